@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Scores} from "./Scores.sol";
+
+/// @title Points
+/// @notice What a round is worth to whom, and the lanes in which points and faults add up over a request.
+/// @dev A lane word holds eight seats, 32 bits each: 24 bits of points below 8 bits of faults. 1,000 rounds of 10,000
+/// points fit 24 bits; both parts stop at their largest value instead of running into the neighbour.
+library Points {
+    /// @notice Points for having handed in a valid model, in equal parts.
+    uint256 internal constant BASE = 2000;
+    /// @notice Points by how far a model's median lies below the ceiling.
+    uint256 internal constant QUALITY = 6500;
+    /// @notice Points by the number of votes inside the band around the medians.
+    uint256 internal constant VOTES = 1000;
+    /// @notice Points of the leader whose proposal made the round final.
+    uint256 internal constant LEADER = 500;
+
+    uint256 internal constant SEATS_PER_WORD = 8;
+    uint256 private constant LANE_BITS = 32;
+    uint256 private constant POINT_BITS = 24;
+    uint256 private constant MAX_POINTS = type(uint24).max;
+    uint256 private constant MAX_FAULTS = type(uint8).max;
+
+    struct Tally {
+        /// @dev Packed medians; INVALID where no model was submitted.
+        uint256 medians;
+        /// @dev Seats whose model has a valid median.
+        uint256 valid;
+        /// @dev Valid seats within the ceiling: the models that are aggregated.
+        uint256 included;
+        /// @dev Seats that share in the round's points: valid, revealed, not adverse.
+        uint256 eligible;
+        /// @dev Seats of which more than half of the revealed votes lie outside the band.
+        uint256 adverse;
+        /// @dev Points of the round, one entry a seat; at most BASE + QUALITY + VOTES together.
+        uint256[] points;
+    }
+
+    /// @notice Medians, inclusion and points of a round from its revealed votes.
+    /// @param words One packed vote a seat; those of seats outside `revealed` are not read.
+    /// @param submitted Seats that submitted a model.
+    /// @param revealed Seats whose vote counts; a subset of `submitted`.
+    /// @param maxError Ceiling of the request, 1/10,000.
+    /// @param voteBand Largest distance of a vote from the median that is not adverse, 1/10,000, at most 1,000.
+    function tally(
+        uint256[] memory words,
+        uint256 submitted,
+        uint256 revealed,
+        uint256 maxError,
+        uint256 voteBand
+    ) internal pure returns (Tally memory t) {
+        t.medians = Scores.medians(words, submitted, revealed);
+        t.valid = Scores.atMost(t.medians, Scores.MAX) & submitted;
+        t.included = Scores.atMost(t.medians, maxError) & t.valid;
+
+        uint256[] memory inBand = new uint256[](words.length);
+        uint256 judged = Scores.count(submitted) - (submitted == 0 ? 0 : 1);
+        for (uint256 seat; seat < words.length; ++seat) {
+            uint256 bit = 1 << seat;
+            if (revealed & bit == 0) continue;
+            uint256 near = Scores.inBand(words[seat], t.medians, voteBand);
+            inBand[seat] = Scores.count(near & submitted & ~bit);
+            if (2 * inBand[seat] < judged) t.adverse |= bit;
+        }
+        t.eligible = t.valid & revealed & ~t.adverse;
+        t.points = _shares(t, inBand, maxError);
+    }
+
+    /// @notice `laneWord` with points and faults added to one of its eight seats.
+    function add(uint256 laneWord, uint256 seatInWord, uint256 points, uint256 faults)
+        internal
+        pure
+        returns (uint256)
+    {
+        (uint256 oldPoints, uint256 oldFaults) = read(laneWord, seatInWord);
+        points = _min(oldPoints + points, MAX_POINTS);
+        faults = _min(oldFaults + faults, MAX_FAULTS);
+        uint256 shift = LANE_BITS * seatInWord;
+        return (laneWord & ~(uint256(type(uint32).max) << shift)) | (((faults << POINT_BITS) | points) << shift);
+    }
+
+    /// @notice Points and faults of one of the eight seats of `laneWord`.
+    function read(uint256 laneWord, uint256 seatInWord) internal pure returns (uint256 points, uint256 faults) {
+        uint256 lane = laneWord >> (LANE_BITS * seatInWord);
+        return (lane & MAX_POINTS, (lane >> POINT_BITS) & MAX_FAULTS);
+    }
+
+    /// @dev Each part is split among the eligible seats and rounded down.
+    function _shares(Tally memory t, uint256[] memory inBand, uint256 maxError)
+        private
+        pure
+        returns (uint256[] memory points)
+    {
+        uint256 seats = inBand.length;
+        points = new uint256[](seats);
+        if (t.eligible == 0) return points;
+
+        uint256 qualitySum;
+        uint256 voteSum;
+        for (uint256 seat; seat < seats; ++seat) {
+            if ((t.eligible >> seat) & 1 == 0) continue;
+            qualitySum += _quality(t.medians, seat, maxError);
+            voteSum += inBand[seat];
+        }
+        uint256 base = BASE / Scores.count(t.eligible);
+        for (uint256 seat; seat < seats; ++seat) {
+            if ((t.eligible >> seat) & 1 == 0) continue;
+            points[seat] = base;
+            if (qualitySum > 0) points[seat] += QUALITY * _quality(t.medians, seat, maxError) / qualitySum;
+            if (voteSum > 0) points[seat] += VOTES * inBand[seat] / voteSum;
+        }
+    }
+
+    function _quality(uint256 medians, uint256 seat, uint256 maxError) private pure returns (uint256) {
+        uint256 median = Scores.lane(medians, seat);
+        return median < maxError ? maxError - median : 0;
+    }
+
+    function _min(uint256 a, uint256 b) private pure returns (uint256) {
+        return a < b ? a : b;
+    }
+}

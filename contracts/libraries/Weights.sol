@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @title Weights
+/// @notice What a provider's declared samples count for: nobody weighs more than two medians.
+library Weights {
+    /// @notice min(samples, 2 * median of the submitted seats' samples) for each submitted seat, 0 for the others.
+    /// @dev Of an even count the median is the exact mean of the middle two, so that twice it is their sum.
+    function capped(uint256[] memory samples, uint256 submitted) internal pure returns (uint256[] memory weights) {
+        uint256 seats = samples.length;
+        weights = new uint256[](seats);
+        uint256[] memory sorted = new uint256[](seats);
+        uint256 n;
+        for (uint256 seat; seat < seats; ++seat) {
+            if ((submitted >> seat) & 1 == 0) continue;
+            uint256 place = n++;
+            for (; place > 0 && sorted[place - 1] > samples[seat]; --place) {
+                sorted[place] = sorted[place - 1];
+            }
+            sorted[place] = samples[seat];
+        }
+        if (n == 0) return weights;
+
+        uint256 cap = sorted[(n - 1) / 2] + sorted[n / 2];
+        for (uint256 seat; seat < seats; ++seat) {
+            if ((submitted >> seat) & 1 == 0) continue;
+            weights[seat] = samples[seat] < cap ? samples[seat] : cap;
+        }
+    }
+}
