@@ -1,0 +1,69 @@
+# make demo: the main job on the embedded defaults.   make test: all checks and tests.
+# Both set up what they need inside this checkout: .venv (requirements.lock), node_modules (package-lock.json).
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test test-all lint contracts lock bench-round experiment-digits wheel clean
+
+help: ## what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
+
+setup: .venv/.installed node_modules/.installed scripts/ipfs-node/node_modules/.installed contracts ## everything that demo and test need
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fedpact needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Set PYTHON=..."; exit 1; }
+	@echo "== Python packages into .venv (requirements.lock)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet -r requirements.lock 2> >(grep -v '^WARNING: Location' >&2)
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e . 2> >(grep -v '^WARNING: Location' >&2)
+	@touch $@
+
+node_modules/.installed: package-lock.json | .venv/.installed
+	@echo "== Anvil, solc, OpenZeppelin into node_modules (package-lock.json)"
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+scripts/ipfs-node/node_modules/.installed: scripts/ipfs-node/package-lock.json | .venv/.installed
+	@echo "== the IPFS node into scripts/ipfs-node/node_modules"
+	@cd scripts/ipfs-node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+contracts: | .venv/.installed node_modules/.installed ## compile what has changed in contracts/
+	@$(BIN)/python scripts/compile.py
+
+demo: setup ## four providers train on real data, are judged and paid; the requester uses the model
+	@$(BIN)/fedpact demo $(DEMO)
+
+lint: setup ## format, lint, types, import directions, stale ABIs
+	@echo "== lint"
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy offchain
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python scripts/compile.py --check
+
+test: lint ## all checks and tests that fit into minutes
+	@echo "== tests"
+	@$(BIN)/pytest -m "not slow" $(TESTS)
+
+test-all: lint ## the long ones too
+	@$(BIN)/pytest $(TESTS)
+
+bench-round: setup ## seconds and gas a round of the protocol alone: docs/results/round.json
+	@$(BIN)/python scripts/bench_round.py --json docs/results/round.json
+
+experiment-digits: setup ## accuracy, pay and poison on digits over five seeds: docs/results/digits.json
+	@$(BIN)/python -m fedpact.experiments.digits --json docs/results/digits.json
+
+wheel: setup ## dist/fedpact-*.whl: needs neither solc nor Node where it is installed
+	@$(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w dist .
+
+lock: ## resolve the newest versions that fit pyproject.toml into requirements.lock
+	@$(PYTHON) scripts/lock.py
+
+clean: ## remove all that setup made
+	@rm -rf .venv node_modules scripts/ipfs-node/node_modules .cache dist build

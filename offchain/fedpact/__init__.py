@@ -1,0 +1,1 @@
+"""fedpact: sell what data knows without handing the data over."""

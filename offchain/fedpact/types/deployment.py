@@ -1,0 +1,31 @@
+"""Which contracts, on which chain: what signatures, checkpoints and ciphertexts are bound to."""
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One set of the three contracts.
+
+    A local chain that is started anew repeats chain ids and addresses, hence the genesis hash.
+    Addresses are checksummed (EIP-55), the hash is 0x-prefixed hex.
+    """
+
+    chain_id: int
+    genesis_hash: str
+    registry: str
+    market: str
+    rounds: str
+    block: int
+    """Block of the first of the three; scanning for events starts here."""
+    versions: dict[str, str]
+    """Of fedpact and of the compiler."""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """32 bytes that differ between any two deployments."""
+        facts = asdict(self)
+        identity = [facts[k] for k in ("chain_id", "genesis_hash", "registry", "market", "rounds")]
+        return sha256(json.dumps(identity).encode()).digest()

@@ -1,0 +1,140 @@
+"""What the contracts say about a request, decoded: the value types of `chain` and `consensus`."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class RequestStatus(IntEnum):
+    """Life of a request in the market."""
+
+    UNKNOWN = 0
+    OPEN = 1
+    RUNNING = 2
+    ENDED = 3
+    DELIVERED = 4
+    CANCELLED = 5
+
+
+class Stage(IntEnum):
+    """Stage of the current round, derived by the contract from facts and deadlines."""
+
+    NONE = 0
+    SUBMIT = 1
+    COMMIT = 2
+    REVEAL = 3
+    TALLY = 4
+    ATTEST = 5
+
+
+class LeaderRule(IntEnum):
+    """Who leads: lowest MAE^u (Lu eq. 7) or highest reputation (Wang section 3.2)."""
+
+    POQ = 0
+    REPUTATION = 1
+
+
+class ApprovalRule(IntEnum):
+    """How many attestations make a round final."""
+
+    TWO_THIRDS = 0
+    UNANIMOUS = 1
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The conditions of a request that the contracts enforce (ISharingMarket.Terms).
+
+    Digests are 32-byte sha-256 multihash digests; errors in 1/10,000; windows in seconds.
+    """
+
+    specification: bytes
+    evaluation: bytes
+    initial_model: bytes
+    query_key: bytes
+    max_error: int
+    target: int
+    max_rounds: int
+    min_providers: int
+    max_providers: int
+    leader_rule: LeaderRule
+    approval_rule: ApprovalRule
+    vote_band: int
+    join_window: int
+    start_window: int
+    submit_window: int
+    commit_window: int
+    reveal_window: int
+    propose_window: int
+    deliver_window: int
+
+
+@dataclass(frozen=True)
+class RequestRecord:
+    """A request as the market stores it."""
+
+    request_id: int
+    requester: str
+    payment: int
+    """Wei in escrow."""
+    terms_hash: bytes
+    status: RequestStatus
+    join_deadline: int
+    close_time: int
+    joined: int
+    delivered_at: int
+    settled: bool
+    refunded: bool
+    claimed: int
+    """Bit mask of seats that have claimed."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One seat of a committee."""
+
+    seat: int
+    account: str
+    samples: int
+    organisation: int
+    reputation: int
+    """In 1/10,000, as it stood when the provider joined."""
+
+
+@dataclass(frozen=True)
+class RoundState:
+    """All that a daemon must know of a request's current round. Masks have bit i for seat i."""
+
+    request_id: int
+    round: int
+    """1-based; 0 before the start."""
+    stage: Stage
+    stage_start: int
+    stage_deadline: int
+    seats: int
+    members: int
+    expected: int
+    barred: int
+    ever: int
+    submitted: int
+    committed: int
+    revealed: int
+    attested: int
+    last_leader: int | None
+    paid_rounds: int
+    final_rounds: int
+    slice_opened: bool
+    ended: bool
+    reached: bool
+    ended_at: int
+    final_digest: bytes
+    medians: tuple[int, ...]
+    """Per seat, of the last tally, in 1/10,000."""
+    valid: int
+    included: int
+    key_commitment: bytes
+    history: bytes
+
+
+def seats_of(mask: int) -> list[int]:
+    """Seat numbers whose bit is set, ascending."""
+    return [seat for seat in range(mask.bit_length()) if mask >> seat & 1]

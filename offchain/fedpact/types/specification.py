@@ -1,0 +1,200 @@
+"""The document that a request's digest on chain points to (design: stage 2 of the workflow).
+
+Everything by which models are judged stands here and is fixed by digest before anyone joins.
+Integers count 1/10,000 where they are errors, seconds where they are windows.
+"""
+
+import json
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fedpact.errors import SpecificationError
+from fedpact.types.rounds import ApprovalRule, LeaderRule
+
+SPECIFICATION_VERSION = 1
+SPECIFICATION_MAX_BYTES = 262_144
+"""One IPFS block, so that a specification's CID always has the raw codec."""
+
+
+class ScoreKind(StrEnum):
+    """What a vote measures: the model's own error, or what it takes off the aggregate's."""
+
+    MODEL = "model"
+    CONTRIBUTION = "contribution"
+
+
+class PrivacyMode(StrEnum):
+    """`sound`: (epsilon, delta) for all that is published. `none`: for tests and benchmarks."""
+
+    NONE = "none"
+    SOUND = "sound"
+
+
+class Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Features(Document):
+    """The input: `shape` of one example, and the public constant that each value is divided by."""
+
+    columns: tuple[str, ...] = ()
+    """Names of the value columns of a table, in order; empty for arrays."""
+    shape: tuple[Annotated[int, Field(gt=0)], ...]
+    scale: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Family(Document):
+    """A model family of fedpact.learning.families and its parameters."""
+
+    name: str
+    parameters: dict[str, int | float | str | tuple[int, ...]] = {}
+
+
+class LocalTraining(Document):
+    """One provider's work in one round: `steps` steps of (DP-)gradient descent."""
+
+    steps: Annotated[int, Field(ge=1, le=10_000)]
+    sampling_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Poisson sampling rate of a step; 1 is full batch."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Privacy(Document):
+    """What is demanded of each provider by itself. Unit: one record."""
+
+    mode: PrivacyMode
+    epsilon: Annotated[float, Field(gt=0)] | None = None
+    delta: Annotated[float, Field(gt=0, lt=1)] | None = None
+    clipping_norm: Annotated[float, Field(gt=0)] | None = None
+    noise_multiplier: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        given = (self.epsilon, self.delta, self.clipping_norm, self.noise_multiplier)
+        if self.mode is PrivacyMode.SOUND and any(value is None for value in given):
+            raise ValueError("mode sound needs epsilon, delta, clipping_norm and noise_multiplier")
+        if self.mode is PrivacyMode.NONE and any(value is not None for value in given):
+            raise ValueError("mode none takes no epsilon, delta, clipping_norm, noise_multiplier")
+        return self
+
+
+class EvaluationSlice(Document):
+    """One sealed part of the requester's evaluation set; used in one round."""
+
+    cid: str
+    """Of the encrypted slice (safetensors: x float32 (n, *shape), y int64 (n,))."""
+    sha256: str
+    """Hex digest of the slice's plaintext bytes."""
+    examples: Annotated[int, Field(gt=0)]
+
+
+class Windows(Document):
+    """Longest duration of each stage, in seconds; a stage ends early when all have acted."""
+
+    join: int
+    start: int
+    submit: int
+    commit: int
+    reveal: int
+    propose: int
+    deliver: int
+
+
+class Specification(Document):
+    version: Literal[1] = SPECIFICATION_VERSION
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+    category: Annotated[str, Field(min_length=1, max_length=100)]
+    task: Literal["classification"] = "classification"
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    features: Features
+    family: Family
+    strategy: Literal["fedavg"] = "fedavg"
+    aggregation: Literal["weighted-mean", "coordinate-median"] = "weighted-mean"
+    local: LocalTraining
+    rounds: Annotated[int, Field(ge=1, le=1000)]
+    min_providers: Annotated[int, Field(ge=2, le=16)]
+    max_providers: Annotated[int, Field(ge=2, le=16)]
+    score: ScoreKind
+    max_error: Annotated[int, Field(gt=0, le=10_000)]
+    """Models whose median vote is above are left out of the aggregate."""
+    target: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """The request ends when the global model's error is at most this."""
+    vote_band: Annotated[int, Field(ge=0, le=1000)] = 50
+    leader_rule: Literal["poq", "reputation"] = "poq"
+    approval_rule: Literal["two-thirds", "unanimous"] = "two-thirds"
+    privacy: Privacy
+    evaluation: Annotated[tuple[EvaluationSlice, ...], Field(min_length=1)]
+    initial_model: str
+    """CID of the first global model (safetensors, not encrypted)."""
+    auditors: tuple[str, ...] = ()
+    """Registered accounts to which the keys are sealed besides the committee."""
+    windows: Windows
+    usage_rules: str = ""
+    queries: str | None = None
+    """Hex sha-256 of the requester's file of queries, where there is one."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.min_providers > self.max_providers:
+            raise ValueError(
+                f"min_providers {self.min_providers} is above max_providers {self.max_providers}"
+            )
+        if len(self.evaluation) != self.rounds:
+            raise ValueError(
+                f"{len(self.evaluation)} evaluation slices for {self.rounds} rounds: one a round"
+            )
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels name a class twice")
+        return self
+
+    def encode(self) -> bytes:
+        """Canonical JSON: sorted keys, no spaces, UTF-8."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Specification":
+        """Parse and check; raises SpecificationError naming the first field that fails."""
+        if len(data) > SPECIFICATION_MAX_BYTES:
+            raise SpecificationError(
+                f"specification of {len(data)} bytes: at most {SPECIFICATION_MAX_BYTES}"
+            )
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "document"
+            raise SpecificationError(f"specification: {field}: {first['msg']}") from error
+
+    @property
+    def evaluation_digest(self) -> bytes:
+        """Binds the slices, their order and their plaintexts."""
+        slices = [part.model_dump(mode="json") for part in self.evaluation]
+        return sha256(canonical_json(slices)).digest()
+
+    @property
+    def query_key(self) -> bytes:
+        """Equal for requests that ask the same: task, category, features, labels, queries."""
+        asked = self.model_dump(
+            mode="json", include={"task", "category", "features", "labels", "queries"}
+        )
+        return sha256(canonical_json(asked)).digest()
+
+    @property
+    def chain_leader_rule(self) -> LeaderRule:
+        return LeaderRule.POQ if self.leader_rule == "poq" else LeaderRule.REPUTATION
+
+    @property
+    def chain_approval_rule(self) -> ApprovalRule:
+        unanimous = self.approval_rule == "unanimous"
+        return ApprovalRule.UNANIMOUS if unanimous else ApprovalRule.TWO_THIRDS
+
+
+def canonical_json(value: Any) -> bytes:
+    """Equal values give equal bytes: sorted keys, no spaces, no NaN."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()

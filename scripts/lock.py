@@ -1,0 +1,34 @@
+"""Resolve the dependencies of pyproject.toml in a fresh environment and write requirements.lock."""
+
+import subprocess
+import tempfile
+import tomllib
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        pip = [f"{folder}/bin/pip"]
+        subprocess.run([*pip, "install", *wanted], check=True)
+        frozen = subprocess.run(
+            [*pip, "freeze", "--all", "--exclude", "pip"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    # A local build of torch (2.13.0+cpu) exists only where it was found; its version is the same.
+    lines = [
+        line.split("+", 1)[0] if line.startswith("torch==") else line
+        for line in frozen.splitlines()
+    ]
+    (ROOT / "requirements.lock").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
