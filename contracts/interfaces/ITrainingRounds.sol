@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @title ITrainingRounds
+/// @notice The rounds of a request: model digests, votes, tally, leader order, attestations, proposals, fail-over and
+/// finalisation by Proof of training Quality.
+/// @dev Units: scores and errors are 1/10,000 (0..10,000; lower is better; 16,383 = invalid); times are seconds.
+/// A mask has bit i set for seat i. A packed score word has 14 bits a seat, seat i at bit 14 * i.
+/// A phase is never pushed by a clock: it is derived from the recorded facts and the windows at each call. It ends as
+/// soon as all who are expected have acted, otherwise at its start plus its window, and the next one starts there.
+/// An action counts while block.timestamp <= start + window.
+interface ITrainingRounds {
+    /*//////////////////////////////////////////////////////////////
+                                 TYPES
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice Where a request's round stands, derived at the time of the call.
+    /// @dev None: not opened. Submit, Commit, Reveal, Attest: the members act. Tally: anyone may call `tally`.
+    /// Expired: the round failed and anyone may call `expireRound`. Ended: nothing more will happen.
+    enum Phase {
+        None,
+        Submit,
+        Commit,
+        Reveal,
+        Tally,
+        Attest,
+        Expired,
+        Ended
+    }
+
+    /// @notice What a request fixes for all of its rounds.
+    /// @param maxError A model whose median error is above it is left out (1/10,000).
+    /// @param target The request is done once the median error of the global model is at or below it (1/10,000).
+    /// @param maxRounds The most rounds.
+    /// @param leaderRule 0: lowest weighted error first (Lu et al. eq. 7). 1: highest reputation first, last leader last.
+    /// @param approvalRule 0: two thirds of those who revealed. 1: all who revealed.
+    /// @param voteBand How far a vote may lie from the median and still count as in the band (1/10,000).
+    /// @param submitWindow, commitWindow, revealWindow Lengths of the phases (seconds).
+    /// @param proposeWindow How long each leader in order has before the next may propose too (seconds).
+    struct Params {
+        uint16 maxError;
+        uint16 target;
+        uint16 maxRounds;
+        uint8 leaderRule;
+        uint8 approvalRule;
+        uint16 voteBand;
+        uint32 submitWindow;
+        uint32 commitWindow;
+        uint32 revealWindow;
+        uint32 proposeWindow;
+    }
+
+    /// @notice One seat of a committee.
+    /// @param account The provider (zero where the seat is free).
+    /// @param samples The number of training samples that it declared when it joined.
+    /// @param organisation The organisation that it acts for.
+    /// @param reputation Its reputation when it joined (1/10,000).
+    struct Member {
+        address account;
+        uint32 samples;
+        uint32 organisation;
+        uint16 reputation;
+    }
+
+    /// @notice All that a daemon must know about the current round.
+    /// @param phase, start, deadline The derived phase, its start and its last second (deadline 0: none).
+    /// @param round The current round, from 1 (0: not opened).
+    /// @param seats The number of seats handed out (lengths of the arrays that the other views return).
+    /// @param members Seats that are occupied.
+    /// @param expected Seats that the round waits for.
+    /// @param barred Seats whose account was not active when the round opened; they can't submit in it.
+    /// @param ever Seats that have submitted in any round.
+    /// @param submitted, committed, revealed, attested Seats that have acted in this round.
+    /// @param lastLeader The seat that got the last final round through (255: none).
+    /// @param paidRounds, finalRounds Rounds whose tally gave points; rounds that were finalised.
+    /// @param sliceOpened Whether the requester has opened this round's evaluation slice.
+    /// @param reached Whether the target was met.
+    /// @param medians, included, valid The last tally: packed medians, seats at or below maxError, seats with a valid one.
+    /// @param finalDigest The digest of the last final global artefact.
+    /// @param keyCommitment keccak256(abi.encode(manifest, keyHash)) as told at the start.
+    /// @param history The running hash over all tallied rounds (see `verifyHistory`).
+    /// @param params The request's parameters.
+    struct RoundFacts {
+        Phase phase;
+        uint40 start;
+        uint40 deadline;
+        uint16 round;
+        uint8 seats;
+        uint16 members;
+        uint16 expected;
+        uint16 barred;
+        uint16 ever;
+        uint16 submitted;
+        uint16 committed;
+        uint16 revealed;
+        uint16 attested;
+        uint8 lastLeader;
+        uint16 paidRounds;
+        uint16 finalRounds;
+        bool sliceOpened;
+        bool reached;
+        uint256 medians;
+        uint16 included;
+        uint16 valid;
+        bytes32 finalDigest;
+        bytes32 keyCommitment;
+        bytes32 history;
+        Params params;
+    }
+
+    /// @notice What the market must know to pay and to record reputation.
+    /// @param ended Whether the rounds are over; endedAt is the time of the transaction that ended them.
+    /// @param reached Whether the target was met.
+    /// @param ever Seats that have submitted in any round.
+    struct Outcome {
+        bool ended;
+        bool reached;
+        uint8 seats;
+        uint8 lastLeader;
+        uint16 members;
+        uint16 ever;
+        uint16 paidRounds;
+        uint16 finalRounds;
+        uint40 endedAt;
+    }
+
+    /// @notice What the running hash holds of one tallied round.
+    /// @param digests The digests of the submitted seats, in seat order.
+    /// @param words The revealed packed scores of the revealed seats, in seat order.
+    struct RoundRecord {
+        uint256 round;
+        uint256 submitted;
+        uint256 revealed;
+        bytes32[] digests;
+        uint256[] words;
+        uint256 medians;
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 EVENTS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice A round opened: seats that it waits for, and seats that are barred from it.
+    event RoundOpened(uint256 indexed requestId, uint256 round, uint256 expected, uint256 barred);
+
+    /// @notice A model transaction: the sha-256 digest of the encrypted model's CID.
+    event ModelSubmitted(
+        uint256 indexed requestId, uint256 round, uint256 seat, address indexed member, bytes32 digest
+    );
+
+    /// @notice The requester published the sealed evaluation slice of this round.
+    event SliceOpened(uint256 indexed requestId, uint256 round, bytes32 digest);
+
+    /// @notice A member committed to its vote.
+    event VoteCommitted(uint256 indexed requestId, uint256 round, uint256 seat, bytes32 commitment);
+
+    /// @notice A member opened its vote.
+    event VoteRevealed(uint256 indexed requestId, uint256 round, uint256 seat, uint256 packedScores);
+
+    /// @notice The votes of a round were counted.
+    /// @param medians Packed medians, 14 bits a seat.
+    /// @param included Seats whose median is valid and at or below maxError.
+    /// @param valid Seats whose median is valid.
+    /// @param points Points given now, 16 bits a seat, seat i at bit 16 * i (the leader's come with RoundFinalised).
+    /// @param faults Seats that got a fault now (no-show, vote not revealed, votes outside the band).
+    event RoundTallied(
+        uint256 indexed requestId,
+        uint256 round,
+        uint256 medians,
+        uint256 included,
+        uint256 valid,
+        uint256 points,
+        uint256 faults
+    );
+
+    /// @notice A member posted its masked attestation of the global model and its measured error of it.
+    event Attested(
+        uint256 indexed requestId, uint256 round, uint256 seat, bytes32 attestation, uint256 mae
+    );
+
+    /// @notice A round is final.
+    /// @param leader The seat that proposed; it got the leader's 500 points.
+    /// @param digest The digest of the global artefact.
+    /// @param mae The median of the approvers' errors of it (16,383: not measured).
+    /// @param approvals Seats whose attestation matched.
+    /// @param passed Seats ranked before the leader that did not propose in time; each got a fault.
+    event RoundFinalised(
+        uint256 indexed requestId,
+        uint256 round,
+        uint256 leader,
+        bytes32 digest,
+        uint256 mae,
+        uint256 approvals,
+        uint256 passed
+    );
+
+    /// @notice A round failed for want of submissions or of a proposal; seats in `faults` got a fault.
+    event RoundExpired(uint256 indexed requestId, uint256 round, uint256 faults);
+
+    /// @notice The rounds of a request are over.
+    event RequestEnded(uint256 indexed requestId, uint256 round, bool reached, uint256 finalRounds);
+
+    /*//////////////////////////////////////////////////////////////
+                                 ERRORS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice Only the market may call this.
+    error TrainingRounds_NotMarket(address caller);
+    /// @notice The action belongs to another phase than the one that the facts and the clock give.
+    error TrainingRounds_WrongPhase(uint256 requestId, Phase phase, Phase needed);
+    /// @notice The caller doesn't hold this seat.
+    error TrainingRounds_NotSeatOwner(uint256 requestId, uint256 seat, address caller);
+    /// @notice An account of this organisation already sits in the committee.
+    error TrainingRounds_OrganisationSeated(uint256 requestId, uint256 organisation, uint256 seat);
+    /// @notice All 16 seats are taken.
+    error TrainingRounds_NoFreeSeat(uint256 requestId);
+    /// @notice The seat has submitted before, so it can't be given up without loss.
+    error TrainingRounds_AlreadyTookPart(uint256 requestId, uint256 seat);
+    /// @notice The requester can't stop a round that has submissions.
+    error TrainingRounds_RoundInProgress(uint256 requestId, uint256 round, uint256 submitted);
+    /// @notice The account was not active when the round opened.
+    error TrainingRounds_Barred(uint256 requestId, uint256 seat);
+    /// @notice The seat has acted in this phase already.
+    error TrainingRounds_AlreadyActed(uint256 requestId, uint256 round, uint256 seat);
+    /// @notice A digest of zero says nothing.
+    error TrainingRounds_ZeroDigest();
+    /// @notice Another seat has submitted the same digest in this round.
+    error TrainingRounds_DigestTaken(uint256 requestId, uint256 seat, bytes32 digest);
+    /// @notice Only the requester may open a slice.
+    error TrainingRounds_NotRequester(uint256 requestId, address caller);
+    /// @notice The slice must come in the first half of the commit window.
+    error TrainingRounds_SliceTooLate(uint256 requestId, uint256 deadline);
+    /// @notice This round's slice is open already.
+    error TrainingRounds_SliceAlreadyOpen(uint256 requestId, uint256 round);
+    /// @notice The seat has no part in this phase: it did not submit (votes), commit (reveals) or reveal (attestations).
+    error TrainingRounds_NoPart(uint256 requestId, uint256 round, uint256 seat);
+    /// @notice A commitment of zero says nothing.
+    error TrainingRounds_ZeroCommitment();
+    /// @notice The scores and the salt don't open the stored commitment.
+    error TrainingRounds_CommitmentMismatch(bytes32 stored, bytes32 computed);
+    /// @notice A lane of the packed scores is neither a score nor the invalid mark, or should be empty and isn't.
+    error TrainingRounds_BadScore(uint256 lane, uint256 value);
+    /// @notice An attested error is neither at most 10,000 nor the invalid mark.
+    error TrainingRounds_BadError(uint256 mae);
+    /// @notice The seat is not among the leaders of this round.
+    error TrainingRounds_NotEligible(uint256 requestId, uint256 round, uint256 seat);
+    /// @notice The seat's turn to propose starts later.
+    error TrainingRounds_TooEarly(uint256 requestId, uint256 seat, uint256 opensAt);
+    /// @notice The proposer itself has not attested this digest.
+    error TrainingRounds_ProposerDisagrees(uint256 requestId, uint256 seat, bytes32 digest);
+    /// @notice Too few attestations match the proposed digest.
+    error TrainingRounds_NoQuorum(uint256 approvals, uint256 needed);
+
+    /*//////////////////////////////////////////////////////////////
+                              MARKET ONLY
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice Gives a provider the lowest free seat of a request that is not opened yet.
+    /// @return seat The seat.
+    /// @return joined The number of occupied seats after it.
+    function enlist(uint256 requestId, address account, uint32 samples, uint32 organisation, uint16 reputation)
+        external
+        returns (uint256 seat, uint256 joined);
+
+    /// @notice Takes a provider that has not submitted yet out of the committee.
+    /// @return joined The number of occupied seats after it.
+    function unseat(uint256 requestId, uint256 seat, address account) external returns (uint256 joined);
+
+    /// @notice Opens round 1. Accounts that are not active now are barred from it; the opener must not be.
+    /// @param keyCommitment keccak256(abi.encode(manifest, keyHash)).
+    function open(
+        uint256 requestId,
+        uint256 seat,
+        address account,
+        Params calldata params,
+        bytes32 keyCommitment
+    ) external;
+
+    /// @notice Ends the rounds at the requester's wish; reverts once the current round has a submission.
+    function halt(uint256 requestId) external;
+
+    /*//////////////////////////////////////////////////////////////
+                                MEMBERS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice Records the digest of a member's encrypted model (phase Submit).
+    /// @dev A member that was silent and isn't expected may come back by submitting. Closes the phase when it is the
+    /// last expected one and at least two have submitted.
+    /// @param digest sha-256 digest of the CID; not zero, not another seat's in this round.
+    function submit(uint256 requestId, uint256 seat, bytes32 digest) external;
+
+    /// @notice Publishes the sealed evaluation slice of this round (requester; first half of phase Commit; once a round).
+    function openSlice(uint256 requestId, bytes32 digest) external;
+
+    /// @notice Commits to a packed vote (phase Commit; seats that submitted).
+    /// @param commitment keccak256(abi.encode(block.chainid, address(this), requestId, round, member, packedScores, salt)).
+    function commitVote(uint256 requestId, uint256 seat, bytes32 commitment) external;
+
+    /// @notice Opens a vote (phase Reveal; seats that committed).
+    /// @param packedScores Lane i holds the score of seat i's model, or 16,383. The own lane, lanes of seats that did
+    /// not submit and all bits above must be 0.
+    function revealVote(uint256 requestId, uint256 seat, uint256 packedScores, bytes32 salt) external;
+
+    /// @notice Counts the votes (phase Tally; anyone): medians, points, faults, running hash.
+    /// @dev Ends the request if fewer than two revealed or no model is included.
+    function tally(uint256 requestId) external;
+
+    /// @notice Attests the global model that the member computed itself (phase Attest; seats that revealed).
+    /// @param attestation keccak256(abi.encode(block.chainid, address(this), requestId, round, digest, mae, member)); its
+    /// highest 240 bits are kept.
+    /// @param mae The global model's error as the member measured it, or 16,383 where there was no slice to measure on.
+    function attest(uint256 requestId, uint256 seat, bytes32 attestation, uint16 mae) external;
+
+    /// @notice Opens the attested digest and finalises the round (phase Attest; the k-th leader from start + k * window).
+    /// @dev Needs two thirds of those who revealed (or all, by rule 1), at least two, and more than half of those expected.
+    function propose(uint256 requestId, uint256 seat, bytes32 digest) external;
+
+    /// @notice Ends a request whose round failed (phase Expired; anyone).
+    function expireRound(uint256 requestId) external;
+
+    /*//////////////////////////////////////////////////////////////
+                                 VIEWS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice All facts of the current round.
+    function roundState(uint256 requestId) external view returns (RoundFacts memory);
+
+    /// @notice All facts of the current round, and the seat of an account (255: none).
+    function duty(uint256 requestId, address account) external view returns (RoundFacts memory facts, uint256 seat);
+
+    /// @notice The committee, one entry a seat.
+    function members(uint256 requestId) external view returns (Member[] memory);
+
+    /// @notice The account of one seat (zero: none).
+    function accountOf(uint256 requestId, uint256 seat) external view returns (address);
+
+    /// @notice The digests of this round, one a seat (zero: not submitted in this round).
+    function digests(uint256 requestId) external view returns (bytes32[] memory);
+
+    /// @notice The vote words of this round, one a seat: commitment, then packed scores, then attestation with the
+    /// mae in its lowest 16 bits (zero: not acted in this round).
+    function voteWords(uint256 requestId) external view returns (bytes32[] memory);
+
+    /// @notice Points and faults collected over all rounds, one a seat.
+    function points(uint256 requestId) external view returns (uint256[] memory points_, uint256[] memory faults);
+
+    /// @notice The leaders of the tallied round, first first, and their weighted errors (Lu et al. eq. 7, 1/10,000,
+    /// rounded down). Empty before the tally.
+    function leaderOrder(uint256 requestId)
+        external
+        view
+        returns (uint256[] memory seats, uint256[] memory weightedErrors);
+
+    /// @notice What the market needs to settle.
+    function outcome(uint256 requestId) external view returns (Outcome memory);
+
+    /// @notice The digest of the last final global artefact (zero: none).
+    function finalDigest(uint256 requestId) external view returns (bytes32);
+
+    /// @notice Whether the records are exactly the tallied rounds of a request, from the first to the last.
+    function verifyHistory(uint256 requestId, RoundRecord[] calldata records) external view returns (bool);
+}
