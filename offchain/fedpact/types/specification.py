@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from fedpact.errors import SpecificationError
 from fedpact.types.rounds import ApprovalRule, LeaderRule
 
-SPECIFICATION_VERSION = 1
 SPECIFICATION_MAX_BYTES = 262_144
 """One IPFS block, so that a specification's CID always has the raw codec."""
 
@@ -105,7 +104,7 @@ class Windows(Document):
 
 
 class Specification(Document):
-    version: Literal[1] = SPECIFICATION_VERSION
+    version: Literal[1] = 1
     title: Annotated[str, Field(min_length=1, max_length=200)]
     category: Annotated[str, Field(min_length=1, max_length=100)]
     task: Literal["classification"] = "classification"
