@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @title IParticipantRegistry
+/// @notice Who may take part, under which organisation and key, what its data is about, and what its work was worth.
+/// @dev Units: scores, qualities, losses and reputations 1/10,000; times seconds; payments wei.
+interface IParticipantRegistry {
+    enum Status {
+        None,
+        Active,
+        Suspended
+    }
+
+    /// @notice The registrar's admission of one account, signed under EIP-712 in the domain of this contract
+    /// (name "fedpact", version "1", chain id, address).
+    struct Voucher {
+        /// @dev The only account that may use it.
+        address account;
+        /// @dev Two accounts of one organisation never sit in one committee; not zero.
+        uint32 organisation;
+        /// @dev By which the registrar may revoke it.
+        uint256 nonce;
+        /// @dev Last second in which it is good.
+        uint256 expiry;
+    }
+
+    struct Participant {
+        uint32 organisation;
+        Status status;
+        /// @dev 1 at registration, one more with each new key.
+        uint32 keyVersion;
+        uint40 registeredAt;
+        /// @dev Whether the registrar has vouched for the attributes of the present profile.
+        bool attested;
+        /// @dev X25519 public key.
+        bytes32 encryptionKey;
+        /// @dev keccak256(abi.encode(profile, attributesRoot)); both stand in the last `Registered` or `ProfileChanged`.
+        bytes32 profileHash;
+        uint16 reputation;
+    }
+
+    event Registered(
+        address indexed account,
+        uint32 indexed organisation,
+        bytes32 encryptionKey,
+        bytes32 profile,
+        bytes32 attributesRoot
+    );
+    event Suspended(address indexed account);
+    event Restored(address indexed account);
+    event EncryptionKeyChanged(address indexed account, uint32 keyVersion, bytes32 encryptionKey);
+    event ProfileChanged(address indexed account, bytes32 profile, bytes32 attributesRoot);
+    event AttributesAttested(address indexed account, bytes32 profileHash);
+    event VoucherRevoked(uint256 indexed nonce);
+    event OutcomeRecorded(address indexed account, uint256 weight, uint16 quality, uint16 losses, uint40 endedAt);
+
+    /// @notice The account has been registered before.
+    error ParticipantRegistry_AlreadyRegistered(address account);
+    /// @notice The account is not registered, or is suspended.
+    error ParticipantRegistry_NotActive(address account);
+    /// @notice The account is not registered, or is not suspended.
+    error ParticipantRegistry_NotSuspended(address account);
+    /// @notice The voucher admits another account than the caller.
+    error ParticipantRegistry_VoucherOfAnother(address account, address caller);
+    /// @notice The voucher's last second has passed.
+    error ParticipantRegistry_VoucherExpired(uint256 expiry, uint256 timestamp);
+    /// @notice The registrar has taken back the voucher of this nonce.
+    error ParticipantRegistry_VoucherRevoked(uint256 nonce);
+    /// @notice The voucher was not signed by the present registrar for this contract on this chain.
+    error ParticipantRegistry_VoucherNotSigned(address registrar, bytes32 digest);
+    /// @notice Organisation 0 stands for none.
+    error ParticipantRegistry_OrganisationZero(address account);
+    /// @notice An all-zero encryption key can't be sealed to.
+    error ParticipantRegistry_EncryptionKeyZero(address account);
+    /// @notice The registrar looked at another profile than the one that stands.
+    error ParticipantRegistry_ProfileDiffers(address account, bytes32 given, bytes32 stored);
+    /// @notice The caller is neither the market nor the rounds contract.
+    error ParticipantRegistry_NotContracts(address caller);
+    /// @notice The unit of payment that gives an outcome its weight can't be zero.
+    error ParticipantRegistry_ReputationUnitZero();
+    /// @notice The registry is never left without a registrar; hand the role over instead.
+    error ParticipantRegistry_RegistrarRequired(address registrar);
+
+    /// @notice Registers the caller by a voucher.
+    /// @dev Emits `Registered`. Reverts when the voucher is another's, expired, revoked or not signed by the registrar
+    /// (an ERC-1271 contract may be the registrar), when the caller is registered already, or when organisation or key
+    /// are zero. A voucher is used up by the registration, which happens once an account.
+    /// @param encryptionKey X25519 public key to which request keys are sealed.
+    /// @param profile Digest of the data profile's CID.
+    /// @param attributesRoot Root of the tree of the profile's attributes (see `AttributeTree`).
+    function register(
+        Voucher calldata voucher,
+        bytes calldata signature,
+        bytes32 encryptionKey,
+        bytes32 profile,
+        bytes32 attributesRoot
+    ) external;
+
+    /// @notice Registers an account without a voucher. Registrar only.
+    /// @dev Emits `Registered`.
+    function admit(
+        address account,
+        uint32 organisation,
+        bytes32 encryptionKey,
+        bytes32 profile,
+        bytes32 attributesRoot
+    ) external;
+
+    /// @notice Makes vouchers of a nonce worthless. Registrar only.
+    /// @dev Emits `VoucherRevoked`.
+    function revokeVoucher(uint256 nonce) external;
+
+    /// @notice Bars an active account from new requests, and from running ones as of their next round. Registrar only.
+    /// @dev Emits `Suspended`.
+    function suspend(address account) external;
+
+    /// @notice Makes a suspended account active again. Registrar only.
+    /// @dev Emits `Restored`.
+    function restore(address account) external;
+
+    /// @notice Vouches for the attributes of an account's profile. Registrar only.
+    /// @dev Emits `AttributesAttested`. A change of the profile ends it.
+    /// @param profileHash keccak256(abi.encode(profile, attributesRoot)) that was looked at.
+    function attestAttributes(address account, bytes32 profileHash) external;
+
+    /// @notice Replaces the caller's encryption key.
+    /// @dev Emits `EncryptionKeyChanged`. The caller must be active.
+    function setEncryptionKey(bytes32 encryptionKey) external;
+
+    /// @notice Replaces the caller's data profile.
+    /// @dev Emits `ProfileChanged`. The caller must be active.
+    function setProfile(bytes32 profile, bytes32 attributesRoot) external;
+
+    /// @notice Adds the outcome of a request to an account's reputation. Market and rounds only.
+    /// @dev Emits `OutcomeRecorded`. Weight 0 changes nothing and emits nothing.
+    /// @param weight See `outcomeWeight`.
+    /// @param quality The account's share of the points against the mean share, 5,000 being the mean.
+    /// @param losses To be taken off the reputation while they last.
+    /// @param endedAt When the request ended.
+    function recordOutcome(address account, uint256 weight, uint16 quality, uint16 losses, uint40 endedAt) external;
+
+    /// @notice Offers the registrar's role to another account, which must accept it. Registrar only.
+    function transferRegistrar(address to) external;
+
+    /// @notice Takes over the registrar's role that was offered to the caller.
+    function acceptRegistrar() external;
+
+    /// @notice Who admits, suspends and attests.
+    function registrar() external view returns (address);
+
+    /// @notice The market, which records outcomes.
+    function market() external view returns (address);
+
+    /// @notice The rounds contract, which may record outcomes.
+    function rounds() external view returns (address);
+
+    /// @notice Payment that gives an outcome weight 1.
+    function reputationUnit() external view returns (uint256);
+
+    /// @notice min(payment / reputationUnit, 100): 0 for a payment below the unit.
+    function outcomeWeight(uint256 payment) external view returns (uint256);
+
+    /// @notice Whether the registrar has revoked vouchers of this nonce.
+    function voucherRevoked(uint256 nonce) external view returns (bool);
+
+    /// @notice The EIP-712 digest of a voucher: what the registrar signs.
+    function voucherDigest(Voucher calldata voucher) external view returns (bytes32);
+
+    /// @notice All that is stored of an account; status None for a stranger.
+    function participant(address account) external view returns (Participant memory);
+
+    /// @notice What a committee's seat needs to know of an account.
+    function seatInfo(address account) external view returns (bool active, uint32 organisation, uint16 reputation_);
+
+    /// @notice Bit i is set where `accounts[i]` is active; at most 256 accounts.
+    function activeMask(address[] calldata accounts) external view returns (uint256 mask);
+
+    /// @notice Present reputation, 0 to 10,000; 4,000 without history.
+    function reputation(address account) external view returns (uint16);
+
+    /// @notice Whether one attribute belongs to the account's present profile.
+    /// @param profile Digest of the profile's CID, as in the last event.
+    /// @param attributesRoot Root of the attributes, as in the last event.
+    /// @param proof Siblings from the leaf up.
+    /// @return holds Whether the profile is the present one and the attribute is in its tree.
+    /// @return attested Whether it holds and the registrar has vouched for the tree.
+    function verifyAttribute(
+        address account,
+        bytes32 profile,
+        bytes32 attributesRoot,
+        bytes32[] calldata proof,
+        bytes32 name,
+        bytes32 value,
+        bytes32 salt
+    ) external view returns (bool holds, bool attested);
+}
