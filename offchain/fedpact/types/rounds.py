@@ -16,7 +16,10 @@ class RequestStatus(IntEnum):
 
 
 class Stage(IntEnum):
-    """Stage of the current round, derived by the contract from facts and deadlines."""
+    """Phase of the current round, derived by the contract from facts and deadlines.
+
+    EXPIRED: the round failed and anyone may end the request. ENDED: no round will follow.
+    """
 
     NONE = 0
     SUBMIT = 1
@@ -24,6 +27,8 @@ class Stage(IntEnum):
     REVEAL = 3
     TALLY = 4
     ATTEST = 5
+    EXPIRED = 6
+    ENDED = 7
 
 
 class LeaderRule(IntEnum):
