@@ -1,0 +1,102 @@
+"""The noise sampler: its distribution, its lattice, and what it refuses."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+
+from fedpact.errors import PrivacyError
+from fedpact.privacy.noise import (
+    FRACTION_BITS,
+    NoiseSource,
+    SeededNoise,
+    SystemNoise,
+    rounding_sensitivity,
+)
+
+
+@pytest.mark.parametrize("source", [SystemNoise(), SeededNoise(7)])
+def test_draws_follow_the_normal_distribution(source: NoiseSource) -> None:
+    drawn = source.normal((400_000,), 3.0)
+    assert stats.kstest(drawn, "norm", args=(0, 3.0)).pvalue > 1e-6
+    # Each quarter of a standard deviation is one layer of the sampler: all hold their share.
+    edges = np.concatenate([[-np.inf], np.arange(-4, 4.01, 0.25), [np.inf]]) * 3.0
+    counts = np.histogram(drawn, edges)[0]
+    expected = np.diff(stats.norm.cdf(edges, scale=3.0)) * drawn.size
+    assert stats.chisquare(counts, expected).pvalue > 1e-6
+
+
+def test_draws_reach_the_tails() -> None:
+    drawn = SystemNoise().normal((2_000_000,), 1.0)
+    beyond = int((np.abs(drawn) > 4).sum())
+    expected = 2 * stats.norm.sf(4) * drawn.size
+    assert abs(beyond - expected) < 6 * math.sqrt(expected)
+
+
+def test_draws_are_independent_of_each_other_and_of_earlier_ones() -> None:
+    source = SystemNoise()
+    first, second = source.normal((200_000,), 1.0), source.normal((200_000,), 1.0)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.015
+    assert abs(np.corrcoef(first[1:], first[:-1])[0, 1]) < 0.015
+
+
+def test_a_seed_repeats_its_noise_and_the_system_never_does() -> None:
+    assert np.array_equal(SeededNoise(3).normal((50,), 1.0), SeededNoise(3).normal((50,), 1.0))
+    assert not np.array_equal(SystemNoise().normal((50,), 1.0), SystemNoise().normal((50,), 1.0))
+
+
+@given(
+    hnp.arrays(np.float64, st.integers(0, 20), elements=st.floats(-1e3, 1e3)),
+    st.floats(0.01, 100),
+    st.integers(0, 2**32),
+)
+def test_noised_values_lie_on_one_lattice_whatever_the_values(
+    values: np.ndarray, std: float, seed: int
+) -> None:
+    noised = SeededNoise(seed).add(values, std)
+    half_step = math.ldexp(std, -FRACTION_BITS - 1)
+    places = np.rint(noised / half_step).astype(np.int64)
+    assert np.array_equal(places.astype(np.float64) * half_step, noised)
+    assert (places % 2 == 1).all()
+    # The same bits on zeros give the same noise: the value only shifts it, to within rounding.
+    shift = noised - SeededNoise(seed).add(np.zeros_like(values), std)
+    assert np.abs(shift - values).max(initial=0) <= 1.2 * half_step + 1e-12
+
+
+@given(st.integers(1, 300), st.floats(0.01, 10))
+def test_rounding_to_the_lattice_stays_within_the_stated_sensitivity(size: int, std: float) -> None:
+    generator = np.random.default_rng(size)
+    one, other = generator.normal(size=(2, size))
+    rounded = [SeededNoise(1).add(values, std) for values in (one, other)]
+    moved = np.linalg.norm((rounded[0] - rounded[1]) - (one - other))
+    assert moved <= rounding_sensitivity(size, std) + 1e-12
+
+
+def test_shapes_are_kept() -> None:
+    source = SystemNoise()
+    assert source.normal((2, 0, 3), 1.0).shape == (2, 0, 3)
+    assert source.normal((), 1.0).shape == ()
+    assert source.add(np.zeros((3, 4), dtype=np.float32), 1.0).shape == (3, 4)
+
+
+@pytest.mark.parametrize("std", [0.0, -1.0, math.nan, math.inf, 1e-300])
+def test_a_standard_deviation_that_protects_nothing_is_refused(std: float) -> None:
+    with pytest.raises(PrivacyError, match="standard deviation"):
+        SystemNoise().normal((1,), std)
+    with pytest.raises(PrivacyError, match="standard deviation"):
+        SystemNoise().add(np.zeros(1), std)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_values_that_are_not_finite_are_refused(bad: float) -> None:
+    with pytest.raises(PrivacyError, match="not finite"):
+        SystemNoise().add(np.array([0.0, bad]), 1.0)
+
+
+def test_values_that_drown_the_noise_are_refused() -> None:
+    with pytest.raises(PrivacyError, match="lost beside"):
+        SystemNoise().add(np.array([1e6]), 1.0)
