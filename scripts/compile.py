@@ -1,0 +1,213 @@
+"""Compile the contracts with solc 0.8.37 through py-solc-x, and keep the wheel's artifacts fresh.
+
+    python scripts/compile.py            write what is stale
+    python scripts/compile.py --check    write nothing; exit 1 naming what is stale
+
+`compile_contracts` is the one way to compile here; contract tests use it for their harnesses.
+Results are kept in .build/solc by the hash of all that goes in, so that nothing is compiled twice.
+"""
+
+import argparse
+import json
+import os
+import posixpath
+import re
+import sys
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from fedpact.errors import FedpactError
+
+ROOT = Path(__file__).resolve().parent.parent
+SOLC_FOLDER = ROOT / "scripts" / "solc"
+CACHE = ROOT / ".build" / "solc"
+ARTIFACTS = ROOT / "offchain" / "fedpact" / "chain" / "artifacts"
+DEPLOYED = ("ParticipantRegistry", "SharingMarket", "TrainingRounds")
+
+COMPILER = "0.8.37"
+REMAPPINGS = {"@openzeppelin/": "node_modules/@openzeppelin/"}
+SETTINGS: dict[str, Any] = {
+    "viaIR": True,
+    "optimizer": {"enabled": True, "runs": 200},
+    "remappings": [f"{prefix}={target}" for prefix, target in REMAPPINGS.items()],
+}
+OUTPUTS = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]
+
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_IMPORT = re.compile(r"""\bimport\b[^;"']*["']([^"']+)["']\s*;""")
+
+
+class CompileError(FedpactError):
+    """What solc said, in its own words; warnings too."""
+
+
+def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
+    """Compile the .sol files named, or found below the folders named, and what they import.
+
+    Returns, by name of contract, for the contracts defined in these files: `abi`, `bytecode` and
+    `deployed_bytecode` (0x hex), `source` (path in the repository), `source_hash`, `compiler`.
+    Raises CompileError for errors, and for warnings just as well.
+    """
+    wanted = sorted(_unit(file) for root in roots for file in _solidity_files(Path(root)))
+    sources = _with_imports(wanted)
+    digest = _hash(sources, wanted)
+    kept = CACHE / f"{digest}.json"
+    if kept.exists():
+        compiled: dict[str, dict[str, Any]] = json.loads(kept.read_text())
+        return compiled
+
+    output = _run_solc(
+        {
+            "language": "Solidity",
+            "sources": {unit: {"content": text} for unit, text in sources.items()},
+            "settings": {**SETTINGS, "outputSelection": {unit: {"*": OUTPUTS} for unit in wanted}},
+        }
+    )
+    complaints = [e["formattedMessage"] for e in output.get("errors", ()) if _counts(e)]
+    if complaints:
+        raise CompileError("\n".join(complaints))
+    compiled = {
+        name: {
+            "abi": contract["abi"],
+            "bytecode": "0x" + contract["evm"]["bytecode"]["object"],
+            "deployed_bytecode": "0x" + contract["evm"]["deployedBytecode"]["object"],
+            "source": unit,
+            "source_hash": digest,
+            "compiler": COMPILER,
+        }
+        for unit in wanted
+        for name, contract in output.get("contracts", {}).get(unit, {}).items()
+    }
+    _write(kept, json.dumps(compiled))
+    return compiled
+
+
+def source_hash(roots: Iterable[str | Path]) -> str:
+    """Hex sha-256 over settings, compiler version and every source that takes part."""
+    wanted = sorted(_unit(file) for root in roots for file in _solidity_files(Path(root)))
+    return _hash(_with_imports(wanted), wanted)
+
+
+def stale_artifacts() -> list[Path]:
+    """Artifacts that are missing, or were made from other sources than those at hand."""
+    current = source_hash(_deployed_sources())
+    return [path for path in map(_artifact, DEPLOYED) if _recorded_hash(path) != current]
+
+
+def write_artifacts() -> None:
+    """Compile the deployed contracts and write {abi, bytecode, sourceHash, compiler} of each.
+
+    They are compiled together, always: what stands beside a contract may sway its bytecode.
+    """
+    compiled = compile_contracts(_deployed_sources())
+    for name in DEPLOYED:
+        artifact = {
+            "abi": compiled[name]["abi"],
+            "bytecode": compiled[name]["bytecode"],
+            "compiler": compiled[name]["compiler"],
+            "sourceHash": compiled[name]["source_hash"],
+        }
+        _write(_artifact(name), json.dumps(artifact, indent=1, sort_keys=True) + "\n")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Compile the contracts into the wheel's artifacts")
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if stale")
+    check = parser.parse_args().check
+    try:
+        stale = stale_artifacts()
+        if stale and not check:
+            write_artifacts()
+    except CompileError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if check:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is stale: run make contracts", file=sys.stderr)
+    return 1 if check and stale else 0
+
+
+def _deployed_sources() -> list[Path]:
+    return [ROOT / "contracts" / f"{name}.sol" for name in DEPLOYED]
+
+
+def _artifact(name: str) -> Path:
+    return ARTIFACTS / f"{name}.json"
+
+
+def _recorded_hash(artifact: Path) -> str | None:
+    return json.loads(artifact.read_text())["sourceHash"] if artifact.exists() else None
+
+
+def _solidity_files(root: Path) -> list[Path]:
+    path = root if root.is_absolute() else ROOT / root
+    return sorted(path.rglob("*.sol")) if path.is_dir() else [path]
+
+
+def _unit(file: Path) -> str:
+    """Name of a source as solc sees it: its path in the repository."""
+    return file.resolve().relative_to(ROOT).as_posix()
+
+
+def _with_imports(units: list[str]) -> dict[str, str]:
+    """Source text by name, of these and all that they import, directly or not."""
+    found: dict[str, str] = {}
+    waiting = list(units)
+    while waiting:
+        unit = waiting.pop()
+        if unit in found:
+            continue
+        path = ROOT / unit
+        if not path.is_file():
+            raise CompileError(f"{unit} is not there (npm ci brings what lies in node_modules)")
+        found[unit] = path.read_text(encoding="utf-8")
+        for target in _IMPORT.findall(_COMMENT.sub("", found[unit])):
+            waiting.append(_resolve(target, unit))
+    return found
+
+
+def _resolve(target: str, importer: str) -> str:
+    if target.startswith("."):
+        return posixpath.normpath(posixpath.join(posixpath.dirname(importer), target))
+    for prefix, place in REMAPPINGS.items():
+        if target.startswith(prefix):
+            return place + target.removeprefix(prefix)
+    return target
+
+
+def _hash(sources: dict[str, str], wanted: list[str]) -> str:
+    facts = [COMPILER, SETTINGS, OUTPUTS, wanted, sources]
+    return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _run_solc(standard_input: dict[str, Any]) -> dict[str, Any]:
+    os.environ["SOLCX_BINARY_PATH"] = str(SOLC_FOLDER)
+    import solcx  # here: it looks at the variable when it is imported
+    from solcx.exceptions import SolcError
+
+    try:
+        output: dict[str, Any] = solcx.compile_standard(
+            standard_input, base_path=ROOT, solc_version=COMPILER
+        )
+    except SolcError as error:
+        said = [e["formattedMessage"] for e in error.error_dict or () if _counts(e)]
+        raise CompileError("\n".join(said) or error.message) from error
+    return output
+
+
+def _counts(error: dict[str, Any]) -> bool:
+    return error["severity"] in ("error", "warning")
+
+
+def _write(path: Path, text: str) -> None:
+    """At once or not at all, as other processes may read it meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+// What py-solc-x asks of a solc executable, answered by npm's solc:
+//   --version
+//   --standard-json [--base-path DIR] [--allow-paths DIRS]   input on stdin, output on stdout
+// Imports that the input doesn't carry are read below the base path, and nowhere else.
+"use strict";
+
+const fs = require("fs");
+const path = require("path");
+
+const VERSION = "0.8.37";
+
+function fail(message) {
+  process.stderr.write(`solc: ${message}\n`);
+  process.exit(1);
+}
+
+function loadCompiler() {
+  let compiler;
+  try {
+    compiler = require(path.join(__dirname, "../../node_modules/solc"));
+  } catch (error) {
+    fail(`npm's solc cannot be loaded, run npm ci (${error.message})`);
+  }
+  if (!compiler.version().startsWith(`${VERSION}+`)) {
+    fail(`node_modules holds solc ${compiler.version()}, not ${VERSION}: run npm ci`);
+  }
+  return compiler;
+}
+
+function parse(args) {
+  const options = { version: false, standardJson: false, basePath: process.cwd() };
+  for (let i = 0; i < args.length; i++) {
+    if (args[i] === "--version") options.version = true;
+    else if (args[i] === "--standard-json") options.standardJson = true;
+    else if (args[i] === "--base-path") options.basePath = args[++i];
+    else if (args[i] === "--allow-paths") i++; // narrower already: the base path alone
+    else fail(`unrecognised option '${args[i]}'`);
+  }
+  return options;
+}
+
+function readBelow(basePath) {
+  const root = fs.realpathSync(basePath) + path.sep;
+  return (name) => {
+    try {
+      const file = fs.realpathSync(path.resolve(root, name));
+      if (!file.startsWith(root)) return { error: `${name} lies outside of ${root}` };
+      return { contents: fs.readFileSync(file, "utf8") };
+    } catch (error) {
+      return { error: `${name} cannot be read: ${error.code}` };
+    }
+  };
+}
+
+const options = parse(process.argv.slice(2));
+if (options.version) {
+  process.stdout.write(`solc, the solidity compiler\nVersion: ${loadCompiler().version()}\n`);
+} else if (options.standardJson) {
+  const input = fs.readFileSync(0, "utf8");
+  const output = loadCompiler().compile(input, { import: readBelow(options.basePath) });
+  process.stdout.write(output);
+} else {
+  fail("only --version and --standard-json are answered");
+}
