@@ -1,0 +1,318 @@
+"""What contract tests stand on: the compiled sources, an Anvil process, and a thin client for it.
+
+The sources and the test harnesses are compiled together, once for each state of the sources (the
+output is kept under .cache/). Reverts are read from the trace of the mined transaction, so that a
+test sees exactly what the chain saw, at the block time that it asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import solcx
+from eth_abi import decode
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from eth_utils import keccak, to_checksum_address
+from eth_utils.abi import abi_to_signature, collapse_if_tuple
+from hexbytes import HexBytes
+from web3 import HTTPProvider, Web3
+from web3.contract import Contract
+from web3.exceptions import ContractLogicError
+
+ROOT = Path(__file__).resolve().parents[2]
+SOLC_VERSION = "0.8.37"
+GAS_LIMIT = 12_000_000
+FUNDS = 10**24
+
+Address = str | LocalAccount
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One contract: its ABI, creation bytecode and the size of what it deploys (bytes)."""
+
+    name: str
+    abi: list[dict[str, Any]]
+    bytecode: str
+    size: int
+
+
+class Reverted(Exception):
+    """A mined transaction reverted; `data` is what it returned (selector and arguments)."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data.hex())
+        self.data = data
+
+
+def compile_sources() -> dict[str, Compiled]:
+    """All contracts and test harnesses by name, from .cache/ where the sources have not changed."""
+    paths = sorted(
+        [*(ROOT / "contracts").rglob("*.sol"), *(ROOT / "tests/contracts/harness").rglob("*.sol")]
+    )
+    sources = {path.relative_to(ROOT).as_posix(): {"content": path.read_text()} for path in paths}
+    job = {
+        "language": "Solidity",
+        "sources": sources,
+        "settings": {
+            "viaIR": True,
+            "optimizer": {"enabled": True, "runs": 200},
+            "remappings": ["@openzeppelin/=node_modules/@openzeppelin/"],
+            "outputSelection": {
+                name: {"*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]}
+                for name in sources
+            },
+        },
+    }
+    text = json.dumps(job, sort_keys=True)
+    key = hashlib.sha256(f"{SOLC_VERSION}\n{text}".encode()).hexdigest()[:24]
+    cache = ROOT / ".cache" / "contracts" / f"{key}.json"
+    if not cache.exists():
+        output = solcx.compile_standard(
+            job,
+            base_path=ROOT,
+            solc_binary=Path(os.environ.get("SOLCX_BINARY_PATH", ROOT / "scripts" / "solc"))
+            / f"solc-v{SOLC_VERSION}",
+        )
+        kept = {
+            name: {
+                "abi": item["abi"],
+                "bytecode": item["evm"]["bytecode"]["object"],
+                "size": len(item["evm"]["deployedBytecode"]["object"]) // 2,
+            }
+            for contracts in output["contracts"].values()
+            for name, item in contracts.items()
+        }
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        partial = cache.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(kept))
+        partial.replace(cache)
+    return {name: Compiled(name, **item) for name, item in json.loads(cache.read_text()).items()}
+
+
+def local_accounts(number: int) -> list[LocalAccount]:
+    """Accounts with fixed keys, the same in every run."""
+    return [Account.from_key(keccak(text=f"fedpact test account {i}")) for i in range(number)]
+
+
+@contextmanager
+def anvil_process() -> Iterator[str]:
+    """A fresh Anvil on a free port without gas prices; gives its URL and ends it afterwards."""
+    binary = next((ROOT / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        *(str(binary), "--port", str(port), "--accounts", "1", "--auto-impersonate"),
+        *("--gas-price", "0", "--block-base-fee-per-gas", "0", "--silent"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            provider = HTTPProvider(url)
+            for _ in range(300):
+                if provider.is_connected():
+                    break
+                time.sleep(0.05)
+            else:
+                raise RuntimeError("anvil did not answer within 15 s")
+            yield url
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+class Chain:
+    """A local chain: sends transactions, moves its clock, takes and restores snapshots."""
+
+    def __init__(self, url: str, compiled: dict[str, Compiled]) -> None:
+        self.w3 = Web3(HTTPProvider(url))
+        self.compiled = compiled
+        # An error that several ABIs declare has one selector and one shape: any of them will do.
+        self.errors = {
+            keccak(text=abi_to_signature(item))[:4]: item  # type: ignore[arg-type]
+            for contract in compiled.values()
+            for item in contract.abi
+            if item["type"] == "error"
+        }
+
+    def rpc(self, method: str, *params: Any) -> Any:
+        answer = self.w3.provider.make_request(method, list(params))  # type: ignore[arg-type]
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']}")
+        return answer["result"]
+
+    # -- time ------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """The time of the last block (seconds)."""
+        return int(self.w3.eth.get_block("latest")["timestamp"])
+
+    def next_at(self, timestamp: int) -> None:
+        """The next block, and so the next transaction, has exactly this time."""
+        self.rpc("evm_setNextBlockTimestamp", timestamp)
+
+    def mine_at(self, timestamp: int) -> None:
+        """Mines an empty block of exactly this time."""
+        self.next_at(timestamp)
+        self.rpc("evm_mine")
+
+    def travel(self, seconds: int) -> None:
+        """Mines an empty block this many seconds after the last one."""
+        self.mine_at(self.now + seconds)
+
+    def mine(self) -> None:
+        self.rpc("evm_mine")
+
+    # -- state -----------------------------------------------------------------------------------
+
+    def snapshot(self) -> str:
+        return str(self.rpc("evm_snapshot"))
+
+    def revert(self, snapshot: str) -> None:
+        assert self.rpc("evm_revert", snapshot)
+
+    def balance(self, account: Address) -> int:
+        return int(self.w3.eth.get_balance(_address(account)))
+
+    def fund(self, account: Address, wei: int = FUNDS) -> None:
+        self.rpc("anvil_setBalance", _address(account), hex(wei))
+
+    # -- transactions ----------------------------------------------------------------------------
+
+    def send(self, sender: Address, call: Any, value: int = 0) -> Any:
+        """Mines one contract call (`contract.functions.f(...)`) and returns its receipt.
+
+        Raises `Reverted` with the data of the revert.
+        """
+        return self._mined(
+            call.transact({"from": _address(sender), "value": value, "gas": GAS_LIMIT})
+        )
+
+    def transfer(self, sender: Address, to: Address, value: int) -> Any:
+        """Mines a plain transfer of `value` wei."""
+        return self._mined(
+            self.w3.eth.send_transaction(
+                {"from": _address(sender), "to": _address(to), "value": value, "gas": GAS_LIMIT}
+            )
+        )
+
+    def deploy(self, name: str, sender: Address, *args: Any, value: int = 0) -> Contract:
+        item = self.compiled[name]
+        factory = self.w3.eth.contract(abi=item.abi, bytecode=item.bytecode)
+        receipt = self._mined(
+            factory.constructor(*args).transact(
+                {"from": _address(sender), "value": value, "gas": GAS_LIMIT}
+            )
+        )
+        return self.at(name, receipt["contractAddress"])
+
+    def at(self, name: str, address: str) -> Contract:
+        return self.w3.eth.contract(address=address, abi=self.compiled[name].abi)
+
+    def _mined(self, transaction: HexBytes) -> Any:
+        receipt = self.w3.eth.wait_for_transaction_receipt(transaction, poll_latency=0.01)
+        if receipt["status"] == 0:
+            trace = self.rpc(
+                "debug_traceTransaction", transaction.to_0x_hex(), {"tracer": "callTracer"}
+            )
+            raise Reverted(bytes(HexBytes(trace.get("output", "0x"))))
+        return receipt
+
+    # -- reverts ---------------------------------------------------------------------------------
+
+    def decode_error(self, data: bytes) -> tuple[str, tuple[Any, ...]]:
+        """Name and arguments of a custom error, or of Solidity's Error(string), Panic(uint256)."""
+        builtin = {
+            b"\x08\xc3\x79\xa0": ("Error", "string"),
+            b"\x4e\x48\x7b\x71": ("Panic", "uint256"),
+        }
+        if data[:4] in builtin:
+            name, kind = builtin[data[:4]]
+            return name, decode([kind], data[4:])
+        item = self.errors.get(data[:4])
+        if item is None:
+            return f"unknown:{data[:4].hex()}", ()
+        kinds = [collapse_if_tuple(dict(argument)) for argument in item["inputs"]]
+        return item["name"], tuple(
+            to_checksum_address(value) if kind == "address" else value
+            for kind, value in zip(kinds, decode(kinds, data[4:]), strict=True)
+        )
+
+    @contextmanager
+    def expect_revert(self, name: str, *args: Any) -> Iterator[None]:
+        """The block reverts with this custom error; its values are compared where any are given.
+
+        `unittest.mock.ANY` stands for any value.
+        """
+        try:
+            yield
+        except Reverted as error:
+            data = error.data
+        except ContractLogicError as error:
+            data = bytes(HexBytes(error.data)) if isinstance(error.data, str) else b""
+        else:
+            raise AssertionError(f"no revert, expected {name}")
+        found, values = self.decode_error(data)
+        assert found == name, f"reverted with {found}{values}, expected {name}{args}"
+        if args:
+            assert list(values) == [_plain(arg) for arg in args], f"{found}{values}"
+
+
+def deploy_all(
+    chain: Chain, deployer: Address, registrar: Address, reputation_unit: int
+) -> tuple[Contract, Contract, Contract]:
+    """Registry, market and rounds, each told the others' addresses, which CREATE fixes by nonce."""
+    nonce = chain.w3.eth.get_transaction_count(_address(deployer))
+    registry, market, rounds = (create_address(_address(deployer), nonce + i) for i in range(3))
+    contracts = (
+        chain.deploy(
+            *("ParticipantRegistry", deployer, _address(registrar), market, rounds),
+            reputation_unit,
+        ),
+        chain.deploy("SharingMarket", deployer, registry, rounds),
+        chain.deploy("TrainingRounds", deployer, registry, market),
+    )
+    assert [contract.address for contract in contracts] == [registry, market, rounds]
+    return contracts
+
+
+def create_address(sender: str, nonce: int) -> str:
+    """The address of a contract that `sender` creates with this nonce (yellow paper eq. 85)."""
+    number = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+    coded = (
+        number if len(number) == 1 and number[0] < 0x80 else bytes([0x80 + len(number)]) + number
+    )
+    body = b"\x94" + bytes.fromhex(sender[2:]) + coded
+    return to_checksum_address(keccak(bytes([0xC0 + len(body)]) + body)[12:])
+
+
+def events(contract: Contract, name: str, receipt: Any) -> list[dict[str, Any]]:
+    """The arguments of the events of one name that a transaction left."""
+    found: Callable[[Any], Sequence[Any]] = contract.events[name]().process_receipt
+    own = [log for log in receipt["logs"] if log["address"] == contract.address]
+    topic = HexBytes(keccak(text=abi_to_signature(contract.events[name]().abi)))
+    wanted = {**receipt, "logs": [log for log in own if log["topics"][0] == topic]}
+    return [dict(event["args"]) for event in found(wanted)]
+
+
+def _address(account: Address) -> str:
+    return account if isinstance(account, str) else account.address
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, LocalAccount):
+        return value.address
+    return bytes(value) if isinstance(value, HexBytes) else value
