@@ -1,0 +1,1 @@
+"""Proof of training Quality off-chain: votes, tally, leader order, payment, reputation."""

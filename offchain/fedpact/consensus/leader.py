@@ -1,0 +1,90 @@
+"""Who leads a round's aggregation, what each provider weighs, and when a round is final.
+
+Mirrors contracts/libraries/{LeaderOrder,Weights}.sol and the quorum of TrainingRounds.sol.
+Errors and reputations are in 1/10,000.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from fedpact.types.rounds import ApprovalRule, LeaderRule
+
+MIN_APPROVALS = 2
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A seat that may lead: its model is included and its vote revealed."""
+
+    seat: int
+    account: str
+    median: int
+    weight: int
+    """Capped number of samples."""
+    reputation: int
+    """As it stood when the provider joined."""
+
+
+def capped_weights(samples: Mapping[int, int]) -> dict[int, int]:
+    """Aggregation weights of the submitted seats: min(samples, 2 * median), a whole number.
+
+    Of an even count the median is the exact mean of the middle two (Weights.sol).
+    """
+    ordered = sorted(samples.values())
+    if not ordered:
+        return {}
+    cap = ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]
+    return {seat: min(count, cap) for seat, count in samples.items()}
+
+
+def leader_order(
+    candidates: Sequence[Candidate],
+    round_number: int,
+    rule: LeaderRule,
+    weight_sum: int,
+    last_leader: int | None,
+) -> list[int]:
+    """Seats of the candidates, first leader first (LeaderOrder.sol, `order`).
+
+    Rule POQ: ascending MAE^u (Lu et al. 2020, eq. 7), compared as MAE_j * (S + d_j) with the terms
+    that all share dropped; rule REPUTATION: descending, whoever led last at the end. Ties go by the
+    hash of round and account.
+
+    Args:
+        weight_sum: S, the sum of the weights of all submitted seats.
+        last_leader: seat that led last; None if there is none.
+    """
+
+    def key(candidate: Candidate) -> tuple[int, int, bytes]:
+        lot = keccak(encode(["uint256", "address"], [round_number, candidate.account]))
+        if rule is LeaderRule.POQ:
+            return candidate.median * (weight_sum + candidate.weight), 0, lot
+        return int(candidate.seat == last_leader), -candidate.reputation, lot
+
+    return [candidate.seat for candidate in sorted(candidates, key=key)]
+
+
+def poq_error(median: int, weight: int, weight_sum: int, medians: Sequence[int]) -> int:
+    """MAE^u of one model (Lu et al. 2020, eq. 7), rounded down, 1/10,000.
+
+    (1 + d_j / S) * MAE_j + (1/n) * sum of MAE_i, with d_j = `weight`, S = `weight_sum` (not 0) and
+    MAE_i = `medians`, those of the valid models (not empty).
+    """
+    n = len(medians)
+    weighted = median * (weight_sum + weight)
+    return (weighted * n + sum(medians) * weight_sum) // (weight_sum * n)
+
+
+def approvals_needed(revealed: int, expected: int, rule: ApprovalRule) -> int:
+    """Least number of matching attestations that make a round final.
+
+    Args:
+        revealed: number of seats that revealed a vote this round.
+        expected: number of seats that were elected to this round.
+    """
+    if rule is ApprovalRule.UNANIMOUS:
+        return max(revealed, MIN_APPROVALS, expected // 2 + 1)
+    return max(-(-2 * revealed // 3), MIN_APPROVALS, expected // 2 + 1)

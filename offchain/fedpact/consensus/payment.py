@@ -1,0 +1,45 @@
+"""What a request pays to whom, and what it says about its members' quality.
+
+Mirrors SharingMarket.sol. Payments are wei; qualities and losses 1/10,000; all rounded down.
+"""
+
+from collections.abc import Sequence
+
+from fedpact.consensus.reputation import MAX_WEIGHT
+from fedpact.types.scores import MAX_SCORE
+
+MEAN_QUALITY = 5000
+"""Quality of a member with just the mean of the points."""
+FAULT_LOSS = 100
+"""Reputation lost by one fault."""
+
+
+def pool(payment: int, *, reached: bool, paid_rounds: int, max_rounds: int) -> int:
+    """The part of the payment that goes to providers once the model is delivered, in wei.
+
+    All of it where the target was reached, else in proportion to the rounds that gave points.
+    """
+    return payment if reached else payment * paid_rounds // max_rounds
+
+
+def shares(pool_wei: int, points: Sequence[int]) -> list[int]:
+    """Wei of each seat, by its points; all 0 where nobody has any."""
+    total = sum(points)
+    return [pool_wei * own // total if total else 0 for own in points]
+
+
+def relative_quality(points: int, members: int, total_points: int) -> int:
+    """A seat's points against the mean of the `members` that took part; 5,000 is the mean."""
+    if total_points == 0:
+        return 0
+    return min(MAX_SCORE, MEAN_QUALITY * points * members // total_points)
+
+
+def loss(faults: int) -> int:
+    """Reputation that a seat's faults cost, 1/10,000."""
+    return FAULT_LOSS * faults
+
+
+def outcome_weight(payment: int, reputation_unit: int) -> int:
+    """Weight of a request in its members' reputation: 0 below the unit, 100 at most."""
+    return min(payment // reputation_unit, MAX_WEIGHT)

@@ -1,0 +1,84 @@
+"""Reputation: sums of weighted quality and of losses that fade by a tenth every thirty days.
+
+Mirrors contracts/libraries/Reputation.sol to the last digit: integers, each product rounded down.
+An outcome fades by the age of its request, not by when somebody settled it.
+"""
+
+from dataclasses import dataclass
+
+from fedpact.types.scores import MAX_SCORE
+
+PERIOD = 30 * 24 * 3600
+"""Seconds."""
+NEWCOMER = 4000
+"""Score without history, 1/10,000."""
+PRIOR_WEIGHT = 10
+"""Weight of the newcomer's score against the history."""
+MAX_WEIGHT = 100
+"""Largest weight of one outcome."""
+
+_ONE = 10**18
+_DECAY = 9 * 10**17
+_SCALE = 10**4
+_MAX_SUM = 2**72 - 1
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the registry stores of one account, as of a period (30 days, from the epoch)."""
+
+    period: int = 0
+    gains: int = 0
+    """Sum of weight * quality, times 10^4."""
+    weights: int = 0
+    """Sum of weights, times 10^4."""
+    losses: int = 0
+    """Sum of losses in 1/10,000, times 10^4."""
+
+
+def record(sums: Sums, weight: int, quality: int, losses: int, ended_at: int, now: int) -> Sums:
+    """The sums with one outcome added; unchanged where it weighs nothing.
+
+    Args:
+        weight: see `payment.outcome_weight`; more than MAX_WEIGHT counts as MAX_WEIGHT.
+        quality: relative to the round's mean, 1/10,000.
+        losses: to be taken off the score, 1/10,000.
+        ended_at: when the request ended, seconds.
+        now: seconds.
+    """
+    if weight == 0:
+        return sums
+    weight, quality = min(weight, MAX_WEIGHT), min(quality, MAX_SCORE)
+    period = now // PERIOD
+    old = decay(period - sums.period)
+    fresh = decay(period - ended_at // PERIOD)
+
+    def mix(total: int, value: int) -> int:
+        return min(total * old // _ONE + value * _SCALE * fresh // _ONE, _MAX_SUM)
+
+    return Sums(
+        period=period,
+        gains=mix(sums.gains, weight * quality),
+        weights=mix(sums.weights, weight),
+        losses=mix(sums.losses, losses),
+    )
+
+
+def score(sums: Sums, now: int) -> int:
+    """The reputation at `now`, 0 to 10,000: mean of NEWCOMER and the history, less the losses."""
+    factor = decay(now // PERIOD - sums.period)
+    gains = sums.gains * factor // _ONE + PRIOR_WEIGHT * NEWCOMER * _SCALE
+    weights = sums.weights * factor // _ONE + PRIOR_WEIGHT * _SCALE
+    mean = gains * _SCALE // weights
+    return max(0, mean - sums.losses * factor // _ONE) // _SCALE
+
+
+def decay(periods: int) -> int:
+    """0.9^periods in units of 1e-18, by repeated squaring; 1 for none or a negative number."""
+    factor, base = _ONE, _DECAY
+    while periods > 0:
+        if periods & 1:
+            factor = factor * base // _ONE
+        base = base * base // _ONE
+        periods >>= 1
+    return factor

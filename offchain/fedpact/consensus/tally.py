@@ -1,0 +1,157 @@
+"""The tally of a round: medians, inclusion, points, and the running hash that proves it.
+
+Mirrors contracts/libraries/{Scores,Points}.sol. Errors are in 1/10,000; masks have bit i for
+seat i; every share of points is rounded down.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from fedpact.types.rounds import seats_of
+from fedpact.types.scores import INVALID, lane, median_score, pack_scores
+
+BASE_POINTS = 2000
+"""For a valid model, in equal parts."""
+QUALITY_POINTS = 6500
+"""By the distance of the median below the ceiling."""
+VOTE_POINTS = 1000
+"""By the number of votes inside the band around the medians."""
+LEADER_POINTS = 500
+"""For the proposal that made the round final."""
+ROUND_POINTS = BASE_POINTS + QUALITY_POINTS + VOTE_POINTS + LEADER_POINTS
+
+NO_HISTORY = bytes(32)
+"""The running hash before the first tally."""
+
+_SEATS_PER_WORD = 8
+_LANE_BITS = 32
+_POINT_BITS = 24
+_MAX_POINTS = (1 << _POINT_BITS) - 1
+_MAX_FAULTS = (1 << 8) - 1
+
+
+@dataclass(frozen=True)
+class RoundTally:
+    """What the revealed votes of a round come to."""
+
+    medians: tuple[int, ...]
+    """One a seat; INVALID where no model was submitted."""
+    valid: int
+    """Seats whose model has a valid median."""
+    included: int
+    """Valid seats within the ceiling: the models that are aggregated."""
+    eligible: int
+    """Seats that share in the points: valid, revealed, not adverse."""
+    adverse: int
+    """Seats of which more than half of the votes lie outside the band."""
+    points: tuple[int, ...]
+    """Points of the round, one entry a seat; the leader's are not among them."""
+
+
+def tally(
+    words: Mapping[int, int], submitted: int, seats: int, max_error: int, vote_band: int
+) -> RoundTally:
+    """Counts the revealed votes of a round (Points.sol, `tally`).
+
+    Args:
+        words: packed vote of each seat that revealed; all of them submitted.
+        submitted: mask of the seats whose models are judged.
+        seats: number of seats in the committee.
+        max_error: ceiling of the request, 1/10,000.
+        vote_band: largest distance of a vote from the median that is not adverse, 1/10,000.
+    """
+    judged = seats_of(submitted)
+    medians = [INVALID] * seats
+    for seat in judged:
+        medians[seat] = median_score([lane(w, seat) for j, w in words.items() if j != seat])
+    valid = sum(1 << seat for seat in judged if medians[seat] != INVALID)
+    included = sum(1 << seat for seat in seats_of(valid) if medians[seat] <= max_error)
+
+    in_band = {}
+    adverse = 0
+    for voter, word in words.items():
+        others = [seat for seat in judged if seat != voter]
+        in_band[voter] = sum(_near(lane(word, s), medians[s], vote_band) for s in others)
+        if 2 * in_band[voter] < len(others):
+            adverse |= 1 << voter
+    eligible = sum(1 << j for j in words if valid >> j & 1 and not adverse >> j & 1)
+    points = _shares(seats_of(eligible), medians, in_band, max_error)
+    return RoundTally(
+        tuple(medians),
+        valid,
+        included,
+        eligible,
+        adverse,
+        tuple(points.get(seat, 0) for seat in range(seats)),
+    )
+
+
+def add_points(lane_word: int, seat_in_word: int, points: int, faults: int) -> int:
+    """A word of eight seats with points and faults added to one of them (Points.sol, `add`).
+
+    Each lane has 24 bits of points below 8 bits of faults; both stop at their largest value.
+    """
+    old_points, old_faults = read_points(lane_word, seat_in_word)
+    shift = _LANE_BITS * seat_in_word
+    new = min(old_faults + faults, _MAX_FAULTS) << _POINT_BITS
+    new |= min(old_points + points, _MAX_POINTS)
+    return lane_word & ~((1 << _LANE_BITS) - 1 << shift) | new << shift
+
+
+def read_points(lane_word: int, seat_in_word: int) -> tuple[int, int]:
+    """Points and faults of one of the eight seats of a word (Points.sol, `read`)."""
+    value = lane_word >> _LANE_BITS * seat_in_word
+    return value & _MAX_POINTS, value >> _POINT_BITS & _MAX_FAULTS
+
+
+def history_hash(
+    previous: bytes,
+    round_number: int,
+    submitted: int,
+    revealed: int,
+    digests: Sequence[bytes],
+    words: Sequence[int],
+    medians: Sequence[int],
+) -> bytes:
+    """The running hash after one more tallied round (ITrainingRounds, `verifyHistory`).
+
+    Args:
+        previous: the hash before, NO_HISTORY before the first round.
+        digests: of the submitted seats, in seat order.
+        words: packed votes of the revealed seats, in seat order.
+        medians: one a seat.
+    """
+    # The contract's medians word has INVALID in all sixteen lanes but those of submitted seats.
+    packed = pack_scores(
+        {seat: medians[seat] if submitted >> seat & 1 else INVALID for seat in range(16)}
+    )
+    return keccak(
+        encode(
+            ["bytes32", "uint256", "uint256", "uint256", "bytes32[]", "uint256[]", "uint256"],
+            [previous, round_number, submitted, revealed, list(digests), list(words), packed],
+        )
+    )
+
+
+def _near(vote: int, median: int, band: int) -> bool:
+    if INVALID in (vote, median):
+        return vote == median
+    return abs(vote - median) <= band
+
+
+def _shares(
+    eligible: Sequence[int], medians: Sequence[int], in_band: Mapping[int, int], max_error: int
+) -> dict[int, int]:
+    quality = {seat: max(0, max_error - medians[seat]) for seat in eligible}
+    # A sum of zero splits nothing: any divisor gives every seat 0.
+    quality_sum = sum(quality.values()) or 1
+    vote_sum = sum(in_band[seat] for seat in eligible) or 1
+    return {
+        seat: BASE_POINTS // len(eligible)
+        + QUALITY_POINTS * quality[seat] // quality_sum
+        + VOTE_POINTS * in_band[seat] // vote_sum
+        for seat in eligible
+    }

@@ -1,0 +1,107 @@
+"""Votes and attestations: what members commit to, and what the rounds contract accepts.
+
+Hashes bind chain, contract, request, round and member, so that none can be copied or replayed
+(contracts/TrainingRounds.sol). Scores are errors in 1/10,000.
+"""
+
+from dataclasses import dataclass
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from fedpact.errors import InvalidInput
+from fedpact.types.scores import INVALID, MAX_SEATS, SCORE_BITS, is_score, lane
+
+_MAE_BITS = 16
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """Where a vote or an attestation belongs: whose it is, in which round of which deployment."""
+
+    chain_id: int
+    rounds: str
+    """Address of the TrainingRounds contract."""
+    request_id: int
+    round: int
+    member: str
+    """Account of the seat."""
+
+
+def vote_commitment(ballot: Ballot, word: int, salt: bytes) -> bytes:
+    """32 bytes that `commitVote` takes for a packed vote; `salt` is 32 secret bytes.
+
+    Raises:
+        InvalidInput: a salt that is not 32 bytes.
+    """
+    if len(salt) != 32:
+        raise InvalidInput(f"a vote's salt has 32 bytes, not {len(salt)}")
+    return keccak(
+        encode(
+            ["uint256", "address", "uint256", "uint256", "address", "uint256", "bytes32"],
+            [
+                ballot.chain_id,
+                ballot.rounds,
+                ballot.request_id,
+                ballot.round,
+                ballot.member,
+                word,
+                salt,
+            ],
+        )
+    )
+
+
+def attestation(ballot: Ballot, digest: bytes, mae: int) -> bytes:
+    """32 bytes that `attest` takes for a global model's digest and its measured error.
+
+    Raises:
+        InvalidInput: an error that is neither a score nor INVALID.
+    """
+    if not is_score(mae):
+        raise InvalidInput(f"an attested error is a score or {INVALID}, not {mae}")
+    return keccak(
+        encode(
+            ["uint256", "address", "uint256", "uint256", "bytes32", "uint256", "address"],
+            [
+                ballot.chain_id,
+                ballot.rounds,
+                ballot.request_id,
+                ballot.round,
+                digest,
+                mae,
+                ballot.member,
+            ],
+        )
+    )
+
+
+def stored_attestation(ballot: Ballot, digest: bytes, mae: int) -> bytes:
+    """The vote word after `attest`: the highest 240 bits of the attestation, then the error."""
+    return attestation(ballot, digest, mae)[:-2] + mae.to_bytes(_MAE_BITS // 8, "big")
+
+
+def attested_error(word: bytes) -> int:
+    """The error that an attested vote word carries, in 1/10,000 or INVALID."""
+    return int.from_bytes(word, "big") & (1 << _MAE_BITS) - 1
+
+
+def approves(ballot: Ballot, word: bytes, digest: bytes) -> bool:
+    """Whether a stored vote word attests this digest."""
+    mae = attested_error(word)
+    return is_score(mae) and word == stored_attestation(ballot, digest, mae)
+
+
+def first_bad_lane(word: int, seats: int, submitted: int, own: int) -> tuple[int, int] | None:
+    """The first lane for which `revealVote` would refuse a vote, and its value; None if none.
+
+    A lane holds a score or INVALID; the voter's own lane, lanes of seats that did not submit and
+    all bits above the lanes (reported as lane 16) are empty.
+    """
+    for seat in range(MAX_SEATS):
+        value = lane(word, seat)
+        judged = seat < seats and submitted >> seat & 1 and seat != own
+        if not (is_score(value) if judged else value == 0):
+            return seat, value
+    rest = word >> SCORE_BITS * MAX_SEATS
+    return (MAX_SEATS, rest) if rest else None

@@ -1,0 +1,1 @@
+"""Value types that all parts share; no I/O."""
