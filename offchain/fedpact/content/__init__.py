@@ -1,0 +1,1 @@
+"""Content-addressed storage, and the encryption of what is stored."""

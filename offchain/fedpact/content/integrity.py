@@ -1,0 +1,11 @@
+"""The check that every read ends with."""
+
+from fedpact.errors import ContentMismatch
+from fedpact.types.cid import Cid
+
+
+def verify(cid: Cid, data: bytes) -> None:
+    """Raise ContentMismatch unless `data` is the content of `cid`."""
+    actual = Cid.of(data)
+    if actual != cid:
+        raise ContentMismatch(f"{len(data)} bytes served as {cid} are those of {actual}")

@@ -1,0 +1,167 @@
+"""Who can read what of a request.
+
+One 32-byte request key is made by a committee member and sealed to each member; every round's
+key and each delivery key derive from it. The requester is given one delivery key alone. Up to 16
+holders know a request key: encryption keeps strangers out; against the holders only differential
+privacy protects.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from eth_hash.auto import keccak
+from nacl.exceptions import CryptoError
+from nacl.public import PrivateKey, PublicKey, SealedBox
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from fedpact.content.envelope import FINGERPRINT_BYTES, KEY_BYTES, derive, place
+from fedpact.errors import ContentError, ContentTooLarge, DecryptionError, InvalidInput
+
+SEAL_OVERHEAD_BYTES = 48
+"""Ephemeral public key (32) and Poly1305 tag (16) of a libsodium sealed box."""
+SEALED_KEY_BYTES = KEY_BYTES + SEAL_OVERHEAD_BYTES
+MANIFEST_MAX_BYTES = 262_144
+"""One IPFS block, so that a manifest's CID always has the raw codec."""
+
+_ADDRESS = re.compile(r"0x[0-9a-f]{40}")
+
+
+def new_request_key() -> bytes:
+    """32 bytes from the operating system's entropy."""
+    return os.urandom(KEY_BYTES)
+
+
+def round_key(request_key: bytes, fingerprint: bytes, request_id: int, round: int) -> bytes:
+    """32-byte key of the local models of a round; `fingerprint` is Deployment.fingerprint."""
+    context = place(fingerprint, request_id, round)
+    return derive(request_key, b"fedpact/round-key/v1", context, KEY_BYTES)
+
+
+def delivery_key(request_key: bytes, fingerprint: bytes, request_id: int, round: int) -> bytes:
+    """32-byte key of the global model of a round; says nothing about any other key."""
+    context = place(fingerprint, request_id, round)
+    return derive(request_key, b"fedpact/delivery-key/v1", context, KEY_BYTES)
+
+
+def key_hash(request_key: bytes) -> bytes:
+    """Keccak-256 of a request key, as the chain records it (32 bytes)."""
+    return bytes(keccak(request_key))
+
+
+def seal(public_key: bytes, secret: bytes) -> bytes:
+    """libsodium sealed box to an X25519 public key (32 bytes); SEAL_OVERHEAD_BYTES longer.
+
+    Raises InvalidInput for a key of another length or one of small order, which anybody opens.
+    """
+    try:
+        return SealedBox(PublicKey(public_key)).encrypt(secret)
+    except (CryptoError, ValueError, TypeError, RuntimeError) as error:
+        raise InvalidInput(f"not an X25519 public key: 0x{public_key.hex()}") from error
+
+
+def unseal(private_key: PrivateKey, sealed: bytes) -> bytes:
+    """What was sealed to `private_key`; DecryptionError if it was sealed to another or changed."""
+    try:
+        return SealedBox(private_key).decrypt(sealed)
+    except (CryptoError, ValueError, TypeError) as error:
+        raise DecryptionError("the seal does not open with this account's key") from error
+
+
+ManifestKind = Literal["request-key", "slice-key"]
+"""What a manifest's seals hold."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A key sealed to each of its readers, as content whose digest stands on chain.
+
+    `deployment` is Deployment.fingerprint; `round` is 0 for a request key; `seals` maps addresses
+    (any case of letters; kept in lower case) to sealed keys of 80 bytes. Raises InvalidInput when a
+    field is out of range.
+    """
+
+    deployment: bytes
+    request_id: int
+    kind: ManifestKind
+    round: int
+    seals: Mapping[str, bytes] = field(hash=False)
+
+    def __post_init__(self) -> None:
+        place(self.deployment, self.request_id, self.round)
+        seals = {address.lower(): sealed for address, sealed in sorted(self.seals.items())}
+        if len(seals) != len(self.seals):
+            raise InvalidInput("a manifest names an address twice")
+        for address, sealed in seals.items():
+            if not _ADDRESS.fullmatch(address):
+                raise InvalidInput(f"a manifest seals to {address!r}, which is not an address")
+            if len(sealed) != SEALED_KEY_BYTES:
+                raise InvalidInput(
+                    f"the seal for {address} has {len(sealed)} bytes, not {SEALED_KEY_BYTES}"
+                )
+        object.__setattr__(self, "seals", MappingProxyType(seals))
+
+    def encode(self) -> bytes:
+        """Canonical JSON (sorted keys, no spaces); ContentTooLarge beyond MANIFEST_MAX_BYTES."""
+        document = {
+            "version": 1,
+            "deployment": self.deployment.hex(),
+            "request": self.request_id,
+            "kind": self.kind,
+            "round": self.round,
+            "seals": {address: sealed.hex() for address, sealed in self.seals.items()},
+        }
+        data = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+        _check_size(data)
+        return data
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Manifest":
+        """Parse and check; ContentTooLarge or ContentError, naming the first field that fails."""
+        _check_size(data)
+        try:
+            document = _Document.model_validate_json(data)
+            return cls(
+                bytes.fromhex(document.deployment),
+                document.request,
+                document.kind,
+                document.round,
+                {address: bytes.fromhex(sealed) for address, sealed in document.seals.items()},
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "document"
+            raise ContentError(f"key manifest: {where}: {first['msg']}") from error
+        except InvalidInput as error:
+            raise ContentError(f"key manifest: {error}") from error
+
+    def open(self, address: str, private_key: PrivateKey) -> bytes:
+        """The key (32 bytes) sealed to `address`; DecryptionError if there is none that opens."""
+        sealed = self.seals.get(address.lower())
+        if sealed is None:
+            raise DecryptionError(f"the key manifest holds no seal for {address}")
+        return unseal(private_key, sealed)
+
+
+def _check_size(data: bytes) -> None:
+    if len(data) > MANIFEST_MAX_BYTES:
+        raise ContentTooLarge(f"a key manifest of {len(data)} bytes: at most {MANIFEST_MAX_BYTES}")
+
+
+def _hex(length: int) -> StringConstraints:
+    return StringConstraints(pattern=rf"^[0-9a-f]{{{2 * length}}}$")
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: Literal[1]
+    deployment: Annotated[str, _hex(FINGERPRINT_BYTES)]
+    request: Annotated[int, Field(ge=0)]
+    kind: ManifestKind
+    round: Annotated[int, Field(ge=0)]
+    seals: dict[str, Annotated[str, _hex(SEALED_KEY_BYTES)]]

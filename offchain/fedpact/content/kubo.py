@@ -1,0 +1,168 @@
+"""A content store behind the Kubo RPC API (/api/v0) of any IPFS node.
+
+https://docs.ipfs.tech/reference/kubo/rpc/
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from fedpact.content.integrity import verify
+from fedpact.errors import (
+    ContentMismatch,
+    ContentMissing,
+    ContentTooLarge,
+    FedpactError,
+    StoreUnreachable,
+)
+from fedpact.types.cid import CHUNK_BYTES, Cid
+
+Parameters = dict[str, str | int]
+
+ANSWER_MARGIN_SECONDS = 5.0
+"""The node is told to give up this much before the connection does, so that it says why."""
+MESSAGE_CHARACTERS = 300
+
+
+class KuboStore:
+    """ContentStore over the node at `url` (scheme, host and port; user and password if need be).
+
+    `timeout` seconds is how long the node may look for content. Only failures of the connection
+    are retried, `attempts` times in all: a node's own refusal is final.
+    """
+
+    def __init__(self, url: str, timeout: float = 30.0, *, attempts: int = 3) -> None:
+        self._url = url.rstrip("/")
+        self._timeout = timeout
+        # Proxies from the environment are not for a node that is mostly on this machine.
+        self._client = httpx.Client(
+            base_url=f"{self._url}/api/v0",
+            timeout=httpx.Timeout(timeout + ANSWER_MARGIN_SECONDS, connect=min(timeout, 5.0)),
+            trust_env=False,
+        )
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(httpx.TransportError),
+            stop=stop_after_attempt(attempts),
+            wait=wait_exponential(multiplier=0.1, max=2.0),
+            reraise=True,
+        )
+
+    def check(self) -> None:
+        self._call("version", {})
+
+    def put(self, data: bytes) -> Cid:
+        cid = Cid.of(data)
+        parameters: Parameters = {
+            "cid-version": 1,
+            "raw-leaves": "true",
+            "chunker": f"size-{CHUNK_BYTES}",
+            "pin": "true",
+            "progress": "false",
+        }
+        answer = self._call("add", parameters, content=data)
+        given = _last_object(answer).get("Hash")
+        if given != str(cid):
+            raise ContentMismatch(
+                f"the IPFS node {self._url} stored {cid} as {given}: it must build balanced trees "
+                "of 174 links over chunks of 256 KiB"
+            )
+        return cid
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        parameters: Parameters = {
+            "arg": str(cid),
+            "length": max_bytes + 1,
+            "timeout": f"{self._timeout}s",
+        }
+        data = self._retry("cat", lambda: self._cat(cid, parameters, max_bytes))
+        verify(cid, data)
+        return data
+
+    def has(self, cid: Cid) -> bool:
+        parameters: Parameters = {"arg": f"/ipfs/{cid}", "with-local": "true", "offline": "true"}
+        # A node that is offline for this call cannot even resolve a root that it does not hold.
+        try:
+            answer = self._call("files/stat", parameters)
+        except ContentMissing:
+            return False
+        return bool(_last_object(answer).get("Local"))
+
+    def pin(self, cid: Cid) -> None:
+        self._call("pin/add", {"arg": str(cid), "timeout": f"{self._timeout}s"})
+
+    def unpin(self, cid: Cid) -> None:
+        try:
+            self._call("pin/rm", {"arg": str(cid)})
+        except ContentMissing as error:
+            if "not pinned" not in str(error):
+                raise
+
+    def collect_garbage(self) -> int:
+        return sum(1 for line in self._call("repo/gc", {}).splitlines() if b'"Key"' in line)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _call(self, command: str, parameters: Parameters, *, content: bytes | None = None) -> bytes:
+        files = None if content is None else {"file": ("content", content)}
+
+        def exchange() -> bytes:
+            response = self._client.post(command, params=parameters, files=files)
+            if response.is_error:
+                raise self._refusal(command, parameters, response)
+            return response.content
+
+        return self._retry(command, exchange)
+
+    def _cat(self, cid: Cid, parameters: Parameters, max_bytes: int) -> bytes:
+        with self._client.stream("POST", "cat", params=parameters) as response:
+            if response.is_error:
+                response.read()
+                raise self._refusal("cat", parameters, response)
+            data = bytearray()
+            for part in response.iter_raw():
+                data += part
+                if len(data) > max_bytes:
+                    raise ContentTooLarge(f"{cid} has more than the {max_bytes} bytes allowed")
+        return bytes(data)
+
+    def _retry(self, command: str, exchange: Callable[[], bytes]) -> bytes:
+        try:
+            return self._retrying(exchange)
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise StoreUnreachable(
+                f"no answer from the IPFS node {self._url} to {command}: {reason}"
+            ) from error
+
+    def _refusal(
+        self, command: str, parameters: Parameters, response: httpx.Response
+    ) -> FedpactError:
+        message = _message(response)
+        what = f"the IPFS node {self._url} refused {command}: {message}"
+        if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+            return ContentTooLarge(what)
+        # Kubo answers 500 to whatever it cannot do; with a CID, that is mostly not to be had.
+        if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "arg" in parameters:
+            return ContentMissing(f"{parameters['arg']}: {what}")
+        return StoreUnreachable(f"{what} (HTTP {response.status_code})")
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        text = str(response.json()["Message"])
+    except (ValueError, KeyError, TypeError):
+        text = response.text
+    return text.strip()[:MESSAGE_CHARACTERS]
+
+
+def _last_object(answer: bytes) -> dict[str, Any]:
+    """The last of the JSON objects, one a line, that a command answers with."""
+    try:
+        value = json.loads(answer.splitlines()[-1])
+    except (ValueError, IndexError) as error:
+        raise StoreUnreachable("the IPFS node's answer is not JSON: is it a Kubo RPC?") from error
+    return value if isinstance(value, dict) else {}

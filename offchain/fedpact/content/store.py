@@ -1,0 +1,63 @@
+"""What the rest of fedpact asks of a content store."""
+
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.errors import SettingsError
+from fedpact.types.cid import Cid
+
+
+class ContentStore(Protocol):
+    """Bytes by CID. Every implementation gives equal CIDs for equal bytes.
+
+    Any method raises StoreUnreachable when the store does not answer. A store may be used by
+    several processes at once, an object of this class by one thread.
+    """
+
+    def check(self) -> None:
+        """Raise StoreUnreachable, with the reason, unless the store can be used now."""
+
+    def put(self, data: bytes) -> Cid:
+        """Store and pin `data`, whole or not at all. ContentTooLarge if the store refuses it."""
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        """The content of `cid`, checked against it.
+
+        Raises ContentMissing (it may come later), ContentMismatch, or ContentTooLarge before
+        more than `max_bytes` + 1 bytes are read.
+        """
+
+    def has(self, cid: Cid) -> bool:
+        """Whether all of `cid` is held here, without asking other nodes."""
+
+    def pin(self, cid: Cid) -> None:
+        """Keep `cid` from being collected; ContentMissing if it is not to be had."""
+
+    def unpin(self, cid: Cid) -> None:
+        """Let `cid` be collected. Does nothing where there is no pin."""
+
+    def collect_garbage(self) -> int:
+        """Delete what is not pinned; the number of items deleted (files or blocks)."""
+
+    def close(self) -> None:
+        """Release connections."""
+
+
+def open_store(uri: str, *, timeout: float = 30.0) -> ContentStore:
+    """The store at `uri`: a path or `file:///path` (embedded), `http(s)://host:port` (Kubo RPC).
+
+    `timeout` (seconds) bounds each exchange with an IPFS node. SettingsError for another scheme.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme in ("http", "https"):
+        # httpx is loaded only where it is needed: a daemon over a folder stays small.
+        from fedpact.content.kubo import KuboStore
+
+        return KuboStore(uri, timeout=timeout)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
+        return EmbeddedStore(Path(unquote(parts.path)))
+    if uri and not parts.scheme:
+        return EmbeddedStore(Path(uri).expanduser())
+    raise SettingsError(f"content store {uri!r}: expected a folder, file:///folder or http(s)://")
