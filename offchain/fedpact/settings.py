@@ -1,0 +1,141 @@
+"""One settings object: a TOML file, then the environment (FEDPACT_*), then flags; later ones win.
+
+The file is the one given, else ./fedpact.toml, else ~/.config/fedpact/config.toml. Relative
+paths in the file are relative to the file, all others to the working folder. Passwords are no
+setting: they come from a prompt, a file or FEDPACT_PASSWORD, never from a flag.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from fedpact.errors import SettingsError
+
+LOCAL_FILE = "fedpact.toml"
+PATH_FIELDS = frozenset({"deployment", "keystore", "password_file", "state"})
+
+
+def home() -> Path:
+    """Folder of the user's own configuration and state."""
+    return Path("~/.config/fedpact").expanduser()
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="FEDPACT_", extra="forbid", frozen=True)
+
+    endpoint: str = "http://127.0.0.1:8545"
+    """JSON-RPC over HTTP of an Ethereum node."""
+    deployment: Path = Path("deployment.json")
+    """File written by `fedpact deploy`."""
+    store: str = Field(default_factory=lambda: str(home() / "content"))
+    """A folder (embedded store) or the http(s) address of an IPFS node's RPC."""
+    keystore: Path = Field(default_factory=lambda: home() / "keys")
+    """Folder of eth-account key stores."""
+    account: str | None = None
+    """Address or name of the account that acts."""
+    password_file: Path | None = None
+    """File whose first line is the account's password."""
+    confirmations: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Blocks on top of a fact before it is acted upon."""
+    poll_interval: Annotated[float, Field(ge=0.01, le=60)] = 0.1
+    """Seconds between two looks at the chain."""
+    state: Path = Field(default_factory=lambda: home() / "state")
+    """Folder of what a role keeps between runs."""
+
+    @field_validator("deployment", "keystore", "password_file", "state")
+    @classmethod
+    def _expanded(cls, path: Path | None) -> Path | None:
+        return path.expanduser() if path is not None else None
+
+    @field_validator("endpoint")
+    @classmethod
+    def _http(cls, endpoint: str) -> str:
+        if not endpoint.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return endpoint
+
+    def chosen_account(self) -> str:
+        """Raises SettingsError when no account was named."""
+        if self.account is None:
+            raise SettingsError(
+                "no account: give --account, FEDPACT_ACCOUNT or `account` in the settings file"
+            )
+        return self.account
+
+
+def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from the file, the environment and `flags` (those that are not None).
+
+    Raises SettingsError for a file that is missing, unreadable or names an unknown setting,
+    and for a value out of range; the message names where the value came from.
+    """
+    path = _file(config)
+    from_file = _read(path) if path is not None else {}
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            file_settings = InitSettingsSource(settings_cls, init_kwargs=from_file)
+            return init_settings, env_settings, file_settings
+
+    try:
+        return Layered(**given)
+    except ValidationError as error:
+        raise SettingsError(_one_line(error, given, path)) from error
+
+
+def _file(config: Path | None) -> Path | None:
+    if config is not None:
+        if not config.is_file():
+            raise SettingsError(f"no settings file {config}")
+        return config
+    candidates = (Path(LOCAL_FILE), home() / "config.toml")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"settings file {path}: {error}") from error
+    folder = path.parent.resolve()
+    for name, value in values.items():
+        if isinstance(value, str) and (name in PATH_FIELDS or _is_folder(name, value)):
+            values[name] = str(folder / Path(value).expanduser())
+    return values
+
+
+def _is_folder(name: str, value: str) -> bool:
+    return name == "store" and "://" not in value
+
+
+def _one_line(error: ValidationError, flags: Mapping[str, Any], path: Path | None) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if name in flags:
+        source = f"--{name.replace('_', '-')}"
+    elif f"FEDPACT_{name.upper()}" in os.environ:
+        source = f"FEDPACT_{name.upper()}"
+    elif first["type"] == "extra_forbidden":
+        return f"settings file {path}: unknown setting {name}"
+    else:
+        source = f"settings file {path}: {name}"
+    return f"{source}: {first['msg']}, not {first['input']!r}"
