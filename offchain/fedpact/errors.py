@@ -129,6 +129,12 @@ class AuditFailed(FedpactError):
     exit_code = 16
 
 
+class StateError(FedpactError):
+    """A daemon's state file of another deployment, another account or a newer version."""
+
+    exit_code = 17
+
+
 class Retryable(FedpactError):
     """Something outside is not answering now; trying again later may work."""
 

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fedpact.errors import SpecificationError
-from fedpact.types.rounds import ApprovalRule, LeaderRule
+from fedpact.types.rounds import ApprovalRule, LeaderRule, Terms
 
+SPECIFICATION_VERSION: Literal[1] = 1
 SPECIFICATION_MAX_BYTES = 262_144
 """One IPFS block, so that a specification's CID always has the raw codec."""
 
@@ -104,7 +105,7 @@ class Windows(Document):
 
 
 class Specification(Document):
-    version: Literal[1] = 1
+    version: Literal[1] = SPECIFICATION_VERSION
     title: Annotated[str, Field(min_length=1, max_length=200)]
     category: Annotated[str, Field(min_length=1, max_length=100)]
     task: Literal["classification"] = "classification"
@@ -181,6 +182,30 @@ class Specification(Document):
             mode="json", include={"task", "category", "features", "labels", "queries"}
         )
         return sha256(canonical_json(asked)).digest()
+
+    def terms(self, specification_digest: bytes, initial_model_digest: bytes) -> Terms:
+        """What the contracts enforce of this document; both digests are those of CIDs."""
+        return Terms(
+            specification=specification_digest,
+            evaluation=self.evaluation_digest,
+            initial_model=initial_model_digest,
+            query_key=self.query_key,
+            max_error=self.max_error,
+            target=self.target,
+            max_rounds=self.rounds,
+            min_providers=self.min_providers,
+            max_providers=self.max_providers,
+            leader_rule=self.chain_leader_rule,
+            approval_rule=self.chain_approval_rule,
+            vote_band=self.vote_band,
+            join_window=self.windows.join,
+            start_window=self.windows.start,
+            submit_window=self.windows.submit,
+            commit_window=self.windows.commit,
+            reveal_window=self.windows.reveal,
+            propose_window=self.windows.propose,
+            deliver_window=self.windows.deliver,
+        )
 
     @property
     def chain_leader_rule(self) -> LeaderRule:
