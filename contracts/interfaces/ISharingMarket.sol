@@ -255,7 +255,10 @@ interface ISharingMarket {
     function expire(uint256 requestId) external;
 
     /// @notice Records the reputation of all who took part, once it is decided whether they are paid.
-    /// @dev Quality of a seat = min(10,000, 5,000 * its points * number of seats that took part / all points).
+    /// @dev Delivered: each seat that ever submitted is recorded with the weight of the pool that was really paid out and
+    /// quality min(10,000, 5,000 * its points * number of such seats / all points), and 100 of losses a fault. Otherwise
+    /// nobody earned anything, so that nobody can farm or ruin a name for free: only seats with faults are recorded, with
+    /// quality 0 and at most weight 1. Payments below the registry's unit leave no trace.
     function settle(uint256 requestId) external;
 
     /*//////////////////////////////////////////////////////////////

@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
+import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
+import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
+import {Scores} from "./libraries/Scores.sol";
+import {TermsCheck} from "./libraries/TermsCheck.sol";
+
+/// @title SharingMarket
+/// @notice See {ISharingMarket}.
+/// @dev The market keeps only what it pays by; who sits where and what was earned is asked of {TrainingRounds}.
+contract SharingMarket is ISharingMarket {
+    uint256 private constant MAX_SAMPLES = 10_000_000;
+    /// @dev crypto_box_SEALBYTES (48) + 32.
+    uint256 private constant SEALED_KEY_BYTES = 80;
+    /// @dev A member's mean quality, 1/10,000.
+    uint256 private constant MEAN_QUALITY = 5000;
+    uint256 private constant LOSS_PER_FAULT = 100;
+
+    IParticipantRegistry private immutable REGISTRY;
+    ITrainingRounds private immutable ROUNDS;
+
+    /* STORAGE */
+
+    /// @dev One slot.
+    struct Facts {
+        /// @dev Open, Running, Delivered or Cancelled; Ended is derived.
+        Status status;
+        uint32 requesterOrganisation;
+        uint40 joinDeadline;
+        uint40 closedAt;
+        uint32 startWindow;
+        uint32 deliverWindow;
+        uint16 maxRounds;
+        uint8 minProviders;
+        uint8 maxProviders;
+        uint16 claimed;
+        bool settled;
+        bool refunded;
+    }
+
+    struct Record {
+        address requester;
+        uint96 payment;
+        bytes32 termsHash;
+        Facts facts;
+    }
+
+    /// @inheritdoc ISharingMarket
+    uint256 public override requestCount;
+    mapping(uint256 requestId => Record) private _records;
+
+    constructor(address registry, address rounds) {
+        REGISTRY = IParticipantRegistry(registry);
+        ROUNDS = ITrainingRounds(rounds);
+    }
+
+    /* REQUEST AND COMMITTEE */
+
+    /// @inheritdoc ISharingMarket
+    function createRequest(Terms calldata terms) external payable override returns (uint256 requestId) {
+        // Check:
+        TermsCheck.check(terms);
+        if (msg.value == 0 || msg.value > type(uint96).max) revert SharingMarket_BadPayment(msg.value);
+        (bool active, uint32 organisation,) = REGISTRY.seatInfo(msg.sender);
+        if (!active) revert SharingMarket_NotActive(msg.sender);
+
+        // Effect:
+        requestId = ++requestCount;
+        Record storage record = _records[requestId];
+        record.requester = msg.sender;
+        record.payment = uint96(msg.value);
+        record.termsHash = keccak256(abi.encode(terms));
+        record.facts = Facts({
+            status: Status.Open,
+            requesterOrganisation: organisation,
+            joinDeadline: uint40(block.timestamp + terms.joinWindow),
+            closedAt: 0,
+            startWindow: terms.startWindow,
+            deliverWindow: terms.deliverWindow,
+            maxRounds: terms.maxRounds,
+            minProviders: terms.minProviders,
+            maxProviders: terms.maxProviders,
+            claimed: 0,
+            settled: false,
+            refunded: false
+        });
+
+        emit RequestCreated(requestId, msg.sender, terms.queryKey, msg.value, terms);
+    }
+
+    /// @inheritdoc ISharingMarket
+    function join(uint256 requestId, uint32 samples, bytes32 attributes) external override returns (uint256 seat) {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        // Check: the request is open to this provider.
+        _requireOpen(requestId, facts);
+        if (block.timestamp > facts.joinDeadline) revert SharingMarket_JoinClosed(requestId, facts.joinDeadline);
+        if (facts.closedAt != 0) revert SharingMarket_Full(requestId, facts.maxProviders);
+        if (samples == 0 || samples > MAX_SAMPLES) revert SharingMarket_BadSamples(samples);
+        (bool active, uint32 organisation, uint16 reputation) = REGISTRY.seatInfo(msg.sender);
+        if (!active) revert SharingMarket_NotActive(msg.sender);
+        if (organisation == facts.requesterOrganisation) {
+            revert SharingMarket_OwnOrganisation(requestId, organisation);
+        }
+
+        // Interaction: the rounds hold the committee; they refuse a second account of one organisation.
+        uint256 joined;
+        (seat, joined) = ROUNDS.enlist(requestId, msg.sender, samples, organisation, reputation);
+
+        // Effect: the last seat closes the committee.
+        if (joined == facts.maxProviders) record.facts.closedAt = uint40(block.timestamp);
+
+        emit Joined(requestId, msg.sender, seat, samples, attributes);
+    }
+
+    /// @inheritdoc ISharingMarket
+    function withdraw(uint256 requestId, uint256 seat) external override {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        // Check:
+        if (facts.status != Status.Open && facts.status != Status.Running) {
+            revert SharingMarket_WrongStatus(requestId, facts.status);
+        }
+
+        // Effect: a full committee is open again.
+        if (facts.status == Status.Open && facts.closedAt != 0) record.facts.closedAt = 0;
+
+        // Interaction:
+        ROUNDS.unseat(requestId, seat, msg.sender);
+
+        emit Withdrawn(requestId, msg.sender, seat);
+    }
+
+    /// @inheritdoc ISharingMarket
+    function start(uint256 requestId, uint256 seat, Terms calldata terms, bytes32 manifest, bytes32 keyHash)
+        external
+        override
+    {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        // Check: these terms, a closed committee, the caller's turn.
+        _requireOpen(requestId, facts);
+        bytes32 given = keccak256(abi.encode(terms));
+        if (given != record.termsHash) revert SharingMarket_TermsMismatch(requestId, record.termsHash, given);
+        _requireSeat(requestId, seat);
+        _requireTurnToStart(requestId, seat, facts);
+
+        // Effect:
+        record.facts.status = Status.Running;
+
+        // Interaction:
+        ROUNDS.open(
+            requestId,
+            seat,
+            msg.sender,
+            ITrainingRounds.Params({
+                maxError: terms.maxError,
+                target: terms.target,
+                maxRounds: terms.maxRounds,
+                leaderRule: terms.leaderRule,
+                approvalRule: terms.approvalRule,
+                voteBand: terms.voteBand,
+                submitWindow: terms.submitWindow,
+                commitWindow: terms.commitWindow,
+                revealWindow: terms.revealWindow,
+                proposeWindow: terms.proposeWindow
+            }),
+            keccak256(abi.encode(manifest, keyHash))
+        );
+
+        emit Started(requestId, msg.sender, seat, manifest, keyHash);
+    }
+
+    /// @inheritdoc ISharingMarket
+    function cancel(uint256 requestId) external override {
+        Record storage record = _records[requestId];
+        Status status = record.facts.status;
+        _requireRequester(requestId, record);
+
+        if (status == Status.Open) {
+            // Effect:
+            record.facts.status = Status.Cancelled;
+        } else if (status == Status.Running) {
+            // Interaction: the rounds refuse while a round has submissions.
+            ROUNDS.halt(requestId);
+        } else {
+            revert SharingMarket_WrongStatus(requestId, status);
+        }
+
+        emit Cancelled(requestId);
+    }
+
+    /// @inheritdoc ISharingMarket
+    function expire(uint256 requestId) external override {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        // Check: too few came, or none of those who came has started.
+        _requireOpen(requestId, facts);
+        uint256 joined = Scores.count(ROUNDS.outcome(requestId).members);
+        bool closed = facts.closedAt != 0 || block.timestamp > facts.joinDeadline;
+        bool tooFew = joined < facts.minProviders;
+        if (!closed || (!tooFew && block.timestamp <= _startDeadline(facts, joined))) {
+            revert SharingMarket_NotExpired(requestId);
+        }
+
+        // Effect:
+        record.facts.status = Status.Cancelled;
+
+        emit Expired(requestId);
+    }
+
+    /* DELIVERY AND PAYMENT */
+
+    /// @inheritdoc ISharingMarket
+    function deliver(uint256 requestId, uint256 seat, bytes calldata sealedKey) external override {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        ITrainingRounds.Outcome memory outcome = ROUNDS.outcome(requestId);
+        // Check: there is something to deliver, and it is the caller's turn.
+        Status status = _status(facts, outcome);
+        if (status != Status.Ended && status != Status.Delivered) revert SharingMarket_WrongStatus(requestId, status);
+        if (outcome.finalRounds == 0) revert SharingMarket_NothingToDeliver(requestId);
+        _requireSeat(requestId, seat);
+        if (sealedKey.length != SEALED_KEY_BYTES) revert SharingMarket_BadSealedKey(sealedKey.length);
+        bool first = status == Status.Ended;
+        if (first) {
+            uint256 deadline = _deliverDeadline(facts, outcome);
+            if (block.timestamp > deadline) revert SharingMarket_TooLate(requestId, deadline);
+            uint256 opensAt = uint256(outcome.endedAt) + facts.deliverWindow;
+            if (seat != outcome.lastLeader && block.timestamp < opensAt) {
+                revert SharingMarket_NotYourTurn(requestId, seat, opensAt);
+            }
+        }
+
+        // Effect:
+        emit Delivered(requestId, msg.sender, sealedKey);
+        if (first) {
+            record.facts.status = Status.Delivered;
+            emit ModelShared(
+                requestId,
+                record.requester,
+                ROUNDS.finalDigest(requestId),
+                outcome.finalRounds,
+                _contributors(requestId)
+            );
+        }
+    }
+
+    /// @inheritdoc ISharingMarket
+    function claim(uint256 requestId, uint256 seat) external override {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        ITrainingRounds.Outcome memory outcome = ROUNDS.outcome(requestId);
+        // Check:
+        if (facts.status != Status.Delivered) {
+            revert SharingMarket_WrongStatus(requestId, _status(facts, outcome));
+        }
+        _requireSeat(requestId, seat);
+        if ((facts.claimed >> seat) & 1 == 1) revert SharingMarket_AlreadyClaimed(requestId, seat);
+        (uint256[] memory points, uint256[] memory faults) = ROUNDS.points(requestId);
+        uint256 pool = _pool(record, facts, outcome);
+        uint256 amount = _share(pool, points, seat);
+        if (amount == 0) revert SharingMarket_NothingToClaim(requestId, seat);
+
+        // Effect:
+        record.facts.claimed = facts.claimed | uint16(1 << seat);
+        if (!facts.settled) _settle(requestId, record, outcome, pool, points, faults);
+        emit Claimed(requestId, msg.sender, seat, amount);
+
+        // Interaction:
+        _send(msg.sender, amount);
+    }
+
+    /// @inheritdoc ISharingMarket
+    function settle(uint256 requestId) external override {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        ITrainingRounds.Outcome memory outcome = ROUNDS.outcome(requestId);
+        // Check:
+        Status status = _status(facts, outcome);
+        if (status != Status.Ended && status != Status.Delivered) revert SharingMarket_WrongStatus(requestId, status);
+        if (facts.settled) revert SharingMarket_AlreadySettled(requestId);
+        _requireDecided(requestId, status, facts, outcome);
+
+        // Effect:
+        _settleNow(requestId, record, facts, outcome);
+    }
+
+    /// @inheritdoc ISharingMarket
+    function refund(uint256 requestId) external override {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        ITrainingRounds.Outcome memory outcome = ROUNDS.outcome(requestId);
+        // Check:
+        _requireRequester(requestId, record);
+        if (facts.refunded) revert SharingMarket_AlreadyRefunded(requestId);
+        Status status = _status(facts, outcome);
+        if (status == Status.Open || status == Status.Running) revert SharingMarket_WrongStatus(requestId, status);
+        _requireDecided(requestId, status, facts, outcome);
+        uint256 amount = record.payment - _pool(record, facts, outcome);
+        if (amount == 0) revert SharingMarket_NothingToRefund(requestId);
+
+        // Effect:
+        record.facts.refunded = true;
+        if (!facts.settled && status != Status.Cancelled) _settleNow(requestId, record, facts, outcome);
+        emit Refunded(requestId, msg.sender, amount);
+
+        // Interaction:
+        _send(msg.sender, amount);
+    }
+
+    /* VIEWS */
+
+    /// @inheritdoc ISharingMarket
+    function request(uint256 requestId) external view override returns (Request memory) {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        return Request({
+            status: _status(facts, ROUNDS.outcome(requestId)),
+            requester: record.requester,
+            payment: record.payment,
+            termsHash: record.termsHash,
+            requesterOrganisation: facts.requesterOrganisation,
+            joinDeadline: facts.joinDeadline,
+            closedAt: facts.closedAt,
+            startWindow: facts.startWindow,
+            deliverWindow: facts.deliverWindow,
+            maxRounds: facts.maxRounds,
+            minProviders: facts.minProviders,
+            maxProviders: facts.maxProviders,
+            claimed: facts.claimed,
+            settled: facts.settled,
+            refunded: facts.refunded
+        });
+    }
+
+    /// @inheritdoc ISharingMarket
+    function requesterOf(uint256 requestId) external view override returns (address) {
+        return _records[requestId].requester;
+    }
+
+    /// @inheritdoc ISharingMarket
+    function verifyTerms(uint256 requestId, Terms calldata terms) external view override returns (bool) {
+        return _records[requestId].termsHash == keccak256(abi.encode(terms));
+    }
+
+    /// @inheritdoc ISharingMarket
+    function claimable(uint256 requestId, uint256 seat) external view override returns (uint256) {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        if ((facts.claimed >> seat) & 1 == 1) return 0;
+        (uint256[] memory points,) = ROUNDS.points(requestId);
+        return _share(_pool(record, facts, ROUNDS.outcome(requestId)), points, seat);
+    }
+
+    /// @inheritdoc ISharingMarket
+    function refundable(uint256 requestId) external view override returns (uint256) {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        ITrainingRounds.Outcome memory outcome = ROUNDS.outcome(requestId);
+        if (facts.refunded || !_decided(_status(facts, outcome), facts, outcome)) return 0;
+        return record.payment - _pool(record, facts, outcome);
+    }
+
+    /* CHECKS */
+
+    function _requireOpen(uint256 requestId, Facts memory facts) private pure {
+        if (facts.status != Status.Open) revert SharingMarket_WrongStatus(requestId, facts.status);
+    }
+
+    function _requireRequester(uint256 requestId, Record storage record) private view {
+        if (msg.sender != record.requester) revert SharingMarket_NotRequester(requestId, msg.sender);
+    }
+
+    function _requireSeat(uint256 requestId, uint256 seat) private view {
+        if (msg.sender != ROUNDS.accountOf(requestId, seat)) {
+            revert SharingMarket_NotSeatOwner(requestId, seat, msg.sender);
+        }
+    }
+
+    function _requireTurnToStart(uint256 requestId, uint256 seat, Facts memory facts) private view {
+        uint256 members = ROUNDS.outcome(requestId).members;
+        uint256 joined = Scores.count(members);
+        if (facts.closedAt == 0) {
+            if (block.timestamp <= facts.joinDeadline) {
+                revert SharingMarket_CommitteeOpen(requestId, facts.joinDeadline);
+            }
+            if (joined < facts.minProviders) {
+                revert SharingMarket_TooFewProviders(requestId, joined, facts.minProviders);
+            }
+        }
+        uint256 rank = Scores.count(members & ((1 << seat) - 1));
+        uint256 opensAt = _startDeadline(facts, rank);
+        if (block.timestamp < opensAt) revert SharingMarket_TooEarly(requestId, opensAt);
+        uint256 deadline = _startDeadline(facts, joined);
+        if (block.timestamp > deadline) revert SharingMarket_TooLate(requestId, deadline);
+    }
+
+    function _requireDecided(
+        uint256 requestId,
+        Status status,
+        Facts memory facts,
+        ITrainingRounds.Outcome memory outcome
+    ) private view {
+        if (!_decided(status, facts, outcome)) {
+            revert SharingMarket_NotDecided(requestId, _deliverDeadline(facts, outcome));
+        }
+    }
+
+    /* INTERNAL */
+
+    function _status(Facts memory facts, ITrainingRounds.Outcome memory outcome) private pure returns (Status) {
+        return facts.status == Status.Running && outcome.ended ? Status.Ended : facts.status;
+    }
+
+    /// @dev Whether it can't change any more who gets what.
+    function _decided(Status status, Facts memory facts, ITrainingRounds.Outcome memory outcome)
+        private
+        view
+        returns (bool)
+    {
+        if (status == Status.Delivered || status == Status.Cancelled) return true;
+        if (status != Status.Ended) return false;
+        return outcome.finalRounds == 0 || block.timestamp > _deliverDeadline(facts, outcome);
+    }
+
+    /// @dev When the turns of the first `turns` starters are over.
+    function _startDeadline(Facts memory facts, uint256 turns) private pure returns (uint256) {
+        uint256 closedAt = facts.closedAt != 0 ? facts.closedAt : facts.joinDeadline;
+        return closedAt + turns * facts.startWindow;
+    }
+
+    function _deliverDeadline(Facts memory facts, ITrainingRounds.Outcome memory outcome)
+        private
+        pure
+        returns (uint256)
+    {
+        return uint256(outcome.endedAt) + 2 * uint256(facts.deliverWindow);
+    }
+
+    /// @dev What the providers share, rounded down; 0 until the model is delivered.
+    function _pool(Record storage record, Facts memory facts, ITrainingRounds.Outcome memory outcome)
+        private
+        view
+        returns (uint256)
+    {
+        if (facts.status != Status.Delivered) return 0;
+        uint256 payment = record.payment;
+        return outcome.reached ? payment : payment * outcome.paidRounds / facts.maxRounds;
+    }
+
+    /// @dev Rounded down: what is left over by rounding stays in the contract.
+    function _share(uint256 pool, uint256[] memory points, uint256 seat) private pure returns (uint256) {
+        uint256 total = _sum(points);
+        return total == 0 || seat >= points.length ? 0 : pool * points[seat] / total;
+    }
+
+    function _sum(uint256[] memory points) private pure returns (uint256 total) {
+        for (uint256 i; i < points.length; ++i) {
+            total += points[i];
+        }
+    }
+
+    function _contributors(uint256 requestId) private view returns (uint256 mask) {
+        (uint256[] memory points,) = ROUNDS.points(requestId);
+        for (uint256 seat; seat < points.length; ++seat) {
+            if (points[seat] > 0) mask |= 1 << seat;
+        }
+    }
+
+    function _settleNow(
+        uint256 requestId,
+        Record storage record,
+        Facts memory facts,
+        ITrainingRounds.Outcome memory outcome
+    ) private {
+        (uint256[] memory points, uint256[] memory faults) = ROUNDS.points(requestId);
+        _settle(requestId, record, outcome, _pool(record, facts, outcome), points, faults);
+    }
+
+    /// @dev Where nobody is paid, only faults are recorded, and those lightly: see {ISharingMarket-settle}.
+    function _settle(
+        uint256 requestId,
+        Record storage record,
+        ITrainingRounds.Outcome memory outcome,
+        uint256 pool,
+        uint256[] memory points,
+        uint256[] memory faults
+    ) private {
+        record.facts.settled = true;
+        uint256 total = _sum(points);
+        emit Settled(requestId, pool, total);
+
+        // Interaction: the registry is trusted, and calls nobody.
+        uint256 weight = REGISTRY.outcomeWeight(pool > 0 ? pool : record.payment);
+        if (weight == 0) return;
+        if (pool == 0) weight = 1;
+        uint256 took = Scores.count(outcome.ever);
+        ITrainingRounds.Member[] memory members = ROUNDS.members(requestId);
+        for (uint256 seat; seat < members.length; ++seat) {
+            if ((outcome.ever >> seat) & 1 == 0 || (pool == 0 && faults[seat] == 0)) continue;
+            uint256 quality = pool == 0 ? 0 : MEAN_QUALITY * points[seat] * took / total;
+            if (quality > Scores.MAX) quality = Scores.MAX;
+            REGISTRY.recordOutcome(
+                members[seat].account, weight, uint16(quality), uint16(LOSS_PER_FAULT * faults[seat]), outcome.endedAt
+            );
+        }
+    }
+
+    function _send(address receiver, uint256 amount) private {
+        (bool sent,) = receiver.call{value: amount}("");
+        if (!sent) revert SharingMarket_TransferFailed(receiver, amount);
+    }
+}

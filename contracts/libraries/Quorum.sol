@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Scores} from "./Scores.sol";
+
+/// @title Quorum
+/// @notice How many attestations make a round final, and the error that they agree on.
+library Quorum {
+    uint256 internal constant TWO_THIRDS = 0;
+    uint256 internal constant UNANIMOUS = 1;
+
+    /// @notice The least number of matching attestations: two thirds of those who revealed, rounded up (or all of them),
+    /// at least two, and more than half of those the round waited for.
+    function needed(uint256 revealed, uint256 expected, uint256 rule) internal pure returns (uint256 least) {
+        least = rule == UNANIMOUS ? revealed : (2 * revealed + 2) / 3;
+        if (least < 2) least = 2;
+        if (least < expected / 2 + 1) least = expected / 2 + 1;
+    }
+
+    /// @notice The median of `errors`, which it sorts. Even count: the mean of the middle two, rounded up, or INVALID
+    /// where the upper one is. None: INVALID.
+    function medianError(uint256[] memory errors) internal pure returns (uint256) {
+        uint256 n = errors.length;
+        if (n == 0) return Scores.INVALID;
+        for (uint256 i = 1; i < n; ++i) {
+            uint256 value = errors[i];
+            uint256 place = i;
+            for (; place > 0 && errors[place - 1] > value; --place) {
+                errors[place] = errors[place - 1];
+            }
+            errors[place] = value;
+        }
+
+        uint256 upper = errors[n / 2];
+        if (n % 2 == 1 || upper == Scores.INVALID) return upper;
+        return (errors[n / 2 - 1] + upper + 1) / 2;
+    }
+}
