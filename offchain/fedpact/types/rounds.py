@@ -83,14 +83,26 @@ class RequestRecord:
     """Wei in escrow."""
     terms_hash: bytes
     status: RequestStatus
+    requester_organisation: int
     join_deadline: int
     close_time: int
+    """When the committee closed or closes: the last join if it is full, else the join deadline."""
     joined: int
-    delivered_at: int
+    """Number of occupied seats."""
+    start_window: int
+    deliver_window: int
+    max_rounds: int
+    min_providers: int
+    max_providers: int
     settled: bool
     refunded: bool
     claimed: int
     """Bit mask of seats that have claimed."""
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the first sealed key is on chain."""
+        return self.status is RequestStatus.DELIVERED
 
 
 @dataclass(frozen=True)
@@ -138,6 +150,35 @@ class RoundState:
     included: int
     key_commitment: bytes
     history: bytes
+
+
+@dataclass(frozen=True)
+class RoundOutcome:
+    """What the rounds of a request came to (ITrainingRounds.Outcome); masks as in RoundState."""
+
+    ended: bool
+    reached: bool
+    seats: int
+    members: int
+    ever: int
+    paid_rounds: int
+    final_rounds: int
+    ended_at: int
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """What the running hash holds of one tallied round (ITrainingRounds.RoundRecord)."""
+
+    round: int
+    submitted: int
+    revealed: int
+    digests: tuple[bytes, ...]
+    """Of the submitted seats, in seat order."""
+    words: tuple[int, ...]
+    """Revealed packed scores of the revealed seats, in seat order."""
+    medians: int
+    """Packed, 14 bits a seat."""
 
 
 def seats_of(mask: int) -> list[int]:
