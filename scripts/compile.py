@@ -4,7 +4,7 @@
     python scripts/compile.py --check    write nothing; exit 1 naming what is stale
 
 `compile_contracts` is the one way to compile here; contract tests use it for their harnesses.
-Results are kept in .build/solc by the hash of all that goes in, so that nothing is compiled twice.
+Results are kept in .cache/solc by the hash of all that goes in, so that nothing is compiled twice.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from fedpact.errors import FedpactError
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLC_FOLDER = ROOT / "scripts" / "solc"
-CACHE = ROOT / ".build" / "solc"
+CACHE = ROOT / ".cache" / "solc"
 ARTIFACTS = ROOT / "offchain" / "fedpact" / "chain" / "artifacts"
 DEPLOYED = ("ParticipantRegistry", "SharingMarket", "TrainingRounds")
 
@@ -48,7 +48,7 @@ def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
 
     Returns, by name of contract, for the contracts defined in these files: `abi`, `bytecode` and
     `deployed_bytecode` (0x hex), `source` (path in the repository), `source_hash`, `compiler`.
-    Raises CompileError for errors, and for warnings just as well.
+    Raises CompileError for errors, and for warnings about files outside of node_modules.
     """
     wanted = sorted(_unit(file) for root in roots for file in _solidity_files(Path(root)))
     sources = _with_imports(wanted)
@@ -198,7 +198,10 @@ def _run_solc(standard_input: dict[str, Any]) -> dict[str, Any]:
 
 
 def _counts(error: dict[str, Any]) -> bool:
-    return error["severity"] in ("error", "warning")
+    """Errors, and warnings about what is ours to mend."""
+    place = (error.get("sourceLocation") or {}).get("file", "")
+    foreign = place.startswith("node_modules/")
+    return error["severity"] == "error" or (error["severity"] == "warning" and not foreign)
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,0 +1,129 @@
+"""SharingMarket: requests, opt-in, escrow, delivery, pay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fedpact.chain.bindings.binding import Binding, camel, snake
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import BlockReference, Receipt
+from fedpact.errors import UnknownRequest
+from fedpact.types.rounds import ApprovalRule, LeaderRule, RequestRecord, RequestStatus, Terms
+
+
+class Market(Binding):
+    """What ISharingMarket.sol documents; amounts in wei, times in seconds, digests 32 bytes."""
+
+    NAME = "SharingMarket"
+
+    # Requester
+
+    def create_request(self, keys: AccountKeys, terms: Terms, payment: int) -> Receipt:
+        """Publish and pay; the id is `.event("RequestCreated").args["requestId"]`."""
+        return self._send(keys, "createRequest", camel(terms), value=payment)
+
+    def cancel(self, keys: AccountKeys, request_id: int) -> Receipt:
+        return self._send(keys, "cancel", request_id)
+
+    def refund(self, keys: AccountKeys, request_id: int) -> Receipt:
+        return self._send(keys, "refund", request_id)
+
+    # Providers
+
+    def join(self, keys: AccountKeys, request_id: int, samples: int, attributes: bytes) -> Receipt:
+        """Take a seat: `.event("Joined").args["seat"]`."""
+        return self._send(keys, "join", request_id, samples, attributes)
+
+    def withdraw(self, keys: AccountKeys, request_id: int, seat: int) -> Receipt:
+        return self._send(keys, "withdraw", request_id, seat)
+
+    def start(
+        self,
+        keys: AccountKeys,
+        request_id: int,
+        seat: int,
+        terms: Terms,
+        manifest: bytes,
+        key_hash: bytes,
+    ) -> Receipt:
+        return self._send(keys, "start", request_id, seat, camel(terms), manifest, key_hash)
+
+    def deliver(self, keys: AccountKeys, request_id: int, seat: int, sealed_key: bytes) -> Receipt:
+        """`sealed_key` has 80 bytes."""
+        return self._send(keys, "deliver", request_id, seat, sealed_key)
+
+    def claim(self, keys: AccountKeys, request_id: int, seat: int) -> Receipt:
+        return self._send(keys, "claim", request_id, seat)
+
+    # Anyone
+
+    def expire(self, keys: AccountKeys, request_id: int) -> Receipt:
+        return self._send(keys, "expire", request_id)
+
+    def settle(self, keys: AccountKeys, request_id: int) -> Receipt:
+        return self._send(keys, "settle", request_id)
+
+    # Views
+
+    def request(self, request_id: int, block: BlockReference = None) -> RequestRecord:
+        """All stored facts; raises UnknownRequest where there is no such request."""
+        rounds = self._client.rounds
+        stored, state = self._client.read(
+            [self.function("request", request_id), rounds.function("roundState", request_id)],
+            block,
+        )
+        facts = snake(self.decoded("request", stored))
+        status = RequestStatus(facts.pop("status"))
+        if status is RequestStatus.UNKNOWN:
+            raise UnknownRequest(f"the market at {self.address} knows no request {request_id}")
+        members: int = rounds.decoded("roundState", state)["members"]
+        return RequestRecord(
+            request_id=request_id,
+            status=status,
+            close_time=facts.pop("closed_at") or facts["join_deadline"],
+            joined=members.bit_count(),
+            **facts,
+        )
+
+    def request_count(self, block: BlockReference = None) -> int:
+        """Ids run from 1 to this."""
+        return int(self._view("requestCount", block=block))
+
+    def requester_of(self, request_id: int, block: BlockReference = None) -> str:
+        return str(self._view("requesterOf", request_id, block=block))
+
+    def terms(self, request_id: int) -> Terms:
+        """The terms as published; raises UnknownRequest where there is no such request.
+
+        The chain keeps their hash, the event has them in full.
+        """
+        topics = [self._abi.event_topic("RequestCreated"), _word(request_id)]
+        for event in self._client.history(self.address, topics):
+            return terms_of(event.args["terms"])
+        raise UnknownRequest(f"the market at {self.address} knows no request {request_id}")
+
+    def verify_terms(self, request_id: int, terms: Terms, block: BlockReference = None) -> bool:
+        return bool(self._view("verifyTerms", request_id, camel(terms), block=block))
+
+    def claimable(self, request_id: int, seat: int, block: BlockReference = None) -> int:
+        return int(self._view("claimable", request_id, seat, block=block))
+
+    def refundable(self, request_id: int, block: BlockReference = None) -> int:
+        return int(self._view("refundable", request_id, block=block))
+
+
+def terms_of(struct: Mapping[str, Any]) -> Terms:
+    """Terms from the `terms` of a RequestCreated event."""
+    found = snake(struct)
+    return Terms(
+        **{
+            **found,
+            "leader_rule": LeaderRule(found["leader_rule"]),
+            "approval_rule": ApprovalRule(found["approval_rule"]),
+        }
+    )
+
+
+def _word(number: int) -> str:
+    return f"0x{number:064x}"

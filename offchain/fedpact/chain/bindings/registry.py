@@ -1,0 +1,135 @@
+"""ParticipantRegistry: admission, keys, profiles, reputation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fedpact.chain.bindings.binding import Binding, camel, snake
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import BlockReference, Receipt
+from fedpact.types.participants import Participant, ParticipantStatus, SignedVoucher, Voucher
+
+
+class Registry(Binding):
+    """What IParticipantRegistry.sol documents; digests and keys are 32 bytes."""
+
+    NAME = "ParticipantRegistry"
+
+    # Participants
+
+    def register(
+        self,
+        keys: AccountKeys,
+        voucher: SignedVoucher,
+        profile: bytes,
+        attributes_root: bytes,
+    ) -> Receipt:
+        """Register the caller by a voucher, with the first version of its encryption key."""
+        return self._send(
+            keys,
+            "register",
+            camel(voucher.voucher),
+            voucher.signature,
+            bytes(keys.encryption_key().public_key),
+            profile,
+            attributes_root,
+        )
+
+    def set_encryption_key(self, keys: AccountKeys, encryption_key: bytes) -> Receipt:
+        return self._send(keys, "setEncryptionKey", encryption_key)
+
+    def set_profile(self, keys: AccountKeys, profile: bytes, attributes_root: bytes) -> Receipt:
+        return self._send(keys, "setProfile", profile, attributes_root)
+
+    # Registrar
+
+    def admit(
+        self,
+        keys: AccountKeys,
+        account: str,
+        organisation: int,
+        encryption_key: bytes,
+        profile: bytes,
+        attributes_root: bytes,
+    ) -> Receipt:
+        """Register an account without a voucher."""
+        return self._send(
+            keys, "admit", account, organisation, encryption_key, profile, attributes_root
+        )
+
+    def revoke_voucher(self, keys: AccountKeys, nonce: int) -> Receipt:
+        return self._send(keys, "revokeVoucher", nonce)
+
+    def suspend(self, keys: AccountKeys, account: str) -> Receipt:
+        return self._send(keys, "suspend", account)
+
+    def restore(self, keys: AccountKeys, account: str) -> Receipt:
+        return self._send(keys, "restore", account)
+
+    def attest_attributes(self, keys: AccountKeys, account: str, profile_hash: bytes) -> Receipt:
+        return self._send(keys, "attestAttributes", account, profile_hash)
+
+    def transfer_registrar(self, keys: AccountKeys, to: str) -> Receipt:
+        return self._send(keys, "transferRegistrar", to)
+
+    def accept_registrar(self, keys: AccountKeys) -> Receipt:
+        return self._send(keys, "acceptRegistrar")
+
+    # Views
+
+    def participant(self, account: str, block: BlockReference = None) -> Participant:
+        """All that is stored; status NONE for a stranger."""
+        found = snake(self._view("participant", account, block=block))
+        return Participant(
+            account=account, **{**found, "status": ParticipantStatus(found["status"])}
+        )
+
+    def reputation(self, account: str, block: BlockReference = None) -> int:
+        """0 to 10,000."""
+        return int(self._view("reputation", account, block=block))
+
+    def active_mask(self, accounts: Sequence[str], block: BlockReference = None) -> int:
+        """Bit i is set where accounts[i] is active; at most 256 accounts."""
+        return int(self._view("activeMask", accounts, block=block))
+
+    def registrar(self, block: BlockReference = None) -> str:
+        return str(self._view("registrar", block=block))
+
+    def reputation_unit(self, block: BlockReference = None) -> int:
+        """The payment that gives an outcome weight 1, in wei."""
+        return int(self._view("reputationUnit", block=block))
+
+    def outcome_weight(self, payment: int, block: BlockReference = None) -> int:
+        return int(self._view("outcomeWeight", payment, block=block))
+
+    def voucher_revoked(self, nonce: int, block: BlockReference = None) -> bool:
+        return bool(self._view("voucherRevoked", nonce, block=block))
+
+    def voucher_digest(self, voucher: Voucher, block: BlockReference = None) -> bytes:
+        """What the registrar signs: the EIP-712 digest, as the contract computes it."""
+        return bytes(self._view("voucherDigest", camel(voucher), block=block))
+
+    def verify_attribute(
+        self,
+        account: str,
+        profile: bytes,
+        attributes_root: bytes,
+        proof: Sequence[bytes],
+        name: bytes,
+        value: bytes,
+        salt: bytes,
+        block: BlockReference = None,
+    ) -> tuple[bool, bool]:
+        """Whether the attribute belongs to the present profile, and the registrar attested it."""
+        holds, attested = self._view(
+            "verifyAttribute",
+            account,
+            profile,
+            attributes_root,
+            proof,
+            name,
+            value,
+            salt,
+            block=block,
+        )
+        return bool(holds), bool(attested)

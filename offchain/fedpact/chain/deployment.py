@@ -1,0 +1,129 @@
+"""Putting the three contracts on a chain, and the file that says where they are."""
+
+import json
+import os
+from dataclasses import asdict, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from eth_utils.crypto import keccak
+
+from fedpact.chain.abi import checksum, contract_abi
+from fedpact.chain.client import ChainClient
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import Call, Receipt
+from fedpact.errors import DeploymentError
+from fedpact.types.deployment import Deployment
+
+DEFAULT_REPUTATION_UNIT = 10**15
+"""Wei of payment that give an outcome weight 1: a thousandth of an ether."""
+
+
+def deploy(
+    client: ChainClient, keys: AccountKeys, reputation_unit: int = DEFAULT_REPUTATION_UNIT
+) -> Deployment:
+    """Create registry, market and rounds; the account becomes the registrar.
+
+    The three name one another in their constructors, so their addresses are computed beforehand
+    from the account's nonce; another transaction of the account in between raises DeploymentError.
+    """
+    nonce = int(client.rpc.call("eth_getTransactionCount", keys.address, "pending"), 16)
+    registry, market, rounds = (created_address(keys.address, nonce + i) for i in range(3))
+    receipts = [
+        _create(
+            client,
+            keys,
+            "ParticipantRegistry",
+            registry,
+            keys.address,
+            market,
+            rounds,
+            reputation_unit,
+        ),
+        _create(client, keys, "SharingMarket", market, registry, rounds),
+        _create(client, keys, "TrainingRounds", rounds, registry, market),
+    ]
+    return Deployment(
+        chain_id=client.chain_id,
+        genesis_hash=client.genesis_hash,
+        registry=registry,
+        market=market,
+        rounds=rounds,
+        block=receipts[0].block,
+        versions={"fedpact": version("fedpact"), "solc": contract_abi("SharingMarket").compiler},
+    )
+
+
+def deploy_to_file(
+    client: ChainClient,
+    keys: AccountKeys,
+    path: Path,
+    reputation_unit: int = DEFAULT_REPUTATION_UNIT,
+) -> Deployment:
+    """Deploy and save; refuses, before it spends anything, where the file is there already."""
+    if path.exists():
+        raise DeploymentError(f"{path} is of a deployment already: name another file or remove it")
+    deployment = deploy(client, keys, reputation_unit)
+    save(deployment, path)
+    return deployment
+
+
+def save(deployment: Deployment, path: Path) -> None:
+    """Write the deployment file; DeploymentError where it is of another deployment."""
+    content = json.dumps(asdict(deployment), indent=2) + "\n"
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(content, encoding="utf-8")
+        try:
+            os.link(fresh, path)  # fails where the file is there, even since a moment ago
+        except FileExistsError:
+            if load(path).fingerprint != deployment.fingerprint:
+                raise DeploymentError(
+                    f"{path} is of another deployment (market {load(path).market}):"
+                    " name another file or remove it"
+                ) from None
+        finally:
+            fresh.unlink()
+    except OSError as error:
+        raise DeploymentError(f"cannot write {path}: {error.strerror}") from error
+
+
+def load(path: Path) -> Deployment:
+    """Read a deployment file; DeploymentError where it is missing or not one."""
+    try:
+        facts: Any = json.loads(path.read_text(encoding="utf-8"))
+        deployment = Deployment(**facts)
+    except OSError as error:
+        raise DeploymentError(f"no deployment file {path}: {error.strerror}") from error
+    except (ValueError, TypeError) as error:
+        raise DeploymentError(f"{path} is not a deployment file: {error}") from error
+    for field in fields(deployment):
+        value = getattr(deployment, field.name)
+        wanted = {"chain_id": int, "block": int, "versions": dict}.get(field.name, str)
+        if not isinstance(value, wanted):
+            raise DeploymentError(f"{path} is not a deployment file: {field.name} is {value!r}")
+    return deployment
+
+
+def created_address(creator: str, nonce: int) -> str:
+    """Address of the contract that `creator` creates with this nonce (Yellow Paper, eq. 88)."""
+    number = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+    # RLP of [address, nonce]: single bytes below 0x80 stand for themselves, others have a length.
+    tail = number if len(number) == 1 and nonce < 0x80 else bytes([0x80 + len(number)]) + number
+    body = b"\x94" + bytes.fromhex(creator[2:]) + tail
+    return checksum(keccak(bytes([0xC0 + len(body)]) + body)[-20:])
+
+
+def _create(
+    client: ChainClient, keys: AccountKeys, name: str, expected: str, *values: object
+) -> Receipt:
+    data = contract_abi(name).creation(*values)
+    receipt = client.send(keys, Call(None, data, action=f"create {name}"))
+    if receipt.created is None or checksum(receipt.created) != expected:
+        raise DeploymentError(
+            f"{name} was created at {receipt.created} instead of {expected}: another transaction"
+            f" of {keys.address} came in between; deploy again"
+        )
+    return receipt

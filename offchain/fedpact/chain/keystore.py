@@ -1,0 +1,189 @@
+"""Accounts: eth-account key stores on disk, and all other secrets derived from the signing key.
+
+Nothing secret is stored besides the key store. The X25519 key to which others seal, the salts of
+votes and the keys of evaluation slices come from the account's private key by HKDF-SHA256
+(RFC 5869), so that whoever restores the key store has restored them all.
+"""
+
+import json
+import logging
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from nacl.public import PrivateKey
+
+from fedpact.chain.abi import checksum
+from fedpact.errors import KeyStoreError
+
+log = logging.getLogger(__name__)
+
+PASSWORD_VARIABLE = "FEDPACT_PASSWORD"
+SCRYPT_COST = 2**18
+"""Work of opening a key store (scrypt's N): about a second and 256 MB, as geth does it."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class AccountKeys:
+    """An unlocked account. `signer` signs for it; it never shows in a repr or log."""
+
+    signer: LocalAccount = field(repr=False)
+
+    @property
+    def address(self) -> str:
+        """Checksummed (EIP-55)."""
+        return str(self.signer.address)
+
+    def derive(self, purpose: str, *context: bytes) -> bytes:
+        """32 secret bytes for one purpose and context, the same every time.
+
+        HKDF-SHA256 over the private key; info is purpose and context, each with its length in
+        front, so that no two different lists give the same bytes.
+        """
+        parts = [b"fedpact", purpose.encode(), *context]
+        info = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return HKDF(SHA256(), length=32, salt=None, info=info).derive(bytes(self.signer.key))
+
+    def encryption_key(self, version: int = 1) -> PrivateKey:
+        """X25519 key of the version that the registry names; versions count from 1."""
+        return PrivateKey(self.derive("encryption-key", version.to_bytes(4, "big")))
+
+
+@dataclass(frozen=True)
+class StoredAccount:
+    """A key store on disk, not unlocked."""
+
+    name: str
+    address: str
+    path: Path
+
+
+def create_account(
+    folder: Path, password: str, name: str | None = None, *, scrypt_cost: int = SCRYPT_COST
+) -> AccountKeys:
+    """A new account; its key store is `folder`/`name`.json (name: the address, if none is given).
+
+    Raises KeyStoreError for a name that is taken or no file name, and for an empty password.
+    """
+    return _store(folder, Account.create(), password, name, scrypt_cost)
+
+
+def import_account(
+    folder: Path,
+    secret: str,
+    password: str,
+    name: str | None = None,
+    *,
+    scrypt_cost: int = SCRYPT_COST,
+) -> AccountKeys:
+    """Store the account of a private key (64 hex digits, 0x or not) under a password."""
+    try:
+        signer: LocalAccount = Account.from_key(secret.strip())
+    except ValueError:
+        # Without the cause: its text may hold the key.
+        raise KeyStoreError("that is not a private key: it has 64 hex digits") from None
+    if any(stored.address == signer.address for stored in list_accounts(folder)):
+        raise KeyStoreError(f"{folder} holds the account {signer.address} already")
+    return _store(folder, signer, password, name, scrypt_cost)
+
+
+def list_accounts(folder: Path) -> list[StoredAccount]:
+    """Accounts with a key store in `folder`, by name; none where there is no such folder."""
+    found = [_describe(path) for path in sorted(folder.glob("*.json"))]
+    return [stored for stored in found if stored is not None]
+
+
+def unlock(folder: Path, account: str, password: str) -> AccountKeys:
+    """Open the key store of an account, given by name or address.
+
+    Raises KeyStoreError where there is none, or the password does not open it.
+    """
+    stored = find_account(folder, account)
+    mode = stored.path.stat().st_mode
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        log.warning("others may read %s: run chmod 600 on it", stored.path)
+    try:
+        key = Account.decrypt(json.loads(stored.path.read_text()), password)
+    except (ValueError, KeyError, TypeError) as error:
+        if "MAC mismatch" in str(error):
+            raise KeyStoreError(f"wrong password for account {stored.name}") from None
+        raise KeyStoreError(f"{stored.path} is damaged: {error}") from error
+    return AccountKeys(Account.from_key(key))
+
+
+def find_account(folder: Path, account: str) -> StoredAccount:
+    """The key store of an account, given by name or address; KeyStoreError where there is none."""
+    stores = list_accounts(folder)
+    for stored in stores:
+        if account == stored.name or account.lower() == stored.address.lower():
+            return stored
+    names = ", ".join(stored.name for stored in stores) or "none"
+    raise KeyStoreError(f"no account {account} in {folder} (there: {names})")
+
+
+def read_password(
+    file: Path | None = None,
+    prompt: Callable[[], str] | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> str:
+    """The password from the file if one is named, else from FEDPACT_PASSWORD, else by asking."""
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise KeyStoreError(f"password file {file}: {error.strerror}") from error
+    if PASSWORD_VARIABLE in environment:
+        return environment[PASSWORD_VARIABLE]
+    if prompt is None:
+        raise KeyStoreError(f"no password: name a file with it or set {PASSWORD_VARIABLE}")
+    return prompt()
+
+
+def _store(
+    folder: Path, signer: LocalAccount, password: str, name: str | None, scrypt_cost: int
+) -> AccountKeys:
+    chosen = signer.address if name is None else name
+    if not _NAME.fullmatch(chosen):
+        raise KeyStoreError(f"{chosen!r} cannot name an account: letters, digits, . _ - only")
+    if not password:
+        raise KeyStoreError("an empty password protects nothing")
+    content = Account.encrypt(signer.key, password, kdf="scrypt", iterations=scrypt_cost)
+    path = folder / f"{chosen}.json"
+    fresh = folder / f".{chosen}.{os.getpid()}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(fresh, path)  # unlike a rename, it fails where the name is taken
+        finally:
+            fresh.unlink()
+    except FileExistsError as error:
+        raise KeyStoreError(f"{path} exists already") from error
+    except OSError as error:
+        raise KeyStoreError(f"cannot write {path}: {error.strerror}") from error
+    return AccountKeys(signer)
+
+
+def _describe(path: Path) -> StoredAccount | None:
+    """None for a .json file that is no key store."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if "crypto" not in content and "Crypto" not in content:
+            return None
+        return StoredAccount(
+            path.stem, checksum("0x" + content["address"].removeprefix("0x")), path
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,68 @@
+"""What the chain hands back: frames, events, receipts."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fedpact.errors import FedpactError
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A block that all reads of one cycle refer to, so that they agree with one another."""
+
+    block_number: int
+    block_hash: str
+    timestamp: int
+    """Seconds; the contracts derive phases from it."""
+
+
+BlockReference = Frame | int | None
+"""A frame, a block number, or None for the latest block."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A log entry of one of the three contracts, decoded."""
+
+    name: str
+    contract: str
+    """Name of the contract: ParticipantRegistry, SharingMarket or TrainingRounds."""
+    args: dict[str, Any]
+    """By the names in the contract; digests as bytes, addresses checksummed, structs as dicts."""
+    block: int
+    tx_hash: str
+    log_index: int
+    timestamp: int | None = None
+    """Of the block, in seconds, where the node tells it."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A mined transaction that succeeded (one that did not raises Reverted)."""
+
+    tx_hash: str
+    block: int
+    gas_used: int
+    status: int
+    events: tuple[Event, ...]
+    created: str | None = None
+    """Address of the contract that it created."""
+
+    def event(self, name: str) -> Event:
+        """The first event of this name; FedpactError where there is none."""
+        for event in self.events:
+            if event.name == name:
+                return event
+        raise FedpactError(f"transaction {self.tx_hash} emitted no {name}")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A contract function with its arguments, ready to be sent; `to` None creates a contract."""
+
+    to: str | None
+    data: bytes
+    value: int = 0
+    """Wei."""
+    action: str = ""
+    """For messages: which function this is."""

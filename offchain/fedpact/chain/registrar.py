@@ -1,0 +1,95 @@
+"""Vouchers: the registrar's signed admission of one account (EIP-712)."""
+
+import json
+from typing import Any
+
+from eth_account import Account
+from eth_account.messages import SignableMessage, encode_typed_data
+from eth_utils.address import is_checksum_address
+
+from fedpact.chain.bindings.binding import camel
+from fedpact.chain.keystore import AccountKeys
+from fedpact.errors import InvalidInput
+from fedpact.types.deployment import Deployment
+from fedpact.types.participants import SignedVoucher, Voucher
+
+_FORMAT = "fedpact-voucher-1"
+_TYPES = {
+    "Voucher": [
+        {"name": "account", "type": "address"},
+        {"name": "organisation", "type": "uint32"},
+        {"name": "nonce", "type": "uint256"},
+        {"name": "expiry", "type": "uint256"},
+    ]
+}
+
+
+def sign_voucher(
+    keys: AccountKeys,
+    deployment: Deployment,
+    account: str,
+    organisation: int,
+    nonce: int,
+    expiry: int,
+) -> SignedVoucher:
+    """Admit `account` (checksummed) for `organisation` (1 to 2^32 - 1) until second `expiry`.
+
+    Good once, on this chain and for this registry alone. Raises InvalidInput.
+    """
+    if not is_checksum_address(account):
+        raise InvalidInput(f"{account!r} is not a checksummed address (EIP-55)")
+    if not 0 < organisation < 2**32:
+        raise InvalidInput(f"organisation {organisation} is not in 1 to {2**32 - 1}")
+    voucher = Voucher(account, organisation, nonce, expiry)
+    message = _message(voucher, deployment.chain_id, deployment.registry)
+    signature = bytes(keys.signer.sign_message(message).signature)
+    return SignedVoucher(voucher, signature, deployment.chain_id, deployment.registry)
+
+
+def voucher_signer(signed: SignedVoucher) -> str:
+    """Whose account made the signature (for registrars that are no contracts)."""
+    message = _message(signed.voucher, signed.chain_id, signed.registry)
+    return str(Account.recover_message(message, signature=signed.signature))
+
+
+def encode_voucher(signed: SignedVoucher) -> str:
+    """JSON, for a file that the registrar hands to the participant."""
+    document = {
+        "format": _FORMAT,
+        "chain_id": signed.chain_id,
+        "registry": signed.registry,
+        **camel(signed.voucher),
+        "signature": "0x" + signed.signature.hex(),
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def decode_voucher(text: str) -> SignedVoucher:
+    """The voucher in a file's text; InvalidInput where it is none."""
+    try:
+        document: dict[str, Any] = json.loads(text)
+        if document["format"] != _FORMAT:
+            raise InvalidInput(f"a voucher of format {document['format']!r}, not {_FORMAT!r}")
+        return SignedVoucher(
+            voucher=Voucher(
+                account=str(document["account"]),
+                organisation=int(document["organisation"]),
+                nonce=int(document["nonce"]),
+                expiry=int(document["expiry"]),
+            ),
+            signature=bytes.fromhex(document["signature"].removeprefix("0x")),
+            chain_id=int(document["chain_id"]),
+            registry=str(document["registry"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidInput(f"not a voucher: {type(error).__name__} {error}") from error
+
+
+def _message(voucher: Voucher, chain_id: int, registry: str) -> SignableMessage:
+    domain = {
+        "name": "fedpact",
+        "version": "1",
+        "chainId": chain_id,
+        "verifyingContract": registry,
+    }
+    return encode_typed_data(domain, _TYPES, camel(voucher))
