@@ -1,0 +1,69 @@
+"""An audit of one request: gather the events, then look at one thing after the other."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fedpact.audit.chain import ChainFacts
+from fedpact.audit.evidence import gather
+from fedpact.audit.learning import LearningChecks
+from fedpact.audit.money import MoneyChecks
+from fedpact.audit.protocol import ProtocolChecks
+from fedpact.audit.report import AuditReport, look
+from fedpact.chain.client import ChainClient
+from fedpact.chain.scanner import EventScanner
+from fedpact.content.store import ContentStore
+
+if TYPE_CHECKING:
+    from fedpact.chain.keystore import AccountKeys
+
+
+def audit(
+    client: ChainClient,
+    store: ContentStore,
+    request_id: int,
+    keys: "AccountKeys | None" = None,
+    *,
+    confirmations: int = 0,
+) -> AuditReport:
+    """Recompute what happened to a request, from chain and content store alone.
+
+    All is read as of one block. `keys` of an account to which the request's keys were sealed (a
+    member, or an auditor that the specification names) open the models; without them those items
+    are unavailable. Raises UnknownRequest, NodeUnreachable.
+    """
+    frame = client.frame(confirmations)
+    events = EventScanner(client, client.deployment.block).scan(frame)
+    evidence = gather(request_id, events)
+    facts = ChainFacts(client, request_id, frame)
+    protocol = ProtocolChecks(evidence, facts)
+    learning = LearningChecks(evidence, facts, store, keys)
+    money = MoneyChecks(evidence, facts)
+    checks: tuple[Callable[[], str], ...] = (
+        protocol.terms_hash,
+        learning.specification_digest,
+        learning.initial_model,
+        learning.evaluation_slices,
+        protocol.key_commitment,
+        protocol.submissions,
+        protocol.commitments,
+        protocol.medians,
+        protocol.included,
+        protocol.points,
+        protocol.faults,
+        protocol.leader_order,
+        protocol.attestations,
+        protocol.history,
+        protocol.outcome,
+        learning.artefacts,
+        learning.request_key,
+        learning.models,
+        learning.scores,
+        learning.aggregates,
+        learning.global_errors,
+        money.payments,
+        money.refund,
+        money.conservation,
+        money.reputation,
+    )
+    items = tuple(look(check.__name__, check) for check in checks)
+    return AuditReport(request_id, frame.block_number, items)

@@ -1,0 +1,8 @@
+"""The requester: publish, pay, follow, fetch, answer."""
+
+from fedpact.requester.answer import Answer
+from fedpact.requester.client import Requester, RequestSummary
+from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.follow import Progress
+
+__all__ = ["Answer", "FetchedModel", "Progress", "RequestSummary", "Requester"]

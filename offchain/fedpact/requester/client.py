@@ -1,0 +1,290 @@
+"""The requester's whole life as a small Python API; the command line is a shell around it."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedpact.content.store import ContentStore
+from fedpact.errors import InvalidInput, NotReady
+from fedpact.requester import fetch, follow
+from fedpact.requester.answer import Answer, answer, read_queries
+from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.follow import Progress
+from fedpact.requester.request import PreparedRequest, draft_specification, prepare
+from fedpact.types.cid import Cid
+from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState, seats_of
+from fedpact.types.scores import INVALID
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+
+if TYPE_CHECKING:
+    from fedpact.chain.client import ChainClient
+    from fedpact.chain.keystore import AccountKeys
+    from fedpact.chain.records import Event
+    from fedpact.data.dataset import Dataset
+
+DELIVERY_WINDOWS = 2
+"""Deliver windows after the end in which the first delivery must come (ISharingMarket)."""
+
+
+@dataclass(frozen=True)
+class RequestSummary:
+    """One line of the list of requests."""
+
+    request_id: int
+    requester: str
+    status: RequestStatus
+    payment: int
+    round: int
+    rounds: int
+
+
+class Requester:
+    """Requests of one account.
+
+    All it does follows from the chain, the content store and the account's keys; `state_folder`
+    holds fetched models and, while a request is being created, its specification's digest.
+    """
+
+    def __init__(
+        self, client: "ChainClient", store: ContentStore, keys: "AccountKeys", state_folder: Path
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._keys = keys
+        fingerprint = client.deployment.fingerprint.hex()
+        self._folder = state_folder / "requester" / fingerprint[:16] / keys.address.lower()
+
+    def create(
+        self,
+        draft: Mapping[str, Any],
+        evaluation: "Dataset | Path",
+        payment: int,
+        *,
+        queries: Path | None = None,
+    ) -> int:
+        """Publish a request and pay `payment` wei into escrow; its id.
+
+        Broken off on the way, it is continued by the same call: nothing is paid twice.
+        Raises SpecificationError, DataError, PrivacyError for what was given, InvalidInput where
+        the account or an auditor is not registered, Reverted, UnfundedAccount.
+        """
+        prepared = self.prepare(draft, evaluation, queries=queries)
+        self._check_participants(prepared.specification)
+        for content in prepared.contents:
+            self._store.put(content)
+
+        terms = prepared.terms
+        pending = self._folder / "creating" / f"{terms.specification.hex()}.json"
+        if pending.exists():
+            known = json.loads(pending.read_text())
+            created = self._created_since(int(known["block"]), terms.specification)
+        else:
+            pending.parent.mkdir(parents=True, exist_ok=True)
+            block = self._client.frame().block_number
+            pending.write_text(json.dumps({"block": block}))
+            created = None
+        if created is None:
+            receipt = self._client.market.create_request(self._keys, terms, payment)
+            created = receipt.event("RequestCreated").args["requestId"]
+        pending.unlink()
+        return int(created)
+
+    def prepare(
+        self,
+        draft: Mapping[str, Any],
+        evaluation: "Dataset | Path",
+        *,
+        queries: Path | None = None,
+    ) -> PreparedRequest:
+        """What `create` would publish; touches neither chain nor store."""
+        asked = _read_bytes(queries) if queries is not None else None
+        if isinstance(evaluation, Path):
+            from fedpact.data.readers import read_dataset
+
+            blank, _ = draft_specification(draft)
+            evaluation = read_dataset(evaluation, blank)
+        return prepare(draft, evaluation, self._keys, queries=asked)
+
+    def status(self, request_id: int) -> Progress:
+        """Where the request stands now. Raises UnknownRequest."""
+        return follow.progress(*self._look(request_id))
+
+    def requests(self, *, own: bool = True) -> Iterator[RequestSummary]:
+        """This account's requests (or everybody's), oldest first."""
+        for request_id in range(1, self._client.market.request_count() + 1):
+            record, state = self._look(request_id)
+            if not own or record.requester == self._keys.address:
+                yield RequestSummary(
+                    request_id,
+                    record.requester,
+                    record.status,
+                    record.payment,
+                    state.round,
+                    record.max_rounds,
+                )
+
+    def follow(
+        self,
+        request_id: int,
+        report: Callable[[Progress], None] = lambda _: None,
+        *,
+        poll_interval: float = 0.1,
+    ) -> Progress:
+        """Open each round's slice in time, until the request is delivered or cancelled.
+
+        Returns the last state, whose status is ENDED where the time to deliver ran out. May be
+        interrupted and called again at any point.
+        """
+        self._own(request_id)
+        spec = self.specification(request_id)
+
+        def open_slice(state: RoundState) -> str:
+            from fedpact.requester.slices import open_to_members
+
+            gas = open_to_members(self._client, self._store, self._keys, spec, state)
+            return f"opened slice {state.round} ({gas} gas)"
+
+        def give_up_at(record: RequestRecord, state: RoundState) -> float | None:
+            if record.status is not RequestStatus.ENDED:
+                return None
+            if state.final_rounds == 0:
+                return 0.0
+            return state.ended_at + DELIVERY_WINDOWS * spec.windows.deliver
+
+        return follow.follow(
+            lambda: self._look(request_id),
+            open_slice,
+            report,
+            poll_interval=poll_interval,
+            give_up_at=give_up_at,
+            now=lambda: float(self._client.frame().timestamp),
+        )
+
+    def fetch(self, request_id: int, output: Path | None = None) -> FetchedModel:
+        """The delivered model, decrypted and checked, as a safetensors file with a JSON beside.
+
+        Raises NotReady before the delivery, ContentError or ModelError for what is not the model.
+        """
+        self._own(request_id)
+        _, state = self._look(request_id)
+        events = self._events(request_id)
+        delivered = [e.args["sealedKey"] for e in events if e.name == "Delivered"]
+        if not delivered:
+            raise NotReady(f"request {request_id}: no model has been delivered yet")
+
+        from fedpact.consensus.artefacts import Place, model_cid, sealed_bytes
+        from fedpact.learning.artefact import encode
+        from fedpact.learning.families import family
+
+        spec = self.specification(request_id)
+        template = family(spec.family.name).template(spec)
+        cid = model_cid(template, state.final_digest)
+        place = Place(self._client.deployment.fingerprint, request_id, state.final_rounds)
+        weights = fetch.decrypt(
+            self._store.get(cid, sealed_bytes(template)),
+            place,
+            template,
+            delivered,
+            self._private_keys(),
+        )
+        final = [e.args for e in events if e.name == "RoundFinalised"][-1]
+        shared = next(e.args for e in events if e.name == "ModelShared")
+        makers = seats_of(shared["contributors"])
+        members = self._client.rounds.members(request_id)
+        model = FetchedModel(
+            request_id,
+            place.fingerprint.hex(),
+            spec,
+            str(cid),
+            state.final_rounds,
+            None if final["mae"] == INVALID else int(final["mae"]),
+            tuple(member.account for member in members if member.seat in makers),
+            output or self.model_path(request_id),
+        )
+        fetch.write(model, encode(weights))
+        return model
+
+    def model_path(self, request_id: int) -> Path:
+        """Where `fetch` puts a model unless told otherwise."""
+        return self._folder / "models" / f"request-{request_id}.safetensors"
+
+    def answer(self, model: int | Path, queries: Path) -> list[Answer]:
+        """A fetched model (its file, or the id of its request) applied to a file of queries."""
+        path = self.model_path(model) if isinstance(model, int) else model
+        spec, weights = fetch.read(path)
+        return answer(spec, weights, read_queries(queries, spec))
+
+    def cancel(self, request_id: int) -> None:
+        """Before the start, or while the current round has no submission. Raises Reverted."""
+        self._own(request_id)
+        self._client.market.cancel(self._keys, request_id)
+
+    def refund(self, request_id: int) -> int:
+        """Take back what the providers did not earn; wei. Raises NotReady where nothing is due."""
+        self._own(request_id)
+        amount = int(self._client.market.refundable(request_id))
+        if amount == 0:
+            raise NotReady(f"request {request_id}: nothing to take back now")
+        self._client.market.refund(self._keys, request_id)
+        return amount
+
+    def specification(self, request_id: int) -> Specification:
+        """The request's specification from the store, as the chain fixed it."""
+        digest = self._client.market.terms(request_id).specification
+        cid = Cid.of_digest(digest, SPECIFICATION_MAX_BYTES)
+        return Specification.decode(self._store.get(cid, SPECIFICATION_MAX_BYTES))
+
+    def _look(self, request_id: int) -> tuple[RequestRecord, RoundState]:
+        record = self._client.market.request(request_id)
+        return record, self._client.rounds.round_state(request_id)
+
+    def _own(self, request_id: int) -> None:
+        record, _ = self._look(request_id)
+        if record.requester != self._keys.address:
+            raise InvalidInput(
+                f"request {request_id} was made by {record.requester}, not by {self._keys.address}"
+            )
+
+    def _check_participants(self, spec: Specification) -> None:
+        """A seal to an account without a key would fail after the money is in escrow."""
+        for account in (self._keys.address, *spec.auditors):
+            if not self._client.registry.participant(account).active:
+                raise InvalidInput(
+                    f"{account} is not an active participant: see `fedpact register`"
+                )
+
+    def _private_keys(self) -> list[Any]:
+        version = self._client.registry.participant(self._keys.address).key_version
+        return [self._keys.encryption_key(number) for number in range(version, 0, -1)]
+
+    def _events(self, request_id: int) -> list["Event"]:
+        """The request's events in market and rounds; there each has the id as first topic."""
+        topics = [None, f"0x{request_id:064x}"]
+        market, rounds = self._client.market, self._client.rounds
+        return [
+            event
+            for contract in (market, rounds)
+            for event in self._client.history(contract.address, topics)
+        ]
+
+    def _created_since(self, block: int, specification: bytes) -> int | None:
+        from fedpact.chain.scanner import EventScanner
+
+        market = self._client.market.address
+        for event in EventScanner(self._client, block, addresses=[market]).scan():
+            if (
+                event.name == "RequestCreated"
+                and event.args["requester"] == self._keys.address
+                and event.args["terms"]["specification"] == specification
+            ):
+                return int(event.args["requestId"])
+        return None
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"queries {path}: {error.strerror}") from error

@@ -1,0 +1,115 @@
+"""The delivered model: found on chain, fetched, decrypted, checked, and written to a file."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedpact.consensus.artefacts import Place, open_global
+from fedpact.content.keys import unseal
+from fedpact.errors import DecryptionError, InvalidInput, ModelError, NotReady
+from fedpact.types.specification import Specification
+
+if TYPE_CHECKING:
+    from nacl.public import PrivateKey
+
+    from fedpact.learning.artefact import Model, Template
+
+
+@dataclass(frozen=True)
+class FetchedModel:
+    """A model at the requester's hands, and what the chain says of it."""
+
+    request_id: int
+    deployment: str
+    """Hex fingerprint."""
+    specification: Specification
+    cid: str
+    """Of the encrypted artefact."""
+    round: int
+    """The round that made it."""
+    error: int | None
+    """The members' median measure of it, 1/10,000; None where there was no slice to measure on."""
+    contributors: tuple[str, ...]
+    """Accounts whose work it is made from."""
+    path: Path
+
+    def facts(self) -> dict[str, Any]:
+        """What is written beside the model."""
+        return {
+            "request": self.request_id,
+            "deployment": self.deployment,
+            "cid": self.cid,
+            "round": self.round,
+            "error": self.error,
+            "contributors": list(self.contributors),
+            "specification": self.specification.model_dump(mode="json"),
+        }
+
+
+def facts_path(model: Path) -> Path:
+    """The JSON file beside a model file."""
+    return model.with_suffix(".json")
+
+
+def decrypt(
+    sealed_model: bytes,
+    place: Place,
+    template: "Template",
+    sealed_keys: list[bytes],
+    private_keys: list["PrivateKey"],
+) -> "Model":
+    """The global model, by the first delivered key that opens it.
+
+    A member may deliver a wrong key, and the requester may have changed its encryption key since:
+    each pair is tried. Raises DecryptionError when none opens it.
+    """
+    for sealed in sealed_keys:
+        for private in private_keys:
+            try:
+                return open_global(sealed_model, unseal(private, sealed), place, template)
+            except (DecryptionError, InvalidInput):
+                continue
+    raise DecryptionError(
+        f"none of {len(sealed_keys)} delivered keys opens the model of request "
+        f"{place.request_id}; any member may deliver again"
+    )
+
+
+def write(model: FetchedModel, artefact: bytes) -> None:
+    """The model and the JSON beside it, each whole or not at all."""
+    model.path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(model.path, artefact)
+    text = json.dumps(model.facts(), indent=2, ensure_ascii=False) + "\n"
+    _replace(facts_path(model.path), text.encode())
+
+
+def read(path: Path) -> tuple[Specification, "Model"]:
+    """A fetched model and its specification.
+
+    Raises NotReady where it has not been fetched, ModelError where the file is no such model.
+    """
+    from fedpact.learning import artefact, families
+
+    try:
+        facts = json.loads(facts_path(path).read_text(encoding="utf-8"))
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotReady(f"no model {path}: fetch it first") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"model description {facts_path(path)}: {error}") from error
+    if not isinstance(facts, dict) or "specification" not in facts:
+        raise ModelError(f"model description {facts_path(path)}: no specification in it")
+    spec = Specification.decode(json.dumps(facts["specification"]).encode())
+    template = families.family(spec.family.name).template(spec)
+    return spec, artefact.decode(data, template)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

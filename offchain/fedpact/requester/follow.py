@@ -1,0 +1,97 @@
+"""The requester's loop: opens each round's slice as soon as its submissions have closed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fedpact.errors import Retryable, Reverted
+from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState, Stage
+
+FINISHED = (RequestStatus.DELIVERED, RequestStatus.CANCELLED)
+LONGEST_PAUSE = 10.0
+"""Seconds between two tries while node or store do not answer."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a request stands; reported whenever it has changed.
+
+    `note` says what the requester did or what went wrong meanwhile, else it is empty.
+    """
+
+    request_id: int
+    status: RequestStatus
+    round: int
+    stage: Stage
+    joined: int
+    submitted: int
+    """Number of models handed in this round."""
+    final_rounds: int
+    note: str = ""
+
+
+def progress(record: RequestRecord, state: RoundState, note: str = "") -> Progress:
+    return Progress(
+        record.request_id,
+        record.status,
+        state.round,
+        state.stage,
+        record.joined,
+        state.submitted.bit_count(),
+        state.final_rounds,
+        note,
+    )
+
+
+def slice_is_due(record: RequestRecord, state: RoundState) -> bool:
+    """Whether submissions have closed and the slice of this round is still sealed."""
+    running = record.status is RequestStatus.RUNNING
+    return running and state.stage is Stage.COMMIT and not state.slice_opened
+
+
+def follow(
+    look: Callable[[], tuple[RequestRecord, RoundState]],
+    open_slice: Callable[[RoundState], str],
+    report: Callable[[Progress], None],
+    *,
+    poll_interval: float,
+    give_up_at: Callable[[RequestRecord, RoundState], float | None],
+    now: Callable[[], float],
+) -> Progress:
+    """Until the request is delivered or cancelled, or `give_up_at` (chain time) has passed.
+
+    Nothing is kept between two turns, so it may be stopped and started at any point. Node or
+    store failing is reported and tried again, with growing pauses.
+    """
+    last: Progress | None = None
+    failures = 0
+    while True:
+        try:
+            record, state = look()
+            note = _act(record, state, open_slice)
+            failures = 0
+        except Retryable as error:
+            failures += 1
+            if last is not None:
+                last = Progress(**{**vars(last), "note": str(error)})
+                report(last)
+            time.sleep(min(poll_interval * 2**failures, LONGEST_PAUSE))
+            continue
+        current = progress(record, state, note)
+        if current != last:
+            report(current)
+            last = current
+        limit = give_up_at(record, state)
+        if record.status in FINISHED or (limit is not None and now() > limit):
+            return current
+        time.sleep(poll_interval)
+
+
+def _act(record: RequestRecord, state: RoundState, open_slice: Callable[[RoundState], str]) -> str:
+    if not slice_is_due(record, state):
+        return ""
+    try:
+        return open_slice(state)
+    except Reverted as error:
+        # The round moved on between look and transaction, or half of the commit window is over.
+        return f"slice {state.round} stays sealed: {error}"

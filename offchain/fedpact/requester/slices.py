@@ -1,0 +1,98 @@
+"""The requester's side of the evaluation set: cut it, seal it, and open it slice by slice.
+
+A slice's key follows from the requester's account key and the slice's plaintext, so nothing
+secret is kept besides the key store. It is sealed to the members only after the submissions of
+its round have closed: nobody can train on the examples that a round is judged by.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fedpact.consensus.artefacts import slice_aad
+from fedpact.content.envelope import seal_model
+from fedpact.content.keys import Manifest, seal
+from fedpact.content.store import ContentStore
+from fedpact.data.dataset import Dataset
+from fedpact.data.slices import cut_evenly, encode_slice
+from fedpact.errors import DataError
+from fedpact.types.cid import Cid
+from fedpact.types.rounds import RoundState, seats_of
+from fedpact.types.specification import Specification
+
+if TYPE_CHECKING:
+    from fedpact.chain.client import ChainClient
+    from fedpact.chain.keystore import AccountKeys
+
+
+@dataclass(frozen=True)
+class SealedSlice:
+    """One encrypted slice: `cid` is that of the ciphertext, `sha256` (hex) of the plaintext."""
+
+    cid: Cid
+    sha256: str
+    examples: int
+    ciphertext: bytes
+
+
+def cut(spec: Specification, evaluation: Dataset, keys: "AccountKeys") -> list[Dataset]:
+    """One slice a round, in each the labels in equal parts as far as the counts allow.
+
+    Which example goes where is drawn from the account's key: fixed, yet not to be guessed.
+    Raises DataError where a label of the specification has fewer examples than there are rounds.
+    """
+    for label, name in enumerate(spec.labels):
+        count = int((evaluation.y == label).sum())
+        if count < spec.rounds:
+            raise DataError(
+                f"evaluation set: label {name!r} has {count} examples for {spec.rounds} rounds: "
+                "at least one a round is needed"
+            )
+    secret = keys.derive("slice-cut", sha256(encode_slice(evaluation)).digest())
+    generator = np.random.default_rng(int.from_bytes(secret, "big"))
+    places = cut_evenly(evaluation.y, spec.rounds, generator)
+    return [Dataset(evaluation.x[part], evaluation.y[part], ()) for part in places]
+
+
+def seal_slices(parts: list[Dataset], keys: "AccountKeys") -> tuple[SealedSlice, ...]:
+    """Each slice under its own key; the first is that of round 1."""
+    sealed = []
+    for number, part in enumerate(parts, start=1):
+        plain = encode_slice(part)
+        digest = sha256(plain).digest()
+        ciphertext = seal_model(slice_key(keys, digest), plain, slice_aad(number))
+        sealed.append(SealedSlice(Cid.of(ciphertext), digest.hex(), len(part.y), ciphertext))
+    return tuple(sealed)
+
+
+def slice_key(keys: "AccountKeys", plaintext_digest: bytes) -> bytes:
+    """32 bytes that open the slice with this sha-256 digest."""
+    return keys.derive("slice-key", plaintext_digest)
+
+
+def open_to_members(
+    client: "ChainClient",
+    store: ContentStore,
+    keys: "AccountKeys",
+    spec: Specification,
+    state: RoundState,
+) -> int:
+    """Publish the key of the current round's slice, sealed to its members and the auditors.
+
+    Returns the gas used. Raises Reverted where the round has moved on meanwhile.
+    """
+    key = slice_key(keys, bytes.fromhex(spec.evaluation[state.round - 1].sha256))
+    voters = seats_of(state.submitted)
+    members = client.rounds.members(state.request_id)
+    accounts = [member.account for member in members if member.seat in voters]
+    seals = {
+        account: seal(client.registry.participant(account).encryption_key, key)
+        for account in (*accounts, *spec.auditors)
+    }
+    manifest = Manifest(
+        client.deployment.fingerprint, state.request_id, "slice-key", state.round, seals
+    )
+    cid = store.put(manifest.encode())
+    return client.rounds.open_slice(keys, state.request_id, cid.digest).gas_used
