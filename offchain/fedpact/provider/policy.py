@@ -1,0 +1,77 @@
+"""What a provider is willing to do, and the check of a request against it."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fedpact.errors import PolicyRefusal, SettingsError
+from fedpact.types.specification import PrivacyMode, Specification
+
+
+class Policy(BaseModel):
+    """A provider's limits; a request that passes one of them is declined, with the reason."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    least_pay_per_round: Annotated[int, Field(ge=0)] = 0
+    """Wei: the request's payment / (its rounds x its most providers) must reach it."""
+    categories: tuple[str, ...] = ()
+    """Categories to serve; empty for any."""
+    families: tuple[str, ...] = ("softmax-regression", "mlp")
+    max_parameters: Annotated[int, Field(gt=0)] = 10_000_000
+    max_steps_per_round: Annotated[int, Field(gt=0)] = 1_000
+    max_rounds: Annotated[int, Field(gt=0)] = 200
+    accept_without_privacy: bool = False
+    """Whether to serve requests of privacy mode `none` (test and benchmark data only)."""
+    epsilon_per_request: Annotated[float, Field(gt=0)] = 8.0
+    epsilon_lifetime: Annotated[float, Field(gt=0)] = 32.0
+    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    """Of both limits."""
+    min_samples: Annotated[int, Field(gt=0)] = 100
+    """Least records of its own with which the provider takes part."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Policy":
+        """Read a TOML file; raises SettingsError naming the field that is wrong."""
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text()))
+        except OSError as error:
+            raise SettingsError(f"policy file {path}: {error.strerror}") from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"policy file {path}: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise SettingsError(f"policy file {path}: {field}: {first['msg']}") from error
+
+    def check(self, spec: Specification, payment: int, parameters: int, samples: int) -> None:
+        """Raise PolicyRefusal with the first limit that the request passes.
+
+        `payment` in wei; `parameters` of the model; `samples` that the provider would bring.
+        The cost in privacy is checked by the ledger, which knows what has been spent.
+        """
+        share = payment // (spec.rounds * spec.max_providers)
+        refusals = {
+            f"category {spec.category!r} is not among {list(self.categories)}": bool(
+                self.categories
+            )
+            and spec.category not in self.categories,
+            f"family {spec.family.name!r} is not among {list(self.families)}": spec.family.name
+            not in self.families,
+            f"pay of {share} wei a round and provider is under {self.least_pay_per_round}": share
+            < self.least_pay_per_round,
+            f"{parameters} parameters are over {self.max_parameters}": parameters
+            > self.max_parameters,
+            f"{spec.local.steps} steps a round are over {self.max_steps_per_round}": (
+                spec.local.steps > self.max_steps_per_round
+            ),
+            f"{spec.rounds} rounds are over {self.max_rounds}": spec.rounds > self.max_rounds,
+            f"{samples} own records are under {self.min_samples}": samples < self.min_samples,
+            "privacy mode none is not accepted": spec.privacy.mode is PrivacyMode.NONE
+            and not self.accept_without_privacy,
+        }
+        for reason, refused in refusals.items():
+            if refused:
+                raise PolicyRefusal(reason)

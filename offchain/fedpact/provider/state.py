@@ -1,0 +1,188 @@
+"""The daemon's checkpoint: one SQLite file, bound to one deployment and one account.
+
+It holds what was read from the chain, what was decided about each request, and the votes cast.
+Everything in it can be read again from the chain, but for the reasons of decisions; a lost file
+costs time, not money (salts are derived from the account's key, noised models are in the ledger).
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from fedpact.errors import StateError
+from fedpact.types.deployment import Deployment
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS events (
+    block INTEGER NOT NULL, log_index INTEGER NOT NULL, name TEXT NOT NULL,
+    request INTEGER, args TEXT NOT NULL, PRIMARY KEY (block, log_index));
+CREATE INDEX IF NOT EXISTS events_by_request ON events (request, name);
+CREATE TABLE IF NOT EXISTS requests (
+    id INTEGER PRIMARY KEY, standing TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS votes (
+    request INTEGER NOT NULL, round INTEGER NOT NULL, scores TEXT NOT NULL,
+    record TEXT NOT NULL, PRIMARY KEY (request, round));
+"""
+
+
+class Standing(StrEnum):
+    """What this provider has to do with a request."""
+
+    NEW = "new"
+    DECLINED = "declined"
+    JOINED = "joined"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True)
+class CastVote:
+    """A vote as it was (or will be) committed: scores by seat, and the scorer's record."""
+
+    scores: dict[int, int]
+    record: dict[str, Any]
+
+
+class ProviderState:
+    """The one place that opens the daemon's SQLite file."""
+
+    def __init__(self, path: Path, deployment: Deployment, account: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.executescript(_SCHEMA)
+        identity = {
+            "schema": str(SCHEMA_VERSION),
+            "deployment": deployment.fingerprint.hex(),
+            "account": account,
+        }
+        for key, value in identity.items():
+            stored = self._meta(key)
+            if stored is None:
+                self._set_meta(key, value)
+            elif stored != value:
+                raise StateError(
+                    f"state file {path} belongs to {key} {stored}, not {value}: "
+                    "give another state folder for another deployment or account"
+                )
+        if self._meta("block") is None:
+            self._set_meta("block", str(deployment.block - 1))
+            self._set_meta("block_hash", "")
+
+    def close(self) -> None:
+        self._db.close()
+
+    # ------------------------------------------------------------------ chain facts
+
+    @property
+    def block(self) -> int:
+        """Last block whose events are held."""
+        return int(self._meta("block") or 0)
+
+    @property
+    def block_hash(self) -> str:
+        """Hash of that block; empty before the first scan."""
+        return self._meta("block_hash") or ""
+
+    def ingest(
+        self, events: Iterable[tuple[int, int, str, dict[str, Any]]], block: int, block_hash: str
+    ) -> int:
+        """Store (block, log index, name, arguments) and move the checkpoint; all or nothing."""
+        count = 0
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for at, index, name, args in events:
+                request = args.get("requestId")
+                self._db.execute(
+                    "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)",
+                    (at, index, name, request, json.dumps(args, default=_hex)),
+                )
+                if name == "RequestCreated":
+                    self._db.execute(
+                        "INSERT OR IGNORE INTO requests VALUES (?, ?, '')",
+                        (request, Standing.NEW),
+                    )
+                count += 1
+            self._set_meta("block", str(block))
+            self._set_meta("block_hash", block_hash)
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        return count
+
+    def rewind(self, block: int) -> None:
+        """Forget all events above `block` (after a reorganisation of the chain)."""
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("DELETE FROM events WHERE block > ?", (block,))
+        self._db.execute(
+            "DELETE FROM requests WHERE id NOT IN "
+            "(SELECT request FROM events WHERE name = 'RequestCreated')"
+        )
+        self._set_meta("block", str(block))
+        self._set_meta("block_hash", "")
+        self._db.execute("COMMIT")
+
+    def events(self, request: int, name: str) -> list[dict[str, Any]]:
+        """Arguments of a request's events of one name, oldest first; bytes as 0x hex."""
+        rows = self._db.execute(
+            "SELECT args FROM events WHERE request = ? AND name = ? ORDER BY block, log_index",
+            (request, name),
+        )
+        return [json.loads(args) for (args,) in rows]
+
+    # ------------------------------------------------------------------ decisions
+
+    def open_requests(self) -> list[tuple[int, Standing]]:
+        """Requests that may still ask something of this provider."""
+        rows = self._db.execute(
+            "SELECT id, standing FROM requests WHERE standing IN (?, ?) ORDER BY id",
+            (Standing.NEW, Standing.JOINED),
+        )
+        return [(int(i), Standing(s)) for i, s in rows]
+
+    def all_requests(self) -> list[tuple[int, Standing, str]]:
+        rows = self._db.execute("SELECT id, standing, reason FROM requests ORDER BY id")
+        return [(int(i), Standing(s), reason) for i, s, reason in rows]
+
+    def decide(self, request: int, standing: Standing, reason: str) -> None:
+        self._db.execute(
+            "UPDATE requests SET standing = ?, reason = ? WHERE id = ?",
+            (standing, reason, request),
+        )
+
+    # ------------------------------------------------------------------ votes
+
+    def vote(self, request: int, round_: int) -> CastVote | None:
+        row = self._db.execute(
+            "SELECT scores, record FROM votes WHERE request = ? AND round = ?", (request, round_)
+        ).fetchone()
+        if row is None:
+            return None
+        scores = {int(seat): int(score) for seat, score in json.loads(row[0]).items()}
+        return CastVote(scores, json.loads(row[1]))
+
+    def save_vote(self, request: int, round_: int, vote: CastVote) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)",
+            (request, round_, json.dumps(vote.scores), json.dumps(vote.record)),
+        )
+
+    def _meta(self, key: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _set_meta(self, key: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def _hex(value: object) -> str:
+    if isinstance(value, bytes | bytearray):
+        return "0x" + bytes(value).hex()
+    raise TypeError(f"cannot store a {type(value).__name__}")

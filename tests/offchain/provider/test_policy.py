@@ -1,0 +1,89 @@
+"""A provider's policy: what it declines, and how it says so."""
+
+from pathlib import Path
+
+import pytest
+
+from fedpact.errors import PolicyRefusal, SettingsError
+from fedpact.provider.policy import Policy
+from fedpact.types.specification import Specification, canonical_json
+
+PAYMENT = 10**18
+
+
+def specification(**changes: object) -> Specification:
+    fields = {
+        "title": "digits",
+        "category": "handwriting",
+        "labels": ["0", "1"],
+        "features": {"shape": [4]},
+        "family": {"name": "softmax-regression"},
+        "local": {"steps": 2, "learning_rate": 0.5},
+        "rounds": 2,
+        "min_providers": 2,
+        "max_providers": 4,
+        "score": "contribution",
+        "max_error": 5000,
+        "privacy": {
+            "mode": "sound",
+            "epsilon": 4.0,
+            "delta": 1e-5,
+            "clipping_norm": 1.0,
+            "noise_multiplier": 3.0,
+        },
+        "evaluation": [{"cid": "b", "sha256": "00", "examples": 5}] * 2,
+        "initial_model": "b",
+        "windows": dict.fromkeys(
+            ("join", "start", "submit", "commit", "reveal", "propose", "deliver"), 60
+        ),
+    }
+    return Specification.decode(canonical_json(fields | changes))
+
+
+def check(policy: Policy, spec: Specification | None = None, **changes: int) -> None:
+    given = {"payment": PAYMENT, "parameters": 100, "samples": 500} | changes
+    policy.check(spec or specification(), **given)
+
+
+def test_accepts_a_request_within_all_limits() -> None:
+    check(Policy(categories=("handwriting",), least_pay_per_round=PAYMENT // 8))
+
+
+@pytest.mark.parametrize(
+    ("policy", "changes", "reason"),
+    [
+        (Policy(least_pay_per_round=PAYMENT // 8 + 1), {}, "pay of"),
+        (Policy(categories=("engines",)), {}, "category 'handwriting'"),
+        (Policy(families=("mlp",)), {}, "family 'softmax-regression'"),
+        (Policy(max_parameters=99), {}, "100 parameters are over 99"),
+        (Policy(max_steps_per_round=1), {}, "2 steps a round are over 1"),
+        (Policy(max_rounds=1), {}, "2 rounds are over 1"),
+        (Policy(min_samples=501), {}, "500 own records are under 501"),
+    ],
+)
+def test_declines_with_the_limit_that_is_passed(
+    policy: Policy, changes: dict[str, int], reason: str
+) -> None:
+    with pytest.raises(PolicyRefusal, match=reason):
+        check(policy, **changes)
+
+
+def test_declines_a_request_without_privacy_unless_allowed() -> None:
+    plain = specification(privacy={"mode": "none"})
+    with pytest.raises(PolicyRefusal, match="privacy mode none"):
+        check(Policy(), plain)
+    check(Policy(accept_without_privacy=True), plain)
+
+
+def test_reads_a_file_and_names_the_field_that_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text('least_pay_per_round = 5\ncategories = ["a"]\n')
+    assert Policy.read(path) == Policy(least_pay_per_round=5, categories=("a",))
+    path.write_text("epsilon_lifetime = -1\n")
+    with pytest.raises(SettingsError, match="epsilon_lifetime"):
+        Policy.read(path)
+    path.write_text("epsilon_livetime = 1\n")
+    with pytest.raises(SettingsError, match="epsilon_livetime"):
+        Policy.read(path)
+    with pytest.raises(SettingsError, match="No such file"):
+        Policy.read(tmp_path / "none.toml")

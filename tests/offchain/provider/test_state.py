@@ -1,0 +1,87 @@
+"""The daemon's checkpoint: bound to one deployment, all or nothing, rewound with the chain."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedpact.errors import StateError
+from fedpact.provider.state import CastVote, ProviderState, Standing
+from fedpact.types.deployment import Deployment
+
+DEPLOYMENT = Deployment(31337, "0xaa", "0x1", "0x2", "0x3", 5, {})
+ACCOUNT = "0xA"
+
+
+def created(block: int, request: int) -> tuple[int, int, str, dict[str, Any]]:
+    return block, 0, "RequestCreated", {"requestId": request, "terms": {"specification": b"\x01"}}
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[ProviderState]:
+    opened = ProviderState(tmp_path / "state.sqlite", DEPLOYMENT, ACCOUNT)
+    yield opened
+    opened.close()
+
+
+def test_starts_before_the_deployment(state: ProviderState) -> None:
+    assert (state.block, state.block_hash) == (4, "")
+
+
+def test_takes_in_events_and_moves_the_checkpoint(state: ProviderState) -> None:
+    assert state.ingest([created(6, 1), created(7, 2)], 8, "0xb8") == 2
+    assert (state.block, state.block_hash) == (8, "0xb8")
+    assert state.open_requests() == [(1, Standing.NEW), (2, Standing.NEW)]
+    [event] = state.events(1, "RequestCreated")
+    assert event["terms"]["specification"] == "0x01"
+
+
+def test_takes_in_all_or_nothing(state: ProviderState) -> None:
+    broken = (7, 0, "RequestCreated", {"requestId": 2, "terms": object()})
+    with pytest.raises(TypeError):
+        state.ingest([created(6, 1), broken], 8, "0xb8")
+    assert state.block == 4
+    assert state.open_requests() == []
+
+
+def test_forgets_what_a_reorganisation_took_back(state: ProviderState) -> None:
+    state.ingest([created(6, 1), created(9, 2)], 9, "0xb9")
+    state.decide(1, Standing.JOINED, "joined")
+    state.rewind(7)
+    assert state.block == 7
+    assert state.open_requests() == [(1, Standing.JOINED)]
+    state.ingest([created(6, 1), created(8, 3)], 9, "0xc9")
+    assert state.open_requests() == [(1, Standing.JOINED), (3, Standing.NEW)]
+
+
+def test_lists_only_requests_that_may_still_ask_something(state: ProviderState) -> None:
+    state.ingest([created(6, n) for n in range(1, 5)][:1], 6, "0xb6")
+    for number in (2, 3, 4):
+        state.ingest([created(5 + number, number)], 5 + number, "0x")
+    state.decide(1, Standing.DECLINED, "too dear")
+    state.decide(2, Standing.FINISHED, "claimed")
+    state.decide(3, Standing.JOINED, "")
+    assert [number for number, _ in state.open_requests()] == [3, 4]
+    assert (1, Standing.DECLINED, "too dear") in state.all_requests()
+
+
+def test_keeps_votes_over_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    first = ProviderState(path, DEPLOYMENT, ACCOUNT)
+    first.save_vote(1, 2, CastVote({0: 4900, 3: 16383}, {"0": [0.5, 1, 0.0, 0.0]}))
+    first.close()
+    second = ProviderState(path, DEPLOYMENT, ACCOUNT)
+    assert second.vote(1, 2) == CastVote({0: 4900, 3: 16383}, {"0": [0.5, 1, 0.0, 0.0]})
+    assert second.vote(1, 1) is None
+    second.close()
+
+
+def test_refuses_the_file_of_another_deployment_or_account(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    ProviderState(path, DEPLOYMENT, ACCOUNT).close()
+    restarted = Deployment(31337, "0xbb", "0x1", "0x2", "0x3", 5, {})
+    with pytest.raises(StateError, match="deployment"):
+        ProviderState(path, restarted, ACCOUNT)
+    with pytest.raises(StateError, match="account"):
+        ProviderState(path, DEPLOYMENT, "0xB")
