@@ -1,0 +1,87 @@
+"""A request's encrypted artefacts: what is sealed under which key, and how large it is.
+
+Provider, requester and auditor open and seal by these functions alone, so that every member that
+computes an aggregate gets the same bytes and the same CID.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from fedpact.content.envelope import Aad, open_model, seal_model
+from fedpact.content.keys import delivery_key, round_key
+from fedpact.data.dataset import Dataset
+from fedpact.data.slices import decode_slice
+from fedpact.errors import ContentMismatch
+from fedpact.learning.artefact import Model, Template, decode, encode
+from fedpact.types.cid import Cid
+from fedpact.types.specification import Specification
+
+ENVELOPE_OVERHEAD = 16
+"""Bytes that AES-SIV adds (RFC 5297)."""
+
+SLICE_MAX_BYTES = 64 * 2**20
+"""Largest sealed evaluation slice that anyone fetches."""
+
+_NO_DEPLOYMENT = bytes(32)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A round of a request of a deployment."""
+
+    fingerprint: bytes
+    request_id: int
+    round: int
+
+
+def sealed_bytes(template: Template) -> int:
+    """Size of a sealed model of this template; it decides the CID's codec."""
+    return template.bytes + ENVELOPE_OVERHEAD
+
+
+def model_cid(template: Template, digest: bytes) -> Cid:
+    """The CID of a sealed model whose digest stands on chain."""
+    return Cid.of_digest(digest, sealed_bytes(template))
+
+
+def seal_local(artefact: bytes, request_key: bytes, place: Place, owner: str) -> bytes:
+    """Encrypt `owner`'s encoded local model for the holders of the request key."""
+    key = round_key(request_key, place.fingerprint, place.request_id, place.round)
+    return seal_model(key, artefact, _aad(place, "model", owner))
+
+
+def open_local(
+    sealed: bytes, request_key: bytes, place: Place, owner: str, template: Template
+) -> Model:
+    """Decrypt and check a local model; raises DecryptionError or ModelError."""
+    key = round_key(request_key, place.fingerprint, place.request_id, place.round)
+    return decode(open_model(key, sealed, _aad(place, "model", owner)), template)
+
+
+def seal_global(model: Model, request_key: bytes, place: Place) -> bytes:
+    """Encrypt a round's global model; the requester may be given the key of this one alone."""
+    key = delivery_key(request_key, place.fingerprint, place.request_id, place.round)
+    return seal_model(key, encode(model), _aad(place, "global", ""))
+
+
+def open_global(sealed: bytes, key: bytes, place: Place, template: Template) -> Model:
+    """Decrypt and check a global model by its delivery key; DecryptionError, ModelError."""
+    return decode(open_model(key, sealed, _aad(place, "global", "")), template)
+
+
+def slice_aad(number: int) -> Aad:
+    """What round `number`'s slice is bound to: it is sealed before its request exists."""
+    return Aad(_NO_DEPLOYMENT, 0, number, "slice", "")
+
+
+def open_slice(spec: Specification, number: int, key: bytes, sealed: bytes) -> Dataset:
+    """Round `number`'s evaluation slice; raises ContentMismatch if it is not the one fixed."""
+    plain = open_model(key, sealed, slice_aad(number))
+    found, fixed = sha256(plain).hexdigest(), spec.evaluation[number - 1].sha256
+    if found != fixed:
+        raise ContentMismatch(f"slice {number} has sha-256 {found}, the specification says {fixed}")
+    return decode_slice(plain, spec)
+
+
+def _aad(place: Place, kind: str, owner: str) -> Aad:
+    return Aad(place.fingerprint, place.request_id, place.round, kind, owner)

@@ -1,0 +1,101 @@
+"""Stages 7 and 8 of the workflow: compute the aggregate, attest it, lead when it is my turn."""
+
+from fedpact.consensus.aggregate import global_model
+from fedpact.consensus.artefacts import seal_global
+from fedpact.consensus.leader import approvals_needed
+from fedpact.consensus.votes import approves, attestation
+from fedpact.errors import ContentError
+from fedpact.learning.families import family
+from fedpact.provider.context import Outcome, RequestView, did, idle
+from fedpact.provider.reading import (
+    ballot_of,
+    evaluation_slice,
+    place_of,
+    request_key,
+    specification_of,
+    start_model,
+)
+from fedpact.provider.voting import round_models
+from fedpact.types.rounds import seats_of
+from fedpact.types.scores import INVALID
+
+
+def attest_aggregate(view: RequestView) -> Outcome:
+    """Aggregate the included models, store the sealed result, post its masked digest and error."""
+    state, ctx = view.state, view.ctx
+    if not view.in_mask(state.revealed):
+        return idle("no part in this attestation")
+    if view.in_mask(state.attested):
+        return idle("attested; waiting for the leader")
+    digest = aggregate_digest(view)
+    if digest is None:
+        return idle("waiting for the included models")
+    mae = _own_error(view)
+    receipt = ctx.client.rounds.attest(
+        ctx.keys,
+        view.id,
+        view.seat,
+        attestation(ballot_of(view, ctx.keys.address), digest, mae),
+        mae,
+    )
+    return did(f"round {view.round}: attested the aggregate ({receipt.gas_used} gas)")
+
+
+def aggregate_digest(view: RequestView) -> bytes | None:
+    """Digest of the sealed global model, computed and stored once; None while models miss."""
+    ctx, at = view.ctx, (view.id, view.round)
+    if at in ctx.cache.proposals:
+        return ctx.cache.proposals[at]
+    models = round_models(view)
+    included = seats_of(view.state.included)
+    if models is None or any(models.get(seat) is None for seat in included):
+        return None
+    chosen = {seat: model for seat in included if (model := models[seat]) is not None}
+    aggregate = global_model(
+        specification_of(view), start_model(view), chosen, view.samples, included
+    )
+    cid = ctx.store.put(seal_global(aggregate, request_key(view), place_of(view)))
+    ctx.cache.globals[at] = aggregate
+    ctx.cache.proposals[at] = cid.digest
+    ctx.cache.forget(view.id, view.round - 1)
+    return cid.digest
+
+
+def _own_error(view: RequestView) -> int:
+    """Error of the aggregate on this round's slice, 1/10,000; INVALID where there is no slice."""
+    spec = specification_of(view)
+    try:
+        part = evaluation_slice(view)
+    except ContentError:
+        part = None
+    if part is None:
+        return INVALID
+    model = view.ctx.cache.globals[(view.id, view.round)]
+    return family(spec.family.name).error(spec, model, part.x, part.y)
+
+
+def propose_aggregate(view: RequestView) -> Outcome:
+    """Open the digest once enough attestations match it and my turn has come."""
+    state, ctx = view.state, view.ctx
+    digest = ctx.cache.proposals.get((view.id, view.round))
+    if not view.in_mask(state.attested & state.included) or digest is None:
+        return idle("not a leader of this round")
+    seats = [seat for seat, _ in ctx.client.rounds.leader_order(view.id)]
+    if view.seat not in seats:
+        return idle("not a leader of this round")
+    spec = specification_of(view)
+    turn = state.stage_start + seats.index(view.seat) * spec.windows.propose
+    if view.frame.timestamp < turn:
+        return idle(f"seat {seats[0]} leads")
+    words = ctx.client.rounds.vote_words(view.id)
+    approvals = sum(
+        approves(ballot_of(view, view.members[seat].account), words[seat], digest)
+        for seat in seats_of(state.attested)
+    )
+    needed = approvals_needed(
+        state.revealed.bit_count(), state.expected.bit_count(), spec.chain_approval_rule
+    )
+    if approvals < needed:
+        return idle(f"{approvals} of {needed} attestations match my aggregate")
+    receipt = ctx.client.rounds.propose(ctx.keys, view.id, view.seat, digest)
+    return did(f"round {view.round}: led; {approvals} attestations ({receipt.gas_used} gas)")

@@ -1,0 +1,159 @@
+"""What every duty is given: the parts of the daemon, and one request as it stands at one block."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, TypeVar
+
+from fedpact.chain.client import ChainClient
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import Frame
+from fedpact.content.store import ContentStore
+from fedpact.data.dataset import Dataset
+from fedpact.learning.artefact import Model
+from fedpact.privacy.ledger import Ledger, PrivacyLimit
+from fedpact.provider.policy import Policy
+from fedpact.provider.state import ProviderState
+from fedpact.provider.work import LocalWork
+from fedpact.types.deployment import Deployment
+from fedpact.types.rounds import Member, RequestRecord, RoundState, seats_of
+from fedpact.types.specification import Specification
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a duty did (a transaction was sent: look at the chain again) or why it did nothing."""
+
+    acted: bool
+    reason: str
+
+
+def did(reason: str) -> Outcome:
+    return Outcome(True, reason)
+
+
+def idle(reason: str) -> Outcome:
+    return Outcome(False, reason)
+
+
+class Background:
+    """Runs long computations beside the cycle, one at a time, so that no deadline is missed."""
+
+    def __init__(self, patience: float) -> None:
+        """`patience`: seconds that a cycle waits for a computation before it goes on."""
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="training")
+        self._running: dict[object, Future[Any]] = {}
+        self._patience = patience
+
+    def result(self, key: object, compute: Callable[[], T]) -> T | None:
+        """Start `compute` once per key; its result once there, None while it runs.
+
+        What `compute` raises is raised here, and the next call starts it anew.
+        """
+        future: Future[T] = self._running.get(key) or self._pool.submit(compute)
+        self._running[key] = future
+        done, _ = wait([future], timeout=self._patience)
+        if not done:
+            return None
+        del self._running[key]
+        return future.result()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass
+class Cache:
+    """What can be fetched or computed again: specifications, keys, models of the current rounds."""
+
+    specifications: dict[int, Specification] = field(default_factory=dict)
+    request_keys: dict[int, bytes] = field(default_factory=dict)
+    globals: dict[tuple[int, int], Model] = field(default_factory=dict)
+    models: dict[tuple[int, int], dict[int, Model | None]] = field(default_factory=dict)
+    proposals: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    slices: dict[tuple[int, int], Dataset | None] = field(default_factory=dict)
+    members: dict[int, dict[int, Member]] = field(default_factory=dict)
+    published: set[tuple[int, int]] = field(default_factory=set)
+
+    def clear(self) -> None:
+        """Forget everything (after a reorganisation of the chain)."""
+        for one in fields(self):
+            getattr(self, one.name).clear()
+
+    def forget(self, request: int, before_round: int) -> None:
+        """Drop the models of rounds that are over."""
+        for store in (self.globals, self.models, self.proposals, self.slices):
+            for key in [k for k in store if k[0] == request and k[1] < before_round]:
+                del store[key]
+
+
+@dataclass(frozen=True)
+class Context:
+    """The daemon's parts, as duties see them."""
+
+    client: ChainClient
+    deployment: Deployment
+    store: ContentStore
+    keys: AccountKeys
+    state: ProviderState
+    ledger: Ledger
+    policy: Policy
+    work: LocalWork
+    read_data: Callable[[Specification], Dataset]
+    background: Background
+    cache: Cache
+
+    @property
+    def limit(self) -> PrivacyLimit:
+        """What any record may cost for life."""
+        return PrivacyLimit(self.policy.epsilon_lifetime, self.policy.delta)
+
+
+@dataclass(frozen=True)
+class RequestView:
+    """One request at one block."""
+
+    ctx: Context
+    frame: Frame
+    record: RequestRecord
+    state: RoundState
+    own_seat: int | None
+    """This provider's seat; None if it has none."""
+
+    @property
+    def id(self) -> int:
+        return self.record.request_id
+
+    @property
+    def round(self) -> int:
+        return self.state.round
+
+    @property
+    def has_seat(self) -> bool:
+        return self.own_seat is not None
+
+    @property
+    def seat(self) -> int:
+        """This provider's seat, where a duty has made sure that it has one."""
+        assert self.own_seat is not None
+        return self.own_seat
+
+    def in_mask(self, mask: int) -> bool:
+        return self.own_seat is not None and bool(mask >> self.own_seat & 1)
+
+    @cached_property
+    def members(self) -> dict[int, Member]:
+        """By seat; they are fixed once a round has its submissions."""
+        known = self.ctx.cache.members.get(self.id, {})
+        if set(known) != set(seats_of(self.state.members)):
+            known = {member.seat: member for member in self.ctx.client.rounds.members(self.id)}
+            self.ctx.cache.members[self.id] = known
+        return known
+
+    @cached_property
+    def samples(self) -> dict[int, int]:
+        """Declared samples of the seats that submitted this round."""
+        return {seat: self.members[seat].samples for seat in seats_of(self.state.submitted)}

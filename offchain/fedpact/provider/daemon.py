@@ -1,0 +1,270 @@
+"""The provider's daemon: one cycle, again and again.
+
+Read new events up to a confirmed block, list the requests that concern me, derive each one's next
+duty from chain facts, do it, checkpoint. Deadlines and phases are the contract's; this loop only
+reacts. What fails for one request is logged, retried with back-off, and harms no other.
+"""
+
+import logging
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedpact.chain.client import ChainClient
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import Frame
+from fedpact.chain.scanner import EventScanner
+from fedpact.content.store import ContentStore
+from fedpact.data.dataset import Dataset
+from fedpact.errors import FedpactError, Retryable, Reverted, SettingsError
+from fedpact.privacy.ledger import Ledger
+from fedpact.provider.context import Background, Cache, Context, RequestView
+from fedpact.provider.duties import next_duty
+from fedpact.provider.policy import Policy
+from fedpact.provider.state import ProviderState
+from fedpact.provider.work import LocalWork
+from fedpact.types.deployment import Deployment
+from fedpact.types.specification import Specification
+
+log = logging.getLogger(__name__)
+
+MAX_BACKOFF_SECONDS = 60.0
+BALANCE_WARNING_WEI = 10**16
+
+
+@dataclass(frozen=True)
+class DaemonSettings:
+    """How a daemon runs; `folder` holds its state and its privacy ledger."""
+
+    folder: Path
+    poll_seconds: float = 1.0
+    confirmations: int = 0
+
+
+@dataclass
+class _Backoff:
+    until: float = 0.0
+    failures: int = 0
+    reason: str = ""
+
+
+class Daemon:
+    """Serves requests for one account over one data set until it is stopped."""
+
+    def __init__(
+        self,
+        client: ChainClient,
+        deployment: Deployment,
+        store: ContentStore,
+        keys: AccountKeys,
+        policy: Policy,
+        data: Path,
+        settings: DaemonSettings,
+        work: LocalWork | None = None,
+    ) -> None:
+        self._settings = settings
+        self._state = ProviderState(settings.folder / "state.sqlite", deployment, keys.address)
+        self._ledger = Ledger(settings.folder / "privacy.sqlite", keys.derive("privacy-ledger"))
+        self._background = Background(patience=settings.poll_seconds)
+        self._context = Context(
+            client,
+            deployment,
+            store,
+            keys,
+            self._state,
+            self._ledger,
+            policy,
+            work or LocalWork(),
+            _cached_reader(data),
+            self._background,
+            Cache(),
+        )
+        self._data = data
+        self._scanner: EventScanner | None = None
+        self._backoff: dict[int, _Backoff] = {}
+        self._reasons: dict[int, str] = {}
+        self._stop = threading.Event()
+
+    # ------------------------------------------------------------------ life
+
+    def check(self) -> None:
+        """Look for everything that serving needs; raises SettingsError with all that is missing."""
+        ctx = self._context
+        checks: list[tuple[str, Callable[[], str | None]]] = [
+            ("chain", self._check_account),
+            ("content store", lambda: ctx.store.check()),
+            ("data", lambda: None if self._data.exists() else f"{self._data} does not exist"),
+            ("privacy ledger", self._reconcile_ledger),
+        ]
+        missing = []
+        for name, check in checks:
+            try:
+                problem = check()
+            except FedpactError as error:
+                problem = str(error)
+            if problem:
+                missing.append(f"{name}: {problem}")
+        if missing:
+            raise SettingsError("cannot serve: " + "; ".join(missing))
+
+    def _check_account(self) -> str | None:
+        ctx = self._context
+        participant = ctx.client.registry.participant(ctx.keys.address)
+        if not participant.active:
+            return (
+                f"account {ctx.keys.address} is not an active participant: "
+                "register it (fedpact register) or ask the registrar"
+            )
+        if participant.encryption_key != bytes(
+            ctx.keys.encryption_key(participant.key_version).public_key
+        ):
+            return f"the encryption key registered for {ctx.keys.address} is not this account's"
+        balance = ctx.client.balance(ctx.keys.address)
+        if balance == 0:
+            return f"account {ctx.keys.address} holds no ether to pay for transactions"
+        if balance < BALANCE_WARNING_WEI:
+            log.warning("account %s holds only %d wei", ctx.keys.address, balance)
+        return None
+
+    def _reconcile_ledger(self) -> str | None:
+        """Refuse an older copy of the ledger: all own submissions on chain must stand in it."""
+        from fedpact.privacy.ledger import ReleaseId
+
+        ctx = self._context
+        self._scan(ctx.client.frame(self._settings.confirmations))
+        own = [
+            (
+                ReleaseId(ctx.deployment.fingerprint, request, args["round"]),
+                bytes.fromhex(args["digest"].removeprefix("0x")),
+            )
+            for request, _, _ in self._state.all_requests()
+            for args in self._state.events(request, "ModelSubmitted")
+            if args["member"].lower() == ctx.keys.address.lower()
+        ]
+        self._ledger.reconcile(own)
+        return None
+
+    def run(self) -> None:
+        """Serve until `stop` (or SIGINT or SIGTERM); a transaction under way is finished first."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: self.stop())
+        log.info("serving as %s", self._context.keys.address)
+        while not self._stop.is_set():
+            if not self.cycle():
+                self._stop.wait(self._settings.poll_seconds)
+        self.close()
+        log.info("stopped")
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def close(self) -> None:
+        self._background.close()
+        self._ledger.close()
+        self._state.close()
+        self._context.store.close()
+
+    # ------------------------------------------------------------------ the cycle
+
+    def cycle(self) -> bool:
+        """One pass over all open requests; True if anything was done (look again at once)."""
+        try:
+            frame = self._context.client.frame(self._settings.confirmations)
+            self._scan(frame)
+        except Retryable as error:
+            log.warning("chain: %s", error)
+            self._stop.wait(min(5 * self._settings.poll_seconds, MAX_BACKOFF_SECONDS))
+            return False
+        acted = False
+        for request, _ in self._state.open_requests():
+            if self._stop.is_set():
+                break
+            acted |= self._advance(request, frame)
+        return acted
+
+    def _scan(self, frame: Frame) -> None:
+        """Take in the events up to the frame; all or nothing."""
+        state = self._state
+        if frame.block_hash == state.block_hash:
+            return
+        if self._scanner is None:
+            self._scanner = self._resumed_scanner()
+        events = [
+            (event.block, event.log_index, event.name, event.args)
+            for event in self._scanner.scan(frame)
+        ]
+        if self._scanner.rewound_to is not None:
+            state.rewind(self._scanner.rewound_to - 1)
+            self._context.cache.clear()
+        state.ingest(events, frame.block_number, frame.block_hash)
+
+    def _resumed_scanner(self) -> EventScanner:
+        """From the checkpoint on, or from the start where its block is no longer on the chain."""
+        state, ctx = self._state, self._context
+        if state.block_hash:
+            found = ctx.client.frame_at(state.block)
+            if found is None or found.block_hash != state.block_hash:
+                log.warning("block %d is no longer on the chain: reading all again", state.block)
+                state.rewind(ctx.deployment.block - 1)
+        return EventScanner(ctx.client, state.block + 1)
+
+    def _advance(self, request: int, frame: Frame) -> bool:
+        backoff = self._backoff.setdefault(request, _Backoff())
+        if time.monotonic() < backoff.until:
+            return False
+        try:
+            outcome = next_duty(self._view(request, frame))
+        except Reverted as error:
+            # Another member was quicker, or a deadline passed between looking and sending.
+            self._note(request, f"not done: {error}")
+            self._delay(backoff)
+            return False
+        except Retryable as error:
+            self._note(request, f"will try again: {error}")
+            self._delay(backoff)
+            return False
+        except FedpactError as error:
+            log.error("request %d: %s", request, error, exc_info=log.isEnabledFor(logging.DEBUG))
+            self._delay(backoff)
+            return False
+        self._backoff.pop(request, None)
+        self._note(request, outcome.reason)
+        return outcome.acted
+
+    def _view(self, request: int, frame: Frame) -> RequestView:
+        ctx = self._context
+        record = ctx.client.market.request(request)
+        state, seat = ctx.client.rounds.duty(request, ctx.keys.address)
+        return RequestView(ctx, frame, record, state, seat)
+
+    def _note(self, request: int, reason: str) -> None:
+        """Log each reason once, when it changes: the log tells why nothing happens."""
+        if self._reasons.get(request) != reason:
+            self._reasons[request] = reason
+            log.info("request %d: %s", request, reason)
+
+    def _delay(self, backoff: _Backoff) -> None:
+        base = min(self._settings.poll_seconds * 2**backoff.failures, MAX_BACKOFF_SECONDS)
+        backoff.failures = min(backoff.failures + 1, 16)
+        backoff.until = time.monotonic() + base * random.uniform(0.5, 1.0)
+
+
+def _cached_reader(path: Path) -> Callable[[Specification], Dataset]:
+    """Reads the data as a specification asks, once per (specification, state of the file)."""
+    cache: dict[tuple[bytes, int], Dataset] = {}
+
+    def read(spec: Specification) -> Dataset:
+        from fedpact.data.readers import read_dataset
+
+        key = (spec.encode(), path.stat().st_mtime_ns if path.exists() else 0)
+        if key not in cache:
+            cache.clear()
+            cache[key] = read_dataset(path, spec)
+        return cache[key]
+
+    return read

@@ -1,0 +1,48 @@
+"""Which duty follows from which facts: the table that the cycle looks up.
+
+A duty is idempotent. It derives all it needs from the chain's facts, the content store and the
+account's key; after a crash the cycle simply runs it again.
+"""
+
+from collections.abc import Callable
+
+from fedpact.provider.aggregating import attest_aggregate, propose_aggregate
+from fedpact.provider.context import Outcome, RequestView, idle
+from fedpact.provider.joining import check_seal, opt_in, start_request
+from fedpact.provider.settling import claim_payment, deliver_key, expire_request
+from fedpact.provider.training import publish_model, submit_model
+from fedpact.provider.voting import commit_vote, reveal_vote, tally_votes
+from fedpact.types.rounds import RequestStatus, Stage
+
+Duty = Callable[[RequestView], Outcome]
+
+_BY_STATUS: dict[RequestStatus, tuple[Duty, ...]] = {
+    RequestStatus.OPEN: (opt_in, start_request, expire_request),
+    RequestStatus.ENDED: (deliver_key, claim_payment),
+    RequestStatus.DELIVERED: (claim_payment,),
+    RequestStatus.CANCELLED: (claim_payment,),
+}
+
+_BY_STAGE: dict[Stage, tuple[Duty, ...]] = {
+    Stage.SUBMIT: (check_seal, submit_model),
+    Stage.COMMIT: (check_seal, publish_model, commit_vote),
+    Stage.REVEAL: (publish_model, reveal_vote),
+    Stage.TALLY: (tally_votes,),
+    Stage.ATTEST: (attest_aggregate, propose_aggregate),
+    Stage.EXPIRED: (expire_request,),
+    Stage.ENDED: (deliver_key, claim_payment),
+}
+
+
+def next_duty(view: RequestView) -> Outcome:
+    """Do the first duty that has something to do; else say why nothing was done."""
+    if view.record.status is RequestStatus.RUNNING:
+        duties = _BY_STAGE.get(view.state.stage, ())
+    else:
+        duties = _BY_STATUS.get(view.record.status, ())
+    outcome = idle(f"no duty in status {view.record.status.name}, {view.state.stage.name}")
+    for duty in duties:
+        outcome = duty(view)
+        if outcome.acted:
+            break
+    return outcome

@@ -1,0 +1,123 @@
+"""Stages 2 and 3 of the workflow: judge a request, opt in, start it, check the seal."""
+
+from fedpact.content.keys import Manifest, key_hash, new_request_key, seal
+from fedpact.errors import (
+    BudgetExceeded,
+    ContentError,
+    DataError,
+    InvalidInput,
+    PolicyRefusal,
+    PrivacyError,
+)
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.provider.context import Outcome, RequestView, did, idle
+from fedpact.provider.reading import (
+    request_key,
+    specification_of,
+    template_of,
+    terms_of,
+)
+from fedpact.provider.settling import finish
+from fedpact.provider.state import Standing
+from fedpact.types.rounds import seats_of
+from fedpact.types.specification import Specification, canonical_json
+
+
+def opt_in(view: RequestView) -> Outcome:
+    """Join an open request that policy and privacy budget allow; else decline it for good."""
+    if view.has_seat:
+        view.ctx.state.decide(view.id, Standing.JOINED, "in the committee")
+        return idle("joined; the committee is not complete")
+    record, ctx = view.record, view.ctx
+    try:
+        spec = specification_of(view)
+        if view.frame.timestamp > record.join_deadline:
+            raise PolicyRefusal("its join window has passed")
+        if record.joined >= spec.max_providers:
+            raise PolicyRefusal("all seats are taken")
+        samples = _affordable_samples(view, spec)
+    except (InvalidInput, DataError, PolicyRefusal, PrivacyError, ContentError) as refusal:
+        ctx.state.decide(view.id, Standing.DECLINED, str(refusal))
+        return idle(f"declined: {refusal}")
+    cid = ctx.store.put(_attributes(spec, samples))
+    receipt = ctx.client.market.join(ctx.keys, view.id, samples, cid.digest)
+    ctx.state.decide(view.id, Standing.JOINED, f"joined with {samples} samples")
+    return did(f"joined with {samples} samples ({receipt.gas_used} gas)")
+
+
+def _affordable_samples(view: RequestView, spec: Specification) -> int:
+    """Number of own records that the request would train on; raises the reason to decline.
+
+    The privacy that the whole request would cost is set aside in the ledger, so that two requests
+    cannot both count on the same rest of the budget.
+    """
+    from fedpact.privacy.accounting import cost
+
+    ctx = view.ctx
+    dataset = ctx.read_data(spec)
+    parameters = template_of(spec).parameters
+    ctx.policy.check(spec, view.record.payment, parameters, len(dataset.y))
+    release = GaussianRelease.of_request(spec)
+    if release is not None:
+        price = cost(release, ctx.policy.delta)
+        if price.epsilon > ctx.policy.epsilon_per_request:
+            raise BudgetExceeded(
+                f"the request costs epsilon {price.epsilon:.3f} a record at delta "
+                f"{ctx.policy.delta:g}, over the policy's {ctx.policy.epsilon_per_request:g}"
+            )
+        ctx.ledger.hold(ctx.deployment.fingerprint, view.id, dataset.units, release, ctx.limit)
+    return len(dataset.y)
+
+
+def _attributes(spec: Specification, samples: int) -> bytes:
+    """What the opt-in record says of the data (Wang stage 3): type, size, attributes."""
+    return canonical_json(
+        {
+            "type": spec.task,
+            "category": spec.category,
+            "size": samples,
+            "features": list(spec.features.shape),
+            "labels": list(spec.labels),
+        }
+    )
+
+
+def start_request(view: RequestView) -> Outcome:
+    """Make the request's key, seal it to the committee, and open round 1 when it is my turn."""
+    record, ctx, now = view.record, view.ctx, view.frame.timestamp
+    if not view.has_seat:
+        return idle("not in the committee")
+    spec = specification_of(view)
+    full = record.joined == spec.max_providers
+    if not full and (now <= record.join_deadline or record.joined < spec.min_providers):
+        return idle("waiting for more providers")
+    seats = seats_of(view.state.members)
+    if now < record.close_time + seats.index(view.seat) * spec.windows.start:
+        return idle(f"seat {seats[0]} starts first")
+    secret = new_request_key()
+    receivers = [view.members[seat].account for seat in seats] + list(spec.auditors)
+    seals = {
+        account: seal(ctx.client.registry.participant(account).encryption_key, secret)
+        for account in receivers
+    }
+    manifest = Manifest(ctx.deployment.fingerprint, view.id, "request-key", 0, seals)
+    cid = ctx.store.put(manifest.encode())
+    receipt = ctx.client.market.start(
+        ctx.keys, view.id, view.seat, terms_of(view), cid.digest, key_hash(secret)
+    )
+    return did(f"started with {len(seats)} providers ({receipt.gas_used} gas)")
+
+
+def check_seal(view: RequestView) -> Outcome:
+    """Withdraw, without loss, from a request whose key was not properly sealed to me."""
+    if not view.in_mask(view.state.members):
+        return idle("not in the committee")
+    try:
+        request_key(view)
+    except ContentError as error:
+        if view.in_mask(view.state.ever):
+            raise
+        view.ctx.client.market.withdraw(view.ctx.keys, view.id, view.seat)
+        finish(view, f"withdrew: {error}")
+        return did(f"withdrew: {error}")
+    return idle("the key is at hand")

@@ -1,0 +1,167 @@
+"""What duties read from chain and content store: documents, keys and models of a request."""
+
+from typing import Any
+
+from fedpact.consensus.artefacts import (
+    SLICE_MAX_BYTES,
+    Place,
+    model_cid,
+    open_global,
+    open_local,
+    open_slice,
+    sealed_bytes,
+)
+from fedpact.consensus.votes import Ballot
+from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, delivery_key, key_hash
+from fedpact.data.dataset import Dataset
+from fedpact.errors import (
+    ContentError,
+    ContentMissing,
+    ContentTooLarge,
+    ModelError,
+    SpecificationError,
+)
+from fedpact.learning.artefact import Model, Template, decode
+from fedpact.learning.families import family
+from fedpact.provider.context import RequestView
+from fedpact.types.cid import Cid
+from fedpact.types.rounds import Terms
+from fedpact.types.specification import (
+    SPECIFICATION_MAX_BYTES,
+    Specification,
+)
+
+
+def terms_of(view: RequestView) -> Terms:
+    """The request's terms, as its creation event carries them."""
+    return view.ctx.client.market.terms(view.id)
+
+
+def specification_of(view: RequestView) -> Specification:
+    """The request's specification, checked against the terms on chain."""
+    cached = view.ctx.cache.specifications.get(view.id)
+    if cached is not None:
+        return cached
+    terms = terms_of(view)
+    cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
+    spec = Specification.decode(view.ctx.store.get(cid, SPECIFICATION_MAX_BYTES))
+    if spec.terms(cid.digest, Cid.parse(spec.initial_model).digest) != terms:
+        raise SpecificationError(
+            f"request {view.id}: its terms on chain differ from its specification {cid}"
+        )
+    view.ctx.cache.specifications[view.id] = spec
+    return spec
+
+
+def template_of(spec: Specification) -> Template:
+    return family(spec.family.name).template(spec)
+
+
+def place_of(view: RequestView, round_: int | None = None) -> Place:
+    return Place(view.ctx.deployment.fingerprint, view.id, view.round if round_ is None else round_)
+
+
+def ballot_of(view: RequestView, account: str) -> Ballot:
+    deployment = view.ctx.deployment
+    return Ballot(deployment.chain_id, deployment.rounds, view.id, view.round, account)
+
+
+# ---------------------------------------------------------------------- keys
+
+
+def request_key(view: RequestView) -> bytes:
+    """The request's key from the manifest named at the start, checked against its hash on chain.
+
+    Raises ContentError where it was not properly sealed to this account.
+    """
+    cached = view.ctx.cache.request_keys.get(view.id)
+    if cached is not None:
+        return cached
+    started = view.ctx.state.events(view.id, "Started")[-1]
+    key = _sealed_to_me(view, _digest(started["manifest"]))
+    if key_hash(key) != _digest(started["keyHash"]):
+        raise ContentError(f"request {view.id}: the key sealed to me is not the one on chain")
+    view.ctx.cache.request_keys[view.id] = key
+    return key
+
+
+def _sealed_to_me(view: RequestView, digest: bytes) -> bytes:
+    ctx = view.ctx
+    cid = Cid.of_digest(digest, MANIFEST_MAX_BYTES)
+    manifest = Manifest.decode(ctx.store.get(cid, MANIFEST_MAX_BYTES))
+    version = ctx.client.registry.participant(ctx.keys.address).key_version
+    return manifest.open(ctx.keys.address, ctx.keys.encryption_key(version))
+
+
+# ---------------------------------------------------------------------- models
+
+
+def start_model(view: RequestView) -> Model:
+    """The global model that this round begins from."""
+    if view.round == 1:
+        return _initial_model(view)
+    return global_model(view, view.round - 1, view.state.final_digest)
+
+
+def _initial_model(view: RequestView) -> Model:
+    cached = view.ctx.cache.globals.get((view.id, 0))
+    if cached is None:
+        spec = specification_of(view)
+        template = template_of(spec)
+        data = view.ctx.store.get(Cid.parse(spec.initial_model), template.bytes)
+        cached = view.ctx.cache.globals[(view.id, 0)] = decode(data, template)
+    return cached
+
+
+def global_model(view: RequestView, round_: int, digest: bytes) -> Model:
+    """A final global model: the own aggregate if it is the one on chain, else fetched."""
+    ctx = view.ctx
+    at = (view.id, round_)
+    if at in ctx.cache.globals and ctx.cache.proposals.get(at) == digest:
+        return ctx.cache.globals[at]
+    template = template_of(specification_of(view))
+    sealed = ctx.store.get(model_cid(template, digest), sealed_bytes(template))
+    place = place_of(view, round_)
+    key = delivery_key(request_key(view), place.fingerprint, view.id, round_)
+    ctx.cache.globals[at] = open_global(sealed, key, place, template)
+    ctx.cache.proposals[at] = digest
+    return ctx.cache.globals[at]
+
+
+def member_model(view: RequestView, seat: int, digest: bytes) -> Model | None:
+    """A member's local model of this round; None where what it published is no such model.
+
+    Raises ContentMissing or StoreUnreachable where it cannot be had now.
+    """
+    template = template_of(specification_of(view))
+    try:
+        sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
+        account = view.members[seat].account
+        return open_local(sealed, request_key(view), place_of(view), account, template)
+    except (ContentTooLarge, ContentError, ModelError):
+        return None
+
+
+def evaluation_slice(view: RequestView) -> Dataset | None:
+    """This round's evaluation slice; None where the requester has not opened it.
+
+    Raises ContentError where its key or bytes are not those fixed at creation.
+    """
+    ctx = view.ctx
+    at = (view.id, view.round)
+    if at in ctx.cache.slices:
+        return ctx.cache.slices[at]
+    opened = [e for e in ctx.state.events(view.id, "SliceOpened") if e["round"] == view.round]
+    if not opened:
+        if view.state.slice_opened:
+            raise ContentMissing(f"slice {view.round}: its event has not been read yet")
+        return None
+    spec = specification_of(view)
+    key = _sealed_to_me(view, _digest(opened[-1]["digest"]))
+    sealed = ctx.store.get(Cid.parse(spec.evaluation[view.round - 1].cid), SLICE_MAX_BYTES)
+    ctx.cache.slices[at] = open_slice(spec, view.round, key, sealed)
+    return ctx.cache.slices[at]
+
+
+def _digest(value: Any) -> bytes:
+    return bytes.fromhex(str(value).removeprefix("0x"))

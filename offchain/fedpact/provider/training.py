@@ -1,0 +1,77 @@
+"""Stages 4 and 5 of the workflow: train locally, post the digest, publish after the close."""
+
+import logging
+
+from fedpact.consensus.artefacts import seal_local
+from fedpact.errors import NotReady
+from fedpact.privacy.ledger import ReleaseId
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.provider.context import Outcome, RequestView, did, idle
+from fedpact.provider.reading import (
+    place_of,
+    request_key,
+    specification_of,
+    start_model,
+)
+from fedpact.provider.work import TrainingTask
+from fedpact.types.cid import Cid
+
+log = logging.getLogger(__name__)
+
+
+def submit_model(view: RequestView) -> Outcome:
+    """Train from the current global model and put the digest of the sealed result on chain.
+
+    The bytes themselves stay here until all submissions are in (see publish_model): nobody can
+    average the others' models and submit the result.
+    """
+    if not view.in_mask(view.state.members) or view.in_mask(view.state.barred):
+        return idle("not a member of this round")
+    if view.in_mask(view.state.submitted):
+        return idle("submitted; waiting for the others")
+    ctx = view.ctx
+    spec = specification_of(view)
+    release_id = ReleaseId(ctx.deployment.fingerprint, view.id, view.round)
+    sealed = ctx.ledger.stored(release_id)
+    if sealed is None:
+        task = TrainingTask(
+            spec,
+            view.round,
+            start_model(view),
+            ctx.read_data(spec),
+            view.seat,
+            ctx.cache.models.get((view.id, view.round - 1), {}),
+        )
+        artefact = ctx.background.result(
+            ("train", view.id, view.round), lambda: ctx.work.train(task)
+        )
+        if artefact is None:
+            return idle("training")
+        sealed = ctx.ledger.release(
+            release_id,
+            task.dataset.units,
+            GaussianRelease.of_round(spec),
+            seal_local(artefact, request_key(view), place_of(view), ctx.keys.address),
+            ctx.limit,
+        )
+    digest = Cid.of(sealed).digest
+    receipt = ctx.client.rounds.submit(ctx.keys, view.id, view.seat, digest)
+    return did(f"round {view.round}: submitted a model ({receipt.gas_used} gas)")
+
+
+def publish_model(view: RequestView) -> Outcome:
+    """Put the submitted model into the store, now that submissions have closed."""
+    at = (view.id, view.round)
+    if not view.in_mask(view.state.submitted) or at in view.ctx.cache.published:
+        return idle("nothing to publish")
+    release_id = ReleaseId(view.ctx.deployment.fingerprint, view.id, view.round)
+    sealed = view.ctx.ledger.stored(release_id)
+    if sealed is None:
+        raise NotReady(
+            f"request {view.id}, round {view.round}: the submitted model is not in the ledger of "
+            "this machine; was the state folder of another one used?"
+        )
+    cid = view.ctx.store.put(sealed)
+    view.ctx.cache.published.add(at)
+    log.info("request %d: round %d: published %s", view.id, view.round, cid)
+    return idle("published")

@@ -1,0 +1,132 @@
+"""Stage 6 of the workflow: fetch and score the round's models, commit, reveal, tally."""
+
+import logging
+
+from fedpact.consensus.scoring import ContributionRecord, score_round
+from fedpact.consensus.votes import vote_commitment
+from fedpact.errors import ContentError, NotReady, Retryable
+from fedpact.learning.artefact import Model
+from fedpact.provider.context import Outcome, RequestView, did, idle
+from fedpact.provider.reading import (
+    ballot_of,
+    evaluation_slice,
+    member_model,
+    specification_of,
+    start_model,
+)
+from fedpact.provider.state import CastVote
+from fedpact.types.rounds import seats_of
+from fedpact.types.scores import pack_scores
+
+log = logging.getLogger(__name__)
+
+MISSING_PATIENCE = 0.75
+"""Part of the commit window after which a model that cannot be had counts as invalid."""
+
+TALLY_TURN_SECONDS = 2
+"""How long each member leaves the tally to those before it."""
+
+
+def commit_vote(view: RequestView) -> Outcome:
+    """Score all models of the round and commit to the packed scores."""
+    state = view.state
+    if not view.in_mask(state.submitted):
+        return idle("no part in this vote")
+    if view.in_mask(state.committed):
+        return idle("committed; waiting for the others")
+    window = specification_of(view).windows.commit
+    if not state.slice_opened and view.frame.timestamp <= state.stage_start + window // 2:
+        return idle("waiting for the evaluation slice")
+    vote = view.ctx.state.vote(view.id, view.round) or _score(view)
+    if vote is None:
+        return idle("waiting for the others' models")
+    commitment = vote_commitment(
+        ballot_of(view, view.ctx.keys.address), pack_scores(vote.scores), _salt(view)
+    )
+    receipt = view.ctx.client.rounds.commit_vote(view.ctx.keys, view.id, view.seat, commitment)
+    return did(f"round {view.round}: committed a vote ({receipt.gas_used} gas)")
+
+
+def _score(view: RequestView) -> CastVote | None:
+    """The scores to cast; None while a model may yet arrive."""
+    models = round_models(view)
+    if models is None:
+        return None
+    spec, ctx = specification_of(view), view.ctx
+    try:
+        part = evaluation_slice(view)
+    except ContentError as error:
+        log.warning("request %d: round %d: no slice: %s", view.id, view.round, error)
+        part = None
+    before = ctx.state.vote(view.id, view.round - 1)
+    record = ContributionRecord.from_json(before.record) if before else ContributionRecord()
+    start, samples = start_model(view), view.samples
+    result = ctx.background.result(
+        ("score", view.id, view.round),
+        lambda: score_round(spec, view.round, start, models, samples, part, record),
+    )
+    if result is None:
+        return None
+    scores, record = result
+    vote = CastVote(ctx.work.vote(scores, view.seat), record.to_json())
+    ctx.state.save_vote(view.id, view.round, vote)
+    return vote
+
+
+def round_models(view: RequestView) -> dict[int, Model | None] | None:
+    """All models of the round by seat (None: invalid); None while some may yet arrive."""
+    ctx, state = view.ctx, view.state
+    models = ctx.cache.models.setdefault((view.id, view.round), {})
+    digests = ctx.client.rounds.digests(view.id)
+    window = specification_of(view).windows.commit
+    late = view.frame.timestamp > state.stage_start + int(window * MISSING_PATIENCE)
+    for seat in seats_of(state.submitted):
+        if seat in models:
+            continue
+        try:
+            models[seat] = member_model(view, seat, digests[seat])
+        except Retryable as error:
+            if not late:
+                return None
+            log.warning("request %d: seat %d counts as invalid: %s", view.id, seat, error)
+            models[seat] = None
+    return models
+
+
+def reveal_vote(view: RequestView) -> Outcome:
+    """Open the committed vote."""
+    state = view.state
+    if not view.in_mask(state.committed):
+        return idle("no vote to reveal")
+    if view.in_mask(state.revealed):
+        return idle("revealed; waiting for the others")
+    vote = view.ctx.state.vote(view.id, view.round) or _score(view)
+    if vote is None:
+        raise NotReady(f"request {view.id}: the committed vote must be worked out again first")
+    receipt = view.ctx.client.rounds.reveal_vote(
+        view.ctx.keys, view.id, view.seat, pack_scores(vote.scores), _salt(view)
+    )
+    return did(f"round {view.round}: revealed a vote ({receipt.gas_used} gas)")
+
+
+def tally_votes(view: RequestView) -> Outcome:
+    """Have the contract count; members leave it to each other in turn, so that one pays for it."""
+    turns = seats_of(view.state.revealed) or seats_of(view.state.members)
+    if not view.has_seat or view.seat not in turns:
+        return idle("the others count")
+    place = (turns.index(view.seat) - view.round) % len(turns)
+    if view.frame.timestamp < view.state.stage_start + place * TALLY_TURN_SECONDS:
+        return idle("leaving the tally to the members before me")
+    receipt = view.ctx.client.rounds.tally(view.ctx.keys, view.id)
+    return did(f"round {view.round}: tallied ({receipt.gas_used} gas)")
+
+
+def _salt(view: RequestView) -> bytes:
+    """32 bytes from the account's key, so that a lost database loses no vote."""
+    ctx = view.ctx
+    return ctx.keys.derive(
+        "vote-salt",
+        ctx.deployment.fingerprint,
+        view.id.to_bytes(32, "big"),
+        view.round.to_bytes(32, "big"),
+    )

@@ -1,0 +1,45 @@
+"""What a provider computes in a round, apart from when: the seam between daemon and learning."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fedpact.data.dataset import Dataset
+from fedpact.learning.artefact import Model
+from fedpact.types.specification import PrivacyMode, Specification
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """One round's local training: `start` is the global model it begins from."""
+
+    spec: Specification
+    round: int
+    start: Model
+    dataset: Dataset
+    own_seat: int
+    others: Mapping[int, Model | None]
+    """The members' models of the round before, by seat (empty in round 1)."""
+
+
+class LocalWork:
+    """Trains and votes as the protocol asks."""
+
+    def train(self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None) -> bytes:
+        """The encoded local model; noise is drawn from the operating system under `sound`."""
+        from fedpact.learning.artefact import encode
+        from fedpact.learning.local import train_local
+        from fedpact.privacy.noise import SystemNoise
+
+        sound = task.spec.privacy.mode is PrivacyMode.SOUND
+        model = train_local(
+            task.spec,
+            task.start,
+            task.dataset,
+            noise=SystemNoise() if sound else None,
+            on_step=on_step,
+        )
+        return encode(model)
+
+    def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
+        """The scores to commit, by seat, without the own one; 1/10,000, lower is better."""
+        return {seat: score for seat, score in scores.items() if seat != own_seat}
