@@ -55,17 +55,19 @@ library Points {
         t.valid = Scores.atMost(t.medians, Scores.MAX) & submitted;
         t.included = Scores.atMost(t.medians, maxError) & t.valid;
 
-        uint256[] memory inBand = new uint256[](words.length);
-        uint256 judged = Scores.count(submitted) - (submitted == 0 ? 0 : 1);
-        for (uint256 seat; seat < words.length; ++seat) {
-            uint256 bit = 1 << seat;
-            if (revealed & bit == 0) continue;
-            uint256 near = Scores.inBand(words[seat], t.medians, voteBand);
-            inBand[seat] = Scores.count(near & submitted & ~bit);
-            if (2 * inBand[seat] < judged) t.adverse |= bit;
+        uint256[] memory inBand = Scores.inBand(words, t.medians, submitted, revealed, voteBand);
+        uint256 models = Scores.count(submitted);
+        uint256 adverse;
+        unchecked {
+            for (uint256 seat; seat < words.length; ++seat) {
+                // A voter judges all models but its own.
+                bool outside = (revealed >> seat) & 1 == 1 && 2 * inBand[seat] + 1 < models;
+                if (outside) adverse |= 1 << seat;
+            }
         }
-        t.eligible = t.valid & revealed & ~t.adverse;
-        t.points = _shares(t, inBand, maxError);
+        t.adverse = adverse;
+        t.eligible = t.valid & revealed & ~adverse;
+        t.points = _shares(t.eligible, t.medians, inBand, maxError);
     }
 
     /// @notice `laneWord` with points and faults added to one of its eight seats.
@@ -88,34 +90,36 @@ library Points {
     }
 
     /// @dev Each part is split among the eligible seats and rounded down.
-    function _shares(Tally memory t, uint256[] memory inBand, uint256 maxError)
+    function _shares(uint256 eligible, uint256 medians, uint256[] memory inBand, uint256 maxError)
         private
         pure
         returns (uint256[] memory points)
     {
         uint256 seats = inBand.length;
         points = new uint256[](seats);
-        if (t.eligible == 0) return points;
+        if (eligible == 0) return points;
 
-        uint256 qualitySum;
-        uint256 voteSum;
-        for (uint256 seat; seat < seats; ++seat) {
-            if ((t.eligible >> seat) & 1 == 0) continue;
-            qualitySum += _quality(t.medians, seat, maxError);
-            voteSum += inBand[seat];
+        // Nothing overflows: at most sixteen seats, qualities of at most 10,000 and counts of at most 15.
+        unchecked {
+            uint256 qualitySum;
+            uint256 voteSum;
+            for (uint256 seat; seat < seats; ++seat) {
+                if ((eligible >> seat) & 1 == 0) continue;
+                uint256 median = Scores.lane(medians, seat);
+                uint256 quality = median < maxError ? maxError - median : 0;
+                points[seat] = quality;
+                qualitySum += quality;
+                voteSum += inBand[seat];
+            }
+            // A sum of zero splits nothing: any divisor gives every seat 0.
+            if (qualitySum == 0) qualitySum = 1;
+            if (voteSum == 0) voteSum = 1;
+            uint256 base = BASE / Scores.count(eligible);
+            for (uint256 seat; seat < seats; ++seat) {
+                if ((eligible >> seat) & 1 == 0) continue;
+                points[seat] = base + QUALITY * points[seat] / qualitySum + VOTES * inBand[seat] / voteSum;
+            }
         }
-        uint256 base = BASE / Scores.count(t.eligible);
-        for (uint256 seat; seat < seats; ++seat) {
-            if ((t.eligible >> seat) & 1 == 0) continue;
-            points[seat] = base;
-            if (qualitySum > 0) points[seat] += QUALITY * _quality(t.medians, seat, maxError) / qualitySum;
-            if (voteSum > 0) points[seat] += VOTES * inBand[seat] / voteSum;
-        }
-    }
-
-    function _quality(uint256 medians, uint256 seat, uint256 maxError) private pure returns (uint256) {
-        uint256 median = Scores.lane(medians, seat);
-        return median < maxError ? maxError - median : 0;
     }
 
     function _min(uint256 a, uint256 b) private pure returns (uint256) {

@@ -20,6 +20,13 @@ library Scores {
     uint256 private constant GUARDS = 0x8000800080008000800080008000800080008000800080008000800080008000;
     uint256 private constant ALL_INVALID = 0x3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff;
 
+    /// @dev The lower eight lanes, the lower four of each eight, the lower two of each four, every second lane: where
+    /// they lie half-way between packed and wide.
+    uint256 private constant EIGHTS = 0x000000000000000000000000000000000000ffffffffffffffffffffffffffff;
+    uint256 private constant FOURS = 0x000000000000000000ffffffffffffff000000000000000000ffffffffffffff;
+    uint256 private constant TWOS = 0x000000000fffffff000000000fffffff000000000fffffff000000000fffffff;
+    uint256 private constant EVEN = 0x00003fff00003fff00003fff00003fff00003fff00003fff00003fff00003fff;
+
     /// @notice The score that `word` holds for `seat`.
     function lane(uint256 word, uint256 seat) internal pure returns (uint256) {
         return (word >> (BITS * seat)) & INVALID;
@@ -39,12 +46,15 @@ library Scores {
     /// @param revealed Seats whose vote counts; a subset of `submitted`.
     function medians(uint256[] memory words, uint256 submitted, uint256 revealed) internal pure returns (uint256) {
         uint256[] memory sorted = _sortedToMiddle(words, revealed);
-        uint256 voters = _seatsToLanes(revealed);
-        uint256 silent = _seatsToLanes(submitted & ~revealed);
-        // A voter's model has one vote fewer: its own, which was sorted to the end as INVALID.
-        uint256 wide = ALL_INVALID & ~(voters | silent);
-        if (sorted.length > 0) wide |= _middle(sorted, sorted.length - 1) & voters;
-        return _narrow(wide | (_middle(sorted, sorted.length) & silent));
+        unchecked {
+            uint256 voters = _spread(revealed) * INVALID;
+            uint256 silent = _spread(submitted & ~revealed) * INVALID;
+            uint256 wide = ALL_INVALID & ~(voters | silent);
+            // A voter's model has one vote fewer: its own, which was sorted to the end as INVALID.
+            if (voters != 0) wide |= _middle(sorted, sorted.length - 1) & voters;
+            if (silent != 0) wide |= _middle(sorted, sorted.length) & silent;
+            return _narrow(wide);
+        }
     }
 
     /// @notice The first lane of a vote that is neither a score nor INVALID, or is not empty though its seat is not
@@ -75,11 +85,29 @@ library Scores {
         return _notAbove(_widen(word), limit * ONES);
     }
 
-    /// @notice Seats whose lanes of `a` and `b` differ by at most `band`.
+    /// @notice For each revealed vote the number of models it judges within `band` of their median, its own left out.
     /// @dev INVALID is in the band of INVALID alone as long as `band` < INVALID - MAX.
-    function inBand(uint256 a, uint256 b, uint256 band) internal pure returns (uint256) {
-        (uint256 low, uint256 high) = _minMax(_widen(a), _widen(b));
-        return _notAbove(high - low, band * ONES);
+    /// @param words One packed vote a seat; those of seats outside `revealed` are not read.
+    function inBand(uint256[] memory words, uint256 medians_, uint256 submitted, uint256 revealed, uint256 band)
+        internal
+        pure
+        returns (uint256[] memory counts)
+    {
+        counts = new uint256[](words.length);
+        uint256 judged = _spread(submitted) << 15;
+        unchecked {
+            uint256 middle = _widen(medians_);
+            uint256 reach = GUARDS + band * ONES;
+            uint256 middleReach = middle + reach;
+            for (uint256 seat; seat < words.length; ++seat) {
+                if ((revealed >> seat) & 1 == 0) continue;
+                uint256 vote = _widen(words[seat]);
+                // Guards survive where vote + band >= median and median + band >= vote.
+                uint256 near = (vote + reach - middle) & (middleReach - vote) & judged & ~(1 << (16 * seat + 15));
+                // The highest lane of the product is the sum of all lanes.
+                counts[seat] = ((near >> 15) * ONES) >> 240;
+            }
+        }
     }
 
     /// @notice Number of seats in a mask of at most sixteen.
@@ -95,18 +123,34 @@ library Scores {
     /// @dev The revealed votes as wide words, each voter's own lane INVALID, in each lane ascending by word up to and
     /// including the middle: a selection sort of sixteen columns at once.
     function _sortedToMiddle(uint256[] memory words, uint256 revealed) private pure returns (uint256[] memory sorted) {
-        sorted = new uint256[](count(revealed));
-        uint256 n;
-        for (uint256 seat; seat < words.length; ++seat) {
-            if ((revealed >> seat) & 1 == 0) continue;
-            sorted[n++] = _widen(words[seat]) | (INVALID << (16 * seat));
-        }
-        for (uint256 i; i < n && i <= n / 2; ++i) {
-            uint256 lowest = sorted[i];
-            for (uint256 j = i + 1; j < n; ++j) {
-                (lowest, sorted[j]) = _minMax(lowest, sorted[j]);
+        uint256 n = count(revealed);
+        sorted = new uint256[](n);
+        unchecked {
+            uint256 filled;
+            for (uint256 seat; filled < n; ++seat) {
+                if ((revealed >> seat) & 1 == 0) continue;
+                sorted[filled++] = _widen(words[seat]) | (INVALID << (16 * seat));
             }
-            sorted[i] = lowest;
+        }
+        // Each place up to the middle is compared with every later one: lane by lane the lower score stays, the higher
+        // one moves on. `lowest` carries its guards along. `end` is never 0: the term only keeps the guards on the stack,
+        // where the compiler would build the constant anew in each step.
+        assembly ("memory-safe") {
+            let place := add(sorted, 0x20)
+            let end := add(place, shl(5, n))
+            let last := add(place, shl(5, shr(1, n)))
+            let guards := or(GUARDS, iszero(end))
+            for {} and(lt(place, end), iszero(gt(place, last))) { place := add(place, 0x20) } {
+                let lowest := or(mload(place), guards)
+                for { let later := add(place, 0x20) } lt(later, end) { later := add(later, 0x20) } {
+                    let other := mload(later)
+                    let notBelow := and(sub(lowest, other), guards)
+                    let swap := and(xor(lowest, other), sub(notBelow, shr(15, notBelow)))
+                    lowest := xor(lowest, swap)
+                    mstore(later, xor(other, swap))
+                }
+                mstore(place, xor(lowest, guards))
+            }
         }
     }
 
@@ -117,14 +161,10 @@ library Scores {
         if (votes % 2 == 1) return upper;
         uint256 lower = sorted[votes / 2 - 1];
         // At most 2 * 16,383 + 1 a lane: nothing is carried over, and the mask drops the neighbour's shifted bit.
-        uint256 mean = ((lower + upper + ONES) >> 1) & ALL_INVALID;
-        return mean | _fill(_guards(upper, ALL_INVALID));
-    }
-
-    /// @dev Lane by lane the lower and the higher of two wide words.
-    function _minMax(uint256 a, uint256 b) private pure returns (uint256 low, uint256 high) {
-        uint256 swap = (a ^ b) & _fill(_guards(a, b));
-        return (a ^ swap, b ^ swap);
+        unchecked {
+            uint256 mean = ((lower + upper + ONES) >> 1) & ALL_INVALID;
+            return mean | _fill(_guards(upper, ALL_INVALID));
+        }
     }
 
     /// @dev Seats whose lane of `a` is not above that of `b`.
@@ -150,38 +190,37 @@ library Scores {
         }
     }
 
-    /// @dev A seat mask as wide lanes: 14 ones for a seat in the mask.
-    function _seatsToLanes(uint256 mask) private pure returns (uint256) {
+    /// @dev A seat mask as wide lanes: the number 1 for a seat in the mask.
+    function _spread(uint256 mask) private pure returns (uint256) {
         mask = (mask | (mask << 120)) & 0x000000000000000000000000000000ff000000000000000000000000000000ff;
         mask = (mask | (mask << 60)) & 0x000000000000000f000000000000000f000000000000000f000000000000000f;
         mask = (mask | (mask << 30)) & 0x0000000300000003000000030000000300000003000000030000000300000003;
-        mask = (mask | (mask << 15)) & ONES;
-        return mask * INVALID;
+        return (mask | (mask << 15)) & ONES;
     }
 
-    /// @dev 14-bit lanes to 16-bit lanes, by halves: eight lanes move together, then four, two, one.
+    /// @dev 14-bit lanes to 16-bit lanes, by halves: the upper eight lanes move up, then of each eight the upper four,
+    /// of each four the upper two, of each two the upper one.
     function _widen(uint256 word) private pure returns (uint256) {
-        uint256 low = word & 0x0000000000000000000000000000000000000000ffffffffffffffffffffffffffff;
-        low = (low & 0x00ffffffffffffff) | ((low & 0xffffffffffffff00000000000000) << 8);
-        uint256 high = (word >> 112) & 0xffffffffffffffffffffffffffff;
-        high = (high & 0x00ffffffffffffff) | ((high & 0xffffffffffffff00000000000000) << 8);
-        word = low | (high << 128);
-        word = (word & 0x000000000fffffff000000000fffffff000000000fffffff000000000fffffff)
-            | ((word & 0x00fffffff000000000fffffff000000000fffffff000000000fffffff0000000) << 4);
-        return (word & 0x00003fff00003fff00003fff00003fff00003fff00003fff00003fff00003fff)
-            | ((word & 0x0fffc0000fffc0000fffc0000fffc0000fffc0000fffc0000fffc0000fffc000) << 2);
+        word &= (1 << PACKED_BITS) - 1;
+        uint256 lower = word & EIGHTS;
+        word = lower | ((word ^ lower) << 16);
+        lower = word & FOURS;
+        word = lower | ((word ^ lower) << 8);
+        lower = word & TWOS;
+        word = lower | ((word ^ lower) << 4);
+        lower = word & EVEN;
+        return lower | ((word ^ lower) << 2);
     }
 
-    /// @dev The inverse of `_widen`.
-    function _narrow(uint256 wide) private pure returns (uint256 word) {
-        word = (wide & 0x00003fff00003fff00003fff00003fff00003fff00003fff00003fff00003fff)
-            | ((wide >> 2) & 0x0fffc0000fffc0000fffc0000fffc0000fffc0000fffc0000fffc0000fffc000);
-        word = (word & 0x000000000fffffff000000000fffffff000000000fffffff000000000fffffff)
-            | ((word >> 4) & 0x00fffffff000000000fffffff000000000fffffff000000000fffffff0000000);
-        uint256 low = word & 0xffffffffffffffffffffffffffffffff;
-        uint256 high = word >> 128;
-        low = (low & 0x00ffffffffffffff) | ((low >> 8) & 0xffffffffffffff00000000000000);
-        high = (high & 0x00ffffffffffffff) | ((high >> 8) & 0xffffffffffffff00000000000000);
-        return low | (high << 112);
+    /// @dev The inverse of `_widen`, for words without guards.
+    function _narrow(uint256 wide) private pure returns (uint256) {
+        uint256 lower = wide & EVEN;
+        wide = lower | ((wide ^ lower) >> 2);
+        lower = wide & TWOS;
+        wide = lower | ((wide ^ lower) >> 4);
+        lower = wide & FOURS;
+        wide = lower | ((wide ^ lower) >> 8);
+        lower = wide & EIGHTS;
+        return lower | ((wide ^ lower) >> 16);
     }
 }
