@@ -1,14 +1,39 @@
-"""An evaluation slice as a file: safetensors with x float32 (n, *shape) and y int64 (n,)."""
+"""Evaluation slices: the requester's examples, cut into one part a round, and their bytes."""
 
 import numpy as np
-from fedpact.data.dataset import Dataset
+from numpy.typing import NDArray
 
+from fedpact.data.dataset import Dataset
 from fedpact.errors import DataError
 from fedpact.types.specification import Specification
 
 
+def cut_evenly(
+    y: NDArray[np.int64], rounds: int, generator: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """Places of the examples of each round's slice: every label equally often over all slices,
+    and in each slice as evenly as the counts allow.
+
+    Every label is cut to as many examples as the rarest has. Raises DataError where that is less
+    than one a round.
+    """
+    labels, counts = np.unique(y, return_counts=True)
+    if not len(counts) or counts.min() < rounds:
+        raise DataError(
+            f"evaluation set: {counts.min() if len(counts) else 0} examples of a label for "
+            f"{rounds} rounds: at least one a round is needed"
+        )
+    dealt: list[list[int]] = [[] for _ in range(rounds)]
+    place = 0
+    for label in labels:
+        for example in generator.permutation(np.flatnonzero(y == label))[: counts.min()]:
+            dealt[place % rounds].append(int(example))
+            place += 1
+    return [generator.permutation(np.array(part, dtype=np.int64)) for part in dealt]
+
+
 def encode_slice(part: Dataset) -> bytes:
-    """Equal examples in equal order give equal bytes."""
+    """Safetensors with x float32 (n, *shape) and y int64 (n,)."""
     from safetensors.numpy import save
 
     tensors = {"x": part.x.astype(np.float32), "y": part.y.astype(np.int64)}
@@ -16,20 +41,20 @@ def encode_slice(part: Dataset) -> bytes:
 
 
 def decode_slice(plain: bytes, spec: Specification) -> Dataset:
-    """The examples; raises DataError where they do not fit the specification."""
+    """The examples in a slice's bytes; raises DataError where they do not fit the specification."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
         tensors = load(plain)
         x, y = tensors["x"], tensors["y"]
-    except (SafetensorError, KeyError) as error:
-        raise DataError(f"evaluation slice: {error}") from error
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise DataError(f"evaluation slice: no examples in it ({error})") from error
     shape = spec.features.shape
-    if x.dtype != np.float32 or y.dtype != np.int64 or y.ndim != 1 or len(y) == 0:
-        raise DataError(f"evaluation slice: x is {x.dtype}, y {y.dtype} {y.shape}")
+    if x.dtype != np.float32 or y.dtype != np.int64 or y.ndim != 1 or not len(y):
+        raise DataError(f"evaluation slice: x is {x.dtype} {x.shape}, y {y.dtype} {y.shape}")
     if x.shape != (len(y), *shape):
-        raise DataError(f"evaluation slice: x {x.shape} are not {len(y)} examples of {shape}")
+        raise DataError(f"evaluation slice: x has shape {x.shape}, not {(len(y), *shape)}")
     if not np.isfinite(x).all() or y.min() < 0 or y.max() >= len(spec.labels):
-        raise DataError("evaluation slice: a value is not finite, or a label is out of range")
+        raise DataError("evaluation slice: a value is not finite or a label out of range")
     return Dataset(x, y, ())

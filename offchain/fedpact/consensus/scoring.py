@@ -1,0 +1,149 @@
+"""The scores that a member votes: what a round's models are worth on the evaluation slice.
+
+All members that score the same models on the same slice, with the same record of the rounds
+before, get the same numbers. Scores are in 1/10,000, lower is better, INVALID for what is no
+model that the declared mechanism can produce.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fedpact.consensus.leader import capped_weights
+from fedpact.consensus.shapley import Contribution, contributions
+from fedpact.data.dataset import Dataset
+from fedpact.errors import InvalidInput
+from fedpact.learning.artefact import Model
+from fedpact.learning.bounds import update_norm, update_norm_bounds
+from fedpact.learning.families import family
+from fedpact.types.scores import INVALID, MAX_SCORE
+from fedpact.types.specification import ScoreKind, Specification
+
+NEUTRAL = 5000
+"""Score of a contribution that neither helps nor harms beyond doubt: the gate of `contribution`."""
+HARM_SIGMAS = 3.0
+"""Standard errors by which a sum of contributions must lie below zero to count as harm."""
+UNJUDGED = 0
+"""Score of every valid model in a round whose slice was not opened in time."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What one seat's contributions came to so far, in units of error."""
+
+    gain: float = 0.0
+    """Sum over the rounds of the mean contribution an example."""
+    rounds: int = 0
+    deficit: float = 0.0
+    """Sum of contributions since it last was not negative (Page 1954): at most 0."""
+    variance: float = 0.0
+    """Of `deficit`."""
+
+    def after(self, contribution: Contribution) -> "Standing":
+        """The standing with one more round.
+
+        What a seat once gained is no credit against later harm: a sum that is not negative starts
+        again at zero.
+        """
+        deficit = self.deficit + contribution.total
+        return Standing(
+            gain=self.gain + contribution.total / contribution.examples,
+            rounds=self.rounds + 1,
+            deficit=min(deficit, 0.0),
+            variance=self.variance + contribution.variance if deficit < 0 else 0.0,
+        )
+
+    @property
+    def harmful(self) -> bool:
+        """Whether the deficit is beyond its statistical error."""
+        return self.deficit < -HARM_SIGMAS * math.sqrt(self.variance)
+
+    @property
+    def score(self) -> int:
+        """NEUTRAL less the mean contribution a round; above NEUTRAL only where harmful."""
+        mean = round(MAX_SCORE * self.gain / self.rounds) if self.rounds else 0
+        if self.harmful:
+            return min(MAX_SCORE, NEUTRAL + max(1, -mean))
+        return max(0, NEUTRAL - max(0, mean))
+
+
+@dataclass(frozen=True)
+class ContributionRecord:
+    """Standings by seat after the rounds scored so far; an auditor recomputes it from the first."""
+
+    standings: Mapping[int, Standing] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; floats keep all their bits."""
+        return {
+            str(seat): [one.gain, one.rounds, one.deficit, one.variance]
+            for seat, one in sorted(self.standings.items())
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "ContributionRecord":
+        """The record that `to_json` wrote; raises InvalidInput for anything else."""
+        try:
+            return cls(
+                {
+                    int(seat): Standing(float(gain), int(rounds), float(deficit), float(variance))
+                    for seat, (gain, rounds, deficit, variance) in value.items()
+                }
+            )
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InvalidInput(f"not a record of contributions: {error}") from error
+
+
+def score_round(
+    spec: Specification,
+    round_number: int,
+    start: Model,
+    models: Mapping[int, Model | None],
+    samples: Mapping[int, int],
+    part: Dataset | None,
+    record: ContributionRecord,
+) -> tuple[dict[int, int], ContributionRecord]:
+    """Scores of all submitted seats, and the record for the next round.
+
+    Args:
+        round_number: the round judged, from 1; it names the round in errors only.
+        start: the global model that the round began from.
+        models: the submitted local models by seat; None where there is none to be had, or none
+            that fits the template.
+        samples: declared samples of the same seats.
+        part: the round's evaluation slice; None where it was not opened in time, then all valid
+            models count equal.
+        record: what this function returned for the round before; empty in the first.
+
+    Raises:
+        InvalidInput: a submitted seat without declared samples.
+    """
+    missing = sorted(set(models) - set(samples))
+    if missing:
+        raise InvalidInput(f"round {round_number}: no declared samples of seats {missing}")
+    valid = {
+        seat: model
+        for seat, model in sorted(models.items())
+        if model is not None and _plausible(spec, start, model, samples[seat])
+    }
+    scores = dict.fromkeys(sorted(models), INVALID)
+    if part is None or not len(part):
+        scores.update(dict.fromkeys(valid, UNJUDGED))
+    elif spec.score is ScoreKind.MODEL:
+        error = family(spec.family.name).error
+        scores.update({seat: error(spec, one, part.x, part.y) for seat, one in valid.items()})
+    elif valid:
+        found = contributions(spec, start, valid, capped_weights(samples), part)
+        standings = dict(record.standings)
+        for seat, contribution in found.items():
+            standings[seat] = standings.get(seat, Standing()).after(contribution)
+            scores[seat] = standings[seat].score
+        record = ContributionRecord(standings)
+    return scores, record
+
+
+def _plausible(spec: Specification, start: Model, model: Model, samples: int) -> bool:
+    """Whether the declared mechanism can have produced an update of this norm."""
+    low, high = update_norm_bounds(spec, samples)
+    return low <= update_norm(start, model) <= high

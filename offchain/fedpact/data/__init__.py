@@ -1,0 +1,1 @@
+"""Readers, partitions and digests of the records that providers train on."""

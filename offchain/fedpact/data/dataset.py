@@ -1,0 +1,52 @@
+"""Labelled examples, and the digests by which the privacy ledger knows their records."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.errors import DataError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples as a model family takes them, one record (unit of privacy) an example."""
+
+    x: NDArray[np.float32]
+    """Shape (n, *shape), divided by the specification's scale, finite."""
+    y: NDArray[np.int64]
+    """Shape (n,): index into the specification's labels."""
+    units: tuple[bytes, ...]
+    """32-byte digest of each record as it stands in its source, before scaling and before any
+    choice of columns; empty where nothing private is meant (evaluation slices)."""
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.y) or (self.units and len(self.units) != len(self.y)):
+            raise DataError(
+                f"{len(self.x)} examples, {len(self.y)} labels, {len(self.units)} unit digests"
+            )
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+def row_digest(cells: list[tuple[str, str]]) -> bytes:
+    """Digest of a table's row from (column, cell): neither the order of columns nor how a number
+    is written ("1", "1.0", " 1e0") changes it."""
+    canonical = sorted((name, _canonical(cell)) for name, cell in cells)
+    return sha256("\x1e".join(f"{n}\x1f{c}" for n, c in canonical).encode()).digest()
+
+
+def array_digest(values: NDArray[np.generic], label: str) -> bytes:
+    """Digest of one example of an array and its label, the values taken as float64."""
+    numbers = np.ascontiguousarray(values, dtype="<f8") + 0.0  # -0.0 becomes 0.0
+    return sha256(_canonical(label).encode() + b"\x1f" + numbers.tobytes()).digest()
+
+
+def _canonical(cell: str) -> str:
+    text = cell.strip()
+    try:
+        return repr(float(text) + 0.0)
+    except ValueError:
+        return text

@@ -1,0 +1,1 @@
+"""Experiments as configurations, run on the same pure functions as the daemons."""

@@ -1,0 +1,140 @@
+"""How a provider may cheat: what it submits and how it votes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fedpact.data.dataset import Dataset
+from fedpact.learning.artefact import Model, encode
+from fedpact.learning.local import train_local
+from fedpact.privacy.noise import NoiseSource
+from fedpact.types.scores import INVALID
+from fedpact.types.specification import Specification
+
+
+@dataclass(frozen=True)
+class RoundTask:
+    """What a provider has at hand when it must submit."""
+
+    spec: Specification
+    start: Model
+    """The round's global model."""
+    others: Mapping[int, Model]
+    """The other members' models of the round before, by seat; empty in the first."""
+    dataset: Dataset
+    noise: NoiseSource
+
+
+class Provider:
+    """An honest one: trains as declared, votes what it measured."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        """The encoded local model."""
+        return encode(train_local(task.spec, task.start, task.dataset, noise=task.noise))
+
+    def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
+        """The vote on the others' models, from the scores of all."""
+        return {seat: score for seat, score in scores.items() if seat != own_seat}
+
+
+class RandomWeights(Provider):
+    """Weights from N(0, 1), whatever the model was."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        return encode(
+            {
+                name: task.noise.normal(values.shape, 1.0).astype(np.float32)
+                for name, values in task.start.items()
+            }
+        )
+
+
+class RandomUpdate(Provider):
+    """The global model plus as much noise as honest training would add: its norm is plausible."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        empty = replace(task.dataset, x=np.zeros_like(task.dataset.x))
+        noised = train_local(task.spec, task.start, empty, noise=task.noise)
+        return encode(noised)
+
+
+class NotANumber(Provider):
+    """The right form, all values NaN."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        return encode({name: np.full_like(one, np.nan) for name, one in task.start.items()})
+
+
+class AverageOfOthers(Provider):
+    """A free rider: the mean of the others' last models, the global model where there are none."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        return encode(mean_of_others(task))
+
+
+class NoisyAverage(Provider):
+    """A free rider that hides: the mean of the others' last models and noise of plausible norm."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        empty = replace(task.dataset, x=np.zeros_like(task.dataset.x))
+        return encode(train_local(task.spec, mean_of_others(task), empty, noise=task.noise))
+
+
+class FalseLabels(Provider):
+    """Trains as declared, but on labels shifted by one."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        shifted = (task.dataset.y + 1) % len(task.spec.labels)
+        return super().submit(replace(task, dataset=replace(task.dataset, y=shifted)))
+
+
+class OppositeUpdate(Provider):
+    """Trains honestly and submits the update turned round: it climbs where it should descend."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        honest = train_local(task.spec, task.start, task.dataset, noise=task.noise)
+        return encode({name: 2 * task.start[name] - honest[name] for name in honest})
+
+
+class AdverseVotes(FalseLabels):
+    """False labels, and every rival's model voted invalid, so that only the own one might stay."""
+
+    def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
+        return {seat: INVALID for seat in scores if seat != own_seat}
+
+
+class AdverseVotesOnly(Provider):
+    """An honest model, and every rival's voted invalid, to be the only one that is paid."""
+
+    def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
+        return {seat: INVALID for seat in scores if seat != own_seat}
+
+
+def mean_of_others(task: RoundTask) -> Model:
+    """Unweighted mean of the others' last models; the start model where there are none."""
+    if not task.others:
+        return task.start
+    return {
+        name: np.mean(
+            [model[name] for model in task.others.values()], axis=0, dtype=np.float64
+        ).astype(np.float32)
+        for name in task.start
+    }
+
+
+POISONS: dict[str, type[Provider]] = {
+    "random": RandomWeights,
+    "nan": NotANumber,
+    "average": AverageOfOthers,
+    "adverse": AdverseVotes,
+}
+"""The kinds that the targets name."""
+FURTHER: dict[str, type[Provider]] = {
+    "adverse-votes-only": AdverseVotesOnly,
+    "false-labels": FalseLabels,
+    "random-update": RandomUpdate,
+    "noisy-average": NoisyAverage,
+    "opposite-update": OppositeUpdate,
+}
+"""Kinds that stay within the bounds of the declared mechanism."""

@@ -1,0 +1,157 @@
+"""A whole request in one process: the daemons' own functions, without chain and content store.
+
+Every member that takes part decodes, scores, votes and aggregates by itself; medians, inclusion,
+points, leader and reputation come from the mirrors of the contracts. Everybody acts in time and
+the first leader's proposal passes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from fedpact.consensus import payment, reputation
+from fedpact.consensus.aggregate import global_model
+from fedpact.consensus.leader import Candidate, capped_weights, leader_order
+from fedpact.consensus.scoring import ContributionRecord, score_round
+from fedpact.consensus.tally import LEADER_POINTS, RoundTally, tally
+from fedpact.data.dataset import Dataset
+from fedpact.errors import ModelError
+from fedpact.experiments.adversaries import Provider, RoundTask
+from fedpact.learning.artefact import Model, decode
+from fedpact.learning.families import family
+from fedpact.privacy.noise import NoiseSource
+from fedpact.types.rounds import seats_of
+from fedpact.types.scores import pack_scores
+from fedpact.types.specification import Specification
+
+NoiseOf = Callable[[int, int], NoiseSource]
+"""The noise of (provider, round)."""
+PAYMENT_WEIGHT = 10
+"""Weight of the simulated request in its members' reputation: as much as the newcomer's score."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A provider of the simulated committee."""
+
+    number: int
+    """Names the provider's noise, whichever others sit beside it."""
+    dataset: Dataset
+    provider: Provider
+
+
+@dataclass(frozen=True)
+class SimulatedRound:
+    tally: RoundTally
+    leader: int
+
+
+@dataclass
+class SimulatedRequest:
+    """What came out of a request; lists have one entry a seat."""
+
+    model: Model
+    points: list[int]
+    faults: list[int]
+    rounds: list[SimulatedRound] = field(default_factory=list)
+
+    def times_excluded(self, seat: int) -> int:
+        """Rounds in which the seat's model was left out of the aggregate."""
+        return sum(not one.tally.included >> seat & 1 for one in self.rounds)
+
+    def reputations(self) -> list[int]:
+        """Reputation of newcomers after this request, 1/10,000."""
+        total, members = sum(self.points), len(self.points)
+        return [
+            reputation.score(
+                reputation.record(
+                    reputation.Sums(),
+                    PAYMENT_WEIGHT,
+                    payment.relative_quality(points, members, total),
+                    payment.loss(faults),
+                    ended_at=0,
+                    now=0,
+                ),
+                now=0,
+            )
+            for points, faults in zip(self.points, self.faults, strict=True)
+        ]
+
+
+def simulate(
+    spec: Specification,
+    seats: Sequence[Seat],
+    slices: Sequence[Dataset],
+    noise_of: NoiseOf,
+    on_round: Callable[[int], None] | None = None,
+) -> SimulatedRequest:
+    """Run `spec.rounds` rounds, round r judged by slices[r - 1]; fewer where none is included.
+
+    Args:
+        seats: the committee, in seat order; declared samples are the data sets' sizes.
+        on_round: told each round's number at its end.
+    """
+    model = family(spec.family.name).initial(spec, seed=0)
+    result = SimulatedRequest(model, [0] * len(seats), [0] * len(seats))
+    records = [ContributionRecord() for _ in seats]
+    samples = {place: len(seat.dataset) for place, seat in enumerate(seats)}
+    submitted = (1 << len(seats)) - 1
+    last: dict[int, Model] = {}
+    for number in range(1, spec.rounds + 1):
+        models: dict[int, Model | None] = {}
+        for place, seat in enumerate(seats):
+            others = {other: one for other, one in last.items() if other != place}
+            task = RoundTask(
+                spec, result.model, others, seat.dataset, noise_of(seat.number, number)
+            )
+            models[place] = _decoded(spec, seat.provider.submit(task))
+        words = {}
+        for place, seat in enumerate(seats):
+            scores, records[place] = score_round(
+                spec, number, result.model, models, samples, slices[number - 1], records[place]
+            )
+            words[place] = pack_scores(seat.provider.vote(scores, place))
+        counted = tally(words, submitted, len(seats), spec.max_error, spec.vote_band)
+        for place in range(len(seats)):
+            result.points[place] += counted.points[place]
+            result.faults[place] += counted.adverse >> place & 1
+        if not counted.included:
+            break
+        last = {place: one for place, one in models.items() if one is not None}
+        result.model = global_model(spec, result.model, last, samples, seats_of(counted.included))
+        result.rounds.append(_finalised(spec, number, counted, samples, result))
+        if on_round is not None:
+            on_round(number)
+    return result
+
+
+def accuracy(spec: Specification, model: Model, test: Dataset) -> float:
+    """Share of right answers."""
+    predicted = family(spec.family.name).predict(spec, model, test.x).argmax(axis=1)
+    return float((predicted == test.y).mean())
+
+
+def _decoded(spec: Specification, artefact: bytes) -> Model | None:
+    try:
+        return decode(artefact, family(spec.family.name).template(spec))
+    except ModelError:
+        return None
+
+
+def _finalised(
+    spec: Specification,
+    number: int,
+    counted: RoundTally,
+    samples: dict[int, int],
+    result: SimulatedRequest,
+) -> SimulatedRound:
+    weights = capped_weights(samples)
+    candidates = [
+        Candidate(place, f"0x{place + 1:040x}", counted.medians[place], weights[place], 0)
+        for place in seats_of(counted.included)
+    ]
+    last_leader = result.rounds[-1].leader if result.rounds else None
+    order = leader_order(
+        candidates, number, spec.chain_leader_rule, sum(weights.values()), last_leader
+    )
+    result.points[order[0]] += LEADER_POINTS
+    return SimulatedRound(counted, order[0])

@@ -1,0 +1,101 @@
+"""Models as bytes: canonical safetensors, one encoding a model, no parser exposed to strangers.
+
+A template fixes the names and shapes of a model's tensors and with them every byte of the file's
+header, so decoding compares the header instead of parsing it: what was not written by `encode`
+is refused before anything looks at it.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.errors import ModelError
+
+Model = dict[str, NDArray[np.float32]]
+"""Tensors by name."""
+
+_ALIGNMENT = 8
+_VALUE_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Template:
+    """Names and shapes of a model's float32 tensors."""
+
+    tensors: tuple[tuple[str, tuple[int, ...]], ...]
+    """Sorted by name, the order in which they are stored."""
+
+    def __post_init__(self) -> None:
+        names = [name for name, _ in self.tensors]
+        if names != sorted(set(names)):
+            raise ModelError(f"tensor names must be sorted and distinct: {names}")
+
+    @classmethod
+    def of(cls, model: Model) -> "Template":
+        """The template that a model fits."""
+        return cls(tuple((name, tuple(model[name].shape)) for name in sorted(model)))
+
+    @property
+    def parameters(self) -> int:
+        """Number of values."""
+        return sum(math.prod(shape) for _, shape in self.tensors)
+
+    @property
+    def bytes(self) -> int:
+        """Exact size of an encoded model."""
+        return len(_header(self)) + _VALUE_BYTES * self.parameters
+
+
+@lru_cache(maxsize=64)
+def _header(template: Template) -> bytes:
+    """The file before the values: 8 bytes of length, JSON, spaces up to 8-byte alignment."""
+    entries = {}
+    offset = 0
+    for name, shape in template.tensors:
+        end = offset + _VALUE_BYTES * math.prod(shape)
+        entries[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text
+
+
+def encode(model: Model) -> bytes:
+    """Canonical safetensors of a model: equal values give equal bytes.
+
+    Values are written as they are, finite or not: refusing them is `decode`'s part.
+    Raises ModelError for a tensor that is not float32.
+    """
+    template = Template.of(model)
+    for name, _ in template.tensors:
+        if model[name].dtype != np.float32:
+            raise ModelError(f"tensor {name!r} is {model[name].dtype}, not float32")
+    values = (np.ascontiguousarray(model[name], "<f4").tobytes() for name, _ in template.tensors)
+    return _header(template) + b"".join(values)
+
+
+def decode(data: bytes, template: Template) -> Model:
+    """The model in an artefact; its tensors are read-only.
+
+    Raises ModelError for bytes of the wrong size, a header that is not the template's, or values
+    that are not finite.
+    """
+    if len(data) != template.bytes:
+        raise ModelError(f"model of {len(data)} bytes: its template has {template.bytes}")
+    header = _header(template)
+    if data[: len(header)] != header:
+        raise ModelError("model with other tensors than its template's, or written otherwise")
+    values = np.frombuffer(data, dtype="<f4", offset=len(header)).astype(np.float32, copy=False)
+    if not np.isfinite(values).all():
+        raise ModelError("model with values that are not finite")
+    model: Model = {}
+    place = 0
+    for name, shape in template.tensors:
+        size = math.prod(shape)
+        model[name] = values[place : place + size].reshape(shape)
+        place += size
+    return model

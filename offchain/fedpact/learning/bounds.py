@@ -1,0 +1,85 @@
+"""What the norm of a local update can be, given the mechanism that the specification declares.
+
+A random model of no training is too large, a global model posted again too small; both stand out
+without looking at the data. Each bound fails an honest provider with probability 10^-9 at most.
+"""
+
+import math
+
+from fedpact.learning.artefact import Model
+from fedpact.learning.families import family
+from fedpact.types.specification import PrivacyMode, Specification
+
+FAILURE_PROBABILITY = 1e-9
+_TAIL = -math.log(FAILURE_PROBABILITY)
+NO_UPDATE = 1e-12
+"""A norm up to this is no update at all."""
+UNBOUNDED = 1e6
+"""The largest norm accepted where no mechanism bounds it."""
+_FLOAT32_MARGIN = 1e-5
+
+
+def update_norm_bounds(spec: Specification, samples: int) -> tuple[float, float]:
+    """Least and largest norm of (local model - global model) of a provider with `samples` records.
+
+    Without privacy: (NO_UPDATE, UNBOUNDED). Under `sound`, with learning rate r, K steps, clipping
+    norm C and noise of standard deviation s = z * C / (sampling_rate * samples) on each of d values
+    of a step's gradient, step k enters the update with the factor a_k = r * (1 + m + ... +
+    m^(K-k)), m the momentum:
+
+    * above: sum of a_k * G + |sum of a_k * noise_k|, where G bounds the norm of the clipped
+      gradients' sum over its divisor (C in full batch; under Poisson sampling C times a tail bound
+      of the batch's size over its mean) and the noise is sqrt(sum of a_k^2) * s * chi(d);
+    * below: whatever came before, the last step's noise r * s * chi(d) keeps its part orthogonal
+      to it, chi(d - 1).
+
+    Tails of chi^2 by Laurent & Massart 2000, lemma 1; of the batch size by Bernstein's inequality.
+    """
+    clipping, multiplier = spec.privacy.clipping_norm, spec.privacy.noise_multiplier
+    if spec.privacy.mode is PrivacyMode.NONE or clipping is None or multiplier is None:
+        return NO_UPDATE, UNBOUNDED
+    local = spec.local
+    dimension = family(spec.family.name).template(spec).parameters
+    factors = _step_factors(local.steps, local.learning_rate, local.momentum)
+    std = multiplier * clipping / (local.sampling_rate * samples)
+    gradient = clipping * _batch_excess(samples, local.sampling_rate, local.steps)
+
+    noise = math.sqrt(math.fsum(a * a for a in factors)) * std * _chi_upper(dimension)
+    high = math.fsum(factors) * gradient + noise
+    low = local.learning_rate * std * _chi_lower(dimension - 1)
+    return max(NO_UPDATE, low * (1 - _FLOAT32_MARGIN)), high * (1 + _FLOAT32_MARGIN)
+
+
+def update_norm(start: Model, model: Model) -> float:
+    """L2 norm of model - start over all tensors, the squares summed exactly (math.fsum)."""
+    squares = []
+    for name in sorted(start):
+        difference = model[name].astype("float64") - start[name].astype("float64")
+        squares.append(math.fsum((difference * difference).ravel().tolist()))
+    return math.sqrt(math.fsum(squares))
+
+
+def _step_factors(steps: int, rate: float, momentum: float) -> list[float]:
+    factors = []
+    factor = 0.0
+    for _ in range(steps):
+        factor = rate + momentum * factor
+        factors.append(factor)
+    return factors[::-1]
+
+
+def _batch_excess(samples: int, rate: float, steps: int) -> float:
+    """Upper bound, over all steps, of the drawn batch's size over its mean."""
+    if rate == 1.0:
+        return 1.0
+    mean, tail = rate * samples, _TAIL + math.log(steps)
+    excess = math.sqrt(2 * mean * (1 - rate) * tail) + tail / 3
+    return min(samples, mean + excess) / mean
+
+
+def _chi_upper(dimension: int) -> float:
+    return math.sqrt(dimension + 2 * math.sqrt(dimension * _TAIL) + 2 * _TAIL)
+
+
+def _chi_lower(dimension: int) -> float:
+    return math.sqrt(max(0.0, dimension - 2 * math.sqrt(dimension * _TAIL)))
