@@ -153,7 +153,7 @@ class KuboStore:
 
 
 def _worth_another_try(error: BaseException) -> bool:
-    """A node that stays silent is still looking; one that drops the connection may be restarting."""
+    """A silent node is still looking; one that drops the connection may be restarting."""
     return isinstance(error, httpx.TransportError) and not isinstance(error, httpx.ReadTimeout)
 
 

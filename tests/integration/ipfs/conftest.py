@@ -1,0 +1,42 @@
+"""Two Helia nodes on loopback for the whole session; a test that stops a node starts its own."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from kubo_rpc import MAX_REQUEST_BYTES
+
+from fedpact.content.ipfs_node import IpfsNode
+from fedpact.content.kubo import KuboStore
+
+
+@pytest.fixture(scope="session")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IpfsNode, IpfsNode]]:
+    def start(name: str) -> IpfsNode:
+        return IpfsNode.start(
+            tmp_path_factory.mktemp(name), max_request_bytes=MAX_REQUEST_BYTES, timeout=90
+        )
+
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(start, ["first", "second"])
+    yield first, second
+    first.stop()
+    second.stop()
+
+
+@pytest.fixture
+def node(nodes: tuple[IpfsNode, IpfsNode]) -> IpfsNode:
+    return nodes[0]
+
+
+@pytest.fixture
+def stores(nodes: tuple[IpfsNode, IpfsNode]) -> Iterator[tuple[KuboStore, KuboStore]]:
+    opened = tuple(KuboStore(node.url, timeout=30) for node in nodes)
+    yield opened[0], opened[1]
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(stores: tuple[KuboStore, KuboStore]) -> KuboStore:
+    return stores[0]

@@ -1,0 +1,176 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fedpact.content.embedded import STAGING_SECONDS, EmbeddedStore
+from fedpact.errors import ContentMismatch, ContentMissing, ContentTooLarge, StoreUnreachable
+from fedpact.types.cid import Cid
+
+CONTENT = b"a model"
+WRITER = """
+import sys
+from fedpact.content.embedded import EmbeddedStore
+store = EmbeddedStore(sys.argv[1])
+for number in range(int(sys.argv[2]), int(sys.argv[3])):
+    print(store.put(number.to_bytes(8, "big") * 250_000), flush=True)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> EmbeddedStore:
+    return EmbeddedStore(tmp_path / "store")
+
+
+def item(store: EmbeddedStore, cid: Cid) -> Path:
+    return store._content / str(cid)
+
+
+def writer(folder: Path, first: int, last: int) -> subprocess.Popen[str]:
+    offchain = Path(__file__).parents[3] / "offchain"
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(folder), str(first), str(last)],
+        env=os.environ | {"PYTHONPATH": str(offchain)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.binary(max_size=2000))
+def test_what_is_put_is_got(store: EmbeddedStore, data: bytes) -> None:
+    cid = store.put(data)
+    assert cid == Cid.of(data)
+    assert store.has(cid)
+    assert store.get(cid, len(data)) == data
+
+
+@pytest.mark.parametrize("size", [0, 1, 262_143, 262_144, 262_145])
+def test_content_at_the_chunk_boundaries_comes_back(store: EmbeddedStore, size: int) -> None:
+    data = os.urandom(size)
+    assert store.get(store.put(data), size) == data
+
+
+def test_content_outlives_the_store_object(store: EmbeddedStore, tmp_path: Path) -> None:
+    cid = store.put(CONTENT)
+    store.close()
+    assert EmbeddedStore(tmp_path / "store").get(cid, 100) == CONTENT
+
+
+def test_missing_content_is_said_to_be_missing(store: EmbeddedStore) -> None:
+    cid = Cid.of(b"never stored")
+    assert not store.has(cid)
+    with pytest.raises(ContentMissing, match=str(cid)):
+        store.get(cid, 100)
+    with pytest.raises(ContentMissing):
+        store.pin(cid)
+
+
+def test_tampered_content_is_refused_and_mended_by_the_next_put(store: EmbeddedStore) -> None:
+    cid = store.put(CONTENT)
+    item(store, cid).write_bytes(b"A model")
+    with pytest.raises(ContentMismatch, match=str(cid)):
+        store.get(cid, 100)
+    store.put(CONTENT)
+    assert store.get(cid, 100) == CONTENT
+
+
+def test_content_cut_short_is_refused(store: EmbeddedStore) -> None:
+    cid = store.put(CONTENT)
+    item(store, cid).write_bytes(CONTENT[:-1])
+    with pytest.raises(ContentMismatch):
+        store.get(cid, 100)
+
+
+def test_oversized_content_is_refused_without_being_read(store: EmbeddedStore) -> None:
+    cid = store.put(CONTENT)
+    # Sparse: reading it whole would take a terabyte of memory.
+    os.truncate(item(store, cid), 1 << 40)
+    with pytest.raises(ContentTooLarge, match="7 allowed"):
+        store.get(cid, len(CONTENT))
+
+
+def test_a_limit_of_the_exact_size_is_enough_and_one_byte_less_is_not(store: EmbeddedStore) -> None:
+    cid = store.put(CONTENT)
+    assert store.get(cid, len(CONTENT)) == CONTENT
+    with pytest.raises(ContentTooLarge):
+        store.get(cid, len(CONTENT) - 1)
+
+
+def test_collecting_keeps_what_is_pinned(store: EmbeddedStore) -> None:
+    kept, dropped = store.put(b"kept"), store.put(b"dropped")
+    store.unpin(dropped)
+    store.unpin(dropped)
+    assert store.has(dropped)
+    assert store.collect_garbage() == 1
+    assert store.has(kept)
+    assert not store.has(dropped)
+
+
+def test_pinning_again_keeps_content(store: EmbeddedStore) -> None:
+    cid = store.put(CONTENT)
+    store.unpin(cid)
+    store.pin(cid)
+    assert store.collect_garbage() == 0
+    assert store.get(cid, 100) == CONTENT
+
+
+def test_collecting_clears_what_dead_writers_left_and_spares_live_ones(
+    store: EmbeddedStore,
+) -> None:
+    dead, live = store._staging / "dead", store._staging / "live"
+    dead.touch()
+    live.touch()
+    long_ago = time.time() - STAGING_SECONDS - 1
+    os.utime(dead, (long_ago, long_ago))
+    store.collect_garbage()
+    assert not dead.exists()
+    assert live.exists()
+
+
+def test_a_killed_writer_leaves_nothing_half_written(store: EmbeddedStore, tmp_path: Path) -> None:
+    child = writer(tmp_path / "store", 0, 10_000)
+    assert child.stdout is not None
+    acknowledged = [Cid.parse(child.stdout.readline().strip()) for _ in range(3)]
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    listed = [Cid.parse(path.name) for path in store._content.iterdir()]
+    assert set(acknowledged) <= set(listed)
+    for cid in listed:
+        assert len(store.get(cid, 2_000_000)) == 2_000_000
+
+
+def test_two_processes_and_a_collector_share_a_folder(store: EmbeddedStore, tmp_path: Path) -> None:
+    # The ranges overlap: both writers store numbers 2 to 5.
+    children = [writer(tmp_path / "store", 0, 6), writer(tmp_path / "store", 2, 8)]
+    while any(child.poll() is None for child in children):
+        assert store.collect_garbage() == 0
+        time.sleep(0.01)
+    for child in children:
+        output, _ = child.communicate()
+        assert child.returncode == 0
+        for line in output.split():
+            assert store.get(Cid.parse(line), 2_000_000)
+    assert len(list(store._content.iterdir())) == 8
+
+
+def test_a_folder_that_cannot_be_made_is_an_unreachable_store(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnreachable, match="file"):
+        EmbeddedStore(tmp_path / "file" / "store")
+
+
+def test_a_folder_that_went_away_is_an_unreachable_store(store: EmbeddedStore) -> None:
+    store.check()
+    store._staging.rmdir()
+    with pytest.raises(StoreUnreachable, match="No such file"):
+        store.check()
+    with pytest.raises(StoreUnreachable, match="cannot be written"):
+        store.put(CONTENT)

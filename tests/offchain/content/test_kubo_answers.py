@@ -1,0 +1,192 @@
+"""What KuboStore makes of nodes that lie, fail or stay silent: a server on loopback plays them."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from fedpact.content.kubo import KuboStore
+from fedpact.errors import (
+    ContentMismatch,
+    ContentMissing,
+    ContentTooLarge,
+    StoreUnreachable,
+)
+from fedpact.types.cid import Cid
+
+CID = Cid.of(b"content")
+Behaviour = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Node:
+    """A server that answers every request by `behave`; `calls` counts them."""
+
+    def __init__(self) -> None:
+        self.behave: Behaviour = lambda request: None
+        self.calls = 0
+        node = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                node.calls += 1
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                node.behave(self)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Tests are quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def say(body: bytes, status: int = 200) -> Behaviour:
+    def behave(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    return behave
+
+
+def error(message: str, status: int = 500) -> Behaviour:
+    return say(json.dumps({"Message": message, "Code": 0, "Type": "error"}).encode(), status)
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    node = Node()
+    yield node
+    node.close()
+
+
+@pytest.fixture
+def store(node: Node) -> Iterator[KuboStore]:
+    store = KuboStore(node.url, timeout=0.5)
+    yield store
+    store.close()
+
+
+def test_other_bytes_than_those_asked_for_are_refused(node: Node, store: KuboStore) -> None:
+    node.behave = say(b"Content")
+    with pytest.raises(ContentMismatch, match=str(CID)):
+        store.get(CID, 100)
+
+
+def test_an_endless_answer_is_cut_off_at_the_limit(node: Node, store: KuboStore) -> None:
+    sent = 0
+
+    def pour(request: BaseHTTPRequestHandler) -> None:
+        nonlocal sent
+        request.send_response(200)
+        request.end_headers()
+        try:
+            while True:
+                request.wfile.write(bytes(65_536))
+                sent += 65_536
+        except OSError:
+            cut.set()
+
+    cut = threading.Event()
+    node.behave = pour
+    with pytest.raises(ContentTooLarge, match="100000 bytes"):
+        store.get(CID, 100_000)
+    assert cut.wait(5)
+    # What the sockets of both sides hold, at most.
+    assert sent < 20_000_000
+
+
+def test_an_answer_that_breaks_off_is_tried_again(node: Node, store: KuboStore) -> None:
+    def break_off_once(request: BaseHTTPRequestHandler) -> None:
+        if node.calls > 1:
+            say(b"content")(request)
+            return
+        request.send_response(200)
+        request.send_header("Content-Length", "7")
+        request.end_headers()
+        request.wfile.write(b"con")
+
+    node.behave = break_off_once
+    assert store.get(CID, 100) == b"content"
+    assert node.calls == 2
+
+
+def test_a_node_that_keeps_breaking_off_is_unreachable(node: Node, store: KuboStore) -> None:
+    with pytest.raises(StoreUnreachable, match=node.url):
+        store.get(CID, 100)
+    assert node.calls == 3
+
+
+def test_a_node_that_finds_nothing_in_time_lacks_the_content(node: Node, store: KuboStore) -> None:
+    silence = threading.Event()
+    node.behave = lambda request: silence.wait(5) and None
+    with pytest.raises(ContentMissing, match=r"nothing in 0\.5 s"):
+        store.get(CID, 100)
+    silence.set()
+    assert node.calls == 1
+
+
+def test_a_silent_node_is_unreachable(node: Node, store: KuboStore) -> None:
+    silence = threading.Event()
+    node.behave = lambda request: silence.wait(5) and None
+    with pytest.raises(StoreUnreachable, match="version"):
+        store.check()
+    silence.set()
+
+
+def test_a_node_that_lacks_the_content_says_so(node: Node, store: KuboStore) -> None:
+    node.behave = error("block was not found locally (offline)")
+    assert not store.has(CID)
+    with pytest.raises(ContentMissing, match="not found locally"):
+        store.get(CID, 100)
+    with pytest.raises(ContentMissing):
+        store.pin(CID)
+    assert node.calls == 3
+
+
+def test_a_node_that_builds_other_trees_is_found_out(node: Node, store: KuboStore) -> None:
+    node.behave = say(b'{"Name":"content","Hash":"QmOther","Size":"7"}\n')
+    with pytest.raises(ContentMismatch, match="QmOther"):
+        store.put(b"content")
+
+
+def test_a_node_that_takes_less_says_too_large(node: Node, store: KuboStore) -> None:
+    node.behave = error("request larger than 3 bytes", 413)
+    with pytest.raises(ContentTooLarge, match="larger than 3 bytes"):
+        store.put(b"content")
+
+
+@pytest.mark.parametrize(
+    "behave", [say(b"<html>"), say(b""), error("no", 403), error("no", 500), say(b"no", 404)]
+)
+def test_what_is_no_kubo_rpc_is_unreachable(
+    node: Node, store: KuboStore, behave: Behaviour
+) -> None:
+    node.behave = behave
+    with pytest.raises(StoreUnreachable):
+        store.put(b"content")
+
+
+def test_a_node_that_is_down_is_unreachable() -> None:
+    node = Node()
+    node.close()
+    with pytest.raises(StoreUnreachable, match="refused"):
+        KuboStore(node.url, timeout=1).check()
+
+
+def test_proxies_of_the_environment_are_not_used(
+    node: Node, store: KuboStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    node.behave = say(b"content")
+    assert KuboStore(node.url, timeout=1).get(CID, 100) == b"content"
