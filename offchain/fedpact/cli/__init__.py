@@ -1,0 +1,1 @@
+"""The command line: parse, call, print. Whatever is worth testing by itself stands elsewhere."""

@@ -1,0 +1,89 @@
+"""Accounts: eth-account key stores."""
+
+import sys
+from getpass import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedpact.cli import session
+from fedpact.cli.output import AsJson, print_facts, print_rows
+
+app = typer.Typer(help="Accounts: key stores on this machine.", no_args_is_help=True)
+
+Name = Annotated[str | None, typer.Option(help="Name to call it by; the address by default.")]
+
+
+@app.command()
+def new(context: typer.Context, name: Name = None, as_json: AsJson = False) -> None:
+    """Make an account and store its key under a password.
+
+    Example: fedpact account new --name alice
+    """
+    from fedpact.chain import keystore
+
+    at = session.of(context)
+    password = at.password("new password", confirm=True)
+    keys = keystore.create_account(at.settings.keystore, password, name)
+    print_facts({"name": name or keys.address, "address": keys.address}, as_json=as_json)
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    key_file: Annotated[
+        Path | None, typer.Option(help="File with the private key (else it is asked for).")
+    ] = None,
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store an account of which you have the private key.
+
+    Example: fedpact account import --name alice --key-file key.hex
+    """
+    from fedpact.chain import keystore
+
+    at = session.of(context)
+    secret = _secret(key_file)
+    password = at.password("new password", confirm=True)
+    keys = keystore.import_account(at.settings.keystore, secret, password, name)
+    print_facts({"name": name or keys.address, "address": keys.address}, as_json=as_json)
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: AsJson = False) -> None:
+    """The accounts in the key store folder.
+
+    Example: fedpact account list --json
+    """
+    from fedpact.chain import keystore
+
+    folder = session.of(context).settings.keystore
+    rows = [
+        {"name": stored.name, "address": stored.address}
+        for stored in keystore.list_accounts(folder)
+    ]
+    print_rows(rows, as_json=as_json, empty=f"no accounts in {folder}")
+
+
+@app.command()
+def show(context: typer.Context, as_json: AsJson = False) -> None:
+    """The account's address and the X25519 key under which others seal to it.
+
+    Example: fedpact --account alice account show
+    """
+    keys = session.of(context).keys
+    public = bytes(keys.encryption_key().public_key).hex()
+    print_facts({"address": keys.address, "encryption_key": public}, as_json=as_json)
+
+
+def _secret(key_file: Path | None) -> str:
+    from fedpact.errors import InvalidInput
+
+    if key_file is None:
+        return getpass("private key: ") if sys.stdin.isatty() else sys.stdin.readline()
+    try:
+        return key_file.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"key file {key_file} cannot be read: {error}") from None

@@ -1,0 +1,98 @@
+"""The root command: options that every command shares, and how a run ends."""
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedpact.cli import account, audit, demo, devnet, operator, participant, provider, request
+from fedpact.cli.session import Session
+from fedpact.errors import FedpactError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+
+app = typer.Typer(
+    name="fedpact",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(account.app, name="account")
+app.add_typer(devnet.app, name="devnet")
+app.add_typer(operator.registrar, name="registrar")
+app.add_typer(request.app, name="request")
+app.add_typer(provider.app, name="provider")
+app.command("deploy")(operator.deploy)
+app.command("register")(participant.register)
+app.command("audit")(audit.audit)
+app.command("demo")(demo.demo)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("fedpact"))
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Ethereum node, JSON-RPC URL.")] = None,
+    deployment: Annotated[Path | None, typer.Option(help="Deployment file.")] = None,
+    store: Annotated[str | None, typer.Option(help="Folder, or URL of an IPFS node's RPC.")] = None,
+    keystore: Annotated[Path | None, typer.Option(help="Folder of key stores.")] = None,
+    account: Annotated[str | None, typer.Option(help="Account that acts: address or name.")] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help="File with the account's password (else it is asked for).")
+    ] = None,
+    confirmations: Annotated[int | None, typer.Option(help="Blocks on top of a fact.")] = None,
+    poll_interval: Annotated[
+        float | None, typer.Option(help="Seconds between two looks at the chain.")
+    ] = None,
+    state: Annotated[Path | None, typer.Option(help="Folder of what is kept between runs.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Sell what data knows without handing it over.
+
+    Settings come from a TOML file (--config, ./fedpact.toml, ~/.config/fedpact/config.toml),
+    then from FEDPACT_* variables, then from these options, which stand before the command.
+
+    Example: fedpact --endpoint http://127.0.0.1:8545 --account alice request list
+    """
+    flags = {
+        "endpoint": endpoint,
+        "deployment": deployment,
+        "store": store,
+        "keystore": keystore,
+        "account": account,
+        "password_file": password_file,
+        "confirmations": confirmations,
+        "poll_interval": poll_interval,
+        "state": state,
+    }
+    context.obj = Session(config, flags)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Entry point of the `fedpact` command. Ends the process with a code of docs/exit-codes.md."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(args=given)
+    except FedpactError as error:
+        if "--debug" in given:
+            traceback.print_exception(error)
+        else:
+            typer.echo(f"fedpact: {' '.join(str(error).split())}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

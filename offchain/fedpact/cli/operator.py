@@ -1,0 +1,149 @@
+"""The operator: deploying the contracts, and admitting who may take part."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedpact.cli import session
+from fedpact.cli.output import AsJson, print_facts, print_rows, write_text
+
+registrar = typer.Typer(help="The registrar: who may take part.", no_args_is_help=True)
+
+Account = Annotated[str, typer.Argument(help="Address of the account.")]
+Organisation = Annotated[int, typer.Option(help="Number of the organisation it acts for.")]
+
+SECONDS_PER_DAY = 24 * 3600
+
+
+def deploy(
+    context: typer.Context,
+    reputation_unit: Annotated[
+        int | None, typer.Option(help="Payment in wei that gives an outcome weight 1.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put the three contracts on a chain and write the deployment file.
+
+    The account becomes the registrar. An existing deployment file is never overwritten.
+
+    Example: fedpact --account operator --deployment deployment.json deploy
+    """
+    from fedpact.chain import deployment as deployments
+    from fedpact.chain.client import ChainClient
+
+    at = session.of(context)
+    client = ChainClient.connect(at.settings.endpoint, None)
+    unit = reputation_unit or deployments.DEFAULT_REPUTATION_UNIT
+    path = at.settings.deployment
+    made = deployments.deploy_to_file(client, at.keys, path, unit)
+    print_facts(
+        {
+            "file": str(path),
+            "chain": made.chain_id,
+            "block": made.block,
+            "registry": made.registry,
+            "market": made.market,
+            "rounds": made.rounds,
+        },
+        as_json=as_json,
+    )
+
+
+@registrar.command()
+def voucher(
+    context: typer.Context,
+    account: Account,
+    organisation: Organisation,
+    output: Annotated[Path, typer.Option(help="File to write the voucher to.")],
+    days: Annotated[int, typer.Option(help="How long it is good.", min=1, max=3650)] = 7,
+) -> None:
+    """Sign the admission of one account, for it to register with.
+
+    Example: fedpact --account operator registrar voucher 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --organisation 7 --output voucher.json
+    """  # noqa: E501
+    from fedpact.chain.registrar import encode_voucher
+    from fedpact.operator import participants
+
+    at = session.of(context)
+    seconds = days * SECONDS_PER_DAY
+    signed = participants.new_voucher(at.client, at.keys, account, organisation, seconds)
+    write_text(output, encode_voucher(signed))
+    typer.echo(f"{output}: number {signed.voucher.nonce}, good for {days} days")
+
+
+@registrar.command()
+def admit(
+    context: typer.Context,
+    account: Account,
+    organisation: Organisation,
+    encryption_key: Annotated[
+        str, typer.Option(help="Its X25519 public key, 64 hex digits (see `account show`).")
+    ],
+) -> None:
+    """Register an account directly, without a voucher.
+
+    Example: fedpact --account operator registrar admit 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --organisation 7 --encryption-key 8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a
+    """  # noqa: E501
+    from fedpact.operator import participants
+
+    at = session.of(context)
+    participants.admit(at.client, at.keys, account, organisation, encryption_key)
+    typer.echo(f"admitted {account} for organisation {organisation}")
+
+
+@registrar.command()
+def revoke(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(help="Number of the voucher.")],
+) -> None:
+    """Make a voucher that was not used yet worthless.
+
+    Example: fedpact --account operator registrar revoke 4711
+    """
+    at = session.of(context)
+    at.client.registry.revoke_voucher(at.keys, number)
+    typer.echo(f"revoked voucher {number}")
+
+
+@registrar.command()
+def suspend(context: typer.Context, account: Account) -> None:
+    """Bar an account from new requests, and from running ones as of their next round.
+
+    Example: fedpact --account operator registrar suspend 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
+    """
+    at = session.of(context)
+    at.client.registry.suspend(at.keys, account)
+    typer.echo(f"suspended {account}")
+
+
+@registrar.command()
+def restore(context: typer.Context, account: Account) -> None:
+    """Make a suspended account active again.
+
+    Example: fedpact --account operator registrar restore 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
+    """
+    at = session.of(context)
+    at.client.registry.restore(at.keys, account)
+    typer.echo(f"restored {account}")
+
+
+@registrar.command("list")
+def list_(context: typer.Context, as_json: AsJson = False) -> None:
+    """All accounts that were ever registered, and where they stand.
+
+    Example: fedpact registrar list --json
+    """
+    from fedpact.operator import participants
+
+    rows = [
+        {
+            "account": one.account,
+            "organisation": one.organisation,
+            "status": one.status.name.lower(),
+            "reputation": one.reputation,
+            "key_version": one.key_version,
+        }
+        for one in participants.participants(session.of(context).client)
+    ]
+    print_rows(rows, as_json=as_json, empty="nobody is registered")

@@ -1,0 +1,71 @@
+"""How results are shown: a Rich table for people, JSON for programs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fedpact.errors import InvalidInput
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+WEI_PER_ETHER = 10**18
+
+
+def ether(wei: int) -> str:
+    """Wei as ether, exact, without trailing zeros."""
+    whole, rest = divmod(wei, WEI_PER_ETHER)
+    decimals = f"{rest:018d}".rstrip("0")
+    return f"{whole}.{decimals}" if decimals else str(whole)
+
+
+def print_json(value: Any, indent: int | None = 2) -> None:
+    typer.echo(json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that was asked for; raises InvalidInput where that cannot be done."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
+    """One line a row; `empty` is said where there is none. All rows have the same keys."""
+    if as_json:
+        print_json(list(rows))
+        return
+    if not rows:
+        typer.echo(empty)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*(name.replace("_", " ") for name in rows[0]), box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
+    Console(soft_wrap=True).print(table)
+
+
+def print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """One fact a line."""
+    if as_json:
+        print_json(facts)
+        return
+    width = max(len(name) for name in facts)
+    for name, value in facts.items():
+        typer.echo(f"{name.replace('_', ' '):<{width}}  {_cell(value)}")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(_cell(part) for part in value) or "-"
+    return str(value)

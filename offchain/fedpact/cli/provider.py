@@ -1,0 +1,114 @@
+"""The provider: its daemon, what it is doing, its pay, and its privacy ledger."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedpact.cli import session
+from fedpact.cli.output import AsJson, ether, print_facts, print_json, print_rows, write_text
+
+app = typer.Typer(help="Providing models from one's own data.", no_args_is_help=True)
+privacy = typer.Typer(help="The privacy ledger: what was spent.", no_args_is_help=True)
+app.add_typer(privacy, name="privacy")
+
+Delta = Annotated[float, typer.Option(help="Delta of the (epsilon, delta) to show.")]
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    data: Annotated[Path, typer.Option(help="Own data: .csv with a label column, or .npz.")],
+    policy: Annotated[Path, typer.Option(help="What to take part in (TOML).")],
+) -> None:
+    """Run the daemon: join what the policy allows, train, vote, lead, get paid. Ctrl-C ends it.
+
+    Example: fedpact --account alice provider serve --data own.csv --policy policy.toml
+    """
+    from fedpact.provider.serve import serve as run_daemon
+
+    run_daemon(session.of(context).settings, policy, data)
+
+
+@app.command()
+def status(context: typer.Context, as_json: AsJson = False) -> None:
+    """The requests that the daemon has looked at, and what it decided.
+
+    Example: fedpact --account alice provider status --json
+    """
+    from fedpact.provider.standing import standing
+
+    at = session.of(context)
+    rows = [
+        {
+            "request": one.request_id,
+            "standing": one.standing,
+            "reason": one.reason,
+            "status": one.status.name.lower(),
+            "round": one.round,
+            "claimable_wei": one.claimable,
+        }
+        for one in standing(at.client, at.settings.state, at.address())
+    ]
+    print_rows(rows, as_json=as_json, empty="no requests seen yet")
+
+
+@app.command()
+def claim(
+    context: typer.Context,
+    request_id: Annotated[int, typer.Argument(help="Number of the request.", metavar="REQUEST")],
+) -> None:
+    """Collect the pay of one request (the daemon does so by itself).
+
+    Example: fedpact --account alice provider claim 1
+    """
+    from fedpact.provider.standing import claim as collect
+
+    at = session.of(context)
+    amount = collect(at.client, at.keys, request_id)
+    typer.echo(f"{ether(amount)} ether from request {request_id}")
+
+
+@privacy.command("show")
+def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -> None:
+    """What the most charged record has spent, and the releases that it was spent on.
+
+    Example: fedpact --account alice provider privacy show --delta 1e-5
+    """
+    from fedpact.provider.standing import privacy_spent
+
+    at = session.of(context)
+    spent = privacy_spent(at.settings.state, at.deployment, at.keys, delta)
+    print_facts(
+        {
+            "epsilon": spent.epsilon,
+            "epsilon_replacement": spent.epsilon_replacement,
+            "delta": spent.delta,
+            "unit": spent.unit,
+            "accountant": spent.accountant,
+        },
+        as_json=as_json,
+    )
+
+
+@privacy.command("export")
+def export(
+    context: typer.Context,
+    output: Annotated[Path | None, typer.Option(help="File (else standard output).")] = None,
+    delta: Delta = 1e-5,
+) -> None:
+    """The whole ledger as JSON, without anything that tells a record.
+
+    Example: fedpact --account alice provider privacy export --output ledger.json
+    """
+    import json
+
+    from fedpact.provider.standing import privacy_export
+
+    at = session.of(context)
+    ledger = privacy_export(at.settings.state, at.deployment, at.keys, delta)
+    if output is None:
+        print_json(ledger)
+    else:
+        write_text(output, json.dumps(ledger, indent=2) + "\n")
+        typer.echo(f"written to {output}")

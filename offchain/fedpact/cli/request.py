@@ -1,0 +1,212 @@
+"""The requester: publish, follow, fetch, answer."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedpact.cli import session
+from fedpact.cli.output import AsJson, ether, print_facts, print_json, print_rows, write_text
+
+if TYPE_CHECKING:
+    from fedpact.requester import Progress
+
+app = typer.Typer(help="Requests for models.", no_args_is_help=True)
+
+RequestId = Annotated[int, typer.Argument(help="Number of the request.", metavar="REQUEST")]
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    draft: Annotated[Path, typer.Argument(help="Draft of the specification (TOML or JSON).")],
+    evaluation: Annotated[
+        Path, typer.Option(help="Evaluation set (.csv with a label column, or .npz with x and y).")
+    ],
+    payment: Annotated[str, typer.Option(help="Payment into escrow, such as '0.5 ether'.")],
+    queries: Annotated[
+        Path | None, typer.Option(help="File of queries; its digest is published.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Then follow it to its end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a request and pay for it into escrow.
+
+    Broken off, the same command continues where it was and pays only once.
+
+    Example: fedpact --account bob request create draft.toml --evaluation held-out.csv --payment '1 ether'
+    """  # noqa: E501
+    from fedpact.requester.amount import parse_amount
+    from fedpact.requester.request import read_draft
+
+    at = session.of(context)
+    wei = parse_amount(payment)
+    request_id = at.requester.create(read_draft(draft), evaluation, wei, queries=queries)
+    print_facts({"request": request_id, "payment_wei": wei}, as_json=as_json)
+    if follow:
+        _follow(at, request_id, as_json)
+
+
+@app.command()
+def status(context: typer.Context, request_id: RequestId, as_json: AsJson = False) -> None:
+    """Where a request stands.
+
+    Example: fedpact --account bob request status 1
+    """
+    from fedpact.requester.follow import progress
+    from fedpact.requester.listing import look
+
+    client = session.of(context).client
+    print_facts(_facts(progress(*look(client, request_id))), as_json=as_json)
+
+
+@app.command()
+def follow(context: typer.Context, request_id: RequestId, as_json: AsJson = False) -> None:
+    """Open each round's evaluation slice in time, until the model is delivered.
+
+    May be stopped by Ctrl-C and started again at any point; while it does not run, rounds go
+    unjudged. With --json, one JSON object a line.
+
+    Example: fedpact --account bob request follow 1
+    """
+    _follow(session.of(context), request_id, as_json)
+
+
+@app.command()
+def fetch(
+    context: typer.Context,
+    request_id: RequestId,
+    output: Annotated[
+        Path | None, typer.Option(help="Where to put the model (.safetensors).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch and decrypt the delivered model; a JSON file beside it says what it is.
+
+    Example: fedpact --account bob request fetch 1 --output digits.safetensors
+    """
+    model = session.of(context).requester.fetch(request_id, output)
+    facts = model.facts()
+    del facts["specification"]
+    print_facts({"file": str(model.path), **facts}, as_json=as_json)
+
+
+@app.command()
+def answer(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="Number of a fetched request, or a model file.")],
+    queries: Annotated[Path, typer.Argument(help="Queries: .csv, or .npz with x.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File for the answers, .csv or .json (else standard output)."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Apply a fetched model to a file of queries: label and probability of each.
+
+    Example: fedpact --account bob request answer digits.safetensors queries.csv --output answers.csv
+    """  # noqa: E501
+    from fedpact.requester.answer import answer_file, as_text
+
+    at = session.of(context)
+    if model.isdecimal():
+        answers = at.requester.answer(int(model), queries)
+    else:
+        answers = answer_file(Path(model), queries)
+    text = as_text(answers, as_json=as_json or (output is not None and output.suffix == ".json"))
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(output, text)
+        typer.echo(f"{len(answers)} answers in {output}")
+
+
+@app.command()
+def cancel(context: typer.Context, request_id: RequestId) -> None:
+    """Cancel before the start, or between rounds; rounds that were judged stay paid.
+
+    Example: fedpact --account bob request cancel 1
+    """
+    session.of(context).requester.cancel(request_id)
+    typer.echo(f"cancelled request {request_id}")
+
+
+@app.command()
+def refund(context: typer.Context, request_id: RequestId) -> None:
+    """Take back what the providers did not earn.
+
+    Example: fedpact --account bob request refund 1
+    """
+    amount = session.of(context).requester.refund(request_id)
+    typer.echo(f"{ether(amount)} ether back from request {request_id}")
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="All requests, not only this account's.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Requests, oldest first.
+
+    Example: fedpact request list --all --json
+    """
+    from fedpact.requester.listing import requests
+
+    at = session.of(context)
+    account = None if everybody else at.address()
+    rows = [
+        {
+            "request": one.request_id,
+            "requester": one.requester,
+            "status": one.status.name.lower(),
+            "round": one.round,
+            "rounds": one.rounds,
+            "payment_wei": one.payment,
+        }
+        for one in requests(at.client, account)
+    ]
+    print_rows(rows, as_json=as_json, empty="no requests")
+
+
+def _follow(at: session.Session, request_id: int, as_json: bool) -> None:
+    from fedpact.errors import NotReady
+    from fedpact.types.rounds import RequestStatus
+
+    def report(progress: "Progress") -> None:
+        if as_json:
+            print_json(_facts(progress), indent=None)
+        else:
+            typer.echo(_line(progress))
+
+    interval = at.settings.poll_interval
+    end = at.requester.follow(request_id, report, poll_interval=interval)
+    if end.status is not RequestStatus.DELIVERED:
+        raise NotReady(
+            f"request {request_id} ended ({end.status.name.lower()}) without a model: "
+            "see `fedpact request refund`"
+        )
+
+
+def _facts(progress: "Progress") -> dict[str, Any]:
+    return {
+        "request": progress.request_id,
+        "status": progress.status.name.lower(),
+        "round": progress.round,
+        "stage": progress.stage.name.lower(),
+        "joined": progress.joined,
+        "submitted": progress.submitted,
+        "final_rounds": progress.final_rounds,
+        "note": progress.note,
+    }
+
+
+def _line(progress: "Progress") -> str:
+    where = f"round {progress.round}, {progress.stage.name.lower()}" if progress.round else "open"
+    line = (
+        f"{progress.status.name.lower()}: {where}; {progress.joined} providers, "
+        f"{progress.submitted} models in, {progress.final_rounds} rounds final"
+    )
+    return f"{line} - {progress.note}" if progress.note else line
