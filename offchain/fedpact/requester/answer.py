@@ -64,6 +64,14 @@ def answer(spec: Specification, model: "Model", x: NDArray[np.floating[Any]]) ->
     ]
 
 
+def answer_file(model: Path, queries: Path) -> list[Answer]:
+    """A fetched model applied to a file of queries. Raises NotReady, ModelError, DataError."""
+    from fedpact.requester import fetch
+
+    spec, weights = fetch.read(model)
+    return answer(spec, weights, read_queries(queries, spec))
+
+
 def as_text(answers: list[Answer], *, as_json: bool) -> str:
     """CSV with a header line, or a JSON list."""
     if as_json:

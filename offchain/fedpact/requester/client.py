@@ -1,17 +1,17 @@
 """The requester's whole life as a small Python API; the command line is a shell around it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedpact.content.store import ContentStore
 from fedpact.errors import InvalidInput, NotReady
 from fedpact.requester import fetch, follow
-from fedpact.requester.answer import Answer, answer, read_queries
+from fedpact.requester.answer import Answer, answer_file
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import Progress
+from fedpact.requester.listing import look
 from fedpact.requester.request import PreparedRequest, draft_specification, prepare
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState, seats_of
@@ -26,18 +26,6 @@ if TYPE_CHECKING:
 
 DELIVERY_WINDOWS = 2
 """Deliver windows after the end in which the first delivery must come (ISharingMarket)."""
-
-
-@dataclass(frozen=True)
-class RequestSummary:
-    """One line of the list of requests."""
-
-    request_id: int
-    requester: str
-    status: RequestStatus
-    payment: int
-    round: int
-    rounds: int
 
 
 class Requester:
@@ -110,20 +98,6 @@ class Requester:
     def status(self, request_id: int) -> Progress:
         """Where the request stands now. Raises UnknownRequest."""
         return follow.progress(*self._look(request_id))
-
-    def requests(self, *, own: bool = True) -> Iterator[RequestSummary]:
-        """This account's requests (or everybody's), oldest first."""
-        for request_id in range(1, self._client.market.request_count() + 1):
-            record, state = self._look(request_id)
-            if not own or record.requester == self._keys.address:
-                yield RequestSummary(
-                    request_id,
-                    record.requester,
-                    record.status,
-                    record.payment,
-                    state.round,
-                    record.max_rounds,
-                )
 
     def follow(
         self,
@@ -213,8 +187,7 @@ class Requester:
     def answer(self, model: int | Path, queries: Path) -> list[Answer]:
         """A fetched model (its file, or the id of its request) applied to a file of queries."""
         path = self.model_path(model) if isinstance(model, int) else model
-        spec, weights = fetch.read(path)
-        return answer(spec, weights, read_queries(queries, spec))
+        return answer_file(path, queries)
 
     def cancel(self, request_id: int) -> None:
         """Before the start, or while the current round has no submission. Raises Reverted."""
@@ -237,8 +210,7 @@ class Requester:
         return Specification.decode(self._store.get(cid, SPECIFICATION_MAX_BYTES))
 
     def _look(self, request_id: int) -> tuple[RequestRecord, RoundState]:
-        record = self._client.market.request(request_id)
-        return record, self._client.rounds.round_state(request_id)
+        return look(self._client, request_id)
 
     def _own(self, request_id: int) -> None:
         record, _ = self._look(request_id)

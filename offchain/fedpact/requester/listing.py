@@ -1,0 +1,41 @@
+"""What the chain says of requests, without any account's keys."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fedpact.chain.client import ChainClient
+from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState
+
+
+@dataclass(frozen=True)
+class RequestSummary:
+    """One line of the list of requests."""
+
+    request_id: int
+    requester: str
+    status: RequestStatus
+    payment: int
+    """Wei."""
+    round: int
+    rounds: int
+    """The most there will be."""
+
+
+def look(client: ChainClient, request_id: int) -> tuple[RequestRecord, RoundState]:
+    """A request and its current round; raises UnknownRequest."""
+    return client.market.request(request_id), client.rounds.round_state(request_id)
+
+
+def requests(client: ChainClient, requester: str | None = None) -> Iterator[RequestSummary]:
+    """The requests of one account (or everybody's), oldest first."""
+    for request_id in range(1, client.market.request_count() + 1):
+        record, state = look(client, request_id)
+        if requester is None or record.requester == requester:
+            yield RequestSummary(
+                request_id,
+                record.requester,
+                record.status,
+                record.payment,
+                state.round,
+                record.max_rounds,
+            )
