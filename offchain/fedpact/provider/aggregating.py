@@ -80,14 +80,14 @@ def propose_aggregate(view: RequestView) -> Outcome:
     digest = ctx.cache.proposals.get((view.id, view.round))
     if not view.in_mask(state.attested & state.included) or digest is None:
         return idle("not a leader of this round")
-    seats = [seat for seat, _ in ctx.client.rounds.leader_order(view.id)]
+    seats = [seat for seat, _ in ctx.client.rounds.leader_order(view.id, view.frame)]
     if view.seat not in seats:
         return idle("not a leader of this round")
     spec = specification_of(view)
     turn = state.stage_start + seats.index(view.seat) * spec.windows.propose
     if view.frame.timestamp < turn:
         return idle(f"seat {seats[0]} leads")
-    words = ctx.client.rounds.vote_words(view.id)
+    words = ctx.client.rounds.vote_words(view.id, view.frame)
     approvals = sum(
         approves(ballot_of(view, view.members[seat].account), words[seat], digest)
         for seat in seats_of(state.attested)

@@ -238,8 +238,8 @@ class Daemon:
 
     def _view(self, request: int, frame: Frame) -> RequestView:
         ctx = self._context
-        record = ctx.client.market.request(request)
-        state, seat = ctx.client.rounds.duty(request, ctx.keys.address)
+        record = ctx.client.market.request(request, frame)
+        state, seat = ctx.client.rounds.duty(request, ctx.keys.address, frame)
         return RequestView(ctx, frame, record, state, seat)
 
     def _note(self, request: int, reason: str) -> None:

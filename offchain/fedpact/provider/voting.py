@@ -77,7 +77,7 @@ def round_models(view: RequestView) -> dict[int, Model | None] | None:
     """All models of the round by seat (None: invalid); None while some may yet arrive."""
     ctx, state = view.ctx, view.state
     models = ctx.cache.models.setdefault((view.id, view.round), {})
-    digests = ctx.client.rounds.digests(view.id)
+    digests = ctx.client.rounds.digests(view.id, view.frame)
     window = specification_of(view).windows.commit
     late = view.frame.timestamp > state.stage_start + int(window * MISSING_PATIENCE)
     for seat in seats_of(state.submitted):

@@ -159,6 +159,8 @@ class RoundOutcome:
     ended: bool
     reached: bool
     seats: int
+    last_leader: int
+    """Seat that led last; 255 if none did."""
     members: int
     ever: int
     paid_rounds: int
