@@ -39,6 +39,16 @@ Address = str | LocalAccount
 
 
 @dataclass(frozen=True)
+class Deployed:
+    """The three contracts; `registrar` may admit participants."""
+
+    registry: Contract
+    market: Contract
+    rounds: Contract
+    registrar: LocalAccount
+
+
+@dataclass(frozen=True)
 class Compiled:
     """One contract: its ABI, creation bytecode and the size of what it deploys (bytes)."""
 
@@ -137,7 +147,11 @@ class Chain:
     """A local chain: sends transactions, moves its clock, takes and restores snapshots."""
 
     def __init__(self, url: str, compiled: dict[str, Compiled]) -> None:
-        self.w3 = Web3(HTTPProvider(url))
+        # Without web3's middlewares, which ask the node for its chain id before every request.
+        self.w3 = Web3(HTTPProvider(url), middleware=[])
+        self.chain_id = self.w3.eth.chain_id
+        # Goes up with whatever may change what a view returns.
+        self.version = 0
         self.compiled = compiled
         # An error that several ABIs declare has one selector and one shape: any of them will do.
         self.errors = {
@@ -148,6 +162,7 @@ class Chain:
         }
 
     def rpc(self, method: str, *params: Any) -> Any:
+        self.version += 1
         answer = self.w3.provider.make_request(method, list(params))  # type: ignore[arg-type]
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']}")
@@ -198,7 +213,15 @@ class Chain:
         Raises `Reverted` with the data of the revert.
         """
         return self._mined(
-            call.transact({"from": _address(sender), "value": value, "gas": GAS_LIMIT})
+            call.transact(
+                {
+                    "from": _address(sender),
+                    "value": value,
+                    "gas": GAS_LIMIT,
+                    "gasPrice": 0,
+                    "chainId": self.chain_id,
+                }
+            )
         )
 
     def transfer(self, sender: Address, to: Address, value: int) -> Any:
@@ -220,10 +243,13 @@ class Chain:
         return self.at(name, receipt["contractAddress"])
 
     def at(self, name: str, address: str) -> Contract:
-        return self.w3.eth.contract(address=address, abi=self.compiled[name].abi)
+        return self.w3.eth.contract(
+            address=address, abi=self.compiled[name].abi, decode_tuples=True
+        )
 
     def _mined(self, transaction: HexBytes) -> Any:
-        receipt = self.w3.eth.wait_for_transaction_receipt(transaction, poll_latency=0.01)
+        self.version += 1
+        receipt = self.w3.eth.wait_for_transaction_receipt(transaction, poll_latency=0.005)
         if receipt["status"] == 0:
             trace = self.rpc(
                 "debug_traceTransaction", transaction.to_0x_hex(), {"tracer": "callTracer"}

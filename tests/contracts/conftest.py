@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from chainkit import (
     Chain,
     Compiled,
+    Deployed,
     anvil_process,
     compile_sources,
     deploy_all,
     local_accounts,
 )
 from eth_account.signers.local import LocalAccount
-from web3.contract import Contract
+from scenario import Scenario
 
 REPUTATION_UNIT = 10**15
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """The three contracts; `registrar` may admit participants."""
-
-    registry: Contract
-    market: Contract
-    rounds: Contract
-    registrar: LocalAccount
 
 
 @pytest.fixture(scope="session")
@@ -66,9 +57,38 @@ def chain(session_chain: Chain) -> Iterator[Chain]:
     snapshot = session_chain.snapshot()
     yield session_chain
     session_chain.revert(snapshot)
+    # The clock of the undone test is undone too.
+    session_chain.next_at(session_chain.now + 1)
 
 
 @pytest.fixture
 def expect_revert(chain: Chain) -> Callable[..., AbstractContextManager[None]]:
     """`with expect_revert("Contract_Cause", value, ...)`: the block reverts with this error."""
     return chain.expect_revert
+
+
+@pytest.fixture(scope="module")
+def stage(
+    session_chain: Chain, deployed: Deployed, accounts: list[LocalAccount]
+) -> Iterator[Callable[..., Scenario]]:
+    """As `scenario`, for requests that all tests of a module start from."""
+    snapshot = session_chain.snapshot()
+
+    def new(providers: int = 3, **options: Any) -> Scenario:
+        return Scenario(session_chain, deployed, accounts, providers, **options)
+
+    yield new
+    session_chain.revert(snapshot)
+    session_chain.next_at(session_chain.now + 1)
+
+
+@pytest.fixture
+def scenario(
+    chain: Chain, deployed: Deployed, accounts: list[LocalAccount]
+) -> Callable[..., Scenario]:
+    """`scenario(providers=3, payment=..., **terms)`: a request that a test can drive anywhere."""
+
+    def new(providers: int = 3, **options: Any) -> Scenario:
+        return Scenario(chain, deployed, accounts, providers, **options)
+
+    return new
