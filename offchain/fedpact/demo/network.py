@@ -1,0 +1,203 @@
+"""The demo's machinery: a chain, a store, accounts, and one operating-system process a provider."""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fedpact.chain import deployment as deployments
+from fedpact.chain import keystore
+from fedpact.chain.client import ChainClient
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import Event
+from fedpact.chain.registrar import sign_voucher
+from fedpact.chain.scanner import EventScanner
+from fedpact.content.ipfs_node import IpfsNode
+from fedpact.content.store import ContentStore, open_store
+from fedpact.demo.options import PoisonKind, StoreKind
+from fedpact.errors import FedpactError
+from fedpact.types.attributes import Attribute, AttributeTree
+from fedpact.types.deployment import Deployment
+
+FUNDS_WEI = 100 * 10**18
+REPUTATION_UNIT_WEI = 10**15
+VOUCHER_SECONDS = 3600
+SCRYPT_COST = 2**12
+"""Key stores of a chain that lives for minutes: opening them need not take a second each."""
+STOP_SECONDS = 10.0
+
+
+@dataclass
+class Network:
+    """Everything that runs; `stop` ends it all."""
+
+    folder: Path
+    devnet: Devnet
+    client: ChainClient
+    deployment: Deployment
+    store: ContentStore
+    store_uri: str
+    password_file: Path
+    ipfs: IpfsNode | None = None
+    daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def stop(self) -> None:
+        """End daemons, store and chain, in this order; a second call does nothing."""
+        for process in self.daemons:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in self.daemons:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.daemons.clear()
+        self.store.close()
+        if self.ipfs is not None:
+            self.ipfs.stop()
+            self.ipfs = None
+        self.devnet.stop()
+
+    # ------------------------------------------------------------------ accounts
+
+    def account(self, name: str) -> AccountKeys:
+        """A new account with ether and a key store in the demo's folder."""
+        keys = keystore.create_account(
+            self.folder / "keys",
+            self.password_file.read_text(),
+            name,
+            scrypt_cost=SCRYPT_COST,
+        )
+        self.devnet.fund(keys.address, FUNDS_WEI)
+        return keys
+
+    def register(self, registrar: AccountKeys, keys: AccountKeys, organisation: int) -> None:
+        """Admit an account by a voucher that it redeems itself, as the real ones do."""
+        expiry = self.client.frame().timestamp + VOUCHER_SECONDS
+        voucher = sign_voucher(
+            registrar, self.deployment, keys.address, organisation, organisation, expiry
+        )
+        profile = self.store.put(f"demo participant {keys.address}".encode())
+        self.client.registry.register(
+            keys,
+            voucher,
+            bytes(keys.encryption_key().public_key),
+            profile.digest,
+            AttributeTree([Attribute(bytes(32), bytes(32), keys.derive("salt"))]).root,
+        )
+
+    def events(self, request_id: int) -> list[Event]:
+        """All events of a request so far."""
+        scanner = EventScanner(self.client, self.deployment.block)
+        return [e for e in scanner.scan() if e.args.get("requestId") == request_id]
+
+    # ------------------------------------------------------------------ daemons
+
+    def start_daemon(
+        self, name: str, data: Path, policy: Path, poll_seconds: float, poison: PoisonKind | None
+    ) -> None:
+        """One provider as a process of its own, logging to `folder`/NAME.log."""
+        config = self.folder / f"{name}.toml"
+        config.write_text(self.settings(name, poll_seconds))
+        if poison is None:
+            command = [sys.executable, "-m", "fedpact", "--config", str(config)]
+            command += ["provider", "serve"]
+        else:
+            command = [sys.executable, "-m", "fedpact.demo.poisoner", poison.value]
+            command += ["--config", str(config)]
+        command += ["--data", str(data), "--policy", str(policy)]
+        log = (self.folder / f"{name}.log").open("wb")
+        # One thread of linear algebra each: the daemons share this machine's cores.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self.names.append(name)
+        with log:
+            self.daemons.append(
+                subprocess.Popen(
+                    command,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,
+                )
+            )
+
+    def wait_until_serving(self, seconds: float = 60.0) -> None:
+        """Until each daemon has passed its checks; raises FedpactError for one that did not."""
+        deadline = time.monotonic() + seconds
+        logs = [self.folder / f"{name}.log" for name in self.names]
+        while not all(b"serving as" in log.read_bytes() for log in logs):
+            self.check_daemons()
+            if time.monotonic() > deadline:
+                raise FedpactError(f"the daemons were not serving after {seconds:g} seconds")
+            time.sleep(0.05)
+
+    def check_daemons(self) -> None:
+        """Raise FedpactError with the last line of the log of a daemon that has ended."""
+        for name, process in zip(self.names, self.daemons, strict=True):
+            if process.poll() is not None:
+                lines = (self.folder / f"{name}.log").read_text().splitlines()
+                said = lines[-1] if lines else "nothing"
+                raise FedpactError(
+                    f"the daemon of {name} ended with code {process.returncode}: {said}"
+                )
+
+    def settings(self, account: str, poll_seconds: float) -> str:
+        """A settings file for one account, as a person would write it."""
+        values = {
+            "endpoint": self.devnet.url,
+            "deployment": str(self.folder / "deployment.json"),
+            "store": self.store_uri,
+            "keystore": str(self.folder / "keys"),
+            "account": account,
+            "password_file": str(self.password_file),
+            "state": str(self.folder / "state"),
+        }
+        lines = [f'{name} = "{value}"' for name, value in values.items()]
+        return "\n".join([*lines, f"poll_interval = {poll_seconds}", ""])
+
+
+@contextlib.contextmanager
+def running_network(folder: Path, store: StoreKind) -> Iterator[tuple[Network, AccountKeys]]:
+    """A fresh chain with the contracts deployed, and its registrar; all is stopped at the end."""
+    password_file = folder / "password"
+    descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(24))
+    with contextlib.ExitStack() as stack:
+        devnet = Devnet.start(folder / "devnet")
+        stack.callback(devnet.stop)
+        ipfs = None
+        uri = str(folder / "content")
+        if store is StoreKind.IPFS:
+            ipfs = IpfsNode.start(folder / "ipfs")
+            stack.callback(ipfs.stop)
+            uri = ipfs.url
+        registrar = keystore.create_account(
+            folder / "keys", password_file.read_text(), "registrar", scrypt_cost=SCRYPT_COST
+        )
+        devnet.fund(registrar.address, FUNDS_WEI)
+        client = ChainClient.connect(devnet.url, None)
+        deployment = deployments.deploy(client, registrar, REPUTATION_UNIT_WEI)
+        deployments.save(deployment, folder / "deployment.json")
+        network = Network(
+            folder,
+            devnet,
+            ChainClient.connect(devnet.url, deployment),
+            deployment,
+            open_store(uri),
+            uri,
+            password_file,
+            ipfs,
+        )
+        stack.callback(network.stop)
+        yield network, registrar

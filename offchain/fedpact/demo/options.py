@@ -1,0 +1,84 @@
+"""What a demo can be asked for."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from fedpact.errors import InvalidInput
+
+MAX_PROVIDERS = 16
+
+
+class Partition(StrEnum):
+    """How the training records are dealt out to the providers."""
+
+    IID = "iid"
+    DIRICHLET = "dirichlet"
+    CLASSES = "classes"
+
+
+class DataSource(StrEnum):
+    """Real data: scikit-learn's digits come with it, MNIST from the folder FEDPACT_DATA."""
+
+    DIGITS = "digits"
+    MNIST = "mnist"
+
+
+class StoreKind(StrEnum):
+    """Where content lives: a folder, or a real IPFS node started for the demo."""
+
+    EMBEDDED = "embedded"
+    IPFS = "ipfs"
+
+
+class PoisonKind(StrEnum):
+    """What a hostile provider does."""
+
+    RANDOM = "random"
+    """Submits random weights."""
+    NAN = "nan"
+    """Submits weights that are no numbers."""
+    AVERAGE = "average"
+    """Submits the average of the others' last models."""
+    ADVERSE = "adverse"
+    """Trains on false labels and votes all others' models invalid."""
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """Raises InvalidInput for what cannot be run."""
+
+    providers: int = 4
+    rounds: int | None = None
+    """None: as many as the defaults of the experiment say."""
+    partition: Partition = Partition.CLASSES
+    data: DataSource = DataSource.DIGITS
+    store: StoreKind = StoreKind.EMBEDDED
+    epsilon: float | None = 4.0
+    """None: no privacy, for benchmarks of the protocol alone."""
+    poison: int = 0
+    poison_kind: PoisonKind | None = None
+    """None: the kinds in turn."""
+    seed: int = 0
+    json: Path | None = None
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.providers <= MAX_PROVIDERS:
+            raise InvalidInput(f"--providers {self.providers}: from 2 to {MAX_PROVIDERS}")
+        if not 0 <= self.poison < self.providers:
+            raise InvalidInput(
+                f"--poison {self.poison}: at least one of {self.providers} must be honest"
+            )
+        if self.rounds is not None and not 1 <= self.rounds <= 100:
+            raise InvalidInput(f"--rounds {self.rounds}: from 1 to 100")
+        if self.epsilon is not None and not 0 < self.epsilon <= 100:
+            raise InvalidInput(f"--epsilon {self.epsilon}: above 0, at most 100")
+
+    def poison_of(self, provider: int) -> PoisonKind | None:
+        """What provider number `provider` (from 0) does wrong; the last ones are the hostile."""
+        place = provider - (self.providers - self.poison)
+        if place < 0:
+            return None
+        kinds = list(PoisonKind)
+        return self.poison_kind or kinds[place % len(kinds)]

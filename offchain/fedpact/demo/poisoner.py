@@ -1,0 +1,51 @@
+"""A hostile provider: the real daemon with its local work replaced. Run as a process of its own.
+
+`python -m fedpact.demo.poisoner KIND --config FILE --data FILE --policy FILE`
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedpact.demo.options import PoisonKind
+from fedpact.experiments.adversaries import POISONS, Provider, RoundTask
+from fedpact.privacy.noise import SystemNoise
+from fedpact.provider.work import LocalWork, TrainingTask
+
+
+class PoisonedWork(LocalWork):
+    """Does what an adversary of the experiments does."""
+
+    def __init__(self, adversary: Provider) -> None:
+        self._adversary = adversary
+
+    def train(self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None) -> bytes:
+        others = {
+            seat: model
+            for seat, model in task.others.items()
+            if seat != task.own_seat and model is not None
+        }
+        return self._adversary.submit(
+            RoundTask(task.spec, task.start, others, task.dataset, SystemNoise())
+        )
+
+    def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
+        return self._adversary.vote(scores, own_seat)
+
+
+def main(
+    kind: PoisonKind,
+    config: Annotated[Path, typer.Option()],
+    data: Annotated[Path, typer.Option()],
+    policy: Annotated[Path, typer.Option()],
+) -> None:
+    from fedpact.provider.serve import serve
+    from fedpact.settings import load
+
+    serve(load(config), policy, data, PoisonedWork(POISONS[kind.value]()))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,79 @@
+"""The demo's result on a terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+from fedpact.audit import Verdict
+from fedpact.demo.result import DemoResult
+
+_MARKS = {Verdict.HOLDS: "[green]holds", Verdict.FAILS: "[red]FAILS"}
+
+
+def print_result(result: DemoResult, console: Console) -> None:
+    console.print(_rounds(result))
+    console.print(_providers(result))
+    final = result.final
+    console.print(
+        f"accuracy on held-out data: {final.accuracy:.4f}"
+        f" (trained centrally without privacy: {final.central_accuracy:.4f},"
+        f" best single provider: {final.best_single_accuracy:.4f})"
+    )
+    console.print(f"model: {final.cid}")
+    console.print(_audit(result))
+    console.print(
+        f"{result.gas:,} gas in all, {result.seconds:.1f} s,"
+        f" {result.refunded_wei / 1e18:.4f} ether refunded"
+    )
+
+
+def _rounds(result: DemoResult) -> Table:
+    table = Table(title="Rounds", title_justify="left")
+    for heading in ("round", "leader", "left out", "MAE of the global model", "gas", "seconds"):
+        table.add_column(heading, justify="left" if heading in ("leader", "left out") else "right")
+    for number, row in enumerate(result.rounds, start=1):
+        table.add_row(
+            str(number),
+            _short(row.leader),
+            ", ".join(_short(address) for address in row.excluded) or "-",
+            "-" if row.mae is None else f"{row.mae / 10_000:.4f}",
+            f"{row.gas:,}",
+            f"{row.seconds:.2f}",
+        )
+    return table
+
+
+def _providers(result: DemoResult) -> Table:
+    table = Table(title="Providers", title_justify="left")
+    epsilon = "epsilon"
+    if result.accountant:
+        epsilon += f" (a record, {result.accountant})"
+    for heading in ("provider", "samples", "points", "paid (ether)", epsilon, "reputation"):
+        table.add_column(heading, justify="left" if heading == "provider" else "right")
+    for row in result.providers:
+        hostile = f" [red]({row.poisoned})" if row.poisoned else ""
+        cost = "-" if row.epsilon is None else f"{row.epsilon:.2f} at delta {row.delta:g}"
+        table.add_row(
+            _short(row.address) + hostile,
+            str(row.samples),
+            f"{row.points:,}",
+            f"{row.paid_wei / 1e18:.4f}",
+            cost,
+            f"{row.reputation / 10_000:.4f}",
+        )
+    return table
+
+
+def _audit(result: DemoResult) -> Table:
+    table = Table(title="Audit: recomputed from chain and store alone", title_justify="left")
+    table.add_column("item")
+    table.add_column("verdict")
+    table.add_column("detail")
+    for item in result.audit.items:
+        table.add_row(
+            item.name.replace("_", " "), _MARKS.get(item.verdict, "[yellow]not had"), item.detail
+        )
+    return table
+
+
+def _short(address: str) -> str:
+    return f"{address[:6]}…{address[-4:]}"
