@@ -1,0 +1,159 @@
+"""The ledger's SQLite file: opening it, checking it, one transaction at a time."""
+
+import hmac
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fedpact.errors import LedgerError
+from fedpact.privacy.accounting import ORDERS
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x46504C31  # "FPL1", in the file's header
+LOCK_TIMEOUT = 20.0
+"""Seconds to wait for another process that writes."""
+
+_TABLES = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    # Spends are Renyi curves over ORDERS, little-endian float64.
+    "CREATE TABLE accounts (id INTEGER PRIMARY KEY, spend BLOB NOT NULL)",
+    """CREATE TABLE units (digest BLOB PRIMARY KEY, account INTEGER NOT NULL
+        REFERENCES accounts(id)) WITHOUT ROWID""",
+    "CREATE INDEX units_by_account ON units(account)",
+    """CREATE TABLE releases (
+        deployment BLOB NOT NULL, request INTEGER NOT NULL, round INTEGER NOT NULL,
+        event TEXT, units INTEGER NOT NULL, charged_at INTEGER NOT NULL,
+        digest BLOB NOT NULL, payload BLOB,
+        PRIMARY KEY (deployment, request, round)) WITHOUT ROWID""",
+    """CREATE TABLE holds (
+        id INTEGER PRIMARY KEY, deployment BLOB NOT NULL, request INTEGER NOT NULL,
+        event TEXT NOT NULL, remaining BLOB NOT NULL, UNIQUE (deployment, request))""",
+    """CREATE TABLE held_units (hold INTEGER NOT NULL REFERENCES holds(id) ON DELETE CASCADE,
+        digest BLOB NOT NULL, PRIMARY KEY (hold, digest)) WITHOUT ROWID""",
+)
+
+
+class LedgerFile:
+    """An open ledger file. Durable: a transaction that returned survives a loss of power.
+
+    Raises LedgerError for a file that is locked, corrupt, foreign, of a newer version or under
+    another key, with what to do. One connection belongs to one thread.
+    """
+
+    def __init__(self, path: Path, key: bytes, lock_timeout: float = LOCK_TIMEOUT) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Not SQLite's own file mode: bytes about to be published are nobody else's business.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise LedgerError(f"privacy ledger {path}: cannot open it: {error.strerror}") from error
+        with self._explained():
+            self._db = sqlite3.connect(path, timeout=lock_timeout, isolation_level=None)
+        try:
+            with self._explained():
+                self._prepare(lock_timeout)
+            with self.transaction() as db:
+                self._identify(db, key)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, alone: no other process writes from the first read to the commit."""
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view of the file."""
+        with self._explained():
+            self._db.execute("BEGIN")
+            try:
+                yield self._db
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    def _prepare(self, lock_timeout: float) -> None:
+        db = self._db
+        deadline = time.monotonic() + lock_timeout
+        while True:
+            # Two processes that turn the same new file to WAL: SQLite lets one fail at once.
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute("CREATE TEMP TABLE asked (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+        problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if problem != "ok":
+            raise self.corrupt(str(problem))
+
+    def _identify(self, db: sqlite3.Connection, key: bytes) -> None:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        proof = hmac.digest(key, b"fedpact privacy ledger", "sha256")
+        orders = json.dumps(ORDERS).encode()
+        if version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            for table in _TABLES:
+                db.execute(table)
+            db.execute("INSERT INTO meta VALUES ('key', ?), ('orders', ?)", (proof, orders))
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            return
+        if application != APPLICATION_ID:
+            raise LedgerError(f"privacy ledger {self.path}: the file is no fedpact ledger")
+        if version != SCHEMA_VERSION:
+            raise LedgerError(
+                f"privacy ledger {self.path}: schema version {version}, this fedpact reads"
+                f" {SCHEMA_VERSION}: use the fedpact that wrote it, or a newer one"
+            )
+        meta = dict(db.execute("SELECT name, value FROM meta"))
+        if meta.get("key") != proof:
+            raise LedgerError(
+                f"privacy ledger {self.path} belongs to another account: give each its own folder"
+            )
+        if meta.get("orders") != orders:
+            raise self.corrupt("it counts in other Renyi orders")
+
+    def corrupt(self, detail: str) -> LedgerError:
+        """The error for a file whose content cannot be right."""
+        return LedgerError(
+            f"privacy ledger {self.path} is corrupt ({detail}): restore its newest backup;"
+            " without it what was spent is unknown"
+        )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise LedgerError(
+                    f"privacy ledger {self.path} is locked by another process: is a second"
+                    " daemon of this account running?"
+                ) from error
+            raise LedgerError(f"privacy ledger {self.path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise self.corrupt(str(error)) from error

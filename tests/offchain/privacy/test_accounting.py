@@ -1,0 +1,241 @@
+"""Costs against closed forms, numerical integration and dp-accounting itself."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import dp_accounting
+import numpy as np
+import pytest
+from dp_accounting.pld import PLDAccountant
+from dp_accounting.rdp import RdpAccountant
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, optimize, stats
+
+import fedpact
+from fedpact.errors import PrivacyError
+from fedpact.privacy.accounting import (
+    ORDERS,
+    PrivacyLimit,
+    calibrate,
+    cost,
+    gaussian_epsilon,
+    rdp,
+    rdp_cost,
+    rdp_epsilon,
+)
+from fedpact.privacy.mechanisms import GaussianRelease
+
+DELTA = 1e-5
+
+
+def gaussian_delta(epsilon: float, mu: float) -> float:
+    """Balle & Wang 2018, theorem 8, for sensitivity / standard deviation = mu."""
+    upper = stats.norm.cdf(mu / 2 - epsilon / mu)
+    return float(upper - math.exp(epsilon) * stats.norm.cdf(-mu / 2 - epsilon / mu))
+
+
+def solve(delta_of: Callable[[float], float], delta: float) -> float:
+    return float(optimize.brentq(lambda epsilon: delta_of(epsilon) - delta, 0, 60, xtol=1e-9))
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "steps", "epsilon", "replacement"),
+    [  # by the closed form, mu = sqrt(steps) / z and twice that
+        (1.0, 1, 4.377178, 9.997256),
+        (5.0, 20, 3.848610, 8.720755),
+        (20.0, 20, 0.819728, 1.760057),
+        (50.0, 1, 0.058632, 0.125422),
+    ],
+)
+def test_full_batch_costs_what_the_closed_form_says(
+    multiplier: float, steps: int, epsilon: float, replacement: float
+) -> None:
+    found = cost(GaussianRelease(multiplier, 1.0, steps), DELTA)
+    mu = math.sqrt(steps) / multiplier
+    assert solve(lambda e: gaussian_delta(e, mu), DELTA) == pytest.approx(epsilon, abs=2e-6)
+    assert found.epsilon == pytest.approx(epsilon, abs=2e-6)
+    assert found.epsilon_replacement == pytest.approx(replacement, abs=2e-6)
+    assert solve(lambda e: gaussian_delta(e, 2 * mu), DELTA) == pytest.approx(replacement, abs=2e-6)
+
+
+@given(st.floats(1, 300), st.integers(1, 200), st.floats(-12, -1))
+@settings(deadline=None)
+def test_the_closed_form_is_never_below_that_of_dp_accounting(
+    multiplier: float, steps: int, magnitude: float
+) -> None:
+    delta = 10**magnitude
+    found = gaussian_epsilon(math.sqrt(steps) / multiplier, delta)
+    exact = dp_accounting.get_epsilon_gaussian(multiplier / math.sqrt(steps), delta)
+    assert exact * (1 - 1e-7) - 1e-9 <= found <= exact * (1 + 1e-4) + 1e-7
+
+
+@pytest.mark.parametrize(("replacement", "relation"), [(False, 1), (True, 2)])
+def test_the_closed_form_agrees_with_privacy_loss_distributions(
+    replacement: bool, relation: int
+) -> None:
+    accountant = PLDAccountant(dp_accounting.NeighboringRelation(relation))
+    accountant.compose(dp_accounting.GaussianDpEvent(8.0), 20)
+    found = cost(GaussianRelease(8.0, 1.0, 20), DELTA)
+    ours = found.epsilon_replacement if replacement else found.epsilon
+    assert ours == pytest.approx(accountant.get_epsilon(DELTA), abs=1e-4)
+
+
+def mixture_delta(epsilon: float, rate: float, sigma: float, removed: float, added: float) -> float:
+    """Hockey-stick divergence of two sampled sums, contributions `removed` and `added`."""
+
+    x = np.linspace(-15 * sigma - 1, 15 * sigma + 1, 40_001)
+
+    def density(shift: float) -> np.ndarray:
+        return (1 - rate) * stats.norm.pdf(x, 0, sigma) + rate * stats.norm.pdf(x, shift, sigma)
+
+    excess = density(removed) - math.exp(epsilon) * density(added)
+    return float(integrate.trapezoid(np.maximum(excess, 0), x))
+
+
+@pytest.mark.parametrize(("rate", "sigma"), [(0.1, 1.0), (0.5, 2.0)])
+def test_one_sampled_step_costs_what_integration_says(rate: float, sigma: float) -> None:
+    delta = 1e-4
+    found = cost(GaussianRelease(sigma, rate, 1), delta)
+    ways = [(1.0, 0.0), (0.0, 1.0)]
+    exact = max(solve(lambda e, w=w: mixture_delta(e, rate, sigma, *w), delta) for w in ways)
+    replaced = solve(lambda e: mixture_delta(e, rate, sigma, 1.0, -1.0), delta)
+    assert found.epsilon == pytest.approx(exact, abs=3e-4)
+    assert found.epsilon_replacement == pytest.approx(replaced, abs=3e-4)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, math.pi), st.floats(0.05, 1), st.floats(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_opposite_full_contributions_are_the_worst_replacement(
+    length: float, other: float, angle: float, rate: float, epsilon: float
+) -> None:
+    axis = np.linspace(-8, 8, 321)
+    x, y = np.meshgrid(axis, axis)
+
+    def divergence(ours: tuple[float, float], theirs: tuple[float, float]) -> float:
+        def density(at: tuple[float, float]) -> np.ndarray:
+            mixed = rate * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / 2)
+            return (mixed + (1 - rate) * np.exp(-(x**2 + y**2) / 2)) / (2 * math.pi)
+
+        excess = density(ours) - math.exp(epsilon) * density(theirs)
+        return float(np.maximum(excess, 0).sum() * (axis[1] - axis[0]) ** 2)
+
+    theirs = (other * math.cos(angle), other * math.sin(angle))
+    assert divergence((length, 0.0), theirs) <= divergence((1.0, 0.0), (-1.0, 0.0)) + 1e-4
+
+
+@pytest.mark.parametrize(
+    "event",
+    [GaussianRelease(5.0, 1.0, 20), GaussianRelease(2.25, 0.1, 100), GaussianRelease(1, 0.01, 500)],
+)
+def test_accountants_agree_in_their_order(event: GaussianRelease) -> None:
+    sharp, loose = cost(event, DELTA), rdp_cost(rdp(event), DELTA)
+    assert sharp.epsilon <= loose.epsilon <= 1.35 * sharp.epsilon
+    # Replacement by removal and addition is the bound that needs no worst pair.
+    assert sharp.epsilon < sharp.epsilon_replacement <= loose.epsilon_replacement
+    assert sharp.delta == loose.delta == DELTA
+    assert sharp.unit == loose.unit == "record"
+    method = "closed form" if event.sampling_rate == 1 else "PLD (dp-accounting 0."
+    assert sharp.accountant.startswith(method)
+    assert loose.accountant == "RDP"
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.05])
+def test_renyi_curve_is_that_of_dp_accounting(rate: float) -> None:
+    reference = RdpAccountant(list(ORDERS))
+    noised = dp_accounting.GaussianDpEvent(1.5)
+    event = noised if rate == 1 else dp_accounting.PoissonSampledDpEvent(rate, noised)
+    reference.compose(event, 30)
+    spend = rdp(GaussianRelease(1.5, rate, 30))
+    assert np.allclose(spend, reference.rdp, rtol=1e-9)
+    assert rdp_epsilon(spend, DELTA) == pytest.approx(reference.get_epsilon(DELTA), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "delta", "steps", "rate"),
+    [(4.0, 1e-5, 20, 1.0), (0.1, 1e-6, 3, 1.0), (2.0, 1e-5, 10, 0.2)],
+)
+def test_calibration_meets_the_demand_and_no_more(
+    epsilon: float, delta: float, steps: int, rate: float
+) -> None:
+    multiplier = calibrate(epsilon, delta, steps, rate)
+    assert cost(GaussianRelease(multiplier, rate, steps), delta).epsilon <= epsilon
+    assert cost(GaussianRelease(multiplier * 0.999, rate, steps), delta).epsilon > epsilon
+
+
+def test_calibration_without_sampling_is_the_closed_form() -> None:
+    exact = math.sqrt(20) * dp_accounting.get_sigma_gaussian(4.0, DELTA)
+    assert calibrate(4.0, DELTA, 20, 1.0) == pytest.approx(exact, rel=1e-4)
+
+
+def test_a_demand_that_no_noise_meets_names_the_least_possible_epsilon() -> None:
+    with pytest.raises(PrivacyError, match=r"the least possible epsilon is 0\.\d+"):
+        calibrate(1e-4, 1e-9, 10**6, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "delta"),
+    [(0.0, DELTA), (-1.0, DELTA), (math.nan, DELTA), (50.0, DELTA), (1.0, 0.0), (1.0, 1.0)],
+)
+def test_demands_out_of_range_are_refused(epsilon: float, delta: float) -> None:
+    with pytest.raises(PrivacyError):
+        calibrate(epsilon, delta, 10, 1.0)
+
+
+@pytest.mark.parametrize(
+    "bad", [(0.0, 1.0, 1), (math.nan, 1.0, 1), (1.0, 0.0, 1), (1.0, 1.1, 1), (1.0, 1.0, 0)]
+)
+def test_events_out_of_range_are_refused(bad: tuple[float, float, int]) -> None:
+    with pytest.raises(PrivacyError):
+        GaussianRelease(*bad)
+
+
+@pytest.mark.parametrize(
+    "event", [GaussianRelease(1e-3, 1.0, 10**6), GaussianRelease(0.01, 0.5, 9)]
+)
+def test_hopelessly_weak_noise_is_priced_without_effort(event: GaussianRelease) -> None:
+    found = cost(event, DELTA)
+    assert found.epsilon > 1000
+    assert found.accountant.startswith("RDP")
+
+
+@given(st.floats(0.5, 8), st.integers(1, 40))
+def test_the_filter_lets_pass_what_its_epsilon_holds(epsilon: float, parts: int) -> None:
+    limit = PrivacyLimit(epsilon, DELTA)
+    orders = np.array(ORDERS)
+    place = ORDERS.index(limit.order)
+    room = epsilon - rdp_epsilon_at(limit.order)
+    assert room > 0
+    spend = np.zeros(len(ORDERS))
+    for _ in range(parts):
+        spend = spend + room / parts * orders / limit.order * (1 - 1e-12)
+    assert limit.allows(spend)
+    assert not limit.allows(spend * 1.001)
+    # What passes is within the limit by the best order too, and not far below it.
+    assert 0.97 * epsilon <= rdp_epsilon(spend, DELTA) <= epsilon
+    cheap_elsewhere = np.zeros(len(ORDERS))
+    cheap_elsewhere[place] = spend[place] * 1.01
+    assert not limit.allows(cheap_elsewhere), "the order is fixed, not the best one afterwards"
+
+
+def rdp_epsilon_at(order: float) -> float:
+    """Epsilon of an empty curve at one order: what converting to (epsilon, DELTA) costs."""
+    return math.log1p(-1 / order) - (math.log(DELTA) + math.log(order)) / (order - 1)
+
+
+def test_nothing_spent_costs_nothing() -> None:
+    nothing = rdp_cost(np.zeros(len(ORDERS)), DELTA)
+    assert nothing.epsilon == nothing.epsilon_replacement == 0
+
+
+def test_importing_the_accountant_loads_no_heavy_package() -> None:
+    program = (
+        "import sys, fedpact.privacy.accounting, fedpact.privacy.ledger, fedpact.privacy.noise;"
+        "heavy = {'torch', 'scipy', 'sklearn', 'pandas', 'dp_accounting'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    source_root = Path(fedpact.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=source_root)

@@ -1,0 +1,343 @@
+"""The privacy ledger: what it charges, to whom, and what it refuses."""
+
+import json
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedpact.errors import BudgetExceeded, LedgerError, PrivacyError
+from fedpact.privacy.accounting import rdp, rdp_cost
+from fedpact.privacy.ledger import Ledger, PrivacyLimit, ReleaseId
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.types.cid import Cid
+
+KEY = bytes(range(32))
+DEPLOYMENT = sha256(b"deployment").digest()
+DELTA = 1e-5
+EVENT = GaussianRelease(5.0, 1.0, 2)
+
+
+def records(*numbers: int) -> tuple[bytes, ...]:
+    return tuple(sha256(str(number).encode()).digest() for number in numbers)
+
+
+def release_id(request: int, round_: int = 1) -> ReleaseId:
+    return ReleaseId(DEPLOYMENT, request, round_)
+
+
+def epsilon_of(times: int, event: GaussianRelease = EVENT) -> float:
+    return rdp_cost(rdp(event) * times, DELTA).epsilon
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "privacy.sqlite"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    with Ledger(path, KEY) as opened:
+        yield opened
+
+
+def test_a_release_is_charged_once_and_always_gives_the_same_bytes(
+    ledger: Ledger, path: Path
+) -> None:
+    first = ledger.release(release_id(1), records(1, 2), EVENT, b"noised")
+    again = ledger.release(release_id(1), records(1, 2, 3), EVENT, b"drawn anew")
+    assert first == again == ledger.stored(release_id(1)) == b"noised"
+    with Ledger(path, KEY) as reopened:
+        assert reopened.stored(release_id(1)) == b"noised"
+        assert reopened.spent(DELTA).epsilon == pytest.approx(epsilon_of(1))
+
+
+def test_a_release_that_was_made_is_not_drawn_again(ledger: Ledger) -> None:
+    ledger.release(release_id(1), records(1), EVENT, lambda: b"first")
+
+    def draw() -> bytes:
+        raise AssertionError("a second draw")
+
+    assert ledger.release(release_id(1), records(1), EVENT, draw) == b"first"
+
+
+def test_a_draw_that_fails_costs_nothing(ledger: Ledger) -> None:
+    def draw() -> bytes:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        ledger.release(release_id(1), records(1), EVENT, draw)
+    assert ledger.spent(DELTA).epsilon == 0
+    assert ledger.stored(release_id(1)) is None
+
+
+def test_releases_are_told_apart_by_deployment_request_and_round(ledger: Ledger) -> None:
+    other = ReleaseId(sha256(b"a new local chain").digest(), 1, 1)
+    for number, each in enumerate([release_id(1), release_id(1, 2), release_id(2), other]):
+        assert ledger.release(each, records(1), EVENT, b"%d" % number) == b"%d" % number
+    assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(4))
+
+
+def test_without_privacy_bytes_are_kept_and_nothing_is_charged(ledger: Ledger) -> None:
+    ledger.release(release_id(1), records(1), None, b"plain")
+    assert ledger.stored(release_id(1)) == b"plain"
+    assert ledger.spent(DELTA, records(1)).epsilon == 0
+    assert ledger.entries()[0].event is None
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        records(1, 2, 3, 4),  # appended to
+        records(2, 3),  # one dropped
+        records(3, 2, 1),  # reordered
+        records(3),  # split off
+        records(2, 2, 2),  # repeated
+        records(9, 8, 1),  # mostly new
+    ],
+)
+def test_a_data_set_inherits_what_any_of_its_records_has_spent(
+    ledger: Ledger, later: tuple[bytes, ...]
+) -> None:
+    ledger.release(release_id(1), records(1, 2, 3), EVENT, b"one")
+    assert ledger.spent(DELTA, later).epsilon == pytest.approx(epsilon_of(1))
+    ledger.release(release_id(2), later, EVENT, b"two")
+    assert ledger.spent(DELTA, later).epsilon == pytest.approx(epsilon_of(2))
+    for unit in later:
+        assert ledger.spent(DELTA, [unit]).epsilon == pytest.approx(epsilon_of(2))
+
+
+def test_records_left_out_keep_what_they_had(ledger: Ledger) -> None:
+    ledger.release(release_id(1), records(1, 2, 3), EVENT, b"one")
+    ledger.release(release_id(2), records(1), EVENT, b"two")
+    assert ledger.spent(DELTA, records(2, 3)).epsilon == pytest.approx(epsilon_of(1))
+    assert ledger.spent(DELTA, records(7)).epsilon == 0
+
+
+@given(
+    st.lists(
+        st.tuples(st.sets(st.integers(0, 7), min_size=1), st.sampled_from([2.0, 5.0, 9.0])),
+        max_size=8,
+    )
+)
+@settings(max_examples=15, deadline=None)
+def test_no_record_is_ever_charged_less_than_it_took_part_in(
+    history: list[tuple[set[int], float]],
+) -> None:
+    with TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", KEY) as ledger:
+        truth = {number: np.zeros_like(rdp(EVENT)) for number in range(8)}
+        for request, (members, multiplier) in enumerate(history):
+            event = GaussianRelease(multiplier, 1.0, 1)
+            units = records(*members)
+            ledger.release(release_id(request), units, event, b"x")
+            for number in members:
+                truth[number] = truth[number] + rdp(event)
+            charged = ledger.spent(DELTA, units).epsilon
+            assert charged >= max(rdp_cost(truth[n], DELTA).epsilon for n in members) - 1e-12
+        for number, spend in truth.items():
+            known = ledger.spent(DELTA, records(number)).epsilon
+            assert known >= rdp_cost(spend, DELTA).epsilon - 1e-12
+
+
+def test_what_passes_the_limit_is_refused_before_the_draw(ledger: Ledger) -> None:
+    limit = PrivacyLimit(epsilon_of(2) * 1.05, DELTA)
+    for request in (1, 2):
+        assert ledger.affordable(records(1), EVENT, limit)
+        ledger.release(release_id(request), records(1), EVENT, b"x", limit)
+    assert not ledger.affordable(records(1, 2), EVENT, limit)
+    assert ledger.affordable(records(2), EVENT, limit)
+
+    def draw() -> bytes:
+        raise AssertionError("drawn over the limit")
+
+    for payload in (draw, b"already drawn"):
+        with pytest.raises(BudgetExceeded, match="of the lifetime's epsilon"):
+            ledger.release(release_id(3), records(1), EVENT, payload, limit)
+    assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(2))
+    # What was released may be fetched again all the same.
+    assert ledger.release(release_id(2), records(1), EVENT, draw, limit) == b"x"
+
+
+def test_a_hold_keeps_the_budget_of_a_request_from_the_others(ledger: Ledger) -> None:
+    limit = PrivacyLimit(epsilon_of(3) * 1.02, DELTA)
+    ledger.hold(DEPLOYMENT, 1, records(1, 2), EVENT.times(3), limit)
+    ledger.hold(DEPLOYMENT, 1, records(1, 2), EVENT.times(3), limit)
+    assert ledger.holds() == [(DEPLOYMENT, 1)]
+    assert not ledger.affordable(records(2, 5), EVENT, limit)
+    with pytest.raises(BudgetExceeded):
+        ledger.hold(DEPLOYMENT, 2, records(2), EVENT, limit)
+    with pytest.raises(BudgetExceeded):
+        ledger.release(release_id(2), records(2), EVENT, b"x", limit)
+    for round_ in (1, 2):
+        ledger.release(release_id(1, round_), records(1, 2), EVENT, b"x", limit)
+    assert not ledger.affordable(records(2), EVENT, limit)
+    ledger.drop_hold(DEPLOYMENT, 1)  # it ended a round early: the third is free again
+    assert ledger.holds() == []
+    ledger.release(release_id(2), records(2), EVENT, b"x", limit)
+    assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(3))
+
+
+def test_a_hold_lets_its_own_request_use_all_of_it(ledger: Ledger) -> None:
+    limit = PrivacyLimit(4.0, DELTA)
+    whole = GaussianRelease(5.5, 1.0, 1)
+    rounds = 1
+    while ledger.affordable(records(1), whole.times(rounds + 1), limit):
+        rounds += 1
+    ledger.hold(DEPLOYMENT, 1, records(1), whole.times(rounds), limit)
+    for round_ in range(rounds):
+        ledger.release(release_id(1, round_), records(1), whole, b"x", limit)
+
+
+def test_discarded_bytes_are_never_drawn_again(ledger: Ledger) -> None:
+    ledger.release(release_id(1), records(1), EVENT, b"x")
+    ledger.discard(DEPLOYMENT, 1)
+    assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(1))
+    assert not ledger.entries()[0].kept
+    with pytest.raises(LedgerError, match="must not be drawn again"):
+        ledger.release(release_id(1), records(1), EVENT, b"anew")
+
+
+def test_a_release_of_no_records_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(PrivacyError, match="no records"):
+        ledger.release(release_id(1), (), EVENT, b"x")
+
+
+def test_a_restored_older_copy_is_refused(path: Path) -> None:
+    submissions = []
+    older = b""
+    for round_ in (1, 2):
+        if round_ == 2:
+            older = path.read_bytes()
+        payload = os.urandom(300_000)  # more than one IPFS block
+        with Ledger(path, KEY) as ledger:
+            ledger.release(release_id(1, round_), records(1), EVENT, payload)
+            submissions.append((release_id(1, round_), Cid.of(payload).digest))
+            ledger.reconcile(submissions)
+    path.write_bytes(older)
+    with Ledger(path, KEY) as ledger:
+        ledger.reconcile(submissions[:1])
+        with pytest.raises(LedgerError, match=r"older copy.*request 1, round 2, is not in it"):
+            ledger.reconcile(submissions)
+
+
+def test_a_submission_of_other_bytes_is_refused(ledger: Ledger) -> None:
+    ledger.release(release_id(1), records(1), EVENT, b"x")
+    with pytest.raises(LedgerError, match="differs from what it holds"):
+        ledger.reconcile([(release_id(1), Cid.of(b"y").digest)])
+
+
+def test_a_lost_ledger_is_refused_once_something_was_submitted(ledger: Ledger) -> None:
+    ledger.reconcile([])
+    with pytest.raises(LedgerError, match="older copy"):
+        ledger.reconcile([(release_id(1), Cid.of(b"x").digest)])
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"no database at all" * 100, b"SQLite format 3\0" + b"\0" * 99]
+)
+def test_a_file_that_is_no_database_is_refused(path: Path, garbage: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(garbage)
+    with pytest.raises(LedgerError, match="is corrupt"):
+        Ledger(path, KEY)
+    assert path.read_bytes() == garbage
+
+
+def test_a_damaged_file_is_refused(path: Path) -> None:
+    with Ledger(path, KEY) as ledger:
+        for request in range(40):
+            ledger.release(release_id(request), records(*range(request, 60)), EVENT, b"x" * 5000)
+    whole = bytearray(path.read_bytes())
+    for place in range(4096 + 8, len(whole), 4096):
+        whole[place : place + 32] = os.urandom(32)
+    path.write_bytes(whole)
+    with pytest.raises(LedgerError, match="is corrupt"):
+        Ledger(path, KEY)
+
+
+def test_a_changed_payload_or_spend_is_refused(path: Path) -> None:
+    with Ledger(path, KEY) as ledger:
+        ledger.release(release_id(1), records(1), EVENT, b"x")
+    _execute(path, "UPDATE releases SET payload = x'00'", "UPDATE accounts SET spend = x'0000'")
+    with Ledger(path, KEY) as ledger:
+        with pytest.raises(LedgerError, match="differs from its digest"):
+            ledger.stored(release_id(1))
+        with pytest.raises(LedgerError, match="wrong length"):
+            ledger.spent(DELTA)
+
+
+def test_a_newer_schema_is_refused(path: Path) -> None:
+    Ledger(path, KEY).close()
+    _execute(path, "PRAGMA user_version = 2")
+    with pytest.raises(LedgerError, match="schema version 2, this fedpact reads 1"):
+        Ledger(path, KEY)
+
+
+def test_a_foreign_database_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    _execute(path, "CREATE TABLE other (x)")
+    with pytest.raises(LedgerError, match="no fedpact ledger"):
+        Ledger(path, KEY)
+
+
+def test_another_accounts_ledger_is_refused(path: Path) -> None:
+    Ledger(path, KEY).close()
+    with pytest.raises(LedgerError, match="belongs to another account"):
+        Ledger(path, bytes(32))
+
+
+def test_a_ledger_that_another_process_locks_is_refused(path: Path) -> None:
+    Ledger(path, KEY).close()
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(LedgerError, match="locked by another process"):
+            Ledger(path, KEY, lock_timeout=0.1)
+    finally:
+        holder.close()
+
+
+def test_a_path_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="cannot open it"):
+        Ledger(tmp_path, KEY)
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerError, match="cannot open it"):
+        Ledger(tmp_path / "file" / "privacy.sqlite", KEY)
+
+
+def test_the_file_is_for_its_owner_alone_and_names_no_record(ledger: Ledger, path: Path) -> None:
+    ledger.release(release_id(1), records(1, 2), EVENT, b"x")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    written = path.read_bytes() + path.with_name(path.name + "-wal").read_bytes()
+    assert not any(unit in written for unit in records(1, 2))
+
+
+def test_an_export_says_what_was_spent_in_plain_json(ledger: Ledger) -> None:
+    ledger.release(release_id(1), records(1, 2), EVENT, b"x")
+    ledger.hold(DEPLOYMENT, 2, records(1), EVENT, PrivacyLimit(8.0, DELTA))
+    exported = json.loads(json.dumps(ledger.export(DELTA)))
+    (account,) = exported["accounts"]
+    assert account["records"] == 2
+    assert account["epsilon"] == pytest.approx(epsilon_of(1))
+    assert account["epsilon_replacement"] > account["epsilon"]
+    assert account["delta"] == DELTA
+    assert account["unit"] == exported["unit"] == "record"
+    assert account["accountant"].startswith("RDP")
+    assert exported["releases"][0]["digest"] == Cid.of(b"x").digest.hex()
+    assert exported["holds"] == [[DEPLOYMENT.hex(), 2]]
+
+
+def _execute(path: Path, *statements: str) -> None:
+    db = sqlite3.connect(path)
+    for statement in statements:
+        db.execute(statement)
+    db.commit()
+    db.close()

@@ -1,0 +1,180 @@
+"""The ledger in processes that die at any line, and in two processes at once.
+
+A child process is ended by os._exit just before a chosen line of the ledger's own code (or of the
+publishing around it) runs; nothing is flushed or rolled back by Python. What it had published
+until then stands in a file.
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from fedpact.privacy import ledger as ledger_module
+from fedpact.privacy import ledger_file
+from fedpact.privacy.accounting import rdp, rdp_cost
+from fedpact.privacy.ledger import Ledger, ReleaseId
+from fedpact.privacy.mechanisms import GaussianRelease
+
+KEY = b"k" * 32
+UNITS = tuple(bytes([number]) * 32 for number in range(5))
+EVENT = GaussianRelease(6.0, 1.0, 1)
+DELTA = 1e-5
+ROUNDS = 3
+TRACED = {ledger_module.__file__, ledger_file.__file__, __file__}
+CRASH_POINTS = 200
+
+
+def release_id(round_: int) -> ReleaseId:
+    return ReleaseId(sha256(b"deployment").digest(), 1, round_)
+
+
+def epsilon_of(releases: int) -> float:
+    return rdp_cost(rdp(EVENT) * releases, DELTA).epsilon
+
+
+def serve(folder: Path, rounds: int = ROUNDS) -> None:
+    """What a daemon does with its ledger: draw, release, publish what it got back."""
+    with Ledger(folder / "privacy.sqlite", KEY) as ledger:
+        for round_ in range(1, rounds + 1):
+            noised = ledger.release(release_id(round_), UNITS, EVENT, lambda: os.urandom(40))
+            with (folder / f"published-{round_}").open("a") as log:
+                log.write(noised.hex() + "\n")
+
+
+def start(action: Callable[[], None]) -> int:
+    """Run in a forked process; its process id. Exit status 70 says that it raised."""
+    child = os.fork()
+    if child == 0:
+        status = 70
+        try:
+            action()
+            status = 0
+        finally:
+            os._exit(status)
+    return child
+
+
+def status_of(child: int) -> int:
+    """Wait for a child; its exit status, or minus the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def die_before_line(number: int, action: Callable[[], None]) -> Callable[[], None]:
+    """`action` in a process that ends before the number-th traced line; 71 says that it did."""
+    seen = 0
+
+    def trace(frame: FrameType, kind: str, _: Any) -> Any:
+        nonlocal seen
+        if frame.f_code.co_filename not in TRACED:
+            return None
+        if kind == "line":
+            seen += 1
+            if seen == number:
+                os._exit(71)
+        return trace
+
+    def run() -> None:
+        sys.settrace(trace)
+        action()
+        sys.settrace(None)
+
+    return run
+
+
+def published(folder: Path) -> dict[int, list[str]]:
+    logs = {round_: folder / f"published-{round_}" for round_ in range(1, ROUNDS + 1)}
+    return {n: log.read_text().split() for n, log in logs.items() if log.exists()}
+
+
+def check(folder: Path, at: str) -> None:
+    """No release has two draws, and no less is charged than was published."""
+    seen = published(folder)
+    with Ledger(folder / "privacy.sqlite", KEY) as ledger:
+        for round_, draws in seen.items():
+            assert len(set(draws)) <= 1, f"{at}: two draws of round {round_}"
+            kept = ledger.stored(release_id(round_))
+            assert kept is not None, f"{at}: round {round_} was published and is unknown"
+            assert not draws or kept.hex() == draws[0], at
+        charged = ledger.spent(DELTA, UNITS).epsilon
+        made = len(ledger.entries())
+    drawn = sum(1 for draws in seen.values() if draws)
+    assert made >= drawn, at
+    assert charged == pytest.approx(epsilon_of(made) if made else 0.0), at
+
+
+def lines_of_a_run(folder: Path) -> int:
+    """How many traced lines a run without a crash takes."""
+    count = 0
+
+    def trace(frame: FrameType, kind: str, _: Any) -> Any:
+        nonlocal count
+        count += kind == "line"
+        return trace if frame.f_code.co_filename in TRACED else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        serve(folder)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_a_crash_at_any_line_never_draws_twice_nor_charges_too_little(tmp_path: Path) -> None:
+    lines = lines_of_a_run(tmp_path)
+    generator = random.Random(os.environ.get("FEDPACT_CRASH_SEED", "7"))
+    died = 0
+    for trial in range(CRASH_POINTS // 2):
+        folder = tmp_path / str(trial)
+        folder.mkdir()
+        for attempt in range(2):
+            number = generator.randrange(1, lines)
+            status = status_of(start(die_before_line(number, partial(serve, folder))))
+            assert status in (0, 71)
+            died += status == 71
+            check(folder, f"trial {trial}, attempt {attempt}, line event {number}")
+        serve(folder)
+        check(folder, f"trial {trial}, at the end")
+        assert len(published(folder)) == ROUNDS
+    assert died > CRASH_POINTS * 0.6, "the crash points were hardly reached"
+
+
+def test_a_kill_at_any_time_never_draws_twice_nor_charges_too_little(tmp_path: Path) -> None:
+    generator = random.Random(11)
+    for trial in range(12):
+        child = start(partial(serve, tmp_path))
+        time.sleep(generator.uniform(0, 0.03))
+        os.kill(child, signal.SIGKILL)
+        assert status_of(child) in (0, -signal.SIGKILL)
+        check(tmp_path, f"kill {trial}")
+
+
+def test_two_processes_at_once_publish_one_draw_and_charge_it_once(tmp_path: Path) -> None:
+    children = [start(partial(serve, tmp_path)) for _ in range(2)]
+    assert [status_of(child) for child in children] == [0, 0]
+    check(tmp_path, "at the end")
+    assert [len(draws) for draws in published(tmp_path).values()] == [2] * ROUNDS
+
+
+def test_two_processes_at_once_are_both_charged_for_what_both_release(tmp_path: Path) -> None:
+    def serve_request(request: int) -> None:
+        with Ledger(tmp_path / "privacy.sqlite", KEY) as ledger:
+            for round_ in range(10):
+                place = ReleaseId(sha256(b"deployment").digest(), request, round_)
+                ledger.release(place, UNITS[request:], EVENT, b"noised")
+
+    children = [start(partial(serve_request, request)) for request in (0, 1)]
+    assert [status_of(child) for child in children] == [0, 0]
+    with Ledger(tmp_path / "privacy.sqlite", KEY) as ledger:
+        assert ledger.spent(DELTA, UNITS[1:]).epsilon == pytest.approx(epsilon_of(20))
+        assert ledger.spent(DELTA, UNITS[:1]).epsilon >= epsilon_of(10) * (1 - 1e-9)
