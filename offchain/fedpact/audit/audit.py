@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fedpact.audit.chain import ChainFacts
-from fedpact.audit.evidence import gather
+from fedpact.audit.evidence import Evidence, gather
 from fedpact.audit.learning import LearningChecks
 from fedpact.audit.money import MoneyChecks
 from fedpact.audit.protocol import ProtocolChecks
-from fedpact.audit.report import AuditReport, look
+from fedpact.audit.report import AuditItem, AuditReport, look
 from fedpact.chain.client import ChainClient
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore
@@ -35,6 +35,14 @@ def audit(
     events = EventScanner(client, client.deployment.block).scan(frame)
     evidence = gather(request_id, events)
     facts = ChainFacts(client, request_id, frame)
+    items = inspect(evidence, facts, store, keys)
+    return AuditReport(request_id, frame.block_number, items)
+
+
+def inspect(
+    evidence: Evidence, facts: ChainFacts, store: ContentStore, keys: "AccountKeys | None"
+) -> tuple[AuditItem, ...]:
+    """All checks of what was gathered, in the order of a request's life."""
     protocol = ProtocolChecks(evidence, facts)
     learning = LearningChecks(evidence, facts, store, keys)
     money = MoneyChecks(evidence, facts)
@@ -65,5 +73,4 @@ def audit(
         money.conservation,
         money.reputation,
     )
-    items = tuple(look(check.__name__, check) for check in checks)
-    return AuditReport(request_id, frame.block_number, items)
+    return tuple(look(check.__name__, check) for check in checks)

@@ -64,11 +64,10 @@ class MoneyChecks:
             amount for seat, amount in enumerate(self._shares) if seat not in self._e.claims
         )
         unrefunded = 0 if self._e.refunds else self._e.payment - self._pool
-        rounding = kept - unclaimed - unrefunded
-        most = max(self._pool if not any(self._shares) else len(self._shares), 0)
+        rounding = self._pool - sum(self._shares)
         require(
-            0 <= rounding <= most,
-            f"{kept} wei left, {unclaimed} unclaimed and {unrefunded} to refund",
+            kept == unclaimed + unrefunded + rounding,
+            f"{kept} wei left: {unclaimed} unclaimed, {unrefunded} to refund, {rounding} rounding",
         )
         held, rest = self._facts.market_balance, self._e.paid_in - self._e.paid_out
         require(held >= rest, f"the market holds {held} wei of {rest}")

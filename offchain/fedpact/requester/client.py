@@ -64,7 +64,7 @@ class Requester:
             self._store.put(content)
 
         terms = prepared.terms
-        pending = self._folder / "creating" / f"{terms.specification.hex()}.json"
+        pending = self.pending_file(prepared)
         if pending.exists():
             known = json.loads(pending.read_text())
             created = self._created_since(int(known["block"]), terms.specification)
@@ -94,6 +94,10 @@ class Requester:
             blank, _ = draft_specification(draft)
             evaluation = read_dataset(evaluation, blank)
         return prepare(draft, evaluation, self._keys, queries=asked)
+
+    def pending_file(self, prepared: PreparedRequest) -> Path:
+        """What `create` leaves while it is under way: the block at which it began."""
+        return self._folder / "creating" / f"{prepared.terms.specification.hex()}.json"
 
     def status(self, request_id: int) -> Progress:
         """Where the request stands now. Raises UnknownRequest."""

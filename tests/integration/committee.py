@@ -1,0 +1,294 @@
+"""A committee in one process: the members' part of a request, step by step, on a real chain."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from fedpact.chain import deployment as deployments
+from fedpact.chain.client import ChainClient
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.registrar import sign_voucher
+from fedpact.consensus.aggregate import global_model
+from fedpact.consensus.artefacts import Place, open_slice, seal_global, seal_local
+from fedpact.consensus.scoring import ContributionRecord, score_round
+from fedpact.consensus.votes import Ballot, attestation, vote_commitment
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.keys import Manifest, delivery_key, key_hash, new_request_key, seal
+from fedpact.data.dataset import Dataset
+from fedpact.data.sources import digits
+from fedpact.learning.artefact import Model, decode, encode
+from fedpact.learning.families import family
+from fedpact.learning.local import train_local
+from fedpact.requester import Requester
+from fedpact.types.cid import Cid
+from fedpact.types.rounds import RoundState, Stage, seats_of
+from fedpact.types.scores import pack_scores
+from fedpact.types.specification import Specification
+
+PATIENCE = 30.0
+"""Seconds that a test waits for somebody else's step."""
+REQUESTER, AUDITOR = 0, 1
+PAYMENT = 10**18 + 7
+"""Wei; not a multiple of anything, so that rounding shows."""
+
+Vote = Callable[[dict[int, int]], Mapping[int, int]]
+
+
+@dataclass
+class Market:
+    """A fresh deployment with registered accounts, a store, and digits dealt out."""
+
+    client: ChainClient
+    store: EmbeddedStore
+    requester_keys: AccountKeys
+    auditor: AccountKeys
+    providers: list[AccountKeys]
+    parts: list[Dataset]
+    evaluation: Dataset
+    folder: Path
+
+    @cached_property
+    def requester(self) -> Requester:
+        return Requester(self.client, self.store, self.requester_keys, self.folder / "state")
+
+    def draft(self, **changes: object) -> dict[str, object]:
+        """Two rounds of softmax regression on digits without privacy."""
+        return {
+            "title": "Handwritten digits",
+            "category": "images/digits",
+            "labels": [str(label) for label in range(10)],
+            "features": {"shape": [64], "scale": 16.0},
+            "family": {"name": "softmax-regression"},
+            "local": {"steps": 3, "learning_rate": 2.0},
+            "rounds": 2,
+            "min_providers": len(self.providers),
+            "max_providers": len(self.providers),
+            "score": "model",
+            "max_error": 9500,
+            "privacy": {"mode": "none"},
+            "auditors": [self.auditor.address],
+            "windows": {"join": 60, "submit": 60, "commit": 60, "reveal": 60, "propose": 60},
+            **changes,
+        }
+
+
+def open_market(devnet: Devnet, folder: Path, providers: int = 3) -> Market:
+    """Deploy, register a requester, an auditor and `providers` providers, deal the digits out."""
+    registrar = devnet.new_account()
+    plain = ChainClient.connect(devnet.url, None)
+    deployment = deployments.deploy(plain, registrar)
+    client = ChainClient.connect(devnet.url, deployment)
+    accounts = [devnet.new_account() for _ in range(2 + providers)]
+    expiry = client.frame().timestamp + 3600
+    for organisation, keys in enumerate(accounts, start=1):
+        voucher = sign_voucher(
+            registrar, deployment, keys.address, organisation, organisation, expiry
+        )
+        public = bytes(keys.encryption_key().public_key)
+        client.registry.register(keys, voucher, public, bytes(32), bytes(32))
+    source = digits(seed=0)
+    x = (source.x_train.reshape(-1, 64) / source.scale).astype(np.float32)
+    evaluation = np.arange(400)
+    dealt = np.array_split(np.arange(400, len(x)), providers)
+    return Market(
+        client,
+        EmbeddedStore(folder / "content"),
+        accounts[REQUESTER],
+        accounts[AUDITOR],
+        accounts[2:],
+        [Dataset(x[places], source.y_train[places], ()) for places in dealt],
+        Dataset(x[evaluation], source.y_train[evaluation], ()),
+        folder,
+    )
+
+
+@dataclass
+class Committee:
+    """All members of one request; seat i is provider i's."""
+
+    market: Market
+    request_id: int
+    key: bytes = field(default_factory=new_request_key)
+    globals: dict[int, Model] = field(default_factory=dict)
+    record: ContributionRecord = field(default_factory=ContributionRecord)
+
+    @cached_property
+    def spec(self) -> Specification:
+        return self.market.requester.specification(self.request_id)
+
+    def state(self) -> RoundState:
+        return self.market.client.rounds.round_state(self.request_id)
+
+    def join_and_start(self) -> None:
+        market, client = self.market, self.market.client
+        for keys, part in zip(market.providers, market.parts, strict=True):
+            client.market.join(keys, self.request_id, len(part), bytes(32))
+        readers = [*(keys.address for keys in market.providers), *self.spec.auditors]
+        seals = {
+            account: seal(client.registry.participant(account).encryption_key, self.key)
+            for account in readers
+        }
+        fingerprint = client.deployment.fingerprint
+        manifest = Manifest(fingerprint, self.request_id, "request-key", 0, seals)
+        digest = market.store.put(manifest.encode()).digest
+        terms = client.market.terms(self.request_id)
+        client.market.start(
+            market.providers[0], self.request_id, 0, terms, digest, key_hash(self.key)
+        )
+        template = family(self.spec.family.name).template(self.spec)
+        first = market.store.get(Cid.parse(self.spec.initial_model), template.bytes)
+        self.globals[0] = decode(first, template)
+
+    def play_round(
+        self,
+        *,
+        train: Mapping[int, Callable[[Model], Model]] | None = None,
+        votes: Mapping[int, Vote] | None = None,
+        publish: Callable[[int], bool] = lambda _: True,
+        follow: bool = True,
+    ) -> None:
+        """One round from the submissions to the proposal; `train` and `votes` replace a seat's.
+
+        `follow`: a requester is at work and opens the slice.
+        """
+        number = self.state().round
+        models = self._submit(number, train or {})
+        published = {seat: model for seat, model in models.items() if publish(seat)}
+        part = self._slice(number) if follow else None
+        scores, self.record = score_round(
+            self.spec,
+            number,
+            self.globals[number - 1],
+            {seat: published.get(seat) for seat in models},
+            self._samples(),
+            part,
+            self.record,
+        )
+        self._vote(number, scores, votes or {})
+        self.market.client.rounds.tally(self.market.providers[0], self.request_id)
+        if self.state().stage is Stage.ATTEST:
+            self._finalise(number, published, part)
+
+    def deliver(self, key: bytes | None = None) -> None:
+        client, state = self.market.client, self.state()
+        assert state.last_leader is not None
+        fingerprint = client.deployment.fingerprint
+        secret = key or delivery_key(self.key, fingerprint, self.request_id, state.final_rounds)
+        public = client.registry.participant(self.market.requester_keys.address).encryption_key
+        leader = self.market.providers[state.last_leader]
+        client.market.deliver(leader, self.request_id, state.last_leader, seal(public, secret))
+
+    def claim_all(self) -> None:
+        market = self.market.client.market
+        for seat, keys in enumerate(self.market.providers):
+            if market.claimable(self.request_id, seat):
+                market.claim(keys, self.request_id, seat)
+
+    def place(self, number: int) -> Place:
+        return Place(self.market.client.deployment.fingerprint, self.request_id, number)
+
+    def _samples(self) -> dict[int, int]:
+        return {seat: len(part) for seat, part in enumerate(self.market.parts)}
+
+    def _submit(
+        self, number: int, train: Mapping[int, Callable[[Model], Model]]
+    ) -> dict[int, Model]:
+        client, models, sealed = self.market.client, {}, {}
+        start = self.globals[number - 1]
+        for seat, (keys, part) in enumerate(
+            zip(self.market.providers, self.market.parts, strict=True)
+        ):
+            honest = train_local(self.spec, start, part, noise=None)
+            models[seat] = train[seat](honest) if seat in train else honest
+            owner = keys.address
+            sealed[seat] = seal_local(encode(models[seat]), self.key, self.place(number), owner)
+            client.rounds.submit(keys, self.request_id, seat, Cid.of(sealed[seat]).digest)
+        for one in sealed.values():
+            self.market.store.put(one)
+        return models
+
+    def _slice(self, number: int) -> Dataset:
+        deadline = time.monotonic() + PATIENCE
+        while not self.state().slice_opened:
+            assert time.monotonic() < deadline, "nobody opened the slice"
+            time.sleep(0.02)
+        rounds = self.market.client.rounds
+        topics = [None, f"0x{self.request_id:064x}"]
+        opened = [
+            event.args["digest"]
+            for event in self.market.client.history(rounds.address, topics)
+            if event.name == "SliceOpened"
+        ]
+        keys, store = self.market.providers[0], self.market.store
+        manifest = Manifest.decode(store.get(Cid.of_digest(opened[-1], 1), 2**18))
+        key = manifest.open(keys.address, keys.encryption_key())
+        sealed = store.get(Cid.parse(self.spec.evaluation[number - 1].cid), 2**26)
+        return open_slice(self.spec, number, key, sealed)
+
+    def _ballot(self, seat: int, number: int) -> Ballot:
+        deployment = self.market.client.deployment
+        account = self.market.providers[seat].address
+        return Ballot(deployment.chain_id, deployment.rounds, self.request_id, number, account)
+
+    def _vote(self, number: int, scores: dict[int, int], votes: Mapping[int, Vote]) -> None:
+        rounds, cast = self.market.client.rounds, {}
+        salt = bytes(31) + bytes([number])
+        for seat, keys in enumerate(self.market.providers):
+            own = {s: score for s, score in scores.items() if s != seat}
+            cast[seat] = pack_scores(votes[seat](own) if seat in votes else own)
+            commitment = vote_commitment(self._ballot(seat, number), cast[seat], salt)
+            rounds.commit_vote(keys, self.request_id, seat, commitment)
+        for seat, keys in enumerate(self.market.providers):
+            rounds.reveal_vote(keys, self.request_id, seat, cast[seat], salt)
+
+    def _finalise(self, number: int, models: dict[int, Model], part: Dataset | None) -> None:
+        rounds, state = self.market.client.rounds, self.state()
+        included = seats_of(state.included)
+        self.globals[number] = global_model(
+            self.spec, self.globals[number - 1], models, self._samples(), included
+        )
+        digest = self.market.store.put(
+            seal_global(self.globals[number], self.key, self.place(number))
+        ).digest
+        mae = 16_383
+        if part is not None:
+            error = family(self.spec.family.name).error
+            mae = error(self.spec, self.globals[number], part.x, part.y)
+        for seat in seats_of(state.revealed):
+            word = attestation(self._ballot(seat, number), digest, mae)
+            rounds.attest(self.market.providers[seat], self.request_id, seat, word, mae)
+        leader, _ = rounds.leader_order(self.request_id)[0]
+        rounds.propose(self.market.providers[leader], self.request_id, leader, digest)
+
+
+class Following:
+    """A requester at work in a thread of its own, as long as the `with` block runs."""
+
+    def __init__(self, market: Market, request_id: int) -> None:
+        self.reports: list[object] = []
+        self.error: BaseException | None = None
+        self._market, self._id = market, request_id
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Following":
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._thread.join(PATIENCE)
+            assert not self._thread.is_alive(), "the requester still follows"
+        if self.error is not None:
+            raise self.error
+
+    def _run(self) -> None:
+        try:
+            self._market.requester.follow(self._id, self.reports.append, poll_interval=0.02)
+        except BaseException as error:  # noqa: BLE001 - raised again by the test's own thread
+            self.error = error

@@ -1,0 +1,25 @@
+"""A market on a real chain, and a request that has gone well, for all tests that look at one."""
+
+import pytest
+from committee import PAYMENT, Committee, Following, Market, open_market
+
+from fedpact.chain.devnet import Devnet
+
+
+@pytest.fixture(scope="session")
+def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Market:
+    return open_market(anvil, tmp_path_factory.mktemp("market"))
+
+
+@pytest.fixture(scope="session")
+def finished(market: Market) -> Committee:
+    """A request of two honest rounds, delivered and paid."""
+    request_id = market.requester.create(market.draft(), market.evaluation, PAYMENT)
+    committee = Committee(market, request_id)
+    with Following(market, request_id):
+        committee.join_and_start()
+        committee.play_round()
+        committee.play_round()
+        committee.deliver()
+    committee.claim_all()
+    return committee
