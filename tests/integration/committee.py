@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -25,11 +26,12 @@ from fedpact.data.sources import digits
 from fedpact.learning.artefact import Model, decode, encode
 from fedpact.learning.families import family
 from fedpact.learning.local import train_local
+from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.requester import Requester
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RoundState, Stage, seats_of
 from fedpact.types.scores import pack_scores
-from fedpact.types.specification import Specification
+from fedpact.types.specification import PrivacyMode, Specification
 
 PATIENCE = 30.0
 """Seconds that a test waits for somebody else's step."""
@@ -196,6 +198,9 @@ class Committee:
     def _samples(self) -> dict[int, int]:
         return {seat: len(part) for seat, part in enumerate(self.market.parts)}
 
+    def _noise(self) -> NoiseSource | None:
+        return None if self.spec.privacy.mode is PrivacyMode.NONE else SystemNoise()
+
     def _submit(
         self, number: int, train: Mapping[int, Callable[[Model], Model]]
     ) -> dict[int, Model]:
@@ -204,7 +209,7 @@ class Committee:
         for seat, (keys, part) in enumerate(
             zip(self.market.providers, self.market.parts, strict=True)
         ):
-            honest = train_local(self.spec, start, part, noise=None)
+            honest = train_local(self.spec, start, part, noise=self._noise())
             models[seat] = train[seat](honest) if seat in train else honest
             owner = keys.address
             sealed[seat] = seal_local(encode(models[seat]), self.key, self.place(number), owner)
@@ -267,28 +272,59 @@ class Committee:
         rounds.propose(self.market.providers[leader], self.request_id, leader, digest)
 
 
-class Following:
-    """A requester at work in a thread of its own, as long as the `with` block runs."""
+class _Beside:
+    """Something at work in a thread of its own; the `with` block ends when it has ended."""
 
-    def __init__(self, market: Market, request_id: int) -> None:
-        self.reports: list[object] = []
-        self.error: BaseException | None = None
-        self._market, self._id = market, request_id
-        self._thread = threading.Thread(target=self._run, daemon=True)
+    def __init__(self) -> None:
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._guarded, daemon=True)
 
-    def __enter__(self) -> "Following":
+    def work(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self._thread.join(PATIENCE)
-            assert not self._thread.is_alive(), "the requester still follows"
-        if self.error is not None:
-            raise self.error
+            assert not self._thread.is_alive(), f"{type(self).__name__} does not come to an end"
+        if self._error is not None:
+            raise self._error
 
-    def _run(self) -> None:
+    def _guarded(self) -> None:
         try:
-            self._market.requester.follow(self._id, self.reports.append, poll_interval=0.02)
+            self.work()
         except BaseException as error:  # noqa: BLE001 - raised again by the test's own thread
-            self.error = error
+            self._error = error
+
+
+class Following(_Beside):
+    """A requester that follows its request."""
+
+    def __init__(self, market: Market, request_id: int) -> None:
+        super().__init__()
+        self._market, self._id = market, request_id
+
+    def work(self) -> None:
+        self._market.requester.follow(self._id, poll_interval=0.02)
+
+
+class Serving(_Beside):
+    """Providers that play all rounds of a request as soon as it is there, and deliver."""
+
+    def __init__(self, market: Market, request_id: int) -> None:
+        super().__init__()
+        self._market, self._id = market, request_id
+
+    def work(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while self._market.client.market.request_count() < self._id:
+            assert time.monotonic() < deadline, "the request did not come"
+            time.sleep(0.02)
+        committee = Committee(self._market, self._id)
+        committee.join_and_start()
+        for _ in range(committee.spec.rounds):
+            committee.play_round()
+        committee.deliver()

@@ -1,0 +1,67 @@
+"""The example of the requester's Python API runs as it stands."""
+
+import csv
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from committee import Market, Serving
+
+from fedpact.chain import deployment
+from fedpact.chain.keystore import import_account
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+
+
+def load_example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("requester_example", EXAMPLES / "requester.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write_table(path: Path, market: Market, places: range, *, labels: bool) -> None:
+    with path.open("w", newline="") as file:
+        lines = csv.writer(file)
+        names = [f"p{number}" for number in range(64)]
+        lines.writerow([*names, "label"] if labels else names)
+        for place in places:
+            values = (market.evaluation.x[place] * 16).astype(int).tolist()
+            lines.writerow([*values, market.evaluation.y[place]] if labels else values)
+
+
+def test_the_example_buys_a_model_and_answers_with_it(market: Market, tmp_path: Path) -> None:
+    deployment.save(market.client.deployment, tmp_path / "deployment.json")
+    secret = market.requester_keys.signer.key.hex()
+    import_account(tmp_path / "keys", secret, "password", "bob", scrypt_cost=2**12)
+    (tmp_path / "password").write_text("password\n")
+    (tmp_path / "fedpact.toml").write_text(
+        f"""
+        endpoint = "{market.client.rpc.endpoint}"
+        deployment = "deployment.json"
+        store = "{market.folder / "content"}"
+        keystore = "keys"
+        account = "bob"
+        password_file = "password"
+        state = "state"
+        """
+    )
+    write_table(tmp_path / "evaluation.csv", market, range(300), labels=True)
+    write_table(tmp_path / "queries.csv", market, range(300, 400), labels=False)
+    example = load_example()
+    requester = example.connect(tmp_path / "fedpact.toml")
+
+    first = market.client.market.request_count() + 1
+    with Serving(market, first):
+        labels = example.buy_answers(
+            requester,
+            EXAMPLES / "draft.toml",
+            tmp_path / "evaluation.csv",
+            tmp_path / "queries.csv",
+        )
+
+    truth = market.evaluation.y[300:400]
+    assert np.mean([int(label) == right for label, right in zip(labels, truth, strict=True)]) > 0.4
