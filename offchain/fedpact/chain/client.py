@@ -14,7 +14,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import BlockReference, Call, Event, Frame, Receipt
 from fedpact.chain.rpc import Request, Rpc, RpcError
 from fedpact.chain.transactions import Sender
-from fedpact.errors import DeploymentError, Retryable
+from fedpact.errors import DeploymentError, FedpactError, Retryable
 from fedpact.types.deployment import Deployment
 
 
@@ -118,6 +118,13 @@ class ChainClient:
     def balance(self, address: str) -> int:
         """Wei."""
         return int(self.rpc.call("eth_getBalance", address, "latest"), 16)
+
+    def gas_used(self, tx_hash: str) -> int:
+        """Of a mined transaction; FedpactError where the node knows none of this hash."""
+        receipt = self.rpc.call("eth_getTransactionReceipt", tx_hash)
+        if receipt is None:
+            raise FedpactError(f"the node knows no mined transaction {tx_hash}")
+        return int(receipt["gasUsed"], 16)
 
     def history(self, address: str, topics: Sequence[str | None]) -> Iterator[Event]:
         """Events of one contract since the deployment whose topics are these (None: any)."""

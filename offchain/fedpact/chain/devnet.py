@@ -6,6 +6,7 @@ import atexit
 import ctypes
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,8 @@ from fedpact.errors import FedpactError, InvalidInput
 ANVIL_VARIABLE = "FEDPACT_ANVIL"
 PLENTY = 10**21
 """Wei that a new account gets: 1,000 ether."""
+GAS_LIMIT = 30_000_000
+GAS_LIMIT_SPREAD = 2**20
 START_LIMIT = 30.0
 """Seconds that Anvil may take until it answers."""
 _LISTENING = re.compile(r"Listening on (\S+:\d+)")
@@ -64,6 +67,8 @@ class Devnet:
             *("--host", "127.0.0.1", "--port", str(port)),
             *("--block-time", f"{block_time:g}", "--mixed-mining"),
             *("--accounts", "1", "--mnemonic-random"),
+            # Anvil's genesis block differs by its second alone; this makes it differ always.
+            *("--gas-limit", str(GAS_LIMIT + secrets.randbelow(GAS_LIMIT_SPREAD))),
         ]
         with log_file.open("wb") as output:
             process = subprocess.Popen(

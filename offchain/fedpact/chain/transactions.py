@@ -15,7 +15,7 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from fedpact.chain.abi import reverted
+from fedpact.chain.abi import checksum, reverted
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call, Event, Receipt
 from fedpact.chain.rpc import Rpc, RpcError
@@ -37,6 +37,10 @@ FIRST_POLL = 0.003
 """Seconds; a node that mines at once (Anvil) has the receipt within a few milliseconds."""
 POLL_GROWTH = 1.6
 LAST_POLL = 1.0
+THOROUGH_FROM = 0.2
+"""Delay between looks from which on each also asks whether another transaction took the nonce."""
+OVERTAKEN_LOOKS = 3
+"""In a row, as a node may count a transaction a moment before it hands out the receipt."""
 FEES_GOOD_FOR = 5.0
 """Seconds. The fee cap is twice the base fee, which rises by at most an eighth a block."""
 BUMP_AFTER = 30.0
@@ -60,6 +64,8 @@ class _Pending:
     max_fee: int
     tip: int
     raw: bytes = b""
+    overtaken: int = 0
+    """Looks in a row that found the nonce used up and no receipt of ours."""
     hashes: list[str] = field(default_factory=list)
 
 
@@ -111,16 +117,24 @@ class Sender:
         """
         with self._lock:
             account = self._accounts.setdefault(keys.address, _Account())
-        with account.lock:
-            pending = account.pending.get(call)
-            if pending is None:
-                pending = self._submit(keys, call, account)
-            else:
-                self._broadcast_again(pending)
-        mined = self._wait(keys, call, account, pending)
-        with account.lock:
-            account.pending.pop(call, None)
-        return self._receipt(keys, call, pending, mined)
+        for _ in range(ATTEMPTS):
+            with account.lock:
+                pending = account.pending.get(call)
+                if pending is None:
+                    pending = self._submit(keys, call, account)
+                else:
+                    self._broadcast_again(pending)
+            mined = self._wait(keys, call, account, pending)
+            with account.lock:
+                if account.pending.get(call) is pending:
+                    del account.pending[call]
+            if mined is not None:
+                return self._receipt(keys, call, pending, mined)
+            log.info("%s: nonce %d was taken by another program", call.action, pending.nonce)
+        raise TransactionTimeout(
+            f"{call.action}: other transactions of {keys.address} took the nonce {ATTEMPTS} times:"
+            " does another program use the account?"
+        )
 
     # Making and broadcasting
 
@@ -185,7 +199,7 @@ class Sender:
             "data": call.data,
         }
         if call.to is not None:
-            transaction["to"] = call.to
+            transaction["to"] = checksum(call.to)
         pending.raw = bytes(keys.signer.sign_transaction(transaction).raw_transaction)
         pending.hashes.append("0x" + keccak(pending.raw).hex())
 
@@ -200,14 +214,15 @@ class Sender:
 
     def _wait(
         self, keys: AccountKeys, call: Call, account: _Account, pending: _Pending
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any] | None:
+        """The receipt; None where another transaction took the nonce, so that none will come."""
         deadline = time.monotonic() + self._timeout
         bump_at = time.monotonic() + self._bump_after
         delay = FIRST_POLL
         while True:
             try:
-                mined = self._look(keys, call, account, pending, thorough=delay >= LAST_POLL)
-                if mined is not None:
+                mined = self._look(keys, pending, thorough=delay >= THOROUGH_FROM)
+                if mined is not None or pending.overtaken >= OVERTAKEN_LOOKS:
                     return mined
                 if time.monotonic() > bump_at:
                     self._bump(keys, call, account, pending)
@@ -225,30 +240,18 @@ class Sender:
             delay = min(delay * POLL_GROWTH, LAST_POLL)
 
     def _look(
-        self,
-        keys: AccountKeys,
-        call: Call,
-        account: _Account,
-        pending: _Pending,
-        *,
-        thorough: bool,
+        self, keys: AccountKeys, pending: _Pending, *, thorough: bool
     ) -> dict[str, Any] | None:
         """The receipt, if there is one; `thorough` also looks whether there can still be one."""
         if not thorough and len(pending.hashes) == 1:
             found = self._rpc.call("eth_getTransactionReceipt", pending.hashes[0])
             return found if found is None else dict(found)
-        mined = int(self._rpc.call("eth_getTransactionCount", keys.address, "latest"), 16)
-        # The receipts after the count: where the nonce is used up and none of ours is there,
-        # it was not one of ours that used it.
+        used = int(self._rpc.call("eth_getTransactionCount", keys.address, "latest"), 16)
+        # The receipts after the count: in this order a receipt that is missing is not just late.
         for answer in self._rpc.batch([("eth_getTransactionReceipt", [h]) for h in pending.hashes]):
             if isinstance(answer, dict):
                 return answer
-        if mined > pending.nonce:
-            with account.lock:
-                account.pending.pop(call, None)
-            raise TransactionTimeout(
-                f"{call.action}: another transaction of {keys.address} took nonce {pending.nonce}"
-            )
+        pending.overtaken = pending.overtaken + 1 if used > pending.nonce else 0
         return None
 
     def _bump(self, keys: AccountKeys, call: Call, account: _Account, pending: _Pending) -> None:

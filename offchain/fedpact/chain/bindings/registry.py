@@ -21,16 +21,17 @@ class Registry(Binding):
         self,
         keys: AccountKeys,
         voucher: SignedVoucher,
+        encryption_key: bytes,
         profile: bytes,
         attributes_root: bytes,
     ) -> Receipt:
-        """Register the caller by a voucher, with the first version of its encryption key."""
+        """Register the caller by a voucher; `encryption_key` is its X25519 public key."""
         return self._send(
             keys,
             "register",
             camel(voucher.voucher),
             voucher.signature,
-            bytes(keys.encryption_key().public_key),
+            encryption_key,
             profile,
             attributes_root,
         )

@@ -137,7 +137,7 @@ def _round_state(request_id: int, facts: Mapping[str, Any]) -> RoundState:
         stage=stage,
         stage_start=found.pop("start"),
         stage_deadline=found.pop("deadline"),
-        last_leader=None if last_leader == NO_SEAT else last_leader,
+        last_leader=last_leader if found["final_rounds"] else None,
         ended=stage is Stage.ENDED,
         ended_at=0,
         medians=tuple(packed >> SCORE_BITS * seat & lane for seat in range(found["seats"])),

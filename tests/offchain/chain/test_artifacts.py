@@ -1,0 +1,120 @@
+"""Compiling: the shim in front of npm's solc, warnings, and artifacts that fall behind."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SOLC = REPOSITORY / "scripts" / "solc" / "solc-v0.8.37"
+HEAD = "// SPDX-License-Identifier: MIT\npragma solidity 0.8.37;\n"
+
+
+@pytest.fixture
+def compiling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """scripts/compile.py over an empty repository."""
+    monkeypatch.syspath_prepend(REPOSITORY / "scripts")
+    import compile as module  # type: ignore[import-not-found]
+
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(module, "ARTIFACTS", tmp_path / "artifacts")
+    monkeypatch.setattr(module, "DEPLOYED", ("Store",))
+    (tmp_path / "contracts").mkdir()
+    write(tmp_path / "contracts/Base.sol", "contract Base { uint256 public number; }")
+    write(
+        tmp_path / "contracts/Store.sol",
+        'import {Base} from "./Base.sol";\n'
+        "// import {Ghost} from './Ghost.sol';\n"
+        "contract Store is Base { function set(uint256 n) external { number = n; } }",
+    )
+    return module
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(HEAD + text + "\n")
+
+
+def test_artifacts_of_this_checkout_are_not_stale() -> None:
+    check = subprocess.run(
+        [sys.executable, REPOSITORY / "scripts" / "compile.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (check.returncode, check.stderr) == (0, "")
+
+
+def test_change_of_an_imported_source_makes_the_artifact_stale(
+    compiling: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = tmp_path / "artifacts/Store.json"
+    assert compiling.stale_artifacts() == [artifact]
+    compiling.write_artifacts()
+    assert compiling.stale_artifacts() == []
+    written = json.loads(artifact.read_text())
+    assert {entry.get("name") for entry in written["abi"]} == {"set", "number"}
+    assert set(written) == {"abi", "bytecode", "compiler", "sourceHash"}
+
+    monkeypatch.setattr(compiling, "SOLC_FOLDER", tmp_path / "none")
+    compiled = compiling.compile_contracts(["contracts/Store.sol"])
+    assert compiled["Store"]["bytecode"] == written["bytecode"]
+
+    write(tmp_path / "contracts/Base.sol", "contract Base { uint256 public number = 7; }")
+    assert compiling.stale_artifacts() == [artifact]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("contract Store { function f() external { uint256 idle; } }", "Unused local variable"),
+        ("contract Store { function f() external { return 1; } }", "Error"),
+        ('import "./None.sol";', "contracts/None.sol is not there"),
+    ],
+)
+def test_warnings_and_errors_end_the_compilation(
+    compiling: ModuleType, tmp_path: Path, source: str, said: str
+) -> None:
+    write(tmp_path / "contracts/Store.sol", source)
+    with pytest.raises(compiling.CompileError, match=said):
+        compiling.compile_contracts(["contracts/Store.sol"])
+
+
+def test_shim_tells_its_version() -> None:
+    told = subprocess.run([SOLC, "--version"], capture_output=True, text=True, check=True).stdout
+    assert "Version: 0.8.37+commit" in told
+
+
+def test_shim_reads_imports_below_the_base_path_alone(tmp_path: Path) -> None:
+    base, outside = tmp_path / "base", tmp_path / "Outside.sol"
+    base.mkdir()
+    write(base / "Beside.sol", "contract Beside {}")
+    write(outside, "contract Outside {}")
+    (base / "Link.sol").symlink_to(outside)
+    imports = ["./Beside.sol", "./None.sol", "./Link.sol", str(outside)]
+    standard_input = {
+        "language": "Solidity",
+        "sources": {"Main.sol": {"content": HEAD + "".join(f'import "{i}";' for i in imports)}},
+        "settings": {"outputSelection": {"*": {"*": ["abi"]}}},
+    }
+    answer = subprocess.run(
+        [SOLC, "--standard-json", "--base-path", base],
+        input=json.dumps(standard_input),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = [error["message"] for error in json.loads(answer.stdout)["errors"]]
+    assert len(said) == 3
+    assert "None.sol cannot be read: ENOENT" in said[0]
+    assert "Link.sol lies outside of" in said[1]
+    assert "Outside.sol lies outside of" in said[2]
+
+
+def test_shim_refuses_what_it_does_not_know() -> None:
+    refused = subprocess.run([SOLC, "--asm"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "unrecognised option '--asm'" in refused.stderr

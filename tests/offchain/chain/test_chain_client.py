@@ -1,0 +1,130 @@
+"""Connecting to the right chain, and reads that agree with one another."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from fedpact.chain.client import ChainClient, FrameGone
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.keystore import AccountKeys
+from fedpact.errors import DeploymentError, NodeUnreachable, Reverted, SettingsError
+from fedpact.types.deployment import Deployment
+
+
+def test_silent_node_is_named_without_the_key_in_its_address() -> None:
+    with pytest.raises(NodeUnreachable) as caught:
+        ChainClient.connect("http://user:pass@127.0.0.1:9/v3/my-secret-key", None, timeout=1)
+    assert "http://127.0.0.1:9 does not answer" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "pass" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, b"<html>"), (200, b"[]"), (503, b"busy")])
+def test_server_that_is_no_node_is_unreachable(status: int, body: bytes) -> None:
+    with web_server(status, body) as url, pytest.raises(NodeUnreachable):
+        ChainClient.connect(url, None, timeout=2)
+
+
+@pytest.mark.parametrize("endpoint", ["", "localhost:8545", "ws://127.0.0.1:1", "/tmp/geth.ipc"])
+def test_address_that_is_not_http_is_refused(endpoint: str) -> None:
+    with pytest.raises(SettingsError, match="not the http"):
+        ChainClient.connect(endpoint, None)
+
+
+def test_chain_of_another_id_is_refused(anvil: Devnet, deployment: Deployment) -> None:
+    with pytest.raises(DeploymentError, match="is on chain 31337, the deployment on 5"):
+        ChainClient.connect(anvil.url, replace(deployment, chain_id=5))
+
+
+def test_local_chain_that_was_started_anew_is_refused(
+    tmp_path: Path, deployment: Deployment
+) -> None:
+    with (
+        Devnet.start(tmp_path) as another,
+        pytest.raises(DeploymentError, match="another chain with the id 31337"),
+    ):
+        ChainClient.connect(another.url, deployment)
+
+
+def test_addresses_without_contracts_are_refused(
+    anvil: Devnet, deployment: Deployment, stranger: AccountKeys
+) -> None:
+    with pytest.raises(DeploymentError, match="no contract at"):
+        ChainClient.connect(anvil.url, replace(deployment, market=stranger.address))
+
+
+def test_client_without_deployment_has_no_contracts(anvil: Devnet) -> None:
+    with pytest.raises(DeploymentError, match="no deployment"):
+        _ = ChainClient.connect(anvil.url, None).market
+
+
+def test_reads_at_a_frame_do_not_see_what_came_later(
+    client: ChainClient, participant: AccountKeys
+) -> None:
+    frame = client.frame()
+    before = client.registry.participant(participant.address)
+    client.registry.set_profile(participant, b"q" * 32, b"b" * 32)
+
+    assert client.registry.participant(participant.address, frame) == before
+    assert client.registry.participant(participant.address, frame.block_number) == before
+    assert client.registry.participant(participant.address) != before
+
+
+def test_confirmations_keep_the_frame_below_the_head(anvil: Devnet, client: ChainClient) -> None:
+    anvil.mine(5)
+    head = client.frame()
+    frame = client.frame(3)
+    assert head.block_number - 3 <= frame.block_number <= head.block_number
+    assert client.frame(10**9).block_number == 0
+    assert client.frame_at(frame.block_number) == frame
+    assert client.frame_at(10**9) is None
+
+
+def test_frame_of_an_exchanged_block_is_gone(tmp_path: Path, deployment: Deployment) -> None:
+    with Devnet.start(tmp_path, block_time=3600) as net:
+        client = ChainClient.connect(net.url, None)
+        snapshot = client.rpc.call("evm_snapshot")
+        net.mine()
+        frame = client.frame()
+        client.rpc.call("evm_revert", snapshot)
+        other = ChainClient(client.rpc, client.chain_id, client.genesis_hash, deployment)
+        with pytest.raises(FrameGone, match=f"block {frame.block_number} "):
+            other.registry.registrar(frame)
+
+
+def test_read_that_the_contract_refuses_says_why(client: ChainClient) -> None:
+    suspension = client.registry.function("suspend", client.registry.address)
+    with pytest.raises(Reverted) as caught:
+        client.read([client.registry.function("registrar"), suspension])
+    assert caught.value.name == "OwnableUnauthorizedAccount"
+
+
+@contextmanager
+def web_server(status: int, body: bytes) -> Iterator[str]:
+    """Answers every POST alike."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

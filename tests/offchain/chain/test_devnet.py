@@ -1,0 +1,93 @@
+"""The private chain: its clock runs, no start repeats another, and it leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fedpact.chain.client import ChainClient
+from fedpact.chain.devnet import Devnet
+from fedpact.errors import FedpactError, InvalidInput, NodeUnreachable
+
+
+def test_block_comes_with_each_transaction_and_with_time(tmp_path: Path) -> None:
+    with Devnet.start(tmp_path, block_time=1) as net:
+        client, keys = ChainClient.connect(net.url, None), net.new_account()
+        first = client.frame()
+        from fedpact.chain.records import Call
+
+        started = time.monotonic()
+        receipt = client.send(keys, Call(keys.address, b"", 0, "pay"))
+        assert time.monotonic() - started < 0.9
+        time.sleep(1.2)
+        later = client.frame()
+        assert later.block_number > receipt.block
+        assert later.timestamp > first.timestamp
+
+
+def test_two_starts_have_different_first_blocks(tmp_path: Path) -> None:
+    with Devnet.start(tmp_path / "a") as one, Devnet.start(tmp_path / "b") as other:
+        hashes = {ChainClient.connect(net.url, None).genesis_hash for net in (one, other)}
+    assert len(hashes) == 2
+
+
+def test_stopped_chain_is_gone_and_stopping_again_is_harmless(tmp_path: Path) -> None:
+    net = Devnet.start(tmp_path)
+    net.stop()
+    net.stop()
+    assert net.process.poll() is not None
+    with pytest.raises(NodeUnreachable):
+        ChainClient.connect(net.url, None, timeout=1)
+
+
+def test_taken_port_is_told(tmp_path: Path, anvil: Devnet) -> None:
+    port = int(anvil.url.rpartition(":")[2])
+    with pytest.raises(FedpactError, match="anvil did not start"):
+        Devnet.start(tmp_path, port=port)
+
+
+def test_named_binary_that_is_none_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDPACT_ANVIL", str(tmp_path / "anvil"))
+    with pytest.raises(InvalidInput, match="FEDPACT_ANVIL names"):
+        Devnet.start(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_chain_ends_with_the_process_that_started_it_even_if_that_is_killed(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from fedpact.chain.devnet import Devnet\n"
+        "net = Devnet.start(Path(sys.argv[1]))\n"
+        "print(net.process.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        os.kill(pid, 0)
+        parent.send_signal(signal.SIGKILL)
+    for _ in range(100):
+        if ended(pid):
+            return
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    raise AssertionError("anvil outlived the process that started it")
+
+
+def ended(pid: int) -> bool:
+    """Gone, or a zombie that waits for whoever adopted it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True

@@ -1,0 +1,247 @@
+"""Events once and in order, whatever the node allows and whatever the chain exchanges."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from fedpact.chain import scanner as scanning
+from fedpact.chain.client import ChainClient
+from fedpact.chain.deployment import deploy
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import Event
+from fedpact.chain.rpc import RpcError
+from fedpact.chain.scanner import EventScanner
+
+PROFILES = 12
+
+
+@pytest.fixture(scope="module")
+def chain(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Devnet, ChainClient, AccountKeys]]:
+    """Twelve changes of a profile, each some blocks after the one before."""
+    with Devnet.start(tmp_path_factory.mktemp("scanned"), block_time=3600) as net:
+        registrar = net.new_account()
+        client = ChainClient.connect(net.url, None)
+        client = ChainClient.connect(net.url, deploy(client, registrar))
+        client.registry.admit(registrar, registrar.address, 1, b"k" * 32, b"p" * 32, b"a" * 32)
+        for number in range(PROFILES):
+            change(client, registrar, number)
+            net.mine(1 + number % 5)
+        yield net, client, registrar
+
+
+@pytest.fixture
+def client(chain: tuple[Devnet, ChainClient, AccountKeys]) -> Iterator[ChainClient]:
+    """The chain for one test: whatever it does is undone."""
+    _, client, _ = chain
+    snapshot = client.rpc.call("evm_snapshot")
+    yield client
+    client.rpc.call("evm_revert", snapshot)
+
+
+@pytest.fixture
+def net(chain: tuple[Devnet, ChainClient, AccountKeys]) -> Devnet:
+    return chain[0]
+
+
+@pytest.fixture
+def keys(chain: tuple[Devnet, ChainClient, AccountKeys]) -> AccountKeys:
+    return chain[2]
+
+
+def change(client: ChainClient, keys: AccountKeys, number: int) -> None:
+    client.registry.set_profile(keys, number.to_bytes(32, "big"), b"a" * 32)
+
+
+def profiles(events: Iterator[Event]) -> list[int]:
+    return [int.from_bytes(e.args["profile"], "big") for e in events if e.name == "ProfileChanged"]
+
+
+@pytest.mark.parametrize("first_range", [1, 2, 7, 1000])
+def test_each_event_comes_once_and_in_order(
+    client: ChainClient, monkeypatch: pytest.MonkeyPatch, first_range: int
+) -> None:
+    monkeypatch.setattr(scanning, "FIRST_RANGE", first_range)
+    scanner = EventScanner(client, client.deployment.block)
+    assert profiles(scanner.scan()) == list(range(PROFILES))
+    assert profiles(scanner.scan()) == []
+    assert scanner.next_block == client.frame().block_number + 1
+    assert scanner.rewound_to is None
+
+
+def test_events_carry_the_time_of_their_block(client: ChainClient) -> None:
+    for event in EventScanner(client, client.deployment.block).scan():
+        frame = client.frame_at(event.block)
+        assert frame is not None
+        assert event.timestamp == frame.timestamp
+
+
+def test_new_events_come_with_the_next_scan(client: ChainClient, keys: AccountKeys) -> None:
+    scanner = EventScanner(client, client.deployment.block)
+    list(scanner.scan())
+    change(client, keys, 100)
+    change(client, keys, 101)
+    assert profiles(scanner.scan(client.frame())) == [100, 101]
+
+
+def test_unconfirmed_blocks_are_left_for_later(
+    client: ChainClient, net: Devnet, keys: AccountKeys
+) -> None:
+    net.mine(3)
+    scanner = EventScanner(client, client.deployment.block, confirmations=3)
+    list(scanner.scan())
+    change(client, keys, 100)
+    assert profiles(scanner.scan()) == []
+    net.mine(3)
+    assert profiles(scanner.scan()) == [100]
+
+
+def test_scan_stops_at_the_block_that_is_named(client: ChainClient) -> None:
+    everything = list(EventScanner(client, client.deployment.block).scan())
+    middle = everything[len(everything) // 2].block
+    scanner = EventScanner(client, client.deployment.block)
+    assert list(scanner.scan(middle)) == [e for e in everything if e.block <= middle]
+    assert list(scanner.scan()) == [e for e in everything if e.block > middle]
+    assert list(scanner.scan(10**9)) == []
+
+
+def test_events_that_were_not_taken_come_again(client: ChainClient) -> None:
+    scanner = EventScanner(client, client.deployment.block)
+    next(scanner.scan())
+    assert profiles(scanner.scan()) == list(range(PROFILES))
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10])
+def test_range_is_halved_for_a_node_that_allows_few_blocks_at_once(
+    client: ChainClient, net: Devnet, limit: int
+) -> None:
+    with limited_node(net.url, limit) as (url, asked):
+        narrow = ChainClient.connect(url, client.deployment)
+        scanner = EventScanner(narrow, client.deployment.block)
+        assert profiles(scanner.scan()) == list(range(PROFILES))
+        allowed = [length for length in asked if length <= limit]
+        assert max(allowed) > limit // 2
+        assert len(asked) - len(allowed) < len(allowed) + 12
+
+
+def test_node_that_refuses_even_one_block_is_told(client: ChainClient, net: Devnet) -> None:
+    with limited_node(net.url, 0) as (url, _):
+        narrow = ChainClient.connect(url, client.deployment)
+        scanner = EventScanner(narrow, client.deployment.block)
+        with pytest.raises(RpcError, match="too many blocks"):
+            list(scanner.scan())
+
+
+def test_exchanged_blocks_are_read_again_and_events_that_came_instead(
+    client: ChainClient, net: Devnet, keys: AccountKeys, caplog: pytest.LogCaptureFixture
+) -> None:
+    scanner = EventScanner(client, client.deployment.block)
+    list(scanner.scan())
+    fork = client.rpc.call("evm_snapshot")
+    kept = client.frame().block_number
+    change(client, keys, 100)
+    assert profiles(scanner.scan()) == [100]
+
+    client.rpc.call("evm_revert", fork)
+    change(client, keys, 200)
+    change(client, keys, 201)
+    assert profiles(scanner.scan()) == [200, 201]
+    assert scanner.rewound_to == kept + 1
+    assert "reorganised" in caplog.text
+    assert profiles(scanner.scan()) == []
+    assert scanner.rewound_to is None
+
+
+def test_reorganisation_of_the_same_length_is_seen(client: ChainClient, keys: AccountKeys) -> None:
+    scanner = EventScanner(client, client.deployment.block)
+    list(scanner.scan())
+    fork = client.rpc.call("evm_snapshot")
+    change(client, keys, 100)
+    assert profiles(scanner.scan(client.frame())) == [100]
+    client.rpc.call("evm_revert", fork)
+    change(client, keys, 200)
+    assert profiles(scanner.scan(client.frame())) == [200]
+
+
+def test_chain_that_became_shorter_is_read_again_once_it_grows(
+    client: ChainClient, net: Devnet, keys: AccountKeys
+) -> None:
+    scanner = EventScanner(client, client.deployment.block)
+    list(scanner.scan())
+    fork = client.rpc.call("evm_snapshot")
+    net.mine(5)
+    change(client, keys, 100)
+    assert profiles(scanner.scan()) == [100]
+    client.rpc.call("evm_revert", fork)
+    assert profiles(scanner.scan()) == []
+    change(client, keys, 200)
+    assert profiles(scanner.scan()) == [200]
+
+
+def test_fork_below_all_that_was_scanned_reads_from_the_start(
+    client: ChainClient, net: Devnet, keys: AccountKeys
+) -> None:
+    fork = client.rpc.call("evm_snapshot")
+    start = client.frame().block_number + 1
+    change(client, keys, 100)
+    scanner = EventScanner(client, start)
+    assert profiles(scanner.scan()) == [100]
+    client.rpc.call("evm_revert", fork)
+    change(client, keys, 200)
+    assert profiles(scanner.scan()) == [200]
+    assert scanner.rewound_to == start
+
+
+@contextmanager
+def limited_node(url: str, limit: int) -> Iterator[tuple[str, list[int]]]:
+    """The node at `url` as hosted nodes offer it: event queries over few blocks only.
+
+    Also hands out the list of the lengths that were asked for.
+    """
+    import urllib3
+
+    pool = urllib3.PoolManager()
+    asked: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = (
+                self._refusal(json.loads(body))
+                or pool.request(
+                    "POST", url, body=body, headers={"Content-Type": "application/json"}
+                ).data
+            )
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def _refusal(self, message: object) -> bytes | None:
+            if not isinstance(message, dict) or message["method"] != "eth_getLogs":
+                return None
+            query = message["params"][0]
+            asked.append(int(query["toBlock"], 16) - int(query["fromBlock"], 16) + 1)
+            if asked[-1] <= limit:
+                return None
+            error = {"code": -32005, "message": f"too many blocks, {limit} at most"}
+            return json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}).encode()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,283 @@
+"""Sending: outcomes told by name, nonces of an account that others use too, slow blocks."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from threading import Timer
+
+import pytest
+
+from fedpact.chain.client import ChainClient
+from fedpact.chain.deployment import deploy
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import Call, Receipt
+from fedpact.chain.rpc import Rpc
+from fedpact.chain.transactions import Sender
+from fedpact.errors import Reverted, TransactionTimeout, UnfundedAccount
+from fedpact.types.deployment import Deployment
+
+_numbers = count(1)
+
+
+def test_receipt_tells_block_gas_and_events(
+    client: ChainClient, registrar: AccountKeys, stranger: AccountKeys
+) -> None:
+    receipt = client.registry.admit(
+        registrar, stranger.address, 2**32 - 1, b"k" * 32, b"p" * 32, b"a" * 32
+    )
+    [event] = receipt.events
+    assert event == receipt.event("Registered")
+    assert event.contract == "ParticipantRegistry"
+    assert event.args == {
+        "account": stranger.address,
+        "organisation": 2**32 - 1,
+        "encryptionKey": b"k" * 32,
+        "profile": b"p" * 32,
+        "attributesRoot": b"a" * 32,
+    }
+    assert (event.block, event.tx_hash) == (receipt.block, receipt.tx_hash)
+    assert receipt.status == 1
+    assert receipt.gas_used == client.gas_used(receipt.tx_hash) > 21_000
+
+
+def test_refusal_carries_the_name_and_values_of_the_error(
+    client: ChainClient, stranger: AccountKeys
+) -> None:
+    before = client.balance(stranger.address)
+    with pytest.raises(Reverted) as caught:
+        client.registry.set_profile(stranger, b"p" * 32, b"a" * 32)
+    assert caught.value.name == "ParticipantRegistry_NotActive"
+    assert caught.value.arguments == (stranger.address,)
+    assert str(caught.value).startswith("ParticipantRegistry.setProfile: the contract refused")
+    assert client.balance(stranger.address) == before
+
+
+def test_account_without_money_is_told_what_it_lacks(
+    anvil: Devnet, client: ChainClient, registrar: AccountKeys
+) -> None:
+    poor = anvil.new_account(wei=0)
+    client.registry.admit(registrar, poor.address, 10**6, b"k" * 32, b"p" * 32, b"a" * 32)
+    with pytest.raises(UnfundedAccount, match=f"{poor.address} holds 0 wei and may have to pay"):
+        client.registry.set_profile(poor, b"q" * 32, b"a" * 32)
+
+    anvil.fund(poor.address)
+    assert client.registry.set_profile(poor, b"q" * 32, b"a" * 32).status == 1
+
+
+def test_value_above_the_balance_is_told(client: ChainClient, stranger: AccountKeys) -> None:
+    call = Call(stranger.address, b"", client.balance(stranger.address) + 1, "pay")
+    with pytest.raises(UnfundedAccount, match="pay: account"):
+        client.send(stranger, call)
+
+
+def test_transactions_of_another_program_are_taken_into_account(
+    anvil: Devnet, client: ChainClient, participant: AccountKeys
+) -> None:
+    client.registry.set_profile(participant, digest(), b"a" * 32)
+    another = ChainClient.connect(anvil.url, client.deployment)
+    for _ in range(3):
+        another.registry.set_profile(participant, digest(), b"a" * 32)
+    assert client.registry.set_profile(participant, digest(), b"a" * 32).status == 1
+
+
+def test_two_threads_and_two_programs_share_an_account(
+    anvil: Devnet, client: ChainClient, participant: AccountKeys
+) -> None:
+    another = ChainClient.connect(anvil.url, client.deployment)
+    before = nonce_of(client, participant)
+
+    def change(number: int) -> str:
+        chosen = (client, another)[number % 2]
+        return chosen.registry.set_profile(participant, digest(), b"a" * 32).tx_hash
+
+    with ThreadPoolExecutor(4) as threads:
+        hashes = list(threads.map(change, range(16)))
+    assert len(set(hashes)) == 16
+    assert nonce_of(client, participant) == before + 16
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
+    """A chain that makes a block only when it is told to."""
+    with Devnet.start(tmp_path_factory.mktemp("patient"), block_time=3600) as devnet:
+        yield devnet
+
+
+@pytest.fixture(scope="module")
+def patient_deployment(patient: Devnet) -> Deployment:
+    client = ChainClient.connect(patient.url, None)
+    return deploy(client, patient.new_account())
+
+
+@pytest.fixture
+def slow(patient: Devnet, patient_deployment: Deployment) -> Iterator[ChainClient]:
+    client = ChainClient.connect(patient.url, patient_deployment)
+    client.rpc.call("evm_setIntervalMining", 0)
+    yield client
+    client.rpc.call("evm_setAutomine", True)
+    patient.mine()
+
+
+def sender(client: ChainClient, *, timeout: float, bump_after: float = 60) -> Sender:
+    return Sender(
+        client.rpc, client.chain_id, client.decode, timeout=timeout, bump_after=bump_after
+    )
+
+
+def test_call_made_again_after_a_timeout_waits_for_the_first_transaction(
+    patient: Devnet, slow: ChainClient
+) -> None:
+    keys, call = patient.new_account(), payment()
+    impatient = sender(slow, timeout=0.3)
+    with pytest.raises(TransactionTimeout, match=r"was not mined within 0\.3 s"):
+        impatient.send(keys, call)
+    with pytest.raises(TransactionTimeout):
+        impatient.send(keys, call)
+
+    patient.mine()
+    receipt = impatient.send(keys, call)
+    assert nonce_of(slow, keys) == 1
+    assert slow.balance(str(call.to)) == call.value
+
+    assert mined(patient, lambda: impatient.send(keys, call)).tx_hash != receipt.tx_hash
+    assert nonce_of(slow, keys) == 2
+
+
+def test_same_call_from_two_threads_is_one_transaction(patient: Devnet, slow: ChainClient) -> None:
+    keys, call = patient.new_account(), payment()
+    shared = sender(slow, timeout=10)
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [threads.submit(shared.send, keys, call) for _ in range(2)]
+        time.sleep(0.3)
+        patient.mine()
+        first, second = (future.result() for future in waiting)
+    assert first.tx_hash == second.tx_hash
+    assert nonce_of(slow, keys) == 1
+
+
+def test_fee_is_raised_while_no_block_takes_the_transaction(
+    patient: Devnet, slow: ChainClient
+) -> None:
+    keys, call = patient.new_account(), payment()
+    raising = sender(slow, timeout=10, bump_after=0.4)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(raising.send, keys, call)
+        first = pending_fee(slow, keys)
+        time.sleep(1.2)
+        raised = pending_fee(slow, keys)
+        patient.mine()
+        receipt = waiting.result()
+    assert raised >= first * 125 // 100
+    assert nonce_of(slow, keys) == 1
+    assert receipt.status == 1
+
+
+def test_call_whose_nonce_another_transaction_took_is_sent_with_the_next(
+    patient: Devnet, slow: ChainClient
+) -> None:
+    keys, call = patient.new_account(), payment()
+    ours = sender(slow, timeout=20)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(ours.send, keys, call)
+        fee = pending_fee(slow, keys)
+        transaction = {
+            "type": 2,
+            "chainId": slow.chain_id,
+            "nonce": 0,
+            "gas": 21_000,
+            "maxFeePerGas": 2 * fee,
+            "maxPriorityFeePerGas": 2 * fee,
+            "to": keys.address,
+            "value": 0,
+        }
+        raw = keys.signer.sign_transaction(transaction).raw_transaction
+        slow.rpc.call("eth_sendRawTransaction", "0x" + raw.hex())
+        patient.mine()
+        pending_fee(slow, keys, nonce=1)
+        patient.mine()
+        assert waiting.result().status == 1
+    assert nonce_of(slow, keys) == 2
+    assert slow.balance(str(call.to)) == call.value
+
+
+def test_refusal_that_shows_only_in_the_block_is_told_by_name(
+    patient: Devnet, patient_deployment: Deployment, slow: ChainClient
+) -> None:
+    """Both pass the estimate; the first one mined takes what the second one needs."""
+    registrar = patient.new_account()
+    slow.rpc.call("evm_setAutomine", True)
+    deployment = deploy(ChainClient.connect(patient.url, None), registrar)
+    client = ChainClient.connect(patient.url, deployment)
+    client.rpc.call("evm_setIntervalMining", 0)
+    newcomer = patient.new_account()
+
+    def admit(organisation: int) -> object:
+        return client.registry.admit(
+            registrar, newcomer.address, organisation, b"k" * 32, b"p" * 32, b"a" * 32
+        )
+
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [threads.submit(admit, organisation) for organisation in (1, 2)]
+        time.sleep(0.5)
+        patient.mine()
+        errors = [error for error in (future.exception() for future in waiting) if error]
+    [refused] = errors
+    assert isinstance(refused, Reverted)
+    assert refused.name == "ParticipantRegistry_AlreadyRegistered"
+    assert refused.arguments == (newcomer.address,)
+
+
+def test_node_that_is_silent_for_a_while_does_not_lose_the_receipt(
+    tmp_path: Path,
+) -> None:
+    with Devnet.start(tmp_path, block_time=3600) as net:
+        rpc = Rpc(net.url, timeout=0.3)
+        client = ChainClient(rpc, 31337, "", None)
+        keys, call = net.new_account(), payment()
+        rpc.call("evm_setIntervalMining", 0)
+        wake = Timer(1.5, lambda: (net.process.send_signal(signal.SIGCONT), net.mine()))
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(sender(client, timeout=20).send, keys, call)
+            pending_fee(client, keys)
+            net.process.send_signal(signal.SIGSTOP)
+            wake.start()
+            assert waiting.result().status == 1
+        wake.join()
+
+
+def payment() -> Call:
+    """One that no other test makes, to an account that has nothing."""
+    number = next(_numbers)
+    return Call("0x" + f"{0xFED000 + number:040x}", b"", number, "pay")
+
+
+def digest() -> bytes:
+    return next(_numbers).to_bytes(32, "big")
+
+
+def nonce_of(client: ChainClient, keys: AccountKeys) -> int:
+    return int(client.rpc.call("eth_getTransactionCount", keys.address, "latest"), 16)
+
+
+def pending_fee(client: ChainClient, keys: AccountKeys, nonce: int = 0) -> int:
+    """Fee cap of the account's transaction of this nonce as soon as it waits in the pool."""
+    for _ in range(200):
+        pool = client.rpc.call("txpool_content")["pending"]
+        for address, transactions in pool.items():
+            if address.lower() == keys.address.lower() and str(nonce) in transactions:
+                return int(transactions[str(nonce)]["maxFeePerGas"], 16)
+        time.sleep(0.02)
+    raise AssertionError("no transaction came")
+
+
+def mined(devnet: Devnet, send: Callable[[], Receipt]) -> Receipt:
+    """What `send` returns on a chain that needs to be told to mine."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(send)
+        time.sleep(0.3)
+        devnet.mine()
+        return waiting.result()
