@@ -1,17 +1,15 @@
 """What contract tests stand on: the compiled sources, an Anvil process, and a thin client for it.
 
-The sources and the test harnesses are compiled together, once for each state of the sources (the
-output is kept under .cache/). Reverts are read from the trace of the mined transaction, so that a
-test sees exactly what the chain saw, at the block time that it asked for.
+The sources are compiled by scripts/compile.py, once for each state of them. Reverts are read from
+the trace of the mined transaction, so that a test sees exactly what the chain saw, at the block
+time that it asked for.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import solcx
 from eth_abi import decode
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -31,7 +28,10 @@ from web3.contract import Contract
 from web3.exceptions import ContractLogicError
 
 ROOT = Path(__file__).resolve().parents[2]
-SOLC_VERSION = "0.8.37"
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from compile import DEPLOYED, compile_contracts  # noqa: E402  (a script, found by the line above)
+
 GAS_LIMIT = 12_000_000
 FUNDS = 10**24
 
@@ -67,48 +67,14 @@ class Reverted(Exception):
 
 
 def compile_sources() -> dict[str, Compiled]:
-    """All contracts and test harnesses by name, from .cache/ where the sources have not changed."""
-    paths = sorted(
-        [*(ROOT / "contracts").rglob("*.sol"), *(ROOT / "tests/contracts/harness").rglob("*.sol")]
-    )
-    sources = {path.relative_to(ROOT).as_posix(): {"content": path.read_text()} for path in paths}
-    job = {
-        "language": "Solidity",
-        "sources": sources,
-        "settings": {
-            "viaIR": True,
-            "optimizer": {"enabled": True, "runs": 200},
-            "remappings": ["@openzeppelin/=node_modules/@openzeppelin/"],
-            "outputSelection": {
-                name: {"*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]}
-                for name in sources
-            },
-        },
+    """The deployed contracts and the test harnesses by name, compiled where they have changed."""
+    contracts = [ROOT / "contracts" / f"{name}.sol" for name in DEPLOYED]
+    harnesses = sorted((ROOT / "tests/contracts/harness").glob("*.sol"))
+    return {
+        name: Compiled(name, item["abi"], item["bytecode"], len(item["deployed_bytecode"]) // 2 - 1)
+        for group in [contracts, *([harness] for harness in harnesses)]
+        for name, item in compile_contracts(group).items()
     }
-    text = json.dumps(job, sort_keys=True)
-    key = hashlib.sha256(f"{SOLC_VERSION}\n{text}".encode()).hexdigest()[:24]
-    cache = ROOT / ".cache" / "contracts" / f"{key}.json"
-    if not cache.exists():
-        output = solcx.compile_standard(
-            job,
-            base_path=ROOT,
-            solc_binary=Path(os.environ.get("SOLCX_BINARY_PATH", ROOT / "scripts" / "solc"))
-            / f"solc-v{SOLC_VERSION}",
-        )
-        kept = {
-            name: {
-                "abi": item["abi"],
-                "bytecode": item["evm"]["bytecode"]["object"],
-                "size": len(item["evm"]["deployedBytecode"]["object"]) // 2,
-            }
-            for contracts in output["contracts"].values()
-            for name, item in contracts.items()
-        }
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        partial = cache.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(kept))
-        partial.replace(cache)
-    return {name: Compiled(name, **item) for name, item in json.loads(cache.read_text()).items()}
 
 
 def local_accounts(number: int) -> list[LocalAccount]:
@@ -200,10 +166,10 @@ class Chain:
         assert self.rpc("evm_revert", snapshot)
 
     def balance(self, account: Address) -> int:
-        return int(self.w3.eth.get_balance(_address(account)))
+        return int(self.w3.eth.get_balance(address_of(account)))
 
     def fund(self, account: Address, wei: int = FUNDS) -> None:
-        self.rpc("anvil_setBalance", _address(account), hex(wei))
+        self.rpc("anvil_setBalance", address_of(account), hex(wei))
 
     # -- transactions ----------------------------------------------------------------------------
 
@@ -215,7 +181,7 @@ class Chain:
         return self._mined(
             call.transact(
                 {
-                    "from": _address(sender),
+                    "from": address_of(sender),
                     "value": value,
                     "gas": GAS_LIMIT,
                     "gasPrice": 0,
@@ -228,7 +194,7 @@ class Chain:
         """Mines a plain transfer of `value` wei."""
         return self._mined(
             self.w3.eth.send_transaction(
-                {"from": _address(sender), "to": _address(to), "value": value, "gas": GAS_LIMIT}
+                {"from": address_of(sender), "to": address_of(to), "value": value, "gas": GAS_LIMIT}
             )
         )
 
@@ -237,7 +203,7 @@ class Chain:
         factory = self.w3.eth.contract(abi=item.abi, bytecode=item.bytecode)
         receipt = self._mined(
             factory.constructor(*args).transact(
-                {"from": _address(sender), "value": value, "gas": GAS_LIMIT}
+                {"from": address_of(sender), "value": value, "gas": GAS_LIMIT}
             )
         )
         return self.at(name, receipt["contractAddress"])
@@ -301,11 +267,11 @@ def deploy_all(
     chain: Chain, deployer: Address, registrar: Address, reputation_unit: int
 ) -> tuple[Contract, Contract, Contract]:
     """Registry, market and rounds, each told the others' addresses, which CREATE fixes by nonce."""
-    nonce = chain.w3.eth.get_transaction_count(_address(deployer))
-    registry, market, rounds = (create_address(_address(deployer), nonce + i) for i in range(3))
+    nonce = chain.w3.eth.get_transaction_count(address_of(deployer))
+    registry, market, rounds = (create_address(address_of(deployer), nonce + i) for i in range(3))
     contracts = (
         chain.deploy(
-            *("ParticipantRegistry", deployer, _address(registrar), market, rounds),
+            *("ParticipantRegistry", deployer, address_of(registrar), market, rounds),
             reputation_unit,
         ),
         chain.deploy("SharingMarket", deployer, registry, rounds),
@@ -334,7 +300,7 @@ def events(contract: Contract, name: str, receipt: Any) -> list[dict[str, Any]]:
     return [dict(event["args"]) for event in found(wanted)]
 
 
-def _address(account: Address) -> str:
+def address_of(account: Address) -> str:
     return account if isinstance(account, str) else account.address
 
 

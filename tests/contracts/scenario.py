@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chainkit import Chain, Deployed, events
+from chainkit import Chain, Deployed, address_of, events
 from eth_abi import encode
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
@@ -226,7 +226,7 @@ class Scenario:
         return pack({other: (scores or {}).get(other, 1_000 + 100 * other) for other in judged})
 
     def commitment(self, seat: int, packed: int, salt: bytes = SALT) -> bytes:
-        member = self.providers[seat].address
+        member = address_of(self.providers[seat])
         return keccak(
             encode(
                 ["uint256", "address", "uint256", "uint256", "address", "uint256", "bytes32"],
@@ -235,7 +235,7 @@ class Scenario:
         )
 
     def attestation(self, seat: int, digest: bytes, mae: int) -> bytes:
-        member = self.providers[seat].address
+        member = address_of(self.providers[seat])
         return keccak(
             encode(
                 ["uint256", "address", "uint256", "uint256", "bytes32", "uint256", "address"],

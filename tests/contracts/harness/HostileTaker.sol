@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ISharingMarket} from "../../../contracts/interfaces/ISharingMarket.sol";
+
+/// @notice A receiver of money that refuses it, or asks for it again while it gets it.
+contract HostileTaker {
+    bool private _refuses;
+    ISharingMarket private _market;
+    uint256 private _requestId;
+    uint256 public tries;
+
+    function refuse(bool refuses) external {
+        _refuses = refuses;
+    }
+
+    function reenter(address market, uint256 requestId) external {
+        _market = ISharingMarket(market);
+        _requestId = requestId;
+    }
+
+    receive() external payable {
+        require(!_refuses);
+        if (address(_market) == address(0)) return;
+        ++tries;
+        // Seat 0 again, and whatever the rest is worth.
+        try _market.claim(_requestId, 0) {} catch {}
+        try _market.refund(_requestId) {} catch {}
+        try _market.settle(_requestId) {} catch {}
+    }
+}

@@ -1,0 +1,151 @@
+"""See claim.tree."""
+
+from typing import Any
+
+import pytest
+from scenario import ATTRIBUTES, PAYMENT, STATUS, Scenario
+
+
+@pytest.fixture(scope="module")
+def s(stage: Any) -> Scenario:
+    """Target missed in the only round: all of the payment is earned by that round."""
+    return stage(payment=PAYMENT + 13).delivered()
+
+
+def shares(s: Scenario, pool: int) -> list[int]:
+    points = s.points
+    return [pool * own // sum(points) for own in points]
+
+
+def test_before_the_delivery_is_refused(stage: Any, expect_revert: Any) -> None:
+    ended = stage().finalised()
+    with expect_revert("SharingMarket_WrongStatus", ended.id, STATUS["Ended"]):
+        ended.claim(0)
+
+
+def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
+    for seat in (1, 3, 16, 256):
+        with expect_revert("SharingMarket_NotSeatOwner", s.id, seat, s.providers[0].address):
+            s.market_call(s.providers[0], "claim", s.id, seat)
+
+
+def test_a_second_claim_is_refused(s: Scenario, expect_revert: Any) -> None:
+    s.claim(0)
+    with expect_revert("SharingMarket_AlreadyClaimed", s.id, 0):
+        s.claim(0)
+    assert s.market.functions.claimable(s.id, 0).call() == 0
+
+
+def test_a_seat_without_points_is_refused(scenario: Any, expect_revert: Any) -> None:
+    s = scenario().running()
+    s.submit(0)
+    s.submit(1)
+    s.pass_deadline()
+    s.vote_all()
+    s.tally()
+    s.attest_all()
+    s.propose()
+    s.deliver()
+    with expect_revert("SharingMarket_NothingToClaim", s.id, 2):
+        s.claim(2)
+
+
+def test_the_payment_is_shared_by_points(s: Scenario) -> None:
+    assert s.facts.reached is False
+    expected = shares(s, PAYMENT + 13)
+    assert all(expected)
+    for seat in range(3):
+        before = s.chain.balance(s.providers[seat])
+        assert s.market.functions.claimable(s.id, seat).call() == expected[seat]
+        event = s.event("Claimed", s.claim(seat))
+        assert event["amount"] == expected[seat]
+        assert s.chain.balance(s.providers[seat]) == before + expected[seat]
+    assert 0 <= PAYMENT + 13 - sum(expected) < 3
+
+
+def test_a_reached_target_pays_all(scenario: Any) -> None:
+    s = scenario(maxRounds=4, target=500).delivered(mae=500)
+    assert s.facts.reached
+    assert s.facts.round == 1
+    expected = shares(s, PAYMENT)
+    assert [s.market.functions.claimable(s.id, seat).call() for seat in range(3)] == expected
+
+
+def test_a_missed_target_pays_the_paid_rounds(scenario: Any) -> None:
+    s = scenario(maxRounds=3).finalised()
+    s.cancel()
+    s.deliver()
+    expected = shares(s, PAYMENT // 3)
+    assert [s.market.functions.claimable(s.id, seat).call() for seat in range(3)] == expected
+
+
+def test_reputation_is_recorded_with_the_first_claim(s: Scenario) -> None:
+    assert not s.request.settled
+    s.claim(1)
+    assert s.request.settled
+    assert s.registry.functions.reputation(s.providers[0].address).call() != 4_000
+    s.claim(0)
+
+
+def test_a_suspended_member_is_paid(s: Scenario) -> None:
+    s.suspend(s.providers[2])
+    before = s.chain.balance(s.providers[2])
+    s.claim(2)
+    assert s.chain.balance(s.providers[2]) > before
+
+
+def test_forced_ether_changes_nothing(s: Scenario) -> None:
+    before = s.market.functions.claimable(s.id, 0).call()
+    held = s.chain.balance(s.market.address)
+    s.chain.fund(s.market.address, held + 10**21)
+    assert s.market.functions.claimable(s.id, 0).call() == before
+    s.claim(0)
+    assert s.chain.balance(s.market.address) == held + 10**21 - before
+
+
+@pytest.fixture
+def with_contract(scenario: Any) -> tuple[Scenario, Any]:
+    """A delivered request whose seat 0 is held by a contract that decides how it takes money."""
+    s = scenario()
+    taker = s.chain.deploy("HostileTaker", s.stranger)
+    s.chain.send(
+        s.deployed.registrar,
+        s.registry.functions.admit(taker.address, 999, b"k" * 32, bytes(32), bytes(32)),
+    )
+    s.create()
+    # The chain impersonates any sender, so the contract's address can act as a provider.
+    s.providers = [taker.address, *s.providers[:2]]
+    s.chain.fund(taker.address)
+    s.market_call(taker.address, "join", s.id, 100, ATTRIBUTES)
+    s.join(1)
+    s.join(2)
+    s.start()
+    s.submit_all()
+    s.vote_all()
+    s.tally()
+    s.attest_all()
+    s.propose()
+    s.deliver()
+    return s, taker
+
+
+def test_a_receiver_that_refuses_keeps_its_claim(with_contract: Any, expect_revert: Any) -> None:
+    s, taker = with_contract
+    amount = s.market.functions.claimable(s.id, 0).call()
+    s.chain.send(s.stranger, taker.functions.refuse(True))
+    with expect_revert("SharingMarket_TransferFailed", taker.address, amount):
+        s.claim(0)
+    s.chain.send(s.stranger, taker.functions.refuse(False))
+    before = s.chain.balance(taker.address)
+    s.claim(0)
+    assert s.chain.balance(taker.address) == before + amount
+
+
+def test_a_reentrant_claim_is_paid_once(with_contract: Any) -> None:
+    s, taker = with_contract
+    amount = s.market.functions.claimable(s.id, 0).call()
+    s.chain.send(s.stranger, taker.functions.reenter(s.market.address, s.id))
+    before = s.chain.balance(taker.address)
+    s.claim(0)
+    assert taker.functions.tries().call() == 1
+    assert s.chain.balance(taker.address) == before + amount

@@ -1,0 +1,85 @@
+"""See deliver.tree."""
+
+from typing import Any
+
+import pytest
+from chainkit import events
+from scenario import SEALED_KEY, STATUS, WINDOW, Scenario
+
+
+@pytest.fixture(scope="module")
+def s(stage: Any) -> Scenario:
+    return stage().finalised()
+
+
+def ended_at(s: Scenario) -> int:
+    return s.rounds.functions.outcome(s.id).call().endedAt
+
+
+def test_during_the_rounds_is_refused(stage: Any, expect_revert: Any) -> None:
+    running = stage().running()
+    with expect_revert("SharingMarket_WrongStatus", running.id, STATUS["Running"]):
+        running.deliver(0)
+
+
+def test_without_a_final_round_is_refused(stage: Any, expect_revert: Any) -> None:
+    cancelled = stage().running()
+    cancelled.cancel()
+    with expect_revert("SharingMarket_NothingToDeliver", cancelled.id):
+        cancelled.deliver(0)
+
+
+def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
+    with expect_revert("SharingMarket_NotSeatOwner", s.id, 0, s.stranger.address):
+        s.market_call(s.stranger, "deliver", s.id, 0, SEALED_KEY)
+
+
+@pytest.mark.parametrize("length", [0, 79, 81])
+def test_a_seal_of_another_length_is_refused(s: Scenario, length: int, expect_revert: Any) -> None:
+    with expect_revert("SharingMarket_BadSealedKey", length):
+        s.market_call(s.providers[0], "deliver", s.id, 0, bytes(length))
+
+
+def test_within_the_window_only_the_last_leader_delivers(s: Scenario, expect_revert: Any) -> None:
+    opens = ended_at(s) + WINDOW
+    s.chain.next_at(opens - 1)
+    with expect_revert("SharingMarket_NotYourTurn", s.id, 1, opens):
+        s.deliver(1)
+
+
+def test_after_two_windows_nobody_delivers(s: Scenario, expect_revert: Any) -> None:
+    deadline = ended_at(s) + 2 * WINDOW
+    s.chain.next_at(deadline + 1)
+    with expect_revert("SharingMarket_TooLate", s.id, deadline):
+        s.deliver(0)
+
+
+def test_the_last_leader_delivers(s: Scenario) -> None:
+    final = s.facts.finalDigest
+    receipt = s.deliver()
+    assert s.status == STATUS["Delivered"]
+    assert s.event("Delivered", receipt) == {
+        "requestId": s.id,
+        "member": s.providers[0].address,
+        "sealedKey": SEALED_KEY,
+    }
+    assert s.event("ModelShared", receipt) == {
+        "requestId": s.id,
+        "requester": s.requester.address,
+        "finalDigest": final,
+        "rounds": 1,
+        "contributors": 0b111,
+    }
+
+
+def test_another_member_delivers_after_the_window(s: Scenario) -> None:
+    s.chain.next_at(ended_at(s) + WINDOW)
+    s.deliver(2)
+    assert s.status == STATUS["Delivered"]
+
+
+def test_further_seals_are_announced(s: Scenario) -> None:
+    s.deliver()
+    receipt = s.deliver(1)
+    assert s.event("Delivered", receipt)["member"] == s.providers[1].address
+    assert events(s.market, "ModelShared", receipt) == []

@@ -1,0 +1,117 @@
+"""See settle.tree."""
+
+from typing import Any
+
+from chainkit import events
+from scenario import PAYMENT, STATUS, WINDOW, Scenario
+
+UNIT = 10**15
+
+
+def outcomes(s: Scenario, receipt: Any) -> dict[str, tuple[int, int, int]]:
+    """What was recorded: (weight, quality, losses) by account."""
+    return {
+        event["account"]: (event["weight"], event["quality"], event["losses"])
+        for event in events(s.registry, "OutcomeRecorded", receipt)
+    }
+
+
+def test_open_running_and_cancelled_requests_are_refused(scenario: Any, expect_revert: Any) -> None:
+    s = scenario().opened()
+    with expect_revert("SharingMarket_WrongStatus", s.id, STATUS["Open"]):
+        s.settle()
+    s.start()
+    with expect_revert("SharingMarket_WrongStatus", s.id, STATUS["Running"]):
+        s.settle()
+    s.create()
+    s.cancel()
+    with expect_revert("SharingMarket_WrongStatus", s.id, STATUS["Cancelled"]):
+        s.settle()
+
+
+def test_while_delivery_may_come_is_refused(scenario: Any, expect_revert: Any) -> None:
+    s = scenario().finalised()
+    deadline = s.rounds.functions.outcome(s.id).call().endedAt + 2 * WINDOW
+    s.chain.next_at(deadline)
+    with expect_revert("SharingMarket_NotDecided", s.id, deadline):
+        s.settle()
+    s.chain.next_at(deadline + 1)
+    s.settle()
+
+
+def test_a_second_time_is_refused(scenario: Any, expect_revert: Any) -> None:
+    s = scenario().delivered()
+    s.settle()
+    with expect_revert("SharingMarket_AlreadySettled", s.id):
+        s.settle()
+
+
+def test_quality_is_relative_to_the_mean(scenario: Any) -> None:
+    s = scenario(payment=50 * UNIT).delivered()
+    receipt = s.settle()
+    total = sum(s.points)
+    assert s.event("Settled", receipt) == {
+        "requestId": s.id,
+        "pool": 50 * UNIT,
+        "totalPoints": total,
+    }
+    assert outcomes(s, receipt) == {
+        s.providers[seat].address: (50, min(10_000, 5_000 * own * 3 // total), 0)
+        for seat, own in enumerate(s.points)
+    }
+    assert s.request.settled
+
+
+def test_faults_become_losses_and_silent_members_are_left_out(scenario: Any) -> None:
+    s = scenario(4).running()
+    for seat in (0, 1, 2):
+        s.submit(seat)
+    s.pass_deadline()
+    for seat in (0, 1, 2):
+        s.commit(seat)
+    s.reveal(0)
+    s.reveal(1)
+    s.pass_deadline()
+    s.tally()
+    assert s.faults == [0, 0, 1, 0]
+    s.attest_all()
+    s.pass_deadline()
+    s.expire_round()
+    recorded = outcomes(s, s.settle())
+    assert recorded[s.providers[2].address] == (1, 0, 100)
+    assert s.providers[3].address not in recorded
+
+
+def test_the_paid_pool_is_the_weight(scenario: Any) -> None:
+    s = scenario(payment=60 * UNIT, maxRounds=3).finalised()
+    s.cancel()
+    s.deliver()
+    assert {weight for weight, _, _ in outcomes(s, s.settle()).values()} == {20}
+
+
+def test_a_pool_below_the_unit_leaves_no_trace(scenario: Any) -> None:
+    s = scenario(payment=2 * UNIT, maxRounds=3).finalised()
+    s.cancel()
+    s.deliver()
+    assert outcomes(s, s.settle()) == {}
+    assert s.request.settled
+
+
+def test_where_nobody_is_paid_only_faults_are_recorded(scenario: Any) -> None:
+    s = scenario(payment=PAYMENT).attested()
+    s.pass_deadline()
+    s.expire_round()
+    assert outcomes(s, s.settle()) == {provider.address: (1, 0, 100) for provider in s.providers}
+
+
+def test_where_the_model_was_not_delivered_nobody_gains(scenario: Any) -> None:
+    s = scenario().finalised()
+    s.chain.travel(2 * WINDOW + 1)
+    assert outcomes(s, s.settle()) == {}
+
+
+def test_an_unpaid_request_below_the_unit_leaves_no_trace(scenario: Any) -> None:
+    s = scenario(payment=UNIT - 1).attested()
+    s.pass_deadline()
+    s.expire_round()
+    assert outcomes(s, s.settle()) == {}
