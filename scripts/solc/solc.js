@@ -1,13 +1,15 @@
 // What py-solc-x asks of a solc executable, answered by npm's solc:
 //   --version
 //   --standard-json [--base-path DIR] [--allow-paths DIRS]   input on stdin, output on stdout
-// Imports that the input doesn't carry are read below the base path, and nowhere else.
+// Imports that the input doesn't carry are read below the base path (node_modules: or else below
+// this repository), and nowhere else.
 "use strict";
 
 const fs = require("fs");
 const path = require("path");
 
 const VERSION = "0.8.37";
+const REPOSITORY = path.join(__dirname, "../..");
 
 function fail(message) {
   process.stderr.write(`solc: ${message}\n`);
@@ -17,7 +19,7 @@ function fail(message) {
 function loadCompiler() {
   let compiler;
   try {
-    compiler = require(path.join(__dirname, "../../node_modules/solc"));
+    compiler = require(path.join(REPOSITORY, "node_modules/solc"));
   } catch (error) {
     fail(`npm's solc cannot be loaded, run npm ci (${error.message})`);
   }
@@ -39,8 +41,8 @@ function parse(args) {
   return options;
 }
 
-function readBelow(basePath) {
-  const root = fs.realpathSync(basePath) + path.sep;
+function readBelow(folder) {
+  const root = fs.realpathSync(folder) + path.sep;
   return (name) => {
     try {
       const file = fs.realpathSync(path.resolve(root, name));
@@ -52,12 +54,22 @@ function readBelow(basePath) {
   };
 }
 
+// Ape compiles in a temporary copy of the project, which lacks node_modules.
+function readImport(basePath) {
+  const below = readBelow(basePath);
+  const repository = readBelow(REPOSITORY);
+  return (name) => {
+    const found = below(name);
+    return found.error && name.startsWith("node_modules/") ? repository(name) : found;
+  };
+}
+
 const options = parse(process.argv.slice(2));
 if (options.version) {
   process.stdout.write(`solc, the solidity compiler\nVersion: ${loadCompiler().version()}\n`);
 } else if (options.standardJson) {
   const input = fs.readFileSync(0, "utf8");
-  const output = loadCompiler().compile(input, { import: readBelow(options.basePath) });
+  const output = loadCompiler().compile(input, { import: readImport(options.basePath) });
   process.stdout.write(output);
 } else {
   fail("only --version and --standard-json are answered");

@@ -62,11 +62,16 @@ def deploy_to_file(
     reputation_unit: int = DEFAULT_REPUTATION_UNIT,
 ) -> Deployment:
     """Deploy and save; refuses, before it spends anything, where the file is there already."""
-    if path.exists():
-        raise DeploymentError(f"{path} is of a deployment already: name another file or remove it")
+    refuse_if_present(path)
     deployment = deploy(client, keys, reputation_unit)
     save(deployment, path)
     return deployment
+
+
+def refuse_if_present(path: Path) -> None:
+    """DeploymentError where a new deployment could not be saved: the file is there."""
+    if path.exists():
+        raise DeploymentError(f"{path} is of a deployment already: name another file or remove it")
 
 
 def save(deployment: Deployment, path: Path) -> None:

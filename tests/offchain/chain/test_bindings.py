@@ -265,7 +265,15 @@ def test_round_is_told_as_it_goes(
     assert rounds.final_digest(request_id) == final
     assert state.ended_at > 0
     assert rounds.outcome(request_id) == RoundOutcome(
-        True, True, 3, 0b111, 0b111, 1, 1, state.ended_at
+        ended=True,
+        reached=True,
+        seats=3,
+        last_leader=first,
+        members=0b111,
+        ever=0b111,
+        paid_rounds=1,
+        final_rounds=1,
+        ended_at=state.ended_at,
     )
 
     market.deliver(people[first], request_id, first, b"k" * 80)
