@@ -1,0 +1,150 @@
+"""See views.tree."""
+
+from typing import Any
+
+from eth_abi import encode
+from eth_utils import keccak
+from scenario import COMMIT, REVEAL, TALLY, WINDOW, Scenario
+
+
+def order(s: Scenario) -> tuple[list[int], list[int]]:
+    seats, errors = s.rounds.functions.leaderOrder(s.id).call()
+    return list(seats), list(errors)
+
+
+def test_phases_follow_from_the_clock_alone(scenario: Any) -> None:
+    s = scenario().running()
+    s.submit(0)
+    s.submit(1)
+    closed = s.facts.deadline
+    for elapsed, phase in [(1, COMMIT), (WINDOW, COMMIT), (WINDOW + 1, TALLY)]:
+        s.chain.mine_at(closed + elapsed)
+        assert s.facts.phase == phase
+    assert s.facts.start == closed + WINDOW
+
+
+def test_each_phase_starts_where_the_last_one_ended(scenario: Any) -> None:
+    s = scenario().running()
+    s.submit(0)
+    s.submit(1)
+    closed = s.facts.deadline
+    s.chain.mine_at(closed + 500)
+    s.commit(0)
+    s.chain.mine_at(closed + WINDOW + 1)
+    facts = s.facts
+    assert (facts.phase, facts.start) == (REVEAL, closed + WINDOW)
+    assert facts.deadline == closed + 2 * WINDOW
+
+
+def test_duty_names_the_seat(scenario: Any) -> None:
+    s = scenario().running()
+    for account, seat in [(s.providers[2].address, 2), (s.stranger.address, 255)]:
+        facts, found = s.rounds.functions.duty(s.id, account).call()
+        assert (found, facts.round) == (seat, 1)
+    assert s.rounds.functions.duty(s.id, f"0x{0:040x}").call()[1] == 255
+
+
+def test_the_order_is_empty_before_the_tally(scenario: Any) -> None:
+    assert order(scenario().revealed()) == ([], [])
+
+
+def test_the_order_weighs_errors_by_samples(scenario: Any) -> None:
+    s = scenario()
+    s.create()
+    samples = [300, 200, 100]
+    for seat in range(3):
+        s.join(seat, samples[seat])
+    s.start()
+    s.submit_all()
+    scores = {0: 1_000, 1: 1_050, 2: 1_290}
+    s.vote_all(scores)
+    s.tally()
+    # eq. 7: (1 + d_j / sum d) MAE_j + mean MAE, rounded down.
+    expected = {
+        seat: ((600 + samples[seat]) * scores[seat] * 3 + 3_340 * 600) // (600 * 3)
+        for seat in range(3)
+    }
+    assert order(s) == ([1, 0, 2], [expected[1], expected[0], expected[2]])
+
+
+def test_samples_are_capped_at_twice_the_median(scenario: Any) -> None:
+    s = scenario()
+    s.create()
+    for seat, samples in enumerate([10_000_000, 100, 100]):
+        s.join(seat, samples)
+    s.start()
+    s.submit_all()
+    # Capped at 200 of 400: 1.5 * 1,000 > 1.25 * 1,190; uncapped it would be 2 * 1,000.
+    s.vote_all({0: 1_000, 1: 1_190, 2: 1_210})
+    s.tally()
+    assert order(s)[0] == [1, 0, 2]
+
+
+def test_by_reputation_the_last_leader_comes_last(scenario: Any) -> None:
+    scenario().delivered().settle()
+    s = scenario(leaderRule=1, maxRounds=3)
+    # The earlier request has left three different names.
+    names = [s.registry.functions.reputation(p.address).call() for p in s.providers]
+    assert names[0] > names[1] > names[2]
+    s.create()
+    s.join_all()
+    s.start()
+    s.submit_all()
+    s.vote_all()
+    s.tally()
+    assert order(s)[0] == [0, 1, 2]
+    s.attest_all()
+    s.propose(0)
+    s.submit_all()
+    s.vote_all()
+    s.tally()
+    assert order(s)[0] == [1, 2, 0]
+
+
+def test_equal_keys_go_by_lot(scenario: Any) -> None:
+    s = scenario(5).committing()
+    s.vote_all(dict.fromkeys(range(5), 1_000))
+    s.tally()
+    lots = [keccak(encode(["uint256", "address"], [1, p.address])) for p in s.providers]
+    assert order(s)[0] == sorted(range(5), key=lots.__getitem__)
+
+
+def test_only_the_true_history_verifies(scenario: Any) -> None:
+    s = scenario(maxRounds=2).running()
+    records = []
+    for number in (1, 2):
+        digests = [s.digest(seat) for seat in range(3)]
+        s.submit_all()
+        words = [s.vote(seat) for seat in range(3)]
+        s.vote_all()
+        s.tally()
+        records.append((number, 0b111, 0b111, digests, words, s.facts.medians))
+        s.attest_all()
+        s.propose(order(s)[0][0])
+
+    def holds(claimed: list[Any]) -> bool:
+        return s.rounds.functions.verifyHistory(s.id, claimed).call()
+
+    first, second = records
+    assert holds(records)
+    assert not holds([])
+    assert not holds([first])
+    assert not holds([second, first])
+    assert not holds([*records, second])
+    for place in range(6):
+        changed: list[Any] = list(second)
+        changed[place] = changed[place][:2] if isinstance(changed[place], list) else 6
+        assert not holds([first, tuple(changed)])
+
+
+def test_what_is_not_there_is_empty(scenario: Any) -> None:
+    s = scenario()
+    functions = s.rounds.functions
+    assert functions.members(999).call() == []
+    assert functions.digests(999).call() == []
+    assert functions.voteWords(999).call() == []
+    assert [list(part) for part in functions.points(999).call()] == [[], []]
+    assert functions.verifyHistory(999, []).call()
+    assert int(functions.accountOf(999, 0).call(), 16) == 0
+    assert int(functions.accountOf(999, 2**255).call(), 16) == 0
+    assert s.market.functions.request(999).call().status == 0
