@@ -1,0 +1,170 @@
+"""Each role by hand, through the command line, on a real chain."""
+
+import json
+from pathlib import Path
+
+import pytest
+from commandline import Cli
+from drafts import DRAFT
+from sklearn.datasets import load_digits
+
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.keystore import import_account
+from fedpact.operator import devnet as devnets
+
+QUICK = 2**12
+"""Cost of opening a key store; tests need not take a second each."""
+
+
+@pytest.fixture
+def people(anvil: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Addresses by name of three funded accounts; the settings name the chain."""
+    monkeypatch.setenv("FEDPACT_ENDPOINT", anvil.url)
+    monkeypatch.setenv("FEDPACT_PASSWORD", "password")
+    addresses = {}
+    for name in ("operator", "alice", "bob"):
+        keys = anvil.new_account()
+        folder = Path("~/.config/fedpact/keys").expanduser()
+        import_account(folder, keys.signer.key.hex(), "password", name, scrypt_cost=QUICK)
+        addresses[name] = keys.address
+    return addresses
+
+
+@pytest.fixture
+def deployed(cli: Cli, people: dict[str, str]) -> dict[str, str]:
+    assert cli("--account", "operator", "deploy").code == 0
+    return people
+
+
+def register(cli: Cli, people: dict[str, str], name: str, organisation: int) -> None:
+    voucher = f"{name}.json"
+    arguments = ("--organisation", organisation, "--output", voucher)
+    assert cli("--account", "operator", "registrar", "voucher", people[name], *arguments).code == 0
+    assert cli("--account", name, "register", "--voucher", voucher).code == 0
+
+
+def write_evaluation(path: Path, examples: int) -> None:
+    digits = load_digits()
+    names = ",".join(f"p{number}" for number in range(64))
+    rows = [
+        ",".join(str(int(value)) for value in x) + f",{y}"
+        for x, y in zip(digits.data[:examples], digits.target[:examples], strict=True)
+    ]
+    path.write_text("\n".join([names + ",label", *rows]) + "\n")
+
+
+def test_accounts_are_made_imported_listed(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDPACT_PASSWORD", "password")
+    monkeypatch.setattr("fedpact.chain.keystore.SCRYPT_COST", QUICK)
+    made = json.loads(cli("account", "new", "--name", "alice", "--json").out)
+    (tmp_path / "key").write_text("11" * 32)
+    cli("account", "import", "--name", "bob", "--key-file", "key")
+
+    listed = json.loads(cli("account", "list", "--json").out)
+
+    assert [one["name"] for one in listed] == ["alice", "bob"]
+    assert listed[0]["address"] == made["address"]
+    assert listed[1]["address"] == "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
+    assert "11" * 32 not in cli("account", "list").out
+
+
+def test_the_password_file_is_read_and_no_option_takes_a_password(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedpact.chain.keystore.SCRYPT_COST", QUICK)
+    (tmp_path / "secret").write_text("from a file\n")
+    assert cli("--password-file", "secret", "account", "new", "--name", "alice").code == 0
+
+    shown = cli("--password-file", "secret", "--account", "alice", "account", "show", "--json")
+
+    assert len(json.loads(shown.out)["encryption_key"]) == 64
+    assert cli("--password", "x", "account", "list").code == 2
+
+
+def test_a_devnet_goes_up_and_down(cli: Cli, tmp_path: Path, people: dict[str, str]) -> None:
+    up = cli("devnet", "up", "--port", 0, "--fund", "alice", "--json")
+    try:
+        facts = json.loads(up.out)
+        assert facts["funded"] == [people["alice"]]
+        assert cli("devnet", "up", "--port", 0).code == 2
+        assert cli("--endpoint", facts["endpoint"], "--account", "alice", "deploy").code == 0
+    finally:
+        down = cli("devnet", "down")
+
+    assert down.out == f"ended {facts['endpoint']}\n"
+    assert cli("devnet", "down").code == 2
+    folder = Path("~/.config/fedpact/state/devnet").expanduser()
+    assert not (folder / devnets.RECORD).exists()
+
+
+def test_the_registrar_admits_suspends_restores_and_lists(
+    cli: Cli, deployed: dict[str, str]
+) -> None:
+    register(cli, deployed, "alice", 1)
+    shown = json.loads(cli("--account", "bob", "account", "show", "--json").out)
+    key = shown["encryption_key"]
+    options = ("--organisation", 2, "--encryption-key", key)
+    cli("--account", "operator", "registrar", "admit", deployed["bob"], *options)
+    cli("--account", "operator", "registrar", "suspend", deployed["alice"])
+
+    listed = json.loads(cli("registrar", "list", "--json").out)
+
+    assert [(one["account"], one["organisation"], one["status"]) for one in listed] == [
+        (deployed["alice"], 1, "suspended"),
+        (deployed["bob"], 2, "active"),
+    ]
+    assert cli("--account", "operator", "registrar", "restore", deployed["alice"]).code == 0
+    assert "active" in cli("registrar", "list").out
+
+
+def test_a_revoked_voucher_admits_nobody(cli: Cli, deployed: dict[str, str]) -> None:
+    made = cli(
+        *("--account", "operator", "registrar", "voucher", deployed["alice"]),
+        *("--organisation", 1, "--output", "v.json"),
+    )
+    number = json.loads(Path("v.json").read_text())["nonce"]
+    assert str(number) in made.out
+    cli("--account", "operator", "registrar", "revoke", number)
+
+    refused = cli("--account", "alice", "register", "--voucher", "v.json")
+
+    assert refused.code == 8
+    assert "VoucherRevoked" in refused.err
+
+
+def test_a_request_is_created_listed_cancelled_and_refunded(
+    cli: Cli, deployed: dict[str, str], tmp_path: Path
+) -> None:
+    register(cli, deployed, "bob", 1)
+    write_evaluation(tmp_path / "evaluation.csv", 200)
+    (tmp_path / "draft.toml").write_text(DRAFT)
+    created = cli(
+        *("--account", "bob", "request", "create", "draft.toml", "--evaluation", "evaluation.csv"),
+        *("--payment", "0.5 ether", "--json"),
+    )
+    assert json.loads(created.out) == {"request": 1, "payment_wei": 5 * 10**17}
+
+    status = json.loads(cli("request", "status", 1, "--json").out)
+    assert status["status"] == "open"
+    listed = json.loads(cli("--account", "bob", "request", "list", "--json").out)
+    assert [one["request"] for one in listed] == [1]
+    assert json.loads(cli("--account", "alice", "request", "list", "--json").out) == []
+    assert len(json.loads(cli("request", "list", "--all", "--json").out)) == 1
+
+    assert cli("--account", "bob", "request", "fetch", 1).code == 15
+    assert cli("--account", "bob", "request", "cancel", 1).code == 0
+    assert "0.5 ether" in cli("--account", "bob", "request", "refund", 1).out
+    assert cli("--account", "bob", "request", "refund", 1).code == 15
+
+    audited = json.loads(cli("audit", 1, "--json").out)
+    assert audited["request"] == 1
+    assert {one["name"] for one in audited["items"] if one["verdict"] == "holds"} >= {
+        "terms_hash",
+        "specification_digest",
+        "initial_model",
+        "evaluation_slices",
+        "refund",
+        "conservation",
+    }

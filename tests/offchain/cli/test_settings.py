@@ -1,0 +1,96 @@
+"""Where settings come from, and what is said about those that cannot be used."""
+
+from pathlib import Path
+
+import pytest
+
+from fedpact import settings
+from fedpact.errors import SettingsError
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_flags_win_over_environment_over_file_over_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write(
+        tmp_path / "fedpact.toml", 'account = "file"\nconfirmations = 3\nstore = "content"\n'
+    )
+    assert settings.load(config).account == "file"
+
+    monkeypatch.setenv("FEDPACT_ACCOUNT", "environment")
+    assert settings.load(config).account == "environment"
+
+    chosen = settings.load(config, {"account": "flag", "store": None})
+    assert chosen.account == "flag"
+    assert chosen.confirmations == 3
+    assert chosen.poll_interval == 0.1
+
+
+def test_the_local_file_is_taken_before_the_users(tmp_path: Path) -> None:
+    write(settings.home() / "config.toml", 'account = "user"')
+    assert settings.load().account == "user"
+
+    write(tmp_path / "fedpact.toml", 'account = "local"')
+    assert settings.load().account == "local"
+
+
+def test_relative_paths_in_a_file_are_relative_to_it(tmp_path: Path) -> None:
+    config = write(
+        tmp_path / "deep" / "fedpact.toml",
+        'deployment = "d.json"\nstore = "content"\nstate = "/var/fedpact"\nkeystore = "~/keys"\n',
+    )
+
+    chosen = settings.load(config)
+
+    assert chosen.deployment == tmp_path / "deep" / "d.json"
+    assert chosen.store == str(tmp_path / "deep" / "content")
+    assert chosen.state == Path("/var/fedpact")
+    assert chosen.keystore == Path("~/keys").expanduser()
+
+
+def test_the_address_of_a_store_is_left_alone(tmp_path: Path) -> None:
+    config = write(tmp_path / "fedpact.toml", 'store = "http://127.0.0.1:5001"')
+    assert settings.load(config).store == "http://127.0.0.1:5001"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("acount = 'x'", "unknown setting acount"),
+        ("confirmations = -1", "confirmations: Input should be greater than or equal to 0"),
+        ("endpoint = 'node:8545'", "must start with http"),
+        ("endpoint = ", "Invalid value"),
+        ("password = 'secret'", "unknown setting password"),
+    ],
+)
+def test_a_bad_file_is_told_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    config = write(tmp_path / "fedpact.toml", text)
+
+    with pytest.raises(SettingsError, match=said) as raised:
+        settings.load(config)
+
+    assert "fedpact.toml" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_bad_variable_or_flag_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="--poll-interval"):
+        settings.load(flags={"poll_interval": 0})
+    monkeypatch.setenv("FEDPACT_CONFIRMATIONS", "many")
+    with pytest.raises(SettingsError, match="FEDPACT_CONFIRMATIONS"):
+        settings.load()
+
+
+def test_a_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no settings file"):
+        settings.load(tmp_path / "none.toml")
+
+
+def test_an_account_must_be_chosen_where_one_acts() -> None:
+    with pytest.raises(SettingsError, match="--account"):
+        settings.load().chosen_account()
