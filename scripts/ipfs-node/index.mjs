@@ -4,11 +4,9 @@
 // Prints one line of JSON when it is ready: {"rpc": url, "peerId": id, "addrs": [multiaddress]}.
 // SIGTERM, SIGINT or the RPC's shutdown end it cleanly.
 import { mkdir, open, readFile, rm } from 'node:fs/promises'
+import { enableCompileCache } from 'node:module'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-
-import { startNode } from './node.mjs'
-import { serve } from './rpc.mjs'
 
 const STOP_MS = 5000
 
@@ -86,6 +84,10 @@ if (flags['until-stdin-closes']) {
 }
 
 try {
+  // Loaded only now, as Helia takes seconds: a wrong flag or a folder in use is said at once.
+  enableCompileCache(path.join(import.meta.dirname, 'node_modules', '.cache'))
+  const { startNode } = await import('./node.mjs')
+  const { serve } = await import('./rpc.mjs')
   node = await startNode(repo, swarmPort)
   server = await serve(node, { port, maxRequestBytes, onShutdown: stop })
 } catch (error) {
