@@ -27,17 +27,11 @@ def up(
 
     Example: fedpact devnet up --port 8545 --fund alice --fund bob
     """
-    from fedpact.chain import keystore
     from fedpact.operator import devnet as devnets
 
-    settings = session.of(context).settings
-    addresses = [
-        account
-        if account.startswith("0x")
-        else keystore.find_account(settings.keystore, account).address
-        for account in fund or ()
-    ]
-    devnet = devnets.start(_folder(settings.state), port, block_time, addresses)
+    at = session.of(context)
+    addresses = [at.address_of(account) for account in fund or ()]
+    devnet = devnets.start(_folder(at.settings.state), port, block_time, addresses)
     print_facts(
         {"endpoint": devnet.url, "process": devnet.process, "funded": addresses}, as_json=as_json
     )

@@ -10,7 +10,9 @@ from fedpact.cli.output import AsJson, print_facts, print_rows, write_text
 
 registrar = typer.Typer(help="The registrar: who may take part.", no_args_is_help=True)
 
-Account = Annotated[str, typer.Argument(help="Address of the account.")]
+Account = Annotated[
+    str, typer.Argument(help="Address, or name in the key store.")
+]
 Organisation = Annotated[int, typer.Option(help="Number of the organisation it acts for.")]
 
 SECONDS_PER_DAY = 24 * 3600
@@ -67,7 +69,9 @@ def voucher(
 
     at = session.of(context)
     seconds = days * SECONDS_PER_DAY
-    signed = participants.new_voucher(at.client, at.keys, account, organisation, seconds)
+    signed = participants.new_voucher(
+        at.client, at.keys, at.address_of(account), organisation, seconds
+    )
     write_text(output, encode_voucher(signed))
     typer.echo(f"{output}: number {signed.voucher.nonce}, good for {days} days")
 
@@ -88,7 +92,8 @@ def admit(
     from fedpact.operator import participants
 
     at = session.of(context)
-    participants.admit(at.client, at.keys, account, organisation, encryption_key)
+    address = at.address_of(account)
+    participants.admit(at.client, at.keys, address, organisation, encryption_key)
     typer.echo(f"admitted {account} for organisation {organisation}")
 
 
@@ -113,7 +118,7 @@ def suspend(context: typer.Context, account: Account) -> None:
     Example: fedpact --account operator registrar suspend 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
     """
     at = session.of(context)
-    at.client.registry.suspend(at.keys, account)
+    at.client.registry.suspend(at.keys, at.address_of(account))
     typer.echo(f"suspended {account}")
 
 
@@ -124,7 +129,7 @@ def restore(context: typer.Context, account: Account) -> None:
     Example: fedpact --account operator registrar restore 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
     """
     at = session.of(context)
-    at.client.registry.restore(at.keys, account)
+    at.client.registry.restore(at.keys, at.address_of(account))
     typer.echo(f"restored {account}")
 
 

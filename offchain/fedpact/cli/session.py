@@ -62,11 +62,14 @@ class Session:
 
     def address(self) -> str:
         """Of the chosen account, which need not be unlocked or even stored here."""
+        return self.address_of(self.settings.chosen_account())
+
+    def address_of(self, account: str) -> str:
+        """Of an account given by its address, or by its name in the key store folder."""
         from eth_utils.address import is_address, to_checksum_address
 
         from fedpact.chain import keystore
 
-        account = self.settings.chosen_account()
         if is_address(account):
             return to_checksum_address(account)
         return keystore.find_account(self.settings.keystore, account).address

@@ -17,13 +17,14 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
-from fedpact.chain.registrar import sign_voucher
+from fedpact.chain.registrar import encode_voucher
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.store import ContentStore, open_store
 from fedpact.demo.options import PoisonKind, StoreKind
 from fedpact.errors import FedpactError
-from fedpact.types.attributes import Attribute, AttributeTree
+from fedpact.experiments.digits import CATEGORY
+from fedpact.operator import participants
 from fedpact.types.deployment import Deployment
 
 FUNDS_WEI = 100 * 10**18
@@ -83,18 +84,12 @@ class Network:
 
     def register(self, registrar: AccountKeys, keys: AccountKeys, organisation: int) -> None:
         """Admit an account by a voucher that it redeems itself, as the real ones do."""
-        expiry = self.client.frame().timestamp + VOUCHER_SECONDS
-        voucher = sign_voucher(
-            registrar, self.deployment, keys.address, organisation, organisation, expiry
+        voucher = participants.new_voucher(
+            self.client, registrar, keys.address, organisation, VOUCHER_SECONDS
         )
-        profile = self.store.put(f"demo participant {keys.address}".encode())
-        self.client.registry.register(
-            keys,
-            voucher,
-            bytes(keys.encryption_key().public_key),
-            profile.digest,
-            AttributeTree([Attribute(bytes(32), bytes(32), keys.derive("salt"))]).root,
-        )
+        path = self.folder / f"voucher-{organisation}.json"
+        path.write_text(encode_voucher(voucher))
+        participants.register(self.client, self.store, keys, path, [CATEGORY])
 
     def events(self, request_id: int) -> list[Event]:
         """All events of a request so far."""

@@ -41,6 +41,8 @@ class ProviderRow:
     points: int
     paid_wei: int
     epsilon: float | None
+    """Of all that it released, at `delta`; None where nothing is promised: no privacy, or a
+    hostile provider, which does not train as declared."""
     delta: float | None
     reputation: int
 
@@ -125,8 +127,8 @@ def collect(
             data.samples[number],
             points[seats[keys.address].seat],
             paid.get(keys.address, 0),
-            epsilon,
-            delta,
+            None if options.poison_of(number) else epsilon,
+            None if options.poison_of(number) else delta,
             network.client.registry.reputation(keys.address),
         )
         for number, keys in enumerate(accounts)

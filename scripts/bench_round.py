@@ -1,0 +1,108 @@
+"""Seconds and gas a round of the protocol alone takes: no privacy, three providers, digits.
+
+`make bench-round` writes docs/results/round.json. Anvil mines each transaction at once and a block
+each second, no confirmations are waited for, and daemons look at the chain every 25 ms. What a
+round takes is then the protocol: training of a softmax regression on digits is some milliseconds.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+
+from fedpact.chain.client import ChainClient
+from fedpact.demo.data import prepare
+from fedpact.demo.network import Network, running_network
+from fedpact.demo.options import DemoOptions, Partition
+from fedpact.demo.progress import RoundClock
+from fedpact.requester import Requester
+from fedpact.types.rounds import RequestStatus
+
+PROVIDERS = 3
+POLL_SECONDS = 0.025
+PAYMENT_WEI = 10**18
+POLICY = "accept_without_privacy = true\nmin_samples = 20\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--json", type=Path, default=None)
+    arguments = parser.parse_args()
+    console = Console()
+    options = DemoOptions(
+        providers=PROVIDERS, rounds=arguments.rounds, partition=Partition.IID, epsilon=None
+    )
+    with tempfile.TemporaryDirectory(prefix="fedpact-bench-") as name:
+        folder = Path(name)
+        data = prepare(options, folder)
+        with running_network(folder, options.store) as (network, registrar):
+            result = _measure(network, registrar, data, arguments.rounds, console)
+    console.print_json(data=result)
+    if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _measure(network: Network, registrar, data, rounds: int, console: Console) -> dict[str, object]:
+    requester = network.account("requester")
+    network.register(registrar, requester, 1)
+    policy = network.folder / "policy.toml"
+    policy.write_text(POLICY)
+    for number in range(PROVIDERS):
+        name = f"provider-{number + 1}"
+        network.register(registrar, network.account(name), number + 2)
+        network.start_daemon(name, data.files[number], policy, POLL_SECONDS, poison=None)
+    network.wait_until_serving()
+    idle = [_resident_mb(process.pid) for process in network.daemons]
+    console.print(f"idle daemons: {', '.join(f'{mb:.0f} MB' for mb in idle)}")
+
+    api = Requester(network.client, network.store, requester, network.folder / "state")
+    request_id = api.create(data.draft, data.evaluation, PAYMENT_WEI)
+    clock = RoundClock()
+    end = api.follow(request_id, clock.tick, poll_interval=POLL_SECONDS)
+    if end.status is not RequestStatus.DELIVERED or len(clock.seconds) != rounds:
+        raise SystemExit(f"the request ended as {end.status.name} after {len(clock.seconds)}")
+    cuts = statistics.quantiles(clock.seconds, n=10)
+    return {
+        "seconds_per_round": {
+            "median": round(statistics.median(clock.seconds), 3),
+            "p10": round(cuts[0], 3),
+            "p90": round(cuts[-1], 3),
+        },
+        "gas_per_round": _gas_per_round(network.client, network, request_id),
+        "idle_daemon_rss_mb": round(max(idle), 1),
+        "rounds": rounds,
+        "providers": PROVIDERS,
+        "versions": {
+            "python": platform.python_version(),
+            "fedpact": version("fedpact"),
+            "anvil": network.client.rpc.call("web3_clientVersion"),
+        },
+    }
+
+
+def _gas_per_round(client: ChainClient, network: Network, request_id: int) -> int:
+    """Median over the rounds after the first (whose storage slots are new)."""
+    by_round: dict[int, set[str]] = {}
+    for event in network.events(request_id):
+        if "round" in event.args and event.name != "RoundOpened":
+            by_round.setdefault(event.args["round"], set()).add(event.tx_hash)
+    sums = [sum(client.gas_used(tx) for tx in txs) for n, txs in by_round.items() if n > 1]
+    return int(statistics.median(sums))
+
+
+def _resident_mb(pid: int) -> float:
+    """Resident memory of a process (Linux: VmRSS)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    kilobytes = next(line for line in lines if line.startswith("VmRSS:")).split()[1]
+    return int(kilobytes) / 1024
+
+
+if __name__ == "__main__":
+    main()
