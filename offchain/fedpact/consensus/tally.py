@@ -11,7 +11,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from fedpact.types.rounds import seats_of
-from fedpact.types.scores import INVALID, lane, median_score, pack_scores
+from fedpact.types.scores import INVALID, MAX_SEATS, lane, median_score, pack_scores
 
 BASE_POINTS = 2000
 """For a valid model, in equal parts."""
@@ -122,12 +122,11 @@ def history_hash(
         previous: the hash before, NO_HISTORY before the first round.
         digests: of the submitted seats, in seat order.
         words: packed votes of the revealed seats, in seat order.
-        medians: one a seat.
+        medians: one a seat, INVALID where no model was submitted.
     """
-    # The contract's medians word has INVALID in all sixteen lanes but those of submitted seats.
-    packed = pack_scores(
-        {seat: medians[seat] if submitted >> seat & 1 else INVALID for seat in range(16)}
-    )
+    # The contract's word has sixteen lanes, INVALID beyond the committee.
+    lanes = [*medians, *[INVALID] * (MAX_SEATS - len(medians))]
+    packed = pack_scores(dict(enumerate(lanes)))
     return keccak(
         encode(
             ["bytes32", "uint256", "uint256", "uint256", "bytes32[]", "uint256[]", "uint256"],

@@ -1,0 +1,321 @@
+"""What holds of tallies, orders, payments and reputations for all inputs."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedpact.consensus import payment, reputation
+from fedpact.consensus.leader import (
+    Candidate,
+    approvals_needed,
+    capped_weights,
+    leader_order,
+    poq_error,
+)
+from fedpact.consensus.tally import (
+    LEADER_POINTS,
+    NO_HISTORY,
+    ROUND_POINTS,
+    add_points,
+    history_hash,
+    read_points,
+    tally,
+)
+from fedpact.consensus.votes import Ballot, approves, stored_attestation, vote_commitment
+from fedpact.errors import InvalidInput
+from fedpact.types.attributes import Attribute, AttributeTree, verify_attribute
+from fedpact.types.rounds import ApprovalRule, LeaderRule
+from fedpact.types.scores import INVALID, lane, median_score, pack_scores, unpack_scores
+
+scores = st.one_of(st.integers(0, 10_000), st.just(INVALID))
+addresses = st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex())
+words32 = st.binary(min_size=32, max_size=32)
+
+
+@st.composite
+def rounds(draw):
+    """Arguments of a tally: votes of the seats that revealed, on those that submitted."""
+    seats = draw(st.integers(2, 16))
+    submitted = draw(st.sets(st.integers(0, seats - 1)))
+    revealed = draw(st.sets(st.sampled_from(sorted(submitted)))) if submitted else set()
+    words = {
+        voter: pack_scores({seat: draw(scores) for seat in submitted if seat != voter})
+        for voter in revealed
+    }
+    mask = sum(1 << seat for seat in submitted)
+    return words, mask, seats, draw(st.integers(1, 10_000)), draw(st.integers(0, 1000))
+
+
+@given(rounds(), scores)
+def test_nobody_moves_the_median_of_the_own_model(round_, vote):
+    words, submitted, seats, max_error, band = round_
+    stuffed = {seat: word | vote << 14 * seat for seat, word in words.items()}
+
+    assert tally(stuffed, submitted, seats, max_error, band) == tally(*round_)
+
+
+@given(rounds())
+def test_a_round_never_gives_more_than_its_points(round_):
+    assert sum(tally(*round_).points) + LEADER_POINTS <= ROUND_POINTS == 10_000
+
+
+@given(rounds())
+def test_points_go_to_valid_models_of_honest_voters_alone(round_):
+    words, submitted, seats, _, _ = round_
+    result = tally(*round_)
+    revealed = sum(1 << seat for seat in words)
+
+    assert result.included & ~result.valid == 0
+    assert result.valid & ~submitted == 0
+    assert result.eligible == result.valid & revealed & ~result.adverse
+    assert len(result.points) == len(result.medians) == seats
+    for seat, earned in enumerate(result.points):
+        assert earned == 0 or result.eligible >> seat & 1
+
+
+@given(st.lists(scores, min_size=1))
+def test_a_median_lies_among_the_votes(votes):
+    median = median_score(votes)
+
+    assert min(votes) <= median <= max(votes)
+    assert sum(vote <= median for vote in votes) * 2 >= len(votes)
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=15), st.integers(1, 7))
+def test_a_minority_of_invalid_marks_does_not_make_a_model_invalid(votes, liars):
+    liars = min(liars, (len(votes) - 1) // 2)
+
+    assert median_score(votes + [INVALID] * liars) <= 10_000
+
+
+@given(st.dictionaries(st.integers(0, 15), scores))
+def test_packing_is_undone_by_unpacking(by_seat):
+    word = pack_scores(by_seat)
+
+    assert unpack_scores(word) == tuple(by_seat.get(seat, 0) for seat in range(16))
+    assert all(lane(word, seat) == score for seat, score in by_seat.items())
+
+
+@pytest.mark.parametrize("by_seat", [{16: 1}, {-1: 1}, {0: 10_001}, {0: -1}, {0: 16_384}])
+def test_packing_refuses_what_the_contract_would(by_seat):
+    with pytest.raises(InvalidInput):
+        pack_scores(by_seat)
+
+
+@given(st.integers(0, 2**256 - 1), st.integers(0, 7), st.integers(0, 2**24), st.integers(0, 300))
+def test_points_of_one_seat_touch_no_other(word, seat, points, faults):
+    before = read_points(word, seat)
+
+    after = add_points(word, seat, points, faults)
+
+    assert read_points(after, seat) == (
+        min(before[0] + points, 2**24 - 1),
+        min(before[1] + faults, 255),
+    )
+    for other in set(range(8)) - {seat}:
+        assert read_points(after, other) == read_points(word, other)
+    assert after < 2**256
+
+
+@st.composite
+def elections(draw):
+    accounts = draw(st.lists(addresses, min_size=1, max_size=16, unique=True))
+    candidates = [
+        Candidate(
+            seat,
+            account,
+            median=draw(st.sampled_from([0, 100, 10_000])),
+            weight=draw(st.sampled_from([1, 50, 10_000_000])),
+            reputation=draw(st.sampled_from([0, 4000, 10_000])),
+        )
+        for seat, account in enumerate(accounts)
+    ]
+    last = draw(st.one_of(st.none(), st.integers(0, len(accounts) - 1)))
+    return candidates, draw(st.integers(1, 1000)), draw(st.sampled_from(LeaderRule)), last
+
+
+@given(elections(), st.randoms())
+def test_the_leader_order_is_total_and_does_not_depend_on_the_listing(election, shuffler):
+    candidates, number, rule, last = election
+    total = sum(candidate.weight for candidate in candidates)
+    order = leader_order(candidates, number, rule, total, last)
+    shuffled = candidates.copy()
+    shuffler.shuffle(shuffled)
+
+    assert sorted(order) == [candidate.seat for candidate in candidates]
+    assert leader_order(shuffled, number, rule, total, last) == order
+
+
+@given(elections())
+def test_who_led_last_leads_last_by_reputation(election):
+    candidates, number, _, last = election
+
+    order = leader_order(candidates, number, LeaderRule.REPUTATION, 1, last)
+
+    assert last is None or order[-1] == last
+
+
+@given(elections())
+def test_the_poq_order_is_that_of_the_weighted_errors(election):
+    candidates, number, _, last = election
+    total = sum(candidate.weight for candidate in candidates)
+    medians = [candidate.median for candidate in candidates]
+
+    order = leader_order(candidates, number, LeaderRule.POQ, total, last)
+
+    errors = [
+        poq_error(candidates[seat].median, candidates[seat].weight, total, medians)
+        for seat in order
+    ]
+    assert errors == sorted(errors)
+
+
+@given(st.dictionaries(st.integers(0, 15), st.integers(1, 10_000_000), min_size=1))
+def test_weights_are_capped_at_two_medians_and_at_least_half_keep_theirs(samples):
+    weights = capped_weights(samples)
+
+    assert weights.keys() == samples.keys()
+    assert all(1 <= weights[seat] <= samples[seat] for seat in samples)
+    assert 2 * sum(weights[seat] == samples[seat] for seat in samples) >= len(samples)
+    assert len({weights[seat] for seat in samples if weights[seat] < samples[seat]}) <= 1
+
+
+@given(st.integers(2, 16), st.integers(0, 16), st.sampled_from(ApprovalRule))
+def test_a_quorum_is_what_the_rules_ask_for_and_no_more(revealed, expected, rule):
+    def enough(approvals):
+        share = approvals == revealed if rule is ApprovalRule.UNANIMOUS else None
+        if share is None:
+            share = 3 * approvals >= 2 * revealed
+        return share and approvals >= 2 and 2 * approvals > expected
+
+    needed = approvals_needed(revealed, expected, rule)
+
+    for approvals in range(revealed + 1):
+        assert enough(approvals) == (approvals >= needed)
+
+
+@given(st.integers(1, 2**96 - 1), st.lists(st.integers(0, 10_000_000), max_size=16))
+def test_shares_never_exceed_the_pool_and_leave_less_than_a_wei_each(pool, points):
+    paid = payment.shares(pool, points)
+
+    assert sum(paid) <= pool
+    assert not any(points) or pool - sum(paid) < len(points)
+    assert all(own == 0 for own, earned in zip(paid, points, strict=True) if earned == 0)
+
+
+@given(st.integers(1, 2**96 - 1), st.booleans(), st.integers(0, 1000), st.integers(1, 1000))
+def test_the_pool_never_exceeds_the_payment(wei, reached, paid, most):
+    part = payment.pool(wei, reached=reached, paid_rounds=min(paid, most), max_rounds=most)
+
+    assert 0 <= part <= wei
+
+
+outcomes = st.tuples(
+    st.integers(0, 200), st.integers(0, 10_000), st.integers(0, 1000), st.integers(0, 10**8)
+)
+NOW = 1_800_000_000
+
+
+@given(st.lists(outcomes, max_size=6), st.randoms())
+def test_reputation_hardly_depends_on_the_order_of_settlements(history, shuffler):
+    def settled(order):
+        sums = reputation.Sums()
+        for weight, quality, losses, age in order:
+            sums = reputation.record(sums, weight, quality, losses, NOW - age, NOW)
+        return reputation.score(sums, NOW)
+
+    shuffled = history.copy()
+    shuffler.shuffle(shuffled)
+
+    assert abs(settled(shuffled) - settled(history)) <= 1
+
+
+@given(outcomes, st.lists(st.integers(0, 10**8), max_size=4))
+def test_reputation_hardly_depends_on_when_a_request_is_settled(outcome, delays):
+    weight, quality, losses, _ = outcome
+    at_once = reputation.record(reputation.Sums(), weight, quality, losses, NOW, NOW)
+    later = NOW + sum(delays)
+
+    late = reputation.record(reputation.Sums(), weight, quality, losses, NOW, later)
+
+    assert abs(reputation.score(late, later) - reputation.score(at_once, later)) <= 1
+
+
+@given(st.lists(outcomes, max_size=6), st.integers(0, 10**9))
+def test_reputation_stays_on_its_scale(history, later):
+    sums = reputation.Sums()
+    for weight, quality, losses, age in history:
+        sums = reputation.record(sums, weight, quality, losses, NOW - age, NOW)
+
+    assert 0 <= reputation.score(sums, NOW + later) <= 10_000
+
+
+@given(st.integers(0, 2000), st.integers(0, 2000))
+def test_decay_falls_and_splits_into_steps(first, second):
+    whole = reputation.decay(first + second)
+    steps = reputation.decay(first) * reputation.decay(second) // 10**18
+
+    assert abs(whole - steps) <= 40
+    assert whole <= reputation.decay(first)
+
+
+def test_a_thousand_requests_below_the_unit_move_nothing():
+    sums = reputation.Sums()
+    for _ in range(1000):
+        weight = payment.outcome_weight(1, reputation_unit=10**15)
+        sums = reputation.record(sums, weight, 10_000, 0, NOW, NOW)
+
+    assert reputation.score(sums, NOW) == reputation.NEWCOMER
+
+
+ballots = st.builds(
+    Ballot, st.integers(1, 2**32), addresses, st.integers(1, 99), st.integers(1, 99), addresses
+)
+
+
+@given(ballots, ballots, st.integers(0, 2**224 - 1), words32)
+def test_a_commitment_opens_only_where_it_was_made(ballot, other, word, salt):
+    same = vote_commitment(ballot, word, salt) == vote_commitment(other, word, salt)
+
+    assert same == (ballot == other)
+
+
+@given(ballots, ballots, words32, scores)
+def test_an_attestation_copied_by_another_member_approves_nothing(ballot, other, digest, mae):
+    word = stored_attestation(ballot, digest, mae)
+
+    assert approves(ballot, word, digest)
+    assert approves(other, word, digest) == (ballot == other)
+
+
+@given(st.lists(st.tuples(words32, words32, words32), min_size=1, max_size=20), words32)
+def test_an_attribute_tree_proves_its_attributes_and_nothing_else(fields, lie):
+    attributes = [Attribute(*triple) for triple in fields]
+    tree = AttributeTree(attributes)
+
+    for index, attribute in enumerate(attributes):
+        proof = tree.proof(index)
+        forged = Attribute(attribute.name, lie, attribute.salt)
+        assert verify_attribute(tree.root, attribute, proof)
+        assert verify_attribute(tree.root, forged, proof) == (forged == attribute)
+
+
+def test_an_attribute_tree_refuses_what_it_cannot_hold():
+    tree = AttributeTree([Attribute(bytes(32), bytes(32), bytes(32))])
+
+    with pytest.raises(InvalidInput):
+        AttributeTree([])
+    with pytest.raises(InvalidInput):
+        AttributeTree([Attribute(b"short", bytes(32), bytes(32))])
+    with pytest.raises(InvalidInput):
+        tree.proof(1)
+
+
+def test_the_running_hash_tells_every_part_of_a_round():
+    round_ = (NO_HISTORY, 1, 0b11, 0b11, [b"\x01" * 32, b"\x02" * 32], [5 << 14, 7], [7, 5])
+    changed = [bytes([1]) * 32, 2, 0b111, 0b01, [b"\x01" * 32], [5 << 14, 8], [7, 6]]
+    hashes = {history_hash(*round_)}
+    for position, part in enumerate(changed):
+        hashes.add(history_hash(*round_[:position], part, *round_[position + 1 :]))
+
+    assert len(hashes) == 8
