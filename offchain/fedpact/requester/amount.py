@@ -1,10 +1,15 @@
 """Amounts of money as people write them."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 
 from fedpact.errors import InvalidInput
 
 WEI_PER_UNIT = {"wei": 1, "gwei": 10**9, "ether": 10**18}
+
+MAX_PAYMENT = 2**96
+"""Wei; payments fit 96 bits in the market."""
+PRECISION = 100
+"""Digits; Decimal's usual 28 would round large amounts."""
 
 
 def parse_amount(text: str) -> int:
@@ -19,9 +24,11 @@ def parse_amount(text: str) -> int:
     if unit.strip() not in WEI_PER_UNIT:
         raise refusal
     try:
-        wei = Decimal(number) * WEI_PER_UNIT[unit.strip()]
+        with localcontext(prec=PRECISION):
+            wei = Decimal(number) * WEI_PER_UNIT[unit.strip()]
+            whole = wei.is_finite() and wei == wei.to_integral_value()
     except InvalidOperation:
         raise refusal from None
-    if not wei.is_finite() or wei != wei.to_integral_value() or wei <= 0:
-        raise InvalidInput(f"{text!r} is not a whole, positive number of wei")
+    if not whole or not 0 < wei < MAX_PAYMENT:
+        raise InvalidInput(f"{text!r} is not a whole number of wei from 1 to 2^96 - 1")
     return int(wei)

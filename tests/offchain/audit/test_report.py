@@ -1,0 +1,63 @@
+"""How checks become verdicts."""
+
+import pytest
+
+from fedpact.audit.report import (
+    AuditItem,
+    AuditReport,
+    Broken,
+    Unavailable,
+    Verdict,
+    look,
+    require,
+)
+from fedpact.errors import (
+    AuditFailed,
+    ContentMismatch,
+    ContentMissing,
+    FedpactError,
+    NodeUnreachable,
+)
+
+
+def raising(error: Exception) -> AuditItem:
+    def check() -> str:
+        raise error
+
+    return look("thing", check)
+
+
+def test_a_check_that_returns_holds() -> None:
+    assert look("thing", lambda: "seen") == AuditItem("thing", Verdict.HOLDS, "seen")
+
+
+@pytest.mark.parametrize("error", [Unavailable("x"), ContentMissing("x"), NodeUnreachable("x")])
+def test_what_cannot_be_had_leaves_an_item_open(error: FedpactError) -> None:
+    assert raising(error).verdict is Verdict.UNAVAILABLE
+
+
+@pytest.mark.parametrize("error", [Broken("x"), ContentMismatch("x")])
+def test_what_is_wrong_makes_an_item_fail(error: FedpactError) -> None:
+    assert raising(error).verdict is Verdict.FAILS
+
+
+def test_a_mistake_in_the_auditor_itself_is_never_a_verdict() -> None:
+    with pytest.raises(ZeroDivisionError):
+        raising(ZeroDivisionError())
+
+
+def test_require_says_what_is_broken() -> None:
+    require(True, "fine")
+    with pytest.raises(Broken, match="two and two"):
+        require(False, "two and two")
+
+
+def test_a_report_raises_for_failures_only() -> None:
+    holds = AuditItem("a", Verdict.HOLDS, "")
+    open_ = AuditItem("b", Verdict.UNAVAILABLE, "sealed")
+    fails = AuditItem("c", Verdict.FAILS, "1 wei too much")
+
+    AuditReport(1, 9, (holds, open_)).check()
+    with pytest.raises(AuditFailed, match="request 1: c: 1 wei too much"):
+        AuditReport(1, 9, (holds, open_, fails)).check()
+    assert AuditReport(1, 9, (holds, fails)).verdict("c") is Verdict.FAILS

@@ -1,0 +1,124 @@
+"""A fetched model applied to queries."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from requests_of_digits import draft
+
+from fedpact.errors import DataError, ModelError, NotReady
+from fedpact.learning.artefact import Model, encode
+from fedpact.requester import fetch
+from fedpact.requester.answer import answer_file, as_text, read_queries
+from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.request import draft_specification
+from fedpact.types.specification import Specification
+
+
+@pytest.fixture
+def spec() -> Specification:
+    return draft_specification(draft())[0]
+
+
+@pytest.fixture
+def model(tmp_path: Path, spec: Specification) -> Path:
+    """Label red where the first value is largest, green by the second, blue where both are low."""
+    weights: Model = {
+        "output.weight": np.array([[9, 0], [0, 9], [-9, -9]], dtype=np.float32),
+        "output.bias": np.zeros(3, dtype=np.float32),
+    }
+    path = tmp_path / "model.safetensors"
+    fetch.write(FetchedModel(1, "00", spec, "bafy", 3, 120, ("0x0",), path), encode(weights))
+    return path
+
+
+def test_csv_and_npz_get_the_same_answers(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("a,b\n2,0\n0,2\n-2,-2\n")
+    np.savez(tmp_path / "q.npz", x=np.array([[2, 0], [0, 2], [-2, -2]]))
+
+    from_csv = answer_file(model, tmp_path / "q.csv")
+
+    assert [one.label for one in from_csv] == ["red", "green", "blue"]
+    assert from_csv == answer_file(model, tmp_path / "q.npz")
+    assert all(0.99 < one.probability <= 1 for one in from_csv)
+
+
+def test_answers_are_written_as_csv_or_json(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("a,b\n2,0\n0,2\n")
+    answers = answer_file(model, tmp_path / "q.csv")
+
+    rows = list(csv.DictReader(io.StringIO(as_text(answers, as_json=False))))
+    objects = json.loads(as_text(answers, as_json=True))
+
+    assert [row["label"] for row in rows] == [one["label"] for one in objects] == ["red", "green"]
+    assert [row["row"] for row in rows] == ["0", "1"]
+
+
+def test_queries_are_scaled_as_the_training_data(tmp_path: Path, spec: Specification) -> None:
+    (tmp_path / "q.csv").write_text("a,b\n2,1\n")
+    assert read_queries(tmp_path / "q.csv", spec).tolist() == [[1.0, 0.5]]
+
+
+def test_a_label_column_is_passed_over(tmp_path: Path, spec: Specification) -> None:
+    (tmp_path / "q.csv").write_text("a,label,b\n2,red,1\n")
+    assert read_queries(tmp_path / "q.csv", spec).tolist() == [[1.0, 0.5]]
+
+
+def test_named_columns_are_taken_in_the_specifications_order(tmp_path: Path) -> None:
+    features = {"columns": ["b", "a"], "shape": [2], "scale": 1.0}
+    spec, _ = draft_specification(draft(features=features))
+    (tmp_path / "q.csv").write_text("a,b,c\n1,2,3\n")
+    assert read_queries(tmp_path / "q.csv", spec).tolist() == [[2.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no rows"),
+        ("a,b\n", "no rows"),
+        ("a,b\n1\n", "q.csv"),
+        ("a,b\n1,2,3\n", "q.csv"),
+        ("a,b\n1,x\n", "could not convert"),
+        ("a,b\n1,nan\n", "not a finite number"),
+        ("a\n1\n", "shape"),
+        ("a,b,c\n1,2,3\n", "shape"),
+    ],
+)
+def test_queries_that_cannot_be_used_are_refused(
+    tmp_path: Path, spec: Specification, text: str, said: str
+) -> None:
+    (tmp_path / "q.csv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_queries(tmp_path / "q.csv", spec)
+
+
+def test_other_files_are_refused(tmp_path: Path, spec: Specification) -> None:
+    with pytest.raises(DataError, match=r"\.csv or \.npz"):
+        read_queries(tmp_path / "q.parquet", spec)
+    with pytest.raises(DataError, match="No such file"):
+        read_queries(tmp_path / "q.csv", spec)
+    (tmp_path / "q.npz").write_bytes(b"not a zip")
+    with pytest.raises(DataError):
+        read_queries(tmp_path / "q.npz", spec)
+    np.savez(tmp_path / "q.npz", z=np.zeros(2))
+    with pytest.raises(DataError, match="array x"):
+        read_queries(tmp_path / "q.npz", spec)
+    np.savez(tmp_path / "q.npz", x=np.array([object()]))
+    with pytest.raises(DataError):
+        read_queries(tmp_path / "q.npz", spec)
+
+
+def test_a_model_that_is_not_there_or_damaged_is_refused(model: Path, tmp_path: Path) -> None:
+    queries = tmp_path / "q.csv"
+    queries.write_text("a,b\n1,2\n")
+    with pytest.raises(NotReady):
+        answer_file(tmp_path / "none.safetensors", queries)
+    model.write_bytes(model.read_bytes()[:-1])
+    with pytest.raises(ModelError):
+        answer_file(model, queries)
+    fetch.facts_path(model).write_text("[]")
+    with pytest.raises(ModelError):
+        answer_file(model, queries)

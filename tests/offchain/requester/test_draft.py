@@ -1,0 +1,122 @@
+"""What a draft becomes: a specification that fixes everything by which models are judged."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from requests_of_digits import account, draft, evaluation
+
+from fedpact.errors import PrivacyError, SpecificationError
+from fedpact.learning.artefact import decode
+from fedpact.learning.families import family
+from fedpact.privacy.accounting import cost
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.requester.request import DEFAULT_WINDOWS, draft_specification, prepare, read_draft
+from fedpact.types.cid import Cid
+from fedpact.types.specification import Specification
+
+SOUND = {"mode": "sound", "epsilon": 4.0, "delta": 1e-5, "clipping_norm": 1.0}
+
+
+def test_everything_named_in_the_specification_is_among_the_contents() -> None:
+    prepared = prepare(draft(), evaluation(), account())
+
+    cids = [str(Cid.of(content)) for content in prepared.contents]
+    spec = prepared.specification
+    assert cids[0] == spec.initial_model
+    assert cids[1:-1] == [part.cid for part in spec.evaluation]
+    assert Cid.parse(cids[-1]).digest == prepared.terms.specification
+    assert Specification.decode(prepared.contents[-1]) == spec
+    assert len(spec.evaluation) == spec.rounds == 3
+
+
+def test_the_same_draft_and_data_give_the_same_request() -> None:
+    once = prepare(draft(seed=3), evaluation(), account())
+    again = prepare(draft(seed=3), evaluation(), account())
+
+    assert once.contents == again.contents
+
+
+def test_another_account_cuts_and_seals_differently() -> None:
+    mine = prepare(draft(), evaluation(), account(1)).specification.evaluation
+    yours = prepare(draft(), evaluation(), account(2)).specification.evaluation
+
+    assert {part.sha256 for part in mine}.isdisjoint(part.sha256 for part in yours)
+
+
+def test_the_noise_is_the_least_that_keeps_all_releases_within_epsilon() -> None:
+    spec, _ = draft_specification(draft(privacy=SOUND))
+
+    noise = spec.privacy.noise_multiplier
+    assert noise is not None
+    releases = spec.rounds * spec.local.steps
+    assert cost(GaussianRelease(noise, 1.0, releases), 1e-5).epsilon <= 4.0
+    assert cost(GaussianRelease(noise * 0.99, 1.0, releases), 1e-5).epsilon > 4.0
+
+
+def test_a_noise_multiplier_of_the_drafts_own_is_kept() -> None:
+    spec, _ = draft_specification(draft(privacy={**SOUND, "noise_multiplier": 7.5}))
+    assert spec.privacy.noise_multiplier == 7.5
+
+
+def test_a_demand_that_no_noise_meets_is_refused() -> None:
+    with pytest.raises(PrivacyError, match="epsilon"):
+        draft_specification(draft(privacy={**SOUND, "epsilon": 1e-7}))
+
+
+def test_the_first_model_follows_from_the_seed() -> None:
+    fields = draft(family={"name": "mlp", "parameters": {"hidden": [4]}})
+    first = prepare({**fields, "seed": 1}, evaluation(), account())
+    second = prepare({**fields, "seed": 2}, evaluation(), account())
+
+    assert first.specification.initial_model != second.specification.initial_model
+    template = family("mlp").template(first.specification)
+    assert decode(first.initial_model, template).keys() == dict(template.tensors).keys()
+
+
+def test_windows_that_the_draft_leaves_out_have_defaults() -> None:
+    spec, _ = draft_specification(draft(windows={"join": 30}))
+    assert spec.windows.join == 30
+    assert spec.windows.deliver == DEFAULT_WINDOWS["deliver"]
+
+
+def test_the_file_of_queries_is_fixed_by_its_digest() -> None:
+    spec = prepare(draft(), evaluation(), account(), queries=b"a,b\n1,2\n").specification
+    assert spec.queries == sha256(b"a,b\n1,2\n").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"evaluation": []}, "evaluation is filled in"),
+        ({"version": 1}, "version is filled in"),
+        ({"seed": "x"}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"rounds": "three"}, "rounds"),
+        ({"rounds": 10**9}, "rounds"),
+        ({"windows": 5}, "windows"),
+        ({"windows": {"lunch": 5}}, "windows.lunch"),
+        ({"privacy": {"mode": "sound", "epsilon": 4.0}}, "mode sound needs"),
+        ({"privacy": "strong"}, "privacy"),
+        ({"labels": ["red", "red", "red"]}, "labels name a class twice"),
+        ({"max_error": float("nan")}, "draft"),
+    ],
+)
+def test_what_fails_is_named(change: dict[str, object], said: str) -> None:
+    with pytest.raises(SpecificationError, match=said):
+        draft_specification(draft(**change))
+
+
+def test_a_draft_may_be_toml_or_json(tmp_path: Path) -> None:
+    (tmp_path / "draft.json").write_text(json.dumps({"title": "x"}))
+    (tmp_path / "draft.toml").write_text('title = "x"')
+
+    assert read_draft(tmp_path / "draft.json") == read_draft(tmp_path / "draft.toml")
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"[1]", b"{"])
+def test_a_file_that_is_no_draft_is_refused(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "draft.json").write_bytes(text)
+    with pytest.raises(SpecificationError, match=r"draft\.json"):
+        read_draft(tmp_path / "draft.json")
