@@ -1,12 +1,10 @@
 """Events once and in order, whatever the node allows and whatever the chain exchanges."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
+from node_proxy import Message, node_in_front
 
 from fedpact.chain import scanner as scanning
 from fedpact.chain.client import ChainClient
@@ -200,48 +198,20 @@ def test_fork_below_all_that_was_scanned_reads_from_the_start(
 
 @contextmanager
 def limited_node(url: str, limit: int) -> Iterator[tuple[str, list[int]]]:
-    """The node at `url` as hosted nodes offer it: event queries over few blocks only.
+    """The node at `url`, refusing event queries over more than `limit` blocks.
 
     Also hands out the list of the lengths that were asked for.
     """
-    import urllib3
-
-    pool = urllib3.PoolManager()
     asked: list[int] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = (
-                self._refusal(json.loads(body))
-                or pool.request(
-                    "POST", url, body=body, headers={"Content-Type": "application/json"}
-                ).data
-            )
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+    def refuse(message: Message) -> Message | None:
+        if message["method"] != "eth_getLogs":
+            return None
+        query = message["params"][0]
+        asked.append(int(query["toBlock"], 16) - int(query["fromBlock"], 16) + 1)
+        if asked[-1] <= limit:
+            return None
+        return {"code": -32005, "message": f"too many blocks, {limit} at most"}
 
-        def _refusal(self, message: object) -> bytes | None:
-            if not isinstance(message, dict) or message["method"] != "eth_getLogs":
-                return None
-            query = message["params"][0]
-            asked.append(int(query["toBlock"], 16) - int(query["fromBlock"], 16) + 1)
-            if asked[-1] <= limit:
-                return None
-            error = {"code": -32005, "message": f"too many blocks, {limit} at most"}
-            return json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}).encode()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with node_in_front(url, refuse) as address:
+        yield address, asked

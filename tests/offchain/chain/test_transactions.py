@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
+from node_proxy import Message, node_in_front
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.deployment import deploy
@@ -157,6 +158,25 @@ def test_same_call_from_two_threads_is_one_transaction(patient: Devnet, slow: Ch
         first, second = (future.result() for future in waiting)
     assert first.tx_hash == second.tx_hash
     assert nonce_of(slow, keys) == 1
+
+
+def test_transactions_on_their_way_are_counted_where_the_node_does_not_count_them(
+    patient: Devnet, slow: ChainClient
+) -> None:
+    keys, calls = patient.new_account(), [payment(), payment()]
+
+    def count_mined_ones(message: Message) -> None:
+        if message["method"] == "eth_getTransactionCount":
+            message["params"][1] = "latest"
+
+    with node_in_front(patient.url, count_mined_ones) as url, ThreadPoolExecutor(2) as threads:
+        client = ChainClient.connect(url, slow.deployment)
+        shared = sender(client, timeout=10)
+        waiting = [threads.submit(shared.send, keys, call) for call in calls]
+        pending_fee(slow, keys, nonce=1)
+        patient.mine()
+        assert len({future.result().tx_hash for future in waiting}) == 2
+    assert nonce_of(slow, keys) == 2
 
 
 def test_fee_is_raised_while_no_block_takes_the_transaction(
