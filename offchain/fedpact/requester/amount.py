@@ -1,6 +1,6 @@
 """Amounts of money as people write them."""
 
-from decimal import Decimal, InvalidOperation, localcontext
+from decimal import Decimal, InvalidOperation, Overflow, localcontext
 
 from fedpact.errors import InvalidInput
 
@@ -27,7 +27,7 @@ def parse_amount(text: str) -> int:
         with localcontext(prec=PRECISION):
             wei = Decimal(number) * WEI_PER_UNIT[unit.strip()]
             whole = wei.is_finite() and wei == wei.to_integral_value()
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         raise refusal from None
     if not whole or not 0 < wei < MAX_PAYMENT:
         raise InvalidInput(f"{text!r} is not a whole number of wei from 1 to 2^96 - 1")

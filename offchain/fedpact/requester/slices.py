@@ -13,13 +13,13 @@ import numpy as np
 
 from fedpact.consensus.artefacts import slice_aad
 from fedpact.content.envelope import seal_model
-from fedpact.content.keys import Manifest, seal
+from fedpact.content.keys import Manifest
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_evenly, encode_slice
 from fedpact.errors import DataError
 from fedpact.types.cid import Cid
-from fedpact.types.rounds import RoundState, seats_of
+from fedpact.types.rounds import RoundState
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
@@ -84,15 +84,19 @@ def open_to_members(
     Returns the gas used. Raises Reverted where the round has moved on meanwhile.
     """
     key = slice_key(keys, bytes.fromhex(spec.evaluation[state.round - 1].sha256))
-    voters = seats_of(state.submitted)
-    members = client.rounds.members(state.request_id)
-    accounts = [member.account for member in members if member.seat in voters]
-    seals = {
-        account: seal(client.registry.participant(account).encryption_key, key)
+    # To members that are silent now, too: whoever comes back must judge by the same record.
+    accounts = [member.account for member in client.rounds.members(state.request_id)]
+    public_keys = {
+        account: client.registry.participant(account).encryption_key
         for account in (*accounts, *spec.auditors)
     }
-    manifest = Manifest(
-        client.deployment.fingerprint, state.request_id, "slice-key", state.round, seals
+    manifest = Manifest.sealing(
+        key,
+        public_keys,
+        client.deployment.fingerprint,
+        state.request_id,
+        "slice-key",
+        state.round,
     )
     cid = store.put(manifest.encode())
     return client.rounds.open_slice(keys, state.request_id, cid.digest).gas_used
