@@ -38,7 +38,11 @@ def ape_run_deploy(anvil: Devnet, keys: Path, path: Path) -> subprocess.Complete
             *("--account", "operator", "--keystore", keys, "--out", path),
         ],
         cwd=REPOSITORY,
-        env={**os.environ, "FEDPACT_PASSWORD": "secret"},
+        env={
+            **os.environ,
+            "FEDPACT_PASSWORD": "secret",
+            "APE_DATA_FOLDER": str(path.parent / "ape"),
+        },
         capture_output=True,
         text=True,
         check=False,

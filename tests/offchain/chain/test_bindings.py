@@ -24,7 +24,7 @@ INVALID = 16_383
 FOR_CONTRACTS = {
     "ParticipantRegistry": {"recordOutcome", "seatInfo", "market", "rounds"},
     "SharingMarket": set[str](),
-    "TrainingRounds": {"enlist", "unseat", "open", "halt"},
+    "TrainingRounds": {"enlist", "unseat", "open", "halt", "shareOf"},
 }
 """Called by the other contracts, or standing in the deployment file."""
 OF_OPENZEPPELIN = {
