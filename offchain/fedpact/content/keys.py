@@ -6,6 +6,7 @@ holders know a request key: encryption keeps strangers out; against the holders 
 privacy protects.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -104,6 +105,26 @@ class Manifest:
                     f"the seal for {address} has {len(sealed)} bytes, not {SEALED_KEY_BYTES}"
                 )
         object.__setattr__(self, "seals", MappingProxyType(seals))
+
+    @classmethod
+    def sealing(
+        cls,
+        secret: bytes,
+        public_keys: Mapping[str, bytes],
+        deployment: bytes,
+        request_id: int,
+        kind: ManifestKind,
+        round: int,
+    ) -> "Manifest":
+        """`secret` sealed to the X25519 key of each account.
+
+        An account whose registered key is none gets no seal: it alone is shut out by it.
+        """
+        seals = {}
+        for account, public_key in public_keys.items():
+            with contextlib.suppress(InvalidInput):
+                seals[account] = seal(public_key, secret)
+        return cls(deployment, request_id, kind, round, seals)
 
     def encode(self) -> bytes:
         """Canonical JSON (sorted keys, no spaces); ContentTooLarge beyond MANIFEST_MAX_BYTES."""

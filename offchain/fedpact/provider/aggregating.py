@@ -52,9 +52,9 @@ def aggregate_digest(view: RequestView) -> bytes | None:
         return None
     chosen = {seat: model for seat in included if (model := models[seat]) is not None}
     aggregate = global_model(
-        specification_of(view), start_model(view), chosen, view.samples, included
+        specification_of(view), start_model(view, view.round), chosen, view.samples, included
     )
-    cid = ctx.store.put(seal_global(aggregate, request_key(view), place_of(view)))
+    cid = ctx.store.put(seal_global(aggregate, request_key(view), place_of(view, view.round)))
     ctx.cache.globals[at] = aggregate
     ctx.cache.proposals[at] = cid.digest
     ctx.cache.forget(view.id, view.round - 1)
@@ -65,7 +65,7 @@ def _own_error(view: RequestView) -> int:
     """Error of the aggregate on this round's slice, 1/10,000; INVALID where there is no slice."""
     spec = specification_of(view)
     try:
-        part = evaluation_slice(view)
+        part = evaluation_slice(view, view.round)
     except ContentError:
         part = None
     if part is None:

@@ -149,7 +149,10 @@ class RequestView:
         """By seat; they are fixed once a round has its submissions."""
         known = self.ctx.cache.members.get(self.id, {})
         if set(known) != set(seats_of(self.state.members)):
-            known = {member.seat: member for member in self.ctx.client.rounds.members(self.id, self.frame)}
+            known = {
+                member.seat: member
+                for member in self.ctx.client.rounds.members(self.id, self.frame)
+            }
             self.ctx.cache.members[self.id] = known
         return known
 

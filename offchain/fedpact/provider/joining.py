@@ -1,6 +1,6 @@
 """Stages 2 and 3 of the workflow: judge a request, opt in, start it, check the seal."""
 
-from fedpact.content.keys import Manifest, key_hash, new_request_key, seal
+from fedpact.content.keys import Manifest, key_hash, new_request_key
 from fedpact.errors import (
     BudgetExceeded,
     ContentError,
@@ -96,11 +96,12 @@ def start_request(view: RequestView) -> Outcome:
         return idle(f"seat {seats[0]} starts first")
     secret = new_request_key()
     receivers = [view.members[seat].account for seat in seats] + list(spec.auditors)
-    seals = {
-        account: seal(ctx.client.registry.participant(account).encryption_key, secret)
-        for account in receivers
+    public_keys = {
+        account: ctx.client.registry.participant(account).encryption_key for account in receivers
     }
-    manifest = Manifest(ctx.deployment.fingerprint, view.id, "request-key", 0, seals)
+    manifest = Manifest.sealing(
+        secret, public_keys, ctx.deployment.fingerprint, view.id, "request-key", 0
+    )
     cid = ctx.store.put(manifest.encode())
     receipt = ctx.client.market.start(
         ctx.keys, view.id, view.seat, terms_of(view), cid.digest, key_hash(secret)

@@ -17,7 +17,6 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import (
     ContentError,
     ContentMissing,
-    ContentTooLarge,
     ModelError,
     SpecificationError,
 )
@@ -96,11 +95,9 @@ def _sealed_to_me(view: RequestView, digest: bytes) -> bytes:
 # ---------------------------------------------------------------------- models
 
 
-def start_model(view: RequestView) -> Model:
-    """The global model that this round begins from."""
-    if view.round == 1:
-        return _initial_model(view)
-    return global_model(view, view.round - 1, view.state.final_digest)
+def start_model(view: RequestView, round_: int) -> Model:
+    """The global model that a round begins from."""
+    return _initial_model(view) if round_ == 1 else global_model(view, round_ - 1)
 
 
 def _initial_model(view: RequestView) -> Model:
@@ -113,10 +110,10 @@ def _initial_model(view: RequestView) -> Model:
     return cached
 
 
-def global_model(view: RequestView, round_: int, digest: bytes) -> Model:
+def global_model(view: RequestView, round_: int) -> Model:
     """A final global model: the own aggregate if it is the one on chain, else fetched."""
-    ctx = view.ctx
-    at = (view.id, round_)
+    ctx, at = view.ctx, (view.id, round_)
+    digest = _digest(_event_of(view, "RoundFinalised", round_)["digest"])
     if at in ctx.cache.globals and ctx.cache.proposals.get(at) == digest:
         return ctx.cache.globals[at]
     template = template_of(specification_of(view))
@@ -128,8 +125,14 @@ def global_model(view: RequestView, round_: int, digest: bytes) -> Model:
     return ctx.cache.globals[at]
 
 
-def member_model(view: RequestView, seat: int, digest: bytes) -> Model | None:
-    """A member's local model of this round; None where what it published is no such model.
+def submitted_digests(view: RequestView, round_: int) -> dict[int, bytes]:
+    """The digests of a round's models, by seat."""
+    events = view.ctx.state.events(view.id, "ModelSubmitted")
+    return {e["seat"]: _digest(e["digest"]) for e in events if e["round"] == round_}
+
+
+def member_model(view: RequestView, round_: int, seat: int, digest: bytes) -> Model | None:
+    """A member's local model of a round; None where what it published is no such model.
 
     Raises ContentMissing or StoreUnreachable where it cannot be had now.
     """
@@ -137,30 +140,34 @@ def member_model(view: RequestView, seat: int, digest: bytes) -> Model | None:
     try:
         sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
         account = view.members[seat].account
-        return open_local(sealed, request_key(view), place_of(view), account, template)
-    except (ContentTooLarge, ContentError, ModelError):
+        return open_local(sealed, request_key(view), place_of(view, round_), account, template)
+    except (ContentError, ModelError):
         return None
 
 
-def evaluation_slice(view: RequestView) -> Dataset | None:
-    """This round's evaluation slice; None where the requester has not opened it.
+def evaluation_slice(view: RequestView, round_: int) -> Dataset | None:
+    """A round's evaluation slice; None where the requester did not open it.
 
     Raises ContentError where its key or bytes are not those fixed at creation.
     """
-    ctx = view.ctx
-    at = (view.id, view.round)
+    ctx, at = view.ctx, (view.id, round_)
     if at in ctx.cache.slices:
         return ctx.cache.slices[at]
-    opened = [e for e in ctx.state.events(view.id, "SliceOpened") if e["round"] == view.round]
+    opened = [e for e in ctx.state.events(view.id, "SliceOpened") if e["round"] == round_]
     if not opened:
-        if view.state.slice_opened:
-            raise ContentMissing(f"slice {view.round}: its event has not been read yet")
         return None
     spec = specification_of(view)
     key = _sealed_to_me(view, _digest(opened[-1]["digest"]))
-    sealed = ctx.store.get(Cid.parse(spec.evaluation[view.round - 1].cid), SLICE_MAX_BYTES)
-    ctx.cache.slices[at] = open_slice(spec, view.round, key, sealed)
+    sealed = ctx.store.get(Cid.parse(spec.evaluation[round_ - 1].cid), SLICE_MAX_BYTES)
+    ctx.cache.slices[at] = open_slice(spec, round_, key, sealed)
     return ctx.cache.slices[at]
+
+
+def _event_of(view: RequestView, name: str, round_: int) -> dict[str, Any]:
+    for event in view.ctx.state.events(view.id, name):
+        if event["round"] == round_:
+            return event
+    raise ContentMissing(f"request {view.id}: no {name} of round {round_} has been read yet")
 
 
 def _digest(value: Any) -> bytes:

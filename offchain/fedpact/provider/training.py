@@ -37,7 +37,7 @@ def submit_model(view: RequestView) -> Outcome:
         task = TrainingTask(
             spec,
             view.round,
-            start_model(view),
+            start_model(view, view.round),
             ctx.read_data(spec),
             view.seat,
             ctx.cache.models.get((view.id, view.round - 1), {}),
@@ -51,7 +51,7 @@ def submit_model(view: RequestView) -> Outcome:
             release_id,
             task.dataset.units,
             GaussianRelease.of_round(spec),
-            seal_local(artefact, request_key(view), place_of(view), ctx.keys.address),
+            seal_local(artefact, request_key(view), place_of(view, view.round), ctx.keys.address),
             ctx.limit,
         )
     digest = Cid.of(sealed).digest

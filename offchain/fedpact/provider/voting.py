@@ -1,9 +1,11 @@
 """Stage 6 of the workflow: fetch and score the round's models, commit, reveal, tally."""
 
 import logging
+from collections.abc import Callable
 
 from fedpact.consensus.scoring import ContributionRecord, score_round
 from fedpact.consensus.votes import vote_commitment
+from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentError, NotReady, Retryable
 from fedpact.learning.artefact import Model
 from fedpact.provider.context import Outcome, RequestView, did, idle
@@ -13,6 +15,7 @@ from fedpact.provider.reading import (
     member_model,
     specification_of,
     start_model,
+    submitted_digests,
 )
 from fedpact.provider.state import CastVote
 from fedpact.types.rounds import seats_of
@@ -52,25 +55,63 @@ def _score(view: RequestView) -> CastVote | None:
     models = round_models(view)
     if models is None:
         return None
-    spec, ctx = specification_of(view), view.ctx
-    try:
-        part = evaluation_slice(view)
-    except ContentError as error:
-        log.warning("request %d: round %d: no slice: %s", view.id, view.round, error)
-        part = None
-    before = ctx.state.vote(view.id, view.round - 1)
-    record = ContributionRecord.from_json(before.record) if before else ContributionRecord()
-    start, samples = start_model(view), view.samples
-    result = ctx.background.result(
-        ("score", view.id, view.round),
-        lambda: score_round(spec, view.round, start, models, samples, part, record),
-    )
+    ctx = view.ctx
+    result = ctx.background.result(("score", view.id, view.round), _scorer(view, models))
     if result is None:
         return None
     scores, record = result
     vote = CastVote(ctx.work.vote(scores, view.seat), record.to_json())
     ctx.state.save_vote(view.id, view.round, vote)
     return vote
+
+
+def _scorer(
+    view: RequestView, models: dict[int, Model | None]
+) -> Callable[[], tuple[dict[int, int], ContributionRecord]]:
+    """The work of scoring this round; everything it needs is fetched here and now."""
+    rounds = [_round_inputs(view, number) for number in _unscored_rounds(view)]
+    known = view.ctx.state.vote(view.id, view.round - len(rounds) - 1)
+    record = ContributionRecord.from_json(known.record) if known else ContributionRecord()
+    present = (view.round, start_model(view, view.round), models, view.samples)
+    part = _slice_or_none(view, view.round)
+    spec = specification_of(view)
+
+    def score() -> tuple[dict[int, int], ContributionRecord]:
+        before = record
+        for number, start, past, samples, its_part in rounds:
+            _, before = score_round(spec, number, start, past, samples, its_part, before)
+        return score_round(spec, *present, part, before)
+
+    return score
+
+
+def _unscored_rounds(view: RequestView) -> list[int]:
+    """Earlier rounds since the last one that this machine has scored (none, as a rule).
+
+    A member that was away, or has lost its state, judges by the same record as the others only if
+    it works out what it missed.
+    """
+    number = view.round - 1
+    while number > 0 and view.ctx.state.vote(view.id, number) is None:
+        number -= 1
+    return list(range(number + 1, view.round))
+
+
+def _round_inputs(
+    view: RequestView, number: int
+) -> tuple[int, Model, dict[int, Model | None], dict[int, int], Dataset | None]:
+    digests = submitted_digests(view, number)
+    models = {seat: member_model(view, number, seat, one) for seat, one in sorted(digests.items())}
+    samples = {seat: view.members[seat].samples for seat in digests}
+    return number, start_model(view, number), models, samples, _slice_or_none(view, number)
+
+
+def _slice_or_none(view: RequestView, number: int) -> Dataset | None:
+    try:
+        return evaluation_slice(view, number)
+    except ContentError as error:
+        log.warning("request %d: round %d: no slice: %s", view.id, number, error)
+        return None
 
 
 def round_models(view: RequestView) -> dict[int, Model | None] | None:
@@ -84,7 +125,7 @@ def round_models(view: RequestView) -> dict[int, Model | None] | None:
         if seat in models:
             continue
         try:
-            models[seat] = member_model(view, seat, digests[seat])
+            models[seat] = member_model(view, view.round, seat, digests[seat])
         except Retryable as error:
             if not late:
                 return None

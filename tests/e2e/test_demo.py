@@ -1,0 +1,118 @@
+"""`fedpact demo` as a person runs it: its JSON, a poisoner, Ctrl-C, options that cannot be run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+DEMO = (sys.executable, "-m", "fedpact", "demo")
+
+
+def demo(*options: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*DEMO, *options], capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def test_pays_the_honest_and_not_the_poisoner(tmp_path: Path) -> None:
+    file = tmp_path / "demo.json"
+    run = demo("--poison", "1", "--rounds", "4", "--json", str(file))
+    assert run.returncode == 0, run.stdout + run.stderr
+    result = json.loads(file.read_text())
+
+    assert len(result["rounds"]) == 4
+    for row in result["rounds"]:
+        assert set(row) == {"leader", "excluded", "global_cid", "mae", "gas", "seconds"}
+        assert row["gas"] > 0
+    [poisoned] = [one for one in result["providers"] if one["poisoned"]]
+    honest = [one for one in result["providers"] if not one["poisoned"]]
+    assert set(poisoned) == {
+        "address",
+        "poisoned",
+        "samples",
+        "points",
+        "paid_wei",
+        "epsilon",
+        "delta",
+        "reputation",
+    }
+    assert all(poisoned["address"] in row["excluded"] for row in result["rounds"])
+    mean_pay = sum(one["paid_wei"] for one in honest) / len(honest)
+    assert poisoned["paid_wei"] <= mean_pay / 10
+    assert all(one["paid_wei"] > 0 for one in honest)
+    assert all(one["reputation"] > poisoned["reputation"] for one in honest)
+    assert all(one["epsilon"] <= 4.0 and one["delta"] == 1e-5 for one in honest)
+    assert result["final"]["accuracy"] > result["final"]["best_single_accuracy"]
+    assert result["final"]["cid"] == result["rounds"][-1]["global_cid"]
+    assert result["audit"]
+    assert all(result["audit"].values())
+    assert result["totals"]["gas"] > sum(row["gas"] for row in result["rounds"])
+
+
+def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:
+    """Neither chain nor daemons nor files of the demo outlive it."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [*DEMO, "--rounds", "10"], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: len(processes_under(tmp_path)) >= 4, seconds=60)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    wait_for(lambda: not processes_under(tmp_path), seconds=10)
+    assert list(tmp_path.glob("fedpact-demo-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--providers", "17"), "--providers 17: from 2 to 16"),
+        (("--poison", "4"), "--poison 4: at least one of 4 must be honest"),
+        (("--epsilon", "0"), "--epsilon 0.0: above 0"),
+    ],
+)
+def test_refuses_what_cannot_be_run(options: tuple[str, ...], said: str) -> None:
+    run = demo(*options)
+    assert run.returncode == 2
+    assert said in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_says_where_mnist_is_looked_for() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "FEDPACT_DATA"}
+    run = subprocess.run(
+        [*DEMO, "--data", "mnist"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 4
+    assert run.stderr == "fedpact: mnist: set FEDPACT_DATA to a folder that holds the IDX files\n"
+
+
+def processes_under(folder: Path) -> list[int]:
+    """Processes whose command line names the folder (Linux)."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(folder).encode() in line:
+                found.append(int(entry.name))
+    return found
+
+
+def wait_for(condition: object, seconds: float) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come in time"
+        time.sleep(0.1)
