@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
 import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {Scores} from "./libraries/Scores.sol";
 import {TermsCheck} from "./libraries/TermsCheck.sol";
+import {SharingMarketStore} from "./SharingMarketStore.sol";
 
 /// @title SharingMarket
 /// @notice See {ISharingMarket}.
-/// @dev The market keeps only what it pays by; who sits where and what was earned is asked of {TrainingRounds}.
-contract SharingMarket is ISharingMarket {
+contract SharingMarket is SharingMarketStore {
     uint256 private constant MAX_SAMPLES = 10_000_000;
     /// @dev crypto_box_SEALBYTES (48) + 32.
     uint256 private constant SEALED_KEY_BYTES = 80;
@@ -18,43 +17,7 @@ contract SharingMarket is ISharingMarket {
     uint256 private constant MEAN_QUALITY = 5000;
     uint256 private constant LOSS_PER_FAULT = 100;
 
-    IParticipantRegistry private immutable REGISTRY;
-    ITrainingRounds private immutable ROUNDS;
-
-    /* STORAGE */
-
-    /// @dev One slot.
-    struct Facts {
-        /// @dev Open, Running, Delivered or Cancelled; Ended is derived.
-        Status status;
-        uint32 requesterOrganisation;
-        uint40 joinDeadline;
-        uint40 closedAt;
-        uint32 startWindow;
-        uint32 deliverWindow;
-        uint16 maxRounds;
-        uint8 minProviders;
-        uint8 maxProviders;
-        uint16 claimed;
-        bool settled;
-        bool refunded;
-    }
-
-    struct Record {
-        address requester;
-        uint96 payment;
-        bytes32 termsHash;
-        Facts facts;
-    }
-
-    /// @inheritdoc ISharingMarket
-    uint256 public override requestCount;
-    mapping(uint256 requestId => Record) private _records;
-
-    constructor(address registry, address rounds) {
-        REGISTRY = IParticipantRegistry(registry);
-        ROUNDS = ITrainingRounds(rounds);
-    }
+    constructor(address registry, address rounds) SharingMarketStore(registry, rounds) {}
 
     /* REQUEST AND COMMITTEE */
 
@@ -252,21 +215,18 @@ contract SharingMarket is ISharingMarket {
     function claim(uint256 requestId, uint256 seat) external override {
         Record storage record = _records[requestId];
         Facts memory facts = record.facts;
-        ITrainingRounds.Outcome memory outcome = ROUNDS.outcome(requestId);
         // Check:
         if (facts.status != Status.Delivered) {
-            revert SharingMarket_WrongStatus(requestId, _status(facts, outcome));
+            revert SharingMarket_WrongStatus(requestId, _status(facts, ROUNDS.outcome(requestId)));
         }
-        _requireSeat(requestId, seat);
+        (address account, uint256 amount) = _shareOf(requestId, seat, record, facts);
+        if (msg.sender != account) revert SharingMarket_NotSeatOwner(requestId, seat, msg.sender);
         if ((facts.claimed >> seat) & 1 == 1) revert SharingMarket_AlreadyClaimed(requestId, seat);
-        (uint256[] memory points, uint256[] memory faults) = ROUNDS.points(requestId);
-        uint256 pool = _pool(record, facts, outcome);
-        uint256 amount = _share(pool, points, seat);
         if (amount == 0) revert SharingMarket_NothingToClaim(requestId, seat);
 
         // Effect:
         record.facts.claimed = facts.claimed | uint16(1 << seat);
-        if (!facts.settled) _settle(requestId, record, outcome, pool, points, faults);
+        if (!facts.settled) _settle(requestId, record, facts, ROUNDS.outcome(requestId));
         emit Claimed(requestId, msg.sender, seat, amount);
 
         // Interaction:
@@ -285,7 +245,7 @@ contract SharingMarket is ISharingMarket {
         _requireDecided(requestId, status, facts, outcome);
 
         // Effect:
-        _settleNow(requestId, record, facts, outcome);
+        _settle(requestId, record, facts, outcome);
     }
 
     /// @inheritdoc ISharingMarket
@@ -299,69 +259,16 @@ contract SharingMarket is ISharingMarket {
         Status status = _status(facts, outcome);
         if (status == Status.Open || status == Status.Running) revert SharingMarket_WrongStatus(requestId, status);
         _requireDecided(requestId, status, facts, outcome);
-        uint256 amount = record.payment - _pool(record, facts, outcome);
+        uint256 amount = record.payment - _pool(record, facts, outcome.paidRounds, outcome.reached);
         if (amount == 0) revert SharingMarket_NothingToRefund(requestId);
 
         // Effect:
         record.facts.refunded = true;
-        if (!facts.settled && status != Status.Cancelled) _settleNow(requestId, record, facts, outcome);
+        if (!facts.settled && status != Status.Cancelled) _settle(requestId, record, facts, outcome);
         emit Refunded(requestId, msg.sender, amount);
 
         // Interaction:
         _send(msg.sender, amount);
-    }
-
-    /* VIEWS */
-
-    /// @inheritdoc ISharingMarket
-    function request(uint256 requestId) external view override returns (Request memory) {
-        Record storage record = _records[requestId];
-        Facts memory facts = record.facts;
-        return Request({
-            status: _status(facts, ROUNDS.outcome(requestId)),
-            requester: record.requester,
-            payment: record.payment,
-            termsHash: record.termsHash,
-            requesterOrganisation: facts.requesterOrganisation,
-            joinDeadline: facts.joinDeadline,
-            closedAt: facts.closedAt,
-            startWindow: facts.startWindow,
-            deliverWindow: facts.deliverWindow,
-            maxRounds: facts.maxRounds,
-            minProviders: facts.minProviders,
-            maxProviders: facts.maxProviders,
-            claimed: facts.claimed,
-            settled: facts.settled,
-            refunded: facts.refunded
-        });
-    }
-
-    /// @inheritdoc ISharingMarket
-    function requesterOf(uint256 requestId) external view override returns (address) {
-        return _records[requestId].requester;
-    }
-
-    /// @inheritdoc ISharingMarket
-    function verifyTerms(uint256 requestId, Terms calldata terms) external view override returns (bool) {
-        return _records[requestId].termsHash == keccak256(abi.encode(terms));
-    }
-
-    /// @inheritdoc ISharingMarket
-    function claimable(uint256 requestId, uint256 seat) external view override returns (uint256) {
-        Record storage record = _records[requestId];
-        Facts memory facts = record.facts;
-        if ((facts.claimed >> seat) & 1 == 1) return 0;
-        (uint256[] memory points,) = ROUNDS.points(requestId);
-        return _share(_pool(record, facts, ROUNDS.outcome(requestId)), points, seat);
-    }
-
-    /// @inheritdoc ISharingMarket
-    function refundable(uint256 requestId) external view override returns (uint256) {
-        Record storage record = _records[requestId];
-        Facts memory facts = record.facts;
-        ITrainingRounds.Outcome memory outcome = ROUNDS.outcome(requestId);
-        if (facts.refunded || !_decided(_status(facts, outcome), facts, outcome)) return 0;
-        return record.payment - _pool(record, facts, outcome);
     }
 
     /* CHECKS */
@@ -411,58 +318,6 @@ contract SharingMarket is ISharingMarket {
 
     /* INTERNAL */
 
-    function _status(Facts memory facts, ITrainingRounds.Outcome memory outcome) private pure returns (Status) {
-        return facts.status == Status.Running && outcome.ended ? Status.Ended : facts.status;
-    }
-
-    /// @dev Whether it can't change any more who gets what.
-    function _decided(Status status, Facts memory facts, ITrainingRounds.Outcome memory outcome)
-        private
-        view
-        returns (bool)
-    {
-        if (status == Status.Delivered || status == Status.Cancelled) return true;
-        if (status != Status.Ended) return false;
-        return outcome.finalRounds == 0 || block.timestamp > _deliverDeadline(facts, outcome);
-    }
-
-    /// @dev When the turns of the first `turns` starters are over.
-    function _startDeadline(Facts memory facts, uint256 turns) private pure returns (uint256) {
-        uint256 closedAt = facts.closedAt != 0 ? facts.closedAt : facts.joinDeadline;
-        return closedAt + turns * facts.startWindow;
-    }
-
-    function _deliverDeadline(Facts memory facts, ITrainingRounds.Outcome memory outcome)
-        private
-        pure
-        returns (uint256)
-    {
-        return uint256(outcome.endedAt) + 2 * uint256(facts.deliverWindow);
-    }
-
-    /// @dev What the providers share, rounded down; 0 until the model is delivered.
-    function _pool(Record storage record, Facts memory facts, ITrainingRounds.Outcome memory outcome)
-        private
-        view
-        returns (uint256)
-    {
-        if (facts.status != Status.Delivered) return 0;
-        uint256 payment = record.payment;
-        return outcome.reached ? payment : payment * outcome.paidRounds / facts.maxRounds;
-    }
-
-    /// @dev Rounded down: what is left over by rounding stays in the contract.
-    function _share(uint256 pool, uint256[] memory points, uint256 seat) private pure returns (uint256) {
-        uint256 total = _sum(points);
-        return total == 0 || seat >= points.length ? 0 : pool * points[seat] / total;
-    }
-
-    function _sum(uint256[] memory points) private pure returns (uint256 total) {
-        for (uint256 i; i < points.length; ++i) {
-            total += points[i];
-        }
-    }
-
     function _contributors(uint256 requestId) private view returns (uint256 mask) {
         (uint256[] memory points,) = ROUNDS.points(requestId);
         for (uint256 seat; seat < points.length; ++seat) {
@@ -470,27 +325,20 @@ contract SharingMarket is ISharingMarket {
         }
     }
 
-    function _settleNow(
+    /// @dev Where nobody is paid, only faults are recorded, and those lightly: see {ISharingMarket-settle}.
+    function _settle(
         uint256 requestId,
         Record storage record,
         Facts memory facts,
         ITrainingRounds.Outcome memory outcome
     ) private {
-        (uint256[] memory points, uint256[] memory faults) = ROUNDS.points(requestId);
-        _settle(requestId, record, outcome, _pool(record, facts, outcome), points, faults);
-    }
-
-    /// @dev Where nobody is paid, only faults are recorded, and those lightly: see {ISharingMarket-settle}.
-    function _settle(
-        uint256 requestId,
-        Record storage record,
-        ITrainingRounds.Outcome memory outcome,
-        uint256 pool,
-        uint256[] memory points,
-        uint256[] memory faults
-    ) private {
         record.facts.settled = true;
-        uint256 total = _sum(points);
+        uint256 pool = _pool(record, facts, outcome.paidRounds, outcome.reached);
+        (uint256[] memory points, uint256[] memory faults) = ROUNDS.points(requestId);
+        uint256 total;
+        for (uint256 seat; seat < points.length; ++seat) {
+            total += points[seat];
+        }
         emit Settled(requestId, pool, total);
 
         // Interaction: the registry is trusted, and calls nobody.

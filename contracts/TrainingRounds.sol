@@ -8,13 +8,13 @@ import {Points} from "./libraries/Points.sol";
 import {Quorum} from "./libraries/Quorum.sol";
 import {RoundState} from "./libraries/RoundState.sol";
 import {Scores} from "./libraries/Scores.sol";
-import {TrainingRoundsStore} from "./TrainingRoundsStore.sol";
+import {TrainingRoundsViews} from "./TrainingRoundsViews.sol";
 
 /// @title TrainingRounds
 /// @notice See {ITrainingRounds}.
 /// @dev Each function reads the state word once, moves it into the phase that holds now, checks, changes it in memory,
 /// and writes it once.
-contract TrainingRounds is TrainingRoundsStore {
+contract TrainingRounds is TrainingRoundsViews {
     using RoundState for RoundState.State;
 
     IParticipantRegistry private immutable REGISTRY;
@@ -69,7 +69,7 @@ contract TrainingRounds is TrainingRoundsStore {
         returns (uint256 joined)
     {
         Task storage task = _tasks[requestId];
-        (RoundState.State memory s,) = _load(task);
+        RoundState.State memory s = _load(task);
         // Check: the seat is the account's and has not submitted.
         if (s.stage == Phase.Ended) revert TrainingRounds_WrongPhase(requestId, Phase.Ended, Phase.Submit);
         _requireSeat(task, s, requestId, seat, account);
@@ -78,7 +78,7 @@ contract TrainingRounds is TrainingRoundsStore {
         // Effect: the round no longer waits for it.
         s.members &= ~(1 << seat);
         s.expected &= ~(1 << seat);
-        if (s.stage == Phase.Submit) s.closeSubmissions();
+        if (s.stage == Phase.Submit) _closeIfComplete(task, s);
         delete task.members[seat];
         task.state = s.pack();
         joined = Scores.count(s.members);
@@ -102,7 +102,7 @@ contract TrainingRounds is TrainingRoundsStore {
 
         // Effect:
         s.lastLeader = RoundState.NO_LEADER;
-        s.nextRound(s.members & ~barred, barred);
+        s.nextRound(s.members & ~barred, barred, params.submitWindow);
         task.params = params;
         task.keyCommitment = keyCommitment;
         task.state = s.pack();
@@ -113,7 +113,7 @@ contract TrainingRounds is TrainingRoundsStore {
     /// @inheritdoc ITrainingRounds
     function halt(uint256 requestId) external override onlyMarket {
         Task storage task = _tasks[requestId];
-        (RoundState.State memory s,) = _load(task);
+        RoundState.State memory s = _load(task);
         // Check: between rounds, so that nobody's submitted work goes unjudged.
         if (s.stage == Phase.None || s.stage == Phase.Ended) {
             revert TrainingRounds_WrongPhase(requestId, s.stage, Phase.Submit);
@@ -130,7 +130,7 @@ contract TrainingRounds is TrainingRoundsStore {
     /// @inheritdoc ITrainingRounds
     function submit(uint256 requestId, uint256 seat, bytes32 digest) external override {
         Task storage task = _tasks[requestId];
-        (RoundState.State memory s,) = _load(task);
+        RoundState.State memory s = _load(task);
         // Check:
         _requirePhase(requestId, s, Phase.Submit);
         _requireSeat(task, s, requestId, seat, msg.sender);
@@ -147,7 +147,7 @@ contract TrainingRounds is TrainingRoundsStore {
         s.submitted |= 1 << seat;
         s.expected |= 1 << seat;
         s.ever |= 1 << seat;
-        s.closeSubmissions();
+        _closeIfComplete(task, s);
         task.digests[seat] = digest;
         task.state = s.pack();
 
@@ -159,15 +159,14 @@ contract TrainingRounds is TrainingRoundsStore {
     /// @inheritdoc ITrainingRounds
     function openSlice(uint256 requestId, bytes32 digest) external override {
         Task storage task = _tasks[requestId];
-        (RoundState.State memory s, Params memory p) = _load(task);
+        RoundState.State memory s = _load(task);
         // Check: asked of the market, which is dearer than a slot only after seven rounds.
         if (msg.sender != MARKET.requesterOf(requestId)) {
             revert TrainingRounds_NotRequester(requestId, msg.sender);
         }
         _requirePhase(requestId, s, Phase.Commit);
-        if (block.timestamp >= s.mark + p.commitWindow / 2) {
-            revert TrainingRounds_SliceTooLate(requestId, s.mark + p.commitWindow / 2);
-        }
+        uint256 deadline = s.began(task.params) + task.params.commitWindow / 2;
+        if (block.timestamp >= deadline) revert TrainingRounds_SliceTooLate(requestId, deadline);
         if (s.sliceOpened) revert TrainingRounds_SliceAlreadyOpen(requestId, s.round);
         if (digest == 0) revert TrainingRounds_ZeroDigest();
 
@@ -181,7 +180,7 @@ contract TrainingRounds is TrainingRoundsStore {
     /// @inheritdoc ITrainingRounds
     function commitVote(uint256 requestId, uint256 seat, bytes32 commitment) external override {
         Task storage task = _tasks[requestId];
-        (RoundState.State memory s,) = _load(task);
+        RoundState.State memory s = _load(task);
         // Check:
         _requirePhase(requestId, s, Phase.Commit);
         _requireSeat(task, s, requestId, seat, msg.sender);
@@ -191,7 +190,7 @@ contract TrainingRounds is TrainingRoundsStore {
 
         // Effect:
         s.committed |= 1 << seat;
-        if (s.committed == s.submitted) s.enter(Phase.Reveal);
+        if (s.committed == s.submitted) s.enter(Phase.Reveal, task.params.revealWindow);
         task.votes[seat] = commitment;
         task.state = s.pack();
 
@@ -201,7 +200,7 @@ contract TrainingRounds is TrainingRoundsStore {
     /// @inheritdoc ITrainingRounds
     function revealVote(uint256 requestId, uint256 seat, uint256 packedScores, bytes32 salt) external override {
         Task storage task = _tasks[requestId];
-        (RoundState.State memory s,) = _load(task);
+        RoundState.State memory s = _load(task);
         // Check:
         _requirePhase(requestId, s, Phase.Reveal);
         _requireSeat(task, s, requestId, seat, msg.sender);
@@ -218,7 +217,7 @@ contract TrainingRounds is TrainingRoundsStore {
 
         // Effect:
         s.revealed |= 1 << seat;
-        if (s.revealed == s.committed) s.enter(Phase.Tally);
+        if (s.revealed == s.committed) s.enter(Phase.Tally, 0);
         task.votes[seat] = bytes32(packedScores);
         task.state = s.pack();
 
@@ -228,8 +227,9 @@ contract TrainingRounds is TrainingRoundsStore {
     /// @inheritdoc ITrainingRounds
     function tally(uint256 requestId) external override {
         Task storage task = _tasks[requestId];
-        (RoundState.State memory s, Params memory p) = _load(task);
+        RoundState.State memory s = _load(task);
         _requirePhase(requestId, s, Phase.Tally);
+        Params memory p = task.params;
 
         // Effect: count, record and credit.
         uint256[] memory words = _revealedWords(task, s);
@@ -253,7 +253,7 @@ contract TrainingRounds is TrainingRoundsStore {
 
         // Effect: without two votes, or without anyone who could lead, the round can't become final.
         if (s.leaders == 0 || Scores.count(s.revealed) < 2) _end(requestId, s);
-        else s.enter(Phase.Attest);
+        else s.enter(Phase.Attest, s.leaders * p.proposeWindow);
         task.state = s.pack();
     }
 
@@ -262,7 +262,7 @@ contract TrainingRounds is TrainingRoundsStore {
     /// @inheritdoc ITrainingRounds
     function attest(uint256 requestId, uint256 seat, bytes32 attestation, uint16 mae) external override {
         Task storage task = _tasks[requestId];
-        (RoundState.State memory s,) = _load(task);
+        RoundState.State memory s = _load(task);
         // Check:
         _requirePhase(requestId, s, Phase.Attest);
         _requireSeat(task, s, requestId, seat, msg.sender);
@@ -281,11 +281,12 @@ contract TrainingRounds is TrainingRoundsStore {
     /// @inheritdoc ITrainingRounds
     function propose(uint256 requestId, uint256 seat, bytes32 digest) external override {
         Task storage task = _tasks[requestId];
-        (RoundState.State memory s, Params memory p) = _load(task);
+        RoundState.State memory s = _load(task);
         // Check: the proposer's turn, its own word, and the others'.
         _requirePhase(requestId, s, Phase.Attest);
         _requireSeat(task, s, requestId, seat, msg.sender);
         if (digest == 0) revert TrainingRounds_ZeroDigest();
+        Params memory p = task.params;
         Committee memory committee = _committee(task, s);
         uint256 passed = _requireTurn(task, s, p, committee, requestId, seat);
         (uint256 approvals, uint256 mae) = _approvals(task, s, committee.accounts, requestId, digest);
@@ -305,7 +306,7 @@ contract TrainingRounds is TrainingRoundsStore {
             _end(requestId, s);
         } else {
             uint256 barred = s.members & ~REGISTRY.activeMask(committee.accounts);
-            s.nextRound(s.submitted & ~barred, barred);
+            s.nextRound(s.submitted & ~barred, barred, p.submitWindow);
             emit RoundOpened(requestId, s.round, s.expected, barred);
         }
         task.state = s.pack();
@@ -314,7 +315,7 @@ contract TrainingRounds is TrainingRoundsStore {
     /// @inheritdoc ITrainingRounds
     function expireRound(uint256 requestId) external override {
         Task storage task = _tasks[requestId];
-        (RoundState.State memory s,) = _load(task);
+        RoundState.State memory s = _load(task);
         _requirePhase(requestId, s, Phase.Expired);
 
         // Effect: it failed for want of a proposal, or of submissions.
@@ -370,7 +371,7 @@ contract TrainingRounds is TrainingRoundsStore {
         for (; order[rank] != seat; ++rank) {
             passed |= 1 << order[rank];
         }
-        uint256 opensAt = s.mark + rank * p.proposeWindow;
+        uint256 opensAt = s.began(p) + rank * p.proposeWindow;
         if (block.timestamp < opensAt) revert TrainingRounds_TooEarly(requestId, seat, opensAt);
     }
 
@@ -382,90 +383,12 @@ contract TrainingRounds is TrainingRoundsStore {
 
     /* INTERNAL */
 
+    function _closeIfComplete(Task storage task, RoundState.State memory s) private view {
+        if (s.submissionsComplete()) s.enter(Phase.Commit, task.params.commitWindow);
+    }
+
     function _end(uint256 requestId, RoundState.State memory s) private {
-        s.enter(Phase.Ended);
+        s.enter(Phase.Ended, 0);
         emit RequestEnded(requestId, s.round, s.reached, s.finalRounds);
-    }
-
-    /// @dev Adds points and faults to the lanes. Returns the points in 16-bit lanes, as the event carries them.
-    function _credit(Task storage task, uint256[] memory points_, uint256 faults) private returns (uint256 given) {
-        for (uint256 i; i * Points.SEATS_PER_WORD < points_.length; ++i) {
-            uint256 old = task.points[i];
-            uint256 word = old;
-            for (uint256 place; place < Points.SEATS_PER_WORD; ++place) {
-                uint256 seat = i * Points.SEATS_PER_WORD + place;
-                if (seat >= points_.length) break;
-                uint256 fault = (faults >> seat) & 1;
-                if (points_[seat] + fault == 0) continue;
-                word = Points.add(word, place, points_[seat], fault);
-                given |= points_[seat] << (16 * seat);
-            }
-            if (word != old) task.points[i] = word;
-        }
-    }
-
-    /// @dev Seats whose attestation opens to this digest, and the median of the errors that they attested.
-    function _approvals(
-        Task storage task,
-        RoundState.State memory s,
-        address[] memory accounts,
-        uint256 requestId,
-        bytes32 digest
-    ) private view returns (uint256 approvals, uint256 mae) {
-        uint256[] memory errors = new uint256[](s.seats);
-        uint256 n;
-        for (uint256 seat; seat < s.seats; ++seat) {
-            if (!_has(s.attested, seat)) continue;
-            uint256 word = uint256(task.votes[seat]);
-            uint256 error_ = word & 0xffff;
-            bytes32 expected = keccak256(
-                abi.encode(block.chainid, address(this), requestId, s.round, digest, error_, accounts[seat])
-            );
-            if ((uint256(expected) ^ word) >> 16 != 0) continue;
-            approvals |= 1 << seat;
-            errors[n++] = error_;
-        }
-        assembly ("memory-safe") {
-            mstore(errors, n)
-        }
-        mae = Quorum.medianError(errors);
-    }
-
-    function _leaderPoints(uint256 seats, uint256 seat) private pure returns (uint256[] memory points_) {
-        points_ = new uint256[](seats);
-        points_[seat] = Points.LEADER;
-    }
-
-    /// @dev One word a seat, 0 where nothing was revealed.
-    function _revealedWords(Task storage task, RoundState.State memory s)
-        private
-        view
-        returns (uint256[] memory words)
-    {
-        words = new uint256[](s.seats);
-        for (uint256 seat; seat < s.seats; ++seat) {
-            if (_has(s.revealed, seat)) words[seat] = uint256(task.votes[seat]);
-        }
-    }
-
-    function _submittedDigests(Task storage task, RoundState.State memory s)
-        private
-        view
-        returns (bytes32[] memory digests_)
-    {
-        digests_ = new bytes32[](Scores.count(s.submitted));
-        uint256 n;
-        for (uint256 seat; seat < s.seats; ++seat) {
-            if (_has(s.submitted, seat)) digests_[n++] = task.digests[seat];
-        }
-    }
-
-    /// @dev The words of the seats in `mask`, in seat order.
-    function _compact(uint256[] memory words, uint256 mask) private pure returns (uint256[] memory kept) {
-        kept = new uint256[](Scores.count(mask));
-        uint256 n;
-        for (uint256 seat; seat < words.length; ++seat) {
-            if (_has(mask, seat)) kept[n++] = words[seat];
-        }
     }
 }

@@ -4,11 +4,13 @@ pragma solidity 0.8.37;
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {LeaderOrder} from "./libraries/LeaderOrder.sol";
 import {Points} from "./libraries/Points.sol";
+import {Quorum} from "./libraries/Quorum.sol";
 import {RoundState} from "./libraries/RoundState.sol";
+import {Scores} from "./libraries/Scores.sol";
 import {Weights} from "./libraries/Weights.sol";
 
 /// @title TrainingRoundsStore
-/// @notice What {TrainingRounds} keeps, and the views of it.
+/// @notice What {TrainingRounds} keeps, and how it is read and credited.
 abstract contract TrainingRoundsStore is ITrainingRounds {
     using RoundState for RoundState.State;
 
@@ -43,164 +45,12 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
 
     mapping(uint256 requestId => Task) internal _tasks;
 
-    /* VIEWS */
-
-    /// @inheritdoc ITrainingRounds
-    function roundState(uint256 requestId) public view override returns (RoundFacts memory facts) {
-        Task storage task = _tasks[requestId];
-        (RoundState.State memory s, Params memory p) = _load(task);
-
-        facts.phase = s.stage;
-        facts.start = uint40(s.mark);
-        facts.deadline = uint40(s.deadline(p));
-        facts.round = uint16(s.round);
-        facts.seats = uint8(s.seats);
-        facts.members = uint64(s.members);
-        facts.expected = uint64(s.expected);
-        facts.barred = uint64(s.barred);
-        facts.ever = uint64(s.ever);
-        facts.submitted = uint64(s.submitted);
-        facts.committed = uint64(s.committed);
-        facts.revealed = uint64(s.revealed);
-        facts.attested = uint64(s.attested);
-        facts.lastLeader = uint8(s.lastLeader);
-        facts.paidRounds = uint16(s.paidRounds);
-        facts.finalRounds = uint16(s.finalRounds);
-        facts.sliceOpened = s.sliceOpened;
-        facts.reached = s.reached;
-        (uint256 medians, uint256 included, uint256 valid) = _unpackMedians(task.medians);
-        facts.medians = medians;
-        facts.included = uint64(included);
-        facts.valid = uint64(valid);
-        facts.finalDigest = task.finalDigest;
-        facts.keyCommitment = task.keyCommitment;
-        facts.history = task.history;
-        facts.params = p;
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function duty(uint256 requestId, address account)
-        external
-        view
-        override
-        returns (RoundFacts memory facts, uint256 seat)
-    {
-        facts = roundState(requestId);
-        for (; seat < facts.seats; ++seat) {
-            if (account != address(0) && _tasks[requestId].members[seat].account == account) return (facts, seat);
-        }
-        return (facts, RoundState.NO_LEADER);
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function members(uint256 requestId) external view override returns (Member[] memory committee) {
-        Task storage task = _tasks[requestId];
-        committee = new Member[](RoundState.unpack(task.state).seats);
-        for (uint256 seat; seat < committee.length; ++seat) {
-            committee[seat] = task.members[seat];
-        }
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function accountOf(uint256 requestId, uint256 seat) external view override returns (address) {
-        return seat < MAX_SEATS ? _tasks[requestId].members[seat].account : address(0);
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function digests(uint256 requestId) external view override returns (bytes32[] memory digests_) {
-        Task storage task = _tasks[requestId];
-        RoundState.State memory s = RoundState.unpack(task.state);
-        digests_ = new bytes32[](s.seats);
-        for (uint256 seat; seat < s.seats; ++seat) {
-            if (_has(s.submitted, seat)) digests_[seat] = task.digests[seat];
-        }
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function voteWords(uint256 requestId) external view override returns (bytes32[] memory words) {
-        Task storage task = _tasks[requestId];
-        RoundState.State memory s = RoundState.unpack(task.state);
-        words = new bytes32[](s.seats);
-        for (uint256 seat; seat < s.seats; ++seat) {
-            if (_has(s.committed, seat)) words[seat] = task.votes[seat];
-        }
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function points(uint256 requestId)
-        external
-        view
-        override
-        returns (uint256[] memory points_, uint256[] memory faults)
-    {
-        Task storage task = _tasks[requestId];
-        uint256 seats = RoundState.unpack(task.state).seats;
-        points_ = new uint256[](seats);
-        faults = new uint256[](seats);
-        uint256 word;
-        for (uint256 seat; seat < seats; ++seat) {
-            uint256 place = seat % Points.SEATS_PER_WORD;
-            if (place == 0) word = task.points[seat / Points.SEATS_PER_WORD];
-            (points_[seat], faults[seat]) = Points.read(word, place);
-        }
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function leaderOrder(uint256 requestId)
-        external
-        view
-        override
-        returns (uint256[] memory seats, uint256[] memory weightedErrors)
-    {
-        Task storage task = _tasks[requestId];
-        RoundState.State memory s = RoundState.unpack(task.state);
-        if (s.stage != Phase.Attest) return (seats, weightedErrors);
-
-        Committee memory committee = _committee(task, s);
-        (uint256 medians, uint256 included, uint256 valid) = _unpackMedians(task.medians);
-        seats = _leaders(s, committee, medians, included & s.revealed, task.params.leaderRule);
-        weightedErrors = new uint256[](seats.length);
-        for (uint256 i; i < seats.length; ++i) {
-            weightedErrors[i] = LeaderOrder.poqError(seats[i], valid, medians, committee.samples);
-        }
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function outcome(uint256 requestId) external view override returns (Outcome memory result) {
-        RoundState.State memory s = RoundState.unpack(_tasks[requestId].state);
-        result.ended = s.stage == Phase.Ended;
-        result.reached = s.reached;
-        result.seats = uint8(s.seats);
-        result.lastLeader = uint8(s.lastLeader);
-        result.members = uint64(s.members);
-        result.ever = uint64(s.ever);
-        result.paidRounds = uint16(s.paidRounds);
-        result.finalRounds = uint16(s.finalRounds);
-        result.endedAt = result.ended ? uint40(s.mark) : 0;
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function finalDigest(uint256 requestId) external view override returns (bytes32) {
-        return _tasks[requestId].finalDigest;
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function verifyHistory(uint256 requestId, RoundRecord[] calldata records) external view override returns (bool) {
-        bytes32 history;
-        for (uint256 i; i < records.length; ++i) {
-            RoundRecord calldata r = records[i];
-            history = _chained(history, r.round, r.submitted, r.revealed, r.digests, r.words, r.medians);
-        }
-        return history == _tasks[requestId].history;
-    }
-
     /* INTERNAL */
 
-    /// @dev The state as it holds now, and the parameters.
-    function _load(Task storage task) internal view returns (RoundState.State memory s, Params memory p) {
-        p = task.params;
+    /// @dev The state as it holds now.
+    function _load(Task storage task) internal view returns (RoundState.State memory s) {
         s = RoundState.unpack(task.state);
-        s.advance(p, block.timestamp);
+        if (s.timed() && block.timestamp > s.mark) s.advance(task.params, block.timestamp);
     }
 
     /// @dev Samples are capped, and 0 for seats that did not submit in this round.
@@ -255,5 +105,87 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
 
     function _has(uint256 mask, uint256 seat) internal pure returns (bool) {
         return (mask >> seat) & 1 == 1;
+    }
+
+    /// @dev Adds points and faults to the lanes. Returns the points in 16-bit lanes, as the event carries them.
+    function _credit(Task storage task, uint256[] memory points_, uint256 faults) internal returns (uint256 given) {
+        for (uint256 i; i * Points.SEATS_PER_WORD < points_.length; ++i) {
+            uint256 old = task.points[i];
+            uint256 word = old;
+            for (uint256 place; place < Points.SEATS_PER_WORD; ++place) {
+                uint256 seat = i * Points.SEATS_PER_WORD + place;
+                if (seat >= points_.length) break;
+                uint256 fault = (faults >> seat) & 1;
+                if (points_[seat] + fault == 0) continue;
+                word = Points.add(word, place, points_[seat], fault);
+                given |= points_[seat] << (16 * seat);
+            }
+            if (word != old) task.points[i] = word;
+        }
+    }
+
+    /// @dev Seats whose attestation opens to this digest, and the median of the errors that they attested.
+    function _approvals(
+        Task storage task,
+        RoundState.State memory s,
+        address[] memory accounts,
+        uint256 requestId,
+        bytes32 digest
+    ) internal view returns (uint256 approvals, uint256 mae) {
+        uint256[] memory errors = new uint256[](s.seats);
+        uint256 n;
+        for (uint256 seat; seat < s.seats; ++seat) {
+            if (!_has(s.attested, seat)) continue;
+            uint256 word = uint256(task.votes[seat]);
+            uint256 error_ = word & 0xffff;
+            bytes32 expected = keccak256(
+                abi.encode(block.chainid, address(this), requestId, s.round, digest, error_, accounts[seat])
+            );
+            if ((uint256(expected) ^ word) >> 16 != 0) continue;
+            approvals |= 1 << seat;
+            errors[n++] = error_;
+        }
+        assembly ("memory-safe") {
+            mstore(errors, n)
+        }
+        mae = Quorum.medianError(errors);
+    }
+
+    function _leaderPoints(uint256 seats, uint256 seat) internal pure returns (uint256[] memory points_) {
+        points_ = new uint256[](seats);
+        points_[seat] = Points.LEADER;
+    }
+
+    /// @dev One word a seat, 0 where nothing was revealed.
+    function _revealedWords(Task storage task, RoundState.State memory s)
+        internal
+        view
+        returns (uint256[] memory words)
+    {
+        words = new uint256[](s.seats);
+        for (uint256 seat; seat < s.seats; ++seat) {
+            if (_has(s.revealed, seat)) words[seat] = uint256(task.votes[seat]);
+        }
+    }
+
+    function _submittedDigests(Task storage task, RoundState.State memory s)
+        internal
+        view
+        returns (bytes32[] memory digests_)
+    {
+        digests_ = new bytes32[](Scores.count(s.submitted));
+        uint256 n;
+        for (uint256 seat; seat < s.seats; ++seat) {
+            if (_has(s.submitted, seat)) digests_[n++] = task.digests[seat];
+        }
+    }
+
+    /// @dev The words of the seats in `mask`, in seat order.
+    function _compact(uint256[] memory words, uint256 mask) internal pure returns (uint256[] memory kept) {
+        kept = new uint256[](Scores.count(mask));
+        uint256 n;
+        for (uint256 seat; seat < words.length; ++seat) {
+            if (_has(mask, seat)) kept[n++] = words[seat];
+        }
     }
 }

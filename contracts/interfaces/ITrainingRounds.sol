@@ -351,6 +351,13 @@ interface ITrainingRounds {
         view
         returns (uint256[] memory seats, uint256[] memory weightedErrors);
 
+    /// @notice What the market needs to pay one seat: its account, its points and all points, and what they are points of.
+    /// @return account The seat's account (zero: no such seat).
+    function shareOf(uint256 requestId, uint256 seat)
+        external
+        view
+        returns (address account, uint256 own, uint256 total, uint256 paidRounds, bool reached);
+
     /// @notice What the market needs to settle.
     function outcome(uint256 requestId) external view returns (Outcome memory);
 

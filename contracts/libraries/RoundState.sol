@@ -19,7 +19,8 @@ library RoundState {
         uint256 round;
         /// @dev The phase that the last transaction recorded.
         ITrainingRounds.Phase stage;
-        /// @dev When that phase started.
+        /// @dev The last second of that phase if it has one (Submit, Commit, Reveal, Attest), else when it began. So the
+        /// parameters need not be read while a phase lasts.
         uint256 mark;
         uint256 seats;
         uint256 members;
@@ -69,52 +70,63 @@ library RoundState {
         if (s.reached) word |= FLAG_REACHED << 240;
     }
 
-    /// @notice Moves `s` into the phase that holds at `time`: each window that has run out starts the next phase at its
-    /// end. Fewer than two submissions, or no proposal in the last leader's turn, make the round Expired.
+    /// @notice Whether the phase has a deadline.
+    function timed(State memory s) internal pure returns (bool) {
+        return s.stage != ITrainingRounds.Phase.None && s.stage < ITrainingRounds.Phase.Expired
+            && s.stage != ITrainingRounds.Phase.Tally;
+    }
+
+    /// @notice Moves `s`, whose deadline is over at `time`, into the phase that holds then: each window that has run out
+    /// starts the next phase at its end. Fewer than two submissions, or no proposal in the last leader's turn, make the
+    /// round Expired.
     function advance(State memory s, ITrainingRounds.Params memory p, uint256 time) internal pure {
-        if (s.stage == ITrainingRounds.Phase.Submit && time > s.mark + p.submitWindow) {
-            s.mark += p.submitWindow;
-            s.stage =
-                Scores.count(s.submitted) < 2 ? ITrainingRounds.Phase.Expired : ITrainingRounds.Phase.Commit;
+        if (s.stage == ITrainingRounds.Phase.Submit && time > s.mark) {
+            if (Scores.count(s.submitted) < 2) {
+                s.stage = ITrainingRounds.Phase.Expired;
+            } else {
+                s.stage = ITrainingRounds.Phase.Commit;
+                s.mark += p.commitWindow;
+            }
         }
-        if (s.stage == ITrainingRounds.Phase.Commit && time > s.mark + p.commitWindow) {
-            s.mark += p.commitWindow;
-            s.stage = s.committed == 0 ? ITrainingRounds.Phase.Tally : ITrainingRounds.Phase.Reveal;
+        if (s.stage == ITrainingRounds.Phase.Commit && time > s.mark) {
+            if (s.committed == 0) {
+                s.stage = ITrainingRounds.Phase.Tally;
+            } else {
+                s.stage = ITrainingRounds.Phase.Reveal;
+                s.mark += p.revealWindow;
+            }
         }
-        if (s.stage == ITrainingRounds.Phase.Reveal && time > s.mark + p.revealWindow) {
-            s.mark += p.revealWindow;
-            s.stage = ITrainingRounds.Phase.Tally;
-        }
-        if (s.stage == ITrainingRounds.Phase.Attest && time > s.mark + s.leaders * p.proposeWindow) {
-            s.mark += s.leaders * p.proposeWindow;
-            s.stage = ITrainingRounds.Phase.Expired;
-        }
+        if (s.stage == ITrainingRounds.Phase.Reveal && time > s.mark) s.stage = ITrainingRounds.Phase.Tally;
+        if (s.stage == ITrainingRounds.Phase.Attest && time > s.mark) s.stage = ITrainingRounds.Phase.Expired;
+    }
+
+    /// @notice When the phase that `s` is in began.
+    function began(State memory s, ITrainingRounds.Params memory p) internal pure returns (uint256) {
+        if (s.stage == ITrainingRounds.Phase.Submit) return s.mark - p.submitWindow;
+        if (s.stage == ITrainingRounds.Phase.Commit) return s.mark - p.commitWindow;
+        if (s.stage == ITrainingRounds.Phase.Reveal) return s.mark - p.revealWindow;
+        if (s.stage == ITrainingRounds.Phase.Attest) return s.mark - s.leaders * p.proposeWindow;
+        return s.mark;
     }
 
     /// @notice The last second of the phase that `s` is in; 0 where it has none.
-    function deadline(State memory s, ITrainingRounds.Params memory p) internal pure returns (uint256) {
-        if (s.stage == ITrainingRounds.Phase.Submit) return s.mark + p.submitWindow;
-        if (s.stage == ITrainingRounds.Phase.Commit) return s.mark + p.commitWindow;
-        if (s.stage == ITrainingRounds.Phase.Reveal) return s.mark + p.revealWindow;
-        if (s.stage == ITrainingRounds.Phase.Attest) return s.mark + s.leaders * p.proposeWindow;
-        return 0;
+    function deadline(State memory s) internal pure returns (uint256) {
+        return timed(s) ? s.mark : 0;
     }
 
-    /// @notice Starts `stage` now.
-    function enter(State memory s, ITrainingRounds.Phase stage) internal view {
+    /// @notice Starts `stage` now, to last `window` seconds (0: without a deadline).
+    function enter(State memory s, ITrainingRounds.Phase stage, uint256 window) internal view {
         s.stage = stage;
-        s.mark = block.timestamp;
+        s.mark = block.timestamp + window;
     }
 
-    /// @notice Starts the commits once all who are expected, and at least two, have submitted.
-    function closeSubmissions(State memory s) internal view {
-        if (s.expected & ~s.submitted == 0 && Scores.count(s.submitted) >= 2) {
-            enter(s, ITrainingRounds.Phase.Commit);
-        }
+    /// @notice Whether all who are expected, and at least two, have submitted.
+    function submissionsComplete(State memory s) internal pure returns (bool) {
+        return s.expected & ~s.submitted == 0 && Scores.count(s.submitted) >= 2;
     }
 
     /// @notice Starts a round that waits for `expected`.
-    function nextRound(State memory s, uint256 expected, uint256 barred) internal view {
+    function nextRound(State memory s, uint256 expected, uint256 barred, uint256 window) internal view {
         ++s.round;
         s.expected = expected;
         s.barred = barred;
@@ -124,6 +136,6 @@ library RoundState {
         s.attested = 0;
         s.leaders = 0;
         s.sliceOpened = false;
-        enter(s, ITrainingRounds.Phase.Submit);
+        enter(s, ITrainingRounds.Phase.Submit, window);
     }
 }

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
+import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
+import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
+
+/// @title SharingMarketStore
+/// @notice What {SharingMarket} keeps and what follows from it, and the views.
+/// @dev The market keeps only what it pays by; who sits where and what was earned is asked of {TrainingRounds}.
+abstract contract SharingMarketStore is ISharingMarket {
+    IParticipantRegistry internal immutable REGISTRY;
+    ITrainingRounds internal immutable ROUNDS;
+
+    /* STORAGE */
+
+    /// @dev One slot.
+    struct Facts {
+        /// @dev Open, Running, Delivered or Cancelled; Ended is derived.
+        Status status;
+        uint32 requesterOrganisation;
+        uint40 joinDeadline;
+        uint40 closedAt;
+        uint32 startWindow;
+        uint32 deliverWindow;
+        uint16 maxRounds;
+        uint8 minProviders;
+        uint8 maxProviders;
+        uint16 claimed;
+        bool settled;
+        bool refunded;
+    }
+
+    struct Record {
+        address requester;
+        uint96 payment;
+        bytes32 termsHash;
+        Facts facts;
+    }
+
+    /// @inheritdoc ISharingMarket
+    uint256 public override requestCount;
+    mapping(uint256 requestId => Record) internal _records;
+
+    constructor(address registry, address rounds) {
+        REGISTRY = IParticipantRegistry(registry);
+        ROUNDS = ITrainingRounds(rounds);
+    }
+
+    /* VIEWS */
+
+    /// @inheritdoc ISharingMarket
+    function request(uint256 requestId) external view override returns (Request memory) {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        return Request({
+            status: _status(facts, ROUNDS.outcome(requestId)),
+            requester: record.requester,
+            payment: record.payment,
+            termsHash: record.termsHash,
+            requesterOrganisation: facts.requesterOrganisation,
+            joinDeadline: facts.joinDeadline,
+            closedAt: facts.closedAt,
+            startWindow: facts.startWindow,
+            deliverWindow: facts.deliverWindow,
+            maxRounds: facts.maxRounds,
+            minProviders: facts.minProviders,
+            maxProviders: facts.maxProviders,
+            claimed: facts.claimed,
+            settled: facts.settled,
+            refunded: facts.refunded
+        });
+    }
+
+    /// @inheritdoc ISharingMarket
+    function requesterOf(uint256 requestId) external view override returns (address) {
+        return _records[requestId].requester;
+    }
+
+    /// @inheritdoc ISharingMarket
+    function verifyTerms(uint256 requestId, Terms calldata terms) external view override returns (bool) {
+        return _records[requestId].termsHash == keccak256(abi.encode(terms));
+    }
+
+    /// @inheritdoc ISharingMarket
+    function claimable(uint256 requestId, uint256 seat) external view override returns (uint256) {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        if ((facts.claimed >> seat) & 1 == 1) return 0;
+        (, uint256 amount) = _shareOf(requestId, seat, record, facts);
+        return amount;
+    }
+
+    /// @inheritdoc ISharingMarket
+    function refundable(uint256 requestId) external view override returns (uint256) {
+        Record storage record = _records[requestId];
+        Facts memory facts = record.facts;
+        ITrainingRounds.Outcome memory outcome = ROUNDS.outcome(requestId);
+        if (facts.refunded || !_decided(_status(facts, outcome), facts, outcome)) return 0;
+        return record.payment - _pool(record, facts, outcome.paidRounds, outcome.reached);
+    }
+
+    /* INTERNAL */
+
+    function _status(Facts memory facts, ITrainingRounds.Outcome memory outcome) internal pure returns (Status) {
+        return facts.status == Status.Running && outcome.ended ? Status.Ended : facts.status;
+    }
+
+    /// @dev Whether it can't change any more who gets what.
+    function _decided(Status status, Facts memory facts, ITrainingRounds.Outcome memory outcome)
+        internal
+        view
+        returns (bool)
+    {
+        if (status == Status.Delivered || status == Status.Cancelled) return true;
+        if (status != Status.Ended) return false;
+        return outcome.finalRounds == 0 || block.timestamp > _deliverDeadline(facts, outcome);
+    }
+
+    /// @dev When the turns of the first `turns` starters are over.
+    function _startDeadline(Facts memory facts, uint256 turns) internal pure returns (uint256) {
+        uint256 closedAt = facts.closedAt != 0 ? facts.closedAt : facts.joinDeadline;
+        return closedAt + turns * facts.startWindow;
+    }
+
+    function _deliverDeadline(Facts memory facts, ITrainingRounds.Outcome memory outcome)
+        internal
+        pure
+        returns (uint256)
+    {
+        return uint256(outcome.endedAt) + 2 * uint256(facts.deliverWindow);
+    }
+
+    /// @dev What the providers share, rounded down; 0 until the model is delivered.
+    function _pool(Record storage record, Facts memory facts, uint256 paidRounds, bool reached)
+        internal
+        view
+        returns (uint256)
+    {
+        if (facts.status != Status.Delivered) return 0;
+        uint256 payment = record.payment;
+        return reached ? payment : payment * paidRounds / facts.maxRounds;
+    }
+
+    /// @dev What a seat earned, rounded down: what is left over by rounding stays in the contract.
+    function _shareOf(uint256 requestId, uint256 seat, Record storage record, Facts memory facts)
+        internal
+        view
+        returns (address account, uint256 amount)
+    {
+        uint256 own;
+        uint256 total;
+        uint256 paidRounds;
+        bool reached;
+        (account, own, total, paidRounds, reached) = ROUNDS.shareOf(requestId, seat);
+        if (own > 0) amount = _pool(record, facts, paidRounds, reached) * own / total;
+    }
+}

@@ -1,0 +1,45 @@
+"""See views.tree."""
+
+from typing import Any
+
+from scenario import PAYMENT
+
+
+def test_terms_are_verified_by_request(scenario: Any) -> None:
+    s = scenario().opened()
+    verify = s.market.functions.verifyTerms
+    assert verify(s.id, s.terms).call()
+    assert not verify(s.id + 1, s.terms).call()
+    for name, value in s.terms.items():
+        other = bytes(32) if isinstance(value, bytes) else value + 1
+        assert not verify(s.id, {**s.terms, name: other}).call()
+
+
+def test_the_requester_is_named(scenario: Any) -> None:
+    s = scenario().opened()
+    assert s.market.functions.requesterOf(s.id).call() == s.requester.address
+    assert int(s.market.functions.requesterOf(s.id + 1).call(), 16) == 0
+
+
+def test_nothing_is_owed_before_it_is_decided(scenario: Any) -> None:
+    s = scenario().finalised()
+    functions = s.market.functions
+    assert [functions.claimable(s.id, seat).call() for seat in range(3)] == [0, 0, 0]
+    assert functions.refundable(s.id).call() == 0
+
+
+def test_all_is_owed_to_somebody_afterwards(scenario: Any) -> None:
+    s = scenario(maxRounds=3).finalised()
+    s.cancel()
+    s.deliver()
+    functions = s.market.functions
+    owed = [functions.claimable(s.id, seat).call() for seat in range(3)]
+    assert PAYMENT - 3 < sum(owed) + functions.refundable(s.id).call() <= PAYMENT
+
+
+def test_nothing_is_owed_on_what_is_not_there(scenario: Any) -> None:
+    s = scenario().delivered()
+    functions = s.market.functions
+    assert functions.refundable(s.id + 1).call() == 0
+    for request_id, seat in [(s.id + 1, 0), (s.id, 3), (s.id, 2**255)]:
+        assert functions.claimable(request_id, seat).call() == 0
