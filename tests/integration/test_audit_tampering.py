@@ -61,7 +61,7 @@ def change_commitment(e: Evidence) -> None:
 def change_vote(e: Evidence) -> None:
     # Seat 0's vote on seat 2, whose median of two moves by half of it, rounded up.
     vote = e.rounds[0].votes[0]
-    e.rounds[0].votes[0] = replace(vote, word=vote.word + (2 << 28))
+    e.rounds[0].votes[0] = replace(vote, word=vote.word + (100 << 28))
 
 
 def change_median(e: Evidence) -> None:
@@ -95,10 +95,9 @@ def change_leader(e: Evidence) -> None:
 
 
 def propose_early(e: Evidence) -> None:
-    final, tally = e.rounds[1].final, e.rounds[1].tally
+    final = e.rounds[1].final
     assert final is not None
-    assert tally is not None
-    e.rounds[1].final = replace(final, block=tally.block - 20)
+    e.rounds[1].final = replace(final, block=0)
 
 
 def change_final_digest(e: Evidence) -> None:
