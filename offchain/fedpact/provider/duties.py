@@ -17,7 +17,6 @@ from fedpact.types.rounds import RequestStatus, Stage
 Duty = Callable[[RequestView], Outcome]
 
 _BY_STATUS: dict[RequestStatus, tuple[Duty, ...]] = {
-    RequestStatus.OPEN: (opt_in, start_request, expire_request),
     RequestStatus.ENDED: (deliver_key, claim_payment),
     RequestStatus.DELIVERED: (claim_payment,),
     RequestStatus.CANCELLED: (claim_payment,),
@@ -36,7 +35,9 @@ _BY_STAGE: dict[Stage, tuple[Duty, ...]] = {
 
 def next_duty(view: RequestView) -> Outcome:
     """Do the first duty that has something to do; else say why nothing was done."""
-    if view.record.status is RequestStatus.RUNNING:
+    if view.record.status is RequestStatus.OPEN:
+        duties = (expire_request, start_request) if view.has_seat else (opt_in,)
+    elif view.record.status is RequestStatus.RUNNING:
         duties = _BY_STAGE.get(view.state.stage, ())
     else:
         duties = _BY_STATUS.get(view.record.status, ())

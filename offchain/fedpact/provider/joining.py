@@ -25,9 +25,6 @@ from fedpact.types.specification import Specification, canonical_json
 
 def opt_in(view: RequestView) -> Outcome:
     """Join an open request that policy and privacy budget allow; else decline it for good."""
-    if view.has_seat:
-        view.ctx.state.decide(view.id, Standing.JOINED, "in the committee")
-        return idle("joined; the committee is not complete")
     record, ctx = view.record, view.ctx
     try:
         spec = specification_of(view)

@@ -1,0 +1,193 @@
+"""Daemons as processes: killed, restarted, bereft of their state, on the wrong chain."""
+
+import signal
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fedpact.audit import audit
+from fedpact.chain import keystore
+from fedpact.chain.keystore import AccountKeys
+from fedpact.demo.data import DemoData, prepare
+from fedpact.demo.network import Network, running_network
+from fedpact.demo.options import DemoOptions, StoreKind
+from fedpact.errors import FedpactError
+from fedpact.requester import Progress, Requester
+from fedpact.types.rounds import RequestStatus, Stage
+
+POLL = 0.05
+PAYMENT = 10**18
+POLICY = """categories = ["images/digits"]
+epsilon_per_request = 4.1
+epsilon_lifetime = {lifetime}
+min_samples = 20
+"""
+ROUNDS = 3
+
+
+class World:
+    """A network with four providers' accounts and data, and a requester."""
+
+    def __init__(self, network: Network, registrar: AccountKeys, data: DemoData) -> None:
+        self.network = network
+        self.data = data
+        self.requester_keys = network.account("requester")
+        network.register(registrar, self.requester_keys, 1)
+        self.accounts = [network.account(f"provider-{n + 1}") for n in range(4)]
+        for number, keys in enumerate(self.accounts):
+            network.register(registrar, keys, number + 2)
+        self.requester = Requester(
+            network.client, network.store, self.requester_keys, network.folder / "state"
+        )
+
+    def serve(self, number: int, lifetime: float = 8.0) -> None:
+        policy = self.network.folder / f"policy-{number + 1}.toml"
+        policy.write_text(POLICY.format(lifetime=lifetime))
+        self.network.start_daemon(
+            f"provider-{number + 1}", self.data.files[number], policy, POLL, None
+        )
+
+    def kill(self, number: int) -> None:
+        """As a power cut would."""
+        process = self.process(number)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        place = self.network.daemons.index(process)
+        del self.network.daemons[place], self.network.names[place]
+
+    def process(self, number: int) -> subprocess.Popen[bytes]:
+        return self.network.daemons[self.network.names.index(f"provider-{number + 1}")]
+
+    def state_folder(self, number: int) -> Path:
+        address = self.accounts[number].address.lower()
+        [folder] = (self.network.folder / "state" / "provider").glob(f"*/{address}")
+        return folder
+
+    def log(self, number: int) -> str:
+        return (self.network.folder / f"provider-{number + 1}.log").read_text()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    options = DemoOptions(rounds=ROUNDS)
+    data = prepare(options, tmp_path)
+    with running_network(tmp_path, StoreKind.EMBEDDED) as (network, registrar):
+        yield World(network, registrar, data)
+
+
+def test_a_request_survives_daemons_that_are_killed_and_one_that_loses_its_state(
+    world: World,
+) -> None:
+    for number in range(4):
+        world.serve(number)
+    world.network.wait_until_serving()
+    request = world.requester.create(world.data.draft, world.data.evaluation, PAYMENT)
+    struck: set[int] = set()
+
+    def strike(progress: Progress) -> None:
+        if progress.round == 1 and progress.stage is Stage.COMMIT and 0 not in struck:
+            struck.add(0)
+            world.kill(0)
+            threading.Timer(1.0, world.serve, (0,)).start()
+        if progress.round == 2 and progress.stage is Stage.SUBMIT and 1 not in struck:
+            struck.add(1)
+            folder = world.state_folder(1)
+            world.kill(1)
+            for file in folder.glob("state.sqlite*"):
+                file.unlink()
+            threading.Timer(1.0, world.serve, (1,)).start()
+
+    end = world.requester.follow(request, strike, poll_interval=POLL)
+    assert struck == {0, 1}
+    assert end.status is RequestStatus.DELIVERED
+    state = world.network.client.rounds.round_state(request)
+    assert (state.paid_rounds, state.final_rounds) == (ROUNDS, ROUNDS)
+    points, faults = world.network.client.rounds.points(request)
+    assert all(points)
+    assert not any(faults)
+    password = world.network.password_file.read_text()
+    member = keystore.unlock(world.network.folder / "keys", "provider-1", password)
+    report = audit(world.network.client, world.network.store, request, member)
+    assert report.failed == []
+
+
+def test_a_request_goes_on_without_a_member_that_falls_silent(world: World) -> None:
+    for number in range(4):
+        world.serve(number)
+    world.network.wait_until_serving()
+    windows = {**world.data.draft["windows"], "submit": 8, "commit": 8, "reveal": 8}
+    draft = {**world.data.draft, "windows": windows}
+    request = world.requester.create(draft, world.data.evaluation, PAYMENT)
+    silent: list[int] = []
+
+    def strike(progress: Progress) -> None:
+        if progress.round == 2 and not silent:
+            silent.append(3)
+            world.kill(3)
+
+    end = world.requester.follow(request, strike, poll_interval=POLL)
+    assert end.status is RequestStatus.DELIVERED
+    state = world.network.client.rounds.round_state(request)
+    assert state.final_rounds == ROUNDS
+    members = {m.account: m.seat for m in world.network.client.rounds.members(request)}
+    gone = members[world.accounts[3].address]
+    assert not state.submitted >> gone & 1
+    points, _ = world.network.client.rounds.points(request)
+    assert min(p for seat, p in enumerate(points) if seat != gone) > points[gone] > 0
+
+
+def test_a_provider_declines_what_its_lifetime_budget_does_not_allow(world: World) -> None:
+    world.serve(0, lifetime=4.0)
+    world.network.wait_until_serving()
+    draft = {**world.data.draft, "min_providers": 2}
+    request = world.requester.create(draft, world.data.evaluation, PAYMENT)
+    wait_for_line(world, 0, f"request {request}: declined:")
+    assert "lifetime" in world.log(0)
+    assert world.network.client.market.request(request).joined == 0
+
+
+def test_an_older_copy_of_the_ledger_is_refused(world: World) -> None:
+    for number in range(4):
+        world.serve(number)
+    world.network.wait_until_serving()
+    request = world.requester.create(world.data.draft, world.data.evaluation, PAYMENT)
+    world.requester.follow(request, poll_interval=POLL)
+    folder = world.state_folder(0)
+    world.process(0).send_signal(signal.SIGTERM)
+    assert world.process(0).wait(20) == 0
+    with sqlite3.connect(folder / "privacy.sqlite") as ledger:
+        ledger.execute("DELETE FROM releases WHERE round = 2")
+    world.kill(0)
+    world.serve(0)
+    code = world.process(0).wait(30)
+    assert code == 2
+    assert "older copy" in world.log(0)
+
+
+def test_a_daemon_says_all_that_is_missing_at_once(world: World) -> None:
+    stranger = world.network.account("stranger")
+    world.network.devnet.fund(stranger.address, 0)
+    policy = world.network.folder / "policy.toml"
+    policy.write_text("")
+    world.network.start_daemon("stranger", world.network.folder / "no-such.csv", policy, POLL, None)
+    process = world.network.daemons[-1]
+    assert process.wait(30) == 2
+    said = (world.network.folder / "stranger.log").read_text()
+    assert "is not an active participant" in said
+    assert "no-such.csv does not exist" in said
+    assert "Traceback" not in said
+    with pytest.raises(FedpactError, match="stranger ended with code 2"):
+        world.network.check_daemons()
+
+
+def wait_for_line(world: World, number: int, line: str, seconds: float = 20) -> None:
+    waiting = threading.Event()
+    for _ in range(int(seconds / POLL)):
+        if line in world.log(number):
+            return
+        waiting.wait(POLL)
+    raise AssertionError(f"no {line!r} in:\n{world.log(number)}")
