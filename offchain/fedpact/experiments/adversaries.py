@@ -73,6 +73,13 @@ class AverageOfOthers(Provider):
         return encode(mean_of_others(task))
 
 
+class LateAverage(AverageOfOthers):
+    """A free rider that trains in the first round, so that the others' mean is no global model."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        return super().submit(task) if task.others else Provider.submit(self, task)
+
+
 class NoisyAverage(Provider):
     """A free rider that hides: the mean of the others' last models and noise of plausible norm."""
 
@@ -134,7 +141,8 @@ FURTHER: dict[str, type[Provider]] = {
     "adverse-votes-only": AdverseVotesOnly,
     "false-labels": FalseLabels,
     "random-update": RandomUpdate,
+    "late-average": LateAverage,
     "noisy-average": NoisyAverage,
     "opposite-update": OppositeUpdate,
 }
-"""Kinds that stay within the bounds of the declared mechanism."""
+"""Kinds that go further: most keep the norm of their updates plausible."""

@@ -1,0 +1,52 @@
+"""The global model of a round."""
+
+import numpy as np
+import pytest
+
+from fedpact.consensus.aggregate import global_model
+from fedpact.learning.artefact import encode
+from specifications import specification
+
+
+def model(*values):
+    return {"w": np.array(values, np.float32)}
+
+
+START = model(0, 0)
+
+
+def test_included_models_are_weighted_by_samples():
+    found = global_model(
+        specification(), START, {0: model(0, 4), 1: model(4, 0)}, {0: 100, 1: 300}, [0, 1]
+    )
+    assert found["w"].tolist() == [3.0, 1.0]
+
+
+def test_nobody_weighs_more_than_two_medians_of_all_who_submitted():
+    # The median of 100, 100, 1000 is 100: the last counts 200, also when seat 0 is left out.
+    models = {1: model(0, 0), 2: model(3, 30)}
+    found = global_model(specification(), START, models, {0: 100, 1: 100, 2: 1000}, [1, 2])
+    assert found["w"].tolist() == [2.0, 20.0]
+
+
+def test_models_that_are_left_out_change_nothing():
+    models = {0: model(1, 2), 1: model(np.float32(1e30), -1), 2: model(3, 4)}
+    samples = {0: 10, 1: 10, 2: 10}
+    fewer = {0: models[0], 2: models[2]}
+    spec = specification()
+    assert encode(global_model(spec, START, models, samples, [0, 2])) == encode(
+        global_model(spec, START, fewer, samples, [2, 0])
+    )
+
+
+def test_the_specification_chooses_the_median():
+    spec = specification(aggregation="coordinate-median")
+    models = {0: model(1, 1), 1: model(2, 2), 2: model(99, -99)}
+    found = global_model(spec, START, models, {0: 1, 1: 1, 2: 9}, [0, 1, 2])
+    assert found["w"].tolist() == [2.0, 1.0]
+
+
+def test_where_no_model_is_included_the_global_model_stands():
+    assert global_model(specification(), START, {}, {0: 5}, []) is START
+    with pytest.raises(KeyError):
+        global_model(specification(), START, {}, {0: 5}, [0])

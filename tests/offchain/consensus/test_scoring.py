@@ -1,0 +1,295 @@
+"""What members vote: scores of a round's models on the evaluation slice."""
+
+import itertools
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedpact.consensus.scoring import NEUTRAL, UNJUDGED, ContributionRecord, Standing, score_round
+from fedpact.consensus.shapley import (
+    Contribution,
+    contributions,
+    example_errors,
+    fixed_orders,
+)
+from fedpact.data.dataset import Dataset
+from fedpact.errors import InvalidInput
+from fedpact.learning.aggregation import weighted_mean
+from fedpact.learning.families import family
+from fedpact.types.scores import INVALID, is_score
+from specifications import SOUND, specification
+
+SPEC = specification()
+START = family("softmax-regression").initial(SPEC, seed=0)
+SLICE = Dataset(np.array([[1, 0], [0, 1], [-1, -1]] * 4, np.float32), np.array([0, 1, 2] * 4), ())
+TEACH = np.array([[2, -1], [-1, 2], [-1, -1]], np.float32)
+EMPTY = ContributionRecord()
+
+
+def model(scale=1.0, bias=(0.0, 0.0, 0.0)):
+    return {"output.weight": TEACH * np.float32(scale), "output.bias": np.array(bias, np.float32)}
+
+
+def random_models(count, seed=0):
+    generator = np.random.default_rng(seed)
+    return {
+        seat: {
+            name: generator.normal(size=one.shape).astype(np.float32) for name, one in START.items()
+        }
+        for seat in range(count)
+    }
+
+
+def equal_samples(models):
+    return dict.fromkeys(models, 100)
+
+
+# ---------------------------------------------------------------------- the model's own error
+
+
+def test_score_model_is_the_models_own_error():
+    spec = specification(score="model")
+    wrong = model(bias=(100, 0, 0))  # says label 0 to everything: right on a third
+    scores, record = score_round(
+        spec, 1, START, {0: model(), 2: wrong, 3: None}, {0: 1, 2: 1, 3: 1}, SLICE, EMPTY
+    )
+    assert scores == {0: 0, 2: 6667, 3: INVALID}
+    assert record == EMPTY
+
+
+def test_without_a_slice_all_valid_models_count_equal():
+    for kind in ("model", "contribution"):
+        models = {0: model(), 1: model(-1), 2: None, 3: START}
+        scores, record = score_round(
+            specification(score=kind), 1, START, models, equal_samples(models), None, EMPTY
+        )
+        assert scores == {0: UNJUDGED, 1: UNJUDGED, 2: INVALID, 3: INVALID}
+        assert record == EMPTY
+
+
+def test_an_update_outside_the_declared_mechanism_is_invalid():
+    spec = specification(features={"shape": [40]}, privacy=SOUND)
+    start = family("softmax-regression").initial(spec, seed=0)
+    generator = np.random.default_rng(0)
+
+    def shifted(norm):
+        drawn = {n: generator.normal(size=one.shape) for n, one in start.items()}
+        length = math.sqrt(sum((one**2).sum() for one in drawn.values()))
+        return {n: (one * norm / length).astype(np.float32) for n, one in drawn.items()}
+
+    models = {0: shifted(0.3), 1: start, 2: shifted(1e-4), 3: shifted(5.0)}
+    part = Dataset(np.ones((4, 40), np.float32), np.array([0, 1, 2, 0]), ())
+    scores, _ = score_round(spec, 1, start, models, equal_samples(models), part, EMPTY)
+    assert [seat for seat, score in scores.items() if score == INVALID] == [1, 2, 3]
+
+
+def test_a_seat_without_declared_samples_is_an_error():
+    with pytest.raises(InvalidInput, match="seats \\[1\\]"):
+        score_round(SPEC, 3, START, {0: model(), 1: model()}, {0: 5}, SLICE, EMPTY)
+
+
+# ---------------------------------------------------------------------- Shapley values
+
+
+def by_definition(models, weights, part):
+    """The mean over all orders, in floating point."""
+    predict = family("softmax-regression").predict
+
+    def error(coalition):
+        joined = {seat: models[seat] for seat in coalition}
+        one = weighted_mean(joined, weights) if joined else START
+        return example_errors(predict(SPEC, one, part.x)[np.arange(len(part.y)), part.y]).sum()
+
+    orders = list(itertools.permutations(models))
+    values = dict.fromkeys(models, 0.0)
+    for order in orders:
+        for place, seat in enumerate(order):
+            values[seat] += error(order[:place]) - error(order[: place + 1])
+    return {seat: value / len(orders) for seat, value in values.items()}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_contributions_are_the_mean_over_all_orders(count):
+    models = random_models(count)
+    weights = {seat: 1 + seat for seat in models}
+    found = contributions(SPEC, START, models, weights, SLICE)
+    expected = by_definition(models, weights, SLICE)
+    for seat in models:
+        assert found[seat].total == pytest.approx(expected[seat], abs=1e-4)
+        assert found[seat].examples == 12
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sampled_from([2, 5, 6, 7, 9]), st.integers(0, 1000))
+def test_contributions_add_up_to_what_the_aggregate_gained(count, seed):
+    models = random_models(count, seed)
+    weights = equal_samples(models)
+    found = contributions(SPEC, START, models, weights, SLICE)
+    rows = np.arange(len(SLICE.y))
+
+    def total(one):
+        predicted = family("softmax-regression").predict(SPEC, one, SLICE.x)
+        return example_errors(predicted[rows, SLICE.y]).sum()
+
+    gained = total(START) - total(weighted_mean(models, weights))
+    assert sum(one.total for one in found.values()) == pytest.approx(gained, abs=1e-4)
+
+
+def test_equal_models_count_equal_and_one_that_changes_nothing_alone_counts_little():
+    models = {0: model(), 1: model(), 2: START}
+    found = contributions(SPEC, START, models, equal_samples(models), SLICE)
+    assert found[0].total == found[1].total > 0
+    assert found[2].total < 0.5 * found[0].total
+
+
+@pytest.mark.parametrize("count", [7, 16])
+def test_fixed_orders_put_every_seat_in_every_place_equally_often(count):
+    orders = fixed_orders(range(count))
+    for place in range(count):
+        seats = [order[place] for order in orders]
+        assert {seats.count(seat) for seat in range(count)} == {len(orders) // count}
+    assert fixed_orders(range(count)) == orders
+
+
+def test_the_variance_of_a_sum_is_estimated_from_its_spread_by_hand():
+    # One provider and no hidden aggregate: its value an example is error before - error after.
+    part = Dataset(np.array([[1, 0], [0, 1]], np.float32), np.array([0, 1]), ())
+    one = model(bias=(1, 0, 0))
+    found = contributions(SPEC, START, {0: one}, {0: 1}, part)[0]
+    predicted = family("softmax-regression").predict(SPEC, one, part.x)
+    gains = [3**-0.75 * -1 + predicted[i, i] ** 0.75 for i in range(2)]
+    spread = np.var(gains, ddof=1) * 2
+    assert found.total == pytest.approx(sum(gains), abs=1e-5)
+    assert found.variance == pytest.approx(spread, rel=1e-3)
+
+
+# ---------------------------------------------------------------------- the sum over rounds
+
+
+def test_a_standing_by_hand():
+    first = Standing().after(Contribution(total=2.0, variance=1.0, examples=10))
+    assert first == Standing(gain=0.2, rounds=1, deficit=0.0, variance=0.0)
+    assert first.score == 5000 - 2000
+
+    second = first.after(Contribution(-3.0, 4.0, 10))
+    assert second == Standing(pytest.approx(-0.1), 2, -3.0, 4.0)
+    assert not second.harmful  # 3 is not beyond 3 * sqrt(4)
+    assert second.score == NEUTRAL
+
+    third = second.after(Contribution(-7.0, 4.0, 10))
+    assert third == Standing(pytest.approx(-0.8), 3, -10.0, 8.0)
+    assert third.harmful  # 10 is beyond 3 * sqrt(8)
+    assert third.score == 5000 + 2667
+
+    back = third.after(Contribution(10.0, 1.0, 10))
+    assert (back.deficit, back.variance) == (0.0, 0.0)
+    assert back.score == 5000 - 500
+
+
+def test_what_was_gained_before_is_no_credit_for_harm():
+    standing = Standing(gain=3.0, rounds=5)
+    turned = standing.after(Contribution(-8.0, 1.0, 20))
+    assert turned.gain > 0
+    assert turned.harmful
+    assert turned.score == NEUTRAL + 1
+
+
+def test_one_bad_example_is_no_proof_of_harm():
+    assert not Standing().after(Contribution(-0.5, 0.25, 1)).harmful
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-50, 50), st.floats(0, 50), st.integers(1, 50)), min_size=1, max_size=30
+    )
+)
+def test_scores_stay_in_range_and_above_neutral_only_when_harmful(rounds):
+    standing = Standing()
+    for total, variance, examples in rounds:
+        standing = standing.after(Contribution(total, variance, examples))
+        assert is_score(standing.score)
+        assert (standing.score > NEUTRAL) == standing.harmful
+        assert standing.deficit <= 0
+
+
+def test_a_harmful_model_is_left_out_after_a_few_rounds_and_helpful_ones_never():
+    record = EMPTY
+    models = {0: model(0.5), 1: model(0.6), 2: model(-0.5)}
+    for number in range(1, 4):
+        scores, record = score_round(
+            SPEC, number, START, models, equal_samples(models), SLICE, record
+        )
+        assert scores[0] < NEUTRAL
+        assert scores[1] < NEUTRAL
+    assert scores[2] > NEUTRAL
+
+
+def test_a_seat_that_was_invalid_keeps_its_standing():
+    models = {0: model(), 1: model(0.5)}
+    _, record = score_round(SPEC, 1, START, models, equal_samples(models), SLICE, EMPTY)
+    _, after = score_round(
+        SPEC, 2, START, {0: model(), 1: None}, equal_samples(models), SLICE, record
+    )
+    assert after.standings[1] == record.standings[1]
+    assert after.standings[0].rounds == 2
+
+
+def test_the_record_survives_json_to_the_last_bit():
+    models = random_models(4)
+    _, record = score_round(SPEC, 1, START, models, equal_samples(models), SLICE, EMPTY)
+    assert ContributionRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+    for bad in ([], {"0": [1]}, {"x": [1, 2, 3, 4]}, {"0": "abcd"}, None):
+        with pytest.raises(InvalidInput):
+            ContributionRecord.from_json(bad)
+
+
+PROGRAM = """
+import json
+import numpy as np
+from specifications import specification
+from fedpact.consensus.scoring import ContributionRecord, score_round
+from fedpact.data.dataset import Dataset
+from fedpact.learning.families import family
+
+g = np.random.default_rng(7)
+spec = specification(features={"shape": [300]}, family={"name": "mlp", "parameters": {}})
+start = family("mlp").initial(spec, 1)
+models = {s: {n: (w + g.normal(size=w.shape)).astype(np.float32) for n, w in start.items()}
+          for s in (3, 0, 2, 1)}
+part = Dataset(g.normal(size=(200, 300)).astype(np.float32), g.integers(0, 3, 200), ())
+record = ContributionRecord()
+for number in (1, 2):
+    scores, record = score_round(spec, number, start, models, {s: 9 + s for s in models}, part,
+                                 record)
+print(json.dumps([scores, record.to_json()]))
+"""
+
+
+def test_members_with_other_linear_algebra_threads_cast_equal_votes():
+    root = Path(__file__).parents[3]
+    printed = set()
+    for threads in ("1", "2"):
+        environment = {
+            **os.environ,
+            "OPENBLAS_NUM_THREADS": threads,
+            "PYTHONPATH": f"{root / 'offchain'}:{root / 'tests'}",
+            "PYTHONHASHSEED": threads,
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        printed.add(done.stdout)
+    assert len(printed) == 1
+    assert json.loads(printed.pop())[0].keys() == {"0", "1", "2", "3"}

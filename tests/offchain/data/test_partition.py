@@ -1,0 +1,95 @@
+"""Spreading records over providers, and cutting evaluation slices."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedpact.data import partition
+from fedpact.data.slices import cut_evenly
+from fedpact.errors import DataError
+
+LABELS = st.lists(st.integers(0, 4), min_size=12, max_size=80).map(np.array)
+SEEDS = st.integers(0, 2**32)
+
+
+def assert_covers_each_once(parts, y):
+    assert np.sort(np.concatenate(parts)).tolist() == list(range(len(y)))
+
+
+@given(LABELS, st.integers(1, 12), SEEDS)
+def test_iid_covers_each_record_once_in_equal_parts(y, providers, seed):
+    parts = partition.iid(y, providers, seed)
+    assert_covers_each_once(parts, y)
+    sizes = [len(part) for part in parts]
+    assert len(parts) == providers
+    assert max(sizes) - min(sizes) <= 1
+
+
+@given(LABELS, st.integers(1, 4), st.floats(0.2, 10), SEEDS)
+def test_dirichlet_covers_each_record_once_and_leaves_nobody_empty(y, providers, alpha, seed):
+    parts = partition.dirichlet(y, providers, alpha, seed)
+    assert_covers_each_once(parts, y)
+    assert min(len(part) for part in parts) > 0
+
+
+@given(SEEDS)
+def test_digits_over_four_providers_have_each_class_at_two(seed):
+    y = np.repeat(np.arange(10), 20)
+    parts = partition.classes(y, 4, 5, seed)
+    assert_covers_each_once(parts, y)
+    held = [set(y[part].tolist()) for part in parts]
+    assert [len(one) for one in held] == [5] * 4
+    assert all(sum(label in one for one in held) == 2 for label in range(10))
+    assert [len(part) for part in parts] == [50] * 4
+
+
+@given(st.integers(1, 10), st.integers(1, 10), SEEDS)
+def test_classes_are_dealt_evenly_or_refused(providers, each, seed):
+    y = np.repeat(np.arange(6), 30)
+    if each > 6 or providers * each % 6:
+        with pytest.raises(DataError):
+            partition.classes(y, providers, each, seed)
+        return
+    parts = partition.classes(y, providers, each, seed)
+    assert_covers_each_once(parts, y)
+    assert all(len(set(y[part].tolist())) == each for part in parts)
+
+
+def test_the_same_seed_gives_the_same_partition():
+    y = np.repeat(np.arange(4), 10)
+    for deal in (
+        lambda seed: partition.iid(y, 3, seed),
+        lambda seed: partition.dirichlet(y, 3, 0.5, seed),
+        lambda seed: partition.classes(y, 4, 2, seed),
+    ):
+        first, again, other = deal(1), deal(1), deal(2)
+        assert [part.tolist() for part in first] == [part.tolist() for part in again]
+        assert [part.tolist() for part in first] != [part.tolist() for part in other]
+
+
+def test_more_providers_than_records_are_refused():
+    with pytest.raises(DataError):
+        partition.iid(np.zeros(2, int), 3, 0)
+    with pytest.raises(DataError):
+        partition.dirichlet(np.zeros(9, int), 3, 0.0, 0)
+
+
+@given(st.lists(st.integers(5, 9), min_size=2, max_size=4), st.integers(1, 5), SEEDS)
+def test_slices_are_disjoint_and_balanced(counts, rounds, seed):
+    y = np.repeat(np.arange(len(counts)), counts)
+    slices = cut_evenly(y, rounds, np.random.default_rng(seed))
+    used = np.concatenate(slices)
+    assert len(slices) == rounds
+    assert len(set(used.tolist())) == len(used) == len(counts) * min(counts)
+    for part in slices:
+        per_label = np.bincount(y[part], minlength=len(counts))
+        assert per_label.min() >= 1
+        assert per_label.max() - per_label.min() <= 1
+
+
+def test_too_few_examples_of_a_label_for_the_rounds_are_refused():
+    with pytest.raises(DataError, match="1 examples"):
+        cut_evenly(np.array([0, 0, 0, 1]), 2, np.random.default_rng(0))
+    with pytest.raises(DataError):
+        cut_evenly(np.array([], dtype=np.int64), 1, np.random.default_rng(0))

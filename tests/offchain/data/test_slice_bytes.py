@@ -1,0 +1,44 @@
+"""Evaluation slices as bytes."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from fedpact.data.dataset import Dataset
+from fedpact.data.slices import decode_slice, encode_slice
+from fedpact.errors import DataError
+from specifications import specification
+
+SPEC = specification()
+X = np.array([[1, 2], [3, 4]], dtype=np.float32)
+Y = np.array([0, 2], dtype=np.int64)
+
+
+def test_a_slice_comes_back_as_it_was():
+    plain = encode_slice(Dataset(X, Y, ()))
+    found = decode_slice(plain, SPEC)
+    assert found.x.tolist() == X.tolist()
+    assert found.y.tolist() == Y.tolist()
+    assert encode_slice(found) == plain
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        b"",
+        b"\xff" * 64,
+        b"\x80\x04\x95pickle",
+        save({"x": X}),
+        save({"x": X.astype(np.float64), "y": Y}),
+        save({"x": X, "y": Y.astype(np.int32)}),
+        save({"x": X[:, :1].copy(), "y": Y}),
+        save({"x": X[:1], "y": Y}),
+        save({"x": X[:0], "y": Y[:0]}),
+        save({"x": X * np.float32(np.nan), "y": Y}),
+        save({"x": X, "y": Y + 1}),
+        save({"x": X, "y": Y - 1}),
+    ],
+)
+def test_what_is_no_slice_of_the_specification_is_refused(plain):
+    with pytest.raises(DataError):
+        decode_slice(plain, SPEC)
