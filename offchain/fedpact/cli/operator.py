@@ -10,9 +10,7 @@ from fedpact.cli.output import AsJson, print_facts, print_rows, write_text
 
 registrar = typer.Typer(help="The registrar: who may take part.", no_args_is_help=True)
 
-Account = Annotated[
-    str, typer.Argument(help="Address, or name in the key store.")
-]
+Account = Annotated[str, typer.Argument(help="Address, or name in the key store.")]
 Organisation = Annotated[int, typer.Option(help="Number of the organisation it acts for.")]
 
 SECONDS_PER_DAY = 24 * 3600
