@@ -8,6 +8,7 @@ from commandline import Cli
 from drafts import DRAFT
 from sklearn.datasets import load_digits
 
+from fedpact.chain import keystore
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import import_account
 from fedpact.operator import devnet as devnets
@@ -53,11 +54,19 @@ def write_evaluation(path: Path, examples: int) -> None:
     path.write_text("\n".join([names + ",label", *rows]) + "\n")
 
 
+@pytest.fixture
+def cheap_keystores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for store in (keystore.create_account, keystore.import_account):
+        defaults = store.__kwdefaults__
+        assert defaults is not None
+        monkeypatch.setitem(defaults, "scrypt_cost", QUICK)
+
+
+@pytest.mark.usefixtures("cheap_keystores")
 def test_accounts_are_made_imported_listed(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FEDPACT_PASSWORD", "password")
-    monkeypatch.setattr("fedpact.chain.keystore.SCRYPT_COST", QUICK)
     made = json.loads(cli("account", "new", "--name", "alice", "--json").out)
     (tmp_path / "key").write_text("11" * 32)
     cli("account", "import", "--name", "bob", "--key-file", "key")
@@ -70,10 +79,8 @@ def test_accounts_are_made_imported_listed(
     assert "11" * 32 not in cli("account", "list").out
 
 
-def test_the_password_file_is_read_and_no_option_takes_a_password(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fedpact.chain.keystore.SCRYPT_COST", QUICK)
+@pytest.mark.usefixtures("cheap_keystores")
+def test_the_password_file_is_read_and_no_option_takes_a_password(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("from a file\n")
     assert cli("--password-file", "secret", "account", "new", "--name", "alice").code == 0
 
