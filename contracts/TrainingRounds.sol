@@ -137,11 +137,6 @@ contract TrainingRounds is TrainingRoundsViews {
         if (_has(s.barred, seat)) revert TrainingRounds_Barred(requestId, seat);
         _requireFirst(requestId, s, s.submitted, seat);
         if (digest == 0) revert TrainingRounds_ZeroDigest();
-        for (uint256 other; other < s.seats; ++other) {
-            if (_has(s.submitted, other) && task.digests[other] == digest) {
-                revert TrainingRounds_DigestTaken(requestId, other, digest);
-            }
-        }
 
         // Effect: whoever was silent and comes back is waited for again.
         s.submitted |= 1 << seat;
@@ -298,7 +293,7 @@ contract TrainingRounds is TrainingRoundsViews {
         task.finalDigest = digest;
         s.lastLeader = seat;
         ++s.finalRounds;
-        s.reached = mae <= p.target;
+        s.reached = p.target != 0 && mae <= p.target;
         emit RoundFinalised(requestId, s.round, seat, digest, mae, approvals, passed);
 
         // Effect: end, or open the next round to those who are still active.

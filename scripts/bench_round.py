@@ -26,6 +26,8 @@ from fedpact.types.rounds import RequestStatus
 PROVIDERS = 3
 POLL_SECONDS = 0.025
 PAYMENT_WEI = 10**18
+SLOW = {"steps": 1, "learning_rate": 0.05}
+"""So slow that no round reaches the target and ends the request early."""
 POLICY = "accept_without_privacy = true\nmin_samples = 20\n"
 
 
@@ -63,7 +65,7 @@ def _measure(network: Network, registrar, data, rounds: int, console: Console) -
     console.print(f"idle daemons: {', '.join(f'{mb:.0f} MB' for mb in idle)}")
 
     api = Requester(network.client, network.store, requester, network.folder / "state")
-    request_id = api.create(data.draft, data.evaluation, PAYMENT_WEI)
+    request_id = api.create(data.draft | {"local": SLOW}, data.evaluation, PAYMENT_WEI)
     clock = RoundClock()
     end = api.follow(request_id, clock.tick, poll_interval=POLL_SECONDS)
     if end.status is not RequestStatus.DELIVERED or len(clock.seconds) != rounds:

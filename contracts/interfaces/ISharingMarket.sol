@@ -28,7 +28,7 @@ interface ISharingMarket {
     /// @param initialModel Digest of the first global model (zero: none).
     /// @param queryKey Key under which the result may be offered again.
     /// @param maxError Ceiling of a model's median error, 1..10,000.
-    /// @param target The median error of the global model at which the request is done, 0..10,000.
+    /// @param target The median error of the global model at which the request is done, 1..10,000; 0: never.
     /// @param maxRounds The most rounds, 1..1,000.
     /// @param minProviders, maxProviders Size of the committee, 2..16.
     /// @param leaderRule 0: Proof of training Quality. 1: reputation.

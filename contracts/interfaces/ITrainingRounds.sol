@@ -30,7 +30,8 @@ interface ITrainingRounds {
 
     /// @notice What a request fixes for all of its rounds.
     /// @param maxError A model whose median error is above it is left out (1/10,000).
-    /// @param target The request is done once the median error of the global model is at or below it (1/10,000).
+    /// @param target The request is done once the median error of the global model is at or below it (1/10,000; 0:
+    /// never).
     /// @param maxRounds The most rounds.
     /// @param leaderRule 0: lowest weighted error first (Lu et al. eq. 7). 1: highest reputation first, last leader last.
     /// @param approvalRule 0: two thirds of those who revealed. 1: all who revealed.
@@ -224,8 +225,6 @@ interface ITrainingRounds {
     error TrainingRounds_AlreadyActed(uint256 requestId, uint256 round, uint256 seat);
     /// @notice A digest of zero says nothing.
     error TrainingRounds_ZeroDigest();
-    /// @notice Another seat has submitted the same digest in this round.
-    error TrainingRounds_DigestTaken(uint256 requestId, uint256 seat, bytes32 digest);
     /// @notice Only the requester may open a slice.
     error TrainingRounds_NotRequester(uint256 requestId, address caller);
     /// @notice The slice must come in the first half of the commit window.
@@ -286,7 +285,8 @@ interface ITrainingRounds {
     /// @notice Records the digest of a member's encrypted model (phase Submit).
     /// @dev A member that was silent and isn't expected may come back by submitting. Closes the phase when it is the
     /// last expected one and at least two have submitted.
-    /// @param digest sha-256 digest of the CID; not zero, not another seat's in this round.
+    /// @param digest sha-256 digest of the CID; not zero. A copy of another seat's is taken and worth nothing: a model is
+    /// encrypted for its owner's name, so the copy opens under no other.
     function submit(uint256 requestId, uint256 seat, bytes32 digest) external;
 
     /// @notice Publishes the sealed evaluation slice of this round (requester; first half of phase Commit; once a round).

@@ -16,6 +16,7 @@ from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import Network, running_network
 from fedpact.demo.options import DemoOptions, StoreKind
 from fedpact.errors import FedpactError
+from fedpact.provider.files import ledger_file, state_file
 from fedpact.requester import Progress, Requester
 from fedpact.types.rounds import RequestStatus, Stage
 
@@ -62,10 +63,12 @@ class World:
     def process(self, number: int) -> subprocess.Popen[bytes]:
         return self.network.daemons[self.network.names.index(f"provider-{number + 1}")]
 
-    def state_folder(self, number: int) -> Path:
-        address = self.accounts[number].address.lower()
-        [folder] = (self.network.folder / "state" / "provider").glob(f"*/{address}")
-        return folder
+    def state_file(self, number: int) -> Path:
+        state, account = self.network.folder / "state", self.accounts[number]
+        return state_file(state, self.network.deployment, account.address)
+
+    def ledger_file(self, number: int) -> Path:
+        return ledger_file(self.network.folder / "state", self.accounts[number].address)
 
     def log(self, number: int) -> str:
         return (self.network.folder / f"provider-{number + 1}.log").read_text()
@@ -95,9 +98,8 @@ def test_a_request_survives_daemons_that_are_killed_and_one_that_loses_its_state
             threading.Timer(1.0, world.serve, (0,)).start()
         if progress.round == 2 and progress.stage is Stage.SUBMIT and 1 not in struck:
             struck.add(1)
-            folder = world.state_folder(1)
             world.kill(1)
-            for file in folder.glob("state.sqlite*"):
+            for file in world.state_file(1).parent.iterdir():
                 file.unlink()
             threading.Timer(1.0, world.serve, (1,)).start()
 
@@ -156,10 +158,9 @@ def test_an_older_copy_of_the_ledger_is_refused(world: World) -> None:
     world.network.wait_until_serving()
     request = world.requester.create(world.data.draft, world.data.evaluation, PAYMENT)
     world.requester.follow(request, poll_interval=POLL)
-    folder = world.state_folder(0)
     world.process(0).send_signal(signal.SIGTERM)
     assert world.process(0).wait(20) == 0
-    with sqlite3.connect(folder / "privacy.sqlite") as ledger:
+    with sqlite3.connect(world.ledger_file(0)) as ledger:
         ledger.execute("DELETE FROM releases WHERE round = 2")
     world.kill(0)
     world.serve(0)

@@ -247,7 +247,8 @@ class ProtocolChecks:
             raise Unavailable("the rounds go on")
         finals = self._e.finals
         last = finals[-1].final if finals else None
-        reached = last is not None and last.mae <= self._e.terms.target
+        target = self._e.terms.target
+        reached = last is not None and target != 0 and last.mae <= target
         require(
             ended["reached"] == reached, f"target reached: {ended['reached']}, by error {reached}"
         )

@@ -27,7 +27,8 @@ def serve(
     """
     from fedpact.provider.serve import serve as run_daemon
 
-    run_daemon(session.of(context).settings, policy, data)
+    at = session.of(context)
+    run_daemon(at.settings, at.keys, policy, data)
 
 
 @app.command()
@@ -78,7 +79,7 @@ def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -
     from fedpact.provider.standing import privacy_spent
 
     at = session.of(context)
-    spent = privacy_spent(at.settings.state, at.deployment, at.keys, delta)
+    spent = privacy_spent(at.settings.state, at.keys, delta)
     print_facts(
         {
             "epsilon": spent.epsilon,
@@ -106,7 +107,7 @@ def export(
     from fedpact.provider.standing import privacy_export
 
     at = session.of(context)
-    ledger = privacy_export(at.settings.state, at.deployment, at.keys, delta)
+    ledger = privacy_export(at.settings.state, at.keys, delta)
     if output is None:
         print_json(ledger)
     else:

@@ -15,6 +15,7 @@ from fedpact.types.specification import (
 )
 
 CENTRAL_STEPS = 500
+CENTRAL_BATCH = 2048
 CENTRAL_MOMENTUM = 0.9
 
 
@@ -25,6 +26,7 @@ def central_accuracy(spec: Specification, train: Dataset, test: Dataset) -> floa
             "privacy": Privacy(mode=PrivacyMode.NONE),
             "local": LocalTraining(
                 steps=CENTRAL_STEPS,
+                sampling_rate=min(1.0, CENTRAL_BATCH / len(train)),
                 learning_rate=spec.local.learning_rate,
                 momentum=CENTRAL_MOMENTUM,
             ),

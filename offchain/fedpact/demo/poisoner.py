@@ -41,10 +41,14 @@ def main(
     data: Annotated[Path, typer.Option()],
     policy: Annotated[Path, typer.Option()],
 ) -> None:
+    from fedpact.chain import keystore
     from fedpact.provider.serve import serve
     from fedpact.settings import load
 
-    serve(load(config), policy, data, PoisonedWork(POISONS[kind.value]()))
+    settings = load(config)
+    password = keystore.read_password(settings.password_file)
+    keys = keystore.unlock(settings.keystore, settings.chosen_account(), password)
+    serve(settings, keys, policy, data, PoisonedWork(POISONS[kind.value]()))
 
 
 if __name__ == "__main__":

@@ -38,9 +38,10 @@ BALANCE_WARNING_WEI = 10**16
 
 @dataclass(frozen=True)
 class DaemonSettings:
-    """How a daemon runs; `folder` holds its state and its privacy ledger."""
+    """How a daemon runs, and where its checkpoint and its privacy ledger are."""
 
-    folder: Path
+    state: Path
+    ledger: Path
     poll_seconds: float = 1.0
     confirmations: int = 0
 
@@ -67,8 +68,8 @@ class Daemon:
         work: LocalWork | None = None,
     ) -> None:
         self._settings = settings
-        self._state = ProviderState(settings.folder / "state.sqlite", deployment, keys.address)
-        self._ledger = Ledger(settings.folder / "privacy.sqlite", keys.derive("privacy-ledger"))
+        self._state = ProviderState(settings.state, deployment, keys.address)
+        self._ledger = Ledger(settings.ledger, keys.derive("privacy-ledger"))
         self._background = Background(patience=settings.poll_seconds)
         self._context = Context(
             client,

@@ -34,6 +34,7 @@ def opt_in(view: RequestView) -> Outcome:
             raise PolicyRefusal("all seats are taken")
         samples = _affordable_samples(view, spec)
     except (InvalidInput, DataError, PolicyRefusal, PrivacyError, ContentError) as refusal:
+        ctx.ledger.drop_hold(ctx.deployment.fingerprint, view.id)
         ctx.state.decide(view.id, Standing.DECLINED, str(refusal))
         return idle(f"declined: {refusal}")
     cid = ctx.store.put(_attributes(spec, samples))

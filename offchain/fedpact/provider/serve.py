@@ -4,10 +4,11 @@ import logging
 from pathlib import Path
 
 from fedpact.chain import deployment as deployments
-from fedpact.chain import keystore
 from fedpact.chain.client import ChainClient
+from fedpact.chain.keystore import AccountKeys
 from fedpact.content.store import open_store
 from fedpact.provider.daemon import Daemon, DaemonSettings
+from fedpact.provider.files import ledger_file, state_file
 from fedpact.provider.policy import Policy
 from fedpact.provider.work import LocalWork
 from fedpact.settings import Settings
@@ -15,18 +16,16 @@ from fedpact.settings import Settings
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def serve(settings: Settings, policy: Path, data: Path, work: LocalWork | None = None) -> None:
+def serve(
+    settings: Settings, keys: AccountKeys, policy: Path, data: Path, work: LocalWork | None = None
+) -> None:
     """Serve requests over the data at `data` until stopped (SIGINT, SIGTERM).
 
     Raises SettingsError with all that is missing before anything is served.
     """
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-    account = settings.chosen_account()
-    password = keystore.read_password(settings.password_file)
-    keys = keystore.unlock(settings.keystore, account, password)
     deployment = deployments.load(settings.deployment)
     client = ChainClient.connect(settings.endpoint, deployment)
-    folder = settings.state / "provider" / deployment.fingerprint.hex()[:16] / keys.address.lower()
     daemon = Daemon(
         client,
         deployment,
@@ -34,7 +33,12 @@ def serve(settings: Settings, policy: Path, data: Path, work: LocalWork | None =
         keys,
         Policy.read(policy),
         data,
-        DaemonSettings(folder, settings.poll_interval, settings.confirmations),
+        DaemonSettings(
+            state_file(settings.state, deployment, keys.address),
+            ledger_file(settings.state, keys.address),
+            settings.poll_interval,
+            settings.confirmations,
+        ),
         work,
     )
     daemon.check()

@@ -11,8 +11,8 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import InvalidInput, NotReady
 from fedpact.privacy.accounting import PrivacyCost
 from fedpact.privacy.ledger import Ledger
+from fedpact.provider.files import ledger_file, state_file
 from fedpact.provider.state import ProviderState
-from fedpact.types.deployment import Deployment
 from fedpact.types.rounds import RequestStatus
 
 
@@ -29,14 +29,9 @@ class RequestStanding:
     """Wei that this account could collect now."""
 
 
-def daemon_folder(state: Path, deployment: Deployment, address: str) -> Path:
-    """Where the daemon of an account keeps its files, under the settings' state folder."""
-    return state / "provider" / deployment.fingerprint.hex()[:16] / address.lower()
-
-
 def standing(client: ChainClient, state: Path, address: str) -> list[RequestStanding]:
     """All requests that the daemon has seen, by number; none where it never ran here."""
-    path = daemon_folder(state, client.deployment, address) / "state.sqlite"
+    path = state_file(state, client.deployment, address)
     if not path.exists():
         return []
     seen = ProviderState(path, client.deployment, address)
@@ -69,25 +64,21 @@ def claim(client: ChainClient, keys: AccountKeys, request_id: int) -> int:
     return amount
 
 
-def privacy_spent(
-    state: Path, deployment: Deployment, keys: AccountKeys, delta: float
-) -> PrivacyCost:
+def privacy_spent(state: Path, keys: AccountKeys, delta: float) -> PrivacyCost:
     """What the most charged record has cost. Raises NotReady where nothing was ever charged."""
-    with _ledger(state, deployment, keys) as ledger:
+    with _ledger(state, keys) as ledger:
         return ledger.spent(delta)
 
 
-def privacy_export(
-    state: Path, deployment: Deployment, keys: AccountKeys, delta: float
-) -> dict[str, Any]:
+def privacy_export(state: Path, keys: AccountKeys, delta: float) -> dict[str, Any]:
     """The whole ledger in plain JSON types. Raises NotReady where there is none."""
-    with _ledger(state, deployment, keys) as ledger:
+    with _ledger(state, keys) as ledger:
         return ledger.export(delta)
 
 
 @contextmanager
-def _ledger(state: Path, deployment: Deployment, keys: AccountKeys) -> Iterator[Ledger]:
-    path = daemon_folder(state, deployment, keys.address) / "privacy.sqlite"
+def _ledger(state: Path, keys: AccountKeys) -> Iterator[Ledger]:
+    path = ledger_file(state, keys.address)
     if not path.exists():
         raise NotReady(f"no privacy ledger {path}: nothing was released from here")
     with Ledger(path, keys.derive("privacy-ledger")) as ledger:

@@ -3,7 +3,7 @@
 import logging
 
 from fedpact.consensus.artefacts import seal_local
-from fedpact.errors import NotReady
+from fedpact.errors import DataError, NotReady
 from fedpact.privacy.ledger import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.context import Outcome, RequestView, did, idle
@@ -42,6 +42,7 @@ def submit_model(view: RequestView) -> Outcome:
             view.seat,
             ctx.cache.models.get((view.id, view.round - 1), {}),
         )
+        _require_joined_data(view, task)
         artefact = ctx.background.result(
             ("train", view.id, view.round), lambda: ctx.work.train(task)
         )
@@ -57,6 +58,16 @@ def submit_model(view: RequestView) -> Outcome:
     digest = Cid.of(sealed).digest
     receipt = ctx.client.rounds.submit(ctx.keys, view.id, view.seat, digest)
     return did(f"round {view.round}: submitted a model ({receipt.gas_used} gas)")
+
+
+def _require_joined_data(view: RequestView, task: TrainingTask) -> None:
+    """The noise is divided by the number of records, which is public and fixed at joining."""
+    declared = view.members[view.seat].samples
+    if len(task.dataset.y) != declared:
+        raise DataError(
+            f"request {view.id} was joined with {declared} records, the data now has "
+            f"{len(task.dataset.y)}: put the data back as it was, or sit this request out"
+        )
 
 
 def publish_model(view: RequestView) -> Outcome:

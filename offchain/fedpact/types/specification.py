@@ -122,7 +122,7 @@ class Specification(Document):
     max_error: Annotated[int, Field(gt=0, le=10_000)]
     """Models whose median vote is above are left out of the aggregate."""
     target: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """The request ends when the global model's error is at most this."""
+    """The request ends when the global model's error is at most this; 0: it never does."""
     vote_band: Annotated[int, Field(ge=0, le=1000)] = 50
     leader_rule: Literal["poq", "reputation"] = "poq"
     approval_rule: Literal["two-thirds", "unanimous"] = "two-thirds"

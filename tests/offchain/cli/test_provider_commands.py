@@ -13,7 +13,7 @@ from fedpact.chain.keystore import AccountKeys, import_account
 from fedpact.privacy.accounting import PrivacyLimit
 from fedpact.privacy.ledger import Ledger, ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider.standing import daemon_folder
+from fedpact.provider.files import ledger_file
 from fedpact.types.deployment import Deployment
 
 
@@ -53,11 +53,10 @@ def test_no_ledger_is_not_taken_for_an_empty_one(cli: Cli) -> None:
 def test_what_was_spent_is_shown_and_exported(
     cli: Cli, alice: AccountKeys, deployment: Deployment, tmp_path: Path
 ) -> None:
-    folder = daemon_folder(tmp_path / "state", deployment, alice.address)
-    folder.mkdir(parents=True)
+    path = ledger_file(tmp_path / "state", alice.address)
     event = GaussianRelease(noise_multiplier=5.0, sampling_rate=1.0, steps=4)
     units = [bytes([number]) * 32 for number in range(3)]
-    with Ledger(folder / "privacy.sqlite", alice.derive("privacy-ledger")) as ledger:
+    with Ledger(path, alice.derive("privacy-ledger")) as ledger:
         ledger.release(
             ReleaseId(deployment.fingerprint, 1, 1),
             units,

@@ -162,6 +162,13 @@ def test_the_target_ends_the_request(scenario: Any, mae: int, reached: bool) -> 
     assert s.facts.phase == (ENDED if reached else SUBMIT)
 
 
+def test_a_target_of_zero_is_never_reached(scenario: Any) -> None:
+    s = scenario(maxRounds=5, target=0).attested(0)
+    s.propose()
+    assert not s.facts.reached
+    assert s.facts.phase == SUBMIT
+
+
 def test_the_last_round_ends_the_request(scenario: Any) -> None:
     s = scenario(maxRounds=1, target=500).attested()
     event = s.event("RequestEnded", s.propose())
