@@ -48,10 +48,10 @@ lint: setup ## format, lint, types, import directions, stale ABIs
 
 test: lint ## all checks and tests that fit into minutes
 	@echo "== tests"
-	@$(BIN)/pytest -m "not slow" $(TESTS)
+	@$(BIN)/pytest -n auto -m "not slow" $(TESTS)
 
 test-all: lint ## the long ones too
-	@$(BIN)/pytest $(TESTS)
+	@$(BIN)/pytest -n auto $(TESTS)
 
 bench-round: setup ## seconds and gas a round of the protocol alone: docs/results/round.json
 	@$(BIN)/python scripts/bench_round.py --json docs/results/round.json

@@ -12,9 +12,10 @@ from fedpact.chain.records import Event
 from fedpact.consensus.artefacts import model_cid
 from fedpact.demo.options import DemoOptions
 from fedpact.learning.families import family
+from fedpact.privacy.accounting import PrivacyCost
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID
-from fedpact.types.specification import PrivacyMode, Specification
+from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
     from fedpact.demo.data import DemoData
@@ -45,6 +46,12 @@ class ProviderRow:
     hostile provider, which does not train as declared."""
     delta: float | None
     reputation: int
+    faults: int
+    """No-shows, votes not revealed or outside the band, turns to lead let pass."""
+
+    def published(self) -> dict[str, object]:
+        """The columns of the JSON file."""
+        return {name: value for name, value in asdict(self).items() if name != "faults"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,8 @@ class DemoResult:
     seconds: float
     refunded_wei: int
     audit: AuditReport
-    accountant: str
+    cost: PrivacyCost | None
+    """Of all that one honest provider released; None without privacy."""
 
     def failures(self) -> list[str]:
         """What did not hold; empty when all did."""
@@ -78,6 +86,11 @@ class DemoResult:
             for row in self.providers
             if row.poisoned is None and row.paid_wei == 0
         ]
+        failed += [
+            f"honest provider {row.address} was found at fault {row.faults} times"
+            for row in self.providers
+            if row.poisoned is None and row.faults
+        ]
         if self.final.accuracy <= self.final.best_single_accuracy:
             failed.append("the model is no better than the best single provider's")
         return failed
@@ -87,7 +100,7 @@ class DemoResult:
         document = {
             "rounds": [asdict(row) for row in self.rounds],
             "providers": [
-                {**asdict(row), "poisoned": row.poisoned is not None} for row in self.providers
+                {**row.published(), "poisoned": row.poisoned is not None} for row in self.providers
             ],
             "final": asdict(self.final),
             "totals": {
@@ -117,9 +130,9 @@ def collect(
     events = network.events(request_id)
     gas = {tx: network.client.gas_used(tx) for tx in {event.tx_hash for event in events}}
     seats = {member.account: member for member in network.client.rounds.members(request_id)}
-    points, _ = network.client.rounds.points(request_id)
+    points, faults = network.client.rounds.points(request_id)
     paid = {e.args["provider"]: int(e.args["amount"]) for e in _named(events, "Claimed")}
-    epsilon, delta, accountant = _privacy(spec)
+    spent = _privacy(spec)
     providers = tuple(
         ProviderRow(
             keys.address,
@@ -127,9 +140,10 @@ def collect(
             data.samples[number],
             points[seats[keys.address].seat],
             paid.get(keys.address, 0),
-            None if options.poison_of(number) else epsilon,
-            None if options.poison_of(number) else delta,
+            round(spent.epsilon, 4) if spent and not options.poison_of(number) else None,
+            spent.delta if spent and not options.poison_of(number) else None,
             network.client.registry.reputation(keys.address),
+            faults[seats[keys.address].seat],
         )
         for number, keys in enumerate(accounts)
     )
@@ -161,7 +175,7 @@ def collect(
         time.monotonic() - started,
         refunded,
         report,
-        accountant,
+        spent,
     )
 
 
@@ -169,13 +183,12 @@ def _named(events: Iterable[Event], name: str) -> list[Event]:
     return [event for event in events if event.name == name]
 
 
-def _privacy(spec: Specification) -> tuple[float | None, float | None, str]:
-    """Epsilon and delta of all that one provider released in the whole request."""
+def _privacy(spec: Specification) -> PrivacyCost | None:
+    """What all that one provider released in the whole request costs each of its records."""
     from fedpact.privacy.accounting import cost
     from fedpact.privacy.mechanisms import GaussianRelease
 
     release = GaussianRelease.of_request(spec)
-    if spec.privacy.mode is PrivacyMode.NONE or release is None or spec.privacy.delta is None:
-        return None, None, ""
-    price = cost(release, spec.privacy.delta)
-    return round(price.epsilon, 4), price.delta, price.accountant
+    if release is None or spec.privacy.delta is None:
+        return None
+    return cost(release, spec.privacy.delta)

@@ -12,6 +12,12 @@ _MARKS = {Verdict.HOLDS: "[green]holds", Verdict.FAILS: "[red]FAILS"}
 def print_result(result: DemoResult, console: Console) -> None:
     console.print(_rounds(result))
     console.print(_providers(result))
+    if result.cost is not None:
+        console.print(
+            f"epsilon at delta {result.cost.delta:g}, of all that a provider released, for a"
+            f" {result.cost.unit} replaced by nothing, by the {result.cost.accountant};"
+            f" {result.cost.epsilon_replacement:.2f} for one replaced by any other"
+        )
     final = result.final
     console.print(
         f"accuracy on held-out data: {final.accuracy:.4f}"
@@ -44,14 +50,11 @@ def _rounds(result: DemoResult) -> Table:
 
 def _providers(result: DemoResult) -> Table:
     table = Table(title="Providers", title_justify="left")
-    epsilon = "epsilon"
-    if result.accountant:
-        epsilon += f" (a record, {result.accountant})"
-    for heading in ("provider", "samples", "points", "paid (ether)", epsilon, "reputation"):
+    for heading in ("provider", "samples", "points", "paid (ether)", "epsilon", "reputation"):
         table.add_column(heading, justify="left" if heading == "provider" else "right")
     for row in result.providers:
         hostile = f" [red]({row.poisoned})" if row.poisoned else ""
-        cost = "-" if row.epsilon is None else f"{row.epsilon:.2f} at delta {row.delta:g}"
+        cost = "-" if row.epsilon is None else f"{row.epsilon:.2f}"
         table.add_row(
             _short(row.address) + hostile,
             str(row.samples),

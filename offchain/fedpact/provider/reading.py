@@ -155,6 +155,9 @@ def evaluation_slice(view: RequestView, round_: int) -> Dataset | None:
         return ctx.cache.slices[at]
     opened = [e for e in ctx.state.events(view.id, "SliceOpened") if e["round"] == round_]
     if not opened:
+        if round_ == view.round and view.state.slice_opened:
+            # A node under load may answer from a newer block than it was asked for.
+            raise ContentMissing(f"slice {round_} is open, its event has not been read yet")
         return None
     spec = specification_of(view)
     key = _sealed_to_me(view, _digest(opened[-1]["digest"]))
