@@ -1,0 +1,24 @@
+"""The wheel carries what a provider needs besides Python: ABIs and bytecode, no compiler."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_wheel_carries_the_compiled_contracts(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    command += ["--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, timeout=120)
+    [wheel] = tmp_path.glob("fedpact-*.whl")
+    with zipfile.ZipFile(wheel) as content:
+        names = content.namelist()
+        for contract in ("ParticipantRegistry", "SharingMarket", "TrainingRounds"):
+            file = f"fedpact/chain/artifacts/{contract}.json"
+            assert content.read(file) == (ROOT / "offchain" / file).read_bytes()
+        [points] = [name for name in names if name.endswith("entry_points.txt")]
+        assert b"fedpact = fedpact.cli.main:run" in content.read(points)
+    assert "fedpact/py.typed" in names
+    assert not [name for name in names if name.startswith(("tests", "scripts", "docs"))]
