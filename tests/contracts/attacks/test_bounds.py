@@ -1,0 +1,75 @@
+"""At the bounds: sixteen providers, the most rounds, the smallest windows, absurd sample counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from scenario import PAYMENT, WINDOW, Scenario
+from test_life import settle_accounts
+
+New = Callable[..., Scenario]
+WINDOWS = ("join", "start", "submit", "commit", "reveal", "propose", "deliver")
+
+
+def test_sixteen_providers_live_two_rounds_and_are_paid(scenario: New) -> None:
+    s = scenario(16, maxRounds=2).running()
+    s.play_round()
+    s.play_round()
+    s.deliver()
+    back, paid = settle_accounts(s)
+    assert back == 0
+    assert all(paid)
+    assert PAYMENT - sum(paid) < 16
+    assert max(gas for used in s.gas.values() for gas in used) < 10_000_000
+
+
+def test_the_smallest_windows_are_enough_for_who_is_there(scenario: New) -> None:
+    s = scenario(3, **{f"{name}Window": 5 for name in WINDOWS}).running()
+    s.play_round()
+    s.deliver()
+    assert all(settle_accounts(s)[1])
+
+
+@pytest.mark.parametrize("window", [*WINDOWS])
+def test_windows_that_leave_no_time_are_refused(
+    scenario: New, expect_revert: Any, window: str
+) -> None:
+    s = scenario(3, **{f"{window}Window": 4})
+    with expect_revert("SharingMarket_BadWindow", 4):
+        s.create()
+
+
+@pytest.mark.parametrize("samples", [0, 10**9, 2**32 - 1])
+def test_absurd_sample_counts_take_no_seat(scenario: New, expect_revert: Any, samples: int) -> None:
+    s = scenario(3)
+    s.create()
+    with expect_revert("SharingMarket_BadSamples", samples):
+        s.join(0, samples)
+
+
+def test_the_largest_sample_count_buys_no_more_than_two_medians(scenario: New) -> None:
+    """It claims ten million samples to lead less, and to drag the aggregate: it counts as 200."""
+    s = scenario(3)
+    s.create()
+    for seat, samples in enumerate((10_000_000, 100, 100)):
+        s.join(seat, samples)
+    s.start()
+    s.submit_all()
+    s.vote_all(dict.fromkeys(range(3), 1_000))
+    s.tally()
+    errors = s.rounds.functions.leaderOrder(s.id).call()[1]
+    # (1 + 200 / 400) * 1000 + 1000 for the boaster, (1 + 100 / 400) * 1000 + 1000 for the others.
+    assert errors == [2_250, 2_250, 2_500]
+
+
+def test_a_thousand_rounds_do_not_multiply_what_one_round_pays(scenario: New) -> None:
+    """One round of a thousand, then silence: a thousandth is paid, the rest comes back."""
+    s = scenario(3, maxRounds=1_000).finalised()
+    s.chain.travel(WINDOW + 1)
+    s.expire_round()
+    s.deliver()
+    back, paid = settle_accounts(s)
+    assert back == PAYMENT - PAYMENT // 1_000
+    assert PAYMENT // 1_000 - sum(paid) < 3

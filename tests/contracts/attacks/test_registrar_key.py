@@ -1,0 +1,93 @@
+"""A lost or stolen registrar key: what it can do, and what it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from eth_utils import keccak
+from scenario import ATTRIBUTES, Scenario
+from test_life import settle_accounts
+
+New = Callable[..., Scenario]
+
+
+def test_a_lost_key_stops_no_running_request(scenario: New) -> None:
+    """Without the registrar nobody is admitted or suspended; all others go on, and are paid."""
+    s = scenario(3, maxRounds=2).running()
+    s.play_round()
+    s.play_round()
+    s.deliver()
+    back, paid = settle_accounts(s)
+    assert back == 0
+    assert all(paid)
+    # Those who are registered open and join new requests.
+    scenario(3).opened()
+
+
+def test_a_thief_moves_no_money_and_no_finished_round(scenario: New, expect_revert: Any) -> None:
+    s = scenario(3, maxRounds=2).finalised()
+    thief = s.deployed.registrar
+    held, points, digest = s.chain.balance(s.market.address), s.points, s.facts.finalDigest
+    for account in [s.requester, *s.providers]:
+        s.suspend(account)
+    for call, name in (
+        (("claim", s.id, 0), "SharingMarket_WrongStatus"),
+        (("refund", s.id), "SharingMarket_NotRequester"),
+        (("cancel", s.id), "SharingMarket_NotRequester"),
+        (("deliver", s.id, 0, bytes(80)), "SharingMarket_WrongStatus"),
+    ):
+        with expect_revert(name):
+            s.market_call(thief, *call)
+    with expect_revert("TrainingRounds_NotSeatOwner"):
+        s.rounds_call(thief, "submit", s.id, 0, keccak(text="mine"))
+    outcome = s.registry.functions.recordOutcome(thief.address, 100, 10_000, 0, s.chain.now)
+    with expect_revert("ParticipantRegistry_NotContracts"):
+        s.chain.send(thief, outcome)
+    assert (s.points, s.facts.finalDigest) == (points, digest)
+    assert s.chain.balance(s.market.address) == held
+    # The suspended still end the request, deliver, and are paid; the suspended requester refunded.
+    s.cancel()
+    s.deliver()
+    back, paid = settle_accounts(s)
+    assert back > 0
+    assert all(paid)
+
+
+def test_a_thief_cannot_empty_or_refill_a_running_round(scenario: New, expect_revert: Any) -> None:
+    """Accounts of its own get no seat in a committee that has started, and no vote."""
+    s = scenario(3).committing()
+    puppet = s.stranger
+    s.admit(puppet, 777)
+    with expect_revert("SharingMarket_WrongStatus"):
+        s.market_call(puppet, "join", s.id, 100, ATTRIBUTES)
+    for account in s.providers:
+        s.suspend(account)
+    s.vote_all()
+    s.tally()
+    s.attest_all()
+    s.propose()
+    s.deliver()
+    assert all(settle_accounts(s)[1])
+
+
+def test_a_thief_can_fill_new_committees_with_puppets(scenario: New) -> None:
+    """The stated limit: who admits decides who the organisations are.
+
+    Puppets under invented organisations sit in one committee and share its payment.
+    """
+    s = scenario(3).delivered()
+    assert len({member.organisation for member in s.rounds.functions.members(s.id).call()}) == 3
+    assert all(settle_accounts(s)[1])
+
+
+def test_a_stolen_key_is_replaced_and_its_vouchers_fall(scenario: New, expect_revert: Any) -> None:
+    """The role goes on to a new key in two steps; what the old one could do it can do no more."""
+    s = scenario(3)
+    old, new = s.deployed.registrar, s.stranger
+    s.chain.send(old, s.registry.functions.transferRegistrar(new.address))
+    s.chain.send(new, s.registry.functions.acceptRegistrar())
+    with expect_revert("OwnableUnauthorizedAccount"):
+        s.chain.send(old, s.registry.functions.suspend(s.providers[0].address))
+    with expect_revert("OwnableUnauthorizedAccount"):
+        s.admit(s.chain.w3.eth.account.create(), 5)

@@ -1,0 +1,125 @@
+"""A thin way to the node for tests that send thousands of transactions.
+
+One HTTP connection kept open, one call a transaction (`eth_sendTransactionSync`, EIP-7966, answers
+with the receipt), accounts impersonated, gas fixed and free, calldata encoded here.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlparse
+
+from chainkit import Chain, Deployed
+from eth_abi.abi import encode
+from eth_utils import keccak
+from eth_utils.abi import collapse_if_tuple
+from web3.contract import Contract
+
+GAS = hex(12_000_000)
+WORD = 32
+SEATS = 16
+
+FACTS = """
+    phase start deadline round seats members expected barred ever submitted committed revealed
+    attested lastLeader paidRounds finalRounds sliceOpened reached medians included valid
+    finalDigest keyCommitment history
+"""
+PARAMS = 10
+REQUEST = """
+    status requester payment termsHash requesterOrganisation joinDeadline closedAt startWindow
+    deliverWindow maxRounds minProviders maxProviders claimed settled refunded
+"""
+
+
+class FastChain:
+    """The session's chain and contracts, spoken to without a client library."""
+
+    def __init__(self, chain: Chain, deployed: Deployed, lens: Contract) -> None:
+        url = urlparse(str(chain.w3.provider.endpoint_uri))  # type: ignore[attr-defined]
+        self._http = http.client.HTTPConnection(str(url.hostname), url.port)
+        self.chain_id = chain.chain_id
+        self.registry, self.market, self.rounds = (
+            deployed.registry.address,
+            deployed.market.address,
+            deployed.rounds.address,
+        )
+        self.lens = lens.address
+        self._functions: dict[str, tuple[str, bytes, list[str]]] = {}
+        for contract in (deployed.registry, deployed.market, deployed.rounds, lens):
+            for item in contract.abi:
+                if item["type"] == "function":
+                    kinds = [collapse_if_tuple(dict(part)) for part in item["inputs"]]
+                    selector = keccak(text=f"{item['name']}({','.join(kinds)})")[:4]
+                    self._functions[item["name"]] = (contract.address, selector, kinds)
+
+    def rpc(self, method: str, *params: Any) -> Any:
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        self._http.request("POST", "/", body, {"Content-Type": "application/json"})
+        answer = json.loads(self._http.getresponse().read())
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']}")
+        return answer["result"]
+
+    def send(self, at: int, sender: str, name: str, *args: Any, value: int = 0) -> bool:
+        """Mines one call in a block of exactly this time. Returns whether it was taken."""
+        to, data = self._call(name, args)
+        self.rpc("evm_setNextBlockTimestamp", at)
+        receipt = self.rpc(
+            "eth_sendTransactionSync",
+            {
+                **{"from": sender, "to": to, "data": data, "value": hex(value)},
+                **{"gas": GAS, "gasPrice": "0x0"},
+            },
+        )
+        assert int(receipt["gasUsed"], 16) < int(GAS, 16), (
+            "out of gas: a refusal that means nothing"
+        )
+        return bool(int(receipt["status"], 16))
+
+    def mine_at(self, at: int) -> None:
+        self.rpc("evm_setNextBlockTimestamp", at)
+        self.rpc("evm_mine")
+
+    def look(self, accounts: list[str], requests: list[int]) -> Words:
+        """See StateLens.sol."""
+        args = (self.registry, self.market, self.rounds, accounts, requests)
+        to, data = self._call("look", args)
+        found = bytes.fromhex(self.rpc("eth_call", {"to": to, "data": data}, "latest")[2:])
+        return Words(found[2 * WORD :])
+
+    def _call(self, name: str, args: tuple[Any, ...]) -> tuple[str, str]:
+        to, selector, kinds = self._functions[name]
+        return to, "0x" + (selector + encode(kinds, args)).hex()
+
+
+class Words:
+    """Reads a sequence of 32-byte words from its start."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._place = data, 0
+
+    def one(self) -> int:
+        self._place += WORD
+        return int.from_bytes(self._data[self._place - WORD : self._place], "big")
+
+    def some(self, number: int) -> list[int]:
+        return [self.one() for _ in range(number)]
+
+    def named(self, names: str) -> dict[str, int]:
+        return {name: self.one() for name in names.split()}
+
+    def sight(self) -> dict[str, Any]:
+        """One request as the views show it; lists have an entry for each of sixteen seats."""
+        seen: dict[str, Any] = self.named(FACTS)
+        self.some(PARAMS)
+        seen |= self.named(REQUEST)
+        seen["points"], seen["faults"] = self.some(SEATS), self.some(SEATS)
+        leaders = self.one()
+        seen["order"] = self.some(SEATS)[:leaders]
+        seen["weightedErrors"] = self.some(SEATS)[:leaders]
+        seen["committee"] = [tuple(self.some(4)) for _ in range(SEATS)]
+        seen["digests"], seen["votes"] = self.some(SEATS), self.some(SEATS)
+        seen["claimable"], seen["refundable"] = self.some(SEATS), self.one()
+        return seen
