@@ -47,7 +47,7 @@ class Play:
             expected()
         except Refused as refusal:
             why = str(refusal)
-        taken = self.chain.send(self.now, sender.address, name, *args, value=value)
+        taken = self.chain.send(sender.address, name, *args, value=value)
         assert taken == (not why), f"{name}{args}: taken is {taken}, the protocol says: {why}"
         self.agreed = True
         return taken

@@ -22,9 +22,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import pytest
+from agreement import only_moves_on, shows_the_money, shows_the_round
 from chainkit import Chain, Deployed
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
@@ -41,12 +43,11 @@ from hypothesis.stateful import (
 )
 from market_model import Party, Refused, RequestModel, World
 from play import SEALED_KEY, Play, digest_of, global_of
-from round_model import seats_in
 
 from fedpact.consensus.reputation import score
 from fedpact.consensus.votes import attestation
 from fedpact.types.rounds import RequestStatus, Stage
-from fedpact.types.scores import INVALID, pack_scores
+from fedpact.types.scores import INVALID
 
 UNIT = 10**15
 MONEY = 10**24
@@ -367,88 +368,13 @@ class Requests(RuleBasedStateMachine):
         for m in self.play.requests:
             m.rounds.pass_to(self.play.now)
             seen = words.sight()
-            self._shows_the_round(m, seen)
-            self._shows_the_money(m, seen)
+            shows_the_round(m, seen)
+            shows_the_money(m, seen, self.play.now)
             sights.append(seen)
         for old, new in zip(self.before, sights, strict=False):
-            self._only_moves_on(old, new)
+            only_moves_on(old, new)
         self.before = sights
         self.play.agreed = True
-
-    def _shows_the_round(self, m: RequestModel, seen: dict[str, Any]) -> None:
-        r = m.rounds
-        count = len(r.seats)
-        assert (seen["phase"], seen["round"], seen["seats"]) == (r.phase, r.round, count)
-        if r.phase is not Stage.NONE:
-            assert (seen["start"], seen["deadline"]) == (r.start, r.deadline)
-            assert seen["lastLeader"] == r.last_leader
-        for name, seats in {
-            **{"members": r.members, "expected": r.expected, "barred": r.barred, "ever": r.ever},
-            **{"submitted": set(r.digests), "committed": set(r.commitments)},
-            **{"revealed": set(r.words), "attested": set(r.attested)},
-        }.items():
-            assert seats_in(seen[name]) == seats, name
-        assert (seen["paidRounds"], seen["finalRounds"]) == (r.paid_rounds, r.final_rounds)
-        assert (seen["sliceOpened"], seen["reached"]) == (r.slice_opened, r.reached)
-        assert seen["finalDigest"] == int.from_bytes(r.final_digest, "big")
-        assert seen["keyCommitment"] == int.from_bytes(r.key_commitment, "big")
-        assert seen["history"] == int.from_bytes(r.history, "big")
-        assert seen["points"][:count] == r.points
-        assert seen["faults"][:count] == r.faults
-        if r.result is not None:
-            medians = [*r.result.medians, *[INVALID] * (16 - len(r.result.medians))]
-            assert seen["medians"] == pack_scores(dict(enumerate(medians)))
-            assert (seen["included"], seen["valid"]) == (r.result.included, r.result.valid)
-        leaders = r.leaders if r.phase is Stage.ATTEST else seen["order"]
-        assert seen["order"] == leaders
-        if r.phase is Stage.ATTEST:
-            assert seen["weightedErrors"] == r.weighted_errors()
-        for seat in range(count):
-            held = r.seats[seat]
-            assert seen["committee"][seat] == (
-                (int(held.account, 16), held.samples, held.organisation, held.reputation)
-                if held
-                else (0, 0, 0, 0)
-            )
-            assert seen["digests"][seat] == int.from_bytes(r.digests.get(seat, b""), "big")
-            if seat in r.attested:
-                word, mae = r.attested[seat]
-                expected = int.from_bytes(word[:30] + mae.to_bytes(2, "big"), "big")
-            else:
-                commitment = int.from_bytes(r.commitments.get(seat, b""), "big")
-                expected = r.words.get(seat, commitment)
-            assert seen["votes"][seat] == expected
-
-    def _shows_the_money(self, m: RequestModel, seen: dict[str, Any]) -> None:
-        assert (seen["status"], seen["payment"]) == (m.shown, m.payment)
-        assert (seen["closedAt"], seen["joinDeadline"]) == (m.closed_at, m.join_deadline)
-        assert (seen["settled"], seen["refunded"]) == (m.settled, m.refunded is not None)
-        assert seats_in(seen["claimed"]) == set(m.claimed)
-        for seat in range(len(m.rounds.seats)):
-            assert seen["claimable"][seat] == m.claimable(seat)
-        assert seen["refundable"] == m.refundable(self.play.now)
-        open_to_take = sum(seen["claimable"]) + seen["refundable"]
-        taken = sum(m.claimed.values()) + (m.refunded or 0)
-        assert open_to_take + taken <= m.payment
-        assert not (open_to_take and m.shown is RequestStatus.RUNNING)
-
-    def _only_moves_on(self, old: dict[str, Any], new: dict[str, Any]) -> None:
-        assert new["round"] >= old["round"]
-        if new["finalRounds"] == old["finalRounds"]:
-            assert new["finalDigest"] == old["finalDigest"]
-        for seat in range(16):
-            gained = new["points"][seat] - old["points"][seat]
-            assert gained >= 0
-            assert not gained or new["valid"] >> seat & 1
-            assert new["faults"][seat] >= old["faults"][seat]
-        assert new["claimed"] & old["claimed"] == old["claimed"]
-        assert new["ever"] & old["ever"] == old["ever"]
-        if new["round"] == old["round"]:
-            for name in ("submitted", "committed", "revealed", "attested"):
-                assert new[name] & old[name] == old[name]
-        if old["phase"] == Stage.ENDED:
-            unchanged = ("phase", "round", "points", "faults", "finalDigest", "history", "start")
-            assert all(new[name] == old[name] for name in unchanged)
 
     def teardown(self) -> None:
         try:
@@ -470,10 +396,7 @@ class Requests(RuleBasedStateMachine):
 
 def _copy(play: Play) -> Play:
     """A second play on the same chain, whose world and requests are its own."""
-    import copy
-
-    memo: dict[int, Any] = {id(play.chain): play.chain}
-    return copy.deepcopy(play, memo)
+    return deepcopy(play, {id(play.chain): play.chain})
 
 
 @pytest.fixture(scope="module")
@@ -494,7 +417,9 @@ def machine(
             )
             session_chain.send(deployed.registrar, call)
     Requests.began = session_chain.now
+    Requests.chain.a_second_a_block(True)
     yield Requests
+    Requests.chain.a_second_a_block(False)
     session_chain.revert(snapshot)
     session_chain.next_at(session_chain.now + 1)
 
