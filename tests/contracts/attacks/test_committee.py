@@ -188,11 +188,12 @@ def test_two_of_three_decide_alone(scenario: New) -> None:
 def test_one_of_three_voids_the_others_models(scenario: New) -> None:
     """The stated limit of small committees: two votes judge a model, and one INVALID is a tie.
 
+    A tie is INVALID, and the liar's votes then lie in the band: it takes the payment of the two.
     From four members on a single liar gains nothing (see the test above).
     """
     s = scenario(3).committing()
     s.vote_all(by_voter={2: {0: INVALID, 1: INVALID}})
-    s.tally()
+    assert finished(s) == [0, 0, PAYMENT]
     assert unpack(s.facts.medians, 3) == [INVALID, INVALID, 1_200]
 
 
