@@ -58,7 +58,11 @@ def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:
     """Neither chain nor daemons nor files of the demo outlive it."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        [*DEMO, "--rounds", "10"], env=environment, stdout=subprocess.PIPE, text=True
+        [*DEMO, "--rounds", "10"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        # Where the tests run in the background of a shell, they inherit an ignored Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for(lambda: len(processes_under(tmp_path)) >= 4, seconds=60)
     process.send_signal(signal.SIGINT)
