@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-all lint contracts lock bench-round experiment-digits wheel clean
+.PHONY: help setup demo test test-all lint contracts lock gas bench-round experiment-digits wheel clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
@@ -56,6 +56,9 @@ test: lint ## all checks and tests that fit into minutes
 
 test-all: lint ## the long ones too
 	@$(BIN)/pytest -n auto $(TESTS)
+
+gas: setup ## what each operation, a task and a further round cost: docs/gas.json, docs/gas.md
+	@$(BIN)/python scripts/gas.py
 
 bench-round: setup ## seconds and gas a round of the protocol alone: docs/results/round.json
 	@$(BIN)/python scripts/bench_round.py --json docs/results/round.json

@@ -25,12 +25,15 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
         uint32 keyVersion;
         uint40 registeredAt;
         bool attested;
+        // slot 0 too: the reputation's sums (see `Reputation.Sums`)
+        uint16 period;
+        uint48 gains;
+        uint40 weights;
+        uint32 losses;
         // slot 1
         bytes32 encryptionKey;
         // slot 2
         bytes32 profileHash;
-        // slot 3, untouched until the first outcome
-        Reputation.Sums sums;
     }
 
     /// @inheritdoc IParticipantRegistry
@@ -174,17 +177,22 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
     /* REPUTATION */
 
     /// @inheritdoc IParticipantRegistry
-    function recordOutcome(address account, uint256 weight, uint16 quality, uint16 losses, uint40 endedAt)
-        external
-        override
-    {
+    function recordOutcomes(Outcome[] calldata outcomes, uint256 weight, uint40 endedAt) external override {
         if (msg.sender != market && msg.sender != rounds) revert ParticipantRegistry_NotContracts(msg.sender);
         if (weight == 0) return;
 
-        Record storage record = _records[account];
-        record.sums = Reputation.record(record.sums, weight, quality, losses, endedAt, block.timestamp);
+        for (uint256 i; i < outcomes.length; ++i) {
+            Outcome calldata o = outcomes[i];
+            Record storage record = _records[o.account];
+            Reputation.Sums memory sums =
+                Reputation.record(_sums(record), weight, o.quality, o.losses, endedAt, block.timestamp);
+            record.period = sums.period;
+            record.gains = sums.gains;
+            record.weights = sums.weights;
+            record.losses = sums.losses;
 
-        emit OutcomeRecorded(account, weight, quality, losses, endedAt);
+            emit OutcomeRecorded(o.account, weight, o.quality, o.losses, endedAt);
+        }
     }
 
     /// @inheritdoc IParticipantRegistry
@@ -195,7 +203,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
 
     /// @inheritdoc IParticipantRegistry
     function reputation(address account) public view override returns (uint16) {
-        return uint16(Reputation.score(_records[account].sums, block.timestamp));
+        return uint16(Reputation.score(_sums(_records[account]), block.timestamp));
     }
 
     /* VIEWS */
@@ -290,6 +298,10 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
     function _active(address account) private view returns (Record storage record) {
         record = _records[account];
         if (record.status != Status.Active) revert ParticipantRegistry_NotActive(account);
+    }
+
+    function _sums(Record storage record) private view returns (Reputation.Sums memory) {
+        return Reputation.Sums(record.period, record.gains, record.weights, record.losses);
     }
 
     function _profileHash(bytes32 profile, bytes32 attributesRoot) private pure returns (bytes32) {

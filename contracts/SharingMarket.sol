@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
 import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {Scores} from "./libraries/Scores.sol";
@@ -40,14 +41,16 @@ contract SharingMarket is SharingMarketStore {
             requesterOrganisation: organisation,
             joinDeadline: uint40(block.timestamp + terms.joinWindow),
             closedAt: 0,
-            startWindow: terms.startWindow,
-            deliverWindow: terms.deliverWindow,
+            startWindow: uint24(terms.startWindow),
+            deliverWindow: uint24(terms.deliverWindow),
             maxRounds: terms.maxRounds,
             minProviders: terms.minProviders,
             maxProviders: terms.maxProviders,
             claimed: 0,
             settled: false,
-            refunded: false
+            refunded: false,
+            paidRounds: 0,
+            reached: false
         });
 
         emit RequestCreated(requestId, msg.sender, terms.queryKey, msg.value, terms);
@@ -180,12 +183,13 @@ contract SharingMarket is SharingMarketStore {
     function deliver(uint256 requestId, uint256 seat, bytes calldata sealedKey) external override {
         Record storage record = _records[requestId];
         Facts memory facts = record.facts;
-        ITrainingRounds.Outcome memory outcome = ROUNDS.outcome(requestId);
+        (ITrainingRounds.Outcome memory outcome, address account, bytes32 finalDigest, uint256 contributors) =
+            ROUNDS.deliverable(requestId, seat);
         // Check: there is something to deliver, and it is the caller's turn.
         Status status = _status(facts, outcome);
         if (status != Status.Ended && status != Status.Delivered) revert SharingMarket_WrongStatus(requestId, status);
         if (outcome.finalRounds == 0) revert SharingMarket_NothingToDeliver(requestId);
-        _requireSeat(requestId, seat);
+        if (msg.sender != account) revert SharingMarket_NotSeatOwner(requestId, seat, msg.sender);
         if (sealedKey.length != SEALED_KEY_BYTES) revert SharingMarket_BadSealedKey(sealedKey.length);
         bool first = status == Status.Ended;
         if (first) {
@@ -200,14 +204,11 @@ contract SharingMarket is SharingMarketStore {
         // Effect:
         emit Delivered(requestId, msg.sender, sealedKey);
         if (first) {
-            record.facts.status = Status.Delivered;
-            emit ModelShared(
-                requestId,
-                record.requester,
-                ROUNDS.finalDigest(requestId),
-                outcome.finalRounds,
-                _contributors(requestId)
-            );
+            facts.status = Status.Delivered;
+            facts.paidRounds = outcome.paidRounds;
+            facts.reached = outcome.reached;
+            record.facts = facts;
+            emit ModelShared(requestId, record.requester, finalDigest, outcome.finalRounds, contributors);
         }
     }
 
@@ -225,8 +226,9 @@ contract SharingMarket is SharingMarketStore {
         if (amount == 0) revert SharingMarket_NothingToClaim(requestId, seat);
 
         // Effect:
-        record.facts.claimed = facts.claimed | uint16(1 << seat);
-        if (!facts.settled) _settle(requestId, record, facts, ROUNDS.outcome(requestId));
+        facts.claimed |= uint16(1 << seat);
+        if (!facts.settled) _settle(requestId, record, facts);
+        record.facts = facts;
         emit Claimed(requestId, msg.sender, seat, amount);
 
         // Interaction:
@@ -245,7 +247,8 @@ contract SharingMarket is SharingMarketStore {
         _requireDecided(requestId, status, facts, outcome);
 
         // Effect:
-        _settle(requestId, record, facts, outcome);
+        _settle(requestId, record, facts);
+        record.facts = facts;
     }
 
     /// @inheritdoc ISharingMarket
@@ -259,12 +262,13 @@ contract SharingMarket is SharingMarketStore {
         Status status = _status(facts, outcome);
         if (status == Status.Open || status == Status.Running) revert SharingMarket_WrongStatus(requestId, status);
         _requireDecided(requestId, status, facts, outcome);
-        uint256 amount = record.payment - _pool(record, facts, outcome.paidRounds, outcome.reached);
+        uint256 amount = record.payment - _pool(record, facts);
         if (amount == 0) revert SharingMarket_NothingToRefund(requestId);
 
         // Effect:
-        record.facts.refunded = true;
-        if (!facts.settled && status != Status.Cancelled) _settle(requestId, record, facts, outcome);
+        facts.refunded = true;
+        if (!facts.settled && status != Status.Cancelled) _settle(requestId, record, facts);
+        record.facts = facts;
         emit Refunded(requestId, msg.sender, amount);
 
         // Interaction:
@@ -318,43 +322,32 @@ contract SharingMarket is SharingMarketStore {
 
     /* INTERNAL */
 
-    function _contributors(uint256 requestId) private view returns (uint256 mask) {
-        (uint256[] memory points,) = ROUNDS.points(requestId);
-        for (uint256 seat; seat < points.length; ++seat) {
-            if (points[seat] > 0) mask |= 1 << seat;
-        }
-    }
-
-    /// @dev Where nobody is paid, only faults are recorded, and those lightly: see {ISharingMarket-settle}.
-    function _settle(
-        uint256 requestId,
-        Record storage record,
-        Facts memory facts,
-        ITrainingRounds.Outcome memory outcome
-    ) private {
-        record.facts.settled = true;
-        uint256 pool = _pool(record, facts, outcome.paidRounds, outcome.reached);
-        (uint256[] memory points, uint256[] memory faults) = ROUNDS.points(requestId);
-        uint256 total;
-        for (uint256 seat; seat < points.length; ++seat) {
-            total += points[seat];
-        }
+    /// @dev Marks the facts as settled. Where nobody is paid, only faults are recorded, and those lightly: see
+    /// {ISharingMarket-settle}.
+    function _settle(uint256 requestId, Record storage record, Facts memory facts) private {
+        facts.settled = true;
+        uint256 pool = _pool(record, facts);
+        (ITrainingRounds.Result[] memory results, uint256 total, uint40 endedAt) = ROUNDS.results(requestId);
         emit Settled(requestId, pool, total);
 
         // Interaction: the registry is trusted, and calls nobody.
         uint256 weight = REGISTRY.outcomeWeight(pool > 0 ? pool : record.payment);
         if (weight == 0) return;
         if (pool == 0) weight = 1;
-        uint256 took = Scores.count(outcome.ever);
-        ITrainingRounds.Member[] memory members = ROUNDS.members(requestId);
-        for (uint256 seat; seat < members.length; ++seat) {
-            if ((outcome.ever >> seat) & 1 == 0 || (pool == 0 && faults[seat] == 0)) continue;
-            uint256 quality = pool == 0 ? 0 : MEAN_QUALITY * points[seat] * took / total;
+        IParticipantRegistry.Outcome[] memory outcomes = new IParticipantRegistry.Outcome[](results.length);
+        uint256 n;
+        for (uint256 i; i < results.length; ++i) {
+            ITrainingRounds.Result memory r = results[i];
+            if (pool == 0 && r.faults == 0) continue;
+            uint256 quality = pool == 0 ? 0 : MEAN_QUALITY * r.points * results.length / total;
             if (quality > Scores.MAX) quality = Scores.MAX;
-            REGISTRY.recordOutcome(
-                members[seat].account, weight, uint16(quality), uint16(LOSS_PER_FAULT * faults[seat]), outcome.endedAt
-            );
+            outcomes[n++] =
+                IParticipantRegistry.Outcome(r.account, uint16(quality), uint16(LOSS_PER_FAULT * r.faults));
         }
+        assembly ("memory-safe") {
+            mstore(outcomes, n)
+        }
+        if (n > 0) REGISTRY.recordOutcomes(outcomes, weight, endedAt);
     }
 
     function _send(address receiver, uint256 amount) private {

@@ -21,14 +21,18 @@ abstract contract SharingMarketStore is ISharingMarket {
         uint32 requesterOrganisation;
         uint40 joinDeadline;
         uint40 closedAt;
-        uint32 startWindow;
-        uint32 deliverWindow;
+        /// @dev Windows have at most 30 days: 22 bits.
+        uint24 startWindow;
+        uint24 deliverWindow;
         uint16 maxRounds;
         uint8 minProviders;
         uint8 maxProviders;
         uint16 claimed;
         bool settled;
         bool refunded;
+        /// @dev How the rounds ended, noted with the delivery.
+        uint16 paidRounds;
+        bool reached;
     }
 
     struct Record {
@@ -97,7 +101,7 @@ abstract contract SharingMarketStore is ISharingMarket {
         Facts memory facts = record.facts;
         ITrainingRounds.Outcome memory outcome = ROUNDS.outcome(requestId);
         if (facts.refunded || !_decided(_status(facts, outcome), facts, outcome)) return 0;
-        return record.payment - _pool(record, facts, outcome.paidRounds, outcome.reached);
+        return record.payment - _pool(record, facts);
     }
 
     /* INTERNAL */
@@ -132,14 +136,10 @@ abstract contract SharingMarketStore is ISharingMarket {
     }
 
     /// @dev What the providers share, rounded down; 0 until the model is delivered.
-    function _pool(Record storage record, Facts memory facts, uint256 paidRounds, bool reached)
-        internal
-        view
-        returns (uint256)
-    {
+    function _pool(Record storage record, Facts memory facts) internal view returns (uint256) {
         if (facts.status != Status.Delivered) return 0;
         uint256 payment = record.payment;
-        return reached ? payment : payment * paidRounds / facts.maxRounds;
+        return facts.reached ? payment : payment * facts.paidRounds / facts.maxRounds;
     }
 
     /// @dev What a seat earned, rounded down: what is left over by rounding stays in the contract.
@@ -150,9 +150,7 @@ abstract contract SharingMarketStore is ISharingMarket {
     {
         uint256 own;
         uint256 total;
-        uint256 paidRounds;
-        bool reached;
-        (account, own, total, paidRounds, reached) = ROUNDS.shareOf(requestId, seat);
-        if (own > 0) amount = _pool(record, facts, paidRounds, reached) * own / total;
+        (account, own, total) = ROUNDS.shareOf(requestId, seat, facts.maxProviders);
+        if (own > 0) amount = _pool(record, facts) * own / total;
     }
 }

@@ -30,7 +30,7 @@ COMPILER = "0.8.37"
 REMAPPINGS = {"@openzeppelin/": "node_modules/@openzeppelin/"}
 SETTINGS: dict[str, Any] = {
     "viaIR": True,
-    "optimizer": {"enabled": True, "runs": 200},
+    "optimizer": {"enabled": True, "runs": 1_000},
     "remappings": [f"{prefix}={target}" for prefix, target in REMAPPINGS.items()],
 }
 OUTPUTS = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]

@@ -39,6 +39,15 @@ interface IParticipantRegistry {
         uint16 reputation;
     }
 
+    /// @notice What a request was worth to one account's reputation.
+    struct Outcome {
+        address account;
+        /// @dev The account's share of the points against the mean share, 5,000 being the mean.
+        uint16 quality;
+        /// @dev To be taken off the reputation while they last.
+        uint16 losses;
+    }
+
     event Registered(
         address indexed account,
         uint32 indexed organisation,
@@ -131,13 +140,11 @@ interface IParticipantRegistry {
     /// @dev Emits `ProfileChanged`. The caller must be active.
     function setProfile(bytes32 profile, bytes32 attributesRoot) external;
 
-    /// @notice Adds the outcome of a request to an account's reputation. Market and rounds only.
-    /// @dev Emits `OutcomeRecorded`. Weight 0 changes nothing and emits nothing.
+    /// @notice Adds the outcomes of one request to the reputations of those who took part. Market and rounds only.
+    /// @dev Emits `OutcomeRecorded` for each. Weight 0 changes nothing and emits nothing.
     /// @param weight See `outcomeWeight`.
-    /// @param quality The account's share of the points against the mean share, 5,000 being the mean.
-    /// @param losses To be taken off the reputation while they last.
     /// @param endedAt When the request ended.
-    function recordOutcome(address account, uint256 weight, uint16 quality, uint16 losses, uint40 endedAt) external;
+    function recordOutcomes(Outcome[] calldata outcomes, uint256 weight, uint40 endedAt) external;
 
     /// @notice Offers the registrar's role to another account, which must accept it. Registrar only.
     function transferRegistrar(address to) external;

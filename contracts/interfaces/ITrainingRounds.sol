@@ -125,6 +125,13 @@ interface ITrainingRounds {
         uint40 endedAt;
     }
 
+    /// @notice What one seat came to over all rounds.
+    struct Result {
+        address account;
+        uint32 points;
+        uint32 faults;
+    }
+
     /// @notice What the running hash holds of one tallied round.
     /// @param digests The digests of the submitted seats, in seat order.
     /// @param words The revealed packed scores of the revealed seats, in seat order.
@@ -351,14 +358,29 @@ interface ITrainingRounds {
         view
         returns (uint256[] memory seats, uint256[] memory weightedErrors);
 
-    /// @notice What the market needs to pay one seat: its account, its points and all points, and what they are points of.
+    /// @notice What the market needs to pay one seat: its account, its points and all points.
+    /// @param seats The number of seats, or more: lanes beyond aren't read.
     /// @return account The seat's account (zero: no such seat).
-    function shareOf(uint256 requestId, uint256 seat)
+    function shareOf(uint256 requestId, uint256 seat, uint256 seats)
         external
         view
-        returns (address account, uint256 own, uint256 total, uint256 paidRounds, bool reached);
+        returns (address account, uint256 own, uint256 total);
 
-    /// @notice What the market needs to settle.
+    /// @notice What the market needs to deliver: the outcome, a seat's account, the digest of the last final global
+    /// artefact (zero: none), and the seats that have points.
+    function deliverable(uint256 requestId, uint256 seat)
+        external
+        view
+        returns (Outcome memory outcome_, address account, bytes32 digest, uint256 contributors);
+
+    /// @notice What the market needs to settle: what each seat came to that ever submitted, in seat order, the points
+    /// of all seats, and when the rounds ended.
+    function results(uint256 requestId)
+        external
+        view
+        returns (Result[] memory results_, uint256 total, uint40 endedAt);
+
+    /// @notice How the rounds stand, for the market.
     function outcome(uint256 requestId) external view returns (Outcome memory);
 
     /// @notice The digest of the last final global artefact (zero: none).

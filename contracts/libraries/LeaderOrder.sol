@@ -13,8 +13,8 @@ library LeaderOrder {
     uint256 internal constant POQ = 0;
     uint256 internal constant REPUTATION = 1;
 
-    /// @notice Number of eligible seats that lead before `seat`, which is eligible.
-    function rank(
+    /// @notice The eligible seats that lead before `seat`, which is eligible, as a mask.
+    function before(
         uint256 seat,
         uint256 eligible,
         uint256 medians,
@@ -24,11 +24,16 @@ library LeaderOrder {
         uint256 rule,
         uint256[] memory reputations,
         uint256 lastLeader
-    ) internal pure returns (uint256 before) {
+    ) internal pure returns (uint256 mask) {
         uint256[] memory keys = _keys(eligible, medians, samples, rule, reputations, lastLeader);
-        for (uint256 other; other < accounts.length; ++other) {
-            if ((eligible >> other) & 1 == 0 || other == seat) continue;
-            if (_leadsBefore(other, seat, keys, accounts, round)) ++before;
+        uint256 own = keys[seat];
+        unchecked {
+            for (uint256 other; other < keys.length; ++other) {
+                if ((eligible >> other) & 1 == 0 || other == seat) continue;
+                uint256 key = keys[other];
+                if (key > own) continue;
+                if (key < own || _lot(round, accounts[other]) < _lot(round, accounts[seat])) mask |= 1 << other;
+            }
         }
     }
 
@@ -83,13 +88,16 @@ library LeaderOrder {
     ) private pure returns (uint256[] memory keys) {
         keys = new uint256[](samples.length);
         uint256 sampleSum = _sum(samples);
-        for (uint256 seat; seat < keys.length; ++seat) {
-            if ((eligible >> seat) & 1 == 0) continue;
-            if (rule == POQ) {
-                keys[seat] = Scores.lane(medians, seat) * (sampleSum + samples[seat]);
-            } else {
-                // One above any other's key for the last leader: reputations end at MAX.
-                keys[seat] = Scores.MAX - reputations[seat] + (seat == lastLeader ? Scores.MAX + 1 : 0);
+        // Reputations end at MAX, medians have 14 bits, sums of samples 36.
+        unchecked {
+            for (uint256 seat; seat < keys.length; ++seat) {
+                if ((eligible >> seat) & 1 == 0) continue;
+                if (rule == POQ) {
+                    keys[seat] = Scores.lane(medians, seat) * (sampleSum + samples[seat]);
+                } else {
+                    // One above any other's key for the last leader.
+                    keys[seat] = Scores.MAX - reputations[seat] + (seat == lastLeader ? Scores.MAX + 1 : 0);
+                }
             }
         }
     }
@@ -108,8 +116,10 @@ library LeaderOrder {
     }
 
     function _sum(uint256[] memory values) private pure returns (uint256 sum) {
-        for (uint256 i; i < values.length; ++i) {
-            sum += values[i];
+        unchecked {
+            for (uint256 i; i < values.length; ++i) {
+                sum += values[i];
+            }
         }
     }
 }

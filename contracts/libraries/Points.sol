@@ -22,6 +22,7 @@ library Points {
     uint256 private constant POINT_BITS = 24;
     uint256 private constant MAX_POINTS = type(uint24).max;
     uint256 private constant MAX_FAULTS = type(uint8).max;
+    uint256 private constant POINT_LANES = 0x00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff;
 
     struct Tally {
         /// @dev Packed medians; INVALID where no model was submitted.
@@ -58,11 +59,10 @@ library Points {
         uint256[] memory inBand = Scores.inBand(words, t.medians, submitted, revealed, voteBand);
         uint256 models = Scores.count(submitted);
         uint256 adverse;
+        // A voter judges all models but its own.
         unchecked {
             for (uint256 seat; seat < words.length; ++seat) {
-                // A voter judges all models but its own.
-                bool outside = (revealed >> seat) & 1 == 1 && 2 * inBand[seat] + 1 < models;
-                if (outside) adverse |= 1 << seat;
+                if ((revealed >> seat) & 1 == 1 && 2 * inBand[seat] + 1 < models) adverse |= 1 << seat;
             }
         }
         t.adverse = adverse;
@@ -77,9 +77,13 @@ library Points {
         returns (uint256)
     {
         (uint256 oldPoints, uint256 oldFaults) = read(laneWord, seatInWord);
-        points = _min(oldPoints + points, MAX_POINTS);
-        faults = _min(oldFaults + faults, MAX_FAULTS);
-        uint256 shift = LANE_BITS * seatInWord;
+        uint256 shift;
+        // What is added is far below 2^255.
+        unchecked {
+            points = _min(oldPoints + points, MAX_POINTS);
+            faults = _min(oldFaults + faults, MAX_FAULTS);
+            shift = LANE_BITS * seatInWord;
+        }
         return (laneWord & ~(uint256(type(uint32).max) << shift)) | (((faults << POINT_BITS) | points) << shift);
     }
 
@@ -87,6 +91,26 @@ library Points {
     function read(uint256 laneWord, uint256 seatInWord) internal pure returns (uint256 points, uint256 faults) {
         uint256 lane = laneWord >> (LANE_BITS * seatInWord);
         return (lane & MAX_POINTS, (lane >> POINT_BITS) & MAX_FAULTS);
+    }
+
+    /// @notice The points of all eight seats of `laneWord`.
+    function sum(uint256 laneWord) internal pure returns (uint256 total) {
+        for (laneWord &= POINT_LANES; laneWord != 0; laneWord >>= LANE_BITS) {
+            unchecked {
+                total += laneWord & MAX_POINTS;
+            }
+        }
+    }
+
+    /// @notice Which of the eight seats of `laneWord` have points, as a mask.
+    function earners(uint256 laneWord) internal pure returns (uint256 mask) {
+        laneWord &= POINT_LANES;
+        for (uint256 seat; laneWord != 0; laneWord >>= LANE_BITS) {
+            if (laneWord & MAX_POINTS != 0) mask |= 1 << seat;
+            unchecked {
+                ++seat;
+            }
+        }
     }
 
     /// @dev Each part is split among the eligible seats and rounded down.

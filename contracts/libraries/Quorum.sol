@@ -22,13 +22,15 @@ library Quorum {
     function medianError(uint256[] memory errors) internal pure returns (uint256) {
         uint256 n = errors.length;
         if (n == 0) return Scores.INVALID;
-        for (uint256 i = 1; i < n; ++i) {
-            uint256 value = errors[i];
-            uint256 place = i;
-            for (; place > 0 && errors[place - 1] > value; --place) {
-                errors[place] = errors[place - 1];
+        unchecked {
+            for (uint256 i = 1; i < n; ++i) {
+                uint256 value = errors[i];
+                uint256 place = i;
+                for (; place > 0 && errors[place - 1] > value; --place) {
+                    errors[place] = errors[place - 1];
+                }
+                errors[place] = value;
             }
-            errors[place] = value;
         }
 
         uint256 upper = errors[n / 2];

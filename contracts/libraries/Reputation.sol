@@ -21,15 +21,21 @@ library Reputation {
     /// @dev Fixed point of the sums: ten-thousandths of a unit.
     uint256 private constant SCALE = 1e4;
 
+    uint256 private constant MAX_GAINS = type(uint48).max;
+    uint256 private constant MAX_WEIGHTS = type(uint40).max;
+    uint256 private constant MAX_LOSSES = type(uint32).max;
+
+    /// @dev 136 bits, to lie beside an account's other facts. Each sum stops at its width: 28,000 of the largest outcomes
+    /// within a period or two for the gains, and forty times what makes the score 0 for the losses.
     struct Sums {
         /// @dev Number of the 30-day period, counted from the epoch, as of which the sums stand.
-        uint40 period;
+        uint16 period;
         /// @dev Sum of weight * quality.
-        uint72 gains;
+        uint48 gains;
         /// @dev Sum of weights.
-        uint72 weights;
+        uint40 weights;
         /// @dev Sum of losses.
-        uint72 losses;
+        uint32 losses;
     }
 
     /// @notice `sums` with one outcome added; unchanged where the outcome weighs nothing.
@@ -51,19 +57,20 @@ library Reputation {
         if (quality > Scores.MAX) quality = Scores.MAX;
 
         uint256 period = now_ / PERIOD;
-        uint256 old = _decay(_elapsed(sums.period, period));
+        uint256 old = _fading(sums, period);
         uint256 fresh = _decay(_elapsed(endedAt / PERIOD, period));
         return Sums({
-            period: uint40(period),
-            gains: _mix(sums.gains, old, weight * quality, fresh),
-            weights: _mix(sums.weights, old, weight, fresh),
-            losses: _mix(sums.losses, old, losses, fresh)
+            period: uint16(period),
+            gains: uint48(_mix(sums.gains, old, weight * quality, fresh, MAX_GAINS)),
+            weights: uint40(_mix(sums.weights, old, weight, fresh, MAX_WEIGHTS)),
+            losses: uint32(_mix(sums.losses, old, losses, fresh, MAX_LOSSES))
         });
     }
 
     /// @notice The score at `now_`, 0 to 10,000: the weighted mean of NEWCOMER and the history, less the losses.
     function score(Sums memory sums, uint256 now_) internal pure returns (uint256) {
-        uint256 factor = _decay(_elapsed(sums.period, now_ / PERIOD));
+        if (_empty(sums)) return NEWCOMER;
+        uint256 factor = _fading(sums, now_ / PERIOD);
         uint256 gains = sums.gains * factor / ONE + PRIOR_WEIGHT * NEWCOMER * SCALE;
         uint256 weights = sums.weights * factor / ONE + PRIOR_WEIGHT * SCALE;
         uint256 losses = sums.losses * factor / ONE;
@@ -72,18 +79,37 @@ library Reputation {
         return mean > losses ? (mean - losses) / SCALE : 0;
     }
 
-    /// @dev sum * old + value * fresh, capped at the width of its slot.
-    function _mix(uint256 sum, uint256 old, uint256 value, uint256 fresh) private pure returns (uint72) {
-        uint256 mixed = sum * old / ONE + value * SCALE * fresh / ONE;
-        return mixed < type(uint72).max ? uint72(mixed) : type(uint72).max;
+    function _empty(Sums memory sums) private pure returns (bool) {
+        return uint256(sums.gains) | sums.weights | sums.losses == 0;
+    }
+
+    /// @dev What is left of the sums in `period`; any number for sums of nothing, which spares a newcomer the loop.
+    function _fading(Sums memory sums, uint256 period) private pure returns (uint256) {
+        return _empty(sums) ? ONE : _decay(_elapsed(sums.period, period));
+    }
+
+    /// @dev sum * old + value * fresh, at most `most`.
+    function _mix(uint256 sum, uint256 old, uint256 value, uint256 fresh, uint256 most)
+        private
+        pure
+        returns (uint256)
+    {
+        // Sums have 48 bits, values 20, factors 60.
+        unchecked {
+            uint256 mixed = sum * old / ONE + value * SCALE * fresh / ONE;
+            return mixed < most ? mixed : most;
+        }
     }
 
     /// @dev 0.9^periods in units of 1e-18, by repeated squaring, each product rounded down.
     function _decay(uint256 periods) private pure returns (uint256 factor) {
         factor = ONE;
-        for (uint256 base = DECAY; periods > 0 && base > 0; periods >>= 1) {
-            if (periods & 1 == 1) factor = factor * base / ONE;
-            base = base * base / ONE;
+        // Products of two numbers up to 1e18 fit easily.
+        unchecked {
+            for (uint256 base = DECAY; periods > 0 && base > 0; periods >>= 1) {
+                if (periods & 1 == 1) factor = factor * base / ONE;
+                base = base * base / ONE;
+            }
         }
         if (periods > 0) factor = 0;
     }

@@ -6,136 +6,219 @@ import {Scores} from "./Scores.sol";
 
 /// @title RoundState
 /// @notice All moving facts of a request in one storage word, and the phase that they and the clock give.
-/// @dev Layout from bit 0: round 16, stage 8, mark 40, seats 8, members 16, expected 16, barred 16, ever 16, submitted 16,
+/// @dev Layout from bit 0: round 16, phase 8, mark 40, seats 8, members 16, expected 16, barred 16, ever 16, submitted 16,
 /// committed 16, revealed 16, attested 16, lastLeader 8, paidRounds 16, finalRounds 16, flags 8, leaders 8.
+/// Functions take the word and give a new one, so that a step costs a few operations on the stack. The phase is the one
+/// that the last transaction recorded; the mark is the last second of that phase if it has one (Submit, Commit, Reveal,
+/// Attest), else when it began, so that the parameters need not be read while a phase lasts.
+/// Before the first round the bits from `EXPECTED` on hold ten bits of each seat's organisation instead (see `lane`).
 library RoundState {
     /// @notice `lastLeader` while no round is final.
     uint256 internal constant NO_LEADER = 0xff;
 
-    uint256 private constant FLAG_SLICE = 1;
-    uint256 private constant FLAG_REACHED = 2;
+    /// @dev Where the seat masks and the 16-bit numbers lie.
+    uint256 internal constant MEMBERS = 72;
+    uint256 internal constant EXPECTED = 88;
+    uint256 internal constant BARRED = 104;
+    uint256 internal constant EVER = 120;
+    uint256 internal constant SUBMITTED = 136;
+    uint256 internal constant COMMITTED = 152;
+    uint256 internal constant REVEALED = 168;
+    uint256 internal constant ATTESTED = 184;
+    uint256 internal constant PAID_ROUNDS = 208;
+    uint256 internal constant FINAL_ROUNDS = 224;
 
-    struct State {
-        uint256 round;
-        /// @dev The phase that the last transaction recorded.
-        ITrainingRounds.Phase stage;
-        /// @dev The last second of that phase if it has one (Submit, Commit, Reveal, Attest), else when it began. So the
-        /// parameters need not be read while a phase lasts.
-        uint256 mark;
-        uint256 seats;
-        uint256 members;
-        uint256 expected;
-        uint256 barred;
-        uint256 ever;
-        uint256 submitted;
-        uint256 committed;
-        uint256 revealed;
-        uint256 attested;
-        uint256 lastLeader;
-        uint256 paidRounds;
-        uint256 finalRounds;
-        bool sliceOpened;
-        bool reached;
-        /// @dev How many may lead this round, once tallied: so many turns the phase Attest has.
-        uint256 leaders;
+    uint256 private constant PHASE = 16;
+    uint256 private constant MARK = 24;
+    uint256 private constant SEATS = 64;
+    uint256 private constant LAST_LEADER = 200;
+    uint256 private constant LEADERS = 248;
+    uint256 private constant FLAG_SLICE = 1 << 240;
+    uint256 private constant FLAG_REACHED = 1 << 241;
+    uint256 private constant LANE_BITS = 10;
+    uint256 internal constant LANE_MASK = 0x3ff;
+    uint256 private constant CLOCK = ((1 << 48) - 1) << PHASE;
+    /// @dev The masks of one round, the opened slice and the number of leaders.
+    uint256 private constant OF_ROUND =
+        (((1 << 64) - 1) << SUBMITTED) | (((1 << 32) - 1) << EXPECTED) | FLAG_SLICE | (0xff << LEADERS);
+
+    /* READING */
+
+    function round(uint256 s) internal pure returns (uint256) {
+        return s & 0xffff;
     }
 
-    function unpack(uint256 word) internal pure returns (State memory s) {
-        s.round = word & 0xffff;
-        s.stage = ITrainingRounds.Phase((word >> 16) & 0xff);
-        s.mark = (word >> 24) & 0xffffffffff;
-        s.seats = (word >> 64) & 0xff;
-        s.members = (word >> 72) & 0xffff;
-        s.expected = (word >> 88) & 0xffff;
-        s.barred = (word >> 104) & 0xffff;
-        s.ever = (word >> 120) & 0xffff;
-        s.submitted = (word >> 136) & 0xffff;
-        s.committed = (word >> 152) & 0xffff;
-        s.revealed = (word >> 168) & 0xffff;
-        s.attested = (word >> 184) & 0xffff;
-        s.lastLeader = (word >> 200) & 0xff;
-        s.paidRounds = (word >> 208) & 0xffff;
-        s.finalRounds = (word >> 224) & 0xffff;
-        s.sliceOpened = (word >> 240) & FLAG_SLICE != 0;
-        s.reached = (word >> 240) & FLAG_REACHED != 0;
-        s.leaders = word >> 248;
+    function phase(uint256 s) internal pure returns (ITrainingRounds.Phase) {
+        return ITrainingRounds.Phase((s >> PHASE) & 0xff);
     }
 
-    function pack(State memory s) internal pure returns (uint256 word) {
-        word = s.round | (uint256(s.stage) << 16) | (s.mark << 24) | (s.seats << 64) | (s.members << 72);
-        word |= (s.expected << 88) | (s.barred << 104) | (s.ever << 120) | (s.submitted << 136);
-        word |= (s.committed << 152) | (s.revealed << 168) | (s.attested << 184) | (s.lastLeader << 200);
-        word |= (s.paidRounds << 208) | (s.finalRounds << 224) | (s.leaders << 248);
-        if (s.sliceOpened) word |= FLAG_SLICE << 240;
-        if (s.reached) word |= FLAG_REACHED << 240;
+    function mark(uint256 s) internal pure returns (uint256) {
+        return (s >> MARK) & 0xffffffffff;
+    }
+
+    /// @notice Number of seats handed out.
+    function seats(uint256 s) internal pure returns (uint256) {
+        return (s >> SEATS) & 0xff;
+    }
+
+    /// @notice One of the masks or 16-bit numbers, by its place.
+    function field(uint256 s, uint256 place) internal pure returns (uint256) {
+        return (s >> place) & 0xffff;
+    }
+
+    function has(uint256 s, uint256 place, uint256 seat) internal pure returns (bool) {
+        return seat < Scores.SEATS && (s >> (place + seat)) & 1 == 1;
+    }
+
+    function lastLeader(uint256 s) internal pure returns (uint256) {
+        return (s >> LAST_LEADER) & 0xff;
+    }
+
+    /// @notice How many may lead this round, once tallied: so many turns the phase Attest has.
+    function leaders(uint256 s) internal pure returns (uint256) {
+        return s >> LEADERS;
+    }
+
+    function sliceOpened(uint256 s) internal pure returns (bool) {
+        return s & FLAG_SLICE != 0;
+    }
+
+    function reached(uint256 s) internal pure returns (bool) {
+        return s & FLAG_REACHED != 0;
     }
 
     /// @notice Whether the phase has a deadline.
-    function timed(State memory s) internal pure returns (bool) {
-        return s.stage != ITrainingRounds.Phase.None && s.stage < ITrainingRounds.Phase.Expired
-            && s.stage != ITrainingRounds.Phase.Tally;
+    function timed(uint256 s) internal pure returns (bool) {
+        ITrainingRounds.Phase now_ = phase(s);
+        return now_ != ITrainingRounds.Phase.None && now_ < ITrainingRounds.Phase.Expired
+            && now_ != ITrainingRounds.Phase.Tally;
+    }
+
+    /// @notice When the phase that `s` is in began.
+    function began(uint256 s, ITrainingRounds.Params memory p) internal pure returns (uint256) {
+        ITrainingRounds.Phase now_ = phase(s);
+        if (now_ == ITrainingRounds.Phase.Submit) return mark(s) - p.submitWindow;
+        if (now_ == ITrainingRounds.Phase.Commit) return mark(s) - p.commitWindow;
+        if (now_ == ITrainingRounds.Phase.Reveal) return mark(s) - p.revealWindow;
+        if (now_ == ITrainingRounds.Phase.Attest) return mark(s) - leaders(s) * p.proposeWindow;
+        return mark(s);
+    }
+
+    /// @notice The last second of the phase that `s` is in; 0 where it has none.
+    function deadline(uint256 s) internal pure returns (uint256) {
+        return timed(s) ? mark(s) : 0;
+    }
+
+    /// @notice Whether all who are expected, and at least two, have submitted.
+    function submissionsComplete(uint256 s) internal pure returns (bool) {
+        uint256 submitted = field(s, SUBMITTED);
+        return field(s, EXPECTED) & ~submitted == 0 && Scores.count(submitted) >= 2;
+    }
+
+    /// @notice Seats that have submitted before, were waited for, and did not submit in this round.
+    function noShows(uint256 s) internal pure returns (uint256) {
+        return field(s, EVER) & field(s, EXPECTED) & ~field(s, SUBMITTED);
+    }
+
+    /* CHANGING */
+
+    /// @notice `s` with the seat added to a mask that it isn't in.
+    function add(uint256 s, uint256 place, uint256 seat) internal pure returns (uint256) {
+        return s | (1 << (place + seat));
+    }
+
+    /// @notice `s` with the seat taken out of a mask.
+    function drop(uint256 s, uint256 place, uint256 seat) internal pure returns (uint256) {
+        return s & ~(1 << (place + seat));
+    }
+
+    /// @notice `s` with one more in a 16-bit number, of which there are at most 1,000.
+    function increment(uint256 s, uint256 place) internal pure returns (uint256) {
+        unchecked {
+            return s + (1 << place);
+        }
+    }
+
+    /// @notice `s` with one more seat handed out, of at most sixteen.
+    function widen(uint256 s) internal pure returns (uint256) {
+        return increment(s, SEATS);
+    }
+
+    function setSliceOpened(uint256 s) internal pure returns (uint256) {
+        return s | FLAG_SLICE;
+    }
+
+    function setReached(uint256 s) internal pure returns (uint256) {
+        return s | FLAG_REACHED;
+    }
+
+    function setLastLeader(uint256 s, uint256 seat) internal pure returns (uint256) {
+        return (s & ~(uint256(0xff) << LAST_LEADER)) | (seat << LAST_LEADER);
+    }
+
+    function setLeaders(uint256 s, uint256 count) internal pure returns (uint256) {
+        return (s & ~(uint256(0xff) << LEADERS)) | (count << LEADERS);
+    }
+
+    /// @notice Starts `next` now, to last `window` seconds (0: without a deadline).
+    function enter(uint256 s, ITrainingRounds.Phase next, uint256 window) internal view returns (uint256) {
+        return _clock(s, next, block.timestamp + window);
     }
 
     /// @notice Moves `s`, whose deadline is over at `time`, into the phase that holds then: each window that has run out
     /// starts the next phase at its end. Fewer than two submissions, or no proposal in the last leader's turn, make the
     /// round Expired.
-    function advance(State memory s, ITrainingRounds.Params memory p, uint256 time) internal pure {
-        if (s.stage == ITrainingRounds.Phase.Submit && time > s.mark) {
-            if (Scores.count(s.submitted) < 2) {
-                s.stage = ITrainingRounds.Phase.Expired;
+    function advance(uint256 s, ITrainingRounds.Params memory p, uint256 time) internal pure returns (uint256) {
+        ITrainingRounds.Phase next = phase(s);
+        uint256 last = mark(s);
+        if (next == ITrainingRounds.Phase.Submit && time > last) {
+            if (Scores.count(field(s, SUBMITTED)) < 2) {
+                next = ITrainingRounds.Phase.Expired;
             } else {
-                s.stage = ITrainingRounds.Phase.Commit;
-                s.mark += p.commitWindow;
+                next = ITrainingRounds.Phase.Commit;
+                last += p.commitWindow;
             }
         }
-        if (s.stage == ITrainingRounds.Phase.Commit && time > s.mark) {
-            if (s.committed == 0) {
-                s.stage = ITrainingRounds.Phase.Tally;
+        if (next == ITrainingRounds.Phase.Commit && time > last) {
+            if (field(s, COMMITTED) == 0) {
+                next = ITrainingRounds.Phase.Tally;
             } else {
-                s.stage = ITrainingRounds.Phase.Reveal;
-                s.mark += p.revealWindow;
+                next = ITrainingRounds.Phase.Reveal;
+                last += p.revealWindow;
             }
         }
-        if (s.stage == ITrainingRounds.Phase.Reveal && time > s.mark) s.stage = ITrainingRounds.Phase.Tally;
-        if (s.stage == ITrainingRounds.Phase.Attest && time > s.mark) s.stage = ITrainingRounds.Phase.Expired;
-    }
-
-    /// @notice When the phase that `s` is in began.
-    function began(State memory s, ITrainingRounds.Params memory p) internal pure returns (uint256) {
-        if (s.stage == ITrainingRounds.Phase.Submit) return s.mark - p.submitWindow;
-        if (s.stage == ITrainingRounds.Phase.Commit) return s.mark - p.commitWindow;
-        if (s.stage == ITrainingRounds.Phase.Reveal) return s.mark - p.revealWindow;
-        if (s.stage == ITrainingRounds.Phase.Attest) return s.mark - s.leaders * p.proposeWindow;
-        return s.mark;
-    }
-
-    /// @notice The last second of the phase that `s` is in; 0 where it has none.
-    function deadline(State memory s) internal pure returns (uint256) {
-        return timed(s) ? s.mark : 0;
-    }
-
-    /// @notice Starts `stage` now, to last `window` seconds (0: without a deadline).
-    function enter(State memory s, ITrainingRounds.Phase stage, uint256 window) internal view {
-        s.stage = stage;
-        s.mark = block.timestamp + window;
-    }
-
-    /// @notice Whether all who are expected, and at least two, have submitted.
-    function submissionsComplete(State memory s) internal pure returns (bool) {
-        return s.expected & ~s.submitted == 0 && Scores.count(s.submitted) >= 2;
+        if (next == ITrainingRounds.Phase.Reveal && time > last) next = ITrainingRounds.Phase.Tally;
+        if (next == ITrainingRounds.Phase.Attest && time > last) next = ITrainingRounds.Phase.Expired;
+        return _clock(s, next, last);
     }
 
     /// @notice Starts a round that waits for `expected`.
-    function nextRound(State memory s, uint256 expected, uint256 barred, uint256 window) internal view {
-        ++s.round;
-        s.expected = expected;
-        s.barred = barred;
-        s.submitted = 0;
-        s.committed = 0;
-        s.revealed = 0;
-        s.attested = 0;
-        s.leaders = 0;
-        s.sliceOpened = false;
-        enter(s, ITrainingRounds.Phase.Submit, window);
+    function nextRound(uint256 s, uint256 expected, uint256 barred, uint256 window) internal view returns (uint256) {
+        s = increment(s & ~OF_ROUND, 0) | (expected << EXPECTED) | (barred << BARRED);
+        return enter(s, ITrainingRounds.Phase.Submit, window);
+    }
+
+    /* BEFORE THE FIRST ROUND */
+
+    /// @notice What is kept of a seat's organisation while providers join: the low ten bits, so that most of them can be
+    /// told apart without reading their slots.
+    function lane(uint256 s, uint256 seat) internal pure returns (uint256) {
+        return (s >> (EXPECTED + LANE_BITS * seat)) & LANE_MASK;
+    }
+
+    function setLane(uint256 s, uint256 seat, uint256 organisation) internal pure returns (uint256) {
+        uint256 shift = EXPECTED + LANE_BITS * seat;
+        return (s & ~(LANE_MASK << shift)) | ((organisation & LANE_MASK) << shift);
+    }
+
+    /// @notice `s` without what is kept of organisations.
+    function withoutLanes(uint256 s) internal pure returns (uint256) {
+        return s & ((1 << EXPECTED) - 1);
+    }
+
+    /* INTERNAL */
+
+    function _clock(uint256 s, ITrainingRounds.Phase next, uint256 last) private pure returns (uint256) {
+        return (s & ~CLOCK) | (uint256(next) << PHASE) | (last << MARK);
     }
 }

@@ -11,20 +11,25 @@ library Weights {
         weights = new uint256[](seats);
         uint256[] memory sorted = new uint256[](seats);
         uint256 n;
-        for (uint256 seat; seat < seats; ++seat) {
-            if ((submitted >> seat) & 1 == 0) continue;
-            uint256 place = n++;
-            for (; place > 0 && sorted[place - 1] > samples[seat]; --place) {
-                sorted[place] = sorted[place - 1];
+        // Samples have 32 bits, so that no sum overflows; places stay below the number of seats.
+        unchecked {
+            for (uint256 seat; seat < seats; ++seat) {
+                if ((submitted >> seat) & 1 == 0) continue;
+                uint256 own = samples[seat];
+                uint256 place = n++;
+                for (; place > 0 && sorted[place - 1] > own; --place) {
+                    sorted[place] = sorted[place - 1];
+                }
+                sorted[place] = own;
             }
-            sorted[place] = samples[seat];
-        }
-        if (n == 0) return weights;
+            if (n == 0) return weights;
 
-        uint256 cap = sorted[(n - 1) / 2] + sorted[n / 2];
-        for (uint256 seat; seat < seats; ++seat) {
-            if ((submitted >> seat) & 1 == 0) continue;
-            weights[seat] = samples[seat] < cap ? samples[seat] : cap;
+            uint256 cap = sorted[(n - 1) / 2] + sorted[n / 2];
+            for (uint256 seat; seat < seats; ++seat) {
+                if ((submitted >> seat) & 1 == 0) continue;
+                uint256 own = samples[seat];
+                weights[seat] = own < cap ? own : cap;
+            }
         }
     }
 }

@@ -162,7 +162,7 @@ class ProtocolChecks:
             if one.final is not None:
                 masks.append(one.final.passed)
             if one.expired_faults is not None:
-                late = self._tally(one).included & one.revealed if one.tally else silent
+                late = self._tally(one).leaders if one.tally else silent
                 self._same_faults(one, one.expired_faults, late)
                 masks.append(late)
             for mask in masks:
@@ -294,7 +294,7 @@ class ProtocolChecks:
                 weights[seat],
                 self._facts.members[seat].reputation,
             )
-            for seat in seats_of(mine.included & one.revealed)
+            for seat in seats_of(mine.leaders)
         ]
         rule = self._e.terms.leader_rule
         return leader_order(candidates, one.number, rule, sum(weights.values()), last)

@@ -17,7 +17,7 @@ MIN_APPROVALS = 2
 
 @dataclass(frozen=True)
 class Candidate:
-    """A seat that may lead: its model is included and its vote revealed."""
+    """A seat that may lead: its model is included, its vote revealed and not adverse."""
 
     seat: int
     account: str

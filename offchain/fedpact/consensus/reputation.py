@@ -20,7 +20,9 @@ MAX_WEIGHT = 100
 _ONE = 10**18
 _DECAY = 9 * 10**17
 _SCALE = 10**4
-_MAX_SUM = 2**72 - 1
+_MAX_GAINS = 2**48 - 1
+_MAX_WEIGHTS = 2**40 - 1
+_MAX_LOSSES = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,14 @@ def record(sums: Sums, weight: int, quality: int, losses: int, ended_at: int, no
     old = decay(period - sums.period)
     fresh = decay(period - ended_at // PERIOD)
 
-    def mix(total: int, value: int) -> int:
-        return min(total * old // _ONE + value * _SCALE * fresh // _ONE, _MAX_SUM)
+    def mix(total: int, value: int, most: int) -> int:
+        return min(total * old // _ONE + value * _SCALE * fresh // _ONE, most)
 
     return Sums(
         period=period,
-        gains=mix(sums.gains, weight * quality),
-        weights=mix(sums.weights, weight),
-        losses=mix(sums.losses, losses),
+        gains=mix(sums.gains, weight * quality, _MAX_GAINS),
+        weights=mix(sums.weights, weight, _MAX_WEIGHTS),
+        losses=mix(sums.losses, losses, _MAX_LOSSES),
     )
 
 

@@ -50,6 +50,11 @@ class RoundTally:
     points: tuple[int, ...]
     """Points of the round, one entry a seat; the leader's are not among them."""
 
+    @property
+    def leaders(self) -> int:
+        """Seats that may propose: included, revealed, not adverse."""
+        return self.included & self.eligible
+
 
 def tally(
     words: Mapping[int, int], submitted: int, seats: int, max_error: int, vote_band: int

@@ -83,7 +83,9 @@ contract LibraryHarness {
         uint256[] memory reputations,
         uint256 lastLeader
     ) external pure returns (uint256) {
-        return LeaderOrder.rank(seat, eligible, medians_, samples, accounts, round, rule, reputations, lastLeader);
+        return Scores.count(
+            LeaderOrder.before(seat, eligible, medians_, samples, accounts, round, rule, reputations, lastLeader)
+        );
     }
 
     function order(

@@ -22,9 +22,9 @@ from fedpact.types.rounds import Member, RequestStatus, RoundOutcome, RoundRecor
 ZERO_ADDRESS = "0x" + "00" * 20
 INVALID = 16_383
 FOR_CONTRACTS = {
-    "ParticipantRegistry": {"recordOutcome", "seatInfo", "market", "rounds"},
+    "ParticipantRegistry": {"recordOutcomes", "seatInfo", "market", "rounds"},
     "SharingMarket": set[str](),
-    "TrainingRounds": {"enlist", "unseat", "open", "halt", "shareOf"},
+    "TrainingRounds": {"enlist", "unseat", "open", "halt", "shareOf", "deliverable", "results"},
 }
 """Called by the other contracts, or standing in the deployment file."""
 OF_OPENZEPPELIN = {

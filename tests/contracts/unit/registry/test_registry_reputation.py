@@ -15,8 +15,8 @@ def record(chain, registry, market, admitted):
 
     def record(weight, quality, losses=0, ended_at=None, sender=market):
         ended_at = chain.now if ended_at is None else ended_at
-        outcome = (admitted.address, weight, quality, losses, ended_at)
-        return chain.send(sender, registry.functions.recordOutcome(*outcome))
+        outcomes = [(admitted.address, quality, losses)]
+        return chain.send(sender, registry.functions.recordOutcomes(outcomes, weight, ended_at))
 
     return record
 

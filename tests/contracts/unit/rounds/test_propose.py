@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from eth_utils import keccak
-from scenario import ATTEST, ENDED, INVALID, SUBMIT, TALLY, WINDOW, Scenario
+from scenario import ATTEST, ENDED, INVALID, SUBMIT, TALLY, WINDOW, Scenario, seats_of
 
 OTHER = keccak(text="another global model")
 
@@ -207,3 +207,16 @@ def test_leaders_that_pass_get_a_fault(s: Scenario) -> None:
     assert (event["leader"], event["passed"]) == (2, 0b011)
     assert s.faults == [1, 1, 0]
     assert s.facts.lastLeader == 2
+
+
+def test_a_seat_that_voted_far_off_does_not_lead(scenario: Any, expect_revert: Any) -> None:
+    s = scenario(4).committing()
+    s.vote_all(by_voter={0: {1: 8_000, 2: 8_000, 3: 8_000}})
+    s.tally()
+    s.attest_all()
+    assert seats_of(s.facts.included) == [0, 1, 2, 3]
+    assert s.rounds.functions.leaderOrder(s.id).call()[0] == [1, 2, 3]
+    with expect_revert("TrainingRounds_NotEligible", s.id, 1, 0):
+        s.propose(0)
+    s.propose(1)
+    assert s.faults == [1, 0, 0, 0]

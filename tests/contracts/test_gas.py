@@ -1,0 +1,26 @@
+"""What the protocol costs does not creep up; docs/gas.json holds what it cost."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from gas import JSON, grown, measure
+
+
+def test_no_operation_costs_over_two_percent_more_than_recorded() -> None:
+    assert grown(json.loads(JSON.read_text()), measure()) == []
+
+
+@pytest.mark.parametrize(("now", "complaints"), [(102, 0), (103, 1)])
+def test_growth_beyond_two_percent_is_named(now: int, complaints: int) -> None:
+    def result(gas: int) -> dict[str, object]:
+        empty: dict[str, object] = {"onchain": {}}
+        return {"operations": {"submit": gas}, "task": empty, "further_round": empty}
+
+    assert len(grown(result(100), result(now))) == complaints
