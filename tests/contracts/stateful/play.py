@@ -200,7 +200,8 @@ class Play:
             if rounds.phase is not phase:
                 break
             party = self.holder(m, seat)
-            if phase is Stage.SUBMIT and seat not in rounds.barred | set(rounds.digests):
+            if phase is Stage.SUBMIT and seat not in rounds.digests:
+                # The barred try as well.
                 self.submit(m, seat, party, digest_of(m, seat))
             elif phase is Stage.COMMIT and seat in rounds.digests:
                 salt = rng.randbytes(32)
