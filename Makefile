@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-all lint contracts lock gas bench-round experiment-digits wheel clean
+.PHONY: help setup demo test test-all lint slither contracts lock gas bench-round experiment-digits wheel clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
@@ -49,6 +49,10 @@ lint: setup ## format, lint, types, import directions, stale ABIs
 	@$(BIN)/mypy offchain
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/compile.py --check
+
+slither: setup ## static analysis of the contracts; each finding that stands has its reason in slither.allowed.toml
+	@echo "== slither: syntax trees from npm's solc, detectors of medium impact and above"
+	@$(BIN)/python scripts/static_analysis.py
 
 test: lint ## all checks and tests that fit into minutes
 	@echo "== tests"

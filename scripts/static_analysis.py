@@ -1,0 +1,147 @@
+"""Run Slither over the contracts and hold what it finds against the list of explained findings.
+
+    python scripts/static_analysis.py           print each finding of medium impact or above
+    python scripts/static_analysis.py --all     those of lower impact too, unchecked
+
+Slither reads syntax trees through crytic-compile, whose own calls of solc know neither npm's build
+nor our remappings. So the trees are asked of the compiler through scripts/solc, as bytecode is,
+written down in crytic-compile's own format, and given to Slither as such. No bytecode is needed,
+so that nothing is generated or optimised: a few seconds.
+
+What Slither leaves out stands in slither.config.json; each finding that is left, with the reason
+why it stands, in slither.allowed.toml. Exit 1 for a finding that nobody has explained, and for an
+explanation of what is no longer found.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import compile as contracts  # scripts/compile.py
+
+os.environ["SOLCX_BINARY_PATH"] = str(contracts.SOLC_FOLDER)  # before solcx looks at it
+
+import solcx
+from crytic_compile import CryticCompile
+from crytic_compile.compilation_unit import CompilationUnit
+from crytic_compile.compiler.compiler import CompilerVersion
+from crytic_compile.platform.solc_standard_json import SolcStandardJson, parse_standard_json_output
+from crytic_compile.platform.standard import generate_standard_export
+
+ROOT = contracts.ROOT
+CONFIG = ROOT / "slither.config.json"
+ALLOWED = ROOT / "slither.allowed.toml"
+WORK = ROOT / ".cache" / "slither"
+
+GRAVE = ("High", "Medium")
+NO_CODE = {"object": "", "sourceMap": ""}
+
+
+class Trees(SolcStandardJson):
+    """Syntax trees without bytecode, from npm's solc."""
+
+    def compile(self, crytic_compile: CryticCompile, **_: Any) -> None:
+        output = solcx.compile_standard(
+            self.to_dict(), base_path=ROOT, solc_version=contracts.COMPILER
+        )
+        for unit in output["contracts"].values():
+            for contract in unit.values():
+                contract["evm"] = {"bytecode": NO_CODE, "deployedBytecode": NO_CODE}
+        compilation = CompilationUnit(crytic_compile, "contracts")
+        compilation.compiler_version = CompilerVersion("solc", contracts.COMPILER, True)
+        parse_standard_json_output(output, compilation)
+
+
+def export_trees() -> Path:
+    """Write the contracts' trees for Slither; returns the file."""
+    roots = (ROOT / "contracts" / f"{name}.sol" for name in contracts.DEPLOYED)
+    standard_input = {
+        "language": "Solidity",
+        "sources": {
+            path.relative_to(ROOT).as_posix(): {"content": path.read_text()} for path in roots
+        },
+        "settings": {
+            "remappings": contracts.SETTINGS["remappings"],
+            "outputSelection": {"*": {"*": ["abi"], "": ["ast"]}},
+        },
+    }
+    WORK.mkdir(parents=True, exist_ok=True)
+    asked, export = WORK / "input.json", WORK / "contracts_export.json"
+    asked.write_text(json.dumps(standard_input))
+    export.write_text(json.dumps(generate_standard_export(CryticCompile(Trees(str(asked))))))
+    return export
+
+
+def findings(export: Path, lower_too: bool) -> list[dict[str, Any]]:
+    """What Slither finds, the gravest first."""
+    report = WORK / "report.json"
+    report.unlink(missing_ok=True)
+    config = json.loads(CONFIG.read_text())
+    if lower_too:
+        config = {key: value for key, value in config.items() if not key.startswith("exclude_")}
+    settings = WORK / "config.json"
+    settings.write_text(json.dumps(config))
+    slither = str(Path(sys.executable).with_name("slither"))
+    command = [slither, str(export), "--config-file", str(settings), "--json", str(report)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    answer = json.loads(report.read_text()) if report.exists() else {"success": False}
+    if not answer["success"]:
+        sys.exit(f"slither failed: {answer.get('error') or ran.stderr}")
+    found: list[dict[str, Any]] = answer["results"].get("detectors", [])
+    return sorted(
+        found, key=lambda one: (one["impact"] != "High", one["impact"] not in GRAVE, key_of(one))
+    )
+
+
+def key_of(finding: dict[str, Any]) -> tuple[str, str]:
+    """Detector, and the function (or what else) that it concerns: stable under moved lines."""
+    element = finding["elements"][0]
+    if element["type"] == "node":
+        element = element["type_specific_fields"]["parent"]
+    owner = element.get("type_specific_fields", {}).get("parent", {}).get("name", "")
+    return finding["check"], f"{owner}.{element['name']}".lstrip(".")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Static analysis of the contracts by Slither")
+    parser.add_argument("--all", action="store_true", help="show what is below medium too")
+    lower_too = parser.parse_args().all
+    found = findings(export_trees(), lower_too)
+    allowed = {
+        (entry["check"], where): entry["reason"]
+        for entry in tomllib.loads(ALLOWED.read_text())["finding"]
+        for where in entry["where"]
+    }
+
+    used, unexplained = set(), 0
+    for finding in found:
+        check, where = key_of(finding)
+        key = (check, where) if (check, where) in allowed else (check, "*")
+        used.add(key)
+        print(f"{finding['impact'].lower():<7} {check} in {where}")
+        if key not in allowed:
+            print(f"        {finding['description'].strip()}")
+            unexplained += finding["impact"] in GRAVE
+    for reason in dict.fromkeys(allowed[key] for key in allowed if key in used):
+        names = [
+            f"{check} in {where}"
+            for check, where in sorted(used)
+            if allowed.get((check, where)) == reason
+        ]
+        print(f"explained: {', '.join(names)}\n        {reason}")
+    gone = [key for key in allowed if key not in used]
+    for check, where in gone:
+        print(f"gone: {check} in {where}; take it out of {ALLOWED.name}")
+    print(f"{len(found)} findings, {unexplained} of medium impact or above unexplained")
+    return 1 if unexplained or gone else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
