@@ -276,7 +276,7 @@ class RoundModel:
                 *(seat, self.seat_at(seat).account, self.result.medians[seat], weights[seat]),
                 self.seat_at(seat).reputation,
             )
-            for seat in seats_in(self.result.included) & set(self.words)
+            for seat in seats_in(self.result.leaders)
         ]
         last = None if self.last_leader == NO_LEADER else self.last_leader
         rule = LeaderRule(self.terms["leaderRule"])
