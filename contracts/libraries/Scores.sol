@@ -39,8 +39,8 @@ library Scores {
     }
 
     /// @notice The median of the revealed votes on each submitted model, the vote of its own seat left out. Odd count:
-    /// the middle one. Even count: the mean of the middle two, rounded up, or INVALID where the upper one is. No votes,
-    /// or no submission: INVALID.
+    /// the middle one. Even count: the mean of the middle two, rounded up; the lower one where the upper is INVALID, so
+    /// that it takes more than half of the votes to make a model invalid. No votes, or no submission: INVALID.
     /// @param words One packed vote a seat; those of seats outside `revealed` are not read.
     /// @param submitted Seats whose model is judged.
     /// @param revealed Seats whose vote counts; a subset of `submitted`.
@@ -163,7 +163,8 @@ library Scores {
         // At most 2 * 16,383 + 1 a lane: nothing is carried over, and the mask drops the neighbour's shifted bit.
         unchecked {
             uint256 mean = ((lower + upper + ONES) >> 1) & ALL_INVALID;
-            return mean | _fill(_guards(upper, ALL_INVALID));
+            uint256 invalid = _fill(_guards(upper, ALL_INVALID));
+            return (mean & ~invalid) | (lower & invalid);
         }
     }
 

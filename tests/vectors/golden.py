@@ -117,10 +117,11 @@ TALLY_CASES = [
         "points": [0, 0],
     },
     {
-        # Medians: 500 and invalid; 800 and 901, rounded up; 0 and 0. In the band: voter 0 both, but
-        # its own model is invalid; voter 1 only seat 2; voter 2 both. q = 149 + 1000 = 1149.
-        # Seat 1: 1000 + 6500 * 149 / 1149 (842) + 1000 * 1 / 3 (333).
-        # Seat 2: 1000 + 6500 * 1000 / 1149 (5657) + 1000 * 2 / 3 (666).
+        # Medians: 500, since one of two cannot void it; 800 and 901, rounded up; 0 and 0. In the
+        # band: voters 0 and 1 both, voter 2 only seat 1. q = 500 + 149 + 1000 = 1649.
+        # Seat 0: 666 + 6500 * 500 / 1649 (1970) + 1000 * 2 / 5 (400).
+        # Seat 1: 666 + 6500 * 149 / 1649 (587) + 1000 * 2 / 5 (400).
+        # Seat 2: 666 + 6500 * 1000 / 1649 (3941) + 1000 * 1 / 5 (200).
         "name": "the upper middle vote invalid",
         "seats": 3,
         "max_error": 1000,
@@ -131,12 +132,12 @@ TALLY_CASES = [
             1: {0: 500, 2: 0},
             2: {0: INVALID, 1: 901},
         },
-        "medians": [INVALID, 851, 0],
-        "valid": 0b110,
-        "included": 0b110,
-        "eligible": 0b110,
+        "medians": [500, 851, 0],
+        "valid": 0b111,
+        "included": 0b111,
+        "eligible": 0b111,
         "adverse": 0,
-        "points": [0, 2175, 7323],
+        "points": [3036, 1653, 4807],
     },
     {
         # Seats 0 and 2 did not submit. 1000 + 3250 + 500 each.

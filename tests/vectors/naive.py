@@ -45,7 +45,7 @@ def median(votes: list[int]) -> int:
     if len(votes) % 2 == 1:
         return votes[middle]
     if votes[middle] == INVALID:
-        return INVALID
+        return votes[middle - 1]
     return ceil(Fraction(votes[middle - 1] + votes[middle], 2))
 
 

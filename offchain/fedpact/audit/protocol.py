@@ -18,7 +18,7 @@ from fedpact.consensus.tally import (
 from fedpact.consensus.votes import Ballot, attestation, vote_commitment
 from fedpact.errors import InvalidInput
 from fedpact.types.rounds import RoundState, seats_of
-from fedpact.types.scores import INVALID, MAX_SEATS, is_score, median_score, pack_scores
+from fedpact.types.scores import INVALID, MAX_SEATS, is_score, median_error, pack_scores
 
 if TYPE_CHECKING:
     from fedpact.audit.chain import ChainFacts
@@ -219,7 +219,7 @@ class ProtocolChecks:
                 len(matching) >= needed and final.leader in matching,
                 f"round {one.number}: {len(matching)} of {needed} approvals",
             )
-            mae = median_score(list(matching.values()))
+            mae = median_error(list(matching.values()))
             require(mae == final.mae, f"round {one.number}: error {final.mae}, median {mae}")
         return f"{len(finals)} rounds"
 

@@ -56,11 +56,26 @@ def unpack_scores(word: int, seats: int = MAX_SEATS) -> tuple[int, ...]:
 def median_score(scores: list[int]) -> int:
     """The median of scores as the contracts take it.
 
-    Odd count: the middle one. Even count: the mean of the middle two, rounded up, or INVALID where
-    the upper one is. No scores: INVALID.
+    Odd count: the middle one. Even count: the mean of the middle two, rounded up; the lower one
+    where the upper is INVALID, so that it takes more than half of the votes to make a model
+    invalid. No scores: INVALID.
     """
     if not scores:
         return INVALID
-    ordered = sorted(scores)
-    lower, upper = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    lower, upper = _middle_two(scores)
+    return lower if upper == INVALID else (lower + upper + 1) // 2
+
+
+def median_error(errors: list[int]) -> int:
+    """The median of the approvers' errors of a global model (Quorum.sol).
+
+    As of scores, but INVALID (not measured) where the upper of the middle two is: no target is
+    reached by half of the members not measuring.
+    """
+    lower, upper = _middle_two(errors)
     return INVALID if upper == INVALID else (lower + upper + 1) // 2
+
+
+def _middle_two(values: list[int]) -> tuple[int, int]:
+    ordered = sorted(values)
+    return ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]

@@ -185,16 +185,14 @@ def test_two_of_three_decide_alone(scenario: New) -> None:
     assert finished(s)[2] == 0
 
 
-def test_one_of_three_voids_the_others_models(scenario: New) -> None:
-    """The stated limit of small committees: two votes judge a model, and one INVALID is a tie.
-
-    A tie is INVALID, and the liar's votes then lie in the band: it takes the payment of the two.
-    From four members on a single liar gains nothing (see the test above).
-    """
+def test_one_of_three_cannot_void_the_others_models(scenario: New) -> None:
+    """Two votes judge a model, and it takes more than half of them to make it invalid."""
     s = scenario(3).committing()
     s.vote_all(by_voter={2: {0: INVALID, 1: INVALID}})
-    assert finished(s) == [0, 0, PAYMENT]
-    assert unpack(s.facts.medians, 3) == [INVALID, INVALID, 1_200]
+    paid = finished(s)
+    assert paid[2] == 0
+    assert min(paid[:2]) > 0
+    assert INVALID not in unpack(s.facts.medians, 3)
 
 
 def test_rounds_with_one_reveal_end_without_pay(scenario: New) -> None:

@@ -82,8 +82,8 @@ def test_a_median_lies_among_the_votes(votes):
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=15), st.integers(1, 7))
-def test_a_minority_of_invalid_marks_does_not_make_a_model_invalid(votes, liars):
-    liars = min(liars, (len(votes) - 1) // 2)
+def test_half_of_the_votes_does_not_make_a_model_invalid(votes, liars):
+    liars = min(liars, len(votes))
 
     assert median_score(votes + [INVALID] * liars) <= 10_000
 
