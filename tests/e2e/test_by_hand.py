@@ -2,9 +2,12 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from fedpact.chain.devnet import find_anvil
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "<!-- walk -->"
@@ -18,18 +21,33 @@ def commands() -> str:
     return found.group(1)
 
 
+def free_port() -> int:
+    """The README's 8545 may be taken on this machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     folder = Path(sys.executable).parent
+    port = free_port()
     environment = {
         **os.environ,
+        "FEDPACT_ENDPOINT": f"http://127.0.0.1:{port}",
         "PATH": f"{folder}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
         "FEDPACT_PASSWORD": "correct horse battery staple",
-        "FEDPACT_ANVIL": str(ROOT / "node_modules" / ".bin" / "anvil"),
+        "FEDPACT_ANVIL": str(find_anvil()),
     }
     run = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands()],
+        [
+            "bash",
+            "-euo",
+            "pipefail",
+            "-c",
+            commands().replace("devnet up", f"devnet up --port {port}"),
+        ],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

@@ -211,7 +211,7 @@ def test_round_is_told_as_it_goes(
 
     rounds.open_slice(requester, request_id, b"s" * 32)
     assert rounds.round_state(request_id).slice_opened
-    votes = [packed([0, 300, 500]), packed([200, 0, 400]), packed([100, INVALID, 0])]
+    votes = [packed([0, INVALID, 500]), packed([200, 0, 400]), packed([100, INVALID, 0])]
     salts = [bytes([40 + number]) * 32 for number in range(3)]
     for number, member in enumerate(people):
         rounds.commit_vote(
