@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    for extra in project["project"].get("optional-dependencies", {}).values():
+        wanted += extra
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         pip = [f"{folder}/bin/pip"]

@@ -34,6 +34,10 @@ class DataError(InvalidInput):
     exit_code = 4
 
 
+class DataMissing(DataError):
+    """Data that are not there: no folder named, or no such file in it."""
+
+
 class KeyStoreError(FedpactError):
     """A key store that is missing, or a password that does not open it."""
 
@@ -133,6 +137,12 @@ class StateError(FedpactError):
     """A daemon's state file of another deployment, another account or a newer version."""
 
     exit_code = 17
+
+
+class ExperimentError(FedpactError):
+    """A case of an experiment that failed, or a file of results that cannot be read."""
+
+    exit_code = 18
 
 
 class Retryable(FedpactError):
