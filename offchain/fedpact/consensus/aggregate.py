@@ -26,4 +26,5 @@ def global_model(
     if not included:
         return start
     weights = capped_weights(samples)
-    return aggregate(spec.aggregation, {seat: models[seat] for seat in included}, weights)
+    chosen = {seat: models[seat] for seat in included}
+    return aggregate(spec.aggregation, chosen, weights, start)

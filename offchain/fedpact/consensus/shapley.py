@@ -72,7 +72,7 @@ def contributions(
     def errors(coalition: Coalition) -> Errors:
         if coalition not in known:
             joined = {seat: models[seat] for seat in coalition}
-            model = aggregate(spec.aggregation, joined, weights) if joined else start
+            model = aggregate(spec.aggregation, joined, weights, start) if joined else start
             found = example_errors(predict(spec, model, part.x)[rows, part.y])
             known[coalition] = np.rint(np.ldexp(found, ERROR_BITS)).astype(np.int64)
         return known[coalition]

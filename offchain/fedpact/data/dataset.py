@@ -8,18 +8,22 @@ from numpy.typing import NDArray
 
 from fedpact.errors import DataError
 
+Targets = NDArray[np.int64 | np.float32]
+"""Of n examples, shape (n,): indices into the specification's labels, or the values of a
+regression divided by its output's scale."""
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """Examples as a model family takes them, one record (unit of privacy) an example."""
+    """Examples as a model family takes them."""
 
     x: NDArray[np.float32]
     """Shape (n, *shape), divided by the specification's scale, finite."""
-    y: NDArray[np.int64]
-    """Shape (n,): index into the specification's labels."""
+    y: Targets
     units: tuple[bytes, ...]
-    """32-byte digest of each record as it stands in its source, before scaling and before any
-    choice of columns; empty where nothing private is meant (evaluation slices)."""
+    """32-byte digest of each example's unit of privacy: the record as it stands in its source,
+    before scaling and before any choice of columns. Examples cut from one unit (an engine's
+    windows) share its digest. Empty where nothing private is meant (evaluation slices)."""
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y) or (self.units and len(self.units) != len(self.y)):

@@ -3,14 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fedpact.data.dataset import Dataset
+from fedpact.data.dataset import Dataset, Targets
 from fedpact.errors import DataError
 from fedpact.types.specification import Specification
 
 
-def cut_evenly(
-    y: NDArray[np.int64], rounds: int, generator: np.random.Generator
-) -> list[NDArray[np.int64]]:
+def cut_evenly(y: Targets, rounds: int, generator: np.random.Generator) -> list[NDArray[np.int64]]:
     """Places of the examples of each round's slice: every label equally often over all slices,
     and in each slice as evenly as the counts allow.
 

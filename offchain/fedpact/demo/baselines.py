@@ -8,7 +8,7 @@ from fedpact.learning.families import family
 from fedpact.learning.local import train_local
 from fedpact.privacy.noise import SystemNoise
 from fedpact.types.specification import (
-    LocalTraining,
+    LocalSteps,
     Privacy,
     PrivacyMode,
     Specification,
@@ -24,7 +24,7 @@ def central_accuracy(spec: Specification, train: Dataset, test: Dataset) -> floa
     central = spec.model_copy(
         update={
             "privacy": Privacy(mode=PrivacyMode.NONE),
-            "local": LocalTraining(
+            "local": LocalSteps(
                 steps=CENTRAL_STEPS,
                 sampling_rate=min(1.0, CENTRAL_BATCH / len(train)),
                 learning_rate=spec.local.learning_rate,

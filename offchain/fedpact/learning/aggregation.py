@@ -6,14 +6,14 @@ get the same bytes.
 """
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 
-from fedpact.errors import ModelError
+from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning.artefact import Model, Template
+from fedpact.types.specification import Aggregation
 
-Rule = Literal["weighted-mean", "coordinate-median"]
+RULES = ("weighted-mean", "coordinate-median")
 
 
 def weighted_mean(models: Mapping[int, Model], weights: Mapping[int, int]) -> Model:
@@ -44,12 +44,31 @@ def coordinate_median(models: Mapping[int, Model]) -> Model:
     return median
 
 
-def aggregate(rule: Rule, models: Mapping[int, Model], weights: Mapping[int, int]) -> Model:
+def check_aggregation(aggregation: Aggregation) -> None:
+    """Raises SpecificationError for a rule that fedpact does not know, or a parameter of it."""
+    if aggregation.name not in RULES:
+        raise SpecificationError(
+            f"aggregation {aggregation.name!r} is unknown: one of {', '.join(RULES)}"
+        )
+    for name in aggregation.parameters:
+        raise SpecificationError(f"aggregation {aggregation.name!r} has no parameter {name!r}")
+
+
+def aggregate(
+    aggregation: Aggregation,
+    models: Mapping[int, Model],
+    weights: Mapping[int, int],
+    start: Model,
+) -> Model:
     """The aggregate of at least one model by a specification's rule; all keys are seats.
 
-    Raises ModelError for no models, for models that do not fit one template, for bad weights.
+    `start` is the global model that the round began from.
+
+    Raises ModelError for no models, for models that do not fit one template, for bad weights;
+    SpecificationError for an unknown rule.
     """
-    if rule == "coordinate-median":
+    check_aggregation(aggregation)
+    if aggregation.name == "coordinate-median":
         return coordinate_median(models)
     return weighted_mean(models, weights)
 

@@ -8,7 +8,7 @@ import math
 
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family
-from fedpact.types.specification import PrivacyMode, Specification
+from fedpact.types.specification import LocalSteps, Specification
 
 FAILURE_PROBABILITY = 1e-9
 _TAIL = -math.log(FAILURE_PROBABILITY)
@@ -36,9 +36,9 @@ def update_norm_bounds(spec: Specification, samples: int) -> tuple[float, float]
     Tails of chi^2 by Laurent & Massart 2000, lemma 1; of the batch size by Bernstein's inequality.
     """
     clipping, multiplier = spec.privacy.clipping_norm, spec.privacy.noise_multiplier
-    if spec.privacy.mode is PrivacyMode.NONE or clipping is None or multiplier is None:
-        return NO_UPDATE, UNBOUNDED
     local = spec.local
+    if clipping is None or multiplier is None or not isinstance(local, LocalSteps):
+        return NO_UPDATE, UNBOUNDED
     dimension = family(spec.family.name).template(spec).parameters
     factors = _step_factors(local.steps, local.learning_rate, local.momentum)
     std = multiplier * clipping / (local.sampling_rate * samples)

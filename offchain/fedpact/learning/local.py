@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset
-from fedpact.errors import DataError, PrivacyError
+from fedpact.errors import DataError, PrivacyError, SpecificationError
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family
 from fedpact.privacy.noise import NoiseSource, SystemNoise, rounding_sensitivity
-from fedpact.types.specification import PrivacyMode, Specification
+from fedpact.types.specification import LocalSteps, PrivacyMode, Specification
 
 CLIPPING_MARGIN = 1e-6
 """Part of the clipping norm left unused, so that rounding never lifts a gradient above it."""
@@ -45,7 +45,10 @@ def train_local(
     if spec.privacy.mode is PrivacyMode.SOUND and noise is None:
         raise PrivacyError("privacy mode sound needs a source of noise")
     source = noise if noise is not None else SystemNoise()
-    local, divisor = spec.local, spec.local.sampling_rate * len(dataset)
+    local = spec.local
+    if not isinstance(local, LocalSteps):
+        raise SpecificationError("training in epochs is not there yet")
+    divisor = local.sampling_rate * len(dataset)
     weights = {name: values.astype(np.float64) for name, values in start.items()}
     velocity = {name: np.zeros_like(values) for name, values in weights.items()}
     for step in range(local.steps):

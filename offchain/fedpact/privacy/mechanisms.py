@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from fedpact.errors import PrivacyError
-from fedpact.types.specification import PrivacyMode, Specification
+from fedpact.types.specification import LocalSteps, Specification
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class GaussianRelease:
     @classmethod
     def of_round(cls, spec: Specification) -> Self | None:
         """What a provider releases in one round of `spec`; None without privacy."""
-        multiplier = spec.privacy.noise_multiplier
-        if spec.privacy.mode is PrivacyMode.NONE or multiplier is None:
+        multiplier, local = spec.privacy.noise_multiplier, spec.local
+        if multiplier is None or not isinstance(local, LocalSteps):
             return None
-        return cls(multiplier, spec.local.sampling_rate, spec.local.steps)
+        return cls(multiplier, local.sampling_rate, local.steps)
 
     @classmethod
     def of_request(cls, spec: Specification) -> Self | None:

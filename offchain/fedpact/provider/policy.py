@@ -53,6 +53,7 @@ class Policy(BaseModel):
         The cost in privacy is checked by the ledger, which knows what has been spent.
         """
         share = payment // (spec.rounds * spec.max_providers)
+        steps = spec.local.steps_for(samples)
         refusals = {
             f"category {spec.category!r} is not among {list(self.categories)}": bool(
                 self.categories
@@ -64,9 +65,8 @@ class Policy(BaseModel):
             < self.least_pay_per_round,
             f"{parameters} parameters are over {self.max_parameters}": parameters
             > self.max_parameters,
-            f"{spec.local.steps} steps a round are over {self.max_steps_per_round}": (
-                spec.local.steps > self.max_steps_per_round
-            ),
+            f"{steps} steps a round are over {self.max_steps_per_round}": steps
+            > self.max_steps_per_round,
             f"{spec.rounds} rounds are over {self.max_rounds}": spec.rounds > self.max_rounds,
             f"{samples} own records are under {self.min_samples}": samples < self.min_samples,
             "privacy mode none is not accepted": spec.privacy.mode is PrivacyMode.NONE

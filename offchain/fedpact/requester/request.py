@@ -20,6 +20,7 @@ from fedpact.types.rounds import Terms
 from fedpact.types.specification import (
     SPECIFICATION_VERSION,
     EvaluationSlice,
+    LocalSteps,
     PrivacyMode,
     Specification,
     canonical_json,
@@ -140,7 +141,7 @@ def prepare(
 
 def _calibrated(given: dict[str, Any]) -> dict[str, Any]:
     """With the smallest noise that keeps all releases of one provider within epsilon."""
-    privacy, local = given.get("privacy"), given.get("local")
+    privacy = given.get("privacy")
     if (
         not isinstance(privacy, Mapping)
         or privacy.get("mode") != PrivacyMode.SOUND
@@ -150,14 +151,12 @@ def _calibrated(given: dict[str, Any]) -> dict[str, Any]:
     # A placeholder first: the schema should complain about the draft before the accountant does.
     with_noise = {**given, "privacy": {**privacy, "noise_multiplier": 1.0}}
     checked = _parse(with_noise)
-    epsilon, delta = checked.privacy.epsilon, checked.privacy.delta
-    if not isinstance(local, Mapping) or epsilon is None or delta is None:
+    epsilon, delta, local = checked.privacy.epsilon, checked.privacy.delta, checked.local
+    if not isinstance(local, LocalSteps) or epsilon is None or delta is None:
         return given
     from fedpact.privacy.accounting import calibrate
 
-    noise = calibrate(
-        epsilon, delta, checked.rounds * checked.local.steps, checked.local.sampling_rate
-    )
+    noise = calibrate(epsilon, delta, checked.rounds * local.steps, local.sampling_rate)
     return {**given, "privacy": {**privacy, "noise_multiplier": noise}}
 
 

@@ -9,7 +9,15 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from fedpact.errors import SpecificationError
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Terms
@@ -46,6 +54,17 @@ class Features(Document):
     scale: Annotated[float, Field(gt=0)] = 1.0
 
 
+class RegressionOutput(Document):
+    """What a regression predicts: y = min(raw, cap) / scale."""
+
+    column: Annotated[str, Field(min_length=1)]
+    """Name of the table's column; arrays have it in `y`."""
+    scale: Annotated[float, Field(gt=0)]
+    """The unit of errors: a mean absolute error of `scale` is 10,000."""
+    cap: Annotated[float, Field(gt=0)] | None = None
+    """Values above count as this one; None: no cap."""
+
+
 class Family(Document):
     """A model family of fedpact.learning.families and its parameters."""
 
@@ -53,14 +72,60 @@ class Family(Document):
     parameters: dict[str, int | float | str | tuple[int, ...]] = {}
 
 
-class LocalTraining(Document):
-    """One provider's work in one round: `steps` steps of (DP-)gradient descent."""
+class Strategy(Document):
+    """A strategy of fedpact.learning.strategies and its parameters."""
+
+    name: str = "fedavg"
+    parameters: dict[str, int | float] = {}
+
+
+class Aggregation(Document):
+    """An aggregation rule of fedpact.learning.aggregation and its parameters."""
+
+    name: str = "weighted-mean"
+    parameters: dict[str, int | float] = {}
+
+
+class _Descent(Document):
+    learning_rate: Annotated[float, Field(gt=0)]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of the velocity, which is zero at the start of each round."""
+
+
+class LocalSteps(_Descent):
+    """One provider's work in one round: `steps` steps along sums of examples' gradients."""
 
     steps: Annotated[int, Field(ge=1, le=10_000)]
     sampling_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Poisson sampling rate of a step; 1 is full batch."""
-    learning_rate: Annotated[float, Field(gt=0)]
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def steps_for(self, samples: int) -> int:
+        """Steps of a provider with `samples` examples."""
+        return self.steps
+
+
+class LocalEpochs(_Descent):
+    """One provider's work in one round: `epochs` passes over its examples in shuffled batches."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    shuffle_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Of the batches, with round and seat: whoever repeats the training meets the same ones."""
+
+    def steps_for(self, samples: int) -> int:
+        """Steps of a provider with `samples` examples; the last batch of a pass may be smaller."""
+        return self.epochs * -(-samples // self.batch_size)
+
+
+def _form_of_training(value: Any) -> str:
+    epochs = "epochs" in value if isinstance(value, dict) else hasattr(value, "epochs")
+    return "epochs" if epochs else "steps"
+
+
+LocalTraining = Annotated[
+    Annotated[LocalSteps, Tag("steps")] | Annotated[LocalEpochs, Tag("epochs")],
+    Discriminator(_form_of_training),
+]
 
 
 class Privacy(Document):
@@ -86,7 +151,8 @@ class EvaluationSlice(Document):
     """One sealed part of the requester's evaluation set; used in one round."""
 
     cid: str
-    """Of the encrypted slice (safetensors: x float32 (n, *shape), y int64 (n,))."""
+    """Of the encrypted slice (safetensors: x float32 (n, *shape), y (n,), int64 labels or float32
+    values)."""
     sha256: str
     """Hex digest of the slice's plaintext bytes."""
     examples: Annotated[int, Field(gt=0)]
@@ -108,12 +174,15 @@ class Specification(Document):
     version: Literal[1] = SPECIFICATION_VERSION
     title: Annotated[str, Field(min_length=1, max_length=200)]
     category: Annotated[str, Field(min_length=1, max_length=100)]
-    task: Literal["classification"] = "classification"
-    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    task: Literal["classification", "regression"] = "classification"
+    labels: tuple[str, ...] = ()
+    """Names of the classes, two or more; none in a regression."""
+    output: RegressionOutput | None = None
+    """What a regression predicts; None in a classification."""
     features: Features
     family: Family
-    strategy: Literal["fedavg"] = "fedavg"
-    aggregation: Literal["weighted-mean", "coordinate-median"] = "weighted-mean"
+    strategy: Strategy = Strategy()
+    aggregation: Aggregation = Aggregation()
     local: LocalTraining
     rounds: Annotated[int, Field(ge=1, le=1000)]
     min_providers: Annotated[int, Field(ge=2, le=16)]
@@ -147,6 +216,19 @@ class Specification(Document):
             raise ValueError(
                 f"{len(self.evaluation)} evaluation slices for {self.rounds} rounds: one a round"
             )
+        if self.privacy.mode is PrivacyMode.SOUND and isinstance(self.local, LocalEpochs):
+            raise ValueError("mode sound needs local steps and a sampling_rate, not epochs")
+        return self
+
+    @model_validator(mode="after")
+    def _task_complete(self) -> Self:
+        classes = self.task == "classification"
+        if classes and len(self.labels) < 2:
+            raise ValueError(f"labels: a classification needs at least 2, not {len(self.labels)}")
+        if classes and self.output is not None:
+            raise ValueError("output: a classification has none")
+        if not classes and (self.labels or self.output is None):
+            raise ValueError("a regression needs output, and no labels")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels name a class twice")
         return self
@@ -170,6 +252,11 @@ class Specification(Document):
             raise SpecificationError(f"specification: {field}: {first['msg']}") from error
 
     @property
+    def outputs(self) -> int:
+        """Values that a model gives for one example: one a class, or the one predicted."""
+        return len(self.labels) or 1
+
+    @property
     def evaluation_digest(self) -> bytes:
         """Binds the slices, their order and their plaintexts."""
         slices = [part.model_dump(mode="json") for part in self.evaluation]
@@ -177,9 +264,9 @@ class Specification(Document):
 
     @property
     def query_key(self) -> bytes:
-        """Equal for requests that ask the same: task, category, features, labels, queries."""
+        """Equal for requests that ask the same: task, category, features, output, queries."""
         asked = self.model_dump(
-            mode="json", include={"task", "category", "features", "labels", "queries"}
+            mode="json", include={"task", "category", "features", "labels", "output", "queries"}
         )
         return sha256(canonical_json(asked)).digest()
 

@@ -40,7 +40,7 @@ def test_models_that_are_left_out_change_nothing():
 
 
 def test_the_specification_chooses_the_median():
-    spec = specification(aggregation="coordinate-median")
+    spec = specification(aggregation={"name": "coordinate-median"})
     models = {0: model(1, 1), 1: model(2, 2), 2: model(99, -99)}
     found = global_model(spec, START, models, {0: 1, 1: 1, 2: 9}, [0, 1, 2])
     assert found["w"].tolist() == [2.0, 1.0]

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from fedpact.errors import ModelError
 from fedpact.learning.aggregation import aggregate, coordinate_median, weighted_mean
 from fedpact.learning.artefact import encode
+from fedpact.types.specification import Aggregation
 
 VALUES = st.floats(-(2.0**99), 2.0**99, width=32)
 MODELS = st.integers(1, 6).flatmap(
@@ -17,7 +18,14 @@ MODELS = st.integers(1, 6).flatmap(
     ).map(lambda models: dict(enumerate(models)))
 )
 
-RULES = st.sampled_from(["weighted-mean", "coordinate-median"])
+NAMES = ["weighted-mean", "coordinate-median"]
+
+
+def _rule(name):
+    return Aggregation(name=name)
+
+
+RULES = st.sampled_from(NAMES).map(_rule)
 
 
 def model(*values):
@@ -44,22 +52,20 @@ def test_the_mean_is_added_up_in_the_order_of_seats():
     assert weighted_mean(dict(reversed(models.items())), weights)["w"].tolist() == [0.0]
 
 
-@given(
-    MODELS,
-    st.randoms(use_true_random=False),
-    st.sampled_from(["weighted-mean", "coordinate-median"]),
-)
+@given(MODELS, st.randoms(use_true_random=False), RULES)
 def test_the_order_in_which_models_arrive_changes_no_byte(models, shuffler, rule):
     weights = {seat: seat + 1 for seat in models}
     order = list(models)
     shuffler.shuffle(order)
     shuffled = {seat: models[seat] for seat in order}
-    assert encode(aggregate(rule, shuffled, weights)) == encode(aggregate(rule, models, weights))
+    assert encode(aggregate(rule, shuffled, weights, {})) == encode(
+        aggregate(rule, models, weights, {})
+    )
 
 
 @given(MODELS, RULES)
 def test_an_aggregate_lies_between_its_models(models, rule):
-    found = aggregate(rule, models, dict.fromkeys(models, 3))["w"]
+    found = aggregate(rule, models, dict.fromkeys(models, 3), {})["w"]
     stacked = np.stack([one["w"] for one in models.values()])
     slack = 1e-6 * np.abs(stacked).max(axis=0)
     assert (found >= stacked.min(axis=0) - slack).all()
@@ -76,17 +82,17 @@ def test_one_model_of_three_cannot_drag_the_median_beyond_the_others(models, hos
 
 def test_what_does_not_fit_together_is_refused():
     with pytest.raises(ModelError):
-        aggregate("weighted-mean", {}, {})
+        aggregate(Aggregation(), {}, {}, {})
     with pytest.raises(ModelError):
-        aggregate("coordinate-median", {0: model(1), 1: model(1, 2)}, {})
+        aggregate(Aggregation(name="coordinate-median"), {0: model(1), 1: model(1, 2)}, {}, {})
     for weights in ({0: 0, 1: 0}, {0: 2, 1: -1}):
         with pytest.raises(ModelError):
-            aggregate("weighted-mean", {0: model(1), 1: model(2)}, weights)
+            aggregate(Aggregation(), {0: model(1), 1: model(2)}, weights, {})
 
 
 def test_the_largest_float32_values_do_not_overflow():
     top = float(np.finfo(np.float32).max)
     models = {seat: model(top) for seat in range(16)}
     weights = dict.fromkeys(models, 10_000_000)
-    for rule in ("weighted-mean", "coordinate-median"):
-        assert aggregate(rule, models, weights)["w"].tolist() == [top]
+    for rule in map(_rule, NAMES):
+        assert aggregate(rule, models, weights, {})["w"].tolist() == [top]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fedpact.data.dataset import Targets
 from fedpact.errors import SpecificationError
 from fedpact.learning.artefact import Model, Template
 from fedpact.types.specification import Specification
@@ -71,9 +72,7 @@ class ModelFamily(ABC):
         ]
         return np.concatenate(chunks) if chunks else np.empty((0, len(spec.labels)))
 
-    def error(
-        self, spec: Specification, model: Model, x: NDArray[np.float32], y: NDArray[np.int64]
-    ) -> int:
+    def error(self, spec: Specification, model: Model, x: NDArray[np.float32], y: Targets) -> int:
         """1 - accuracy in 1/10,000, rounded half up; needs at least one example."""
         wrong = int((self.predict(spec, model, x).argmax(axis=1) != y).sum())
         return (2 * 10_000 * wrong + len(y)) // (2 * len(y))
@@ -83,7 +82,7 @@ class ModelFamily(ABC):
         spec: Specification,
         weights: Weights,
         x: NDArray[np.float32],
-        y: NDArray[np.int64],
+        y: Targets,
         clipping_norm: float | None,
     ) -> Weights:
         """Sum over the examples of the loss gradients, each clipped to `clipping_norm` (or not).
@@ -121,7 +120,7 @@ class ModelFamily(ABC):
         spec: Specification,
         weights: Weights,
         x: NDArray[np.float32],
-        y: NDArray[np.int64],
+        y: Targets,
         clipping_norm: float | None,
         total: Weights,
     ) -> None:

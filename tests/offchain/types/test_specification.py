@@ -1,0 +1,66 @@
+"""The specification's schema: tasks, forms of local training, what a document may not mix."""
+
+import pytest
+
+from fedpact.errors import SpecificationError
+from fedpact.types.specification import (
+    Aggregation,
+    LocalEpochs,
+    LocalSteps,
+    Specification,
+    Strategy,
+)
+from specifications import SOUND, specification
+
+LIFE = {"column": "life", "scale": 125.0, "cap": 125.0}
+REGRESSION = {"task": "regression", "labels": [], "output": LIFE}
+
+
+def test_strategy_and_rule_are_fedavg_and_the_weighted_mean_unless_named():
+    spec = specification()
+    assert spec.strategy == Strategy(name="fedavg", parameters={})
+    assert spec.aggregation == Aggregation(name="weighted-mean", parameters={})
+
+
+def test_local_training_takes_the_form_that_its_fields_name():
+    steps = specification(local={"steps": 3, "learning_rate": 1.0})
+    epochs = specification(local={"epochs": 2, "batch_size": 32, "learning_rate": 0.1})
+    assert isinstance(steps.local, LocalSteps)
+    assert isinstance(epochs.local, LocalEpochs)
+    assert Specification.decode(epochs.encode()) == epochs
+
+
+def test_an_epoch_has_a_last_smaller_batch():
+    local = LocalEpochs(epochs=3, batch_size=32, learning_rate=0.1)
+    assert [local.steps_for(samples) for samples in (31, 32, 33)] == [3, 3, 6]
+
+
+def test_a_regression_predicts_one_value():
+    spec = specification(**REGRESSION)
+    assert (spec.outputs, specification().outputs) == (1, 3)
+    assert spec.query_key != specification(**{**REGRESSION, "output": {**LIFE, "cap": None}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"labels": ["a"]}, "needs at least 2"),
+        ({"output": LIFE}, "a classification has none"),
+        ({"task": "regression"}, "a regression needs output"),
+        ({**REGRESSION, "output": None}, "a regression needs output"),
+        ({**REGRESSION, "output": {**LIFE, "scale": 0.0}}, "output.scale"),
+        ({"local": {"learning_rate": 1.0}}, "local.steps"),
+        ({"local": "often"}, "local"),
+        ({"local": {"steps": 1, "epochs": 1, "batch_size": 1, "learning_rate": 1.0}}, "local"),
+        ({"local": {"epochs": 1, "learning_rate": 1.0}}, "local.epochs.batch_size"),
+        (
+            {"privacy": SOUND, "local": {"epochs": 1, "batch_size": 8, "learning_rate": 1.0}},
+            "mode sound needs local steps",
+        ),
+        ({"strategy": "fedavg"}, "strategy"),
+        ({"aggregation": {"name": "weighted-mean", "share": 1}}, "aggregation.share"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_by_name(changes, named):
+    with pytest.raises(SpecificationError, match=named):
+        specification(**changes)
