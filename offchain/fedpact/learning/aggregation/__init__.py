@@ -1,0 +1,97 @@
+"""Aggregation rules: pure functions from models and weights to one model.
+
+Each value of the result is computed by the same IEEE operations in the same order wherever it
+runs (ascending seats, float64, no reduction whose order a library may choose), so that all members
+get the same bytes. Proof of training Quality comes before any rule: only models whose median vote
+is within the ceiling are handed to it.
+"""
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from fedpact.errors import SpecificationError
+from fedpact.learning.aggregation.base import Rule
+from fedpact.learning.aggregation.bounding import NormBounding, norm_bounding
+from fedpact.learning.aggregation.clipping import CentredClipping, centred_clipping
+from fedpact.learning.aggregation.krum import MultiKrum, multi_krum
+from fedpact.learning.aggregation.mean import WeightedMean, weighted_mean
+from fedpact.learning.aggregation.median import CoordinateMedian, coordinate_median
+from fedpact.learning.aggregation.trimmed import TrimmedMean, trimmed_mean
+from fedpact.learning.artefact import Model
+from fedpact.types.specification import Aggregation
+
+RULES: dict[str, type[Rule]] = {
+    one.name: one
+    for one in (
+        WeightedMean,
+        CoordinateMedian,
+        TrimmedMean,
+        MultiKrum,
+        CentredClipping,
+        NormBounding,
+    )
+}
+
+__all__ = [
+    "RULES",
+    "Rule",
+    "aggregate",
+    "centred_clipping",
+    "check_aggregation",
+    "coordinate_median",
+    "multi_krum",
+    "norm_bounding",
+    "rule",
+    "trimmed_mean",
+    "weighted_mean",
+]
+
+
+def rule(aggregation: Aggregation) -> Rule:
+    """The rule that a specification names, with its parameters.
+
+    Raises SpecificationError for an unknown rule, and for a parameter that it does not have, that
+    is missing or that is out of range.
+    """
+    if aggregation.name not in RULES:
+        raise SpecificationError(
+            f"aggregation {aggregation.name!r} is unknown: one of {', '.join(RULES)}"
+        )
+    kind = RULES[aggregation.name]
+    unknown = sorted(set(aggregation.parameters) - set(kind.model_fields))
+    if unknown:
+        known = ", ".join(kind.model_fields) or "none"
+        raise SpecificationError(
+            f"aggregation {aggregation.name!r} has no parameter {unknown[0]!r} (it has: {known})"
+        )
+    try:
+        return kind(**aggregation.parameters)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SpecificationError(
+            f"aggregation {aggregation.name!r}: {name}: {first['msg']}"
+        ) from error
+
+
+def check_aggregation(aggregation: Aggregation, providers: int) -> None:
+    """Raises SpecificationError for a rule that fedpact does not know, for wrong parameters, and
+    for parameters that a committee of `providers` can never meet."""
+    rule(aggregation).check(providers)
+
+
+def aggregate(
+    aggregation: Aggregation,
+    models: Mapping[int, Model],
+    weights: Mapping[int, int],
+    start: Model,
+) -> Model:
+    """The aggregate of at least one model by a specification's rule; all keys are seats.
+
+    `start` is the global model that the round began from.
+
+    Raises ModelError for no models, for models that do not fit one template, for bad weights;
+    SpecificationError for an unknown rule or wrong parameters.
+    """
+    return rule(aggregation).combine(models, weights, start)

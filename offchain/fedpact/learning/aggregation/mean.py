@@ -1,0 +1,36 @@
+"""Weighted mean (McMahan et al. 2017)."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from fedpact.learning.aggregation.base import (
+    Rule,
+    common_template,
+    flatten,
+    restore,
+    total_weight,
+)
+from fedpact.learning.artefact import Model
+
+
+def weighted_mean(models: Mapping[int, Model], weights: Mapping[int, int]) -> Model:
+    """sum of w_i * model_i over sum of w_i (McMahan et al. 2017, algorithm 1), weights by seat."""
+    template = common_template(models)
+    total = total_weight(models, weights)
+    values = np.zeros(template.parameters)
+    for seat in sorted(models):
+        values += flatten(models[seat]) * float(weights[seat])
+    return restore(values / float(total), template)
+
+
+class WeightedMean(Rule):
+    """No parameters."""
+
+    name: ClassVar[str] = "weighted-mean"
+
+    def combine(
+        self, models: Mapping[int, Model], weights: Mapping[int, int], start: Model
+    ) -> Model:
+        return weighted_mean(models, weights)
