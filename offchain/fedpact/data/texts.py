@@ -1,0 +1,75 @@
+"""Labelled texts, and the digests by which the privacy ledger knows their documents."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.sources import DATA_VARIABLE
+from fedpact.errors import DataError
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """A collection of texts in two parts, one document (unit of privacy) an example."""
+
+    name: str
+    train: tuple[str, ...]
+    y_train: NDArray[np.int64]
+    """Shape (len(train),): index into `labels`."""
+    test: tuple[str, ...]
+    y_test: NDArray[np.int64]
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for part, texts, y in (
+            ("train", self.train, self.y_train),
+            ("test", self.test, self.y_test),
+        ):
+            if len(texts) != len(y):
+                raise DataError(f"{self.name}: {len(texts)} {part} texts and {len(y)} labels")
+            if not texts:
+                raise DataError(f"{self.name}: no {part} texts")
+
+    @property
+    def units(self) -> tuple[bytes, ...]:
+        """32-byte digest of each training document."""
+        return tuple(map(document_digest, self.train, self.y_train.tolist()))
+
+
+def document_digest(text: str, label: int) -> bytes:
+    """Digest of one document and its label: one record, however its text is cut into terms."""
+    return sha256(f"{label}\x1f".encode() + text.encode("utf-8", "surrogatepass")).digest()
+
+
+def text_folder(name: str, folder: Path | None) -> Path:
+    """The folder of the collection `name`: `folder`, else what FEDPACT_DATA/name names.
+
+    Raises DataError where neither is there.
+    """
+    if folder is None:
+        named = os.environ.get(DATA_VARIABLE)
+        if not named:
+            raise DataError(f"{name}: set {DATA_VARIABLE} to a folder that holds {name}/")
+        folder = Path(named) / name
+    if not folder.is_dir():
+        raise DataError(f"{name}: no folder {folder}")
+    return folder
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file; raises DataError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+
+
+def label_index(names: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
+    """Place of each name in `labels`; every name must be there."""
+    place = {label: number for number, label in enumerate(labels)}
+    return np.array([place[name] for name in names], dtype=np.int64)
