@@ -1,19 +1,30 @@
-"""Public data sets for demonstrations and experiments."""
+"""Public data sets for demonstrations and experiments, by name.
 
-import gzip
+All but `digits` are files below the folder that the variable FEDPACT_DATA names (docs/data.md).
+"""
+
 import os
-import struct
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedpact.data.dataset import Dataset
+from fedpact.data.readers import capped, cifar, cmapss, idx, label_indices, leaf, speeches
+from fedpact.data.readers.records import Records, first_not_finite, scaled, unit_digest
 from fedpact.errors import DataError
+from fedpact.types.specification import RegressionOutput
 
 DATA_VARIABLE = "FEDPACT_DATA"
 DIGITS_TEST_SIZE = 360
 """A fifth of the 1,797 images."""
+ROLE_TRAIN_SHARE = 0.8
+"""Of each role's text, from its beginning, as in McMahan et al. 2017; the rest is for the test."""
+FEMNIST_CLASSES = 62
+"""Ten digits, then capital, then small letters."""
 
 
 @dataclass(frozen=True)
@@ -21,18 +32,57 @@ class Source:
     """A data set in two parts. Values as published, not yet scaled."""
 
     name: str
-    x_train: NDArray[np.float32]
-    """Shape (n, *shape)."""
-    y_train: NDArray[np.int64]
-    x_test: NDArray[np.float32]
-    y_test: NDArray[np.int64]
+    x_train: NDArray[Any]
+    """Shape (n, *shape), uint8 or float32."""
+    y_train: NDArray[Any]
+    """Shape (n,): int64 places in `labels`, or float32 values, not capped, of a regression."""
+    x_test: NDArray[Any]
+    y_test: NDArray[Any]
     labels: tuple[str, ...]
+    """Empty for a regression."""
     scale: float
-    """The largest value that can occur."""
+    """What values are divided by before use: the largest that can occur, or 1."""
+    output: RegressionOutput | None = None
+    """How a regression's values are capped and scaled."""
+    groups_train: NDArray[np.int64] | None = None
+    """Place in `group_names` of each training example's engine, writer or role."""
+    group_names: tuple[str, ...] = ()
+    grouped_units: bool = False
+    """All examples of a group are one unit of privacy."""
+    public_groups: tuple[int, ...] = ()
+    """Places in `group_names` of what is declared public: constants of the reader tell of it."""
+
+    @property
+    def task(self) -> Literal["classification", "regression"]:
+        return "classification" if self.output is None else "regression"
 
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(int(size) for size in self.x_train.shape[1:])
+
+    def unit_names(self, places: NDArray[np.int64]) -> tuple[str, ...]:
+        """Of the training examples at `places`; empty where each is a unit by itself."""
+        if not self.grouped_units or self.groups_train is None:
+            return ()
+        return tuple(self.group_names[group] for group in self.groups_train[places].tolist())
+
+    def train_set(self, places: NDArray[np.int64]) -> Dataset:
+        """The training examples at `places`, scaled as a specification asks.
+
+        Units only where groups form them: public records need no ledger, but training must know
+        which examples go together.
+        """
+        units = tuple(unit_digest(name) for name in self.unit_names(places))
+        return self._dataset(self.x_train[places], self.y_train[places], units)
+
+    def test_set(self) -> Dataset:
+        """All test examples, scaled."""
+        return self._dataset(self.x_test, self.y_test, ())
+
+    def _dataset(self, x: NDArray[Any], y: NDArray[Any], units: tuple[bytes, ...]) -> Dataset:
+        if self.output is not None:
+            y = capped(y.astype(np.float64), self.output)
+        return Dataset(scaled(x, self.scale), y, units)
 
 
 def digits(seed: int = 0) -> Source:
@@ -48,51 +98,183 @@ def digits(seed: int = 0) -> Source:
         y[DIGITS_TEST_SIZE:],
         x[:DIGITS_TEST_SIZE],
         y[:DIGITS_TEST_SIZE],
-        tuple(str(label) for label in range(10)),
+        _numbered(10),
         scale=16.0,
     )
 
 
 def mnist(folder: Path | None = None) -> Source:
-    """The 28 x 28 handwritten digits from IDX files in `folder`, its `mnist` or its `mnist/raw`.
+    """28 x 28 handwritten digits (LeCun et al. 1998), 60,000 and 10,000, IDX files."""
+    return _idx_source("mnist", (".", "mnist/raw", "mnist"), folder)
 
-    `folder` is by default what the variable FEDPACT_DATA names. Raises DataError where it is
-    unset, or where the files are missing or broken.
+
+def fashion_mnist(folder: Path | None = None) -> Source:
+    """28 x 28 pictures of clothes (Xiao et al. 2017), 60,000 and 10,000, IDX files.
+
+    Labels are the class numbers: T-shirt, trousers, pullover, dress, coat, sandal, shirt, sneaker,
+    bag, boot.
     """
+    return _idx_source("fashion-mnist", ("fashion-mnist/raw", "fashion-mnist"), folder)
+
+
+def cifar10(folder: Path | None = None) -> Source:
+    """3 x 32 x 32 photographs (Krizhevsky 2009), 50,000 and 10,000, kept as bytes."""
+    place = _find("cifar10", ("cifar-10-batches-py",), (cifar.META,), folder)
+    train = cifar.read_cifar(place, cifar.TRAIN_BATCHES)
+    test = cifar.read_cifar(place, (cifar.TEST_BATCH,))
+    return _source("cifar10", place, train, test, cifar.label_names(place), 255.0)
+
+
+def femnist(folder: Path | None = None) -> Source:
+    """28 x 28 handwritten characters by writer (Caldas et al. 2018), values from 0 to 1.
+
+    `femnist/train` and `femnist/test` (or both below `femnist/data`) hold LEAF's JSON, made with
+    its option `-t sample`, so that each writer is in both.
+    """
+    return _leaf_source("femnist", _numbered(FEMNIST_CLASSES), folder)
+
+
+def leaf_shakespeare(folder: Path | None = None) -> Source:
+    """Shakespeare by role as LEAF cuts it: 80 characters and the one that follows, as codes.
+
+    `leaf-shakespeare/train` and `/test` (or both below `leaf-shakespeare/data`) hold its JSON.
+    """
+    return _leaf_source("leaf-shakespeare", speeches.LABELS, folder)
+
+
+def shakespeare(
+    folder: Path | None = None,
+    window: int = speeches.WINDOW,
+    stride: int = speeches.STRIDE,
+) -> Source:
+    """Excerpts of the plays (Karpathy 2015) by role: `window` characters and the next, as codes.
+
+    Of each role's text the first 80 % are for training; no window reaches over the cut.
+    """
+    file = "tinyshakespeare.txt"
+    path = _find("shakespeare", ("shakespeare",), (file,), folder) / file
+    roles = speeches.read_roles(path)
+    cuts = {name: round(ROLE_TRAIN_SHARE * len(text)) for name, text in roles.items()}
+    first = {name: text[: cuts[name]] for name, text in roles.items()}
+    rest = {name: text[cuts[name] :] for name, text in roles.items()}
+    train = speeches.windows(path, first, window, stride)
+    test = speeches.windows(path, rest, window, stride)
+    return _source("shakespeare", path, train, test, speeches.LABELS, 1.0)
+
+
+def cmapss_fd001(
+    folder: Path | None = None, window: int = cmapss.WINDOW, stride: int = 1
+) -> Source:
+    """Turbofan engines to their failure (Saxena et al. 2008): cycles left after `window` cycles.
+
+    Test: the last window of each test engine. Errors are counted in units of the cap, 125 cycles.
+    """
+    place = _find("cmapss-fd001", ("cmapss",), ("train_FD001.txt",), folder)
+    train = cmapss.read_run_to_failure(place / "train_FD001.txt", window, stride)
+    test = cmapss.read_last_windows(place / "test_FD001.txt", place / "RUL_FD001.txt", window)
+    output = RegressionOutput(column="remaining cycles", scale=cmapss.CAP, cap=cmapss.CAP)
+    return _source(
+        "cmapss-fd001", place, train, test, (), 1.0, output, public=cmapss.public_groups()
+    )
+
+
+SOURCES: dict[str, Callable[[int], Source]] = {
+    "digits": digits,
+    "mnist": lambda seed: mnist(),
+    "fashion-mnist": lambda seed: fashion_mnist(),
+    "cifar10": lambda seed: cifar10(),
+    "femnist": lambda seed: femnist(),
+    "shakespeare": lambda seed: shakespeare(),
+    "leaf-shakespeare": lambda seed: leaf_shakespeare(),
+    "cmapss-fd001": lambda seed: cmapss_fd001(),
+}
+"""The seed splits a data set that has no published test part (digits)."""
+
+
+def load(name: str, seed: int = 0) -> Source:
+    """The data set of that name; raises DataError where there is none or its files are missing."""
+    if name not in SOURCES:
+        raise DataError(f"no data set {name!r}; there are {', '.join(sorted(SOURCES))}")
+    return SOURCES[name](seed)
+
+
+def _idx_source(name: str, below: Sequence[str], folder: Path | None) -> Source:
+    images = idx.IMAGES.format("train")
+    place = _find(name, below, (images, f"{images}.gz"), folder)
+    train, test = idx.read_idx_pair(place, "train"), idx.read_idx_pair(place, "t10k")
+    return _source(name, place, train, test, _numbered(10), 255.0)
+
+
+def _leaf_source(name: str, labels: tuple[str, ...], folder: Path | None) -> Source:
+    place = _find(name, (f"{name}/data", name), ("train",), folder)
+    train = leaf.read_leaf(_json_files(place / "train"))
+    test = leaf.read_leaf(_json_files(place / "test"))
+    return _source(name, place, train, test, labels, 1.0)
+
+
+def _source(
+    name: str,
+    path: Path,
+    train: Records,
+    test: Records,
+    labels: tuple[str, ...],
+    scale: float,
+    output: RegressionOutput | None = None,
+    public: Sequence[str] = (),
+) -> Source:
+    """Both parts checked and put together; groups are numbered as they first appear."""
+    for part in (train, test):
+        place = first_not_finite(part.x)
+        if place is not None:
+            raise DataError(f"{name}: {path}: example {place + 1} holds a value not finite")
+    if train.x.shape[1:] != test.x.shape[1:]:
+        raise DataError(f"{name}: {path}: examples of {train.x.shape[1:]} and {test.x.shape[1:]}")
+    y_train, y_test = (_targets(path, part.labels, labels) for part in (train, test))
+    group_names = tuple(dict.fromkeys(train.groups))
+    number = {group: place for place, group in enumerate(group_names)}
+    groups = np.array([number[group] for group in train.groups], dtype=np.int64)
+    return Source(
+        name,
+        train.x,
+        y_train,
+        test.x,
+        y_test,
+        labels,
+        scale,
+        output,
+        groups if train.groups else None,
+        group_names,
+        train.grouped_units,
+        tuple(place for place, one in enumerate(group_names) if one in public),
+    )
+
+
+def _targets(path: Path, labels: tuple[str, ...], known: tuple[str, ...]) -> NDArray[Any]:
+    if known:
+        return label_indices(path, labels, known)
+    return np.array([float(value) for value in labels], dtype=np.float32)
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count)))
+
+
+def _find(name: str, below: Sequence[str], wanted: Sequence[str], folder: Path | None) -> Path:
+    """The first of the places below `folder`, or the variable's, that has one of `wanted`."""
     if folder is None:
         named = os.environ.get(DATA_VARIABLE)
         if not named:
-            raise DataError(f"mnist: set {DATA_VARIABLE} to a folder that holds the IDX files")
+            raise DataError(f"{name}: set {DATA_VARIABLE} to the folder that holds data sets")
         folder = Path(named)
-    parts = {}
-    for part, prefix in (("train", "train"), ("test", "t10k")):
-        x = _idx(_find(folder, f"{prefix}-images-idx3-ubyte"), 3)
-        y = _idx(_find(folder, f"{prefix}-labels-idx1-ubyte"), 1)
-        if len(x) != len(y):
-            raise DataError(f"mnist: {len(x)} images and {len(y)} labels in {folder}")
-        parts[part] = (x.astype(np.float32), y.astype(np.int64))
-    labels = tuple(str(label) for label in range(10))
-    return Source("mnist", *parts["train"], *parts["test"], labels, scale=255.0)
+    for place in below:
+        if any((folder / place / one).exists() for one in wanted):
+            return folder / place
+    places = ", ".join(str(folder / place) for place in below)
+    raise DataError(f"{name}: no {wanted[0]} in {places}")
 
 
-def _find(folder: Path, name: str) -> Path:
-    for place in (folder, folder / "mnist", folder / "mnist" / "raw"):
-        for candidate in (place / name, place / f"{name}.gz"):
-            if candidate.is_file():
-                return candidate
-    raise DataError(f"mnist: no {name} in {folder} (nor in its mnist or mnist/raw)")
-
-
-def _idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """An IDX file of bytes: 0, 0, 8, dimensions, big-endian 32-bit sizes, values."""
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise DataError(f"mnist: {path}: {error}") from error
-    header = 4 + 4 * dimensions
-    if len(data) < header or data[:4] != bytes((0, 0, 8, dimensions)):
-        raise DataError(f"mnist: {path} is not an IDX file of {dimensions} dimensions")
-    sizes = struct.unpack(f">{dimensions}I", data[4:header])
-    if len(data) - header != int(np.prod(sizes)):
-        raise DataError(f"mnist: {path} holds {len(data) - header} values for sizes {sizes}")
-    return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(sizes)
+def _json_files(folder: Path) -> list[Path]:
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise DataError(f"data {folder}: no .json files in it")
+    return files

@@ -1,0 +1,122 @@
+"""Data files as a specification asks for them; one file a format."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.dataset import Dataset
+from fedpact.data.readers import cifar, cmapss, idx, leaf, npz, speeches, table
+from fedpact.data.readers.records import Records, first_not_finite, refuse, scaled
+from fedpact.errors import DataError
+from fedpact.types.specification import RegressionOutput, Specification
+
+LABEL_COLUMN = "label"
+FORMATS = (
+    "a .csv, .parquet or .npz file, a play's .txt, LEAF's .json files, train_FD001.txt, or a "
+    "folder of IDX files, CIFAR batches or LEAF's .json files"
+)
+
+
+def read_dataset(path: Path, spec: Specification, label_column: str = LABEL_COLUMN) -> Dataset:
+    """The examples of `path`, values divided by the specification's scale.
+
+    Tables have a header line; the label column holds label names, the column that a regression's
+    output names its values; the features are the columns that the specification names, or all
+    others in the file's order. NPZ: arrays `x` (n, *shape) and `y` (n,) of label names, of numbers
+    that are label names, or of a regression's values. A column or array `unit` names the unit of
+    privacy that an example belongs to; without it each example is one.
+    Raises DataError for a file that cannot be read, misses a column, is empty or ragged, or holds
+    a label that the specification does not know or a value that is not a finite number.
+    """
+    if spec.output is not None:
+        label_column = spec.output.column
+    found = read_records(path, label_column, spec.features.columns)
+    shape = spec.features.shape
+    size = int(np.prod(found.x.shape[1:]))
+    if size != int(np.prod(shape)):
+        raise DataError(f"data {path}: {size} values an example do not fill the shape {shape}")
+    if spec.output is not None:
+        y: NDArray[np.float32] | NDArray[np.int64] = outputs(path, found.labels, spec.output)
+    else:
+        y = label_indices(path, found.labels, spec.labels)
+    x = scaled(found.x.reshape(len(found.x), *shape), spec.features.scale)
+    return Dataset(x, y, found.units)
+
+
+def read_records(
+    path: Path, label_column: str = LABEL_COLUMN, columns: tuple[str, ...] = ()
+) -> Records:
+    """What stands in a file or folder of any format that is known (FORMATS).
+
+    `label_column` and `columns` mean something for tables only. Raises DataError as above.
+    """
+    found = _by_format(path, label_column, columns)
+    if len(found.x) == 0:
+        refuse(path, "no examples")
+    place = first_not_finite(found.x)
+    if place is not None:
+        refuse(path, f"example {place + 1} holds a value that is not finite")
+    return found
+
+
+def _by_format(path: Path, label_column: str, columns: tuple[str, ...]) -> Records:
+    if path.is_dir():
+        return _folder(path)
+    match path.suffix:
+        case ".csv":
+            return table.read_csv(path, label_column, columns)
+        case ".parquet":
+            return table.read_parquet(path, label_column, columns)
+        case ".npz":
+            return npz.read_npz(path)
+        case ".json":
+            return leaf.read_leaf([path])
+        case ".txt" if path.name.startswith(cmapss.TRAIN_PREFIX):
+            return cmapss.read_run_to_failure(path)
+        case ".txt":
+            return speeches.read_speeches(path)
+    refuse(path, f"{FORMATS} is needed")
+
+
+def _folder(path: Path) -> Records:
+    if idx.has_idx(path, "train"):
+        return idx.read_idx_pair(path, "train")
+    batches = tuple(name for name in cifar.TRAIN_BATCHES if (path / name).is_file())
+    if batches:
+        return cifar.read_cifar(path, batches)
+    files = sorted(path.glob("*.json"))
+    if files:
+        return leaf.read_leaf(files)
+    refuse(path, f"{FORMATS} is needed")
+
+
+def label_indices(path: Path, labels: tuple[str, ...], known: tuple[str, ...]) -> NDArray[np.int64]:
+    """Place of each label among the specification's."""
+    index = {name: place for place, name in enumerate(known)}
+    for row, label in enumerate(labels, start=1):
+        if label not in index:
+            refuse(
+                path,
+                f"example {row} has label {label!r}, the specification knows {', '.join(known)}",
+            )
+    return np.array([index[label] for label in labels], dtype=np.int64)
+
+
+def outputs(path: Path, labels: tuple[str, ...], output: RegressionOutput) -> NDArray[np.float32]:
+    """y = min(raw, cap) / scale."""
+    values = np.empty(len(labels), dtype=np.float64)
+    for row, label in enumerate(labels, start=1):
+        try:
+            values[row - 1] = float(label)
+        except ValueError:
+            refuse(path, f"example {row} has {output.column} {label!r}, not a number")
+        if not np.isfinite(values[row - 1]):
+            refuse(path, f"example {row} has {output.column} {label!r}, not a finite number")
+    return capped(values, output)
+
+
+def capped(values: NDArray[np.float64], output: RegressionOutput) -> NDArray[np.float32]:
+    """min(raw, cap) / scale in 64 bits, rounded to 32."""
+    limited = values if output.cap is None else np.minimum(values, output.cap)
+    return (limited / output.scale).astype(np.float32)

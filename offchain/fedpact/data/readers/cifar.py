@@ -1,0 +1,102 @@
+"""The Python batches of CIFAR-10 (Krizhevsky 2009): pickles, read without running what they name.
+
+A pickle can name any function of any module and call it. Batches need NumPy's arrays and nothing
+else, so nothing else is looked up (Python's documentation, pickle, "Restricting Globals").
+"""
+
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.readers.records import Records, read_bytes, refuse
+
+SHAPE = (3, 32, 32)
+"""Channels red, green, blue; rows; columns."""
+TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+TEST_BATCH = "test_batch"
+META = "batches.meta"
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """How the older pickle protocols write bytes."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it encodes a text in {encoding!r}")
+    return text.encode("latin1")
+
+
+_reconstruct: Any = np.empty(0).__reduce__()[0]
+_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("_codecs", "encode"): _latin1,
+}
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Callable[..., Any]:
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(
+                f"it names {module}.{name}, which no batch needs"
+            ) from None
+
+
+def read_cifar(folder: Path, batches: tuple[str, ...]) -> Records:
+    """The named batches of `folder`, one after the other; labels by the names in its meta file."""
+    names = label_names(folder)
+    images: list[NDArray[np.uint8]] = []
+    labels: list[str] = []
+    for batch in batches:
+        x, y = _batch(folder / batch, len(names))
+        images.append(x)
+        labels.extend(names[label] for label in y)
+    return Records("cifar", np.concatenate(images), tuple(labels))
+
+
+def label_names(folder: Path) -> tuple[str, ...]:
+    """Names of the classes, in the order of their numbers."""
+    path = folder / META
+    names = _load(path).get(b"label_names")
+    if not isinstance(names, list) or not names:
+        refuse(path, "no label_names in it")
+    try:
+        return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names)
+    except UnicodeDecodeError as error:
+        refuse(path, f"label_names: {error}", error)
+
+
+def _batch(path: Path, labels: int) -> tuple[NDArray[np.uint8], list[int]]:
+    content = _load(path)
+    x, y = content.get(b"data"), content.get(b"labels")
+    size = int(np.prod(SHAPE))
+    if not isinstance(x, np.ndarray) or x.dtype != np.uint8 or x.shape[1:] != (size,):
+        refuse(path, f"its data are no rows of {size} bytes")
+    if not isinstance(y, list) or len(y) != len(x):
+        refuse(path, f"not one label for each of its {len(x)} images")
+    for number, label in enumerate(y, start=1):
+        if not isinstance(label, int) or not 0 <= label < labels:
+            refuse(path, f"example {number} has label {label!r}, there are {labels}")
+    return x.reshape(-1, *SHAPE), y
+
+
+def _load(path: Path) -> dict[bytes, Any]:
+    data = read_bytes(path)
+    try:
+        content = _ArraysOnly(io.BytesIO(data), encoding="bytes").load()
+    # A damaged pickle makes NumPy's constructors fail in any of these ways.
+    except (
+        *(pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError),
+        *(AttributeError, MemoryError, OverflowError, UnicodeDecodeError, LookupError),
+    ) as error:
+        refuse(path, f"not a CIFAR batch, or cut short ({error})", error)
+    if not isinstance(content, dict):
+        refuse(path, "not a CIFAR batch")
+    return {key.encode() if isinstance(key, str) else key: value for key, value in content.items()}

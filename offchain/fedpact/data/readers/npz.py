@@ -1,0 +1,38 @@
+"""NumPy archives: `x` (n, *shape), `y` (n,) and, where records form units, `unit` (n,)."""
+
+import zlib
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.readers.records import Records, label_name, refuse
+
+
+def read_npz(path: Path) -> Records:
+    """Labels are names, or numbers that are names; `unit` names the unit of each example."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            x, y = np.asarray(arrays["x"]), np.asarray(arrays["y"])
+            unit = np.asarray(arrays["unit"]) if "unit" in arrays else None
+    except OSError as error:
+        refuse(path, error.strerror or str(error), error)
+    except (KeyError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        refuse(path, f"arrays x and y are needed ({error})", error)
+    if x.dtype.kind not in "buif":
+        refuse(path, f"x holds {x.dtype}, not numbers")
+    if x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
+        refuse(path, f"x of shape {x.shape} and y of shape {y.shape} do not fit")
+    names = _unit_names(path, unit, len(x))
+    labels = tuple(label_name(value) for value in y.tolist())
+    return Records("npz", x, labels, groups=names, grouped_units=bool(names))
+
+
+def _unit_names(path: Path, unit: NDArray[Any] | None, examples: int) -> tuple[str, ...]:
+    if unit is None:
+        return ()
+    if unit.shape != (examples,):
+        refuse(path, f"unit of shape {unit.shape} for {examples} examples")
+    return tuple(label_name(value) for value in unit.tolist())

@@ -1,0 +1,114 @@
+"""Tables: CSV with a header line, and Parquet (extra `parquet`)."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.dataset import row_digest
+from fedpact.data.readers.records import Records, refuse
+
+UNIT_COLUMN = "unit"
+"""Rows with the same entry in this column are one unit of privacy; it is never a feature."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text."""
+
+    path: Path
+    header: list[str]
+    rows: list[list[str]]
+
+    def records(self, kind: str, label_column: str, columns: tuple[str, ...]) -> Records:
+        """The values of `columns`, or of all but the label's and the unit's in the file's order.
+
+        Raises DataError naming the example where a row is ragged or a value no number.
+        """
+        self._check(label_column, columns)
+        named = columns or tuple(
+            name for name in self.header if name not in (label_column, UNIT_COLUMN)
+        )
+        label_place = self.header.index(label_column)
+        units: tuple[str, ...] = ()
+        if UNIT_COLUMN in self.header:
+            units = self._units(self.header.index(UNIT_COLUMN))
+        return Records(
+            kind,
+            self._values(named),
+            tuple(row[label_place].strip() for row in self.rows),
+            columns=named,
+            groups=units,
+            grouped_units=bool(units),
+            rows=tuple(row_digest(list(zip(self.header, row, strict=True))) for row in self.rows),
+        )
+
+    def _check(self, label_column: str, columns: tuple[str, ...]) -> None:
+        if len(set(self.header)) != len(self.header):
+            refuse(self.path, "the header line names a column twice")
+        if label_column not in self.header:
+            refuse(self.path, f"no label column {label_column!r}")
+        for column in columns:
+            if column not in self.header:
+                refuse(self.path, f"no column {column!r}")
+            if column in (label_column, UNIT_COLUMN):
+                refuse(self.path, f"column {column!r} cannot be a feature")
+        for number, row in enumerate(self.rows, start=1):
+            if len(row) != len(self.header):
+                refuse(
+                    self.path,
+                    f"example {number} has {len(row)} cells, the header {len(self.header)}",
+                )
+
+    def _units(self, place: int) -> tuple[str, ...]:
+        units = tuple(row[place].strip() for row in self.rows)
+        if "" in units:
+            refuse(self.path, f"example {units.index('') + 1} has an empty {UNIT_COLUMN!r}")
+        return units
+
+    def _values(self, columns: tuple[str, ...]) -> NDArray[np.float64]:
+        places = [self.header.index(column) for column in columns]
+        values = np.empty((len(self.rows), len(places)), dtype=np.float64)
+        for number, row in enumerate(self.rows):
+            try:
+                values[number] = [float(row[place]) for place in places]
+            except ValueError as error:
+                refuse(self.path, f"example {number + 1}: {error}", error)
+        return values
+
+
+def read_csv(path: Path, label_column: str, columns: tuple[str, ...] = ()) -> Records:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = csv.reader(file, strict=True)
+            header = next(lines, [])
+            rows = [row for row in lines if row]
+    except OSError as error:
+        refuse(path, error.strerror or str(error), error)
+    except (UnicodeDecodeError, csv.Error) as error:
+        refuse(path, str(error), error)
+    return Table(path, header, rows).records("csv", label_column, columns)
+
+
+def read_parquet(path: Path, label_column: str, columns: tuple[str, ...] = ()) -> Records:
+    """Cells count as the text that they would be in a CSV file, in units too."""
+    if not path.is_file():
+        refuse(path, "no such file")
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        refuse(path, "reading Parquet needs pyarrow: pip install 'fedpact[parquet]'", error)
+    try:
+        # One file: a folder's name such as `part=3` must not become a column.
+        table = parquet.ParquetFile(path).read()
+    except (OSError, pyarrow.ArrowException) as error:
+        refuse(path, str(error).splitlines()[0], error)
+    cells = [
+        ["" if cell is None else str(cell) for cell in column.to_pylist()]
+        for column in table.columns
+    ]
+    rows = [list(row) for row in zip(*cells, strict=True)]
+    return Table(path, list(table.column_names), rows).records("parquet", label_column, columns)
