@@ -1,0 +1,1 @@
+"""Representations that learning and retrieval share."""
