@@ -1,0 +1,1 @@
+"""Texts as vectors: terms, hashed bags of words, weighted context graphs, distances, clusters."""
