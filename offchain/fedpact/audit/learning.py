@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fedpact.audit.evidence import Evidence, RoundEvidence
 from fedpact.audit.report import Unavailable, require
@@ -170,7 +170,7 @@ class LearningChecks:
         return Specification.decode(self._store.get(cid, SPECIFICATION_MAX_BYTES))
 
     @cached_property
-    def _family(self) -> "ModelFamily":
+    def _family(self) -> "ModelFamily[Any]":
         from fedpact.learning.families import family
 
         return family(self._spec.family.name)

@@ -4,10 +4,9 @@ v(S) is the error of the aggregate of the models S, v({}) that of the round's gl
 A seat's value is the mean over all orders of v(those before it) - v(those before it and itself)
 (Shapley 1953; Ghorbani & Zou 2019): positive where the model helps.
 
-The error of an example follows from the probability of its label, which moves with every step of
-training where the share of wrong answers does not. It is rounded to multiples of 2^-20 and all
-that follows is in integers, so that members agree to the last bit although their linear algebra
-may differ in it.
+The error of an example (the family's `example_errors`) moves with every step of training, where
+the share of wrong answers does not. It is rounded to multiples of 2^-20 and all that follows is in
+integers, so that members agree to the last bit although their linear algebra may differ in it.
 """
 
 import random
@@ -36,17 +35,6 @@ Errors = NDArray[np.int64]
 Coalition = frozenset[int]
 
 
-def example_errors(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 - p^(3/4) of each example, p the probability of its label.
-
-    Between 1 - p, for which a sharp wrong guess weighs no more than a timid right one, so that an
-    update turned round costs one class what it brings another, and -log p, which pays noise for
-    damping others. Square roots are rounded alike everywhere, powers are not.
-    """
-    roots = np.sqrt(probabilities)
-    return np.asarray(1.0 - roots * np.sqrt(roots))
-
-
 @dataclass(frozen=True)
 class Contribution:
     """A seat's Shapley value on one slice, in units of error summed over the examples."""
@@ -65,15 +53,14 @@ def contributions(
     part: Dataset,
 ) -> dict[int, Contribution]:
     """The contribution of each model to the aggregate on one evaluation slice."""
-    predict = family(spec.family.name).predict
-    rows = np.arange(len(part.y))
+    example_errors = family(spec.family.name).example_errors
     known: dict[Coalition, Errors] = {}
 
     def errors(coalition: Coalition) -> Errors:
         if coalition not in known:
             joined = {seat: models[seat] for seat in coalition}
             model = aggregate(spec.aggregation, joined, weights, start) if joined else start
-            found = example_errors(predict(spec, model, part.x)[rows, part.y])
+            found = example_errors(spec, model, part.x, part.y)
             known[coalition] = np.rint(np.ldexp(found, ERROR_BITS)).astype(np.int64)
         return known[coalition]
 

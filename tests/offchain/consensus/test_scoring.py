@@ -17,13 +17,13 @@ from fedpact.consensus.scoring import NEUTRAL, UNJUDGED, ContributionRecord, Sta
 from fedpact.consensus.shapley import (
     Contribution,
     contributions,
-    example_errors,
     fixed_orders,
 )
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
 from fedpact.learning.aggregation import weighted_mean
 from fedpact.learning.families import family
+from fedpact.learning.families.base import label_errors
 from fedpact.types.scores import INVALID, is_score
 from specifications import SOUND, specification
 
@@ -106,7 +106,7 @@ def by_definition(models, weights, part):
     def error(coalition):
         joined = {seat: models[seat] for seat in coalition}
         one = weighted_mean(joined, weights) if joined else START
-        return example_errors(predict(SPEC, one, part.x)[np.arange(len(part.y)), part.y]).sum()
+        return label_errors(predict(SPEC, one, part.x)[np.arange(len(part.y)), part.y]).sum()
 
     orders = list(itertools.permutations(models))
     values = dict.fromkeys(models, 0.0)
@@ -137,7 +137,7 @@ def test_contributions_add_up_to_what_the_aggregate_gained(count, seed):
 
     def total(one):
         predicted = family("softmax-regression").predict(SPEC, one, SLICE.x)
-        return example_errors(predicted[rows, SLICE.y]).sum()
+        return label_errors(predicted[rows, SLICE.y]).sum()
 
     gained = total(START) - total(weighted_mean(models, weights))
     assert sum(one.total for one in found.values()) == pytest.approx(gained, abs=1e-4)

@@ -1,17 +1,33 @@
 """Model families by the name that a specification gives."""
 
-from fedpact.errors import SpecificationError
-from fedpact.learning.families.dense import ModelFamily
-from fedpact.learning.families.mlp import MLP
-from fedpact.learning.families.softmax import SoftmaxRegression
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
 
-FAMILIES: dict[str, ModelFamily] = {one.name: one for one in (SoftmaxRegression(), MLP())}
+from fedpact.errors import SpecificationError
+from fedpact.learning.families.base import ModelFamily
+
+FAMILIES = {
+    "softmax-regression": "fedpact.learning.families.softmax:SoftmaxRegression",
+    "linear-regression": "fedpact.learning.families.linear:LinearRegression",
+    "mlp": "fedpact.learning.families.mlp:MLP",
+    "cnn": "fedpact.learning.families.cnn:CNN",
+    "char-lstm": "fedpact.learning.families.char_lstm:CharLSTM",
+}
+"""Where each family stands; it is imported when first asked for, as some need torch."""
 
 __all__ = ["FAMILIES", "ModelFamily", "family"]
 
 
-def family(name: str) -> ModelFamily:
+@lru_cache(maxsize=64)
+def _load(place: str) -> ModelFamily[Any]:
+    module, name = place.split(":")
+    found: ModelFamily[Any] = getattr(import_module(module), name)()
+    return found
+
+
+def family(name: str) -> ModelFamily[Any]:
     """The family of that name; raises SpecificationError for one that fedpact does not know."""
     if name not in FAMILIES:
         raise SpecificationError(f"model family {name!r} is unknown: one of {', '.join(FAMILIES)}")
-    return FAMILIES[name]
+    return _load(FAMILIES[name])

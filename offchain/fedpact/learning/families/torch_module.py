@@ -5,17 +5,17 @@ from torch import nn
 
 
 class DenseNetwork(nn.Module):
-    """Logits (n, labels) of examples (n, ...); its state has the tensor names of the artefact."""
+    """Logits or values (n, outputs) of examples (n, ...); its state has the artefact's names."""
 
     def __init__(
-        self, inputs: int, hidden: tuple[int, ...], labels: int, example_norm: float
+        self, inputs: int, hidden: tuple[int, ...], outputs: int, example_norm: float
     ) -> None:
         super().__init__()
         widths = (inputs, *hidden)
         self.hidden = nn.ModuleList(
             nn.Linear(width, after) for width, after in zip(widths, hidden, strict=False)
         )
-        self.output = nn.Linear(widths[-1], labels)
+        self.output = nn.Linear(widths[-1], outputs)
         self.example_norm = example_norm
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -26,5 +26,5 @@ class DenseNetwork(nn.Module):
             a = a * (self.example_norm / torch.where(length > 0, length, torch.ones_like(length)))
         for layer in self.hidden:
             a = torch.tanh(layer(a))
-        logits: torch.Tensor = self.output(a)
-        return logits
+        found: torch.Tensor = self.output(a)
+        return found
