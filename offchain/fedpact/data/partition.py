@@ -1,5 +1,8 @@
 """How examples are spread over providers in experiments; each goes to exactly one provider."""
 
+import re
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,9 +10,61 @@ from fedpact.errors import DataError
 
 Parts = list[NDArray[np.int64]]
 """Places of each provider's examples, ascending."""
+SHARDS_EACH = 2
+"""Shards of a provider in the label-sorted partition (McMahan et al. 2017, section 3)."""
+NAMES = "iid, dir<alpha>, class<k>, sorted, group"
+
+_NAME = re.compile(r"(?P<kind>iid|sorted|group)|dir(?P<alpha>\d*\.?\d+)|class(?P<classes>\d+)")
 
 
-def iid(y: NDArray[np.int64], providers: int, seed: int) -> Parts:
+def named(
+    name: str,
+    y: NDArray[Any],
+    providers: int,
+    seed: int,
+    groups: NDArray[np.int64] | None = None,
+) -> Parts:
+    """The partition of that name: `iid`, `dir0.5`, `class2`, `sorted` or `group`.
+
+    Raises DataError for another name, for labels where `y` holds values of a regression, for
+    `group` without groups, and where the partition cannot be made.
+    """
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise DataError(f"no partition {name!r}; there are {NAMES}")
+    if found["kind"] == "iid":
+        return iid(y, providers, seed)
+    if found["kind"] == "sorted":
+        return shards(y, providers, SHARDS_EACH, seed)
+    if found["kind"] == "group":
+        if groups is None:
+            raise DataError("partition group: the data set does not say who its examples are from")
+        return by_group(groups, providers, seed)
+    if not np.issubdtype(y.dtype, np.integer):
+        raise DataError(f"partition {name}: a regression has no labels; use iid, sorted or group")
+    if found["alpha"]:
+        return dirichlet(y, providers, float(found["alpha"]), seed)
+    return classes(y, providers, int(found["classes"]), seed)
+
+
+def check_labels(parts: Parts, y: NDArray[np.int64]) -> None:
+    """Raise DataError where a part is empty, or has one label only of several.
+
+    From one label alone no provider learns to tell it from another.
+    """
+    several = len(np.unique(y)) > 1
+    for number, part in enumerate(parts, start=1):
+        held = np.unique(y[part])
+        if not len(held):
+            raise DataError(f"provider {number} has no examples")
+        if several and len(held) == 1:
+            raise DataError(
+                f"provider {number} has examples of one label only; take another seed or "
+                "partition, or allow it"
+            )
+
+
+def iid(y: NDArray[Any], providers: int, seed: int) -> Parts:
     """Uniformly at random, in parts that differ by one example at most."""
     _check(y, providers)
     order = np.random.default_rng(seed).permutation(len(y))
@@ -64,10 +119,37 @@ def classes(y: NDArray[np.int64], providers: int, per_provider: int, seed: int) 
     return _sorted([np.array(part, dtype=np.int64) for part in parts])
 
 
+def shards(y: NDArray[Any], providers: int, per_provider: int, seed: int) -> Parts:
+    """Sorted by label, cut into equal shards, `per_provider` dealt to each (McMahan et al. 2017).
+
+    A regression's values are sorted likewise. Raises DataError where a shard would be empty.
+    """
+    _check(y, providers)
+    count = providers * per_provider
+    if per_provider < 1 or count > len(y):
+        raise DataError(f"{len(y)} examples cannot be cut into {count} shards")
+    generator = np.random.default_rng(seed)
+    # Shuffled first, so that a label's examples fall into its shards at random.
+    shuffled = generator.permutation(len(y))
+    pieces = np.array_split(shuffled[np.argsort(y[shuffled], kind="stable")], count)
+    deal = generator.permutation(count).reshape(providers, per_provider)
+    return _sorted([np.concatenate([pieces[shard] for shard in owned]) for owned in deal])
+
+
+def by_group(groups: NDArray[np.int64], providers: int, seed: int) -> Parts:
+    """Whole groups (engines, writers, roles) at random, in numbers that differ by one at most."""
+    _check(groups, providers)
+    present = np.unique(groups)
+    if len(present) < providers:
+        raise DataError(f"{len(present)} groups cannot be spread over {providers} providers")
+    dealt = np.array_split(np.random.default_rng(seed).permutation(present), providers)
+    return [np.flatnonzero(np.isin(groups, owned)) for owned in dealt]
+
+
 def _sorted(parts: list[NDArray[np.int64]]) -> Parts:
     return [np.sort(part) for part in parts]
 
 
-def _check(y: NDArray[np.int64], providers: int) -> None:
+def _check(y: NDArray[Any], providers: int) -> None:
     if not 1 <= providers <= len(y):
         raise DataError(f"{len(y)} examples cannot be spread over {providers} providers")

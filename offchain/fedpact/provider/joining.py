@@ -1,6 +1,7 @@
 """Stages 2 and 3 of the workflow: judge a request, opt in, start it, check the seal."""
 
 from fedpact.content.keys import Manifest, key_hash, new_request_key
+from fedpact.data.description import attributes
 from fedpact.errors import (
     BudgetExceeded,
     ContentError,
@@ -68,16 +69,10 @@ def _affordable_samples(view: RequestView, spec: Specification) -> int:
 
 
 def _attributes(spec: Specification, samples: int) -> bytes:
-    """What the opt-in record says of the data (Wang stage 3): type, size, attributes."""
-    return canonical_json(
-        {
-            "type": spec.task,
-            "category": spec.category,
-            "size": samples,
-            "features": list(spec.features.shape),
-            "labels": list(spec.labels),
-        }
-    )
+    """The opt-in record: what `fedpact data describe` shows, and the labels asked for."""
+    shape, columns = spec.features.shape, spec.features.columns
+    told = attributes(spec.task, spec.category, samples, shape, columns)
+    return canonical_json({**told, "labels": list(spec.labels)})
 
 
 def start_request(view: RequestView) -> Outcome:

@@ -1,0 +1,200 @@
+"""Cutting a public data set into one folder a provider, the requester's set and the test set."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data import partition
+from fedpact.data.sources import Source
+from fedpact.errors import DataError
+
+DATA_FILE = "data.npz"
+MANIFEST = "manifest.json"
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """How a data set is to be cut."""
+
+    providers: int
+    partition: str
+    """A name that fedpact.data.partition.named knows."""
+    seed: int
+    evaluation: float = 0.1
+    """Share of the training examples that the requester keeps to judge by."""
+    allow_one_class: bool = False
+    """A provider may hold examples of one label only."""
+
+
+def split_into(source: Source, how: Split, output: Path) -> dict[str, Any]:
+    """Write `provider-<i>/data.npz`, `evaluation.npz`, `test.npz` and the manifest; return it.
+
+    The same source and `how` give the same bytes. Raises DataError where `output` is there
+    already, cannot be written, or the partition cannot be made; then nothing is left of it.
+    """
+    check_new(output)
+    private, evaluation = hold_out(source, how.evaluation, how.seed)
+    groups = None if source.groups_train is None else source.groups_train[private]
+    y = source.y_train[private]
+    parts = partition.named(how.partition, y, how.providers, how.seed, groups)
+    if source.task == "classification" and not how.allow_one_class:
+        partition.check_labels(parts, y)
+    with _whole_folder(output) as folder:
+        files = []
+        for number, part in enumerate(parts, start=1):
+            name = f"provider-{number}/{DATA_FILE}"
+            (folder / name).parent.mkdir()
+            files.append(_write_train(source, private[part], folder, name))
+        manifest = {
+            "version": MANIFEST_VERSION,
+            "source": source.name,
+            "partition": how.partition,
+            "seed": how.seed,
+            "task": source.task,
+            "features": {"shape": list(source.shape), "scale": source.scale},
+            "labels": list(source.labels),
+            "output": None if source.output is None else source.output.model_dump(),
+            "providers": files,
+            "units_at_several_providers": _shared_units(source, [private[part] for part in parts]),
+            "evaluation": _write_train(source, evaluation, folder, "evaluation.npz"),
+            "test": _write(
+                source, folder, "test.npz", x=source.x_test, y=_stored(source, source.y_test)
+            ),
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return manifest
+
+
+def check_new(output: Path) -> None:
+    """Raise DataError where `output` is there already."""
+    if output.exists():
+        raise DataError(f"{output} is there already: name a new folder")
+
+
+def hold_out(
+    source: Source, share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of training examples: (the providers', the requester's evaluation set), ascending.
+
+    Where groups are units, whole groups go to the evaluation set until it has `share` of the
+    examples, what is declared public first. Else a classification's set has every label equally
+    often, and no more than half of any. Raises DataError where nothing would be left of a part.
+    """
+    if not 0 < share < 1:
+        raise DataError(f"evaluation share {share:g}: it is between 0 and 1")
+    generator = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+    if source.grouped_units and source.groups_train is not None:
+        chosen = _whole_groups(source.groups_train, source.public_groups, share, generator)
+    elif source.task == "classification":
+        chosen = _every_label_alike(source, share, generator)
+    else:
+        chosen = generator.permutation(len(source.y_train))[: round(share * len(source.y_train))]
+    kept = np.ones(len(source.y_train), dtype=bool)
+    kept[chosen] = False
+    if kept.all() or not kept.any():
+        raise DataError(
+            f"{source.name}: an evaluation share of {share:g} leaves "
+            f"{kept.sum()} examples to the providers, {(~kept).sum()} to the requester"
+        )
+    return np.flatnonzero(kept), np.flatnonzero(~kept)
+
+
+def _whole_groups(
+    groups: NDArray[np.int64],
+    public: tuple[int, ...],
+    share: float,
+    generator: np.random.Generator,
+) -> NDArray[np.int64]:
+    others = np.setdiff1d(np.unique(groups), public)
+    order = [*public, *generator.permutation(others).tolist()]
+    sizes = np.cumsum([np.count_nonzero(groups == group) for group in order])
+    taken = max(len(public), int(np.searchsorted(sizes, share * len(groups))) + 1)
+    return np.flatnonzero(np.isin(groups, order[:taken]))
+
+
+def _every_label_alike(
+    source: Source, share: float, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    labels, counts = np.unique(source.y_train, return_counts=True)
+    each = round(share * len(source.y_train) / len(labels))
+    if not 1 <= each <= counts.min() // 2:
+        rarest = source.labels[int(labels[counts.argmin()])]
+        raise DataError(
+            f"{source.name}: an evaluation share of {share:g} takes {each} examples of each "
+            f"label; it must be at least 1 and at most half of the {counts.min()} of {rarest!r}"
+        )
+    return np.concatenate(
+        [generator.permutation(np.flatnonzero(source.y_train == one))[:each] for one in labels]
+    )
+
+
+def _write_train(
+    source: Source, places: NDArray[np.int64], folder: Path, name: str
+) -> dict[str, Any]:
+    arrays = {"x": source.x_train[places], "y": _stored(source, source.y_train[places])}
+    units = source.unit_names(places)
+    if units:
+        arrays["unit"] = np.array(units)
+    return _write(source, folder, name, **arrays)
+
+
+def _write(source: Source, folder: Path, name: str, **arrays: NDArray[Any]) -> dict[str, Any]:
+    """Save the arrays; what the manifest says of them."""
+    path = folder / name
+    np.savez(path, **arrays)
+    with path.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
+    y, unit = arrays["y"], arrays.get("unit")
+    entry = {
+        "file": name,
+        "sha256": digest,
+        "examples": len(y),
+        "units": len(y) if unit is None else len(np.unique(unit)),
+    }
+    if source.task == "classification":
+        names, counts = np.unique(y, return_counts=True)
+        entry["labels"] = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    return entry
+
+
+def _stored(source: Source, y: NDArray[Any]) -> NDArray[Any]:
+    """Labels by name, values as they are."""
+    return np.array(source.labels)[y] if source.task == "classification" else y
+
+
+def _shared_units(source: Source, parts: partition.Parts) -> int:
+    """How many units lie at more than one provider: each of these would spend on them."""
+    if not source.grouped_units or source.groups_train is None:
+        return 0
+    groups = source.groups_train
+    held = np.concatenate([np.unique(groups[part]) for part in parts])
+    return int((np.unique(held, return_counts=True)[1] > 1).sum())
+
+
+@contextmanager
+def _whole_folder(output: Path) -> Iterator[Path]:
+    """A folder that bears its name only once all is written; on any failure nothing is left."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    except OSError as error:
+        raise DataError(f"{output} cannot be written: {error.strerror}") from error
+    try:
+        folder.chmod(0o755)
+        yield folder
+        os.rename(folder, output)
+    except OSError as error:
+        raise DataError(f"{output} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
