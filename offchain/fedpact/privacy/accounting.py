@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.errors import PrivacyError
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.mechanisms import GaussianRelease, Mechanism, Schedule, releases_of
 
 UNIT: Literal["record"] = "record"
 ORDERS: tuple[float, ...] = (
@@ -80,8 +80,8 @@ class PrivacyLimit:
 
 
 @lru_cache(maxsize=1024)
-def cost(event: GaussianRelease, delta: float) -> PrivacyCost:
-    """Cost of one schedule of releases, fixed in advance.
+def cost(event: Mechanism, delta: float) -> PrivacyCost:
+    """Cost of a release, or of a schedule of releases, fixed in advance.
 
     Full batch by the closed form, Poisson by PLD; by the Renyi curve where that gives more than
     30. Raises PrivacyError for a delta outside (0, 1).
@@ -95,29 +95,47 @@ def cost(event: GaussianRelease, delta: float) -> PrivacyCost:
         epsilon_replacement=_exact_epsilon(event, delta, replacement=True),
         delta=delta,
         unit=UNIT,
-        accountant=_CLOSED_FORM if event.sampling_rate == 1 else _pld_name(),
+        accountant=_CLOSED_FORM if _full_batch(event) else _pld_name(),
     )
 
 
 @lru_cache(maxsize=256)
-def calibrate(epsilon: float, delta: float, steps: int, sampling_rate: float) -> float:
+def calibrate(
+    epsilon: float,
+    delta: float,
+    steps: int,
+    sampling_rate: float,
+    beside: tuple[GaussianRelease, ...] = (),
+) -> float:
     """Smallest noise multiplier (to 2 parts in 10^4, from above) whose cost is at most epsilon.
 
+    `beside`: other releases of the same schedule, whose noise is given; they are paid first.
     Zero-out adjacency, by what `cost` uses. Raises PrivacyError for a demand out of range, or for
     one that needs a noise multiplier above 10^4; the message says the least epsilon to be had.
     """
     _check_demand(epsilon, delta)
     if epsilon > MAX_DEMAND:
         raise PrivacyError(f"epsilon {epsilon:g} protects nobody: ask for at most {MAX_DEMAND:g}")
+    if beside:
+        fixed = _exact_epsilon(Schedule(beside), delta)
+        if fixed >= epsilon:
+            raise PrivacyError(
+                f"epsilon {epsilon:g} is used up by the other releases of the schedule, which "
+                f"cost {fixed:.3g}: ask for more, or give them more noise"
+            )
 
     def excess(multiplier: float) -> float:
-        return _exact_epsilon(GaussianRelease(multiplier, sampling_rate, steps), delta) - epsilon
+        release = GaussianRelease(multiplier, sampling_rate, steps)
+        return _exact_epsilon(Schedule((release, *beside)), delta) - epsilon
 
-    multiplier = gaussian_multiplier(epsilon, delta) * math.sqrt(steps)
-    if sampling_rate < 1:
+    full_batch = sampling_rate == 1 and all(other.sampling_rate == 1 for other in beside)
+    multiplier = _full_batch_multiplier(epsilon, delta, steps, beside)
+    if not full_batch:
         from scipy.optimize import brentq
 
         high = _renyi_multiplier(epsilon, delta, steps, sampling_rate, multiplier)
+        while excess(high) > 0:
+            high *= 1.25
         low = 0.8 * high
         while excess(low) <= 0:
             high, low = low, 0.8 * low
@@ -146,14 +164,17 @@ def _rdp_of_step(noise_multiplier: float, sampling_rate: float) -> tuple[float, 
     return tuple(float(value) for value in accountant.rdp)
 
 
-def rdp(event: GaussianRelease) -> NDArray[np.float64]:
+def rdp(event: Mechanism) -> NDArray[np.float64]:
     """Renyi divergence of `event` at each of ORDERS, zero-out adjacency; shape (len(ORDERS),).
 
     Full batch: order / (2 z^2) a step (Mironov 2017); Poisson: Mironov, Talwar & Zhang 2019.
-    An order at which that series does not converge is infinite.
+    An order at which that series does not converge is infinite. Releases of a schedule add up.
     """
-    step = _rdp_of_step(event.noise_multiplier, event.sampling_rate)
-    return np.array([event.steps * max(value, 0.0) for value in step], dtype=np.float64)
+    total = np.zeros(len(ORDERS))
+    for release in releases_of(event):
+        step = _rdp_of_step(release.noise_multiplier, release.sampling_rate)
+        total += np.array([release.steps * max(value, 0.0) for value in step], dtype=np.float64)
+    return total
 
 
 def rdp_epsilon(spend: NDArray[np.float64], delta: float) -> float:
@@ -238,9 +259,28 @@ def _normal_cdf(x: float) -> float:
     return math.erfc(-x / math.sqrt(2)) / 2
 
 
-def _exact_epsilon(event: GaussianRelease, delta: float, *, replacement: bool = False) -> float:
-    if event.sampling_rate == 1:
-        mu = math.sqrt(event.steps) / event.noise_multiplier
+def _full_batch(event: Mechanism) -> bool:
+    return all(release.sampling_rate == 1 for release in releases_of(event))
+
+
+def _precision(releases: tuple[GaussianRelease, ...]) -> float:
+    """mu^2 of full-batch releases together: the sum of steps / z^2 (Dong, Roth & Su 2022)."""
+    return math.fsum(release.steps / release.noise_multiplier**2 for release in releases)
+
+
+def _full_batch_multiplier(
+    epsilon: float, delta: float, steps: int, beside: tuple[GaussianRelease, ...]
+) -> float:
+    """The multiplier sought, were all releases of the schedule full batch: more than enough."""
+    whole = 1 / gaussian_multiplier(epsilon, delta) ** 2
+    full = tuple(release for release in beside if release.sampling_rate == 1)
+    return math.sqrt(steps / (whole - _precision(full)))
+
+
+def _exact_epsilon(event: Mechanism, delta: float, *, replacement: bool = False) -> float:
+    releases = releases_of(event)
+    if _full_batch(event):
+        mu = math.sqrt(_precision(releases))
         return gaussian_epsilon(2 * mu if replacement else mu, delta)
     import dp_accounting
     from dp_accounting.pld import PLDAccountant
@@ -250,11 +290,12 @@ def _exact_epsilon(event: GaussianRelease, delta: float, *, replacement: bool = 
     # sampled part, is the worst there is: see "Replacement" in docs/privacy.md.
     relation = neighbours.REPLACE_ONE if replacement else neighbours.ADD_OR_REMOVE_ONE
     finest, coarsest = DISCRETISATION
-    interval = min(max(1e-2 / math.sqrt(event.steps), finest), coarsest)
-    accountant = PLDAccountant(relation, interval)
-    noised = dp_accounting.GaussianDpEvent(event.noise_multiplier)
-    sampled = dp_accounting.PoissonSampledDpEvent(event.sampling_rate, noised)
-    accountant.compose(sampled, event.steps)
+    steps = sum(release.steps for release in releases)
+    accountant = PLDAccountant(relation, min(max(1e-2 / math.sqrt(steps), finest), coarsest))
+    for release in releases:
+        noised = dp_accounting.GaussianDpEvent(release.noise_multiplier)
+        sampled = dp_accounting.PoissonSampledDpEvent(release.sampling_rate, noised)
+        accountant.compose(sampled, release.steps)
     return float(accountant.get_epsilon(delta))
 
 

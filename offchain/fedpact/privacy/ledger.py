@@ -28,7 +28,7 @@ from fedpact.errors import BudgetExceeded, LedgerError, PrivacyError
 from fedpact.privacy.accounting import ORDERS, UNIT, PrivacyCost, rdp, rdp_cost
 from fedpact.privacy.accounting import PrivacyLimit as PrivacyLimit
 from fedpact.privacy.ledger_file import LOCK_TIMEOUT, SCHEMA_VERSION, LedgerFile
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.mechanisms import GaussianRelease, Mechanism
 from fedpact.types.cid import Cid
 
 Spend = NDArray[np.float64]
@@ -89,15 +89,13 @@ class Ledger:
 
     # ------------------------------------------------------------------ budget
 
-    def check(self, units: Sequence[bytes], event: GaussianRelease, limit: PrivacyLimit) -> None:
+    def check(self, units: Sequence[bytes], event: Mechanism, limit: PrivacyLimit) -> None:
         """Raise BudgetExceeded if `event` on `units` would pass `limit`, holds counted."""
         with self._file.transaction() as db:
             self._ask(db, units)
             self._demand(db, rdp(event), limit)
 
-    def affordable(
-        self, units: Sequence[bytes], event: GaussianRelease, limit: PrivacyLimit
-    ) -> bool:
+    def affordable(self, units: Sequence[bytes], event: Mechanism, limit: PrivacyLimit) -> bool:
         """Whether `check` passes."""
         try:
             self.check(units, event, limit)
@@ -110,7 +108,7 @@ class Ledger:
         deployment: bytes,
         request: int,
         units: Sequence[bytes],
-        event: GaussianRelease,
+        event: Mechanism,
         limit: PrivacyLimit,
     ) -> None:
         """Set the budget of a whole request aside before joining it; once for each request.
@@ -395,5 +393,5 @@ def _encode(spend: Spend) -> bytes:
     return spend.astype(_SPEND).tobytes()
 
 
-def _encode_event(event: GaussianRelease) -> str:
+def _encode_event(event: Mechanism) -> str:
     return json.dumps(asdict(event), sort_keys=True)

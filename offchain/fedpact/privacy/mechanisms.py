@@ -49,3 +49,38 @@ class GaussianRelease:
     def times(self, rounds: int) -> Self:
         """The same release, made `rounds` times with fresh noise."""
         return replace(self, steps=self.steps * rounds)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Releases of several kinds on the same records, all fixed in advance: a round of noised
+    sums for centring, say, then many of noised gradients. Their order costs nothing."""
+
+    releases: tuple[GaussianRelease, ...]
+
+    def __post_init__(self) -> None:
+        if not self.releases:
+            raise PrivacyError("a schedule has at least one release")
+
+
+Mechanism = GaussianRelease | Schedule
+
+
+def releases_of(mechanism: Mechanism) -> tuple[GaussianRelease, ...]:
+    """The releases that a mechanism is made of."""
+    return mechanism.releases if isinstance(mechanism, Schedule) else (mechanism,)
+
+
+def joint(first: GaussianRelease, second: GaussianRelease) -> GaussianRelease:
+    """Two sums over the same drawn batches, seen together.
+
+    Each sum divided by its own bound, they are one vector whose noise is not the same in all
+    directions; scaled to equal noise it is a Gaussian sum with 1 / z^2 = 1 / z_1^2 + 1 / z_2^2
+    (Andrew et al. 2021, theorem 1). Raises PrivacyError unless rate and steps are the same.
+    """
+    if (first.sampling_rate, first.steps) != (second.sampling_rate, second.steps):
+        raise PrivacyError("two sums are one release only over the same batches and steps")
+    return replace(
+        first,
+        noise_multiplier=1 / math.hypot(1 / first.noise_multiplier, 1 / second.noise_multiplier),
+    )

@@ -27,7 +27,7 @@ from fedpact.privacy.accounting import (
     rdp_cost,
     rdp_epsilon,
 )
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.mechanisms import GaussianRelease, Schedule, joint
 
 DELTA = 1e-5
 
@@ -224,6 +224,69 @@ def test_the_filter_lets_pass_what_its_epsilon_holds(epsilon: float, parts: int)
 def rdp_epsilon_at(order: float) -> float:
     """Epsilon of an empty curve at one order: what converting to (epsilon, DELTA) costs."""
     return math.log1p(-1 / order) - (math.log(DELTA) + math.log(order)) / (order - 1)
+
+
+CENTRING = GaussianRelease(20.0, 1.0, 1)
+
+
+def test_a_full_batch_schedule_is_one_gaussian() -> None:
+    schedule = Schedule((CENTRING, GaussianRelease(30.0, 1.0, 60)))
+    mu = math.sqrt(60 / 30.0**2 + 1 / 20.0**2)
+    found = cost(schedule, DELTA)
+    assert found.epsilon == pytest.approx(gaussian_epsilon(mu, DELTA), rel=1e-9)
+    assert found.epsilon_replacement == pytest.approx(gaussian_epsilon(2 * mu, DELTA), rel=1e-9)
+
+
+def test_the_order_of_a_schedule_costs_nothing() -> None:
+    sampled = GaussianRelease(2.0, 0.05, 30)
+    there, back = (
+        cost(Schedule((CENTRING, sampled)), DELTA),
+        cost(Schedule((sampled, CENTRING)), DELTA),
+    )
+    assert there.epsilon == pytest.approx(back.epsilon, rel=1e-6)
+    assert there.accountant.startswith("PLD")
+
+
+def test_a_mixed_schedule_lies_between_its_largest_part_and_the_sum() -> None:
+    sampled = GaussianRelease(2.0, 0.05, 30)
+    found = cost(Schedule((CENTRING, sampled)), DELTA).epsilon
+    parts = [cost(part, DELTA / 2).epsilon for part in (CENTRING, sampled)]
+    assert cost(sampled, DELTA).epsilon < found < sum(parts)
+
+
+def test_the_renyi_curves_of_a_schedule_add_up() -> None:
+    sampled = GaussianRelease(2.0, 0.05, 30)
+    assert np.array_equal(rdp(Schedule((CENTRING, sampled))), rdp(CENTRING) + rdp(sampled))
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.2])
+def test_calibration_leaves_room_for_what_else_is_released(rate: float) -> None:
+    found = calibrate(2.0, DELTA, 60, rate, (CENTRING,))
+    assert found > calibrate(2.0, DELTA, 60, rate)
+    for multiplier, holds in ((found, True), (found * 0.999, False)):
+        schedule = Schedule((CENTRING, GaussianRelease(multiplier, rate, 60)))
+        assert (cost(schedule, DELTA).epsilon <= 2.0) is holds
+
+
+def test_no_room_beside_the_other_releases_is_said() -> None:
+    with pytest.raises(PrivacyError, match=r"used up .* cost 0\.1"):
+        calibrate(0.1, DELTA, 10, 1.0, (CENTRING,))
+
+
+def test_two_sums_over_the_same_batches_are_one_with_more_to_tell() -> None:
+    both = joint(GaussianRelease(3.0, 0.1, 7), GaussianRelease(4.0, 0.1, 7))
+    assert both.noise_multiplier == pytest.approx(2.4)  # 1/2.4^2 = 1/9 + 1/16
+    assert (both.sampling_rate, both.steps) == (0.1, 7)
+
+
+def test_sums_over_different_batches_are_no_joint_release() -> None:
+    with pytest.raises(PrivacyError, match="same batches"):
+        joint(GaussianRelease(3.0, 0.1, 7), GaussianRelease(4.0, 0.2, 7))
+
+
+def test_an_empty_schedule_is_refused() -> None:
+    with pytest.raises(PrivacyError, match="at least one"):
+        Schedule(())
 
 
 def test_nothing_spent_costs_nothing() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fedpact.errors import BudgetExceeded, LedgerError, PrivacyError
 from fedpact.privacy.accounting import rdp, rdp_cost
 from fedpact.privacy.ledger import Ledger, PrivacyLimit, ReleaseId
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.mechanisms import GaussianRelease, Schedule
 from fedpact.types.cid import Cid
 
 KEY = bytes(range(32))
@@ -183,6 +183,16 @@ def test_a_hold_keeps_the_budget_of_a_request_from_the_others(ledger: Ledger) ->
     assert ledger.holds() == []
     ledger.release(release_id(2), records(2), EVENT, b"x", limit)
     assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(3))
+
+
+def test_a_hold_of_a_mixed_schedule_lets_all_its_releases_pass(ledger: Ledger) -> None:
+    centring = GaussianRelease(20.0, 1.0, 1)
+    schedule = Schedule((centring, EVENT.times(2)))
+    limit = PrivacyLimit(rdp_cost(rdp(schedule), DELTA).epsilon * 1.1, DELTA)
+    ledger.hold(DEPLOYMENT, 1, records(1), schedule, limit)
+    for round_, event in enumerate((centring, EVENT, EVENT)):
+        ledger.release(release_id(1, round_), records(1), event, b"x", limit)
+    assert ledger.spent(DELTA).epsilon == pytest.approx(rdp_cost(rdp(schedule), DELTA).epsilon)
 
 
 def test_a_hold_lets_its_own_request_use_all_of_it(ledger: Ledger) -> None:
