@@ -6,7 +6,10 @@ without looking at the data. Each bound fails an honest provider with probabilit
 
 import math
 
+import numpy as np
+
 from fedpact.learning.artefact import Model
+from fedpact.learning.distance import length
 from fedpact.learning.families import family
 from fedpact.types.specification import LocalSteps, Specification
 
@@ -20,7 +23,8 @@ _FLOAT32_MARGIN = 1e-5
 
 
 def update_norm_bounds(spec: Specification, samples: int) -> tuple[float, float]:
-    """Least and largest norm of (local model - global model) of a provider with `samples` records.
+    """Least and largest norm of (local model - start of local training) of a provider with
+    `samples` records.
 
     Without privacy: (NO_UPDATE, UNBOUNDED). Under `sound`, with learning rate r, K steps, clipping
     norm C and noise of standard deviation s = z * C / (sampling_rate * samples) on each of d values
@@ -40,7 +44,7 @@ def update_norm_bounds(spec: Specification, samples: int) -> tuple[float, float]
     if clipping is None or multiplier is None or not isinstance(local, LocalSteps):
         return NO_UPDATE, UNBOUNDED
     dimension = family(spec.family.name).template(spec).parameters
-    factors = _step_factors(local.steps, local.learning_rate, local.momentum)
+    factors = step_factors(local.steps, local.learning_rate, local.momentum)
     std = multiplier * clipping / (local.sampling_rate * samples)
     gradient = clipping * _batch_excess(samples, local.sampling_rate, local.steps)
 
@@ -51,15 +55,17 @@ def update_norm_bounds(spec: Specification, samples: int) -> tuple[float, float]
 
 
 def update_norm(start: Model, model: Model) -> float:
-    """L2 norm of model - start over all tensors, the squares summed exactly (math.fsum)."""
-    squares = []
-    for name in sorted(start):
-        difference = model[name].astype("float64") - start[name].astype("float64")
-        squares.append(math.fsum((difference * difference).ravel().tolist()))
-    return math.sqrt(math.fsum(squares))
+    """L2 norm of model - start over all tensors, the same bits everywhere."""
+    differences = [
+        model[name].astype(np.float64).ravel() - start[name].astype(np.float64).ravel()
+        for name in sorted(start)
+    ]
+    return length(np.concatenate(differences))
 
 
-def _step_factors(steps: int, rate: float, momentum: float) -> list[float]:
+def step_factors(steps: int, rate: float, momentum: float) -> list[float]:
+    """By how much each step's gradient moves the model in the end, first to last:
+    rate * (1 + momentum + ... + momentum^(steps - k)) for step k."""
     factors = []
     factor = 0.0
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""Local training: gradient descent, under `sound` with clipped and noised gradients (DP-SGD)."""
+"""Local training: steps along sums of gradients (DP-SGD under `sound`), or mini-batch SGD."""
 
 from collections.abc import Callable
 
@@ -6,14 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset
-from fedpact.errors import DataError, PrivacyError, SpecificationError
+from fedpact.errors import InvalidInput, PrivacyError
 from fedpact.learning.artefact import Model
+from fedpact.learning.bounds import step_factors
+from fedpact.learning.checks import check_dataset
 from fedpact.learning.families import family
+from fedpact.learning.strategies import Correction
 from fedpact.privacy.noise import NoiseSource, SystemNoise, rounding_sensitivity
-from fedpact.types.specification import LocalSteps, PrivacyMode, Specification
+from fedpact.types.specification import LocalEpochs, LocalSteps, PrivacyMode, Specification
 
 CLIPPING_MARGIN = 1e-6
 """Part of the clipping norm left unused, so that rounding never lifts a gradient above it."""
+
+Told = Callable[[int, int], None]
 
 
 def train_local(
@@ -22,32 +27,68 @@ def train_local(
     dataset: Dataset,
     *,
     noise: NoiseSource | None,
-    on_step: Callable[[int, int], None] | None = None,
+    batches_of: tuple[int, int] | None = None,
+    correction: Correction | None = None,
+    device: str = "cpu",
+    on_step: Told | None = None,
 ) -> Model:
-    """The local model after `spec.local.steps` steps from the global model `start`.
+    """The local model after the specification's local training from `start`.
 
-    One step under `sound` (Abadi et al. 2016, algorithm 1): gradients of the records that take
+    Args:
+        noise: where noise and sampling come from; None only under privacy mode `none`.
+        batches_of: (round, seat), which with `shuffle_seed` fix the batches; training in epochs
+            needs it.
+        correction: what a strategy adds to each step's gradient, after clipping and noise.
+        device: torch's name of where to train in epochs; steps are always on the processor.
+        on_step: told (step, steps) after each step.
+
+    Raises:
+        DataError: an empty data set, or examples that the family cannot take.
+        SpecificationError: `sound` where one unit has several examples.
+        PrivacyError: `sound` without a source of noise.
+        InvalidInput: epochs without `batches_of`.
+    """
+    check_dataset(spec, dataset)
+    if spec.privacy.mode is PrivacyMode.SOUND and noise is None:
+        raise PrivacyError("privacy mode sound needs a source of noise")
+    if isinstance(spec.local, LocalSteps):
+        source = noise if noise is not None else SystemNoise()
+        return _steps(spec, spec.local, start, dataset, source, correction, on_step)
+    if batches_of is None:
+        raise InvalidInput("training in epochs needs the round and the seat that fix its batches")
+    from fedpact.learning.epochs import train_epochs
+
+    generator = batch_order(spec.local, *batches_of)
+    return train_epochs(spec, spec.local, start, dataset, generator, correction, device, on_step)
+
+
+def batch_order(local: LocalEpochs, round_number: int, seat: int) -> np.random.Generator:
+    """What shuffles one provider's examples in one round: the same in daemon and simulator."""
+    seeds = np.random.SeedSequence([local.shuffle_seed, round_number, seat])
+    return np.random.Generator(np.random.PCG64(seeds))
+
+
+def reach(spec: Specification, samples: int) -> float:
+    """How far a constant gradient of length 1 would move the model in one local training."""
+    local = spec.local
+    return sum(step_factors(local.steps_for(samples), local.learning_rate, local.momentum))
+
+
+def _steps(
+    spec: Specification,
+    local: LocalSteps,
+    start: Model,
+    dataset: Dataset,
+    source: NoiseSource,
+    correction: Correction | None,
+    on_step: Told | None,
+) -> Model:
+    """One step under `sound` (Abadi et al. 2016, algorithm 1): gradients of the records that take
     part, each clipped to norm C, are summed, noised with standard deviation z * C on each value,
     and divided by sampling_rate * n, a fixed number since n is public; never by the size of the
     drawn batch. `none`: the same without clipping and noise. Velocity v = momentum * v + g, zero
     at the start of each round; w = w - learning_rate * v.
-
-    Args:
-        noise: where noise and sampling come from; None only under privacy mode `none`.
-        on_step: told (step, steps) after each step.
-
-    Raises:
-        DataError: an empty data set.
-        PrivacyError: `sound` without a source of noise.
     """
-    if not len(dataset):
-        raise DataError("cannot train on an empty data set")
-    if spec.privacy.mode is PrivacyMode.SOUND and noise is None:
-        raise PrivacyError("privacy mode sound needs a source of noise")
-    source = noise if noise is not None else SystemNoise()
-    local = spec.local
-    if not isinstance(local, LocalSteps):
-        raise SpecificationError("training in epochs is not there yet")
     divisor = local.sampling_rate * len(dataset)
     weights = {name: values.astype(np.float64) for name, values in start.items()}
     velocity = {name: np.zeros_like(values) for name, values in weights.items()}
@@ -55,11 +96,25 @@ def train_local(
         batch = _sample(dataset, local.sampling_rate, source)
         gradient = _noised_gradient_sum(spec, weights, batch, source)
         for name in sorted(weights):
-            velocity[name] = local.momentum * velocity[name] + gradient[name] / divisor
+            along = gradient[name] / divisor
+            if correction is not None:
+                along += _corrected(correction, name, weights[name])
+            velocity[name] = local.momentum * velocity[name] + along
             weights[name] -= local.learning_rate * velocity[name]
         if on_step is not None:
             on_step(step + 1, local.steps)
     return {name: values.astype(np.float32) for name, values in weights.items()}
+
+
+def _corrected(
+    correction: Correction, name: str, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    found = np.zeros_like(weights)
+    if correction.anchor is not None:
+        found += correction.proximal * (weights - correction.anchor[name])
+    if correction.shift is not None:
+        found += correction.shift[name]
+    return found
 
 
 def _sample(dataset: Dataset, rate: float, source: NoiseSource) -> Dataset:

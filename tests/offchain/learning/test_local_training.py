@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedpact.data.dataset import Dataset
-from fedpact.errors import DataError, PrivacyError
+from fedpact.errors import DataError, InvalidInput, PrivacyError, SpecificationError
+from fedpact.learning.artefact import encode
 from fedpact.learning.bounds import UNBOUNDED, update_norm, update_norm_bounds
 from fedpact.learning.families import family
-from fedpact.learning.local import train_local
+from fedpact.learning.local import reach, train_local
+from fedpact.learning.strategies import Correction
 from fedpact.privacy.noise import NoiseSource, SeededNoise, SystemNoise
 from specifications import SOUND, specification
 
@@ -183,3 +185,99 @@ def test_the_norm_is_summed_exactly():
     before = {"a": np.zeros(3, np.float32), "b": np.zeros(1, np.float32)}
     after = {"a": np.array([3, 0, 0], np.float32), "b": np.array([4], np.float32)}
     assert update_norm(before, after) == 5.0
+
+
+# ---------------------------------------------------------------------- epochs
+
+EPOCHS = {"epochs": 2, "batch_size": 4, "learning_rate": 0.1, "momentum": 0.5, "shuffle_seed": 7}
+
+
+def test_epochs_are_plain_torch_sgd_over_shuffled_batches():
+    import torch
+
+    spec = specification(local=EPOCHS, family={"name": "mlp", "parameters": {"hidden": [3]}})
+    part = data(n=10)
+    found = train_local(spec, start(spec), part, noise=None, batches_of=(3, 1))
+    module = family("mlp").module(spec)
+    module.load_state_dict({name: torch.tensor(values) for name, values in start(spec).items()})
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.5)
+    shuffle = np.random.Generator(np.random.PCG64(np.random.SeedSequence([7, 3, 1])))
+    for _ in range(2):
+        order = shuffle.permutation(10)
+        for batch in (order[:4], order[4:8], order[8:]):
+            optimizer.zero_grad()
+            logits = module(torch.tensor(part.x[batch]))
+            torch.nn.functional.cross_entropy(logits, torch.tensor(part.y[batch])).backward()
+            optimizer.step()
+    for name, values in module.state_dict().items():
+        assert np.array_equal(found[name], values.numpy())
+
+
+def test_the_batches_follow_from_seed_round_and_seat():
+    spec = specification(local=EPOCHS)
+    places = [(1, 0), (1, 0), (2, 0), (1, 1)]
+    first, again, later, other = (
+        train_local(spec, start(spec), data(), noise=None, batches_of=place)["output.weight"]
+        for place in places
+    )
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, later)
+    assert not np.array_equal(first, other)
+
+
+def test_epochs_do_not_run_without_the_place_that_fixes_their_batches():
+    spec = specification(local=EPOCHS)
+    with pytest.raises(InvalidInput, match="round and the seat"):
+        train_local(spec, start(spec), data(), noise=None)
+
+
+@pytest.mark.parametrize("form", [EPOCHS, {"steps": 3, "learning_rate": 0.1, "momentum": 0.5}])
+def test_a_proximal_term_holds_the_model_back(form):
+    spec = specification(local=form)
+    first = start(spec)
+    plain, held, none = (
+        train_local(
+            spec,
+            first,
+            data(),
+            noise=None,
+            batches_of=(1, 0),
+            correction=Correction(proximal=mu, anchor=first),
+        )
+        for mu in (0.0, 5.0, 0.0)
+    )
+    uncorrected = train_local(spec, first, data(), noise=None, batches_of=(1, 0))
+    assert 0 < update_norm(first, held) < update_norm(first, plain)
+    assert encode(plain) == encode(none) == encode(uncorrected)
+
+
+@pytest.mark.parametrize("form", [EPOCHS, {"steps": 10, "learning_rate": 0.1, "momentum": 0.5}])
+def test_a_constant_shift_moves_the_model_by_its_reach(form):
+    spec = specification(local=form)
+    shift = {name: np.ones_like(values) for name, values in start(spec).items()}
+    nothing = {name: np.zeros_like(values) for name, values in start(spec).items()}
+    alike = Dataset(np.zeros((20, 2), np.float32), np.tile([0, 1, 2], 7)[:20], ())
+    found = [
+        train_local(
+            spec,
+            start(spec),
+            alike,
+            noise=None,
+            batches_of=(1, 0),
+            correction=Correction(shift=one),
+        )["output.weight"]
+        for one in (shift, nothing)
+    ]
+    assert len(alike) / 4 * 2 == 10  # as many steps in both forms
+    assert np.allclose(found[1] - found[0], reach(spec, len(alike)), rtol=1e-5)
+
+
+def test_sound_refuses_several_different_examples_of_one_unit():
+    spec = specification(privacy=SOUND)
+    x, y = np.array([[1, 2], [1, 2], [3, 4]], np.float32), np.zeros(3, np.int64)
+    twice = Dataset(x, y, (b"a" * 32, b"a" * 32, b"b" * 32))
+    train_local(spec, start(spec), twice, noise=SeededNoise(1))
+    windows = Dataset(x, y, (b"a" * 32, b"b" * 32, b"a" * 32))
+    with pytest.raises(SpecificationError, match="one of 2 of its unit"):
+        train_local(spec, start(spec), windows, noise=SeededNoise(1))
+    train_local(specification(), start(spec), windows, noise=None)

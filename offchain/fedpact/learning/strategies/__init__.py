@@ -1,0 +1,43 @@
+"""Strategies by the name that a specification gives; adding one is a file and a line here."""
+
+from pydantic import ValidationError
+
+from fedpact.errors import SpecificationError
+from fedpact.learning.strategies.base import (
+    Correction,
+    Globals,
+    LocalTask,
+    Memory,
+    Strategy,
+)
+from fedpact.learning.strategies.ditto import Ditto
+from fedpact.learning.strategies.dlmu import DLMU
+from fedpact.learning.strategies.fedavg import FedAvg
+from fedpact.learning.strategies.fedavgm import FedAvgM
+from fedpact.learning.strategies.fedprox import FedProx
+from fedpact.learning.strategies.scaffold import Scaffold
+from fedpact.types.specification import Strategy as Asked
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    one.name: one for one in (FedAvg, FedAvgM, DLMU, FedProx, Scaffold, Ditto)
+}
+
+__all__ = ["STRATEGIES", "Correction", "Globals", "LocalTask", "Memory", "Strategy", "strategy"]
+
+
+def strategy(asked: Asked) -> Strategy:
+    """The strategy that a document names, with its parameters.
+
+    Raises SpecificationError for an unknown one, and for a parameter that it does not have or
+    that is out of range.
+    """
+    if asked.name not in STRATEGIES:
+        raise SpecificationError(
+            f"strategy {asked.name!r} is unknown: one of {', '.join(STRATEGIES)}"
+        )
+    try:
+        return STRATEGIES[asked.name].model_validate(asked.parameters)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise SpecificationError(f"strategy {asked.name}: {field}: {first['msg']}") from error

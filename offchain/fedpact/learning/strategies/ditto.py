@@ -1,0 +1,31 @@
+"""Ditto (Li et al. 2021, algorithm 1): FedAvg, and beside it a model of each provider's own."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from fedpact.learning.artefact import Model
+from fedpact.learning.strategies.base import Correction, Globals, LocalTask, Memory, Strategy
+
+PERSONAL = "personal"
+
+
+class Ditto(Strategy):
+    """The own model v goes on from where it was, its loss plus lambda / 2 * |v - w^r|^2; its first
+    start is the initial model.
+
+    Only in simulations: the own models are never submitted, so there is nothing to judge or pay.
+    """
+
+    name = "ditto"
+    published = False
+    remembers = True
+    lam: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
+    """The paper's lambda."""
+
+    def personal(self, globals_: Globals, memory: Memory | None) -> LocalTask:
+        start = memory.models[PERSONAL] if memory else globals_.initial
+        return LocalTask(start, Correction(proximal=self.lam, anchor=globals_.start))
+
+    def keep(self, memory: Memory | None, model: Model) -> Memory:
+        return Memory({PERSONAL: model})
