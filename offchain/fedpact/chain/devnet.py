@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import os
 import re
 import secrets
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +14,7 @@ from eth_account import Account
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.rpc import Rpc
+from fedpact.child import ChildFailed, ChildProcess
 from fedpact.errors import FedpactError, InvalidInput
 
 ANVIL_VARIABLE = "FEDPACT_ANVIL"
@@ -28,8 +24,10 @@ GAS_LIMIT = 30_000_000
 GAS_LIMIT_SPREAD = 2**20
 START_LIMIT = 30.0
 """Seconds that Anvil may take until it answers."""
+LOG_NAME = "anvil.log"
+MINING = "--mixed-mining"
+"""Anvil's option for a block a transaction, and one each interval; its command line shows it."""
 _LISTENING = re.compile(r"Listening on (\S+:\d+)")
-_PR_SET_PDEATHSIG = 1
 
 
 class Devnet:
@@ -40,10 +38,9 @@ class Devnet:
     one's. Ends with the process that started it.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, log_file: Path) -> None:
-        self.process = process
+    def __init__(self, child: ChildProcess, url: str) -> None:
+        self.child = child
         self.url = url
-        self.log_file = log_file
         self._rpc = Rpc(url)
 
     @classmethod
@@ -57,46 +54,40 @@ class Devnet:
     ) -> Devnet:
         """Start Anvil on 127.0.0.1, its log in `folder`; port 0: one that is free.
 
-        `block_time` in seconds. `detached`: it goes on when this process ends (its process id is
-        `.process.pid`). Raises FedpactError where it does not come up.
+        `block_time` in seconds. `detached`: it goes on when this process ends (its process group
+        is `.group`). Raises FedpactError where it does not come up.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        log_file = folder / "anvil.log"
         command = [
             str(find_anvil()),
             *("--host", "127.0.0.1", "--port", str(port)),
-            *("--block-time", f"{block_time:g}", "--mixed-mining"),
+            *("--block-time", f"{block_time:g}", MINING),
             *("--accounts", "1", "--mnemonic-random"),
             # Anvil's genesis block differs by its second alone; this makes it differ always.
             *("--gas-limit", str(GAS_LIMIT + secrets.randbelow(GAS_LIMIT_SPREAD))),
         ]
-        with log_file.open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C in a terminal goes to the whole group: whoever started it stops it, after
-                # what still needs the chain.
-                start_new_session=True,
-                preexec_fn=None if detached else _end_with_parent,
-            )
-        devnet = cls(process, f"http://{_await_address(process, log_file)}", log_file)
+        child = ChildProcess.start(command, folder / LOG_NAME, detached=detached)
+        try:
+            address = child.wait_for(_LISTENING, START_LIMIT)[1]
+        except ChildFailed as error:
+            raise FedpactError(f"anvil did not start: {error}") from error
+        except BaseException:
+            child.stop()
+            raise
+        devnet = cls(child, f"http://{address}")
         if not detached:
             atexit.register(devnet.stop)
         return devnet
+
+    @property
+    def group(self) -> int:
+        """Its process group, which is the id of the process that was started."""
+        return self.child.process.pid
 
     def stop(self) -> None:
         """End it; harmless when it has ended."""
         atexit.unregister(self.stop)
         self._rpc.close()
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        self.child.stop()
 
     def fund(self, address: str, wei: int = PLENTY) -> None:
         """Set the balance of an account."""
@@ -140,24 +131,3 @@ def find_anvil() -> Path:
     if on_path is None:
         raise InvalidInput(f"no anvil: run npm ci, or set {ANVIL_VARIABLE}")
     return Path(on_path)
-
-
-def _await_address(process: subprocess.Popen[bytes], log_file: Path) -> str:
-    deadline = time.monotonic() + START_LIMIT
-    while time.monotonic() < deadline:
-        text = log_file.read_text(errors="replace")
-        listening = _LISTENING.search(text)
-        if listening:
-            return listening[1]
-        if process.poll() is not None:
-            reason = text.strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
-            raise FedpactError(f"anvil did not start: {reason[0]}")
-        time.sleep(0.02)
-    process.kill()
-    raise FedpactError(f"anvil did not answer within {START_LIMIT:g} s, see {log_file}")
-
-
-def _end_with_parent() -> None:
-    """In the child, before Anvil: ask Linux for SIGTERM when the parent ends, however it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

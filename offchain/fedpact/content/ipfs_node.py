@@ -2,23 +2,23 @@
 
 import json
 import os
-import selectors
+import re
 import shutil
-import subprocess
-import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
+from fedpact.child import ChildFailed, ChildProcess
 from fedpact.errors import SettingsError, StoreUnreachable
 
 SCRIPT_VARIABLE = "FEDPACT_IPFS_NODE"
 """Environment variable naming index.mjs, where the package runs outside its checkout."""
 START_SECONDS = 60.0
-STOP_SECONDS = 10.0
 LOG_NAME = "node.log"
+_READY = re.compile(r"^\{.*\}$", re.MULTILINE)
+"""The line of JSON that it writes once it listens."""
 
 
 class IpfsNode:
@@ -28,9 +28,9 @@ class IpfsNode:
     """
 
     def __init__(
-        self, process: subprocess.Popen[bytes], url: str, peer_id: str, addresses: Sequence[str]
+        self, child: ChildProcess, url: str, peer_id: str, addresses: Sequence[str]
     ) -> None:
-        self._process = process
+        self.child = child
         self.url = url
         self.peer_id = peer_id
         self.addresses = tuple(addresses)
@@ -54,27 +54,19 @@ class IpfsNode:
         command += ["--repo", str(folder), "--port", str(port)]
         if max_request_bytes is not None:
             command += ["--max-request-bytes", str(max_request_bytes)]
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / LOG_NAME).open("ab") as errors:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
-            )
+        child = ChildProcess.start(command, folder / LOG_NAME)
         try:
-            assert process.stdout is not None
-            ready = json.loads(_first_line(process.stdout, timeout))
-            return cls(process, ready["rpc"], ready["peerId"], ready["addrs"])
-        except (ValueError, KeyError) as error:
-            _end(process)
-            raise StoreUnreachable(
-                f"the IPFS node did not start: {_last_line(folder / LOG_NAME)}"
-            ) from error
+            ready = json.loads(child.wait_for(_READY, timeout)[0])
+            return cls(child, ready["rpc"], ready["peerId"], ready["addrs"])
+        except ChildFailed as error:
+            raise StoreUnreachable(f"the IPFS node did not start: {error}") from error
         except BaseException:
-            _end(process)
+            child.stop()
             raise
 
     def stop(self) -> None:
         """End the node and wait until it is gone. May be called twice."""
-        _end(self._process)
+        self.child.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -116,34 +108,3 @@ def _script() -> Path:
     if not (script.parent / "node_modules").is_dir():
         raise SettingsError(f"the node's packages are missing: run `npm ci` in {script.parent}")
     return script
-
-
-def _first_line(stream: IO[bytes], timeout: float) -> bytes:
-    """The first line of a pipe; what there is of it when the pipe ends or `timeout` passes."""
-    deadline = time.monotonic() + timeout
-    line = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(stream, selectors.EVENT_READ)
-        while not line.endswith(b"\n") and selector.select(deadline - time.monotonic()):
-            part = os.read(stream.fileno(), 65536)
-            if not part:
-                break
-            line += part
-    return line
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"it said nothing ({log})"
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            stream.close()

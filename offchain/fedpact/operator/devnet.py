@@ -3,17 +3,15 @@
 import contextlib
 import json
 import os
-import signal
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fedpact.chain.devnet import Devnet
-from fedpact.errors import FedpactError, InvalidInput
+from fedpact.chain.devnet import MINING, Devnet
+from fedpact.child import end_group, group_runs
+from fedpact.errors import InvalidInput
 
 RECORD = "devnet.json"
-STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class RunningDevnet:
 
     url: str
     process: int
-    """Process id."""
+    """Id of the process that was started, and of its group."""
 
 
 def start(folder: Path, port: int, block_time: float, funded: Sequence[str] = ()) -> RunningDevnet:
@@ -38,7 +36,7 @@ def start(folder: Path, port: int, block_time: float, funded: Sequence[str] = ()
     try:
         for address in funded:
             devnet.fund(address)
-        running = RunningDevnet(devnet.url, devnet.process.pid)
+        running = RunningDevnet(devnet.url, devnet.group)
         (folder / RECORD).write_text(json.dumps(asdict(running)), encoding="utf-8")
     except BaseException:
         devnet.stop()
@@ -47,12 +45,15 @@ def start(folder: Path, port: int, block_time: float, funded: Sequence[str] = ()
 
 
 def stop(folder: Path) -> RunningDevnet:
-    """End the chain recorded in `folder`; raises InvalidInput where there is none."""
+    """End the chain recorded in `folder`, and all that its process started.
+
+    Raises InvalidInput where none is recorded, FedpactError where it does not end.
+    """
     known = _read(folder)
     if known is None:
         raise InvalidInput(f"no devnet was started from {folder}")
     if _runs(known.process):
-        _end(known.process)
+        end_group(known.process, lambda: _reap(known.process))
     (folder / RECORD).unlink()
     return known
 
@@ -67,24 +68,14 @@ def _read(folder: Path) -> RunningDevnet | None:
 
 
 def _runs(process: int) -> bool:
-    """Whether the process is there and an Anvil: after a restart its number may be another's."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+    """Whether it, or what it started, runs: after a restart its number may be another's."""
+    if not group_runs(process):
         return False
     command = Path(f"/proc/{process}/cmdline")
-    return not command.exists() or b"anvil" in command.read_bytes()
+    return not command.exists() or MINING.encode() in command.read_bytes()
 
 
-def _end(process: int) -> None:
-    os.kill(process, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while _runs(process):
-        with contextlib.suppress(ChildProcessError):
-            # Where it was this process that started it, it stays until it is waited for.
-            os.waitpid(process, os.WNOHANG)
-        if time.monotonic() > deadline:
-            raise FedpactError(f"the devnet (process {process}) does not end")
-        time.sleep(0.02)
+def _reap(process: int) -> None:
+    """Where it was this process that started it, it stays until it is waited for."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(process, os.WNOHANG)

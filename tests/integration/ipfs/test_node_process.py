@@ -18,7 +18,7 @@ OWNER = """
 import sys
 from fedpact.content.ipfs_node import IpfsNode
 node = IpfsNode.start(sys.argv[1])
-print(node._process.pid, flush=True)
+print(node.child.process.pid, flush=True)
 sys.stdin.read()
 """
 
@@ -50,7 +50,7 @@ def wait_until_gone(pid: int, seconds: float) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_node_listens_on_loopback_alone(node: IpfsNode) -> None:
-    assert listening_addresses(node._process.pid) == {"0100007F"}
+    assert listening_addresses(node.child.process.pid) == {"0100007F"}
 
 
 def test_a_stopped_node_is_unreachable_and_keeps_all_for_the_next_start(tmp_path: Path) -> None:
@@ -58,11 +58,11 @@ def test_a_stopped_node_is_unreachable_and_keeps_all_for_the_next_start(tmp_path
     store = KuboStore(node.url, timeout=5)
     store.check()
     cid = store.put(b"kept")
-    with pytest.raises(StoreUnreachable, match=f"in use by process {node._process.pid}"):
+    with pytest.raises(StoreUnreachable, match=f"in use by process {node.child.process.pid}"):
         IpfsNode.start(tmp_path)
     node.stop()
     node.stop()
-    assert node._process.returncode == 0
+    assert node.child.process.returncode == 0
     assert not (tmp_path / "node.lock").exists()
     for attempt in (lambda: store.get(cid, 10), lambda: store.put(b"x"), store.check):
         with pytest.raises(StoreUnreachable, match="no answer"):
@@ -72,7 +72,7 @@ def test_a_stopped_node_is_unreachable_and_keeps_all_for_the_next_start(tmp_path
         assert again.peer_id == node.peer_id
         assert KuboStore(again.url).get(cid, 10) == b"kept"
         assert rpc(again, "shutdown").status_code == 200
-        assert again._process.wait(10) == 0
+        assert again.child.process.wait(10) == 0
 
 
 def test_the_node_ends_with_its_parent_however_that_ends(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from fedpact.chain.client import ChainClient
-from fedpact.chain.devnet import Devnet
+from fedpact.chain.devnet import Devnet, find_anvil
 from fedpact.errors import FedpactError, InvalidInput, NodeUnreachable
+from fedpact.operator import devnet as devnets
 
 
 def test_block_comes_with_each_transaction_and_with_time(tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_stopped_chain_is_gone_and_stopping_again_is_harmless(tmp_path: Path) ->
     net = Devnet.start(tmp_path)
     net.stop()
     net.stop()
-    assert net.process.poll() is not None
+    assert net.child.process.poll() is not None
     with pytest.raises(NodeUnreachable):
         ChainClient.connect(net.url, None, timeout=1)
 
@@ -67,7 +68,7 @@ def test_chain_ends_with_the_process_that_started_it_even_if_that_is_killed(
         "from pathlib import Path\n"
         "from fedpact.chain.devnet import Devnet\n"
         "net = Devnet.start(Path(sys.argv[1]))\n"
-        "print(net.process.pid, flush=True)\n"
+        "print(net.group, flush=True)\n"
         "time.sleep(60)\n"
     )
     with subprocess.Popen(
@@ -91,3 +92,30 @@ def ended(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+@pytest.fixture
+def wrapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FEDPACT_ANVIL names a shell script that starts Anvil and waits for it."""
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\n"{find_anvil()}" "$@" &\nwait\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("FEDPACT_ANVIL", str(wrapper))
+
+
+@pytest.mark.usefixtures("wrapped")
+def test_anvil_behind_a_wrapper_ends_with_it(tmp_path: Path) -> None:
+    net = Devnet.start(tmp_path)
+    ChainClient.connect(net.url, None).close()
+    net.stop()
+    with pytest.raises(NodeUnreachable):
+        ChainClient.connect(net.url, None, timeout=1)
+
+
+@pytest.mark.usefixtures("wrapped")
+def test_anvil_behind_a_wrapper_goes_down_by_its_record(tmp_path: Path) -> None:
+    up = devnets.start(tmp_path, 0, 1)
+    ChainClient.connect(up.url, None).close()
+    assert devnets.stop(tmp_path) == up
+    with pytest.raises(NodeUnreachable):
+        ChainClient.connect(up.url, None, timeout=1)

@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
-from node_proxy import Message, node_in_front
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.deployment import deploy
@@ -20,6 +19,7 @@ from fedpact.chain.rpc import Rpc
 from fedpact.chain.transactions import Sender
 from fedpact.errors import Reverted, TransactionTimeout, UnfundedAccount
 from fedpact.types.deployment import Deployment
+from node_proxy import Message, node_in_front
 
 _numbers = count(1)
 
@@ -259,11 +259,11 @@ def test_node_that_is_silent_for_a_while_does_not_lose_the_receipt(
         client = ChainClient(rpc, 31337, "", None)
         keys, call = net.new_account(), payment()
         rpc.call("evm_setIntervalMining", 0)
-        wake = Timer(1.5, lambda: (net.process.send_signal(signal.SIGCONT), net.mine()))
+        wake = Timer(1.5, lambda: (net.child.process.send_signal(signal.SIGCONT), net.mine()))
         with ThreadPoolExecutor(1) as thread:
             waiting = thread.submit(sender(client, timeout=20).send, keys, call)
             pending_fee(client, keys)
-            net.process.send_signal(signal.SIGSTOP)
+            net.child.process.send_signal(signal.SIGSTOP)
             wake.start()
             assert waiting.result().status == 1
         wake.join()

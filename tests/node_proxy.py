@@ -1,4 +1,4 @@
-"""A node in front of another one, with habits that hosted nodes have."""
+"""A node in front of another one, with habits that hosted nodes have, or that lies."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -12,11 +12,21 @@ import urllib3
 Message = dict[str, Any]
 
 
+def honest(message: Message, result: Any) -> Any:
+    """What the node behind said."""
+    return result
+
+
 @contextmanager
-def node_in_front(url: str, habit: Callable[[Message], Message | None]) -> Iterator[str]:
+def node_in_front(
+    url: str,
+    habit: Callable[[Message], Message | None] = lambda _: None,
+    told: Callable[[Message, Any], Any] = honest,
+) -> Iterator[str]:
     """Address of a node that passes all on to `url`.
 
     `habit` may change a message before it is passed on, or return the error that answers it.
+    `told` makes the result that is told of the message and its true result.
     """
     pool = urllib3.PoolManager()
 
@@ -27,7 +37,7 @@ def node_in_front(url: str, habit: Callable[[Message], Message | None]) -> Itera
         headers = {"Content-Type": "application/json"}
         response = pool.request("POST", url, body=json.dumps(message), headers=headers)
         found: Message = response.json()
-        return found
+        return {**found, "result": told(message, found["result"])} if "result" in found else found
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

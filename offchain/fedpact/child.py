@@ -1,0 +1,128 @@
+"""A server run as a child process, in a process group of its own that ends as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fedpact.errors import FedpactError
+
+STOP_SECONDS = 10.0
+"""How long a group may take to end after SIGTERM, before SIGKILL."""
+_POLL_SECONDS = 0.02
+_PR_SET_PDEATHSIG = 1
+
+
+class ChildFailed(FedpactError):
+    """The process ended before it was ready, or was not ready in time; the message is its own."""
+
+
+class ChildProcess:
+    """A running process. Its output goes to a log file, at the end of what stands there.
+
+    It has a session of its own: Ctrl-C in a terminal goes to the whole foreground group, and
+    whoever started this process stops it, after what still needs it. Its standard input stays open
+    for as long as the process that started it lives.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], log_file: Path, log_start: int) -> None:
+        self.process = process
+        self.log_file = log_file
+        self._log_start = log_start
+        self._stopped = False
+
+    @classmethod
+    def start(
+        cls, command: Sequence[str], log_file: Path, *, detached: bool = False
+    ) -> ChildProcess:
+        """Run `command`; unless `detached`, Linux ends it with the process that started it."""
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("ab") as output:
+            start = output.tell()
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=None if detached else _end_with_parent,
+            )
+        return cls(process, log_file, start)
+
+    @property
+    def output(self) -> str:
+        """All that it has written since it was started."""
+        with self.log_file.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+    def wait_for(self, pattern: re.Pattern[str], seconds: float) -> re.Match[str]:
+        """The first match in its output.
+
+        Raises ChildFailed where it ends without one, or writes none in time; it is ended then.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            ended = self.process.poll() is not None
+            found = pattern.search(self.output)
+            if found:
+                return found
+            if ended:
+                break
+            time.sleep(_POLL_SECONDS)
+        code = self.process.poll()
+        self.stop()
+        if code is None:
+            raise ChildFailed(f"no answer within {seconds:g} s, see {self.log_file}")
+        lines = self.output.strip().splitlines()
+        raise ChildFailed(lines[-1] if lines else f"exit status {code}, see {self.log_file}")
+
+    def stop(self) -> None:
+        """End the process and all that it started; harmless when they have ended."""
+        if self._stopped:
+            return
+        self._stopped = True
+        end_group(self.process.pid, self.process.poll)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+
+def group_runs(group: int) -> bool:
+    """Whether any process of the group is left, one that was not waited for among them."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def end_group(group: int, reap: Callable[[], object], seconds: float = STOP_SECONDS) -> None:
+    """SIGTERM to the whole group, and SIGKILL to what is left of it after `seconds`.
+
+    `reap` waits, without blocking, for the group's first process where that is a child of this
+    one. Raises FedpactError where the group does not end.
+    """
+    for request in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, request)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            reap()
+            if not group_runs(group):
+                return
+            time.sleep(_POLL_SECONDS)
+    raise FedpactError(f"the processes of group {group} do not end")
+
+
+def _end_with_parent() -> None:
+    """In the child: ask Linux for SIGTERM when the parent ends, however it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,108 @@
+"""A child process ends with all that it started, and says why it did not come up."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fedpact.child import ChildFailed, ChildProcess, end_group
+
+READY = re.compile(r"ready (\d+)")
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+    "print('ready 0', flush=True); time.sleep(60)"
+)
+
+
+def runs(pid: int) -> bool:
+    """Whether it is there, and no zombie that waits for whoever adopted it."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return state.stdout.strip() not in ("", "Z", "Zs")
+
+
+@pytest.fixture
+def wrapper(tmp_path: Path) -> Iterator[ChildProcess]:
+    """A shell that started a program and waits for it; `ready` names the program's id."""
+    script = "sleep 60 & echo ready $!; wait"
+    child = ChildProcess.start(["sh", "-c", script], tmp_path / "log")
+    yield child
+    child.stop()
+
+
+def test_what_a_wrapper_started_ends_with_it(wrapper: ChildProcess) -> None:
+    program = int(wrapper.wait_for(READY, 10)[1])
+    assert runs(program)
+    wrapper.stop()
+    wrapper.stop()
+    assert not runs(program)
+    assert wrapper.process.returncode is not None
+
+
+def test_what_a_wrapper_left_behind_ends_too(wrapper: ChildProcess) -> None:
+    program = int(wrapper.wait_for(READY, 10)[1])
+    wrapper.process.kill()
+    wrapper.process.wait()
+    assert runs(program)
+    wrapper.stop()
+    assert not runs(program)
+
+
+def test_who_does_not_listen_is_killed(tmp_path: Path) -> None:
+    child = ChildProcess.start([sys.executable, "-c", STUBBORN], tmp_path / "log")
+    child.wait_for(READY, 10)
+    end_group(child.process.pid, child.process.poll, seconds=0.3)
+    assert child.process.returncode == -9
+    child.stop()
+
+
+def test_the_last_line_of_one_that_ended_is_the_reason(tmp_path: Path) -> None:
+    child = ChildProcess.start(["sh", "-c", "echo no port >&2; exit 3"], tmp_path / "log")
+    with pytest.raises(ChildFailed, match="no port"):
+        child.wait_for(READY, 10)
+    silent = ChildProcess.start(["sh", "-c", "exit 3"], tmp_path / "log")
+    with pytest.raises(ChildFailed, match="exit status 3"):
+        silent.wait_for(READY, 10)
+
+
+def test_one_that_is_late_is_ended(tmp_path: Path) -> None:
+    child = ChildProcess.start(["sleep", "60"], tmp_path / "log")
+    with pytest.raises(ChildFailed, match=r"no answer within 0\.1 s"):
+        child.wait_for(READY, 0.1)
+    assert not runs(child.process.pid)
+
+
+def test_output_of_an_earlier_start_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("ready 1\n")
+    child = ChildProcess.start(["sh", "-c", "echo ready 2"], log)
+    assert child.wait_for(READY, 10)[1] == "2"
+    child.stop()
+
+
+def test_input_stays_open_while_the_parent_lives(tmp_path: Path) -> None:
+    child = ChildProcess.start(["sh", "-c", "echo ready $$; cat; echo closed"], tmp_path / "log")
+    child.wait_for(READY, 10)
+    time.sleep(0.1)
+    assert "closed" not in child.output
+    child.stop()
+
+
+def test_a_detached_one_outlives_who_started_it(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from fedpact.child import ChildProcess;"
+        "print(ChildProcess.start(['sleep', '60'], Path(sys.argv[1]), detached=True).process.pid)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "log")]
+    group = int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    try:
+        assert runs(group)
+    finally:
+        end_group(group, lambda: None, seconds=2)
+    assert not runs(group)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(group, 0)
