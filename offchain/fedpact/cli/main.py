@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from fedpact.cli import account, audit, demo, devnet, operator, participant, provider, request
+from fedpact.cli import (
+    account,
+    audit,
+    data,
+    demo,
+    devnet,
+    experiment,
+    operator,
+    participant,
+    provider,
+    request,
+)
 from fedpact.cli.session import Session
 from fedpact.errors import FedpactError
 
@@ -22,7 +33,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(account.app, name="account")
+app.add_typer(data.app, name="data")
 app.add_typer(devnet.app, name="devnet")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(operator.registrar, name="registrar")
 app.add_typer(request.app, name="request")
 app.add_typer(provider.app, name="provider")

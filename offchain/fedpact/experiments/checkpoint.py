@@ -1,5 +1,6 @@
 """What a running case tells: how far it is, and a state from which it could go on."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ class Checkpoint:
         self._tell = tell
         self._resumed = resumed
         self._every = every
-        self._started = self._last = time.monotonic()
+        self._started = time.monotonic()
+        self._last = -math.inf  # the first round's state is kept: a full disk shows early
 
     @property
     def state(self) -> bytes | None:

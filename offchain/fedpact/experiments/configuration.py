@@ -80,6 +80,28 @@ class Gap(_Table):
     base: str
 
 
+class Claim(_Table):
+    """What a paper says of two methods; the report holds the paired difference against it."""
+
+    text: str
+    partition: str
+    metric: str
+    curve: str = ""
+    """Which curves tell from which round on it holds; none if empty."""
+    method: str
+    base: str
+    paper_difference: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """`method` - `base` as the paper has it."""
+    source: str
+
+
+class Unit(_Table):
+    """How a metric is shown in tables: value * factor, with the unit's name."""
+
+    name: str
+    factor: Annotated[float, Field(gt=0)]
+
+
 class Experiment(_Table):
     """One file. `metrics` name what is summarised, `curves` what is drawn over the rounds."""
 
@@ -97,25 +119,30 @@ class Experiment(_Table):
     scales: Annotated[dict[Scale, ScaleSetting], Field(min_length=1)]
     paper: tuple[PaperFigure, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    units: dict[str, Unit] = {}
+    """By metric or curve; percent where not named."""
     notes: tuple[str, ...] = ()
-    """Said below the tables: in what ours differs from the paper's setting."""
+    """Said above the tables: what is measured, and in what it differs from a paper's setting."""
 
     @model_validator(mode="after")
     def _names_known(self) -> "Experiment":
         for partition in itertools.chain(
             (one.partition for one in self.paper),
+            (one.partition for one in self.claims),
             *(method.partitions for method in self.methods.values()),
             *(scale.partitions for scale in self.scales.values()),
         ):
             if partition not in self.partitions:
                 raise ValueError(f"partition {partition!r} is not among {self.partitions}")
-        for gap in self.gaps:
-            for method in (gap.method, gap.base):
-                if method not in self.methods:
-                    raise ValueError(f"gap {gap.metric!r} names the unknown method {method!r}")
+        compared = [(one.metric, one.method, one.base) for one in self.gaps]
+        compared += [(one.metric, one.method, one.base) for one in self.claims]
+        for metric, *methods in compared:
+            if unknown := set(methods) - set(self.methods):
+                raise ValueError(f"{metric!r} compares the unknown methods {sorted(unknown)}")
         for scale in self.scales.values():
-            if unknown := set(scale.grid) - set(self.grid):
-                raise ValueError(f"a scale's grid names {sorted(unknown)}, the file's does not")
+            if strange := set(scale.grid) - set(self.grid):
+                raise ValueError(f"a scale's grid names {sorted(strange)}, the file's does not")
         return self
 
 

@@ -85,7 +85,9 @@ def test_progress_is_told_by_rounds(tmp_path: Path) -> None:
     seen: list[Event | Found] = []
     go(tmp_path, cases_of()[:1], lambda _, event: seen.append(event), every=60.0)
 
-    assert seen[:3] == [Progress(1, 3), Progress(2, 3), Progress(3, 3)]
+    told = [event for event in seen if isinstance(event, Progress)]
+    assert told == [Progress(1, 3), Progress(2, 3), Progress(3, 3)]
+    assert sum(isinstance(event, Saved) for event in seen) == 1
 
 
 @pytest.mark.slow

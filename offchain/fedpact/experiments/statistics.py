@@ -1,0 +1,56 @@
+"""What repeated runs say: mean, spread, and where the true mean lies with 95 % confidence."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of `count` runs; `std` and the interval are None for a single one."""
+
+    mean: float
+    std: float | None
+    """Of the sample, with count - 1 in the denominator."""
+    low: float | None
+    high: float | None
+    """Student's t interval of the mean; it takes the runs as normal and independent."""
+    count: int
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Of at least one run."""
+    count = len(values)
+    mean = math.fsum(values) / count
+    if count == 1:
+        return Estimate(mean, None, None, None, 1)
+    from scipy.stats import t
+
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * std / math.sqrt(count)
+    return Estimate(mean, std, mean - half, mean + half, count)
+
+
+def paired_difference(ours: dict[int, float], base: dict[int, float]) -> Estimate | None:
+    """Of ours - base over the seeds that both have; None where there is no such seed."""
+    seeds = sorted(ours.keys() & base.keys())
+    return estimate([ours[seed] - base[seed] for seed in seeds]) if seeds else None
+
+
+def mean_absolute_gap(ours: Sequence[float], base: Sequence[float]) -> float:
+    """Mean over the rounds that both curves have of |ours - base| (Wang et al. 2024, Table 1)."""
+    rounds = min(len(ours), len(base))
+    return math.fsum(abs(a - b) for a, b in zip(ours, base, strict=False)) / rounds
+
+
+def ahead_from(ours: Sequence[float], base: Sequence[float]) -> int | None:
+    """The first round, from 1 on, from which ours stays above the base to the end."""
+    ahead = None
+    for number, (a, b) in enumerate(zip(ours, base, strict=False), start=1):
+        if a <= b:
+            ahead = None
+        elif ahead is None:
+            ahead = number
+    return ahead
