@@ -70,6 +70,13 @@ bench-round: setup ## seconds and gas a round of the protocol alone: docs/result
 bench-features: setup ## seconds and memory of CIFAR-10's scattering features: docs/results/features.json
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_features.py --json docs/results/features.json
 
+bench-train: setup ## local training against the same loop in plain torch: docs/results/train.json
+	@$(BIN)/python scripts/bench_train.py --json docs/results/train.json
+
+experiments: setup ## all experiments at scale small, and their report in docs/results; SCALE=full for the papers' own
+	@$(BIN)/fedpact experiment run --all --scale $(or $(SCALE),small)
+	@$(BIN)/fedpact experiment report
+
 experiment-digits: setup ## accuracy, pay and poison on digits over five seeds: docs/results/digits.json
 	@$(BIN)/python -m fedpact.experiments.digits --json docs/results/digits.json
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fedpact.data.dataset import Dataset
 from fedpact.data.readers import capped, cifar, cmapss, idx, label_indices, leaf, speeches
 from fedpact.data.readers.records import Records, first_not_finite, scaled, unit_digest
-from fedpact.errors import DataError
+from fedpact.errors import DataError, DataMissing
 from fedpact.types.specification import RegressionOutput
 
 DATA_VARIABLE = "FEDPACT_DATA"
@@ -192,7 +192,10 @@ SOURCES: dict[str, Callable[[int], Source]] = {
 
 
 def load(name: str, seed: int = 0) -> Source:
-    """The data set of that name; raises DataError where there is none or its files are missing."""
+    """The data set of that name.
+
+    Raises DataError where there is none, DataMissing where its files are not there.
+    """
     if name not in SOURCES:
         raise DataError(f"no data set {name!r}; there are {', '.join(sorted(SOURCES))}")
     return SOURCES[name](seed)
@@ -264,17 +267,17 @@ def _find(name: str, below: Sequence[str], wanted: Sequence[str], folder: Path |
     if folder is None:
         named = os.environ.get(DATA_VARIABLE)
         if not named:
-            raise DataError(f"{name}: set {DATA_VARIABLE} to the folder that holds data sets")
+            raise DataMissing(f"{name}: set {DATA_VARIABLE} to the folder that holds data sets")
         folder = Path(named)
     for place in below:
         if any((folder / place / one).exists() for one in wanted):
             return folder / place
     places = ", ".join(str(folder / place) for place in below)
-    raise DataError(f"{name}: no {wanted[0]} in {places}")
+    raise DataMissing(f"{name}: no {wanted[0]} in {places}")
 
 
 def _json_files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("*.json"))
     if not files:
-        raise DataError(f"data {folder}: no .json files in it")
+        raise DataMissing(f"data {folder}: no .json files in it")
     return files
