@@ -256,7 +256,12 @@ class Committee:
         rounds, state = self.market.client.rounds, self.state()
         included = seats_of(state.included)
         self.globals[number] = global_model(
-            self.spec, self.globals[number - 1], models, self._samples(), included
+            self.spec,
+            self.globals[number - 1],
+            models,
+            self._samples(),
+            included,
+            before=self.globals.get(number - 2),
         )
         digest = self.market.store.put(
             seal_global(self.globals[number], self.key, self.place(number))

@@ -270,8 +270,29 @@ class LearningChecks:
                     samples,
                     self._slice(earlier),
                     record,
+                    self._starts(earlier),
                 )
         return self._scores[one.number]
+
+    def _starts(self, one: RoundEvidence) -> "dict[int, Model]":
+        """Where the strategy had each seat's local training start, from its models before."""
+        from fedpact.learning.local import reach
+        from fedpact.learning.strategies import Globals, strategy
+
+        plan, found = strategy(self._spec.strategy), {}
+        globals_ = Globals(self._globals[0], self._globals[one.number - 1])
+        for seat in one.digests:
+            memory = None
+            for earlier in self._e.tallied if plan.remembers else ():
+                if earlier.number >= one.number or not self._counted(earlier, seat):
+                    continue
+                model = self._round_models(earlier)[seat]
+                require(model is not None, f"round {earlier.number}: seat {seat} has no model")
+                assert model is not None
+                factors = reach(self._spec, self._e.seats[seat][1])
+                memory = plan.remember(globals_, memory, model, factors)
+            found[seat] = plan.local(globals_, memory).start
+        return found
 
     @cached_property
     def _globals(self) -> dict[int, "Model"]:
@@ -287,6 +308,11 @@ class LearningChecks:
             require(len(chosen) == len(included), f"round {one.number}: an included model is none")
             samples = {seat: self._e.seats[seat][1] for seat in one.digests}
             found[one.number] = global_model(
-                self._spec, found[one.number - 1], chosen, samples, included
+                self._spec,
+                found[one.number - 1],
+                chosen,
+                samples,
+                included,
+                before=found.get(one.number - 2),
             )
         return found

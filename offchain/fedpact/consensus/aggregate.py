@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from fedpact.consensus.leader import capped_weights
 from fedpact.learning.aggregation import aggregate
 from fedpact.learning.artefact import Model
+from fedpact.learning.strategies import Globals, strategy
 from fedpact.types.specification import Specification
 
 
@@ -14,17 +15,23 @@ def global_model(
     models: Mapping[int, Model],
     samples: Mapping[int, int],
     included: Sequence[int],
+    *,
+    before: Model | None,
 ) -> Model:
-    """The aggregate of the included models by the specification's rule; byte-identical everywhere.
+    """The next global model by the specification's rule, and its strategy's step from there;
+    byte-identical everywhere.
 
     Args:
         start: the round's global model; it stands where no model is included.
         models: by seat, at least the included ones.
         samples: declared samples of all seats that submitted, which cap each other's weight.
         included: seats within the ceiling.
+        before: the global model before `start`; None in the first round.
     """
     if not included:
         return start
     weights = capped_weights(samples)
     chosen = {seat: models[seat] for seat in included}
-    return aggregate(spec.aggregation, chosen, weights, start)
+    aggregated = aggregate(spec.aggregation, chosen, weights, start)
+    globals_ = Globals(start, start, before)
+    return strategy(spec.strategy).server(globals_, aggregated, {}, len(models))[0]

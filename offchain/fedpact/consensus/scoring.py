@@ -103,6 +103,7 @@ def score_round(
     samples: Mapping[int, int],
     part: Dataset | None,
     record: ContributionRecord,
+    starts: Mapping[int, Model] | None = None,
 ) -> tuple[dict[int, int], ContributionRecord]:
     """Scores of all submitted seats, and the record for the next round.
 
@@ -115,6 +116,8 @@ def score_round(
         part: the round's evaluation slice; None where it was not opened in time, then all valid
             models count equal.
         record: what this function returned for the round before; empty in the first.
+        starts: where the strategy had each seat's local training start, which its update is
+            measured from; the global model for seats left out.
 
     Raises:
         InvalidInput: a submitted seat without declared samples.
@@ -125,7 +128,8 @@ def score_round(
     valid = {
         seat: model
         for seat, model in sorted(models.items())
-        if model is not None and _plausible(spec, start, model, samples[seat])
+        if model is not None
+        and _plausible(spec, (starts or {}).get(seat, start), model, samples[seat])
     }
     scores = dict.fromkeys(sorted(models), INVALID)
     if part is None or not len(part):

@@ -28,7 +28,15 @@ class PoisonedWork(LocalWork):
             if seat != task.own_seat and model is not None
         }
         return self._adversary.submit(
-            RoundTask(task.spec, task.start, others, task.dataset, SystemNoise())
+            RoundTask(
+                task.spec,
+                task.start,
+                others,
+                task.dataset,
+                SystemNoise(),
+                task.local,
+                (task.round, task.own_seat),
+            )
         )
 
     def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:

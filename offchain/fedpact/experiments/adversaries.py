@@ -8,6 +8,7 @@ import numpy as np
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model, encode
 from fedpact.learning.local import train_local
+from fedpact.learning.strategies import LocalTask
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
@@ -24,6 +25,21 @@ class RoundTask:
     """The other members' models of the round before, by seat; empty in the first."""
     dataset: Dataset
     noise: NoiseSource
+    local: LocalTask
+    """Where the strategy has local training start, and what it adds to the gradients."""
+    place: tuple[int, int]
+    """(round, seat)."""
+
+    def train(self) -> Model:
+        """The model that honest training on the data set gives."""
+        return train_local(
+            self.spec,
+            self.local.start,
+            self.dataset,
+            noise=self.noise,
+            batches_of=self.place,
+            correction=self.local.correction,
+        )
 
 
 class Provider:
@@ -31,7 +47,7 @@ class Provider:
 
     def submit(self, task: RoundTask) -> bytes:
         """The encoded local model."""
-        return encode(train_local(task.spec, task.start, task.dataset, noise=task.noise))
+        return encode(task.train())
 
     def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
         """The vote on the others' models, from the scores of all."""
@@ -55,8 +71,7 @@ class RandomUpdate(Provider):
 
     def submit(self, task: RoundTask) -> bytes:
         empty = replace(task.dataset, x=np.zeros_like(task.dataset.x))
-        noised = train_local(task.spec, task.start, empty, noise=task.noise)
-        return encode(noised)
+        return encode(replace(task, dataset=empty).train())
 
 
 class NotANumber(Provider):
@@ -85,7 +100,8 @@ class NoisyAverage(Provider):
 
     def submit(self, task: RoundTask) -> bytes:
         empty = replace(task.dataset, x=np.zeros_like(task.dataset.x))
-        return encode(train_local(task.spec, mean_of_others(task), empty, noise=task.noise))
+        beside = replace(task, dataset=empty, local=LocalTask(mean_of_others(task)))
+        return encode(beside.train())
 
 
 class FalseLabels(Provider):
@@ -100,7 +116,7 @@ class OppositeUpdate(Provider):
     """Trains honestly and submits the update turned round: it climbs where it should descend."""
 
     def submit(self, task: RoundTask) -> bytes:
-        honest = train_local(task.spec, task.start, task.dataset, noise=task.noise)
+        honest = task.train()
         return encode({name: 2 * task.start[name] - honest[name] for name in honest})
 
 

@@ -5,7 +5,7 @@ points, leader and reputation come from the mirrors of the contracts. Everybody 
 the first leader's proposal passes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fedpact.consensus import payment, reputation
@@ -17,7 +17,10 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError
 from fedpact.experiments.adversaries import Provider, RoundTask
 from fedpact.learning.artefact import Model, decode
+from fedpact.learning.checks import check_published
 from fedpact.learning.families import family
+from fedpact.learning.local import reach
+from fedpact.learning.strategies import Globals, Memory, strategy
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import pack_scores
@@ -83,31 +86,53 @@ def simulate(
     slices: Sequence[Dataset],
     noise_of: NoiseOf,
     on_round: Callable[[int], None] | None = None,
+    *,
+    initial_seed: int = 0,
 ) -> SimulatedRequest:
     """Run `spec.rounds` rounds, round r judged by slices[r - 1]; fewer where none is included.
 
     Args:
         seats: the committee, in seat order; declared samples are the data sets' sizes.
         on_round: told each round's number at its end.
+        initial_seed: of the first global model.
+
+    Raises SpecificationError for a specification that cannot run through the chain.
     """
-    model = family(spec.family.name).initial(spec, seed=0)
+    check_published(spec)
+    model = family(spec.family.name).initial(spec, seed=initial_seed)
     result = SimulatedRequest(model, [0] * len(seats), [0] * len(seats))
     records = [ContributionRecord() for _ in seats]
     samples = {place: len(seat.dataset) for place, seat in enumerate(seats)}
     submitted = (1 << len(seats)) - 1
     last: dict[int, Model] = {}
+    plan = strategy(spec.strategy)
+    globals_ = Globals(model, model)
+    memories: dict[int, Memory] = {}
     for number in range(1, spec.rounds + 1):
+        tasks = {place: plan.local(globals_, memories.get(place)) for place in range(len(seats))}
         models: dict[int, Model | None] = {}
         for place, seat in enumerate(seats):
-            others = {other: one for other, one in last.items() if other != place}
             task = RoundTask(
-                spec, result.model, others, seat.dataset, noise_of(seat.number, number)
+                spec,
+                result.model,
+                {other: one for other, one in last.items() if other != place},
+                seat.dataset,
+                noise_of(seat.number, number),
+                tasks[place],
+                (number, place),
             )
             models[place] = _decoded(spec, seat.provider.submit(task))
         words = {}
         for place, seat in enumerate(seats):
             scores, records[place] = score_round(
-                spec, number, result.model, models, samples, slices[number - 1], records[place]
+                spec,
+                number,
+                result.model,
+                models,
+                samples,
+                slices[number - 1],
+                records[place],
+                {seat: task.start for seat, task in tasks.items()},
             )
             words[place] = pack_scores(seat.provider.vote(scores, place))
         counted = tally(words, submitted, len(seats), spec.max_error, spec.vote_band)
@@ -117,7 +142,16 @@ def simulate(
         if not counted.included:
             break
         last = {place: one for place, one in models.items() if one is not None}
-        result.model = global_model(spec, result.model, last, samples, seats_of(counted.included))
+        memories |= _memories(spec, globals_, memories, last, counted.valid, samples)
+        result.model = global_model(
+            spec,
+            result.model,
+            last,
+            samples,
+            seats_of(counted.included),
+            before=globals_.before,
+        )
+        globals_ = Globals(model, result.model, globals_.start)
         result.rounds.append(_finalised(spec, number, counted, samples, result))
         if on_round is not None:
             on_round(number)
@@ -128,6 +162,24 @@ def accuracy(spec: Specification, model: Model, test: Dataset) -> float:
     """Share of right answers."""
     predicted = family(spec.family.name).predict(spec, model, test.x).argmax(axis=1)
     return float((predicted == test.y).mean())
+
+
+def _memories(
+    spec: Specification,
+    globals_: Globals,
+    memories: Mapping[int, Memory],
+    models: Mapping[int, Model],
+    valid: int,
+    samples: Mapping[int, int],
+) -> dict[int, Memory]:
+    """What the strategy has the providers of this round's valid models remember."""
+    plan, found = strategy(spec.strategy), {}
+    for place in seats_of(valid) if plan.remembers else ():
+        factors = reach(spec, samples[place])
+        memory = plan.remember(globals_, memories.get(place), models[place], factors)
+        if memory is not None:
+            found[place] = memory
+    return found
 
 
 def _decoded(spec: Specification, artefact: bytes) -> Model | None:

@@ -10,6 +10,7 @@ from fedpact.provider.context import Outcome, RequestView, did, idle
 from fedpact.provider.reading import (
     ballot_of,
     evaluation_slice,
+    model_before,
     place_of,
     request_key,
     specification_of,
@@ -52,7 +53,12 @@ def aggregate_digest(view: RequestView) -> bytes | None:
         return None
     chosen = {seat: model for seat in included if (model := models[seat]) is not None}
     aggregate = global_model(
-        specification_of(view), start_model(view, view.round), chosen, view.samples, included
+        specification_of(view),
+        start_model(view, view.round),
+        chosen,
+        view.samples,
+        included,
+        before=model_before(view, view.round),
     )
     cid = ctx.store.put(seal_global(aggregate, request_key(view), place_of(view, view.round)))
     ctx.cache.globals[at] = aggregate

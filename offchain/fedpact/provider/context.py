@@ -12,6 +12,7 @@ from fedpact.chain.records import Frame
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
+from fedpact.learning.strategies import Memory
 from fedpact.privacy.ledger import Ledger, PrivacyLimit
 from fedpact.provider.policy import Policy
 from fedpact.provider.state import ProviderState
@@ -76,6 +77,8 @@ class Cache:
     proposals: dict[tuple[int, int], bytes] = field(default_factory=dict)
     slices: dict[tuple[int, int], Dataset | None] = field(default_factory=dict)
     members: dict[int, dict[int, Member]] = field(default_factory=dict)
+    memories: dict[tuple[int, int], tuple[int, Memory]] = field(default_factory=dict)
+    """By request and seat: the last round that a provider's memory covers, and the memory."""
     published: set[tuple[int, int]] = field(default_factory=set)
 
     def clear(self) -> None:

@@ -21,7 +21,10 @@ from fedpact.errors import (
     SpecificationError,
 )
 from fedpact.learning.artefact import Model, Template, decode
+from fedpact.learning.checks import check_published
 from fedpact.learning.families import family
+from fedpact.learning.local import reach
+from fedpact.learning.strategies import Globals, LocalTask, Memory, Strategy, strategy
 from fedpact.provider.context import RequestView
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import Terms
@@ -48,6 +51,7 @@ def specification_of(view: RequestView) -> Specification:
         raise SpecificationError(
             f"request {view.id}: its terms on chain differ from its specification {cid}"
         )
+    check_published(spec)
     view.ctx.cache.specifications[view.id] = spec
     return spec
 
@@ -123,6 +127,59 @@ def global_model(view: RequestView, round_: int) -> Model:
     ctx.cache.globals[at] = open_global(sealed, key, place, template)
     ctx.cache.proposals[at] = digest
     return ctx.cache.globals[at]
+
+
+def model_before(view: RequestView, round_: int) -> Model | None:
+    """The global model before the one that a round begins from; None in the first round."""
+    return None if round_ == 1 else start_model(view, round_ - 1)
+
+
+# ---------------------------------------------------------------------- the strategy's past
+
+
+def local_task(view: RequestView, seat: int, round_: int) -> LocalTask:
+    """What the strategy has a member train in a round, from what it submitted before.
+
+    All of it stands on chain and in the store, so a crash loses nothing, and each member can work
+    out where every other's training started.
+    """
+    plan = strategy(specification_of(view).strategy)
+    globals_ = Globals(_initial_model(view), start_model(view, round_), model_before(view, round_))
+    return plan.local(globals_, _memory(view, plan, seat, round_) if plan.remembers else None)
+
+
+def _memory(view: RequestView, plan: Strategy, seat: int, round_: int) -> Memory | None:
+    """A member's memory at the start of a round, from the first and the last of its models that
+    counted as valid; those are all that a published strategy looks at."""
+    rounds = [
+        event["round"]
+        for event in view.ctx.state.events(view.id, "RoundTallied")
+        if event["round"] < round_ and event["valid"] >> seat & 1
+    ]
+    if not rounds:
+        return None
+    covered, memory = view.ctx.cache.memories.get((view.id, seat), (0, None))
+    if covered == rounds[-1]:
+        return memory
+    if covered not in rounds:
+        memory = None
+    initial = _initial_model(view)
+    factors = reach(specification_of(view), view.members[seat].samples)
+    for number in (rounds[0], rounds[-1]) if memory is None else (rounds[-1],):
+        globals_ = Globals(initial, start_model(view, number))
+        memory = plan.remember(globals_, memory, _past_model(view, number, seat), factors)
+    if memory is not None:
+        view.ctx.cache.memories[(view.id, seat)] = (rounds[-1], memory)
+    return memory
+
+
+def _past_model(view: RequestView, round_: int, seat: int) -> Model:
+    """A model that counted as valid; raises ContentError where it cannot be had."""
+    known = view.ctx.cache.models.get((view.id, round_), {}).get(seat)
+    model = known or member_model(view, round_, seat, submitted_digests(view, round_)[seat])
+    if model is None:
+        raise ContentError(f"request {view.id}: the model of seat {seat} in round {round_} is none")
+    return model
 
 
 def submitted_digests(view: RequestView, round_: int) -> dict[int, bytes]:

@@ -8,6 +8,7 @@ from fedpact.privacy.ledger import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.context import Outcome, RequestView, did, idle
 from fedpact.provider.reading import (
+    local_task,
     place_of,
     request_key,
     specification_of,
@@ -38,6 +39,7 @@ def submit_model(view: RequestView) -> Outcome:
             spec,
             view.round,
             start_model(view, view.round),
+            local_task(view, view.seat, view.round),
             ctx.read_data(spec),
             view.seat,
             ctx.cache.models.get((view.id, view.round - 1), {}),

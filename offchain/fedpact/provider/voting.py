@@ -1,7 +1,7 @@
 """Stage 6 of the workflow: fetch and score the round's models, commit, reveal, tally."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from fedpact.consensus.scoring import ContributionRecord, score_round
 from fedpact.consensus.votes import vote_commitment
@@ -12,6 +12,7 @@ from fedpact.provider.context import Outcome, RequestView, did, idle
 from fedpact.provider.reading import (
     ballot_of,
     evaluation_slice,
+    local_task,
     member_model,
     specification_of,
     start_model,
@@ -20,6 +21,8 @@ from fedpact.provider.reading import (
 from fedpact.provider.state import CastVote
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import pack_scores
+
+Starts = dict[int, Model]
 
 log = logging.getLogger(__name__)
 
@@ -73,14 +76,16 @@ def _scorer(
     known = view.ctx.state.vote(view.id, view.round - len(rounds) - 1)
     record = ContributionRecord.from_json(known.record) if known else ContributionRecord()
     present = (view.round, start_model(view, view.round), models, view.samples)
-    part = _slice_or_none(view, view.round)
+    part, starts = _slice_or_none(view, view.round), _starts(view, view.round, models)
     spec = specification_of(view)
 
     def score() -> tuple[dict[int, int], ContributionRecord]:
         before = record
-        for number, start, past, samples, its_part in rounds:
-            _, before = score_round(spec, number, start, past, samples, its_part, before)
-        return score_round(spec, *present, part, before)
+        for number, start, past, samples, its_part, its_starts in rounds:
+            _, before = score_round(
+                spec, number, start, past, samples, its_part, before, its_starts
+            )
+        return score_round(spec, *present, part, before, starts)
 
     return score
 
@@ -97,13 +102,19 @@ def _unscored_rounds(view: RequestView) -> list[int]:
     return list(range(number + 1, view.round))
 
 
+def _starts(view: RequestView, number: int, models: Mapping[int, Model | None]) -> Starts:
+    """Where each member's training of a round started, by seat."""
+    return {seat: local_task(view, seat, number).start for seat in models}
+
+
 def _round_inputs(
     view: RequestView, number: int
-) -> tuple[int, Model, dict[int, Model | None], dict[int, int], Dataset | None]:
+) -> tuple[int, Model, dict[int, Model | None], dict[int, int], Dataset | None, Starts]:
     digests = submitted_digests(view, number)
     models = {seat: member_model(view, number, seat, one) for seat, one in sorted(digests.items())}
     samples = {seat: view.members[seat].samples for seat in digests}
-    return number, start_model(view, number), models, samples, _slice_or_none(view, number)
+    part, starts = _slice_or_none(view, number), _starts(view, number, models)
+    return number, start_model(view, number), models, samples, part, starts
 
 
 def _slice_or_none(view: RequestView, number: int) -> Dataset | None:

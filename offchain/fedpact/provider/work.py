@@ -5,16 +5,19 @@ from dataclasses import dataclass
 
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
+from fedpact.learning.strategies import LocalTask
 from fedpact.types.specification import PrivacyMode, Specification
 
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """One round's local training: `start` is the global model it begins from."""
+    """One round's local training: `start` is the global model that the round begins from, `local`
+    what the strategy makes of it."""
 
     spec: Specification
     round: int
     start: Model
+    local: LocalTask
     dataset: Dataset
     own_seat: int
     others: Mapping[int, Model | None]
@@ -33,9 +36,11 @@ class LocalWork:
         sound = task.spec.privacy.mode is PrivacyMode.SOUND
         model = train_local(
             task.spec,
-            task.start,
+            task.local.start,
             task.dataset,
             noise=SystemNoise() if sound else None,
+            batches_of=(task.round, task.own_seat),
+            correction=task.local.correction,
             on_step=on_step,
         )
         return encode(model)

@@ -84,8 +84,8 @@ def read_draft(path: Path) -> dict[str, Any]:
 def draft_specification(fields: Mapping[str, Any]) -> tuple[Specification, int]:
     """The specification that a draft asks for, slices and first model still blank, and its seed.
 
-    Raises SpecificationError where the schema refuses the draft, PrivacyError where no noise
-    meets its epsilon.
+    Raises SpecificationError where the schema refuses the draft, or family, strategy or rule cannot
+    do what it asks; PrivacyError where no noise meets its epsilon.
     """
     given = dict(fields)
     for name in DERIVED_FIELDS:
@@ -102,7 +102,11 @@ def draft_specification(fields: Mapping[str, Any]) -> tuple[Specification, int]:
     slices = rounds if isinstance(rounds, int) and 0 < rounds <= 1000 else 1
     blank = {"cid": "", "sha256": "", "examples": 1}
     given |= {"version": SPECIFICATION_VERSION, "initial_model": "", "evaluation": [blank] * slices}
-    return _parse(_calibrated(given)), seed
+    spec = _parse(_calibrated(given))
+    from fedpact.learning.checks import check_published
+
+    check_published(spec)
+    return spec, seed
 
 
 def prepare(
