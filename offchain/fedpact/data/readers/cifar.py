@@ -1,7 +1,7 @@
 """The Python batches of CIFAR-10 (Krizhevsky 2009): pickles, read without running what they name.
 
-A pickle can name any function of any module and call it. Batches need NumPy's arrays and nothing
-else, so nothing else is looked up (Python's documentation, pickle, "Restricting Globals").
+A pickle can name any function of any module and call it. Batches need one array of bytes and lists,
+so nothing else is looked up (Python's documentation, pickle, "Restricting Globals").
 """
 
 import io
@@ -22,24 +22,48 @@ TEST_BATCH = "test_batch"
 META = "batches.meta"
 
 
+class _Recorded:
+    """Takes down what a pickle asks to be built, in place of NumPy's own builders: these trust the
+    state that they are given."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments = arguments
+        self.state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def bytes_array(self) -> NDArray[np.uint8]:
+        """The array of bytes that was meant; raises ValueError where it is anything else."""
+        _, shape, dtype, fortran, raw = self.state
+        if dtype.arguments[0] not in (b"u1", "u1"):
+            raise ValueError(f"values of type {dtype.arguments[0]!r}, not bytes")
+        values = np.frombuffer(raw, dtype=np.uint8)
+        return values.reshape(shape, order="F" if fortran else "C")
+
+
 def _latin1(text: str, encoding: str) -> bytes:
-    """How the older pickle protocols write bytes."""
+    """How Python 3 writes bytes in the older pickle protocols."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"it encodes a text in {encoding!r}")
     return text.encode("latin1")
 
 
-_reconstruct: Any = np.empty(0).__reduce__()[0]
 _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _Recorded,
+    ("numpy._core.multiarray", "_reconstruct"): _Recorded,
+    ("numpy", "ndarray"): _Recorded,
+    ("numpy", "dtype"): _Recorded,
     ("_codecs", "encode"): _latin1,
 }
+DAMAGE = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError),
+    *(AttributeError, MemoryError, OverflowError, LookupError, RecursionError),
+)
+"""What loading a damaged pickle raises."""
 
 
-class _ArraysOnly(pickle.Unpickler):
+class _BytesOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
         try:
             return _ALLOWED[module, name]
@@ -75,10 +99,14 @@ def label_names(folder: Path) -> tuple[str, ...]:
 
 def _batch(path: Path, labels: int) -> tuple[NDArray[np.uint8], list[int]]:
     content = _load(path)
-    x, y = content.get(b"data"), content.get(b"labels")
+    y = content.get(b"labels")
     size = int(np.prod(SHAPE))
-    if not isinstance(x, np.ndarray) or x.dtype != np.uint8 or x.shape[1:] != (size,):
-        refuse(path, f"its data are no rows of {size} bytes")
+    try:
+        x = content[b"data"].bytes_array()
+    except DAMAGE as error:
+        refuse(path, f"no array of bytes in it ({error})", error)
+    if x.shape[1:] != (size,):
+        refuse(path, f"data of shape {x.shape}, not rows of {size} bytes")
     if not isinstance(y, list) or len(y) != len(x):
         refuse(path, f"not one label for each of its {len(x)} images")
     for number, label in enumerate(y, start=1):
@@ -90,12 +118,8 @@ def _batch(path: Path, labels: int) -> tuple[NDArray[np.uint8], list[int]]:
 def _load(path: Path) -> dict[bytes, Any]:
     data = read_bytes(path)
     try:
-        content = _ArraysOnly(io.BytesIO(data), encoding="bytes").load()
-    # A damaged pickle makes NumPy's constructors fail in any of these ways.
-    except (
-        *(pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError),
-        *(AttributeError, MemoryError, OverflowError, UnicodeDecodeError, LookupError),
-    ) as error:
+        content = _BytesOnly(io.BytesIO(data), encoding="bytes").load()
+    except DAMAGE as error:
         refuse(path, f"not a CIFAR batch, or cut short ({error})", error)
     if not isinstance(content, dict):
         refuse(path, "not a CIFAR batch")

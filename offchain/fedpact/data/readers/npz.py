@@ -19,7 +19,8 @@ def read_npz(path: Path) -> Records:
             unit = np.asarray(arrays["unit"]) if "unit" in arrays else None
     except OSError as error:
         refuse(path, error.strerror or str(error), error)
-    except (KeyError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+    # RuntimeError: a damaged archive may seem encrypted or packed in an unknown way.
+    except (KeyError, ValueError, EOFError, RuntimeError, BadZipFile, zlib.error) as error:
         refuse(path, f"arrays x and y are needed ({error})", error)
     if x.dtype.kind not in "buif":
         refuse(path, f"x holds {x.dtype}, not numbers")

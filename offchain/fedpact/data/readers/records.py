@@ -87,5 +87,5 @@ def read_bytes(path: Path) -> bytes:
 
 
 def refuse(path: Path, reason: str, cause: Exception | None = None) -> NoReturn:
-    """Raise the DataError that names the file."""
-    raise DataError(f"data {path}: {reason}") from cause
+    """Raise the DataError that names the file, in one line."""
+    raise DataError(f"data {path}: {' '.join(reason.split())}") from cause

@@ -3,12 +3,13 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import row_digest
-from fedpact.data.readers.records import Records, refuse
+from fedpact.data.readers.records import Records, label_name, refuse
 
 UNIT_COLUMN = "unit"
 """Rows with the same entry in this column are one unit of privacy; it is never a feature."""
@@ -104,11 +105,12 @@ def read_parquet(path: Path, label_column: str, columns: tuple[str, ...] = ()) -
     try:
         # One file: a folder's name such as `part=3` must not become a column.
         table = parquet.ParquetFile(path).read()
-    except (OSError, pyarrow.ArrowException) as error:
+        cells = [[_cell(one) for one in column.to_pylist()] for column in table.columns]
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
         refuse(path, str(error).splitlines()[0], error)
-    cells = [
-        ["" if cell is None else str(cell) for cell in column.to_pylist()]
-        for column in table.columns
-    ]
     rows = [list(row) for row in zip(*cells, strict=True)]
     return Table(path, list(table.column_names), rows).records("parquet", label_column, columns)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else label_name(value)
