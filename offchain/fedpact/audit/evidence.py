@@ -6,7 +6,7 @@ from typing import Any
 
 from fedpact.chain.bindings.market import terms_of
 from fedpact.chain.records import Event
-from fedpact.errors import UnknownRequest
+from fedpact.errors import AuditFailed, UnknownRequest
 from fedpact.types.rounds import Terms
 
 
@@ -111,7 +111,11 @@ def mask_of(seats: Iterable[int]) -> int:
 
 
 def gather(request_id: int, events: Iterable[Event]) -> Evidence:
-    """Put the events of one request in order. Raises UnknownRequest where there are none."""
+    """Put the events of one request in order.
+
+    Raises UnknownRequest where there are none, AuditFailed where one speaks of what no event before
+    it has told: the node leaves events out, or makes them up.
+    """
     found: Evidence | None = None
     outcomes = []
     paid_in = paid_out = 0
@@ -142,7 +146,8 @@ def gather(request_id: int, events: Iterable[Event]) -> Evidence:
 def _take(e: Evidence, event: Event) -> None:
     args = event.args
     if "round" in args and event.name not in ("RoundOpened", "RequestEnded"):
-        _take_round(e.rounds[args["round"] - 1], event)
+        _fits(e, event, 0 < args["round"] <= len(e.rounds), "its round was not opened")
+        _take_round(e, e.rounds[args["round"] - 1], event)
         return
     match event.name:
         case "Joined":
@@ -155,6 +160,7 @@ def _take(e: Evidence, event: Event) -> None:
             e.manifest, e.key_hash = bytes(args["manifest"]), bytes(args["keyHash"])
         case "RoundOpened":
             accounts = {seat: account for seat, (account, _) in e.seats.items()}
+            _fits(e, event, not args["expected"] & ~mask_of(accounts), "nobody joined in a seat")
             e.rounds.append(
                 RoundEvidence(args["round"], args["expected"], args["barred"], accounts)
             )
@@ -172,7 +178,15 @@ def _take(e: Evidence, event: Event) -> None:
             e.refunds.append(args["amount"])
 
 
-def _take_round(one: RoundEvidence, event: Event) -> None:
+def _fits(e: Evidence, event: Event, holds: bool, what: str) -> None:
+    if not holds:
+        raise AuditFailed(
+            f"request {e.request_id}: the node's events do not fit together: {event.name} in block"
+            f" {event.block}, but {what}; ask another node"
+        )
+
+
+def _take_round(e: Evidence, one: RoundEvidence, event: Event) -> None:
     args = event.args
     match event.name:
         case "ModelSubmitted":
@@ -186,6 +200,7 @@ def _take_round(one: RoundEvidence, event: Event) -> None:
         case "VoteRevealed":
             one.votes[args["seat"]] = Vote(args["packedScores"], event.tx_hash)
         case "RoundTallied":
+            _fits(e, event, not args["valid"] & ~one.submitted, "a model was not submitted")
             one.tally = Tally(
                 args["medians"],
                 args["included"],
@@ -197,6 +212,7 @@ def _take_round(one: RoundEvidence, event: Event) -> None:
         case "Attested":
             one.attestations[args["seat"]] = (bytes(args["attestation"]), args["mae"])
         case "RoundFinalised":
+            _fits(e, event, one.tally is not None, "its round was not tallied")
             one.final = Final(
                 args["leader"],
                 bytes(args["digest"]),

@@ -13,7 +13,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from fedpact.chain.records import Event
-from fedpact.errors import DeploymentError, Reverted
+from fedpact.errors import DeploymentError, FedpactError, Reverted
 
 CONTRACTS = ("ParticipantRegistry", "SharingMarket", "TrainingRounds")
 
@@ -120,15 +120,25 @@ class ContractAbi:
         return topic
 
     def event(self, log: Mapping[str, Any]) -> Event | None:
-        """A log entry as the node gives it, decoded; None for an event that the ABI lacks."""
+        """A log entry as the node gives it, decoded; None for an event that the ABI lacks.
+
+        Raises FedpactError where its bytes are not such an event's.
+        """
         topics = log["topics"]
         declared = self.events.get(topics[0]) if topics else None
         if declared is None:
             return None
+        try:
+            arguments = declared.arguments(topics, log["data"])
+        except (DecodingError, ValueError) as error:
+            raise FedpactError(
+                f"the node gives a {declared.name} in transaction {log['transactionHash']} that"
+                f" cannot be decoded ({error}); ask another node"
+            ) from error
         return Event(
             name=declared.name,
             contract=self.name,
-            args=declared.arguments(topics, log["data"]),
+            args=arguments,
             block=int(log["blockNumber"], 16),
             tx_hash=log["transactionHash"],
             log_index=int(log["logIndex"], 16),
