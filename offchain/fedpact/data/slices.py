@@ -30,11 +30,25 @@ def cut_evenly(y: Targets, rounds: int, generator: np.random.Generator) -> list[
     return [generator.permutation(np.array(part, dtype=np.int64)) for part in dealt]
 
 
+def cut_at_random(
+    examples: int, rounds: int, generator: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """Places of the examples of each round's slice, of sizes as equal as can be, whatever their
+    labels or values. Raises DataError where there is less than one a round."""
+    if examples < rounds:
+        raise DataError(
+            f"evaluation set: {examples} examples for {rounds} rounds: at least one a round is "
+            "needed"
+        )
+    return np.array_split(generator.permutation(examples), rounds)
+
+
 def encode_slice(part: Dataset) -> bytes:
-    """Safetensors with x float32 (n, *shape) and y int64 (n,)."""
+    """Safetensors with x float32 (n, *shape) and y (n,), int64 labels or float32 values."""
     from safetensors.numpy import save
 
-    tensors = {"x": part.x.astype(np.float32), "y": part.y.astype(np.int64)}
+    kind = np.int64 if np.issubdtype(part.y.dtype, np.integer) else np.float32
+    tensors = {"x": part.x.astype(np.float32), "y": part.y.astype(kind)}
     return save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
 
 
@@ -49,10 +63,13 @@ def decode_slice(plain: bytes, spec: Specification) -> Dataset:
     except (SafetensorError, KeyError, ValueError) as error:
         raise DataError(f"evaluation slice: no examples in it ({error})") from error
     shape = spec.features.shape
-    if x.dtype != np.float32 or y.dtype != np.int64 or y.ndim != 1 or not len(y):
+    kind = np.int64 if spec.task == "classification" else np.float32
+    if x.dtype != np.float32 or y.dtype != kind or y.ndim != 1 or not len(y):
         raise DataError(f"evaluation slice: x is {x.dtype} {x.shape}, y {y.dtype} {y.shape}")
     if x.shape != (len(y), *shape):
         raise DataError(f"evaluation slice: x has shape {x.shape}, not {(len(y), *shape)}")
-    if not np.isfinite(x).all() or y.min() < 0 or y.max() >= len(spec.labels):
-        raise DataError("evaluation slice: a value is not finite or a label out of range")
+    if not np.isfinite(x).all() or not np.isfinite(y).all():
+        raise DataError("evaluation slice: a value is not finite")
+    if spec.labels and not 0 <= y.min() <= y.max() < len(spec.labels):
+        raise DataError("evaluation slice: a label is out of range")
     return Dataset(x, y, ())

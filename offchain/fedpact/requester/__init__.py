@@ -1,9 +1,9 @@
 """The requester: publish, pay, follow, fetch, answer."""
 
-from fedpact.requester.answer import Answer
+from fedpact.requester.answer import Answer, Estimate
 from fedpact.requester.client import Requester
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import Progress
 from fedpact.requester.listing import RequestSummary
 
-__all__ = ["Answer", "FetchedModel", "Progress", "RequestSummary", "Requester"]
+__all__ = ["Answer", "Estimate", "FetchedModel", "Progress", "RequestSummary", "Requester"]

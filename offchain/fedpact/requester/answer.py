@@ -16,8 +16,8 @@ from fedpact.types.specification import Specification
 if TYPE_CHECKING:
     from fedpact.learning.artefact import Model
 
-NOT_FEATURES = ("label",)
-"""Columns of a table of queries that are passed over."""
+LABEL_COLUMN = "label"
+"""Passed over in a table of queries, like the column that a regression predicts."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,18 @@ class Answer:
     row: int
     label: str
     probability: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a regression predicts for one query."""
+
+    row: int
+    value: float
+    """In the unit of the specification's output column."""
+
+
+Answers = list[Answer] | list[Estimate]
 
 
 def read_queries(path: Path, spec: Specification) -> NDArray[np.floating[Any]]:
@@ -52,19 +64,22 @@ def read_queries(path: Path, spec: Specification) -> NDArray[np.floating[Any]]:
     return x.astype(np.float32)
 
 
-def answer(spec: Specification, model: "Model", x: NDArray[np.floating[Any]]) -> list[Answer]:
-    """The most probable label of each query and its probability."""
+def answer(spec: Specification, model: "Model", x: NDArray[np.floating[Any]]) -> Answers:
+    """The most probable label of each query and its probability, or its estimated value."""
     from fedpact.learning import families
 
-    probabilities = families.family(spec.family.name).predict(spec, model, x)
-    best = probabilities.argmax(axis=1)
+    predicted = families.family(spec.family.name).predict(spec, model, x)
+    if spec.output is not None:
+        values = predicted[:, 0] * spec.output.scale
+        return [Estimate(row, float(value)) for row, value in enumerate(values)]
+    best = predicted.argmax(axis=1)
     return [
-        Answer(row, spec.labels[int(label)], float(probabilities[row, label]))
+        Answer(row, spec.labels[int(label)], float(predicted[row, label]))
         for row, label in enumerate(best)
     ]
 
 
-def answer_file(model: Path, queries: Path) -> list[Answer]:
+def answer_file(model: Path, queries: Path) -> Answers:
     """A fetched model applied to a file of queries. Raises NotReady, ModelError, DataError."""
     from fedpact.requester import fetch
 
@@ -72,14 +87,16 @@ def answer_file(model: Path, queries: Path) -> list[Answer]:
     return answer(spec, weights, read_queries(queries, spec))
 
 
-def as_text(answers: list[Answer], *, as_json: bool) -> str:
-    """CSV with a header line, or a JSON list."""
+def as_text(answers: Answers, *, as_json: bool) -> str:
+    """CSV with a header line, numbers of six digits, or a JSON list."""
+    rows = [asdict(one) for one in answers]
     if as_json:
-        return json.dumps([asdict(one) for one in answers], indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(["row", "label", "probability"])
-    lines.writerows([one.row, one.label, f"{one.probability:.6f}"] for one in answers)
+    lines.writerow(rows[0])
+    for row in rows:
+        lines.writerow(f"{one:.6f}" if isinstance(one, float) else one for one in row.values())
     return text.getvalue()
 
 
@@ -103,7 +120,8 @@ def _csv(path: Path, spec: Specification) -> NDArray[np.floating[Any]]:
         raise DataError(f"queries {path}: {error}") from error
     if not rows:
         raise DataError(f"queries {path}: no rows below the header line")
-    columns = spec.features.columns or tuple(name for name in rows[0] if name not in NOT_FEATURES)
+    passed_over = spec.output.column if spec.output is not None else LABEL_COLUMN
+    columns = spec.features.columns or tuple(name for name in rows[0] if name != passed_over)
     for column in columns:
         if column not in rows[0]:
             raise DataError(f"queries {path}: no column {column!r}")

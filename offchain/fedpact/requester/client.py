@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fedpact.content.store import ContentStore
 from fedpact.errors import InvalidInput, NotReady
 from fedpact.requester import fetch, follow
-from fedpact.requester.answer import Answer, answer_file
+from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import Progress
 from fedpact.requester.listing import look
@@ -188,7 +188,7 @@ class Requester:
         """Where `fetch` puts a model unless told otherwise."""
         return self._folder / "models" / f"request-{request_id}.safetensors"
 
-    def answer(self, model: int | Path, queries: Path) -> list[Answer]:
+    def answer(self, model: int | Path, queries: Path) -> Answers:
         """A fetched model (its file, or the id of its request) applied to a file of queries."""
         path = self.model_path(model) if isinstance(model, int) else model
         return answer_file(path, queries)

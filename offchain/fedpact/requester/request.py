@@ -120,12 +120,13 @@ def prepare(
 
     `queries`: the file that the model is to answer, of which only the digest is published.
     Raises what `draft_specification` raises, and DataError where the set has too few examples
-    of a label for one in each slice.
+    of a label for one in each slice, or an example that the family cannot take.
     """
     from fedpact.learning import artefact, families
 
     draft, seed = draft_specification(fields)
     family = families.family(draft.family.name)
+    family.check_examples(draft, evaluation.x)
     initial = artefact.encode(family.initial(draft, seed))
     sealed = seal_slices(cut(draft, evaluation, keys), keys)
     listed = tuple(

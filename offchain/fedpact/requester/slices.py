@@ -16,7 +16,7 @@ from fedpact.content.envelope import seal_model
 from fedpact.content.keys import Manifest
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
-from fedpact.data.slices import cut_evenly, encode_slice
+from fedpact.data.slices import cut_at_random, cut_evenly, encode_slice
 from fedpact.errors import DataError
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RoundState
@@ -38,11 +38,27 @@ class SealedSlice:
 
 
 def cut(spec: Specification, evaluation: Dataset, keys: "AccountKeys") -> list[Dataset]:
-    """One slice a round, in each the labels in equal parts as far as the counts allow.
+    """One slice a round, in each the labels in equal parts as far as the counts allow; at random
+    in a regression, and for families that are not judged by label (`balanced`).
 
     Which example goes where is drawn from the account's key: fixed, yet not to be guessed.
-    Raises DataError where a label of the specification has fewer examples than there are rounds.
+    Raises DataError where a label of the specification has fewer examples than there are rounds,
+    or there are fewer examples than rounds.
     """
+    from fedpact.learning.families import family
+
+    secret = keys.derive("slice-cut", sha256(encode_slice(evaluation)).digest())
+    generator = np.random.default_rng(int.from_bytes(secret, "big"))
+    if spec.task == "classification" and family(spec.family.name).balanced:
+        _require_labels(spec, evaluation)
+        places = cut_evenly(evaluation.y, spec.rounds, generator)
+    else:
+        places = cut_at_random(len(evaluation), spec.rounds, generator)
+    return [Dataset(evaluation.x[part], evaluation.y[part], ()) for part in places]
+
+
+def _require_labels(spec: Specification, evaluation: Dataset) -> None:
+    """Raise DataError where a label has fewer examples than there are rounds."""
     for label, name in enumerate(spec.labels):
         count = int((evaluation.y == label).sum())
         if count < spec.rounds:
@@ -50,10 +66,6 @@ def cut(spec: Specification, evaluation: Dataset, keys: "AccountKeys") -> list[D
                 f"evaluation set: label {name!r} has {count} examples for {spec.rounds} rounds: "
                 "at least one a round is needed"
             )
-    secret = keys.derive("slice-cut", sha256(encode_slice(evaluation)).digest())
-    generator = np.random.default_rng(int.from_bytes(secret, "big"))
-    places = cut_evenly(evaluation.y, spec.rounds, generator)
-    return [Dataset(evaluation.x[part], evaluation.y[part], ()) for part in places]
 
 
 def seal_slices(parts: list[Dataset], keys: "AccountKeys") -> tuple[SealedSlice, ...]:

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from fedpact.data.dataset import Dataset
-from fedpact.data.slices import decode_slice, encode_slice
+from fedpact.data.slices import cut_at_random, decode_slice, encode_slice
 from fedpact.errors import DataError
 from specifications import specification
 
@@ -20,6 +22,32 @@ def test_a_slice_comes_back_as_it_was():
     assert found.x.tolist() == X.tolist()
     assert found.y.tolist() == Y.tolist()
     assert encode_slice(found) == plain
+
+
+REGRESSION = specification(
+    task="regression",
+    labels=[],
+    output={"column": "y", "scale": 1.0},
+    family={"name": "linear-regression"},
+)
+
+
+def test_a_slice_of_a_regression_comes_back_as_it_was():
+    plain = encode_slice(Dataset(X, np.array([-0.5, 7], np.float32), ()))
+    found = decode_slice(plain, REGRESSION)
+    assert (found.y.dtype, found.y.tolist()) == (np.float32, [-0.5, 7.0])
+    for wrong in (Y, np.array([0, np.nan], np.float32)):
+        with pytest.raises(DataError):
+            decode_slice(encode_slice(Dataset(X, wrong, ())), REGRESSION)
+
+
+@given(st.integers(1, 9), st.integers(0, 40))
+def test_slices_cut_at_random_hold_every_example_once(rounds, more):
+    slices = cut_at_random(rounds + more, rounds, np.random.default_rng(more))
+    assert sorted(np.concatenate(slices).tolist()) == list(range(rounds + more))
+    assert max(map(len, slices)) - min(map(len, slices)) <= 1
+    with pytest.raises(DataError, match="at least one a round"):
+        cut_at_random(rounds - 1, rounds, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(

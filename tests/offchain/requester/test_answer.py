@@ -12,10 +12,11 @@ from requests_of_digits import draft
 from fedpact.errors import DataError, ModelError, NotReady
 from fedpact.learning.artefact import Model, encode
 from fedpact.requester import fetch
-from fedpact.requester.answer import answer_file, as_text, read_queries
+from fedpact.requester.answer import Estimate, answer, answer_file, as_text, read_queries
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.request import draft_specification
 from fedpact.types.specification import Specification
+from specifications import specification
 
 
 @pytest.fixture
@@ -55,6 +56,24 @@ def test_answers_are_written_as_csv_or_json(model: Path, tmp_path: Path) -> None
 
     assert [row["label"] for row in rows] == [one["label"] for one in objects] == ["red", "green"]
     assert [row["row"] for row in rows] == ["0", "1"]
+
+
+def test_a_regression_answers_with_values_in_the_unit_of_its_column(tmp_path: Path) -> None:
+    spec = specification(
+        task="regression",
+        labels=[],
+        output={"column": "life", "scale": 125.0, "cap": 125.0},
+        family={"name": "linear-regression"},
+        initial_model="none",
+    )
+    weights: Model = {
+        "output.weight": np.array([[0.5, 0]], dtype=np.float32),
+        "output.bias": np.array([0.1], dtype=np.float32),
+    }
+    (tmp_path / "q.csv").write_text("a,life,b\n1,7,0\n0,9,3\n")
+    answers = answer(spec, weights, read_queries(tmp_path / "q.csv", spec))
+    assert answers == [Estimate(0, pytest.approx(75)), Estimate(1, pytest.approx(12.5))]
+    assert as_text(answers, as_json=False) == "row,value\n0,75.000000\n1,12.500000\n"
 
 
 def test_queries_are_scaled_as_the_training_data(tmp_path: Path, spec: Specification) -> None:

@@ -34,6 +34,8 @@ class ModelFamily(ABC, Generic[P]):
     """What one unit of privacy is, in words."""
     sound: ClassVar[bool]
     """Whether `gradient_sum` can clip each example, which privacy mode `sound` needs."""
+    balanced: ClassVar[bool] = True
+    """Whether a classification is judged with every label alike often; else as labels come."""
     schema: type[P]
     """Of the specification's family.parameters, with their defaults."""
 

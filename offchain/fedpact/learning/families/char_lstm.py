@@ -32,6 +32,7 @@ class CharLSTM(TorchFamily[CharLSTMParameters]):
     tasks = frozenset({"classification"})
     unit = "a speaker: all windows of one role"
     sound = False
+    balanced = False  # letters are as frequent as the language has them
     schema = CharLSTMParameters
 
     def check(self, spec: Specification) -> None:
