@@ -18,7 +18,7 @@ Delta = Annotated[float, typer.Option(help="Delta of the (epsilon, delta) to sho
 @app.command()
 def serve(
     context: typer.Context,
-    data: Annotated[Path, typer.Option(help="Own data: .csv with a label column, or .npz.")],
+    data: Annotated[Path, typer.Option(help="Own data: a file or folder as in docs/data.md.")],
     policy: Annotated[Path, typer.Option(help="What to take part in (TOML).")],
 ) -> None:
     """Run the daemon: join what the policy allows, train, vote, lead, get paid. Ctrl-C ends it.

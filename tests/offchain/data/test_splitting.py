@@ -156,6 +156,7 @@ def test_an_interrupted_split_leaves_nothing(tmp_path, monkeypatch, failure):
     save = np.savez
 
     def fails_at_the_test_set(path, **arrays):
+        assert not (tmp_path / "out").exists()
         if path.name == "test.npz":
             raise failure
         save(path, **arrays)

@@ -47,7 +47,7 @@ class Records:
 
 def unit_digest(name: str) -> bytes:
     """Digest of a unit known by its name, such as an engine: more windows of it change nothing."""
-    return sha256(b"unit\x1f" + name.strip().encode()).digest()
+    return sha256(b"unit\x1f" + name.encode()).digest()
 
 
 def label_name(value: Any) -> str:
