@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-all lint slither contracts lock gas bench-round bench-features bench-train experiments experiment-digits wheel clean
+.PHONY: help setup demo test test-all lint slither mutation contracts lock gas bench-round bench-features bench-train experiments experiment-digits wheel clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
@@ -42,13 +42,14 @@ contracts: | .venv/.installed node_modules/.installed ## compile what has change
 demo: setup ## four providers train on real data, are judged and paid; the requester uses the model
 	@$(BIN)/fedpact demo $(DEMO)
 
-lint: setup ## format, lint, types, import directions, stale ABIs
+lint: setup slither ## format, lint, types, import directions, stale ABIs, static analysis of the contracts
 	@echo "== lint"
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy offchain
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/compile.py --check
+	@node_modules/.bin/solhint -c solhint.config.js --noPoster --disc --max-warnings 0 'contracts/**/*.sol'
 
 slither: setup ## static analysis of the contracts; each finding that stands has its reason in slither.allowed.toml
 	@echo "== slither: syntax trees from npm's solc, detectors of medium impact and above"
@@ -60,6 +61,9 @@ test: lint ## all checks and tests that fit into minutes
 
 test-all: lint ## the long ones too
 	@$(BIN)/pytest -n auto $(TESTS)
+
+mutation: setup ## break the contracts in small ways and see which test notices: docs/results/mutation.json
+	@$(BIN)/python scripts/mutation.py
 
 gas: setup ## what each operation, a task and a further round cost: docs/gas.json, docs/gas.md
 	@$(BIN)/python scripts/gas.py

@@ -50,14 +50,30 @@ def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
     `deployed_bytecode` (0x hex), `source` (path in the repository), `source_hash`, `compiler`.
     Raises CompileError for errors, and for warnings about files outside of node_modules.
     """
-    wanted = sorted(_unit(file) for root in roots for file in _solidity_files(Path(root)))
-    sources = _with_imports(wanted)
-    digest = _hash(sources, wanted)
-    kept = CACHE / f"{digest}.json"
+    sources, wanted = read_sources(roots)
+    kept = CACHE / kept_name(sources, wanted)
     if kept.exists():
-        compiled: dict[str, dict[str, Any]] = json.loads(kept.read_text())
-        return compiled
+        known: dict[str, dict[str, Any]] = json.loads(kept.read_text())
+        return known
+    compiled = compile_texts(sources, wanted)
+    _write(kept, json.dumps(compiled))
+    return compiled
 
+
+def read_sources(roots: Iterable[str | Path]) -> tuple[dict[str, str], list[str]]:
+    """The text of each source that takes part, by its path in the repository, and the paths of
+    those that are named or lie below the folders named."""
+    wanted = sorted(_unit(file) for root in roots for file in _solidity_files(Path(root)))
+    return _with_imports(wanted), wanted
+
+
+def kept_name(sources: dict[str, str], wanted: list[str]) -> str:
+    """Name of the file in .cache/solc that keeps what these sources compile to."""
+    return f"{_hash(sources, wanted)}.json"
+
+
+def compile_texts(sources: dict[str, str], wanted: list[str]) -> dict[str, dict[str, Any]]:
+    """As `compile_contracts`, from texts, and without a look at what is kept."""
     output = _run_solc(
         {
             "language": "Solidity",
@@ -68,7 +84,8 @@ def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
     complaints = [e["formattedMessage"] for e in output.get("errors", ()) if _counts(e)]
     if complaints:
         raise CompileError("\n".join(complaints))
-    compiled = {
+    digest = _hash(sources, wanted)
+    return {
         name: {
             "abi": contract["abi"],
             "bytecode": "0x" + contract["evm"]["bytecode"]["object"],
@@ -80,14 +97,11 @@ def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
         for unit in wanted
         for name, contract in output.get("contracts", {}).get(unit, {}).items()
     }
-    _write(kept, json.dumps(compiled))
-    return compiled
 
 
 def source_hash(roots: Iterable[str | Path]) -> str:
     """Hex sha-256 over settings, compiler version and every source that takes part."""
-    wanted = sorted(_unit(file) for root in roots for file in _solidity_files(Path(root)))
-    return _hash(_with_imports(wanted), wanted)
+    return _hash(*read_sources(roots))
 
 
 def stale_artifacts() -> list[Path]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from chainkit import events
-from scenario import SEALED_KEY, STATUS, WINDOW, Scenario
+from scenario import INVALID, SEALED_KEY, STATUS, WINDOW, Scenario
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,15 @@ def test_the_last_leader_delivers(s: Scenario) -> None:
         "rounds": 1,
         "contributors": 0b111,
     }
+
+
+def test_who_earned_nothing_is_no_contributor(stage: Any) -> None:
+    s = stage(4).committing()
+    s.vote_all({0: 1_000, 1: INVALID, 2: 1_200, 3: 1_300})
+    s.tally()
+    s.attest_all()
+    s.propose()
+    assert s.event("ModelShared", s.deliver())["contributors"] == 0b1101
 
 
 def test_another_member_delivers_after_the_window(s: Scenario) -> None:
