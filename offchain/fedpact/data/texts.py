@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.sources import DATA_VARIABLE
-from fedpact.errors import DataError
+from fedpact.errors import DataError, DataMissing
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ def document_digest(text: str, label: int) -> bytes:
 def text_folder(name: str, folder: Path | None) -> Path:
     """The folder of the collection `name`: `folder`, else what FEDPACT_DATA/name names.
 
-    Raises DataError where neither is there.
+    Raises DataMissing where neither is there.
     """
     if folder is None:
         named = os.environ.get(DATA_VARIABLE)
         if not named:
-            raise DataError(f"{name}: set {DATA_VARIABLE} to a folder that holds {name}/")
+            raise DataMissing(f"{name}: set {DATA_VARIABLE} to a folder that holds {name}/")
         folder = Path(named) / name
     if not folder.is_dir():
-        raise DataError(f"{name}: no folder {folder}")
+        raise DataMissing(f"{name}: no folder {folder}")
     return folder
 
 

@@ -1,0 +1,257 @@
+"""One-round sufficient statistics: noised class sums, and the linear discriminant they give.
+
+Each provider releases once, jointly: for every class the sum of its documents' word rows (norm at
+most 1) and the number of its documents, times `count_weight`; where there is a dense part, also
+the sums of its rows (norm at most 1, times `dense_weight`). One Gaussian release; the global model
+is a weighted sum of the releases. The discriminant is solved from it and costs nothing more.
+
+Sensitivity. A document adds one vector of norm at most s = sqrt(1 + counts^2 + dense^2) (the
+weights), so a document replaced by nothing moves the release by at most s. Replaced by one of
+another class, by at most sqrt(2) s: the two touch other values. By one of its own class, by at most
+sqrt(2 + 4 dense^2): word rows have no negative value, so that their inner product is at least 0,
+dense rows may be opposite, and the counts cancel.
+
+Without noise all sums are sums of integers (multiples of 2^-24), so that the model is the same,
+byte for byte, however the documents are spread over providers.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from fedpact.errors import DataError, ModelError, PrivacyError
+from fedpact.learning.artefact import Model, Template
+from fedpact.privacy.accounting import PrivacyCost, gaussian_epsilon
+from fedpact.privacy.noise import NoiseSource, rounding_sensitivity
+
+FRACTION = 2.0**-24
+"""Step of the fixed-point numbers."""
+_MARGIN = 1.0 - 2.0**-20
+"""Rows are shortened by this before rounding, so that 32-bit rounding exceeds no norm."""
+
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class StatisticsLayout:
+    """Sizes of a release, and how its parts are weighted against each other in the noise."""
+
+    labels: int
+    words: int
+    """Width of the word rows."""
+    dense: int = 0
+    """Width of the dense rows; 0 without a dense part."""
+    count_weight: float = 0.2
+    dense_weight: float = 0.8
+
+    def __post_init__(self) -> None:
+        if self.labels < 2 or self.words < 1 or self.dense < 0:
+            raise ModelError(
+                f"statistics of {self.labels} labels, {self.words} + {self.dense} values an example"
+            )
+        if not (self.count_weight > 0 and self.dense_weight > 0):
+            raise ModelError("statistics: the weights of all parts must be positive")
+
+    @property
+    def sensitivity(self) -> float:
+        """L2, one document replaced by nothing."""
+        return math.sqrt(1 + self.count_weight**2 + self._dense_square)
+
+    @property
+    def replacement_sensitivity(self) -> float:
+        """L2, one document replaced by any other."""
+        other_class = 2 * (1 + self.count_weight**2 + self._dense_square)
+        return math.sqrt(max(other_class, 2 + 4 * self._dense_square))
+
+    @property
+    def _dense_square(self) -> float:
+        return self.dense_weight**2 if self.dense else 0.0
+
+    @property
+    def template(self) -> Template:
+        """Tensors of a release and of the global model alike."""
+        tensors: dict[str, tuple[int, ...]] = {
+            "counts": (self.labels,),
+            "variance": (self.labels,),
+            "words.high": (self.labels, self.words),
+            "words.low": (self.labels, self.words),
+        }
+        if self.dense:
+            for part in ("high", "low"):
+                tensors[f"dense.{part}"] = (self.labels, self.dense)
+        return Template(tuple(sorted(tensors.items())))
+
+    def noise_std(self, noise_multiplier: float) -> float:
+        """Standard deviation of the noise on each released value, in a document's word norm."""
+        if noise_multiplier == 0:
+            return 0.0
+        std = noise_multiplier * self.sensitivity
+        values = self.labels * (1 + self.words + self.dense)
+        return std + noise_multiplier * rounding_sensitivity(values, std)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Sums in units of one document; `variance` is what their noise has left in each class."""
+
+    counts: Floats
+    """Shape (labels,)."""
+    variance: Floats
+    """Shape (labels,): noise variance of each value of the class's word sums."""
+    words: Floats
+    """Shape (labels, words)."""
+    dense: Floats
+    """Shape (labels, dense)."""
+
+    def model(self) -> Model:
+        """As tensors; sums are two 32-bit numbers each, so that 48-bit integers stay exact."""
+        tensors = {
+            "counts": self.counts.astype(np.float32),
+            "variance": self.variance.astype(np.float32),
+            **_halves("words", self.words),
+        }
+        if self.dense.size:
+            tensors |= _halves("dense", self.dense)
+        return tensors
+
+    @classmethod
+    def of(cls, model: Model) -> "Statistics":
+        labels = len(model["counts"])
+        none: Floats = np.zeros((labels, 0))
+        return cls(
+            model["counts"].astype(np.float64),
+            model["variance"].astype(np.float64),
+            _whole("words", model),
+            _whole("dense", model) if "dense.high" in model else none,
+        )
+
+
+def release(
+    layout: StatisticsLayout,
+    words: sparse.csr_matrix,
+    y: NDArray[np.int64],
+    dense: NDArray[np.float32] | None = None,
+    *,
+    noise_multiplier: float = 0.0,
+    noise: NoiseSource | None = None,
+) -> Statistics:
+    """What one provider publishes of its documents.
+
+    Args:
+        words: rows of norm at most 1, shape (n, layout.words), none negative.
+        y: classes, shape (n,).
+        dense: rows of norm at most 1, shape (n, layout.dense).
+        noise_multiplier: standard deviation of the noise over the sensitivity; 0 without privacy.
+        noise: where its random bits come from.
+
+    Raises DataError for no documents or parts that do not fit, PrivacyError for a noise
+    multiplier without a source of noise.
+    """
+    _check(layout, words, y, dense)
+    if noise_multiplier and noise is None:
+        raise PrivacyError("noise is asked for and there is no source of it")
+    members = sparse.csr_matrix(
+        (np.ones(len(y), np.int64), (y, np.arange(len(y)))), shape=(layout.labels, len(y))
+    )
+    std = layout.noise_std(noise_multiplier)
+
+    def noised(values: Floats, weight: float) -> Floats:
+        if noise is None or std == 0:
+            return values
+        scaled = np.atleast_2d(values * weight)
+        # Row by row: the sampler's work stays in the processor's cache.
+        return np.stack([noise.add(row, std) for row in scaled]).reshape(values.shape) / weight
+
+    fixed = words.astype(np.float64)
+    fixed.data = np.trunc(fixed.data * (_MARGIN / FRACTION))
+    word_sums = (members @ fixed.astype(np.int64)).toarray() * FRACTION
+    counts = np.bincount(y, minlength=layout.labels).astype(np.float64)
+    dense_sums = np.zeros((layout.labels, 0))
+    if dense is not None:
+        steps = np.trunc(dense.astype(np.float64) * (_MARGIN / FRACTION))
+        dense_sums = noised(np.asarray(members @ steps) * FRACTION, layout.dense_weight)
+    return Statistics(
+        noised(counts, layout.count_weight),
+        np.full(layout.labels, std**2),
+        noised(word_sums, 1.0),
+        dense_sums,
+    )
+
+
+def combine(
+    layout: StatisticsLayout, models: Mapping[int, Model], noise_multiplier: float
+) -> Statistics:
+    """The global statistics of at least one release, by seat; the same bytes for everyone.
+
+    Without noise a plain sum. With noise a provider that holds no document of a class adds
+    nothing but noise to it, so each class's sums are weighted by what the released counts tell:
+    u = n^3 / (n^2 + t^2), n the released count (at least 0) and t its noise's standard deviation,
+    over the largest u of the class. This is post-processing of what is public anyway.
+    """
+    if not models:
+        raise ModelError("no statistics to combine")
+    parts = [Statistics.of(models[seat]) for seat in sorted(models)]
+    std = layout.noise_std(noise_multiplier)
+    weights = _class_weights([part.counts for part in parts], std / layout.count_weight)
+    counts, variance = np.zeros(layout.labels), np.zeros(layout.labels)
+    words = np.zeros((layout.labels, layout.words))
+    dense = np.zeros((layout.labels, layout.dense))
+    for part, weight in zip(parts, weights, strict=True):
+        counts += weight * part.counts
+        variance += weight**2 * std**2
+        words += weight[:, None] * part.words
+        dense += weight[:, None] * part.dense
+    return Statistics(counts, variance, words, dense)
+
+
+def _class_weights(counts: list[Floats], std: float) -> list[Floats]:
+    """Weight in [0, 1] of each provider's sums of each class."""
+    if std == 0:
+        return [np.ones_like(one) for one in counts]
+    useful = [np.maximum(one, 0.0) for one in counts]
+    useful = [one * one * one / (one * one + std * std) for one in useful]
+    largest = np.maximum.reduce(useful)
+    return [one / np.where(largest > 0, largest, 1.0) for one in useful]
+
+
+def cost(layout: StatisticsLayout, noise_multiplier: float, delta: float) -> PrivacyCost:
+    """(epsilon, delta) of one release, one document the unit; Balle & Wang 2018, theorem 8."""
+    mu = 1 / noise_multiplier
+    return PrivacyCost(
+        gaussian_epsilon(mu, delta),
+        gaussian_epsilon(mu * layout.replacement_sensitivity / layout.sensitivity, delta),
+        delta,
+        "record",
+        "closed form of the Gaussian mechanism",
+    )
+
+
+def _check(
+    layout: StatisticsLayout,
+    words: sparse.csr_matrix,
+    y: NDArray[np.int64],
+    dense: NDArray[np.float32] | None,
+) -> None:
+    if len(y) == 0:
+        raise DataError("statistics: no documents")
+    if words.shape != (len(y), layout.words):
+        raise DataError(f"statistics: word rows of shape {words.shape} for {len(y)} classes")
+    shape = None if dense is None else dense.shape
+    if shape != ((len(y), layout.dense) if layout.dense else None):
+        raise DataError(f"statistics: dense rows of shape {shape}, {layout.dense} values wanted")
+    if y.min() < 0 or y.max() >= layout.labels:
+        raise DataError(f"statistics: classes {y.min()} to {y.max()} of {layout.labels}")
+
+
+def _halves(name: str, values: Floats) -> Model:
+    high = values.astype(np.float32)
+    return {f"{name}.high": high, f"{name}.low": (values - high).astype(np.float32)}
+
+
+def _whole(name: str, model: Model) -> Floats:
+    return model[f"{name}.high"].astype(np.float64) + model[f"{name}.low"]
