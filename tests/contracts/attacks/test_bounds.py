@@ -32,6 +32,21 @@ def test_the_smallest_windows_are_enough_for_who_is_there(scenario: New) -> None
     assert all(settle_accounts(s)[1])
 
 
+def test_sixteen_in_the_smallest_windows_play_one_of_the_most_rounds(scenario: New) -> None:
+    """All bounds at once, with all that a round asks of all in one second; then nobody comes."""
+    s = scenario(16, maxRounds=1_000, **{f"{name}Window": 5 for name in WINDOWS}).running()
+    s.chain.rpc("anvil_setBlockTimestampInterval", 0)
+    s.play_round()
+    s.chain.rpc("anvil_removeBlockTimestampInterval")
+    s.pass_deadline()
+    s.expire_round()
+    s.deliver()
+    back, paid = settle_accounts(s)
+    assert back == PAYMENT - PAYMENT // 1_000
+    assert all(paid)
+    assert PAYMENT // 1_000 - sum(paid) < 16
+
+
 @pytest.mark.parametrize("window", [*WINDOWS])
 def test_windows_that_leave_no_time_are_refused(
     scenario: New, expect_revert: Any, window: str

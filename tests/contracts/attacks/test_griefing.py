@@ -228,3 +228,13 @@ def test_all_suspended_between_rounds_the_request_still_ends(scenario: New) -> N
     back, paid = settle_accounts(s)
     assert back == PAYMENT // 2
     assert all(paid)
+
+
+def test_all_suspended_after_the_last_round_still_deliver_and_claim(scenario: New) -> None:
+    s = scenario(3).finalised()
+    for account in (*s.providers, s.requester):
+        s.suspend(account)
+    s.deliver()
+    back, paid = settle_accounts(s)
+    assert back == 0
+    assert all(paid)
