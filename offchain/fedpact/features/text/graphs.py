@@ -1,0 +1,161 @@
+"""Weighted context graphs of texts (Lu et al. 2020, section III-A, definition 1).
+
+A graph's nodes are k terms, the same in all graphs. Its matrix A holds a term's TF-IDF on the
+diagonal and, off it, how strongly two terms occur together; serialised row by row of the upper
+triangle's two parts, diagonal first: k + k (k - 1) / 2 values, scaled to L2 norm 1, sparse all the
+way.
+
+The paper leaves open what an edge weighs. Here: sqrt(n_i n_j) * sqrt(idf_i idf_j), n_i being how
+often term i occurs in the text; a text that lacks either term has no such edge.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from fedpact.errors import DataError, SpecificationError
+from fedpact.features.text.frequencies import public_words
+from fedpact.features.text.tokens import Tokens, term_hashes, tokenise
+
+LEAST_TERMS, MOST_TERMS = 2, 4096
+_TEXTS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The k representative terms of the graphs."""
+
+    hashes: NDArray[np.uint64]
+    """Shape (k,), ascending."""
+    idf: NDArray[np.float64]
+    """Shape (k,): positive weights."""
+    words: tuple[str, ...]
+    """The terms as they are written."""
+
+    def __post_init__(self) -> None:
+        if not LEAST_TERMS <= len(self.hashes) <= MOST_TERMS:
+            raise SpecificationError(
+                f"graphs of {len(self.hashes)} terms: {LEAST_TERMS} to {MOST_TERMS} are possible"
+            )
+
+    @property
+    def width(self) -> int:
+        """Values of a serialised graph: k + k (k - 1) / 2."""
+        terms = len(self.hashes)
+        return terms + terms * (terms - 1) // 2
+
+    def names(self) -> list[str]:
+        """What each value of a serialised graph stands for, in order."""
+        rows, columns = np.triu_indices(len(self.words), 1)
+        edges = zip(rows.tolist(), columns.tolist(), strict=True)
+        return [*self.words, *(f"{self.words[i]}~{self.words[j]}" for i, j in edges)]
+
+
+def vocabulary(texts: Sequence[str], terms: int) -> Vocabulary:
+    """The terms with the largest TF-IDF in all of `texts` together; idf = ln(n / df), df > 1.
+
+    `texts` must be public, or the choice and its document frequencies be charged as a release.
+    Terms that occur in one text only or in more than half of them are left out. Raises DataError
+    where fewer than `terms` are left.
+    """
+    tokens = tokenise(texts)
+    hashes, first, places = np.unique(tokens.hashes, return_index=True, return_inverse=True)
+    seen = np.unique(places * np.int64(max(len(texts), 1)) + tokens.documents)
+    frequency = np.bincount(seen // max(len(texts), 1), minlength=len(hashes))
+    idf = np.log(max(len(texts), 1) / np.maximum(frequency, 1))
+    usable = (frequency > 1) & (2 * frequency <= len(texts))
+    weight = np.bincount(places, minlength=len(hashes)) * idf * usable
+    if int(usable.sum()) < terms:
+        raise DataError(f"graphs of {terms} terms: {len(texts)} texts have {int(usable.sum())}")
+    chosen = np.sort(np.argsort(-weight, kind="stable")[:terms])
+    words = tuple(tokens.word(int(first[place])) for place in chosen)
+    return Vocabulary(hashes[chosen], idf[chosen], words)
+
+
+def public_vocabulary(words: Sequence[str]) -> Vocabulary:
+    """Terms named by a specification, weighted by public word frequencies: idf = -ln p, at least 1.
+
+    Raises SpecificationError for a word that is no single term, or is named twice.
+    """
+    hashes = term_hashes(words)
+    if (hashes == 0).any() or len(np.unique(hashes)) != len(words):
+        raise SpecificationError("graphs: each of the terms must be one word, named once")
+    listed, shares = public_words()
+    place = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
+    share = np.where(listed[place] == hashes, shares[place], shares.min())
+    order = np.argsort(hashes)
+    idf = np.maximum(-np.log(share), 1.0)
+    return Vocabulary(hashes[order], idf[order], tuple(words[one].lower() for one in order))
+
+
+def serialised(texts: Sequence[str], terms: Vocabulary) -> sparse.csr_matrix:
+    """One normalised graph a text: (n, k + k (k - 1) / 2) float32, no value negative.
+
+    A text with none of the terms has a row of zeros.
+    """
+    parts = []
+    for place in range(0, len(texts), _TEXTS_AT_ONCE):
+        counts = _counts(tokenise(texts[place : place + _TEXTS_AT_ONCE]), terms)
+        parts.append(_normalised(_graphs(counts, terms)))
+    if not parts:
+        return sparse.csr_matrix((0, terms.width), dtype=np.float32)
+    return sparse.vstack(parts, format="csr")
+
+
+def merged(graphs: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The global graph G = G_1 u ... u G_n: weights added, normalised again; (1, width)."""
+    if graphs.shape[0] == 0:
+        raise DataError("no graphs to merge")
+    return _normalised(sparse.csr_matrix(graphs.astype(np.float64).sum(axis=0)))
+
+
+def matrix(row: sparse.csr_matrix, terms: Vocabulary) -> NDArray[np.float64]:
+    """A serialised graph (1, width) as its symmetric weight matrix A, (k, k)."""
+    count = len(terms.hashes)
+    values = row.toarray().reshape(-1).astype(np.float64)
+    upper = np.zeros((count, count))
+    upper[np.triu_indices(count, 1)] = values[count:]
+    return np.asarray(upper + upper.T + np.diag(values[:count]))
+
+
+def _counts(tokens: Tokens, terms: Vocabulary) -> sparse.csr_matrix:
+    """How often each term occurs in each text, (texts, k)."""
+    place = np.minimum(np.searchsorted(terms.hashes, tokens.hashes), len(terms.hashes) - 1)
+    known = terms.hashes[place] == tokens.hashes
+    counts = sparse.csr_matrix(
+        (np.ones(int(known.sum())), (tokens.documents[known], place[known])),
+        shape=(tokens.texts, len(terms.hashes)),
+    )
+    counts.sum_duplicates()
+    return counts
+
+
+def _graphs(counts: sparse.csr_matrix, terms: Vocabulary) -> sparse.csr_matrix:
+    """Nodes and edges of every text, from the pairs of its terms."""
+    count = len(terms.hashes)
+    sizes = np.diff(counts.indptr).astype(np.int64)
+    # Every ordered pair (a, b) of a text's entries, by repeating each entry as often as its text
+    # has entries.
+    text = np.repeat(np.arange(len(sizes)), sizes)
+    repeats = sizes[text]
+    left = np.repeat(np.arange(counts.nnz), repeats)
+    within = np.arange(len(left)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    right = counts.indptr[:-1][text[left]] + within
+    i, j = counts.indices[left].astype(np.int64), counts.indices[right].astype(np.int64)
+    upper = i <= j
+    left, right, i, j = left[upper], right[upper], i[upper], j[upper]
+    idf = terms.idf
+    weights = np.sqrt(counts.data[left] * counts.data[right] * idf[i] * idf[j])
+    column = np.where(i == j, i, count + i * (2 * count - i - 1) // 2 + (j - i - 1))
+    return sparse.csr_matrix((weights, (text[left], column)), shape=(len(sizes), terms.width))
+
+
+def _normalised(rows: sparse.csr_matrix) -> sparse.csr_matrix:
+    squares = np.asarray(rows.multiply(rows).sum(axis=1)).reshape(-1)
+    lengths = np.sqrt(np.where(squares > 0, squares, 1.0))
+    scaled = sparse.csr_matrix(rows, copy=True)
+    scaled.data = scaled.data / np.repeat(lengths, np.diff(scaled.indptr))
+    return scaled.astype(np.float32)
