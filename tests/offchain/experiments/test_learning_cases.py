@@ -1,0 +1,119 @@
+"""The kind `federation`: what its settings mean, and that it goes on where it was interrupted."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from fedpact.errors import DataMissing, InvalidInput
+from fedpact.experiments import configuration
+from fedpact.experiments.checkpoint import Checkpoint, Progress, Saved
+from fedpact.experiments.configuration import Case, Scale
+from fedpact.experiments.kinds import runner_of
+from fedpact.experiments.kinds.learning import run
+
+TOML = """
+title = "Digits"
+kind = "federation"
+dataset = "digits"
+partitions = ["class2"]
+metrics = ["global_accuracy"]
+
+[settings]
+family = { name = "softmax-regression" }
+local = { epochs = 1, batch_size = 16, learning_rate = 0.5 }
+rounds = 4
+train_examples = 400
+test_examples = 100
+
+[methods.dlmu]
+settings = { strategy = { name = "dlmu", parameters = { tau = 0.8 } } }
+
+[methods.pooled]
+settings = { pooled = true }
+
+[scales.small]
+providers = 5
+"""
+
+
+def case_of(method: str, text: str = TOML) -> Case:
+    cases = configuration.cases(configuration.parse("digits", text), Scale.SMALL)
+    return next(case for case in cases if case.method == method)
+
+
+def ran(case: Case, resumed: Saved | None = None) -> tuple[Mapping[str, Any], list[Any]]:
+    told: list[Any] = []
+    return run(case, Checkpoint(told.append, resumed, every=0.0)), told
+
+
+def test_the_kind_is_found_by_its_name() -> None:
+    assert runner_of("federation") is run
+
+
+def test_a_run_gone_on_with_gives_what_an_undisturbed_one_gives() -> None:
+    whole, told = ran(case_of("dlmu"))
+    half = next(
+        event
+        for event, before in zip(told[1:], told, strict=False)
+        if isinstance(event, Saved) and before == Progress(2, 4)
+    )
+    again, retold = ran(case_of("dlmu"), half)
+
+    assert again == whole
+    assert next(event for event in retold if isinstance(event, Progress)) == Progress(3, 4)
+
+
+def test_settings_say_how_many_examples_and_who_has_them() -> None:
+    dlmu, _ = ran(case_of("dlmu"))
+    pooled, _ = ran(case_of("pooled"))
+
+    assert len(dlmu["details"]["examples"]) == 5
+    assert sum(dlmu["details"]["examples"]) == 400
+    assert pooled["details"]["examples"] == [400]
+    assert dlmu["details"]["test_examples"] == 100
+    assert len(dlmu["curves"]["local_accuracy"]) == 4
+    assert dlmu["metrics"]["global_accuracy"] == dlmu["curves"]["global_accuracy"][-1]
+
+
+def test_another_seed_is_another_run() -> None:
+    cases = configuration.cases(configuration.parse("digits", TOML), Scale.SMALL, seeds=2)
+    first, second = [ran(case)[0] for case in cases if case.method == "dlmu"]
+
+    assert first["curves"] != second["curves"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        ("rounds = 4", "rounds = 0", "settings.rounds"),
+        ("rounds = 4", "rounds = 4\nepochs = 3", "settings.epochs"),
+        ("epochs = 1", "epoch = 1", "local"),
+        ("class2", "class3", "3 of 10 labels cannot be dealt to 5 providers"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(wrong: str, right: str, said: str) -> None:
+    with pytest.raises(Exception, match=said) as error:
+        ran(case_of("dlmu", TOML.replace(wrong, right)))
+    assert isinstance(error.value, InvalidInput)
+
+
+def test_data_that_are_not_there_are_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FEDPACT_DATA", raising=False)
+    with pytest.raises(DataMissing, match="fashion-mnist: set FEDPACT_DATA"):
+        ran(case_of("dlmu", TOML.replace('dataset = "digits"', 'dataset = "fashion-mnist"')))
+
+
+@pytest.mark.skipif("FEDPACT_DATA" not in os.environ, reason="needs C-MAPSS below FEDPACT_DATA")
+def test_a_regression_gives_its_errors_in_units_of_the_cap() -> None:
+    text = (
+        TOML.replace('"digits"', '"cmapss-fd001"')
+        .replace("class2", "group")
+        .replace("softmax-regression", "linear-regression")
+        .replace("learning_rate = 0.5", "learning_rate = 0.001")
+    )
+    found, _ = ran(case_of("pooled", text))
+
+    assert 0 < found["metrics"]["mae"] <= found["metrics"]["rmse"] < 1
+    assert found["metrics"]["mae"] == pytest.approx(found["curves"]["mae"][-1], abs=1e-6)
