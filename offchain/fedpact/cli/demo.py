@@ -5,18 +5,29 @@ from typing import Annotated
 
 import typer
 
-from fedpact.demo.options import DataSource, DemoOptions, Partition, PoisonKind, StoreKind
+from fedpact.demo.options import DemoOptions, Partition, PoisonKind, StoreKind
 
 
 def demo(
     providers: Annotated[int, typer.Option(help="Number of providers, 2 to 16.")] = 4,
     rounds: Annotated[int | None, typer.Option(help="Most rounds.")] = None,
     partition: Annotated[
-        Partition, typer.Option(help="How the records are dealt out.")
-    ] = Partition.CLASSES,
+        Partition | None,
+        typer.Option(help="How the records are dealt out (else classes, or group for windows)."),
+    ] = None,
     data: Annotated[
-        DataSource, typer.Option(help="digits, or mnist from the folder FEDPACT_DATA.")
-    ] = DataSource.DIGITS,
+        str,
+        typer.Option(help="digits, or a data set of the folder FEDPACT_DATA: mnist, cifar10, ..."),
+    ] = "digits",
+    family: Annotated[
+        str | None, typer.Option(help="Model family (else the one that suits the data).")
+    ] = None,
+    strategy: Annotated[
+        str, typer.Option(help="fedavg, fedavgm or dlmu; parameters as in dlmu:tau=0.8.")
+    ] = "fedavg",
+    aggregation: Annotated[
+        str, typer.Option(help="Aggregation rule, as in trimmed-mean:share=0.25.")
+    ] = "weighted-mean",
     store: Annotated[
         StoreKind, typer.Option(help="A folder, or a real IPFS node.")
     ] = StoreKind.EMBEDDED,
@@ -43,6 +54,9 @@ def demo(
         rounds=rounds,
         partition=partition,
         data=data,
+        family=family,
+        strategy=strategy,
+        aggregation=aggregation,
         store=store,
         epsilon=None if no_privacy else epsilon,
         poison=poison,

@@ -5,16 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
 from fedpact.data.readers import read_dataset
 from fedpact.data.sources import Source
-from fedpact.demo.options import DataSource, DemoOptions, Partition
-from fedpact.experiments.digits import draft, split
+from fedpact.data.splitting import hold_out
+from fedpact.demo.options import DemoOptions, Partition
+from fedpact.demo.recipes import draft, recipe_of
+from fedpact.experiments.digits import EVALUATION_SHARE, split
+from fedpact.learning.checks import check_dataset
 from fedpact.requester.request import draft_specification
+from fedpact.types.specification import Specification
 
-DIRICHLET_ALPHA = 0.5
+DIRICHLET = "dir0.5"
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,6 @@ class DemoData:
     files: tuple[Path, ...]
     parts: tuple[Dataset, ...]
     evaluation: Dataset
-    train: Dataset
     test: Dataset
 
     @property
@@ -34,36 +38,46 @@ class DemoData:
 
 
 def prepare(options: DemoOptions, folder: Path) -> DemoData:
-    """Deal the training records out and write one file a provider; the requester keeps its set."""
-    source = sources.digits(options.seed) if options.data is DataSource.DIGITS else sources.mnist()
-    fields = draft(source, options.providers, options.rounds, options.epsilon)
+    """Deal the training records out and write one file a provider; the requester keeps its set.
+
+    Raises SpecificationError where family, strategy, rule or privacy do not suit the data.
+    """
+    source = sources.load(options.data, options.seed)
+    fields = draft(source, options)
     spec, _ = draft_specification(fields)
-    private, evaluation = split(source, fields["rounds"], options.seed)
-    files = []
-    for number, places in enumerate(_deal(options, source.y_train[private])):
-        path = folder / f"provider-{number + 1}.npz"
-        chosen = private[places]
-        np.savez(path, x=source.x_train[chosen], y=source.y_train[chosen])
+    if source.grouped_units:
+        private, evaluation = hold_out(source, EVALUATION_SHARE, options.seed)
+    else:
+        private, evaluation = split(source, fields["rounds"], options.seed)
+    generator = np.random.default_rng(options.seed)
+    most = recipe_of(options).records
+    files, parts = [], []
+    for number, places in enumerate(_deal(options, source, private), start=1):
+        path = folder / f"provider-{number}.npz"
+        _write(source, _at_most(most, private[places], generator), path)
+        parts.append(read_dataset(path, spec))
+        check_dataset(spec, parts[-1])
         files.append(path)
+    kept = _at_most(most, np.arange(len(source.y_test)), generator)
+    test = _shaped(spec, source.test_set())
     return DemoData(
         fields,
         tuple(files),
-        tuple(read_dataset(path, spec) for path in files),
-        _dataset(source, source.x_train[evaluation], source.y_train[evaluation]),
-        _dataset(source, source.x_train[private], source.y_train[private]),
-        _dataset(source, source.x_test, source.y_test),
+        tuple(parts),
+        _shaped(spec, source.train_set(_at_most(most, evaluation, generator))),
+        Dataset(test.x[kept], test.y[kept], ()),
     )
 
 
-def _deal(options: DemoOptions, y: Any) -> partition.Parts:
-    if options.partition is Partition.IID:
-        return partition.iid(y, options.providers, options.seed)
-    if options.partition is Partition.DIRICHLET:
-        return partition.dirichlet(y, options.providers, DIRICHLET_ALPHA, options.seed)
-    labels = len(np.unique(y))
-    return partition.classes(
-        y, options.providers, _classes_each(options.providers, labels), options.seed
-    )
+def _deal(options: DemoOptions, source: Source, private: NDArray[np.int64]) -> partition.Parts:
+    y = source.y_train[private]
+    groups = None if source.groups_train is None else source.groups_train[private]
+    asked = options.partition or (Partition.GROUP if source.grouped_units else Partition.CLASSES)
+    if asked is Partition.CLASSES and source.labels:
+        each = _classes_each(options.providers, len(np.unique(y)))
+        return partition.classes(y, options.providers, each, options.seed)
+    name = DIRICHLET if asked is Partition.DIRICHLET else asked.value
+    return partition.named(name, y, options.providers, options.seed, groups)
 
 
 def _classes_each(providers: int, labels: int) -> int:
@@ -74,5 +88,21 @@ def _classes_each(providers: int, labels: int) -> int:
     return each
 
 
-def _dataset(source: Source, x: Any, y: Any) -> Dataset:
-    return Dataset((x / source.scale).astype(np.float32), y, ())
+def _at_most(
+    most: int | None, places: NDArray[np.int64], generator: np.random.Generator
+) -> NDArray[np.int64]:
+    if most is None or len(places) <= most:
+        return places
+    return np.sort(generator.choice(places, most, replace=False))
+
+
+def _write(source: Source, places: NDArray[np.int64], path: Path) -> None:
+    """A provider's file: labels by name, and units where groups form them."""
+    y = source.y_train[places]
+    arrays = {"x": source.x_train[places], "y": np.array(source.labels)[y] if source.labels else y}
+    units = source.unit_names(places)
+    np.savez(path, **arrays, **({"unit": np.array(units)} if units else {}))
+
+
+def _shaped(spec: Specification, data: Dataset) -> Dataset:
+    return Dataset(data.x.reshape(len(data), *spec.features.shape), data.y, ())

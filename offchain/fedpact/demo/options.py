@@ -15,13 +15,8 @@ class Partition(StrEnum):
     IID = "iid"
     DIRICHLET = "dirichlet"
     CLASSES = "classes"
-
-
-class DataSource(StrEnum):
-    """Real data: scikit-learn's digits come with it, MNIST from the folder FEDPACT_DATA."""
-
-    DIGITS = "digits"
-    MNIST = "mnist"
+    SORTED = "sorted"
+    GROUP = "group"
 
 
 class StoreKind(StrEnum):
@@ -51,8 +46,15 @@ class DemoOptions:
     providers: int = 4
     rounds: int | None = None
     """None: as many as the defaults of the experiment say."""
-    partition: Partition = Partition.CLASSES
-    data: DataSource = DataSource.DIGITS
+    partition: Partition | None = None
+    """None: half of the labels at each provider; by group where groups are units of privacy."""
+    data: str = "digits"
+    """A name that fedpact.data.sources knows."""
+    family: str | None = None
+    """None: the one that suits the data."""
+    strategy: str = "fedavg"
+    aggregation: str = "weighted-mean"
+    """Both: a name, or name:parameter=number,..."""
     store: StoreKind = StoreKind.EMBEDDED
     epsilon: float | None = 4.0
     """None: no privacy, for benchmarks of the protocol alone."""

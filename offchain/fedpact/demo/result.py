@@ -56,10 +56,23 @@ class ProviderRow:
 
 @dataclass(frozen=True)
 class FinalModel:
-    accuracy: float
-    central_accuracy: float
-    best_single_accuracy: float
+    """Qualities on held-out records: accuracy, or 1 - mean absolute error of a regression."""
+
+    task: str
+    quality: float
+    central: float
+    """All providers' records in one place, without privacy."""
+    best_single: float
     cid: str
+
+    def published(self) -> dict[str, object]:
+        """Accuracies, or mean absolute errors in units of the output's scale."""
+        figures = {"": self.quality, "central_": self.central, "best_single_": self.best_single}
+        if self.task == "classification":
+            found = {f"{name}accuracy": value for name, value in figures.items()}
+        else:
+            found = {f"{name}mae": 1 - value for name, value in figures.items()}
+        return {**found, "cid": self.cid}
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,7 @@ class DemoResult:
             for row in self.providers
             if row.poisoned is None and row.faults
         ]
-        if self.final.accuracy <= self.final.best_single_accuracy:
+        if self.final.quality <= self.final.best_single:
             failed.append("the model is no better than the best single provider's")
         return failed
 
@@ -102,7 +115,7 @@ class DemoResult:
             "providers": [
                 {**row.published(), "poisoned": row.poisoned is not None} for row in self.providers
             ],
-            "final": asdict(self.final),
+            "final": self.final.published(),
             "totals": {
                 "gas": self.gas,
                 "seconds": round(self.seconds, 2),

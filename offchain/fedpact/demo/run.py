@@ -11,7 +11,6 @@ from rich.console import Console
 
 from fedpact.audit import audit
 from fedpact.chain.keystore import AccountKeys
-from fedpact.demo.baselines import best_single_accuracy, central_accuracy
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import Network, running_network
 from fedpact.demo.options import DemoOptions
@@ -19,9 +18,11 @@ from fedpact.demo.progress import RoundClock, show_progress
 from fedpact.demo.result import DemoResult, FinalModel, collect
 from fedpact.demo.tables import print_result
 from fedpact.errors import AuditFailed, FedpactError, NotReady
-from fedpact.experiments.simulation import accuracy
+from fedpact.experiments.baselines import alone, central
+from fedpact.experiments.simulation import quality
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family
+from fedpact.privacy.noise import SystemNoise
 from fedpact.requester import Progress, Requester
 from fedpact.types.rounds import RequestStatus, seats_of
 from fedpact.types.specification import Specification
@@ -31,7 +32,7 @@ POLL_SECONDS = 0.05
 CLAIM_SECONDS = 60.0
 POLICY = """least_pay_per_round = 1_000_000_000_000
 categories = ["{category}"]
-families = ["softmax-regression", "mlp"]
+families = ["{family}"]
 epsilon_per_request = {epsilon}
 epsilon_lifetime = {lifetime}
 delta = 1e-5
@@ -97,6 +98,7 @@ def _serve(
     policy.write_text(
         POLICY.format(
             category=data.draft["category"],
+            family=data.draft["family"]["name"],
             # A hair above what is asked for, so that rounding of the noise does not decline it.
             epsilon=_limit(options) * 1.001,
             lifetime=_limit(options) * 2,
@@ -177,12 +179,14 @@ def _wait_for_claims(network: Network, request_id: int) -> None:
 def _final_model(
     options: DemoOptions, spec: Specification, path: Path, cid: str, data: DemoData
 ) -> FinalModel:
-    """The fetched model's accuracy on the held-out records, beside the two yardsticks."""
+    """The fetched model measured on the held-out records, beside the two yardsticks."""
     model = decode(path.read_bytes(), family(spec.family.name).template(spec))
     honest = [n for n in range(options.providers) if options.poison_of(n) is None]
+    single = [alone(spec, data.parts[n], lambda _: SystemNoise(), n) for n in honest]
     return FinalModel(
-        accuracy(spec, model, data.test),
-        central_accuracy(spec, data.train, data.test),
-        best_single_accuracy(spec, [data.parts[n] for n in honest], data.test),
+        spec.task,
+        quality(spec, model, data.test),
+        quality(spec, central(spec, data.parts), data.test),
+        max(quality(spec, one, data.test) for one in single),
         cid,
     )

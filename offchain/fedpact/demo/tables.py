@@ -19,10 +19,13 @@ def print_result(result: DemoResult, console: Console) -> None:
             f" {result.cost.epsilon_replacement:.2f} for one replaced by any other"
         )
     final = result.final
+    reached, centrally, single = (
+        f"{value:.4f}" for value in final.published().values() if isinstance(value, float)
+    )
+    measure = "accuracy" if final.task == "classification" else "mean absolute error (of scale)"
     console.print(
-        f"accuracy on held-out data: {final.accuracy:.4f}"
-        f" (trained centrally without privacy: {final.central_accuracy:.4f},"
-        f" best single provider: {final.best_single_accuracy:.4f})"
+        f"{measure} on held-out data: {reached}"
+        f" (trained centrally without privacy: {centrally}, best single provider: {single})"
     )
     console.print(f"model: {final.cid}")
     console.print(_audit(result))

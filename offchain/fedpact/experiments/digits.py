@@ -15,6 +15,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,8 @@ from fedpact.data.slices import cut_evenly
 from fedpact.data.sources import Source
 from fedpact.errors import DataError
 from fedpact.experiments.adversaries import Provider
+from fedpact.experiments.baselines import alone
 from fedpact.experiments.simulation import Seat, SimulatedRequest, accuracy, simulate
-from fedpact.learning.families import family
-from fedpact.learning.local import train_local
 from fedpact.privacy.accounting import calibrate
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.types.specification import PrivacyMode, Specification, canonical_json
@@ -196,26 +196,8 @@ def noise(noise_seed: int, provider: int, round_number: int) -> NoiseSource:
 def single_accuracies(case: Setting, noise_seed: int) -> Iterator[float]:
     """Each provider alone: as many steps at the same privacy, tested on all classes."""
     for number, part in enumerate(case.parts):
-        model = family(case.spec.family.name).initial(case.spec, seed=0)
-        for round_number in range(1, case.spec.rounds + 1):
-            source = noise(noise_seed, number, round_number)
-            model = train_local(case.spec, model, part, noise=source)
+        model = alone(case.spec, part, partial(noise, noise_seed, number), number)
         yield accuracy(case.spec, model, case.test)
-
-
-def central_accuracy(case: Setting) -> float:
-    """All records in one place, without privacy: as many steps of the same descent."""
-    fields = {**case.spec.model_dump(), "privacy": {"mode": PrivacyMode.NONE}}
-    spec = Specification.model_validate(fields)
-    everything = Dataset(
-        np.concatenate([part.x for part in case.parts]),
-        np.concatenate([part.y for part in case.parts]),
-        (),
-    )
-    model = family(spec.family.name).initial(spec, seed=0)
-    for _ in range(spec.rounds):
-        model = train_local(spec, model, everything, noise=None)
-    return accuracy(spec, model, case.test)
 
 
 def main() -> int:

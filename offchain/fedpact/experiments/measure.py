@@ -13,6 +13,7 @@ import numpy as np
 
 from fedpact.experiments import digits
 from fedpact.experiments.adversaries import FURTHER, POISONS, Provider
+from fedpact.experiments.baselines import central
 from fedpact.experiments.digits import Setting
 from fedpact.experiments.simulation import SimulatedRequest, accuracy
 from fedpact.privacy.accounting import cost
@@ -121,7 +122,7 @@ def _honest(case: Setting, seed: int, noise_seed: int) -> HonestRun:
         noise_seed,
         accuracy(case.spec, all_four.model, case.test),
         max(digits.single_accuracies(case, noise_seed)),
-        digits.central_accuracy(case),
+        accuracy(case.spec, central(case.spec, case.parts), case.test),
         accuracy(case.spec, three.model, case.test),
         all_four.points,
         _excluded(all_four),

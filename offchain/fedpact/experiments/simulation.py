@@ -1,8 +1,9 @@
 """A whole request in one process: the daemons' own functions, without chain and content store.
 
-Every member that takes part decodes, scores, votes and aggregates by itself; medians, inclusion,
-points, leader and reputation come from the mirrors of the contracts. Everybody acts in time and
-the first leader's proposal passes.
+Medians, inclusion,
+points, leader and reputation come from the mirrors of the contracts. Everybody acts in time; the
+first leader's proposal passes if enough members approve it. What all members work out alike (they
+must, to the last bit) is worked out once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ from fedpact.learning.local import reach
 from fedpact.learning.strategies import Globals, Memory, strategy
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.rounds import seats_of
-from fedpact.types.scores import pack_scores
+from fedpact.types.scores import MAX_SCORE, pack_scores
 from fedpact.types.specification import Specification
 
 NoiseOf = Callable[[int, int], NoiseSource]
@@ -156,6 +157,11 @@ def simulate(
         if on_round is not None:
             on_round(number)
     return result
+
+
+def quality(spec: Specification, model: Model, data: Dataset) -> float:
+    """1 - error: share of right answers, or 1 - mean absolute error in units of the scale."""
+    return 1 - family(spec.family.name).error(spec, model, data.x, data.y) / MAX_SCORE
 
 
 def accuracy(spec: Specification, model: Model, test: Dataset) -> float:

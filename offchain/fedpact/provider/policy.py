@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedpact.errors import PolicyRefusal, SettingsError
+from fedpact.learning.families import FAMILIES
 from fedpact.types.specification import PrivacyMode, Specification
 
 
@@ -19,7 +20,7 @@ class Policy(BaseModel):
     """Wei: the request's payment / (its rounds x its most providers) must reach it."""
     categories: tuple[str, ...] = ()
     """Categories to serve; empty for any."""
-    families: tuple[str, ...] = ("softmax-regression", "mlp")
+    families: tuple[str, ...] = tuple(FAMILIES)
     max_parameters: Annotated[int, Field(gt=0)] = 10_000_000
     max_steps_per_round: Annotated[int, Field(gt=0)] = 1_000
     max_rounds: Annotated[int, Field(gt=0)] = 200

@@ -12,6 +12,7 @@ from fedpact.data import sources
 from fedpact.errors import DataError
 from fedpact.experiments import digits
 from fedpact.experiments.adversaries import POISONS
+from fedpact.experiments.baselines import central
 from fedpact.experiments.measure import measure, write
 from fedpact.experiments.simulation import accuracy
 from fedpact.privacy.accounting import cost
@@ -40,7 +41,7 @@ def test_four_honest_providers_reach_the_target_under_privacy():
     assert reached >= single + 0.20, NOISE
     assert [request.times_excluded(seat) for seat in range(4)] == [0] * 4, NOISE
     assert min(request.points) > 0
-    assert digits.central_accuracy(case()) >= reached
+    assert accuracy(case().spec, central(case().spec, case().parts), case().test) >= reached
 
 
 @pytest.mark.parametrize("kind", POISONS)

@@ -1,0 +1,39 @@
+"""The two yardsticks of a federation's model: each provider alone, and all data in one place."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from fedpact.data.dataset import Dataset
+from fedpact.learning.artefact import Model
+from fedpact.learning.families import family
+from fedpact.learning.local import train_local
+from fedpact.privacy.noise import NoiseSource
+from fedpact.types.specification import Privacy, PrivacyMode, Specification
+
+
+def alone(
+    spec: Specification,
+    part: Dataset,
+    noise_of: Callable[[int], NoiseSource | None],
+    seat: int = 0,
+) -> Model:
+    """One provider's model without the others: as many rounds of the same training, at the same
+    privacy.
+
+    `noise_of` a round; it may give None under privacy mode `none`.
+    """
+    model = family(spec.family.name).initial(spec, seed=0)
+    for number in range(1, spec.rounds + 1):
+        noise = noise_of(number)
+        model = train_local(spec, model, part, noise=noise, batches_of=(number, seat))
+    return model
+
+
+def central(spec: Specification, parts: Sequence[Dataset]) -> Model:
+    """All providers' records in one place, without privacy: as many rounds of the same training."""
+    open_ = spec.model_copy(update={"privacy": Privacy(mode=PrivacyMode.NONE)})
+    everything = Dataset(
+        np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts]), ()
+    )
+    return alone(open_, everything, lambda _: None)
