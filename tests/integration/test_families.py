@@ -1,0 +1,227 @@
+"""Each family, strategy and rule through the chain: daemons, requester and auditor, held against
+the simulator to the byte.
+
+The daemons are those that `fedpact provider serve` runs, here as threads of one process. All
+requests are open at the same time.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from committee import PAYMENT, Market, open_market
+from sklearn.datasets import load_digits
+
+from fedpact.audit import audit
+from fedpact.chain.client import ChainClient
+from fedpact.chain.devnet import Devnet
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.data.dataset import Dataset
+from fedpact.data.readers import read_dataset
+from fedpact.experiments.adversaries import Provider
+from fedpact.experiments.simulation import Seat, simulate
+from fedpact.learning.artefact import encode
+from fedpact.privacy.noise import SystemNoise
+from fedpact.provider.daemon import Daemon, DaemonSettings
+from fedpact.provider.policy import Policy
+from fedpact.requester import Progress
+from fedpact.requester.slices import cut
+from fedpact.types.rounds import RequestStatus
+from fedpact.types.specification import Specification
+
+POLL = 0.05
+PROVIDERS = 3
+EVALUATION = 150
+LABELS = [str(label) for label in range(10)]
+SGD = {"epochs": 1, "batch_size": 16, "learning_rate": 0.1, "momentum": 0.5, "shuffle_seed": 5}
+IMAGES = {"labels": LABELS, "features": {"shape": [16], "scale": 9.0}, "local": SGD}
+NUMBERS = {
+    "task": "regression",
+    "labels": [],
+    "output": {"column": "digit", "scale": 9.0},
+    "features": {"shape": [16], "scale": 9.0},
+    "local": SGD,
+}
+DLMU = {"strategy": {"name": "dlmu", "parameters": {"tau": 0.8}}, "rounds": 3}
+CASES = {
+    "softmax-regression, steps": {
+        **IMAGES,
+        "family": {"name": "softmax-regression"},
+        "local": {"steps": 3, "learning_rate": 2.0, "momentum": 0.5},
+        "score": "contribution",
+        "max_error": 5000,
+    },
+    "linear-regression, server momentum": {
+        **NUMBERS,
+        "family": {"name": "linear-regression"},
+        "strategy": {"name": "fedavgm", "parameters": {"momentum": 0.5}},
+        "rounds": 3,
+    },
+    "mlp, DLMU, a daemon restarted": {
+        **IMAGES,
+        **DLMU,
+        "family": {"name": "mlp", "parameters": {"hidden": [8]}},
+    },
+    "mlp, regression, median": {
+        **NUMBERS,
+        "family": {"name": "mlp", "parameters": {"hidden": [8]}},
+        "aggregation": {"name": "coordinate-median"},
+    },
+    "cnn, trimmed mean": {
+        **IMAGES,
+        "features": {"shape": [4, 4], "scale": 9.0},
+        "family": {
+            "name": "cnn",
+            "parameters": {"form": "mnist", "channels": [4, 4], "hidden": [8]},
+        },
+        "aggregation": {"name": "trimmed-mean", "parameters": {"share": 0.34}},
+    },
+    "char-lstm, norm bounding": {
+        **IMAGES,
+        "features": {"shape": [16]},
+        "family": {
+            "name": "char-lstm",
+            "parameters": {"embedding": 2, "hidden": 4, "layers": 1},
+        },
+        "aggregation": {"name": "norm-bounding", "parameters": {"bound": 0.5}},
+    },
+}
+RESTARTED = "mlp, DLMU, a daemon restarted"
+
+
+def pooled_digits() -> tuple[np.ndarray, np.ndarray]:
+    """scikit-learn's digits as 4 x 4 whole numbers from 0 to 9: pictures, rows or characters."""
+    bunch = load_digits()
+    squares = bunch.images.reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4))
+    return np.floor(squares * 9.99 / 16).reshape(-1, 16), bunch.target
+
+
+class Serving:
+    """One provider's daemon in a thread; `restart` leaves it only its files."""
+
+    def __init__(self, url: str, market: Market, number: int, data: Path) -> None:
+        self._url, self._market, self._number, self._data = url, market, number, data
+        self._daemon: Daemon | None = None
+        self._start()
+
+    @property
+    def serves(self) -> bool:
+        return self._thread.is_alive()
+
+    def restart(self) -> None:
+        self.stop()
+        self._start()
+
+    def stop(self) -> None:
+        if self._daemon is not None:
+            self._daemon.stop()
+        self._thread.join(30)
+
+    def _start(self) -> None:
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
+        self._thread.start()
+        assert ready.wait(30)
+
+    def _serve(self, ready: threading.Event) -> None:
+        market, folder = self._market, self._market.folder / f"daemon-{self._number}"
+        folder.mkdir(exist_ok=True)
+        client = ChainClient.connect(self._url, market.client.deployment)
+        policy = Policy(accept_without_privacy=True, min_samples=20)
+        settings = DaemonSettings(folder / "state.sqlite", folder / "ledger.sqlite", POLL)
+        self._daemon = Daemon(
+            client,
+            market.client.deployment,
+            EmbeddedStore(market.folder / "content"),
+            market.providers[self._number],
+            policy,
+            self._data,
+            settings,
+        )
+        ready.set()
+        self._daemon.run()
+
+
+@dataclass
+class World:
+    market: Market
+    daemons: list[Serving]
+    files: list[Path]
+    evaluation: tuple[np.ndarray, np.ndarray]
+    requests: dict[str, int] = field(default_factory=dict)
+
+    def examples(self, draft: dict[str, object]) -> Dataset:
+        """The evaluation set as the draft asks for it."""
+        x, y = self.evaluation
+        features = draft["features"]
+        scaled = (x / features.get("scale", 1.0)).astype(np.float32)
+        shaped = scaled.reshape(-1, *features["shape"])
+        if "output" in draft:
+            return Dataset(shaped, (y / draft["output"]["scale"]).astype(np.float32), ())
+        return Dataset(shaped, y.astype(np.int64), ())
+
+
+@pytest.fixture(scope="module")
+def world(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Three daemons at work, and a request of each case made."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # results depend on it, and all sides run here
+    folder = tmp_path_factory.mktemp("families")
+    market = open_market(anvil, folder, PROVIDERS)
+    x, y = pooled_digits()
+    files = []
+    for number, places in enumerate(np.array_split(np.arange(EVALUATION, 600), PROVIDERS)):
+        files.append(folder / f"provider-{number}.npz")
+        np.savez(files[-1], x=x[places], y=y[places])
+    daemons = [Serving(anvil.url, market, number, path) for number, path in enumerate(files)]
+    world = World(market, daemons, files, (x[:EVALUATION], y[:EVALUATION]))
+    for name, case in CASES.items():
+        draft = {**market.draft(), "rounds": 2, "max_error": 9990, **case}
+        world.requests[name] = market.requester.create(draft, world.examples(case), PAYMENT)
+    yield world
+    for daemon in daemons:
+        daemon.stop()
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_family_through_the_chain_gives_the_simulators_model(world: World, name: str) -> None:
+    market, request = world.market, world.requests[name]
+    restarted: set[int] = set()
+
+    def strike(progress: Progress) -> None:
+        assert all(daemon.serves for daemon in world.daemons)
+        if name == RESTARTED and progress.round >= 2 and progress.round not in restarted:
+            restarted.add(progress.round)
+            world.daemons[progress.round % PROVIDERS].restart()
+
+    end = market.requester.follow(request, strike, poll_interval=POLL)
+    assert end.status is RequestStatus.DELIVERED
+    assert name != RESTARTED or restarted == {2, 3}
+    fetched = market.requester.fetch(request)
+    spec = market.requester.specification(request)
+    assert fetched.path.read_bytes() == encode(simulated(world, spec, request, CASES[name]))
+    wait_for_claims(market, request)
+    assert audit(market.client, market.store, request, market.auditor).failed == []
+
+
+def simulated(world: World, spec: Specification, request: int, case: dict[str, object]):
+    market = world.market
+    accounts = {member.account: member.seat for member in market.client.rounds.members(request)}
+    places = sorted(range(PROVIDERS), key=lambda n: accounts[market.providers[n].address])
+    seats = [Seat(n, read_dataset(world.files[n], spec), Provider()) for n in places]
+    slices = cut(spec, world.examples(case), market.requester_keys)
+    return simulate(spec, seats, slices, lambda who, when: SystemNoise()).model
+
+
+def wait_for_claims(market: Market, request: int) -> None:
+    deadline = time.monotonic() + 30
+    seats = range(PROVIDERS)
+    while any(market.client.market.claimable(request, seat) for seat in seats):
+        assert time.monotonic() < deadline, "a provider did not claim"
+        time.sleep(POLL)
