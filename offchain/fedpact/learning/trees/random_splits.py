@@ -1,0 +1,141 @@
+"""Sound forests: random splits that no data choose, and noised counts in the leaves.
+
+All trees of all providers have the same splits, drawn from a public seed: at every node a random
+public term and threshold 0, "does the text have this term". A document falls into one leaf of each
+of T trees, so that the count of each class in each leaf is a sum to which it adds a vector of T
+ones: L2 norm sqrt(T). One Gaussian release; providers' counts add up (after Geurts et al. 2006 for
+random trees, Fletcher & Islam 2017 for their noised leaves).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from fedpact.errors import DataError, ModelError, PrivacyError
+from fedpact.learning.trees.ensemble import Ensemble, template
+from fedpact.privacy.noise import NoiseSource, rounding_sensitivity
+
+
+@dataclass(frozen=True)
+class RandomForestLayout:
+    """What is public about a sound forest."""
+
+    trees: int
+    depth: int
+    labels: int
+    seed: int
+
+    @property
+    def sensitivity(self) -> float:
+        """L2 of all counts, one document replaced by nothing; sqrt(2) times it by any other."""
+        return math.sqrt(self.trees)
+
+    def noise_std(self, noise_multiplier: float) -> float:
+        """Standard deviation of the noise of a count."""
+        std = noise_multiplier * self.sensitivity
+        if std == 0:
+            return 0.0
+        counts = self.trees * 2**self.depth * self.labels
+        return std + noise_multiplier * rounding_sensitivity(counts, std)
+
+    def splits(self, chances: NDArray[np.float64]) -> Ensemble:
+        """The trees with leaves of 0; `chances` (width,): how likely each feature is drawn.
+
+        On no path does a feature occur twice. Raises ModelError where there are too few features.
+        """
+        if int((chances > 0).sum()) < self.depth:
+            raise ModelError(f"trees of depth {self.depth} need as many features")
+        shapes = dict(template(self.trees, self.depth, self.labels).tensors)
+        generator = np.random.Generator(np.random.PCG64(self.seed))
+        share = np.cumsum(chances / chances.sum())
+        nodes = shapes["feature"][1]
+        feature = np.empty(shapes["feature"], dtype=np.int64)
+        for node in range(nodes):
+            above = _ancestors(node)
+            feature[:, node] = _draw(generator, share, feature[:, above])
+        return Ensemble(
+            feature,
+            np.zeros(shapes["threshold"], np.float32),
+            np.zeros(shapes["value"], np.float32),
+        )
+
+
+def noised_counts(
+    layout: RandomForestLayout,
+    splits: Ensemble,
+    rows: sparse.csr_matrix,
+    y: NDArray[np.int64],
+    *,
+    noise_multiplier: float = 0.0,
+    noise: NoiseSource | None = None,
+) -> Ensemble:
+    """A provider's release: the splits with noised counts (T, 2^d, labels) for leaves.
+
+    Raises DataError for no rows, PrivacyError for a noise multiplier without a source of noise.
+    """
+    if len(y) == 0 or rows.shape[0] != len(y):
+        raise DataError(f"trees: {rows.shape[0]} rows of {len(y)} classes")
+    if noise_multiplier and noise is None:
+        raise PrivacyError("noise is asked for and there is no source of it")
+    leaves = splits.leaves(rows)
+    size = 2**layout.depth * layout.labels
+    counts = np.stack(
+        [
+            np.bincount(leaves[:, tree] * layout.labels + y, minlength=size)
+            for tree in range(layout.trees)
+        ]
+    ).astype(np.float64)
+    std = layout.noise_std(noise_multiplier)
+    if noise is not None and std > 0:
+        counts = np.stack([noise.add(tree, std) for tree in counts])
+    shape = (layout.trees, 2**layout.depth, layout.labels)
+    return Ensemble(splits.feature, splits.threshold, counts.reshape(shape).astype(np.float32))
+
+
+def voting(layout: RandomForestLayout, released: list[Ensemble], noise_std: float) -> Ensemble:
+    """The global forest of the providers' counts: each leaf votes with the logarithm of how much
+    more often a class falls into it than documents do at large.
+
+    vote = log((n_lc + a) / (n_c q_l + a)), n_c the class's count in the tree, q_l the leaf's share,
+    a the noise's standard deviation (at least 1): a leaf whose counts are noise votes about 0.
+    Raises ModelError for no counts, or for counts of other splits.
+    """
+    if not released:
+        raise ModelError("no forests to add up")
+    first = released[0]
+    if any((one.feature != first.feature).any() for one in released):
+        raise ModelError("forests of different splits cannot be added up")
+    counts = np.zeros(first.value.shape)
+    for one in released:
+        counts += one.value.astype(np.float64)
+    weight = max(1.0, noise_std * math.sqrt(len(released)))
+    counts = np.maximum(counts, 0.0)
+    classes = counts.sum(axis=1, keepdims=True)
+    leaves = counts.sum(axis=2, keepdims=True) / np.maximum(
+        counts.sum(axis=(1, 2))[:, None, None], 1
+    )
+    votes = np.log((counts + weight) / (classes * leaves + weight)) / layout.trees
+    return Ensemble(first.feature, first.threshold, votes.astype(np.float32))
+
+
+def _ancestors(node: int) -> list[int]:
+    above = []
+    while node > 0:
+        node = (node - 1) // 2
+        above.append(node)
+    return above
+
+
+def _draw(
+    generator: np.random.Generator, share: NDArray[np.float64], taken: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """One feature a tree by its share, none of those taken (T, above)."""
+    drawn = np.searchsorted(share, generator.random(len(taken)), side="right")
+    again = (drawn[:, None] == taken).any(axis=1)
+    while again.any():
+        drawn[again] = np.searchsorted(share, generator.random(int(again.sum())), side="right")
+        again = (drawn[:, None] == taken).any(axis=1)
+    return drawn.astype(np.int64)
