@@ -88,7 +88,9 @@ def test_a_request_survives_daemons_that_are_killed_and_one_that_loses_its_state
     for number in range(4):
         world.serve(number)
     world.network.wait_until_serving()
-    request = world.requester.create(world.data.draft, world.data.evaluation, PAYMENT)
+    # DLMU: each member must find out again where its own and the others' training starts.
+    draft = {**world.data.draft, "strategy": {"name": "dlmu"}}
+    request = world.requester.create(draft, world.data.evaluation, PAYMENT)
     struck: set[int] = set()
 
     def strike(progress: Progress) -> None:
