@@ -156,16 +156,15 @@ def test_a_whole_invented_branch_is_noticed_only_beside_another_node(
     """The stated limit: whoever asks one node alone sees what that node wants.
 
     Contracts, ids and the first block are the true ones and all that is computed holds; but a
-    request was cancelled and refunded of which its requester knows nothing.
+    request was cancelled of which its requester knows nothing.
     """
     request_id = market.requester.create(market.draft(), market.evaluation, PAYMENT)
     with branch(market, tmp_path) as invented:
-        for name in ("cancel", "refund"):
-            call = invented.market.function(name, request_id)
-            transaction = {"to": call.to, "data": "0x" + call.data.hex(), "gas": hex(10**6)}
-            requester = market.requester_keys.address
-            invented.rpc.call("eth_sendTransaction", {"from": requester, **transaction})
-            invented.rpc.call("anvil_mine", "0x1")
+        call = invented.market.function("cancel", request_id)
+        transaction = {"to": call.to, "data": "0x" + call.data.hex(), "gas": hex(10**6)}
+        requester = market.requester_keys.address
+        invented.rpc.call("eth_sendTransaction", {"from": requester, **transaction})
+        invented.rpc.call("anvil_mine", "0x1")
 
         report = audit(invented, market.store, request_id)
         assert report.failed == []
