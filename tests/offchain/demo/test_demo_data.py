@@ -1,0 +1,77 @@
+"""What the demo makes of its options: drafts, providers' files, refusals before anything runs."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedpact.data.readers import read_dataset
+from fedpact.demo.data import prepare
+from fedpact.demo.options import DemoOptions, Partition
+from fedpact.demo.recipes import RECIPES, named
+from fedpact.errors import FedpactError, InvalidInput
+from fedpact.learning.families import FAMILIES
+from fedpact.requester.request import draft_specification
+
+DATA = os.environ.get("FEDPACT_DATA")
+
+
+def test_every_family_has_a_recipe():
+    assert set(RECIPES) == set(FAMILIES)
+
+
+@pytest.mark.parametrize("family", ["softmax-regression", "mlp", "cnn"])
+@pytest.mark.parametrize("epsilon", [4.0, None])
+def test_digits_are_dealt_out_as_each_family_takes_them(family, epsilon, tmp_path):
+    options = DemoOptions(family=family, epsilon=epsilon, rounds=2, strategy="dlmu:tau=0.5")
+    data = prepare(options, tmp_path)
+    spec, _ = draft_specification(data.draft)
+    assert spec.family.name == family
+    assert (spec.strategy.name, spec.strategy.parameters) == ("dlmu", {"tau": 0.5})
+    for file, part in zip(data.files, data.parts, strict=True):
+        assert np.array_equal(read_dataset(file, spec).x, part.x)
+    assert data.test.x.shape[1:] == data.evaluation.x.shape[1:] == spec.features.shape
+    held = [set(part.y.tolist()) for part in data.parts]
+    assert all(len(one) == 5 for one in held)
+
+
+@pytest.mark.skipif(not DATA, reason="FEDPACT_DATA names no folder of data sets")
+@pytest.mark.parametrize(
+    ("data", "family"), [("cmapss-fd001", "mlp"), ("shakespeare", "char-lstm")]
+)
+def test_windows_stay_with_the_provider_of_their_group(data, family, tmp_path):
+    found = prepare(DemoOptions(data=data, epsilon=None, rounds=2, providers=3), tmp_path)
+    assert found.draft["family"]["name"] == family
+    units = [set(part.units) for part in found.parts]
+    assert not units[0] & units[1] | units[0] & units[2] | units[1] & units[2]
+    assert all(len(part) <= (RECIPES[family].records or len(part)) for part in found.parts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data": "nothing"}, "no data set 'nothing'"),
+        ({"family": "forest"}, "model family 'forest' is unknown"),
+        ({"family": "linear-regression"}, "no classification"),
+        ({"family": "char-lstm"}, "cannot clip"),
+        ({"strategy": "scaffold"}, "simulations only"),
+        ({"strategy": "dlmu:tau=much"}, "--strategy 'dlmu:tau=much'"),
+        ({"strategy": "dlmu:beta=1"}, "beta"),
+        ({"aggregation": "vote"}, "aggregation 'vote' is unknown"),
+        ({"partition": Partition.GROUP}, "does not say who"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_a_chain_is_started(changes, said, tmp_path: Path):
+    with pytest.raises(FedpactError, match=said):
+        prepare(DemoOptions(**changes), tmp_path)
+
+
+def test_parameters_are_numbers_by_name():
+    assert named("multi-krum:byzantine=1,kept=3", "") == {
+        "name": "multi-krum",
+        "parameters": {"byzantine": 1, "kept": 3},
+    }
+    assert named("fedavg", "") == {"name": "fedavg", "parameters": {}}
+    with pytest.raises(InvalidInput, match="is needed"):
+        named("dlmu:", "--strategy")
