@@ -97,7 +97,7 @@ def test_says_where_mnist_is_looked_for() -> None:
         check=False,
     )
     assert run.returncode == 4
-    assert run.stderr == "fedpact: mnist: set FEDPACT_DATA to a folder that holds the IDX files\n"
+    assert run.stderr == "fedpact: mnist: set FEDPACT_DATA to the folder that holds data sets\n"
 
 
 def processes_under(folder: Path) -> list[int]:
