@@ -74,6 +74,22 @@ class Mutant:
         return text.replace(self.old, self.new)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a mutant: the first test that failed, or what the compiler said against it."""
+
+    killed_by: str = ""
+    complaint: str = ""
+
+    def wrong(self, mutant: Mutant) -> str:
+        """What has to be mended; empty where nothing has."""
+        if self.complaint:
+            return f"does not compile: {self.complaint}"
+        if self.killed_by and mutant.equivalent:
+            return f"is killed by {self.killed_by}, though explained as equivalent"
+        return "" if self.killed_by or mutant.equivalent else "no test notices"
+
+
 def read_mutants(file: Path = LIST) -> list[Mutant]:
     """The list, each with its own tests or else those that the list names for its file."""
     content = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -142,22 +158,21 @@ class Tree:
         """The mutant, compiled, for as long as the block lasts; `deployed` as in Sources.kept."""
         cache = self.folder / contracts.CACHE.relative_to(ROOT)
         cache.mkdir(parents=True)
-        for name, compiled in sources.kept(mutant, deployed=deployed):
-            (cache / name).write_text(json.dumps(compiled))
+        file = self.folder / mutant.file if mutant else None
+        text = file.read_text() if file else ""
         try:
-            if mutant is None:
-                yield
-                return
-            file = self.folder / mutant.file
-            text = file.read_text()
-            file.write_text(mutant.applied(text))
+            for name, compiled in sources.kept(mutant, deployed=deployed):
+                (cache / name).write_text(json.dumps(compiled))
+            if file and mutant:
+                file.write_text(mutant.applied(text))
             yield
-            file.write_text(text)
         finally:
+            if file:
+                file.write_text(text)
             shutil.rmtree(cache)
 
-    def first_failure(self, tests: Sequence[str]) -> str | None:
-        """Name of the first test that fails; None where all pass.
+    def first_failure(self, tests: Sequence[str]) -> str:
+        """Name of the first test that fails; empty where all pass.
 
         Raises RuntimeError where the tests could not be run.
         """
@@ -174,34 +189,37 @@ class Tree:
             timeout=TEST_SECONDS,
         )
         if ran.returncode == 0:
-            return None
+            return ""
         failed = _FAILED.search(ran.stdout)
         if ran.returncode != 1 or failed is None:
             raise RuntimeError(f"pytest ended with {ran.returncode}:\n{ran.stdout}{ran.stderr}")
         return failed[1]
 
 
-def killer(tree: Tree, sources: Sources, mutant: Mutant) -> str | None:
-    """The test that notices the mutant; None where none does."""
+def killer(tree: Tree, sources: Sources, mutant: Mutant) -> str:
+    """The test that notices the mutant; empty where none does.
+
+    Raises CompileError where it does not compile.
+    """
+    stages = [mutant.tests, QUICK, THOROUGH]
     if mutant.tests == LIBRARIES:
         with tree.mutated(sources, mutant, deployed=False):
-            failed = tree.first_failure(mutant.tests)
+            failed = tree.first_failure(stages.pop(0))
         if failed:
             return failed
-        stages = [QUICK, THOROUGH]
-    else:
-        stages = [mutant.tests, QUICK, THOROUGH]
     with tree.mutated(sources, mutant):
-        for tests in stages:
-            failed = tree.first_failure(tests)
-            if failed:
-                return failed
-    return None
+        found = (tree.first_failure(tests) for tests in stages)
+        return next((failed for failed in found if failed), "")
 
 
-def run_all(mutants: Sequence[Mutant]) -> list[str | None]:
-    """The killer of each mutant, WORKERS at a time. Raises RuntimeError where the tests fail
-    without any."""
+def run_all(mutants: Sequence[Mutant]) -> list[Outcome]:
+    """What becomes of each mutant, WORKERS at a time.
+
+    Raises ValueError where one does not fit the sources, RuntimeError where the tests fail without
+    any.
+    """
+    for mutant in mutants:
+        mutant.applied((ROOT / mutant.file).read_text())
     sources = Sources()
     with tempfile.TemporaryDirectory(prefix="fedpact-mutation-") as folder:
         trees: SimpleQueue[Tree] = SimpleQueue()
@@ -213,30 +231,36 @@ def run_all(mutants: Sequence[Mutant]) -> list[str | None]:
         for tree in (first, *others):
             trees.put(tree)
 
-        def one(mutant: Mutant) -> str | None:
+        def one(mutant: Mutant) -> Outcome:
             tree = trees.get()
             try:
-                found = killer(tree, sources, mutant)
+                outcome = Outcome(killed_by=killer(tree, sources, mutant))
+            except contracts.CompileError as error:
+                outcome = Outcome(complaint=str(error))
             finally:
                 trees.put(tree)
-            print(f"{'killed' if found else 'LIVES '} {mutant.name}", flush=True)
-            return found
+            print(f"{mutant.name}: {outcome.killed_by or 'lives'}", flush=True)
+            return outcome
 
         with ThreadPoolExecutor(WORKERS) as pool:
             return list(pool.map(one, mutants))
 
 
-def report(mutants: Sequence[Mutant], killers: Sequence[str | None]) -> dict[str, Any]:
+def report(mutants: Sequence[Mutant], outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """What docs/results/mutation.json holds."""
     entries = [
         {
             "file": mutant.file,
             "breaks": mutant.breaks,
-            **({"killed_by": killed_by} if killed_by else {"equivalent": mutant.equivalent}),
+            **(
+                {"killed_by": outcome.killed_by}
+                if outcome.killed_by
+                else {"equivalent": mutant.equivalent}
+            ),
         }
-        for mutant, killed_by in zip(mutants, killers, strict=True)
+        for mutant, outcome in zip(mutants, outcomes, strict=True)
     ]
-    killed = sum(killed_by is not None for killed_by in killers)
+    killed = sum(bool(outcome.killed_by) for outcome in outcomes)
     return {
         "command": "make mutation",
         "compiler": contracts.COMPILER,
@@ -253,21 +277,21 @@ def main() -> int:
     only = parser.parse_args().only
     mutants = [mutant for mutant in read_mutants() if only in mutant.name]
     try:
-        killers = run_all(mutants)
+        outcomes = run_all(mutants)
     except (ValueError, RuntimeError, contracts.CompileError) as error:
         print(error, file=sys.stderr)
         return 1
     wrong = [
-        f"{mutant.name}: {'is killed by ' + killed_by if killed_by else 'no test notices'}"
-        for mutant, killed_by in zip(mutants, killers, strict=True)
-        if bool(killed_by) == bool(mutant.equivalent)
+        f"{mutant.name}: {complaint}"
+        for mutant, outcome in zip(mutants, outcomes, strict=True)
+        if (complaint := outcome.wrong(mutant))
     ]
     for line in wrong:
         print(line)
-    killed = sum(killed_by is not None for killed_by in killers)
-    print(f"{len(mutants)} mutants, {killed} killed, {len(wrong)} unexplained")
+    killed = sum(bool(outcome.killed_by) for outcome in outcomes)
+    print(f"{len(mutants)} mutants, {killed} killed, {len(wrong)} to be mended")
     if not only and not wrong:
-        RESULTS.write_text(json.dumps(report(mutants, killers), indent=1) + "\n")
+        RESULTS.write_text(json.dumps(report(mutants, outcomes), indent=1) + "\n")
     return 1 if wrong else 0
 
 
