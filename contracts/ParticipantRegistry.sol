@@ -16,6 +16,9 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
     bytes32 private constant VOUCHER_TYPEHASH =
         keccak256("Voucher(address account,uint32 organisation,uint256 nonce,uint256 expiry)");
 
+    /// @dev A request keeps sixteen organisations in one word while providers join.
+    uint256 private constant MAX_ORGANISATION = (1 << 14) - 1;
+
     /* STORAGE */
 
     struct Record {
@@ -25,11 +28,8 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
         uint32 keyVersion;
         uint40 registeredAt;
         bool attested;
-        // slot 0 too: the reputation's sums (see `Reputation.Sums`)
-        uint16 period;
-        uint48 gains;
-        uint40 weights;
-        uint32 losses;
+        // slot 0 too: see `Reputation.pack`
+        uint136 sums;
         // slot 1
         bytes32 encryptionKey;
         // slot 2
@@ -43,6 +43,8 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
     /// @inheritdoc IParticipantRegistry
     uint256 public immutable override reputationUnit;
 
+    /// @inheritdoc IParticipantRegistry
+    uint16 public override statusChanges;
     /// @inheritdoc IParticipantRegistry
     mapping(uint256 nonce => bool) public override voucherRevoked;
     mapping(address account => Record) private _records;
@@ -132,6 +134,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
     /// @inheritdoc IParticipantRegistry
     function suspend(address account) external override onlyOwner {
         _active(account).status = Status.Suspended;
+        _countStatusChange();
 
         emit Suspended(account);
     }
@@ -142,6 +145,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
         if (record.status != Status.Suspended) revert ParticipantRegistry_NotSuspended(account);
 
         record.status = Status.Active;
+        _countStatusChange();
 
         emit Restored(account);
     }
@@ -177,22 +181,34 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
     /* REPUTATION */
 
     /// @inheritdoc IParticipantRegistry
-    function recordOutcomes(Outcome[] calldata outcomes, uint256 weight, uint40 endedAt) external override {
+    function recordOutcomes(
+        address[] calldata accounts,
+        uint256 seats,
+        uint256 qualities,
+        uint256 losses,
+        uint256 weight,
+        uint40 endedAt
+    ) external override {
         if (msg.sender != market && msg.sender != rounds) revert ParticipantRegistry_NotContracts(msg.sender);
-        if (weight == 0) return;
+        if (weight == 0 || seats == 0) return;
 
-        for (uint256 i; i < outcomes.length; ++i) {
-            Outcome calldata o = outcomes[i];
-            Record storage record = _records[o.account];
-            Reputation.Sums memory sums =
-                Reputation.record(_sums(record), weight, o.quality, o.losses, endedAt, block.timestamp);
-            record.period = sums.period;
-            record.gains = sums.gains;
-            record.weights = sums.weights;
-            record.losses = sums.losses;
-
-            emit OutcomeRecorded(o.account, weight, o.quality, o.losses, endedAt);
+        for (uint256 i; seats >> i != 0; ++i) {
+            if ((seats >> i) & 1 == 0) continue;
+            Record storage record = _records[accounts[i]];
+            uint256 shift = 16 * i;
+            record.sums = Reputation.pack(
+                Reputation.record(
+                    Reputation.unpack(record.sums),
+                    weight,
+                    (qualities >> shift) & 0xffff,
+                    (losses >> shift) & 0xffff,
+                    endedAt,
+                    block.timestamp
+                )
+            );
         }
+
+        emit OutcomesRecorded(accounts, seats, qualities, losses, weight, endedAt);
     }
 
     /// @inheritdoc IParticipantRegistry
@@ -203,7 +219,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
 
     /// @inheritdoc IParticipantRegistry
     function reputation(address account) public view override returns (uint16) {
-        return uint16(Reputation.score(_sums(_records[account]), block.timestamp));
+        return uint16(Reputation.score(Reputation.unpack(_records[account].sums), block.timestamp));
     }
 
     /* VIEWS */
@@ -283,6 +299,9 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
         Record storage record = _records[account];
         if (record.status != Status.None) revert ParticipantRegistry_AlreadyRegistered(account);
         if (organisation == 0) revert ParticipantRegistry_OrganisationZero(account);
+        if (organisation > MAX_ORGANISATION) {
+            revert ParticipantRegistry_OrganisationTooLarge(organisation, MAX_ORGANISATION);
+        }
         if (encryptionKey == 0) revert ParticipantRegistry_EncryptionKeyZero(account);
 
         record.organisation = organisation;
@@ -295,13 +314,16 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
         emit Registered(account, organisation, encryptionKey, profile, attributesRoot);
     }
 
+    /// @dev Starts anew after 65,535.
+    function _countStatusChange() private {
+        unchecked {
+            ++statusChanges;
+        }
+    }
+
     function _active(address account) private view returns (Record storage record) {
         record = _records[account];
         if (record.status != Status.Active) revert ParticipantRegistry_NotActive(account);
-    }
-
-    function _sums(Record storage record) private view returns (Reputation.Sums memory) {
-        return Reputation.Sums(record.period, record.gains, record.weights, record.losses);
     }
 
     function _profileHash(bytes32 profile, bytes32 attributesRoot) private pure returns (bytes32) {

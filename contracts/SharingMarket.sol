@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
 import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
+import {Points} from "./libraries/Points.sol";
 import {Scores} from "./libraries/Scores.sol";
 import {TermsCheck} from "./libraries/TermsCheck.sol";
 import {SharingMarketStore} from "./SharingMarketStore.sol";
@@ -35,7 +36,6 @@ contract SharingMarket is SharingMarketStore {
         Record storage record = _records[requestId];
         record.requester = msg.sender;
         record.payment = uint96(msg.value);
-        record.termsHash = keccak256(abi.encode(terms));
         record.facts = Facts({
             status: Status.Open,
             requesterOrganisation: organisation,
@@ -54,6 +54,24 @@ contract SharingMarket is SharingMarketStore {
         });
 
         emit RequestCreated(requestId, msg.sender, terms.queryKey, msg.value, terms);
+
+        // Interaction: the rounds keep their rules, and begin their history with all of the terms.
+        ROUNDS.prepare(
+            requestId,
+            ITrainingRounds.Params({
+                maxError: terms.maxError,
+                target: terms.target,
+                maxRounds: terms.maxRounds,
+                leaderRule: terms.leaderRule,
+                approvalRule: terms.approvalRule,
+                voteBand: terms.voteBand,
+                submitWindow: uint24(terms.submitWindow),
+                commitWindow: uint24(terms.commitWindow),
+                revealWindow: uint24(terms.revealWindow),
+                proposeWindow: uint24(terms.proposeWindow)
+            }),
+            keccak256(abi.encode(terms))
+        );
     }
 
     /// @inheritdoc ISharingMarket
@@ -73,7 +91,7 @@ contract SharingMarket is SharingMarketStore {
 
         // Interaction: the rounds hold the committee; they refuse a second account of one organisation.
         uint256 joined;
-        (seat, joined) = ROUNDS.enlist(requestId, msg.sender, samples, organisation, reputation);
+        (seat, joined) = ROUNDS.enlist(requestId, msg.sender, samples, uint16(organisation), reputation);
 
         // Effect: the last seat closes the committee.
         if (joined == facts.maxProviders) record.facts.closedAt = uint40(block.timestamp);
@@ -100,43 +118,25 @@ contract SharingMarket is SharingMarketStore {
     }
 
     /// @inheritdoc ISharingMarket
-    function start(uint256 requestId, uint256 seat, Terms calldata terms, bytes32 manifest, bytes32 keyHash)
-        external
-        override
-    {
+    function start(
+        uint256 requestId,
+        uint256 seat,
+        bytes32 manifest,
+        bytes32 keyHash,
+        address[] calldata accounts
+    ) external override {
         Record storage record = _records[requestId];
         Facts memory facts = record.facts;
-        // Check: these terms, a closed committee, the caller's turn.
+        // Check: a closed committee, the caller's turn.
         _requireOpen(requestId, facts);
-        bytes32 given = keccak256(abi.encode(terms));
-        if (given != record.termsHash) revert SharingMarket_TermsMismatch(requestId, record.termsHash, given);
-        _requireSeat(requestId, seat);
         _requireTurnToStart(requestId, seat, facts);
 
         // Effect:
         record.facts.status = Status.Running;
-
-        // Interaction:
-        ROUNDS.open(
-            requestId,
-            seat,
-            msg.sender,
-            ITrainingRounds.Params({
-                maxError: terms.maxError,
-                target: terms.target,
-                maxRounds: terms.maxRounds,
-                leaderRule: terms.leaderRule,
-                approvalRule: terms.approvalRule,
-                voteBand: terms.voteBand,
-                submitWindow: terms.submitWindow,
-                commitWindow: terms.commitWindow,
-                revealWindow: terms.revealWindow,
-                proposeWindow: terms.proposeWindow
-            }),
-            keccak256(abi.encode(manifest, keyHash))
-        );
-
         emit Started(requestId, msg.sender, seat, manifest, keyHash);
+
+        // Interaction: the rounds refuse a seat that is not the caller's.
+        ROUNDS.open(requestId, seat, msg.sender, manifest, keyHash, accounts);
     }
 
     /// @inheritdoc ISharingMarket
@@ -180,16 +180,19 @@ contract SharingMarket is SharingMarketStore {
     /* DELIVERY AND PAYMENT */
 
     /// @inheritdoc ISharingMarket
-    function deliver(uint256 requestId, uint256 seat, bytes calldata sealedKey) external override {
+    function deliver(uint256 requestId, uint256 seat, bytes calldata sealedKey, address[] calldata accounts)
+        external
+        override
+    {
         Record storage record = _records[requestId];
         Facts memory facts = record.facts;
-        (ITrainingRounds.Outcome memory outcome, address account, bytes32 finalDigest, uint256 contributors) =
-            ROUNDS.deliverable(requestId, seat);
+        (ITrainingRounds.Outcome memory outcome, uint256 held, bytes32 finalDigest, uint256 contributors) =
+            ROUNDS.deliverable(requestId, msg.sender);
         // Check: there is something to deliver, and it is the caller's turn.
         Status status = _status(facts, outcome);
         if (status != Status.Ended && status != Status.Delivered) revert SharingMarket_WrongStatus(requestId, status);
         if (outcome.finalRounds == 0) revert SharingMarket_NothingToDeliver(requestId);
-        if (msg.sender != account) revert SharingMarket_NotSeatOwner(requestId, seat, msg.sender);
+        if (!_holds(held, seat)) revert SharingMarket_NotSeatOwner(requestId, seat, msg.sender);
         if (sealedKey.length != SEALED_KEY_BYTES) revert SharingMarket_BadSealedKey(sealedKey.length);
         bool first = status == Status.Ended;
         if (first) {
@@ -207,8 +210,9 @@ contract SharingMarket is SharingMarketStore {
             facts.status = Status.Delivered;
             facts.paidRounds = outcome.paidRounds;
             facts.reached = outcome.reached;
-            record.facts = facts;
             emit ModelShared(requestId, record.requester, finalDigest, outcome.finalRounds, contributors);
+            _settle(requestId, record, facts, accounts);
+            record.facts = facts;
         }
     }
 
@@ -220,15 +224,15 @@ contract SharingMarket is SharingMarketStore {
         if (facts.status != Status.Delivered) {
             revert SharingMarket_WrongStatus(requestId, _status(facts, ROUNDS.outcome(requestId)));
         }
-        (address account, uint256 amount) = _shareOf(requestId, seat, record, facts);
-        if (msg.sender != account) revert SharingMarket_NotSeatOwner(requestId, seat, msg.sender);
+        (bool holds, uint256 own, uint256 total) =
+            ROUNDS.shareOfHolder(requestId, seat, facts.maxProviders, msg.sender);
+        if (!holds) revert SharingMarket_NotSeatOwner(requestId, seat, msg.sender);
+        uint256 amount = _share(record, facts, own, total);
         if ((facts.claimed >> seat) & 1 == 1) revert SharingMarket_AlreadyClaimed(requestId, seat);
         if (amount == 0) revert SharingMarket_NothingToClaim(requestId, seat);
 
         // Effect:
-        facts.claimed |= uint16(1 << seat);
-        if (!facts.settled) _settle(requestId, record, facts);
-        record.facts = facts;
+        record.facts.claimed = facts.claimed | uint16(1 << seat);
         emit Claimed(requestId, msg.sender, seat, amount);
 
         // Interaction:
@@ -236,7 +240,7 @@ contract SharingMarket is SharingMarketStore {
     }
 
     /// @inheritdoc ISharingMarket
-    function settle(uint256 requestId) external override {
+    function settle(uint256 requestId, address[] calldata accounts) external override {
         Record storage record = _records[requestId];
         Facts memory facts = record.facts;
         ITrainingRounds.Outcome memory outcome = ROUNDS.outcome(requestId);
@@ -247,12 +251,12 @@ contract SharingMarket is SharingMarketStore {
         _requireDecided(requestId, status, facts, outcome);
 
         // Effect:
-        _settle(requestId, record, facts);
+        _settle(requestId, record, facts, accounts);
         record.facts = facts;
     }
 
     /// @inheritdoc ISharingMarket
-    function refund(uint256 requestId) external override {
+    function refund(uint256 requestId, address[] calldata accounts) external override {
         Record storage record = _records[requestId];
         Facts memory facts = record.facts;
         ITrainingRounds.Outcome memory outcome = ROUNDS.outcome(requestId);
@@ -267,7 +271,7 @@ contract SharingMarket is SharingMarketStore {
 
         // Effect:
         facts.refunded = true;
-        if (!facts.settled && status != Status.Cancelled) _settle(requestId, record, facts);
+        if (!facts.settled && status != Status.Cancelled) _settle(requestId, record, facts, accounts);
         record.facts = facts;
         emit Refunded(requestId, msg.sender, amount);
 
@@ -285,12 +289,6 @@ contract SharingMarket is SharingMarketStore {
         if (msg.sender != record.requester) revert SharingMarket_NotRequester(requestId, msg.sender);
     }
 
-    function _requireSeat(uint256 requestId, uint256 seat) private view {
-        if (msg.sender != ROUNDS.accountOf(requestId, seat)) {
-            revert SharingMarket_NotSeatOwner(requestId, seat, msg.sender);
-        }
-    }
-
     function _requireTurnToStart(uint256 requestId, uint256 seat, Facts memory facts) private view {
         uint256 members = ROUNDS.outcome(requestId).members;
         uint256 joined = Scores.count(members);
@@ -302,7 +300,8 @@ contract SharingMarket is SharingMarketStore {
                 revert SharingMarket_TooFewProviders(requestId, joined, facts.minProviders);
             }
         }
-        uint256 rank = Scores.count(members & ((1 << seat) - 1));
+        // A seat that nobody has is told by the rounds.
+        uint256 rank = Scores.count(members & (seat < Scores.SEATS ? (1 << seat) - 1 : type(uint256).max));
         uint256 opensAt = _startDeadline(facts, rank);
         if (block.timestamp < opensAt) revert SharingMarket_TooEarly(requestId, opensAt);
         uint256 deadline = _startDeadline(facts, joined);
@@ -324,30 +323,47 @@ contract SharingMarket is SharingMarketStore {
 
     /// @dev Marks the facts as settled. Where nobody is paid, only faults are recorded, and those lightly: see
     /// {ISharingMarket-settle}.
-    function _settle(uint256 requestId, Record storage record, Facts memory facts) private {
+    function _settle(uint256 requestId, Record storage record, Facts memory facts, address[] calldata accounts) private {
         facts.settled = true;
         uint256 pool = _pool(record, facts);
-        (ITrainingRounds.Result[] memory results, uint256 total, uint40 endedAt) = ROUNDS.results(requestId);
+        (uint256 ever, uint256[2] memory lanes, uint40 endedAt) = ROUNDS.results(requestId, accounts);
+        uint256 total = Points.sum(lanes[0]) + Points.sum(lanes[1]);
         emit Settled(requestId, pool, total);
 
         // Interaction: the registry is trusted, and calls nobody.
         uint256 weight = REGISTRY.outcomeWeight(pool > 0 ? pool : record.payment);
         if (weight == 0) return;
         if (pool == 0) weight = 1;
-        IParticipantRegistry.Outcome[] memory outcomes = new IParticipantRegistry.Outcome[](results.length);
-        uint256 n;
-        for (uint256 i; i < results.length; ++i) {
-            ITrainingRounds.Result memory r = results[i];
-            if (pool == 0 && r.faults == 0) continue;
-            uint256 quality = pool == 0 ? 0 : MEAN_QUALITY * r.points * results.length / total;
-            if (quality > Scores.MAX) quality = Scores.MAX;
-            outcomes[n++] =
-                IParticipantRegistry.Outcome(r.account, uint16(quality), uint16(LOSS_PER_FAULT * r.faults));
+        (uint256 seats, uint256 qualities, uint256 losses) = _outcomes(ever, lanes, pool == 0 ? 0 : total);
+        if (seats != 0) REGISTRY.recordOutcomes(accounts, seats, qualities, losses, weight, endedAt);
+    }
+
+    /// @dev 16 bits a seat. `total` 0: nobody is paid, and only seats with faults have an outcome.
+    function _outcomes(uint256 ever, uint256[2] memory lanes, uint256 total)
+        private
+        pure
+        returns (uint256 seats, uint256 qualities, uint256 losses)
+    {
+        // At most 16 seats, 24 bits of points and 8 of faults.
+        unchecked {
+            uint256 scale = MEAN_QUALITY * Scores.count(ever);
+            for (uint256 seat; ever >> seat != 0; ++seat) {
+                if ((ever >> seat) & 1 == 0) continue;
+                (uint256 points, uint256 faults) =
+                    Points.read(lanes[seat / Points.SEATS_PER_WORD], seat % Points.SEATS_PER_WORD);
+                if (total == 0 && faults == 0) continue;
+                uint256 quality = total == 0 ? 0 : scale * points / total;
+                if (quality > Scores.MAX) quality = Scores.MAX;
+                seats |= 1 << seat;
+                qualities |= quality << (16 * seat);
+                losses |= (LOSS_PER_FAULT * faults) << (16 * seat);
+            }
         }
-        assembly ("memory-safe") {
-            mstore(outcomes, n)
-        }
-        if (n > 0) REGISTRY.recordOutcomes(outcomes, weight, endedAt);
+    }
+
+    /// @dev Whether the seat that an account has is this one: who has none has number 255.
+    function _holds(uint256 held, uint256 seat) private pure returns (bool) {
+        return held == seat && seat < Scores.SEATS;
     }
 
     function _send(address receiver, uint256 amount) private {

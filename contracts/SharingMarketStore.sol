@@ -38,7 +38,6 @@ abstract contract SharingMarketStore is ISharingMarket {
     struct Record {
         address requester;
         uint96 payment;
-        bytes32 termsHash;
         Facts facts;
     }
 
@@ -61,7 +60,6 @@ abstract contract SharingMarketStore is ISharingMarket {
             status: _status(facts, ROUNDS.outcome(requestId)),
             requester: record.requester,
             payment: record.payment,
-            termsHash: record.termsHash,
             requesterOrganisation: facts.requesterOrganisation,
             joinDeadline: facts.joinDeadline,
             closedAt: facts.closedAt,
@@ -82,17 +80,12 @@ abstract contract SharingMarketStore is ISharingMarket {
     }
 
     /// @inheritdoc ISharingMarket
-    function verifyTerms(uint256 requestId, Terms calldata terms) external view override returns (bool) {
-        return _records[requestId].termsHash == keccak256(abi.encode(terms));
-    }
-
-    /// @inheritdoc ISharingMarket
     function claimable(uint256 requestId, uint256 seat) external view override returns (uint256) {
         Record storage record = _records[requestId];
         Facts memory facts = record.facts;
         if ((facts.claimed >> seat) & 1 == 1) return 0;
-        (, uint256 amount) = _shareOf(requestId, seat, record, facts);
-        return amount;
+        (uint256 own, uint256 total) = ROUNDS.shareOf(requestId, seat, facts.maxProviders);
+        return _share(record, facts, own, total);
     }
 
     /// @inheritdoc ISharingMarket
@@ -142,15 +135,13 @@ abstract contract SharingMarketStore is ISharingMarket {
         return facts.reached ? payment : payment * facts.paidRounds / facts.maxRounds;
     }
 
-    /// @dev What a seat earned, rounded down: what is left over by rounding stays in the contract.
-    function _shareOf(uint256 requestId, uint256 seat, Record storage record, Facts memory facts)
+    /// @dev The part of the pool for `own` of `total` points, rounded down: what is left over by rounding stays in the
+    /// contract.
+    function _share(Record storage record, Facts memory facts, uint256 own, uint256 total)
         internal
         view
-        returns (address account, uint256 amount)
+        returns (uint256)
     {
-        uint256 own;
-        uint256 total;
-        (account, own, total) = ROUNDS.shareOf(requestId, seat, facts.maxProviders);
-        if (own > 0) amount = _pool(record, facts) * own / total;
+        return own == 0 ? 0 : _pool(record, facts) * own / total;
     }
 }

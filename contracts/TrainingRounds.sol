@@ -10,6 +10,7 @@ import {Quorum} from "./libraries/Quorum.sol";
 import {RoundState} from "./libraries/RoundState.sol";
 import {Scores} from "./libraries/Scores.sol";
 import {Seats} from "./libraries/Seats.sol";
+import {Words} from "./libraries/Words.sol";
 import {TrainingRoundsViews} from "./TrainingRoundsViews.sol";
 
 /// @title TrainingRounds
@@ -18,6 +19,7 @@ import {TrainingRoundsViews} from "./TrainingRoundsViews.sol";
 /// and writes it once.
 contract TrainingRounds is TrainingRoundsViews {
     using RoundState for uint256;
+    using Words for uint256[];
 
     IParticipantRegistry private immutable REGISTRY;
     ISharingMarket private immutable MARKET;
@@ -35,7 +37,27 @@ contract TrainingRounds is TrainingRoundsViews {
     /* COMMITTEE (MARKET ONLY) */
 
     /// @inheritdoc ITrainingRounds
-    function enlist(uint256 requestId, address account, uint32 samples, uint32 organisation, uint16 reputation)
+    function prepare(uint256 requestId, Params calldata params, bytes32 termsHash) external override onlyMarket {
+        Task storage task = _tasks[requestId];
+        task.plan = RoundState.Plan({
+            maxError: params.maxError,
+            target: params.target,
+            maxRounds: params.maxRounds,
+            leaderRule: params.leaderRule,
+            approvalRule: params.approvalRule,
+            voteBand: params.voteBand,
+            submitWindow: params.submitWindow,
+            commitWindow: params.commitWindow,
+            revealWindow: params.revealWindow,
+            proposeWindow: params.proposeWindow,
+            statusChanges: REGISTRY.statusChanges(),
+            order: 0
+        });
+        task.history = termsHash;
+    }
+
+    /// @inheritdoc ITrainingRounds
+    function enlist(uint256 requestId, address account, uint32 samples, uint16 organisation, uint16 reputation)
         external
         override
         onlyMarket
@@ -51,8 +73,7 @@ contract TrainingRounds is TrainingRoundsViews {
         for (uint256 other; other < seats; ++other) {
             if (!_has(members_, other)) {
                 if (seat == seats) seat = other;
-            } else if (s.lane(other) == organisation & RoundState.LANE_MASK) {
-                if (Seats.organisation(task.members[other]) != organisation) continue;
+            } else if (s.organisation(other) == organisation) {
                 revert TrainingRounds_OrganisationSeated(requestId, organisation, other);
             }
         }
@@ -60,8 +81,8 @@ contract TrainingRounds is TrainingRoundsViews {
 
         // Effect:
         if (seat == seats) s = s.widen();
-        s = s.add(RoundState.MEMBERS, seat).setLane(seat, organisation);
-        task.members[seat] = Seats.pack(account, samples, organisation, reputation);
+        s = s.add(RoundState.MEMBERS, seat).setOrganisation(seat, organisation);
+        task.members[account] = Seats.pack(seat, samples, reputation);
         task.state = s;
         joined = Scores.count(s.field(RoundState.MEMBERS));
     }
@@ -88,7 +109,7 @@ contract TrainingRounds is TrainingRoundsViews {
             s = s.drop(RoundState.EXPECTED, seat);
             if (s.phase() == Phase.Submit) s = _closeIfComplete(task, s);
         }
-        delete task.members[seat];
+        delete task.members[account];
         task.state = s;
         joined = Scores.count(s.field(RoundState.MEMBERS));
     }
@@ -98,25 +119,26 @@ contract TrainingRounds is TrainingRoundsViews {
         uint256 requestId,
         uint256 seat,
         address account,
-        Params calldata params,
-        bytes32 keyCommitment
+        bytes32 manifest,
+        bytes32 keyHash,
+        address[] calldata accounts
     ) external override onlyMarket {
         Task storage task = _tasks[requestId];
         uint256 s = _recorded(task);
         // Check: not opened yet, and the opener is an active member.
         _requirePhase(requestId, s, Phase.None);
         _requireSeat(task, requestId, seat, account);
-        uint256 members_ = s.field(RoundState.MEMBERS);
-        uint256 barred = members_ & ~REGISTRY.activeMask(_accounts(task, s));
+        if (manifest == 0) revert TrainingRounds_ZeroDigest();
+        uint256 members = s.field(RoundState.MEMBERS);
+        uint256 barred = _barred(task, requestId, s, accounts);
         if (_has(barred, seat)) revert TrainingRounds_Barred(requestId, seat);
 
         // Effect:
-        s = s.setLastLeader(RoundState.NO_LEADER).nextRound(members_ & ~barred, barred, params.submitWindow);
-        task.params = params;
-        task.keyCommitment = keyCommitment;
+        s = s.setLastLeader(Seats.NONE).nextRound(members & ~barred, barred, task.plan.submitWindow);
+        task.history = _withKey(task.history, manifest, keyHash);
         task.state = s;
 
-        emit RoundOpened(requestId, s.round(), members_ & ~barred, barred);
+        emit RoundOpened(requestId, s.round(), members & ~barred, barred);
     }
 
     /// @inheritdoc ITrainingRounds
@@ -150,7 +172,7 @@ contract TrainingRounds is TrainingRoundsViews {
 
         // Effect: whoever was silent and comes back is waited for again.
         s = s.add(RoundState.SUBMITTED, seat).add(RoundState.EXPECTED, seat).add(RoundState.EVER, seat);
-        task.digests[seat] = digest;
+        task.history = _withModel(task.history, s.round(), seat, digest);
         task.state = _closeIfComplete(task, s);
 
         emit ModelSubmitted(requestId, s.round(), seat, msg.sender, digest);
@@ -167,7 +189,7 @@ contract TrainingRounds is TrainingRoundsViews {
             revert TrainingRounds_NotRequester(requestId, msg.sender);
         }
         _requirePhase(requestId, s, Phase.Commit);
-        uint256 window = task.params.commitWindow;
+        uint256 window = task.plan.commitWindow;
         uint256 deadline = s.mark() - window + window / 2;
         if (block.timestamp >= deadline) revert TrainingRounds_SliceTooLate(requestId, deadline);
         if (s.sliceOpened()) revert TrainingRounds_SliceAlreadyOpen(requestId, s.round());
@@ -185,7 +207,7 @@ contract TrainingRounds is TrainingRoundsViews {
         uint256 s = _load(task);
         // Check:
         _requirePhase(requestId, s, Phase.Commit);
-        _requireSeat(task, requestId, seat, msg.sender);
+        uint256 word = _requireSeat(task, requestId, seat, msg.sender);
         _requirePart(requestId, s, RoundState.SUBMITTED, seat);
         _requireFirst(requestId, s, RoundState.COMMITTED, seat);
         if (commitment == 0) revert TrainingRounds_ZeroCommitment();
@@ -193,9 +215,9 @@ contract TrainingRounds is TrainingRoundsViews {
         // Effect:
         s = s.add(RoundState.COMMITTED, seat);
         if (s.field(RoundState.COMMITTED) == s.field(RoundState.SUBMITTED)) {
-            s = s.enter(Phase.Reveal, task.params.revealWindow);
+            s = s.enter(Phase.Reveal, task.plan.revealWindow);
         }
-        task.votes[seat] = commitment;
+        task.members[msg.sender] = Seats.withLanes(word, uint256(commitment));
         task.state = s;
 
         emit VoteCommitted(requestId, s.round(), seat, commitment);
@@ -207,14 +229,14 @@ contract TrainingRounds is TrainingRoundsViews {
         uint256 s = _load(task);
         // Check:
         _requirePhase(requestId, s, Phase.Reveal);
-        _requireSeat(task, requestId, seat, msg.sender);
+        uint256 word = _requireSeat(task, requestId, seat, msg.sender);
         _requirePart(requestId, s, RoundState.COMMITTED, seat);
         _requireFirst(requestId, s, RoundState.REVEALED, seat);
         bytes32 commitment = keccak256(
             abi.encode(block.chainid, address(this), requestId, s.round(), msg.sender, packedScores, salt)
         );
-        if (commitment != task.votes[seat]) {
-            revert TrainingRounds_CommitmentMismatch(task.votes[seat], commitment);
+        if (Seats.withLanes(word, uint256(commitment)) != word) {
+            revert TrainingRounds_CommitmentMismatch(bytes32(Seats.lanes(word)), commitment);
         }
         (bool bad, uint256 lane, uint256 value) =
             Scores.firstBadLane(packedScores, s.seats(), s.field(RoundState.SUBMITTED), seat);
@@ -223,39 +245,40 @@ contract TrainingRounds is TrainingRoundsViews {
         // Effect:
         s = s.add(RoundState.REVEALED, seat);
         if (s.field(RoundState.REVEALED) == s.field(RoundState.COMMITTED)) s = s.enter(Phase.Tally, 0);
-        task.votes[seat] = bytes32(packedScores);
+        task.members[msg.sender] = Seats.withLanes(word, packedScores);
         task.state = s;
 
         emit VoteRevealed(requestId, s.round(), seat, packedScores);
     }
 
     /// @inheritdoc ITrainingRounds
-    function tally(uint256 requestId) external override {
+    function tally(uint256 requestId, address[] calldata accounts) external override {
         Task storage task = _tasks[requestId];
         uint256 s = _load(task);
         _requirePhase(requestId, s, Phase.Tally);
-        uint256 submitted = s.field(RoundState.SUBMITTED);
+        RoundState.Plan memory plan = task.plan;
         uint256 revealed = s.field(RoundState.REVEALED);
+        Committee memory committee = _committee(task, requestId, s, accounts);
 
-        // Effect: count, record and credit. Adverse voters don't lead: they worked against what they would open.
-        (uint256[] memory words, uint256[] memory votes) = _read(task.votes, revealed, s.seats());
+        // Effect: count, record and credit.
         Points.Tally memory t =
-            Points.tally(words, submitted, revealed, task.params.maxError, task.params.voteBand);
-        uint256 leaders = t.included & revealed & ~t.adverse;
-        task.medians = t.medians | (t.included << 224) | (leaders << 240);
-        (, uint256[] memory digests_) = _read(task.digests, submitted, s.seats());
-        task.history = _chained(task.history, s.round(), submitted, revealed, _asBytes32(digests_), votes, t.medians);
+            Points.tally(committee.words, s.field(RoundState.SUBMITTED), revealed, plan.maxError, plan.voteBand);
+        task.history =
+            _withTally(task.history, s.round(), revealed, _votes(committee.words, revealed), t.medians);
         uint256 faults = (s.field(RoundState.COMMITTED) & ~revealed) | t.adverse | s.noShows();
-        uint256 given = _credit(task, t.points, faults);
-        if (given != 0) s = s.increment(RoundState.PAID_ROUNDS);
+        _credit(task, s.seats(), t.points, faults);
+        if (t.points != 0) s = s.increment(RoundState.PAID_ROUNDS);
+        emit RoundTallied(requestId, s.round(), t.medians, t.included, t.valid, t.points, faults);
+
+        // Effect: adverse voters don't lead: they worked against what they would open.
+        uint256 leaders = t.included & revealed & ~t.adverse;
         uint256 turns = Scores.count(leaders);
         s = s.setLeaders(turns);
-
-        emit RoundTallied(requestId, s.round(), t.medians, t.included, t.valid, given, faults);
+        if (turns != 0) task.plan.order = _order(s, plan, committee, accounts, leaders, t.medians);
 
         // Effect: without two votes, or without anyone who could lead, the round can't become final.
-        if (turns == 0 || votes.length < 2) s = _end(requestId, s);
-        else s = s.enter(Phase.Attest, turns * task.params.proposeWindow);
+        if (turns == 0 || Scores.count(revealed) < 2) s = _end(requestId, s);
+        else s = s.enter(Phase.Attest, turns * plan.proposeWindow);
         task.state = s;
     }
 
@@ -267,49 +290,52 @@ contract TrainingRounds is TrainingRoundsViews {
         uint256 s = _load(task);
         // Check:
         _requirePhase(requestId, s, Phase.Attest);
-        _requireSeat(task, requestId, seat, msg.sender);
+        uint256 word = _requireSeat(task, requestId, seat, msg.sender);
         _requirePart(requestId, s, RoundState.REVEALED, seat);
         _requireFirst(requestId, s, RoundState.ATTESTED, seat);
-        if (mae > Scores.MAX && mae != Scores.INVALID) revert TrainingRounds_BadError(mae);
+        _requireError(mae);
 
-        // Effect: the vote is in the history by now, its slot is free.
-        task.votes[seat] = ((attestation >> 16) << 16) | bytes32(uint256(mae));
+        // Effect: the vote is in the history by now, its place is free.
+        task.members[msg.sender] = Seats.withAttestation(word, attestation, mae);
         task.state = s.add(RoundState.ATTESTED, seat);
 
         emit Attested(requestId, s.round(), seat, attestation, mae);
     }
 
     /// @inheritdoc ITrainingRounds
-    function propose(uint256 requestId, uint256 seat, bytes32 digest) external override {
+    function propose(uint256 requestId, uint256 seat, bytes32 digest, uint16 mae, address[] calldata accounts)
+        external
+        override
+    {
         Task storage task = _tasks[requestId];
         uint256 s = _load(task);
         // Check: the proposer's turn, its own word, and the others'.
         _requirePhase(requestId, s, Phase.Attest);
         _requireSeat(task, requestId, seat, msg.sender);
         if (digest == 0) revert TrainingRounds_ZeroDigest();
-        Params memory p = task.params;
-        Committee memory committee = _committee(task, s);
-        uint256 passed = _requireTurn(task, s, p, committee, requestId, seat);
-        (uint256 approvals, uint256 mae) = _approvals(task, s, committee.accounts, requestId, digest);
+        RoundState.Plan memory plan = task.plan;
+        uint256 passed = _requireTurn(requestId, s, plan, seat);
+        uint256[] memory words = _words(task, requestId, s, s.field(RoundState.ATTESTED), accounts);
+        (uint256 approvals, uint256[] memory errors) = _approvals(requestId, s.round(), words, accounts, digest);
+        if (!s.has(RoundState.ATTESTED, seat)) {
+            _attestByProposal(requestId, s.round(), seat, digest, mae);
+            approvals |= 1 << seat;
+            errors.push(mae);
+        }
         if (!_has(approvals, seat)) revert TrainingRounds_ProposerDisagrees(requestId, seat, digest);
-        _requireQuorum(s, p, approvals);
+        _requireQuorum(s, plan, approvals);
 
         // Effect: the round is final.
-        _creditOne(task, s, seat, Points.LEADER, passed);
+        uint256 error_ = Quorum.medianError(errors);
+        _credit(task, s.seats(), Points.LEADER << (16 * seat), passed);
         task.finalDigest = digest;
         s = s.setLastLeader(seat).increment(RoundState.FINAL_ROUNDS);
-        if (p.target != 0 && mae <= p.target) s = s.setReached();
-        emit RoundFinalised(requestId, s.round(), seat, digest, mae, approvals, passed);
+        if (plan.target != 0 && error_ <= plan.target) s = s.setReached();
+        emit RoundFinalised(requestId, s.round(), seat, digest, error_, approvals, passed);
 
         // Effect: end, or open the next round to those who are still active.
-        if (s.reached() || s.round() == p.maxRounds) {
-            s = _end(requestId, s);
-        } else {
-            uint256 barred = s.field(RoundState.MEMBERS) & ~REGISTRY.activeMask(committee.accounts);
-            uint256 expected = s.field(RoundState.SUBMITTED) & ~barred;
-            s = s.nextRound(expected, barred, p.submitWindow);
-            emit RoundOpened(requestId, s.round(), expected, barred);
-        }
+        if (s.reached() || s.round() == plan.maxRounds) s = _end(requestId, s);
+        else s = _openNext(task, requestId, s, plan, accounts);
         task.state = s;
     }
 
@@ -320,9 +346,9 @@ contract TrainingRounds is TrainingRoundsViews {
         _requirePhase(requestId, s, Phase.Expired);
 
         // Effect: it failed for want of a proposal, or of submissions.
-        (,, uint256 leaders) = _unpackMedians(task.medians);
-        uint256 faults = s.leaders() > 0 ? leaders : s.noShows();
-        _creditOne(task, s, 0, 0, faults);
+        uint256 turns = s.leaders();
+        uint256 faults = turns > 0 ? LeaderOrder.first(task.plan.order, turns) : s.noShows();
+        _credit(task, s.seats(), 0, faults);
         emit RoundExpired(requestId, s.round(), faults);
 
         task.state = _end(requestId, s);
@@ -335,9 +361,15 @@ contract TrainingRounds is TrainingRoundsViews {
         if (phase != needed) revert TrainingRounds_WrongPhase(requestId, phase, needed);
     }
 
-    /// @dev A seat that was never handed out has no account.
-    function _requireSeat(Task storage task, uint256 requestId, uint256 seat, address account) private view {
-        if (seat >= MAX_SEATS || Seats.account(task.members[seat]) != account) {
+    /// @dev Returns the member's word.
+    function _requireSeat(Task storage task, uint256 requestId, uint256 seat, address account)
+        private
+        view
+        returns (uint256 word)
+    {
+        word = task.members[account];
+        // An account without a seat has number 255, which is nobody's.
+        if (seat >= MAX_SEATS || Seats.seat(word) != seat) {
             revert TrainingRounds_NotSeatOwner(requestId, seat, account);
         }
     }
@@ -351,43 +383,91 @@ contract TrainingRounds is TrainingRoundsViews {
     }
 
     /// @dev Returns the seats that were to propose before this one and did not.
-    function _requireTurn(
-        Task storage task,
-        uint256 s,
-        Params memory p,
-        Committee memory committee,
-        uint256 requestId,
-        uint256 seat
-    ) private view returns (uint256 passed) {
-        (uint256 medians,, uint256 leaders) = _unpackMedians(task.medians);
-        if (!_has(leaders, seat)) revert TrainingRounds_NotEligible(requestId, s.round(), seat);
-        passed = LeaderOrder.before(
-            seat,
-            leaders,
-            medians,
-            committee.samples,
-            committee.accounts,
-            s.round(),
-            p.leaderRule,
-            committee.reputations,
-            s.lastLeader()
-        );
-        uint256 opensAt = s.began(p) + Scores.count(passed) * p.proposeWindow;
+    function _requireTurn(uint256 requestId, uint256 s, RoundState.Plan memory plan, uint256 seat)
+        private
+        view
+        returns (uint256 passed)
+    {
+        uint256 turns = s.leaders();
+        uint256 rank = LeaderOrder.rankOf(plan.order, turns, seat);
+        if (rank == turns) revert TrainingRounds_NotEligible(requestId, s.round(), seat);
+        uint256 opensAt = s.began(plan) + rank * plan.proposeWindow;
         if (block.timestamp < opensAt) revert TrainingRounds_TooEarly(requestId, seat, opensAt);
+        passed = LeaderOrder.first(plan.order, rank);
     }
 
-    function _requireQuorum(uint256 s, Params memory p, uint256 approvals) private pure {
+    function _requireError(uint256 mae) private pure {
+        if (mae > Scores.MAX && mae != Scores.INVALID) revert TrainingRounds_BadError(mae);
+    }
+
+    function _requireQuorum(uint256 s, RoundState.Plan memory plan, uint256 approvals) private pure {
         uint256 given = Scores.count(approvals);
         uint256 needed = Quorum.needed(
-            Scores.count(s.field(RoundState.REVEALED)), Scores.count(s.field(RoundState.EXPECTED)), p.approvalRule
+            Scores.count(s.field(RoundState.REVEALED)), Scores.count(s.field(RoundState.EXPECTED)), plan.approvalRule
         );
         if (given < needed) revert TrainingRounds_NoQuorum(given, needed);
     }
 
     /* INTERNAL */
 
+    /// @dev Members that are not active now. While the registry has changed nobody's status since the request was made, or
+    /// since this was asked last, they are those that are known.
+    function _barred(Task storage task, uint256 requestId, uint256 s, address[] calldata accounts)
+        private
+        returns (uint256)
+    {
+        uint256 members = s.field(RoundState.MEMBERS);
+        uint16 changes = REGISTRY.statusChanges();
+        if (changes == task.plan.statusChanges) return s.field(RoundState.BARRED) & members;
+        task.plan.statusChanges = changes;
+        _words(task, requestId, s, members, accounts);
+        return members & ~REGISTRY.activeMask(accounts);
+    }
+
+    /// @dev A proposal by who has not attested yet is its attestation, too.
+    function _attestByProposal(uint256 requestId, uint256 round, uint256 seat, bytes32 digest, uint16 mae) private {
+        _requireError(mae);
+        emit Attested(requestId, round, seat, _attestation(requestId, round, digest, mae, msg.sender), mae);
+    }
+
+    function _openNext(
+        Task storage task,
+        uint256 requestId,
+        uint256 s,
+        RoundState.Plan memory plan,
+        address[] calldata accounts
+    ) private returns (uint256) {
+        uint256 barred = _barred(task, requestId, s, accounts);
+        uint256 expected = s.field(RoundState.SUBMITTED) & ~barred;
+        s = s.nextRound(expected, barred, plan.submitWindow);
+        emit RoundOpened(requestId, s.round(), expected, barred);
+        return s;
+    }
+
+    function _order(
+        uint256 s,
+        RoundState.Plan memory plan,
+        Committee memory committee,
+        address[] calldata accounts,
+        uint256 leaders,
+        uint256 medians
+    ) private pure returns (uint64) {
+        return uint64(
+            LeaderOrder.order(
+                leaders,
+                medians,
+                committee.weights,
+                accounts,
+                s.round(),
+                plan.leaderRule,
+                committee.reputations,
+                s.lastLeader()
+            )
+        );
+    }
+
     function _closeIfComplete(Task storage task, uint256 s) private view returns (uint256) {
-        return s.submissionsComplete() ? s.enter(Phase.Commit, task.params.commitWindow) : s;
+        return s.submissionsComplete() ? s.enter(Phase.Commit, task.plan.commitWindow) : s;
     }
 
     function _end(uint256 requestId, uint256 s) private returns (uint256) {

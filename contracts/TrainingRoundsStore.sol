@@ -3,16 +3,17 @@ pragma solidity 0.8.37;
 
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {Points} from "./libraries/Points.sol";
-import {Quorum} from "./libraries/Quorum.sol";
 import {RoundState} from "./libraries/RoundState.sol";
 import {Scores} from "./libraries/Scores.sol";
 import {Seats} from "./libraries/Seats.sol";
 import {Weights} from "./libraries/Weights.sol";
+import {Words} from "./libraries/Words.sol";
 
 /// @title TrainingRoundsStore
 /// @notice What {TrainingRounds} keeps, and how it is read and credited.
 abstract contract TrainingRoundsStore is ITrainingRounds {
     using RoundState for uint256;
+    using Words for uint256[];
 
     /* STORAGE */
 
@@ -20,27 +21,21 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
 
     /// @dev One request. Slots are overwritten round by round; what only audit needs is in events and in `history`.
     struct Task {
-        Params params;
+        RoundState.Plan plan;
         /// @dev See `RoundState`.
         uint256 state;
-        /// @dev The last tally: packed medians (224 bits), included seats (16), seats that may lead (16).
-        uint256 medians;
-        bytes32 keyCommitment;
         bytes32 history;
         bytes32 finalDigest;
         /// @dev See `Points`: eight seats a word.
         uint256[2] points;
-        /// @dev See `Seats`.
-        uint256[MAX_SEATS] members;
-        bytes32[MAX_SEATS] digests;
-        /// @dev Commitment, then packed scores, then attestation with the error in its low 16 bits.
-        bytes32[MAX_SEATS] votes;
+        /// @dev See `Seats`. Nobody can list it: who needs all members names their accounts, and is checked by it.
+        mapping(address account => uint256 word) members;
     }
 
-    /// @dev The committee in memory, one entry a seat.
+    /// @dev The committee in memory, one entry a seat. Weights are capped samples.
     struct Committee {
-        address[] accounts;
-        uint256[] samples;
+        uint256[] words;
+        uint256[] weights;
         uint256[] reputations;
     }
 
@@ -51,153 +46,135 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
     /// @dev The state as it holds now.
     function _load(Task storage task) internal view returns (uint256 s) {
         s = task.state;
-        if (block.timestamp > s.mark() && s.timed()) return s.advance(task.params, block.timestamp);
-        if (s.phase() == Phase.None) return s.withoutLanes();
+        if (s.timed() && block.timestamp > s.mark()) return s.advance(task.plan, block.timestamp);
+        if (s.phase() == Phase.None) return s.withoutOrganisations();
     }
 
     /// @dev The recorded state, whatever the clock says.
     function _recorded(Task storage task) internal view returns (uint256 s) {
         s = task.state;
-        if (s.phase() == Phase.None) return s.withoutLanes();
+        if (s.phase() == Phase.None) return s.withoutOrganisations();
     }
 
-    /// @dev Samples are capped, and 0 for seats that did not submit in this round.
-    function _committee(Task storage task, uint256 s) internal view returns (Committee memory committee) {
+    /// @dev The words of the seats in `mask`, one a seat (0 for the others), if `accounts` are those that hold them.
+    function _words(Task storage task, uint256 requestId, uint256 s, uint256 mask, address[] calldata accounts)
+        internal
+        view
+        returns (uint256[] memory words)
+    {
         uint256 seats = s.seats();
-        committee.accounts = new address[](seats);
-        committee.reputations = new uint256[](seats);
-        uint256[] memory samples = new uint256[](seats);
-        for (uint256 seat; seat < seats; ++seat) {
-            uint256 word = task.members[seat];
-            committee.accounts[seat] = Seats.account(word);
-            committee.reputations[seat] = Seats.reputation(word);
-            samples[seat] = Seats.samples(word);
-        }
-        committee.samples = Weights.capped(samples, s.field(RoundState.SUBMITTED));
-    }
-
-    function _accounts(Task storage task, uint256 s) internal view returns (address[] memory accounts) {
-        accounts = new address[](s.seats());
-        for (uint256 seat; seat < accounts.length; ++seat) {
-            accounts[seat] = Seats.account(task.members[seat]);
+        if (accounts.length != seats) revert TrainingRounds_WrongNumber(requestId, accounts.length, seats);
+        words = new uint256[](seats);
+        unchecked {
+            for (uint256 seat; seat < seats; ++seat) {
+                if (!_has(mask, seat)) continue;
+                address account = accounts[seat];
+                uint256 word = task.members[account];
+                if (Seats.seat(word) != seat) revert TrainingRounds_NotSeatOwner(requestId, seat, account);
+                words.put(seat, word);
+            }
         }
     }
 
-    function _chained(
-        bytes32 history,
-        uint256 round,
-        uint256 submitted,
-        uint256 revealed,
-        bytes32[] memory digests_,
-        uint256[] memory words,
-        uint256 medians
-    ) internal pure returns (bytes32) {
-        return keccak256(abi.encode(history, round, submitted, revealed, digests_, words, medians));
+    /// @dev The seats that submitted.
+    function _committee(Task storage task, uint256 requestId, uint256 s, address[] calldata accounts)
+        internal
+        view
+        returns (Committee memory committee)
+    {
+        uint256 submitted = s.field(RoundState.SUBMITTED);
+        uint256[] memory words = _words(task, requestId, s, submitted, accounts);
+        uint256[] memory samples = new uint256[](words.length);
+        uint256[] memory reputations = new uint256[](words.length);
+        unchecked {
+            for (uint256 seat; seat < words.length; ++seat) {
+                uint256 word = words.get(seat);
+                if (word == 0) continue;
+                samples.put(seat, Seats.samples(word));
+                reputations.put(seat, Seats.reputation(word));
+            }
+        }
+        committee.words = words;
+        committee.reputations = reputations;
+        committee.weights = Weights.capped(samples, submitted);
     }
 
-    function _unpackMedians(uint256 word)
+    /// @dev The running hash, which began with the terms, after the start.
+    function _withKey(bytes32 history, bytes32 manifest, bytes32 keyHash) internal pure returns (bytes32) {
+        return keccak256(abi.encode(history, manifest, keyHash));
+    }
+
+    /// @dev The running hash after one more submission.
+    function _withModel(bytes32 history, uint256 round, uint256 seat, bytes32 digest) internal pure returns (bytes32) {
+        return keccak256(abi.encode(history, round, seat, digest));
+    }
+
+    /// @dev The running hash after a tally.
+    function _withTally(bytes32 history, uint256 round, uint256 revealed, uint256[] memory votes, uint256 medians)
         internal
         pure
-        returns (uint256 medians, uint256 included, uint256 leaders)
+        returns (bytes32)
     {
-        return (word & type(uint224).max, (word >> 224) & 0xffff, word >> 240);
+        return keccak256(abi.encode(history, round, revealed, votes, medians));
+    }
+
+    /// @dev The scores of the seats that revealed, in seat order.
+    function _votes(uint256[] memory words, uint256 revealed) internal pure returns (uint256[] memory votes) {
+        votes = new uint256[](Scores.count(revealed));
+        uint256 n;
+        unchecked {
+            for (uint256 seat; seat < words.length; ++seat) {
+                if (_has(revealed, seat)) votes.put(n++, Seats.lanes(words.get(seat)));
+            }
+        }
     }
 
     function _has(uint256 mask, uint256 seat) internal pure returns (bool) {
         return (mask >> seat) & 1 == 1;
     }
 
-    /// @dev Adds points and faults to the lanes. Returns the points in 16-bit lanes, as the event carries them.
-    function _credit(Task storage task, uint256[] memory points_, uint256 faults) internal returns (uint256 given) {
-        unchecked {
-            for (uint256 i; i * Points.SEATS_PER_WORD < points_.length; ++i) {
-                uint256 first = i * Points.SEATS_PER_WORD;
-                uint256 end = first + Points.SEATS_PER_WORD;
-                if (end > points_.length) end = points_.length;
-                uint256 old = task.points[i];
-                uint256 word = old;
-                for (uint256 seat = first; seat < end; ++seat) {
-                    uint256 own = points_[seat];
-                    given |= own << (16 * seat);
-                    word = Points.add(word, seat - first, own, (faults >> seat) & 1);
-                }
-                if (word != old) task.points[i] = word;
-            }
-        }
-    }
-
-    /// @dev Adds points to one seat, and a fault to each of `faults`.
-    function _creditOne(Task storage task, uint256 s, uint256 seat, uint256 points_, uint256 faults) internal {
-        uint256 seats = s.seats();
+    /// @dev Adds points (16 bits a seat) and faults to the lanes.
+    function _credit(Task storage task, uint256 seats, uint256 points_, uint256 faults) internal {
         unchecked {
             for (uint256 i; i * Points.SEATS_PER_WORD < seats; ++i) {
-                uint256 due = (faults | (1 << seat)) >> (i * Points.SEATS_PER_WORD);
-                if (due & 0xff == 0) continue;
-                uint256 word = task.points[i];
-                for (uint256 place; place < Points.SEATS_PER_WORD; ++place) {
-                    if ((due >> place) & 1 == 0) continue;
-                    uint256 other = i * Points.SEATS_PER_WORD + place;
-                    word = Points.add(word, place, other == seat ? points_ : 0, (faults >> other) & 1);
-                }
-                task.points[i] = word;
+                uint256 old = task.points[i];
+                uint256 word = Points.add(old, points_, faults);
+                if (word != old) task.points[i] = word;
+                points_ >>= 16 * Points.SEATS_PER_WORD;
+                faults >>= Points.SEATS_PER_WORD;
             }
         }
     }
 
-    /// @dev Seats whose attestation opens to this digest, and the median of the errors that they attested.
-    function _approvals(Task storage task, uint256 s, address[] memory accounts, uint256 requestId, bytes32 digest)
-        internal
-        view
-        returns (uint256 approvals, uint256 mae)
-    {
-        uint256 attested = s.field(RoundState.ATTESTED);
-        uint256 round = s.round();
-        uint256[] memory errors = new uint256[](accounts.length);
+    /// @dev Seats whose attestation opens to this digest, and the errors that they attested.
+    function _approvals(
+        uint256 requestId,
+        uint256 round,
+        uint256[] memory words,
+        address[] calldata accounts,
+        bytes32 digest
+    ) internal view returns (uint256 approvals, uint256[] memory errors) {
+        errors = new uint256[](words.length);
         uint256 n;
-        bytes memory facts = abi.encode(block.chainid, address(this), requestId, round, digest, 0, 0);
         unchecked {
-            for (uint256 seat; seat < accounts.length; ++seat) {
-                if (!_has(attested, seat)) continue;
-                uint256 word = uint256(task.votes[seat]);
-                uint256 error_ = word & 0xffff;
-                address account = accounts[seat];
-                uint256 expected;
-                // The last two of the seven facts differ from seat to seat.
-                assembly ("memory-safe") {
-                    mstore(add(facts, 0xc0), error_)
-                    mstore(add(facts, 0xe0), account)
-                    expected := keccak256(add(facts, 0x20), 0xe0)
-                }
-                if ((expected ^ word) >> 16 != 0) continue;
+            for (uint256 seat; seat < words.length; ++seat) {
+                uint256 word = words.get(seat);
+                if (word == 0) continue;
+                uint256 error_ = Seats.attestedError(word);
+                bytes32 expected = _attestation(requestId, round, digest, error_, accounts[seat]);
+                if (Seats.withAttestation(word, expected, error_) != word) continue;
                 approvals |= 1 << seat;
-                errors[n++] = error_;
+                errors.put(n++, error_);
             }
         }
-        assembly ("memory-safe") {
-            mstore(errors, n)
-        }
-        mae = Quorum.medianError(errors);
+        errors.cut(n);
     }
 
-    /// @dev The words of the seats in `mask`: one a seat of the committee (0 where not in it), and those alone.
-    function _read(bytes32[MAX_SEATS] storage words, uint256 mask, uint256 seats)
+    function _attestation(uint256 requestId, uint256 round, bytes32 digest, uint256 mae, address account)
         internal
         view
-        returns (uint256[] memory all, uint256[] memory those)
+        returns (bytes32)
     {
-        all = new uint256[](seats);
-        those = new uint256[](Scores.count(mask));
-        uint256 n;
-        unchecked {
-            for (uint256 seat; seat < seats; ++seat) {
-                if (_has(mask, seat)) those[n++] = all[seat] = uint256(words[seat]);
-            }
-        }
-    }
-
-    function _asBytes32(uint256[] memory words) internal pure returns (bytes32[] memory same) {
-        assembly ("memory-safe") {
-            same := words
-        }
+        return keccak256(abi.encode(block.chainid, address(this), requestId, round, digest, mae, account));
     }
 }

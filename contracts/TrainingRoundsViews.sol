@@ -17,11 +17,11 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
     /// @inheritdoc ITrainingRounds
     function roundState(uint256 requestId) public view override returns (RoundFacts memory facts) {
         Task storage task = _tasks[requestId];
-        Params memory p = task.params;
+        RoundState.Plan memory plan = task.plan;
         uint256 s = _load(task);
 
         facts.phase = s.phase();
-        facts.start = uint40(s.began(p));
+        facts.start = uint40(s.began(plan));
         facts.deadline = uint40(s.deadline());
         facts.round = uint16(s.round());
         facts.seats = uint8(s.seats());
@@ -38,14 +38,20 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
         facts.finalRounds = uint16(s.field(RoundState.FINAL_ROUNDS));
         facts.sliceOpened = s.sliceOpened();
         facts.reached = s.reached();
-        (uint256 medians, uint256 included,) = _unpackMedians(task.medians);
-        facts.medians = medians;
-        facts.included = uint64(included);
-        facts.valid = task.medians == 0 ? 0 : uint64(Scores.atMost(medians, Scores.MAX));
         facts.finalDigest = task.finalDigest;
-        facts.keyCommitment = task.keyCommitment;
         facts.history = task.history;
-        facts.params = p;
+        facts.params = Params({
+            maxError: plan.maxError,
+            target: plan.target,
+            maxRounds: plan.maxRounds,
+            leaderRule: plan.leaderRule,
+            approvalRule: plan.approvalRule,
+            voteBand: plan.voteBand,
+            submitWindow: plan.submitWindow,
+            commitWindow: plan.commitWindow,
+            revealWindow: plan.revealWindow,
+            proposeWindow: plan.proposeWindow
+        });
     }
 
     /// @inheritdoc ITrainingRounds
@@ -55,45 +61,23 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
         override
         returns (RoundFacts memory facts, uint256 seat)
     {
-        facts = roundState(requestId);
-        for (; seat < facts.seats; ++seat) {
-            if (account != address(0) && Seats.account(_tasks[requestId].members[seat]) == account) return (facts, seat);
-        }
-        return (facts, RoundState.NO_LEADER);
+        return (roundState(requestId), seatOf(requestId, account));
     }
 
     /// @inheritdoc ITrainingRounds
-    function members(uint256 requestId) external view override returns (Member[] memory committee) {
+    function seatOf(uint256 requestId, address account) public view override returns (uint256) {
+        return Seats.seat(_tasks[requestId].members[account]);
+    }
+
+    /// @inheritdoc ITrainingRounds
+    function member(uint256 requestId, address account) external view override returns (Member memory found) {
         Task storage task = _tasks[requestId];
-        committee = new Member[](_recorded(task).seats());
-        for (uint256 seat; seat < committee.length; ++seat) {
-            committee[seat] = Seats.unpack(task.members[seat]);
-        }
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function accountOf(uint256 requestId, uint256 seat) external view override returns (address) {
-        return seat < MAX_SEATS ? Seats.account(_tasks[requestId].members[seat]) : address(0);
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function digests(uint256 requestId) external view override returns (bytes32[] memory digests_) {
-        Task storage task = _tasks[requestId];
-        uint256 s = _recorded(task);
-        digests_ = new bytes32[](s.seats());
-        for (uint256 seat; seat < s.seats(); ++seat) {
-            if (_has(s.field(RoundState.SUBMITTED), seat)) digests_[seat] = task.digests[seat];
-        }
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function voteWords(uint256 requestId) external view override returns (bytes32[] memory words) {
-        Task storage task = _tasks[requestId];
-        uint256 s = _recorded(task);
-        words = new bytes32[](s.seats());
-        for (uint256 seat; seat < s.seats(); ++seat) {
-            if (_has(s.field(RoundState.COMMITTED), seat)) words[seat] = task.votes[seat];
-        }
+        uint256 word = task.members[account];
+        found.seat = uint8(Seats.seat(word));
+        if (word == 0) return found;
+        found.samples = uint32(Seats.samples(word));
+        found.reputation = uint16(Seats.reputation(word));
+        if (_recorded(task).has(RoundState.COMMITTED, found.seat)) found.lanes = Seats.lanes(word);
     }
 
     /// @inheritdoc ITrainingRounds
@@ -116,62 +100,55 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
     }
 
     /// @inheritdoc ITrainingRounds
-    function leaderOrder(uint256 requestId)
-        external
-        view
-        override
-        returns (uint256[] memory seats, uint256[] memory weightedErrors)
-    {
+    function leaderOrder(uint256 requestId) external view override returns (uint256[] memory seats) {
         Task storage task = _tasks[requestId];
         uint256 s = _recorded(task);
-        if (s.phase() != Phase.Attest) return (seats, weightedErrors);
+        if (s.phase() != Phase.Attest) return seats;
 
-        Committee memory committee = _committee(task, s);
-        (uint256 medians,, uint256 leaders) = _unpackMedians(task.medians);
-        uint256 valid = Scores.atMost(medians, Scores.MAX);
-        seats = LeaderOrder.order(
-            leaders,
-            medians,
-            committee.samples,
-            committee.accounts,
-            s.round(),
-            task.params.leaderRule,
-            committee.reputations,
-            s.lastLeader()
-        );
-        weightedErrors = new uint256[](seats.length);
-        for (uint256 i; i < seats.length; ++i) {
-            weightedErrors[i] = LeaderOrder.poqError(seats[i], valid, medians, committee.samples);
+        uint256 order = task.plan.order;
+        seats = new uint256[](s.leaders());
+        for (uint256 rank; rank < seats.length; ++rank) {
+            seats[rank] = LeaderOrder.leader(order, rank);
         }
     }
 
     /// @inheritdoc ITrainingRounds
     function shareOf(uint256 requestId, uint256 seat, uint256 seats)
-        external
+        public
         view
         override
-        returns (address account, uint256 own, uint256 total)
+        returns (uint256 own, uint256 total)
     {
-        if (seat >= MAX_SEATS) return (account, own, total);
+        if (seat >= MAX_SEATS) return (own, total);
         Task storage task = _tasks[requestId];
         for (uint256 i; i * Points.SEATS_PER_WORD < seats; ++i) {
             uint256 word = task.points[i];
             total += Points.sum(word);
             if (seat / Points.SEATS_PER_WORD == i) (own,) = Points.read(word, seat % Points.SEATS_PER_WORD);
         }
-        account = Seats.account(task.members[seat]);
     }
 
     /// @inheritdoc ITrainingRounds
-    function deliverable(uint256 requestId, uint256 seat)
+    function shareOfHolder(uint256 requestId, uint256 seat, uint256 seats, address account)
         external
         view
         override
-        returns (Outcome memory outcome_, address account, bytes32 digest, uint256 contributors)
+        returns (bool holds, uint256 own, uint256 total)
+    {
+        holds = seat < MAX_SEATS && seatOf(requestId, account) == seat;
+        (own, total) = shareOf(requestId, seat, seats);
+    }
+
+    /// @inheritdoc ITrainingRounds
+    function deliverable(uint256 requestId, address account)
+        external
+        view
+        override
+        returns (Outcome memory outcome_, uint256 seat, bytes32 digest, uint256 contributors)
     {
         Task storage task = _tasks[requestId];
         outcome_ = outcome(requestId);
-        if (seat < MAX_SEATS) account = Seats.account(task.members[seat]);
+        seat = seatOf(requestId, account);
         digest = task.finalDigest;
         for (uint256 i; i * Points.SEATS_PER_WORD < outcome_.seats; ++i) {
             contributors |= Points.earners(task.points[i]) << (i * Points.SEATS_PER_WORD);
@@ -179,28 +156,18 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
     }
 
     /// @inheritdoc ITrainingRounds
-    function results(uint256 requestId)
+    function results(uint256 requestId, address[] calldata accounts)
         external
         view
         override
-        returns (Result[] memory results_, uint256 total, uint40 endedAt)
+        returns (uint256 ever, uint256[2] memory lanes, uint40 endedAt)
     {
         Task storage task = _tasks[requestId];
         uint256 s = _recorded(task);
-        uint256 ever = s.field(RoundState.EVER);
-        results_ = new Result[](Scores.count(ever));
-        uint256 word;
-        uint256 n;
-        for (uint256 seat; seat < s.seats(); ++seat) {
-            uint256 place = seat % Points.SEATS_PER_WORD;
-            if (place == 0) {
-                word = task.points[seat / Points.SEATS_PER_WORD];
-                total += Points.sum(word);
-            }
-            if (!_has(ever, seat)) continue;
-            (uint256 own, uint256 faults) = Points.read(word, place);
-            results_[n++] = Result(Seats.account(task.members[seat]), uint32(own), uint32(faults));
-        }
+        ever = s.field(RoundState.EVER);
+        _words(task, requestId, s, ever, accounts);
+        lanes[0] = task.points[0];
+        if (s.seats() > Points.SEATS_PER_WORD) lanes[1] = task.points[1];
         endedAt = s.phase() == Phase.Ended ? uint40(s.mark()) : 0;
     }
 
@@ -224,11 +191,20 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
     }
 
     /// @inheritdoc ITrainingRounds
-    function verifyHistory(uint256 requestId, RoundRecord[] calldata records) external view override returns (bool) {
-        bytes32 history;
+    function verifyHistory(
+        uint256 requestId,
+        bytes32 termsHash,
+        bytes32 manifest,
+        bytes32 keyHash,
+        RoundRecord[] calldata records
+    ) external view override returns (bool) {
+        bytes32 history = manifest == 0 ? termsHash : _withKey(termsHash, manifest, keyHash);
         for (uint256 i; i < records.length; ++i) {
             RoundRecord calldata r = records[i];
-            history = _chained(history, r.round, r.submitted, r.revealed, r.digests, r.words, r.medians);
+            for (uint256 k; k < r.seats.length; ++k) {
+                history = _withModel(history, r.round, r.seats[k], r.digests[k]);
+            }
+            if (r.tallied) history = _withTally(history, r.round, r.revealed, r.votes, r.medians);
         }
         return history == _tasks[requestId].history;
     }

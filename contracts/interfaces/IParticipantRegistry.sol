@@ -16,7 +16,7 @@ interface IParticipantRegistry {
     struct Voucher {
         /// @dev The only account that may use it.
         address account;
-        /// @dev Two accounts of one organisation never sit in one committee; not zero.
+        /// @dev Two accounts of one organisation never sit in one committee; 1 to 16,383.
         uint32 organisation;
         /// @dev By which the registrar may revoke it.
         uint256 nonce;
@@ -39,15 +39,6 @@ interface IParticipantRegistry {
         uint16 reputation;
     }
 
-    /// @notice What a request was worth to one account's reputation.
-    struct Outcome {
-        address account;
-        /// @dev The account's share of the points against the mean share, 5,000 being the mean.
-        uint16 quality;
-        /// @dev To be taken off the reputation while they last.
-        uint16 losses;
-    }
-
     event Registered(
         address indexed account,
         uint32 indexed organisation,
@@ -61,7 +52,10 @@ interface IParticipantRegistry {
     event ProfileChanged(address indexed account, bytes32 profile, bytes32 attributesRoot);
     event AttributesAttested(address indexed account, bytes32 profileHash);
     event VoucherRevoked(uint256 indexed nonce);
-    event OutcomeRecorded(address indexed account, uint256 weight, uint16 quality, uint16 losses, uint40 endedAt);
+    /// @notice What a request was worth to those who took part; see `recordOutcomes`.
+    event OutcomesRecorded(
+        address[] accounts, uint256 seats, uint256 qualities, uint256 losses, uint256 weight, uint40 endedAt
+    );
 
     /// @notice The account has been registered before.
     error ParticipantRegistry_AlreadyRegistered(address account);
@@ -79,6 +73,8 @@ interface IParticipantRegistry {
     error ParticipantRegistry_VoucherNotSigned(address registrar, bytes32 digest);
     /// @notice Organisation 0 stands for none.
     error ParticipantRegistry_OrganisationZero(address account);
+    /// @notice Organisations have numbers up to `most`.
+    error ParticipantRegistry_OrganisationTooLarge(uint256 organisation, uint256 most);
     /// @notice An all-zero encryption key can't be sealed to.
     error ParticipantRegistry_EncryptionKeyZero(address account);
     /// @notice The registrar looked at another profile than the one that stands.
@@ -141,10 +137,21 @@ interface IParticipantRegistry {
     function setProfile(bytes32 profile, bytes32 attributesRoot) external;
 
     /// @notice Adds the outcomes of one request to the reputations of those who took part. Market and rounds only.
-    /// @dev Emits `OutcomeRecorded` for each. Weight 0 changes nothing and emits nothing.
+    /// @dev Emits `OutcomesRecorded`. Weight 0, or no seat, changes nothing and emits nothing.
+    /// @param accounts One a seat.
+    /// @param seats Mask of the seats that have an outcome, at most sixteen; the accounts of the others are not looked at.
+    /// @param qualities Each account's share of the points against the mean share, 5,000 being the mean; 16 bits a seat.
+    /// @param losses To be taken off the reputation while they last; 16 bits a seat.
     /// @param weight See `outcomeWeight`.
     /// @param endedAt When the request ended.
-    function recordOutcomes(Outcome[] calldata outcomes, uint256 weight, uint40 endedAt) external;
+    function recordOutcomes(
+        address[] calldata accounts,
+        uint256 seats,
+        uint256 qualities,
+        uint256 losses,
+        uint256 weight,
+        uint40 endedAt
+    ) external;
 
     /// @notice Offers the registrar's role to another account, which must accept it. Registrar only.
     function transferRegistrar(address to) external;
@@ -181,6 +188,9 @@ interface IParticipantRegistry {
 
     /// @notice Bit i is set where `accounts[i]` is active; at most 256 accounts.
     function activeMask(address[] calldata accounts) external view returns (uint256 mask);
+
+    /// @notice How often an account was suspended or restored, modulo 2^16: while it stands still, so does everybody's status.
+    function statusChanges() external view returns (uint16);
 
     /// @notice Present reputation, 0 to 10,000; 4,000 without history.
     function reputation(address account) external view returns (uint16);

@@ -22,7 +22,8 @@ interface ISharingMarket {
         Cancelled
     }
 
-    /// @notice What a requester fixes before anyone joins. The chain keeps the hash of it.
+    /// @notice What a requester fixes before anyone joins. Its hash begins the history of the rounds
+    /// (`ITrainingRounds.verifyHistory`).
     /// @param specification Digest of the specification document (not zero).
     /// @param evaluation Digest of the list of evaluation slices (zero: none).
     /// @param initialModel Digest of the first global model (zero: none).
@@ -68,7 +69,6 @@ interface ISharingMarket {
         Status status;
         address requester;
         uint96 payment;
-        bytes32 termsHash;
         uint32 requesterOrganisation;
         uint40 joinDeadline;
         uint40 closedAt;
@@ -167,8 +167,6 @@ interface ISharingMarket {
     error SharingMarket_BadSamples(uint256 samples);
     /// @notice A requester's organisation never provides to it.
     error SharingMarket_OwnOrganisation(uint256 requestId, uint256 organisation);
-    /// @notice The terms are not the ones that the request was made with.
-    error SharingMarket_TermsMismatch(uint256 requestId, bytes32 stored, bytes32 given);
     /// @notice The committee is not closed yet: not full, and the join window is still open.
     error SharingMarket_CommitteeOpen(uint256 requestId, uint256 joinDeadline);
     /// @notice Too few providers joined.
@@ -216,8 +214,9 @@ interface ISharingMarket {
     function cancel(uint256 requestId) external;
 
     /// @notice Returns what the providers did not earn, once that is decided: the request was cancelled, ended without a
-    /// final round, was delivered, or was not delivered within twice the deliver window.
-    function refund(uint256 requestId) external;
+    /// final round, was delivered, or was not delivered within twice the deliver window. Settles first if that is due.
+    /// @param accounts As in `settle`; not looked at if there is nothing to settle.
+    function refund(uint256 requestId, address[] calldata accounts) external;
 
     /*//////////////////////////////////////////////////////////////
                                PROVIDERS
@@ -236,15 +235,24 @@ interface ISharingMarket {
     /// one is over.
     /// @param manifest Digest of the manifest of sealed request keys.
     /// @param keyHash keccak256 of the 32-byte request key.
-    function start(uint256 requestId, uint256 seat, Terms calldata terms, bytes32 manifest, bytes32 keyHash) external;
+    /// @param accounts Who holds each seat handed out; looked at only if somebody's status changed since the request was made.
+    function start(
+        uint256 requestId,
+        uint256 seat,
+        bytes32 manifest,
+        bytes32 keyHash,
+        address[] calldata accounts
+    ) external;
 
     /// @notice Seals the delivery key of the final model to the requester. The last leader first; any member after the
     /// deliver window; the first delivery must come within two deliver windows of the end. Later seals may follow.
+    /// The first one settles.
     /// @param sealedKey 80 bytes: a libsodium sealed box of 32.
-    function deliver(uint256 requestId, uint256 seat, bytes calldata sealedKey) external;
+    /// @param accounts As in `settle`; not looked at in later deliveries.
+    function deliver(uint256 requestId, uint256 seat, bytes calldata sealedKey, address[] calldata accounts) external;
 
     /// @notice Pays the caller's seat: pool * points / all points, rounded down; the pool is the whole payment where the
-    /// target was reached, else payment * paid rounds / maxRounds. Settles first if that is due.
+    /// target was reached, else payment * paid rounds / maxRounds.
     function claim(uint256 requestId, uint256 seat) external;
 
     /*//////////////////////////////////////////////////////////////
@@ -259,7 +267,8 @@ interface ISharingMarket {
     /// quality min(10,000, 5,000 * its points * number of such seats / all points), and 100 of losses a fault. Otherwise
     /// nobody earned anything, so that nobody can farm or ruin a name for free: only seats with faults are recorded, with
     /// quality 0 and at most weight 1. Payments below the registry's unit leave no trace.
-    function settle(uint256 requestId) external;
+    /// @param accounts One a seat handed out: who holds it. Those of seats that never submitted are not looked at.
+    function settle(uint256 requestId, address[] calldata accounts) external;
 
     /*//////////////////////////////////////////////////////////////
                                  VIEWS
@@ -273,9 +282,6 @@ interface ISharingMarket {
 
     /// @notice Who made the request.
     function requesterOf(uint256 requestId) external view returns (address);
-
-    /// @notice Whether a request was made with these terms.
-    function verifyTerms(uint256 requestId, Terms calldata terms) external view returns (bool);
 
     /// @notice What the seat could claim now (0: nothing, not yet or paid already).
     function claimable(uint256 requestId, uint256 seat) external view returns (uint256);

@@ -45,22 +45,24 @@ interface ITrainingRounds {
         uint8 leaderRule;
         uint8 approvalRule;
         uint16 voteBand;
-        uint32 submitWindow;
-        uint32 commitWindow;
-        uint32 revealWindow;
-        uint32 proposeWindow;
+        uint24 submitWindow;
+        uint24 commitWindow;
+        uint24 revealWindow;
+        uint24 proposeWindow;
     }
 
-    /// @notice One seat of a committee.
-    /// @param account The provider (zero where the seat is free).
+    /// @notice What is kept of a member.
+    /// @param seat Its seat (255: none).
     /// @param samples The number of training samples that it declared when it joined.
-    /// @param organisation The organisation that it acts for.
     /// @param reputation Its reputation when it joined (1/10,000).
+    /// @param lanes What it did last in this round (0: nothing yet), in packed lanes, its own lane left out: the lower 224
+    /// bits of its commitment; its scores; the lower 224 bits of its attestation, in which the lane of the seat that
+    /// differs from its own in the lowest bit holds the attested error.
     struct Member {
-        address account;
+        uint8 seat;
         uint32 samples;
-        uint32 organisation;
         uint16 reputation;
+        uint256 lanes;
     }
 
     /// @notice All that a daemon must know about the current round.
@@ -76,10 +78,8 @@ interface ITrainingRounds {
     /// @param paidRounds, finalRounds Rounds whose tally gave points; rounds that were finalised.
     /// @param sliceOpened Whether the requester has opened this round's evaluation slice.
     /// @param reached Whether the target was met.
-    /// @param medians, included, valid The last tally: packed medians, seats at or below maxError, seats with a valid one.
     /// @param finalDigest The digest of the last final global artefact.
-    /// @param keyCommitment keccak256(abi.encode(manifest, keyHash)) as told at the start.
-    /// @param history The running hash over all tallied rounds (see `verifyHistory`).
+    /// @param history The running hash over the terms, the keys, all submissions and all tallies (see `verifyHistory`).
     /// @param params The request's parameters.
     struct RoundFacts {
         Phase phase;
@@ -100,11 +100,7 @@ interface ITrainingRounds {
         uint16 finalRounds;
         bool sliceOpened;
         bool reached;
-        uint256 medians;
-        uint64 included;
-        uint64 valid;
         bytes32 finalDigest;
-        bytes32 keyCommitment;
         bytes32 history;
         Params params;
     }
@@ -125,22 +121,19 @@ interface ITrainingRounds {
         uint40 endedAt;
     }
 
-    /// @notice What one seat came to over all rounds.
-    struct Result {
-        address account;
-        uint32 points;
-        uint32 faults;
-    }
-
-    /// @notice What the running hash holds of one tallied round.
-    /// @param digests The digests of the submitted seats, in seat order.
-    /// @param words The revealed packed scores of the revealed seats, in seat order.
+    /// @notice What the running hash holds of one round.
+    /// @param seats, digests The seats that submitted and their digests, in the order of their submissions.
+    /// @param tallied Whether the votes were counted. If not, what follows is not looked at.
+    /// @param revealed Seats that revealed a vote.
+    /// @param votes The packed scores of the seats that revealed, in seat order.
+    /// @param medians The packed medians.
     struct RoundRecord {
         uint256 round;
-        uint256 submitted;
-        uint256 revealed;
+        uint256[] seats;
         bytes32[] digests;
-        uint256[] words;
+        bool tallied;
+        uint256 revealed;
+        uint256[] votes;
         uint256 medians;
     }
 
@@ -216,8 +209,10 @@ interface ITrainingRounds {
     error TrainingRounds_NotMarket(address caller);
     /// @notice The action belongs to another phase than the one that the facts and the clock give.
     error TrainingRounds_WrongPhase(uint256 requestId, Phase phase, Phase needed);
-    /// @notice The caller doesn't hold this seat.
-    error TrainingRounds_NotSeatOwner(uint256 requestId, uint256 seat, address caller);
+    /// @notice The account doesn't hold this seat.
+    error TrainingRounds_NotSeatOwner(uint256 requestId, uint256 seat, address account);
+    /// @notice One account is needed for each seat handed out.
+    error TrainingRounds_WrongNumber(uint256 requestId, uint256 given, uint256 seats);
     /// @notice An account of this organisation already sits in the committee.
     error TrainingRounds_OrganisationSeated(uint256 requestId, uint256 organisation, uint256 seat);
     /// @notice All 16 seats are taken.
@@ -252,7 +247,7 @@ interface ITrainingRounds {
     error TrainingRounds_NotEligible(uint256 requestId, uint256 round, uint256 seat);
     /// @notice The seat's turn to propose starts later.
     error TrainingRounds_TooEarly(uint256 requestId, uint256 seat, uint256 opensAt);
-    /// @notice The proposer itself has not attested this digest.
+    /// @notice The proposer itself has attested another digest.
     error TrainingRounds_ProposerDisagrees(uint256 requestId, uint256 seat, bytes32 digest);
     /// @notice Too few attestations match the proposed digest.
     error TrainingRounds_NoQuorum(uint256 approvals, uint256 needed);
@@ -261,10 +256,13 @@ interface ITrainingRounds {
                               MARKET ONLY
     //////////////////////////////////////////////////////////////*/
 
+    /// @notice Takes the rules of a new request, and the hash of its terms.
+    function prepare(uint256 requestId, Params calldata params, bytes32 termsHash) external;
+
     /// @notice Gives a provider the lowest free seat of a request that is not opened yet.
     /// @return seat The seat.
     /// @return joined The number of occupied seats after it.
-    function enlist(uint256 requestId, address account, uint32 samples, uint32 organisation, uint16 reputation)
+    function enlist(uint256 requestId, address account, uint32 samples, uint16 organisation, uint16 reputation)
         external
         returns (uint256 seat, uint256 joined);
 
@@ -273,13 +271,16 @@ interface ITrainingRounds {
     function unseat(uint256 requestId, uint256 seat, address account) external returns (uint256 joined);
 
     /// @notice Opens round 1. Accounts that are not active now are barred from it; the opener must not be.
-    /// @param keyCommitment keccak256(abi.encode(manifest, keyHash)).
+    /// @param manifest Digest of the manifest of sealed request keys, not zero.
+    /// @param keyHash keccak256 of the request key.
+    /// @param accounts As in `tally`; looked at only if anybody's status has changed since the request was made.
     function open(
         uint256 requestId,
         uint256 seat,
         address account,
-        Params calldata params,
-        bytes32 keyCommitment
+        bytes32 manifest,
+        bytes32 keyHash,
+        address[] calldata accounts
     ) external;
 
     /// @notice Ends the rounds at the requester's wish; reverts once the current round has a submission.
@@ -310,17 +311,21 @@ interface ITrainingRounds {
 
     /// @notice Counts the votes (phase Tally; anyone): medians, points, faults, running hash.
     /// @dev Ends the request if fewer than two revealed or no model is included.
-    function tally(uint256 requestId) external;
+    /// @param accounts One a seat handed out: who holds it. Those of seats without a submission are not looked at.
+    function tally(uint256 requestId, address[] calldata accounts) external;
 
     /// @notice Attests the global model that the member computed itself (phase Attest; seats that revealed).
-    /// @param attestation keccak256(abi.encode(block.chainid, address(this), requestId, round, digest, mae, member)); its
-    /// highest 240 bits are kept.
+    /// @param attestation keccak256(abi.encode(block.chainid, address(this), requestId, round, digest, mae, member)); 196
+    /// bits of it are kept (see `Member`).
     /// @param mae The global model's error as the member measured it, or 16,383 where there was no slice to measure on.
     function attest(uint256 requestId, uint256 seat, bytes32 attestation, uint16 mae) external;
 
     /// @notice Opens the attested digest and finalises the round (phase Attest; the k-th leader from start + k * window).
     /// @dev Needs two thirds of those who revealed (or all, by rule 1), at least two, and more than half of those expected.
-    function propose(uint256 requestId, uint256 seat, bytes32 digest) external;
+    /// The proposal of a leader that has not attested is its attestation.
+    /// @param mae As in `attest`; not looked at if the leader has attested.
+    /// @param accounts As in `tally`. Those of seats that did not attest are looked at only if somebody's status has changed.
+    function propose(uint256 requestId, uint256 seat, bytes32 digest, uint16 mae, address[] calldata accounts) external;
 
     /// @notice Ends a request whose round failed (phase Expired; anyone).
     function expireRound(uint256 requestId) external;
@@ -335,50 +340,44 @@ interface ITrainingRounds {
     /// @notice All facts of the current round, and the seat of an account (255: none).
     function duty(uint256 requestId, address account) external view returns (RoundFacts memory facts, uint256 seat);
 
-    /// @notice The committee, one entry a seat.
-    function members(uint256 requestId) external view returns (Member[] memory);
+    /// @notice The seat of an account (255: none).
+    function seatOf(uint256 requestId, address account) external view returns (uint256);
 
-    /// @notice The account of one seat (zero: none).
-    function accountOf(uint256 requestId, uint256 seat) external view returns (address);
-
-    /// @notice The digests of this round, one a seat (zero: not submitted in this round).
-    function digests(uint256 requestId) external view returns (bytes32[] memory);
-
-    /// @notice The vote words of this round, one a seat: commitment, then packed scores, then attestation with the
-    /// mae in its lowest 16 bits (zero: not acted in this round).
-    function voteWords(uint256 requestId) external view returns (bytes32[] memory);
+    /// @notice What is kept of an account. Who sits where is told by the market's events `Joined` and `Withdrawn`.
+    function member(uint256 requestId, address account) external view returns (Member memory);
 
     /// @notice Points and faults collected over all rounds, one a seat.
     function points(uint256 requestId) external view returns (uint256[] memory points_, uint256[] memory faults);
 
-    /// @notice The leaders of the tallied round, first first, and their weighted errors (Lu et al. eq. 7, 1/10,000,
-    /// rounded down). Empty before the tally.
-    function leaderOrder(uint256 requestId)
-        external
-        view
-        returns (uint256[] memory seats, uint256[] memory weightedErrors);
+    /// @notice The leaders of the tallied round, first first. Empty before the tally.
+    function leaderOrder(uint256 requestId) external view returns (uint256[] memory seats);
 
-    /// @notice What the market needs to pay one seat: its account, its points and all points.
+    /// @notice What the market needs to tell what a seat has earned: its points and all points.
     /// @param seats The number of seats, or more: lanes beyond aren't read.
-    /// @return account The seat's account (zero: no such seat).
-    function shareOf(uint256 requestId, uint256 seat, uint256 seats)
-        external
-        view
-        returns (address account, uint256 own, uint256 total);
+    function shareOf(uint256 requestId, uint256 seat, uint256 seats) external view returns (uint256 own, uint256 total);
 
-    /// @notice What the market needs to deliver: the outcome, a seat's account, the digest of the last final global
-    /// artefact (zero: none), and the seats that have points.
-    function deliverable(uint256 requestId, uint256 seat)
+    /// @notice What the market needs to pay a seat: `shareOf`, and whether the account holds the seat.
+    function shareOfHolder(uint256 requestId, uint256 seat, uint256 seats, address account)
         external
         view
-        returns (Outcome memory outcome_, address account, bytes32 digest, uint256 contributors);
+        returns (bool holds, uint256 own, uint256 total);
 
-    /// @notice What the market needs to settle: what each seat came to that ever submitted, in seat order, the points
-    /// of all seats, and when the rounds ended.
-    function results(uint256 requestId)
+    /// @notice What the market needs to deliver: the outcome, an account's seat (255: none), the digest of the last final
+    /// global artefact (zero: none), and the seats that have points.
+    function deliverable(uint256 requestId, address account)
         external
         view
-        returns (Result[] memory results_, uint256 total, uint40 endedAt);
+        returns (Outcome memory outcome_, uint256 seat, bytes32 digest, uint256 contributors);
+
+    /// @notice What the market needs to settle: the seats that ever submitted, the points and faults of all seats, and when
+    /// the rounds ended. Reverts if the accounts are not those of these seats.
+    /// @param accounts As in `tally`, of the seats that ever submitted.
+    /// @return ever Mask of seats.
+    /// @return lanes Eight seats a word, 32 bits each: 24 bits of points below 8 bits of faults.
+    function results(uint256 requestId, address[] calldata accounts)
+        external
+        view
+        returns (uint256 ever, uint256[2] memory lanes, uint40 endedAt);
 
     /// @notice How the rounds stand, for the market.
     function outcome(uint256 requestId) external view returns (Outcome memory);
@@ -386,6 +385,18 @@ interface ITrainingRounds {
     /// @notice The digest of the last final global artefact (zero: none).
     function finalDigest(uint256 requestId) external view returns (bytes32);
 
-    /// @notice Whether the records are exactly the tallied rounds of a request, from the first to the last.
-    function verifyHistory(uint256 requestId, RoundRecord[] calldata records) external view returns (bool);
+    /// @notice Whether a request was made with these terms and started with these keys, and the records are exactly its
+    /// rounds, from the first to the present one.
+    /// @dev The running hash begins with the hash of the terms. The start makes it keccak256(abi.encode(hash, manifest,
+    /// keyHash)), a submission keccak256(abi.encode(hash, round, seat, digest)), a tally keccak256(abi.encode(hash, round,
+    /// revealed, votes, medians)).
+    /// @param termsHash keccak256(abi.encode(terms)).
+    /// @param manifest, keyHash As told at the start (manifest zero: not started).
+    function verifyHistory(
+        uint256 requestId,
+        bytes32 termsHash,
+        bytes32 manifest,
+        bytes32 keyHash,
+        RoundRecord[] calldata records
+    ) external view returns (bool);
 }

@@ -22,6 +22,8 @@ library Points {
     uint256 private constant POINT_BITS = 24;
     uint256 private constant MAX_POINTS = type(uint24).max;
     uint256 private constant MAX_FAULTS = type(uint8).max;
+    /// @dev The number 1 in each of eight lanes.
+    uint256 private constant ONES = 0x0000000100000001000000010000000100000001000000010000000100000001;
     uint256 private constant POINT_LANES = 0x00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff;
 
     struct Tally {
@@ -35,8 +37,8 @@ library Points {
         uint256 eligible;
         /// @dev Seats of which more than half of the revealed votes lie outside the band.
         uint256 adverse;
-        /// @dev Points of the round, one entry a seat; at most BASE + QUALITY + VOTES together.
-        uint256[] points;
+        /// @dev Points of the round, 16 bits a seat, seat i at bit 16 * i; at most BASE + QUALITY + VOTES together.
+        uint256 points;
     }
 
     /// @notice Medians, inclusion and points of a round from its revealed votes.
@@ -56,13 +58,13 @@ library Points {
         t.valid = Scores.atMost(t.medians, Scores.MAX) & submitted;
         t.included = Scores.atMost(t.medians, maxError) & t.valid;
 
-        uint256[] memory inBand = Scores.inBand(words, t.medians, submitted, revealed, voteBand);
+        uint256 inBand = Scores.inBand(words, t.medians, submitted, revealed, voteBand);
         uint256 models = Scores.count(submitted);
         uint256 adverse;
         // A voter judges all models but its own.
         unchecked {
-            for (uint256 seat; seat < words.length; ++seat) {
-                if ((revealed >> seat) & 1 == 1 && 2 * inBand[seat] + 1 < models) adverse |= 1 << seat;
+            for (uint256 seat; revealed >> seat != 0; ++seat) {
+                if ((revealed >> seat) & 1 == 1 && 2 * _lane(inBand, seat) + 1 < models) adverse |= 1 << seat;
             }
         }
         t.adverse = adverse;
@@ -70,21 +72,19 @@ library Points {
         t.points = _shares(t.eligible, t.medians, inBand, maxError);
     }
 
-    /// @notice `laneWord` with points and faults added to one of its eight seats.
-    function add(uint256 laneWord, uint256 seatInWord, uint256 points, uint256 faults)
-        internal
-        pure
-        returns (uint256)
-    {
-        (uint256 oldPoints, uint256 oldFaults) = read(laneWord, seatInWord);
-        uint256 shift;
-        // What is added is far below 2^255.
+    /// @notice `laneWord` with points and faults added to its eight seats.
+    /// @param points 16 bits a seat, seat i at bit 16 * i; what lies above the eighth is not read.
+    /// @param faults Mask of the seats that get one, of which only the lowest eight count.
+    function add(uint256 laneWord, uint256 points, uint256 faults) internal pure returns (uint256) {
+        // Each part has a bit of room in its lane here, which tells where it overflowed.
         unchecked {
-            points = _min(oldPoints + points, MAX_POINTS);
-            faults = _min(oldFaults + faults, MAX_FAULTS);
-            shift = LANE_BITS * seatInWord;
+            uint256 sums = (laneWord & POINT_LANES) + _spreadPoints(points);
+            uint256 over = (sums >> POINT_BITS) & ONES;
+            sums = (sums & POINT_LANES) | (over * MAX_POINTS);
+            uint256 counts = ((laneWord >> POINT_BITS) & (ONES * MAX_FAULTS)) + _spreadMask(faults);
+            counts -= (counts >> 8) & ONES;
+            return (counts << POINT_BITS) | sums;
         }
-        return (laneWord & ~(uint256(type(uint32).max) << shift)) | (((faults << POINT_BITS) | points) << shift);
     }
 
     /// @notice Points and faults of one of the eight seats of `laneWord`.
@@ -95,10 +95,10 @@ library Points {
 
     /// @notice The points of all eight seats of `laneWord`.
     function sum(uint256 laneWord) internal pure returns (uint256 total) {
-        for (laneWord &= POINT_LANES; laneWord != 0; laneWord >>= LANE_BITS) {
-            unchecked {
-                total += laneWord & MAX_POINTS;
-            }
+        laneWord &= POINT_LANES;
+        // Eight times 24 bits fit 32: the lanes are added pairwise, then all of them by one product.
+        unchecked {
+            total = (laneWord * ONES) >> 224;
         }
     }
 
@@ -113,40 +113,60 @@ library Points {
         }
     }
 
-    /// @dev Each part is split among the eligible seats and rounded down.
-    function _shares(uint256 eligible, uint256 medians, uint256[] memory inBand, uint256 maxError)
+    /// @dev Each part is split among the eligible seats and rounded down. 16 bits a seat.
+    function _shares(uint256 eligible, uint256 medians, uint256 inBand, uint256 maxError)
         private
         pure
-        returns (uint256[] memory points)
+        returns (uint256 points)
     {
-        uint256 seats = inBand.length;
-        points = new uint256[](seats);
-        if (eligible == 0) return points;
+        if (eligible == 0) return 0;
 
         // Nothing overflows: at most sixteen seats, qualities of at most 10,000 and counts of at most 15.
         unchecked {
             uint256 qualitySum;
             uint256 voteSum;
-            for (uint256 seat; seat < seats; ++seat) {
+            for (uint256 seat; eligible >> seat != 0; ++seat) {
                 if ((eligible >> seat) & 1 == 0) continue;
-                uint256 median = Scores.lane(medians, seat);
-                uint256 quality = median < maxError ? maxError - median : 0;
-                points[seat] = quality;
-                qualitySum += quality;
-                voteSum += inBand[seat];
+                qualitySum += _quality(medians, seat, maxError);
+                voteSum += _lane(inBand, seat);
             }
             // A sum of zero splits nothing: any divisor gives every seat 0.
             if (qualitySum == 0) qualitySum = 1;
             if (voteSum == 0) voteSum = 1;
             uint256 base = BASE / Scores.count(eligible);
-            for (uint256 seat; seat < seats; ++seat) {
+            for (uint256 seat; eligible >> seat != 0; ++seat) {
                 if ((eligible >> seat) & 1 == 0) continue;
-                points[seat] = base + QUALITY * points[seat] / qualitySum + VOTES * inBand[seat] / voteSum;
+                uint256 own = base + QUALITY * _quality(medians, seat, maxError) / qualitySum
+                    + VOTES * _lane(inBand, seat) / voteSum;
+                points |= own << (16 * seat);
             }
         }
     }
 
-    function _min(uint256 a, uint256 b) private pure returns (uint256) {
-        return a < b ? a : b;
+    function _quality(uint256 medians, uint256 seat, uint256 maxError) private pure returns (uint256) {
+        uint256 median = Scores.lane(medians, seat);
+        unchecked {
+            return median < maxError ? maxError - median : 0;
+        }
+    }
+
+    function _lane(uint256 word, uint256 seat) private pure returns (uint256) {
+        return (word >> (16 * seat)) & 0xffff;
+    }
+
+    /// @dev The lowest eight of sixteen lanes of 16 bits as eight of 32.
+    function _spreadPoints(uint256 word) private pure returns (uint256) {
+        word &= type(uint128).max;
+        word = (word | (word << 64)) & 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff;
+        word = (word | (word << 32)) & 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;
+        return (word | (word << 16)) & 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff;
+    }
+
+    /// @dev The lowest eight bits of a mask as eight lanes of 32 bits.
+    function _spreadMask(uint256 mask) private pure returns (uint256) {
+        mask &= 0xff;
+        mask = (mask | (mask << 124)) & 0x0000000000000000000000000000000f0000000000000000000000000000000f;
+        mask = (mask | (mask << 62)) & 0x0000000000000003000000000000000300000000000000030000000000000003;
+        return (mask | (mask << 31)) & ONES;
     }
 }

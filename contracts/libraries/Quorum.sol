@@ -2,10 +2,13 @@
 pragma solidity 0.8.37;
 
 import {Scores} from "./Scores.sol";
+import {Words} from "./Words.sol";
 
 /// @title Quorum
 /// @notice How many attestations make a round final, and the error that they agree on.
 library Quorum {
+    using Words for uint256[];
+
     uint256 internal constant TWO_THIRDS = 0;
     uint256 internal constant UNANIMOUS = 1;
 
@@ -24,12 +27,14 @@ library Quorum {
         if (n == 0) return Scores.INVALID;
         unchecked {
             for (uint256 i = 1; i < n; ++i) {
-                uint256 value = errors[i];
+                uint256 value = errors.get(i);
                 uint256 place = i;
-                for (; place > 0 && errors[place - 1] > value; --place) {
-                    errors[place] = errors[place - 1];
+                for (; place > 0; --place) {
+                    uint256 before = errors.get(place - 1);
+                    if (before <= value) break;
+                    errors.put(place, before);
                 }
-                errors[place] = value;
+                errors.put(place, value);
             }
         }
 

@@ -38,6 +38,18 @@ library Reputation {
         uint32 losses;
     }
 
+    /// @notice The sums in one number, as an account keeps them.
+    function pack(Sums memory sums) internal pure returns (uint136) {
+        return uint136(
+            uint256(sums.period) | (uint256(sums.gains) << 16) | (uint256(sums.weights) << 64)
+                | (uint256(sums.losses) << 104)
+        );
+    }
+
+    function unpack(uint136 packed) internal pure returns (Sums memory) {
+        return Sums(uint16(packed), uint48(packed >> 16), uint40(packed >> 64), uint32(packed >> 104));
+    }
+
     /// @notice `sums` with one outcome added; unchanged where the outcome weighs nothing.
     /// @param weight In weight units; more than MAX_WEIGHT counts as MAX_WEIGHT.
     /// @param quality Relative to the round's mean, 1/10,000.

@@ -6,18 +6,37 @@ import {Scores} from "./Scores.sol";
 
 /// @title RoundState
 /// @notice All moving facts of a request in one storage word, and the phase that they and the clock give.
-/// @dev Layout from bit 0: round 16, phase 8, mark 40, seats 8, members 16, expected 16, barred 16, ever 16, submitted 16,
+/// @dev Layout from bit 0: seats 8, members 16, phase 8, mark 40, round 16, expected 16, barred 16, ever 16, submitted 16,
 /// committed 16, revealed 16, attested 16, lastLeader 8, paidRounds 16, finalRounds 16, flags 8, leaders 8.
 /// Functions take the word and give a new one, so that a step costs a few operations on the stack. The phase is the one
 /// that the last transaction recorded; the mark is the last second of that phase if it has one (Submit, Commit, Reveal,
 /// Attest), else when it began, so that the parameters need not be read while a phase lasts.
-/// Before the first round the bits from `EXPECTED` on hold ten bits of each seat's organisation instead (see `lane`).
+/// Before the first round the bits from the mark on hold each seat's organisation instead (see `organisation`).
 library RoundState {
+    /// @notice The windows and rules of a request, and what its last tally and the last look at the registry left: one
+    /// storage slot.
+    struct Plan {
+        uint16 maxError;
+        uint16 target;
+        uint16 maxRounds;
+        uint8 leaderRule;
+        uint8 approvalRule;
+        uint16 voteBand;
+        uint24 submitWindow;
+        uint24 commitWindow;
+        uint24 revealWindow;
+        uint24 proposeWindow;
+        /// @dev The registry's count of status changes as of which the barred seats are known.
+        uint16 statusChanges;
+        /// @dev Who leads the tallied round: four bits a seat, the first leader in the lowest.
+        uint64 order;
+    }
+
     /// @notice `lastLeader` while no round is final.
     uint256 internal constant NO_LEADER = 0xff;
 
     /// @dev Where the seat masks and the 16-bit numbers lie.
-    uint256 internal constant MEMBERS = 72;
+    uint256 internal constant MEMBERS = 8;
     uint256 internal constant EXPECTED = 88;
     uint256 internal constant BARRED = 104;
     uint256 internal constant EVER = 120;
@@ -28,15 +47,15 @@ library RoundState {
     uint256 internal constant PAID_ROUNDS = 208;
     uint256 internal constant FINAL_ROUNDS = 224;
 
-    uint256 private constant PHASE = 16;
-    uint256 private constant MARK = 24;
-    uint256 private constant SEATS = 64;
+    uint256 private constant PHASE = 24;
+    uint256 private constant MARK = 32;
+    uint256 private constant ROUND = 72;
     uint256 private constant LAST_LEADER = 200;
     uint256 private constant LEADERS = 248;
     uint256 private constant FLAG_SLICE = 1 << 240;
     uint256 private constant FLAG_REACHED = 1 << 241;
-    uint256 private constant LANE_BITS = 10;
-    uint256 internal constant LANE_MASK = 0x3ff;
+    uint256 private constant ORGANISATION_BITS = 14;
+    uint256 private constant ORGANISATION_MASK = 0x3fff;
     uint256 private constant CLOCK = ((1 << 48) - 1) << PHASE;
     /// @dev The masks of one round, the opened slice and the number of leaders.
     uint256 private constant OF_ROUND =
@@ -45,7 +64,7 @@ library RoundState {
     /* READING */
 
     function round(uint256 s) internal pure returns (uint256) {
-        return s & 0xffff;
+        return (s >> ROUND) & 0xffff;
     }
 
     function phase(uint256 s) internal pure returns (ITrainingRounds.Phase) {
@@ -58,7 +77,7 @@ library RoundState {
 
     /// @notice Number of seats handed out.
     function seats(uint256 s) internal pure returns (uint256) {
-        return (s >> SEATS) & 0xff;
+        return s & 0xff;
     }
 
     /// @notice One of the masks or 16-bit numbers, by its place.
@@ -95,7 +114,7 @@ library RoundState {
     }
 
     /// @notice When the phase that `s` is in began.
-    function began(uint256 s, ITrainingRounds.Params memory p) internal pure returns (uint256) {
+    function began(uint256 s, Plan memory p) internal pure returns (uint256) {
         ITrainingRounds.Phase now_ = phase(s);
         if (now_ == ITrainingRounds.Phase.Submit) return mark(s) - p.submitWindow;
         if (now_ == ITrainingRounds.Phase.Commit) return mark(s) - p.commitWindow;
@@ -141,7 +160,7 @@ library RoundState {
 
     /// @notice `s` with one more seat handed out, of at most sixteen.
     function widen(uint256 s) internal pure returns (uint256) {
-        return increment(s, SEATS);
+        return increment(s, 0);
     }
 
     function setSliceOpened(uint256 s) internal pure returns (uint256) {
@@ -168,7 +187,7 @@ library RoundState {
     /// @notice Moves `s`, whose deadline is over at `time`, into the phase that holds then: each window that has run out
     /// starts the next phase at its end. Fewer than two submissions, or no proposal in the last leader's turn, make the
     /// round Expired.
-    function advance(uint256 s, ITrainingRounds.Params memory p, uint256 time) internal pure returns (uint256) {
+    function advance(uint256 s, Plan memory p, uint256 time) internal pure returns (uint256) {
         ITrainingRounds.Phase next = phase(s);
         uint256 last = mark(s);
         if (next == ITrainingRounds.Phase.Submit && time > last) {
@@ -194,26 +213,25 @@ library RoundState {
 
     /// @notice Starts a round that waits for `expected`.
     function nextRound(uint256 s, uint256 expected, uint256 barred, uint256 window) internal view returns (uint256) {
-        s = increment(s & ~OF_ROUND, 0) | (expected << EXPECTED) | (barred << BARRED);
+        s = increment(s & ~OF_ROUND, ROUND) | (expected << EXPECTED) | (barred << BARRED);
         return enter(s, ITrainingRounds.Phase.Submit, window);
     }
 
     /* BEFORE THE FIRST ROUND */
 
-    /// @notice What is kept of a seat's organisation while providers join: the low ten bits, so that most of them can be
-    /// told apart without reading their slots.
-    function lane(uint256 s, uint256 seat) internal pure returns (uint256) {
-        return (s >> (EXPECTED + LANE_BITS * seat)) & LANE_MASK;
+    /// @notice The organisation of a seat while providers join.
+    function organisation(uint256 s, uint256 seat) internal pure returns (uint256) {
+        return (s >> (MARK + ORGANISATION_BITS * seat)) & ORGANISATION_MASK;
     }
 
-    function setLane(uint256 s, uint256 seat, uint256 organisation) internal pure returns (uint256) {
-        uint256 shift = EXPECTED + LANE_BITS * seat;
-        return (s & ~(LANE_MASK << shift)) | ((organisation & LANE_MASK) << shift);
+    function setOrganisation(uint256 s, uint256 seat, uint256 value) internal pure returns (uint256) {
+        uint256 shift = MARK + ORGANISATION_BITS * seat;
+        return (s & ~(ORGANISATION_MASK << shift)) | (value << shift);
     }
 
     /// @notice `s` without what is kept of organisations.
-    function withoutLanes(uint256 s) internal pure returns (uint256) {
-        return s & ((1 << EXPECTED) - 1);
+    function withoutOrganisations(uint256 s) internal pure returns (uint256) {
+        return s & ((1 << MARK) - 1);
     }
 
     /* INTERNAL */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Words} from "./Words.sol";
+
 /// @title Scores
 /// @notice Sixteen 14-bit scores packed into one word, lane i (bits 14*i to 14*i+13) belonging to seat i. Unit 1/10,000,
 /// lower is better; INVALID marks a model that could not be scored.
@@ -8,11 +10,13 @@ pragma solidity 0.8.37;
 /// guard: set it in a, subtract b, and it survives exactly where a >= b, without a borrow reaching the next lane.
 /// Seat masks have bit i for seat i.
 library Scores {
+    using Words for uint256[];
+
     uint256 internal constant MAX = 10_000;
     uint256 internal constant INVALID = 16_383;
     uint256 internal constant SEATS = 16;
 
-    uint256 private constant BITS = 14;
+    uint256 internal constant BITS = 14;
     uint256 private constant PACKED_BITS = 224;
 
     /// @dev The number 1 in each wide lane; times x < 2^16 it is x in each lane.
@@ -85,27 +89,27 @@ library Scores {
         return _notAbove(_widen(word), limit * ONES);
     }
 
-    /// @notice For each revealed vote the number of models it judges within `band` of their median, its own left out.
+    /// @notice For each revealed vote the number of models it judges within `band` of their median, its own left out: 16
+    /// bits a seat, seat i at bit 16 * i.
     /// @dev INVALID is in the band of INVALID alone as long as `band` < INVALID - MAX.
     /// @param words One packed vote a seat; those of seats outside `revealed` are not read.
     function inBand(uint256[] memory words, uint256 medians_, uint256 submitted, uint256 revealed, uint256 band)
         internal
         pure
-        returns (uint256[] memory counts)
+        returns (uint256 counts)
     {
-        counts = new uint256[](words.length);
         uint256 judged = _spread(submitted) << 15;
         unchecked {
             uint256 middle = _widen(medians_);
             uint256 reach = GUARDS + band * ONES;
             uint256 middleReach = middle + reach;
-            for (uint256 seat; seat < words.length; ++seat) {
+            for (uint256 seat; revealed >> seat != 0; ++seat) {
                 if ((revealed >> seat) & 1 == 0) continue;
-                uint256 vote = _widen(words[seat]);
+                uint256 vote = _widen(words.get(seat));
                 // Guards survive where vote + band >= median and median + band >= vote.
                 uint256 near = (vote + reach - middle) & (middleReach - vote) & judged & ~(1 << (16 * seat + 15));
                 // The highest lane of the product is the sum of all lanes.
-                counts[seat] = ((near >> 15) * ONES) >> 240;
+                counts |= (((near >> 15) * ONES) >> 240) << (16 * seat);
             }
         }
     }
@@ -129,7 +133,7 @@ library Scores {
             uint256 filled;
             for (uint256 seat; filled < n; ++seat) {
                 if ((revealed >> seat) & 1 == 0) continue;
-                sorted[filled++] = _widen(words[seat]) | (INVALID << (16 * seat));
+                sorted.put(filled++, _widen(words.get(seat)) | (INVALID << (16 * seat)));
             }
         }
         // Each place up to the middle is compared with every later one: lane by lane the lower score stays, the higher

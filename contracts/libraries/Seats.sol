@@ -1,39 +1,61 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ITrainingRounds} from "../interfaces/ITrainingRounds.sol";
+import {Scores} from "./Scores.sol";
 
 /// @title Seats
-/// @notice One member of a committee in one storage word.
-/// @dev Layout from bit 0: account 160, samples 32, organisation 32, reputation 16.
+/// @notice One member of a committee in one storage word, which is kept under the member's account.
+/// @dev Layout from bit 0: sixteen lanes of 14 bits (see `Scores`), seat 4, samples 24, occupied 1.
+/// The own lane, which no vote uses, holds the member's reputation as it joined. The other lanes hold what the member did
+/// last: 210 bits of its commitment, then its scores, then 196 bits of its attestation and, in the lane of the seat that
+/// differs in the lowest bit, the error that it attested.
 library Seats {
-    function pack(address account_, uint256 samples_, uint256 organisation_, uint256 reputation_)
-        internal
-        pure
-        returns (uint256)
-    {
-        return uint256(uint160(account_)) | (samples_ << 160) | (organisation_ << 192) | (reputation_ << 224);
+    /// @notice The seat of an account that has none.
+    uint256 internal constant NONE = 0xff;
+
+    uint256 private constant LANES = (1 << 224) - 1;
+    uint256 private constant SEAT = 224;
+    uint256 private constant SAMPLES = 228;
+    uint256 private constant OCCUPIED = 1 << 252;
+
+    function pack(uint256 seat_, uint256 samples_, uint256 reputation_) internal pure returns (uint256) {
+        return OCCUPIED | (samples_ << SAMPLES) | (seat_ << SEAT) | (reputation_ << (Scores.BITS * seat_));
     }
 
-    function unpack(uint256 word) internal pure returns (ITrainingRounds.Member memory) {
-        return ITrainingRounds.Member(
-            account(word), uint32(samples(word)), uint32(organisation(word)), uint16(reputation(word))
-        );
-    }
-
-    function account(uint256 word) internal pure returns (address) {
-        return address(uint160(word));
+    function seat(uint256 word) internal pure returns (uint256) {
+        return word == 0 ? NONE : (word >> SEAT) & 0xf;
     }
 
     function samples(uint256 word) internal pure returns (uint256) {
-        return (word >> 160) & type(uint32).max;
-    }
-
-    function organisation(uint256 word) internal pure returns (uint256) {
-        return (word >> 192) & type(uint32).max;
+        return (word >> SAMPLES) & 0xffffff;
     }
 
     function reputation(uint256 word) internal pure returns (uint256) {
-        return word >> 224;
+        return Scores.lane(word, seat(word));
+    }
+
+    /// @notice The fifteen lanes of the others.
+    function lanes(uint256 word) internal pure returns (uint256) {
+        return word & _others(word);
+    }
+
+    /// @notice `word` with the lanes of the others replaced by those of `lanes_`.
+    function withLanes(uint256 word, uint256 lanes_) internal pure returns (uint256) {
+        uint256 others = _others(word);
+        return (word & ~others) | (lanes_ & others);
+    }
+
+    /// @notice `word` with an attestation and its error in the lanes of the others.
+    function withAttestation(uint256 word, bytes32 attestation, uint256 mae) internal pure returns (uint256) {
+        return withLanes(word, Scores.set(uint256(attestation), seat(word) ^ 1, mae));
+    }
+
+    /// @notice The error of the attestation in `word`.
+    function attestedError(uint256 word) internal pure returns (uint256) {
+        return Scores.lane(word, seat(word) ^ 1);
+    }
+
+    function _others(uint256 word) private pure returns (uint256) {
+        return LANES & ~(Scores.INVALID << (Scores.BITS * seat(word)));
     }
 }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Words} from "./Words.sol";
+
 /// @title Weights
 /// @notice What a provider's declared samples count for: nobody weighs more than two medians.
 library Weights {
+    using Words for uint256[];
+
     /// @notice min(samples, 2 * median of the submitted seats' samples) for each submitted seat, 0 for the others.
     /// @dev Of an even count the median is the exact mean of the middle two, so that twice it is their sum.
     function capped(uint256[] memory samples, uint256 submitted) internal pure returns (uint256[] memory weights) {
@@ -15,20 +19,23 @@ library Weights {
         unchecked {
             for (uint256 seat; seat < seats; ++seat) {
                 if ((submitted >> seat) & 1 == 0) continue;
-                uint256 own = samples[seat];
+                uint256 own = samples.get(seat);
                 uint256 place = n++;
-                for (; place > 0 && sorted[place - 1] > own; --place) {
-                    sorted[place] = sorted[place - 1];
+                while (place > 0) {
+                    uint256 before = sorted.get(place - 1);
+                    if (before <= own) break;
+                    sorted.put(place, before);
+                    --place;
                 }
-                sorted[place] = own;
+                sorted.put(place, own);
             }
             if (n == 0) return weights;
 
-            uint256 cap = sorted[(n - 1) / 2] + sorted[n / 2];
+            uint256 cap = sorted.get((n - 1) / 2) + sorted.get(n / 2);
             for (uint256 seat; seat < seats; ++seat) {
                 if ((submitted >> seat) & 1 == 0) continue;
-                uint256 own = samples[seat];
-                weights[seat] = own < cap ? own : cap;
+                uint256 own = samples.get(seat);
+                weights.put(seat, own < cap ? own : cap);
             }
         }
     }

@@ -23,6 +23,11 @@ KEY_HASH = keccak(text="key hash")
 ATTRIBUTES = keccak(text="attributes")
 SLICE = keccak(text="slice")
 SEALED_KEY = bytes(80)
+TERMS = (
+    "(bytes32,bytes32,bytes32,bytes32,uint16,uint16,uint16,uint8,uint8,uint8,uint8,uint16,"
+    "uint32,uint32,uint32,uint32,uint32,uint32,uint32)"
+)
+NOBODY = "0x" + 40 * "0"
 
 NONE, SUBMIT, COMMIT, REVEAL, TALLY, ATTEST, EXPIRED, ENDED = range(8)
 STATUS = {"None": 0, "Open": 1, "Running": 2, "Ended": 3, "Delivered": 4, "Cancelled": 5}
@@ -142,6 +147,43 @@ class Scenario:
         return self.market.functions.request(self.id).call()
 
     @property
+    def accounts(self) -> list[str]:
+        """Who holds each seat handed out, as the market's events tell it; zero: nobody."""
+        held: list[str] = []
+        for log in self._logs("Joined", "Withdrawn"):
+            seat = log["args"]["seat"]
+            held += [NOBODY] * (seat + 1 - len(held))
+            held[seat] = log["args"]["provider"] if log["event"] == "Joined" else NOBODY
+        return held
+
+    def _logs(self, *names: str) -> list[Any]:
+        """The market's events of these names about this request, oldest first."""
+        found = [
+            log
+            for name in names
+            for log in self.market.events[name]().get_logs(
+                from_block=0, argument_filters={"requestId": self.id}
+            )
+        ]
+        return sorted(found, key=lambda log: (log["blockNumber"], log["logIndex"]))
+
+    @property
+    def terms_hash(self) -> bytes:
+        return keccak(encode([TERMS], [tuple(self.terms.values())]))
+
+    @property
+    def tallied(self) -> Any:
+        """What the last tally of this request told."""
+        logs = self.rounds.events.RoundTallied().get_logs(
+            from_block=0, argument_filters={"requestId": self.id}
+        )
+        return logs[-1]["args"]
+
+    def member(self, seat: int) -> Any:
+        """What is kept of the provider of this seat."""
+        return self.rounds.functions.member(self.id, address_of(self.providers[seat])).call()
+
+    @property
     def status(self) -> int:
         return int(self.request.status)
 
@@ -152,6 +194,11 @@ class Scenario:
     @property
     def faults(self) -> list[int]:
         return list(self.rounds.functions.points(self.id).call()[1])
+
+    @property
+    def order(self) -> list[int]:
+        """The leaders of the tallied round."""
+        return list(self.rounds.functions.leaderOrder(self.id).call())
 
     @property
     def submitted(self) -> list[int]:
@@ -180,8 +227,8 @@ class Scenario:
     def withdraw(self, seat: int) -> Any:
         return self.market_call(self.providers[seat], "withdraw", self.id, seat)
 
-    def start(self, seat: int = 0, terms: dict[str, Any] | None = None) -> Any:
-        args = (self.id, seat, terms or self.terms, MANIFEST, KEY_HASH)
+    def start(self, seat: int = 0) -> Any:
+        args = (self.id, seat, MANIFEST, KEY_HASH, self.accounts)
         return self.market_call(self.providers[seat], "start", *args)
 
     def cancel(self) -> Any:
@@ -189,16 +236,17 @@ class Scenario:
 
     def deliver(self, seat: int | None = None) -> Any:
         seat = self.facts.lastLeader if seat is None else seat
-        return self.market_call(self.providers[seat], "deliver", self.id, seat, SEALED_KEY)
+        args = (self.id, seat, SEALED_KEY, self.accounts)
+        return self.market_call(self.providers[seat], "deliver", *args)
 
     def claim(self, seat: int) -> Any:
         return self.market_call(self.providers[seat], "claim", self.id, seat)
 
     def refund(self) -> Any:
-        return self.market_call(self.requester, "refund", self.id)
+        return self.market_call(self.requester, "refund", self.id, self.accounts)
 
     def settle(self) -> Any:
-        return self.market_call(self.stranger, "settle", self.id)
+        return self.market_call(self.stranger, "settle", self.id, self.accounts)
 
     # -- the rounds' part -------------------------------------------------------------------------
 
@@ -267,7 +315,7 @@ class Scenario:
             self.reveal(seat, own)
 
     def tally(self) -> Any:
-        return self.rounds_call(self.stranger, "tally", self.id)
+        return self.rounds_call(self.stranger, "tally", self.id, self.accounts)
 
     def attest(self, seat: int, digest: bytes | None = None, mae: int = 900) -> Any:
         attestation = self.attestation(seat, digest or self.global_digest, mae)
@@ -277,8 +325,8 @@ class Scenario:
         for seat in seats_of(self.facts.revealed):
             self.attest(seat, mae=mae)
 
-    def propose(self, seat: int = 0, digest: bytes | None = None) -> Any:
-        args = (self.id, seat, digest or self.global_digest)
+    def propose(self, seat: int = 0, digest: bytes | None = None, mae: int = 900) -> Any:
+        args = (self.id, seat, digest or self.global_digest, mae, self.accounts)
         return self.rounds_call(self.providers[seat], "propose", *args)
 
     def expire_round(self) -> Any:
@@ -336,8 +384,11 @@ class Scenario:
         self.open_slice()
         self.vote_all()
         self.tally()
-        self.attest_all(mae)
-        self.propose(self.rounds.functions.leaderOrder(self.id).call()[0][0])
+        leader = self.order[0]
+        for seat in seats_of(self.facts.revealed):
+            if seat != leader:
+                self.attest(seat, mae=mae)
+        self.propose(leader, mae=mae)
 
     def pass_deadline(self) -> None:
         """Moves one second beyond the deadline of the present phase."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -139,10 +139,9 @@ class Committee:
         fingerprint = client.deployment.fingerprint
         manifest = Manifest(fingerprint, self.request_id, "request-key", 0, seals)
         digest = market.store.put(manifest.encode()).digest
-        terms = client.market.terms(self.request_id)
-        client.market.start(
-            market.providers[0], self.request_id, 0, terms, digest, key_hash(self.key)
-        )
+        accounts = client.rounds.committee(self.request_id)
+        keys = market.providers[0]
+        client.market.start(keys, self.request_id, 0, digest, key_hash(self.key), accounts)
         template = family(self.spec.family.name).template(self.spec)
         first = market.store.get(Cid.parse(self.spec.initial_model), template.bytes)
         self.globals[0] = decode(first, template)
@@ -173,7 +172,11 @@ class Committee:
             self.record,
         )
         self._vote(number, scores, votes or {})
-        self.market.client.rounds.tally(self.market.providers[0], self.request_id)
+        self.market.client.rounds.tally(
+            self.market.providers[0],
+            self.request_id,
+            self.market.client.rounds.committee(self.request_id),
+        )
         if self.state().stage is Stage.ATTEST:
             self._finalise(number, published, part)
 
@@ -184,7 +187,9 @@ class Committee:
         secret = key or delivery_key(self.key, fingerprint, self.request_id, state.final_rounds)
         public = client.registry.participant(self.market.requester_keys.address).encryption_key
         leader = self.market.providers[state.last_leader]
-        client.market.deliver(leader, self.request_id, state.last_leader, seal(public, secret))
+        accounts = client.rounds.committee(self.request_id)
+        sealed = seal(public, secret)
+        client.market.deliver(leader, self.request_id, state.last_leader, sealed, accounts)
 
     def claim_all(self) -> None:
         market = self.market.client.market
@@ -252,9 +257,15 @@ class Committee:
         for seat, keys in enumerate(self.market.providers):
             rounds.reveal_vote(keys, self.request_id, seat, cast[seat], salt)
 
+    def tallied(self) -> dict[str, Any]:
+        """What the last tally told."""
+        topics = [None, f"0x{self.request_id:064x}"]
+        events = self.market.client.history(self.market.client.rounds.address, topics)
+        return [event.args for event in events if event.name == "RoundTallied"][-1]
+
     def _finalise(self, number: int, models: dict[int, Model], part: Dataset | None) -> None:
         rounds, state = self.market.client.rounds, self.state()
-        included = seats_of(state.included)
+        included = seats_of(self.tallied()["included"])
         self.globals[number] = global_model(
             self.spec,
             self.globals[number - 1],
@@ -273,8 +284,10 @@ class Committee:
         for seat in seats_of(state.revealed):
             word = attestation(self._ballot(seat, number), digest, mae)
             rounds.attest(self.market.providers[seat], self.request_id, seat, word, mae)
-        leader, _ = rounds.leader_order(self.request_id)[0]
-        rounds.propose(self.market.providers[leader], self.request_id, leader, digest)
+        leader = rounds.leader_order(self.request_id)[0]
+        committee = rounds.committee(self.request_id)
+        keys = self.market.providers[leader]
+        rounds.propose(keys, self.request_id, leader, digest, mae, committee)
 
 
 class _Beside:

@@ -82,16 +82,21 @@ def binding(source: random.Random) -> Case:
         naive.word(ballot[key]) for key in ("chain_id", "rounds", "request_id", "round")
     )
     member = naive.word(ballot["member"])
+    committed = naive.keccak(place + member + naive.word(scores) + salt)
+    seat = ballot["round"] % 16
+    beside = seat + 1 if seat % 2 == 0 else seat - 1
     attested = naive.keccak(place + digest + naive.word(mae) + member)
     return {
         **ballot,
         "word": hex(scores),
         "salt": "0x" + salt.hex(),
-        "commitment": "0x" + naive.keccak(place + member + naive.word(scores) + salt).hex(),
+        "commitment": "0x" + committed.hex(),
         "digest": "0x" + digest.hex(),
         "mae": mae,
         "attestation": "0x" + attested.hex(),
-        "stored": "0x" + attested.hex()[:60] + f"{mae:04x}",
+        "seat": seat,
+        "kept_commitment": hex(naive.without(committed, [seat])),
+        "kept_attestation": hex(naive.without(attested, [seat, beside]) + (mae << 14 * beside)),
     }
 
 
@@ -165,9 +170,7 @@ def leader(source: random.Random) -> Case:
     orders = []
     for hand in LEADER_CASES:
         agreed(hand["name"], hand["order"], naive.leaders(hand))
-        if "errors" in hand:
-            agreed(hand["name"], hand["errors"], errors(hand))
-        orders.append({**hand, "errors": errors(hand)})
+        orders.append(hand)
     for number in range(30):
         orders.append(random_order(source, f"random {number}", size=2 + number % 15))
     return {"weights": weights, "orders": orders}
@@ -187,16 +190,7 @@ def random_order(source: random.Random, name: str, size: int) -> Case:
         "reputations": [source.choice([4000, source.randint(0, 10_000)]) for _ in range(size)],
         "last_leader": source.choice([255, *eligible]),
     }
-    return {**case, "order": naive.leaders(case), "errors": errors(case)}
-
-
-def errors(case: Case) -> list[int]:
-    """MAE^u of each seat, the mean taken over all of them."""
-    everyone = list(range(len(case["medians"])))
-    return [
-        floor(naive.weighted_error(seat, everyone, case["medians"], case["weights"]))
-        for seat in everyone
-    ]
+    return {**case, "order": naive.leaders(case)}
 
 
 # -- attributes ------------------------------------------------------------------------------------

@@ -103,6 +103,12 @@ def weighted_error(seat: int, valid: list[int], medians: list[int], weights: lis
     return gamma * medians[seat] + Fraction(sum(medians[i] for i in valid), len(valid))
 
 
+def without(hashed: bytes, lanes: list[int]) -> int:
+    """The sixteen lowest lanes of 14 bits of a hash, some of them blank."""
+    digits = [int.from_bytes(hashed, "big") // 2 ** (14 * place) % 2**14 for place in range(16)]
+    return pack({place: digit for place, digit in enumerate(digits) if place not in lanes})
+
+
 def lot(round_number: int, account: str) -> int:
     return int.from_bytes(keccak(word(round_number) + word(account)), "big")
 

@@ -47,11 +47,9 @@ def inspect(
     learning = LearningChecks(evidence, facts, store, keys)
     money = MoneyChecks(evidence, facts)
     checks: tuple[Callable[[], str], ...] = (
-        protocol.terms_hash,
         learning.specification_digest,
         learning.initial_model,
         learning.evaluation_slices,
-        protocol.key_commitment,
         protocol.submissions,
         protocol.commitments,
         protocol.medians,

@@ -42,11 +42,6 @@ class ChainFacts:
         return {member.seat: member for member in found}
 
     @cached_property
-    def digests(self) -> dict[int, bytes]:
-        """By seat, of the current round."""
-        return self._client.rounds.digests(self._id, self.frame)
-
-    @cached_property
     def points(self) -> tuple[int, ...]:
         return self._points_and_faults[0]
 

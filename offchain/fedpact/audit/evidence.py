@@ -7,7 +7,7 @@ from typing import Any
 from fedpact.chain.bindings.market import terms_of
 from fedpact.chain.records import Event
 from fedpact.errors import AuditFailed, UnknownRequest
-from fedpact.types.rounds import Terms
+from fedpact.types.rounds import Terms, seats_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,21 @@ class Tally:
     points: int
     faults: int
     block: int
+
+
+@dataclass(frozen=True)
+class RecordedOutcome:
+    """What OutcomesRecorded says of one account."""
+
+    account: str
+    weight: int
+    quality: int
+    """Relative to the mean, 1/10,000."""
+    losses: int
+    """1/10,000."""
+    ended_at: int
+    block: int
+    tx_hash: str
 
 
 @dataclass
@@ -91,8 +106,8 @@ class Evidence:
     settled_tx: str | None = None
     claims: dict[int, int] = field(default_factory=dict)
     refunds: list[int] = field(default_factory=list)
-    outcomes: list[Event] = field(default_factory=list)
-    """OutcomeRecorded of all accounts and requests, for reputation."""
+    outcomes: list[RecordedOutcome] = field(default_factory=list)
+    """Of all accounts and requests, for reputation."""
     paid_in: int = 0
     """Wei that went into the market, over all requests."""
     paid_out: int = 0
@@ -117,11 +132,11 @@ def gather(request_id: int, events: Iterable[Event]) -> Evidence:
     it has told: the node leaves events out, or makes them up.
     """
     found: Evidence | None = None
-    outcomes = []
+    outcomes: list[RecordedOutcome] = []
     paid_in = paid_out = 0
     for event in events:
-        if event.name == "OutcomeRecorded":
-            outcomes.append(event)
+        if event.name == "OutcomesRecorded":
+            outcomes += _outcomes(event)
         elif event.name == "RequestCreated":
             paid_in += event.args["payment"]
         elif event.name in ("Claimed", "Refunded"):
@@ -141,6 +156,22 @@ def gather(request_id: int, events: Iterable[Event]) -> Evidence:
         raise UnknownRequest(f"the market knows no request {request_id}")
     found.outcomes, found.paid_in, found.paid_out = outcomes, paid_in, paid_out
     return found
+
+
+def _outcomes(event: Event) -> list[RecordedOutcome]:
+    args = event.args
+    return [
+        RecordedOutcome(
+            account=args["accounts"][seat],
+            weight=args["weight"],
+            quality=args["qualities"] >> 16 * seat & 0xFFFF,
+            losses=args["losses"] >> 16 * seat & 0xFFFF,
+            ended_at=args["endedAt"],
+            block=event.block,
+            tx_hash=event.tx_hash,
+        )
+        for seat in seats_of(args["seats"])
+    ]
 
 
 def _take(e: Evidence, event: Event) -> None:

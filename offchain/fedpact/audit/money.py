@@ -78,31 +78,20 @@ class MoneyChecks:
         if self._e.settled is None:
             raise Unavailable("not settled yet")
         recorded = {
-            event.args["account"]: (
-                event.args["weight"],
-                event.args["quality"],
-                event.args["losses"],
-                event.args["endedAt"],
-            )
-            for event in self._e.outcomes
-            if event.tx_hash == self._e.settled_tx
+            one.account: (one.weight, one.quality, one.losses, one.ended_at)
+            for one in self._e.outcomes
+            if one.tx_hash == self._e.settled_tx
         }
         due = self._outcomes()
         require(recorded == due, f"{recorded} were recorded, {due} follow from the points")
         now = self._facts.frame.timestamp
         for account, _ in self._e.seats.values():
             sums = Sums()
-            for event in self._e.outcomes:
-                if event.args["account"] != account:
-                    continue
-                sums = record(
-                    sums,
-                    event.args["weight"],
-                    event.args["quality"],
-                    event.args["losses"],
-                    event.args["endedAt"],
-                    self._facts.timestamp(event.block),
-                )
+            for one in self._e.outcomes:
+                if one.account == account:
+                    at = self._facts.timestamp(one.block)
+                    outcome = (one.weight, one.quality, one.losses, one.ended_at)
+                    sums = record(sums, *outcome, at)
             stored, computed = self._facts.reputation(account), score(sums, now)
             require(stored == computed, f"{account}: {stored} in the registry, {computed} computed")
         return f"{len(due)} outcomes"

@@ -10,15 +10,16 @@ from fedpact.audit.report import Unavailable, require
 from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
 from fedpact.consensus.tally import (
     LEADER_POINTS,
-    NO_HISTORY,
     RoundTally,
-    history_hash,
+    history_of_start,
+    history_with_model,
+    history_with_tally,
     tally,
 )
-from fedpact.consensus.votes import Ballot, attestation, vote_commitment
+from fedpact.consensus.votes import Ballot, approves, vote_commitment
 from fedpact.errors import InvalidInput
 from fedpact.types.rounds import RoundState, seats_of
-from fedpact.types.scores import INVALID, MAX_SEATS, is_score, median_error, pack_scores
+from fedpact.types.scores import INVALID, MAX_SEATS, median_error, pack_scores
 
 if TYPE_CHECKING:
     from fedpact.audit.chain import ChainFacts
@@ -45,24 +46,6 @@ class ProtocolChecks:
         self._seats = facts.state.seats
         self._tallies: dict[int, RoundTally] = {}
 
-    def terms_hash(self) -> str:
-        """The hash in storage is that of the terms in the creation event."""
-        fields = vars(self._e.terms).values()
-        values = [int(f) if not isinstance(f, bytes) else f for f in fields]
-        computed = keccak(encode(TERMS_TYPES, values))
-        stored = self._facts.record.terms_hash
-        require(computed == stored, f"0x{stored.hex()} is stored, 0x{computed.hex()} computed")
-        return f"0x{stored.hex()}"
-
-    def key_commitment(self) -> str:
-        """Manifest and key hash in the start event are those committed to in storage."""
-        if self._e.manifest is None or self._e.key_hash is None:
-            raise Unavailable("not started")
-        computed = keccak(self._e.manifest + self._e.key_hash)
-        stored = self._state.key_commitment
-        require(computed == stored, f"0x{stored.hex()} is stored, 0x{computed.hex()} computed")
-        return f"0x{stored.hex()}"
-
     def submissions(self) -> str:
         """Every digest came from the seat's own account, was not barred, and was the only one."""
         self._need_rounds()
@@ -78,13 +61,6 @@ class ProtocolChecks:
                 f"{at}: two seats submitted one digest",
             )
             count += len(one.digests)
-        current = self._e.rounds[-1]
-        stored = self._facts.digests
-        for seat, digest in current.digests.items():
-            require(
-                stored.get(seat) == digest,
-                f"round {current.number}: another digest than seat {seat} submitted is stored",
-            )
         return f"{count} models in {len(self._e.rounds)} rounds"
 
     def commitments(self) -> str:
@@ -204,8 +180,7 @@ class ProtocolChecks:
             matching = {
                 seat: mae
                 for seat, (word, mae) in one.attestations.items()
-                if is_score(mae)
-                and word[:30] == attestation(self._ballot(one, seat), final.digest, mae)[:30]
+                if approves(self._ballot(one, seat), seat, word, mae, final.digest)
             }
             require(
                 mask_of(matching) == final.approvals,
@@ -224,18 +199,19 @@ class ProtocolChecks:
         return f"{len(finals)} rounds"
 
     def history(self) -> str:
-        """The running hash over all tallied rounds is the one in storage."""
-        running = NO_HISTORY
-        for one in self._tallied():
-            running = history_hash(
-                running,
-                one.number,
-                one.submitted,
-                one.revealed,
-                [one.digests[seat] for seat in seats_of(one.submitted)],
-                [one.votes[seat].word for seat in seats_of(one.revealed)],
-                self._tally(one).medians,
-            )
+        """Terms, keys, submissions and tallies give the running hash that is in storage."""
+        fields = vars(self._e.terms).values()
+        values = [int(f) if not isinstance(f, bytes) else f for f in fields]
+        running = keccak(encode(TERMS_TYPES, values))
+        if self._e.manifest is not None and self._e.key_hash is not None:
+            running = history_of_start(running, self._e.manifest, self._e.key_hash)
+        for one in self._e.rounds:
+            for seat, digest in one.digests.items():
+                running = history_with_model(running, one.number, seat, digest)
+            if one.tally is not None:
+                votes = [one.votes[seat].word for seat in seats_of(one.revealed)]
+                medians = self._tally(one).medians
+                running = history_with_tally(running, one.number, one.revealed, votes, medians)
         stored = self._state.history
         require(running == stored, f"0x{stored.hex()} is stored, 0x{running.hex()} computed")
         return f"0x{stored.hex()}"

@@ -13,6 +13,9 @@ from fedpact.errors import InvalidInput
 from fedpact.types.deployment import Deployment
 from fedpact.types.participants import SignedVoucher, Voucher
 
+MAX_ORGANISATION = 2**14 - 1
+"""Largest number that the registry takes."""
+
 _FORMAT = "fedpact-voucher-1"
 _TYPES = {
     "Voucher": [
@@ -32,14 +35,15 @@ def sign_voucher(
     nonce: int,
     expiry: int,
 ) -> SignedVoucher:
-    """Admit `account` (checksummed) for `organisation` (1 to 2^32 - 1) until second `expiry`.
+    """Admit `account` (checksummed) for `organisation` until second `expiry`.
 
-    Good once, on this chain and for this registry alone. Raises InvalidInput.
+    Organisations have numbers from 1 to MAX_ORGANISATION. Good once, on this chain and for this
+    registry alone. Raises InvalidInput.
     """
     if not is_checksum_address(account):
         raise InvalidInput(f"{account!r} is not a checksummed address (EIP-55)")
-    if not 0 < organisation < 2**32:
-        raise InvalidInput(f"organisation {organisation} is not in 1 to {2**32 - 1}")
+    if not 0 < organisation <= MAX_ORGANISATION:
+        raise InvalidInput(f"organisation {organisation} is not in 1 to {MAX_ORGANISATION}")
     voucher = Voucher(account, organisation, nonce, expiry)
     message = _message(voucher, deployment.chain_id, deployment.registry)
     signature = bytes(keys.signer.sign_message(message).signature)

@@ -67,17 +67,6 @@ def leader_order(
     return [candidate.seat for candidate in sorted(candidates, key=key)]
 
 
-def poq_error(median: int, weight: int, weight_sum: int, medians: Sequence[int]) -> int:
-    """MAE^u of one model (Lu et al. 2020, eq. 7), rounded down, 1/10,000.
-
-    (1 + d_j / S) * MAE_j + (1/n) * sum of MAE_i, with d_j = `weight`, S = `weight_sum` (not 0) and
-    MAE_i = `medians`, those of the valid models (not empty).
-    """
-    n = len(medians)
-    weighted = median * (weight_sum + weight)
-    return (weighted * n + sum(medians) * weight_sum) // (weight_sum * n)
-
-
 def approvals_needed(revealed: int, expected: int, rule: ApprovalRule) -> int:
     """Least number of matching attestations that make a round final.
 

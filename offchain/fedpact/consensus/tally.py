@@ -23,9 +23,6 @@ LEADER_POINTS = 500
 """For the proposal that made the round final."""
 ROUND_POINTS = BASE_POINTS + QUALITY_POINTS + VOTE_POINTS + LEADER_POINTS
 
-NO_HISTORY = bytes(32)
-"""The running hash before the first tally."""
-
 _SEATS_PER_WORD = 8
 _LANE_BITS = 32
 _POINT_BITS = 24
@@ -112,21 +109,36 @@ def read_points(lane_word: int, seat_in_word: int) -> tuple[int, int]:
     return value & _MAX_POINTS, value >> _POINT_BITS & _MAX_FAULTS
 
 
-def history_hash(
-    previous: bytes,
-    round_number: int,
-    submitted: int,
-    revealed: int,
-    digests: Sequence[bytes],
-    words: Sequence[int],
-    medians: Sequence[int],
-) -> bytes:
-    """The running hash after one more tallied round (ITrainingRounds, `verifyHistory`).
+def history_of_start(terms_hash: bytes, manifest: bytes, key_hash: bytes) -> bytes:
+    """The running hash as the rounds begin (ITrainingRounds, `verifyHistory`).
 
     Args:
-        previous: the hash before, NO_HISTORY before the first round.
-        digests: of the submitted seats, in seat order.
-        words: packed votes of the revealed seats, in seat order.
+        terms_hash: where it began at the request's creation.
+        manifest: digest of the manifest of sealed keys.
+        key_hash: keccak256 of the request key.
+    """
+    return keccak(encode(["bytes32"] * 3, [terms_hash, manifest, key_hash]))
+
+
+def history_with_model(previous: bytes, round_number: int, seat: int, digest: bytes) -> bytes:
+    """The running hash after one more submission."""
+    types = ["bytes32", "uint256", "uint256", "bytes32"]
+    return keccak(encode(types, [previous, round_number, seat, digest]))
+
+
+def history_with_tally(
+    previous: bytes,
+    round_number: int,
+    revealed: int,
+    votes: Sequence[int],
+    medians: Sequence[int],
+) -> bytes:
+    """The running hash after one more tally.
+
+    Args:
+        previous: the hash before, with the submissions of the round.
+        revealed: mask of the seats that revealed.
+        votes: their packed votes, in seat order.
         medians: one a seat, INVALID where no model was submitted.
     """
     # The contract's word has sixteen lanes, INVALID beyond the committee.
@@ -134,8 +146,8 @@ def history_hash(
     packed = pack_scores(dict(enumerate(lanes)))
     return keccak(
         encode(
-            ["bytes32", "uint256", "uint256", "uint256", "bytes32[]", "uint256[]", "uint256"],
-            [previous, round_number, submitted, revealed, list(digests), list(words), packed],
+            ["bytes32", "uint256", "uint256", "uint256[]", "uint256"],
+            [previous, round_number, revealed, list(votes), packed],
         )
     )
 

@@ -12,8 +12,6 @@ from eth_utils.crypto import keccak
 from fedpact.errors import InvalidInput
 from fedpact.types.scores import INVALID, MAX_SEATS, SCORE_BITS, is_score, lane
 
-_MAE_BITS = 16
-
 
 @dataclass(frozen=True)
 class Ballot:
@@ -76,20 +74,26 @@ def attestation(ballot: Ballot, digest: bytes, mae: int) -> bytes:
     )
 
 
-def stored_attestation(ballot: Ballot, digest: bytes, mae: int) -> bytes:
-    """The vote word after `attest`: the highest 240 bits of the attestation, then the error."""
-    return attestation(ballot, digest, mae)[:-2] + mae.to_bytes(_MAE_BITS // 8, "big")
+def kept_commitment(seat: int, commitment: bytes) -> int:
+    """What the contract keeps of a commitment: its lower 224 bits, less the lane of the voter."""
+    return int.from_bytes(commitment, "big") & _lanes_but(seat)
 
 
-def attested_error(word: bytes) -> int:
-    """The error that an attested vote word carries, in 1/10,000 or INVALID."""
-    return int.from_bytes(word, "big") & (1 << _MAE_BITS) - 1
+def kept_attestation(seat: int, posted: bytes, mae: int) -> int:
+    """What the contract keeps of an attestation: as of a commitment, less one lane more.
+
+    That lane, of the seat that differs in the lowest bit, holds the error instead.
+    """
+    beside = seat ^ 1
+    return int.from_bytes(posted, "big") & _lanes_but(seat, beside) | mae << SCORE_BITS * beside
 
 
-def approves(ballot: Ballot, word: bytes, digest: bytes) -> bool:
-    """Whether a stored vote word attests this digest."""
-    mae = attested_error(word)
-    return is_score(mae) and word == stored_attestation(ballot, digest, mae)
+def approves(ballot: Ballot, seat: int, posted: bytes, mae: int, digest: bytes) -> bool:
+    """Whether an attestation that a seat posted with an error is one of this digest."""
+    if not is_score(mae):
+        return False
+    mine = attestation(ballot, digest, mae)
+    return kept_attestation(seat, posted, mae) == kept_attestation(seat, mine, mae)
 
 
 def first_bad_lane(word: int, seats: int, submitted: int, own: int) -> tuple[int, int] | None:
@@ -105,3 +109,9 @@ def first_bad_lane(word: int, seats: int, submitted: int, own: int) -> tuple[int
             return seat, value
     rest = word >> SCORE_BITS * MAX_SEATS
     return (MAX_SEATS, rest) if rest else None
+
+
+def _lanes_but(*seats: int) -> int:
+    """A mask of all sixteen lanes but those of some seats."""
+    blank = sum(((1 << SCORE_BITS) - 1) << SCORE_BITS * seat for seat in seats)
+    return (1 << SCORE_BITS * MAX_SEATS) - 1 & ~blank

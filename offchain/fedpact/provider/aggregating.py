@@ -8,8 +8,10 @@ from fedpact.errors import ContentError
 from fedpact.learning.families import family
 from fedpact.provider.context import Outcome, RequestView, did, idle
 from fedpact.provider.reading import (
+    attestations,
     ballot_of,
     evaluation_slice,
+    included_seats,
     model_before,
     place_of,
     request_key,
@@ -17,7 +19,6 @@ from fedpact.provider.reading import (
     start_model,
 )
 from fedpact.provider.voting import round_models
-from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID
 
 
@@ -31,6 +32,8 @@ def attest_aggregate(view: RequestView) -> Outcome:
     digest = aggregate_digest(view)
     if digest is None:
         return idle("waiting for the included models")
+    if _leads_alone(view):
+        return idle("my proposal will be my attestation")
     mae = _own_error(view)
     receipt = ctx.client.rounds.attest(
         ctx.keys,
@@ -42,13 +45,20 @@ def attest_aggregate(view: RequestView) -> Outcome:
     return did(f"round {view.round}: attested the aggregate ({receipt.gas_used} gas)")
 
 
+def _leads_alone(view: RequestView) -> bool:
+    """Whether this is the first leader, in the time in which no other one may propose."""
+    order = view.ctx.client.rounds.leader_order(view.id, view.frame)
+    alone = view.state.stage_start + specification_of(view).windows.propose
+    return view.seat in order[:1] and view.frame.timestamp < alone
+
+
 def aggregate_digest(view: RequestView) -> bytes | None:
     """Digest of the sealed global model, computed and stored once; None while models miss."""
     ctx, at = view.ctx, (view.id, view.round)
     if at in ctx.cache.proposals:
         return ctx.cache.proposals[at]
     models = round_models(view)
-    included = seats_of(view.state.included)
+    included = included_seats(view)
     if models is None or any(models.get(seat) is None for seat in included):
         return None
     chosen = {seat: model for seat in included if (model := models[seat]) is not None}
@@ -84,24 +94,27 @@ def propose_aggregate(view: RequestView) -> Outcome:
     """Open the digest once enough attestations match it and my turn has come."""
     state, ctx = view.state, view.ctx
     digest = ctx.cache.proposals.get((view.id, view.round))
-    if not view.in_mask(state.attested & state.included) or digest is None:
+    if not view.in_mask(state.revealed) or digest is None:
         return idle("not a leader of this round")
-    seats = [seat for seat, _ in ctx.client.rounds.leader_order(view.id, view.frame)]
+    seats = ctx.client.rounds.leader_order(view.id, view.frame)
     if view.seat not in seats:
         return idle("not a leader of this round")
     spec = specification_of(view)
     turn = state.stage_start + seats.index(view.seat) * spec.windows.propose
     if view.frame.timestamp < turn:
         return idle(f"seat {seats[0]} leads")
-    words = ctx.client.rounds.vote_words(view.id, view.frame)
-    approvals = sum(
-        approves(ballot_of(view, view.members[seat].account), words[seat], digest)
-        for seat in seats_of(state.attested)
-    )
+    approving = {
+        seat
+        for seat, (posted, mae) in attestations(view).items()
+        if approves(ballot_of(view, view.members[seat].account), seat, posted, mae, digest)
+    }
+    approvals = len(approving if view.in_mask(state.attested) else approving | {view.seat})
     needed = approvals_needed(
         state.revealed.bit_count(), state.expected.bit_count(), spec.chain_approval_rule
     )
     if approvals < needed:
         return idle(f"{approvals} of {needed} attestations match my aggregate")
-    receipt = ctx.client.rounds.propose(ctx.keys, view.id, view.seat, digest)
+    receipt = ctx.client.rounds.propose(
+        ctx.keys, view.id, view.seat, digest, _own_error(view), view.committee
+    )
     return did(f"round {view.round}: led; {approvals} attestations ({receipt.gas_used} gas)")

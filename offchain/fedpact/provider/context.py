@@ -11,6 +11,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Frame
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
+from fedpact.errors import ContentMissing
 from fedpact.learning.artefact import Model
 from fedpact.learning.strategies import Memory
 from fedpact.privacy.ledger import Ledger, PrivacyLimit
@@ -18,7 +19,7 @@ from fedpact.provider.policy import Policy
 from fedpact.provider.state import ProviderState
 from fedpact.provider.work import LocalWork
 from fedpact.types.deployment import Deployment
-from fedpact.types.rounds import Member, RequestRecord, RoundState, seats_of
+from fedpact.types.rounds import Member, RequestRecord, RoundState, committee, seats_of
 from fedpact.types.specification import Specification
 
 T = TypeVar("T")
@@ -156,8 +157,18 @@ class RequestView:
                 member.seat: member
                 for member in self.ctx.client.rounds.members(self.id, self.frame)
             }
+            if set(known) != set(seats_of(self.state.members)):
+                # A node under load may answer from a newer block than it was asked for.
+                raise ContentMissing(
+                    f"request {self.id}: not all members' events have been read yet"
+                )
             self.ctx.cache.members[self.id] = known
         return known
+
+    @property
+    def committee(self) -> list[str]:
+        """The account of each seat handed out, as the contracts ask for them."""
+        return committee(self.members.values(), self.state.seats)
 
     @cached_property
     def samples(self) -> dict[int, int]:

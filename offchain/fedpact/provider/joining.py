@@ -10,13 +10,13 @@ from fedpact.errors import (
     PolicyRefusal,
     PrivacyError,
 )
+from fedpact.learning.checks import check_dataset
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.context import Outcome, RequestView, did, idle
 from fedpact.provider.reading import (
     request_key,
     specification_of,
     template_of,
-    terms_of,
 )
 from fedpact.provider.settling import finish
 from fedpact.provider.state import Standing
@@ -54,6 +54,7 @@ def _affordable_samples(view: RequestView, spec: Specification) -> int:
 
     ctx = view.ctx
     dataset = ctx.read_data(spec)
+    check_dataset(spec, dataset)
     parameters = template_of(spec).parameters
     ctx.policy.check(spec, view.record.payment, parameters, len(dataset.y))
     release = GaussianRelease.of_request(spec)
@@ -97,7 +98,7 @@ def start_request(view: RequestView) -> Outcome:
     )
     cid = ctx.store.put(manifest.encode())
     receipt = ctx.client.market.start(
-        ctx.keys, view.id, view.seat, terms_of(view), cid.digest, key_hash(secret)
+        ctx.keys, view.id, view.seat, cid.digest, key_hash(secret), view.committee
     )
     return did(f"started with {len(seats)} providers ({receipt.gas_used} gas)")
 

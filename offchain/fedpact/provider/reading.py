@@ -27,7 +27,7 @@ from fedpact.learning.local import reach
 from fedpact.learning.strategies import Globals, LocalTask, Memory, Strategy, strategy
 from fedpact.provider.context import RequestView
 from fedpact.types.cid import Cid
-from fedpact.types.rounds import Terms
+from fedpact.types.rounds import Terms, seats_of
 from fedpact.types.specification import (
     SPECIFICATION_MAX_BYTES,
     Specification,
@@ -180,6 +180,19 @@ def _past_model(view: RequestView, round_: int, seat: int) -> Model:
     if model is None:
         raise ContentError(f"request {view.id}: the model of seat {seat} in round {round_} is none")
     return model
+
+
+def included_seats(view: RequestView) -> list[int]:
+    """The seats whose models the present round aggregates, as its tally told."""
+    return seats_of(_event_of(view, "RoundTallied", view.round)["included"])
+
+
+def attestations(view: RequestView) -> dict[int, tuple[bytes, int]]:
+    """What the members posted in this round by seat: masked digest and error."""
+    events = view.ctx.state.events(view.id, "Attested")
+    return {
+        e["seat"]: (_digest(e["attestation"]), e["mae"]) for e in events if e["round"] == view.round
+    }
 
 
 def submitted_digests(view: RequestView, round_: int) -> dict[int, bytes]:

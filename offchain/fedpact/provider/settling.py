@@ -26,7 +26,7 @@ def deliver_key(view: RequestView) -> Outcome:
     key = delivery_key(request_key(view), fingerprint, view.id, state.final_rounds)
     requester = ctx.client.registry.participant(view.record.requester)
     receipt = ctx.client.market.deliver(
-        ctx.keys, view.id, view.seat, seal(requester.encryption_key, key)
+        ctx.keys, view.id, view.seat, seal(requester.encryption_key, key), view.committee
     )
     return did(f"delivered the model's key ({receipt.gas_used} gas)")
 

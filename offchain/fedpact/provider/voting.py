@@ -129,7 +129,9 @@ def round_models(view: RequestView) -> dict[int, Model | None] | None:
     """All models of the round by seat (None: invalid); None while some may yet arrive."""
     ctx, state = view.ctx, view.state
     models = ctx.cache.models.setdefault((view.id, view.round), {})
-    digests = ctx.client.rounds.digests(view.id, view.frame)
+    digests = submitted_digests(view, view.round)
+    if set(digests) != set(seats_of(state.submitted)):
+        return None
     window = specification_of(view).windows.commit
     late = view.frame.timestamp > state.stage_start + int(window * MISSING_PATIENCE)
     for seat in seats_of(state.submitted):
@@ -169,7 +171,7 @@ def tally_votes(view: RequestView) -> Outcome:
     place = (turns.index(view.seat) - view.round) % len(turns)
     if view.frame.timestamp < view.state.stage_start + place * TALLY_TURN_SECONDS:
         return idle("leaving the tally to the members before me")
-    receipt = view.ctx.client.rounds.tally(view.ctx.keys, view.id)
+    receipt = view.ctx.client.rounds.tally(view.ctx.keys, view.id, view.committee)
     return did(f"round {view.round}: tallied ({receipt.gas_used} gas)")
 
 

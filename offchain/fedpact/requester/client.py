@@ -204,7 +204,8 @@ class Requester:
         amount = int(self._client.market.refundable(request_id))
         if amount == 0:
             raise NotReady(f"request {request_id}: nothing to take back now")
-        self._client.market.refund(self._keys, request_id)
+        accounts = self._client.rounds.committee(request_id)
+        self._client.market.refund(self._keys, request_id, accounts)
         return amount
 
     def specification(self, request_id: int) -> Specification:

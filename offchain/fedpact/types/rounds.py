@@ -1,5 +1,6 @@
 """What the contracts say about a request, decoded: the value types of `chain` and `consensus`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -81,7 +82,6 @@ class RequestRecord:
     requester: str
     payment: int
     """Wei in escrow."""
-    terms_hash: bytes
     status: RequestStatus
     requester_organisation: int
     join_deadline: int
@@ -112,7 +112,6 @@ class Member:
     seat: int
     account: str
     samples: int
-    organisation: int
     reputation: int
     """In 1/10,000, as it stood when the provider joined."""
 
@@ -144,12 +143,8 @@ class RoundState:
     reached: bool
     ended_at: int
     final_digest: bytes
-    medians: tuple[int, ...]
-    """Per seat, of the last tally, in 1/10,000."""
-    valid: int
-    included: int
-    key_commitment: bytes
     history: bytes
+    """Running hash over the terms, the keys, all submissions and all tallies."""
 
 
 @dataclass(frozen=True)
@@ -170,14 +165,17 @@ class RoundOutcome:
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """What the running hash holds of one tallied round (ITrainingRounds.RoundRecord)."""
+    """What the running hash holds of one round (ITrainingRounds.RoundRecord)."""
 
     round: int
-    submitted: int
-    revealed: int
+    seats: tuple[int, ...]
+    """Those that submitted, in the order in which they did."""
     digests: tuple[bytes, ...]
-    """Of the submitted seats, in seat order."""
-    words: tuple[int, ...]
+    """Theirs, in the same order."""
+    tallied: bool
+    """Whether the votes were counted; if not, what follows says nothing."""
+    revealed: int
+    votes: tuple[int, ...]
     """Revealed packed scores of the revealed seats, in seat order."""
     medians: int
     """Packed, 14 bits a seat."""
@@ -186,3 +184,13 @@ class RoundRecord:
 def seats_of(mask: int) -> list[int]:
     """Seat numbers whose bit is set, ascending."""
     return [seat for seat in range(mask.bit_length()) if mask >> seat & 1]
+
+
+NOBODY = "0x" + 40 * "0"
+"""The account of a free seat."""
+
+
+def committee(members: Iterable[Member], seats: int) -> list[str]:
+    """The account of each of `seats` seats, as the contracts ask for them."""
+    held = {member.seat: member.account for member in members}
+    return [held.get(seat, NOBODY) for seat in range(seats)]

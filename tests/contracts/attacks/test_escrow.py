@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 from chainkit import Reverted
 from eth_utils import keccak
-from scenario import ATTRIBUTES, ENDED, INVALID, PAYMENT, SEALED_KEY, WINDOW, Scenario
+from scenario import (
+    ATTRIBUTES,
+    ENDED,
+    INVALID,
+    KEY_HASH,
+    MANIFEST,
+    PAYMENT,
+    SEALED_KEY,
+    WINDOW,
+    Scenario,
+)
 from test_life import settle_accounts
 
 New = Callable[..., Scenario]
@@ -30,7 +40,7 @@ def test_junk_hashes_do_not_withdraw_the_escrow(scenario: New, expect_revert: An
         s.vote_all(honest)
         s.tally()
         s.attest_all()
-        s.propose(s.rounds.functions.leaderOrder(s.id).call()[0][0])
+        s.propose(s.order[0])
     s.deliver()
     assert s.points[junk] == 0
     with expect_revert("SharingMarket_NothingToClaim"):
@@ -44,8 +54,8 @@ def test_a_stranger_publishes_nothing(scenario: New, expect_revert: Any) -> None
     s = scenario(3)
     intruder = s.stranger
     s.opened()
-    args = (s.id, 0, s.terms, keccak(text="mine"), keccak(text="mine"))
-    with expect_revert("SharingMarket_NotSeatOwner"):
+    args = (s.id, 0, keccak(text="mine"), keccak(text="mine"), s.accounts)
+    with expect_revert("TrainingRounds_NotSeatOwner"):
         s.market_call(intruder, "start", *args)
     s.start()
     with expect_revert("TrainingRounds_NotSeatOwner"):
@@ -63,16 +73,16 @@ def test_a_stranger_publishes_nothing(scenario: New, expect_revert: Any) -> None
     s.vote_all()
     s.tally()
     with expect_revert("TrainingRounds_NotSeatOwner"):
-        s.rounds_call(intruder, "propose", s.id, 0, keccak(text="mine"))
+        s.rounds_call(intruder, "propose", s.id, 0, keccak(text="mine"), 900, s.accounts)
     s.attest_all()
     s.propose()
     with expect_revert("SharingMarket_NotSeatOwner"):
-        s.market_call(intruder, "deliver", s.id, 0, SEALED_KEY)
+        s.market_call(intruder, "deliver", s.id, 0, SEALED_KEY, s.accounts)
     s.deliver()
     with expect_revert("SharingMarket_NotSeatOwner"):
         s.market_call(intruder, "claim", s.id, 0)
     with expect_revert("SharingMarket_NotRequester"):
-        s.market_call(intruder, "refund", s.id)
+        s.market_call(intruder, "refund", s.id, s.accounts)
 
 
 STAGES: dict[str, Callable[[Scenario], Any]] = {
@@ -105,7 +115,7 @@ def test_providers_are_paid_without_a_word_of_the_requester(scenario: New) -> No
     s.vote_all(dict.fromkeys(range(4), 0))
     s.tally()
     s.attest_all(mae=INVALID)
-    s.propose(s.rounds.functions.leaderOrder(s.id).call()[0][0])
+    s.propose(s.order[0])
     s.deliver()
     back, paid = settle_accounts(s)
     assert back == 0
@@ -134,14 +144,30 @@ def test_the_requester_cannot_make_up_terms_under_which_nobody_is_paid(
         s.create()
 
 
-def test_the_requester_cannot_exchange_the_terms_that_were_joined(
-    scenario: New, expect_revert: Any
-) -> None:
-    """It talks a provider into starting under another evaluation set and a lower ceiling."""
+def test_the_requester_cannot_exchange_the_terms_that_were_joined(scenario: New) -> None:
+    """It shows a provider another evaluation set and a lower ceiling than it made the request with.
+
+    The rounds took their rules when it was made, and the history proves the terms, before and after
+    the start.
+    """
     s = scenario(3).opened()
-    for change in ({"maxError": 1}, {"evaluation": keccak(text="wrong labels")}):
-        with expect_revert("SharingMarket_TermsMismatch"):
-            s.start(0, terms={**s.terms, **change})
+    true = s.terms
+
+    def proven(terms: dict[str, Any], *keys: bytes) -> bool:
+        s.terms = terms
+        found = s.rounds.functions.verifyHistory(s.id, s.terms_hash, *keys, [])
+        s.terms = true
+        return bool(found.call())
+
+    others = [{**true, "maxError": 1}, {**true, "evaluation": keccak(text="wrong labels")}]
+    assert [proven(terms, bytes(32), bytes(32)) for terms in (true, *others)] == [
+        True,
+        False,
+        False,
+    ]
+    s.start()
+    assert [proven(terms, MANIFEST, KEY_HASH) for terms in (true, *others)] == [True, False, False]
+    assert s.facts.params.maxError == true["maxError"]
 
 
 def test_wrong_labels_do_not_save_the_payment(scenario: New) -> None:
@@ -151,7 +177,7 @@ def test_wrong_labels_do_not_save_the_payment(scenario: New) -> None:
     s.vote_all(dict.fromkeys(range(3), 10_000))
     s.tally()
     s.attest_all(mae=10_000)
-    s.propose(s.rounds.functions.leaderOrder(s.id).call()[0][0])
+    s.propose(s.order[0])
     s.deliver()
     back, paid = settle_accounts(s)
     assert back == 0
@@ -162,7 +188,6 @@ def test_reputation_is_not_farmed_with_requests_of_one_wei(scenario: New) -> Non
     """One firm's requester buys from its friends, over and over, for nothing."""
     for number in range(3):
         s = scenario(3, payment=1 + number).delivered()
-        s.settle()
     for account in s.providers:
         assert s.registry.functions.reputation(account.address).call() == 4_000
 

@@ -18,7 +18,7 @@ def finished(s: Scenario) -> list[int]:
     """From the reveals to the payment. Returns wei by seat."""
     s.tally()
     s.attest_all()
-    s.propose(s.rounds.functions.leaderOrder(s.id).call()[0][0])
+    s.propose(s.order[0])
     s.deliver()
     return settle_accounts(s)[1]
 
@@ -38,7 +38,7 @@ def test_a_third_in_league_voids_no_model_and_is_not_paid(scenario: New, provide
     s = scenario(providers).committing()
     s.vote_all(by_voter=league_votes(league, providers, INVALID))
     paid = finished(s)
-    assert INVALID not in unpack(s.facts.medians, providers)
+    assert INVALID not in unpack(s.tallied["medians"], providers)
     assert all(paid[: league.start])
     assert paid[league.start :] == [0] * len(league)
     assert s.faults == [int(seat in league) for seat in range(providers)]
@@ -97,7 +97,7 @@ def test_half_in_league_voids_the_others_and_takes_their_pay(scenario: New, prov
     s = scenario(providers).committing()
     s.vote_all(by_voter=league_votes(league, providers, INVALID))
     paid = finished(s)
-    assert s.facts.valid == mask_of(league)
+    assert s.tallied["valid"] == mask_of(league)
     assert all(paid[seat] for seat in league)
     assert not any(paid[league.stop :])
     assert PAYMENT - sum(paid) < providers
@@ -109,7 +109,7 @@ def test_one_fewer_than_half_voids_nothing(scenario: New, providers: int) -> Non
     s = scenario(providers).committing()
     s.vote_all(by_voter=league_votes(league, providers, INVALID))
     s.tally()
-    assert s.facts.valid == mask_of(range(providers))
+    assert s.tallied["valid"] == mask_of(range(providers))
     assert not any(s.points[seat] for seat in league)
     assert all(s.points[league.stop :])
 
@@ -123,7 +123,7 @@ def test_half_of_an_odd_committee_ends_the_request_and_earns_nothing(
     s = scenario(providers, maxError=4_000).committing()
     s.vote_all(by_voter=league_votes(league, providers, WORST))
     s.tally()
-    assert (s.facts.included, s.facts.phase) == (mask_of(league), ENDED)
+    assert (s.tallied["included"], s.facts.phase) == (mask_of(league), ENDED)
     assert s.faults == [int(seat in league) for seat in range(providers)]
     assert settle_accounts(s) == (PAYMENT, [0] * providers)
 
@@ -153,7 +153,7 @@ def test_as_many_of_an_even_committee_spoil_nothing(scenario: New, providers: in
     s = scenario(providers, maxError=4_000).committing()
     s.vote_all(by_voter=league_votes(league, providers, WORST))
     paid = finished(s)
-    assert s.facts.included == mask_of(range(providers))
+    assert s.tallied["included"] == mask_of(range(providers))
     assert all(paid[league.stop :])
     assert not any(paid[seat] for seat in league)
 
@@ -167,7 +167,7 @@ def paid_with(s: Scenario, scores: dict[int, int]) -> tuple[int, list[int], list
     s.tally()
     points = s.points
     s.attest_all()
-    s.propose(s.rounds.functions.leaderOrder(s.id).call()[0][0])
+    s.propose(s.order[0])
     s.deliver()
     back, paid = settle_accounts(s)
     return back, points, paid

@@ -33,9 +33,9 @@ def test_a_thief_moves_no_money_and_no_finished_round(scenario: New, expect_reve
         s.suspend(account)
     for call, name in (
         (("claim", s.id, 0), "SharingMarket_WrongStatus"),
-        (("refund", s.id), "SharingMarket_NotRequester"),
+        (("refund", s.id, s.accounts), "SharingMarket_NotRequester"),
         (("cancel", s.id), "SharingMarket_NotRequester"),
-        (("deliver", s.id, 0, bytes(80)), "SharingMarket_WrongStatus"),
+        (("deliver", s.id, 0, bytes(80), s.accounts), "SharingMarket_WrongStatus"),
     ):
         with expect_revert(name):
             s.market_call(thief, *call)

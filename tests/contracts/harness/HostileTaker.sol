@@ -8,15 +8,17 @@ contract HostileTaker {
     bool private _refuses;
     ISharingMarket private _market;
     uint256 private _requestId;
+    address[] private _accounts;
     uint256 public tries;
 
     function refuse(bool refuses) external {
         _refuses = refuses;
     }
 
-    function reenter(address market, uint256 requestId) external {
+    function reenter(address market, uint256 requestId, address[] calldata accounts) external {
         _market = ISharingMarket(market);
         _requestId = requestId;
+        _accounts = accounts;
     }
 
     receive() external payable {
@@ -25,7 +27,7 @@ contract HostileTaker {
         ++tries;
         // Seat 0 again, and whatever the rest is worth.
         try _market.claim(_requestId, 0) {} catch {}
-        try _market.refund(_requestId) {} catch {}
-        try _market.settle(_requestId) {} catch {}
+        try _market.refund(_requestId, _accounts) {} catch {}
+        try _market.settle(_requestId, _accounts) {} catch {}
     }
 }

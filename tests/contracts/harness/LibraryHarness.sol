@@ -60,53 +60,38 @@ contract LibraryHarness {
         return Points.tally(words, submitted, revealed, maxError, voteBand);
     }
 
-    function addPoints(uint256 laneWord, uint256 seatInWord, uint256 points, uint256 faults)
-        external
-        pure
-        returns (uint256)
-    {
-        return Points.add(laneWord, seatInWord, points, faults);
+    function addPoints(uint256 laneWord, uint256 points, uint256 faults) external pure returns (uint256) {
+        return Points.add(laneWord, points, faults);
     }
 
     function readPoints(uint256 laneWord, uint256 seatInWord) external pure returns (uint256 points, uint256 faults) {
         return Points.read(laneWord, seatInWord);
     }
 
-    function rank(
-        uint256 seat,
-        uint256 eligible,
-        uint256 medians_,
-        uint256[] memory samples,
-        address[] memory accounts,
-        uint256 round,
-        uint256 rule,
-        uint256[] memory reputations,
-        uint256 lastLeader
-    ) external pure returns (uint256) {
-        return Scores.count(
-            LeaderOrder.before(seat, eligible, medians_, samples, accounts, round, rule, reputations, lastLeader)
-        );
-    }
-
     function order(
         uint256 eligible,
         uint256 medians_,
-        uint256[] memory samples,
-        address[] memory accounts,
+        uint256[] memory weights,
+        address[] calldata accounts,
         uint256 round,
         uint256 rule,
         uint256[] memory reputations,
         uint256 lastLeader
-    ) external pure returns (uint256[] memory) {
-        return LeaderOrder.order(eligible, medians_, samples, accounts, round, rule, reputations, lastLeader);
+    ) external pure returns (uint256[] memory seats) {
+        uint256 ordered =
+            LeaderOrder.order(eligible, medians_, weights, accounts, round, rule, reputations, lastLeader);
+        seats = new uint256[](Scores.count(eligible));
+        for (uint256 rank; rank < seats.length; ++rank) {
+            seats[rank] = LeaderOrder.leader(ordered, rank);
+        }
     }
 
-    function poqError(uint256 seat, uint256 valid, uint256 medians_, uint256[] memory samples)
-        external
-        pure
-        returns (uint256)
-    {
-        return LeaderOrder.poqError(seat, valid, medians_, samples);
+    function rankOf(uint256 ordered, uint256 number, uint256 seat) external pure returns (uint256) {
+        return LeaderOrder.rankOf(ordered, number, seat);
+    }
+
+    function first(uint256 ordered, uint256 number) external pure returns (uint256) {
+        return LeaderOrder.first(ordered, number);
     }
 
     function capped(uint256[] memory samples, uint256 submitted) external pure returns (uint256[] memory) {

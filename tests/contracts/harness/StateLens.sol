@@ -9,6 +9,7 @@ import {ITrainingRounds} from "../../../contracts/interfaces/ITrainingRounds.sol
 /// that a test reads them by place.
 contract StateLens {
     uint256 private constant SEATS = 16;
+    uint256 private constant ACCOUNTS = 12;
 
     struct Sight {
         ITrainingRounds.RoundFacts facts;
@@ -17,10 +18,7 @@ contract StateLens {
         uint256[SEATS] faults;
         uint256 leaders;
         uint256[SEATS] order;
-        uint256[SEATS] weightedErrors;
-        ITrainingRounds.Member[SEATS] members;
-        bytes32[SEATS] digests;
-        bytes32[SEATS] votes;
+        ITrainingRounds.Member[ACCOUNTS] members;
         uint256[SEATS] claimable;
         uint256 refundable;
     }
@@ -39,26 +37,29 @@ contract StateLens {
             words = bytes.concat(words, abi.encode(accounts[i].balance, active, reputation));
         }
         for (uint256 i; i < requests.length; ++i) {
-            words = bytes.concat(words, abi.encode(_sight(market, rounds, requests[i])));
+            words = bytes.concat(words, abi.encode(_sight(market, rounds, requests[i], accounts)));
         }
     }
 
-    function _sight(ISharingMarket market, ITrainingRounds rounds, uint256 id) private view returns (Sight memory s) {
+    function _sight(ISharingMarket market, ITrainingRounds rounds, uint256 id, address[] calldata accounts)
+        private
+        view
+        returns (Sight memory s)
+    {
         s.facts = rounds.roundState(id);
         s.request = market.request(id);
         (uint256[] memory points, uint256[] memory faults) = rounds.points(id);
-        (uint256[] memory order, uint256[] memory weightedErrors) = rounds.leaderOrder(id);
-        bytes32[] memory digests = rounds.digests(id);
-        bytes32[] memory votes = rounds.voteWords(id);
-        ITrainingRounds.Member[] memory members = rounds.members(id);
         for (uint256 i; i < points.length; ++i) {
-            (s.points[i], s.faults[i], s.digests[i], s.votes[i]) = (points[i], faults[i], digests[i], votes[i]);
-            s.members[i] = members[i];
+            (s.points[i], s.faults[i]) = (points[i], faults[i]);
             s.claimable[i] = market.claimable(id, i);
         }
+        uint256[] memory order = rounds.leaderOrder(id);
         s.leaders = order.length;
         for (uint256 i; i < order.length; ++i) {
-            (s.order[i], s.weightedErrors[i]) = (order[i], weightedErrors[i]);
+            s.order[i] = order[i];
+        }
+        for (uint256 i; i < accounts.length; ++i) {
+            s.members[i] = rounds.member(id, accounts[i]);
         }
         s.refundable = market.refundable(id);
     }

@@ -20,15 +20,16 @@ from web3.contract import Contract
 GAS = hex(12_000_000)
 WORD = 32
 SEATS = 16
+ACCOUNTS = 12
+"""Most that StateLens.sol looks up."""
 
 FACTS = """
     phase start deadline round seats members expected barred ever submitted committed revealed
-    attested lastLeader paidRounds finalRounds sliceOpened reached medians included valid
-    finalDigest keyCommitment history
+    attested lastLeader paidRounds finalRounds sliceOpened reached finalDigest history
 """
 PARAMS = 10
 REQUEST = """
-    status requester payment termsHash requesterOrganisation joinDeadline closedAt startWindow
+    status requester payment requesterOrganisation joinDeadline closedAt startWindow
     deliverWindow maxRounds minProviders maxProviders claimed settled refunded
 """
 
@@ -140,15 +141,14 @@ class Words:
         return {name: self.one() for name in names.split()}
 
     def sight(self) -> dict[str, Any]:
-        """One request as the views show it; lists have an entry for each of sixteen seats."""
+        """One request as the views show it; lists have an entry for each of sixteen seats,
+        `committee` one for each account: seat, samples, reputation, lanes."""
         seen: dict[str, Any] = self.named(FACTS)
         self.some(PARAMS)
         seen |= self.named(REQUEST)
         seen["points"], seen["faults"] = self.some(SEATS), self.some(SEATS)
         leaders = self.one()
         seen["order"] = self.some(SEATS)[:leaders]
-        seen["weightedErrors"] = self.some(SEATS)[:leaders]
-        seen["committee"] = [tuple(self.some(4)) for _ in range(SEATS)]
-        seen["digests"], seen["votes"] = self.some(SEATS), self.some(SEATS)
+        seen["committee"] = [tuple(self.some(4)) for _ in range(ACCOUNTS)]
         seen["claimable"], seen["refundable"] = self.some(SEATS), self.one()
         return seen

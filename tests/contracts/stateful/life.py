@@ -72,7 +72,7 @@ class Life(RuleBasedStateMachine):
         for m in self.play.requests:
             m.rounds.pass_to(self.play.now)
             seen = words.sight()
-            shows_the_round(m, seen)
+            shows_the_round(m, self.accounts, seen)
             shows_the_money(m, seen, self.play.now)
             sights.append(seen)
         for old, new in zip(self.before, sights, strict=False):

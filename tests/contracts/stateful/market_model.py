@@ -130,9 +130,8 @@ class RequestModel:
         if self.status is RequestStatus.OPEN:
             self.closed_at = 0
 
-    def start(self, now: int, seat: int, party: Party, same_terms: bool, key: bytes) -> None:
+    def start(self, now: int, seat: int, party: Party, manifest: bytes, key_hash: bytes) -> None:
         self._open()
-        allow(same_terms, "other terms")
         members = self.rounds.members
         allow(seat in members, "no such seat")
         if not self.closed_at:
@@ -141,7 +140,7 @@ class RequestModel:
         rank = len([other for other in members if other < seat])
         allow(now >= self.start_deadline(rank), "not its turn")
         allow(now <= self.start_deadline(len(members)), "too late")
-        self.rounds.open(now, seat, party.address, key)
+        self.rounds.open(now, seat, party.address, manifest, key_hash)
         self.status = RequestStatus.RUNNING
 
     def cancel(self, now: int, party: Party) -> None:
@@ -174,13 +173,13 @@ class RequestModel:
             opens = self.rounds.start + self.terms["deliverWindow"]
             allow(seat == self.rounds.last_leader or now >= opens, "the leader's turn")
         self.status = RequestStatus.DELIVERED
+        self._settle_once(now)
 
     def claim(self, now: int, seat: int, party: Party) -> None:
         allow(self.status is RequestStatus.DELIVERED, "not delivered")
         self.rounds.require_seat(seat, party.address)
         amount = self.claimable(seat)
         allow(amount > 0, "nothing to claim")
-        self._settle_once(now)
         self.claimed[seat] = amount
         self.world.pay(party.address, amount)
 

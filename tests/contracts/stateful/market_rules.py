@@ -38,10 +38,10 @@ class MarketRules(Life):
         self.play.withdraw(m, seat, self.holder_or(m, seat, other))
 
     @precondition(lambda self: any(m.status is RequestStatus.OPEN for m in self.play.requests))
-    @rule(seat=st.one_of(st.just(0), SEATS), other=st.one_of(st.just(0), ANYONE), same=SEATS)
-    def start(self, seat: int, other: int, same: int) -> None:
+    @rule(seat=st.one_of(st.just(0), SEATS), other=st.one_of(st.just(0), ANYONE))
+    def start(self, seat: int, other: int) -> None:
         m = next(m for m in self.play.requests if m.status is RequestStatus.OPEN)
-        self.play.start(m, seat, self.holder_or(m, seat, other), same_terms=same != 6)
+        self.play.start(m, seat, self.holder_or(m, seat, other))
 
     @rule(number=NUMBERS, by=ANYONE)
     def cancel_or_expire(self, number: int, by: int) -> None:

@@ -6,17 +6,17 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from eth_abi import encode
 from eth_utils import keccak
 from fast_chain import FastChain
 from market_model import Party, Refused, RequestModel, World
 from round_model import RoundModel, mask_of
-from scenario import ATTRIBUTES, KEY_HASH, MANIFEST, make_terms
+from scenario import ATTRIBUTES, KEY_HASH, MANIFEST, TERMS, make_terms
 
 from fedpact.consensus.votes import attestation, vote_commitment
 from fedpact.types.rounds import RequestStatus, Stage
 from fedpact.types.scores import INVALID, pack_scores
 
-KEY_COMMITMENT = keccak(MANIFEST + KEY_HASH)
 SEALED_KEY = bytes(80)
 
 
@@ -72,6 +72,7 @@ class Play:
             rounds = RoundModel(
                 *(number, self.chain.chain_id, self.chain.rounds, self.world.is_active), terms=full
             )
+            rounds.history = keccak(encode([TERMS], [tuple(full.values())]))
             deadline = self.now + full["joinWindow"]
             model = RequestModel(self.world, rounds, full, party, payment, deadline)
             self.requests.append(model)
@@ -88,12 +89,10 @@ class Play:
         args = (m.rounds.request_id, seat)
         return self.act(lambda: m.withdraw(self.now, seat, party), party, "withdraw", *args)
 
-    def start(self, m: RequestModel, seat: int, party: Party, same_terms: bool = True) -> bool:
-        terms = m.terms if same_terms else {**m.terms, "maxError": m.terms["maxError"] - 1}
-        args = (m.rounds.request_id, seat, tuple(terms.values()), MANIFEST, KEY_HASH)
+    def start(self, m: RequestModel, seat: int, party: Party) -> bool:
+        args = (m.rounds.request_id, seat, MANIFEST, KEY_HASH, m.rounds.committee)
         return self.act(
-            lambda: m.start(self.now, seat, party, same_terms, KEY_COMMITMENT),
-            *(party, "start", *args),
+            lambda: m.start(self.now, seat, party, MANIFEST, KEY_HASH), *(party, "start", *args)
         )
 
     def cancel(self, m: RequestModel, party: Party) -> bool:
@@ -103,7 +102,7 @@ class Play:
         return self.act(lambda: m.expire(self.now), party, "expire", m.rounds.request_id)
 
     def deliver(self, m: RequestModel, seat: int, party: Party, sealed: bytes = SEALED_KEY) -> bool:
-        args = (m.rounds.request_id, seat, sealed)
+        args = (m.rounds.request_id, seat, sealed, m.rounds.committee)
         return self.act(lambda: m.deliver(self.now, seat, party, sealed), party, "deliver", *args)
 
     def claim(self, m: RequestModel, seat: int, party: Party) -> bool:
@@ -111,10 +110,12 @@ class Play:
         return self.act(lambda: m.claim(self.now, seat, party), party, "claim", *args)
 
     def refund(self, m: RequestModel, party: Party) -> bool:
-        return self.act(lambda: m.refund(self.now, party), party, "refund", m.rounds.request_id)
+        args = (m.rounds.request_id, m.rounds.committee)
+        return self.act(lambda: m.refund(self.now, party), party, "refund", *args)
 
     def settle(self, m: RequestModel, party: Party) -> bool:
-        return self.act(lambda: m.settle(self.now), party, "settle", m.rounds.request_id)
+        args = (m.rounds.request_id, m.rounds.committee)
+        return self.act(lambda: m.settle(self.now), party, "settle", *args)
 
     # -- the rounds ------------------------------------------------------------------------------
 
@@ -150,8 +151,17 @@ class Play:
             *(party, "revealVote", m.rounds.request_id, seat, word, salt),
         )
 
-    def tally(self, m: RequestModel, party: Party) -> bool:
-        return self.act(lambda: m.rounds.tally(self.now), party, "tally", m.rounds.request_id)
+    def tally(self, m: RequestModel, party: Party, swapped: bool = False) -> bool:
+        """`swapped`: with the accounts of the first two that submitted in each other's place."""
+        accounts = m.rounds.committee
+        if swapped and len(m.rounds.digests) > 1:
+            a, b = sorted(m.rounds.digests)[:2]
+            accounts[a], accounts[b] = accounts[b], accounts[a]
+
+        def expected() -> None:
+            m.rounds.tally(self.now, accounts)
+
+        return self.act(expected, party, "tally", m.rounds.request_id, accounts)
 
     def attest(self, m: RequestModel, seat: int, party: Party, word: bytes, mae: int) -> bool:
         return self.act(
@@ -159,10 +169,13 @@ class Play:
             *(party, "attest", m.rounds.request_id, seat, word, mae),
         )
 
-    def propose(self, m: RequestModel, seat: int, party: Party, digest: bytes) -> bool:
+    def propose(
+        self, m: RequestModel, seat: int, party: Party, digest: bytes, mae: int = 500
+    ) -> bool:
+        args = (m.rounds.request_id, seat, digest, mae, m.rounds.committee)
         return self.act(
-            lambda: m.rounds.propose(self.now, seat, party.address, digest),
-            *(party, "propose", m.rounds.request_id, seat, digest),
+            lambda: m.rounds.propose(self.now, seat, party.address, digest, mae),
+            *(party, "propose", *args),
         )
 
     def expire_round(self, m: RequestModel, party: Party) -> bool:

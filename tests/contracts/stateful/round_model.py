@@ -16,11 +16,17 @@ from fedpact.consensus.leader import (
     approvals_needed,
     capped_weights,
     leader_order,
-    poq_error,
 )
-from fedpact.consensus.tally import LEADER_POINTS, NO_HISTORY, RoundTally, history_hash, tally
-from fedpact.consensus.votes import Ballot, attestation, first_bad_lane, vote_commitment
-from fedpact.types.rounds import ApprovalRule, LeaderRule, Stage
+from fedpact.consensus.tally import (
+    LEADER_POINTS,
+    RoundTally,
+    history_of_start,
+    history_with_model,
+    history_with_tally,
+    tally,
+)
+from fedpact.consensus.votes import Ballot, approves, first_bad_lane, vote_commitment
+from fedpact.types.rounds import NOBODY, ApprovalRule, LeaderRule, Stage
 from fedpact.types.scores import INVALID, is_score
 
 NO_LEADER = 255
@@ -87,14 +93,18 @@ class RoundModel:
     slice_opened: bool = False
     reached: bool = False
     final_digest: bytes = bytes(32)
-    key_commitment: bytes = bytes(32)
-    history: bytes = NO_HISTORY
+    history: bytes = bytes(32)
 
     # -- the clock -------------------------------------------------------------------------------
 
     @property
     def members(self) -> set[int]:
         return {number for number, seat in enumerate(self.seats) if seat is not None}
+
+    @property
+    def committee(self) -> list[str]:
+        """Who holds each seat handed out."""
+        return [NOBODY if seat is None else seat.account for seat in self.seats]
 
     @property
     def window(self) -> int:
@@ -150,11 +160,11 @@ class RoundModel:
         if self.phase is Stage.SUBMIT:
             self._close_submissions(now)
 
-    def open(self, now: int, seat: int, account: str, key_commitment: bytes) -> None:
+    def open(self, now: int, seat: int, account: str, manifest: bytes, key_hash: bytes) -> None:
         self.require_seat(seat, account)
         barred = self._inactive()
         allow(seat not in barred, "suspended")
-        self.key_commitment = key_commitment
+        self.history = history_of_start(self.history, manifest, key_hash)
         self._next_round(now, self.members - barred)
 
     def halt(self, now: int) -> None:
@@ -186,6 +196,7 @@ class RoundModel:
         allow(seat not in self.digests, "twice")
         allow(any(digest), "nothing")
         self.digests[seat] = digest
+        self.history = history_with_model(self.history, self.round, seat, digest)
         self.expected.add(seat)
         self.ever.add(seat)
         self._close_submissions(now)
@@ -227,15 +238,15 @@ class RoundModel:
         if len(self.words) == len(self.commitments):
             self._enter(Stage.TALLY, now)
 
-    def tally(self, now: int) -> None:
+    def tally(self, now: int, accounts: list[str]) -> None:
         self._in(Stage.TALLY, now)
+        allow(accounts == self.committee, "not who holds the seats")
         terms = self.terms
         submitted = mask_of(set(self.digests))
         result = tally(self.words, submitted, len(self.seats), terms["maxError"], terms["voteBand"])
         self.result = result
-        self.history = history_hash(
-            *(self.history, self.round, submitted, mask_of(set(self.words))),
-            [self.digests[seat] for seat in sorted(self.digests)],
+        self.history = history_with_tally(
+            *(self.history, self.round, mask_of(set(self.words))),
             [self.words[seat] for seat in sorted(self.words)],
             result.medians,
         )
@@ -282,13 +293,6 @@ class RoundModel:
         rule = LeaderRule(self.terms["leaderRule"])
         return leader_order(candidates, self.round, rule, sum(weights.values()), last)
 
-    def weighted_errors(self) -> list[int]:
-        assert self.result is not None
-        weights, medians = self.weights(), self.result.medians
-        valid = [medians[seat] for seat in seats_in(self.result.valid)]
-        total = sum(weights.values())
-        return [poq_error(medians[seat], weights[seat], total, valid) for seat in self.leaders]
-
     def attest(self, now: int, seat: int, account: str, word: bytes, mae: int) -> None:
         self._in(Stage.ATTEST, now)
         self.require_seat(seat, account)
@@ -302,10 +306,10 @@ class RoundModel:
         return {
             seat: mae
             for seat, (word, mae) in self.attested.items()
-            if attestation(self.ballot(self.seat_at(seat).account), digest, mae)[:30] == word[:30]
+            if approves(self.ballot(self.seat_at(seat).account), seat, word, mae, digest)
         }
 
-    def propose(self, now: int, seat: int, account: str, digest: bytes) -> None:
+    def propose(self, now: int, seat: int, account: str, digest: bytes, mae: int) -> None:
         self._in(Stage.ATTEST, now)
         self.require_seat(seat, account)
         allow(any(digest), "nothing")
@@ -313,7 +317,10 @@ class RoundModel:
         rank = self.leaders.index(seat)
         allow(now >= self.start + rank * self.terms["proposeWindow"], "not its turn")
         errors = self.approvals(digest)
-        allow(seat in errors, "did not attest it itself")
+        if seat not in self.attested:
+            allow(is_score(mae), "no error")
+            errors[seat] = mae
+        allow(seat in errors, "attested another model itself")
         rule = ApprovalRule(self.terms["approvalRule"])
         needed = approvals_needed(len(self.words), len(self.expected), rule)
         allow(len(errors) >= needed, "no quorum")

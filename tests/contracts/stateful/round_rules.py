@@ -89,11 +89,12 @@ class RoundRules(Life):
                 words.append(attestation(ballot, global_of(m, rng.randrange(2)), mae))
             self.play.attest(m, seat, party, rng.choice([*words, bytes(32)]), mae)
         elif what == 4:
-            self.play.propose(m, seat, party, rng.choice((global_of(m), bytes(32))))
+            mae = rng.choice((300, 10_001))
+            self.play.propose(m, seat, party, rng.choice((global_of(m), bytes(32))), mae)
         elif what == 5:
             self.play.open_slice(m, party, rng.choice((global_of(m), bytes(32))))
         elif what == 6:
-            self.play.tally(m, party)
+            self.play.tally(m, party, swapped=rng.random() < 0.3)
         elif what == 7:
             self.play.expire_round(m, party)
         else:

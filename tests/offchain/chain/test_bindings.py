@@ -7,6 +7,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from people import admitted
 
+from fedpact.audit.protocol import TERMS_TYPES
 from fedpact.chain.abi import contract_abi
 from fedpact.chain.bindings.binding import Binding
 from fedpact.chain.bindings.market import Market
@@ -22,9 +23,12 @@ from fedpact.types.rounds import Member, RequestStatus, RoundOutcome, RoundRecor
 ZERO_ADDRESS = "0x" + "00" * 20
 INVALID = 16_383
 FOR_CONTRACTS = {
-    "ParticipantRegistry": {"recordOutcomes", "seatInfo", "market", "rounds"},
+    "ParticipantRegistry": {"recordOutcomes", "seatInfo", "statusChanges", "market", "rounds"},
     "SharingMarket": set[str](),
-    "TrainingRounds": {"enlist", "unseat", "open", "halt", "shareOf", "deliverable", "results"},
+    "TrainingRounds": {
+        *("prepare", "enlist", "unseat", "open", "halt"),
+        *("shareOf", "shareOfHolder", "deliverable", "results", "member"),
+    },
 }
 """Called by the other contracts, or standing in the deployment file."""
 OF_OPENZEPPELIN = {
@@ -150,13 +154,14 @@ def test_request_is_told_as_published(
     assert not record.refunded
     assert not record.delivered
     assert client.market.terms(request_id) == terms
-    assert client.market.verify_terms(request_id, terms)
+    terms_hash = keccak(encode(TERMS_TYPES, [*vars(terms).values()]))
+    assert client.rounds.round_state(request_id).history == terms_hash
     assert client.market.refundable(request_id) == 0
 
     client.market.cancel(participant, request_id)
     assert client.market.request(request_id).status is RequestStatus.CANCELLED
     assert client.market.refundable(request_id) == 10**16
-    client.market.refund(participant, request_id)
+    client.market.refund(participant, request_id, client.rounds.committee(request_id))
     assert client.market.request(request_id).refunded
 
 
@@ -176,35 +181,32 @@ def test_round_is_told_as_it_goes(
     assert record.joined == 3
     assert record.close_time <= record.join_deadline
     assert rounds.members(request_id) == [
-        Member(
-            seat,
-            one.address,
-            100 + seat,
-            client.registry.participant(one.address).organisation,
-            4000,
-        )
-        for seat, one in enumerate(people)
+        Member(seat, one.address, 100 + seat, 4000) for seat, one in enumerate(people)
     ]
     before = rounds.round_state(request_id)
     assert (before.round, before.stage, before.last_leader) == (0, Stage.NONE, None)
 
     market.withdraw(carol, request_id, 2)
     market.join(carol, request_id, 102, b"t" * 32)
-    market.start(alice, request_id, 0, terms, b"m" * 32, b"h" * 32)
+    committee = [one.address for one in people]
+    assert rounds.committee(request_id) == committee
+    assert rounds.seat_of(request_id, bob.address) == 1
+    assert rounds.seat_of(request_id, requester.address) is None
+    terms_hash = rounds.round_state(request_id).history
+    market.start(alice, request_id, 0, b"m" * 32, b"h" * 32, committee)
     state, seat = rounds.duty(request_id, bob.address)
     assert seat == 1
     assert rounds.duty(request_id, requester.address)[1] is None
     assert (state.round, state.stage) == (1, Stage.SUBMIT)
     assert state.stage_deadline == state.stage_start + 62
     assert (state.seats, state.members, state.expected, state.barred) == (3, 0b111, 0b111, 0)
-    assert state.key_commitment == keccak(b"m" * 32 + b"h" * 32)
+    assert state.history == keccak(terms_hash + b"m" * 32 + b"h" * 32)
     assert not state.ended
     assert state.final_digest == bytes(32)
     assert rounds.final_digest(request_id) is None
 
     for number, member in enumerate(people):
         rounds.submit(member, request_id, number, bytes([number + 1]) * 32)
-    assert rounds.digests(request_id) == {i: bytes([i + 1]) * 32 for i in range(3)}
     assert rounds.round_state(request_id).stage is Stage.COMMIT
     with pytest.raises(Reverted, match="TrainingRounds_WrongPhase"):
         rounds.submit(alice, request_id, 0, b"x" * 32)
@@ -220,31 +222,22 @@ def test_round_is_told_as_it_goes(
             number,
             commitment(client, request_id, member, votes[number], salts[number]),
         )
-    assert set(rounds.vote_words(request_id)) == {0, 1, 2}
     for number, member in enumerate(people):
         rounds.reveal_vote(member, request_id, number, votes[number], salts[number])
     assert rounds.round_state(request_id).stage is Stage.TALLY
 
-    tallied = rounds.tally(requester, request_id).event("RoundTallied")
+    tallied = rounds.tally(requester, request_id, committee).event("RoundTallied")
     state = rounds.round_state(request_id)
     assert state.stage is Stage.ATTEST
-    assert state.medians == (150, INVALID, 450)
     medians = packed([150, INVALID, 450] + 13 * [INVALID])
     assert tallied.args["medians"] == medians
-    assert (state.valid, state.included, state.paid_rounds) == (0b101, 0b101, 1)
-    assert rounds.verify_history(
-        request_id,
-        [
-            RoundRecord(
-                1,
-                0b111,
-                0b111,
-                tuple(bytes([i + 1]) * 32 for i in range(3)),
-                tuple(votes),
-                medians,
-            )
-        ],
-    )
+    assert (tallied.args["valid"], tallied.args["included"]) == (0b101, 0b101)
+    assert state.paid_rounds == 1
+    digests = tuple(bytes([i + 1]) * 32 for i in range(3))
+    record_ = RoundRecord(1, (0, 1, 2), digests, True, 0b111, tuple(votes), medians)
+    begin = (request_id, terms_hash, b"m" * 32, b"h" * 32)
+    assert rounds.verify_history(*begin, [record_])
+    assert not rounds.verify_history(*begin, [])
     points, faults = rounds.points(request_id)
     assert sum(points) > 0
     assert len(points) == len(faults) == 3
@@ -255,9 +248,10 @@ def test_round_is_told_as_it_goes(
             member, request_id, number, attestation(client, request_id, member, final, 400), 400
         )
     order = rounds.leader_order(request_id)
-    assert {seat for seat, _ in order} == {0, 2}
-    first = order[0][0]
-    done = rounds.propose(people[first], request_id, first, final).event("RoundFinalised")
+    assert set(order) == {0, 2}
+    first = order[0]
+    proposal = rounds.propose(people[first], request_id, first, final, 400, committee)
+    done = proposal.event("RoundFinalised")
     assert (done.args["leader"], done.args["mae"]) == (first, 400)
     state = rounds.round_state(request_id)
     assert (state.stage, state.ended, state.reached) == (Stage.ENDED, True, True)
@@ -276,9 +270,10 @@ def test_round_is_told_as_it_goes(
         ended_at=state.ended_at,
     )
 
-    market.deliver(people[first], request_id, first, b"k" * 80)
+    market.deliver(people[first], request_id, first, b"k" * 80, committee)
     assert market.request(request_id).delivered
-    market.settle(requester, request_id)
+    with pytest.raises(Reverted, match="SharingMarket_AlreadySettled"):
+        market.settle(requester, request_id, committee)
     owed = [market.claimable(request_id, seat) for seat in range(3)]
     assert owed[first] > owed[2 - first] > 0 == owed[1]
     paid = market.claim(alice, request_id, 0).event("Claimed").args["amount"]

@@ -28,14 +28,14 @@ def test_receipt_tells_block_gas_and_events(
     client: ChainClient, registrar: AccountKeys, stranger: AccountKeys
 ) -> None:
     receipt = client.registry.admit(
-        registrar, stranger.address, 2**32 - 1, b"k" * 32, b"p" * 32, b"a" * 32
+        registrar, stranger.address, 2**14 - 1, b"k" * 32, b"p" * 32, b"a" * 32
     )
     [event] = receipt.events
     assert event == receipt.event("Registered")
     assert event.contract == "ParticipantRegistry"
     assert event.args == {
         "account": stranger.address,
-        "organisation": 2**32 - 1,
+        "organisation": 2**14 - 1,
         "encryptionKey": b"k" * 32,
         "profile": b"p" * 32,
         "attributesRoot": b"a" * 32,
@@ -61,7 +61,7 @@ def test_account_without_money_is_told_what_it_lacks(
     anvil: Devnet, client: ChainClient, registrar: AccountKeys
 ) -> None:
     poor = anvil.new_account(wei=0)
-    client.registry.admit(registrar, poor.address, 10**6, b"k" * 32, b"p" * 32, b"a" * 32)
+    client.registry.admit(registrar, poor.address, 10_000, b"k" * 32, b"p" * 32, b"a" * 32)
     with pytest.raises(UnfundedAccount, match=f"{poor.address} holds 0 wei and may have to pay"):
         client.registry.set_profile(poor, b"q" * 32, b"a" * 32)
 

@@ -168,7 +168,7 @@ def test_a_request_is_created_listed_cancelled_and_refunded(
     audited = json.loads(cli("audit", 1, "--json").out)
     assert audited["request"] == 1
     assert {one["name"] for one in audited["items"] if one["verdict"] == "holds"} >= {
-        "terms_hash",
+        "history",
         "specification_digest",
         "initial_model",
         "evaluation_slices",

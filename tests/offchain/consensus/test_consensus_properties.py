@@ -1,5 +1,7 @@
 """What holds of tallies, orders, payments and reputations for all inputs."""
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,18 +12,18 @@ from fedpact.consensus.leader import (
     approvals_needed,
     capped_weights,
     leader_order,
-    poq_error,
 )
 from fedpact.consensus.tally import (
     LEADER_POINTS,
-    NO_HISTORY,
     ROUND_POINTS,
     add_points,
-    history_hash,
+    history_of_start,
+    history_with_model,
+    history_with_tally,
     read_points,
     tally,
 )
-from fedpact.consensus.votes import Ballot, approves, stored_attestation, vote_commitment
+from fedpact.consensus.votes import Ballot, approves, attestation, vote_commitment
 from fedpact.errors import InvalidInput
 from fedpact.types.attributes import Attribute, AttributeTree, verify_attribute
 from fedpact.types.rounds import ApprovalRule, LeaderRule
@@ -163,8 +165,10 @@ def test_the_poq_order_is_that_of_the_weighted_errors(election):
 
     order = leader_order(candidates, number, LeaderRule.POQ, total, last)
 
+    # Lu et al. 2020, eq. 7, as printed.
+    mean = Fraction(sum(medians), len(medians))
     errors = [
-        poq_error(candidates[seat].median, candidates[seat].weight, total, medians)
+        (1 + Fraction(candidates[seat].weight, total)) * candidates[seat].median + mean
         for seat in order
     ]
     assert errors == sorted(errors)
@@ -280,12 +284,19 @@ def test_a_commitment_opens_only_where_it_was_made(ballot, other, word, salt):
     assert same == (ballot == other)
 
 
-@given(ballots, ballots, words32, scores)
-def test_an_attestation_copied_by_another_member_approves_nothing(ballot, other, digest, mae):
-    word = stored_attestation(ballot, digest, mae)
+@given(ballots, ballots, st.integers(0, 15), words32, scores)
+def test_an_attestation_copied_by_another_member_approves_nothing(ballot, other, seat, digest, mae):
+    posted = attestation(ballot, digest, mae)
 
-    assert approves(ballot, word, digest)
-    assert approves(other, word, digest) == (ballot == other)
+    assert approves(ballot, seat, posted, mae, digest)
+    assert approves(other, seat, posted, mae, digest) == (ballot == other)
+
+
+@given(ballots, st.integers(0, 15), words32, scores, scores)
+def test_an_attestation_is_one_of_its_error_alone(ballot, seat, digest, mae, other):
+    posted = attestation(ballot, digest, mae)
+
+    assert approves(ballot, seat, posted, other, digest) == (mae == other)
 
 
 @given(st.lists(st.tuples(words32, words32, words32), min_size=1, max_size=20), words32)
@@ -311,11 +322,21 @@ def test_an_attribute_tree_refuses_what_it_cannot_hold():
         tree.proof(1)
 
 
-def test_the_running_hash_tells_every_part_of_a_round():
-    round_ = (NO_HISTORY, 1, 0b11, 0b11, [b"\x01" * 32, b"\x02" * 32], [5 << 14, 7], [7, 5])
-    changed = [bytes([1]) * 32, 2, 0b111, 0b01, [b"\x01" * 32], [5 << 14, 8], [7, 6]]
-    hashes = {history_hash(*round_)}
-    for position, part in enumerate(changed):
-        hashes.add(history_hash(*round_[:position], part, *round_[position + 1 :]))
+@pytest.mark.parametrize(
+    ("link", "parts", "changed"),
+    [
+        (history_of_start, [b"\1" * 32, b"\2" * 32, b"\3" * 32], [b"\4" * 32] * 3),
+        (history_with_model, [b"\1" * 32, 1, 2, b"\3" * 32], [b"\4" * 32, 2, 1, b"\4" * 32]),
+        (
+            history_with_tally,
+            [b"\1" * 32, 1, 0b11, [5 << 14, 7], [7, 5]],
+            [b"\4" * 32, 2, 0b01, [5 << 14, 8], [7, 6]],
+        ),
+    ],
+)
+def test_the_running_hash_tells_every_part_of_it(link, parts, changed):
+    hashes = {link(*parts)}
+    for place, part in enumerate(changed):
+        hashes.add(link(*parts[:place], part, *parts[place + 1 :]))
 
-    assert len(hashes) == 8
+    assert len(hashes) == len(parts) + 1

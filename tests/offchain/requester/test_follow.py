@@ -14,7 +14,7 @@ Facts = tuple[RequestRecord, RoundState]
 def facts(
     status: RequestStatus, stage: Stage = Stage.NONE, round_: int = 0, *, opened: bool = False
 ) -> Facts:
-    record = RequestRecord(1, "0x0", 10, b"", status, 1, 0, 0, 2, 60, 60, 3, 2, 2, False, False, 0)
+    record = RequestRecord(1, "0x0", 10, status, 1, 0, 0, 2, 60, 60, 3, 2, 2, False, False, 0)
     state = RoundState(
         request_id=1,
         round=round_,
@@ -38,10 +38,6 @@ def facts(
         reached=False,
         ended_at=100,
         final_digest=b"",
-        medians=(0, 0),
-        valid=0,
-        included=0,
-        key_commitment=b"",
         history=b"",
     )
     return record, state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedpact.chain.bindings.binding import Binding, camel, snake
@@ -26,8 +26,8 @@ class Market(Binding):
     def cancel(self, keys: AccountKeys, request_id: int) -> Receipt:
         return self._send(keys, "cancel", request_id)
 
-    def refund(self, keys: AccountKeys, request_id: int) -> Receipt:
-        return self._send(keys, "refund", request_id)
+    def refund(self, keys: AccountKeys, request_id: int, accounts: Sequence[str]) -> Receipt:
+        return self._send(keys, "refund", request_id, accounts)
 
     # Providers
 
@@ -43,15 +43,23 @@ class Market(Binding):
         keys: AccountKeys,
         request_id: int,
         seat: int,
-        terms: Terms,
         manifest: bytes,
         key_hash: bytes,
+        accounts: Sequence[str],
     ) -> Receipt:
-        return self._send(keys, "start", request_id, seat, camel(terms), manifest, key_hash)
+        """`accounts`: see `Rounds.committee`, here and below."""
+        return self._send(keys, "start", request_id, seat, manifest, key_hash, accounts)
 
-    def deliver(self, keys: AccountKeys, request_id: int, seat: int, sealed_key: bytes) -> Receipt:
-        """`sealed_key` has 80 bytes."""
-        return self._send(keys, "deliver", request_id, seat, sealed_key)
+    def deliver(
+        self,
+        keys: AccountKeys,
+        request_id: int,
+        seat: int,
+        sealed_key: bytes,
+        accounts: Sequence[str],
+    ) -> Receipt:
+        """`sealed_key` has 80 bytes. The first delivery settles reputations."""
+        return self._send(keys, "deliver", request_id, seat, sealed_key, accounts)
 
     def claim(self, keys: AccountKeys, request_id: int, seat: int) -> Receipt:
         return self._send(keys, "claim", request_id, seat)
@@ -61,8 +69,8 @@ class Market(Binding):
     def expire(self, keys: AccountKeys, request_id: int) -> Receipt:
         return self._send(keys, "expire", request_id)
 
-    def settle(self, keys: AccountKeys, request_id: int) -> Receipt:
-        return self._send(keys, "settle", request_id)
+    def settle(self, keys: AccountKeys, request_id: int, accounts: Sequence[str]) -> Receipt:
+        return self._send(keys, "settle", request_id, accounts)
 
     # Views
 
@@ -103,8 +111,11 @@ class Market(Binding):
             return terms_of(event.args["terms"])
         raise UnknownRequest(f"the market at {self.address} knows no request {request_id}")
 
-    def verify_terms(self, request_id: int, terms: Terms, block: BlockReference = None) -> bool:
-        return bool(self._view("verifyTerms", request_id, camel(terms), block=block))
+    def joined(self, request_id: int) -> list[str]:
+        """Accounts that ever joined, each once, the first first; the chain itself keeps no list."""
+        topics = [self._abi.event_topic("Joined"), _word(request_id)]
+        events = self._client.history(self.address, topics)
+        return list(dict.fromkeys(str(event.args["provider"]) for event in events))
 
     def claimable(self, request_id: int, seat: int, block: BlockReference = None) -> int:
         return int(self._view("claimable", request_id, seat, block=block))

@@ -9,10 +9,16 @@ from typing import Any
 from fedpact.chain.bindings.binding import Binding, camel, snake
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import BlockReference, Receipt
-from fedpact.types.rounds import Member, RoundOutcome, RoundRecord, RoundState, Stage
+from fedpact.types.rounds import (
+    Member,
+    RoundOutcome,
+    RoundRecord,
+    RoundState,
+    Stage,
+    committee,
+)
 
 NO_SEAT = 255
-SCORE_BITS = 14
 _ZERO = bytes(32)
 
 
@@ -44,13 +50,23 @@ class Rounds(Binding):
     ) -> Receipt:
         return self._send(keys, "attest", request_id, seat, attestation, error)
 
-    def propose(self, keys: AccountKeys, request_id: int, seat: int, digest: bytes) -> Receipt:
-        return self._send(keys, "propose", request_id, seat, digest)
+    def propose(
+        self,
+        keys: AccountKeys,
+        request_id: int,
+        seat: int,
+        digest: bytes,
+        error: int,
+        accounts: Sequence[str],
+    ) -> Receipt:
+        """`error` is the leader's own of the model; it counts if the leader has not attested."""
+        return self._send(keys, "propose", request_id, seat, digest, error, accounts)
 
     # Anyone
 
-    def tally(self, keys: AccountKeys, request_id: int) -> Receipt:
-        return self._send(keys, "tally", request_id)
+    def tally(self, keys: AccountKeys, request_id: int, accounts: Sequence[str]) -> Receipt:
+        """`accounts`: see `committee`."""
+        return self._send(keys, "tally", request_id, accounts)
 
     def expire_round(self, keys: AccountKeys, request_id: int) -> Receipt:
         return self._send(keys, "expireRound", request_id)
@@ -70,24 +86,28 @@ class Rounds(Binding):
         return self._state(request_id, facts, block), None if seat == NO_SEAT else int(seat)
 
     def members(self, request_id: int, block: BlockReference = None) -> list[Member]:
-        """The occupied seats, in order."""
-        seats = self._view("members", request_id, block=block)
-        return [
-            Member(seat=seat, **member)
-            for seat, member in enumerate(seats)
-            if int(member["account"], 16)
+        """The occupied seats, in order, among all accounts that have ever joined."""
+        accounts = self._client.market.joined(request_id)
+        if not accounts:
+            return []
+        calls = [self.function("member", request_id, account) for account in accounts]
+        kept = [snake(self.decoded("member", found)) for found in self._client.read(calls, block)]
+        seated = [
+            Member(one["seat"], account, one["samples"], one["reputation"])
+            for account, one in zip(accounts, kept, strict=True)
+            if one["seat"] != NO_SEAT
         ]
+        return sorted(seated, key=lambda member: member.seat)
 
-    def account_of(self, request_id: int, seat: int, block: BlockReference = None) -> str:
-        return str(self._view("accountOf", request_id, seat, block=block))
+    def committee(self, request_id: int, block: BlockReference = None) -> list[str]:
+        """The account of each seat handed out (zero: free), as the contracts ask for them."""
+        seats = self.outcome(request_id, block).seats
+        return committee(self.members(request_id, block), seats)
 
-    def digests(self, request_id: int, block: BlockReference = None) -> dict[int, bytes]:
-        """This round's model digests by seat, of the seats that have submitted."""
-        return _by_seat(self._view("digests", request_id, block=block))
-
-    def vote_words(self, request_id: int, block: BlockReference = None) -> dict[int, bytes]:
-        """This round's vote words by seat: commitment, then packed scores, then attestation."""
-        return _by_seat(self._view("voteWords", request_id, block=block))
+    def seat_of(self, request_id: int, account: str, block: BlockReference = None) -> int | None:
+        """None: it has no seat."""
+        seat = int(self._view("seatOf", request_id, account, block=block))
+        return None if seat == NO_SEAT else seat
 
     def points(
         self, request_id: int, block: BlockReference = None
@@ -96,10 +116,9 @@ class Rounds(Binding):
         points, faults = self._view("points", request_id, block=block)
         return points, faults
 
-    def leader_order(self, request_id: int, block: BlockReference = None) -> list[tuple[int, int]]:
-        """(seat, weighted error of Lu eq. 7 in 1/10,000), first leader first."""
-        seats, errors = self._view("leaderOrder", request_id, block=block)
-        return list(zip(seats, errors, strict=True))
+    def leader_order(self, request_id: int, block: BlockReference = None) -> list[int]:
+        """Seats of the tallied round, first leader first (Lu eq. 7); empty before the tally."""
+        return list(self._view("leaderOrder", request_id, block=block))
 
     def outcome(self, request_id: int, block: BlockReference = None) -> RoundOutcome:
         return RoundOutcome(**snake(self._view("outcome", request_id, block=block)))
@@ -110,11 +129,18 @@ class Rounds(Binding):
         return None if digest == _ZERO else digest
 
     def verify_history(
-        self, request_id: int, records: Sequence[RoundRecord], block: BlockReference = None
+        self,
+        request_id: int,
+        terms_hash: bytes,
+        manifest: bytes,
+        key_hash: bytes,
+        records: Sequence[RoundRecord],
+        block: BlockReference = None,
     ) -> bool:
-        """Whether these are exactly the tallied rounds, from the first to the last."""
+        """Whether these are the terms, the keys, and exactly the rounds from the first to now."""
         given = [camel(record) for record in records]
-        return bool(self._view("verifyHistory", request_id, given, block=block))
+        begin = (request_id, terms_hash, manifest, key_hash)
+        return bool(self._view("verifyHistory", *begin, given, block=block))
 
     def _state(
         self, request_id: int, facts: Mapping[str, Any], block: BlockReference
@@ -129,9 +155,7 @@ def _round_state(request_id: int, facts: Mapping[str, Any]) -> RoundState:
     found = snake(facts)
     del found["params"]
     stage = Stage(found.pop("phase"))
-    packed: int = found.pop("medians")
     last_leader: int = found.pop("last_leader")
-    lane = (1 << SCORE_BITS) - 1
     return RoundState(
         request_id=request_id,
         stage=stage,
@@ -140,10 +164,5 @@ def _round_state(request_id: int, facts: Mapping[str, Any]) -> RoundState:
         last_leader=last_leader if found["final_rounds"] else None,
         ended=stage is Stage.ENDED,
         ended_at=0,
-        medians=tuple(packed >> SCORE_BITS * seat & lane for seat in range(found["seats"])),
         **found,
     )
-
-
-def _by_seat(words: Sequence[bytes]) -> dict[int, bytes]:
-    return {seat: word for seat, word in enumerate(words) if word != _ZERO}

@@ -48,7 +48,7 @@ def test_tallies_agree(libraries, seed):
         expected.included,
         expected.eligible,
         expected.adverse,
-        list(expected.points),
+        sum(own << 16 * place for place, own in enumerate(expected.points)),
     )
 
 
@@ -105,15 +105,15 @@ def test_a_full_lane_never_runs_into_its_neighbours(libraries, seat):
     full = (1 << 256) - 1
     empty_neighbours = 0xFFFFFFFF << 32 * seat
 
-    assert libraries.addPoints(full, seat, 10_000, 3).call() == full
-    assert libraries.addPoints(empty_neighbours, seat, 10_000, 3).call() == empty_neighbours
-    assert libraries.addPoints(0, seat, 2**255, 2**255).call() == empty_neighbours
+    points = 10_000 << 16 * seat
+    assert libraries.addPoints(full, points, 1 << seat).call() == full
+    assert libraries.addPoints(empty_neighbours, points, 1 << seat).call() == empty_neighbours
 
 
 def test_a_thousand_rounds_of_all_points_fit_a_lane(libraries):
     word = add_points(0, 3, 999 * 10_000, 254)
 
-    word = libraries.addPoints(word, 3, 10_000, 1).call()
+    word = libraries.addPoints(word, 10_000 << 48, 0b1000).call()
 
     assert tuple(libraries.readPoints(word, 3).call()) == (10_000_000, 255)
     assert tuple(libraries.readPoints(word, 2).call()) == (0, 0)
@@ -124,12 +124,16 @@ def test_a_thousand_rounds_of_all_points_fit_a_lane(libraries):
 def test_point_lanes_agree(libraries, seed):
     source = random.Random(seed)
     word = source.getrandbits(256)
-    seat, points, faults = source.randrange(8), source.getrandbits(24), source.getrandbits(8)
+    points, faults = [source.getrandbits(14) for _ in range(16)], source.getrandbits(16)
 
-    found = libraries.addPoints(word, seat, points, faults).call()
+    packed = sum(own << 16 * seat for seat, own in enumerate(points))
+    found = libraries.addPoints(word, packed, faults).call()
 
-    assert found == add_points(word, seat, points, faults)
-    assert tuple(libraries.readPoints(found, seat).call()) == read_points(found, seat)
+    expected = word
+    for seat in range(8):
+        expected = add_points(expected, seat, points[seat], faults >> seat & 1)
+        assert tuple(libraries.readPoints(found, seat).call()) == read_points(expected, seat)
+    assert found == expected
 
 
 @pytest.mark.parametrize(("seats", "limit"), [(5, 6_500), (10, 13_500), (16, 25_000)])

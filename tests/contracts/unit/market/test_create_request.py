@@ -4,14 +4,8 @@ from typing import Any
 
 import pytest
 from chainkit import FUNDS
-from eth_abi import encode
-from eth_utils import keccak
 from scenario import PAYMENT, STATUS, WINDOW, Scenario
 
-TERMS = (
-    "(bytes32,bytes32,bytes32,bytes32,uint16,uint16,uint16,uint8,uint8,uint8,uint8,uint16,"
-    "uint32,uint32,uint32,uint32,uint32,uint32,uint32)"
-)
 WINDOWS = ["join", "start", "submit", "commit", "reveal", "propose", "deliver"]
 MONTH = 30 * 86_400
 
@@ -78,9 +72,9 @@ def test_the_request_is_kept(s: Scenario) -> None:
     assert request.status == STATUS["Open"]
     assert (request.requester, request.payment) == (s.requester.address, PAYMENT)
     assert request.joinDeadline == s.chain.now + WINDOW
-    assert request.termsHash == keccak(encode([TERMS], [tuple(s.terms.values())]))
-    assert s.market.functions.verifyTerms(s.id, s.terms).call()
-    assert not s.market.functions.verifyTerms(s.id, {**s.terms, "maxError": 8_999}).call()
+    assert s.facts.history == s.terms_hash
+    params = s.facts.params._asdict()
+    assert params == {name: s.terms[name] for name in params}
 
 
 def test_the_terms_are_announced(s: Scenario) -> None:

@@ -31,13 +31,13 @@ def test_without_a_final_round_is_refused(stage: Any, expect_revert: Any) -> Non
 
 def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("SharingMarket_NotSeatOwner", s.id, 0, s.stranger.address):
-        s.market_call(s.stranger, "deliver", s.id, 0, SEALED_KEY)
+        s.market_call(s.stranger, "deliver", s.id, 0, SEALED_KEY, s.accounts)
 
 
 @pytest.mark.parametrize("length", [0, 79, 81])
 def test_a_seal_of_another_length_is_refused(s: Scenario, length: int, expect_revert: Any) -> None:
     with expect_revert("SharingMarket_BadSealedKey", length):
-        s.market_call(s.providers[0], "deliver", s.id, 0, bytes(length))
+        s.market_call(s.providers[0], "deliver", s.id, 0, bytes(length), s.accounts)
 
 
 def test_within_the_window_only_the_last_leader_delivers(s: Scenario, expect_revert: Any) -> None:
@@ -92,3 +92,16 @@ def test_further_seals_are_announced(s: Scenario) -> None:
     receipt = s.deliver(1)
     assert s.event("Delivered", receipt)["member"] == s.providers[1].address
     assert events(s.market, "ModelShared", receipt) == []
+
+
+def test_the_first_delivery_settles(s: Scenario) -> None:
+    names = [s.registry.functions.reputation(p.address).call() for p in s.providers]
+    s.deliver()
+    assert s.request.settled
+    assert [s.registry.functions.reputation(p.address).call() for p in s.providers] != names
+
+
+def test_the_first_delivery_names_the_members(s: Scenario, expect_revert: Any) -> None:
+    swapped = [s.accounts[seat] for seat in (1, 0, 2)]
+    with expect_revert("TrainingRounds_NotSeatOwner", s.id, 0, swapped[0]):
+        s.market_call(s.providers[0], "deliver", s.id, 0, SEALED_KEY, swapped)

@@ -84,11 +84,9 @@ def test_a_provider_gets_the_lowest_free_seat(s: Scenario) -> None:
     s.join(1, 1)
     s.withdraw(0)
     assert s.event("Joined", s.join(2, 77))["seat"] == 0
-    members = s.rounds.functions.members(s.id).call()
-    assert [tuple(member) for member in members] == [
-        (s.providers[2].address, 77, 103, 4_000),
-        (s.providers[1].address, 1, 102, 4_000),
-    ]
+    assert tuple(s.member(2)) == (0, 77, 4_000, 0)
+    assert tuple(s.member(1)) == (1, 1, 4_000, 0)
+    assert tuple(s.member(0)) == (255, 0, 0, 0)
     assert s.facts.members == 0b11
 
 

@@ -5,16 +5,6 @@ from typing import Any
 from scenario import PAYMENT
 
 
-def test_terms_are_verified_by_request(scenario: Any) -> None:
-    s = scenario().opened()
-    verify = s.market.functions.verifyTerms
-    assert verify(s.id, s.terms).call()
-    assert not verify(s.id + 1, s.terms).call()
-    for name, value in s.terms.items():
-        other = bytes(32) if isinstance(value, bytes) else value + 1
-        assert not verify(s.id, {**s.terms, name: other}).call()
-
-
 def test_the_requester_is_named(scenario: Any) -> None:
     s = scenario().opened()
     assert s.market.functions.requesterOf(s.id).call() == s.requester.address

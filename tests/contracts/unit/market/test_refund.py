@@ -18,7 +18,7 @@ def test_only_the_requester_is_refunded(scenario: Any, expect_revert: Any) -> No
     s = scenario().opened()
     s.cancel()
     with expect_revert("SharingMarket_NotRequester", s.id, s.stranger.address):
-        s.market_call(s.stranger, "refund", s.id)
+        s.market_call(s.stranger, "refund", s.id, [])
 
 
 def test_a_second_refund_is_refused(scenario: Any, expect_revert: Any) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chainkit import events
-from scenario import PAYMENT, STATUS, WINDOW, Scenario
+from scenario import PAYMENT, STATUS, WINDOW, Scenario, seats_of
 
 UNIT = 10**15
 
@@ -11,8 +11,13 @@ UNIT = 10**15
 def outcomes(s: Scenario, receipt: Any) -> dict[str, tuple[int, int, int]]:
     """What was recorded: (weight, quality, losses) by account."""
     return {
-        event["account"]: (event["weight"], event["quality"], event["losses"])
-        for event in events(s.registry, "OutcomeRecorded", receipt)
+        event["accounts"][seat]: (
+            event["weight"],
+            event["qualities"] >> 16 * seat & 0xFFFF,
+            event["losses"] >> 16 * seat & 0xFFFF,
+        )
+        for event in events(s.registry, "OutcomesRecorded", receipt)
+        for seat in seats_of(event["seats"])
     }
 
 
@@ -41,14 +46,13 @@ def test_while_delivery_may_come_is_refused(scenario: Any, expect_revert: Any) -
 
 def test_a_second_time_is_refused(scenario: Any, expect_revert: Any) -> None:
     s = scenario().delivered()
-    s.settle()
     with expect_revert("SharingMarket_AlreadySettled", s.id):
         s.settle()
 
 
 def test_quality_is_relative_to_the_mean(scenario: Any) -> None:
-    s = scenario(payment=50 * UNIT).delivered()
-    receipt = s.settle()
+    s = scenario(payment=50 * UNIT).finalised()
+    receipt = s.deliver()
     total = sum(s.points)
     assert s.event("Settled", receipt) == {
         "requestId": s.id,
@@ -85,15 +89,13 @@ def test_faults_become_losses_and_silent_members_are_left_out(scenario: Any) -> 
 def test_the_paid_pool_is_the_weight(scenario: Any) -> None:
     s = scenario(payment=60 * UNIT, maxRounds=3).finalised()
     s.cancel()
-    s.deliver()
-    assert {weight for weight, _, _ in outcomes(s, s.settle()).values()} == {20}
+    assert {weight for weight, _, _ in outcomes(s, s.deliver()).values()} == {20}
 
 
 def test_a_pool_below_the_unit_leaves_no_trace(scenario: Any) -> None:
     s = scenario(payment=2 * UNIT, maxRounds=3).finalised()
     s.cancel()
-    s.deliver()
-    assert outcomes(s, s.settle()) == {}
+    assert outcomes(s, s.deliver()) == {}
     assert s.request.settled
 
 
@@ -115,3 +117,12 @@ def test_an_unpaid_request_below_the_unit_leaves_no_trace(scenario: Any) -> None
     s.pass_deadline()
     s.expire_round()
     assert outcomes(s, s.settle()) == {}
+
+
+def test_other_accounts_are_refused(scenario: Any, expect_revert: Any) -> None:
+    s = scenario().attested()
+    s.pass_deadline()
+    s.expire_round()
+    swapped = [s.accounts[seat] for seat in (0, 2, 1)]
+    with expect_revert("TrainingRounds_NotSeatOwner", s.id, 1, swapped[1]):
+        s.market_call(s.stranger, "settle", s.id, swapped)

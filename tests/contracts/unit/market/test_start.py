@@ -27,17 +27,29 @@ def test_a_running_request_is_refused(s: Scenario, expect_revert: Any) -> None:
         s.start()
 
 
-def test_other_terms_are_refused(s: Scenario, expect_revert: Any) -> None:
-    with expect_revert("SharingMarket_TermsMismatch"):
-        s.start(terms={**s.terms, "maxError": 1})
+@pytest.mark.parametrize(("seat", "turn"), [(1, 1), (16, 3), (256, 3)])
+def test_anothers_seat_is_refused(s: Scenario, seat: int, turn: int, expect_revert: Any) -> None:
+    s.chain.next_at(s.request.closedAt + turn * WINDOW)
+    account = s.providers[0].address
+    with expect_revert("TrainingRounds_NotSeatOwner", s.id, seat, account):
+        s.market_call(account, "start", s.id, seat, MANIFEST, KEY_HASH, s.accounts)
 
 
-def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
-    for seat in (1, 16, 256):
-        with expect_revert("SharingMarket_NotSeatOwner", s.id, seat, s.providers[0].address):
-            s.market_call(
-                *(s.providers[0], "start", s.id, seat, s.terms, MANIFEST, KEY_HASH),
-            )
+def test_without_a_manifest_is_refused(s: Scenario, expect_revert: Any) -> None:
+    with expect_revert("TrainingRounds_ZeroDigest"):
+        s.market_call(s.providers[0], "start", s.id, 0, bytes(32), KEY_HASH, s.accounts)
+
+
+def test_once_a_status_has_changed_the_accounts_must_be_the_members(
+    s: Scenario, expect_revert: Any
+) -> None:
+    s.suspend(s.requester)
+    swapped = [s.accounts[seat] for seat in (0, 2, 1)]
+    with expect_revert("TrainingRounds_NotSeatOwner", s.id, 1, swapped[1]):
+        s.market_call(s.providers[0], "start", s.id, 0, MANIFEST, KEY_HASH, swapped)
+    with expect_revert("TrainingRounds_WrongNumber", s.id, 0, 3):
+        s.market_call(s.providers[0], "start", s.id, 0, MANIFEST, KEY_HASH, [])
+    s.start()
 
 
 def test_before_the_join_deadline_a_committee_must_be_full(
@@ -116,7 +128,8 @@ def test_a_full_committee_starts_at_once(s: Scenario) -> None:
         "keyHash": KEY_HASH,
     }
     assert s.status == STATUS["Running"]
-    assert s.facts.keyCommitment == keccak(encode(["bytes32"] * 2, [MANIFEST, KEY_HASH]))
+    begin = [s.terms_hash, MANIFEST, KEY_HASH]
+    assert s.facts.history == keccak(encode(["bytes32"] * 3, begin))
 
 
 def test_round_one_opens_with_the_terms(s: Scenario) -> None:
@@ -134,3 +147,9 @@ def test_a_member_suspended_since_is_barred(s: Scenario) -> None:
     s.suspend(s.providers[2])
     event = s.event("RoundOpened", s.start())
     assert (event["expected"], event["barred"]) == (0b011, 0b100)
+
+
+def test_a_member_restored_in_time_is_not_barred(s: Scenario) -> None:
+    s.suspend(s.providers[2])
+    s.restore(s.providers[2])
+    assert s.event("RoundOpened", s.start())["barred"] == 0

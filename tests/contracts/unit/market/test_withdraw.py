@@ -32,7 +32,7 @@ def test_the_seat_is_freed(s: Scenario) -> None:
     event = s.event("Withdrawn", s.withdraw(1))
     assert (event["provider"], event["seat"]) == (s.providers[1].address, 1)
     assert s.facts.members == 0b101
-    assert int(s.rounds.functions.accountOf(s.id, 1).call(), 16) == 0
+    assert s.member(1).seat == 255
 
 
 def test_a_full_committee_opens_again(s: Scenario) -> None:

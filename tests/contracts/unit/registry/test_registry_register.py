@@ -122,6 +122,16 @@ def test_reverts_when_the_organisation_is_zero(
         register(none, sign(registrar, none))
 
 
+def test_reverts_when_the_organisation_is_too_large(
+    register, sign, voucher, registrar, alice, expect_revert
+):
+    account, _, nonce, expiry = voucher
+    large = (account, 2**14, nonce, expiry)
+
+    with expect_revert("ParticipantRegistry_OrganisationTooLarge", 2**14, 2**14 - 1):
+        register(large, sign(registrar, large))
+
+
 def test_reverts_when_the_encryption_key_is_zero(
     register, sign, voucher, registrar, alice, expect_revert
 ):
@@ -158,13 +168,13 @@ def test_reverts_for_what_one_owner_of_a_contract_signed(
 def test_registers_the_caller_in_the_vouchers_last_second(
     chain, registry, register, sign, registrar, alice
 ):
-    voucher = (alice.address, 2**32 - 1, TOP_OF_INT, chain.now + 60)
+    voucher = (alice.address, 2**14 - 1, TOP_OF_INT, chain.now + 60)
     chain.next_at(voucher[3])
 
     register(voucher, sign(registrar, voucher))
 
     found = registry.functions.participant(alice.address).call()
-    assert found.organisation == 2**32 - 1
+    assert found.organisation == 2**14 - 1
     assert (found.status, found.keyVersion, found.attested) == (1, 1, False)
     assert found.registeredAt == voucher[3]
     assert found.encryptionKey == KEY

@@ -15,8 +15,11 @@ def record(chain, registry, market, admitted):
 
     def record(weight, quality, losses=0, ended_at=None, sender=market):
         ended_at = chain.now if ended_at is None else ended_at
-        outcomes = [(admitted.address, quality, losses)]
-        return chain.send(sender, registry.functions.recordOutcomes(outcomes, weight, ended_at))
+        # Of three seats the last is hers.
+        accounts = [registry.address, market.address, admitted.address]
+        lanes = (0b100, quality << 32, losses << 32)
+        call = registry.functions.recordOutcomes(accounts, *lanes, weight, ended_at)
+        return chain.send(sender, call)
 
     return record
 
@@ -66,12 +69,22 @@ def test_record_is_taken_for_a_suspended_account(
     assert reputation() == 2000
 
 
-def test_record_emits_outcome_recorded(registry, record, alice):
+def test_record_emits_outcomes_recorded(registry, market, record, alice):
     receipt = record(10, 6000, 100, ended_at=123)
 
-    assert events(registry, "OutcomeRecorded", receipt) == [
-        {"account": alice.address, "weight": 10, "quality": 6000, "losses": 100, "endedAt": 123}
+    assert events(registry, "OutcomesRecorded", receipt) == [
+        {
+            "accounts": [registry.address, market.address, alice.address],
+            **{"seats": 0b100, "qualities": 6000 << 32, "losses": 100 << 32},
+            **{"weight": 10, "endedAt": 123},
+        }
     ]
+
+
+def test_record_leaves_the_other_seats_alone(registry, market, record):
+    record(10, 6000)
+
+    assert registry.functions.reputation(market.address).call() == 4000
 
 
 def test_record_ends_up_the_same_in_either_order(chain, record, reputation):

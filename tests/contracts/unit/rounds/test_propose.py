@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from chainkit import events
 from eth_utils import keccak
 from scenario import ATTEST, ENDED, INVALID, SUBMIT, TALLY, WINDOW, Scenario, seats_of
 
@@ -28,12 +29,12 @@ def test_before_the_tally_is_refused(scenario: Any, expect_revert: Any) -> None:
 
 def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("TrainingRounds_NotSeatOwner", s.id, 0, s.providers[1].address):
-        s.rounds_call(s.providers[1], "propose", s.id, 0, s.global_digest)
+        s.rounds_call(s.providers[1], "propose", s.id, 0, s.global_digest, 900, s.accounts)
 
 
 def test_a_zero_digest_is_refused(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("TrainingRounds_ZeroDigest"):
-        s.rounds_call(s.providers[0], "propose", s.id, 0, bytes(32))
+        s.rounds_call(s.providers[0], "propose", s.id, 0, bytes(32), 900, s.accounts)
 
 
 def test_excluded_and_unrevealing_members_do_not_lead(scenario: Any, expect_revert: Any) -> None:
@@ -44,7 +45,7 @@ def test_excluded_and_unrevealing_members_do_not_lead(scenario: Any, expect_reve
         s.reveal(seat)
     s.pass_deadline()
     s.tally()
-    assert s.rounds.functions.leaderOrder(s.id).call()[0] == [1, 2]
+    assert s.order == [1, 2]
     s.attest_all()
     for seat in (0, 3, 4):
         with expect_revert("TrainingRounds_NotEligible", s.id, 1, seat):
@@ -58,16 +59,48 @@ def test_the_second_leader_waits_for_its_turn(s: Scenario, expect_revert: Any) -
         s.propose(1)
 
 
-@pytest.mark.parametrize("attests", [True, False])
-def test_the_proposer_must_have_attested_it(
-    five: Scenario, attests: bool, expect_revert: Any
-) -> None:
-    if attests:
-        five.attest(0, OTHER)
+def test_who_attested_another_model_does_not_propose(five: Scenario, expect_revert: Any) -> None:
+    five.attest(0, OTHER)
     for seat in range(1, 5):
         five.attest(seat)
     with expect_revert("TrainingRounds_ProposerDisagrees", five.id, 0, five.global_digest):
         five.propose()
+
+
+def test_a_proposal_is_the_leaders_attestation(five: Scenario) -> None:
+    for seat, mae in [(1, 100), (2, 300), (3, 400)]:
+        five.attest(seat, mae=mae)
+    attestation = five.attestation(0, five.global_digest, 200)
+    receipt = five.propose(mae=200)
+    attested = five.event("Attested", receipt)
+    assert (attested["seat"], attested["mae"]) == (0, 200)
+    assert attested["attestation"] == attestation
+    final = five.event("RoundFinalised", receipt)
+    assert (final["approvals"], final["mae"]) == (0b01111, 250)
+
+
+def test_a_leader_that_has_attested_keeps_its_word(five: Scenario) -> None:
+    for seat, mae in enumerate([200, 100, 300, 400, 500]):
+        five.attest(seat, mae=mae)
+    receipt = five.propose(mae=10_000)
+    assert five.event("RoundFinalised", receipt)["mae"] == 300
+    assert events(five.rounds, "Attested", receipt) == []
+
+
+@pytest.mark.parametrize("mae", [10_001, 16_382, 16_384])
+def test_an_impossible_error_is_refused(five: Scenario, mae: int, expect_revert: Any) -> None:
+    for seat in range(1, 5):
+        five.attest(seat)
+    with expect_revert("TrainingRounds_BadError", mae):
+        five.propose(mae=mae)
+
+
+def test_other_accounts_are_refused(s: Scenario, expect_revert: Any) -> None:
+    swapped = [s.accounts[seat] for seat in (0, 2, 1)]
+    with expect_revert("TrainingRounds_NotSeatOwner", s.id, 1, swapped[1]):
+        s.rounds_call(s.providers[0], "propose", s.id, 0, s.global_digest, 900, swapped)
+    with expect_revert("TrainingRounds_WrongNumber", s.id, 2, 3):
+        s.rounds_call(s.providers[0], "propose", s.id, 0, s.global_digest, 900, s.accounts[:2])
 
 
 def test_too_few_approvals_leave_the_round_open(five: Scenario, expect_revert: Any) -> None:
@@ -191,8 +224,7 @@ def test_the_next_round_opens_to_the_active(scenario: Any) -> None:
     facts = s.facts
     assert (facts.phase, facts.round, facts.start) == (SUBMIT, 2, s.chain.now)
     assert (facts.submitted, facts.committed, facts.revealed, facts.attested) == (0, 0, 0, 0)
-    assert s.rounds.functions.digests(s.id).call() == [bytes(32)] * 5
-    assert s.rounds.functions.voteWords(s.id).call() == [bytes(32)] * 5
+    assert [s.member(seat).lanes for seat in range(5)] == [0] * 5
 
 
 def test_unmeasured_errors_do_not_reach_the_target(scenario: Any) -> None:
@@ -214,8 +246,8 @@ def test_a_seat_that_voted_far_off_does_not_lead(scenario: Any, expect_revert: A
     s.vote_all(by_voter={0: {1: 8_000, 2: 8_000, 3: 8_000}})
     s.tally()
     s.attest_all()
-    assert seats_of(s.facts.included) == [0, 1, 2, 3]
-    assert s.rounds.functions.leaderOrder(s.id).call()[0] == [1, 2, 3]
+    assert seats_of(s.tallied["included"]) == [0, 1, 2, 3]
+    assert s.order == [1, 2, 3]
     with expect_revert("TrainingRounds_NotEligible", s.id, 1, 0):
         s.propose(0)
     s.propose(1)

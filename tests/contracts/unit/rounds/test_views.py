@@ -4,12 +4,15 @@ from typing import Any
 
 from eth_abi import encode
 from eth_utils import keccak
-from scenario import COMMIT, REVEAL, TALLY, WINDOW, Scenario
-
-
-def order(s: Scenario) -> tuple[list[int], list[int]]:
-    seats, errors = s.rounds.functions.leaderOrder(s.id).call()
-    return list(seats), list(errors)
+from scenario import (
+    COMMIT,
+    KEY_HASH,
+    MANIFEST,
+    REVEAL,
+    SALT,
+    TALLY,
+    WINDOW,
+)
 
 
 def test_phases_follow_from_the_clock_alone(scenario: Any) -> None:
@@ -45,7 +48,7 @@ def test_duty_names_the_seat(scenario: Any) -> None:
 
 
 def test_the_order_is_empty_before_the_tally(scenario: Any) -> None:
-    assert order(scenario().revealed()) == ([], [])
+    assert scenario().revealed().order == []
 
 
 def test_the_order_weighs_errors_by_samples(scenario: Any) -> None:
@@ -59,12 +62,9 @@ def test_the_order_weighs_errors_by_samples(scenario: Any) -> None:
     scores = {0: 1_000, 1: 1_050, 2: 1_290}
     s.vote_all(scores)
     s.tally()
-    # eq. 7: (1 + d_j / sum d) MAE_j + mean MAE, rounded down.
-    expected = {
-        seat: ((600 + samples[seat]) * scores[seat] * 3 + 3_340 * 600) // (600 * 3)
-        for seat in range(3)
-    }
-    assert order(s) == ([1, 0, 2], [expected[1], expected[0], expected[2]])
+    # eq. 7: (1 + d_j / sum d) MAE_j + mean MAE, the last term common to all.
+    assert s.order == sorted(range(3), key=lambda seat: (600 + samples[seat]) * scores[seat])
+    assert s.order == [1, 0, 2]
 
 
 def test_samples_are_capped_at_twice_the_median(scenario: Any) -> None:
@@ -77,11 +77,11 @@ def test_samples_are_capped_at_twice_the_median(scenario: Any) -> None:
     # Capped at 200 of 400: 1.5 * 1,000 > 1.25 * 1,190; uncapped it would be 2 * 1,000.
     s.vote_all({0: 1_000, 1: 1_190, 2: 1_210})
     s.tally()
-    assert order(s)[0] == [1, 0, 2]
+    assert s.order == [1, 0, 2]
 
 
 def test_by_reputation_the_last_leader_comes_last(scenario: Any) -> None:
-    scenario().delivered().settle()
+    scenario().delivered()
     s = scenario(leaderRule=1, maxRounds=3)
     # The earlier request has left three different names.
     names = [s.registry.functions.reputation(p.address).call() for p in s.providers]
@@ -92,13 +92,13 @@ def test_by_reputation_the_last_leader_comes_last(scenario: Any) -> None:
     s.submit_all()
     s.vote_all()
     s.tally()
-    assert order(s)[0] == [0, 1, 2]
+    assert s.order == [0, 1, 2]
     s.attest_all()
     s.propose(0)
     s.submit_all()
     s.vote_all()
     s.tally()
-    assert order(s)[0] == [1, 2, 0]
+    assert s.order == [1, 2, 0]
 
 
 def test_equal_keys_go_by_lot(scenario: Any) -> None:
@@ -106,45 +106,54 @@ def test_equal_keys_go_by_lot(scenario: Any) -> None:
     s.vote_all(dict.fromkeys(range(5), 1_000))
     s.tally()
     lots = [keccak(encode(["uint256", "address"], [1, p.address])) for p in s.providers]
-    assert order(s)[0] == sorted(range(5), key=lots.__getitem__)
+    assert s.order == sorted(range(5), key=lots.__getitem__)
 
 
 def test_only_the_true_history_verifies(scenario: Any) -> None:
-    s = scenario(maxRounds=2).running()
-    records = []
+    s = scenario(maxRounds=3).opened()
+    terms = s.terms_hash
+
+    def holds(claimed: list[Any], *begin: bytes) -> bool:
+        start = begin or (terms, MANIFEST, KEY_HASH)
+        return bool(s.rounds.functions.verifyHistory(s.id, *start, claimed).call())
+
+    assert holds([], terms, bytes(32), bytes(32))
+    assert not holds([], SALT, bytes(32), bytes(32))
+    s.start()
+    assert holds([])
+    records: list[Any] = []
     for number in (1, 2):
-        digests = [s.digest(seat) for seat in range(3)]
-        s.submit_all()
-        words = [s.vote(seat) for seat in range(3)]
+        digests = [s.digest(seat) for seat in (2, 0, 1)]
+        for seat in (2, 0, 1):
+            s.submit(seat)
+        votes = [s.vote(seat) for seat in range(3)]
         s.vote_all()
         s.tally()
-        records.append((number, 0b111, 0b111, digests, words, s.facts.medians))
+        medians = s.tallied["medians"]
+        records.append((number, [2, 0, 1], digests, True, 0b111, votes, medians))
         s.attest_all()
-        s.propose(order(s)[0][0])
+        s.propose(s.order[0])
+    s.submit(1)
+    records.append((3, [1], [s.digest(1)], False, 0, [], 0))
 
-    def holds(claimed: list[Any]) -> bool:
-        return s.rounds.functions.verifyHistory(s.id, claimed).call()
-
-    first, second = records
+    first, second, third = records
     assert holds(records)
-    assert not holds([])
-    assert not holds([first])
-    assert not holds([second, first])
-    assert not holds([*records, second])
-    for place in range(6):
+    for begin in [(SALT, MANIFEST, KEY_HASH), (terms, SALT, KEY_HASH), (terms, MANIFEST, SALT)]:
+        assert not holds(records, *begin)
+    for other in ([], [first], [first, second], [second, first, third], [*records, third]):
+        assert not holds(other)
+    others = (6, [2, 1, 0], [SALT, *second[2][1:]], False, 0b11, second[5][:2], 6)
+    for place, other in enumerate(others):
         changed: list[Any] = list(second)
-        changed[place] = changed[place][:2] if isinstance(changed[place], list) else 6
-        assert not holds([first, tuple(changed)])
+        changed[place] = other
+        assert not holds([first, tuple(changed), third])
 
 
 def test_what_is_not_there_is_empty(scenario: Any) -> None:
     s = scenario()
     functions = s.rounds.functions
-    assert functions.members(999).call() == []
-    assert functions.digests(999).call() == []
-    assert functions.voteWords(999).call() == []
     assert [list(part) for part in functions.points(999).call()] == [[], []]
-    assert functions.verifyHistory(999, []).call()
-    assert int(functions.accountOf(999, 0).call(), 16) == 0
-    assert int(functions.accountOf(999, 2**255).call(), 16) == 0
+    assert functions.verifyHistory(999, *[bytes(32)] * 3, []).call()
+    assert functions.seatOf(999, s.stranger.address).call() == 255
+    assert tuple(functions.member(999, s.stranger.address).call()) == (255, 0, 0, 0)
     assert s.market.functions.request(999).call().status == 0
