@@ -13,8 +13,7 @@ class FedAvgM(Strategy):
     """v_r = momentum * v_(r-1) + (aggregate - w_r); w_(r+1) = w_r + learning_rate * v_r.
 
     v_(r-1) is (w_r - w_(r-1)) / learning_rate, zero in the first round: it stands in the two
-    attested models, so nobody has to keep it. Where no round's models were included, there was
-    no step, and the velocity is that of the last one.
+    attested models, so nobody has to keep it.
     """
 
     name = "fedavgm"
@@ -29,6 +28,7 @@ class FedAvgM(Strategy):
         providers: int,
     ) -> tuple[Model, Memory]:
         start, before = globals_.start, globals_.before or globals_.start
+        # Without momentum and at rate 1 the aggregate itself, to the bit.
         found = combine(
             (1.0 + self.momentum - self.learning_rate, start),
             (-self.momentum, before),
