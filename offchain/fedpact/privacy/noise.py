@@ -32,6 +32,8 @@ FRACTION_BITS = 32
 """The lattice has 2^32 steps to a standard deviation."""
 LAYER_BITS = 30
 """A layer is 2^30 steps wide: a quarter of a standard deviation."""
+CHUNK = 2**14
+"""Candidates drawn at once: few enough to stay in the processor's cache."""
 LAYERS = 40
 """Ten standard deviations; the mass beyond is 1.5e-23."""
 MAX_STEPS = 2.0**50
@@ -76,16 +78,16 @@ class NoiseSource(ABC):
         found = np.empty(count, dtype=np.int64)
         filled = 0
         while filled < count:
-            tries = max(64, int(1.25 * (count - filled)))
+            tries = min(max(64, int(1.25 * (count - filled))), CHUNK)
             chosen, place, test = self.words(3 * tries).reshape(3, tries)
             layer = np.searchsorted(_LAYER_ENDS, chosen).astype(np.int64)
             sign = 1 - 2 * (place >> np.uint64(63)).astype(np.int64)
             fraction = (place & np.uint64(2**LAYER_BITS - 1)).astype(np.int64)
 
-            lower = np.ldexp(layer.astype(np.float64), LAYER_BITS - FRACTION_BITS)
-            above = np.ldexp(fraction + 0.5, -FRACTION_BITS)
+            lower = layer * 2.0 ** (LAYER_BITS - FRACTION_BITS)
+            above = (fraction + 0.5) * 2.0**-FRACTION_BITS
             ratio = np.exp(-above * (lower + 0.5 * above))  # exp(-((lower+above)^2-lower^2)/2)
-            uniform = np.ldexp((test >> np.uint64(11)).astype(np.float64), -53)
+            uniform = (test >> np.uint64(11)) * 2.0**-53
 
             magnitude = 2 * ((layer << LAYER_BITS) + fraction) + 1
             kept = (sign * magnitude)[uniform < ratio][: count - filled]

@@ -1,0 +1,169 @@
+"""Sums of clipped gradients of networks of dense and convolutional layers, in one backward pass.
+
+What a layer's parameters owe to one example follows from the layer's input and the gradient of its
+output: for a dense layer the outer product of the two, whose norm needs no product (Goodfellow
+2015); for a convolution a small matrix, which is formed. So the gradients of the outputs are
+computed once for a batch, the examples' norms follow, and then the sums with each example's factor
+(the book-keeping of Bu et al. 2023), at about the cost of training without privacy.
+
+Arithmetic is 32 bits within blocks of examples, 64 between them; what rounding can add to the
+sensitivity is taken off the clipping norm (`privacy.linear_sums`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from fedpact.errors import ModelError
+from fedpact.privacy.linear_sums import BLOCK, ROUNDING_MARGIN
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(outputs (n, outputs), y (n,)) -> the sum of the examples' losses."""
+Sums = dict[str, NDArray[np.float64]]
+
+
+@dataclass
+class _Seen:
+    """One layer in one forward pass."""
+
+    name: str
+    layer: nn.Module
+    inputs: torch.Tensor
+    outputs: torch.Tensor
+
+
+def supports(module: nn.Module) -> bool:
+    """Whether all parameters belong to dense layers and plain two-dimensional convolutions."""
+    known = {id(one) for layer in _layers(module).values() for one in layer.parameters()}
+    return all(id(parameter) in known for parameter in module.parameters())
+
+
+def clipped_gradient_sum(
+    module: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: Loss, clipping_norm: float
+) -> Sums:
+    """Sum over the examples of their gradients, each clipped to `clipping_norm`, by parameter.
+
+    The norm is over all parameters together; the sum's sensitivity is at most `clipping_norm`,
+    rounding counted. Each layer takes part once in a forward pass, dense ones on (n, width).
+
+    Args:
+        module: of 32-bit parameters, on the device of `x` and `y`; their gradients stay untouched.
+        x: (n, *shape).
+        y: (n,).
+
+    Raises:
+        ModelError: a module with other parameters, or one that uses a layer in another way.
+    """
+    if not supports(module):
+        raise ModelError("only dense layers and plain convolutions have gradients in closed form")
+    total = {
+        name: np.zeros(tuple(parameter.shape)) for name, parameter in module.named_parameters()
+    }
+    usable = clipping_norm * (1 - ROUNDING_MARGIN)
+    for start in range(0, len(y), BLOCK):
+        part = slice(start, start + BLOCK)
+        for name, values in _block(module, x[part], y[part], loss, usable).items():
+            total[name] += values.double().cpu().numpy()
+    return total
+
+
+def _block(
+    module: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: Loss, usable: float
+) -> dict[str, torch.Tensor]:
+    seen, outputs = _forward(module, x)
+    gradients = torch.autograd.grad(loss(outputs, y), [one.outputs for one in seen])
+    with torch.no_grad():
+        terms = [_terms(one, gradient) for one, gradient in zip(seen, gradients, strict=True)]
+        squared = torch.stack([norms for norms, _ in terms]).sum(dim=0)
+        factors = (usable / squared.sqrt().clamp(min=usable)).float()
+        found: dict[str, torch.Tensor] = {}
+        for one, (_, weighted) in zip(seen, terms, strict=True):
+            weight, bias = weighted(factors)
+            found[f"{one.name}.weight"] = weight
+            if one.layer.bias is not None:
+                found[f"{one.name}.bias"] = bias
+    return found
+
+
+def _layers(module: nn.Module) -> dict[str, nn.Module]:
+    found: dict[str, nn.Module] = {}
+    for name, layer in module.named_modules():
+        plain = isinstance(layer, nn.Conv2d) and layer.groups == 1
+        if isinstance(layer, nn.Linear) or (plain and layer.padding_mode == "zeros"):
+            found[name] = layer
+    return found
+
+
+def _forward(module: nn.Module, x: torch.Tensor) -> tuple[list[_Seen], torch.Tensor]:
+    """The module's outputs, and what each layer took and gave; parameters need no gradient."""
+    seen: list[_Seen] = []
+
+    def note(name: str) -> Callable[[nn.Module, tuple[torch.Tensor], torch.Tensor], None]:
+        def hook(layer: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+            if any(one.layer is layer for one in seen):
+                raise ModelError(f"layer {name} takes part twice in one pass")
+            if isinstance(layer, nn.Linear) and inputs[0].dim() != 2:
+                raise ModelError(f"layer {name} takes more than one vector an example")
+            if not output.requires_grad:
+                output.requires_grad_()  # the first layer: the graph begins here
+            seen.append(_Seen(name, layer, inputs[0].detach(), output))
+
+        return hook
+
+    asked = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
+    hooks = [layer.register_forward_hook(note(name)) for name, layer in _layers(module).items()]
+    try:
+        module.requires_grad_(False)
+        outputs = module(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(asked[name])
+    return seen, outputs
+
+
+Weighted = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+
+
+def _terms(one: _Seen, gradient: torch.Tensor) -> tuple[torch.Tensor, Weighted]:
+    """Squared norms of the examples' gradients, (n,), and their sums with given factors."""
+    biased = one.layer.bias is not None
+    if isinstance(one.layer, nn.Linear):
+        inputs = one.inputs
+        norms = _squares(gradient) * (_squares(inputs) + (1 if biased else 0))
+
+        def weighted(factors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            scaled = gradient * factors[:, None]
+            return scaled.T @ inputs, scaled.sum(dim=0)
+
+        return norms, weighted
+    layer = one.layer
+    assert isinstance(layer, nn.Conv2d)
+    patches = _patches(layer, one.inputs)  # (n, inputs of a place, places)
+    errors = gradient.flatten(2)  # (n, channels, places)
+    each = torch.bmm(errors, patches.transpose(1, 2))  # (n, channels, inputs of a place)
+    biases = errors.sum(dim=2)
+    norms = _squares(each.flatten(1)) + (_squares(biases) if biased else 0)
+
+    def weighted_maps(factors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        weight = torch.tensordot(factors, each, dims=1).reshape(layer.weight.shape)
+        return weight, factors @ biases
+
+    return norms, weighted_maps
+
+
+def _patches(layer: nn.Conv2d, inputs: torch.Tensor) -> torch.Tensor:
+    padding = layer.padding
+    if isinstance(padding, str):
+        raise ModelError(f"a convolution's padding in words, {padding!r}, is not supported")
+    return nn.functional.unfold(inputs, layer.kernel_size, layer.dilation, padding, layer.stride)
+
+
+def _squares(rows: torch.Tensor) -> torch.Tensor:
+    """Squared norms, (n,), in 64 bits."""
+    return rows.square().sum(dim=1, dtype=torch.float64)

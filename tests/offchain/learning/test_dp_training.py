@@ -1,0 +1,110 @@
+"""Clipped sums in one backward pass: against one example at a time, and what is refused."""
+
+import pytest
+import torch
+from torch import nn
+
+from fedpact.errors import ModelError
+from fedpact.learning.dp_training import clipped_gradient_sum, supports
+from fedpact.learning.families.cnn import ConvolutionalNetwork
+from fedpact.privacy.linear_sums import BLOCK
+
+
+def summed(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return nn.functional.cross_entropy(outputs, y, reduction="sum")
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return ConvolutionalNetwork(1, (3, 4), 4 * 2 * 2, (6,), 3, nn.Tanh)
+
+
+def strided() -> nn.Module:
+    torch.manual_seed(1)
+    convolution = nn.Conv2d(1, 2, 3, stride=2, padding=1, dilation=2, bias=False)
+    return nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), nn.Linear(2 * 3 * 3, 3, bias=False))
+
+
+def drawn(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(n, 1, 8, 8, generator=generator)
+    return x, torch.randint(0, 3, (n,), generator=generator)
+
+
+def one_by_one(
+    module: nn.Module, x: torch.Tensor, y: torch.Tensor, norm: float
+) -> dict[str, torch.Tensor]:
+    total = {name: torch.zeros_like(one) for name, one in module.named_parameters()}
+    for place in range(len(y)):
+        loss = summed(module(x[place : place + 1]), y[place : place + 1])
+        gradients = torch.autograd.grad(loss, list(module.parameters()))
+        length = torch.cat([one.flatten() for one in gradients]).norm()
+        for name, one in zip(total, gradients, strict=True):
+            total[name] += one * min(1.0, float(norm / length))
+    return total
+
+
+@pytest.mark.parametrize("make", [network, strided])
+@pytest.mark.parametrize("norm", [0.1, 1.0, 1e3])
+def test_the_sum_is_that_of_the_examples_clipped_one_by_one(make, norm: float) -> None:
+    module, (x, y) = make(), drawn(BLOCK + 3)
+    expected = one_by_one(module, x, y, norm)
+    found = clipped_gradient_sum(module, x, y, summed, norm)
+    assert found.keys() == expected.keys()
+    for name, one in expected.items():
+        assert found[name] == pytest.approx(one.numpy(), rel=1e-3, abs=2e-4 * norm)
+
+
+def test_one_example_moves_the_sum_by_the_norm_at_most() -> None:
+    module, (x, y) = network(), drawn(BLOCK)
+    x[5] *= 1e4
+    alone = clipped_gradient_sum(module, x[5:6], y[5:6], summed, 0.7)
+    length = sum((one**2).sum() for one in alone.values()) ** 0.5
+    assert 0.7 * (1 - 1e-3) <= length <= 0.7
+
+
+def test_the_module_is_left_as_it_was() -> None:
+    module, (x, y) = network(), drawn(4)
+    before = {name: one.clone() for name, one in module.state_dict().items()}
+    clipped_gradient_sum(module, x, y, summed, 1.0)
+    assert all(one.requires_grad and one.grad is None for one in module.parameters())
+    assert all(torch.equal(one, before[name]) for name, one in module.state_dict().items())
+    assert not any(layer._forward_hooks for layer in module.modules())
+
+
+def test_no_examples_sum_to_zero() -> None:
+    module, (x, y) = network(), drawn(0)
+    found = clipped_gradient_sum(module, x, y, summed, 1.0)
+    assert all(not one.any() for one in found.values())
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.LSTM(2, 3),
+        nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)),
+        nn.Conv2d(2, 4, 3, groups=2),
+        nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect"),
+    ],
+)
+def test_other_layers_are_not_supported(module: nn.Module) -> None:
+    assert not supports(module)
+    with pytest.raises(ModelError, match="closed form"):
+        clipped_gradient_sum(module, torch.zeros(1, 4), torch.zeros(1).long(), summed, 1.0)
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(self.layer(x))
+
+
+def test_a_layer_that_is_used_otherwise_is_refused() -> None:
+    y = torch.zeros(2).long()
+    with pytest.raises(ModelError, match="twice"):
+        clipped_gradient_sum(Twice(), torch.ones(2, 3), y, summed, 1.0)
+    with pytest.raises(ModelError, match="more than one vector"):
+        clipped_gradient_sum(nn.Linear(3, 3), torch.ones(2, 5, 3), y, summed, 1.0)
