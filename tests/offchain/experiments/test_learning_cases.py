@@ -11,7 +11,10 @@ from fedpact.experiments import configuration
 from fedpact.experiments.checkpoint import Checkpoint, Progress, Saved
 from fedpact.experiments.configuration import Case, Scale
 from fedpact.experiments.kinds import runner_of
-from fedpact.experiments.kinds.learning import run
+from fedpact.experiments.kinds.learning import LearningSettings, run
+from fedpact.learning.families import FAMILIES
+from fedpact.learning.strategies import strategy
+from fedpact.types.specification import Strategy
 
 TOML = """
 title = "Digits"
@@ -50,6 +53,19 @@ def ran(case: Case, resumed: Saved | None = None) -> tuple[Mapping[str, Any], li
 
 def test_the_kind_is_found_by_its_name() -> None:
     assert runner_of("federation") is run
+
+
+@pytest.mark.parametrize("name", configuration.names())
+def test_the_packages_files_ask_for_what_there_is(name: str) -> None:
+    experiment = configuration.load(name)
+    for scale in experiment.scales:
+        for case in configuration.cases(experiment, scale, seeds=1):
+            if case.kind == "federation":
+                settings = LearningSettings.model_validate(case.settings)
+                strategy(Strategy(**settings.strategy))
+                assert settings.family["name"] in FAMILIES
+                assert settings.sampled is None or settings.sampled <= case.providers
+        assert set(experiment.units) <= {*experiment.metrics, *experiment.curves}
 
 
 def test_a_run_gone_on_with_gives_what_an_undisturbed_one_gives() -> None:
