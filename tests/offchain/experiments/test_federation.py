@@ -92,6 +92,18 @@ def test_local_models_are_measured_on_their_own_labels():
     assert on_own.local == [measured(found, own, inside)]
 
 
+def test_scaffolds_server_control_is_the_mean_of_all_providers():
+    found = federation("scaffold", sampled=2, providers=4)
+    state = State.first(found)
+    for _ in range(4):
+        state = train_round(found, state).state
+    controls = [memory.models["control"]["output.bias"] for memory in state.memories.values()]
+    assert len(controls) > 2
+    server = state.globals_.server.models["control"]["output.bias"]
+    assert np.abs(server).max() > 1e-3
+    assert np.allclose(server, np.sum(controls, axis=0) / 4, atol=1e-6)
+
+
 def test_ditto_is_measured_by_the_models_that_providers_keep():
     mild, plain = federation("ditto", sampled=4), federation(sampled=4)
     kept, shared = (train_round(one, State.first(one)) for one in (mild, plain))
