@@ -6,24 +6,32 @@ model that the declared mechanism can produce.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fedpact.consensus.leader import capped_weights
-from fedpact.consensus.shapley import Contribution, contributions
+from fedpact.consensus.shapley import Contribution, Game
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
 from fedpact.learning.artefact import Model
 from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.families import family
 from fedpact.types.scores import INVALID, MAX_SCORE
-from fedpact.types.specification import ScoreKind, Specification
+from fedpact.types.specification import PrivacyMode, ScoreKind, Specification
 
 NEUTRAL = 5000
 """Score of a contribution that neither helps nor harms beyond doubt: the gate of `contribution`."""
 HARM_SIGMAS = 3.0
 """Standard errors by which a sum of contributions must lie below zero to count as harm."""
+TOLERATED = 0.1
+"""Harm a round that is no harm, in parts of what a seat of that weight contributes on average:
+where labels are spread unevenly, an honest model of what all others hold too costs a little.
+Without privacy alone: beside noise, harm beyond the statistical error is far larger."""
+LARGEST_NORM = 10.0
+"""Norm of an update, in parts of the median, above which it is no training."""
+LEAST_EFFECT = 0.25
+"""Effect of an update on the errors, in parts of the median, below which it is no work."""
 UNJUDGED = 0
 """Score of every valid model in a round whose slice was not opened in time."""
 
@@ -36,17 +44,18 @@ class Standing:
     """Sum over the rounds of the mean contribution an example."""
     rounds: int = 0
     deficit: float = 0.0
-    """Sum of contributions since it last was not negative (Page 1954): at most 0."""
+    """Sum of contributions, and of the harm tolerated, since it last was not negative (Page 1954):
+    at most 0."""
     variance: float = 0.0
     """Of `deficit`."""
 
-    def after(self, contribution: Contribution) -> "Standing":
-        """The standing with one more round.
+    def after(self, contribution: Contribution, tolerated: float = 0.0) -> "Standing":
+        """The standing with one more round, in which harm up to `tolerated` is none.
 
         What a seat once gained is no credit against later harm: a sum that is not negative starts
         again at zero.
         """
-        deficit = self.deficit + contribution.total
+        deficit = self.deficit + contribution.total + tolerated
         return Standing(
             gain=self.gain + contribution.total / contribution.examples,
             rounds=self.rounds + 1,
@@ -55,9 +64,14 @@ class Standing:
         )
 
     @property
+    def harm(self) -> float:
+        """How far the deficit lies beyond its statistical error; not positive where it does not."""
+        return -self.deficit - HARM_SIGMAS * math.sqrt(self.variance)
+
+    @property
     def harmful(self) -> bool:
         """Whether the deficit is beyond its statistical error."""
-        return self.deficit < -HARM_SIGMAS * math.sqrt(self.variance)
+        return self.harm > 0
 
     @property
     def score(self) -> int:
@@ -138,13 +152,79 @@ def score_round(
         error = family(spec.family.name).error
         scores.update({seat: error(spec, one, part.x, part.y) for seat, one in valid.items()})
     elif valid:
-        found = contributions(spec, start, valid, capped_weights(samples), part)
-        standings = dict(record.standings)
-        for seat, contribution in found.items():
-            standings[seat] = standings.get(seat, Standing()).after(contribution)
-            scores[seat] = standings[seat].score
-        record = ContributionRecord(standings)
+        weights = capped_weights(samples)
+        if spec.privacy.mode is PrivacyMode.NONE:
+            valid = _at_work(spec, start, valid, samples, weights, part)
+        game = Game(spec, start, valid, weights, part)
+        part_tolerated = TOLERATED if spec.privacy.mode is PrivacyMode.NONE else 0.0
+        judged = _judged(game, weights, valid, record.standings, part_tolerated)
+        scores.update({seat: one.score for seat, one in judged.items()})
+        record = ContributionRecord({**record.standings, **judged})
     return scores, record
+
+
+def _at_work(
+    spec: Specification,
+    start: Model,
+    models: Mapping[int, Model],
+    samples: Mapping[int, int],
+    weights: Mapping[int, int],
+    part: Dataset,
+) -> dict[int, Model]:
+    """Without those whose update is no training like the others'.
+
+    Where no mechanism bounds an update from either side, the committee's own median does: of the
+    norm from above, of the effect on the errors from below. Who takes more steps than usual may
+    go further, who takes fewer may do less. Of an even number the median is the middle one that
+    excludes less.
+    """
+    steps = {seat: spec.local.steps_for(samples[seat]) for seat in models}
+    usual = sorted(steps.values())[len(steps) // 2]
+    norms = {seat: update_norm(start, model) for seat, model in models.items()}
+    most = LARGEST_NORM * sorted(norms.values())[len(norms) // 2]
+    small = {
+        seat: model
+        for seat, model in models.items()
+        if norms[seat] <= most * max(1.0, steps[seat] / usual)
+    }
+    effects = Game(spec, start, small, weights, part).effects()
+    least = LEAST_EFFECT * sorted(effects.values())[(len(effects) - 1) // 2]
+    return {
+        seat: model
+        for seat, model in small.items()
+        if effects[seat] >= least * min(1.0, steps[seat] / usual)
+    }
+
+
+def _judged(
+    game: Game,
+    weights: Mapping[int, int],
+    seats: Collection[int],
+    before: Mapping[int, Standing],
+    part_tolerated: float,
+) -> dict[int, Standing]:
+    """The seats' standings after this round.
+
+    What a model is worth depends on whom it is averaged with, so the values are those among the
+    models that do no harm: of those found harmful the worst is taken out and all is worked out
+    anew, until none is left. Whoever is out, now or since an earlier round, is judged by what it
+    would add to the rest, and comes back when its sum does.
+    """
+    known = {seat: before.get(seat, Standing()) for seat in seats}
+    players = {seat for seat in seats if not known[seat].harmful} or set(seats)
+    while True:
+        found = game.contributions(players)
+        gain = math.fsum(max(0.0, one.total) for one in found.values())
+        tolerated = part_tolerated * gain / max(1, sum(weights[seat] for seat in players))
+        found |= {seat: game.marginal(seat, players) for seat in seats if seat not in players}
+        after = {
+            seat: known[seat].after(one, tolerated * weights[seat])
+            for seat, one in sorted(found.items())
+        }
+        harmful = sorted(seat for seat in players if after[seat].harmful)
+        if not harmful or len(harmful) == len(players):
+            return after
+        players.remove(max(harmful, key=lambda seat: after[seat].harm))
 
 
 def _plausible(spec: Specification, start: Model, model: Model, samples: int) -> bool:

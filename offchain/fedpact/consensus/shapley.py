@@ -1,16 +1,25 @@
 """Shapley values of a round's models: what each takes off the aggregate's error.
 
-v(S) is the error of the aggregate of the models S, v({}) that of the round's global model.
-A seat's value is the mean over all orders of v(those before it) - v(those before it and itself)
+v(S) is the error of the aggregate of the models S, v({}) that of the round's global model. A
+seat's value is the mean over all orders of v(those before it) - v(those before it and itself)
 (Shapley 1953; Ghorbani & Zou 2019): positive where the model helps.
+
+What the aggregate of S is depends on whether a mechanism bounds the updates:
+
+* under privacy it is the weighted mean of S. Each model counts in full where few others do, which
+  shows its part best beside the noise; who did no work is known by the norm.
+* without, each player keeps its share in the aggregate of all: the global model is moved by the
+  weighted updates of S over the sum of all players' weights. A model without an update of its own
+  is worth exactly 0, where a mean of S would pay it for damping the others.
 
 The error of an example (the family's `example_errors`) moves with every step of training, where
 the share of wrong answers does not. It is rounded to multiples of 2^-20 and all that follows is in
 integers, so that members agree to the last bit although their linear algebra may differ in it.
 """
 
+import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import factorial
@@ -19,10 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset
-from fedpact.learning.aggregation import aggregate
-from fedpact.learning.artefact import Model
+from fedpact.learning.aggregation.base import flatten, restore
+from fedpact.learning.artefact import Model, Template
 from fedpact.learning.families import family
-from fedpact.types.specification import Specification
+from fedpact.types.specification import PrivacyMode, Specification
 
 EXACT_SEATS = 6
 """Up to so many models all 2^n coalitions are evaluated."""
@@ -37,37 +46,92 @@ Coalition = frozenset[int]
 
 @dataclass(frozen=True)
 class Contribution:
-    """A seat's Shapley value on one slice, in units of error summed over the examples."""
+    """A seat's value on one slice, in units of error summed over the examples."""
 
     total: float
     variance: float
-    """Of `total`, estimated from the spread over the examples; of a single one, its square."""
+    """Of `total`, from the spread over the examples; without privacy over those of each label: a
+    slice holds a fixed number of each, so what a model does to one label and not to another is no
+    statistical error. A single example counts with its square."""
     examples: int
 
 
-def contributions(
-    spec: Specification,
-    start: Model,
-    models: Mapping[int, Model],
-    weights: Mapping[int, int],
-    part: Dataset,
-) -> dict[int, Contribution]:
-    """The contribution of each model to the aggregate on one evaluation slice."""
-    example_errors = family(spec.family.name).example_errors
-    known: dict[Coalition, Errors] = {}
+class Game:
+    """What the models of a round are worth to each other on one evaluation slice."""
 
-    def errors(coalition: Coalition) -> Errors:
-        if coalition not in known:
-            joined = {seat: models[seat] for seat in coalition}
-            model = aggregate(spec.aggregation, joined, weights, start) if joined else start
-            found = example_errors(spec, model, part.x, part.y)
-            known[coalition] = np.rint(np.ldexp(found, ERROR_BITS)).astype(np.int64)
-        return known[coalition]
+    def __init__(
+        self,
+        spec: Specification,
+        start: Model,
+        models: Mapping[int, Model],
+        weights: Mapping[int, int],
+        part: Dataset,
+    ) -> None:
+        """`models` and their `weights` by seat; `start` is the round's global model."""
+        self._spec, self._part, self._weights = spec, part, weights
+        self._template = Template.of(start)
+        self._origin = flatten(start)
+        self._steps = {
+            seat: (flatten(model) - self._origin) * float(weights[seat])
+            for seat, model in models.items()
+        }
+        self._noised = spec.privacy.mode is not PrivacyMode.NONE
+        # Noise strikes each label's weights by itself: under it the spread between labels is error.
+        apart = spec.task == "classification" and not self._noised
+        labels = part.y if apart else np.zeros(len(part), np.int64)
+        self._strata = [labels == label for label in np.unique(labels)]
 
-    seats = sorted(models)
-    exact = len(seats) <= EXACT_SEATS
-    values, scale = _exact(seats, errors) if exact else _by_orders(seats, errors)
-    return {seat: _summary(values[seat], scale << ERROR_BITS) for seat in seats}
+    def contributions(self, players: Collection[int]) -> dict[int, Contribution]:
+        """Shapley value of each player."""
+        seats, errors = sorted(players), self._errors(players)
+        exact = len(seats) <= EXACT_SEATS
+        values, scale = _exact(seats, errors) if exact else _by_orders(seats, errors)
+        return {seat: self._summary(values[seat], scale) for seat in seats}
+
+    def marginal(self, seat: int, players: Collection[int]) -> Contribution:
+        """What one more seat takes off the error of the players' aggregate."""
+        errors, before = self._errors([*players, seat]), frozenset(players)
+        return self._summary(errors(before) - errors(before | {seat}), 1)
+
+    def effects(self) -> dict[int, float]:
+        """How far each model alone moves the errors, for better or worse: the root of the mean
+        square over the examples, by unit of weight."""
+        errors = self._errors(self._steps)
+        unmoved = errors(frozenset())
+        found = {}
+        for seat in sorted(self._steps):
+            moved = (errors(frozenset({seat})) - unmoved).tolist()
+            squares = sum(one * one for one in moved)
+            change = math.ldexp(math.sqrt(squares / len(moved)), -ERROR_BITS)
+            found[seat] = change / max(1, self._weights[seat])
+        return found
+
+    def _errors(self, players: Collection[int]) -> Callable[[Coalition], Errors]:
+        """v, an error an example, of coalitions of `players`."""
+        example_errors = family(self._spec.family.name).example_errors
+        known: dict[Coalition, Errors] = {}
+
+        def errors(coalition: Coalition) -> Errors:
+            if coalition not in known:
+                sharing = coalition if self._noised and coalition else players
+                total = float(max(1, sum(self._weights[seat] for seat in sharing)))
+                step = np.zeros_like(self._origin)
+                for seat in sorted(coalition):
+                    step += self._steps[seat]
+                model = restore(self._origin + step / total, self._template)
+                found = example_errors(self._spec, model, self._part.x, self._part.y)
+                known[coalition] = np.rint(np.ldexp(found, ERROR_BITS)).astype(np.int64)
+            return known[coalition]
+
+        return errors
+
+    def _summary(self, values: Errors, scale: int) -> Contribution:
+        """From values an example in units of 2^-20 / scale; exact up to one rounding."""
+        unit = scale << ERROR_BITS
+        variance = math.fsum(
+            _variance_of_sum(values[rows].tolist()) / (unit * unit) for rows in self._strata
+        )
+        return Contribution(sum(values.tolist()) / unit, variance, len(values))
 
 
 def _exact(
@@ -116,10 +180,8 @@ def fixed_orders(seats: Sequence[int]) -> list[list[int]]:
     return orders
 
 
-def _summary(values: Errors, scale: int) -> Contribution:
-    """Sum and its variance from values an example in units of 1/scale; exact up to one rounding."""
-    whole = [int(value) for value in values]
-    m, total = len(whole), sum(whole)
-    squares = sum(value * value for value in whole)
-    spread = m * squares - total * total if m > 1 else squares
-    return Contribution(total / scale, spread / (max(1, m - 1) * scale * scale), m)
+def _variance_of_sum(values: Sequence[int]) -> float:
+    """Of n independent draws' sum: n times their sample variance; of one draw its square."""
+    n, total = len(values), sum(values)
+    squares = sum(value * value for value in values)
+    return (n * squares - total * total) / (n - 1) if n > 1 else float(squares)

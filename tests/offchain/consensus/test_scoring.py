@@ -14,16 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedpact.consensus.scoring import NEUTRAL, UNJUDGED, ContributionRecord, Standing, score_round
-from fedpact.consensus.shapley import (
-    Contribution,
-    contributions,
-    fixed_orders,
-)
+from fedpact.consensus.shapley import Contribution, Game, fixed_orders
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
 from fedpact.learning.aggregation import weighted_mean
 from fedpact.learning.families import family
-from fedpact.learning.families.base import label_errors
 from fedpact.types.scores import INVALID, is_score
 from specifications import SOUND, specification
 
@@ -99,20 +94,35 @@ def test_a_seat_without_declared_samples_is_an_error():
 # ---------------------------------------------------------------------- Shapley values
 
 
-def by_definition(models, weights, part):
+def contributions(models, weights, part=SLICE):
+    return Game(SPEC, START, models, weights, part).contributions(models)
+
+
+def joined(models, weights, coalition):
+    """The global model moved by the coalition's weighted updates, as a share of all weights."""
+    total = sum(weights[seat] for seat in models)
+    return {
+        name: (
+            one + sum((models[seat][name] - one) * (weights[seat] / total) for seat in coalition)
+        ).astype(np.float32)
+        for name, one in START.items()
+    }
+
+
+def total_error(one, part=SLICE):
+    return family("softmax-regression").example_errors(SPEC, one, part.x, part.y).sum()
+
+
+def by_definition(models, weights):
     """The mean over all orders, in floating point."""
-    predict = family("softmax-regression").predict
-
-    def error(coalition):
-        joined = {seat: models[seat] for seat in coalition}
-        one = weighted_mean(joined, weights) if joined else START
-        return label_errors(predict(SPEC, one, part.x)[np.arange(len(part.y)), part.y]).sum()
-
     orders = list(itertools.permutations(models))
     values = dict.fromkeys(models, 0.0)
     for order in orders:
+        errors = [
+            total_error(joined(models, weights, order[:place])) for place in range(len(order) + 1)
+        ]
         for place, seat in enumerate(order):
-            values[seat] += error(order[:place]) - error(order[: place + 1])
+            values[seat] += errors[place] - errors[place + 1]
     return {seat: value / len(orders) for seat, value in values.items()}
 
 
@@ -120,8 +130,8 @@ def by_definition(models, weights, part):
 def test_contributions_are_the_mean_over_all_orders(count):
     models = random_models(count)
     weights = {seat: 1 + seat for seat in models}
-    found = contributions(SPEC, START, models, weights, SLICE)
-    expected = by_definition(models, weights, SLICE)
+    found = contributions(models, weights)
+    expected = by_definition(models, weights)
     for seat in models:
         assert found[seat].total == pytest.approx(expected[seat], abs=1e-4)
         assert found[seat].examples == 12
@@ -132,22 +142,44 @@ def test_contributions_are_the_mean_over_all_orders(count):
 def test_contributions_add_up_to_what_the_aggregate_gained(count, seed):
     models = random_models(count, seed)
     weights = equal_samples(models)
-    found = contributions(SPEC, START, models, weights, SLICE)
-    rows = np.arange(len(SLICE.y))
-
-    def total(one):
-        predicted = family("softmax-regression").predict(SPEC, one, SLICE.x)
-        return label_errors(predicted[rows, SLICE.y]).sum()
-
-    gained = total(START) - total(weighted_mean(models, weights))
+    found = contributions(models, weights)
+    gained = total_error(START) - total_error(weighted_mean(models, weights))
     assert sum(one.total for one in found.values()) == pytest.approx(gained, abs=1e-4)
 
 
-def test_equal_models_count_equal_and_one_that_changes_nothing_alone_counts_little():
+def test_equal_models_count_equal_and_one_without_an_update_is_worth_nothing():
     models = {0: model(), 1: model(), 2: START}
-    found = contributions(SPEC, START, models, equal_samples(models), SLICE)
+    found = contributions(models, equal_samples(models))
     assert found[0].total == found[1].total > 0
-    assert found[2].total < 0.5 * found[0].total
+    assert (found[2].total, found[2].variance) == (0.0, 0.0)
+
+
+def test_a_model_without_an_update_takes_its_share_from_the_others():
+    two, three = {0: model(0.5), 1: model(0.5)}, {0: model(0.5), 1: model(0.5), 2: START}
+    assert contributions(three, equal_samples(three))[0].total < (
+        contributions(two, equal_samples(two))[0].total
+    )
+
+
+def test_a_seat_outside_is_worth_what_it_adds_to_the_others_aggregate():
+    models, weights = {0: model(0.5), 1: model(0.6), 2: model(-1)}, {0: 100, 1: 100, 2: 200}
+    found = Game(SPEC, START, models, weights, SLICE).marginal(2, {0, 1})
+    expected = total_error(joined(models, weights, [0, 1])) - total_error(
+        joined(models, weights, [0, 1, 2])
+    )
+    assert found.total == pytest.approx(expected, abs=1e-4)
+    assert found.total < 0
+
+
+def test_an_effect_is_the_root_mean_square_of_what_changes():
+    models = {0: model(), 1: START}
+    found = Game(SPEC, START, models, {0: 1, 1: 1}, SLICE).effects()
+    errors = family("softmax-regression").example_errors
+    before, after = (
+        errors(SPEC, one, SLICE.x, SLICE.y) for one in (START, joined(models, {0: 1, 1: 1}, [0]))
+    )
+    assert found[0] == pytest.approx(np.sqrt(np.mean((after - before) ** 2)), rel=1e-4)
+    assert found[1] == 0.0
 
 
 @pytest.mark.parametrize("count", [7, 16])
@@ -159,16 +191,16 @@ def test_fixed_orders_put_every_seat_in_every_place_equally_often(count):
     assert fixed_orders(range(count)) == orders
 
 
-def test_the_variance_of_a_sum_is_estimated_from_its_spread_by_hand():
-    # One provider and no hidden aggregate: its value an example is error before - error after.
-    part = Dataset(np.array([[1, 0], [0, 1]], np.float32), np.array([0, 1]), ())
+def test_the_variance_of_a_sum_is_that_within_the_labels_by_hand():
+    # One provider: its value an example is error before - error after. Two examples of label 0,
+    # whose spread counts, and one of label 1, which counts with its square.
+    part = Dataset(np.array([[1, 0], [3, 0], [0, 1]], np.float32), np.array([0, 0, 1]), ())
     one = model(bias=(1, 0, 0))
-    found = contributions(SPEC, START, {0: one}, {0: 1}, part)[0]
+    found = contributions({0: one}, {0: 1}, part)[0]
     predicted = family("softmax-regression").predict(SPEC, one, part.x)
-    gains = [3**-0.75 * -1 + predicted[i, i] ** 0.75 for i in range(2)]
-    spread = np.var(gains, ddof=1) * 2
+    gains = [predicted[i, part.y[i]] ** 0.75 - 3**-0.75 for i in range(3)]
     assert found.total == pytest.approx(sum(gains), abs=1e-5)
-    assert found.variance == pytest.approx(spread, rel=1e-3)
+    assert found.variance == pytest.approx(np.var(gains[:2], ddof=1) * 2 + gains[2] ** 2, rel=1e-3)
 
 
 # ---------------------------------------------------------------------- the sum over rounds
@@ -230,6 +262,49 @@ def test_a_harmful_model_is_left_out_after_a_few_rounds_and_helpful_ones_never()
         assert scores[0] < NEUTRAL
         assert scores[1] < NEUTRAL
     assert scores[2] > NEUTRAL
+
+
+def test_harm_up_to_what_is_tolerated_is_none():
+    assert Standing().after(Contribution(-1.0, 0.01, 10), tolerated=1.0).deficit == 0.0
+    assert Standing().after(Contribution(-2.0, 0.01, 10), tolerated=1.0).harmful
+
+
+def test_poison_does_not_spoil_what_the_honest_are_worth():
+    honest = {0: model(0.5), 1: model(0.6), 2: model(0.55)}
+    hostile = {3: model(-4), 4: model(-4)}
+    alone, _ = score_round(SPEC, 1, START, honest, equal_samples(honest), SLICE, EMPTY)
+    models = honest | hostile
+    beside, record = score_round(SPEC, 1, START, models, equal_samples(models), SLICE, EMPTY)
+    assert {seat: beside[seat] for seat in honest} == alone
+    assert beside[3] > NEUTRAL
+    assert record.standings[3].harmful
+
+
+def test_whoever_was_harmful_comes_back_when_its_sum_does():
+    bad = Standing(gain=-0.3, rounds=1, deficit=-1.0, variance=0.01)
+    models = {0: model(0.5), 1: model(0.5), 2: model(0.5)}
+    scores, record = score_round(
+        SPEC, 2, START, models, equal_samples(models), SLICE, ContributionRecord({2: bad})
+    )
+    assert not record.standings[2].harmful
+    assert scores[2] <= NEUTRAL
+
+
+def test_without_a_mechanism_the_median_bounds_the_norm_and_the_effect():
+    models = {0: model(0.5), 1: model(0.6), 2: model(0.5), 3: model(0.01), 4: model(50)}
+    scores, record = score_round(SPEC, 1, START, models, equal_samples(models), SLICE, EMPTY)
+    assert [seat for seat, one in scores.items() if one == INVALID] == [3, 4]
+    assert set(record.standings) == {0, 1, 2}
+
+
+def test_who_takes_few_steps_may_do_less_and_who_takes_many_may_go_further():
+    spec = specification(local={"epochs": 1, "batch_size": 1, "learning_rate": 1.0})
+    models = {0: model(0.5), 1: model(0.6), 2: model(0.5), 3: model(0.05), 4: model(8)}
+    few = {0: 100, 1: 100, 2: 100, 3: 10, 4: 200}
+    scores, _ = score_round(spec, 1, START, models, few, SLICE, EMPTY)
+    assert INVALID not in scores.values()
+    scores, _ = score_round(spec, 1, START, models, equal_samples(models), SLICE, EMPTY)
+    assert [seat for seat, one in scores.items() if one == INVALID] == [3, 4]
 
 
 def test_a_seat_that_was_invalid_keeps_its_standing():
