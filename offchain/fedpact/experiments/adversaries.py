@@ -45,6 +45,9 @@ class RoundTask:
 class Provider:
     """An honest one: trains as declared, votes what it measured."""
 
+    approves = True
+    """Whether it attests the aggregate that the included models give."""
+
     def submit(self, task: RoundTask) -> bytes:
         """The encoded local model."""
         return encode(task.train())

@@ -1,9 +1,8 @@
 """A whole request in one process: the daemons' own functions, without chain and content store.
 
-Medians, inclusion,
-points, leader and reputation come from the mirrors of the contracts. Everybody acts in time; the
-first leader's proposal passes if enough members approve it. What all members work out alike (they
-must, to the last bit) is worked out once.
+Medians, inclusion, points, leader and reputation come from the mirrors of the contracts. Everybody
+acts in time; the first leader's proposal passes where enough members approve it. Scores and
+aggregates, which all members must get alike to the last bit, are worked out once for all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 
 from fedpact.consensus import payment, reputation
 from fedpact.consensus.aggregate import global_model
-from fedpact.consensus.leader import Candidate, capped_weights, leader_order
+from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
 from fedpact.consensus.scoring import ContributionRecord, score_round
 from fedpact.consensus.tally import LEADER_POINTS, RoundTally, tally
 from fedpact.data.dataset import Dataset
@@ -24,7 +23,7 @@ from fedpact.learning.local import reach
 from fedpact.learning.strategies import Globals, Memory, strategy
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.rounds import seats_of
-from fedpact.types.scores import MAX_SCORE, pack_scores
+from fedpact.types.scores import INVALID, MAX_SCORE, pack_scores
 from fedpact.types.specification import Specification
 
 NoiseOf = Callable[[int, int], NoiseSource]
@@ -57,6 +56,8 @@ class SimulatedRequest:
     points: list[int]
     faults: list[int]
     rounds: list[SimulatedRound] = field(default_factory=list)
+    stalled: bool = False
+    """Whether the last round counted never became final, for want of approvals."""
 
     def times_excluded(self, seat: int) -> int:
         """Rounds in which the seat's model was left out of the aggregate."""
@@ -89,20 +90,26 @@ def simulate(
     on_round: Callable[[int], None] | None = None,
     *,
     initial_seed: int = 0,
+    voting: bool = True,
 ) -> SimulatedRequest:
-    """Run `spec.rounds` rounds, round r judged by slices[r - 1]; fewer where none is included.
+    """Run `spec.rounds` rounds, round r judged by slices[r - 1]; fewer where none is included, or
+    where too few members approve.
 
     Args:
         seats: the committee, in seat order; declared samples are the data sets' sizes.
         on_round: told each round's number at its end.
         initial_seed: of the first global model.
+        voting: False for what the aggregation rule does by itself: every well-formed model is
+            included, nothing is scored, and the points mean nothing.
 
     Raises SpecificationError for a specification that cannot run through the chain.
     """
     check_published(spec)
     model = family(spec.family.name).initial(spec, seed=initial_seed)
     result = SimulatedRequest(model, [0] * len(seats), [0] * len(seats))
-    records = [ContributionRecord() for _ in seats]
+    record = ContributionRecord()
+    approvals = sum(seat.provider.approves for seat in seats)
+    needed = approvals_needed(len(seats), len(seats), spec.chain_approval_rule)
     samples = {place: len(seat.dataset) for place, seat in enumerate(seats)}
     submitted = (1 << len(seats)) - 1
     last: dict[int, Model] = {}
@@ -123,24 +130,29 @@ def simulate(
                 (number, place),
             )
             models[place] = _decoded(spec, seat.provider.submit(task))
-        words = {}
-        for place, seat in enumerate(seats):
-            scores, records[place] = score_round(
+        if voting:
+            scores, record = score_round(
                 spec,
                 number,
                 result.model,
                 models,
                 samples,
                 slices[number - 1],
-                records[place],
+                record,
                 {seat: task.start for seat, task in tasks.items()},
             )
-            words[place] = pack_scores(seat.provider.vote(scores, place))
+        else:
+            scores = {place: INVALID if one is None else 0 for place, one in models.items()}
+        words = {}
+        for place, seat in enumerate(seats):
+            voter = seat.provider if voting else Provider()
+            words[place] = pack_scores(voter.vote(scores, place))
         counted = tally(words, submitted, len(seats), spec.max_error, spec.vote_band)
         for place in range(len(seats)):
             result.points[place] += counted.points[place]
             result.faults[place] += counted.adverse >> place & 1
-        if not counted.included:
+        result.stalled = voting and approvals < needed
+        if not counted.included or result.stalled:
             break
         last = {place: one for place, one in models.items() if one is not None}
         memories |= _memories(spec, globals_, memories, last, counted.valid, samples)
