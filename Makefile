@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-all lint slither mutation contracts lock gas bench-round bench-features bench-train experiments experiment-digits wheel clean
+.PHONY: help setup demo test test-all lint slither mutation contracts lock gas bench-round bench-features bench-dp bench-train experiments experiment-digits wheel clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
@@ -73,6 +73,9 @@ bench-round: setup ## seconds and gas a round of the protocol alone: docs/result
 
 bench-features: setup ## seconds and memory of CIFAR-10's scattering features: docs/results/features.json
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_features.py --json docs/results/features.json
+
+bench-dp: setup ## a private epoch of the CNN beside none and beside Opacus: docs/results/dp.json
+	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_dp.py --json docs/results/dp.json
 
 bench-train: setup ## local training against the same loop in plain torch: docs/results/train.json
 	@$(BIN)/python scripts/bench_train.py --json docs/results/train.json
