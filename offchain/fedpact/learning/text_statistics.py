@@ -167,14 +167,14 @@ def release(
         # Row by row: the sampler's work stays in the processor's cache.
         return np.stack([noise.add(row, std) for row in scaled]).reshape(values.shape) / weight
 
-    fixed = words.astype(np.float64)
-    fixed.data = np.trunc(fixed.data * (_MARGIN / FRACTION))
-    word_sums = (members @ fixed.astype(np.int64)).toarray() * FRACTION
+    steps = (words.data.astype(np.float64) * (_MARGIN / FRACTION)).astype(np.int64)
+    fixed = sparse.csr_matrix((steps, words.indices, words.indptr), shape=words.shape)
+    word_sums = (members @ fixed).toarray() * FRACTION
     counts = np.bincount(y, minlength=layout.labels).astype(np.float64)
     dense_sums = np.zeros((layout.labels, 0))
     if dense is not None:
-        steps = np.trunc(dense.astype(np.float64) * (_MARGIN / FRACTION))
-        dense_sums = noised(np.asarray(members @ steps) * FRACTION, layout.dense_weight)
+        exact = np.trunc(dense.astype(np.float64) * (_MARGIN / FRACTION))
+        dense_sums = noised(np.asarray(members @ exact) * FRACTION, layout.dense_weight)
     return Statistics(
         noised(counts, layout.count_weight),
         np.full(layout.labels, std**2),
@@ -197,7 +197,7 @@ def combine(
         raise ModelError("no statistics to combine")
     parts = [Statistics.of(models[seat]) for seat in sorted(models)]
     std = layout.noise_std(noise_multiplier)
-    weights = _class_weights([part.counts for part in parts], std / layout.count_weight)
+    weights = class_weights([part.counts for part in parts], std / layout.count_weight)
     counts, variance = np.zeros(layout.labels), np.zeros(layout.labels)
     words = np.zeros((layout.labels, layout.words))
     dense = np.zeros((layout.labels, layout.dense))
@@ -209,7 +209,7 @@ def combine(
     return Statistics(counts, variance, words, dense)
 
 
-def _class_weights(counts: list[Floats], std: float) -> list[Floats]:
+def class_weights(counts: list[Floats], std: float) -> list[Floats]:
     """Weight in [0, 1] of each provider's sums of each class."""
     if std == 0:
         return [np.ones_like(one) for one in counts]

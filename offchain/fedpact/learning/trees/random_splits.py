@@ -8,6 +8,7 @@ random trees, Fletcher & Islam 2017 for their noised leaves).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from fedpact.errors import DataError, ModelError, PrivacyError
+from fedpact.learning.text_statistics import class_weights
 from fedpact.learning.trees.ensemble import Ensemble, template
 from fedpact.privacy.noise import NoiseSource, rounding_sensitivity
 
@@ -95,29 +97,37 @@ def noised_counts(
     return Ensemble(splits.feature, splits.threshold, counts.reshape(shape).astype(np.float32))
 
 
-def voting(layout: RandomForestLayout, released: list[Ensemble], noise_std: float) -> Ensemble:
-    """The global forest of the providers' counts: each leaf votes with the logarithm of how much
-    more often a class falls into it than documents do at large.
+def voting(
+    layout: RandomForestLayout, released: Sequence[Ensemble], noise_multiplier: float
+) -> Ensemble:
+    """The global forest of the providers' counts.
 
-    vote = log((n_lc + a) / (n_c q_l + a)), n_c the class's count in the tree, q_l the leaf's share,
-    a the noise's standard deviation (at least 1): a leaf whose counts are noise votes about 0.
-    Raises ModelError for no counts, or for counts of other splits.
+    A leaf votes with how much more often a class falls into it than documents do at large:
+    (n_lc - n_c q_l) / (n_c q_l + a), n_c the class's count, q_l the leaf's share, a the noise's
+    standard deviation (at least 1). Votes are linear in the counts, so that noise averages out over
+    the trees. Providers' counts of a class are weighted by `text_statistics.class_weights`. Raises
+    ModelError for no counts, or for counts of other splits.
     """
     if not released:
         raise ModelError("no forests to add up")
     first = released[0]
     if any((one.feature != first.feature).any() for one in released):
         raise ModelError("forests of different splits cannot be added up")
-    counts = np.zeros(first.value.shape)
-    for one in released:
-        counts += one.value.astype(np.float64)
-    weight = max(1.0, noise_std * math.sqrt(len(released)))
-    counts = np.maximum(counts, 0.0)
-    classes = counts.sum(axis=1, keepdims=True)
-    leaves = counts.sum(axis=2, keepdims=True) / np.maximum(
-        counts.sum(axis=(1, 2))[:, None, None], 1
-    )
-    votes = np.log((counts + weight) / (classes * leaves + weight)) / layout.trees
+    std = layout.noise_std(noise_multiplier)
+    counts = [one.value.astype(np.float64) for one in released]
+    # Every tree counts all documents: the mean over the trees has little noise.
+    classes = [one.sum(axis=1).mean(axis=0) for one in counts]
+    weights = class_weights(classes, std * math.sqrt(2**layout.depth / layout.trees))
+    total, variance = np.zeros(first.value.shape), np.zeros(layout.labels)
+    size = np.zeros(layout.labels)
+    for count, weight, held in zip(counts, weights, classes, strict=True):
+        total += weight * count
+        variance += (weight * std) ** 2
+        size += weight * held
+    spare = np.maximum(np.sqrt(variance), 1.0)
+    share = np.maximum(total.sum(axis=2, keepdims=True) / max(float(size.sum()), 1.0), 0.0)
+    expected = share * np.maximum(size, 0.0)
+    votes = (total - expected) / (expected + spare) / layout.trees
     return Ensemble(first.feature, first.threshold, votes.astype(np.float32))
 
 
