@@ -70,11 +70,13 @@ contract TrainingRounds is TrainingRoundsViews {
         uint256 seats = s.seats();
         uint256 members_ = s.field(RoundState.MEMBERS);
         seat = seats;
-        for (uint256 other; other < seats; ++other) {
-            if (!_has(members_, other)) {
-                if (seat == seats) seat = other;
-            } else if (s.organisation(other) == organisation) {
-                revert TrainingRounds_OrganisationSeated(requestId, organisation, other);
+        unchecked {
+            for (uint256 other; other < seats; ++other) {
+                if (!_has(members_, other)) {
+                    if (seat == seats) seat = other;
+                } else if (s.organisation(other) == organisation) {
+                    revert TrainingRounds_OrganisationSeated(requestId, organisation, other);
+                }
             }
         }
         if (seat == MAX_SEATS) revert TrainingRounds_NoFreeSeat(requestId);
@@ -258,7 +260,7 @@ contract TrainingRounds is TrainingRoundsViews {
         _requirePhase(requestId, s, Phase.Tally);
         RoundState.Plan memory plan = task.plan;
         uint256 revealed = s.field(RoundState.REVEALED);
-        Committee memory committee = _committee(task, requestId, s, accounts);
+        Committee memory committee = _committee(task, requestId, s, plan.leaderRule, accounts);
 
         // Effect: count, record and credit.
         Points.Tally memory t =
@@ -368,8 +370,7 @@ contract TrainingRounds is TrainingRoundsViews {
         returns (uint256 word)
     {
         word = task.members[account];
-        // An account without a seat has number 255, which is nobody's.
-        if (seat >= MAX_SEATS || Seats.seat(word) != seat) {
+        if (seat >= MAX_SEATS || !Seats.holds(word, seat)) {
             revert TrainingRounds_NotSeatOwner(requestId, seat, account);
         }
     }

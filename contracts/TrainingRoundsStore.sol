@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
+import {LeaderOrder} from "./libraries/LeaderOrder.sol";
 import {Points} from "./libraries/Points.sol";
 import {RoundState} from "./libraries/RoundState.sol";
 import {Scores} from "./libraries/Scores.sol";
@@ -70,14 +71,15 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
                 if (!_has(mask, seat)) continue;
                 address account = accounts[seat];
                 uint256 word = task.members[account];
-                if (Seats.seat(word) != seat) revert TrainingRounds_NotSeatOwner(requestId, seat, account);
+                if (!Seats.holds(word, seat)) revert TrainingRounds_NotSeatOwner(requestId, seat, account);
                 words.put(seat, word);
             }
         }
     }
 
     /// @dev The seats that submitted.
-    function _committee(Task storage task, uint256 requestId, uint256 s, address[] calldata accounts)
+    /// @param rule The leader rule, which alone decides whether reputations are looked at.
+    function _committee(Task storage task, uint256 requestId, uint256 s, uint256 rule, address[] calldata accounts)
         internal
         view
         returns (Committee memory committee)
@@ -85,17 +87,18 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
         uint256 submitted = s.field(RoundState.SUBMITTED);
         uint256[] memory words = _words(task, requestId, s, submitted, accounts);
         uint256[] memory samples = new uint256[](words.length);
-        uint256[] memory reputations = new uint256[](words.length);
         unchecked {
             for (uint256 seat; seat < words.length; ++seat) {
-                uint256 word = words.get(seat);
-                if (word == 0) continue;
-                samples.put(seat, Seats.samples(word));
-                reputations.put(seat, Seats.reputation(word));
+                samples.put(seat, Seats.samples(words.get(seat)));
+            }
+            if (rule == LeaderOrder.REPUTATION) {
+                committee.reputations = new uint256[](words.length);
+                for (uint256 seat; seat < words.length; ++seat) {
+                    committee.reputations.put(seat, Seats.reputation(words.get(seat)));
+                }
             }
         }
         committee.words = words;
-        committee.reputations = reputations;
         committee.weights = Weights.capped(samples, submitted);
     }
 
@@ -156,12 +159,20 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
     ) internal view returns (uint256 approvals, uint256[] memory errors) {
         errors = new uint256[](words.length);
         uint256 n;
+        bytes memory facts = abi.encode(block.chainid, address(this), requestId, round, digest, 0, 0);
         unchecked {
             for (uint256 seat; seat < words.length; ++seat) {
                 uint256 word = words.get(seat);
                 if (word == 0) continue;
                 uint256 error_ = Seats.attestedError(word);
-                bytes32 expected = _attestation(requestId, round, digest, error_, accounts[seat]);
+                address account = accounts[seat];
+                bytes32 expected;
+                // `_attestation`, of whose seven facts the last two differ from seat to seat.
+                assembly ("memory-safe") {
+                    mstore(add(facts, 0xc0), error_)
+                    mstore(add(facts, 0xe0), account)
+                    expected := keccak256(add(facts, 0x20), 0xe0)
+                }
                 if (Seats.withAttestation(word, expected, error_) != word) continue;
                 approvals |= 1 << seat;
                 errors.put(n++, error_);

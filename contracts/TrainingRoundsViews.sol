@@ -5,7 +5,6 @@ import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {LeaderOrder} from "./libraries/LeaderOrder.sol";
 import {Points} from "./libraries/Points.sol";
 import {RoundState} from "./libraries/RoundState.sol";
-import {Scores} from "./libraries/Scores.sol";
 import {Seats} from "./libraries/Seats.sol";
 import {TrainingRoundsStore} from "./TrainingRoundsStore.sol";
 

@@ -57,25 +57,33 @@ library LeaderOrder {
 
     /// @notice The leader of a rank, from 0.
     function leader(uint256 ordered, uint256 rank) internal pure returns (uint256) {
-        return (ordered >> (BITS * rank)) & 0xf;
+        unchecked {
+            return (ordered >> (BITS * rank)) & 0xf;
+        }
     }
 
     /// @notice The rank of a seat among the first `number` leaders, or `number` if it is not among them.
     function rankOf(uint256 ordered, uint256 number, uint256 seat) internal pure returns (uint256 rank) {
-        while (rank < number && leader(ordered, rank) != seat) ++rank;
+        unchecked {
+            while (rank < number && leader(ordered, rank) != seat) ++rank;
+        }
     }
 
     /// @notice The first `number` leaders as a mask.
     function first(uint256 ordered, uint256 number) internal pure returns (uint256 mask) {
-        for (uint256 rank; rank < number; ++rank) {
-            mask |= 1 << leader(ordered, rank);
+        unchecked {
+            for (uint256 rank; rank < number; ++rank) {
+                mask |= 1 << leader(ordered, rank);
+            }
         }
     }
 
     function _inserted(uint256 ordered, uint256 rank, uint256 seat) private pure returns (uint256) {
-        uint256 shift = BITS * rank;
-        uint256 ahead = ordered & ((1 << shift) - 1);
-        return ahead | (seat << shift) | ((ordered ^ ahead) << BITS);
+        unchecked {
+            uint256 shift = BITS * rank;
+            uint256 ahead = ordered & ((1 << shift) - 1);
+            return ahead | (seat << shift) | ((ordered ^ ahead) << BITS);
+        }
     }
 
     /// @dev Whether lot puts seat `a` before seat `b`.

@@ -89,8 +89,10 @@ library Points {
 
     /// @notice Points and faults of one of the eight seats of `laneWord`.
     function read(uint256 laneWord, uint256 seatInWord) internal pure returns (uint256 points, uint256 faults) {
-        uint256 lane = laneWord >> (LANE_BITS * seatInWord);
-        return (lane & MAX_POINTS, (lane >> POINT_BITS) & MAX_FAULTS);
+        unchecked {
+            uint256 lane = laneWord >> (LANE_BITS * seatInWord);
+            return (lane & MAX_POINTS, (lane >> POINT_BITS) & MAX_FAULTS);
+        }
     }
 
     /// @notice The points of all eight seats of `laneWord`.
@@ -105,10 +107,10 @@ library Points {
     /// @notice Which of the eight seats of `laneWord` have points, as a mask.
     function earners(uint256 laneWord) internal pure returns (uint256 mask) {
         laneWord &= POINT_LANES;
-        for (uint256 seat; laneWord != 0; laneWord >>= LANE_BITS) {
-            if (laneWord & MAX_POINTS != 0) mask |= 1 << seat;
-            unchecked {
-                ++seat;
+        unchecked {
+            for (uint256 seat; laneWord != 0; ++seat) {
+                if (laneWord & MAX_POINTS != 0) mask |= 1 << seat;
+                laneWord >>= LANE_BITS;
             }
         }
     }
@@ -151,7 +153,9 @@ library Points {
     }
 
     function _lane(uint256 word, uint256 seat) private pure returns (uint256) {
-        return (word >> (16 * seat)) & 0xffff;
+        unchecked {
+            return (word >> (16 * seat)) & 0xffff;
+        }
     }
 
     /// @dev The lowest eight of sixteen lanes of 16 bits as eight of 32.

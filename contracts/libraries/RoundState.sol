@@ -86,7 +86,9 @@ library RoundState {
     }
 
     function has(uint256 s, uint256 place, uint256 seat) internal pure returns (bool) {
-        return seat < Scores.SEATS && (s >> (place + seat)) & 1 == 1;
+        unchecked {
+            return seat < Scores.SEATS && (s >> (place + seat)) & 1 == 1;
+        }
     }
 
     function lastLeader(uint256 s) internal pure returns (uint256) {
@@ -143,12 +145,16 @@ library RoundState {
 
     /// @notice `s` with the seat added to a mask that it isn't in.
     function add(uint256 s, uint256 place, uint256 seat) internal pure returns (uint256) {
-        return s | (1 << (place + seat));
+        unchecked {
+            return s | (1 << (place + seat));
+        }
     }
 
     /// @notice `s` with the seat taken out of a mask.
     function drop(uint256 s, uint256 place, uint256 seat) internal pure returns (uint256) {
-        return s & ~(1 << (place + seat));
+        unchecked {
+            return s & ~(1 << (place + seat));
+        }
     }
 
     /// @notice `s` with one more in a 16-bit number, of which there are at most 1,000.
@@ -221,7 +227,9 @@ library RoundState {
 
     /// @notice The organisation of a seat while providers join.
     function organisation(uint256 s, uint256 seat) internal pure returns (uint256) {
-        return (s >> (MARK + ORGANISATION_BITS * seat)) & ORGANISATION_MASK;
+        unchecked {
+            return (s >> (MARK + ORGANISATION_BITS * seat)) & ORGANISATION_MASK;
+        }
     }
 
     function setOrganisation(uint256 s, uint256 seat, uint256 value) internal pure returns (uint256) {

@@ -33,13 +33,18 @@ library Scores {
 
     /// @notice The score that `word` holds for `seat`.
     function lane(uint256 word, uint256 seat) internal pure returns (uint256) {
-        return (word >> (BITS * seat)) & INVALID;
+        // Seats and bits are small numbers, here and below.
+        unchecked {
+            return (word >> (BITS * seat)) & INVALID;
+        }
     }
 
     /// @notice `word` with the score of `seat` replaced by `v`, of which only the low 14 bits count.
     function set(uint256 word, uint256 seat, uint256 v) internal pure returns (uint256) {
-        uint256 shift = BITS * seat;
-        return (word & ~(INVALID << shift)) | ((v & INVALID) << shift);
+        unchecked {
+            uint256 shift = BITS * seat;
+            return (word & ~(INVALID << shift)) | ((v & INVALID) << shift);
+        }
     }
 
     /// @notice The median of the revealed votes on each submitted model, the vote of its own seat left out. Odd count:

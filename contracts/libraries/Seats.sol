@@ -23,7 +23,12 @@ library Seats {
     }
 
     function seat(uint256 word) internal pure returns (uint256) {
-        return word == 0 ? NONE : (word >> SEAT) & 0xf;
+        return word == 0 ? NONE : _place(word);
+    }
+
+    /// @notice Whether `word` is that of a member with this seat, of sixteen.
+    function holds(uint256 word, uint256 seat_) internal pure returns (bool) {
+        return (word ^ (OCCUPIED | (seat_ << SEAT))) & (OCCUPIED | (0xf << SEAT)) == 0;
     }
 
     function samples(uint256 word) internal pure returns (uint256) {
@@ -31,7 +36,7 @@ library Seats {
     }
 
     function reputation(uint256 word) internal pure returns (uint256) {
-        return Scores.lane(word, seat(word));
+        return Scores.lane(word, _place(word));
     }
 
     /// @notice The fifteen lanes of the others.
@@ -47,15 +52,22 @@ library Seats {
 
     /// @notice `word` with an attestation and its error in the lanes of the others.
     function withAttestation(uint256 word, bytes32 attestation, uint256 mae) internal pure returns (uint256) {
-        return withLanes(word, Scores.set(uint256(attestation), seat(word) ^ 1, mae));
+        return withLanes(word, Scores.set(uint256(attestation), _place(word) ^ 1, mae));
     }
 
     /// @notice The error of the attestation in `word`.
     function attestedError(uint256 word) internal pure returns (uint256) {
-        return Scores.lane(word, seat(word) ^ 1);
+        return Scores.lane(word, _place(word) ^ 1);
     }
 
     function _others(uint256 word) private pure returns (uint256) {
-        return LANES & ~(Scores.INVALID << (Scores.BITS * seat(word)));
+        unchecked {
+            return LANES & ~(Scores.INVALID << (Scores.BITS * _place(word)));
+        }
+    }
+
+    /// @dev The seat in a member's word.
+    function _place(uint256 word) private pure returns (uint256) {
+        return (word >> SEAT) & 0xf;
     }
 }
