@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-all lint slither mutation contracts lock gas bench-round bench-features bench-dp bench-train experiments experiment-digits wheel clean
+.PHONY: help setup demo test test-all lint slither mutation contracts lock gas bench-round bench-text bench-features bench-dp bench-train experiments experiment-digits wheel clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
@@ -70,6 +70,9 @@ gas: setup ## what each operation, a task and a further round cost: docs/gas.jso
 
 bench-round: setup ## seconds and gas a round of the protocol alone: docs/results/round.json
 	@$(BIN)/python scripts/bench_round.py --json docs/results/round.json
+
+bench-text: setup ## seconds from raw text to a noised release, 20 Newsgroups: docs/results/text.json
+	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_text.py --json docs/results/text.json
 
 bench-features: setup ## seconds and memory of CIFAR-10's scattering features: docs/results/features.json
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_features.py --json docs/results/features.json

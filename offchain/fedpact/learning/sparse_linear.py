@@ -20,7 +20,7 @@ from fedpact.errors import DataError, InvalidInput
 
 Weights = NDArray[np.float64]
 Shard = tuple[sparse.csr_matrix, NDArray[np.int64]]
-MEMORY = 8
+MEMORY = 5
 """Pairs of steps and gradients that the server keeps."""
 
 
