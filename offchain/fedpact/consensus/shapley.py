@@ -93,6 +93,10 @@ class Game:
         errors, before = self._errors([*players, seat]), frozenset(players)
         return self._summary(errors(before) - errors(before | {seat}), 1)
 
+    def error_of_mean(self, seats: Collection[int]) -> float:
+        """Error, summed over the examples, of the weighted mean of these models alone."""
+        return float(self._errors(seats)(frozenset(seats)).sum()) / 2**ERROR_BITS
+
     def effects(self) -> dict[int, float]:
         """How far each model alone moves the errors, for better or worse: the root of the mean
         square over the examples, by unit of weight."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset
+from fedpact.errors import InvalidInput
 from fedpact.experiments.adversaries import Provider, RoundTask, mean_of_others
 from fedpact.learning.aggregation.base import Vector, flatten, restore
 from fedpact.learning.artefact import Model, Template, encode
@@ -231,7 +232,12 @@ FREE_RIDERS: dict[str, Callable[[], Provider]] = {
 
 
 def patched(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Images, shape (n, ..., height, width), with the back door's white patch in a corner."""
+    """Images, shape (n, ..., height, width), with the back door's white patch in a corner.
+
+    Raises InvalidInput for examples that have no height and width.
+    """
+    if x.ndim < 3:
+        raise InvalidInput(f"the back door needs images, not examples of shape {x.shape[1:]}")
     marked = x.copy()
     marked[..., -PATCH:, -PATCH:] = 1.0
     return marked
