@@ -31,7 +31,7 @@ def test_a_result_is_read_as_it_was_written(folder: ResultFolder) -> None:
 
     assert folder.finished(case)
     assert folder.all() == [result]
-    assert result.provenance["commit"]
+    assert result.provenance["versions"]["fedpact"]
     assert result.privacy == {"mode": "none", "epsilon": None, "delta": None}
 
 
