@@ -1,0 +1,26 @@
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from fedpact.errors import DataError
+from fedpact.features.text import vectors
+
+INSTALLED = find_spec(vectors.PACKAGE) is not None and find_spec("pyarrow") is not None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not INSTALLED, reason="the extra [text] is not installed")
+def test_texts_about_like_things_point_alike() -> None:
+    rows = vectors.dense_rows(["engine brakes car", "car engine", "orbit rocket moon", "zzqqxj"])
+    likeness = rows @ rows.T
+    np.testing.assert_allclose(np.diag(likeness), [1, 1, 1, 0], atol=1e-5)
+    assert likeness[0, 1] > 0.5 > likeness[0, 2]
+
+
+def test_a_table_that_is_missing_or_not_the_pinned_one_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(vectors, "PACKAGE", "fedpact")
+    with pytest.raises(DataError, match="word vectors"):
+        vectors._table()
