@@ -95,7 +95,8 @@ class Game:
 
     def error_of_mean(self, seats: Collection[int]) -> float:
         """Error, summed over the examples, of the weighted mean of these models alone."""
-        return float(self._errors(seats)(frozenset(seats)).sum()) / 2**ERROR_BITS
+        total = int(self._errors(seats)(frozenset(seats)).sum())
+        return math.ldexp(total, -ERROR_BITS)
 
     def effects(self) -> dict[int, float]:
         """How far each model alone moves the errors, for better or worse: the root of the mean
