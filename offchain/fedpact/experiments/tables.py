@@ -39,7 +39,7 @@ def index(studies: Sequence[Study], strangers: Sequence[Result]) -> str:
                 "; ".join(filter(None, (left, away))) or "-",
             )
         )
-    lines += ["", *table(("experiment", "what", "scale", "cases", "core hours", "left out"), rows)]
+    lines += ["", *table(("experiment", "what", "scale", "cases", "hours", "left out"), rows)]
     claims = [(study, claim) for study in studies for claim in study.experiment.claims]
     if claims:
         lines += ["", "## What the papers claim, and what is seen", "", *_claims(claims)]
