@@ -29,9 +29,14 @@ def test_without_a_final_round_is_refused(stage: Any, expect_revert: Any) -> Non
         cancelled.deliver(0)
 
 
-def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
-    with expect_revert("SharingMarket_NotSeatOwner", s.id, 0, s.stranger.address):
-        s.market_call(s.stranger, "deliver", s.id, 0, SEALED_KEY, s.accounts)
+@pytest.mark.parametrize("seat", [0, 16, 255])
+def test_a_seat_of_another_or_of_nobody_is_refused(
+    s: Scenario, seat: int, expect_revert: Any
+) -> None:
+    """255 is what the chain says of who has no seat."""
+    s.chain.next_at(ended_at(s) + WINDOW)
+    with expect_revert("SharingMarket_NotSeatOwner", s.id, seat, s.stranger.address):
+        s.market_call(s.stranger, "deliver", s.id, seat, SEALED_KEY, s.accounts)
 
 
 @pytest.mark.parametrize("length", [0, 79, 81])
