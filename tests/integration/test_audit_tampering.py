@@ -135,6 +135,14 @@ def forget_a_contributor(e: Evidence) -> None:
     e.shared = {**e.shared, "contributors": 3}
 
 
+def hide_the_sharing(e: Evidence) -> None:
+    e.shared = None
+
+
+def hide_the_delivery(e: Evidence) -> None:
+    e.deliveries = []
+
+
 def overpay(e: Evidence) -> None:
     e.claims[0] += 1
 
@@ -175,6 +183,8 @@ CASES: list[tuple[Callable[[Evidence], None], set[str]]] = [
     (change_error, {"attestations", "global_errors"}),
     (share_another_model, {"outcome"}),
     (forget_a_contributor, {"outcome"}),
+    (hide_the_sharing, {"outcome"}),
+    (hide_the_delivery, {"outcome"}),
     (overpay, {"payments", "conservation"}),
     (refund_too, {"refund", "conservation"}),
     (record_better_quality, {"reputation"}),

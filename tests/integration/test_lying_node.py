@@ -77,6 +77,8 @@ LIES: list[tuple[str, Told, set[str]]] = [
     ("hidden votes", events_hidden(ROUNDS, "VoteRevealed"), {"medians", "history"}),
     ("hidden attestations", events_hidden(ROUNDS, "Attested"), {"attestations"}),
     ("hidden payments", events_hidden(MARKET, "Claimed"), {"payments", "conservation"}),
+    ("a hidden delivery", events_hidden(MARKET, "Delivered"), {"outcome"}),
+    ("a hidden sharing", events_hidden(MARKET, "ModelShared"), {"outcome"}),
     ("points in a view", view_changed(ROUNDS, "points"), {"faults"}),
     ("a name in a view", view_changed(REGISTRY, "reputation"), {"reputation"}),
     ("a refund in a view", view_changed(MARKET, "refundable"), {"refund"}),

@@ -18,7 +18,7 @@ from fedpact.consensus.tally import (
 )
 from fedpact.consensus.votes import Ballot, approves, vote_commitment
 from fedpact.errors import InvalidInput
-from fedpact.types.rounds import RoundState, seats_of
+from fedpact.types.rounds import RequestStatus, RoundState, seats_of
 from fedpact.types.scores import INVALID, MAX_SEATS, median_error, pack_scores
 
 if TYPE_CHECKING:
@@ -231,6 +231,10 @@ class ProtocolChecks:
         require(ended["finalRounds"] == len(finals), f"{ended['finalRounds']} final rounds counted")
         digest = last.digest if last is not None else bytes(32)
         require(self._state.final_digest == digest, "the final digest is not the last proposal's")
+        delivered = self._facts.record.status is RequestStatus.DELIVERED
+        shared, sealed = self._e.shared is not None, bool(self._e.deliveries)
+        require(shared == delivered, f"delivered: {delivered}, but a model was shared: {shared}")
+        require(sealed == delivered, f"delivered: {delivered}, but a key was sealed: {sealed}")
         if self._e.shared is not None:
             makers = mask_of(s for s, points in enumerate(self._facts.points) if points)
             require(bytes(self._e.shared["finalDigest"]) == digest, "another model was shared")
