@@ -1,9 +1,10 @@
 """Accuracy of one-round text statistics over epsilon and the number of providers.
 
 Each of 3, 6 or 9 providers holds two label-sorted shards of a collection, noises its own class sums
-and releases once; all that is released is charged, delta 1e-5, one document the unit. What stands in HashedBag, StatisticsLayout and discriminant is the same for all collections and was chosen,
-uncharged, on every fifth training document, held out (`--held-out` shows those figures); but the form
-of the discriminant and two constants of the bag were first explored on test documents.
+and releases once; all that is released is charged, delta 1e-5, one document the unit. What stands
+in HashedBag, StatisticsLayout and discriminant is the same for all collections and was chosen,
+uncharged, on every fifth training document, held out (`--held-out` shows those figures); but the
+form of the discriminant and two constants of the bag were first explored on test documents.
 
     python -m fedpact.experiments.text_statistics 20newsgroups --providers 3 6 9 --epsilon 2 5 \
         --seeds 3 --json FILE
