@@ -6,8 +6,8 @@ output: for a dense layer the outer product of the two, whose norm needs no prod
 computed once for a batch, the examples' norms follow, and then the sums with each example's factor
 (the book-keeping of Bu et al. 2023), at about the cost of training without privacy.
 
-Arithmetic is 32 bits within blocks of examples, 64 between them; what rounding can add to the
-sensitivity is taken off the clipping norm (`privacy.linear_sums`).
+Within blocks of examples arithmetic is in the parameters' type, between them in 64 bits; what
+rounding can add to the sensitivity is taken off the clipping norm (`privacy.linear_sums`).
 """
 
 from collections.abc import Callable
@@ -51,8 +51,9 @@ def clipped_gradient_sum(
     rounding counted. Each layer takes part once in a forward pass, dense ones on (n, width).
 
     Args:
-        module: of 32-bit parameters, on the device of `x` and `y`; their gradients stay untouched.
-        x: (n, *shape).
+        module: its parameters of 32 or 64 bits, on the device of `x` and `y`; their gradients
+            stay untouched.
+        x: (n, *shape), of the parameters' type.
         y: (n,).
 
     Raises:
@@ -63,7 +64,9 @@ def clipped_gradient_sum(
     total = {
         name: np.zeros(tuple(parameter.shape)) for name, parameter in module.named_parameters()
     }
-    usable = clipping_norm * (1 - ROUNDING_MARGIN)
+    # ROUNDING_MARGIN is that of 32 bits; it grows with the type's spacing of numbers.
+    spacing = torch.finfo(x.dtype).eps / torch.finfo(torch.float32).eps
+    usable = clipping_norm * (1 - ROUNDING_MARGIN * spacing)
     for start in range(0, len(y), BLOCK):
         part = slice(start, start + BLOCK)
         for name, values in _block(module, x[part], y[part], loss, usable).items():
@@ -79,7 +82,7 @@ def _block(
     with torch.no_grad():
         terms = [_terms(one, gradient) for one, gradient in zip(seen, gradients, strict=True)]
         squared = torch.stack([norms for norms, _ in terms]).sum(dim=0)
-        factors = (usable / squared.sqrt().clamp(min=usable)).float()
+        factors = (usable / squared.sqrt().clamp(min=usable)).to(x.dtype)
         found: dict[str, torch.Tensor] = {}
         for one, (_, weighted) in zip(seen, terms, strict=True):
             weight, bias = weighted(factors)

@@ -303,3 +303,20 @@ def test_scoring_and_training_load_no_heavy_library():
 
 def test_every_family_has_the_name_that_it_is_found_by():
     assert [family(name).name for name in FAMILIES] == list(FAMILIES)
+
+
+def test_layers_whose_gradients_cannot_be_clipped_are_refused_under_privacy(monkeypatch):
+    cnn = type(family("cnn"))
+    real = cnn.module
+
+    def normalised(self, spec):
+        from torch import nn
+
+        return nn.Sequential(real(self, spec), nn.BatchNorm1d(spec.outputs))
+
+    changes = {"family": SMALL_CNN, "features": {"shape": [4, 4]}}
+    family("cnn").check(specification(**changes, privacy=SOUND))
+    monkeypatch.setattr(cnn, "module", normalised)
+    family("cnn").check(specification(**changes))
+    with pytest.raises(SpecificationError, match="dense layers"):
+        family("cnn").check(specification(**changes, privacy=SOUND))

@@ -11,24 +11,34 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.func import functional_call, grad, vmap
+from torch import nn
 
 from fedpact.data.dataset import Targets
+from fedpact.errors import SpecificationError
 from fedpact.learning.artefact import Model, Template
+from fedpact.learning.dp_training import clipped_gradient_sum, supports
 from fedpact.learning.families.base import ModelFamily, Weights, loss
-from fedpact.types.specification import Document, Specification
+from fedpact.types.specification import Document, PrivacyMode, Specification
 
 PREDICTED_AT_ONCE = 512
 """Examples of one forward pass."""
-GRADIENT_VALUES = 2**23
-"""Values of examples' gradients held at once: 64 MiB in float64."""
 
 P = TypeVar("P", bound=Document)
-Tensors = dict[str, torch.Tensor]
 
 
 class TorchFamily(ModelFamily[P]):
     """A network that `module` builds; the template is its state."""
+
+    def check(self, spec: Specification) -> None:
+        super().check(spec)
+        if spec.privacy.mode is PrivacyMode.SOUND:
+            with torch.device("meta"):
+                supported = supports(self.module(spec))
+            if not supported:
+                raise SpecificationError(
+                    f"family {self.name}: privacy mode sound needs a network of dense layers and "
+                    "plain convolutions alone"
+                )
 
     def template(self, spec: Specification) -> Template:
         with torch.device("meta"):
@@ -75,46 +85,27 @@ class TorchFamily(ModelFamily[P]):
         y: Targets,
         clipping_norm: float | None,
     ) -> Weights:
-        """As declared by the base. Examples' gradients are computed in batches by vmap, where the
-        last bit of one's (2^-53 of it) may depend on the others."""
-        size = sum(values.size for values in weights.values())
-        chunk = PREDICTED_AT_ONCE if clipping_norm is None else max(1, GRADIENT_VALUES // size)
-        total = {name: np.zeros(values.shape) for name, values in weights.items()}
-        for place in range(0, len(y), chunk):
-            inputs = torch.tensor(x[place : place + chunk]).double()
-            targets = torch.tensor(y[place : place + chunk])
-            if clipping_norm is None:
-                found = self._summed(spec, weights, inputs, targets)
-            else:
-                found = self._clipped(spec, weights, inputs, targets, clipping_norm)
-            for name, values in found.items():
-                total[name] += values.numpy()
-        return total
+        """As declared by the base; a clipped sum is that of `dp_training`, in 64 bits.
+
+        Raises ModelError for a clipped sum of a network with other layers than it supports.
+        """
+        module = self.loaded(spec, weights)
+        inputs, targets = torch.tensor(x).double(), torch.tensor(y)
+        if clipping_norm is None:
+            return self._summed(spec, module, inputs, targets)
+
+        def summed(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return loss(spec, outputs, y, "sum")
+
+        return clipped_gradient_sum(module, inputs, targets, summed, clipping_norm)
 
     def _summed(
-        self, spec: Specification, weights: Weights, x: torch.Tensor, y: torch.Tensor
-    ) -> Tensors:
-        module = self.loaded(spec, weights)
-        torch.autograd.backward(loss(spec, module(x), y, "sum"))
-        return {name: one.grad for name, one in module.named_parameters() if one.grad is not None}
-
-    def _clipped(
-        self,
-        spec: Specification,
-        weights: Weights,
-        x: torch.Tensor,
-        y: torch.Tensor,
-        clipping_norm: float,
-    ) -> Tensors:
-        with torch.device("meta"):
-            module = self.module(spec)
-
-        def one_loss(parameters: Tensors, example: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            found = functional_call(module, parameters, (example[None],))
-            return loss(spec, found, y[None], "sum")
-
-        parameters = {name: torch.tensor(values) for name, values in weights.items()}
-        gradients = vmap(grad(one_loss), in_dims=(None, 0, 0))(parameters, x, y)
-        squared = sum(one.flatten(1).square().sum(dim=1) for one in gradients.values())
-        factors = clipping_norm / torch.as_tensor(squared).sqrt().clamp(min=clipping_norm)
-        return {name: torch.tensordot(factors, one, dims=1) for name, one in gradients.items()}
+        self, spec: Specification, module: nn.Module, x: torch.Tensor, y: torch.Tensor
+    ) -> Weights:
+        for place in range(0, len(y), PREDICTED_AT_ONCE):
+            part = slice(place, place + PREDICTED_AT_ONCE)
+            torch.autograd.backward(loss(spec, module(x[part]), y[part], "sum"))
+        return {
+            name: np.zeros(tuple(one.shape)) if one.grad is None else one.grad.numpy()
+            for name, one in module.named_parameters()
+        }
