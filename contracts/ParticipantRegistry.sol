@@ -28,7 +28,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
         uint32 keyVersion;
         uint40 registeredAt;
         bool attested;
-        // slot 0 too: see `Reputation.pack`
+        // slot 0 too: see `Reputation`
         uint136 sums;
         // slot 1
         bytes32 encryptionKey;
@@ -192,19 +192,13 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
         if (msg.sender != market && msg.sender != rounds) revert ParticipantRegistry_NotContracts(msg.sender);
         if (weight == 0 || seats == 0) return;
 
+        (uint256 period, uint256 fresh) = Reputation.standing(endedAt, block.timestamp);
         for (uint256 i; seats >> i != 0; ++i) {
             if ((seats >> i) & 1 == 0) continue;
             Record storage record = _records[accounts[i]];
             uint256 shift = 16 * i;
-            record.sums = Reputation.pack(
-                Reputation.record(
-                    Reputation.unpack(record.sums),
-                    weight,
-                    (qualities >> shift) & 0xffff,
-                    (losses >> shift) & 0xffff,
-                    endedAt,
-                    block.timestamp
-                )
+            record.sums = Reputation.record(
+                record.sums, weight, (qualities >> shift) & 0xffff, (losses >> shift) & 0xffff, period, fresh
             );
         }
 
@@ -219,7 +213,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
 
     /// @inheritdoc IParticipantRegistry
     function reputation(address account) public view override returns (uint16) {
-        return uint16(Reputation.score(Reputation.unpack(_records[account].sums), block.timestamp));
+        return uint16(Reputation.score(_records[account].sums, block.timestamp));
     }
 
     /* VIEWS */

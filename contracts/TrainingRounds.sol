@@ -359,8 +359,7 @@ contract TrainingRounds is TrainingRoundsViews {
     /* CHECKS */
 
     function _requirePhase(uint256 requestId, uint256 s, Phase needed) private pure {
-        Phase phase = s.phase();
-        if (phase != needed) revert TrainingRounds_WrongPhase(requestId, phase, needed);
+        if (!s.isIn(needed)) revert TrainingRounds_WrongPhase(requestId, s.phase(), needed);
     }
 
     /// @dev Returns the member's word.
@@ -370,9 +369,7 @@ contract TrainingRounds is TrainingRoundsViews {
         returns (uint256 word)
     {
         word = task.members[account];
-        if (seat >= MAX_SEATS || !Seats.holds(word, seat)) {
-            revert TrainingRounds_NotSeatOwner(requestId, seat, account);
-        }
+        if (!Seats.holds(word, seat)) revert TrainingRounds_NotSeatOwner(requestId, seat, account);
     }
 
     function _requirePart(uint256 requestId, uint256 s, uint256 mask, uint256 seat) private pure {

@@ -47,14 +47,14 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
     /// @dev The state as it holds now.
     function _load(Task storage task) internal view returns (uint256 s) {
         s = task.state;
-        if (s.timed() && block.timestamp > s.mark()) return s.advance(task.plan, block.timestamp);
-        if (s.phase() == Phase.None) return s.withoutOrganisations();
+        if (s.timed()) return block.timestamp > s.mark() ? s.advance(task.plan, block.timestamp) : s;
+        if (s.isIn(Phase.None)) return s.withoutOrganisations();
     }
 
     /// @dev The recorded state, whatever the clock says.
     function _recorded(Task storage task) internal view returns (uint256 s) {
         s = task.state;
-        if (s.phase() == Phase.None) return s.withoutOrganisations();
+        if (s.isIn(Phase.None)) return s.withoutOrganisations();
     }
 
     /// @dev The words of the seats in `mask`, one a seat (0 for the others), if `accounts` are those that hold them.

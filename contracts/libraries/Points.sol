@@ -125,11 +125,12 @@ library Points {
 
         // Nothing overflows: at most sixteen seats, qualities of at most 10,000 and counts of at most 15.
         unchecked {
+            uint256 qualities = Scores.below(medians, maxError);
             uint256 qualitySum;
             uint256 voteSum;
             for (uint256 seat; eligible >> seat != 0; ++seat) {
                 if ((eligible >> seat) & 1 == 0) continue;
-                qualitySum += _quality(medians, seat, maxError);
+                qualitySum += _lane(qualities, seat);
                 voteSum += _lane(inBand, seat);
             }
             // A sum of zero splits nothing: any divisor gives every seat 0.
@@ -138,17 +139,10 @@ library Points {
             uint256 base = BASE / Scores.count(eligible);
             for (uint256 seat; eligible >> seat != 0; ++seat) {
                 if ((eligible >> seat) & 1 == 0) continue;
-                uint256 own = base + QUALITY * _quality(medians, seat, maxError) / qualitySum
+                uint256 own = base + QUALITY * _lane(qualities, seat) / qualitySum
                     + VOTES * _lane(inBand, seat) / voteSum;
                 points |= own << (16 * seat);
             }
-        }
-    }
-
-    function _quality(uint256 medians, uint256 seat, uint256 maxError) private pure returns (uint256) {
-        uint256 median = Scores.lane(medians, seat);
-        unchecked {
-            return median < maxError ? maxError - median : 0;
         }
     }
 

@@ -7,6 +7,10 @@ import {Scores} from "./Scores.sol";
 /// @notice Sums of weighted quality and of losses that fade by a tenth every thirty days, and the score they give.
 /// @dev An outcome is faded by the age of its request, not by when somebody settled it, so that the order and the time
 /// of settlements change nothing but rounding.
+/// An account's sums are one number of 136 bits, to lie beside its other facts. Layout from bit 0: number of the 30-day
+/// period, counted from the epoch, as of which the sums stand 16, sum of weight * quality 48, sum of weights 40, sum of
+/// losses 32. Each sum stops at its width: 28,000 of the largest outcomes within a period or two for the gains, and
+/// forty times what makes the score 0 for the losses.
 library Reputation {
     uint256 internal constant PERIOD = 30 days;
     /// @notice Score without history: below the mean quality, 5,000.
@@ -21,83 +25,71 @@ library Reputation {
     /// @dev Fixed point of the sums: ten-thousandths of a unit.
     uint256 private constant SCALE = 1e4;
 
+    /// @dev Where the sums lie, and their largest values.
+    uint256 private constant GAINS = 16;
+    uint256 private constant WEIGHTS = 64;
+    uint256 private constant LOSSES = 104;
+    uint256 private constant MAX_PERIOD = type(uint16).max;
     uint256 private constant MAX_GAINS = type(uint48).max;
     uint256 private constant MAX_WEIGHTS = type(uint40).max;
     uint256 private constant MAX_LOSSES = type(uint32).max;
 
-    /// @dev 136 bits, to lie beside an account's other facts. Each sum stops at its width: 28,000 of the largest outcomes
-    /// within a period or two for the gains, and forty times what makes the score 0 for the losses.
-    struct Sums {
-        /// @dev Number of the 30-day period, counted from the epoch, as of which the sums stand.
-        uint16 period;
-        /// @dev Sum of weight * quality.
-        uint48 gains;
-        /// @dev Sum of weights.
-        uint40 weights;
-        /// @dev Sum of losses.
-        uint32 losses;
-    }
-
-    /// @notice The sums in one number, as an account keeps them.
-    function pack(Sums memory sums) internal pure returns (uint136) {
-        return uint136(
-            uint256(sums.period) | (uint256(sums.gains) << 16) | (uint256(sums.weights) << 64)
-                | (uint256(sums.losses) << 104)
-        );
-    }
-
-    function unpack(uint136 packed) internal pure returns (Sums memory) {
-        return Sums(uint16(packed), uint48(packed >> 16), uint40(packed >> 64), uint32(packed >> 104));
+    /// @notice Where an outcome stands in time: the present period, and what is left of the outcome in it.
+    /// @param endedAt When the request ended, seconds.
+    /// @param now_ Present time, seconds.
+    function standing(uint256 endedAt, uint256 now_) internal pure returns (uint256 period, uint256 fresh) {
+        period = now_ / PERIOD;
+        fresh = _decay(_elapsed(endedAt / PERIOD, period));
     }
 
     /// @notice `sums` with one outcome added; unchanged where the outcome weighs nothing.
     /// @param weight In weight units; more than MAX_WEIGHT counts as MAX_WEIGHT.
     /// @param quality Relative to the round's mean, 1/10,000.
     /// @param losses To be taken off the score, 1/10,000.
-    /// @param endedAt When the request ended, seconds.
-    /// @param now_ Present time, seconds.
+    /// @param period See `standing`.
+    /// @param fresh See `standing`.
     function record(
-        Sums memory sums,
+        uint136 sums,
         uint256 weight,
         uint256 quality,
         uint256 losses,
-        uint256 endedAt,
-        uint256 now_
-    ) internal pure returns (Sums memory) {
+        uint256 period,
+        uint256 fresh
+    ) internal pure returns (uint136) {
         if (weight == 0) return sums;
         if (weight > MAX_WEIGHT) weight = MAX_WEIGHT;
         if (quality > Scores.MAX) quality = Scores.MAX;
 
-        uint256 period = now_ / PERIOD;
         uint256 old = _fading(sums, period);
-        uint256 fresh = _decay(_elapsed(endedAt / PERIOD, period));
-        return Sums({
-            period: uint16(period),
-            gains: uint48(_mix(sums.gains, old, weight * quality, fresh, MAX_GAINS)),
-            weights: uint40(_mix(sums.weights, old, weight, fresh, MAX_WEIGHTS)),
-            losses: uint32(_mix(sums.losses, old, losses, fresh, MAX_LOSSES))
-        });
+        // Weights have 7 bits, qualities 14.
+        unchecked {
+            uint256 mixed = period & MAX_PERIOD;
+            mixed |= _mix((sums >> GAINS) & MAX_GAINS, old, weight * quality, fresh, MAX_GAINS) << GAINS;
+            mixed |= _mix((sums >> WEIGHTS) & MAX_WEIGHTS, old, weight, fresh, MAX_WEIGHTS) << WEIGHTS;
+            mixed |= _mix(sums >> LOSSES, old, losses, fresh, MAX_LOSSES) << LOSSES;
+            return uint136(mixed);
+        }
     }
 
     /// @notice The score at `now_`, 0 to 10,000: the weighted mean of NEWCOMER and the history, less the losses.
-    function score(Sums memory sums, uint256 now_) internal pure returns (uint256) {
+    function score(uint136 sums, uint256 now_) internal pure returns (uint256) {
         if (_empty(sums)) return NEWCOMER;
         uint256 factor = _fading(sums, now_ / PERIOD);
-        uint256 gains = sums.gains * factor / ONE + PRIOR_WEIGHT * NEWCOMER * SCALE;
-        uint256 weights = sums.weights * factor / ONE + PRIOR_WEIGHT * SCALE;
-        uint256 losses = sums.losses * factor / ONE;
+        uint256 gains = ((sums >> GAINS) & MAX_GAINS) * factor / ONE + PRIOR_WEIGHT * NEWCOMER * SCALE;
+        uint256 weights = ((sums >> WEIGHTS) & MAX_WEIGHTS) * factor / ONE + PRIOR_WEIGHT * SCALE;
+        uint256 losses = (sums >> LOSSES) * factor / ONE;
         // gains / weights is a quality; times SCALE it has the losses' fixed point.
         uint256 mean = gains * SCALE / weights;
         return mean > losses ? (mean - losses) / SCALE : 0;
     }
 
-    function _empty(Sums memory sums) private pure returns (bool) {
-        return uint256(sums.gains) | sums.weights | sums.losses == 0;
+    function _empty(uint136 sums) private pure returns (bool) {
+        return sums >> GAINS == 0;
     }
 
     /// @dev What is left of the sums in `period`; any number for sums of nothing, which spares a newcomer the loop.
-    function _fading(Sums memory sums, uint256 period) private pure returns (uint256) {
-        return _empty(sums) ? ONE : _decay(_elapsed(sums.period, period));
+    function _fading(uint136 sums, uint256 period) private pure returns (uint256) {
+        return _empty(sums) ? ONE : _decay(_elapsed(sums & MAX_PERIOD, period));
     }
 
     /// @dev sum * old + value * fresh, at most `most`.

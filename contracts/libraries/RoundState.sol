@@ -57,6 +57,10 @@ library RoundState {
     uint256 private constant ORGANISATION_BITS = 14;
     uint256 private constant ORGANISATION_MASK = 0x3fff;
     uint256 private constant CLOCK = ((1 << 48) - 1) << PHASE;
+    /// @dev The phases with a deadline, as a mask.
+    uint256 private constant TIMED = (1 << uint256(ITrainingRounds.Phase.Submit))
+        | (1 << uint256(ITrainingRounds.Phase.Commit)) | (1 << uint256(ITrainingRounds.Phase.Reveal))
+        | (1 << uint256(ITrainingRounds.Phase.Attest));
     /// @dev The masks of one round, the opened slice and the number of leaders.
     uint256 private constant OF_ROUND =
         (((1 << 64) - 1) << SUBMITTED) | (((1 << 32) - 1) << EXPECTED) | FLAG_SLICE | (0xff << LEADERS);
@@ -69,6 +73,10 @@ library RoundState {
 
     function phase(uint256 s) internal pure returns (ITrainingRounds.Phase) {
         return ITrainingRounds.Phase((s >> PHASE) & 0xff);
+    }
+
+    function isIn(uint256 s, ITrainingRounds.Phase asked) internal pure returns (bool) {
+        return (s >> PHASE) & 0xff == uint256(asked);
     }
 
     function mark(uint256 s) internal pure returns (uint256) {
@@ -85,9 +93,10 @@ library RoundState {
         return (s >> place) & 0xffff;
     }
 
+    /// @notice Whether a mask has the seat, which is one of sixteen.
     function has(uint256 s, uint256 place, uint256 seat) internal pure returns (bool) {
         unchecked {
-            return seat < Scores.SEATS && (s >> (place + seat)) & 1 == 1;
+            return (s >> (place + seat)) & 1 == 1;
         }
     }
 
@@ -110,9 +119,7 @@ library RoundState {
 
     /// @notice Whether the phase has a deadline.
     function timed(uint256 s) internal pure returns (bool) {
-        ITrainingRounds.Phase now_ = phase(s);
-        return now_ != ITrainingRounds.Phase.None && now_ < ITrainingRounds.Phase.Expired
-            && now_ != ITrainingRounds.Phase.Tally;
+        return (TIMED >> ((s >> PHASE) & 0xff)) & 1 == 1;
     }
 
     /// @notice When the phase that `s` is in began.

@@ -78,12 +78,11 @@ library Scores {
     {
         uint256 judged = submitted & ((1 << seats) - 1) & ~(1 << own);
         uint256 wide = _widen(word);
-        uint256 outOfRange = ~(_notAbove(wide, MAX * ONES) | _notAbove(ALL_INVALID, wide));
-        uint256 strays = ~_notAbove(wide, 0) & ~judged;
-        uint256 wrong = (outOfRange | strays) & 0xffff;
+        uint256 inRange = _guards(MAX * ONES, wide) | _guards(wide, ALL_INVALID);
+        uint256 inPlace = _guards(0, wide) | (_spread(judged) << 15);
+        uint256 wrong = GUARDS & ~(inRange & inPlace);
         if (wrong == 0) return (word >> PACKED_BITS != 0, SEATS, word >> PACKED_BITS);
-        while (wrong & 1 == 0) {
-            wrong >>= 1;
+        for (wrong >>= 15; wrong & 1 == 0; wrong >>= 16) {
             ++lane_;
         }
         return (true, lane_, lane(word, lane_));
@@ -92,6 +91,16 @@ library Scores {
     /// @notice Seats whose lane of `word` is at most `limit`, which is at most INVALID.
     function atMost(uint256 word, uint256 limit) internal pure returns (uint256) {
         return _notAbove(_widen(word), limit * ONES);
+    }
+
+    /// @notice How far each score of `word` lies below `limit`, which is at most INVALID; 0 where it does not. 16 bits a
+    /// seat, seat i at bit 16 * i.
+    function below(uint256 word, uint256 limit) internal pure returns (uint256) {
+        unchecked {
+            uint256 wide = _widen(word);
+            uint256 limits = limit * ONES;
+            return ((limits | GUARDS) - wide) & _fill(_guards(limits, wide));
+        }
     }
 
     /// @notice For each revealed vote the number of models it judges within `band` of their median, its own left out: 16

@@ -26,9 +26,9 @@ library Seats {
         return word == 0 ? NONE : _place(word);
     }
 
-    /// @notice Whether `word` is that of a member with this seat, of sixteen.
+    /// @notice Whether `word` is that of a member with this seat; false for any number that is not one of sixteen.
     function holds(uint256 word, uint256 seat_) internal pure returns (bool) {
-        return (word ^ (OCCUPIED | (seat_ << SEAT))) & (OCCUPIED | (0xf << SEAT)) == 0;
+        return word != 0 && _place(word) == seat_;
     }
 
     function samples(uint256 word) internal pure returns (uint256) {

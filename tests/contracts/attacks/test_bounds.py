@@ -69,6 +69,17 @@ def test_a_seat_that_is_nobodys_opens_no_door(scenario: New, expect_revert: Any,
         s.market_call(s.stranger, "claim", s.id, seat)
 
 
+@pytest.mark.parametrize("beyond", [16, 256, 2**255])
+def test_a_member_acts_under_no_number_but_its_own(
+    scenario: New, expect_revert: Any, beyond: int
+) -> None:
+    """Numbers that end in the same four bits, which would reach into the next mask of seats."""
+    s = scenario(3).running()
+    own = 1
+    with expect_revert("TrainingRounds_NotSeatOwner", s.id, own + beyond, s.providers[own].address):
+        s.rounds_call(s.providers[own], "submit", s.id, own + beyond, s.digest(own))
+
+
 @pytest.mark.parametrize("samples", [0, 10**9, 2**32 - 1])
 def test_absurd_sample_counts_take_no_seat(scenario: New, expect_revert: Any, samples: int) -> None:
     s = scenario(3)

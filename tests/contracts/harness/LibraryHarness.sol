@@ -106,18 +106,35 @@ contract LibraryHarness {
         return AttributeTree.verify(root, leaf_, proof);
     }
 
+    /// @notice The sums that {Reputation} keeps in one number.
+    struct Sums {
+        uint16 period;
+        uint48 gains;
+        uint40 weights;
+        uint32 losses;
+    }
+
     function record(
-        Reputation.Sums memory sums,
+        Sums memory sums,
         uint256 weight,
         uint256 quality,
         uint256 losses,
         uint256 endedAt,
         uint256 now_
-    ) external pure returns (Reputation.Sums memory) {
-        return Reputation.record(sums, weight, quality, losses, endedAt, now_);
+    ) external pure returns (Sums memory) {
+        (uint256 period, uint256 fresh) = Reputation.standing(endedAt, now_);
+        uint136 packed = Reputation.record(_pack(sums), weight, quality, losses, period, fresh);
+        return Sums(uint16(packed), uint48(packed >> 16), uint40(packed >> 64), uint32(packed >> 104));
     }
 
-    function score(Reputation.Sums memory sums, uint256 now_) external pure returns (uint256) {
-        return Reputation.score(sums, now_);
+    function score(Sums memory sums, uint256 now_) external pure returns (uint256) {
+        return Reputation.score(_pack(sums), now_);
+    }
+
+    function _pack(Sums memory sums) private pure returns (uint136) {
+        return uint136(
+            uint256(sums.period) | (uint256(sums.gains) << 16) | (uint256(sums.weights) << 64)
+                | (uint256(sums.losses) << 104)
+        );
     }
 }
