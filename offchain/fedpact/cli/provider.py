@@ -1,18 +1,15 @@
-"""The provider: its daemon, what it is doing, its pay, and its privacy ledger."""
+"""The provider: its daemon, what it is doing, and its pay."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fedpact.cli import session
-from fedpact.cli.output import AsJson, ether, print_facts, print_json, print_rows, write_text
+from fedpact.cli import provider_privacy, session
+from fedpact.cli.output import AsJson, ether, print_rows
 
 app = typer.Typer(help="Providing models from one's own data.", no_args_is_help=True)
-privacy = typer.Typer(help="The privacy ledger: what was spent.", no_args_is_help=True)
-app.add_typer(privacy, name="privacy")
-
-Delta = Annotated[float, typer.Option(help="Delta of the (epsilon, delta) to show.")]
+app.add_typer(provider_privacy.app, name="privacy")
 
 
 @app.command()
@@ -68,48 +65,3 @@ def claim(
     at = session.of(context)
     amount = collect(at.client, at.keys, request_id)
     typer.echo(f"{ether(amount)} ether from request {request_id}")
-
-
-@privacy.command("show")
-def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -> None:
-    """What the most charged record has spent, and the releases that it was spent on.
-
-    Example: fedpact --account alice provider privacy show --delta 1e-5
-    """
-    from fedpact.provider.standing import privacy_spent
-
-    at = session.of(context)
-    spent = privacy_spent(at.settings.state, at.keys, delta)
-    print_facts(
-        {
-            "epsilon": spent.epsilon,
-            "epsilon_replacement": spent.epsilon_replacement,
-            "delta": spent.delta,
-            "unit": spent.unit,
-            "accountant": spent.accountant,
-        },
-        as_json=as_json,
-    )
-
-
-@privacy.command("export")
-def export(
-    context: typer.Context,
-    output: Annotated[Path | None, typer.Option(help="File (else standard output).")] = None,
-    delta: Delta = 1e-5,
-) -> None:
-    """The whole ledger as JSON, without anything that tells a record.
-
-    Example: fedpact --account alice provider privacy export --output ledger.json
-    """
-    import json
-
-    from fedpact.provider.standing import privacy_export
-
-    at = session.of(context)
-    ledger = privacy_export(at.settings.state, at.keys, delta)
-    if output is None:
-        print_json(ledger)
-    else:
-        write_text(output, json.dumps(ledger, indent=2) + "\n")
-        typer.echo(f"written to {output}")

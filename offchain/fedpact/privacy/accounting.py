@@ -78,6 +78,14 @@ class PrivacyLimit:
         # Room for adding up in floating point: a schedule that fits whole fits in its parts.
         return bool(_epsilons(spend, self.delta)[place] <= self.epsilon * (1 + 1e-9))
 
+    def left(self, spend: NDArray[np.float64]) -> float:
+        """Epsilon at `delta` of the largest full-batch release that may still follow `spend`."""
+        place = _filter_order(self)
+        room = self.epsilon - float(_epsilons(spend, self.delta)[place])
+        if room <= 0:
+            return 0.0
+        return gaussian_epsilon(math.sqrt(2 * room / ORDERS[place]), self.delta)
+
 
 @lru_cache(maxsize=1024)
 def cost(event: Mechanism, delta: float) -> PrivacyCost:

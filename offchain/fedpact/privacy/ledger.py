@@ -61,6 +61,17 @@ class LedgerEntry:
     """Whether the bytes are still here."""
 
 
+@dataclass(frozen=True)
+class LimitStanding:
+    """How far the most charged record is from a limit; costs at the limit's delta, by RDP."""
+
+    spent: PrivacyCost
+    promised: PrivacyCost
+    """Spent, and set aside for requests under way."""
+    left: float
+    """Epsilon of the largest full-batch release that may still follow what is promised."""
+
+
 class Ledger:
     """A provider's privacy ledger; safe for several processes at once, not for several threads.
 
@@ -235,6 +246,45 @@ class Ledger:
                 return rdp_cost(self._largest(rows), delta)
             self._ask(db, units)
             return rdp_cost(self._spend(db), delta)
+
+    def standing(self, limit: PrivacyLimit) -> LimitStanding:
+        """What `limit` leaves, as if all holds were on the most charged record."""
+        with self._file.reading() as db:
+            spent = self._largest(db.execute("SELECT spend FROM accounts"))
+            held = [self._decode(row) for (row,) in db.execute("SELECT remaining FROM holds")]
+        promised = spent + np.sum(held, axis=0) if held else spent
+        return LimitStanding(
+            rdp_cost(spent, limit.delta), rdp_cost(promised, limit.delta), limit.left(promised)
+        )
+
+    def verify(self) -> list[LedgerEntry]:
+        """Read all that is in the file; returns the releases.
+
+        Raises LedgerError where pages, spends or kept bytes are damaged, or where fewer records
+        than a release had, or none so much as it cost, were charged.
+        """
+        self._file.verify()
+        with self._file.reading() as db:
+            known = db.execute("SELECT count(*) FROM units").fetchone()[0]
+            largest = self._largest(db.execute("SELECT spend FROM accounts"))
+            kept = db.execute(
+                "SELECT deployment, request, round, digest, payload FROM releases"
+                " WHERE payload NOT NULL"
+            )
+            for deployment, request, round_, digest, payload in kept:
+                self._payload(ReleaseId(bytes(deployment), request, round_), digest, payload)
+            for (remaining,) in db.execute("SELECT remaining FROM holds"):
+                self._decode(remaining)
+        found = self.entries()
+        for entry in found:
+            if entry.event is None:
+                continue
+            short = (largest < rdp(entry.event) * (1 - 1e-9)).any()
+            if short or known < entry.units:
+                raise self._file.corrupt(
+                    f"what request {entry.id.request}, round {entry.id.round}, cost is not charged"
+                )
+        return found
 
     def entries(self) -> list[LedgerEntry]:
         """All releases, in the order of deployment, request and round."""

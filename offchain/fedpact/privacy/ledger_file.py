@@ -90,6 +90,15 @@ class LedgerFile:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
+    def verify(self) -> None:
+        """Check every page, index and reference; opening checks the pages alone."""
+        with self.reading() as db:
+            problem = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if problem != "ok":
+                raise self.corrupt(str(problem))
+            if db.execute("PRAGMA foreign_key_check").fetchone() is not None:
+                raise self.corrupt("a record without an account")
+
     def _prepare(self, lock_timeout: float) -> None:
         db = self._db
         deadline = time.monotonic() + lock_timeout

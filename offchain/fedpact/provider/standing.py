@@ -1,6 +1,6 @@
 """What a provider's own files and the chain say: requests looked at, pay, privacy spent."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +8,15 @@ from typing import Any
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
-from fedpact.errors import InvalidInput, NotReady
-from fedpact.privacy.accounting import PrivacyCost
-from fedpact.privacy.ledger import Ledger
+from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, NotReady
+from fedpact.privacy.accounting import PrivacyCost, PrivacyLimit
+from fedpact.privacy.ledger import Ledger, LimitStanding, ReleaseId
 from fedpact.provider.files import ledger_file, state_file
 from fedpact.provider.state import ProviderState
 from fedpact.types.rounds import RequestStatus
+
+LOCK_TIMEOUT = 5.0
+"""Seconds that a person's question waits for a daemon that writes to the ledger."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +67,75 @@ def claim(client: ChainClient, keys: AccountKeys, request_id: int) -> int:
     return amount
 
 
-def privacy_spent(state: Path, keys: AccountKeys, delta: float) -> PrivacyCost:
-    """What the most charged record has cost. Raises NotReady where nothing was ever charged."""
+@dataclass(frozen=True)
+class PrivacySpent:
+    """What the most charged record has cost, and of which releases."""
+
+    cost: PrivacyCost
+    releases: int
+    requests: int
+    under_way: int
+    """Requests that hold more, not spent yet."""
+
+
+@dataclass(frozen=True)
+class LedgerCheck:
+    """What was held against what; whatever does not hold is an error."""
+
+    releases: int
+    kept: int
+    """Releases whose bytes are still here, and match their digests."""
+    submissions: int | None
+    """Own submissions on chain, each found in the ledger; None where there was no chain."""
+    unchecked: str | None
+    """Why there was no chain."""
+
+
+def privacy_spent(state: Path, keys: AccountKeys, delta: float) -> PrivacySpent:
+    """Raises NotReady where there is no ledger, LedgerError for one that cannot be read."""
     with _ledger(state, keys) as ledger:
-        return ledger.spent(delta)
+        charged = [entry.id for entry in ledger.entries() if entry.event is not None]
+        requests = {(release.deployment, release.request) for release in charged}
+        return PrivacySpent(ledger.spent(delta), len(charged), len(requests), len(ledger.holds()))
+
+
+def privacy_standing(state: Path, keys: AccountKeys, limit: PrivacyLimit) -> LimitStanding:
+    """What a limit for life leaves. Raises as `privacy_spent`."""
+    with _ledger(state, keys) as ledger:
+        return ledger.standing(limit)
 
 
 def privacy_export(state: Path, keys: AccountKeys, delta: float) -> dict[str, Any]:
-    """The whole ledger in plain JSON types. Raises NotReady where there is none."""
+    """The whole ledger in plain JSON types. Raises as `privacy_spent`."""
     with _ledger(state, keys) as ledger:
         return ledger.export(delta)
+
+
+def privacy_verify(
+    state: Path, keys: AccountKeys, connect: Callable[[], ChainClient]
+) -> LedgerCheck:
+    """Read the whole ledger, and hold it against the account's own submissions on chain.
+
+    Where there is no chain, or none of the deployment, the first half stands alone.
+
+    Raises:
+        NotReady: no ledger.
+        LedgerError: one that is damaged, or older than the chain.
+    """
+    with _ledger(state, keys) as ledger:
+        found = ledger.verify()
+        kept = sum(entry.kept for entry in found)
+        try:
+            client = connect()
+            submitted = client.rounds.submissions(keys.address)
+        except (NodeUnreachable, DeploymentError) as error:
+            return LedgerCheck(len(found), kept, None, str(error))
+        fingerprint = client.deployment.fingerprint
+        ledger.reconcile(
+            (ReleaseId(fingerprint, request, round_), digest)
+            for request, round_, digest in submitted
+        )
+        return LedgerCheck(len(found), kept, len(submitted), None)
 
 
 @contextmanager
@@ -81,5 +143,6 @@ def _ledger(state: Path, keys: AccountKeys) -> Iterator[Ledger]:
     path = ledger_file(state, keys.address)
     if not path.exists():
         raise NotReady(f"no privacy ledger {path}: nothing was released from here")
-    with Ledger(path, keys.derive("privacy-ledger")) as ledger:
+    key = keys.derive("privacy-ledger")
+    with Ledger(path, key, lock_timeout=LOCK_TIMEOUT) as ledger:
         yield ledger

@@ -210,6 +210,8 @@ def test_round_is_told_as_it_goes(
     assert rounds.round_state(request_id).stage is Stage.COMMIT
     with pytest.raises(Reverted, match="TrainingRounds_WrongPhase"):
         rounds.submit(alice, request_id, 0, b"x" * 32)
+    assert rounds.submissions(bob.address) == [(request_id, 1, b"\2" * 32)]
+    assert rounds.submissions(requester.address) == []
 
     rounds.open_slice(requester, request_id, b"s" * 32)
     assert rounds.round_state(request_id).slice_opened

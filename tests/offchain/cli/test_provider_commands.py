@@ -1,19 +1,23 @@
 """The provider's commands: what they say where there is nothing yet, and what they find."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from commandline import Cli
 
 from fedpact.chain import deployment as deployments
+from fedpact.chain.bindings.rounds import Rounds
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys, import_account
-from fedpact.privacy.accounting import PrivacyLimit
+from fedpact.privacy.accounting import PrivacyLimit, rdp, rdp_cost
 from fedpact.privacy.ledger import Ledger, ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.files import ledger_file
+from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 
 
@@ -50,29 +54,120 @@ def test_no_ledger_is_not_taken_for_an_empty_one(cli: Cli) -> None:
     assert "no privacy ledger" in result.err
 
 
-def test_what_was_spent_is_shown_and_exported(
-    cli: Cli, alice: AccountKeys, deployment: Deployment, tmp_path: Path
-) -> None:
-    path = ledger_file(tmp_path / "state", alice.address)
-    event = GaussianRelease(noise_multiplier=5.0, sampling_rate=1.0, steps=4)
-    units = [bytes([number]) * 32 for number in range(3)]
-    with Ledger(path, alice.derive("privacy-ledger")) as ledger:
-        ledger.release(
-            ReleaseId(deployment.fingerprint, 1, 1),
-            units,
-            event,
-            lambda: b"sealed",
-            PrivacyLimit(8.0, 1e-5),
-        )
+EVENT = GaussianRelease(noise_multiplier=5.0, sampling_rate=1.0, steps=4)
+UNITS = [bytes([number]) * 32 for number in range(3)]
+PAYLOAD = b"sealed"
 
+
+@pytest.fixture
+def charged(alice: AccountKeys, deployment: Deployment, tmp_path: Path) -> Path:
+    """A ledger with one release, in request 1."""
+    path = ledger_file(tmp_path / "state", alice.address)
+    with Ledger(path, alice.derive("privacy-ledger")) as ledger:
+        first = ReleaseId(deployment.fingerprint, 1, 1)
+        ledger.release(first, UNITS, EVENT, lambda: PAYLOAD, PrivacyLimit(8.0, 1e-5))
+    return path
+
+
+def change(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(statement)
+
+
+def test_what_was_spent_is_shown_and_exported(cli: Cli, charged: Path, tmp_path: Path) -> None:
     shown = json.loads(cli("provider", "privacy", "show", "--json").out)
     cli("provider", "privacy", "export", "--output", "ledger.json")
 
-    assert 0 < shown["epsilon"] < 8
-    assert shown["unit"] == "record"
+    assert shown["epsilon"] == pytest.approx(rdp_cost(rdp(EVENT), 1e-5).epsilon)
+    assert (shown["delta"], shown["unit"], shown["accountant"]) == (1e-5, "record", "RDP")
+    assert (shown["releases"], shown["requests"], shown["requests_under_way"]) == (1, 1, 0)
     exported = json.loads((tmp_path / "ledger.json").read_text())
     assert [one["records"] for one in exported["releases"]] == [3]
-    assert units[1].hex() not in (tmp_path / "ledger.json").read_text()
+    assert UNITS[1].hex() not in (tmp_path / "ledger.json").read_text()
+
+
+def test_the_limit_is_the_policys_and_what_is_left_of_it(
+    cli: Cli, charged: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "policy.toml").write_text("epsilon_lifetime = 6.0\nepsilon_per_request = 3.0\n")
+    found = json.loads(cli("provider", "privacy", "limit", "--policy", "policy.toml", "--json").out)
+
+    assert (found["epsilon_lifetime"], found["epsilon_per_request"]) == (6.0, 3.0)
+    assert 0 < found["epsilon_spent"] == found["epsilon_promised"] < 6
+    assert 0 < found["epsilon_left_for_one_request"] < 6
+
+
+def test_a_limit_needs_a_policy_that_can_be_read(cli: Cli, charged: Path, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text("epsilon_lifetime = -1.0\n")
+    result = cli("provider", "privacy", "limit", "--policy", "policy.toml")
+
+    assert result.code == 2
+    assert "epsilon_lifetime" in result.err
+
+
+def test_a_ledger_is_verified_with_the_chain(
+    cli: Cli, charged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing_yet = json.loads(cli("provider", "privacy", "verify", "--json").out)
+    submitted = [(1, 1, Cid.of(PAYLOAD).digest)]
+    monkeypatch.setattr(Rounds, "submissions", lambda self, member: submitted)
+    found = json.loads(cli("provider", "privacy", "verify", "--json").out)
+
+    assert (nothing_yet["file"], nothing_yet["submissions_on_chain"]) == ("intact", 0)
+    assert (found["releases"], found["bytes_kept"], found["submissions_on_chain"]) == (1, 1, 1)
+
+
+def test_a_ledger_older_than_the_chain_fails(
+    cli: Cli, charged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Rounds, "submissions", lambda self, member: [(1, 2, bytes(32))])
+    result = cli("provider", "privacy", "verify")
+
+    assert result.code == 13
+    assert "older copy" in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_without_a_chain_the_file_alone_is_verified(cli: Cli, charged: Path) -> None:
+    result = cli("--endpoint", "http://127.0.0.1:1", "provider", "privacy", "verify", "--json")
+
+    assert result.code == 0
+    found = json.loads(result.out)
+    assert found["submissions_on_chain"] is None
+    assert found["chain"].startswith("not checked: ")
+
+
+@pytest.mark.parametrize("command", ["show", "export", "verify"])
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("PRAGMA user_version = 2", "schema version 2, this fedpact reads 1"),
+        ("PRAGMA user_version = 0", "schema version 0, this fedpact reads 1"),
+        ("UPDATE accounts SET spend = x'00'", "is corrupt"),
+    ],
+    ids=["newer", "older", "corrupt"],
+)
+def test_a_ledger_that_cannot_be_trusted_is_refused(
+    cli: Cli, charged: Path, command: str, statement: str, said: str
+) -> None:
+    change(charged, statement)
+    result = cli("provider", "privacy", command)
+
+    assert result.code == 13
+    assert said in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_locked_ledger_is_said_to_be(
+    cli: Cli, charged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedpact.provider.standing.LOCK_TIMEOUT", 0.1)
+    with closing(sqlite3.connect(charged, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        result = cli("provider", "privacy", "show")
+
+    assert result.code == 13
+    assert "locked by another process" in result.err
 
 
 def test_there_is_nothing_to_claim_without_a_seat(cli: Cli) -> None:

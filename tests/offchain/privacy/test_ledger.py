@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedpact.errors import BudgetExceeded, LedgerError, PrivacyError
-from fedpact.privacy.accounting import rdp, rdp_cost
+from fedpact.privacy.accounting import ORDERS, gaussian_multiplier, rdp, rdp_cost
 from fedpact.privacy.ledger import Ledger, PrivacyLimit, ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease, Schedule
 from fedpact.types.cid import Cid
@@ -343,6 +343,58 @@ def test_an_export_says_what_was_spent_in_plain_json(ledger: Ledger) -> None:
     assert account["accountant"].startswith("RDP")
     assert exported["releases"][0]["digest"] == Cid.of(b"x").digest.hex()
     assert exported["holds"] == [[DEPLOYMENT.hex(), 2]]
+
+
+def test_a_limit_leaves_what_is_neither_spent_nor_promised(ledger: Ledger) -> None:
+    limit = PrivacyLimit(8.0, DELTA)
+    before = ledger.standing(limit)
+    ledger.release(release_id(1), records(1, 2), EVENT, b"x", limit)
+    ledger.hold(DEPLOYMENT, 2, records(1), EVENT, limit)
+    after = ledger.standing(limit)
+    assert (before.spent.epsilon, before.promised.epsilon) == (0.0, 0.0)
+    assert after.spent.epsilon == pytest.approx(epsilon_of(1))
+    assert after.promised.epsilon == pytest.approx(epsilon_of(2))
+    assert 0 < after.left < before.left < 8.0
+
+
+@given(st.floats(1.0, 12.0), st.integers(0, 60))
+def test_what_is_left_just_passes_the_limit(epsilon: float, times: int) -> None:
+    limit, spend = PrivacyLimit(epsilon, DELTA), rdp(EVENT) * times
+    left = limit.left(spend)
+    if not limit.allows(spend):
+        assert left == 0.0
+    elif left > 0.01:
+        fits, too_much = (
+            rdp(GaussianRelease(gaussian_multiplier(left, DELTA) * factor, 1.0, 1))
+            for factor in (1 + 1e-6, 1 - 1e-6)
+        )
+        assert limit.allows(spend + fits)
+        assert not limit.allows(spend + too_much)
+
+
+def test_a_whole_ledger_passes_verification(ledger: Ledger) -> None:
+    ledger.release(release_id(1), records(1, 2), EVENT, b"x")
+    ledger.release(release_id(2), records(3), None, b"y")
+    ledger.hold(DEPLOYMENT, 3, records(1), EVENT, PrivacyLimit(8.0, DELTA))
+    assert [entry.id.request for entry in ledger.verify()] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE releases SET payload = x'00'", "differs from its digest"),
+        ("UPDATE accounts SET spend = x'0000'", "wrong length"),
+        (f"UPDATE accounts SET spend = zeroblob({8 * len(ORDERS)})", "is not charged"),
+        ("UPDATE units SET account = 77", "without an account"),
+        ("DELETE FROM units", "is not charged"),
+    ],
+)
+def test_verification_sees_what_was_changed(path: Path, statement: str, said: str) -> None:
+    with Ledger(path, KEY) as ledger:
+        ledger.release(release_id(1), records(1), EVENT, b"x")
+    _execute(path, statement)
+    with Ledger(path, KEY) as ledger, pytest.raises(LedgerError, match=said):
+        ledger.verify()
 
 
 def _execute(path: Path, *statements: str) -> None:

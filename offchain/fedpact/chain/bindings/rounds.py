@@ -128,6 +128,12 @@ class Rounds(Binding):
         digest = bytes(self._view("finalDigest", request_id, block=block))
         return None if digest == _ZERO else digest
 
+    def submissions(self, member: str) -> list[tuple[int, int, bytes]]:
+        """(request, round, digest) of every model that the account submitted, oldest first."""
+        topics = [self._abi.event_topic("ModelSubmitted"), None, f"0x{int(member, 16):064x}"]
+        found = (event.args for event in self._client.history(self.address, topics))
+        return [(args["requestId"], args["round"], bytes(args["digest"])) for args in found]
+
     def verify_history(
         self,
         request_id: int,
