@@ -16,6 +16,7 @@ from fedpact.cli import (
     experiment,
     operator,
     participant,
+    privacy,
     provider,
     request,
 )
@@ -36,6 +37,7 @@ app.add_typer(account.app, name="account")
 app.add_typer(data.app, name="data")
 app.add_typer(devnet.app, name="devnet")
 app.add_typer(experiment.app, name="experiment")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(operator.registrar, name="registrar")
 app.add_typer(request.app, name="request")
 app.add_typer(provider.app, name="provider")

@@ -53,7 +53,7 @@ def clipped_gradient_sum(
     Args:
         module: its parameters of 32 or 64 bits, on the device of `x` and `y`; their gradients
             stay untouched.
-        x: (n, *shape), of the parameters' type.
+        x: (n, *shape).
         y: (n,).
 
     Raises:
@@ -65,11 +65,12 @@ def clipped_gradient_sum(
         name: np.zeros(tuple(parameter.shape)) for name, parameter in module.named_parameters()
     }
     # ROUNDING_MARGIN is that of 32 bits; it grows with the type's spacing of numbers.
-    spacing = torch.finfo(x.dtype).eps / torch.finfo(torch.float32).eps
+    dtype = next(module.parameters()).dtype
+    spacing = torch.finfo(dtype).eps / torch.finfo(torch.float32).eps
     usable = clipping_norm * (1 - ROUNDING_MARGIN * spacing)
     for start in range(0, len(y), BLOCK):
         part = slice(start, start + BLOCK)
-        for name, values in _block(module, x[part], y[part], loss, usable).items():
+        for name, values in _block(module, x[part].to(dtype), y[part], loss, usable).items():
             total[name] += values.double().cpu().numpy()
     return total
 

@@ -90,7 +90,7 @@ class TorchFamily(ModelFamily[P]):
         Raises ModelError for a clipped sum of a network with other layers than it supports.
         """
         module = self.loaded(spec, weights)
-        inputs, targets = torch.tensor(x).double(), torch.tensor(y)
+        inputs, targets = torch.tensor(x), torch.tensor(y)
         if clipping_norm is None:
             return self._summed(spec, module, inputs, targets)
 
@@ -104,7 +104,7 @@ class TorchFamily(ModelFamily[P]):
     ) -> Weights:
         for place in range(0, len(y), PREDICTED_AT_ONCE):
             part = slice(place, place + PREDICTED_AT_ONCE)
-            torch.autograd.backward(loss(spec, module(x[part]), y[part], "sum"))
+            torch.autograd.backward(loss(spec, module(x[part].double()), y[part], "sum"))
         return {
             name: np.zeros(tuple(one.shape)) if one.grad is None else one.grad.numpy()
             for name, one in module.named_parameters()

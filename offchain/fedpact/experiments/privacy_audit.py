@@ -1,0 +1,398 @@
+"""What a family's release is seen to tell of a record, against what is stated of it.
+
+The release is the product's own local training, on scikit-learn's digits or on data made to be
+found. The auditor knows all but who is in, and undoes what is public: the start, the learning rate
+(so small that all steps see the same gradients), the number of records.
+
+Under mode `sound` a stated figure must stand. Mode `paper` is DDP-SGD (Wang et al. 2024), drawn
+against the figure that the paper claims.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.dataset import Dataset, Targets
+from fedpact.data.sources import digits
+from fedpact.errors import InvalidInput, SpecificationError
+from fedpact.experiments.digits import WINDOWS, specification
+from fedpact.learning.artefact import Model
+from fedpact.learning.families import family
+from fedpact.learning.families.base import Weights
+from fedpact.learning.local import train_local
+from fedpact.privacy import ddp_sgd
+from fedpact.privacy.accounting import cost
+from fedpact.privacy.audit import Check, Mode, canaries, distinguishability, membership
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.noise import NoiseSource, SystemNoise
+from fedpact.types.specification import PrivacyMode, Specification
+
+EPSILON, DELTA = 2.0, 1e-5
+STEPS = 2
+LEARNING_RATE = 1e-4
+START = 4
+"""Seed of first models."""
+RECORDS = 4
+"""Of the set that is drawn over with and without one of them."""
+PAPER_EPOCHS = ddp_sgd.LEAST_EPOCHS
+DRAWS = 2_000
+CANARIES = 5_000
+CANARIES_AS_IMAGES = 1_000
+GUESSED = 25
+"""One canary in so many is guessed, and LEAST_GUESSES at least."""
+LEAST_GUESSES = 40
+"""All right, 28 guesses refute an epsilon of 2; fewer never could."""
+CANARY = 10.0
+"""The one value of a canary that is not 0: long gradients, and mostly its own."""
+CANARY_NORM = 0.5
+MEMBERS, MODELS = 120, 24
+MEMBERSHIP_LOCAL = {"steps": 40, "learning_rate": 1.0, "momentum": 0.9}
+LARGEST_DIGIT = 9
+_SMALL: dict[str, dict[str, Any]] = {
+    "mlp": {"hidden": [4]},
+    "cnn": {"form": "mnist", "channels": [1], "hidden": [4], "activation": "tanh"},
+}
+"""Parameters of the families that can be of any size."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what is stated, what was measured, whether the first stands."""
+
+    check: Check
+    family: str
+    mode: Mode
+    quantity: str
+    stated: float
+    measured: float | None
+    """None: without bound."""
+    holds: bool
+    epsilon: float
+    delta: float
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def audit_draws(
+    name: str, mode: Mode = Mode.SOUND, draws: int = DRAWS, noise: NoiseSource | None = None
+) -> Finding:
+    """Draw a release over four digits, and over three of them, and measure how far apart they are.
+
+    The fourth is the one with the longest gradient, and half of that is the clipping norm, so that
+    it shows in full. `noise`: the system's, where None.
+
+    Raises SpecificationError for a family without `sound`, PrivacyError for too few draws.
+    """
+    source = SystemNoise() if noise is None else noise
+    x, y, lengths = _worst_last(name)
+    spec = _specification(name, [8, 8], _privacy(float(lengths[-1]) / 2), _descent())
+    release, stated = (_trained if mode is Mode.SOUND else _claimed)(spec, x, y, source)
+    direction = _flat(_gradient(spec, x[-1:], y[-1:]))
+    direction /= np.linalg.norm(direction)
+
+    def drawn(records: int) -> distinguishability.Draw:
+        return lambda count: np.array([[release(records) @ direction] for _ in range(count)])
+
+    found = distinguishability.measure(drawn(RECORDS - 1), drawn(RECORDS), draws, np.ones(1))
+    seen = {
+        "draws": draws,
+        "standard_error": found.mu_error,
+        "spread_ratio": found.spread_ratio,
+        "spread_error": found.spread_error,
+    }
+    measured = found.mu if math.isfinite(found.mu) else None
+    quantity = "Gaussian-DP parameter mu"
+    holds = found.agrees(stated)
+    return Finding(Check.DRAWS, name, mode, quantity, stated, measured, holds, EPSILON, DELTA, seen)
+
+
+def audit_canaries(
+    name: str, count: int | None = None, noise: NoiseSource | None = None, seed: int | None = None
+) -> Finding:
+    """One run over canaries, each in by a coin's toss; white box (Steinke et al. 2023).
+
+    Each canary has one value that is not 0, at a place of its own. Its score is the release along
+    its own gradient, less what half of all gradients would give.
+
+    Args:
+        count: CANARIES where None, of images CANARIES_AS_IMAGES.
+        seed: of the coins; the system's entropy where None.
+
+    Raises PrivacyError for fewer than LEAST_GUESSES canaries.
+    """
+    source = SystemNoise() if noise is None else noise
+    if count is None:
+        count = CANARIES_AS_IMAGES if name == "cnn" else CANARIES
+    spec, x, y = _canaries(name, count)
+    start = family(name).initial(spec, START)
+    middle = STEPS / 2 * _flat(_gradient(spec, x, y, CANARY_NORM))
+
+    def scores(included: NDArray[np.bool_]) -> NDArray[np.float64]:
+        chosen = Dataset(x[included], y[included], ())
+        model = train_local(spec, start, chosen, noise=source)
+        seen = _sums(start, model, len(chosen)) - middle
+        own = (
+            _gradient(spec, x[place, None], y[place, None], CANARY_NORM) for place in range(count)
+        )
+        return np.array([seen @ _flat(one) for one in own])
+
+    generator = np.random.default_rng(seed)
+    guesses = max(LEAST_GUESSES, count // GUESSED)
+    found = canaries.audit(scores, count, guesses, DELTA, generator)
+    stated = _stated(spec)
+    seen: dict[str, float] = {"canaries": count, "guesses": found.guesses, "right": found.right}
+    seen["confidence"] = found.confidence
+    quantity = "epsilon, seen: its lower bound"
+    holds = found.allows(stated)
+    return Finding(
+        Check.CANARIES,
+        name,
+        Mode.SOUND,
+        quantity,
+        stated,
+        found.epsilon,
+        holds,
+        stated,
+        DELTA,
+        seen,
+    )
+
+
+def audit_membership(
+    name: str, models: int = MODELS, noise: NoiseSource | None = None, seed: int | None = None
+) -> Finding:
+    """Likelihood-ratio attack on digits, half of them with wrong labels, which only members teach.
+
+    (epsilon, delta)-DP allows e^epsilon * f + delta true positives at f false ones; on top stand
+    ERRORS_ALLOWED standard errors of a share of so many members. Beside it stands what the same
+    attack finds where the same training has no privacy.
+    """
+    source = SystemNoise() if noise is None else noise
+    entropy = int(np.random.SeedSequence(seed).generate_state(1)[0])
+
+    def attacked(spec: Specification) -> membership.MembershipAttack:
+        generator = np.random.default_rng(entropy)
+        return membership.attack(_confidences(spec, source), MEMBERS, models, generator)
+
+    private = _specification(name, [8, 8], _privacy(1.0), MEMBERSHIP_LOCAL)
+    without = _specification(name, [8, 8], {"mode": "none"}, MEMBERSHIP_LOCAL)
+    found, open_ = attacked(private), attacked(without)
+    epsilon = _stated(private)
+    bound = min(1.0, math.exp(epsilon) * membership.FALSE_POSITIVES + DELTA)
+    error = math.sqrt(bound * (1 - bound) / (models * MEMBERS / 2))
+    allowed = bound + distinguishability.ERRORS_ALLOWED * error
+    seen = {
+        "models": models,
+        "examples": MEMBERS,
+        "standard_error": error,
+        "advantage": found.advantage,
+        "without_privacy": open_.true_positives,
+        "advantage_without_privacy": open_.advantage,
+    }
+    quantity = "true positives at 1 % false ones, at most"
+    holds = found.true_positives <= allowed
+    return Finding(
+        Check.MEMBERSHIP,
+        name,
+        Mode.SOUND,
+        quantity,
+        bound,
+        found.true_positives,
+        holds,
+        epsilon,
+        DELTA,
+        seen,
+    )
+
+
+def audit(
+    name: str, check: Check, mode: Mode = Mode.SOUND, draws: int = DRAWS, count: int | None = None
+) -> Finding:
+    """One check of one family; raises InvalidInput for one that the mode has no figure for."""
+    if mode is Mode.PAPER and check is not Check.DRAWS:
+        raise InvalidInput(f"mode paper is audited by draws alone, not by {check}")
+    match check:
+        case Check.DRAWS:
+            return audit_draws(name, mode, draws)
+        case Check.CANARIES:
+            return audit_canaries(name, count)
+        case Check.MEMBERSHIP:
+            return audit_membership(name)
+
+
+Release = Callable[[int], NDArray[np.float64]]
+"""One draw over the first so many records: the sum of the steps' gradient sums, (d,)."""
+
+
+def _trained(
+    spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
+) -> tuple[Release, float]:
+    """The product's local training, and its stated mu."""
+    start = family(spec.family.name).initial(spec, START)
+    released = GaussianRelease.of_request(spec)
+    assert released is not None
+
+    def release(records: int) -> NDArray[np.float64]:
+        chosen = Dataset(x[:records], y[:records], ())
+        return _sums(start, train_local(spec, start, chosen, noise=noise), records)
+
+    return release, _mu(released)
+
+
+def _claimed(
+    spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
+) -> tuple[Release, float]:
+    """DDP-SGD in one batch an epoch, and the mu of what the paper counts."""
+    start = family(spec.family.name).initial(spec, START)
+    template = family(spec.family.name).template(spec)
+    begin = np.concatenate([start[name].astype(np.float64).ravel() for name, _ in template.tensors])
+    plan = ddp_sgd.LocalPlan(PAPER_EPOCHS, RECORDS, LEARNING_RATE, 1.0)
+    multiplier, _ = ddp_sgd.claimed_multiplier(EPSILON, DELTA, plan, RECORDS, 1)
+    plan = ddp_sgd.LocalPlan(PAPER_EPOCHS, RECORDS, LEARNING_RATE, multiplier)
+
+    def gradients(vector: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+        weights: Weights = {}
+        for name, shape in template.tensors:
+            size = math.prod(shape)
+            weights[name], vector = vector[:size].reshape(shape), vector[size:]
+        rows = [
+            family(spec.family.name).gradient_sum(spec, weights, x[one, None], y[one, None], None)
+            for one in places
+        ]
+        return np.stack([_flat(row) for row in rows])
+
+    def release(records: int) -> NDArray[np.float64]:
+        orders = [np.arange(records)] * PAPER_EPOCHS
+        after = ddp_sgd.train(plan, begin, gradients, orders, noise)
+        return np.asarray((begin - after) * (records / LEARNING_RATE))
+
+    return release, _mu(ddp_sgd.claimed_release(plan, RECORDS, 1))
+
+
+def _mu(release: GaussianRelease) -> float:
+    return math.sqrt(release.steps) / release.noise_multiplier
+
+
+def _stated(spec: Specification) -> float:
+    released = GaussianRelease.of_request(spec)
+    assert released is not None
+    return cost(released, DELTA).epsilon
+
+
+def _worst_last(name: str) -> tuple[NDArray[np.float32], Targets, NDArray[np.float64]]:
+    """RECORDS digits, their labels, and the lengths of their gradients, the longest last."""
+    x, y = _digits(name, RECORDS)
+    spec = _specification(name, [8, 8], {"mode": "none"}, _descent())
+    lengths = np.array(
+        [
+            np.linalg.norm(_flat(_gradient(spec, x[place, None], y[place, None])))
+            for place in range(RECORDS)
+        ]
+    )
+    order = np.argsort(lengths)
+    return x[order], y[order], lengths[order]
+
+
+def _digits(name: str, count: int) -> tuple[NDArray[np.float32], Targets]:
+    source = digits()
+    x = (source.x_train[:count] / source.scale).astype(np.float32).reshape(count, 8, 8)
+    y = source.y_train[:count].copy()
+    return x, y if _classifies(name) else (y / LARGEST_DIGIT).astype(np.float32)
+
+
+def _canaries(name: str, count: int) -> tuple[Specification, NDArray[np.float32], Targets]:
+    """A canary a row; of images each in a corner of four pixels, which one pooling keeps apart."""
+    if name == "cnn":
+        cells = math.ceil(math.sqrt(count))
+        x = np.zeros((count, 2 * cells, 2 * cells), np.float32)
+        rows, columns = np.divmod(np.arange(count), cells)
+        x[np.arange(count), 2 * rows, 2 * columns] = CANARY
+    else:
+        x = np.diag(np.full(count, CANARY, np.float32))
+    spec = _specification(name, list(x.shape[1:]), _privacy(CANARY_NORM), _descent())
+    if _classifies(name):
+        return spec, x, np.zeros(count, np.int64)
+    return spec, x, np.ones(count, np.float32)
+
+
+def _confidences(spec: Specification, noise: NoiseSource) -> membership.Confidences:
+    """Of a classification the log-odds of the label, of a regression less the error."""
+    name = spec.family.name
+    x, y = _digits(name, MEMBERS)
+    wrong = np.random.default_rng(START).permutation(MEMBERS)[: MEMBERS // 2]
+    y[np.sort(wrong)] = y[wrong]
+    start = family(name).initial(spec, START)
+
+    def train(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        model = train_local(spec, start, Dataset(x[chosen], y[chosen], ()), noise=noise)
+        predicted = family(name).predict(spec, model, x)
+        if not _classifies(name):
+            return np.asarray(-np.abs(predicted[:, 0] - y))
+        p = np.clip(predicted[np.arange(len(y)), y], 1e-9, 1 - 1e-9)
+        return np.asarray(np.log(p) - np.log1p(-p))
+
+    return train
+
+
+def _classifies(name: str) -> bool:
+    return "classification" in family(name).tasks
+
+
+def _descent() -> dict[str, Any]:
+    return {"steps": STEPS, "learning_rate": LEARNING_RATE}
+
+
+def _privacy(clipping_norm: float) -> dict[str, Any]:
+    sound = PrivacyMode.SOUND.value
+    return {"mode": sound, "epsilon": EPSILON, "delta": DELTA, "clipping_norm": clipping_norm}
+
+
+def _specification(
+    name: str, shape: list[int], privacy: dict[str, Any], local: dict[str, Any]
+) -> Specification:
+    task: dict[str, Any] = {"labels": [str(label) for label in range(LARGEST_DIGIT + 1)]}
+    if not family(name).sound:
+        raise SpecificationError(
+            f"family {name} cannot clip each example's gradient: it has no figure to audit"
+        )
+    if not _classifies(name):
+        task = {"task": "regression", "output": {"column": "digit", "scale": 1.0}}
+    return specification(
+        {
+            "title": "A privacy audit",
+            "category": "audits/digits",
+            **task,
+            "features": {"shape": shape},
+            "family": {"name": name, "parameters": _SMALL.get(name, {})},
+            "local": local,
+            "rounds": 1,
+            "min_providers": 2,
+            "max_providers": 2,
+            "score": "model",
+            "max_error": 10_000,
+            "privacy": privacy,
+            "windows": WINDOWS,
+        }
+    )
+
+
+def _gradient(
+    spec: Specification, x: NDArray[np.float32], y: Targets, clipping_norm: float | None = None
+) -> Weights:
+    """The gradients' sum at the first model."""
+    start = family(spec.family.name).initial(spec, START)
+    weights = {name: values.astype(np.float64) for name, values in start.items()}
+    return family(spec.family.name).gradient_sum(spec, weights, x, y, clipping_norm)
+
+
+def _sums(start: Model, model: Model, records: int) -> NDArray[np.float64]:
+    """The sum of gradients that a model tells of, (d,)."""
+    moved: Weights = {name: start[name].astype(np.float64) - model[name] for name in start}
+    return np.asarray(_flat(moved) * (records / LEARNING_RATE))
+
+
+def _flat(tensors: Weights) -> NDArray[np.float64]:
+    return np.concatenate([np.ravel(tensors[name]) for name in sorted(tensors)])

@@ -1,0 +1,42 @@
+"""`fedpact privacy audit`: what it prints, writes and ends with."""
+
+import json
+from pathlib import Path
+
+from commandline import Cli
+
+
+def test_an_audit_prints_stated_against_measured(cli: Cli, tmp_path: Path) -> None:
+    result = cli(
+        *("privacy", "audit", "softmax-regression", "--check", "draws", "--check", "canaries"),
+        *("--draws", 300, "--canaries", 60, "--json", "found.json"),
+    )
+
+    assert result.code == 0
+    draws, canaries, stated = result.out.splitlines()
+    assert draws.startswith("draws, mode sound: Gaussian-DP parameter mu: stated 0.5")
+    assert draws.endswith(": holds")
+    assert canaries.startswith("canaries, mode sound")
+    assert stated.startswith("stated at epsilon 2.000") or stated.startswith(
+        "stated at epsilon 1.99"
+    )
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [one["check"] for one in found] == ["draws", "canaries"]
+    assert found[0]["details"]["draws"] == 300
+    assert found[0]["delta"] == 1e-5
+
+
+def test_a_check_that_fails_ends_with_its_code(cli: Cli) -> None:
+    result = cli("privacy", "audit", "softmax-regression", "--mode", "paper", "--draws", 300)
+
+    assert result.code == 16
+    assert "FAILS" in result.out
+    assert "claimed by the paper, not guaranteed" in result.out
+    assert result.err.splitlines() == [
+        "fedpact: softmax-regression, mode paper: draws refutes what is stated"
+    ]
+
+
+def test_a_family_without_a_figure_is_refused(cli: Cli) -> None:
+    assert cli("privacy", "audit", "char-lstm").code == 3
+    assert cli("privacy", "audit", "softmax-regression", "--check", "luck").code == 2

@@ -1,0 +1,114 @@
+"""The audits of families: what is stated stands, and what breaks it is seen."""
+
+import pytest
+
+from fedpact.errors import InvalidInput, PrivacyError, SpecificationError
+from fedpact.experiments import privacy_audit
+from fedpact.experiments.privacy_audit import (
+    EPSILON,
+    audit,
+    audit_canaries,
+    audit_draws,
+    audit_membership,
+)
+from fedpact.learning.families import family
+from fedpact.privacy.accounting import gaussian_epsilon
+from fedpact.privacy.audit import Check, Mode
+from fedpact.privacy.noise import NoiseSource, SeededNoise
+
+FAMILIES = ["softmax-regression", "linear-regression", "mlp", "cnn"]
+SOFTMAX = "softmax-regression"
+
+
+class Silent(NoiseSource):
+    def words(self, count):
+        return SeededNoise(0).words(count)
+
+    def half_steps(self, count):
+        return SeededNoise(0).half_steps(count) * 0
+
+
+class Halved(SeededNoise):
+    def half_steps(self, count):
+        return super().half_steps(count) // 2
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_shows_a_record_as_much_as_stated(name: str) -> None:
+    found = audit_draws(name, draws=200, noise=SeededNoise(1))
+    assert found.holds
+    assert found.measured == pytest.approx(found.stated, abs=4.5 * found.details["standard_error"])
+    assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
+
+
+def test_the_record_without_noise_is_told_for_sure() -> None:
+    found = audit_draws(SOFTMAX, draws=250, noise=Silent())
+    assert not found.holds
+    assert found.measured is None
+
+
+def test_halved_noise_is_seen() -> None:
+    found = audit_draws(SOFTMAX, draws=1_000, noise=Halved(2))
+    assert not found.holds
+    assert found.measured == pytest.approx(2 * found.stated, abs=0.3)
+
+
+def test_missing_clipping_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = type(family(SOFTMAX))
+    real = kind.gradient_sum
+    monkeypatch.setattr(
+        kind,
+        "gradient_sum",
+        lambda self, spec, weights, x, y, _: real(self, spec, weights, x, y, None),
+    )
+    assert not audit_draws(SOFTMAX, draws=500, noise=SeededNoise(3)).holds
+
+
+def test_the_papers_claim_is_refuted() -> None:
+    found = audit_draws(SOFTMAX, Mode.PAPER, draws=300, noise=SeededNoise(4))
+    assert not found.holds
+    assert found.measured is not None
+    assert found.measured > 2 * found.stated
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_canaries_do_not_refute_what_is_stated(name: str) -> None:
+    assert audit_canaries(name, 100, SeededNoise(5), seed=5).holds
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [(SOFTMAX, 100), pytest.param("cnn", 1_000, marks=pytest.mark.slow)]
+)
+def test_canaries_without_noise_are_found(name: str, count: int) -> None:
+    found = audit_canaries(name, count, Silent(), seed=6)
+    assert not found.holds
+
+
+def test_members_are_found_without_privacy_and_not_with_it() -> None:
+    found = audit_membership(SOFTMAX, noise=SeededNoise(7), seed=7)
+    assert found.holds
+    assert found.measured is not None
+    assert found.measured < found.details["without_privacy"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("check", Check)
+def test_every_check_of_every_family_at_its_own_size_holds(name: str, check: Check) -> None:
+    assert audit(name, check).holds
+
+
+def test_what_has_no_figure_is_refused() -> None:
+    with pytest.raises(SpecificationError, match="char-lstm"):
+        audit("char-lstm", Check.DRAWS)
+    with pytest.raises(SpecificationError, match="unknown"):
+        audit("magic", Check.CANARIES)
+    with pytest.raises(InvalidInput, match="draws alone"):
+        audit(SOFTMAX, Check.CANARIES, Mode.PAPER)
+    with pytest.raises(PrivacyError, match="at least"):
+        audit(SOFTMAX, Check.DRAWS, draws=10)
+
+
+def test_canaries_too_few_to_refute_anything_are_refused() -> None:
+    with pytest.raises(PrivacyError, match="guesses"):
+        privacy_audit.audit_canaries(SOFTMAX, 39)
