@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 from fedpact.errors import FedpactError
@@ -47,7 +49,8 @@ class ChildProcess:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("ab") as output:
             start = output.tell()
-            process = subprocess.Popen(
+            starting = _starter(os.getpid()).submit(
+                subprocess.Popen,
                 command,
                 stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
                 stdout=output,
@@ -55,6 +58,7 @@ class ChildProcess:
                 start_new_session=True,
                 preexec_fn=None if detached else _end_with_parent,
             )
+            process = starting.result()
         return cls(process, log_file, start)
 
     @property
@@ -120,6 +124,15 @@ def end_group(group: int, reap: Callable[[], object], seconds: float = STOP_SECO
                 return
             time.sleep(_POLL_SECONDS)
     raise FedpactError(f"the processes of group {group} do not end")
+
+
+@lru_cache(maxsize=1)
+def _starter(process_id: int) -> ThreadPoolExecutor:
+    """The thread that starts children: Linux takes its end, not the process's, for the parent's.
+
+    It lives as long as this process; the caller's thread may not. A fork has one of its own.
+    """
+    return ThreadPoolExecutor(1, f"children of {process_id}")
 
 
 def _end_with_parent() -> None:

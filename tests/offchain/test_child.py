@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_what_a_wrapper_left_behind_ends_too(wrapper: ChildProcess) -> None:
 def test_who_does_not_listen_is_killed(tmp_path: Path) -> None:
     child = ChildProcess.start([sys.executable, "-c", STUBBORN], tmp_path / "log")
     child.wait_for(READY, 10)
-    end_group(child.process.pid, child.process.poll, seconds=0.3)
+    end_group(child.process.pid, child.process.poll, seconds=2.0)
     assert child.process.returncode == -9
     child.stop()
 
@@ -106,3 +107,16 @@ def test_a_detached_one_outlives_who_started_it(tmp_path: Path) -> None:
     assert not runs(group)
     with pytest.raises(ProcessLookupError):
         os.killpg(group, 0)
+
+
+def test_it_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
+    started: list[ChildProcess] = []
+    command = ["sh", "-c", "echo ready $$; exec sleep 60"]
+    thread = Thread(target=lambda: started.append(ChildProcess.start(command, tmp_path / "log")))
+    thread.start()
+    thread.join()
+    (child,) = started
+    child.wait_for(READY, 10)
+    time.sleep(0.2)
+    assert child.process.poll() is None
+    child.stop()
