@@ -4,8 +4,11 @@
     python scripts/mutation.py --only TEXT  those whose file or effect contains TEXT; writes nothing
 
 Each mutant is a copy of the sources with one place changed, in a temporary folder; the checkout
-stays as it is. Only the contracts that the change reaches are compiled, once. Then the tests named
-with the mutant run, then the other contract tests, then the stateful machine, until one fails.
+stays as it is. Only the contracts that the change reaches are compiled, once. Then the test file
+that noticed it last time runs, the tests named with the mutant, the other contract tests and the
+stateful machine, until one fails. In the end the tests that failed must all pass without a mutant.
+What was found is kept in .cache/mutation.json at once: a run that was broken off goes on, and a
+mutant is tried anew only when its sources or the tests concerned have changed.
 Results: docs/results/mutation.json. Exit 1 for a mutant that all tests let pass and that
 mutants.toml does not explain as equivalent, and for such an explanation that a test refutes.
 """
@@ -23,8 +26,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -34,6 +39,7 @@ import compile as contracts  # scripts/compile.py
 ROOT = contracts.ROOT
 LIST = ROOT / "tests" / "contracts" / "mutation" / "mutants.toml"
 RESULTS = ROOT / "docs" / "results" / "mutation.json"
+PROGRESS = ROOT / ".cache" / "mutation.json"
 
 COPIED = ("contracts", "tests/contracts", "tests/vectors", "scripts", "pyproject.toml")
 LINKED = (".venv", "node_modules", "offchain", "tests/conftest.py")
@@ -42,10 +48,10 @@ LIBRARIES = ("unit/libraries",)
 """These tests look at a harness alone: the deployed contracts need not be compiled for them."""
 QUICK = ("unit", "attacks", "test_life.py")
 THOROUGH = ("stateful",)
-TEST_SECONDS = 900
-WORKERS = 2
+TEST_SECONDS = 1_800
+WORKERS = os.cpu_count() or 1
 
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 Compiled = dict[str, dict[str, Any]]
 
@@ -129,11 +135,64 @@ class Sources:
                     fresh |= contracts.compile_texts(reached, [unit])
             yield contracts.kept_name(changed, wanted), fresh
 
+    def digest(self, mutant: Mutant) -> str:
+        """Hash of the mutated source and of all that is compiled together with it."""
+        units = [unit for _, wanted in self.groups for unit in wanted]
+        reached = [contracts.read_sources([ROOT / unit])[0] for unit in units]
+        texts = {n: text for some in reached if mutant.file in some for n, text in some.items()}
+        return _digest([{**texts, mutant.file: mutant.applied(texts[mutant.file])}])
+
 
 def _reached(unit: str, texts: dict[str, str]) -> dict[str, str]:
     """The texts that one source imports, directly or not, its own among them."""
     names = contracts.read_sources([ROOT / unit])[0]
     return {name: texts[name] for name in names}
+
+
+def _digest(facts: Any) -> str:
+    return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+class Progress:
+    """What earlier runs found; it holds as long as the sources and the tests concerned do."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._found: dict[str, dict[str, str]] = (
+            json.loads(file.read_text()) if file.exists() else {}
+        )
+        self._lock = Lock()
+
+    def killed_by(self, digest: str) -> str | None:
+        """What killed the mutant of this digest, empty where nothing did; None where unknown."""
+        one = self._found.get(digest)
+        if one is None or one["tests"] != _tests_digest(one["killed_by"]):
+            return None
+        return one["killed_by"]
+
+    def add(self, digest: str, killed_by: str) -> None:
+        with self._lock:
+            self._found[digest] = {"killed_by": killed_by, "tests": _tests_digest(killed_by)}
+            fresh = self._file.with_suffix(".new")
+            fresh.write_text(json.dumps(self._found, indent=1))
+            fresh.replace(self._file)
+
+
+def _tests_digest(killed_by: str) -> str:
+    """Hash of the file of the test named, or of all tests where none is."""
+    files = [killed_by.split("::")[0]] if killed_by else sorted((ROOT / TESTS).rglob("*.py"))
+    return _digest([path.read_text() for path in (ROOT / file for file in files) if path.exists()])
+
+
+def last_killers(file: Path = RESULTS) -> dict[tuple[str, str], str]:
+    """The test file that noticed each mutant (file, effect) when the results were last written."""
+    if not file.exists():
+        return {}
+    return {
+        (one["file"], one["breaks"]): one["killed_by"].split("::")[0].removeprefix(f"{TESTS}/")
+        for one in json.loads(file.read_text())["each"]
+        if "killed_by" in one
+    }
 
 
 class Tree:
@@ -172,13 +231,16 @@ class Tree:
             shutil.rmtree(cache)
 
     def first_failure(self, tests: Sequence[str]) -> str:
-        """Name of the first test that fails; empty where all pass.
+        """Name of the first test below tests/contracts that fails; empty where all pass.
 
         Raises RuntimeError where the tests could not be run.
         """
-        named = [f"{TESTS}/{test}" for test in tests]
+        return self.first_failure_of([f"{TESTS}/{test}" for test in tests])
+
+    def first_failure_of(self, tests: Sequence[str]) -> str:
+        """As first_failure, for tests as pytest names them."""
         options = ["-n", "0", "-x", "--no-header", "-m", "not slow"]
-        command = [str(self.folder / ".venv/bin/python"), "-m", "pytest", *options, *named]
+        command = [str(self.folder / ".venv/bin/python"), "-m", "pytest", *options, *tests]
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         ran = subprocess.run(
             command,
@@ -196,15 +258,18 @@ class Tree:
         return failed[1]
 
 
-def killer(tree: Tree, sources: Sources, mutant: Mutant) -> str:
-    """The test that notices the mutant; empty where none does.
+def killer(tree: Tree, sources: Sources, mutant: Mutant, last: str = "") -> str:
+    """The test that notices the mutant; empty where none does. `last`: the file to begin with.
 
     Raises CompileError where it does not compile.
     """
     stages = [mutant.tests, QUICK, THOROUGH]
+    if (ROOT / TESTS / last).is_file():
+        stages.insert(0, (last,))
     if mutant.tests == LIBRARIES:
         with tree.mutated(sources, mutant, deployed=False):
-            failed = tree.first_failure(stages.pop(0))
+            failed = tree.first_failure(LIBRARIES)
+        stages.remove(LIBRARIES)
         if failed:
             return failed
     with tree.mutated(sources, mutant):
@@ -215,26 +280,27 @@ def killer(tree: Tree, sources: Sources, mutant: Mutant) -> str:
 def run_all(mutants: Sequence[Mutant]) -> list[Outcome]:
     """What becomes of each mutant, WORKERS at a time.
 
-    Raises ValueError where one does not fit the sources, RuntimeError where the tests fail without
-    any.
+    Raises ValueError where one does not fit the sources, RuntimeError where a test that killed one
+    fails without it, too.
     """
     for mutant in mutants:
         mutant.applied((ROOT / mutant.file).read_text())
-    sources = Sources()
+    sources, progress, last = Sources(), Progress(PROGRESS), last_killers()
     with tempfile.TemporaryDirectory(prefix="fedpact-mutation-") as folder:
         trees: SimpleQueue[Tree] = SimpleQueue()
-        first, *others = (Tree(Path(folder) / str(number)) for number in range(WORKERS))
-        with first.mutated(sources, None):
-            failed = first.first_failure(QUICK)
-        if failed:
-            raise RuntimeError(f"{failed} fails without any mutant")
-        for tree in (first, *others):
-            trees.put(tree)
+        for number in range(WORKERS):
+            trees.put(Tree(Path(folder) / str(number)))
 
         def one(mutant: Mutant) -> Outcome:
+            digest = sources.digest(mutant)
+            known = progress.killed_by(digest)
+            if known is not None:
+                return Outcome(killed_by=known)
             tree = trees.get()
             try:
-                outcome = Outcome(killed_by=killer(tree, sources, mutant))
+                began = last.get((mutant.file, mutant.breaks), "")
+                outcome = Outcome(killed_by=killer(tree, sources, mutant, began))
+                progress.add(digest, outcome.killed_by)
             except contracts.CompileError as error:
                 outcome = Outcome(complaint=str(error))
             finally:
@@ -243,7 +309,18 @@ def run_all(mutants: Sequence[Mutant]) -> list[Outcome]:
             return outcome
 
         with ThreadPoolExecutor(WORKERS) as pool:
-            return list(pool.map(one, mutants))
+            outcomes = list(pool.map(one, mutants))
+        tree = trees.get()
+        with tree.mutated(sources, None):
+            failed = tree.first_failure_of(killers_of(outcomes))
+    if failed:
+        raise RuntimeError(f"{failed} fails without any mutant")
+    return outcomes
+
+
+def killers_of(outcomes: Sequence[Outcome]) -> list[str]:
+    """Each test that noticed a mutant, once."""
+    return sorted({outcome.killed_by for outcome in outcomes if outcome.killed_by})
 
 
 def report(mutants: Sequence[Mutant], outcomes: Sequence[Outcome]) -> dict[str, Any]:

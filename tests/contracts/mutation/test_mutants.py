@@ -10,7 +10,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from mutation import TESTS, Mutant, read_mutants  # noqa: E402  (see above)
+from mutation import (  # noqa: E402  (see above)
+    TESTS,
+    Mutant,
+    Progress,
+    read_mutants,
+)
 
 MUTANTS = read_mutants()
 
@@ -31,3 +36,16 @@ def test_a_place_that_is_not_there_once_is_told() -> None:
     for text in ("a > b", "a < b; a < b"):
         with pytest.raises(ValueError, match=r"A\.sol: an edge: found [02] times: a < b"):
             mutant.applied(text)
+
+
+def test_what_an_earlier_run_found_holds_while_the_tests_do(tmp_path: Path) -> None:
+    """The mutant's own sources are in its digest."""
+    test = tmp_path / "test_it.py"
+    test.write_text("before")
+    Progress(tmp_path / "found.json").add("digest", f"{test}::test_it")
+
+    found = Progress(tmp_path / "found.json")
+    assert found.killed_by("digest") == f"{test}::test_it"
+    assert found.killed_by("another") is None
+    test.write_text("after")
+    assert found.killed_by("digest") is None
