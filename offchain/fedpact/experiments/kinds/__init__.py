@@ -24,6 +24,7 @@ Run = Callable[[Case, Checkpoint], Mapping[str, Any]]
 KINDS = {
     "federation": "fedpact.experiments.kinds.learning:run",
     "robustness": "fedpact.experiments.kinds.robustness:run",
+    "privacy": "fedpact.experiments.kinds.privacy:run",
     "contribution": "fedpact.experiments.kinds.contribution:run",
 }
 """Where the function of each kind stands."""
