@@ -94,6 +94,15 @@ def test_the_summary_names_epsilon_and_delta_beside_the_papers_figure() -> None:
     assert (round(strict["epsilon"], 2), round(loose["epsilon"], 2)) == (2.0, 10.0)
 
 
+def test_the_cases_partition_cuts_the_private_images() -> None:
+    even, skewed = (
+        outcome(cases(TOML.replace('"class2"', f'"{cut}"'))[0]).details["examples"]
+        for cut in ("iid", "dir0.1")
+    )
+    assert even == [70, 70]
+    assert skewed != even
+
+
 @pytest.mark.parametrize(
     ("wrong", "right", "error", "said"),
     [
