@@ -1,5 +1,7 @@
 """The kind `robustness`: settings in, shares between 0 and 1 out."""
 
+import os
+
 import pytest
 
 from fedpact.errors import InvalidInput
@@ -51,11 +53,17 @@ def test_an_attack_is_told_against_the_honest_alone() -> None:
     assert "back_door_rate" not in found.metrics
 
 
+@pytest.mark.skipif("FEDPACT_DATA" not in os.environ, reason="needs MNIST below FEDPACT_DATA")
 def test_a_back_door_is_told_with_its_success() -> None:
-    case = case_of("back-door")
+    case = case_of("back-door", TOML.replace('"digits"', '"mnist"'))
     found = Result.of(case, run(case, Checkpoint(lambda _: None)), 1.0)
 
     assert {"back_door_rate", "back_door_rate_honest"} <= set(found.metrics)
+
+
+def test_a_back_door_needs_images() -> None:
+    with pytest.raises(InvalidInput, match="needs images"):
+        run(case_of("back-door"), Checkpoint(lambda _: None))
 
 
 @pytest.mark.parametrize(
