@@ -95,6 +95,8 @@ def test_ctrl_c_ends_the_run_and_the_next_one_goes_on(cli: Cli, study: Path) -> 
         env={"PYTHONPATH": str(STUDIES), "PATH": ""},
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # Where the tests run in the background of a shell, they inherit an ignored Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not list(Path("out").rglob("*.checkpoint")) and time.monotonic() < deadline:
