@@ -36,6 +36,13 @@ def test_a_second_claim_is_refused(s: Scenario, expect_revert: Any) -> None:
     assert s.market.functions.claimable(s.id, 0).call() == 0
 
 
+def test_a_claim_does_not_open_an_earlier_one_again(s: Scenario, expect_revert: Any) -> None:
+    s.claim(0)
+    s.claim(1)
+    with expect_revert("SharingMarket_AlreadyClaimed", s.id, 0):
+        s.claim(0)
+
+
 def test_a_seat_without_points_is_refused(scenario: Any, expect_revert: Any) -> None:
     s = scenario().running()
     s.submit(0)

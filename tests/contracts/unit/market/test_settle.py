@@ -3,7 +3,7 @@
 from typing import Any
 
 from chainkit import events
-from scenario import PAYMENT, STATUS, WINDOW, Scenario, seats_of
+from scenario import INVALID, PAYMENT, STATUS, WINDOW, Scenario, seats_of
 
 UNIT = 10**15
 
@@ -64,6 +64,18 @@ def test_quality_is_relative_to_the_mean(scenario: Any) -> None:
         for seat, own in enumerate(s.points)
     }
     assert s.request.settled
+
+
+def test_who_earns_all_among_sixteen_has_the_best_quality(scenario: Any) -> None:
+    """Eight times the quality of the mean: more than fits the lane of 16 bits."""
+    s = scenario(16).committing()
+    s.vote_all({0: 1_000} | dict.fromkeys(range(1, 16), INVALID))
+    s.tally()
+    s.attest_all()
+    s.propose()
+    receipt = s.deliver()
+    assert [seat for seat, own in enumerate(s.points) if own] == [0]
+    assert outcomes(s, receipt)[s.providers[0].address][1] == 10_000
 
 
 def test_faults_become_losses_and_silent_members_are_left_out(scenario: Any) -> None:
