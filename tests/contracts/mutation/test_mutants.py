@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -11,10 +12,13 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from mutation import (  # noqa: E402  (see above)
+    RESULTS,
     TESTS,
     Mutant,
+    Outcome,
     Progress,
     read_mutants,
+    report,
 )
 
 MUTANTS = read_mutants()
@@ -36,6 +40,21 @@ def test_a_place_that_is_not_there_once_is_told() -> None:
     for text in ("a > b", "a < b; a < b"):
         with pytest.raises(ValueError, match=r"A\.sol: an edge: found [02] times: a < b"):
             mutant.applied(text)
+
+
+def test_the_results_are_of_these_mutants_and_leave_none_unexplained() -> None:
+    results = json.loads(RESULTS.read_text())
+    outcomes = [Outcome(killed_by=one.get("killed_by", "")) for one in results["each"]]
+    assert results == report(MUTANTS, outcomes)
+    for mutant, outcome in zip(MUTANTS, outcomes, strict=True):
+        assert outcome.wrong(mutant) == ""
+
+
+def test_the_tests_that_noticed_are_there() -> None:
+    for one in json.loads(RESULTS.read_text())["each"]:
+        if "killed_by" in one:
+            file, name = one["killed_by"].split("::")
+            assert f"def {name.split('[')[0]}(" in (ROOT / file).read_text()
 
 
 def test_what_an_earlier_run_found_holds_while_the_tests_do(tmp_path: Path) -> None:
