@@ -9,8 +9,7 @@ written down in crytic-compile's own format, and given to Slither as such. No by
 so that nothing is generated or optimised: a few seconds.
 
 What Slither leaves out stands in slither.config.json; each finding that is left, with the reason
-why it stands, in slither.allowed.toml. Exit 1 for a finding that nobody has explained, and for an
-explanation of what is no longer found.
+why it stands, in slither.allowed.toml. Exit 1 for a finding that nobody has explained.
 """
 
 import argparse
