@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from node_proxy import Message, node_in_front
 
 from fedpact.chain import scanner as scanning
 from fedpact.chain.client import ChainClient
@@ -14,6 +13,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
 from fedpact.chain.rpc import RpcError
 from fedpact.chain.scanner import EventScanner
+from node_proxy import Message, node_in_front
 
 PROFILES = 12
 
