@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-all lint slither mutation contracts lock gas bench-round bench-text bench-features bench-dp bench-train experiments experiment-digits wheel clean
+.PHONY: help setup demo test test-all lint slither mutation invariants contracts lock gas bench-round bench-text bench-features bench-dp bench-train experiments experiment-digits wheel clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
@@ -27,7 +27,7 @@ setup: .venv/.installed node_modules/.installed scripts/ipfs-node/node_modules/.
 	@touch $@
 
 node_modules/.installed: package-lock.json | .venv/.installed
-	@echo "== Anvil, solc, OpenZeppelin into node_modules (package-lock.json)"
+	@echo "== Anvil, Forge, solc, OpenZeppelin into node_modules (package-lock.json)"
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
@@ -64,6 +64,9 @@ test-all: lint ## the long ones too
 
 mutation: setup ## break the contracts in small ways and see which test notices: docs/results/mutation.json
 	@$(BIN)/python scripts/mutation.py
+
+invariants: setup ## random calls against the contracts, by Forge; FOUNDRY_INVARIANT_RUNS and _DEPTH for more
+	@FOUNDRY_CONFIG=tests/contracts/invariant/foundry.toml node_modules/.bin/forge test
 
 gas: setup ## what each operation, a task and a further round cost: docs/gas.json, docs/gas.md
 	@$(BIN)/python scripts/gas.py
