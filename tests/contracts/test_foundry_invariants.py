@@ -1,0 +1,49 @@
+"""Forge plays random calls against the contracts, apart from the Python tests' model of them.
+
+What must hold is written in Solidity: tests/contracts/invariant/Lives.t.sol.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from chainkit import ROOT
+
+CONFIG = ROOT / "tests" / "contracts" / "invariant" / "foundry.toml"
+LIMIT = 900
+"""Seconds; the compiler takes half a minute where nothing is kept from before."""
+
+
+def forge(runs: int, depth: int, **settings: str) -> None:
+    """`runs` sequences of `depth` calls for each invariant; fails with what forge says."""
+    package = ROOT / "node_modules" / "@foundry-rs"
+    binary = next(package.glob("forge-*/bin/forge*"), None)
+    if binary is None:
+        pytest.skip("npm has installed no forge for this platform (node_modules/@foundry-rs)")
+    settings["FOUNDRY_CONFIG"] = str(CONFIG)
+    settings["FOUNDRY_INVARIANT_RUNS"] = str(runs)
+    settings["FOUNDRY_INVARIANT_DEPTH"] = str(depth)
+    done = subprocess.run(
+        [binary, "test", "-vv"],
+        **{"cwd": ROOT, "env": os.environ | settings, "timeout": LIMIT},
+        **{"capture_output": True, "text": True},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 failed; 0 skipped" in done.stdout, done.stdout
+
+
+def test_random_calls_break_no_invariant() -> None:
+    forge(runs=48, depth=50, FOUNDRY_FUZZ_SEED="0x5eed")
+
+
+@pytest.mark.slow
+def test_many_long_sequences_of_random_calls_break_no_invariant(tmp_path: Path) -> None:
+    """Compiles into a folder of its own, since the short test may be at work beside it."""
+    forge(
+        **{"runs": 1_000, "depth": 150},
+        FOUNDRY_OUT=str(tmp_path / "out"),
+        FOUNDRY_CACHE_PATH=str(tmp_path / "cache"),
+    )
