@@ -119,6 +119,8 @@ class Committee:
     key: bytes = field(default_factory=new_request_key)
     globals: dict[int, Model] = field(default_factory=dict)
     record: ContributionRecord = field(default_factory=ContributionRecord)
+    valid: dict[int, Model] = field(default_factory=dict)
+    """Of the round before, by seat."""
 
     @cached_property
     def spec(self) -> Specification:
@@ -170,6 +172,7 @@ class Committee:
             self._samples(),
             part,
             self.record,
+            published=self.valid,
         )
         self._vote(number, scores, votes or {})
         self.market.client.rounds.tally(
@@ -177,6 +180,8 @@ class Committee:
             self.request_id,
             self.market.client.rounds.committee(self.request_id),
         )
+        counted = seats_of(self.tallied()["valid"])
+        self.valid = {seat: published[seat] for seat in counted}
         if self.state().stage is Stage.ATTEST:
             self._finalise(number, published, part)
 

@@ -271,8 +271,15 @@ class LearningChecks:
                     self._slice(earlier),
                     record,
                     self._starts(earlier),
+                    self._published_before(earlier),
                 )
         return self._scores[one.number]
+
+    def _published_before(self, one: RoundEvidence) -> "dict[int, Model]":
+        """The models of the round before that counted as valid, by seat."""
+        past = [earlier for earlier in self._e.tallied if earlier.number == one.number - 1]
+        models = self._round_models(past[0]) if past else {}
+        return {seat: model for seat, model in models.items() if model is not None}
 
     def _starts(self, one: RoundEvidence) -> "dict[int, Model]":
         """Where the strategy had each seat's local training start, from its models before."""

@@ -32,6 +32,9 @@ LARGEST_NORM = 10.0
 """Norm of an update, in parts of the median, above which it is no training."""
 LEAST_EFFECT = 0.25
 """Effect of an update on the errors, in parts of the median, below which it is no work."""
+LEAST_NOVELTY = 0.05
+"""Distance from another seat's model of the round before, in parts of the median norm of an update,
+below which a model is that one again."""
 UNJUDGED = 0
 """Score of every valid model in a round whose slice was not opened in time."""
 
@@ -118,6 +121,7 @@ def score_round(
     part: Dataset | None,
     record: ContributionRecord,
     starts: Mapping[int, Model] | None = None,
+    published: Mapping[int, Model] | None = None,
 ) -> tuple[dict[int, int], ContributionRecord]:
     """Scores of all submitted seats, and the record for the next round.
 
@@ -132,6 +136,8 @@ def score_round(
         record: what this function returned for the round before; empty in the first.
         starts: where the strategy had each seat's local training start, which its update is
             measured from; the global model for seats left out.
+        published: the models of the round before that counted as valid, by seat, which whoever
+            posts one of them again did not train.
 
     Raises:
         InvalidInput: a submitted seat without declared samples.
@@ -145,6 +151,7 @@ def score_round(
         if model is not None
         and _plausible(spec, (starts or {}).get(seat, start), model, samples[seat])
     }
+    valid = _novel(spec, start, valid, samples, published or {})
     scores = dict.fromkeys(sorted(models), INVALID)
     if part is None or not len(part):
         scores.update(dict.fromkeys(valid, UNJUDGED))
@@ -161,6 +168,36 @@ def score_round(
         scores.update({seat: one.score for seat, one in judged.items()})
         record = ContributionRecord({**record.standings, **judged})
     return scores, record
+
+
+def _novel(
+    spec: Specification,
+    start: Model,
+    models: Mapping[int, Model],
+    samples: Mapping[int, int],
+    published: Mapping[int, Model],
+) -> dict[int, Model]:
+    """Without those that are a model of the round before once more.
+
+    Under `sound` fresh noise keeps an honest model as far from anything older as from its start,
+    its own model included. Without privacy an own model may hardly change any more; that of
+    another is never met so closely, as batches, data and the global model in between differ.
+    """
+    if not published or not models:
+        return dict(models)
+    private = spec.privacy.mode is PrivacyMode.SOUND
+    norms = sorted(update_norm(start, model) for model in models.values())
+    usual = LEAST_NOVELTY * norms[len(norms) // 2]
+    return {
+        seat: model
+        for seat, model in models.items()
+        if all(
+            update_norm(older, model)
+            >= (update_norm_bounds(spec, samples[seat])[0] if private else usual)
+            for owner, older in published.items()
+            if private or owner != seat
+        )
+    }
 
 
 def _at_work(

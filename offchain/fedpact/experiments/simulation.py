@@ -113,6 +113,7 @@ def simulate(
     samples = {place: len(seat.dataset) for place, seat in enumerate(seats)}
     submitted = (1 << len(seats)) - 1
     last: dict[int, Model] = {}
+    published: dict[int, Model] = {}
     plan = strategy(spec.strategy)
     globals_ = Globals(model, model)
     memories: dict[int, Memory] = {}
@@ -140,6 +141,7 @@ def simulate(
                 slices[number - 1],
                 record,
                 {seat: task.start for seat, task in tasks.items()},
+                published,
             )
         else:
             scores = {place: INVALID if one is None else 0 for place, one in models.items()}
@@ -155,6 +157,7 @@ def simulate(
         if not counted.included or result.stalled:
             break
         last = {place: one for place, one in models.items() if one is not None}
+        published = {place: last[place] for place in seats_of(counted.valid) if place in last}
         memories |= _memories(spec, globals_, memories, last, counted.valid, samples)
         result.model = global_model(
             spec,

@@ -167,13 +167,18 @@ def _memory(view: RequestView, plan: Strategy, seat: int, round_: int) -> Memory
     factors = reach(specification_of(view), view.members[seat].samples)
     for number in (rounds[0], rounds[-1]) if memory is None else (rounds[-1],):
         globals_ = Globals(initial, start_model(view, number))
-        memory = plan.remember(globals_, memory, _past_model(view, number, seat), factors)
+        memory = plan.remember(globals_, memory, past_model(view, number, seat), factors)
     if memory is not None:
         view.ctx.cache.memories[(view.id, seat)] = (rounds[-1], memory)
     return memory
 
 
-def _past_model(view: RequestView, round_: int, seat: int) -> Model:
+def valid_seats(view: RequestView, round_: int) -> list[int]:
+    """The seats whose models of a round counted as valid, as its tally told."""
+    return seats_of(_event_of(view, "RoundTallied", round_)["valid"])
+
+
+def past_model(view: RequestView, round_: int, seat: int) -> Model:
     """A model that counted as valid; raises ContentError where it cannot be had."""
     known = view.ctx.cache.models.get((view.id, round_), {}).get(seat)
     model = known or member_model(view, round_, seat, submitted_digests(view, round_)[seat])

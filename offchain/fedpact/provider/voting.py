@@ -1,7 +1,8 @@
 """Stage 6 of the workflow: fetch and score the round's models, commit, reveal, tally."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from fedpact.consensus.scoring import ContributionRecord, score_round
 from fedpact.consensus.votes import vote_commitment
@@ -14,15 +15,16 @@ from fedpact.provider.reading import (
     evaluation_slice,
     local_task,
     member_model,
+    past_model,
     specification_of,
     start_model,
     submitted_digests,
+    valid_seats,
 )
 from fedpact.provider.state import CastVote
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import pack_scores
-
-Starts = dict[int, Model]
+from fedpact.types.specification import Specification
 
 log = logging.getLogger(__name__)
 
@@ -72,22 +74,62 @@ def _scorer(
     view: RequestView, models: dict[int, Model | None]
 ) -> Callable[[], tuple[dict[int, int], ContributionRecord]]:
     """The work of scoring this round; everything it needs is fetched here and now."""
-    rounds = [_round_inputs(view, number) for number in _unscored_rounds(view)]
+    rounds = [
+        _Judged.of(view, number, _past_models(view, number)) for number in _unscored_rounds(view)
+    ]
     known = view.ctx.state.vote(view.id, view.round - len(rounds) - 1)
     record = ContributionRecord.from_json(known.record) if known else ContributionRecord()
-    present = (view.round, start_model(view, view.round), models, view.samples)
-    part, starts = _slice_or_none(view, view.round), _starts(view, view.round, models)
+    present = _Judged.of(view, view.round, models)
     spec = specification_of(view)
 
     def score() -> tuple[dict[int, int], ContributionRecord]:
         before = record
-        for number, start, past, samples, its_part, its_starts in rounds:
-            _, before = score_round(
-                spec, number, start, past, samples, its_part, before, its_starts
-            )
-        return score_round(spec, *present, part, before, starts)
+        for one in rounds:
+            _, before = one.scores(spec, before)
+        return present.scores(spec, before)
 
     return score
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What one round's scores follow from, besides the record of those before."""
+
+    number: int
+    start: Model
+    models: dict[int, Model | None]
+    samples: dict[int, int]
+    part: Dataset | None
+    starts: dict[int, Model]
+    """Where each member's training started, by seat."""
+    published: dict[int, Model]
+
+    @classmethod
+    def of(cls, view: RequestView, number: int, models: dict[int, Model | None]) -> "_Judged":
+        return cls(
+            number,
+            start_model(view, number),
+            models,
+            {seat: view.members[seat].samples for seat in models},
+            _slice_or_none(view, number),
+            {seat: local_task(view, seat, number).start for seat in models},
+            _valid_models(view, number - 1),
+        )
+
+    def scores(
+        self, spec: Specification, record: ContributionRecord
+    ) -> tuple[dict[int, int], ContributionRecord]:
+        return score_round(
+            spec,
+            self.number,
+            self.start,
+            self.models,
+            self.samples,
+            self.part,
+            record,
+            self.starts,
+            self.published,
+        )
 
 
 def _unscored_rounds(view: RequestView) -> list[int]:
@@ -102,19 +144,21 @@ def _unscored_rounds(view: RequestView) -> list[int]:
     return list(range(number + 1, view.round))
 
 
-def _starts(view: RequestView, number: int, models: Mapping[int, Model | None]) -> Starts:
-    """Where each member's training of a round started, by seat."""
-    return {seat: local_task(view, seat, number).start for seat in models}
-
-
-def _round_inputs(
-    view: RequestView, number: int
-) -> tuple[int, Model, dict[int, Model | None], dict[int, int], Dataset | None, Starts]:
+def _past_models(view: RequestView, number: int) -> dict[int, Model | None]:
     digests = submitted_digests(view, number)
-    models = {seat: member_model(view, number, seat, one) for seat, one in sorted(digests.items())}
-    samples = {seat: view.members[seat].samples for seat in digests}
-    part, starts = _slice_or_none(view, number), _starts(view, number, models)
-    return number, start_model(view, number), models, samples, part, starts
+    return {seat: member_model(view, number, seat, one) for seat, one in sorted(digests.items())}
+
+
+def _valid_models(view: RequestView, number: int) -> dict[int, Model]:
+    """The models of an earlier round that counted as valid; without those not to be had any more,
+    which only makes the judgement milder."""
+    found = {}
+    for seat in valid_seats(view, number) if number else ():
+        try:
+            found[seat] = past_model(view, number, seat)
+        except (ContentError, Retryable) as error:
+            log.warning("request %d: round %d: seat %d: %s", view.id, number, seat, error)
+    return found
 
 
 def _slice_or_none(view: RequestView, number: int) -> Dataset | None:

@@ -297,6 +297,38 @@ def test_without_a_mechanism_the_median_bounds_the_norm_and_the_effect():
     assert set(record.standings) == {0, 1, 2}
 
 
+def test_a_model_of_the_round_before_once_more_is_invalid_unless_it_is_ones_own():
+    last = {0: model(0.5), 1: model(0.6)}
+    nearly = {name: one + np.float32(1e-3) for name, one in last[0].items()}
+    for posted, expected in ((last[0], INVALID), (nearly, INVALID), (model(0.55), None)):
+        models = {0: model(0.52), 1: last[1], 2: posted}
+        scores, record = score_round(
+            SPEC, 2, START, models, equal_samples(models), SLICE, EMPTY, published=last
+        )
+        assert [scores[0] == INVALID, scores[1] == INVALID] == [False, False]
+        assert (scores[2] == INVALID) == (expected == INVALID)
+        assert (2 in record.standings) == (expected is None)
+
+
+def test_under_sound_nothing_lies_nearer_to_an_older_model_than_fresh_noise_would():
+    spec = specification(features={"shape": [40]}, privacy=SOUND)
+    start = family("softmax-regression").initial(spec, seed=0)
+    generator = np.random.default_rng(0)
+
+    def moved(norm):
+        drawn = {n: generator.normal(size=one.shape) for n, one in start.items()}
+        length = math.sqrt(sum((one**2).sum() for one in drawn.values()))
+        return {n: start[n] + (drawn[n] * norm / length).astype(np.float32) for n in start}
+
+    last = {0: moved(0.3), 1: moved(0.3)}
+    models = {0: last[0], 1: moved(0.3), 2: last[1]}
+    part = Dataset(np.ones((4, 40), np.float32), np.array([0, 1, 2, 0]), ())
+    scores, _ = score_round(
+        spec, 2, start, models, equal_samples(models), part, EMPTY, published=last
+    )
+    assert [seat for seat, score in scores.items() if score == INVALID] == [0, 2]
+
+
 def test_who_takes_few_steps_may_do_less_and_who_takes_many_may_go_further():
     spec = specification(local={"epochs": 1, "batch_size": 1, "learning_rate": 1.0})
     models = {0: model(0.5), 1: model(0.6), 2: model(0.5), 3: model(0.05), 4: model(8)}
