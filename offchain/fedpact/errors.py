@@ -145,6 +145,12 @@ class ExperimentError(FedpactError):
     exit_code = 18
 
 
+class RetrievalError(FedpactError):
+    """A signature, profile or message of retrieval that is malformed, too large or refused."""
+
+    exit_code = 19
+
+
 class Retryable(FedpactError):
     """Something outside is not answering now; trying again later may work."""
 

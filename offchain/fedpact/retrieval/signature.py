@@ -1,0 +1,194 @@
+"""What a provider publishes of its data for others to find it by: a small sparse vector.
+
+A signature has at most 32 entries over a fixed public vocabulary of 2^15 buckets: 2^14 for terms
+(the high bits of a term's hash, as in `features.text.hashing`) and 2^14 for edges of the weighted
+context graph (pairs of terms). Weights are positive integers that add up to 65,535, so that nobody
+gains likeness by mass, and so that there is one byte form and one digest.
+
+Two likenesses of signatures a and b, by their own names:
+
+* *weighted Jaccard*: sum min(a, b) / sum max(a, b) (Ruzicka's), by which providers are found;
+* *support-weighted Jaccard*: weights of what both have over all weights, one minus the fraction
+  in Lu et al. 2020, equation 1.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from fedpact.errors import RetrievalError
+from fedpact.features.text import similarity
+
+VERSION = 1
+"""Of the vocabulary and the byte form together; another version is another language."""
+TERM_BITS = EDGE_BITS = 14
+TERMS, EDGES = 1 << TERM_BITS, 1 << EDGE_BITS
+WIDTH = TERMS + EDGES
+"""Buckets: terms first, edges after them."""
+ENTRIES = 32
+MASS = 65_535
+"""Sum of the weights of any signature."""
+_HEAD = struct.Struct(">BB")
+_ENTRY = struct.Struct(">HH")
+LONGEST = _HEAD.size + ENTRIES * _ENTRY.size
+"""Bytes of the longest signature."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """1 to 32 buckets, ascending, and their weights; raises RetrievalError for anything else."""
+
+    buckets: tuple[int, ...]
+    weights: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.buckets) <= ENTRIES or len(self.weights) != len(self.buckets):
+            raise RetrievalError(
+                f"signature: {len(self.buckets)} buckets with {len(self.weights)} weights;"
+                f" 1 to {ENTRIES} of each are possible"
+            )
+        ascending = all(a < b for a, b in pairwise(self.buckets))
+        if not ascending or self.buckets[0] < 0 or self.buckets[-1] >= WIDTH:
+            raise RetrievalError(f"signature: buckets must ascend within 0 to {WIDTH - 1}")
+        if min(self.weights) < 1 or sum(self.weights) != MASS:
+            raise RetrievalError(
+                f"signature: weights must be positive and add up to {MASS}, not {sum(self.weights)}"
+            )
+
+    @cached_property
+    def digest(self) -> bytes:
+        """32 bytes: SHA-256 of the byte form."""
+        return sha256(self.encode()).digest()
+
+    def encode(self) -> bytes:
+        """Version, number of entries, then bucket and weight of each, big-endian 16 bits."""
+        body = b"".join(map(_ENTRY.pack, self.buckets, self.weights))
+        return _HEAD.pack(VERSION, len(self.buckets)) + body
+
+    @classmethod
+    def decode(cls, content: bytes) -> "Signature":
+        """The signature whose byte form is `content`; raises RetrievalError where it is none."""
+        signature, rest = cls.read(content)
+        if rest:
+            raise RetrievalError(f"signature: {len(rest)} bytes follow it")
+        return signature
+
+    @classmethod
+    def read(cls, content: bytes) -> tuple["Signature", bytes]:
+        """The signature that `content` begins with, and the bytes after it."""
+        if len(content) < _HEAD.size:
+            raise RetrievalError(f"signature: {len(content)} bytes are too short for one")
+        version, entries = _HEAD.unpack_from(content)
+        end = _HEAD.size + entries * _ENTRY.size
+        if version != VERSION:
+            raise RetrievalError(f"signature: version {version}; this program knows {VERSION}")
+        if len(content) < end:
+            raise RetrievalError(f"signature: {entries} entries announced, the bytes end before")
+        pairs = list(_ENTRY.iter_unpack(content[_HEAD.size : end]))
+        return cls(tuple(b for b, _ in pairs), tuple(w for _, w in pairs)), content[end:]
+
+    def row(self) -> sparse.csr_matrix:
+        """As a sparse row (1, WIDTH) of float64."""
+        data = np.asarray(self.weights, dtype=np.float64)
+        return sparse.csr_matrix((data, (np.zeros(len(data), int), self.buckets)), (1, WIDTH))
+
+
+def signature(vector: NDArray[np.float64] | sparse.csr_matrix) -> Signature:
+    """The signature of a vector over the vocabulary, shape (WIDTH,) or (1, WIDTH).
+
+    Keeps the 32 largest positive values (of equal ones the lower bucket). Raises RetrievalError
+    where there is none, or the shape is another.
+    """
+    rows = sparse.csr_matrix(vector, dtype=np.float64)
+    if rows.shape != (1, WIDTH):
+        raise RetrievalError(f"signature: a vector of shape {rows.shape}, not (1, {WIDTH})")
+    buckets, weights = signatures(rows)
+    kept = weights[0] > 0
+    if not kept.any():
+        raise RetrievalError("signature: nothing in the data has a weight (no words but common?)")
+    return Signature(tuple(buckets[0][kept].tolist()), tuple(weights[0][kept].tolist()))
+
+
+def signatures(rows: sparse.csr_matrix) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Buckets and weights (n, 32) of vectors (n, WIDTH), by the rule of `signature`.
+
+    Unused places stand last, with bucket 0 and weight 0; a row without positive values has no
+    other places.
+    """
+    rows = sparse.csr_matrix(rows, dtype=np.float64)
+    rows.sum_duplicates()
+    count = rows.shape[0]
+    number = np.repeat(np.arange(count), np.diff(rows.indptr))
+    if not np.isfinite(rows.data).all():
+        raise RetrievalError("signature: values that are not finite")
+    order = np.lexsort((rows.indices, -rows.data, number))
+    rank = np.arange(len(order)) - rows.indptr[:-1][number]
+    order = order[(rank < ENTRIES) & (rows.data[order] > 0)]
+    order = order[np.lexsort((rows.indices[order], number[order]))]
+    row = number[order]
+    first = np.searchsorted(row, np.arange(count))
+    place = np.arange(len(order)) - first[row]
+    values = np.zeros((count, ENTRIES))
+    buckets = np.zeros((count, ENTRIES), dtype=np.uint16)
+    values[row, place] = rows.data[order]
+    buckets[row, place] = rows.indices[order]
+    weights = quantised(values)
+    buckets[weights == 0] = 0
+    return buckets, weights
+
+
+def quantised(values: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Values (n, 32), none negative, as integers that add up to MASS: largest remainders.
+
+    A positive value gets at least 1.
+    """
+    total = values.sum(axis=1, keepdims=True)
+    used = values > 0
+    spare = MASS - used.sum(axis=1, keepdims=True)
+    shares = values / np.where(total > 0, total, 1.0) * spare
+    whole = np.floor(shares).astype(np.int64)
+    missing = np.where(total[:, 0] > 0, spare[:, 0] - whole.sum(axis=1), 0)
+    remainder = np.where(used, whole - shares, 1.0)
+    rank = np.argsort(np.argsort(remainder, axis=1, kind="stable"), axis=1, kind="stable")
+    weights = whole + used + (used & (rank < missing[:, None]))
+    return np.asarray(weights, dtype=np.uint16)
+
+
+def weighted_jaccard(a: Signature, b: Signature) -> float:
+    """Sum of the lesser weights over sum of the greater, 0 to 1."""
+    return 1.0 - float(similarity.weighted_jaccard(a.row(), b.row())[0, 0])
+
+
+def support_weighted_jaccard(a: Signature, b: Signature) -> float:
+    """Weights of the buckets that both have over all weights, 0 to 1."""
+    return 1.0 - float(similarity.support_weighted_jaccard(a.row(), b.row())[0, 0])
+
+
+def likeness(
+    query: Signature, buckets: NDArray[np.uint16], weights: NDArray[np.uint16]
+) -> NDArray[np.float64]:
+    """Weighted Jaccard of one signature to many, (n, 32) each as `signatures` gives them: (n,).
+
+    All masses are equal, so that it is s / (2 MASS - s), s being the sum of the lesser weights.
+    """
+    asked = np.zeros(WIDTH, dtype=np.uint16)
+    asked[list(query.buckets)] = query.weights
+    shared = np.minimum(asked[buckets], weights).sum(axis=1, dtype=np.int64)
+    return np.asarray(shared / (2 * MASS - shared))
+
+
+def stacked(many: Sequence[Signature]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Buckets and weights (n, 32) of signatures, in the form of `signatures`."""
+    buckets = np.zeros((len(many), ENTRIES), dtype=np.uint16)
+    weights = np.zeros((len(many), ENTRIES), dtype=np.uint16)
+    for place, one in enumerate(many):
+        buckets[place, : len(one.buckets)] = one.buckets
+        weights[place, : len(one.weights)] = one.weights
+    return buckets, weights
