@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from fedpact.consensus.leader import capped_weights
-from fedpact.learning.aggregation import aggregate
 from fedpact.learning.artefact import Model
+from fedpact.learning.families import family
 from fedpact.learning.strategies import Globals, strategy
 from fedpact.types.specification import Specification
 
@@ -32,6 +32,6 @@ def global_model(
         return start
     weights = capped_weights(samples)
     chosen = {seat: models[seat] for seat in included}
-    aggregated = aggregate(spec.aggregation, chosen, weights, start)
+    aggregated = family(spec.family.name).combine(spec, chosen, weights, start)
     globals_ = Globals(start, start, before)
     return strategy(spec.strategy).server(globals_, aggregated, {}, len(models))[0]

@@ -160,7 +160,7 @@ def score_round(
         scores.update({seat: error(spec, one, part.x, part.y) for seat, one in valid.items()})
     elif valid:
         weights = capped_weights(samples)
-        if spec.privacy.mode is PrivacyMode.NONE:
+        if spec.privacy.mode is PrivacyMode.NONE and family(spec.family.name).moves:
             valid = _at_work(spec, start, valid, samples, weights, part)
         game = Game(spec, start, valid, weights, part)
         part_tolerated = TOLERATED if spec.privacy.mode is PrivacyMode.NONE else 0.0
@@ -265,6 +265,8 @@ def _judged(
 
 
 def _plausible(spec: Specification, start: Model, model: Model, samples: int) -> bool:
-    """Whether the declared mechanism can have produced an update of this norm."""
+    """Whether the declared mechanism can have produced this update, or one of this norm."""
     low, high = update_norm_bounds(spec, samples)
-    return low <= update_norm(start, model) <= high
+    if not low <= update_norm(start, model) <= high:
+        return False
+    return family(spec.family.name).plausible(spec, start, model, samples)

@@ -8,6 +8,8 @@ What the aggregate of S is depends on whether a mechanism bounds the updates:
 
 * under privacy it is the weighted mean of S. Each model counts in full where few others do, which
   shows its part best beside the noise; who did no work is known by the norm.
+* where models are no points that updates move (class sums, trees) it is what the family makes of
+  S by itself;
 * without, each player keeps its share in the aggregate of all: the global model is moved by the
   weighted updates of S over the sum of all players' weights. A model without an update of its own
   is worth exactly 0, where a mean of S would pay it for damping the others.
@@ -69,11 +71,14 @@ class Game:
     ) -> None:
         """`models` and their `weights` by seat; `start` is the round's global model."""
         self._spec, self._part, self._weights = spec, part, weights
+        self._start, self._models = start, models
+        self._family = family(spec.family.name)
         self._template = Template.of(start)
         self._origin = flatten(start)
         self._steps = {
             seat: (flatten(model) - self._origin) * float(weights[seat])
             for seat, model in models.items()
+            if self._family.moves
         }
         self._noised = spec.privacy.mode is not PrivacyMode.NONE
         # Noise strikes each label's weights by itself: under it the spread between labels is error.
@@ -113,22 +118,30 @@ class Game:
 
     def _errors(self, players: Collection[int]) -> Callable[[Coalition], Errors]:
         """v, an error an example, of coalitions of `players`."""
-        example_errors = family(self._spec.family.name).example_errors
         known: dict[Coalition, Errors] = {}
 
         def errors(coalition: Coalition) -> Errors:
             if coalition not in known:
-                sharing = coalition if self._noised and coalition else players
-                total = float(max(1, sum(self._weights[seat] for seat in sharing)))
-                step = np.zeros_like(self._origin)
-                for seat in sorted(coalition):
-                    step += self._steps[seat]
-                model = restore(self._origin + step / total, self._template)
-                found = example_errors(self._spec, model, self._part.x, self._part.y)
+                model = self._aggregate(coalition, players)
+                found = self._family.example_errors(self._spec, model, self._part.x, self._part.y)
                 known[coalition] = np.rint(np.ldexp(found, ERROR_BITS)).astype(np.int64)
             return known[coalition]
 
         return errors
+
+    def _aggregate(self, coalition: Coalition, players: Collection[int]) -> Model:
+        """The aggregate of the coalition's models, as one of `players`."""
+        if not self._family.moves:
+            chosen = {seat: self._models[seat] for seat in coalition}
+            if not chosen:
+                return self._start
+            return self._family.combine(self._spec, chosen, self._weights, self._start)
+        sharing = coalition if self._noised and coalition else players
+        total = float(max(1, sum(self._weights[seat] for seat in sharing)))
+        step = np.zeros_like(self._origin)
+        for seat in sorted(coalition):
+            step += self._steps[seat]
+        return restore(self._origin + step / total, self._template)
 
     def _summary(self, values: Errors, scale: int) -> Contribution:
         """From values an example in units of 2^-20 / scale; exact up to one rounding."""

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.errors import DataError
 
+Inputs = NDArray[Any]
+"""Examples as a model family takes them: float32 numbers (n, *shape), or documents (n,), each a
+`str` (`data.documents`)."""
 Targets = NDArray[np.int64 | np.float32]
 """Of n examples, shape (n,): indices into the specification's labels, or the values of a
 regression divided by its output's scale."""
@@ -17,8 +21,8 @@ regression divided by its output's scale."""
 class Dataset:
     """Examples as a model family takes them."""
 
-    x: NDArray[np.float32]
-    """Shape (n, *shape), divided by the specification's scale, finite."""
+    x: Inputs
+    """Numbers are divided by the specification's scale, and finite."""
     y: Targets
     units: tuple[bytes, ...]
     """32-byte digest of each example's unit of privacy: the record as it stands in its source,

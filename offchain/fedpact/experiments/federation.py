@@ -23,7 +23,7 @@ from fedpact.experiments.simulation import NoiseOf
 from fedpact.learning.aggregation import aggregate, check_aggregation
 from fedpact.learning.artefact import Model
 from fedpact.learning.checks import check_dataset, check_specification
-from fedpact.learning.families import family
+from fedpact.learning.families import family, gradient_family
 from fedpact.learning.local import reach, train_local
 from fedpact.learning.strategies import Globals, LocalTask, Memory, strategy
 from fedpact.types.specification import Specification
@@ -139,7 +139,7 @@ def _train(federation: Federation, number: int, provider: int, task: LocalTask) 
     if not all(np.isfinite(values).all() for values in model.values()):
         raise DataError(
             f"round {number}: the model of provider {provider} is no longer finite: the learning "
-            f"rate {federation.spec.local.learning_rate:g} is too large"
+            f"rate is too large, {federation.spec.local}"
         )
     return model
 
@@ -219,7 +219,7 @@ def outputs_of(federation: Federation, model: Model, x: NDArray[np.float32]) -> 
     import torch
 
     spec, found = federation.spec, []
-    module = family(spec.family.name).loaded(spec, model, federation.device).eval()
+    module = gradient_family(spec.family.name).loaded(spec, model, federation.device).eval()
     with torch.no_grad():
         for place in range(0, len(x), EVALUATED_AT_ONCE):
             part = torch.from_numpy(np.ascontiguousarray(x[place : place + EVALUATED_AT_ONCE]))

@@ -21,7 +21,7 @@ from fedpact.data.sources import digits
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.experiments.digits import WINDOWS, specification
 from fedpact.learning.artefact import Model
-from fedpact.learning.families import family
+from fedpact.learning.families import family, gradient_family
 from fedpact.learning.families.base import Weights
 from fedpact.learning.local import train_local
 from fedpact.privacy import ddp_sgd
@@ -259,7 +259,9 @@ def _claimed(
             size = math.prod(shape)
             weights[name], vector = vector[:size].reshape(shape), vector[size:]
         rows = [
-            family(spec.family.name).gradient_sum(spec, weights, x[one, None], y[one, None], None)
+            gradient_family(spec.family.name).gradient_sum(
+                spec, weights, x[one, None], y[one, None], None
+            )
             for one in places
         ]
         return np.stack([_flat(row) for row in rows])
@@ -385,7 +387,7 @@ def _gradient(
     """The gradients' sum at the first model."""
     start = family(spec.family.name).initial(spec, START)
     weights = {name: values.astype(np.float64) for name, values in start.items()}
-    return family(spec.family.name).gradient_sum(spec, weights, x, y, clipping_norm)
+    return gradient_family(spec.family.name).gradient_sum(spec, weights, x, y, clipping_norm)
 
 
 def _sums(start: Model, model: Model, records: int) -> NDArray[np.float64]:

@@ -10,10 +10,16 @@ from fedpact.errors import InvalidInput, PrivacyError
 from fedpact.learning.artefact import Model
 from fedpact.learning.bounds import step_factors
 from fedpact.learning.checks import check_dataset
-from fedpact.learning.families import family
+from fedpact.learning.families import constructed_family, gradient_family
 from fedpact.learning.strategies import Correction
 from fedpact.privacy.noise import NoiseSource, SystemNoise, rounding_sensitivity
-from fedpact.types.specification import LocalEpochs, LocalSteps, PrivacyMode, Specification
+from fedpact.types.specification import (
+    LocalConstruction,
+    LocalEpochs,
+    LocalSteps,
+    PrivacyMode,
+    Specification,
+)
 
 CLIPPING_MARGIN = 1e-6
 """Part of the clipping norm left unused, so that rounding never lifts a gradient above it."""
@@ -36,8 +42,8 @@ def train_local(
 
     Args:
         noise: where noise and sampling come from; None only under privacy mode `none`.
-        batches_of: (round, seat), which with `shuffle_seed` fix the batches; training in epochs
-            needs it.
+        batches_of: (round, seat), which with the specification's seed fix the batches and other
+            draws that are no noise; all but training in steps needs it.
         correction: what a strategy adds to each step's gradient, after clipping and noise.
         device: torch's name of where to train in epochs; steps are always on the processor.
         on_step: told (step, steps) after each step.
@@ -46,7 +52,7 @@ def train_local(
         DataError: an empty data set, or examples that the family cannot take.
         SpecificationError: `sound` where one unit has several examples.
         PrivacyError: `sound` without a source of noise.
-        InvalidInput: epochs without `batches_of`.
+        InvalidInput: no `batches_of` where it is needed.
     """
     check_dataset(spec, dataset)
     if spec.privacy.mode is PrivacyMode.SOUND and noise is None:
@@ -55,7 +61,10 @@ def train_local(
         source = noise if noise is not None else SystemNoise()
         return _steps(spec, spec.local, start, dataset, source, correction, on_step)
     if batches_of is None:
-        raise InvalidInput("training in epochs needs the round and the seat that fix its batches")
+        raise InvalidInput("local training needs the round and the seat that fix its draws")
+    if isinstance(spec.local, LocalConstruction):
+        constructed = constructed_family(spec.family.name)
+        return constructed.construct(spec, start, dataset, noise, batches_of)
     from fedpact.learning.epochs import train_epochs
 
     generator = batch_order(spec.local, *batches_of)
@@ -71,6 +80,8 @@ def batch_order(local: LocalEpochs, round_number: int, seat: int) -> np.random.G
 def reach(spec: Specification, samples: int) -> float:
     """How far a constant gradient of length 1 would move the model in one local training."""
     local = spec.local
+    if isinstance(local, LocalConstruction):
+        return 0.0
     return sum(step_factors(local.steps_for(samples), local.learning_rate, local.momentum))
 
 
@@ -132,7 +143,7 @@ def _noised_gradient_sum(
     batch: Dataset,
     source: NoiseSource,
 ) -> dict[str, NDArray[np.float64]]:
-    model_family = family(spec.family.name)
+    model_family = gradient_family(spec.family.name)
     norm, multiplier = spec.privacy.clipping_norm, spec.privacy.noise_multiplier
     if norm is None or multiplier is None:
         return model_family.gradient_sum(spec, weights, batch.x, batch.y, None)

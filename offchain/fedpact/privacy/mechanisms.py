@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from fedpact.errors import PrivacyError
-from fedpact.types.specification import LocalSteps, Specification
+from fedpact.types.specification import Specification
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,8 @@ class GaussianRelease:
     @classmethod
     def of_round(cls, spec: Specification) -> Self | None:
         """What a provider releases in one round of `spec`; None without privacy."""
-        multiplier, local = spec.privacy.noise_multiplier, spec.local
-        if multiplier is None or not isinstance(local, LocalSteps):
-            return None
-        return cls(multiplier, local.sampling_rate, local.steps)
+        multiplier, sums = spec.privacy.noise_multiplier, spec.local.noised_sums
+        return None if multiplier is None or sums is None else cls(multiplier, *sums)
 
     @classmethod
     def of_request(cls, spec: Specification) -> Self | None:

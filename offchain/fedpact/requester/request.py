@@ -20,7 +20,6 @@ from fedpact.types.rounds import Terms
 from fedpact.types.specification import (
     SPECIFICATION_VERSION,
     EvaluationSlice,
-    LocalSteps,
     PrivacyMode,
     Specification,
     canonical_json,
@@ -156,12 +155,13 @@ def _calibrated(given: dict[str, Any]) -> dict[str, Any]:
     # A placeholder first: the schema should complain about the draft before the accountant does.
     with_noise = {**given, "privacy": {**privacy, "noise_multiplier": 1.0}}
     checked = _parse(with_noise)
-    epsilon, delta, local = checked.privacy.epsilon, checked.privacy.delta, checked.local
-    if not isinstance(local, LocalSteps) or epsilon is None or delta is None:
+    epsilon, delta, sums = checked.privacy.epsilon, checked.privacy.delta, checked.local.noised_sums
+    if sums is None or epsilon is None or delta is None:
         return given
     from fedpact.privacy.accounting import calibrate
 
-    noise = calibrate(epsilon, delta, checked.rounds * local.steps, local.sampling_rate)
+    rate, steps = sums
+    noise = calibrate(epsilon, delta, checked.rounds * steps, rate)
     return {**given, "privacy": {**privacy, "noise_multiplier": noise}}
 
 

@@ -46,12 +46,22 @@ class Document(BaseModel):
 
 
 class Features(Document):
-    """The input: `shape` of one example, and the public constant that each value is divided by."""
+    """The input: `shape` of one example, and the public constant that each value is divided by.
 
+    An example of kind `text` is one document, without shape, scale or columns.
+    """
+
+    kind: Literal["numbers", "text"] = "numbers"
     columns: tuple[str, ...] = ()
     """Names of the value columns of a table, in order; empty for arrays."""
     shape: tuple[Annotated[int, Field(gt=0)], ...]
     scale: Annotated[float, Field(gt=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _text_is_plain(self) -> Self:
+        if self.kind == "text" and (self.shape or self.columns or self.scale != 1.0):
+            raise ValueError("kind text needs shape [], and takes no columns and no scale")
+        return self
 
 
 class RegressionOutput(Document):
@@ -76,7 +86,7 @@ class Strategy(Document):
     """A strategy of fedpact.learning.strategies and its parameters."""
 
     name: str = "fedavg"
-    parameters: dict[str, int | float] = {}
+    parameters: dict[str, int | float | str] = {}
 
 
 class Aggregation(Document):
@@ -103,6 +113,11 @@ class LocalSteps(_Descent):
         """Steps of a provider with `samples` examples."""
         return self.steps
 
+    @property
+    def noised_sums(self) -> tuple[float, int]:
+        """Sampling rate and number of the noised sums of a round, under `sound`."""
+        return self.sampling_rate, self.steps
+
 
 class LocalEpochs(_Descent):
     """One provider's work in one round: `epochs` passes over its examples in shuffled batches."""
@@ -116,14 +131,40 @@ class LocalEpochs(_Descent):
         """Steps of a provider with `samples` examples; the last batch of a pass may be smaller."""
         return self.epochs * -(-samples // self.batch_size)
 
+    @property
+    def noised_sums(self) -> None:
+        """None: no sums are noised."""
+        return None
+
+
+class LocalConstruction(Document):
+    """One provider's work in one round: a model made from its examples in one go (class sums,
+    trees), by families that do not descend a gradient."""
+
+    construction_seed: Annotated[int, Field(ge=0, lt=2**63)]
+    """Of draws that are no noise (which features a tree may split by), with round and seat."""
+
+    def steps_for(self, samples: int) -> int:
+        """One."""
+        return 1
+
+    @property
+    def noised_sums(self) -> tuple[float, int]:
+        """Sampling rate and number of the noised sums of a round, under `sound`."""
+        return 1.0, 1
+
 
 def _form_of_training(value: Any) -> str:
-    epochs = "epochs" in value if isinstance(value, dict) else hasattr(value, "epochs")
-    return "epochs" if epochs else "steps"
+    for form, tag in (("epochs", "epochs"), ("construction_seed", "construction")):
+        if form in value if isinstance(value, dict) else hasattr(value, form):
+            return tag
+    return "steps"
 
 
 LocalTraining = Annotated[
-    Annotated[LocalSteps, Tag("steps")] | Annotated[LocalEpochs, Tag("epochs")],
+    Annotated[LocalSteps, Tag("steps")]
+    | Annotated[LocalEpochs, Tag("epochs")]
+    | Annotated[LocalConstruction, Tag("construction")],
     Discriminator(_form_of_training),
 ]
 
@@ -139,9 +180,10 @@ class Privacy(Document):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        given = (self.epsilon, self.delta, self.clipping_norm, self.noise_multiplier)
-        if self.mode is PrivacyMode.SOUND and any(value is None for value in given):
-            raise ValueError("mode sound needs epsilon, delta, clipping_norm and noise_multiplier")
+        needed = (self.epsilon, self.delta, self.noise_multiplier)
+        if self.mode is PrivacyMode.SOUND and any(value is None for value in needed):
+            raise ValueError("mode sound needs epsilon, delta and noise_multiplier")
+        given = (*needed, self.clipping_norm)
         if self.mode is PrivacyMode.NONE and any(value is not None for value in given):
             raise ValueError("mode none takes no epsilon, delta, clipping_norm, noise_multiplier")
         return self
@@ -218,6 +260,12 @@ class Specification(Document):
             )
         if self.privacy.mode is PrivacyMode.SOUND and isinstance(self.local, LocalEpochs):
             raise ValueError("mode sound needs local steps and a sampling_rate, not epochs")
+        clipped = self.privacy.mode is PrivacyMode.SOUND and isinstance(self.local, LocalSteps)
+        if clipped != (self.privacy.clipping_norm is not None):
+            wanted = "needs" if clipped else "takes no"
+            raise ValueError(
+                f"mode {self.privacy.mode} with this form of local training {wanted} clipping_norm"
+            )
         return self
 
     @model_validator(mode="after")

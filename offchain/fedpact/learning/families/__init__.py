@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from fedpact.errors import SpecificationError
-from fedpact.learning.families.base import ModelFamily
+from fedpact.learning.families.base import ConstructedFamily, GradientFamily, ModelFamily
 
 FAMILIES = {
     "softmax-regression": "fedpact.learning.families.softmax:SoftmaxRegression",
@@ -16,7 +16,15 @@ FAMILIES = {
 }
 """Where each family stands; it is imported when first asked for, as some need torch."""
 
-__all__ = ["FAMILIES", "ModelFamily", "family"]
+__all__ = [
+    "FAMILIES",
+    "ConstructedFamily",
+    "GradientFamily",
+    "ModelFamily",
+    "constructed_family",
+    "family",
+    "gradient_family",
+]
 
 
 @lru_cache(maxsize=64)
@@ -31,3 +39,19 @@ def family(name: str) -> ModelFamily[Any]:
     if name not in FAMILIES:
         raise SpecificationError(f"model family {name!r} is unknown: one of {', '.join(FAMILIES)}")
     return _load(FAMILIES[name])
+
+
+def gradient_family(name: str) -> GradientFamily[Any]:
+    """The family of that name; raises SpecificationError where it descends no gradient."""
+    found = family(name)
+    if not isinstance(found, GradientFamily):
+        raise SpecificationError(f"model family {name!r} descends no gradient")
+    return found
+
+
+def constructed_family(name: str) -> ConstructedFamily[Any]:
+    """The family of that name; raises SpecificationError where its models are not constructed."""
+    found = family(name)
+    if not isinstance(found, ConstructedFamily):
+        raise SpecificationError(f"model family {name!r} descends a gradient")
+    return found

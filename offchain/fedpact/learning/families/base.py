@@ -1,18 +1,26 @@
 """What a model family is: everything that the protocol asks of a model but its bytes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from math import fsum
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from fedpact.data.dataset import Targets
+from fedpact.data.dataset import Dataset, Inputs, Targets
 from fedpact.errors import SpecificationError
+from fedpact.learning.aggregation import aggregate, check_aggregation
 from fedpact.learning.artefact import Model, Template
+from fedpact.privacy.noise import NoiseSource
 from fedpact.types.scores import MAX_SCORE
-from fedpact.types.specification import Document, PrivacyMode, Specification
+from fedpact.types.specification import (
+    Document,
+    LocalConstruction,
+    PrivacyMode,
+    Specification,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +32,8 @@ P = TypeVar("P", bound=Document)
 class ModelFamily(ABC, Generic[P]):
     """A family of models; everything is a function of the specification and a model.
 
-    Loss: cross-entropy of a classification, half the squared error of a regression.
+    Local training is of one of two forms: `GradientFamily` descends, `ConstructedFamily` makes a
+    model in one go.
     """
 
     name: ClassVar[str]
@@ -33,9 +42,14 @@ class ModelFamily(ABC, Generic[P]):
     unit: ClassVar[str]
     """What one unit of privacy is, in words."""
     sound: ClassVar[bool]
-    """Whether `gradient_sum` can clip each example, which privacy mode `sound` needs."""
+    """Whether it can bound what one unit adds to a release, which privacy mode `sound` needs."""
+    inputs: ClassVar[Literal["numbers", "text"]] = "numbers"
+    """The kind of examples that it takes, as the specification's features name it."""
     balanced: ClassVar[bool] = True
     """Whether a classification is judged with every label alike often; else as labels come."""
+    moves: ClassVar[bool] = True
+    """Whether a local model is the global one moved by an update, so that what a part of the
+    committee is worth follows from its updates; else from what it combines to."""
     schema: type[P]
     """Of the specification's family.parameters, with their defaults."""
 
@@ -56,12 +70,17 @@ class ModelFamily(ABC, Generic[P]):
             )
         if spec.privacy.mode is PrivacyMode.SOUND and not self.sound:
             raise SpecificationError(
-                f"family {self.name} cannot clip each example's gradient, which privacy mode "
-                "sound needs"
+                f"family {self.name} cannot bound what one {self.unit.split(':')[0]} adds to what "
+                "is released, which privacy mode sound needs"
+            )
+        if spec.features.kind != self.inputs:
+            raise SpecificationError(
+                f"family {self.name} takes {self.inputs}: features of kind {spec.features.kind} "
+                "need another family"
             )
         self.parameters(spec)
 
-    def check_examples(self, spec: Specification, x: NDArray[np.float32]) -> None:
+    def check_examples(self, spec: Specification, x: Inputs) -> None:
         """Raise DataError for own examples that the family cannot take; any will do here."""
 
     @abstractmethod
@@ -73,10 +92,79 @@ class ModelFamily(ABC, Generic[P]):
         """The first global model."""
 
     @abstractmethod
-    def predict(
-        self, spec: Specification, model: Model, x: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
+    def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
         """Of examples of shape (n, *shape): probabilities, (n, labels), or values, (n, 1)."""
+
+    @abstractmethod
+    def combine(
+        self,
+        spec: Specification,
+        models: Mapping[int, Model],
+        weights: Mapping[int, int],
+        start: Model,
+    ) -> Model:
+        """The aggregate of at least one local model, byte for byte the same for all who compute it.
+
+        Args:
+            models: by seat.
+            weights: by seat, the declared samples as far as they count.
+            start: the global model that the round began from.
+        """
+
+    def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
+        """Whether a provider with `samples` examples can have made this local model from `start`;
+        beside the bounds on its norm."""
+        return True
+
+    def error(self, spec: Specification, model: Model, x: Inputs, y: Targets) -> int:
+        """What a vote says of a model, 1/10,000, rounded half up; needs at least one example.
+
+        Classification: 1 - accuracy. Regression: mean absolute error in units of the output's
+        scale, at most 1.
+        """
+        predicted = self.predict(spec, model, x)
+        if spec.task == "classification":
+            wrong = int((predicted.argmax(axis=1) != y).sum())
+            return (2 * MAX_SCORE * wrong + len(y)) // (2 * len(y))
+        mean = fsum(_absolute_errors(predicted, y).tolist()) / len(y)
+        return MAX_SCORE if mean >= 1 else int(MAX_SCORE * mean + 0.5)
+
+    def example_errors(
+        self, spec: Specification, model: Model, x: Inputs, y: Targets
+    ) -> NDArray[np.float64]:
+        """One error an example, between 0 and 1, that moves with every step of training.
+
+        Classification: see `label_errors`. Regression: the absolute error, at most 1.
+        """
+        predicted = self.predict(spec, model, x)
+        if spec.task == "classification":
+            return label_errors(predicted[np.arange(len(y)), y])
+        return np.minimum(_absolute_errors(predicted, y), 1.0)
+
+
+class GradientFamily(ModelFamily[P]):
+    """A family that descends the gradient of its loss, in steps or epochs.
+
+    Loss: cross-entropy of a classification, half the squared error of a regression.
+    """
+
+    def check(self, spec: Specification) -> None:
+        super().check(spec)
+        if isinstance(spec.local, LocalConstruction):
+            raise SpecificationError(
+                f"family {self.name} descends a gradient: local needs steps or epochs"
+            )
+        check_aggregation(spec.aggregation, spec.min_providers)
+
+    def combine(
+        self,
+        spec: Specification,
+        models: Mapping[int, Model],
+        weights: Mapping[int, int],
+        start: Model,
+    ) -> Model:
+        """By the specification's rule."""
+        return aggregate(spec.aggregation, models, weights, start)
 
     @abstractmethod
     def gradient_sum(
@@ -109,30 +197,43 @@ class ModelFamily(ABC, Generic[P]):
         module.load_state_dict(state, assign=True)
         return module.requires_grad_()
 
-    def error(self, spec: Specification, model: Model, x: NDArray[np.float32], y: Targets) -> int:
-        """What a vote says of a model, 1/10,000, rounded half up; needs at least one example.
 
-        Classification: 1 - accuracy. Regression: mean absolute error in units of the output's
-        scale, at most 1.
-        """
-        predicted = self.predict(spec, model, x)
-        if spec.task == "classification":
-            wrong = int((predicted.argmax(axis=1) != y).sum())
-            return (2 * MAX_SCORE * wrong + len(y)) // (2 * len(y))
-        mean = fsum(_absolute_errors(predicted, y).tolist()) / len(y)
-        return MAX_SCORE if mean >= 1 else int(MAX_SCORE * mean + 0.5)
+class ConstructedFamily(ModelFamily[P]):
+    """A family whose local model is made in one go, and whose aggregate is its own."""
 
-    def example_errors(
-        self, spec: Specification, model: Model, x: NDArray[np.float32], y: Targets
-    ) -> NDArray[np.float64]:
-        """One error an example, between 0 and 1, that moves with every step of training.
+    moves = False
+    aggregation: ClassVar[str]
+    """What the specification must name as its aggregation: there is no choice."""
+    strategies: ClassVar[tuple[str, ...]]
+    """The strategies that mean something for it."""
 
-        Classification: see `label_errors`. Regression: the absolute error, at most 1.
-        """
-        predicted = self.predict(spec, model, x)
-        if spec.task == "classification":
-            return label_errors(predicted[np.arange(len(y)), y])
-        return np.minimum(_absolute_errors(predicted, y), 1.0)
+    def check(self, spec: Specification) -> None:
+        super().check(spec)
+        if not isinstance(spec.local, LocalConstruction):
+            raise SpecificationError(
+                f"family {self.name} descends no gradient: local needs construction_seed alone"
+            )
+        if spec.aggregation.name != self.aggregation or spec.aggregation.parameters:
+            raise SpecificationError(
+                f"family {self.name} aggregates by {self.aggregation!r} without parameters, not by "
+                f"{spec.aggregation.name!r}"
+            )
+        if spec.strategy.name not in self.strategies:
+            raise SpecificationError(
+                f"family {self.name}: strategy {spec.strategy.name!r} moves weights; it knows "
+                f"{', '.join(self.strategies)}"
+            )
+
+    @abstractmethod
+    def construct(
+        self,
+        spec: Specification,
+        start: Model,
+        dataset: Dataset,
+        noise: NoiseSource | None,
+        place: tuple[int, int],
+    ) -> Model:
+        """The local model of a provider; `place` is (round, seat), `noise` None without privacy."""
 
 
 def loss(

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from fedpact.data.dataset import Targets
 from fedpact.learning.artefact import Model, Template
-from fedpact.learning.families.base import ModelFamily, Weights
+from fedpact.learning.families.base import GradientFamily, Weights
 from fedpact.types.specification import Document, Specification
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class DenseParameters(Document):
 P = TypeVar("P", bound=DenseParameters)
 
 
-class DenseFamily(ModelFamily[P]):
+class DenseFamily(GradientFamily[P]):
     """Dense layers over the flattened example."""
 
     unit = "a record: one row of a table or one example of an array"

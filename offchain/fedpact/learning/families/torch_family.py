@@ -17,7 +17,7 @@ from fedpact.data.dataset import Targets
 from fedpact.errors import SpecificationError
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.dp_training import clipped_gradient_sum, supports
-from fedpact.learning.families.base import ModelFamily, Weights, loss
+from fedpact.learning.families.base import GradientFamily, Weights, loss
 from fedpact.types.specification import Document, PrivacyMode, Specification
 
 PREDICTED_AT_ONCE = 512
@@ -26,7 +26,7 @@ PREDICTED_AT_ONCE = 512
 P = TypeVar("P", bound=Document)
 
 
-class TorchFamily(ModelFamily[P]):
+class TorchFamily(GradientFamily[P]):
     """A network that `module` builds; the template is its state."""
 
     def check(self, spec: Specification) -> None:
