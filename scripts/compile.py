@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOLC_FOLDER = ROOT / "scripts" / "solc"
 CACHE = ROOT / ".cache" / "solc"
 ARTIFACTS = ROOT / "offchain" / "fedpact" / "chain" / "artifacts"
-DEPLOYED = ("ParticipantRegistry", "SharingMarket", "TrainingRounds")
+DEPLOYED = ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResultCache")
 
 COMPILER = "0.8.37"
 REMAPPINGS = {"@openzeppelin/": "node_modules/@openzeppelin/"}

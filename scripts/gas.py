@@ -26,7 +26,7 @@ from chainkit import (  # noqa: E402  (found by the line above)
     local_accounts,
 )
 from eth_utils import keccak  # noqa: E402
-from scenario import Scenario  # noqa: E402
+from scenario import WINDOW, Scenario  # noqa: E402
 
 from compile import COMPILER, SETTINGS  # noqa: E402
 
@@ -140,6 +140,28 @@ def _aside(chain: Chain) -> Gas:
     found["setEncryptionKey"] = chain.send(newcomer, call)["gasUsed"]
     call = registry.functions.suspend(newcomer.address)
     found["suspend"] = chain.send(registrar, call)["gasUsed"]
+    return found | _reuse(chain)
+
+
+def _reuse(chain: Chain) -> Gas:
+    """A result that five members made is had again, and how its providers were found."""
+    found: Gas = {}
+    s = _request(chain, 5)
+    s.create()
+    digest = keccak(text="retrieval")
+    found["recordRetrieval"] = s.cache_call(s.requester, "recordRetrieval", s.id, digest)["gasUsed"]
+    found["offer for reuse"] = s.offer()["gasUsed"]
+    s.join_all()
+    s.start()
+    s.play_round()
+    s.deliver()
+    found["buy a result again, N = 5"] = s.buy()["gasUsed"]
+    snapshot = chain.snapshot()
+    chain.travel(WINDOW + 1)
+    found["refund of a purchase"] = s.refund_purchase()["gasUsed"]
+    chain.revert(snapshot)
+    found["seal to a buyer"] = s.seal(1)["gasUsed"]
+    found["claim of reuse"] = s.claim_reuse(2)["gasUsed"]
     return found
 
 

@@ -40,11 +40,12 @@ Address = str | LocalAccount
 
 @dataclass(frozen=True)
 class Deployed:
-    """The three contracts; `registrar` may admit participants."""
+    """The contracts; `registrar` may admit participants."""
 
     registry: Contract
     market: Contract
     rounds: Contract
+    cache: Contract
     registrar: LocalAccount
 
 
@@ -265,8 +266,9 @@ class Chain:
 
 def deploy_all(
     chain: Chain, deployer: Address, registrar: Address, reputation_unit: int
-) -> tuple[Contract, Contract, Contract]:
-    """Registry, market and rounds, each told the others' addresses, which CREATE fixes by nonce."""
+) -> tuple[Contract, Contract, Contract, Contract]:
+    """Registry, market and rounds, each told the others' addresses, which CREATE fixes by nonce;
+    and the cache, which reads all three."""
     nonce = chain.w3.eth.get_transaction_count(address_of(deployer))
     registry, market, rounds = (create_address(address_of(deployer), nonce + i) for i in range(3))
     contracts = (
@@ -278,7 +280,8 @@ def deploy_all(
         chain.deploy("TrainingRounds", deployer, registry, market),
     )
     assert [contract.address for contract in contracts] == [registry, market, rounds]
-    return contracts
+    cache = chain.deploy("ResultCache", deployer, registry, market, rounds)
+    return (*contracts, cache)
 
 
 def create_address(sender: str, nonce: int) -> str:

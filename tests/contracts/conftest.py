@@ -46,7 +46,7 @@ def session_chain(compiled: dict[str, Compiled], accounts: list[LocalAccount]) -
 
 @pytest.fixture(scope="session")
 def deployed(session_chain: Chain, accounts: list[LocalAccount]) -> Deployed:
-    """Registry, market and rounds, deployed once; every test sees them untouched."""
+    """The contracts, deployed once; every test sees them untouched."""
     contracts = deploy_all(session_chain, accounts[0], accounts[0], REPUTATION_UNIT)
     return Deployed(*contracts, registrar=accounts[0])
 

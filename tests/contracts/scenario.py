@@ -16,6 +16,7 @@ from eth_utils import keccak
 
 INVALID = 16_383
 PAYMENT = 10**18
+PRICE = 10**16
 WINDOW = 1_000
 SALT = keccak(text="salt")
 MANIFEST = keccak(text="manifest")
@@ -30,6 +31,7 @@ TERMS = (
 NOBODY = "0x" + 40 * "0"
 
 NONE, SUBMIT, COMMIT, REVEAL, TALLY, ATTEST, EXPIRED, ENDED = range(8)
+PENDING, SEALED, REFUNDED = 1, 2, 3
 STATUS = {"None": 0, "Open": 1, "Running": 2, "Ended": 3, "Delivered": 4, "Cancelled": 5}
 
 
@@ -90,7 +92,8 @@ class Scenario:
             deployed.market,
             deployed.rounds,
         )
-        self.requester, self.stranger = accounts[1], accounts[23]
+        self.cache = deployed.cache
+        self.requester, self.buyer, self.stranger = accounts[1], accounts[22], accounts[23]
         self.providers = accounts[2 : 2 + providers]
         self.payment = payment
         self.terms = make_terms(**{"maxProviders": providers, **terms})
@@ -109,6 +112,9 @@ class Scenario:
 
     def rounds_call(self, sender: Any, name: str, *args: Any) -> Any:
         return self._send(sender, self.rounds.functions[name](*args), name, 0)
+
+    def cache_call(self, sender: Any, name: str, *args: Any, value: int = 0) -> Any:
+        return self._send(sender, self.cache.functions[name](*args), f"cache.{name}", value)
 
     def _send(self, sender: Any, call: Any, name: str, value: int) -> Any:
         receipt = self.chain.send(sender, call, value)
@@ -205,9 +211,13 @@ class Scenario:
         return seats_of(self.facts.submitted)
 
     def event(self, name: str, receipt: Any) -> dict[str, Any]:
-        """The one event of this name in a receipt, of the market or of the rounds."""
-        names = {item["name"] for item in self.rounds.abi if item["type"] == "event"}
-        (found,) = events(self.rounds if name in names else self.market, name, receipt)
+        """The one event of this name in a receipt, of market, rounds or cache."""
+        (contract,) = (
+            contract
+            for contract in (self.market, self.rounds, self.cache)
+            if any(item["type"] == "event" and item["name"] == name for item in contract.abi)
+        )
+        (found,) = events(contract, name, receipt)
         return found
 
     # -- the market's part ------------------------------------------------------------------------
@@ -332,6 +342,39 @@ class Scenario:
     def expire_round(self) -> Any:
         return self.rounds_call(self.stranger, "expireRound", self.id)
 
+    # -- the cache's part -------------------------------------------------------------------------
+
+    def offer(self, price: int = PRICE) -> Any:
+        return self.cache_call(self.requester, "offer", self.id, price)
+
+    def buy(self, buyer: Any = None, price: int = PRICE) -> Any:
+        """By a participant of an organisation of its own, unless told otherwise."""
+        buyer = buyer or self.buyer
+        self.admit(buyer, 200)
+        return self.cache_call(buyer, "buy", self.id, self.accounts, value=price)
+
+    def seal(self, seat: int = 0, buyer: Any = None, sealed_key: bytes = SEALED_KEY) -> Any:
+        args = (self.id, seat, address_of(buyer or self.buyer), sealed_key)
+        return self.cache_call(self.providers[seat], "seal", *args)
+
+    def claim_reuse(self, seat: int) -> Any:
+        return self.cache_call(self.providers[seat], "claim", self.id, seat)
+
+    def refund_purchase(self, buyer: Any = None) -> Any:
+        return self.cache_call(buyer or self.buyer, "refund", self.id)
+
+    def purchase(self, buyer: Any = None) -> Any:
+        return self.cache.functions.purchase(self.id, address_of(buyer or self.buyer)).call()
+
+    @property
+    def offered(self) -> tuple[int, int]:
+        """Price and sum earned."""
+        price, earned = self.cache.functions.offered(self.id).call()
+        return price, earned
+
+    def reuse_claimable(self, seat: int) -> int:
+        return int(self.cache.functions.claimable(self.id, seat).call())
+
     # -- whole stretches --------------------------------------------------------------------------
 
     def opened(self) -> Scenario:
@@ -372,6 +415,16 @@ class Scenario:
     def finalised(self, mae: int = 900) -> Scenario:
         """Round 1 is final; the request has ended unless it has more rounds to go."""
         self.attested(mae).propose()
+        return self
+
+    def on_offer(self, price: int = PRICE) -> Scenario:
+        """Delivered, and offered for reuse before the training."""
+        self.create()
+        self.offer(price)
+        self.join_all()
+        self.start()
+        self.play_round()
+        self.deliver()
         return self
 
     def delivered(self, mae: int = 900) -> Scenario:

@@ -165,5 +165,5 @@ def test_at_the_most_rounds_a_share_is_still_exact(scenario: Callable[..., Scena
 
 
 def test_deployed_contracts_keep_below_the_size_limit(compiled: dict[str, Any]) -> None:
-    for name in ("ParticipantRegistry", "SharingMarket", "TrainingRounds"):
+    for name in ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResultCache"):
         assert 0 < compiled[name].size < 24_576

@@ -15,7 +15,7 @@ def test_the_wheel_carries_the_compiled_contracts(tmp_path: Path) -> None:
     [wheel] = tmp_path.glob("fedpact-*.whl")
     with zipfile.ZipFile(wheel) as content:
         names = content.namelist()
-        for contract in ("ParticipantRegistry", "SharingMarket", "TrainingRounds"):
+        for contract in ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResultCache"):
             file = f"fedpact/chain/artifacts/{contract}.json"
             assert content.read(file) == (ROOT / "offchain" / file).read_bytes()
         [points] = [name for name in names if name.endswith("entry_points.txt")]

@@ -1,4 +1,4 @@
-"""ABIs of the three contracts: encoding calls, decoding results, events and custom errors."""
+"""ABIs of the contracts: encoding calls, decoding results, events and custom errors."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from eth_utils.crypto import keccak
 from fedpact.chain.records import Event
 from fedpact.errors import DeploymentError, FedpactError, Reverted
 
-CONTRACTS = ("ParticipantRegistry", "SharingMarket", "TrainingRounds")
+CONTRACTS = ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResultCache")
 
 _STANDARD_ERRORS: list[dict[str, Any]] = [
     {"type": "error", "name": "Error", "inputs": [{"name": "message", "type": "string"}]},

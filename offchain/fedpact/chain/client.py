@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from fedpact.chain.abi import contract_abi, reverted
+from fedpact.chain.bindings.cache import ResultCache
 from fedpact.chain.bindings.market import Market
 from fedpact.chain.bindings.registry import Registry
 from fedpact.chain.bindings.rounds import Rounds
@@ -37,6 +38,8 @@ class ChainClient:
                 deployment.market.lower(): Market.NAME,
                 deployment.rounds.lower(): Rounds.NAME,
             }
+            if deployment.cache is not None:
+                self._names[deployment.cache.lower()] = ResultCache.NAME
         self._sender = Sender(rpc, chain_id, self.decode)
 
     @classmethod
@@ -78,6 +81,17 @@ class ChainClient:
     @cached_property
     def rounds(self) -> Rounds:
         return Rounds(self, self.deployment.rounds)
+
+    @cached_property
+    def cache(self) -> ResultCache:
+        """Raises DeploymentError where the deployment is older than the cache."""
+        address = self.deployment.cache
+        if address is None:
+            raise DeploymentError(
+                "this deployment has no ResultCache: its file is from before there was one; "
+                "results of a new deployment (`fedpact deploy`) can be had again"
+            )
+        return ResultCache(self, address)
 
     def frame(self, confirmations: int = 0) -> Frame:
         """The block `confirmations` blocks below the latest (never below the first)."""
@@ -136,7 +150,7 @@ class ChainClient:
         return scanner.scan()
 
     def decode(self, log: dict[str, Any]) -> Event | None:
-        """A log entry; None where it is not of the three contracts or of an unknown event."""
+        """A log entry; None where it is of no contract of the deployment or an unknown event."""
         name = self._names.get(log["address"].lower())
         return contract_abi(name).event(log) if name else None
 

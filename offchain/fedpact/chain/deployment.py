@@ -1,4 +1,4 @@
-"""Putting the three contracts on a chain, and the file that says where they are."""
+"""Putting the contracts on a chain, and the file that says where they are."""
 
 import json
 import os
@@ -23,13 +23,14 @@ DEFAULT_REPUTATION_UNIT = 10**15
 def deploy(
     client: ChainClient, keys: AccountKeys, reputation_unit: int = DEFAULT_REPUTATION_UNIT
 ) -> Deployment:
-    """Create registry, market and rounds; the account becomes the registrar.
+    """Create registry, market, rounds and cache; the account becomes the registrar.
 
-    The three name one another in their constructors, so their addresses are computed beforehand
-    from the account's nonce; another transaction of the account in between raises DeploymentError.
+    The first three name one another in their constructors, so their addresses are computed
+    beforehand from the account's nonce; another transaction of the account in between raises
+    DeploymentError.
     """
     nonce = int(client.rpc.call("eth_getTransactionCount", keys.address, "pending"), 16)
-    registry, market, rounds = (created_address(keys.address, nonce + i) for i in range(3))
+    registry, market, rounds, cache = (created_address(keys.address, nonce + i) for i in range(4))
     receipts = [
         _create(
             client,
@@ -43,6 +44,7 @@ def deploy(
         ),
         _create(client, keys, "SharingMarket", market, registry, rounds),
         _create(client, keys, "TrainingRounds", rounds, registry, market),
+        _create(client, keys, "ResultCache", cache, registry, market, rounds),
     ]
     return Deployment(
         chain_id=client.chain_id,
@@ -52,6 +54,7 @@ def deploy(
         rounds=rounds,
         block=receipts[0].block,
         versions={"fedpact": version("fedpact"), "solc": contract_abi("SharingMarket").compiler},
+        cache=cache,
     )
 
 
@@ -106,7 +109,9 @@ def load(path: Path) -> Deployment:
         raise DeploymentError(f"{path} is not a deployment file: {error}") from error
     for field in fields(deployment):
         value = getattr(deployment, field.name)
-        wanted = {"chain_id": int, "block": int, "versions": dict}.get(field.name, str)
+        wanted = {"chain_id": int, "block": int, "versions": dict, "cache": str | None}.get(
+            field.name, str
+        )
         if not isinstance(value, wanted):
             raise DeploymentError(f"{path} is not a deployment file: {field.name} is {value!r}")
     return deployment

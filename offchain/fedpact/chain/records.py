@@ -22,11 +22,11 @@ BlockReference = Frame | int | None
 
 @dataclass(frozen=True)
 class Event:
-    """A log entry of one of the three contracts, decoded."""
+    """A log entry of one of the contracts, decoded."""
 
     name: str
     contract: str
-    """Name of the contract: ParticipantRegistry, SharingMarket or TrainingRounds."""
+    """Name of the contract: ParticipantRegistry, SharingMarket, TrainingRounds or ResultCache."""
     args: dict[str, Any]
     """By the names in the contract; digests as bytes, addresses checksummed, structs as dicts."""
     block: int

@@ -47,9 +47,8 @@ class EventScanner:
         self._client = client
         self._from_block = from_block
         self._confirmations = confirmations
-        self._addresses = list(
-            addresses or (deployment.registry, deployment.market, deployment.rounds)
-        )
+        own = (deployment.registry, deployment.market, deployment.rounds, deployment.cache)
+        self._addresses = list(addresses or (address for address in own if address is not None))
         self._topics = topics
         self._range = FIRST_RANGE
         self._ends: deque[Frame] = deque(maxlen=CHECKPOINTS)

@@ -23,7 +23,7 @@ def deploy(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put the three contracts on a chain and write the deployment file.
+    """Put the contracts on a chain and write the deployment file.
 
     The account becomes the registrar. An existing deployment file is never overwritten.
 
@@ -45,6 +45,7 @@ def deploy(
             "registry": made.registry,
             "market": made.market,
             "rounds": made.rounds,
+            "cache": made.cache,
         },
         as_json=as_json,
     )

@@ -10,6 +10,7 @@ from people import admitted
 from fedpact.audit.protocol import TERMS_TYPES
 from fedpact.chain.abi import contract_abi
 from fedpact.chain.bindings.binding import Binding
+from fedpact.chain.bindings.cache import ResultCache
 from fedpact.chain.bindings.market import Market
 from fedpact.chain.bindings.registry import Registry
 from fedpact.chain.bindings.rounds import Rounds
@@ -18,6 +19,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import Reverted, UnknownRequest
 from fedpact.types.participants import Participant, ParticipantStatus
+from fedpact.types.reuse import Purchase, PurchaseStatus
 from fedpact.types.rounds import Member, RequestStatus, RoundOutcome, RoundRecord, Stage, Terms
 
 ZERO_ADDRESS = "0x" + "00" * 20
@@ -29,6 +31,7 @@ FOR_CONTRACTS = {
         *("prepare", "enlist", "unseat", "open", "halt"),
         *("shareOf", "shareOfHolder", "deliverable", "results", "member"),
     },
+    "ResultCache": set[str](),
 }
 """Called by the other contracts, or standing in the deployment file."""
 OF_OPENZEPPELIN = {
@@ -42,7 +45,7 @@ OF_OPENZEPPELIN = {
 CONSTANT = re.compile(r"[A-Z_0-9]+")
 
 
-@pytest.mark.parametrize("binding", [Registry, Market, Rounds])
+@pytest.mark.parametrize("binding", [Registry, Market, Rounds, ResultCache])
 def test_each_function_for_people_has_a_method(binding: type[Binding]) -> None:
     names = set(contract_abi(binding.NAME).functions) - FOR_CONTRACTS[binding.NAME]
     names = {name for name in names - OF_OPENZEPPELIN if not CONSTANT.fullmatch(name)}
@@ -183,6 +186,11 @@ def test_round_is_told_as_it_goes(
     assert rounds.members(request_id) == [
         Member(seat, one.address, 100 + seat, 4000) for seat, one in enumerate(people)
     ]
+    cache = client.cache
+    found = cache.record_retrieval(requester, request_id, b"r" * 32).event("RetrievalRecorded")
+    assert found.args["digest"] == b"r" * 32
+    cache.offer(requester, request_id, 1_000)
+    assert cache.offered(request_id) == (1_000, 0)
     before = rounds.round_state(request_id)
     assert (before.round, before.stage, before.last_leader) == (0, Stage.NONE, None)
 
@@ -283,6 +291,24 @@ def test_round_is_told_as_it_goes(
     assert paid == owed[0]
     assert record.settled
     assert record.claimed == 0b001
+
+    buyer = admitted(anvil, client, registrar)
+    assert cache.purchase(request_id, buyer.address) == Purchase(PurchaseStatus.NONE, 0, 0)
+    bought = cache.buy(buyer, request_id, committee, 1_000).event("ResultBought")
+    purchase = Purchase(PurchaseStatus.PENDING, 1_000, bought.args["deadline"])
+    assert cache.purchase(request_id, buyer.address) == purchase
+    with pytest.raises(Reverted, match="ResultCache_TooEarly"):
+        cache.refund(buyer, request_id)
+    sealed = cache.seal(alice, request_id, 0, buyer.address, b"s" * 80).event("KeySealed")
+    assert (sealed.args["holder"], sealed.args["sealedKey"]) == (alice.address, b"s" * 80)
+    assert cache.offered(request_id) == (1_000, 1_000)
+    points, _ = rounds.points(request_id)
+    again = cache.claim(alice, request_id, 0).event("ReuseClaimed").args["amount"]
+    assert again == 1_000 * points[0] // sum(points)
+    assert cache.claimable(request_id, 0) == 0
+    assert [event.name for event in cache.events(request_id)] == [
+        *("RetrievalRecorded", "ReuseOffered", "ResultBought", "KeySealed", "ReuseClaimed")
+    ]
 
 
 def packed(scores: list[int]) -> int:

@@ -1,4 +1,4 @@
-"""What the three bindings have in common."""
+"""What the bindings have in common."""
 
 from __future__ import annotations
 

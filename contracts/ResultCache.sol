@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
+import {IResultCache} from "./interfaces/IResultCache.sol";
+import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
+import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
+
+/// @title ResultCache
+/// @notice See {IResultCache}.
+contract ResultCache is IResultCache {
+    /// @dev crypto_box_SEALBYTES (48) + 32.
+    uint256 private constant SEALED_KEY_BYTES = 80;
+    uint256 private constant MAX_SEATS = 16;
+
+    IParticipantRegistry private immutable REGISTRY;
+    ISharingMarket private immutable MARKET;
+    ITrainingRounds private immutable ROUNDS;
+
+    /* STORAGE */
+
+    /// @dev One slot. Earned sums stay far below 2^128: 2^32 purchases at the highest price.
+    struct Offer {
+        uint96 price;
+        uint128 earned;
+    }
+
+    mapping(uint256 requestId => Offer) private _offers;
+    mapping(uint256 requestId => mapping(address buyer => Purchase)) private _purchases;
+    mapping(uint256 requestId => mapping(uint256 seat => uint256)) private _paid;
+
+    constructor(address registry, address market, address rounds) {
+        REGISTRY = IParticipantRegistry(registry);
+        MARKET = ISharingMarket(market);
+        ROUNDS = ITrainingRounds(rounds);
+    }
+
+    /* REQUESTER */
+
+    /// @inheritdoc IResultCache
+    function recordRetrieval(uint256 requestId, bytes32 digest) external override {
+        // Check:
+        _requireOpenToRequester(requestId);
+        if (digest == 0) revert ResultCache_ZeroDigest();
+
+        // Effect:
+        emit RetrievalRecorded(requestId, msg.sender, digest);
+    }
+
+    /// @inheritdoc IResultCache
+    function offer(uint256 requestId, uint256 price) external override {
+        // Check:
+        _requireOpenToRequester(requestId);
+        if (price == 0 || price > type(uint96).max) revert ResultCache_BadPrice(price);
+        Offer storage offer_ = _offers[requestId];
+        if (offer_.price != 0) revert ResultCache_AlreadyOffered(requestId, offer_.price);
+
+        // Effect:
+        offer_.price = uint96(price);
+        emit ReuseOffered(requestId, price);
+    }
+
+    /* BUYER */
+
+    /// @inheritdoc IResultCache
+    function buy(uint256 requestId, address[] calldata accounts) external payable override {
+        // Check: the result is for sale, at this price, to this account.
+        uint96 price = _offers[requestId].price;
+        if (price == 0) revert ResultCache_NotOffered(requestId);
+        if (msg.value != price) revert ResultCache_WrongPayment(msg.value, price);
+        ISharingMarket.Request memory request = MARKET.request(requestId);
+        if (request.status != ISharingMarket.Status.Delivered) revert ResultCache_NotDelivered(requestId);
+        _requireOutsider(requestId, request.requesterOrganisation, accounts);
+        Purchase storage bought = _purchases[requestId][msg.sender];
+        if (bought.status == Status.Pending || bought.status == Status.Sealed) {
+            revert ResultCache_AlreadyBought(requestId, msg.sender);
+        }
+
+        // Effect:
+        uint40 deadline = uint40(block.timestamp + request.deliverWindow);
+        _purchases[requestId][msg.sender] = Purchase(Status.Pending, price, deadline);
+        emit ResultBought(requestId, msg.sender, price, deadline);
+    }
+
+    /// @inheritdoc IResultCache
+    function refund(uint256 requestId) external override {
+        Purchase storage bought = _purchases[requestId][msg.sender];
+        // Check:
+        if (bought.status != Status.Pending) revert ResultCache_NothingBought(requestId, msg.sender);
+        if (block.timestamp <= bought.deadline) revert ResultCache_TooEarly(requestId, bought.deadline);
+        uint256 amount = bought.price;
+
+        // Effect:
+        bought.status = Status.Refunded;
+        emit PurchaseRefunded(requestId, msg.sender, amount);
+
+        // Interaction:
+        _send(msg.sender, amount);
+    }
+
+    /* PROVIDERS */
+
+    /// @inheritdoc IResultCache
+    function seal(uint256 requestId, uint256 seat, address buyer, bytes calldata sealedKey) external override {
+        Purchase storage bought = _purchases[requestId][buyer];
+        // Check: there is somebody to seal to, and the caller has a stake in the model.
+        Status status = bought.status;
+        if (status != Status.Pending && status != Status.Sealed) revert ResultCache_NothingBought(requestId, buyer);
+        if (status == Status.Pending && block.timestamp > bought.deadline) {
+            revert ResultCache_TooLate(requestId, bought.deadline);
+        }
+        if (sealedKey.length != SEALED_KEY_BYTES) revert ResultCache_BadSealedKey(sealedKey.length);
+        (uint256 points,) = _shareOfCaller(requestId, seat);
+        if (points == 0) revert ResultCache_NoPoints(requestId, seat);
+        (bool active,,) = REGISTRY.seatInfo(msg.sender);
+        if (!active) revert ResultCache_NotActive(msg.sender);
+
+        // Effect: the first key earns the price.
+        if (status == Status.Pending) {
+            bought.status = Status.Sealed;
+            _offers[requestId].earned += bought.price;
+        }
+        emit KeySealed(requestId, buyer, msg.sender, sealedKey);
+    }
+
+    /// @inheritdoc IResultCache
+    function claim(uint256 requestId, uint256 seat) external override {
+        // Check:
+        (uint256 points, uint256 total) = _shareOfCaller(requestId, seat);
+        uint256 amount = _due(requestId, seat, points, total);
+        if (amount == 0) revert ResultCache_NothingToClaim(requestId, seat);
+
+        // Effect:
+        _paid[requestId][seat] += amount;
+        emit ReuseClaimed(requestId, msg.sender, seat, amount);
+
+        // Interaction:
+        _send(msg.sender, amount);
+    }
+
+    /* VIEWS */
+
+    /// @inheritdoc IResultCache
+    function offered(uint256 requestId) external view override returns (uint256 price, uint256 earned) {
+        Offer storage offer_ = _offers[requestId];
+        return (offer_.price, offer_.earned);
+    }
+
+    /// @inheritdoc IResultCache
+    function purchase(uint256 requestId, address buyer) external view override returns (Purchase memory) {
+        return _purchases[requestId][buyer];
+    }
+
+    /// @inheritdoc IResultCache
+    function claimable(uint256 requestId, uint256 seat) external view override returns (uint256) {
+        (uint256 points, uint256 total) = ROUNDS.shareOf(requestId, seat, MAX_SEATS);
+        return _due(requestId, seat, points, total);
+    }
+
+    /* CHECKS */
+
+    function _requireOpenToRequester(uint256 requestId) private view {
+        ISharingMarket.Request memory request = MARKET.request(requestId);
+        if (msg.sender != request.requester) revert ResultCache_NotRequester(requestId, msg.sender);
+        if (request.status != ISharingMarket.Status.Open) revert ResultCache_NotOpen(requestId);
+    }
+
+    /// @dev Nobody buys what its own organisation asked for or made: it has it, and would pay itself.
+    function _requireOutsider(uint256 requestId, uint256 requesterOrganisation, address[] calldata accounts) private view {
+        (bool active, uint256 organisation,) = REGISTRY.seatInfo(msg.sender);
+        if (!active) revert ResultCache_NotActive(msg.sender);
+        if (organisation == requesterOrganisation) revert ResultCache_TookPart(requestId, organisation);
+        // The rounds refuse a list that is not that of the seats that ever submitted, sixteen at most.
+        (uint256 ever,,) = ROUNDS.results(requestId, accounts);
+        for (uint256 seat; ever >> seat != 0; ++seat) {
+            if ((ever >> seat) & 1 == 0) continue;
+            (, uint256 seated,) = REGISTRY.seatInfo(accounts[seat]);
+            if (seated == organisation) revert ResultCache_TookPart(requestId, organisation);
+        }
+    }
+
+    /* INTERNAL */
+
+    function _shareOfCaller(uint256 requestId, uint256 seat) private view returns (uint256 points, uint256 total) {
+        bool holds;
+        (holds, points, total) = ROUNDS.shareOfHolder(requestId, seat, MAX_SEATS, msg.sender);
+        if (!holds) revert ResultCache_NotSeatOwner(requestId, seat, msg.sender);
+    }
+
+    /// @dev Only delivered results earn, and their points stand.
+    function _due(uint256 requestId, uint256 seat, uint256 points, uint256 total) private view returns (uint256) {
+        if (points == 0) return 0;
+        return uint256(_offers[requestId].earned) * points / total - _paid[requestId][seat];
+    }
+
+    function _send(address receiver, uint256 amount) private {
+        (bool sent,) = receiver.call{value: amount}("");
+        if (!sent) revert ResultCache_TransferFailed(receiver, amount);
+    }
+}

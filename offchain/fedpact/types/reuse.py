@@ -1,0 +1,24 @@
+"""What the chain keeps of a result that is had again."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class PurchaseStatus(IntEnum):
+    """In the order of IResultCache.Status."""
+
+    NONE = 0
+    PENDING = 1
+    SEALED = 2
+    REFUNDED = 3
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """One account's purchase of one result."""
+
+    status: PurchaseStatus
+    price: int
+    """Wei."""
+    deadline: int
+    """Last second in which a first key may be sealed."""

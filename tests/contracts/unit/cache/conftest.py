@@ -1,0 +1,9 @@
+"""Every test here leaves the chain as its module's fixtures made it."""
+
+import pytest
+from chainkit import Chain
+
+
+@pytest.fixture(autouse=True)
+def _undone(chain: Chain) -> None:
+    pass

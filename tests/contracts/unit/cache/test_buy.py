@@ -1,0 +1,123 @@
+"""See buy.tree."""
+
+from typing import Any
+
+import pytest
+from scenario import NOBODY, PENDING, PRICE, WINDOW, Scenario
+
+
+@pytest.fixture(scope="module")
+def s(stage: Any) -> Scenario:
+    offered: Scenario = stage()
+    return offered.on_offer()
+
+
+def test_what_was_never_offered_is_not_sold(stage: Any, expect_revert: Any) -> None:
+    private = stage().delivered()
+    with expect_revert("ResultCache_NotOffered", private.id):
+        private.buy(price=0)
+
+
+def test_another_amount_than_the_price_is_refused(s: Scenario, expect_revert: Any) -> None:
+    for sent in (0, PRICE - 1, PRICE + 1):
+        with expect_revert("ResultCache_WrongPayment", sent, PRICE):
+            s.buy(price=sent)
+
+
+def test_before_the_delivery_nothing_is_sold(stage: Any, expect_revert: Any) -> None:
+    early = stage()
+    early.create()
+    early.offer()
+    with expect_revert("ResultCache_NotDelivered", early.id):
+        early.buy()
+    early.join_all()
+    early.start()
+    early.play_round()
+    with expect_revert("ResultCache_NotDelivered", early.id):
+        early.buy()
+
+
+def test_a_stranger_and_a_suspended_account_buy_nothing(s: Scenario, expect_revert: Any) -> None:
+    with expect_revert("ResultCache_NotActive", s.stranger.address):
+        s.cache_call(s.stranger, "buy", s.id, s.accounts, value=PRICE)
+    s.admit(s.buyer, 200)
+    s.suspend(s.buyer)
+    with expect_revert("ResultCache_NotActive", s.buyer.address):
+        s.buy()
+
+
+def test_the_requesters_organisation_has_it_already(s: Scenario, expect_revert: Any) -> None:
+    s.admit(s.buyer, 100)
+    for buyer in (s.requester, s.buyer):
+        with expect_revert("ResultCache_TookPart", s.id, 100):
+            s.buy(buyer)
+
+
+def test_an_organisation_that_made_it_does_not_pay_itself(s: Scenario, expect_revert: Any) -> None:
+    s.admit(s.buyer, 103)
+    with expect_revert("ResultCache_TookPart", s.id, 103):
+        s.buy()
+    with expect_revert("ResultCache_TookPart", s.id, 101):
+        s.buy(s.providers[0])
+
+
+def test_a_member_that_never_submitted_may_buy(scenario: Any) -> None:
+    s = scenario()
+    s.create()
+    s.offer()
+    s.join_all()
+    s.start()
+    s.submit(0)
+    s.submit(1)
+    s.pass_deadline()
+    s.vote_all()
+    s.tally()
+    s.attest_all()
+    s.propose()
+    s.deliver()
+    s.buy(s.providers[2])
+    assert s.purchase(s.providers[2])[0] == PENDING
+
+
+def test_a_false_committee_is_refused(s: Scenario, expect_revert: Any) -> None:
+    s.admit(s.buyer, 102)
+    hidden = [s.accounts[0], s.stranger.address, s.accounts[2]]
+    with expect_revert("TrainingRounds_NotSeatOwner", s.id, 1, s.stranger.address):
+        s.cache_call(s.buyer, "buy", s.id, hidden, value=PRICE)
+    with expect_revert("TrainingRounds_WrongNumber", s.id, 2, 3):
+        s.cache_call(s.buyer, "buy", s.id, s.accounts[:2], value=PRICE)
+    with expect_revert("TrainingRounds_NotSeatOwner", s.id, 1, NOBODY):
+        s.cache_call(s.buyer, "buy", s.id, [s.accounts[0], NOBODY, s.accounts[2]], value=PRICE)
+
+
+def test_nobody_buys_twice(s: Scenario, expect_revert: Any) -> None:
+    s.buy()
+    with expect_revert("ResultCache_AlreadyBought", s.id, s.buyer.address):
+        s.buy()
+    s.seal()
+    with expect_revert("ResultCache_AlreadyBought", s.id, s.buyer.address):
+        s.buy()
+
+
+def test_who_was_refunded_may_buy_again(s: Scenario) -> None:
+    s.buy()
+    s.chain.travel(WINDOW + 1)
+    s.refund_purchase()
+    s.buy()
+    s.seal()
+    assert s.offered == (PRICE, PRICE)
+
+
+def test_the_price_is_held_until_the_window_is_over(s: Scenario) -> None:
+    held = s.chain.balance(s.cache.address)
+    receipt = s.buy()
+    deadline = s.chain.now + WINDOW
+    assert s.event("ResultBought", receipt) == {
+        "requestId": s.id,
+        "buyer": s.buyer.address,
+        "price": PRICE,
+        "deadline": deadline,
+    }
+    assert list(s.purchase()) == [PENDING, PRICE, deadline]
+    assert s.chain.balance(s.cache.address) == held + PRICE
+    assert s.reuse_claimable(0) == 0

@@ -1,0 +1,142 @@
+"""See claim.tree."""
+
+from typing import Any
+
+import pytest
+from scenario import ATTRIBUTES, Scenario
+
+ODD = 10**16 + 7
+
+
+@pytest.fixture(scope="module")
+def s(stage: Any) -> Scenario:
+    """Sold once."""
+    sold: Scenario = stage()
+    sold.on_offer(ODD).buy(price=ODD)
+    sold.seal()
+    return sold
+
+
+def share(s: Scenario, seat: int, earned: int) -> int:
+    return earned * s.points[seat] // sum(s.points)
+
+
+def test_before_a_key_nothing_is_due(stage: Any, expect_revert: Any) -> None:
+    waiting = stage()
+    waiting.on_offer().buy()
+    with expect_revert("ResultCache_NothingToClaim", waiting.id, 0):
+        waiting.claim_reuse(0)
+
+
+def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
+    for seat in (1, 3, 16, 256):
+        with expect_revert("ResultCache_NotSeatOwner", s.id, seat, s.providers[0].address):
+            s.cache_call(s.providers[0], "claim", s.id, seat)
+
+
+def test_a_second_claim_is_refused(s: Scenario, expect_revert: Any) -> None:
+    s.claim_reuse(0)
+    assert s.reuse_claimable(0) == 0
+    with expect_revert("ResultCache_NothingToClaim", s.id, 0):
+        s.claim_reuse(0)
+
+
+def test_a_seat_without_points_is_refused(scenario: Any, expect_revert: Any) -> None:
+    s = scenario()
+    s.create()
+    s.offer()
+    s.join_all()
+    s.start()
+    s.submit(0)
+    s.submit(1)
+    s.pass_deadline()
+    s.vote_all()
+    s.tally()
+    s.attest_all()
+    s.propose()
+    s.deliver()
+    s.buy()
+    s.seal()
+    with expect_revert("ResultCache_NothingToClaim", s.id, 2):
+        s.claim_reuse(2)
+
+
+def test_shares_follow_the_points_over_all_purchases(s: Scenario, accounts: Any) -> None:
+    assert [s.reuse_claimable(seat) for seat in range(3)] == [
+        share(s, seat, ODD) for seat in range(3)
+    ]
+    s.claim_reuse(0)
+    second = accounts[21]
+    s.admit(second, 201)
+    s.cache_call(second, "buy", s.id, s.accounts, value=ODD)
+    s.seal(1, buyer=second)
+    assert s.reuse_claimable(0) == share(s, 0, 2 * ODD) - share(s, 0, ODD)
+    paid = 0
+    for seat in range(3):
+        before = s.chain.balance(s.providers[seat])
+        amount = s.event("ReuseClaimed", s.claim_reuse(seat))["amount"]
+        assert s.chain.balance(s.providers[seat]) == before + amount
+        paid += amount
+    paid += share(s, 0, ODD)
+    assert paid == sum(share(s, seat, 2 * ODD) for seat in range(3))
+    assert s.chain.balance(s.cache.address) == 2 * ODD - paid < 3
+
+
+def test_a_suspended_member_is_paid(s: Scenario) -> None:
+    s.suspend(s.providers[2])
+    before = s.chain.balance(s.providers[2])
+    s.claim_reuse(2)
+    assert s.chain.balance(s.providers[2]) > before
+
+
+def test_forced_ether_changes_nothing(s: Scenario) -> None:
+    before = s.reuse_claimable(0)
+    held = s.chain.balance(s.cache.address)
+    s.chain.fund(s.cache.address, held + 10**21)
+    assert s.reuse_claimable(0) == before
+    s.claim_reuse(0)
+    assert s.chain.balance(s.cache.address) == held + 10**21 - before
+
+
+@pytest.fixture
+def with_contract(scenario: Any) -> tuple[Scenario, Any]:
+    """A sold result of which seat 0 is held by a contract that decides how it takes money."""
+    s = scenario()
+    taker = s.chain.deploy("HostileTaker", s.stranger)
+    s.admit(taker, 999)
+    s.create()
+    s.offer()
+    # The chain impersonates any sender, so the contract's address can act as a provider.
+    s.providers = [taker.address, *s.providers[:2]]
+    s.chain.fund(taker.address)
+    s.market_call(taker.address, "join", s.id, 100, ATTRIBUTES)
+    s.join(1)
+    s.join(2)
+    s.start()
+    s.play_round()
+    s.deliver()
+    s.buy()
+    s.seal(1)
+    return s, taker
+
+
+def test_a_receiver_that_refuses_keeps_its_claim(with_contract: Any, expect_revert: Any) -> None:
+    s, taker = with_contract
+    amount = s.reuse_claimable(0)
+    s.chain.send(s.stranger, taker.functions.refuse(True))
+    with expect_revert("ResultCache_TransferFailed", taker.address, amount):
+        s.claim_reuse(0)
+    s.chain.send(s.stranger, taker.functions.refuse(False))
+    before = s.chain.balance(taker.address)
+    s.claim_reuse(0)
+    assert s.chain.balance(taker.address) == before + amount
+
+
+def test_a_reentrant_claim_is_paid_once(with_contract: Any) -> None:
+    s, taker = with_contract
+    amount = s.reuse_claimable(0)
+    s.chain.send(s.stranger, taker.functions.reenterCache(s.cache.address, s.id))
+    before = s.chain.balance(taker.address)
+    s.claim_reuse(0)
+    assert taker.functions.tries().call() == 1
+    assert s.chain.balance(taker.address) == before + amount
