@@ -18,6 +18,7 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 
 from fedpact.data.newsgroups import newsgroups
-from fedpact.experiments.text_collections import label_sorted
+from fedpact.data.partition import SHARDS_EACH, shards
 from fedpact.features.text.frequencies import bucket_frequencies
 from fedpact.features.text.hashing import HashedBag
 from fedpact.learning import text_statistics
@@ -40,6 +41,9 @@ from fedpact.privacy.noise import SystemNoise
 TARGETS = {9: 0.500, 3: 0.880}
 """Seconds a provider at so many providers."""
 TRAINING_TARGET = 0.100
+BLOCK = 4_096
+"""Documents whose rows are in memory at once."""
+MEMORY_TARGET_MB = 500
 CURVE = (1_000, 3_000, 10_000, 30_000, 100_000)
 BAG = HashedBag()
 
@@ -48,13 +52,21 @@ def provider(
     layout: StatisticsLayout, texts: list[str], y: "np.ndarray[Any, Any]", multiplier: float
 ) -> tuple[Model, float, float]:
     """The release, seconds for the rows, seconds for sums and noise."""
+    represented = 0.0
+
+    def blocks() -> Iterator[text_statistics.Block]:
+        nonlocal represented
+        for start in range(0, len(texts), BLOCK):
+            began = time.process_time()
+            rows = BAG.rows(texts[start : start + BLOCK])
+            represented += time.process_time() - began
+            yield rows, y[start : start + BLOCK], None
+
     began = time.process_time()
-    rows = BAG.rows(texts)
-    represented = time.process_time()
-    release = text_statistics.release(
-        layout, rows, y, noise_multiplier=multiplier, noise=SystemNoise()
+    release = text_statistics.release_of_blocks(
+        layout, blocks(), noise_multiplier=multiplier, noise=SystemNoise()
     ).model()
-    return release, represented - began, time.process_time() - represented
+    return release, represented, time.process_time() - began - represented
 
 
 def main() -> int:
@@ -74,7 +86,7 @@ def main() -> int:
         seconds: dict[str, list[float]] = {"rows": [], "sums": [], "total": [], "aggregation": []}
         for repeat in range(given.repeats):
             models = {}
-            for seat, places in enumerate(label_sorted(source.y_train, providers, repeat)):
+            for seat, places in enumerate(shards(source.y_train, providers, SHARDS_EACH, repeat)):
                 texts = [source.train[place] for place in places]
                 models[seat], rows, sums = provider(
                     layout, texts, source.y_train[places], multiplier
@@ -110,6 +122,7 @@ def main() -> int:
                 "peak_memory_mb": round(peak),
             }
         )
+        met &= peak < MEMORY_TARGET_MB
         print(curve[-1])
     if given.json is not None:
         result = {

@@ -16,7 +16,7 @@ byte for byte, however the documents are spread over providers.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,6 +131,12 @@ class Statistics:
         )
 
 
+Block = tuple[sparse.csr_matrix, NDArray[np.int64], NDArray[np.float32] | None]
+"""Some of a provider's documents: word rows of norm at most 1, none negative, shape
+(n, layout.words); classes, shape (n,); dense rows of norm at most 1, shape (n, layout.dense), None
+without a dense part."""
+
+
 def release(
     layout: StatisticsLayout,
     words: sparse.csr_matrix,
@@ -140,24 +146,50 @@ def release(
     noise_multiplier: float = 0.0,
     noise: NoiseSource | None = None,
 ) -> Statistics:
-    """What one provider publishes of its documents.
+    """What one provider publishes of its documents, held in one block; see `release_of_blocks`."""
+    return release_of_blocks(
+        layout, [(words, y, dense)], noise_multiplier=noise_multiplier, noise=noise
+    )
+
+
+def release_of_blocks(
+    layout: StatisticsLayout,
+    blocks: Iterable[Block],
+    *,
+    noise_multiplier: float = 0.0,
+    noise: NoiseSource | None = None,
+) -> Statistics:
+    """What one provider publishes of its documents, read block by block.
+
+    The sums are exact, so that the release is the same for any cut into blocks, and only one block
+    needs to be in memory.
 
     Args:
-        words: rows of norm at most 1, shape (n, layout.words), none negative.
-        y: classes, shape (n,).
-        dense: rows of norm at most 1, shape (n, layout.dense).
         noise_multiplier: standard deviation of the noise over the sensitivity; 0 without privacy.
         noise: where its random bits come from.
 
     Raises DataError for no documents or parts that do not fit, PrivacyError for a noise
     multiplier without a source of noise.
     """
-    _check(layout, words, y, dense)
     if noise_multiplier and noise is None:
         raise PrivacyError("noise is asked for and there is no source of it")
-    members = sparse.csr_matrix(
-        (np.ones(len(y), np.int64), (y, np.arange(len(y)))), shape=(layout.labels, len(y))
-    )
+    counts = np.zeros(layout.labels)
+    word_sums = np.zeros((layout.labels, layout.words))
+    dense_sums = np.zeros((layout.labels, layout.dense))
+    for words, y, dense in blocks:
+        _check(layout, words, y, dense)
+        members = sparse.csr_matrix(
+            (np.ones(len(y), np.int64), (y, np.arange(len(y)))), shape=(layout.labels, len(y))
+        )
+        counts += np.bincount(y, minlength=layout.labels)
+        steps = (words.data.astype(np.float64) * (_MARGIN / FRACTION)).astype(np.int64)
+        fixed = sparse.csr_matrix((steps, words.indices, words.indptr), shape=words.shape)
+        word_sums += (members @ fixed).toarray() * FRACTION
+        if dense is not None:
+            exact = np.trunc(dense.astype(np.float64) * (_MARGIN / FRACTION))
+            dense_sums += np.asarray(members @ exact) * FRACTION
+    if not counts.any():
+        raise DataError("statistics: no documents")
     std = layout.noise_std(noise_multiplier)
 
     def noised(values: Floats, weight: float) -> Floats:
@@ -167,14 +199,8 @@ def release(
         # Row by row: the sampler's work stays in the processor's cache.
         return np.stack([noise.add(row, std) for row in scaled]).reshape(values.shape) / weight
 
-    steps = (words.data.astype(np.float64) * (_MARGIN / FRACTION)).astype(np.int64)
-    fixed = sparse.csr_matrix((steps, words.indices, words.indptr), shape=words.shape)
-    word_sums = (members @ fixed).toarray() * FRACTION
-    counts = np.bincount(y, minlength=layout.labels).astype(np.float64)
-    dense_sums = np.zeros((layout.labels, 0))
-    if dense is not None:
-        exact = np.trunc(dense.astype(np.float64) * (_MARGIN / FRACTION))
-        dense_sums = noised(np.asarray(members @ exact) * FRACTION, layout.dense_weight)
+    if layout.dense:
+        dense_sums = noised(dense_sums, layout.dense_weight)
     return Statistics(
         noised(counts, layout.count_weight),
         np.full(layout.labels, std**2),

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -11,7 +12,13 @@ from fedpact.errors import DataError, ModelError, PrivacyError
 from fedpact.learning import text_statistics
 from fedpact.learning.artefact import decode, encode
 from fedpact.learning.discriminant import Discriminant, solve
-from fedpact.learning.text_statistics import FRACTION, Statistics, StatisticsLayout, release
+from fedpact.learning.text_statistics import (
+    FRACTION,
+    Statistics,
+    StatisticsLayout,
+    release,
+    release_of_blocks,
+)
 from fedpact.privacy.noise import SeededNoise
 
 LABELS, WORDS, DENSE = 3, 32, 4
@@ -49,6 +56,26 @@ def test_without_noise_the_model_is_the_same_bytes_for_any_sharding(parts: int, 
         if (owner == seat).any()
     }
     assert encode(text_statistics.combine(BOTH, models, 0.0).model()) == encode(whole)
+
+
+def test_a_release_read_block_by_block_is_the_same_bytes_noise_and_all() -> None:
+    words, y, dense = documents(40, 3)
+
+    def released(sizes: list[int]) -> bytes:
+        ends = np.cumsum([0, *sizes])
+        blocks = [
+            (words[start:end], y[start:end], dense[start:end])
+            for start, end in itertools.pairwise(ends)
+        ]
+        noise = SeededNoise(5)
+        return encode(release_of_blocks(BOTH, blocks, noise_multiplier=0.7, noise=noise).model())
+
+    assert released([40]) == released([1, 19, 7, 13])
+
+
+def test_no_block_at_all_is_no_documents() -> None:
+    with pytest.raises(DataError, match="no documents"):
+        release_of_blocks(LAYOUT, [])
 
 
 def test_sums_by_hand() -> None:
