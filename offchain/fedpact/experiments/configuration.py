@@ -22,6 +22,8 @@ from fedpact.errors import InvalidInput
 from fedpact.types.specification import canonical_json
 
 SUFFIX = ".toml"
+PROVIDERS = "providers"
+"""The axis of a grid that is no setting but the number of providers."""
 
 
 class Scale(StrEnum):
@@ -115,7 +117,8 @@ class Experiment(_Table):
     settings: dict[str, Any] = {}
     methods: Annotated[dict[str, Method], Field(min_length=1)]
     grid: dict[str, tuple[Any, ...]] = {}
-    """Further settings, each with all its values: every combination is a case."""
+    """Further settings, each with all its values: every combination is a case. The axis `providers`
+    takes the place of the scale's number."""
     scales: Annotated[dict[Scale, ScaleSetting], Field(min_length=1)]
     paper: tuple[PaperFigure, ...] = ()
     gaps: tuple[Gap, ...] = ()
@@ -143,6 +146,10 @@ class Experiment(_Table):
         for scale in self.scales.values():
             if strange := set(scale.grid) - set(self.grid):
                 raise ValueError(f"a scale's grid names {sorted(strange)}, the file's does not")
+        for grid in (self.grid, *(scale.grid for scale in self.scales.values())):
+            for count in grid.get(PROVIDERS, ()):
+                if not isinstance(count, int) or count < 1:
+                    raise ValueError(f"a grid's number of providers is {count!r}")
         return self
 
 
@@ -173,6 +180,10 @@ class Case:
     @property
     def name(self) -> str:
         return f"{self.experiment}: {self.partition} {self.method} seed {self.seed}"
+
+    def at(self, axis: str) -> Any:
+        """Its value on an axis of the grid."""
+        return self.providers if axis == PROVIDERS else self.settings[axis]
 
     @property
     def path(self) -> Path:
@@ -258,16 +269,18 @@ def cases(
                     continue
                 for point in points:
                     layers = (experiment.settings, chosen.settings, method.settings, point)
+                    settings = merged(layers)
+                    providers = settings.pop(PROVIDERS, chosen.providers)
                     yield Case(
                         experiment.name,
                         experiment.kind,
                         scale,
                         experiment.dataset,
                         partition,
-                        chosen.providers,
+                        providers,
                         label(name, point),
                         seed,
-                        merged(layers),
+                        settings,
                         device,
                     )
 

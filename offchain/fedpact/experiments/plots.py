@@ -83,8 +83,8 @@ def _over_the_grid(study: Study) -> Figure | None:
     """A row a partition and metric, a panel a value of the first axis, the last one across."""
     *down, across = study.experiment.grid
     shown = [(metric, one) for metric in study.metrics() for one in study.experiment.partitions]
-    points = [(cell, study.cases[cell].settings) for cell, _ in cells(study)]
-    panels_of = list(dict.fromkeys(str(point[down[0]]) if down else "" for _, point in points))
+    points = [(cell, study.cases[cell]) for cell, _ in cells(study)]
+    panels_of = list(dict.fromkeys(str(case.at(down[0])) if down else "" for _, case in points))
     shown = [
         (metric, partition)
         for metric, partition in shown
@@ -97,12 +97,14 @@ def _over_the_grid(study: Study) -> Figure | None:
         unit = study.experiment.units.get(metric, PERCENT)
         for axes, panel in zip(row, panels_of, strict=True):
             lines: dict[str, list[tuple[object, float]]] = {}
-            for cell, point in points:
+            for cell, case in points:
                 values = study.values(cell, metric)
-                if cell[0] == partition and values and (not down or str(point[down[0]]) == panel):
-                    line = " ".join([cell[1].split(" ")[0], *(str(point[one]) for one in down[1:])])
+                if cell[0] == partition and values and (not down or str(case.at(down[0])) == panel):
+                    line = " ".join(
+                        [cell[1].split(" ")[0], *(str(case.at(one)) for one in down[1:])]
+                    )
                     mean = estimate(list(values.values())).mean * unit.factor
-                    lines.setdefault(line, []).append((point[across], mean))
+                    lines.setdefault(line, []).append((case.at(across), mean))
             for number, (line, pairs) in enumerate(lines.items()):
                 axes.plot(
                     *zip(*pairs, strict=True), "o-", markersize=3, color=f"C{number}", label=line

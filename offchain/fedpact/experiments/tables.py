@@ -104,8 +104,11 @@ def _setting(study: Study) -> list[str]:
     )
     devices = sorted({str(one.provenance["device"]) for one in runs})
     shared = configuration.merged((study.experiment.settings, scale.settings))
+    providers = ", ".join(
+        str(one) for one in sorted({case.providers for case in study.cases.values()})
+    )
     lines = [
-        f"Data set {study.experiment.dataset}, {scale.providers} providers, "
+        f"Data set {study.experiment.dataset}, {providers} providers, "
         f"{len(runs)} cases on {', '.join(devices) or '-'}, by commit {', '.join(commits) or '-'}.",
         "",
         "Settings: " + "; ".join(f"{key} {_said(value)}" for key, value in shared.items()) + ".",
@@ -179,9 +182,9 @@ def _pivots(study: Study) -> list[str]:
             values = study.values(cell, metric)
             if cell[0] != partition or not values:
                 continue
-            settings = study.cases[cell].settings
-            key = (cell[1].split(" ")[0], *(_said(settings[axis]) for axis in down))
-            column = _said(settings[across])
+            case = study.cases[cell]
+            key = (cell[1].split(" ")[0], *(_said(case.at(axis)) for axis in down))
+            column = _said(case.at(across))
             columns[column] = None
             rows.setdefault(key, {})[column] = _mean(estimate(list(values.values())), unit)
         if rows:

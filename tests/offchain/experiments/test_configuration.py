@@ -56,6 +56,23 @@ def test_a_scale_may_take_other_values_of_an_axis() -> None:
     assert {case.settings["share"] for case in cases} == {0.4}
 
 
+def test_the_number_of_providers_may_be_an_axis() -> None:
+    text = GRIDDED.replace("[grid]", "[grid]\nproviders = [2, 4]")
+    cases = list(configuration.cases(configuration.parse("little", text), Scale.SMALL, seeds=1))
+
+    assert {case.providers for case in cases} == {2, 4}
+    assert len({case.path for case in cases}) == len(cases)
+    case = next(one for one in cases if one.method == "plain providers=4 share=0.3")
+    assert (case.at("providers"), case.at("share")) == (4, 0.3)
+    assert "providers" not in case.settings
+
+
+def test_a_number_of_providers_that_is_none_is_refused() -> None:
+    text = GRIDDED.replace("[grid]", '[grid]\nproviders = [2, "many"]')
+    with pytest.raises(InvalidInput, match="number of providers is 'many'"):
+        configuration.parse("little", text)
+
+
 def test_the_identity_follows_the_settings_and_not_the_device() -> None:
     def first(text: str, device: Device = Device.CPU) -> str:
         little = configuration.parse("little", text)
