@@ -15,6 +15,9 @@ from fedpact.experiments.configuration import Case
 from fedpact.experiments.results import Result, ResultFolder
 from fedpact.experiments.worker import Event, Failed, Finished, Skipped, perform_in_process
 
+PRELOADED = ("torch", "sklearn.metrics", "sklearn.tree", "fedpact.experiments.worker")
+"""Modules that take seconds to import, loaded once for all cases."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -101,13 +104,13 @@ def _kept(case: Case, event: Event, folder: ResultFolder, summary: Summary) -> E
 
 
 class Processes:
-    """A process a case, up to `size` at a time, forked from a server that has loaded torch."""
+    """A process a case, up to `size` at a time, forked from a server that has loaded PRELOADED."""
 
     def __init__(self, size: int | None = None, every: float = CHECKPOINT_SECONDS) -> None:
         self.size = size or os.cpu_count() or 1
         self._every = every
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["torch", "fedpact.experiments.worker"])
+        self._context.set_forkserver_preload(list(PRELOADED))
         self._running: dict[Connection, tuple[Case, BaseProcess]] = {}
 
     def start(self, case: Case, resumed: Saved | None) -> None:

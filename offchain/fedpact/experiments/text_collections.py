@@ -1,4 +1,4 @@
-"""Text collections as experiments use them: shards, collections by name, the paper's measure."""
+"""Text collections as experiments use them: by name, held out, cut to size; and their measure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,15 +7,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fedpact.data import partition
 from fedpact.data.newsgroups import newsgroups
 from fedpact.data.reuters import r8
 from fedpact.data.texts import TextSource
 from fedpact.errors import InvalidInput
 
-SHARDS_EACH = 2
-"""Label-sorted shards a provider (Lu et al. 2020, section IV-B; McMahan et al. 2017)."""
 HELD_OUT_EVERY = 5
+SHARDS = 20
+"""Shards that a sorted collection is cut into, from which sub-data sets are put together."""
 COLLECTIONS: dict[str, Callable[[], TextSource]] = {
     "20newsgroups": newsgroups,
     "20newsgroups-bodies": lambda: newsgroups(headers=False),
@@ -46,6 +45,32 @@ def collection(name: str, *, held_out: bool = False) -> TextSource:
     )
 
 
+def sub_collection(source: TextSource, share: float, seed: int) -> TextSource:
+    """A sub-data set, as Lu et al. 2020, section IV-B make them: the sorted training documents are
+    cut into SHARDS shards, and round(share * SHARDS) of them drawn, at least two.
+
+    It has the labels of its documents alone, and is tested on the test documents of these labels.
+    Raises InvalidInput for a share outside (0, 1].
+    """
+    if not 0 < share <= 1:
+        raise InvalidInput(f"share of a text collection: {share} is not in (0, 1]")
+    if share == 1:
+        return source
+    order = np.argsort(source.y_train, kind="stable")
+    drawn = np.random.default_rng(seed).permutation(SHARDS)[: max(2, round(share * SHARDS))]
+    kept = np.sort(np.concatenate([np.array_split(order, SHARDS)[shard] for shard in drawn]))
+    held = np.unique(source.y_train[kept])
+    tested = np.flatnonzero(np.isin(source.y_test, held))
+    return TextSource(
+        f"{source.name}, {share:g} of it",
+        tuple(source.train[place] for place in kept),
+        np.searchsorted(held, source.y_train[kept]).astype(np.int64),
+        tuple(source.test[place] for place in tested),
+        np.searchsorted(held, source.y_test[tested]).astype(np.int64),
+        tuple(source.labels[label] for label in held),
+    )
+
+
 @dataclass(frozen=True)
 class Measured:
     """How good predicted probabilities are."""
@@ -66,8 +91,3 @@ def measured(probabilities: NDArray[np.float64], y: NDArray[np.int64]) -> Measur
     ]
     right = probabilities.argmax(axis=1) == y
     return Measured(float(np.mean(areas)), float(right.mean()))
-
-
-def label_sorted(y: NDArray[np.int64], providers: int, seed: int) -> list[NDArray[np.int64]]:
-    """Places of each provider's documents: label-sorted shards, two a provider."""
-    return list(partition.shards(y, providers, SHARDS_EACH, seed))

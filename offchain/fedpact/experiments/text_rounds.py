@@ -1,26 +1,17 @@
-"""Texts without privacy: a linear model over hashed words and pairs of words, in rounds.
+"""Texts without privacy: a linear model over hashed words and pairs of words.
 
-Three (or more) providers with label-sorted shards; beside it scikit-learn's linear support vector
-machine on the same rows in one place. The strength C = 1 was chosen on every fifth training
-document, held out.
-
-    python -m fedpact.experiments.text_rounds 20newsgroups r8 --rounds 30 --json FILE
+In rounds over providers, or in one place: scikit-learn's linear support vector machine on the same
+rows. The strength C = 1 was chosen on every fifth training document, held out.
 """
 
-import argparse
-import json
-import sys
-import time
-from dataclasses import asdict
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.preprocessing import normalize
 
-from fedpact.experiments.text_collections import collection, label_sorted, measured
+from fedpact.experiments.text_task import Clock, Seconds, TextRun, TextTask, refuse_epsilon
 from fedpact.features.text.hashing import HashedBag
 from fedpact.learning import sparse_linear
 from fedpact.learning.sparse_linear import Weights
@@ -28,91 +19,107 @@ from fedpact.learning.sparse_linear import Weights
 BAG = HashedBag(bits=20, common=0.0, cap=1.0, bigrams=True)
 """Words unweighted: the providers' document frequencies weigh them."""
 STRENGTH = 1.0
-TEXT_GCN = {"20newsgroups": 0.8634, "r8": 0.9707}
-"""Accuracy of Text GCN as published (Yao et al. 2019, table 2)."""
 
 
-def run_case(
-    data: str, providers: int, seed: int, rounds: int, *, held_out: bool = False
-) -> dict[str, Any]:
-    """One federation of at most `rounds` rounds; quality on the test documents, and over rounds."""
-    source = collection(data, held_out=held_out)
-    train, test = _rows(data, held_out)
-    parts = label_sorted(source.y_train, providers, seed)
-    shards = [(train[places], source.y_train[places]) for places in parts]
-    curve: list[float] = []
+@dataclass(frozen=True)
+class GradientRounds:
+    """A linear machine, gradient sums from the providers, L-BFGS at the server."""
 
-    def note(weights: Weights) -> None:
-        curve.append(float((np.asarray(test @ weights).argmax(axis=1) == source.y_test).mean()))
+    rounds: int = 30
+    strength: float = STRENGTH
 
-    began = time.process_time()
-    weights = sparse_linear.train(
-        shards, train.shape[1], len(source.labels), rounds, strength=STRENGTH, on_round=note
-    )
-    seconds = time.process_time() - began
-    quality = measured(np.asarray(test @ weights), source.y_test)
-    return {
-        "data": data,
-        "providers": providers,
-        "seed": seed,
-        "metrics": asdict(quality),
-        "curves": {"accuracy": curve},
-        "privacy": {"mode": "none"},
-        "details": {
-            "rounds": len(curve),
-            "bag": asdict(BAG),
-            "processor_seconds": seconds,
-            "text_gcn_accuracy": TEXT_GCN.get(data),
-        },
-    }
+    def run(self, task: TextTask, epsilon: float | None) -> TextRun:
+        """At most `rounds` rounds, after a round 0 of document frequencies."""
+        refuse_epsilon(epsilon, "gradient-rounds")
+        rows = _Rows.of(task)
+        shards = [(one, task.labels(seat)) for seat, one in enumerate(rows.train)]
+        labels = len(task.source.labels)
+        curve: list[float] = []
+        judging = Clock()
 
+        def note(weights: Weights) -> None:
+            with judging:
+                right = np.asarray(rows.test @ weights).argmax(axis=1) == task.source.y_test
+                curve.append(float(right.mean()))
 
-def central_svm(data: str, *, held_out: bool = False) -> float:
-    """Accuracy of scikit-learn's LinearSVC on the same rows in one place."""
-    from sklearn.svm import LinearSVC
-
-    source = collection(data, held_out=held_out)
-    train, test = _rows(data, held_out)
-    fitted = LinearSVC(C=STRENGTH).fit(train, source.y_train)
-    return float((fitted.predict(test) == source.y_test).mean())
+        with Clock() as clock:
+            weights = sparse_linear.train(
+                shards,
+                rows.test.shape[1],
+                labels,
+                self.rounds,
+                strength=self.strength,
+                on_round=note,
+            )
+        # The providers' gradients and the server's steps are not timed apart: a provider has its
+        # share of the documents, and the server's step is small beside them.
+        spent = clock.seconds - judging.seconds
+        shares = [one.shape[0] / len(task.source.train) for one in rows.train]
+        return TextRun(
+            np.asarray(rows.test @ weights),
+            Seconds(rows.seconds, [spent * share for share in shares], rows.agreeing),
+            curve=curve,
+            details={"rounds": len(curve), "buckets": int(rows.test.shape[1])},
+        )
 
 
-@lru_cache(maxsize=2)
-def _rows(data: str, held_out: bool) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+@dataclass(frozen=True)
+class CentralMachine:
+    """scikit-learn's LinearSVC, all documents in one place: no federation, a yardstick."""
+
+    strength: float = STRENGTH
+
+    def run(self, task: TextTask, epsilon: float | None) -> TextRun:
+        """However the documents are spread, the same rows and model."""
+        from sklearn.svm import LinearSVC
+
+        refuse_epsilon(epsilon, "central-svm")
+        rows = _Rows.of(task)
+        train = sparse.vstack(rows.train, format="csr")
+        y = np.concatenate([task.labels(seat) for seat in range(len(task.parts))])
+        with Clock() as clock:
+            fitted = LinearSVC(C=self.strength).fit(train, y)
+        decided = np.asarray(fitted.decision_function(rows.test))
+        scores = np.stack([-decided, decided], axis=1) if decided.ndim == 1 else decided
+        together = [sum(rows.seconds)]
+        return TextRun(scores, Seconds(together, [clock.seconds], rows.agreeing))
+
+
+@dataclass(frozen=True)
+class _Rows:
     """Rows of norm 1 over the buckets that any training document uses, weighted by
-    ln((1 + n) / (1 + df)) + 1: without privacy the providers' document frequencies are summed in
-    a round 0."""
-    source = collection(data, held_out=held_out)
-    train, test = BAG.rows(source.train), BAG.rows(source.test)
-    used = np.unique(train.indices)
-    train, test = train[:, used], test[:, used]
-    frequency = np.bincount(train.indices, minlength=len(used))
-    weights = np.log((1 + len(source.train)) / (1 + frequency)) + 1
-    return normalize(train.multiply(weights).tocsr()), normalize(test.multiply(weights).tocsr())
+    ln((1 + n) / (1 + df)) + 1, the document frequencies those of all providers together."""
+
+    train: list[sparse.csr_matrix]
+    test: sparse.csr_matrix
+    seconds: list[float]
+    """Each provider's."""
+    agreeing: float
+    """On buckets and weights."""
+
+    @classmethod
+    def of(cls, task: TextTask) -> "_Rows":
+        BAG.weights()  # the public table is loaded before any clock runs
+        plain, seconds = [], []
+        for seat in range(len(task.parts)):
+            with Clock() as clock:
+                plain.append(BAG.rows(task.texts(seat)))
+            seconds.append(clock.seconds)
+        with Clock() as agreeing:
+            indices = np.concatenate([one.indices for one in plain])
+            frequency = np.bincount(indices, minlength=BAG.width)
+            used = np.flatnonzero(frequency)
+            weights = np.log((1 + len(task.source.train)) / (1 + frequency[used])) + 1
+        train = []
+        for seat, one in enumerate(plain):
+            with Clock() as clock:
+                train.append(_weighted(one, used, weights))
+            seconds[seat] += clock.seconds
+        test = _weighted(BAG.rows(task.source.test), used, weights)
+        return cls(train, test, seconds, agreeing.seconds)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m fedpact.experiments.text_rounds")
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--providers", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--held-out", action="store_true", help="test on training documents")
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
-    given = parser.parse_args()
-    results = []
-    for data in given.data:
-        svm = central_svm(data, held_out=given.held_out)
-        case = run_case(data, given.providers, given.seed, given.rounds, held_out=given.held_out)
-        case["details"]["central_svm_accuracy"] = svm
-        results.append(case)
-        curve = [round(one, 4) for one in case["curves"]["accuracy"][4::5]]
-        last = {name: round(one, 4) for name, one in case["metrics"].items()}
-        print(data, last, "each fifth round", curve, f"central SVM {svm:.4f}", flush=True)
-    if given.json is not None:
-        given.json.write_text(json.dumps(results, indent=1) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _weighted(
+    rows: sparse.csr_matrix, used: NDArray[np.int64], weights: NDArray[np.float64]
+) -> sparse.csr_matrix:
+    return normalize(rows[:, used].multiply(weights).tocsr())

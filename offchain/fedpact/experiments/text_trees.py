@@ -1,231 +1,247 @@
 """Trees on texts: Lu et al.'s boosted trees on graph vectors, forests, and sound random splits.
 
-Providers hold label-sorted shards. Modes: `none`; `paper`, Laplace noise of scale 1 / epsilon on
-the vectors, drawn once, and on the leaf values, the epsilon being the paper's claim, no guarantee;
-`sound`, random splits with noised counts. In modes `none` and `paper` the graphs' terms are chosen
-from the training texts themselves and not charged; `sound` uses public words alone.
-
-    python -m fedpact.experiments.text_trees 20newsgroups --method parallel --json FILE
+Modes: none; `paper`, Laplace noise of scale 1 / epsilon on the vectors, drawn once, and on the leaf
+values, the epsilon being the paper's claim, no guarantee; `sound`, random splits, noised counts.
+In the first two the graphs' terms are chosen from the training texts themselves and not charged;
+the sound forest uses public words alone.
 """
 
-import argparse
-import json
-import sys
-import time
-from collections.abc import Mapping
-from dataclasses import asdict
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
-from fedpact.experiments.text_collections import Measured, collection, label_sorted, measured
+from fedpact.experiments.text_task import (
+    DELTA,
+    Clock,
+    Seconds,
+    TextRun,
+    TextTask,
+    paper_privacy,
+)
 from fedpact.features.text.frequencies import bucket_frequencies
 from fedpact.features.text.graphs import serialised, vocabulary
 from fedpact.features.text.hashing import HashedBag
-from fedpact.learning.algorithm_one import BoostingParticipant, PaperNoise, algorithm_one
+from fedpact.learning.algorithm_one import (
+    BoostingParticipant,
+    PaperNoise,
+    Participant,
+    Reading,
+    algorithm_one,
+)
 from fedpact.learning.trees import training
 from fedpact.learning.trees.ensemble import Ensemble, empty, softmax, union
 from fedpact.learning.trees.random_splits import RandomForestLayout, noised_counts, voting
 from fedpact.learning.trees.training import Growth
-from fedpact.privacy.accounting import calibrate, gaussian_epsilon
-from fedpact.privacy.noise import SeededNoise
+from fedpact.privacy.accounting import PrivacyCost, calibrate, gaussian_epsilon
+from fedpact.privacy.laplace import add_laplace
 
-DELTA = 1e-5
 TERMS = 256
-METHODS = ("parallel", "sequential", "forest", "tree", "sound")
-GROWTH = Growth(depth=6, features=0.1, learning_rate=0.3)
-TREES_EACH = 2
-"""Boosted trees that a participant adds in an iteration."""
-FOREST_TREES = 60
-BAG = HashedBag(bits=14)
-SOUND_TREES, SOUND_DEPTH = 1_000, 3
 WORDS_OF_A_TEXT = 200.0
 """Public guess that turns a word's frequency into the chance that a text has it."""
+NEVER = 2.0
+"""An accuracy that nothing reaches: all iterations are run."""
 
 
-def run_case(
-    data: str,
-    providers: int,
-    method: str,
-    seed: int,
-    *,
-    epsilon: float | None = None,
-    iterations: int = 10,
-    terms: int = TERMS,
-) -> dict[str, Any]:
-    """One federation; quality on the test documents, seconds.
+@dataclass(frozen=True)
+class BoostedTrees:
+    """Algorithm 1 with boosted trees on graph vectors; with an epsilon in mode `paper`."""
 
-    method: `parallel` and `sequential` are Algorithm 1 with boosted trees (with `epsilon`: mode
-    `paper`), `forest` and `tree` one union without noise, `sound` random splits (with `epsilon`).
-    """
-    began = time.perf_counter()
-    if method == "sound":
-        quality, privacy, curve = _sound(data, providers, seed, epsilon)
-    elif method in ("parallel", "sequential"):
-        quality, privacy, curve = _boosted(
-            data, providers, method, seed, epsilon, iterations, terms
+    reading: Reading = "parallel"
+    terms: int = TERMS
+    iterations: int = 10
+    trees: int = 2
+    """That a provider adds in an iteration."""
+    depth: int = Growth.depth
+    features: float = Growth.features
+    learning_rate: float = Growth.learning_rate
+
+    def run(self, task: TextTask, epsilon: float | None) -> TextRun:
+        """All iterations; the curve is the accuracy after each."""
+        growth = Growth(depth=self.depth, features=self.features, learning_rate=self.learning_rate)
+        graphs = _Graphs.of(task, self.terms)
+        labels = len(task.source.labels)
+        participants = []
+        for seat, rows in enumerate(graphs.train):
+            with Clock() as clock:  # the paper's noise on the vectors is drawn here
+                participant = BoostingParticipant(
+                    rows,
+                    task.labels(seat),
+                    labels,
+                    trees=self.trees,
+                    growth=growth,
+                    seed=task.own_seed(seat),
+                    noise=None if epsilon is None else PaperNoise(epsilon),
+                )
+            participants.append(_Timed(participant, clock))
+        curve: list[float] = []
+
+        def accuracy(model: Ensemble) -> float:
+            right = model.output(graphs.test).argmax(axis=1) == task.source.y_test
+            curve.append(float(right.mean()))
+            return curve[-1]
+
+        found = algorithm_one(
+            participants,
+            empty(growth.depth, labels),
+            accuracy,
+            reading=self.reading,
+            threshold=NEVER,
+            iterations=self.iterations,
         )
-    else:
-        quality, privacy, curve = _grown(data, providers, method, seed, terms)
-    return {
-        "data": data,
-        "providers": providers,
-        "method": method,
-        "seed": seed,
-        "metrics": asdict(quality),
-        "curves": {"accuracy": curve},
-        "privacy": privacy,
-        "details": {"seconds": time.perf_counter() - began, "terms": terms},
-    }
-
-
-Result = tuple[Measured, Mapping[str, Any], list[float]]
-
-
-def _boosted(
-    data: str,
-    providers: int,
-    reading: str,
-    seed: int,
-    epsilon: float | None,
-    iterations: int,
-    terms: int,
-) -> Result:
-    source = collection(data)
-    train, test = _graphs(data, terms)
-    labels = len(source.labels)
-    noise = None if epsilon is None else PaperNoise(epsilon)
-    participants = [
-        BoostingParticipant(
-            train[places],
-            source.y_train[places],
-            labels,
-            trees=TREES_EACH,
-            growth=GROWTH,
-            seed=1_000 * seed + seat,
-            noise=noise,
+        return TextRun(
+            softmax(found.model.output(graphs.test)),
+            Seconds(
+                graphs.seconds,
+                [one.clock.seconds for one in participants],
+                graphs.agreeing,
+                in_turn=self.reading == "sequential",
+            ),
+            {"mode": "none"} if epsilon is None else paper_privacy(epsilon),
+            curve,
+            {"trees": found.model.trees},
         )
-        for seat, places in enumerate(label_sorted(source.y_train, providers, seed))
-    ]
 
-    def accuracy(model: Ensemble) -> float:
-        return measured(softmax(model.output(test)), source.y_test).accuracy
 
-    found = algorithm_one(
-        participants,
-        empty(GROWTH.depth, labels),
-        accuracy,
-        reading="parallel" if reading == "parallel" else "sequential",
-        threshold=1.0,
-        iterations=iterations,
+@dataclass(frozen=True)
+class GrownTrees:
+    """One union of forests, or of single decision trees; with an epsilon in mode `paper`."""
+
+    trees: int = 60
+    """Of the whole forest; 1 a provider are decision trees that see all features."""
+    single: bool = False
+    """Whether each provider grows one decision tree instead."""
+    terms: int = TERMS
+    depth: int = Growth.depth
+    features: float = Growth.features
+
+    def run(self, task: TextTask, epsilon: float | None) -> TextRun:
+        """Each provider grows its trees, once; the union weighs them by numbers of documents."""
+        growth = Growth(depth=self.depth, features=self.features)
+        graphs = _Graphs.of(task, self.terms)
+        models, seconds = [], []
+        for seat, rows in enumerate(graphs.train):
+            generator = np.random.default_rng(task.own_seed(seat))
+            with Clock() as clock:
+                if epsilon is not None:
+                    noised = add_laplace(rows.toarray(), 1.0, epsilon, generator)
+                    rows = sparse.csr_matrix(noised.astype(np.float32))
+                model = self._grown(task, seat, rows, growth)
+                if epsilon is not None:
+                    values = add_laplace(model.value, 1 / model.trees, epsilon, generator)
+                    model = Ensemble(model.feature, model.threshold, values.astype(np.float32))
+            models.append(model)
+            seconds.append(clock.seconds)
+        with Clock() as clock:
+            shares = [len(places) / len(task.source.train) for places in task.parts]
+            whole = union(models, shares)
+        return TextRun(
+            whole.output(graphs.test),
+            Seconds(graphs.seconds, seconds, graphs.agreeing + clock.seconds),
+            {"mode": "none"} if epsilon is None else paper_privacy(epsilon),
+            details={"trees": whole.trees},
+        )
+
+    def _grown(
+        self, task: TextTask, seat: int, rows: sparse.csr_matrix, growth: Growth
+    ) -> Ensemble:
+        y, labels, seed = task.labels(seat), len(task.source.labels), task.own_seed(seat)
+        if self.single:
+            return training.decision_tree(rows, y, labels, growth, seed)
+        each = max(1, self.trees // len(task.parts))
+        return training.random_forest(rows, y, labels, each, growth, seed)
+
+
+@dataclass(frozen=True)
+class SoundForest:
+    """Random splits that no data choose, noised counts in the leaves: mode `sound`."""
+
+    trees: int = 1_000
+    depth: int = 3
+    bits: int = HashedBag.bits
+
+    def run(self, task: TextTask, epsilon: float | None) -> TextRun:
+        """One release a provider; `epsilon` None without noise."""
+        bag = HashedBag(self.bits)
+        weights = bag.weights()  # the public table is loaded before any clock runs
+        layout = RandomForestLayout(self.trees, self.depth, len(task.source.labels), task.seed)
+        with Clock() as drawing:
+            occurs = -np.expm1(-WORDS_OF_A_TEXT * bucket_frequencies(self.bits))
+            splits = layout.splits(occurs * (1 - occurs) * weights)
+        multiplier = 0.0 if epsilon is None else calibrate(epsilon, DELTA, 1, 1.0)
+        released, representation, seconds = [], [], []
+        for seat in range(len(task.parts)):
+            with Clock() as clock:
+                rows = bag.rows(task.texts(seat))
+            representation.append(clock.seconds)
+            with Clock() as clock:
+                one = noised_counts(
+                    layout,
+                    splits,
+                    rows,
+                    task.labels(seat),
+                    noise_multiplier=multiplier,
+                    noise=task.noise(seat) if multiplier else None,
+                )
+            released.append(one)
+            seconds.append(clock.seconds)
+        with Clock() as clock:
+            model = voting(layout, released, multiplier)
+        return TextRun(
+            _scores(model, bag.rows(task.source.test)),
+            Seconds(representation, seconds, drawing.seconds + clock.seconds),
+            {"mode": "none"} if not multiplier else {"mode": "sound", **asdict(_cost(multiplier))},
+            details={"noise_multiplier": multiplier},
+        )
+
+
+def _scores(model: Ensemble, rows: sparse.csr_matrix) -> NDArray[np.float64]:
+    """Votes less their mean over the classes: what all classes share says nothing of one."""
+    votes = model.output(rows)
+    return np.asarray(votes - votes.mean(axis=1, keepdims=True))
+
+
+def _cost(multiplier: float) -> PrivacyCost:
+    return PrivacyCost(
+        gaussian_epsilon(1 / multiplier, DELTA),
+        gaussian_epsilon(np.sqrt(2) / multiplier, DELTA),
+        DELTA,
+        "record",
+        "closed form of the Gaussian mechanism",
     )
-    privacy: dict[str, Any] = {"mode": "none"}
-    if epsilon is not None:
-        privacy = {"mode": "paper", "claimed_epsilon_not_guaranteed": epsilon}
-    curve = [one.accuracy for one in found.progress]
-    return measured(softmax(found.model.output(test)), source.y_test), privacy, curve
 
 
-def _grown(data: str, providers: int, method: str, seed: int, terms: int) -> Result:
-    source = collection(data)
-    train, test = _graphs(data, terms)
-    labels = len(source.labels)
-    parts = label_sorted(source.y_train, providers, seed)
-    models = []
-    for seat, places in enumerate(parts):
-        rows, y, own = train[places], source.y_train[places], 1_000 * seed + seat
-        if method == "forest":
-            each = FOREST_TREES // providers
-            models.append(training.random_forest(rows, y, labels, each, GROWTH, own))
-        else:
-            models.append(training.decision_tree(rows, y, labels, GROWTH, own))
-    model = union(models, [len(places) / len(source.train) for places in parts])
-    return measured(model.output(test), source.y_test), {"mode": "none"}, []
+class _Timed:
+    """A participant whose processor seconds are kept."""
+
+    def __init__(self, participant: Participant, clock: Clock) -> None:
+        self._participant = participant
+        self.clock = clock
+
+    def construct(self, received: Ensemble, iteration: int) -> Ensemble:
+        with self.clock:
+            return self._participant.construct(received, iteration)
 
 
-def _sound(data: str, providers: int, seed: int, epsilon: float | None) -> Result:
-    source = collection(data)
-    train, test = _bags(data)
-    layout = RandomForestLayout(SOUND_TREES, SOUND_DEPTH, len(source.labels), seed)
-    occurs = -np.expm1(-WORDS_OF_A_TEXT * bucket_frequencies(BAG.bits))
-    splits = layout.splits(occurs * (1 - occurs) * BAG.weights())
-    multiplier = 0.0 if epsilon is None else calibrate(epsilon, DELTA, 1, 1.0)
-    released = [
-        noised_counts(
-            layout,
-            splits,
-            train[places],
-            source.y_train[places],
-            noise_multiplier=multiplier,
-            noise=SeededNoise(1_000 * seed + seat) if multiplier else None,
-        )
-        for seat, places in enumerate(label_sorted(source.y_train, providers, seed))
-    ]
-    model = voting(layout, released, multiplier)
-    scores = model.output(test) * SOUND_TREES
-    # Trees repeat each other's evidence: scores of unit spread give the softmax its scale.
-    quality = measured(softmax(scores / max(float(scores.std()), 1e-12)), source.y_test)
-    if not multiplier:
-        return quality, {"mode": "none"}, []
-    privacy = {
-        "mode": "sound",
-        "epsilon": gaussian_epsilon(1 / multiplier, DELTA),
-        "epsilon_replacement": gaussian_epsilon(np.sqrt(2) / multiplier, DELTA),
-        "delta": DELTA,
-        "unit": "record",
-        "accountant": "closed form of the Gaussian mechanism",
-    }
-    return quality, privacy, []
+@dataclass(frozen=True)
+class _Graphs:
+    """Serialised graphs over terms chosen from all training texts together."""
 
+    train: list[sparse.csr_matrix]
+    test: sparse.csr_matrix
+    seconds: list[float]
+    """Each provider's."""
+    agreeing: float
+    """On the terms."""
 
-@lru_cache(maxsize=2)
-def _graphs(data: str, terms: int) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    source = collection(data)
-    chosen = vocabulary(source.train, terms)
-    return serialised(source.train, chosen), serialised(source.test, chosen)
-
-
-@lru_cache(maxsize=2)
-def _bags(data: str) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    source = collection(data)
-    return BAG.rows(source.train), BAG.rows(source.test)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m fedpact.experiments.text_trees")
-    parser.add_argument("data")
-    parser.add_argument("--method", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--providers", type=int, nargs="+", default=[3])
-    parser.add_argument("--epsilon", type=float, nargs="*", default=[])
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--iterations", type=int, default=10)
-    parser.add_argument("--terms", type=int, default=TERMS)
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
-    given = parser.parse_args()
-    cases = []
-    for method in given.method:
-        for epsilon in given.epsilon or [None]:
-            for providers in given.providers:
-                for seed in range(given.seeds):
-                    case = run_case(
-                        given.data,
-                        providers,
-                        method,
-                        seed,
-                        epsilon=epsilon,
-                        iterations=given.iterations,
-                        terms=given.terms,
-                    )
-                    cases.append(case)
-                    shown = {name: round(one, 4) for name, one in case["metrics"].items()}
-                    print(given.data, method, providers, epsilon, shown, case["details"])
-    if given.json is not None:
-        given.json.write_text(json.dumps(cases, indent=1) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    @classmethod
+    def of(cls, task: TextTask, terms: int) -> "_Graphs":
+        with Clock() as agreeing:
+            chosen = vocabulary(task.source.train, terms)
+        train, seconds = [], []
+        for seat in range(len(task.parts)):
+            with Clock() as clock:
+                train.append(serialised(task.texts(seat), chosen))
+            seconds.append(clock.seconds)
+        return cls(train, serialised(task.source.test, chosen), seconds, agreeing.seconds)

@@ -26,6 +26,7 @@ KINDS = {
     "robustness": "fedpact.experiments.kinds.robustness:run",
     "privacy": "fedpact.experiments.kinds.privacy:run",
     "contribution": "fedpact.experiments.kinds.contribution:run",
+    "texts": "fedpact.experiments.kinds.texts:run",
 }
 """Where the function of each kind stands."""
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from fedpact.errors import DataError
+from fedpact.errors import DataError, DataMissing
 from fedpact.features.text.frequencies import public_words
 from fedpact.features.text.tokens import term_hashes, tokenise
 
@@ -37,7 +37,7 @@ TEXTS_AT_ONCE = 256
 def dense_rows(texts: Sequence[str]) -> NDArray[np.float32]:
     """Rows of `texts`: (n, 50), of L2 norm 1; zeros for a text without a word of the table.
 
-    Raises DataError where the table is not installed or not the pinned one.
+    Raises DataMissing where the table is not installed, DataError where it is not the pinned one.
     """
     hashes, vectors = word_vectors()
     rows = np.zeros((len(texts), WIDTH), dtype=np.float32)
@@ -82,7 +82,7 @@ def _table() -> tuple[list[str], NDArray[np.float32]]:
 
         folder = Path(str(files(PACKAGE))) / "data"
     except ImportError as error:
-        raise DataError(f"no word vectors: pip install 'fedpact[text]' ({error})") from error
+        raise DataMissing(f"no word vectors: pip install 'fedpact[text]' ({error})") from error
     for name, digest in DIGESTS.items():
         path = folder / name
         if not path.is_file() or sha256(path.read_bytes()).hexdigest() != digest:
