@@ -35,7 +35,7 @@ def audit(
     from dataclasses import asdict
 
     from fedpact.experiments import privacy_audit
-    from fedpact.privacy.ddp_sgd import CLAIM
+    from fedpact.types.specification import CLAIM
 
     every = [Check.DRAWS] if mode is Mode.PAPER else list(Check)
     found = [privacy_audit.audit(family, one, mode, draws, canaries) for one in check or every]

@@ -160,7 +160,7 @@ def score_round(
         scores.update({seat: error(spec, one, part.x, part.y) for seat, one in valid.items()})
     elif valid:
         weights = capped_weights(samples)
-        if spec.privacy.mode is PrivacyMode.NONE and family(spec.family.name).moves:
+        if spec.privacy.mode is not PrivacyMode.SOUND and family(spec.family.name).moves:
             valid = _at_work(spec, start, valid, samples, weights, part)
         game = Game(spec, start, valid, weights, part)
         part_tolerated = TOLERATED if spec.privacy.mode is PrivacyMode.NONE else 0.0

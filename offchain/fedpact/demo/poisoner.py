@@ -11,7 +11,7 @@ import typer
 
 from fedpact.demo.options import PoisonKind
 from fedpact.experiments.adversaries import POISONS, Provider, RoundTask
-from fedpact.privacy.noise import SystemNoise
+from fedpact.privacy.noise import SeededNoise, SystemNoise
 from fedpact.provider.work import LocalWork, TrainingTask
 
 
@@ -34,6 +34,7 @@ class PoisonedWork(LocalWork):
                 others,
                 task.dataset,
                 SystemNoise(),
+                SeededNoise(task.data_seed),
                 task.local,
                 (task.round, task.own_seat),
             )

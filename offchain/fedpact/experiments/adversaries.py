@@ -25,6 +25,8 @@ class RoundTask:
     """The other members' models of the round before, by seat; empty in the first."""
     dataset: Dataset
     noise: NoiseSource
+    data_noise: NoiseSource
+    """The same bits in all rounds, for what mode `paper` keeps on the data."""
     local: LocalTask
     """Where the strategy has local training start, and what it adds to the gradients."""
     place: tuple[int, int]
@@ -37,6 +39,7 @@ class RoundTask:
             self.local.start,
             self.dataset,
             noise=self.noise,
+            data_noise=self.data_noise,
             batches_of=self.place,
             correction=self.local.correction,
         )

@@ -21,12 +21,18 @@ def alone(
     """One provider's model without the others: as many rounds of the same training, at the same
     privacy.
 
-    `noise_of` a round; it may give None under privacy mode `none`.
+    `noise_of` a round, 0 for what stays on the data; it may give None under privacy mode `none`.
     """
     model = family(spec.family.name).initial(spec, seed=0)
     for number in range(1, spec.rounds + 1):
-        noise = noise_of(number)
-        model = train_local(spec, model, part, noise=noise, batches_of=(number, seat))
+        model = train_local(
+            spec,
+            model,
+            part,
+            noise=noise_of(number),
+            data_noise=noise_of(0),
+            batches_of=(number, seat),
+        )
     return model
 
 

@@ -48,7 +48,7 @@ class Federation:
     device: str = "cpu"
     """torch's name of where to train in epochs, and to evaluate."""
     noise_of: NoiseOf | None = None
-    """Under privacy mode `sound`."""
+    """Under privacy modes `sound` and `paper`; of round 0: what stays on a provider's data."""
 
     def __post_init__(self) -> None:
         check_specification(self.spec)
@@ -132,6 +132,7 @@ def _train(federation: Federation, number: int, provider: int, task: LocalTask) 
         task.start,
         federation.parts[provider],
         noise=noise_of(provider, number) if noise_of else None,
+        data_noise=noise_of(provider, 0) if noise_of else None,
         batches_of=(number, provider),
         correction=task.correction,
         device=federation.device,

@@ -29,7 +29,7 @@ from fedpact.privacy.accounting import cost
 from fedpact.privacy.audit import Check, Mode, canaries, distinguishability, membership
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise
-from fedpact.types.specification import PrivacyMode, Specification
+from fedpact.types.specification import DDP_SGD_LEAST_EPOCHS, PrivacyMode, Specification
 
 EPSILON, DELTA = 2.0, 1e-5
 STEPS = 2
@@ -38,7 +38,6 @@ START = 4
 """Seed of first models."""
 RECORDS = 4
 """Of the set that is drawn over with and without one of them."""
-PAPER_EPOCHS = ddp_sgd.LEAST_EPOCHS
 DRAWS = 2_000
 CANARIES = 5_000
 CANARIES_AS_IMAGES = 1_000
@@ -246,32 +245,17 @@ def _claimed(
     spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
 ) -> tuple[Release, float]:
     """DDP-SGD in one batch an epoch, and the mu of what the paper counts."""
-    start = family(spec.family.name).initial(spec, START)
-    template = family(spec.family.name).template(spec)
-    begin = np.concatenate([start[name].astype(np.float64).ravel() for name, _ in template.tensors])
-    plan = ddp_sgd.LocalPlan(PAPER_EPOCHS, RECORDS, LEARNING_RATE, 1.0)
-    multiplier, _ = ddp_sgd.claimed_multiplier(EPSILON, DELTA, plan, RECORDS, 1)
-    plan = ddp_sgd.LocalPlan(PAPER_EPOCHS, RECORDS, LEARNING_RATE, multiplier)
-
-    def gradients(vector: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
-        weights: Weights = {}
-        for name, shape in template.tensors:
-            size = math.prod(shape)
-            weights[name], vector = vector[:size].reshape(shape), vector[size:]
-        rows = [
-            gradient_family(spec.family.name).gradient_sum(
-                spec, weights, x[one, None], y[one, None], None
-            )
-            for one in places
-        ]
-        return np.stack([_flat(row) for row in rows])
+    local = {"epochs": DDP_SGD_LEAST_EPOCHS, "batch_size": RECORDS, "learning_rate": LEARNING_RATE}
+    privacy = {"mode": "paper", "mechanism": "ddp-sgd", "epsilon": EPSILON, "delta": DELTA}
+    paper = _specification(spec.family.name, list(spec.features.shape), privacy, local)
+    start = family(spec.family.name).initial(paper, START)
 
     def release(records: int) -> NDArray[np.float64]:
-        orders = [np.arange(records)] * PAPER_EPOCHS
-        after = ddp_sgd.train(plan, begin, gradients, orders, noise)
-        return np.asarray((begin - after) * (records / LEARNING_RATE))
+        chosen = Dataset(x[:records], y[:records], ())
+        model = train_local(paper, start, chosen, noise=noise, batches_of=(1, 0))
+        return _sums(start, model, records)
 
-    return release, _mu(ddp_sgd.claimed_release(plan, RECORDS, 1))
+    return release, _mu(ddp_sgd.claimed_release(paper, RECORDS))
 
 
 def _mu(release: GaussianRelease) -> float:

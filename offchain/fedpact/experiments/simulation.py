@@ -27,7 +27,7 @@ from fedpact.types.scores import INVALID, MAX_SCORE, pack_scores
 from fedpact.types.specification import Specification
 
 NoiseOf = Callable[[int, int], NoiseSource]
-"""The noise of (provider, round)."""
+"""The noise of (provider, round); of round 0 what stays on the data, the same at each call."""
 PAYMENT_WEIGHT = 10
 """Weight of the simulated request in its members' reputation: as much as the newcomer's score."""
 
@@ -127,6 +127,7 @@ def simulate(
                 {other: one for other, one in last.items() if other != place},
                 seat.dataset,
                 noise_of(seat.number, number),
+                noise_of(seat.number, 0),
                 tasks[place],
                 (number, place),
             )

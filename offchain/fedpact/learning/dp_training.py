@@ -70,27 +70,34 @@ def clipped_gradient_sum(
     usable = clipping_norm * (1 - ROUNDING_MARGIN * spacing)
     for start in range(0, len(y), BLOCK):
         part = slice(start, start + BLOCK)
-        for name, values in _block(module, x[part].to(dtype), y[part], loss, usable).items():
+        found, _ = gradient_sums(module, x[part].to(dtype), y[part], loss, usable)
+        for name, values in found.items():
             total[name] += values.double().cpu().numpy()
     return total
 
 
-def _block(
-    module: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: Loss, usable: float
-) -> dict[str, torch.Tensor]:
+def gradient_sums(
+    module: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: Loss, bound: float | None
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Sums by parameter of the examples' gradients, each scaled down to norm `bound` (or not), and
+    the norms that they had, (n,).
+
+    All in one pass, without a margin for rounding; `clipped_gradient_sum` is what a guarantee
+    may rest on.
+    """
     seen, outputs = _forward(module, x)
     gradients = torch.autograd.grad(loss(outputs, y), [one.outputs for one in seen])
     with torch.no_grad():
         terms = [_terms(one, gradient) for one, gradient in zip(seen, gradients, strict=True)]
-        squared = torch.stack([norms for norms, _ in terms]).sum(dim=0)
-        factors = (usable / squared.sqrt().clamp(min=usable)).to(x.dtype)
+        norms = torch.stack([squares for squares, _ in terms]).sum(dim=0).sqrt()
+        factors = torch.ones_like(norms) if bound is None else bound / norms.clamp(min=bound)
         found: dict[str, torch.Tensor] = {}
         for one, (_, weighted) in zip(seen, terms, strict=True):
-            weight, bias = weighted(factors)
+            weight, bias = weighted(factors.to(x.dtype))
             found[f"{one.name}.weight"] = weight
             if one.layer.bias is not None:
                 found[f"{one.name}.bias"] = bias
-    return found
+    return found, norms
 
 
 def _layers(module: nn.Module) -> dict[str, nn.Module]:

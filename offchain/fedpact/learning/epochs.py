@@ -5,7 +5,9 @@ three seconds of processor time in each daemon.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,12 +20,31 @@ from fedpact.learning.strategies import Correction
 from fedpact.types.specification import LocalEpochs, Specification
 
 
+class Gradients(Protocol):
+    """Where the gradients of batches come from."""
+
+    def put(self, module: torch.nn.Module, epoch: int, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Put a batch's gradient into the parameters' `grad`; `epoch` counts from 0."""
+
+
+@dataclass(frozen=True)
+class MeanLoss:
+    """The gradient of the batch's mean loss."""
+
+    spec: Specification
+
+    def put(self, module: torch.nn.Module, epoch: int, x: torch.Tensor, y: torch.Tensor) -> None:
+        module.zero_grad()
+        torch.autograd.backward(loss(self.spec, module(x), y))
+
+
 def train_epochs(
     spec: Specification,
     local: LocalEpochs,
     start: Model,
     dataset: Dataset,
     generator: np.random.Generator,
+    gradients: Gradients,
     correction: Correction | None,
     device: str,
     on_step: Callable[[int, int], None] | None,
@@ -42,11 +63,10 @@ def train_epochs(
         partial(_correct, parameters, *_terms(module, correction, device)) if correction else None
     )
     step, steps = 0, local.steps_for(len(dataset))
-    for _ in range(local.epochs):
+    for epoch in range(local.epochs):
         order = torch.from_numpy(generator.permutation(len(dataset))).to(device)
         for batch in torch.split(order, local.batch_size):
-            module.zero_grad()
-            torch.autograd.backward(loss(spec, module(x[batch]), y[batch]))
+            gradients.put(module, epoch, x[batch], y[batch])
             if correct is not None:
                 correct()
             _descend(local, parameters, velocity)

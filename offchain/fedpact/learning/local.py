@@ -1,4 +1,5 @@
-"""Local training: steps along sums of gradients (DP-SGD under `sound`), or mini-batch SGD."""
+"""Local training: steps along sums of gradients (DP-SGD under `sound`), or mini-batch SGD, under
+mode `paper` with the papers' noise."""
 
 from collections.abc import Callable
 
@@ -17,6 +18,7 @@ from fedpact.types.specification import (
     LocalConstruction,
     LocalEpochs,
     LocalSteps,
+    PaperMechanism,
     PrivacyMode,
     Specification,
 )
@@ -33,6 +35,7 @@ def train_local(
     dataset: Dataset,
     *,
     noise: NoiseSource | None,
+    data_noise: NoiseSource | None = None,
     batches_of: tuple[int, int] | None = None,
     correction: Correction | None = None,
     device: str = "cpu",
@@ -42,6 +45,8 @@ def train_local(
 
     Args:
         noise: where noise and sampling come from; None only under privacy mode `none`.
+        data_noise: where mode `paper` takes Laplace noise on the data from; the same bits in all
+            rounds.
         batches_of: (round, seat), which with the specification's seed fix the batches and other
             draws that are no noise; all but training in steps needs it.
         correction: what a strategy adds to each step's gradient, after clipping and noise.
@@ -51,12 +56,31 @@ def train_local(
     Raises:
         DataError: an empty data set, or examples that the family cannot take.
         SpecificationError: `sound` where one unit has several examples.
-        PrivacyError: `sound` without a source of noise.
+        PrivacyError: `sound` or `paper` without a source of noise.
         InvalidInput: no `batches_of` where it is needed.
     """
     check_dataset(spec, dataset)
-    if spec.privacy.mode is PrivacyMode.SOUND and noise is None:
-        raise PrivacyError("privacy mode sound needs a source of noise")
+    if spec.privacy.mode is not PrivacyMode.NONE and noise is None:
+        raise PrivacyError(f"privacy mode {spec.privacy.mode} needs a source of noise")
+    if noise is not None and spec.privacy.mechanism is PaperMechanism.LAPLACE:
+        from fedpact.learning.paper_training import noised_data, noised_model
+
+        vectors = noised_data(spec, dataset, data_noise)
+        model = _trained(spec, start, vectors, noise, batches_of, correction, device, on_step)
+        return noised_model(spec, model, noise)
+    return _trained(spec, start, dataset, noise, batches_of, correction, device, on_step)
+
+
+def _trained(
+    spec: Specification,
+    start: Model,
+    dataset: Dataset,
+    noise: NoiseSource | None,
+    batches_of: tuple[int, int] | None,
+    correction: Correction | None,
+    device: str,
+    on_step: Told | None,
+) -> Model:
     if isinstance(spec.local, LocalSteps):
         source = noise if noise is not None else SystemNoise()
         return _steps(spec, spec.local, start, dataset, source, correction, on_step)
@@ -65,10 +89,20 @@ def train_local(
     if isinstance(spec.local, LocalConstruction):
         constructed = constructed_family(spec.family.name)
         return constructed.construct(spec, start, dataset, noise, batches_of)
-    from fedpact.learning.epochs import train_epochs
+    from fedpact.learning.epochs import Gradients, MeanLoss, train_epochs
 
+    gradients: Gradients = MeanLoss(spec)
+    if noise is not None and spec.privacy.mechanism in (
+        PaperMechanism.DP_SGD,
+        PaperMechanism.DDP_SGD,
+    ):
+        from fedpact.learning.paper_training import PaperGradients
+
+        gradients = PaperGradients(spec, spec.local, len(dataset), noise)
     generator = batch_order(spec.local, *batches_of)
-    return train_epochs(spec, spec.local, start, dataset, generator, correction, device, on_step)
+    return train_epochs(
+        spec, spec.local, start, dataset, generator, gradients, correction, device, on_step
+    )
 
 
 def batch_order(local: LocalEpochs, round_number: int, seat: int) -> np.random.Generator:

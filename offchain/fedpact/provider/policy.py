@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.learning.families import FAMILIES
-from fedpact.types.specification import PrivacyMode, Specification
+from fedpact.types.specification import CLAIM, PrivacyMode, Specification
 
 
 class Policy(BaseModel):
@@ -26,6 +26,8 @@ class Policy(BaseModel):
     max_rounds: Annotated[int, Field(gt=0)] = 200
     accept_without_privacy: bool = False
     """Whether to serve requests of privacy mode `none` (test and benchmark data only)."""
+    accept_paper_privacy: bool = False
+    """Whether to serve requests of privacy mode `paper`, whose epsilon guarantees nothing."""
     epsilon_per_request: Annotated[float, Field(gt=0)] = 8.0
     epsilon_lifetime: Annotated[float, Field(gt=0)] = 32.0
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
@@ -72,6 +74,9 @@ class Policy(BaseModel):
             f"{samples} own records are under {self.min_samples}": samples < self.min_samples,
             "privacy mode none is not accepted": spec.privacy.mode is PrivacyMode.NONE
             and not self.accept_without_privacy,
+            f"privacy mode paper is not accepted: its epsilon is {CLAIM}": spec.privacy.mode
+            is PrivacyMode.PAPER
+            and not self.accept_paper_privacy,
         }
         for reason, refused in refusals.items():
             if refused:

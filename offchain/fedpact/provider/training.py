@@ -43,6 +43,7 @@ def submit_model(view: RequestView) -> Outcome:
             ctx.read_data(spec),
             view.seat,
             ctx.cache.models.get((view.id, view.round - 1), {}),
+            _data_seed(view),
         )
         _require_joined_data(view, task)
         artefact = ctx.background.result(
@@ -60,6 +61,12 @@ def submit_model(view: RequestView) -> Outcome:
     digest = Cid.of(sealed).digest
     receipt = ctx.client.rounds.submit(ctx.keys, view.id, view.seat, digest)
     return did(f"round {view.round}: submitted a model ({receipt.gas_used} gas)")
+
+
+def _data_seed(view: RequestView) -> int:
+    """From the account's key, so that a daemon started anew has the same noise on its data."""
+    place = (view.ctx.deployment.fingerprint, view.id.to_bytes(32, "big"))
+    return int.from_bytes(view.ctx.keys.derive("data-noise", *place), "big")
 
 
 def _require_joined_data(view: RequestView, task: TrainingTask) -> None:

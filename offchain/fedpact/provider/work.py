@@ -22,23 +22,27 @@ class TrainingTask:
     own_seat: int
     others: Mapping[int, Model | None]
     """The members' models of the round before, by seat (empty in round 1)."""
+    data_seed: int
+    """A secret, the same in all rounds of a request: of mode `paper`'s noise on the data."""
 
 
 class LocalWork:
     """Trains and votes as the protocol asks."""
 
     def train(self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None) -> bytes:
-        """The encoded local model; noise is drawn from the operating system under `sound`."""
+        """The encoded local model; noise is drawn from the operating system; that which
+        mode `paper` keeps on the data follows from `data_seed`."""
         from fedpact.learning.artefact import encode
         from fedpact.learning.local import train_local
-        from fedpact.privacy.noise import SystemNoise
+        from fedpact.privacy.noise import SeededNoise, SystemNoise
 
-        sound = task.spec.privacy.mode is PrivacyMode.SOUND
+        private = task.spec.privacy.mode is not PrivacyMode.NONE
         model = train_local(
             task.spec,
             task.local.start,
             task.dataset,
-            noise=SystemNoise() if sound else None,
+            noise=SystemNoise() if private else None,
+            data_noise=SeededNoise(task.data_seed),
             batches_of=(task.round, task.own_seat),
             correction=task.local.correction,
             on_step=on_step,

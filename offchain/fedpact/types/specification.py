@@ -34,11 +34,28 @@ class ScoreKind(StrEnum):
     CONTRIBUTION = "contribution"
 
 
+CLAIM = "claimed by the paper, not guaranteed"
+"""Said wherever an epsilon of mode `paper` is shown."""
+DDP_SGD_LEAST_EPOCHS = 3
+"""It reads its clipping norm off the two epochs before the last (privacy.ddp_sgd)."""
+
+
 class PrivacyMode(StrEnum):
-    """`sound`: (epsilon, delta) for all that is published. `none`: for tests and benchmarks."""
+    """`sound`: (epsilon, delta) for all that is published. `paper`: what the papers do, whose
+    epsilon is their claim and no guarantee. `none`: for tests and benchmarks."""
 
     NONE = "none"
+    PAPER = "paper"
     SOUND = "sound"
+
+
+class PaperMechanism(StrEnum):
+    """What mode `paper` does: Wang et al. 2024, algorithm 2, with a fixed clipping norm or with
+    the dynamic one of their equation 2; Lu et al. 2020, equations 3 to 5."""
+
+    DP_SGD = "dp-sgd"
+    DDP_SGD = "ddp-sgd"
+    LAPLACE = "laplace"
 
 
 class Document(BaseModel):
@@ -169,24 +186,61 @@ LocalTraining = Annotated[
 ]
 
 
+_NEEDED: dict[PrivacyMode | PaperMechanism, tuple[str, ...]] = {
+    PrivacyMode.NONE: (),
+    PrivacyMode.SOUND: ("epsilon", "delta", "noise_multiplier"),
+    PaperMechanism.DP_SGD: ("epsilon", "delta", "clipping_norm"),
+    PaperMechanism.DDP_SGD: ("epsilon", "delta"),
+    PaperMechanism.LAPLACE: ("epsilon", "sensitivity"),
+}
+"""Fields of a mode's privacy; it takes no others, but for clipping_norm under `sound`."""
+
+
 class Privacy(Document):
     """What is demanded of each provider by itself. Unit: one record."""
 
     mode: PrivacyMode
+    mechanism: PaperMechanism | None = None
+    """Of mode `paper`."""
     epsilon: Annotated[float, Field(gt=0)] | None = None
+    """Guaranteed under `sound`; under `paper` the paper's claim. Of Laplace noise, of each of the
+    two releases."""
     delta: Annotated[float, Field(gt=0, lt=1)] | None = None
     clipping_norm: Annotated[float, Field(gt=0)] | None = None
     noise_multiplier: Annotated[float, Field(gt=0)] | None = None
+    """Under `paper` it follows from epsilon and a provider's number of records."""
+    sensitivity: Annotated[float, Field(gt=0)] | None = None
+    """Of Laplace noise (Lu et al. 2020, equation 5), taken as given."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        needed = (self.epsilon, self.delta, self.noise_multiplier)
-        if self.mode is PrivacyMode.SOUND and any(value is None for value in needed):
-            raise ValueError("mode sound needs epsilon, delta and noise_multiplier")
-        given = (*needed, self.clipping_norm)
-        if self.mode is PrivacyMode.NONE and any(value is not None for value in given):
-            raise ValueError("mode none takes no epsilon, delta, clipping_norm, noise_multiplier")
+        paper = self.mode is PrivacyMode.PAPER
+        if paper and self.mechanism is None:
+            raise ValueError(f"mode paper needs a mechanism: {', '.join(PaperMechanism)}")
+        if not paper and self.mechanism is not None:
+            raise ValueError(f"mode {self.mode} takes no mechanism")
+        needed = _NEEDED[self.mechanism or self.mode]
+        fields = {name for names in _NEEDED.values() for name in names} | {"clipping_norm"}
+        named = f"mode {self.mode}" + (f", {self.mechanism}," if self.mechanism else "")
+        if any(getattr(self, name) is None for name in needed):
+            raise ValueError(f"{named} needs {', '.join(needed)}")
+        allowed = {*needed, "clipping_norm"} if self.mode is PrivacyMode.SOUND else set(needed)
+        extra = sorted(name for name in fields - allowed if getattr(self, name) is not None)
+        if extra:
+            raise ValueError(f"{named} takes no {', '.join(extra)}")
         return self
+
+    @property
+    def statement(self) -> str:
+        """The demand in words; an epsilon never stands without what it is worth."""
+        if self.mode is PrivacyMode.NONE:
+            return "none"
+        figure = f"epsilon {self.epsilon:g}"
+        if self.delta is not None:
+            figure += f" at delta {self.delta:g}"
+        if self.mode is PrivacyMode.PAPER:
+            return f"paper, {self.mechanism}: {figure}, {CLAIM}"
+        return f"sound: {figure}, for all that a provider releases"
 
 
 class EvaluationSlice(Document):
@@ -261,12 +315,29 @@ class Specification(Document):
         if self.privacy.mode is PrivacyMode.SOUND and isinstance(self.local, LocalEpochs):
             raise ValueError("mode sound needs local steps and a sampling_rate, not epochs")
         clipped = self.privacy.mode is PrivacyMode.SOUND and isinstance(self.local, LocalSteps)
-        if clipped != (self.privacy.clipping_norm is not None):
+        paper = self.privacy.mode is PrivacyMode.PAPER
+        if not paper and clipped != (self.privacy.clipping_norm is not None):
             wanted = "needs" if clipped else "takes no"
             raise ValueError(
                 f"mode {self.privacy.mode} with this form of local training {wanted} clipping_norm"
             )
+        if paper:
+            self._check_paper()
         return self
+
+    def _check_paper(self) -> None:
+        mechanism = self.privacy.mechanism
+        if isinstance(self.local, LocalConstruction):
+            raise ValueError("mode paper trains in epochs or steps, it constructs no models")
+        if mechanism is PaperMechanism.LAPLACE:
+            return
+        if not isinstance(self.local, LocalEpochs):
+            raise ValueError(f"mode paper, {mechanism}, needs epochs and a batch_size, not steps")
+        if mechanism is PaperMechanism.DDP_SGD and self.local.epochs < DDP_SGD_LEAST_EPOCHS:
+            raise ValueError(
+                f"DDP-SGD reads its norm off the two epochs before the last: at least "
+                f"{DDP_SGD_LEAST_EPOCHS} local epochs, not {self.local.epochs}"
+            )
 
     @model_validator(mode="after")
     def _task_complete(self) -> Self:

@@ -49,8 +49,9 @@ def start():
 
 def task(seat=9, others=None):
     local = strategy(case().spec.strategy).local(Globals(start(), start()), None)
+    noises = SeededNoise(1), SeededNoise(2)
     return RoundTask(
-        case().spec, start(), others or {}, case().parts[seat], SeededNoise(1), local, (1, seat)
+        case().spec, start(), others or {}, case().parts[seat], *noises, local, (1, seat)
     )
 
 

@@ -75,6 +75,17 @@ def test_declines_a_request_without_privacy_unless_allowed() -> None:
     check(Policy(accept_without_privacy=True), plain)
 
 
+def test_declines_a_papers_epsilon_unless_allowed() -> None:
+    claimed = specification(
+        privacy={"mode": "paper", "mechanism": "ddp-sgd", "epsilon": 0.1, "delta": 1e-5},
+        local={"epochs": 3, "batch_size": 32, "learning_rate": 0.1},
+    )
+    reason = "mode paper is not accepted: its epsilon is claimed by the paper, not guaranteed"
+    with pytest.raises(PolicyRefusal, match=reason):
+        check(Policy(accept_without_privacy=True), claimed)
+    check(Policy(accept_paper_privacy=True), claimed)
+
+
 def test_reads_a_file_and_names_the_field_that_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text('least_pay_per_round = 5\ncategories = ["a"]\n')

@@ -13,6 +13,17 @@ from fedpact.types.specification import (
 from specifications import SOUND, specification
 
 LIFE = {"column": "life", "scale": 125.0, "cap": 125.0}
+
+
+def paper(mechanism, epochs=3, **privacy):
+    """A demand of mode `paper` and local training in epochs."""
+    given = {"mode": "paper", "mechanism": mechanism, "epsilon": 2.0, "delta": 1e-5, **privacy}
+    return {
+        "privacy": given,
+        "local": {"epochs": epochs, "batch_size": 8, "learning_rate": 0.1},
+    }
+
+
 REGRESSION = {"task": "regression", "labels": [], "output": LIFE}
 
 
@@ -57,6 +68,16 @@ def test_a_regression_predicts_one_value():
             {"privacy": SOUND, "local": {"epochs": 1, "batch_size": 8, "learning_rate": 1.0}},
             "mode sound needs local steps",
         ),
+        ({"privacy": {"mode": "paper", "epsilon": 2.0}}, "mode paper needs a mechanism: dp-sgd"),
+        ({"privacy": {**SOUND, "mechanism": "dp-sgd"}}, "mode sound takes no mechanism"),
+        ({"privacy": {**SOUND, "sensitivity": 1.0}}, "mode sound takes no sensitivity"),
+        ({"privacy": {"mode": "none", "epsilon": 1.0}}, "mode none takes no epsilon"),
+        (paper("dp-sgd"), "mode paper, dp-sgd, needs epsilon, delta, clipping_norm"),
+        (paper("ddp-sgd", clipping_norm=1.0), "mode paper, ddp-sgd, takes no clipping_norm"),
+        (paper("ddp-sgd", noise_multiplier=1.0), "takes no noise_multiplier"),
+        (paper("laplace"), "mode paper, laplace, needs epsilon, sensitivity"),
+        (paper("ddp-sgd", epochs=2), "at least 3 local epochs, not 2"),
+        ({**paper("ddp-sgd"), "local": {"steps": 1, "learning_rate": 1.0}}, "needs epochs"),
         ({"strategy": "fedavg"}, "strategy"),
         ({"aggregation": {"name": "weighted-mean", "share": 1}}, "aggregation.share"),
     ],
@@ -64,3 +85,18 @@ def test_a_regression_predicts_one_value():
 def test_what_does_not_fit_together_is_refused_by_name(changes, named):
     with pytest.raises(SpecificationError, match=named):
         specification(**changes)
+
+
+def test_an_epsilon_is_stated_with_what_it_is_worth():
+    claimed = specification(**paper("ddp-sgd")).privacy.statement
+    assert claimed == (
+        "paper, ddp-sgd: epsilon 2 at delta 1e-05, claimed by the paper, not guaranteed"
+    )
+    sound = specification(privacy=SOUND).privacy.statement
+    assert sound == "sound: epsilon 4 at delta 1e-05, for all that a provider releases"
+    assert specification().privacy.statement == "none"
+
+
+def test_mode_paper_survives_encoding():
+    asked = specification(**paper("dp-sgd", epochs=1, clipping_norm=0.5))
+    assert Specification.decode(asked.encode()) == asked

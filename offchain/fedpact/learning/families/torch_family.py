@@ -18,7 +18,7 @@ from fedpact.errors import SpecificationError
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.dp_training import clipped_gradient_sum, supports
 from fedpact.learning.families.base import GradientFamily, Weights, loss
-from fedpact.types.specification import Document, PrivacyMode, Specification
+from fedpact.types.specification import Document, PaperMechanism, PrivacyMode, Specification
 
 PREDICTED_AT_ONCE = 512
 """Examples of one forward pass."""
@@ -31,14 +31,16 @@ class TorchFamily(GradientFamily[P]):
 
     def check(self, spec: Specification) -> None:
         super().check(spec)
-        if spec.privacy.mode is PrivacyMode.SOUND:
-            with torch.device("meta"):
-                supported = supports(self.module(spec))
-            if not supported:
-                raise SpecificationError(
-                    f"family {self.name}: privacy mode sound needs a network of dense layers and "
-                    "plain convolutions alone"
-                )
+        privacy = spec.privacy
+        if privacy.mode is PrivacyMode.NONE or privacy.mechanism is PaperMechanism.LAPLACE:
+            return
+        with torch.device("meta"):
+            supported = supports(self.module(spec))
+        if not supported:
+            raise SpecificationError(
+                f"family {self.name}: privacy mode {privacy.mode} needs a network of dense layers "
+                "and plain convolutions alone"
+            )
 
     def template(self, spec: Specification) -> Template:
         with torch.device("meta"):
