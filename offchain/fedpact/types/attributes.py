@@ -41,9 +41,20 @@ class AttributeTree:
     """
 
     def __init__(self, attributes: Sequence[Attribute]) -> None:
-        if not attributes:
+        self._build([attribute.leaf() for attribute in attributes])
+
+    @classmethod
+    def of_leaves(cls, leaves: Sequence[bytes]) -> "AttributeTree":
+        """The tree over leaves of which some may stand for attributes that are not shown."""
+        if any(len(leaf) != 32 for leaf in leaves):
+            raise InvalidInput("leaves of an attribute tree are 32 bytes each")
+        tree = cls.__new__(cls)
+        tree._build(list(leaves))
+        return tree
+
+    def _build(self, level: list[bytes]) -> None:
+        if not level:
             raise InvalidInput("an attribute tree needs at least one attribute")
-        level = [attribute.leaf() for attribute in attributes]
         self._levels = [level]
         while len(level) > 1:
             pairs = [level[i : i + 2] for i in range(0, len(level), 2)]

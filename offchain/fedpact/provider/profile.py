@@ -1,0 +1,350 @@
+"""A provider's profile: built from its data, kept on its machine, then published.
+
+Building draws the noise of a sound profile and charges the ledger; whoever builds again from the
+same records with the same settings gets the same noised signature and is charged nothing. What is
+published is put together from the kept part and from what the provider declares (categories,
+endpoint, price), so that a new endpoint costs no privacy.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from fedpact.chain.client import ChainClient
+from fedpact.chain.keystore import AccountKeys
+from fedpact.content.store import ContentStore
+from fedpact.data.description import attributes
+from fedpact.data.readers import LABEL_COLUMN, read_records
+from fedpact.errors import InvalidInput, NotReady, PolicyRefusal, RetrievalError, StateError
+from fedpact.privacy.accounting import PrivacyLimit
+from fedpact.privacy.ledger import Ledger, ReleaseId
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.noise import NoiseSource, SystemNoise
+from fedpact.provider.policy import Policy
+from fedpact.retrieval.messages import Record
+from fedpact.retrieval.profiles import composition, document
+from fedpact.retrieval.profiles.clusters import ContextView, context_view
+from fedpact.retrieval.profiles.document import DataType, Details, Profile
+from fedpact.retrieval.profiles.release import exact_sum, noised_sum, release_for, unit_means
+from fedpact.retrieval.signature import Signature
+from fedpact.types.attributes import Attribute
+from fedpact.types.cid import Cid
+from fedpact.types.specification import Document, PrivacyMode, canonical_json
+
+LEAST_UNITS = 50
+"""Units of a sound profile: of fewer, the noise leaves nothing to be found by."""
+NO_DEPLOYMENT = bytes(32)
+"""A signature belongs to the data, whichever deployment it is published in; its releases stand in
+the ledger under request 0."""
+
+
+@dataclass(frozen=True)
+class ProfileData:
+    """What a profile is built from."""
+
+    type: DataType
+    task: Literal["classification", "regression"]
+    texts: tuple[str, ...]
+    """Of each record where `type` is text; else none."""
+    labels: tuple[str, ...]
+    """Of each record; none in a regression."""
+    units: tuple[bytes, ...]
+    """Digest of each record's unit of privacy."""
+    shape: tuple[int, ...]
+    columns: tuple[str, ...]
+
+
+class LocalCluster(Document):
+    documents: int
+    terms: tuple[str, ...]
+
+
+class LocalProfile(Document):
+    """What `build` leaves in the state folder; of it only what `published` takes is published."""
+
+    version: Literal[1] = 1
+    type: DataType
+    task: Literal["classification", "regression"]
+    categories: tuple[str, ...]
+    size: Annotated[int, Field(ge=1)]
+    data_schema: str
+    schema_words: tuple[str, ...]
+    """Names of columns and labels that the signature holds beside the data."""
+    labels: tuple[str, ...]
+    """The labels' names, as declared."""
+    mode: PrivacyMode
+    release: document.Release | None
+    signature: str | None
+    """Hex byte form of the part that comes from records, noised in mode sound; None without one."""
+    records: str
+    """Hex digest of the records that it was built from."""
+    graph: tuple[tuple[str, float], ...]
+    """Heaviest nodes and edges of the texts' merged context graph."""
+    clusters: tuple[LocalCluster, ...]
+    silhouette: float | None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Raises NotReady where nothing was built, StateError for a file that is no profile."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise NotReady("no profile yet: see `fedpact provider profile build`") from None
+        except (OSError, ValidationError) as error:
+            raise StateError(f"{path} is no profile of this version: build it again") from error
+
+    def write(self, path: Path) -> None:
+        """Whole or not at all, for its owner's eyes only."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(canonical_json(self.model_dump(mode="json")))
+        partial.replace(path)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A profile that stands on chain."""
+
+    cid: Cid
+    attributes_root: bytes
+    gas: int | None
+    """None where the chain had it already."""
+
+
+def read_data(
+    path: Path, label_column: str | None = None, output_column: str | None = None
+) -> ProfileData:
+    """The records at `path` as a profile takes them; raises DataError as `read_records` does."""
+    found = read_records(path, output_column or label_column or LABEL_COLUMN)
+    texts = found.kind == "text"
+    regression = output_column is not None or found.format == "cmapss"
+    kind: DataType = "array"
+    if texts:
+        kind = "text"
+    elif found.columns:
+        kind = "table"
+    elif found.x.ndim > 2:
+        kind = "image"
+    return ProfileData(
+        kind,
+        "regression" if regression else "classification",
+        tuple(found.x.tolist()) if texts else (),
+        () if regression else found.labels,
+        found.units,
+        () if texts else tuple(int(size) for size in found.x.shape[1:]),
+        found.columns,
+    )
+
+
+def build(
+    data: ProfileData,
+    categories: Sequence[str],
+    policy: Policy,
+    ledger: Ledger,
+    labels: Sequence[str] = (),
+    noise: NoiseSource | None = None,
+) -> LocalProfile:
+    """A profile of `data`; of mode sound unless the policy asks for none.
+
+    `labels`: declared names of all labels. Data that are no texts show a histogram of these; a
+    sound profile without declared ones shows none, since which labels occur tells of the records.
+
+    Raises RetrievalError for data that give no signature or too few units, InvalidInput for no
+    categories, BudgetExceeded where the ledger cannot bear the release.
+    """
+    if not categories:
+        raise InvalidInput("a profile needs a category: give --category, or name some in the policy")
+    size = len(set(data.units))
+    sound = not policy.profile_without_privacy
+    known = tuple(labels) or (() if sound else tuple(sorted(set(data.labels))))
+    from_records = bool(data.texts or (known and data.labels))
+    release = release_for(policy.profile_epsilon, policy.delta) if sound and from_records else None
+    if release is not None and size < LEAST_UNITS:
+        raise RetrievalError(
+            f"profile: {size} records; under {LEAST_UNITS} noise would hide what they are about"
+        )
+    records = _records_digest(data, known)
+    part = None
+    if release is None:
+        part = _plain(data, known) if from_records else None
+    else:
+        limit = PrivacyLimit(policy.epsilon_lifetime, policy.delta)
+        kept = ledger.release(
+            _release_id(records, release),
+            data.units,
+            release,
+            lambda: _noised(data, known, release, noise or SystemNoise()).encode(),
+            limit,
+        )
+        part = Signature.decode(kept)
+    view = context_view(data.texts) if data.texts else None
+    told = attributes(data.task, categories[0], size, data.shape, data.columns)
+    schema_words = () if data.texts else composition.words_of([*data.columns, *known], 12)
+    return LocalProfile(
+        type=data.type,
+        task=data.task,
+        categories=tuple(categories),
+        size=size,
+        data_schema=told["schema"],
+        schema_words=schema_words,
+        labels=known,
+        mode=PrivacyMode.SOUND if sound else PrivacyMode.NONE,
+        release=_shown(policy, release),
+        signature=None if part is None else part.encode().hex(),
+        records=records.hex(),
+        **_local(view),
+    )
+
+
+def published(local: LocalProfile, keys: AccountKeys, endpoint: str, price: int) -> Profile:
+    """The document that `publish` would publish; the same bytes each time.
+
+    Raises RetrievalError where it would be over its size limit, or a field is no good.
+    """
+    part = None if local.signature is None else Signature.decode(bytes.fromhex(local.signature))
+    signature = composition.composed(part, local.categories, local.schema_words)
+    hidden = _hidden(local, keys)
+    pairs = document.shown(local.type, local.size, local.data_schema, local.categories)
+    try:
+        details = Details(
+            type=local.type,
+            task=local.task,
+            categories=local.categories,
+            size=local.size,
+            data_schema=local.data_schema,
+            mode=local.mode,
+            release=local.release,
+            endpoint=endpoint,
+            price=str(price),
+            salts=tuple(document.base64_of(_salt(local, keys, name)) for name, _ in pairs),
+            hidden=tuple(document.base64_of(attribute.leaf()) for attribute in hidden),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "document"
+        raise RetrievalError(f"profile: {field}: {first['msg']}") from error
+    node = bytes.fromhex(keys.address.removeprefix("0x"))
+    return Profile(Record(node, signature, details.encode()), details)
+
+
+def publish(client: ChainClient, store: ContentStore, keys: AccountKeys, one: Profile) -> Published:
+    """Put the document into the store and its digest on chain, once for each document."""
+    participant = client.registry.participant(keys.address)
+    if not participant.active:
+        raise InvalidInput(f"{keys.address} is not an active participant: see `fedpact register`")
+    cid = store.put(one.record.document)
+    root = one.details.tree.root
+    if participant.profile_hash == one.profile_hash:
+        return Published(cid, root, None)
+    receipt = client.registry.set_profile(keys, cid.digest, root)
+    return Published(cid, root, receipt.gas_used)
+
+
+def disclosed(local: LocalProfile, keys: AccountKeys, name: str) -> dict[str, Any]:
+    """All that `verifyAttribute` asks for to prove one attribute, a hidden one too; hex strings.
+
+    Raises InvalidInput for an attribute that the profile does not have.
+    """
+    one = published(local, keys, "", 0)
+    found = (*one.details.attributes, *_hidden(local, keys))
+    for place, attribute in enumerate(found):
+        if attribute.name == document.name32(name):
+            return {
+                "name": attribute.name.hex(),
+                "value": attribute.value.hex(),
+                "salt": attribute.salt.hex(),
+                "proof": [sibling.hex() for sibling in one.details.tree.proof(place)],
+                "attributes_root": one.details.tree.root.hex(),
+            }
+    names = ", ".join(one.name.rstrip(b"\0").decode() for one in found)
+    raise InvalidInput(f"no attribute {name!r}: there are {names}")
+
+
+def refuse_unless_sound(one: Details, policy: Policy) -> None:
+    """A profile built without noise is published by a policy that says so, and by no other."""
+    if one.mode is PrivacyMode.NONE and not policy.profile_without_privacy:
+        raise PolicyRefusal(
+            "the profile was built without noise, and the policy has no profile_without_privacy: "
+            "build it again"
+        )
+
+
+def _plain(data: ProfileData, labels: tuple[str, ...]) -> Signature:
+    rows = (
+        composition.context_rows(data.texts)
+        if data.texts
+        else composition.label_rows(data.labels, labels)
+    )
+    return _part(exact_sum(unit_means(rows, data.units)), data, labels)
+
+
+def _noised(
+    data: ProfileData, labels: tuple[str, ...], release: GaussianRelease, noise: NoiseSource
+) -> Signature:
+    rows = (
+        composition.term_rows(data.texts)
+        if data.texts
+        else composition.label_rows(data.labels, labels)
+    )
+    total = exact_sum(unit_means(rows, data.units))
+    return _part(noised_sum(total, release, noise), data, labels)
+
+
+def _part(total: Any, data: ProfileData, labels: tuple[str, ...]) -> Signature:
+    if data.texts:
+        return composition.data_part(total)
+    found = composition.label_part(total, labels)
+    if found is None:  # all counts drowned: the labels alone are known, and declared anyway
+        found = composition.composed(None, (), composition.words_of(labels, 12) or ("label",))
+    return found
+
+
+def _records_digest(data: ProfileData, labels: tuple[str, ...]) -> bytes:
+    """Of the set of units and how they are read; order and repetition do not count."""
+    units = sha256(b"".join(sorted(set(data.units)))).digest()
+    reading = json.dumps([data.type, data.task, list(data.columns), labels]).encode()
+    return sha256(b"profile\x1f" + units + reading).digest()
+
+
+def _release_id(records: bytes, release: GaussianRelease) -> ReleaseId:
+    """The same for the same records and the same noise: no second draw of it."""
+    seed = sha256(records + repr(release.noise_multiplier).encode()).digest()
+    return ReleaseId(NO_DEPLOYMENT, 0, int.from_bytes(seed[:7], "big"))
+
+
+def _shown(policy: Policy, release: GaussianRelease | None) -> document.Release | None:
+    if release is None:
+        return None
+    return document.Release(
+        epsilon=policy.profile_epsilon,
+        delta=policy.delta,
+        noise_multiplier=release.noise_multiplier,
+    )
+
+
+def _hidden(local: LocalProfile, keys: AccountKeys) -> tuple[Attribute, ...]:
+    """Attributes of which only the leaf is published: which labels there are."""
+    if not local.labels:
+        return ()
+    name = document.name32("labels")
+    value = sha256(canonical_json(list(local.labels))).digest()
+    return (Attribute(name, value, _salt(local, keys, name)),)
+
+
+def _salt(local: LocalProfile, keys: AccountKeys, name: bytes) -> bytes:
+    return keys.derive("attribute-salt", bytes.fromhex(local.records), name)
+
+
+def _local(view: ContextView | None) -> dict[str, Any]:
+    if view is None:
+        return {"graph": (), "clusters": (), "silhouette": None}
+    clusters = tuple(LocalCluster(documents=o.documents, terms=o.terms) for o in view.clusters)
+    return {"graph": view.heaviest, "clusters": clusters, "silhouette": view.silhouette}

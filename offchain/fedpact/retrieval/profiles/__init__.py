@@ -1,0 +1,1 @@
+"""What a provider publishes of its data, and what that gives away."""
