@@ -39,13 +39,15 @@ def describe(
     typer.echo("Published when a request is joined:")
     print_facts(found.attributes, as_json=False)
     typer.echo("\nPrivate, shown here only:")
-    least, greatest = found.values
     facts: dict[str, Any] = {
         "format": found.format,
         "records": found.records,
         "privacy units": found.units,
-        "values": f"{least:g} to {greatest:g}",
     }
+    if found.values is not None:
+        facts["values"] = "{:g} to {:g}".format(*found.values)
+    if found.characters is not None:
+        facts["characters a text"] = "{} to {}".format(*found.characters)
     if found.outputs is not None:
         low, median, high = found.outputs
         facts["outputs"] = f"{low:g} to {high:g}, median {median:g}"

@@ -17,17 +17,18 @@ def demo(
     ] = None,
     data: Annotated[
         str,
-        typer.Option(help="digits, or a data set of the folder FEDPACT_DATA: mnist, cifar10, ..."),
+        typer.Option(help="digits, or a data set of the folder FEDPACT_DATA: mnist, r8, ..."),
     ] = "digits",
     family: Annotated[
         str | None, typer.Option(help="Model family (else the one that suits the data).")
     ] = None,
     strategy: Annotated[
-        str, typer.Option(help="fedavg, fedavgm or dlmu; parameters as in dlmu:tau=0.8.")
-    ] = "fedavg",
+        str | None,
+        typer.Option(help="fedavg, fedavgm, dlmu or algorithm-one; as in dlmu:tau=0.8."),
+    ] = None,
     aggregation: Annotated[
-        str, typer.Option(help="Aggregation rule, as in trimmed-mean:share=0.25.")
-    ] = "weighted-mean",
+        str | None, typer.Option(help="Aggregation rule, as in trimmed-mean:share=0.25.")
+    ] = None,
     store: Annotated[
         StoreKind, typer.Option(help="A folder, or a real IPFS node.")
     ] = StoreKind.EMBEDDED,

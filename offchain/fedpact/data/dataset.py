@@ -52,6 +52,12 @@ def array_digest(values: NDArray[np.generic], label: str) -> bytes:
     return sha256(_canonical(label).encode() + b"\x1f" + numbers.tobytes()).digest()
 
 
+def document_digest(text: str, label: str) -> bytes:
+    """Digest of one document and its label: one record, however its text is cut into terms."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return sha256(b"text\x1f" + _canonical(label).encode() + b"\x1f" + encoded).digest()
+
+
 def _canonical(cell: str) -> str:
     text = cell.strip()
     try:

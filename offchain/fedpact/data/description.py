@@ -25,8 +25,10 @@ class Description:
     records: int
     units: int
     """Units of privacy: groups, or distinct records."""
-    values: tuple[float, float]
-    """Least and greatest in the features, before any scale."""
+    values: tuple[float, float] | None
+    """Least and greatest in the features, before any scale; None for texts."""
+    characters: tuple[int, int] | None
+    """Of the shortest and the longest text; None for numbers."""
     histogram: dict[str, int] | None
     """Examples of each label; None for a regression."""
     outputs: tuple[float, float, float] | None
@@ -48,6 +50,7 @@ def describe(
     Raises DataError for what read_records refuses, and for outputs that are no finite numbers.
     """
     found = read_records(path, output_column or label_column or LABEL_COLUMN)
+    texts = found.kind == "text"
     regression = output_column is not None or found.format == "cmapss"
     histogram = None if regression else dict(sorted(Counter(found.labels).items()))
     task: Task = "regression" if regression else "classification"
@@ -55,22 +58,29 @@ def describe(
         found.format,
         len(found.labels),
         len(set(found.units)),
-        (float(found.x.min()), float(found.x.max())),
+        None if texts else (float(found.x.min()), float(found.x.max())),
+        (min(map(len, found.x)), max(map(len, found.x))) if texts else None,
         histogram,
         _outputs(path, found) if regression else None,
-        attributes(task, category, len(found.labels), found.x.shape[1:], found.columns),
+        attributes(task, category, len(found.labels), found.x.shape[1:], found.columns, found.kind),
     )
 
 
 def attributes(
-    task: Task, category: str, size: int, shape: Sequence[int], columns: Sequence[str]
+    task: Task,
+    category: str,
+    size: int,
+    shape: Sequence[int],
+    columns: Sequence[str],
+    kind: Literal["numbers", "text"] = "numbers",
 ) -> dict[str, Any]:
     """What is told of data (Wang et al. 2024, stage 3): type, category, size, schema.
 
     `schema` is the hex SHA-256 of what two data sets share that can be trained on together; which
     labels a provider has is not in it and is told to nobody.
     """
-    schema = {"type": task, "features": list(shape), "columns": list(columns)}
+    features: list[int] | str = "text" if kind == "text" else list(shape)
+    schema = {"type": task, "features": features, "columns": list(columns)}
     digest = sha256(canonical_json(schema)).hexdigest()
     return {**schema, "category": category, "size": size, "schema": digest}
 

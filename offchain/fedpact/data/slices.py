@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset, Targets
+from fedpact.data.documents import are_documents, pack, unpack
 from fedpact.errors import DataError
 from fedpact.types.specification import Specification
 
@@ -44,11 +45,13 @@ def cut_at_random(
 
 
 def encode_slice(part: Dataset) -> bytes:
-    """Safetensors with x float32 (n, *shape) and y (n,), int64 labels or float32 values."""
+    """Safetensors with x float32 (n, *shape), or packed documents, and y (n,), int64 labels or
+    float32 values."""
     from safetensors.numpy import save
 
     kind = np.int64 if np.issubdtype(part.y.dtype, np.integer) else np.float32
-    tensors = {"x": part.x.astype(np.float32), "y": part.y.astype(kind)}
+    inputs = pack(part.x) if are_documents(part.x) else {"x": part.x.astype(np.float32)}
+    tensors = {**inputs, "y": part.y.astype(kind)}
     return save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
 
 
@@ -59,16 +62,21 @@ def decode_slice(plain: bytes, spec: Specification) -> Dataset:
 
     try:
         tensors = load(plain)
-        x, y = tensors["x"], tensors["y"]
+        x, y = (unpack(tensors) if spec.features.kind == "text" else tensors["x"]), tensors["y"]
     except (SafetensorError, KeyError, ValueError) as error:
         raise DataError(f"evaluation slice: no examples in it ({error})") from error
     shape = spec.features.shape
     kind = np.int64 if spec.task == "classification" else np.float32
-    if x.dtype != np.float32 or y.dtype != kind or y.ndim != 1 or not len(y):
+    if (
+        (x.dtype != np.float32 and not are_documents(x))
+        or y.dtype != kind
+        or y.ndim != 1
+        or not len(y)
+    ):
         raise DataError(f"evaluation slice: x is {x.dtype} {x.shape}, y {y.dtype} {y.shape}")
     if x.shape != (len(y), *shape):
         raise DataError(f"evaluation slice: x has shape {x.shape}, not {(len(y), *shape)}")
-    if not np.isfinite(x).all() or not np.isfinite(y).all():
+    if not (are_documents(x) or np.isfinite(x).all()) or not np.isfinite(y).all():
         raise DataError("evaluation slice: a value is not finite")
     if spec.labels and not 0 <= y.min() <= y.max() < len(spec.labels):
         raise DataError("evaluation slice: a label is out of range")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset
+from fedpact.data.documents import are_documents, documents
 from fedpact.data.readers import capped, cifar, cmapss, idx, label_indices, leaf, speeches
 from fedpact.data.readers.records import Records, first_not_finite, scaled, unit_digest
 from fedpact.errors import DataError, DataMissing
@@ -33,7 +34,7 @@ class Source:
 
     name: str
     x_train: NDArray[Any]
-    """Shape (n, *shape), uint8 or float32."""
+    """Shape (n, *shape), uint8 or float32; or documents, (n,)."""
     y_train: NDArray[Any]
     """Shape (n,): int64 places in `labels`, or float32 values, not capped, of a regression."""
     x_test: NDArray[Any]
@@ -55,6 +56,17 @@ class Source:
     @property
     def task(self) -> Literal["classification", "regression"]:
         return "classification" if self.output is None else "regression"
+
+    @property
+    def kind(self) -> Literal["numbers", "text"]:
+        return "text" if are_documents(self.x_train) else "numbers"
+
+    @property
+    def features(self) -> dict[str, Any]:
+        """As a specification asks for them."""
+        if self.kind == "text":
+            return {"kind": "text", "shape": []}
+        return {"shape": list(self.shape), "scale": self.scale}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -82,7 +94,7 @@ class Source:
     def _dataset(self, x: NDArray[Any], y: NDArray[Any], units: tuple[bytes, ...]) -> Dataset:
         if self.output is not None:
             y = capped(y.astype(np.float64), self.output)
-        return Dataset(scaled(x, self.scale), y, units)
+        return Dataset(x if self.kind == "text" else scaled(x, self.scale), y, units)
 
 
 def digits(seed: int = 0) -> Source:
@@ -178,6 +190,25 @@ def cmapss_fd001(
     )
 
 
+def texts(name: str) -> Source:
+    """A collection of `fedpact.data.text_collections` (docs/texts.md), a document an example."""
+    from fedpact.data.text_collections import COLLECTIONS
+
+    try:
+        found = COLLECTIONS[name]()
+    except DataMissing as error:
+        raise DataMissing(f"{name}: {error}") from error
+    return Source(
+        name,
+        documents(found.train),
+        found.y_train,
+        documents(found.test),
+        found.y_test,
+        found.labels,
+        scale=1.0,
+    )
+
+
 SOURCES: dict[str, Callable[[int], Source]] = {
     "digits": digits,
     "mnist": lambda seed: mnist(),
@@ -187,6 +218,9 @@ SOURCES: dict[str, Callable[[int], Source]] = {
     "shakespeare": lambda seed: shakespeare(),
     "leaf-shakespeare": lambda seed: leaf_shakespeare(),
     "cmapss-fd001": lambda seed: cmapss_fd001(),
+    "20newsgroups": lambda seed: texts("20newsgroups"),
+    "20newsgroups-bodies": lambda seed: texts("20newsgroups-bodies"),
+    "r8": lambda seed: texts("r8"),
 }
 """The seed splits a data set that has no published test part (digits)."""
 

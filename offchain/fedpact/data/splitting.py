@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data import partition
+from fedpact.data.dataset import Inputs
+from fedpact.data.documents import are_documents, pack
 from fedpact.data.sources import Source
 from fedpact.errors import DataError
 
@@ -62,14 +64,14 @@ def split_into(source: Source, how: Split, output: Path) -> dict[str, Any]:
             "partition": how.partition,
             "seed": how.seed,
             "task": source.task,
-            "features": {"shape": list(source.shape), "scale": source.scale},
+            "features": source.features,
             "labels": list(source.labels),
             "output": None if source.output is None else source.output.model_dump(),
             "providers": files,
             "units_at_several_providers": _shared_units(source, [private[part] for part in parts]),
             "evaluation": _write_train(source, evaluation, folder, "evaluation.npz"),
             "test": _write(
-                source, folder, "test.npz", x=source.x_test, y=_stored(source, source.y_test)
+                source, folder, "test.npz", **stored(source, source.x_test, source.y_test)
             ),
         }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -142,7 +144,7 @@ def _every_label_alike(
 def _write_train(
     source: Source, places: NDArray[np.int64], folder: Path, name: str
 ) -> dict[str, Any]:
-    arrays = {"x": source.x_train[places], "y": _stored(source, source.y_train[places])}
+    arrays = stored(source, source.x_train[places], source.y_train[places])
     units = source.unit_names(places)
     if units:
         arrays["unit"] = np.array(units)
@@ -168,9 +170,10 @@ def _write(source: Source, folder: Path, name: str, **arrays: NDArray[Any]) -> d
     return entry
 
 
-def _stored(source: Source, y: NDArray[Any]) -> NDArray[Any]:
-    """Labels by name, values as they are."""
-    return np.array(source.labels)[y] if source.task == "classification" else y
+def stored(source: Source, x: Inputs, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file: numbers as they are or documents packed, labels by name."""
+    inputs = pack(x) if are_documents(x) else {"x": x}
+    return {**inputs, "y": np.array(source.labels)[y] if source.task == "classification" else y}
 
 
 def _shared_units(source: Source, parts: partition.Parts) -> int:

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedpact.data.dataset import document_digest
 from fedpact.data.sources import DATA_VARIABLE
 from fedpact.errors import DataError, DataMissing
 
@@ -38,12 +38,8 @@ class TextSource:
     @property
     def units(self) -> tuple[bytes, ...]:
         """32-byte digest of each training document."""
-        return tuple(map(document_digest, self.train, self.y_train.tolist()))
-
-
-def document_digest(text: str, label: int) -> bytes:
-    """Digest of one document and its label: one record, however its text is cut into terms."""
-    return sha256(f"{label}\x1f".encode() + text.encode("utf-8", "surrogatepass")).digest()
+        names = [self.labels[label] for label in self.y_train]
+        return tuple(map(document_digest, self.train, names))
 
 
 def text_folder(name: str, folder: Path | None) -> Path:
@@ -57,7 +53,7 @@ def text_folder(name: str, folder: Path | None) -> Path:
             raise DataMissing(f"{name}: set {DATA_VARIABLE} to a folder that holds {name}/")
         folder = Path(named) / name
     if not folder.is_dir():
-        raise DataMissing(f"{name}: no folder {folder}")
+        raise DataMissing(f"{name}: no folder {folder.name} in {folder.parent}")
     return folder
 
 

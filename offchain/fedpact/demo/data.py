@@ -11,7 +11,7 @@ from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
 from fedpact.data.readers import read_dataset
 from fedpact.data.sources import Source
-from fedpact.data.splitting import hold_out
+from fedpact.data.splitting import hold_out, stored
 from fedpact.demo.options import DemoOptions, Partition
 from fedpact.demo.recipes import draft, recipe_of
 from fedpact.experiments.digits import EVALUATION_SHARE, split
@@ -98,8 +98,7 @@ def _at_most(
 
 def _write(source: Source, places: NDArray[np.int64], path: Path) -> None:
     """A provider's file: labels by name, and units where groups form them."""
-    y = source.y_train[places]
-    arrays = {"x": source.x_train[places], "y": np.array(source.labels)[y] if source.labels else y}
+    arrays = stored(source, source.x_train[places], source.y_train[places])
     units = source.unit_names(places)
     np.savez(path, **arrays, **({"unit": np.array(units)} if units else {}))
 

@@ -52,9 +52,9 @@ class DemoOptions:
     """A name that fedpact.data.sources knows."""
     family: str | None = None
     """None: the one that suits the data."""
-    strategy: str = "fedavg"
-    aggregation: str = "weighted-mean"
-    """Both: a name, or name:parameter=number,..."""
+    strategy: str | None = None
+    aggregation: str | None = None
+    """Both: a name, or name:parameter=value,...; None: the family's usual one."""
     store: StoreKind = StoreKind.EMBEDDED
     epsilon: float | None = 4.0
     """None: no privacy, for benchmarks of the protocol alone."""

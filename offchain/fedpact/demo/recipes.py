@@ -23,8 +23,13 @@ class Recipe:
     parameters: dict[str, Any] = field(default_factory=dict)
     records: int | None = None
     """The most records that a provider trains on and the demo tests on; None: all."""
+    rounds: int | None = None
+    """None: as many as the digits take."""
+    strategy: str = "fedavg"
+    aggregation: str = "weighted-mean"
 
 
+CONSTRUCTION = {"construction_seed": 0}
 SOFTMAX_STEPS = {
     "steps": digits.STEPS,
     "learning_rate": digits.LEARNING_RATE,
@@ -48,9 +53,25 @@ RECIPES = {
         parameters={"hidden": 32, "layers": 1},
         records=1000,
     ),
+    "text-statistics": Recipe(CONSTRUCTION, CONSTRUCTION, rounds=1, aggregation="class-sums"),
 }
-USUAL = {"shakespeare": "char-lstm", "leaf-shakespeare": "char-lstm", "cmapss-fd001": "mlp"}
+USUAL = {
+    "shakespeare": "char-lstm",
+    "leaf-shakespeare": "char-lstm",
+    "cmapss-fd001": "mlp",
+    "20newsgroups": "text-statistics",
+    "20newsgroups-bodies": "text-statistics",
+    "r8": "text-statistics",
+}
 """Families of data sets that softmax regression does not suit."""
+CATEGORIES = {
+    "20newsgroups": "texts/newsgroups",
+    "20newsgroups-bodies": "texts/newsgroups",
+    "r8": "texts/newswire",
+}
+"""Of data sets that are no images."""
+TEXT_WINDOWS = {"submit": 300, "commit": 300}
+"""Seconds; the word lists are loaded once in each daemon's life, and all share the machine."""
 
 
 def family_of(options: DemoOptions) -> str:
@@ -69,35 +90,47 @@ def recipe_of(options: DemoOptions) -> Recipe:
 def draft(source: Source, options: DemoOptions) -> dict[str, Any]:
     """The draft of a request for a model of `source`, as the options ask."""
     recipe = recipe_of(options)
-    shape = list(source.shape)
+    features = source.features
+    shape = features["shape"]
     if family_of(options) == "cnn" and len(shape) == 1:
         side = isqrt(shape[0])
         if side * side != shape[0]:
             raise SpecificationError(f"family cnn: {source.name} has no images")
-        shape = [side, side]
-    fields = digits.draft(source, options.providers, options.rounds, options.epsilon) | {
+        features = {**features, "shape": [side, side]}
+    rounds = options.rounds or recipe.rounds
+    fields = digits.draft(source, options.providers, rounds, options.epsilon) | {
         "task": source.task,
-        "features": {"shape": shape, "scale": source.scale},
+        "features": features,
         "family": {"name": family_of(options), "parameters": recipe.parameters},
         "local": recipe.plain if options.epsilon is None else recipe.private,
-        "strategy": named(options.strategy, "--strategy"),
-        "aggregation": named(options.aggregation, "--aggregation"),
+        "strategy": named(options.strategy or recipe.strategy, "--strategy"),
+        "aggregation": named(options.aggregation or recipe.aggregation, "--aggregation"),
     }
+    if source.kind == "text":
+        fields["category"] = CATEGORIES[source.name]
+        fields["windows"] = {**fields["windows"], **TEXT_WINDOWS}
+    if recipe.private == CONSTRUCTION:
+        fields["privacy"].pop("clipping_norm", None)
     if source.output is not None:
         fields["output"] = source.output.model_dump()
     return fields
 
 
 def named(text: str, option: str) -> dict[str, Any]:
-    """`name` or `name:parameter=number,parameter=number` as a part of a specification."""
+    """`name` or `name:parameter=value,parameter=value` as a part of a specification."""
     name, colon, rest = text.partition(":")
-    parameters: dict[str, int | float] = {}
+    parameters: dict[str, int | float | str] = {}
     for part in rest.split(",") if colon else ():
         parameter, _, value = part.partition("=")
-        try:
-            parameters[parameter] = int(value) if value.isdecimal() else float(value)
-        except ValueError as error:
-            raise InvalidInput(
-                f"{option} {text!r}: a name, or name:parameter=number,..., is needed"
-            ) from error
+        if not value:
+            raise InvalidInput(f"{option} {text!r}: a name, or name:parameter=value,..., is needed")
+        parameters[parameter] = _value(value)
     return {"name": name, "parameters": parameters}
+
+
+def _value(text: str) -> int | float | str:
+    """A number where it is one."""
+    try:
+        return int(text) if text.isdecimal() else float(text)
+    except ValueError:
+        return text

@@ -1,25 +1,18 @@
 """Text collections as experiments use them: by name, held out, cut to size; and their measure."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedpact.data.newsgroups import newsgroups
-from fedpact.data.reuters import r8
+from fedpact.data.text_collections import COLLECTIONS
 from fedpact.data.texts import TextSource
 from fedpact.errors import InvalidInput
 
 HELD_OUT_EVERY = 5
 SHARDS = 20
 """Shards that a sorted collection is cut into, from which sub-data sets are put together."""
-COLLECTIONS: dict[str, Callable[[], TextSource]] = {
-    "20newsgroups": newsgroups,
-    "20newsgroups-bodies": lambda: newsgroups(headers=False),
-    "r8": r8,
-}
 
 
 @lru_cache(maxsize=2)

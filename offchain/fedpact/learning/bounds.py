@@ -48,9 +48,9 @@ def update_norm_bounds(spec: Specification, samples: int) -> tuple[float, float]
     std = multiplier * clipping / (local.sampling_rate * samples)
     gradient = clipping * _batch_excess(samples, local.sampling_rate, local.steps)
 
-    noise = math.sqrt(math.fsum(a * a for a in factors)) * std * _chi_upper(dimension)
+    noise = math.sqrt(math.fsum(a * a for a in factors)) * std * chi_upper(dimension)
     high = math.fsum(factors) * gradient + noise
-    low = local.learning_rate * std * _chi_lower(dimension - 1)
+    low = local.learning_rate * std * chi_lower(dimension - 1)
     return max(NO_UPDATE, low * (1 - _FLOAT32_MARGIN)), high * (1 + _FLOAT32_MARGIN)
 
 
@@ -83,9 +83,17 @@ def _batch_excess(samples: int, rate: float, steps: int) -> float:
     return min(samples, mean + excess) / mean
 
 
-def _chi_upper(dimension: int) -> float:
+def normal_bound() -> float:
+    """What a standard normal number exceeds in size with probability FAILURE_PROBABILITY at most:
+    2 exp(-t^2 / 2)."""
+    return math.sqrt(2 * (_TAIL + math.log(2)))
+
+
+def chi_upper(dimension: int) -> float:
+    """What the norm of so many standard normal numbers exceeds with FAILURE_PROBABILITY at most."""
     return math.sqrt(dimension + 2 * math.sqrt(dimension * _TAIL) + 2 * _TAIL)
 
 
-def _chi_lower(dimension: int) -> float:
+def chi_lower(dimension: int) -> float:
+    """What it falls below with FAILURE_PROBABILITY at most."""
     return math.sqrt(max(0.0, dimension - 2 * math.sqrt(dimension * _TAIL)))

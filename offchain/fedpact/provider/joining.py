@@ -71,8 +71,8 @@ def _affordable_samples(view: RequestView, spec: Specification) -> int:
 
 def _attributes(spec: Specification, samples: int) -> bytes:
     """The opt-in record: what `fedpact data describe` shows, and the labels asked for."""
-    shape, columns = spec.features.shape, spec.features.columns
-    told = attributes(spec.task, spec.category, samples, shape, columns)
+    asked = spec.features
+    told = attributes(spec.task, spec.category, samples, asked.shape, asked.columns, asked.kind)
     return canonical_json({**told, "labels": list(spec.labels)})
 
 

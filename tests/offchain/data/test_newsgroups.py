@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fedpact.data.dataset import document_digest
 from fedpact.data.newsgroups import TEST, TRAIN, body, newsgroups
-from fedpact.data.texts import document_digest
 from fedpact.errors import DataError
 
 HERE = Path(os.environ.get("FEDPACT_DATA", "unset")) / "20newsgroups"
@@ -50,7 +50,7 @@ def test_posts_come_by_group_and_number_with_every_byte_readable(tmp_path: Path)
     assert source.labels == ("a", "b")
     assert source.train == ("one", "nine \u00fc\x00", "ten")
     np.testing.assert_array_equal(source.y_train, [0, 1, 1])
-    assert source.units[0] == document_digest("one", 0)
+    assert source.units[0] == document_digest("one", "a")
 
 
 def test_parts_of_other_groups_are_refused(tmp_path: Path) -> None:

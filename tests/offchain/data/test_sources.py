@@ -146,12 +146,12 @@ def test_a_data_set_that_is_not_there_is_named_with_where_it_was_looked_for(
     tmp_path, monkeypatch, name
 ):
     monkeypatch.setenv("FEDPACT_DATA", str(tmp_path))
-    with pytest.raises(DataMissing, match=f"{name}: no .* in {tmp_path}"):
+    with pytest.raises(DataMissing, match=f"{name}: (.*: )?no .* in {tmp_path}"):
         sources.load(name)
 
 
 def test_a_data_set_of_another_name_is_refused_with_those_that_there_are():
-    with pytest.raises(DataError, match="'minst'; there are cifar10"):
+    with pytest.raises(DataError, match=r"'minst'; there are .*cifar10"):
         sources.load("minst")
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedpact.data.dataset import Dataset
-from fedpact.data.readers import cifar, cmapss, idx, leaf, npz, speeches, table
+from fedpact.data.dataset import Dataset, Inputs
+from fedpact.data.readers import cifar, cmapss, idx, leaf, npz, speeches, table, texts
 from fedpact.data.readers.records import Records, first_not_finite, refuse, scaled
 from fedpact.errors import DataError
 from fedpact.types.specification import RegressionOutput, Specification
@@ -14,7 +14,7 @@ from fedpact.types.specification import RegressionOutput, Specification
 LABEL_COLUMN = "label"
 FORMATS = (
     "a .csv, .parquet or .npz file, a play's .txt, LEAF's .json files, train_FD001.txt, or a "
-    "folder of IDX files, CIFAR batches or LEAF's .json files"
+    "folder of IDX files, CIFAR batches, LEAF's .json files, or folders of texts"
 )
 
 
@@ -24,14 +24,18 @@ def read_dataset(path: Path, spec: Specification, label_column: str = LABEL_COLU
     Tables have a header line; the label column holds label names, the column that a regression's
     output names its values; the features are the columns that the specification names, or all
     others in the file's order. NPZ: arrays `x` (n, *shape) and `y` (n,) of label names, of numbers
-    that are label names, or of a regression's values. A column or array `unit` names the unit of
-    privacy that an example belongs to; without it each example is one.
+    that are label names, or of a regression's values. A table with a column `text`, an NPZ file of
+    packed texts and a folder with a folder of texts for each label hold documents. A column or
+    array `unit` names the unit of privacy that an example belongs to; without it each is one.
+
     Raises DataError for a file that cannot be read, misses a column, is empty or ragged, or holds
     a label that the specification does not know or a value that is not a finite number.
     """
     if spec.output is not None:
         label_column = spec.output.column
     found = read_records(path, label_column, spec.features.columns)
+    if found.kind != spec.features.kind:
+        refuse(path, f"it holds {found.kind}, the specification asks for {spec.features.kind}")
     shape = spec.features.shape
     size = int(np.prod(found.x.shape[1:]))
     if size != int(np.prod(shape)):
@@ -40,8 +44,13 @@ def read_dataset(path: Path, spec: Specification, label_column: str = LABEL_COLU
         y: NDArray[np.float32] | NDArray[np.int64] = outputs(path, found.labels, spec.output)
     else:
         y = label_indices(path, found.labels, spec.labels)
-    x = scaled(found.x.reshape(len(found.x), *shape), spec.features.scale)
-    return Dataset(x, y, found.units)
+    return Dataset(_inputs(found, spec), y, found.units)
+
+
+def _inputs(found: Records, spec: Specification) -> Inputs:
+    if found.kind == "text":
+        return found.x
+    return scaled(found.x.reshape(len(found.x), *spec.features.shape), spec.features.scale)
 
 
 def read_records(
@@ -88,6 +97,8 @@ def _folder(path: Path) -> Records:
     files = sorted(path.glob("*.json"))
     if files:
         return leaf.read_leaf(files)
+    if texts.has_texts(path):
+        return texts.read_texts(path)
     refuse(path, f"{FORMATS} is needed")
 
 

@@ -1,4 +1,7 @@
-"""NumPy archives: `x` (n, *shape), `y` (n,) and, where records form units, `unit` (n,)."""
+"""NumPy archives: `x` (n, *shape), `y` (n,) and, where records form units, `unit` (n,).
+
+Of texts, `text` and `ends` stand in the place of `x` (`data.documents`).
+"""
 
 import zlib
 from pathlib import Path
@@ -8,15 +11,24 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from fedpact.data.dataset import Inputs
+from fedpact.data.documents import TEXT, unpack
 from fedpact.data.readers.records import Records, label_name, refuse
+from fedpact.data.readers.texts import text_records
+from fedpact.errors import DataError
 
 
 def read_npz(path: Path) -> Records:
     """Labels are names, or numbers that are names; `unit` names the unit of each example."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            x, y = np.asarray(arrays["x"]), np.asarray(arrays["y"])
+            y = np.asarray(arrays["y"])
+            if TEXT in arrays:
+                return _texts(path, unpack(arrays), y)
+            x = np.asarray(arrays["x"])
             unit = np.asarray(arrays["unit"]) if "unit" in arrays else None
+    except DataError as error:
+        refuse(path, str(error), error)
     except OSError as error:
         refuse(path, error.strerror or str(error), error)
     # RuntimeError: a damaged archive may seem encrypted or packed in an unknown way.
@@ -29,6 +41,12 @@ def read_npz(path: Path) -> Records:
     names = _unit_names(path, unit, len(x))
     labels = tuple(label_name(value) for value in y.tolist())
     return Records("npz", x, labels, groups=names, grouped_units=bool(names))
+
+
+def _texts(path: Path, x: Inputs, y: NDArray[Any]) -> Records:
+    if y.shape != x.shape:
+        refuse(path, f"{len(x)} documents and y of shape {y.shape} do not fit")
+    return text_records("npz", x.tolist(), [label_name(value) for value in y.tolist()])
 
 
 def _unit_names(path: Path, unit: NDArray[Any] | None, examples: int) -> tuple[str, ...]:

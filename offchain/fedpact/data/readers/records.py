@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import array_digest
+from fedpact.data.documents import are_documents
 from fedpact.errors import DataError
 
 CHUNK = 4096
@@ -22,7 +23,7 @@ class Records:
 
     format: str
     x: NDArray[Any]
-    """Shape (n, *shape), bytes, integers or floats."""
+    """Shape (n, *shape), bytes, integers or floats; or documents, (n,)."""
     labels: tuple[str, ...]
     """Of each example; numbers as text where the file is meant for a regression."""
     columns: tuple[str, ...] = ()
@@ -32,11 +33,17 @@ class Records:
     grouped_units: bool = False
     """All examples of a group are one unit of privacy."""
     rows: tuple[bytes, ...] = ()
-    """Digest of each row of a table, over all its columns."""
+    """Digest of each row of a table, over all its columns, or of each document."""
+
+    @property
+    def kind(self) -> Literal["numbers", "text"]:
+        """As a specification's features name it."""
+        return "text" if are_documents(self.x) else "numbers"
 
     @cached_property
     def units(self) -> tuple[bytes, ...]:
-        """Digest of each example's unit: of its group's name, its row, or its values and label."""
+        """Digest of each example's unit: of its group's name, its row or document, or its values
+        and label."""
         if self.grouped_units:
             digests = {name: unit_digest(name) for name in set(self.groups)}
             return tuple(digests[name] for name in self.groups)

@@ -9,10 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import row_digest
+from fedpact.data.documents import MAX_BYTES
 from fedpact.data.readers.records import Records, label_name, refuse
+from fedpact.data.readers.texts import text_records
 
 UNIT_COLUMN = "unit"
 """Rows with the same entry in this column are one unit of privacy; it is never a feature."""
+TEXT_COLUMN = "text"
+"""A table with this column holds documents, unless other columns are named."""
+csv.field_size_limit(MAX_BYTES)
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Table:
         Raises DataError naming the example where a row is ragged or a value no number.
         """
         self._check(label_column, columns)
+        if TEXT_COLUMN in self.header and not columns:
+            return self._documents(kind, label_column)
         named = columns or tuple(
             name for name in self.header if name not in (label_column, UNIT_COLUMN)
         )
@@ -45,6 +52,14 @@ class Table:
             grouped_units=bool(units),
             rows=tuple(row_digest(list(zip(self.header, row, strict=True))) for row in self.rows),
         )
+
+    def _documents(self, kind: str, label_column: str) -> Records:
+        """The column `text` alone; a document has no unit beside itself."""
+        if UNIT_COLUMN in self.header:
+            refuse(self.path, f"a column {UNIT_COLUMN!r} beside texts: each text is a unit")
+        place, label_place = self.header.index(TEXT_COLUMN), self.header.index(label_column)
+        texts = [row[place] for row in self.rows]
+        return text_records(kind, texts, [row[label_place].strip() for row in self.rows])
 
     def _check(self, label_column: str, columns: tuple[str, ...]) -> None:
         if len(set(self.header)) != len(self.header):

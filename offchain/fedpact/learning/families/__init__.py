@@ -12,6 +12,7 @@ FAMILIES = {
     "linear-regression": "fedpact.learning.families.linear:LinearRegression",
     "mlp": "fedpact.learning.families.mlp:MLP",
     "cnn": "fedpact.learning.families.cnn:CNN",
+    "text-statistics": "fedpact.learning.families.text_statistics:TextStatistics",
     "char-lstm": "fedpact.learning.families.char_lstm:CharLSTM",
 }
 """Where each family stands; it is imported when first asked for, as some need torch."""

@@ -70,8 +70,8 @@ class ModelFamily(ABC, Generic[P]):
             )
         if spec.privacy.mode is PrivacyMode.SOUND and not self.sound:
             raise SpecificationError(
-                f"family {self.name} cannot bound what one {self.unit.split(':')[0]} adds to what "
-                "is released, which privacy mode sound needs"
+                f"family {self.name} cannot bound what one unit adds to a release, which privacy "
+                "mode sound needs"
             )
         if spec.features.kind != self.inputs:
             raise SpecificationError(

@@ -1,0 +1,182 @@
+"""Class sums of texts, released once, and the linear discriminant solved from their sum.
+
+A local model is one provider's release (`learning.text_statistics`), the global model a weighted
+sum of releases; both have one template, and predictions come from the discriminant that either
+gives. Nothing is trained: one round is all there is.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import sparse
+
+from fedpact.data.dataset import Dataset, Inputs
+from fedpact.errors import DataError, SpecificationError
+from fedpact.features.text.frequencies import bucket_frequencies
+from fedpact.features.text.hashing import MOST_BITS, HashedBag
+from fedpact.features.text.rows import bag_rows, vector_rows
+from fedpact.features.text.vectors import WIDTH
+from fedpact.learning.artefact import Model, Template
+from fedpact.learning.bounds import chi_lower, chi_upper, normal_bound
+from fedpact.learning.discriminant import solve
+from fedpact.learning.families.base import ConstructedFamily
+from fedpact.learning.text_statistics import (
+    Floats,
+    Statistics,
+    StatisticsLayout,
+    combine,
+    release,
+)
+from fedpact.privacy.noise import NoiseSource
+from fedpact.types.specification import Document, Specification
+
+_ROUNDING = 1e-5
+"""Relative room for sums kept in 32-bit halves."""
+
+
+LEAST_BUCKET_BITS = 11
+"""With fewer buckets every one holds so many words that none is rare: all would weigh nothing."""
+
+
+class TextStatisticsParameters(Document):
+    """`bits`: 2^bits buckets of hashed words. `vectors`: 1 adds sums of public word vectors (extra
+    `text`, which every provider and the requester need then). The weights share the noise out
+    between words, counts and vectors."""
+
+    bits: Annotated[int, Field(ge=LEAST_BUCKET_BITS, le=MOST_BITS)] = 14
+    vectors: Literal[0, 1] = 0
+    count_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.2
+    dense_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.8
+
+
+class TextStatistics(ConstructedFamily[TextStatisticsParameters]):
+    name = "text-statistics"
+    tasks = frozenset({"classification"})
+    unit = "a document"
+    sound = True
+    inputs = "text"
+    aggregation = "class-sums"
+    strategies = ("fedavg",)
+    schema = TextStatisticsParameters
+
+    def check(self, spec: Specification) -> None:
+        super().check(spec)
+        if spec.rounds != 1:
+            raise SpecificationError(
+                f"family {self.name}: a second release adds nothing to the first: rounds must be "
+                f"1, not {spec.rounds}"
+            )
+
+    def check_examples(self, spec: Specification, x: Inputs) -> None:
+        """Raise DataError where no document has a word that counts, or word vectors are missing."""
+        words, _ = self._rows(spec, x)
+        if words.nnz == 0:
+            raise DataError(
+                f"none of {len(x)} documents has a word that says anything: they are empty, or "
+                "hold nothing but the commonest words"
+            )
+
+    def template(self, spec: Specification) -> Template:
+        return self._layout(spec).template
+
+    def initial(self, spec: Specification, seed: int) -> Model:
+        """Nothing released: zeros, whatever the seed."""
+        tensors = self.template(spec).tensors
+        return {name: np.zeros(shape, np.float32) for name, shape in tensors}
+
+    def construct(
+        self,
+        spec: Specification,
+        start: Model,
+        dataset: Dataset,
+        noise: NoiseSource | None,
+        place: tuple[int, int],
+    ) -> Model:
+        words, dense = self._rows(spec, dataset.x)
+        found = release(
+            self._layout(spec),
+            words,
+            dataset.y.astype(np.int64),
+            dense,
+            noise_multiplier=_multiplier(spec),
+            noise=noise,
+        )
+        return found.model()
+
+    def combine(
+        self,
+        spec: Specification,
+        models: Mapping[int, Model],
+        weights: Mapping[int, int],
+        start: Model,
+    ) -> Model:
+        """The sum, each class's parts weighted by what the released counts tell; the declared
+        samples tell nothing more."""
+        return combine(self._layout(spec), models, _multiplier(spec)).model()
+
+    def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
+        """As declared by the base; before anything is released all classes are alike."""
+        statistics = Statistics.of(model)
+        if not statistics.words.any():
+            return np.full((len(x), spec.outputs), 1 / spec.outputs)
+        frequencies = bucket_frequencies(self.parameters(spec).bits)
+        return solve(self._layout(spec), statistics, frequencies).predict(*self._rows(spec, x))
+
+    def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
+        """Whether `samples` documents, each a row of norm 1 in one class, and the declared noise
+        can give this release; an honest one fails with probability 10^-9 a bound at most."""
+        layout, found = self._layout(spec), Statistics.of(model)
+        std = layout.noise_std(_multiplier(spec))
+        if not np.array_equal(model["variance"], np.full(layout.labels, std**2, np.float32)):
+            return False
+        if std == 0:
+            return _exact_sums(found, samples)
+        off = std / layout.count_weight * math.sqrt(layout.labels) * normal_bound()
+        if abs(float(found.counts.sum()) - samples) > off:
+            return False
+        parts = [(found.words, std), (found.dense, std / layout.dense_weight)]
+        return all(_noised_sums(values, one, samples) for values, one in parts if values.size)
+
+    def _layout(self, spec: Specification) -> StatisticsLayout:
+        asked = self.parameters(spec)
+        return StatisticsLayout(
+            len(spec.labels),
+            1 << asked.bits,
+            WIDTH if asked.vectors else 0,
+            asked.count_weight,
+            asked.dense_weight,
+        )
+
+    def _rows(
+        self, spec: Specification, x: Inputs
+    ) -> tuple[sparse.csr_matrix, NDArray[np.float32] | None]:
+        """Word rows and, where they are asked for, dense rows."""
+        asked, texts = self.parameters(spec), x.tolist()
+        words = bag_rows(HashedBag(bits=asked.bits), texts)
+        return words, vector_rows(texts) if asked.vectors else None
+
+
+def _multiplier(spec: Specification) -> float:
+    return spec.privacy.noise_multiplier or 0.0
+
+
+def _exact_sums(found: Statistics, samples: int) -> bool:
+    """Whole counts that add up to the samples, and no sum longer than its class's rows allow."""
+    counts = found.counts
+    if (counts < 0).any() or (counts != np.floor(counts)).any() or counts.sum() != samples:
+        return False
+    longest = counts * (1 + _ROUNDING)
+    if (found.words < 0).any() or (np.sqrt((found.words**2).sum(axis=1)) > longest).any():
+        return False
+    return not (np.sqrt((found.dense**2).sum(axis=1)) > longest).any()
+
+
+def _noised_sums(values: Floats, std: float, samples: int) -> bool:
+    """Sums over classes have norm `samples` at most; across them the noise alone is left."""
+    norm = float(np.sqrt((values**2).sum()))
+    low = std * chi_lower(values.size - 1) * (1 - _ROUNDING)
+    return low <= norm <= (samples + std * chi_upper(values.size)) * (1 + _ROUNDING)

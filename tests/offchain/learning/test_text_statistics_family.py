@@ -1,0 +1,212 @@
+"""The family of noised class sums, as a specification names it."""
+
+import numpy as np
+import pytest
+
+from fedpact.consensus.aggregate import global_model
+from fedpact.consensus.scoring import NEUTRAL, ContributionRecord, score_round
+from fedpact.data.dataset import Dataset
+from fedpact.data.documents import documents
+from fedpact.errors import DataError, SpecificationError
+from fedpact.learning.artefact import decode, encode
+from fedpact.learning.checks import check_specification
+from fedpact.learning.families import family, gradient_family
+from fedpact.learning.local import train_local
+from fedpact.privacy.accounting import calibrate
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.noise import SeededNoise
+from fedpact.types.scores import INVALID
+from specifications import specification
+from text_examples import LABELS, text_dataset
+
+FAMILY = family("text-statistics")
+EPSILON, DELTA = 2.0, 1e-5
+
+
+def request(**changes):
+    return specification(
+        **{
+            "labels": list(LABELS),
+            "features": {"kind": "text", "shape": []},
+            "family": {"name": "text-statistics", "parameters": {"bits": 11}},
+            "local": {"construction_seed": 0},
+            "aggregation": {"name": "class-sums"},
+            **changes,
+        }
+    )
+
+
+def sound(**changes):
+    noise = calibrate(EPSILON, DELTA, 1, 1.0)
+    privacy = {"mode": "sound", "epsilon": EPSILON, "delta": DELTA, "noise_multiplier": noise}
+    return request(privacy=privacy, **changes)
+
+
+def trained(spec, parts, seed=0):
+    start = FAMILY.initial(spec, 0)
+    noise_of = (lambda seat: SeededNoise(100 * seed + seat)) if spec.privacy.epsilon else None
+    return {
+        seat: train_local(
+            spec, start, part, noise=noise_of(seat) if noise_of else None, batches_of=(1, seat)
+        )
+        for seat, part in enumerate(parts)
+    }
+
+
+def aggregated(spec, parts, models):
+    samples = {seat: len(part) for seat, part in enumerate(parts)}
+    start = FAMILY.initial(spec, 0)
+    return global_model(spec, start, models, samples, list(models), before=None)
+
+
+def judged(spec, parts, models, evaluation):
+    samples = {seat: len(part) for seat, part in enumerate(parts)}
+    start = FAMILY.initial(spec, 0)
+    return score_round(spec, 1, start, models, samples, evaluation, ContributionRecord())[0]
+
+
+def specialists(seed: int) -> list[Dataset]:
+    """One label at each provider."""
+    return [text_dataset(200, seed + place, (label,)) for place, label in enumerate(LABELS)]
+
+
+@pytest.mark.parametrize("providers", [1, 2, 5])
+def test_without_noise_any_sharding_gives_the_same_bytes(providers):
+    spec = request()
+    whole = text_dataset(120, 1)
+    parts = [
+        Dataset(whole.x[places], whole.y[places], ())
+        for places in np.array_split(np.random.default_rng(0).permutation(120), providers)
+    ]
+    found = encode(aggregated(spec, parts, trained(spec, parts)))
+    assert found == encode(aggregated(spec, [whole], trained(spec, [whole])))
+    assert decode(found, FAMILY.template(spec)).keys() == dict(FAMILY.template(spec).tensors).keys()
+
+
+def test_the_sum_of_specialists_knows_what_no_one_of_them_does():
+    spec, test = request(), text_dataset(90, 9)
+    parts = specialists(2)
+    models = trained(spec, parts)
+    assert FAMILY.error(spec, aggregated(spec, parts, models), test.x, test.y) < 500
+    assert all(FAMILY.error(spec, one, test.x, test.y) > 6000 for one in models.values())
+    assert FAMILY.error(spec, FAMILY.initial(spec, 0), test.x, test.y) > 6000
+
+
+@pytest.mark.parametrize("demand", [request, sound])
+def test_honest_specialists_stay_in_and_their_parts_are_paid(demand):
+    spec, evaluation = demand(), text_dataset(90, 8)
+    for seed in range(3):
+        parts = specialists(20 + seed)
+        scores = judged(spec, parts, trained(spec, parts, seed), evaluation)
+        assert all(score < NEUTRAL for score in scores.values()), (seed, scores)
+
+
+def test_no_release_of_the_declared_mechanism_is_refused_and_what_is_none_is():
+    """Junk, zeros, too little noise, too many documents: none fits the declared mechanism."""
+    spec = sound()
+    part = text_dataset(150, 3)
+    for seed in range(20):
+        model = trained(spec, [part], seed)[0]
+        assert FAMILY.plausible(spec, {}, model, 150)
+    quiet = train_local(request(), {}, part, noise=None, batches_of=(1, 0))
+    junk = {name: np.full_like(values, 300.0) for name, values in model.items()}
+    wrong = [
+        {**quiet, "variance": model["variance"]},
+        {**model, "variance": np.zeros_like(model["variance"])},
+        {**junk, "variance": model["variance"]},
+        {**model, "counts": model["counts"] + 5000},
+    ]
+    assert not any(FAMILY.plausible(spec, {}, one, 150) for one in wrong)
+
+
+def test_without_noise_sums_must_be_those_of_the_declared_documents():
+    spec, part = request(), text_dataset(60, 4)
+    model = train_local(spec, {}, part, noise=None, batches_of=(1, 0))
+    assert FAMILY.plausible(spec, {}, model, 60)
+    wrong = [
+        {**model, "counts": model["counts"] + np.float32(0.5)},
+        {**model, "words.high": model["words.high"] * 100},
+        {**model, "words.high": -model["words.high"]},
+    ]
+    assert not FAMILY.plausible(spec, {}, model, 61)
+    assert not any(FAMILY.plausible(spec, {}, one, 60) for one in wrong)
+
+
+def test_a_poisoner_with_false_labels_is_left_out():
+    spec, evaluation = request(), text_dataset(90, 7)
+    parts = [text_dataset(150, seed) for seed in (31, 32, 33)]
+    shifted = Dataset(parts[2].x, (parts[2].y + 1) % 3, ())
+    scores = judged(spec, parts, trained(spec, [*parts[:2], shifted]), evaluation)
+    assert scores[2] > NEUTRAL > max(scores[0], scores[1])
+
+
+def test_a_model_of_nothing_is_invalid():
+    spec, parts = request(), [text_dataset(60, seed) for seed in (1, 2, 3)]
+    models = trained(spec, parts) | {2: FAMILY.initial(spec, 0)}
+    assert judged(spec, parts, models, text_dataset(30, 5))[2] == INVALID
+
+
+def test_one_release_is_charged_a_request():
+    release = GaussianRelease.of_request(sound())
+    assert release is not None
+    assert (release.sampling_rate, release.steps) == (1.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"rounds": 2}, "rounds must be 1, not 2"),
+        ({"aggregation": {"name": "weighted-mean"}}, "aggregates by 'class-sums'"),
+        ({"strategy": {"name": "fedavgm"}}, "strategy 'fedavgm' moves weights"),
+        ({"local": {"steps": 1, "learning_rate": 1.0}}, "needs construction_seed alone"),
+        ({"features": {"shape": [2]}}, "takes text"),
+        ({"family": {"name": "text-statistics", "parameters": {"bits": 40}}}, "bits"),
+        ({"family": {"name": "softmax-regression"}}, "takes numbers"),
+    ],
+)
+def test_what_the_family_cannot_do_is_refused_before_any_work(changes, reason):
+    with pytest.raises(SpecificationError, match=reason):
+        check_specification(request(**changes))
+
+
+def test_a_clipping_norm_is_refused_where_nothing_is_clipped():
+    with pytest.raises(SpecificationError, match="takes no clipping_norm"):
+        request(privacy={**sound().privacy.model_dump(mode="json"), "clipping_norm": 1.0})
+
+
+def test_it_descends_no_gradient():
+    with pytest.raises(SpecificationError, match="descends no gradient"):
+        gradient_family("text-statistics")
+
+
+@pytest.mark.parametrize("words", [[""], ["the and of"], ["", "\x00\x07 .,;"]])
+def test_documents_without_a_word_that_counts_are_refused(words):
+    part = Dataset(documents(words), np.zeros(len(words), np.int64), ())
+    with pytest.raises(DataError, match=f"none of {len(words)} documents has a word"):
+        train_local(request(), {}, part, noise=None, batches_of=(1, 0))
+
+
+def test_no_documents_are_refused():
+    part = Dataset(documents([]), np.zeros(0, np.int64), ())
+    with pytest.raises(DataError, match="empty data set"):
+        train_local(request(), {}, part, noise=None, batches_of=(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("words", "labels"), [(["anchor"], [0]), (["anchor tide", "reef"], [0, 0])]
+)
+def test_one_document_or_one_class_is_a_release_like_any_other(words, labels):
+    spec = request()
+    part = Dataset(documents(words), np.array(labels), ())
+    model = train_local(spec, {}, part, noise=None, batches_of=(1, 0))
+    assert FAMILY.plausible(spec, {}, model, len(words))
+    predicted = FAMILY.predict(spec, model, documents(["tide", "", "comet"]))
+    assert np.isfinite(predicted).all()
+    np.testing.assert_allclose(predicted.sum(axis=1), 1.0)
+
+
+def test_long_documents_and_control_characters_are_counted():
+    spec = request()
+    long = Dataset(documents(["anchor \x00\x1b tide " * 700_000]), np.array([1]), ())
+    model = train_local(spec, {}, long, noise=None, batches_of=(1, 0))
+    assert model["counts"].tolist() == [0.0, 1.0, 0.0]

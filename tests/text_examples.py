@@ -1,0 +1,38 @@
+"""Small texts that tests write themselves: documents of a few kinds of words, some words shared."""
+
+import numpy as np
+
+from fedpact.data.dataset import Dataset, document_digest
+from fedpact.data.documents import documents
+
+LABELS = ("sea", "sky", "land")
+WORDS = {
+    "sea": ("harbour", "anchor", "sailor", "tide", "lobster", "schooner", "reef", "mast"),
+    "sky": ("comet", "cloud", "falcon", "thunder", "orbit", "glider", "meteor", "horizon"),
+    "land": ("meadow", "tractor", "orchard", "badger", "gravel", "barley", "canyon", "hedge"),
+}
+SHARED = ("storm", "map", "north", "light", "travel", "morning", "the", "and", "of")
+
+
+def text(label: str, generator: np.random.Generator) -> str:
+    """Some dozen words, two thirds of them the label's own."""
+    own, shared = generator.choice(WORDS[label], 8), generator.choice(SHARED, 6)
+    return " ".join(generator.permutation(np.concatenate([own, shared])))
+
+
+def texts(number: int, seed: int) -> tuple[list[str], list[str]]:
+    """`number` documents and their labels, every label alike often."""
+    generator = np.random.default_rng(seed)
+    names = [LABELS[place % len(LABELS)] for place in range(number)]
+    return [text(name, generator) for name in names], names
+
+
+def text_dataset(number: int, seed: int, labels: tuple[str, ...] = LABELS) -> Dataset:
+    """Documents of these labels alone, places among all LABELS."""
+    found, names = texts(number * len(LABELS), seed)
+    kept = [place for place, name in enumerate(names) if name in labels][:number]
+    return Dataset(
+        documents([found[place] for place in kept]),
+        np.array([LABELS.index(names[place]) for place in kept]),
+        tuple(document_digest(found[place], names[place]) for place in kept),
+    )
