@@ -15,5 +15,10 @@ def ledger_file(state: Path, address: str) -> Path:
     return _folder(state, address) / "privacy.sqlite"
 
 
+def profile_file(state: Path, address: str) -> Path:
+    """The profile as it was built last, with what is not published of it."""
+    return _folder(state, address) / "profile.json"
+
+
 def _folder(state: Path, address: str) -> Path:
     return state / "provider" / address.lower()

@@ -32,6 +32,11 @@ class Policy(BaseModel):
     epsilon_lifetime: Annotated[float, Field(gt=0)] = 32.0
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
     """Of both limits."""
+    profile_epsilon: Annotated[float, Field(gt=0)] = 2.0
+    """What the published profile's noised signature costs a record, once for each state of the
+    data; part of the lifetime's."""
+    profile_without_privacy: bool = False
+    """Whether the profile's signature is published without noise (test and public data only)."""
     min_samples: Annotated[int, Field(gt=0)] = 100
     """Least records of its own with which the provider takes part."""
 

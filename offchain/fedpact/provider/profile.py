@@ -124,7 +124,7 @@ def read_data(
 ) -> ProfileData:
     """The records at `path` as a profile takes them; raises DataError as `read_records` does."""
     found = read_records(path, output_column or label_column or LABEL_COLUMN)
-    texts = found.kind == "text"
+    texts = found.x.dtype.kind == "O"
     regression = output_column is not None or found.format == "cmapss"
     kind: DataType = "array"
     if texts:
@@ -161,7 +161,9 @@ def build(
     categories, BudgetExceeded where the ledger cannot bear the release.
     """
     if not categories:
-        raise InvalidInput("a profile needs a category: give --category, or name some in the policy")
+        raise InvalidInput(
+            "a profile needs a category: give --category, or name some in the policy"
+        )
     size = len(set(data.units))
     sound = not policy.profile_without_privacy
     known = tuple(labels) or (() if sound else tuple(sorted(set(data.labels))))
