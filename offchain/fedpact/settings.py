@@ -49,6 +49,11 @@ class Settings(BaseSettings):
     """Blocks on top of a fact before it is acted upon."""
     poll_interval: Annotated[float, Field(ge=0.01, le=60)] = 0.1
     """Seconds between two looks at the chain."""
+    listen: str = ""
+    """host:port on which the provider's daemon answers searches; empty: on none."""
+    advertise: str = ""
+    """Address of that port as others reach it (http://host:port), for the published profile; by
+    default http:// and `listen`."""
     state: Path = Field(default_factory=lambda: home() / "state")
     """Folder of what a role keeps between runs."""
 
@@ -63,6 +68,26 @@ class Settings(BaseSettings):
         if not endpoint.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return endpoint
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, listen: str) -> str:
+        host, _, port = listen.rpartition(":")
+        if listen and not (host and port.isdecimal() and int(port) < 2**16):
+            raise ValueError("must be host:port")
+        return listen
+
+    @field_validator("advertise")
+    @classmethod
+    def _address(cls, advertise: str) -> str:
+        if advertise and not advertise.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return advertise.rstrip("/")
+
+    @property
+    def advertised(self) -> str:
+        """What the published profile says; empty where the daemon answers nowhere."""
+        return self.advertise or (f"http://{self.listen}" if self.listen else "")
 
     def chosen_account(self) -> str:
         """Raises SettingsError when no account was named."""

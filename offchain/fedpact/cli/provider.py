@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from fedpact.cli import provider_privacy, session
+from fedpact.cli import provider_privacy, provider_profile, session
 from fedpact.cli.output import AsJson, ether, print_rows
 
 app = typer.Typer(help="Providing models from one's own data.", no_args_is_help=True)
 app.add_typer(provider_privacy.app, name="privacy")
+app.add_typer(provider_profile.app, name="profile")
 
 
 @app.command()

@@ -124,7 +124,7 @@ def read_data(
 ) -> ProfileData:
     """The records at `path` as a profile takes them; raises DataError as `read_records` does."""
     found = read_records(path, output_column or label_column or LABEL_COLUMN)
-    texts = found.x.dtype.kind == "O"
+    texts = found.kind == "text"
     regression = output_column is not None or found.format == "cmapss"
     kind: DataType = "array"
     if texts:
@@ -188,7 +188,14 @@ def build(
         )
         part = Signature.decode(kept)
     view = context_view(data.texts) if data.texts else None
-    told = attributes(data.task, categories[0], size, data.shape, data.columns)
+    told = attributes(
+        data.task,
+        categories[0],
+        size,
+        data.shape,
+        data.columns,
+        "text" if data.type == "text" else "numbers",
+    )
     schema_words = () if data.texts else composition.words_of([*data.columns, *known], 12)
     return LocalProfile(
         type=data.type,

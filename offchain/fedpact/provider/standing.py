@@ -95,7 +95,8 @@ def privacy_spent(state: Path, keys: AccountKeys, delta: float) -> PrivacySpent:
     """Raises NotReady where there is no ledger, LedgerError for one that cannot be read."""
     with _ledger(state, keys) as ledger:
         charged = [entry.id for entry in ledger.entries() if entry.event is not None]
-        requests = {(release.deployment, release.request) for release in charged}
+        # A profile's signature stands under request 0.
+        requests = {(one.deployment, one.request) for one in charged if one.request}
         return PrivacySpent(ledger.spent(delta), len(charged), len(requests), len(ledger.holds()))
 
 
