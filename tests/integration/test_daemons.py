@@ -2,84 +2,26 @@
 
 import signal
 import sqlite3
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from world import PAYMENT, POLL, World, running_world
 
 from fedpact.audit import audit
 from fedpact.chain import keystore
-from fedpact.chain.keystore import AccountKeys
-from fedpact.demo.data import DemoData, prepare
-from fedpact.demo.network import Network, running_network
-from fedpact.demo.options import DemoOptions, StoreKind
 from fedpact.errors import FedpactError
-from fedpact.provider.files import ledger_file, state_file
-from fedpact.requester import Progress, Requester
+from fedpact.requester import Progress
 from fedpact.types.rounds import RequestStatus, Stage
 
-POLL = 0.05
-PAYMENT = 10**18
-POLICY = """categories = ["images/digits"]
-epsilon_per_request = 4.1
-epsilon_lifetime = {lifetime}
-min_samples = 20
-"""
 ROUNDS = 3
-
-
-class World:
-    """A network with four providers' accounts and data, and a requester."""
-
-    def __init__(self, network: Network, registrar: AccountKeys, data: DemoData) -> None:
-        self.network = network
-        self.data = data
-        self.requester_keys = network.account("requester")
-        network.register(registrar, self.requester_keys, 1)
-        self.accounts = [network.account(f"provider-{n + 1}") for n in range(4)]
-        for number, keys in enumerate(self.accounts):
-            network.register(registrar, keys, number + 2)
-        self.requester = Requester(
-            network.client, network.store, self.requester_keys, network.folder / "state"
-        )
-
-    def serve(self, number: int, lifetime: float = 8.0) -> None:
-        policy = self.network.folder / f"policy-{number + 1}.toml"
-        policy.write_text(POLICY.format(lifetime=lifetime))
-        self.network.start_daemon(
-            f"provider-{number + 1}", self.data.files[number], policy, POLL, None
-        )
-
-    def kill(self, number: int) -> None:
-        """As a power cut would."""
-        process = self.process(number)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        place = self.network.daemons.index(process)
-        del self.network.daemons[place], self.network.names[place]
-
-    def process(self, number: int) -> subprocess.Popen[bytes]:
-        return self.network.daemons[self.network.names.index(f"provider-{number + 1}")]
-
-    def state_file(self, number: int) -> Path:
-        state, account = self.network.folder / "state", self.accounts[number]
-        return state_file(state, self.network.deployment, account.address)
-
-    def ledger_file(self, number: int) -> Path:
-        return ledger_file(self.network.folder / "state", self.accounts[number].address)
-
-    def log(self, number: int) -> str:
-        return (self.network.folder / f"provider-{number + 1}.log").read_text()
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    options = DemoOptions(rounds=ROUNDS)
-    data = prepare(options, tmp_path)
-    with running_network(tmp_path, StoreKind.EMBEDDED) as (network, registrar):
-        yield World(network, registrar, data)
+    with running_world(tmp_path, providers=4, rounds=ROUNDS) as started:
+        yield started
 
 
 def test_a_request_survives_daemons_that_are_killed_and_one_that_loses_its_state(

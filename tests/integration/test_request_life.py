@@ -24,7 +24,7 @@ def test_an_honest_request_is_delivered_and_everything_holds(
     report = audit(market.client, market.store, finished.request_id, market.auditor)
 
     assert [item for item in report.items if item.verdict is not Verdict.HOLDS] == []
-    assert len(report.items) == 23
+    assert len(report.items) == 24
     report.check()
 
 

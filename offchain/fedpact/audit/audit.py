@@ -9,6 +9,7 @@ from fedpact.audit.learning import LearningChecks
 from fedpact.audit.money import MoneyChecks
 from fedpact.audit.protocol import ProtocolChecks
 from fedpact.audit.report import AuditItem, AuditReport, look
+from fedpact.audit.reuse import ReuseChecks
 from fedpact.chain.client import ChainClient
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore
@@ -46,6 +47,7 @@ def inspect(
     protocol = ProtocolChecks(evidence, facts)
     learning = LearningChecks(evidence, facts, store, keys)
     money = MoneyChecks(evidence, facts)
+    reuse = ReuseChecks(evidence, facts, learning.specification)
     checks: tuple[Callable[[], str], ...] = (
         learning.specification_digest,
         learning.initial_model,
@@ -70,5 +72,6 @@ def inspect(
         money.refund,
         money.conservation,
         money.reputation,
+        reuse.purchases,
     )
     return tuple(look(check.__name__, check) for check in checks)

@@ -14,7 +14,7 @@ REVEAL = "revealVote"
 
 
 class ChainFacts:
-    """Views of the three contracts for one request at one frame; each is read once."""
+    """Views of the contracts for one request at one frame; each is read once."""
 
     def __init__(self, client: ChainClient, request_id: int, frame: Frame) -> None:
         self._client = client
@@ -68,6 +68,23 @@ class ChainFacts:
         """Wei."""
         place = {"blockHash": self.frame.block_hash}
         return int(self._client.rpc.call("eth_getBalance", self.deployment.market, place), 16)
+
+    @cached_property
+    def offered(self) -> tuple[int, int] | None:
+        """Price of the result and what it has earned again, wei; None where there is no cache."""
+        if self.deployment.cache is None:
+            return None
+        return self._client.cache.offered(self._id, self.frame)
+
+    @cached_property
+    def cache_balance(self) -> int:
+        """Wei."""
+        place = {"blockHash": self.frame.block_hash}
+        return int(self._client.rpc.call("eth_getBalance", self.deployment.cache, place), 16)
+
+    def reuse_claimable(self, seat: int) -> int:
+        """Wei."""
+        return self._client.cache.claimable(self._id, seat, self.frame)
 
     def claimable(self, seat: int) -> int:
         """Wei."""

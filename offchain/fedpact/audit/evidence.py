@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fedpact.chain.bindings.cache import ResultCache
 from fedpact.chain.bindings.market import terms_of
 from fedpact.chain.records import Event
 from fedpact.errors import AuditFailed, UnknownRequest
@@ -111,6 +112,11 @@ class Evidence:
     paid_in: int = 0
     """Wei that went into the market, over all requests."""
     paid_out: int = 0
+    reuse: list[Event] = field(default_factory=list)
+    """What the cache tells of the request, oldest first."""
+    reuse_in: int = 0
+    """Wei that went into the cache, over all requests."""
+    reuse_out: int = 0
 
     @property
     def finals(self) -> list[RoundEvidence]:
@@ -133,7 +139,7 @@ def gather(request_id: int, events: Iterable[Event]) -> Evidence:
     """
     found: Evidence | None = None
     outcomes: list[RecordedOutcome] = []
-    paid_in = paid_out = 0
+    paid_in = paid_out = reuse_in = reuse_out = 0
     for event in events:
         if event.name == "OutcomesRecorded":
             outcomes += _outcomes(event)
@@ -141,6 +147,10 @@ def gather(request_id: int, events: Iterable[Event]) -> Evidence:
             paid_in += event.args["payment"]
         elif event.name in ("Claimed", "Refunded"):
             paid_out += event.args["amount"]
+        elif event.name == "ResultBought":
+            reuse_in += event.args["price"]
+        elif event.name in ("ReuseClaimed", "PurchaseRefunded"):
+            reuse_out += event.args["amount"]
         if event.args.get("requestId") != request_id:
             continue
         if event.name == "RequestCreated":
@@ -155,6 +165,7 @@ def gather(request_id: int, events: Iterable[Event]) -> Evidence:
     if found is None:
         raise UnknownRequest(f"the market knows no request {request_id}")
     found.outcomes, found.paid_in, found.paid_out = outcomes, paid_in, paid_out
+    found.reuse_in, found.reuse_out = reuse_in, reuse_out
     return found
 
 
@@ -176,6 +187,9 @@ def _outcomes(event: Event) -> list[RecordedOutcome]:
 
 def _take(e: Evidence, event: Event) -> None:
     args = event.args
+    if event.contract == ResultCache.NAME:
+        e.reuse.append(event)
+        return
     if "round" in args and event.name not in ("RoundOpened", "RequestEnded"):
         _fits(e, event, 0 < args["round"] <= len(e.rounds), "its round was not opened")
         _take_round(e, e.rounds[args["round"] - 1], event)

@@ -53,6 +53,10 @@ class LearningChecks:
         self._slices: dict[int, Dataset | None] = {}
         self._models: dict[int, dict[int, Model | None]] = {}
 
+    def specification(self) -> Specification:
+        """As published; raises what the store raises."""
+        return self._spec
+
     # ------------------------------------------------------------------ public
 
     def specification_digest(self) -> str:

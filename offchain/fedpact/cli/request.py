@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedpact.cli import session
+from fedpact.cli import reuse, session
 from fedpact.cli.output import AsJson, ether, print_facts, print_json, print_rows, write_text
 
 if TYPE_CHECKING:
     from fedpact.requester import Progress
 
 app = typer.Typer(help="Requests for models.", no_args_is_help=True)
+
+app.command()(reuse.offers)
+app.command()(reuse.buy)
 
 RequestId = Annotated[int, typer.Argument(help="Number of the request.", metavar="REQUEST")]
 
@@ -28,11 +31,16 @@ def create(
         Path | None, typer.Option(help="File of queries; its digest is published.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Then follow it to its end.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Whether or not a finished result answers the same.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Publish a request and pay for it into escrow.
 
-    Broken off, the same command continues where it was and pays only once.
+    Where a finished result that answers the same can be had, it is shown first, and nothing is
+    published unless you say so. Broken off, the same command continues where it was and pays only
+    once.
 
     Example: fedpact --account bob request create draft.toml --evaluation held-out.csv --payment '1 ether'
     """  # noqa: E501
@@ -41,7 +49,10 @@ def create(
 
     at = session.of(context)
     wei = parse_amount(payment)
-    request_id = at.requester.create(read_draft(draft), evaluation, wei, queries=queries)
+    fields = read_draft(draft)
+    if not fresh and not reuse.propose(at.requester.offers(fields, queries)):
+        return
+    request_id = at.requester.create(fields, evaluation, wei, queries=queries)
     print_facts({"request": request_id, "payment_wei": wei}, as_json=as_json)
     if follow:
         _follow(at, request_id, as_json)
@@ -81,7 +92,7 @@ def fetch(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch and decrypt the delivered model; a JSON file beside it says what it is.
+    """Fetch and decrypt the model, delivered or bought; a JSON file beside it says what it is.
 
     Example: fedpact --account bob request fetch 1 --output digits.safetensors
     """
@@ -133,7 +144,7 @@ def cancel(context: typer.Context, request_id: RequestId) -> None:
 
 @app.command()
 def refund(context: typer.Context, request_id: RequestId) -> None:
-    """Take back what the providers did not earn.
+    """Take back what the providers did not earn, or was paid for a key that did not come.
 
     Example: fedpact --account bob request refund 1
     """

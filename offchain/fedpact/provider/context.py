@@ -81,6 +81,8 @@ class Cache:
     memories: dict[tuple[int, int], tuple[int, Memory]] = field(default_factory=dict)
     """By request and seat: the last round that a provider's memory covers, and the memory."""
     published: set[tuple[int, int]] = field(default_factory=set)
+    sales: dict[int, int] = field(default_factory=dict)
+    """By request: the number of buyers of its result when nothing more was due for them."""
 
     def clear(self) -> None:
         """Forget everything (after a reorganisation of the chain)."""

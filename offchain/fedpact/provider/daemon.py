@@ -25,6 +25,7 @@ from fedpact.privacy.ledger import Ledger
 from fedpact.provider.context import Background, Cache, Context, RequestView
 from fedpact.provider.duties import next_duty
 from fedpact.provider.policy import Policy
+from fedpact.provider.reselling import resold
 from fedpact.provider.state import ProviderState
 from fedpact.provider.work import LocalWork
 from fedpact.types.deployment import Deployment
@@ -182,7 +183,8 @@ class Daemon:
             self._stop.wait(min(5 * self._settings.poll_seconds, MAX_BACKOFF_SECONDS))
             return False
         acted = False
-        for request, _ in self._state.open_requests():
+        waiting = [request for request, _ in self._state.open_requests()]
+        for request in sorted({*waiting, *resold(self._context, frame)}):
             if self._stop.is_set():
                 break
             acted |= self._advance(request, frame)

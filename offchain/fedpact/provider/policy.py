@@ -28,6 +28,8 @@ class Policy(BaseModel):
     """Whether to serve requests of privacy mode `none` (test and benchmark data only)."""
     accept_paper_privacy: bool = False
     """Whether to serve requests of privacy mode `paper`, whose epsilon guarantees nothing."""
+    accept_reuse: bool = True
+    """Whether to serve requests whose result others may buy again."""
     epsilon_per_request: Annotated[float, Field(gt=0)] = 8.0
     epsilon_lifetime: Annotated[float, Field(gt=0)] = 32.0
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
@@ -77,6 +79,8 @@ class Policy(BaseModel):
             > self.max_steps_per_round,
             f"{spec.rounds} rounds are over {self.max_rounds}": spec.rounds > self.max_rounds,
             f"{samples} own records are under {self.min_samples}": samples < self.min_samples,
+            "a result that is sold again is not accepted": spec.reuse is not None
+            and not self.accept_reuse,
             "privacy mode none is not accepted": spec.privacy.mode is PrivacyMode.NONE
             and not self.accept_without_privacy,
             f"privacy mode paper is not accepted: its epsilon is {CLAIM}": spec.privacy.mode

@@ -137,6 +137,15 @@ class ProviderState:
         )
         return [json.loads(args) for (args,) in rows]
 
+    def events_named(self, *names: str) -> list[tuple[str, dict[str, Any]]]:
+        """(name, arguments) of the events of these names, of all requests, oldest first."""
+        rows = self._db.execute(
+            f"SELECT name, args FROM events WHERE name IN ({', '.join('?' * len(names))})"
+            " ORDER BY block, log_index",
+            names,
+        )
+        return [(name, json.loads(args)) for name, args in rows]
+
     # ------------------------------------------------------------------ decisions
 
     def open_requests(self) -> list[tuple[int, Standing]]:

@@ -5,5 +5,6 @@ from fedpact.requester.client import Requester
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import Progress
 from fedpact.requester.listing import RequestSummary
+from fedpact.requester.reuse import Offer
 
-__all__ = ["Answer", "Estimate", "FetchedModel", "Progress", "RequestSummary", "Requester"]
+__all__ = ["Answer", "Estimate", "FetchedModel", "Offer", "Progress", "RequestSummary", "Requester"]

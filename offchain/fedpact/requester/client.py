@@ -1,13 +1,15 @@
 """The requester's whole life as a small Python API; the command line is a shell around it."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedpact.content.store import ContentStore
-from fedpact.errors import InvalidInput, NotReady
-from fedpact.requester import fetch, follow
+from fedpact.errors import InvalidInput, NotReady, Reverted
+from fedpact.requester import fetch, follow, reuse
 from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import Progress
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from fedpact.chain.keystore import AccountKeys
     from fedpact.chain.records import Event
     from fedpact.data.dataset import Dataset
+    from fedpact.types.reuse import Purchase
+
+log = logging.getLogger(__name__)
 
 DELIVERY_WINDOWS = 2
 """Deliver windows after the end in which the first delivery must come (ISharingMarket)."""
@@ -60,6 +65,8 @@ class Requester:
         """
         prepared = self.prepare(draft, evaluation, queries=queries)
         self._check_participants(prepared.specification)
+        if prepared.specification.reuse is not None:
+            _ = self._client.cache  # Where there is none, that is told before anything is paid.
         for content in prepared.contents:
             self._store.put(content)
 
@@ -76,6 +83,8 @@ class Requester:
         if created is None:
             receipt = self._client.market.create_request(self._keys, terms, payment)
             created = receipt.event("RequestCreated").args["requestId"]
+        if prepared.specification.reuse is not None:
+            self._offer(int(created), prepared.specification.reuse.price)
         pending.unlink()
         return int(created)
 
@@ -143,12 +152,15 @@ class Requester:
     def fetch(self, request_id: int, output: Path | None = None) -> FetchedModel:
         """The delivered model, decrypted and checked, as a safetensors file with a JSON beside.
 
-        Raises NotReady before the delivery, ContentError or ModelError for what is not the model.
+        Of an own request, or of one whose result was bought again. Raises NotReady before the
+        delivery, ContentError or ModelError for what is not the model.
         """
-        self._own(request_id)
-        _, state = self._look(request_id)
+        record, state = self._look(request_id)
         events = self._events(request_id)
-        delivered = [e.args["sealedKey"] for e in events if e.name == "Delivered"]
+        if record.requester == self._keys.address:
+            delivered = [e.args["sealedKey"] for e in events if e.name == "Delivered"]
+        else:
+            delivered = reuse.sealed_keys(self._client, request_id, self._keys.address)
         if not delivered:
             raise NotReady(f"request {request_id}: no model has been delivered yet")
 
@@ -199,8 +211,11 @@ class Requester:
         self._client.market.cancel(self._keys, request_id)
 
     def refund(self, request_id: int) -> int:
-        """Take back what the providers did not earn; wei. Raises NotReady where nothing is due."""
-        self._own(request_id)
+        """Take back what the providers did not earn, or what was paid for a result whose key did
+        not come; wei. Raises NotReady where nothing is due."""
+        record, _ = self._look(request_id)
+        if record.requester != self._keys.address:
+            return reuse.refund(self._client, self._keys, request_id)
         amount = int(self._client.market.refundable(request_id))
         if amount == 0:
             raise NotReady(f"request {request_id}: nothing to take back now")
@@ -208,11 +223,47 @@ class Requester:
         self._client.market.refund(self._keys, request_id, accounts)
         return amount
 
+    def offers(self, draft: Mapping[str, Any], queries: Path | None = None) -> "list[reuse.Offer]":
+        """Finished results that may be had again and answer what the draft asks, best first."""
+        asked, _ = draft_specification(draft)
+        digest = sha256(_read_bytes(queries)).hexdigest() if queries is not None else None
+        asked = asked.model_copy(update={"queries": digest})
+        return reuse.offers(
+            self._client, self._store, self._keys.address, asked.query_key, asked.usage_rules
+        )
+
+    def offers_like(self, request_id: int) -> "list[reuse.Offer]":
+        """As `offers`, for what a request asked, under any usage rules. Raises UnknownRequest."""
+        key = self._client.market.terms(request_id).query_key
+        return reuse.offers(self._client, self._store, self._keys.address, key)
+
+    def buy(self, request_id: int, most: int | None = None) -> "Purchase":
+        """Pay for a finished result once more; a member then seals its key.
+
+        `most`: wei that it may cost. Raises InvalidInput for what is not on offer to this account.
+        """
+        spec = self.specification(request_id)
+        return reuse.buy(self._client, self._keys, request_id, spec, most)
+
+    def await_key(self, request_id: int, *, poll_interval: float = 0.5) -> None:
+        """Until a member has sealed the key of a bought result; NotReady once it is too late."""
+        reuse.await_key(self._client, request_id, self._keys.address, poll_interval)
+
     def specification(self, request_id: int) -> Specification:
         """The request's specification from the store, as the chain fixed it."""
         digest = self._client.market.terms(request_id).specification
         cid = Cid.of_digest(digest, SPECIFICATION_MAX_BYTES)
         return Specification.decode(self._store.get(cid, SPECIFICATION_MAX_BYTES))
+
+    def _offer(self, request_id: int, price: int) -> None:
+        """Put the specification's price on chain, once, while that can be done."""
+        cache = self._client.cache
+        if cache.offered(request_id)[0]:
+            return
+        try:
+            cache.offer(self._keys, request_id, price)
+        except Reverted as error:
+            log.warning("request %d: its result cannot be had again: %s", request_id, error)
 
     def _look(self, request_id: int) -> tuple[RequestRecord, RoundState]:
         return look(self._client, request_id)

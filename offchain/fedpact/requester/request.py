@@ -1,8 +1,9 @@
 """A request from a draft: slices sealed, first model made, noise calibrated, specification fixed.
 
 The draft is a specification without what follows from the rest: `evaluation`, `initial_model`,
-`queries`, and (where epsilon is given) `privacy.noise_multiplier`. A draft and an evaluation set
-give the same bytes each time, so that a broken creation is continued rather than repeated.
+`queries`, and (where epsilon is given) `privacy.noise_multiplier`; an amount of money may be
+written as on the command line (`reuse.price = "0.1 ether"`). A draft and an evaluation set give
+the same bytes each time, so that a broken creation is continued rather than repeated.
 """
 
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedpact.errors import SpecificationError
+from fedpact.requester.amount import parse_amount
 from fedpact.requester.slices import SealedSlice, cut, seal_slices
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import Terms
@@ -96,6 +98,10 @@ def draft_specification(fields: Mapping[str, Any]) -> tuple[Specification, int]:
     windows = given.get("windows", {})
     if isinstance(windows, Mapping):
         given["windows"] = {**DEFAULT_WINDOWS, **windows}
+
+    reuse = given.get("reuse")
+    if isinstance(reuse, Mapping) and isinstance(reuse.get("price"), str):
+        given["reuse"] = {**reuse, "price": parse_amount(reuse["price"])}
 
     rounds = given.get("rounds")
     slices = rounds if isinstance(rounds, int) and 0 < rounds <= 1000 else 1

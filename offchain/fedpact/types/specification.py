@@ -266,6 +266,13 @@ class Windows(Document):
     deliver: int
 
 
+class Reuse(Document):
+    """That the result may be had again by others, and what each pays for it."""
+
+    price: Annotated[int, Field(gt=0, lt=2**96)]
+    """Wei, shared by those who made it. The requester puts the same on chain (ResultCache)."""
+
+
 class Specification(Document):
     version: Literal[1] = SPECIFICATION_VERSION
     title: Annotated[str, Field(min_length=1, max_length=200)]
@@ -299,6 +306,8 @@ class Specification(Document):
     """Registered accounts to which the keys are sealed besides the committee."""
     windows: Windows
     usage_rules: str = ""
+    reuse: Reuse | None = None
+    """None: the result is the requester's alone."""
     queries: str | None = None
     """Hex sha-256 of the requester's file of queries, where there is one."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from requests_of_digits import account, draft, evaluation
 
-from fedpact.errors import PrivacyError, SpecificationError
+from fedpact.errors import InvalidInput, PrivacyError, SpecificationError
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family
 from fedpact.privacy.accounting import cost
@@ -124,3 +124,20 @@ def test_a_file_that_is_no_draft_is_refused(tmp_path: Path, text: bytes) -> None
     (tmp_path / "draft.json").write_bytes(text)
     with pytest.raises(SpecificationError, match=r"draft\.json"):
         read_draft(tmp_path / "draft.json")
+
+
+def test_a_price_of_reuse_is_an_amount_or_wei() -> None:
+    for price in ("0.5 ether", 5 * 10**17):
+        spec, _ = draft_specification(draft(reuse={"price": price}))
+        assert spec.reuse is not None
+        assert spec.reuse.price == 5 * 10**17
+    assert draft_specification(draft())[0].reuse is None
+    with pytest.raises(InvalidInput, match="no amount"):
+        draft_specification(draft(reuse={"price": "0.5"}))
+    with pytest.raises(SpecificationError, match=r"reuse\.price"):
+        draft_specification(draft(reuse={"price": 0}))
+
+
+def test_what_a_result_costs_does_not_change_what_was_asked() -> None:
+    free, priced = (draft_specification(draft(**more))[0] for more in ({}, {"reuse": {"price": 1}}))
+    assert free.query_key == priced.query_key

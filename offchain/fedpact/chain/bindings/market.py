@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fedpact.chain.bindings.binding import Binding, camel, snake
@@ -110,6 +110,12 @@ class Market(Binding):
         for event in self._client.history(self.address, topics):
             return terms_of(event.args["terms"])
         raise UnknownRequest(f"the market at {self.address} knows no request {request_id}")
+
+    def asked(self, query_key: bytes) -> Iterator[tuple[int, Terms]]:
+        """Requests with this query key, oldest first, and their terms."""
+        topics = [self._abi.event_topic("RequestCreated"), None, None, "0x" + query_key.hex()]
+        for event in self._client.history(self.address, topics):
+            yield int(event.args["requestId"]), terms_of(event.args["terms"])
 
     def joined(self, request_id: int) -> list[str]:
         """Accounts that ever joined, each once, the first first; the chain itself keeps no list."""

@@ -17,6 +17,7 @@ from fedpact.types.rounds import (
     Stage,
     committee,
 )
+from fedpact.types.scores import INVALID
 
 NO_SEAT = 255
 _ZERO = bytes(32)
@@ -127,6 +128,15 @@ class Rounds(Binding):
         """Of the last final global artefact; None where no round was finalised."""
         digest = bytes(self._view("finalDigest", request_id, block=block))
         return None if digest == _ZERO else digest
+
+    def final_error(self, request_id: int) -> int | None:
+        """The approvers' median error of the last final global model, 1/10,000.
+
+        None where no round was finalised, or there was no slice to measure on.
+        """
+        topics = [self._abi.event_topic("RoundFinalised"), f"0x{request_id:064x}"]
+        errors = [int(e.args["mae"]) for e in self._client.history(self.address, topics)]
+        return errors[-1] if errors and errors[-1] != INVALID else None
 
     def submissions(self, member: str) -> list[tuple[int, int, bytes]]:
         """(request, round, digest) of every model that the account submitted, oldest first."""

@@ -1,0 +1,96 @@
+"""Results that others buy again: seal the delivery key to the buyer, claim the share."""
+
+from collections import Counter
+
+from fedpact.chain.records import Frame
+from fedpact.content.keys import delivery_key, seal
+from fedpact.provider.context import Context, Outcome, RequestView, did, idle
+from fedpact.provider.reading import request_key, specification_of
+from fedpact.types.reuse import PurchaseStatus
+from fedpact.types.rounds import seats_of
+
+LAST_PART = 10
+"""In the last tenth of the window nothing is sealed: of a key that is seen in the mempool and mined
+too late, the buyer gets the model and its money back."""
+
+
+def resold(ctx: Context, frame: Frame) -> set[int]:
+    """Requests, among those the account joined, with a buyer that may still get a key, or sales
+    that were not claimed yet; from the events alone."""
+    waiting: dict[int, dict[str, int]] = {}
+    sales: Counter[int] = Counter()
+    seen = Counter(ctx.cache.sales)
+    names = ("ResultBought", "KeySealed", "PurchaseRefunded", "ReuseClaimed")
+    for name, args in ctx.state.events_named(*names):
+        request = int(args["requestId"])
+        if name == "ResultBought":
+            waiting.setdefault(request, {})[args["buyer"]] = args["deadline"]
+        elif name == "ReuseClaimed":
+            if args["provider"] == ctx.keys.address:
+                seen[request] = max(seen[request], sales[request])
+        elif waiting.get(request, {}).pop(args["buyer"], None) and name == "KeySealed":
+            sales[request] += 1  # Further keys for one purchase earn nothing.
+    asked = {
+        request
+        for request, buyers in waiting.items()
+        if any(deadline >= frame.timestamp for deadline in buyers.values())
+    }
+    asked |= {request for request, count in sales.items() if count > seen[request]}
+    return {request for request in asked if _joined(ctx, request)}
+
+
+def seal_to_buyers(view: RequestView) -> Outcome:
+    """Seal the final model's delivery key to a buyer without one, when it is my turn."""
+    ctx, record = view.ctx, view.record
+    points, _ = ctx.client.rounds.points(view.id, view.frame)
+    if view.own_seat is None or not points[view.seat]:
+        return idle("no part in the result")
+    reason = "every buyer has its key"
+    for buyer in _buyers(view):
+        bought = ctx.client.cache.purchase(view.id, buyer, view.frame)
+        if bought.status is not PurchaseStatus.PENDING:
+            continue
+        reuse = specification_of(view).reuse
+        if reuse is None or reuse.price != bought.price:
+            reason = f"{buyer} paid {bought.price} wei, which is not what I agreed to"
+            continue
+        holders = [seat for seat in seats_of(view.state.members) if points[seat]]
+        turn = holders.index(view.seat) * record.deliver_window / (2 * len(holders))
+        if view.frame.timestamp < bought.deadline - record.deliver_window + turn:
+            reason = f"seat {holders[0]} seals to {buyer} first"
+            continue
+        if view.frame.timestamp > bought.deadline - record.deliver_window / LAST_PART:
+            reason = f"too late to seal to {buyer}"
+            continue
+        place = (ctx.deployment.fingerprint, view.id, view.state.final_rounds)
+        public_key = ctx.client.registry.participant(buyer).encryption_key
+        sealed = seal(public_key, delivery_key(request_key(view), *place))
+        receipt = ctx.client.cache.seal(ctx.keys, view.id, view.seat, buyer, sealed)
+        return did(f"sealed the model's key to {buyer} ({receipt.gas_used} gas)")
+    return idle(reason)
+
+
+def claim_reuse(view: RequestView) -> Outcome:
+    """Collect the share of what the result has earned again."""
+    ctx = view.ctx
+    if view.own_seat is None or ctx.deployment.cache is None:
+        return idle("no part in the result")
+    sold = len({event["buyer"] for event in ctx.state.events(view.id, "KeySealed")})
+    amount = ctx.client.cache.claimable(view.id, view.seat, view.frame)
+    if amount == 0:
+        # Nothing, or too little for a whole wei: not looked at again before the next sale.
+        ctx.cache.sales[view.id] = sold
+        return idle("nothing to claim")
+    receipt = ctx.client.cache.claim(ctx.keys, view.id, view.seat)
+    return did(f"claimed {amount} wei of reuse ({receipt.gas_used} gas)")
+
+
+def _buyers(view: RequestView) -> list[str]:
+    """Everybody that ever bought this result, each once, the first first."""
+    bought = view.ctx.state.events(view.id, "ResultBought")
+    return list(dict.fromkeys(event["buyer"] for event in bought))
+
+
+def _joined(ctx: Context, request: int) -> bool:
+    joined = ctx.state.events(request, "Joined")
+    return any(event["provider"] == ctx.keys.address for event in joined)

@@ -1,0 +1,138 @@
+"""A finished result is offered, bought again, sealed by its makers' daemons, paid and audited."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from world import PAYMENT, POLL, World, running_world
+
+from fedpact.audit import Verdict, audit
+from fedpact.chain.keystore import AccountKeys
+from fedpact.errors import InvalidInput, NotReady
+from fedpact.requester import Requester
+from fedpact.types.reuse import PurchaseStatus
+
+PRICE = 10**16 + 1
+WINDOW = 15
+"""Seconds in which a key must come."""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with running_world(tmp_path, providers=3, rounds=1) as started:
+        yield started
+
+
+def draft(world: World) -> dict[str, object]:
+    windows = {**world.data.draft["windows"], "deliver": WINDOW}
+    return {**world.data.draft, "windows": windows, "reuse": {"price": f"{PRICE} wei"}}
+
+
+def buyer(world: World, name: str, organisation: int) -> tuple[AccountKeys, Requester]:
+    keys = world.network.account(name)
+    world.network.register(world.registrar, keys, organisation)
+    network = world.network
+    return keys, Requester(network.client, network.store, keys, network.folder / "state")
+
+
+def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(POLL)
+
+
+def run(world: World, account: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command as a person gives it, with nobody there to be asked."""
+    config = world.network.folder / f"{account}.toml"
+    config.write_text(world.network.settings(account, POLL))
+    return subprocess.run(
+        [sys.executable, "-m", "fedpact", "--config", config, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> None:
+    client, cache = world.network.client, world.network.client.cache
+    for number in range(3):
+        world.serve(number)
+    world.network.wait_until_serving()
+    request = world.requester.create(draft(world), world.data.evaluation, PAYMENT)
+    assert cache.offered(request) == (PRICE, 0)
+    world.requester.follow(request, poll_interval=POLL)
+    _, as_carol = buyer(world, "carol", 20)
+
+    # Offered, never used in silence: where nobody can be asked, nothing is published or bought.
+    asked = world.network.folder / "asked.json"
+    asked.write_text(json.dumps(world.data.draft))
+    shown = run(world, "carol", "request", "offers", asked, "--json")
+    (offer,) = json.loads(shown.stdout)
+    assert (offer["request_id"], offer["price"], offer["refusal"]) == (request, PRICE, "")
+    assert offer["error"] == client.rounds.final_error(request)
+    assert (offer["contributors"], offer["organisations"], offer["payment"]) == (3, 3, PAYMENT)
+    assert offer["doubts"] == ["made by 3 organisations: two decide alone"]
+    evaluation = world.network.folder / "evaluation.npz"
+    evaluation.write_bytes(b"not looked at")
+    create = ("request", "create", asked, "--evaluation", evaluation, "--payment", "1 ether")
+    refused = run(world, "carol", *create)
+    assert refused.returncode == InvalidInput.exit_code
+    assert f"fedpact request buy {request}" in refused.stderr
+    assert client.market.request_count() == request
+    # To those who have it already it is not offered.
+    assert [one.refusal for one in world.requester.offers(world.data.draft)] == [
+        "one's own organisation asked for it or made it"
+    ]
+
+    # Bought: the first member is away, so the next one seals in its turn.
+    first = client.rounds.members(request)[0].account
+    gone = next(n for n, keys in enumerate(world.accounts) if keys.address == first)
+    world.kill(gone)
+    with pytest.raises(InvalidInput, match=r"more than 1$"):
+        as_carol.buy(request, most=1)
+    bought = run(world, "carol", "request", "buy", request, "--wait")
+    assert bought.returncode == 0, bought.stderr
+    sealed = [e.args["holder"] for e in cache.events(request) if e.name == "KeySealed"]
+    assert len(sealed) == 1
+    assert first not in sealed
+    model = as_carol.fetch(request)
+    assert model.path.read_bytes() == world.requester.fetch(request).path.read_bytes()
+
+    # Paid by points; who was away claims when it is back.
+    world.serve(gone)
+    points, _ = client.rounds.points(request)
+    shares = [PRICE * own // sum(points) for own in points]
+    until(lambda: not any(cache.claimable(request, seat) for seat in range(3)))
+    claims = {
+        e.args["seat"]: e.args["amount"] for e in cache.events(request) if e.name == "ReuseClaimed"
+    }
+    assert claims == dict(enumerate(shares))
+    assert client.balance(cache.address) == PRICE - sum(shares)
+
+    # Nobody is there any more: the next buyer gets its money back, after the deadline.
+    for number in range(3):
+        world.kill(number)
+    dave, as_dave = buyer(world, "dave", 21)
+    as_dave.buy(request)
+    with pytest.raises(NotReady, match="nothing to take back now"):
+        as_dave.refund(request)
+    world.network.devnet.mine(1 + WINDOW)
+    with pytest.raises(NotReady, match="no member sealed its key in time"):
+        as_dave.await_key(request)
+    with pytest.raises(NotReady, match="no model has been delivered"):
+        as_dave.fetch(request)
+    assert as_dave.refund(request) == PRICE
+    assert cache.purchase(request, dave.address).status is PurchaseStatus.REFUNDED
+
+    report = audit(client, world.network.store, request)
+    assert report.failed == []
+    assert report.verdict("purchases") is Verdict.HOLDS

@@ -1,0 +1,75 @@
+"""A network of daemons as processes, with data for each, and a requester."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fedpact.chain.keystore import AccountKeys
+from fedpact.demo.data import DemoData, prepare
+from fedpact.demo.network import Network, running_network
+from fedpact.demo.options import DemoOptions, StoreKind
+from fedpact.provider.files import ledger_file, state_file
+from fedpact.requester import Requester
+
+POLL = 0.05
+PAYMENT = 10**18
+POLICY = """categories = ["images/digits"]
+epsilon_per_request = 4.1
+epsilon_lifetime = {lifetime}
+min_samples = 20
+"""
+
+
+class World:
+    """A network with providers' accounts and data, and a requester; `registrar` admits others."""
+
+    def __init__(self, network: Network, registrar: AccountKeys, data: DemoData) -> None:
+        self.network = network
+        self.registrar = registrar
+        self.data = data
+        self.requester_keys = network.account("requester")
+        network.register(registrar, self.requester_keys, 1)
+        self.accounts = [network.account(f"provider-{n + 1}") for n in range(len(data.files))]
+        for number, keys in enumerate(self.accounts):
+            network.register(registrar, keys, number + 2)
+        self.requester = Requester(
+            network.client, network.store, self.requester_keys, network.folder / "state"
+        )
+
+    def serve(self, number: int, lifetime: float = 8.0) -> None:
+        policy = self.network.folder / f"policy-{number + 1}.toml"
+        policy.write_text(POLICY.format(lifetime=lifetime))
+        self.network.start_daemon(
+            f"provider-{number + 1}", self.data.files[number], policy, POLL, None
+        )
+
+    def kill(self, number: int) -> None:
+        """As a power cut would."""
+        process = self.process(number)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        place = self.network.daemons.index(process)
+        del self.network.daemons[place], self.network.names[place]
+
+    def process(self, number: int) -> subprocess.Popen[bytes]:
+        return self.network.daemons[self.network.names.index(f"provider-{number + 1}")]
+
+    def state_file(self, number: int) -> Path:
+        state, account = self.network.folder / "state", self.accounts[number]
+        return state_file(state, self.network.deployment, account.address)
+
+    def ledger_file(self, number: int) -> Path:
+        return ledger_file(self.network.folder / "state", self.accounts[number].address)
+
+    def log(self, number: int) -> str:
+        return (self.network.folder / f"provider-{number + 1}.log").read_text()
+
+
+@contextmanager
+def running_world(folder: Path, *, providers: int, rounds: int) -> Iterator[World]:
+    """A fresh chain; no daemon serves yet. All is stopped at the end."""
+    data = prepare(DemoOptions(providers=providers, rounds=rounds), folder)
+    with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
+        yield World(network, registrar, data)
