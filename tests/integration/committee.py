@@ -273,6 +273,7 @@ class Committee:
         included = seats_of(self.tallied()["included"])
         self.globals[number] = global_model(
             self.spec,
+            number,
             self.globals[number - 1],
             models,
             self._samples(),

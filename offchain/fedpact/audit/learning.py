@@ -320,6 +320,7 @@ class LearningChecks:
             samples = {seat: self._e.seats[seat][1] for seat in one.digests}
             found[one.number] = global_model(
                 self._spec,
+                one.number,
                 found[one.number - 1],
                 chosen,
                 samples,

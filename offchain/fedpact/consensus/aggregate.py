@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from fedpact.consensus.leader import capped_weights
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family
-from fedpact.learning.strategies import Globals, strategy
+from fedpact.learning.server import next_global
+from fedpact.learning.strategies import Globals
 from fedpact.types.specification import Specification
 
 
 def global_model(
     spec: Specification,
+    round_number: int,
     start: Model,
     models: Mapping[int, Model],
     samples: Mapping[int, int],
@@ -22,6 +24,7 @@ def global_model(
     byte-identical everywhere.
 
     Args:
+        round_number: from 1.
         start: the round's global model; it stands where no model is included.
         models: by seat, at least the included ones.
         samples: declared samples of all seats that submitted, which cap each other's weight.
@@ -34,4 +37,4 @@ def global_model(
     chosen = {seat: models[seat] for seat in included}
     aggregated = family(spec.family.name).combine(spec, chosen, weights, start)
     globals_ = Globals(start, start, before)
-    return strategy(spec.strategy).server(globals_, aggregated, {}, len(models))[0]
+    return next_global(spec, round_number, globals_, aggregated, {}, len(models))[0]

@@ -13,6 +13,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.slices import decode_slice
 from fedpact.errors import ContentMismatch
 from fedpact.learning.artefact import Model, Template, decode, encode
+from fedpact.learning.families import represented
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification
 
@@ -75,12 +76,13 @@ def slice_aad(number: int) -> Aad:
 
 
 def open_slice(spec: Specification, number: int, key: bytes, sealed: bytes) -> Dataset:
-    """Round `number`'s evaluation slice; raises ContentMismatch if it is not the one fixed."""
+    """Round `number`'s evaluation slice, in the form that the model family predicts most quickly;
+    raises ContentMismatch if it is not the one fixed."""
     plain = open_model(key, sealed, slice_aad(number))
     found, fixed = sha256(plain).hexdigest(), spec.evaluation[number - 1].sha256
     if found != fixed:
         raise ContentMismatch(f"slice {number} has sha-256 {found}, the specification says {fixed}")
-    return decode_slice(plain, spec)
+    return represented(spec, decode_slice(plain, spec))
 
 
 def _aad(place: Place, kind: str, owner: str) -> Aad:

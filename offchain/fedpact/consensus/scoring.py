@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from fedpact.consensus.leader import capped_weights
 from fedpact.consensus.shapley import Contribution, Game
 from fedpact.data.dataset import Dataset
@@ -36,7 +38,8 @@ LEAST_NOVELTY = 0.05
 """Distance from another seat's model of the round before, in parts of the median norm of an update,
 below which a model is that one again."""
 UNJUDGED = 0
-"""Score of every valid model in a round whose slice was not opened in time."""
+"""Score of every valid model in a round that gathers statistics, or whose slice was not opened in
+time."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def score_round(
     """Scores of all submitted seats, and the record for the next round.
 
     Args:
-        round_number: the round judged, from 1; it names the round in errors only.
+        round_number: the round judged, from 1.
         start: the global model that the round began from.
         models: the submitted local models by seat; None where there is none to be had, or none
             that fits the template.
@@ -149,11 +152,11 @@ def score_round(
         seat: model
         for seat, model in sorted(models.items())
         if model is not None
-        and _plausible(spec, (starts or {}).get(seat, start), model, samples[seat])
+        and _plausible(spec, round_number, (starts or {}).get(seat, start), model, samples[seat])
     }
-    valid = _novel(spec, start, valid, samples, published or {})
+    valid = _novel(spec, round_number, start, valid, samples, published or {})
     scores = dict.fromkeys(sorted(models), INVALID)
-    if part is None or not len(part):
+    if part is None or not len(part) or family(spec.family.name).gathers(round_number):
         scores.update(dict.fromkeys(valid, UNJUDGED))
     elif spec.score is ScoreKind.MODEL:
         error = family(spec.family.name).error
@@ -172,6 +175,7 @@ def score_round(
 
 def _novel(
     spec: Specification,
+    round_number: int,
     start: Model,
     models: Mapping[int, Model],
     samples: Mapping[int, int],
@@ -193,7 +197,7 @@ def _novel(
         for seat, model in models.items()
         if all(
             update_norm(older, model)
-            >= (update_norm_bounds(spec, samples[seat])[0] if private else usual)
+            >= (update_norm_bounds(spec, samples[seat], round_number)[0] if private else usual)
             for owner, older in published.items()
             if private or owner != seat
         )
@@ -264,9 +268,16 @@ def _judged(
         players.remove(max(harmful, key=lambda seat: after[seat].harm))
 
 
-def _plausible(spec: Specification, start: Model, model: Model, samples: int) -> bool:
-    """Whether the declared mechanism can have produced this update, or one of this norm."""
-    low, high = update_norm_bounds(spec, samples)
+def _plausible(
+    spec: Specification, round_number: int, start: Model, model: Model, samples: int
+) -> bool:
+    """Whether the declared mechanism can have produced the update, or one of its norm, and no
+    tensor differs that the round leaves alone."""
+    model_family = family(spec.family.name)
+    moved = model_family.moved(spec, round_number)
+    if not all(np.array_equal(model[name], start[name]) for name in start if name not in moved):
+        return False
+    low, high = update_norm_bounds(spec, samples, round_number)
     if not low <= update_norm(start, model) <= high:
         return False
-    return family(spec.family.name).plausible(spec, start, model, samples)
+    return model_family.plausible(spec, start, model, samples)

@@ -199,9 +199,9 @@ def _named(events: Iterable[Event], name: str) -> list[Event]:
 def _privacy(spec: Specification) -> PrivacyCost | None:
     """What all that one provider released in the whole request costs each of its records."""
     from fedpact.privacy.accounting import cost
-    from fedpact.privacy.mechanisms import GaussianRelease
+    from fedpact.privacy.mechanisms import of_request
 
-    release = GaussianRelease.of_request(spec)
+    release = of_request(spec)
     if release is None or spec.privacy.delta is None:
         return None
     return cost(release, spec.privacy.delta)

@@ -6,8 +6,10 @@ import numpy as np
 
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
-from fedpact.learning.families import family
+from fedpact.learning.families import family, represented
 from fedpact.learning.local import train_local
+from fedpact.learning.server import next_global
+from fedpact.learning.strategies import Globals
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.specification import Privacy, PrivacyMode, Specification
 
@@ -19,21 +21,26 @@ def alone(
     seat: int = 0,
 ) -> Model:
     """One provider's model without the others: as many rounds of the same training, at the same
-    privacy.
+    privacy, and the server's steps.
 
     `noise_of` a round, 0 for what stays on the data; it may give None under privacy mode `none`.
     """
-    model = family(spec.family.name).initial(spec, seed=0)
+    part = represented(spec, part)
+    first = family(spec.family.name).initial(spec, seed=0)
+    globals_ = Globals(first, first)
     for number in range(1, spec.rounds + 1):
+        start = globals_.start
         model = train_local(
             spec,
-            model,
+            start,
             part,
             noise=noise_of(number),
             data_noise=noise_of(0),
             batches_of=(number, seat),
         )
-    return model
+        model, server = next_global(spec, number, globals_, model, {}, 1)
+        globals_ = Globals(first, model, start, server)
+    return globals_.start
 
 
 def central(spec: Specification, parts: Sequence[Dataset]) -> Model:

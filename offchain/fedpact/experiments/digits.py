@@ -31,7 +31,7 @@ from fedpact.errors import DataError
 from fedpact.experiments.adversaries import Provider
 from fedpact.experiments.baselines import alone
 from fedpact.experiments.simulation import Seat, SimulatedRequest, accuracy, simulate
-from fedpact.privacy.accounting import calibrate
+from fedpact.learning.calibration import noise_for
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.types.specification import PrivacyMode, Specification, canonical_json
 
@@ -156,22 +156,18 @@ def setting(seed: int, *, tuning: bool = False, **changes: Any) -> Setting:
 
 def specification(fields: Mapping[str, Any]) -> Specification:
     """A draft with calibrated noise and blanks for what the simulation has no use for."""
-    given = dict(fields)
-    privacy, local = dict(given["privacy"]), given["local"]
-    if privacy["mode"] == PrivacyMode.SOUND and "noise_multiplier" not in privacy:
-        privacy["noise_multiplier"] = calibrate(
-            privacy["epsilon"],
-            privacy["delta"],
-            given["rounds"] * local["steps"],
-            local.get("sampling_rate", 1.0),
-        )
     blank = {"cid": "", "sha256": "", "examples": 1}
-    given |= {
+    given = {
+        **fields,
         "version": 1,
-        "privacy": privacy,
-        "evaluation": [blank] * given["rounds"],
+        "evaluation": [blank] * fields["rounds"],
         "initial_model": "",
     }
+    privacy = given["privacy"]
+    if privacy["mode"] == PrivacyMode.SOUND and "noise_multiplier" not in privacy:
+        first = {**given, "privacy": {**privacy, "noise_multiplier": 1.0}}
+        found = noise_for(Specification.decode(canonical_json(first)))
+        given["privacy"] = {**privacy, **found}
     return Specification.decode(canonical_json(given))
 
 

@@ -10,7 +10,7 @@ depend on is a state of bytes.
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
@@ -23,8 +23,9 @@ from fedpact.experiments.simulation import NoiseOf
 from fedpact.learning.aggregation import aggregate, check_aggregation
 from fedpact.learning.artefact import Model
 from fedpact.learning.checks import check_dataset, check_specification
-from fedpact.learning.families import family, gradient_family
+from fedpact.learning.families import family, gradient_family, represented
 from fedpact.learning.local import reach, train_local
+from fedpact.learning.server import next_global
 from fedpact.learning.strategies import Globals, LocalTask, Memory, strategy
 from fedpact.types.specification import Specification
 
@@ -119,7 +120,7 @@ def train_round(federation: Federation, state: State) -> RoundOutcome:
             changes[provider] = (before, after)
     weights = {provider: len(federation.parts[provider]) for provider in chosen}
     aggregated = aggregate(spec.aggregation, models, weights, globals_.start)
-    model, server = plan.server(globals_, aggregated, changes, len(federation.parts))
+    model, server = next_global(spec, number, globals_, aggregated, changes, len(federation.parts))
     memories = {**state.memories, **{who: after for who, (_, after) in changes.items()}}
     following = Globals(globals_.initial, model, globals_.start, server)
     return RoundOutcome(State(number, following, memories), own)
@@ -176,6 +177,9 @@ def train_federation(
 
     Raises InvalidInput for a state that is none of this federation.
     """
+    spec = federation.spec
+    federation = replace(federation, parts=[represented(spec, one) for one in federation.parts])
+    test = represented(spec, test)
     state, curves = decode_state(federation, resumed) if resumed else _fresh(federation)
     while state.round < federation.spec.rounds:
         outcome = train_round(federation, state)

@@ -17,7 +17,7 @@ from fedpact.experiments.baselines import central
 from fedpact.experiments.digits import Setting
 from fedpact.experiments.simulation import SimulatedRequest, accuracy
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.mechanisms import of_request
 
 LEAST_MEAN_ACCURACY = 0.88
 LEAST_ACCURACY = 0.85
@@ -150,7 +150,7 @@ def _excluded(request: SimulatedRequest) -> list[int]:
 
 def _privacy(case: Setting) -> dict[str, Any]:
     """What one provider's records cost in all rounds."""
-    event = GaussianRelease.of_request(case.spec)
+    event = of_request(case.spec)
     if event is None or case.spec.privacy.delta is None:
         return {"mode": case.spec.privacy.mode.value}
     return asdict(cost(event, case.spec.privacy.delta))

@@ -20,6 +20,7 @@ from fedpact.data.dataset import Dataset, Targets
 from fedpact.data.sources import digits
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.experiments.digits import WINDOWS, specification
+from fedpact.features.scattering import MAPS, STRIDE, width
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family, gradient_family
 from fedpact.learning.families.base import Weights
@@ -131,8 +132,8 @@ def audit_canaries(
 
     def scores(included: NDArray[np.bool_]) -> NDArray[np.float64]:
         chosen = Dataset(x[included], y[included], ())
-        model = train_local(spec, start, chosen, noise=source)
-        seen = _sums(start, model, len(chosen)) - middle
+        model = _last_round(spec, start, chosen, source)
+        seen = _sums(spec, start, model, len(chosen)) - middle
         own = (
             _gradient(spec, x[place, None], y[place, None], CANARY_NORM) for place in range(count)
         )
@@ -231,12 +232,12 @@ def _trained(
 ) -> tuple[Release, float]:
     """The product's local training, and its stated mu."""
     start = family(spec.family.name).initial(spec, START)
-    released = GaussianRelease.of_request(spec)
+    released = GaussianRelease.of_round(spec, spec.rounds)
     assert released is not None
 
     def release(records: int) -> NDArray[np.float64]:
         chosen = Dataset(x[:records], y[:records], ())
-        return _sums(start, train_local(spec, start, chosen, noise=noise), records)
+        return _sums(spec, start, _last_round(spec, start, chosen, noise), records)
 
     return release, _mu(released)
 
@@ -253,7 +254,7 @@ def _claimed(
     def release(records: int) -> NDArray[np.float64]:
         chosen = Dataset(x[:records], y[:records], ())
         model = train_local(paper, start, chosen, noise=noise, batches_of=(1, 0))
-        return _sums(start, model, records)
+        return _sums(paper, start, model, records)
 
     return release, _mu(ddp_sgd.claimed_release(paper, RECORDS))
 
@@ -263,7 +264,7 @@ def _mu(release: GaussianRelease) -> float:
 
 
 def _stated(spec: Specification) -> float:
-    released = GaussianRelease.of_request(spec)
+    released = GaussianRelease.of_round(spec, spec.rounds)
     assert released is not None
     return cost(released, DELTA).epsilon
 
@@ -291,14 +292,21 @@ def _digits(name: str, count: int) -> tuple[NDArray[np.float32], Targets]:
 
 def _canaries(name: str, count: int) -> tuple[Specification, NDArray[np.float32], Targets]:
     """A canary a row; of images each in a corner of four pixels, which one pooling keeps apart."""
-    if name == "cnn":
+    shape: list[int] | None = None
+    if name == "scattering-linear":
+        # The features themselves, as no image has one alone.
+        side = STRIDE * max(2, math.ceil(math.sqrt(count / MAPS)))
+        shape = [side, side]
+        x = np.zeros((count, width((side, side))), np.float32)
+        np.fill_diagonal(x, CANARY)
+    elif name == "cnn":
         cells = math.ceil(math.sqrt(count))
         x = np.zeros((count, 2 * cells, 2 * cells), np.float32)
         rows, columns = np.divmod(np.arange(count), cells)
         x[np.arange(count), 2 * rows, 2 * columns] = CANARY
     else:
         x = np.diag(np.full(count, CANARY, np.float32))
-    spec = _specification(name, list(x.shape[1:]), _privacy(CANARY_NORM), _descent())
+    spec = _specification(name, shape or list(x.shape[1:]), _privacy(CANARY_NORM), _descent())
     if _classifies(name):
         return spec, x, np.zeros(count, np.int64)
     return spec, x, np.ones(count, np.float32)
@@ -311,9 +319,10 @@ def _confidences(spec: Specification, noise: NoiseSource) -> membership.Confiden
     wrong = np.random.default_rng(START).permutation(MEMBERS)[: MEMBERS // 2]
     y[np.sort(wrong)] = y[wrong]
     start = family(name).initial(spec, START)
+    x = family(name).represented(spec, x)
 
     def train(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-        model = train_local(spec, start, Dataset(x[chosen], y[chosen], ()), noise=noise)
+        model = _last_round(spec, start, Dataset(x[chosen], y[chosen], ()), noise)
         predicted = family(name).predict(spec, model, x)
         if not _classifies(name):
             return np.asarray(-np.abs(predicted[:, 0] - y))
@@ -354,7 +363,7 @@ def _specification(
             "features": {"shape": shape},
             "family": {"name": name, "parameters": _SMALL.get(name, {})},
             "local": local,
-            "rounds": 1,
+            "rounds": 2 if family(name).statistics else 1,
             "min_providers": 2,
             "max_providers": 2,
             "score": "model",
@@ -374,9 +383,15 @@ def _gradient(
     return gradient_family(spec.family.name).gradient_sum(spec, weights, x, y, clipping_norm)
 
 
-def _sums(start: Model, model: Model, records: int) -> NDArray[np.float64]:
+def _last_round(spec: Specification, start: Model, data: Dataset, noise: NoiseSource) -> Model:
+    """The local training of the last round, which no family gathers statistics in."""
+    return train_local(spec, start, data, noise=noise, batches_of=(spec.rounds, 0))
+
+
+def _sums(spec: Specification, start: Model, model: Model, records: int) -> NDArray[np.float64]:
     """The sum of gradients that a model tells of, (d,)."""
-    moved: Weights = {name: start[name].astype(np.float64) - model[name] for name in start}
+    names = family(spec.family.name).moved(spec, spec.rounds)
+    moved: Weights = {name: start[name].astype(np.float64) - model[name] for name in names}
     return np.asarray(_flat(moved) * (records / LEARNING_RATE))
 
 

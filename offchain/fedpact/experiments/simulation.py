@@ -6,7 +6,7 @@ aggregates, which all members must get alike to the last bit, are worked out onc
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fedpact.consensus import payment, reputation
 from fedpact.consensus.aggregate import global_model
@@ -18,7 +18,7 @@ from fedpact.errors import ModelError
 from fedpact.experiments.adversaries import Provider, RoundTask
 from fedpact.learning.artefact import Model, decode
 from fedpact.learning.checks import check_published
-from fedpact.learning.families import family
+from fedpact.learning.families import family, represented
 from fedpact.learning.local import reach
 from fedpact.learning.strategies import Globals, Memory, strategy
 from fedpact.privacy.noise import NoiseSource
@@ -105,6 +105,8 @@ def simulate(
     Raises SpecificationError for a specification that cannot run through the chain.
     """
     check_published(spec)
+    seats = [replace(seat, dataset=represented(spec, seat.dataset)) for seat in seats]
+    slices = [represented(spec, part) for part in slices]
     model = family(spec.family.name).initial(spec, seed=initial_seed)
     result = SimulatedRequest(model, [0] * len(seats), [0] * len(seats))
     record = ContributionRecord()
@@ -162,6 +164,7 @@ def simulate(
         memories |= _memories(spec, globals_, memories, last, counted.valid, samples)
         result.model = global_model(
             spec,
+            number,
             result.model,
             last,
             samples,

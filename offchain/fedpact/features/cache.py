@@ -1,4 +1,4 @@
-"""Features of a whole data set, computed once and kept on disk in 16 bits."""
+"""Features of images in 16 bits; of a whole data set computed once and kept on disk."""
 
 import os
 import tempfile
@@ -46,6 +46,17 @@ def scattering_features(
         raise DataError(f"features {path}: {error.strerror or error}") from error
 
 
+def rounded_features(images: NDArray[np.float32]) -> NDArray[np.float16]:
+    """The same without a file, for a few images. Raises DataError for what `features` refuses."""
+    size = scattering.width(images.shape[1:])
+    batches = [_batch(images, start) for start in range(0, len(images), BATCH)]
+    return np.concatenate(batches) if batches else np.empty((0, size), np.float16)
+
+
+def _batch(images: NDArray[np.float32], start: int) -> NDArray[np.float16]:
+    return scattering.features(images[start : start + BATCH]).astype("<f2")
+
+
 def _key(images: NDArray[np.float32]) -> str:
     digest = sha256(f"{VERSION}:{images.shape}:".encode())
     digest.update(images.data)
@@ -75,8 +86,7 @@ def _compute(
         try:
             np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
             for start in range(0, len(images), BATCH):
-                batch = scattering.features(images[start : start + BATCH])
-                file.write(batch.astype("<f2").tobytes())
+                file.write(_batch(images, start).tobytes())
                 if on_progress is not None:
                     on_progress(min(start + BATCH, len(images)), len(images))
             file.close()

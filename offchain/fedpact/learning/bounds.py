@@ -11,7 +11,7 @@ import numpy as np
 from fedpact.learning.artefact import Model
 from fedpact.learning.distance import length
 from fedpact.learning.families import family
-from fedpact.types.specification import LocalSteps, Specification
+from fedpact.types.specification import LocalSteps, PrivacyMode, Specification
 
 FAILURE_PROBABILITY = 1e-9
 _TAIL = -math.log(FAILURE_PROBABILITY)
@@ -22,9 +22,9 @@ UNBOUNDED = 1e6
 _FLOAT32_MARGIN = 1e-5
 
 
-def update_norm_bounds(spec: Specification, samples: int) -> tuple[float, float]:
-    """Least and largest norm of (local model - start of local training) of a provider with
-    `samples` records.
+def update_norm_bounds(spec: Specification, samples: int, round_number: int) -> tuple[float, float]:
+    """Least and largest norm of (local model - start of local training) in a round of a provider
+    with `samples` records.
 
     Without privacy: (NO_UPDATE, UNBOUNDED). Under `sound`, with learning rate r, K steps, clipping
     norm C and noise of standard deviation s = z * C / (sampling_rate * samples) on each of d values
@@ -37,13 +37,21 @@ def update_norm_bounds(spec: Specification, samples: int) -> tuple[float, float]
     * below: whatever came before, the last step's noise r * s * chi(d) keeps its part orthogonal
       to it, chi(d - 1).
 
+    A round that gathers statistics is one step of rate 1 along their sum, in full batch, with that
+    sum's norm and noise. d counts the values that the round moves.
+
     Tails of chi^2 by Laurent & Massart 2000, lemma 1; of the batch size by Bernstein's inequality.
     """
-    clipping, multiplier = spec.privacy.clipping_norm, spec.privacy.noise_multiplier
-    local = spec.local
-    if clipping is None or multiplier is None or not isinstance(local, LocalSteps):
+    model_family, local = family(spec.family.name), spec.local
+    if spec.privacy.mode is PrivacyMode.NONE or not isinstance(local, LocalSteps):
         return NO_UPDATE, UNBOUNDED
-    dimension = family(spec.family.name).template(spec).parameters
+    clipping, multiplier = spec.privacy.clipping_norm, spec.privacy.noise_multiplier
+    if model_family.gathers(round_number):
+        local = LocalSteps(steps=1, learning_rate=1.0)
+        clipping, multiplier = model_family.statistics_norm, spec.privacy.statistics_multiplier
+    if clipping is None or multiplier is None:
+        return NO_UPDATE, UNBOUNDED
+    dimension = sum(math.prod(one) for one in model_family.moved(spec, round_number).values())
     factors = step_factors(local.steps, local.learning_rate, local.momentum)
     std = multiplier * clipping / (local.sampling_rate * samples)
     gradient = clipping * _batch_excess(samples, local.sampling_rate, local.steps)

@@ -14,7 +14,12 @@ from fedpact.types.specification import PrivacyMode, Specification
 def check_specification(spec: Specification) -> None:
     """Raise SpecificationError for what family, strategy or rule cannot do."""
     family(spec.family.name).check(spec)
-    strategy(spec.strategy)
+    plan = strategy(spec.strategy)
+    if plan.remembers and family(spec.family.name).statistics:
+        raise SpecificationError(
+            f"strategy {spec.strategy.name} starts from a provider's earlier models, family "
+            f"{spec.family.name} from statistics that all have in common: choose another strategy"
+        )
 
 
 def check_published(spec: Specification) -> None:

@@ -11,7 +11,8 @@ from fedpact.errors import InvalidInput, PrivacyError
 from fedpact.learning.artefact import Model
 from fedpact.learning.bounds import step_factors
 from fedpact.learning.checks import check_dataset
-from fedpact.learning.families import constructed_family, gradient_family
+from fedpact.learning.families import constructed_family, family, gradient_family
+from fedpact.learning.families.base import Weights
 from fedpact.learning.strategies import Correction
 from fedpact.privacy.noise import NoiseSource, SystemNoise, rounding_sensitivity
 from fedpact.types.specification import (
@@ -48,10 +49,14 @@ def train_local(
         data_noise: where mode `paper` takes Laplace noise on the data from; the same bits in all
             rounds.
         batches_of: (round, seat), which with the specification's seed fix the batches and other
-            draws that are no noise; all but training in steps needs it.
+            draws that are no noise; all but training in steps needs it, and a family whose first
+            round gathers statistics.
         correction: what a strategy adds to each step's gradient, after clipping and noise.
         device: torch's name of where to train in epochs; steps are always on the processor.
         on_step: told (step, steps) after each step.
+
+    Where the round gathers statistics, their means over the data set stand in the model, noised
+    under `sound`, and nothing is trained.
 
     Raises:
         DataError: an empty data set, or examples that the family cannot take.
@@ -81,11 +86,16 @@ def _trained(
     device: str,
     on_step: Told | None,
 ) -> Model:
-    if isinstance(spec.local, LocalSteps):
-        source = noise if noise is not None else SystemNoise()
-        return _steps(spec, spec.local, start, dataset, source, correction, on_step)
-    if batches_of is None:
+    model_family = family(spec.family.name)
+    by_round = bool(model_family.statistics) or not isinstance(spec.local, LocalSteps)
+    if batches_of is None and by_round:
         raise InvalidInput("local training needs the round and the seat that fix its draws")
+    source = noise if noise is not None else SystemNoise()
+    if batches_of is not None and model_family.gathers(batches_of[0]):
+        return _with_statistics(spec, start, dataset, source)
+    if isinstance(spec.local, LocalSteps):
+        return _steps(spec, spec.local, start, dataset, source, correction, on_step)
+    assert batches_of is not None
     if isinstance(spec.local, LocalConstruction):
         constructed = constructed_family(spec.family.name)
         return constructed.construct(spec, start, dataset, noise, batches_of)
@@ -140,7 +150,7 @@ def _steps(
     for step in range(local.steps):
         batch = _sample(dataset, local.sampling_rate, source)
         gradient = _noised_gradient_sum(spec, weights, batch, source)
-        for name in sorted(weights):
+        for name in sorted(gradient):
             along = gradient[name] / divisor
             if correction is not None:
                 along += _corrected(correction, name, weights[name])
@@ -173,18 +183,49 @@ def _sample(dataset: Dataset, rate: float, source: NoiseSource) -> Dataset:
 
 def _noised_gradient_sum(
     spec: Specification,
-    weights: dict[str, NDArray[np.float64]],
+    weights: Weights,
     batch: Dataset,
     source: NoiseSource,
-) -> dict[str, NDArray[np.float64]]:
+) -> Weights:
     model_family = gradient_family(spec.family.name)
-    norm, multiplier = spec.privacy.clipping_norm, spec.privacy.noise_multiplier
+    return _noised(
+        lambda bound: model_family.gradient_sum(spec, weights, batch.x, batch.y, bound),
+        model_family.template(spec).parameters,
+        spec.privacy.clipping_norm,
+        spec.privacy.noise_multiplier,
+        source,
+    )
+
+
+def _with_statistics(
+    spec: Specification, start: Model, dataset: Dataset, source: NoiseSource
+) -> Model:
+    model_family = gradient_family(spec.family.name)
+    sums = _noised(
+        lambda bound: model_family.statistics_sum(spec, dataset.x, bound),
+        model_family.template(spec).parameters,
+        model_family.statistics_norm,
+        spec.privacy.statistics_multiplier,
+        source,
+    )
+    means = {name: (total / len(dataset)).astype(np.float32) for name, total in sums.items()}
+    return {**start, **means}
+
+
+def _noised(
+    sums: Callable[[float | None], Weights],
+    size: int,
+    norm: float | None,
+    multiplier: float | None,
+    source: NoiseSource,
+) -> Weights:
+    """`sums` of contributions clipped to `norm`, `size` values at most, with noise of standard
+    deviation multiplier * norm on each; without a multiplier neither clipped nor noised."""
     if norm is None or multiplier is None:
-        return model_family.gradient_sum(spec, weights, batch.x, batch.y, None)
+        return sums(None)
     std = norm * multiplier
-    size = model_family.template(spec).parameters
     bound = norm * (1 - CLIPPING_MARGIN) - rounding_sensitivity(size, std)
     if bound <= 0:
         raise PrivacyError(f"noise multiplier {multiplier:g} is too large to be drawn safely")
-    clipped = model_family.gradient_sum(spec, weights, batch.x, batch.y, bound)
+    clipped = sums(bound)
     return {name: source.add(clipped[name], std) for name in sorted(clipped)}

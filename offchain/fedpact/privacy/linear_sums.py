@@ -97,7 +97,7 @@ def softmax_gradient_sum(
     for start in range(0, len(y), BLOCK):
         part = slice(start, start + BLOCK)
         block = features.x[part]
-        errors = _probabilities((block @ weights.T).astype(np.float64))
+        errors = softmax_probabilities((block @ weights.T).astype(np.float64))
         errors[np.arange(len(block)), y[part]] -= 1.0
         norms = _norms(errors) * features.norms[part]
         errors *= (usable / np.maximum(norms, usable))[:, None]
@@ -126,7 +126,8 @@ def _norms(rows: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float6
     return np.asarray(np.sqrt(np.einsum("nd,nd->n", wide, wide)))
 
 
-def _probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+def softmax_probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of logits (n, labels), row by row."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 

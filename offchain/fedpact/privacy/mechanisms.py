@@ -1,11 +1,12 @@
 """Mechanisms describe themselves as events; what an event costs is `accounting`'s business."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Self
 
 from fedpact.errors import PrivacyError
-from fedpact.types.specification import Specification
+from fedpact.types.specification import STATISTICS_ROUND, Specification
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,13 @@ class GaussianRelease:
             raise PrivacyError(f"a release has at least one step, not {self.steps}")
 
     @classmethod
-    def of_round(cls, spec: Specification) -> Self | None:
-        """What a provider releases in one round of `spec`; None without privacy."""
+    def of_round(cls, spec: Specification, number: int) -> Self | None:
+        """What a provider releases in round `number` (from 1) of `spec`; None without privacy."""
+        statistics = spec.privacy.statistics_multiplier
+        if number == STATISTICS_ROUND and statistics is not None:
+            return cls(statistics, 1.0, 1)
         multiplier, sums = spec.privacy.noise_multiplier, spec.local.noised_sums
         return None if multiplier is None or sums is None else cls(multiplier, *sums)
-
-    @classmethod
-    def of_request(cls, spec: Specification) -> Self | None:
-        """What a provider releases in all rounds of `spec`: the schedule fixed at joining."""
-        once = cls.of_round(spec)
-        return None if once is None else once.times(spec.rounds)
 
     def times(self, rounds: int) -> Self:
         """The same release, made `rounds` times with fresh noise."""
@@ -62,6 +60,16 @@ class Schedule:
 
 
 Mechanism = GaussianRelease | Schedule
+
+
+def of_request(spec: Specification) -> Mechanism | None:
+    """What a provider releases in all rounds of `spec`: the schedule fixed at joining. None without
+    privacy."""
+    made = Counter(GaussianRelease.of_round(spec, number + 1) for number in range(spec.rounds))
+    releases = tuple(one.times(rounds) for one, rounds in made.items() if one is not None)
+    if not releases:
+        return None
+    return releases[0] if len(releases) == 1 else Schedule(releases)
 
 
 def releases_of(mechanism: Mechanism) -> tuple[GaussianRelease, ...]:

@@ -64,6 +64,7 @@ def aggregate_digest(view: RequestView) -> bytes | None:
     chosen = {seat: model for seat in included if (model := models[seat]) is not None}
     aggregate = global_model(
         specification_of(view),
+        view.round,
         start_model(view, view.round),
         chosen,
         view.samples,

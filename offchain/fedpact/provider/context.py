@@ -16,6 +16,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.strategies import Memory
 from fedpact.privacy.ledger import Ledger, PrivacyLimit
 from fedpact.provider.policy import Policy
+from fedpact.provider.records import OwnRecords
 from fedpact.provider.state import ProviderState
 from fedpact.provider.work import LocalWork
 from fedpact.types.deployment import Deployment
@@ -108,7 +109,7 @@ class Context:
     ledger: Ledger
     policy: Policy
     work: LocalWork
-    read_data: Callable[[Specification], Dataset]
+    records: OwnRecords
     background: Background
     cache: Cache
 

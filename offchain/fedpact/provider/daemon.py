@@ -19,17 +19,16 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Frame
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore
-from fedpact.data.dataset import Dataset
 from fedpact.errors import FedpactError, Retryable, Reverted, SettingsError
 from fedpact.privacy.ledger import Ledger
 from fedpact.provider.context import Background, Cache, Context, RequestView
 from fedpact.provider.duties import next_duty
 from fedpact.provider.policy import Policy
+from fedpact.provider.records import OwnRecords
 from fedpact.provider.reselling import resold
 from fedpact.provider.state import ProviderState
 from fedpact.provider.work import LocalWork
 from fedpact.types.deployment import Deployment
-from fedpact.types.specification import Specification
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +38,12 @@ BALANCE_WARNING_WEI = 10**16
 
 @dataclass(frozen=True)
 class DaemonSettings:
-    """How a daemon runs, and where its checkpoint and its privacy ledger are."""
+    """How a daemon runs, and where it keeps what."""
 
     state: Path
     ledger: Path
+    features: Path
+    """Folder for what is computed from the provider's records."""
     poll_seconds: float = 1.0
     confirmations: int = 0
 
@@ -81,7 +82,7 @@ class Daemon:
             self._ledger,
             policy,
             work or LocalWork(),
-            _cached_reader(data),
+            OwnRecords(data, settings.features),
             self._background,
             Cache(),
         )
@@ -255,19 +256,3 @@ class Daemon:
         base = min(self._settings.poll_seconds * 2**backoff.failures, MAX_BACKOFF_SECONDS)
         backoff.failures = min(backoff.failures + 1, 16)
         backoff.until = time.monotonic() + base * random.uniform(0.5, 1.0)
-
-
-def _cached_reader(path: Path) -> Callable[[Specification], Dataset]:
-    """Reads the data as a specification asks, once per (specification, state of the file)."""
-    cache: dict[tuple[bytes, int], Dataset] = {}
-
-    def read(spec: Specification) -> Dataset:
-        from fedpact.data.readers import read_dataset
-
-        key = (spec.encode(), path.stat().st_mtime_ns if path.exists() else 0)
-        if key not in cache:
-            cache.clear()
-            cache[key] = read_dataset(path, spec)
-        return cache[key]
-
-    return read

@@ -20,5 +20,10 @@ def profile_file(state: Path, address: str) -> Path:
     return _folder(state, address) / "profile.json"
 
 
+def features_folder(state: Path, address: str) -> Path:
+    """What is computed from the provider's records; it can be deleted at any time."""
+    return _folder(state, address) / "features"
+
+
 def _folder(state: Path, address: str) -> Path:
     return state / "provider" / address.lower()

@@ -11,7 +11,7 @@ from fedpact.errors import (
     PrivacyError,
 )
 from fedpact.learning.checks import check_dataset
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.mechanisms import of_request
 from fedpact.provider.context import Outcome, RequestView, did, idle
 from fedpact.provider.reading import (
     request_key,
@@ -53,11 +53,11 @@ def _affordable_samples(view: RequestView, spec: Specification) -> int:
     from fedpact.privacy.accounting import cost
 
     ctx = view.ctx
-    dataset = ctx.read_data(spec)
+    dataset = ctx.records.read(spec)
     check_dataset(spec, dataset)
     parameters = template_of(spec).parameters
     ctx.policy.check(spec, view.record.payment, parameters, len(dataset.y))
-    release = GaussianRelease.of_request(spec)
+    release = of_request(spec)
     if release is not None:
         price = cost(release, ctx.policy.delta)
         if price.epsilon > ctx.policy.epsilon_per_request:

@@ -8,7 +8,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.store import open_store
 from fedpact.provider.daemon import Daemon, DaemonSettings
-from fedpact.provider.files import ledger_file, state_file
+from fedpact.provider.files import features_folder, ledger_file, state_file
 from fedpact.provider.policy import Policy
 from fedpact.provider.work import LocalWork
 from fedpact.settings import Settings
@@ -36,6 +36,7 @@ def serve(
         DaemonSettings(
             state_file(settings.state, deployment, keys.address),
             ledger_file(settings.state, keys.address),
+            features_folder(settings.state, keys.address),
             settings.poll_interval,
             settings.confirmations,
         ),

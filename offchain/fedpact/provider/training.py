@@ -1,6 +1,7 @@
 """Stages 4 and 5 of the workflow: train locally, post the digest, publish after the close."""
 
 import logging
+from dataclasses import replace
 
 from fedpact.consensus.artefacts import seal_local
 from fedpact.errors import DataError, NotReady
@@ -40,21 +41,21 @@ def submit_model(view: RequestView) -> Outcome:
             view.round,
             start_model(view, view.round),
             local_task(view, view.seat, view.round),
-            ctx.read_data(spec),
+            ctx.records.read(spec),
             view.seat,
             ctx.cache.models.get((view.id, view.round - 1), {}),
             _data_seed(view),
         )
         _require_joined_data(view, task)
         artefact = ctx.background.result(
-            ("train", view.id, view.round), lambda: ctx.work.train(task)
+            ("train", view.id, view.round), lambda: ctx.work.train(_represented(view, task))
         )
         if artefact is None:
             return idle("training")
         sealed = ctx.ledger.release(
             release_id,
             task.dataset.units,
-            GaussianRelease.of_round(spec),
+            GaussianRelease.of_round(spec, view.round),
             seal_local(artefact, request_key(view), place_of(view, view.round), ctx.keys.address),
             ctx.limit,
         )
@@ -67,6 +68,10 @@ def _data_seed(view: RequestView) -> int:
     """From the account's key, so that a daemon started anew has the same noise on its data."""
     place = (view.ctx.deployment.fingerprint, view.id.to_bytes(32, "big"))
     return int.from_bytes(view.ctx.keys.derive("data-noise", *place), "big")
+
+
+def _represented(view: RequestView, task: TrainingTask) -> TrainingTask:
+    return replace(task, dataset=view.ctx.records.represented(task.spec, task.dataset))
 
 
 def _require_joined_data(view: RequestView, task: TrainingTask) -> None:

@@ -1,9 +1,10 @@
 """A request from a draft: slices sealed, first model made, noise calibrated, specification fixed.
 
 The draft is a specification without what follows from the rest: `evaluation`, `initial_model`,
-`queries`, and (where epsilon is given) `privacy.noise_multiplier`; an amount of money may be
-written as on the command line (`reuse.price = "0.1 ether"`). A draft and an evaluation set give
-the same bytes each time, so that a broken creation is continued rather than repeated.
+`queries`, and under privacy mode `sound` the noise: `privacy.noise_multiplier` and, where the
+family gathers statistics, `privacy.statistics_multiplier`; an amount of money may be written as on
+the command line (`reuse.price = "0.1 ether"`). A draft and an evaluation set give the same bytes
+each time, so that a broken creation is continued rather than repeated.
 """
 
 import json
@@ -159,16 +160,10 @@ def _calibrated(given: dict[str, Any]) -> dict[str, Any]:
     ):
         return given
     # A placeholder first: the schema should complain about the draft before the accountant does.
-    with_noise = {**given, "privacy": {**privacy, "noise_multiplier": 1.0}}
-    checked = _parse(with_noise)
-    epsilon, delta, sums = checked.privacy.epsilon, checked.privacy.delta, checked.local.noised_sums
-    if sums is None or epsilon is None or delta is None:
-        return given
-    from fedpact.privacy.accounting import calibrate
+    checked = _parse({**given, "privacy": {**privacy, "noise_multiplier": 1.0}})
+    from fedpact.learning.calibration import noise_for
 
-    rate, steps = sums
-    noise = calibrate(epsilon, delta, checked.rounds * steps, rate)
-    return {**given, "privacy": {**privacy, "noise_multiplier": noise}}
+    return {**given, "privacy": {**privacy, **noise_for(checked)}}
 
 
 def _parse(fields: Mapping[str, Any]) -> Specification:

@@ -25,6 +25,8 @@ from fedpact.types.rounds import ApprovalRule, LeaderRule, Terms
 SPECIFICATION_VERSION: Literal[1] = 1
 SPECIFICATION_MAX_BYTES = 262_144
 """One IPFS block, so that a specification's CID always has the raw codec."""
+STATISTICS_ROUND = 1
+"""The round that gathers statistics, where a family needs any."""
 
 
 class ScoreKind(StrEnum):
@@ -193,7 +195,8 @@ _NEEDED: dict[PrivacyMode | PaperMechanism, tuple[str, ...]] = {
     PaperMechanism.DDP_SGD: ("epsilon", "delta"),
     PaperMechanism.LAPLACE: ("epsilon", "sensitivity"),
 }
-"""Fields of a mode's privacy; it takes no others, but for clipping_norm under `sound`."""
+_OPTIONAL = {"clipping_norm", "statistics_multiplier"}
+"""Fields of a mode's privacy; it takes no others, but for `_OPTIONAL` under `sound`."""
 
 
 class Privacy(Document):
@@ -209,6 +212,8 @@ class Privacy(Document):
     clipping_norm: Annotated[float, Field(gt=0)] | None = None
     noise_multiplier: Annotated[float, Field(gt=0)] | None = None
     """Under `paper` it follows from epsilon and a provider's number of records."""
+    statistics_multiplier: Annotated[float, Field(gt=0)] | None = None
+    """Of the noise on the sums of a first round that gathers statistics; None: all rounds train."""
     sensitivity: Annotated[float, Field(gt=0)] | None = None
     """Of Laplace noise (Lu et al. 2020, equation 5), taken as given."""
 
@@ -220,11 +225,12 @@ class Privacy(Document):
         if not paper and self.mechanism is not None:
             raise ValueError(f"mode {self.mode} takes no mechanism")
         needed = _NEEDED[self.mechanism or self.mode]
-        fields = {name for names in _NEEDED.values() for name in names} | {"clipping_norm"}
+        optional = _OPTIONAL if self.mode is PrivacyMode.SOUND else set()
+        fields = {name for names in _NEEDED.values() for name in names} | _OPTIONAL
         named = f"mode {self.mode}" + (f", {self.mechanism}," if self.mechanism else "")
         if any(getattr(self, name) is None for name in needed):
             raise ValueError(f"{named} needs {', '.join(needed)}")
-        allowed = {*needed, "clipping_norm"} if self.mode is PrivacyMode.SOUND else set(needed)
+        allowed = {*needed, *optional}
         extra = sorted(name for name in fields - allowed if getattr(self, name) is not None)
         if extra:
             raise ValueError(f"{named} takes no {', '.join(extra)}")

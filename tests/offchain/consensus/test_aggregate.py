@@ -16,7 +16,7 @@ START = model(0, 0)
 
 
 def next_model(spec, start, models, samples, included, before=None):
-    return global_model(spec, start, models, samples, included, before=before)
+    return global_model(spec, 2, start, models, samples, included, before=before)
 
 
 def test_included_models_are_weighted_by_samples():

@@ -16,7 +16,7 @@ from fedpact.experiments.baselines import central
 from fedpact.experiments.measure import measure, write
 from fedpact.experiments.simulation import accuracy
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.mechanisms import of_request
 
 SEED = 7
 NOISE = int.from_bytes(os.urandom(8), "big")
@@ -59,7 +59,7 @@ def test_poison_is_left_out_and_earns_nothing_to_speak_of(kind):
 
 def test_the_request_costs_what_it_says():
     spec = case().spec
-    found = cost(GaussianRelease.of_request(spec), digits.DELTA)
+    found = cost(of_request(spec), digits.DELTA)
     assert 3.9 < found.epsilon <= digits.EPSILON
     assert spec.rounds <= 10
 

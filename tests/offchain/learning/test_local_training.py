@@ -125,7 +125,7 @@ def test_nothing_is_released_without_a_source_of_noise():
 
 def test_bounds_without_privacy_refuse_only_no_update_and_the_absurd():
     spec = specification()
-    low, high = update_norm_bounds(spec, 10)
+    low, high = update_norm_bounds(spec, 10, 1)
     assert 0 < low < 1e-6
     assert high == UNBOUNDED
 
@@ -140,7 +140,7 @@ def test_bounds_of_one_full_batch_step_by_hand():
     std = 3.0 * 2.0 / 50
     low = 0.5 * std * math.sqrt(299 - 2 * math.sqrt(299 * tail))
     high = 0.5 * (2.0 + std * math.sqrt(dimension + 2 * math.sqrt(dimension * tail) + 2 * tail))
-    assert update_norm_bounds(spec, 50) == pytest.approx((low, high), rel=1e-4)
+    assert update_norm_bounds(spec, 50, 1) == pytest.approx((low, high), rel=1e-4)
 
 
 @settings(max_examples=25, deadline=None)
@@ -163,7 +163,7 @@ def test_honest_updates_lie_within_the_bounds(steps, momentum, rate, multiplier,
         privacy={**SOUND, "noise_multiplier": multiplier},
     )
     part = data(n=60, width=30, seed=seed)
-    low, high = update_norm_bounds(spec, 60)
+    low, high = update_norm_bounds(spec, 60, 1)
     found = train_local(spec, start(spec), part, noise=SeededNoise(seed))
     assert low <= update_norm(start(spec), found) <= high
 
@@ -171,7 +171,7 @@ def test_honest_updates_lie_within_the_bounds(steps, momentum, rate, multiplier,
 def test_a_reposted_and_a_random_model_lie_outside_the_bounds():
     spec = specification(features=WIDE, privacy={**SOUND, "noise_multiplier": 5.0})
     before = start(spec)
-    low, high = update_norm_bounds(spec, 250)
+    low, high = update_norm_bounds(spec, 250, 1)
     generator = np.random.default_rng(0)
     random_weights = {
         name: generator.standard_normal(one.shape).astype(np.float32)

@@ -1,11 +1,15 @@
 """Model families by the name that a specification gives."""
 
+from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+from fedpact.data.dataset import Dataset
 from fedpact.errors import SpecificationError
 from fedpact.learning.families.base import ConstructedFamily, GradientFamily, ModelFamily
+from fedpact.types.specification import Specification
 
 FAMILIES = {
     "softmax-regression": "fedpact.learning.families.softmax:SoftmaxRegression",
@@ -13,6 +17,7 @@ FAMILIES = {
     "mlp": "fedpact.learning.families.mlp:MLP",
     "cnn": "fedpact.learning.families.cnn:CNN",
     "text-statistics": "fedpact.learning.families.text_statistics:TextStatistics",
+    "scattering-linear": "fedpact.learning.families.scattering_linear:ScatteringLinear",
     "char-lstm": "fedpact.learning.families.char_lstm:CharLSTM",
 }
 """Where each family stands; it is imported when first asked for, as some need torch."""
@@ -25,6 +30,7 @@ __all__ = [
     "constructed_family",
     "family",
     "gradient_family",
+    "represented",
 ]
 
 
@@ -56,3 +62,9 @@ def constructed_family(name: str) -> ConstructedFamily[Any]:
     if not isinstance(found, ConstructedFamily):
         raise SpecificationError(f"model family {name!r} descends a gradient")
     return found
+
+
+def represented(spec: Specification, data: Dataset, folder: Path | None = None) -> Dataset:
+    """A data set in the form that its family trains on and predicts most quickly; what is in that
+    form already stays. What takes long to compute is kept in `folder`, if one is given."""
+    return replace(data, x=family(spec.family.name).represented(spec, data.x, folder))

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import fsum
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from fedpact.learning.artefact import Model, Template
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import (
+    STATISTICS_ROUND,
     Document,
     LocalConstruction,
     PrivacyMode,
@@ -50,6 +52,11 @@ class ModelFamily(ABC, Generic[P]):
     moves: ClassVar[bool] = True
     """Whether a local model is the global one moved by an update, so that what a part of the
     committee is worth follows from its updates; else from what it combines to."""
+    statistics: ClassVar[tuple[str, ...]] = ()
+    """Tensors that the first round sets, to means over the examples of what `statistics_sum` adds
+    up; all later rounds leave them alone. Empty: every round trains."""
+    statistics_norm: ClassVar[float] = 1.0
+    """Public bound of what one example adds to `statistics_sum`, over all its tensors together."""
     schema: type[P]
     """Of the specification's family.parameters, with their defaults."""
 
@@ -79,6 +86,29 @@ class ModelFamily(ABC, Generic[P]):
                 "need another family"
             )
         self.parameters(spec)
+        asked = spec.privacy.statistics_multiplier is not None
+        if spec.privacy.mode is PrivacyMode.SOUND and asked != bool(self.statistics):
+            raise SpecificationError(
+                f"family {self.name}: "
+                + ("needs a" if self.statistics else "takes no")
+                + " privacy.statistics_multiplier"
+            )
+
+    def gathers(self, round_number: int) -> bool:
+        """Whether a round gathers statistics: its models are aggregated and not scored, and the
+        strategy leaves it alone."""
+        return bool(self.statistics) and round_number == STATISTICS_ROUND
+
+    def moved(self, spec: Specification, round_number: int) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the tensors that a local model of that round may differ in."""
+        gathers = self.gathers(round_number)
+        tensors = self.template(spec).tensors
+        return {name: shape for name, shape in tensors if (name in self.statistics) == gathers}
+
+    def represented(self, spec: Specification, x: Inputs, folder: Path | None = None) -> Inputs:
+        """Examples in the form that is quickest to train on and to predict; all methods take either
+        form. What takes long to compute is kept in `folder`, if one is given."""
+        return x
 
     def check_examples(self, spec: Specification, x: Inputs) -> None:
         """Raise DataError for own examples that the family cannot take; any will do here."""
@@ -177,8 +207,14 @@ class GradientFamily(ModelFamily[P]):
     ) -> Weights:
         """Sum over the examples of the loss gradients, each clipped to `clipping_norm` (or not).
 
-        Values and norms are float64; the norm is over all tensors together.
+        Of all tensors but `statistics`. Values and norms are float64; the norm is over all tensors
+        together.
         """
+
+    def statistics_sum(self, spec: Specification, x: Inputs, bound: float | None) -> Weights:
+        """Sum over the examples, of the tensors `statistics`; each example clipped to `bound`, or
+        not."""
+        raise NotImplementedError
 
     @abstractmethod
     def module(self, spec: Specification) -> "torch.nn.Module":

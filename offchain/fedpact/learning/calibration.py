@@ -1,0 +1,36 @@
+"""How much noise a specification's epsilon needs, over all that a provider will release."""
+
+from fedpact.errors import SpecificationError
+from fedpact.learning.families import family
+from fedpact.privacy.accounting import calibrate, gaussian_multiplier
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.types.specification import Specification
+
+STATISTICS_SHARE = 0.01
+"""Of the whole's precision mu^2, what a round of statistics may take: sums over all examples need
+little."""
+
+
+def noise_for(spec: Specification) -> dict[str, float]:
+    """The noise multipliers of a specification under `sound`, as its `privacy` names them.
+
+    The least with which all releases together cost at most its epsilon. A statistics_multiplier
+    that it has stays. Whatever stands in its noise_multiplier is passed over.
+
+    Raises PrivacyError for an epsilon that cannot be met, with the least that can, and
+    SpecificationError for another privacy mode.
+    """
+    privacy, sums = spec.privacy, spec.local.noised_sums
+    epsilon, delta = privacy.epsilon, privacy.delta
+    if epsilon is None or delta is None or sums is None:
+        raise SpecificationError("noise is found for privacy mode sound, an epsilon and a delta")
+    rate, steps = sums
+    if not family(spec.family.name).statistics:
+        multiplier = calibrate(epsilon, delta, spec.rounds * steps, rate)
+        return {"noise_multiplier": multiplier}
+    statistics = privacy.statistics_multiplier
+    if statistics is None:
+        statistics = gaussian_multiplier(epsilon, delta) / STATISTICS_SHARE**0.5
+    beside = (GaussianRelease(statistics, 1.0, 1),)
+    multiplier = calibrate(epsilon, delta, max(1, spec.rounds - 1) * steps, rate, beside)
+    return {"noise_multiplier": multiplier, "statistics_multiplier": statistics}

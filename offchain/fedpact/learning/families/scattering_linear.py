@@ -1,0 +1,133 @@
+"""Softmax regression on scattering features: a fixed, public feature map before a linear model.
+
+The map (Tramer & Boneh 2021; `features.scattering`) looks at each image by itself, so it costs no
+privacy; what is learnt is small, and one full-batch step a round loses nothing to noise that was
+drawn for parameters a network would have in its place. The first round gathers the features' mean,
+which centres them; centred, they need no bias.
+
+Sums are in 32 bits, with the margin of `privacy.linear_sums`, predictions in 64.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.dataset import Inputs, Targets
+from fedpact.errors import DataError, SpecificationError
+from fedpact.features import scattering
+from fedpact.features.cache import rounded_features, scattering_features
+from fedpact.learning.artefact import Model, Template
+from fedpact.learning.families.base import GradientFamily, Weights
+from fedpact.privacy.linear_sums import (
+    BLOCK,
+    CentredFeatures,
+    feature_sum,
+    softmax_gradient_sum,
+    softmax_probabilities,
+)
+from fedpact.types.specification import (
+    STATISTICS_ROUND,
+    Document,
+    LocalSteps,
+    PrivacyMode,
+    Specification,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+CENTRE, WEIGHTS = "centre", "weights"
+CHUNK = 32 * BLOCK
+"""Examples centred at once; whole blocks, so that no sum depends on it."""
+UNCLIPPED = 1e30
+"""A bound that no example reaches."""
+
+
+class NoParameters(Document):
+    """The map is fixed: there is nothing to choose."""
+
+
+class ScatteringLinear(GradientFamily[NoParameters]):
+    """Logits = weights @ (features - centre); weights (labels, d), centre (d,)."""
+
+    name = "scattering-linear"
+    tasks = frozenset({"classification"})
+    unit = "an image"
+    sound = True
+    statistics = (CENTRE,)
+    statistics_norm = 1.0  # of an example's features: `scattering.normalised`
+    schema = NoParameters
+
+    def check(self, spec: Specification) -> None:
+        super().check(spec)
+        try:
+            scattering.width(spec.features.shape)
+        except DataError as error:
+            raise SpecificationError(f"family {self.name}: {error}") from error
+        if not isinstance(spec.local, LocalSteps):
+            raise SpecificationError(f"family {self.name}: local steps are needed, not epochs")
+        if spec.rounds == STATISTICS_ROUND:
+            raise SpecificationError(
+                f"family {self.name}: round {STATISTICS_ROUND} centres the features; at least one "
+                "more is needed"
+            )
+        if spec.privacy.mode is PrivacyMode.PAPER:
+            raise SpecificationError(f"family {self.name}: the papers' privacy is not for it")
+        if spec.privacy.mode is PrivacyMode.SOUND and spec.privacy.clipping_norm is None:
+            raise SpecificationError(f"family {self.name}: privacy mode sound needs clipping_norm")
+        if spec.privacy.mode is PrivacyMode.SOUND and spec.local.sampling_rate != 1:
+            raise SpecificationError(
+                f"family {self.name}: privacy mode sound needs the sampling_rate 1: its sums are "
+                "in 32 bits, whose rounding is bounded in full batch only"
+            )
+
+    def template(self, spec: Specification) -> Template:
+        width = scattering.width(spec.features.shape)
+        return Template(((CENTRE, (width,)), (WEIGHTS, (spec.outputs, width))))
+
+    def initial(self, spec: Specification, seed: int) -> Model:
+        """All zeros, whatever the seed."""
+        return {name: np.zeros(shape, np.float32) for name, shape in self.template(spec).tensors}
+
+    def represented(self, spec: Specification, x: Inputs, folder: Path | None = None) -> Inputs:
+        """Features (n, d) float16 of images (n, H, W) or (n, channels, H, W); what has two
+        dimensions is features already. Raises DataError for images that are not finite."""
+        if x.ndim == 2:
+            return x
+        return rounded_features(x) if folder is None else scattering_features(x, folder)
+
+    def statistics_sum(self, spec: Specification, x: Inputs, bound: float | None) -> Weights:
+        return {CENTRE: feature_sum(self.represented(spec, x), bound or UNCLIPPED)}
+
+    def gradient_sum(
+        self,
+        spec: Specification,
+        weights: Weights,
+        x: Inputs,
+        y: Targets,
+        clipping_norm: float | None,
+    ) -> Weights:
+        features, labels = self.represented(spec, x), y.astype(np.int64)
+        centre, linear = (weights[name].astype(np.float32) for name in (CENTRE, WEIGHTS))
+        total = np.zeros(linear.shape)
+        for start in range(0, len(y), CHUNK):
+            part = slice(start, start + CHUNK)
+            centred = CentredFeatures.of(features[part], centre)
+            total += softmax_gradient_sum(centred, linear, labels[part], clipping_norm or UNCLIPPED)
+        return {WEIGHTS: total}
+
+    def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
+        features = self.represented(spec, x)
+        centre, linear = (model[name].astype(np.float64) for name in (CENTRE, WEIGHTS))
+        found = np.empty((len(features), len(linear)))
+        for start in range(0, len(features), CHUNK):
+            part = slice(start, start + CHUNK)
+            found[part] = softmax_probabilities((features[part] - centre) @ linear.T)
+        return found
+
+    def module(self, spec: Specification) -> "torch.nn.Module":
+        from fedpact.learning.families.scattering_module import ScatteringNetwork
+
+        return ScatteringNetwork(spec.outputs, scattering.width(spec.features.shape))

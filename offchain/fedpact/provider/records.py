@@ -1,0 +1,43 @@
+"""The provider's own records, as a specification asks for them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fedpact.types.specification import Specification
+
+if TYPE_CHECKING:
+    from fedpact.data.dataset import Dataset
+
+
+class OwnRecords:
+    """Reads a file or folder once per (specification, state of the file)."""
+
+    def __init__(self, path: Path, features: Path) -> None:
+        """`features`: folder for what is computed from the records; it can be deleted any time."""
+        self._path, self._features = path, features
+        self._key: tuple[bytes, int] | None = None
+        self._read: Dataset | None = None
+        self._represented: Dataset | None = None
+
+    def read(self, spec: Specification) -> "Dataset":
+        """The records; raises DataError where the specification does not fit them."""
+        from fedpact.data.readers import read_dataset
+
+        key = (spec.encode(), self._path.stat().st_mtime_ns if self._path.exists() else 0)
+        if self._read is None or key != self._key:
+            self._key, self._read, self._represented = None, None, None
+            self._read, self._key = read_dataset(self._path, spec), key
+        return self._read
+
+    def represented(self, spec: Specification, records: "Dataset") -> "Dataset":
+        """Records that `read` gave, in the form that the model family trains on most quickly.
+
+        Computing it may take minutes the first time.
+        """
+        from fedpact.learning.families import represented
+
+        if records is not self._read:
+            return represented(spec, records, self._features)
+        if self._represented is None:
+            self._represented = represented(spec, records, self._features)
+        return self._represented
