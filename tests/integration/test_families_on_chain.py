@@ -133,7 +133,9 @@ class Serving:
         folder.mkdir(exist_ok=True)
         client = ChainClient.connect(self._url, market.client.deployment)
         policy = Policy(accept_without_privacy=True, min_samples=20)
-        settings = DaemonSettings(folder / "state.sqlite", folder / "ledger.sqlite", POLL)
+        settings = DaemonSettings(
+            folder / "state.sqlite", folder / "ledger.sqlite", folder / "features", POLL
+        )
         self._daemon = Daemon(
             client,
             market.client.deployment,
