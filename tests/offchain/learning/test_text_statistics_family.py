@@ -13,7 +13,7 @@ from fedpact.learning.checks import check_specification
 from fedpact.learning.families import family, gradient_family
 from fedpact.learning.local import train_local
 from fedpact.privacy.accounting import calibrate
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.noise import SeededNoise
 from fedpact.types.scores import INVALID
 from specifications import specification
@@ -56,7 +56,7 @@ def trained(spec, parts, seed=0):
 def aggregated(spec, parts, models):
     samples = {seat: len(part) for seat, part in enumerate(parts)}
     start = FAMILY.initial(spec, 0)
-    return global_model(spec, start, models, samples, list(models), before=None)
+    return global_model(spec, 1, start, models, samples, list(models), before=None)
 
 
 def judged(spec, parts, models, evaluation):
@@ -147,7 +147,7 @@ def test_a_model_of_nothing_is_invalid():
 
 
 def test_one_release_is_charged_a_request():
-    release = GaussianRelease.of_request(sound())
+    release = of_request(sound())
     assert release is not None
     assert (release.sampling_rate, release.steps) == (1.0, 1)
 
