@@ -18,7 +18,7 @@ from rich.console import Console
 from fedpact.chain.client import ChainClient
 from fedpact.demo.data import prepare
 from fedpact.demo.network import Network, running_network
-from fedpact.demo.options import DemoOptions, Partition
+from fedpact.demo.options import DemoOptions
 from fedpact.demo.progress import RoundClock
 from fedpact.requester import Requester
 from fedpact.types.rounds import RequestStatus
@@ -38,7 +38,7 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console()
     options = DemoOptions(
-        providers=PROVIDERS, rounds=arguments.rounds, partition=Partition.IID, epsilon=None
+        providers=PROVIDERS, rounds=arguments.rounds, partition="iid", epsilon=None
     )
     with tempfile.TemporaryDirectory(prefix="fedpact-bench-") as name:
         folder = Path(name)

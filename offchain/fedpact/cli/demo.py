@@ -5,15 +5,18 @@ from typing import Annotated
 
 import typer
 
-from fedpact.demo.options import DemoOptions, Partition, PoisonKind, StoreKind
+from fedpact.demo.options import DemoOptions, PoisonKind, StoreKind
 
 
 def demo(
     providers: Annotated[int, typer.Option(help="Number of providers, 2 to 16.")] = 4,
     rounds: Annotated[int | None, typer.Option(help="Most rounds.")] = None,
     partition: Annotated[
-        Partition | None,
-        typer.Option(help="How the records are dealt out (else classes, or group for windows)."),
+        str | None,
+        typer.Option(
+            help="iid, dir<alpha>, class<k>, sorted or group (else half of the classes at each "
+            "provider, or group for windows)."
+        ),
     ] = None,
     data: Annotated[
         str,

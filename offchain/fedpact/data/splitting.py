@@ -23,6 +23,8 @@ from fedpact.errors import DataError
 DATA_FILE = "data.npz"
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
+PUBLIC_EXAMPLES = 5_000
+_PUBLIC_SEED = 2024
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,14 @@ def split_into(source: Source, how: Split, output: Path) -> dict[str, Any]:
         }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
+
+
+def public_slice(examples: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of training examples, ascending: (those declared public, the rest). The same ones in
+    every run: what is chosen on them is chosen on nobody's private data."""
+    order = np.random.default_rng(_PUBLIC_SEED).permutation(examples)
+    public, rest = np.split(order, [size])
+    return np.sort(public), np.sort(rest)
 
 
 def check_new(output: Path) -> None:

@@ -12,14 +12,12 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.readers import read_dataset
 from fedpact.data.sources import Source
 from fedpact.data.splitting import hold_out, stored
-from fedpact.demo.options import DemoOptions, Partition
+from fedpact.demo.options import DemoOptions
 from fedpact.demo.recipes import draft, recipe_of
 from fedpact.experiments.digits import EVALUATION_SHARE, split
 from fedpact.learning.checks import check_dataset
 from fedpact.requester.request import draft_specification
 from fedpact.types.specification import Specification
-
-DIRICHLET = "dir0.5"
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,9 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
     if source.grouped_units:
         private, evaluation = hold_out(source, EVALUATION_SHARE, options.seed)
     else:
-        private, evaluation = split(source, fields["rounds"], options.seed)
+        private, evaluation = split(
+            source, fields["rounds"], options.seed, recipe_of(options).public
+        )
     generator = np.random.default_rng(options.seed)
     most = recipe_of(options).records
     files, parts = [], []
@@ -72,12 +72,21 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
 def _deal(options: DemoOptions, source: Source, private: NDArray[np.int64]) -> partition.Parts:
     y = source.y_train[private]
     groups = None if source.groups_train is None else source.groups_train[private]
-    asked = options.partition or (Partition.GROUP if source.grouped_units else Partition.CLASSES)
-    if asked is Partition.CLASSES and source.labels:
-        each = _classes_each(options.providers, len(np.unique(y)))
-        return partition.classes(y, options.providers, each, options.seed)
-    name = DIRICHLET if asked is Partition.DIRICHLET else asked.value
-    return partition.named(name, y, options.providers, options.seed, groups)
+    return partition.named(
+        options.partition or _usual_partition(options, source, y),
+        y,
+        options.providers,
+        options.seed,
+        groups,
+    )
+
+
+def _usual_partition(options: DemoOptions, source: Source, y: NDArray[np.int64]) -> str:
+    if source.grouped_units:
+        return "group"
+    if not source.labels:
+        return "iid"
+    return f"class{_classes_each(options.providers, len(np.unique(y)))}"
 
 
 def _classes_each(providers: int, labels: int) -> int:

@@ -9,16 +9,6 @@ from fedpact.errors import InvalidInput
 MAX_PROVIDERS = 16
 
 
-class Partition(StrEnum):
-    """How the training records are dealt out to the providers."""
-
-    IID = "iid"
-    DIRICHLET = "dirichlet"
-    CLASSES = "classes"
-    SORTED = "sorted"
-    GROUP = "group"
-
-
 class StoreKind(StrEnum):
     """Where content lives: a folder, or a real IPFS node started for the demo."""
 
@@ -46,8 +36,9 @@ class DemoOptions:
     providers: int = 4
     rounds: int | None = None
     """None: as many as the defaults of the experiment say."""
-    partition: Partition | None = None
-    """None: half of the labels at each provider; by group where groups are units of privacy."""
+    partition: str | None = None
+    """A name that fedpact.data.partition.named knows; None: half of the labels at each provider, or
+    by group where groups are units of privacy."""
     data: str = "digits"
     """A name that fedpact.data.sources knows."""
     family: str | None = None

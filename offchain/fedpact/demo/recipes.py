@@ -5,6 +5,7 @@ from math import isqrt
 from typing import Any
 
 from fedpact.data.sources import Source
+from fedpact.data.splitting import PUBLIC_EXAMPLES
 from fedpact.demo.options import DemoOptions
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.experiments import digits
@@ -27,8 +28,20 @@ class Recipe:
     """None: as many as the digits take."""
     strategy: str = "fedavg"
     aggregation: str = "weighted-mean"
+    clipping_norm: float = digits.CLIPPING_NORM
+    public: int = 0
+    """Training records that are declared public: what the recipe was chosen on, what the evaluation
+    set is drawn from, and what no provider holds. 0: the evaluation set is kept out alone."""
 
 
+def _scattering(rate: float, norm: float, momentum: float, public: int) -> Recipe:
+    """One full-batch step a round, after the round that centres the features."""
+    step = {"steps": 1, "learning_rate": rate}
+    strategy = f"fedavgm:momentum={momentum}"
+    return Recipe(step, step, rounds=20, strategy=strategy, clipping_norm=norm, public=public)
+
+
+IMAGE_FAMILIES = ("cnn", "scattering-linear")
 CONSTRUCTION = {"construction_seed": 0}
 SOFTMAX_STEPS = {
     "steps": digits.STEPS,
@@ -53,8 +66,14 @@ RECIPES = {
         parameters={"hidden": 32, "layers": 1},
         records=1000,
     ),
+    "scattering-linear": _scattering(300.0, 0.05, 0.9, 0),
     "text-statistics": Recipe(CONSTRUCTION, CONSTRUCTION, rounds=1, aggregation="class-sums"),
 }
+RECIPES_ON_DATA = {
+    ("scattering-linear", "mnist"): _scattering(12_000.0, 0.03, 0.6, PUBLIC_EXAMPLES),
+    ("scattering-linear", "cifar10"): _scattering(12_000.0, 0.03, 0.7, PUBLIC_EXAMPLES),
+}
+"""Chosen on the public slice by `python -m fedpact.experiments.privacy_fixed_features --tune`."""
 USUAL = {
     "shakespeare": "char-lstm",
     "leaf-shakespeare": "char-lstm",
@@ -84,7 +103,7 @@ def recipe_of(options: DemoOptions) -> Recipe:
     name = family_of(options)
     if name not in RECIPES:
         raise SpecificationError(f"model family {name!r} is unknown: one of {', '.join(RECIPES)}")
-    return RECIPES[name]
+    return RECIPES_ON_DATA.get((name, options.data), RECIPES[name])
 
 
 def draft(source: Source, options: DemoOptions) -> dict[str, Any]:
@@ -92,10 +111,10 @@ def draft(source: Source, options: DemoOptions) -> dict[str, Any]:
     recipe = recipe_of(options)
     features = source.features
     shape = features["shape"]
-    if family_of(options) == "cnn" and len(shape) == 1:
+    if family_of(options) in IMAGE_FAMILIES and len(shape) == 1:
         side = isqrt(shape[0])
         if side * side != shape[0]:
-            raise SpecificationError(f"family cnn: {source.name} has no images")
+            raise SpecificationError(f"family {family_of(options)}: {source.name} has no images")
         features = {**features, "shape": [side, side]}
     rounds = options.rounds or recipe.rounds
     fields = digits.draft(source, options.providers, rounds, options.epsilon) | {
@@ -109,6 +128,8 @@ def draft(source: Source, options: DemoOptions) -> dict[str, Any]:
     if source.kind == "text":
         fields["category"] = CATEGORIES[source.name]
         fields["windows"] = {**fields["windows"], **TEXT_WINDOWS}
+    if options.epsilon is not None:
+        fields["privacy"]["clipping_norm"] = recipe.clipping_norm
     if recipe.private == CONSTRUCTION:
         fields["privacy"].pop("clipping_norm", None)
     if source.output is not None:

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -21,8 +21,9 @@ from fedpact.errors import AuditFailed, FedpactError, NotReady
 from fedpact.experiments.baselines import alone, central
 from fedpact.experiments.simulation import quality
 from fedpact.learning.artefact import decode
-from fedpact.learning.families import family
+from fedpact.learning.families import family, represented
 from fedpact.privacy.noise import SystemNoise
+from fedpact.provider.files import features_folder
 from fedpact.requester import Progress, Requester
 from fedpact.types.rounds import RequestStatus, seats_of
 from fedpact.types.specification import Specification
@@ -149,7 +150,8 @@ def _play(
     refunded = requester.refund(request_id) if network.client.market.refundable(request_id) else 0
     fetched = requester.fetch(request_id)
     verdict = audit(network.client, network.store, request_id, auditor)
-    final = _final_model(options, spec, fetched.path, fetched.cid, data)
+    features = [features_folder(network.folder / "state", one.address) for one in accounts]
+    final = _final_model(options, spec, fetched.path, fetched.cid, data, features)
     return collect(
         network, request_id, spec, accounts, options, data, clock, final, verdict, refunded, started
     )
@@ -177,16 +179,27 @@ def _wait_for_claims(network: Network, request_id: int) -> None:
 
 
 def _final_model(
-    options: DemoOptions, spec: Specification, path: Path, cid: str, data: DemoData
+    options: DemoOptions,
+    spec: Specification,
+    path: Path,
+    cid: str,
+    data: DemoData,
+    features: Sequence[Path],
 ) -> FinalModel:
-    """The fetched model measured on the held-out records, beside the two yardsticks."""
+    """The fetched model measured on the held-out records, beside the two yardsticks.
+
+    `features`: where each provider keeps what it computed from its records; computing all of it
+    once more would take long.
+    """
     model = decode(path.read_bytes(), family(spec.family.name).template(spec))
+    parts = [represented(spec, part, at) for part, at in zip(data.parts, features, strict=True)]
+    test = represented(spec, data.test)
     honest = [n for n in range(options.providers) if options.poison_of(n) is None]
-    single = [alone(spec, data.parts[n], lambda _: SystemNoise(), n) for n in honest]
+    single = [alone(spec, parts[n], lambda _: SystemNoise(), n) for n in honest]
     return FinalModel(
         spec.task,
-        quality(spec, model, data.test),
-        quality(spec, central(spec, data.parts), data.test),
-        max(quality(spec, one, data.test) for one in single),
+        quality(spec, model, test),
+        quality(spec, central(spec, parts), test),
+        max(quality(spec, one, test) for one in single),
         cid,
     )

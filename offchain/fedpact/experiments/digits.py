@@ -27,6 +27,7 @@ from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_evenly
 from fedpact.data.sources import Source
+from fedpact.data.splitting import public_slice
 from fedpact.errors import DataError
 from fedpact.experiments.adversaries import Provider
 from fedpact.experiments.baselines import alone
@@ -100,14 +101,21 @@ def draft(
     }
 
 
-def split(source: Source, rounds: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split(
+    source: Source, rounds: int, seed: int, public: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Places in the training part: (the providers' records, the requester's evaluation set).
 
     The set has every label equally often: EVALUATION_SHARE of the records or SLICE_EXAMPLES a
-    round, whichever is less, but one example of a label a round at least. Raises DataError where
-    that would take more than half of a label's records.
+    round, whichever is less, but one example of a label a round at least. `public`: so many records
+    are declared public, the set is drawn from them, and providers hold none. Raises DataError where
+    the set would take more than half of a label's records.
     """
-    labels, counts = np.unique(source.y_train, return_counts=True)
+    among = np.arange(len(source.y_train))
+    if public:
+        among, private = public_slice(len(source.y_train), public)
+    y = source.y_train[among]
+    labels, counts = np.unique(y, return_counts=True)
     wanted = min(EVALUATION_SHARE * len(source.y_train), SLICE_EXAMPLES * rounds)
     each = max(rounds, round(wanted / len(labels)))
     if 2 * each > counts.min():
@@ -117,8 +125,10 @@ def split(source: Source, rounds: int, seed: int) -> tuple[NDArray[np.int64], ND
         )
     generator = np.random.default_rng(seed)
     chosen = np.concatenate(
-        [generator.permutation(np.flatnonzero(source.y_train == one))[:each] for one in labels]
+        [generator.permutation(np.flatnonzero(y == one))[:each] for one in labels]
     )
+    if public:
+        return private, np.sort(among[chosen])
     kept = np.ones(len(source.y_train), dtype=bool)
     kept[chosen] = False
     return np.flatnonzero(kept), np.sort(chosen)

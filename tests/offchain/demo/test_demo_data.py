@@ -8,7 +8,7 @@ import pytest
 
 from fedpact.data.readers import read_dataset
 from fedpact.demo.data import prepare
-from fedpact.demo.options import DemoOptions, Partition
+from fedpact.demo.options import DemoOptions
 from fedpact.demo.recipes import RECIPES, named
 from fedpact.errors import FedpactError, InvalidInput
 from fedpact.learning.families import FAMILIES
@@ -21,14 +21,14 @@ def test_every_family_has_a_recipe():
     assert set(RECIPES) == set(FAMILIES)
 
 
-@pytest.mark.parametrize("family", ["softmax-regression", "mlp", "cnn"])
+@pytest.mark.parametrize("family", ["softmax-regression", "mlp", "cnn", "scattering-linear"])
 @pytest.mark.parametrize("epsilon", [4.0, None])
 def test_digits_are_dealt_out_as_each_family_takes_them(family, epsilon, tmp_path):
-    options = DemoOptions(family=family, epsilon=epsilon, rounds=2, strategy="dlmu:tau=0.5")
+    options = DemoOptions(family=family, epsilon=epsilon, rounds=2, strategy="fedprox:mu=0.5")
     data = prepare(options, tmp_path)
     spec, _ = draft_specification(data.draft)
     assert spec.family.name == family
-    assert (spec.strategy.name, spec.strategy.parameters) == ("dlmu", {"tau": 0.5})
+    assert (spec.strategy.name, spec.strategy.parameters) == ("fedprox", {"mu": 0.5})
     for file, part in zip(data.files, data.parts, strict=True):
         assert np.array_equal(read_dataset(file, spec).x, part.x)
     assert data.test.x.shape[1:] == data.evaluation.x.shape[1:] == spec.features.shape
@@ -59,7 +59,8 @@ def test_windows_stay_with_the_provider_of_their_group(data, family, tmp_path):
         ({"strategy": "dlmu:tau=much"}, "strategy dlmu: tau"),
         ({"strategy": "dlmu:beta=1"}, "beta"),
         ({"aggregation": "vote"}, "aggregation 'vote' is unknown"),
-        ({"partition": Partition.GROUP}, "does not say who"),
+        ({"partition": "group"}, "does not say who"),
+        ({"partition": "classes"}, "no partition 'classes'"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_a_chain_is_started(changes, said, tmp_path: Path):
