@@ -106,24 +106,33 @@ def fetch(
 def answer(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="Number of a fetched request, or a model file.")],
-    queries: Annotated[Path, typer.Argument(help="Queries: .csv, or .npz with x.")],
+    queries: Annotated[
+        Path, typer.Argument(help="Queries: .csv, .npz with x, or a text a line (.txt).")
+    ],
     output: Annotated[
         Path | None,
         typer.Option(help="File for the answers, .csv or .json (else standard output)."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Apply a fetched model to a file of queries: label and probability of each.
+    """Apply a fetched model to a file of queries: label, probability, the model's quality.
+
+    Says, too, whether they are the queries that the request was made for.
 
     Example: fedpact --account bob request answer digits.safetensors queries.csv --output answers.csv
     """  # noqa: E501
+    from fedpact.requester import fetch
     from fedpact.requester.answer import answer_file, as_text
+    from fedpact.requester.queries import were_asked
 
     at = session.of(context)
-    if model.isdecimal():
-        answers = at.requester.answer(int(model), queries)
-    else:
-        answers = answer_file(Path(model), queries)
+    path = at.requester.model_path(int(model)) if model.isdecimal() else Path(model)
+    answers = answer_file(path, queries)
+    asked = were_asked(queries, fetch.specification(path))
+    typer.echo(
+        "the request's own queries" if asked else "queries that the request was not made for",
+        err=True,
+    )
     text = as_text(answers, as_json=as_json or (output is not None and output.suffix == ".json"))
     if output is None:
         typer.echo(text, nl=False)

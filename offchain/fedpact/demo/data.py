@@ -29,6 +29,8 @@ class DemoData:
     parts: tuple[Dataset, ...]
     evaluation: Dataset
     test: Dataset
+    queries: Path
+    """The test examples without their answers, as the requester's file of queries."""
 
     @property
     def samples(self) -> tuple[int, ...]:
@@ -60,12 +62,17 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
         files.append(path)
     kept = _at_most(most, np.arange(len(source.y_test)), generator)
     test = _shaped(spec, source.test_set())
+    queries = folder / "queries.npz"
+    asked = stored(source, source.x_test[kept], source.y_test[kept])
+    del asked["y"]
+    np.savez(queries, **asked)
     return DemoData(
         fields,
         tuple(files),
         tuple(parts),
         _shaped(spec, source.train_set(_at_most(most, evaluation, generator))),
         Dataset(test.x[kept], test.y[kept], ()),
+        queries,
     )
 
 

@@ -24,8 +24,9 @@ from fedpact.learning.artefact import decode
 from fedpact.learning.families import family, represented
 from fedpact.privacy.noise import SystemNoise
 from fedpact.provider.files import features_folder
-from fedpact.requester import Progress, Requester
+from fedpact.requester import Answer, Progress, Requester
 from fedpact.types.rounds import RequestStatus, seats_of
+from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import Specification
 
 PAYMENT_WEI = 10**18
@@ -131,7 +132,10 @@ def _play(
     requester = Requester(network.client, network.store, keys, network.folder / "state")
     auditor = _auditor(network)
     request_id = requester.create(
-        {**data.draft, "auditors": [auditor.address]}, data.evaluation, PAYMENT_WEI
+        {**data.draft, "auditors": [auditor.address]},
+        data.evaluation,
+        PAYMENT_WEI,
+        queries=data.queries,
     )
     console.print(f"request {request_id}: {PAYMENT_WEI / 1e18:g} ether in escrow")
     clock = RoundClock()
@@ -152,9 +156,31 @@ def _play(
     verdict = audit(network.client, network.store, request_id, auditor)
     features = [features_folder(network.folder / "state", one.address) for one in accounts]
     final = _final_model(options, spec, fetched.path, fetched.cid, data, features)
+    _answer(requester, spec, request_id, data, final, console)
     return collect(
         network, request_id, spec, accounts, options, data, clock, final, verdict, refunded, started
     )
+
+
+def _answer(
+    requester: Requester,
+    spec: Specification,
+    request_id: int,
+    data: DemoData,
+    final: FinalModel,
+    console: Console,
+) -> None:
+    """The request's queries, answered as `fedpact request answer` does."""
+    answers = requester.answer(request_id, data.queries)
+    console.print(f"{len(answers)} queries answered with the fetched model")
+    if spec.task != "classification":
+        return
+    given = [one.label for one in answers if isinstance(one, Answer)]
+    right = sum(spec.labels[y] == one for y, one in zip(data.test.y, given, strict=True))
+    if abs(right / len(given) - final.quality) > 1 / MAX_SCORE:
+        raise AuditFailed(
+            f"{right} of {len(given)} answers are right, the model's accuracy is {final.quality}"
+        )
 
 
 def _auditor(network: Network) -> AccountKeys:

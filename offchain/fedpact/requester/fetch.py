@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fedpact.consensus.artefacts import Place, open_global
 from fedpact.content.keys import unseal
 from fedpact.errors import DecryptionError, InvalidInput, ModelError, NotReady
+from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
@@ -92,18 +93,35 @@ def read(path: Path) -> tuple[Specification, "Model"]:
     """
     from fedpact.learning import artefact, families
 
+    spec = specification(path)
+    data = path.read_bytes()
+    template = families.family(spec.family.name).template(spec)
+    return spec, artefact.decode(data, template)
+
+
+def specification(path: Path) -> Specification:
+    """What a fetched model was asked for; raises as `read`."""
+    return Specification.decode(json.dumps(_facts(path)["specification"]).encode())
+
+
+def measured_error(path: Path) -> int | None:
+    """What the committee measured of a fetched model, 1/10,000; None where it had no slice."""
+    error = _facts(path).get("error")
+    if error is not None and (not isinstance(error, int) or not 0 <= error <= MAX_SCORE):
+        raise ModelError(f"model description {facts_path(path)}: error {error!r} is none")
+    return error
+
+
+def _facts(path: Path) -> dict[str, Any]:
     try:
         facts = json.loads(facts_path(path).read_text(encoding="utf-8"))
-        data = path.read_bytes()
     except FileNotFoundError as error:
         raise NotReady(f"no model {path}: fetch it first") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ModelError(f"model description {facts_path(path)}: {error}") from error
-    if not isinstance(facts, dict) or "specification" not in facts:
-        raise ModelError(f"model description {facts_path(path)}: no specification in it")
-    spec = Specification.decode(json.dumps(facts["specification"]).encode())
-    template = families.family(spec.family.name).template(spec)
-    return spec, artefact.decode(data, template)
+    if not isinstance(facts, dict) or "specification" not in facts or not path.is_file():
+        raise ModelError(f"model {path}: no model with its description there")
+    return facts
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -3,20 +3,25 @@
 import csv
 import io
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 from requests_of_digits import draft
 
+from fedpact.data.documents import documents, pack
 from fedpact.errors import DataError, ModelError, NotReady
 from fedpact.learning.artefact import Model, encode
+from fedpact.learning.local import train_local
 from fedpact.requester import fetch
-from fedpact.requester.answer import Estimate, answer, answer_file, as_text, read_queries
+from fedpact.requester.answer import Estimate, answer, answer_file, as_text
 from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.queries import read_queries, were_asked
 from fedpact.requester.request import draft_specification
 from fedpact.types.specification import Specification
 from specifications import specification
+from text_examples import LABELS, text_dataset
 
 
 @pytest.fixture
@@ -56,6 +61,7 @@ def test_answers_are_written_as_csv_or_json(model: Path, tmp_path: Path) -> None
 
     assert [row["label"] for row in rows] == [one["label"] for one in objects] == ["red", "green"]
     assert [row["row"] for row in rows] == ["0", "1"]
+    assert [row["quality"] for row in rows] == ["0.988000"] * 2  # 120 of 10,000 were wrong
 
 
 def test_a_regression_answers_with_values_in_the_unit_of_its_column(tmp_path: Path) -> None:
@@ -71,9 +77,14 @@ def test_a_regression_answers_with_values_in_the_unit_of_its_column(tmp_path: Pa
         "output.bias": np.array([0.1], dtype=np.float32),
     }
     (tmp_path / "q.csv").write_text("a,life,b\n1,7,0\n0,9,3\n")
-    answers = answer(spec, weights, read_queries(tmp_path / "q.csv", spec))
-    assert answers == [Estimate(0, pytest.approx(75)), Estimate(1, pytest.approx(12.5))]
-    assert as_text(answers, as_json=False) == "row,value\n0,75.000000\n1,12.500000\n"
+    answers = answer(spec, weights, read_queries(tmp_path / "q.csv", spec), 800)
+    assert answers == [
+        Estimate(0, pytest.approx(75), 10.0),
+        Estimate(1, pytest.approx(12.5), 10.0),
+    ]
+    assert as_text(answers, as_json=False) == (
+        "row,value,mean_error\n0,75.000000,10.000000\n1,12.500000,10.000000\n"
+    )
 
 
 def test_queries_are_scaled_as_the_training_data(tmp_path: Path, spec: Specification) -> None:
@@ -141,3 +152,90 @@ def test_a_model_that_is_not_there_or_damaged_is_refused(model: Path, tmp_path: 
     fetch.facts_path(model).write_text("[]")
     with pytest.raises(ModelError):
         answer_file(model, queries)
+
+
+# ---------------------------------------------------------------------- texts
+
+
+@pytest.fixture
+def text_model(tmp_path: Path) -> Path:
+    """Class sums of small texts about sea, sky and land."""
+    queries = sha256(b"a tide\n").hexdigest()
+    spec = specification(
+        labels=list(LABELS),
+        features={"kind": "text", "shape": []},
+        family={"name": "text-statistics", "parameters": {"bits": 11}},
+        local={"construction_seed": 0},
+        aggregation={"name": "class-sums"},
+        queries=queries,
+        initial_model="none",
+    )
+    weights = train_local(spec, {}, text_dataset(90, 0), noise=None, batches_of=(1, 0))
+    path = tmp_path / "texts.safetensors"
+    fetch.write(FetchedModel(1, "00", spec, "bafy", 1, None, ("0x0",), path), encode(weights))
+    return path
+
+
+def test_texts_are_answered_from_every_kind_of_file(text_model: Path, tmp_path: Path) -> None:
+    asked = ["the anchor of a schooner", "thunder, a cloud", "meadow\x00 tractor hedge"]
+    (tmp_path / "q.txt").write_text("\n".join(asked) + "\n\n")
+    with (tmp_path / "q.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("id", "text"), *enumerate(asked)])
+    np.savez(tmp_path / "q.npz", **pack(documents(asked)))
+    answers = answer_file(text_model, tmp_path / "q.csv")
+    assert [one.label for one in answers] == ["sea", "sky", "land"]
+    assert answers == answer_file(text_model, tmp_path / "q.txt")
+    assert answers == answer_file(text_model, tmp_path / "q.npz")
+    assert as_text(answers, as_json=False).splitlines()[1].startswith("0,sea,0.9")
+
+
+def test_the_requests_own_queries_are_known_by_their_digest(
+    text_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own.txt").write_bytes(b"a tide\n")
+    (tmp_path / "fresh.txt").write_bytes(b"a tide \n")
+    spec = fetch.specification(text_model)
+    assert were_asked(tmp_path / "own.txt", spec)
+    assert not were_asked(tmp_path / "fresh.txt", spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("q.csv", "a,b\n1,2\n", "no column 'text': the request is about texts"),
+        ("q.csv", "a,text\n1\n", "a row ends before its column 'text'"),
+        ("q.csv", "text\n", "no rows"),
+        ("q.txt", " \n\n", "no texts in it"),
+        ("q.json", "[]", "the request is about texts"),
+        ("q.npz", "no archive", "q.npz"),
+    ],
+)
+def test_a_query_set_of_another_schema_is_refused(
+    text_model: Path, tmp_path: Path, name: str, content: str, said: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=said):
+        answer_file(text_model, tmp_path / name)
+
+
+def test_numbers_are_no_queries_of_texts_nor_the_other_way(
+    text_model: Path, model: Path, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "numbers.npz", x=np.zeros((2, 2)))
+    with pytest.raises(DataError, match="packed texts are needed"):
+        answer_file(text_model, tmp_path / "numbers.npz")
+    np.savez(tmp_path / "texts.npz", **pack(documents(["a tide"])))
+    with pytest.raises(DataError, match="an array x of numbers is needed"):
+        answer_file(model, tmp_path / "texts.npz")
+    (tmp_path / "q.csv").write_text("text\na tide\n")
+    with pytest.raises(DataError, match="could not convert"):
+        answer_file(model, tmp_path / "q.csv")
+
+
+def test_a_long_or_empty_query_and_one_of_stop_words_are_answered(
+    text_model: Path, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "q.npz", **pack(documents(["", "the of and", "tide \x1b" * 1_600_000])))
+    answers = answer_file(text_model, tmp_path / "q.npz")
+    assert answers[2].label == "sea"
+    assert answers[0].probability == answers[1].probability == pytest.approx(1 / 3, abs=0.01)
