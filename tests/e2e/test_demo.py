@@ -54,6 +54,20 @@ def test_pays_the_honest_and_not_the_poisoner(tmp_path: Path) -> None:
     assert result["totals"]["gas"] > sum(row["gas"] for row in result["rounds"])
 
 
+def test_runs_the_papers_whole_system_and_promises_nothing_for_it(tmp_path: Path) -> None:
+    """Wang et al. 2024: DLMU and DDP-SGD together."""
+    file = tmp_path / "demo.json"
+    asked = ("--paper", "ddp-sgd", "--strategy", "dlmu", "--family", "mlp", "--epsilon", "10")
+    run = demo(*asked, "--rounds", "3", "--json", str(file))
+    assert run.returncode == 0, run.stdout + run.stderr
+    result = json.loads(file.read_text())
+    claim = "paper, ddp-sgd: epsilon 10 at delta 1e-05, claimed by the paper, not guaranteed"
+    assert result["privacy"] == claim
+    assert claim in " ".join(run.stdout.split())
+    assert all(one["epsilon"] is None for one in result["providers"])
+    assert all(result["audit"].values())
+
+
 def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:
     """Neither chain nor daemons nor files of the demo outlive it."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -77,6 +91,7 @@ def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:
         (("--providers", "17"), "--providers 17: from 2 to 16"),
         (("--poison", "4"), "--poison 4: at least one of 4 must be honest"),
         (("--epsilon", "0"), "--epsilon 0.0: above 0"),
+        (("--paper", "laplace", "--no-privacy"), "--paper laplace and --no-privacy: one of"),
     ],
 )
 def test_refuses_what_cannot_be_run(options: tuple[str, ...], said: str) -> None:

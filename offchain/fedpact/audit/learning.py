@@ -64,7 +64,8 @@ class LearningChecks:
         spec = self._spec
         terms = spec.terms(self._e.terms.specification, Cid.parse(spec.initial_model).digest)
         require(terms == self._e.terms, "the terms on chain differ from the specification")
-        return str(Cid.of_digest(self._e.terms.specification, SPECIFICATION_MAX_BYTES))
+        cid = Cid.of_digest(self._e.terms.specification, SPECIFICATION_MAX_BYTES)
+        return f"{cid}; privacy: {spec.privacy.statement}"
 
     def initial_model(self) -> str:
         """The first model can be had and fits the template."""

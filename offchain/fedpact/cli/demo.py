@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fedpact.demo.options import DemoOptions, PoisonKind, StoreKind
+from fedpact.types.specification import PaperMechanism
 
 
 def demo(
@@ -39,6 +40,10 @@ def demo(
     no_privacy: Annotated[
         bool, typer.Option("--no-privacy", help="Train without privacy, to compare.")
     ] = False,
+    paper: Annotated[
+        PaperMechanism | None,
+        typer.Option(help="Train as a paper does; --epsilon is then its claim, no guarantee."),
+    ] = None,
     poison: Annotated[int, typer.Option(help="How many providers are hostile.")] = 0,
     poison_kind: Annotated[
         PoisonKind | None, typer.Option(help="What the hostile do (else each kind in turn).")
@@ -63,6 +68,7 @@ def demo(
         aggregation=aggregation,
         store=store,
         epsilon=None if no_privacy else epsilon,
+        paper=paper,
         poison=poison,
         poison_kind=poison_kind,
         seed=seed,

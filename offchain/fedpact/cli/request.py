@@ -72,6 +72,36 @@ def status(context: typer.Context, request_id: RequestId, as_json: AsJson = Fals
 
 
 @app.command()
+def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False) -> None:
+    """What a request asks for: its specification, and what its epsilon is worth.
+
+    Example: fedpact request show 1
+    """
+    from fedpact.requester.listing import specification_of
+
+    at = session.of(context)
+    spec = specification_of(at.client, at.store, request_id)
+    if as_json:
+        asked = spec.model_dump(mode="json")
+        asked["privacy"]["statement"] = spec.privacy.statement
+        print_json({"request": request_id, "specification": asked})
+        return
+    facts = {
+        "request": request_id,
+        "title": spec.title,
+        "category": spec.category,
+        "task": spec.task,
+        "family": spec.family.name,
+        "strategy": spec.strategy.name,
+        "aggregation": spec.aggregation.name,
+        "rounds": spec.rounds,
+        "providers": f"{spec.min_providers} to {spec.max_providers}",
+        "privacy": spec.privacy.statement,
+    }
+    print_facts(facts, as_json=False)
+
+
+@app.command()
 def follow(context: typer.Context, request_id: RequestId, as_json: AsJson = False) -> None:
     """Open each round's evaluation slice in time, until the model is delivered.
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from fedpact.errors import InvalidInput
+from fedpact.types.specification import PaperMechanism
 
 MAX_PROVIDERS = 16
 
@@ -49,6 +50,8 @@ class DemoOptions:
     store: StoreKind = StoreKind.EMBEDDED
     epsilon: float | None = 4.0
     """None: no privacy, for benchmarks of the protocol alone."""
+    paper: PaperMechanism | None = None
+    """Privacy mode `paper`, with `epsilon` as its claim; None: mode `sound`."""
     poison: int = 0
     poison_kind: PoisonKind | None = None
     """None: the kinds in turn."""
@@ -67,6 +70,8 @@ class DemoOptions:
             raise InvalidInput(f"--rounds {self.rounds}: from 1 to 100")
         if self.epsilon is not None and not 0 < self.epsilon <= 100:
             raise InvalidInput(f"--epsilon {self.epsilon}: above 0, at most 100")
+        if self.paper is not None and self.epsilon is None:
+            raise InvalidInput(f"--paper {self.paper} and --no-privacy: one of the two")
 
     def poison_of(self, provider: int) -> PoisonKind | None:
         """What provider number `provider` (from 0) does wrong; the last ones are the hostile."""

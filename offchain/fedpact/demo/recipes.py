@@ -9,7 +9,14 @@ from fedpact.data.splitting import PUBLIC_EXAMPLES
 from fedpact.demo.options import DemoOptions
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.experiments import digits
+from fedpact.types.specification import PaperMechanism
 
+PAPER_EPOCHS = {"epochs": 3, "batch_size": 32, "learning_rate": 0.05, "momentum": 0.5}
+"""Wang et al.'s batch, and the fewest epochs that DDP-SGD can have."""
+PAPER_CLIPPING_NORM = 1.0
+"""Of DP-SGD: the one that Wang et al. 2024 give figures of at each epsilon."""
+PAPER_SENSITIVITY = 1.0
+"""Of Laplace noise: that of the project's experiments on Lu et al. 2020."""
 PRIVATE_STEPS = {"steps": 4, "learning_rate": 0.5, "momentum": 0.5}
 
 
@@ -132,9 +139,23 @@ def draft(source: Source, options: DemoOptions) -> dict[str, Any]:
         fields["privacy"]["clipping_norm"] = recipe.clipping_norm
     if recipe.private == CONSTRUCTION:
         fields["privacy"].pop("clipping_norm", None)
+    if options.paper is not None:
+        fields |= {"privacy": _paper(options), "local": PAPER_EPOCHS}
     if source.output is not None:
         fields["output"] = source.output.model_dump()
     return fields
+
+
+def _paper(options: DemoOptions) -> dict[str, Any]:
+    """The demand of mode `paper`, with the epsilon that is claimed."""
+    asked: dict[str, Any] = {"mode": "paper", "mechanism": options.paper}
+    asked["epsilon"] = options.epsilon
+    if options.paper is PaperMechanism.LAPLACE:
+        return asked | {"sensitivity": PAPER_SENSITIVITY}
+    asked["delta"] = digits.DELTA
+    if options.paper is PaperMechanism.DP_SGD:
+        asked["clipping_norm"] = PAPER_CLIPPING_NORM
+    return asked
 
 
 def named(text: str, option: str) -> dict[str, Any]:

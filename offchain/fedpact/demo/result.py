@@ -85,7 +85,9 @@ class DemoResult:
     refunded_wei: int
     audit: AuditReport
     cost: PrivacyCost | None
-    """Of all that one honest provider released; None without privacy."""
+    """Of all that one honest provider released; None where nothing is promised."""
+    privacy: str
+    """The request's demand in words."""
 
     def failures(self) -> list[str]:
         """What did not hold; empty when all did."""
@@ -115,6 +117,7 @@ class DemoResult:
             "providers": [
                 {**row.published(), "poisoned": row.poisoned is not None} for row in self.providers
             ],
+            "privacy": self.privacy,
             "final": self.final.published(),
             "totals": {
                 "gas": self.gas,
@@ -189,6 +192,7 @@ def collect(
         refunded,
         report,
         spent,
+        spec.privacy.statement,
     )
 
 

@@ -40,6 +40,7 @@ epsilon_lifetime = {lifetime}
 delta = 1e-5
 min_samples = 20
 accept_without_privacy = {unprotected}
+accept_paper_privacy = {paper}
 """
 
 
@@ -104,7 +105,8 @@ def _serve(
             # A hair above what is asked for, so that rounding of the noise does not decline it.
             epsilon=_limit(options) * 1.001,
             lifetime=_limit(options) * 2,
-            unprotected="true" if options.epsilon is None else "false",
+            unprotected=str(options.epsilon is None).lower(),
+            paper=str(options.paper is not None).lower(),
         )
     )
     network.start_daemon(

@@ -12,6 +12,7 @@ _MARKS = {Verdict.HOLDS: "[green]holds", Verdict.FAILS: "[red]FAILS"}
 def print_result(result: DemoResult, console: Console) -> None:
     console.print(_rounds(result))
     console.print(_providers(result))
+    console.print(f"privacy: {result.privacy}")
     if result.cost is not None:
         console.print(
             f"epsilon at delta {result.cost.delta:g}, of all that a provider released, for a"

@@ -13,12 +13,11 @@ from fedpact.requester import fetch, follow, reuse
 from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import Progress
-from fedpact.requester.listing import look
+from fedpact.requester.listing import look, specification_of
 from fedpact.requester.request import PreparedRequest, draft_specification, prepare
-from fedpact.types.cid import Cid
 from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState, seats_of
 from fedpact.types.scores import INVALID
-from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
     from fedpact.chain.client import ChainClient
@@ -251,9 +250,7 @@ class Requester:
 
     def specification(self, request_id: int) -> Specification:
         """The request's specification from the store, as the chain fixed it."""
-        digest = self._client.market.terms(request_id).specification
-        cid = Cid.of_digest(digest, SPECIFICATION_MAX_BYTES)
-        return Specification.decode(self._store.get(cid, SPECIFICATION_MAX_BYTES))
+        return specification_of(self._client, self._store, request_id)
 
     def _offer(self, request_id: int, price: int) -> None:
         """Put the specification's price on chain, once, while that can be done."""

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fedpact.chain.client import ChainClient
+from fedpact.content.store import ContentStore
+from fedpact.types.cid import Cid
 from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,13 @@ class RequestSummary:
 def look(client: ChainClient, request_id: int) -> tuple[RequestRecord, RoundState]:
     """A request and its current round; raises UnknownRequest."""
     return client.market.request(request_id), client.rounds.round_state(request_id)
+
+
+def specification_of(client: ChainClient, store: ContentStore, request_id: int) -> Specification:
+    """The request's specification from the store, as the chain fixed it."""
+    digest = client.market.terms(request_id).specification
+    cid = Cid.of_digest(digest, SPECIFICATION_MAX_BYTES)
+    return Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES))
 
 
 def requests(client: ChainClient, requester: str | None = None) -> Iterator[RequestSummary]:

@@ -146,7 +146,7 @@ def test_a_request_is_created_listed_cancelled_and_refunded(
 ) -> None:
     register(cli, deployed, "bob", 1)
     write_evaluation(tmp_path / "evaluation.csv", 200)
-    (tmp_path / "draft.toml").write_text(DRAFT)
+    (tmp_path / "draft.toml").write_text(as_the_paper(DRAFT))
     created = cli(
         *("--account", "bob", "request", "create", "draft.toml", "--evaluation", "evaluation.csv"),
         *("--payment", "0.5 ether", "--json"),
@@ -159,6 +159,12 @@ def test_a_request_is_created_listed_cancelled_and_refunded(
     assert [one["request"] for one in listed] == [1]
     assert json.loads(cli("--account", "alice", "request", "list", "--json").out) == []
     assert len(json.loads(cli("request", "list", "--all", "--json").out)) == 1
+
+    claim = "epsilon 8 at delta 1e-05, claimed by the paper, not guaranteed"
+    assert claim in cli("request", "show", 1).out
+    shown = json.loads(cli("request", "show", 1, "--json").out)["specification"]
+    assert shown["privacy"]["mechanism"] == "ddp-sgd"
+    assert claim in shown["privacy"]["statement"]
 
     assert cli("--account", "bob", "request", "fetch", 1).code == 15
     assert cli("--account", "bob", "request", "cancel", 1).code == 0
@@ -175,3 +181,17 @@ def test_a_request_is_created_listed_cancelled_and_refunded(
         "refund",
         "conservation",
     }
+    [looked_at] = [one for one in audited["items"] if one["name"] == "specification_digest"]
+    assert claim in looked_at["detail"]
+
+
+def as_the_paper(draft: str) -> str:
+    """The draft with DDP-SGD in place of a guarantee."""
+    for old, new in (
+        ('mode = "sound"', 'mode = "paper"\nmechanism = "ddp-sgd"'),
+        ("clipping_norm = 1.0\n", ""),
+        ("steps = 4\n", "epochs = 3\nbatch_size = 32\n"),
+    ):
+        assert old in draft
+        draft = draft.replace(old, new)
+    return draft
