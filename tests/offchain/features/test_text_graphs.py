@@ -89,6 +89,13 @@ def test_the_vocabulary_holds_terms_of_some_but_not_most_texts() -> None:
     np.testing.assert_allclose(found.idf, math.log(2))
 
 
+def test_the_vocabulary_is_of_terms_that_stand_out_in_their_texts() -> None:
+    # idf is ln 2 for all three. By hand: "mild" is all of two texts, 1 + 1; "loud" 8100/8109 and
+    # 1/2, "with" 9/8109 and 1/2. Sums of plain TF-IDF would be 2, 91 and 4.
+    texts = ["loud " * 90 + "with with with", "loud with", "mild", "mild"]
+    assert set(vocabulary(texts, 2).words) == {"mild", "loud"}
+
+
 @pytest.mark.parametrize("texts", [[], ["one text"], ["same", "same"]])
 def test_texts_with_too_few_terms_are_refused(texts: list[str]) -> None:
     with pytest.raises(DataError, match="graphs of 2 terms"):

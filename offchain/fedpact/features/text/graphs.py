@@ -55,19 +55,26 @@ class Vocabulary:
 
 
 def vocabulary(texts: Sequence[str], terms: int) -> Vocabulary:
-    """The terms with the largest TF-IDF in all of `texts` together; idf = ln(n / df), df > 1.
+    """The terms that stand out most in `texts`; idf = ln(n / df), df > 1.
+
+    A term's weight is the sum over the texts of its squared share of the text: TF-IDF, each text
+    scaled to norm 1. (Sums of plain TF-IDF choose common words, and whatever one long text
+    repeats.) Terms that occur in one text only or in more than half of them are left out.
 
     `texts` must be public, or the choice and its document frequencies be charged as a release.
-    Terms that occur in one text only or in more than half of them are left out. Raises DataError
-    where fewer than `terms` are left.
+    Raises DataError where fewer than `terms` are left.
     """
     tokens = tokenise(texts)
     hashes, first, places = np.unique(tokens.hashes, return_index=True, return_inverse=True)
-    seen = np.unique(places * np.int64(max(len(texts), 1)) + tokens.documents)
-    frequency = np.bincount(seen // max(len(texts), 1), minlength=len(hashes))
-    idf = np.log(max(len(texts), 1) / np.maximum(frequency, 1))
+    count = np.int64(max(len(texts), 1))
+    seen, often = np.unique(places * count + tokens.documents, return_counts=True)
+    term, text = seen // count, seen % count
+    frequency = np.bincount(term, minlength=len(hashes))
+    idf = np.log(count / np.maximum(frequency, 1))
     usable = (frequency > 1) & (2 * frequency <= len(texts))
-    weight = np.bincount(places, minlength=len(hashes)) * idf * usable
+    squares = (often * idf[term]) ** 2
+    lengths = np.maximum(np.bincount(text, squares, minlength=int(count)), 1e-300)
+    weight = np.bincount(term, squares / lengths[text], minlength=len(hashes)) * usable
     if int(usable.sum()) < terms:
         raise DataError(f"graphs of {terms} terms: {len(texts)} texts have {int(usable.sum())}")
     chosen = np.sort(np.argsort(-weight, kind="stable")[:terms])
