@@ -151,6 +151,18 @@ class RetrievalError(FedpactError):
     exit_code = 19
 
 
+class SearchRefused(RetrievalError):
+    """A search that is not signed, not by a participant, expired, replayed or meant elsewhere.
+
+    `reason` is one word for programs; `status` the HTTP status by which an endpoint says so.
+    """
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        self.status = status
+        self.reason = reason
+        super().__init__(message)
+
+
 class Retryable(FedpactError):
     """Something outside is not answering now; trying again later may work."""
 

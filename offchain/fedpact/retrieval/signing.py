@@ -1,0 +1,241 @@
+"""Signed searches: who asks, for what, when, and of which deployment (EIP-712).
+
+A requester signs once a search; every daemon that the search reaches checks the same signature, so
+that nobody can search in another's name, change what is asked for, or send it again later. The
+deployment's fingerprint is the domain's salt: a signature made on one local chain is no good on
+the next one with the same addresses.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from eth_account import Account
+from eth_account.messages import SignableMessage, encode_typed_data
+from eth_keys.exceptions import BadSignature
+from eth_keys.exceptions import ValidationError as KeyFormatError
+from eth_utils.address import to_checksum_address
+
+from fedpact.chain.keystore import AccountKeys
+from fedpact.errors import RetrievalError, SearchRefused
+from fedpact.retrieval.messages import MOST_ENVELOPE, NODE_BYTES
+from fedpact.retrieval.signature import Signature
+from fedpact.types.deployment import Deployment
+
+WINDOW_SECONDS = 60
+"""How far a search's time may lie from the clock of the daemon that it reaches, either way."""
+NONCE_BYTES = 16
+SIGNATURE_BYTES = 65
+MOST_CATEGORY = 100
+"""Bytes."""
+_VERSION = 1
+_HEAD = struct.Struct(f">B{NODE_BYTES}s32s32sQ{NONCE_BYTES}s{SIGNATURE_BYTES}s")
+_TYPES = {
+    "Search": [
+        {"name": "requester", "type": "address"},
+        {"name": "category", "type": "string"},
+        {"name": "queries", "type": "bytes32"},
+        {"name": "timestamp", "type": "uint64"},
+        {"name": "nonce", "type": "bytes16"},
+    ]
+}
+
+
+@dataclass(frozen=True)
+class SignedSearch:
+    """What a requester signed; its byte form is the envelope of every message of the search."""
+
+    requester: str
+    """Checksummed address."""
+    category: str
+    """What the data should be about, in words; may be empty."""
+    queries: bytes
+    """Digest of the query's signature, 32 bytes."""
+    timestamp: int
+    """Unix time, seconds."""
+    nonce: bytes
+    """16 random bytes."""
+    fingerprint: bytes
+    """Of the deployment, 32 bytes."""
+    signature: bytes
+
+    def encode(self) -> bytes:
+        """Fixed fields, then the category in UTF-8; at most 1,024 bytes."""
+        head = _HEAD.pack(
+            _VERSION,
+            bytes.fromhex(self.requester.removeprefix("0x")),
+            self.queries,
+            self.fingerprint,
+            self.timestamp,
+            self.nonce,
+            self.signature,
+        )
+        return head + self.category.encode()
+
+    @classmethod
+    def decode(cls, envelope: bytes) -> "SignedSearch":
+        """Raises SearchRefused where there is no envelope, or none of this form."""
+        if not envelope:
+            raise SearchRefused(401, "unsigned", "the search is not signed")
+        if not _HEAD.size <= len(envelope) <= min(_HEAD.size + MOST_CATEGORY, MOST_ENVELOPE):
+            raise SearchRefused(400, "malformed", f"an envelope of {len(envelope)} bytes")
+        version, node, queries, fingerprint, timestamp, nonce, signature = _HEAD.unpack_from(
+            envelope
+        )
+        if version != _VERSION:
+            raise SearchRefused(400, "malformed", f"an envelope of version {version}")
+        try:
+            category = envelope[_HEAD.size :].decode()
+        except UnicodeDecodeError:
+            raise SearchRefused(400, "malformed", "a category that is not UTF-8") from None
+        requester = to_checksum_address(node)
+        return cls(requester, category, queries, timestamp, nonce, fingerprint, signature)
+
+
+def sign_search(
+    keys: AccountKeys,
+    deployment: Deployment,
+    query: Signature,
+    category: str,
+    *,
+    timestamp: int,
+    nonce: bytes,
+) -> SignedSearch:
+    """A search in the name of `keys`' account; raises RetrievalError for too long a category."""
+    if len(category.encode()) > MOST_CATEGORY or len(nonce) != NONCE_BYTES:
+        raise RetrievalError(
+            f"search: a category of {len(category.encode())} bytes ({MOST_CATEGORY} are possible), "
+            f"a nonce of {len(nonce)} ({NONCE_BYTES})"
+        )
+    blank = SignedSearch(
+        keys.address,
+        category,
+        query.digest,
+        timestamp,
+        nonce,
+        deployment.fingerprint,
+        bytes(SIGNATURE_BYTES),
+    )
+    signature = bytes(keys.signer.sign_message(_message(blank, deployment)).signature)
+    return SignedSearch(*(*_fields(blank), signature))
+
+
+class SearchGuard:
+    """Checks searches for one daemon, and remembers those seen; not for several threads at once.
+
+    `active`: whether an account is an active participant. A search may reach a daemon up to
+    `times` times by other daemons' messages; from its requester it is taken once.
+    """
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        active: Callable[[str], bool],
+        clock: Callable[[], float],
+        *,
+        window: int = WINDOW_SECONDS,
+        times: int = 4,
+        most: int = 50_000,
+    ) -> None:
+        self._deployment = deployment
+        self._active = active
+        self._clock = clock
+        self._window = window
+        self._times = times
+        self._most = most
+        self._seen: dict[tuple[str, bytes, bool], tuple[int, int]] = {}
+
+    def admit(self, envelope: bytes, query: Signature, *, direct: bool) -> SignedSearch:
+        """The search in `envelope`, if it is good for `query` here and now; else SearchRefused.
+
+        `direct`: it comes from the requester, and not in another daemon's message.
+        """
+        search = SignedSearch.decode(envelope)
+        if search.fingerprint != self._deployment.fingerprint:
+            raise SearchRefused(
+                403,
+                "foreign-deployment",
+                f"the search is for deployment {search.fingerprint.hex()[:16]}, "
+                f"this is {self._deployment.fingerprint.hex()[:16]}",
+            )
+        if search.queries != query.digest:
+            raise SearchRefused(401, "other-query", "what was signed is another query")
+        self._check_time(search.timestamp)
+        if _signer(search, self._deployment) != search.requester:
+            raise SearchRefused(
+                401, "bad-signature", f"the signature is not that of {search.requester}"
+            )
+        if not self._active(search.requester):
+            raise SearchRefused(
+                403, "no-participant", f"{search.requester} is not an active participant"
+            )
+        self._remember(search, direct)
+        return search
+
+    def _check_time(self, timestamp: int) -> None:
+        late = self._clock() - timestamp
+        if abs(late) <= self._window:
+            return
+        reason, way = ("expired", "behind") if late > 0 else ("from-the-future", "ahead of")
+        raise SearchRefused(
+            401,
+            reason,
+            f"the search's time is {abs(late):.0f} s {way} this clock, over {self._window} s: "
+            "sign it anew, or set the clock",
+        )
+
+    def _remember(self, search: SignedSearch, direct: bool) -> None:
+        now = int(self._clock())
+        key = (search.requester, search.nonce, direct)
+        _, times = self._seen.pop(key, (0, 0))
+        if times >= (1 if direct else self._times):
+            self._seen[key] = (search.timestamp, times)
+            raise SearchRefused(409, "replayed", "this search was made already: sign a new one")
+        if len(self._seen) >= self._most:
+            old = [k for k, (at, _) in self._seen.items() if now - at > self._window]
+            for one in old:
+                del self._seen[one]
+            if len(self._seen) >= self._most:
+                raise SearchRefused(503, "busy", "too many searches at once: try again later")
+        self._seen[key] = (search.timestamp, times + 1)
+
+
+def _fields(search: SignedSearch) -> tuple[str, str, bytes, int, bytes, bytes]:
+    return (
+        search.requester,
+        search.category,
+        search.queries,
+        search.timestamp,
+        search.nonce,
+        search.fingerprint,
+    )
+
+
+def _message(search: SignedSearch, deployment: Deployment) -> SignableMessage:
+    domain = {
+        "name": "fedpact",
+        "version": "1",
+        "chainId": deployment.chain_id,
+        "verifyingContract": deployment.registry,
+        "salt": search.fingerprint,
+    }
+    return encode_typed_data(
+        domain,
+        _TYPES,
+        {
+            "requester": search.requester,
+            "category": search.category,
+            "queries": search.queries,
+            "timestamp": search.timestamp,
+            "nonce": search.nonce,
+        },
+    )
+
+
+def _signer(search: SignedSearch, deployment: Deployment) -> str:
+    """Empty for bytes that are no signature."""
+    try:
+        message = _message(search, deployment)
+        return str(Account.recover_message(message, signature=search.signature))
+    except (BadSignature, KeyFormatError, ValueError):
+        return ""
