@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
 from eth_keys.exceptions import BadSignature
-from eth_keys.exceptions import ValidationError as KeyFormatError
 from eth_utils.address import to_checksum_address
+from eth_utils.exceptions import ValidationError as KeyFormatError
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import RetrievalError, SearchRefused

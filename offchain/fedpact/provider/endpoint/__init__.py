@@ -1,0 +1,1 @@
+"""The provider's HTTP endpoint: searches from requesters, messages from other daemons."""

@@ -1,0 +1,213 @@
+"""The endpoint as an ASGI application: what comes in is bounded, whatever happens is an answer."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from fedpact.errors import FedpactError, RetrievalError, Retryable, SearchRefused
+from fedpact.provider.endpoint.limits import Limits, RateLimit
+from fedpact.provider.endpoint.schema import About, Refusal, SearchAnswer, SearchBody, openapi
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+OCTETS = "application/octet-stream"
+JSON = "application/json"
+
+
+class Answering(Protocol):
+    """What stands behind the endpoint. May be called from several threads at once.
+
+    Both raise RetrievalError (SearchRefused with a status of its own) for what is asked wrongly,
+    Retryable where the chain does not answer.
+    """
+
+    def about(self) -> About: ...
+
+    def profile(self) -> bytes | None:
+        """The own published document; None where there is none."""
+
+    def message(self, content: bytes) -> bytes:
+        """The reply to one message of another daemon."""
+
+    def search(self, asked: SearchBody) -> SearchAnswer: ...
+
+
+class Refused(Exception):
+    """Ends a request with this answer."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        self.status, self.reason, self.message = status, reason, message
+        super().__init__(message)
+
+
+@dataclass
+class _Workers:
+    """A bounded pool with a bounded queue in front of it."""
+
+    pool: ThreadPoolExecutor
+    most: int
+    busy: int = 0
+
+    async def run(self, work: Callable[[], T], seconds: float) -> T:
+        """The result of `work` in a thread; an answer that comes too late is thrown away."""
+        if self.busy >= self.most:
+            raise Refused(503, "busy", "too many requests at once: try again later")
+        self.busy += 1
+        future = self.pool.submit(work)
+        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), seconds)
+        except TimeoutError:
+            raise Refused(504, "too-slow", f"no answer was found in {seconds:g} s") from None
+
+    def _done(self) -> None:
+        self.busy -= 1
+
+
+class Endpoint:
+    """Routes, limits and workers over one `Answering`."""
+
+    def __init__(self, answering: Answering, limits: Limits | None = None) -> None:
+        self._answering = answering
+        self._limits = limits = limits or Limits()
+        self._messages = _workers("messages", limits.message_workers, limits.waiting)
+        self._searches = _workers("searches", limits.search_workers, limits.waiting)
+        self._message_rate = RateLimit(limits.messages_per_second, limits.message_burst)
+        self._search_rate = RateLimit(limits.searches_per_second, limits.search_burst)
+        self._document = openapi()
+        self.app = Starlette(
+            routes=[
+                Route("/openapi.json", self._openapi),
+                Route("/retrieval/about", self._about),
+                Route("/retrieval/profile", self._profile),
+                Route("/retrieval/message", self._message, methods=["POST"]),
+                Route("/retrieval/search", self._search, methods=["POST"]),
+            ],
+            exception_handlers={
+                Refused: _refused,
+                HTTPException: _http_error,
+                ClientDisconnect: _gone,
+                Exception: _failed,
+            },
+        )
+
+    def close(self) -> None:
+        """Waits for no answer under way."""
+        for workers in (self._messages, self._searches):
+            workers.pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _openapi(self, request: Request) -> Response:
+        self._admit(request, self._message_rate)
+        return JSONResponse(self._document)
+
+    async def _about(self, request: Request) -> Response:
+        self._admit(request, self._message_rate)
+        return _json(await self._answer(self._messages, self._answering.about))
+
+    async def _profile(self, request: Request) -> Response:
+        self._admit(request, self._message_rate)
+        document = await self._answer(self._messages, self._answering.profile)
+        if document is None:
+            raise Refused(404, "no-profile", "this provider has published no profile")
+        return Response(document, media_type=OCTETS)
+
+    async def _message(self, request: Request) -> Response:
+        self._admit(request, self._message_rate)
+        content = await self._body(request, OCTETS, self._limits.message_bytes)
+        reply = await self._answer(self._messages, lambda: self._answering.message(content))
+        return Response(reply, media_type=OCTETS)
+
+    async def _search(self, request: Request) -> Response:
+        self._admit(request, self._search_rate)
+        content = await self._body(request, JSON, self._limits.search_bytes)
+        try:
+            asked = SearchBody.model_validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "body"
+            raise Refused(400, "malformed", f"{field}: {first['msg']}") from None
+        return _json(await self._answer(self._searches, lambda: self._answering.search(asked)))
+
+    def _admit(self, request: Request, rate: RateLimit) -> None:
+        client = request.client.host if request.client is not None else ""
+        if not rate.allows(client):
+            raise Refused(429, "too-often", "too many requests from this address: slow down")
+
+    async def _body(self, request: Request, kind: str, most: int) -> bytes:
+        """The body, whole; refused before more than `most` bytes are held."""
+        given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if given != kind:
+            raise Refused(415, "other-type", f"content of type {kind} is needed")
+
+        async def read() -> bytes:
+            content = bytearray()
+            async for part in request.stream():
+                content += part
+                if len(content) > most:
+                    raise Refused(413, "too-large", f"over {most} bytes")
+            return bytes(content)
+
+        try:
+            return await asyncio.wait_for(read(), self._limits.read_seconds)
+        except TimeoutError:
+            raise Refused(408, "too-slow", "the body did not arrive in time") from None
+
+    async def _answer(self, workers: _Workers, work: Callable[[], T]) -> T:
+        try:
+            return await workers.run(work, self._limits.answer_seconds)
+        except SearchRefused as error:
+            raise Refused(error.status, error.reason, str(error)) from error
+        except RetrievalError as error:
+            raise Refused(400, "malformed", str(error)) from error
+        except Retryable as error:
+            raise Refused(503, "unreachable", str(error)) from error
+        except FedpactError as error:
+            log.error("endpoint: %s", error)
+            raise Refused(500, "failed", "the daemon failed to answer") from error
+
+
+def _workers(name: str, workers: int, waiting: int) -> _Workers:
+    return _Workers(ThreadPoolExecutor(workers, thread_name_prefix=name), workers + waiting)
+
+
+def _json(answer: BaseModel) -> Response:
+    return Response(answer.model_dump_json(), media_type=JSON)
+
+
+def _refusal(status: int, reason: str, message: str) -> Response:
+    return Response(
+        json.dumps(Refusal(reason=reason, message=message).model_dump()),
+        status_code=status,
+        media_type=JSON,
+    )
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return _refusal(error.status, error.reason, error.message)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _refusal(error.status_code, "not-answered", str(error.detail))
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return _refusal(400, "gone", "the client went away")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _refusal(500, "failed", "the daemon failed to answer")

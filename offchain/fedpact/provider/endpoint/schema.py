@@ -1,0 +1,148 @@
+"""The JSON that a requester and a daemon exchange, and the OpenAPI document that describes it."""
+
+from base64 import b64decode, b64encode
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fedpact.retrieval.messages import MOST_ENVELOPE, MOST_FOUND, Record
+from fedpact.retrieval.signature import LONGEST
+
+OPENAPI = "3.1.0"
+API_VERSION = "1"
+_HEX = r"^([0-9a-f]{2})*$"
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class SearchBody(_Body):
+    """What a requester sends."""
+
+    query: Annotated[str, Field(pattern=_HEX, max_length=2 * LONGEST)]
+    """Hex byte form of the query's signature."""
+    want: Annotated[int, Field(ge=1, le=MOST_FOUND)] = 10
+    envelope: Annotated[str, Field(pattern=_HEX, max_length=2 * MOST_ENVELOPE)] = ""
+    """Hex byte form of the signed search."""
+
+
+class Match(_Body):
+    """One published profile."""
+
+    node: Annotated[str, Field(pattern=r"^0x[0-9a-f]{40}$")]
+    document: str
+    """Base64, as it lies in the content store."""
+
+    @classmethod
+    def of(cls, record: Record) -> "Match":
+        return cls(node="0x" + record.node.hex(), document=b64encode(record.document).decode())
+
+    def record(self) -> Record:
+        """Raises RetrievalError or ValueError for what is no profile."""
+        node = bytes.fromhex(self.node.removeprefix("0x"))
+        return Record.of_document(node, b64decode(self.document, validate=True))
+
+
+class SearchAnswer(_Body):
+    """What the daemon found, most like the query first."""
+
+    matches: Annotated[tuple[Match, ...], Field(max_length=MOST_FOUND)]
+    messages: int
+    """Requests and replies that it took."""
+    hops: int
+    """Daemons one after the other, this one not counted."""
+
+
+class About(_Body):
+    """Who answers here."""
+
+    node: str
+    deployment: str
+    """Hex fingerprint."""
+    version: str
+    members: int
+    """Profiles that this daemon holds."""
+
+
+class Refusal(_Body):
+    """Why there is no answer: one word for programs, a sentence for people."""
+
+    reason: str
+    message: str
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document of all that the endpoint answers."""
+    search = _operation("Find the providers whose data are like the query.", SearchAnswer)
+    search["requestBody"] = {
+        "required": True,
+        "content": {"application/json": {"schema": _reference(SearchBody)}},
+    }
+    message = _binary_operation("Answer one message of another daemon (docs/retrieval.md).")
+    message["requestBody"] = {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string"}}},
+    }
+    schemas: dict[str, Any] = {}
+    for model in (SearchBody, SearchAnswer, About, Refusal):
+        found = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= found.pop("$defs", {})
+        schemas[model.__name__] = found
+    return {
+        "openapi": OPENAPI,
+        "info": {"title": "fedpact retrieval", "version": API_VERSION},
+        "paths": {
+            "/retrieval/about": {"get": _operation("Who answers here.", About)},
+            "/retrieval/profile": {
+                "get": _binary_operation("This daemon's own published profile.")
+            },
+            "/retrieval/search": {"post": search},
+            "/retrieval/message": {"post": message},
+            "/openapi.json": {
+                "get": {
+                    "summary": "This document.",
+                    "responses": {"200": {"description": "OpenAPI"}},
+                }
+            },
+        },
+        "components": {"schemas": schemas},
+    }
+
+
+_REFUSALS = {
+    "400": "malformed",
+    "401": "not signed, not well signed, or signed for another time or query",
+    "403": "no active participant, or another deployment",
+    "404": "nothing here",
+    "408": "the body did not arrive in time",
+    "409": "made already",
+    "413": "too large",
+    "415": "another type of content",
+    "429": "too often",
+    "500": "the daemon failed",
+    "503": "busy, or no chain",
+    "504": "no answer was found in time",
+}
+
+
+def _operation(summary: str, answer: type[BaseModel]) -> dict[str, Any]:
+    content = {"application/json": {"schema": _reference(answer)}}
+    return _with_refusals(summary, content)
+
+
+def _binary_operation(summary: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string"}}}
+    return _with_refusals(summary, content)
+
+
+def _with_refusals(summary: str, content: dict[str, Any]) -> dict[str, Any]:
+    refusal = {"application/json": {"schema": _reference(Refusal)}}
+    responses: dict[str, Any] = {"200": {"description": "found", "content": content}}
+    for status, description in _REFUSALS.items():
+        responses[status] = {"description": description, "content": refusal}
+    return {"summary": summary, "responses": responses}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}

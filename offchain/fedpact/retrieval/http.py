@@ -1,0 +1,111 @@
+"""Messages between daemons over HTTP: a `Transport` (retrieval/messages.py).
+
+Addresses come out of others' profiles, so what is asked there is bounded: one fixed path, no
+redirects, short timeouts, answers up to the longest message. A daemon that is itself reached at a
+public address asks no private ones: nobody can use it to knock at doors behind its firewall.
+"""
+
+import ipaddress
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from fedpact.errors import RetrievalError
+from fedpact.retrieval.messages import (
+    LONGEST_MESSAGE,
+    Contact,
+    Reply,
+    Request,
+    decode_reply,
+    encode,
+)
+
+log = logging.getLogger(__name__)
+
+MESSAGE_PATH = "/retrieval/message"
+OCTETS = "application/octet-stream"
+TIMEOUT_SECONDS = 2.0
+"""For each of connecting, sending, and receiving the whole answer."""
+AT_ONCE = 16
+"""Questions under way together."""
+
+
+class HttpTransport:
+    """Asks daemons at their endpoints; may be used by several threads.
+
+    own: this daemon's own address as others reach it; empty for a requester without one.
+    """
+
+    def __init__(self, own: str = "", *, timeout: float = TIMEOUT_SECONDS) -> None:
+        self._private = not own or is_private(own)
+        self._timeout = timeout
+        self._client = httpx.Client(
+            timeout=timeout,
+            follow_redirects=False,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=4 * AT_ONCE, max_keepalive_connections=256),
+        )
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def ask(self, asked: Sequence[tuple[Contact, Request]]) -> Sequence[Reply | None]:
+        """A reply for each, None from whoever gave none in time or gave no message."""
+        if len(asked) == 1:
+            return [self._one(*asked[0])]
+        return list(self._pool.map(lambda one: self._one(*one), asked))
+
+    def _one(self, contact: Contact, request: Request) -> Reply | None:
+        if not self._may_ask(contact.endpoint):
+            return None
+        try:
+            content = self._post(contact.endpoint.rstrip("/") + MESSAGE_PATH, encode(request))
+            return decode_reply(content)
+        except (httpx.HTTPError, httpx.InvalidURL, RetrievalError, ValueError) as error:
+            log.debug("no reply from %s: %s", contact.endpoint, error)
+            return None
+
+    def _post(self, url: str, content: bytes) -> bytes:
+        headers = {"content-type": OCTETS}
+        with self._client.stream("POST", url, content=content, headers=headers) as answer:
+            if answer.status_code != httpx.codes.OK:
+                raise RetrievalError(f"status {answer.status_code}")
+            found, deadline = bytearray(), time.monotonic() + self._timeout
+            for part in answer.iter_bytes():
+                found += part
+                if len(found) > LONGEST_MESSAGE or time.monotonic() > deadline:
+                    raise RetrievalError(f"over {LONGEST_MESSAGE} bytes, or too slow")
+            return bytes(found)
+
+    def _may_ask(self, endpoint: str) -> bool:
+        if not endpoint.startswith(("http://", "https://")):
+            return False
+        return self._private or not is_private(endpoint)
+
+
+def is_private(endpoint: str) -> bool:
+    """Whether an address is one of this machine or of a private network, as far as it says so."""
+    try:
+        host = urlsplit(endpoint).hostname or ""
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:  # a name: what it resolves to is the resolver's business
+        return host == "localhost" or host.endswith((".local", ".internal"))

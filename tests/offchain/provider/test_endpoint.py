@@ -1,0 +1,279 @@
+"""The endpoint over real sockets: what it answers, refuses and survives."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedpact.errors import NodeUnreachable, SearchRefused, SettingsError
+from fedpact.provider.endpoint.application import Endpoint
+from fedpact.provider.endpoint.limits import Limits, RateLimit
+from fedpact.provider.endpoint.schema import About, Match, SearchAnswer, SearchBody, openapi
+from fedpact.provider.endpoint.server import EndpointServer
+from fedpact.retrieval.http import HttpTransport, is_private
+from fedpact.retrieval.messages import (
+    Acknowledged,
+    Announce,
+    Contact,
+    Members,
+    Record,
+    decode_request,
+    encode,
+)
+from fedpact.retrieval.signature import Signature
+
+QUERY = Signature((3,), (65_535,))
+RECORD = Record(bytes(range(20)), QUERY, b"{}")
+CLIENT = httpx.Client(trust_env=False)
+OCTETS = {"content-type": "application/octet-stream"}
+NO_RATE = {"messages_per_second": 1e9, "searches_per_second": 1e9}
+
+
+class Daemon:
+    """Answers as the routing core does, from one record; `slow` seconds late."""
+
+    slow = 0.0
+    error: Exception | None = None
+
+    def about(self) -> About:
+        return About(node="0x00", deployment="00", version="1", members=1)
+
+    def profile(self) -> bytes | None:
+        return RECORD.document
+
+    def message(self, content: bytes) -> bytes:
+        time.sleep(self.slow)
+        if self.error is not None:
+            raise self.error
+        decode_request(content)
+        return encode(Acknowledged(RECORD, True))
+
+    def search(self, asked: SearchBody) -> SearchAnswer:
+        time.sleep(self.slow)
+        query = Signature.decode(bytes.fromhex(asked.query))
+        if not asked.envelope:
+            raise SearchRefused(401, "unsigned", "the search is not signed")
+        assert query == QUERY
+        return SearchAnswer(matches=(Match.of(RECORD),), messages=2, hops=1)
+
+
+@contextmanager
+def serving(daemon: Daemon | None = None, limits: Limits | None = None) -> Iterator[str]:
+    limits = limits or Limits(**NO_RATE)
+    server = EndpointServer(Endpoint(daemon or Daemon(), limits), "127.0.0.1:0", limits)
+    server.start()
+    try:
+        yield f"http://{server.address}"
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving() as found:
+        yield found
+
+
+def reason(answer: httpx.Response) -> tuple[int, str]:
+    body = answer.json()
+    assert set(body) == {"reason", "message"}
+    return answer.status_code, body["reason"]
+
+
+def body(**changes: object) -> dict[str, object]:
+    return {"query": QUERY.encode().hex(), "want": 5, "envelope": "00", **changes}
+
+
+def test_it_answers_what_its_document_says(url: str) -> None:
+    assert CLIENT.get(url + "/openapi.json").json() == openapi()
+    assert CLIENT.get(url + "/retrieval/about").json()["members"] == 1
+    assert CLIENT.get(url + "/retrieval/profile").content == RECORD.document
+    found = SearchAnswer.model_validate_json(
+        CLIENT.post(url + "/retrieval/search", json=body()).content
+    )
+    assert [match.record() for match in found.matches] == [RECORD]
+    for path, operations in openapi()["paths"].items():
+        for method in operations:
+            assert CLIENT.request(method, url + path).status_code != 404
+
+
+def test_a_daemon_asks_another_over_http(url: str) -> None:
+    contact = Contact(RECORD.node, 0, url)
+    nobody = Contact(RECORD.node, 0, "http://127.0.0.1:1")
+    with HttpTransport() as transport:
+        file = Contact(RECORD.node, 0, "file:///etc/passwd")
+        found = transport.ask(
+            [(contact, Announce(RECORD)), (nobody, Members(3)), (file, Members(3))]
+        )
+    assert found == [Acknowledged(RECORD, True), None, None]
+
+
+def test_a_daemon_at_a_public_address_knocks_at_no_private_door(url: str) -> None:
+    with HttpTransport("https://provider.example.org:8600") as transport:
+        assert transport.ask([(Contact(RECORD.node, 0, url), Members(3))]) == [None]
+    assert is_private("http://10.1.2.3:80")
+    assert is_private("http://[::1]:80")
+    assert is_private("http://169.254.169.254/latest")
+    assert not is_private("http://93.184.215.14")
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        (("GET", "/nowhere", {}), (404, "not-answered")),
+        (("GET", "/retrieval/search", {}), (405, "not-answered")),
+        (("POST", "/retrieval/search", {"content": b"x"}), (415, "other-type")),
+        (("POST", "/retrieval/search", {"json": 3}), (400, "malformed")),
+        (("POST", "/retrieval/search", {"json": body(want=0)}), (400, "malformed")),
+        (("POST", "/retrieval/search", {"json": body(query="zz")}), (400, "malformed")),
+        (("POST", "/retrieval/search", {"json": body(query="0101")}), (400, "malformed")),
+        (("POST", "/retrieval/search", {"json": body(envelope="")}), (401, "unsigned")),
+        (("POST", "/retrieval/search", {"json": body(query="00" * 9000)}), (413, "too-large")),
+        (("POST", "/retrieval/message", {"content": b"x" * (1 << 18), "headers": OCTETS}),
+         (400, "malformed")),
+        (("POST", "/retrieval/message", {"content": b"x" * (1 << 19), "headers": OCTETS}),
+         (413, "too-large")),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(
+    url: str, asked: tuple[str, str, dict[str, object]], wanted: tuple[int, str]
+) -> None:
+    method, path, arguments = asked
+    assert reason(CLIENT.request(method, url + path, **arguments)) == wanted  # type: ignore[arg-type]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_message_gets_an_answer_or_a_refusal(url: str, content: bytes) -> None:
+    answer = CLIENT.post(url + "/retrieval/message", content=content, headers=OCTETS)
+    assert answer.status_code == 200 or reason(answer) == (400, "malformed")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.one_of(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+            max_leaves=8,
+        ),
+        st.fixed_dictionaries(
+            {
+                "query": st.one_of(
+                    st.just(QUERY.encode().hex()), st.binary(max_size=40).map(bytes.hex)
+                ),
+                "want": st.one_of(st.integers(-3, 99), st.text(max_size=3)),
+                "envelope": st.binary(max_size=40).map(bytes.hex),
+            }
+        ),
+    )
+)
+def test_any_json_gets_an_answer_or_a_refusal(url: str, value: object) -> None:
+    headers = {"content-type": "application/json"}
+    answer = CLIENT.post(url + "/retrieval/search", content=json.dumps(value), headers=headers)
+    assert answer.status_code == 200 or reason(answer)[0] in (400, 401, 413)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_http_harm_nobody(url: str, content: bytes) -> None:
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as raw:
+        raw.sendall(content)
+        raw.shutdown(socket.SHUT_WR)
+        while raw.recv(4096):
+            pass
+    assert CLIENT.get(url + "/retrieval/about").status_code == 200
+
+
+def test_a_client_that_asks_too_often_is_told_so() -> None:
+    limits = Limits(messages_per_second=0.001, message_burst=3)
+    with serving(limits=limits) as url:
+        found = [CLIENT.get(url + "/retrieval/about").status_code for _ in range(5)]
+    assert found == [200, 200, 200, 429, 429]
+
+
+def test_tokens_come_back_with_time_and_clients_are_forgotten() -> None:
+    now = [0.0]
+    rate = RateLimit(2.0, 2, clock=lambda: now[0], most=2)
+    assert [rate.allows("a") for _ in range(3)] == [True, True, False]
+    now[0] = 0.5
+    assert [rate.allows("a"), rate.allows("a")] == [True, False]
+    assert rate.allows("b")
+    assert rate.allows("c")
+    assert rate.allows("a")
+
+
+def test_an_answer_that_takes_too_long_is_given_up_and_waiting_is_bounded() -> None:
+    daemon = Daemon()
+    daemon.slow = 0.6
+    limits = Limits(answer_seconds=0.2, message_workers=1, waiting=1, **NO_RATE)
+    content = encode(Members(1))
+    with serving(daemon, limits) as url:
+        found: list[tuple[int, str]] = []
+
+        def ask() -> None:
+            found.append(
+                reason(CLIENT.post(url + "/retrieval/message", content=content, headers=OCTETS))
+            )
+
+        threads = [threading.Thread(target=ask) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(found) == [(503, "busy")] * 3 + [(504, "too-slow")] * 2
+        time.sleep(1.2)
+        daemon.slow = 0.0
+        answer = CLIENT.post(url + "/retrieval/message", content=content, headers=OCTETS)
+        assert answer.status_code == 200
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for() -> None:
+    limits = Limits(read_seconds=0.2, **NO_RATE)
+    with serving(limits=limits) as url:
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=5) as raw:
+            raw.sendall(
+                b"POST /retrieval/message HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n"
+                b"content-type: application/octet-stream\r\n\r\nx"
+            )
+            answer = raw.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (NodeUnreachable("no chain"), (503, "unreachable")),
+        (SettingsError("odd"), (500, "failed")),
+        (ZeroDivisionError(), (500, "failed")),
+    ],
+)
+def test_what_fails_inside_is_an_answer_without_its_details(
+    error: Exception, wanted: tuple[int, str]
+) -> None:
+    daemon = Daemon()
+    daemon.error = error
+    with serving(daemon) as url:
+        answer = CLIENT.post(url + "/retrieval/message", content=encode(Members(1)), headers=OCTETS)
+        assert reason(answer) == wanted
+        assert "ZeroDivision" not in answer.text
+
+
+def test_a_port_that_is_taken_is_a_clear_error(url: str) -> None:
+    with pytest.raises(SettingsError, match="in use"):
+        EndpointServer(Endpoint(Daemon()), url.removeprefix("http://"))
+
+
+def test_the_document_is_plain_json_and_names_every_refusal() -> None:
+    document = json.loads(json.dumps(openapi()))
+    for path in ("/retrieval/search", "/retrieval/message"):
+        assert {"400", "401", "413", "429"} <= set(document["paths"][path]["post"]["responses"])
