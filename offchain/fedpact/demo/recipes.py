@@ -96,8 +96,9 @@ CATEGORIES = {
     "r8": "texts/newswire",
 }
 """Of data sets that are no images."""
-TEXT_WINDOWS = {"submit": 300, "commit": 300}
-"""Seconds; the word lists are loaded once in each daemon's life, and all share the machine."""
+LONG_WINDOWS = {"submit": 600, "commit": 300}
+"""Seconds, where features of all records or lists of words are computed or loaded once in each
+daemon's life, and all share the machine."""
 
 
 def family_of(options: DemoOptions) -> str:
@@ -134,7 +135,8 @@ def draft(source: Source, options: DemoOptions) -> dict[str, Any]:
     }
     if source.kind == "text":
         fields["category"] = CATEGORIES[source.name]
-        fields["windows"] = {**fields["windows"], **TEXT_WINDOWS}
+    if source.kind == "text" or family_of(options) == "scattering-linear":
+        fields["windows"] = {**fields["windows"], **LONG_WINDOWS}
     if options.epsilon is not None:
         fields["privacy"]["clipping_norm"] = recipe.clipping_norm
     if recipe.private == CONSTRUCTION:

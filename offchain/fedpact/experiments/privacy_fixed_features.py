@@ -10,7 +10,7 @@ Rounds, clipping norm and learning rate are chosen on 5,000 training images that
 public and kept out of training: `--tune` trains on 4,000 of them with the noise that the mean
 gradient has in the private run, and looks at the other 1,000. Test images choose nothing.
 
-    python -m fedpact.experiments.privacy_fixed_features mnist --epsilon 2 --tune 160 0.03 667
+    python -m fedpact.experiments.privacy_fixed_features mnist --epsilon 2 --tune 160 0.03 667 0.9
 
 What was found stands in PLANS; `fedpact experiment run` trains by it (kind `privacy`).
 """
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from fedpact.data import partition, sources
 from fedpact.data.sources import Source
+from fedpact.data.splitting import PUBLIC_EXAMPLES, public_slice
 from fedpact.features.cache import scattering_features
 from fedpact.privacy.accounting import calibrate, cost
 from fedpact.privacy.linear_sums import (
@@ -45,9 +46,7 @@ PROVIDERS = 10
 PARTITION = "class2"
 FEATURES = Path(".cache/features")
 """Folder of computed features, below the working folder."""
-PUBLIC_EXAMPLES = 5_000
 PUBLIC_TRAINING_SHARE = 0.8
-_PUBLIC_SEED = 2024
 FEATURE_NORM = 1.0
 """Bound of an example in the centring sum; normalised features have norm 1 at most."""
 
@@ -95,13 +94,11 @@ class Task:
         """Features are kept in `folder`; the public slice is the same in every run."""
         train = scattering_features(_images(source.x_train, source.scale), folder)
         test = scattering_features(_images(source.x_test, source.scale), folder)
-        order = np.random.default_rng(_PUBLIC_SEED).permutation(len(train))
-        public, private = np.split(order, [PUBLIC_EXAMPLES])
+        public, private = public_slice(len(train), PUBLIC_EXAMPLES)
         y_train, y_test = (part.astype(np.int64) for part in (source.y_train, source.y_test))
 
         def part(places: NDArray[np.int64]) -> Private:
-            ascending = np.sort(places)
-            return Private(np.asarray(train[ascending]), y_train[ascending])
+            return Private(np.asarray(train[places]), y_train[places])
 
         return cls(
             source.name,
@@ -238,17 +235,17 @@ def main() -> None:
     parser.add_argument(
         "--tune",
         type=float,
-        nargs=3,
+        nargs=4,
         action="append",
-        metavar=("ROUNDS", "CLIP", "RATE"),
+        metavar=("ROUNDS", "CLIP", "RATE", "MOMENTUM"),
         required=True,
     )
     arguments = parser.parse_args()
     task = Task.of(sources.load(arguments.data), arguments.features)
     for seed in arguments.seeds:
         for epsilon in arguments.epsilon:
-            for rounds, norm, rate in arguments.tune:
-                plan = Plan(int(rounds), norm, rate)
+            for rounds, norm, rate, momentum in arguments.tune:
+                plan = Plan(int(rounds), norm, rate, momentum)
                 print(f"{epsilon:g} {seed} {plan} {tune_case(task, epsilon, plan, seed):.4f}")
 
 
