@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,32 @@ def test_runs_the_papers_whole_system_and_promises_nothing_for_it(tmp_path: Path
     assert claim in " ".join(run.stdout.split())
     assert all(one["epsilon"] is None for one in result["providers"])
     assert all(result["audit"].values())
+
+
+def test_trains_on_fixed_features_after_a_round_that_centres_them(tmp_path: Path) -> None:
+    result = on_scattering_features(tmp_path, "--rounds", "6")
+    assert result["final"]["accuracy"] > 0.7
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("FEDPACT_DATA" not in os.environ, reason="needs MNIST below FEDPACT_DATA")
+def test_is_accurate_on_mnist_at_epsilon_2_in_20_rounds(tmp_path: Path) -> None:
+    result = on_scattering_features(tmp_path, "--data", "mnist", "--epsilon", "2")
+    assert len(result["rounds"]) <= 20
+    assert result["final"]["accuracy"] >= 0.955
+    assert all(one["epsilon"] <= 2.0 and one["delta"] == 1e-5 for one in result["providers"])
+
+
+def on_scattering_features(tmp_path: Path, *options: str) -> dict[str, Any]:
+    """The result of a demo in which all held, nobody was left out and the audit is true."""
+    file = tmp_path / "demo.json"
+    options = ("--family", "scattering-linear", *options, "--json", str(file))
+    run = demo(*options, timeout=900)
+    assert run.returncode == 0, run.stdout + run.stderr
+    result: dict[str, Any] = json.loads(file.read_text())
+    assert all(result["audit"].values())
+    assert all(row["excluded"] == [] for row in result["rounds"])
+    return result
 
 
 def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.scoring import UNJUDGED, ContributionRecord, score_round
 from fedpact.data.dataset import Dataset
-from fedpact.errors import InvalidInput, PrivacyError, SpecificationError
+from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.features.scattering import features
 from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.calibration import noise_for
@@ -230,9 +230,3 @@ def test_noise_meets_epsilon_over_statistics_and_training_together():
     assert share / (share + 4 * found["noise_multiplier"] ** -2) == pytest.approx(0.01, rel=0.01)
     fixed = {**blank, "statistics_multiplier": 30.0}
     assert noise_for(spec_of(privacy=fixed))["statistics_multiplier"] == 30.0
-
-
-def test_an_epsilon_that_the_statistics_use_up_is_refused_with_what_they_cost():
-    given = {**PRIVATE, "epsilon": 1.0, "statistics_multiplier": 2.0}
-    with pytest.raises(PrivacyError, match=r"which cost 1\.99"):
-        noise_for(spec_of(privacy=given))

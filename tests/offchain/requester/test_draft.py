@@ -1,6 +1,8 @@
 """What a draft becomes: a specification that fixes everything by which models are judged."""
 
 import json
+import re
+import tomllib
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from fedpact.errors import InvalidInput, PrivacyError, SpecificationError
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.mechanisms import GaussianRelease, of_request, releases_of
 from fedpact.requester.request import DEFAULT_WINDOWS, draft_specification, prepare, read_draft
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification
@@ -63,6 +65,23 @@ def test_a_noise_multiplier_of_the_drafts_own_is_kept() -> None:
 def test_a_demand_that_no_noise_meets_is_refused() -> None:
     with pytest.raises(PrivacyError, match="epsilon"):
         draft_specification(draft(privacy={**SOUND, "epsilon": 1e-7}))
+
+
+def test_the_documented_draft_meets_epsilon_with_statistics_and_training_together() -> None:
+    document = Path(__file__).resolve().parents[3] / "docs" / "families.md"
+    [text] = re.findall(r"```toml\n(.*?)```", document.read_text(), re.DOTALL)
+    spec, _ = draft_specification(tomllib.loads(text))
+    schedule = of_request(spec)
+    assert schedule is not None
+    assert 1.999 < cost(schedule, 1e-5).epsilon <= 2.0
+    assert [one.steps for one in releases_of(schedule)] == [1, 19]
+
+
+def test_statistics_that_use_up_epsilon_are_refused_with_what_they_cost() -> None:
+    images = {"features": {"shape": [8, 8]}, "family": {"name": "scattering-linear"}}
+    dear = {**SOUND, "epsilon": 1.0, "statistics_multiplier": 2.0}
+    with pytest.raises(PrivacyError, match=r"which cost 1\.99"):
+        draft_specification(draft(**images, privacy=dear))
 
 
 def test_the_first_model_follows_from_the_seed() -> None:

@@ -105,6 +105,35 @@ def linear_steps(records: int, noise: NoiseSource) -> NDArray[np.float64]:
     return np.sum(sums, axis=0).ravel()
 
 
+def scattering(round_number: int) -> Release:
+    """A round of the family on scattering features: of statistics, or of STEPS steps."""
+    spec = specification(
+        labels=["0", "1"],
+        family={"name": "scattering-linear"},
+        features={"shape": [8, 8]},
+        rounds=2,
+        local={"steps": STEPS, "learning_rate": LEARNING_RATE},
+        privacy={
+            **{"mode": "sound", "epsilon": 20.0, "delta": 1e-5},
+            **{"clipping_norm": CLIPPING_NORM, "noise_multiplier": MULTIPLIER},
+            "statistics_multiplier": 1 / STATED_MU,
+        },
+    )
+    x = np.random.default_rng(0).normal(size=(RECORDS, 8, 8), scale=9.0).astype(np.float32)
+    x = family("scattering-linear").represented(spec, x)
+    start = family("scattering-linear").initial(spec, START)
+    start["centre"] += np.float32(0.2)  # far from all, so that each is clipped
+    moved, scale = ("centre", -1.0) if round_number == 1 else ("weights", 1 / LEARNING_RATE)
+
+    def release(records: int, noise: NoiseSource) -> NDArray[np.float64]:
+        data = Dataset(x[:records], Y[:records], ())
+        model = train_local(spec, start, data, noise=noise, batches_of=(round_number, 0))
+        before = start[moved] * (round_number != 1)
+        return np.asarray((before.astype(np.float64) - model[moved]).ravel() * scale * records)
+
+    return release
+
+
 def draws_of(release: Release, records: int, noise: NoiseSource) -> Draw:
     return lambda count: np.stack([release(records, noise) for _ in range(count)])
 

@@ -18,6 +18,7 @@ from audited import (
     drawn_twice,
     draws_of,
     linear_steps,
+    scattering,
     training,
     two_providers,
 )
@@ -38,6 +39,8 @@ RELEASES: dict[str, Release] = {
     **{name: training(name) for name in FAMILIES},
     "centring": centring,
     "linear steps": linear_steps,
+    "scattering statistics": scattering(1),
+    "scattering steps": scattering(2),
 }
 
 
