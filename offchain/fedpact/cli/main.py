@@ -19,6 +19,7 @@ from fedpact.cli import (
     privacy,
     provider,
     request,
+    simulate,
 )
 from fedpact.cli.session import Session
 from fedpact.errors import FedpactError
@@ -41,6 +42,7 @@ app.add_typer(privacy.app, name="privacy")
 app.add_typer(operator.registrar, name="registrar")
 app.add_typer(request.app, name="request")
 app.add_typer(provider.app, name="provider")
+app.add_typer(simulate.app, name="simulate")
 app.command("deploy")(operator.deploy)
 app.command("register")(participant.register)
 app.command("audit")(audit.audit)

@@ -1,0 +1,78 @@
+"""Simulations at sizes that no machine could run as daemons."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedpact.cli.output import AsJson, print_json, print_rows, write_text
+from fedpact.experiments.scale.mode import Mode
+
+app = typer.Typer(help="Simulations of many participants.", no_args_is_help=True)
+
+
+@app.command()
+def consensus(
+    members: Annotated[
+        list[int], typer.Option(help="Number of participants; may be given several times.")
+    ],
+    mode: Annotated[
+        list[Mode] | None, typer.Option(help="May be given twice; both if left out.")
+    ] = None,
+    retrieval: Annotated[
+        list[Path] | None,
+        typer.Option(help="Results of `fedpact simulate retrieval`, around the sizes asked for."),
+    ] = None,
+    committee: Annotated[int, typer.Option(help="Providers of the request.", min=3, max=16)] = 9,
+    chain_nodes: Annotated[
+        int | None,
+        typer.Option(help="Nodes that keep the chain, PoQ alone (else all keep it).", min=1),
+    ] = None,
+    gas: Annotated[Path, typer.Option(help="What operations cost.")] = Path("docs/gas.json"),
+    block_seconds: Annotated[float, typer.Option(help="Between two blocks.", min=0.1)] = 12.0,
+    latency: Annotated[float, typer.Option(help="Seconds of a message.", min=0)] = 0.05,
+    seed: Annotated[int, typer.Option(help="Of data and first model.", min=0)] = 0,
+    output: Annotated[Path | None, typer.Option("--file", help="File for the result.")] = None,
+    drawn: Annotated[Path | None, typer.Option("--plot", help="File for a plot (SVG).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What one request costs among many participants: by PoQ, and by proof of work.
+
+    Bytes, processor seconds and the hash rate are measured here, lookups and gas are read from what
+    was measured before; the rest follows from them (docs/consensus-scale.md says how).
+
+    Example: fedpact simulate consensus --members 10000 --mode pow --retrieval retrieval-10000.json
+    """
+    from fedpact.experiments.scale import report
+    from fedpact.experiments.scale.costs import Conditions, cost
+
+    conditions = Conditions(block_seconds=block_seconds, latency=latency)
+    measured = report.measure(committee, retrieval or [], gas, seed)
+    costs = [
+        cost(measured, conditions, one, size, chain_nodes if one is Mode.POQ else None)
+        for one in mode or list(Mode)
+        for size in members
+    ]
+    found = report.to_json(measured, conditions, costs)
+    if output is not None:
+        write_text(output, json.dumps(found, indent=1) + "\n")
+    if drawn is not None:
+        write_text(drawn, report.plot(costs).decode())
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        {
+            "mode": one.mode.value,
+            "members": one.members,
+            "messages": f"{sum(one.messages.values()):.4g}",
+            "MB": f"{sum(one.bytes.values()) / 1e6:.4g}",
+            "gas": one.gas,
+            "seconds": f"{sum(one.seconds.values()):.4g}",
+            "consensus_CPU_s": f"{one.work['consensus']:.4g}",
+            "hashes": f"{one.work['hashes']:.3g}",
+        }
+        for one in costs
+    ]
+    print_rows(rows, as_json=False, empty="nothing asked for")

@@ -1,0 +1,1 @@
+"""What a whole request costs as the number of participants grows, by PoQ and by proof of work."""

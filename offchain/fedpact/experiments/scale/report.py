@@ -1,0 +1,105 @@
+"""What was measured, read from files or taken here; results as JSON and as a plot."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fedpact.errors import InvalidInput
+from fedpact.experiments.scale import parts, proof_of_work
+from fedpact.experiments.scale.costs import Conditions, Cost, Lookup, Measured
+
+CHECK_BLOCKS, CHECK_BITS = 400, 10
+"""Blocks really mined, to see that difficulty and attempts agree."""
+
+
+def measure(committee: int, lookups: Sequence[Path], gas: Path, seed: int) -> Measured:
+    """Take what can be measured here, and read what was measured before.
+
+    `lookups`: JSON files of `fedpact simulate retrieval`, one a size; `gas`: docs/gas.json.
+    Raises InvalidInput for a file that is not one of these.
+    """
+    found = sorted((_lookup(path) for path in lookups), key=lambda one: one.nodes)
+    return Measured(
+        parts.measure(committee, seed), tuple(found), _read(gas), proof_of_work.hash_rate()
+    )
+
+
+def to_json(measured: Measured, conditions: Conditions, costs: Sequence[Cost]) -> dict[str, Any]:
+    """All that a reader needs to check or repeat the figures."""
+    checked = proof_of_work.attempts_check(CHECK_BLOCKS, CHECK_BITS)
+    depth = proof_of_work.confirmations(conditions.attacker, conditions.risk)
+    return {
+        "measured": {
+            "parts": asdict(measured.parts),
+            "lookups": [asdict(one) for one in measured.lookups],
+            "gas": measured.gas["compiler"],
+            "hashes_per_cpu_second": round(measured.hash_rate),
+            "attempts_over_expected": round(checked, 3),
+            "attempts_of_blocks": CHECK_BLOCKS,
+        },
+        "assumed": {**asdict(conditions), "confirmations": depth},
+        "costs": [one.to_json() for one in costs],
+    }
+
+
+def plot(costs: Sequence[Cost]) -> bytes:
+    """SVG: messages, bytes, seconds and processor seconds against the number of participants."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from fedpact.experiments.plots import STYLE
+
+    panels: dict[str, Callable[[Cost], float]] = {
+        "messages": lambda one: sum(one.messages.values()),
+        "bytes": lambda one: sum(one.bytes.values()),
+        "seconds": lambda one: sum(one.seconds.values()),
+        "CPU s for consensus": lambda one: one.work["consensus"],
+    }
+    lines: dict[str, list[Cost]] = {}
+    for one in costs:
+        whole = one.chain_nodes == one.members
+        name = one.mode.value if whole else f"{one.mode.value}, {one.chain_nodes} keep the chain"
+        lines.setdefault(name, []).append(one)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.0 * len(panels), 2.6), layout="constrained")
+        for axes, (title, value) in zip(
+            figure.subplots(1, len(panels)), panels.items(), strict=True
+        ):
+            for name, line in lines.items():
+                axes.loglog([one.members for one in line], [value(one) for one in line], label=name)
+            axes.set_title(title)
+            axes.set_xlabel("participants")
+        figure.axes[0].legend()
+        kept = io.BytesIO()
+        figure.savefig(kept, format="svg", metadata={"Date": None})
+        return kept.getvalue()
+
+
+def _lookup(path: Path) -> Lookup:
+    found = _read(path)
+    try:
+        return Lookup(
+            int(found["nodes"]),
+            float(found["messages_mean"]),
+            float(found["bytes_mean"]),
+            float(found["hops_mean"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"{path} is no result of `fedpact simulate retrieval`: {error}"
+        ) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InvalidInput(f"{path} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{path}: an object of figures is needed")
+    return found
