@@ -16,7 +16,8 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.keys import delivery_key, seal
 from fedpact.data.dataset import Dataset
-from fedpact.errors import DecryptionError, InvalidInput, Reverted
+from fedpact.errors import DecryptionError, InvalidInput, NotReady, Reverted
+from fedpact.provider.standing import claim
 from fedpact.requester import Requester
 from fedpact.types.reuse import PurchaseStatus
 
@@ -124,6 +125,11 @@ def test_bought_all_the_same_it_costs_its_price_and_no_more(
     cache.seal(accomplice, request, 1, keys.address, seal(public, key))
     assert requester.fetch(request).error == street.client.rounds.final_error(request)
     assert cache.offered(request) == (PRICE, PRICE)
+    # By hand, where no daemon does it.
+    points, _ = street.client.rounds.points(request)
+    assert claim(street.client, farmer, request) == PRICE * points[0] // sum(points)
+    with pytest.raises(NotReady, match="nothing to claim"):
+        claim(street.client, farmer, request)
     assert audit(street.client, street.store, request).failed == []
 
 

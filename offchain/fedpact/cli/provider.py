@@ -57,7 +57,7 @@ def claim(
     context: typer.Context,
     request_id: Annotated[int, typer.Argument(help="Number of the request.", metavar="REQUEST")],
 ) -> None:
-    """Collect the pay of one request (the daemon does so by itself).
+    """Collect the pay of one request, and of sales of its result (the daemon does so by itself).
 
     Example: fedpact --account alice provider claim 1
     """

@@ -46,7 +46,7 @@ def standing(client: ChainClient, state: Path, address: str) -> list[RequestStan
     for request_id, judged, reason in rows:
         record = client.market.request(request_id)
         rounds, seat = client.rounds.duty(request_id, address)
-        due = client.market.claimable(request_id, seat) if seat is not None else 0
+        due = sum(_due(client, request_id, seat)) if seat is not None else 0
         found.append(
             RequestStanding(request_id, str(judged), reason, record.status, rounds.round, due)
         )
@@ -54,17 +54,29 @@ def standing(client: ChainClient, state: Path, address: str) -> list[RequestStan
 
 
 def claim(client: ChainClient, keys: AccountKeys, request_id: int) -> int:
-    """Collect the pay of one request; wei. Raises InvalidInput without a seat, NotReady if none
-    is due."""
+    """Collect the pay of one request, and the share of what its result was sold for since; wei.
+
+    Raises InvalidInput without a seat, NotReady if none is due.
+    """
     client.market.request(request_id)
     _, seat = client.rounds.duty(request_id, keys.address)
     if seat is None:
         raise InvalidInput(f"{keys.address} has no seat in request {request_id}")
-    amount = client.market.claimable(request_id, seat)
-    if amount == 0:
+    pay, reuse = _due(client, request_id, seat)
+    if pay + reuse == 0:
         raise NotReady(f"request {request_id}: nothing to claim now")
-    client.market.claim(keys, request_id, seat)
-    return amount
+    if pay:
+        client.market.claim(keys, request_id, seat)
+    if reuse:
+        client.cache.claim(keys, request_id, seat)
+    return pay + reuse
+
+
+def _due(client: ChainClient, request_id: int, seat: int) -> tuple[int, int]:
+    """Wei that the market and the cache hold for a seat."""
+    cached = client.deployment.cache is not None
+    reuse = client.cache.claimable(request_id, seat) if cached else 0
+    return client.market.claimable(request_id, seat), reuse
 
 
 @dataclass(frozen=True)
