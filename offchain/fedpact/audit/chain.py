@@ -7,6 +7,7 @@ from fedpact.chain.abi import contract_abi
 from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Frame
 from fedpact.types.deployment import Deployment
+from fedpact.types.reuse import PurchaseStatus
 from fedpact.types.rounds import Member, RequestRecord, RoundState
 
 SELECTOR_BYTES = 4
@@ -81,6 +82,9 @@ class ChainFacts:
         """Wei."""
         place = {"blockHash": self.frame.block_hash}
         return int(self._client.rpc.call("eth_getBalance", self.deployment.cache, place), 16)
+
+    def purchase_status(self, buyer: str) -> PurchaseStatus:
+        return self._client.cache.purchase(self._id, buyer, self.frame).status
 
     def reuse_claimable(self, seat: int) -> int:
         """Wei."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from fedpact.audit.evidence import Evidence
 from fedpact.audit.report import require
+from fedpact.types.reuse import PurchaseStatus
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
@@ -106,6 +107,16 @@ class ReuseChecks:
         self._paid[seat] = self._share(seat)
 
     def _money(self) -> None:
+        for buyers, status in (
+            (self._waiting.keys(), PurchaseStatus.PENDING),
+            (self._served, PurchaseStatus.SEALED),
+        ):
+            for buyer in buyers:
+                kept = self._facts.purchase_status(buyer)
+                require(
+                    kept is status,
+                    f"the purchase of {buyer} is {kept.name} on chain, {status.name} by the events",
+                )
         for seat in self._e.seats:
             due = self._share(seat) - self._paid.get(seat, 0)
             offered = self._facts.reuse_claimable(seat)
