@@ -239,7 +239,8 @@ def _noised(
     source: NoiseSource,
 ) -> Weights:
     """`sums` over the batch's units, each clipped to `norm`, `size` values at most, with noise of
-    standard deviation multiplier * norm on each; without a multiplier neither clipped nor noised."""
+    standard deviation multiplier * norm on each; without a multiplier neither clipped nor noised.
+    """
     if norm is None or multiplier is None:
         return sums(batch.x, batch.y, None)
     std = norm * multiplier
