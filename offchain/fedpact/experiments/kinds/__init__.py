@@ -25,6 +25,7 @@ KINDS = {
     "federation": "fedpact.experiments.kinds.learning:run",
     "robustness": "fedpact.experiments.kinds.robustness:run",
     "privacy": "fedpact.experiments.kinds.privacy:run",
+    "request": "fedpact.experiments.kinds.request:run",
     "contribution": "fedpact.experiments.kinds.contribution:run",
     "texts": "fedpact.experiments.kinds.texts:run",
 }
