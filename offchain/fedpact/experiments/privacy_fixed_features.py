@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from fedpact.data import partition, sources
 from fedpact.data.sources import Source
 from fedpact.data.splitting import PUBLIC_EXAMPLES, public_slice
+from fedpact.features import scattering
 from fedpact.features.cache import scattering_features
 from fedpact.privacy.accounting import calibrate, cost
 from fedpact.privacy.linear_sums import (
@@ -60,9 +61,11 @@ class Plan:
     learning_rate: float
     momentum: float = 0.9
     centring_multiplier: float = 20.0
+    mirrored: bool = False
+    """Whether an image and its mirror image count as one (`scattering.mirrored`)."""
 
 
-MUCH_NOISE = Plan(rounds=60, clipping_norm=0.03, learning_rate=1000.0)
+MUCH_NOISE = Plan(rounds=60, clipping_norm=0.03, learning_rate=1500.0, mirrored=True)
 LITTLE_NOISE = Plan(rounds=60, clipping_norm=0.015, learning_rate=5000.0)
 PLANS: dict[str, Callable[[float], Plan]] = {
     "mnist": lambda epsilon: Plan(rounds=160, clipping_norm=0.03, learning_rate=667.0),
@@ -90,22 +93,23 @@ class Task:
     test: Private
 
     @classmethod
-    def of(cls, source: Source, folder: Path) -> "Task":
+    def of(cls, source: Source, folder: Path, mirrored: bool = False) -> "Task":
         """Features are kept in `folder`; the public slice is the same in every run."""
         train = scattering_features(_images(source.x_train, source.scale), folder)
         test = scattering_features(_images(source.x_test, source.scale), folder)
         public, private = public_slice(len(train), PUBLIC_EXAMPLES)
         y_train, y_test = (part.astype(np.int64) for part in (source.y_train, source.y_test))
+        shape = source.shape
 
         def part(places: NDArray[np.int64]) -> Private:
-            return Private(np.asarray(train[places]), y_train[places])
+            return Private(_taken(train, places, mirrored, shape), y_train[places])
 
         return cls(
             source.name,
             len(source.labels),
             part(public),
             part(private),
-            Private(np.asarray(test), y_test),
+            Private(_taken(test, np.arange(len(test)), mirrored, shape), y_test),
         )
 
 
@@ -220,6 +224,16 @@ def tune_case(
     one = Private(task.public.x[fit], task.public.y[fit])
     trained = train([one], task.labels, scaled, multiplier, [SeededNoise(seed)])
     return trained.accuracy(Private(task.public.x[held_out], task.public.y[held_out]))
+
+
+def _taken(
+    features: Features, places: NDArray[np.int64], mirrored: bool, shape: tuple[int, ...]
+) -> Features:
+    """Rows of features in memory, 2,048 at a time so that little is held twice."""
+    if not mirrored:
+        return np.asarray(features[places])
+    parts = np.array_split(places, max(1, len(places) // 2048))
+    return np.concatenate([scattering.mirrored(features[part], shape) for part in parts])
 
 
 def _images(x: NDArray[np.generic], scale: float) -> NDArray[np.float32]:

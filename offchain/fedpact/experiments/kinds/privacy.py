@@ -1,9 +1,9 @@
 """Kind `privacy`: a linear model on fixed scattering features under mode `sound`.
 
 Settings: `epsilon`; `plan`, a table of `rounds`, `clipping_norm`, `learning_rate` and, where they
-differ, `momentum` and `centring_multiplier`: the one tuned on public images where left out. Metric:
-`global_accuracy` on the test images after the last round. The privacy says all that an epsilon has
-to be read with; the details hold the accuracy after every tenth round.
+differ, `momentum`, `centring_multiplier` and `mirrored`: the one tuned on public images where left
+out. Metric: `global_accuracy` on the test images after the last round. The privacy says all that an
+epsilon has to be read with; the details hold the accuracy after every tenth round.
 """
 
 from typing import Annotated, Any
@@ -27,6 +27,7 @@ class PlanSettings(BaseModel):
     learning_rate: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)] = fixed.Plan.momentum
     centring_multiplier: Annotated[float, Field(gt=0)] = fixed.Plan.centring_multiplier
+    mirrored: bool = fixed.Plan.mirrored
 
 
 class PrivacySettings(BaseModel):
@@ -46,7 +47,9 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
         raise InvalidInput(f"{case.name}: settings.{field}: {first['msg']}") from error
     plan = _plan(case, settings)
     fixed.schedule(plan, settings.epsilon)  # a demand out of range shows before any work
-    task = fixed.Task.of(sources.load(case.dataset, case.seed), fixed.FEATURES)
+    task = fixed.Task.of(
+        sources.load(case.dataset, case.seed), fixed.FEATURES, mirrored=plan.mirrored
+    )
     found = fixed.run_case(
         task, settings.epsilon, case.seed, plan, case.providers, cut=case.partition
     )
