@@ -120,7 +120,8 @@ def mirrored(features: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     first, alone = here[here < other], here[here == other]
     wide = features.astype(np.float32, copy=False)
     pairs = (wide[:, first] + wide[:, other[first]]) / np.float32(math.sqrt(2))
-    return np.concatenate([pairs, wide[:, alone]], axis=1).astype(features.dtype)
+    kept = np.concatenate([pairs, wide[:, alone]], axis=1)
+    return np.asarray(kept, dtype=features.dtype)
 
 
 def _mirror(shape: tuple[int, ...]) -> NDArray[np.int64]:
