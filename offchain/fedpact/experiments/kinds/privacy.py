@@ -2,9 +2,9 @@
 
 Settings: `epsilon`; `plan`, a table of `rounds`, `clipping_norm`, `learning_rate` and, where they
 differ, `momentum`, `centring_multiplier`, `mirrored` and `averaged`: the one tuned on public images
-where left out; `shared_noise` and `examples` as `privacy_fixed_features.run_case` takes them. Metric:
-`global_accuracy` on the test images. The privacy says all that an epsilon has to be read with; the
-details hold the curve over the rounds.
+where left out; `shared_noise` and `examples` as `privacy_fixed_features.run_case` takes them.
+Metric: `global_accuracy` on the test images. The privacy says all that an epsilon has to be read
+with; the details hold the curve over the rounds.
 """
 
 from typing import Annotated, Any
