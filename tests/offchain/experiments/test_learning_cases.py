@@ -164,5 +164,5 @@ def test_what_a_paper_claims_and_what_is_guaranteed_stand_apart() -> None:
 
 
 def test_mode_sound_needs_steps_of_its_own() -> None:
-    with pytest.raises(InvalidInput, match="sound needs settings.sound_local"):
+    with pytest.raises(InvalidInput, match=r"sound needs settings\.sound_local"):
         ran(case_of("sound", PRIVATE))
