@@ -28,6 +28,7 @@ KINDS = {
     "request": "fedpact.experiments.kinds.request:run",
     "contribution": "fedpact.experiments.kinds.contribution:run",
     "texts": "fedpact.experiments.kinds.texts:run",
+    "provider-selection": "fedpact.experiments.kinds.selection:run",
 }
 """Where the function of each kind stands."""
 
