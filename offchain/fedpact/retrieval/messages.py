@@ -22,7 +22,7 @@ MOST_ENDPOINT = 256
 MOST_ENVELOPE = 1_024
 """Bytes of a requester's signed request."""
 MOST_FOUND = 64
-MOST_CONTACTS = 256
+MOST_CONTACTS = 8_000
 MOST_MEMBERS = 64
 """Records in one reply to `Members`; a longer list is read on from `after`."""
 LONGEST_MESSAGE = 1 << 18
@@ -40,6 +40,11 @@ class Prefix:
             raise RetrievalError(f"prefix: {self.length} bits of {self.bits:#x}")
         if self.bits & ((1 << (64 - self.length)) - 1):
             raise RetrievalError(f"prefix: {self.bits:#x} has bits beyond its {self.length}")
+
+    @classmethod
+    def of(cls, node_id: int, length: int) -> "Prefix":
+        """The first `length` bits of an id."""
+        return cls(node_id >> (64 - length) << (64 - length), length)
 
     def holds(self, node_id: int) -> bool:
         """Whether an id begins with this prefix."""
@@ -83,6 +88,13 @@ class Contact:
     id: int
     endpoint: str = ""
     """Its address in the transport; empty in memory."""
+    length: int = 64
+    """Bits of its community's prefix; 64 where they are not known."""
+
+    @property
+    def community(self) -> Prefix:
+        """The community that it is said to be of."""
+        return Prefix.of(self.id, self.length)
 
 
 @dataclass(frozen=True)
@@ -113,14 +125,19 @@ class Found:
 
 @dataclass(frozen=True)
 class Flood:
-    """Lu et al.'s own form (mode `paper`): passed on by every node that receives it."""
+    """Lu et al.'s own form (mode `paper`): asks a node for itself, and to whom it passes this on.
+
+    The reply is `Found`: its own record if that is within the distance, and as contacts all those
+    that it would pass the request on to.
+    """
 
     query: Signature
-    want: int
-    hops: int
-    """How often it may still be passed on."""
-    number: int
-    """64 bits by which a node knows that it has seen this one."""
+    place: int
+    """Id that the query would have: its path in the codebook, then zeros."""
+    within: int
+    """Relevant distance (equation 2): ids whose XOR with `place` is less are to be traversed."""
+    first: bool
+    """Whether the receiver is of the community that the request entered at."""
     envelope: bytes = b""
 
 
@@ -162,7 +179,12 @@ class Acknowledged:
     """False where the digest on chain is another, or the id belongs to another community."""
 
 
-Request = Lookup | Flood | Members | Announce
+@dataclass(frozen=True)
+class Ping:
+    """Asks whether a node is there; answered by `Acknowledged`, `taken` true."""
+
+
+Request = Lookup | Flood | Members | Announce | Ping
 Reply = Found | MemberList | Acknowledged
 
 
@@ -198,8 +220,8 @@ def encode(message: Request | Reply) -> bytes:
             writer.number(len(contacts), 2)
             for contact in contacts:
                 writer.contact(contact)
-        case Flood(query, want, hops, number, envelope):
-            writer.raw(query.encode()).number(want, 2).number(hops, 1).number(number, 8)
+        case Flood(query, place, within, first, envelope):
+            writer.raw(query.encode()).number(place, 8).number(within, 9).number(int(first), 1)
             writer.blob(envelope)
         case Members(node_id, after):
             writer.number(node_id, 8).blob(after)
@@ -248,6 +270,7 @@ _KINDS: tuple[type[Request] | type[Reply], ...] = (
     MemberList,
     Announce,
     Acknowledged,
+    Ping,
 )
 
 
@@ -255,13 +278,15 @@ def _read(reader: "_Reader", kind: type[Request] | type[Reply]) -> Request | Rep
     if kind is Lookup:
         return Lookup(reader.signature(), reader.at_most(2, MOST_FOUND), reader.blob(MOST_ENVELOPE))
     if kind is Flood:
-        query, want = reader.signature(), reader.at_most(2, MOST_FOUND)
-        return Flood(query, want, reader.number(1), reader.number(8), reader.blob(MOST_ENVELOPE))
+        query, place, within = reader.signature(), reader.number(8), reader.number(9)
+        return Flood(query, place, within, reader.at_most(1, 1) == 1, reader.blob(MOST_ENVELOPE))
     if kind is Members:
         node_id, after = reader.number(8), reader.blob(NODE_BYTES)
         if len(after) not in (0, NODE_BYTES):
             raise RetrievalError(f"message: an address of {len(after)} bytes")
         return Members(node_id, after)
+    if kind is Ping:
+        return Ping()
     if kind is Announce:
         return Announce(reader.record())
     if kind is Acknowledged:
@@ -303,7 +328,12 @@ class _Writer:
     def contact(self, contact: Contact) -> "_Writer":
         if len(contact.node) != NODE_BYTES:
             raise RetrievalError(f"message: an address of {len(contact.node)} bytes")
-        return self.raw(contact.node).number(contact.id, 8).blob(contact.endpoint.encode())
+        return (
+            self.raw(contact.node)
+            .number(contact.id, 8)
+            .number(contact.length, 1)
+            .blob(contact.endpoint.encode())
+        )
 
 
 class _Reader:
@@ -346,8 +376,8 @@ class _Reader:
         return Prefix(self.number(8), self.number(1))
 
     def contact(self) -> Contact:
-        node, node_id = self.raw(NODE_BYTES), self.number(8)
+        node, node_id, length = self.raw(NODE_BYTES), self.number(8), self.at_most(1, 64)
         try:
-            return Contact(node, node_id, self.blob(MOST_ENDPOINT).decode())
+            return Contact(node, node_id, self.blob(MOST_ENDPOINT).decode(), length)
         except UnicodeDecodeError as error:
             raise RetrievalError("message: an endpoint that is not UTF-8") from error

@@ -119,29 +119,42 @@ def signature(vector: NDArray[np.float64] | sparse.csr_matrix) -> Signature:
 def signatures(rows: sparse.csr_matrix) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """Buckets and weights (n, 32) of vectors (n, WIDTH), by the rule of `signature`.
 
+    A value counts by its share of the row's largest, as a 32-bit float.
+
     Unused places stand last, with bucket 0 and weight 0; a row without positive values has no
     other places.
     """
-    rows = sparse.csr_matrix(rows, dtype=np.float64)
+    rows = sparse.csr_matrix(rows, dtype=np.float64, copy=True)
     rows.sum_duplicates()
     count = rows.shape[0]
     number = np.repeat(np.arange(count), np.diff(rows.indptr))
     if not np.isfinite(rows.data).all():
         raise RetrievalError("signature: values that are not finite")
-    order = np.lexsort((rows.indices, -rows.data, number))
-    rank = np.arange(len(order)) - rows.indptr[:-1][number]
-    order = order[(rank < ENTRIES) & (rows.data[order] > 0)]
-    order = order[np.lexsort((rows.indices[order], number[order]))]
-    row = number[order]
-    first = np.searchsorted(row, np.arange(count))
-    place = np.arange(len(order)) - first[row]
-    values = np.zeros((count, ENTRIES))
-    buckets = np.zeros((count, ENTRIES), dtype=np.uint16)
-    values[row, place] = rows.data[order]
-    buckets[row, place] = rows.indices[order]
+    # One key a value, no two alike in a row: its 32 bits as a float, then the bucket from the end.
+    rows.data = (rows.data / _largest(rows)[number]).astype(np.float32)
+    positive = rows.data > 0
+    keys = np.zeros((count, max(ENTRIES, int(np.diff(rows.indptr).max(initial=0)))), np.uint64)
+    place = np.arange(len(number)) - rows.indptr[:-1][number]
+    high = rows.data.view(np.uint32).astype(np.uint64) << np.uint64(32)
+    low = (WIDTH - rows.indices).astype(np.uint64)
+    keys[number, place] = np.where(positive, high | low, np.uint64(0))
+    keys = np.partition(keys, keys.shape[1] - ENTRIES, axis=1)[:, -ENTRIES:]
+    buckets = WIDTH - (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)  # WIDTH where there is none
+    values = (keys >> np.uint64(32)).astype(np.uint32).view(np.float32).astype(np.float64)
+    order = np.argsort(buckets, axis=1)
+    places = np.take_along_axis(buckets, order, axis=1)
+    values = np.take_along_axis(values, order, axis=1)
     weights = quantised(values)
-    buckets[weights == 0] = 0
-    return buckets, weights
+    return np.where(weights > 0, places, 0).astype(np.uint16), weights
+
+
+def _largest(rows: sparse.csr_matrix) -> NDArray[np.float64]:
+    """Each row's largest value, at least the least positive number."""
+    largest = np.zeros(rows.shape[0])
+    filled = np.diff(rows.indptr) > 0
+    if filled.any():
+        largest[filled] = np.maximum.reduceat(rows.data, rows.indptr[:-1][filled])
+    return np.maximum(largest, np.finfo(np.float64).tiny)
 
 
 def quantised(values: NDArray[np.float64]) -> NDArray[np.uint16]:

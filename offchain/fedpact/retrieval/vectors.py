@@ -20,7 +20,7 @@ from fedpact.retrieval.signature import EDGE_BITS, TERM_BITS, TERMS, WIDTH, Sign
 BAG = HashedBag(bits=TERM_BITS)
 LINKED = 24
 """Terms of a text that edges are drawn between."""
-EDGE_SHARE = 0.75
+EDGE_SHARE = 0.5
 """Weight of an edge against the geometric mean of its terms' weights."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _SECOND = np.uint64(0xBF58476D1CE4E5B9)

@@ -13,6 +13,7 @@ from fedpact.retrieval.messages import (
     Lookup,
     MemberList,
     Members,
+    Ping,
     Prefix,
     Record,
 )
@@ -36,16 +37,17 @@ prefixes = st.builds(
     st.integers(0, 64),
 )
 records = st.builds(Record, nodes, signatures(), st.binary(max_size=60))
-contacts = st.builds(Contact, nodes, ids, st.text(max_size=30))
+contacts = st.builds(Contact, nodes, ids, st.text(max_size=30), st.integers(0, 64))
 few_records = st.lists(records, max_size=3).map(tuple)
 few_contacts = st.lists(contacts, max_size=3).map(tuple)
 envelopes = st.binary(max_size=99)
 messages = st.one_of(
     st.builds(Lookup, signatures(), st.integers(0, 64), envelopes),
     st.builds(Found, records, prefixes, st.integers(0, 9), few_records, few_contacts),
-    st.builds(Flood, signatures(), st.integers(0, 64), st.integers(0, 255), ids, envelopes),
+    st.builds(Flood, signatures(), ids, ids, st.booleans(), envelopes),
     st.builds(Members, ids, st.one_of(st.just(b""), nodes)),
     st.builds(MemberList, records, prefixes, st.integers(0, 9), few_records, few_contacts),
     st.builds(Announce, records),
     st.builds(Acknowledged, records, st.booleans()),
+    st.just(Ping()),
 )

@@ -58,7 +58,10 @@ def test_likeness_is_symmetric_within_bounds_and_the_same_for_one_as_for_many(
     assert many == pytest.approx([value, 1.0])
 
 
-@given(st.lists(st.floats(0, 1e9), min_size=1, max_size=60), st.integers(0, 2**32))
+@given(
+    st.lists(st.one_of(st.just(0.0), st.floats(2**-20, 2**20, width=32)), min_size=1, max_size=60),
+    st.integers(0, 2**32),
+)
 def test_any_vector_gives_a_signature_of_full_mass_or_is_refused(
     values: list[float], seed: int
 ) -> None:

@@ -1,0 +1,35 @@
+"""The truth that lookups are held to: weighted Jaccard to every published profile."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.retrieval.signature import MASS, WIDTH, Signature
+
+
+class Exhaustive:
+    """All profiles by bucket (an inverted index), for exact search."""
+
+    def __init__(self, buckets: NDArray[np.uint16], weights: NDArray[np.uint16]) -> None:
+        self._nodes = len(buckets)
+        rows, places = np.nonzero(weights)
+        used = buckets[rows, places]
+        order = np.argsort(used, kind="stable")
+        self._owners = rows[order].astype(np.int32)
+        self._weights = weights[rows, places][order]
+        self._starts = np.searchsorted(used[order], np.arange(WIDTH + 1))
+
+    def likeness(self, query: Signature) -> NDArray[np.float64]:
+        """Weighted Jaccard to every node, (n,)."""
+        shared = np.zeros(self._nodes, dtype=np.int64)
+        for bucket, weight in zip(query.buckets, query.weights, strict=True):
+            here = slice(self._starts[bucket], self._starts[bucket + 1])
+            shared[self._owners[here]] += np.minimum(self._weights[here], np.uint16(weight))
+        return np.asarray(shared / (2 * MASS - shared))
+
+
+def top(scores: NDArray[np.float64], allowed: NDArray[np.bool_], want: int) -> NDArray[np.int64]:
+    """The `want` best of the allowed, best first, of equal ones the lower number."""
+    usable = np.where(allowed, scores, -1.0)
+    least = np.partition(usable, len(usable) - want)[len(usable) - want]
+    candidates = np.flatnonzero(usable >= least)
+    return candidates[np.argsort(-usable[candidates], kind="stable")][:want]

@@ -1,0 +1,252 @@
+"""One simulation of retrieval: a population, its hostile and dead, lookups, and what they reach."""
+
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.errors import InvalidInput
+from fedpact.experiments.retrieval.attacks import Lie, lies, stuff
+from fedpact.experiments.retrieval.baselines import GossipOverlay, download_bytes
+from fedpact.experiments.retrieval.exhaustive import Exhaustive, top
+from fedpact.experiments.retrieval.flooding import flood_cost
+from fedpact.experiments.retrieval.joining import join_cost
+from fedpact.experiments.retrieval.network import MemoryTransport, Network
+from fedpact.experiments.retrieval.population import Population, population
+from fedpact.experiments.retrieval.source import Source
+from fedpact.retrieval.codebook import standard
+from fedpact.retrieval.communities import table_communities, table_contacts
+from fedpact.retrieval.lookup import Limits, Outcome, lookup
+from fedpact.retrieval.messages import Record
+from fedpact.retrieval.signature import stacked
+
+WANT = 10
+FEWEST_NODES = 100
+JOINS = 10
+"""Newcomers whose cost is measured."""
+BASELINE_LOOKUPS = 100
+"""Of the lookups, those that the gossip overlay answers too."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is simulated; raises InvalidInput for what cannot be."""
+
+    nodes: int
+    churn: float = 0.0
+    """Share of nodes that are dead, and still in every table."""
+    malicious: float = 0.0
+    """Share that lies: half with broad, half with aimed stuffed profiles, four kinds of replies."""
+    eclipse: float = 0.0
+    """Share of the community nearest to each query that is hostile and hides the honest; looked
+    up one query at a time, on top of `malicious`."""
+    seed: int = 1
+    lookups: int = 1_000
+    source: Source = Source.COLLECTIONS
+
+    def __post_init__(self) -> None:
+        if self.nodes < FEWEST_NODES or self.lookups < 1:
+            raise InvalidInput(
+                f"simulate: {self.nodes} nodes, {self.lookups} lookups; at least {FEWEST_NODES}"
+                " nodes and one lookup are needed"
+            )
+        for name, share in (
+            ("churn", self.churn),
+            ("malicious", self.malicious),
+            ("eclipse", self.eclipse),
+        ):
+            if not 0 <= share <= 0.5:
+                raise InvalidInput(f"simulate: {name} {share}; 0 to 0.5 is possible")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One lookup against the truth."""
+
+    recall: float
+    ratio: float
+    stuffed: float
+    """Share of hostile nodes among the results."""
+    forged: int
+    outcome: Outcome
+
+
+def simulate(scenario: Scenario, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Run a scenario; the JSON of issue F. `say` hears of each step."""
+    begun, processor = time.perf_counter(), time.process_time()
+    generator = np.random.default_rng([scenario.seed, 77])
+    people = population(scenario.nodes, scenario.lookups, scenario.seed, scenario.source)
+    say(f"{scenario.nodes} profiles")
+    hostile = generator.permutation(scenario.nodes)[: round(scenario.malicious * scenario.nodes)]
+    stuff(people, hostile, generator)
+    network = Network(people.buckets, people.weights, standard())
+    bad = np.zeros(scenario.nodes, bool)
+    bad[hostile] = True
+    dead = (generator.random(scenario.nodes) < scenario.churn) & ~bad
+    index = Exhaustive(people.buckets, people.weights)
+    say(f"{len(network.partition.prefixes)} communities")
+    world = _World(scenario, people, network, bad, dead, index)
+    looked = world.looked(generator)
+    say(f"{len(looked)} lookups")
+    baselines = world.baselines(generator, looked)
+    transport = MemoryTransport(network, dead, {})
+    newcomers = people.queries[:JOINS]
+    joins = join_cost(network, transport, ~(dead | bad), newcomers, scenario.seed)
+    return {
+        **_measured(scenario, network, looked),
+        "join_messages_mean": joins.messages,
+        "join_bytes_mean": joins.bytes,
+        "baselines": baselines,
+        "seconds": time.perf_counter() - begun,
+        "processor_seconds": time.process_time() - processor,
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+class _World:
+    def __init__(
+        self,
+        scenario: Scenario,
+        people: Population,
+        network: Network,
+        bad: NDArray[np.bool_],
+        dead: NDArray[np.bool_],
+        index: Exhaustive,
+    ) -> None:
+        self._scenario, self._people, self._network = scenario, people, network
+        self._bad, self._dead, self._index = bad, dead, index
+        self._lies = lies(network, np.flatnonzero(bad), list(Lie), scenario.seed)
+
+    def looked(self, generator: np.random.Generator) -> list[Looked]:
+        honest = np.flatnonzero(~(self._bad | self._dead))
+        return [
+            self._look(place, int(generator.choice(honest)))
+            for place in range(self._scenario.lookups)
+        ]
+
+    def _look(self, place: int, entry: int) -> Looked:
+        query = self._people.queries[place]
+        bad, hostile = self._bad, self._lies
+        if self._scenario.eclipse:
+            eclipsing = self._eclipsing(place, entry)
+            bad = bad.copy()
+            bad[eclipsing] = True
+            hostile = {**hostile, **lies(self._network, eclipsing, [Lie.HIDE], place)}
+        transport = MemoryTransport(self._network, self._dead, hostile)
+        outcome = lookup(
+            self._network.table(entry),
+            query,
+            transport,
+            self._network.verify,
+            Limits(want=WANT),
+            seed=place,
+        )
+        scores = self._index.likeness(query)
+        best = scores[top(scores, ~(bad | self._dead), WANT)]
+        numbers = np.array([int.from_bytes(m.record.node, "big") for m in outcome.matches], int)
+        honest = [
+            match.likeness
+            for match, number in zip(outcome.matches, numbers, strict=True)
+            if not bad[number]
+        ]
+        # A result counts that is as good as the last of the truth: ties have no order.
+        hit = sum(one >= best[-1] - 1e-12 for one in honest)
+        return Looked(
+            hit / WANT,
+            sum(sorted(honest, reverse=True)) / max(float(best.sum()), 1e-12),
+            float(bad[numbers].mean()) if len(numbers) else 0.0,
+            sum(not self._genuine(match.record) for match in outcome.matches),
+            outcome,
+        )
+
+    def _genuine(self, record: Record) -> bool:
+        """Compared with the population itself, not by digest."""
+        number = int.from_bytes(record.node, "big")
+        buckets, weights = stacked([record.signature])
+        return bool(
+            (buckets[0] == self._people.buckets[number]).all()
+            and (weights[0] == self._people.weights[number]).all()
+        )
+
+    def _eclipsing(self, place: int, entry: int) -> NDArray[np.int64]:
+        query = self._people.queries[place]
+        prefix = self._network.codebook.path(query) << (64 - self._network.codebook.depth)
+        members = self._network.members(self._network.partition.community_of(prefix))
+        members = members[members != entry]
+        chosen = np.random.default_rng([self._scenario.seed, place]).permutation(members)
+        return chosen[: round(self._scenario.eclipse * len(members))]
+
+    def baselines(self, generator: np.random.Generator, looked: list[Looked]) -> dict[str, Any]:
+        """The same queries by other ways."""
+        live = ~(self._bad | self._dead)
+        honest = np.flatnonzero(live)
+        degree = self._network.table(int(honest[0])).size
+        gossip = GossipOverlay(self._network, self._index, live, degree, self._scenario.seed)
+        recalls, messages, hops = [], [], []
+        count = min(BASELINE_LOOKUPS, self._scenario.lookups)
+        bound = Limits(want=WANT).most_messages(self._network.nodes)
+        for place in range(count):
+            query = self._people.queries[place]
+            scores = self._index.likeness(query)
+            best = scores[top(scores, live, WANT)]
+            found = gossip.search(query, int(generator.choice(honest)), WANT, bound)
+            recalls.append(float((scores[found.found] >= best[-1] - 1e-12).sum()) / WANT)
+            messages.append(found.messages)
+            hops.append(found.hops)
+        flooded = flood_cost(self._network, self._people.queries, self._dead, self._scenario.seed)
+        return {
+            "exhaustive": {"recall_at_10": 1.0, "messages_mean": 2 * int(live.sum())},
+            "download_every_profile": {
+                "recall_at_10": 1.0,
+                "bytes": download_bytes(self._network),
+            },
+            "gossip_overlay": {
+                "lookups": count,
+                "degree": degree,
+                "recall_at_10": float(np.mean(recalls)),
+                "messages_mean": float(np.mean(messages)),
+                "hops_mean": float(np.mean(hops)),
+            },
+            "paper_flooding": flooded,
+        }
+
+
+def _measured(scenario: Scenario, network: Network, looked: list[Looked]) -> dict[str, Any]:
+    def mean(value: Callable[[Looked], float]) -> float:
+        return float(np.mean([value(one) for one in looked]))
+
+    sizes = network.partition.sizes
+    firsts = [int(network.members(place)[0]) for place in range(len(sizes))]
+    tables = [network.table(number) for number in firsts]
+    contacts = max(table.size - len(table.community.records) for table in tables)
+    return {
+        "nodes": scenario.nodes,
+        "source": str(scenario.source),
+        "seed": scenario.seed,
+        "churn": scenario.churn,
+        "malicious": scenario.malicious,
+        "eclipse": scenario.eclipse,
+        "lookups": len(looked),
+        "recall_at_10": mean(lambda one: one.recall),
+        "similarity_ratio": mean(lambda one: one.ratio),
+        "hops_mean": mean(lambda one: one.outcome.hops),
+        "hops_max": max(one.outcome.hops for one in looked),
+        "messages_mean": mean(lambda one: one.outcome.messages),
+        "messages_max": max(one.outcome.messages for one in looked),
+        "waves_mean": mean(lambda one: one.outcome.waves),
+        "communities_asked_mean": mean(lambda one: one.outcome.communities),
+        "forged_accepted": sum(one.forged for one in looked),
+        "records_refused": sum(one.outcome.refused for one in looked),
+        "replies_caught": sum(one.outcome.caught for one in looked),
+        "hostile_share_of_results": mean(lambda one: one.stuffed),
+        "table_max": max(table.size for table in tables),
+        "table_contacts_max": contacts,
+        "table_contacts_bound": table_communities(scenario.nodes) * table_contacts(scenario.nodes),
+        "communities": len(sizes),
+        "community_mean": float(sizes.mean()),
+        "community_max": int(sizes.max()),
+    }

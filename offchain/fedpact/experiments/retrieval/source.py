@@ -1,0 +1,10 @@
+"""What documents a simulated population is made of."""
+
+from enum import StrEnum
+
+
+class Source(StrEnum):
+    """What documents a population is made of."""
+
+    COLLECTIONS = "20newsgroups+reuters21578"
+    SYNTHETIC = "synthetic"

@@ -1,0 +1,80 @@
+"""What a node replies: a pure function of its table and the request."""
+
+from fedpact.retrieval.ids import xor_distance
+from fedpact.retrieval.messages import (
+    MOST_FOUND,
+    MOST_MEMBERS,
+    Acknowledged,
+    Contact,
+    Flood,
+    Found,
+    Lookup,
+    MemberList,
+    Members,
+    Ping,
+    Record,
+    Reply,
+)
+from fedpact.retrieval.table import Table
+
+NAMED_EACH = 2
+"""Contacts named of each community that a node keeps."""
+
+
+def answer(table: Table, request: Lookup | Flood | Members | Ping) -> Reply:
+    """The reply of the node whose table this is."""
+    match request:
+        case Lookup():
+            best = table.community.best(request.query, min(request.want, MOST_FOUND))
+            return _found(table, best, _named(table))
+        case Flood():
+            own = [table.record] if xor_distance(table.id, request.place) < request.within else []
+            return _found(table, own, passed_on(table, request))
+        case Members():
+            return _member_list(table, request)
+        case Ping():
+            return Acknowledged(table.record, True)
+
+
+def passed_on(table: Table, request: Flood) -> list[Contact]:
+    """To whom a node passes a flooded request (Lu et al. 2020, section III-B).
+
+    Within the relevant distance: to all that it knows there. Outside: to the contacts nearer to
+    the place than itself; where the request entered, whatever their distance.
+    """
+    own = xor_distance(table.id, request.place)
+    contacts = [one for kept in table.contacts for one in kept]
+    if own >= request.within:
+        if request.first:
+            return contacts
+        return [one for one in contacts if xor_distance(one.id, request.place) < own]
+    known = [*table.community.contacts, *contacts]
+    return [one for one in known if xor_distance(one.id, request.place) < request.within]
+
+
+def _found(table: Table, records: list[Record], contacts: list[Contact]) -> Found:
+    community = table.community
+    size = len(community.records)
+    return Found(table.record, community.prefix, size, tuple(records), tuple(contacts))
+
+
+def _named(table: Table) -> list[Contact]:
+    return [one for kept in table.contacts for one in kept[:NAMED_EACH]]
+
+
+def _member_list(table: Table, request: Members) -> MemberList:
+    """The next members by address; of another community, contacts nearest to it alone."""
+    community = table.community
+    size = len(community.records)
+    contacts = sorted(
+        (one for kept in table.contacts for one in kept),
+        key=lambda one: xor_distance(one.id, request.id),
+    )
+    if not community.prefix.holds(request.id):
+        return MemberList(table.record, community.prefix, size, (), tuple(contacts))
+    later = sorted(
+        (one for one in community.records if one.node > request.after), key=lambda one: one.node
+    )
+    return MemberList(
+        table.record, community.prefix, size, tuple(later[:MOST_MEMBERS]), tuple(contacts)
+    )
