@@ -27,6 +27,8 @@ from fedpact.experiments.adversaries import Provider
 from fedpact.experiments.simulation import Seat, simulate
 from fedpact.learning.artefact import encode
 from fedpact.learning.local import train_local
+from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import SeededNoise
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.policy import Policy
@@ -39,6 +41,8 @@ from fedpact.types.specification import Specification
 POLL = 0.05
 PROVIDERS = 3
 EVALUATION = 150
+UNIT_SIZE = 15
+"""Examples of one unit of privacy; without privacy they count one by one."""
 LABELS = [str(label) for label in range(10)]
 SGD = {"epochs": 1, "batch_size": 16, "learning_rate": 0.1, "momentum": 0.5, "shuffle_seed": 5}
 IMAGES = {"labels": LABELS, "features": {"shape": [64], "scale": 9.0}, "local": SGD}
@@ -104,6 +108,16 @@ CASES = {
         "aggregation": {"name": "norm-bounding", "parameters": {"bound": 0.5}},
     },
 }
+SOUND = {
+    "rounds": 2,
+    "local": {"steps": 2, "learning_rate": 0.1, "sampling_rate": 0.5},
+    "privacy": {"mode": "sound", "epsilon": 6.0, "delta": 1e-5, "clipping_norm": 0.5},
+}
+BY_UNIT = {
+    "char-lstm, sound": {**CASES["char-lstm, norm bounding"], **SOUND},
+    "mlp, sound": {**CASES["mlp, regression, median"], **SOUND},
+}
+CASES |= BY_UNIT
 RESTARTED = tuple(name for name in CASES if name.endswith("a daemon restarted"))
 
 
@@ -162,7 +176,7 @@ class Serving:
         market, folder = self._market, self._market.folder / f"daemon-{self._number}"
         folder.mkdir(exist_ok=True)
         client = ChainClient.connect(self._url, market.client.deployment)
-        policy = Policy(accept_without_privacy=True, min_samples=20, epsilon_per_request=9.0)
+        policy = Policy(accept_without_privacy=True, min_samples=5, epsilon_per_request=9.0)
         settings = DaemonSettings(
             folder / "state.sqlite", folder / "ledger.sqlite", folder / "features", POLL
         )
@@ -210,7 +224,8 @@ def world(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     files = []
     for number, places in enumerate(np.array_split(np.arange(EVALUATION, 600), PROVIDERS)):
         files.append(folder / f"provider-{number}.npz")
-        np.savez(files[-1], x=x[places], y=y[places])
+        names = [f"{number}-{place // UNIT_SIZE}" for place in places]
+        np.savez(files[-1], x=x[places], y=y[places], unit=names)
     daemons = [Serving(anvil.url, market, number, path) for number, path in enumerate(files)]
     world = World(market, daemons, files, (x[:EVALUATION], y[:EVALUATION]))
     for name, case in CASES.items():
@@ -239,6 +254,27 @@ def test_a_family_through_the_chain_gives_the_simulators_model(world: World, nam
     fetched = market.requester.fetch(request)
     spec = market.requester.specification(request)
     assert fetched.path.read_bytes() == encode(simulated(world, spec, request, CASES[name]))
+    wait_for_claims(market, request)
+    assert audit(market.client, market.store, request, market.auditor).failed == []
+
+
+@pytest.mark.parametrize("name", BY_UNIT)
+def test_units_are_what_a_provider_declares_and_is_charged_for(world: World, name: str) -> None:
+    market, request = world.market, world.requests[name]
+    assert market.requester.follow(request, poll_interval=POLL).status is RequestStatus.DELIVERED
+    spec = market.requester.specification(request)
+    datasets = [read_dataset(path, spec) for path in world.files]
+    declared = {one.account: one.samples for one in market.client.rounds.members(request)}
+    for number, keys in enumerate(market.providers):
+        units = set(datasets[number].units)
+        assert declared[keys.address] == len(units) <= len(datasets[number]) / (UNIT_SIZE - 5)
+        path = market.folder / f"daemon-{number}" / "ledger.sqlite"
+        with Ledger(path, keys.derive("privacy-ledger")) as ledger:
+            made = [entry for entry in ledger.entries() if entry.id.request == request]
+            assert [entry.units for entry in made] == [len(units)] * 2
+            assert [entry.event for entry in made] == [GaussianRelease.of_round(spec, 1)] * 2
+            for unit in units:
+                assert ledger.spent(1e-5, [unit]).epsilon >= 0.9 * 6.0
     wait_for_claims(market, request)
     assert audit(market.client, market.store, request, market.auditor).failed == []
 

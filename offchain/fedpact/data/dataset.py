@@ -1,6 +1,7 @@
 """Labelled examples, and the digests by which the privacy ledger knows their records."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -27,7 +28,8 @@ class Dataset:
     units: tuple[bytes, ...]
     """32-byte digest of each example's unit of privacy: the record as it stands in its source,
     before scaling and before any choice of columns. Examples cut from one unit (an engine's
-    windows) share its digest. Empty where nothing private is meant (evaluation slices)."""
+    windows) share its digest, and so do records that are equal in every field. Empty where
+    nothing private is meant (evaluation slices)."""
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y) or (self.units and len(self.units) != len(self.y)):
@@ -37,6 +39,21 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @cached_property
+    def unit_numbers(self) -> NDArray[np.int64]:
+        """Of each example, (n,): which unit it belongs to, counted from 0 in order of appearance;
+        each is its own where no units are given."""
+        if not self.units:
+            return np.arange(len(self))
+        known: dict[bytes, int] = {}
+        found = (known.setdefault(unit, len(known)) for unit in self.units)
+        return np.fromiter(found, np.int64, len(self))
+
+    @cached_property
+    def unit_count(self) -> int:
+        """How many units of privacy there are."""
+        return int(self.unit_numbers.max(initial=-1)) + 1
 
 
 def row_digest(cells: list[tuple[str, str]]) -> bytes:

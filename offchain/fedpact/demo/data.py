@@ -16,6 +16,7 @@ from fedpact.demo.options import DemoOptions
 from fedpact.demo.recipes import draft, recipe_of
 from fedpact.experiments.digits import EVALUATION_SHARE, split
 from fedpact.learning.checks import check_dataset
+from fedpact.learning.units import samples_of
 from fedpact.requester.request import draft_specification
 from fedpact.types.specification import Specification
 
@@ -25,16 +26,14 @@ class DemoData:
     """`parts[i]` is what provider i holds, in `files[i]`; nobody else reads that file."""
 
     draft: dict[str, Any]
+    samples: tuple[int, ...]
+    """What each provider declares."""
     files: tuple[Path, ...]
     parts: tuple[Dataset, ...]
     evaluation: Dataset
     test: Dataset
     queries: Path
     """The test examples without their answers, as the requester's file of queries."""
-
-    @property
-    def samples(self) -> tuple[int, ...]:
-        return tuple(len(part.y) for part in self.parts)
 
 
 def prepare(options: DemoOptions, folder: Path) -> DemoData:
@@ -68,6 +67,7 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
     np.savez(queries, **asked)
     return DemoData(
         fields,
+        tuple(samples_of(spec, part) for part in parts),
         tuple(files),
         tuple(parts),
         _shaped(spec, source.train_set(_at_most(most, evaluation, generator))),

@@ -8,7 +8,8 @@ from fedpact.data.sources import Source
 from fedpact.data.splitting import PUBLIC_EXAMPLES
 from fedpact.demo.options import DemoOptions
 from fedpact.errors import InvalidInput, SpecificationError
-from fedpact.experiments import digits
+from fedpact.experiments import digits, scattering_request
+from fedpact.experiments.scattering_request import Step
 from fedpact.types.specification import PaperMechanism
 
 PAPER_EPOCHS = {"epochs": 3, "batch_size": 32, "learning_rate": 0.05, "momentum": 0.5}
@@ -41,14 +42,19 @@ class Recipe:
     set is drawn from, and what no provider holds. 0: the evaluation set is kept out alone."""
 
 
-def _scattering(rate: float, norm: float, momentum: float, public: int) -> Recipe:
+def _scattering(step: Step, public: int = 0) -> Recipe:
     """One full-batch step a round, after the round that centres the features."""
-    step = {"steps": 1, "learning_rate": rate}
-    strategy = f"fedavgm:momentum={momentum}"
-    return Recipe(step, step, rounds=20, strategy=strategy, clipping_norm=norm, public=public)
+    return Recipe(
+        step.local,
+        step.local,
+        rounds=scattering_request.ROUNDS,
+        strategy=f"fedavgm:momentum={step.momentum}",
+        clipping_norm=step.clipping_norm,
+        public=public,
+    )
 
 
-IMAGE_FAMILIES = ("cnn", "scattering-linear")
+IMAGE_FAMILIES = ("cnn", scattering_request.FAMILY)
 CONSTRUCTION = {"construction_seed": 0}
 SOFTMAX_STEPS = {
     "steps": digits.STEPS,
@@ -73,14 +79,14 @@ RECIPES = {
         parameters={"hidden": 32, "layers": 1},
         records=1000,
     ),
-    "scattering-linear": _scattering(300.0, 0.05, 0.9, 0),
+    scattering_request.FAMILY: _scattering(Step(300.0, 0.05, 0.9)),
     "text-statistics": Recipe(CONSTRUCTION, CONSTRUCTION, rounds=1, aggregation="class-sums"),
 }
 RECIPES_ON_DATA = {
-    ("scattering-linear", "mnist"): _scattering(12_000.0, 0.03, 0.6, PUBLIC_EXAMPLES),
-    ("scattering-linear", "cifar10"): _scattering(12_000.0, 0.03, 0.7, PUBLIC_EXAMPLES),
+    (scattering_request.FAMILY, data): _scattering(step, PUBLIC_EXAMPLES)
+    for data, step in scattering_request.STEPS.items()
 }
-"""Chosen on the public slice by `python -m fedpact.experiments.privacy_fixed_features --tune`."""
+"""Families that have one more for a certain data set."""
 USUAL = {
     "shakespeare": "char-lstm",
     "leaf-shakespeare": "char-lstm",
@@ -135,7 +141,7 @@ def draft(source: Source, options: DemoOptions) -> dict[str, Any]:
     }
     if source.kind == "text":
         fields["category"] = CATEGORIES[source.name]
-    if source.kind == "text" or family_of(options) == "scattering-linear":
+    if source.kind == "text" or family_of(options) == scattering_request.FAMILY:
         fields["windows"] = {**fields["windows"], **LONG_WINDOWS}
     if options.epsilon is not None:
         fields["privacy"]["clipping_norm"] = recipe.clipping_norm

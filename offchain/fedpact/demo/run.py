@@ -56,7 +56,7 @@ def run(options: DemoOptions, console: Console) -> DemoResult:
                 _serve(options, network, data, number, account)
             console.print(
                 f"{len(accounts)} providers' daemons, each a process with its own data:"
-                f" {', '.join(str(count) for count in data.samples)} records"
+                f" {', '.join(str(count) for count in data.samples)} samples"
             )
             network.wait_until_serving()
             result = _play(options, network, requester, accounts, data, console, started)

@@ -15,6 +15,7 @@ from fedpact.experiments.attacks import FREE_RIDERS
 from fedpact.experiments.committees import SMALL, CommitteeData, Scale, committee_data
 from fedpact.experiments.simulation import Seat, accuracy
 from fedpact.learning.artefact import Model, Template, decode
+from fedpact.learning.units import samples_of
 
 WORST_LABELS = 0.9
 """Part of wrong labels at the last provider; the first has none, the others lie evenly between."""
@@ -143,7 +144,7 @@ def _other_values(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Leave-one-out and truncated Shapley values by seat, summed over the rounds."""
     seats = len(recorded)
-    weights = {seat: len(part) for seat, part in enumerate(case.parts)}
+    weights = {seat: samples_of(case.spec, part) for seat, part in enumerate(case.parts)}
     left_out, shapley = np.zeros(seats), np.zeros(seats)
     for number in range(len(recorded[0].models)):
         models = {seat: one.models[number] for seat, one in enumerate(recorded)}

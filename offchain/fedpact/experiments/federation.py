@@ -1,7 +1,7 @@
 """Plain federated training without chain and votes: the papers' learning curves.
 
 Each round `sampled` of the providers train as the strategy says, their models are aggregated by
-the specification's rule with the numbers of examples as weights, and two accuracies are taken: of
+the specification's rule with the numbers of samples as weights, and two accuracies are taken: of
 the global model on the test set, and the mean of the trained providers' local models, each on the
 distribution of its own examples. A run is resumable: between two rounds all that the next ones
 depend on is a state of bytes.
@@ -27,6 +27,7 @@ from fedpact.learning.families import family, gradient_family, represented
 from fedpact.learning.local import reach, train_local
 from fedpact.learning.server import next_global
 from fedpact.learning.strategies import Globals, LocalTask, Memory, strategy
+from fedpact.learning.units import samples_of
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def train_round(federation: Federation, state: State) -> RoundOutcome:
         before = state.memories.get(provider)
         models[provider] = _train(federation, number, provider, plan.local(globals_, before))
         own[provider] = models[provider]
-        factors = reach(spec, len(federation.parts[provider]))
+        factors = reach(spec, samples_of(spec, federation.parts[provider]))
         after = plan.remember(globals_, before, models[provider], factors)
         personal = plan.personal(globals_, before)
         if personal is not None:
@@ -118,7 +119,7 @@ def train_round(federation: Federation, state: State) -> RoundOutcome:
             after = plan.keep(after, own[provider])
         if after is not None:
             changes[provider] = (before, after)
-    weights = {provider: len(federation.parts[provider]) for provider in chosen}
+    weights = {provider: samples_of(spec, federation.parts[provider]) for provider in chosen}
     aggregated = aggregate(spec.aggregation, models, weights, globals_.start)
     model, server = next_global(spec, number, globals_, aggregated, changes, len(federation.parts))
     memories = {**state.memories, **{who: after for who, (_, after) in changes.items()}}

@@ -41,7 +41,8 @@ RECORDS = 4
 """Of the set that is drawn over with and without one of them."""
 DRAWS = 2_000
 CANARIES = 5_000
-CANARIES_AS_IMAGES = 1_000
+FEWER_CANARIES = {"cnn": 1_000, "char-lstm": 1_000}
+"""Of families whose canaries are images or windows of characters, which take longer."""
 GUESSED = 25
 """One canary in so many is guessed, and LEAST_GUESSES at least."""
 LEAST_GUESSES = 40
@@ -52,9 +53,11 @@ CANARY_NORM = 0.5
 MEMBERS, MODELS = 120, 24
 MEMBERSHIP_LOCAL = {"steps": 40, "learning_rate": 1.0, "momentum": 0.9}
 LARGEST_DIGIT = 9
+CHARACTERS = "char-lstm"
 _SMALL: dict[str, dict[str, Any]] = {
     "mlp": {"hidden": [4]},
     "cnn": {"form": "mnist", "channels": [1], "hidden": [4], "activation": "tanh"},
+    "char-lstm": {"embedding": 4, "hidden": 16, "layers": 1},
 }
 """Parameters of the families that can be of any size."""
 
@@ -88,7 +91,7 @@ def audit_draws(
     """
     source = SystemNoise() if noise is None else noise
     x, y, lengths = _worst_last(name)
-    spec = _specification(name, [8, 8], _privacy(float(lengths[-1]) / 2), _descent())
+    spec = _specification(name, x.shape[1:], _privacy(float(lengths[-1]) / 2), _descent())
     release, stated = (_trained if mode is Mode.SOUND else _claimed)(spec, x, y, source)
     direction = _flat(_gradient(spec, x[-1:], y[-1:]))
     direction /= np.linalg.norm(direction)
@@ -114,18 +117,19 @@ def audit_canaries(
 ) -> Finding:
     """One run over canaries, each in by a coin's toss; white box (Steinke et al. 2023).
 
-    Each canary has one value that is not 0, at a place of its own. Its score is the release along
-    its own gradient, less what half of all gradients would give.
+    Each canary has one value that is not 0, at a place of its own; of characters it is a window
+    drawn at random. Its score is the release along its own gradient, less what half of all
+    gradients would give.
 
     Args:
-        count: CANARIES where None, of images CANARIES_AS_IMAGES.
+        count: CANARIES where None, or FEWER_CANARIES.
         seed: of the coins; the system's entropy where None.
 
     Raises PrivacyError for fewer than LEAST_GUESSES canaries.
     """
     source = SystemNoise() if noise is None else noise
     if count is None:
-        count = CANARIES_AS_IMAGES if name == "cnn" else CANARIES
+        count = FEWER_CANARIES.get(name, CANARIES)
     spec, x, y = _canaries(name, count)
     start = family(name).initial(spec, START)
     middle = STEPS / 2 * _flat(_gradient(spec, x, y, CANARY_NORM))
@@ -177,8 +181,9 @@ def audit_membership(
         generator = np.random.default_rng(entropy)
         return membership.attack(_confidences(spec, source), MEMBERS, models, generator)
 
-    private = _specification(name, [8, 8], _privacy(1.0), MEMBERSHIP_LOCAL)
-    without = _specification(name, [8, 8], {"mode": "none"}, MEMBERSHIP_LOCAL)
+    shape = _digits(name, 1)[0].shape[1:]
+    private = _specification(name, shape, _privacy(1.0), MEMBERSHIP_LOCAL)
+    without = _specification(name, shape, {"mode": "none"}, MEMBERSHIP_LOCAL)
     found, open_ = attacked(private), attacked(without)
     epsilon = _stated(private)
     bound = min(1.0, math.exp(epsilon) * membership.FALSE_POSITIVES + DELTA)
@@ -248,7 +253,7 @@ def _claimed(
     """DDP-SGD in one batch an epoch, and the mu of what the paper counts."""
     local = {"epochs": DDP_SGD_LEAST_EPOCHS, "batch_size": RECORDS, "learning_rate": LEARNING_RATE}
     privacy = {"mode": "paper", "mechanism": "ddp-sgd", "epsilon": EPSILON, "delta": DELTA}
-    paper = _specification(spec.family.name, list(spec.features.shape), privacy, local)
+    paper = _specification(spec.family.name, spec.features.shape, privacy, local)
     start = family(spec.family.name).initial(paper, START)
 
     def release(records: int) -> NDArray[np.float64]:
@@ -272,7 +277,7 @@ def _stated(spec: Specification) -> float:
 def _worst_last(name: str) -> tuple[NDArray[np.float32], Targets, NDArray[np.float64]]:
     """RECORDS digits, their labels, and the lengths of their gradients, the longest last."""
     x, y = _digits(name, RECORDS)
-    spec = _specification(name, [8, 8], {"mode": "none"}, _descent())
+    spec = _specification(name, x.shape[1:], {"mode": "none"}, _descent())
     lengths = np.array(
         [
             np.linalg.norm(_flat(_gradient(spec, x[place, None], y[place, None])))
@@ -284,19 +289,23 @@ def _worst_last(name: str) -> tuple[NDArray[np.float32], Targets, NDArray[np.flo
 
 
 def _digits(name: str, count: int) -> tuple[NDArray[np.float32], Targets]:
+    """Images, (count, 8, 8); to a family of characters lines of sixteen figures from 0 to 9."""
     source = digits()
     x = (source.x_train[:count] / source.scale).astype(np.float32).reshape(count, 8, 8)
+    if name == CHARACTERS:
+        pooled = x.reshape(count, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(count, 16)
+        x = np.floor(pooled * (LARGEST_DIGIT + 0.99)).astype(np.float32)
     y = source.y_train[:count].copy()
     return x, y if _classifies(name) else (y / LARGEST_DIGIT).astype(np.float32)
 
 
 def _canaries(name: str, count: int) -> tuple[Specification, NDArray[np.float32], Targets]:
     """A canary a row; of images each in a corner of four pixels, which one pooling keeps apart."""
-    shape: list[int] | None = None
+    shape: tuple[int, ...] | None = None
     if name == "scattering-linear":
         # The features themselves, as no image has one alone.
         side = STRIDE * max(2, math.ceil(math.sqrt(count / MAPS)))
-        shape = [side, side]
+        shape = (side, side)
         x = np.zeros((count, width((side, side))), np.float32)
         np.fill_diagonal(x, CANARY)
     elif name == "cnn":
@@ -304,9 +313,12 @@ def _canaries(name: str, count: int) -> tuple[Specification, NDArray[np.float32]
         x = np.zeros((count, 2 * cells, 2 * cells), np.float32)
         rows, columns = np.divmod(np.arange(count), cells)
         x[np.arange(count), 2 * rows, 2 * columns] = CANARY
+    elif name == CHARACTERS:
+        drawn = np.random.default_rng(START).integers(0, LARGEST_DIGIT + 1, (count, 16))
+        x = drawn.astype(np.float32)
     else:
         x = np.diag(np.full(count, CANARY, np.float32))
-    spec = _specification(name, shape or list(x.shape[1:]), _privacy(CANARY_NORM), _descent())
+    spec = _specification(name, shape or x.shape[1:], _privacy(CANARY_NORM), _descent())
     if _classifies(name):
         return spec, x, np.zeros(count, np.int64)
     return spec, x, np.ones(count, np.float32)
@@ -346,12 +358,12 @@ def _privacy(clipping_norm: float) -> dict[str, Any]:
 
 
 def _specification(
-    name: str, shape: list[int], privacy: dict[str, Any], local: dict[str, Any]
+    name: str, shape: tuple[int, ...], privacy: dict[str, Any], local: dict[str, Any]
 ) -> Specification:
     task: dict[str, Any] = {"labels": [str(label) for label in range(LARGEST_DIGIT + 1)]}
     if not family(name).sound:
         raise SpecificationError(
-            f"family {name} cannot clip each example's gradient: it has no figure to audit"
+            f"family {name} cannot clip what one unit adds: it has no figure to audit"
         )
     if not _classifies(name):
         task = {"task": "regression", "output": {"column": "digit", "scale": 1.0}}
@@ -360,7 +372,7 @@ def _specification(
             "title": "A privacy audit",
             "category": "audits/digits",
             **task,
-            "features": {"shape": shape},
+            "features": {"shape": list(shape)},
             "family": {"name": name, "parameters": _SMALL.get(name, {})},
             "local": local,
             "rounds": 2 if family(name).statistics else 1,

@@ -18,6 +18,7 @@ What was found stands in PLANS; `fedpact experiment run` trains by it (kind `pri
 import argparse
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from fedpact.data import partition, sources
 from fedpact.data.sources import Source
 from fedpact.data.splitting import PUBLIC_EXAMPLES, public_slice
+from fedpact.features import scattering
 from fedpact.features.cache import scattering_features
 from fedpact.privacy.accounting import calibrate, cost
 from fedpact.privacy.linear_sums import (
@@ -43,6 +45,8 @@ from fedpact.privacy.noise import NoiseSource, SeededNoise
 
 DELTA = 1e-5
 PROVIDERS = 10
+CURVE_ROUNDS = 20
+"""A curve has a point for every so many rounds."""
 PARTITION = "class2"
 FEATURES = Path(".cache/features")
 """Folder of computed features, below the working folder."""
@@ -60,13 +64,22 @@ class Plan:
     learning_rate: float
     momentum: float = 0.9
     centring_multiplier: float = 20.0
+    mirrored: bool = False
+    """Whether an image and its mirror image count as one (`scattering.mirrored`)."""
+    averaged: int = 1
+    """The model is the mean of the weights after the last so many rounds, which costs nothing."""
 
 
-MUCH_NOISE = Plan(rounds=60, clipping_norm=0.03, learning_rate=1000.0)
-LITTLE_NOISE = Plan(rounds=60, clipping_norm=0.015, learning_rate=5000.0)
+def _for_objects(epsilon: float) -> Plan:
+    if epsilon < 5:
+        return Plan(rounds=60, clipping_norm=0.03, learning_rate=1500.0, mirrored=True)
+    rate = 3000.0 if epsilon < 10 else 5000.0
+    return Plan(rounds=60, clipping_norm=0.03, learning_rate=rate, mirrored=True, averaged=20)
+
+
 PLANS: dict[str, Callable[[float], Plan]] = {
     "mnist": lambda epsilon: Plan(rounds=160, clipping_norm=0.03, learning_rate=667.0),
-    "cifar10": lambda epsilon: MUCH_NOISE if epsilon < 5 else LITTLE_NOISE,
+    "cifar10": _for_objects,
 }
 """By data set and epsilon, as `--tune` found them on the public slice."""
 
@@ -90,22 +103,23 @@ class Task:
     test: Private
 
     @classmethod
-    def of(cls, source: Source, folder: Path) -> "Task":
+    def of(cls, source: Source, folder: Path, mirrored: bool = False) -> "Task":
         """Features are kept in `folder`; the public slice is the same in every run."""
         train = scattering_features(_images(source.x_train, source.scale), folder)
         test = scattering_features(_images(source.x_test, source.scale), folder)
         public, private = public_slice(len(train), PUBLIC_EXAMPLES)
         y_train, y_test = (part.astype(np.int64) for part in (source.y_train, source.y_test))
+        shape = source.shape
 
         def part(places: NDArray[np.int64]) -> Private:
-            return Private(np.asarray(train[places]), y_train[places])
+            return Private(_taken(train, places, mirrored, shape), y_train[places])
 
         return cls(
             source.name,
             len(source.labels),
             part(public),
             part(private),
-            Private(np.asarray(test), y_test),
+            Private(_taken(test, np.arange(len(test)), mirrored, shape), y_test),
         )
 
 
@@ -133,7 +147,10 @@ def train(
     noises: Sequence[NoiseSource],
     on_round: Callable[[int, Trained], None] | None = None,
 ) -> Trained:
-    """Round 0 and `plan.rounds` rounds over the providers, each with its own noise."""
+    """Round 0 and `plan.rounds` rounds over the providers, each with its own noise.
+
+    on_round: told each round's number and its model, before any average.
+    """
     total = sum(len(provider.y) for provider in providers)
     sums = [
         noised(feature_sum(one.x, FEATURE_NORM), FEATURE_NORM, plan.centring_multiplier, noise)
@@ -146,6 +163,7 @@ def train(
     weights = np.zeros((labels, centre.size), dtype=np.float64)
     velocity = np.zeros_like(weights)
     trained = Trained(weights.astype(np.float32), centre)
+    latest = deque[NDArray[np.float64]](maxlen=plan.averaged)
     for round_ in range(1, plan.rounds + 1):
         gradient = np.zeros_like(weights)
         for one, features, noise in zip(providers, centred, noises, strict=True):
@@ -153,10 +171,11 @@ def train(
             gradient += noised(clipped, norm, noise_multiplier, noise)
         velocity = plan.momentum * velocity + gradient / total
         weights -= plan.learning_rate * velocity
+        latest.append(weights.copy())
         trained = Trained(weights.astype(np.float32), centre)
         if on_round is not None:
             on_round(round_, trained)
-    return trained
+    return Trained(np.mean(latest, axis=0).astype(np.float32), centre)
 
 
 def schedule(plan: Plan, epsilon: float) -> Schedule:
@@ -173,33 +192,48 @@ def run_case(
     plan: Plan,
     providers: int = PROVIDERS,
     cut: str = PARTITION,
+    shared_noise: bool = False,
+    examples: int | None = None,
 ) -> dict[str, Any]:
     """Train once and test once; the seed draws the partition `cut` and the noise.
 
-    Returns the accuracy on the test images after the last round, after every tenth, and all that
-    an epsilon has to be read with.
+    Args:
+        shared_noise: what a secure sum would allow: each of N providers adds noise of variance
+            1 / N, and epsilon is that of the sum alone, which nobody sees in parts.
+        examples: of the private images, drawn by the seed; all where None.
+
+    Returns the accuracy on the test images, the curve over the rounds, and all that an epsilon
+    has to be read with.
     """
     began = time.process_time()
     released = schedule(plan, epsilon)
     price = cost(released, DELTA)
-    parts = partition.named(cut, task.private.y, providers, seed)
+    chosen = np.arange(len(task.private.y))
+    if examples is not None:
+        chosen = np.sort(np.random.default_rng(seed).permutation(chosen)[:examples])
+    parts = [chosen[part] for part in partition.named(cut, task.private.y[chosen], providers, seed)]
     held = [Private(task.private.x[part], task.private.y[part]) for part in parts]
+    each = 1 / math.sqrt(providers) if shared_noise else 1.0
     noises = [SeededNoise(1000 * seed + number) for number in range(providers)]
     curve: dict[int, float] = {}
 
     def note(round_: int, trained: Trained) -> None:
-        if round_ % 10 == 0 or round_ == plan.rounds:
+        if round_ % CURVE_ROUNDS == 0 or round_ == plan.rounds:
             curve[round_] = trained.accuracy(task.test)
 
-    train(held, task.labels, plan, released.releases[1].noise_multiplier, noises, note)
+    multiplier = released.releases[1].noise_multiplier
+    drawn = replace(plan, centring_multiplier=each * plan.centring_multiplier)
+    trained = train(held, task.labels, drawn, each * multiplier, noises, note)
     return {
         "examples": [len(part) for part in parts],
-        "accuracy": curve[plan.rounds],
+        "accuracy": trained.accuracy(task.test),
         "curve": curve,
         "plan": asdict(plan),
-        "noise_multiplier": released.releases[1].noise_multiplier,
+        "noise_multiplier": multiplier,
         "privacy": {**asdict(price), "adjacency": "zero-out"},
-        "covers": "centring sum and all gradient sums of each provider by itself",
+        "covers": "the sums over all providers, of which nobody sees a part"
+        if shared_noise
+        else "centring sum and all gradient sums of each provider by itself",
         "cpu_seconds": round(time.process_time() - began, 1),
     }
 
@@ -220,6 +254,18 @@ def tune_case(
     one = Private(task.public.x[fit], task.public.y[fit])
     trained = train([one], task.labels, scaled, multiplier, [SeededNoise(seed)])
     return trained.accuracy(Private(task.public.x[held_out], task.public.y[held_out]))
+
+
+def _taken(
+    features: Features, places: NDArray[np.int64], mirrored: bool, shape: tuple[int, ...]
+) -> Features:
+    """Rows of features in memory, 2,048 at a time so that little is held twice."""
+    if not mirrored:
+        return np.asarray(features[places])
+    parts = np.array_split(places, max(1, len(places) // 2048))
+    return np.concatenate(
+        [scattering.mirrored(features[part], shape).astype(np.float16) for part in parts]
+    )
 
 
 def _images(x: NDArray[np.generic], scale: float) -> NDArray[np.float32]:

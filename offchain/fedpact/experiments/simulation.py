@@ -21,6 +21,7 @@ from fedpact.learning.checks import check_published
 from fedpact.learning.families import family, represented
 from fedpact.learning.local import reach
 from fedpact.learning.strategies import Globals, Memory, strategy
+from fedpact.learning.units import samples_of
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE, pack_scores
@@ -96,7 +97,7 @@ def simulate(
     where too few members approve.
 
     Args:
-        seats: the committee, in seat order; declared samples are the data sets' sizes.
+        seats: the committee, in seat order; declared samples are those of their data sets.
         on_round: told each round's number at its end.
         initial_seed: of the first global model.
         voting: False for what the aggregation rule does by itself: every well-formed model is
@@ -112,7 +113,7 @@ def simulate(
     record = ContributionRecord()
     approvals = sum(seat.provider.approves for seat in seats)
     needed = approvals_needed(len(seats), len(seats), spec.chain_approval_rule)
-    samples = {place: len(seat.dataset) for place, seat in enumerate(seats)}
+    samples = {place: samples_of(spec, seat.dataset) for place, seat in enumerate(seats)}
     submitted = (1 << len(seats)) - 1
     last: dict[int, Model] = {}
     published: dict[int, Model] = {}

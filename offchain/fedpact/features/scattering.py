@@ -16,7 +16,7 @@ maps are real tensors of shape (rows, 2, columns, images), real part first.
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ VARIANCE_FLOOR = 1e-5
 WIDTH, FREQUENCY = 0.8, 3 * math.pi / 4
 """Of the finest wavelet: width of its envelope along the wave in pixels, and its centre in radians
 a pixel. One scale up, the width doubles and the frequency halves."""
+_UPRIGHT = ORIENTATIONS // 2 - 1
+"""The orientation of angle 0, whose waves run down the rows."""
 SLANT = 4 / ORIENTATIONS
 """A wavelet's width along the wave over its width across it."""
 AVERAGE_WIDTH = WIDTH * 2 ** (SCALES - 1)
@@ -96,6 +98,42 @@ def normalised(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
 def features(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """What a linear model takes: `normalised(scattering(images))`, (n, width(shape))."""
     return normalised(scattering(images))
+
+
+def mirrored(features: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """What features (n, width(shape)) share with those of the image seen in a mirror, about half
+    as many values; of the same type.
+
+    A mirror turns each map round and each orientation over, so the features of both are values of
+    one example in another order. Kept of each pair of places (i, j) that it exchanges is
+    (x_i + x_j) / sqrt(2): an orthogonal projection, so that no example grows longer. It is fixed
+    and looks at one example alone, as the transform does. A linear model that is to answer alike
+    for both loses nothing, but for maps being kept at every fourth pixel, three pixels off in the
+    mirror; and noise falls on half as many weights.
+
+    Raises DataError for another width.
+    """
+    if features.ndim != 2 or features.shape[1] != width(shape):
+        raise DataError(f"features of shape {features.shape} are none of images of {shape}")
+    other = _mirror(_image_shape(shape))
+    here = np.arange(len(other))
+    first, alone = here[here < other], here[here == other]
+    wide = features.astype(np.float32, copy=False)
+    pairs = (wide[:, first] + wide[:, other[first]]) / np.float32(math.sqrt(2))
+    kept = np.concatenate([pairs, wide[:, alone]], axis=1)
+    return np.asarray(kept, dtype=features.dtype)
+
+
+def _mirror(shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """The place of each value's image in a mirror, (width,); its own inverse."""
+    channels, rows, columns = shape
+    turned = np.array([(2 * _UPRIGHT - one) % ORIENTATIONS for one in range(ORIENTATIONS)])
+    second = 1 + SCALES * ORIENTATIONS + ORIENTATIONS * turned[:, None] + turned
+    first = [1 + scale * ORIENTATIONS + turned for scale in range(SCALES)]
+    maps = np.concatenate([[0], *first, second.ravel()])
+    size = (channels, MAPS, rows // STRIDE, columns // STRIDE)
+    places = np.arange(math.prod(size)).reshape(size)
+    return np.asarray(places[:, maps, :, ::-1].ravel())
 
 
 class _Transform:
@@ -203,7 +241,7 @@ def _wavelets(size: tuple[int, ...], scale: int) -> NDArray[np.float64]:
     spread, frequency = WIDTH * 2**scale, FREQUENCY / 2**scale
     spectra = []
     for orientation in range(ORIENTATIONS):
-        angle = (ORIENTATIONS // 2 - 1 - orientation) * math.pi / ORIENTATIONS
+        angle = (_UPRIGHT - orientation) * math.pi / ORIENTATIONS
         wave = _gabor(size, spread, angle, frequency)
         envelope = _gabor(size, spread, angle, 0.0)
         # Less of its envelope, so that the wavelet's mean is zero.

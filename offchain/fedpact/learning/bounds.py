@@ -24,7 +24,7 @@ _FLOAT32_MARGIN = 1e-5
 
 def update_norm_bounds(spec: Specification, samples: int, round_number: int) -> tuple[float, float]:
     """Least and largest norm of (local model - start of local training) in a round of a provider
-    with `samples` records.
+    with `samples` samples.
 
     Without privacy: (NO_UPDATE, UNBOUNDED). Under `sound`, with learning rate r, K steps, clipping
     norm C and noise of standard deviation s = z * C / (sampling_rate * samples) on each of d values

@@ -1,14 +1,13 @@
 """What must hold before any work: of a specification, and of own data under it."""
 
-from collections import Counter
-
 import numpy as np
 
 from fedpact.data.dataset import Dataset
 from fedpact.errors import DataError, SpecificationError
 from fedpact.learning.families import family
 from fedpact.learning.strategies import strategy
-from fedpact.types.specification import PrivacyMode, Specification
+from fedpact.learning.units import first_of_units
+from fedpact.types.specification import LocalConstruction, PrivacyMode, Specification
 
 
 def check_specification(spec: Specification) -> None:
@@ -36,22 +35,20 @@ def check_dataset(spec: Specification, dataset: Dataset) -> None:
     """Raise DataError for data that cannot be trained on, SpecificationError where the
     specification's privacy does not hold for them.
 
-    Under `sound` each example is clipped by itself, so a unit must have one example. The same
-    record twice is two records; several examples cut from one unit (windows of an engine) are not.
+    A family that constructs its models takes one example a unit: it bounds what one adds. Others
+    take any number (`learning.units`).
     """
     if not len(dataset):
         raise DataError("cannot train on an empty data set")
     family(spec.family.name).check_examples(spec, dataset.x)
-    if spec.privacy.mode is not PrivacyMode.SOUND:
+    constructs = isinstance(spec.local, LocalConstruction)
+    if spec.privacy.mode is not PrivacyMode.SOUND or not constructs:
         return
-    counts = Counter(dataset.units)
-    first: dict[bytes, int] = {}
-    for place, unit in enumerate(dataset.units):
-        if counts[unit] == 1:
-            continue
-        if not np.array_equal(dataset.x[first.setdefault(unit, place)], dataset.x[place]):
+    first = first_of_units(dataset)
+    for place, number in enumerate(dataset.unit_numbers):
+        if not np.array_equal(dataset.x[first[number]], dataset.x[place]):
             raise SpecificationError(
-                f"privacy mode sound: example {place + 1} is one of {counts[unit]} of its unit, "
-                f"and family {spec.family.name} bounds what one example adds, not one unit: give "
-                "one example a unit, or join requests without privacy"
+                f"privacy mode sound: example {place + 1} is not the only one of its unit, and "
+                f"family {spec.family.name} bounds what one example adds, not one unit: give one "
+                "example a unit, or join requests without privacy"
             )

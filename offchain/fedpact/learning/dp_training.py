@@ -24,6 +24,8 @@ from fedpact.privacy.linear_sums import BLOCK, ROUNDING_MARGIN
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(outputs (n, outputs), y (n,)) -> the sum of the examples' losses."""
 Sums = dict[str, NDArray[np.float64]]
+Weighted = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""Factors of the examples, (n,) -> the sums of their gradients of (weight, bias) with them."""
 
 
 @dataclass
@@ -85,11 +87,8 @@ def gradient_sums(
     All in one pass, without a margin for rounding; `clipped_gradient_sum` is what a guarantee
     may rest on.
     """
-    seen, outputs = _forward(module, x)
-    gradients = torch.autograd.grad(loss(outputs, y), [one.outputs for one in seen])
+    seen, terms, norms = _backward(module, x, y, loss)
     with torch.no_grad():
-        terms = [_terms(one, gradient) for one, gradient in zip(seen, gradients, strict=True)]
-        norms = torch.stack([squares for squares, _ in terms]).sum(dim=0).sqrt()
         factors = torch.ones_like(norms) if bound is None else bound / norms.clamp(min=bound)
         found: dict[str, torch.Tensor] = {}
         for one, (_, weighted) in zip(seen, terms, strict=True):
@@ -98,6 +97,30 @@ def gradient_sums(
             if one.layer.bias is not None:
                 found[f"{one.name}.bias"] = bias
     return found, norms
+
+
+def gradient_norms(
+    module: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: Loss
+) -> NDArray[np.float64]:
+    """Norms of the examples' gradients, (n,), of a module that `clipped_gradient_sum` takes."""
+    dtype = next(module.parameters()).dtype
+    found = [np.empty(0)]
+    for start in range(0, len(y), BLOCK):
+        part = slice(start, start + BLOCK)
+        _, _, norms = _backward(module, x[part].to(dtype), y[part], loss)
+        found.append(norms.double().cpu().numpy())
+    return np.concatenate(found)
+
+
+def _backward(
+    module: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: Loss
+) -> tuple[list[_Seen], list[tuple[torch.Tensor, Weighted]], torch.Tensor]:
+    """The layers as they were passed, what `_terms` finds of each, and the examples' norms."""
+    seen, outputs = _forward(module, x)
+    gradients = torch.autograd.grad(loss(outputs, y), [one.outputs for one in seen])
+    with torch.no_grad():
+        terms = [_terms(one, its) for one, its in zip(seen, gradients, strict=True)]
+        return seen, terms, torch.stack([squares for squares, _ in terms]).sum(dim=0).sqrt()
 
 
 def _layers(module: nn.Module) -> dict[str, nn.Module]:
@@ -136,9 +159,6 @@ def _forward(module: nn.Module, x: torch.Tensor) -> tuple[list[_Seen], torch.Ten
         for name, parameter in module.named_parameters():
             parameter.requires_grad_(asked[name])
     return seen, outputs
-
-
-Weighted = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 def _terms(one: _Seen, gradient: torch.Tensor) -> tuple[torch.Tensor, Weighted]:

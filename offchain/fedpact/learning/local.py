@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fedpact.data.dataset import Dataset
+from fedpact.data.dataset import Dataset, Inputs, Targets
 from fedpact.errors import InvalidInput, PrivacyError
 from fedpact.learning.artefact import Model
 from fedpact.learning.bounds import step_factors
@@ -14,6 +14,13 @@ from fedpact.learning.checks import check_dataset
 from fedpact.learning.families import constructed_family, family, gradient_family
 from fedpact.learning.families.base import Weights
 from fedpact.learning.strategies import Correction
+from fedpact.learning.units import (
+    Batch,
+    ExampleSums,
+    clipped_unit_sum,
+    first_of_units,
+    samples_of,
+)
 from fedpact.privacy.noise import NoiseSource, SystemNoise, rounding_sensitivity
 from fedpact.types.specification import (
     LocalConstruction,
@@ -60,7 +67,7 @@ def train_local(
 
     Raises:
         DataError: an empty data set, or examples that the family cannot take.
-        SpecificationError: `sound` where one unit has several examples.
+        SpecificationError: `sound` where the family cannot take several examples of one unit.
         PrivacyError: `sound` or `paper` without a source of noise.
         InvalidInput: no `batches_of` where it is needed.
     """
@@ -98,6 +105,8 @@ def _trained(
     assert batches_of is not None
     if isinstance(spec.local, LocalConstruction):
         constructed = constructed_family(spec.family.name)
+        if spec.privacy.mode is PrivacyMode.SOUND:
+            dataset = _one_a_unit(dataset)
         return constructed.construct(spec, start, dataset, noise, batches_of)
     from fedpact.learning.epochs import Gradients, MeanLoss, train_epochs
 
@@ -138,17 +147,19 @@ def _steps(
     correction: Correction | None,
     on_step: Told | None,
 ) -> Model:
-    """One step under `sound` (Abadi et al. 2016, algorithm 1): gradients of the records that take
-    part, each clipped to norm C, are summed, noised with standard deviation z * C on each value,
-    and divided by sampling_rate * n, a fixed number since n is public; never by the size of the
-    drawn batch. `none`: the same without clipping and noise. Velocity v = momentum * v + g, zero
-    at the start of each round; w = w - learning_rate * v.
+    """One step under `sound` (Abadi et al. 2016, algorithm 1): the mean gradients of the units that
+    take part, each clipped to norm C, are summed, noised with standard deviation z * C on each
+    value, and divided by sampling_rate * n, a fixed number since the number of units n is public;
+    never by the size of the drawn batch. `none`: the same over examples, without clipping and
+    noise. Velocity v = momentum * v + g, zero at the start of each round;
+    w = w - learning_rate * v.
     """
-    divisor = local.sampling_rate * len(dataset)
+    samples = samples_of(spec, dataset)
+    divisor, everything = local.sampling_rate * samples, Batch.of(spec, dataset)
     weights = {name: values.astype(np.float64) for name, values in start.items()}
     velocity = {name: np.zeros_like(values) for name, values in weights.items()}
     for step in range(local.steps):
-        batch = _sample(dataset, local.sampling_rate, source)
+        batch = _sample(everything, samples, local.sampling_rate, source)
         gradient = _noised_gradient_sum(spec, weights, batch, source)
         for name in sorted(gradient):
             along = gradient[name] / divisor
@@ -172,60 +183,69 @@ def _corrected(
     return found
 
 
-def _sample(dataset: Dataset, rate: float, source: NoiseSource) -> Dataset:
-    """Each record by itself with probability `rate` (Poisson sampling); all of them at rate 1."""
+def _sample(batch: Batch, units: int, rate: float, source: NoiseSource) -> Batch:
+    """Each unit by itself with probability `rate` (Poisson sampling); all of them at rate 1."""
     if rate == 1.0:
-        return dataset
-    uniform = np.ldexp((source.words(len(dataset)) >> np.uint64(11)).astype(np.float64), -53)
-    chosen = uniform < rate
-    return Dataset(dataset.x[chosen], dataset.y[chosen], ())
+        return batch
+    uniform = np.ldexp((source.words(units) >> np.uint64(11)).astype(np.float64), -53)
+    return batch.of_units(uniform < rate)
+
+
+def _one_a_unit(dataset: Dataset) -> Dataset:
+    places = first_of_units(dataset)
+    units = tuple(dataset.units[place] for place in places) if dataset.units else ()
+    return Dataset(dataset.x[places], dataset.y[places], units)
 
 
 def _noised_gradient_sum(
-    spec: Specification,
-    weights: Weights,
-    batch: Dataset,
-    source: NoiseSource,
+    spec: Specification, weights: Weights, batch: Batch, source: NoiseSource
 ) -> Weights:
     model_family = gradient_family(spec.family.name)
-    return _noised(
-        lambda bound: model_family.gradient_sum(spec, weights, batch.x, batch.y, bound),
-        model_family.template(spec).parameters,
-        spec.privacy.clipping_norm,
-        spec.privacy.noise_multiplier,
-        source,
-    )
+
+    def sums(x: Inputs, y: Targets, bound: float | None) -> Weights:
+        return model_family.gradient_sum(spec, weights, x, y, bound)
+
+    privacy, size = spec.privacy, model_family.template(spec).parameters
+    return _noised(batch, sums, size, privacy.clipping_norm, privacy.noise_multiplier, source)
 
 
 def _with_statistics(
     spec: Specification, start: Model, dataset: Dataset, source: NoiseSource
 ) -> Model:
     model_family = gradient_family(spec.family.name)
-    sums = _noised(
-        lambda bound: model_family.statistics_sum(spec, dataset.x, bound),
+
+    def sums(x: Inputs, _: Targets, bound: float | None) -> Weights:
+        return model_family.statistics_sum(spec, x, bound)
+
+    found = _noised(
+        Batch.of(spec, dataset),
+        sums,
         model_family.template(spec).parameters,
         model_family.statistics_norm,
         spec.privacy.statistics_multiplier,
         source,
     )
-    means = {name: (total / len(dataset)).astype(np.float32) for name, total in sums.items()}
+    samples = samples_of(spec, dataset)
+    means = {name: (total / samples).astype(np.float32) for name, total in found.items()}
     return {**start, **means}
 
 
 def _noised(
-    sums: Callable[[float | None], Weights],
+    batch: Batch,
+    sums: ExampleSums,
     size: int,
     norm: float | None,
     multiplier: float | None,
     source: NoiseSource,
 ) -> Weights:
-    """`sums` of contributions clipped to `norm`, `size` values at most, with noise of standard
-    deviation multiplier * norm on each; without a multiplier neither clipped nor noised."""
+    """`sums` over the batch's units, each clipped to `norm`, `size` values at most, with noise of
+    standard deviation multiplier * norm on each; without a multiplier neither clipped nor noised.
+    """
     if norm is None or multiplier is None:
-        return sums(None)
+        return sums(batch.x, batch.y, None)
     std = norm * multiplier
     bound = norm * (1 - CLIPPING_MARGIN) - rounding_sensitivity(size, std)
     if bound <= 0:
         raise PrivacyError(f"noise multiplier {multiplier:g} is too large to be drawn safely")
-    clipped = sums(bound)
+    clipped = clipped_unit_sum(batch, bound, sums).total
     return {name: source.add(clipped[name], std) for name in sorted(clipped)}

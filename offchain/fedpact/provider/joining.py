@@ -11,6 +11,7 @@ from fedpact.errors import (
     PrivacyError,
 )
 from fedpact.learning.checks import check_dataset
+from fedpact.learning.units import samples_of
 from fedpact.privacy.mechanisms import of_request
 from fedpact.provider.context import Outcome, RequestView, did, idle
 from fedpact.provider.reading import (
@@ -45,7 +46,7 @@ def opt_in(view: RequestView) -> Outcome:
 
 
 def _affordable_samples(view: RequestView, spec: Specification) -> int:
-    """Number of own records that the request would train on; raises the reason to decline.
+    """Number of own samples that the request would train on; raises the reason to decline.
 
     The privacy that the whole request would cost is set aside in the ledger, so that two requests
     cannot both count on the same rest of the budget.
@@ -56,17 +57,18 @@ def _affordable_samples(view: RequestView, spec: Specification) -> int:
     dataset = ctx.records.read(spec)
     check_dataset(spec, dataset)
     parameters = template_of(spec).parameters
-    ctx.policy.check(spec, view.record.payment, parameters, len(dataset.y))
+    samples = samples_of(spec, dataset)
+    ctx.policy.check(spec, view.record.payment, parameters, samples)
     release = of_request(spec)
     if release is not None:
         price = cost(release, ctx.policy.delta)
         if price.epsilon > ctx.policy.epsilon_per_request:
             raise BudgetExceeded(
-                f"the request costs epsilon {price.epsilon:.3f} a record at delta "
+                f"the request costs epsilon {price.epsilon:.3f} a unit at delta "
                 f"{ctx.policy.delta:g}, over the policy's {ctx.policy.epsilon_per_request:g}"
             )
         ctx.ledger.hold(ctx.deployment.fingerprint, view.id, dataset.units, release, ctx.limit)
-    return len(dataset.y)
+    return samples
 
 
 def _attributes(spec: Specification, samples: int) -> bytes:

@@ -40,7 +40,8 @@ class Policy(BaseModel):
     profile_without_privacy: bool = False
     """Whether the profile's signature is published without noise (test and public data only)."""
     min_samples: Annotated[int, Field(gt=0)] = 100
-    """Least records of its own with which the provider takes part."""
+    """Least samples of its own with which the provider takes part: units of privacy under `sound`,
+    else examples."""
 
     @classmethod
     def read(cls, path: Path) -> "Policy":
@@ -78,7 +79,7 @@ class Policy(BaseModel):
             f"{steps} steps a round are over {self.max_steps_per_round}": steps
             > self.max_steps_per_round,
             f"{spec.rounds} rounds are over {self.max_rounds}": spec.rounds > self.max_rounds,
-            f"{samples} own records are under {self.min_samples}": samples < self.min_samples,
+            f"{samples} own samples are under {self.min_samples}": samples < self.min_samples,
             "a result that is sold again is not accepted": spec.reuse is not None
             and not self.accept_reuse,
             "privacy mode none is not accepted": spec.privacy.mode is PrivacyMode.NONE

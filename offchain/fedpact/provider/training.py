@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from fedpact.consensus.artefacts import seal_local
 from fedpact.errors import DataError, NotReady
+from fedpact.learning.units import samples_of
 from fedpact.privacy.ledger import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.context import Outcome, RequestView, did, idle
@@ -75,12 +76,12 @@ def _represented(view: RequestView, task: TrainingTask) -> TrainingTask:
 
 
 def _require_joined_data(view: RequestView, task: TrainingTask) -> None:
-    """The noise is divided by the number of records, which is public and fixed at joining."""
-    declared = view.members[view.seat].samples
-    if len(task.dataset.y) != declared:
+    """Sums are divided by the number of samples, which is public and fixed at joining."""
+    declared, found = view.members[view.seat].samples, samples_of(task.spec, task.dataset)
+    if found != declared:
         raise DataError(
-            f"request {view.id} was joined with {declared} records, the data now has "
-            f"{len(task.dataset.y)}: put the data back as it was, or sit this request out"
+            f"request {view.id} was joined with {declared} samples, the data now has "
+            f"{found}: put the data back as it was, or sit this request out"
         )
 
 

@@ -38,5 +38,5 @@ def test_a_check_that_fails_ends_with_its_code(cli: Cli) -> None:
 
 
 def test_a_family_without_a_figure_is_refused(cli: Cli) -> None:
-    assert cli("privacy", "audit", "char-lstm").code == 3
+    assert cli("privacy", "audit", "magic").code == 3
     assert cli("privacy", "audit", "softmax-regression", "--check", "luck").code == 2

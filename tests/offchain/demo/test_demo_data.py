@@ -54,7 +54,7 @@ def test_windows_stay_with_the_provider_of_their_group(data, family, tmp_path):
         ({"data": "nothing"}, "no data set 'nothing'"),
         ({"family": "forest"}, "model family 'forest' is unknown"),
         ({"family": "linear-regression"}, "no classification"),
-        ({"family": "char-lstm"}, "cannot bound"),
+        ({"family": "char-lstm"}, "windows of indices"),
         ({"strategy": "scaffold"}, "simulations only"),
         ({"strategy": "dlmu:tau=much"}, "strategy dlmu: tau"),
         ({"strategy": "dlmu:beta=1"}, "beta"),

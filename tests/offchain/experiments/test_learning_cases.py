@@ -133,3 +133,36 @@ def test_a_regression_gives_its_errors_in_units_of_the_cap() -> None:
 
     assert 0 < found["metrics"]["mae"] <= found["metrics"]["rmse"] < 1
     assert found["metrics"]["mae"] == pytest.approx(found["curves"]["mae"][-1], abs=1e-6)
+
+
+PRIVATE = TOML.replace("epochs = 1", "epochs = 3").replace(
+    "[scales.small]",
+    """[methods.claimed]
+settings = { privacy = { mode = "paper", mechanism = "ddp-sgd", epsilon = 5.0, delta = 1e-5 } }
+
+[methods.sound]
+settings = { privacy = { mode = "sound", epsilon = 5.0, delta = 1e-5, clipping_norm = 1.0 } }
+
+[scales.small]""",
+)
+STEPS = "[settings]\nsound_local = { steps = 2, learning_rate = 1.0 }\n"
+
+
+def test_what_a_paper_claims_and_what_is_guaranteed_stand_apart() -> None:
+    text = PRIVATE.replace("[settings]\n", STEPS)
+    claimed, sound = (ran(case_of(name, text))[0] for name in ("claimed", "sound"))
+    assert claimed["privacy"] == {
+        "mode": "paper",
+        "mechanism": "ddp-sgd",
+        "epsilon": 5.0,
+        "delta": 1e-5,
+        "note": "claimed by the paper, not guaranteed",
+    }
+    assert sound["privacy"]["mode"] == "sound"
+    assert 4.9 < sound["privacy"]["epsilon"] <= 5 < sound["privacy"]["epsilon_replacement"]
+    assert ran(case_of("dlmu", text))[0]["privacy"] == {"mode": "none"}
+
+
+def test_mode_sound_needs_steps_of_its_own() -> None:
+    with pytest.raises(InvalidInput, match=r"sound needs settings\.sound_local"):
+        ran(case_of("sound", PRIVATE))

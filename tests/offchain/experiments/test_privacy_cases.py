@@ -84,6 +84,17 @@ def test_a_case_tells_accuracy_and_all_that_its_epsilon_means() -> None:
     assert found.details["curve"] == {"4": found.metrics["global_accuracy"]}
 
 
+def test_a_plan_may_count_mirror_images_as_one() -> None:
+    plain, mirrored = (
+        outcome(cases(TOML.replace("rate = 20.0", f"rate = 20.0, mirrored = {one}"))[1])
+        for one in ("false", "true")
+    )
+    assert mirrored.details["plan"]["mirrored"] is True
+    assert mirrored.details["curve"] != plain.details["curve"]
+    # What differs in a mirror alone cannot be told any more: left from right, here.
+    assert 0.3 < mirrored.metrics["global_accuracy"] < 0.8
+
+
 def test_the_summary_names_epsilon_and_delta_beside_the_papers_figure() -> None:
     (study,), _ = studies(
         [configuration.parse("little", TOML)], [outcome(case) for case in cases()]
@@ -127,4 +138,5 @@ def test_the_packages_own_have_the_papers_figure_beside_each_case(data: str) -> 
     experiment = configuration.load(f"privacy-fixed-features-{data}")
     methods = {case.method for case in configuration.cases(experiment, Scale.FULL)}
     assert methods == {figure.method for figure in experiment.paper}
-    assert Scale.SMALL not in experiment.scales
+    small = list(configuration.cases(experiment, Scale.SMALL))
+    assert [case.settings["epsilon"] for case in small] == [2]

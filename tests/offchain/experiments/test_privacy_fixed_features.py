@@ -69,6 +69,21 @@ def test_more_privacy_costs_accuracy(scarce: Task) -> None:
     assert strict < loose - 0.1
 
 
+def test_a_secure_sum_spares_many_providers_the_noise_of_their_number(scarce: Task) -> None:
+    own, shared = (
+        run_case(scarce, 0.5, 0, PLAN, 10, "iid", shared_noise=one) for one in (False, True)
+    )
+    assert own["accuracy"] < shared["accuracy"] - 0.1
+    assert own["noise_multiplier"] == shared["noise_multiplier"]
+    assert "each provider by itself" in own["covers"]
+    assert "nobody sees a part" in shared["covers"]
+
+
+def test_a_case_may_use_a_part_of_the_private_images(task: Task) -> None:
+    found = run_case(task, 10.0, 0, PLAN, examples=500)
+    assert sum(found["examples"]) == 500
+
+
 def test_the_seed_alone_decides(scarce: Task) -> None:
     first, again, other = (run_case(scarce, 0.5, seed, PLAN) for seed in (0, 0, 1))
     del first["cpu_seconds"], again["cpu_seconds"]

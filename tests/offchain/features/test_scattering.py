@@ -96,3 +96,37 @@ def test_values_that_are_not_finite_are_refused() -> None:
 
 def test_no_images_give_no_features() -> None:
     assert scattering.features(np.zeros((0, 8, 8), dtype=np.float32)).shape == (0, 324)
+
+
+def test_in_a_mirror_orientations_are_turned_and_maps_run_backwards():
+    # Waves down the rows look alike in a mirror; a stripe at one slope is one at the other.
+    size = (1, scattering.MAPS, 2, 2)
+    for orientation, turned in ((3, 3), (2, 4), (0, 6), (7, 7)):
+        values = np.zeros(size, np.float32)
+        values[0, 1 + orientation, 0, 1] = 1.0
+        values[0, 1 + turned, 0, 0] += 1.0
+        exchanged = scattering.mirrored(values.reshape(1, -1), (8, 8))
+        assert np.count_nonzero(exchanged) == 1
+        assert exchanged.max() == pytest.approx(math.sqrt(2))
+
+
+def test_a_mirror_image_has_nearly_the_same_mirrored_features():
+    generator = np.random.default_rng(0)
+    smooth = np.cumsum(np.cumsum(generator.normal(size=(20, 3, 32, 32)), axis=2), axis=3)
+    images = (smooth / np.abs(smooth).max()).astype(np.float32)
+    plain, turned = (scattering.features(one) for one in (images, images[..., ::-1]))
+    kept, also = (scattering.mirrored(one, (3, 32, 32)) for one in (plain, turned))
+    assert kept.shape == (20, scattering.width((3, 32, 32)) // 2)
+    apart = np.linalg.norm(kept - also, axis=1)
+    assert apart.mean() < np.linalg.norm(plain - turned, axis=1).mean() / 2
+
+
+def test_mirroring_makes_no_example_longer_and_keeps_its_type():
+    features = np.random.default_rng(1).normal(size=(5, scattering.width((8, 8))))
+    for one in (features.astype(np.float32), features.astype(np.float16)):
+        kept = scattering.mirrored(one, (8, 8))
+        assert kept.dtype == one.dtype
+        wide, before = kept.astype(np.float64), one.astype(np.float64)
+        assert (np.linalg.norm(wide, axis=1) <= np.linalg.norm(before, axis=1) * 1.001).all()
+    with pytest.raises(DataError, match="none of images"):
+        scattering.mirrored(features[:, 1:], (8, 8))

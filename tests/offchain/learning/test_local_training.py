@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedpact.data.dataset import Dataset
-from fedpact.errors import DataError, InvalidInput, PrivacyError, SpecificationError
+from fedpact.errors import DataError, InvalidInput, PrivacyError
 from fedpact.learning.artefact import encode
 from fedpact.learning.bounds import UNBOUNDED, update_norm, update_norm_bounds
 from fedpact.learning.families import family
@@ -270,14 +270,3 @@ def test_a_constant_shift_moves_the_model_by_its_reach(form):
     ]
     assert len(alike) / 4 * 2 == 10  # as many steps in both forms
     assert np.allclose(found[1] - found[0], reach(spec, len(alike)), rtol=1e-5)
-
-
-def test_sound_refuses_several_different_examples_of_one_unit():
-    spec = specification(privacy=SOUND)
-    x, y = np.array([[1, 2], [1, 2], [3, 4]], np.float32), np.zeros(3, np.int64)
-    twice = Dataset(x, y, (b"a" * 32, b"a" * 32, b"b" * 32))
-    train_local(spec, start(spec), twice, noise=SeededNoise(1))
-    windows = Dataset(x, y, (b"a" * 32, b"b" * 32, b"a" * 32))
-    with pytest.raises(SpecificationError, match="one of 2 of its unit"):
-        train_local(spec, start(spec), windows, noise=SeededNoise(1))
-    train_local(specification(), start(spec), windows, noise=None)

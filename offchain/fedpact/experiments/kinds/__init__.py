@@ -25,8 +25,10 @@ KINDS = {
     "federation": "fedpact.experiments.kinds.learning:run",
     "robustness": "fedpact.experiments.kinds.robustness:run",
     "privacy": "fedpact.experiments.kinds.privacy:run",
+    "request": "fedpact.experiments.kinds.request:run",
     "contribution": "fedpact.experiments.kinds.contribution:run",
     "texts": "fedpact.experiments.kinds.texts:run",
+    "provider-selection": "fedpact.experiments.kinds.selection:run",
 }
 """Where the function of each kind stands."""
 

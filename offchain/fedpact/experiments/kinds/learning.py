@@ -6,7 +6,8 @@ there because papers may report it. Of a regression: `rmse` and `mae` of the las
 units of the output's scale. Curves: the same names, `mae` and `local_mae` of a regression.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,9 +20,11 @@ from fedpact.data.sources import Source
 from fedpact.errors import InvalidInput
 from fedpact.experiments.checkpoint import Checkpoint
 from fedpact.experiments.configuration import Case
-from fedpact.experiments.digits import WINDOWS, specification
+from fedpact.experiments.digits import WINDOWS, noise, specification
 from fedpact.experiments.federation import Federation, outputs_of, train_federation
-from fedpact.types.specification import Specification
+from fedpact.privacy.accounting import cost
+from fedpact.privacy.mechanisms import of_request
+from fedpact.types.specification import CLAIM, PrivacyMode, Specification
 
 
 class LearningSettings(BaseModel):
@@ -41,6 +44,10 @@ class LearningSettings(BaseModel):
     test_examples: Annotated[int, Field(ge=1)] | None = None
     pooled: bool = False
     """All data at one provider: training without federation, as many passes over the data."""
+    privacy: dict[str, Any] = {"mode": PrivacyMode.NONE.value}
+    """A specification's, but for the noise of mode `sound`, which is worked out."""
+    sound_local: dict[str, Any] | None = None
+    """In the place of `local` under mode `sound`, which trains in steps."""
 
 
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -61,9 +68,10 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
         "test_examples": len(test),
         "parameters": sum(values.size for values in model.values()),
     }
+    privacy = {"privacy": privacy_of(federation.spec)}
     if source.task == "regression":
         errors = outputs_of(federation, model, test.x)[:, 0] - test.y
-        return {
+        return privacy | {
             "metrics": {
                 "rmse": float(np.sqrt(np.mean(errors.astype(np.float64) ** 2))),
                 "mae": curves.global_[-1],
@@ -71,7 +79,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
             "curves": {"mae": curves.global_, "local_mae": curves.local},
             "details": details,
         }
-    return {
+    return privacy | {
         "metrics": {
             "global_accuracy": curves.global_[-1],
             "local_accuracy": curves.local[-1],
@@ -80,6 +88,18 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
         "curves": {"global_accuracy": curves.global_, "local_accuracy": curves.local},
         "details": details,
     }
+
+
+def privacy_of(spec: Specification) -> dict[str, Any]:
+    """What a result says of its privacy: of one provider's records, over all rounds."""
+    privacy = spec.privacy
+    if privacy.mode is PrivacyMode.PAPER:
+        claimed = {"epsilon": privacy.epsilon, "delta": privacy.delta, "note": CLAIM}
+        return {"mode": privacy.mode.value, "mechanism": privacy.mechanism, **claimed}
+    release = of_request(spec)
+    if release is None or privacy.delta is None:
+        return {"mode": privacy.mode.value}
+    return {"mode": privacy.mode.value, **asdict(cost(release, privacy.delta))}
 
 
 def _settings(case: Case) -> LearningSettings:
@@ -107,10 +127,16 @@ def _federation(case: Case, settings: LearningSettings, source: Source) -> Feder
         settings.sampled or len(parts),
         case.seed,
         case.device.value,
+        partial(noise, case.seed),
     )
 
 
 def _specification(case: Case, settings: LearningSettings, source: Source) -> Specification:
+    local = {**settings.local, "shuffle_seed": case.seed}
+    if settings.privacy.get("mode") == PrivacyMode.SOUND:
+        if settings.sound_local is None:
+            raise InvalidInput(f"{case.name}: privacy mode sound needs settings.sound_local")
+        local = settings.sound_local
     if source.output is None:
         task: dict[str, Any] = {"labels": list(source.labels)}
     else:
@@ -124,13 +150,13 @@ def _specification(case: Case, settings: LearningSettings, source: Source) -> Sp
             "family": settings.family,
             "strategy": settings.strategy,
             "aggregation": settings.aggregation,
-            "local": {**settings.local, "shuffle_seed": case.seed},
+            "local": local,
             "rounds": settings.rounds,
             "min_providers": 2,
             "max_providers": 2,
             "score": "model",
             "max_error": 10_000,
-            "privacy": {"mode": "none"},
+            "privacy": settings.privacy,
             "windows": WINDOWS,
         }
     )

@@ -1,9 +1,10 @@
 """Kind `privacy`: a linear model on fixed scattering features under mode `sound`.
 
 Settings: `epsilon`; `plan`, a table of `rounds`, `clipping_norm`, `learning_rate` and, where they
-differ, `momentum` and `centring_multiplier`: the one tuned on public images where left out. Metric:
-`global_accuracy` on the test images after the last round. The privacy says all that an epsilon has
-to be read with; the details hold the accuracy after every tenth round.
+differ, `momentum`, `centring_multiplier`, `mirrored` and `averaged`: the one tuned on public images
+where left out; `shared_noise` and `examples` as `privacy_fixed_features.run_case` takes them.
+Metric: `global_accuracy` on the test images. The privacy says all that an epsilon has to be read
+with; the details hold the curve over the rounds.
 """
 
 from typing import Annotated, Any
@@ -27,6 +28,8 @@ class PlanSettings(BaseModel):
     learning_rate: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)] = fixed.Plan.momentum
     centring_multiplier: Annotated[float, Field(gt=0)] = fixed.Plan.centring_multiplier
+    mirrored: bool = fixed.Plan.mirrored
+    averaged: Annotated[int, Field(ge=1)] = fixed.Plan.averaged
 
 
 class PrivacySettings(BaseModel):
@@ -34,6 +37,8 @@ class PrivacySettings(BaseModel):
 
     epsilon: float
     plan: PlanSettings | None = None
+    shared_noise: bool = False
+    examples: Annotated[int, Field(ge=1)] | None = None
 
 
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -46,9 +51,18 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
         raise InvalidInput(f"{case.name}: settings.{field}: {first['msg']}") from error
     plan = _plan(case, settings)
     fixed.schedule(plan, settings.epsilon)  # a demand out of range shows before any work
-    task = fixed.Task.of(sources.load(case.dataset, case.seed), fixed.FEATURES)
+    task = fixed.Task.of(
+        sources.load(case.dataset, case.seed), fixed.FEATURES, mirrored=plan.mirrored
+    )
     found = fixed.run_case(
-        task, settings.epsilon, case.seed, plan, case.providers, cut=case.partition
+        task,
+        settings.epsilon,
+        case.seed,
+        plan,
+        case.providers,
+        case.partition,
+        settings.shared_noise,
+        settings.examples,
     )
     accuracy, privacy = found.pop("accuracy"), found.pop("privacy")
     return {

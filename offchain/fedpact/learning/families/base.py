@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from math import fsum
+from math import fsum, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
@@ -42,7 +42,7 @@ class ModelFamily(ABC, Generic[P]):
     tasks: ClassVar[frozenset[str]]
     """The specification's tasks that the family can do."""
     unit: ClassVar[str]
-    """What one unit of privacy is, in words."""
+    """What one unit of privacy is, in words, where the data do not say what forms one."""
     sound: ClassVar[bool]
     """Whether it can bound what one unit adds to a release, which privacy mode `sound` needs."""
     inputs: ClassVar[Literal["numbers", "text"]] = "numbers"
@@ -211,6 +211,19 @@ class GradientFamily(ModelFamily[P]):
         together.
         """
 
+    def gradient_norms(
+        self, spec: Specification, weights: Weights, x: Inputs, y: Targets
+    ) -> NDArray[np.float64]:
+        """Norms, (n,), of the examples' gradients over all tensors together.
+
+        One pass an example; families that know the norms in closed form do better.
+        """
+        one = (slice(place, place + 1) for place in range(len(y)))
+        return np.array(
+            [weights_norm(self.gradient_sum(spec, weights, x[at], y[at], None)) for at in one],
+            dtype=np.float64,
+        )
+
     def statistics_sum(self, spec: Specification, x: Inputs, bound: float | None) -> Weights:
         """Sum over the examples, of the tensors `statistics`; each example clipped to `bound`, or
         not."""
@@ -270,6 +283,11 @@ class ConstructedFamily(ModelFamily[P]):
         place: tuple[int, int],
     ) -> Model:
         """The local model of a provider; `place` is (round, seat), `noise` None without privacy."""
+
+
+def weights_norm(weights: Weights) -> float:
+    """L2 norm over all tensors together."""
+    return sqrt(fsum(float((values**2).sum()) for values in weights.values()))
 
 
 def loss(

@@ -31,7 +31,7 @@ class CharLSTM(TorchFamily[CharLSTMParameters]):
     name = "char-lstm"
     tasks = frozenset({"classification"})
     unit = "a speaker: all windows of one role"
-    sound = False
+    sound = True
     balanced = False  # letters are as frequent as the language has them
     schema = CharLSTMParameters
 

@@ -97,6 +97,13 @@ class DenseFamily(GradientFamily[P]):
             self._add_gradients(spec, weights, x[part], y[part], clipping_norm, total)
         return total
 
+    def gradient_norms(
+        self, spec: Specification, weights: Weights, x: NDArray[np.float32], y: Targets
+    ) -> NDArray[np.float64]:
+        parts = [slice(place, place + CHUNK) for place in range(0, len(y), CHUNK)]
+        found = [_norms(*self._factors(spec, weights, x[part], y[part])) for part in parts]
+        return np.concatenate(found) if found else np.empty(0)
+
     def module(self, spec: Specification) -> "torch.nn.Module":
         from fedpact.learning.families.torch_module import DenseNetwork
 
@@ -116,15 +123,11 @@ class DenseFamily(GradientFamily[P]):
         found.append(_softmax(outputs) if spec.task == "classification" else outputs)
         return found
 
-    def _add_gradients(
-        self,
-        spec: Specification,
-        weights: Weights,
-        x: NDArray[np.float32],
-        y: Targets,
-        clipping_norm: float | None,
-        total: Weights,
-    ) -> None:
+    def _factors(
+        self, spec: Specification, weights: Weights, x: NDArray[np.float32], y: Targets
+    ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+        """Of each layer the examples' errors, (n, outputs), and inputs, (n, width): an example's
+        gradient of the layer's weights is the outer product of the two, of its bias the error."""
         *inputs, error = self._activations(spec, weights, self._prepare(spec, x))
         # dLoss/doutputs, (n, outputs): p - onehot(y), or prediction - y.
         if spec.task == "classification":
@@ -135,16 +138,23 @@ class DenseFamily(GradientFamily[P]):
         errors = [error]
         for layer, activation in zip(layers[:0:-1], inputs[:0:-1], strict=True):
             errors.append((errors[-1] @ weights[f"{layer}.weight"]) * (1 - activation**2))
-        errors.reverse()
+        return errors[::-1], inputs
 
-        squared = np.zeros(len(y))
-        for one, inp in zip(errors, inputs, strict=True):
-            squared += (one**2).sum(axis=1) * ((inp**2).sum(axis=1) + 1)
+    def _add_gradients(
+        self,
+        spec: Specification,
+        weights: Weights,
+        x: NDArray[np.float32],
+        y: Targets,
+        clipping_norm: float | None,
+        total: Weights,
+    ) -> None:
+        errors, inputs = self._factors(spec, weights, x, y)
         if clipping_norm is None:
             factors = np.ones(len(y))
         else:
-            factors = clipping_norm / np.maximum(np.sqrt(squared), clipping_norm)
-        for layer, one, inp in zip(layers, errors, inputs, strict=True):
+            factors = clipping_norm / np.maximum(_norms(errors, inputs), clipping_norm)
+        for layer, one, inp in zip(self.layers(spec), errors, inputs, strict=True):
             scaled = one * factors[:, None]
             total[f"{layer}.weight"] += scaled.T @ inp
             total[f"{layer}.bias"] += scaled.sum(axis=0)
@@ -158,6 +168,16 @@ class DenseFamily(GradientFamily[P]):
         centred = flat - flat.mean(axis=1, keepdims=True)
         length = np.sqrt((centred**2).sum(axis=1, keepdims=True))
         return np.asarray(centred * (norm / np.where(length > 0, length, 1.0)))
+
+
+def _norms(
+    errors: list[NDArray[np.float64]], inputs: list[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Norms of the examples' gradients, (n,), over all layers; a bias has an input of 1."""
+    squared = np.zeros(len(errors[0]))
+    for one, inp in zip(errors, inputs, strict=True):
+        squared += (one**2).sum(axis=1) * ((inp**2).sum(axis=1) + 1)
+    return np.sqrt(squared)
 
 
 def _affine(weights: Weights, layer: str, a: NDArray[np.float64]) -> NDArray[np.float64]:

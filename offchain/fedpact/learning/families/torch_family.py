@@ -16,8 +16,13 @@ from torch import nn
 from fedpact.data.dataset import Targets
 from fedpact.errors import SpecificationError
 from fedpact.learning.artefact import Model, Template
-from fedpact.learning.dp_training import clipped_gradient_sum, supports
-from fedpact.learning.families.base import GradientFamily, Weights, loss
+from fedpact.learning.dp_training import (
+    Loss,
+    clipped_gradient_sum,
+    gradient_norms,
+    supports,
+)
+from fedpact.learning.families.base import GradientFamily, Weights, loss, weights_norm
 from fedpact.types.specification import Document, PaperMechanism, PrivacyMode, Specification
 
 PREDICTED_AT_ONCE = 512
@@ -35,8 +40,14 @@ class TorchFamily(GradientFamily[P]):
         if privacy.mode is PrivacyMode.NONE or privacy.mechanism is PaperMechanism.LAPLACE:
             return
         with torch.device("meta"):
-            supported = supports(self.module(spec))
-        if not supported:
+            module = self.module(spec)
+        kept = [name for name, _ in module.named_buffers()]
+        if kept:
+            raise SpecificationError(
+                f"family {self.name}: privacy mode {privacy.mode} needs a network without state of "
+                f"its own, such as {kept[0]}: it would carry examples past the noise"
+            )
+        if privacy.mode is PrivacyMode.PAPER and not supports(module):
             raise SpecificationError(
                 f"family {self.name}: privacy mode {privacy.mode} needs a network of dense layers "
                 "and plain convolutions alone"
@@ -87,19 +98,31 @@ class TorchFamily(GradientFamily[P]):
         y: Targets,
         clipping_norm: float | None,
     ) -> Weights:
-        """As declared by the base; a clipped sum is that of `dp_training`, in 64 bits.
-
-        Raises ModelError for a clipped sum of a network with other layers than it supports.
-        """
+        """As declared by the base, in 64 bits. Networks of dense layers and plain convolutions
+        alone are clipped in one pass (`dp_training`), others one example at a time."""
         module = self.loaded(spec, weights)
         inputs, targets = torch.tensor(x), torch.tensor(y)
         if clipping_norm is None:
             return self._summed(spec, module, inputs, targets)
+        if supports(module):
+            return clipped_gradient_sum(module, inputs, targets, _loss(spec), clipping_norm)
+        total = {name: np.zeros(values.shape) for name, values in weights.items()}
+        for place in range(len(y)):
+            one = slice(place, place + 1)
+            module.zero_grad()
+            gradient = self._summed(spec, module, inputs[one], targets[one])
+            factor = clipping_norm / max(weights_norm(gradient), clipping_norm)
+            for name, values in gradient.items():
+                total[name] += factor * values
+        return total
 
-        def summed(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            return loss(spec, outputs, y, "sum")
-
-        return clipped_gradient_sum(module, inputs, targets, summed, clipping_norm)
+    def gradient_norms(
+        self, spec: Specification, weights: Weights, x: NDArray[np.float32], y: Targets
+    ) -> NDArray[np.float64]:
+        module = self.loaded(spec, weights)
+        if not supports(module):
+            return super().gradient_norms(spec, weights, x, y)
+        return gradient_norms(module, torch.tensor(x), torch.tensor(y), _loss(spec))
 
     def _summed(
         self, spec: Specification, module: nn.Module, x: torch.Tensor, y: torch.Tensor
@@ -111,3 +134,7 @@ class TorchFamily(GradientFamily[P]):
             name: np.zeros(tuple(one.shape)) if one.grad is None else one.grad.numpy()
             for name, one in module.named_parameters()
         }
+
+
+def _loss(spec: Specification) -> Loss:
+    return lambda outputs, y: loss(spec, outputs, y, "sum")

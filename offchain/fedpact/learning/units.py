@@ -1,0 +1,102 @@
+"""Sums over units of privacy: what one unit adds is bounded, however many examples it has.
+
+A unit (a record; all windows of one engine, of one speaker) contributes the *mean* of what its
+examples would add, clipped to norm C. So one unit, replaced by nothing, moves a sum by C at most, a
+clipping norm means the same for units of any size, and a unit of one example is the usual DP-SGD.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.dataset import Dataset, Inputs, Targets
+from fedpact.learning.families.base import Weights, weights_norm
+from fedpact.types.specification import PrivacyMode, Specification
+
+ExampleSums = Callable[[Inputs, Targets, float | None], Weights]
+"""(x, y, bound) -> the sum of what the examples add, each clipped to `bound`, or not."""
+ExampleNorms = Callable[[Inputs, Targets], NDArray[np.float64]]
+
+
+def samples_of(spec: Specification, dataset: Dataset) -> int:
+    """What a provider declares when it joins: its units of privacy under `sound`, which are public
+    there and by which its sums are divided; else its examples."""
+    return dataset.unit_count if spec.privacy.mode is PrivacyMode.SOUND else len(dataset)
+
+
+def first_of_units(dataset: Dataset) -> NDArray[np.int64]:
+    """The place of each unit's first example, (units,)."""
+    return np.unique(dataset.unit_numbers, return_index=True)[1]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples that take part in one step."""
+
+    x: Inputs
+    y: Targets
+    units: NDArray[np.int64]
+    """(n,): the number of each example's unit."""
+
+    @classmethod
+    def of(cls, spec: Specification, dataset: Dataset) -> "Batch":
+        """All examples; without `sound` each is by itself."""
+        sound = spec.privacy.mode is PrivacyMode.SOUND
+        return cls(dataset.x, dataset.y, dataset.unit_numbers if sound else np.arange(len(dataset)))
+
+    def of_units(self, chosen: NDArray[np.bool_]) -> "Batch":
+        """The examples of the units that are chosen, by their numbers."""
+        taken = chosen[self.units]
+        return Batch(self.x[taken], self.y[taken], self.units[taken])
+
+    @cached_property
+    def singles(self) -> tuple[Inputs, Targets]:
+        """The examples that are all of their unit."""
+        single = self._sizes == 1
+        return (self.x, self.y) if single.all() else (self.x[single], self.y[single])
+
+    @cached_property
+    def groups(self) -> list[NDArray[np.int64]]:
+        """The places of the examples of every other unit."""
+        places = np.flatnonzero(self._sizes > 1)
+        order = places[np.argsort(self.units[places], kind="stable")]
+        return np.split(order, np.flatnonzero(np.diff(self.units[order])) + 1) if len(order) else []
+
+    @cached_property
+    def _sizes(self) -> NDArray[np.int64]:
+        """Of each example the number of examples of its unit."""
+        _, numbers, counts = np.unique(self.units, return_inverse=True, return_counts=True)
+        return np.asarray(counts[numbers], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class UnitSum:
+    total: Weights
+    """Sum of the units' clipped contributions, float64."""
+    norms: NDArray[np.float64]
+    """Of the contributions before clipping, one a unit; empty unless asked for."""
+
+
+def clipped_unit_sum(
+    batch: Batch, bound: float, sums: ExampleSums, norms: ExampleNorms | None = None
+) -> UnitSum:
+    """Sum over the batch's units of each one's mean contribution, clipped to `bound`.
+
+    Units of one example go through `sums` together. Each other one goes by itself, so that what it
+    adds is a function of it alone, to the last bit. With `norms` of examples those of the units
+    are found as well.
+    """
+    total = sums(*batch.singles, bound)
+    lengths = [] if norms is None else [norms(*batch.singles)]
+    for places in batch.groups:
+        added = sums(batch.x[places], batch.y[places], None)
+        length = weights_norm(added) / len(places)
+        factor = bound / max(length, bound) / len(places)
+        for name, values in added.items():
+            total[name] += factor * values
+        if norms is not None:
+            lengths.append(np.array([length]))
+    return UnitSum(total, np.concatenate(lengths) if lengths else np.empty(0))
