@@ -6,7 +6,7 @@ from fedpact.consensus.leader import capped_weights
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family
 from fedpact.learning.server import next_global
-from fedpact.learning.strategies import Globals
+from fedpact.learning.strategies import Globals, strategy
 from fedpact.types.specification import Specification
 
 
@@ -34,7 +34,8 @@ def global_model(
     if not included:
         return start
     weights = capped_weights(samples)
-    chosen = {seat: models[seat] for seat in included}
+    taken = strategy(spec.strategy).aggregated(round_number, list(samples), included)
+    chosen = {seat: models[seat] for seat in taken}
     aggregated = family(spec.family.name).combine(spec, chosen, weights, start)
     globals_ = Globals(start, start, before)
     return next_global(spec, round_number, globals_, aggregated, {}, len(models))[0]

@@ -80,6 +80,31 @@ RECIPES = {
         records=1000,
     ),
     scattering_request.FAMILY: _scattering(Step(300.0, 0.05, 0.9)),
+    "decision-tree": Recipe(
+        CONSTRUCTION,
+        CONSTRUCTION,
+        {"depth": 8, "bits": 12},
+        records=600,
+        rounds=1,
+        aggregation="union",
+    ),
+    "random-forest": Recipe(
+        CONSTRUCTION,
+        CONSTRUCTION,
+        {"depth": 4, "trees": 200, "bits": 12},
+        records=2000,
+        rounds=1,
+        aggregation="union",
+    ),
+    "boosted-trees": Recipe(
+        CONSTRUCTION,
+        CONSTRUCTION,
+        {"depth": 4, "trees": 2, "bits": 12},
+        records=600,
+        rounds=4,
+        strategy="algorithm-one",
+        aggregation="union",
+    ),
     "text-statistics": Recipe(CONSTRUCTION, CONSTRUCTION, rounds=1, aggregation="class-sums"),
 }
 RECIPES_ON_DATA = {

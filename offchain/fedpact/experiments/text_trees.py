@@ -20,7 +20,6 @@ from fedpact.experiments.text_task import (
     TextTask,
     paper_privacy,
 )
-from fedpact.features.text.frequencies import bucket_frequencies
 from fedpact.features.text.graphs import serialised, vocabulary
 from fedpact.features.text.hashing import HashedBag
 from fedpact.learning.algorithm_one import (
@@ -32,14 +31,17 @@ from fedpact.learning.algorithm_one import (
 )
 from fedpact.learning.trees import training
 from fedpact.learning.trees.ensemble import Ensemble, empty, softmax, union
-from fedpact.learning.trees.random_splits import RandomForestLayout, noised_counts, voting
+from fedpact.learning.trees.random_splits import (
+    RandomForestLayout,
+    noised_counts,
+    term_chances,
+    voting,
+)
 from fedpact.learning.trees.training import Growth
 from fedpact.privacy.accounting import PrivacyCost, calibrate, gaussian_epsilon
 from fedpact.privacy.laplace import add_laplace
 
 TERMS = 256
-WORDS_OF_A_TEXT = 200.0
-"""Public guess that turns a word's frequency into the chance that a text has it."""
 NEVER = 2.0
 """An accuracy that nothing reaches: all iterations are run."""
 
@@ -164,11 +166,10 @@ class SoundForest:
     def run(self, task: TextTask, epsilon: float | None) -> TextRun:
         """One release a provider; `epsilon` None without noise."""
         bag = HashedBag(self.bits)
-        weights = bag.weights()  # the public table is loaded before any clock runs
+        bag.weights()  # the public table is loaded before any clock runs
         layout = RandomForestLayout(self.trees, self.depth, len(task.source.labels), task.seed)
         with Clock() as drawing:
-            occurs = -np.expm1(-WORDS_OF_A_TEXT * bucket_frequencies(self.bits))
-            splits = layout.splits(occurs * (1 - occurs) * weights)
+            splits = layout.splits(term_chances(bag))
         multiplier = 0.0 if epsilon is None else calibrate(epsilon, DELTA, 1, 1.0)
         released, representation, seconds = [], [], []
         for seat in range(len(task.parts)):

@@ -11,7 +11,7 @@ import numpy as np
 from fedpact.learning.artefact import Model
 from fedpact.learning.distance import length
 from fedpact.learning.families import family
-from fedpact.types.specification import LocalSteps, PrivacyMode, Specification
+from fedpact.types.specification import LocalConstruction, LocalSteps, PrivacyMode, Specification
 
 FAILURE_PROBABILITY = 1e-9
 _TAIL = -math.log(FAILURE_PROBABILITY)
@@ -26,7 +26,8 @@ def update_norm_bounds(spec: Specification, samples: int, round_number: int) -> 
     """Least and largest norm of (local model - start of local training) in a round of a provider
     with `samples` samples.
 
-    Without privacy: (NO_UPDATE, UNBOUNDED). Under `sound`, with learning rate r, K steps, clipping
+    Without privacy: (NO_UPDATE, UNBOUNDED); of what is constructed the family judges
+    (`plausible`). Under `sound`, with learning rate r, K steps, clipping
     norm C and noise of standard deviation s = z * C / (sampling_rate * samples) on each of d values
     of a step's gradient, step k enters the update with the factor a_k = r * (1 + m + ... +
     m^(K-k)), m the momentum:
@@ -43,6 +44,8 @@ def update_norm_bounds(spec: Specification, samples: int, round_number: int) -> 
     Tails of chi^2 by Laurent & Massart 2000, lemma 1; of the batch size by Bernstein's inequality.
     """
     model_family, local = family(spec.family.name), spec.local
+    if isinstance(local, LocalConstruction):
+        return NO_UPDATE, math.inf
     if spec.privacy.mode is PrivacyMode.NONE or not isinstance(local, LocalSteps):
         return NO_UPDATE, UNBOUNDED
     clipping, multiplier = spec.privacy.clipping_norm, spec.privacy.noise_multiplier

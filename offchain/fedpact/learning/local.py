@@ -74,6 +74,13 @@ def train_local(
     check_dataset(spec, dataset)
     if spec.privacy.mode is not PrivacyMode.NONE and noise is None:
         raise PrivacyError(f"privacy mode {spec.privacy.mode} needs a source of noise")
+    if isinstance(spec.local, LocalConstruction):
+        if batches_of is None:
+            raise InvalidInput("construction needs the round and the seat that fix its draws")
+        constructed = constructed_family(spec.family.name)
+        if spec.privacy.mode is PrivacyMode.SOUND:
+            dataset = _one_a_unit(dataset)
+        return constructed.construct(spec, start, dataset, batches_of, noise, data_noise)
     if noise is not None and spec.privacy.mechanism is PaperMechanism.LAPLACE:
         from fedpact.learning.paper_training import noised_data, noised_model
 
@@ -103,11 +110,7 @@ def _trained(
     if isinstance(spec.local, LocalSteps):
         return _steps(spec, spec.local, start, dataset, source, correction, on_step)
     assert batches_of is not None
-    if isinstance(spec.local, LocalConstruction):
-        constructed = constructed_family(spec.family.name)
-        if spec.privacy.mode is PrivacyMode.SOUND:
-            dataset = _one_a_unit(dataset)
-        return constructed.construct(spec, start, dataset, noise, batches_of)
+    assert isinstance(spec.local, LocalEpochs)
     from fedpact.learning.epochs import Gradients, MeanLoss, train_epochs
 
     gradients: Gradients = MeanLoss(spec)

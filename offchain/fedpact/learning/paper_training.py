@@ -16,7 +16,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.dp_training import gradient_sums
 from fedpact.learning.families.base import loss
 from fedpact.privacy import ddp_sgd
-from fedpact.privacy.laplace import add_laplace
+from fedpact.privacy.laplace import add_laplace, generator_of, scale_of
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.specification import LocalEpochs, Specification
 
@@ -64,27 +64,15 @@ def noised_data(spec: Specification, dataset: Dataset, noise: NoiseSource | None
     """Lu et al.'s data vectors with Laplace noise, which they draw once for all iterations."""
     if noise is None:
         raise PrivacyError("the paper's noise on the data needs a source that all rounds share")
-    scale = _scale(spec)
-    noised = add_laplace(dataset.x, *scale, _generator(noise)).astype(np.float32)
+    scale = scale_of(spec)
+    noised = add_laplace(dataset.x, *scale, generator_of(noise)).astype(np.float32)
     return replace(dataset, x=noised)
 
 
 def noised_model(spec: Specification, model: Model, noise: NoiseSource) -> Model:
     """Lu et al.'s model with Laplace noise on each weight."""
-    scale, generator = _scale(spec), _generator(noise)
+    scale, generator = scale_of(spec), generator_of(noise)
     return {
         name: add_laplace(model[name], *scale, generator).astype(np.float32)
         for name in sorted(model)
     }
-
-
-def _scale(spec: Specification) -> tuple[float, float]:
-    """(sensitivity, epsilon), which the schema has for this mechanism."""
-    sensitivity, epsilon = spec.privacy.sensitivity, spec.privacy.epsilon
-    if sensitivity is None or epsilon is None:
-        raise PrivacyError(f"privacy {spec.privacy.statement} is no Laplace noise")
-    return sensitivity, epsilon
-
-
-def _generator(noise: NoiseSource) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(noise.words(4).tolist()))

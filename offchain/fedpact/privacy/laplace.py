@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.errors import PrivacyError
+from fedpact.privacy.noise import NoiseSource
+from fedpact.types.specification import Specification
 
 
 def add_laplace(
@@ -34,6 +36,19 @@ def add_laplace(
     if not np.isfinite(values).all():
         raise PrivacyError("cannot noise values that are not finite")
     return np.asarray(values + generator.laplace(0.0, sensitivity / epsilon, values.shape))
+
+
+def scale_of(spec: Specification) -> tuple[float, float]:
+    """(sensitivity, epsilon), which the schema has for this mechanism."""
+    sensitivity, epsilon = spec.privacy.sensitivity, spec.privacy.epsilon
+    if sensitivity is None or epsilon is None:
+        raise PrivacyError(f"privacy {spec.privacy.statement} is no Laplace noise")
+    return sensitivity, epsilon
+
+
+def generator_of(noise: NoiseSource) -> np.random.Generator:
+    """A generator that the source's next bits seed."""
+    return np.random.Generator(np.random.PCG64(noise.words(4).tolist()))
 
 
 def observed_sensitivity(outputs: Sequence[NDArray[np.floating[Any]]]) -> float:

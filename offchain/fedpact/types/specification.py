@@ -342,8 +342,6 @@ class Specification(Document):
 
     def _check_paper(self) -> None:
         mechanism = self.privacy.mechanism
-        if isinstance(self.local, LocalConstruction):
-            raise ValueError("mode paper trains in epochs or steps, it constructs no models")
         if mechanism is PaperMechanism.LAPLACE:
             return
         if not isinstance(self.local, LocalEpochs):

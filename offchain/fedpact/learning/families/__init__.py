@@ -18,6 +18,9 @@ FAMILIES = {
     "cnn": "fedpact.learning.families.cnn:CNN",
     "text-statistics": "fedpact.learning.families.text_statistics:TextStatistics",
     "scattering-linear": "fedpact.learning.families.scattering_linear:ScatteringLinear",
+    "decision-tree": "fedpact.learning.families.trees:DecisionTree",
+    "random-forest": "fedpact.learning.families.random_forest:RandomForest",
+    "boosted-trees": "fedpact.learning.families.trees:BoostedTrees",
     "char-lstm": "fedpact.learning.families.char_lstm:CharLSTM",
 }
 """Where each family stands; it is imported when first asked for, as some need torch."""

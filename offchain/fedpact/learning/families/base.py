@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import fsum, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Weights = dict[str, NDArray[np.float64]]
 P = TypeVar("P", bound=Document)
+LEAST_BUCKET_BITS = 11
+"""Of hashed words: with fewer buckets each holds so many that none is rare, none would weigh."""
 
 
 class ModelFamily(ABC, Generic[P]):
@@ -45,8 +47,8 @@ class ModelFamily(ABC, Generic[P]):
     """What one unit of privacy is, in words, where the data do not say what forms one."""
     sound: ClassVar[bool]
     """Whether it can bound what one unit adds to a release, which privacy mode `sound` needs."""
-    inputs: ClassVar[Literal["numbers", "text"]] = "numbers"
-    """The kind of examples that it takes, as the specification's features name it."""
+    inputs: ClassVar[frozenset[str]] = frozenset({"numbers"})
+    """The kinds of examples that it takes, as the specification's features name them."""
     balanced: ClassVar[bool] = True
     """Whether a classification is judged with every label alike often; else as labels come."""
     moves: ClassVar[bool] = True
@@ -80,10 +82,10 @@ class ModelFamily(ABC, Generic[P]):
                 f"family {self.name} cannot bound what one unit adds to a release, which privacy "
                 "mode sound needs"
             )
-        if spec.features.kind != self.inputs:
+        if spec.features.kind not in self.inputs:
             raise SpecificationError(
-                f"family {self.name} takes {self.inputs}: features of kind {spec.features.kind} "
-                "need another family"
+                f"family {self.name} takes {', '.join(sorted(self.inputs))}: features of kind "
+                f"{spec.features.kind} need another family"
             )
         self.parameters(spec)
         asked = spec.privacy.statistics_multiplier is not None
@@ -251,6 +253,8 @@ class ConstructedFamily(ModelFamily[P]):
     """A family whose local model is made in one go, and whose aggregate is its own."""
 
     moves = False
+    paper: ClassVar[bool] = False
+    """Whether it knows mode `paper`'s Laplace noise."""
     aggregation: ClassVar[str]
     """What the specification must name as its aggregation: there is no choice."""
     strategies: ClassVar[tuple[str, ...]]
@@ -267,6 +271,8 @@ class ConstructedFamily(ModelFamily[P]):
                 f"family {self.name} aggregates by {self.aggregation!r} without parameters, not by "
                 f"{spec.aggregation.name!r}"
             )
+        if spec.privacy.mode is PrivacyMode.PAPER and not self.paper:
+            raise SpecificationError(f"family {self.name} knows no privacy mode paper")
         if spec.strategy.name not in self.strategies:
             raise SpecificationError(
                 f"family {self.name}: strategy {spec.strategy.name!r} moves weights; it knows "
@@ -279,10 +285,17 @@ class ConstructedFamily(ModelFamily[P]):
         spec: Specification,
         start: Model,
         dataset: Dataset,
-        noise: NoiseSource | None,
         place: tuple[int, int],
+        noise: NoiseSource | None,
+        data_noise: NoiseSource | None,
     ) -> Model:
-        """The local model of a provider; `place` is (round, seat), `noise` None without privacy."""
+        """The local model of a provider.
+
+        Args:
+            place: (round, seat).
+            noise: None without privacy.
+            data_noise: of mode `paper`, the same bits in all rounds.
+        """
 
 
 def weights_norm(weights: Weights) -> float:

@@ -23,7 +23,7 @@ from fedpact.features.text.vectors import WIDTH
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.bounds import chi_lower, chi_upper, normal_bound
 from fedpact.learning.discriminant import solve
-from fedpact.learning.families.base import ConstructedFamily
+from fedpact.learning.families.base import LEAST_BUCKET_BITS, ConstructedFamily
 from fedpact.learning.text_statistics import (
     Floats,
     Statistics,
@@ -36,10 +36,6 @@ from fedpact.types.specification import Document, Specification
 
 _ROUNDING = 1e-5
 """Relative room for sums kept in 32-bit halves."""
-
-
-LEAST_BUCKET_BITS = 11
-"""With fewer buckets every one holds so many words that none is rare: all would weigh nothing."""
 
 
 class TextStatisticsParameters(Document):
@@ -58,7 +54,7 @@ class TextStatistics(ConstructedFamily[TextStatisticsParameters]):
     tasks = frozenset({"classification"})
     unit = "a document"
     sound = True
-    inputs = "text"
+    inputs = frozenset({"text"})
     aggregation = "class-sums"
     strategies = ("fedavg",)
     schema = TextStatisticsParameters
@@ -93,8 +89,9 @@ class TextStatistics(ConstructedFamily[TextStatisticsParameters]):
         spec: Specification,
         start: Model,
         dataset: Dataset,
-        noise: NoiseSource | None,
         place: tuple[int, int],
+        noise: NoiseSource | None,
+        data_noise: NoiseSource | None,
     ) -> Model:
         words, dense = self._rows(spec, dataset.x)
         found = release(

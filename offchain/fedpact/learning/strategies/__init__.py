@@ -3,6 +3,7 @@
 from pydantic import ValidationError
 
 from fedpact.errors import SpecificationError
+from fedpact.learning.strategies.algorithm_one import AlgorithmOne
 from fedpact.learning.strategies.base import (
     Correction,
     Globals,
@@ -19,7 +20,7 @@ from fedpact.learning.strategies.scaffold import Scaffold
 from fedpact.types.specification import Strategy as Asked
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    one.name: one for one in (FedAvg, FedAvgM, DLMU, FedProx, Scaffold, Ditto)
+    one.name: one for one in (FedAvg, FedAvgM, DLMU, FedProx, Scaffold, Ditto, AlgorithmOne)
 }
 
 __all__ = ["STRATEGIES", "Correction", "Globals", "LocalTask", "Memory", "Strategy", "strategy"]

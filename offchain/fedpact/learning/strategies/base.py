@@ -7,7 +7,7 @@ through the chain.
 """
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -87,6 +87,17 @@ class Strategy(Document, ABC):
     def keep(self, memory: Memory | None, model: Model) -> Memory:
         """A provider's memory with its personal model, where `personal` asked for one."""
         return memory or Memory()
+
+    def aggregated(
+        self, round_number: int, seats: Sequence[int], included: Sequence[int]
+    ) -> list[int]:
+        """Of the seats that the votes left in, those whose models are aggregated; at least one.
+
+        Args:
+            seats: all that submitted.
+            included: at least one.
+        """
+        return list(included)
 
     def server(
         self,

@@ -10,15 +10,21 @@ random trees, Fletcher & Islam 2017 for their noised leaves).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from fedpact.errors import DataError, ModelError, PrivacyError
+from fedpact.features.text.frequencies import bucket_frequencies
+from fedpact.features.text.hashing import HashedBag
 from fedpact.learning.text_statistics import class_weights
 from fedpact.learning.trees.ensemble import Ensemble, template
 from fedpact.privacy.noise import NoiseSource, rounding_sensitivity
+
+WORDS_OF_A_TEXT = 200.0
+"""Public guess that turns a word's frequency into the chance that a text has it."""
 
 
 @dataclass(frozen=True)
@@ -100,35 +106,61 @@ def noised_counts(
 def voting(
     layout: RandomForestLayout, released: Sequence[Ensemble], noise_multiplier: float
 ) -> Ensemble:
-    """The global forest of the providers' counts.
+    """The global forest of the providers' counts: `votes` of their `weighted_counts`.
 
-    A leaf votes with how much more often a class falls into it than documents do at large:
-    (n_lc - n_c q_l) / (n_c q_l + a), n_c the class's count, q_l the leaf's share, a the noise's
-    standard deviation (at least 1). Votes are linear in the counts, so that noise averages out over
-    the trees. Providers' counts of a class are weighted by `text_statistics.class_weights`. Raises
-    ModelError for no counts, or for counts of other splits.
+    Raises ModelError for no counts, or for counts of other splits.
     """
     if not released:
         raise ModelError("no forests to add up")
     first = released[0]
     if any((one.feature != first.feature).any() for one in released):
         raise ModelError("forests of different splits cannot be added up")
+    counts = [one.value for one in released]
+    return votes(first, *weighted_counts(layout, counts, noise_multiplier))
+
+
+def weighted_counts(
+    layout: RandomForestLayout, released: Sequence[NDArray[np.float32]], noise_multiplier: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum of at least one provider's counts, (T, 2^d, labels), and its noise's variance, (labels,).
+
+    Each provider's counts of a class are weighted by `text_statistics.class_weights`.
+    """
     std = layout.noise_std(noise_multiplier)
-    counts = [one.value.astype(np.float64) for one in released]
+    counts = [one.astype(np.float64) for one in released]
     # Every tree counts all documents: the mean over the trees has little noise.
     classes = [one.sum(axis=1).mean(axis=0) for one in counts]
     weights = class_weights(classes, std * math.sqrt(2**layout.depth / layout.trees))
-    total, variance = np.zeros(first.value.shape), np.zeros(layout.labels)
-    size = np.zeros(layout.labels)
-    for count, weight, held in zip(counts, weights, classes, strict=True):
+    total, variance = np.zeros(counts[0].shape), np.zeros(layout.labels)
+    for count, weight in zip(counts, weights, strict=True):
         total += weight * count
         variance += (weight * std) ** 2
-        size += weight * held
+    return total, variance
+
+
+def votes(
+    splits: Ensemble, total: NDArray[np.float64], variance: NDArray[np.floating[Any]]
+) -> Ensemble:
+    """The forest that counts (T, 2^d, labels) whose noise has this variance vote for.
+
+    A leaf votes with how much more often a class falls into it than documents do at large:
+    (n_lc - n_c q_l) / (n_c q_l + a), n_c the class's count, q_l the leaf's share, a the noise's
+    standard deviation (at least 1). Votes are linear in the counts, so that noise averages out over
+    the trees.
+    """
+    size = total.sum(axis=1).mean(axis=0)
     spare = np.maximum(np.sqrt(variance), 1.0)
     share = np.maximum(total.sum(axis=2, keepdims=True) / max(float(size.sum()), 1.0), 0.0)
     expected = share * np.maximum(size, 0.0)
-    votes = (total - expected) / (expected + spare) / layout.trees
-    return Ensemble(first.feature, first.threshold, votes.astype(np.float32))
+    cast = (total - expected) / (expected + spare) / len(total)
+    return Ensemble(splits.feature, splits.threshold, cast.astype(np.float32))
+
+
+def term_chances(bag: HashedBag) -> NDArray[np.float64]:
+    """How likely each bucket is drawn for a split: by the public variance of "the text has such a
+    word" and the word's weight; (bag.width,)."""
+    occurs = -np.expm1(-WORDS_OF_A_TEXT * bucket_frequencies(bag.bits))
+    return np.asarray(occurs * (1 - occurs) * bag.weights())
 
 
 def _ancestors(node: int) -> list[int]:

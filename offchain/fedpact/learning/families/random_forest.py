@@ -1,0 +1,241 @@
+"""Random forests: grown from the data, or, under `sound`, random public splits and noised counts.
+
+A sound forest's splits follow from the specification alone, so an artefact holds nothing but each
+leaf's counts of the classes and what variance their noise has (`learning.trees.random_splits`).
+"""
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import sparse
+
+from fedpact.data.dataset import Dataset, Inputs
+from fedpact.errors import DataError, SpecificationError
+from fedpact.features.text.hashing import HashedBag
+from fedpact.features.text.rows import bag_rows
+from fedpact.learning.artefact import Model, Template
+from fedpact.learning.bounds import chi_lower, chi_upper, normal_bound
+from fedpact.learning.families.base import ConstructedFamily
+from fedpact.learning.families.trees import ShareFamily, TreeParameters
+from fedpact.learning.trees import training
+from fedpact.learning.trees.ensemble import Ensemble, softmax
+from fedpact.learning.trees.random_splits import (
+    RandomForestLayout,
+    noised_counts,
+    term_chances,
+    votes,
+    weighted_counts,
+)
+from fedpact.privacy.noise import NoiseSource
+from fedpact.types.specification import LocalConstruction, PrivacyMode, Specification
+
+_ABOVE = 1 + 1e-4
+"""Room for counts kept in 32 bits."""
+
+
+class RandomForestParameters(TreeParameters):
+    """`trees` a provider grows; under `sound`, of the one forest that all count in."""
+
+    trees: Annotated[int, Field(ge=1, le=2000)] = 20
+
+
+class GrownForest(ShareFamily[RandomForestParameters]):
+    """Breiman's forest at each provider."""
+
+    name = "random-forest"
+    schema = RandomForestParameters
+
+    def trees(self, spec: Specification) -> int:
+        return self.parameters(spec).trees
+
+    def grown(
+        self,
+        spec: Specification,
+        start: Ensemble,
+        rows: sparse.csr_matrix,
+        y: NDArray[np.int64],
+        seed: int,
+    ) -> Ensemble:
+        labels, growth = len(spec.labels), self.growth(spec)
+        return training.random_forest(rows, y, labels, self.trees(spec), growth, seed)
+
+
+class SoundForest(ConstructedFamily[RandomForestParameters]):
+    """Random splits of hashed words that all providers share, and noised counts in the leaves."""
+
+    name = "random-forest"
+    tasks = frozenset({"classification"})
+    unit = "a document"
+    sound = True
+    inputs = frozenset({"text"})
+    aggregation = "union"
+    strategies = ("fedavg", "algorithm-one")
+    schema = RandomForestParameters
+
+    def check(self, spec: Specification) -> None:
+        super().check(spec)
+        if self.parameters(spec).terms:
+            raise SpecificationError(
+                f"family {self.name}: mode sound splits by hashed words, it takes no terms"
+            )
+        if spec.rounds != 1:
+            raise SpecificationError(
+                f"family {self.name}: a second release adds nothing to the first: rounds must be "
+                f"1, not {spec.rounds}"
+            )
+
+    def check_examples(self, spec: Specification, x: Inputs) -> None:
+        """Raise DataError for texts of which none has a word that counts."""
+        if self._rows(spec, x).nnz == 0:
+            raise DataError(f"none of {len(x)} documents has a word that says anything")
+
+    def template(self, spec: Specification) -> Template:
+        layout = self._layout(spec)
+        counts = (layout.trees, 2**layout.depth, layout.labels)
+        return Template((("counts", counts), ("variance", (layout.labels,))))
+
+    def initial(self, spec: Specification, seed: int) -> Model:
+        """Nothing released: zeros, whatever the seed."""
+        tensors = self.template(spec).tensors
+        return {name: np.zeros(shape, np.float32) for name, shape in tensors}
+
+    def construct(
+        self,
+        spec: Specification,
+        start: Model,
+        dataset: Dataset,
+        place: tuple[int, int],
+        noise: NoiseSource | None,
+        data_noise: NoiseSource | None,
+    ) -> Model:
+        layout, multiplier = self._layout(spec), spec.privacy.noise_multiplier or 0.0
+        released = noised_counts(
+            layout,
+            _splits(layout, self.parameters(spec).bits),
+            self._rows(spec, dataset.x),
+            dataset.y.astype(np.int64),
+            noise_multiplier=multiplier,
+            noise=noise,
+        )
+        variance = np.full(layout.labels, layout.noise_std(multiplier) ** 2, np.float32)
+        return {"counts": released.value, "variance": variance}
+
+    def combine(
+        self,
+        spec: Specification,
+        models: Mapping[int, Model],
+        weights: Mapping[int, int],
+        start: Model,
+    ) -> Model:
+        """The sum, each class's counts weighted by what they themselves tell."""
+        counts = [models[seat]["counts"] for seat in sorted(models)]
+        total, variance = weighted_counts(
+            self._layout(spec), counts, spec.privacy.noise_multiplier or 0.0
+        )
+        return {"counts": total.astype(np.float32), "variance": variance.astype(np.float32)}
+
+    def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
+        """Softmax of the votes, in units of how far they would vary if trees knew nothing of each
+        other."""
+        layout = self._layout(spec)
+        splits = _splits(layout, self.parameters(spec).bits)
+        voting = votes(splits, model["counts"].astype(np.float64), model["variance"])
+        spread = math.sqrt(float(voting.value.astype(np.float64).var(axis=1).sum(axis=0).mean()))
+        return softmax(voting.output(self._rows(spec, x)) / max(spread, 1e-12))
+
+    def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
+        """Whether `samples` documents, each in one leaf of every tree, and the declared noise can
+        give these counts; an honest release fails with probability 10^-9 a bound at most."""
+        layout = self._layout(spec)
+        std = layout.noise_std(spec.privacy.noise_multiplier or 0.0)
+        if not np.array_equal(model["variance"], np.full(layout.labels, std**2, np.float32)):
+            return False
+        counts = model["counts"].astype(np.float64)
+        off = std * math.sqrt(counts.size) / layout.trees * normal_bound()
+        if abs(float(counts.sum()) / layout.trees - samples) > off * _ABOVE:
+            return False
+        norm = float(np.sqrt((counts**2).sum()))
+        if norm > (math.sqrt(layout.trees) * samples + std * chi_upper(counts.size)) * _ABOVE:
+            return False
+        # Every tree counts the same documents: how their totals differ is noise and nothing else.
+        totals = counts.sum(axis=1)
+        spread = float(np.sqrt(((totals - totals.mean(axis=0)) ** 2).sum()))
+        free, each = (layout.trees - 1) * layout.labels, std * math.sqrt(2**layout.depth)
+        return each * chi_lower(free) / _ABOVE <= spread <= each * chi_upper(free) * _ABOVE
+
+    def _layout(self, spec: Specification) -> RandomForestLayout:
+        asked = self.parameters(spec)
+        assert isinstance(spec.local, LocalConstruction)
+        seed = spec.local.construction_seed
+        return RandomForestLayout(asked.trees, asked.depth, len(spec.labels), seed)
+
+    def _rows(self, spec: Specification, x: Inputs) -> sparse.csr_matrix:
+        return bag_rows(HashedBag(bits=self.parameters(spec).bits), x.tolist())
+
+
+@lru_cache(maxsize=4)
+def _splits(layout: RandomForestLayout, bits: int) -> Ensemble:
+    return layout.splits(term_chances(HashedBag(bits=bits)))
+
+
+class RandomForest(ConstructedFamily[RandomForestParameters]):
+    """Either of the two, by the specification's privacy."""
+
+    name = "random-forest"
+    tasks = frozenset({"classification"})
+    unit = "a document, or a record of numbers"
+    sound = True
+    paper = True
+    inputs = frozenset({"numbers", "text"})
+    aggregation = "union"
+    strategies = ("fedavg", "algorithm-one")
+    schema = RandomForestParameters
+
+    def check(self, spec: Specification) -> None:
+        self._form(spec).check(spec)
+
+    def check_examples(self, spec: Specification, x: Inputs) -> None:
+        self._form(spec).check_examples(spec, x)
+
+    def template(self, spec: Specification) -> Template:
+        return self._form(spec).template(spec)
+
+    def initial(self, spec: Specification, seed: int) -> Model:
+        return self._form(spec).initial(spec, seed)
+
+    def construct(
+        self,
+        spec: Specification,
+        start: Model,
+        dataset: Dataset,
+        place: tuple[int, int],
+        noise: NoiseSource | None,
+        data_noise: NoiseSource | None,
+    ) -> Model:
+        return self._form(spec).construct(spec, start, dataset, place, noise, data_noise)
+
+    def combine(
+        self,
+        spec: Specification,
+        models: Mapping[int, Model],
+        weights: Mapping[int, int],
+        start: Model,
+    ) -> Model:
+        return self._form(spec).combine(spec, models, weights, start)
+
+    def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
+        return self._form(spec).predict(spec, model, x)
+
+    def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
+        return self._form(spec).plausible(spec, start, model, samples)
+
+    def _form(self, spec: Specification) -> ConstructedFamily[RandomForestParameters]:
+        return _SOUND if spec.privacy.mode is PrivacyMode.SOUND else _GROWN
+
+
+_GROWN, _SOUND = GrownForest(), SoundForest()

@@ -1,0 +1,345 @@
+"""Trees as shared models (Lu et al. 2020): a decision tree, a random forest, boosted trees.
+
+A model has as many places for trees as all providers can add in all rounds; a place not yet used
+holds zeros. A local model is the round's global model and the provider's own trees in the next
+places; the global model takes the trees of all, their leaves weighted, so that its output is the
+mean of theirs.
+
+Under mode `paper` each provider's vectors have Laplace noise, drawn once and kept for all rounds,
+and so have the leaf values that it sends (equation 4): the paper's claim, not a guarantee.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Annotated, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import sparse
+
+from fedpact.data.dataset import Dataset, Inputs
+from fedpact.errors import DataError, PrivacyError, SpecificationError
+from fedpact.features.text.graphs import public_vocabulary
+from fedpact.features.text.hashing import MOST_BITS, HashedBag
+from fedpact.features.text.rows import bag_rows, graph_rows
+from fedpact.learning.aggregation.base import total_weight
+from fedpact.learning.artefact import Model, Template
+from fedpact.learning.families.base import LEAST_BUCKET_BITS, ConstructedFamily
+from fedpact.learning.trees import training
+from fedpact.learning.trees.ensemble import (
+    LARGEST,
+    Ensemble,
+    softmax,
+    template,
+    union,
+)
+from fedpact.learning.trees.training import Growth
+from fedpact.privacy.laplace import add_laplace, generator_of, scale_of
+from fedpact.privacy.noise import NoiseSource
+from fedpact.types.specification import Document, LocalConstruction, PrivacyMode, Specification
+
+MOST_TREES = 16_384
+"""Of a global model."""
+MOST_NOISED_VALUES = 8_192
+"""Width of a vector under mode `paper`, which noises every coordinate, the zeros too."""
+_ROUNDING = 1e-4
+_FAILURE = 1e-9
+
+
+class TreeParameters(Document):
+    """`depth`; `least_in_leaf`; `features`: the share of the features that a split may choose
+    among. Texts become graphs over `terms`, public words with spaces between them (Lu et al.,
+    definition 1), or without terms hashed bags of 2^`bits` words; numbers are taken as they are."""
+
+    depth: Annotated[int, Field(ge=1, le=8)] = 6
+    least_in_leaf: Annotated[int, Field(ge=1)] = 2
+    features: Annotated[float, Field(gt=0, le=1)] = 0.1
+    terms: str = ""
+    bits: Annotated[int, Field(ge=LEAST_BUCKET_BITS, le=MOST_BITS)] = 12
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(self.terms.split())
+
+
+T = TypeVar("T", bound=TreeParameters)
+
+
+class TreeFamily(ConstructedFamily[T]):
+    """What the families of grown trees share."""
+
+    tasks = frozenset({"classification"})
+    unit = "a document, or a record of numbers"
+    sound = False
+    paper = True
+    inputs = frozenset({"numbers", "text"})
+    aggregation = "union"
+    strategies = ("fedavg", "algorithm-one")
+
+    @abstractmethod
+    def trees(self, spec: Specification) -> int:
+        """How many trees a provider adds in a round."""
+
+    @abstractmethod
+    def grown(
+        self,
+        spec: Specification,
+        start: Ensemble,
+        rows: sparse.csr_matrix,
+        y: NDArray[np.int64],
+        seed: int,
+    ) -> Ensemble:
+        """A provider's trees."""
+
+    @abstractmethod
+    def shares(self, weights: list[int]) -> list[float]:
+        """What each provider's trees count for, from the weights by seat."""
+
+    @abstractmethod
+    def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """From sums of leaf values, (n, labels)."""
+
+    @abstractmethod
+    def leaf_bound(self, spec: Specification, samples: int) -> float:
+        """What no value of an honest leaf exceeds without noise."""
+
+    def check(self, spec: Specification) -> None:
+        super().check(spec)
+        words = self.parameters(spec).words
+        if words:
+            public_vocabulary(words)
+        trees = self._places(spec)
+        if trees > MOST_TREES:
+            raise SpecificationError(
+                f"family {self.name}: {trees} trees in all rounds of all providers, "
+                f"at most {MOST_TREES}"
+            )
+        if spec.privacy.mode is PrivacyMode.PAPER and self.width(spec) > MOST_NOISED_VALUES:
+            raise SpecificationError(
+                f"family {self.name}: mode paper noises every one of {self.width(spec)} values of "
+                f"a vector, at most {MOST_NOISED_VALUES}: ask for fewer terms or bits"
+            )
+
+    def check_examples(self, spec: Specification, x: Inputs) -> None:
+        """Raise DataError for texts of which none has a term."""
+        if spec.features.kind == "text" and self.rows(spec, x).nnz == 0:
+            raise DataError(
+                f"none of {len(x)} documents has a word that says anything: they are empty, or "
+                "hold none of the request's terms"
+            )
+
+    def template(self, spec: Specification) -> Template:
+        return template(self._places(spec), self.parameters(spec).depth, len(spec.labels))
+
+    def initial(self, spec: Specification, seed: int) -> Model:
+        """No trees, whatever the seed."""
+        shapes = dict(self.template(spec).tensors)
+        return {
+            "feature": np.zeros(shapes["feature"], np.float32),
+            "threshold": np.full(shapes["threshold"], LARGEST, np.float32),
+            "value": np.zeros(shapes["value"], np.float32),
+        }
+
+    def construct(
+        self,
+        spec: Specification,
+        start: Model,
+        dataset: Dataset,
+        place: tuple[int, int],
+        noise: NoiseSource | None,
+        data_noise: NoiseSource | None,
+    ) -> Model:
+        assert isinstance(spec.local, LocalConstruction)
+        rows, began = self.rows(spec, dataset.x), self._ensemble(spec, start)
+        paper = spec.privacy.mode is PrivacyMode.PAPER
+        if paper:
+            rows = sparse.csr_matrix(_noised(spec, rows.toarray(), data_noise))
+        words = np.random.SeedSequence([spec.local.construction_seed, *place]).generate_state(1)
+        grown = self.grown(spec, began, rows, dataset.y.astype(np.int64), int(words[0]))
+        if paper:
+            grown = Ensemble(grown.feature, grown.threshold, _noised(spec, grown.value, noise))
+        return self._model(spec, union([began, grown], [1.0, 1.0]))
+
+    def combine(
+        self,
+        spec: Specification,
+        models: Mapping[int, Model],
+        weights: Mapping[int, int],
+        start: Model,
+    ) -> Model:
+        """Union: the start's trees and each provider's new ones, by seat."""
+        total_weight(models, weights)
+        seats, used = sorted(models), _used(start)
+        new = slice(used, used + self.trees(spec))
+        shares = self.shares([weights[seat] for seat in seats])
+        parts = [self._part(spec, models[seat], new) for seat in seats]
+        began = self._ensemble(spec, start)
+        return self._model(spec, union([began, *parts], [1.0, *shares]))
+
+    def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
+        """As declared by the base; before there are trees all classes are alike."""
+        found = self._ensemble(spec, model)
+        if not found.trees:
+            return np.full((len(x), spec.outputs), 1 / spec.outputs)
+        return self.probabilities(found.output(self.rows(spec, x)))
+
+    def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
+        """Whether the trees of `start` stand as they were, as many new ones as a round adds follow,
+        of features that there are and leaves that they can have, and nothing after them."""
+        used = _used(start)
+        end = used + self.trees(spec)
+        if _used(model) != end:
+            return False
+        if any(not np.array_equal(model[name][:used], start[name][:used]) for name in start):
+            return False
+        feature, value = model["feature"], model["value"][used:end]
+        if ((feature < 0) | (feature >= self.width(spec)) | (feature != np.floor(feature))).any():
+            return False
+        bound = self.leaf_bound(spec, samples) * (1 + _ROUNDING)
+        if spec.privacy.mode is PrivacyMode.PAPER:
+            sensitivity, epsilon = scale_of(spec)
+            bound += sensitivity / epsilon * math.log(value.size / _FAILURE)
+        return bool(np.abs(value).max() <= bound)
+
+    def width(self, spec: Specification) -> int:
+        """Values of a vector."""
+        asked = self.parameters(spec)
+        if spec.features.kind == "numbers":
+            return math.prod(spec.features.shape)
+        count = len(asked.words)
+        return count * (count + 1) // 2 if count else 1 << asked.bits
+
+    def rows(self, spec: Specification, x: Inputs) -> sparse.csr_matrix:
+        """The examples' vectors, (n, width) float32; not to be changed."""
+        asked = self.parameters(spec)
+        if spec.features.kind == "numbers":
+            return sparse.csr_matrix(x.reshape(len(x), self.width(spec)), dtype=np.float32)
+        if asked.words:
+            return graph_rows(asked.words, x.tolist())
+        return bag_rows(HashedBag(bits=asked.bits), x.tolist())
+
+    def growth(self, spec: Specification) -> Growth:
+        asked = self.parameters(spec)
+        return Growth(asked.depth, asked.least_in_leaf, asked.features)
+
+    def _places(self, spec: Specification) -> int:
+        return self.trees(spec) * spec.max_providers * spec.rounds
+
+    def _ensemble(self, spec: Specification, model: Model) -> Ensemble:
+        """The trees that there are; raises ModelError for a feature that there is not."""
+        return self._part(spec, model, slice(0, _used(model)))
+
+    def _part(self, spec: Specification, model: Model, places: slice) -> Ensemble:
+        return Ensemble.of({name: one[places] for name, one in model.items()}, self.width(spec))
+
+    def _model(self, spec: Specification, ensemble: Ensemble) -> Model:
+        found = self.initial(spec, 0)
+        for name, values in ensemble.model().items():
+            found[name][: len(values)] = values
+        return found
+
+
+def _used(model: Model) -> int:
+    """Places up to the last tree that is not all zeros."""
+    there = np.flatnonzero(model["value"].any(axis=(1, 2)))
+    return int(there[-1]) + 1 if len(there) else 0
+
+
+def _noised(
+    spec: Specification, values: NDArray[np.float32], noise: NoiseSource | None
+) -> NDArray[np.float32]:
+    if noise is None:
+        raise PrivacyError("the paper's noise needs a source")
+    return add_laplace(values, *scale_of(spec), generator_of(noise)).astype(np.float32)
+
+
+class ShareFamily(TreeFamily[T]):
+    """Trees whose leaves hold the shares of the classes; one round is all there is."""
+
+    def check(self, spec: Specification) -> None:
+        super().check(spec)
+        if spec.rounds != 1:
+            raise SpecificationError(
+                f"family {self.name}: trees grown by themselves learn nothing from those before: "
+                f"rounds must be 1, not {spec.rounds}"
+            )
+
+    def shares(self, weights: list[int]) -> list[float]:
+        """By declared samples."""
+        return [weight / sum(weights) for weight in weights]
+
+    def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Negative sums, which noise makes, count as nothing."""
+        kept = np.maximum(outputs, 0.0)
+        total = kept.sum(axis=1, keepdims=True)
+        alike = np.full_like(kept, 1 / kept.shape[1])
+        return np.where(total > 0, kept / np.where(total > 0, total, 1.0), alike)
+
+    def leaf_bound(self, spec: Specification, samples: int) -> float:
+        return 1 / self.trees(spec)
+
+
+class DecisionTree(ShareFamily[TreeParameters]):
+    """One tree a provider, which sees all features."""
+
+    name = "decision-tree"
+    schema = TreeParameters
+
+    def trees(self, spec: Specification) -> int:
+        return 1
+
+    def grown(
+        self,
+        spec: Specification,
+        start: Ensemble,
+        rows: sparse.csr_matrix,
+        y: NDArray[np.int64],
+        seed: int,
+    ) -> Ensemble:
+        return training.decision_tree(rows, y, len(spec.labels), self.growth(spec), seed)
+
+
+class BoostedTreesParameters(TreeParameters):
+    """`trees` that a provider adds in a round, each at `learning_rate`."""
+
+    trees: Annotated[int, Field(ge=1, le=100)] = 2
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.3
+
+
+class BoostedTrees(TreeFamily[BoostedTreesParameters]):
+    """Gradient-boosted trees that train on from the model received; a round is an iteration of
+    Lu et al.'s Algorithm 1."""
+
+    name = "boosted-trees"
+    schema = BoostedTreesParameters
+
+    def trees(self, spec: Specification) -> int:
+        return self.parameters(spec).trees
+
+    def growth(self, spec: Specification) -> Growth:
+        asked = self.parameters(spec)
+        return Growth(asked.depth, asked.least_in_leaf, asked.features, asked.learning_rate)
+
+    def grown(
+        self,
+        spec: Specification,
+        start: Ensemble,
+        rows: sparse.csr_matrix,
+        y: NDArray[np.int64],
+        seed: int,
+    ) -> Ensemble:
+        labels, growth = len(spec.labels), self.growth(spec)
+        return training.boost(start, rows, y, labels, self.trees(spec), growth, seed)
+
+    def shares(self, weights: list[int]) -> list[float]:
+        """M = (1 / k) sum m_i: all alike."""
+        return [1 / len(weights)] * len(weights)
+
+    def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        return softmax(outputs)
+
+    def leaf_bound(self, spec: Specification, samples: int) -> float:
+        """A Newton step sums at most 1 for each example, over at least SMOOTHING."""
+        return self.growth(spec).learning_rate * samples / training.SMOOTHING
