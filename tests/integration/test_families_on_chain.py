@@ -5,9 +5,7 @@ The daemons are those that `fedpact provider serve` runs, here as threads of one
 requests are open at the same time.
 """
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,30 +13,23 @@ import numpy as np
 import pytest
 import torch
 from committee import PAYMENT, Market, open_market
+from serving import POLL, Serving, noise_at, wait_for_claims
 from sklearn.datasets import load_digits
 
 from fedpact.audit import audit
-from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
-from fedpact.content.embedded import EmbeddedStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.readers import read_dataset
 from fedpact.experiments.adversaries import Provider
 from fedpact.experiments.simulation import Seat, simulate
 from fedpact.learning.artefact import encode
-from fedpact.learning.local import train_local
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.privacy.noise import SeededNoise
-from fedpact.provider.daemon import Daemon, DaemonSettings
-from fedpact.provider.policy import Policy
-from fedpact.provider.work import LocalWork, TrainingTask
 from fedpact.requester import Progress
 from fedpact.requester.slices import cut
 from fedpact.types.rounds import RequestStatus
 from fedpact.types.specification import Specification
 
-POLL = 0.05
 PROVIDERS = 3
 EVALUATION = 150
 UNIT_SIZE = 15
@@ -125,73 +116,6 @@ def whole_digits() -> tuple[np.ndarray, np.ndarray]:
     """scikit-learn's digits as 8 x 8 whole numbers from 0 to 9: pictures, rows or characters."""
     bunch = load_digits()
     return np.floor(bunch.data * 9.99 / 16), bunch.target
-
-
-def noise_at(seat: int, round_number: int) -> SeededNoise:
-    """Bits that daemon and simulator both draw; a provider's own come from the system."""
-    return SeededNoise(1000 * seat + round_number)
-
-
-class SeededWork(LocalWork):
-    def train(self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None) -> bytes:
-        model = train_local(
-            task.spec,
-            task.local.start,
-            task.dataset,
-            noise=noise_at(task.own_seat, task.round),
-            batches_of=(task.round, task.own_seat),
-            correction=task.local.correction,
-        )
-        return encode(model)
-
-
-class Serving:
-    """One provider's daemon in a thread; `restart` leaves it only its files."""
-
-    def __init__(self, url: str, market: Market, number: int, data: Path) -> None:
-        self._url, self._market, self._number, self._data = url, market, number, data
-        self._daemon: Daemon | None = None
-        self._start()
-
-    @property
-    def serves(self) -> bool:
-        return self._thread.is_alive()
-
-    def restart(self) -> None:
-        self.stop()
-        self._start()
-
-    def stop(self) -> None:
-        if self._daemon is not None:
-            self._daemon.stop()
-        self._thread.join(30)
-
-    def _start(self) -> None:
-        ready = threading.Event()
-        self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
-        self._thread.start()
-        assert ready.wait(30)
-
-    def _serve(self, ready: threading.Event) -> None:
-        market, folder = self._market, self._market.folder / f"daemon-{self._number}"
-        folder.mkdir(exist_ok=True)
-        client = ChainClient.connect(self._url, market.client.deployment)
-        policy = Policy(accept_without_privacy=True, min_samples=5, epsilon_per_request=9.0)
-        settings = DaemonSettings(
-            folder / "state.sqlite", folder / "ledger.sqlite", folder / "features", POLL
-        )
-        self._daemon = Daemon(
-            client,
-            market.client.deployment,
-            EmbeddedStore(market.folder / "content"),
-            market.providers[self._number],
-            policy,
-            self._data,
-            settings,
-            SeededWork(),
-        )
-        ready.set()
-        self._daemon.run()
 
 
 @dataclass
@@ -288,11 +212,3 @@ def simulated(world: World, spec: Specification, request: int, case: dict[str, o
     ]
     slices = cut(spec, world.examples(case), market.requester_keys)
     return simulate(spec, seats, slices, noise_at).model
-
-
-def wait_for_claims(market: Market, request: int) -> None:
-    deadline = time.monotonic() + 30
-    seats = range(PROVIDERS)
-    while any(market.client.market.claimable(request, seat) for seat in seats):
-        assert time.monotonic() < deadline, "a provider did not claim"
-        time.sleep(POLL)

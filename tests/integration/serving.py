@@ -1,0 +1,113 @@
+"""Providers' daemons as threads of one process, their noise seeded, so that a simulator can repeat
+what they did."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from committee import Market
+
+from fedpact.chain.client import ChainClient
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.learning.artefact import encode
+from fedpact.learning.local import train_local
+from fedpact.privacy.noise import SeededNoise
+from fedpact.provider.daemon import Daemon, DaemonSettings
+from fedpact.provider.policy import Policy
+from fedpact.provider.state import ProviderState
+from fedpact.provider.work import LocalWork, TrainingTask
+
+POLL = 0.05
+
+
+def noise_at(seat: int, round_number: int) -> SeededNoise:
+    """Bits that daemon and simulator both draw; a provider's own come from the system."""
+    return SeededNoise(1000 * seat + round_number)
+
+
+class SeededWork(LocalWork):
+    def train(self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None) -> bytes:
+        model = train_local(
+            task.spec,
+            task.local.start,
+            task.dataset,
+            noise=noise_at(task.own_seat, task.round),
+            data_noise=noise_at(task.own_seat, 0),
+            batches_of=(task.round, task.own_seat),
+            correction=task.local.correction,
+        )
+        return encode(model)
+
+
+class Serving:
+    """One provider's daemon in a thread; `restart` leaves it only its files."""
+
+    def __init__(self, url: str, market: Market, number: int, data: Path) -> None:
+        self._url, self._market, self._number, self._data = url, market, number, data
+        self._daemon: Daemon | None = None
+        self._start()
+
+    @property
+    def serves(self) -> bool:
+        return self._thread.is_alive()
+
+    def standings(self) -> dict[int, tuple[str, str]]:
+        """What the daemon has decided about each request, and why."""
+        market = self._market
+        path = market.folder / f"daemon-{self._number}" / "state.sqlite"
+        address = market.providers[self._number].address
+        seen = ProviderState(path, market.client.deployment, address)
+        try:
+            return {request: (str(what), why) for request, what, why in seen.all_requests()}
+        finally:
+            seen.close()
+
+    def restart(self) -> None:
+        self.stop()
+        self._start()
+
+    def stop(self) -> None:
+        if self._daemon is not None:
+            self._daemon.stop()
+        self._thread.join(30)
+
+    def _start(self) -> None:
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
+        self._thread.start()
+        assert ready.wait(30)
+
+    def _serve(self, ready: threading.Event) -> None:
+        market, folder = self._market, self._market.folder / f"daemon-{self._number}"
+        folder.mkdir(exist_ok=True)
+        client = ChainClient.connect(self._url, market.client.deployment)
+        policy = Policy(
+            accept_without_privacy=True,
+            accept_paper_privacy=True,
+            min_samples=20,
+            epsilon_per_request=9.0,
+        )
+        settings = DaemonSettings(
+            folder / "state.sqlite", folder / "ledger.sqlite", folder / "features", POLL
+        )
+        self._daemon = Daemon(
+            client,
+            market.client.deployment,
+            EmbeddedStore(market.folder / "content"),
+            market.providers[self._number],
+            policy,
+            self._data,
+            settings,
+            SeededWork(),
+        )
+        ready.set()
+        self._daemon.run()
+
+
+def wait_for_claims(market: Market, request: int) -> None:
+    deadline = time.monotonic() + 30
+    seats = range(len(market.client.rounds.members(request)))
+    while any(market.client.market.claimable(request, seat) for seat in seats):
+        assert time.monotonic() < deadline, "a provider did not claim"
+        time.sleep(POLL)

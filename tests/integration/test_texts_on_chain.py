@@ -1,0 +1,228 @@
+"""Texts through the chain: class sums, trees and Algorithm 1, from request to answered queries.
+
+Each model is the simulator's to the byte. The providers' texts lie in a folder, a table and an
+array file; what cannot be used is declined, and the daemon serves on.
+"""
+
+import csv
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from committee import PAYMENT, Market, open_market
+from serving import POLL, Serving, noise_at, wait_for_claims
+
+from fedpact.audit import audit
+from fedpact.chain.devnet import Devnet
+from fedpact.data.dataset import Dataset
+from fedpact.data.documents import documents, pack
+from fedpact.data.readers import read_dataset
+from fedpact.experiments.adversaries import Provider
+from fedpact.experiments.simulation import Seat, simulate
+from fedpact.learning.artefact import encode
+from fedpact.requester import Progress
+from fedpact.requester.answer import answer_file
+from fedpact.requester.slices import cut
+from fedpact.types.rounds import RequestStatus
+from text_examples import LABELS, WORDS, text_dataset, texts
+
+PROVIDERS = 3
+EVALUATION = text_dataset(90, 1000)
+TERMS = " ".join(word for words in WORDS.values() for word in words)
+SOUND = {"mode": "sound", "epsilon": 8.0, "delta": 1e-5}
+LAPLACE = {"mode": "paper", "mechanism": "laplace", "epsilon": 20.0, "sensitivity": 1.0}
+BOOSTED = {"name": "boosted-trees", "parameters": {"depth": 3, "features": 0.5, "terms": TERMS}}
+UNION = {"aggregation": {"name": "union"}}
+CASES = {
+    "class sums": {
+        "family": {"name": "text-statistics", "parameters": {"bits": 11}},
+        "aggregation": {"name": "class-sums"},
+        "score": "contribution",
+        "max_error": 5000,
+    },
+    "class sums, sound": {
+        "family": {"name": "text-statistics", "parameters": {"bits": 11}},
+        "aggregation": {"name": "class-sums"},
+        "privacy": SOUND,
+        "score": "contribution",
+        "max_error": 5000,
+    },
+    "a decision tree": {
+        "family": {"name": "decision-tree", "parameters": {"depth": 4, "bits": 11}},
+        **UNION,
+    },
+    "a random forest, contributions": {
+        "family": {"name": "random-forest", "parameters": {"depth": 4, "trees": 8, "bits": 11}},
+        "score": "contribution",
+        "max_error": 5000,
+        **UNION,
+    },
+    "a random forest, sound": {
+        "family": {"name": "random-forest", "parameters": {"depth": 2, "trees": 60, "bits": 11}},
+        "privacy": SOUND,
+        **UNION,
+    },
+    "boosted trees, parallel": {
+        "family": BOOSTED,
+        "strategy": {"name": "algorithm-one"},
+        "rounds": 2,
+        **UNION,
+    },
+    "boosted trees, sequential, a daemon restarted": {
+        "family": BOOSTED,
+        "strategy": {"name": "algorithm-one", "parameters": {"reading": "sequential"}},
+        "rounds": 3,
+        **UNION,
+    },
+    "boosted trees, the paper's noise": {
+        "family": BOOSTED,
+        "strategy": {"name": "algorithm-one"},
+        "privacy": LAPLACE,
+        "rounds": 2,
+        **UNION,
+    },
+}
+RESTARTED = "boosted trees, sequential, a daemon restarted"
+
+
+def folder(root: Path, part: list[tuple[str, str]]) -> Path:
+    """A folder a label; one text is no UTF-8."""
+    for number, (text, label) in enumerate(part):
+        (root / label).mkdir(parents=True, exist_ok=True)
+        data = f"{text} caf\u00e9".encode("latin-1" if number == 0 else "utf-8")
+        (root / label / f"{number:03}.txt").write_bytes(data)
+    return root
+
+
+def table(path: Path, part: list[tuple[str, str]]) -> Path:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *part])
+    return path
+
+
+def arrays(path: Path, part: list[tuple[str, str]]) -> Path:
+    np.savez(
+        path, **pack(documents([text for text, _ in part])), y=np.array([name for _, name in part])
+    )
+    return path
+
+
+@dataclass
+class World:
+    market: Market
+    daemons: list[Serving]
+    files: list[Path]
+    queries: Path
+    requests: dict[str, int] = field(default_factory=dict)
+
+    def draft(self, case: dict[str, object]) -> dict[str, object]:
+        return {
+            **self.market.draft(),
+            "category": "texts",
+            "labels": list(LABELS),
+            "features": {"kind": "text", "shape": []},
+            "local": {"construction_seed": 4},
+            "min_providers": PROVIDERS,
+            "max_providers": PROVIDERS,
+            "rounds": 1,
+            "max_error": 9990,
+            **case,
+        }
+
+
+@pytest.fixture(scope="module")
+def world(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Four daemons at work, one of them with nothing but stop words, and a request of each case."""
+    root = tmp_path_factory.mktemp("texts")
+    market = open_market(anvil, root, PROVIDERS + 1)
+    parts = [list(zip(*texts(60, 100 + seed), strict=True)) for seed in range(PROVIDERS)]
+    empty = [("the of and", name) for name in LABELS for _ in range(20)]
+    files = [
+        folder(root / "own", parts[0]),
+        table(root / "own.csv", parts[1]),
+        arrays(root / "own.npz", parts[2]),
+        table(root / "stop.csv", empty),
+    ]
+    queries = root / "queries.txt"
+    queries.write_text("anchor and tide\nthunder of a comet\nbarley, a meadow\n")
+    daemons = [Serving(anvil.url, market, number, path) for number, path in enumerate(files)]
+    world = World(market, daemons, files, queries)
+    for name, case in CASES.items():
+        world.requests[name] = market.requester.create(
+            world.draft(case), EVALUATION, PAYMENT, queries=queries
+        )
+    yield world
+    for daemon in daemons:
+        daemon.stop()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_texts_through_the_chain_are_answered_by_the_simulators_model(
+    world: World, name: str
+) -> None:
+    market, request = world.market, world.requests[name]
+    restarted: set[int] = set()
+
+    def strike(progress: Progress) -> None:
+        assert all(daemon.serves for daemon in world.daemons)
+        if name == RESTARTED and progress.round >= 2 and progress.round not in restarted:
+            restarted.add(progress.round)
+            world.daemons[progress.round % PROVIDERS].restart()
+
+    end = market.requester.follow(request, strike, poll_interval=POLL)
+    assert end.status is RequestStatus.DELIVERED
+    assert name != RESTARTED or restarted == {2, 3}
+    fetched = market.requester.fetch(request)
+    assert fetched.path.read_bytes() == simulated(world, name)
+    answers = answer_file(fetched.path, world.queries)
+    assert fetched.error is not None
+    assert [one.quality for one in answers] == [1 - fetched.error / 10_000] * 3
+    if name == "class sums":
+        assert [one.label for one in answers] == list(LABELS)
+    wait_for_claims(market, request)
+    assert audit(market.client, market.store, request, market.auditor).failed == []
+
+
+def simulated(world: World, name: str) -> bytes:
+    market, request = world.market, world.requests[name]
+    spec = market.requester.specification(request)
+    accounts = {member.account: member.seat for member in market.client.rounds.members(request)}
+    places = sorted(range(PROVIDERS), key=lambda n: accounts[market.providers[n].address])
+    seats = [
+        Seat(seat, read_dataset(world.files[n], spec), Provider()) for seat, n in enumerate(places)
+    ]
+    slices = cut(spec, EVALUATION, market.requester_keys)
+    return encode(simulate(spec, seats, slices, noise_at).model)
+
+
+def test_what_a_provider_cannot_use_is_declined_with_the_reason_and_it_serves_on(
+    world: World,
+) -> None:
+    market = world.market
+    numbers = Dataset(np.eye(3, dtype=np.float32), np.arange(3), ())
+    unusable = market.requester.create(
+        {**market.draft(), "labels": list(LABELS), "features": {"shape": [3]}, "rounds": 1},
+        numbers,
+        PAYMENT,
+    )
+    wanted = {unusable: "it holds text, the specification asks for numbers"}
+    asked = world.requests["class sums"]
+    market.requester.follow(asked, poll_interval=POLL)  # long since over, or over soon
+    for number, reasons in [(0, wanted), (PROVIDERS, {asked: "none of 60 documents has a word"})]:
+        for request, reason in reasons.items():
+            standing = _decided(world.daemons[number], request)
+            assert standing[0] == "declined"
+            assert reason in standing[1]
+    assert all(daemon.serves for daemon in world.daemons)
+
+
+def _decided(daemon: Serving, request: int) -> tuple[str, str]:
+    for _ in range(200):
+        found = daemon.standings().get(request)
+        if found is not None and found[0] != "new":
+            return found
+        time.sleep(POLL)
+    raise AssertionError(f"request {request} was not decided")
