@@ -71,6 +71,7 @@ class Serving:
         if self._daemon is not None:
             self._daemon.stop()
         self._thread.join(30)
+        assert not self._thread.is_alive(), "a daemon did not stop"
 
     def _start(self) -> None:
         ready = threading.Event()

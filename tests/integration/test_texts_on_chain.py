@@ -182,6 +182,7 @@ def test_texts_through_the_chain_are_answered_by_the_simulators_model(
     assert [one.quality for one in answers] == [1 - fetched.error / 10_000] * 3
     if name == "class sums":
         assert [one.label for one in answers] == list(LABELS)
+    assert all(daemon.serves for daemon in world.daemons)
     wait_for_claims(market, request)
     assert audit(market.client, market.store, request, market.auditor).failed == []
 
