@@ -181,6 +181,12 @@ class StoreUnreachable(Retryable):
     exit_code = 22
 
 
+class SearchFailed(Retryable):
+    """No provider's daemon answered a search."""
+
+    exit_code = 25
+
+
 class ContentMissing(Retryable):
     """The store does not hold the content, or not yet."""
 

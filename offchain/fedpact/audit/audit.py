@@ -9,6 +9,7 @@ from fedpact.audit.learning import LearningChecks
 from fedpact.audit.money import MoneyChecks
 from fedpact.audit.protocol import ProtocolChecks
 from fedpact.audit.report import AuditItem, AuditReport, look
+from fedpact.audit.retrieval import RetrievalChecks
 from fedpact.audit.reuse import ReuseChecks
 from fedpact.chain.client import ChainClient
 from fedpact.chain.scanner import EventScanner
@@ -47,11 +48,14 @@ def inspect(
     protocol = ProtocolChecks(evidence, facts)
     learning = LearningChecks(evidence, facts, store, keys)
     money = MoneyChecks(evidence, facts)
+    retrieval = RetrievalChecks(evidence, facts, store, learning.specification)
     reuse = ReuseChecks(evidence, facts, learning.specification)
     checks: tuple[Callable[[], str], ...] = (
         learning.specification_digest,
         learning.initial_model,
         learning.evaluation_slices,
+        retrieval.invited,
+        retrieval.retrieval_record,
         protocol.submissions,
         protocol.commitments,
         protocol.medians,

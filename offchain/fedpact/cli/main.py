@@ -19,6 +19,7 @@ from fedpact.cli import (
     privacy,
     provider,
     request,
+    search,
     simulate,
 )
 from fedpact.cli.session import Session
@@ -47,6 +48,7 @@ app.command("deploy")(operator.deploy)
 app.command("register")(participant.register)
 app.command("audit")(audit.audit)
 app.command("demo")(demo.demo)
+app.command("search")(search.search)
 
 
 def _version(asked: bool) -> None:

@@ -30,6 +30,10 @@ def create(
     queries: Annotated[
         Path | None, typer.Option(help="File of queries; its digest is published.")
     ] = None,
+    from_search: Annotated[
+        Path | None,
+        typer.Option(help="What `fedpact search --output` wrote: invites those found."),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Then follow it to its end.")] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Whether or not a finished result answers the same.")
@@ -46,13 +50,15 @@ def create(
     """  # noqa: E501
     from fedpact.requester.amount import parse_amount
     from fedpact.requester.request import read_draft
+    from fedpact.retrieval.record import RetrievalRecord
 
     at = session.of(context)
     wei = parse_amount(payment)
     fields = read_draft(draft)
+    found = None if from_search is None else RetrievalRecord.read(from_search)
     if not fresh and not reuse.propose(at.requester.offers(fields, queries)):
         return
-    request_id = at.requester.create(fields, evaluation, wei, queries=queries)
+    request_id = at.requester.create(fields, evaluation, wei, queries=queries, retrieval=found)
     print_facts({"request": request_id, "payment_wei": wei}, as_json=as_json)
     if follow:
         _follow(at, request_id, as_json)

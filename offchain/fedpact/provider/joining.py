@@ -34,6 +34,8 @@ def opt_in(view: RequestView) -> Outcome:
             raise PolicyRefusal("its join window has passed")
         if record.joined >= spec.max_providers:
             raise PolicyRefusal("all seats are taken")
+        if spec.invited and ctx.keys.address not in spec.invited:
+            raise PolicyRefusal("others are invited")
         samples = _affordable_samples(view, spec)
     except (InvalidInput, DataError, PolicyRefusal, PrivacyError, ContentError) as refusal:
         ctx.ledger.drop_hold(ctx.deployment.fingerprint, view.id)

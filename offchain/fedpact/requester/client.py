@@ -14,7 +14,12 @@ from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import Progress
 from fedpact.requester.listing import look, specification_of
-from fedpact.requester.request import PreparedRequest, draft_specification, prepare
+from fedpact.requester.request import (
+    PreparedRequest,
+    draft_specification,
+    invitation,
+    prepare,
+)
 from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState, seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from fedpact.chain.keystore import AccountKeys
     from fedpact.chain.records import Event
     from fedpact.data.dataset import Dataset
+    from fedpact.retrieval.record import RetrievalRecord
     from fedpact.types.reuse import Purchase
 
 log = logging.getLogger(__name__)
@@ -55,13 +61,18 @@ class Requester:
         payment: int,
         *,
         queries: Path | None = None,
+        retrieval: "RetrievalRecord | None" = None,
     ) -> int:
         """Publish a request and pay `payment` wei into escrow; its id.
 
+        `retrieval`: the search that it is made from. Those found are invited, the record goes into
+        the store and its digest on chain.
         Broken off on the way, it is continued by the same call: nothing is paid twice.
         Raises SpecificationError, DataError, PrivacyError for what was given, InvalidInput where
         the account or an auditor is not registered, Reverted, UnfundedAccount.
         """
+        if retrieval is not None:
+            draft = invitation(draft, retrieval, self._client.deployment.fingerprint)
         prepared = self.prepare(draft, evaluation, queries=queries)
         self._check_participants(prepared.specification)
         if prepared.specification.reuse is not None:
@@ -84,6 +95,8 @@ class Requester:
             created = receipt.event("RequestCreated").args["requestId"]
         if prepared.specification.reuse is not None:
             self._offer(int(created), prepared.specification.reuse.price)
+        if retrieval is not None:
+            self._record(int(created), self._store.put(retrieval.encode()).digest)
         pending.unlink()
         return int(created)
 
@@ -261,6 +274,21 @@ class Requester:
             cache.offer(self._keys, request_id, price)
         except Reverted as error:
             log.warning("request %d: its result cannot be had again: %s", request_id, error)
+
+    def _record(self, request_id: int, digest: bytes) -> None:
+        """Put the search's record on chain, once, while that can be done."""
+        cache = self._client.cache
+        known = [
+            bytes(event.args["digest"])
+            for event in cache.events(request_id)
+            if event.name == "RetrievalRecorded"
+        ]
+        if digest in known:
+            return
+        try:
+            cache.record_retrieval(self._keys, request_id, digest)
+        except Reverted as error:
+            log.warning("request %d: its search is not on record: %s", request_id, error)
 
     def _look(self, request_id: int) -> tuple[RequestRecord, RoundState]:
         return look(self._client, request_id)

@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedpact.errors import SpecificationError
+from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.requester.amount import parse_amount
 from fedpact.requester.slices import SealedSlice, cut, seal_slices
 from fedpact.types.cid import Cid
@@ -31,6 +31,7 @@ from fedpact.types.specification import (
 if TYPE_CHECKING:
     from fedpact.chain.keystore import AccountKeys
     from fedpact.data.dataset import Dataset
+    from fedpact.retrieval.record import RetrievalRecord
 
 DERIVED_FIELDS = ("version", "evaluation", "initial_model", "queries")
 DEFAULT_WINDOWS = {
@@ -81,6 +82,23 @@ def read_draft(path: Path) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise SpecificationError(f"draft {path}: a table of fields is needed")
     return fields
+
+
+def invitation(
+    draft: Mapping[str, Any], retrieval: "RetrievalRecord", fingerprint: bytes
+) -> dict[str, Any]:
+    """The draft with those invited whom a search found.
+
+    Raises SpecificationError where the draft invites others, InvalidInput for a search of another
+    deployment (`fingerprint`: of this one), or one that found nobody.
+    """
+    if "invited" in draft:
+        raise SpecificationError("draft: it names who is invited, and so does the search")
+    if retrieval.deployment != fingerprint.hex():
+        raise InvalidInput("the search was made in another deployment: search again")
+    if not retrieval.found:
+        raise InvalidInput("the search found nobody to invite")
+    return {**draft, "invited": list(retrieval.accounts)}
 
 
 def draft_specification(fields: Mapping[str, Any]) -> tuple[Specification, int]:

@@ -161,7 +161,7 @@ class SearchGuard:
         if search.queries != query.digest:
             raise SearchRefused(401, "other-query", "what was signed is another query")
         self._check_time(search.timestamp)
-        if _signer(search, self._deployment) != search.requester:
+        if signer(search, self._deployment) != search.requester:
             raise SearchRefused(
                 401, "bad-signature", f"the signature is not that of {search.requester}"
             )
@@ -232,8 +232,8 @@ def _message(search: SignedSearch, deployment: Deployment) -> SignableMessage:
     )
 
 
-def _signer(search: SignedSearch, deployment: Deployment) -> str:
-    """Empty for bytes that are no signature."""
+def signer(search: SignedSearch, deployment: Deployment) -> str:
+    """Who signed a search; empty for bytes that are no signature."""
     try:
         message = _message(search, deployment)
         return str(Account.recover_message(message, signature=search.signature))

@@ -64,6 +64,10 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+Account = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
+"""An account's checksummed address."""
+
+
 class Features(Document):
     """The input: `shape` of one example, and the public constant that each value is divided by.
 
@@ -308,6 +312,9 @@ class Specification(Document):
     evaluation: Annotated[tuple[EvaluationSlice, ...], Field(min_length=1)]
     initial_model: str
     """CID of the first global model (safetensors, not encrypted)."""
+    invited: Annotated[tuple[Account, ...], Field(max_length=64)] = ()
+    """The only accounts that are to join; none: whoever fits. Contracts do not know of it:
+    providers' daemons decline, and an audit shows who joined uninvited (docs/adr/0024)."""
     auditors: tuple[str, ...] = ()
     """Registered accounts to which the keys are sealed besides the committee."""
     windows: Windows
@@ -322,6 +329,12 @@ class Specification(Document):
         if self.min_providers > self.max_providers:
             raise ValueError(
                 f"min_providers {self.min_providers} is above max_providers {self.max_providers}"
+            )
+        if len(set(self.invited)) != len(self.invited):
+            raise ValueError("invited names an account twice")
+        if self.invited and len(self.invited) < self.min_providers:
+            raise ValueError(
+                f"{len(self.invited)} are invited, min_providers is {self.min_providers}"
             )
         if len(self.evaluation) != self.rounds:
             raise ValueError(

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from fedpact.errors import NodeUnreachable, SearchRefused, SettingsError
 from fedpact.provider.endpoint.application import Endpoint
 from fedpact.provider.endpoint.limits import Limits, RateLimit
-from fedpact.provider.endpoint.schema import About, Match, SearchAnswer, SearchBody, openapi
 from fedpact.provider.endpoint.server import EndpointServer
 from fedpact.retrieval.http import HttpTransport, is_private
 from fedpact.retrieval.messages import (
@@ -27,6 +26,7 @@ from fedpact.retrieval.messages import (
     decode_request,
     encode,
 )
+from fedpact.retrieval.schema import About, Match, SearchAnswer, SearchBody, openapi
 from fedpact.retrieval.signature import Signature
 
 QUERY = Signature((3,), (65_535,))

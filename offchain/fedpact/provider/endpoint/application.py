@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from fedpact.errors import FedpactError, RetrievalError, Retryable, SearchRefused
 from fedpact.provider.endpoint.limits import Limits, RateLimit
-from fedpact.provider.endpoint.schema import About, Refusal, SearchAnswer, SearchBody, openapi
+from fedpact.retrieval.schema import About, Refusal, SearchAnswer, SearchBody, openapi
 
 log = logging.getLogger(__name__)
 

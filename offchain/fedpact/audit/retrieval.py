@@ -1,0 +1,74 @@
+"""Checks of how a request's providers were found: who was invited, and by which search."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fedpact.audit.evidence import Evidence
+from fedpact.audit.report import require
+from fedpact.content.store import ContentStore
+from fedpact.retrieval.record import LONGEST_RECORD, RetrievalRecord
+from fedpact.retrieval.signature import Signature
+from fedpact.retrieval.signing import SignedSearch, signer
+from fedpact.types.cid import Cid
+from fedpact.types.specification import Specification
+
+if TYPE_CHECKING:
+    from fedpact.audit.chain import ChainFacts
+
+
+class RetrievalChecks:
+    """Whether providers joined as invited, and whether the record of the search is the requester's.
+
+    Whether the answering daemons showed the best there was cannot be told from the record.
+    """
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        facts: "ChainFacts",
+        store: ContentStore,
+        specification: Callable[[], Specification],
+    ) -> None:
+        self._e = evidence
+        self._facts = facts
+        self._store = store
+        self._specification = specification
+
+    def invited(self) -> str:
+        """Where the specification names who is invited, nobody else joined."""
+        named = set(self._specification().invited)
+        if not named:
+            return "open to all"
+        joined = {account for account, _ in self._e.seats.values()}
+        strangers = sorted(joined - named)
+        require(not strangers, f"joined without being invited: {', '.join(strangers)}")
+        return f"{len(joined)} of {len(named)} invited joined"
+
+    def retrieval_record(self) -> str:
+        """The search on record was signed by the requester for this deployment and for the query
+        that stands there, and found all who were invited."""
+        digests = [
+            bytes(event.args["digest"])
+            for event in self._e.reuse
+            if event.name == "RetrievalRecorded" and event.args["requester"] == self._e.requester
+        ]
+        if not digests:
+            return "no search on record"
+        content = self._store.get(Cid.of_digest(digests[-1], LONGEST_RECORD), LONGEST_RECORD)
+        record = RetrievalRecord.decode(content)
+        search = SignedSearch.decode(bytes.fromhex(record.envelope))
+        query = Signature.decode(bytes.fromhex(record.query))
+        deployment = self._facts.deployment
+        require(
+            search.fingerprint == deployment.fingerprint
+            and record.deployment == deployment.fingerprint.hex(),
+            "the search on record is of another deployment",
+        )
+        require(search.queries == query.digest, "the search on record was for another query")
+        require(
+            signer(search, deployment) == search.requester == self._e.requester,
+            f"the search on record is not signed by {self._e.requester}",
+        )
+        strangers = sorted(set(self._specification().invited) - set(record.accounts))
+        require(not strangers, f"invited, and not found by the search: {', '.join(strangers)}")
+        return f"found {len(record.found)} in {record.messages} messages"

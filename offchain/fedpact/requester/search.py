@@ -1,0 +1,283 @@
+"""Finding providers: a signed search that enters at any daemon, its answer held against the chain.
+
+What the answering daemons say is believed nowhere: a profile counts where the registry has its
+digest for its account, and likeness is computed here.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from pydantic import ValidationError
+
+from fedpact.chain.client import ChainClient
+from fedpact.chain.keystore import AccountKeys
+from fedpact.content.store import ContentStore
+from fedpact.errors import ContentMissing, InvalidInput, NotReady, RetrievalError, SearchFailed
+from fedpact.retrieval.directory import ProfileDirectory
+from fedpact.retrieval.messages import MOST_FOUND, Record
+from fedpact.retrieval.profiles.composition import composed, context_rows, data_part
+from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT, Profile, name32
+from fedpact.retrieval.profiles.release import exact_sum
+from fedpact.retrieval.record import FoundProvider, RetrievalRecord
+from fedpact.retrieval.schema import Refusal, SearchAnswer, SearchBody
+from fedpact.retrieval.signature import Signature, weighted_jaccard
+from fedpact.retrieval.signing import NONCE_BYTES, sign_search
+from fedpact.retrieval.vectors import query_of_terms
+from fedpact.types.cid import Cid
+
+SEARCH_PATH = "/retrieval/search"
+TIMEOUT_SECONDS = 15.0
+ENTRIES_TRIED = 8
+"""Newest profiles whose daemons are tried in turn, where no entry is named."""
+LONGEST_ANSWER = 1 << 20
+"""Bytes."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A provider that was found, checked against the chain."""
+
+    account: str
+    profile: Profile
+    likeness: float
+    """Weighted Jaccard of query and published signature, 0 to 1."""
+    reputation: int
+    """0 to 10,000."""
+    category_proven: bool
+    """Whether the category stands in the profile's Merkle tree, by the contract's own check."""
+    attested: bool
+    """Whether the registrar vouches for the profile's attributes."""
+
+
+def query_of(terms: Sequence[str] = (), category: str = "", like: Sequence[str] = ()) -> Signature:
+    """What is asked for: words, or texts like the wanted ones, and a category's words.
+
+    Raises RetrievalError where nothing of it says what data should be about.
+    """
+    if terms and like:
+        raise InvalidInput("search by --terms or by --like, not by both")
+    part = None
+    if like:
+        rows = context_rows(like)
+        part = data_part(exact_sum(rows))
+    elif terms:
+        part = query_of_terms([word for one in terms for word in one.split()])
+    if part is None and not category:
+        raise InvalidInput("nothing to search for: give --category, --terms or --like")
+    return composed(part, [category] if category else [])
+
+
+def entry_points(
+    directory: ProfileDirectory, store: ContentStore, tried: int = ENTRIES_TRIED
+) -> list[str]:
+    """Addresses of daemons, from the newest profiles on chain; raises NotReady for none."""
+    found = []
+    for node in directory.newest(tried):
+        entry = directory.entry(node)
+        if entry is None:
+            continue
+        try:
+            cid = Cid.of_digest(entry.digest, LONGEST_DOCUMENT)
+            one = Profile.decode(node, store.get(cid, LONGEST_DOCUMENT))
+        except (RetrievalError, ContentMissing):
+            continue
+        if one.details.endpoint:
+            found.append(one.details.endpoint)
+    if not found:
+        raise NotReady("no provider's profile names an address to search at: give one with --at")
+    return found
+
+
+class Searcher:
+    """Searches of one account."""
+
+    def __init__(
+        self,
+        client: ChainClient,
+        store: ContentStore,
+        keys: AccountKeys,
+        directory: ProfileDirectory | None = None,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._keys = keys
+        self._directory = directory or ProfileDirectory(client)
+
+    def search(
+        self, query: Signature, category: str = "", want: int = 10, at: str | None = None
+    ) -> tuple[list[Candidate], RetrievalRecord]:
+        """The providers most like the query, best first, and the record of the search.
+
+        With a category only providers whose profiles name it, or one below it ("texts" has
+        "texts/news"). Raises SearchFailed where no daemon answers, SearchRefused's message where
+        the one named by `at` refuses, InvalidInput for a count out of range.
+        """
+        if not 1 <= want <= MOST_FOUND:
+            raise InvalidInput(f"{want} providers: 1 to {MOST_FOUND} can be asked for")
+        self._directory.refresh()
+        entries = [at.rstrip("/")] if at else entry_points(self._directory, self._store)
+        failures = []
+        for entry in entries:
+            signed = sign_search(
+                self._keys,
+                self._client.deployment,
+                query,
+                category,
+                timestamp=int(time.time()),
+                nonce=secrets.token_bytes(NONCE_BYTES),
+            )
+            body = SearchBody(
+                query=query.encode().hex(),
+                want=MOST_FOUND if category else want,
+                envelope=signed.encode().hex(),
+            )
+            try:
+                answer = ask(entry, body)
+            except SearchFailed as error:
+                failures.append(f"{entry}: {error}")
+                continue
+            candidates = self._checked(query, category, answer)[:want]
+            record = RetrievalRecord(
+                deployment=signed.fingerprint.hex(),
+                envelope=body.envelope,
+                query=body.query,
+                entry=entry,
+                messages=answer.messages,
+                hops=answer.hops,
+                found=tuple(
+                    FoundProvider(
+                        account=one.account,
+                        digest=one.profile.record.digest.hex(),
+                        likeness=round(one.likeness, 6),
+                    )
+                    for one in candidates
+                ),
+            )
+            return candidates, record
+        raise SearchFailed("no daemon answered the search: " + "; ".join(failures))
+
+    def _checked(self, query: Signature, category: str, answer: SearchAnswer) -> list[Candidate]:
+        found: dict[str, Candidate] = {}
+        for match in answer.matches:
+            try:
+                record = match.record()
+                if not self._directory.verify(record):
+                    continue
+                one = Profile.of(record)
+            except (RetrievalError, ValueError):
+                continue
+            place = _category_place(one, category)
+            if category and place is None:
+                continue
+            candidate = self._candidate(query, record, one, place)
+            found[candidate.account] = candidate
+        return sorted(found.values(), key=lambda one: (-one.likeness, one.account))
+
+    def _candidate(
+        self, query: Signature, record: Record, one: Profile, place: int | None
+    ) -> Candidate:
+        from eth_utils.address import to_checksum_address
+
+        account = to_checksum_address(record.node)
+        registry = self._client.registry
+        participant = registry.participant(account)
+        number = next(
+            index
+            for index, attribute in enumerate(one.details.attributes)
+            if attribute.name == name32(f"category {place or 0}")
+        )
+        attribute = one.details.attributes[number]
+        proven, attested = registry.verify_attribute(
+            account,
+            record.digest,
+            one.details.tree.root,
+            one.details.tree.proof(number),
+            attribute.name,
+            attribute.value,
+            attribute.salt,
+        )
+        likeness = weighted_jaccard(query, record.signature)
+        return Candidate(account, one, likeness, participant.reputation, proven, attested)
+
+
+def ask(entry: str, body: SearchBody) -> SearchAnswer:
+    """One daemon's answer; raises SearchFailed with its reason where there is none."""
+    try:
+        with (
+            httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client,
+            client.stream(
+                "POST",
+                entry + SEARCH_PATH,
+                content=body.model_dump_json(),
+                headers={"content-type": "application/json"},
+            ) as answer,
+        ):
+            content = bytearray()
+            for part in answer.iter_bytes():
+                content += part
+                if len(content) > LONGEST_ANSWER:
+                    raise SearchFailed(f"an answer of over {LONGEST_ANSWER} bytes")
+            if answer.status_code != httpx.codes.OK:
+                raise SearchFailed(_refusal(answer.status_code, bytes(content)))
+            return SearchAnswer.model_validate_json(bytes(content))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise SearchFailed(str(error) or type(error).__name__) from error
+    except ValidationError as error:
+        raise SearchFailed("an answer that is none") from error
+
+
+def texts_of(path: Path) -> list[str]:
+    """The texts of a file or folder to search alike: data as in docs/data.md, or one plain text.
+
+    Raises DataError, InvalidInput for data that are no texts.
+    """
+    from fedpact.data.documents import decoded
+    from fedpact.data.readers import read_records
+    from fedpact.data.readers.records import read_bytes
+
+    if path.is_file() and path.suffix in (".txt", ".md", ""):
+        return [decoded(read_bytes(path))]
+    found = read_records(path)
+    if found.kind != "text":
+        raise InvalidInput(f"{path} holds numbers: --like takes texts")
+    return [str(one) for one in np.asarray(found.x).tolist()]
+
+
+def _refusal(status: int, content: bytes) -> str:
+    try:
+        found = Refusal.model_validate_json(content)
+    except ValidationError:
+        return f"status {status}"
+    return f"refused ({found.reason}): {found.message}"
+
+
+def _category_place(one: Profile, category: str) -> int | None:
+    for place, named in enumerate(one.details.categories):
+        if named == category or named.startswith(category.rstrip("/") + "/"):
+            return place
+    return None
+
+
+def row(one: Candidate) -> dict[str, Any]:
+    """A candidate in plain JSON types."""
+    details = one.profile.details
+    return {
+        "account": one.account,
+        "similarity": round(one.likeness, 4),
+        "size": details.size,
+        "reputation": one.reputation,
+        "price_wei": int(details.price),
+        "categories": list(details.categories),
+        "type": details.type,
+        "mode": details.mode.value,
+        "digest": one.profile.record.digest.hex(),
+        "on_chain": True,
+        "category_proven": one.category_proven,
+        "attested": one.attested,
+    }

@@ -1,0 +1,137 @@
+"""What the chain says of participants' profiles: digests, and who is active; no profile itself.
+
+Read from the registry's events, again where blocks were exchanged, and kept in memory: some 250
+bytes a participant. By it a daemon or a requester checks every record that it is shown.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fedpact.chain.client import ChainClient
+from fedpact.chain.records import Event
+from fedpact.chain.scanner import EventScanner
+from fedpact.retrieval.messages import Record
+
+_NONE = bytes(32)
+FRESH_SECONDS = 1.0
+"""A record or account that is not known is looked for on the chain again, at most so often."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One participant's present profile."""
+
+    digest: bytes
+    attributes_root: bytes
+    changed: int
+    """Order of the change among all; the newest is the greatest."""
+
+
+class ProfileDirectory:
+    """May be used by several threads. Methods that refresh raise NodeUnreachable."""
+
+    def __init__(
+        self,
+        client: ChainClient,
+        confirmations: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._confirmations = confirmations
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._looked = float("-inf")
+        self._clear()
+
+    def refresh(self) -> None:
+        """Take in what is new on the chain."""
+        with self._lock:
+            self._scan()
+
+    def verify(self, record: Record) -> bool:
+        """Whether the record is its account's profile on chain, and the account may act."""
+        account = record.node
+        digest = record.digest
+        if self._holds(account, digest):
+            return True
+        self._look_again()
+        return self._holds(account, digest)
+
+    def active(self, account: str) -> bool:
+        """Whether an account (hex) is an active participant."""
+        node = _node(account)
+        if node not in self._active:
+            self._look_again()
+        return node in self._active
+
+    def entry(self, node: bytes) -> Entry | None:
+        """The present profile of an active account; None where there is none."""
+        return self._entries.get(node) if node in self._active else None
+
+    @property
+    def nodes(self) -> int:
+        """Active participants that have published a profile."""
+        return self._count
+
+    def newest(self, count: int) -> list[bytes]:
+        """Accounts whose profiles changed last: who wants to join begins with these."""
+        with self._lock:
+            known = [
+                (one.changed, node) for node, one in self._entries.items() if node in self._active
+            ]
+        return [node for _, node in sorted(known, reverse=True)[:count]]
+
+    def _holds(self, node: bytes, digest: bytes) -> bool:
+        known = self.entry(node)
+        return known is not None and known.digest == digest
+
+    def _look_again(self) -> None:
+        with self._lock:
+            if self._clock() - self._looked >= FRESH_SECONDS:
+                self._scan()
+
+    def _clear(self) -> None:
+        self._entries: dict[bytes, Entry] = {}
+        self._active: set[bytes] = set()
+        self._changes = 0
+        self._count = 0
+        self._scanner = self._new_scanner()
+
+    def _new_scanner(self) -> EventScanner:
+        deployment = self._client.deployment
+        return EventScanner(
+            self._client, deployment.block, self._confirmations, addresses=[deployment.registry]
+        )
+
+    def _scan(self) -> None:
+        self._looked = self._clock()
+        events = list(self._scanner.scan())
+        if self._scanner.rewound_to is not None:
+            # What was taken back cannot be told from what stands: read all again.
+            self._clear()
+            events = list(self._scanner.scan())
+        for event in events:
+            self._take(event)
+        self._count = sum(node in self._active for node in self._entries)
+
+    def _take(self, event: Event) -> None:
+        if "account" not in event.args:
+            return
+        node = _node(event.args["account"])
+        if event.name in ("Registered", "Restored"):
+            self._active.add(node)
+        elif event.name == "Suspended":
+            self._active.discard(node)
+        if event.name in ("Registered", "ProfileChanged"):
+            self._changes += 1
+            digest, root = bytes(event.args["profile"]), bytes(event.args["attributesRoot"])
+            if digest == _NONE:
+                self._entries.pop(node, None)
+            else:
+                self._entries[node] = Entry(digest, root, self._changes)
+
+
+def _node(account: str) -> bytes:
+    return bytes.fromhex(account.removeprefix("0x"))
