@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-all lint slither mutation invariants contracts lock gas bench-round bench-text bench-features bench-dp bench-train experiments experiment-digits wheel clean
+.PHONY: help setup demo test test-all lint slither mutation invariants contracts lock gas bench-round bench-text bench-features bench-dp bench-train bench-profiles bench-lookup experiments experiment-digits wheel clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
@@ -85,6 +85,9 @@ bench-dp: setup ## a private epoch of the CNN beside none and beside Opacus: doc
 
 bench-train: setup ## local training against the same loop in plain torch: docs/results/train.json
 	@$(BIN)/python scripts/bench_train.py --json docs/results/train.json
+
+bench-profiles: setup ## what noised profiles give away, find and cost: docs/results/profiles.json
+	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_profiles.py --json docs/results/profiles.json
 
 experiments: setup ## all experiments at scale small, and their report in docs/results; SCALE=full for the papers' own
 	@$(BIN)/fedpact experiment run --all --scale $(or $(SCALE),small)

@@ -99,11 +99,20 @@ class Network:
     # ------------------------------------------------------------------ daemons
 
     def start_daemon(
-        self, name: str, data: Path, policy: Path, poll_seconds: float, poison: PoisonKind | None
+        self,
+        name: str,
+        data: Path,
+        policy: Path,
+        poll_seconds: float,
+        poison: PoisonKind | None,
+        listen: str = "",
     ) -> None:
-        """One provider as a process of its own, logging to `folder`/NAME.log."""
+        """One provider as a process of its own, logging to `folder`/NAME.log.
+
+        `listen`: host:port at which it answers searches.
+        """
         config = self.folder / f"{name}.toml"
-        config.write_text(self.settings(name, poll_seconds))
+        config.write_text(self.settings(name, poll_seconds, listen))
         if poison is None:
             command = [sys.executable, "-m", "fedpact", "--config", str(config)]
             command += ["provider", "serve"]
@@ -146,7 +155,7 @@ class Network:
                     f"the daemon of {name} ended with code {process.returncode}: {said}"
                 )
 
-    def settings(self, account: str, poll_seconds: float) -> str:
+    def settings(self, account: str, poll_seconds: float, listen: str = "") -> str:
         """A settings file for one account, as a person would write it."""
         values = {
             "endpoint": self.devnet.url,
@@ -156,6 +165,7 @@ class Network:
             "account": account,
             "password_file": str(self.password_file),
             "state": str(self.folder / "state"),
+            "listen": listen,
         }
         lines = [f'{name} = "{value}"' for name, value in values.items()]
         return "\n".join([*lines, f"poll_interval = {poll_seconds}", ""])

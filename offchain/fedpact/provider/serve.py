@@ -1,6 +1,8 @@
 """From settings to a running daemon: what `fedpact provider serve` does."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fedpact.chain import deployment as deployments
@@ -24,6 +26,8 @@ def serve(
     Raises SettingsError with all that is missing before anything is served.
     """
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    for noisy in ("httpx", "uvicorn"):  # a line a message
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     deployment = deployments.load(settings.deployment)
     client = ChainClient.connect(settings.endpoint, deployment)
     daemon = Daemon(
@@ -43,4 +47,29 @@ def serve(
         work,
     )
     daemon.check()
-    daemon.run()
+    with _endpoint(settings, client, keys.address):
+        daemon.run()
+
+
+@contextmanager
+def _endpoint(settings: Settings, client: ChainClient, account: str) -> Iterator[None]:
+    """Answers searches while the daemon runs, where the settings say where to listen."""
+    if not settings.listen:
+        yield
+        return
+    # Loaded only where it is needed: a daemon without an endpoint stays small.
+    from fedpact.provider.searching import SearchEndpoint, SearchNode
+
+    node = SearchNode(
+        client,
+        open_store(settings.store),
+        account,
+        settings.advertised,
+        confirmations=settings.confirmations,
+    )
+    endpoint = SearchEndpoint(node, settings.listen)
+    endpoint.start()
+    try:
+        yield
+    finally:
+        endpoint.stop()

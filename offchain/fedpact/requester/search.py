@@ -108,6 +108,10 @@ class Searcher:
         self._store = store
         self._keys = keys
         self._directory = directory or ProfileDirectory(client)
+        self._http = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
 
     def search(
         self, query: Signature, category: str = "", want: int = 10, at: str | None = None
@@ -138,7 +142,7 @@ class Searcher:
                 envelope=signed.encode().hex(),
             )
             try:
-                answer = ask(entry, body)
+                answer = ask(self._http, entry, body)
             except SearchFailed as error:
                 failures.append(f"{entry}: {error}")
                 continue
@@ -206,18 +210,15 @@ class Searcher:
         return Candidate(account, one, likeness, participant.reputation, proven, attested)
 
 
-def ask(entry: str, body: SearchBody) -> SearchAnswer:
+def ask(client: httpx.Client, entry: str, body: SearchBody) -> SearchAnswer:
     """One daemon's answer; raises SearchFailed with its reason where there is none."""
     try:
-        with (
-            httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client,
-            client.stream(
-                "POST",
-                entry + SEARCH_PATH,
-                content=body.model_dump_json(),
-                headers={"content-type": "application/json"},
-            ) as answer,
-        ):
+        with client.stream(
+            "POST",
+            entry + SEARCH_PATH,
+            content=body.model_dump_json(),
+            headers={"content-type": "application/json"},
+        ) as answer:
             content = bytearray()
             for part in answer.iter_bytes():
                 content += part

@@ -1,0 +1,106 @@
+"""Providers with published profiles whose daemons answer searches, each a process of its own."""
+
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from fedpact.chain.keystore import AccountKeys
+from fedpact.demo.network import Network
+from fedpact.errors import FedpactError
+from fedpact.privacy.ledger import Ledger
+from fedpact.provider import profile
+from fedpact.provider.files import ledger_file, profile_file
+from fedpact.provider.policy import Policy
+from fedpact.retrieval.schema import About
+
+POLICY = "min_samples = 20\nleast_pay_per_round = 5\n"
+
+
+@dataclass(frozen=True)
+class SearchableProvider:
+    """One provider of the network."""
+
+    name: str
+    keys: AccountKeys
+    category: str
+    data: Path
+    policy: Path
+    listen: str
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.listen}"
+
+
+def write_texts(folder: Path, texts: Sequence[str]) -> Path:
+    """A data folder of one label with these documents."""
+    label = folder / "posts"
+    label.mkdir(parents=True)
+    for number, text in enumerate(texts):
+        (label / f"{number:05d}").write_text(text, encoding="utf-8", errors="replace")
+    return folder
+
+
+def publish_providers(
+    network: Network, registrar: AccountKeys, texts: Mapping[str, tuple[str, Sequence[str]]]
+) -> list[SearchableProvider]:
+    """Register a provider a name with (category, documents), build and publish its profile."""
+    found = []
+    for number, (name, (category, documents)) in enumerate(texts.items()):
+        keys = network.account(name)
+        network.register(registrar, keys, 1_000 + number)
+        data = write_texts(network.folder / f"data-{name}", documents)
+        policy = network.folder / f"policy-{name}.toml"
+        policy.write_text(POLICY)
+        listen = f"127.0.0.1:{_free_port()}"
+        terms = Policy.read(policy)
+        path = ledger_file(network.folder / "state", keys.address)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with Ledger(path, keys.derive("privacy-ledger")) as ledger:
+            built = profile.build(profile.read_data(data), (category,), terms, ledger)
+        built.write(profile_file(network.folder / "state", keys.address))
+        one = profile.published(built, keys, f"http://{listen}", terms.least_pay_per_round)
+        profile.publish(network.client, network.store, keys, one)
+        found.append(SearchableProvider(name, keys, category, data, policy, listen))
+    return found
+
+
+def serve(network: Network, provider: SearchableProvider, poll_seconds: float = 0.5) -> None:
+    """Start one provider's daemon."""
+    network.start_daemon(
+        provider.name, provider.data, provider.policy, poll_seconds, None, provider.listen
+    )
+
+
+def wait_until_joined(
+    providers: Sequence[SearchableProvider], members: int, seconds: float = 60.0
+) -> None:
+    """Until each daemon knows `members` of its community at least; raises FedpactError."""
+    deadline = time.monotonic() + seconds
+    with httpx.Client(trust_env=False, timeout=5.0) as client:
+        for provider in providers:
+            while _members(client, provider) < members:
+                if time.monotonic() > deadline:
+                    raise FedpactError(
+                        f"{provider.name} knew {_members(client, provider)} of {members} after "
+                        f"{seconds:g} seconds"
+                    )
+                time.sleep(0.1)
+
+
+def _members(client: httpx.Client, provider: SearchableProvider) -> int:
+    try:
+        answer = client.get(provider.url + "/retrieval/about")
+        return About.model_validate_json(answer.content).members
+    except (httpx.HTTPError, ValueError):
+        return -1
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

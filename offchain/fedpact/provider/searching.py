@@ -1,0 +1,298 @@
+"""The provider's part in retrieval: its node of the network, behind the endpoint.
+
+A thread of its own keeps the node's view fresh: it reads the chain for profiles that changed, joins
+once the provider has a published profile, asks its neighbours from time to time. The daemon's cycle
+never waits for it, and what fails here is logged and tried again.
+"""
+
+import logging
+import queue
+import secrets
+import threading
+import time
+from contextlib import suppress
+from functools import lru_cache
+from random import Random
+
+from fedpact.chain.client import ChainClient
+from fedpact.content.store import ContentStore
+from fedpact.errors import ContentMissing, FedpactError, RetrievalError, SearchRefused
+from fedpact.provider.endpoint.application import Endpoint
+from fedpact.provider.endpoint.limits import Limits
+from fedpact.provider.endpoint.server import EndpointServer
+from fedpact.retrieval import lookup
+from fedpact.retrieval.answering import answer
+from fedpact.retrieval.codebook import standard
+from fedpact.retrieval.directory import ProfileDirectory
+from fedpact.retrieval.http import HttpTransport
+from fedpact.retrieval.ids import node_id
+from fedpact.retrieval.joining import join
+from fedpact.retrieval.membership import Membership
+from fedpact.retrieval.messages import (
+    Acknowledged,
+    Announce,
+    Contact,
+    Flood,
+    Lookup,
+    Record,
+    decode_request,
+    encode,
+)
+from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT, Profile
+from fedpact.retrieval.schema import API_VERSION, About, Match, SearchAnswer, SearchBody
+from fedpact.retrieval.signature import Signature
+from fedpact.retrieval.signing import SearchGuard
+from fedpact.retrieval.table import Table
+from fedpact.types.cid import Cid
+
+log = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 60.0
+"""Between two looks at one's neighbours, at most."""
+LOOK_SECONDS = 1.0
+"""The same while the node has not joined, or its community changes."""
+STOP_SECONDS = 10.0
+MOST_NEWCOMERS = 10_000
+"""Announced between two steps."""
+BOOTSTRAPS = 16
+"""Newest profiles tried when joining."""
+
+
+class SearchNode:
+    """Answers the endpoint for one account; its methods may be called by several threads.
+
+    What the node knows of the network changes in its own thread alone. The endpoint's threads read
+    the table that was made last and leave newcomers in a queue.
+    """
+
+    def __init__(
+        self,
+        client: ChainClient,
+        store: ContentStore,
+        account: str,
+        own_address: str,
+        *,
+        confirmations: int = 0,
+        refresh_seconds: float = REFRESH_SECONDS,
+    ) -> None:
+        """`store`: for this node alone, since a store is used by one thread; closed with it."""
+        self._client, self._store, self._account = client, store, account
+        self._node = bytes.fromhex(account.removeprefix("0x"))
+        self._directory = ProfileDirectory(client, confirmations)
+        self._transport = HttpTransport(own_address)
+        self._guard = SearchGuard(client.deployment, self._directory.active, time.time)
+        self._guarding = threading.Lock()
+        self._refresh_seconds = refresh_seconds
+        self._membership: Membership | None = None
+        self._table: Table | None = None
+        self._joined = False
+        self._pause = LOOK_SECONDS
+        self._newcomers: queue.Queue[Record | None] = queue.Queue(MOST_NEWCOMERS)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="retrieval", daemon=True)
+
+    # ------------------------------------------------------------------ life
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        with suppress(queue.Full):
+            self._newcomers.put_nowait(None)
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+        self._transport.close()
+        self._store.close()
+
+    def _live(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.step()
+            except FedpactError as error:
+                log.warning("retrieval: will try again: %s", error)
+            except Exception:
+                # Whatever it is, the thread goes on: a node that stops refreshing fades away.
+                log.exception("retrieval: a step failed")
+            self._wait(self._pause)
+
+    def _wait(self, seconds: float) -> None:
+        """Until the next step; newcomers are taken in meanwhile."""
+        end = time.monotonic() + seconds
+        while not self._stop.is_set() and (left := end - time.monotonic()) > 0:
+            try:
+                newcomer = self._newcomers.get(timeout=left)
+            except queue.Empty:
+                return
+            if newcomer is not None and self._membership is not None:
+                self._membership.meet(newcomer)
+                self._table = self._membership.table()
+
+    def step(self) -> None:
+        """Look at the chain; join if that is still to be done, else refresh."""
+        self._directory.refresh()
+        record = self._own_record()
+        if record is None:
+            self._membership, self._table, self._joined = None, None, False
+            return
+        if self._membership is None or self._table is None or self._table.record != record:
+            self._membership = Membership(
+                record,
+                standard(),
+                lambda: self._directory.nodes,
+                self._directory.verify,
+                endpoint_of,
+            )
+            # Answers as a community of one until it has joined: who starts first is asked too.
+            self._table, self._joined = self._membership.table(), False
+        members = self._table.community.records
+        if self._joined:
+            self._membership.refresh(self._transport, Random(secrets.randbits(64)))
+        else:
+            self._join(self._membership, record)
+        self._table = self._membership.table()
+        # Often while there is news, ever more rarely while there is none.
+        quiet = self._joined and len(self._table.community.records) == len(members)
+        self._pause = min(2 * self._pause, self._refresh_seconds) if quiet else LOOK_SECONDS
+
+    def _join(self, membership: Membership, record: Record) -> None:
+        entries = [
+            Contact(other.node, node_id(other, standard()), endpoint_of(other))
+            for other in self._bootstraps()
+            if other.node != self._node
+        ]
+        if entries:
+            found = join(
+                record,
+                membership.id,
+                entries,
+                self._transport,
+                self._directory.verify,
+                self._directory.nodes,
+                endpoint_of,
+            )
+            membership.take(found)
+            log.info("retrieval: joined in %d messages", found.messages)
+        # Whoever finds nobody else on chain is the first.
+        self._joined = bool(entries) or self._directory.nodes <= 1
+
+    def _own_record(self) -> Record | None:
+        known = self._directory.entry(self._node)
+        if known is None:
+            return None
+        if self._table is not None and self._table.record.digest == known.digest:
+            return self._table.record
+        return self._fetched(self._node, known.digest)
+
+    def _bootstraps(self) -> list[Record]:
+        found = []
+        for node in self._directory.newest(BOOTSTRAPS):
+            entry = self._directory.entry(node)
+            if entry is not None:
+                try:
+                    found.append(self._fetched(node, entry.digest))
+                except (ContentMissing, RetrievalError) as error:
+                    log.info("retrieval: no profile of %s: %s", node.hex(), error)
+        return found
+
+    def _fetched(self, node: bytes, digest: bytes) -> Record:
+        cid = Cid.of_digest(digest, LONGEST_DOCUMENT)
+        return Record.of_document(node, self._store.get(cid, LONGEST_DOCUMENT))
+
+    # ------------------------------------------------------------------ the endpoint's questions
+
+    def about(self) -> About:
+        table = self._table
+        return About(
+            node=self._account,
+            deployment=self._client.deployment.fingerprint.hex(),
+            version=API_VERSION,
+            members=0 if table is None else len(table.community.records),
+        )
+
+    def profile(self) -> bytes | None:
+        table = self._table
+        return None if table is None else table.record.document
+
+    def message(self, content: bytes) -> bytes:
+        """The reply to another daemon's message; a search in it must be signed."""
+        request = decode_request(content)
+        table = self._known_table()
+        if isinstance(request, Announce):
+            return encode(Acknowledged(table.record, self._announced(request.record)))
+        if isinstance(request, Lookup | Flood):
+            self._admit(request.envelope, request.query, direct=False)
+        return encode(answer(table, request))
+
+    def _announced(self, record: Record) -> bool:
+        if not self._directory.verify(record):
+            return False
+        try:
+            self._newcomers.put_nowait(record)
+        except queue.Full:
+            return False
+        return True
+
+    def search(self, asked: SearchBody) -> SearchAnswer:
+        """A requester's search, from this node on."""
+        query, envelope = (
+            Signature.decode(bytes.fromhex(asked.query)),
+            bytes.fromhex(asked.envelope),
+        )
+        self._admit(envelope, query, direct=True)
+        outcome = lookup.lookup(
+            self._known_table(),
+            query,
+            self._transport,
+            self._directory.verify,
+            lookup.Limits(want=asked.want),
+            seed=secrets.randbits(64),
+            envelope=envelope,
+            endpoint_of=endpoint_of,
+        )
+        return SearchAnswer(
+            matches=tuple(Match.of(match.record) for match in outcome.matches),
+            messages=outcome.messages,
+            hops=outcome.hops,
+        )
+
+    def _known_table(self) -> Table:
+        table = self._table
+        if table is None:
+            raise SearchRefused(503, "not-joined", "this provider has published no profile yet")
+        return table
+
+    def _admit(self, envelope: bytes, query: Signature, *, direct: bool) -> None:
+        with self._guarding:
+            self._guard.admit(envelope, query, direct=direct)
+
+
+@lru_cache(maxsize=20_000)
+def endpoint_of(record: Record) -> str:
+    """Where a profile says that its provider answers; empty where it says nothing usable."""
+    try:
+        return Profile.of(record).details.endpoint
+    except RetrievalError:
+        return ""
+
+
+class SearchEndpoint:
+    """A `SearchNode` and the server in front of it, as the daemon starts and stops them."""
+
+    def __init__(self, node: SearchNode, listen: str, limits: Limits | None = None) -> None:
+        """Raises SettingsError where nothing can listen at host:port."""
+        self._node = node
+        self._server = EndpointServer(Endpoint(node, limits), listen, limits)
+
+    @property
+    def address(self) -> str:
+        """host:port."""
+        return self._server.address
+
+    def start(self) -> None:
+        self._server.start()
+        self._node.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+        self._node.stop()
