@@ -106,7 +106,11 @@ SOUND = {
 }
 BY_UNIT = {
     "char-lstm, sound": {**CASES["char-lstm, norm bounding"], **SOUND},
-    "mlp, sound": {**CASES["mlp, regression, median"], **SOUND},
+    "mlp, sound": {
+        **CASES["mlp, regression, median"],
+        **SOUND,
+        "privacy": {**SOUND["privacy"], "adaptive_clipping": {"learning_rate": 0.5}},
+    },
 }
 CASES |= BY_UNIT
 RESTARTED = tuple(name for name in CASES if name.endswith("a daemon restarted"))

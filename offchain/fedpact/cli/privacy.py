@@ -20,7 +20,8 @@ def audit(
         list[Check] | None, typer.Option(help="May be given several times; all if left out.")
     ] = None,
     mode: Annotated[
-        Mode, typer.Option(help="Whose figure; that of the paper by draws alone.")
+        Mode,
+        typer.Option(help="adaptive: sound, its norm following a quantile; paper: by draws alone."),
     ] = Mode.SOUND,
     draws: Annotated[int, typer.Option(help="Of each release, in the check draws.")] = 2_000,
     canaries: Annotated[int | None, typer.Option(help="Else 5000, of images 1000.", min=40)] = None,

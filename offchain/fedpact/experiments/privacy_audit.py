@@ -4,7 +4,8 @@ The release is the product's own local training, on scikit-learn's digits or on 
 found. The auditor knows all but who is in, and undoes what is public: the start, the learning rate
 (so small that all steps see the same gradients), the number of records.
 
-Under mode `sound` a stated figure must stand. Mode `paper` is DDP-SGD (Wang et al. 2024), drawn
+Under mode `sound` a stated figure must stand; mode `adaptive` is that with a clipping norm that
+follows a quantile. Mode `paper` is DDP-SGD (Wang et al. 2024), drawn
 against the figure that the paper claims.
 """
 
@@ -24,12 +25,14 @@ from fedpact.features.scattering import MAPS, STRIDE, width
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family, gradient_family
 from fedpact.learning.families.base import Weights
-from fedpact.learning.local import train_local
+from fedpact.learning.local import noised_step, train_local
+from fedpact.learning.units import Batch
 from fedpact.privacy import ddp_sgd
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.audit import Check, Mode, canaries, distinguishability, membership
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise
+from fedpact.privacy.quantile import COUNT_BOUND, QuantileClipping
 from fedpact.types.specification import DDP_SGD_LEAST_EPOCHS, PrivacyMode, Specification
 
 EPSILON, DELTA = 2.0, 1e-5
@@ -91,15 +94,16 @@ def audit_draws(
     """
     source = SystemNoise() if noise is None else noise
     x, y, lengths = _worst_last(name)
-    spec = _specification(name, x.shape[1:], _privacy(float(lengths[-1]) / 2), _descent())
-    release, stated = (_trained if mode is Mode.SOUND else _claimed)(spec, x, y, source)
-    direction = _flat(_gradient(spec, x[-1:], y[-1:]))
-    direction /= np.linalg.norm(direction)
+    spec = _specification(name, x.shape[1:], _privacy(float(lengths[-1]) / 2, mode), _descent())
+    ways = {Mode.SOUND: _trained, Mode.ADAPTIVE: _followed, Mode.PAPER: _claimed}
+    release, stated = ways[mode](spec, x, y, source)
 
     def drawn(records: int) -> distinguishability.Draw:
-        return lambda count: np.array([[release(records) @ direction] for _ in range(count)])
+        return lambda count: np.array([release(records) for _ in range(count)])
 
-    found = distinguishability.measure(drawn(RECORDS - 1), drawn(RECORDS), draws, np.ones(1))
+    # Of sums beside counts the direction is looked for, so that a silent count would be found.
+    aimed = None if mode is Mode.ADAPTIVE else np.ones(1)
+    found = distinguishability.measure(drawn(RECORDS - 1), drawn(RECORDS), draws, aimed)
     seen = {
         "draws": draws,
         "standard_error": found.mu_error,
@@ -113,7 +117,11 @@ def audit_draws(
 
 
 def audit_canaries(
-    name: str, count: int | None = None, noise: NoiseSource | None = None, seed: int | None = None
+    name: str,
+    count: int | None = None,
+    noise: NoiseSource | None = None,
+    seed: int | None = None,
+    mode: Mode = Mode.SOUND,
 ) -> Finding:
     """One run over canaries, each in by a coin's toss; white box (Steinke et al. 2023).
 
@@ -130,7 +138,7 @@ def audit_canaries(
     source = SystemNoise() if noise is None else noise
     if count is None:
         count = FEWER_CANARIES.get(name, CANARIES)
-    spec, x, y = _canaries(name, count)
+    spec, x, y = _canaries(name, count, mode)
     start = family(name).initial(spec, START)
     middle = STEPS / 2 * _flat(_gradient(spec, x, y, CANARY_NORM))
 
@@ -154,7 +162,7 @@ def audit_canaries(
     return Finding(
         Check.CANARIES,
         name,
-        Mode.SOUND,
+        mode,
         quantity,
         stated,
         found.epsilon,
@@ -166,7 +174,11 @@ def audit_canaries(
 
 
 def audit_membership(
-    name: str, models: int = MODELS, noise: NoiseSource | None = None, seed: int | None = None
+    name: str,
+    models: int = MODELS,
+    noise: NoiseSource | None = None,
+    seed: int | None = None,
+    mode: Mode = Mode.SOUND,
 ) -> Finding:
     """Likelihood-ratio attack on digits, half of them with wrong labels, which only members teach.
 
@@ -182,7 +194,7 @@ def audit_membership(
         return membership.attack(_confidences(spec, source), MEMBERS, models, generator)
 
     shape = _digits(name, 1)[0].shape[1:]
-    private = _specification(name, shape, _privacy(1.0), MEMBERSHIP_LOCAL)
+    private = _specification(name, shape, _privacy(1.0, mode), MEMBERSHIP_LOCAL)
     without = _specification(name, shape, {"mode": "none"}, MEMBERSHIP_LOCAL)
     found, open_ = attacked(private), attacked(without)
     epsilon = _stated(private)
@@ -202,7 +214,7 @@ def audit_membership(
     return Finding(
         Check.MEMBERSHIP,
         name,
-        Mode.SOUND,
+        mode,
         quantity,
         bound,
         found.true_positives,
@@ -223,13 +235,14 @@ def audit(
         case Check.DRAWS:
             return audit_draws(name, mode, draws)
         case Check.CANARIES:
-            return audit_canaries(name, count)
+            return audit_canaries(name, count, mode=mode)
         case Check.MEMBERSHIP:
-            return audit_membership(name)
+            return audit_membership(name, mode=mode)
 
 
-Release = Callable[[int], NDArray[np.float64]]
-"""One draw over the first so many records: the sum of the steps' gradient sums, (d,)."""
+Release = Callable[[int], list[float]]
+"""One draw over the first so many records: the sums along the direction that shows the last of them
+best and, where counts are released beside them, those."""
 
 
 def _trained(
@@ -240,11 +253,48 @@ def _trained(
     released = GaussianRelease.of_round(spec, spec.rounds)
     assert released is not None
 
-    def release(records: int) -> NDArray[np.float64]:
+    along = _along_the_last(spec, x, y)
+
+    def release(records: int) -> list[float]:
         chosen = Dataset(x[:records], y[:records], ())
-        return _sums(spec, start, _last_round(spec, start, chosen, noise), records)
+        model = _last_round(spec, start, chosen, noise)
+        return [float(_sums(spec, start, model, records) @ along)]
 
     return release, _mu(released)
+
+
+def _followed(
+    spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
+) -> tuple[Release, float]:
+    """The steps of local training at the first weights, each with the norm that the one before led
+    to: the sums over their norms, and the counts."""
+    clipping, released = QuantileClipping.of(spec.privacy), GaussianRelease.of_round(spec, 2)
+    first = spec.privacy.clipping_norm
+    assert clipping is not None
+    assert released is not None
+    assert first is not None
+    along = _along_the_last(spec, x, y)
+    start = family(spec.family.name).initial(spec, START)
+    weights = {name: values.astype(np.float64) for name, values in start.items()}
+
+    def release(records: int) -> list[float]:
+        batch = Batch.of(spec, Dataset(x[:records], y[:records], ()))
+        norm, summed, counted = first, 0.0, 0.0
+        for _ in range(STEPS):
+            sums, share = noised_step(spec, weights, batch, norm, records, noise)
+            assert share is not None
+            summed += float(_flat(sums) @ along) / norm
+            counted += (share - COUNT_BOUND) * records
+            norm = clipping.next_norm(norm, share)
+        return [summed, counted]
+
+    return release, _mu(released)
+
+
+def _along_the_last(spec: Specification, x: NDArray[np.float32], y: Targets) -> NDArray[np.float64]:
+    """The direction, of length 1, of the last record's gradient."""
+    gradient = _flat(_gradient(spec, x[-1:], y[-1:]))
+    return gradient / np.linalg.norm(gradient)
 
 
 def _claimed(
@@ -256,10 +306,12 @@ def _claimed(
     paper = _specification(spec.family.name, spec.features.shape, privacy, local)
     start = family(spec.family.name).initial(paper, START)
 
-    def release(records: int) -> NDArray[np.float64]:
+    along = _along_the_last(spec, x, y)
+
+    def release(records: int) -> list[float]:
         chosen = Dataset(x[:records], y[:records], ())
         model = train_local(paper, start, chosen, noise=noise, batches_of=(1, 0))
-        return _sums(paper, start, model, records)
+        return [float(_sums(paper, start, model, records) @ along)]
 
     return release, _mu(ddp_sgd.claimed_release(paper, RECORDS))
 
@@ -299,7 +351,9 @@ def _digits(name: str, count: int) -> tuple[NDArray[np.float32], Targets]:
     return x, y if _classifies(name) else (y / LARGEST_DIGIT).astype(np.float32)
 
 
-def _canaries(name: str, count: int) -> tuple[Specification, NDArray[np.float32], Targets]:
+def _canaries(
+    name: str, count: int, mode: Mode
+) -> tuple[Specification, NDArray[np.float32], Targets]:
     """A canary a row; of images each in a corner of four pixels, which one pooling keeps apart."""
     shape: tuple[int, ...] | None = None
     if name == "scattering-linear":
@@ -318,7 +372,7 @@ def _canaries(name: str, count: int) -> tuple[Specification, NDArray[np.float32]
         x = drawn.astype(np.float32)
     else:
         x = np.diag(np.full(count, CANARY, np.float32))
-    spec = _specification(name, shape or x.shape[1:], _privacy(CANARY_NORM), _descent())
+    spec = _specification(name, shape or x.shape[1:], _privacy(CANARY_NORM, mode), _descent())
     if _classifies(name):
         return spec, x, np.zeros(count, np.int64)
     return spec, x, np.ones(count, np.float32)
@@ -352,9 +406,10 @@ def _descent() -> dict[str, Any]:
     return {"steps": STEPS, "learning_rate": LEARNING_RATE}
 
 
-def _privacy(clipping_norm: float) -> dict[str, Any]:
+def _privacy(clipping_norm: float, mode: Mode) -> dict[str, Any]:
     sound = PrivacyMode.SOUND.value
-    return {"mode": sound, "epsilon": EPSILON, "delta": DELTA, "clipping_norm": clipping_norm}
+    asked = {"mode": sound, "epsilon": EPSILON, "delta": DELTA, "clipping_norm": clipping_norm}
+    return asked | ({"adaptive_clipping": {}} if mode is Mode.ADAPTIVE else {})
 
 
 def _specification(

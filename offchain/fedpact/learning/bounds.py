@@ -11,6 +11,7 @@ import numpy as np
 from fedpact.learning.artefact import Model
 from fedpact.learning.distance import length
 from fedpact.learning.families import family
+from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.specification import LocalConstruction, LocalSteps, PrivacyMode, Specification
 
 FAILURE_PROBABILITY = 1e-9
@@ -38,6 +39,10 @@ def update_norm_bounds(spec: Specification, samples: int, round_number: int) -> 
     * below: whatever came before, the last step's noise r * s * chi(d) keeps its part orthogonal
       to it, chi(d - 1).
 
+    Where the norm follows a quantile, step k has the largest and, below, the least norm that it
+    can come to; the bound above holds all the same, since it rests on the mean of exp(t * |sum|^2),
+    which a step's smaller noise, whatever the steps before were, makes no larger.
+
     A round that gathers statistics is one step of rate 1 along their sum, in full batch, with that
     sum's norm and noise. d counts the values that the round moves.
 
@@ -49,19 +54,25 @@ def update_norm_bounds(spec: Specification, samples: int, round_number: int) -> 
     if spec.privacy.mode is PrivacyMode.NONE or not isinstance(local, LocalSteps):
         return NO_UPDATE, UNBOUNDED
     clipping, multiplier = spec.privacy.clipping_norm, spec.privacy.noise_multiplier
+    adaptive = QuantileClipping.of(spec.privacy)
     if model_family.gathers(round_number):
-        local = LocalSteps(steps=1, learning_rate=1.0)
+        local, adaptive = LocalSteps(steps=1, learning_rate=1.0), None
         clipping, multiplier = model_family.statistics_norm, spec.privacy.statistics_multiplier
     if clipping is None or multiplier is None:
         return NO_UPDATE, UNBOUNDED
     dimension = sum(math.prod(one) for one in model_family.moved(spec, round_number).values())
     factors = step_factors(local.steps, local.learning_rate, local.momentum)
-    std = multiplier * clipping / (local.sampling_rate * samples)
-    gradient = clipping * _batch_excess(samples, local.sampling_rate, local.steps)
+    ranges = [(clipping, clipping)] * local.steps
+    if adaptive is not None:
+        multiplier = adaptive.gradient_multiplier
+        ranges = [adaptive.norm_range(clipping, step) for step in range(local.steps)]
+    share = multiplier / (local.sampling_rate * samples)  # of a norm: a value's noise
+    furthest = [a * most for a, (_, most) in zip(factors, ranges, strict=True)]
 
-    noise = math.sqrt(math.fsum(a * a for a in factors)) * std * chi_upper(dimension)
-    high = math.fsum(factors) * gradient + noise
-    low = local.learning_rate * std * chi_lower(dimension - 1)
+    noise = math.sqrt(math.fsum(a * a for a in furthest)) * share * chi_upper(dimension)
+    excess = _batch_excess(samples, local.sampling_rate, local.steps)
+    high = math.fsum(furthest) * excess + noise
+    low = local.learning_rate * ranges[-1][0] * share * chi_lower(dimension - 1)
     return max(NO_UPDATE, low * (1 - _FLOAT32_MARGIN)), high * (1 + _FLOAT32_MARGIN)
 
 

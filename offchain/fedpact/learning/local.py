@@ -16,12 +16,15 @@ from fedpact.learning.families.base import Weights
 from fedpact.learning.strategies import Correction
 from fedpact.learning.units import (
     Batch,
+    ExampleNorms,
     ExampleSums,
+    UnitSum,
     clipped_unit_sum,
     first_of_units,
     samples_of,
 )
 from fedpact.privacy.noise import NoiseSource, SystemNoise, rounding_sensitivity
+from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.specification import (
     LocalConstruction,
     LocalEpochs,
@@ -155,15 +158,18 @@ def _steps(
     value, and divided by sampling_rate * n, a fixed number since the number of units n is public;
     never by the size of the drawn batch. `none`: the same over examples, without clipping and
     noise. Velocity v = momentum * v + g, zero at the start of each round;
-    w = w - learning_rate * v.
+    w = w - learning_rate * v. A norm that follows a quantile moves from step to step.
     """
     samples = samples_of(spec, dataset)
     divisor, everything = local.sampling_rate * samples, Batch.of(spec, dataset)
     weights = {name: values.astype(np.float64) for name, values in start.items()}
     velocity = {name: np.zeros_like(values) for name, values in weights.items()}
+    adaptive, norm = QuantileClipping.of(spec.privacy), spec.privacy.clipping_norm
     for step in range(local.steps):
         batch = _sample(everything, samples, local.sampling_rate, source)
-        gradient = _noised_gradient_sum(spec, weights, batch, source)
+        gradient, share = noised_step(spec, weights, batch, norm, divisor, source)
+        if adaptive is not None and norm is not None and share is not None:
+            norm = adaptive.next_norm(norm, share)
         for name in sorted(gradient):
             along = gradient[name] / divisor
             if correction is not None:
@@ -200,16 +206,30 @@ def _one_a_unit(dataset: Dataset) -> Dataset:
     return Dataset(dataset.x[places], dataset.y[places], units)
 
 
-def _noised_gradient_sum(
-    spec: Specification, weights: Weights, batch: Batch, source: NoiseSource
-) -> Weights:
-    model_family = gradient_family(spec.family.name)
+def noised_step(
+    spec: Specification,
+    weights: Weights,
+    batch: Batch,
+    norm: float | None,
+    expected_units: float,
+    source: NoiseSource,
+) -> tuple[Weights, float | None]:
+    """All that a step releases: the noised sum of gradients clipped to `norm` and, where the norm
+    follows a quantile, the noised share of the units whose gradient is within it."""
+    model_family, adaptive = gradient_family(spec.family.name), QuantileClipping.of(spec.privacy)
 
     def sums(x: Inputs, y: Targets, bound: float | None) -> Weights:
         return model_family.gradient_sum(spec, weights, x, y, bound)
 
-    privacy, size = spec.privacy, model_family.template(spec).parameters
-    return _noised(batch, sums, size, privacy.clipping_norm, privacy.noise_multiplier, source)
+    def norms(x: Inputs, y: Targets) -> NDArray[np.float64]:
+        return model_family.gradient_norms(spec, weights, x, y)
+
+    size = model_family.template(spec).parameters
+    if adaptive is None or norm is None:
+        found = _noised(batch, sums, size, norm, spec.privacy.noise_multiplier, source)
+        return found.total, None
+    found = _noised(batch, sums, size, norm, adaptive.gradient_multiplier, source, norms)
+    return found.total, adaptive.noised_share(found.norms, norm, expected_units, source)
 
 
 def _with_statistics(
@@ -229,7 +249,7 @@ def _with_statistics(
         source,
     )
     samples = samples_of(spec, dataset)
-    means = {name: (total / samples).astype(np.float32) for name, total in found.items()}
+    means = {name: (total / samples).astype(np.float32) for name, total in found.total.items()}
     return {**start, **means}
 
 
@@ -240,15 +260,17 @@ def _noised(
     norm: float | None,
     multiplier: float | None,
     source: NoiseSource,
-) -> Weights:
+    norms: ExampleNorms | None = None,
+) -> UnitSum:
     """`sums` over the batch's units, each clipped to `norm`, `size` values at most, with noise of
     standard deviation multiplier * norm on each; without a multiplier neither clipped nor noised.
-    """
+    The `norms`, where they are asked for, are raw."""
     if norm is None or multiplier is None:
-        return sums(batch.x, batch.y, None)
+        return UnitSum(sums(batch.x, batch.y, None), np.empty(0))
     std = norm * multiplier
     bound = norm * (1 - CLIPPING_MARGIN) - rounding_sensitivity(size, std)
     if bound <= 0:
         raise PrivacyError(f"noise multiplier {multiplier:g} is too large to be drawn safely")
-    clipped = clipped_unit_sum(batch, bound, sums).total
-    return {name: source.add(clipped[name], std) for name in sorted(clipped)}
+    clipped = clipped_unit_sum(batch, bound, sums, norms)
+    noised = {name: source.add(clipped.total[name], std) for name in sorted(clipped.total)}
+    return UnitSum(noised, clipped.norms)

@@ -97,12 +97,33 @@ def softmax_gradient_sum(
     for start in range(0, len(y), BLOCK):
         part = slice(start, start + BLOCK)
         block = features.x[part]
-        errors = softmax_probabilities((block @ weights.T).astype(np.float64))
-        errors[np.arange(len(block)), y[part]] -= 1.0
+        errors = _errors(block, weights, y[part])
         norms = _norms(errors) * features.norms[part]
         errors *= (usable / np.maximum(norms, usable))[:, None]
         total += errors.astype(np.float32).T @ block
     return total
+
+
+def softmax_gradient_norms(
+    features: CentredFeatures, weights: NDArray[np.float32], y: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Norms, (n,), of the gradients that `softmax_gradient_sum` clips."""
+    weights = np.ascontiguousarray(weights, dtype=np.float32)
+    found = np.empty(len(y))
+    for start in range(0, len(y), BLOCK):
+        part = slice(start, start + BLOCK)
+        errors = _errors(features.x[part], weights, y[part])
+        found[part] = _norms(errors) * features.norms[part]
+    return found
+
+
+def _errors(
+    block: NDArray[np.float32], weights: NDArray[np.float32], y: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Probabilities less the labels' one-hot rows, (b, labels)."""
+    errors = softmax_probabilities((block @ weights.T).astype(np.float64))
+    errors[np.arange(len(block)), y] -= 1.0
+    return errors
 
 
 def noised(

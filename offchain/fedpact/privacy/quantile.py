@@ -6,22 +6,32 @@ count is below the quantile asked for, and falls where it is above. Both sums go
 batch and are charged as one release (`mechanisms.joint`), so that following costs no more
 epsilon: of one noise multiplier a little goes to the count.
 
-This is the sound counterpart of DDP-SGD (`ddp_sgd`), whose norm is read from raw gradients.
+The norm begins anew with each round (docs/adr/0017-a-norm-lasts-a-round.md). This is the sound
+counterpart of DDP-SGD (`ddp_sgd`), whose norm is read from raw gradients of the same round.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.errors import PrivacyError
-from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource
+from fedpact.types.specification import Privacy
 
 COUNT_BOUND = 0.5
-"""A record adds 1/2 to the count if its gradient is within the norm, else -1/2: half the
+"""A unit adds 1/2 to the count if its gradient is within the norm, else -1/2: half the
 sensitivity of 1 or 0 under replacement, and no more under zero-out."""
+RAMP = 0.01
+"""The count falls from one to the other between the norm and a hundredth above it. A jump would
+turn the last bit of a norm, which may depend on the others of its batch, into a count of one."""
+COUNT_MARGIN = 1e-4
+"""Part of the count's bound left unused for such last bits: 10^-13 of a norm moves a count by
+10^-11, of ten million others by 10^-4."""
+SMALLEST_NORM, LARGEST_NORM = 1e-6, 1e6
+"""Where the norm stops moving."""
 
 
 @dataclass(frozen=True)
@@ -36,35 +46,32 @@ class QuantileClipping:
     """Share of the gradients that should stay unclipped."""
     rate: float = 0.2
     """At a count that is off by x the norm changes by the factor exp(rate * x)."""
-    smallest: float = 1e-6
-    largest: float = 1e6
-    """Bounds of the norm, so that noise never carries it away."""
 
     def __post_init__(self) -> None:
         if not 0 < self.quantile < 1:
             raise PrivacyError(f"quantile must be between 0 and 1, not {self.quantile!r}")
         if not 0 < self.rate < math.inf:
             raise PrivacyError(f"rate of the norm must be positive, not {self.rate!r}")
-        if not 0 < self.smallest <= self.largest < math.inf:
-            raise PrivacyError(
-                f"bounds of the norm must be positive and in order, not {self.smallest!r} and "
-                f"{self.largest!r}"
-            )
         if not 0 < self.noise_multiplier < self.count_multiplier < math.inf:
             raise PrivacyError(
                 f"the count's noise multiplier {self.count_multiplier!r} must be above the one of "
                 f"both sums together, {self.noise_multiplier!r}, which must be positive"
             )
 
+    @classmethod
+    def of(cls, privacy: Privacy) -> Self | None:
+        """As a specification asks; None where the norm stays as it is."""
+        asked, multiplier = privacy.adaptive_clipping, privacy.noise_multiplier
+        if asked is None or multiplier is None:
+            return None
+        count = multiplier / math.sqrt(asked.count_share)
+        return cls(multiplier, count, asked.quantile, asked.learning_rate)
+
     @property
     def gradient_multiplier(self) -> float:
         """Noise multiplier left to the sum of gradients (their theorem 1): above the whole's."""
         whole, count = self.noise_multiplier**-2, self.count_multiplier**-2
         return 1 / math.sqrt(whole - count)
-
-    def release(self, sampling_rate: float, steps: int) -> GaussianRelease:
-        """What is charged for `steps` steps: sums and counts together."""
-        return GaussianRelease(self.noise_multiplier, sampling_rate, steps)
 
     def noised_share(
         self,
@@ -76,13 +83,26 @@ class QuantileClipping:
         """Noised share of the batch's gradients, by their `norms`, (b,), within the clipping norm.
 
         The divisor is the expected size of the batch, sampling rate times the public number of
-        records; never the drawn one. Noise can carry the share out of [0, 1].
+        units; never the drawn one. Noise can carry the share out of [0, 1].
         """
-        within = float(np.where(norms <= clipping_norm, COUNT_BOUND, -COUNT_BOUND).sum())
+        above = np.clip((norms / clipping_norm - 1) / RAMP, 0.0, 1.0)
+        within = float((COUNT_BOUND * (1 - COUNT_MARGIN) * (1 - 2 * above)).sum())
         released = noise.add(np.array([within]), self.count_multiplier * COUNT_BOUND)
         return float(released[0]) / expected_batch + COUNT_BOUND
 
     def next_norm(self, clipping_norm: float, share: float) -> float:
-        """The norm of the next step (their equation 2, geometric form)."""
-        moved = clipping_norm * math.exp(-self.rate * (share - self.quantile))
-        return min(max(moved, self.smallest), self.largest)
+        """The norm of the next step (their equation 2, geometric form). What noise carried out of
+        [0, 1] counts as the nearer end, so that a step's change is bounded."""
+        off = min(max(share, 0.0), 1.0) - self.quantile
+        return _stopped(clipping_norm * math.exp(-self.rate * off))
+
+    def norm_range(self, first: float, steps: int) -> tuple[float, float]:
+        """Least and largest norm after so many steps from the first one, whatever is counted."""
+        if steps == 0:
+            return first, first
+        fall, rise = self.rate * (1 - self.quantile) * steps, self.rate * self.quantile * steps
+        return _stopped(first * math.exp(-fall)), _stopped(first * math.exp(min(rise, 500.0)))
+
+
+def _stopped(norm: float) -> float:
+    return min(max(norm, SMALLEST_NORM), LARGEST_NORM)

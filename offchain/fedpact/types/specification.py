@@ -199,12 +199,25 @@ _NEEDED: dict[PrivacyMode | PaperMechanism, tuple[str, ...]] = {
     PaperMechanism.DDP_SGD: ("epsilon", "delta"),
     PaperMechanism.LAPLACE: ("epsilon", "sensitivity"),
 }
-_OPTIONAL = {"clipping_norm", "statistics_multiplier"}
+_OPTIONAL = {"clipping_norm", "statistics_multiplier", "adaptive_clipping"}
 """Fields of a mode's privacy; it takes no others, but for `_OPTIONAL` under `sound`."""
 
 
+class AdaptiveClipping(Document):
+    """A clipping norm that follows a quantile of the gradients' norms (Andrew et al. 2021), from
+    step to step of one round; each round begins with `clipping_norm` again."""
+
+    quantile: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of the units whose gradients should stay unclipped."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Where the share is off by x, the norm changes by the factor exp(learning_rate * x)."""
+    count_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Part of a step's privacy, 1 / noise_multiplier^2, that the noised count of unclipped
+    gradients takes; the rest is left to their sum."""
+
+
 class Privacy(Document):
-    """What is demanded of each provider by itself. Unit: one record."""
+    """What is demanded of each provider by itself, for each unit of its data."""
 
     mode: PrivacyMode
     mechanism: PaperMechanism | None = None
@@ -216,6 +229,8 @@ class Privacy(Document):
     clipping_norm: Annotated[float, Field(gt=0)] | None = None
     noise_multiplier: Annotated[float, Field(gt=0)] | None = None
     """Under `paper` it follows from epsilon and a provider's number of records."""
+    adaptive_clipping: AdaptiveClipping | None = None
+    """None: the norm stays as it is."""
     statistics_multiplier: Annotated[float, Field(gt=0)] | None = None
     """Of the noise on the sums of a first round that gathers statistics; None: all rounds train."""
     sensitivity: Annotated[float, Field(gt=0)] | None = None
@@ -348,6 +363,11 @@ class Specification(Document):
             wanted = "needs" if clipped else "takes no"
             raise ValueError(
                 f"mode {self.privacy.mode} with this form of local training {wanted} clipping_norm"
+            )
+        if self.privacy.adaptive_clipping is not None and self.local.steps_for(1) < 2:
+            raise ValueError(
+                "adaptive_clipping moves the norm between the steps of a round: local needs 2 "
+                "steps at least"
             )
         if paper:
             self._check_paper()

@@ -15,6 +15,8 @@ from fedpact.learning.families import family
 from fedpact.privacy.accounting import gaussian_epsilon
 from fedpact.privacy.audit import Check, Mode
 from fedpact.privacy.noise import NoiseSource, SeededNoise
+from fedpact.privacy.quantile import QuantileClipping
+from fedpact.types.specification import AdaptiveClipping, Privacy, PrivacyMode
 
 FAMILIES = ["softmax-regression", "linear-regression", "mlp", "cnn", "char-lstm"]
 SOFTMAX = "softmax-regression"
@@ -39,6 +41,48 @@ def test_a_family_shows_a_record_as_much_as_stated(name: str) -> None:
     assert found.holds
     assert found.measured == pytest.approx(found.stated, abs=4.5 * found.details["standard_error"])
     assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
+
+
+@pytest.mark.parametrize("name", [SOFTMAX, pytest.param("cnn", marks=pytest.mark.slow)])
+def test_sum_and_count_together_show_a_record_as_much_as_stated(name: str) -> None:
+    found = audit_draws(name, Mode.ADAPTIVE, draws=400, noise=SeededNoise(9))
+    assert found.holds
+    assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
+
+
+def test_a_count_without_noise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raw(self, norms, clipping_norm, expected_batch, noise):
+        return float((norms <= clipping_norm).sum()) / expected_batch
+
+    monkeypatch.setattr(QuantileClipping, "noised_share", raw)
+    assert not audit_draws(SOFTMAX, Mode.ADAPTIVE, draws=400, noise=SeededNoise(9)).holds
+
+
+def test_a_count_that_is_charged_nothing_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = QuantileClipping.of(
+        Privacy(
+            mode=PrivacyMode.SOUND,
+            epsilon=EPSILON,
+            delta=1e-5,
+            clipping_norm=1.0,
+            noise_multiplier=4.0,
+            adaptive_clipping=AdaptiveClipping(count_share=0.5),
+        )
+    )
+    assert real is not None
+    assert real.gradient_multiplier == pytest.approx(4 * 2**0.5)
+    monkeypatch.setattr(QuantileClipping, "gradient_multiplier", property(lambda _: 1.5))
+    assert not audit_draws(SOFTMAX, Mode.ADAPTIVE, draws=600, noise=SeededNoise(9)).holds
+
+
+@pytest.mark.slow
+def test_many_draws_of_sum_and_count_agree_to_two_hundredths() -> None:
+    found = audit_draws(SOFTMAX, Mode.ADAPTIVE, draws=100_000)
+    assert found.measured == pytest.approx(found.stated, abs=0.02)
+
+
+def test_canaries_do_not_refute_a_norm_that_follows() -> None:
+    assert audit_canaries(SOFTMAX, 100, SeededNoise(5), seed=5, mode=Mode.ADAPTIVE).holds
 
 
 def test_the_record_without_noise_is_told_for_sure() -> None:

@@ -15,6 +15,7 @@ from fedpact.learning.families import family
 from fedpact.learning.local import reach, train_local
 from fedpact.learning.strategies import Correction
 from fedpact.privacy.noise import NoiseSource, SeededNoise, SystemNoise
+from fedpact.privacy.quantile import QuantileClipping
 from specifications import SOUND, specification
 
 WIDE = {"shape": [30]}
@@ -79,6 +80,33 @@ def test_sound_training_clips_and_divides_by_the_public_count():
     moved = train_local(spec, start(spec), opposed, noise=Silent())
     assert update_norm(start(spec), moved) == pytest.approx(0.01, rel=1e-5)
     assert update_norm(start(spec), moved) < 0.01
+
+
+def test_a_norm_follows_the_quantile_from_step_to_step_and_begins_anew():
+    follow = {"quantile": 0.5, "learning_rate": 1.0, "count_share": 0.1}
+    spec = specification(
+        local={"steps": 60, "learning_rate": 1e-9},
+        privacy={**SOUND, "clipping_norm": 100.0, "adaptive_clipping": follow},
+    )
+    first, part = start(spec), data(n=300)
+    weights = {name: values.astype(np.float64) for name, values in first.items()}
+    model_family = family(spec.family.name)
+    median = np.median(model_family.gradient_norms(spec, weights, part.x, part.y))
+    seen = []
+
+    class Listening(SeededNoise):
+        def add(self, values, std):
+            seen.append(std)
+            return super().add(values, std)
+
+    for _ in range(2):
+        train_local(spec, first, part, noise=Listening(1))
+    # A step notes the noise of two tensors and of the count.
+    clipping = QuantileClipping.of(spec.privacy)
+    norms = np.array(seen).reshape(2, 60, 3)[:, :, 0] / clipping.gradient_multiplier
+    assert norms[:, 0] == pytest.approx(100.0)
+    assert np.allclose(norms[:, -20:], median, rtol=0.15)
+    assert np.allclose(np.array(seen).reshape(2, 60, 3)[:, :, 2], clipping.count_multiplier / 2)
 
 
 def test_a_sampled_batch_is_divided_by_its_expected_size():
@@ -149,9 +177,11 @@ def test_bounds_of_one_full_batch_step_by_hand():
     st.sampled_from([0.0, 0.9]),
     st.sampled_from([1.0, 0.3]),
     st.sampled_from([0.01, 1.0, 20.0]),
+    st.sampled_from([None, {"quantile": 0.9, "learning_rate": 0.5}]),
     st.integers(0, 2**32),
 )
-def test_honest_updates_lie_within_the_bounds(steps, momentum, rate, multiplier, seed):
+def test_honest_updates_lie_within_the_bounds(steps, momentum, rate, multiplier, follow, seed):
+    steps += follow is not None
     spec = specification(
         features=WIDE,
         local={
@@ -160,7 +190,7 @@ def test_honest_updates_lie_within_the_bounds(steps, momentum, rate, multiplier,
             "momentum": momentum,
             "sampling_rate": rate,
         },
-        privacy={**SOUND, "noise_multiplier": multiplier},
+        privacy={**SOUND, "noise_multiplier": multiplier, "adaptive_clipping": follow},
     )
     part = data(n=60, width=30, seed=seed)
     low, high = update_norm_bounds(spec, 60, 1)

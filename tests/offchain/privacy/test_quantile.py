@@ -1,7 +1,5 @@
 """The norm that follows a quantile: its cost, its count, and where it settles."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +8,12 @@ from hypothesis import strategies as st
 from fedpact.errors import PrivacyError
 from fedpact.privacy.mechanisms import GaussianRelease, joint
 from fedpact.privacy.noise import SeededNoise
-from fedpact.privacy.quantile import COUNT_BOUND, QuantileClipping
+from fedpact.privacy.quantile import (
+    COUNT_BOUND,
+    LARGEST_NORM,
+    SMALLEST_NORM,
+    QuantileClipping,
+)
 
 
 @given(st.floats(0.3, 50), st.floats(1.01, 100))
@@ -19,7 +22,7 @@ def test_sum_and_count_together_cost_what_is_charged(whole: float, factor: float
     sums = GaussianRelease(clipping.gradient_multiplier, 0.1, 5)
     counts = GaussianRelease(clipping.count_multiplier, 0.1, 5)
     together = joint(sums, counts).noise_multiplier
-    assert together == pytest.approx(clipping.release(0.1, 5).noise_multiplier, rel=1e-9)
+    assert together == pytest.approx(whole, rel=1e-9)
 
 
 def test_the_sum_keeps_nearly_all_of_the_budget() -> None:
@@ -64,10 +67,38 @@ def test_the_norm_settles_at_the_quantile() -> None:
     assert np.mean(seen) == pytest.approx(np.quantile(norms, 0.8), rel=0.05)
 
 
-def test_noise_does_not_carry_the_norm_away() -> None:
-    clipping = QuantileClipping(1.0, 10.0, smallest=0.1, largest=10.0)
-    assert clipping.next_norm(1.0, 1e6) == 0.1
-    assert clipping.next_norm(1.0, -1e3) == 10.0
+@given(st.lists(st.floats(-1e6, 1e6), max_size=30), st.floats(0.1, 0.9), st.floats(0.01, 1.0))
+def test_noise_does_not_carry_the_norm_out_of_its_range(
+    shares: list[float], quantile: float, rate: float
+) -> None:
+    clipping, norm = QuantileClipping(1.0, 10.0, quantile, rate), 2.0
+    for share in shares:
+        norm = clipping.next_norm(norm, share)
+    low, high = clipping.norm_range(2.0, len(shares))
+    assert low * (1 - 1e-9) <= norm <= high * (1 + 1e-9)
+
+
+def test_the_range_is_reached_and_ends_somewhere() -> None:
+    clipping = QuantileClipping(1.0, 10.0, quantile=0.25, rate=0.4)
+    assert clipping.next_norm(1.0, 9.0) == pytest.approx(clipping.norm_range(1.0, 1)[0])
+    assert clipping.next_norm(1.0, -9.0) == pytest.approx(clipping.norm_range(1.0, 1)[1])
+    assert clipping.norm_range(1.0, 10_000) == (SMALLEST_NORM, LARGEST_NORM)
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=20), st.integers(0, 19))
+def test_one_unit_moves_the_count_by_half_and_another_bit_hardly(
+    norms: list[float], place: int
+) -> None:
+    clipping = QuantileClipping(1e-4, 1e-3)
+    place %= len(norms)
+
+    def count(found: list[float]) -> float:
+        return clipping.noised_share(np.array(found), 1.0, 1.0, SeededNoise(0)) - COUNT_BOUND
+
+    without = norms[:place] + norms[place + 1 :]
+    assert abs(count(norms) - count(without)) <= COUNT_BOUND
+    nudged = [norm * (1 + 1e-13) for norm in norms]
+    assert abs(count(nudged) - count(norms)) < 1e-9 * len(norms)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +107,6 @@ def test_noise_does_not_carry_the_norm_away() -> None:
         ("quantile", 0.0),
         ("quantile", 1.0),
         ("rate", 0.0),
-        ("smallest", 0.0),
-        ("largest", math.inf),
         ("noise_multiplier", 10.0),
         ("noise_multiplier", 0.0),
         ("count_multiplier", 1.0),

@@ -72,6 +72,15 @@ def test_a_regression_predicts_one_value():
         ({"privacy": {**SOUND, "mechanism": "dp-sgd"}}, "mode sound takes no mechanism"),
         ({"privacy": {**SOUND, "sensitivity": 1.0}}, "mode sound takes no sensitivity"),
         ({"privacy": {"mode": "none", "epsilon": 1.0}}, "mode none takes no epsilon"),
+        ({"privacy": {**SOUND, "adaptive_clipping": {}}}, "2 steps at least"),
+        (
+            {"privacy": {**SOUND, "adaptive_clipping": {"quantile": 1.0}}},
+            "adaptive_clipping.quantile",
+        ),
+        (
+            {"privacy": {"mode": "none", "adaptive_clipping": {}}},
+            "mode none takes no adaptive_clipping",
+        ),
         (paper("dp-sgd"), "mode paper, dp-sgd, needs epsilon, delta, clipping_norm"),
         (paper("ddp-sgd", clipping_norm=1.0), "mode paper, ddp-sgd, takes no clipping_norm"),
         (paper("ddp-sgd", noise_multiplier=1.0), "takes no noise_multiplier"),

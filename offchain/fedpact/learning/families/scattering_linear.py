@@ -8,6 +8,7 @@ which centres them; centred, they need no bias.
 Sums are in 32 bits, with the margin of `privacy.linear_sums`, predictions in 64.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from fedpact.privacy.linear_sums import (
     BLOCK,
     CentredFeatures,
     feature_sum,
+    softmax_gradient_norms,
     softmax_gradient_sum,
     softmax_probabilities,
 )
@@ -109,14 +111,27 @@ class ScatteringLinear(GradientFamily[NoParameters]):
         y: Targets,
         clipping_norm: float | None,
     ) -> Weights:
-        features, labels = self.represented(spec, x), y.astype(np.int64)
-        centre, linear = (weights[name].astype(np.float32) for name in (CENTRE, WEIGHTS))
-        total = np.zeros(linear.shape)
+        linear, total = weights[WEIGHTS].astype(np.float32), np.zeros(weights[WEIGHTS].shape)
+        for centred, labels in self._centred(spec, weights, x, y):
+            total += softmax_gradient_sum(centred, linear, labels, clipping_norm or UNCLIPPED)
+        return {WEIGHTS: total}
+
+    def gradient_norms(
+        self, spec: Specification, weights: Weights, x: Inputs, y: Targets
+    ) -> NDArray[np.float64]:
+        linear, found = weights[WEIGHTS].astype(np.float32), [np.empty(0)]
+        for centred, labels in self._centred(spec, weights, x, y):
+            found.append(softmax_gradient_norms(centred, linear, labels))
+        return np.concatenate(found)
+
+    def _centred(
+        self, spec: Specification, weights: Weights, x: Inputs, y: Targets
+    ) -> Iterator[tuple[CentredFeatures, NDArray[np.int64]]]:
+        """Features and labels, CHUNK at a time."""
+        features, centre = self.represented(spec, x), weights[CENTRE].astype(np.float32)
         for start in range(0, len(y), CHUNK):
             part = slice(start, start + CHUNK)
-            centred = CentredFeatures.of(features[part], centre)
-            total += softmax_gradient_sum(centred, linear, labels[part], clipping_norm or UNCLIPPED)
-        return {WEIGHTS: total}
+            yield CentredFeatures.of(features[part], centre), y[part].astype(np.int64)
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
         features = self.represented(spec, x)

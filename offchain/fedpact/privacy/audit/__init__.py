@@ -12,7 +12,9 @@ class Check(StrEnum):
 
 
 class Mode(StrEnum):
-    """Whose figure is looked at: fedpact's own, or the one that Wang et al. 2024 claim."""
+    """Whose figure is looked at: fedpact's own, with a clipping norm that is fixed or one that
+    follows a quantile, or the one that Wang et al. 2024 claim."""
 
     SOUND = "sound"
+    ADAPTIVE = "adaptive"
     PAPER = "paper"
