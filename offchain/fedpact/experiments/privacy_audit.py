@@ -252,6 +252,7 @@ def _trained(
     start = family(spec.family.name).initial(spec, START)
     released = GaussianRelease.of_round(spec, spec.rounds)
     assert released is not None
+    x = family(spec.family.name).represented(spec, x)
 
     along = _along_the_last(spec, x, y)
 

@@ -18,7 +18,14 @@ from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.specification import AdaptiveClipping, Privacy, PrivacyMode
 
-FAMILIES = ["softmax-regression", "linear-regression", "mlp", "cnn", "char-lstm"]
+FAMILIES = [
+    "softmax-regression",
+    "linear-regression",
+    "mlp",
+    "cnn",
+    "char-lstm",
+    "scattering-linear",
+]
 SOFTMAX = "softmax-regression"
 
 
@@ -40,7 +47,8 @@ def test_a_family_shows_a_record_as_much_as_stated(name: str) -> None:
     found = audit_draws(name, draws=200, noise=SeededNoise(1))
     assert found.holds
     assert found.measured == pytest.approx(found.stated, abs=4.5 * found.details["standard_error"])
-    assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
+    # Of epsilon, 1 % of the precision goes to the statistics of a family that gathers any.
+    assert EPSILON * 0.99 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
 
 
 @pytest.mark.parametrize("name", [SOFTMAX, pytest.param("cnn", marks=pytest.mark.slow)])
