@@ -52,6 +52,15 @@ class Network:
 
     def stop(self) -> None:
         """End daemons, store and chain, in this order; a second call does nothing."""
+        self.stop_daemons()
+        self.store.close()
+        if self.ipfs is not None:
+            self.ipfs.stop()
+            self.ipfs = None
+        self.devnet.stop()
+
+    def stop_daemons(self) -> None:
+        """End the providers' processes, by force where they do not end in time."""
         for process in self.daemons:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -63,11 +72,6 @@ class Network:
                 process.kill()
                 process.wait()
         self.daemons.clear()
-        self.store.close()
-        if self.ipfs is not None:
-            self.ipfs.stop()
-            self.ipfs = None
-        self.devnet.stop()
 
     # ------------------------------------------------------------------ accounts
 

@@ -156,6 +156,7 @@ def _play(
     refunded = requester.refund(request_id) if network.client.market.refundable(request_id) else 0
     fetched = requester.fetch(request_id)
     verdict = audit(network.client, network.store, request_id, auditor)
+    network.stop_daemons()  # nothing is left for them to do, and the yardsticks need the cores
     features = [features_folder(network.folder / "state", one.address) for one in accounts]
     final = _final_model(options, spec, fetched.path, fetched.cid, data, features)
     _answer(requester, spec, request_id, data, final, console)
