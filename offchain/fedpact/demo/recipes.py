@@ -47,6 +47,7 @@ def _scattering(step: Step, public: int = 0) -> Recipe:
     return Recipe(
         step.local,
         step.local,
+        step.parameters,
         rounds=scattering_request.ROUNDS,
         strategy=f"fedavgm:momentum={step.momentum}",
         clipping_norm=step.clipping_norm,

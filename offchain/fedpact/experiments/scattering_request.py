@@ -39,6 +39,12 @@ class Step:
     clipping_norm: float
     momentum: float
     """Of the server."""
+    mirrored: int = 0
+    """The family's parameter."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {"mirrored": self.mirrored}
 
     @property
     def local(self) -> dict[str, Any]:
@@ -60,7 +66,8 @@ def draft(source: Source, providers: int, epsilon: float, step: Step) -> dict[st
     """The draft of the request; `source` has images."""
     fields = digits.draft(source, providers, ROUNDS, epsilon)
     fields["privacy"]["clipping_norm"] = step.clipping_norm
-    return fields | {"family": {"name": FAMILY}, "local": step.local, "strategy": step.strategy}
+    family = {"name": FAMILY, "parameters": step.parameters}
+    return fields | {"family": family, "local": step.local, "strategy": step.strategy}
 
 
 def run_case(
@@ -69,7 +76,7 @@ def run_case(
     """One request, tested once; the seed draws partition, evaluation set and noise."""
     began = time.process_time()
     spec = digits.specification(draft(source, providers, epsilon, step))
-    task = Task.of(source, FEATURES)
+    task = Task.of(source, FEATURES, bool(step.mirrored))
     parts = partition.named(cut, task.private.y, providers, seed)
     seats = [
         Seat(number, _dataset(task.private, places), Provider())

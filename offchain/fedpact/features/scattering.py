@@ -124,6 +124,13 @@ def mirrored(features: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     return np.asarray(kept, dtype=features.dtype)
 
 
+def mirrored_width(shape: tuple[int, ...]) -> int:
+    """Number of values that `mirrored` keeps; raises DataError as `width` does."""
+    other = _mirror(_image_shape(shape))
+    return int((np.arange(len(other)) <= other).sum())
+
+
+@lru_cache(maxsize=8)
 def _mirror(shape: tuple[int, ...]) -> NDArray[np.int64]:
     """The place of each value's image in a mirror, (width,); its own inverse."""
     channels, rows, columns = shape

@@ -8,7 +8,7 @@ from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.scoring import UNJUDGED, ContributionRecord, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, SpecificationError
-from fedpact.features.scattering import features
+from fedpact.features.scattering import features, mirrored
 from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.calibration import noise_for
 from fedpact.learning.checks import check_published
@@ -90,6 +90,21 @@ def test_later_rounds_step_along_the_gradient_of_the_centred_model():
     predicted = family("scattering-linear").predict(spec, found, data.x)
     module = family("scattering-linear").loaded(spec, found)
     assert np.allclose(predicted, torch.softmax(module(torch.from_numpy(data.x)), 1).detach())
+
+
+def test_an_image_and_its_mirror_image_may_count_as_one():
+    spec = spec_of(family={"name": "scattering-linear", "parameters": {"mirrored": 1}})
+    data = images()
+    found = represented(spec, data)
+    assert found.x.shape == (N, family("scattering-linear").template(spec).tensors[0][1][0])
+    assert WIDTH / 2 <= found.x.shape[1] < 0.6 * WIDTH
+    rows = mirrored(features(data.x).astype(np.float16), (8, 8))
+    assert np.array_equal(found.x, rows)
+    model = trained(spec, 2, centred(spec), found)
+    assert np.array_equal(model["weights"], trained(spec, 2, centred(spec), data)["weights"])
+    logits = family("scattering-linear").loaded(spec, model)(torch.from_numpy(data.x))
+    predicted = family("scattering-linear").predict(spec, model, data.x)
+    assert np.allclose(predicted, torch.softmax(logits, 1).detach())
 
 
 @pytest.mark.parametrize("norm", [1e-3, 0.05])

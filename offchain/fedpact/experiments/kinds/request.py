@@ -1,12 +1,13 @@
 """Kind `request`: a whole request for a linear model on scattering features, votes and all.
 
-Settings: `epsilon`; `step`, a table of `learning_rate`, `clipping_norm` and `momentum`: the one
+Settings: `epsilon`; `step`, a table of `learning_rate`, `clipping_norm`, `momentum` and
+`mirrored`: the one
 chosen on public images where left out. Metrics: `global_accuracy` on the test images, and
 `included`, the share of honest models that the votes left in. The privacy says all that an epsilon
 has to be read with.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,6 +26,7 @@ class StepSettings(BaseModel):
     learning_rate: Annotated[float, Field(gt=0)]
     clipping_norm: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
+    mirrored: Literal[0, 1] = 0
 
 
 class RequestSettings(BaseModel):

@@ -10,7 +10,7 @@ Sums are in 32 bits, with the margin of `privacy.linear_sums`, predictions in 64
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,11 +47,14 @@ UNCLIPPED = 1e30
 """A bound that no example reaches."""
 
 
-class NoParameters(Document):
-    """The map is fixed: there is nothing to choose."""
+class ScatteringParameters(Document):
+    """`mirrored`: 1 lets an image and its mirror image count as one (`scattering.mirrored`), in
+    half as many values; for things that look alike both ways, not for writing."""
+
+    mirrored: Literal[0, 1] = 0
 
 
-class ScatteringLinear(GradientFamily[NoParameters]):
+class ScatteringLinear(GradientFamily[ScatteringParameters]):
     """Logits = weights @ (features - centre); weights (labels, d), centre (d,)."""
 
     name = "scattering-linear"
@@ -60,7 +63,7 @@ class ScatteringLinear(GradientFamily[NoParameters]):
     sound = True
     statistics = (CENTRE,)
     statistics_norm = 1.0  # of an example's features: `scattering.normalised`
-    schema = NoParameters
+    schema = ScatteringParameters
 
     def check(self, spec: Specification) -> None:
         super().check(spec)
@@ -85,8 +88,14 @@ class ScatteringLinear(GradientFamily[NoParameters]):
                 "in 32 bits, whose rounding is bounded in full batch only"
             )
 
+    def width(self, spec: Specification) -> int:
+        """Number of features, d."""
+        shape = spec.features.shape
+        mirrored = self.parameters(spec).mirrored
+        return scattering.mirrored_width(shape) if mirrored else scattering.width(shape)
+
     def template(self, spec: Specification) -> Template:
-        width = scattering.width(spec.features.shape)
+        width = self.width(spec)
         return Template(((CENTRE, (width,)), (WEIGHTS, (spec.outputs, width))))
 
     def initial(self, spec: Specification, seed: int) -> Model:
@@ -98,7 +107,14 @@ class ScatteringLinear(GradientFamily[NoParameters]):
         dimensions is features already. Raises DataError for images that are not finite."""
         if x.ndim == 2:
             return x
-        return rounded_features(x) if folder is None else scattering_features(x, folder)
+        found = rounded_features(x) if folder is None else scattering_features(x, folder)
+        if not self.parameters(spec).mirrored:
+            return found
+        kept = np.empty((len(found), self.width(spec)), np.float16)
+        for start in range(0, len(found), CHUNK):
+            part = slice(start, start + CHUNK)
+            kept[part] = scattering.mirrored(found[part], spec.features.shape)
+        return kept
 
     def statistics_sum(self, spec: Specification, x: Inputs, bound: float | None) -> Weights:
         return {CENTRE: feature_sum(self.represented(spec, x), bound or UNCLIPPED)}
@@ -145,4 +161,6 @@ class ScatteringLinear(GradientFamily[NoParameters]):
     def module(self, spec: Specification) -> "torch.nn.Module":
         from fedpact.learning.families.scattering_module import ScatteringNetwork
 
-        return ScatteringNetwork(spec.outputs, scattering.width(spec.features.shape))
+        return ScatteringNetwork(
+            spec.outputs, self.width(spec), lambda x: self.represented(spec, x)
+        )

@@ -1,9 +1,11 @@
 """The linear model on scattering features as a torch module."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
-from fedpact.features.cache import rounded_features
+from fedpact.data.dataset import Inputs
 
 
 class ScatteringNetwork(nn.Module):
@@ -11,14 +13,15 @@ class ScatteringNetwork(nn.Module):
 
     centre: torch.Tensor
 
-    def __init__(self, outputs: int, width: int) -> None:
+    def __init__(self, outputs: int, width: int, features: Callable[[Inputs], Inputs]) -> None:
+        """`features`: of images; what are features already stay."""
         super().__init__()
         self.weights = nn.Parameter(torch.zeros(outputs, width))
         self.register_buffer("centre", torch.zeros(width))
+        self._features = features
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.dim() != 2:
-            features = rounded_features(x.detach().cpu().numpy()).astype("float32")
-            x = torch.from_numpy(features).to(self.weights.device)
-        found: torch.Tensor = (x - self.centre) @ self.weights.T
-        return found
+        found = self._features(x.detach().cpu().numpy()).astype("float32")
+        features = torch.from_numpy(found).to(self.weights.device)
+        logits: torch.Tensor = (features - self.centre) @ self.weights.T
+        return logits
