@@ -89,6 +89,9 @@ bench-train: setup ## local training against the same loop in plain torch: docs/
 bench-profiles: setup ## what noised profiles give away, find and cost: docs/results/profiles.json
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_profiles.py --json docs/results/profiles.json
 
+bench-lookup: setup ## milliseconds of a search over 50 real daemons, over HTTP: docs/results/lookup.json
+	@$(BIN)/python scripts/bench_lookup.py --json docs/results/lookup.json
+
 experiments: setup ## all experiments at scale small, and their report in docs/results; SCALE=full for the papers' own
 	@$(BIN)/fedpact experiment run --all --scale $(or $(SCALE),small)
 	@$(BIN)/fedpact experiment report
