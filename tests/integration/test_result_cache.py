@@ -93,17 +93,21 @@ def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> Non
         "one's own organisation asked for it or made it"
     ]
 
-    # Bought: the first member is away, so the next one seals in its turn.
-    first = client.rounds.members(request)[0].account
-    gone = next(n for n, keys in enumerate(world.accounts) if keys.address == first)
+    # Bought: the first member is away, so the next one seals in its turn, though it has started
+    # again since, with another encryption key than the one to which the request's key was sealed.
+    first, second, _ = (member.account for member in client.rounds.members(request))
+    gone, next_one = (world.number_of(account) for account in (first, second))
     world.kill(gone)
+    world.kill(next_one)
+    keys = world.accounts[next_one]
+    client.registry.set_encryption_key(keys, bytes(keys.encryption_key(2).public_key))
+    world.serve(next_one)
     with pytest.raises(InvalidInput, match=r"more than 1$"):
         as_carol.buy(request, most=1)
     bought = run(world, "carol", "request", "buy", request, "--wait")
     assert bought.returncode == 0, bought.stderr
     sealed = [e.args["holder"] for e in cache.events(request) if e.name == "KeySealed"]
-    assert len(sealed) == 1
-    assert first not in sealed
+    assert sealed == [second]
     model = as_carol.fetch(request)
     assert model.path.read_bytes() == world.requester.fetch(request).path.read_bytes()
 

@@ -53,6 +53,10 @@ class World:
         place = self.network.daemons.index(process)
         del self.network.daemons[place], self.network.names[place]
 
+    def number_of(self, account: str) -> int:
+        """Of the provider with this address, from 0."""
+        return [keys.address for keys in self.accounts].index(account)
+
     def process(self, number: int) -> subprocess.Popen[bytes]:
         return self.network.daemons[self.network.names.index(f"provider-{number + 1}")]
 

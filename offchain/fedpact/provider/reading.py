@@ -1,5 +1,6 @@
 """What duties read from chain and content store: documents, keys and models of a request."""
 
+from contextlib import suppress
 from typing import Any
 
 from fedpact.consensus.artefacts import (
@@ -17,6 +18,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import (
     ContentError,
     ContentMissing,
+    DecryptionError,
     ModelError,
     SpecificationError,
 )
@@ -92,8 +94,11 @@ def _sealed_to_me(view: RequestView, digest: bytes) -> bytes:
     ctx = view.ctx
     cid = Cid.of_digest(digest, MANIFEST_MAX_BYTES)
     manifest = Manifest.decode(ctx.store.get(cid, MANIFEST_MAX_BYTES))
-    version = ctx.client.registry.participant(ctx.keys.address).key_version
-    return manifest.open(ctx.keys.address, ctx.keys.encryption_key(version))
+    # Sealed, perhaps, before the present key: results are sold again long after their requests.
+    for version in range(ctx.client.registry.participant(ctx.keys.address).key_version, 1, -1):
+        with suppress(DecryptionError):
+            return manifest.open(ctx.keys.address, ctx.keys.encryption_key(version))
+    return manifest.open(ctx.keys.address, ctx.keys.encryption_key(1))
 
 
 # ---------------------------------------------------------------------- models
