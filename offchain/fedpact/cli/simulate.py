@@ -1,12 +1,14 @@
 """Simulations at sizes that no machine could run as daemons."""
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fedpact.cli.output import AsJson, print_json, print_rows, write_text
+from fedpact.cli.output import print_json, print_rows, write_text
 from fedpact.experiments.retrieval.source import Source
 from fedpact.experiments.scale.mode import Mode
 
@@ -65,52 +67,53 @@ def consensus(
     mode: Annotated[
         list[Mode] | None, typer.Option(help="May be given twice; both if left out.")
     ] = None,
-    retrieval: Annotated[
-        list[Path] | None,
-        typer.Option(help="Results of `fedpact simulate retrieval`, around the sizes asked for."),
-    ] = None,
+    lookups: Annotated[int, typer.Option(help="Measured for each size.", min=1)] = 100,
+    source: Annotated[
+        Source, typer.Option(help="Documents that profiles are made of; synthetic needs no data.")
+    ] = Source.COLLECTIONS,
     committee: Annotated[int, typer.Option(help="Providers of the request.", min=3, max=16)] = 9,
     chain_nodes: Annotated[
         int | None,
-        typer.Option(help="Nodes that keep the chain, PoQ alone (else all keep it).", min=1),
+        typer.Option(help="PoQ also where so many keep the chain, not all participants.", min=1),
     ] = None,
     gas: Annotated[Path, typer.Option(help="What operations cost.")] = Path("docs/gas.json"),
     block_seconds: Annotated[float, typer.Option(help="Between two blocks.", min=0.1)] = 12.0,
     latency: Annotated[float, typer.Option(help="Seconds of a message.", min=0)] = 0.05,
-    seed: Annotated[int, typer.Option(help="Of data and first model.", min=0)] = 0,
-    output: Annotated[Path | None, typer.Option("--file", help="File for the result.")] = None,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn.", min=0)] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--json", help="File for the result, beside the table.")
+    ] = None,
     drawn: Annotated[Path | None, typer.Option("--plot", help="File for a plot (SVG).")] = None,
-    as_json: AsJson = False,
 ) -> None:
     """What one request costs among many participants: by PoQ, and by proof of work.
 
-    Bytes, processor seconds and the hash rate are measured here, lookups and gas are read from what
-    was measured before; the rest follows from them (docs/consensus-scale.md says how).
+    Lookups, bytes, processor seconds and the hash rate are measured here, gas is read from what was
+    measured before; the rest follows from them (docs/consensus-scale.md says how).
 
-    Example: fedpact simulate consensus --members 10000 --mode pow --retrieval retrieval-10000.json
+    Example: fedpact simulate consensus --members 1000 --members 10000 --mode poq --mode pow
     """
     from fedpact.experiments.scale import report
     from fedpact.experiments.scale.costs import Conditions, cost
 
     conditions = Conditions(block_seconds=block_seconds, latency=latency)
-    measured = report.measure(committee, retrieval or [], gas, seed)
+    measured = report.measure(committee, members, gas, lookups, seed, source)
+    asked: list[tuple[Mode, int | None]] = [(one, None) for one in mode or list(Mode)]
+    if chain_nodes is not None and (Mode.POQ, None) in asked:
+        asked.append((Mode.POQ, chain_nodes))
     costs = [
-        cost(measured, conditions, one, size, chain_nodes if one is Mode.POQ else None)
-        for one in mode or list(Mode)
-        for size in members
+        cost(measured, conditions, one, size, keepers) for one, keepers in asked for size in members
     ]
-    found = report.to_json(measured, conditions, costs)
+    command = shlex.join(["fedpact", *sys.argv[1:]])
+    found = {"command": command, **report.to_json(measured, conditions, costs)}
     if output is not None:
         write_text(output, json.dumps(found, indent=1) + "\n")
     if drawn is not None:
         write_text(drawn, report.plot(costs).decode())
-    if as_json:
-        print_json(found)
-        return
     rows = [
         {
             "mode": one.mode.value,
             "members": one.members,
+            "keep_the_chain": one.chain_nodes,
             "messages": f"{sum(one.messages.values()):.4g}",
             "MB": f"{sum(one.bytes.values()) / 1e6:.4g}",
             "gas": one.gas,

@@ -8,12 +8,18 @@ from pathlib import Path
 import pytest
 
 from fedpact.errors import InvalidInput
-from fedpact.experiments.scale import parts, proof_of_work, report
-from fedpact.experiments.scale.costs import Conditions, Lookup, Measured, cost, lookup_at
+from fedpact.experiments.retrieval.source import Source
+from fedpact.experiments.scale import lookups, parts, proof_of_work, report
+from fedpact.experiments.scale.costs import Conditions, Measured, cost
+from fedpact.experiments.scale.lookups import Lookups
 from fedpact.experiments.scale.mode import Mode
+from fedpact.retrieval.messages import LONGEST_MESSAGE
 
 GAS = Path(__file__).resolve().parents[3] / "docs" / "gas.json"
-LOOKUPS = (Lookup(100, 40, 4_000, 3), Lookup(10_000, 80, 8_000, 5))
+LOOKUPS = {
+    nodes: Lookups(nodes, messages, 100 * messages, 3, 4, 3, 100, "made up")
+    for nodes, messages in ((100, 40.0), (1_000, 60.0), (10_000, 80.0))
+}
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +54,13 @@ def test_confirmations_are_those_of_nakamotos_table(share: float, depth: int) ->
     assert proof_of_work.confirmations(share, 1e-3) == depth
 
 
-def test_lookups_are_linear_in_the_logarithm_and_end_where_they_were_measured() -> None:
-    assert lookup_at(LOOKUPS, 1_000) == Lookup(1_000, 60, 6_000, 4)
-    for members in (99, 10_001):
-        with pytest.raises(InvalidInput, match="measured among 100, 10000 nodes"):
-            lookup_at(LOOKUPS, members)
+def test_lookups_are_the_routing_cores_own_and_their_bytes_are_weighed() -> None:
+    once, again = (lookups.measure(150, 9, 4, 1, Source.SYNTHETIC) for _ in range(2))
+    assert once == again
+    assert (once.nodes, once.found, once.count) == (150, 9, 4)
+    assert once.messages >= 2 * once.waves >= 2
+    # A request holds at least its query's entry, a reply the record of whoever gives it.
+    assert 10 * once.messages < once.bytes < LONGEST_MESSAGE * once.messages
 
 
 def test_messages_add_up_by_hand(measured: Measured) -> None:
@@ -89,7 +97,7 @@ def test_mining_takes_all_participants_and_votes_the_committee_alone(measured: M
     small, large = (cost(measured, Conditions(), Mode.POQ, n, 50) for n in (100, 10_000))
     assert small.work == large.work
     assert small.messages["chain"] == large.messages["chain"]
-    assert large.messages["retrieval"] == pytest.approx(2 * small.messages["retrieval"])
+    assert large.messages["retrieval"] == 2 * small.messages["retrieval"]
 
 
 def test_what_cannot_be_is_refused(measured: Measured) -> None:
@@ -110,4 +118,4 @@ def test_results_are_written_with_what_they_stand_on(measured: Measured, tmp_pat
     for content in ("[]", "{}", "no"):
         (tmp_path / "bad.json").write_text(content)
         with pytest.raises(InvalidInput, match=r"bad\.json"):
-            report.measure(3, [tmp_path / "bad.json"], GAS, 0)
+            report.measure(3, [], tmp_path / "bad.json", 1, 0, Source.SYNTHETIC)

@@ -1,7 +1,7 @@
 """One request among n participants, by PoQ and by proof of work: messages, bytes, gas, time, work.
 
-A message is one request or one reply. Measured: what a lookup takes (a file of `fedpact simulate
-retrieval`), bytes and processor seconds (`parts`), gas (docs/gas.json), the hash rate
+A message is one request or one reply. Measured: what a lookup takes (`lookups`), bytes and
+processor seconds of the request's parts (`parts`), gas (docs/gas.json), the hash rate
 (`proof_of_work`). Computed from them: all the rest, by the rules that stand at each function.
 Assumed: the conditions, the same for both modes.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fedpact.errors import InvalidInput
+from fedpact.experiments.scale.lookups import Lookups
 from fedpact.experiments.scale.mode import Mode
 from fedpact.experiments.scale.parts import Parts
 from fedpact.experiments.scale.proof_of_work import HEADER_BYTES, confirmations, stale_share
@@ -42,20 +43,10 @@ class Conditions:
 
 
 @dataclass(frozen=True)
-class Lookup:
-    """Measured: one lookup of the requester's among so many nodes."""
-
-    nodes: int
-    messages: float
-    bytes: float
-    hops: float
-
-
-@dataclass(frozen=True)
 class Measured:
     parts: Parts
-    lookups: tuple[Lookup, ...]
-    """By ascending number of nodes."""
+    lookups: dict[int, Lookups]
+    """By number of nodes."""
     gas: dict[str, Any]
     """docs/gas.json."""
     hash_rate: float
@@ -102,8 +93,8 @@ def cost(
     """What one request costs among `members` participants, its committee found by a lookup.
 
     `chain_nodes`: who keeps the chain; None: every participant, as whoever mines must.
-    Raises InvalidInput for fewer members than the committee has, for a number of them beyond the
-    measured lookups, or for miners that do not keep the chain.
+    Raises InvalidInput for fewer members than the committee has, or for miners that do not keep the
+    chain. Lookups among as many nodes must have been measured.
     """
     parts = measured.parts
     if members <= parts.committee:
@@ -111,7 +102,7 @@ def cost(
     if mode is Mode.POW and chain_nodes not in (None, members):
         raise InvalidInput("who mines keeps the chain: --chain-nodes is for mode poq")
     keepers = members if chain_nodes is None else chain_nodes
-    lookup = lookup_at(measured.lookups, members)
+    lookup = measured.lookups[members]
     sent = _transactions(mode, parts.committee)
     blocks = _blocks(mode, conditions)
     fetched, loaded = _content(mode, parts)
@@ -139,24 +130,6 @@ def cost(
         gas=_gas(mode, measured.gas, parts.committee),
         seconds=_seconds(mode, parts, lookup, conditions, blocks),
         work=_work(mode, measured, conditions, members),
-    )
-
-
-def lookup_at(lookups: tuple[Lookup, ...], members: int) -> Lookup:
-    """Between two measured sizes linear in log n; never beyond them."""
-    sizes = np.array([one.nodes for one in lookups], dtype=float)
-    if not lookups or not sizes[0] <= members <= sizes[-1]:
-        known = ", ".join(str(one.nodes) for one in lookups) or "none"
-        raise InvalidInput(f"{members} members: lookups were measured among {known} nodes")
-
-    def at(values: list[float]) -> float:
-        return float(np.interp(math.log(members), np.log(sizes), values))
-
-    return Lookup(
-        members,
-        at([one.messages for one in lookups]),
-        at([one.bytes for one in lookups]),
-        at([one.hops for one in lookups]),
     )
 
 
@@ -214,15 +187,15 @@ def _gas(mode: Mode, gas: dict[str, Any], committee: int) -> int:
 
 
 def _seconds(
-    mode: Mode, parts: Parts, lookup: Lookup, conditions: Conditions, blocks: dict[str, int]
+    mode: Mode, parts: Parts, lookup: Lookups, conditions: Conditions, blocks: dict[str, int]
 ) -> dict[str, float]:
-    """Retrieval: a request and a reply a hop. Learning: training, and the others' models fetched.
+    """Retrieval: a request and a reply a wave. Learning: training, and the others' models fetched.
     Election: blocks until the record stands, and (PoQ) scores and aggregate. Chain: the rest."""
     wait = conditions.block_seconds
     models = (parts.committee - 1) * parts.local_model / conditions.bandwidth
     thought = parts.scoring + parts.aggregation if mode is Mode.POQ else 0.0
     return {
-        "retrieval": 2 * conditions.latency * lookup.hops,
+        "retrieval": 2 * conditions.latency * lookup.waves,
         "learning": parts.training + models + 2 * conditions.latency,
         "election": blocks["election"] * wait + thought,
         "chain": (blocks["stages"] - blocks["election"]) * wait,

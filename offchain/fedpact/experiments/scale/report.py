@@ -8,23 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from fedpact.errors import InvalidInput
-from fedpact.experiments.scale import parts, proof_of_work
-from fedpact.experiments.scale.costs import Conditions, Cost, Lookup, Measured
+from fedpact.experiments.retrieval.source import Source
+from fedpact.experiments.scale import lookups, parts, proof_of_work
+from fedpact.experiments.scale.costs import Conditions, Cost, Measured
 
 CHECK_BLOCKS, CHECK_BITS = 400, 10
 """Blocks really mined, to see that difficulty and attempts agree."""
 
 
-def measure(committee: int, lookups: Sequence[Path], gas: Path, seed: int) -> Measured:
-    """Take what can be measured here, and read what was measured before.
+def measure(
+    committee: int, members: Sequence[int], gas: Path, count: int, seed: int, source: Source
+) -> Measured:
+    """Take what can be measured here, and read docs/gas.json (`gas`).
 
-    `lookups`: JSON files of `fedpact simulate retrieval`, one a size; `gas`: docs/gas.json.
-    Raises InvalidInput for a file that is not one of these.
+    `count` lookups of `source`'s population are measured for each number of members. Raises
+    InvalidInput for another file, DataMissing where the source's collections are not there.
     """
-    found = sorted((_lookup(path) for path in lookups), key=lambda one: one.nodes)
-    return Measured(
-        parts.measure(committee, seed), tuple(found), _read(gas), proof_of_work.hash_rate()
-    )
+    looked = {size: lookups.measure(size, committee, count, seed, source) for size in members}
+    return Measured(parts.measure(committee, seed), looked, _gas(gas), proof_of_work.hash_rate())
 
 
 def to_json(measured: Measured, conditions: Conditions, costs: Sequence[Cost]) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def to_json(measured: Measured, conditions: Conditions, costs: Sequence[Cost]) -
     return {
         "measured": {
             "parts": asdict(measured.parts),
-            "lookups": [asdict(one) for one in measured.lookups],
+            "lookups": [asdict(one) for one in measured.lookups.values()],
             "gas": measured.gas["compiler"],
             "hashes_per_cpu_second": round(measured.hash_rate),
             "attempts_over_expected": round(checked, 3),
@@ -78,28 +79,13 @@ def plot(costs: Sequence[Cost]) -> bytes:
         return kept.getvalue()
 
 
-def _lookup(path: Path) -> Lookup:
-    found = _read(path)
-    try:
-        return Lookup(
-            int(found["nodes"]),
-            float(found["messages_mean"]),
-            float(found["bytes_mean"]),
-            float(found["hops_mean"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(
-            f"{path} is no result of `fedpact simulate retrieval`: {error}"
-        ) from None
-
-
-def _read(path: Path) -> dict[str, Any]:
+def _gas(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
+        raise InvalidInput(f"{path} cannot be read: {error.strerror} (see --gas)") from error
     except ValueError as error:
         raise InvalidInput(f"{path} is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise InvalidInput(f"{path}: an object of figures is needed")
+    if not isinstance(found, dict) or not {"operations", "task", "compiler"} <= found.keys():
+        raise InvalidInput(f"{path} is no result of `make gas`")
     return found
