@@ -97,12 +97,11 @@ def consensus(
 
     conditions = Conditions(block_seconds=block_seconds, latency=latency)
     measured = report.measure(committee, members, gas, lookups, seed, source)
-    asked: list[tuple[Mode, int | None]] = [(one, None) for one in mode or list(Mode)]
-    if chain_nodes is not None and (Mode.POQ, None) in asked:
-        asked.append((Mode.POQ, chain_nodes))
-    costs = [
-        cost(measured, conditions, one, size, keepers) for one, keepers in asked for size in members
-    ]
+    modes = mode or list(Mode)
+    costs = [cost(measured, conditions, one, size) for one in modes for size in members]
+    if chain_nodes is not None and Mode.POQ in modes:
+        larger = [size for size in members if size > chain_nodes]
+        costs += [cost(measured, conditions, Mode.POQ, size, chain_nodes) for size in larger]
     command = shlex.join(["fedpact", *sys.argv[1:]])
     found = {"command": command, **report.to_json(measured, conditions, costs)}
     if output is not None:

@@ -12,7 +12,7 @@ from fedpact.experiments.retrieval.source import Source
 from fedpact.experiments.scale import lookups, parts, proof_of_work
 from fedpact.experiments.scale.costs import Conditions, Cost, Measured
 
-CHECK_BLOCKS, CHECK_BITS = 400, 10
+CHECK_BLOCKS, CHECK_BITS = 4_000, 8
 """Blocks really mined, to see that difficulty and attempts agree."""
 
 
@@ -40,6 +40,7 @@ def to_json(measured: Measured, conditions: Conditions, costs: Sequence[Cost]) -
             "hashes_per_cpu_second": round(measured.hash_rate),
             "attempts_over_expected": round(checked, 3),
             "attempts_of_blocks": CHECK_BLOCKS,
+            "attempts_at_bits": CHECK_BITS,
         },
         "assumed": {**asdict(conditions), "confirmations": depth},
         "costs": [one.to_json() for one in costs],
@@ -70,7 +71,14 @@ def plot(costs: Sequence[Cost]) -> bytes:
             figure.subplots(1, len(panels)), panels.items(), strict=True
         ):
             for name, line in lines.items():
-                axes.loglog([one.members for one in line], [value(one) for one in line], label=name)
+                axes.plot(
+                    [one.members for one in line], [value(one) for one in line], "o-", label=name
+                )
+            axes.set_xscale("log")
+            if title == "seconds":
+                axes.set_ylim(bottom=0)
+            else:
+                axes.set_yscale("log")
             axes.set_title(title)
             axes.set_xlabel("participants")
         figure.axes[0].legend()
