@@ -103,6 +103,7 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
         "rounds": spec.rounds,
         "providers": f"{spec.min_providers} to {spec.max_providers}",
         "privacy": spec.privacy.statement,
+        "reuse": "no" if spec.reuse is None else f"for {ether(spec.reuse.price)} ether",
     }
     print_facts(facts, as_json=False)
 
