@@ -286,12 +286,16 @@ def main() -> None:
         metavar=("ROUNDS", "CLIP", "RATE", "MOMENTUM"),
         required=True,
     )
+    parser.add_argument(
+        "--mirrored", action="store_true", help="An image and its mirror image count as one."
+    )
     arguments = parser.parse_args()
-    task = Task.of(sources.load(arguments.data), arguments.features)
+    mirrored = arguments.mirrored
+    task = Task.of(sources.load(arguments.data), arguments.features, mirrored)
     for seed in arguments.seeds:
         for epsilon in arguments.epsilon:
             for rounds, norm, rate, momentum in arguments.tune:
-                plan = Plan(int(rounds), norm, rate, momentum)
+                plan = Plan(int(rounds), norm, rate, momentum, mirrored=mirrored)
                 print(f"{epsilon:g} {seed} {plan} {tune_case(task, epsilon, plan, seed):.4f}")
 
 

@@ -57,7 +57,7 @@ class Step:
 
 STEPS = {
     "mnist": Step(12_000.0, 0.03, 0.6),
-    "cifar10": Step(12_000.0, 0.03, 0.7),
+    "cifar10": Step(12_000.0, 0.03, 0.8, mirrored=1),
 }
 """By data set."""
 
