@@ -24,6 +24,14 @@ def retrieval(
     malicious: Annotated[
         float, typer.Option(help="Share that lies and has a stuffed profile.", min=0, max=0.5)
     ] = 0.0,
+    aimed: Annotated[
+        float,
+        typer.Option(
+            help="Share of the malicious whose profile is stuffed for one topic alone.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.0,
     eclipse: Annotated[
         float,
         typer.Option(
@@ -32,6 +40,7 @@ def retrieval(
     ] = 0.0,
     lookups: Annotated[int, typer.Option(help="Queries.", min=1)] = 1_000,
     seed: Annotated[int, typer.Option(help="Of population, attacks and entries.", min=0)] = 1,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
     source: Annotated[
         Source, typer.Option(help="Documents that profiles are made of; synthetic needs no data.")
     ] = Source.COLLECTIONS,
@@ -47,8 +56,8 @@ def retrieval(
     """
     from fedpact.experiments.retrieval.simulate import Scenario, simulate
 
-    scenario = Scenario(nodes, churn, malicious, eclipse, seed, lookups, source)
-    found = simulate(scenario, lambda step: typer.echo(step, err=True))
+    scenario = Scenario(nodes, churn, malicious, aimed, eclipse, seed, lookups, source)
+    found = simulate(scenario, lambda step: typer.echo(step, err=True), workers)
     if output is None:
         print_json(found)
         return

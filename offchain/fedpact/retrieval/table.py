@@ -107,5 +107,5 @@ def ring_successors(ring: NDArray[np.uint64], own_hash: int, count: int) -> NDAr
     hashes: each keeps others, and a join or a leave moves few.
     """
     count = min(count, len(ring))
-    first = int(np.searchsorted(ring, np.uint64(own_hash)))
+    first = int(ring.searchsorted(np.uint64(own_hash)))
     return (first + np.arange(count, dtype=np.int64)) % max(len(ring), 1)

@@ -1,9 +1,11 @@
 """Hostile nodes: what they register, and what they reply.
 
-All of them are registered and in one another's pay. Each has registered a stuffed profile: half are
-`broad` (the commonest entries of many topics), half `aimed` (the mean of all profiles of one topic,
-nearer to most queries about it than an honest profile is). In reply each either forges records,
-floods, drops requests, or hides: answers with records of its kind and names none but its kind.
+All of them are registered and in one another's pay. Each has registered a stuffed profile, of the
+keywords of many topics (broad) or, a share of them, of one topic alone (aimed): the mean of all
+profiles of that topic, nearer to most queries about it than an honest profile is, and no other than
+what an honest provider with very many documents about it would publish. In reply each either forges
+records, floods, drops requests, or hides: answers with records of its kind and names none but its
+kind.
 """
 
 from collections.abc import Sequence
@@ -36,14 +38,17 @@ class Lie(StrEnum):
 
 
 def stuff(
-    population: Population, hostile: NDArray[np.int64], generator: np.random.Generator
+    population: Population,
+    hostile: NDArray[np.int64],
+    aimed: float,
+    generator: np.random.Generator,
 ) -> None:
     """Overwrite the profiles of `hostile`, numbers of nodes, with stuffed ones."""
     topics = int(population.topics.max()) + 1
     means = _topic_means(population, topics)
     rows = []
     for place in range(len(hostile)):
-        if place % 2:
+        if place < aimed * len(hostile):
             chosen = means[int(generator.integers(topics))]
         else:
             chosen = means[generator.choice(topics, min(BROAD_TOPICS, topics), replace=False)]
@@ -106,7 +111,7 @@ class _Band:
             return true
         scores = likeness(request.query, self._buckets, self._weights)
         best = self._colluders[np.argsort(-scores, kind="stable")[: request.want]].tolist()
-        contacts = tuple(self._network.contact(one, self._network.place_of(one)) for one in best)
+        contacts = tuple(self._network.contact(one) for one in best)
         records = tuple(self._network.record(one) for one in best)
         return Found(true.responder, true.community, true.size, records, contacts)
 

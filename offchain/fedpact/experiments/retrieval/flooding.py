@@ -18,7 +18,7 @@ from fedpact.retrieval.signature import Signature
 from fedpact.retrieval.table import Table
 
 MOST_NODES = 10_000
-LOOKUPS = 5
+LOOKUPS = 2
 MOST_HOPS = 64
 
 

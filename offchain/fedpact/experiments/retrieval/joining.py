@@ -51,7 +51,7 @@ def join_cost(
     for place, profile in enumerate(profiles):
         record = Record(address(2**100 + place), profile)
         numbers = generator.choice(np.flatnonzero(honest), ENTRIES, replace=False).tolist()
-        entries = [network.contact(number, network.place_of(number)) for number in numbers]
+        entries = [network.contact(number) for number in numbers]
         own = node_id(record, network.codebook)
         joined = join(record, own, entries, counted, network.verify, network.nodes)
         messages += joined.messages

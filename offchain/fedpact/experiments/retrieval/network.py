@@ -21,6 +21,9 @@ from fedpact.retrieval.ids import address_hashes, node_ids
 from fedpact.retrieval.messages import Acknowledged, Announce, Contact, Record, Reply, Request
 from fedpact.retrieval.table import Community, Table, kept_communities, ring_successors
 
+CACHED = 500_000
+"""Records and contacts kept once made."""
+TABLES = 10_000
 Item = TypeVar("Item")
 Hostile = Callable[[int, Request], Reply | None]
 """What a hostile node replies, given its number and the request."""
@@ -48,7 +51,9 @@ class Network:
         bits, lengths = prefix_arrays(list(self.partition.prefixes))
         self._between = codebook.between(bits, lengths)
         self._communities: dict[int, _Members] = {}
-        self.record = lru_cache(maxsize=400_000)(self._record)
+        self.record = lru_cache(maxsize=CACHED)(self._record)
+        self._contact = lru_cache(maxsize=CACHED)(self._made_contact)
+        self.table = lru_cache(maxsize=TABLES)(self._table)
 
     def _record(self, number: int) -> Record:
         """What the chain and the content store have of a node."""
@@ -68,12 +73,15 @@ class Network:
         starts = self.partition.starts
         return self.partition.order[starts[place] : starts[place + 1]]
 
-    def contact(self, number: int, place: int) -> Contact:
-        return Contact(
-            address(number), int(self.ids[number]), "", self.partition.prefixes[place].length
-        )
+    def contact(self, number: int) -> Contact:
+        """A node, as others name it."""
+        return self._contact(number)
 
-    def table(self, number: int) -> Table:
+    def _made_contact(self, number: int) -> Contact:
+        length = self.partition.prefixes[self.place_of(number)].length
+        return Contact(address(number), int(self.ids[number]), "", length)
+
+    def _table(self, number: int) -> Table:
         """A node's table."""
         own, place = int(self.ids[number]), self.place_of(number)
         kept = kept_communities(
@@ -83,7 +91,7 @@ class Network:
         for one in kept:
             ring, numbers = self._ring(one)
             found = ring_successors(ring, int(self._hashes[number]), table_contacts(self.nodes))
-            contacts.append(tuple(self.contact(int(numbers[at]), one) for at in found))
+            contacts.append(tuple(map(self._contact, numbers[found].tolist())))
         return Table(
             self.record(number),
             own,
@@ -102,7 +110,7 @@ class Network:
                 self.buckets[numbers],
                 self.weights[numbers],
                 _Each(numbers, self.record),
-                _Each(numbers, lambda number: self.contact(number, place)),
+                _Each(numbers, self._contact),
             )
             self._communities[place] = _Members(
                 community, self._hashes[numbers][order], numbers[order]

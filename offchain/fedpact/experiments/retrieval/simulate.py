@@ -4,6 +4,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,9 @@ WANT = 10
 FEWEST_NODES = 100
 JOINS = 10
 """Newcomers whose cost is measured."""
-BASELINE_LOOKUPS = 100
-"""Of the lookups, those that the gossip overlay answers too."""
+BASELINE_LOOKUPS = 50
+"""Lookups that the gossip overlay answers too; fewer above BASELINE_NODES nodes."""
+BASELINE_NODES = 200_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class Scenario:
     churn: float = 0.0
     """Share of nodes that are dead, and still in every table."""
     malicious: float = 0.0
-    """Share that lies: half with broad, half with aimed stuffed profiles, four kinds of replies."""
+    """Share that has a stuffed profile and lies in reply, in four ways (`attacks`)."""
+    aimed: float = 0.0
+    """Of those, the share whose profile is aimed at one topic; the others' are broad."""
     eclipse: float = 0.0
     """Share of the community nearest to each query that is hostile and hides the honest; looked
     up one query at a time, on top of `malicious`."""
@@ -58,9 +62,15 @@ class Scenario:
             ("churn", self.churn),
             ("malicious", self.malicious),
             ("eclipse", self.eclipse),
+            ("aimed", self.aimed),
         ):
-            if not 0 <= share <= 0.5:
-                raise InvalidInput(f"simulate: {name} {share}; 0 to 0.5 is possible")
+            most = 1.0 if name == "aimed" else 0.5
+            if not 0 <= share <= most:
+                raise InvalidInput(f"simulate: {name} {share}; 0 to {most} is possible")
+
+
+_shared: "_World | None" = None
+"""What forked processes find in their memory."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +85,16 @@ class Looked:
     outcome: Outcome
 
 
-def simulate(scenario: Scenario, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Run a scenario; the JSON of issue F. `say` hears of each step."""
-    begun, processor = time.perf_counter(), time.process_time()
+def simulate(
+    scenario: Scenario, say: Callable[[str], None] = lambda _: None, workers: int = 2
+) -> dict[str, Any]:
+    """Run a scenario in `workers` processes; what was measured. `say` hears of each step."""
+    begun, processor = time.perf_counter(), _processor_seconds()
     generator = np.random.default_rng([scenario.seed, 77])
     people = population(scenario.nodes, scenario.lookups, scenario.seed, scenario.source)
     say(f"{scenario.nodes} profiles")
     hostile = generator.permutation(scenario.nodes)[: round(scenario.malicious * scenario.nodes)]
-    stuff(people, hostile, generator)
+    stuff(people, hostile, scenario.aimed, generator)
     network = Network(people.buckets, people.weights, standard())
     bad = np.zeros(scenario.nodes, bool)
     bad[hostile] = True
@@ -90,24 +102,26 @@ def simulate(scenario: Scenario, say: Callable[[str], None] = lambda _: None) ->
     index = Exhaustive(people.buckets, people.weights)
     say(f"{len(network.partition.prefixes)} communities")
     world = _World(scenario, people, network, bad, dead, index)
-    looked = world.looked(generator)
+    looked, baselines = _shared_out(world, workers)
     say(f"{len(looked)} lookups")
-    baselines = world.baselines(generator, looked)
     transport = MemoryTransport(network, dead, {})
     newcomers = people.queries[:JOINS]
     joins = join_cost(network, transport, ~(dead | bad), newcomers, scenario.seed)
+    own, children = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         **_measured(scenario, network, looked),
         "join_messages_mean": joins.messages,
         "join_bytes_mean": joins.bytes,
         "baselines": baselines,
         "seconds": time.perf_counter() - begun,
-        "processor_seconds": time.process_time() - processor,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "processor_seconds": _processor_seconds() - processor,
+        "peak_rss_mb": (own.ru_maxrss + workers * children.ru_maxrss) / 1024,
     }
 
 
 class _World:
+    """A population with its hostile and dead, as lookups meet it."""
+
     def __init__(
         self,
         scenario: Scenario,
@@ -119,14 +133,17 @@ class _World:
     ) -> None:
         self._scenario, self._people, self._network = scenario, people, network
         self._bad, self._dead, self._index = bad, dead, index
+        self._honest = np.flatnonzero(~(bad | dead))
         self._lies = lies(network, np.flatnonzero(bad), list(Lie), scenario.seed)
 
-    def looked(self, generator: np.random.Generator) -> list[Looked]:
-        honest = np.flatnonzero(~(self._bad | self._dead))
-        return [
-            self._look(place, int(generator.choice(honest)))
-            for place in range(self._scenario.lookups)
-        ]
+    @property
+    def lookups(self) -> int:
+        return self._scenario.lookups
+
+    def look(self, place: int) -> Looked:
+        """The lookup of one query, from an honest node drawn for it."""
+        drawn = np.random.default_rng([self._scenario.seed, 3, place])
+        return self._look(place, int(drawn.choice(self._honest)))
 
     def _look(self, place: int, entry: int) -> Looked:
         query = self._people.queries[place]
@@ -180,14 +197,16 @@ class _World:
         chosen = np.random.default_rng([self._scenario.seed, place]).permutation(members)
         return chosen[: round(self._scenario.eclipse * len(members))]
 
-    def baselines(self, generator: np.random.Generator, looked: list[Looked]) -> dict[str, Any]:
+    def baselines(self) -> dict[str, Any]:
         """The same queries by other ways."""
         live = ~(self._bad | self._dead)
-        honest = np.flatnonzero(live)
+        honest = self._honest
+        generator = np.random.default_rng([self._scenario.seed, 4])
         degree = self._network.table(int(honest[0])).size
         gossip = GossipOverlay(self._network, self._index, live, degree, self._scenario.seed)
         recalls, messages, hops = [], [], []
-        count = min(BASELINE_LOOKUPS, self._scenario.lookups)
+        share = min(1.0, BASELINE_NODES / self._network.nodes)
+        count = min(round(BASELINE_LOOKUPS * share), self._scenario.lookups)
         bound = Limits(want=WANT).most_messages(self._network.nodes)
         for place in range(count):
             query = self._people.queries[place]
@@ -215,6 +234,33 @@ class _World:
         }
 
 
+def _processor_seconds() -> float:
+    """Of this process and those that it has waited for."""
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def _shared_out(world: "_World", workers: int) -> tuple[list[Looked], dict[str, Any]]:
+    """All lookups in their order, and the baselines, by processes that share the world's memory."""
+    global _shared
+    _shared = world
+    places = range(world.lookups)
+    with get_context("fork").Pool(workers) as pool:
+        baselines = pool.apply_async(_baselines)
+        looked = pool.map(_look, places, chunksize=max(1, len(places) // (8 * workers)))
+        return looked, baselines.get()
+
+
+def _look(place: int) -> Looked:
+    assert _shared is not None
+    return _shared.look(place)
+
+
+def _baselines() -> dict[str, Any]:
+    assert _shared is not None
+    return _shared.baselines()
+
+
 def _measured(scenario: Scenario, network: Network, looked: list[Looked]) -> dict[str, Any]:
     def mean(value: Callable[[Looked], float]) -> float:
         return float(np.mean([value(one) for one in looked]))
@@ -229,6 +275,7 @@ def _measured(scenario: Scenario, network: Network, looked: list[Looked]) -> dic
         "seed": scenario.seed,
         "churn": scenario.churn,
         "malicious": scenario.malicious,
+        "aimed": scenario.aimed,
         "eclipse": scenario.eclipse,
         "lookups": len(looked),
         "recall_at_10": mean(lambda one: one.recall),
