@@ -68,6 +68,23 @@ def retrieval(
     )
 
 
+@app.command("retrieval-report")
+def retrieval_report(
+    folder: Annotated[Path, typer.Option(help="Results of simulations, JSON.")] = Path(
+        "docs/results/retrieval"
+    ),
+    output: Annotated[Path, typer.Option(help="Folder for page and plot.")] = Path("docs/results"),
+) -> None:
+    """Write a page and a plot of the simulations of retrieval.
+
+    Example: fedpact simulate retrieval-report
+    """
+    from fedpact.experiments.retrieval.report import report
+
+    for path in report(folder, output):
+        typer.echo(str(path))
+
+
 @app.command()
 def consensus(
     members: Annotated[

@@ -11,12 +11,12 @@ class Exhaustive:
 
     def __init__(self, buckets: NDArray[np.uint16], weights: NDArray[np.uint16]) -> None:
         self._nodes = len(buckets)
-        rows, places = np.nonzero(weights)
-        used = buckets[rows, places]
+        used = np.where(weights > 0, buckets, np.uint16(WIDTH)).reshape(-1)  # WIDTH: no entry
         order = np.argsort(used, kind="stable")
-        self._owners = rows[order].astype(np.int32)
-        self._weights = weights[rows, places][order]
         self._starts = np.searchsorted(used[order], np.arange(WIDTH + 1))
+        order = order[: self._starts[-1]]
+        self._weights = weights.reshape(-1)[order]
+        self._owners = (order // weights.shape[1]).astype(np.int32)
 
     def likeness(self, query: Signature) -> NDArray[np.float64]:
         """Weighted Jaccard to every node, (n,)."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedpact.experiments.retrieval.network import MemoryTransport, Network, address
+from fedpact.experiments.retrieval.network import Counted, MemoryTransport, Network, address
 from fedpact.retrieval.ids import node_id
 from fedpact.retrieval.joining import join
-from fedpact.retrieval.messages import Contact, Record, Reply, Request, encode
+from fedpact.retrieval.messages import Record
 from fedpact.retrieval.signature import Signature
 
 ENTRIES = 3
@@ -24,19 +24,6 @@ class JoinCost:
     bytes: float
 
 
-class _Counted:
-    """A transport that adds up the bytes of all messages."""
-
-    def __init__(self, transport: MemoryTransport) -> None:
-        self._transport, self.bytes = transport, 0
-
-    def ask(self, asked: Sequence[tuple[Contact, Request]]) -> list[Reply | None]:
-        replies = self._transport.ask(asked)
-        self.bytes += sum(len(encode(request)) for _, request in asked)
-        self.bytes += sum(len(encode(reply)) for reply in replies if reply is not None)
-        return replies
-
-
 def join_cost(
     network: Network,
     transport: MemoryTransport,
@@ -46,7 +33,7 @@ def join_cost(
 ) -> JoinCost:
     """Of newcomers with these profiles, each entering by way of ENTRIES honest nodes."""
     generator = np.random.default_rng([seed, 6])
-    counted = _Counted(transport)
+    counted = Counted(transport)
     messages = 0
     for place, profile in enumerate(profiles):
         record = Record(address(2**100 + place), profile)

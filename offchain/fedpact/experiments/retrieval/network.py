@@ -18,12 +18,21 @@ from fedpact.retrieval.answering import answer
 from fedpact.retrieval.codebook import Codebook, prefix_arrays
 from fedpact.retrieval.communities import Partition, partition, table_contacts
 from fedpact.retrieval.ids import address_hashes, node_ids
-from fedpact.retrieval.messages import Acknowledged, Announce, Contact, Record, Reply, Request
+from fedpact.retrieval.messages import (
+    Acknowledged,
+    Announce,
+    Contact,
+    Record,
+    Reply,
+    Request,
+    Transport,
+    encode,
+)
 from fedpact.retrieval.table import Community, Table, kept_communities, ring_successors
 
-CACHED = 500_000
+CACHED = 100_000
 """Records and contacts kept once made."""
-TABLES = 10_000
+TABLES = 5_000
 Item = TypeVar("Item")
 Hostile = Callable[[int, Request], Reply | None]
 """What a hostile node replies, given its number and the request."""
@@ -168,3 +177,16 @@ class MemoryTransport:
         if isinstance(request, Announce):  # tables here follow from the population alone
             return Acknowledged(self._network.record(number), True)
         return answer(self._network.table(number), request)
+
+
+class Counted:
+    """A transport that adds up the bytes of all messages."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport, self.bytes = transport, 0
+
+    def ask(self, asked: Sequence[tuple[Contact, Request]]) -> Sequence[Reply | None]:
+        replies = self._transport.ask(asked)
+        self.bytes += sum(len(encode(request)) for _, request in asked)
+        self.bytes += sum(len(encode(reply)) for reply in replies if reply is not None)
+        return replies

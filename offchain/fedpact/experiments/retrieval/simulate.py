@@ -16,17 +16,19 @@ from fedpact.experiments.retrieval.baselines import GossipOverlay, download_byte
 from fedpact.experiments.retrieval.exhaustive import Exhaustive, top
 from fedpact.experiments.retrieval.flooding import flood_cost
 from fedpact.experiments.retrieval.joining import join_cost
-from fedpact.experiments.retrieval.network import MemoryTransport, Network
+from fedpact.experiments.retrieval.network import Counted, MemoryTransport, Network
 from fedpact.experiments.retrieval.population import Population, population
 from fedpact.experiments.retrieval.source import Source
 from fedpact.retrieval.codebook import standard
 from fedpact.retrieval.communities import table_communities, table_contacts
 from fedpact.retrieval.lookup import Limits, Outcome, lookup
-from fedpact.retrieval.messages import Record
+from fedpact.retrieval.messages import Record, Transport
 from fedpact.retrieval.signature import stacked
 
 WANT = 10
 FEWEST_NODES = 100
+COUNTED = 50
+"""Lookups whose bytes are counted."""
 JOINS = 10
 """Newcomers whose cost is measured."""
 BASELINE_LOOKUPS = 50
@@ -78,10 +80,15 @@ class Looked:
     """One lookup against the truth."""
 
     recall: float
+    """Truth: the ten most alike of the live and honest; whoever else is found takes a place."""
+    over_honest: float | None
+    """Truth: the honest among the ten most alike of all that live; None where none is."""
     ratio: float
     stuffed: float
     """Share of hostile nodes among the results."""
     forged: int
+    bytes: int | None
+    """Of all its messages; None where they were not counted."""
     outcome: Outcome
 
 
@@ -153,11 +160,12 @@ class _World:
             bad = bad.copy()
             bad[eclipsing] = True
             hostile = {**hostile, **lies(self._network, eclipsing, [Lie.HIDE], place)}
-        transport = MemoryTransport(self._network, self._dead, hostile)
+        transport: Transport = MemoryTransport(self._network, self._dead, hostile)
+        counted = Counted(transport) if place < COUNTED else None
         outcome = lookup(
             self._network.table(entry),
             query,
-            transport,
+            counted or transport,
             self._network.verify,
             Limits(want=WANT),
             seed=place,
@@ -170,13 +178,19 @@ class _World:
             for match, number in zip(outcome.matches, numbers, strict=True)
             if not bad[number]
         ]
+        everyone = top(scores, ~self._dead, WANT)
+        sought = scores[everyone[~bad[everyone]]]
         # A result counts that is as good as the last of the truth: ties have no order.
         hit = sum(one >= best[-1] - 1e-12 for one in honest)
+        least = scores[everyone[-1]] - 1e-12
+        seen = min(sum(one >= least for one in honest), len(sought))
         return Looked(
             hit / WANT,
+            seen / len(sought) if len(sought) else None,
             sum(sorted(honest, reverse=True)) / max(float(best.sum()), 1e-12),
             float(bad[numbers].mean()) if len(numbers) else 0.0,
             sum(not self._genuine(match.record) for match in outcome.matches),
+            counted.bytes if counted else None,
             outcome,
         )
 
@@ -279,11 +293,15 @@ def _measured(scenario: Scenario, network: Network, looked: list[Looked]) -> dic
         "eclipse": scenario.eclipse,
         "lookups": len(looked),
         "recall_at_10": mean(lambda one: one.recall),
+        "recall_over_honest": float(
+            np.mean([one.over_honest for one in looked if one.over_honest is not None])
+        ),
         "similarity_ratio": mean(lambda one: one.ratio),
         "hops_mean": mean(lambda one: one.outcome.hops),
         "hops_max": max(one.outcome.hops for one in looked),
         "messages_mean": mean(lambda one: one.outcome.messages),
         "messages_max": max(one.outcome.messages for one in looked),
+        "bytes_mean": float(np.mean([one.bytes for one in looked if one.bytes is not None])),
         "waves_mean": mean(lambda one: one.outcome.waves),
         "communities_asked_mean": mean(lambda one: one.outcome.communities),
         "forged_accepted": sum(one.forged for one in looked),
