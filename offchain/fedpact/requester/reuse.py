@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedpact.content.store import ContentStore
-from fedpact.errors import ContentError, InvalidInput, NotReady, Retryable, SpecificationError
+from fedpact.errors import ContentError, InvalidInput, NotReady, Retryable
 from fedpact.types.cid import Cid
 from fedpact.types.reuse import Purchase, PurchaseStatus
 from fedpact.types.rounds import RequestRecord, Terms, seats_of
@@ -79,7 +79,7 @@ def offers(
         price, _ = client.cache.offered(request_id)
         if not record.delivered or not price:
             continue
-        spec, missing = _specification(store, terms)
+        spec, missing = published(store, terms)
         found.append(_offer(client, record, price, spec, missing, own, usage_rules))
     unmeasured = INVALID
     return sorted(
@@ -229,13 +229,17 @@ def _doubts(
     return tuple(doubt for doubt, holds in doubts.items() if holds)
 
 
-def _specification(store: ContentStore, terms: Terms) -> tuple[Specification | None, str]:
-    """The specification, or why it cannot be had."""
+def published(store: ContentStore, terms: Terms) -> tuple[Specification | None, str]:
+    """The specification, or why it cannot be had or is not the one of these terms."""
     cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
     try:
-        return Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES)), ""
-    except (ContentError, Retryable, SpecificationError) as error:
+        spec = Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES))
+        stated = spec.terms(cid.digest, Cid.parse(spec.initial_model).digest)
+    except (ContentError, Retryable, InvalidInput) as error:
         return None, f"its specification cannot be had: {error}"
+    if stated != terms:
+        return None, "its terms on chain differ from its specification"
+    return spec, ""
 
 
 def _mismatch(spec: Specification, price: int) -> str:

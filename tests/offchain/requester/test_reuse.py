@@ -1,0 +1,35 @@
+"""What a buyer takes for the specification of somebody else's request."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from requests_of_digits import account, draft, evaluation
+
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.requester.request import prepare
+from fedpact.requester.reuse import published
+from fedpact.types.cid import Cid
+
+
+def test_a_specification_counts_where_it_says_what_the_terms_say(tmp_path: Path) -> None:
+    prepared, store = prepare(draft(), evaluation(), account()), EmbeddedStore(tmp_path)
+    found, missing = published(store, prepared.terms)
+    assert found is None
+    assert "cannot be had" in missing
+
+    store.put(prepared.specification.encode())
+    assert published(store, prepared.terms) == (prepared.specification, "")
+    longer = replace(prepared.terms, max_rounds=prepared.terms.max_rounds + 1)
+    found, missing = published(store, longer)
+    assert found is None
+    assert "terms on chain differ" in missing
+
+
+def test_what_is_no_specification_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    store, terms = EmbeddedStore(tmp_path), prepare(draft(), evaluation(), account()).terms
+    unnamed = prepare(draft(), evaluation(), account()).specification
+    for content in (b"{}", b"no JSON", unnamed.model_copy(update={"initial_model": "x"}).encode()):
+        store.put(content)
+        found, missing = published(store, replace(terms, specification=Cid.of(content).digest))
+        assert found is None
+        assert "cannot be had" in missing
