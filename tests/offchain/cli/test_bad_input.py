@@ -1,6 +1,7 @@
 """Bad input of every kind: one clear line, the documented code, and nothing half-written."""
 
 import json
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -196,12 +197,40 @@ def test_a_draft_that_fails_its_schema(
     assert said in message
 
 
-def test_an_epsilon_that_no_noise_meets(cli: Cli, ready: Path) -> None:
-    tiny = DRAFT.replace("epsilon = 8.0", "epsilon = 1e-7")
-    (ready / "draft.toml").write_text(tiny)
+@pytest.mark.parametrize(
+    ("old", "new", "code", "said"),
+    [
+        ("epsilon = 8.0", "epsilon = 0.0", 3, "privacy.epsilon"),
+        ("epsilon = 8.0", "epsilon = -1.0", 3, "privacy.epsilon"),
+        ("epsilon = 8.0", "epsilon = nan", 3, "draft"),
+        ("epsilon = 8.0", "epsilon = 30.0", 12, "epsilon 30 protects nobody: ask for at most 20"),
+        ("delta = 1e-5", "delta = 0.0", 3, "privacy.delta"),
+        ("delta = 1e-5", "delta = 1.0", 3, "privacy.delta"),
+        ("clipping_norm = 1.0", "clipping_norm = 0.0", 3, "privacy.clipping_norm"),
+        ("steps = 4", "steps = 4\nsampling_rate = 1.5", 3, "local.steps.sampling_rate"),
+        ("steps = 4", "steps = 4\nsampling_rate = 0.0", 3, "local.steps.sampling_rate"),
+        ("[privacy]", "[privacy]\nadaptive_clipping = { quantile = 0.0 }", 3, "quantile"),
+    ],
+)
+def test_privacy_out_of_range(
+    cli: Cli, ready: Path, old: str, new: str, code: int, said: str
+) -> None:
+    assert old in DRAFT
+    (ready / "draft.toml").write_text(DRAFT.replace(old, new, 1))
+    ended, message = create(cli)
+    assert ended == code
+    assert said in message
+
+
+def test_an_epsilon_that_no_noise_meets_with_the_least_that_could_be(cli: Cli, ready: Path) -> None:
+    (ready / "draft.toml").write_text(
+        DRAFT.replace("epsilon = 8.0", "epsilon = 1e-5").replace("1e-5\nclip", "1e-12\nclip")
+    )
     code, message = create(cli)
     assert code == 12
-    assert "epsilon" in message
+    found = re.search(r"the least possible epsilon is ([0-9.e-]+)$", message)
+    assert found
+    assert float(found[1]) > 1e-5
 
 
 def test_an_evaluation_set_without_a_label_column(cli: Cli, ready: Path) -> None:
