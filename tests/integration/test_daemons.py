@@ -12,6 +12,8 @@ from world import PAYMENT, POLL, World, running_world
 from fedpact.audit import audit
 from fedpact.chain import keystore
 from fedpact.errors import FedpactError
+from fedpact.privacy.accounting import rdp, rdp_cost
+from fedpact.privacy.ledger import Ledger
 from fedpact.requester import Progress
 from fedpact.types.rounds import RequestStatus, Stage
 
@@ -94,6 +96,24 @@ def test_a_provider_declines_what_its_lifetime_budget_does_not_allow(world: Worl
     wait_for_line(world, 0, f"request {request}: declined:")
     assert "lifetime" in world.log(0)
     assert world.network.client.market.request(request).joined == 0
+
+
+def test_two_daemons_of_one_account_publish_and_pay_for_one_draw_a_round(world: World) -> None:
+    for number in (0, 0, 1, 2, 3):
+        world.serve(number)
+    world.network.wait_until_serving()
+    request = world.requester.create(world.data.draft, world.data.evaluation, PAYMENT)
+    end = world.requester.follow(request, poll_interval=POLL)
+    assert end.status is RequestStatus.DELIVERED
+    account = world.accounts[0]
+    own = world.network.client.rounds.submissions(account.address)
+    with Ledger(world.ledger_file(0), account.derive("privacy-ledger")) as ledger:
+        made = ledger.verify()
+        assert [(entry.id.request, entry.id.round, entry.digest) for entry in made] == own
+        assert len(own) == ROUNDS
+        assert ledger.spent(1e-5).epsilon == pytest.approx(
+            rdp_cost(rdp(made[0].event.times(ROUNDS)), 1e-5).epsilon
+        )
 
 
 def test_an_older_copy_of_the_ledger_is_refused(world: World) -> None:

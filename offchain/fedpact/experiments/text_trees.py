@@ -38,7 +38,7 @@ from fedpact.learning.trees.random_splits import (
     voting,
 )
 from fedpact.learning.trees.training import Growth
-from fedpact.privacy.accounting import PrivacyCost, calibrate, gaussian_epsilon
+from fedpact.privacy.accounting import UNIT, PrivacyCost, calibrate, gaussian_epsilon
 from fedpact.privacy.laplace import add_laplace
 
 TERMS = 256
@@ -208,7 +208,7 @@ def _cost(multiplier: float) -> PrivacyCost:
         gaussian_epsilon(1 / multiplier, DELTA),
         gaussian_epsilon(np.sqrt(2) / multiplier, DELTA),
         DELTA,
-        "record",
+        UNIT,
         "closed form of the Gaussian mechanism",
     )
 

@@ -25,7 +25,7 @@ from scipy import sparse
 
 from fedpact.errors import DataError, ModelError, PrivacyError
 from fedpact.learning.artefact import Model, Template
-from fedpact.privacy.accounting import PrivacyCost, gaussian_epsilon
+from fedpact.privacy.accounting import UNIT, PrivacyCost, gaussian_epsilon
 from fedpact.privacy.noise import NoiseSource, rounding_sensitivity
 
 FRACTION = 2.0**-24
@@ -252,7 +252,7 @@ def cost(layout: StatisticsLayout, noise_multiplier: float, delta: float) -> Pri
         gaussian_epsilon(mu, delta),
         gaussian_epsilon(mu * layout.replacement_sensitivity / layout.sensitivity, delta),
         delta,
-        "record",
+        UNIT,
         "closed form of the Gaussian mechanism",
     )
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from fedpact.errors import PrivacyError
 from fedpact.privacy.mechanisms import GaussianRelease, Mechanism, Schedule, releases_of
 
-UNIT: Literal["record"] = "record"
+UNIT: Literal["record or named unit"] = "record or named unit"
 ORDERS: tuple[float, ...] = (
     *(1 + eighth / 8 for eighth in range(1, 40)),
     *(6 + half / 2 for half in range(0, 20)),
@@ -53,7 +53,7 @@ class PrivacyCost:
     epsilon_replacement: float
     """At the same delta, a record replaced by any other."""
     delta: float
-    unit: Literal["record"]
+    unit: Literal["record or named unit"]
     accountant: str
 
 

@@ -9,13 +9,17 @@ if TYPE_CHECKING:
     from fedpact.data.dataset import Dataset
 
 
+FileStates = tuple[tuple[str, int, int], ...]
+"""(path, time of change in nanoseconds, bytes) of each file."""
+
+
 class OwnRecords:
     """Reads a file or folder once per (specification, state of the file)."""
 
     def __init__(self, path: Path, features: Path) -> None:
         """`features`: folder for what is computed from the records; it can be deleted any time."""
         self._path, self._features = path, features
-        self._key: tuple[bytes, int] | None = None
+        self._key: tuple[bytes, FileStates] | None = None
         self._read: Dataset | None = None
         self._represented: Dataset | None = None
 
@@ -23,7 +27,7 @@ class OwnRecords:
         """The records; raises DataError where the specification does not fit them."""
         from fedpact.data.readers import read_dataset
 
-        key = (spec.encode(), self._path.stat().st_mtime_ns if self._path.exists() else 0)
+        key = spec.encode(), _state(self._path)
         if self._read is None or key != self._key:
             self._key, self._read, self._represented = None, None, None
             self._read, self._key = read_dataset(self._path, spec), key
@@ -41,3 +45,10 @@ class OwnRecords:
         if self._represented is None:
             self._represented = represented(spec, records, self._features)
         return self._represented
+
+
+def _state(path: Path) -> FileStates:
+    """Of a file, or of all files below a folder: its own time of change says nothing of theirs."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    found = [(str(file), file.stat()) for file in files if file.is_file()]
+    return tuple((name, state.st_mtime_ns, state.st_size) for name, state in found)

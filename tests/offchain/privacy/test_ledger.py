@@ -315,6 +315,13 @@ def test_a_ledger_that_another_process_locks_is_refused(path: Path) -> None:
         holder.close()
 
 
+def test_another_accounts_ledger_knows_nothing_of_the_same_records(tmp_path: Path) -> None:
+    """The limit that docs/privacy.md states: one ledger a provider, or nothing is added up."""
+    with Ledger(tmp_path / "ours", KEY) as ours, Ledger(tmp_path / "theirs", bytes(32)) as theirs:
+        ours.release(release_id(1), records(1), EVENT, b"x")
+        assert theirs.spent(DELTA, records(1)).epsilon == 0
+
+
 def test_a_path_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="cannot open it"):
         Ledger(tmp_path, KEY)
@@ -339,7 +346,7 @@ def test_an_export_says_what_was_spent_in_plain_json(ledger: Ledger) -> None:
     assert account["epsilon"] == pytest.approx(epsilon_of(1))
     assert account["epsilon_replacement"] > account["epsilon"]
     assert account["delta"] == DELTA
-    assert account["unit"] == exported["unit"] == "record"
+    assert account["unit"] == exported["unit"] == "record or named unit"
     assert account["accountant"].startswith("RDP")
     assert exported["releases"][0]["digest"] == Cid.of(b"x").digest.hex()
     assert exported["holds"] == [[DEPLOYMENT.hex(), 2]]

@@ -91,6 +91,16 @@ def training(name: str, public_records: int | None = None) -> Release:
     return release
 
 
+def windows(records: int, noise: NoiseSource) -> NDArray[np.float64]:
+    """An MLP's training on units of which the last has three examples, all of them long."""
+    spec = audited("mlp")
+    start = family("mlp").initial(spec, START)
+    places = [0, 1, 2, 3, 3, 3][: records if records < RECORDS else None]
+    x, y = X[places] * np.linspace(1.0, 0.8, len(places), dtype=np.float32)[:, None], Y[places]
+    units = tuple(bytes([place]) * 32 for place in places)
+    return _moved(start, train_local(spec, start, Dataset(x, y, units), noise=noise)) * records
+
+
 def centring(records: int, noise: NoiseSource) -> NDArray[np.float64]:
     total = feature_sum(X[:records], CLIPPING_NORM)
     return noised(total, CLIPPING_NORM, 1 / STATED_MU, noise)

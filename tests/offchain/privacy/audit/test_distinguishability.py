@@ -21,12 +21,14 @@ from audited import (
     scattering,
     training,
     two_providers,
+    windows,
 )
 from numpy.typing import NDArray
 from scipy import stats
 
 from fedpact.errors import PrivacyError
 from fedpact.learning.families import family
+from fedpact.learning.units import Batch
 from fedpact.privacy.accounting import cost, gaussian_epsilon
 from fedpact.privacy.audit.distinguishability import Distinguishability, measure
 from fedpact.privacy.mechanisms import GaussianRelease
@@ -37,6 +39,7 @@ TOLERANCE = 0.02
 SOFTMAX = "softmax-regression"
 RELEASES: dict[str, Release] = {
     **{name: training(name) for name in FAMILIES},
+    "windows of a unit": windows,
     "centring": centring,
     "linear steps": linear_steps,
     "scattering statistics": scattering(1),
@@ -90,6 +93,12 @@ def test_wrong_clipping_is_seen(mutant, monkeypatch: pytest.MonkeyPatch) -> None
     kind = type(family(SOFTMAX))
     monkeypatch.setattr(kind, "gradient_sum", mutant(kind.gradient_sum))
     assert not measured(RELEASES[SOFTMAX], FEW).agrees(STATED_MU)
+
+
+def test_clipping_windows_in_place_of_their_unit_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Batch, "singles", property(lambda self: (self.x, self.y)))
+    monkeypatch.setattr(Batch, "groups", property(lambda _: []))
+    assert measured(windows, FEW).mu > 2 * STATED_MU
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.5])
