@@ -80,7 +80,7 @@ bench-text: setup ## seconds from raw text to a noised release, 20 Newsgroups: d
 bench-features: setup ## seconds and memory of CIFAR-10's scattering features: docs/results/features.json
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_features.py --json docs/results/features.json
 
-bench-dp: setup ## a private epoch of the CNN beside none and beside Opacus: docs/results/dp.json
+bench-dp: setup ## private training of the CNN beside none and beside Opacus: docs/results/dp.json
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_dp.py --json docs/results/dp.json
 
 bench-train: setup ## local training against the same loop in plain torch: docs/results/train.json
