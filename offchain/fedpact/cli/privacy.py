@@ -21,7 +21,9 @@ def audit(
     ] = None,
     mode: Annotated[
         Mode,
-        typer.Option(help="adaptive: sound, its norm following a quantile; paper: by draws alone."),
+        typer.Option(
+            help="adaptive: sound, its norm following a quantile; paper: by draws and membership."
+        ),
     ] = Mode.SOUND,
     draws: Annotated[int, typer.Option(help="Of each release, in the check draws.")] = 2_000,
     canaries: Annotated[int | None, typer.Option(help="Else 5000, of images 1000.", min=40)] = None,
@@ -38,7 +40,7 @@ def audit(
     from fedpact.experiments import privacy_audit
     from fedpact.types.specification import CLAIM
 
-    every = [Check.DRAWS] if mode is Mode.PAPER else list(Check)
+    every = [Check.DRAWS, Check.MEMBERSHIP] if mode is Mode.PAPER else list(Check)
     found = [privacy_audit.audit(family, one, mode, draws, canaries) for one in check or every]
     if output is not None:
         write_text(output, json.dumps([asdict(one) for one in found], indent=1) + "\n")

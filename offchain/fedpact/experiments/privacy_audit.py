@@ -54,7 +54,8 @@ CANARY = 10.0
 """The one value of a canary that is not 0: long gradients, and mostly its own."""
 CANARY_NORM = 0.5
 MEMBERS, MODELS = 120, 24
-MEMBERSHIP_LOCAL = {"steps": 40, "learning_rate": 1.0, "momentum": 0.9}
+DDP_SGD = {"mode": "paper", "mechanism": "ddp-sgd", "epsilon": EPSILON, "delta": DELTA}
+MEMBERSHIP_LOCAL: dict[str, Any] = {"steps": 40, "learning_rate": 1.0, "momentum": 0.9}
 LARGEST_DIGIT = 9
 CHARACTERS = "char-lstm"
 _SMALL: dict[str, dict[str, Any]] = {
@@ -184,7 +185,8 @@ def audit_membership(
 
     (epsilon, delta)-DP allows e^epsilon * f + delta true positives at f false ones; on top stand
     ERRORS_ALLOWED standard errors of a share of so many members. Beside it stands what the same
-    attack finds where the same training has no privacy.
+    attack finds where the same training has no privacy. Mode `paper` is DDP-SGD of as many steps,
+    each an epoch of one batch: the noise of the last alone is in what is seen.
     """
     source = SystemNoise() if noise is None else noise
     entropy = int(np.random.SeedSequence(seed).generate_state(1)[0])
@@ -194,10 +196,15 @@ def audit_membership(
         return membership.attack(_confidences(spec, source), MEMBERS, models, generator)
 
     shape = _digits(name, 1)[0].shape[1:]
-    private = _specification(name, shape, _privacy(1.0, mode), MEMBERSHIP_LOCAL)
-    without = _specification(name, shape, {"mode": "none"}, MEMBERSHIP_LOCAL)
+    privacy, local = _privacy(1.0, mode), MEMBERSHIP_LOCAL
+    if mode is Mode.PAPER:
+        privacy = DDP_SGD
+        local = {**local, "epochs": local["steps"], "batch_size": MEMBERS}
+        del local["steps"]
+    private = _specification(name, shape, privacy, local)
+    without = _specification(name, shape, {"mode": "none"}, local)
     found, open_ = attacked(private), attacked(without)
-    epsilon = _stated(private)
+    epsilon = EPSILON if mode is Mode.PAPER else _stated(private)
     bound = min(1.0, math.exp(epsilon) * membership.FALSE_POSITIVES + DELTA)
     error = math.sqrt(bound * (1 - bound) / (models * MEMBERS / 2))
     allowed = bound + distinguishability.ERRORS_ALLOWED * error
@@ -229,8 +236,8 @@ def audit(
     name: str, check: Check, mode: Mode = Mode.SOUND, draws: int = DRAWS, count: int | None = None
 ) -> Finding:
     """One check of one family; raises InvalidInput for one that the mode has no figure for."""
-    if mode is Mode.PAPER and check is not Check.DRAWS:
-        raise InvalidInput(f"mode paper is audited by draws alone, not by {check}")
+    if mode is Mode.PAPER and check is Check.CANARIES:
+        raise InvalidInput(f"mode paper is audited by draws and membership, not by {check}")
     match check:
         case Check.DRAWS:
             return audit_draws(name, mode, draws)
@@ -303,8 +310,7 @@ def _claimed(
 ) -> tuple[Release, float]:
     """DDP-SGD in one batch an epoch, and the mu of what the paper counts."""
     local = {"epochs": DDP_SGD_LEAST_EPOCHS, "batch_size": RECORDS, "learning_rate": LEARNING_RATE}
-    privacy = {"mode": "paper", "mechanism": "ddp-sgd", "epsilon": EPSILON, "delta": DELTA}
-    paper = _specification(spec.family.name, spec.features.shape, privacy, local)
+    paper = _specification(spec.family.name, spec.features.shape, DDP_SGD, local)
     start = family(spec.family.name).initial(paper, START)
 
     along = _along_the_last(spec, x, y)

@@ -33,7 +33,7 @@ def test_a_check_that_fails_ends_with_its_code(cli: Cli) -> None:
     assert "FAILS" in result.out
     assert "claimed by the paper, not guaranteed" in result.out
     assert result.err.splitlines() == [
-        "fedpact: softmax-regression, mode paper: draws refutes what is stated"
+        "fedpact: softmax-regression, mode paper: draws, membership refutes what is stated"
     ]
 
 

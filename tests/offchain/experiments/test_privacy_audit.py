@@ -143,6 +143,12 @@ def test_members_are_found_without_privacy_and_not_with_it() -> None:
     assert found.measured < found.details["without_privacy"]
 
 
+def test_noise_in_the_last_epoch_alone_hides_no_member() -> None:
+    found = audit_membership(SOFTMAX, noise=SeededNoise(8), seed=8, mode=Mode.PAPER)
+    assert not found.holds
+    assert found.measured == pytest.approx(found.details["without_privacy"], abs=0.1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("check", Check)
@@ -153,7 +159,7 @@ def test_every_check_of_every_family_at_its_own_size_holds(name: str, check: Che
 def test_what_has_no_figure_is_refused() -> None:
     with pytest.raises(SpecificationError, match="unknown"):
         audit("magic", Check.CANARIES)
-    with pytest.raises(InvalidInput, match="draws alone"):
+    with pytest.raises(InvalidInput, match="draws and membership"):
         audit(SOFTMAX, Check.CANARIES, Mode.PAPER)
     with pytest.raises(PrivacyError, match="at least"):
         audit(SOFTMAX, Check.DRAWS, draws=10)
