@@ -135,7 +135,7 @@ class Game:
             chosen = {seat: self._models[seat] for seat in coalition}
             if not chosen:
                 return self._start
-            return self._family.combine(self._spec, chosen, self._weights, self._start)
+            return self._family.coalition(self._spec, chosen, self._weights, self._start, players)
         sharing = coalition if self._noised and coalition else players
         total = float(max(1, sum(self._weights[seat] for seat in sharing)))
         step = np.zeros_like(self._origin)

@@ -30,6 +30,8 @@ class Recipe:
     private: dict[str, Any] = field(default_factory=lambda: dict(PRIVATE_STEPS))
     """Local training under `sound`."""
     parameters: dict[str, Any] = field(default_factory=dict)
+    private_parameters: dict[str, Any] | None = None
+    """Under `sound`; None: the same."""
     records: int | None = None
     """The most records that a provider trains on and the demo tests on; None: all."""
     rounds: int | None = None
@@ -92,15 +94,16 @@ RECIPES = {
     "random-forest": Recipe(
         CONSTRUCTION,
         CONSTRUCTION,
-        {"depth": 4, "trees": 200, "bits": 12},
-        records=2000,
+        {"depth": 8, "trees": 20, "bits": 12, "features": 0.5},
+        {"depth": 3, "trees": 300, "bits": 12},
+        records=1500,
         rounds=1,
         aggregation="union",
     ),
     "boosted-trees": Recipe(
         CONSTRUCTION,
         CONSTRUCTION,
-        {"depth": 4, "trees": 2, "bits": 12},
+        {"depth": 4, "trees": 2, "bits": 12, "features": 0.3},
         records=600,
         rounds=4,
         strategy="algorithm-one",
@@ -160,7 +163,7 @@ def draft(source: Source, options: DemoOptions) -> dict[str, Any]:
     fields = digits.draft(source, options.providers, rounds, options.epsilon) | {
         "task": source.task,
         "features": features,
-        "family": {"name": family_of(options), "parameters": recipe.parameters},
+        "family": {"name": family_of(options), "parameters": _parameters(recipe, options)},
         "local": recipe.plain if options.epsilon is None else recipe.private,
         "strategy": named(options.strategy or recipe.strategy, "--strategy"),
         "aggregation": named(options.aggregation or recipe.aggregation, "--aggregation"),
@@ -190,6 +193,12 @@ def _paper(options: DemoOptions) -> dict[str, Any]:
     if options.paper is PaperMechanism.DP_SGD:
         asked["clipping_norm"] = PAPER_CLIPPING_NORM
     return asked
+
+
+def _parameters(recipe: Recipe, options: DemoOptions) -> dict[str, Any]:
+    if options.epsilon is None or recipe.private_parameters is None:
+        return recipe.parameters
+    return recipe.private_parameters
 
 
 def named(text: str, option: str) -> dict[str, Any]:

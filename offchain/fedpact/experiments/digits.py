@@ -106,10 +106,10 @@ def split(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Places in the training part: (the providers' records, the requester's evaluation set).
 
-    The set has every label equally often: EVALUATION_SHARE of the records or SLICE_EXAMPLES a
-    round, whichever is less, but one example of a label a round at least. `public`: so many records
-    are declared public, the set is drawn from them, and providers hold none. Raises DataError where
-    the set would take more than half of a label's records.
+    The set has every label equally often: EVALUATION_SHARE of the records, SLICE_EXAMPLES a round,
+    or half of the rarest label's records, whichever is least, but one example of a label a round.
+    `public`: so many records are declared public, the set is drawn from them, and providers hold
+    none. Raises DataError where the set would take more than half of a label's records.
     """
     among = np.arange(len(source.y_train))
     if public:
@@ -117,7 +117,7 @@ def split(
     y = source.y_train[among]
     labels, counts = np.unique(y, return_counts=True)
     wanted = min(EVALUATION_SHARE * len(source.y_train), SLICE_EXAMPLES * rounds)
-    each = max(rounds, round(wanted / len(labels)))
+    each = max(rounds, min(round(wanted / len(labels)), int(counts.min()) // 2))
     if 2 * each > counts.min():
         raise DataError(
             f"{source.name}: {rounds} rounds need {each} evaluation examples of each label, more "

@@ -222,6 +222,31 @@ def test_sequence_serves_families_that_descend_too():
     assert encode(found) == encode(models[1])
 
 
+@pytest.mark.parametrize("name", GROWN)
+def test_honest_specialists_stay_in_and_one_with_false_labels_does_not(name):
+    spec, kind, evaluation = request(name, {"depth": 5}), family(name), text_dataset(120, 77)
+    start, samples = kind.initial(spec, 0), dict.fromkeys(range(3), 120)
+
+    def scores(parts):
+        models = trained(spec, parts)
+        return score_round(spec, 1, start, models, samples, evaluation, ContributionRecord())[0]
+
+    assert all(score < NEUTRAL for score in scores(specialists()).values())
+    whole = [text_dataset(120, seed) for seed in (61, 62, 63)]
+    whole[2] = Dataset(whole[2].x, (whole[2].y + 1) % 3, ())
+    found = scores(whole)
+    assert found[2] > NEUTRAL > max(found[0], found[1])
+
+
+def test_boosted_trees_are_judged_by_their_part_in_the_mean_of_all():
+    """Alone a provider's trees count a third here, as they do among three."""
+    spec, parts, kind = request(), specialists(), family("boosted-trees")
+    start, models = kind.initial(spec, 0), trained(request(), specialists())
+    weights = {seat: len(part) for seat, part in enumerate(parts)}
+    alone = kind.coalition(spec, {0: models[0]}, weights, start, models)
+    np.testing.assert_allclose(alone["value"], models[0]["value"] / 3, rtol=1e-6)
+
+
 # ---------------------------------------------------------------------- privacy
 
 

@@ -1,7 +1,7 @@
 """What a model family is: everything that the protocol asks of a model but its bytes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import fsum, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
@@ -142,6 +142,18 @@ class ModelFamily(ABC, Generic[P]):
             weights: by seat, the declared samples as far as they count.
             start: the global model that the round began from.
         """
+
+    def coalition(
+        self,
+        spec: Specification,
+        models: Mapping[int, Model],
+        weights: Mapping[int, int],
+        start: Model,
+        players: Collection[int],
+    ) -> Model:
+        """What the models of a part of `players` make, of a family that does not move: by which
+        each is judged. As the aggregate, unless its own part in that of all is another."""
+        return self.combine(spec, models, weights, start)
 
     def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
         """Whether a provider with `samples` examples can have made this local model from `start`;

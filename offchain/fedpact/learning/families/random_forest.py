@@ -5,7 +5,7 @@ leaf's counts of the classes and what variance their noise has (`learning.trees.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Annotated
 
@@ -227,6 +227,16 @@ class RandomForest(ConstructedFamily[RandomForestParameters]):
         start: Model,
     ) -> Model:
         return self._form(spec).combine(spec, models, weights, start)
+
+    def coalition(
+        self,
+        spec: Specification,
+        models: Mapping[int, Model],
+        weights: Mapping[int, int],
+        start: Model,
+        players: Collection[int],
+    ) -> Model:
+        return self._form(spec).coalition(spec, models, weights, start, players)
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
         return self._form(spec).predict(spec, model, x)

@@ -11,7 +11,7 @@ and so have the leaf values that it sends (equation 4): the paper's claim, not a
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, TypeVar
 
 import numpy as np
@@ -170,13 +170,25 @@ class TreeFamily(ConstructedFamily[T]):
         start: Model,
     ) -> Model:
         """Union: the start's trees and each provider's new ones, by seat."""
+        return self.coalition(spec, models, weights, start, models)
+
+    def coalition(
+        self,
+        spec: Specification,
+        models: Mapping[int, Model],
+        weights: Mapping[int, int],
+        start: Model,
+        players: Collection[int],
+    ) -> Model:
+        """Each one's trees as they count among all players: who does nothing is worth nothing."""
         total_weight(models, weights)
-        seats, used = sorted(models), _used(start)
+        all_, used = sorted(players), _used(start)
         new = slice(used, used + self.trees(spec))
-        shares = self.shares([weights[seat] for seat in seats])
+        shares = dict(zip(all_, self.shares([weights[seat] for seat in all_]), strict=True))
+        seats = sorted(models)
         parts = [self._part(spec, models[seat], new) for seat in seats]
         began = self._ensemble(spec, start)
-        return self._model(spec, union([began, *parts], [1.0, *shares]))
+        return self._model(spec, union([began, *parts], [1.0, *(shares[seat] for seat in seats)]))
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
         """As declared by the base; before there are trees all classes are alike."""
