@@ -116,7 +116,8 @@ def merged(graphs: sparse.csr_matrix) -> sparse.csr_matrix:
     """The global graph G = G_1 u ... u G_n: weights added, normalised again; (1, width)."""
     if graphs.shape[0] == 0:
         raise DataError("no graphs to merge")
-    return _normalised(sparse.csr_matrix(graphs.astype(np.float64).sum(axis=0)))
+    each_once = sparse.csr_matrix(np.ones((1, graphs.shape[0])))
+    return _normalised(sparse.csr_matrix(each_once @ graphs.astype(np.float64)))
 
 
 def matrix(row: sparse.csr_matrix, terms: Vocabulary) -> NDArray[np.float64]:
