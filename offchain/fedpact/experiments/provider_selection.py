@@ -13,9 +13,10 @@ How they are chosen:
 * *labels*: by the true labels, which nobody knows: always the provider with the most documents of
   the label that the chosen ones have fewest of;
 * *terms*, *documents*: by the likeness of published signatures (weighted Jaccard) to the request's.
-  A request has a query for each of its labels, made of the words of the label's name, or of what
-  EXAMPLES documents of it that the requester holds have more of than those of its other labels; the
-  best providers of each query are taken in turn. With `whole`, one query of all of them.
+  A request has a query for each of its labels, made of the words of the label's name, or of
+  EXAMPLES documents of it that the requester holds: what they have more of than CONTRAST times the
+  mean over its labels. The best providers of each query are taken in
+  turn.
 
 A signature is that of a provider's documents alone, without words that it declares: of a `graph`,
 terms and edges, or of `terms` alone. With `epsilon` it is made of the noised sum of terms, one
@@ -54,8 +55,10 @@ from fedpact.retrieval.vectors import query_of_terms
 
 TOPICS = ("comp", "rec", "sci", "talk")
 DRAWS = 10
-EXAMPLES = 10
+EXAMPLES = 20
 """Documents of each label that the requester holds; no provider has them."""
+CONTRAST = 1.5
+"""Without it a request finds its topic, but mostly the labels that have words of their own."""
 MOST_WORDS = 8
 BAG = HashedBag()
 Query = Literal["terms", "documents"]
@@ -176,7 +179,6 @@ class BySignature:
     query: Query
     signature: Form = "graph"
     epsilon: float | None = None
-    whole: bool = False
 
     def __post_init__(self) -> None:
         if self.epsilon is not None and self.signature != "terms":
@@ -196,8 +198,7 @@ class BySignature:
 
     def _by_terms(self, market: Market, labels: Labels) -> list[Signature]:
         names = [market.source.labels[one] for one in labels]
-        asked = [names] if self.whole else [[name] for name in names]
-        return [query_of_terms(words_of(some, MOST_WORDS * len(names))) for some in asked]
+        return [query_of_terms(words_of([name], MOST_WORDS)) for name in names]
 
     def _by_documents(self, market: Market, labels: Labels) -> list[Signature]:
         known = market.source.y_train[market.examples]
@@ -205,7 +206,7 @@ class BySignature:
             exact_sum(self._rows(market.texts(market.examples[known == label]))) for label in labels
         ]
         mean = np.mean(sums, axis=0)
-        return [data_part(mean)] if self.whole else [data_part(one - mean) for one in sums]
+        return [data_part(one - CONTRAST * mean) for one in sums]
 
     def _published(self, market: Market) -> list[Signature]:
         """What each provider publishes of its documents."""

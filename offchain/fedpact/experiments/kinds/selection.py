@@ -1,8 +1,8 @@
 """Kind `provider-selection`: choose a few of many providers for a request about one topic.
 
 Settings: `by`, one of `random`, `labels`, `terms`, `documents` (`experiments.provider_selection`);
-of the last two also `signature`, `epsilon` (a number or `"none"`) and `whole`; `chosen`, how many
-providers a request takes.
+of the last two also `signature` and `epsilon` (a number or `"none"`); `chosen`, how many providers
+a request takes.
 
 Metrics, means over the topics: `macro_auc` of the model that the chosen ones give, `over_random`,
 how far it lies above a random choice (0 where it does not), and `share_of_gain`, that over what a
@@ -22,7 +22,7 @@ from fedpact.experiments.provider_selection import TOPICS, BySignature, Choose, 
 from fedpact.experiments.text_collections import collection
 from fedpact.experiments.text_task import DELTA
 
-FIRST_DEAL = 10
+FIRST_DEAL = 20
 """Deals before it were looked at while the form of the queries was chosen."""
 
 
@@ -32,7 +32,6 @@ class SelectionSettings(BaseModel):
     by: Literal["random", "labels", "terms", "documents"]
     epsilon: Annotated[float, Field(gt=0)] | Literal["none"] = "none"
     signature: Literal["graph", "terms"] = "graph"
-    whole: bool = False
     chosen: Annotated[int, Field(ge=1)] = 9
 
 
@@ -74,7 +73,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _choice(case: Case, settings: SelectionSettings, epsilon: float | None) -> Choose:
     if settings.by == "terms" or settings.by == "documents":
-        return BySignature(settings.by, settings.signature, epsilon, settings.whole)
+        return BySignature(settings.by, settings.signature, epsilon)
     if settings.model_fields_set - {"by", "chosen"}:
         raise InvalidInput(f"{case.name}: a choice by {settings.by} asks for no signatures")
     return provider_selection.at_random if settings.by == "random" else provider_selection.by_labels
