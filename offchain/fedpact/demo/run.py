@@ -38,7 +38,7 @@ families = ["{family}"]
 epsilon_per_request = {epsilon}
 epsilon_lifetime = {lifetime}
 delta = 1e-5
-min_samples = 20
+min_samples = 2
 accept_without_privacy = {unprotected}
 accept_paper_privacy = {paper}
 """
