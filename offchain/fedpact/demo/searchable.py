@@ -1,8 +1,10 @@
 """Providers with published profiles whose daemons answer searches, each a process of its own."""
 
+import secrets
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from fedpact.provider.files import ledger_file, profile_file
 from fedpact.provider.policy import Policy
 from fedpact.retrieval.schema import About
 
+PORTS = range(15_000, 32_000)
 POLICY = "min_samples = 20\nleast_pay_per_round = 5\n"
 
 
@@ -101,6 +104,9 @@ def _members(client: httpx.Client, provider: SearchableProvider) -> int:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below those that outgoing connections are given (Linux: from 32,768 on)."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -10,6 +10,7 @@ import queue
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from random import Random
@@ -54,6 +55,8 @@ LOOK_SECONDS = 1.0
 STOP_SECONDS = 10.0
 MOST_NEWCOMERS = 10_000
 """Announced between two steps."""
+MET_EACH_TIME = 1
+"""Providers drawn from the chain at each refresh."""
 BOOTSTRAPS = 16
 """Newest profiles tried when joining."""
 
@@ -147,7 +150,12 @@ class SearchNode:
             self._table, self._joined = self._membership.table(), False
         members = self._table.community.records
         if self._joined:
-            self._membership.refresh(self._transport, Random(secrets.randbits(64)))
+            random = Random(secrets.randbits(64))
+            # Nodes that start together can form islands that know nothing of each other; whom
+            # the chain names at random bridges them.
+            for other in self._fetched_all(self._directory.drawn(MET_EACH_TIME, random)):
+                self._membership.meet(other)
+            self._membership.refresh(self._transport, random)
         else:
             self._join(self._membership, record)
         self._table = self._membership.table()
@@ -158,7 +166,7 @@ class SearchNode:
     def _join(self, membership: Membership, record: Record) -> None:
         entries = [
             Contact(other.node, node_id(other, standard()), endpoint_of(other))
-            for other in self._bootstraps()
+            for other in self._fetched_all(self._directory.newest(BOOTSTRAPS))
             if other.node != self._node
         ]
         if entries:
@@ -184,9 +192,9 @@ class SearchNode:
             return self._table.record
         return self._fetched(self._node, known.digest)
 
-    def _bootstraps(self) -> list[Record]:
+    def _fetched_all(self, nodes: Sequence[bytes]) -> list[Record]:
         found = []
-        for node in self._directory.newest(BOOTSTRAPS):
+        for node in nodes:
             entry = self._directory.entry(node)
             if entry is not None:
                 try:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Event
@@ -82,6 +83,12 @@ class ProfileDirectory:
                 (one.changed, node) for node, one in self._entries.items() if node in self._active
             ]
         return [node for _, node in sorted(known, reverse=True)[:count]]
+
+    def drawn(self, count: int, random: Random) -> list[bytes]:
+        """Some accounts that have a profile, whichever."""
+        with self._lock:
+            known = [node for node in self._entries if node in self._active]
+        return random.sample(known, min(count, len(known)))
 
     def _holds(self, node: bytes, digest: bytes) -> bool:
         known = self.entry(node)
