@@ -18,7 +18,7 @@ from fedpact.demo.progress import RoundClock, show_progress
 from fedpact.demo.result import DemoResult, FinalModel, collect
 from fedpact.demo.tables import print_result
 from fedpact.errors import AuditFailed, FedpactError, NotReady
-from fedpact.experiments.baselines import alone, central
+from fedpact.experiments.baselines import alone, central, without_privacy
 from fedpact.experiments.simulation import quality
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family, represented
@@ -228,7 +228,7 @@ def _final_model(
     return FinalModel(
         spec.task,
         quality(spec, model, test),
-        quality(spec, central(spec, parts), test),
+        quality(without_privacy(spec), central(spec, parts), test),
         max(quality(spec, one, test) for one in single),
         cid,
     )

@@ -44,9 +44,16 @@ def alone(
 
 
 def central(spec: Specification, parts: Sequence[Dataset]) -> Model:
-    """All providers' records in one place, without privacy: as many rounds of the same training."""
-    open_ = spec.model_copy(update={"privacy": Privacy(mode=PrivacyMode.NONE)})
+    """All providers' records in one place, without privacy: as many rounds of the same training.
+
+    It is a model of `without_privacy(spec)`, which in some families has another form.
+    """
     everything = Dataset(
         np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts]), ()
     )
-    return alone(open_, everything, lambda _: None)
+    return alone(without_privacy(spec), everything, lambda _: None)
+
+
+def without_privacy(spec: Specification) -> Specification:
+    """The same request in mode `none`."""
+    return spec.model_copy(update={"privacy": Privacy(mode=PrivacyMode.NONE)})

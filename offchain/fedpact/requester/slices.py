@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fedpact.consensus.artefacts import slice_aad
+from fedpact.consensus.artefacts import SLICE_MAX_BYTES, slice_aad
 from fedpact.content.envelope import seal_model
 from fedpact.content.keys import Manifest
 from fedpact.content.store import ContentStore
@@ -69,12 +69,20 @@ def _require_labels(spec: Specification, evaluation: Dataset) -> None:
 
 
 def seal_slices(parts: list[Dataset], keys: "AccountKeys") -> tuple[SealedSlice, ...]:
-    """Each slice under its own key; the first is that of round 1."""
+    """Each slice under its own key; the first is that of round 1.
+
+    Raises DataError for one that is larger than members fetch.
+    """
     sealed = []
     for number, part in enumerate(parts, start=1):
         plain = encode_slice(part)
         digest = sha256(plain).digest()
         ciphertext = seal_model(slice_key(keys, digest), plain, slice_aad(number))
+        if len(ciphertext) > SLICE_MAX_BYTES:
+            raise DataError(
+                f"evaluation set: the slice of round {number} has {len(ciphertext)} bytes, at most "
+                f"{SLICE_MAX_BYTES}: give fewer or shorter examples"
+            )
         sealed.append(SealedSlice(Cid.of(ciphertext), digest.hex(), len(part.y), ciphertext))
     return tuple(sealed)
 

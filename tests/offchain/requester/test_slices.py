@@ -8,6 +8,7 @@ from requests_of_digits import account, draft, evaluation
 
 from fedpact.consensus.artefacts import open_slice
 from fedpact.errors import ContentMismatch, DataError, DecryptionError
+from fedpact.requester import slices
 from fedpact.requester.request import draft_specification, prepare
 from fedpact.requester.slices import cut, slice_key
 
@@ -66,3 +67,9 @@ def test_another_slice_than_the_one_fixed_is_refused() -> None:
 
     with pytest.raises(ContentMismatch):
         open_slice(prepared.specification, 1, key, other.slices[0].ciphertext)
+
+
+def test_a_slice_that_no_member_would_fetch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "SLICE_MAX_BYTES", 200)
+    with pytest.raises(DataError, match=r"slice of round 1 has .* bytes, at most 200"):
+        prepare(draft(), evaluation(), account())
