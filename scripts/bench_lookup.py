@@ -24,9 +24,8 @@ import numpy as np
 from fedpact.data.newsgroups import newsgroups
 from fedpact.demo.network import running_network
 from fedpact.demo.options import StoreKind
-from fedpact.demo.searchable import publish_providers, serve, wait_until_joined
+from fedpact.demo.searchable import publish_providers, serve, wait_until_settled
 from fedpact.requester.search import Searcher, ask, query_of
-from fedpact.retrieval.communities import split_above
 from fedpact.retrieval.schema import SearchBody
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
 
@@ -75,7 +74,7 @@ def measured(folder: Path, providers: int, searches: int) -> dict[str, Any]:
         for one in served:
             serve(network, one, POLL_SECONDS)
         network.wait_until_serving(600.0)
-        wait_until_joined(served, min(providers, split_above(providers) // 2), 600.0)
+        sizes = wait_until_settled(served)
         searcher = Searcher(network.client, network.store, requester)
         asked = {
             group: words
@@ -121,6 +120,7 @@ def measured(folder: Path, providers: int, searches: int) -> dict[str, Any]:
             "p99": round(cuts[98], 1),
             "target_p95": TARGET_MS,
         },
+        "community_mean": round(statistics.mean(sizes), 1),
         "messages_mean": round(statistics.mean(messages), 1),
         "matches_mean": round(statistics.mean(matches), 1),
         "hops_mean": round(statistics.mean(hops), 2),

@@ -95,6 +95,26 @@ def wait_until_joined(
                 time.sleep(0.1)
 
 
+def wait_until_settled(
+    providers: Sequence[SearchableProvider], still: float = 8.0, seconds: float = 600.0
+) -> list[int]:
+    """Until no daemon's community has changed for `still` seconds and none is alone; their sizes.
+
+    Raises FedpactError after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    with httpx.Client(trust_env=False, timeout=5.0) as client:
+        sizes, since = [0], time.monotonic()
+        while time.monotonic() - since < still or min(sizes) < 2:
+            if time.monotonic() > deadline:
+                raise FedpactError(f"communities still changed after {seconds:g} seconds: {sizes}")
+            time.sleep(0.5)
+            found = [_members(client, provider) for provider in providers]
+            if found != sizes:
+                sizes, since = found, time.monotonic()
+    return sizes
+
+
 def _members(client: httpx.Client, provider: SearchableProvider) -> int:
     try:
         answer = client.get(provider.url + "/retrieval/about")
