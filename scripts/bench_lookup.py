@@ -29,7 +29,7 @@ from fedpact.requester.search import Searcher, ask, query_of
 from fedpact.retrieval.schema import SearchBody
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
 
-DOCUMENTS = 400
+DOCUMENTS = 300
 POLL_SECONDS = 5.0
 TARGET_MS = 150.0
 WANT = 10

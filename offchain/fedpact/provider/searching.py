@@ -190,7 +190,12 @@ class SearchNode:
             return None
         if self._table is not None and self._table.record.digest == known.digest:
             return self._table.record
-        return self._fetched(self._node, known.digest)
+        try:
+            return self._fetched(self._node, known.digest)
+        except RetrievalError:
+            # What `fedpact register` leaves on chain names categories and is no profile yet.
+            log.debug("retrieval: the document on chain is no profile")
+            return None
 
     def _fetched_all(self, nodes: Sequence[bytes]) -> list[Record]:
         found = []

@@ -1,0 +1,51 @@
+"""A provider's node before and after its profile is published, without its daemon."""
+
+from pathlib import Path
+
+import pytest
+
+from fedpact.chain import deployment as deployments
+from fedpact.chain.client import ChainClient
+from fedpact.chain.devnet import Devnet
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.errors import SearchRefused
+from fedpact.privacy.ledger import Ledger
+from fedpact.provider import profile
+from fedpact.provider.policy import Policy
+from fedpact.provider.profile import ProfileData
+from fedpact.provider.searching import SearchNode
+from fedpact.retrieval.messages import Acknowledged, Lookup, Ping, decode_reply, encode
+from fedpact.types.specification import canonical_json
+
+
+def test_a_node_answers_once_its_profile_is_published_and_follows_it(
+    anvil: Devnet, tmp_path: Path
+) -> None:
+    store = EmbeddedStore(tmp_path / "content")
+    keys, registrar = anvil.new_account(), anvil.new_account()
+    deployment = deployments.deploy(ChainClient.connect(anvil.url, None), registrar)
+    client = ChainClient.connect(anvil.url, deployment)
+    placeholder = store.put(canonical_json({"version": 1, "categories": ["words"]})).digest
+    public = bytes(keys.encryption_key().public_key)
+    client.registry.admit(registrar, keys.address, 1, public, placeholder, b"r" * 32)
+    node = SearchNode(client, EmbeddedStore(tmp_path / "content"), keys.address, "")
+    node.step()
+    assert node.profile() is None
+    assert node.about().members == 0
+    with pytest.raises(SearchRefused, match="no profile yet"):
+        node.message(encode(Ping()))
+
+    for word in ("hockey", "cipher"):
+        data = ProfileData("text", "classification", (word,), ("a",), (word.encode(),), (), ())
+        with Ledger(tmp_path / "ledger", b"k" * 32) as ledger:
+            built = profile.build(data, ("words",), Policy(profile_without_privacy=True), ledger)
+        one = profile.published(built, keys, "", 0)
+        profile.publish(client, store, keys, one)
+        node.step()
+        assert node.profile() == one.record.document
+        assert node.about().members == 1
+        reply = decode_reply(node.message(encode(Ping())))
+        assert reply == Acknowledged(one.record, True)
+        with pytest.raises(SearchRefused, match="not signed"):
+            node.message(encode(Lookup(one.record.signature, 3)))
+    node.stop()
