@@ -40,8 +40,8 @@ def audit(
     from fedpact.experiments import privacy_audit
     from fedpact.types.specification import CLAIM
 
-    every = [Check.DRAWS, Check.MEMBERSHIP] if mode is Mode.PAPER else list(Check)
-    found = [privacy_audit.audit(family, one, mode, draws, canaries) for one in check or every]
+    every = check or privacy_audit.checks_of(family, mode)
+    found = [privacy_audit.audit(family, one, mode, draws, canaries) for one in every]
     if output is not None:
         write_text(output, json.dumps([asdict(one) for one in found], indent=1) + "\n")
     for one in found:

@@ -93,6 +93,16 @@ def test_canaries_do_not_refute_a_norm_that_follows() -> None:
     assert audit_canaries(SOFTMAX, 100, SeededNoise(5), seed=5, mode=Mode.ADAPTIVE).holds
 
 
+@pytest.mark.parametrize("name", ["text-statistics", "random-forest"])
+def test_a_document_shows_in_a_constructed_model_as_much_as_stated(name: str) -> None:
+    found = audit_draws(name, draws=400, noise=SeededNoise(12))
+    assert found.holds
+    assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
+    assert not audit_draws(name, draws=400, noise=Halved(13)).holds
+    with pytest.raises(InvalidInput, match="draws alone"):
+        audit(name, Check.CANARIES)
+
+
 def test_the_record_without_noise_is_told_for_sure() -> None:
     found = audit_draws(SOFTMAX, draws=250, noise=Silent())
     assert not found.holds
