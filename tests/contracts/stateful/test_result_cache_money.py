@@ -145,7 +145,7 @@ def machine(stage: Any, session_chain: Chain, accounts: Any) -> Iterator[type[Pu
 
 @pytest.mark.parametrize(
     ("lives", "steps"),
-    [(10, 25), pytest.param(200, 50, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)])],
+    [(6, 25), pytest.param(200, 50, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)])],
 )
 def test_the_caches_money_is_all_accounted_for(
     machine: type[Purchases], lives: int, steps: int
