@@ -42,7 +42,13 @@ class Halved(SeededNoise):
         return super().half_steps(count) // 2
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "char-lstm" else ())
+        for name in FAMILIES
+    ],
+)
 def test_a_family_shows_a_record_as_much_as_stated(name: str) -> None:
     found = audit_draws(name, draws=200, noise=SeededNoise(1))
     assert found.holds
@@ -95,10 +101,10 @@ def test_canaries_do_not_refute_a_norm_that_follows() -> None:
 
 @pytest.mark.parametrize("name", ["text-statistics", "random-forest"])
 def test_a_document_shows_in_a_constructed_model_as_much_as_stated(name: str) -> None:
-    found = audit_draws(name, draws=400, noise=SeededNoise(12))
+    found = audit_draws(name, draws=200, noise=SeededNoise(12))
     assert found.holds
     assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
-    assert not audit_draws(name, draws=400, noise=Halved(13)).holds
+    assert not audit_draws(name, draws=300, noise=Halved(13)).holds
     with pytest.raises(InvalidInput, match="draws alone"):
         audit(name, Check.CANARIES)
 

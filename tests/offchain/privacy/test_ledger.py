@@ -370,10 +370,10 @@ def test_what_is_left_just_passes_the_limit(epsilon: float, times: int) -> None:
     left = limit.left(spend)
     if not limit.allows(spend):
         assert left == 0.0
-    elif left > 0.01:
+    elif left > 0.05:  # below, the limit's room for rounding is as large
         fits, too_much = (
             rdp(GaussianRelease(gaussian_multiplier(left, DELTA) * factor, 1.0, 1))
-            for factor in (1 + 1e-6, 1 - 1e-6)
+            for factor in (1 + 1e-6, 1 - 1e-4)
         )
         assert limit.allows(spend + fits)
         assert not limit.allows(spend + too_much)
