@@ -1,6 +1,7 @@
 """`fedpact data`: describing one's own data and cutting public sets."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,36 @@ def test_a_split_that_cannot_be_made_ends_with_four_and_leaves_nothing(
     assert result.code == 4
     assert said in result.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_texts_are_described_by_their_length_and_not_by_their_words(
+    cli: Cli, tmp_path: Path
+) -> None:
+    for label, name, text in [("sea", "1", b"a tide"), ("sky", "2", b"caf\xe9"), ("sky", "3", b"")]:
+        (tmp_path / label).mkdir(exist_ok=True)
+        (tmp_path / label / name).write_bytes(text)
+    result = cli("data", "describe", tmp_path, "--category", "texts")
+    assert result.code == 0
+    published, private = result.out.split("Private, shown here only:")
+    assert "text" in published
+    assert "0 to 6" in private
+    assert "sea: 1, sky: 2" in private
+    assert "tide" not in result.out
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("text,label\n", "no examples"),
+        ("label\nsea\n", "nothing stands beside the labels"),
+        ("text,label,unit\na tide,sea,1\n", "each text is a unit"),
+    ],
+)
+def test_texts_that_cannot_be_read_end_with_four_and_one_line(
+    cli: Cli, own: Path, content: str, said: str
+) -> None:
+    own.write_text(content)
+    result = cli("data", "describe", own, "--category", "texts")
+    assert result.code == 4
+    assert re.search(said, result.err)
+    assert len(result.err.strip().splitlines()) == 1

@@ -63,6 +63,8 @@ def read_records(
     found = _by_format(path, label_column, columns)
     if len(found.x) == 0:
         refuse(path, "no examples")
+    if found.x.size == 0:
+        refuse(path, "its examples have no values: nothing stands beside the labels")
     place = first_not_finite(found.x)
     if place is not None:
         refuse(path, f"example {place + 1} holds a value that is not finite")
