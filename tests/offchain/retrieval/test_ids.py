@@ -128,13 +128,13 @@ def test_communities_hold_every_node_once_and_none_is_above_the_limit(n: int, se
 
 
 def test_a_community_above_the_limit_is_cut_and_a_small_one_falls_back() -> None:
-    limit = split_above(4)
+    limit = split_above(8)
     assert limit == 11
     known = np.sort(np.arange(limit + 1, dtype=np.uint64) << np.uint64(60))
-    assert own_prefix(0, 0, known, 0, 4) == Prefix(0, 1)
+    assert own_prefix(0, 0, known, 0, 8) == Prefix(0, 1)
     few = known[:8]  # those that begin with a 0
-    assert own_prefix(0, 1, few, 4, 4) == Prefix(0, 1)
-    assert own_prefix(0, 1, few, 3, 4) == Prefix(0, 0)
+    assert own_prefix(0, 1, few, 4, 8) == Prefix(0, 1)
+    assert own_prefix(0, 1, few, 3, 8) == Prefix(0, 0)
 
 
 def test_sizes_of_tables_follow_the_logarithm_of_the_network() -> None:

@@ -16,7 +16,7 @@ from fedpact.retrieval.ids import node_id
 from fedpact.retrieval.joining import join
 from fedpact.retrieval.messages import Announce, Contact, Lookup, MemberList, Members, Record
 
-COUNTED_AS = 4
+COUNTED_AS = 8
 """Nodes that the register is said to have: communities split above 11 members."""
 
 
