@@ -77,14 +77,8 @@ def _for_objects(epsilon: float) -> Plan:
     return Plan(rounds=60, clipping_norm=0.03, learning_rate=rate, mirrored=True, averaged=20)
 
 
-def _for_digits(epsilon: float) -> Plan:
-    if epsilon < 5:
-        return Plan(rounds=160, clipping_norm=0.03, learning_rate=667.0)
-    return Plan(rounds=80, clipping_norm=0.03, learning_rate=1500.0 if epsilon < 10 else 3000.0)
-
-
 PLANS: dict[str, Callable[[float], Plan]] = {
-    "mnist": _for_digits,
+    "mnist": lambda epsilon: Plan(rounds=160, clipping_norm=0.03, learning_rate=667.0),
     "cifar10": _for_objects,
 }
 """By data set and epsilon, as `--tune` found them on the public slice."""
