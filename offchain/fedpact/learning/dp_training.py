@@ -64,7 +64,8 @@ def clipped_gradient_sum(
     if not supports(module):
         raise ModelError("only dense layers and plain convolutions have gradients in closed form")
     total = {
-        name: np.zeros(tuple(parameter.shape)) for name, parameter in module.named_parameters()
+        name: torch.zeros_like(parameter, dtype=torch.float64, requires_grad=False)
+        for name, parameter in module.named_parameters()
     }
     # ROUNDING_MARGIN is that of 32 bits; it grows with the type's spacing of numbers.
     dtype = next(module.parameters()).dtype
@@ -74,8 +75,8 @@ def clipped_gradient_sum(
         part = slice(start, start + BLOCK)
         found, _ = gradient_sums(module, x[part].to(dtype), y[part], loss, usable)
         for name, values in found.items():
-            total[name] += values.double().cpu().numpy()
-    return total
+            total[name].add_(values)  # of 32 bits to 64, in place
+    return {name: values.cpu().numpy() for name, values in total.items()}
 
 
 def gradient_sums(
