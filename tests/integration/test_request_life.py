@@ -24,7 +24,7 @@ def test_an_honest_request_is_delivered_and_everything_holds(
     report = audit(market.client, market.store, finished.request_id, market.auditor)
 
     assert [item for item in report.items if item.verdict is not Verdict.HOLDS] == []
-    assert len(report.items) == 24
+    assert len(report.items) == 26
     report.check()
 
 
@@ -153,7 +153,7 @@ def test_a_colluding_committee_with_a_made_up_aggregate_fails_it(
     )
     committee = Committee(market, request_id)
 
-    def made_up(spec, start, models, samples, included, before=None):  # type: ignore[no-untyped-def]
+    def made_up(spec, number, start, models, samples, included, before=None):  # type: ignore[no-untyped-def]
         return {name: tensor + 1 for name, tensor in models[0].items()}
 
     with monkeypatch.context() as patch:
