@@ -82,6 +82,7 @@ def measured(folder: Path, providers: int, searches: int) -> dict[str, Any]:
             if any(one.category == group for one in served)
         }
         found = {group: searcher.search(query_of(asked[group].split())) for group in asked}
+        load = os.getloadavg()[0]
         times, messages, hops, matches = [], [], [], []
         with httpx.Client(timeout=30.0, trust_env=False) as client:
             for number in range(searches):
@@ -126,7 +127,11 @@ def measured(folder: Path, providers: int, searches: int) -> dict[str, Any]:
         "hops_mean": round(statistics.mean(hops), 2),
         "best_is_of_the_topic": f"{sum(topics)} of {len(topics)}",
         "daemon_mb_mean": round(statistics.mean(memory), 1),
-        "machine": {"processors": os.cpu_count(), "platform": platform.platform()},
+        "machine": {
+            "processors": os.cpu_count(),
+            "platform": platform.platform(),
+            "load_before": round(load, 1),
+        },
     }
 
 
