@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fedpact.errors import DataError, SpecificationError
 from fedpact.learning.artefact import Template
 from fedpact.learning.families import FAMILIES, family
+from fedpact.privacy.linear_sums import ROUNDING_MARGIN
 from specifications import SOUND, specification
 
 SOFTMAX = {"name": "softmax-regression", "parameters": {}}
@@ -123,10 +124,12 @@ def test_clipped_gradient_sums_are_those_of_autograd(spec, norm):
     rows = torch_gradients(spec, model, x, y)
     norms = np.linalg.norm(rows, axis=1)
     assert norm > 1 or (norms > norm).any()
-    rows *= np.minimum(1, norm / norms)[:, None]
+    in_32_bits = spec.family.name == "cnn"  # in one pass, in full batch
+    usable = norm * (1 - ROUNDING_MARGIN) if in_32_bits else norm
+    rows *= np.minimum(1, usable / norms)[:, None]
     weights = {name: values.astype(np.float64) for name, values in model.items()}
     found = family(spec.family.name).gradient_sum(spec, weights, x, y, norm)
-    assert np.allclose(flat(found), rows.sum(axis=0), atol=1e-12)
+    assert np.allclose(flat(found), rows.sum(axis=0), atol=1e-5 if in_32_bits else 1e-12)
 
 
 @given(st.integers(0, 2**32), st.floats(1e-3, 10), st.sampled_from(list(CASES)))
