@@ -37,7 +37,8 @@ def claim_payment(view: RequestView) -> Outcome:
     if not view.has_seat:
         finish(view, "ended without me")
         return idle("ended without me")
-    if record.status is RequestStatus.ENDED and _delivery_possible(view):
+    ended = record.status in (RequestStatus.DELIVERED, RequestStatus.CANCELLED)
+    if not ended and not _undelivered_for_good(view):
         return idle("waiting for the delivery")
     if record.claimed >> view.seat & 1:
         finish(view, "claimed")
@@ -60,11 +61,18 @@ def finish(view: RequestView, reason: str) -> None:
     view.ctx.state.decide(view.id, Standing.FINISHED, reason)
 
 
-def _delivery_possible(view: RequestView) -> bool:
-    if view.state.final_rounds == 0 or not view.state.members:
+def _undelivered_for_good(view: RequestView) -> bool:
+    """Whether the rounds are over and no delivery can come.
+
+    A node under load may answer one of the two reads behind a view from a newer block, so both must
+    say that the rounds are over before an account gives up its pay.
+    """
+    if view.record.status is not RequestStatus.ENDED or view.state.stage is not Stage.ENDED:
         return False
+    if view.state.final_rounds == 0 or not view.state.members:
+        return True
     window = specification_of(view).windows.deliver
-    return view.frame.timestamp <= view.state.ended_at + 2 * window
+    return view.frame.timestamp > view.state.ended_at + 2 * window
 
 
 def expire_request(view: RequestView) -> Outcome:
