@@ -190,14 +190,16 @@ def _novel(
     if not published or not models:
         return dict(models)
     private = spec.privacy.mode is PrivacyMode.SOUND
-    norms = sorted(update_norm(start, model) for model in models.values())
-    usual = LEAST_NOVELTY * norms[len(norms) // 2]
+    if private:
+        least = {seat: update_norm_bounds(spec, samples[seat], round_number)[0] for seat in models}
+    else:
+        norms = sorted(update_norm(start, model) for model in models.values())
+        least = dict.fromkeys(models, LEAST_NOVELTY * norms[len(norms) // 2])
     return {
         seat: model
         for seat, model in models.items()
         if all(
-            update_norm(older, model)
-            >= (update_norm_bounds(spec, samples[seat], round_number)[0] if private else usual)
+            update_norm(older, model) >= least[seat]
             for owner, older in published.items()
             if private or owner != seat
         )
