@@ -9,9 +9,9 @@ import {Scores} from "./Scores.sol";
 /// points fit 24 bits; both parts stop at their largest value instead of running into the neighbour.
 library Points {
     /// @notice Points for having handed in a valid model, in equal parts.
-    uint256 internal constant BASE = 2000;
+    uint256 internal constant BASE = 1500;
     /// @notice Points by how far a model's median lies below the ceiling.
-    uint256 internal constant QUALITY = 6500;
+    uint256 internal constant QUALITY = 7000;
     /// @notice Points by the number of votes inside the band around the medians.
     uint256 internal constant VOTES = 1000;
     /// @notice Points of the leader whose proposal made the round final.

@@ -9,7 +9,7 @@ ADDRESSES = [f"0x{digit * 40}" for digit in "123456789abcdef"]
 TALLY_CASES = [
     {
         # Medians: mean(1000, 1200), mean(2000, 2100), mean(3000, 3200). q = 3900 + 2950 + 1900 =
-        # 8750. 666 + 2897 + 333, 666 + 2191 + 333, 666 + 1411 + 333.
+        # 8750. 500 + 3120 + 333, 500 + 2360 + 333, 500 + 1520 + 333.
         "name": "three honest members",
         "seats": 3,
         "max_error": 5000,
@@ -25,7 +25,7 @@ TALLY_CASES = [
         "included": 0b111,
         "eligible": 0b111,
         "adverse": 0,
-        "points": [3896, 3190, 2410],
+        "points": [3953, 3193, 2353],
     },
     {
         # Seat 0 is valid but above the ceiling: base and votes, no quality.
@@ -40,7 +40,7 @@ TALLY_CASES = [
         "included": 0b10,
         "eligible": 0b11,
         "adverse": 0,
-        "points": [1500, 8000],
+        "points": [1250, 8250],
     },
     {
         # Seat 3 handed in junk and never revealed. q = 3450 + 2950 + 2450 = 8850.
@@ -59,10 +59,10 @@ TALLY_CASES = [
         "included": 0b0111,
         "eligible": 0b0111,
         "adverse": 0,
-        "points": [3532, 3165, 2798, 0],
+        "points": [3561, 3166, 2770, 0],
     },
     {
-        # Each median is that of two votes at 1000 and one at 9000. 666 + 2166 + 333 each.
+        # Each median is that of two votes at 1000 and one at 9000. 500 + 2333 + 333 each.
         "name": "an adverse voter forfeits the round",
         "seats": 4,
         "max_error": 5000,
@@ -79,11 +79,11 @@ TALLY_CASES = [
         "included": 0b1111,
         "eligible": 0b0111,
         "adverse": 0b1000,
-        "points": [3165, 3165, 3165, 0],
+        "points": [3166, 3166, 3166, 0],
     },
     {
-        # Voters 0 and 1 are near one median of two, voter 2 near both: 666 + 3250 + 250, and
-        # 666 + 0 + 500 for seat 2, whose median is the ceiling itself.
+        # Voters 0 and 1 are near one median of two, voter 2 near both: 500 + 3500 + 250, and
+        # 500 + 0 + 500 for seat 2, whose median is the ceiling itself.
         "name": "half of the votes in the band is enough",
         "seats": 3,
         "max_error": 5000,
@@ -99,7 +99,7 @@ TALLY_CASES = [
         "included": 0b111,
         "eligible": 0b111,
         "adverse": 0,
-        "points": [4166, 4166, 1166],
+        "points": [4250, 4250, 1000],
     },
     {
         # The only voter's own model has no vote; the other's owner revealed nothing.
@@ -119,9 +119,9 @@ TALLY_CASES = [
     {
         # Medians: 500, since one of two cannot void it; 800 and 901, rounded up; 0 and 0. In the
         # band: voters 0 and 1 both, voter 2 only seat 1. q = 500 + 149 + 1000 = 1649.
-        # Seat 0: 666 + 6500 * 500 / 1649 (1970) + 1000 * 2 / 5 (400).
-        # Seat 1: 666 + 6500 * 149 / 1649 (587) + 1000 * 2 / 5 (400).
-        # Seat 2: 666 + 6500 * 1000 / 1649 (3941) + 1000 * 1 / 5 (200).
+        # Seat 0: 500 + 7000 * 500 / 1649 (2122) + 1000 * 2 / 5 (400).
+        # Seat 1: 500 + 7000 * 149 / 1649 (632) + 1000 * 2 / 5 (400).
+        # Seat 2: 500 + 7000 * 1000 / 1649 (4244) + 1000 * 1 / 5 (200).
         "name": "the upper middle vote invalid",
         "seats": 3,
         "max_error": 1000,
@@ -137,10 +137,10 @@ TALLY_CASES = [
         "included": 0b111,
         "eligible": 0b111,
         "adverse": 0,
-        "points": [3036, 1653, 4807],
+        "points": [3022, 1532, 4944],
     },
     {
-        # Seats 0 and 2 did not submit. 1000 + 3250 + 500 each.
+        # Seats 0 and 2 did not submit. 750 + 3500 + 500 each.
         "name": "gaps among the seats",
         "seats": 4,
         "max_error": 10_000,

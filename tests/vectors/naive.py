@@ -73,8 +73,8 @@ def tally(votes: Votes, submitted: list[int], size: int, max_error: int, band: i
     quality = {seat: Fraction(max(0, max_error - medians[seat])) for seat in paid}
     points = [0] * size
     for seat in paid:
-        base = Fraction(2000, len(paid))
-        by_quality = 6500 * quality[seat] / sum(quality.values()) if any(quality.values()) else 0
+        base = Fraction(1500, len(paid))
+        by_quality = 7000 * quality[seat] / sum(quality.values()) if any(quality.values()) else 0
         total_near = sum(near[other] for other in paid)
         by_votes = Fraction(1000 * near[seat], total_near) if total_near else 0
         points[seat] = floor(base) + floor(by_quality) + floor(by_votes)

@@ -13,9 +13,9 @@ from eth_utils.crypto import keccak
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID, MAX_SEATS, lane, median_score, pack_scores
 
-BASE_POINTS = 2000
+BASE_POINTS = 1500
 """For a valid model, in equal parts."""
-QUALITY_POINTS = 6500
+QUALITY_POINTS = 7000
 """By the distance of the median below the ceiling."""
 VOTE_POINTS = 1000
 """By the number of votes inside the band around the medians."""

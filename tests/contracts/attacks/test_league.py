@@ -180,13 +180,13 @@ def test_a_slice_leaked_to_a_friend_moves_part_of_the_quality_pay_and_no_more(
     friend, honest = 3, dict.fromkeys(range(4), 4_000)
     _, fair, paid_fairly = paid_with(scenario(4), honest)
     back, points, paid = paid_with(scenario(4), {**honest, friend: 0})
-    # Of 6,500: 9,000 / (9,000 + 3 * 5,000) instead of a quarter.
-    assert points[friend] - fair[friend] == 6_500 * 9_000 // 24_000 - 6_500 // 4 == 812
+    # Of 7,000: 9,000 / (9,000 + 3 * 5,000) instead of a quarter.
+    assert points[friend] - fair[friend] == 7_000 * 9_000 // 24_000 - 7_000 // 4 == 875
     # The others keep their equal parts and their votes', and what their quality is beside his.
-    assert points[:friend] == [500 + 6_500 * 5_000 // 24_000 + 250] * 3
+    assert points[:friend] == [375 + 7_000 * 5_000 // 24_000 + 250] * 3
     # The requester pays as much as ever; what the friend gains is less than what both have paid.
     assert back == 0
-    assert paid[friend] - paid_fairly[friend] < PAYMENT * 812 // 9_500
+    assert paid[friend] - paid_fairly[friend] < PAYMENT * 875 // 9_500
 
 
 def test_a_leak_that_leaves_the_others_above_the_ceiling_takes_all_of_the_quality_pay(
@@ -195,6 +195,6 @@ def test_a_leak_that_leaves_the_others_above_the_ceiling_takes_all_of_the_qualit
     """At worst: only the friend is below the ceiling. The others keep the rest of the points."""
     friend, honest = 3, dict.fromkeys(range(4), 4_000)
     back, points, paid = paid_with(scenario(4, maxError=3_000), {**honest, friend: 0})
-    assert points == [750, 750, 750, 750 + 6_500]
+    assert points == [625, 625, 625, 625 + 7_000]
     assert back == 0
     assert all(paid)

@@ -75,6 +75,21 @@ def test_points_go_to_valid_models_of_honest_voters_alone(round_):
         assert earned == 0 or result.eligible >> seat & 1
 
 
+@given(st.integers(2, 16), st.integers(0, 14), st.integers(0, 4999))
+def test_a_model_worth_nothing_earns_at_most_a_quarter_of_the_others_mean(seats, others, error):
+    """ADR 27: whoever votes like all others and adds nothing. The leader's points, which go to one
+    that added something, are counted with them."""
+    riders = 1 + others % (seats - 1)
+    medians = [5000] * riders + [error] * (seats - riders)
+    votes = {
+        voter: pack_scores({seat: medians[seat] for seat in range(seats) if seat != voter})
+        for voter in range(seats)
+    }
+    points = tally(votes, (1 << seats) - 1, seats, 5000, 300).points
+    honest = Fraction(sum(points[riders:]) + LEADER_POINTS, seats - riders)
+    assert 4 * max(points[:riders]) <= honest
+
+
 @given(st.lists(scores, min_size=1))
 def test_a_median_lies_among_the_votes(votes):
     median = median_score(votes)

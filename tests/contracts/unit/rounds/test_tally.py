@@ -57,7 +57,7 @@ def test_medians_and_masks_are_announced(s: Scenario) -> None:
 def test_points_follow_validity_quality_and_votes(s: Scenario) -> None:
     s.tally()
     qualities = [9_000 - 1_000, 9_000 - 1_100, 9_000 - 1_200]
-    expected = [2_000 // 3 + 6_500 * q // sum(qualities) + 1_000 * 2 // 6 for q in qualities]
+    expected = [1_500 // 3 + 7_000 * q // sum(qualities) + 1_000 * 2 // 6 for q in qualities]
     assert s.points == expected
     assert s.faults == [0, 0, 0]
 
@@ -86,7 +86,7 @@ def test_bad_models_are_left_out(open_votes: Scenario) -> None:
     assert (s.tallied["included"], s.tallied["valid"]) == (0b0011, 0b0111)
     assert s.points[3] == 0
     # Neither holds any quality, but both were valid, and voted well.
-    assert s.points[1] == s.points[2] == 2_000 // 3 + 1_000 // 3
+    assert s.points[1] == s.points[2] == 1_500 // 3 + 1_000 // 3
 
 
 def test_an_adverse_voter_gets_a_fault_and_no_points(open_votes: Scenario) -> None:
