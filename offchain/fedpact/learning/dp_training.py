@@ -6,8 +6,10 @@ output: for a dense layer the outer product of the two, whose norm needs no prod
 computed once for a batch, the examples' norms follow, and then the sums with each example's factor
 (the book-keeping of Bu et al. 2023), at about the cost of training without privacy.
 
-Within blocks of examples arithmetic is in the parameters' type, between them in 64 bits; what
-rounding can add to the sensitivity is taken off the clipping norm (`privacy.linear_sums`).
+Within blocks of BLOCK examples arithmetic is in the parameters' type, between them in 64 bits; what
+rounding can add to the sensitivity is taken off the clipping norm (`privacy.linear_sums`). Every
+block has BLOCK rows, the last one rows of zeros that count for nothing, so that an example has the
+same gradient to the last bit wherever it stands and whoever stands beside it (tested).
 """
 
 from collections.abc import Callable
@@ -21,6 +23,9 @@ from torch import nn
 from fedpact.errors import ModelError
 from fedpact.privacy.linear_sums import BLOCK, ROUNDING_MARGIN
 
+AFFECTED_BLOCKS = 2
+"""Whose rounding an example touches: its own block and, where examples stand in a random order
+and the last of them takes its place when it is left out, the last one."""
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(outputs (n, outputs), y (n,)) -> the sum of the examples' losses."""
 Sums = dict[str, NDArray[np.float64]]
@@ -70,20 +75,26 @@ def clipped_gradient_sum(
     # ROUNDING_MARGIN is that of 32 bits; it grows with the type's spacing of numbers.
     dtype = next(module.parameters()).dtype
     spacing = torch.finfo(dtype).eps / torch.finfo(torch.float32).eps
-    usable = clipping_norm * (1 - ROUNDING_MARGIN * spacing)
+    usable = clipping_norm * (1 - AFFECTED_BLOCKS * ROUNDING_MARGIN * spacing)
     for start in range(0, len(y), BLOCK):
         part = slice(start, start + BLOCK)
-        found, _ = gradient_sums(module, x[part].to(dtype), y[part], loss, usable)
+        block, targets = _filled(x[part].to(dtype)), _filled(y[part])
+        found, _ = gradient_sums(module, block, targets, loss, usable, counted=len(y[part]))
         for name, values in found.items():
             total[name].add_(values)  # of 32 bits to 64, in place
     return {name: values.cpu().numpy() for name, values in total.items()}
 
 
 def gradient_sums(
-    module: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: Loss, bound: float | None
+    module: nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    loss: Loss,
+    bound: float | None,
+    counted: int | None = None,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Sums by parameter of the examples' gradients, each scaled down to norm `bound` (or not), and
-    the norms that they had, (n,).
+    """Sums by parameter of the gradients of the first `counted` examples (or of all), each scaled
+    down to norm `bound` (or not), and the norms that all had, (n,).
 
     All in one pass, without a margin for rounding; `clipped_gradient_sum` is what a guarantee
     may rest on.
@@ -91,6 +102,8 @@ def gradient_sums(
     seen, terms, norms = _backward(module, x, y, loss)
     with torch.no_grad():
         factors = torch.ones_like(norms) if bound is None else bound / norms.clamp(min=bound)
+        if counted is not None:
+            factors[counted:] = 0
         found: dict[str, torch.Tensor] = {}
         for one, (_, weighted) in zip(seen, terms, strict=True):
             weight, bias = weighted(factors.to(x.dtype))
@@ -98,6 +111,13 @@ def gradient_sums(
             if one.layer.bias is not None:
                 found[f"{one.name}.bias"] = bias
     return found, norms
+
+
+def _filled(rows: torch.Tensor) -> torch.Tensor:
+    """A block of BLOCK rows, those that are missing of zeros."""
+    if len(rows) == BLOCK:
+        return rows
+    return torch.cat([rows, rows.new_zeros(BLOCK - len(rows), *rows.shape[1:])])
 
 
 def gradient_norms(

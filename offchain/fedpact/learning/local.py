@@ -193,11 +193,16 @@ def _corrected(
 
 
 def _sample(batch: Batch, units: int, rate: float, source: NoiseSource) -> Batch:
-    """Each unit by itself with probability `rate` (Poisson sampling); all of them at rate 1."""
+    """Each unit by itself with probability `rate` (Poisson sampling), in random order; all of them
+    at rate 1.
+
+    The order is for what rounds within blocks of examples (docs/privacy.md): without one of them,
+    the others stand as they would in some order, but for one that has taken its place.
+    """
     if rate == 1.0:
         return batch
     uniform = np.ldexp((source.words(units) >> np.uint64(11)).astype(np.float64), -53)
-    return batch.of_units(uniform < rate)
+    return batch.of_units(uniform < rate, np.argsort(source.words(units), kind="stable"))
 
 
 def _one_a_unit(dataset: Dataset) -> Dataset:

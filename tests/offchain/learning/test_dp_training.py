@@ -5,9 +5,11 @@ import torch
 from torch import nn
 
 from fedpact.errors import ModelError
-from fedpact.learning.dp_training import clipped_gradient_sum, supports
-from fedpact.learning.families.cnn import ConvolutionalNetwork
+from fedpact.learning.dp_training import _backward, clipped_gradient_sum, supports
+from fedpact.learning.families.cnn import FORMS, ConvolutionalNetwork
 from fedpact.privacy.linear_sums import BLOCK
+
+SHAPES = {"mnist": ((1, 28, 28), 64 * 7 * 7), "cifar10": ((3, 32, 32), 64 * 8 * 8)}
 
 
 def summed(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -55,12 +57,57 @@ def test_the_sum_is_that_of_the_examples_clipped_one_by_one(make, norm: float) -
         assert found[name] == pytest.approx(one.numpy(), rel=1e-3, abs=2e-4 * norm)
 
 
+@pytest.mark.parametrize("form", SHAPES)
+def test_an_example_is_the_same_to_the_bit_at_each_place(form: str) -> None:
+    """What the privacy of Poisson sampled training in 32 bits rests on (docs/privacy.md): neither
+    an example's place in a block nor the others' values change a bit of what it contributes."""
+    shape, pooled = SHAPES[form]
+    channels, hidden = FORMS[form]
+    torch.manual_seed(4)
+    module = ConvolutionalNetwork(shape[0], channels, pooled, hidden, 10, nn.ReLU).float()
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(BLOCK, *shape, generator=generator)
+    y = torch.randint(0, 10, (BLOCK,), generator=generator)
+    others = torch.randn(BLOCK, *shape, generator=generator)
+
+    def alone(block: torch.Tensor, targets: torch.Tensor, place: int) -> dict[str, torch.Tensor]:
+        seen, terms, norms = _backward(module, block, targets, summed)
+        factors = torch.zeros(BLOCK)
+        factors[place] = float(1 / norms[place])
+        with torch.no_grad():
+            return {
+                f"{one.name}.{kind}": value
+                for one, (_, weighted) in zip(seen, terms, strict=True)
+                for kind, value in zip(("weight", "bias"), weighted(factors), strict=True)
+            }
+
+    expected = alone(x, y, 7)
+    for place in range(BLOCK):
+        block, targets = others.clone(), y.flip(0).clone()
+        block[place], targets[place] = x[7], y[7]
+        found = alone(block, targets, place)
+        assert all(torch.equal(found[name], one) for name, one in expected.items()), place
+
+
 def test_one_example_moves_the_sum_by_the_norm_at_most() -> None:
     module, (x, y) = network(), drawn(BLOCK)
     x[5] *= 1e4
     alone = clipped_gradient_sum(module, x[5:6], y[5:6], summed, 0.7)
     length = sum((one**2).sum() for one in alone.values()) ** 0.5
     assert 0.7 * (1 - 1e-3) <= length <= 0.7
+
+
+def test_whether_one_is_drawn_moves_the_sum_by_the_norm_at_most_rounding_counted() -> None:
+    """Without the example, the last one stands at its place (`local._sample`)."""
+    module, (x, y) = network(), drawn(3 * BLOCK + 5)
+    for place in range(0, len(y), 7):
+        left = torch.arange(len(y) - 1)
+        if place < len(left):
+            left[place] = len(y) - 1
+        within = clipped_gradient_sum(module, x, y, summed, 1e-3)
+        without = clipped_gradient_sum(module, x[left], y[left], summed, 1e-3)
+        moved = sum(((within[name] - without[name]) ** 2).sum() for name in within) ** 0.5
+        assert 0.99e-3 < moved <= 1e-3
 
 
 def test_the_module_is_left_as_it_was() -> None:

@@ -25,7 +25,6 @@ from fedpact.learning.dp_training import (
 from fedpact.learning.families.base import GradientFamily, Weights, loss, weights_norm
 from fedpact.types.specification import (
     Document,
-    LocalSteps,
     PaperMechanism,
     PrivacyMode,
     Specification,
@@ -107,17 +106,14 @@ class TorchFamily(GradientFamily[P]):
         """As declared by the base. Networks of dense layers and plain convolutions alone are
         clipped in one pass (`dp_training`), others one example at a time.
 
-        In 64 bits, but for one pass in full batch: there every example keeps its place and its
-        company, so that what 32 bits round is covered by the pass's own margin.
+        That pass is in 32 bits, and has a margin for what they round; all else in 64.
         """
         module = self.loaded(spec, weights)
         inputs, targets = torch.tensor(x), torch.tensor(y)
         if clipping_norm is None:
             return self._summed(spec, module, inputs, targets)
         if supports(module):
-            if _in_full_batch(spec):
-                module = module.float()
-            return clipped_gradient_sum(module, inputs, targets, _loss(spec), clipping_norm)
+            return clipped_gradient_sum(module.float(), inputs, targets, _loss(spec), clipping_norm)
         total = {name: np.zeros(values.shape) for name, values in weights.items()}
         for place in range(len(y)):
             one = slice(place, place + 1)
@@ -150,7 +146,3 @@ class TorchFamily(GradientFamily[P]):
 
 def _loss(spec: Specification) -> Loss:
     return lambda outputs, y: loss(spec, outputs, y, "sum")
-
-
-def _in_full_batch(spec: Specification) -> bool:
-    return isinstance(spec.local, LocalSteps) and spec.local.sampling_rate == 1
