@@ -17,7 +17,7 @@ from fedpact.features.text.frequencies import bucket_frequencies
 from fedpact.features.text.hashing import HashedBag
 from fedpact.features.text.vectors import WIDTH, dense_rows, word_vectors
 from fedpact.learning import text_statistics
-from fedpact.learning.discriminant import solve
+from fedpact.learning.discriminant import Constants, solve
 from fedpact.learning.text_statistics import StatisticsLayout
 from fedpact.privacy.accounting import calibrate
 
@@ -34,6 +34,10 @@ class TextStatistics:
     cap: float = HashedBag.cap
     count_weight: float = StatisticsLayout.count_weight
     dense_weight: float = StatisticsLayout.dense_weight
+    least_share: float = Constants.least_share
+    smoothing: float = Constants.smoothing
+    noised_smoothing: float = Constants.noised_smoothing
+    sharpness: float = Constants.sharpness
 
     @property
     def bag(self) -> HashedBag:
@@ -67,7 +71,10 @@ class TextStatistics:
             training.append(clock.seconds)
         with Clock() as clock:
             combined = text_statistics.combine(layout, models, multiplier)
-            found = solve(layout, combined, bucket_frequencies(self.bits))
+            constants = Constants(
+                self.least_share, self.smoothing, self.noised_smoothing, self.sharpness
+            )
+            found = solve(layout, combined, bucket_frequencies(self.bits), constants)
         spent = text_statistics.cost(layout, multiplier, DELTA) if multiplier else None
         return TextRun(
             found.predict(*self._rows(task.source.test)),

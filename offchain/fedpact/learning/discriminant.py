@@ -32,14 +32,26 @@ from fedpact.errors import ModelError
 from fedpact.learning.text_statistics import Floats, Statistics, StatisticsLayout
 
 BINS = 64
-LEAST_SHARE = 0.2
-"""A bucket's mean is taken for at least this share of its bin's."""
 TEXTURE = 0.1
 """A word row's typical value where it is not zero: var(x_j) is about TEXTURE * mean(x_j)."""
-SMOOTHING = 0.2
-"""`a` above, over the mean of g."""
-SHARPNESS = 0.5
-"""Factor of the scores of words before the softmax: their words do not occur independently."""
+
+
+@dataclass(frozen=True)
+class Constants:
+    """The same for all collections, chosen on held-out training documents (docs/texts.md)."""
+
+    least_share: float = 0.2
+    """A bucket's mean is taken for at least this share of its bin's."""
+    smoothing: float = 0.2
+    """`a` above, over the mean of g, where nothing is noised."""
+    noised_smoothing: float = 3.2
+    """What is added to it where all is noise, else by the part that is: noise is as large for a
+    rare word as for a common one."""
+    sharpness: float = 0.5
+    """Factor of the scores of words before the softmax: their words do not occur independently."""
+
+
+CONSTANTS = Constants()
 
 
 @dataclass(frozen=True)
@@ -65,14 +77,17 @@ class Discriminant:
 
 
 def solve(
-    layout: StatisticsLayout, statistics: Statistics, frequencies: NDArray[np.float64]
+    layout: StatisticsLayout,
+    statistics: Statistics,
+    frequencies: NDArray[np.float64],
+    constants: Constants = CONSTANTS,
 ) -> Discriminant:
     """The discriminant of `statistics`; `frequencies` (words,) are the buckets' public ones."""
     counts = np.maximum(statistics.counts, 1.0)
     shares = counts / counts.sum()
-    words = _word_part(statistics, counts, Buckets(frequencies))
+    words = _word_part(statistics, counts, Buckets(frequencies), constants)
     dense = _dense_part(layout, statistics, counts) if layout.dense else statistics.dense
-    return Discriminant(SHARPNESS * words, dense, np.log(shares))
+    return Discriminant(constants.sharpness * words, dense, np.log(shares))
 
 
 class Buckets:
@@ -99,13 +114,15 @@ class Buckets:
         return np.asarray(prior + (values - prior) * share)
 
 
-def _word_part(statistics: Statistics, counts: Floats, buckets: Buckets) -> Floats:
+def _word_part(
+    statistics: Statistics, counts: Floats, buckets: Buckets, constants: Constants
+) -> Floats:
     """Weights (labels, words) of the scores of word rows; the mean document scores 0."""
     total = counts.sum()
     mean = statistics.words.sum(axis=0) / total
     mean_noise = statistics.variance.sum() / total**2
     typical = np.maximum(buckets.mean(mean), 1e-9)
-    level = np.maximum(buckets.posterior(mean, mean_noise), LEAST_SHARE * typical)
+    level = np.maximum(buckets.posterior(mean, mean_noise), constants.least_share * typical)
 
     # Of M_c - G: that of M_c and G apart, less what they share.
     noises = statistics.variance / counts**2 * (1 - 2 * counts / total) + mean_noise
@@ -115,8 +132,9 @@ def _word_part(statistics: Statistics, counts: Floats, buckets: Buckets) -> Floa
     signal = buckets.posterior(weights @ squares, float(2 * ((weights * noises) ** 2).sum()))
     signal = np.maximum(signal, 0.0) + 1e-14
 
-    scale = level + SMOOTHING * level.mean()
     shrink = signal / (signal + noises[:, None])
+    smoothing = constants.smoothing + constants.noised_smoothing * (1 - shrink.mean())
+    scale = level + smoothing * level.mean()
     metric = shrink / scale
     common = (differences * metric) @ level / ((metric * level) @ level)
     differences = differences - common[:, None] * level

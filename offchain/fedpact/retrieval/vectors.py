@@ -17,7 +17,8 @@ from fedpact.features.text.hashing import HashedBag
 from fedpact.features.text.tokens import term_hashes
 from fedpact.retrieval.signature import EDGE_BITS, TERM_BITS, TERMS, WIDTH, Signature, signature
 
-BAG = HashedBag(bits=TERM_BITS)
+BAG = HashedBag(bits=TERM_BITS, common=7.0, cap=3.0)
+"""Fixed with the codebook, whose centres are made of such rows."""
 LINKED = 24
 """Terms of a text that edges are drawn between."""
 EDGE_SHARE = 0.5

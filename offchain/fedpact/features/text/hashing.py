@@ -30,9 +30,9 @@ class HashedBag:
 
     bits: int = 14
     """2^bits buckets."""
-    common: float = 7.0
-    """Words with -ln(frequency) up to this weigh nothing: "the", "and" and some 130 others."""
-    cap: float = 3.0
+    common: float = 6.0
+    """Words with -ln(frequency) up to this weigh nothing: "the", "and" and some 40 others."""
+    cap: float = 2.0
     """Largest weight: rarer words than exp(-common - cap) all weigh the same."""
     bigrams: bool = False
     """Whether pairs of neighbouring terms count too, each of weight `cap`."""
