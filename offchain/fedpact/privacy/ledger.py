@@ -218,22 +218,27 @@ class Ledger:
                 (deployment, request),
             )
 
-    def reconcile(self, submissions: Iterable[tuple[ReleaseId, bytes]]) -> None:
-        """Hold the ledger against this account's own submissions on chain.
+    def reconcile(self, published: Iterable[tuple[ReleaseId, bytes]]) -> None:
+        """Hold the ledger against what this account has published: submissions on chain, a profile.
 
-        `submissions`: (release, digest that `submit` carried). Raises LedgerError when one is
-        missing here or differs: then this file is an older copy, or another machine serves the
-        same account, and what was spent since is unknown.
+        `published`: (release, digest of its bytes). Raises LedgerError when one is missing here or
+        differs: then this file is an older copy, or another machine serves the same account, and
+        what was spent since is unknown.
         """
         with self._file.reading() as db:
-            for release_id, digest in submissions:
+            for release_id, digest in published:
                 row = self._row(db, release_id)
                 if row is None or row[0] != digest:
-                    what = "is not in it" if row is None else "differs from what it holds"
+                    lacks = "is not in it" if row is None else "differs from what it holds"
+                    what = (
+                        f"the model that it submitted to request {release_id[1]}, round"
+                        f" {release_id[2]}"
+                        if release_id[1]
+                        else "the profile that it built"
+                    )
                     raise LedgerError(
                         f"privacy ledger {self._file.path} is an older copy, or another machine"
-                        f" serves this account: the model that it submitted to request"
-                        f" {release_id[1]}, round {release_id[2]}, {what}. Restore the newest copy"
+                        f" serves this account: {what}, {lacks}. Restore the newest copy"
                     )
 
     # ------------------------------------------------------------------ what was spent

@@ -134,8 +134,11 @@ class Daemon:
         return None
 
     def _reconcile_ledger(self) -> str | None:
-        """Refuse an older copy of the ledger: all own submissions on chain must stand in it."""
+        """Refuse an older copy of the ledger: all own submissions on chain must stand in it, and
+        the profile that was built here."""
         from fedpact.privacy.ledger import ReleaseId
+        from fedpact.provider.files import profile_file
+        from fedpact.provider.profile import LocalProfile
 
         ctx = self._context
         self._scan(ctx.client.frame(self._settings.confirmations))
@@ -148,7 +151,9 @@ class Daemon:
             for args in self._state.events(request, "ModelSubmitted")
             if args["member"].lower() == ctx.keys.address.lower()
         ]
-        self._ledger.reconcile(own)
+        profile = profile_file(self._settings.state, ctx.keys.address)
+        built = LocalProfile.read(profile).released if profile.exists() else []
+        self._ledger.reconcile([*own, *built])
         return None
 
     def run(self) -> None:

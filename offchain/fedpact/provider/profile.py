@@ -99,6 +99,14 @@ class LocalProfile(Document):
         except (OSError, ValidationError) as error:
             raise StateError(f"{path} is no profile of this version: build it again") from error
 
+    @property
+    def released(self) -> list[tuple[ReleaseId, bytes]]:
+        """What the ledger must hold of it (`Ledger.reconcile`); nothing where nothing is noised."""
+        if self.release is None or self.signature is None:
+            return []
+        which = _release_id(bytes.fromhex(self.records), self.release.noise_multiplier)
+        return [(which, Cid.of(bytes.fromhex(self.signature)).digest)]
+
     def write(self, path: Path) -> None:
         """Whole or not at all, for its owner's eyes only."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,7 +188,7 @@ def build(
     else:
         limit = PrivacyLimit(policy.epsilon_lifetime, policy.delta)
         kept = ledger.release(
-            _release_id(records, release),
+            _release_id(records, release.noise_multiplier),
             data.units,
             release,
             lambda: _noised(data, known, release, noise or SystemNoise()).encode(),
@@ -323,9 +331,9 @@ def _records_digest(data: ProfileData, labels: tuple[str, ...]) -> bytes:
     return sha256(b"profile\x1f" + units + reading).digest()
 
 
-def _release_id(records: bytes, release: GaussianRelease) -> ReleaseId:
+def _release_id(records: bytes, noise_multiplier: float) -> ReleaseId:
     """The same for the same records and the same noise: no second draw of it."""
-    seed = sha256(records + repr(release.noise_multiplier).encode()).digest()
+    seed = sha256(records + repr(noise_multiplier).encode()).digest()
     return ReleaseId(NO_DEPLOYMENT, 0, int.from_bytes(seed[:7], "big"))
 
 

@@ -11,7 +11,8 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, NotReady
 from fedpact.privacy.accounting import PrivacyCost, PrivacyLimit
 from fedpact.privacy.ledger import Ledger, LimitStanding, ReleaseId
-from fedpact.provider.files import ledger_file, state_file
+from fedpact.provider.files import ledger_file, profile_file, state_file
+from fedpact.provider.profile import LocalProfile
 from fedpact.provider.state import ProviderState
 from fedpact.types.rounds import RequestStatus
 
@@ -127,9 +128,10 @@ def privacy_export(state: Path, keys: AccountKeys, delta: float) -> dict[str, An
 def privacy_verify(
     state: Path, keys: AccountKeys, connect: Callable[[], ChainClient]
 ) -> LedgerCheck:
-    """Read the whole ledger, and hold it against the account's own submissions on chain.
+    """Read the whole ledger, and hold it against the profile that was built here and the account's
+    own submissions on chain.
 
-    Where there is no chain, or none of the deployment, the first half stands alone.
+    Where there is no chain, or none of the deployment, the last part is left out.
 
     Raises:
         NotReady: no ledger.
@@ -138,6 +140,9 @@ def privacy_verify(
     with _ledger(state, keys) as ledger:
         found = ledger.verify()
         kept = sum(entry.kept for entry in found)
+        profile = profile_file(state, keys.address)
+        if profile.exists():
+            ledger.reconcile(LocalProfile.read(profile).released)
         try:
             client = connect()
             submitted = client.rounds.submissions(keys.address)

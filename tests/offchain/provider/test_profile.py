@@ -12,6 +12,7 @@ from fedpact.errors import (
     BudgetExceeded,
     DataError,
     InvalidInput,
+    LedgerError,
     NotReady,
     PolicyRefusal,
     RetrievalError,
@@ -89,6 +90,22 @@ def test_other_records_or_another_epsilon_are_another_release(
     posts(tmp_path / "posts", 130)
     profile.build(profile.read_data(tmp_path / "posts"), ("a",), SOUND, ledger)
     assert len(ledger.entries()) == 3
+
+
+def test_a_ledger_from_before_the_profile_is_refused(tmp_path: Path, ledger: Ledger) -> None:
+    data = profile.read_data(posts(tmp_path / "posts"))
+    built = profile.build(data, ("a",), SOUND, ledger)
+    ledger.reconcile(built.released)
+    with (
+        Ledger(tmp_path / "older.db", bytes(32)) as older,
+        pytest.raises(LedgerError, match=r"older copy.*the profile that it built, is not in it"),
+    ):
+        older.reconcile(built.released)
+
+
+def test_a_profile_without_noise_asks_nothing_of_the_ledger(tmp_path: Path, ledger: Ledger) -> None:
+    data = profile.read_data(posts(tmp_path / "posts"))
+    assert profile.build(data, ("a",), PLAIN, ledger).released == []
 
 
 def test_a_release_that_the_lifetime_cannot_bear_is_refused(tmp_path: Path, ledger: Ledger) -> None:
