@@ -166,6 +166,7 @@ def test_noise_in_the_last_epoch_alone_hides_no_member() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("check", Check)
 def test_every_check_of_every_family_at_its_own_size_holds(name: str, check: Check) -> None:
