@@ -55,7 +55,8 @@ class Limits:
     margin: int = 6
     """Further records asked of each community, for those found dead at the end."""
     messages: int | None = None
-    """None: 10 log2 n."""
+    """None: 10 log2 n. Two for each request that the dead or a liar wasted come on top, up to half
+    as many again."""
     hops: int | None = None
     """None: ceil(log2 log2 n) + 4."""
     patience: int = 40
@@ -163,7 +164,7 @@ class _Search:
         self._live: set[bytes] = {table.record.node}
         self._found: dict[bytes, Match] = {}
         self._messages = self._hops = self._waves = self._idle = 0
-        self._refused = self._caught = self._silent = 0
+        self._refused = self._caught = self._silent = self._wasted = 0
         own = answer(table, self._request)
         assert isinstance(own, Found)
         self._take(own, table.community.prefix, 0)
@@ -172,7 +173,7 @@ class _Search:
         """One wave of requests; False when there is nothing more to ask."""
         size = WAVES[min(self._waves, len(WAVES) - 1)]
         # A reply may come for each, and afterwards the best found are asked whether they live.
-        room = self._most_messages - self._messages - 2 * self._limits.want
+        room = self._room - 2 * self._limits.want
         asked = self._choose(min(size, room // 2))
         if not asked or self._idle >= self._limits.patience:
             return False
@@ -184,14 +185,22 @@ class _Search:
             self._hops = max(self._hops, depth)
             if reply is None:
                 self._silent += 1
+                self._wasted += 1
             elif not (isinstance(reply, Found) and self._proper(contact, reply)):
                 self._caught += 1
+                self._wasted += 1
             else:
                 self._live.add(contact.node)
                 self._take(reply, prefix, depth)
         changed = before != {match.record.node for match in self._best(self._limits.want)}
         self._idle = 0 if changed else self._idle + len(asked)
         return True
+
+    @property
+    def _room(self) -> int:
+        """Messages that may still be sent or come."""
+        granted = min(2 * self._wasted, self._most_messages // 2)
+        return self._most_messages + granted - self._messages
 
     def outcome(self) -> Outcome:
         matches = self._living()
@@ -307,7 +316,7 @@ class _Search:
             batch = waiting[: self._limits.want - len(living)]
             waiting = waiting[len(batch) :]
             silent = [match for match in batch if match.record.node not in self._live]
-            silent = silent[: max(0, (self._most_messages - self._messages) // 2)]
+            silent = silent[: max(0, self._room // 2)]
             replies = self._transport.ask([(self._contact(one), Ping()) for one in silent])
             for match, reply in zip(silent, replies, strict=True):
                 self._messages += 1 + (reply is not None)

@@ -160,6 +160,17 @@ def test_a_lookup_ends_in_time_and_within_the_messages_it_may_send(network: Netw
     assert alone.matches == ()
 
 
+def test_what_the_dead_waste_is_granted_again_up_to_half(network: Network) -> None:
+    dead = np.random.default_rng(3).random(NODES) < 0.3
+    limits = Limits(messages=60)
+    outcomes = [look(network, place, dead=dead, limits=limits) for place in range(LOOKUPS)]
+    for one in outcomes:
+        assert one.messages <= 60 + min(2 * one.silent, 30)
+    assert any(one.messages > 60 for one in outcomes)
+    nobody_answers = look(network, 0, dead=np.arange(NODES) != 0, limits=limits)
+    assert nobody_answers.messages <= 90
+
+
 def test_one_that_answers_for_another_community_is_not_believed(network: Network) -> None:
     def elsewhere(number: int, request: Request) -> Found | None:
         other = network.table((number + 700) % NODES)
