@@ -202,7 +202,7 @@ def _sample(batch: Batch, units: int, rate: float, source: NoiseSource) -> Batch
     if rate == 1.0:
         return batch
     uniform = np.ldexp((source.words(units) >> np.uint64(11)).astype(np.float64), -53)
-    return batch.of_units(uniform < rate, np.argsort(source.words(units), kind="stable"))
+    return batch.of_units(uniform < rate, source.words(units))
 
 
 def _one_a_unit(dataset: Dataset) -> Dataset:

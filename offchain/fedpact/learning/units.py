@@ -47,11 +47,11 @@ class Batch:
         sound = spec.privacy.mode is PrivacyMode.SOUND
         return cls(dataset.x, dataset.y, dataset.unit_numbers if sound else np.arange(len(dataset)))
 
-    def of_units(self, chosen: NDArray[np.bool_], order: NDArray[np.int64]) -> "Batch":
-        """The examples of the units that are chosen, by their numbers; units in the given order of
-        all."""
-        places = np.argsort(np.argsort(order)[self.units], kind="stable")
-        taken = places[chosen[self.units[places]]]
+    def of_units(self, chosen: NDArray[np.bool_], keys: NDArray[np.uint64]) -> "Batch":
+        """The examples of the units that are chosen, by their numbers; in the order of the units'
+        keys."""
+        taken = np.flatnonzero(chosen[self.units])
+        taken = taken[np.argsort(keys[self.units[taken]], kind="stable")]
         return Batch(self.x[taken], self.y[taken], self.units[taken])
 
     @cached_property

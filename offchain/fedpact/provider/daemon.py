@@ -137,8 +137,7 @@ class Daemon:
         """Refuse an older copy of the ledger: all own submissions on chain must stand in it, and
         the profile that was built here."""
         from fedpact.privacy.ledger import ReleaseId
-        from fedpact.provider.files import profile_file
-        from fedpact.provider.profile import LocalProfile
+        from fedpact.provider.profile import built_releases
 
         ctx = self._context
         self._scan(ctx.client.frame(self._settings.confirmations))
@@ -151,8 +150,7 @@ class Daemon:
             for args in self._state.events(request, "ModelSubmitted")
             if args["member"].lower() == ctx.keys.address.lower()
         ]
-        profile = profile_file(self._settings.state, ctx.keys.address)
-        built = LocalProfile.read(profile).released if profile.exists() else []
+        built = built_releases(self._settings.state, ctx.keys.address)
         self._ledger.reconcile([*own, *built])
         return None
 

@@ -26,6 +26,7 @@ from fedpact.privacy.accounting import PrivacyLimit
 from fedpact.privacy.ledger import Ledger, ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise
+from fedpact.provider.files import profile_file
 from fedpact.provider.policy import Policy
 from fedpact.retrieval.messages import Record
 from fedpact.retrieval.profiles import composition, document
@@ -150,6 +151,15 @@ def read_data(
         () if texts else tuple(int(size) for size in found.x.shape[1:]),
         found.columns,
     )
+
+
+def built_releases(state: Path, address: str) -> list[tuple[ReleaseId, bytes]]:
+    """What the ledger must hold of the profile in the state folder; nothing without one.
+
+    Raises StateError for a file that is no profile.
+    """
+    path = profile_file(state, address)
+    return LocalProfile.read(path).released if path.exists() else []
 
 
 def build(

@@ -11,8 +11,8 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, NotReady
 from fedpact.privacy.accounting import PrivacyCost, PrivacyLimit
 from fedpact.privacy.ledger import Ledger, LimitStanding, ReleaseId
-from fedpact.provider.files import ledger_file, profile_file, state_file
-from fedpact.provider.profile import LocalProfile
+from fedpact.provider.files import ledger_file, state_file
+from fedpact.provider.profile import built_releases
 from fedpact.provider.state import ProviderState
 from fedpact.types.rounds import RequestStatus
 
@@ -140,9 +140,7 @@ def privacy_verify(
     with _ledger(state, keys) as ledger:
         found = ledger.verify()
         kept = sum(entry.kept for entry in found)
-        profile = profile_file(state, keys.address)
-        if profile.exists():
-            ledger.reconcile(LocalProfile.read(profile).released)
+        ledger.reconcile(built_releases(state, keys.address))
         try:
             client = connect()
             submitted = client.rounds.submissions(keys.address)

@@ -132,6 +132,22 @@ def test_a_ledger_older_than_the_chain_fails(
     assert len(result.err.splitlines()) == 1
 
 
+def test_a_ledger_from_before_the_profile_fails(
+    cli: Cli, charged: Path, alice: AccountKeys, tmp_path: Path
+) -> None:
+    texts = [f"the rotor of turbine {number} runs hot" for number in range(60)]
+    (tmp_path / "posts.csv").write_text("text,label\n" + "".join(f"{t},a\n" for t in texts))
+    (tmp_path / "policy.toml").write_text('categories = ["machines"]\n')
+    older = charged.read_bytes()
+    built = cli("provider", "profile", "build", "--data", "posts.csv", "--policy", "policy.toml")
+    assert (built.code, cli("provider", "privacy", "verify").code) == (0, 0)
+    charged.write_bytes(older)
+    result = cli("provider", "privacy", "verify")
+
+    assert result.code == 13
+    assert "the profile that it built" in result.err
+
+
 def test_without_a_chain_the_file_alone_is_verified(cli: Cli, charged: Path) -> None:
     result = cli("--endpoint", "http://127.0.0.1:1", "provider", "privacy", "verify", "--json")
 

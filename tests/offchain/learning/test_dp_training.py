@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from fedpact.errors import ModelError
+from fedpact.learning import dp_training
 from fedpact.learning.dp_training import _backward, clipped_gradient_sum, supports
 from fedpact.learning.families.cnn import FORMS, ConvolutionalNetwork
 from fedpact.privacy.linear_sums import BLOCK
@@ -108,6 +109,18 @@ def test_whether_one_is_drawn_moves_the_sum_by_the_norm_at_most_rounding_counted
         without = clipped_gradient_sum(module, x[left], y[left], summed, 1e-3)
         moved = sum(((within[name] - without[name]) ** 2).sum() for name in within) ** 0.5
         assert 0.99e-3 < moved <= 1e-3
+
+
+def test_every_block_has_all_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+
+    def seen(module, x, y, loss):
+        rows.append(len(x))
+        return _backward(module, x, y, loss)
+
+    monkeypatch.setattr(dp_training, "_backward", seen)
+    clipped_gradient_sum(network(), *drawn(BLOCK + 3), summed, 1.0)
+    assert rows == [BLOCK, BLOCK]
 
 
 def test_the_module_is_left_as_it_was() -> None:
