@@ -1,4 +1,4 @@
-"""The document that a request's digest on chain points to (design: stage 2 of the workflow).
+"""The document that a request's digest on chain points to.
 
 Everything by which models are judged stands here and is fixed by digest before anyone joins.
 Integers count 1/10,000 where they are errors, seconds where they are windows.
