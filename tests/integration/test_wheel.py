@@ -18,6 +18,10 @@ def test_the_wheel_carries_the_compiled_contracts(tmp_path: Path) -> None:
         for contract in ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResultCache"):
             file = f"fedpact/chain/artifacts/{contract}.json"
             assert content.read(file) == (ROOT / "offchain" / file).read_bytes()
+        [metadata] = [name for name in names if name.endswith(".dist-info/METADATA")]
+        assert b"License: MIT" in content.read(metadata)
+        [licence] = [name for name in names if name.endswith("/LICENSE")]
+        assert content.read(licence) == (ROOT / "LICENSE").read_bytes()
         [points] = [name for name in names if name.endswith("entry_points.txt")]
         assert b"fedpact = fedpact.cli.main:run" in content.read(points)
     assert "fedpact/py.typed" in names
