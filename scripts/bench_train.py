@@ -23,7 +23,7 @@ from rich.console import Console
 from fedpact.data.dataset import Dataset
 from fedpact.experiments.digits import WINDOWS, specification
 from fedpact.learning.artefact import Model
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.learning.local import batch_order, train_local
 from fedpact.types.specification import LocalEpochs, Specification
 
@@ -76,7 +76,7 @@ def measure(name: str, pairs: int) -> dict[str, float]:
     generator = np.random.default_rng(0)
     x = generator.random((EXAMPLES, *shape), dtype=np.float32)
     dataset = Dataset(x, generator.integers(0, LABELS, EXAMPLES), ())
-    start = family(spec.family.name).initial(spec, seed=0)
+    start = family_of(spec).initial(spec, seed=0)
 
     def ours() -> Model:
         return train_local(spec, start, dataset, noise=None, batches_of=(1, 0))
@@ -108,7 +108,7 @@ def measure(name: str, pairs: int) -> dict[str, float]:
 def plain_torch(spec: Specification, start: Model, dataset: Dataset) -> Model:
     """What one writes without fedpact: the module, torch.optim.SGD, shuffled batches."""
     assert isinstance(spec.local, LocalEpochs)
-    module = family(spec.family.name).module(spec)
+    module = family_of(spec).module(spec)
     module.load_state_dict({name: torch.tensor(values) for name, values in start.items()})
     optimizer = torch.optim.SGD(
         module.parameters(), lr=spec.local.learning_rate, momentum=spec.local.momentum

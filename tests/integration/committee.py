@@ -24,7 +24,7 @@ from fedpact.content.keys import Manifest, delivery_key, key_hash, new_request_k
 from fedpact.data.dataset import Dataset
 from fedpact.data.sources import digits
 from fedpact.learning.artefact import Model, decode, encode
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
 from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.requester import Requester
@@ -144,7 +144,7 @@ class Committee:
         accounts = client.rounds.committee(self.request_id)
         keys = market.providers[0]
         client.market.start(keys, self.request_id, 0, digest, key_hash(self.key), accounts)
-        template = family(self.spec.family.name).template(self.spec)
+        template = family_of(self.spec).template(self.spec)
         first = market.store.get(Cid.parse(self.spec.initial_model), template.bytes)
         self.globals[0] = decode(first, template)
 
@@ -285,7 +285,7 @@ class Committee:
         ).digest
         mae = 16_383
         if part is not None:
-            error = family(self.spec.family.name).error
+            error = family_of(self.spec).error
             mae = error(self.spec, self.globals[number], part.x, part.y)
         for seat in seats_of(state.revealed):
             word = attestation(self._ballot(seat, number), digest, mae)

@@ -40,11 +40,11 @@ def played(market: Market, payment: int, **changes: object) -> Committee:
 
 def easy(market: Market, committee: Committee) -> Dataset:
     """Of each label, examples that a finished model gets right."""
-    from fedpact.learning.families import family
+    from fedpact.learning.families import family_of
 
     spec, model = committee.spec, committee.globals[1]
     x, y = market.evaluation.x, market.evaluation.y
-    right = family(spec.family.name).predict(spec, model, x).argmax(axis=1) == y
+    right = family_of(spec).predict(spec, model, x).argmax(axis=1) == y
     return Dataset(x[right], y[right], ())
 
 

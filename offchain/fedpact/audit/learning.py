@@ -176,9 +176,9 @@ class LearningChecks:
 
     @cached_property
     def _family(self) -> "ModelFamily[Any]":
-        from fedpact.learning.families import family
+        from fedpact.learning.families import family_of
 
-        return family(self._spec.family.name)
+        return family_of(self._spec)
 
     @cached_property
     def _template(self) -> "Template":

@@ -18,7 +18,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
 from fedpact.learning.artefact import Model
 from fedpact.learning.bounds import update_norm, update_norm_bounds
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.types.scores import INVALID, MAX_SCORE
 from fedpact.types.specification import PrivacyMode, ScoreKind, Specification
 
@@ -156,14 +156,14 @@ def score_round(
     }
     valid = _novel(spec, round_number, start, valid, samples, published or {})
     scores = dict.fromkeys(sorted(models), INVALID)
-    if part is None or not len(part) or family(spec.family.name).gathers(round_number):
+    if part is None or not len(part) or family_of(spec).gathers(round_number):
         scores.update(dict.fromkeys(valid, UNJUDGED))
     elif spec.score is ScoreKind.MODEL:
-        error = family(spec.family.name).error
+        error = family_of(spec).error
         scores.update({seat: error(spec, one, part.x, part.y) for seat, one in valid.items()})
     elif valid:
         weights = capped_weights(samples)
-        if spec.privacy.mode is not PrivacyMode.SOUND and family(spec.family.name).moves:
+        if spec.privacy.mode is not PrivacyMode.SOUND and family_of(spec).moves:
             valid = _at_work(spec, start, valid, samples, weights, part)
         game = Game(spec, start, valid, weights, part)
         part_tolerated = TOLERATED if spec.privacy.mode is PrivacyMode.NONE else 0.0
@@ -275,7 +275,7 @@ def _plausible(
 ) -> bool:
     """Whether the declared mechanism can have produced the update, or one of its norm, and no
     tensor differs that the round leaves alone."""
-    model_family = family(spec.family.name)
+    model_family = family_of(spec)
     moved = model_family.moved(spec, round_number)
     if not all(np.array_equal(model[name], start[name]) for name in start if name not in moved):
         return False

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from fedpact.data.dataset import Dataset
 from fedpact.learning.aggregation.base import flatten, restore
 from fedpact.learning.artefact import Model, Template
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.types.specification import PrivacyMode, Specification
 
 EXACT_SEATS = 6
@@ -72,7 +72,7 @@ class Game:
         """`models` and their `weights` by seat; `start` is the round's global model."""
         self._spec, self._part, self._weights = spec, part, weights
         self._start, self._models = start, models
-        self._family = family(spec.family.name)
+        self._family = family_of(spec)
         self._template = Template.of(start)
         self._origin = flatten(start)
         self._steps = {

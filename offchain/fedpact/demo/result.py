@@ -11,7 +11,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
 from fedpact.consensus.artefacts import model_cid
 from fedpact.demo.options import DemoOptions
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import PrivacyCost
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID
@@ -164,7 +164,7 @@ def collect(
         for number, keys in enumerate(accounts)
     )
     names = {member.seat: member.account for member in seats.values()}
-    template = family(spec.family.name).template(spec)
+    template = family_of(spec).template(spec)
     included = {e.args["round"]: e.args["included"] for e in _named(events, "RoundTallied")}
     rows = []
     for event in _named(events, "RoundFinalised"):

@@ -21,7 +21,7 @@ from fedpact.errors import AuditFailed, FedpactError, NotReady
 from fedpact.experiments.baselines import alone, central, without_privacy
 from fedpact.experiments.simulation import quality
 from fedpact.learning.artefact import decode
-from fedpact.learning.families import family, represented
+from fedpact.learning.families import family_of, represented
 from fedpact.privacy.noise import SystemNoise
 from fedpact.provider.files import features_folder
 from fedpact.requester import Answer, Progress, Requester
@@ -220,7 +220,7 @@ def _final_model(
     `features`: where each provider keeps what it computed from its records; computing all of it
     once more would take long.
     """
-    model = decode(path.read_bytes(), family(spec.family.name).template(spec))
+    model = decode(path.read_bytes(), family_of(spec).template(spec))
     parts = [represented(spec, part, at) for part, at in zip(data.parts, features, strict=True)]
     test = represented(spec, data.test)
     honest = [n for n in range(options.providers) if options.poison_of(n) is None]

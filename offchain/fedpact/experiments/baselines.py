@@ -6,7 +6,7 @@ import numpy as np
 
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
-from fedpact.learning.families import family, represented
+from fedpact.learning.families import family_of, represented
 from fedpact.learning.local import train_local
 from fedpact.learning.server import next_global
 from fedpact.learning.strategies import Globals
@@ -26,7 +26,7 @@ def alone(
     `noise_of` a round, 0 for what stays on the data; it may give None under privacy mode `none`.
     """
     part = represented(spec, part)
-    first = family(spec.family.name).initial(spec, seed=0)
+    first = family_of(spec).initial(spec, seed=0)
     globals_ = Globals(first, first)
     for number in range(1, spec.rounds + 1):
         start = globals_.start

@@ -13,7 +13,7 @@ from fedpact.data.documents import documents
 from fedpact.errors import InvalidInput
 from fedpact.experiments.digits import WINDOWS, specification
 from fedpact.learning.artefact import Model
-from fedpact.learning.families import constructed_family
+from fedpact.learning.families import constructed_family_of
 from fedpact.learning.families.text_statistics import TextStatisticsParameters
 from fedpact.learning.local import train_local
 from fedpact.learning.text_statistics import Statistics
@@ -71,7 +71,7 @@ def constructed_release(
 
 def _released(spec: Specification, texts: int, noise: NoiseSource) -> Flat:
     """All values of a local model, each in units in which its noise is the same."""
-    start = constructed_family(spec.family.name).initial(spec, 0)
+    start = constructed_family_of(spec).initial(spec, 0)
     dataset = Dataset(documents(TEXTS[:texts]), np.array(LABELS[:texts]), ())
     model = train_local(spec, start, dataset, noise=noise, batches_of=(1, 0))
     return _sums(spec, model) if spec.family.name == "text-statistics" else _counts(model)

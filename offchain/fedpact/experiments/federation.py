@@ -23,7 +23,7 @@ from fedpact.experiments.simulation import NoiseOf
 from fedpact.learning.aggregation import aggregate, check_aggregation
 from fedpact.learning.artefact import Model
 from fedpact.learning.checks import check_dataset, check_specification
-from fedpact.learning.families import family, gradient_family, represented
+from fedpact.learning.families import family_of, gradient_family_of, represented
 from fedpact.learning.local import reach, train_local
 from fedpact.learning.server import next_global
 from fedpact.learning.strategies import Globals, LocalTask, Memory, strategy
@@ -85,7 +85,7 @@ class State:
 
     @classmethod
     def first(cls, federation: Federation) -> "State":
-        model = family(federation.spec.family.name).initial(federation.spec, federation.seed)
+        model = family_of(federation.spec).initial(federation.spec, federation.seed)
         return cls(0, Globals(model, model))
 
 
@@ -225,7 +225,7 @@ def outputs_of(federation: Federation, model: Model, x: NDArray[np.float32]) -> 
     import torch
 
     spec, found = federation.spec, []
-    module = gradient_family(spec.family.name).loaded(spec, model, federation.device).eval()
+    module = gradient_family_of(spec).loaded(spec, model, federation.device).eval()
     with torch.no_grad():
         for place in range(0, len(x), EVALUATED_AT_ONCE):
             part = torch.from_numpy(np.ascontiguousarray(x[place : place + EVALUATED_AT_ONCE]))

@@ -24,7 +24,7 @@ from fedpact.experiments.constructed_audit import constructed_release
 from fedpact.experiments.digits import WINDOWS, specification
 from fedpact.features.scattering import MAPS, STRIDE, width
 from fedpact.learning.artefact import Model
-from fedpact.learning.families import ConstructedFamily, family, gradient_family
+from fedpact.learning.families import ConstructedFamily, family, family_of, gradient_family_of
 from fedpact.learning.families.base import Weights
 from fedpact.learning.local import noised_step, train_local
 from fedpact.learning.units import Batch
@@ -273,10 +273,10 @@ def _trained(
     spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
 ) -> tuple[Release, float]:
     """The product's local training, and its stated mu."""
-    start = family(spec.family.name).initial(spec, START)
+    start = family_of(spec).initial(spec, START)
     released = GaussianRelease.of_round(spec, spec.rounds)
     assert released is not None
-    x = family(spec.family.name).represented(spec, x)
+    x = family_of(spec).represented(spec, x)
 
     along = _along_the_last(spec, x, y)
 
@@ -299,7 +299,7 @@ def _followed(
     assert released is not None
     assert first is not None
     along = _along_the_last(spec, x, y)
-    start = family(spec.family.name).initial(spec, START)
+    start = family_of(spec).initial(spec, START)
     weights = {name: values.astype(np.float64) for name, values in start.items()}
 
     def release(records: int) -> list[float]:
@@ -328,7 +328,7 @@ def _claimed(
     """DDP-SGD in one batch an epoch, and the mu of what the paper counts."""
     local = {"epochs": DDP_SGD_LEAST_EPOCHS, "batch_size": RECORDS, "learning_rate": LEARNING_RATE}
     paper = _specification(spec.family.name, spec.features.shape, DDP_SGD, local)
-    start = family(spec.family.name).initial(paper, START)
+    start = family_of(spec).initial(paper, START)
 
     along = _along_the_last(spec, x, y)
 
@@ -469,9 +469,9 @@ def _gradient(
     spec: Specification, x: NDArray[np.float32], y: Targets, clipping_norm: float | None = None
 ) -> Weights:
     """The gradients' sum at the first model."""
-    start = family(spec.family.name).initial(spec, START)
+    start = family_of(spec).initial(spec, START)
     weights = {name: values.astype(np.float64) for name, values in start.items()}
-    return gradient_family(spec.family.name).gradient_sum(spec, weights, x, y, clipping_norm)
+    return gradient_family_of(spec).gradient_sum(spec, weights, x, y, clipping_norm)
 
 
 def _last_round(spec: Specification, start: Model, data: Dataset, noise: NoiseSource) -> Model:
@@ -481,7 +481,7 @@ def _last_round(spec: Specification, start: Model, data: Dataset, noise: NoiseSo
 
 def _sums(spec: Specification, start: Model, model: Model, records: int) -> NDArray[np.float64]:
     """The sum of gradients that a model tells of, (d,)."""
-    names = family(spec.family.name).moved(spec, spec.rounds)
+    names = family_of(spec).moved(spec, spec.rounds)
     moved: Weights = {name: start[name].astype(np.float64) - model[name] for name in names}
     return np.asarray(_flat(moved) * (records / LEARNING_RATE))
 

@@ -18,7 +18,7 @@ from fedpact.errors import ModelError
 from fedpact.experiments.adversaries import Provider, RoundTask
 from fedpact.learning.artefact import Model, decode
 from fedpact.learning.checks import check_published
-from fedpact.learning.families import family, represented
+from fedpact.learning.families import family_of, represented
 from fedpact.learning.local import reach
 from fedpact.learning.strategies import Globals, Memory, strategy
 from fedpact.learning.units import samples_of
@@ -108,7 +108,7 @@ def simulate(
     check_published(spec)
     seats = [replace(seat, dataset=represented(spec, seat.dataset)) for seat in seats]
     slices = [represented(spec, part) for part in slices]
-    model = family(spec.family.name).initial(spec, seed=initial_seed)
+    model = family_of(spec).initial(spec, seed=initial_seed)
     result = SimulatedRequest(model, [0] * len(seats), [0] * len(seats))
     record = ContributionRecord()
     approvals = sum(seat.provider.approves for seat in seats)
@@ -181,12 +181,12 @@ def simulate(
 
 def quality(spec: Specification, model: Model, data: Dataset) -> float:
     """1 - error: share of right answers, or 1 - mean absolute error in units of the scale."""
-    return 1 - family(spec.family.name).error(spec, model, data.x, data.y) / MAX_SCORE
+    return 1 - family_of(spec).error(spec, model, data.x, data.y) / MAX_SCORE
 
 
 def accuracy(spec: Specification, model: Model, test: Dataset) -> float:
     """Share of right answers."""
-    predicted = family(spec.family.name).predict(spec, model, test.x).argmax(axis=1)
+    predicted = family_of(spec).predict(spec, model, test.x).argmax(axis=1)
     return float((predicted == test.y).mean())
 
 
@@ -210,7 +210,7 @@ def _memories(
 
 def _decoded(spec: Specification, artefact: bytes) -> Model | None:
     try:
-        return decode(artefact, family(spec.family.name).template(spec))
+        return decode(artefact, family_of(spec).template(spec))
     except ModelError:
         return None
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fedpact.learning.artefact import Model
 from fedpact.learning.distance import length
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.specification import LocalConstruction, LocalSteps, PrivacyMode, Specification
 
@@ -48,7 +48,7 @@ def update_norm_bounds(spec: Specification, samples: int, round_number: int) -> 
 
     Tails of chi^2 by Laurent & Massart 2000, lemma 1; of the batch size by Bernstein's inequality.
     """
-    model_family, local = family(spec.family.name), spec.local
+    model_family, local = family_of(spec), spec.local
     if isinstance(local, LocalConstruction):
         return NO_UPDATE, math.inf
     if spec.privacy.mode is PrivacyMode.NONE or not isinstance(local, LocalSteps):

@@ -1,7 +1,7 @@
 """How much noise a specification's epsilon needs, over all that a provider will release."""
 
 from fedpact.errors import SpecificationError
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import calibrate, gaussian_multiplier
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.types.specification import Specification
@@ -25,7 +25,7 @@ def noise_for(spec: Specification) -> dict[str, float]:
     if epsilon is None or delta is None or sums is None:
         raise SpecificationError("noise is found for privacy mode sound, an epsilon and a delta")
     rate, steps = sums
-    if not family(spec.family.name).statistics:
+    if not family_of(spec).statistics:
         multiplier = calibrate(epsilon, delta, spec.rounds * steps, rate)
         return {"noise_multiplier": multiplier}
     statistics = privacy.statistics_multiplier

@@ -4,7 +4,7 @@ import numpy as np
 
 from fedpact.data.dataset import Dataset
 from fedpact.errors import DataError, SpecificationError
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.learning.strategies import strategy
 from fedpact.learning.units import first_of_units
 from fedpact.types.specification import LocalConstruction, PrivacyMode, Specification
@@ -12,9 +12,9 @@ from fedpact.types.specification import LocalConstruction, PrivacyMode, Specific
 
 def check_specification(spec: Specification) -> None:
     """Raise SpecificationError for what family, strategy or rule cannot do."""
-    family(spec.family.name).check(spec)
+    family_of(spec).check(spec)
     plan = strategy(spec.strategy)
-    if plan.remembers and family(spec.family.name).statistics:
+    if plan.remembers and family_of(spec).statistics:
         raise SpecificationError(
             f"strategy {spec.strategy.name} starts from a provider's earlier models, family "
             f"{spec.family.name} from statistics that all have in common: choose another strategy"
@@ -40,7 +40,7 @@ def check_dataset(spec: Specification, dataset: Dataset) -> None:
     """
     if not len(dataset):
         raise DataError("cannot train on an empty data set")
-    family(spec.family.name).check_examples(spec, dataset.x)
+    family_of(spec).check_examples(spec, dataset.x)
     constructs = isinstance(spec.local, LocalConstruction)
     if spec.privacy.mode is not PrivacyMode.SOUND or not constructs:
         return

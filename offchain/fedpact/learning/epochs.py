@@ -14,7 +14,7 @@ import torch
 
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
-from fedpact.learning.families import gradient_family
+from fedpact.learning.families import gradient_family_of
 from fedpact.learning.families.base import loss
 from fedpact.learning.strategies import Correction
 from fedpact.types.specification import LocalEpochs, Specification
@@ -54,7 +54,7 @@ def train_epochs(
     One kind of processor and one number of threads give the same bytes each time; the number of
     threads is the caller's (torch.set_num_threads), as results depend on it.
     """
-    module = gradient_family(spec.family.name).loaded(spec, start, device).train()
+    module = gradient_family_of(spec).loaded(spec, start, device).train()
     x = torch.from_numpy(np.ascontiguousarray(dataset.x)).to(device)
     y = torch.from_numpy(np.ascontiguousarray(dataset.y)).to(device)
     parameters = list(module.parameters())

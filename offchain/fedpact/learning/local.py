@@ -11,7 +11,7 @@ from fedpact.errors import InvalidInput, PrivacyError
 from fedpact.learning.artefact import Model
 from fedpact.learning.bounds import step_factors
 from fedpact.learning.checks import check_dataset
-from fedpact.learning.families import constructed_family, family, gradient_family
+from fedpact.learning.families import constructed_family_of, family_of, gradient_family_of
 from fedpact.learning.families.base import Weights
 from fedpact.learning.strategies import Correction
 from fedpact.learning.units import (
@@ -80,7 +80,7 @@ def train_local(
     if isinstance(spec.local, LocalConstruction):
         if batches_of is None:
             raise InvalidInput("construction needs the round and the seat that fix its draws")
-        constructed = constructed_family(spec.family.name)
+        constructed = constructed_family_of(spec)
         if spec.privacy.mode is PrivacyMode.SOUND:
             dataset = _one_a_unit(dataset)
         return constructed.construct(spec, start, dataset, batches_of, noise, data_noise)
@@ -103,7 +103,7 @@ def _trained(
     device: str,
     on_step: Told | None,
 ) -> Model:
-    model_family = family(spec.family.name)
+    model_family = family_of(spec)
     by_round = bool(model_family.statistics) or not isinstance(spec.local, LocalSteps)
     if batches_of is None and by_round:
         raise InvalidInput("local training needs the round and the seat that fix its draws")
@@ -221,7 +221,7 @@ def noised_step(
 ) -> tuple[Weights, float | None]:
     """All that a step releases: the noised sum of gradients clipped to `norm` and, where the norm
     follows a quantile, the noised share of the units whose gradient is within it."""
-    model_family, adaptive = gradient_family(spec.family.name), QuantileClipping.of(spec.privacy)
+    model_family, adaptive = gradient_family_of(spec), QuantileClipping.of(spec.privacy)
 
     def sums(x: Inputs, y: Targets, bound: float | None) -> Weights:
         return model_family.gradient_sum(spec, weights, x, y, bound)
@@ -240,7 +240,7 @@ def noised_step(
 def _with_statistics(
     spec: Specification, start: Model, dataset: Dataset, source: NoiseSource
 ) -> Model:
-    model_family = gradient_family(spec.family.name)
+    model_family = gradient_family_of(spec)
 
     def sums(x: Inputs, _: Targets, bound: float | None) -> Weights:
         return model_family.statistics_sum(spec, x, bound)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from fedpact.learning.artefact import Model
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.learning.strategies import Globals, Memory, strategy
 from fedpact.types.specification import Specification
 
@@ -24,7 +24,7 @@ def next_global(
 
     Args: as `Strategy.server` has them.
     """
-    model_family = family(spec.family.name)
+    model_family = family_of(spec)
     if model_family.gathers(round_number):
         return aggregated, globals_.server
     if model_family.gathers(round_number - 1):

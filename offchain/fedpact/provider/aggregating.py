@@ -5,7 +5,7 @@ from fedpact.consensus.artefacts import seal_global
 from fedpact.consensus.leader import approvals_needed
 from fedpact.consensus.votes import approves, attestation
 from fedpact.errors import ContentError
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.provider.context import Outcome, RequestView, did, idle
 from fedpact.provider.reading import (
     attestations,
@@ -88,7 +88,7 @@ def _own_error(view: RequestView) -> int:
     if part is None:
         return INVALID
     model = view.ctx.cache.globals[(view.id, view.round)]
-    return family(spec.family.name).error(spec, model, part.x, part.y)
+    return family_of(spec).error(spec, model, part.x, part.y)
 
 
 def propose_aggregate(view: RequestView) -> Outcome:

@@ -24,7 +24,7 @@ from fedpact.errors import (
 )
 from fedpact.learning.artefact import Model, Template, decode
 from fedpact.learning.checks import check_published
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.learning.local import reach
 from fedpact.learning.strategies import Globals, LocalTask, Memory, Strategy, strategy
 from fedpact.provider.context import RequestView
@@ -59,7 +59,7 @@ def specification_of(view: RequestView) -> Specification:
 
 
 def template_of(spec: Specification) -> Template:
-    return family(spec.family.name).template(spec)
+    return family_of(spec).template(spec)
 
 
 def place_of(view: RequestView, round_: int | None = None) -> Place:

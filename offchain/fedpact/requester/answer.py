@@ -50,7 +50,7 @@ def answer(spec: Specification, model: "Model", x: Inputs, error: int | None) ->
     """
     from fedpact.learning import families
 
-    predicted = families.family(spec.family.name).predict(spec, model, x)
+    predicted = families.family_of(spec).predict(spec, model, x)
     measured = None if error is None else error / MAX_SCORE
     if spec.output is not None:
         values, scale = predicted[:, 0] * spec.output.scale, spec.output.scale

@@ -178,10 +178,10 @@ class Requester:
 
         from fedpact.consensus.artefacts import Place, model_cid, sealed_bytes
         from fedpact.learning.artefact import encode
-        from fedpact.learning.families import family
+        from fedpact.learning.families import family_of
 
         spec = self.specification(request_id)
-        template = family(spec.family.name).template(spec)
+        template = family_of(spec).template(spec)
         cid = model_cid(template, state.final_digest)
         place = Place(self._client.deployment.fingerprint, request_id, state.final_rounds)
         weights = fetch.decrypt(

@@ -95,7 +95,7 @@ def read(path: Path) -> tuple[Specification, "Model"]:
 
     spec = specification(path)
     data = path.read_bytes()
-    template = families.family(spec.family.name).template(spec)
+    template = families.family_of(spec).template(spec)
     return spec, artefact.decode(data, template)
 
 

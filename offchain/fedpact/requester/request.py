@@ -149,7 +149,7 @@ def prepare(
     from fedpact.learning import artefact, families
 
     draft, seed = draft_specification(fields)
-    family = families.family(draft.family.name)
+    family = families.family_of(draft)
     family.check_examples(draft, evaluation.x)
     initial = artefact.encode(family.initial(draft, seed))
     sealed = seal_slices(cut(draft, evaluation, keys), keys)

@@ -45,11 +45,11 @@ def cut(spec: Specification, evaluation: Dataset, keys: "AccountKeys") -> list[D
     Raises DataError where a label of the specification has fewer examples than there are rounds,
     or there are fewer examples than rounds.
     """
-    from fedpact.learning.families import family
+    from fedpact.learning.families import family_of
 
     secret = keys.derive("slice-cut", sha256(encode_slice(evaluation)).digest())
     generator = np.random.default_rng(int.from_bytes(secret, "big"))
-    if spec.task == "classification" and family(spec.family.name).balanced:
+    if spec.task == "classification" and family_of(spec).balanced:
         _require_labels(spec, evaluation)
         places = cut_evenly(evaluation.y, spec.rounds, generator)
     else:

@@ -29,7 +29,7 @@ from fedpact.experiments.contribution import (
 from fedpact.experiments.robustness import RULES, run_case
 from fedpact.learning.aggregation.base import flatten
 from fedpact.learning.artefact import Template, decode
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.learning.strategies import Globals, strategy
 from fedpact.privacy.noise import SeededNoise
 from fedpact.types.scores import INVALID
@@ -44,7 +44,7 @@ def case():
 
 @cache
 def start():
-    return family(case().spec.family.name).initial(case().spec, seed=0)
+    return family_of(case().spec).initial(case().spec, seed=0)
 
 
 def task(seat=9, others=None):

@@ -11,7 +11,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import DataError, InvalidInput, PrivacyError
 from fedpact.learning.artefact import encode
 from fedpact.learning.bounds import UNBOUNDED, update_norm, update_norm_bounds
-from fedpact.learning.families import family
+from fedpact.learning.families import family, family_of
 from fedpact.learning.local import reach, train_local
 from fedpact.learning.strategies import Correction
 from fedpact.privacy.noise import NoiseSource, SeededNoise, SystemNoise
@@ -28,7 +28,7 @@ def data(n=40, width=2, seed=0):
 
 
 def start(spec):
-    return family(spec.family.name).initial(spec, seed=1)
+    return family_of(spec).initial(spec, seed=1)
 
 
 class Silent(NoiseSource):
@@ -90,7 +90,7 @@ def test_a_norm_follows_the_quantile_from_step_to_step_and_begins_anew():
     )
     first, part = start(spec), data(n=300)
     weights = {name: values.astype(np.float64) for name, values in first.items()}
-    model_family = family(spec.family.name)
+    model_family = family_of(spec)
     median = np.median(model_family.gradient_norms(spec, weights, part.x, part.y))
     seen = []
 
@@ -138,7 +138,7 @@ def test_noise_differs_between_two_runs_and_has_the_declared_size():
     spec = specification(features=WIDE, privacy={**SOUND, "noise_multiplier": 50.0})
     part = data(n=10, width=30)
     first, second = (train_local(spec, start(spec), part, noise=SystemNoise()) for _ in range(2))
-    size = family(spec.family.name).template(spec).parameters
+    size = family_of(spec).template(spec).parameters
     expected = math.sqrt(2 * size) * 50.0 / 10
     assert update_norm(first, second) == pytest.approx(expected, rel=0.5)
 

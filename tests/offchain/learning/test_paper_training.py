@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from fedpact.data.dataset import Dataset
 from fedpact.errors import PrivacyError, SpecificationError
 from fedpact.learning.artefact import Model
-from fedpact.learning.families import family
+from fedpact.learning.families import family, family_of
 from fedpact.learning.local import train_local
 from fedpact.privacy.ddp_sgd import claimed_multiplier
 from fedpact.privacy.noise import NoiseSource, SeededNoise
@@ -115,7 +115,7 @@ def test_the_noise_is_drawn_anew_for_each_batch_and_follows_the_source() -> None
 
 def examples(spec: Specification) -> tuple[Model, Dataset]:
     x = np.linspace(-1, 1, 40, dtype=np.float32).reshape(20, 2)
-    return family(spec.family.name).initial(spec, 0), Dataset(x, np.arange(20) % 3, ())
+    return family_of(spec).initial(spec, 0), Dataset(x, np.arange(20) % 3, ())
 
 
 def noised(spec: Specification, round_noise: int, data_noise: int) -> Model:
@@ -140,7 +140,7 @@ def test_laplace_noises_the_data_and_then_the_model() -> None:
 def test_laplace_noise_has_the_scale_of_equation_4() -> None:
     privacy = {**LAPLACE, "epsilon": 4.0, "sensitivity": 0.5}
     spec = specification(privacy=privacy, features={"shape": [400]}, local=STILL)
-    start = family(spec.family.name).initial(spec, 0)
+    start = family_of(spec).initial(spec, 0)
     data = Dataset(np.zeros((6, 400), np.float32), np.arange(6) % 3, ())
     model = train_local(spec, start, data, noise=SeededNoise(0), data_noise=SeededNoise(1))
     drawn = np.concatenate([(model[name] - start[name]).ravel() for name in start])

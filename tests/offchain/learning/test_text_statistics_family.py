@@ -10,7 +10,7 @@ from fedpact.data.documents import documents
 from fedpact.errors import DataError, SpecificationError
 from fedpact.learning.artefact import decode, encode
 from fedpact.learning.checks import check_specification
-from fedpact.learning.families import family, gradient_family
+from fedpact.learning.families import family, gradient_family_of
 from fedpact.learning.local import train_local
 from fedpact.privacy.accounting import calibrate
 from fedpact.privacy.mechanisms import of_request
@@ -176,7 +176,7 @@ def test_a_clipping_norm_is_refused_where_nothing_is_clipped():
 
 def test_it_descends_no_gradient():
     with pytest.raises(SpecificationError, match="descends no gradient"):
-        gradient_family("text-statistics")
+        gradient_family_of(request())
 
 
 @pytest.mark.parametrize("words", [[""], ["the and of"], ["", "\x00\x07 .,;"]])

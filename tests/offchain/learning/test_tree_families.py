@@ -12,7 +12,7 @@ from fedpact.errors import DataError, ModelError, PrivacyError, SpecificationErr
 from fedpact.learning.algorithm_one import BoostingParticipant, algorithm_one
 from fedpact.learning.artefact import Template, encode
 from fedpact.learning.checks import check_specification
-from fedpact.learning.families import family
+from fedpact.learning.families import family, family_of
 from fedpact.learning.local import train_local
 from fedpact.learning.trees.ensemble import Ensemble, empty
 from fedpact.learning.trees.training import Growth
@@ -54,7 +54,7 @@ def sound_forest(**changes):
 
 
 def trained(spec, parts, start=None, round_number=1, noise_seed=0):
-    kind = family(spec.family.name)
+    kind = family_of(spec)
     private = spec.privacy.mode.value != "none"
     return {
         seat: train_local(
@@ -70,7 +70,7 @@ def trained(spec, parts, start=None, round_number=1, noise_seed=0):
 
 
 def aggregated(spec, parts, models, start=None, round_number=1, included=None):
-    kind = family(spec.family.name)
+    kind = family_of(spec)
     return global_model(
         spec,
         round_number,

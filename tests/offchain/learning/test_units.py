@@ -11,7 +11,7 @@ import pytest
 from fedpact.data import sources
 from fedpact.data.dataset import Dataset
 from fedpact.learning.bounds import update_norm
-from fedpact.learning.families import family
+from fedpact.learning.families import family, family_of
 from fedpact.learning.families.base import weights_norm
 from fedpact.learning.local import train_local
 from fedpact.learning.units import Batch, clipped_unit_sum, samples_of
@@ -56,12 +56,12 @@ def data_of(spec, units=UNITS, seed=0):
 
 
 def weights_of(spec):
-    start = family(spec.family.name).initial(spec, seed=3)
+    start = family_of(spec).initial(spec, seed=3)
     return {name: values.astype(np.float64) for name, values in start.items()}
 
 
 def sums_of(spec):
-    return partial(family(spec.family.name).gradient_sum, spec, weights_of(spec))
+    return partial(family_of(spec).gradient_sum, spec, weights_of(spec))
 
 
 def closeness(name):
@@ -71,7 +71,7 @@ def closeness(name):
 
 def mean_gradient(spec, data, unit):
     own = data.unit_numbers == unit
-    model_family = family(spec.family.name)
+    model_family = family_of(spec)
     total = model_family.gradient_sum(spec, weights_of(spec), data.x[own], data.y[own], None)
     return {name: values / own.sum() for name, values in total.items()}
 
@@ -163,7 +163,7 @@ def test_sampling_draws_whole_units_and_divides_by_their_expected_number():
         update={"local": spec.local.model_copy(update={"sampling_rate": 0.5})}
     )
     data = data_of(spec)
-    start = family(spec.family.name).initial(spec, seed=3)
+    start = family_of(spec).initial(spec, seed=3)
     found = train_local(sampled, start, data, noise=Silent(drawn=(0, 3)))
     only = without(without(without(data, 4), 2), 1)
     expected = train_local(spec, start, only, noise=Silent())
@@ -177,7 +177,7 @@ def test_without_privacy_every_example_counts():
     data = data_of(spec)
     assert samples_of(spec, data) == len(data) == 9
     bare = Dataset(data.x, data.y, ())
-    start = family(spec.family.name).initial(spec, seed=3)
+    start = family_of(spec).initial(spec, seed=3)
     ours, theirs = (train_local(spec, start, each, noise=None) for each in (data, bare))
     assert all(np.array_equal(ours[tensor], theirs[tensor]) for tensor in ours)
 
@@ -185,9 +185,9 @@ def test_without_privacy_every_example_counts():
 def test_noise_is_that_of_the_number_of_units():
     spec = spec_of("softmax-regression", noise_multiplier=50.0)
     data = data_of(spec, units=tuple(number // 10 for number in range(100)))
-    start = family(spec.family.name).initial(spec, seed=3)
+    start = family_of(spec).initial(spec, seed=3)
     first, second = (train_local(spec, start, data, noise=SystemNoise()) for _ in range(2))
-    size = family(spec.family.name).template(spec).parameters
+    size = family_of(spec).template(spec).parameters
     assert update_norm(first, second) == pytest.approx(math.sqrt(2 * size) * 50 / 10, rel=0.6)
 
 
@@ -217,7 +217,7 @@ def test_real_engines_and_speakers_train_under_sound(data, asked, most):
         **fields,
     )
     assert samples_of(spec, part) == len(groups) < len(part)
-    start = family(spec.family.name).initial(spec, seed=0)
+    start = family_of(spec).initial(spec, seed=0)
     trained = train_local(spec, start, part, noise=SeededNoise(1))
     assert all(np.isfinite(values).all() for values in trained.values())
     quiet = train_local(spec, start, part, noise=Silent())

@@ -29,7 +29,7 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.data.dataset import Dataset
 from fedpact.learning import artefact, local, units
 from fedpact.learning.artefact import encode
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
 from fedpact.privacy import ledger as ledger_module
 from fedpact.privacy import ledger_file
@@ -66,7 +66,7 @@ def epsilon_of(releases: int) -> float:
 
 def drawn(round_: int) -> bytes:
     """A sealed local model, its noise from the system."""
-    start = family(SPEC.family.name).initial(SPEC, seed=0)
+    start = family_of(SPEC).initial(SPEC, seed=0)
     model = train_local(SPEC, start, DATA, noise=SystemNoise(), batches_of=(round_, 0))
     place = Place(sha256(b"deployment").digest(), 1, round_)
     return seal_local(encode(model), b"r" * 32, place, "0x" + "1" * 40)

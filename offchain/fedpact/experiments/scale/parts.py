@@ -26,7 +26,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_evenly, encode_slice
 from fedpact.experiments import digits
 from fedpact.learning.artefact import Model, encode
-from fedpact.learning.families import family
+from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
 from fedpact.types.scores import pack_scores
 from fedpact.types.specification import Specification
@@ -63,7 +63,7 @@ def measure(committee: int, seed: int = 0) -> Parts:
     """Weigh and time the parts of a request with this many members."""
     spec, parts, evaluation = _request(committee, seed)
     place, key = Place(bytes(32), 1, 1), new_request_key()
-    start = family(spec.family.name).initial(spec, seed)
+    start = family_of(spec).initial(spec, seed)
     training, models = _timed_models(spec, start, parts)
     samples = {seat: len(part) for seat, part in enumerate(parts)}
     scoring, _ = _timed(

@@ -1,4 +1,4 @@
-"""Model families by the name that a specification gives."""
+"""Model families by their name in a specification."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -23,51 +23,57 @@ FAMILIES = {
     "boosted-trees": "fedpact.learning.families.trees:BoostedTrees",
     "char-lstm": "fedpact.learning.families.char_lstm:CharLSTM",
 }
-"""Where each family stands; it is imported when first asked for, as some need torch."""
+"""Import path of each family; imported on first use, since some need torch."""
 
 __all__ = [
     "FAMILIES",
     "ConstructedFamily",
     "GradientFamily",
     "ModelFamily",
-    "constructed_family",
+    "constructed_family_of",
     "family",
-    "gradient_family",
+    "family_of",
+    "gradient_family_of",
     "represented",
 ]
 
 
 @lru_cache(maxsize=64)
-def _load(place: str) -> ModelFamily[Any]:
-    module, name = place.split(":")
+def _load(import_path: str) -> ModelFamily[Any]:
+    module, name = import_path.split(":")
     found: ModelFamily[Any] = getattr(import_module(module), name)()
     return found
 
 
 def family(name: str) -> ModelFamily[Any]:
-    """The family of that name; raises SpecificationError for one that fedpact does not know."""
+    """The family of that name; raises SpecificationError for an unknown name."""
     if name not in FAMILIES:
         raise SpecificationError(f"model family {name!r} is unknown: one of {', '.join(FAMILIES)}")
     return _load(FAMILIES[name])
 
 
-def gradient_family(name: str) -> GradientFamily[Any]:
-    """The family of that name; raises SpecificationError where it descends no gradient."""
-    found = family(name)
+def family_of(spec: Specification) -> ModelFamily[Any]:
+    """The specification's family; raises SpecificationError if fedpact does not know it."""
+    return family(spec.family.name)
+
+
+def gradient_family_of(spec: Specification) -> GradientFamily[Any]:
+    """The specification's family; raises SpecificationError if it does not descend a gradient."""
+    found = family_of(spec)
     if not isinstance(found, GradientFamily):
-        raise SpecificationError(f"model family {name!r} descends no gradient")
+        raise SpecificationError(f"model family {spec.family.name!r} descends no gradient")
     return found
 
 
-def constructed_family(name: str) -> ConstructedFamily[Any]:
-    """The family of that name; raises SpecificationError where its models are not constructed."""
-    found = family(name)
+def constructed_family_of(spec: Specification) -> ConstructedFamily[Any]:
+    """The specification's family; raises SpecificationError if it does not construct its models."""
+    found = family_of(spec)
     if not isinstance(found, ConstructedFamily):
-        raise SpecificationError(f"model family {name!r} descends a gradient")
+        raise SpecificationError(f"model family {spec.family.name!r} descends a gradient")
     return found
 
 
 def represented(spec: Specification, data: Dataset, folder: Path | None = None) -> Dataset:
-    """A data set in the form that its family trains on and predicts most quickly; what is in that
-    form already stays. What takes long to compute is kept in `folder`, if one is given."""
-    return replace(data, x=family(spec.family.name).represented(spec, data.x, folder))
+    """The data set in the form that its family trains on and predicts fastest; data already in that
+    form are unchanged. Expensive results are cached in `folder`, if one is given."""
+    return replace(data, x=family_of(spec).represented(spec, data.x, folder))
