@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from fedpact.content.envelope import FINGERPRINT_BYTES, KEY_BYTES, derive, place
 from fedpact.errors import ContentError, ContentTooLarge, DecryptionError, InvalidInput
+from fedpact.types.validation import first_error
 
 SEAL_OVERHEAD_BYTES = 48
 """Ephemeral public key (32) and Poly1305 tag (16) of a libsodium sealed box."""
@@ -154,9 +155,7 @@ class Manifest:
                 {address: bytes.fromhex(sealed) for address, sealed in document.seals.items()},
             )
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "document"
-            raise ContentError(f"key manifest: {where}: {first['msg']}") from error
+            raise ContentError(f"key manifest: {first_error(error)}") from error
         except InvalidInput as error:
             raise ContentError(f"key manifest: {error}") from error
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fedpact.errors import InvalidInput
 from fedpact.types.specification import canonical_json
+from fedpact.types.validation import first_error
 
 SUFFIX = ".toml"
 PROVIDERS = "providers"
@@ -240,9 +241,7 @@ def parse(name: str, text: str) -> Experiment:
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"experiment {name}: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "file"
-        raise InvalidInput(f"experiment {name}: {field}: {first['msg']}") from error
+        raise InvalidInput(f"experiment {name}: {first_error(error, 'file')}") from error
 
 
 def cases(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.learning.families import FAMILIES
 from fedpact.types.specification import CLAIM, PrivacyMode, Specification
+from fedpact.types.validation import first_error
 
 
 class Policy(BaseModel):
@@ -53,9 +54,7 @@ class Policy(BaseModel):
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"policy file {path}: {error}") from error
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise SettingsError(f"policy file {path}: {field}: {first['msg']}") from error
+            raise SettingsError(f"policy file {path}: {first_error(error)}") from error
 
     def check(self, spec: Specification, payment: int, parameters: int, samples: int) -> None:
         """Raise PolicyRefusal with the first limit that the request passes.

@@ -37,6 +37,7 @@ from fedpact.retrieval.signature import Signature
 from fedpact.types.attributes import Attribute
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Document, PrivacyMode, canonical_json
+from fedpact.types.validation import first_error
 
 LEAST_UNITS = 50
 """Units of a sound profile: of fewer, the noise leaves nothing to be found by."""
@@ -255,9 +256,7 @@ def published(local: LocalProfile, keys: AccountKeys, endpoint: str, price: int)
             hidden=tuple(document.base64_of(attribute.leaf()) for attribute in hidden),
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "document"
-        raise RetrievalError(f"profile: {field}: {first['msg']}") from error
+        raise RetrievalError(f"profile: {first_error(error)}") from error
     node = bytes.fromhex(keys.address.removeprefix("0x"))
     return Profile(Record(node, signature, details.encode()), details)
 

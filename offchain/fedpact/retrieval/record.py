@@ -13,6 +13,7 @@ from fedpact.errors import InvalidInput
 from fedpact.retrieval.messages import MOST_ENVELOPE, MOST_FOUND
 from fedpact.retrieval.signature import LONGEST
 from fedpact.types.specification import Document, canonical_json
+from fedpact.types.validation import first_error
 
 LONGEST_RECORD = 1 << 16
 """Bytes."""
@@ -56,9 +57,7 @@ class RetrievalRecord(Document):
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "document"
-            raise InvalidInput(f"record of a search: {field}: {first['msg']}") from error
+            raise InvalidInput(f"record of a search: {first_error(error)}") from error
 
     @classmethod
     def read(cls, path: Path) -> "RetrievalRecord":

@@ -21,6 +21,7 @@ from pydantic import (
 
 from fedpact.errors import SpecificationError
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Terms
+from fedpact.types.validation import first_error
 
 SPECIFICATION_VERSION: Literal[1] = 1
 SPECIFICATION_MAX_BYTES = 262_144
@@ -412,9 +413,7 @@ class Specification(Document):
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"]) or "document"
-            raise SpecificationError(f"specification: {field}: {first['msg']}") from error
+            raise SpecificationError(f"specification: {first_error(error)}") from error
 
     @property
     def outputs(self) -> int:

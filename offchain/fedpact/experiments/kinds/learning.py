@@ -25,6 +25,7 @@ from fedpact.experiments.federation import Federation, outputs_of, train_federat
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
 from fedpact.types.specification import CLAIM, PrivacyMode, Specification
+from fedpact.types.validation import first_error
 
 
 class LearningSettings(BaseModel):
@@ -106,9 +107,7 @@ def _settings(case: Case) -> LearningSettings:
     try:
         return LearningSettings.model_validate(dict(case.settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(f"{case.name}: settings.{field}: {first['msg']}") from error
+        raise InvalidInput(f"{case.name}: settings.{first_error(error)}") from error
 
 
 def _federation(case: Case, settings: LearningSettings, source: Source) -> Federation:

@@ -16,6 +16,7 @@ from fedpact.errors import InvalidInput
 from fedpact.experiments import privacy_fixed_features as fixed
 from fedpact.experiments.checkpoint import Checkpoint
 from fedpact.experiments.configuration import Case
+from fedpact.types.validation import first_error
 
 
 class PlanSettings(BaseModel):
@@ -46,9 +47,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     try:
         settings = PrivacySettings.model_validate(dict(case.settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(f"{case.name}: settings.{field}: {first['msg']}") from error
+        raise InvalidInput(f"{case.name}: settings.{first_error(error)}") from error
     plan = _plan(case, settings)
     fixed.schedule(plan, settings.epsilon)  # a demand out of range shows before any work
     task = fixed.Task.of(

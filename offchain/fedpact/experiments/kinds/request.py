@@ -16,6 +16,7 @@ from fedpact.errors import InvalidInput
 from fedpact.experiments.checkpoint import Checkpoint
 from fedpact.experiments.configuration import Case
 from fedpact.experiments.scattering_request import STEPS, Step, run_case
+from fedpact.types.validation import first_error
 
 
 class StepSettings(BaseModel):
@@ -41,9 +42,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     try:
         settings = RequestSettings.model_validate(dict(case.settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(f"{case.name}: settings.{field}: {first['msg']}") from error
+        raise InvalidInput(f"{case.name}: settings.{first_error(error)}") from error
     if settings.step is not None:
         step = Step(**dict(settings.step))
     elif case.dataset in STEPS:

@@ -21,6 +21,7 @@ from fedpact.experiments.configuration import Case
 from fedpact.experiments.provider_selection import TOPICS, BySignature, Choose, Market
 from fedpact.experiments.text_collections import collection
 from fedpact.experiments.text_task import DELTA
+from fedpact.types.validation import first_error
 
 FIRST_DEAL = 20
 """Deals before it were looked at while the form of the queries was chosen."""
@@ -40,9 +41,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     try:
         settings = SelectionSettings.model_validate(dict(case.settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(f"{case.name}: settings.{field}: {first['msg']}") from error
+        raise InvalidInput(f"{case.name}: settings.{first_error(error)}") from error
     epsilon = None if settings.epsilon == "none" else settings.epsilon
     choose = _choice(case, settings, epsilon)
     deal = FIRST_DEAL + case.seed

@@ -23,6 +23,7 @@ from fedpact.experiments.text_rounds import CentralMachine, GradientRounds
 from fedpact.experiments.text_statistics import TextStatistics
 from fedpact.experiments.text_task import Family, TextTask
 from fedpact.experiments.text_trees import BoostedTrees, GrownTrees, SoundForest
+from fedpact.types.validation import first_error
 
 FAMILIES: Mapping[str, type[Family]] = {
     "text-statistics": TextStatistics,
@@ -51,9 +52,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     try:
         settings = TextSettings.model_validate(dict(case.settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(f"{case.name}: settings.{field}: {first['msg']}") from error
+        raise InvalidInput(f"{case.name}: settings.{first_error(error)}") from error
     family = _family(case, settings)
     whole = collection(case.dataset, held_out=settings.held_out)
     source = sub_collection(whole, settings.share, case.seed)

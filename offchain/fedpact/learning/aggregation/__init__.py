@@ -20,6 +20,7 @@ from fedpact.learning.aggregation.median import CoordinateMedian, coordinate_med
 from fedpact.learning.aggregation.trimmed import TrimmedMean, trimmed_mean
 from fedpact.learning.artefact import Model
 from fedpact.types.specification import Aggregation
+from fedpact.types.validation import first_error
 
 RULES: dict[str, type[Rule]] = {
     one.name: one
@@ -68,10 +69,8 @@ def rule(aggregation: Aggregation) -> Rule:
     try:
         return kind(**aggregation.parameters)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
         raise SpecificationError(
-            f"aggregation {aggregation.name!r}: {name}: {first['msg']}"
+            f"aggregation {aggregation.name!r}: {first_error(error)}"
         ) from error
 
 

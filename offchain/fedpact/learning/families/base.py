@@ -23,6 +23,7 @@ from fedpact.types.specification import (
     PrivacyMode,
     Specification,
 )
+from fedpact.types.validation import first_error
 
 if TYPE_CHECKING:
     import torch
@@ -67,9 +68,7 @@ class ModelFamily(ABC, Generic[P]):
         try:
             return self.schema.model_validate(spec.family.parameters)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise SpecificationError(f"family {self.name}: {field}: {first['msg']}") from error
+            raise SpecificationError(f"family {self.name}: {first_error(error)}") from error
 
     def check(self, spec: Specification) -> None:
         """Raise SpecificationError, before any work, for what this family cannot do."""

@@ -18,6 +18,7 @@ from fedpact.learning.strategies.fedavgm import FedAvgM
 from fedpact.learning.strategies.fedprox import FedProx
 from fedpact.learning.strategies.scaffold import Scaffold
 from fedpact.types.specification import Strategy as Asked
+from fedpact.types.validation import first_error
 
 STRATEGIES: dict[str, type[Strategy]] = {
     one.name: one for one in (FedAvg, FedAvgM, DLMU, FedProx, Scaffold, Ditto, AlgorithmOne)
@@ -39,6 +40,4 @@ def strategy(asked: Asked) -> Strategy:
     try:
         return STRATEGIES[asked.name].model_validate(asked.parameters)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise SpecificationError(f"strategy {asked.name}: {field}: {first['msg']}") from error
+        raise SpecificationError(f"strategy {asked.name}: {first_error(error)}") from error

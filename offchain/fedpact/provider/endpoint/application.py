@@ -18,6 +18,7 @@ from starlette.routing import Route
 from fedpact.errors import FedpactError, RetrievalError, Retryable, SearchRefused
 from fedpact.provider.endpoint.limits import Limits, RateLimit
 from fedpact.retrieval.schema import About, Refusal, SearchAnswer, SearchBody, openapi
+from fedpact.types.validation import first_error
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +137,7 @@ class Endpoint:
         try:
             asked = SearchBody.model_validate_json(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "body"
-            raise Refused(400, "malformed", f"{field}: {first['msg']}") from None
+            raise Refused(400, "malformed", first_error(error, "body")) from None
         return _json(await self._answer(self._searches, lambda: self._answering.search(asked)))
 
     def _admit(self, request: Request, rate: RateLimit) -> None:

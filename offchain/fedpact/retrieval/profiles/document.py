@@ -22,6 +22,7 @@ from fedpact.retrieval.messages import MOST_DETAILS, MOST_ENDPOINT, Record
 from fedpact.retrieval.signature import LONGEST
 from fedpact.types.attributes import Attribute, AttributeTree
 from fedpact.types.specification import Document, PrivacyMode, canonical_json
+from fedpact.types.validation import first_error
 
 LONGEST_DOCUMENT = LONGEST + MOST_DETAILS
 """Bytes."""
@@ -120,9 +121,7 @@ class Details(Document):
             canonical = found.encode() == content
             root = found.tree.root
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "document"
-            raise RetrievalError(f"profile: {field}: {first['msg']}") from error
+            raise RetrievalError(f"profile: {first_error(error)}") from error
         except (InvalidInput, json.JSONDecodeError) as error:
             raise RetrievalError(f"profile: {error}") from error
         if not canonical or len(root) != 32:
