@@ -17,7 +17,7 @@ from rich.console import Console
 
 from fedpact.chain.client import ChainClient
 from fedpact.demo.data import prepare
-from fedpact.demo.network import Network, running_network
+from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions
 from fedpact.demo.progress import RoundClock
 from fedpact.requester import Requester
@@ -51,7 +51,9 @@ def main() -> None:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def _measure(network: Network, registrar, data, rounds: int, console: Console) -> dict[str, object]:
+def _measure(
+    network: DemoNetwork, registrar, data, rounds: int, console: Console
+) -> dict[str, object]:
     requester = network.account("requester")
     network.register(registrar, requester, 1)
     policy = network.folder / "policy.toml"
@@ -89,7 +91,7 @@ def _measure(network: Network, registrar, data, rounds: int, console: Console) -
     }
 
 
-def _gas_per_round(client: ChainClient, network: Network, request_id: int) -> int:
+def _gas_per_round(client: ChainClient, network: DemoNetwork, request_id: int) -> int:
     """Median over the rounds after the first (whose storage slots are new)."""
     by_round: dict[int, set[str]] = {}
     for event in network.events(request_id):

@@ -10,7 +10,7 @@ from fedpact import settings
 from fedpact.chain import deployment, keystore
 from fedpact.chain.client import ChainClient
 from fedpact.content.store import open_store
-from fedpact.requester import Progress, Requester
+from fedpact.requester import Requester, RequestProgress
 from fedpact.requester.request import read_draft
 
 PAYMENT = 10**18
@@ -26,7 +26,7 @@ def connect(config: Path | None = None) -> Requester:
     return Requester(client, open_store(chosen.store), keys, chosen.state)
 
 
-def show(progress: Progress) -> None:
+def show(progress: RequestProgress) -> None:
     print(f"round {progress.round}: {progress.stage.name.lower()} {progress.note}")
 
 

@@ -14,7 +14,7 @@ from fedpact.chain import keystore
 from fedpact.errors import FedpactError
 from fedpact.privacy.accounting import rdp, rdp_cost
 from fedpact.privacy.ledger import Ledger
-from fedpact.requester import Progress
+from fedpact.requester import RequestProgress
 from fedpact.types.rounds import RequestStatus, Stage
 
 ROUNDS = 3
@@ -37,7 +37,7 @@ def test_a_request_survives_daemons_that_are_killed_and_one_that_loses_its_state
     request = world.requester.create(draft, world.data.evaluation, PAYMENT)
     struck: set[int] = set()
 
-    def strike(progress: Progress) -> None:
+    def strike(progress: RequestProgress) -> None:
         if progress.round == 1 and progress.stage is Stage.COMMIT and 0 not in struck:
             struck.add(0)
             world.kill(0)
@@ -73,7 +73,7 @@ def test_a_request_goes_on_without_a_member_that_falls_silent(world: World) -> N
     request = world.requester.create(draft, world.data.evaluation, PAYMENT)
     silent: list[int] = []
 
-    def strike(progress: Progress) -> None:
+    def strike(progress: RequestProgress) -> None:
         if progress.round == 2 and not silent:
             silent.append(3)
             world.kill(3)

@@ -25,7 +25,7 @@ from fedpact.experiments.simulation import Seat, simulate
 from fedpact.learning.artefact import encode
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.requester import Progress
+from fedpact.requester import RequestProgress
 from fedpact.requester.slices import cut
 from fedpact.types.rounds import RequestStatus
 from fedpact.types.specification import Specification
@@ -179,7 +179,7 @@ def test_a_family_through_the_chain_gives_the_simulators_model(world: World, nam
     market, request = world.market, world.ask(name)
     restarted: set[int] = set()
 
-    def strike(progress: Progress) -> None:
+    def strike(progress: RequestProgress) -> None:
         assert all(daemon.serves for daemon in world.daemons)
         if name in RESTARTED and progress.round >= 2 and progress.round not in restarted:
             restarted.add(progress.round)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.demo.network import Network, running_network
+from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import StoreKind
 from fedpact.demo.searchable import SearchableProvider, publish_providers, serve, wait_until_joined
 from fedpact.errors import InvalidInput, SearchFailed
@@ -35,7 +35,7 @@ DOCUMENTS = 100
 
 @dataclass
 class World:
-    network: Network
+    network: DemoNetwork
     providers: list[SearchableProvider]
     requester: AccountKeys
     searcher: Searcher

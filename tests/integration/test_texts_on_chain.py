@@ -23,7 +23,7 @@ from fedpact.data.readers import read_dataset
 from fedpact.experiments.adversaries import Provider
 from fedpact.experiments.simulation import Seat, simulate
 from fedpact.learning.artefact import encode
-from fedpact.requester import Progress
+from fedpact.requester import RequestProgress
 from fedpact.requester.answer import answer_file
 from fedpact.requester.slices import cut
 from fedpact.types.rounds import RequestStatus
@@ -168,7 +168,7 @@ def test_texts_through_the_chain_are_answered_by_the_simulators_model(
     market, request = world.market, world.requests[name]
     restarted: set[int] = set()
 
-    def strike(progress: Progress) -> None:
+    def strike(progress: RequestProgress) -> None:
         assert all(daemon.serves for daemon in world.daemons)
         if name == RESTARTED and progress.round >= 2 and progress.round not in restarted:
             restarted.add(progress.round)

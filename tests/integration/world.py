@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.data import DemoData, prepare
-from fedpact.demo.network import Network, running_network
+from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions, StoreKind
 from fedpact.provider.files import ledger_file, state_file
 from fedpact.requester import Requester
@@ -25,7 +25,7 @@ min_samples = 20
 class World:
     """A network with providers' accounts and data, and a requester; `registrar` admits others."""
 
-    def __init__(self, network: Network, registrar: AccountKeys, data: DemoData) -> None:
+    def __init__(self, network: DemoNetwork, registrar: AccountKeys, data: DemoData) -> None:
         self.network = network
         self.registrar = registrar
         self.data = data

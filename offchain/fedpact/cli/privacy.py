@@ -8,7 +8,7 @@ import typer
 
 from fedpact.cli.output import write_text
 from fedpact.errors import AuditFailed
-from fedpact.privacy.audit import Check, Mode
+from fedpact.privacy.audit import AuditedMode, Check
 
 app = typer.Typer(help="Checks of the privacy that is stated.", no_args_is_help=True)
 
@@ -20,11 +20,11 @@ def audit(
         list[Check] | None, typer.Option(help="May be given several times; all if left out.")
     ] = None,
     mode: Annotated[
-        Mode,
+        AuditedMode,
         typer.Option(
             help="adaptive: sound, its norm following a quantile; paper: by draws and membership."
         ),
-    ] = Mode.SOUND,
+    ] = AuditedMode.SOUND,
     draws: Annotated[int, typer.Option(help="Of each release, in the check draws.")] = 2_000,
     canaries: Annotated[int | None, typer.Option(help="Else 5000, of images 1000.", min=40)] = None,
     output: Annotated[Path | None, typer.Option("--json", help="File for the findings.")] = None,
@@ -50,7 +50,7 @@ def audit(
             f"{one.check}, mode {one.mode}: {one.quantity}: stated {one.stated:.4f}, measured "
             f"{measured}: {'holds' if one.holds else 'FAILS'}"
         )
-    claimed = f" ({CLAIM})" if mode is Mode.PAPER else ""
+    claimed = f" ({CLAIM})" if mode is AuditedMode.PAPER else ""
     typer.echo(f"stated at epsilon {found[0].epsilon:.4f}, delta {found[0].delta:g}{claimed}")
     failed = [one.check.value for one in found if not one.holds]
     if failed:

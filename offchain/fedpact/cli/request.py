@@ -9,7 +9,7 @@ from fedpact.cli import reuse, session
 from fedpact.cli.output import AsJson, ether, print_facts, print_json, print_rows, write_text
 
 if TYPE_CHECKING:
-    from fedpact.requester import Progress
+    from fedpact.requester import RequestProgress
 
 app = typer.Typer(help="Requests for models.", no_args_is_help=True)
 
@@ -232,7 +232,7 @@ def _follow(at: session.Session, request_id: int, as_json: bool) -> None:
     from fedpact.errors import NotReady
     from fedpact.types.rounds import RequestStatus
 
-    def report(progress: "Progress") -> None:
+    def report(progress: "RequestProgress") -> None:
         if as_json:
             print_json(_facts(progress), indent=None)
         else:
@@ -247,7 +247,7 @@ def _follow(at: session.Session, request_id: int, as_json: bool) -> None:
         )
 
 
-def _facts(progress: "Progress") -> dict[str, Any]:
+def _facts(progress: "RequestProgress") -> dict[str, Any]:
     return {
         "request": progress.request_id,
         "status": progress.status.name.lower(),
@@ -260,7 +260,7 @@ def _facts(progress: "Progress") -> dict[str, Any]:
     }
 
 
-def _line(progress: "Progress") -> str:
+def _line(progress: "RequestProgress") -> str:
     where = f"round {progress.round}, {progress.stage.name.lower()}" if progress.round else "open"
     line = (
         f"{progress.status.name.lower()}: {where}; {progress.joined} providers, "

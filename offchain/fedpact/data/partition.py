@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fedpact.errors import DataError
 
-Parts = list[NDArray[np.int64]]
+Partition = list[NDArray[np.int64]]
 """Places of each provider's examples, ascending."""
 SHARDS_EACH = 2
 """Shards of a provider in the label-sorted partition (McMahan et al. 2017, section 3)."""
@@ -23,7 +23,7 @@ def named(
     providers: int,
     seed: int,
     groups: NDArray[np.int64] | None = None,
-) -> Parts:
+) -> Partition:
     """The partition of that name: `iid`, `dir0.5`, `class2`, `sorted` or `group`.
 
     Raises DataError for another name, for labels where `y` holds values of a regression, for
@@ -47,7 +47,7 @@ def named(
     return classes(y, providers, int(found["classes"]), seed)
 
 
-def check_labels(parts: Parts, y: NDArray[np.int64]) -> None:
+def check_labels(parts: Partition, y: NDArray[np.int64]) -> None:
     """Raise DataError where a part is empty, or has one label only of several.
 
     From one label alone no provider learns to tell it from another.
@@ -64,14 +64,14 @@ def check_labels(parts: Parts, y: NDArray[np.int64]) -> None:
             )
 
 
-def iid(y: NDArray[Any], providers: int, seed: int) -> Parts:
+def iid(y: NDArray[Any], providers: int, seed: int) -> Partition:
     """Uniformly at random, in parts that differ by one example at most."""
     _check(y, providers)
     order = np.random.default_rng(seed).permutation(len(y))
     return _sorted(np.array_split(order, providers))
 
 
-def dirichlet(y: NDArray[np.int64], providers: int, alpha: float, seed: int) -> Parts:
+def dirichlet(y: NDArray[np.int64], providers: int, alpha: float, seed: int) -> Partition:
     """Each label's examples in proportions drawn from Dir(alpha, ..., alpha) (Hsu et al. 2019).
 
     Drawn anew until every provider has an example; raises DataError when a thousand draws do not.
@@ -93,7 +93,7 @@ def dirichlet(y: NDArray[np.int64], providers: int, alpha: float, seed: int) -> 
     raise DataError(f"Dir({alpha:g}) leaves one of {providers} providers without examples")
 
 
-def classes(y: NDArray[np.int64], providers: int, per_provider: int, seed: int) -> Parts:
+def classes(y: NDArray[np.int64], providers: int, per_provider: int, seed: int) -> Partition:
     """`per_provider` labels to each provider, every label at equally many providers.
 
     A label's examples are split evenly among the providers that have it. Raises DataError where
@@ -119,7 +119,7 @@ def classes(y: NDArray[np.int64], providers: int, per_provider: int, seed: int) 
     return _sorted([np.array(part, dtype=np.int64) for part in parts])
 
 
-def shards(y: NDArray[Any], providers: int, per_provider: int, seed: int) -> Parts:
+def shards(y: NDArray[Any], providers: int, per_provider: int, seed: int) -> Partition:
     """Sorted by label, cut into equal shards, `per_provider` dealt to each (McMahan et al. 2017).
 
     A regression's values are sorted likewise. Raises DataError where a shard would be empty.
@@ -136,7 +136,7 @@ def shards(y: NDArray[Any], providers: int, per_provider: int, seed: int) -> Par
     return _sorted([np.concatenate([pieces[shard] for shard in owned]) for owned in deal])
 
 
-def by_group(groups: NDArray[np.int64], providers: int, seed: int) -> Parts:
+def by_group(groups: NDArray[np.int64], providers: int, seed: int) -> Partition:
     """Whole groups (engines, writers, roles) at random, in numbers that differ by one at most."""
     _check(groups, providers)
     present = np.unique(groups)
@@ -146,7 +146,7 @@ def by_group(groups: NDArray[np.int64], providers: int, seed: int) -> Parts:
     return [np.flatnonzero(np.isin(groups, owned)) for owned in dealt]
 
 
-def _sorted(parts: list[NDArray[np.int64]]) -> Parts:
+def _sorted(parts: list[NDArray[np.int64]]) -> Partition:
     return [np.sort(part) for part in parts]
 
 

@@ -186,7 +186,7 @@ def stored(source: Source, x: Inputs, y: NDArray[Any]) -> dict[str, NDArray[Any]
     return {**inputs, "y": np.array(source.labels)[y] if source.task == "classification" else y}
 
 
-def _shared_units(source: Source, parts: partition.Parts) -> int:
+def _shared_units(source: Source, parts: partition.Partition) -> int:
     """How many units lie at more than one provider: each of these would spend on them."""
     if not source.grouped_units or source.groups_train is None:
         return 0

@@ -76,7 +76,7 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
     )
 
 
-def _deal(options: DemoOptions, source: Source, private: NDArray[np.int64]) -> partition.Parts:
+def _deal(options: DemoOptions, source: Source, private: NDArray[np.int64]) -> partition.Partition:
     y = source.y_train[private]
     groups = None if source.groups_train is None else source.groups_train[private]
     return partition.named(

@@ -36,7 +36,7 @@ STOP_SECONDS = 10.0
 
 
 @dataclass
-class Network:
+class DemoNetwork:
     """Everything that runs; `stop` ends it all."""
 
     folder: Path
@@ -176,7 +176,7 @@ class Network:
 
 
 @contextlib.contextmanager
-def running_network(folder: Path, store: StoreKind) -> Iterator[tuple[Network, AccountKeys]]:
+def running_network(folder: Path, store: StoreKind) -> Iterator[tuple[DemoNetwork, AccountKeys]]:
     """A fresh chain with the contracts deployed, and its registrar; all is stopped at the end."""
     password_file = folder / "password"
     descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -198,7 +198,7 @@ def running_network(folder: Path, store: StoreKind) -> Iterator[tuple[Network, A
         client = ChainClient.connect(devnet.url, None)
         deployment = deployments.deploy(client, registrar, REPUTATION_UNIT_WEI)
         deployments.save(deployment, folder / "deployment.json")
-        network = Network(
+        network = DemoNetwork(
             folder,
             devnet,
             ChainClient.connect(devnet.url, deployment),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fedpact.requester.follow import Progress as RequestProgress
+from fedpact.requester.follow import RequestProgress
 from fedpact.types.rounds import RequestStatus, Stage
 
 _SAID = {

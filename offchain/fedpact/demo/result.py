@@ -19,7 +19,7 @@ from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
     from fedpact.demo.data import DemoData
-    from fedpact.demo.network import Network
+    from fedpact.demo.network import DemoNetwork
     from fedpact.demo.progress import RoundClock
 
 
@@ -130,7 +130,7 @@ class DemoResult:
 
 
 def collect(
-    network: "Network",
+    network: "DemoNetwork",
     request_id: int,
     spec: Specification,
     accounts: list[AccountKeys],

@@ -12,7 +12,7 @@ from rich.console import Console
 from fedpact.audit import audit
 from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.data import DemoData, prepare
-from fedpact.demo.network import Network, running_network
+from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions
 from fedpact.demo.progress import RoundClock, show_progress
 from fedpact.demo.result import DemoResult, FinalModel, collect
@@ -24,7 +24,7 @@ from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of, represented
 from fedpact.privacy.noise import SystemNoise
 from fedpact.provider.files import features_folder
-from fedpact.requester import Answer, Progress, Requester
+from fedpact.requester import Answer, Requester, RequestProgress
 from fedpact.types.rounds import RequestStatus, seats_of
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import Specification
@@ -83,7 +83,7 @@ def _workspace(options: DemoOptions, console: Console) -> Iterator[Path]:
 
 
 def _admit(
-    options: DemoOptions, network: Network, registrar: AccountKeys
+    options: DemoOptions, network: DemoNetwork, registrar: AccountKeys
 ) -> tuple[AccountKeys, list[AccountKeys]]:
     """The requester, an auditor and the providers, each of an organisation of its own."""
     requester = network.account("requester")
@@ -95,7 +95,7 @@ def _admit(
 
 
 def _serve(
-    options: DemoOptions, network: Network, data: DemoData, number: int, account: AccountKeys
+    options: DemoOptions, network: DemoNetwork, data: DemoData, number: int, account: AccountKeys
 ) -> None:
     policy = network.folder / f"policy-{number + 1}.toml"
     policy.write_text(
@@ -124,7 +124,7 @@ def _limit(options: DemoOptions) -> float:
 
 def _play(
     options: DemoOptions,
-    network: Network,
+    network: DemoNetwork,
     keys: AccountKeys,
     accounts: list[AccountKeys],
     data: DemoData,
@@ -144,7 +144,7 @@ def _play(
     spec = requester.specification(request_id)
     with show_progress(console, spec.rounds) as show:
 
-        def report(progress: Progress) -> None:
+        def report(progress: RequestProgress) -> None:
             network.check_daemons()
             clock.tick(progress)
             show(progress)
@@ -186,13 +186,13 @@ def _answer(
         )
 
 
-def _auditor(network: Network) -> AccountKeys:
+def _auditor(network: DemoNetwork) -> AccountKeys:
     from fedpact.chain import keystore
 
     return keystore.unlock(network.folder / "keys", "auditor", network.password_file.read_text())
 
 
-def _wait_for_claims(network: Network, request_id: int) -> None:
+def _wait_for_claims(network: DemoNetwork, request_id: int) -> None:
     """Until every provider has claimed what it has to claim."""
     deadline = time.monotonic() + CLAIM_SECONDS
     market = network.client.market

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.demo.network import Network
+from fedpact.demo.network import DemoNetwork
 from fedpact.errors import FedpactError
 from fedpact.privacy.ledger import Ledger
 from fedpact.provider import profile
@@ -49,7 +49,7 @@ def write_texts(folder: Path, texts: Sequence[str]) -> Path:
 
 
 def publish_providers(
-    network: Network, registrar: AccountKeys, texts: Mapping[str, tuple[str, Sequence[str]]]
+    network: DemoNetwork, registrar: AccountKeys, texts: Mapping[str, tuple[str, Sequence[str]]]
 ) -> list[SearchableProvider]:
     """Register a provider a name with (category, documents), build and publish its profile."""
     found = []
@@ -72,7 +72,7 @@ def publish_providers(
     return found
 
 
-def serve(network: Network, provider: SearchableProvider, poll_seconds: float = 0.5) -> None:
+def serve(network: DemoNetwork, provider: SearchableProvider, poll_seconds: float = 0.5) -> None:
     """Start one provider's daemon."""
     network.start_daemon(
         provider.name, provider.data, provider.policy, poll_seconds, None, provider.listen

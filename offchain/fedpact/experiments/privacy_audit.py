@@ -30,7 +30,7 @@ from fedpact.learning.local import noised_step, train_local
 from fedpact.learning.units import Batch
 from fedpact.privacy import ddp_sgd
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.audit import Check, Mode, canaries, distinguishability, membership
+from fedpact.privacy.audit import AuditedMode, Check, canaries, distinguishability, membership
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.privacy.quantile import COUNT_BOUND, QuantileClipping
@@ -73,7 +73,7 @@ class Finding:
 
     check: Check
     family: str
-    mode: Mode
+    mode: AuditedMode
     quantity: str
     stated: float
     measured: float | None
@@ -85,7 +85,10 @@ class Finding:
 
 
 def audit_draws(
-    name: str, mode: Mode = Mode.SOUND, draws: int = DRAWS, noise: NoiseSource | None = None
+    name: str,
+    mode: AuditedMode = AuditedMode.SOUND,
+    draws: int = DRAWS,
+    noise: NoiseSource | None = None,
 ) -> Finding:
     """Draw a release over four digits, and over three of them, and measure how far apart they are.
 
@@ -97,21 +100,25 @@ def audit_draws(
     """
     source = SystemNoise() if noise is None else noise
     if isinstance(family(name), ConstructedFamily):
-        if mode is not Mode.SOUND:
+        if mode is not AuditedMode.SOUND:
             raise InvalidInput(f"family {name} descends no gradient: it is audited in mode sound")
         release, stated = constructed_release(name, EPSILON, DELTA, source)
     else:
         x, y, lengths = _worst_last(name)
         privacy = _privacy(float(lengths[-1]) / 2, mode)
         spec = _specification(name, x.shape[1:], privacy, _descent())
-        ways = {Mode.SOUND: _trained, Mode.ADAPTIVE: _followed, Mode.PAPER: _claimed}
+        ways = {
+            AuditedMode.SOUND: _trained,
+            AuditedMode.ADAPTIVE: _followed,
+            AuditedMode.PAPER: _claimed,
+        }
         release, stated = ways[mode](spec, x, y, source)
 
     def drawn(records: int) -> distinguishability.Draw:
         return lambda count: np.array([release(records) for _ in range(count)])
 
     # Of sums beside counts the direction is looked for, so that a silent count would be found.
-    aimed = None if mode is Mode.ADAPTIVE else np.ones(1)
+    aimed = None if mode is AuditedMode.ADAPTIVE else np.ones(1)
     found = distinguishability.measure(drawn(RECORDS - 1), drawn(RECORDS), draws, aimed)
     seen = {
         "draws": draws,
@@ -130,7 +137,7 @@ def audit_canaries(
     count: int | None = None,
     noise: NoiseSource | None = None,
     seed: int | None = None,
-    mode: Mode = Mode.SOUND,
+    mode: AuditedMode = AuditedMode.SOUND,
 ) -> Finding:
     """One run over canaries, each in by a coin's toss; white box (Steinke et al. 2023).
 
@@ -187,7 +194,7 @@ def audit_membership(
     models: int = MODELS,
     noise: NoiseSource | None = None,
     seed: int | None = None,
-    mode: Mode = Mode.SOUND,
+    mode: AuditedMode = AuditedMode.SOUND,
 ) -> Finding:
     """Likelihood-ratio attack on digits, half of them with wrong labels, which only members teach.
 
@@ -205,14 +212,14 @@ def audit_membership(
 
     shape = _digits(name, 1)[0].shape[1:]
     privacy, local = _privacy(1.0, mode), MEMBERSHIP_LOCAL
-    if mode is Mode.PAPER:
+    if mode is AuditedMode.PAPER:
         privacy = DDP_SGD
         local = {**local, "epochs": local["steps"], "batch_size": MEMBERS}
         del local["steps"]
     private = _specification(name, shape, privacy, local)
     without = _specification(name, shape, {"mode": "none"}, local)
     found, open_ = attacked(private), attacked(without)
-    epsilon = EPSILON if mode is Mode.PAPER else _stated(private)
+    epsilon = EPSILON if mode is AuditedMode.PAPER else _stated(private)
     bound = min(1.0, math.exp(epsilon) * membership.FALSE_POSITIVES + DELTA)
     error = math.sqrt(bound * (1 - bound) / (models * MEMBERS / 2))
     allowed = bound + distinguishability.ERRORS_ALLOWED * error
@@ -240,18 +247,22 @@ def audit_membership(
     )
 
 
-def checks_of(name: str, mode: Mode) -> list[Check]:
+def checks_of(name: str, mode: AuditedMode) -> list[Check]:
     """The checks that there are of a family's releases in a mode."""
     if isinstance(family(name), ConstructedFamily):
         return [Check.DRAWS]
-    return [Check.DRAWS, Check.MEMBERSHIP] if mode is Mode.PAPER else list(Check)
+    return [Check.DRAWS, Check.MEMBERSHIP] if mode is AuditedMode.PAPER else list(Check)
 
 
 def audit(
-    name: str, check: Check, mode: Mode = Mode.SOUND, draws: int = DRAWS, count: int | None = None
+    name: str,
+    check: Check,
+    mode: AuditedMode = AuditedMode.SOUND,
+    draws: int = DRAWS,
+    count: int | None = None,
 ) -> Finding:
     """One check of one family; raises InvalidInput for one that the mode has no figure for."""
-    if mode is Mode.PAPER and check is Check.CANARIES:
+    if mode is AuditedMode.PAPER and check is Check.CANARIES:
         raise InvalidInput(f"mode paper is audited by draws and membership, not by {check}")
     if check is not Check.DRAWS and isinstance(family(name), ConstructedFamily):
         raise InvalidInput(f"family {name} is audited by draws alone, not by {check}")
@@ -376,7 +387,7 @@ def _digits(name: str, count: int) -> tuple[NDArray[np.float32], Targets]:
 
 
 def _canaries(
-    name: str, count: int, mode: Mode
+    name: str, count: int, mode: AuditedMode
 ) -> tuple[Specification, NDArray[np.float32], Targets]:
     """A canary a row; of images each in a corner of four pixels, which one pooling keeps apart."""
     shape: tuple[int, ...] | None = None
@@ -430,10 +441,10 @@ def _descent() -> dict[str, Any]:
     return {"steps": STEPS, "learning_rate": LEARNING_RATE}
 
 
-def _privacy(clipping_norm: float, mode: Mode) -> dict[str, Any]:
+def _privacy(clipping_norm: float, mode: AuditedMode) -> dict[str, Any]:
     sound = PrivacyMode.SOUND.value
     asked = {"mode": sound, "epsilon": EPSILON, "delta": DELTA, "clipping_norm": clipping_norm}
-    return asked | ({"adaptive_clipping": {}} if mode is Mode.ADAPTIVE else {})
+    return asked | ({"adaptive_clipping": {}} if mode is AuditedMode.ADAPTIVE else {})
 
 
 def _specification(

@@ -10,20 +10,20 @@ from fedpact.experiments.attacks import ATTACKS, BACKDOOR_LABEL, Collusion, patc
 from fedpact.experiments.committees import SMALL, CommitteeData, Scale, committee_data
 from fedpact.experiments.simulation import Seat, accuracy
 from fedpact.learning.artefact import Model
-from fedpact.types.specification import Aggregation
+from fedpact.types.specification import AggregationChoice
 
 VOTED = "poq"
 """The default: votes on the contribution, then the weighted mean of the included."""
-RULES: Mapping[str, Aggregation] = {
-    VOTED: Aggregation(),
-    "weighted-mean": Aggregation(),
-    "coordinate-median": Aggregation(name="coordinate-median"),
-    "trimmed-mean": Aggregation(name="trimmed-mean", parameters={"share": 0.3}),
-    "multi-krum": Aggregation(name="multi-krum", parameters={"byzantine": 3, "kept": 7}),
-    "centred-clipping": Aggregation(
+RULES: Mapping[str, AggregationChoice] = {
+    VOTED: AggregationChoice(),
+    "weighted-mean": AggregationChoice(),
+    "coordinate-median": AggregationChoice(name="coordinate-median"),
+    "trimmed-mean": AggregationChoice(name="trimmed-mean", parameters={"share": 0.3}),
+    "multi-krum": AggregationChoice(name="multi-krum", parameters={"byzantine": 3, "kept": 7}),
+    "centred-clipping": AggregationChoice(
         name="centred-clipping", parameters={"radius": 3.0, "iterations": 3}
     ),
-    "norm-bounding": Aggregation(name="norm-bounding", parameters={"bound": 3.0}),
+    "norm-bounding": AggregationChoice(name="norm-bounding", parameters={"bound": 3.0}),
 }
 """One setting for all attacks; radius and bound are near the median norm of honest updates, which
 on MNIST (seed 100) falls from 4 to 0.7 over ten rounds IID and from 6 to 3.5 with two classes each.

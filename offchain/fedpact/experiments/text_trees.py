@@ -24,8 +24,8 @@ from fedpact.features.text.graphs import serialised, vocabulary
 from fedpact.features.text.hashing import HashedBag
 from fedpact.learning.algorithm_one import (
     BoostingParticipant,
+    EnsembleParticipant,
     PaperNoise,
-    Participant,
     Reading,
     algorithm_one,
 )
@@ -216,7 +216,7 @@ def _cost(multiplier: float) -> PrivacyCost:
 class _Timed:
     """A participant whose processor seconds are kept."""
 
-    def __init__(self, participant: Participant, clock: Clock) -> None:
+    def __init__(self, participant: EnsembleParticipant, clock: Clock) -> None:
         self._participant = participant
         self.clock = clock
 

@@ -32,7 +32,7 @@ from fedpact.privacy.laplace import add_laplace
 Reading = Literal["parallel", "sequential"]
 
 
-class Participant(Protocol):
+class EnsembleParticipant(Protocol):
     """A provider that holds data and adds to a model."""
 
     def construct(self, received: Ensemble, iteration: int) -> Ensemble:
@@ -86,7 +86,7 @@ class BoostingParticipant:
 
 
 @dataclass(frozen=True)
-class Progress:
+class IterationResult:
     """What an iteration reached."""
 
     iteration: int
@@ -96,15 +96,15 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AlgorithmOneResult:
     model: Ensemble
-    progress: tuple[Progress, ...]
+    progress: tuple[IterationResult, ...]
     reached: bool
     """Whether the accuracy asked for was reached."""
 
 
 def algorithm_one(
-    participants: Sequence[Participant],
+    participants: Sequence[EnsembleParticipant],
     start: Ensemble,
     accuracy: Callable[[Ensemble], float],
     *,
@@ -113,7 +113,7 @@ def algorithm_one(
     iterations: int,
     seconds: float = float("inf"),
     clock: Callable[[], float] = time.perf_counter,
-) -> Outcome:
+) -> AlgorithmOneResult:
     """Iterate until `accuracy(M)` >= threshold, or `iterations` or `seconds` are used up.
 
     participants: in the order of the retrieval tables. start: usually `ensemble.empty`.
@@ -122,21 +122,25 @@ def algorithm_one(
     if not participants or iterations < 1:
         raise InvalidInput(f"{len(participants)} participants and {iterations} iterations")
     step = _parallel if reading == "parallel" else _sequential
-    model, progress, began = start, list[Progress](), clock()
+    model, progress, began = start, list[IterationResult](), clock()
     for iteration in range(iterations):
         model = step(participants, model, iteration)
-        progress.append(Progress(iteration, accuracy(model), clock() - began))
+        progress.append(IterationResult(iteration, accuracy(model), clock() - began))
         if progress[-1].accuracy >= threshold or progress[-1].seconds >= seconds:
             break
-    return Outcome(model, tuple(progress), progress[-1].accuracy >= threshold)
+    return AlgorithmOneResult(model, tuple(progress), progress[-1].accuracy >= threshold)
 
 
-def _parallel(participants: Sequence[Participant], model: Ensemble, iteration: int) -> Ensemble:
+def _parallel(
+    participants: Sequence[EnsembleParticipant], model: Ensemble, iteration: int
+) -> Ensemble:
     sent = [one.construct(model, iteration) for one in participants]
     return union([model, *sent], [1.0] + [1 / len(sent)] * len(sent))
 
 
-def _sequential(participants: Sequence[Participant], model: Ensemble, iteration: int) -> Ensemble:
+def _sequential(
+    participants: Sequence[EnsembleParticipant], model: Ensemble, iteration: int
+) -> Ensemble:
     for one in participants:
         model = union([model, one.construct(model, iteration)], [1.0, 1.0])
     return model

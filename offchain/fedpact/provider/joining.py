@@ -20,7 +20,7 @@ from fedpact.provider.reading import (
     template_of,
 )
 from fedpact.provider.settling import finish
-from fedpact.provider.state import Standing
+from fedpact.provider.state import Participation
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification, canonical_json
 
@@ -39,11 +39,11 @@ def opt_in(view: RequestView) -> Outcome:
         samples = _affordable_samples(view, spec)
     except (InvalidInput, DataError, PolicyRefusal, PrivacyError, ContentError) as refusal:
         ctx.ledger.drop_hold(ctx.deployment.fingerprint, view.id)
-        ctx.state.decide(view.id, Standing.DECLINED, str(refusal))
+        ctx.state.decide(view.id, Participation.DECLINED, str(refusal))
         return idle(f"declined: {refusal}")
     cid = ctx.store.put(_attributes(spec, samples))
     receipt = ctx.client.market.join(ctx.keys, view.id, samples, cid.digest)
-    ctx.state.decide(view.id, Standing.JOINED, f"joined with {samples} samples")
+    ctx.state.decide(view.id, Participation.JOINED, f"joined with {samples} samples")
     return did(f"joined with {samples} samples ({receipt.gas_used} gas)")
 
 

@@ -19,7 +19,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentMissing, FedpactError, RetrievalError, SearchRefused
 from fedpact.provider.endpoint.application import Endpoint
-from fedpact.provider.endpoint.limits import Limits
+from fedpact.provider.endpoint.limits import EndpointLimits
 from fedpact.provider.endpoint.server import EndpointServer
 from fedpact.retrieval import lookup
 from fedpact.retrieval.answering import answer
@@ -43,7 +43,7 @@ from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT, Profile
 from fedpact.retrieval.schema import API_VERSION, About, Match, SearchAnswer, SearchBody
 from fedpact.retrieval.signature import Signature
 from fedpact.retrieval.signing import SearchGuard
-from fedpact.retrieval.table import Table
+from fedpact.retrieval.table import RetrievalTable
 from fedpact.types.cid import Cid
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class SearchNode:
         self._guarding = threading.Lock()
         self._refresh_seconds = refresh_seconds
         self._membership: Membership | None = None
-        self._table: Table | None = None
+        self._table: RetrievalTable | None = None
         self._joined = False
         self._pause = LOOK_SECONDS
         self._newcomers: queue.Queue[Record | None] = queue.Queue(MOST_NEWCOMERS)
@@ -258,7 +258,7 @@ class SearchNode:
             query,
             self._transport,
             self._directory.verify,
-            lookup.Limits(want=asked.want),
+            lookup.LookupLimits(want=asked.want),
             seed=secrets.randbits(64),
             envelope=envelope,
             endpoint_of=endpoint_of,
@@ -269,7 +269,7 @@ class SearchNode:
             hops=outcome.hops,
         )
 
-    def _known_table(self) -> Table:
+    def _known_table(self) -> RetrievalTable:
         table = self._table
         if table is None:
             raise SearchRefused(503, "not-joined", "this provider has published no profile yet")
@@ -292,7 +292,7 @@ def endpoint_of(record: Record) -> str:
 class SearchEndpoint:
     """A `SearchNode` and the server in front of it, as the daemon starts and stops them."""
 
-    def __init__(self, node: SearchNode, listen: str, limits: Limits | None = None) -> None:
+    def __init__(self, node: SearchNode, listen: str, limits: EndpointLimits | None = None) -> None:
         """Raises SettingsError where nothing can listen at host:port."""
         self._node = node
         self._server = EndpointServer(Endpoint(node, limits), listen, limits)

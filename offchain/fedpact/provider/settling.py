@@ -3,7 +3,7 @@
 from fedpact.content.keys import delivery_key, seal
 from fedpact.provider.context import Outcome, RequestView, did, idle
 from fedpact.provider.reading import request_key, specification_of
-from fedpact.provider.state import Standing
+from fedpact.provider.state import Participation
 from fedpact.types.rounds import RequestStatus, Stage, seats_of
 
 EXPIRE_TURN_SECONDS = 2
@@ -58,7 +58,7 @@ def finish(view: RequestView, reason: str) -> None:
     view.ctx.ledger.drop_hold(fingerprint, view.id)
     view.ctx.ledger.discard(fingerprint, view.id)
     view.ctx.cache.forget(view.id, view.round + 1)
-    view.ctx.state.decide(view.id, Standing.FINISHED, reason)
+    view.ctx.state.decide(view.id, Participation.FINISHED, reason)
 
 
 def _undelivered_for_good(view: RequestView) -> bool:

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS votes (
 """
 
 
-class Standing(StrEnum):
+class Participation(StrEnum):
     """What this provider has to do with a request."""
 
     NEW = "new"
@@ -106,7 +106,7 @@ class ProviderState:
                 if name == "RequestCreated":
                     self._db.execute(
                         "INSERT OR IGNORE INTO requests VALUES (?, ?, '')",
-                        (request, Standing.NEW),
+                        (request, Participation.NEW),
                     )
                 count += 1
             self._set_meta("block", str(block))
@@ -148,19 +148,19 @@ class ProviderState:
 
     # ------------------------------------------------------------------ decisions
 
-    def open_requests(self) -> list[tuple[int, Standing]]:
+    def open_requests(self) -> list[tuple[int, Participation]]:
         """Requests that may still ask something of this provider."""
         rows = self._db.execute(
             "SELECT id, standing FROM requests WHERE standing IN (?, ?) ORDER BY id",
-            (Standing.NEW, Standing.JOINED),
+            (Participation.NEW, Participation.JOINED),
         )
-        return [(int(i), Standing(s)) for i, s in rows]
+        return [(int(i), Participation(s)) for i, s in rows]
 
-    def all_requests(self) -> list[tuple[int, Standing, str]]:
+    def all_requests(self) -> list[tuple[int, Participation, str]]:
         rows = self._db.execute("SELECT id, standing, reason FROM requests ORDER BY id")
-        return [(int(i), Standing(s), reason) for i, s, reason in rows]
+        return [(int(i), Participation(s), reason) for i, s, reason in rows]
 
-    def decide(self, request: int, standing: Standing, reason: str) -> None:
+    def decide(self, request: int, standing: Participation, reason: str) -> None:
         self._db.execute(
             "UPDATE requests SET standing = ?, reason = ? WHERE id = ?",
             (standing, reason, request),

@@ -3,8 +3,16 @@
 from fedpact.requester.answer import Answer, Estimate
 from fedpact.requester.client import Requester
 from fedpact.requester.fetch import FetchedModel
-from fedpact.requester.follow import Progress
+from fedpact.requester.follow import RequestProgress
 from fedpact.requester.listing import RequestSummary
 from fedpact.requester.reuse import Offer
 
-__all__ = ["Answer", "Estimate", "FetchedModel", "Offer", "Progress", "RequestSummary", "Requester"]
+__all__ = [
+    "Answer",
+    "Estimate",
+    "FetchedModel",
+    "Offer",
+    "RequestProgress",
+    "RequestSummary",
+    "Requester",
+]

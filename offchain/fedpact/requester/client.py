@@ -12,7 +12,7 @@ from fedpact.errors import InvalidInput, NotReady, Reverted
 from fedpact.requester import fetch, follow, reuse
 from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.fetch import FetchedModel
-from fedpact.requester.follow import Progress
+from fedpact.requester.follow import RequestProgress
 from fedpact.requester.listing import look, specification_of
 from fedpact.requester.request import (
     PreparedRequest,
@@ -120,17 +120,17 @@ class Requester:
         """What `create` leaves while it is under way: the block at which it began."""
         return self._folder / "creating" / f"{prepared.terms.specification.hex()}.json"
 
-    def status(self, request_id: int) -> Progress:
+    def status(self, request_id: int) -> RequestProgress:
         """Where the request stands now. Raises UnknownRequest."""
         return follow.progress(*self._look(request_id))
 
     def follow(
         self,
         request_id: int,
-        report: Callable[[Progress], None] = lambda _: None,
+        report: Callable[[RequestProgress], None] = lambda _: None,
         *,
         poll_interval: float = 0.1,
-    ) -> Progress:
+    ) -> RequestProgress:
         """Open each round's slice in time, until the request is delivered or cancelled.
 
         Returns the last state, whose status is ENDED where the time to deliver ran out. May be

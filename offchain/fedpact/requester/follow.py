@@ -13,7 +13,7 @@ LONGEST_PAUSE = 10.0
 
 
 @dataclass(frozen=True)
-class Progress:
+class RequestProgress:
     """Where a request stands; reported whenever it has changed.
 
     `note` says what the requester did or what went wrong meanwhile, else it is empty.
@@ -30,8 +30,8 @@ class Progress:
     note: str = ""
 
 
-def progress(record: RequestRecord, state: RoundState, note: str = "") -> Progress:
-    return Progress(
+def progress(record: RequestRecord, state: RoundState, note: str = "") -> RequestProgress:
+    return RequestProgress(
         record.request_id,
         record.status,
         state.round,
@@ -52,18 +52,18 @@ def slice_is_due(record: RequestRecord, state: RoundState) -> bool:
 def follow(
     look: Callable[[], tuple[RequestRecord, RoundState]],
     open_slice: Callable[[RoundState], str],
-    report: Callable[[Progress], None],
+    report: Callable[[RequestProgress], None],
     *,
     poll_interval: float,
     give_up_at: Callable[[RequestRecord, RoundState], float | None],
     now: Callable[[], float],
-) -> Progress:
+) -> RequestProgress:
     """Until the request is delivered or cancelled, or `give_up_at` (chain time) has passed.
 
     Nothing is kept between two turns, so it may be stopped and started at any point. Node or
     store failing is reported and tried again, with growing pauses.
     """
-    last: Progress | None = None
+    last: RequestProgress | None = None
     failures = 0
     while True:
         try:
@@ -73,7 +73,7 @@ def follow(
         except Retryable as error:
             failures += 1
             if last is not None:
-                last = Progress(**{**vars(last), "note": str(error)})
+                last = RequestProgress(**{**vars(last), "note": str(error)})
                 report(last)
             time.sleep(min(poll_interval * 2**failures, LONGEST_PAUSE))
             continue

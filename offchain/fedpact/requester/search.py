@@ -40,7 +40,7 @@ LONGEST_ANSWER = 1 << 20
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CheckedProvider:
     """A provider that was found, checked against the chain."""
 
     account: str
@@ -115,7 +115,7 @@ class Searcher:
 
     def search(
         self, query: Signature, category: str = "", want: int = 10, at: str | None = None
-    ) -> tuple[list[Candidate], RetrievalRecord]:
+    ) -> tuple[list[CheckedProvider], RetrievalRecord]:
         """The providers most like the query, best first, and the record of the search.
 
         With a category only providers whose profiles name it, or one below it ("texts" has
@@ -166,8 +166,10 @@ class Searcher:
             return candidates, record
         raise SearchFailed("no daemon answered the search: " + "; ".join(failures))
 
-    def _checked(self, query: Signature, category: str, answer: SearchAnswer) -> list[Candidate]:
-        found: dict[str, Candidate] = {}
+    def _checked(
+        self, query: Signature, category: str, answer: SearchAnswer
+    ) -> list[CheckedProvider]:
+        found: dict[str, CheckedProvider] = {}
         for match in answer.matches:
             try:
                 record = match.record()
@@ -185,7 +187,7 @@ class Searcher:
 
     def _candidate(
         self, query: Signature, record: Record, one: Profile, place: int | None
-    ) -> Candidate:
+    ) -> CheckedProvider:
         from eth_utils.address import to_checksum_address
 
         account = to_checksum_address(record.node)
@@ -207,7 +209,7 @@ class Searcher:
             attribute.salt,
         )
         likeness = weighted_jaccard(query, record.signature)
-        return Candidate(account, one, likeness, participant.reputation, proven, attested)
+        return CheckedProvider(account, one, likeness, participant.reputation, proven, attested)
 
 
 def ask(client: httpx.Client, entry: str, body: SearchBody) -> SearchAnswer:
@@ -265,7 +267,7 @@ def _category_place(one: Profile, category: str) -> int | None:
     return None
 
 
-def row(one: Candidate) -> dict[str, Any]:
+def row(one: CheckedProvider) -> dict[str, Any]:
     """A candidate in plain JSON types."""
     details = one.profile.details
     return {

@@ -7,21 +7,21 @@ from fedpact.retrieval.messages import (
     Acknowledged,
     Contact,
     Flood,
-    Found,
     Lookup,
+    LookupReply,
     MemberList,
     Members,
     Ping,
     Record,
     Reply,
 )
-from fedpact.retrieval.table import Table
+from fedpact.retrieval.table import RetrievalTable
 
 NAMED_EACH = 2
 """Contacts named of each community that a node keeps."""
 
 
-def answer(table: Table, request: Lookup | Flood | Members | Ping) -> Reply:
+def answer(table: RetrievalTable, request: Lookup | Flood | Members | Ping) -> Reply:
     """The reply of the node whose table this is."""
     match request:
         case Lookup():
@@ -36,7 +36,7 @@ def answer(table: Table, request: Lookup | Flood | Members | Ping) -> Reply:
             return Acknowledged(table.record, True)
 
 
-def passed_on(table: Table, request: Flood) -> list[Contact]:
+def passed_on(table: RetrievalTable, request: Flood) -> list[Contact]:
     """To whom a node passes a flooded request (Lu et al. 2020, section III-B).
 
     Within the relevant distance: to all that it knows there. Outside: to the contacts nearer to
@@ -52,17 +52,17 @@ def passed_on(table: Table, request: Flood) -> list[Contact]:
     return [one for one in known if xor_distance(one.id, request.place) < request.within]
 
 
-def _found(table: Table, records: list[Record], contacts: list[Contact]) -> Found:
+def _found(table: RetrievalTable, records: list[Record], contacts: list[Contact]) -> LookupReply:
     community = table.community
     size = len(community.records)
-    return Found(table.record, community.prefix, size, tuple(records), tuple(contacts))
+    return LookupReply(table.record, community.prefix, size, tuple(records), tuple(contacts))
 
 
-def _named(table: Table) -> list[Contact]:
+def _named(table: RetrievalTable) -> list[Contact]:
     return [one for kept in table.contacts for one in kept[:NAMED_EACH]]
 
 
-def _member_list(table: Table, request: Members) -> MemberList:
+def _member_list(table: RetrievalTable, request: Members) -> MemberList:
     """The next members by address; of another community, contacts nearest to it alone."""
     community = table.community
     size = len(community.records)

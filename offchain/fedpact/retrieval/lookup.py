@@ -28,8 +28,8 @@ from fedpact.retrieval.ids import node_id
 from fedpact.retrieval.messages import (
     Acknowledged,
     Contact,
-    Found,
     Lookup,
+    LookupReply,
     Ping,
     Prefix,
     Record,
@@ -37,7 +37,7 @@ from fedpact.retrieval.messages import (
     Verify,
 )
 from fedpact.retrieval.signature import Signature, likeness, stacked
-from fedpact.retrieval.table import Table
+from fedpact.retrieval.table import RetrievalTable
 
 WAVES = (3, 5, 8, 16)
 """Requests sent at once: few while the near communities are not known yet; the last one repeats."""
@@ -48,7 +48,7 @@ FEEDBACK = 1.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class LookupLimits:
     """Bounds of one lookup; `messages` and `hops` None: by the number of nodes on chain."""
 
     want: int = 10
@@ -75,7 +75,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Match:
+class FoundNode:
     """A node found: its record, checked against the chain, and weighted Jaccard to the query."""
 
     record: Record
@@ -83,10 +83,10 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LookupResult:
     """What a lookup found, and what it took."""
 
-    matches: tuple[Match, ...]
+    matches: tuple[FoundNode, ...]
     """Best first; all answered at the end."""
     messages: int
     """Requests and replies."""
@@ -104,17 +104,17 @@ class Outcome:
 
 
 def lookup(
-    table: Table,
+    table: RetrievalTable,
     query: Signature,
     transport: Transport,
     verify: Verify,
-    limits: Limits,
+    limits: LookupLimits,
     *,
     seed: int,
     envelope: bytes = b"",
     endpoint_of: Callable[[Record], str] = lambda _: "",
     clock: Callable[[], float] = monotonic,
-) -> Outcome:
+) -> LookupResult:
     """Find the nodes most like `query`, entering at the node whose table this is.
 
     seed: chooses among the members of a community; must not be known to others beforehand.
@@ -134,7 +134,7 @@ class _Place:
     candidates: list[tuple[Contact, int]] = field(default_factory=list)
     """Contacts not asked yet, and how many referrals they are away."""
     answers: int = 0
-    shown: dict[bytes, Match] = field(default_factory=dict)
+    shown: dict[bytes, FoundNode] = field(default_factory=dict)
     """What its answers showed."""
     least: float = 0.0
     """Likeness of the last of a full answer; 0 where one showed all that its community has."""
@@ -143,11 +143,11 @@ class _Place:
 class _Search:
     def __init__(
         self,
-        table: Table,
+        table: RetrievalTable,
         query: Signature,
         transport: Transport,
         verify: Verify,
-        limits: Limits,
+        limits: LookupLimits,
         random: Random,
         envelope: bytes,
         endpoint_of: Callable[[Record], str],
@@ -162,11 +162,11 @@ class _Search:
         self._places: dict[Prefix, _Place] = {}
         self._heard: set[bytes] = {table.record.node}
         self._live: set[bytes] = {table.record.node}
-        self._found: dict[bytes, Match] = {}
+        self._found: dict[bytes, FoundNode] = {}
         self._messages = self._hops = self._waves = self._idle = 0
         self._refused = self._caught = self._silent = self._wasted = 0
         own = answer(table, self._request)
-        assert isinstance(own, Found)
+        assert isinstance(own, LookupReply)
         self._take(own, table.community.prefix, 0)
 
     def wave(self) -> bool:
@@ -186,7 +186,7 @@ class _Search:
             if reply is None:
                 self._silent += 1
                 self._wasted += 1
-            elif not (isinstance(reply, Found) and self._proper(contact, reply)):
+            elif not (isinstance(reply, LookupReply) and self._proper(contact, reply)):
                 self._caught += 1
                 self._wasted += 1
             else:
@@ -202,9 +202,9 @@ class _Search:
         granted = min(2 * self._wasted, self._most_messages // 2)
         return self._most_messages + granted - self._messages
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> LookupResult:
         matches = self._living()
-        return Outcome(
+        return LookupResult(
             tuple(matches),
             self._messages,
             self._hops,
@@ -242,7 +242,7 @@ class _Search:
             vector = vector + FEEDBACK * _unit(near.sum(axis=0))
         return self._table.codebook.closeness(vector, *prefix_arrays(list(prefixes)))
 
-    def _proper(self, contact: Contact, reply: Found) -> bool:
+    def _proper(self, contact: Contact, reply: LookupReply) -> bool:
         """Whether the node that was asked has answered, for its own community, within bounds."""
         own = reply.responder
         return (
@@ -252,13 +252,13 @@ class _Search:
             and len(reply.records) <= self._request.want
         )
 
-    def _take(self, reply: Found, asked: Prefix, depth: int) -> None:
+    def _take(self, reply: LookupReply, asked: Prefix, depth: int) -> None:
         """Believe what can be checked."""
         genuine = [record for record in reply.records if self._genuine(record)]
         if len(genuine) < len(reply.records):
             self._caught += 1
         scores = likeness(self._query, *stacked([one.signature for one in genuine])).tolist()
-        shown = {r.node: Match(r, score) for r, score in zip(genuine, scores, strict=True)}
+        shown = {r.node: FoundNode(r, score) for r, score in zip(genuine, scores, strict=True)}
         self._found = shown | self._found
         self._compare(self._places.setdefault(reply.community, _Place()), reply, shown)
         if asked != reply.community and asked.length > reply.community.length:
@@ -280,7 +280,7 @@ class _Search:
         self._refused += not good
         return good
 
-    def _compare(self, place: _Place, reply: Found, shown: dict[bytes, Match]) -> None:
+    def _compare(self, place: _Place, reply: LookupReply, shown: dict[bytes, FoundNode]) -> None:
         """Two answers of one community must agree on its best; whoever hides some is caught."""
         full = len(reply.records) >= self._request.want
         least = min((match.likeness for match in shown.values()), default=0.0) if full else 0.0
@@ -295,7 +295,11 @@ class _Search:
         place.least = max(place.least, least)
 
     def _hides(
-        self, community: Prefix, one: dict[bytes, Match], other: dict[bytes, Match], least: float
+        self,
+        community: Prefix,
+        one: dict[bytes, FoundNode],
+        other: dict[bytes, FoundNode],
+        least: float,
     ) -> bool:
         """Whether `other`, an answer down to `least`, lacks a member that `one` has."""
         return any(
@@ -305,13 +309,13 @@ class _Search:
             for node, match in one.items()
         )
 
-    def _best(self, count: int) -> list[Match]:
+    def _best(self, count: int) -> list[FoundNode]:
         return sorted(self._found.values(), key=lambda m: (-m.likeness, m.record.node))[:count]
 
-    def _living(self) -> list[Match]:
+    def _living(self) -> list[FoundNode]:
         """The best found that answer, at most `want`; those that answered before are not asked."""
         waiting = self._best(len(self._found))
-        living: list[Match] = []
+        living: list[FoundNode] = []
         while len(living) < self._limits.want and waiting:
             batch = waiting[: self._limits.want - len(living)]
             waiting = waiting[len(batch) :]
@@ -327,7 +331,7 @@ class _Search:
                 break  # no message left to ask with
         return living
 
-    def _contact(self, match: Match) -> Contact:
+    def _contact(self, match: FoundNode) -> Contact:
         own = node_id(match.record, self._table.codebook)
         return Contact(match.record.node, own, self._endpoint_of(match.record))
 

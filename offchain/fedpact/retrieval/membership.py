@@ -32,7 +32,7 @@ from fedpact.retrieval.messages import (
     Verify,
 )
 from fedpact.retrieval.signature import stacked
-from fedpact.retrieval.table import Community, Table, kept_communities, ring_successors
+from fedpact.retrieval.table import Community, RetrievalTable, kept_communities, ring_successors
 
 MOST_CONTACTS = 2_000
 """Contacts of other communities that are remembered."""
@@ -76,7 +76,7 @@ class Membership:
         """Nodes found dead, and for how many refreshes nobody's word but their own is taken."""
         self._sizes: dict[bytes, tuple[Prefix, int]] = {}
         """What nodes beside this community have said of theirs."""
-        self._table: Table | None = None
+        self._table: RetrievalTable | None = None
 
     @property
     def community(self) -> Prefix:
@@ -151,7 +151,7 @@ class Membership:
         self._settle()
         return len(asked) + sum(reply is not None for reply in replies)
 
-    def table(self) -> Table:
+    def table(self) -> RetrievalTable:
         """The table by the present knowledge; made again only when that changes."""
         if self._table is None:
             self._table = self._made()
@@ -268,14 +268,16 @@ class Membership:
     def _contact(self, known: _Known) -> Contact:
         return Contact(known.record.node, known.id, self._endpoint_of(known.record), self._length)
 
-    def _made(self) -> Table:
+    def _made(self) -> RetrievalTable:
         members = sorted(self._members.values(), key=lambda one: (one.id, one.record.node))
         records = [one.record for one in members]
         buckets, weights = stacked([one.signature for one in records])
         community = Community(
             self.community, buckets, weights, records, [self._contact(one) for one in members]
         )
-        return Table(self._record, self.id, community, self._kept(), self._nodes(), self._codebook)
+        return RetrievalTable(
+            self._record, self.id, community, self._kept(), self._nodes(), self._codebook
+        )
 
     def _kept(self) -> tuple[tuple[Contact, ...], ...]:
         """Of the communities heard of, those that the rule keeps, and their contacts."""

@@ -109,7 +109,7 @@ class Lookup:
 
 
 @dataclass(frozen=True)
-class Found:
+class LookupReply:
     """Reply to `Lookup`."""
 
     responder: Record
@@ -127,8 +127,8 @@ class Found:
 class Flood:
     """Lu et al.'s own form (mode `paper`): asks a node for itself, and to whom it passes this on.
 
-    The reply is `Found`: its own record if that is within the distance, and as contacts all those
-    that it would pass the request on to.
+    The reply is a `LookupReply`: the node's own record if it is within the distance, and as
+    contacts all nodes that it would pass the request on to.
     """
 
     query: Signature
@@ -185,7 +185,7 @@ class Ping:
 
 
 Request = Lookup | Flood | Members | Announce | Ping
-Reply = Found | MemberList | Acknowledged
+Reply = LookupReply | MemberList | Acknowledged
 
 
 class Transport(Protocol):
@@ -210,7 +210,7 @@ def encode(message: Request | Reply) -> bytes:
     match message:
         case Lookup(query, want, envelope):
             writer.raw(query.encode()).number(want, 2).blob(envelope)
-        case Found(responder, community, size, records, contacts) | MemberList(
+        case LookupReply(responder, community, size, records, contacts) | MemberList(
             responder, community, size, records, contacts
         ):
             writer.record(responder).prefix(community).number(size, 4)
@@ -264,7 +264,7 @@ def decode_reply(content: bytes) -> Reply:
 
 _KINDS: tuple[type[Request] | type[Reply], ...] = (
     Lookup,
-    Found,
+    LookupReply,
     Flood,
     Members,
     MemberList,
@@ -292,11 +292,11 @@ def _read(reader: "_Reader", kind: type[Request] | type[Reply]) -> Request | Rep
     if kind is Acknowledged:
         return Acknowledged(reader.record(), reader.at_most(1, 1) == 1)
     responder, community, size = reader.record(), reader.prefix(), reader.number(4)
-    most = MOST_FOUND if kind is Found else MOST_MEMBERS
+    most = MOST_FOUND if kind is LookupReply else MOST_MEMBERS
     records = tuple(reader.record() for _ in range(reader.at_most(2, most)))
     contacts = tuple(reader.contact() for _ in range(reader.at_most(2, MOST_CONTACTS)))
-    if kind is Found:
-        return Found(responder, community, size, records, contacts)
+    if kind is LookupReply:
+        return LookupReply(responder, community, size, records, contacts)
     return MemberList(responder, community, size, records, contacts)
 
 

@@ -44,7 +44,7 @@ class Community:
 
 
 @dataclass(frozen=True)
-class Table:
+class RetrievalTable:
     """One node's view."""
 
     record: Record

@@ -99,21 +99,21 @@ class RegressionOutput(Document):
     """Values above count as this one; None: no cap."""
 
 
-class Family(Document):
+class FamilyChoice(Document):
     """A model family of fedpact.learning.families and its parameters."""
 
     name: str
     parameters: dict[str, int | float | str | tuple[int, ...]] = {}
 
 
-class Strategy(Document):
+class StrategyChoice(Document):
     """A strategy of fedpact.learning.strategies and its parameters."""
 
     name: str = "fedavg"
     parameters: dict[str, int | float | str] = {}
 
 
-class Aggregation(Document):
+class AggregationChoice(Document):
     """An aggregation rule of fedpact.learning.aggregation and its parameters."""
 
     name: str = "weighted-mean"
@@ -309,9 +309,9 @@ class Specification(Document):
     output: RegressionOutput | None = None
     """What a regression predicts; None in a classification."""
     features: Features
-    family: Family
-    strategy: Strategy = Strategy()
-    aggregation: Aggregation = Aggregation()
+    family: FamilyChoice
+    strategy: StrategyChoice = StrategyChoice()
+    aggregation: AggregationChoice = AggregationChoice()
     local: LocalTraining
     rounds: Annotated[int, Field(ge=1, le=1000)]
     min_providers: Annotated[int, Field(ge=2, le=16)]

@@ -14,7 +14,7 @@ from fedpact.experiments.kinds import runner_of
 from fedpact.experiments.kinds.learning import LearningSettings, run
 from fedpact.learning.families import FAMILIES
 from fedpact.learning.strategies import strategy
-from fedpact.types.specification import Strategy
+from fedpact.types.specification import StrategyChoice
 
 TOML = """
 title = "Digits"
@@ -62,7 +62,7 @@ def test_the_packages_files_ask_for_what_there_is(name: str) -> None:
         for case in configuration.cases(experiment, scale, seeds=1):
             if case.kind == "federation":
                 settings = LearningSettings.model_validate(case.settings)
-                strategy(Strategy(**settings.strategy))
+                strategy(StrategyChoice(**settings.strategy))
                 assert settings.family["name"] in FAMILIES
                 assert settings.sampled is None or settings.sampled <= case.providers
         assert set(experiment.units) <= {*experiment.metrics, *experiment.curves}

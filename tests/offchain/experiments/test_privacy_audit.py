@@ -13,7 +13,7 @@ from fedpact.experiments.privacy_audit import (
 )
 from fedpact.learning.families import family
 from fedpact.privacy.accounting import gaussian_epsilon
-from fedpact.privacy.audit import Check, Mode
+from fedpact.privacy.audit import AuditedMode, Check
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.specification import AdaptiveClipping, Privacy, PrivacyMode
@@ -59,7 +59,7 @@ def test_a_family_shows_a_record_as_much_as_stated(name: str) -> None:
 
 @pytest.mark.parametrize("name", [SOFTMAX, pytest.param("cnn", marks=pytest.mark.slow)])
 def test_sum_and_count_together_show_a_record_as_much_as_stated(name: str) -> None:
-    found = audit_draws(name, Mode.ADAPTIVE, draws=400, noise=SeededNoise(9))
+    found = audit_draws(name, AuditedMode.ADAPTIVE, draws=400, noise=SeededNoise(9))
     assert found.holds
     assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
 
@@ -69,7 +69,7 @@ def test_a_count_without_noise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         return float((norms <= clipping_norm).sum()) / expected_batch
 
     monkeypatch.setattr(QuantileClipping, "noised_share", raw)
-    assert not audit_draws(SOFTMAX, Mode.ADAPTIVE, draws=400, noise=SeededNoise(9)).holds
+    assert not audit_draws(SOFTMAX, AuditedMode.ADAPTIVE, draws=400, noise=SeededNoise(9)).holds
 
 
 def test_a_count_that_is_charged_nothing_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,17 +86,17 @@ def test_a_count_that_is_charged_nothing_is_seen(monkeypatch: pytest.MonkeyPatch
     assert real is not None
     assert real.gradient_multiplier == pytest.approx(4 * 2**0.5)
     monkeypatch.setattr(QuantileClipping, "gradient_multiplier", property(lambda _: 1.5))
-    assert not audit_draws(SOFTMAX, Mode.ADAPTIVE, draws=600, noise=SeededNoise(9)).holds
+    assert not audit_draws(SOFTMAX, AuditedMode.ADAPTIVE, draws=600, noise=SeededNoise(9)).holds
 
 
 @pytest.mark.slow
 def test_many_draws_of_sum_and_count_agree_to_two_hundredths() -> None:
-    found = audit_draws(SOFTMAX, Mode.ADAPTIVE, draws=100_000)
+    found = audit_draws(SOFTMAX, AuditedMode.ADAPTIVE, draws=100_000)
     assert found.measured == pytest.approx(found.stated, abs=0.02)
 
 
 def test_canaries_do_not_refute_a_norm_that_follows() -> None:
-    assert audit_canaries(SOFTMAX, 100, SeededNoise(5), seed=5, mode=Mode.ADAPTIVE).holds
+    assert audit_canaries(SOFTMAX, 100, SeededNoise(5), seed=5, mode=AuditedMode.ADAPTIVE).holds
 
 
 @pytest.mark.parametrize("name", ["text-statistics", "random-forest"])
@@ -133,7 +133,7 @@ def test_missing_clipping_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_papers_claim_is_refuted() -> None:
-    found = audit_draws(SOFTMAX, Mode.PAPER, draws=300, noise=SeededNoise(4))
+    found = audit_draws(SOFTMAX, AuditedMode.PAPER, draws=300, noise=SeededNoise(4))
     assert not found.holds
     assert found.measured is not None
     assert found.measured > 2 * found.stated
@@ -160,7 +160,7 @@ def test_members_are_found_without_privacy_and_not_with_it() -> None:
 
 
 def test_noise_in_the_last_epoch_alone_hides_no_member() -> None:
-    found = audit_membership(SOFTMAX, noise=SeededNoise(8), seed=8, mode=Mode.PAPER)
+    found = audit_membership(SOFTMAX, noise=SeededNoise(8), seed=8, mode=AuditedMode.PAPER)
     assert not found.holds
     assert found.measured == pytest.approx(found.details["without_privacy"], abs=0.1)
 
@@ -177,7 +177,7 @@ def test_what_has_no_figure_is_refused() -> None:
     with pytest.raises(SpecificationError, match="unknown"):
         audit("magic", Check.CANARIES)
     with pytest.raises(InvalidInput, match="draws and membership"):
-        audit(SOFTMAX, Check.CANARIES, Mode.PAPER)
+        audit(SOFTMAX, Check.CANARIES, AuditedMode.PAPER)
     with pytest.raises(PrivacyError, match="at least"):
         audit(SOFTMAX, Check.DRAWS, draws=10)
 

@@ -23,7 +23,7 @@ from fedpact.learning.aggregation import (
 from fedpact.learning.aggregation.krum import krum_scores
 from fedpact.learning.artefact import encode
 from fedpact.learning.distance import clipping_factor, length, squared_length
-from fedpact.types.specification import Aggregation
+from fedpact.types.specification import AggregationChoice
 
 VALUES = st.floats(-(2.0**99), 2.0**99, width=32)
 TAME = st.floats(-100, 100, width=32)
@@ -39,12 +39,12 @@ def committees(values, least=1):
     )
 
 
-MEAN = Aggregation()
-MEDIAN = Aggregation(name="coordinate-median")
-TRIMMED = Aggregation(name="trimmed-mean", parameters={"share": 0.2})
-KRUM = Aggregation(name="multi-krum", parameters={"byzantine": 1, "kept": 3})
-CLIPPING = Aggregation(name="centred-clipping", parameters={"radius": 2.0, "iterations": 3})
-BOUNDING = Aggregation(name="norm-bounding", parameters={"bound": 2.0})
+MEAN = AggregationChoice()
+MEDIAN = AggregationChoice(name="coordinate-median")
+TRIMMED = AggregationChoice(name="trimmed-mean", parameters={"share": 0.2})
+KRUM = AggregationChoice(name="multi-krum", parameters={"byzantine": 1, "kept": 3})
+CLIPPING = AggregationChoice(name="centred-clipping", parameters={"radius": 2.0, "iterations": 3})
+BOUNDING = AggregationChoice(name="norm-bounding", parameters={"bound": 2.0})
 EVERY = [MEAN, MEDIAN, TRIMMED, KRUM, CLIPPING, BOUNDING]
 RULE = st.sampled_from(EVERY)
 
@@ -166,7 +166,7 @@ def test_the_order_in_which_models_arrive_changes_no_byte(models, shuffler, rule
 @given(committees(TAME), st.permutations(range(6)), RULE)
 def test_which_seat_a_provider_holds_does_not_matter(models, seats, rule):
     if rule is KRUM:  # but where scores are equal the lowest seat is kept
-        rule = Aggregation(name="multi-krum", parameters={"byzantine": 0, "kept": 6})
+        rule = AggregationChoice(name="multi-krum", parameters={"byzantine": 0, "kept": 6})
     moved = {seats[seat]: one for seat, one in models.items()}
     found = aggregate(rule, moved, equal(moved), ZERO)["w"]
     assert found == pytest.approx(aggregate(rule, models, equal(models), ZERO)["w"], abs=1e-3)
@@ -290,13 +290,13 @@ def test_impossible_arguments_are_refused():
     ],
 )
 def test_a_rule_or_parameter_that_makes_no_sense_is_named(name, parameters, said):
-    asked = Aggregation(name=name, parameters=parameters)
+    asked = AggregationChoice(name=name, parameters=parameters)
     with pytest.raises(SpecificationError, match=said):
         check_aggregation(asked, 4)
 
 
 def test_a_committee_too_small_for_krum_is_refused_before_any_work():
-    asked = Aggregation(name="multi-krum", parameters={"byzantine": 3, "kept": 7})
+    asked = AggregationChoice(name="multi-krum", parameters={"byzantine": 3, "kept": 7})
     check_aggregation(asked, 10)
     with pytest.raises(SpecificationError, match="more than 8 of them, min_providers is 8"):
         check_aggregation(asked, 8)

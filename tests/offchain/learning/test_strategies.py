@@ -16,7 +16,7 @@ from fedpact.learning.strategies.fedavg import FedAvg
 from fedpact.learning.strategies.fedavgm import FedAvgM
 from fedpact.learning.strategies.fedprox import FedProx
 from fedpact.learning.strategies.scaffold import Scaffold
-from fedpact.types.specification import Strategy
+from fedpact.types.specification import StrategyChoice
 
 MODELS = arrays(np.float32, (3,), elements=st.floats(-1e6, 1e6, width=32)).map(lambda w: {"w": w})
 
@@ -175,7 +175,7 @@ def test_combinations_are_rounded_once():
 
 
 def test_every_strategy_has_the_name_that_it_is_found_by():
-    assert {name: strategy(Strategy(name=name)).name for name in STRATEGIES} == {
+    assert {name: strategy(StrategyChoice(name=name)).name for name in STRATEGIES} == {
         name: name for name in STRATEGIES
     }
     assert {name for name, one in STRATEGIES.items() if one.published} == {
@@ -190,11 +190,11 @@ def test_every_strategy_has_the_name_that_it_is_found_by():
 @pytest.mark.parametrize(
     ("asked", "named"),
     [
-        (Strategy(name="fedsgd"), "unknown"),
-        (Strategy(name="fedavg", parameters={"mu": 1}), "mu"),
-        (Strategy(name="dlmu", parameters={"tau": -1}), "tau"),
-        (Strategy(name="dlmu", parameters={"tau": float("inf")}), "tau"),
-        (Strategy(name="fedavgm", parameters={"momentum": 1.0}), "momentum"),
+        (StrategyChoice(name="fedsgd"), "unknown"),
+        (StrategyChoice(name="fedavg", parameters={"mu": 1}), "mu"),
+        (StrategyChoice(name="dlmu", parameters={"tau": -1}), "tau"),
+        (StrategyChoice(name="dlmu", parameters={"tau": float("inf")}), "tau"),
+        (StrategyChoice(name="fedavgm", parameters={"momentum": 1.0}), "momentum"),
     ],
 )
 def test_unknown_strategies_and_parameters_are_refused_by_name(asked, named):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fedpact.errors import NodeUnreachable, SearchRefused, SettingsError
 from fedpact.provider.endpoint.application import Endpoint
-from fedpact.provider.endpoint.limits import Limits, RateLimit
+from fedpact.provider.endpoint.limits import EndpointLimits, RateLimit
 from fedpact.provider.endpoint.server import EndpointServer
 from fedpact.retrieval.http import HttpTransport, is_private
 from fedpact.retrieval.messages import (
@@ -65,8 +65,8 @@ class Daemon:
 
 
 @contextmanager
-def serving(daemon: Daemon | None = None, limits: Limits | None = None) -> Iterator[str]:
-    limits = limits or Limits(**NO_RATE)
+def serving(daemon: Daemon | None = None, limits: EndpointLimits | None = None) -> Iterator[str]:
+    limits = limits or EndpointLimits(**NO_RATE)
     server = EndpointServer(Endpoint(daemon or Daemon(), limits), "127.0.0.1:0", limits)
     server.start()
     try:
@@ -194,7 +194,7 @@ def test_bytes_that_are_no_http_harm_nobody(url: str, content: bytes) -> None:
 
 
 def test_a_client_that_asks_too_often_is_told_so() -> None:
-    limits = Limits(messages_per_second=0.001, message_burst=3)
+    limits = EndpointLimits(messages_per_second=0.001, message_burst=3)
     with serving(limits=limits) as url:
         found = [CLIENT.get(url + "/retrieval/about").status_code for _ in range(5)]
     assert found == [200, 200, 200, 429, 429]
@@ -214,7 +214,7 @@ def test_tokens_come_back_with_time_and_clients_are_forgotten() -> None:
 def test_an_answer_that_takes_too_long_is_given_up_and_waiting_is_bounded() -> None:
     daemon = Daemon()
     daemon.slow = 0.6
-    limits = Limits(answer_seconds=0.2, message_workers=1, waiting=1, **NO_RATE)
+    limits = EndpointLimits(answer_seconds=0.2, message_workers=1, waiting=1, **NO_RATE)
     content = encode(Members(1))
     with serving(daemon, limits) as url:
         found: list[tuple[int, str]] = []
@@ -237,7 +237,7 @@ def test_an_answer_that_takes_too_long_is_given_up_and_waiting_is_bounded() -> N
 
 
 def test_a_body_that_does_not_arrive_is_not_waited_for() -> None:
-    limits = Limits(read_seconds=0.2, **NO_RATE)
+    limits = EndpointLimits(read_seconds=0.2, **NO_RATE)
     with serving(limits=limits) as url:
         host, _, port = url.removeprefix("http://").rpartition(":")
         with socket.create_connection((host, int(port)), timeout=5) as raw:

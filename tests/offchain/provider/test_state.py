@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fedpact.errors import StateError
-from fedpact.provider.state import CastVote, ProviderState, Standing
+from fedpact.provider.state import CastVote, Participation, ProviderState
 from fedpact.types.deployment import Deployment
 
 DEPLOYMENT = Deployment(31337, "0xaa", "0x1", "0x2", "0x3", 5, {})
@@ -32,7 +32,7 @@ def test_starts_before_the_deployment(state: ProviderState) -> None:
 def test_takes_in_events_and_moves_the_checkpoint(state: ProviderState) -> None:
     assert state.ingest([created(6, 1), created(7, 2)], 8, "0xb8") == 2
     assert (state.block, state.block_hash) == (8, "0xb8")
-    assert state.open_requests() == [(1, Standing.NEW), (2, Standing.NEW)]
+    assert state.open_requests() == [(1, Participation.NEW), (2, Participation.NEW)]
     [event] = state.events(1, "RequestCreated")
     assert event["terms"]["specification"] == "0x01"
 
@@ -47,23 +47,23 @@ def test_takes_in_all_or_nothing(state: ProviderState) -> None:
 
 def test_forgets_what_a_reorganisation_took_back(state: ProviderState) -> None:
     state.ingest([created(6, 1), created(9, 2)], 9, "0xb9")
-    state.decide(1, Standing.JOINED, "joined")
+    state.decide(1, Participation.JOINED, "joined")
     state.rewind(7)
     assert state.block == 7
-    assert state.open_requests() == [(1, Standing.JOINED)]
+    assert state.open_requests() == [(1, Participation.JOINED)]
     state.ingest([created(6, 1), created(8, 3)], 9, "0xc9")
-    assert state.open_requests() == [(1, Standing.JOINED), (3, Standing.NEW)]
+    assert state.open_requests() == [(1, Participation.JOINED), (3, Participation.NEW)]
 
 
 def test_lists_only_requests_that_may_still_ask_something(state: ProviderState) -> None:
     state.ingest([created(6, n) for n in range(1, 5)][:1], 6, "0xb6")
     for number in (2, 3, 4):
         state.ingest([created(5 + number, number)], 5 + number, "0x")
-    state.decide(1, Standing.DECLINED, "too dear")
-    state.decide(2, Standing.FINISHED, "claimed")
-    state.decide(3, Standing.JOINED, "")
+    state.decide(1, Participation.DECLINED, "too dear")
+    state.decide(2, Participation.FINISHED, "claimed")
+    state.decide(3, Participation.JOINED, "")
     assert [number for number, _ in state.open_requests()] == [3, 4]
-    assert (1, Standing.DECLINED, "too dear") in state.all_requests()
+    assert (1, Participation.DECLINED, "too dear") in state.all_requests()
 
 
 def test_keeps_votes_over_a_restart(tmp_path: Path) -> None:

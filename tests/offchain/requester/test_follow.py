@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fedpact.errors import NodeUnreachable, Reverted, StoreUnreachable
-from fedpact.requester.follow import Progress, follow
+from fedpact.requester.follow import RequestProgress, follow
 from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState, Stage
 
 Facts = tuple[RequestRecord, RoundState]
@@ -52,10 +52,10 @@ def play(
     *steps: Facts | Exception,
     open_slice: Callable[[RoundState], str] = lambda _: "opened",
     give_up: float | None = None,
-) -> list[Progress]:
+) -> list[RequestProgress]:
     """The reports of a loop to which the chain shows one step after the other."""
     script: Iterator[Facts | Exception] = iter(steps)
-    reports: list[Progress] = []
+    reports: list[RequestProgress] = []
 
     def look() -> Facts:
         step = next(script)

@@ -9,8 +9,8 @@ from fedpact.retrieval.messages import (
     Announce,
     Contact,
     Flood,
-    Found,
     Lookup,
+    LookupReply,
     MemberList,
     Members,
     Ping,
@@ -43,7 +43,7 @@ few_contacts = st.lists(contacts, max_size=3).map(tuple)
 envelopes = st.binary(max_size=99)
 messages = st.one_of(
     st.builds(Lookup, signatures(), st.integers(0, 64), envelopes),
-    st.builds(Found, records, prefixes, st.integers(0, 9), few_records, few_contacts),
+    st.builds(LookupReply, records, prefixes, st.integers(0, 9), few_records, few_contacts),
     st.builds(Flood, signatures(), ids, ids, st.booleans(), envelopes),
     st.builds(Members, ids, st.one_of(st.just(b""), nodes)),
     st.builds(MemberList, records, prefixes, st.integers(0, 9), few_records, few_contacts),

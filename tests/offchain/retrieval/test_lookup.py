@@ -13,8 +13,8 @@ from fedpact.experiments.retrieval.population import Population, population
 from fedpact.experiments.retrieval.source import Source
 from fedpact.retrieval.codebook import standard
 from fedpact.retrieval.communities import table_communities, table_contacts
-from fedpact.retrieval.lookup import Limits, Outcome, lookup
-from fedpact.retrieval.messages import Found, Request
+from fedpact.retrieval.lookup import LookupLimits, LookupResult, lookup
+from fedpact.retrieval.messages import LookupReply, Request
 from fedpact.retrieval.signature import likeness, stacked
 
 NODES, LOOKUPS, WANT = 1_500, 12, 10
@@ -36,9 +36,9 @@ def look(
     *,
     dead: np.ndarray | None = None,
     hostile: dict[int, Hostile] | None = None,
-    limits: Limits | None = None,
+    limits: LookupLimits | None = None,
     clock: Callable[[], float] = lambda: 0.0,
-) -> Outcome:
+) -> LookupResult:
     gone = np.zeros(network.nodes, bool) if dead is None else dead
     acts = hostile or {}
     entry = next(n for n in count(place * 31) if not gone[n] and n not in acts)
@@ -47,7 +47,7 @@ def look(
         QUERIES[place],
         MemoryTransport(network, gone, acts),
         network.verify,
-        limits or Limits(want=WANT),
+        limits or LookupLimits(want=WANT),
         seed=place,
         clock=clock,
     )
@@ -57,7 +57,7 @@ QUERIES = people().queries
 
 
 def recall(
-    network: Network, outcomes: list[Outcome], allowed: np.ndarray, bad: np.ndarray
+    network: Network, outcomes: list[LookupResult], allowed: np.ndarray, bad: np.ndarray
 ) -> float:
     index = Exhaustive(network.buckets, network.weights)
     hits = []
@@ -151,31 +151,31 @@ def test_stuffed_profiles_are_a_minority_of_the_results_and_the_honest_are_found
 
 def test_a_lookup_ends_in_time_and_within_the_messages_it_may_send(network: Network) -> None:
     ticks = count(0.0, 4.0)
-    slow = look(network, 0, limits=Limits(seconds=10), clock=lambda: next(ticks))
+    slow = look(network, 0, limits=LookupLimits(seconds=10), clock=lambda: next(ticks))
     assert slow.waves == 2
-    assert look(network, 0, limits=Limits(messages=40)).messages <= 40
-    assert look(network, 0, limits=Limits(hops=1)).hops == 1
-    alone = look(network, 0, limits=Limits(messages=0))
+    assert look(network, 0, limits=LookupLimits(messages=40)).messages <= 40
+    assert look(network, 0, limits=LookupLimits(hops=1)).hops == 1
+    alone = look(network, 0, limits=LookupLimits(messages=0))
     assert alone.messages == 0
     assert alone.matches == ()
 
 
 def test_what_the_dead_waste_is_granted_again_up_to_half(network: Network) -> None:
     dead = np.random.default_rng(3).random(NODES) < 0.3
-    limits = Limits(messages=60)
+    limits = LookupLimits(messages=60)
     outcomes = [look(network, place, dead=dead, limits=limits) for place in range(LOOKUPS)]
     for one in outcomes:
         assert one.messages <= 60 + min(2 * one.silent, 30)
     assert any(one.messages > 60 for one in outcomes)
-    few = Limits(messages=24, patience=1000)
+    few = LookupLimits(messages=24, patience=1000)
     assert look(network, 0, dead=np.arange(NODES) != 0, limits=few).messages <= 36
 
 
 def test_one_that_answers_for_another_community_is_not_believed(network: Network) -> None:
-    def elsewhere(number: int, request: Request) -> Found | None:
+    def elsewhere(number: int, request: Request) -> LookupReply | None:
         other = network.table((number + 700) % NODES)
         own = network.table(number)
-        return Found(own.record, other.community.prefix, 9, (), ())
+        return LookupReply(own.record, other.community.prefix, 9, (), ())
 
     everyone = {number: elsewhere for number in range(NODES) if number != 0}
     outcome = lookup(
@@ -183,7 +183,7 @@ def test_one_that_answers_for_another_community_is_not_believed(network: Network
         QUERIES[0],
         MemoryTransport(network, np.zeros(NODES, bool), everyone),
         network.verify,
-        Limits(),
+        LookupLimits(),
         seed=1,
     )
     assert outcome.caught > 10

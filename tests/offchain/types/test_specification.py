@@ -4,11 +4,11 @@ import pytest
 
 from fedpact.errors import SpecificationError
 from fedpact.types.specification import (
-    Aggregation,
+    AggregationChoice,
     LocalEpochs,
     LocalSteps,
     Specification,
-    Strategy,
+    StrategyChoice,
 )
 from specifications import SOUND, specification
 
@@ -29,8 +29,8 @@ REGRESSION = {"task": "regression", "labels": [], "output": LIFE}
 
 def test_strategy_and_rule_are_fedavg_and_the_weighted_mean_unless_named():
     spec = specification()
-    assert spec.strategy == Strategy(name="fedavg", parameters={})
-    assert spec.aggregation == Aggregation(name="weighted-mean", parameters={})
+    assert spec.strategy == StrategyChoice(name="fedavg", parameters={})
+    assert spec.aggregation == AggregationChoice(name="weighted-mean", parameters={})
 
 
 def test_local_training_takes_the_form_that_its_fields_name():

@@ -18,7 +18,7 @@ from scipy import sparse
 from fedpact.experiments.retrieval.network import Hostile, Network, address
 from fedpact.experiments.retrieval.population import Population
 from fedpact.retrieval.answering import answer
-from fedpact.retrieval.messages import MOST_FOUND, Found, Lookup, Ping, Record, Reply, Request
+from fedpact.retrieval.messages import MOST_FOUND, Lookup, LookupReply, Ping, Record, Reply, Request
 from fedpact.retrieval.signature import ENTRIES, WIDTH, likeness, signatures
 
 BROAD_TOPICS = 16
@@ -87,33 +87,33 @@ class _Band:
     def forged(self, number: int, request: Request) -> Reply | None:
         """Records of honest nodes that say just what was asked for."""
         true = self._true(number, request)
-        if not isinstance(request, Lookup) or not isinstance(true, Found):
+        if not isinstance(request, Lookup) or not isinstance(true, LookupReply):
             return true
         copies = tuple(Record(one.node, request.query) for one in true.records)
-        return Found(true.responder, true.community, true.size, copies, true.contacts)
+        return LookupReply(true.responder, true.community, true.size, copies, true.contacts)
 
     def flood(self, number: int, request: Request) -> Reply | None:
         """All that fits into a message, and contacts that do not exist."""
         true = self._true(number, request)
-        if not isinstance(true, Found):
+        if not isinstance(true, LookupReply):
             return true
         contacts = tuple(
             type(one)(address(2**100 + place), one.id, "", one.length)
             for place, one in enumerate(true.contacts * 20)
         )
         records = (true.records * MOST_FOUND)[:MOST_FOUND]
-        return Found(true.responder, true.community, true.size, records, contacts)
+        return LookupReply(true.responder, true.community, true.size, records, contacts)
 
     def hidden(self, number: int, request: Request) -> Reply | None:
         """The best of its kind alone, and contacts of its kind."""
         true = self._true(number, request)
-        if not isinstance(request, Lookup) or not isinstance(true, Found):
+        if not isinstance(request, Lookup) or not isinstance(true, LookupReply):
             return true
         scores = likeness(request.query, self._buckets, self._weights)
         best = self._colluders[np.argsort(-scores, kind="stable")[: request.want]].tolist()
         contacts = tuple(self._network.contact(one) for one in best)
         records = tuple(self._network.record(one) for one in best)
-        return Found(true.responder, true.community, true.size, records, contacts)
+        return LookupReply(true.responder, true.community, true.size, records, contacts)
 
     def _true(self, number: int, request: Request) -> Reply | None:
         assert isinstance(request, Lookup | Ping)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from fedpact.experiments.retrieval.network import MemoryTransport, Network
 from fedpact.retrieval.answering import passed_on
 from fedpact.retrieval.ids import ID_BITS, xor_distance
-from fedpact.retrieval.messages import Contact, Flood, Found
+from fedpact.retrieval.messages import Contact, Flood, LookupReply
 from fedpact.retrieval.signature import Signature
-from fedpact.retrieval.table import Table
+from fedpact.retrieval.table import RetrievalTable
 
 MOST_NODES = 10_000
 LOOKUPS = 2
@@ -53,7 +53,9 @@ def flood_cost(
     }
 
 
-def _flooded(table: Table, flood: Flood, transport: MemoryTransport) -> tuple[int, int, set[bytes]]:
+def _flooded(
+    table: RetrievalTable, flood: Flood, transport: MemoryTransport
+) -> tuple[int, int, set[bytes]]:
     """Messages, hops and nodes reached; each passes a request on once, to all that it should."""
     seen = {table.record.node}
     waiting: list[tuple[Contact, bool]] = [(one, False) for one in passed_on(table, flood)]
@@ -76,7 +78,7 @@ def _flooded(table: Table, flood: Flood, transport: MemoryTransport) -> tuple[in
         waiting = [
             (contact, False)
             for reply in replies
-            if isinstance(reply, Found)
+            if isinstance(reply, LookupReply)
             for contact in reply.contacts
         ]
     return messages, hops, seen

@@ -28,7 +28,7 @@ from fedpact.retrieval.messages import (
     Transport,
     encode,
 )
-from fedpact.retrieval.table import Community, Table, kept_communities, ring_successors
+from fedpact.retrieval.table import Community, RetrievalTable, kept_communities, ring_successors
 
 CACHED = 100_000
 """Records and contacts kept once made."""
@@ -90,7 +90,7 @@ class Network:
         length = self.partition.prefixes[self.place_of(number)].length
         return Contact(address(number), int(self.ids[number]), "", length)
 
-    def _table(self, number: int) -> Table:
+    def _table(self, number: int) -> RetrievalTable:
         """A node's table."""
         own, place = int(self.ids[number]), self.place_of(number)
         kept = kept_communities(
@@ -101,7 +101,7 @@ class Network:
             ring, numbers = self._ring(one)
             found = ring_successors(ring, int(self._hashes[number]), table_contacts(self.nodes))
             contacts.append(tuple(map(self._contact, numbers[found].tolist())))
-        return Table(
+        return RetrievalTable(
             self.record(number),
             own,
             self._members(place).community,

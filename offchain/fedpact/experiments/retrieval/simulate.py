@@ -21,7 +21,7 @@ from fedpact.experiments.retrieval.population import Population, population
 from fedpact.experiments.retrieval.source import Source
 from fedpact.retrieval.codebook import standard
 from fedpact.retrieval.communities import table_communities, table_contacts
-from fedpact.retrieval.lookup import Limits, Outcome, lookup
+from fedpact.retrieval.lookup import LookupLimits, LookupResult, lookup
 from fedpact.retrieval.messages import Record, Transport
 from fedpact.retrieval.signature import stacked
 
@@ -89,7 +89,7 @@ class Looked:
     forged: int
     bytes: int | None
     """Of all its messages; None where they were not counted."""
-    outcome: Outcome
+    outcome: LookupResult
 
 
 def simulate(
@@ -167,7 +167,7 @@ class _World:
             query,
             counted or transport,
             self._network.verify,
-            Limits(want=WANT),
+            LookupLimits(want=WANT),
             seed=place,
         )
         scores = self._index.likeness(query)
@@ -221,7 +221,7 @@ class _World:
         recalls, messages, hops = [], [], []
         share = min(1.0, BASELINE_NODES / self._network.nodes)
         count = min(round(BASELINE_LOOKUPS * share), self._scenario.lookups)
-        bound = Limits(want=WANT).most_messages(self._network.nodes)
+        bound = LookupLimits(want=WANT).most_messages(self._network.nodes)
         for place in range(count):
             query = self._people.queries[place]
             scores = self._index.likeness(query)

@@ -9,7 +9,7 @@ from fedpact.experiments.retrieval.network import MemoryTransport, Network
 from fedpact.experiments.retrieval.population import population
 from fedpact.experiments.retrieval.source import Source
 from fedpact.retrieval.codebook import standard
-from fedpact.retrieval.lookup import Limits, lookup
+from fedpact.retrieval.lookup import LookupLimits, lookup
 from fedpact.retrieval.messages import Contact, Reply, Request, encode
 
 
@@ -61,7 +61,7 @@ def measure(nodes: int, want: int, count: int, seed: int, source: Source) -> Loo
             query,
             transport,
             network.verify,
-            Limits(want=want, seconds=float("inf")),
+            LookupLimits(want=want, seconds=float("inf")),
             seed=place,
         )
         for place, (entry, query) in enumerate(zip(entries, people.queries, strict=True))

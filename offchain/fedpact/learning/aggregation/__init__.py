@@ -19,7 +19,7 @@ from fedpact.learning.aggregation.mean import WeightedMean, weighted_mean
 from fedpact.learning.aggregation.median import CoordinateMedian, coordinate_median
 from fedpact.learning.aggregation.trimmed import TrimmedMean, trimmed_mean
 from fedpact.learning.artefact import Model
-from fedpact.types.specification import Aggregation
+from fedpact.types.specification import AggregationChoice
 from fedpact.types.validation import first_error
 
 RULES: dict[str, type[Rule]] = {
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 
-def rule(aggregation: Aggregation) -> Rule:
+def rule(aggregation: AggregationChoice) -> Rule:
     """The rule that a specification names, with its parameters.
 
     Raises SpecificationError for an unknown rule, and for a parameter that it does not have, that
@@ -74,14 +74,14 @@ def rule(aggregation: Aggregation) -> Rule:
         ) from error
 
 
-def check_aggregation(aggregation: Aggregation, providers: int) -> None:
+def check_aggregation(aggregation: AggregationChoice, providers: int) -> None:
     """Raises SpecificationError for a rule that fedpact does not know, for wrong parameters, and
     for parameters that a committee of `providers` can never meet."""
     rule(aggregation).check(providers)
 
 
 def aggregate(
-    aggregation: Aggregation,
+    aggregation: AggregationChoice,
     models: Mapping[int, Model],
     weights: Mapping[int, int],
     start: Model,

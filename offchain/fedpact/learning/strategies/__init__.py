@@ -17,7 +17,7 @@ from fedpact.learning.strategies.fedavg import FedAvg
 from fedpact.learning.strategies.fedavgm import FedAvgM
 from fedpact.learning.strategies.fedprox import FedProx
 from fedpact.learning.strategies.scaffold import Scaffold
-from fedpact.types.specification import Strategy as Asked
+from fedpact.types.specification import StrategyChoice
 from fedpact.types.validation import first_error
 
 STRATEGIES: dict[str, type[Strategy]] = {
@@ -27,7 +27,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
 __all__ = ["STRATEGIES", "Correction", "Globals", "LocalTask", "Memory", "Strategy", "strategy"]
 
 
-def strategy(asked: Asked) -> Strategy:
+def strategy(asked: StrategyChoice) -> Strategy:
     """The strategy that a document names, with its parameters.
 
     Raises SpecificationError for an unknown one, and for a parameter that it does not have or

@@ -11,7 +11,7 @@ class Check(StrEnum):
     MEMBERSHIP = "membership"
 
 
-class Mode(StrEnum):
+class AuditedMode(StrEnum):
     """Whose figure is looked at: fedpact's own, with a clipping norm that is fixed or one that
     follows a quantile, or the one that Wang et al. 2024 claim."""
 

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fedpact.errors import FedpactError, RetrievalError, Retryable, SearchRefused
-from fedpact.provider.endpoint.limits import Limits, RateLimit
+from fedpact.provider.endpoint.limits import EndpointLimits, RateLimit
 from fedpact.retrieval.schema import About, Refusal, SearchAnswer, SearchBody, openapi
 from fedpact.types.validation import first_error
 
@@ -81,9 +81,9 @@ class _Workers:
 class Endpoint:
     """Routes, limits and workers over one `Answering`."""
 
-    def __init__(self, answering: Answering, limits: Limits | None = None) -> None:
+    def __init__(self, answering: Answering, limits: EndpointLimits | None = None) -> None:
         self._answering = answering
-        self._limits = limits = limits or Limits()
+        self._limits = limits = limits or EndpointLimits()
         self._messages = _workers("messages", limits.message_workers, limits.waiting)
         self._searches = _workers("searches", limits.search_workers, limits.waiting)
         self._message_rate = RateLimit(limits.messages_per_second, limits.message_burst)

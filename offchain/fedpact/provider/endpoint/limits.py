@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Limits:
+class EndpointLimits:
     """What the endpoint bears. Sizes in bytes, times in seconds."""
 
     messages_per_second: float = 100.0

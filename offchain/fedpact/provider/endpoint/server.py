@@ -9,7 +9,7 @@ import uvicorn
 
 from fedpact.errors import SettingsError
 from fedpact.provider.endpoint.application import Endpoint
-from fedpact.provider.endpoint.limits import Limits
+from fedpact.provider.endpoint.limits import EndpointLimits
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +22,11 @@ LONGEST_HEADERS = 1 << 14
 class EndpointServer:
     """Serves one endpoint on host:port until it is stopped; port 0 takes any free one."""
 
-    def __init__(self, endpoint: Endpoint, listen: str, limits: Limits | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, listen: str, limits: EndpointLimits | None = None
+    ) -> None:
         """Raises SettingsError where nothing can listen there."""
-        limits = limits or Limits()
+        limits = limits or EndpointLimits()
         host, _, port = listen.rpartition(":")
         self._socket = _bound(host, int(port))
         self.address = f"{host}:{self._socket.getsockname()[1]}"
