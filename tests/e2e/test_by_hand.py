@@ -1,4 +1,4 @@
-"""The README's walk through all roles, command by command, as it stands there."""
+"""The walkthrough of all roles (docs/walkthrough.md), command by command, as written there."""
 
 import os
 import re
@@ -14,21 +14,21 @@ MARK = "<!-- walk -->"
 
 
 def commands() -> str:
-    """The shell block of the README that follows the mark."""
-    text = (ROOT / "README.md").read_text()
+    """The shell block after the mark."""
+    text = (ROOT / "docs" / "walkthrough.md").read_text()
     found = re.search(re.escape(MARK) + r"\s*```bash\n(.*?)```", text, re.DOTALL)
     assert found is not None
     return found.group(1)
 
 
 def free_port() -> int:
-    """The README's 8545 may be taken on this machine."""
+    """Port 8545, which the walkthrough uses, may be taken on this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
+def test_every_command_of_the_walkthrough_succeeds(tmp_path: Path) -> None:
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     folder = Path(sys.executable).parent
     port = free_port()

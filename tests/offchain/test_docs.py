@@ -1,4 +1,4 @@
-"""The documents name tests, files and commands that exist."""
+"""The documents name tests, files and symbols that exist."""
 
 import re
 from pathlib import Path
@@ -9,6 +9,12 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEST_NAME = re.compile(r"`([\w./-]+\.py)::(\w+)`")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+CODE_PATH = re.compile(r"`([\w./-]+/[\w.-]+\.(?:py|sol))`")
+CODE_ROOTS = [
+    ROOT / folder for folder in (".", "offchain/fedpact", "contracts", "tests", "tests/contracts")
+]
+GLOSSARY = ROOT / "docs" / "glossary.md"
+TERM = re.compile(r"^\| (?P<term>.+?) \| .+? \| `(?P<symbol>\w+)` \|$", re.MULTILINE)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -19,3 +25,32 @@ def test_every_test_and_link_that_a_document_names_is_there(document: Path) -> N
     for file, name in TEST_NAME.findall(text):
         candidates = list(ROOT.glob(f"tests/**/{file}"))
         assert any(f"def {name}(" in path.read_text() for path in candidates), f"{file}::{name}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_code_path_that_a_document_names_is_there(document: Path) -> None:
+    for path in CODE_PATH.findall(document.read_text()):
+        assert any((root / path).exists() for root in CODE_ROOTS), path
+
+
+def test_every_glossary_term_has_a_symbol_in_the_code() -> None:
+    rows = [line for line in GLOSSARY.read_text().splitlines() if line.startswith("| ")]
+    terms = TERM.findall(GLOSSARY.read_text())
+    headers = rows.count("| term | meaning | symbol |")
+    assert len(terms) == len(rows) - headers
+    sources = [
+        path.read_text()
+        for folder, pattern in (("offchain/fedpact", "*.py"), ("contracts", "*.sol"))
+        for path in (ROOT / folder).rglob(pattern)
+    ]
+    defined = {
+        name
+        for source in sources
+        for names in re.findall(
+            r"(?:class|def|contract|library|function|struct|enum) (\w+)|^\s*(\w+)\s*(?::|=)",
+            source,
+            re.MULTILINE,
+        )
+        for name in names
+    }
+    assert {term: symbol for term, symbol in terms if symbol not in defined} == {}
