@@ -24,7 +24,7 @@ def new(context: typer.Context, name: Name = None, as_json: AsJson = False) -> N
     from fedpact.chain import keystore
 
     at = session.of(context)
-    password = at.password("new password", confirm=True)
+    password = session.new_password(at)
     keys = keystore.create_account(at.settings.keystore, password, name)
     print_facts({"name": name or keys.address, "address": keys.address}, as_json=as_json)
 
@@ -46,7 +46,7 @@ def import_(
 
     at = session.of(context)
     secret = _secret(key_file)
-    password = at.password("new password", confirm=True)
+    password = session.new_password(at)
     keys = keystore.import_account(at.settings.keystore, secret, password, name)
     print_facts({"name": name or keys.address, "address": keys.address}, as_json=as_json)
 

@@ -24,12 +24,8 @@ def audit(
     Example: fedpact --account auditor audit 1 --sealed
     """
     from fedpact.audit import Verdict
-    from fedpact.audit import audit as recompute
 
-    at = session.of(context)
-    keys = at.keys if sealed else None
-    confirmations = at.settings.confirmations
-    report = recompute(at.client, at.store, request_id, keys, confirmations=confirmations)
+    report = session.of(context).audit(request_id, sealed=sealed)
     if as_json:
         items = [
             {"name": item.name, "verdict": item.verdict.value, "detail": item.detail}

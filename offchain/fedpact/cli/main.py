@@ -20,9 +20,9 @@ from fedpact.cli import (
     provider,
     request,
     search,
+    session,
     simulate,
 )
-from fedpact.cli.session import Session
 from fedpact.errors import FedpactError
 
 INTERRUPTED = 130
@@ -99,7 +99,7 @@ def root(
         "poll_interval": poll_interval,
         "state": state,
     }
-    context.obj = Session(config, flags)
+    context.obj = session.start(config, flags)
 
 
 def run(arguments: list[str] | None = None) -> None:

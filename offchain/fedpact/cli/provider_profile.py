@@ -11,6 +11,7 @@ from fedpact.cli.output import AsJson, print_facts
 if TYPE_CHECKING:
     from fedpact.provider.profile import LocalProfile
     from fedpact.retrieval.profiles.document import Profile
+    from fedpact.session import Session
 
 app = typer.Typer(help="What the data are about, for others to find them by.", no_args_is_help=True)
 
@@ -109,14 +110,14 @@ def publish(context: typer.Context, policy: PolicyFile, as_json: AsJson = False)
     )
 
 
-def _local(at: session.Session) -> "LocalProfile":
+def _local(at: "Session") -> "LocalProfile":
     from fedpact.provider.files import profile_file
     from fedpact.provider.profile import LocalProfile
 
     return LocalProfile.read(profile_file(at.settings.state, at.address()))
 
 
-def _published(at: session.Session, local: "LocalProfile", policy: Path) -> "Profile":
+def _published(at: "Session", local: "LocalProfile", policy: Path) -> "Profile":
     from fedpact.provider import profile
     from fedpact.provider.policy import Policy
 

@@ -10,6 +10,7 @@ from fedpact.cli.output import AsJson, ether, print_facts, print_json, print_row
 
 if TYPE_CHECKING:
     from fedpact.requester import RequestProgress
+    from fedpact.session import Session
 
 app = typer.Typer(help="Requests for models.", no_args_is_help=True)
 
@@ -228,7 +229,7 @@ def list_(
     print_rows(rows, as_json=as_json, empty="no requests")
 
 
-def _follow(at: session.Session, request_id: int, as_json: bool) -> None:
+def _follow(at: "Session", request_id: int, as_json: bool) -> None:
     from fedpact.errors import NotReady
     from fedpact.types.rounds import RequestStatus
 

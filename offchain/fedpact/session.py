@@ -1,0 +1,107 @@
+"""One way to connect: what a set of settings leads to, for commands and Python programs alike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fedpact.audit import AuditReport
+    from fedpact.chain.client import ChainClient
+    from fedpact.chain.keystore import AccountKeys
+    from fedpact.content.store import ContentStore
+    from fedpact.requester import Requester
+    from fedpact.settings import Settings
+    from fedpact.types.deployment import Deployment
+
+
+@dataclass
+class Session:
+    """Settings, chain, content store and account, each opened on first use and then kept.
+
+    Opening a part raises SettingsError, DeploymentError, KeyStoreError or NodeUnreachable.
+    Use a session from one thread only.
+    """
+
+    config: Path | None = None
+    """Settings file; by default ./fedpact.toml, else ~/.config/fedpact/config.toml."""
+    overrides: dict[str, Any] = field(default_factory=dict)
+    """Settings that replace those of the file and the environment, by name; None keeps them."""
+    prompt: Callable[[str], str] | None = None
+    """Asks the user for a password where neither a file nor FEDPACT_PASSWORD holds it; called with
+    the question. None: a missing password raises KeyStoreError."""
+
+    @cached_property
+    def settings(self) -> "Settings":
+        from fedpact import settings
+
+        return settings.load(self.config, self.overrides)
+
+    @cached_property
+    def deployment(self) -> "Deployment":
+        from fedpact.chain import deployment
+
+        return deployment.load(self.settings.deployment)
+
+    @cached_property
+    def client(self) -> "ChainClient":
+        from fedpact.chain.client import ChainClient
+
+        return ChainClient.connect(self.settings.endpoint, self.deployment)
+
+    @cached_property
+    def store(self) -> "ContentStore":
+        from fedpact.content.store import open_store
+
+        return open_store(self.settings.store)
+
+    @cached_property
+    def keys(self) -> "AccountKeys":
+        """Of the account in the settings, which needs its password."""
+        from fedpact.chain import keystore
+
+        account = self.settings.chosen_account()
+        password = self.password(f"password of {account}")
+        return keystore.unlock(self.settings.keystore, account, password)
+
+    def address(self) -> str:
+        """Of the account in the settings; works without its key store."""
+        return self.address_of(self.settings.chosen_account())
+
+    def address_of(self, account: str) -> str:
+        """Of an account given by its address, or by its name in the key store folder."""
+        from eth_utils.address import is_address, to_checksum_address
+
+        from fedpact.chain import keystore
+
+        if is_address(account):
+            return to_checksum_address(account)
+        return keystore.find_account(self.settings.keystore, account).address
+
+    def password(self, question: str) -> str:
+        """From the password file, FEDPACT_PASSWORD or `prompt`, in this order."""
+        from fedpact.chain.keystore import read_password
+
+        prompt = self.prompt
+        ask = None if prompt is None else lambda: prompt(question)
+        return read_password(self.settings.password_file, ask)
+
+    @cached_property
+    def requester(self) -> "Requester":
+        """Publishes, follows, fetches and buys for the account in the settings."""
+        from fedpact.requester import Requester
+
+        return Requester(self.client, self.store, self.keys, self.settings.state)
+
+    def audit(self, request_id: int, *, sealed: bool = False) -> "AuditReport":
+        """Recompute a request from the chain and the content store alone.
+
+        `sealed`: open the models too, with the keys of the account; it must be a member of the
+        request or an auditor that the specification names. Raises UnknownRequest.
+        """
+        from fedpact.audit import audit
+
+        keys = self.keys if sealed else None
+        confirmations = self.settings.confirmations
+        return audit(self.client, self.store, request_id, keys, confirmations=confirmations)
