@@ -105,3 +105,21 @@ class Session:
         keys = self.keys if sealed else None
         confirmations = self.settings.confirmations
         return audit(self.client, self.store, request_id, keys, confirmations=confirmations)
+
+
+def connect(
+    config: Path | None = None,
+    *,
+    prompt: Callable[[str], str] | None = None,
+    **overrides: Any,
+) -> Session:
+    """A session whose chain answers and holds the contracts of the deployment file.
+
+    `config` is the settings file, by default ./fedpact.toml, else ~/.config/fedpact/config.toml;
+    `overrides` are settings by name (`account="alice"`); `prompt` asks for a password where
+    neither a password file nor FEDPACT_PASSWORD holds it (`getpass.getpass` in a notebook).
+    Raises SettingsError, DeploymentError, NodeUnreachable.
+    """
+    session = Session(config, overrides, prompt)
+    _ = session.client
+    return session

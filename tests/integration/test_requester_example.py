@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 from committee import Market, Serving
 
+import fedpact
 from fedpact.chain import deployment
 from fedpact.chain.keystore import import_account
 
@@ -52,12 +53,12 @@ def test_the_example_buys_a_model_and_answers_with_it(market: Market, tmp_path: 
     write_table(tmp_path / "evaluation.csv", market, range(300), labels=True)
     write_table(tmp_path / "queries.csv", market, range(300, 400), labels=False)
     example = load_example()
-    requester = example.connect(tmp_path / "fedpact.toml")
+    session = fedpact.connect(tmp_path / "fedpact.toml")
 
     first = market.client.market.request_count() + 1
     with Serving(market, first):
         labels = example.buy_answers(
-            requester,
+            session.requester,
             EXAMPLES / "draft.toml",
             tmp_path / "evaluation.csv",
             tmp_path / "queries.csv",
