@@ -16,7 +16,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.registrar import sign_voucher
 from fedpact.consensus.aggregate import global_model
-from fedpact.consensus.artefacts import Place, open_slice, seal_global, seal_local
+from fedpact.consensus.artefacts import RoundRef, open_slice, seal_global, seal_local
 from fedpact.consensus.scoring import ContributionRecord, score_round
 from fedpact.consensus.votes import Ballot, attestation, vote_commitment
 from fedpact.content.embedded import EmbeddedStore
@@ -202,8 +202,8 @@ class Committee:
             if market.claimable(self.request_id, seat):
                 market.claim(keys, self.request_id, seat)
 
-    def place(self, number: int) -> Place:
-        return Place(self.market.client.deployment.fingerprint, self.request_id, number)
+    def round_ref(self, number: int) -> RoundRef:
+        return RoundRef(self.market.client.deployment.fingerprint, self.request_id, number)
 
     def _samples(self) -> dict[int, int]:
         return {seat: len(part) for seat, part in enumerate(self.market.parts)}
@@ -222,7 +222,7 @@ class Committee:
             honest = train_local(self.spec, start, part, noise=self._noise())
             models[seat] = train[seat](honest) if seat in train else honest
             owner = keys.address
-            sealed[seat] = seal_local(encode(models[seat]), self.key, self.place(number), owner)
+            sealed[seat] = seal_local(encode(models[seat]), self.key, self.round_ref(number), owner)
             client.rounds.submit(keys, self.request_id, seat, Cid.of(sealed[seat]).digest)
         for one in sealed.values():
             self.market.store.put(one)
@@ -281,7 +281,7 @@ class Committee:
             before=self.globals.get(number - 2),
         )
         digest = self.market.store.put(
-            seal_global(self.globals[number], self.key, self.place(number))
+            seal_global(self.globals[number], self.key, self.round_ref(number))
         ).digest
         mae = 16_383
         if part is not None:

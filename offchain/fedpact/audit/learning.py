@@ -8,7 +8,7 @@ from fedpact.audit.evidence import Evidence, RoundEvidence
 from fedpact.audit.report import Unavailable, require
 from fedpact.consensus.artefacts import (
     SLICE_MAX_BYTES,
-    Place,
+    RoundRef,
     model_cid,
     open_local,
     open_slice,
@@ -137,7 +137,7 @@ class LearningChecks:
         finals = [one for one in self._rounds() if one.final is not None]
         for one in finals:
             assert one.final is not None
-            sealed = seal_global(self._globals[one.number], self._request_key, self._place(one))
+            sealed = seal_global(self._globals[one.number], self._request_key, self._round_ref(one))
             require(
                 Cid.of(sealed).digest == one.final.digest,
                 f"round {one.number}: 0x{one.final.digest.hex()} is final, "
@@ -220,8 +220,8 @@ class LearningChecks:
             raise Unavailable("no round was tallied")
         return self._e.tallied
 
-    def _place(self, one: RoundEvidence) -> Place:
-        return Place(self._facts.deployment.fingerprint, self._e.request_id, one.number)
+    def _round_ref(self, one: RoundEvidence) -> RoundRef:
+        return RoundRef(self._facts.deployment.fingerprint, self._e.request_id, one.number)
 
     def _round_models(self, one: RoundEvidence) -> Mapping[int, "Model | None"]:
         """By seat; None for what is no model of the template, and for what the votes found invalid:
@@ -239,8 +239,8 @@ class LearningChecks:
             cid = model_cid(self._template, digest)
             sealed = self._store.get(cid, sealed_bytes(self._template))
             owner = one.owners[seat]
-            place = self._place(one)
-            return open_local(sealed, self._request_key, place, owner, self._template)
+            round_ref = self._round_ref(one)
+            return open_local(sealed, self._request_key, round_ref, owner, self._template)
         except (ContentError, ModelError):
             return None
 

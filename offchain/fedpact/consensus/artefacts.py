@@ -27,8 +27,8 @@ _NO_DEPLOYMENT = bytes(32)
 
 
 @dataclass(frozen=True)
-class Place:
-    """A round of a request of a deployment."""
+class RoundRef:
+    """A round of a request in a deployment."""
 
     fingerprint: bytes
     request_id: int
@@ -45,29 +45,29 @@ def model_cid(template: Template, digest: bytes) -> Cid:
     return Cid.of_digest(digest, sealed_bytes(template))
 
 
-def seal_local(artefact: bytes, request_key: bytes, place: Place, owner: str) -> bytes:
+def seal_local(artefact: bytes, request_key: bytes, round_ref: RoundRef, owner: str) -> bytes:
     """Encrypt `owner`'s encoded local model for the holders of the request key."""
-    key = round_key(request_key, place.fingerprint, place.request_id, place.round)
-    return seal_model(key, artefact, _aad(place, "model", owner))
+    key = round_key(request_key, round_ref.fingerprint, round_ref.request_id, round_ref.round)
+    return seal_model(key, artefact, _aad(round_ref, "model", owner))
 
 
 def open_local(
-    sealed: bytes, request_key: bytes, place: Place, owner: str, template: Template
+    sealed: bytes, request_key: bytes, round_ref: RoundRef, owner: str, template: Template
 ) -> Model:
     """Decrypt and check a local model; raises DecryptionError or ModelError."""
-    key = round_key(request_key, place.fingerprint, place.request_id, place.round)
-    return decode(open_model(key, sealed, _aad(place, "model", owner)), template)
+    key = round_key(request_key, round_ref.fingerprint, round_ref.request_id, round_ref.round)
+    return decode(open_model(key, sealed, _aad(round_ref, "model", owner)), template)
 
 
-def seal_global(model: Model, request_key: bytes, place: Place) -> bytes:
+def seal_global(model: Model, request_key: bytes, round_ref: RoundRef) -> bytes:
     """Encrypt a round's global model; the requester may be given the key of this one alone."""
-    key = delivery_key(request_key, place.fingerprint, place.request_id, place.round)
-    return seal_model(key, encode(model), _aad(place, "global", ""))
+    key = delivery_key(request_key, round_ref.fingerprint, round_ref.request_id, round_ref.round)
+    return seal_model(key, encode(model), _aad(round_ref, "global", ""))
 
 
-def open_global(sealed: bytes, key: bytes, place: Place, template: Template) -> Model:
+def open_global(sealed: bytes, key: bytes, round_ref: RoundRef, template: Template) -> Model:
     """Decrypt and check a global model by its delivery key; DecryptionError, ModelError."""
-    return decode(open_model(key, sealed, _aad(place, "global", "")), template)
+    return decode(open_model(key, sealed, _aad(round_ref, "global", "")), template)
 
 
 def slice_aad(number: int) -> Aad:
@@ -85,5 +85,5 @@ def open_slice(spec: Specification, number: int, key: bytes, sealed: bytes) -> D
     return represented(spec, decode_slice(plain, spec))
 
 
-def _aad(place: Place, kind: str, owner: str) -> Aad:
-    return Aad(place.fingerprint, place.request_id, place.round, kind, owner)
+def _aad(round_ref: RoundRef, kind: str, owner: str) -> Aad:
+    return Aad(round_ref.fingerprint, round_ref.request_id, round_ref.round, kind, owner)

@@ -6,15 +6,15 @@ from fedpact.consensus.leader import approvals_needed
 from fedpact.consensus.votes import approves, attestation
 from fedpact.errors import ContentError
 from fedpact.learning.families import family_of
-from fedpact.provider.context import Outcome, RequestView, did, idle
+from fedpact.provider.context import DutyResult, RequestView, did, idle
 from fedpact.provider.reading import (
     attestations,
     ballot_of,
     evaluation_slice,
     included_seats,
     model_before,
-    place_of,
     request_key,
+    round_ref_of,
     specification_of,
     start_model,
 )
@@ -22,7 +22,7 @@ from fedpact.provider.voting import round_models
 from fedpact.types.scores import INVALID
 
 
-def attest_aggregate(view: RequestView) -> Outcome:
+def attest_aggregate(view: RequestView) -> DutyResult:
     """Aggregate the included models, store the sealed result, post its masked digest and error."""
     state, ctx = view.state, view.ctx
     if not view.in_mask(state.revealed):
@@ -71,7 +71,7 @@ def aggregate_digest(view: RequestView) -> bytes | None:
         included,
         before=model_before(view, view.round),
     )
-    cid = ctx.store.put(seal_global(aggregate, request_key(view), place_of(view, view.round)))
+    cid = ctx.store.put(seal_global(aggregate, request_key(view), round_ref_of(view, view.round)))
     ctx.cache.globals[at] = aggregate
     ctx.cache.proposals[at] = cid.digest
     ctx.cache.forget(view.id, view.round - 1)
@@ -91,7 +91,7 @@ def _own_error(view: RequestView) -> int:
     return family_of(spec).error(spec, model, part.x, part.y)
 
 
-def propose_aggregate(view: RequestView) -> Outcome:
+def propose_aggregate(view: RequestView) -> DutyResult:
     """Open the digest once enough attestations match it and my turn has come."""
     state, ctx = view.state, view.ctx
     digest = ctx.cache.proposals.get((view.id, view.round))

@@ -27,19 +27,19 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DutyResult:
     """What a duty did (a transaction was sent: look at the chain again) or why it did nothing."""
 
     acted: bool
     reason: str
 
 
-def did(reason: str) -> Outcome:
-    return Outcome(True, reason)
+def did(reason: str) -> DutyResult:
+    return DutyResult(True, reason)
 
 
-def idle(reason: str) -> Outcome:
-    return Outcome(False, reason)
+def idle(reason: str) -> DutyResult:
+    return DutyResult(False, reason)
 
 
 class Background:

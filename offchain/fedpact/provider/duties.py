@@ -7,7 +7,7 @@ account's key; after a crash the cycle simply runs it again.
 from collections.abc import Callable
 
 from fedpact.provider.aggregating import attest_aggregate, propose_aggregate
-from fedpact.provider.context import Outcome, RequestView, idle
+from fedpact.provider.context import DutyResult, RequestView, idle
 from fedpact.provider.joining import check_seal, opt_in, start_request
 from fedpact.provider.reselling import claim_reuse, seal_to_buyers
 from fedpact.provider.settling import claim_payment, deliver_key, expire_request
@@ -15,7 +15,7 @@ from fedpact.provider.training import publish_model, submit_model
 from fedpact.provider.voting import commit_vote, reveal_vote, tally_votes
 from fedpact.types.rounds import RequestStatus, Stage
 
-Duty = Callable[[RequestView], Outcome]
+Duty = Callable[[RequestView], DutyResult]
 
 _BY_STATUS: dict[RequestStatus, tuple[Duty, ...]] = {
     RequestStatus.ENDED: (deliver_key, claim_payment),
@@ -34,7 +34,7 @@ _BY_STAGE: dict[Stage, tuple[Duty, ...]] = {
 }
 
 
-def next_duty(view: RequestView) -> Outcome:
+def next_duty(view: RequestView) -> DutyResult:
     """Do the first duty that has something to do; else say why nothing was done."""
     duties: tuple[Duty, ...]
     if view.record.status is RequestStatus.OPEN:

@@ -13,7 +13,7 @@ from fedpact.errors import (
 from fedpact.learning.checks import check_dataset
 from fedpact.learning.units import samples_of
 from fedpact.privacy.mechanisms import of_request
-from fedpact.provider.context import Outcome, RequestView, did, idle
+from fedpact.provider.context import DutyResult, RequestView, did, idle
 from fedpact.provider.reading import (
     request_key,
     specification_of,
@@ -25,7 +25,7 @@ from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification, canonical_json
 
 
-def opt_in(view: RequestView) -> Outcome:
+def opt_in(view: RequestView) -> DutyResult:
     """Join an open request that policy and privacy budget allow; else decline it for good."""
     record, ctx = view.record, view.ctx
     try:
@@ -80,7 +80,7 @@ def _attributes(spec: Specification, samples: int) -> bytes:
     return canonical_json({**told, "labels": list(spec.labels)})
 
 
-def start_request(view: RequestView) -> Outcome:
+def start_request(view: RequestView) -> DutyResult:
     """Make the request's key, seal it to the committee, and open round 1 when it is my turn."""
     record, ctx, now = view.record, view.ctx, view.frame.timestamp
     if not view.has_seat:
@@ -107,7 +107,7 @@ def start_request(view: RequestView) -> Outcome:
     return did(f"started with {len(seats)} providers ({receipt.gas_used} gas)")
 
 
-def check_seal(view: RequestView) -> Outcome:
+def check_seal(view: RequestView) -> DutyResult:
     """Withdraw, without loss, from a request whose key was not properly sealed to me."""
     if not view.in_mask(view.state.members):
         return idle("not in the committee")

@@ -5,7 +5,7 @@ from typing import Any
 
 from fedpact.consensus.artefacts import (
     SLICE_MAX_BYTES,
-    Place,
+    RoundRef,
     model_cid,
     open_global,
     open_local,
@@ -62,8 +62,10 @@ def template_of(spec: Specification) -> Template:
     return family_of(spec).template(spec)
 
 
-def place_of(view: RequestView, round_: int | None = None) -> Place:
-    return Place(view.ctx.deployment.fingerprint, view.id, view.round if round_ is None else round_)
+def round_ref_of(view: RequestView, round_: int | None = None) -> RoundRef:
+    return RoundRef(
+        view.ctx.deployment.fingerprint, view.id, view.round if round_ is None else round_
+    )
 
 
 def ballot_of(view: RequestView, account: str) -> Ballot:
@@ -127,9 +129,9 @@ def global_model(view: RequestView, round_: int) -> Model:
         return ctx.cache.globals[at]
     template = template_of(specification_of(view))
     sealed = ctx.store.get(model_cid(template, digest), sealed_bytes(template))
-    place = place_of(view, round_)
-    key = delivery_key(request_key(view), place.fingerprint, view.id, round_)
-    ctx.cache.globals[at] = open_global(sealed, key, place, template)
+    round_ref = round_ref_of(view, round_)
+    key = delivery_key(request_key(view), round_ref.fingerprint, view.id, round_)
+    ctx.cache.globals[at] = open_global(sealed, key, round_ref, template)
     ctx.cache.proposals[at] = digest
     return ctx.cache.globals[at]
 
@@ -220,7 +222,7 @@ def member_model(view: RequestView, round_: int, seat: int, digest: bytes) -> Mo
     try:
         sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
         account = view.members[seat].account
-        return open_local(sealed, request_key(view), place_of(view, round_), account, template)
+        return open_local(sealed, request_key(view), round_ref_of(view, round_), account, template)
     except (ContentError, ModelError):
         return None
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 from fedpact.chain.records import Frame
 from fedpact.content.keys import delivery_key, seal
-from fedpact.provider.context import Context, Outcome, RequestView, did, idle
+from fedpact.provider.context import Context, DutyResult, RequestView, did, idle
 from fedpact.provider.reading import request_key, specification_of
 from fedpact.types.reuse import PurchaseStatus
 from fedpact.types.rounds import seats_of
@@ -39,7 +39,7 @@ def resold(ctx: Context, frame: Frame) -> set[int]:
     return {request for request in asked if _joined(ctx, request)}
 
 
-def seal_to_buyers(view: RequestView) -> Outcome:
+def seal_to_buyers(view: RequestView) -> DutyResult:
     """Seal the final model's delivery key to a buyer without one, when it is my turn."""
     ctx, record = view.ctx, view.record
     points, _ = ctx.client.rounds.points(view.id, view.frame)
@@ -62,15 +62,15 @@ def seal_to_buyers(view: RequestView) -> Outcome:
         if view.frame.timestamp > bought.deadline - record.deliver_window / LAST_PART:
             reason = f"too late to seal to {buyer}"
             continue
-        place = (ctx.deployment.fingerprint, view.id, view.state.final_rounds)
+        parts = (ctx.deployment.fingerprint, view.id, view.state.final_rounds)
         public_key = ctx.client.registry.participant(buyer).encryption_key
-        sealed = seal(public_key, delivery_key(request_key(view), *place))
+        sealed = seal(public_key, delivery_key(request_key(view), *parts))
         receipt = ctx.client.cache.seal(ctx.keys, view.id, view.seat, buyer, sealed)
         return did(f"sealed the model's key to {buyer} ({receipt.gas_used} gas)")
     return idle(reason)
 
 
-def claim_reuse(view: RequestView) -> Outcome:
+def claim_reuse(view: RequestView) -> DutyResult:
     """Collect the share of what the result has earned again."""
     ctx = view.ctx
     if view.own_seat is None or ctx.deployment.cache is None:

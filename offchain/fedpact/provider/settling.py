@@ -1,7 +1,7 @@
 """Stage 9 of the workflow: seal the delivery key to the requester, claim the pay, end the stuck."""
 
 from fedpact.content.keys import delivery_key, seal
-from fedpact.provider.context import Outcome, RequestView, did, idle
+from fedpact.provider.context import DutyResult, RequestView, did, idle
 from fedpact.provider.reading import request_key, specification_of
 from fedpact.provider.state import Participation
 from fedpact.types.rounds import RequestStatus, Stage, seats_of
@@ -10,7 +10,7 @@ EXPIRE_TURN_SECONDS = 2
 """How long each member leaves the ending of a stuck request to those before it."""
 
 
-def deliver_key(view: RequestView) -> Outcome:
+def deliver_key(view: RequestView) -> DutyResult:
     """Seal the final model's delivery key to the requester: the last leader first, then anyone."""
     state, ctx = view.state, view.ctx
     if not view.in_mask(state.members) or state.final_rounds == 0:
@@ -31,7 +31,7 @@ def deliver_key(view: RequestView) -> Outcome:
     return did(f"delivered the model's key ({receipt.gas_used} gas)")
 
 
-def claim_payment(view: RequestView) -> Outcome:
+def claim_payment(view: RequestView) -> DutyResult:
     """Collect what the points are worth, or note that nothing is due."""
     ctx, record = view.ctx, view.record
     if not view.has_seat:
@@ -75,15 +75,15 @@ def _undelivered_for_good(view: RequestView) -> bool:
     return view.frame.timestamp > view.state.ended_at + 2 * window
 
 
-def expire_request(view: RequestView) -> Outcome:
+def expire_request(view: RequestView) -> DutyResult:
     """End what can no longer go on: a round that failed, or a request that nobody started."""
     ctx, turns = view.ctx, seats_of(view.state.members)
     if not view.has_seat or view.seat not in turns:
         return idle("the others end it")
-    place = turns.index(view.seat) * EXPIRE_TURN_SECONDS
+    delay = turns.index(view.seat) * EXPIRE_TURN_SECONDS
     now = view.frame.timestamp
     if view.state.stage is Stage.EXPIRED:
-        if now < view.state.stage_start + place:
+        if now < view.state.stage_start + delay:
             return idle("leaving the end to the members before me")
         receipt = ctx.client.rounds.expire_round(ctx.keys, view.id)
         return did(f"round {view.round} failed: ended the request ({receipt.gas_used} gas)")
@@ -91,7 +91,7 @@ def expire_request(view: RequestView) -> Outcome:
     dead = record.close_time + len(turns) * spec.windows.start
     if record.joined < spec.min_providers:
         dead = record.join_deadline
-    if now <= dead + place:
+    if now <= dead + delay:
         return idle("waiting for the start")
     receipt = ctx.client.market.expire(ctx.keys, view.id)
     return did(f"nobody started it: expired the request ({receipt.gas_used} gas)")

@@ -8,11 +8,11 @@ from fedpact.errors import DataError, NotReady
 from fedpact.learning.units import samples_of
 from fedpact.privacy.ledger import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider.context import Outcome, RequestView, did, idle
+from fedpact.provider.context import DutyResult, RequestView, did, idle
 from fedpact.provider.reading import (
     local_task,
-    place_of,
     request_key,
+    round_ref_of,
     specification_of,
     start_model,
 )
@@ -22,7 +22,7 @@ from fedpact.types.cid import Cid
 log = logging.getLogger(__name__)
 
 
-def submit_model(view: RequestView) -> Outcome:
+def submit_model(view: RequestView) -> DutyResult:
     """Train from the current global model and put the digest of the sealed result on chain.
 
     The bytes themselves stay here until all submissions are in (see publish_model): nobody can
@@ -57,7 +57,9 @@ def submit_model(view: RequestView) -> Outcome:
             release_id,
             task.dataset.units,
             GaussianRelease.of_round(spec, view.round),
-            seal_local(artefact, request_key(view), place_of(view, view.round), ctx.keys.address),
+            seal_local(
+                artefact, request_key(view), round_ref_of(view, view.round), ctx.keys.address
+            ),
             ctx.limit,
         )
     digest = Cid.of(sealed).digest
@@ -67,8 +69,8 @@ def submit_model(view: RequestView) -> Outcome:
 
 def _data_seed(view: RequestView) -> int:
     """From the account's key, so that a daemon started anew has the same noise on its data."""
-    place = (view.ctx.deployment.fingerprint, view.id.to_bytes(32, "big"))
-    return int.from_bytes(view.ctx.keys.derive("data-noise", *place), "big")
+    request = (view.ctx.deployment.fingerprint, view.id.to_bytes(32, "big"))
+    return int.from_bytes(view.ctx.keys.derive("data-noise", *request), "big")
 
 
 def _represented(view: RequestView, task: TrainingTask) -> TrainingTask:
@@ -85,7 +87,7 @@ def _require_joined_data(view: RequestView, task: TrainingTask) -> None:
         )
 
 
-def publish_model(view: RequestView) -> Outcome:
+def publish_model(view: RequestView) -> DutyResult:
     """Put the submitted model into the store, now that submissions have closed."""
     at = (view.id, view.round)
     if not view.in_mask(view.state.submitted) or at in view.ctx.cache.published:

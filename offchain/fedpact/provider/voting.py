@@ -9,7 +9,7 @@ from fedpact.consensus.votes import vote_commitment
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentError, NotReady, Retryable
 from fedpact.learning.artefact import Model
-from fedpact.provider.context import Outcome, RequestView, did, idle
+from fedpact.provider.context import DutyResult, RequestView, did, idle
 from fedpact.provider.reading import (
     ballot_of,
     evaluation_slice,
@@ -35,7 +35,7 @@ TALLY_TURN_SECONDS = 2
 """How long each member leaves the tally to those before it."""
 
 
-def commit_vote(view: RequestView) -> Outcome:
+def commit_vote(view: RequestView) -> DutyResult:
     """Score all models of the round and commit to the packed scores."""
     state = view.state
     if not view.in_mask(state.submitted):
@@ -191,7 +191,7 @@ def round_models(view: RequestView) -> dict[int, Model | None] | None:
     return models
 
 
-def reveal_vote(view: RequestView) -> Outcome:
+def reveal_vote(view: RequestView) -> DutyResult:
     """Open the committed vote."""
     state = view.state
     if not view.in_mask(state.committed):
@@ -207,13 +207,13 @@ def reveal_vote(view: RequestView) -> Outcome:
     return did(f"round {view.round}: revealed a vote ({receipt.gas_used} gas)")
 
 
-def tally_votes(view: RequestView) -> Outcome:
+def tally_votes(view: RequestView) -> DutyResult:
     """Have the contract count; members leave it to each other in turn, so that one pays for it."""
     turns = seats_of(view.state.revealed) or seats_of(view.state.members)
     if not view.has_seat or view.seat not in turns:
         return idle("the others count")
-    place = (turns.index(view.seat) - view.round) % len(turns)
-    if view.frame.timestamp < view.state.stage_start + place * TALLY_TURN_SECONDS:
+    turn = (turns.index(view.seat) - view.round) % len(turns)
+    if view.frame.timestamp < view.state.stage_start + turn * TALLY_TURN_SECONDS:
         return idle("leaving the tally to the members before me")
     receipt = view.ctx.client.rounds.tally(view.ctx.keys, view.id, view.committee)
     return did(f"round {view.round}: tallied ({receipt.gas_used} gas)")

@@ -176,17 +176,17 @@ class Requester:
         if not delivered:
             raise NotReady(f"request {request_id}: no model has been delivered yet")
 
-        from fedpact.consensus.artefacts import Place, model_cid, sealed_bytes
+        from fedpact.consensus.artefacts import RoundRef, model_cid, sealed_bytes
         from fedpact.learning.artefact import encode
         from fedpact.learning.families import family_of
 
         spec = self.specification(request_id)
         template = family_of(spec).template(spec)
         cid = model_cid(template, state.final_digest)
-        place = Place(self._client.deployment.fingerprint, request_id, state.final_rounds)
+        round_ref = RoundRef(self._client.deployment.fingerprint, request_id, state.final_rounds)
         weights = fetch.decrypt(
             self._store.get(cid, sealed_bytes(template)),
-            place,
+            round_ref,
             template,
             delivered,
             self._private_keys(),
@@ -197,7 +197,7 @@ class Requester:
         members = self._client.rounds.members(request_id)
         model = FetchedModel(
             request_id,
-            place.fingerprint.hex(),
+            round_ref.fingerprint.hex(),
             spec,
             str(cid),
             state.final_rounds,

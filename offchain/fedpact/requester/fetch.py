@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedpact.consensus.artefacts import Place, open_global
+from fedpact.consensus.artefacts import RoundRef, open_global
 from fedpact.content.keys import unseal
 from fedpact.errors import DecryptionError, InvalidInput, ModelError, NotReady
 from fedpact.types.scores import MAX_SCORE
@@ -56,7 +56,7 @@ def facts_path(model: Path) -> Path:
 
 def decrypt(
     sealed_model: bytes,
-    place: Place,
+    round_ref: RoundRef,
     template: "Template",
     sealed_keys: list[bytes],
     private_keys: list["PrivateKey"],
@@ -69,12 +69,12 @@ def decrypt(
     for sealed in sealed_keys:
         for private in private_keys:
             try:
-                return open_global(sealed_model, unseal(private, sealed), place, template)
+                return open_global(sealed_model, unseal(private, sealed), round_ref, template)
             except (DecryptionError, InvalidInput):
                 continue
     raise DecryptionError(
         f"none of {len(sealed_keys)} delivered keys opens the model of request "
-        f"{place.request_id}; any member may deliver again"
+        f"{round_ref.request_id}; any member may deliver again"
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedpact.consensus.artefacts import Place, model_cid, open_local, seal_local
+from fedpact.consensus.artefacts import RoundRef, model_cid, open_local, seal_local
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import ContentMismatch, DecryptionError, FedpactError, ModelError
 from fedpact.learning.artefact import Template, encode
@@ -21,7 +21,7 @@ from fedpact.types.deployment import Deployment
 
 KEY = bytes(range(32))
 OWNER, THIEF = "0x" + "11" * 20, "0x" + "22" * 20
-PLACE = Place(bytes([7]) * 32, 5, 2)
+ROUND_REF = RoundRef(bytes([7]) * 32, 5, 2)
 MODEL = {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}
 TEMPLATE = Template.of(MODEL)
 LIMIT = 2**20
@@ -30,9 +30,9 @@ LIMIT = 2**20
 def test_a_model_replaced_behind_its_hash_is_not_read(tmp_path: Path) -> None:
     """The owner swaps the file after its digest is on chain."""
     store = EmbeddedStore(tmp_path)
-    cid = store.put(seal_local(encode(MODEL), KEY, PLACE, OWNER))
+    cid = store.put(seal_local(encode(MODEL), KEY, ROUND_REF, OWNER))
     assert model_cid(TEMPLATE, cid.digest) == cid
-    other = seal_local(encode({"w": -MODEL["w"]}), KEY, PLACE, OWNER)
+    other = seal_local(encode({"w": -MODEL["w"]}), KEY, ROUND_REF, OWNER)
     (path,) = [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 100]
     path.chmod(0o600)
     path.write_bytes(other)
@@ -42,25 +42,25 @@ def test_a_model_replaced_behind_its_hash_is_not_read(tmp_path: Path) -> None:
 
 def test_a_plagiarised_model_does_not_open_under_another_name() -> None:
     """A copied digest points to bytes that are bound to their owner."""
-    sealed = seal_local(encode(MODEL), KEY, PLACE, OWNER)
-    assert np.array_equal(open_local(sealed, KEY, PLACE, OWNER, TEMPLATE)["w"], MODEL["w"])
+    sealed = seal_local(encode(MODEL), KEY, ROUND_REF, OWNER)
+    assert np.array_equal(open_local(sealed, KEY, ROUND_REF, OWNER, TEMPLATE)["w"], MODEL["w"])
     with pytest.raises(DecryptionError):
-        open_local(sealed, KEY, PLACE, THIEF, TEMPLATE)
+        open_local(sealed, KEY, ROUND_REF, THIEF, TEMPLATE)
 
 
 @pytest.mark.parametrize(
-    "place",
+    "round_ref",
     [
-        Place(bytes([8]) * 32, 5, 2),
-        Place(PLACE.fingerprint, 6, 2),
-        Place(PLACE.fingerprint, 5, 3),
+        RoundRef(bytes([8]) * 32, 5, 2),
+        RoundRef(ROUND_REF.fingerprint, 6, 2),
+        RoundRef(ROUND_REF.fingerprint, 5, 3),
     ],
 )
-def test_a_model_of_elsewhere_is_not_handed_in_again(place: Place) -> None:
+def test_a_model_of_elsewhere_is_not_handed_in_again(round_ref: RoundRef) -> None:
     """Of an earlier round, another request, or a chain before."""
-    sealed = seal_local(encode(MODEL), KEY, PLACE, OWNER)
+    sealed = seal_local(encode(MODEL), KEY, ROUND_REF, OWNER)
     with pytest.raises(DecryptionError):
-        open_local(sealed, KEY, place, OWNER, TEMPLATE)
+        open_local(sealed, KEY, round_ref, OWNER, TEMPLATE)
 
 
 def test_a_chain_started_anew_is_another_deployment() -> None:
@@ -96,10 +96,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_bytes_that_are_no_model_are_refused_unread(kind: str) -> None:
-    """Sealed as an insider would: with the right key, place and name."""
-    sealed = seal_local(HOSTILE[kind], KEY, PLACE, OWNER)
+    """Sealed as an insider would: with the right key, round and name."""
+    sealed = seal_local(HOSTILE[kind], KEY, ROUND_REF, OWNER)
     with pytest.raises(ModelError):
-        open_local(sealed, KEY, PLACE, OWNER, TEMPLATE)
+        open_local(sealed, KEY, ROUND_REF, OWNER, TEMPLATE)
     assert not Bomb.called
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from fedpact.consensus import artefacts
-from fedpact.consensus.artefacts import Place, seal_local
+from fedpact.consensus.artefacts import RoundRef, seal_local
 from fedpact.content import embedded, envelope
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.data.dataset import Dataset
@@ -68,8 +68,8 @@ def drawn(round_: int) -> bytes:
     """A sealed local model, its noise from the system."""
     start = family_of(SPEC).initial(SPEC, seed=0)
     model = train_local(SPEC, start, DATA, noise=SystemNoise(), batches_of=(round_, 0))
-    place = Place(sha256(b"deployment").digest(), 1, round_)
-    return seal_local(encode(model), b"r" * 32, place, "0x" + "1" * 40)
+    round_ref = RoundRef(sha256(b"deployment").digest(), 1, round_)
+    return seal_local(encode(model), b"r" * 32, round_ref, "0x" + "1" * 40)
 
 
 def serve(folder: Path, draw: Callable[[int], bytes] = drawn) -> None:
@@ -220,8 +220,8 @@ def test_two_processes_at_once_are_both_charged_for_what_both_release(tmp_path: 
     def serve_request(request: int) -> None:
         with Ledger(tmp_path / "privacy.sqlite", KEY) as ledger:
             for round_ in range(10):
-                place = ReleaseId(sha256(b"deployment").digest(), request, round_)
-                ledger.release(place, UNITS[request:], EVENT, b"noised")
+                release_id = ReleaseId(sha256(b"deployment").digest(), request, round_)
+                ledger.release(release_id, UNITS[request:], EVENT, b"noised")
 
     children = [start(partial(serve_request, request)) for request in (0, 1)]
     assert [status_of(child) for child in children] == [0, 0]

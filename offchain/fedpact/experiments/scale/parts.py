@@ -17,7 +17,7 @@ from eth_account import Account
 from fedpact.chain.abi import contract_abi
 from fedpact.chain.bindings.binding import camel
 from fedpact.consensus.aggregate import global_model
-from fedpact.consensus.artefacts import Place, seal_global, seal_local, slice_aad
+from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local, slice_aad
 from fedpact.consensus.scoring import ContributionRecord, score_round
 from fedpact.content.envelope import seal_model
 from fedpact.content.keys import Manifest, new_request_key
@@ -62,7 +62,7 @@ class Parts:
 def measure(committee: int, seed: int = 0) -> Parts:
     """Weigh and time the parts of a request with this many members."""
     spec, parts, evaluation = _request(committee, seed)
-    place, key = Place(bytes(32), 1, 1), new_request_key()
+    round_ref, key = RoundRef(bytes(32), 1, 1), new_request_key()
     start = family_of(spec).initial(spec, seed)
     training, models = _timed_models(spec, start, parts)
     samples = {seat: len(part) for seat, part in enumerate(parts)}
@@ -72,7 +72,7 @@ def measure(committee: int, seed: int = 0) -> Parts:
 
     def aggregate() -> bytes:
         made = global_model(spec, 1, start, models, samples, sorted(models), before=None)
-        return seal_global(made, key, place)
+        return seal_global(made, key, round_ref)
 
     aggregation, sealed = _timed(aggregate)
     accounts = [Account.create().address for _ in range(committee)]
@@ -82,7 +82,7 @@ def measure(committee: int, seed: int = 0) -> Parts:
     )
     return Parts(
         committee,
-        local_model=len(seal_local(encode(models[0]), key, place, ADDRESS)),
+        local_model=len(seal_local(encode(models[0]), key, round_ref, ADDRESS)),
         global_model=len(sealed),
         slice=len(seal_model(key, encode_slice(evaluation), slice_aad(1))),
         specification=len(spec.encode()),
