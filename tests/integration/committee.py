@@ -236,9 +236,7 @@ class Committee:
         rounds = self.market.client.rounds
         topics = [None, f"0x{self.request_id:064x}"]
         opened = [
-            event.args["digest"]
-            for event in self.market.client.history(rounds.address, topics)
-            if event.name == "SliceOpened"
+            event.args["digest"] for event in rounds.history(topics) if event.name == "SliceOpened"
         ]
         keys, store = self.market.providers[0], self.market.store
         manifest = Manifest.decode(store.get(Cid.of_digest(opened[-1], 1), 2**18))
@@ -265,7 +263,7 @@ class Committee:
     def tallied(self) -> dict[str, Any]:
         """What the last tally told."""
         topics = [None, f"0x{self.request_id:064x}"]
-        events = self.market.client.history(self.market.client.rounds.address, topics)
+        events = self.market.client.rounds.history(topics)
         return [event.args for event in events if event.name == "RoundTallied"][-1]
 
     def _finalise(self, number: int, models: dict[int, Model], part: Dataset | None) -> None:

@@ -265,7 +265,7 @@ def committee_artefact(market: Market, committee: Committee, round_number: int) 
     topics = [None, f"0x{committee.request_id:064x}"]
     finals = [
         event.args
-        for event in market.client.history(market.client.rounds.address, topics)
+        for event in market.client.rounds.history(topics)
         if event.name == "RoundFinalised"
     ]
     return Cid.of_digest(finals[round_number - 1]["digest"], 1)

@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from fedpact.audit.report import Broken, Unavailable
-from fedpact.chain.abi import contract_abi
+from fedpact.chain.abi import ROUNDS, contract_abi
 from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Frame
 from fedpact.types.deployment import Deployment
@@ -119,7 +119,7 @@ class ChainFacts:
         transaction = self._client.rpc.call("eth_getTransactionByHash", tx_hash)
         if transaction is None:
             raise Unavailable(f"the node does not know transaction {tx_hash}")
-        function = contract_abi("TrainingRounds").functions[REVEAL]
+        function = contract_abi(ROUNDS).functions[REVEAL]
         data = bytes.fromhex(transaction["input"][2:])
         direct = str(transaction["to"]).lower() == self.deployment.rounds.lower()
         if not direct or data[:SELECTOR_BYTES] != function.selector:

@@ -15,7 +15,11 @@ from eth_utils.crypto import keccak
 from fedpact.chain.records import Event
 from fedpact.errors import DeploymentError, FedpactError, Reverted
 
-CONTRACTS = ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResultCache")
+REGISTRY = "ParticipantRegistry"
+MARKET = "SharingMarket"
+ROUNDS = "TrainingRounds"
+CACHE = "ResultCache"
+CONTRACTS = (REGISTRY, MARKET, ROUNDS, CACHE)
 
 _STANDARD_ERRORS: list[dict[str, Any]] = [
     {"type": "error", "name": "Error", "inputs": [{"name": "message", "type": "string"}]},

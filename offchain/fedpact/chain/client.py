@@ -1,74 +1,17 @@
-"""One connection to one deployment on one chain."""
+"""The contracts of one deployment, over one connection."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
 
-from fedpact.chain.abi import contract_abi, reverted
 from fedpact.chain.bindings.cache import ResultCache
 from fedpact.chain.bindings.market import Market
 from fedpact.chain.bindings.registry import Registry
 from fedpact.chain.bindings.rounds import Rounds
-from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.records import BlockReference, Call, Event, Frame, Receipt
-from fedpact.chain.rpc import Request, Rpc, RpcError
-from fedpact.chain.transactions import Sender
-from fedpact.errors import DeploymentError, FedpactError, Retryable
-from fedpact.types.deployment import Deployment
+from fedpact.chain.connection import Connection
+from fedpact.errors import DeploymentError
 
 
-class FrameGone(Retryable):
-    """A frame's block is no longer part of the chain (reorganised), or not known any more."""
-
-
-class ChainClient:
-    """Reads and writes; may be shared by threads. Made by `connect`."""
-
-    def __init__(self, rpc: Rpc, chain_id: int, genesis_hash: str, deployment: Deployment | None):
-        self.rpc = rpc
-        self.chain_id = chain_id
-        self.genesis_hash = genesis_hash
-        self._deployment = deployment
-        self._names: dict[str, str] = {}
-        if deployment is not None:
-            self._names = {
-                deployment.registry.lower(): Registry.NAME,
-                deployment.market.lower(): Market.NAME,
-                deployment.rounds.lower(): Rounds.NAME,
-            }
-            if deployment.cache is not None:
-                self._names[deployment.cache.lower()] = ResultCache.NAME
-        self._sender = Sender(rpc, chain_id, self.decode)
-
-    @classmethod
-    def connect(
-        cls, endpoint: str, deployment: Deployment | None, *, timeout: float = 10
-    ) -> ChainClient:
-        """Connect, and make sure that it is the chain of the deployment.
-
-        `timeout` in seconds for each answer. Raises NodeUnreachable, DeploymentError.
-        """
-        rpc = Rpc(endpoint, timeout)
-        requests: list[Request] = [("eth_chainId", []), ("eth_getBlockByNumber", ["0x0", False])]
-        if deployment is not None:
-            requests.append(("eth_getCode", [deployment.market, "latest"]))
-        answers = rpc.batch(requests)
-        for answer in answers:
-            if isinstance(answer, RpcError):
-                raise answer
-        chain_id, genesis_hash = int(answers[0], 16), str(answers[1]["hash"])
-        if deployment is not None:
-            _check(rpc.shown, deployment, chain_id, genesis_hash, code=answers[2])
-        return cls(rpc, chain_id, genesis_hash, deployment)
-
-    @property
-    def deployment(self) -> Deployment:
-        """Raises DeploymentError where the client was connected without one."""
-        if self._deployment is None:
-            raise DeploymentError("no deployment: name its file, or deploy one")
-        return self._deployment
+class ChainClient(Connection):
+    """A connection with a binding for each contract of its deployment. Made by `connect`."""
 
     @cached_property
     def registry(self) -> Registry:
@@ -76,7 +19,7 @@ class ChainClient:
 
     @cached_property
     def market(self) -> Market:
-        return Market(self, self.deployment.market)
+        return Market(self, self.deployment.market, self.rounds)
 
     @cached_property
     def rounds(self) -> Rounds:
@@ -84,127 +27,11 @@ class ChainClient:
 
     @cached_property
     def cache(self) -> ResultCache:
-        """Raises DeploymentError where the deployment is older than the cache."""
+        """Raises DeploymentError if the deployment is older than the cache."""
         address = self.deployment.cache
         if address is None:
             raise DeploymentError(
-                "this deployment has no ResultCache: its file is from before there was one; "
-                "results of a new deployment (`fedpact deploy`) can be had again"
+                "this deployment has no ResultCache: it is older than that contract; "
+                "to resell results, deploy again (`fedpact deploy`)"
             )
         return ResultCache(self, address)
-
-    def frame(self, confirmations: int = 0) -> Frame:
-        """The block `confirmations` blocks below the latest (never below the first)."""
-        block = self.rpc.call("eth_getBlockByNumber", "latest", False)
-        if confirmations:
-            number = max(0, int(block["number"], 16) - confirmations)
-            block = self.rpc.call("eth_getBlockByNumber", hex(number), False)
-        return _frame(block)
-
-    def frame_at(self, number: int) -> Frame | None:
-        """The block of this number; None where the chain is not that long."""
-        block = self.rpc.call("eth_getBlockByNumber", hex(number), False)
-        return None if block is None else _frame(block)
-
-    def read(self, calls: Sequence[Call], block: BlockReference = None) -> list[bytes]:
-        """Results of view functions, in one trip.
-
-        Raises Reverted where one refuses, FrameGone where the frame's block is gone,
-        DeploymentError where no contract stands at the address.
-        """
-        place = _place(block)
-        requests = [
-            ("eth_call", [{"to": call.to, "data": "0x" + call.data.hex()}, place]) for call in calls
-        ]
-        if len(requests) == 1:
-            try:
-                answers = [self.rpc.call(*_spread(requests[0]))]
-            except RpcError as error:
-                answers = [error]
-        else:
-            answers = self.rpc.batch(requests)
-        return [_returned(call, answer, block) for call, answer in zip(calls, answers, strict=True)]
-
-    def send(self, keys: AccountKeys, call: Call) -> Receipt:
-        """Send a contract function and wait until it is mined; see Sender.send."""
-        return self._sender.send(keys, call)
-
-    def balance(self, address: str) -> int:
-        """Wei."""
-        return int(self.rpc.call("eth_getBalance", address, "latest"), 16)
-
-    def gas_used(self, tx_hash: str) -> int:
-        """Of a mined transaction; FedpactError where the node knows none of this hash."""
-        receipt = self.rpc.call("eth_getTransactionReceipt", tx_hash)
-        if receipt is None:
-            raise FedpactError(f"the node knows no mined transaction {tx_hash}")
-        return int(receipt["gasUsed"], 16)
-
-    def history(self, address: str, topics: Sequence[str | None]) -> Iterator[Event]:
-        """Events of one contract since the deployment whose topics are these (None: any)."""
-        from fedpact.chain.scanner import EventScanner
-
-        scanner = EventScanner(
-            self, self.deployment.block, addresses=[address], topics=list(topics)
-        )
-        return scanner.scan()
-
-    def decode(self, log: dict[str, Any]) -> Event | None:
-        """A log entry; None where it is of no contract of the deployment or an unknown event."""
-        name = self._names.get(log["address"].lower())
-        return contract_abi(name).event(log) if name else None
-
-    def close(self) -> None:
-        self.rpc.close()
-
-
-def _check(
-    shown: str, deployment: Deployment, chain_id: int, genesis_hash: str, *, code: str
-) -> None:
-    if chain_id != deployment.chain_id:
-        raise DeploymentError(
-            f"the node {shown} is on chain {chain_id}, the deployment on {deployment.chain_id}"
-        )
-    if genesis_hash.lower() != deployment.genesis_hash.lower():
-        raise DeploymentError(
-            f"the node {shown} is on another chain with the id {chain_id}: its first block is"
-            f" {genesis_hash}, the deployment's {deployment.genesis_hash} (a local chain that was"
-            " started anew needs a new deployment)"
-        )
-    if code in ("0x", "0x0"):
-        raise DeploymentError(
-            f"no contract at {deployment.market} on chain {chain_id}: the deployment file is of"
-            " contracts that are not there"
-        )
-
-
-def _frame(block: dict[str, Any]) -> Frame:
-    return Frame(int(block["number"], 16), block["hash"], int(block["timestamp"], 16))
-
-
-def _place(block: BlockReference) -> str | dict[str, str]:
-    if block is None:
-        return "latest"
-    if isinstance(block, int):
-        return hex(block)
-    return {"blockHash": block.block_hash}  # EIP-1898
-
-
-def _spread(request: Request) -> tuple[Any, ...]:
-    method, params = request
-    return method, *params
-
-
-def _returned(call: Call, answer: Any, block: BlockReference) -> bytes:
-    if isinstance(answer, RpcError):
-        if answer.data is not None or "revert" in answer.message.lower():
-            raise reverted(answer.data, call.action) from answer
-        if isinstance(block, Frame):
-            raise FrameGone(
-                f"{call.action}: block {block.block_number} ({block.block_hash}) cannot be read:"
-                f" {answer.message}"
-            ) from answer
-        raise answer
-    if answer == "0x":
-        raise DeploymentError(f"{call.action}: no contract at {call.to}")
-    return bytes.fromhex(answer[2:])

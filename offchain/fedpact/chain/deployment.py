@@ -9,8 +9,8 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from fedpact.chain.abi import checksum, contract_abi
-from fedpact.chain.client import ChainClient
+from fedpact.chain.abi import CACHE, MARKET, REGISTRY, ROUNDS, checksum, contract_abi
+from fedpact.chain.connection import Connection
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call, Receipt
 from fedpact.errors import DeploymentError
@@ -21,7 +21,7 @@ DEFAULT_REPUTATION_UNIT = 10**15
 
 
 def deploy(
-    client: ChainClient, keys: AccountKeys, reputation_unit: int = DEFAULT_REPUTATION_UNIT
+    connection: Connection, keys: AccountKeys, reputation_unit: int = DEFAULT_REPUTATION_UNIT
 ) -> Deployment:
     """Create registry, market, rounds and cache; the account becomes the registrar.
 
@@ -29,44 +29,44 @@ def deploy(
     beforehand from the account's nonce; another transaction of the account in between raises
     DeploymentError.
     """
-    nonce = int(client.rpc.call("eth_getTransactionCount", keys.address, "pending"), 16)
+    nonce = int(connection.rpc.call("eth_getTransactionCount", keys.address, "pending"), 16)
     registry, market, rounds, cache = (created_address(keys.address, nonce + i) for i in range(4))
     receipts = [
         _create(
-            client,
+            connection,
             keys,
-            "ParticipantRegistry",
+            REGISTRY,
             registry,
             keys.address,
             market,
             rounds,
             reputation_unit,
         ),
-        _create(client, keys, "SharingMarket", market, registry, rounds),
-        _create(client, keys, "TrainingRounds", rounds, registry, market),
-        _create(client, keys, "ResultCache", cache, registry, market, rounds),
+        _create(connection, keys, MARKET, market, registry, rounds),
+        _create(connection, keys, ROUNDS, rounds, registry, market),
+        _create(connection, keys, CACHE, cache, registry, market, rounds),
     ]
     return Deployment(
-        chain_id=client.chain_id,
-        genesis_hash=client.genesis_hash,
+        chain_id=connection.chain_id,
+        genesis_hash=connection.genesis_hash,
         registry=registry,
         market=market,
         rounds=rounds,
         block=receipts[0].block,
-        versions={"fedpact": version("fedpact"), "solc": contract_abi("SharingMarket").compiler},
+        versions={"fedpact": version("fedpact"), "solc": contract_abi(MARKET).compiler},
         cache=cache,
     )
 
 
 def deploy_to_file(
-    client: ChainClient,
+    connection: Connection,
     keys: AccountKeys,
     path: Path,
     reputation_unit: int = DEFAULT_REPUTATION_UNIT,
 ) -> Deployment:
     """Deploy and save; refuses, before it spends anything, where the file is there already."""
     refuse_if_present(path)
-    deployment = deploy(client, keys, reputation_unit)
+    deployment = deploy(connection, keys, reputation_unit)
     save(deployment, path)
     return deployment
 
@@ -127,10 +127,10 @@ def created_address(creator: str, nonce: int) -> str:
 
 
 def _create(
-    client: ChainClient, keys: AccountKeys, name: str, expected: str, *values: object
+    connection: Connection, keys: AccountKeys, name: str, expected: str, *values: object
 ) -> Receipt:
     data = contract_abi(name).creation(*values)
-    receipt = client.send(keys, Call(None, data, action=f"create {name}"))
+    receipt = connection.send(keys, Call(None, data, action=f"create {name}"))
     if receipt.created is None or checksum(receipt.created) != expected:
         raise DeploymentError(
             f"{name} was created at {receipt.created} instead of {expected}: another transaction"

@@ -1,18 +1,14 @@
 """Events in the order of the chain, each range once, and again where blocks were exchanged."""
 
-from __future__ import annotations
-
 import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fedpact.chain.connection import Connection
 from fedpact.chain.records import Event, Frame
 from fedpact.chain.rpc import RpcError
 from fedpact.errors import NodeUnreachable
-
-if TYPE_CHECKING:
-    from fedpact.chain.client import ChainClient
 
 log = logging.getLogger(__name__)
 
@@ -36,15 +32,15 @@ class EventScanner:
 
     def __init__(
         self,
-        client: ChainClient,
+        connection: Connection,
         from_block: int,
         confirmations: int = 0,
         *,
         addresses: Sequence[str] | None = None,
         topics: Sequence[str | None] | None = None,
     ) -> None:
-        deployment = client.deployment
-        self._client = client
+        deployment = connection.deployment
+        self._connection = connection
         self._from_block = from_block
         self._confirmations = confirmations
         own = (deployment.registry, deployment.market, deployment.rounds, deployment.cache)
@@ -76,7 +72,7 @@ class EventScanner:
             last = min(first + self._range - 1, target.block_number)
             # The hash of the end before the logs: if blocks are exchanged in between, the next
             # scan sees a hash that is gone and reads again, and nothing is missed.
-            end = target if last == target.block_number else self._client.frame_at(last)
+            end = target if last == target.block_number else self._connection.frame_at(last)
             if end is None:
                 return
             try:
@@ -95,15 +91,15 @@ class EventScanner:
         if isinstance(to_block, Frame):
             return to_block
         if to_block is None:
-            return self._client.frame(self._confirmations)
-        return self._client.frame_at(to_block)
+            return self._connection.frame(self._confirmations)
+        return self._connection.frame_at(to_block)
 
     def _rewind(self) -> None:
         """Drop the ends of ranges that are no longer on the chain."""
         dropped = False
         while self._ends:
             end = self._ends[-1]
-            found = self._client.frame_at(end.block_number)
+            found = self._connection.frame_at(end.block_number)
             if found is not None and found.block_hash == end.block_hash:
                 break
             self._ends.pop()
@@ -121,7 +117,8 @@ class EventScanner:
         if self._topics:
             query["topics"] = list(self._topics)
         found = [
-            self._client.decode(entry) for entry in self._client.rpc.call("eth_getLogs", query)
+            self._connection.decode(entry)
+            for entry in self._connection.rpc.call("eth_getLogs", query)
         ]
         events = [event for event in found if event is not None]
         return sorted(events, key=lambda event: (event.block, event.log_index))

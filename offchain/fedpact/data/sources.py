@@ -3,7 +3,6 @@
 All but `digits` are files below the folder that the variable FEDPACT_DATA names (docs/data.md).
 """
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,13 @@ from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import are_documents, documents
+from fedpact.data.folders import data_folder
 from fedpact.data.readers import capped, cifar, cmapss, idx, label_indices, leaf, speeches
 from fedpact.data.readers.records import Records, first_not_finite, scaled, unit_digest
+from fedpact.data.text_collections import COLLECTIONS
 from fedpact.errors import DataError, DataMissing
 from fedpact.types.specification import RegressionOutput
 
-DATA_VARIABLE = "FEDPACT_DATA"
 DIGITS_TEST_SIZE = 360
 """A fifth of the 1,797 images."""
 ROLE_TRAIN_SHARE = 0.8
@@ -131,7 +131,7 @@ def fashion_mnist(folder: Path | None = None) -> Source:
 
 def cifar10(folder: Path | None = None) -> Source:
     """3 x 32 x 32 photographs (Krizhevsky 2009), 50,000 and 10,000, kept as bytes."""
-    place = _find("cifar10", ("cifar-10-batches-py",), (cifar.META,), folder)
+    place = data_folder("cifar10", ("cifar-10-batches-py",), (cifar.META,), folder)
     train = cifar.read_cifar(place, cifar.TRAIN_BATCHES)
     test = cifar.read_cifar(place, (cifar.TEST_BATCH,))
     return _source("cifar10", place, train, test, cifar.label_names(place), 255.0)
@@ -164,7 +164,7 @@ def shakespeare(
     Of each role's text the first 80 % are for training; no window reaches over the cut.
     """
     file = "tinyshakespeare.txt"
-    path = _find("shakespeare", ("shakespeare",), (file,), folder) / file
+    path = data_folder("shakespeare", ("shakespeare",), (file,), folder) / file
     roles = speeches.read_roles(path)
     cuts = {name: round(ROLE_TRAIN_SHARE * len(text)) for name, text in roles.items()}
     first = {name: text[: cuts[name]] for name, text in roles.items()}
@@ -181,7 +181,7 @@ def cmapss_fd001(
 
     Test: the last window of each test engine. Errors are counted in units of the cap, 125 cycles.
     """
-    place = _find("cmapss-fd001", ("cmapss",), ("train_FD001.txt",), folder)
+    place = data_folder("cmapss-fd001", ("cmapss",), ("train_FD001.txt",), folder)
     train = cmapss.read_run_to_failure(place / "train_FD001.txt", window, stride)
     test = cmapss.read_last_windows(place / "test_FD001.txt", place / "RUL_FD001.txt", window)
     output = RegressionOutput(column="remaining cycles", scale=cmapss.CAP, cap=cmapss.CAP)
@@ -192,8 +192,6 @@ def cmapss_fd001(
 
 def texts(name: str) -> Source:
     """A collection of `fedpact.data.text_collections` (docs/texts.md), a document an example."""
-    from fedpact.data.text_collections import COLLECTIONS
-
     try:
         found = COLLECTIONS[name]()
     except DataMissing as error:
@@ -237,13 +235,13 @@ def load(name: str, seed: int = 0) -> Source:
 
 def _idx_source(name: str, below: Sequence[str], folder: Path | None) -> Source:
     images = idx.IMAGES.format("train")
-    place = _find(name, below, (images, f"{images}.gz"), folder)
+    place = data_folder(name, below, (images, f"{images}.gz"), folder)
     train, test = idx.read_idx_pair(place, "train"), idx.read_idx_pair(place, "t10k")
     return _source(name, place, train, test, _numbered(10), 255.0)
 
 
 def _leaf_source(name: str, labels: tuple[str, ...], folder: Path | None) -> Source:
-    place = _find(name, (f"{name}/data", name), ("train",), folder)
+    place = data_folder(name, (f"{name}/data", name), ("train",), folder)
     train = leaf.read_leaf(_json_files(place / "train"))
     test = leaf.read_leaf(_json_files(place / "test"))
     return _source(name, place, train, test, labels, 1.0)
@@ -294,20 +292,6 @@ def _targets(path: Path, labels: tuple[str, ...], known: tuple[str, ...]) -> NDA
 
 def _numbered(count: int) -> tuple[str, ...]:
     return tuple(map(str, range(count)))
-
-
-def _find(name: str, below: Sequence[str], wanted: Sequence[str], folder: Path | None) -> Path:
-    """The first of the places below `folder`, or the variable's, that has one of `wanted`."""
-    if folder is None:
-        named = os.environ.get(DATA_VARIABLE)
-        if not named:
-            raise DataMissing(f"{name}: set {DATA_VARIABLE} to the folder that holds data sets")
-        folder = Path(named)
-    for place in below:
-        if any((folder / place / one).exists() for one in wanted):
-            return folder / place
-    places = ", ".join(str(folder / place) for place in below)
-    raise DataMissing(f"{name}: no {wanted[0]} in {places}")
 
 
 def _json_files(folder: Path) -> list[Path]:

@@ -1,6 +1,5 @@
 """Labelled texts, and the digests by which the privacy ledger knows their documents."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import document_digest
-from fedpact.data.sources import DATA_VARIABLE
+from fedpact.data.folders import data_root
 from fedpact.errors import DataError, DataMissing
 
 
@@ -43,15 +42,11 @@ class TextSource:
 
 
 def text_folder(name: str, folder: Path | None) -> Path:
-    """The folder of the collection `name`: `folder`, else what FEDPACT_DATA/name names.
+    """The folder of the collection `name`: `folder`, else FEDPACT_DATA/name.
 
-    Raises DataMissing where neither is there.
+    Raises DataMissing if it does not exist.
     """
-    if folder is None:
-        named = os.environ.get(DATA_VARIABLE)
-        if not named:
-            raise DataMissing(f"{name}: set {DATA_VARIABLE} to a folder that holds {name}/")
-        folder = Path(named) / name
+    folder = folder or data_root(name) / name
     if not folder.is_dir():
         raise DataMissing(f"{name}: no folder {folder.name} in {folder.parent}")
     return folder

@@ -11,11 +11,10 @@ import numpy as np
 from fedpact.learning.artefact import Model
 from fedpact.learning.distance import length
 from fedpact.learning.families import family_of
+from fedpact.learning.tails import TAIL, chi_lower, chi_upper
 from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.specification import LocalConstruction, LocalSteps, PrivacyMode, Specification
 
-FAILURE_PROBABILITY = 1e-9
-_TAIL = -math.log(FAILURE_PROBABILITY)
 NO_UPDATE = 1e-12
 """A norm up to this is no update at all."""
 UNBOUNDED = 1e6
@@ -100,22 +99,6 @@ def _batch_excess(samples: int, rate: float, steps: int) -> float:
     """Upper bound, over all steps, of the drawn batch's size over its mean."""
     if rate == 1.0:
         return 1.0
-    mean, tail = rate * samples, _TAIL + math.log(steps)
+    mean, tail = rate * samples, TAIL + math.log(steps)
     excess = math.sqrt(2 * mean * (1 - rate) * tail) + tail / 3
     return min(samples, mean + excess) / mean
-
-
-def normal_bound() -> float:
-    """What a standard normal number exceeds in size with probability FAILURE_PROBABILITY at most:
-    2 exp(-t^2 / 2)."""
-    return math.sqrt(2 * (_TAIL + math.log(2)))
-
-
-def chi_upper(dimension: int) -> float:
-    """What the norm of so many standard normal numbers exceeds with FAILURE_PROBABILITY at most."""
-    return math.sqrt(dimension + 2 * math.sqrt(dimension * _TAIL) + 2 * _TAIL)
-
-
-def chi_lower(dimension: int) -> float:
-    """What it falls below with FAILURE_PROBABILITY at most."""
-    return math.sqrt(max(0.0, dimension - 2 * math.sqrt(dimension * _TAIL)))

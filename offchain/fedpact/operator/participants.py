@@ -82,7 +82,7 @@ def admit(
 
 def participants(client: ChainClient) -> list[Participant]:
     """All accounts that were ever registered, in the order of their registration."""
-    events = client.history(client.registry.address, ())
+    events = client.registry.history()
     accounts = [event.args["account"] for event in events if event.name == "Registered"]
     return [client.registry.participant(account) for account in accounts]
 

@@ -316,11 +316,7 @@ class Requester:
         """The request's events in market and rounds; there each has the id as first topic."""
         topics = [None, f"0x{request_id:064x}"]
         market, rounds = self._client.market, self._client.rounds
-        return [
-            event
-            for contract in (market, rounds)
-            for event in self._client.history(contract.address, topics)
-        ]
+        return [event for contract in (market, rounds) for event in contract.history(topics)]
 
     def _created_since(self, block: int, specification: bytes) -> int | None:
         from fedpact.chain.scanner import EventScanner

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.chain.client import ChainClient, FrameGone
+from fedpact.chain.client import ChainClient
+from fedpact.chain.connection import FrameGone
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DeploymentError, NodeUnreachable, Reverted, SettingsError

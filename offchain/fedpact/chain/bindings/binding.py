@@ -1,19 +1,16 @@
 """What the bindings have in common."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from fedpact.chain.abi import contract_abi
-from fedpact.chain.records import BlockReference, Call, Receipt
-
-if TYPE_CHECKING:
-    from fedpact.chain.client import ChainClient
-    from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.connection import Connection
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import BlockReference, Call, Event, Receipt
+from fedpact.chain.scanner import EventScanner
 
 
 class Binding:
@@ -21,13 +18,13 @@ class Binding:
 
     NAME: ClassVar[str]
 
-    def __init__(self, client: ChainClient, address: str) -> None:
+    def __init__(self, connection: Connection, address: str) -> None:
         self.address = address
-        self._client = client
+        self._connection = connection
         self._abi = contract_abi(self.NAME)
 
     def function(self, name: str, *values: Any, value: int = 0) -> Call:
-        """A function with its arguments, for ChainClient.send or ChainClient.read."""
+        """A function with its arguments, for Connection.send or Connection.read."""
         data = self._abi.functions[name].encode(values)
         return Call(self.address, data, value, f"{self.NAME}.{name}")
 
@@ -36,12 +33,18 @@ class Binding:
         values = self._abi.functions[name].outputs.decode(returned)
         return values[0] if len(values) == 1 else values
 
+    def history(self, topics: Sequence[str | None] = ()) -> Iterator[Event]:
+        """Events of this contract since the deployment whose topics are these (None: any)."""
+        start = self._connection.deployment.block
+        scanner = EventScanner(self._connection, start, addresses=[self.address], topics=topics)
+        return scanner.scan()
+
     def _view(self, name: str, *values: Any, block: BlockReference = None) -> Any:
-        [returned] = self._client.read([self.function(name, *values)], block)
+        [returned] = self._connection.read([self.function(name, *values)], block)
         return self.decoded(name, returned)
 
     def _send(self, keys: AccountKeys, name: str, *values: Any, value: int = 0) -> Receipt:
-        return self._client.send(keys, self.function(name, *values, value=value))
+        return self._connection.send(keys, self.function(name, *values, value=value))
 
 
 def snake(struct: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """ResultCache: results that may be had again, and how a request's providers were found."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
+from fedpact.chain.abi import CACHE
 from fedpact.chain.bindings.binding import Binding, snake
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import BlockReference, Event, Receipt
@@ -13,7 +12,7 @@ from fedpact.types.reuse import Purchase, PurchaseStatus
 class ResultCache(Binding):
     """What IResultCache.sol documents; amounts in wei, times in seconds, digests 32 bytes."""
 
-    NAME = "ResultCache"
+    NAME = CACHE
 
     # Requester
 
@@ -64,4 +63,4 @@ class ResultCache(Binding):
 
     def events(self, request_id: int) -> Iterator[Event]:
         """All that the cache tells of one request, oldest first."""
-        return self._client.history(self.address, [None, f"0x{request_id:064x}"])
+        return self.history([None, f"0x{request_id:064x}"])

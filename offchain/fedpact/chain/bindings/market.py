@@ -1,11 +1,12 @@
 """SharingMarket: requests, opt-in, escrow, delivery, pay."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fedpact.chain.abi import MARKET
 from fedpact.chain.bindings.binding import Binding, camel, snake
+from fedpact.chain.bindings.rounds import Rounds
+from fedpact.chain.connection import Connection
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import BlockReference, Receipt
 from fedpact.errors import UnknownRequest
@@ -15,7 +16,11 @@ from fedpact.types.rounds import ApprovalRule, LeaderRule, RequestRecord, Reques
 class Market(Binding):
     """What ISharingMarket.sol documents; amounts in wei, times in seconds, digests 32 bytes."""
 
-    NAME = "SharingMarket"
+    NAME = MARKET
+
+    def __init__(self, connection: Connection, address: str, rounds: Rounds) -> None:
+        super().__init__(connection, address)
+        self._rounds = rounds
 
     # Requester
 
@@ -76,8 +81,8 @@ class Market(Binding):
 
     def request(self, request_id: int, block: BlockReference = None) -> RequestRecord:
         """All stored facts; raises UnknownRequest where there is no such request."""
-        rounds = self._client.rounds
-        stored, state = self._client.read(
+        rounds = self._rounds
+        stored, state = self._connection.read(
             [self.function("request", request_id), rounds.function("roundState", request_id)],
             block,
         )
@@ -107,21 +112,15 @@ class Market(Binding):
         The chain keeps their hash, the event has them in full.
         """
         topics = [self._abi.event_topic("RequestCreated"), _word(request_id)]
-        for event in self._client.history(self.address, topics):
+        for event in self.history(topics):
             return terms_of(event.args["terms"])
         raise UnknownRequest(f"the market at {self.address} knows no request {request_id}")
 
     def asked(self, query_key: bytes) -> Iterator[tuple[int, Terms]]:
         """Requests with this query key, oldest first, and their terms."""
         topics = [self._abi.event_topic("RequestCreated"), None, None, "0x" + query_key.hex()]
-        for event in self._client.history(self.address, topics):
+        for event in self.history(topics):
             yield int(event.args["requestId"]), terms_of(event.args["terms"])
-
-    def joined(self, request_id: int) -> list[str]:
-        """Accounts that ever joined, each once, the first first; the chain itself keeps no list."""
-        topics = [self._abi.event_topic("Joined"), _word(request_id)]
-        events = self._client.history(self.address, topics)
-        return list(dict.fromkeys(str(event.args["provider"]) for event in events))
 
     def claimable(self, request_id: int, seat: int, block: BlockReference = None) -> int:
         return int(self._view("claimable", request_id, seat, block=block))

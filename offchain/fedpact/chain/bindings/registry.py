@@ -1,9 +1,8 @@
 """ParticipantRegistry: admission, keys, profiles, reputation."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
+from fedpact.chain.abi import REGISTRY
 from fedpact.chain.bindings.binding import Binding, camel, snake
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import BlockReference, Receipt
@@ -13,7 +12,7 @@ from fedpact.types.participants import Participant, ParticipantStatus, SignedVou
 class Registry(Binding):
     """What IParticipantRegistry.sol documents; digests and keys are 32 bytes."""
 
-    NAME = "ParticipantRegistry"
+    NAME = REGISTRY
 
     # Participants
 

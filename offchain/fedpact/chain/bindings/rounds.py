@@ -1,14 +1,14 @@
 """TrainingRounds: submissions, votes, tally, attestations, proposals."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fedpact.chain.abi import MARKET, ROUNDS, contract_abi
 from fedpact.chain.bindings.binding import Binding, camel, snake
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import BlockReference, Receipt
+from fedpact.chain.scanner import EventScanner
 from fedpact.types.rounds import (
     Member,
     RoundOutcome,
@@ -26,7 +26,7 @@ _ZERO = bytes(32)
 class Rounds(Binding):
     """What ITrainingRounds.sol documents; errors in 1/10,000, digests 32 bytes."""
 
-    NAME = "TrainingRounds"
+    NAME = ROUNDS
 
     # Members and requester
 
@@ -88,11 +88,13 @@ class Rounds(Binding):
 
     def members(self, request_id: int, block: BlockReference = None) -> list[Member]:
         """The occupied seats, in order, among all accounts that have ever joined."""
-        accounts = self._client.market.joined(request_id)
+        accounts = self._joined(request_id)
         if not accounts:
             return []
         calls = [self.function("member", request_id, account) for account in accounts]
-        kept = [snake(self.decoded("member", found)) for found in self._client.read(calls, block)]
+        kept = [
+            snake(self.decoded("member", found)) for found in self._connection.read(calls, block)
+        ]
         seated = [
             Member(one["seat"], account, one["samples"], one["reputation"])
             for account, one in zip(accounts, kept, strict=True)
@@ -135,13 +137,13 @@ class Rounds(Binding):
         None where no round was finalised, or there was no slice to measure on.
         """
         topics = [self._abi.event_topic("RoundFinalised"), f"0x{request_id:064x}"]
-        errors = [int(e.args["mae"]) for e in self._client.history(self.address, topics)]
+        errors = [int(e.args["mae"]) for e in self.history(topics)]
         return errors[-1] if errors and errors[-1] != INVALID else None
 
     def submissions(self, member: str) -> list[tuple[int, int, bytes]]:
         """(request, round, digest) of every model that the account submitted, oldest first."""
         topics = [self._abi.event_topic("ModelSubmitted"), None, f"0x{int(member, 16):064x}"]
-        found = (event.args for event in self._client.history(self.address, topics))
+        found = (event.args for event in self.history(topics))
         return [(args["requestId"], args["round"], bytes(args["digest"])) for args in found]
 
     def verify_history(
@@ -157,6 +159,16 @@ class Rounds(Binding):
         given = [camel(record) for record in records]
         begin = (request_id, terms_hash, manifest, key_hash)
         return bool(self._view("verifyHistory", *begin, given, block=block))
+
+    def _joined(self, request_id: int) -> list[str]:
+        """Accounts that ever joined, each once, in order; from the market's events, as the chain
+        itself keeps no list."""
+        deployment = self._connection.deployment
+        topics = [contract_abi(MARKET).event_topic("Joined"), f"0x{request_id:064x}"]
+        events = EventScanner(
+            self._connection, deployment.block, addresses=[deployment.market], topics=topics
+        ).scan()
+        return list(dict.fromkeys(str(event.args["provider"]) for event in events))
 
     def _state(
         self, request_id: int, facts: Mapping[str, Any], block: BlockReference

@@ -19,9 +19,9 @@ from fedpact.errors import DataError, SpecificationError
 from fedpact.features.text.hashing import HashedBag
 from fedpact.features.text.rows import bag_rows
 from fedpact.learning.artefact import Model, Template
-from fedpact.learning.bounds import chi_lower, chi_upper, normal_bound
 from fedpact.learning.families.base import ConstructedFamily
 from fedpact.learning.families.trees import ShareFamily, TreeParameters
+from fedpact.learning.tails import chi_lower, chi_upper, normal_bound
 from fedpact.learning.trees import training
 from fedpact.learning.trees.ensemble import Ensemble, softmax
 from fedpact.learning.trees.random_splits import (

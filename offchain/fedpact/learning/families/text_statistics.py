@@ -21,9 +21,9 @@ from fedpact.features.text.hashing import MOST_BITS, HashedBag
 from fedpact.features.text.rows import bag_rows, vector_rows
 from fedpact.features.text.vectors import WIDTH
 from fedpact.learning.artefact import Model, Template
-from fedpact.learning.bounds import chi_lower, chi_upper, normal_bound
 from fedpact.learning.discriminant import solve
 from fedpact.learning.families.base import LEAST_BUCKET_BITS, ConstructedFamily
+from fedpact.learning.tails import chi_lower, chi_upper, normal_bound
 from fedpact.learning.text_statistics import (
     Floats,
     Statistics,
