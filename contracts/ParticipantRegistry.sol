@@ -8,7 +8,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 
 import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
 import {AttributeTree} from "./libraries/AttributeTree.sol";
-import {Reputation} from "./libraries/Reputation.sol";
+import {Reputation, ReputationSums} from "./libraries/Reputation.sol";
 
 /// @title ParticipantRegistry
 /// @notice See {IParticipantRegistry}.
@@ -28,8 +28,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
         uint32 keyVersion;
         uint40 registeredAt;
         bool attested;
-        // slot 0 too: see `Reputation`
-        uint136 sums;
+        ReputationSums sums;
         // slot 1
         bytes32 encryptionKey;
         // slot 2
@@ -197,8 +196,8 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
             if ((seats >> i) & 1 == 0) continue;
             Record storage record = _records[accounts[i]];
             uint256 shift = 16 * i;
-            record.sums = Reputation.record(
-                record.sums, weight, (qualities >> shift) & 0xffff, (losses >> shift) & 0xffff, period, fresh
+            record.sums = record.sums.record(
+                weight, (qualities >> shift) & 0xffff, (losses >> shift) & 0xffff, period, fresh
             );
         }
 
@@ -213,7 +212,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
 
     /// @inheritdoc IParticipantRegistry
     function reputation(address account) public view override returns (uint16) {
-        return uint16(Reputation.score(_records[account].sums, block.timestamp));
+        return uint16(_records[account].sums.score(block.timestamp));
     }
 
     /* VIEWS */

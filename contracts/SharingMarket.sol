@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
-import {Points} from "./libraries/Points.sol";
+import {PointLanes, Points} from "./libraries/Points.sol";
 import {Scores} from "./libraries/Scores.sol";
 import {TermsCheck} from "./libraries/TermsCheck.sol";
 import {SharingMarketStore} from "./SharingMarketStore.sol";
@@ -325,8 +325,8 @@ contract SharingMarket is SharingMarketStore {
     function _settle(uint256 requestId, Record storage record, Facts memory facts, address[] calldata accounts) private {
         facts.settled = true;
         uint256 pool = _pool(record, facts);
-        (uint256 ever, uint256[2] memory lanes, uint40 endedAt) = ROUNDS.results(requestId, accounts);
-        uint256 total = Points.sum(lanes[0]) + Points.sum(lanes[1]);
+        (uint256 ever, PointLanes[2] memory lanes, uint40 endedAt) = ROUNDS.results(requestId, accounts);
+        uint256 total = lanes[0].sum() + lanes[1].sum();
         emit Settled(requestId, pool, total);
 
         // Interaction: the registry is trusted, and calls nobody.
@@ -338,7 +338,7 @@ contract SharingMarket is SharingMarketStore {
     }
 
     /// @dev 16 bits a seat. `total` 0: nobody is paid, and only seats with faults have an outcome.
-    function _outcomes(uint256 ever, uint256[2] memory lanes, uint256 total)
+    function _outcomes(uint256 ever, PointLanes[2] memory lanes, uint256 total)
         private
         pure
         returns (uint256 seats, uint256 qualities, uint256 losses)
@@ -349,7 +349,7 @@ contract SharingMarket is SharingMarketStore {
             for (uint256 seat; ever >> seat != 0; ++seat) {
                 if ((ever >> seat) & 1 == 0) continue;
                 (uint256 points, uint256 faults) =
-                    Points.read(lanes[seat / Points.SEATS_PER_WORD], seat % Points.SEATS_PER_WORD);
+                    lanes[seat / Points.SEATS_PER_WORD].read(seat % Points.SEATS_PER_WORD);
                 if (total == 0 && faults == 0) continue;
                 uint256 quality = total == 0 ? 0 : scale * points / total;
                 if (quality > Scores.MAX) quality = Scores.MAX;

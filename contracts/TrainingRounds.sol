@@ -4,13 +4,13 @@ pragma solidity 0.8.37;
 import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
 import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
-import {LeaderOrder} from "./libraries/LeaderOrder.sol";
+import {LeaderOrder, LeaderOrderLib} from "./libraries/LeaderOrder.sol";
+import {MemberState, MemberStateLib} from "./libraries/MemberState.sol";
 import {Points} from "./libraries/Points.sol";
 import {Quorum} from "./libraries/Quorum.sol";
-import {RoundState} from "./libraries/RoundState.sol";
-import {Scores} from "./libraries/Scores.sol";
-import {Seats} from "./libraries/Seats.sol";
-import {Words} from "./libraries/Words.sol";
+import {RoundField, RoundPlan, RoundState, RoundStateLib} from "./libraries/RoundState.sol";
+import {PackedScores, Scores} from "./libraries/Scores.sol";
+import {UncheckedArrays} from "./libraries/UncheckedArrays.sol";
 import {TrainingRoundsViews} from "./TrainingRoundsViews.sol";
 
 /// @title TrainingRounds
@@ -18,8 +18,8 @@ import {TrainingRoundsViews} from "./TrainingRoundsViews.sol";
 /// @dev Each function reads the state word once, moves it into the phase that holds now, checks, changes it,
 /// and writes it once.
 contract TrainingRounds is TrainingRoundsViews {
-    using RoundState for uint256;
-    using Words for uint256[];
+    using MemberStateLib for MemberState[];
+    using UncheckedArrays for uint256[];
 
     IParticipantRegistry private immutable REGISTRY;
     ISharingMarket private immutable MARKET;
@@ -39,7 +39,7 @@ contract TrainingRounds is TrainingRoundsViews {
     /// @inheritdoc ITrainingRounds
     function prepare(uint256 requestId, Params calldata params, bytes32 termsHash) external override onlyMarket {
         Task storage task = _tasks[requestId];
-        task.plan = RoundState.Plan({
+        task.plan = RoundPlan({
             maxError: params.maxError,
             target: params.target,
             maxRounds: params.maxRounds,
@@ -51,7 +51,7 @@ contract TrainingRounds is TrainingRoundsViews {
             revealWindow: params.revealWindow,
             proposeWindow: params.proposeWindow,
             statusChanges: REGISTRY.statusChanges(),
-            order: 0
+            order: LeaderOrder.wrap(0)
         });
         task.history = termsHash;
     }
@@ -64,11 +64,11 @@ contract TrainingRounds is TrainingRoundsViews {
         returns (uint256 seat, uint256 joined)
     {
         Task storage task = _tasks[requestId];
-        uint256 s = task.state;
+        RoundState s = task.state;
         // Check: not opened yet, and nobody of this organisation sits there.
         _requirePhase(requestId, s, Phase.None);
         uint256 seats = s.seats();
-        uint256 members_ = s.field(RoundState.MEMBERS);
+        uint256 members_ = s.field(RoundStateLib.MEMBERS);
         seat = seats;
         unchecked {
             for (uint256 other; other < seats; ++other) {
@@ -82,11 +82,11 @@ contract TrainingRounds is TrainingRoundsViews {
         if (seat == MAX_SEATS) revert TrainingRounds_NoFreeSeat(requestId);
 
         // Effect:
-        if (seat == seats) s = s.widen();
-        s = s.add(RoundState.MEMBERS, seat).setOrganisation(seat, organisation);
-        task.members[account] = Seats.pack(seat, samples, reputation);
+        if (seat == seats) s = s.addSeat();
+        s = s.add(RoundStateLib.MEMBERS, seat).setOrganisation(seat, organisation);
+        task.members[account] = MemberStateLib.pack(seat, samples, reputation);
         task.state = s;
-        joined = Scores.count(s.field(RoundState.MEMBERS));
+        joined = Scores.count(s.field(RoundStateLib.MEMBERS));
     }
 
     /// @inheritdoc ITrainingRounds
@@ -97,7 +97,7 @@ contract TrainingRounds is TrainingRoundsViews {
         returns (uint256 joined)
     {
         Task storage task = _tasks[requestId];
-        uint256 s = task.state;
+        RoundState s = task.state;
         bool open_ = s.phase() == Phase.None;
         if (!open_) s = _load(task);
         // Check: the seat is the account's and has not submitted.
@@ -105,15 +105,15 @@ contract TrainingRounds is TrainingRoundsViews {
         _requireSeat(task, requestId, seat, account);
 
         // Effect: the round no longer waits for it.
-        s = s.drop(RoundState.MEMBERS, seat);
+        s = s.drop(RoundStateLib.MEMBERS, seat);
         if (!open_) {
-            if (s.has(RoundState.EVER, seat)) revert TrainingRounds_AlreadyTookPart(requestId, seat);
-            s = s.drop(RoundState.EXPECTED, seat);
+            if (s.has(RoundStateLib.EVER, seat)) revert TrainingRounds_AlreadyTookPart(requestId, seat);
+            s = s.drop(RoundStateLib.EXPECTED, seat);
             if (s.phase() == Phase.Submit) s = _closeIfComplete(task, s);
         }
-        delete task.members[account];
+        task.members[account] = MemberStateLib.NONE;
         task.state = s;
-        joined = Scores.count(s.field(RoundState.MEMBERS));
+        joined = Scores.count(s.field(RoundStateLib.MEMBERS));
     }
 
     /// @inheritdoc ITrainingRounds
@@ -126,17 +126,17 @@ contract TrainingRounds is TrainingRoundsViews {
         address[] calldata accounts
     ) external override onlyMarket {
         Task storage task = _tasks[requestId];
-        uint256 s = _recorded(task);
+        RoundState s = _recorded(task);
         // Check: not opened yet, and the opener is an active member.
         _requirePhase(requestId, s, Phase.None);
         _requireSeat(task, requestId, seat, account);
         if (manifest == 0) revert TrainingRounds_ZeroDigest();
-        uint256 members = s.field(RoundState.MEMBERS);
+        uint256 members = s.field(RoundStateLib.MEMBERS);
         uint256 barred = _barred(task, requestId, s, accounts);
         if (_has(barred, seat)) revert TrainingRounds_Barred(requestId, seat);
 
         // Effect:
-        s = s.setLastLeader(Seats.NONE).nextRound(members & ~barred, barred, task.plan.submitWindow);
+        s = s.setLastLeader(RoundStateLib.NO_LEADER).nextRound(members & ~barred, barred, task.plan.submitWindow);
         task.history = _withKey(task.history, manifest, keyHash);
         task.state = s;
 
@@ -146,13 +146,13 @@ contract TrainingRounds is TrainingRoundsViews {
     /// @inheritdoc ITrainingRounds
     function halt(uint256 requestId) external override onlyMarket {
         Task storage task = _tasks[requestId];
-        uint256 s = _load(task);
+        RoundState s = _load(task);
         // Check: between rounds, so that nobody's submitted work goes unjudged.
         Phase phase = s.phase();
         if (phase == Phase.None || phase == Phase.Ended) {
             revert TrainingRounds_WrongPhase(requestId, phase, Phase.Submit);
         }
-        uint256 submitted = s.field(RoundState.SUBMITTED);
+        uint256 submitted = s.field(RoundStateLib.SUBMITTED);
         if (submitted != 0) revert TrainingRounds_RoundInProgress(requestId, s.round(), submitted);
 
         // Effect:
@@ -164,16 +164,16 @@ contract TrainingRounds is TrainingRoundsViews {
     /// @inheritdoc ITrainingRounds
     function submit(uint256 requestId, uint256 seat, bytes32 digest) external override {
         Task storage task = _tasks[requestId];
-        uint256 s = _load(task);
+        RoundState s = _load(task);
         // Check:
         _requirePhase(requestId, s, Phase.Submit);
         _requireSeat(task, requestId, seat, msg.sender);
-        if (s.has(RoundState.BARRED, seat)) revert TrainingRounds_Barred(requestId, seat);
-        _requireFirst(requestId, s, RoundState.SUBMITTED, seat);
+        if (s.has(RoundStateLib.BARRED, seat)) revert TrainingRounds_Barred(requestId, seat);
+        _requireFirst(requestId, s, RoundStateLib.SUBMITTED, seat);
         if (digest == 0) revert TrainingRounds_ZeroDigest();
 
         // Effect: whoever was silent and comes back is waited for again.
-        s = s.add(RoundState.SUBMITTED, seat).add(RoundState.EXPECTED, seat).add(RoundState.EVER, seat);
+        s = s.add(RoundStateLib.SUBMITTED, seat).add(RoundStateLib.EXPECTED, seat).add(RoundStateLib.EVER, seat);
         task.history = _withModel(task.history, s.round(), seat, digest);
         task.state = _closeIfComplete(task, s);
 
@@ -185,7 +185,7 @@ contract TrainingRounds is TrainingRoundsViews {
     /// @inheritdoc ITrainingRounds
     function openSlice(uint256 requestId, bytes32 digest) external override {
         Task storage task = _tasks[requestId];
-        uint256 s = _load(task);
+        RoundState s = _load(task);
         // Check: asked of the market, which is dearer than a slot only after seven rounds.
         if (msg.sender != MARKET.requesterOf(requestId)) {
             revert TrainingRounds_NotRequester(requestId, msg.sender);
@@ -206,48 +206,48 @@ contract TrainingRounds is TrainingRoundsViews {
     /// @inheritdoc ITrainingRounds
     function commitVote(uint256 requestId, uint256 seat, bytes32 commitment) external override {
         Task storage task = _tasks[requestId];
-        uint256 s = _load(task);
+        RoundState s = _load(task);
         // Check:
         _requirePhase(requestId, s, Phase.Commit);
-        uint256 word = _requireSeat(task, requestId, seat, msg.sender);
-        _requirePart(requestId, s, RoundState.SUBMITTED, seat);
-        _requireFirst(requestId, s, RoundState.COMMITTED, seat);
+        MemberState member_ = _requireSeat(task, requestId, seat, msg.sender);
+        _requirePart(requestId, s, RoundStateLib.SUBMITTED, seat);
+        _requireFirst(requestId, s, RoundStateLib.COMMITTED, seat);
         if (commitment == 0) revert TrainingRounds_ZeroCommitment();
 
         // Effect:
-        s = s.add(RoundState.COMMITTED, seat);
-        if (s.field(RoundState.COMMITTED) == s.field(RoundState.SUBMITTED)) {
+        s = s.add(RoundStateLib.COMMITTED, seat);
+        if (s.field(RoundStateLib.COMMITTED) == s.field(RoundStateLib.SUBMITTED)) {
             s = s.enter(Phase.Reveal, task.plan.revealWindow);
         }
-        task.members[msg.sender] = Seats.withLanes(word, uint256(commitment));
+        task.members[msg.sender] = member_.withCommitment(commitment);
         task.state = s;
 
         emit VoteCommitted(requestId, s.round(), seat, commitment);
     }
 
     /// @inheritdoc ITrainingRounds
-    function revealVote(uint256 requestId, uint256 seat, uint256 packedScores, bytes32 salt) external override {
+    function revealVote(uint256 requestId, uint256 seat, PackedScores packedScores, bytes32 salt) external override {
         Task storage task = _tasks[requestId];
-        uint256 s = _load(task);
+        RoundState s = _load(task);
         // Check:
         _requirePhase(requestId, s, Phase.Reveal);
-        uint256 word = _requireSeat(task, requestId, seat, msg.sender);
-        _requirePart(requestId, s, RoundState.COMMITTED, seat);
-        _requireFirst(requestId, s, RoundState.REVEALED, seat);
+        MemberState member_ = _requireSeat(task, requestId, seat, msg.sender);
+        _requirePart(requestId, s, RoundStateLib.COMMITTED, seat);
+        _requireFirst(requestId, s, RoundStateLib.REVEALED, seat);
         bytes32 commitment = keccak256(
             abi.encode(block.chainid, address(this), requestId, s.round(), msg.sender, packedScores, salt)
         );
-        if (Seats.withLanes(word, uint256(commitment)) != word) {
-            revert TrainingRounds_CommitmentMismatch(bytes32(Seats.lanes(word)), commitment);
+        if (!member_.hasCommitment(commitment)) {
+            revert TrainingRounds_CommitmentMismatch(bytes32(member_.lanes()), commitment);
         }
         (bool bad, uint256 lane, uint256 value) =
-            Scores.firstBadLane(packedScores, s.seats(), s.field(RoundState.SUBMITTED), seat);
+            packedScores.firstBadLane(s.seats(), s.field(RoundStateLib.SUBMITTED), seat);
         if (bad) revert TrainingRounds_BadScore(lane, value);
 
         // Effect:
-        s = s.add(RoundState.REVEALED, seat);
-        if (s.field(RoundState.REVEALED) == s.field(RoundState.COMMITTED)) s = s.enter(Phase.Tally, 0);
-        task.members[msg.sender] = Seats.withLanes(word, packedScores);
+        s = s.add(RoundStateLib.REVEALED, seat);
+        if (s.field(RoundStateLib.REVEALED) == s.field(RoundStateLib.COMMITTED)) s = s.enter(Phase.Tally, 0);
+        task.members[msg.sender] = member_.withVote(packedScores);
         task.state = s;
 
         emit VoteRevealed(requestId, s.round(), seat, packedScores);
@@ -256,20 +256,20 @@ contract TrainingRounds is TrainingRoundsViews {
     /// @inheritdoc ITrainingRounds
     function tally(uint256 requestId, address[] calldata accounts) external override {
         Task storage task = _tasks[requestId];
-        uint256 s = _load(task);
+        RoundState s = _load(task);
         _requirePhase(requestId, s, Phase.Tally);
-        RoundState.Plan memory plan = task.plan;
-        uint256 revealed = s.field(RoundState.REVEALED);
+        RoundPlan memory plan = task.plan;
+        uint256 revealed = s.field(RoundStateLib.REVEALED);
         Committee memory committee = _committee(task, requestId, s, plan.leaderRule, accounts);
 
         // Effect: count, record and credit.
         Points.Tally memory t =
-            Points.tally(committee.words, s.field(RoundState.SUBMITTED), revealed, plan.maxError, plan.voteBand);
+            Points.tally(committee.members.votes(), s.field(RoundStateLib.SUBMITTED), revealed, plan.maxError, plan.voteBand);
         task.history =
-            _withTally(task.history, s.round(), revealed, _votes(committee.words, revealed), t.medians);
-        uint256 faults = (s.field(RoundState.COMMITTED) & ~revealed) | t.adverse | s.noShows();
+            _withTally(task.history, s.round(), revealed, _votes(committee.members, revealed), t.medians);
+        uint256 faults = (s.field(RoundStateLib.COMMITTED) & ~revealed) | t.adverse | s.noShows();
         _credit(task, s.seats(), t.points, faults);
-        if (t.points != 0) s = s.increment(RoundState.PAID_ROUNDS);
+        if (t.points != 0) s = s.increment(RoundStateLib.PAID_ROUNDS);
         emit RoundTallied(requestId, s.round(), t.medians, t.included, t.valid, t.points, faults);
 
         // Effect: adverse voters don't lead: they worked against what they would open.
@@ -289,17 +289,17 @@ contract TrainingRounds is TrainingRoundsViews {
     /// @inheritdoc ITrainingRounds
     function attest(uint256 requestId, uint256 seat, bytes32 attestation, uint16 mae) external override {
         Task storage task = _tasks[requestId];
-        uint256 s = _load(task);
+        RoundState s = _load(task);
         // Check:
         _requirePhase(requestId, s, Phase.Attest);
-        uint256 word = _requireSeat(task, requestId, seat, msg.sender);
-        _requirePart(requestId, s, RoundState.REVEALED, seat);
-        _requireFirst(requestId, s, RoundState.ATTESTED, seat);
+        MemberState member_ = _requireSeat(task, requestId, seat, msg.sender);
+        _requirePart(requestId, s, RoundStateLib.REVEALED, seat);
+        _requireFirst(requestId, s, RoundStateLib.ATTESTED, seat);
         _requireError(mae);
 
         // Effect: the vote is in the history by now, its place is free.
-        task.members[msg.sender] = Seats.withAttestation(word, attestation, mae);
-        task.state = s.add(RoundState.ATTESTED, seat);
+        task.members[msg.sender] = member_.withAttestation(attestation, mae);
+        task.state = s.add(RoundStateLib.ATTESTED, seat);
 
         emit Attested(requestId, s.round(), seat, attestation, mae);
     }
@@ -310,16 +310,16 @@ contract TrainingRounds is TrainingRoundsViews {
         override
     {
         Task storage task = _tasks[requestId];
-        uint256 s = _load(task);
-        // Check: the proposer's turn, its own word, and the others'.
+        RoundState s = _load(task);
+        // Check: the proposer's turn, and who attested its digest.
         _requirePhase(requestId, s, Phase.Attest);
         _requireSeat(task, requestId, seat, msg.sender);
         if (digest == 0) revert TrainingRounds_ZeroDigest();
-        RoundState.Plan memory plan = task.plan;
+        RoundPlan memory plan = task.plan;
         uint256 passed = _requireTurn(requestId, s, plan, seat);
-        uint256[] memory words = _words(task, requestId, s, s.field(RoundState.ATTESTED), accounts);
-        (uint256 approvals, uint256[] memory errors) = _approvals(requestId, s.round(), words, accounts, digest);
-        if (!s.has(RoundState.ATTESTED, seat)) {
+        MemberState[] memory members = _members(task, requestId, s, s.field(RoundStateLib.ATTESTED), accounts);
+        (uint256 approvals, uint256[] memory errors) = _approvals(requestId, s.round(), members, accounts, digest);
+        if (!s.has(RoundStateLib.ATTESTED, seat)) {
             _attestByProposal(requestId, s.round(), seat, digest, mae);
             approvals |= 1 << seat;
             errors.push(mae);
@@ -331,7 +331,7 @@ contract TrainingRounds is TrainingRoundsViews {
         uint256 error_ = Quorum.medianError(errors);
         _credit(task, s.seats(), Points.LEADER << (16 * seat), passed);
         task.finalDigest = digest;
-        s = s.setLastLeader(seat).increment(RoundState.FINAL_ROUNDS);
+        s = s.setLastLeader(seat).increment(RoundStateLib.FINAL_ROUNDS);
         if (plan.target != 0 && error_ <= plan.target) s = s.setReached();
         emit RoundFinalised(requestId, s.round(), seat, digest, error_, approvals, passed);
 
@@ -344,12 +344,12 @@ contract TrainingRounds is TrainingRoundsViews {
     /// @inheritdoc ITrainingRounds
     function expireRound(uint256 requestId) external override {
         Task storage task = _tasks[requestId];
-        uint256 s = _load(task);
+        RoundState s = _load(task);
         _requirePhase(requestId, s, Phase.Expired);
 
         // Effect: it failed for want of a proposal, or of submissions.
         uint256 turns = s.leaders();
-        uint256 faults = turns > 0 ? LeaderOrder.first(task.plan.order, turns) : s.noShows();
+        uint256 faults = turns > 0 ? task.plan.order.first(turns) : s.noShows();
         _credit(task, s.seats(), 0, faults);
         emit RoundExpired(requestId, s.round(), faults);
 
@@ -358,50 +358,50 @@ contract TrainingRounds is TrainingRoundsViews {
 
     /* CHECKS */
 
-    function _requirePhase(uint256 requestId, uint256 s, Phase needed) private pure {
+    function _requirePhase(uint256 requestId, RoundState s, Phase needed) private pure {
         if (!s.isIn(needed)) revert TrainingRounds_WrongPhase(requestId, s.phase(), needed);
     }
 
-    /// @dev Returns the member's word.
+    /// @dev Returns the member in the seat.
     function _requireSeat(Task storage task, uint256 requestId, uint256 seat, address account)
         private
         view
-        returns (uint256 word)
+        returns (MemberState member_)
     {
-        word = task.members[account];
-        if (!Seats.holds(word, seat)) revert TrainingRounds_NotSeatOwner(requestId, seat, account);
+        member_ = task.members[account];
+        if (!member_.holds(seat)) revert TrainingRounds_NotSeatOwner(requestId, seat, account);
     }
 
-    function _requirePart(uint256 requestId, uint256 s, uint256 mask, uint256 seat) private pure {
+    function _requirePart(uint256 requestId, RoundState s, RoundField mask, uint256 seat) private pure {
         if (!s.has(mask, seat)) revert TrainingRounds_NoPart(requestId, s.round(), seat);
     }
 
-    function _requireFirst(uint256 requestId, uint256 s, uint256 mask, uint256 seat) private pure {
+    function _requireFirst(uint256 requestId, RoundState s, RoundField mask, uint256 seat) private pure {
         if (s.has(mask, seat)) revert TrainingRounds_AlreadyActed(requestId, s.round(), seat);
     }
 
     /// @dev Returns the seats that were to propose before this one and did not.
-    function _requireTurn(uint256 requestId, uint256 s, RoundState.Plan memory plan, uint256 seat)
+    function _requireTurn(uint256 requestId, RoundState s, RoundPlan memory plan, uint256 seat)
         private
         view
         returns (uint256 passed)
     {
         uint256 turns = s.leaders();
-        uint256 rank = LeaderOrder.rankOf(plan.order, turns, seat);
+        uint256 rank = plan.order.rankOf(turns, seat);
         if (rank == turns) revert TrainingRounds_NotEligible(requestId, s.round(), seat);
         uint256 opensAt = s.began(plan) + rank * plan.proposeWindow;
         if (block.timestamp < opensAt) revert TrainingRounds_TooEarly(requestId, seat, opensAt);
-        passed = LeaderOrder.first(plan.order, rank);
+        passed = plan.order.first(rank);
     }
 
     function _requireError(uint256 mae) private pure {
         if (mae > Scores.MAX && mae != Scores.INVALID) revert TrainingRounds_BadError(mae);
     }
 
-    function _requireQuorum(uint256 s, RoundState.Plan memory plan, uint256 approvals) private pure {
+    function _requireQuorum(RoundState s, RoundPlan memory plan, uint256 approvals) private pure {
         uint256 given = Scores.count(approvals);
         uint256 needed = Quorum.needed(
-            Scores.count(s.field(RoundState.REVEALED)), Scores.count(s.field(RoundState.EXPECTED)), plan.approvalRule
+            Scores.count(s.field(RoundStateLib.REVEALED)), Scores.count(s.field(RoundStateLib.EXPECTED)), plan.approvalRule
         );
         if (given < needed) revert TrainingRounds_NoQuorum(given, needed);
     }
@@ -410,15 +410,15 @@ contract TrainingRounds is TrainingRoundsViews {
 
     /// @dev Members that are not active now. While the registry has changed nobody's status since the request was made, or
     /// since this was asked last, they are those that are known.
-    function _barred(Task storage task, uint256 requestId, uint256 s, address[] calldata accounts)
+    function _barred(Task storage task, uint256 requestId, RoundState s, address[] calldata accounts)
         private
         returns (uint256)
     {
-        uint256 members = s.field(RoundState.MEMBERS);
+        uint256 members = s.field(RoundStateLib.MEMBERS);
         uint16 changes = REGISTRY.statusChanges();
-        if (changes == task.plan.statusChanges) return s.field(RoundState.BARRED) & members;
+        if (changes == task.plan.statusChanges) return s.field(RoundStateLib.BARRED) & members;
         task.plan.statusChanges = changes;
-        _words(task, requestId, s, members, accounts);
+        _members(task, requestId, s, members, accounts);
         return members & ~REGISTRY.activeMask(accounts);
     }
 
@@ -431,45 +431,43 @@ contract TrainingRounds is TrainingRoundsViews {
     function _openNext(
         Task storage task,
         uint256 requestId,
-        uint256 s,
-        RoundState.Plan memory plan,
+        RoundState s,
+        RoundPlan memory plan,
         address[] calldata accounts
-    ) private returns (uint256) {
+    ) private returns (RoundState) {
         uint256 barred = _barred(task, requestId, s, accounts);
-        uint256 expected = s.field(RoundState.SUBMITTED) & ~barred;
+        uint256 expected = s.field(RoundStateLib.SUBMITTED) & ~barred;
         s = s.nextRound(expected, barred, plan.submitWindow);
         emit RoundOpened(requestId, s.round(), expected, barred);
         return s;
     }
 
     function _order(
-        uint256 s,
-        RoundState.Plan memory plan,
+        RoundState s,
+        RoundPlan memory plan,
         Committee memory committee,
         address[] calldata accounts,
         uint256 leaders,
-        uint256 medians
-    ) private pure returns (uint64) {
-        return uint64(
-            LeaderOrder.order(
-                leaders,
-                medians,
-                committee.weights,
-                accounts,
-                s.round(),
-                plan.leaderRule,
-                committee.reputations,
-                s.lastLeader()
-            )
+        PackedScores medians
+    ) private pure returns (LeaderOrder) {
+        return LeaderOrderLib.order(
+            leaders,
+            medians,
+            committee.weights,
+            accounts,
+            s.round(),
+            plan.leaderRule,
+            committee.reputations,
+            s.lastLeader()
         );
     }
 
-    function _closeIfComplete(Task storage task, uint256 s) private view returns (uint256) {
+    function _closeIfComplete(Task storage task, RoundState s) private view returns (RoundState) {
         return s.submissionsComplete() ? s.enter(Phase.Commit, task.plan.commitWindow) : s;
     }
 
-    function _end(uint256 requestId, uint256 s) private returns (uint256) {
-        emit RequestEnded(requestId, s.round(), s.reached(), s.field(RoundState.FINAL_ROUNDS));
+    function _end(uint256 requestId, RoundState s) private returns (RoundState) {
+        emit RequestEnded(requestId, s.round(), s.reached(), s.field(RoundStateLib.FINAL_ROUNDS));
         return s.enter(Phase.Ended, 0);
     }
 }

@@ -2,19 +2,20 @@
 pragma solidity 0.8.37;
 
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
-import {LeaderOrder} from "./libraries/LeaderOrder.sol";
-import {Points} from "./libraries/Points.sol";
-import {RoundState} from "./libraries/RoundState.sol";
-import {Scores} from "./libraries/Scores.sol";
-import {Seats} from "./libraries/Seats.sol";
+import {LeaderOrderLib} from "./libraries/LeaderOrder.sol";
+import {MemberState, MemberStateLib} from "./libraries/MemberState.sol";
+import {PointLanes, Points} from "./libraries/Points.sol";
+import {RoundPlan, RoundState, RoundStateLib} from "./libraries/RoundState.sol";
+import {PackedScores, Scores} from "./libraries/Scores.sol";
+import {UncheckedArrays} from "./libraries/UncheckedArrays.sol";
 import {Weights} from "./libraries/Weights.sol";
-import {Words} from "./libraries/Words.sol";
 
 /// @title TrainingRoundsStore
 /// @notice What {TrainingRounds} keeps, and how it is read and credited.
 abstract contract TrainingRoundsStore is ITrainingRounds {
-    using RoundState for uint256;
-    using Words for uint256[];
+    using MemberStateLib for MemberState[];
+    using Scores for PackedScores[];
+    using UncheckedArrays for uint256[];
 
     /* STORAGE */
 
@@ -22,20 +23,18 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
 
     /// @dev One request. Slots are overwritten round by round; what only audit needs is in events and in `history`.
     struct Task {
-        RoundState.Plan plan;
-        /// @dev See `RoundState`.
-        uint256 state;
+        RoundPlan plan;
+        RoundState state;
         bytes32 history;
         bytes32 finalDigest;
-        /// @dev See `Points`: eight seats a word.
-        uint256[2] points;
-        /// @dev See `Seats`. Nobody can list it: who needs all members names their accounts, and is checked by it.
-        mapping(address account => uint256 word) members;
+        PointLanes[2] points;
+        /// @dev Cannot be listed: who needs all members names their accounts, which are checked against it.
+        mapping(address account => MemberState) members;
     }
 
     /// @dev The committee in memory, one entry a seat. Weights are capped samples.
     struct Committee {
-        uint256[] words;
+        MemberState[] members;
         uint256[] weights;
         uint256[] reputations;
     }
@@ -45,60 +44,60 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
     /* INTERNAL */
 
     /// @dev The state as it holds now.
-    function _load(Task storage task) internal view returns (uint256 s) {
+    function _load(Task storage task) internal view returns (RoundState s) {
         s = task.state;
         if (s.timed()) return block.timestamp > s.mark() ? s.advance(task.plan, block.timestamp) : s;
         if (s.isIn(Phase.None)) return s.withoutOrganisations();
     }
 
     /// @dev The recorded state, whatever the clock says.
-    function _recorded(Task storage task) internal view returns (uint256 s) {
+    function _recorded(Task storage task) internal view returns (RoundState s) {
         s = task.state;
         if (s.isIn(Phase.None)) return s.withoutOrganisations();
     }
 
-    /// @dev The words of the seats in `mask`, one a seat (0 for the others), if `accounts` are those that hold them.
-    function _words(Task storage task, uint256 requestId, uint256 s, uint256 mask, address[] calldata accounts)
+    /// @dev The members in the seats of `mask` (0 in the others), if `accounts` are those that hold these seats.
+    function _members(Task storage task, uint256 requestId, RoundState s, uint256 mask, address[] calldata accounts)
         internal
         view
-        returns (uint256[] memory words)
+        returns (MemberState[] memory members)
     {
         uint256 seats = s.seats();
         if (accounts.length != seats) revert TrainingRounds_WrongNumber(requestId, accounts.length, seats);
-        words = new uint256[](seats);
+        members = new MemberState[](seats);
         unchecked {
             for (uint256 seat; seat < seats; ++seat) {
                 if (!_has(mask, seat)) continue;
                 address account = accounts[seat];
-                uint256 word = task.members[account];
-                if (!Seats.holds(word, seat)) revert TrainingRounds_NotSeatOwner(requestId, seat, account);
-                words.put(seat, word);
+                MemberState m = task.members[account];
+                if (!m.holds(seat)) revert TrainingRounds_NotSeatOwner(requestId, seat, account);
+                members.put(seat, m);
             }
         }
     }
 
     /// @dev The seats that submitted.
-    /// @param rule The leader rule, which alone decides whether reputations are looked at.
-    function _committee(Task storage task, uint256 requestId, uint256 s, uint256 rule, address[] calldata accounts)
+    /// @param rule The leader rule: reputations are filled in only for REPUTATION.
+    function _committee(Task storage task, uint256 requestId, RoundState s, uint256 rule, address[] calldata accounts)
         internal
         view
         returns (Committee memory committee)
     {
-        uint256 submitted = s.field(RoundState.SUBMITTED);
-        uint256[] memory words = _words(task, requestId, s, submitted, accounts);
-        uint256[] memory samples = new uint256[](words.length);
+        uint256 submitted = s.field(RoundStateLib.SUBMITTED);
+        MemberState[] memory members = _members(task, requestId, s, submitted, accounts);
+        uint256[] memory samples = new uint256[](members.length);
         unchecked {
-            for (uint256 seat; seat < words.length; ++seat) {
-                samples.put(seat, Seats.samples(words.get(seat)));
+            for (uint256 seat; seat < members.length; ++seat) {
+                samples.put(seat, members.get(seat).samples());
             }
-            if (rule == LeaderOrder.REPUTATION) {
-                committee.reputations = new uint256[](words.length);
-                for (uint256 seat; seat < words.length; ++seat) {
-                    committee.reputations.put(seat, Seats.reputation(words.get(seat)));
+            if (rule == LeaderOrderLib.REPUTATION) {
+                committee.reputations = new uint256[](members.length);
+                for (uint256 seat; seat < members.length; ++seat) {
+                    committee.reputations.put(seat, members.get(seat).reputation());
                 }
             }
         }
-        committee.words = words;
+        committee.members = members;
         committee.weights = Weights.capped(samples, submitted);
     }
 
@@ -113,21 +112,23 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
     }
 
     /// @dev The running hash after a tally.
-    function _withTally(bytes32 history, uint256 round, uint256 revealed, uint256[] memory votes, uint256 medians)
-        internal
-        pure
-        returns (bytes32)
-    {
+    function _withTally(
+        bytes32 history,
+        uint256 round,
+        uint256 revealed,
+        PackedScores[] memory votes,
+        PackedScores medians
+    ) internal pure returns (bytes32) {
         return keccak256(abi.encode(history, round, revealed, votes, medians));
     }
 
-    /// @dev The scores of the seats that revealed, in seat order.
-    function _votes(uint256[] memory words, uint256 revealed) internal pure returns (uint256[] memory votes) {
-        votes = new uint256[](Scores.count(revealed));
+    /// @dev The votes of the seats that revealed, in seat order.
+    function _votes(MemberState[] memory members, uint256 revealed) internal pure returns (PackedScores[] memory votes) {
+        votes = new PackedScores[](Scores.count(revealed));
         uint256 n;
         unchecked {
-            for (uint256 seat; seat < words.length; ++seat) {
-                if (_has(revealed, seat)) votes.put(n++, Seats.lanes(words.get(seat)));
+            for (uint256 seat; seat < members.length; ++seat) {
+                if (_has(revealed, seat)) votes.put(n++, members.get(seat).vote());
             }
         }
     }
@@ -140,9 +141,9 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
     function _credit(Task storage task, uint256 seats, uint256 points_, uint256 faults) internal {
         unchecked {
             for (uint256 i; i * Points.SEATS_PER_WORD < seats; ++i) {
-                uint256 old = task.points[i];
-                uint256 word = Points.add(old, points_, faults);
-                if (word != old) task.points[i] = word;
+                PointLanes old = task.points[i];
+                PointLanes lanes = old.add(points_, faults);
+                if (PointLanes.unwrap(lanes) != PointLanes.unwrap(old)) task.points[i] = lanes;
                 points_ >>= 16 * Points.SEATS_PER_WORD;
                 faults >>= Points.SEATS_PER_WORD;
             }
@@ -153,18 +154,18 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
     function _approvals(
         uint256 requestId,
         uint256 round,
-        uint256[] memory words,
+        MemberState[] memory members,
         address[] calldata accounts,
         bytes32 digest
     ) internal view returns (uint256 approvals, uint256[] memory errors) {
-        errors = new uint256[](words.length);
+        errors = new uint256[](members.length);
         uint256 n;
         bytes memory facts = abi.encode(block.chainid, address(this), requestId, round, digest, 0, 0);
         unchecked {
-            for (uint256 seat; seat < words.length; ++seat) {
-                uint256 word = words.get(seat);
-                if (word == 0) continue;
-                uint256 error_ = Seats.attestedError(word);
+            for (uint256 seat; seat < members.length; ++seat) {
+                MemberState m = members.get(seat);
+                if (!m.isMember()) continue;
+                uint256 error_ = m.attestedError();
                 address account = accounts[seat];
                 bytes32 expected;
                 // `_attestation`, of whose seven facts the last two differ from seat to seat.
@@ -173,7 +174,7 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
                     mstore(add(facts, 0xe0), account)
                     expected := keccak256(add(facts, 0x20), 0xe0)
                 }
-                if (Seats.withAttestation(word, expected, error_) != word) continue;
+                if (!m.hasAttestation(expected, error_)) continue;
                 approvals |= 1 << seat;
                 errors.put(n++, error_);
             }

@@ -3,38 +3,36 @@ pragma solidity 0.8.37;
 
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {LeaderOrder} from "./libraries/LeaderOrder.sol";
-import {Points} from "./libraries/Points.sol";
-import {RoundState} from "./libraries/RoundState.sol";
-import {Seats} from "./libraries/Seats.sol";
+import {MemberState} from "./libraries/MemberState.sol";
+import {PointLanes, Points} from "./libraries/Points.sol";
+import {RoundPlan, RoundState, RoundStateLib} from "./libraries/RoundState.sol";
 import {TrainingRoundsStore} from "./TrainingRoundsStore.sol";
 
 /// @title TrainingRoundsViews
 /// @notice The views of {TrainingRounds}.
 abstract contract TrainingRoundsViews is TrainingRoundsStore {
-    using RoundState for uint256;
-
     /// @inheritdoc ITrainingRounds
     function roundState(uint256 requestId) public view override returns (RoundFacts memory facts) {
         Task storage task = _tasks[requestId];
-        RoundState.Plan memory plan = task.plan;
-        uint256 s = _load(task);
+        RoundPlan memory plan = task.plan;
+        RoundState s = _load(task);
 
         facts.phase = s.phase();
         facts.start = uint40(s.began(plan));
         facts.deadline = uint40(s.deadline());
         facts.round = uint16(s.round());
         facts.seats = uint8(s.seats());
-        facts.members = uint64(s.field(RoundState.MEMBERS));
-        facts.expected = uint64(s.field(RoundState.EXPECTED));
-        facts.barred = uint64(s.field(RoundState.BARRED));
-        facts.ever = uint64(s.field(RoundState.EVER));
-        facts.submitted = uint64(s.field(RoundState.SUBMITTED));
-        facts.committed = uint64(s.field(RoundState.COMMITTED));
-        facts.revealed = uint64(s.field(RoundState.REVEALED));
-        facts.attested = uint64(s.field(RoundState.ATTESTED));
+        facts.members = uint64(s.field(RoundStateLib.MEMBERS));
+        facts.expected = uint64(s.field(RoundStateLib.EXPECTED));
+        facts.barred = uint64(s.field(RoundStateLib.BARRED));
+        facts.ever = uint64(s.field(RoundStateLib.EVER));
+        facts.submitted = uint64(s.field(RoundStateLib.SUBMITTED));
+        facts.committed = uint64(s.field(RoundStateLib.COMMITTED));
+        facts.revealed = uint64(s.field(RoundStateLib.REVEALED));
+        facts.attested = uint64(s.field(RoundStateLib.ATTESTED));
         facts.lastLeader = uint8(s.lastLeader());
-        facts.paidRounds = uint16(s.field(RoundState.PAID_ROUNDS));
-        facts.finalRounds = uint16(s.field(RoundState.FINAL_ROUNDS));
+        facts.paidRounds = uint16(s.field(RoundStateLib.PAID_ROUNDS));
+        facts.finalRounds = uint16(s.field(RoundStateLib.FINAL_ROUNDS));
         facts.sliceOpened = s.sliceOpened();
         facts.reached = s.reached();
         facts.finalDigest = task.finalDigest;
@@ -65,18 +63,18 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
 
     /// @inheritdoc ITrainingRounds
     function seatOf(uint256 requestId, address account) public view override returns (uint256) {
-        return Seats.seat(_tasks[requestId].members[account]);
+        return _tasks[requestId].members[account].seat();
     }
 
     /// @inheritdoc ITrainingRounds
     function member(uint256 requestId, address account) external view override returns (Member memory found) {
         Task storage task = _tasks[requestId];
-        uint256 word = task.members[account];
-        found.seat = uint8(Seats.seat(word));
-        if (word == 0) return found;
-        found.samples = uint32(Seats.samples(word));
-        found.reputation = uint16(Seats.reputation(word));
-        if (_recorded(task).has(RoundState.COMMITTED, found.seat)) found.lanes = Seats.lanes(word);
+        MemberState m = task.members[account];
+        found.seat = uint8(m.seat());
+        if (!m.isMember()) return found;
+        found.samples = uint32(m.samples());
+        found.reputation = uint16(m.reputation());
+        if (_recorded(task).has(RoundStateLib.COMMITTED, found.seat)) found.lanes = m.lanes();
     }
 
     /// @inheritdoc ITrainingRounds
@@ -90,24 +88,24 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
         uint256 seats = _recorded(task).seats();
         points_ = new uint256[](seats);
         faults = new uint256[](seats);
-        uint256 word;
+        PointLanes lanes;
         for (uint256 seat; seat < seats; ++seat) {
-            uint256 place = seat % Points.SEATS_PER_WORD;
-            if (place == 0) word = task.points[seat / Points.SEATS_PER_WORD];
-            (points_[seat], faults[seat]) = Points.read(word, place);
+            uint256 index = seat % Points.SEATS_PER_WORD;
+            if (index == 0) lanes = task.points[seat / Points.SEATS_PER_WORD];
+            (points_[seat], faults[seat]) = lanes.read(index);
         }
     }
 
     /// @inheritdoc ITrainingRounds
     function leaderOrder(uint256 requestId) external view override returns (uint256[] memory seats) {
         Task storage task = _tasks[requestId];
-        uint256 s = _recorded(task);
+        RoundState s = _recorded(task);
         if (s.phase() != Phase.Attest) return seats;
 
-        uint256 order = task.plan.order;
+        LeaderOrder order = task.plan.order;
         seats = new uint256[](s.leaders());
         for (uint256 rank; rank < seats.length; ++rank) {
-            seats[rank] = LeaderOrder.leader(order, rank);
+            seats[rank] = order.leader(rank);
         }
     }
 
@@ -121,9 +119,9 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
         if (seat >= MAX_SEATS) return (own, total);
         Task storage task = _tasks[requestId];
         for (uint256 i; i * Points.SEATS_PER_WORD < seats; ++i) {
-            uint256 word = task.points[i];
-            total += Points.sum(word);
-            if (seat / Points.SEATS_PER_WORD == i) (own,) = Points.read(word, seat % Points.SEATS_PER_WORD);
+            PointLanes lanes = task.points[i];
+            total += lanes.sum();
+            if (seat / Points.SEATS_PER_WORD == i) (own,) = lanes.read(seat % Points.SEATS_PER_WORD);
         }
     }
 
@@ -150,7 +148,7 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
         seat = seatOf(requestId, account);
         digest = task.finalDigest;
         for (uint256 i; i * Points.SEATS_PER_WORD < outcome_.seats; ++i) {
-            contributors |= Points.earners(task.points[i]) << (i * Points.SEATS_PER_WORD);
+            contributors |= task.points[i].earners() << (i * Points.SEATS_PER_WORD);
         }
     }
 
@@ -159,12 +157,12 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
         external
         view
         override
-        returns (uint256 ever, uint256[2] memory lanes, uint40 endedAt)
+        returns (uint256 ever, PointLanes[2] memory lanes, uint40 endedAt)
     {
         Task storage task = _tasks[requestId];
-        uint256 s = _recorded(task);
-        ever = s.field(RoundState.EVER);
-        _words(task, requestId, s, ever, accounts);
+        RoundState s = _recorded(task);
+        ever = s.field(RoundStateLib.EVER);
+        _members(task, requestId, s, ever, accounts);
         lanes[0] = task.points[0];
         if (s.seats() > Points.SEATS_PER_WORD) lanes[1] = task.points[1];
         endedAt = s.phase() == Phase.Ended ? uint40(s.mark()) : 0;
@@ -172,15 +170,15 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
 
     /// @inheritdoc ITrainingRounds
     function outcome(uint256 requestId) public view override returns (Outcome memory result) {
-        uint256 s = _recorded(_tasks[requestId]);
+        RoundState s = _recorded(_tasks[requestId]);
         result.ended = s.phase() == Phase.Ended;
         result.reached = s.reached();
         result.seats = uint8(s.seats());
         result.lastLeader = uint8(s.lastLeader());
-        result.members = uint64(s.field(RoundState.MEMBERS));
-        result.ever = uint64(s.field(RoundState.EVER));
-        result.paidRounds = uint16(s.field(RoundState.PAID_ROUNDS));
-        result.finalRounds = uint16(s.field(RoundState.FINAL_ROUNDS));
+        result.members = uint64(s.field(RoundStateLib.MEMBERS));
+        result.ever = uint64(s.field(RoundStateLib.EVER));
+        result.paidRounds = uint16(s.field(RoundStateLib.PAID_ROUNDS));
+        result.finalRounds = uint16(s.field(RoundStateLib.FINAL_ROUNDS));
         result.endedAt = result.ended ? uint40(s.mark()) : 0;
     }
 

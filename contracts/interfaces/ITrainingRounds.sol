@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {PointLanes} from "../libraries/Points.sol";
+import {PackedScores} from "../libraries/Scores.sol";
+
 /// @title ITrainingRounds
 /// @notice The rounds of a request: model digests, votes, tally, leader order, attestations, proposals, fail-over and
 /// finalisation by Proof of training Quality.
@@ -133,8 +136,8 @@ interface ITrainingRounds {
         bytes32[] digests;
         bool tallied;
         uint256 revealed;
-        uint256[] votes;
-        uint256 medians;
+        PackedScores[] votes;
+        PackedScores medians;
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -156,7 +159,7 @@ interface ITrainingRounds {
     event VoteCommitted(uint256 indexed requestId, uint256 round, uint256 seat, bytes32 commitment);
 
     /// @notice A member opened its vote.
-    event VoteRevealed(uint256 indexed requestId, uint256 round, uint256 seat, uint256 packedScores);
+    event VoteRevealed(uint256 indexed requestId, uint256 round, uint256 seat, PackedScores packedScores);
 
     /// @notice The votes of a round were counted.
     /// @param medians Packed medians, 14 bits a seat.
@@ -167,7 +170,7 @@ interface ITrainingRounds {
     event RoundTallied(
         uint256 indexed requestId,
         uint256 round,
-        uint256 medians,
+        PackedScores medians,
         uint256 included,
         uint256 valid,
         uint256 points,
@@ -307,7 +310,7 @@ interface ITrainingRounds {
     /// @notice Opens a vote (phase Reveal; seats that committed).
     /// @param packedScores Lane i holds the score of seat i's model, or 16,383. The own lane, lanes of seats that did
     /// not submit and all bits above must be 0.
-    function revealVote(uint256 requestId, uint256 seat, uint256 packedScores, bytes32 salt) external;
+    function revealVote(uint256 requestId, uint256 seat, PackedScores packedScores, bytes32 salt) external;
 
     /// @notice Counts the votes (phase Tally; anyone): medians, points, faults, running hash.
     /// @dev Ends the request if fewer than two revealed or no model is included.
@@ -377,7 +380,7 @@ interface ITrainingRounds {
     function results(uint256 requestId, address[] calldata accounts)
         external
         view
-        returns (uint256 ever, uint256[2] memory lanes, uint40 endedAt);
+        returns (uint256 ever, PointLanes[2] memory lanes, uint40 endedAt);
 
     /// @notice How the rounds stand, for the market.
     function outcome(uint256 requestId) external view returns (Outcome memory);

@@ -1,35 +1,41 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Scores} from "./Scores.sol";
-import {Words} from "./Words.sol";
+import {PackedScores, Scores} from "./Scores.sol";
+import {UncheckedArrays} from "./UncheckedArrays.sol";
 
-/// @title LeaderOrder
-/// @notice Who may propose the round's aggregate, in which order.
+/// @notice The seats that may propose a round's aggregate, in order: four bits a seat, the first leader in the lowest.
+type LeaderOrder is uint64;
+
+using LeaderOrderLib for LeaderOrder global;
+
+/// @title LeaderOrderLib
+/// @notice Computes and reads a `LeaderOrder`.
 /// @dev Rule POQ: ascending MAE^u (Lu et al. 2020, eq. 7), MAE^u_j = (1 + d_j / S) MAE_j + (1/n) sum MAE_i with S the
 /// sum of all d. The last term and 1/S are common to all, so the order is that of MAE_j * (S + d_j). Rule REPUTATION:
 /// descending reputation, whoever led last at the end. Ties: ascending keccak256(abi.encode(round, account)).
-library LeaderOrder {
-    using Words for uint256[];
+library LeaderOrderLib {
+    using UncheckedArrays for uint256[];
 
     uint256 internal constant POQ = 0;
     uint256 internal constant REPUTATION = 1;
 
     uint256 private constant BITS = 4;
 
-    /// @notice All eligible seats in one word, four bits each, the first leader in the lowest.
+    /// @notice All eligible seats, in order.
     /// @param weights Capped samples of all seats, 0 for those that do not count towards S.
     /// @param reputations Of all seats; read by rule REPUTATION alone.
     function order(
         uint256 eligible,
-        uint256 medians,
+        PackedScores medians,
         uint256[] memory weights,
         address[] calldata accounts,
         uint256 round,
         uint256 rule,
         uint256[] memory reputations,
         uint256 lastLeader
-    ) internal pure returns (uint256 ordered) {
+    ) internal pure returns (LeaderOrder) {
+        uint256 ordered;
         uint256 sum = _sum(weights);
         // One key a rank, the lower the earlier.
         uint256[] memory keys = new uint256[](Scores.count(eligible));
@@ -40,41 +46,47 @@ library LeaderOrder {
                 if ((eligible >> seat) & 1 == 0) continue;
                 // By reputation, the last leader is one above any other.
                 uint256 key = rule == POQ
-                    ? Scores.lane(medians, seat) * (sum + weights.get(seat))
+                    ? medians.lane(seat) * (sum + weights.get(seat))
                     : Scores.MAX - reputations.get(seat) + (seat == lastLeader ? Scores.MAX + 1 : 0);
                 uint256 rank = n++;
                 for (; rank > 0; --rank) {
                     uint256 other = keys.get(rank - 1);
                     if (other < key) break;
-                    if (other == key && _before(accounts, round, leader(ordered, rank - 1), seat)) break;
+                    if (other == key && _before(accounts, round, _leader(ordered, rank - 1), seat)) break;
                     keys.put(rank, other);
                 }
                 keys.put(rank, key);
                 ordered = _inserted(ordered, rank, seat);
             }
         }
+        // Sixteen seats of four bits.
+        return LeaderOrder.wrap(uint64(ordered));
     }
 
     /// @notice The leader of a rank, from 0.
-    function leader(uint256 ordered, uint256 rank) internal pure returns (uint256) {
-        unchecked {
-            return (ordered >> (BITS * rank)) & 0xf;
-        }
+    function leader(LeaderOrder order_, uint256 rank) internal pure returns (uint256) {
+        return _leader(LeaderOrder.unwrap(order_), rank);
     }
 
     /// @notice The rank of a seat among the first `number` leaders, or `number` if it is not among them.
-    function rankOf(uint256 ordered, uint256 number, uint256 seat) internal pure returns (uint256 rank) {
+    function rankOf(LeaderOrder order_, uint256 number, uint256 seat) internal pure returns (uint256 rank) {
         unchecked {
-            while (rank < number && leader(ordered, rank) != seat) ++rank;
+            while (rank < number && leader(order_, rank) != seat) ++rank;
         }
     }
 
     /// @notice The first `number` leaders as a mask.
-    function first(uint256 ordered, uint256 number) internal pure returns (uint256 mask) {
+    function first(LeaderOrder order_, uint256 number) internal pure returns (uint256 mask) {
         unchecked {
             for (uint256 rank; rank < number; ++rank) {
-                mask |= 1 << leader(ordered, rank);
+                mask |= 1 << leader(order_, rank);
             }
+        }
+    }
+
+    function _leader(uint256 ordered, uint256 rank) private pure returns (uint256) {
+        unchecked {
+            return (ordered >> (BITS * rank)) & 0xf;
         }
     }
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Scores} from "./Scores.sol";
+import {PackedScores, Scores} from "./Scores.sol";
+
+/// @notice Points and faults of eight seats over a request, 32 bits a seat: 24 bits of points below 8 bits of faults.
+/// @dev 1,000 rounds of 10,000 points fit 24 bits. Both parts stop at their maximum and never overflow into the next.
+type PointLanes is uint256;
+
+using Points for PointLanes global;
 
 /// @title Points
-/// @notice What a round is worth to whom, and the lanes in which points and faults add up over a request.
-/// @dev A lane word holds eight seats, 32 bits each: 24 bits of points below 8 bits of faults. 1,000 rounds of 10,000
-/// points fit 24 bits; both parts stop at their largest value instead of running into the neighbour.
+/// @notice The points of each round, and how points and faults add up over a request.
 library Points {
     /// @notice Points for having handed in a valid model, in equal parts.
     uint256 internal constant BASE = 1500;
@@ -27,8 +31,8 @@ library Points {
     uint256 private constant POINT_LANES = 0x00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff00ffffff;
 
     struct Tally {
-        /// @dev Packed medians; INVALID where no model was submitted.
-        uint256 medians;
+        /// @dev INVALID where no model was submitted.
+        PackedScores medians;
         /// @dev Seats whose model has a valid median.
         uint256 valid;
         /// @dev Valid seats within the ceiling: the models that are aggregated.
@@ -42,23 +46,23 @@ library Points {
     }
 
     /// @notice Medians, inclusion and points of a round from its revealed votes.
-    /// @param words One packed vote a seat; those of seats outside `revealed` are not read.
+    /// @param votes One a seat; those of seats outside `revealed` are not read.
     /// @param submitted Seats that submitted a model.
     /// @param revealed Seats whose vote counts; a subset of `submitted`.
     /// @param maxError Ceiling of the request, 1/10,000.
     /// @param voteBand Largest distance of a vote from the median that is not adverse, 1/10,000, at most 1,000.
     function tally(
-        uint256[] memory words,
+        PackedScores[] memory votes,
         uint256 submitted,
         uint256 revealed,
         uint256 maxError,
         uint256 voteBand
     ) internal pure returns (Tally memory t) {
-        t.medians = Scores.medians(words, submitted, revealed);
-        t.valid = Scores.atMost(t.medians, Scores.MAX) & submitted;
-        t.included = Scores.atMost(t.medians, maxError) & t.valid;
+        t.medians = Scores.medians(votes, submitted, revealed);
+        t.valid = t.medians.atMost(Scores.MAX) & submitted;
+        t.included = t.medians.atMost(maxError) & t.valid;
 
-        uint256 inBand = Scores.inBand(words, t.medians, submitted, revealed, voteBand);
+        uint256 inBand = Scores.inBand(votes, t.medians, submitted, revealed, voteBand);
         uint256 models = Scores.count(submitted);
         uint256 adverse;
         // A voter judges all models but its own.
@@ -72,51 +76,50 @@ library Points {
         t.points = _shares(t.eligible, t.medians, inBand, maxError);
     }
 
-    /// @notice `laneWord` with points and faults added to its eight seats.
+    /// @notice `lanes` with points and faults added.
     /// @param points 16 bits a seat, seat i at bit 16 * i; what lies above the eighth is not read.
     /// @param faults Mask of the seats that get one, of which only the lowest eight count.
-    function add(uint256 laneWord, uint256 points, uint256 faults) internal pure returns (uint256) {
+    function add(PointLanes lanes, uint256 points, uint256 faults) internal pure returns (PointLanes) {
         // Each part has a bit of room in its lane here, which tells where it overflowed.
         unchecked {
-            uint256 sums = (laneWord & POINT_LANES) + _spreadPoints(points);
+            uint256 sums = (PointLanes.unwrap(lanes) & POINT_LANES) + _spreadPoints(points);
             uint256 over = (sums >> POINT_BITS) & ONES;
             sums = (sums & POINT_LANES) | (over * MAX_POINTS);
-            uint256 counts = ((laneWord >> POINT_BITS) & (ONES * MAX_FAULTS)) + _spreadMask(faults);
+            uint256 counts = ((PointLanes.unwrap(lanes) >> POINT_BITS) & (ONES * MAX_FAULTS)) + _spreadMask(faults);
             counts -= (counts >> 8) & ONES;
-            return (counts << POINT_BITS) | sums;
+            return PointLanes.wrap((counts << POINT_BITS) | sums);
         }
     }
 
-    /// @notice Points and faults of one of the eight seats of `laneWord`.
-    function read(uint256 laneWord, uint256 seatInWord) internal pure returns (uint256 points, uint256 faults) {
+    /// @notice Points and faults of one of the eight seats.
+    function read(PointLanes lanes, uint256 index) internal pure returns (uint256 points, uint256 faults) {
         unchecked {
-            uint256 lane = laneWord >> (LANE_BITS * seatInWord);
+            uint256 lane = PointLanes.unwrap(lanes) >> (LANE_BITS * index);
             return (lane & MAX_POINTS, (lane >> POINT_BITS) & MAX_FAULTS);
         }
     }
 
-    /// @notice The points of all eight seats of `laneWord`.
-    function sum(uint256 laneWord) internal pure returns (uint256 total) {
-        laneWord &= POINT_LANES;
+    /// @notice The points of all eight seats together.
+    function sum(PointLanes lanes) internal pure returns (uint256 total) {
         // Eight times 24 bits fit 32: the lanes are added pairwise, then all of them by one product.
         unchecked {
-            total = (laneWord * ONES) >> 224;
+            total = ((PointLanes.unwrap(lanes) & POINT_LANES) * ONES) >> 224;
         }
     }
 
-    /// @notice Which of the eight seats of `laneWord` have points, as a mask.
-    function earners(uint256 laneWord) internal pure returns (uint256 mask) {
-        laneWord &= POINT_LANES;
+    /// @notice Mask of the eight seats' numbers that have points.
+    function earners(PointLanes lanes) internal pure returns (uint256 mask) {
+        uint256 points = PointLanes.unwrap(lanes) & POINT_LANES;
         unchecked {
-            for (uint256 seat; laneWord != 0; ++seat) {
-                if (laneWord & MAX_POINTS != 0) mask |= 1 << seat;
-                laneWord >>= LANE_BITS;
+            for (uint256 seat; points != 0; ++seat) {
+                if (points & MAX_POINTS != 0) mask |= 1 << seat;
+                points >>= LANE_BITS;
             }
         }
     }
 
     /// @dev Each part is split among the eligible seats and rounded down. 16 bits a seat.
-    function _shares(uint256 eligible, uint256 medians, uint256 inBand, uint256 maxError)
+    function _shares(uint256 eligible, PackedScores medians, uint256 inBand, uint256 maxError)
         private
         pure
         returns (uint256 points)
@@ -125,7 +128,7 @@ library Points {
 
         // Nothing overflows: at most sixteen seats, qualities of at most 10,000 and counts of at most 15.
         unchecked {
-            uint256 qualities = Scores.below(medians, maxError);
+            uint256 qualities = medians.below(maxError);
             uint256 qualitySum;
             uint256 voteSum;
             for (uint256 seat; eligible >> seat != 0; ++seat) {

@@ -2,12 +2,12 @@
 pragma solidity 0.8.37;
 
 import {Scores} from "./Scores.sol";
-import {Words} from "./Words.sol";
+import {UncheckedArrays} from "./UncheckedArrays.sol";
 
 /// @title Quorum
 /// @notice How many attestations make a round final, and the error that they agree on.
 library Quorum {
-    using Words for uint256[];
+    using UncheckedArrays for uint256[];
 
     uint256 internal constant TWO_THIRDS = 0;
     uint256 internal constant UNANIMOUS = 1;

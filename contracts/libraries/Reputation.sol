@@ -3,14 +3,19 @@ pragma solidity 0.8.37;
 
 import {Scores} from "./Scores.sol";
 
+/// @notice What an account's reputation is computed from: sums that decay by a tenth every thirty days.
+/// @dev 136 bits, to fit beside the account's other facts. Layout from bit 0: number of the 30-day period, counted from the
+/// epoch, up to which the sums have decayed 16, sum of weight * quality 48, sum of weights 40, sum of losses 32. Each sum
+/// stops at its maximum: 28,000 of the largest outcomes within a period or two for the gains, and forty times what makes
+/// the score 0 for the losses.
+type ReputationSums is uint136;
+
+using Reputation for ReputationSums global;
+
 /// @title Reputation
-/// @notice Sums of weighted quality and of losses that fade by a tenth every thirty days, and the score they give.
-/// @dev An outcome is faded by the age of its request, not by when somebody settled it, so that the order and the time
+/// @notice Adds outcomes to an account's sums, and computes the score from them.
+/// @dev An outcome is decayed by the age of its request, not by when somebody settled it, so that the order and the time
 /// of settlements change nothing but rounding.
-/// An account's sums are one number of 136 bits, to lie beside its other facts. Layout from bit 0: number of the 30-day
-/// period, counted from the epoch, as of which the sums stand 16, sum of weight * quality 48, sum of weights 40, sum of
-/// losses 32. Each sum stops at its width: 28,000 of the largest outcomes within a period or two for the gains, and
-/// forty times what makes the score 0 for the losses.
 library Reputation {
     uint256 internal constant PERIOD = 30 days;
     /// @notice Score without history: below the mean quality, 5,000.
@@ -49,47 +54,49 @@ library Reputation {
     /// @param period See `standing`.
     /// @param fresh See `standing`.
     function record(
-        uint136 sums,
+        ReputationSums sums,
         uint256 weight,
         uint256 quality,
         uint256 losses,
         uint256 period,
         uint256 fresh
-    ) internal pure returns (uint136) {
+    ) internal pure returns (ReputationSums) {
         if (weight == 0) return sums;
         if (weight > MAX_WEIGHT) weight = MAX_WEIGHT;
         if (quality > Scores.MAX) quality = Scores.MAX;
 
         uint256 old = _fading(sums, period);
+        uint136 packed = ReputationSums.unwrap(sums);
         // Weights have 7 bits, qualities 14.
         unchecked {
             uint256 mixed = period & MAX_PERIOD;
-            mixed |= _mix((sums >> GAINS) & MAX_GAINS, old, weight * quality, fresh, MAX_GAINS) << GAINS;
-            mixed |= _mix((sums >> WEIGHTS) & MAX_WEIGHTS, old, weight, fresh, MAX_WEIGHTS) << WEIGHTS;
-            mixed |= _mix(sums >> LOSSES, old, losses, fresh, MAX_LOSSES) << LOSSES;
-            return uint136(mixed);
+            mixed |= _mix((packed >> GAINS) & MAX_GAINS, old, weight * quality, fresh, MAX_GAINS) << GAINS;
+            mixed |= _mix((packed >> WEIGHTS) & MAX_WEIGHTS, old, weight, fresh, MAX_WEIGHTS) << WEIGHTS;
+            mixed |= _mix(packed >> LOSSES, old, losses, fresh, MAX_LOSSES) << LOSSES;
+            return ReputationSums.wrap(uint136(mixed));
         }
     }
 
     /// @notice The score at `now_`, 0 to 10,000: the weighted mean of NEWCOMER and the history, less the losses.
-    function score(uint136 sums, uint256 now_) internal pure returns (uint256) {
+    function score(ReputationSums sums, uint256 now_) internal pure returns (uint256) {
         if (_empty(sums)) return NEWCOMER;
         uint256 factor = _fading(sums, now_ / PERIOD);
-        uint256 gains = ((sums >> GAINS) & MAX_GAINS) * factor / ONE + PRIOR_WEIGHT * NEWCOMER * SCALE;
-        uint256 weights = ((sums >> WEIGHTS) & MAX_WEIGHTS) * factor / ONE + PRIOR_WEIGHT * SCALE;
-        uint256 losses = (sums >> LOSSES) * factor / ONE;
+        uint136 packed = ReputationSums.unwrap(sums);
+        uint256 gains = ((packed >> GAINS) & MAX_GAINS) * factor / ONE + PRIOR_WEIGHT * NEWCOMER * SCALE;
+        uint256 weights = ((packed >> WEIGHTS) & MAX_WEIGHTS) * factor / ONE + PRIOR_WEIGHT * SCALE;
+        uint256 losses = (packed >> LOSSES) * factor / ONE;
         // gains / weights is a quality; times SCALE it has the losses' fixed point.
         uint256 mean = gains * SCALE / weights;
         return mean > losses ? (mean - losses) / SCALE : 0;
     }
 
-    function _empty(uint136 sums) private pure returns (bool) {
-        return sums >> GAINS == 0;
+    function _empty(ReputationSums sums) private pure returns (bool) {
+        return ReputationSums.unwrap(sums) >> GAINS == 0;
     }
 
     /// @dev What is left of the sums in `period`; any number for sums of nothing, which spares a newcomer the loop.
-    function _fading(uint136 sums, uint256 period) private pure returns (uint256) {
-        return _empty(sums) ? ONE : _decay(_elapsed(sums & MAX_PERIOD, period));
+    function _fading(ReputationSums sums, uint256 period) private pure returns (uint256) {
+        return _empty(sums) ? ONE : _decay(_elapsed(ReputationSums.unwrap(sums) & MAX_PERIOD, period));
     }
 
     /// @dev sum * old + value * fresh, at most `most`.

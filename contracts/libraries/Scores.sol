@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Words} from "./Words.sol";
+import {UncheckedArrays} from "./UncheckedArrays.sol";
+
+/// @notice Sixteen 14-bit scores in one word, lane i (bits 14*i to 14*i+13) for seat i. Unit 1/10,000, lower is better;
+/// `Scores.INVALID` marks a model that could not be scored.
+type PackedScores is uint256;
+
+using Scores for PackedScores global;
 
 /// @title Scores
-/// @notice Sixteen 14-bit scores packed into one word, lane i (bits 14*i to 14*i+13) belonging to seat i. Unit 1/10,000,
-/// lower is better; INVALID marks a model that could not be scored.
+/// @notice Reads and compares `PackedScores`: votes and medians.
 /// @dev Packed maths runs on "wide" words: the same sixteen scores in 16-bit lanes. The top bit of a wide lane is a
 /// guard: set it in a, subtract b, and it survives exactly where a >= b, without a borrow reaching the next lane.
 /// Seat masks have bit i for seat i.
 library Scores {
-    using Words for uint256[];
+    using UncheckedArrays for uint256[];
 
     uint256 internal constant MAX = 10_000;
     uint256 internal constant INVALID = 16_383;
@@ -31,30 +36,34 @@ library Scores {
     uint256 private constant TWOS = 0x000000000fffffff000000000fffffff000000000fffffff000000000fffffff;
     uint256 private constant EVEN = 0x00003fff00003fff00003fff00003fff00003fff00003fff00003fff00003fff;
 
-    /// @notice The score that `word` holds for `seat`.
-    function lane(uint256 word, uint256 seat) internal pure returns (uint256) {
+    /// @notice The score of `seat`.
+    function lane(PackedScores scores, uint256 seat) internal pure returns (uint256) {
         // Seats and bits are small numbers, here and below.
         unchecked {
-            return (word >> (BITS * seat)) & INVALID;
+            return (PackedScores.unwrap(scores) >> (BITS * seat)) & INVALID;
         }
     }
 
-    /// @notice `word` with the score of `seat` replaced by `v`, of which only the low 14 bits count.
-    function set(uint256 word, uint256 seat, uint256 v) internal pure returns (uint256) {
+    /// @notice `scores` with that of `seat` replaced by `v`, of which only the low 14 bits count.
+    function set(PackedScores scores, uint256 seat, uint256 v) internal pure returns (PackedScores) {
         unchecked {
             uint256 shift = BITS * seat;
-            return (word & ~(INVALID << shift)) | ((v & INVALID) << shift);
+            return PackedScores.wrap((PackedScores.unwrap(scores) & ~(INVALID << shift)) | ((v & INVALID) << shift));
         }
     }
 
     /// @notice The median of the revealed votes on each submitted model, the vote of its own seat left out. Odd count:
     /// the middle one. Even count: the mean of the middle two, rounded up; the lower one where the upper is INVALID, so
     /// that it takes more than half of the votes to make a model invalid. No votes, or no submission: INVALID.
-    /// @param words One packed vote a seat; those of seats outside `revealed` are not read.
+    /// @param votes One a seat; those of seats outside `revealed` are not read.
     /// @param submitted Seats whose model is judged.
     /// @param revealed Seats whose vote counts; a subset of `submitted`.
-    function medians(uint256[] memory words, uint256 submitted, uint256 revealed) internal pure returns (uint256) {
-        uint256[] memory sorted = _sortedToMiddle(words, revealed);
+    function medians(PackedScores[] memory votes, uint256 submitted, uint256 revealed)
+        internal
+        pure
+        returns (PackedScores)
+    {
+        uint256[] memory sorted = _sortedToMiddle(votes, revealed);
         unchecked {
             uint256 voters = _spread(revealed) * INVALID;
             uint256 silent = _spread(submitted & ~revealed) * INVALID;
@@ -71,33 +80,36 @@ library Scores {
     /// @param seats Number of seats in the committee.
     /// @param submitted Seats whose model is judged.
     /// @param own Seat of the voter.
-    function firstBadLane(uint256 word, uint256 seats, uint256 submitted, uint256 own)
+    function firstBadLane(PackedScores vote, uint256 seats, uint256 submitted, uint256 own)
         internal
         pure
         returns (bool bad, uint256 lane_, uint256 value)
     {
         uint256 judged = submitted & ((1 << seats) - 1) & ~(1 << own);
-        uint256 wide = _widen(word);
+        uint256 wide = _widen(vote);
         uint256 inRange = _guards(MAX * ONES, wide) | _guards(wide, ALL_INVALID);
         uint256 inPlace = _guards(0, wide) | (_spread(judged) << 15);
         uint256 wrong = GUARDS & ~(inRange & inPlace);
-        if (wrong == 0) return (word >> PACKED_BITS != 0, SEATS, word >> PACKED_BITS);
+        if (wrong == 0) {
+            uint256 above = PackedScores.unwrap(vote) >> PACKED_BITS;
+            return (above != 0, SEATS, above);
+        }
         for (wrong >>= 15; wrong & 1 == 0; wrong >>= 16) {
             ++lane_;
         }
-        return (true, lane_, lane(word, lane_));
+        return (true, lane_, lane(vote, lane_));
     }
 
-    /// @notice Seats whose lane of `word` is at most `limit`, which is at most INVALID.
-    function atMost(uint256 word, uint256 limit) internal pure returns (uint256) {
-        return _notAbove(_widen(word), limit * ONES);
+    /// @notice Seats whose score is at most `limit`, which is at most INVALID.
+    function atMost(PackedScores scores, uint256 limit) internal pure returns (uint256) {
+        return _notAbove(_widen(scores), limit * ONES);
     }
 
-    /// @notice How far each score of `word` lies below `limit`, which is at most INVALID; 0 where it does not. 16 bits a
+    /// @notice How far each score is below `limit`, which is at most INVALID; 0 where it is not below. 16 bits a
     /// seat, seat i at bit 16 * i.
-    function below(uint256 word, uint256 limit) internal pure returns (uint256) {
+    function below(PackedScores scores, uint256 limit) internal pure returns (uint256) {
         unchecked {
-            uint256 wide = _widen(word);
+            uint256 wide = _widen(scores);
             uint256 limits = limit * ONES;
             return ((limits | GUARDS) - wide) & _fill(_guards(limits, wide));
         }
@@ -106,12 +118,14 @@ library Scores {
     /// @notice For each revealed vote the number of models it judges within `band` of their median, its own left out: 16
     /// bits a seat, seat i at bit 16 * i.
     /// @dev INVALID is in the band of INVALID alone as long as `band` < INVALID - MAX.
-    /// @param words One packed vote a seat; those of seats outside `revealed` are not read.
-    function inBand(uint256[] memory words, uint256 medians_, uint256 submitted, uint256 revealed, uint256 band)
-        internal
-        pure
-        returns (uint256 counts)
-    {
+    /// @param votes One a seat; those of seats outside `revealed` are not read.
+    function inBand(
+        PackedScores[] memory votes,
+        PackedScores medians_,
+        uint256 submitted,
+        uint256 revealed,
+        uint256 band
+    ) internal pure returns (uint256 counts) {
         uint256 judged = _spread(submitted) << 15;
         unchecked {
             uint256 middle = _widen(medians_);
@@ -119,12 +133,26 @@ library Scores {
             uint256 middleReach = middle + reach;
             for (uint256 seat; revealed >> seat != 0; ++seat) {
                 if ((revealed >> seat) & 1 == 0) continue;
-                uint256 vote = _widen(words.get(seat));
+                uint256 vote = _widen(get(votes, seat));
                 // Guards survive where vote + band >= median and median + band >= vote.
                 uint256 near = (vote + reach - middle) & (middleReach - vote) & judged & ~(1 << (16 * seat + 15));
                 // The highest lane of the product is the sum of all lanes.
                 counts |= (((near >> 15) * ONES) >> 240) << (16 * seat);
             }
+        }
+    }
+
+    /// @notice An element of an array, without a bounds check (see `UncheckedArrays`).
+    function get(PackedScores[] memory votes, uint256 seat) internal pure returns (PackedScores vote) {
+        assembly ("memory-safe") {
+            vote := mload(add(add(votes, 0x20), shl(5, seat)))
+        }
+    }
+
+    /// @notice Sets an element of an array, without a bounds check.
+    function put(PackedScores[] memory votes, uint256 index, PackedScores vote) internal pure {
+        assembly ("memory-safe") {
+            mstore(add(add(votes, 0x20), shl(5, index)), vote)
         }
     }
 
@@ -140,14 +168,14 @@ library Scores {
 
     /// @dev The revealed votes as wide words, each voter's own lane INVALID, in each lane ascending by word up to and
     /// including the middle: a selection sort of sixteen columns at once.
-    function _sortedToMiddle(uint256[] memory words, uint256 revealed) private pure returns (uint256[] memory sorted) {
+    function _sortedToMiddle(PackedScores[] memory votes, uint256 revealed) private pure returns (uint256[] memory sorted) {
         uint256 n = count(revealed);
         sorted = new uint256[](n);
         unchecked {
             uint256 filled;
             for (uint256 seat; filled < n; ++seat) {
                 if ((revealed >> seat) & 1 == 0) continue;
-                sorted.put(filled++, _widen(words.get(seat)) | (INVALID << (16 * seat)));
+                sorted.put(filled++, _widen(get(votes, seat)) | (INVALID << (16 * seat)));
             }
         }
         // Each place up to the middle is compared with every later one: lane by lane the lower score stays, the higher
@@ -219,8 +247,8 @@ library Scores {
 
     /// @dev 14-bit lanes to 16-bit lanes, by halves: the upper eight lanes move up, then of each eight the upper four,
     /// of each four the upper two, of each two the upper one.
-    function _widen(uint256 word) private pure returns (uint256) {
-        word &= (1 << PACKED_BITS) - 1;
+    function _widen(PackedScores scores) private pure returns (uint256) {
+        uint256 word = PackedScores.unwrap(scores) & ((1 << PACKED_BITS) - 1);
         uint256 lower = word & EIGHTS;
         word = lower | ((word ^ lower) << 16);
         lower = word & FOURS;
@@ -232,7 +260,7 @@ library Scores {
     }
 
     /// @dev The inverse of `_widen`, for words without guards.
-    function _narrow(uint256 wide) private pure returns (uint256) {
+    function _narrow(uint256 wide) private pure returns (PackedScores) {
         uint256 lower = wide & EVEN;
         wide = lower | ((wide ^ lower) >> 2);
         lower = wide & TWOS;
@@ -240,6 +268,6 @@ library Scores {
         lower = wide & FOURS;
         wide = lower | ((wide ^ lower) >> 8);
         lower = wide & EIGHTS;
-        return lower | ((wide ^ lower) >> 16);
+        return PackedScores.wrap(lower | ((wide ^ lower) >> 16));
     }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Words} from "./Words.sol";
+import {UncheckedArrays} from "./UncheckedArrays.sol";
 
 /// @title Weights
 /// @notice What a provider's declared samples count for: nobody weighs more than two medians.
 library Weights {
-    using Words for uint256[];
+    using UncheckedArrays for uint256[];
 
     /// @notice min(samples, 2 * median of the submitted seats' samples) for each submitted seat, 0 for the others.
     /// @dev Of an even count the median is the exact mean of the middle two, so that twice it is their sum.

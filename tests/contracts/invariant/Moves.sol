@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {ISharingMarket} from "../../../contracts/interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "../../../contracts/interfaces/ITrainingRounds.sol";
+import {PackedScores} from "../../../contracts/libraries/Scores.sol";
 import {World} from "./World.sol";
 
 /// @title Moves
@@ -92,12 +93,12 @@ abstract contract Moves is World {
 
     function _commit(uint256 id, uint256 seat, address account, uint256 mood) internal {
         uint256 round = rounds.roundState(id).round;
-        uint256 word = _vote(id, round, seat, mood);
+        PackedScores vote = _vote(id, round, seat, mood);
         bytes32 commitment =
-            keccak256(abi.encode(block.chainid, address(rounds), id, round, account, word, _salt(id, round, seat)));
+            keccak256(abi.encode(block.chainid, address(rounds), id, round, account, vote, _salt(id, round, seat)));
         (bool taken,) =
             _try(account, address(rounds), 0, abi.encodeCall(ITrainingRounds.commitVote, (id, seat, commitment)));
-        if (taken) _books[id].ballots[round].words[seat] = word;
+        if (taken) _books[id].ballots[round].votes[seat] = vote;
     }
 
     function _reveal(uint256 id, uint256 seat, address account) internal {
@@ -107,7 +108,7 @@ abstract contract Moves is World {
             account,
             address(rounds),
             0,
-            abi.encodeCall(ITrainingRounds.revealVote, (id, seat, ballots.words[seat], _salt(id, round, seat)))
+            abi.encodeCall(ITrainingRounds.revealVote, (id, seat, ballots.votes[seat], _salt(id, round, seat)))
         );
         if (taken) ballots.revealed |= 1 << seat;
     }
@@ -159,14 +160,15 @@ abstract contract Moves is World {
         for (uint256 judge; judge < 16; ++judge) {
             if (judge == seat || ballots.revealed >> judge & 1 == 0) continue;
             ++votes;
-            if ((ballots.words[judge] >> (LANE * seat)) & INVALID == INVALID) ++invalid;
+            if ((PackedScores.unwrap(ballots.votes[judge]) >> (LANE * seat)) & INVALID == INVALID) ++invalid;
         }
         return votes > 0 && 2 * invalid <= votes;
     }
 
     /// @dev Three in sixteen vote at random, call all rivals invalid, or all but one; the others vote near the models' worth,
     /// and find one model in eight invalid.
-    function _vote(uint256 id, uint256 round, uint256 own, uint256 mood) private view returns (uint256 word) {
+    function _vote(uint256 id, uint256 round, uint256 own, uint256 mood) private view returns (PackedScores) {
+        uint256 lanes;
         uint256 submitted = _books[id].ballots[round].submitted;
         for (uint256 seat; seat < 16; ++seat) {
             if (seat == own || submitted >> seat & 1 == 0) continue;
@@ -174,8 +176,9 @@ abstract contract Moves is World {
             uint256 score = model % 8 == 7 ? INVALID : model % 6000 + mood % 40;
             if (mood % 16 == 13) score = _roll(mood, bytes32(seat), 10_001);
             if (mood % 16 == 14 || (mood % 16 == 15 && seat != own ^ 1)) score = INVALID;
-            word |= score << (LANE * seat);
+            lanes |= score << (LANE * seat);
         }
+        return PackedScores.wrap(lanes);
     }
 
     /// @dev One in 32 computes another global model.

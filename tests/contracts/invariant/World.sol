@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IParticipantRegistry} from "../../../contracts/interfaces/IParticipantRegistry.sol";
 import {ISharingMarket} from "../../../contracts/interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "../../../contracts/interfaces/ITrainingRounds.sol";
+import {PackedScores} from "../../../contracts/libraries/Scores.sol";
 import {ParticipantRegistry} from "../../../contracts/ParticipantRegistry.sol";
 import {SharingMarket} from "../../../contracts/SharingMarket.sol";
 import {TrainingRounds} from "../../../contracts/TrainingRounds.sol";
@@ -37,7 +38,7 @@ abstract contract World {
     struct Ballots {
         uint256 submitted;
         uint256 revealed;
-        mapping(uint256 seat => uint256 word) words;
+        mapping(uint256 seat => PackedScores) votes;
     }
 
     IParticipantRegistry public registry;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @title Words
-/// @notice Access to arrays without a check of the bounds, for loops that run over all of an array: each check costs some
-/// 50 gas, and a tally of sixteen seats makes about a thousand.
-library Words {
+/// @title UncheckedArrays
+/// @notice Access to arrays without bounds checks, for loops that run over a whole array: each check costs some 50 gas,
+/// and a tally of sixteen seats would make about a thousand.
+library UncheckedArrays {
     function get(uint256[] memory array, uint256 index) internal pure returns (uint256 value) {
         assembly ("memory-safe") {
             value := mload(add(add(array, 0x20), shl(5, index)))
@@ -17,7 +17,7 @@ library Words {
         }
     }
 
-    /// @notice Makes an array end after `length` elements, of which it has at least as many.
+    /// @notice Shortens an array to its first `length` elements; it must have at least as many.
     function cut(uint256[] memory array, uint256 length) internal pure {
         assembly ("memory-safe") {
             mstore(array, length)
