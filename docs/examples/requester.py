@@ -9,7 +9,6 @@ from getpass import getpass
 from pathlib import Path
 
 import fedpact
-from fedpact.requester.request import read_draft
 
 PAYMENT = 10**18
 """Wei: one ether."""
@@ -23,7 +22,7 @@ def buy_answers(
     requester: fedpact.Requester, draft: Path, evaluation: Path, queries: Path
 ) -> list[str]:
     """Pay for a model, wait for it, and return its label for each query."""
-    request_id = requester.create(read_draft(draft), evaluation, PAYMENT, queries=queries)
+    request_id = requester.create(fedpact.Draft.read(draft), evaluation, PAYMENT, queries=queries)
     requester.follow(request_id, show)
     model = requester.fetch(request_id)
     print(f"{model.path}: error {model.error} of 10,000, by {len(model.contributors)} providers")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fedpact.errors import FedpactError
     from fedpact.requester import (
         Answer,
+        Draft,
         Estimate,
         FetchedModel,
         Offer,
@@ -37,6 +38,7 @@ __all__ = [
     "AuditItem",
     "AuditReport",
     "ContentStore",
+    "Draft",
     "Estimate",
     "FedpactError",
     "FetchedModel",
@@ -59,6 +61,7 @@ _MODULES = {
     "fedpact.errors": ("FedpactError",),
     "fedpact.requester": (
         "Answer",
+        "Draft",
         "Estimate",
         "FetchedModel",
         "Offer",

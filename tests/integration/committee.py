@@ -28,6 +28,7 @@ from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
 from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.requester import Requester
+from fedpact.requester.draft import Draft
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RoundState, Stage, seats_of
 from fedpact.types.scores import pack_scores
@@ -59,9 +60,9 @@ class Market:
     def requester(self) -> Requester:
         return Requester(self.client, self.store, self.requester_keys, self.folder / "state")
 
-    def draft(self, **changes: object) -> dict[str, object]:
+    def draft(self, **changes: object) -> Draft:
         """Two rounds of softmax regression on digits without privacy."""
-        return {
+        fields = {
             "title": "Handwritten digits",
             "category": "images/digits",
             "labels": [str(label) for label in range(10)],
@@ -78,6 +79,7 @@ class Market:
             "windows": {"join": 60, "submit": 60, "commit": 60, "reveal": 60, "propose": 60},
             **changes,
         }
+        return Draft(fields)
 
 
 def open_market(devnet: Devnet, folder: Path, providers: int = 3) -> Market:

@@ -33,7 +33,7 @@ def test_a_request_survives_daemons_that_are_killed_and_one_that_loses_its_state
         world.serve(number)
     world.network.wait_until_serving()
     # DLMU: each member must find out again where its own and the others' training starts.
-    draft = {**world.data.draft, "strategy": {"name": "dlmu"}}
+    draft = world.data.draft.changed(strategy={"name": "dlmu"})
     request = world.requester.create(draft, world.data.evaluation, PAYMENT)
     struck: set[int] = set()
 
@@ -68,8 +68,8 @@ def test_a_request_goes_on_without_a_member_that_falls_silent(world: World) -> N
     for number in range(4):
         world.serve(number)
     world.network.wait_until_serving()
-    windows = {**world.data.draft["windows"], "submit": 8, "commit": 8, "reveal": 8}
-    draft = {**world.data.draft, "windows": windows}
+    windows = {**world.data.draft.fields["windows"], "submit": 8, "commit": 8, "reveal": 8}
+    draft = world.data.draft.changed(windows=windows)
     request = world.requester.create(draft, world.data.evaluation, PAYMENT)
     silent: list[int] = []
 
@@ -92,7 +92,7 @@ def test_a_request_goes_on_without_a_member_that_falls_silent(world: World) -> N
 def test_a_provider_declines_what_its_lifetime_budget_does_not_allow(world: World) -> None:
     world.serve(0, lifetime=4.0)
     world.network.wait_until_serving()
-    draft = {**world.data.draft, "min_providers": 2}
+    draft = world.data.draft.changed(min_providers=2)
     request = world.requester.create(draft, world.data.evaluation, PAYMENT)
     wait_for_line(world, 0, f"request {request}: declined:")
     assert "lifetime" in world.log(0)

@@ -26,6 +26,7 @@ from fedpact.learning.artefact import encode
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.requester import RequestProgress
+from fedpact.requester.draft import Draft
 from fedpact.requester.slices import cut
 from fedpact.types.rounds import RequestStatus
 from fedpact.types.specification import Specification
@@ -134,19 +135,19 @@ class World:
         """The request of a case, made when it is first asked for."""
         if name not in self.requests:
             case = CASES[name]
-            draft = {**self.market.draft(), "rounds": 2, "max_error": 9990, **case}
+            draft = self.market.draft(rounds=2, max_error=9990).changed(**case)
             examples = self.examples(case)
             self.requests[name] = self.market.requester.create(draft, examples, PAYMENT)
         return self.requests[name]
 
-    def examples(self, draft: dict[str, object]) -> Dataset:
+    def examples(self, draft: Draft) -> Dataset:
         """The evaluation set as the draft asks for it."""
         x, y = self.evaluation
-        features = draft["features"]
+        features = draft.fields["features"]
         scaled = (x / features.get("scale", 1.0)).astype(np.float32)
         shaped = scaled.reshape(-1, *features["shape"])
-        if "output" in draft:
-            return Dataset(shaped, (y / draft["output"]["scale"]).astype(np.float32), ())
+        if "output" in draft.fields:
+            return Dataset(shaped, (y / draft.fields["output"]["scale"]).astype(np.float32), ())
         return Dataset(shaped, y.astype(np.int64), ())
 
 

@@ -15,6 +15,7 @@ from fedpact.audit import Verdict, audit
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import InvalidInput, NotReady
 from fedpact.requester import Requester
+from fedpact.requester.draft import Draft
 from fedpact.types.reuse import PurchaseStatus
 
 PRICE = 10**16 + 1
@@ -28,9 +29,9 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield started
 
 
-def draft(world: World) -> dict[str, object]:
-    windows = {**world.data.draft["windows"], "deliver": WINDOW}
-    return {**world.data.draft, "windows": windows, "reuse": {"price": f"{PRICE} wei"}}
+def draft(world: World) -> Draft:
+    windows = {**world.data.draft.fields["windows"], "deliver": WINDOW}
+    return world.data.draft.changed(windows=windows, reuse={"price": f"{PRICE} wei"})
 
 
 def buyer(world: World, name: str, organisation: int) -> tuple[AccountKeys, Requester]:
@@ -74,7 +75,7 @@ def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> Non
 
     # Offered, never used in silence: where nobody can be asked, nothing is published or bought.
     asked = world.network.folder / "asked.json"
-    asked.write_text(json.dumps(world.data.draft))
+    asked.write_text(json.dumps(world.data.draft.fields))
     shown = run(world, "carol", "request", "offers", asked, "--json")
     (offer,) = json.loads(shown.stdout)
     assert (offer["request_id"], offer["price"], offer["refusal"]) == (request, PRICE, "")

@@ -13,7 +13,7 @@ from fedpact.audit.report import Broken
 from fedpact.audit.retrieval import RetrievalChecks
 from fedpact.chain.scanner import EventScanner
 from fedpact.errors import InvalidInput, SpecificationError
-from fedpact.requester.request import invitation
+from fedpact.requester.draft import Draft
 from fedpact.requester.search import query_of
 from fedpact.retrieval.record import FoundProvider, RetrievalRecord
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
@@ -113,11 +113,11 @@ def test_a_record_that_is_not_the_requesters_own_fails(invited: Committee) -> No
 def test_invitations_that_contradict_are_refused(market: Market) -> None:
     fingerprint = market.client.deployment.fingerprint
     one = record_of(market, [market.providers[0].address])
-    with pytest.raises(SpecificationError, match="and so does the search"):
-        invitation({"invited": []}, one, fingerprint)
+    with pytest.raises(SpecificationError, match="leave it out to invite"):
+        Draft({"invited": []}).inviting(one, fingerprint)
     with pytest.raises(InvalidInput, match="another deployment"):
-        invitation({}, one, bytes(32))
-    with pytest.raises(InvalidInput, match="nobody"):
-        invitation({}, record_of(market, []), fingerprint)
+        Draft({}).inviting(one, bytes(32))
+    with pytest.raises(InvalidInput, match="no provider to invite"):
+        Draft({}).inviting(record_of(market, []), fingerprint)
     with pytest.raises(SpecificationError, match="1 are invited, min_providers is 3"):
-        market.requester.prepare(invitation(market.draft(), one, fingerprint), market.evaluation)
+        market.requester.prepare(market.draft().inviting(one, fingerprint), market.evaluation)

@@ -25,6 +25,7 @@ from fedpact.experiments.simulation import Seat, simulate
 from fedpact.learning.artefact import encode
 from fedpact.requester import RequestProgress
 from fedpact.requester.answer import answer_file
+from fedpact.requester.draft import Draft
 from fedpact.requester.slices import cut
 from fedpact.types.rounds import RequestStatus
 from text_examples import LABELS, WORDS, text_dataset, texts
@@ -118,9 +119,8 @@ class World:
     queries: Path
     requests: dict[str, int] = field(default_factory=dict)
 
-    def draft(self, case: dict[str, object]) -> dict[str, object]:
-        return {
-            **self.market.draft(),
+    def draft(self, case: dict[str, object]) -> Draft:
+        fields = {
             "category": "texts",
             "labels": list(LABELS),
             "features": {"kind": "text", "shape": []},
@@ -133,6 +133,7 @@ class World:
             "windows": dict.fromkeys(("join", "submit", "commit", "reveal", "propose"), 600),
             **case,
         }
+        return self.market.draft(**fields)
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +208,7 @@ def test_what_a_provider_cannot_use_is_declined_with_the_reason_and_it_serves_on
     market = world.market
     numbers = Dataset(np.eye(3, dtype=np.float32), np.arange(3), ())
     unusable = market.requester.create(
-        {**market.draft(), "labels": list(LABELS), "features": {"shape": [3]}, "rounds": 1},
+        market.draft(labels=list(LABELS), features={"shape": [3]}, rounds=1),
         numbers,
         PAYMENT,
     )

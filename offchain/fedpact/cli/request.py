@@ -50,16 +50,16 @@ def create(
     Example: fedpact --account bob request create draft.toml --evaluation held-out.csv --payment '1 ether'
     """  # noqa: E501
     from fedpact.requester.amount import parse_amount
-    from fedpact.requester.request import read_draft
+    from fedpact.requester.draft import Draft
     from fedpact.retrieval.record import RetrievalRecord
 
     at = session.of(context)
     wei = parse_amount(payment)
-    fields = read_draft(draft)
+    asked = Draft.read(draft)
     found = None if from_search is None else RetrievalRecord.read(from_search)
-    if not fresh and not reuse.propose(at.requester.offers(fields, queries)):
+    if not fresh and not reuse.propose(at.requester.offers(asked, queries)):
         return
-    request_id = at.requester.create(fields, evaluation, wei, queries=queries, retrieval=found)
+    request_id = at.requester.create(asked, evaluation, wei, queries=queries, retrieval=found)
     print_facts({"request": request_id, "payment_wei": wei}, as_json=as_json)
     if follow:
         _follow(at, request_id, as_json)

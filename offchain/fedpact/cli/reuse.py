@@ -35,13 +35,13 @@ def offers(
 
     Example: fedpact --account carol request offers draft.toml
     """
-    from fedpact.requester.request import read_draft
+    from fedpact.requester.draft import Draft
 
     requester = session.of(context).requester
     if asked.isdecimal():
         found = requester.offers_like(int(asked))
     else:
-        found = requester.offers(read_draft(Path(asked)), queries)
+        found = requester.offers(Draft.read(Path(asked)), queries)
     show(found, as_json=as_json)
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from fedpact.demo.recipes import draft, recipe_of
 from fedpact.experiments.digits import EVALUATION_SHARE, split
 from fedpact.learning.checks import check_dataset
 from fedpact.learning.units import samples_of
-from fedpact.requester.request import draft_specification
+from fedpact.requester.draft import Draft
 from fedpact.types.specification import Specification
 
 
@@ -25,7 +24,7 @@ from fedpact.types.specification import Specification
 class DemoData:
     """`parts[i]` is what provider i holds, in `files[i]`; nobody else reads that file."""
 
-    draft: dict[str, Any]
+    draft: Draft
     samples: tuple[int, ...]
     """What each provider declares."""
     files: tuple[Path, ...]
@@ -42,14 +41,12 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
     Raises SpecificationError where family, strategy, rule or privacy do not suit the data.
     """
     source = sources.load(options.data, options.seed)
-    fields = draft(source, options)
-    spec, _ = draft_specification(fields)
+    asked = draft(source, options)
+    spec = asked.specification
     if source.grouped_units:
         private, evaluation = hold_out(source, EVALUATION_SHARE, options.seed)
     else:
-        private, evaluation = split(
-            source, fields["rounds"], options.seed, recipe_of(options).public
-        )
+        private, evaluation = split(source, spec.rounds, options.seed, recipe_of(options).public)
     generator = np.random.default_rng(options.seed)
     most = recipe_of(options).records
     files, parts = [], []
@@ -62,11 +59,11 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
     kept = _at_most(most, np.arange(len(source.y_test)), generator)
     test = _shaped(spec, source.test_set())
     queries = folder / "queries.npz"
-    asked = stored(source, source.x_test[kept], source.y_test[kept])
-    del asked["y"]
-    np.savez(queries, **asked)
+    examples = stored(source, source.x_test[kept], source.y_test[kept])
+    del examples["y"]
+    np.savez(queries, **examples)
     return DemoData(
-        fields,
+        asked,
         tuple(samples_of(spec, part) for part in parts),
         tuple(files),
         tuple(parts),

@@ -15,6 +15,7 @@ from fedpact.demo.options import DemoOptions
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.experiments import digits, scattering_request
 from fedpact.experiments.scattering_request import Step
+from fedpact.requester.draft import Draft
 from fedpact.types.specification import PaperMechanism
 
 PAPER_EPOCHS = {"epochs": 3, "batch_size": 32, "learning_rate": 0.05, "momentum": 0.5}
@@ -154,7 +155,7 @@ def recipe_of(options: DemoOptions) -> Recipe:
     return RECIPES_ON_DATA.get((name, options.data), RECIPES[name])
 
 
-def draft(source: Source, options: DemoOptions) -> dict[str, Any]:
+def draft(source: Source, options: DemoOptions) -> Draft:
     """The draft of a request for a model of `source`, as the options ask."""
     recipe = recipe_of(options)
     features = source.features
@@ -185,7 +186,7 @@ def draft(source: Source, options: DemoOptions) -> dict[str, Any]:
         fields |= {"privacy": _paper(options), "local": PAPER_EPOCHS}
     if source.output is not None:
         fields["output"] = source.output.model_dump()
-    return fields
+    return Draft(fields)
 
 
 def _paper(options: DemoOptions) -> dict[str, Any]:

@@ -100,8 +100,8 @@ def _serve(
     policy = network.folder / f"policy-{number + 1}.toml"
     policy.write_text(
         POLICY.format(
-            category=data.draft["category"],
-            family=data.draft["family"]["name"],
+            category=data.draft.specification.category,
+            family=data.draft.specification.family.name,
             # A hair above what is asked for, so that rounding of the noise does not decline it.
             epsilon=_limit(options) * 1.001,
             lifetime=_limit(options) * 2,
@@ -134,7 +134,7 @@ def _play(
     requester = Requester(network.client, network.store, keys, network.folder / "state")
     auditor = _auditor(network)
     request_id = requester.create(
-        {**data.draft, "auditors": [auditor.address]},
+        data.draft.changed(auditors=[auditor.address]),
         data.evaluation,
         PAYMENT_WEI,
         queries=data.queries,

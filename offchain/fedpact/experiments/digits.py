@@ -32,9 +32,9 @@ from fedpact.errors import DataError
 from fedpact.experiments.adversaries import Provider
 from fedpact.experiments.baselines import alone
 from fedpact.experiments.simulation import Seat, SimulatedRequest, accuracy, simulate
-from fedpact.learning.calibration import noise_for
 from fedpact.privacy.noise import NoiseSource, SeededNoise
-from fedpact.types.specification import PrivacyMode, Specification, canonical_json
+from fedpact.requester.draft import Draft
+from fedpact.types.specification import PrivacyMode, Specification
 
 CATEGORY = "images/digits"
 PROVIDERS = 4
@@ -165,20 +165,8 @@ def setting(seed: int, *, tuning: bool = False, **changes: Any) -> Setting:
 
 
 def specification(fields: Mapping[str, Any]) -> Specification:
-    """A draft with calibrated noise and blanks for what the simulation has no use for."""
-    blank = {"cid": "", "sha256": "", "examples": 1}
-    given = {
-        **fields,
-        "version": 1,
-        "evaluation": [blank] * fields["rounds"],
-        "initial_model": "",
-    }
-    privacy = given["privacy"]
-    if privacy["mode"] == PrivacyMode.SOUND and "noise_multiplier" not in privacy:
-        first = {**given, "privacy": {**privacy, "noise_multiplier": 1.0}}
-        found = noise_for(Specification.decode(canonical_json(first)))
-        given["privacy"] = {**privacy, **found}
-    return Specification.decode(canonical_json(given))
+    """The specification of a draft that runs in simulation alone."""
+    return Draft(fields, on_chain=False).specification
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from fedpact.requester.answer import Answer, Estimate
 from fedpact.requester.client import Requester
+from fedpact.requester.draft import Draft
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.listing import RequestSummary
@@ -9,6 +10,7 @@ from fedpact.requester.reuse import Offer
 
 __all__ = [
     "Answer",
+    "Draft",
     "Estimate",
     "FetchedModel",
     "Offer",

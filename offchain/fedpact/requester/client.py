@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,7 @@ from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.listing import look, specification_of
-from fedpact.requester.request import (
-    PreparedRequest,
-    draft_specification,
-    invitation,
-    prepare,
-)
+from fedpact.requester.request import PreparedRequest, prepare
 from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState, seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
@@ -29,6 +24,7 @@ if TYPE_CHECKING:
     from fedpact.chain.keystore import AccountKeys
     from fedpact.chain.records import Event
     from fedpact.data.dataset import Dataset
+    from fedpact.requester.draft import Draft
     from fedpact.retrieval.record import RetrievalRecord
     from fedpact.types.reuse import Purchase
 
@@ -56,7 +52,7 @@ class Requester:
 
     def create(
         self,
-        draft: Mapping[str, Any],
+        draft: "Draft",
         evaluation: "Dataset | Path",
         payment: int,
         *,
@@ -72,7 +68,7 @@ class Requester:
         the account or an auditor is not registered, Reverted, UnfundedAccount.
         """
         if retrieval is not None:
-            draft = invitation(draft, retrieval, self._client.deployment.fingerprint)
+            draft = draft.inviting(retrieval, self._client.deployment.fingerprint)
         prepared = self.prepare(draft, evaluation, queries=queries)
         self._check_participants(prepared.specification)
         if prepared.specification.reuse is not None:
@@ -102,7 +98,7 @@ class Requester:
 
     def prepare(
         self,
-        draft: Mapping[str, Any],
+        draft: "Draft",
         evaluation: "Dataset | Path",
         *,
         queries: Path | None = None,
@@ -112,8 +108,7 @@ class Requester:
         if isinstance(evaluation, Path):
             from fedpact.data.readers import read_dataset
 
-            blank, _ = draft_specification(draft)
-            evaluation = read_dataset(evaluation, blank)
+            evaluation = read_dataset(evaluation, draft.specification)
         return prepare(draft, evaluation, self._keys, queries=asked)
 
     def pending_file(self, prepared: PreparedRequest) -> Path:
@@ -235,11 +230,10 @@ class Requester:
         self._client.market.refund(self._keys, request_id, accounts)
         return amount
 
-    def offers(self, draft: Mapping[str, Any], queries: Path | None = None) -> "list[reuse.Offer]":
+    def offers(self, draft: "Draft", queries: Path | None = None) -> "list[reuse.Offer]":
         """Finished results that may be had again and answer what the draft asks, best first."""
-        asked, _ = draft_specification(draft)
         digest = sha256(_read_bytes(queries)).hexdigest() if queries is not None else None
-        asked = asked.model_copy(update={"queries": digest})
+        asked = draft.specification.model_copy(update={"queries": digest})
         return reuse.offers(
             self._client, self._store, self._keys.address, asked.query_key, asked.usage_rules
         )

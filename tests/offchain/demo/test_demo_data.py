@@ -12,7 +12,6 @@ from fedpact.demo.options import DemoOptions
 from fedpact.demo.recipes import RECIPES, named
 from fedpact.errors import FedpactError, InvalidInput
 from fedpact.learning.families import FAMILIES
-from fedpact.requester.request import draft_specification
 
 DATA = os.environ.get("FEDPACT_DATA")
 
@@ -26,7 +25,7 @@ def test_every_family_has_a_recipe():
 def test_digits_are_dealt_out_as_each_family_takes_them(family, epsilon, tmp_path):
     options = DemoOptions(family=family, epsilon=epsilon, rounds=2, strategy="fedprox:mu=0.5")
     data = prepare(options, tmp_path)
-    spec, _ = draft_specification(data.draft)
+    spec = data.draft.specification
     assert spec.family.name == family
     assert (spec.strategy.name, spec.strategy.parameters) == ("fedprox", {"mu": 0.5})
     for file, part in zip(data.files, data.parts, strict=True):
@@ -42,7 +41,7 @@ def test_digits_are_dealt_out_as_each_family_takes_them(family, epsilon, tmp_pat
 )
 def test_windows_stay_with_the_provider_of_their_group(data, family, tmp_path):
     found = prepare(DemoOptions(data=data, epsilon=None, rounds=2, providers=3), tmp_path)
-    assert found.draft["family"]["name"] == family
+    assert found.draft.fields["family"]["name"] == family
     units = [set(part.units) for part in found.parts]
     assert not units[0] & units[1] | units[0] & units[2] | units[1] & units[2]
     assert all(len(part) <= (RECIPES[family].records or len(part)) for part in found.parts)

@@ -7,15 +7,16 @@ from eth_account import Account
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.data.dataset import Dataset
+from fedpact.requester.draft import Draft
 
 
 def account(number: int = 1) -> AccountKeys:
     return AccountKeys(Account.from_key(number.to_bytes(32, "big")))
 
 
-def draft(**changes: Any) -> dict[str, Any]:
+def draft(**changes: Any) -> Draft:
     """Three rounds over two features and three labels."""
-    return {
+    fields = {
         "title": "Three clusters",
         "category": "test/clusters",
         "labels": ["red", "green", "blue"],
@@ -30,6 +31,7 @@ def draft(**changes: Any) -> dict[str, Any]:
         "privacy": {"mode": "none"},
         **changes,
     }
+    return Draft(fields)
 
 
 def evaluation(counts: tuple[int, ...] = (10, 12, 30), seed: int = 0) -> Dataset:

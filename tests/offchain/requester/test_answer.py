@@ -18,7 +18,6 @@ from fedpact.requester import fetch
 from fedpact.requester.answer import Estimate, answer, answer_file, as_text
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.queries import read_queries, were_asked
-from fedpact.requester.request import draft_specification
 from fedpact.types.specification import Specification
 from specifications import specification
 from text_examples import LABELS, text_dataset
@@ -26,7 +25,7 @@ from text_examples import LABELS, text_dataset
 
 @pytest.fixture
 def spec() -> Specification:
-    return draft_specification(draft())[0]
+    return draft().specification
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def test_a_label_column_is_passed_over(tmp_path: Path, spec: Specification) -> N
 
 def test_named_columns_are_taken_in_the_specifications_order(tmp_path: Path) -> None:
     features = {"columns": ["b", "a"], "shape": [2], "scale": 1.0}
-    spec, _ = draft_specification(draft(features=features))
+    spec = draft(features=features).specification
     (tmp_path / "q.csv").write_text("a,b,c\n1,2,3\n")
     assert read_queries(tmp_path / "q.csv", spec).tolist() == [[2.0, 1.0]]
 

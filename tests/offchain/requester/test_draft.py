@@ -14,7 +14,8 @@ from fedpact.learning.artefact import decode
 from fedpact.learning.families import family
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import GaussianRelease, of_request, releases_of
-from fedpact.requester.request import DEFAULT_WINDOWS, draft_specification, prepare, read_draft
+from fedpact.requester.draft import DEFAULT_WINDOWS, Draft
+from fedpact.requester.request import prepare
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification
 
@@ -48,7 +49,7 @@ def test_another_account_cuts_and_seals_differently() -> None:
 
 
 def test_the_noise_is_the_least_that_keeps_all_releases_within_epsilon() -> None:
-    spec, _ = draft_specification(draft(privacy=SOUND))
+    spec = draft(privacy=SOUND).specification
 
     noise = spec.privacy.noise_multiplier
     assert noise is not None
@@ -58,13 +59,13 @@ def test_the_noise_is_the_least_that_keeps_all_releases_within_epsilon() -> None
 
 
 def test_a_noise_multiplier_of_the_drafts_own_is_kept() -> None:
-    spec, _ = draft_specification(draft(privacy={**SOUND, "noise_multiplier": 7.5}))
+    spec = draft(privacy={**SOUND, "noise_multiplier": 7.5}).specification
     assert spec.privacy.noise_multiplier == 7.5
 
 
 def test_a_demand_that_no_noise_meets_is_refused() -> None:
     with pytest.raises(PrivacyError, match="epsilon"):
-        draft_specification(draft(privacy={**SOUND, "epsilon": 1e-7}))
+        _ = draft(privacy={**SOUND, "epsilon": 1e-7}).specification
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_a_documented_draft_meets_epsilon_with_all_its_releases(
     document = Path(__file__).resolve().parents[3] / "docs" / "families.md"
     drafts = map(tomllib.loads, re.findall(r"```toml\n(.*?)```", document.read_text(), re.DOTALL))
     [asked] = [one for one in drafts if one["family"]["name"] == name]
-    spec, _ = draft_specification(asked)
+    spec = Draft(asked).specification
     schedule = of_request(spec)
     assert schedule is not None
     assert 1.999 < cost(schedule, 1e-5).epsilon <= 2.0
@@ -87,13 +88,13 @@ def test_statistics_that_use_up_epsilon_are_refused_with_what_they_cost() -> Non
     images = {"features": {"shape": [8, 8]}, "family": {"name": "scattering-linear"}}
     dear = {**SOUND, "epsilon": 1.0, "statistics_multiplier": 2.0}
     with pytest.raises(PrivacyError, match=r"which cost 1\.99"):
-        draft_specification(draft(**images, privacy=dear))
+        _ = draft(**images, privacy=dear).specification
 
 
 def test_the_first_model_follows_from_the_seed() -> None:
     fields = draft(family={"name": "mlp", "parameters": {"hidden": [4]}})
-    first = prepare({**fields, "seed": 1}, evaluation(), account())
-    second = prepare({**fields, "seed": 2}, evaluation(), account())
+    first = prepare(fields.changed(seed=1), evaluation(), account())
+    second = prepare(fields.changed(seed=2), evaluation(), account())
 
     assert first.specification.initial_model != second.specification.initial_model
     template = family("mlp").template(first.specification)
@@ -101,7 +102,7 @@ def test_the_first_model_follows_from_the_seed() -> None:
 
 
 def test_windows_that_the_draft_leaves_out_have_defaults() -> None:
-    spec, _ = draft_specification(draft(windows={"join": 30}))
+    spec = draft(windows={"join": 30}).specification
     assert spec.windows.join == 30
     assert spec.windows.deliver == DEFAULT_WINDOWS["deliver"]
 
@@ -134,35 +135,35 @@ def test_the_file_of_queries_is_fixed_by_its_digest() -> None:
 )
 def test_what_fails_is_named(change: dict[str, object], said: str) -> None:
     with pytest.raises(SpecificationError, match=said):
-        draft_specification(draft(**change))
+        _ = draft(**change).specification
 
 
 def test_a_draft_may_be_toml_or_json(tmp_path: Path) -> None:
     (tmp_path / "draft.json").write_text(json.dumps({"title": "x"}))
     (tmp_path / "draft.toml").write_text('title = "x"')
 
-    assert read_draft(tmp_path / "draft.json") == read_draft(tmp_path / "draft.toml")
+    assert Draft.read(tmp_path / "draft.json") == Draft.read(tmp_path / "draft.toml")
 
 
 @pytest.mark.parametrize("text", [b"\xff", b"[1]", b"{"])
 def test_a_file_that_is_no_draft_is_refused(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "draft.json").write_bytes(text)
     with pytest.raises(SpecificationError, match=r"draft\.json"):
-        read_draft(tmp_path / "draft.json")
+        Draft.read(tmp_path / "draft.json")
 
 
 def test_a_price_of_reuse_is_an_amount_or_wei() -> None:
     for price in ("0.5 ether", 5 * 10**17):
-        spec, _ = draft_specification(draft(reuse={"price": price}))
+        spec = draft(reuse={"price": price}).specification
         assert spec.reuse is not None
         assert spec.reuse.price == 5 * 10**17
-    assert draft_specification(draft())[0].reuse is None
+    assert draft().specification.reuse is None
     with pytest.raises(InvalidInput, match="no amount"):
-        draft_specification(draft(reuse={"price": "0.5"}))
+        _ = draft(reuse={"price": "0.5"}).specification
     with pytest.raises(SpecificationError, match=r"reuse\.price"):
-        draft_specification(draft(reuse={"price": 0}))
+        _ = draft(reuse={"price": 0}).specification
 
 
 def test_what_a_result_costs_does_not_change_what_was_asked() -> None:
-    free, priced = (draft_specification(draft(**more))[0] for more in ({}, {"reuse": {"price": 1}}))
+    free, priced = (draft(**more).specification for more in ({}, {"reuse": {"price": 1}}))
     assert free.query_key == priced.query_key

@@ -9,7 +9,7 @@ from requests_of_digits import account, draft, evaluation
 from fedpact.consensus.artefacts import open_slice
 from fedpact.errors import ContentMismatch, DataError, DecryptionError
 from fedpact.requester import slices
-from fedpact.requester.request import draft_specification, prepare
+from fedpact.requester.request import prepare
 from fedpact.requester.slices import cut, slice_key
 
 counts = st.tuples(*[st.integers(min_value=4, max_value=40)] * 3)
@@ -17,7 +17,7 @@ counts = st.tuples(*[st.integers(min_value=4, max_value=40)] * 3)
 
 @given(counts=counts, rounds=st.integers(min_value=1, max_value=4))
 def test_slices_are_disjoint_and_balanced(counts: tuple[int, ...], rounds: int) -> None:
-    spec, _ = draft_specification(draft(rounds=rounds))
+    spec = draft(rounds=rounds).specification
     parts = cut(spec, evaluation(counts), account())
 
     rows = np.concatenate([part.x for part in parts])
@@ -31,13 +31,13 @@ def test_slices_are_disjoint_and_balanced(counts: tuple[int, ...], rounds: int) 
 
 
 def test_a_label_without_an_example_a_round_is_refused() -> None:
-    spec, _ = draft_specification(draft())
+    spec = draft().specification
     with pytest.raises(DataError, match="label 'green' has 2 examples for 3 rounds"):
         cut(spec, evaluation((5, 2, 5)), account())
 
 
 def test_a_label_without_any_example_is_refused() -> None:
-    spec, _ = draft_specification(draft())
+    spec = draft().specification
     with pytest.raises(DataError, match="label 'blue' has 0 examples"):
         cut(spec, evaluation((5, 5)), account())
 

@@ -1,0 +1,161 @@
+"""A draft: what a requester asks for, before its evaluation set is sealed.
+
+A draft is a specification without the fields that follow from the rest: `version`, `evaluation`,
+`initial_model`, `queries` and, under privacy mode `sound`, the noise (`privacy.noise_multiplier`
+and, for families that gather statistics first, `privacy.statistics_multiplier`). It may also name
+the `seed` of the first model, leave out windows, and give `reuse.price` as an amount of money such
+as "0.1 ether".
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedpact.errors import InvalidInput, SpecificationError
+from fedpact.requester.amount import parse_amount
+from fedpact.types.specification import (
+    SPECIFICATION_VERSION,
+    PrivacyMode,
+    Specification,
+    canonical_json,
+)
+
+if TYPE_CHECKING:
+    from fedpact.retrieval.record import RetrievalRecord
+
+DERIVED_FIELDS = ("version", "evaluation", "initial_model", "queries")
+"""Fields of a specification that no draft may set."""
+DEFAULT_WINDOWS = {
+    "join": 600,
+    "start": 60,
+    "submit": 600,
+    "commit": 120,
+    "reveal": 60,
+    "propose": 60,
+    "deliver": 120,
+}
+"""Seconds. A stage ends early once everyone has acted, so these only limit the wait for members
+that are silent."""
+_BLANK_SLICE = {"cid": "", "sha256": "", "examples": 1}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A requester's draft. The specification is checked and calibrated once, on first use."""
+
+    fields: Mapping[str, Any]
+    """As the requester wrote them."""
+    on_chain: bool = True
+    """False for simulations, which may use a strategy whose state nobody publishes."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Draft":
+        """The draft in a TOML file, or in a JSON file if the name ends in `.json`.
+
+        Raises SpecificationError for a file that cannot be read or parsed.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+            fields = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        except OSError as error:
+            raise SpecificationError(f"draft {path}: {error.strerror}") from error
+        except (UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SpecificationError(f"draft {path}: {error}") from error
+        if not isinstance(fields, dict):
+            raise SpecificationError(f"draft {path}: must be a table of fields")
+        return cls(fields)
+
+    @cached_property
+    def specification(self) -> Specification:
+        """The specification that the draft asks for. Evaluation slices, first model and queries
+        are blank; the noise is the least that keeps all releases of one provider within epsilon.
+
+        Raises SpecificationError where the schema rejects the draft or the family, strategy or
+        aggregation rule cannot do what it asks, and PrivacyError where no noise meets its epsilon.
+        """
+        given = self._completed()
+        # The schema reports its complaints before the accountant starts.
+        spec = _parse({**given, "privacy": _with_placeholder(given.get("privacy"))})
+        if _lacks_noise(given.get("privacy")):
+            from fedpact.learning.calibration import noise_for
+
+            spec = _parse({**given, "privacy": {**given["privacy"], **noise_for(spec)}})
+        if self.on_chain:
+            from fedpact.learning.checks import check_published
+
+            check_published(spec)
+        return spec
+
+    @property
+    def seed(self) -> int:
+        """The random seed of the first global model; 0 unless the draft names one.
+
+        Raises SpecificationError for anything but a whole number from 0.
+        """
+        seed = self.fields.get("seed", 0)
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise SpecificationError(f"draft: seed must be a whole number from 0, not {seed!r}")
+        return seed
+
+    def changed(self, **fields: Any) -> "Draft":
+        """A copy with some fields replaced."""
+        return Draft({**self.fields, **fields}, self.on_chain)
+
+    def inviting(self, retrieval: "RetrievalRecord", fingerprint: bytes) -> "Draft":
+        """A copy that invites the providers a search found.
+
+        `fingerprint`: that of the deployment in use. Raises SpecificationError where the draft
+        already invites somebody, and InvalidInput for a search that was made in another deployment
+        or found nobody.
+        """
+        if "invited" in self.fields:
+            raise SpecificationError("draft: invited is set; leave it out to invite search results")
+        if retrieval.deployment != fingerprint.hex():
+            raise InvalidInput("the search was made in another deployment: search again")
+        if not retrieval.found:
+            raise InvalidInput("the search found no provider to invite")
+        return self.changed(invited=list(retrieval.accounts))
+
+    def _completed(self) -> dict[str, Any]:
+        """The draft's fields with defaults and blanks, in the form of a specification."""
+        given = {name: value for name, value in self.fields.items() if name != "seed"}
+        for name in DERIVED_FIELDS:
+            if name in given:
+                raise SpecificationError(f"draft: {name} is filled in when the request is created")
+        _ = self.seed
+        windows = given.get("windows", {})
+        if isinstance(windows, Mapping):
+            given["windows"] = {**DEFAULT_WINDOWS, **windows}
+        reuse = given.get("reuse")
+        if isinstance(reuse, Mapping) and isinstance(reuse.get("price"), str):
+            given["reuse"] = {**reuse, "price": parse_amount(reuse["price"])}
+        rounds = given.get("rounds")
+        slices = rounds if isinstance(rounds, int) and 0 < rounds <= 1000 else 1
+        return given | {
+            "version": SPECIFICATION_VERSION,
+            "initial_model": "",
+            "evaluation": [_BLANK_SLICE] * slices,
+        }
+
+
+def _lacks_noise(privacy: Any) -> bool:
+    return (
+        isinstance(privacy, Mapping)
+        and privacy.get("mode") == PrivacyMode.SOUND
+        and "noise_multiplier" not in privacy
+    )
+
+
+def _with_placeholder(privacy: Any) -> Any:
+    return {**privacy, "noise_multiplier": 1.0} if _lacks_noise(privacy) else privacy
+
+
+def _parse(fields: Mapping[str, Any]) -> Specification:
+    try:
+        return Specification.decode(canonical_json(fields))
+    except (TypeError, ValueError) as error:
+        raise SpecificationError(f"draft: {error}") from error
