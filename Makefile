@@ -37,7 +37,7 @@ scripts/ipfs-node/node_modules/.installed: scripts/ipfs-node/package-lock.json |
 	@touch $@
 
 contracts: | .venv/.installed node_modules/.installed ## compile what has changed in contracts/
-	@$(BIN)/python scripts/compile.py
+	@$(BIN)/python -m scripts.compile
 
 demo: setup ## four providers train on real data, are judged and paid; the requester uses the model
 	@$(BIN)/fedpact demo $(DEMO)
@@ -48,12 +48,12 @@ lint: setup slither ## format, lint, types, import directions, stale ABIs, stati
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy offchain
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python scripts/compile.py --check
+	@$(BIN)/python -m scripts.compile --check
 	@node_modules/.bin/solhint -c solhint.config.js --noPoster --disc --max-warnings 0 'contracts/**/*.sol'
 
 slither: setup ## static analysis of the contracts; each finding that stands has its reason in slither.allowed.toml
 	@echo "== slither: syntax trees from npm's solc, detectors of medium impact and above"
-	@$(BIN)/python scripts/static_analysis.py
+	@$(BIN)/python -m scripts.static_analysis
 
 test: lint ## all checks and tests that fit into minutes
 	@echo "== tests"
@@ -63,34 +63,34 @@ test-all: lint ## the long ones too
 	@$(BIN)/pytest -n auto $(TESTS)
 
 mutation: setup ## break the contracts in small ways and see which test notices: docs/results/mutation.json
-	@$(BIN)/python scripts/mutation.py
+	@$(BIN)/python -m scripts.mutation
 
 invariants: setup ## random calls against the contracts, by Forge; FOUNDRY_INVARIANT_RUNS and _DEPTH for more
 	@FOUNDRY_CONFIG=tests/contracts/invariant/foundry.toml node_modules/.bin/forge test
 
 gas: setup ## what each operation, a task and a further round cost: docs/gas.json, docs/gas.md
-	@$(BIN)/python scripts/gas.py
+	@$(BIN)/python -m benchmarks.gas
 
 bench-round: setup ## seconds and gas a round of the protocol alone: docs/results/round.json
-	@$(BIN)/python scripts/bench_round.py --json docs/results/round.json
+	@$(BIN)/python -m benchmarks.round --json docs/results/round.json
 
 bench-text: setup ## seconds from raw text to a noised release, 20 Newsgroups: docs/results/text.json
-	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_text.py --json docs/results/text.json
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.text --json docs/results/text.json
 
 bench-features: setup ## seconds and memory of CIFAR-10's scattering features: docs/results/features.json
-	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_features.py --json docs/results/features.json
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.features --json docs/results/features.json
 
 bench-dp: setup ## private training of the CNN beside none and beside Opacus: docs/results/dp.json
-	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_dp.py --json docs/results/dp.json
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.dp --json docs/results/dp.json
 
 bench-train: setup ## local training against the same loop in plain torch: docs/results/train.json
-	@$(BIN)/python scripts/bench_train.py --json docs/results/train.json
+	@$(BIN)/python -m benchmarks.train --json docs/results/train.json
 
 bench-profiles: setup ## what noised profiles give away, find and cost: docs/results/profiles.json
-	@OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_profiles.py --json docs/results/profiles.json
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.profiles --json docs/results/profiles.json
 
 bench-lookup: setup ## milliseconds of a search over 50 real daemons, over HTTP: docs/results/lookup.json
-	@$(BIN)/python scripts/bench_lookup.py --json docs/results/lookup.json
+	@$(BIN)/python -m benchmarks.lookup --json docs/results/lookup.json
 
 experiments: setup ## all experiments at scale small, and their report in docs/results; SCALE=full for the papers' own
 	@$(BIN)/fedpact experiment run --all --scale $(or $(SCALE),small)
@@ -103,7 +103,7 @@ wheel: setup ## dist/fedpact-*.whl: needs neither solc nor Node where it is inst
 	@$(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w dist .
 
 lock: ## resolve the newest versions that fit pyproject.toml into requirements.lock
-	@$(PYTHON) scripts/lock.py
+	@$(PYTHON) -m scripts.lock
 
 clean: ## remove all that setup made
 	@rm -rf .venv node_modules scripts/ipfs-node/node_modules .cache dist build

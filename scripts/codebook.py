@@ -1,6 +1,6 @@
 """Makes the codebook of retrieval from the declared public sample.
 
-`FEDPACT_DATA=... python scripts/codebook.py` writes offchain/fedpact/retrieval/codebook-v1.npy and
+`FEDPACT_DATA=... python -m scripts.codebook` writes offchain/fedpact/retrieval/codebook-v1.npy and
 prints its digest. Each node's profiles are cut in halves: at the median along their main axis, then
 STEPS times along the line between the two halves' means. A node's vector is the mean of its
 profiles, each scaled to length 1.

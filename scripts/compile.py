@@ -1,7 +1,7 @@
 """Compile the contracts with solc 0.8.37 through py-solc-x, and keep the wheel's artifacts fresh.
 
-    python scripts/compile.py            write what is stale
-    python scripts/compile.py --check    write nothing; exit 1 naming what is stale
+    python -m scripts.compile            write what is stale
+    python -m scripts.compile --check    write nothing; exit 1 naming what is stale
 
 `compile_contracts` is the one way to compile here; contract tests use it for their harnesses.
 Results are kept in .cache/solc by the hash of all that goes in, so that nothing is compiled twice.

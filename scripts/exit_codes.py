@@ -1,6 +1,6 @@
 """Writes the table of docs/exit-codes.md from the errors; --check only compares.
 
-`python scripts/exit_codes.py [--check]`
+`python -m scripts.exit_codes [--check]`
 """
 
 import inspect
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     if "--check" in arguments:
         if DOCUMENT.read_text(encoding="utf-8") == document():
             return 0
-        print(f"{DOCUMENT} is stale: run python scripts/exit_codes.py", file=sys.stderr)
+        print(f"{DOCUMENT} is stale: run python -m scripts.exit_codes", file=sys.stderr)
         return 1
     DOCUMENT.write_text(document(), encoding="utf-8")
     return 0

@@ -1,7 +1,7 @@
 """Break the contracts in small ways, one at a time, and see which test notices.
 
-    python scripts/mutation.py              all of tests/contracts/mutation/mutants.toml
-    python scripts/mutation.py --only TEXT  those whose file or effect contains TEXT; writes nothing
+    python -m scripts.mutation              all of tests/contracts/mutation/mutants.toml
+    python -m scripts.mutation --only TEXT  those whose file or effect contains TEXT; writes nothing
 
 Each mutant is a copy of the sources with one place changed, in a temporary folder; the checkout
 stays as it is. Only the contracts that the change reaches are compiled, once. Then the test file
@@ -32,18 +32,24 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import compile as contracts  # scripts/compile.py
+from scripts import compile as contracts
 
 ROOT = contracts.ROOT
 LIST = ROOT / "tests" / "contracts" / "mutation" / "mutants.toml"
 RESULTS = ROOT / "docs" / "results" / "mutation.json"
 PROGRESS = ROOT / ".cache" / "mutation.json"
 
-COPIED = ("contracts", "tests/contracts", "tests/vectors", "scripts", "pyproject.toml")
-LINKED = (".venv", "node_modules", "offchain", "tests/conftest.py")
+COPIED = (
+    "contracts",
+    "tests/contracts",
+    "tests/support",
+    "tests/vectors",
+    "scripts",
+    "pyproject.toml",
+)
+LINKED = (".venv", "node_modules", "offchain", "tests/__init__.py", "tests/conftest.py")
 TESTS = "tests/contracts"
+SUPPORT = "tests/support"
 LIBRARIES = ("unit/libraries",)
 """These tests look at a harness alone: the deployed contracts need not be compiled for them."""
 QUICK = ("unit", "attacks", "test_life.py")
@@ -180,7 +186,8 @@ class Progress:
 
 def _tests_digest(killed_by: str) -> str:
     """Hash of the file of the test named, or of all tests where none is."""
-    files = [killed_by.split("::")[0]] if killed_by else sorted((ROOT / TESTS).rglob("*.py"))
+    all_files = (path for folder in (TESTS, SUPPORT) for path in (ROOT / folder).rglob("*.py"))
+    files = [killed_by.split("::")[0]] if killed_by else sorted(all_files)
     return _digest([path.read_text() for path in (ROOT / file for file in files) if path.exists()])
 
 

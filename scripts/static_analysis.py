@@ -1,7 +1,7 @@
 """Run Slither over the contracts and hold what it finds against the list of explained findings.
 
-    python scripts/static_analysis.py           print each finding of medium impact or above
-    python scripts/static_analysis.py --all     those of lower impact too, unchecked
+    python -m scripts.static_analysis           print each finding of medium impact or above
+    python -m scripts.static_analysis --all     those of lower impact too, unchecked
 
 Slither reads syntax trees through crytic-compile, whose own calls of solc know neither npm's build
 nor our remappings. So the trees are asked of the compiler through scripts/solc, as bytecode is,
@@ -21,9 +21,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import compile as contracts  # scripts/compile.py
+from scripts import compile as contracts
 
 os.environ["SOLCX_BINARY_PATH"] = str(contracts.SOLC_FOLDER)  # before solcx looks at it
 

@@ -7,7 +7,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from chainkit import (
+from eth_account.signers.local import LocalAccount
+
+from tests.support.chainkit import (
     Chain,
     Compiled,
     Deployed,
@@ -16,8 +18,7 @@ from chainkit import (
     deploy_all,
     local_accounts,
 )
-from eth_account.signers.local import LocalAccount
-from scenario import Scenario
+from tests.support.scenario import Scenario
 
 REPUTATION_UNIT = 10**15
 

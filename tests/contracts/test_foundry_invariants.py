@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from chainkit import ROOT
+
+from tests.support.chainkit import ROOT
 
 CONFIG = ROOT / "tests" / "contracts" / "invariant" / "foundry.toml"
 LIMIT = 900

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-
-from gas import JSON, grown, measure
+from benchmarks.gas import JSON, grown, measure
 
 
 def test_no_operation_costs_over_two_percent_more_than_recorded() -> None:

@@ -6,33 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chainkit import Chain, Deployed
-from scenario import ENDED, PAYMENT, STATUS, WINDOW, Scenario
 
-
-def settle_accounts(s: Scenario) -> tuple[int, list[int]]:
-    """Everyone takes what it can. Returns what the requester got back and what each seat got.
-
-    Holds on the way that the contract never owes more than it has, and that nobody gets paid twice.
-    """
-    held = s.chain.balance(s.market.address)
-    owed = [s.market.functions.claimable(s.id, seat).call() for seat in range(len(s.providers))]
-    back = s.market.functions.refundable(s.id).call()
-    assert sum(owed) + back <= s.payment
-    paid = []
-    for seat, amount in enumerate(owed):
-        before = s.chain.balance(s.providers[seat])
-        if amount:
-            s.claim(seat)
-        paid.append(s.chain.balance(s.providers[seat]) - before)
-    before = s.chain.balance(s.requester)
-    if back:
-        s.refund()
-    got_back = s.chain.balance(s.requester) - before
-    assert (got_back, paid) == (back, owed)
-    assert s.chain.balance(s.market.address) == held - got_back - sum(paid)
-    assert s.market.functions.refundable(s.id).call() == 0
-    return got_back, paid
+from tests.support.accounts import settle_accounts
+from tests.support.chainkit import Chain, Deployed
+from tests.support.scenario import ENDED, PAYMENT, STATUS, WINDOW, Scenario
 
 
 @pytest.mark.parametrize("providers", [3, 5])

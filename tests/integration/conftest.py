@@ -1,9 +1,9 @@
 """A market on a real chain, and a request that has gone well, for all tests that look at one."""
 
 import pytest
-from committee import PAYMENT, Committee, Following, Market, open_market
 
 from fedpact.chain.devnet import Devnet
+from tests.support.committee import PAYMENT, Committee, Following, Market, open_market
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,13 @@ from copy import deepcopy
 from dataclasses import replace
 
 import pytest
-from committee import Committee, Market
 
 from fedpact.audit.audit import inspect
 from fedpact.audit.chain import ChainFacts
 from fedpact.audit.evidence import Evidence, gather
 from fedpact.audit.report import Verdict
 from fedpact.chain.scanner import EventScanner
+from tests.support.committee import Committee, Market
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from world import PAYMENT, POLL, World, running_world
 
 from fedpact.audit import audit
 from fedpact.chain import keystore
@@ -16,6 +15,7 @@ from fedpact.privacy.accounting import rdp, rdp_cost
 from fedpact.privacy.ledger import Ledger
 from fedpact.requester import RequestProgress
 from fedpact.types.rounds import RequestStatus, Stage
+from tests.support.world import PAYMENT, POLL, World, running_world
 
 ROUNDS = 3
 

@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from committee import PAYMENT, Market, open_market
-from serving import POLL, Serving, noise_at, wait_for_claims
 from sklearn.datasets import load_digits
 
 from fedpact.audit import audit
@@ -30,6 +28,8 @@ from fedpact.requester.draft import Draft
 from fedpact.requester.slices import cut
 from fedpact.types.rounds import RequestStatus
 from fedpact.types.specification import Specification
+from tests.support.committee import PAYMENT, Market, open_market
+from tests.support.serving import POLL, Serving, noise_at, wait_for_claims
 
 PROVIDERS = 3
 EVALUATION = 150

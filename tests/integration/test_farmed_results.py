@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from committee import PAYMENT, Committee, Following, Market, open_market
 
 from fedpact.audit import audit
 from fedpact.audit.chain import ChainFacts
@@ -20,6 +19,7 @@ from fedpact.errors import DecryptionError, InvalidInput, NotReady, Reverted
 from fedpact.provider.standing import claim
 from fedpact.requester import Requester
 from fedpact.types.reuse import PurchaseStatus
+from tests.support.committee import PAYMENT, Committee, Following, Market, open_market
 
 PRICE = 10**16
 DRAFT = {"rounds": 1, "reuse": {"price": PRICE}}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from committee import PAYMENT, Committee, Market
 
 from fedpact.audit import audit
 from fedpact.chain.abi import contract_abi
@@ -19,7 +18,8 @@ from fedpact.errors import AuditFailed, FedpactError, Reverted
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RequestStatus, Stage
 from fedpact.types.scores import pack_scores
-from node_proxy import Message, node_in_front
+from tests.support.committee import PAYMENT, Committee, Market
+from tests.support.node_proxy import Message, node_in_front
 
 ROUNDS, MARKET, REGISTRY = "TrainingRounds", "SharingMarket", "ParticipantRegistry"
 Told = Callable[[Message, Any], Any]

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from committee import PAYMENT, Committee, Following, Market
 
 from fedpact.audit import AuditReport, Verdict, audit
 from fedpact.errors import AuditFailed, DecryptionError, InvalidInput, NotReady, UnknownRequest
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RequestStatus
 from fedpact.types.scores import INVALID, lane
+from tests.support.committee import PAYMENT, Committee, Following, Market
 
 
 def verdicts(report: AuditReport) -> dict[str, str]:
@@ -158,7 +158,7 @@ def test_a_colluding_committee_with_a_made_up_aggregate_fails_it(
 
     with monkeypatch.context() as patch:
         # The members themselves deviate; the auditor recomputes by the package's own function.
-        patch.setattr("committee.global_model", made_up)
+        patch.setattr("tests.support.committee.global_model", made_up)
         with Following(market, request_id):
             committee.join_and_start()
             committee.play_round()

@@ -6,11 +6,11 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from committee import Market, Serving
 
 import fedpact
 from fedpact.chain import deployment
 from fedpact.chain.keystore import import_account
+from tests.support.committee import Market, Serving
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 

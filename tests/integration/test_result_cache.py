@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from world import PAYMENT, POLL, World, running_world
 
 from fedpact.audit import Verdict, audit
 from fedpact.chain.keystore import AccountKeys
@@ -17,6 +16,7 @@ from fedpact.errors import InvalidInput, NotReady
 from fedpact.requester import Requester
 from fedpact.requester.draft import Draft
 from fedpact.types.reuse import PurchaseStatus
+from tests.support.world import PAYMENT, POLL, World, running_world
 
 PRICE = 10**16 + 1
 WINDOW = 15

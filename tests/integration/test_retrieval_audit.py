@@ -5,7 +5,6 @@ from copy import deepcopy
 from dataclasses import replace
 
 import pytest
-from committee import PAYMENT, Committee, Market
 
 from fedpact.audit.chain import ChainFacts
 from fedpact.audit.evidence import Evidence, gather
@@ -17,6 +16,7 @@ from fedpact.requester.draft import Draft
 from fedpact.requester.search import query_of
 from fedpact.retrieval.record import FoundProvider, RetrievalRecord
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
+from tests.support.committee import PAYMENT, Committee, Market
 
 
 def record_of(market: Market, accounts: list[str], **changes: object) -> RetrievalRecord:

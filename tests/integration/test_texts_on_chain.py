@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from committee import PAYMENT, Market, open_market
-from serving import POLL, Serving, noise_at, wait_for_claims
 
 from fedpact.audit import audit
 from fedpact.chain.devnet import Devnet
@@ -28,7 +26,9 @@ from fedpact.requester.answer import answer_file
 from fedpact.requester.draft import Draft
 from fedpact.requester.slices import cut
 from fedpact.types.rounds import RequestStatus
-from text_examples import LABELS, WORDS, text_dataset, texts
+from tests.support.committee import PAYMENT, Market, open_market
+from tests.support.serving import POLL, Serving, noise_at, wait_for_claims
+from tests.support.text_examples import LABELS, WORDS, text_dataset, texts
 
 PROVIDERS = 3
 EVALUATION = text_dataset(90, 1000)

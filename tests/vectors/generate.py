@@ -1,4 +1,4 @@
-"""Writes the shared vectors beside this file: `python tests/vectors/generate.py`.
+"""Writes the shared vectors beside this file: `python -m tests.vectors.generate`.
 
 Cases under a name were worked out by hand and are checked against naive.py here; the others are
 random (fixed seed) with naive.py's answer. Contracts and Python mirror are tested against both.
@@ -10,8 +10,8 @@ from fractions import Fraction
 from math import floor
 from pathlib import Path
 
-import naive
-from golden import (
+from tests.vectors import naive
+from tests.vectors.golden import (
     BAD_LANES,
     LEADER_CASES,
     PAYMENT_CASES,

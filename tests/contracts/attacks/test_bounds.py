@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scenario import PAYMENT, WINDOW, Scenario
-from test_life import settle_accounts
+
+from tests.support.accounts import settle_accounts
+from tests.support.scenario import PAYMENT, WINDOW, Scenario
 
 New = Callable[..., Scenario]
 WINDOWS = ("join", "start", "submit", "commit", "reveal", "propose", "deliver")

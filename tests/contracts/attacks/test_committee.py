@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from eth_utils import keccak
-from scenario import (
+
+from tests.support.accounts import settle_accounts
+from tests.support.scenario import (
     ATTEST,
     COMMIT,
     INVALID,
@@ -20,7 +22,6 @@ from scenario import (
     pack,
     unpack,
 )
-from test_life import settle_accounts
 
 New = Callable[..., Scenario]
 

@@ -7,9 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from chainkit import Reverted
 from eth_utils import keccak
-from scenario import (
+
+from tests.support.accounts import settle_accounts
+from tests.support.chainkit import Reverted
+from tests.support.scenario import (
     ATTRIBUTES,
     ENDED,
     INVALID,
@@ -20,7 +22,6 @@ from scenario import (
     WINDOW,
     Scenario,
 )
-from test_life import settle_accounts
 
 New = Callable[..., Scenario]
 

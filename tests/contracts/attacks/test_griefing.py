@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from eth_utils import keccak
-from scenario import (
+
+from tests.support.accounts import settle_accounts
+from tests.support.scenario import (
     ATTEST,
     ATTRIBUTES,
     COMMIT,
@@ -21,7 +23,6 @@ from scenario import (
     WINDOW,
     Scenario,
 )
-from test_life import settle_accounts
 
 New = Callable[..., Scenario]
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from eth_utils import keccak
-from scenario import ENDED, INVALID, PAYMENT, WINDOW, Scenario, mask_of, unpack
-from test_life import settle_accounts
+
+from tests.support.accounts import settle_accounts
+from tests.support.scenario import ENDED, INVALID, PAYMENT, WINDOW, Scenario, mask_of, unpack
 
 New = Callable[..., Scenario]
 WORST = 10_000

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from eth_utils import keccak
-from scenario import ATTRIBUTES, Scenario
-from test_life import settle_accounts
+
+from tests.support.accounts import settle_accounts
+from tests.support.scenario import ATTRIBUTES, Scenario
 
 New = Callable[..., Scenario]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chainkit import anvil_process, deploy_all
 from eth_account.messages import encode_typed_data
 from eth_utils import keccak
-from scenario import REVEAL, Scenario
+
+from tests.support.chainkit import anvil_process, deploy_all
+from tests.support.scenario import REVEAL, Scenario
 
 New = Callable[..., Scenario]
 FIELDS = [
@@ -54,7 +55,7 @@ def test_a_local_chain_before_had_the_same_addresses_but_short_vouchers(
 
     Its ciphertexts and checkpoints are bound to the first block as well, see test_content.py.
     """
-    from chainkit import Chain, Reverted
+    from tests.support.chainkit import Chain, Reverted
 
     found = []
     for _ in range(2):

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from mutation import (  # noqa: E402  (see above)
+from scripts.mutation import (
     RESULTS,
     TESTS,
     Mutant,
@@ -20,6 +16,8 @@ from mutation import (  # noqa: E402  (see above)
     read_mutants,
     report,
 )
+
+ROOT = Path(__file__).resolve().parents[3]
 
 MUTANTS = read_mutants()
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from market_model import RequestModel
-from round_model import RoundModel, seats_in
-
 from fedpact.chain.bindings.rounds import NO_SEAT
 from fedpact.consensus.votes import kept_attestation, kept_commitment
 from fedpact.types.rounds import RequestStatus, Stage
+from tests.contracts.stateful.market_model import RequestModel
+from tests.contracts.stateful.round_model import RoundModel, seats_in
 
 
 def shows_the_round(m: RequestModel, accounts: list[str], seen: dict[str, Any]) -> None:

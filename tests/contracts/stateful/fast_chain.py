@@ -11,11 +11,12 @@ import socket
 from typing import Any
 from urllib.parse import urlparse
 
-from chainkit import Chain, Deployed
 from eth_abi.abi import encode
 from eth_utils import keccak
 from eth_utils.abi import collapse_if_tuple
 from web3.contract import Contract
+
+from tests.support.chainkit import Chain, Deployed
 
 GAS = hex(12_000_000)
 WORD = 32

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from agreement import only_moves_on, shows_the_money, shows_the_round
-from draws import ORGANISATIONS
-from fast_chain import FastChain
 from hypothesis.stateful import RuleBasedStateMachine, invariant
-from market_model import Party, RequestModel, World
-from play import Play
 
 from fedpact.consensus.reputation import score
 from fedpact.types.rounds import Stage
+from tests.contracts.stateful.agreement import only_moves_on, shows_the_money, shows_the_round
+from tests.contracts.stateful.draws import ORGANISATIONS
+from tests.contracts.stateful.fast_chain import FastChain
+from tests.contracts.stateful.market_model import Party, RequestModel, World
+from tests.contracts.stateful.play import Play
 
 UNIT = 10**15
 MONEY = 10**24

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from round_model import Refused, RoundModel, Seat, allow
-
 from fedpact.consensus import payment as pay
 from fedpact.consensus.reputation import Sums, record, score
 from fedpact.types.rounds import RequestStatus, Stage
+from tests.contracts.stateful.round_model import Refused, RoundModel, Seat, allow
 
 MAX_SAMPLES = 10_000_000
 SEALED_KEY_BYTES = 80

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from draws import ANYONE, NUMBERS, PAYMENTS, PROVIDERS, SEATS, TERMS
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
-from life import Life
-from play import SEALED_KEY
 
 from fedpact.types.rounds import RequestStatus
+from tests.contracts.stateful.draws import ANYONE, NUMBERS, PAYMENTS, PROVIDERS, SEATS, TERMS
+from tests.contracts.stateful.life import Life
+from tests.contracts.stateful.play import SEALED_KEY
 
 
 class MarketRules(Life):

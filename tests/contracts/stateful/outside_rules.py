@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from copy import deepcopy
 
-from draws import ANYONE, NUMBERS, PROVIDERS
 from eth_utils import keccak
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
-from life import Life
-from market_model import Refused
-from play import Play
 
 from fedpact.types.rounds import RequestStatus, Stage
+from tests.contracts.stateful.draws import ANYONE, NUMBERS, PROVIDERS
+from tests.contracts.stateful.life import Life
+from tests.contracts.stateful.market_model import Refused
+from tests.contracts.stateful.play import Play
 
 
 class OutsideRules(Life):

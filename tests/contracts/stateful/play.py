@@ -8,14 +8,14 @@ from typing import Any
 
 from eth_abi import encode
 from eth_utils import keccak
-from fast_chain import FastChain
-from market_model import Party, Refused, RequestModel, World
-from round_model import RoundModel, mask_of
-from scenario import ATTRIBUTES, KEY_HASH, MANIFEST, TERMS, make_terms
 
 from fedpact.consensus.votes import attestation, vote_commitment
 from fedpact.types.rounds import RequestStatus, Stage
 from fedpact.types.scores import INVALID, pack_scores
+from tests.contracts.stateful.fast_chain import FastChain
+from tests.contracts.stateful.market_model import Party, Refused, RequestModel, World
+from tests.contracts.stateful.round_model import RoundModel, mask_of
+from tests.support.scenario import ATTRIBUTES, KEY_HASH, MANIFEST, TERMS, make_terms
 
 SEALED_KEY = bytes(80)
 

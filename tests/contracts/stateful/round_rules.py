@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 
-from draws import ABSENT, ANYONE, NUMBERS, SEATS, SEEDS
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
-from life import Life
-from play import digest_of, global_of
 
 from fedpact.consensus.votes import attestation
 from fedpact.types.rounds import RequestStatus, Stage
 from fedpact.types.scores import INVALID
+from tests.contracts.stateful.draws import ABSENT, ANYONE, NUMBERS, SEATS, SEEDS
+from tests.contracts.stateful.life import Life
+from tests.contracts.stateful.play import digest_of, global_of
 
 FITTING = {Stage.SUBMIT: 0, Stage.COMMIT: 1, Stage.REVEAL: 2, Stage.ATTEST: 3, Stage.EXPIRED: 7}
 

@@ -24,18 +24,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chainkit import Chain, Deployed
-from draws import ORGANISATIONS, PAYMENTS, PROVIDERS, SEEDS, TERMS
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
-from fast_chain import FastChain
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, run_state_machine_as_test
-from life import MONEY
-from market_rules import MarketRules
-from outside_rules import OutsideRules
-from round_rules import RoundRules
+
+from tests.contracts.stateful.draws import ORGANISATIONS, PAYMENTS, PROVIDERS, SEEDS, TERMS
+from tests.contracts.stateful.fast_chain import FastChain
+from tests.contracts.stateful.life import MONEY
+from tests.contracts.stateful.market_rules import MarketRules
+from tests.contracts.stateful.outside_rules import OutsideRules
+from tests.contracts.stateful.round_rules import RoundRules
+from tests.support.chainkit import Chain, Deployed
 
 
 class Requests(MarketRules, RoundRules, OutsideRules):

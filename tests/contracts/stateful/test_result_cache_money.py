@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chainkit import Chain, Reverted, address_of
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,7 +21,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from scenario import PENDING, REFUNDED, SEALED, WINDOW, Scenario
+
+from tests.support.chainkit import Chain, Reverted, address_of
+from tests.support.scenario import PENDING, REFUNDED, SEALED, WINDOW, Scenario
 
 PRICE = 10**4 + 7
 SEATS = range(3)

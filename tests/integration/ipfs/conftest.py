@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from kubo_rpc import MAX_REQUEST_BYTES
 
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.kubo import KuboStore
+from tests.integration.ipfs.kubo_rpc import MAX_REQUEST_BYTES
 
 
 @pytest.fixture(scope="session")

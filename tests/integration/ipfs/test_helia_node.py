@@ -2,13 +2,13 @@ import os
 from pathlib import Path
 
 import pytest
-from kubo_rpc import MAX_REQUEST_BYTES, rpc
 
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.kubo import KuboStore
 from fedpact.errors import ContentMismatch, ContentMissing, ContentTooLarge, StoreUnreachable
 from fedpact.types.cid import CHUNK_BYTES, Cid
+from tests.integration.ipfs.kubo_rpc import MAX_REQUEST_BYTES, rpc
 
 
 @pytest.mark.parametrize("size", [0, 1, 262_143, 262_144, 262_145, 50_000_000])

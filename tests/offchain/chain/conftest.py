@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from people import admitted
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.deployment import deploy
@@ -11,6 +10,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.types.deployment import Deployment
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Terms
+from tests.offchain.chain.people import admitted
 
 
 @pytest.fixture(scope="session")

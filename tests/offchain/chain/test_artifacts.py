@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from scripts import compile as compile_script
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 SOLC = REPOSITORY / "scripts" / "solc" / "solc-v0.8.37"
 HEAD = "// SPDX-License-Identifier: MIT\npragma solidity 0.8.37;\n"
@@ -16,13 +18,10 @@ HEAD = "// SPDX-License-Identifier: MIT\npragma solidity 0.8.37;\n"
 @pytest.fixture
 def compiling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """scripts/compile.py over an empty repository."""
-    monkeypatch.syspath_prepend(REPOSITORY / "scripts")
-    import compile as module  # type: ignore[import-not-found]
-
-    monkeypatch.setattr(module, "ROOT", tmp_path)
-    monkeypatch.setattr(module, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(module, "ARTIFACTS", tmp_path / "artifacts")
-    monkeypatch.setattr(module, "DEPLOYED", ("Store",))
+    monkeypatch.setattr(compile_script, "ROOT", tmp_path)
+    monkeypatch.setattr(compile_script, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(compile_script, "ARTIFACTS", tmp_path / "artifacts")
+    monkeypatch.setattr(compile_script, "DEPLOYED", ("Store",))
     (tmp_path / "contracts").mkdir()
     write(tmp_path / "contracts/Base.sol", "contract Base { uint256 public number; }")
     write(
@@ -31,7 +30,7 @@ def compiling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         "// import {Ghost} from './Ghost.sol';\n"
         "contract Store is Base { function set(uint256 n) external { number = n; } }",
     )
-    return module
+    return compile_script
 
 
 def write(path: Path, text: str) -> None:
@@ -40,7 +39,8 @@ def write(path: Path, text: str) -> None:
 
 def test_artifacts_of_this_checkout_are_not_stale() -> None:
     check = subprocess.run(
-        [sys.executable, REPOSITORY / "scripts" / "compile.py", "--check"],
+        [sys.executable, "-m", "scripts.compile", "--check"],
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=False,

@@ -5,7 +5,6 @@ import re
 import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
-from people import admitted
 
 from fedpact.audit.protocol import TERMS_TYPES
 from fedpact.chain.abi import contract_abi
@@ -21,6 +20,7 @@ from fedpact.errors import Reverted, UnknownRequest
 from fedpact.types.participants import Participant, ParticipantStatus
 from fedpact.types.reuse import Purchase, PurchaseStatus
 from fedpact.types.rounds import Member, RequestStatus, RoundOutcome, RoundRecord, Stage, Terms
+from tests.offchain.chain.people import admitted
 
 ZERO_ADDRESS = "0x" + "00" * 20
 INVALID = 16_383

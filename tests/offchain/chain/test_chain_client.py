@@ -14,7 +14,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DeploymentError, NodeUnreachable, Reverted, SettingsError
 from fedpact.types.deployment import Deployment
-from node_proxy import serving
+from tests.support.node_proxy import serving
 
 
 def test_silent_node_is_named_without_the_key_in_its_address() -> None:

@@ -13,7 +13,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
 from fedpact.chain.rpc import RpcError
 from fedpact.chain.scanner import EventScanner
-from node_proxy import Message, node_in_front
+from tests.support.node_proxy import Message, node_in_front
 
 PROFILES = 12
 

@@ -19,7 +19,7 @@ from fedpact.chain.rpc import Rpc
 from fedpact.chain.transactions import Sender
 from fedpact.errors import Reverted, TransactionTimeout, UnfundedAccount
 from fedpact.types.deployment import Deployment
-from node_proxy import Message, node_in_front
+from tests.support.node_proxy import Message, node_in_front
 
 _numbers = count(1)
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from commandline import Cli, Result
 
 from fedpact.cli.main import run
+from tests.offchain.cli.commandline import Cli, Result
 
 
 @pytest.fixture(autouse=True)

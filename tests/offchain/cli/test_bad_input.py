@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commandline import Cli
-from drafts import DRAFT
 
 from fedpact.chain import deployment as deployments
 from fedpact.chain.client import ChainClient
@@ -16,6 +14,8 @@ from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys, import_account
 from fedpact.chain.registrar import encode_voucher, sign_voucher
 from fedpact.types.deployment import Deployment
+from tests.offchain.cli.commandline import Cli
+from tests.offchain.cli.drafts import DRAFT
 
 QUICK = 2**12
 

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from commandline import Cli
+
+from tests.offchain.cli.commandline import Cli
 
 
 @pytest.fixture

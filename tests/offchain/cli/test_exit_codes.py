@@ -1,42 +1,27 @@
 """The documented exit codes are those of the errors."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from commandline import Cli
 
 from fedpact import errors
 from fedpact.errors import FedpactError
-
-SCRIPT = Path(__file__).parents[3] / "scripts" / "exit_codes.py"
-
-
-@pytest.fixture
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("exit_codes", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from scripts import exit_codes
+from tests.offchain.cli.commandline import Cli
 
 
-def test_the_table_in_the_docs_is_the_one_of_the_errors(script: ModuleType) -> None:
-    assert script.main(["--check"]) == 0
+def test_the_table_in_the_docs_is_the_one_of_the_errors() -> None:
+    assert exit_codes.main(["--check"]) == 0
 
 
-def test_a_stale_table_is_found(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stale_table_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stale = tmp_path / "exit-codes.md"
-    stale.write_text(script.DOCUMENT.read_text().replace("| 21 |", "| 91 |"))
-    monkeypatch.setattr(script, "DOCUMENT", stale)
+    stale.write_text(exit_codes.DOCUMENT.read_text().replace("| 21 |", "| 91 |"))
+    monkeypatch.setattr(exit_codes, "DOCUMENT", stale)
 
-    assert script.main(["--check"]) == 1
-    assert script.main([]) == 0
-    assert script.main(["--check"]) == 0
+    assert exit_codes.main(["--check"]) == 1
+    assert exit_codes.main([]) == 0
+    assert exit_codes.main(["--check"]) == 0
 
 
 def test_retryable_errors_have_codes_from_twenty_on() -> None:

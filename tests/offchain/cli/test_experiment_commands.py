@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from commandline import Cli
 
-STUDIES = Path(__file__).parents[1] / "experiments"
-sys.path.append(str(STUDIES))
-from little_study import TOML  # noqa: E402 - stands beside the runner's own tests
+from tests.offchain.cli.commandline import Cli
+from tests.offchain.experiments.little_study import TOML
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -79,7 +79,9 @@ def test_a_corrupt_result_is_named_before_any_work(cli: Cli, study: Path) -> Non
 def test_what_cannot_be_run_is_refused_before_any_work(
     cli: Cli, study: Path, arguments: list[str], said: str
 ) -> None:
-    Path("wrong.toml").write_text(TOML.replace("little_study:run", "magic"))
+    Path("wrong.toml").write_text(
+        TOML.replace("tests.offchain.experiments.little_study:run", "magic")
+    )
     done = cli("experiment", "run", *arguments, "--output", "out")
 
     assert done.code == 2
@@ -92,7 +94,7 @@ def test_ctrl_c_ends_the_run_and_the_next_one_goes_on(cli: Cli, study: Path) -> 
     command = [sys.executable, "-m", "fedpact", "experiment", "run", str(study), "--seeds", "1"]
     process = subprocess.Popen(
         [*command, "--output", "out"],
-        env={"PYTHONPATH": str(STUDIES), "PATH": ""},
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
         stderr=subprocess.PIPE,
         start_new_session=True,
         # Where the tests run in the background of a shell, they inherit an ignored Ctrl-C.

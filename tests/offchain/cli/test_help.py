@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import typer
-from commandline import Cli
 
 from fedpact.cli.main import app
+from tests.offchain.cli.commandline import Cli
 
 START_SECONDS = 3.0
 """Generous on a busy machine; the libraries that must not be loaded take longer by themselves."""

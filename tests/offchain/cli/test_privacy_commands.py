@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from commandline import Cli
+from tests.offchain.cli.commandline import Cli
 
 
 def test_an_audit_prints_stated_against_measured(cli: Cli, tmp_path: Path) -> None:

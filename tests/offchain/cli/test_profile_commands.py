@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from commandline import Cli
 
 from fedpact.chain.keystore import create_account
+from tests.offchain.cli.commandline import Cli
 
 CONFIG = (
     'keystore = "keys"\naccount = "alice"\npassword_file = "password"\nstate = "state"\n'

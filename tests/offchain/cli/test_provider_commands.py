@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from commandline import Cli
 
 from fedpact.chain import deployment as deployments
 from fedpact.chain.bindings.rounds import Rounds
@@ -19,6 +18,7 @@ from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.files import ledger_file
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
+from tests.offchain.cli.commandline import Cli
 
 
 @pytest.fixture(scope="module")

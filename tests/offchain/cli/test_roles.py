@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from commandline import Cli
-from drafts import DRAFT
 from sklearn.datasets import load_digits
 
 from fedpact.chain import keystore
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import import_account
 from fedpact.operator import devnet as devnets
+from tests.offchain.cli.commandline import Cli
+from tests.offchain.cli.drafts import DRAFT
 
 QUICK = 2**12
 """Cost of opening a key store; tests need not take a second each."""

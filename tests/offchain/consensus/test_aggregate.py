@@ -5,7 +5,7 @@ import pytest
 
 from fedpact.consensus.aggregate import global_model
 from fedpact.learning.artefact import encode
-from specifications import specification
+from tests.support.specifications import specification
 
 
 def model(*values):

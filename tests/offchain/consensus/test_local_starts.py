@@ -9,7 +9,7 @@ from fedpact.learning.families import family
 from fedpact.learning.local import train_local
 from fedpact.privacy.noise import SeededNoise
 from fedpact.types.scores import INVALID
-from specifications import SOUND, specification
+from tests.support.specifications import SOUND, specification
 
 SPEC = specification(privacy=SOUND, score="model", strategy={"name": "dlmu"})
 SLICE = Dataset(np.array([[1, 2], [3, 4]], np.float32), np.array([0, 1]), ())

@@ -20,7 +20,7 @@ from fedpact.errors import InvalidInput
 from fedpact.learning.aggregation import weighted_mean
 from fedpact.learning.families import family
 from fedpact.types.scores import INVALID, is_score
-from specifications import SOUND, specification
+from tests.support.specifications import SOUND, specification
 
 SPEC = specification()
 START = family("softmax-regression").initial(SPEC, seed=0)
@@ -361,7 +361,7 @@ def test_the_record_survives_json_to_the_last_bit():
 PROGRAM = """
 import json
 import numpy as np
-from specifications import specification
+from tests.support.specifications import specification
 from fedpact.consensus.scoring import ContributionRecord, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.learning.families import family
@@ -387,7 +387,7 @@ def test_members_with_other_linear_algebra_threads_cast_equal_votes():
         environment = {
             **os.environ,
             "OPENBLAS_NUM_THREADS": threads,
-            "PYTHONPATH": f"{root / 'offchain'}:{root / 'tests'}",
+            "PYTHONPATH": f"{root}:{root / 'offchain'}",
             "PYTHONHASHSEED": threads,
         }
         done = subprocess.run(

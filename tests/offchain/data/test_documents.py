@@ -14,7 +14,7 @@ from fedpact.data.documents import MAX_BYTES, are_documents, decoded, documents,
 from fedpact.data.readers import read_dataset, read_records
 from fedpact.data.slices import decode_slice, encode_slice
 from fedpact.errors import DataError
-from specifications import specification
+from tests.support.specifications import specification
 
 TEXTS = [
     ("cat", "a cat\r\nsat"),

@@ -8,13 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_files import cifar_batch, cycles, idx, leaf, write_cifar, write_cmapss, write_idx
 
 from fedpact.data.dataset import array_digest
 from fedpact.data.readers import cifar, cmapss, read_dataset, read_records, speeches
 from fedpact.data.readers.records import unit_digest
 from fedpact.errors import DataError
-from specifications import specification
+from tests.offchain.data.small_files import (
+    cifar_batch,
+    cycles,
+    idx,
+    leaf,
+    write_cifar,
+    write_cmapss,
+    write_idx,
+)
+from tests.support.specifications import specification
 
 LINEAR = {"name": "linear-regression", "parameters": {}}
 PLAY = """First Citizen:

@@ -8,7 +8,7 @@ import pytest
 
 from fedpact.data.readers import read_dataset
 from fedpact.errors import DataError
-from specifications import specification
+from tests.support.specifications import specification
 
 SPEC = specification(features={"shape": [2], "scale": 2.0})
 

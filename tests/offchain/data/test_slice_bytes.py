@@ -9,7 +9,7 @@ from safetensors.numpy import save
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_at_random, decode_slice, encode_slice
 from fedpact.errors import DataError
-from specifications import specification
+from tests.support.specifications import specification
 
 SPEC = specification()
 X = np.array([[1, 2], [3, 4]], dtype=np.float32)

@@ -5,12 +5,12 @@ import os
 
 import numpy as np
 import pytest
-from small_files import idx, write_cifar, write_cmapss, write_idx, write_leaf
 
 from fedpact.data import sources
 from fedpact.data.readers import cmapss
 from fedpact.data.readers.records import unit_digest
 from fedpact.errors import DataError, DataMissing
+from tests.offchain.data.small_files import idx, write_cifar, write_cmapss, write_idx, write_leaf
 
 
 def small_mnist(folder):

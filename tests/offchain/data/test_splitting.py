@@ -13,7 +13,7 @@ from fedpact.data.sources import Source
 from fedpact.data.splitting import Split, hold_out, split_into
 from fedpact.errors import DataError
 from fedpact.types.specification import RegressionOutput
-from specifications import specification
+from tests.support.specifications import specification
 
 
 def images(examples=60):

@@ -52,7 +52,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
 
 TOML = """
 title = "A little study"
-kind = "little_study:run"
+kind = "tests.offchain.experiments.little_study:run"
 dataset = "digits"
 partitions = ["class5"]
 metrics = ["global_accuracy"]

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from little_study import TOML
 
 from fedpact.errors import InvalidInput
 from fedpact.experiments import configuration
 from fedpact.experiments.configuration import Device, Scale
+from tests.offchain.experiments.little_study import TOML
 
 GRIDDED = (
     (

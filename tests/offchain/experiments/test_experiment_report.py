@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from little_study import TOML
 
 from fedpact.errors import InvalidInput
 from fedpact.experiments import configuration
 from fedpact.experiments.configuration import Experiment, Scale
 from fedpact.experiments.report import report
 from fedpact.experiments.results import Result, ResultFolder
+from tests.offchain.experiments.little_study import TOML
 
 COMPARED = (
     TOML

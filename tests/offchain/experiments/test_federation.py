@@ -16,7 +16,7 @@ from fedpact.experiments.federation import (
 from fedpact.learning.artefact import encode
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import STRATEGIES
-from specifications import specification
+from tests.support.specifications import specification
 
 EPOCHS = {"epochs": 1, "batch_size": 8, "learning_rate": 0.2, "momentum": 0.5}
 CENTRES = np.array([[0, 3], [3, 0], [-3, -3]], np.float32)

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from little_study import TOML
 
 from fedpact.errors import ExperimentError
 from fedpact.experiments import configuration, results
 from fedpact.experiments.checkpoint import Saved
 from fedpact.experiments.configuration import Case, Scale
 from fedpact.experiments.results import Result, ResultFolder
+from tests.offchain.experiments.little_study import TOML
 
 OUTCOME = {"metrics": {"global_accuracy": 0.5}, "curves": {"global_accuracy": [0.25, 0.5]}}
 

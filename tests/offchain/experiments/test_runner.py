@@ -4,7 +4,6 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
-from little_study import TOML
 
 from fedpact.experiments import configuration
 from fedpact.experiments.checkpoint import Progress, Saved
@@ -12,6 +11,7 @@ from fedpact.experiments.configuration import Case, Device, Scale
 from fedpact.experiments.results import ResultFolder
 from fedpact.experiments.runner import Found, Observe, Processes, Summary, run
 from fedpact.experiments.worker import Event
+from tests.offchain.experiments.little_study import TOML
 
 
 def cases_of(text: str = TOML) -> list[Case]:
@@ -95,7 +95,7 @@ def test_a_local_ray_cluster_runs_what_processes_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ray")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     from fedpact.experiments.cluster import LOCAL, RayWorkers
 
     text = TOML + "[methods.wrong]\nsettings = { fail = true }\n[methods.dies]\nsettings.die = 2\n"

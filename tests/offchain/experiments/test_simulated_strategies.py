@@ -13,7 +13,7 @@ from fedpact.learning.local import train_local
 from fedpact.learning.strategies import Globals
 from fedpact.learning.strategies.dlmu import DLMU
 from fedpact.privacy.noise import SeededNoise
-from specifications import specification
+from tests.support.specifications import specification
 
 EPOCHS = {"epochs": 1, "batch_size": 8, "learning_rate": 0.2, "momentum": 0.5}
 CENTRES = np.array([[0, 3], [3, 0], [-3, -3]], np.float32)

@@ -12,7 +12,7 @@ from fedpact.learning.checks import check_published
 from fedpact.learning.families import FAMILIES, family
 from fedpact.learning.local import train_local
 from fedpact.privacy.noise import SeededNoise
-from specifications import SOUND, specification
+from tests.support.specifications import SOUND, specification
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "families.md"
 EPOCHS = {"epochs": 20, "batch_size": 16, "learning_rate": 0.3}

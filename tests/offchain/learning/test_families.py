@@ -13,7 +13,7 @@ from fedpact.learning.artefact import Template
 from fedpact.learning.dp_training import AFFECTED_BLOCKS
 from fedpact.learning.families import FAMILIES, family, family_of
 from fedpact.privacy.linear_sums import ROUNDING_MARGIN
-from specifications import SOUND, specification
+from tests.support.specifications import SOUND, specification
 
 SOFTMAX = {"name": "softmax-regression", "parameters": {}}
 REGRESSION = {"task": "regression", "labels": [], "output": {"column": "y", "scale": 2.0}}

@@ -16,7 +16,7 @@ from fedpact.learning.local import reach, train_local
 from fedpact.learning.strategies import Correction
 from fedpact.privacy.noise import NoiseSource, SeededNoise, SystemNoise
 from fedpact.privacy.quantile import QuantileClipping
-from specifications import SOUND, specification
+from tests.support.specifications import SOUND, specification
 
 WIDE = {"shape": [30]}
 

@@ -12,7 +12,7 @@ from fedpact.learning.local import train_local
 from fedpact.privacy.ddp_sgd import claimed_multiplier
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.types.specification import Specification
-from specifications import specification
+from tests.support.specifications import specification
 
 DDP_SGD = {"mode": "paper", "mechanism": "ddp-sgd", "epsilon": 2.0, "delta": 1e-5}
 LAPLACE = {"mode": "paper", "mechanism": "laplace", "epsilon": 2.0, "sensitivity": 1.0}

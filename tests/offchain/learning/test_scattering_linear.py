@@ -18,7 +18,7 @@ from fedpact.privacy.accounting import cost, gaussian_epsilon
 from fedpact.privacy.mechanisms import GaussianRelease, Schedule, of_request
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.types.scores import INVALID
-from specifications import SOUND, specification
+from tests.support.specifications import SOUND, specification
 
 N, WIDTH = 70, 81 * 2 * 2
 PRIVATE = {**SOUND, "clipping_norm": 0.05, "noise_multiplier": 4.0, "statistics_multiplier": 20.0}

@@ -16,8 +16,8 @@ from fedpact.privacy.accounting import calibrate
 from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.noise import SeededNoise
 from fedpact.types.scores import INVALID
-from specifications import specification
-from text_examples import LABELS, text_dataset
+from tests.support.specifications import specification
+from tests.support.text_examples import LABELS, text_dataset
 
 FAMILY = family("text-statistics")
 EPSILON, DELTA = 2.0, 1e-5

@@ -19,8 +19,8 @@ from fedpact.learning.trees.training import Growth
 from fedpact.privacy.accounting import calibrate
 from fedpact.privacy.noise import SeededNoise
 from fedpact.types.scores import INVALID
-from specifications import specification
-from text_examples import LABELS, WORDS, text_dataset
+from tests.support.specifications import specification
+from tests.support.text_examples import LABELS, WORDS, text_dataset
 
 GROWN = {
     "decision-tree": {"depth": 4},

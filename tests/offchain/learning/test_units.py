@@ -16,7 +16,7 @@ from fedpact.learning.families.base import weights_norm
 from fedpact.learning.local import train_local
 from fedpact.learning.units import Batch, clipped_unit_sum, samples_of
 from fedpact.privacy.noise import NoiseSource, SeededNoise, SystemNoise
-from specifications import SOUND, specification
+from tests.support.specifications import SOUND, specification
 
 NORM = 0.7
 IMAGE = {"shape": [6, 6]}

@@ -39,7 +39,7 @@ from fedpact.privacy.ledger import Ledger, ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import SystemNoise
 from fedpact.types.cid import Cid
-from specifications import SOUND, specification
+from tests.support.specifications import SOUND, specification
 
 KEY = b"k" * 32
 UNITS = tuple(bytes([number]) * 32 for number in range(5))

@@ -17,7 +17,7 @@ from fedpact.privacy.ddp_sgd import (
 )
 from fedpact.privacy.laplace import add_laplace, observed_sensitivity
 from fedpact.privacy.mechanisms import GaussianRelease
-from specifications import specification
+from tests.support.specifications import specification
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from fedpact.errors import DataError
 from fedpact.provider.records import OwnRecords
-from specifications import specification
+from tests.support.specifications import specification
 
 SPEC = specification(labels=["0", "1"], features={"shape": [2, 2]})
 

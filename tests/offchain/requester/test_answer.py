@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from requests_of_digits import draft
 
 from fedpact.data.documents import documents, pack
 from fedpact.errors import DataError, ModelError, NotReady
@@ -19,8 +18,9 @@ from fedpact.requester.answer import Estimate, answer, answer_file, as_text
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.queries import read_queries, were_asked
 from fedpact.types.specification import Specification
-from specifications import specification
-from text_examples import LABELS, text_dataset
+from tests.offchain.requester.requests_of_digits import draft
+from tests.support.specifications import specification
+from tests.support.text_examples import LABELS, text_dataset
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from requests_of_digits import account, draft, evaluation
 
 from fedpact.errors import InvalidInput, PrivacyError, SpecificationError
 from fedpact.learning.artefact import decode
@@ -18,6 +17,7 @@ from fedpact.requester.draft import DEFAULT_WINDOWS, Draft
 from fedpact.requester.request import prepare
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification
+from tests.offchain.requester.requests_of_digits import account, draft, evaluation
 
 SOUND = {"mode": "sound", "epsilon": 4.0, "delta": 1e-5, "clipping_norm": 1.0}
 

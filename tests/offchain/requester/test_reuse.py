@@ -3,12 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from requests_of_digits import account, draft, evaluation
-
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.requester.request import prepare
 from fedpact.requester.reuse import published
 from fedpact.types.cid import Cid
+from tests.offchain.requester.requests_of_digits import account, draft, evaluation
 
 
 def test_a_specification_counts_where_it_says_what_the_terms_say(tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from requests_of_digits import account, draft, evaluation
 
 from fedpact.consensus.artefacts import open_slice
 from fedpact.errors import ContentMismatch, DataError, DecryptionError
 from fedpact.requester import slices
 from fedpact.requester.request import prepare
 from fedpact.requester.slices import cut, slice_key
+from tests.offchain.requester.requests_of_digits import account, draft, evaluation
 
 counts = st.tuples(*[st.integers(min_value=4, max_value=40)] * 3)
 

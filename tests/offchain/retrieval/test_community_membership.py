@@ -4,7 +4,6 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from retrieval_memberships import Nodes, profile
 
 from fedpact.errors import RetrievalError
 from fedpact.retrieval.communities import (
@@ -15,6 +14,7 @@ from fedpact.retrieval.communities import (
 from fedpact.retrieval.ids import node_id
 from fedpact.retrieval.joining import join
 from fedpact.retrieval.messages import Announce, Contact, Lookup, MemberList, Members, Record
+from tests.offchain.retrieval.retrieval_memberships import Nodes, profile
 
 COUNTED_AS = 8
 """Nodes that the register is said to have: communities split above 11 members."""

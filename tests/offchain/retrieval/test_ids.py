@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from retrieval_strategies import signatures
 
 from fedpact.errors import RetrievalError
 from fedpact.retrieval.codebook import projected, standard
@@ -25,6 +24,7 @@ from fedpact.retrieval.ids import (
 )
 from fedpact.retrieval.messages import Prefix, Record
 from fedpact.retrieval.signature import Signature, stacked, support_weighted_jaccard
+from tests.offchain.retrieval.retrieval_strategies import signatures
 
 A = Signature((1, 5), (20_000, 45_535))
 B = Signature((5, 9), (30_000, 35_535))

@@ -2,12 +2,11 @@
 
 from random import Random
 
-from retrieval_memberships import Nodes, profile
-
 from fedpact.retrieval.codebook import standard
 from fedpact.retrieval.joining import join
 from fedpact.retrieval.membership import Membership
 from fedpact.retrieval.messages import Record
+from tests.offchain.retrieval.retrieval_memberships import Nodes, profile
 
 COUNT = 30
 

@@ -1,7 +1,6 @@
 from contextlib import suppress
 
 import pytest
-import retrieval_strategies as strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from fedpact.retrieval.messages import (
     encode,
 )
 from fedpact.retrieval.signature import MASS, Signature
+from tests.offchain.retrieval import retrieval_strategies as strategies
 
 ONE = Signature((3,), (MASS,))
 

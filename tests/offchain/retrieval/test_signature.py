@@ -3,7 +3,6 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-import retrieval_strategies as strategies
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
@@ -24,6 +23,7 @@ from fedpact.retrieval.signature import (
     weighted_jaccard,
 )
 from fedpact.retrieval.vectors import query_of_terms, text_vectors
+from tests.offchain.retrieval import retrieval_strategies as strategies
 
 A = Signature((1, 5), (20_000, 45_535))
 B = Signature((5, 9), (30_000, 35_535))

@@ -10,7 +10,7 @@ from fedpact.types.specification import (
     Specification,
     StrategyChoice,
 )
-from specifications import SOUND, specification
+from tests.support.specifications import SOUND, specification
 
 LIFE = {"column": "life", "scale": 125.0, "cap": 125.0}
 

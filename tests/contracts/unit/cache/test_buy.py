@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import NOBODY, PENDING, PRICE, WINDOW, Scenario
+
+from tests.support.scenario import NOBODY, PENDING, PRICE, WINDOW, Scenario
 
 
 @pytest.fixture(scope="module")

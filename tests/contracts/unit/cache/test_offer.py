@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from eth_utils import keccak
-from scenario import PRICE, Scenario
+
+from tests.support.scenario import PRICE, Scenario
 
 DIGEST = keccak(text="retrieval")
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import ATTRIBUTES, Scenario
+
+from tests.support.scenario import ATTRIBUTES, Scenario
 
 ODD = 10**16 + 7
 

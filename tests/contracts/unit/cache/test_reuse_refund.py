@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import PRICE, REFUNDED, WINDOW, Scenario
+
+from tests.support.scenario import PRICE, REFUNDED, WINDOW, Scenario
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import PRICE, SEALED, WINDOW, Scenario
+
+from tests.support.scenario import PRICE, SEALED, WINDOW, Scenario
 
 
 @pytest.fixture(scope="module")

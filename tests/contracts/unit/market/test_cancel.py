@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import ENDED, PAYMENT, STATUS, SUBMIT, Scenario
+
+from tests.support.scenario import ENDED, PAYMENT, STATUS, SUBMIT, Scenario
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import ATTRIBUTES, PAYMENT, STATUS, Scenario
+
+from tests.support.scenario import ATTRIBUTES, PAYMENT, STATUS, Scenario
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from chainkit import FUNDS
-from scenario import PAYMENT, STATUS, WINDOW, Scenario
+
+from tests.support.chainkit import FUNDS
+from tests.support.scenario import PAYMENT, STATUS, WINDOW, Scenario
 
 WINDOWS = ["join", "start", "submit", "commit", "reveal", "propose", "deliver"]
 MONTH = 30 * 86_400

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from chainkit import events
-from scenario import INVALID, SEALED_KEY, STATUS, WINDOW, Scenario
+
+from tests.support.chainkit import events
+from tests.support.scenario import INVALID, SEALED_KEY, STATUS, WINDOW, Scenario
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import PAYMENT, STATUS, WINDOW, Scenario
+
+from tests.support.scenario import PAYMENT, STATUS, WINDOW, Scenario
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import ATTRIBUTES, STATUS, Scenario
+
+from tests.support.scenario import ATTRIBUTES, STATUS, Scenario
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scenario import PAYMENT
+from tests.support.scenario import PAYMENT
 
 
 def test_the_requester_is_named(scenario: Any) -> None:

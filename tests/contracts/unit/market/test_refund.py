@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scenario import PAYMENT, STATUS, WINDOW, Scenario
+from tests.support.scenario import PAYMENT, STATUS, WINDOW, Scenario
 
 
 def taken_back(s: Scenario) -> int:

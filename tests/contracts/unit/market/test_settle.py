@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from chainkit import events
-from scenario import INVALID, PAYMENT, STATUS, WINDOW, Scenario, seats_of
+from tests.support.chainkit import events
+from tests.support.scenario import INVALID, PAYMENT, STATUS, WINDOW, Scenario, seats_of
 
 UNIT = 10**15
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from eth_abi import encode
 from eth_utils import keccak
-from scenario import KEY_HASH, MANIFEST, STATUS, SUBMIT, WINDOW, Scenario
+
+from tests.support.scenario import KEY_HASH, MANIFEST, STATUS, SUBMIT, WINDOW, Scenario
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 import pytest
 from eth_account.messages import encode_typed_data
-from registry_values import KEY, PROFILE, ROOT, UNIT
+
+from tests.contracts.unit.registry.registry_values import KEY, PROFILE, ROOT, UNIT
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
 """One test for each leaf of participant.tree."""
 
 import pytest
-from chainkit import events
-from registry_values import KEY, PROFILE, ROOT
+
+from tests.contracts.unit.registry.registry_values import KEY, PROFILE, ROOT
+from tests.support.chainkit import events
 
 NEW = b"\x09" * 32
 

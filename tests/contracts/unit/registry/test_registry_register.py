@@ -3,8 +3,9 @@
 from unittest.mock import ANY
 
 import pytest
-from chainkit import events
-from registry_values import KEY, PROFILE, ROOT, TOP_OF_INT
+
+from tests.contracts.unit.registry.registry_values import KEY, PROFILE, ROOT, TOP_OF_INT
+from tests.support.chainkit import events
 
 
 @pytest.fixture

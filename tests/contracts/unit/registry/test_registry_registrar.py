@@ -1,8 +1,9 @@
 """One test for each leaf of registrar.tree."""
 
 import pytest
-from chainkit import events
-from registry_values import KEY, PROFILE, ROOT, UNIT
+
+from tests.contracts.unit.registry.registry_values import KEY, PROFILE, ROOT, UNIT
+from tests.support.chainkit import events
 
 SUSPENDED = 2
 

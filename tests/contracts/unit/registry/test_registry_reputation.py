@@ -1,10 +1,10 @@
 """One test for each leaf of reputation.tree."""
 
 import pytest
-from chainkit import events
-from registry_values import UNIT
 
 from fedpact.consensus import reputation as mirror
+from tests.contracts.unit.registry.registry_values import UNIT
+from tests.support.chainkit import events
 
 MONTH = 30 * 24 * 3600
 

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from registry_values import KEY, PROFILE, ROOT
+
+from tests.contracts.unit.registry.registry_values import KEY, PROFILE, ROOT
 
 VECTOR = next(
     case

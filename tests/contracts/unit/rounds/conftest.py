@@ -1,7 +1,8 @@
 """Every test here leaves the chain as its module's fixtures made it."""
 
 import pytest
-from chainkit import Chain
+
+from tests.support.chainkit import Chain
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import ATTEST, EXPIRED, INVALID, TALLY, Scenario
+
+from tests.support.scenario import ATTEST, EXPIRED, INVALID, TALLY, Scenario
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import COMMIT, INVALID, REVEAL, SUBMIT, TALLY, Scenario
+
+from tests.support.scenario import COMMIT, INVALID, REVEAL, SUBMIT, TALLY, Scenario
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import ATTEST, COMMIT, ENDED, EXPIRED, SUBMIT
+
+from tests.support.scenario import ATTEST, COMMIT, ENDED, EXPIRED, SUBMIT
 
 
 def test_a_round_that_goes_on_is_refused(scenario: Any, expect_revert: Any) -> None:

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import KEY_HASH, MANIFEST, Scenario
+
+from tests.support.scenario import KEY_HASH, MANIFEST, Scenario
 
 
 @pytest.fixture(scope="module")

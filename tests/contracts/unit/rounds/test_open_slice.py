@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from scenario import COMMIT, REVEAL, SLICE, SUBMIT, WINDOW, Scenario
+
+from tests.support.scenario import COMMIT, REVEAL, SLICE, SUBMIT, WINDOW, Scenario
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from chainkit import events
 from eth_utils import keccak
-from scenario import ATTEST, ENDED, INVALID, SUBMIT, TALLY, WINDOW, Scenario, seats_of
+
+from tests.support.chainkit import events
+from tests.support.scenario import ATTEST, ENDED, INVALID, SUBMIT, TALLY, WINDOW, Scenario, seats_of
 
 OTHER = keccak(text="another global model")
 

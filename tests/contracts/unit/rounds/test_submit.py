@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from eth_abi import encode
 from eth_utils import keccak
-from scenario import COMMIT, EXPIRED, NONE, SUBMIT, Scenario
+
+from tests.support.scenario import COMMIT, EXPIRED, NONE, SUBMIT, Scenario
 
 
 @pytest.fixture(scope="module")

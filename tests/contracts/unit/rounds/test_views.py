@@ -4,7 +4,8 @@ from typing import Any
 
 from eth_abi import encode
 from eth_utils import keccak
-from scenario import (
+
+from tests.support.scenario import (
     COMMIT,
     KEY_HASH,
     MANIFEST,

@@ -23,7 +23,7 @@ from fedpact.privacy.linear_sums import (
 )
 from fedpact.privacy.noise import NoiseSource, SeededNoise, SystemNoise
 from fedpact.types.specification import Specification
-from specifications import specification
+from tests.support.specifications import specification
 
 CLIPPING_NORM = 0.8
 MULTIPLIER = 1.7

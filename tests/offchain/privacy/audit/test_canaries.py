@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from audited import Weakened
 from numpy.typing import NDArray
 
 from fedpact.errors import PrivacyError
@@ -12,6 +11,7 @@ from fedpact.privacy.accounting import gaussian_multiplier
 from fedpact.privacy.audit.canaries import CanaryAudit, audit, epsilon_lower_bound, p_value
 from fedpact.privacy.linear_sums import CentredFeatures, noised, softmax_gradient_sum
 from fedpact.privacy.noise import NoiseSource, SystemNoise
+from tests.offchain.privacy.audit.audited import Weakened
 
 CANARIES, GUESSES = 5_000, 200
 EPSILON, DELTA = 2.0, 1e-5

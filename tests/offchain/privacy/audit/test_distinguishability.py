@@ -4,7 +4,17 @@ import math
 
 import numpy as np
 import pytest
-from audited import (
+from numpy.typing import NDArray
+from scipy import stats
+
+from fedpact.errors import PrivacyError
+from fedpact.learning.families import family
+from fedpact.learning.units import Batch
+from fedpact.privacy.accounting import cost, gaussian_epsilon
+from fedpact.privacy.audit.distinguishability import Distinguishability, measure
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.noise import NoiseSource, SystemNoise
+from tests.offchain.privacy.audit.audited import (
     CLIPPING_NORM,
     FAMILIES,
     MULTIPLIER,
@@ -23,16 +33,6 @@ from audited import (
     two_providers,
     windows,
 )
-from numpy.typing import NDArray
-from scipy import stats
-
-from fedpact.errors import PrivacyError
-from fedpact.learning.families import family
-from fedpact.learning.units import Batch
-from fedpact.privacy.accounting import cost, gaussian_epsilon
-from fedpact.privacy.audit.distinguishability import Distinguishability, measure
-from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.privacy.noise import NoiseSource, SystemNoise
 
 FEW, MANY = 600, 100_000
 TOLERANCE = 0.02

@@ -11,7 +11,7 @@ from fedpact.learning.families import family
 from fedpact.learning.local import train_local
 from fedpact.privacy.audit.membership import MembershipAttack, attack, likelihood_ratios, outcome
 from fedpact.privacy.noise import SeededNoise
-from specifications import SOUND, specification
+from tests.support.specifications import SOUND, specification
 
 EXAMPLES, MODELS = 120, 24
 LABELS = [str(label) for label in range(10)]

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from committee import Market
-
 from fedpact.chain.client import ChainClient
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.learning.artefact import encode
@@ -17,6 +15,7 @@ from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.policy import Policy
 from fedpact.provider.state import ProviderState
 from fedpact.provider.work import LocalWork, TrainingTask
+from tests.support.committee import Market
 
 POLL = 0.05
 CLAIM_PATIENCE = 120.0

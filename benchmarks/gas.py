@@ -1,7 +1,7 @@
 """What each operation costs in gas, and whole requests: docs/gas.json and docs/gas.md.
 
-    python scripts/gas.py            measure, print and write both
-    python scripts/gas.py --check    write nothing; exit 1 if anything grew by more than 2 %
+    python -m benchmarks.gas            measure, print and write both
+    python -m benchmarks.gas --check    write nothing; exit 1 if anything grew by more than 2 %
 
 Measured on Anvil: `gasUsed` of receipts, every provider in the committee, accounts that took part
 in nothing before, equal samples. Registration is not part of a task. One request was made before,
@@ -14,10 +14,10 @@ import statistics
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests" / "contracts")]
+from eth_utils import keccak
 
-from chainkit import (  # noqa: E402  (found by the line above)
+from scripts.compile import COMPILER, SETTINGS
+from tests.support.chainkit import (
     Chain,
     Deployed,
     anvil_process,
@@ -25,10 +25,9 @@ from chainkit import (  # noqa: E402  (found by the line above)
     deploy_all,
     local_accounts,
 )
-from eth_utils import keccak  # noqa: E402
-from scenario import WINDOW, Scenario  # noqa: E402
+from tests.support.scenario import WINDOW, Scenario
 
-from compile import COMPILER, SETTINGS  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 JSON = ROOT / "docs" / "gas.json"
 PAGE = ROOT / "docs" / "gas.md"

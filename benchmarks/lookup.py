@@ -1,6 +1,6 @@
 """Milliseconds of a search over real daemons on one machine, over HTTP: docs/results/lookup.json.
 
-    FEDPACT_DATA=... python scripts/bench_lookup.py --providers 50 --json docs/results/lookup.json
+    FEDPACT_DATA=... python -m benchmarks.lookup --providers 50 --json docs/results/lookup.json
 
 Each provider is `fedpact provider serve` as a process of its own, with a published, noised profile
 of 20 Newsgroups' posts about one group; a chain (Anvil) and a content folder serve them all. A

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chainkit import Chain, Deployed, address_of, events
 from eth_abi import encode
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
+
+from tests.support.chainkit import Chain, Deployed, address_of, events
 
 INVALID = 16_383
 PAYMENT = 10**18

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,10 +26,9 @@ from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.exceptions import ContractLogicError
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+from scripts.compile import DEPLOYED, compile_contracts
 
-from compile import DEPLOYED, compile_contracts  # noqa: E402  (a script, found by the line above)
+ROOT = Path(__file__).resolve().parents[2]
 
 GAS_LIMIT = 12_000_000
 FUNDS = 10**24

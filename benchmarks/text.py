@@ -1,6 +1,6 @@
 """Seconds from raw text to a noised release and to the global model: docs/results/text.json.
 
-    FEDPACT_DATA=... python scripts/bench_text.py --json docs/results/text.json
+    FEDPACT_DATA=... python -m benchmarks.text --json docs/results/text.json
 
 One process, one thread; seconds are the thread's processor time, so that other work on the machine
 does not count. 20 Newsgroups with headers in label-sorted shards for 9 and 3 providers:

@@ -1,6 +1,6 @@
 """What a noised profile gives away, still finds, and costs: docs/results/profiles.json.
 
-    FEDPACT_DATA=... python scripts/bench_profiles.py --json docs/results/profiles.json
+    FEDPACT_DATA=... python -m benchmarks.profiles --json docs/results/profiles.json
 
 Leak: providers of documents of two groups of 20 Newsgroups (test part); a dictionary of public
 words (wordfreq) and, as an insider, all words of the training part besides; what share of a

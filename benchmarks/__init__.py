@@ -1,0 +1,1 @@
+"""Measurements whose results are kept in docs/; run one as `python -m benchmarks.NAME`."""

@@ -1,0 +1,1 @@
+"""Tools of the build; run one as `python -m scripts.NAME`."""
