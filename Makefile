@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-all lint slither mutation invariants contracts lock gas bench-round bench-text bench-features bench-dp bench-train bench-profiles bench-lookup experiments experiment-digits wheel clean
+.PHONY: help setup demo test test-all lint slither mutation invariants contracts lock gas bench-round bench-text bench-features bench-dp bench-train bench-profiles bench-lookup experiments experiment-digits wheel docs clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
@@ -55,7 +55,7 @@ slither: setup ## static analysis of the contracts; each finding that stands has
 	@echo "== slither: syntax trees from npm's solc, detectors of medium impact and above"
 	@$(BIN)/python -m scripts.static_analysis
 
-test: lint ## all checks and tests that fit into minutes
+test: lint docs ## all checks and tests that fit into minutes
 	@echo "== tests"
 	@$(BIN)/pytest -n auto -m "not slow" $(TESTS)
 
@@ -102,8 +102,12 @@ experiment-digits: setup ## accuracy, pay and poison on digits over five seeds: 
 wheel: setup ## dist/fedpact-*.whl: needs neither solc nor Node where it is installed
 	@$(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w dist .
 
+docs: setup ## build the documentation into site/; a broken link or anchor fails
+	@echo "== documentation"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 lock: ## resolve the newest versions that fit pyproject.toml into requirements.lock
 	@$(PYTHON) -m scripts.lock
 
 clean: ## remove all that setup made
-	@rm -rf .venv node_modules scripts/ipfs-node/node_modules .cache dist build
+	@rm -rf .venv node_modules scripts/ipfs-node/node_modules .cache dist build site

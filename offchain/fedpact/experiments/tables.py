@@ -19,7 +19,7 @@ def index(studies: Sequence[Study], strangers: Sequence[Result]) -> str:
     lines.append(
         "Each figure stands beside its scale: `full` is the paper's own setting, `small` is cut "
         "down for two cores and says nothing beyond itself. The files of single cases, with "
-        "seeds, versions and commit, are below [cases](cases); all figures as data: "
+        "seeds, versions and commit, are in `cases/`; all figures as data: "
         "[summary.json](summary.json)."
     )
     rows = []
