@@ -17,7 +17,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.registrar import sign_voucher
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.artefacts import RoundRef, open_slice, seal_global, seal_local
-from fedpact.consensus.scoring import ContributionRecord, score_round
+from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
 from fedpact.consensus.votes import Ballot, attestation, vote_commitment
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import Manifest, delivery_key, key_hash, new_request_key, seal
@@ -167,14 +167,16 @@ class Committee:
         published = {seat: model for seat, model in models.items() if publish(seat)}
         part = self._slice(number) if follow else None
         scores, self.record = score_round(
-            self.spec,
-            number,
-            self.globals[number - 1],
-            {seat: published.get(seat) for seat in models},
-            self._samples(),
-            part,
+            RoundInputs(
+                self.spec,
+                number,
+                self.globals[number - 1],
+                {seat: published.get(seat) for seat in models},
+                self._samples(),
+                part,
+                published=self.valid,
+            ),
             self.record,
-            published=self.valid,
         )
         self._vote(number, scores, votes or {})
         self.market.client.rounds.tally(

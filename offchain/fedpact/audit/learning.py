@@ -261,23 +261,23 @@ class LearningChecks:
 
     def _recomputed(self, one: RoundEvidence) -> dict[int, int]:
         """The scores of a round; those before are worked out first, as they carry over."""
-        from fedpact.consensus.scoring import ContributionRecord, score_round
+        from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
 
         if not self._scores:
             record = ContributionRecord()
             for earlier in self._e.tallied:
                 samples = {seat: self._e.seats[seat][1] for seat in earlier.digests}
-                self._scores[earlier.number], record = score_round(
+                inputs = RoundInputs(
                     self._spec,
                     earlier.number,
                     self._globals[earlier.number - 1],
-                    dict(self._round_models(earlier)),
+                    self._round_models(earlier),
                     samples,
                     self._slice(earlier),
-                    record,
                     self._starts(earlier),
                     self._published_before(earlier),
                 )
+                self._scores[earlier.number], record = score_round(inputs, record)
         return self._scores[one.number]
 
     def _published_before(self, one: RoundEvidence) -> "dict[int, Model]":

@@ -115,57 +115,61 @@ class ContributionRecord:
             raise InvalidInput(f"not a record of contributions: {error}") from error
 
 
+@dataclass(frozen=True)
+class RoundInputs:
+    """What the scores of a round follow from, besides the contribution record.
+
+    Mappings are by seat. Every member that holds the same inputs and record gets the same scores.
+    """
+
+    spec: Specification
+    round_number: int
+    """From 1."""
+    start: Model
+    """The global model that the round began from."""
+    models: Mapping[int, Model | None]
+    """The submitted local models; None where one is missing or does not fit the template."""
+    samples: Mapping[int, int]
+    """Declared samples of the same seats."""
+    evaluation: Dataset | None
+    """The round's evaluation slice. Without it (it was not opened in time), all valid models get
+    the same score."""
+    starts: Mapping[int, Model] = field(default_factory=dict)
+    """Where the strategy had each seat's local training start, from which its update is measured;
+    `start` for seats left out."""
+    published: Mapping[int, Model] = field(default_factory=dict)
+    """The valid models of the previous round: a member that submits one of them again did not
+    train."""
+
+
 def score_round(
-    spec: Specification,
-    round_number: int,
-    start: Model,
-    models: Mapping[int, Model | None],
-    samples: Mapping[int, int],
-    part: Dataset | None,
-    record: ContributionRecord,
-    starts: Mapping[int, Model] | None = None,
-    published: Mapping[int, Model] | None = None,
+    inputs: RoundInputs, record: ContributionRecord
 ) -> tuple[dict[int, int], ContributionRecord]:
     """Scores of all submitted seats, and the record for the next round.
 
     Args:
-        round_number: the round judged, from 1.
-        start: the global model that the round began from.
-        models: the submitted local models by seat; None where there is none to be had, or none
-            that fits the template.
-        samples: declared samples of the same seats.
-        part: the round's evaluation slice; None where it was not opened in time, then all valid
-            models count equal.
-        record: what this function returned for the round before; empty in the first.
-        starts: where the strategy had each seat's local training start, which its update is
-            measured from; the global model for seats left out.
-        published: the models of the round before that counted as valid, by seat, which whoever
-            posts one of them again did not train.
+        record: what this function returned for the previous round; empty in the first.
 
     Raises:
         InvalidInput: a submitted seat without declared samples.
     """
-    missing = sorted(set(models) - set(samples))
+    spec, samples, evaluation = inputs.spec, inputs.samples, inputs.evaluation
+    missing = sorted(set(inputs.models) - set(samples))
     if missing:
-        raise InvalidInput(f"round {round_number}: no declared samples of seats {missing}")
-    valid = {
-        seat: model
-        for seat, model in sorted(models.items())
-        if model is not None
-        and _plausible(spec, round_number, (starts or {}).get(seat, start), model, samples[seat])
-    }
-    valid = _novel(spec, round_number, start, valid, samples, published or {})
-    scores = dict.fromkeys(sorted(models), INVALID)
-    if part is None or not len(part) or family_of(spec).gathers(round_number):
+        raise InvalidInput(f"round {inputs.round_number}: seats {missing} declared no samples")
+    valid = _novel(inputs, _plausible(inputs))
+    scores = dict.fromkeys(sorted(inputs.models), INVALID)
+    model_family = family_of(spec)
+    if evaluation is None or not len(evaluation) or model_family.gathers(inputs.round_number):
         scores.update(dict.fromkeys(valid, UNJUDGED))
     elif spec.score is ScoreKind.MODEL:
-        error = family_of(spec).error
-        scores.update({seat: error(spec, one, part.x, part.y) for seat, one in valid.items()})
+        for seat, model in valid.items():
+            scores[seat] = model_family.error(spec, model, evaluation.x, evaluation.y)
     elif valid:
         weights = capped_weights(samples)
-        if spec.privacy.mode is not PrivacyMode.SOUND and family_of(spec).moves:
-            valid = _at_work(spec, start, valid, samples, weights, part)
-        game = Game(spec, start, valid, weights, part)
+        if spec.privacy.mode is not PrivacyMode.SOUND and model_family.moves:
+            valid = _at_work(inputs, valid, weights, evaluation)
+        game = Game(spec, inputs.start, valid, weights, evaluation)
         part_tolerated = TOLERATED if spec.privacy.mode is PrivacyMode.NONE else 0.0
         judged = _judged(game, weights, valid, record.standings, part_tolerated)
         scores.update({seat: one.score for seat, one in judged.items()})
@@ -173,27 +177,45 @@ def score_round(
     return scores, record
 
 
-def _novel(
-    spec: Specification,
-    round_number: int,
-    start: Model,
-    models: Mapping[int, Model],
-    samples: Mapping[int, int],
-    published: Mapping[int, Model],
-) -> dict[int, Model]:
-    """Without those that are a model of the round before once more.
+def _plausible(inputs: RoundInputs) -> dict[int, Model]:
+    """The models whose update, or at least its norm, the declared mechanism can have produced, and
+    that leave alone every tensor that the round does not train."""
+    spec, number, model_family = inputs.spec, inputs.round_number, family_of(inputs.spec)
+    moved = model_family.moved(spec, number)
+    found = {}
+    for seat, model in sorted(inputs.models.items()):
+        start, samples = inputs.starts.get(seat, inputs.start), inputs.samples[seat]
+        if model is None or not _same_but(moved, start, model):
+            continue
+        low, high = update_norm_bounds(spec, samples, number)
+        if low <= update_norm(start, model) <= high and model_family.plausible(
+            spec, start, model, samples
+        ):
+            found[seat] = model
+    return found
 
-    Under `sound` fresh noise keeps an honest model as far from anything older as from its start,
-    its own model included. Without privacy an own model may hardly change any more; that of
-    another is never met so closely, as batches, data and the global model in between differ.
+
+def _same_but(moved: Collection[str], start: Model, model: Model) -> bool:
+    return all(np.array_equal(model[name], start[name]) for name in start if name not in moved)
+
+
+def _novel(inputs: RoundInputs, models: Mapping[int, Model]) -> dict[int, Model]:
+    """The models that do not repeat one of the previous round.
+
+    Under `sound`, fresh noise keeps an honest model as far from any older model, its own included,
+    as from its start. Without privacy, a member's own model may hardly change any more; but it is
+    never that close to another member's, because batches, data and the global model in between
+    differ.
     """
+    published, spec = inputs.published, inputs.spec
     if not published or not models:
         return dict(models)
     private = spec.privacy.mode is PrivacyMode.SOUND
     if private:
-        least = {seat: update_norm_bounds(spec, samples[seat], round_number)[0] for seat in models}
+        number, samples = inputs.round_number, inputs.samples
+        least = {seat: update_norm_bounds(spec, samples[seat], number)[0] for seat in models}
     else:
-        norms = sorted(update_norm(start, model) for model in models.values())
+        norms = sorted(update_norm(inputs.start, model) for model in models.values())
         least = dict.fromkeys(models, LEAST_NOVELTY * norms[len(norms) // 2])
     return {
         seat: model
@@ -207,20 +229,19 @@ def _novel(
 
 
 def _at_work(
-    spec: Specification,
-    start: Model,
+    inputs: RoundInputs,
     models: Mapping[int, Model],
-    samples: Mapping[int, int],
     weights: Mapping[int, int],
-    part: Dataset,
+    evaluation: Dataset,
 ) -> dict[int, Model]:
-    """Without those whose update is no training like the others'.
+    """The models whose update looks like training.
 
-    Where no mechanism bounds an update from either side, the committee's own median does: of the
-    norm from above, of the effect on the errors from below. Who takes more steps than usual may
-    go further, who takes fewer may do less. Of an even number the median is the middle one that
-    excludes less.
+    Where no mechanism bounds an update, the committee's own median does: it bounds the norm from
+    above and the effect on the errors from below. A member that takes more steps than usual may go
+    further; one that takes fewer may do less. Of an even number, the median is the middle value
+    that excludes less.
     """
+    spec, start, samples = inputs.spec, inputs.start, inputs.samples
     steps = {seat: spec.local.steps_for(samples[seat]) for seat in models}
     usual = sorted(steps.values())[len(steps) // 2]
     norms = {seat: update_norm(start, model) for seat, model in models.items()}
@@ -230,7 +251,7 @@ def _at_work(
         for seat, model in models.items()
         if norms[seat] <= most * max(1.0, steps[seat] / usual)
     }
-    effects = Game(spec, start, small, weights, part).effects()
+    effects = Game(spec, start, small, weights, evaluation).effects()
     least = LEAST_EFFECT * sorted(effects.values())[(len(effects) - 1) // 2]
     return {
         seat: model
@@ -268,18 +289,3 @@ def _judged(
         if not harmful or len(harmful) == len(players):
             return after
         players.remove(max(harmful, key=lambda seat: after[seat].harm))
-
-
-def _plausible(
-    spec: Specification, round_number: int, start: Model, model: Model, samples: int
-) -> bool:
-    """Whether the declared mechanism can have produced the update, or one of its norm, and no
-    tensor differs that the round leaves alone."""
-    model_family = family_of(spec)
-    moved = model_family.moved(spec, round_number)
-    if not all(np.array_equal(model[name], start[name]) for name in start if name not in moved):
-        return False
-    low, high = update_norm_bounds(spec, samples, round_number)
-    if not low <= update_norm(start, model) <= high:
-        return False
-    return model_family.plausible(spec, start, model, samples)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from fedpact.consensus import payment, reputation
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
-from fedpact.consensus.scoring import ContributionRecord, score_round
+from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
 from fedpact.consensus.tally import LEADER_POINTS, RoundTally, tally
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError
@@ -136,17 +136,17 @@ def simulate(
             )
             models[place] = _decoded(spec, seat.provider.submit(task))
         if voting:
-            scores, record = score_round(
+            inputs = RoundInputs(
                 spec,
                 number,
                 result.model,
                 models,
                 samples,
                 slices[number - 1],
-                record,
                 {seat: task.start for seat, task in tasks.items()},
                 published,
             )
+            scores, record = score_round(inputs, record)
         else:
             scores = {place: INVALID if one is None else 0 for place, one in models.items()}
         words = {}

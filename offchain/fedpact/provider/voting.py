@@ -2,9 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from fedpact.consensus.scoring import ContributionRecord, score_round
+from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
 from fedpact.consensus.votes import vote_commitment
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentError, NotReady, Retryable
@@ -24,7 +23,6 @@ from fedpact.provider.reading import (
 from fedpact.provider.state import CastVote
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import pack_scores
-from fedpact.types.specification import Specification
 
 log = logging.getLogger(__name__)
 
@@ -75,61 +73,32 @@ def _scorer(
 ) -> Callable[[], tuple[dict[int, int], ContributionRecord]]:
     """The work of scoring this round; everything it needs is fetched here and now."""
     rounds = [
-        _Judged.of(view, number, _past_models(view, number)) for number in _unscored_rounds(view)
+        _round_inputs(view, number, _past_models(view, number)) for number in _unscored_rounds(view)
     ]
     known = view.ctx.state.vote(view.id, view.round - len(rounds) - 1)
     record = ContributionRecord.from_json(known.record) if known else ContributionRecord()
-    present = _Judged.of(view, view.round, models)
-    spec = specification_of(view)
+    present = _round_inputs(view, view.round, models)
 
     def score() -> tuple[dict[int, int], ContributionRecord]:
         before = record
         for one in rounds:
-            _, before = one.scores(spec, before)
-        return present.scores(spec, before)
+            _, before = score_round(one, before)
+        return score_round(present, before)
 
     return score
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """What one round's scores follow from, besides the record of those before."""
-
-    number: int
-    start: Model
-    models: dict[int, Model | None]
-    samples: dict[int, int]
-    part: Dataset | None
-    starts: dict[int, Model]
-    """Where each member's training started, by seat."""
-    published: dict[int, Model]
-
-    @classmethod
-    def of(cls, view: RequestView, number: int, models: dict[int, Model | None]) -> "_Judged":
-        return cls(
-            number,
-            start_model(view, number),
-            models,
-            {seat: view.members[seat].samples for seat in models},
-            _slice_or_none(view, number),
-            {seat: local_task(view, seat, number).start for seat in models},
-            _valid_models(view, number - 1),
-        )
-
-    def scores(
-        self, spec: Specification, record: ContributionRecord
-    ) -> tuple[dict[int, int], ContributionRecord]:
-        return score_round(
-            spec,
-            self.number,
-            self.start,
-            self.models,
-            self.samples,
-            self.part,
-            record,
-            self.starts,
-            self.published,
-        )
+def _round_inputs(view: RequestView, number: int, models: dict[int, Model | None]) -> RoundInputs:
+    return RoundInputs(
+        specification_of(view),
+        number,
+        start_model(view, number),
+        models,
+        {seat: view.members[seat].samples for seat in models},
+        _slice_or_none(view, number),
+        {seat: local_task(view, seat, number).start for seat in models},
+        _valid_models(view, number - 1),
+    )
 
 
 def _unscored_rounds(view: RequestView) -> list[int]:

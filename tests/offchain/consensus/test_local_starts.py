@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fedpact.consensus.scoring import ContributionRecord, score_round
+from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.learning.families import family
 from fedpact.learning.local import train_local
@@ -28,14 +28,10 @@ def test_an_honest_model_far_from_the_global_one_is_valid_by_its_own_start(known
         1: train_local(SPEC, start, data, noise=SeededNoise(2)),
     }
     scores, _ = score_round(
-        SPEC,
-        2,
-        start,
-        models,
-        {0: 50, 1: 50},
-        SLICE,
+        RoundInputs(
+            SPEC, 2, start, models, {0: 50, 1: 50}, SLICE, starts={0: own} if known else {}
+        ),
         ContributionRecord(),
-        {0: own} if known else None,
     )
     assert (scores[0] != INVALID) == known
     assert scores[1] != INVALID

@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedpact.consensus.scoring import NEUTRAL, UNJUDGED, ContributionRecord, Standing, score_round
+from fedpact.consensus.scoring import (
+    NEUTRAL,
+    UNJUDGED,
+    ContributionRecord,
+    RoundInputs,
+    Standing,
+    score_round,
+)
 from fedpact.consensus.shapley import Contribution, Game, fixed_orders
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
@@ -54,7 +61,8 @@ def test_score_model_is_the_models_own_error():
     spec = specification(score="model")
     wrong = model(bias=(100, 0, 0))  # says label 0 to everything: right on a third
     scores, record = score_round(
-        spec, 1, START, {0: model(), 2: wrong, 3: None}, {0: 1, 2: 1, 3: 1}, SLICE, EMPTY
+        RoundInputs(spec, 1, START, {0: model(), 2: wrong, 3: None}, {0: 1, 2: 1, 3: 1}, SLICE),
+        EMPTY,
     )
     assert scores == {0: 0, 2: 6667, 3: INVALID}
     assert record == EMPTY
@@ -64,7 +72,8 @@ def test_without_a_slice_all_valid_models_count_equal():
     for kind in ("model", "contribution"):
         models = {0: model(), 1: model(-1), 2: None, 3: START}
         scores, record = score_round(
-            specification(score=kind), 1, START, models, equal_samples(models), None, EMPTY
+            RoundInputs(specification(score=kind), 1, START, models, equal_samples(models), None),
+            EMPTY,
         )
         assert scores == {0: UNJUDGED, 1: UNJUDGED, 2: INVALID, 3: INVALID}
         assert record == EMPTY
@@ -82,13 +91,13 @@ def test_an_update_outside_the_declared_mechanism_is_invalid():
 
     models = {0: shifted(0.3), 1: start, 2: shifted(1e-4), 3: shifted(5.0)}
     part = Dataset(np.ones((4, 40), np.float32), np.array([0, 1, 2, 0]), ())
-    scores, _ = score_round(spec, 1, start, models, equal_samples(models), part, EMPTY)
+    scores, _ = score_round(RoundInputs(spec, 1, start, models, equal_samples(models), part), EMPTY)
     assert [seat for seat, score in scores.items() if score == INVALID] == [1, 2, 3]
 
 
 def test_a_seat_without_declared_samples_is_an_error():
     with pytest.raises(InvalidInput, match="seats \\[1\\]"):
-        score_round(SPEC, 3, START, {0: model(), 1: model()}, {0: 5}, SLICE, EMPTY)
+        score_round(RoundInputs(SPEC, 3, START, {0: model(), 1: model()}, {0: 5}, SLICE), EMPTY)
 
 
 # ---------------------------------------------------------------------- Shapley values
@@ -257,7 +266,7 @@ def test_a_harmful_model_is_left_out_after_a_few_rounds_and_helpful_ones_never()
     models = {0: model(0.5), 1: model(0.6), 2: model(-0.5)}
     for number in range(1, 4):
         scores, record = score_round(
-            SPEC, number, START, models, equal_samples(models), SLICE, record
+            RoundInputs(SPEC, number, START, models, equal_samples(models), SLICE), record
         )
         assert scores[0] < NEUTRAL
         assert scores[1] < NEUTRAL
@@ -272,9 +281,11 @@ def test_harm_up_to_what_is_tolerated_is_none():
 def test_poison_does_not_spoil_what_the_honest_are_worth():
     honest = {0: model(0.5), 1: model(0.6), 2: model(0.55)}
     hostile = {3: model(-4), 4: model(-4)}
-    alone, _ = score_round(SPEC, 1, START, honest, equal_samples(honest), SLICE, EMPTY)
+    alone, _ = score_round(RoundInputs(SPEC, 1, START, honest, equal_samples(honest), SLICE), EMPTY)
     models = honest | hostile
-    beside, record = score_round(SPEC, 1, START, models, equal_samples(models), SLICE, EMPTY)
+    beside, record = score_round(
+        RoundInputs(SPEC, 1, START, models, equal_samples(models), SLICE), EMPTY
+    )
     assert {seat: beside[seat] for seat in honest} == alone
     assert beside[3] > NEUTRAL
     assert record.standings[3].harmful
@@ -284,7 +295,8 @@ def test_whoever_was_harmful_comes_back_when_its_sum_does():
     bad = Standing(gain=-0.3, rounds=1, deficit=-1.0, variance=0.01)
     models = {0: model(0.5), 1: model(0.5), 2: model(0.5)}
     scores, record = score_round(
-        SPEC, 2, START, models, equal_samples(models), SLICE, ContributionRecord({2: bad})
+        RoundInputs(SPEC, 2, START, models, equal_samples(models), SLICE),
+        ContributionRecord({2: bad}),
     )
     assert not record.standings[2].harmful
     assert scores[2] <= NEUTRAL
@@ -292,7 +304,9 @@ def test_whoever_was_harmful_comes_back_when_its_sum_does():
 
 def test_without_a_mechanism_the_median_bounds_the_norm_and_the_effect():
     models = {0: model(0.5), 1: model(0.6), 2: model(0.5), 3: model(0.01), 4: model(50)}
-    scores, record = score_round(SPEC, 1, START, models, equal_samples(models), SLICE, EMPTY)
+    scores, record = score_round(
+        RoundInputs(SPEC, 1, START, models, equal_samples(models), SLICE), EMPTY
+    )
     assert [seat for seat, one in scores.items() if one == INVALID] == [3, 4]
     assert set(record.standings) == {0, 1, 2}
 
@@ -303,7 +317,7 @@ def test_a_model_of_the_round_before_once_more_is_invalid_unless_it_is_ones_own(
     for posted, expected in ((last[0], INVALID), (nearly, INVALID), (model(0.55), None)):
         models = {0: model(0.52), 1: last[1], 2: posted}
         scores, record = score_round(
-            SPEC, 2, START, models, equal_samples(models), SLICE, EMPTY, published=last
+            RoundInputs(SPEC, 2, START, models, equal_samples(models), SLICE, published=last), EMPTY
         )
         assert [scores[0] == INVALID, scores[1] == INVALID] == [False, False]
         assert (scores[2] == INVALID) == (expected == INVALID)
@@ -324,7 +338,7 @@ def test_under_sound_nothing_lies_nearer_to_an_older_model_than_fresh_noise_woul
     models = {0: last[0], 1: moved(0.3), 2: last[1]}
     part = Dataset(np.ones((4, 40), np.float32), np.array([0, 1, 2, 0]), ())
     scores, _ = score_round(
-        spec, 2, start, models, equal_samples(models), part, EMPTY, published=last
+        RoundInputs(spec, 2, start, models, equal_samples(models), part, published=last), EMPTY
     )
     assert [seat for seat, score in scores.items() if score == INVALID] == [0, 2]
 
@@ -333,17 +347,21 @@ def test_who_takes_few_steps_may_do_less_and_who_takes_many_may_go_further():
     spec = specification(local={"epochs": 1, "batch_size": 1, "learning_rate": 1.0})
     models = {0: model(0.5), 1: model(0.6), 2: model(0.5), 3: model(0.05), 4: model(8)}
     few = {0: 100, 1: 100, 2: 100, 3: 10, 4: 200}
-    scores, _ = score_round(spec, 1, START, models, few, SLICE, EMPTY)
+    scores, _ = score_round(RoundInputs(spec, 1, START, models, few, SLICE), EMPTY)
     assert INVALID not in scores.values()
-    scores, _ = score_round(spec, 1, START, models, equal_samples(models), SLICE, EMPTY)
+    scores, _ = score_round(
+        RoundInputs(spec, 1, START, models, equal_samples(models), SLICE), EMPTY
+    )
     assert [seat for seat, one in scores.items() if one == INVALID] == [3, 4]
 
 
 def test_a_seat_that_was_invalid_keeps_its_standing():
     models = {0: model(), 1: model(0.5)}
-    _, record = score_round(SPEC, 1, START, models, equal_samples(models), SLICE, EMPTY)
+    _, record = score_round(
+        RoundInputs(SPEC, 1, START, models, equal_samples(models), SLICE), EMPTY
+    )
     _, after = score_round(
-        SPEC, 2, START, {0: model(), 1: None}, equal_samples(models), SLICE, record
+        RoundInputs(SPEC, 2, START, {0: model(), 1: None}, equal_samples(models), SLICE), record
     )
     assert after.standings[1] == record.standings[1]
     assert after.standings[0].rounds == 2
@@ -351,7 +369,9 @@ def test_a_seat_that_was_invalid_keeps_its_standing():
 
 def test_the_record_survives_json_to_the_last_bit():
     models = random_models(4)
-    _, record = score_round(SPEC, 1, START, models, equal_samples(models), SLICE, EMPTY)
+    _, record = score_round(
+        RoundInputs(SPEC, 1, START, models, equal_samples(models), SLICE), EMPTY
+    )
     assert ContributionRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
     for bad in ([], {"0": [1]}, {"x": [1, 2, 3, 4]}, {"0": "abcd"}, None):
         with pytest.raises(InvalidInput):
@@ -362,7 +382,7 @@ PROGRAM = """
 import json
 import numpy as np
 from tests.support.specifications import specification
-from fedpact.consensus.scoring import ContributionRecord, score_round
+from fedpact.consensus.scoring import RoundInputs, ContributionRecord, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.learning.families import family
 
@@ -374,8 +394,8 @@ models = {s: {n: (w + g.normal(size=w.shape)).astype(np.float32) for n, w in sta
 part = Dataset(g.normal(size=(200, 300)).astype(np.float32), g.integers(0, 3, 200), ())
 record = ContributionRecord()
 for number in (1, 2):
-    scores, record = score_round(spec, number, start, models, {s: 9 + s for s in models}, part,
-                                 record)
+    inputs = RoundInputs(spec, number, start, models, {s: 9 + s for s in models}, part)
+    scores, record = score_round(inputs, record)
 print(json.dumps([scores, record.to_json()]))
 """
 

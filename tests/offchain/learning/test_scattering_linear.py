@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fedpact.consensus.aggregate import global_model
-from fedpact.consensus.scoring import UNJUDGED, ContributionRecord, score_round
+from fedpact.consensus.scoring import UNJUDGED, ContributionRecord, RoundInputs, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.features.scattering import features, mirrored
@@ -179,7 +179,9 @@ def test_an_honest_update_lies_within_the_bounds_of_its_round():
 def scores_of(spec, number, start, models):
     samples = dict.fromkeys(models, N)
     part = represented(spec, images(30, seed=9))
-    return score_round(spec, number, start, models, samples, part, ContributionRecord())[0]
+    return score_round(
+        RoundInputs(spec, number, start, models, samples, part), ContributionRecord()
+    )[0]
 
 
 def test_the_statistics_round_is_not_scored_and_moves_nothing_else():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fedpact.consensus.aggregate import global_model
-from fedpact.consensus.scoring import NEUTRAL, ContributionRecord, score_round
+from fedpact.consensus.scoring import NEUTRAL, ContributionRecord, RoundInputs, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents
 from fedpact.errors import DataError, SpecificationError
@@ -62,7 +62,9 @@ def aggregated(spec, parts, models):
 def judged(spec, parts, models, evaluation):
     samples = {seat: len(part) for seat, part in enumerate(parts)}
     start = FAMILY.initial(spec, 0)
-    return score_round(spec, 1, start, models, samples, evaluation, ContributionRecord())[0]
+    return score_round(
+        RoundInputs(spec, 1, start, models, samples, evaluation), ContributionRecord()
+    )[0]
 
 
 def specialists(seed: int) -> list[Dataset]:

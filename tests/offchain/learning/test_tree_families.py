@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from fedpact.consensus.aggregate import global_model
-from fedpact.consensus.scoring import NEUTRAL, ContributionRecord, score_round
+from fedpact.consensus.scoring import NEUTRAL, ContributionRecord, RoundInputs, score_round
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents
 from fedpact.errors import DataError, ModelError, PrivacyError, SpecificationError
@@ -140,12 +140,14 @@ def test_what_no_provider_can_have_grown_is_refused(name):
     refused = {why: not kind.plausible(spec, start, one, 120) for why, one in wrong.items()}
     assert all(refused.values()), refused
     scores, _ = score_round(
-        spec,
-        1,
-        start,
-        {0: model, **dict(enumerate(wrong.values(), 1))},
-        dict.fromkeys(range(len(wrong) + 1), 120),
-        text_dataset(30, 3),
+        RoundInputs(
+            spec,
+            1,
+            start,
+            {0: model, **dict(enumerate(wrong.values(), 1))},
+            dict.fromkeys(range(len(wrong) + 1), 120),
+            text_dataset(30, 3),
+        ),
         ContributionRecord(),
     )
     assert [scores[seat] for seat in range(1, len(wrong) + 1)] == [INVALID] * len(wrong)
@@ -229,7 +231,9 @@ def test_honest_specialists_stay_in_and_one_with_false_labels_does_not(name):
 
     def scores(parts):
         models = trained(spec, parts)
-        return score_round(spec, 1, start, models, samples, evaluation, ContributionRecord())[0]
+        return score_round(
+            RoundInputs(spec, 1, start, models, samples, evaluation), ContributionRecord()
+        )[0]
 
     assert all(score < NEUTRAL for score in scores(specialists()).values())
     whole = [text_dataset(120, seed) for seed in (61, 62, 63)]
@@ -276,12 +280,7 @@ def test_a_sound_forest_adds_up_and_says_what_it_knows():
     assert kind.error(spec, found, test.x, test.y) < 4000
     assert kind.error(spec, kind.initial(spec, 0), test.x, test.y) > 6000
     scores, _ = score_round(
-        spec,
-        1,
-        kind.initial(spec, 0),
-        models,
-        dict.fromkeys(models, 120),
-        test,
+        RoundInputs(spec, 1, kind.initial(spec, 0), models, dict.fromkeys(models, 120), test),
         ContributionRecord(),
     )
     assert all(score < NEUTRAL for score in scores.values())

@@ -18,7 +18,7 @@ from fedpact.chain.abi import contract_abi
 from fedpact.chain.bindings.binding import camel
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local, slice_aad
-from fedpact.consensus.scoring import ContributionRecord, score_round
+from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
 from fedpact.content.envelope import seal_model
 from fedpact.content.keys import Manifest, new_request_key
 from fedpact.data import partition, sources
@@ -67,7 +67,9 @@ def measure(committee: int, seed: int = 0) -> Parts:
     training, models = _timed_models(spec, start, parts)
     samples = {seat: len(part) for seat, part in enumerate(parts)}
     scoring, _ = _timed(
-        lambda: score_round(spec, 1, start, models, samples, evaluation, ContributionRecord())
+        lambda: score_round(
+            RoundInputs(spec, 1, start, models, samples, evaluation), ContributionRecord()
+        )
     )
 
     def aggregate() -> bytes:
