@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from fedpact.consensus.leader import capped_weights
 from fedpact.learning.artefact import Model
-from fedpact.learning.families import family_of
+from fedpact.learning.families import LocalModels, family_of
 from fedpact.learning.server import next_global
 from fedpact.learning.strategies import Globals, strategy
 from fedpact.types.specification import Specification
@@ -36,6 +36,6 @@ def global_model(
     weights = capped_weights(samples)
     taken = strategy(spec.strategy).aggregated(round_number, list(samples), included)
     chosen = {seat: models[seat] for seat in taken}
-    aggregated = family_of(spec).combine(spec, chosen, weights, start)
+    aggregated = family_of(spec).combine(spec, LocalModels(start, chosen, weights))
     globals_ = Globals(start, start, before)
     return next_global(spec, round_number, globals_, aggregated, {}, len(models))[0]

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from fedpact.data.dataset import Dataset
 from fedpact.learning.aggregation.base import flatten, restore
 from fedpact.learning.artefact import Model, Template
-from fedpact.learning.families import family_of
+from fedpact.learning.families import LocalModels, family_of
 from fedpact.types.specification import PrivacyMode, Specification
 
 EXACT_SEATS = 6
@@ -135,7 +135,8 @@ class Game:
             chosen = {seat: self._models[seat] for seat in coalition}
             if not chosen:
                 return self._start
-            return self._family.coalition(self._spec, chosen, self._weights, self._start, players)
+            local = LocalModels(self._start, chosen, self._weights)
+            return self._family.coalition(self._spec, local, players)
         sharing = coalition if self._noised and coalition else players
         total = float(max(1, sum(self._weights[seat] for seat in sharing)))
         step = np.zeros_like(self._origin)

@@ -12,7 +12,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.bounds import step_factors
 from fedpact.learning.checks import check_dataset
 from fedpact.learning.families import constructed_family_of, family_of, gradient_family_of
-from fedpact.learning.families.base import Weights
+from fedpact.learning.families.base import Construction, Weights
 from fedpact.learning.strategies import Correction
 from fedpact.learning.units import (
     Batch,
@@ -83,7 +83,9 @@ def train_local(
         constructed = constructed_family_of(spec)
         if spec.privacy.mode is PrivacyMode.SOUND:
             dataset = _one_a_unit(dataset)
-        return constructed.construct(spec, start, dataset, batches_of, noise, data_noise)
+        return constructed.construct(
+            spec, Construction(start, dataset, batches_of, noise, data_noise)
+        )
     if noise is not None and spec.privacy.mechanism is PaperMechanism.LAPLACE:
         from fedpact.learning.paper_training import noised_data, noised_model
 

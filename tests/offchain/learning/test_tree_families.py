@@ -12,7 +12,7 @@ from fedpact.errors import DataError, ModelError, PrivacyError, SpecificationErr
 from fedpact.learning.algorithm_one import BoostingParticipant, algorithm_one
 from fedpact.learning.artefact import Template, encode
 from fedpact.learning.checks import check_specification
-from fedpact.learning.families import family, family_of
+from fedpact.learning.families import LocalModels, family, family_of
 from fedpact.learning.local import train_local
 from fedpact.learning.trees.ensemble import Ensemble, empty
 from fedpact.learning.trees.training import Growth
@@ -247,7 +247,7 @@ def test_boosted_trees_are_judged_by_their_part_in_the_mean_of_all():
     spec, parts, kind = request(), specialists(), family("boosted-trees")
     start, models = kind.initial(spec, 0), trained(request(), specialists())
     weights = {seat: len(part) for seat, part in enumerate(parts)}
-    alone = kind.coalition(spec, {0: models[0]}, weights, start, models)
+    alone = kind.coalition(spec, LocalModels(start, {0: models[0]}, weights), models)
     np.testing.assert_allclose(alone["value"], models[0]["value"] / 3, rtol=1e-6)
 
 

@@ -8,7 +8,12 @@ from typing import Any
 
 from fedpact.data.dataset import Dataset
 from fedpact.errors import SpecificationError
-from fedpact.learning.families.base import ConstructedFamily, GradientFamily, ModelFamily
+from fedpact.learning.families.base import (
+    ConstructedFamily,
+    GradientFamily,
+    LocalModels,
+    ModelFamily,
+)
 from fedpact.types.specification import Specification
 
 FAMILIES = {
@@ -29,6 +34,7 @@ __all__ = [
     "FAMILIES",
     "ConstructedFamily",
     "GradientFamily",
+    "LocalModels",
     "ModelFamily",
     "constructed_family_of",
     "family",

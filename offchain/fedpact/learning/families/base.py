@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from math import fsum, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
@@ -32,6 +33,33 @@ Weights = dict[str, NDArray[np.float64]]
 P = TypeVar("P", bound=Document)
 LEAST_BUCKET_BITS = 11
 """Of hashed words: with fewer buckets each holds so many that none is rare, none would weigh."""
+
+
+@dataclass(frozen=True)
+class LocalModels:
+    """Local models of one round, and what combining them takes."""
+
+    start: Model
+    """The global model that the round began from."""
+    models: Mapping[int, Model]
+    """By seat; at least one."""
+    weights: Mapping[int, int]
+    """By seat: the declared samples, capped. May name more seats than `models`."""
+
+
+@dataclass(frozen=True)
+class Construction:
+    """What a provider constructs its local model from."""
+
+    start: Model
+    """The global model that the round begins from."""
+    dataset: Dataset
+    round_and_seat: tuple[int, int]
+    """Fix, with the specification's seed, the draws that are not noise."""
+    noise: NoiseSource | None
+    """None without privacy."""
+    data_noise: NoiseSource | None
+    """Of mode `paper`: the same bits in all rounds."""
 
 
 class ModelFamily(ABC, Generic[P]):
@@ -127,32 +155,13 @@ class ModelFamily(ABC, Generic[P]):
         """Of examples of shape (n, *shape): probabilities, (n, labels), or values, (n, 1)."""
 
     @abstractmethod
-    def combine(
-        self,
-        spec: Specification,
-        models: Mapping[int, Model],
-        weights: Mapping[int, int],
-        start: Model,
-    ) -> Model:
-        """The aggregate of at least one local model, byte for byte the same for all who compute it.
+    def combine(self, spec: Specification, local: LocalModels) -> Model:
+        """The aggregate of the local models, byte for byte the same for all who compute it."""
 
-        Args:
-            models: by seat.
-            weights: by seat, the declared samples as far as they count.
-            start: the global model that the round began from.
-        """
-
-    def coalition(
-        self,
-        spec: Specification,
-        models: Mapping[int, Model],
-        weights: Mapping[int, int],
-        start: Model,
-        players: Collection[int],
-    ) -> Model:
-        """What the models of a part of `players` make, of a family that does not move: by which
-        each is judged. As the aggregate, unless its own part in that of all is another."""
-        return self.combine(spec, models, weights, start)
+    def coalition(self, spec: Specification, local: LocalModels, players: Collection[int]) -> Model:
+        """The model by which a coalition, some of `players`, is judged; for families that do not
+        move. The aggregate of its models, unless their share among all players differs."""
+        return self.combine(spec, local)
 
     def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
         """Whether a provider with `samples` examples can have made this local model from `start`;
@@ -199,15 +208,9 @@ class GradientFamily(ModelFamily[P]):
             )
         check_aggregation(spec.aggregation, spec.min_providers)
 
-    def combine(
-        self,
-        spec: Specification,
-        models: Mapping[int, Model],
-        weights: Mapping[int, int],
-        start: Model,
-    ) -> Model:
+    def combine(self, spec: Specification, local: LocalModels) -> Model:
         """By the specification's rule."""
-        return aggregate(spec.aggregation, models, weights, start)
+        return aggregate(spec.aggregation, local.models, local.weights, local.start)
 
     @abstractmethod
     def gradient_sum(
@@ -291,22 +294,8 @@ class ConstructedFamily(ModelFamily[P]):
             )
 
     @abstractmethod
-    def construct(
-        self,
-        spec: Specification,
-        start: Model,
-        dataset: Dataset,
-        place: tuple[int, int],
-        noise: NoiseSource | None,
-        data_noise: NoiseSource | None,
-    ) -> Model:
-        """The local model of a provider.
-
-        Args:
-            place: (round, seat).
-            noise: None without privacy.
-            data_noise: of mode `paper`, the same bits in all rounds.
-        """
+    def construct(self, spec: Specification, given: Construction) -> Model:
+        """The local model of a provider."""
 
 
 def weights_norm(weights: Weights) -> float:

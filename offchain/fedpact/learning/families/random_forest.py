@@ -5,7 +5,7 @@ leaf's counts of the classes and what variance their noise has (`learning.trees.
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Annotated
 
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 
-from fedpact.data.dataset import Dataset, Inputs
+from fedpact.data.dataset import Inputs
 from fedpact.errors import DataError, SpecificationError
 from fedpact.features.text.hashing import HashedBag
 from fedpact.features.text.rows import bag_rows
 from fedpact.learning.artefact import Model, Template
-from fedpact.learning.families.base import ConstructedFamily
+from fedpact.learning.families.base import ConstructedFamily, Construction, LocalModels
 from fedpact.learning.families.trees import ShareFamily, TreeParameters
 from fedpact.learning.tails import chi_lower, chi_upper, normal_bound
 from fedpact.learning.trees import training
@@ -31,7 +31,6 @@ from fedpact.learning.trees.random_splits import (
     votes,
     weighted_counts,
 )
-from fedpact.privacy.noise import NoiseSource
 from fedpact.types.specification import LocalConstruction, PrivacyMode, Specification
 
 _ABOVE = 1 + 1e-4
@@ -104,36 +103,22 @@ class SoundForest(ConstructedFamily[RandomForestParameters]):
         tensors = self.template(spec).tensors
         return {name: np.zeros(shape, np.float32) for name, shape in tensors}
 
-    def construct(
-        self,
-        spec: Specification,
-        start: Model,
-        dataset: Dataset,
-        place: tuple[int, int],
-        noise: NoiseSource | None,
-        data_noise: NoiseSource | None,
-    ) -> Model:
+    def construct(self, spec: Specification, given: Construction) -> Model:
         layout, multiplier = self._layout(spec), spec.privacy.noise_multiplier or 0.0
         released = noised_counts(
             layout,
             _splits(layout, self.parameters(spec).bits),
-            self._rows(spec, dataset.x),
-            dataset.y.astype(np.int64),
+            self._rows(spec, given.dataset.x),
+            given.dataset.y.astype(np.int64),
             noise_multiplier=multiplier,
-            noise=noise,
+            noise=given.noise,
         )
         variance = np.full(layout.labels, layout.noise_std(multiplier) ** 2, np.float32)
         return {"counts": released.value, "variance": variance}
 
-    def combine(
-        self,
-        spec: Specification,
-        models: Mapping[int, Model],
-        weights: Mapping[int, int],
-        start: Model,
-    ) -> Model:
+    def combine(self, spec: Specification, local: LocalModels) -> Model:
         """The sum, each class's counts weighted by what they themselves tell."""
-        counts = [models[seat]["counts"] for seat in sorted(models)]
+        counts = [local.models[seat]["counts"] for seat in sorted(local.models)]
         total, variance = weighted_counts(
             self._layout(spec), counts, spec.privacy.noise_multiplier or 0.0
         )
@@ -208,35 +193,14 @@ class RandomForest(ConstructedFamily[RandomForestParameters]):
     def initial(self, spec: Specification, seed: int) -> Model:
         return self._form(spec).initial(spec, seed)
 
-    def construct(
-        self,
-        spec: Specification,
-        start: Model,
-        dataset: Dataset,
-        place: tuple[int, int],
-        noise: NoiseSource | None,
-        data_noise: NoiseSource | None,
-    ) -> Model:
-        return self._form(spec).construct(spec, start, dataset, place, noise, data_noise)
+    def construct(self, spec: Specification, given: Construction) -> Model:
+        return self._form(spec).construct(spec, given)
 
-    def combine(
-        self,
-        spec: Specification,
-        models: Mapping[int, Model],
-        weights: Mapping[int, int],
-        start: Model,
-    ) -> Model:
-        return self._form(spec).combine(spec, models, weights, start)
+    def combine(self, spec: Specification, local: LocalModels) -> Model:
+        return self._form(spec).combine(spec, local)
 
-    def coalition(
-        self,
-        spec: Specification,
-        models: Mapping[int, Model],
-        weights: Mapping[int, int],
-        start: Model,
-        players: Collection[int],
-    ) -> Model:
-        return self._form(spec).coalition(spec, models, weights, start, players)
+    def coalition(self, spec: Specification, local: LocalModels, players: Collection[int]) -> Model:
+        return self._form(spec).coalition(spec, local, players)
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
         return self._form(spec).predict(spec, model, x)

@@ -6,7 +6,6 @@ gives. Nothing is trained: one round is all there is.
 """
 
 import math
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 
-from fedpact.data.dataset import Dataset, Inputs
+from fedpact.data.dataset import Inputs
 from fedpact.errors import DataError, SpecificationError
 from fedpact.features.text.frequencies import bucket_frequencies
 from fedpact.features.text.hashing import MOST_BITS, HashedBag
@@ -22,7 +21,12 @@ from fedpact.features.text.rows import bag_rows, vector_rows
 from fedpact.features.text.vectors import WIDTH
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.discriminant import solve
-from fedpact.learning.families.base import LEAST_BUCKET_BITS, ConstructedFamily
+from fedpact.learning.families.base import (
+    LEAST_BUCKET_BITS,
+    ConstructedFamily,
+    Construction,
+    LocalModels,
+)
 from fedpact.learning.tails import chi_lower, chi_upper, normal_bound
 from fedpact.learning.text_statistics import (
     Floats,
@@ -31,7 +35,6 @@ from fedpact.learning.text_statistics import (
     combine,
     release,
 )
-from fedpact.privacy.noise import NoiseSource
 from fedpact.types.specification import Document, Specification
 
 _ROUNDING = 1e-5
@@ -84,36 +87,22 @@ class TextStatistics(ConstructedFamily[TextStatisticsParameters]):
         tensors = self.template(spec).tensors
         return {name: np.zeros(shape, np.float32) for name, shape in tensors}
 
-    def construct(
-        self,
-        spec: Specification,
-        start: Model,
-        dataset: Dataset,
-        place: tuple[int, int],
-        noise: NoiseSource | None,
-        data_noise: NoiseSource | None,
-    ) -> Model:
-        words, dense = self._rows(spec, dataset.x)
+    def construct(self, spec: Specification, given: Construction) -> Model:
+        words, dense = self._rows(spec, given.dataset.x)
         found = release(
             self._layout(spec),
             words,
-            dataset.y.astype(np.int64),
+            given.dataset.y.astype(np.int64),
             dense,
             noise_multiplier=_multiplier(spec),
-            noise=noise,
+            noise=given.noise,
         )
         return found.model()
 
-    def combine(
-        self,
-        spec: Specification,
-        models: Mapping[int, Model],
-        weights: Mapping[int, int],
-        start: Model,
-    ) -> Model:
+    def combine(self, spec: Specification, local: LocalModels) -> Model:
         """The sum, each class's parts weighted by what the released counts tell; the declared
         samples tell nothing more."""
-        return combine(self._layout(spec), models, _multiplier(spec)).model()
+        return combine(self._layout(spec), local.models, _multiplier(spec)).model()
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
         """As declared by the base; before anything is released all classes are alike."""

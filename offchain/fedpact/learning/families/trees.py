@@ -11,7 +11,7 @@ and so have the leaf values that it sends (equation 4): the paper's claim, not a
 
 import math
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Annotated, TypeVar
 
 import numpy as np
@@ -19,14 +19,19 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import sparse
 
-from fedpact.data.dataset import Dataset, Inputs
+from fedpact.data.dataset import Inputs
 from fedpact.errors import DataError, PrivacyError, SpecificationError
 from fedpact.features.text.graphs import public_vocabulary
 from fedpact.features.text.hashing import MOST_BITS, HashedBag
 from fedpact.features.text.rows import bag_rows, graph_rows
 from fedpact.learning.aggregation.base import total_weight
 from fedpact.learning.artefact import Model, Template
-from fedpact.learning.families.base import LEAST_BUCKET_BITS, ConstructedFamily
+from fedpact.learning.families.base import (
+    LEAST_BUCKET_BITS,
+    ConstructedFamily,
+    Construction,
+    LocalModels,
+)
 from fedpact.learning.trees import training
 from fedpact.learning.trees.ensemble import (
     LARGEST,
@@ -142,52 +147,35 @@ class TreeFamily(ConstructedFamily[T]):
             "value": np.zeros(shapes["value"], np.float32),
         }
 
-    def construct(
-        self,
-        spec: Specification,
-        start: Model,
-        dataset: Dataset,
-        place: tuple[int, int],
-        noise: NoiseSource | None,
-        data_noise: NoiseSource | None,
-    ) -> Model:
+    def construct(self, spec: Specification, given: Construction) -> Model:
         assert isinstance(spec.local, LocalConstruction)
-        rows, began = self.rows(spec, dataset.x), self._ensemble(spec, start)
+        rows, began = self.rows(spec, given.dataset.x), self._ensemble(spec, given.start)
         paper = spec.privacy.mode is PrivacyMode.PAPER
         if paper:
-            rows = sparse.csr_matrix(_noised(spec, rows.toarray(), data_noise))
-        words = np.random.SeedSequence([spec.local.construction_seed, *place]).generate_state(1)
-        grown = self.grown(spec, began, rows, dataset.y.astype(np.int64), int(words[0]))
+            rows = sparse.csr_matrix(_noised(spec, rows.toarray(), given.data_noise))
+        entropy = [spec.local.construction_seed, *given.round_and_seat]
+        seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+        grown = self.grown(spec, began, rows, given.dataset.y.astype(np.int64), seed)
         if paper:
-            grown = Ensemble(grown.feature, grown.threshold, _noised(spec, grown.value, noise))
+            grown = Ensemble(
+                grown.feature, grown.threshold, _noised(spec, grown.value, given.noise)
+            )
         return self._model(spec, union([began, grown], [1.0, 1.0]))
 
-    def combine(
-        self,
-        spec: Specification,
-        models: Mapping[int, Model],
-        weights: Mapping[int, int],
-        start: Model,
-    ) -> Model:
+    def combine(self, spec: Specification, local: LocalModels) -> Model:
         """Union: the start's trees and each provider's new ones, by seat."""
-        return self.coalition(spec, models, weights, start, models)
+        return self.coalition(spec, local, local.models)
 
-    def coalition(
-        self,
-        spec: Specification,
-        models: Mapping[int, Model],
-        weights: Mapping[int, int],
-        start: Model,
-        players: Collection[int],
-    ) -> Model:
+    def coalition(self, spec: Specification, local: LocalModels, players: Collection[int]) -> Model:
         """Each one's trees as they count among all players: who does nothing is worth nothing."""
+        models, weights = local.models, local.weights
         total_weight(models, weights)
-        all_, used = sorted(players), _used(start)
+        all_, used = sorted(players), _used(local.start)
         new = slice(used, used + self.trees(spec))
         shares = dict(zip(all_, self.shares([weights[seat] for seat in all_]), strict=True))
         seats = sorted(models)
         parts = [self._part(spec, models[seat], new) for seat in seats]
-        began = self._ensemble(spec, start)
+        began = self._ensemble(spec, local.start)
         return self._model(spec, union([began, *parts], [1.0, *(shares[seat] for seat in seats)]))
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
