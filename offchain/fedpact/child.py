@@ -71,23 +71,32 @@ class ChildProcess:
     def wait_for(self, pattern: re.Pattern[str], seconds: float) -> re.Match[str]:
         """The first match in its output.
 
-        Raises ChildFailed where it ends without one, or writes none in time; it is ended then.
+        Raises ChildFailed if it ends without a match, or writes none in time. Whatever stops the
+        waiting, an interrupt included, also stops the process.
         """
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            ended = self.process.poll() is not None
-            found = pattern.search(self.output)
-            if found:
-                return found
-            if ended:
-                break
-            time.sleep(_POLL_SECONDS)
+        try:
+            found = self._awaited(pattern, seconds)
+        except BaseException:
+            self.stop()
+            raise
+        if found is not None:
+            return found
         code = self.process.poll()
         self.stop()
         if code is None:
             raise ChildFailed(f"no answer within {seconds:g} s, see {self.log_file}")
         lines = self.output.strip().splitlines()
         raise ChildFailed(lines[-1] if lines else f"exit status {code}, see {self.log_file}")
+
+    def _awaited(self, pattern: re.Pattern[str], seconds: float) -> re.Match[str] | None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            ended = self.process.poll() is not None
+            found = pattern.search(self.output)
+            if found or ended:
+                return found
+            time.sleep(_POLL_SECONDS)
+        return None
 
     def stop(self) -> None:
         """End the process and all that it started; harmless when they have ended."""

@@ -13,11 +13,10 @@ from fedpact.chain.abi import contract_abi
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import find_anvil
 from fedpact.child import ChildProcess
-from fedpact.consensus.votes import Ballot, vote_commitment
+from fedpact.consensus.votes import Ballot, pack_scores, vote_commitment
 from fedpact.errors import AuditFailed, FedpactError, Reverted
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RequestStatus, Stage
-from fedpact.types.scores import pack_scores
 from tests.support.committee import PAYMENT, Committee, Market
 from tests.support.node_proxy import Message, node_in_front
 

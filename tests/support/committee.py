@@ -18,7 +18,7 @@ from fedpact.chain.registrar import sign_voucher
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.artefacts import RoundRef, open_slice, seal_global, seal_local
 from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
-from fedpact.consensus.votes import Ballot, attestation, vote_commitment
+from fedpact.consensus.votes import Ballot, attestation, pack_scores, vote_commitment
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import Manifest, delivery_key, key_hash, new_request_key, seal
 from fedpact.data.dataset import Dataset
@@ -31,7 +31,6 @@ from fedpact.requester import Requester
 from fedpact.requester.draft import Draft
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RoundState, Stage, seats_of
-from fedpact.types.scores import pack_scores
 from fedpact.types.specification import PrivacyMode, Specification
 
 PATIENCE = 30.0

@@ -13,14 +13,13 @@ from fedpact.consensus.payment import (
     shares,
 )
 from fedpact.consensus.reputation import Sums, record, score
-from fedpact.types.rounds import RequestStatus, seats_of
+from fedpact.types.rounds import DELIVERY_WINDOWS, RequestStatus, seats_of
 
 if TYPE_CHECKING:
     from fedpact.audit.chain import ChainFacts
 
 UNPAID_WEIGHT = 1
 """Weight of faults in a request that paid nobody (SharingMarket, `_settle`)."""
-DELIVERY_WINDOWS = 2
 
 
 class MoneyChecks:

@@ -16,10 +16,10 @@ from fedpact.consensus.tally import (
     history_with_tally,
     tally,
 )
-from fedpact.consensus.votes import Ballot, approves, vote_commitment
+from fedpact.consensus.votes import Ballot, approves, pack_scores, vote_commitment
 from fedpact.errors import InvalidInput
 from fedpact.types.rounds import RequestStatus, RoundState, seats_of
-from fedpact.types.scores import INVALID, MAX_SEATS, median_error, pack_scores
+from fedpact.types.scores import INVALID, MAX_SEATS, median_error
 
 if TYPE_CHECKING:
     from fedpact.audit.chain import ChainFacts

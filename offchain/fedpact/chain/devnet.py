@@ -8,18 +8,19 @@ import re
 import secrets
 import shutil
 from pathlib import Path
-from types import TracebackType
 
 from eth_account import Account
+from eth_utils.currency import to_wei
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.rpc import Rpc
 from fedpact.child import ChildFailed, ChildProcess
+from fedpact.closing import Closing
 from fedpact.errors import FedpactError, InvalidInput
 
 ANVIL_VARIABLE = "FEDPACT_ANVIL"
-PLENTY = 10**21
-"""Wei that a new account gets: 1,000 ether."""
+PLENTY = to_wei(1_000, "ether")
+"""What a new account gets, in wei."""
 GAS_LIMIT = 30_000_000
 GAS_LIMIT_SPREAD = 2**20
 START_LIMIT = 30.0
@@ -30,7 +31,7 @@ MINING = "--mixed-mining"
 _LISTENING = re.compile(r"Listening on (\S+:\d+)")
 
 
-class Devnet:
+class Devnet(Closing):
     """A running Anvil. Each transaction makes a block at once, and so does each interval, without
     which the chain's clock would stand still and no deadline would ever pass.
 
@@ -70,12 +71,9 @@ class Devnet:
             address = child.wait_for(_LISTENING, START_LIMIT)[1]
         except ChildFailed as error:
             raise FedpactError(f"anvil did not start: {error}") from error
-        except BaseException:
-            child.stop()
-            raise
         devnet = cls(child, f"http://{address}")
         if not detached:
-            atexit.register(devnet.stop)
+            atexit.register(devnet.close)
         return devnet
 
     @property
@@ -83,9 +81,9 @@ class Devnet:
         """Its process group, which is the id of the process that was started."""
         return self.child.process.pid
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End it; harmless when it has ended."""
-        atexit.unregister(self.stop)
+        atexit.unregister(self.close)
         self._rpc.close()
         self.child.stop()
 
@@ -102,17 +100,6 @@ class Devnet:
     def mine(self, blocks: int = 1, seconds_apart: int = 1) -> None:
         """Add empty blocks now; the chain's clock moves on by as much."""
         self._rpc.call("anvil_mine", hex(blocks), hex(seconds_apart))
-
-    def __enter__(self) -> Devnet:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def find_anvil() -> Path:

@@ -11,14 +11,12 @@ from fedpact.errors import InvalidInput
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
-WEI_PER_ETHER = 10**18
-
 
 def ether(wei: int) -> str:
     """Wei as ether, exact, without trailing zeros."""
-    whole, rest = divmod(wei, WEI_PER_ETHER)
-    decimals = f"{rest:018d}".rstrip("0")
-    return f"{whole}.{decimals}" if decimals else str(whole)
+    from eth_utils.currency import from_wei
+
+    return f"{from_wei(wei, 'ether'):f}"
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:

@@ -23,9 +23,11 @@ def serve(
 
     Example: fedpact --account alice provider serve --data own.csv --policy policy.toml
     """
+    from fedpact.logs import log_to_stderr
     from fedpact.provider.serve import serve as run_daemon
 
     at = session.of(context)
+    log_to_stderr()
     run_daemon(at.settings, at.keys, policy, data)
 
 

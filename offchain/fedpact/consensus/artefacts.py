@@ -7,7 +7,7 @@ computes an aggregate gets the same bytes and the same CID.
 from dataclasses import dataclass
 from hashlib import sha256
 
-from fedpact.content.envelope import Aad, open_model, seal_model
+from fedpact.content.envelope import OVERHEAD_BYTES, Aad, open_model, seal_model
 from fedpact.content.keys import delivery_key, round_key
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import decode_slice
@@ -16,9 +16,6 @@ from fedpact.learning.artefact import Model, Template, decode, encode
 from fedpact.learning.families import represented
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification
-
-ENVELOPE_OVERHEAD = 16
-"""Bytes that AES-SIV adds (RFC 5297)."""
 
 SLICE_MAX_BYTES = 64 * 2**20
 """Largest sealed evaluation slice that anyone fetches."""
@@ -37,7 +34,7 @@ class RoundRef:
 
 def sealed_bytes(template: Template) -> int:
     """Size of a sealed model of this template; it decides the CID's codec."""
-    return template.bytes + ENVELOPE_OVERHEAD
+    return template.bytes + OVERHEAD_BYTES
 
 
 def model_cid(template: Template, digest: bytes) -> Cid:

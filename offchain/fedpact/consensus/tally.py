@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from fedpact.consensus.votes import pack_scores
 from fedpact.types.rounds import seats_of
-from fedpact.types.scores import INVALID, MAX_SEATS, lane, median_score, pack_scores
+from fedpact.types.scores import INVALID, MAX_SEATS, lane, median_score
 
 BASE_POINTS = 1500
 """For a valid model, in equal parts."""

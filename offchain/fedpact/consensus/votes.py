@@ -4,13 +4,14 @@ Hashes bind chain, contract, request, round and member, so that none can be copi
 (contracts/TrainingRounds.sol). Scores are errors in 1/10,000.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from fedpact.errors import InvalidInput
-from fedpact.types.scores import INVALID, MAX_SEATS, SCORE_BITS, is_score, lane
+from fedpact.types.scores import INVALID, MAX_SCORE, MAX_SEATS, SCORE_BITS, is_score, lane
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,35 @@ class Ballot:
     round: int
     member: str
     """Account of the seat."""
+
+
+def pack_scores(scores: Mapping[int, int]) -> int:
+    """Packs scores by seat into one word; seats that are left out get an empty lane.
+
+    Raises:
+        InvalidInput: a seat outside 0..15, or a value that is neither a score nor INVALID.
+    """
+    word = 0
+    for seat, score in scores.items():
+        if not 0 <= seat < MAX_SEATS:
+            raise InvalidInput(f"seat {seat} is outside 0..{MAX_SEATS - 1}")
+        if not is_score(score):
+            raise InvalidInput(
+                f"score {score} of seat {seat} is neither in 0..{MAX_SCORE} nor {INVALID} (invalid)"
+            )
+        word |= score << SCORE_BITS * seat
+    return word
+
+
+def unpack_scores(word: int, seats: int = MAX_SEATS) -> tuple[int, ...]:
+    """The first `seats` lanes of a word, one entry a seat.
+
+    Raises:
+        InvalidInput: a word wider than sixteen lanes, or negative.
+    """
+    if word < 0 or word >> SCORE_BITS * MAX_SEATS:
+        raise InvalidInput(f"{word:#x} is wider than {MAX_SEATS} lanes of {SCORE_BITS} bits")
+    return tuple(lane(word, seat) for seat in range(seats))
 
 
 def vote_commitment(ballot: Ballot, word: int, salt: bytes) -> bytes:

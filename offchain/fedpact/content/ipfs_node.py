@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from fedpact.child import ChildFailed, ChildProcess
+from fedpact.closing import Closing
 from fedpact.errors import SettingsError, StoreUnreachable
 
 SCRIPT_VARIABLE = "FEDPACT_IPFS_NODE"
@@ -21,7 +21,7 @@ _READY = re.compile(r"^\{.*\}$", re.MULTILINE)
 """The line of JSON that it writes once it listens."""
 
 
-class IpfsNode:
+class IpfsNode(Closing):
     """A running node. `url` is its Kubo RPC, `addresses` its multiaddresses for other peers.
 
     The node listens on loopback alone, and ends with this process, however that ends.
@@ -57,27 +57,13 @@ class IpfsNode:
         child = ChildProcess.start(command, folder / LOG_NAME)
         try:
             ready = json.loads(child.wait_for(_READY, timeout)[0])
-            return cls(child, ready["rpc"], ready["peerId"], ready["addrs"])
         except ChildFailed as error:
             raise StoreUnreachable(f"the IPFS node did not start: {error}") from error
-        except BaseException:
-            child.stop()
-            raise
+        return cls(child, ready["rpc"], ready["peerId"], ready["addrs"])
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End the node and wait until it is gone. May be called twice."""
         self.child.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def node_executable() -> str:

@@ -55,9 +55,9 @@ class DemoNetwork:
         self.stop_daemons()
         self.store.close()
         if self.ipfs is not None:
-            self.ipfs.stop()
+            self.ipfs.close()
             self.ipfs = None
-        self.devnet.stop()
+        self.devnet.close()
 
     def stop_daemons(self) -> None:
         """End the providers' processes, by force where they do not end in time."""
@@ -184,12 +184,12 @@ def running_network(folder: Path, store: StoreKind) -> Iterator[tuple[DemoNetwor
         file.write(secrets.token_urlsafe(24))
     with contextlib.ExitStack() as stack:
         devnet = Devnet.start(folder / "devnet")
-        stack.callback(devnet.stop)
+        stack.callback(devnet.close)
         ipfs = None
         uri = str(folder / "content")
         if store is StoreKind.IPFS:
             ipfs = IpfsNode.start(folder / "ipfs")
-            stack.callback(ipfs.stop)
+            stack.callback(ipfs.close)
             uri = ipfs.url
         registrar = keystore.create_account(
             folder / "keys", password_file.read_text(), "registrar", scrypt_cost=SCRYPT_COST

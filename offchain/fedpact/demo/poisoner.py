@@ -11,6 +11,7 @@ import typer
 
 from fedpact.demo.options import PoisonKind
 from fedpact.experiments.adversaries import POISONS, Provider, RoundTask
+from fedpact.logs import log_to_stderr
 from fedpact.privacy.noise import SeededNoise, SystemNoise
 from fedpact.provider.work import LocalWork, TrainingTask
 
@@ -57,6 +58,7 @@ def main(
     settings = load(config)
     password = keystore.read_password(settings.password_file)
     keys = keystore.unlock(settings.keystore, settings.chosen_account(), password)
+    log_to_stderr()
     serve(settings, keys, policy, data, PoisonedWork(POISONS[kind.value]()))
 
 

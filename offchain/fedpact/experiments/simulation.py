@@ -13,6 +13,7 @@ from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
 from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
 from fedpact.consensus.tally import LEADER_POINTS, RoundTally, tally
+from fedpact.consensus.votes import pack_scores
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError
 from fedpact.experiments.adversaries import Provider, RoundTask
@@ -24,7 +25,7 @@ from fedpact.learning.strategies import Globals, Memory, strategy
 from fedpact.learning.units import samples_of
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.rounds import seats_of
-from fedpact.types.scores import INVALID, MAX_SCORE, pack_scores
+from fedpact.types.scores import INVALID, MAX_SCORE
 from fedpact.types.specification import Specification
 
 NoiseOf = Callable[[int, int], NoiseSource]

@@ -39,7 +39,7 @@ def start(folder: Path, port: int, block_time: float, funded: Sequence[str] = ()
         running = RunningDevnet(devnet.url, devnet.group)
         (folder / RECORD).write_text(json.dumps(asdict(running)), encoding="utf-8")
     except BaseException:
-        devnet.stop()
+        devnet.close()
         raise
     return running
 

@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedpact.closing import Closing
 from fedpact.errors import BudgetExceeded, LedgerError, PrivacyError
 from fedpact.privacy.accounting import ORDERS, UNIT, PrivacyCost, rdp, rdp_cost
 from fedpact.privacy.accounting import PrivacyLimit as PrivacyLimit
@@ -72,7 +72,7 @@ class LimitStanding:
     """Epsilon of the largest full-batch release that may still follow what is promised."""
 
 
-class Ledger:
+class Ledger(Closing):
     """A provider's privacy ledger; safe for several processes at once, not for several threads.
 
     path: the SQLite file; made, with its folder, when missing. key: 32 secret bytes of the
@@ -86,17 +86,6 @@ class Ledger:
 
     def close(self) -> None:
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ------------------------------------------------------------------ budget
 

@@ -1,6 +1,5 @@
 """From settings to a running daemon: what `fedpact provider serve` does."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,6 @@ from fedpact.provider.policy import Policy
 from fedpact.provider.work import LocalWork
 from fedpact.settings import Settings
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
 
 def serve(
     settings: Settings, keys: AccountKeys, policy: Path, data: Path, work: LocalWork | None = None
@@ -25,9 +22,6 @@ def serve(
 
     Raises SettingsError with all that is missing before anything is served.
     """
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-    for noisy in ("httpx", "uvicorn"):  # a line a message
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     deployment = deployments.load(settings.deployment)
     client = ChainClient.connect(settings.endpoint, deployment)
     daemon = Daemon(

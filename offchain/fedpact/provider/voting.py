@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
-from fedpact.consensus.votes import vote_commitment
+from fedpact.consensus.votes import pack_scores, vote_commitment
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentError, NotReady, Retryable
 from fedpact.learning.artefact import Model
@@ -22,7 +22,6 @@ from fedpact.provider.reading import (
 )
 from fedpact.provider.state import CastVote
 from fedpact.types.rounds import seats_of
-from fedpact.types.scores import pack_scores
 
 log = logging.getLogger(__name__)
 

@@ -1,15 +1,14 @@
 """Amounts of money as people write them."""
 
-from decimal import Decimal, InvalidOperation, Overflow, localcontext
+from decimal import Decimal
+
+from eth_utils.currency import from_wei, to_wei
 
 from fedpact.errors import InvalidInput
 
-WEI_PER_UNIT = {"wei": 1, "gwei": 10**9, "ether": 10**18}
-
+UNITS = ("wei", "gwei", "ether")
 MAX_PAYMENT = 2**96
 """Wei; payments fit 96 bits in the market."""
-PRECISION = 100
-"""Digits; Decimal's usual 28 would round large amounts."""
 
 
 def parse_amount(text: str) -> int:
@@ -18,17 +17,18 @@ def parse_amount(text: str) -> int:
     A unit must be named: a number alone could be meant either way.
     """
     number, _, unit = text.strip().partition(" ")
+    unit = unit.strip()
     refusal = InvalidInput(
         f"{text!r} is no amount: write a number and its unit (wei, gwei or ether), as in '1 ether'"
     )
-    if unit.strip() not in WEI_PER_UNIT:
+    if unit not in UNITS:
         raise refusal
     try:
-        with localcontext(prec=PRECISION):
-            wei = Decimal(number) * WEI_PER_UNIT[unit.strip()]
-            whole = wei.is_finite() and wei == wei.to_integral_value()
-    except (InvalidOperation, Overflow):
+        amount = Decimal(number)
+        wei = to_wei(amount, unit)
+        exact = from_wei(wei, unit) == amount  # to_wei cuts off fractions of a wei
+    except (ArithmeticError, ValueError):
         raise refusal from None
-    if not whole or not 0 < wei < MAX_PAYMENT:
+    if not exact or not 0 < wei < MAX_PAYMENT:
         raise InvalidInput(f"{text!r} is not a whole number of wei from 1 to 2^96 - 1")
-    return int(wei)
+    return wei

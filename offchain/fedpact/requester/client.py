@@ -15,7 +15,13 @@ from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.listing import look, specification_of
 from fedpact.requester.request import PreparedRequest, prepare
-from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState, seats_of
+from fedpact.types.rounds import (
+    DELIVERY_WINDOWS,
+    RequestRecord,
+    RequestStatus,
+    RoundState,
+    seats_of,
+)
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
 
@@ -29,9 +35,6 @@ if TYPE_CHECKING:
     from fedpact.types.reuse import Purchase
 
 log = logging.getLogger(__name__)
-
-DELIVERY_WINDOWS = 2
-"""Deliver windows after the end in which the first delivery must come (ISharingMarket)."""
 
 
 class Requester:

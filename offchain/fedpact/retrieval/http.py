@@ -10,12 +10,11 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
 
+from fedpact.closing import Closing
 from fedpact.errors import RetrievalError
 from fedpact.retrieval.messages import (
     LONGEST_MESSAGE,
@@ -36,7 +35,7 @@ AT_ONCE = 16
 """Questions under way together."""
 
 
-class HttpTransport:
+class HttpTransport(Closing):
     """Asks daemons at their endpoints; may be used by several threads.
 
     own: this daemon's own address as others reach it; empty for a requester without one.
@@ -56,17 +55,6 @@ class HttpTransport:
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def ask(self, asked: Sequence[tuple[Contact, Request]]) -> Sequence[Reply | None]:
         """A reply for each, None from whoever gave none in time or gave no message."""

@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
+DELIVERY_WINDOWS = 2
+"""The first delivery must come within this many deliver windows after the end (ISharingMarket)."""
+
 
 class RequestStatus(IntEnum):
     """Life of a request in the market."""

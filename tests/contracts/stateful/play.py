@@ -9,9 +9,9 @@ from typing import Any
 from eth_abi import encode
 from eth_utils import keccak
 
-from fedpact.consensus.votes import attestation, vote_commitment
+from fedpact.consensus.votes import attestation, pack_scores, vote_commitment
 from fedpact.types.rounds import RequestStatus, Stage
-from fedpact.types.scores import INVALID, pack_scores
+from fedpact.types.scores import INVALID
 from tests.contracts.stateful.fast_chain import FastChain
 from tests.contracts.stateful.market_model import Party, Refused, RequestModel, World
 from tests.contracts.stateful.round_model import RoundModel, mask_of

@@ -20,8 +20,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IpfsNode, 
     with ThreadPoolExecutor() as pool:
         first, second = pool.map(start, ["first", "second"])
     yield first, second
-    first.stop()
-    second.stop()
+    first.close()
+    second.close()
 
 
 @pytest.fixture

@@ -60,8 +60,8 @@ def test_a_stopped_node_is_unreachable_and_keeps_all_for_the_next_start(tmp_path
     cid = store.put(b"kept")
     with pytest.raises(StoreUnreachable, match=f"in use by process {node.child.process.pid}"):
         IpfsNode.start(tmp_path)
-    node.stop()
-    node.stop()
+    node.close()
+    node.close()
     assert node.child.process.returncode == 0
     assert not (tmp_path / "node.lock").exists()
     for attempt in (lambda: store.get(cid, 10), lambda: store.put(b"x"), store.check):

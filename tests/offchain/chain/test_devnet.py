@@ -38,8 +38,8 @@ def test_two_starts_have_different_first_blocks(tmp_path: Path) -> None:
 
 def test_stopped_chain_is_gone_and_stopping_again_is_harmless(tmp_path: Path) -> None:
     net = Devnet.start(tmp_path)
-    net.stop()
-    net.stop()
+    net.close()
+    net.close()
     assert net.child.process.poll() is not None
     with pytest.raises(NodeUnreachable):
         ChainClient.connect(net.url, None, timeout=1)
@@ -107,7 +107,7 @@ def wrapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_anvil_behind_a_wrapper_ends_with_it(tmp_path: Path) -> None:
     net = Devnet.start(tmp_path)
     ChainClient.connect(net.url, None).close()
-    net.stop()
+    net.close()
     with pytest.raises(NodeUnreachable):
         ChainClient.connect(net.url, None, timeout=1)
 

@@ -23,11 +23,18 @@ from fedpact.consensus.tally import (
     read_points,
     tally,
 )
-from fedpact.consensus.votes import Ballot, approves, attestation, vote_commitment
+from fedpact.consensus.votes import (
+    Ballot,
+    approves,
+    attestation,
+    pack_scores,
+    unpack_scores,
+    vote_commitment,
+)
 from fedpact.errors import InvalidInput
 from fedpact.types.attributes import Attribute, AttributeTree, verify_attribute
 from fedpact.types.rounds import ApprovalRule, LeaderRule
-from fedpact.types.scores import INVALID, lane, median_score, pack_scores, unpack_scores
+from fedpact.types.scores import INVALID, lane, median_score
 
 scores = st.one_of(st.integers(0, 10_000), st.just(INVALID))
 addresses = st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex())

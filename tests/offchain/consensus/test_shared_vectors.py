@@ -16,11 +16,12 @@ from fedpact.consensus.votes import (
     first_bad_lane,
     kept_attestation,
     kept_commitment,
+    pack_scores,
+    unpack_scores,
     vote_commitment,
 )
 from fedpact.types.attributes import Attribute, AttributeTree, verify_attribute
 from fedpact.types.rounds import LeaderRule, seats_of
-from fedpact.types.scores import pack_scores, unpack_scores
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 

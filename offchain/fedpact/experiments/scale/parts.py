@@ -19,6 +19,7 @@ from fedpact.chain.bindings.binding import camel
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local, slice_aad
 from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
+from fedpact.consensus.votes import pack_scores
 from fedpact.content.envelope import seal_model
 from fedpact.content.keys import Manifest, new_request_key
 from fedpact.data import partition, sources
@@ -28,7 +29,6 @@ from fedpact.experiments import digits
 from fedpact.learning.artefact import Model, encode
 from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
-from fedpact.types.scores import pack_scores
 from fedpact.types.specification import Specification
 
 T = TypeVar("T")
