@@ -1,5 +1,5 @@
-# make demo: the main job on the embedded defaults.   make test: all checks and tests.
-# Both set up what they need inside this checkout: .venv (requirements.lock), node_modules (package-lock.json).
+# `make` lists the targets. Each sets up what it needs inside this checkout: Python packages in .venv
+# (requirements.lock), Node packages in node_modules (package-lock.json).
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -7,18 +7,24 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-all lint slither mutation invariants contracts lock gas bench-round bench-text bench-features bench-dp bench-train bench-profiles bench-lookup experiments experiment-digits wheel docs clean
 
-help: ## what there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 28
+# Every target that has a help text is a command, not a file.
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-setup: .venv/.installed node_modules/.installed scripts/ipfs-node/node_modules/.installed contracts ## everything that demo and test need
+##@ Start here
+
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: .venv/.installed node_modules/.installed scripts/ipfs-node/node_modules/.installed contracts ## install everything that demo and test need
 
 .venv/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fedpact needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Set PYTHON=..."; exit 1; }
 	@echo "== Python packages into .venv (requirements.lock)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@# pip takes torch, since only pip knows a machine's CPU builds of it; uv takes the rest, ten times as fast.
+	@# uv installs everything but torch: it is ten times as fast, but only pip finds a local CPU build.
 	@grep -v '^torch==' requirements.lock > .venv/without-torch.lock
 	@$(BIN)/pip install --quiet --no-deps --no-compile $$(grep -E '^(uv|torch)==' requirements.lock) 2> >(grep -v '^WARNING: Location' >&2)
 	@$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python -r .venv/without-torch.lock \
@@ -36,78 +42,107 @@ scripts/ipfs-node/node_modules/.installed: scripts/ipfs-node/package-lock.json |
 	@cd scripts/ipfs-node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-contracts: | .venv/.installed node_modules/.installed ## compile what has changed in contracts/
-	@$(BIN)/python -m scripts.compile
-
 demo: setup ## four providers train on real data, are judged and paid; the requester uses the model
 	@$(BIN)/fedpact demo $(DEMO)
 
-lint: setup slither ## format, lint, types, import directions, stale ABIs, static analysis of the contracts
-	@echo "== lint"
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
+##@ Checks
+
+lint: lint-python lint-contracts lint-config slither ## all static checks
+
+# .pre-commit-config.yaml runs the same four targets; tests/offchain/test_repository.py compares them.
+
+lint-python: setup ## format, lint, types and import directions of the Python code
+	@echo "== Python: ruff, mypy, import-linter"
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy offchain
 	@$(BIN)/lint-imports --no-cache
+
+lint-contracts: setup ## style of the contracts; fails if the compiled artifacts are stale
+	@echo "== contracts: artifacts, solhint"
 	@$(BIN)/python -m scripts.compile --check
 	@node_modules/.bin/solhint -c solhint.config.js --noPoster --disc --max-warnings 0 'contracts/**/*.sol'
 
-slither: setup ## static analysis of the contracts; each finding that stands has its reason in slither.allowed.toml
-	@echo "== slither: syntax trees from npm's solc, detectors of medium impact and above"
+lint-config: setup ## schema of the CI workflow
+	@echo "== configuration: CI workflow"
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+
+slither: setup ## static analysis of the contracts; slither.allowed.toml explains each accepted finding
+	@echo "== contracts: Slither, medium impact and above"
 	@$(BIN)/python -m scripts.static_analysis
 
-test: lint docs ## all checks and tests that fit into minutes
+test: lint docs ## all static checks, the documentation and the tests that take minutes
 	@echo "== tests"
 	@$(BIN)/pytest -n auto -m "not slow" $(TESTS)
 
-test-all: lint ## the long ones too
+test-all: lint docs ## as test, with the slow tests
 	@$(BIN)/pytest -n auto $(TESTS)
 
-mutation: setup ## break the contracts in small ways and see which test notices: docs/results/mutation.json
+mutation: setup ## break the contracts in small ways; a test must notice: docs/results/mutation.json
 	@$(BIN)/python -m scripts.mutation
 
-invariants: setup ## random calls against the contracts, by Forge; FOUNDRY_INVARIANT_RUNS and _DEPTH for more
+invariants: setup ## random calls against the contracts (Forge); FOUNDRY_INVARIANT_RUNS, FOUNDRY_INVARIANT_DEPTH
 	@FOUNDRY_CONFIG=tests/contracts/invariant/foundry.toml node_modules/.bin/forge test
 
-gas: setup ## what each operation, a task and a further round cost: docs/gas.json, docs/gas.md
+##@ Measurements
+
+gas: setup ## gas of each operation, a task and a further round: docs/gas.json, docs/gas.md
 	@$(BIN)/python -m benchmarks.gas
 
-bench-round: setup ## seconds and gas a round of the protocol alone: docs/results/round.json
+bench-round: setup ## seconds and gas per round of the protocol itself: docs/results/round.json
 	@$(BIN)/python -m benchmarks.round --json docs/results/round.json
 
-bench-text: setup ## seconds from raw text to a noised release, 20 Newsgroups: docs/results/text.json
+bench-text: setup ## seconds from raw text to a noised release (20 Newsgroups): docs/results/text.json
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.text --json docs/results/text.json
 
 bench-features: setup ## seconds and memory of CIFAR-10's scattering features: docs/results/features.json
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.features --json docs/results/features.json
 
-bench-dp: setup ## private training of the CNN beside none and beside Opacus: docs/results/dp.json
+bench-dp: setup ## private training of the CNN against no privacy and against Opacus: docs/results/dp.json
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.dp --json docs/results/dp.json
 
-bench-train: setup ## local training against the same loop in plain torch: docs/results/train.json
+bench-train: setup ## local training against the same loop in plain PyTorch: docs/results/train.json
 	@$(BIN)/python -m benchmarks.train --json docs/results/train.json
 
-bench-profiles: setup ## what noised profiles give away, find and cost: docs/results/profiles.json
+bench-profiles: setup ## what noised profiles reveal, find and cost: docs/results/profiles.json
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.profiles --json docs/results/profiles.json
 
-bench-lookup: setup ## milliseconds of a search over 50 real daemons, over HTTP: docs/results/lookup.json
+bench-lookup: setup ## milliseconds of a search over 50 daemons (HTTP): docs/results/lookup.json
 	@$(BIN)/python -m benchmarks.lookup --json docs/results/lookup.json
 
-experiments: setup ## all experiments at scale small, and their report in docs/results; SCALE=full for the papers' own
+##@ Experiments
+
+experiments: setup ## run all experiments and write their report to docs/results; SCALE=full as in the papers
 	@$(BIN)/fedpact experiment run --all --scale $(or $(SCALE),small)
 	@$(BIN)/fedpact experiment report
 
-experiment-digits: setup ## accuracy, pay and poison on digits over five seeds: docs/results/digits.json
+experiment-digits: setup ## accuracy, pay and poisoning on digits, five seeds: docs/results/digits.json
 	@$(BIN)/python -m fedpact.experiments.digits --json docs/results/digits.json
 
-wheel: setup ## dist/fedpact-*.whl: needs neither solc nor Node where it is installed
+##@ Build
+
+contracts: | .venv/.installed node_modules/.installed ## compile the contracts whose sources changed
+	@$(BIN)/python -m scripts.compile
+
+wheel: setup ## dist/fedpact-*.whl, which needs neither solc nor Node where it is installed
+	@rm -f dist/fedpact-*.whl
 	@$(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w dist .
+
+wheel-check: wheel ## install the wheel without the checkout's packages and load its API; PYTHON=python3.13
+	@echo "== wheel under $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear .cache/wheel-check
+	@.cache/wheel-check/bin/pip install --quiet dist/fedpact-*.whl
+	@cd .cache && wheel-check/bin/python -c 'import fedpact; [getattr(fedpact, name) for name in fedpact.__all__]'
+	@cd .cache && wheel-check/bin/fedpact --help > /dev/null
+	@cd .cache && wheel-check/bin/fedpact --version
 
 docs: setup ## build the documentation into site/; a broken link or anchor fails
 	@echo "== documentation"
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-lock: ## resolve the newest versions that fit pyproject.toml into requirements.lock
+lock: ## write the newest versions that pyproject.toml allows to requirements.lock
 	@$(PYTHON) -m scripts.lock
 
-clean: ## remove all that setup made
+clean: ## remove everything that the other targets installed or built
 	@rm -rf .venv node_modules scripts/ipfs-node/node_modules .cache dist build site

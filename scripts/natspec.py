@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
-import compile as contracts  # scripts/compile.py
+from scripts import compile as contracts
 
 os.environ["SOLCX_BINARY_PATH"] = str(contracts.SOLC_FOLDER)  # before solcx looks at it
 

@@ -1,0 +1,54 @@
+"""Files at the root of the repository agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def prerequisites(target: str) -> set[str]:
+    [line] = re.findall(rf"^{target}:([^#\n]*)", MAKEFILE, re.MULTILINE)
+    return set(line.split())
+
+
+def test_the_commit_hooks_run_all_parts_of_make_lint() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook for repository in config["repos"] for hook in repository["hooks"]]
+    assert {hook["entry"] for hook in hooks} == {f"make {part}" for part in prerequisites("lint")}
+
+
+def test_make_lint_does_nothing_but_its_parts() -> None:
+    after = MAKEFILE.split("\nlint:", 1)[1].split("\n", 1)[1]
+    assert not after.startswith("\t")
+
+
+def test_the_workflow_runs_make_targets_only() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    targets = {step["run"].split()[1] for step in steps if step["run"].split()[0] == "make"}
+    assert len(steps) > 0
+    assert all(re.fullmatch(r"make [\w-]+( PYTHON=\S.*)?", step["run"]) for step in steps)
+    for target in targets:
+        prerequisites(target)  # Fails for a target that the Makefile lacks.
+
+
+def test_the_changelog_has_the_packages_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert version in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_each_direct_dependency_is_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    locked = {
+        _normal(line.split("==")[0]) for line in (ROOT / "requirements.lock").read_text().split()
+    }
+    assert {_normal(re.split(r"[<>=!~\[ ]", name)[0]) for name in wanted} <= locked
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
