@@ -1,5 +1,6 @@
 """The documents name tests, files and symbols that exist."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ CODE_PATH = re.compile(r"`([\w./-]+/[\w.-]+\.(?:py|sol))`")
 CODE_ROOTS = [
     ROOT / folder for folder in (".", "offchain/fedpact", "contracts", "tests", "tests/contracts")
 ]
+BULLET = re.compile(r"\s*([-*]|\d+\.) ")
 GLOSSARY = ROOT / "docs" / "glossary.md"
 TERM = re.compile(r"^\| (?P<term>.+?) \| .+? \| `(?P<symbol>\w+)` \|$", re.MULTILINE)
 
@@ -31,6 +33,17 @@ def test_every_test_and_link_that_a_document_names_is_there(document: Path) -> N
 def test_every_code_path_that_a_document_names_is_there(document: Path) -> None:
     for path in CODE_PATH.findall(document.read_text()):
         assert any((root / path).exists() for root in CODE_ROOTS), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_blank_line_precedes_every_list_and_table(document: Path) -> None:
+    """Without it, the site shows the list as running text."""
+    prose = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    for before, line in itertools.pairwise(prose.splitlines()):
+        starts_list = BULLET.match(line) and not BULLET.match(before)
+        starts_table = line.startswith("|") and not before.startswith("|")
+        if starts_list or starts_table:
+            assert not before.strip() or before.startswith((" ", "#")), line
 
 
 def test_every_glossary_term_has_a_symbol_in_the_code() -> None:
