@@ -74,10 +74,10 @@ slither: setup ## static analysis of the contracts; slither.allowed.toml explain
 
 test: lint docs ## all static checks, the documentation and the tests that take minutes
 	@echo "== tests"
-	@$(BIN)/pytest -n auto -m "not slow" $(TESTS)
+	@$(BIN)/pytest -n auto --dist worksteal -m "not slow" $(TESTS)
 
 test-all: lint docs ## as test, with the slow tests
-	@$(BIN)/pytest -n auto $(TESTS)
+	@$(BIN)/pytest -n auto --dist worksteal $(TESTS)
 
 mutation: setup ## break the contracts in small ways; a test must notice: docs/results/mutation.json
 	@$(BIN)/python -m scripts.mutation

@@ -1,11 +1,19 @@
-"""Fixtures that all suites share."""
+"""What all suites share.
 
+One thread of linear algebra a process, in what the tests start, too: pytest runs a worker for each
+core, and threads that wait for each other's cores took four times the processor time.
+"""
+
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fedpact.chain.devnet import Devnet
+
+for _library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -119,6 +119,8 @@ def test_collecting_spares_blocks_that_another_pinned_tree_shares(store: KuboSto
     assert store.get(first, len(one)) == one
 
 
+# ipfshttpclient, unmaintained since 2021, gives urllib3 a parameter that has no effect any more.
+@pytest.mark.filterwarnings("ignore:The 'strict' parameter is no longer needed:FutureWarning")
 def test_the_foreign_client_adds_and_reads(node: IpfsNode, store: KuboStore) -> None:
     ipfshttpclient = pytest.importorskip("ipfshttpclient")
     port = node.url.rsplit(":", 1)[1]
