@@ -5,14 +5,12 @@ import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
 import {IResultCache} from "./interfaces/IResultCache.sol";
 import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
+import {Scores} from "./libraries/Scores.sol";
+import {SEALED_KEY_BYTES} from "./libraries/SealedKey.sol";
 
 /// @title ResultCache
 /// @notice See {IResultCache}.
 contract ResultCache is IResultCache {
-    /// @dev crypto_box_SEALBYTES (48) + 32.
-    uint256 private constant SEALED_KEY_BYTES = 80;
-    uint256 private constant MAX_SEATS = 16;
-
     IParticipantRegistry private immutable REGISTRY;
     ISharingMarket private immutable MARKET;
     ITrainingRounds private immutable ROUNDS;
@@ -153,7 +151,7 @@ contract ResultCache is IResultCache {
 
     /// @inheritdoc IResultCache
     function claimable(uint256 requestId, uint256 seat) external view override returns (uint256) {
-        (uint256 points, uint256 total) = ROUNDS.shareOf(requestId, seat, MAX_SEATS);
+        (uint256 points, uint256 total) = ROUNDS.shareOf(requestId, seat, Scores.SEATS);
         return _due(requestId, seat, points, total);
     }
 
@@ -183,7 +181,7 @@ contract ResultCache is IResultCache {
 
     function _shareOfCaller(uint256 requestId, uint256 seat) private view returns (uint256 points, uint256 total) {
         bool holds;
-        (holds, points, total) = ROUNDS.shareOfHolder(requestId, seat, MAX_SEATS, msg.sender);
+        (holds, points, total) = ROUNDS.shareOfHolder(requestId, seat, Scores.SEATS, msg.sender);
         if (!holds) revert ResultCache_NotSeatOwner(requestId, seat, msg.sender);
     }
 

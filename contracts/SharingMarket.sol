@@ -5,6 +5,7 @@ import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {PointLanes, Points} from "./libraries/Points.sol";
 import {Scores} from "./libraries/Scores.sol";
+import {SEALED_KEY_BYTES} from "./libraries/SealedKey.sol";
 import {TermsCheck} from "./libraries/TermsCheck.sol";
 import {SharingMarketStore} from "./SharingMarketStore.sol";
 
@@ -12,8 +13,6 @@ import {SharingMarketStore} from "./SharingMarketStore.sol";
 /// @notice See {ISharingMarket}.
 contract SharingMarket is SharingMarketStore {
     uint256 private constant MAX_SAMPLES = 10_000_000;
-    /// @dev crypto_box_SEALBYTES (48) + 32.
-    uint256 private constant SEALED_KEY_BYTES = 80;
     /// @dev A member's mean quality, 1/10,000.
     uint256 private constant MEAN_QUALITY = 5000;
     uint256 private constant LOSS_PER_FAULT = 100;

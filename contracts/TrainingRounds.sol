@@ -79,7 +79,7 @@ contract TrainingRounds is TrainingRoundsViews {
                 }
             }
         }
-        if (seat == MAX_SEATS) revert TrainingRounds_NoFreeSeat(requestId);
+        if (seat == Scores.SEATS) revert TrainingRounds_NoFreeSeat(requestId);
 
         // Effect:
         if (seat == seats) s = s.addSeat();

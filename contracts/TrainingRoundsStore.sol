@@ -19,8 +19,6 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
 
     /* STORAGE */
 
-    uint256 internal constant MAX_SEATS = 16;
-
     /// @dev One request. Slots are overwritten round by round; what only audit needs is in events and in `history`.
     struct Task {
         RoundPlan plan;

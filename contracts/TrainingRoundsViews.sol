@@ -6,6 +6,7 @@ import {LeaderOrder} from "./libraries/LeaderOrder.sol";
 import {MemberState} from "./libraries/MemberState.sol";
 import {PointLanes, Points} from "./libraries/Points.sol";
 import {RoundPlan, RoundState, RoundStateLib} from "./libraries/RoundState.sol";
+import {Scores} from "./libraries/Scores.sol";
 import {TrainingRoundsStore} from "./TrainingRoundsStore.sol";
 
 /// @title TrainingRoundsViews
@@ -116,7 +117,7 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
         override
         returns (uint256 own, uint256 total)
     {
-        if (seat >= MAX_SEATS) return (own, total);
+        if (seat >= Scores.SEATS) return (own, total);
         Task storage task = _tasks[requestId];
         for (uint256 i; i * Points.SEATS_PER_WORD < seats; ++i) {
             PointLanes lanes = task.points[i];
@@ -132,7 +133,7 @@ abstract contract TrainingRoundsViews is TrainingRoundsStore {
         override
         returns (bool holds, uint256 own, uint256 total)
     {
-        holds = seat < MAX_SEATS && seatOf(requestId, account) == seat;
+        holds = seat < Scores.SEATS && seatOf(requestId, account) == seat;
         (own, total) = shareOf(requestId, seat, seats);
     }
 

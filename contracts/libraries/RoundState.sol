@@ -18,8 +18,8 @@ using RoundStateLib for RoundState global;
 /// @notice Where a seat mask or a 16-bit number starts in a `RoundState`: its lowest bit.
 type RoundField is uint256;
 
-/// @notice The rules and windows of a request, the leader order of its last tally, and how far it has followed the
-/// registry: one storage slot.
+/// @notice The parameters of a request, the leader order of its last tally, and how far it has followed the registry.
+/// @dev One storage slot: a nested `Params` would push the last two fields into a second one.
 struct RoundPlan {
     uint16 maxError;
     uint16 target;
