@@ -16,7 +16,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
     bytes32 private constant VOUCHER_TYPEHASH =
         keccak256("Voucher(address account,uint32 organisation,uint256 nonce,uint256 expiry)");
 
-    /// @dev A request keeps sixteen organisations in one word while providers join.
+    /// @dev 14 bits: a request keeps sixteen organisations in one word while providers join.
     uint256 private constant MAX_ORGANISATION = (1 << 14) - 1;
 
     /* STORAGE */
@@ -70,7 +70,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
         bytes32 profile,
         bytes32 attributesRoot
     ) external override {
-        // Check: the voucher is the caller's and stands.
+        // Check: the voucher is the caller's and still valid.
         if (voucher.account != msg.sender) {
             revert ParticipantRegistry_VoucherOfAnother(voucher.account, msg.sender);
         }
@@ -152,7 +152,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
     /// @inheritdoc IParticipantRegistry
     function attestAttributes(address account, bytes32 profileHash) external override onlyOwner {
         Record storage record = _active(account);
-        // Check: the participant has not swapped the profile under the registrar's eyes.
+        // Check: the profile is still the one that the registrar examined.
         if (record.profileHash != profileHash) {
             revert ParticipantRegistry_ProfileDiffers(account, profileHash, record.profileHash);
         }
@@ -172,7 +172,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
         acceptOwnership();
     }
 
-    /// @dev Without a registrar nobody could be admitted or suspended ever again.
+    /// @dev Without a registrar, nobody could ever be admitted or suspended again.
     function renounceOwnership() public view override onlyOwner {
         revert ParticipantRegistry_RegistrarRequired(owner());
     }
@@ -307,7 +307,7 @@ contract ParticipantRegistry is IParticipantRegistry, Ownable2Step, EIP712 {
         emit Registered(account, organisation, encryptionKey, profile, attributesRoot);
     }
 
-    /// @dev Starts anew after 65,535.
+    /// @dev Wraps to 0 after 65,535.
     function _countStatusChange() private {
         unchecked {
             ++statusChanges;

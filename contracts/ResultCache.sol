@@ -17,7 +17,7 @@ contract ResultCache is IResultCache {
 
     /* STORAGE */
 
-    /// @dev One slot. Earned sums stay far below 2^128: 2^32 purchases at the highest price.
+    /// @dev One slot. 128 bits hold 2^32 purchases at the highest price.
     struct Offer {
         uint96 price;
         uint128 earned;
@@ -101,7 +101,7 @@ contract ResultCache is IResultCache {
     /// @inheritdoc IResultCache
     function seal(uint256 requestId, uint256 seat, address buyer, bytes calldata sealedKey) external override {
         Purchase storage bought = _purchases[requestId][buyer];
-        // Check: there is somebody to seal to, and the caller has a stake in the model.
+        // Check: there is a buyer, and the caller contributed to the model.
         Status status = bought.status;
         if (status != Status.Pending && status != Status.Sealed) revert ResultCache_NothingBought(requestId, buyer);
         if (status == Status.Pending && block.timestamp > bought.deadline) {
@@ -163,12 +163,12 @@ contract ResultCache is IResultCache {
         if (request.status != ISharingMarket.Status.Open) revert ResultCache_NotOpen(requestId);
     }
 
-    /// @dev Nobody buys what its own organisation asked for or made: it has it, and would pay itself.
+    /// @dev An organisation that requested or helped to make the model has it already, and would pay itself.
     function _requireOutsider(uint256 requestId, uint256 requesterOrganisation, address[] calldata accounts) private view {
         (bool active, uint256 organisation,) = REGISTRY.seatInfo(msg.sender);
         if (!active) revert ResultCache_NotActive(msg.sender);
         if (organisation == requesterOrganisation) revert ResultCache_TookPart(requestId, organisation);
-        // The rounds refuse a list that is not that of the seats that ever submitted, sixteen at most.
+        // The rounds revert unless the accounts hold the seats that ever submitted, sixteen at most.
         (uint256 ever,,) = ROUNDS.results(requestId, accounts);
         for (uint256 seat; ever >> seat != 0; ++seat) {
             if ((ever >> seat) & 1 == 0) continue;
@@ -185,7 +185,7 @@ contract ResultCache is IResultCache {
         if (!holds) revert ResultCache_NotSeatOwner(requestId, seat, msg.sender);
     }
 
-    /// @dev Only delivered results earn, and their points stand.
+    /// @dev Only delivered results earn, and their points no longer change.
     function _due(uint256 requestId, uint256 seat, uint256 points, uint256 total) private view returns (uint256) {
         if (points == 0) return 0;
         return uint256(_offers[requestId].earned) * points / total - _paid[requestId][seat];

@@ -53,7 +53,7 @@ contract SharingMarket is SharingMarketStore {
 
         emit RequestCreated(requestId, msg.sender, terms.queryKey, msg.value, terms);
 
-        // Interaction: the rounds keep their rules, and begin their history with all of the terms.
+        // Interaction: the rounds store the parameters, and start their history with the hash of all terms.
         ROUNDS.prepare(
             requestId,
             ITrainingRounds.Params({
@@ -87,11 +87,11 @@ contract SharingMarket is SharingMarketStore {
             revert SharingMarket_OwnOrganisation(requestId, organisation);
         }
 
-        // Interaction: the rounds hold the committee; they refuse a second account of one organisation.
+        // Interaction: the rounds keep the committee; they revert for a second account of one organisation.
         uint256 joined;
         (seat, joined) = ROUNDS.enlist(requestId, msg.sender, samples, uint16(organisation), reputation);
 
-        // Effect: the last seat closes the committee.
+        // Effect: a full committee is closed.
         if (joined == facts.maxProviders) record.facts.closedAt = uint40(block.timestamp);
 
         emit Joined(requestId, msg.sender, seat, samples, attributes);
@@ -106,7 +106,7 @@ contract SharingMarket is SharingMarketStore {
             revert SharingMarket_WrongStatus(requestId, facts.status);
         }
 
-        // Effect: a full committee is open again.
+        // Effect: a full committee opens again.
         if (facts.status == Status.Open && facts.closedAt != 0) record.facts.closedAt = 0;
 
         // Interaction:
@@ -133,7 +133,7 @@ contract SharingMarket is SharingMarketStore {
         record.facts.status = Status.Running;
         emit Started(requestId, msg.sender, seat, manifest, keyHash);
 
-        // Interaction: the rounds refuse a seat that is not the caller's.
+        // Interaction: the rounds revert if the seat is not the caller's.
         ROUNDS.open(requestId, seat, msg.sender, manifest, keyHash, accounts);
     }
 
@@ -147,7 +147,7 @@ contract SharingMarket is SharingMarketStore {
             // Effect:
             record.facts.status = Status.Cancelled;
         } else if (status == Status.Running) {
-            // Interaction: the rounds refuse while a round has submissions.
+            // Interaction: the rounds revert while a round has submissions.
             ROUNDS.halt(requestId);
         } else {
             revert SharingMarket_WrongStatus(requestId, status);
@@ -160,7 +160,7 @@ contract SharingMarket is SharingMarketStore {
     function expire(uint256 requestId) external override {
         Record storage record = _records[requestId];
         Facts memory facts = record.facts;
-        // Check: too few came, or none of those who came has started.
+        // Check: too few joined, or none of those who joined started in time.
         _requireOpen(requestId, facts);
         uint256 joined = Scores.count(ROUNDS.outcome(requestId).members);
         bool closed = facts.closedAt != 0 || block.timestamp > facts.joinDeadline;
@@ -298,7 +298,7 @@ contract SharingMarket is SharingMarketStore {
                 revert SharingMarket_TooFewProviders(requestId, joined, facts.minProviders);
             }
         }
-        // A seat that nobody has is told by the rounds.
+        // The rounds revert for a seat that nobody holds.
         uint256 rank = Scores.count(members & (seat < Scores.SEATS ? (1 << seat) - 1 : type(uint256).max));
         uint256 opensAt = _startDeadline(facts, rank);
         if (block.timestamp < opensAt) revert SharingMarket_TooEarly(requestId, opensAt);
@@ -319,7 +319,7 @@ contract SharingMarket is SharingMarketStore {
 
     /* INTERNAL */
 
-    /// @dev Marks the facts as settled. Where nobody is paid, only faults are recorded, and those lightly: see
+    /// @dev Marks the facts as settled. If nobody is paid, only faults are recorded, with low weight: see
     /// {ISharingMarket-settle}.
     function _settle(uint256 requestId, Record storage record, Facts memory facts, address[] calldata accounts) private {
         facts.settled = true;
@@ -328,7 +328,7 @@ contract SharingMarket is SharingMarketStore {
         uint256 total = lanes[0].sum() + lanes[1].sum();
         emit Settled(requestId, pool, total);
 
-        // Interaction: the registry is trusted, and calls nobody.
+        // Interaction: the registry is trusted, and makes no calls itself.
         uint256 weight = REGISTRY.outcomeWeight(pool > 0 ? pool : record.payment);
         if (weight == 0) return;
         if (pool == 0) weight = 1;
@@ -336,7 +336,7 @@ contract SharingMarket is SharingMarketStore {
         if (seats != 0) REGISTRY.recordOutcomes(accounts, seats, qualities, losses, weight, endedAt);
     }
 
-    /// @dev 16 bits a seat. `total` 0: nobody is paid, and only seats with faults have an outcome.
+    /// @dev 16 bits a seat. With a `total` of 0 nobody is paid, and only seats with faults have an outcome.
     function _outcomes(uint256 ever, PointLanes[2] memory lanes, uint256 total)
         private
         pure
@@ -359,7 +359,7 @@ contract SharingMarket is SharingMarketStore {
         }
     }
 
-    /// @dev Whether the seat that an account has is this one: who has none has number 255.
+    /// @dev Whether the account's seat is this one; `held` is 255 for an account without a seat.
     function _holds(uint256 held, uint256 seat) private pure returns (bool) {
         return held == seat && seat < Scores.SEATS;
     }

@@ -6,8 +6,8 @@ import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 
 /// @title SharingMarketStore
-/// @notice What {SharingMarket} keeps and what follows from it, and the views.
-/// @dev The market keeps only what it pays by; who sits where and what was earned is asked of {TrainingRounds}.
+/// @notice The storage of {SharingMarket}, what is derived from it, and the views.
+/// @dev The market stores only what it needs to pay; seats and points are read from {TrainingRounds}.
 abstract contract SharingMarketStore is ISharingMarket {
     IParticipantRegistry internal immutable REGISTRY;
     ITrainingRounds internal immutable ROUNDS;
@@ -21,7 +21,7 @@ abstract contract SharingMarketStore is ISharingMarket {
         uint32 requesterOrganisation;
         uint40 joinDeadline;
         uint40 closedAt;
-        /// @dev Windows have at most 30 days: 22 bits.
+        /// @dev Windows are at most 30 days: 22 bits.
         uint24 startWindow;
         uint24 deliverWindow;
         uint16 maxRounds;
@@ -30,7 +30,7 @@ abstract contract SharingMarketStore is ISharingMarket {
         uint16 claimed;
         bool settled;
         bool refunded;
-        /// @dev How the rounds ended, noted with the delivery.
+        /// @dev How the rounds ended, stored with the delivery.
         uint16 paidRounds;
         bool reached;
     }
@@ -103,7 +103,7 @@ abstract contract SharingMarketStore is ISharingMarket {
         return facts.status == Status.Running && outcome.ended ? Status.Ended : facts.status;
     }
 
-    /// @dev Whether it can't change any more who gets what.
+    /// @dev Whether it is final who gets what.
     function _decided(Status status, Facts memory facts, ITrainingRounds.Outcome memory outcome)
         internal
         view
@@ -114,7 +114,7 @@ abstract contract SharingMarketStore is ISharingMarket {
         return outcome.finalRounds == 0 || block.timestamp > _deliverDeadline(facts, outcome);
     }
 
-    /// @dev When the turns of the first `turns` starters are over.
+    /// @dev When the first `turns` turns to start are over.
     function _startDeadline(Facts memory facts, uint256 turns) internal pure returns (uint256) {
         uint256 closedAt = facts.closedAt != 0 ? facts.closedAt : facts.joinDeadline;
         return closedAt + turns * facts.startWindow;
@@ -128,15 +128,14 @@ abstract contract SharingMarketStore is ISharingMarket {
         return uint256(outcome.endedAt) + 2 * uint256(facts.deliverWindow);
     }
 
-    /// @dev What the providers share, rounded down; 0 until the model is delivered.
+    /// @dev What the providers share, wei, rounded down; 0 until the model is delivered.
     function _pool(Record storage record, Facts memory facts) internal view returns (uint256) {
         if (facts.status != Status.Delivered) return 0;
         uint256 payment = record.payment;
         return facts.reached ? payment : payment * facts.paidRounds / facts.maxRounds;
     }
 
-    /// @dev The part of the pool for `own` of `total` points, rounded down: what is left over by rounding stays in the
-    /// contract.
+    /// @dev The part of the pool for `own` of `total` points, rounded down; the remainder stays in the contract.
     function _share(Record storage record, Facts memory facts, uint256 own, uint256 total)
         internal
         view

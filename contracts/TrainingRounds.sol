@@ -15,8 +15,8 @@ import {TrainingRoundsViews} from "./TrainingRoundsViews.sol";
 
 /// @title TrainingRounds
 /// @notice See {ITrainingRounds}.
-/// @dev Each function reads the state word once, moves it into the phase that holds now, checks, changes it,
-/// and writes it once.
+/// @dev Each function reads the round state once, advances it to the present phase, checks and changes it, and writes it
+/// once.
 contract TrainingRounds is TrainingRoundsViews {
     using MemberStateLib for MemberState[];
     using UncheckedArrays for uint256[];
@@ -65,7 +65,7 @@ contract TrainingRounds is TrainingRoundsViews {
     {
         Task storage task = _tasks[requestId];
         RoundState s = task.state;
-        // Check: not opened yet, and nobody of this organisation sits there.
+        // Check: not started, and the organisation has no seat yet.
         _requirePhase(requestId, s, Phase.None);
         uint256 seats = s.seats();
         uint256 members_ = s.field(RoundStateLib.MEMBERS);
@@ -100,11 +100,11 @@ contract TrainingRounds is TrainingRoundsViews {
         RoundState s = task.state;
         bool open_ = s.phase() == Phase.None;
         if (!open_) s = _load(task);
-        // Check: the seat is the account's and has not submitted.
+        // Check: the seat is the account's.
         if (s.phase() == Phase.Ended) revert TrainingRounds_WrongPhase(requestId, Phase.Ended, Phase.Submit);
         _requireSeat(task, requestId, seat, account);
 
-        // Effect: the round no longer waits for it.
+        // Effect: the round no longer waits for a seat that has never submitted.
         s = s.drop(RoundStateLib.MEMBERS, seat);
         if (!open_) {
             if (s.has(RoundStateLib.EVER, seat)) revert TrainingRounds_AlreadyTookPart(requestId, seat);
@@ -127,7 +127,7 @@ contract TrainingRounds is TrainingRoundsViews {
     ) external override onlyMarket {
         Task storage task = _tasks[requestId];
         RoundState s = _recorded(task);
-        // Check: not opened yet, and the opener is an active member.
+        // Check: not started, and the opener is an active member.
         _requirePhase(requestId, s, Phase.None);
         _requireSeat(task, requestId, seat, account);
         if (manifest == 0) revert TrainingRounds_ZeroDigest();
@@ -147,7 +147,7 @@ contract TrainingRounds is TrainingRoundsViews {
     function halt(uint256 requestId) external override onlyMarket {
         Task storage task = _tasks[requestId];
         RoundState s = _load(task);
-        // Check: between rounds, so that nobody's submitted work goes unjudged.
+        // Check: no submissions yet, so that no submitted work goes unjudged.
         Phase phase = s.phase();
         if (phase == Phase.None || phase == Phase.Ended) {
             revert TrainingRounds_WrongPhase(requestId, phase, Phase.Submit);
@@ -172,7 +172,7 @@ contract TrainingRounds is TrainingRoundsViews {
         _requireFirst(requestId, s, RoundStateLib.SUBMITTED, seat);
         if (digest == 0) revert TrainingRounds_ZeroDigest();
 
-        // Effect: whoever was silent and comes back is waited for again.
+        // Effect: the round waits again for a member that missed rounds and comes back.
         s = s.add(RoundStateLib.SUBMITTED, seat).add(RoundStateLib.EXPECTED, seat).add(RoundStateLib.EVER, seat);
         task.history = _withModel(task.history, s.round(), seat, digest);
         task.state = _closeIfComplete(task, s);
@@ -186,7 +186,7 @@ contract TrainingRounds is TrainingRoundsViews {
     function openSlice(uint256 requestId, bytes32 digest) external override {
         Task storage task = _tasks[requestId];
         RoundState s = _load(task);
-        // Check: asked of the market, which is dearer than a slot only after seven rounds.
+        // Check: reading the requester from the market costs less than a slot of its own, up to seven rounds.
         if (msg.sender != MARKET.requesterOf(requestId)) {
             revert TrainingRounds_NotRequester(requestId, msg.sender);
         }
@@ -272,13 +272,13 @@ contract TrainingRounds is TrainingRoundsViews {
         if (t.points != 0) s = s.increment(RoundStateLib.PAID_ROUNDS);
         emit RoundTallied(requestId, s.round(), t.medians, t.included, t.valid, t.points, faults);
 
-        // Effect: adverse voters don't lead: they worked against what they would open.
+        // Effect: adverse voters do not lead.
         uint256 leaders = t.included & revealed & ~t.adverse;
         uint256 turns = Scores.count(leaders);
         s = s.setLeaders(turns);
         if (turns != 0) task.plan.order = _order(s, plan, committee, accounts, leaders, t.medians);
 
-        // Effect: without two votes, or without anyone who could lead, the round can't become final.
+        // Effect: with fewer than two votes, or without a leader, the round cannot become final.
         if (turns == 0 || Scores.count(revealed) < 2) s = _end(requestId, s);
         else s = s.enter(Phase.Attest, turns * plan.proposeWindow);
         task.state = s;
@@ -297,7 +297,7 @@ contract TrainingRounds is TrainingRoundsViews {
         _requireFirst(requestId, s, RoundStateLib.ATTESTED, seat);
         _requireError(mae);
 
-        // Effect: the vote is in the history by now, its place is free.
+        // Effect: the vote is in the history by now, so the attestation may overwrite it.
         task.members[msg.sender] = member_.withAttestation(attestation, mae);
         task.state = s.add(RoundStateLib.ATTESTED, seat);
 
@@ -335,7 +335,7 @@ contract TrainingRounds is TrainingRoundsViews {
         if (plan.target != 0 && error_ <= plan.target) s = s.setReached();
         emit RoundFinalised(requestId, s.round(), seat, digest, error_, approvals, passed);
 
-        // Effect: end, or open the next round to those who are still active.
+        // Effect: end, or open the next round to the members that are still active.
         if (s.reached() || s.round() == plan.maxRounds) s = _end(requestId, s);
         else s = _openNext(task, requestId, s, plan, accounts);
         task.state = s;
@@ -347,7 +347,7 @@ contract TrainingRounds is TrainingRoundsViews {
         RoundState s = _load(task);
         _requirePhase(requestId, s, Phase.Expired);
 
-        // Effect: it failed for want of a proposal, or of submissions.
+        // Effect: fault the leaders if a proposal was missing, else the no-shows.
         uint256 turns = s.leaders();
         uint256 faults = turns > 0 ? task.plan.order.first(turns) : s.noShows();
         _credit(task, s.seats(), 0, faults);
@@ -380,7 +380,7 @@ contract TrainingRounds is TrainingRoundsViews {
         if (s.has(mask, seat)) revert TrainingRounds_AlreadyActed(requestId, s.round(), seat);
     }
 
-    /// @dev Returns the seats that were to propose before this one and did not.
+    /// @dev Returns the seats whose turn came before this one and that did not propose.
     function _requireTurn(uint256 requestId, RoundState s, RoundPlan memory plan, uint256 seat)
         private
         view
@@ -408,8 +408,8 @@ contract TrainingRounds is TrainingRoundsViews {
 
     /* INTERNAL */
 
-    /// @dev Members that are not active now. While the registry has changed nobody's status since the request was made, or
-    /// since this was asked last, they are those that are known.
+    /// @dev Members that are not active now. The stored mask is valid as long as no status in the registry has changed since
+    /// the request was made or the mask was last updated.
     function _barred(Task storage task, uint256 requestId, RoundState s, address[] calldata accounts)
         private
         returns (uint256)
@@ -422,7 +422,7 @@ contract TrainingRounds is TrainingRoundsViews {
         return members & ~REGISTRY.activeMask(accounts);
     }
 
-    /// @dev A proposal by who has not attested yet is its attestation, too.
+    /// @dev The proposal of a leader that has not attested counts as its attestation.
     function _attestByProposal(uint256 requestId, uint256 round, uint256 seat, bytes32 digest, uint16 mae) private {
         _requireError(mae);
         emit Attested(requestId, round, seat, _attestation(requestId, round, digest, mae, msg.sender), mae);

@@ -11,7 +11,7 @@ import {UncheckedArrays} from "./libraries/UncheckedArrays.sol";
 import {Weights} from "./libraries/Weights.sol";
 
 /// @title TrainingRoundsStore
-/// @notice What {TrainingRounds} keeps, and how it is read and credited.
+/// @notice The storage of {TrainingRounds}, and how it is read and credited.
 abstract contract TrainingRoundsStore is ITrainingRounds {
     using MemberStateLib for MemberState[];
     using Scores for PackedScores[];
@@ -19,14 +19,14 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
 
     /* STORAGE */
 
-    /// @dev One request. Slots are overwritten round by round; what only audit needs is in events and in `history`.
+    /// @dev One request. Slots are overwritten each round; what only audits need is in events and in `history`.
     struct Task {
         RoundPlan plan;
         RoundState state;
         bytes32 history;
         bytes32 finalDigest;
         PointLanes[2] points;
-        /// @dev Cannot be listed: who needs all members names their accounts, which are checked against it.
+        /// @dev A mapping cannot be listed: a caller that needs all members passes their accounts, which are checked.
         mapping(address account => MemberState) members;
     }
 
@@ -41,20 +41,20 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
 
     /* INTERNAL */
 
-    /// @dev The state as it holds now.
+    /// @dev The state in the present phase.
     function _load(Task storage task) internal view returns (RoundState s) {
         s = task.state;
         if (s.timed()) return block.timestamp > s.mark() ? s.advance(task.plan, block.timestamp) : s;
         if (s.isIn(Phase.None)) return s.withoutOrganisations();
     }
 
-    /// @dev The recorded state, whatever the clock says.
+    /// @dev The state as the last transaction recorded it.
     function _recorded(Task storage task) internal view returns (RoundState s) {
         s = task.state;
         if (s.isIn(Phase.None)) return s.withoutOrganisations();
     }
 
-    /// @dev The members in the seats of `mask` (0 in the others), if `accounts` are those that hold these seats.
+    /// @dev The members in the seats of `mask` (`MemberStateLib.NONE` elsewhere); reverts unless `accounts` hold these seats.
     function _members(Task storage task, uint256 requestId, RoundState s, uint256 mask, address[] calldata accounts)
         internal
         view
@@ -99,7 +99,7 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
         committee.weights = Weights.capped(samples, submitted);
     }
 
-    /// @dev The running hash, which began with the terms, after the start.
+    /// @dev The running hash after the start; before it, it is the hash of the terms.
     function _withKey(bytes32 history, bytes32 manifest, bytes32 keyHash) internal pure returns (bytes32) {
         return keccak256(abi.encode(history, manifest, keyHash));
     }
@@ -135,7 +135,7 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
         return (mask >> seat) & 1 == 1;
     }
 
-    /// @dev Adds points (16 bits a seat) and faults to the lanes.
+    /// @dev Adds points (16 bits a seat) and faults to the seats' lanes.
     function _credit(Task storage task, uint256 seats, uint256 points_, uint256 faults) internal {
         unchecked {
             for (uint256 i; i * Points.SEATS_PER_WORD < seats; ++i) {
@@ -148,7 +148,7 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
         }
     }
 
-    /// @dev Seats whose attestation opens to this digest, and the errors that they attested.
+    /// @dev The seats whose attestation is of this digest, and the errors that they attested.
     function _approvals(
         uint256 requestId,
         uint256 round,
@@ -166,7 +166,7 @@ abstract contract TrainingRoundsStore is ITrainingRounds {
                 uint256 error_ = m.attestedError();
                 address account = accounts[seat];
                 bytes32 expected;
-                // `_attestation`, of whose seven facts the last two differ from seat to seat.
+                // As `_attestation`: of its seven fields, only the last two differ from seat to seat.
                 assembly ("memory-safe") {
                     mstore(add(facts, 0xc0), error_)
                     mstore(add(facts, 0xe0), account)

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 /// @title IParticipantRegistry
-/// @notice Who may take part, under which organisation and key, what its data is about, and what its work was worth.
+/// @notice Who may take part: organisations, encryption keys, data profiles and reputations.
 /// @dev Units: scores, qualities, losses and reputations 1/10,000; times seconds; payments wei.
 interface IParticipantRegistry {
     enum Status {
@@ -14,27 +14,27 @@ interface IParticipantRegistry {
     /// @notice The registrar's admission of one account, signed under EIP-712 in the domain of this contract
     /// (name "fedpact", version "1", chain id, address).
     struct Voucher {
-        /// @dev The only account that may use it.
+        /// @dev The only account that may use the voucher.
         address account;
-        /// @dev Two accounts of one organisation never sit in one committee; 1 to 16,383.
+        /// @dev 1 to 16,383. A committee never has two accounts of one organisation.
         uint32 organisation;
-        /// @dev By which the registrar may revoke it.
+        /// @dev The registrar may revoke vouchers by their nonce.
         uint256 nonce;
-        /// @dev Last second in which it is good.
+        /// @dev Last second in which the voucher is valid.
         uint256 expiry;
     }
 
     struct Participant {
         uint32 organisation;
         Status status;
-        /// @dev 1 at registration, one more with each new key.
+        /// @dev 1 at registration, plus one for each new key.
         uint32 keyVersion;
         uint40 registeredAt;
-        /// @dev Whether the registrar has vouched for the attributes of the present profile.
+        /// @dev Whether the registrar has attested the attributes of the present profile.
         bool attested;
         /// @dev X25519 public key.
         bytes32 encryptionKey;
-        /// @dev keccak256(abi.encode(profile, attributesRoot)); both stand in the last `Registered` or `ProfileChanged`.
+        /// @dev keccak256(abi.encode(profile, attributesRoot)); both are in the last `Registered` or `ProfileChanged`.
         bytes32 profileHash;
         uint16 reputation;
     }
@@ -52,44 +52,44 @@ interface IParticipantRegistry {
     event ProfileChanged(address indexed account, bytes32 profile, bytes32 attributesRoot);
     event AttributesAttested(address indexed account, bytes32 profileHash);
     event VoucherRevoked(uint256 indexed nonce);
-    /// @notice What a request was worth to those who took part; see `recordOutcomes`.
+    /// @notice The outcomes of a request for its members; see `recordOutcomes`.
     event OutcomesRecorded(
         address[] accounts, uint256 seats, uint256 qualities, uint256 losses, uint256 weight, uint40 endedAt
     );
 
-    /// @notice The account has been registered before.
+    /// @notice The account is already registered.
     error ParticipantRegistry_AlreadyRegistered(address account);
     /// @notice The account is not registered, or is suspended.
     error ParticipantRegistry_NotActive(address account);
     /// @notice The account is not registered, or is not suspended.
     error ParticipantRegistry_NotSuspended(address account);
-    /// @notice The voucher admits another account than the caller.
+    /// @notice The voucher is for another account than the caller.
     error ParticipantRegistry_VoucherOfAnother(address account, address caller);
     /// @notice The voucher's last second has passed.
     error ParticipantRegistry_VoucherExpired(uint256 expiry, uint256 timestamp);
-    /// @notice The registrar has taken back the voucher of this nonce.
+    /// @notice The registrar has revoked vouchers of this nonce.
     error ParticipantRegistry_VoucherRevoked(uint256 nonce);
     /// @notice The voucher was not signed by the present registrar for this contract on this chain.
     error ParticipantRegistry_VoucherNotSigned(address registrar, bytes32 digest);
-    /// @notice Organisation 0 stands for none.
+    /// @notice The organisation is 0.
     error ParticipantRegistry_OrganisationZero(address account);
-    /// @notice Organisations have numbers up to `most`.
+    /// @notice The organisation's number is above `most`.
     error ParticipantRegistry_OrganisationTooLarge(uint256 organisation, uint256 most);
-    /// @notice An all-zero encryption key can't be sealed to.
+    /// @notice The encryption key is zero.
     error ParticipantRegistry_EncryptionKeyZero(address account);
-    /// @notice The registrar looked at another profile than the one that stands.
+    /// @notice The account's profile is not the one that the registrar examined.
     error ParticipantRegistry_ProfileDiffers(address account, bytes32 given, bytes32 stored);
     /// @notice The caller is neither the market nor the rounds contract.
     error ParticipantRegistry_NotContracts(address caller);
-    /// @notice The unit of payment that gives an outcome its weight can't be zero.
+    /// @notice The reputation unit is zero.
     error ParticipantRegistry_ReputationUnitZero();
-    /// @notice The registry is never left without a registrar; hand the role over instead.
+    /// @notice The registry must have a registrar; transfer the role instead.
     error ParticipantRegistry_RegistrarRequired(address registrar);
 
-    /// @notice Registers the caller by a voucher.
-    /// @dev Emits `Registered`. Reverts when the voucher is another's, expired, revoked or not signed by the registrar
-    /// (an ERC-1271 contract may be the registrar), when the caller is registered already, or when organisation or key
-    /// are zero. A voucher is used up by the registration, which happens once an account.
+    /// @notice Registers the caller with a voucher.
+    /// @dev Emits `Registered`. Reverts if the voucher is another account's, expired, revoked or not signed by the registrar
+    /// (which may be an ERC-1271 contract), if the caller is already registered, or if organisation or key are zero. An
+    /// account registers once, so a voucher is used once.
     /// @param encryptionKey X25519 public key to which request keys are sealed.
     /// @param profile Digest of the data profile's CID.
     /// @param attributesRoot Root of the tree of the profile's attributes (see `AttributeTree`).
@@ -111,11 +111,11 @@ interface IParticipantRegistry {
         bytes32 attributesRoot
     ) external;
 
-    /// @notice Makes vouchers of a nonce worthless. Registrar only.
+    /// @notice Revokes the vouchers of a nonce. Registrar only.
     /// @dev Emits `VoucherRevoked`.
     function revokeVoucher(uint256 nonce) external;
 
-    /// @notice Bars an active account from new requests, and from running ones as of their next round. Registrar only.
+    /// @notice Suspends an active account from new requests, and from running ones from their next round. Registrar only.
     /// @dev Emits `Suspended`.
     function suspend(address account) external;
 
@@ -123,9 +123,9 @@ interface IParticipantRegistry {
     /// @dev Emits `Restored`.
     function restore(address account) external;
 
-    /// @notice Vouches for the attributes of an account's profile. Registrar only.
-    /// @dev Emits `AttributesAttested`. A change of the profile ends it.
-    /// @param profileHash keccak256(abi.encode(profile, attributesRoot)) that was looked at.
+    /// @notice Attests the attributes of an account's profile. Registrar only.
+    /// @dev Emits `AttributesAttested`. The attestation ends when the profile changes.
+    /// @param profileHash keccak256(abi.encode(profile, attributesRoot)) of the profile that the registrar examined.
     function attestAttributes(address account, bytes32 profileHash) external;
 
     /// @notice Replaces the caller's encryption key.
@@ -136,12 +136,12 @@ interface IParticipantRegistry {
     /// @dev Emits `ProfileChanged`. The caller must be active.
     function setProfile(bytes32 profile, bytes32 attributesRoot) external;
 
-    /// @notice Adds the outcomes of one request to the reputations of those who took part. Market and rounds only.
+    /// @notice Adds the outcomes of one request to its members' reputations. Market and rounds only.
     /// @dev Emits `OutcomesRecorded`. Weight 0, or no seat, changes nothing and emits nothing.
     /// @param accounts One a seat.
-    /// @param seats Mask of the seats that have an outcome, at most sixteen; the accounts of the others are not looked at.
-    /// @param qualities Each account's share of the points against the mean share, 5,000 being the mean; 16 bits a seat.
-    /// @param losses To be taken off the reputation while they last; 16 bits a seat.
+    /// @param seats Mask of the seats that have an outcome, at most sixteen; the accounts of the others are ignored.
+    /// @param qualities Each account's share of the points relative to the mean share, 5,000 for the mean; 16 bits a seat.
+    /// @param losses What is subtracted from the reputation until it decays; 16 bits a seat.
     /// @param weight See `outcomeWeight`.
     /// @param endedAt When the request ended.
     function recordOutcomes(
@@ -156,10 +156,10 @@ interface IParticipantRegistry {
     /// @notice Offers the registrar's role to another account, which must accept it. Registrar only.
     function transferRegistrar(address to) external;
 
-    /// @notice Takes over the registrar's role that was offered to the caller.
+    /// @notice Accepts the registrar's role that was offered to the caller.
     function acceptRegistrar() external;
 
-    /// @notice Who admits, suspends and attests.
+    /// @notice The account that admits, suspends and attests.
     function registrar() external view returns (address);
 
     /// @notice The market, which records outcomes.
@@ -168,7 +168,7 @@ interface IParticipantRegistry {
     /// @notice The rounds contract, which may record outcomes.
     function rounds() external view returns (address);
 
-    /// @notice Payment that gives an outcome weight 1.
+    /// @notice The payment that gives an outcome weight 1, wei.
     function reputationUnit() external view returns (uint256);
 
     /// @notice min(payment / reputationUnit, 100): 0 for a payment below the unit.
@@ -180,16 +180,16 @@ interface IParticipantRegistry {
     /// @notice The EIP-712 digest of a voucher: what the registrar signs.
     function voucherDigest(Voucher calldata voucher) external view returns (bytes32);
 
-    /// @notice All that is stored of an account; status None for a stranger.
+    /// @notice All that is stored about an account; status None if it is not registered.
     function participant(address account) external view returns (Participant memory);
 
-    /// @notice What a committee's seat needs to know of an account.
+    /// @notice What the market and the rounds need to know about an account.
     function seatInfo(address account) external view returns (bool active, uint32 organisation, uint16 reputation_);
 
     /// @notice Bit i is set where `accounts[i]` is active; at most 256 accounts.
     function activeMask(address[] calldata accounts) external view returns (uint256 mask);
 
-    /// @notice How often an account was suspended or restored, modulo 2^16: while it stands still, so does everybody's status.
+    /// @notice How often accounts were suspended or restored, modulo 2^16: while it is unchanged, so is every status.
     function statusChanges() external view returns (uint16);
 
     /// @notice Present reputation, 0 to 10,000; 4,000 without history.
@@ -198,9 +198,9 @@ interface IParticipantRegistry {
     /// @notice Whether one attribute belongs to the account's present profile.
     /// @param profile Digest of the profile's CID, as in the last event.
     /// @param attributesRoot Root of the attributes, as in the last event.
-    /// @param proof Siblings from the leaf up.
+    /// @param proof Siblings, from the leaf up.
     /// @return holds Whether the profile is the present one and the attribute is in its tree.
-    /// @return attested Whether it holds and the registrar has vouched for the tree.
+    /// @return attested Whether it holds and the registrar has attested the tree.
     function verifyAttribute(
         address account,
         bytes32 profile,

@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 /// @title AttributeTree
 /// @notice Merkle tree over salted attributes of a data profile.
-/// @dev Leaves and nodes are hashed under different first bytes, so that a node can't be passed off as a leaf
-/// (RFC 6962, section 2.1). Siblings are sorted before hashing: a proof needs no positions.
+/// @dev Leaves and nodes are hashed under different first bytes, so that a node cannot pass for a leaf
+/// (RFC 6962, section 2.1). Siblings are sorted before hashing, so that a proof needs no positions.
 library AttributeTree {
     bytes1 private constant LEAF = 0x00;
     bytes1 private constant NODE = 0x01;

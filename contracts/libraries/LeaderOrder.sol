@@ -12,8 +12,8 @@ using LeaderOrderLib for LeaderOrder global;
 /// @title LeaderOrderLib
 /// @notice Computes and reads a `LeaderOrder`.
 /// @dev Rule POQ: ascending MAE^u (Lu et al. 2020, eq. 7), MAE^u_j = (1 + d_j / S) MAE_j + (1/n) sum MAE_i with S the
-/// sum of all d. The last term and 1/S are common to all, so the order is that of MAE_j * (S + d_j). Rule REPUTATION:
-/// descending reputation, whoever led last at the end. Ties: ascending keccak256(abi.encode(round, account)).
+/// sum of all d. The last term and 1/S are the same for all, so the order is that of MAE_j * (S + d_j). Rule REPUTATION:
+/// descending reputation, the last leader at the end. Ties: ascending keccak256(abi.encode(round, account)).
 library LeaderOrderLib {
     using UncheckedArrays for uint256[];
 
@@ -23,8 +23,8 @@ library LeaderOrderLib {
     uint256 private constant BITS = 4;
 
     /// @notice All eligible seats, in order.
-    /// @param weights Capped samples of all seats, 0 for those that do not count towards S.
-    /// @param reputations Of all seats; read by rule REPUTATION alone.
+    /// @param weights Capped samples of all seats, 0 for those not in S.
+    /// @param reputations Of all seats; used by rule REPUTATION only.
     function order(
         uint256 eligible,
         PackedScores medians,
@@ -37,14 +37,14 @@ library LeaderOrderLib {
     ) internal pure returns (LeaderOrder) {
         uint256 ordered;
         uint256 sum = _sum(weights);
-        // One key a rank, the lower the earlier.
+        // One key a rank: the lowest leads first.
         uint256[] memory keys = new uint256[](Scores.count(eligible));
         uint256 n;
-        // Reputations end at MAX, medians have 14 bits, sums of samples 36.
+        // Nothing overflows: reputations are at most MAX, medians have 14 bits, sums of samples 36.
         unchecked {
             for (uint256 seat; n < keys.length; ++seat) {
                 if ((eligible >> seat) & 1 == 0) continue;
-                // By reputation, the last leader is one above any other.
+                // By reputation, the last leader's key is above any other's.
                 uint256 key = rule == POQ
                     ? medians.lane(seat) * (sum + weights.get(seat))
                     : Scores.MAX - reputations.get(seat) + (seat == lastLeader ? Scores.MAX + 1 : 0);
@@ -68,7 +68,7 @@ library LeaderOrderLib {
         return _leader(LeaderOrder.unwrap(order_), rank);
     }
 
-    /// @notice The rank of a seat among the first `number` leaders, or `number` if it is not among them.
+    /// @notice The rank of a seat among the first `number` leaders, or `number` if it is not one of them.
     function rankOf(LeaderOrder order_, uint256 number, uint256 seat) internal pure returns (uint256 rank) {
         unchecked {
             while (rank < number && leader(order_, rank) != seat) ++rank;
@@ -98,7 +98,7 @@ library LeaderOrderLib {
         }
     }
 
-    /// @dev Whether lot puts seat `a` before seat `b`.
+    /// @dev Whether seat `a` comes before seat `b` in a tie.
     function _before(address[] calldata accounts, uint256 round, uint256 a, uint256 b) private pure returns (bool) {
         return keccak256(abi.encode(round, accounts[a])) < keccak256(abi.encode(round, accounts[b]));
     }

@@ -12,13 +12,13 @@ using Points for PointLanes global;
 /// @title Points
 /// @notice The points of each round, and how points and faults add up over a request.
 library Points {
-    /// @notice Points for having handed in a valid model, in equal parts.
+    /// @notice Points for a valid model, in equal parts.
     uint256 internal constant BASE = 1500;
-    /// @notice Points by how far a model's median lies below the ceiling.
+    /// @notice Points in proportion to how far a model's median is below the ceiling.
     uint256 internal constant QUALITY = 7000;
-    /// @notice Points by the number of votes inside the band around the medians.
+    /// @notice Points in proportion to the number of votes inside the band around the medians.
     uint256 internal constant VOTES = 1000;
-    /// @notice Points of the leader whose proposal made the round final.
+    /// @notice Points for the leader whose proposal made the round final.
     uint256 internal constant LEADER = 500;
 
     uint256 internal constant SEATS_PER_WORD = 8;
@@ -39,7 +39,7 @@ library Points {
         uint256 included;
         /// @dev Seats that share in the round's points: valid, revealed, not adverse.
         uint256 eligible;
-        /// @dev Seats of which more than half of the revealed votes lie outside the band.
+        /// @dev Seats that revealed a vote with more than half of its scores outside the band.
         uint256 adverse;
         /// @dev Points of the round, 16 bits a seat, seat i at bit 16 * i; at most BASE + QUALITY + VOTES together.
         uint256 points;
@@ -50,7 +50,7 @@ library Points {
     /// @param submitted Seats that submitted a model.
     /// @param revealed Seats whose vote counts; a subset of `submitted`.
     /// @param maxError Ceiling of the request, 1/10,000.
-    /// @param voteBand Largest distance of a vote from the median that is not adverse, 1/10,000, at most 1,000.
+    /// @param voteBand Largest distance of a score from the median that is inside the band, 1/10,000, at most 1,000.
     function tally(
         PackedScores[] memory votes,
         uint256 submitted,
@@ -65,7 +65,7 @@ library Points {
         uint256 inBand = Scores.inBand(votes, t.medians, submitted, revealed, voteBand);
         uint256 models = Scores.count(submitted);
         uint256 adverse;
-        // A voter judges all models but its own.
+        // A voter scores all models but its own.
         unchecked {
             for (uint256 seat; revealed >> seat != 0; ++seat) {
                 if ((revealed >> seat) & 1 == 1 && 2 * _lane(inBand, seat) + 1 < models) adverse |= 1 << seat;
@@ -77,10 +77,10 @@ library Points {
     }
 
     /// @notice `lanes` with points and faults added.
-    /// @param points 16 bits a seat, seat i at bit 16 * i; what lies above the eighth is not read.
-    /// @param faults Mask of the seats that get one, of which only the lowest eight count.
+    /// @param points 16 bits a seat, seat i at bit 16 * i; bits above the eighth seat are ignored.
+    /// @param faults Mask of the seats that get one; bits above the eighth seat are ignored.
     function add(PointLanes lanes, uint256 points, uint256 faults) internal pure returns (PointLanes) {
-        // Each part has a bit of room in its lane here, which tells where it overflowed.
+        // Each sum has a spare bit in its lane here, which shows an overflow.
         unchecked {
             uint256 sums = (PointLanes.unwrap(lanes) & POINT_LANES) + _spreadPoints(points);
             uint256 over = (sums >> POINT_BITS) & ONES;
@@ -107,7 +107,7 @@ library Points {
         }
     }
 
-    /// @notice Mask of the eight seats' numbers that have points.
+    /// @notice Mask of the seats, of these eight, that have points.
     function earners(PointLanes lanes) internal pure returns (uint256 mask) {
         uint256 points = PointLanes.unwrap(lanes) & POINT_LANES;
         unchecked {
@@ -118,7 +118,7 @@ library Points {
         }
     }
 
-    /// @dev Each part is split among the eligible seats and rounded down. 16 bits a seat.
+    /// @dev Splits each part among the eligible seats, rounded down. 16 bits a seat.
     function _shares(uint256 eligible, PackedScores medians, uint256 inBand, uint256 maxError)
         private
         pure
@@ -136,7 +136,7 @@ library Points {
                 qualitySum += _lane(qualities, seat);
                 voteSum += _lane(inBand, seat);
             }
-            // A sum of zero splits nothing: any divisor gives every seat 0.
+            // With a sum of zero every seat gets 0, whatever the divisor.
             if (qualitySum == 0) qualitySum = 1;
             if (voteSum == 0) voteSum = 1;
             uint256 base = BASE / Scores.count(eligible);

@@ -5,15 +5,15 @@ import {Scores} from "./Scores.sol";
 import {UncheckedArrays} from "./UncheckedArrays.sol";
 
 /// @title Quorum
-/// @notice How many attestations make a round final, and the error that they agree on.
+/// @notice How many attestations make a round final, and the median of their errors.
 library Quorum {
     using UncheckedArrays for uint256[];
 
     uint256 internal constant TWO_THIRDS = 0;
     uint256 internal constant UNANIMOUS = 1;
 
-    /// @notice The least number of matching attestations: two thirds of those who revealed, rounded up (or all of them),
-    /// at least two, and more than half of those the round waited for.
+    /// @notice The number of matching attestations needed: two thirds of those who revealed, rounded up (or all of them), at
+    /// least two, and more than half of the expected seats.
     function needed(uint256 revealed, uint256 expected, uint256 rule) internal pure returns (uint256 least) {
         least = rule == UNANIMOUS ? revealed : (2 * revealed + 2) / 3;
         if (least < 2) least = 2;
@@ -21,20 +21,20 @@ library Quorum {
     }
 
     /// @notice The median of `errors`, which it sorts. Even count: the mean of the middle two, rounded up, or INVALID
-    /// where the upper one is. None: INVALID.
+    /// if the upper one is. No errors: INVALID.
     function medianError(uint256[] memory errors) internal pure returns (uint256) {
         uint256 n = errors.length;
         if (n == 0) return Scores.INVALID;
         unchecked {
             for (uint256 i = 1; i < n; ++i) {
                 uint256 value = errors.get(i);
-                uint256 place = i;
-                for (; place > 0; --place) {
-                    uint256 before = errors.get(place - 1);
+                uint256 index = i;
+                for (; index > 0; --index) {
+                    uint256 before = errors.get(index - 1);
                     if (before <= value) break;
-                    errors.put(place, before);
+                    errors.put(index, before);
                 }
-                errors.put(place, value);
+                errors.put(index, value);
             }
         }
 

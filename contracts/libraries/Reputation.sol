@@ -18,19 +18,19 @@ using Reputation for ReputationSums global;
 /// of settlements change nothing but rounding.
 library Reputation {
     uint256 internal constant PERIOD = 30 days;
-    /// @notice Score without history: below the mean quality, 5,000.
+    /// @notice Score without history: below the mean quality of 5,000.
     uint256 internal constant NEWCOMER = 4000;
-    /// @notice Weight of the newcomer's score against the history, in weight units.
+    /// @notice Weight of the newcomer's score in the mean with the history, in weight units.
     uint256 internal constant PRIOR_WEIGHT = 10;
     /// @notice Largest weight of one outcome, in weight units.
     uint256 internal constant MAX_WEIGHT = 100;
 
     uint256 private constant DECAY = 0.9e18;
     uint256 private constant ONE = 1e18;
-    /// @dev Fixed point of the sums: ten-thousandths of a unit.
+    /// @dev The sums are fixed-point numbers, in ten-thousandths of a unit.
     uint256 private constant SCALE = 1e4;
 
-    /// @dev Where the sums lie, and their largest values.
+    /// @dev The sums' lowest bits, and their maxima.
     uint256 private constant GAINS = 16;
     uint256 private constant WEIGHTS = 64;
     uint256 private constant LOSSES = 104;
@@ -39,7 +39,7 @@ library Reputation {
     uint256 private constant MAX_WEIGHTS = type(uint40).max;
     uint256 private constant MAX_LOSSES = type(uint32).max;
 
-    /// @notice Where an outcome stands in time: the present period, and what is left of the outcome in it.
+    /// @notice The present period, and the factor by which an outcome has decayed by then.
     /// @param endedAt When the request ended, seconds.
     /// @param now_ Present time, seconds.
     function standing(uint256 endedAt, uint256 now_) internal pure returns (uint256 period, uint256 fresh) {
@@ -47,10 +47,10 @@ library Reputation {
         fresh = _decay(_elapsed(endedAt / PERIOD, period));
     }
 
-    /// @notice `sums` with one outcome added; unchanged where the outcome weighs nothing.
-    /// @param weight In weight units; more than MAX_WEIGHT counts as MAX_WEIGHT.
+    /// @notice `sums` with one outcome added; unchanged if its weight is 0.
+    /// @param weight In weight units, capped at MAX_WEIGHT.
     /// @param quality Relative to the round's mean, 1/10,000.
-    /// @param losses To be taken off the score, 1/10,000.
+    /// @param losses What is subtracted from the score, 1/10,000.
     /// @param period See `standing`.
     /// @param fresh See `standing`.
     function record(
@@ -94,7 +94,7 @@ library Reputation {
         return ReputationSums.unwrap(sums) >> GAINS == 0;
     }
 
-    /// @dev What is left of the sums in `period`; any number for sums of nothing, which spares a newcomer the loop.
+    /// @dev The factor by which the sums have decayed in `period`; ONE for empty sums, to save a newcomer the loop.
     function _fading(ReputationSums sums, uint256 period) private pure returns (uint256) {
         return _empty(sums) ? ONE : _decay(_elapsed(ReputationSums.unwrap(sums) & MAX_PERIOD, period));
     }

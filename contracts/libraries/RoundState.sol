@@ -69,9 +69,9 @@ library RoundStateLib {
     uint256 private constant TIMED = (1 << uint256(ITrainingRounds.Phase.Submit))
         | (1 << uint256(ITrainingRounds.Phase.Commit)) | (1 << uint256(ITrainingRounds.Phase.Reveal))
         | (1 << uint256(ITrainingRounds.Phase.Attest));
-    /// @dev The masks of one round, the opened slice and the number of leaders.
-    uint256 private constant OF_ROUND =
-        (((1 << 64) - 1) << RoundField.unwrap(SUBMITTED)) | (((1 << 32) - 1) << RoundField.unwrap(EXPECTED)) | FLAG_SLICE | (0xff << LEADERS);
+    /// @dev What a new round clears: its masks, the opened slice and the number of leaders.
+    uint256 private constant OF_ROUND = (((1 << 64) - 1) << RoundField.unwrap(SUBMITTED))
+        | (((1 << 32) - 1) << RoundField.unwrap(EXPECTED)) | FLAG_SLICE | (0xff << LEADERS);
 
     /* READING */
 
@@ -91,7 +91,7 @@ library RoundStateLib {
         return (RoundState.unwrap(s) >> MARK) & 0xffffffffff;
     }
 
-    /// @notice Number of seats handed out.
+    /// @notice Number of assigned seats.
     function seats(RoundState s) internal pure returns (uint256) {
         return RoundState.unwrap(s) & 0xff;
     }
@@ -101,7 +101,7 @@ library RoundStateLib {
         return (RoundState.unwrap(s) >> RoundField.unwrap(maskOrNumber)) & 0xffff;
     }
 
-    /// @notice Whether a mask has the seat, which is one of sixteen.
+    /// @notice Whether a mask includes the seat, which is one of sixteen.
     function has(RoundState s, RoundField mask, uint256 seat) internal pure returns (bool) {
         unchecked {
             return (RoundState.unwrap(s) >> (RoundField.unwrap(mask) + seat)) & 1 == 1;
@@ -130,7 +130,7 @@ library RoundStateLib {
         return (TIMED >> ((RoundState.unwrap(s) >> PHASE) & 0xff)) & 1 == 1;
     }
 
-    /// @notice When the phase that `s` is in began.
+    /// @notice When the phase of `s` began.
     function began(RoundState s, RoundPlan memory p) internal pure returns (uint256) {
         ITrainingRounds.Phase now_ = phase(s);
         if (now_ == ITrainingRounds.Phase.Submit) return mark(s) - p.submitWindow;
@@ -140,18 +140,18 @@ library RoundStateLib {
         return mark(s);
     }
 
-    /// @notice The last second of the phase that `s` is in; 0 where it has none.
+    /// @notice The last second of the phase of `s`; 0 if it has no deadline.
     function deadline(RoundState s) internal pure returns (uint256) {
         return timed(s) ? mark(s) : 0;
     }
 
-    /// @notice Whether all who are expected, and at least two, have submitted.
+    /// @notice Whether all expected seats, and at least two, have submitted.
     function submissionsComplete(RoundState s) internal pure returns (bool) {
         uint256 submitted = field(s, SUBMITTED);
         return field(s, EXPECTED) & ~submitted == 0 && Scores.count(submitted) >= 2;
     }
 
-    /// @notice Seats that have submitted before, were waited for, and did not submit in this round.
+    /// @notice Expected seats that have submitted in an earlier round, but not in this one.
     function noShows(RoundState s) internal pure returns (uint256) {
         return field(s, EVER) & field(s, EXPECTED) & ~field(s, SUBMITTED);
     }
@@ -202,7 +202,7 @@ library RoundStateLib {
         return _with(_without(s, uint256(0xff) << LEADERS), count << LEADERS);
     }
 
-    /// @notice Starts `next` now, to last `window` seconds (0: without a deadline).
+    /// @notice Starts the phase `next` now, for `window` seconds (0: without a deadline).
     function enter(RoundState s, ITrainingRounds.Phase next, uint256 window) internal view returns (RoundState) {
         return _clock(s, next, block.timestamp + window);
     }
@@ -233,7 +233,7 @@ library RoundStateLib {
         return _clock(s, next, last);
     }
 
-    /// @notice Starts a round that waits for `expected`.
+    /// @notice Starts a round that waits for the `expected` seats.
     function nextRound(RoundState s, uint256 expected, uint256 barred, uint256 window) internal view returns (RoundState) {
         s = increment(_without(s, OF_ROUND), ROUND);
         s = _with(s, (expected << RoundField.unwrap(EXPECTED)) | (barred << RoundField.unwrap(BARRED)));

@@ -29,8 +29,8 @@ library Scores {
     uint256 private constant GUARDS = 0x8000800080008000800080008000800080008000800080008000800080008000;
     uint256 private constant ALL_INVALID = 0x3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff3fff;
 
-    /// @dev The lower eight lanes, the lower four of each eight, the lower two of each four, every second lane: where
-    /// they lie half-way between packed and wide.
+    /// @dev The lower eight lanes, the lower four of each eight, the lower two of each four, every second lane: at their
+    /// positions in the steps between packed and wide.
     uint256 private constant EIGHTS = 0x000000000000000000000000000000000000ffffffffffffffffffffffffffff;
     uint256 private constant FOURS = 0x000000000000000000ffffffffffffff000000000000000000ffffffffffffff;
     uint256 private constant TWOS = 0x000000000fffffff000000000fffffff000000000fffffff000000000fffffff;
@@ -53,8 +53,8 @@ library Scores {
     }
 
     /// @notice The median of the revealed votes on each submitted model, the vote of its own seat left out. Odd count:
-    /// the middle one. Even count: the mean of the middle two, rounded up; the lower one where the upper is INVALID, so
-    /// that it takes more than half of the votes to make a model invalid. No votes, or no submission: INVALID.
+    /// the middle one. Even count: the mean of the middle two, rounded up; the lower one if the upper is INVALID, so that
+    /// it takes more than half of the votes to make a model invalid. No votes, or no submission: INVALID.
     /// @param votes One a seat; those of seats outside `revealed` are not read.
     /// @param submitted Seats whose model is judged.
     /// @param revealed Seats whose vote counts; a subset of `submitted`.
@@ -75,8 +75,8 @@ library Scores {
         }
     }
 
-    /// @notice The first lane of a vote that is neither a score nor INVALID, or is not empty though its seat is not
-    /// judged: the voter's own, one without a submission, or the bits above the last lane (reported as lane 16).
+    /// @notice The first lane of a vote that is neither a score nor INVALID, or that must be empty and is not: the voter's
+    /// own, one without a submission, or the bits above the last lane (reported as lane 16).
     /// @param seats Number of seats in the committee.
     /// @param submitted Seats whose model is judged.
     /// @param own Seat of the voter.
@@ -115,9 +115,9 @@ library Scores {
         }
     }
 
-    /// @notice For each revealed vote the number of models it judges within `band` of their median, its own left out: 16
+    /// @notice For each revealed vote, the number of models it scores within `band` of their median, its own left out: 16
     /// bits a seat, seat i at bit 16 * i.
-    /// @dev INVALID is in the band of INVALID alone as long as `band` < INVALID - MAX.
+    /// @dev Only INVALID is in the band around INVALID, as long as `band` < INVALID - MAX.
     /// @param votes One a seat; those of seats outside `revealed` are not read.
     function inBand(
         PackedScores[] memory votes,
@@ -178,24 +178,24 @@ library Scores {
                 sorted.put(filled++, _widen(get(votes, seat)) | (INVALID << (16 * seat)));
             }
         }
-        // Each place up to the middle is compared with every later one: lane by lane the lower score stays, the higher
-        // one moves on. `lowest` carries its guards along. `end` is never 0: the term only keeps the guards on the stack,
-        // where the compiler would build the constant anew in each step.
+        // Each word up to the middle is compared with every later one: lane by lane the lower score stays, the higher
+        // one moves on. `lowest` keeps its guards set. `end` is never 0: the term only keeps the guards on the stack,
+        // where the compiler would otherwise rebuild the constant in each step.
         assembly ("memory-safe") {
-            let place := add(sorted, 0x20)
-            let end := add(place, shl(5, n))
-            let last := add(place, shl(5, shr(1, n)))
+            let word := add(sorted, 0x20)
+            let end := add(word, shl(5, n))
+            let last := add(word, shl(5, shr(1, n)))
             let guards := or(GUARDS, iszero(end))
-            for {} and(lt(place, end), iszero(gt(place, last))) { place := add(place, 0x20) } {
-                let lowest := or(mload(place), guards)
-                for { let later := add(place, 0x20) } lt(later, end) { later := add(later, 0x20) } {
+            for {} and(lt(word, end), iszero(gt(word, last))) { word := add(word, 0x20) } {
+                let lowest := or(mload(word), guards)
+                for { let later := add(word, 0x20) } lt(later, end) { later := add(later, 0x20) } {
                     let other := mload(later)
                     let notBelow := and(sub(lowest, other), guards)
                     let swap := and(xor(lowest, other), sub(notBelow, shr(15, notBelow)))
                     lowest := xor(lowest, swap)
                     mstore(later, xor(other, swap))
                 }
-                mstore(place, xor(lowest, guards))
+                mstore(word, xor(lowest, guards))
             }
         }
     }

@@ -5,7 +5,7 @@ import {ISharingMarket} from "../interfaces/ISharingMarket.sol";
 import {Scores} from "./Scores.sol";
 
 /// @title TermsCheck
-/// @notice The bounds on what a requester may ask for.
+/// @notice The limits on a request's terms.
 library TermsCheck {
     uint256 internal constant MIN_PROVIDERS = 2;
     uint256 internal constant MAX_ROUNDS = 1000;

@@ -4,30 +4,30 @@ pragma solidity 0.8.37;
 import {UncheckedArrays} from "./UncheckedArrays.sol";
 
 /// @title Weights
-/// @notice What a provider's declared samples count for: nobody weighs more than two medians.
+/// @notice The weight of each provider's declared samples: at most twice the median.
 library Weights {
     using UncheckedArrays for uint256[];
 
     /// @notice min(samples, 2 * median of the submitted seats' samples) for each submitted seat, 0 for the others.
-    /// @dev Of an even count the median is the exact mean of the middle two, so that twice it is their sum.
+    /// @dev For an even count the median is the exact mean of the middle two, so twice the median is their sum.
     function capped(uint256[] memory samples, uint256 submitted) internal pure returns (uint256[] memory weights) {
         uint256 seats = samples.length;
         weights = new uint256[](seats);
         uint256[] memory sorted = new uint256[](seats);
         uint256 n;
-        // Samples have 32 bits, so that no sum overflows; places stay below the number of seats.
+        // Samples have 32 bits, so that no sum overflows; indices are below the number of seats.
         unchecked {
             for (uint256 seat; seat < seats; ++seat) {
                 if ((submitted >> seat) & 1 == 0) continue;
                 uint256 own = samples.get(seat);
-                uint256 place = n++;
-                while (place > 0) {
-                    uint256 before = sorted.get(place - 1);
+                uint256 index = n++;
+                while (index > 0) {
+                    uint256 before = sorted.get(index - 1);
                     if (before <= own) break;
-                    sorted.put(place, before);
-                    --place;
+                    sorted.put(index, before);
+                    --index;
                 }
-                sorted.put(place, own);
+                sorted.put(index, own);
             }
             if (n == 0) return weights;
 
