@@ -42,7 +42,7 @@ def easy(market: Market, committee: Committee) -> Dataset:
     """Of each label, examples that a finished model gets right."""
     from fedpact.learning.families import family_of
 
-    spec, model = committee.spec, committee.globals[1]
+    spec, model = committee.spec, committee.replay.global_model(1)
     x, y = market.evaluation.x, market.evaluation.y
     right = family_of(spec).predict(spec, model, x).argmax(axis=1) == y
     return Dataset(x[right], y[right], ())

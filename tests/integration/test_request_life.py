@@ -8,6 +8,7 @@ import pytest
 
 from fedpact.audit import AuditReport, Verdict, audit
 from fedpact.errors import AuditFailed, DecryptionError, InvalidInput, NotReady, UnknownRequest
+from fedpact.learning.artefact import Model
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RequestStatus
 from fedpact.types.scores import INVALID, lane
@@ -153,12 +154,14 @@ def test_a_colluding_committee_with_a_made_up_aggregate_fails_it(
     )
     committee = Committee(market, request_id)
 
-    def made_up(spec, number, start, models, samples, included, before=None):  # type: ignore[no-untyped-def]
-        return {name: tensor + 1 for name, tensor in models[0].items()}
+    def made_up(number: int) -> Model:
+        model = committee.history.model(number, 0)
+        assert model is not None
+        return {name: tensor + 1 for name, tensor in model.items()}
 
     with monkeypatch.context() as patch:
-        # The members themselves deviate; the auditor recomputes by the package's own function.
-        patch.setattr("tests.support.committee.global_model", made_up)
+        # The members deviate; the auditor has a replay of its own.
+        patch.setattr(committee.replay, "aggregate", made_up)
         with Following(market, request_id):
             committee.join_and_start()
             committee.play_round()

@@ -15,9 +15,9 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.registrar import sign_voucher
-from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.artefacts import RoundRef, open_slice, seal_global, seal_local
-from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
+from fedpact.consensus.history import InMemoryHistory
+from fedpact.consensus.replay import Replay
 from fedpact.consensus.votes import Ballot, attestation, pack_scores, vote_commitment
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import Manifest, delivery_key, key_hash, new_request_key, seal
@@ -118,14 +118,21 @@ class Committee:
     market: Market
     request_id: int
     key: bytes = field(default_factory=new_request_key)
-    globals: dict[int, Model] = field(default_factory=dict)
-    record: ContributionRecord = field(default_factory=ContributionRecord)
-    valid: dict[int, Model] = field(default_factory=dict)
-    """Of the round before, by seat."""
 
     @cached_property
     def spec(self) -> Specification:
         return self.market.requester.specification(self.request_id)
+
+    @cached_property
+    def history(self) -> InMemoryHistory:
+        template = family_of(self.spec).template(self.spec)
+        initial = self.market.store.get(Cid.parse(self.spec.initial_model), template.bytes)
+        samples = {seat: len(part) for seat, part in enumerate(self.market.parts)}
+        return InMemoryHistory(self.spec, decode(initial, template), samples)
+
+    @cached_property
+    def replay(self) -> Replay:
+        return Replay(self.history)
 
     def state(self) -> RoundState:
         return self.market.client.rounds.round_state(self.request_id)
@@ -145,9 +152,6 @@ class Committee:
         accounts = client.rounds.committee(self.request_id)
         keys = market.providers[0]
         client.market.start(keys, self.request_id, 0, digest, key_hash(self.key), accounts)
-        template = family_of(self.spec).template(self.spec)
-        first = market.store.get(Cid.parse(self.spec.initial_model), template.bytes)
-        self.globals[0] = decode(first, template)
 
     def play_round(
         self,
@@ -163,30 +167,20 @@ class Committee:
         """
         number = self.state().round
         models = self._submit(number, train or {})
-        published = {seat: model for seat, model in models.items() if publish(seat)}
-        part = self._slice(number) if follow else None
-        scores, self.record = score_round(
-            RoundInputs(
-                self.spec,
-                number,
-                self.globals[number - 1],
-                {seat: published.get(seat) for seat in models},
-                self._samples(),
-                part,
-                published=self.valid,
-            ),
-            self.record,
-        )
-        self._vote(number, scores, votes or {})
+        self.history.models[number] = {
+            seat: model if publish(seat) else None for seat, model in models.items()
+        }
+        self.history.slices[number] = self._slice(number) if follow else None
+        self._vote(number, self.replay.scores(number), votes or {})
         self.market.client.rounds.tally(
             self.market.providers[0],
             self.request_id,
             self.market.client.rounds.committee(self.request_id),
         )
-        counted = seats_of(self.tallied()["valid"])
-        self.valid = {seat: published[seat] for seat in counted}
+        counted = self.tallied()
+        self.history.masks[number] = counted["valid"], counted["included"]
         if self.state().stage is Stage.ATTEST:
-            self._finalise(number, published, part)
+            self._finalise(number)
 
     def deliver(self, key: bytes | None = None) -> None:
         client, state = self.market.client, self.state()
@@ -208,9 +202,6 @@ class Committee:
     def round_ref(self, number: int) -> RoundRef:
         return RoundRef(self.market.client.deployment.fingerprint, self.request_id, number)
 
-    def _samples(self) -> dict[int, int]:
-        return {seat: len(part) for seat, part in enumerate(self.market.parts)}
-
     def _noise(self) -> NoiseSource | None:
         return None if self.spec.privacy.mode is PrivacyMode.NONE else SystemNoise()
 
@@ -218,11 +209,18 @@ class Committee:
         self, number: int, train: Mapping[int, Callable[[Model], Model]]
     ) -> dict[int, Model]:
         client, models, sealed = self.market.client, {}, {}
-        start = self.globals[number - 1]
         for seat, (keys, part) in enumerate(
             zip(self.market.providers, self.market.parts, strict=True)
         ):
-            honest = train_local(self.spec, start, part, noise=self._noise())
+            task = self.replay.local_task(seat, number)
+            honest = train_local(
+                self.spec,
+                task.start,
+                part,
+                noise=self._noise(),
+                batches_of=(number, seat),
+                correction=task.correction,
+            )
             models[seat] = train[seat](honest) if seat in train else honest
             owner = keys.address
             sealed[seat] = seal_local(encode(models[seat]), self.key, self.round_ref(number), owner)
@@ -264,30 +262,17 @@ class Committee:
             rounds.reveal_vote(keys, self.request_id, seat, cast[seat], salt)
 
     def tallied(self) -> dict[str, Any]:
-        """What the last tally told."""
+        """The arguments of the last RoundTallied event."""
         topics = [None, f"0x{self.request_id:064x}"]
         events = self.market.client.rounds.history(topics)
         return [event.args for event in events if event.name == "RoundTallied"][-1]
 
-    def _finalise(self, number: int, models: dict[int, Model], part: Dataset | None) -> None:
+    def _finalise(self, number: int) -> None:
         rounds, state = self.market.client.rounds, self.state()
-        included = seats_of(self.tallied()["included"])
-        self.globals[number] = global_model(
-            self.spec,
-            number,
-            self.globals[number - 1],
-            models,
-            self._samples(),
-            included,
-            before=self.globals.get(number - 2),
-        )
-        digest = self.market.store.put(
-            seal_global(self.globals[number], self.key, self.round_ref(number))
-        ).digest
-        mae = 16_383
-        if part is not None:
-            error = family_of(self.spec).error
-            mae = error(self.spec, self.globals[number], part.x, part.y)
+        model = self.replay.global_model(number)
+        sealed = seal_global(model, self.key, self.round_ref(number))
+        digest = self.market.store.put(sealed).digest
+        mae = self.replay.error_of(number, model)
         for seat in seats_of(state.revealed):
             word = attestation(self._ballot(seat, number), digest, mae)
             rounds.attest(self.market.providers[seat], self.request_id, seat, word, mae)

@@ -13,29 +13,26 @@ from fedpact.types.specification import Specification
 def global_model(
     spec: Specification,
     round_number: int,
-    start: Model,
+    globals_: Globals,
     models: Mapping[int, Model],
     samples: Mapping[int, int],
     included: Sequence[int],
-    *,
-    before: Model | None,
 ) -> Model:
-    """The next global model by the specification's rule, and its strategy's step from there;
+    """The next global model: the aggregate by the specification's rule, then the strategy's step;
     byte-identical everywhere.
 
     Args:
         round_number: from 1.
-        start: the round's global model; it stands where no model is included.
+        globals_: what everybody knows when the round begins; without an included model, `start`
+            remains the global model.
         models: by seat, at least the included ones.
-        samples: declared samples of all seats that submitted, which cap each other's weight.
+        samples: declared samples of all seats that submitted; they cap each other's weight.
         included: seats within the ceiling.
-        before: the global model before `start`; None in the first round.
     """
     if not included:
-        return start
+        return globals_.start
     weights = capped_weights(samples)
     taken = strategy(spec.strategy).aggregated(round_number, list(samples), included)
     chosen = {seat: models[seat] for seat in taken}
-    aggregated = family_of(spec).combine(spec, LocalModels(start, chosen, weights))
-    globals_ = Globals(start, start, before)
+    aggregated = family_of(spec).combine(spec, LocalModels(globals_.start, chosen, weights))
     return next_global(spec, round_number, globals_, aggregated, {}, len(models))[0]

@@ -5,13 +5,13 @@ acts in time; the first leader's proposal passes where enough members approve it
 aggregates, which all members must get alike to the last bit, are worked out once for all.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from fedpact.consensus import payment, reputation
-from fedpact.consensus.aggregate import global_model
+from fedpact.consensus.history import InMemoryHistory
 from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
-from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
+from fedpact.consensus.replay import Replay
 from fedpact.consensus.tally import LEADER_POINTS, RoundTally, tally
 from fedpact.consensus.votes import pack_scores
 from fedpact.data.dataset import Dataset
@@ -20,8 +20,6 @@ from fedpact.experiments.adversaries import Provider, RoundTask
 from fedpact.learning.artefact import Model, decode
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of, represented
-from fedpact.learning.local import reach
-from fedpact.learning.strategies import Globals, Memory, strategy
 from fedpact.learning.units import samples_of
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.rounds import seats_of
@@ -99,7 +97,7 @@ def simulate(
 
     Args:
         seats: the committee, in seat order; declared samples are those of their data sets.
-        on_round: told each round's number at its end.
+        on_round: called with each round's number at its end.
         initial_seed: of the first global model.
         voting: False for what the aggregation rule does by itself: every well-formed model is
             included, nothing is scored, and the points mean nothing.
@@ -109,75 +107,68 @@ def simulate(
     check_published(spec)
     seats = [replace(seat, dataset=represented(spec, seat.dataset)) for seat in seats]
     slices = [represented(spec, part) for part in slices]
-    model = family_of(spec).initial(spec, seed=initial_seed)
-    result = SimulatedRequest(model, [0] * len(seats), [0] * len(seats))
-    record = ContributionRecord()
+    initial = family_of(spec).initial(spec, seed=initial_seed)
+    samples = {index: samples_of(spec, seat.dataset) for index, seat in enumerate(seats)}
+    history = InMemoryHistory(spec, initial, samples)
+    replay = Replay(history)
+    result = SimulatedRequest(initial, [0] * len(seats), [0] * len(seats))
     approvals = sum(seat.provider.approves for seat in seats)
     needed = approvals_needed(len(seats), len(seats), spec.chain_approval_rule)
-    samples = {place: samples_of(spec, seat.dataset) for place, seat in enumerate(seats)}
     submitted = (1 << len(seats)) - 1
-    last: dict[int, Model] = {}
-    published: dict[int, Model] = {}
-    plan = strategy(spec.strategy)
-    globals_ = Globals(model, model)
-    memories: dict[int, Memory] = {}
     for number in range(1, spec.rounds + 1):
-        tasks = {place: plan.local(globals_, memories.get(place)) for place in range(len(seats))}
-        models: dict[int, Model | None] = {}
-        for place, seat in enumerate(seats):
-            task = RoundTask(
-                spec,
-                result.model,
-                {other: one for other, one in last.items() if other != place},
-                seat.dataset,
-                noise_of(seat.number, number),
-                noise_of(seat.number, 0),
-                tasks[place],
-                (number, place),
-            )
-            models[place] = _decoded(spec, seat.provider.submit(task))
+        models = _submitted(seats, replay, number, noise_of)
+        history.models[number], history.slices[number] = models, slices[number - 1]
         if voting:
-            inputs = RoundInputs(
-                spec,
-                number,
-                result.model,
-                models,
-                samples,
-                slices[number - 1],
-                {seat: task.start for seat, task in tasks.items()},
-                published,
-            )
-            scores, record = score_round(inputs, record)
+            scores = replay.scores(number)
         else:
-            scores = {place: INVALID if one is None else 0 for place, one in models.items()}
+            scores = {seat: INVALID if one is None else 0 for seat, one in models.items()}
         words = {}
-        for place, seat in enumerate(seats):
+        for index, seat in enumerate(seats):
             voter = seat.provider if voting else Provider()
-            words[place] = pack_scores(voter.vote(scores, place))
+            words[index] = pack_scores(voter.vote(scores, index))
         counted = tally(words, submitted, len(seats), spec.max_error, spec.vote_band)
-        for place in range(len(seats)):
-            result.points[place] += counted.points[place]
-            result.faults[place] += counted.adverse >> place & 1
+        for index in range(len(seats)):
+            result.points[index] += counted.points[index]
+            result.faults[index] += counted.adverse >> index & 1
         result.stalled = voting and approvals < needed
         if not counted.included or result.stalled:
             break
-        last = {place: one for place, one in models.items() if one is not None}
-        published = {place: last[place] for place in seats_of(counted.valid) if place in last}
-        memories |= _memories(spec, globals_, memories, last, counted.valid, samples)
-        result.model = global_model(
-            spec,
-            number,
-            result.model,
-            last,
-            samples,
-            seats_of(counted.included),
-            before=globals_.before,
-        )
-        globals_ = Globals(model, result.model, globals_.start)
+        history.masks[number] = counted.valid, counted.included
+        result.model = replay.global_model(number)
+        # Now, while the models that the memories follow from are still there.
+        for index in range(len(seats)):
+            replay.memory(index, number + 1)
+        history.forget(number)
+        replay.forget(number - 1)
         result.rounds.append(_finalised(spec, number, counted, samples, result))
         if on_round is not None:
             on_round(number)
     return result
+
+
+def _submitted(
+    seats: Sequence[Seat], replay: Replay, number: int, noise_of: NoiseOf
+) -> dict[int, Model | None]:
+    """What the providers submit in a round, by seat; None for what is no model."""
+    spec = replay.history.spec
+    last: dict[int, Model | None] = {}
+    if number > 1:
+        for other in replay.history.submitted(number - 1):
+            last[other] = replay.history.model(number - 1, other)
+    found = {}
+    for index, seat in enumerate(seats):
+        task = RoundTask(
+            spec,
+            replay.global_model(number - 1),
+            {other: model for other, model in last.items() if other != index and model is not None},
+            seat.dataset,
+            noise_of(seat.number, number),
+            noise_of(seat.number, 0),
+            replay.local_task(index, number),
+            (number, index),
+        )
+        found[index] = _decoded(spec, seat.provider.submit(task))
+    return found
 
 
 def quality(spec: Specification, model: Model, data: Dataset) -> float:
@@ -189,24 +180,6 @@ def accuracy(spec: Specification, model: Model, test: Dataset) -> float:
     """Share of right answers."""
     predicted = family_of(spec).predict(spec, model, test.x).argmax(axis=1)
     return float((predicted == test.y).mean())
-
-
-def _memories(
-    spec: Specification,
-    globals_: Globals,
-    memories: Mapping[int, Memory],
-    models: Mapping[int, Model],
-    valid: int,
-    samples: Mapping[int, int],
-) -> dict[int, Memory]:
-    """What the strategy has the providers of this round's valid models remember."""
-    plan, found = strategy(spec.strategy), {}
-    for place in seats_of(valid) if plan.remembers else ():
-        factors = reach(spec, samples[place])
-        memory = plan.remember(globals_, memories.get(place), models[place], factors)
-        if memory is not None:
-            found[place] = memory
-    return found
 
 
 def _decoded(spec: Specification, artefact: bytes) -> Model | None:
@@ -225,8 +198,8 @@ def _finalised(
 ) -> SimulatedRound:
     weights = capped_weights(samples)
     candidates = [
-        Candidate(place, f"0x{place + 1:040x}", counted.medians[place], weights[place], 0)
-        for place in seats_of(counted.included)
+        Candidate(seat, f"0x{seat + 1:040x}", counted.medians[seat], weights[seat], 0)
+        for seat in seats_of(counted.included)
     ]
     last_leader = result.rounds[-1].leader if result.rounds else None
     order = leader_order(

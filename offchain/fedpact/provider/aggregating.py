@@ -1,25 +1,18 @@
 """Stages 7 and 8 of the workflow: compute the aggregate, attest it, lead when it is my turn."""
 
-from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.artefacts import seal_global
 from fedpact.consensus.leader import approvals_needed
 from fedpact.consensus.votes import approves, attestation
-from fedpact.errors import ContentError
-from fedpact.learning.families import family_of
 from fedpact.provider.context import DutyResult, RequestView, did, idle
+from fedpact.provider.history import replay_of
 from fedpact.provider.reading import (
     attestations,
     ballot_of,
-    evaluation_slice,
-    included_seats,
-    model_before,
     request_key,
     round_ref_of,
     specification_of,
-    start_model,
 )
 from fedpact.provider.voting import round_models
-from fedpact.types.scores import INVALID
 
 
 def attest_aggregate(view: RequestView) -> DutyResult:
@@ -57,20 +50,12 @@ def aggregate_digest(view: RequestView) -> bytes | None:
     ctx, at = view.ctx, (view.id, view.round)
     if at in ctx.cache.proposals:
         return ctx.cache.proposals[at]
-    models = round_models(view)
-    included = included_seats(view)
-    if models is None or any(models.get(seat) is None for seat in included):
+    models, replay = round_models(view), replay_of(view)
+    if models is None or any(
+        models.get(seat) is None for seat in replay.history.included(view.round)
+    ):
         return None
-    chosen = {seat: model for seat in included if (model := models[seat]) is not None}
-    aggregate = global_model(
-        specification_of(view),
-        view.round,
-        start_model(view, view.round),
-        chosen,
-        view.samples,
-        included,
-        before=model_before(view, view.round),
-    )
+    aggregate = replay.aggregate(view.round)
     cid = ctx.store.put(seal_global(aggregate, request_key(view), round_ref_of(view, view.round)))
     ctx.cache.globals[at] = aggregate
     ctx.cache.proposals[at] = cid.digest
@@ -80,15 +65,8 @@ def aggregate_digest(view: RequestView) -> bytes | None:
 
 def _own_error(view: RequestView) -> int:
     """Error of the aggregate on this round's slice, 1/10,000; INVALID where there is no slice."""
-    spec = specification_of(view)
-    try:
-        part = evaluation_slice(view, view.round)
-    except ContentError:
-        part = None
-    if part is None:
-        return INVALID
     model = view.ctx.cache.globals[(view.id, view.round)]
-    return family_of(spec).error(spec, model, part.x, part.y)
+    return replay_of(view).error_of(view.round, model)
 
 
 def propose_aggregate(view: RequestView) -> DutyResult:

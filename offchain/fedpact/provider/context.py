@@ -79,7 +79,7 @@ class Cache:
     proposals: dict[tuple[int, int], bytes] = field(default_factory=dict)
     slices: dict[tuple[int, int], Dataset | None] = field(default_factory=dict)
     members: dict[int, dict[int, Member]] = field(default_factory=dict)
-    memories: dict[tuple[int, int], tuple[int, Memory]] = field(default_factory=dict)
+    memories: dict[int, dict[int, tuple[int, Memory]]] = field(default_factory=dict)
     """By request and seat: the last round that a provider's memory covers, and the memory."""
     published: set[tuple[int, int]] = field(default_factory=set)
     sales: dict[int, int] = field(default_factory=dict)

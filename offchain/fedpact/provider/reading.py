@@ -7,13 +7,12 @@ from fedpact.consensus.artefacts import (
     SLICE_MAX_BYTES,
     RoundRef,
     model_cid,
-    open_global,
     open_local,
     open_slice,
     sealed_bytes,
 )
 from fedpact.consensus.votes import Ballot
-from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, delivery_key, key_hash
+from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, key_hash
 from fedpact.data.dataset import Dataset
 from fedpact.errors import (
     ContentError,
@@ -22,14 +21,12 @@ from fedpact.errors import (
     ModelError,
     SpecificationError,
 )
-from fedpact.learning.artefact import Model, Template, decode
+from fedpact.learning.artefact import Model, Template
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of
-from fedpact.learning.local import reach
-from fedpact.learning.strategies import Globals, LocalTask, Memory, Strategy, strategy
 from fedpact.provider.context import RequestView
 from fedpact.types.cid import Cid
-from fedpact.types.rounds import Terms, seats_of
+from fedpact.types.rounds import Terms
 from fedpact.types.specification import (
     SPECIFICATION_MAX_BYTES,
     Specification,
@@ -85,8 +82,8 @@ def request_key(view: RequestView) -> bytes:
     if cached is not None:
         return cached
     started = view.ctx.state.events(view.id, "Started")[-1]
-    key = _sealed_to_me(view, _digest(started["manifest"]))
-    if key_hash(key) != _digest(started["keyHash"]):
+    key = _sealed_to_me(view, digest_of(started["manifest"]))
+    if key_hash(key) != digest_of(started["keyHash"]):
         raise ContentError(f"request {view.id}: the key sealed to me is not the one on chain")
     view.ctx.cache.request_keys[view.id] = key
     return key
@@ -103,114 +100,23 @@ def _sealed_to_me(view: RequestView, digest: bytes) -> bytes:
     return manifest.open(ctx.keys.address, ctx.keys.encryption_key(1))
 
 
-# ---------------------------------------------------------------------- models
-
-
-def start_model(view: RequestView, round_: int) -> Model:
-    """The global model that a round begins from."""
-    return _initial_model(view) if round_ == 1 else global_model(view, round_ - 1)
-
-
-def _initial_model(view: RequestView) -> Model:
-    cached = view.ctx.cache.globals.get((view.id, 0))
-    if cached is None:
-        spec = specification_of(view)
-        template = template_of(spec)
-        data = view.ctx.store.get(Cid.parse(spec.initial_model), template.bytes)
-        cached = view.ctx.cache.globals[(view.id, 0)] = decode(data, template)
-    return cached
-
-
-def global_model(view: RequestView, round_: int) -> Model:
-    """A final global model: the own aggregate if it is the one on chain, else fetched."""
-    ctx, at = view.ctx, (view.id, round_)
-    digest = _digest(_event_of(view, "RoundFinalised", round_)["digest"])
-    if at in ctx.cache.globals and ctx.cache.proposals.get(at) == digest:
-        return ctx.cache.globals[at]
-    template = template_of(specification_of(view))
-    sealed = ctx.store.get(model_cid(template, digest), sealed_bytes(template))
-    round_ref = round_ref_of(view, round_)
-    key = delivery_key(request_key(view), round_ref.fingerprint, view.id, round_)
-    ctx.cache.globals[at] = open_global(sealed, key, round_ref, template)
-    ctx.cache.proposals[at] = digest
-    return ctx.cache.globals[at]
-
-
-def model_before(view: RequestView, round_: int) -> Model | None:
-    """The global model before the one that a round begins from; None in the first round."""
-    return None if round_ == 1 else start_model(view, round_ - 1)
-
-
-# ---------------------------------------------------------------------- the strategy's past
-
-
-def local_task(view: RequestView, seat: int, round_: int) -> LocalTask:
-    """What the strategy has a member train in a round, from what it submitted before.
-
-    All of it stands on chain and in the store, so a crash loses nothing, and each member can work
-    out where every other's training started.
-    """
-    plan = strategy(specification_of(view).strategy)
-    globals_ = Globals(_initial_model(view), start_model(view, round_), model_before(view, round_))
-    return plan.local(globals_, _memory(view, plan, seat, round_) if plan.remembers else None)
-
-
-def _memory(view: RequestView, plan: Strategy, seat: int, round_: int) -> Memory | None:
-    """A member's memory at the start of a round, from the first and the last of its models that
-    counted as valid; those are all that a published strategy looks at."""
-    rounds = [
-        event["round"]
-        for event in view.ctx.state.events(view.id, "RoundTallied")
-        if event["round"] < round_ and event["valid"] >> seat & 1
-    ]
-    if not rounds:
-        return None
-    covered, memory = view.ctx.cache.memories.get((view.id, seat), (0, None))
-    if covered == rounds[-1]:
-        return memory
-    if covered not in rounds:
-        memory = None
-    initial = _initial_model(view)
-    factors = reach(specification_of(view), view.members[seat].samples)
-    for number in (rounds[0], rounds[-1]) if memory is None else (rounds[-1],):
-        globals_ = Globals(initial, start_model(view, number))
-        memory = plan.remember(globals_, memory, past_model(view, number, seat), factors)
-    if memory is not None:
-        view.ctx.cache.memories[(view.id, seat)] = (rounds[-1], memory)
-    return memory
-
-
-def valid_seats(view: RequestView, round_: int) -> list[int]:
-    """The seats whose models of a round counted as valid, as its tally told."""
-    return seats_of(_event_of(view, "RoundTallied", round_)["valid"])
-
-
-def past_model(view: RequestView, round_: int, seat: int) -> Model:
-    """A model that counted as valid; raises ContentError where it cannot be had."""
-    known = view.ctx.cache.models.get((view.id, round_), {}).get(seat)
-    model = known or member_model(view, round_, seat, submitted_digests(view, round_)[seat])
-    if model is None:
-        raise ContentError(f"request {view.id}: the model of seat {seat} in round {round_} is none")
-    return model
-
-
-def included_seats(view: RequestView) -> list[int]:
-    """The seats whose models the present round aggregates, as its tally told."""
-    return seats_of(_event_of(view, "RoundTallied", view.round)["included"])
+# ---------------------------------------------------------------------- rounds
 
 
 def attestations(view: RequestView) -> dict[int, tuple[bytes, int]]:
     """What the members posted in this round by seat: masked digest and error."""
     events = view.ctx.state.events(view.id, "Attested")
     return {
-        e["seat"]: (_digest(e["attestation"]), e["mae"]) for e in events if e["round"] == view.round
+        e["seat"]: (digest_of(e["attestation"]), e["mae"])
+        for e in events
+        if e["round"] == view.round
     }
 
 
 def submitted_digests(view: RequestView, round_: int) -> dict[int, bytes]:
     """The digests of a round's models, by seat."""
     events = view.ctx.state.events(view.id, "ModelSubmitted")
-    return {e["seat"]: _digest(e["digest"]) for e in events if e["round"] == round_}
+    return {e["seat"]: digest_of(e["digest"]) for e in events if e["round"] == round_}
 
 
 def member_model(view: RequestView, round_: int, seat: int, digest: bytes) -> Model | None:
@@ -242,18 +148,18 @@ def evaluation_slice(view: RequestView, round_: int) -> Dataset | None:
             raise ContentMissing(f"slice {round_} is open, its event has not been read yet")
         return None
     spec = specification_of(view)
-    key = _sealed_to_me(view, _digest(opened[-1]["digest"]))
+    key = _sealed_to_me(view, digest_of(opened[-1]["digest"]))
     sealed = ctx.store.get(Cid.parse(spec.evaluation[round_ - 1].cid), SLICE_MAX_BYTES)
     ctx.cache.slices[at] = open_slice(spec, round_, key, sealed)
     return ctx.cache.slices[at]
 
 
-def _event_of(view: RequestView, name: str, round_: int) -> dict[str, Any]:
+def event_of(view: RequestView, name: str, round_: int) -> dict[str, Any]:
     for event in view.ctx.state.events(view.id, name):
         if event["round"] == round_:
             return event
     raise ContentMissing(f"request {view.id}: no {name} of round {round_} has been read yet")
 
 
-def _digest(value: Any) -> bytes:
+def digest_of(value: Any) -> bytes:
     return bytes.fromhex(str(value).removeprefix("0x"))

@@ -58,6 +58,7 @@ def finish(view: RequestView, reason: str) -> None:
     view.ctx.ledger.drop_hold(fingerprint, view.id)
     view.ctx.ledger.discard(fingerprint, view.id)
     view.ctx.cache.forget(view.id, view.round + 1)
+    view.ctx.cache.memories.pop(view.id, None)
     view.ctx.state.decide(view.id, Participation.FINISHED, reason)
 
 

@@ -9,12 +9,11 @@ from fedpact.learning.units import samples_of
 from fedpact.privacy.ledger import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.context import DutyResult, RequestView, did, idle
+from fedpact.provider.history import replay_of
 from fedpact.provider.reading import (
-    local_task,
     request_key,
     round_ref_of,
     specification_of,
-    start_model,
 )
 from fedpact.provider.work import TrainingTask
 from fedpact.types.cid import Cid
@@ -37,11 +36,12 @@ def submit_model(view: RequestView) -> DutyResult:
     release_id = ReleaseId(ctx.deployment.fingerprint, view.id, view.round)
     sealed = ctx.ledger.stored(release_id)
     if sealed is None:
+        replay = replay_of(view)
         task = TrainingTask(
             spec,
             view.round,
-            start_model(view, view.round),
-            local_task(view, view.seat, view.round),
+            replay.global_model(view.round - 1),
+            replay.local_task(view.seat, view.round),
             ctx.records.read(spec),
             view.seat,
             ctx.cache.models.get((view.id, view.round - 1), {}),

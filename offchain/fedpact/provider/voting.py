@@ -1,24 +1,17 @@
 """Stage 6 of the workflow: fetch and score the round's models, commit, reveal, tally."""
 
 import logging
-from collections.abc import Callable
 
-from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
 from fedpact.consensus.votes import pack_scores, vote_commitment
-from fedpact.data.dataset import Dataset
-from fedpact.errors import ContentError, NotReady, Retryable
+from fedpact.errors import NotReady, Retryable
 from fedpact.learning.artefact import Model
 from fedpact.provider.context import DutyResult, RequestView, did, idle
+from fedpact.provider.history import replay_of
 from fedpact.provider.reading import (
     ballot_of,
-    evaluation_slice,
-    local_task,
     member_model,
-    past_model,
     specification_of,
-    start_model,
     submitted_digests,
-    valid_seats,
 )
 from fedpact.provider.state import CastVote
 from fedpact.types.rounds import seats_of
@@ -53,88 +46,18 @@ def commit_vote(view: RequestView) -> DutyResult:
 
 
 def _score(view: RequestView) -> CastVote | None:
-    """The scores to cast; None while a model may yet arrive."""
-    models = round_models(view)
-    if models is None:
+    """The scores to cast; None while a model may still arrive, or the scoring runs."""
+    if round_models(view) is None:
         return None
     ctx = view.ctx
-    result = ctx.background.result(("score", view.id, view.round), _scorer(view, models))
+    scoring = replay_of(view).scoring(view.round)
+    result = ctx.background.result(("score", view.id, view.round), scoring.result)
     if result is None:
         return None
     scores, record = result
     vote = CastVote(ctx.work.vote(scores, view.seat), record.to_json())
     ctx.state.save_vote(view.id, view.round, vote)
     return vote
-
-
-def _scorer(
-    view: RequestView, models: dict[int, Model | None]
-) -> Callable[[], tuple[dict[int, int], ContributionRecord]]:
-    """The work of scoring this round; everything it needs is fetched here and now."""
-    rounds = [
-        _round_inputs(view, number, _past_models(view, number)) for number in _unscored_rounds(view)
-    ]
-    known = view.ctx.state.vote(view.id, view.round - len(rounds) - 1)
-    record = ContributionRecord.from_json(known.record) if known else ContributionRecord()
-    present = _round_inputs(view, view.round, models)
-
-    def score() -> tuple[dict[int, int], ContributionRecord]:
-        before = record
-        for one in rounds:
-            _, before = score_round(one, before)
-        return score_round(present, before)
-
-    return score
-
-
-def _round_inputs(view: RequestView, number: int, models: dict[int, Model | None]) -> RoundInputs:
-    return RoundInputs(
-        specification_of(view),
-        number,
-        start_model(view, number),
-        models,
-        {seat: view.members[seat].samples for seat in models},
-        _slice_or_none(view, number),
-        {seat: local_task(view, seat, number).start for seat in models},
-        _valid_models(view, number - 1),
-    )
-
-
-def _unscored_rounds(view: RequestView) -> list[int]:
-    """Earlier rounds since the last one that this machine has scored (none, as a rule).
-
-    A member that was away, or has lost its state, judges by the same record as the others only if
-    it works out what it missed.
-    """
-    number = view.round - 1
-    while number > 0 and view.ctx.state.vote(view.id, number) is None:
-        number -= 1
-    return list(range(number + 1, view.round))
-
-
-def _past_models(view: RequestView, number: int) -> dict[int, Model | None]:
-    digests = submitted_digests(view, number)
-    return {seat: member_model(view, number, seat, one) for seat, one in sorted(digests.items())}
-
-
-def _valid_models(view: RequestView, number: int) -> dict[int, Model]:
-    """The models of an earlier round that counted as valid; without those not to be had any more,
-    which only makes the judgement milder."""
-    found = {}
-    for seat in valid_seats(view, number) if number else ():
-        try:
-            found[seat] = past_model(view, number, seat)
-        except (ContentError, Retryable) as error:
-            log.warning("request %d: round %d: seat %d: %s", view.id, number, seat, error)
-    return found
-
-
-def _slice_or_none(view: RequestView, number: int) -> Dataset | None:
-    try:
-        return evaluation_slice(view, number)
-    except ContentError as error:
-        log.warning("request %d: round %d: no slice: %s", view.id, number, error)
-        return None
 
 
 def round_models(view: RequestView) -> dict[int, Model | None] | None:

@@ -5,6 +5,7 @@ import pytest
 
 from fedpact.consensus.aggregate import global_model
 from fedpact.learning.artefact import encode
+from fedpact.learning.strategies import Globals
 from tests.support.specifications import specification
 
 
@@ -16,7 +17,7 @@ START = model(0, 0)
 
 
 def next_model(spec, start, models, samples, included, before=None):
-    return global_model(spec, 2, start, models, samples, included, before=before)
+    return global_model(spec, 2, Globals(START, start, before), models, samples, included)
 
 
 def test_included_models_are_weighted_by_samples():

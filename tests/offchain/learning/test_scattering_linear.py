@@ -14,6 +14,7 @@ from fedpact.learning.calibration import noise_for
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family, represented
 from fedpact.learning.local import train_local
+from fedpact.learning.strategies import Globals
 from fedpact.privacy.accounting import cost, gaussian_epsilon
 from fedpact.privacy.mechanisms import GaussianRelease, Schedule, of_request
 from fedpact.privacy.noise import NoiseSource, SeededNoise
@@ -212,10 +213,8 @@ def test_momentum_begins_after_the_statistics_and_leaves_the_centre_to_the_bit()
             for seat in range(3)
         }
         before = models[-2] if number > 1 else None
-        samples = {0: 70, 1: 50, 2: 60}
-        models.append(
-            global_model(spec, number, models[-1], local, samples, [0, 1, 2], before=before)
-        )
+        samples, known = {0: 70, 1: 50, 2: 60}, Globals(models[0], models[-1], before)
+        models.append(global_model(spec, number, known, local, samples, [0, 1, 2]))
         if number == 2:
             mean = np.average([local[s]["weights"] for s in range(3)], axis=0, weights=[70, 50, 60])
             assert np.allclose(models[-1]["weights"], mean, atol=1e-6)

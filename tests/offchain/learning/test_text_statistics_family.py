@@ -12,6 +12,7 @@ from fedpact.learning.artefact import decode, encode
 from fedpact.learning.checks import check_specification
 from fedpact.learning.families import family, gradient_family_of
 from fedpact.learning.local import train_local
+from fedpact.learning.strategies import Globals
 from fedpact.privacy.accounting import calibrate
 from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.noise import SeededNoise
@@ -56,7 +57,7 @@ def trained(spec, parts, seed=0):
 def aggregated(spec, parts, models):
     samples = {seat: len(part) for seat, part in enumerate(parts)}
     start = FAMILY.initial(spec, 0)
-    return global_model(spec, 1, start, models, samples, list(models), before=None)
+    return global_model(spec, 1, Globals(start, start), models, samples, list(models))
 
 
 def judged(spec, parts, models, evaluation):

@@ -14,6 +14,7 @@ from fedpact.learning.artefact import Template, encode
 from fedpact.learning.checks import check_specification
 from fedpact.learning.families import LocalModels, family, family_of
 from fedpact.learning.local import train_local
+from fedpact.learning.strategies import Globals
 from fedpact.learning.trees.ensemble import Ensemble, empty
 from fedpact.learning.trees.training import Growth
 from fedpact.privacy.accounting import calibrate
@@ -71,14 +72,14 @@ def trained(spec, parts, start=None, round_number=1, noise_seed=0):
 
 def aggregated(spec, parts, models, start=None, round_number=1, included=None):
     kind = family_of(spec)
+    first = kind.initial(spec, 0)
     return global_model(
         spec,
         round_number,
-        kind.initial(spec, 0) if start is None else start,
+        Globals(first, first if start is None else start),
         models,
         {seat: len(part) for seat, part in enumerate(parts)},
         list(models) if included is None else included,
-        before=None,
     )
 
 
@@ -220,7 +221,7 @@ def test_sequence_serves_families_that_descend_too():
     models = {
         seat: {name: one + np.float32(seat + 1) for name, one in start.items()} for seat in (0, 1)
     }
-    found = global_model(spec, 2, start, models, {0: 5, 1: 9}, [0, 1], before=None)
+    found = global_model(spec, 2, Globals(start, start), models, {0: 5, 1: 9}, [0, 1])
     assert encode(found) == encode(models[1])
 
 

@@ -29,6 +29,7 @@ from fedpact.experiments import digits
 from fedpact.learning.artefact import Model, encode
 from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
+from fedpact.learning.strategies import Globals
 from fedpact.types.specification import Specification
 
 T = TypeVar("T")
@@ -73,7 +74,7 @@ def measure(committee: int, seed: int = 0) -> Parts:
     )
 
     def aggregate() -> bytes:
-        made = global_model(spec, 1, start, models, samples, sorted(models), before=None)
+        made = global_model(spec, 1, Globals(start, start), models, samples, sorted(models))
         return seal_global(made, key, round_ref)
 
     aggregation, sealed = _timed(aggregate)

@@ -1,0 +1,194 @@
+"""One replay of a request: what follows from its facts, byte-identical for everybody.
+
+A provider's daemon, an auditor, the simulator and the tests hold a request's facts in different
+places (`History`). What they compute from them is the same and is written here: where local
+training starts, what a strategy remembers, the scores, the aggregate and its error.
+"""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+
+from fedpact.consensus.aggregate import global_model
+from fedpact.consensus.history import History
+from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
+from fedpact.errors import ContentError
+from fedpact.learning.artefact import Model
+from fedpact.learning.families import family_of
+from fedpact.learning.local import reach
+from fedpact.learning.strategies import Globals, LocalTask, Memory, strategy
+from fedpact.types.scores import INVALID
+
+Memories = MutableMapping[int, tuple[int, Memory]]
+"""By seat: the last round that a member's memory covers, and the memory."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """The work of scoring a round. It holds all its inputs, so it may run in another thread."""
+
+    rounds: tuple[RoundInputs, ...]
+    """The round to score, after the earlier ones that `record` does not cover."""
+    record: ContributionRecord
+
+    def result(self) -> tuple[dict[int, int], ContributionRecord]:
+        """The last round's scores by seat, and the record after it."""
+        scores: dict[int, int] = {}
+        record = self.record
+        for inputs in self.rounds:
+            scores, record = score_round(inputs, record)
+        return scores, record
+
+
+class Replay:
+    """What follows from a history. What the history already knows is not computed again, and what
+    is computed is kept.
+
+    Methods raise what the history raises, and ContentError where a model that counted as valid is
+    none.
+    """
+
+    def __init__(self, history: History, memories: Memories | None = None) -> None:
+        """`memories`: where to keep the members' memories, for a replay that outlives this one."""
+        self.history = history
+        self._plan = strategy(history.spec.strategy)
+        self._memories: Memories = {} if memories is None else memories
+        self._globals: dict[int, Model] = {}
+        self._scored: dict[int, tuple[dict[int, int], ContributionRecord]] = {}
+
+    # ------------------------------------------------------------------ global models
+
+    def global_model(self, number: int) -> Model:
+        """The global model after a round that became final; after round 0, the initial one."""
+        if number == 0:
+            return self.history.initial_model()
+        if number in self._globals:
+            return self._globals[number]
+        known = self.history.final_model(number)
+        if known is not None:
+            return known
+        self._globals[number] = self.aggregate(number)
+        return self._globals[number]
+
+    def aggregate(self, number: int) -> Model:
+        """The aggregate of a tallied round's included models, with the strategy's step."""
+        history = self.history
+        included = history.included(number)
+        return global_model(
+            history.spec,
+            number,
+            self.globals_of(number),
+            {seat: self._counted(number, seat) for seat in included},
+            {seat: history.samples(seat) for seat in history.submitted(number)},
+            included,
+        )
+
+    def error_of(self, number: int, model: Model) -> int:
+        """Error of a model on a round's evaluation slice, 1/10,000; INVALID without a slice."""
+        spec, part = self.history.spec, self.history.evaluation(number)
+        return INVALID if part is None else family_of(spec).error(spec, model, part.x, part.y)
+
+    # ------------------------------------------------------------------ the strategy
+
+    def globals_of(self, number: int) -> Globals:
+        """What everybody knows when a round begins."""
+        return Globals(
+            initial=self.global_model(0),
+            start=self.global_model(number - 1),
+            before=self.global_model(number - 2) if number > 1 else None,
+        )
+
+    def local_task(self, seat: int, number: int) -> LocalTask:
+        """The training that the strategy asks of a member in a round."""
+        return self._plan.local(self.globals_of(number), self.memory(seat, number))
+
+    def memory(self, seat: int, number: int) -> Memory | None:
+        """A member's memory at the beginning of a round; None without one.
+
+        It follows from the first and the last of the member's valid models (`Strategy.remember`),
+        so a member that lost its state fetches only those.
+        """
+        if not self._plan.remembers:
+            return None
+        rounds = [one for one in range(1, number) if seat in self.history.valid(one)]
+        if not rounds:
+            return None
+        covered, memory = self._memories.get(seat, (0, None))
+        if covered == rounds[-1]:
+            return memory
+        if covered not in rounds:
+            memory = None
+        factors = reach(self.history.spec, self.history.samples(seat))
+        for one in sorted({rounds[0], rounds[-1]}) if memory is None else rounds[-1:]:
+            model = self._counted(one, seat)
+            memory = self._plan.remember(self.globals_of(one), memory, model, factors)
+        if memory is not None:
+            self._memories[seat] = (rounds[-1], memory)
+        return memory
+
+    # ------------------------------------------------------------------ scores
+
+    def round_inputs(self, number: int) -> RoundInputs:
+        """What a round's scores follow from, besides the record."""
+        history = self.history
+        seats = history.submitted(number)
+        return RoundInputs(
+            history.spec,
+            number,
+            self.global_model(number - 1),
+            {seat: history.model(number, seat) for seat in seats},
+            {seat: history.samples(seat) for seat in seats},
+            history.evaluation(number),
+            {seat: self.local_task(seat, number).start for seat in seats},
+            history.published(number - 1) if number > 1 else {},
+        )
+
+    def scoring(self, number: int) -> Scoring:
+        """All that scoring a round takes, gathered now.
+
+        A member that missed rounds, or lost its state, scores those first: its record must be the
+        others'.
+        """
+        first = self._first_unscored(number)
+        record = self._record(first - 1)
+        assert record is not None
+        return Scoring(
+            tuple(self.round_inputs(one) for one in range(first, number + 1)),
+            record,
+        )
+
+    def scores(self, number: int) -> dict[int, int]:
+        """A round's scores by seat, 1/10,000, lower is better; INVALID for what is no model that
+        the declared mechanism can have produced."""
+        for one in range(self._first_unscored(number), number + 1):
+            if one not in self._scored:
+                self._scored[one] = self.scoring(one).result()
+        return self._scored[number][0]
+
+    def forget(self, before_round: int) -> None:
+        """Drop what was computed of earlier rounds."""
+        for number in [one for one in self._globals if one < before_round]:
+            del self._globals[number]
+        for number in [one for one in self._scored if one < before_round]:
+            del self._scored[number]
+
+    def _first_unscored(self, number: int) -> int:
+        first = number
+        while self._record(first - 1) is None:
+            first -= 1
+        return first
+
+    def _record(self, number: int) -> ContributionRecord | None:
+        if number == 0:
+            return ContributionRecord()
+        if number in self._scored:
+            return self._scored[number][1]
+        return self.history.record(number)
+
+    def _counted(self, number: int, seat: int) -> Model:
+        model = self.history.model(number, seat)
+        if model is None:
+            raise ContentError(
+                f"round {number}: the model of seat {seat} counted as valid, but it does not open"
+                " as a model of this request"
+            )
+        return model
