@@ -129,7 +129,9 @@ def test_requests_do_not_touch_each_others_escrow(
     assert chain.balance(deployed.market.address) < 3 + 4
 
 
-def test_at_the_most_rounds_a_share_is_still_exact(scenario: Callable[..., Scenario]) -> None:
+def test_a_share_is_exact_at_the_maximum_number_of_rounds(
+    scenario: Callable[..., Scenario],
+) -> None:
     s = scenario(2, maxRounds=1_000, payment=2**96 - 1)
     s.chain.fund(s.requester, 2**97)
     s.finalised().cancel()
@@ -141,6 +143,6 @@ def test_at_the_most_rounds_a_share_is_still_exact(scenario: Callable[..., Scena
     assert paid == [pool * own // sum(points) for own in points]
 
 
-def test_deployed_contracts_keep_below_the_size_limit(compiled: dict[str, Any]) -> None:
+def test_deployed_contracts_stay_below_the_size_limit(compiled: dict[str, Any]) -> None:
     for name in ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResultCache"):
         assert 0 < compiled[name].size < 24_576

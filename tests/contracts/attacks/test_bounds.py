@@ -26,7 +26,7 @@ def test_sixteen_providers_live_two_rounds_and_are_paid(scenario: New) -> None:
     assert max(gas for used in s.gas.values() for gas in used) < 10_000_000
 
 
-def test_the_smallest_windows_are_enough_for_who_is_there(scenario: New) -> None:
+def test_the_smallest_windows_are_enough(scenario: New) -> None:
     s = scenario(3, **{f"{name}Window": 5 for name in WINDOWS}).running()
     s.play_round()
     s.deliver()
@@ -58,7 +58,9 @@ def test_windows_that_leave_no_time_are_refused(
 
 
 @pytest.mark.parametrize("seat", [16, 255, 256, 2**255, 2**256 - 1])
-def test_a_seat_that_is_nobodys_opens_no_door(scenario: New, expect_revert: Any, seat: int) -> None:
+def test_a_seat_number_without_a_holder_gives_no_access(
+    scenario: New, expect_revert: Any, seat: int
+) -> None:
     """A stranger names a seat beyond the last, or the number that stands for none."""
     s = scenario(3).running()
     digest = s.digest(0)
@@ -71,7 +73,7 @@ def test_a_seat_that_is_nobodys_opens_no_door(scenario: New, expect_revert: Any,
 
 
 @pytest.mark.parametrize("beyond", [16, 256, 2**255])
-def test_a_member_acts_under_no_number_but_its_own(
+def test_a_member_can_only_use_its_own_seat_number(
     scenario: New, expect_revert: Any, beyond: int
 ) -> None:
     """Numbers that end in the same four bits, which would reach into the next mask of seats."""

@@ -107,7 +107,7 @@ def test_a_leader_that_withholds_loses_its_turn_and_stops_nobody(scenario: New) 
     assert s.points == [own + 500 * (seat == 1) for seat, own in enumerate(before)]
 
 
-def test_leaders_that_all_withhold_rob_nobody_of_earlier_rounds(scenario: New) -> None:
+def test_leaders_that_all_withhold_do_not_undo_earlier_rounds(scenario: New) -> None:
     """Blocked attestations end the request; what the tallies gave is paid."""
     s = scenario(4, maxRounds=4).finalised()
     s.submit_all()
@@ -144,7 +144,7 @@ def test_a_digest_seen_in_a_proposal_comes_too_late(scenario: New, expect_revert
         s.attest(1)
 
 
-def test_the_average_of_the_others_cannot_be_handed_in_last(
+def test_the_average_of_the_others_cannot_be_submitted_last(
     scenario: New, expect_revert: Any
 ) -> None:
     """Bytes are published when submissions have closed; then no digest is taken any more."""

@@ -56,7 +56,7 @@ def test_a_plagiarised_model_does_not_open_under_another_name() -> None:
         RoundRef(ROUND_REF.fingerprint, 5, 3),
     ],
 )
-def test_a_model_of_elsewhere_is_not_handed_in_again(round_ref: RoundRef) -> None:
+def test_a_model_from_elsewhere_is_not_accepted_again(round_ref: RoundRef) -> None:
     """Of an earlier round, another request, or a chain before."""
     sealed = seal_local(encode(MODEL), KEY, ROUND_REF, OWNER)
     with pytest.raises(DecryptionError):

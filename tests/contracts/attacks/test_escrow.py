@@ -108,7 +108,7 @@ def test_the_publisher_takes_nothing_back_once_work_is_in(scenario: New, stage: 
     assert s.market.functions.refundable(s.id).call() == 0
 
 
-def test_providers_are_paid_without_a_word_of_the_requester(scenario: New) -> None:
+def test_providers_are_paid_without_any_action_by_the_requester(scenario: New) -> None:
     """It opens no slice, reveals nothing, never answers: the money moves all the same."""
     s = scenario(4).running()
     s.submit_all()

@@ -27,7 +27,7 @@ from tests.support.scenario import (
 New = Callable[..., Scenario]
 
 
-def test_who_joins_and_never_submits_is_not_waited_for_twice(scenario: New) -> None:
+def test_a_round_does_not_wait_twice_for_a_member_that_never_submits(scenario: New) -> None:
     s = scenario(4, maxRounds=2).running()
     for seat in range(3):
         s.submit(seat)
@@ -52,7 +52,7 @@ def test_nobody_submits_at_all(scenario: New) -> None:
     assert settle_accounts(s) == (PAYMENT, [0, 0, 0])
 
 
-def test_who_commits_and_never_reveals_forfeits_the_round(scenario: New) -> None:
+def test_a_member_that_never_reveals_forfeits_the_round(scenario: New) -> None:
     """It waits for the others' votes and keeps its own, which turned out too frank."""
     s = scenario(4).revealing()
     for seat in range(3):
@@ -67,7 +67,7 @@ def test_who_commits_and_never_reveals_forfeits_the_round(scenario: New) -> None
     assert all(paid[:3])
 
 
-def test_who_never_attests_robs_nobody(scenario: New) -> None:
+def test_members_that_never_attest_cost_nobody_their_pay(scenario: New) -> None:
     """One of four stays away: three make the quorum. Two of four: the round's points stand."""
     s = scenario(4).attesting()
     for seat in range(3):
@@ -89,7 +89,7 @@ def test_who_never_attests_robs_nobody(scenario: New) -> None:
     assert settle_accounts(s)[0] == 0
 
 
-def test_one_organisation_does_not_take_all_places(scenario: New, expect_revert: Any) -> None:
+def test_one_organisation_does_not_take_all_seats(scenario: New, expect_revert: Any) -> None:
     s = scenario(5, maxProviders=3)
     s.create()
     first, *others = s.providers
@@ -103,7 +103,7 @@ def test_one_organisation_does_not_take_all_places(scenario: New, expect_revert:
         s.market_call(account, "join", s.id, 100, ATTRIBUTES)
 
 
-def test_joining_and_leaving_does_not_hold_a_request_for_ever(scenario: New) -> None:
+def test_joining_and_leaving_does_not_block_a_request_forever(scenario: New) -> None:
     """A provider fills the committee and leaves it, over and over, so that none starts."""
     s = scenario(3).opened()
     for _ in range(3):
@@ -153,7 +153,7 @@ def test_a_leaders_turn_begins_to_the_second(scenario: New, expect_revert: Any) 
 
 
 @pytest.mark.parametrize("moment", [-1, 0, 1])
-def test_delivery_and_refund_never_both_hold(
+def test_delivery_and_refund_are_never_both_possible(
     scenario: New, expect_revert: Any, moment: int
 ) -> None:
     """Around the last second of delivery exactly one of the two goes through."""

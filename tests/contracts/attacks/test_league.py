@@ -34,7 +34,7 @@ def league_votes(league: range, providers: int, rivals: int) -> dict[int, dict[i
 
 
 @pytest.mark.parametrize("providers", [4, 9, 16])
-def test_a_third_in_league_voids_no_model_and_is_not_paid(scenario: New, providers: int) -> None:
+def test_a_colluding_third_voids_no_model_and_is_not_paid(scenario: New, providers: int) -> None:
     league = range(providers - providers // 3, providers)
     s = scenario(providers).committing()
     s.vote_all(by_voter=league_votes(league, providers, INVALID))
@@ -46,7 +46,7 @@ def test_a_third_in_league_voids_no_model_and_is_not_paid(scenario: New, provide
 
 
 @pytest.mark.parametrize("providers", [4, 9, 16])
-def test_a_third_in_league_neither_stops_nor_forges_a_round(
+def test_a_colluding_third_neither_stops_nor_forges_a_round(
     scenario: New, expect_revert: Any, providers: int
 ) -> None:
     """It votes as others do, so that it leads; it attests, and proposes, a model that it made up.
@@ -92,7 +92,9 @@ def test_more_than_a_third_stops_a_round_and_forges_none(
 
 
 @pytest.mark.parametrize("providers", [4, 5, 15, 16])
-def test_half_in_league_voids_the_others_and_takes_their_pay(scenario: New, providers: int) -> None:
+def test_a_colluding_half_voids_the_others_and_takes_their_pay(
+    scenario: New, providers: int
+) -> None:
     """The stated limit: they are more than half of the judges of each other model."""
     league = range((providers + 1) // 2)
     s = scenario(providers).committing()

@@ -85,7 +85,9 @@ def test_a_thief_can_fill_new_committees_with_puppets(scenario: New) -> None:
     assert all(settle_accounts(s)[1])
 
 
-def test_a_stolen_key_is_replaced_and_its_vouchers_fall(scenario: New, expect_revert: Any) -> None:
+def test_a_stolen_key_is_replaced_and_its_vouchers_become_invalid(
+    scenario: New, expect_revert: Any
+) -> None:
     """The role goes on to a new key in two steps; what the old one could do it can do no more."""
     s = scenario(3)
     old, new = s.deployed.registrar, s.stranger

@@ -23,17 +23,17 @@ MUTANTS = read_mutants()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_each_changes_one_place_that_is_there(mutant: Mutant) -> None:
+def test_each_mutant_changes_one_place_in_the_sources(mutant: Mutant) -> None:
     text = (ROOT / mutant.file).read_text()
     assert mutant.applied(text) != text
     assert all((ROOT / TESTS / test).exists() for test in mutant.tests)
 
 
-def test_there_are_enough_and_none_twice() -> None:
+def test_there_are_enough_mutants_and_no_duplicates() -> None:
     assert len({(mutant.file, mutant.old, mutant.new) for mutant in MUTANTS}) == len(MUTANTS) >= 30
 
 
-def test_a_place_that_is_not_there_once_is_told() -> None:
+def test_a_missing_or_repeated_pattern_is_reported() -> None:
     mutant = Mutant("contracts/A.sol", "a < b", "a <= b", "an edge", ())
     for text in ("a > b", "a < b; a < b"):
         with pytest.raises(ValueError, match=r"A\.sol: an edge: found [02] times: a < b"):
@@ -48,14 +48,14 @@ def test_the_results_are_of_these_mutants_and_leave_none_unexplained() -> None:
         assert outcome.wrong(mutant) == ""
 
 
-def test_the_tests_that_noticed_are_there() -> None:
+def test_the_killing_tests_exist() -> None:
     for one in json.loads(RESULTS.read_text())["each"]:
         if "killed_by" in one:
             file, name = one["killed_by"].split("::")
             assert f"def {name.split('[')[0]}(" in (ROOT / file).read_text()
 
 
-def test_what_an_earlier_run_found_holds_while_the_tests_do(tmp_path: Path) -> None:
+def test_earlier_results_hold_until_the_tests_change(tmp_path: Path) -> None:
     """The mutant's own sources are in its digest."""
     test = tmp_path / "test_it.py"
     test.write_text("before")

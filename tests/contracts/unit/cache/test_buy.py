@@ -13,19 +13,19 @@ def s(stage: Any) -> Scenario:
     return offered.on_offer()
 
 
-def test_what_was_never_offered_is_not_sold(stage: Any, expect_revert: Any) -> None:
+def test_a_result_without_a_price_is_not_sold(stage: Any, expect_revert: Any) -> None:
     private = stage().delivered()
     with expect_revert("ResultCache_NotOffered", private.id):
         private.buy(price=0)
 
 
-def test_another_amount_than_the_price_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_any_amount_but_the_price_is_refused(s: Scenario, expect_revert: Any) -> None:
     for sent in (0, PRICE - 1, PRICE + 1):
         with expect_revert("ResultCache_WrongPayment", sent, PRICE):
             s.buy(price=sent)
 
 
-def test_before_the_delivery_nothing_is_sold(stage: Any, expect_revert: Any) -> None:
+def test_nothing_is_sold_before_the_delivery(stage: Any, expect_revert: Any) -> None:
     early = stage()
     early.create()
     early.offer()
@@ -38,7 +38,7 @@ def test_before_the_delivery_nothing_is_sold(stage: Any, expect_revert: Any) -> 
         early.buy()
 
 
-def test_a_stranger_and_a_suspended_account_buy_nothing(s: Scenario, expect_revert: Any) -> None:
+def test_strangers_and_suspended_accounts_cannot_buy(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("ResultCache_NotActive", s.stranger.address):
         s.cache_call(s.stranger, "buy", s.id, s.accounts, value=PRICE)
     s.admit(s.buyer, 200)
@@ -47,14 +47,14 @@ def test_a_stranger_and_a_suspended_account_buy_nothing(s: Scenario, expect_reve
         s.buy()
 
 
-def test_the_requesters_organisation_has_it_already(s: Scenario, expect_revert: Any) -> None:
+def test_the_requesters_organisation_cannot_buy(s: Scenario, expect_revert: Any) -> None:
     s.admit(s.buyer, 100)
     for buyer in (s.requester, s.buyer):
         with expect_revert("ResultCache_TookPart", s.id, 100):
             s.buy(buyer)
 
 
-def test_an_organisation_that_made_it_does_not_pay_itself(s: Scenario, expect_revert: Any) -> None:
+def test_an_organisation_that_submitted_cannot_buy(s: Scenario, expect_revert: Any) -> None:
     s.admit(s.buyer, 103)
     with expect_revert("ResultCache_TookPart", s.id, 103):
         s.buy()
@@ -80,7 +80,7 @@ def test_a_member_that_never_submitted_may_buy(scenario: Any) -> None:
     assert s.purchase(s.providers[2])[0] == PENDING
 
 
-def test_a_false_committee_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_a_wrong_list_of_accounts_is_refused(s: Scenario, expect_revert: Any) -> None:
     s.admit(s.buyer, 102)
     hidden = [s.accounts[0], s.stranger.address, s.accounts[2]]
     with expect_revert("TrainingRounds_NotSeatOwner", s.id, 1, s.stranger.address):
@@ -91,7 +91,7 @@ def test_a_false_committee_is_refused(s: Scenario, expect_revert: Any) -> None:
         s.cache_call(s.buyer, "buy", s.id, [s.accounts[0], NOBODY, s.accounts[2]], value=PRICE)
 
 
-def test_nobody_buys_twice(s: Scenario, expect_revert: Any) -> None:
+def test_a_second_purchase_is_refused(s: Scenario, expect_revert: Any) -> None:
     s.buy()
     with expect_revert("ResultCache_AlreadyBought", s.id, s.buyer.address):
         s.buy()
@@ -100,7 +100,7 @@ def test_nobody_buys_twice(s: Scenario, expect_revert: Any) -> None:
         s.buy()
 
 
-def test_who_was_refunded_may_buy_again(s: Scenario) -> None:
+def test_a_refunded_buyer_may_buy_again(s: Scenario) -> None:
     s.buy()
     s.chain.travel(WINDOW + 1)
     s.refund_purchase()
@@ -109,7 +109,7 @@ def test_who_was_refunded_may_buy_again(s: Scenario) -> None:
     assert s.offered == (PRICE, PRICE)
 
 
-def test_the_price_is_held_until_the_window_is_over(s: Scenario) -> None:
+def test_the_price_is_held_until_the_deadline(s: Scenario) -> None:
     held = s.chain.balance(s.cache.address)
     receipt = s.buy()
     deadline = s.chain.now + WINDOW

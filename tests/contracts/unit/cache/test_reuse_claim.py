@@ -22,14 +22,14 @@ def share(s: Scenario, seat: int, earned: int) -> int:
     return earned * s.points[seat] // sum(s.points)
 
 
-def test_before_a_key_nothing_is_due(stage: Any, expect_revert: Any) -> None:
+def test_nothing_is_claimable_before_a_key_is_sealed(stage: Any, expect_revert: Any) -> None:
     waiting = stage()
     waiting.on_offer().buy()
     with expect_revert("ResultCache_NothingToClaim", waiting.id, 0):
         waiting.claim_reuse(0)
 
 
-def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_another_members_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     for seat in (1, 3, 16, 256):
         with expect_revert("ResultCache_NotSeatOwner", s.id, seat, s.providers[0].address):
             s.cache_call(s.providers[0], "claim", s.id, seat)
@@ -62,7 +62,7 @@ def test_a_seat_without_points_is_refused(scenario: Any, expect_revert: Any) -> 
         s.claim_reuse(2)
 
 
-def test_shares_follow_the_points_over_all_purchases(s: Scenario, accounts: Any) -> None:
+def test_purchases_are_shared_by_points(s: Scenario, accounts: Any) -> None:
     assert [s.reuse_claimable(seat) for seat in range(3)] == [
         share(s, seat, ODD) for seat in range(3)
     ]
@@ -121,7 +121,9 @@ def with_contract(scenario: Any) -> tuple[Scenario, Any]:
     return s, taker
 
 
-def test_a_receiver_that_refuses_keeps_its_claim(with_contract: Any, expect_revert: Any) -> None:
+def test_a_provider_that_cannot_receive_may_retry_its_claim(
+    with_contract: Any, expect_revert: Any
+) -> None:
     s, taker = with_contract
     amount = s.reuse_claimable(0)
     s.chain.send(s.stranger, taker.functions.refuse(True))

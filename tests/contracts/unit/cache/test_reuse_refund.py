@@ -15,12 +15,12 @@ def s(stage: Any) -> Scenario:
     return bought
 
 
-def test_who_bought_nothing_gets_nothing(s: Scenario, expect_revert: Any) -> None:
+def test_an_account_that_bought_nothing_is_not_refunded(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("ResultCache_NothingBought", s.id, s.stranger.address):
         s.refund_purchase(s.stranger)
 
 
-def test_a_key_may_come_up_to_the_last_second(s: Scenario, expect_revert: Any) -> None:
+def test_it_is_refused_until_the_deadline_has_passed(s: Scenario, expect_revert: Any) -> None:
     deadline = s.purchase()[2]
     s.chain.next_at(deadline)
     with expect_revert("ResultCache_TooEarly", s.id, deadline):
@@ -34,14 +34,14 @@ def test_a_sealed_purchase_is_not_refunded(s: Scenario, expect_revert: Any) -> N
         s.refund_purchase()
 
 
-def test_nothing_is_refunded_twice(s: Scenario, expect_revert: Any) -> None:
+def test_a_second_refund_is_refused(s: Scenario, expect_revert: Any) -> None:
     s.chain.travel(WINDOW + 1)
     s.refund_purchase()
     with expect_revert("ResultCache_NothingBought", s.id, s.buyer.address):
         s.refund_purchase()
 
 
-def test_without_a_key_the_price_comes_back(s: Scenario) -> None:
+def test_the_price_is_refunded_if_no_key_came(s: Scenario) -> None:
     s.chain.next_at(s.purchase()[2] + 1)
     before = s.chain.balance(s.buyer)
     told = s.event("PurchaseRefunded", s.refund_purchase())
@@ -51,7 +51,7 @@ def test_without_a_key_the_price_comes_back(s: Scenario) -> None:
     assert s.reuse_claimable(0) == 0
 
 
-def test_a_receiver_that_refuses_keeps_its_refund(s: Scenario, expect_revert: Any) -> None:
+def test_a_buyer_that_cannot_receive_may_retry_its_refund(s: Scenario, expect_revert: Any) -> None:
     taker = s.chain.deploy("HostileTaker", s.stranger)
     s.admit(taker, 999)
     s.chain.fund(taker.address, 2 * PRICE)

@@ -15,12 +15,12 @@ def s(stage: Any) -> Scenario:
     return bought
 
 
-def test_where_nobody_bought_nothing_is_sealed(s: Scenario, expect_revert: Any) -> None:
+def test_no_key_is_sealed_without_a_purchase(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("ResultCache_NothingBought", s.id, s.stranger.address):
         s.seal(buyer=s.stranger)
 
 
-def test_after_a_refund_nothing_is_sealed(s: Scenario, expect_revert: Any) -> None:
+def test_no_key_is_sealed_after_a_refund(s: Scenario, expect_revert: Any) -> None:
     s.chain.travel(WINDOW + 1)
     s.refund_purchase()
     with expect_revert("ResultCache_NothingBought", s.id, s.buyer.address):
@@ -46,13 +46,13 @@ def test_a_key_has_80_bytes(s: Scenario, expect_revert: Any) -> None:
             s.seal(sealed_key=bytes(length))
 
 
-def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_another_members_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     for sender, seat in ((s.stranger, 0), (s.requester, 0), (s.providers[0], 1), (s.stranger, 255)):
         with expect_revert("ResultCache_NotSeatOwner", s.id, seat, sender.address):
             s.cache_call(sender, "seal", s.id, seat, s.buyer.address, bytes(80))
 
 
-def test_a_seat_without_points_has_no_say(scenario: Any, expect_revert: Any) -> None:
+def test_a_seat_without_points_cannot_seal(scenario: Any, expect_revert: Any) -> None:
     s = scenario(4, maxError=1_200)
     s.create()
     s.offer()
@@ -70,14 +70,14 @@ def test_a_seat_without_points_has_no_say(scenario: Any, expect_revert: Any) -> 
         s.seal(3)
 
 
-def test_a_suspended_member_seals_nothing(s: Scenario, expect_revert: Any) -> None:
+def test_a_suspended_member_cannot_seal(s: Scenario, expect_revert: Any) -> None:
     s.suspend(s.providers[0])
     with expect_revert("ResultCache_NotActive", s.providers[0].address):
         s.seal()
     s.seal(1)
 
 
-def test_further_keys_are_told_and_earn_nothing(s: Scenario) -> None:
+def test_further_keys_are_announced_and_earn_nothing(s: Scenario) -> None:
     s.seal(0)
     s.chain.travel(2 * WINDOW)
     told = s.event("KeySealed", s.seal(1, sealed_key=b"m" * 80))

@@ -90,7 +90,7 @@ def test_reputation_sums_agree(libraries, seed):
         assert libraries.score(sums, later).call() == reputation.score(mirror, later)
 
 
-def test_reputation_sums_stop_at_their_width(libraries):
+def test_reputation_sums_stop_at_their_maximum(libraries):
     top = (0, 2**48 - 1, 2**40 - 1, 2**32 - 1)
 
     sums = libraries.record(top, 100, 10_000, 65_535, 1, 1).call()
@@ -101,7 +101,7 @@ def test_reputation_sums_stop_at_their_width(libraries):
 
 
 @pytest.mark.parametrize("seat", range(8))
-def test_a_full_lane_never_runs_into_its_neighbours(libraries, seat):
+def test_a_full_lane_never_overflows_into_its_neighbours(libraries, seat):
     full = (1 << 256) - 1
     empty_neighbours = 0xFFFFFFFF << 32 * seat
 
@@ -110,7 +110,7 @@ def test_a_full_lane_never_runs_into_its_neighbours(libraries, seat):
     assert libraries.addPoints(empty_neighbours, points, 1 << seat).call() == empty_neighbours
 
 
-def test_a_thousand_rounds_of_all_points_fit_a_lane(libraries):
+def test_the_points_of_a_thousand_rounds_fit_a_lane(libraries):
     word = add_points(0, 3, 999 * 10_000, 254)
 
     word = libraries.addPoints(word, 10_000 << 48, 0b1000).call()

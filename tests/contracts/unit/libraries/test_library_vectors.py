@@ -65,7 +65,7 @@ def test_a_tally_gives_the_medians_and_points(libraries, case):
 
 
 @pytest.mark.parametrize("case", named(load("leader")["weights"]))
-def test_no_provider_weighs_more_than_two_medians(libraries, case):
+def test_weights_are_capped_at_two_medians(libraries, case):
     submitted = (1 << len(case["samples"])) - 1
 
     assert libraries.capped(case["samples"], submitted).call() == case["weights"]

@@ -30,7 +30,7 @@ def test_an_open_request_is_cancelled_and_refundable(s: Scenario) -> None:
     assert s.chain.balance(s.requester) == before + PAYMENT
 
 
-def test_not_between_a_submission_and_its_finalisation(
+def test_a_round_with_submissions_cannot_be_cancelled(
     running: Scenario, expect_revert: Any
 ) -> None:
     def refused(submitted: int) -> None:
@@ -52,7 +52,7 @@ def test_not_between_a_submission_and_its_finalisation(
     assert running.status == STATUS["Ended"]
 
 
-def test_before_any_submission_the_rounds_end(running: Scenario) -> None:
+def test_a_round_without_submissions_can_be_cancelled(running: Scenario) -> None:
     receipt = running.cancel()
     event = running.event("RequestEnded", receipt)
     assert (event["round"], event["reached"], event["finalRounds"]) == (1, False, 0)
@@ -61,7 +61,7 @@ def test_before_any_submission_the_rounds_end(running: Scenario) -> None:
     assert running.market.functions.refundable(running.id).call() == PAYMENT
 
 
-def test_a_round_without_any_submission_can_be_cancelled_late(running: Scenario) -> None:
+def test_an_expired_round_without_submissions_can_be_cancelled(running: Scenario) -> None:
     running.pass_deadline()
     running.cancel()
     assert running.facts.phase == ENDED

@@ -18,13 +18,13 @@ def shares(s: Scenario, pool: int) -> list[int]:
     return [pool * own // sum(points) for own in points]
 
 
-def test_before_the_delivery_is_refused(stage: Any, expect_revert: Any) -> None:
+def test_it_is_refused_before_the_delivery(stage: Any, expect_revert: Any) -> None:
     ended = stage().finalised()
     with expect_revert("SharingMarket_WrongStatus", ended.id, STATUS["Ended"]):
         ended.claim(0)
 
 
-def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_another_members_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     for seat in (1, 3, 16, 256):
         with expect_revert("SharingMarket_NotSeatOwner", s.id, seat, s.providers[0].address):
             s.market_call(s.providers[0], "claim", s.id, seat)
@@ -37,7 +37,7 @@ def test_a_second_claim_is_refused(s: Scenario, expect_revert: Any) -> None:
     assert s.market.functions.claimable(s.id, 0).call() == 0
 
 
-def test_a_claim_does_not_open_an_earlier_one_again(s: Scenario, expect_revert: Any) -> None:
+def test_a_claim_does_not_reopen_an_earlier_one(s: Scenario, expect_revert: Any) -> None:
     s.claim(0)
     s.claim(1)
     with expect_revert("SharingMarket_AlreadyClaimed", s.id, 0):
@@ -129,7 +129,9 @@ def with_contract(scenario: Any) -> tuple[Scenario, Any]:
     return s, taker
 
 
-def test_a_receiver_that_refuses_keeps_its_claim(with_contract: Any, expect_revert: Any) -> None:
+def test_a_provider_that_cannot_receive_may_retry_its_claim(
+    with_contract: Any, expect_revert: Any
+) -> None:
     s, taker = with_contract
     amount = s.market.functions.claimable(s.id, 0).call()
     s.chain.send(s.stranger, taker.functions.refuse(True))

@@ -65,7 +65,7 @@ def test_a_payment_beyond_96_bits_is_refused(s: Scenario, expect_revert: Any) ->
     s.market_call(s.requester, "createRequest", s.terms, value=2**96 - 1)
 
 
-def test_the_request_is_kept(s: Scenario) -> None:
+def test_the_request_is_stored(s: Scenario) -> None:
     before = s.market.functions.requestCount().call()
     s.create()
     request = s.request
@@ -105,5 +105,5 @@ def test_the_payment_is_held(s: Scenario) -> None:
         {f"{window}Window": MONTH for window in WINDOWS},
     ],
 )
-def test_the_outermost_terms_are_taken(s: Scenario, changes: dict[str, Any]) -> None:
+def test_the_limits_of_the_terms_are_accepted(s: Scenario, changes: dict[str, Any]) -> None:
     s.market_call(s.requester, "createRequest", {**s.terms, **changes}, value=1)

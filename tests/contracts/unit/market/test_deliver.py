@@ -17,13 +17,13 @@ def ended_at(s: Scenario) -> int:
     return s.rounds.functions.outcome(s.id).call().endedAt
 
 
-def test_during_the_rounds_is_refused(stage: Any, expect_revert: Any) -> None:
+def test_it_is_refused_during_the_rounds(stage: Any, expect_revert: Any) -> None:
     running = stage().running()
     with expect_revert("SharingMarket_WrongStatus", running.id, STATUS["Running"]):
         running.deliver(0)
 
 
-def test_without_a_final_round_is_refused(stage: Any, expect_revert: Any) -> None:
+def test_it_is_refused_without_a_final_round(stage: Any, expect_revert: Any) -> None:
     cancelled = stage().running()
     cancelled.cancel()
     with expect_revert("SharingMarket_NothingToDeliver", cancelled.id):
@@ -53,7 +53,7 @@ def test_within_the_window_only_the_last_leader_delivers(s: Scenario, expect_rev
         s.deliver(1)
 
 
-def test_after_two_windows_nobody_delivers(s: Scenario, expect_revert: Any) -> None:
+def test_it_is_refused_after_two_windows(s: Scenario, expect_revert: Any) -> None:
     deadline = ended_at(s) + 2 * WINDOW
     s.chain.next_at(deadline + 1)
     with expect_revert("SharingMarket_TooLate", s.id, deadline):
@@ -78,7 +78,7 @@ def test_the_last_leader_delivers(s: Scenario) -> None:
     }
 
 
-def test_who_earned_nothing_is_no_contributor(stage: Any) -> None:
+def test_a_seat_without_points_is_not_a_contributor(stage: Any) -> None:
     s = stage(4).committing()
     s.vote_all({0: 1_000, 1: INVALID, 2: 1_200, 3: 1_300})
     s.tally()
@@ -107,7 +107,7 @@ def test_the_first_delivery_settles(s: Scenario) -> None:
     assert [s.registry.functions.reputation(p.address).call() for p in s.providers] != names
 
 
-def test_the_first_delivery_names_the_members(s: Scenario, expect_revert: Any) -> None:
+def test_the_first_delivery_needs_the_members_accounts(s: Scenario, expect_revert: Any) -> None:
     swapped = [s.accounts[seat] for seat in (1, 0, 2)]
     with expect_revert("TrainingRounds_NotSeatOwner", s.id, 0, swapped[0]):
         s.market_call(s.providers[0], "deliver", s.id, 0, SEALED_KEY, swapped)

@@ -25,7 +25,7 @@ def test_a_running_request_is_refused(s: Scenario, expect_revert: Any) -> None:
         expire(s)
 
 
-def test_within_the_join_window_nothing_expires(s: Scenario, expect_revert: Any) -> None:
+def test_nothing_expires_during_the_join_window(s: Scenario, expect_revert: Any) -> None:
     s.chain.next_at(s.request.joinDeadline)
     with expect_revert("SharingMarket_NotExpired", s.id):
         expire(s)
@@ -42,7 +42,7 @@ def test_too_few_providers_cancel(s: Scenario, joined: int) -> None:
 
 
 @pytest.mark.parametrize("joined", [2, 3])
-def test_while_somebody_may_start_nothing_expires(
+def test_nothing_expires_while_a_member_may_start(
     s: Scenario, joined: int, expect_revert: Any
 ) -> None:
     for provider in range(joined):

@@ -26,7 +26,7 @@ def test_a_running_request_is_refused(s: Scenario, expect_revert: Any) -> None:
         s.join(0)
 
 
-def test_after_the_join_window_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_it_is_refused_after_the_join_window(s: Scenario, expect_revert: Any) -> None:
     deadline = s.request.joinDeadline
     s.chain.next_at(deadline + 1)
     with expect_revert("SharingMarket_JoinClosed", s.id, deadline):
@@ -47,7 +47,9 @@ def test_a_full_committee_is_refused(s: Scenario, accounts: list[Any], expect_re
 
 
 @pytest.mark.parametrize("samples", [0, 10_000_001, 2**32 - 1])
-def test_absurd_sample_counts_are_refused(s: Scenario, samples: int, expect_revert: Any) -> None:
+def test_sample_counts_out_of_range_are_refused(
+    s: Scenario, samples: int, expect_revert: Any
+) -> None:
     with expect_revert("SharingMarket_BadSamples", samples):
         s.join(0, samples)
 
@@ -80,7 +82,7 @@ def test_a_second_account_of_a_seated_organisation_is_refused(
             s.market_call(account, "join", s.id, 100, ATTRIBUTES)
 
 
-def test_a_provider_gets_the_lowest_free_seat(s: Scenario) -> None:
+def test_a_provider_gets_the_lowest_open_seat(s: Scenario) -> None:
     s.join(0, 10_000_000)
     s.join(1, 1)
     s.withdraw(0)
@@ -102,7 +104,7 @@ def test_the_attributes_are_announced(s: Scenario) -> None:
     }
 
 
-def test_the_last_place_closes_the_committee(s: Scenario) -> None:
+def test_the_last_seat_closes_the_committee(s: Scenario) -> None:
     s.join(0)
     s.join(1)
     assert s.request.closedAt == 0

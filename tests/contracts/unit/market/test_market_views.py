@@ -18,7 +18,7 @@ def test_nothing_is_owed_before_it_is_decided(scenario: Any) -> None:
     assert functions.refundable(s.id).call() == 0
 
 
-def test_all_is_owed_to_somebody_afterwards(scenario: Any) -> None:
+def test_the_whole_payment_is_owed_once_decided(scenario: Any) -> None:
     s = scenario(maxRounds=3).finalised()
     s.cancel()
     s.deliver()
@@ -27,7 +27,7 @@ def test_all_is_owed_to_somebody_afterwards(scenario: Any) -> None:
     assert PAYMENT - 3 < sum(owed) + functions.refundable(s.id).call() <= PAYMENT
 
 
-def test_nothing_is_owed_on_what_is_not_there(scenario: Any) -> None:
+def test_nothing_is_owed_for_unknown_requests_and_seats(scenario: Any) -> None:
     s = scenario().delivered()
     functions = s.market.functions
     assert functions.refundable(s.id + 1).call() == 0

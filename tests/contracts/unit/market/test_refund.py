@@ -39,7 +39,7 @@ def test_open_and_running_requests_are_refused(scenario: Any, expect_revert: Any
         s.refund()
 
 
-def test_while_delivery_may_come_is_refused(scenario: Any, expect_revert: Any) -> None:
+def test_it_is_refused_while_the_model_may_be_delivered(scenario: Any, expect_revert: Any) -> None:
     s = scenario(maxRounds=2).finalised()
     s.cancel()
     deadline = s.rounds.functions.outcome(s.id).call().endedAt + 2 * WINDOW
@@ -48,7 +48,7 @@ def test_while_delivery_may_come_is_refused(scenario: Any, expect_revert: Any) -
         s.refund()
 
 
-def test_nothing_is_left_of_an_earned_payment(scenario: Any, expect_revert: Any) -> None:
+def test_a_fully_earned_payment_is_not_refunded(scenario: Any, expect_revert: Any) -> None:
     s = scenario().delivered()
     with expect_revert("SharingMarket_NothingToRefund", s.id):
         s.refund()
@@ -73,14 +73,16 @@ def test_an_undelivered_model_is_not_paid(scenario: Any, expect_revert: Any) -> 
         s.claim(0)
 
 
-def test_without_a_final_round_all_comes_back_at_once(scenario: Any) -> None:
+def test_a_request_without_a_final_round_is_refunded_at_once(scenario: Any) -> None:
     s = scenario().running()
     s.pass_deadline()
     s.expire_round()
     assert taken_back(s) == PAYMENT
 
 
-def test_a_requester_that_refuses_money_keeps_its_refund(scenario: Any, expect_revert: Any) -> None:
+def test_a_requester_that_cannot_receive_may_retry_its_refund(
+    scenario: Any, expect_revert: Any
+) -> None:
     s = scenario()
     taker = s.chain.deploy("HostileTaker", s.stranger)
     s.chain.fund(taker.address)

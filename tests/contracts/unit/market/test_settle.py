@@ -34,7 +34,7 @@ def test_open_running_and_cancelled_requests_are_refused(scenario: Any, expect_r
         s.settle()
 
 
-def test_while_delivery_may_come_is_refused(scenario: Any, expect_revert: Any) -> None:
+def test_it_is_refused_while_the_model_may_be_delivered(scenario: Any, expect_revert: Any) -> None:
     s = scenario().finalised()
     deadline = s.rounds.functions.outcome(s.id).call().endedAt + 2 * WINDOW
     s.chain.next_at(deadline)
@@ -44,7 +44,7 @@ def test_while_delivery_may_come_is_refused(scenario: Any, expect_revert: Any) -
     s.settle()
 
 
-def test_a_second_time_is_refused(scenario: Any, expect_revert: Any) -> None:
+def test_a_second_settlement_is_refused(scenario: Any, expect_revert: Any) -> None:
     s = scenario().delivered()
     with expect_revert("SharingMarket_AlreadySettled", s.id):
         s.settle()
@@ -66,7 +66,7 @@ def test_quality_is_relative_to_the_mean(scenario: Any) -> None:
     assert s.request.settled
 
 
-def test_who_earns_all_among_sixteen_has_the_best_quality(scenario: Any) -> None:
+def test_the_quality_of_a_seat_that_earns_everything_is_capped(scenario: Any) -> None:
     """Eight times the quality of the mean: more than fits the lane of 16 bits."""
     s = scenario(16).committing()
     s.vote_all({0: 1_000} | dict.fromkeys(range(1, 16), INVALID))
@@ -78,7 +78,7 @@ def test_who_earns_all_among_sixteen_has_the_best_quality(scenario: Any) -> None
     assert outcomes(s, receipt)[s.providers[0].address][1] == 10_000
 
 
-def test_faults_become_losses_and_silent_members_are_left_out(scenario: Any) -> None:
+def test_faults_become_losses_and_members_that_never_submitted_are_left_out(scenario: Any) -> None:
     s = scenario(4).running()
     for seat in (0, 1, 2):
         s.submit(seat)
@@ -104,27 +104,27 @@ def test_the_paid_pool_is_the_weight(scenario: Any) -> None:
     assert {weight for weight, _, _ in outcomes(s, s.deliver()).values()} == {20}
 
 
-def test_a_pool_below_the_unit_leaves_no_trace(scenario: Any) -> None:
+def test_a_pool_below_the_unit_is_not_recorded(scenario: Any) -> None:
     s = scenario(payment=2 * UNIT, maxRounds=3).finalised()
     s.cancel()
     assert outcomes(s, s.deliver()) == {}
     assert s.request.settled
 
 
-def test_where_nobody_is_paid_only_faults_are_recorded(scenario: Any) -> None:
+def test_only_faults_are_recorded_if_nobody_is_paid(scenario: Any) -> None:
     s = scenario(payment=PAYMENT).attested()
     s.pass_deadline()
     s.expire_round()
     assert outcomes(s, s.settle()) == {provider.address: (1, 0, 100) for provider in s.providers}
 
 
-def test_where_the_model_was_not_delivered_nobody_gains(scenario: Any) -> None:
+def test_nobody_gains_without_a_delivery(scenario: Any) -> None:
     s = scenario().finalised()
     s.chain.travel(2 * WINDOW + 1)
     assert outcomes(s, s.settle()) == {}
 
 
-def test_an_unpaid_request_below_the_unit_leaves_no_trace(scenario: Any) -> None:
+def test_an_unpaid_request_below_the_unit_is_not_recorded(scenario: Any) -> None:
     s = scenario(payment=UNIT - 1).attested()
     s.pass_deadline()
     s.expire_round()

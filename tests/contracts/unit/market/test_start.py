@@ -29,14 +29,16 @@ def test_a_running_request_is_refused(s: Scenario, expect_revert: Any) -> None:
 
 
 @pytest.mark.parametrize(("seat", "turn"), [(1, 1), (16, 3), (256, 3)])
-def test_anothers_seat_is_refused(s: Scenario, seat: int, turn: int, expect_revert: Any) -> None:
+def test_another_members_seat_is_refused(
+    s: Scenario, seat: int, turn: int, expect_revert: Any
+) -> None:
     s.chain.next_at(s.request.closedAt + turn * WINDOW)
     account = s.providers[0].address
     with expect_revert("TrainingRounds_NotSeatOwner", s.id, seat, account):
         s.market_call(account, "start", s.id, seat, MANIFEST, KEY_HASH, s.accounts)
 
 
-def test_without_a_manifest_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_it_is_refused_without_a_manifest(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("TrainingRounds_ZeroDigest"):
         s.market_call(s.providers[0], "start", s.id, 0, bytes(32), KEY_HASH, s.accounts)
 
@@ -98,7 +100,7 @@ def test_turns_go_by_occupied_seats(s: Scenario) -> None:
     assert s.status == STATUS["Running"]
 
 
-def test_after_the_last_turn_nobody_starts(s: Scenario, expect_revert: Any) -> None:
+def test_it_is_refused_after_the_last_turn(s: Scenario, expect_revert: Any) -> None:
     deadline = s.request.closedAt + 3 * WINDOW
     s.chain.next_at(deadline + 1)
     with expect_revert("SharingMarket_TooLate", s.id, deadline):
@@ -113,7 +115,7 @@ def test_the_last_second_of_the_last_turn_counts(s: Scenario) -> None:
     s.start(0)
 
 
-def test_a_suspended_member_does_not_start(s: Scenario, expect_revert: Any) -> None:
+def test_a_suspended_member_cannot_start(s: Scenario, expect_revert: Any) -> None:
     s.suspend(s.providers[0])
     with expect_revert("TrainingRounds_Barred", s.id, 0):
         s.start()

@@ -23,7 +23,7 @@ def test_a_cancelled_request_is_refused(s: Scenario, expect_revert: Any) -> None
         s.withdraw(0)
 
 
-def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_another_members_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     for seat in (1, 7, 16, 300):
         with expect_revert("TrainingRounds_NotSeatOwner", s.id, seat, s.providers[0].address):
             s.market_call(s.providers[0], "withdraw", s.id, seat)
@@ -43,13 +43,13 @@ def test_a_full_committee_opens_again(s: Scenario) -> None:
     assert s.request.closedAt == s.chain.now
 
 
-def test_who_has_submitted_stays(running: Scenario, expect_revert: Any) -> None:
+def test_a_member_that_has_submitted_cannot_withdraw(running: Scenario, expect_revert: Any) -> None:
     running.submit(1)
     with expect_revert("TrainingRounds_AlreadyTookPart", running.id, 1):
         running.withdraw(1)
 
 
-def test_after_the_end_there_is_nothing_to_leave(running: Scenario, expect_revert: Any) -> None:
+def test_it_is_refused_after_the_end(running: Scenario, expect_revert: Any) -> None:
     running.cancel()
     with expect_revert("TrainingRounds_WrongPhase", running.id, ENDED, SUBMIT):
         running.withdraw(1)

@@ -26,7 +26,7 @@ def test_reverts_when_the_voucher_admits_another_account(
         register(voucher, sign(registrar, voucher), sender=stranger)
 
 
-def test_reverts_when_the_last_second_has_passed(
+def test_reverts_when_the_voucher_has_expired(
     chain, register, sign, voucher, registrar, expect_revert
 ):
     chain.next_at(voucher[3] + 1)
@@ -151,7 +151,7 @@ def wallet(chain, registry, registrar, accounts):
     return owners
 
 
-def test_registers_what_all_owners_of_a_contract_signed(
+def test_registers_with_the_signatures_of_all_owners(
     registry, wallet, register, sign, voucher, alice
 ):
     register(voucher, b"".join(sign(owner, voucher) for owner in wallet))
@@ -159,9 +159,7 @@ def test_registers_what_all_owners_of_a_contract_signed(
     assert registry.functions.seatInfo(alice.address).call()[:2] == (True, 7)
 
 
-def test_reverts_for_what_one_owner_of_a_contract_signed(
-    wallet, register, sign, voucher, expect_revert
-):
+def test_reverts_for_the_signature_of_one_owner(wallet, register, sign, voucher, expect_revert):
     with expect_revert("ParticipantRegistry_VoucherNotSigned"):
         register(voucher, sign(wallet[0], voucher) * 2)
 

@@ -53,15 +53,13 @@ def test_record_lowers_for_losses(record, reputation):
     assert reputation() == 3700
 
 
-def test_record_is_taken_from_the_rounds_contract(record, reputation, rounds):
+def test_record_accepts_the_rounds_contract(record, reputation, rounds):
     record(10, 6000, sender=rounds)
 
     assert reputation() == 5000
 
 
-def test_record_is_taken_for_a_suspended_account(
-    chain, registry, registrar, alice, record, reputation
-):
+def test_record_accepts_a_suspended_account(chain, registry, registrar, alice, record, reputation):
     chain.send(registrar, registry.functions.suspend(alice.address))
 
     record(10, 0)
@@ -81,13 +79,13 @@ def test_record_emits_outcomes_recorded(registry, market, record, alice):
     ]
 
 
-def test_record_leaves_the_other_seats_alone(registry, market, record):
+def test_record_does_not_change_other_seats(registry, market, record):
     record(10, 6000)
 
     assert registry.functions.reputation(market.address).call() == 4000
 
 
-def test_record_ends_up_the_same_in_either_order(chain, record, reputation):
+def test_record_gives_the_same_result_in_either_order(chain, record, reputation):
     old = (30, 9000, 0, chain.now - 5 * MONTH)
     new = (20, 1000, 200, chain.now)
     before = chain.snapshot()
@@ -106,7 +104,7 @@ def test_reputation_is_4000_for_a_newcomer(admitted, reputation):
     assert reputation() == 4000
 
 
-def test_reputation_comes_back_with_time(chain, record, reputation):
+def test_reputation_recovers_with_time(chain, record, reputation):
     record(10, 10_000)
     sums = mirror.record(mirror.Sums(), 10, 10_000, 0, chain.now, chain.now)
     assert reputation() == 7000

@@ -20,18 +20,18 @@ def s(stage: Any) -> Scenario:
     return scenario
 
 
-def test_before_the_tally_is_refused(scenario: Any, expect_revert: Any) -> None:
+def test_it_is_refused_before_the_tally(scenario: Any, expect_revert: Any) -> None:
     s = scenario().revealed()
     with expect_revert("TrainingRounds_WrongPhase", s.id, TALLY, ATTEST):
         s.attest(0)
 
 
-def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_another_members_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("TrainingRounds_NotSeatOwner", s.id, 0, s.stranger.address):
         s.rounds_call(s.stranger, "attest", s.id, 0, b"\1" * 32, 0)
 
 
-def test_who_did_not_reveal_does_not_attest(s: Scenario, expect_revert: Any) -> None:
+def test_a_seat_that_did_not_reveal_cannot_attest(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("TrainingRounds_NoPart", s.id, 1, 3):
         s.attest(3)
 
@@ -48,7 +48,7 @@ def test_an_impossible_error_is_refused(s: Scenario, mae: int, expect_revert: An
         s.attest(0, mae=mae)
 
 
-def test_after_the_leaders_turns_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_it_is_refused_after_the_leaders_turns(s: Scenario, expect_revert: Any) -> None:
     deadline = s.facts.deadline
     s.chain.next_at(deadline)
     s.attest(0)
@@ -58,7 +58,7 @@ def test_after_the_leaders_turns_is_refused(s: Scenario, expect_revert: Any) -> 
 
 
 @pytest.mark.parametrize("mae", [0, 10_000, INVALID])
-def test_attestation_and_error_are_kept(s: Scenario, mae: int) -> None:
+def test_attestation_and_error_are_stored(s: Scenario, mae: int) -> None:
     attestation = s.attestation(2, s.global_digest, mae)
     assert s.event("Attested", s.attest(2, mae=mae)) == {
         "requestId": s.id,

@@ -17,32 +17,32 @@ def s(stage: Any) -> Scenario:
     return scenario
 
 
-def test_before_the_submissions_have_closed_is_refused(scenario: Any, expect_revert: Any) -> None:
+def test_it_is_refused_during_the_submissions(scenario: Any, expect_revert: Any) -> None:
     s = scenario().running()
     s.submit(0)
     with expect_revert("TrainingRounds_WrongPhase", s.id, SUBMIT, COMMIT):
         s.commit(0)
 
 
-def test_after_the_window_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_it_is_refused_after_the_window(s: Scenario, expect_revert: Any) -> None:
     s.commit(0)
     s.chain.next_at(s.facts.deadline + 1)
     with expect_revert("TrainingRounds_WrongPhase", s.id, REVEAL, COMMIT):
         s.commit(1)
 
 
-def test_without_any_commit_the_tally_is_due(s: Scenario, expect_revert: Any) -> None:
+def test_the_tally_is_due_if_nobody_committed(s: Scenario, expect_revert: Any) -> None:
     s.chain.next_at(s.facts.deadline + 1)
     with expect_revert("TrainingRounds_WrongPhase", s.id, TALLY, COMMIT):
         s.commit(1)
 
 
-def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_another_members_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("TrainingRounds_NotSeatOwner", s.id, 0, s.providers[1].address):
         s.rounds_call(s.providers[1], "commitVote", s.id, 0, b"\1" * 32)
 
 
-def test_who_did_not_submit_does_not_vote(s: Scenario, expect_revert: Any) -> None:
+def test_a_seat_that_did_not_submit_cannot_vote(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("TrainingRounds_NoPart", s.id, 1, 3):
         s.commit(3)
 
@@ -58,7 +58,7 @@ def test_a_zero_commitment_is_refused(s: Scenario, expect_revert: Any) -> None:
         s.rounds_call(s.providers[0], "commitVote", s.id, 0, bytes(32))
 
 
-def test_the_commitment_is_kept(s: Scenario) -> None:
+def test_the_commitment_is_stored(s: Scenario) -> None:
     commitment = s.commitment(1, s.vote(1))
     assert s.event("VoteCommitted", s.commit(1)) == {
         "requestId": s.id,
@@ -72,7 +72,7 @@ def test_the_commitment_is_kept(s: Scenario) -> None:
     assert (s.facts.committed, s.facts.phase) == (0b0010, COMMIT)
 
 
-def test_the_last_one_starts_the_reveals(s: Scenario) -> None:
+def test_the_last_commitment_starts_the_reveals(s: Scenario) -> None:
     for seat in range(3):
         s.commit(seat)
     assert (s.facts.phase, s.facts.start) == (REVEAL, s.chain.now)

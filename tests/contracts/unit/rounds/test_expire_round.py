@@ -7,7 +7,7 @@ import pytest
 from tests.support.scenario import ATTEST, COMMIT, ENDED, EXPIRED, SUBMIT
 
 
-def test_a_round_that_goes_on_is_refused(scenario: Any, expect_revert: Any) -> None:
+def test_a_round_in_progress_does_not_expire(scenario: Any, expect_revert: Any) -> None:
     s = scenario().running()
     s.chain.next_at(s.facts.deadline)
     with expect_revert("TrainingRounds_WrongPhase", s.id, SUBMIT, EXPIRED):
@@ -43,7 +43,7 @@ def test_too_few_submissions_end_the_request(scenario: Any, submitting: int) -> 
     assert s.facts.phase == ENDED
 
 
-def test_silence_after_a_first_submission_is_a_fault(scenario: Any) -> None:
+def test_missing_a_round_after_a_first_submission_is_a_fault(scenario: Any) -> None:
     s = scenario(maxRounds=2).running()
     s.play_round()
     s.submit(1)

@@ -12,33 +12,33 @@ def s(stage: Any) -> Scenario:
     return stage(maxRounds=2).committing()
 
 
-def test_only_the_requester_opens_it(s: Scenario, expect_revert: Any) -> None:
+def test_only_the_requester_opens_the_slice(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("TrainingRounds_NotRequester", s.id, s.providers[0].address):
         s.rounds_call(s.providers[0], "openSlice", s.id, SLICE)
 
 
-def test_not_before_the_submissions_have_closed(scenario: Any, expect_revert: Any) -> None:
+def test_no_slice_before_the_submissions_close(scenario: Any, expect_revert: Any) -> None:
     s = scenario().running()
     s.submit(0)
     with expect_revert("TrainingRounds_WrongPhase", s.id, SUBMIT, COMMIT):
         s.open_slice()
 
 
-def test_not_after_the_commits(s: Scenario, expect_revert: Any) -> None:
+def test_no_slice_after_the_commits(s: Scenario, expect_revert: Any) -> None:
     for seat in range(3):
         s.commit(seat)
     with expect_revert("TrainingRounds_WrongPhase", s.id, REVEAL, COMMIT):
         s.open_slice()
 
 
-def test_not_in_the_second_half_of_the_window(s: Scenario, expect_revert: Any) -> None:
+def test_no_slice_in_the_second_half_of_the_window(s: Scenario, expect_revert: Any) -> None:
     half = s.facts.start + WINDOW // 2
     s.chain.next_at(half)
     with expect_revert("TrainingRounds_SliceTooLate", s.id, half):
         s.open_slice()
 
 
-def test_once_a_round(s: Scenario, expect_revert: Any) -> None:
+def test_a_second_slice_in_a_round_is_refused(s: Scenario, expect_revert: Any) -> None:
     s.open_slice()
     with expect_revert("TrainingRounds_SliceAlreadyOpen", s.id, 1):
         s.open_slice()
@@ -59,7 +59,7 @@ def test_the_slice_is_announced(s: Scenario) -> None:
     assert (s.facts.sliceOpened, s.facts.phase) == (True, COMMIT)
 
 
-def test_the_next_round_has_its_own(s: Scenario) -> None:
+def test_the_next_round_has_its_own_slice(s: Scenario) -> None:
     s.open_slice()
     s.vote_all()
     s.tally()

@@ -22,13 +22,13 @@ def five(stage: Any) -> Scenario:
     return stage(5, maxRounds=2).attesting()
 
 
-def test_before_the_tally_is_refused(scenario: Any, expect_revert: Any) -> None:
+def test_it_is_refused_before_the_tally(scenario: Any, expect_revert: Any) -> None:
     s = scenario().revealed()
     with expect_revert("TrainingRounds_WrongPhase", s.id, TALLY, ATTEST):
         s.propose()
 
 
-def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_another_members_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("TrainingRounds_NotSeatOwner", s.id, 0, s.providers[1].address):
         s.rounds_call(s.providers[1], "propose", s.id, 0, s.global_digest, 900, s.accounts)
 
@@ -38,7 +38,9 @@ def test_a_zero_digest_is_refused(s: Scenario, expect_revert: Any) -> None:
         s.rounds_call(s.providers[0], "propose", s.id, 0, bytes(32), 900, s.accounts)
 
 
-def test_excluded_and_unrevealing_members_do_not_lead(scenario: Any, expect_revert: Any) -> None:
+def test_members_that_are_excluded_or_did_not_reveal_do_not_lead(
+    scenario: Any, expect_revert: Any
+) -> None:
     s = scenario(5, maxError=1_250).committing()
     for seat in range(5):
         s.commit(seat)
@@ -60,7 +62,9 @@ def test_the_second_leader_waits_for_its_turn(s: Scenario, expect_revert: Any) -
         s.propose(1)
 
 
-def test_who_attested_another_model_does_not_propose(five: Scenario, expect_revert: Any) -> None:
+def test_a_leader_that_attested_another_model_cannot_propose(
+    five: Scenario, expect_revert: Any
+) -> None:
     five.attest(0, OTHER)
     for seat in range(1, 5):
         five.attest(seat)
@@ -80,7 +84,7 @@ def test_a_proposal_is_the_leaders_attestation(five: Scenario) -> None:
     assert (final["approvals"], final["mae"]) == (0b01111, 250)
 
 
-def test_a_leader_that_has_attested_keeps_its_word(five: Scenario) -> None:
+def test_the_error_in_a_proposal_is_ignored_after_an_attestation(five: Scenario) -> None:
     for seat, mae in enumerate([200, 100, 300, 400, 500]):
         five.attest(seat, mae=mae)
     receipt = five.propose(mae=10_000)
@@ -115,7 +119,7 @@ def test_too_few_approvals_leave_the_round_open(five: Scenario, expect_revert: A
     assert five.facts.finalRounds == 1
 
 
-def test_half_of_the_expected_is_not_enough(scenario: Any, expect_revert: Any) -> None:
+def test_half_of_the_expected_seats_is_not_enough(scenario: Any, expect_revert: Any) -> None:
     s = scenario(5).committing()
     for seat in range(5):
         s.commit(seat)
@@ -234,7 +238,7 @@ def test_unmeasured_errors_do_not_reach_the_target(scenario: Any) -> None:
     assert (s.facts.reached, s.facts.phase) == (False, SUBMIT)
 
 
-def test_leaders_that_pass_get_a_fault(s: Scenario) -> None:
+def test_leaders_that_miss_their_turn_get_a_fault(s: Scenario) -> None:
     s.chain.next_at(s.facts.start + 2 * WINDOW)
     event = s.event("RoundFinalised", s.propose(2))
     assert (event["leader"], event["passed"]) == (2, 0b011)
@@ -242,7 +246,7 @@ def test_leaders_that_pass_get_a_fault(s: Scenario) -> None:
     assert s.facts.lastLeader == 2
 
 
-def test_a_seat_that_voted_far_off_does_not_lead(scenario: Any, expect_revert: Any) -> None:
+def test_an_adverse_voter_does_not_lead(scenario: Any, expect_revert: Any) -> None:
     s = scenario(4).committing()
     s.vote_all(by_voter={0: {1: 8_000, 2: 8_000, 3: 8_000}})
     s.tally()

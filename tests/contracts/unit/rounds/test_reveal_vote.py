@@ -38,25 +38,25 @@ def reveal_word(s: Scenario, word: int, seat: int = 0, salt: bytes = SALT) -> An
     return s.rounds_call(s.providers[seat], "revealVote", s.id, seat, word, salt)
 
 
-def test_while_commits_are_open_is_refused(open_commits: Scenario, expect_revert: Any) -> None:
+def test_it_is_refused_during_the_commits(open_commits: Scenario, expect_revert: Any) -> None:
     s = open_commits
     s.commit(0)
     with expect_revert("TrainingRounds_WrongPhase", s.id, COMMIT, REVEAL):
         s.reveal(0)
 
 
-def test_after_the_window_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_it_is_refused_after_the_window(s: Scenario, expect_revert: Any) -> None:
     s.chain.next_at(s.facts.deadline + 1)
     with expect_revert("TrainingRounds_WrongPhase", s.id, TALLY, REVEAL):
         s.reveal(0)
 
 
-def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_another_members_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     with expect_revert("TrainingRounds_NotSeatOwner", s.id, 0, s.stranger.address):
         s.rounds_call(s.stranger, "revealVote", s.id, 0, s.vote(0), SALT)
 
 
-def test_who_did_not_commit_has_nothing_to_reveal(
+def test_a_seat_that_did_not_commit_cannot_reveal(
     open_commits: Scenario, expect_revert: Any
 ) -> None:
     s = open_commits
@@ -83,7 +83,7 @@ def test_other_scores_or_another_salt_are_refused(s: Scenario, expect_revert: An
 
 
 @pytest.mark.parametrize("foreign", ["member", "round", "request", "contract", "chain"])
-def test_a_commitment_of_elsewhere_does_not_open(
+def test_a_commitment_made_elsewhere_does_not_open(
     scenario: Any, foreign: str, expect_revert: Any
 ) -> None:
     s = scenario().committing()
@@ -131,7 +131,7 @@ def commitment_of(fields: dict[str, Any], word: int) -> bytes:
         (1 << 255, 16, 1 << 31),
     ],
 )
-def test_a_lane_that_is_no_score_is_refused(
+def test_an_invalid_lane_is_refused(
     open_commits: Scenario, word: int, lane: int, value: int, expect_revert: Any
 ) -> None:
     commit_to(open_commits, word)
@@ -139,7 +139,7 @@ def test_a_lane_that_is_no_score_is_refused(
         reveal_word(open_commits, word)
 
 
-def test_the_scores_are_kept_and_announced(s: Scenario) -> None:
+def test_the_scores_are_stored_and_announced(s: Scenario) -> None:
     event = s.event("VoteRevealed", s.reveal(1))
     assert event == {"requestId": s.id, "round": 1, "seat": 1, "packedScores": s.vote(1)}
     assert s.member(1).lanes == s.vote(1)
@@ -147,12 +147,12 @@ def test_the_scores_are_kept_and_announced(s: Scenario) -> None:
 
 
 @pytest.mark.parametrize("word", [0, pack({1: 10_000, 2: INVALID}), pack({1: INVALID, 2: 0})])
-def test_the_whole_range_of_scores_is_taken(open_commits: Scenario, word: int) -> None:
+def test_the_whole_range_of_scores_is_accepted(open_commits: Scenario, word: int) -> None:
     commit_to(open_commits, word)
     reveal_word(open_commits, word)
 
 
-def test_the_last_one_makes_the_tally_due(s: Scenario) -> None:
+def test_the_last_reveal_makes_the_tally_due(s: Scenario) -> None:
     for seat in range(3):
         s.reveal(seat)
     assert (s.facts.phase, s.facts.start, s.facts.deadline) == (TALLY, s.chain.now, 0)

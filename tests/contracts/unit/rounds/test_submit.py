@@ -27,19 +27,19 @@ def second(s: Scenario) -> Scenario:
     return s
 
 
-def test_before_the_start_is_refused(scenario: Any, expect_revert: Any) -> None:
+def test_it_is_refused_before_the_start(scenario: Any, expect_revert: Any) -> None:
     s = scenario().opened()
     with expect_revert("TrainingRounds_WrongPhase", s.id, NONE, SUBMIT):
         s.submit(0, b"\1" * 32)
 
 
-def test_after_the_submissions_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_it_is_refused_after_the_submissions(s: Scenario, expect_revert: Any) -> None:
     s.submit_all()
     with expect_revert("TrainingRounds_WrongPhase", s.id, COMMIT, SUBMIT):
         s.submit(0)
 
 
-def test_anothers_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_another_members_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     for seat in (1, 3, 16, 300):
         with expect_revert("TrainingRounds_NotSeatOwner", s.id, seat, s.providers[0].address):
             s.rounds_call(s.providers[0], "submit", s.id, seat, b"\1" * 32)
@@ -54,7 +54,7 @@ def test_a_barred_member_is_refused(scenario: Any, expect_revert: Any) -> None:
         s.submit(2)
 
 
-def test_a_suspension_waits_for_the_next_round(s: Scenario, expect_revert: Any) -> None:
+def test_a_suspension_takes_effect_in_the_next_round(s: Scenario, expect_revert: Any) -> None:
     s.suspend(s.providers[2])
     s.play_round()
     assert s.points[2] > 0
@@ -74,20 +74,20 @@ def test_a_zero_digest_is_refused(s: Scenario, expect_revert: Any) -> None:
         s.rounds_call(s.providers[0], "submit", s.id, 0, bytes(32))
 
 
-def test_a_copy_of_a_digest_shuts_nobody_out(s: Scenario) -> None:
+def test_a_copied_digest_excludes_nobody(s: Scenario) -> None:
     """Worthless to the copier: a model is encrypted for its owner's name."""
     s.submit(2)
     s.submit(1, s.digest(2))
     assert s.facts.submitted == 0b110
 
 
-def test_a_digest_of_an_earlier_round_is_taken(second: Scenario) -> None:
+def test_a_digest_of_an_earlier_round_is_accepted(second: Scenario) -> None:
     old = keccak(text=f"model {second.id} 1 0")
     second.submit(1, old)
     assert second.facts.submitted == 0b010
 
 
-def test_after_the_window_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_it_is_refused_after_the_window(s: Scenario, expect_revert: Any) -> None:
     s.submit(0)
     s.submit(1)
     s.chain.next_at(s.facts.deadline + 1)
@@ -95,7 +95,7 @@ def test_after_the_window_is_refused(s: Scenario, expect_revert: Any) -> None:
         s.submit(2)
 
 
-def test_a_round_without_submissions_takes_no_late_one(s: Scenario, expect_revert: Any) -> None:
+def test_a_late_submission_to_an_empty_round_is_refused(s: Scenario, expect_revert: Any) -> None:
     s.chain.next_at(s.facts.deadline + 1)
     with expect_revert("TrainingRounds_WrongPhase", s.id, EXPIRED, SUBMIT):
         s.submit(2)
@@ -121,12 +121,12 @@ def test_a_submission_is_recorded_and_announced(s: Scenario) -> None:
     assert (s.facts.submitted, s.facts.ever, s.facts.phase) == (0b010, 0b010, SUBMIT)
 
 
-def test_the_last_expected_one_starts_the_commits(s: Scenario) -> None:
+def test_the_last_expected_submission_starts_the_commits(s: Scenario) -> None:
     s.submit_all()
     assert (s.facts.phase, s.facts.start) == (COMMIT, s.chain.now)
 
 
-def test_one_submission_alone_starts_nothing(scenario: Any) -> None:
+def test_a_single_submission_does_not_start_the_commits(scenario: Any) -> None:
     s = scenario().opened()
     s.suspend(s.providers[1])
     s.suspend(s.providers[2])
@@ -135,7 +135,7 @@ def test_one_submission_alone_starts_nothing(scenario: Any) -> None:
     assert (s.facts.expected, s.facts.phase) == (0b001, SUBMIT)
 
 
-def test_a_silent_member_may_come_back(second: Scenario) -> None:
+def test_a_member_that_missed_a_round_may_come_back(second: Scenario) -> None:
     assert second.facts.expected == 0b011
     second.submit(2)
     assert (second.facts.expected, second.facts.phase) == (0b111, SUBMIT)

@@ -31,7 +31,7 @@ def open_votes(stage: Any) -> Scenario:
     return stage(4, maxError=3_000).committing()
 
 
-def test_before_the_reveals_are_over_is_refused(scenario: Any, expect_revert: Any) -> None:
+def test_it_is_refused_before_the_end_of_the_reveals(scenario: Any, expect_revert: Any) -> None:
     s = scenario().committing()
     with expect_revert("TrainingRounds_WrongPhase", s.id, COMMIT, TALLY):
         s.tally()
@@ -41,7 +41,7 @@ def test_before_the_reveals_are_over_is_refused(scenario: Any, expect_revert: An
         s.tally()
 
 
-def test_a_second_count_is_refused(s: Scenario, expect_revert: Any) -> None:
+def test_a_second_tally_is_refused(s: Scenario, expect_revert: Any) -> None:
     s.tally()
     with expect_revert("TrainingRounds_WrongPhase", s.id, ATTEST, TALLY):
         s.tally()
@@ -63,7 +63,7 @@ def test_points_follow_validity_quality_and_votes(s: Scenario) -> None:
     assert s.faults == [0, 0, 0]
 
 
-def test_the_attestations_open(s: Scenario) -> None:
+def test_a_tally_opens_the_attestations(s: Scenario) -> None:
     s.tally()
     facts = s.facts
     assert (facts.phase, facts.start, facts.paidRounds) == (ATTEST, s.chain.now, 1)
@@ -116,7 +116,7 @@ def test_a_withheld_vote_gets_a_fault_and_no_points(open_votes: Scenario) -> Non
     assert 3 not in s.order
 
 
-def test_silence_after_a_first_submission_is_a_fault(scenario: Any) -> None:
+def test_missing_a_round_after_a_first_submission_is_a_fault(scenario: Any) -> None:
     s = scenario(4, maxRounds=3).running()
     for seat in (0, 1, 2):
         s.submit(seat)
@@ -150,13 +150,13 @@ def test_fewer_than_two_votes_end_the_request(open_votes: Scenario, revealing: i
     assert s.market.functions.refundable(s.id).call() == s.payment
 
 
-def test_without_any_commit_the_request_ends(open_votes: Scenario) -> None:
+def test_a_round_without_commitments_ends_the_request(open_votes: Scenario) -> None:
     open_votes.pass_deadline()
     open_votes.tally()
     assert open_votes.facts.phase == ENDED
 
 
-def test_without_any_good_model_the_request_ends(open_votes: Scenario) -> None:
+def test_a_round_without_included_models_ends_the_request(open_votes: Scenario) -> None:
     s = open_votes
     s.vote_all(dict.fromkeys(range(4), 3_001))
     s.tally()
@@ -183,7 +183,7 @@ def test_accounts_that_do_not_hold_the_seats_are_refused(s: Scenario, expect_rev
             s.rounds_call(s.stranger, "tally", s.id, wrong)
 
 
-def test_the_account_of_a_silent_seat_is_not_looked_at(scenario: Any) -> None:
+def test_the_account_of_a_seat_without_submission_is_ignored(scenario: Any) -> None:
     s = scenario(4).running()
     for seat in (0, 1, 3):
         s.submit(seat)

@@ -102,7 +102,7 @@ def test_by_reputation_the_last_leader_comes_last(scenario: Any) -> None:
     assert s.order == [1, 2, 0]
 
 
-def test_equal_keys_go_by_lot(scenario: Any) -> None:
+def test_ties_are_broken_by_hash(scenario: Any) -> None:
     s = scenario(5).committing()
     s.vote_all(dict.fromkeys(range(5), 1_000))
     s.tally()
@@ -150,7 +150,7 @@ def test_only_the_true_history_verifies(scenario: Any) -> None:
         assert not holds([first, tuple(changed), third])
 
 
-def test_what_is_not_there_is_empty(scenario: Any) -> None:
+def test_unknown_requests_and_seats_are_empty(scenario: Any) -> None:
     s = scenario()
     functions = s.rounds.functions
     assert [list(part) for part in functions.points(999).call()] == [[], []]
