@@ -136,10 +136,12 @@ wheel-check: wheel ## install the wheel without the checkout's packages and load
 	@cd .cache && wheel-check/bin/python -c 'import fedpact; [getattr(fedpact, name) for name in fedpact.__all__]'
 	@cd .cache && wheel-check/bin/fedpact --help > /dev/null
 	@cd .cache && wheel-check/bin/fedpact --version
+	@rm -rf .cache/wheel-check
 
 docs: setup ## build the documentation into site/; a broken link or anchor fails
 	@echo "== documentation"
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@set -o pipefail; NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict 2>&1 \
+	  | { grep -v '^INFO' || true; } # --quiet would hide the warnings that fail the build
 
 lock: ## write the newest versions that pyproject.toml allows to requirements.lock
 	@$(PYTHON) -m scripts.lock
