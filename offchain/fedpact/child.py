@@ -1,4 +1,4 @@
-"""A server run as a child process, in a process group of its own that ends as a whole."""
+"""A server as a child process, in a process group of its own that is stopped as a whole."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from pathlib import Path
 from fedpact.errors import FedpactError
 
 STOP_SECONDS = 10.0
-"""How long a group may take to end after SIGTERM, before SIGKILL."""
+"""Time for a group to end after SIGTERM, before SIGKILL."""
 _POLL_SECONDS = 0.02
 _PR_SET_PDEATHSIG = 1
 
 
 class ChildFailed(FedpactError):
-    """The process ended before it was ready, or was not ready in time; the message is its own."""
+    """The process ended before it was ready, or was not ready in time; the message is its last line
+    of output."""
 
 
 class ChildProcess:
-    """A running process. Its output goes to a log file, at the end of what stands there.
+    """A running process. Its output is appended to a log file.
 
-    It has a session of its own: Ctrl-C in a terminal goes to the whole foreground group, and
-    whoever started this process stops it, after what still needs it. Its standard input stays open
-    for as long as the process that started it lives.
+    It has a session of its own: Ctrl-C in a terminal reaches the whole foreground group, but a
+    server must outlive what still uses it, so its starter stops it. Its standard input stays open
+    as long as the process that started it lives.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], log_file: Path, log_start: int) -> None:
@@ -63,7 +64,7 @@ class ChildProcess:
 
     @property
     def output(self) -> str:
-        """All that it has written since it was started."""
+        """What it has written since its start."""
         with self.log_file.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
@@ -99,7 +100,7 @@ class ChildProcess:
         return None
 
     def stop(self) -> None:
-        """End the process and all that it started; harmless when they have ended."""
+        """Stop the process and all that it started; harmless if they have ended."""
         if self._stopped:
             return
         self._stopped = True
@@ -109,7 +110,7 @@ class ChildProcess:
 
 
 def group_runs(group: int) -> bool:
-    """Whether any process of the group is left, one that was not waited for among them."""
+    """Whether any process of the group is left, including one not yet waited for."""
     try:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):
@@ -118,10 +119,10 @@ def group_runs(group: int) -> bool:
 
 
 def end_group(group: int, reap: Callable[[], object], seconds: float = STOP_SECONDS) -> None:
-    """SIGTERM to the whole group, and SIGKILL to what is left of it after `seconds`.
+    """SIGTERM to the whole group, then SIGKILL to what is left after `seconds`.
 
-    `reap` waits, without blocking, for the group's first process where that is a child of this
-    one. Raises FedpactError where the group does not end.
+    `reap` waits, without blocking, for the group's first process if that is a child of this one.
+    Raises FedpactError if the group does not end.
     """
     for request in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
@@ -132,12 +133,13 @@ def end_group(group: int, reap: Callable[[], object], seconds: float = STOP_SECO
             if not group_runs(group):
                 return
             time.sleep(_POLL_SECONDS)
-    raise FedpactError(f"the processes of group {group} do not end")
+    raise FedpactError(f"process group {group} does not end, not even after SIGKILL")
 
 
 @lru_cache(maxsize=1)
 def _starter(process_id: int) -> ThreadPoolExecutor:
-    """The thread that starts children: Linux takes its end, not the process's, for the parent's.
+    """The thread that starts children: Linux signals a child when this thread ends, not when the
+    process does.
 
     It lives as long as this process; the caller's thread may not. A fork has one of its own.
     """

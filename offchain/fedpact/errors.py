@@ -1,8 +1,8 @@
-"""The one hierarchy of exceptions.
+"""All exceptions that fedpact raises.
 
-A message says what was wrong, with which value, and what to do. `exit_code` is what the
-command line ends with (docs/exit-codes.md). Errors that the passing of time may mend derive
-from `Retryable`: a daemon logs them, backs off and tries again; all others end the attempt.
+A message says what went wrong, names the value and says what to do. `exit_code` is the exit status
+of the command line (docs/exit-codes.md). Errors that may go away by themselves derive from
+`Retryable`: a daemon logs them, backs off and tries again. All others end the attempt.
 """
 
 
@@ -13,51 +13,51 @@ class FedpactError(Exception):
 
 
 class InvalidInput(FedpactError):
-    """An argument, option or file that cannot be used as given."""
+    """An argument, option or file is invalid."""
 
     exit_code = 2
 
 
 class SettingsError(InvalidInput):
-    """Settings (file, environment or flags) that are missing or contradict each other."""
+    """Settings (file, environment or flags) are missing or contradict each other."""
 
 
 class SpecificationError(InvalidInput):
-    """A request's specification that fails its schema or contradicts itself."""
+    """A request's specification does not fit its schema or contradicts itself."""
 
     exit_code = 3
 
 
 class DataError(InvalidInput):
-    """Data that cannot be read as the specification asks (no label column, not finite, ragged)."""
+    """Data do not fit the specification (no label column, values not finite, ragged rows)."""
 
     exit_code = 4
 
 
 class DataMissing(DataError):
-    """Data that are not there: no folder named, or no such file in it."""
+    """Data are missing: no folder is set, or the file does not exist in it."""
 
 
 class KeyStoreError(FedpactError):
-    """A key store that is missing, or a password that does not open it."""
+    """The key store is missing, or the password does not open it."""
 
     exit_code = 5
 
 
 class DeploymentError(FedpactError):
-    """No deployment file, or one of another network or deployment."""
+    """The deployment file is missing, or belongs to another network or deployment."""
 
     exit_code = 6
 
 
 class UnknownRequest(FedpactError):
-    """A request id that the market does not know."""
+    """The market knows no request with this id."""
 
     exit_code = 7
 
 
 class Reverted(FedpactError):
-    """A contract refused a transaction; `name` and `arguments` are those of its custom error."""
+    """A contract refused a transaction; `name` and `arguments` are its custom error's."""
 
     exit_code = 8
 
@@ -70,91 +70,91 @@ class Reverted(FedpactError):
 
 
 class UnfundedAccount(FedpactError):
-    """An account that cannot pay for a transaction."""
+    """An account cannot pay for a transaction."""
 
     exit_code = 9
 
 
 class ContentError(FedpactError):
-    """Content that does not match its CID, is too large, or cannot be decrypted."""
+    """Content does not match its CID, is too large, or cannot be decrypted."""
 
     exit_code = 10
 
 
 class ContentMismatch(ContentError):
-    """Bytes that do not hash to the CID under which they were served."""
+    """Bytes do not hash to the CID under which they were served."""
 
 
 class ContentTooLarge(ContentError):
-    """Content larger than the caller allows."""
+    """Content is larger than the caller allows."""
 
 
 class DecryptionError(ContentError):
-    """An envelope or seal that the key at hand does not open."""
+    """The key does not open an envelope or seal."""
 
 
 class ModelError(FedpactError):
-    """A model of the wrong shape, type or size, or with values that are not finite."""
+    """A model has the wrong shape, type or size, or values that are not finite."""
 
     exit_code = 11
 
 
 class PrivacyError(FedpactError):
-    """A privacy parameter out of range, or a demand that no noise can meet."""
+    """A privacy parameter is out of range, or no noise can meet the privacy asked for."""
 
     exit_code = 12
 
 
 class BudgetExceeded(PrivacyError):
-    """A release that would spend more than the provider's limit allows."""
+    """A release would exceed the provider's lifetime budget."""
 
 
 class LedgerError(FedpactError):
-    """A privacy ledger that is locked, corrupt, of a newer version or older than the chain."""
+    """A privacy ledger is locked, corrupt, of a newer version, or older than the chain."""
 
     exit_code = 13
 
 
 class PolicyRefusal(FedpactError):
-    """A request that the provider's policy declines."""
+    """The provider's policy declines a request."""
 
     exit_code = 14
 
 
 class NotReady(FedpactError):
-    """What was asked for does not exist yet (no model delivered, round not final)."""
+    """The result does not exist yet (no model delivered, round not final)."""
 
     exit_code = 15
 
 
 class AuditFailed(FedpactError):
-    """An audit found something that does not hold."""
+    """An audit failed at least one check."""
 
     exit_code = 16
 
 
 class StateError(FedpactError):
-    """A daemon's state file of another deployment, another account or a newer version."""
+    """A daemon's state file belongs to another deployment or account, or is of a newer version."""
 
     exit_code = 17
 
 
 class ExperimentError(FedpactError):
-    """A case of an experiment that failed, or a file of results that cannot be read."""
+    """A case of an experiment failed, or a file of results cannot be read."""
 
     exit_code = 18
 
 
 class RetrievalError(FedpactError):
-    """A signature, profile or message of retrieval that is malformed, too large or refused."""
+    """A signature, profile or message of retrieval is malformed, too large or refused."""
 
     exit_code = 19
 
 
 class SearchRefused(RetrievalError):
-    """A search that is not signed, not by a participant, expired, replayed or meant elsewhere.
+    """A search is unsigned, not from a participant, expired, replayed or for another daemon.
 
-    `reason` is one word for programs; `status` the HTTP status by which an endpoint says so.
+    `reason` is one word for programs, `status` the endpoint's HTTP status.
     """
 
     def __init__(self, status: int, reason: str, message: str) -> None:
@@ -164,7 +164,7 @@ class SearchRefused(RetrievalError):
 
 
 class Retryable(FedpactError):
-    """Something outside is not answering now; trying again later may work."""
+    """An outside service does not answer; trying again later may work."""
 
     exit_code = 20
 

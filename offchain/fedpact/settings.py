@@ -1,8 +1,8 @@
-"""One settings object: a TOML file, then the environment (FEDPACT_*), then flags; later ones win.
+"""Settings from a TOML file, then the environment (FEDPACT_*), then flags; later ones win.
 
 The file is the one given, else ./fedpact.toml, else ~/.config/fedpact/config.toml. Relative
-paths in the file are relative to the file, all others to the working folder. Passwords are no
-setting: they come from a prompt, a file or FEDPACT_PASSWORD, never from a flag.
+paths in the file are relative to the file, all others to the working folder. Passwords are not
+settings: they come from a prompt, a file or FEDPACT_PASSWORD, never from a flag.
 """
 
 import os
@@ -26,7 +26,7 @@ PATH_FIELDS = frozenset({"deployment", "keystore", "password_file", "state"})
 
 
 def home() -> Path:
-    """Folder of the user's own configuration and state."""
+    """The user's folder of configuration and state."""
     return Path("~/.config/fedpact").expanduser()
 
 
@@ -46,16 +46,16 @@ class Settings(BaseSettings):
     password_file: Path | None = None
     """File whose first line is the account's password."""
     confirmations: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Blocks on top of a fact before it is acted upon."""
+    """Blocks on top of a fact before the daemon acts on it."""
     poll_interval: Annotated[float, Field(ge=0.01, le=60)] = 0.1
-    """Seconds between two looks at the chain."""
+    """Polling interval of the chain, in seconds."""
     listen: str = ""
-    """host:port on which the provider's daemon answers searches; empty: on none."""
+    """host:port on which the provider's daemon answers searches; empty: it answers none."""
     advertise: str = ""
-    """Address of that port as others reach it (http://host:port), for the published profile; by
+    """Address at which others reach that port (http://host:port), for the published profile; by
     default http:// and `listen`."""
     state: Path = Field(default_factory=lambda: home() / "state")
-    """Folder of what a role keeps between runs."""
+    """Folder of the state that a role keeps between runs."""
 
     @field_validator("deployment", "keystore", "password_file", "state")
     @classmethod
@@ -86,11 +86,11 @@ class Settings(BaseSettings):
 
     @property
     def advertised(self) -> str:
-        """What the published profile says; empty where the daemon answers nowhere."""
+        """The address in the published profile; empty if the daemon does not answer searches."""
         return self.advertise or (f"http://{self.listen}" if self.listen else "")
 
     def chosen_account(self) -> str:
-        """Raises SettingsError when no account was named."""
+        """The account's name or address; raises SettingsError if none is set."""
         if self.account is None:
             raise SettingsError(
                 "no account: give --account, FEDPACT_ACCOUNT or `account` in the settings file"
@@ -101,8 +101,8 @@ class Settings(BaseSettings):
 def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
     """Settings from the file, the environment and `flags` (those that are not None).
 
-    Raises SettingsError for a file that is missing, unreadable or names an unknown setting,
-    and for a value out of range; the message names where the value came from.
+    Raises SettingsError for a missing or unreadable file, an unknown setting and a value out of
+    range; the message says where the value came from.
     """
     path = _file(config)
     from_file = _read(path) if path is not None else {}
@@ -130,7 +130,7 @@ def load(config: Path | None = None, flags: Mapping[str, Any] | None = None) -> 
 def _file(config: Path | None) -> Path | None:
     if config is not None:
         if not config.is_file():
-            raise SettingsError(f"no settings file {config}")
+            raise SettingsError(f"settings file {config} does not exist")
         return config
     candidates = (Path(LOCAL_FILE), home() / "config.toml")
     return next((path for path in candidates if path.is_file()), None)

@@ -27,7 +27,7 @@ def test_ape_deploys_and_does_not_overwrite(anvil: Devnet, tmp_path: Path) -> No
 
     again = ape_run_deploy(anvil, tmp_path / "keys", path)
     assert again.returncode == 6
-    assert "is of a deployment already" in again.stderr
+    assert "already describes a deployment" in again.stderr
     assert deployment.load(path) == found
 
 

@@ -27,7 +27,7 @@ _STANDARD_ERRORS: list[dict[str, Any]] = [
 ]
 
 checksum = cache(to_checksum_address)
-"""EIP-55 form of an address; cached, as it takes a hash and the same few come again and again."""
+"""EIP-55 form of an address; cached, since it takes a hash and the same few addresses recur."""
 
 
 class Fields:
@@ -78,7 +78,7 @@ class ContractEvent:
         self._data = Fields(self._rest)
 
     def arguments(self, topics: Sequence[str], data: str) -> dict[str, Any]:
-        """By name, in the order of the declaration. Indexed ones are all of fixed size here."""
+        """By name, in declaration order. All indexed arguments have a fixed size here."""
         found: dict[str, Any] = {}
         for parameter, fields, topic in zip(self._indexed, self._topics, topics[1:], strict=True):
             found[parameter["name"]] = fields.decode(bytes.fromhex(topic[2:]))[0]
@@ -90,7 +90,7 @@ class ContractEvent:
 
 
 class ContractAbi:
-    """A compiled contract, as the wheel carries it."""
+    """A compiled contract from the package."""
 
     def __init__(self, name: str, artifact: Mapping[str, Any]) -> None:
         self.name = name
@@ -105,7 +105,7 @@ class ContractAbi:
 
     @cached_property
     def functions(self) -> dict[str, ContractFunction]:
-        """By name; none is overloaded in these contracts."""
+        """By name; these contracts overload none."""
         return {entry["name"]: ContractFunction(entry) for entry in self._of("function")}
 
     @cached_property
@@ -124,9 +124,9 @@ class ContractAbi:
         return topic
 
     def event(self, log: Mapping[str, Any]) -> Event | None:
-        """A log entry as the node gives it, decoded; None for an event that the ABI lacks.
+        """Decode a log entry from the node; None for an event that the ABI does not have.
 
-        Raises FedpactError where its bytes are not such an event's.
+        Raises FedpactError if its bytes do not fit the event.
         """
         topics = log["topics"]
         declared = self.events.get(topics[0]) if topics else None
@@ -136,8 +136,8 @@ class ContractAbi:
             arguments = declared.arguments(topics, log["data"])
         except (DecodingError, ValueError) as error:
             raise FedpactError(
-                f"the node gives a {declared.name} in transaction {log['transactionHash']} that"
-                f" cannot be decoded ({error}); ask another node"
+                f"the node returned a {declared.name} in transaction {log['transactionHash']} that"
+                f" cannot be decoded ({error}); use another node"
             ) from error
         return Event(
             name=declared.name,
@@ -167,9 +167,9 @@ def contract_abi(name: str) -> ContractAbi:
 
 
 def reverted(data: bytes | None, action: str = "") -> Reverted:
-    """The exception for what a reverted call returned; knows the errors of all three contracts.
+    """The exception for the data of a reverted call.
 
-    Contracts call one another, so that an error may come from another one than was called.
+    Contracts call each other, so the error may come from another contract than the one called.
     """
     if not data:
         return Reverted("NoReason", action=action)
@@ -208,7 +208,7 @@ def _named(parameter: Mapping[str, Any], value: Any) -> Any:
 
 
 def _positional(parameter: Mapping[str, Any], value: Any) -> Any:
-    """A value as eth-abi wants it: structs given as dicts become tuples in declared order."""
+    """A value for eth-abi: structs given as dicts become tuples in declared order."""
     kind: str = parameter["type"]
     if kind.endswith("]"):
         element = {**parameter, "type": kind[: kind.rindex("[")]}

@@ -13,7 +13,7 @@ from fedpact.types.deployment import Deployment
 
 
 class FrameGone(Retryable):
-    """A frame's block is no longer part of the chain (reorganised), or not known any more."""
+    """A frame's block is no longer part of the chain (reorganised), or no longer known."""
 
 
 class Connection:
@@ -37,7 +37,7 @@ class Connection:
 
     @classmethod
     def connect(cls, endpoint: str, deployment: Deployment | None, *, timeout: float = 10) -> Self:
-        """Connect, and make sure that it is the chain of the deployment.
+        """Connect, and check that it is the chain of the deployment.
 
         `timeout` in seconds for each answer. Raises NodeUnreachable, DeploymentError.
         """
@@ -56,9 +56,9 @@ class Connection:
 
     @property
     def deployment(self) -> Deployment:
-        """Raises DeploymentError where the client was connected without one."""
+        """Raises DeploymentError if the client was connected without one."""
         if self._deployment is None:
-            raise DeploymentError("no deployment: name its file, or deploy one")
+            raise DeploymentError("no deployment: name its file, or deploy the contracts")
         return self._deployment
 
     def frame(self, confirmations: int = 0) -> Frame:
@@ -70,19 +70,19 @@ class Connection:
         return _frame(block)
 
     def frame_at(self, number: int) -> Frame | None:
-        """The block of this number; None where the chain is not that long."""
+        """The block with this number; None if the chain is shorter."""
         block = self.rpc.call("eth_getBlockByNumber", hex(number), False)
         return None if block is None else _frame(block)
 
     def read(self, calls: Sequence[Call], block: BlockReference = None) -> list[bytes]:
-        """Results of view functions, in one trip.
+        """Results of view functions, in one round trip.
 
-        Raises Reverted where one refuses, FrameGone where the frame's block is gone,
-        DeploymentError where no contract stands at the address.
+        Raises Reverted if one refuses, FrameGone if the frame's block is gone, DeploymentError if
+        there is no contract at the address.
         """
-        place = _place(block)
+        at = _block_parameter(block)
         requests = [
-            ("eth_call", [{"to": call.to, "data": "0x" + call.data.hex()}, place]) for call in calls
+            ("eth_call", [{"to": call.to, "data": "0x" + call.data.hex()}, at]) for call in calls
         ]
         if len(requests) == 1:
             try:
@@ -102,14 +102,14 @@ class Connection:
         return int(self.rpc.call("eth_getBalance", address, "latest"), 16)
 
     def gas_used(self, tx_hash: str) -> int:
-        """Of a mined transaction; FedpactError where the node knows none of this hash."""
+        """Gas of a mined transaction; FedpactError if the node does not know the hash."""
         receipt = self.rpc.call("eth_getTransactionReceipt", tx_hash)
         if receipt is None:
             raise FedpactError(f"the node knows no mined transaction {tx_hash}")
         return int(receipt["gasUsed"], 16)
 
     def decode(self, log: dict[str, Any]) -> Event | None:
-        """A log entry; None where it is of no contract of the deployment or an unknown event."""
+        """A log entry; None if it is of no contract of the deployment or an unknown event."""
         name = self._names.get(log["address"].lower())
         return contract_abi(name).event(log) if name else None
 
@@ -127,13 +127,13 @@ def _check(
     if genesis_hash.lower() != deployment.genesis_hash.lower():
         raise DeploymentError(
             f"the node {shown} is on another chain with the id {chain_id}: its first block is"
-            f" {genesis_hash}, the deployment's {deployment.genesis_hash} (a local chain that was"
-            " started anew needs a new deployment)"
+            f" {genesis_hash}, the deployment's {deployment.genesis_hash} (a restarted local chain"
+            " needs a new deployment)"
         )
     if code in ("0x", "0x0"):
         raise DeploymentError(
-            f"no contract at {deployment.market} on chain {chain_id}: the deployment file is of"
-            " contracts that are not there"
+            f"no contract at {deployment.market} on chain {chain_id}: the deployment file names"
+            " contracts that do not exist"
         )
 
 
@@ -141,7 +141,7 @@ def _frame(block: dict[str, Any]) -> Frame:
     return Frame(int(block["number"], 16), block["hash"], int(block["timestamp"], 16))
 
 
-def _place(block: BlockReference) -> str | dict[str, str]:
+def _block_parameter(block: BlockReference) -> str | dict[str, str]:
     if block is None:
         return "latest"
     if isinstance(block, int):

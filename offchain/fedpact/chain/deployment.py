@@ -1,4 +1,4 @@
-"""Putting the contracts on a chain, and the file that says where they are."""
+"""Deploys the contracts, and reads and writes the file of their addresses."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def deploy_to_file(
     path: Path,
     reputation_unit: int = DEFAULT_REPUTATION_UNIT,
 ) -> Deployment:
-    """Deploy and save; refuses, before it spends anything, where the file is there already."""
+    """Deploy and save; refuses, before it spends anything, if the file exists."""
     refuse_if_present(path)
     deployment = deploy(connection, keys, reputation_unit)
     save(deployment, path)
@@ -72,24 +72,26 @@ def deploy_to_file(
 
 
 def refuse_if_present(path: Path) -> None:
-    """DeploymentError where a new deployment could not be saved: the file is there."""
+    """Raise DeploymentError if the file exists, so that a deployment could not be saved."""
     if path.exists():
-        raise DeploymentError(f"{path} is of a deployment already: name another file or remove it")
+        raise DeploymentError(
+            f"{path} already describes a deployment: name another file or remove it"
+        )
 
 
 def save(deployment: Deployment, path: Path) -> None:
-    """Write the deployment file; DeploymentError where it is of another deployment."""
+    """Write the deployment file; DeploymentError if it describes another deployment."""
     content = json.dumps(asdict(deployment), indent=2) + "\n"
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(content, encoding="utf-8")
         try:
-            os.link(fresh, path)  # fails where the file is there, even since a moment ago
+            os.link(fresh, path)  # fails if the file exists, even if only since a moment ago
         except FileExistsError:
             if load(path).fingerprint != deployment.fingerprint:
                 raise DeploymentError(
-                    f"{path} is of another deployment (market {load(path).market}):"
+                    f"{path} describes another deployment (market {load(path).market}):"
                     " name another file or remove it"
                 ) from None
         finally:
@@ -99,7 +101,7 @@ def save(deployment: Deployment, path: Path) -> None:
 
 
 def load(path: Path) -> Deployment:
-    """Read a deployment file; DeploymentError where it is missing or not one."""
+    """Read a deployment file; DeploymentError if it is missing or invalid."""
     try:
         facts: Any = json.loads(path.read_text(encoding="utf-8"))
         deployment = Deployment(**facts)
@@ -120,7 +122,7 @@ def load(path: Path) -> Deployment:
 def created_address(creator: str, nonce: int) -> str:
     """Address of the contract that `creator` creates with this nonce (Yellow Paper, eq. 88)."""
     number = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
-    # RLP of [address, nonce]: single bytes below 0x80 stand for themselves, others have a length.
+    # RLP of [address, nonce]: bytes below 0x80 encode themselves, others have a length.
     tail = number if len(number) == 1 and nonce < 0x80 else bytes([0x80 + len(number)]) + number
     body = b"\x94" + bytes.fromhex(creator[2:]) + tail
     return checksum(keccak(bytes([0xC0 + len(body)]) + body)[-20:])

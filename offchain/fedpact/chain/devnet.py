@@ -1,4 +1,4 @@
-"""A private chain for trying things out: Anvil as a child process."""
+"""A private chain for development: Anvil as a child process."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ PLENTY = to_wei(1_000, "ether")
 GAS_LIMIT = 30_000_000
 GAS_LIMIT_SPREAD = 2**20
 START_LIMIT = 30.0
-"""Seconds that Anvil may take until it answers."""
+"""Seconds within which Anvil must answer."""
 LOG_NAME = "anvil.log"
 MINING = "--mixed-mining"
-"""Anvil's option for a block a transaction, and one each interval; its command line shows it."""
+"""Anvil's option for a block per transaction and one per interval; identifies its processes."""
 _LISTENING = re.compile(r"Listening on (\S+:\d+)")
 
 
 class Devnet(Closing):
-    """A running Anvil. Each transaction makes a block at once, and so does each interval, without
-    which the chain's clock would stand still and no deadline would ever pass.
+    """A running Anvil. It mines a block for each transaction and one each interval: without those
+    the chain's clock would stand still and no deadline would pass.
 
-    Every start makes another genesis block, so that nothing of an earlier chain is taken for this
-    one's. Ends with the process that started it.
+    Every start has a new genesis block, so nothing of an earlier chain passes for this one's. Ends
+    with the process that started it.
     """
 
     def __init__(self, child: ChildProcess, url: str) -> None:
@@ -53,17 +53,17 @@ class Devnet(Closing):
         *,
         detached: bool = False,
     ) -> Devnet:
-        """Start Anvil on 127.0.0.1, its log in `folder`; port 0: one that is free.
+        """Start Anvil on 127.0.0.1, with its log in `folder`; port 0: any free port.
 
-        `block_time` in seconds. `detached`: it goes on when this process ends (its process group
-        is `.group`). Raises FedpactError where it does not come up.
+        `block_time` in seconds. `detached`: it keeps running when this process ends (its process
+        group is `.group`). Raises FedpactError if it does not start.
         """
         command = [
             str(find_anvil()),
             *("--host", "127.0.0.1", "--port", str(port)),
             *("--block-time", f"{block_time:g}", MINING),
             *("--accounts", "1", "--mnemonic-random"),
-            # Anvil's genesis block differs by its second alone; this makes it differ always.
+            # Anvil's genesis blocks differ only by their second; this makes them always differ.
             *("--gas-limit", str(GAS_LIMIT + secrets.randbelow(GAS_LIMIT_SPREAD))),
         ]
         child = ChildProcess.start(command, folder / LOG_NAME, detached=detached)
@@ -78,11 +78,11 @@ class Devnet(Closing):
 
     @property
     def group(self) -> int:
-        """Its process group, which is the id of the process that was started."""
+        """Its process group: the id of the started process."""
         return self.child.process.pid
 
     def close(self) -> None:
-        """End it; harmless when it has ended."""
+        """Stop it; harmless if it has ended."""
         atexit.unregister(self.close)
         self._rpc.close()
         self.child.stop()
@@ -92,26 +92,26 @@ class Devnet(Closing):
         self._rpc.call("anvil_setBalance", address, hex(wei))
 
     def new_account(self, wei: int = PLENTY) -> AccountKeys:
-        """A fresh account with money on this chain; its key is nowhere but in the result."""
+        """A new funded account on this chain; its key exists only in the result."""
         keys = AccountKeys(Account.create())
         self.fund(keys.address, wei)
         return keys
 
     def mine(self, blocks: int = 1, seconds_apart: int = 1) -> None:
-        """Add empty blocks now; the chain's clock moves on by as much."""
+        """Mine empty blocks now; moves the chain's clock forward."""
         self._rpc.call("anvil_mine", hex(blocks), hex(seconds_apart))
 
 
 def find_anvil() -> Path:
-    """The Anvil binary: FEDPACT_ANVIL, else of the npm package in node_modules, else on PATH."""
+    """The Anvil binary: FEDPACT_ANVIL, else from the npm package in node_modules, else on PATH."""
     named = os.environ.get(ANVIL_VARIABLE)
     if named:
         if not os.access(named, os.X_OK):
-            raise InvalidInput(f"{ANVIL_VARIABLE} names {named}, which is no executable")
+            raise InvalidInput(f"{ANVIL_VARIABLE} names {named}, which is not executable")
         return Path(named)
     for folder in (Path.cwd(), *Path.cwd().parents, *Path(__file__).resolve().parents):
         packages = folder / "node_modules" / "@foundry-rs"
-        # The package without a platform's name is a launcher for Node; the binary is in another.
+        # The package without a platform in its name is a Node launcher; another has the binary.
         for binary in sorted(packages.glob("anvil-*/bin/anvil")):
             return binary
     on_path = shutil.which("anvil")

@@ -1,8 +1,8 @@
 """Accounts: eth-account key stores on disk, and all other secrets derived from the signing key.
 
-Nothing secret is stored besides the key store. The X25519 key to which others seal, the salts of
-votes and the keys of evaluation slices come from the account's private key by HKDF-SHA256
-(RFC 5869), so that whoever restores the key store has restored them all.
+The key store is the only secret on disk. The X25519 key to which others seal, the salts of votes
+and the keys of evaluation slices derive from the account's private key by HKDF-SHA256 (RFC 5869),
+so restoring the key store restores them all.
 """
 
 import json
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 
 PASSWORD_VARIABLE = "FEDPACT_PASSWORD"
 SCRYPT_COST = 2**18
-"""Work of opening a key store (scrypt's N): about a second and 256 MB, as geth does it."""
+"""Cost of opening a key store (scrypt's N): about a second and 256 MB, as in geth."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
 class AccountKeys:
-    """An unlocked account. `signer` signs for it; it never shows in a repr or log."""
+    """An unlocked account. `signer` signs for it and is never shown in a repr or log."""
 
     signer: LocalAccount = field(repr=False)
 
@@ -43,17 +43,17 @@ class AccountKeys:
         return str(self.signer.address)
 
     def derive(self, purpose: str, *context: bytes) -> bytes:
-        """32 secret bytes for one purpose and context, the same every time.
+        """32 secret bytes for a purpose and context, the same every time.
 
-        HKDF-SHA256 over the private key; info is purpose and context, each with its length in
-        front, so that no two different lists give the same bytes.
+        HKDF-SHA256 over the private key; the info is purpose and context, each preceded by its
+        length, so that different lists never give the same bytes.
         """
         parts = [b"fedpact", purpose.encode(), *context]
         info = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return HKDF(SHA256(), length=32, salt=None, info=info).derive(bytes(self.signer.key))
 
     def encryption_key(self, version: int = 1) -> PrivateKey:
-        """X25519 key of the version that the registry names; versions count from 1."""
+        """X25519 key of a version, as the registry numbers them; versions start at 1."""
         return PrivateKey(self.derive("encryption-key", version.to_bytes(4, "big")))
 
 
@@ -69,9 +69,9 @@ class StoredAccount:
 def create_account(
     folder: Path, password: str, name: str | None = None, *, scrypt_cost: int = SCRYPT_COST
 ) -> AccountKeys:
-    """A new account; its key store is `folder`/`name`.json (name: the address, if none is given).
+    """Create an account; its key store is `folder`/`name`.json (`name` None: the address).
 
-    Raises KeyStoreError for a name that is taken or no file name, and for an empty password.
+    Raises KeyStoreError for a name that is taken or invalid, and for an empty password.
     """
     return _store(folder, Account.create(), password, name, scrypt_cost)
 
@@ -89,14 +89,14 @@ def import_account(
         signer: LocalAccount = Account.from_key(secret.strip())
     except ValueError:
         # Without the cause: its text may hold the key.
-        raise KeyStoreError("that is not a private key: it has 64 hex digits") from None
+        raise KeyStoreError("not a private key: 64 hex digits are needed") from None
     if any(stored.address == signer.address for stored in list_accounts(folder)):
-        raise KeyStoreError(f"{folder} holds the account {signer.address} already")
+        raise KeyStoreError(f"{folder} already holds account {signer.address}")
     return _store(folder, signer, password, name, scrypt_cost)
 
 
 def list_accounts(folder: Path) -> list[StoredAccount]:
-    """Accounts with a key store in `folder`, by name; none where there is no such folder."""
+    """Accounts with a key store in `folder`, by name; none if the folder does not exist."""
     found = [_describe(path) for path in sorted(folder.glob("*.json"))]
     return [stored for stored in found if stored is not None]
 
@@ -104,12 +104,12 @@ def list_accounts(folder: Path) -> list[StoredAccount]:
 def unlock(folder: Path, account: str, password: str) -> AccountKeys:
     """Open the key store of an account, given by name or address.
 
-    Raises KeyStoreError where there is none, or the password does not open it.
+    Raises KeyStoreError if there is none, or the password does not open it.
     """
     stored = find_account(folder, account)
     mode = stored.path.stat().st_mode
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        log.warning("others may read %s: run chmod 600 on it", stored.path)
+        log.warning("other users can read %s: run chmod 600 on it", stored.path)
     try:
         key = Account.decrypt(json.loads(stored.path.read_text()), password)
     except (ValueError, KeyError, TypeError) as error:
@@ -120,13 +120,13 @@ def unlock(folder: Path, account: str, password: str) -> AccountKeys:
 
 
 def find_account(folder: Path, account: str) -> StoredAccount:
-    """The key store of an account, given by name or address; KeyStoreError where there is none."""
+    """The key store of an account, given by name or address; KeyStoreError if there is none."""
     stores = list_accounts(folder)
     for stored in stores:
         if account == stored.name or account.lower() == stored.address.lower():
             return stored
     names = ", ".join(stored.name for stored in stores) or "none"
-    raise KeyStoreError(f"no account {account} in {folder} (there: {names})")
+    raise KeyStoreError(f"no account {account} in {folder} (it holds: {names})")
 
 
 def read_password(
@@ -134,7 +134,7 @@ def read_password(
     prompt: Callable[[], str] | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> str:
-    """The password from the file if one is named, else from FEDPACT_PASSWORD, else by asking."""
+    """The password from `file` if given, else from FEDPACT_PASSWORD, else from the prompt."""
     if file is not None:
         try:
             return file.read_text(encoding="utf-8").rstrip("\r\n")
@@ -143,7 +143,7 @@ def read_password(
     if PASSWORD_VARIABLE in environment:
         return environment[PASSWORD_VARIABLE]
     if prompt is None:
-        raise KeyStoreError(f"no password: name a file with it or set {PASSWORD_VARIABLE}")
+        raise KeyStoreError(f"no password: name its file or set {PASSWORD_VARIABLE}")
     return prompt()
 
 
@@ -166,18 +166,18 @@ def _store(
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(fresh, path)  # unlike a rename, it fails where the name is taken
+            os.link(fresh, path)  # unlike a rename, fails if the name is taken
         finally:
             fresh.unlink()
     except FileExistsError as error:
-        raise KeyStoreError(f"{path} exists already") from error
+        raise KeyStoreError(f"{path} already exists") from error
     except OSError as error:
         raise KeyStoreError(f"cannot write {path}: {error.strerror}") from error
     return AccountKeys(signer)
 
 
 def _describe(path: Path) -> StoredAccount | None:
-    """None for a .json file that is no key store."""
+    """None for a .json file that is not a key store."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if "crypto" not in content and "Crypto" not in content:

@@ -1,4 +1,4 @@
-"""What the chain hands back: frames, events, receipts."""
+"""What the chain returns: frames, events, receipts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from fedpact.errors import FedpactError
 
 @dataclass(frozen=True)
 class Frame:
-    """A block that all reads of one cycle refer to, so that they agree with one another."""
+    """A block to which all reads of one cycle refer, so that they are consistent."""
 
     block_number: int
     block_hash: str
@@ -28,12 +28,12 @@ class Event:
     contract: str
     """Name of the contract: ParticipantRegistry, SharingMarket, TrainingRounds or ResultCache."""
     args: dict[str, Any]
-    """By the names in the contract; digests as bytes, addresses checksummed, structs as dicts."""
+    """By the contract's names; digests as bytes, addresses checksummed, structs as dicts."""
     block: int
     tx_hash: str
     log_index: int
     timestamp: int | None = None
-    """Of the block, in seconds, where the node tells it."""
+    """Of the block, in seconds, if the node says it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Receipt:
     """Address of the contract that it created."""
 
     def event(self, name: str) -> Event:
-        """The first event of this name; FedpactError where there is none."""
+        """The first event of this name; FedpactError if there is none."""
         for event in self.events:
             if event.name == name:
                 return event
@@ -58,7 +58,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Call:
-    """A contract function with its arguments, ready to be sent; `to` None creates a contract."""
+    """A contract function with its arguments, ready to send; `to` None creates a contract."""
 
     to: str | None
     data: bytes

@@ -1,4 +1,4 @@
-"""Vouchers: the registrar's signed admission of one account (EIP-712)."""
+"""Vouchers: the registrar's signed admission of an account (EIP-712)."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ from fedpact.types.deployment import Deployment
 from fedpact.types.participants import SignedVoucher, Voucher
 
 MAX_ORGANISATION = 2**14 - 1
-"""Largest number that the registry takes."""
+"""Largest number that the registry accepts."""
 
 _FORMAT = "fedpact-voucher-1"
 _TYPES = {
@@ -37,8 +37,8 @@ def sign_voucher(
 ) -> SignedVoucher:
     """Admit `account` (checksummed) for `organisation` until second `expiry`.
 
-    Organisations have numbers from 1 to MAX_ORGANISATION. Good once, on this chain and for this
-    registry alone. Raises InvalidInput.
+    Organisations are numbered from 1 to MAX_ORGANISATION. A voucher is valid once, only on this
+    chain and for this registry. Raises InvalidInput.
     """
     if not is_checksum_address(account):
         raise InvalidInput(f"{account!r} is not a checksummed address (EIP-55)")
@@ -51,7 +51,7 @@ def sign_voucher(
 
 
 def voucher_signer(signed: SignedVoucher) -> str:
-    """Whose account made the signature (for registrars that are no contracts)."""
+    """The account that signed (for registrars that are not contracts)."""
     message = _message(signed.voucher, signed.chain_id, signed.registry)
     return str(Account.recover_message(message, signature=signed.signature))
 
@@ -69,7 +69,7 @@ def encode_voucher(signed: SignedVoucher) -> str:
 
 
 def decode_voucher(text: str) -> SignedVoucher:
-    """The voucher in a file's text; InvalidInput where it is none."""
+    """The voucher in a file's text; InvalidInput if it is not one."""
     try:
         document: dict[str, Any] = json.loads(text)
         if document["format"] != _FORMAT:

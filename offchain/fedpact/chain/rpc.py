@@ -1,4 +1,4 @@
-"""JSON-RPC to an Ethereum node over HTTP with kept-alive connections; safe to share by threads."""
+"""JSON-RPC to an Ethereum node over HTTP, with persistent connections; thread-safe."""
 
 import json
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ import urllib3
 from fedpact.errors import FedpactError, NodeUnreachable, SettingsError
 
 Request = tuple[str, Sequence[Any]]
-"""Method and its parameters."""
+"""Method and parameters."""
 
 _HEADERS = {"Content-Type": "application/json"}
 _OVERLOADED = (429, 502, 503, 504)
 
 
 class RpcError(FedpactError):
-    """The node understood a call and refused it; `data` is what a reverted call returned."""
+    """The node refused a call; `data` is what a reverted call returned."""
 
     def __init__(self, method: str, code: int, message: str, data: bytes | None) -> None:
         self.method = method
@@ -36,7 +36,7 @@ class Rpc:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError(f"{endpoint!r} is not the http(s):// address of a node")
         self.endpoint = endpoint
-        # Hosted nodes carry their key in path or user: messages show the host alone.
+        # URLs of hosted nodes contain a key in path or user: show only the host.
         port = f":{parts.port}" if parts.port else ""
         self.shown = f"{parts.scheme}://{parts.hostname}{port}"
         headers = dict(_HEADERS)
@@ -51,14 +51,14 @@ class Rpc:
         self._ids = count(1)
 
     def call(self, method: str, *params: Any) -> Any:
-        """One call; raises RpcError where the node refuses, NodeUnreachable where it is silent."""
+        """One call; raises RpcError if the node refuses it, NodeUnreachable without an answer."""
         answer = self._post(self._message(method, params))
         if not isinstance(answer, dict):
             raise NodeUnreachable(f"{self.shown} does not speak JSON-RPC")
         return _result(method, answer)
 
     def batch(self, requests: Sequence[Request]) -> list[Any]:
-        """Several calls in one trip; an RpcError stands in the place of a refused one.
+        """Several calls in one round trip; a refused call's result is its RpcError.
 
         Nodes run the calls of a batch in any order.
         """
@@ -74,7 +74,7 @@ class Rpc:
             except RpcError as error:
                 results.append(error)
             except KeyError as error:
-                raise NodeUnreachable(f"{self.shown} left out the answer to {method}") from error
+                raise NodeUnreachable(f"{self.shown} did not answer {method}") from error
         return results
 
     def close(self) -> None:
@@ -89,8 +89,8 @@ class Rpc:
             try:
                 response = self._pool.request("POST", self._url, body=body)
             except urllib3.exceptions.ProtocolError:
-                # The node closed an idle connection. All calls here may be made twice: a
-                # transaction that is sent again is the same signed one.
+                # The node closed an idle connection. Every call may safely be repeated: a
+                # transaction sent again is the same signed one.
                 response = self._pool.request("POST", self._url, body=body)
         except urllib3.exceptions.HTTPError as error:
             raise NodeUnreachable(f"node {self.shown} does not answer: {_cause(error)}") from error
@@ -114,7 +114,7 @@ def _result(method: str, answer: dict[str, Any]) -> Any:
         return answer.get("result")
     error = answer["error"]
     data = error.get("data")
-    if isinstance(data, dict):  # some nodes wrap it once more
+    if isinstance(data, dict):  # some nodes wrap it twice
         data = data.get("data") or data.get("result")
     returned = None
     if isinstance(data, str) and data.startswith("0x"):

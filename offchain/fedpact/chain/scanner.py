@@ -1,4 +1,4 @@
-"""Events in the order of the chain, each range once, and again where blocks were exchanged."""
+"""Events in chain order: each range once, and again after a reorganisation."""
 
 import logging
 from collections import deque
@@ -13,21 +13,21 @@ from fedpact.errors import NodeUnreachable
 log = logging.getLogger(__name__)
 
 FIRST_RANGE = 1_000
-"""Blocks asked for at once; doubled while the node answers, halved when it does not."""
+"""Blocks per query; doubled while the node answers, halved when it does not."""
 LONGEST_RANGE = 64_000
 CHECKPOINTS = 128
-"""How many ends of scanned ranges are kept to find the fork of a reorganised chain."""
+"""Ends of scanned ranges that are kept, to find where a reorganised chain forked."""
 
 
 class EventScanner:
-    """Hands out the events of a deployment's contracts from `from_block` on.
+    """Yields the events of a deployment's contracts from `from_block` on.
 
-    A range counts as scanned once its last event was taken. Where a scanned block is no longer
-    part of the chain, scanning goes back to the last range end that is, and events come again:
-    they are hints to look at the chain, never facts to count. `rewound_to` then says from which
-    block; None otherwise. `confirmations` blocks are left unread at the chain's end.
+    A range counts as scanned once its last event was taken. If a scanned block is no longer part of
+    the chain, scanning returns to the last range end that is, and events repeat: they are hints to
+    look at the chain, never facts to count. `rewound_to` is then the block scanned from, else None.
+    The last `confirmations` blocks of the chain are not read.
 
-    `addresses` and `topics` narrow what is scanned, as eth_getLogs does.
+    `addresses` and `topics` filter as in eth_getLogs.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class EventScanner:
 
     @property
     def next_block(self) -> int:
-        """First block that is not scanned yet."""
+        """First block not yet scanned."""
         return self._ends[-1].block_number + 1 if self._ends else self._from_block
 
     def scan(self, to_block: Frame | int | None = None) -> Iterator[Event]:
-        """Events up to and with `to_block`; None: the latest with the confirmations asked for.
+        """Events up to and including `to_block`; None: the latest with enough confirmations.
 
-        Raises NodeUnreachable, or the node's refusal where it refuses even a single block.
+        Raises NodeUnreachable, or the node's refusal if it refuses even a single block.
         """
         self.rewound_to = None
         target = self._target(to_block)
@@ -70,8 +70,8 @@ class EventScanner:
             if first > target.block_number:
                 return
             last = min(first + self._range - 1, target.block_number)
-            # The hash of the end before the logs: if blocks are exchanged in between, the next
-            # scan sees a hash that is gone and reads again, and nothing is missed.
+            # Read the end's hash before the logs: if the chain is reorganised in between, the next
+            # scan finds that the hash is gone and reads again, so nothing is missed.
             end = target if last == target.block_number else self._connection.frame_at(last)
             if end is None:
                 return
@@ -81,7 +81,7 @@ class EventScanner:
                 if last == first:
                     raise
                 self._range = max(1, (last - first + 1) // 2)
-                log.info("blocks %d to %d are too many at once: %s", first, last, error)
+                log.info("blocks %d to %d are too many for one query: %s", first, last, error)
                 continue
             yield from logs
             self._ends.append(end)
@@ -95,7 +95,7 @@ class EventScanner:
         return self._connection.frame_at(to_block)
 
     def _rewind(self) -> None:
-        """Drop the ends of ranges that are no longer on the chain."""
+        """Drop range ends that are no longer on the chain."""
         dropped = False
         while self._ends:
             end = self._ends[-1]

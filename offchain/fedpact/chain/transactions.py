@@ -1,9 +1,9 @@
-"""The one place that sends transactions.
+"""The only place that sends transactions.
 
-Fees by EIP-1559. A nonce is the node's pending count, so that transactions which another process
-sends from the same account are taken into account; for a moment it is ours that is ahead. A call
-that was sent and is not mined yet is never sent a second time: whoever makes the same call again,
-after a timeout or from another thread, waits for the transaction that is on its way.
+Fees follow EIP-1559. The nonce is the node's pending count, so that transactions from other
+processes on the same account are counted; our own count may be ahead for a moment. A call that was
+sent but not yet mined is never sent twice: a repeated call, after a timeout or from another thread,
+waits for the pending transaction.
 """
 
 import logging
@@ -30,25 +30,25 @@ from fedpact.errors import (
 log = logging.getLogger(__name__)
 
 GAS_MARGIN_PERCENT = 25
-"""On top of the estimate: between it and the block another member's transaction may have made
-this one the last of its phase, which then does a little more."""
+"""On top of the estimate: meanwhile another member's transaction may have made this one the last
+of its phase, which then does a little more."""
 GAS_MARGIN = 25_000
 FIRST_POLL = 0.003
-"""Seconds; a node that mines at once (Anvil) has the receipt within a few milliseconds."""
+"""Seconds; a node that mines at once (Anvil) has the receipt within milliseconds."""
 POLL_GROWTH = 1.6
 LAST_POLL = 1.0
 THOROUGH_FROM = 0.2
-"""Delay between looks from which on each also asks whether another transaction took the nonce."""
+"""From this delay on, polls also check whether another transaction took the nonce."""
 OVERTAKEN_LOOKS = 3
-"""In a row, as a node may count a transaction a moment before it hands out the receipt."""
+"""Polls in a row; a node may count a transaction shortly before it returns the receipt."""
 FEES_GOOD_FOR = 5.0
-"""Seconds. The fee cap is twice the base fee, which rises by at most an eighth a block."""
+"""Seconds. The fee cap is twice the base fee, which rises by at most 1/8 per block."""
 BUMP_AFTER = 30.0
-"""Seconds without a receipt after which the transaction is replaced by one that pays more."""
+"""Seconds without a receipt until the transaction is replaced by one with higher fees."""
 BUMP_PERCENT = 25
-"""Nodes refuse a replacement that pays less than 10 % more."""
+"""Nodes refuse a replacement whose fees are less than 10 % higher."""
 ATTEMPTS = 5
-"""How often a transaction is made anew when its nonce was taken or fees rose meanwhile."""
+"""How often a transaction is rebuilt if its nonce was taken or fees rose."""
 
 _ALREADY_THERE = ("already known", "already imported", "known transaction", "alreadyknown")
 _NONCE_TAKEN = ("nonce too low", "nonce is too low", "replacement transaction", "invalid nonce")
@@ -57,7 +57,7 @@ _FEE_TOO_LOW = ("less than block base fee", "fee cap less than", "underpriced", 
 
 @dataclass
 class _Pending:
-    """A transaction on its way, with what replaced it since; all have the same nonce."""
+    """A pending transaction and its replacements; all have the same nonce."""
 
     nonce: int
     gas: int
@@ -65,12 +65,12 @@ class _Pending:
     tip: int
     raw: bytes = b""
     overtaken: int = 0
-    """Looks in a row that found the nonce used up and no receipt of ours."""
+    """Polls in a row that found the nonce used and no receipt of ours."""
     hashes: list[str] = field(default_factory=list)
 
 
 class _Account:
-    """What is on its way from one address. The lock is held while a transaction is made."""
+    """Pending transactions of one address. The lock is held while one is built."""
 
     def __init__(self) -> None:
         self.lock = RLock()
@@ -85,7 +85,7 @@ class _Fees:
 
 
 class Sender:
-    """Sends calls and waits for their receipts; may be shared by threads.
+    """Sends calls and waits for their receipts; threads may share one.
 
     `decode` turns a log entry into an Event or None.
     """
@@ -112,7 +112,7 @@ class Sender:
         """Send `call` from the account and wait until it is mined.
 
         Raises Reverted (the contract refuses, before or after mining), UnfundedAccount,
-        TransactionTimeout (not mined in time; making the same call again waits on),
+        TransactionTimeout (not mined in time; repeating the call continues the wait),
         NodeUnreachable.
         """
         with self._lock:
@@ -142,7 +142,7 @@ class Sender:
         for attempt in range(ATTEMPTS):
             pending = self._prepare(keys, call, account)
             self._sign(keys, call, pending)
-            # Before it leaves: if the connection breaks now, nobody knows whether it arrived.
+            # Record it first: if the connection breaks now, it may still have arrived.
             account.pending[call] = pending
             try:
                 self._rpc.call("eth_sendRawTransaction", "0x" + pending.raw.hex())
@@ -154,13 +154,13 @@ class Sender:
                 self._fees = None
                 if not _says(error, _NONCE_TAKEN + _FEE_TOO_LOW):
                     self._explain_refusal(keys, call, pending, error)
-                log.info("%s: %s, making it anew", call.action, error.message)
+                log.info("%s: %s; rebuilding the transaction", call.action, error.message)
                 time.sleep(0.01 * 2**attempt)
                 last = error
         raise TransactionTimeout(f"{call.action}: refused {ATTEMPTS} times: {last.message}")
 
     def _prepare(self, keys: AccountKeys, call: Call, account: _Account) -> _Pending:
-        """Estimate, nonce and fees in one trip."""
+        """Estimate, nonce and fees in one round trip."""
         requests: list[tuple[str, list[Any]]] = [
             ("eth_estimateGas", [_parameters(keys, call)]),
             ("eth_getTransactionCount", [keys.address, "pending"]),
@@ -207,7 +207,7 @@ class Sender:
         try:
             self._rpc.call("eth_sendRawTransaction", "0x" + pending.raw.hex())
         except RpcError as error:
-            # Known, or mined meanwhile, or taken out: the wait for the receipt tells which.
+            # Known, mined meanwhile, or dropped: waiting for the receipt will show which.
             log.debug("broadcast again: %s", error.message)
 
     # Waiting
@@ -215,7 +215,7 @@ class Sender:
     def _wait(
         self, keys: AccountKeys, call: Call, account: _Account, pending: _Pending
     ) -> dict[str, Any] | None:
-        """The receipt; None where another transaction took the nonce, so that none will come."""
+        """The receipt; None if another transaction took the nonce, so there will be none."""
         deadline = time.monotonic() + self._timeout
         bump_at = time.monotonic() + self._bump_after
         delay = FIRST_POLL
@@ -242,12 +242,12 @@ class Sender:
     def _look(
         self, keys: AccountKeys, pending: _Pending, *, thorough: bool
     ) -> dict[str, Any] | None:
-        """The receipt, if there is one; `thorough` also looks whether there can still be one."""
+        """The receipt, if any; `thorough` also checks whether there can still be one."""
         if not thorough and len(pending.hashes) == 1:
             found = self._rpc.call("eth_getTransactionReceipt", pending.hashes[0])
             return found if found is None else dict(found)
         used = int(self._rpc.call("eth_getTransactionCount", keys.address, "latest"), 16)
-        # The receipts after the count: in this order a receipt that is missing is not just late.
+        # Receipts after the count: in this order, a missing receipt is not merely late.
         for answer in self._rpc.batch([("eth_getTransactionReceipt", [h]) for h in pending.hashes]):
             if isinstance(answer, dict):
                 return answer
@@ -255,7 +255,7 @@ class Sender:
         return None
 
     def _bump(self, keys: AccountKeys, call: Call, account: _Account, pending: _Pending) -> None:
-        """Replace by the same transaction with higher fees."""
+        """Replace the transaction by one with higher fees."""
         with account.lock:
             fees = _fees(
                 *self._rpc.batch(
@@ -295,13 +295,13 @@ class Sender:
     def _why_reverted(
         self, keys: AccountKeys, call: Call, pending: _Pending, block: int, gas_used: int
     ) -> Reverted:
-        """A receipt tells no reason: the call is repeated on the state after the block."""
+        """Receipts give no reason: repeat the call on the state after the block."""
         try:
             self._rpc.call("eth_call", _parameters(keys, call), hex(block))
         except RpcError as error:
             if error.data is not None:
                 return reverted(error.data, call.action)
-        # A sixty-fourth stays with the caller of a call that runs out of gas (EIP-150).
+        # The caller of a call that runs out of gas keeps 1/64 (EIP-150).
         out_of_gas = gas_used >= pending.gas * 63 // 64
         return Reverted("OutOfGas" if out_of_gas else "NoReason", action=call.action)
 
@@ -313,7 +313,7 @@ class Sender:
     def _explain_refusal(
         self, keys: AccountKeys, call: Call, pending: _Pending | None, error: RpcError
     ) -> None:
-        """Raise UnfundedAccount where the balance is the reason, else what the node said."""
+        """Raise UnfundedAccount if the balance is the reason, else what the node said."""
         needed = call.value + (pending.gas * pending.max_fee if pending else 0)
         balance = int(self._rpc.call("eth_getBalance", keys.address, "latest"), 16)
         if balance < needed or (pending is None and balance == 0):
@@ -337,7 +337,7 @@ def _fees(block: Any, tip: Any) -> _Fees:
     if isinstance(block, RpcError):
         raise block
     if block is None or "baseFeePerGas" not in block:
-        raise FedpactError("the node's blocks have no base fee: EIP-1559 is needed")
+        raise FedpactError("the node's blocks have no base fee: a chain with EIP-1559 is needed")
     # Not all nodes suggest a tip; 1 gwei is what the others suggest when idle.
     suggested = 10**9 if isinstance(tip, RpcError) else int(tip, 16)
     return _Fees(int(block["baseFeePerGas"], 16), suggested, time.monotonic())

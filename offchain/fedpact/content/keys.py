@@ -1,9 +1,9 @@
-"""Who can read what of a request.
+"""Keys of a request: who can read what.
 
-One 32-byte request key is made by a committee member and sealed to each member; every round's
-key and each delivery key derive from it. The requester is given one delivery key alone. Up to 16
-holders know a request key: encryption keeps strangers out; against the holders only differential
-privacy protects.
+A committee member creates a 32-byte request key and seals it to each member; every round key and
+delivery key derives from it. The requester gets only one delivery key. Up to 16 members hold a
+request key: encryption keeps outsiders out, but only differential privacy protects against the
+members.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from fedpact.content.envelope import FINGERPRINT_BYTES, KEY_BYTES, derive, place
+from fedpact.content.envelope import FINGERPRINT_BYTES, KEY_BYTES, derive, round_context
 from fedpact.errors import ContentError, ContentTooLarge, DecryptionError, InvalidInput
 from fedpact.types.validation import first_error
 
@@ -40,13 +40,13 @@ def new_request_key() -> bytes:
 
 def round_key(request_key: bytes, fingerprint: bytes, request_id: int, round: int) -> bytes:
     """32-byte key of the local models of a round; `fingerprint` is Deployment.fingerprint."""
-    context = place(fingerprint, request_id, round)
+    context = round_context(fingerprint, request_id, round)
     return derive(request_key, b"fedpact/round-key/v1", context, KEY_BYTES)
 
 
 def delivery_key(request_key: bytes, fingerprint: bytes, request_id: int, round: int) -> bytes:
-    """32-byte key of the global model of a round; says nothing about any other key."""
-    context = place(fingerprint, request_id, round)
+    """32-byte key of the global model of a round; reveals nothing about any other key."""
+    context = round_context(fingerprint, request_id, round)
     return derive(request_key, b"fedpact/delivery-key/v1", context, KEY_BYTES)
 
 
@@ -58,7 +58,7 @@ def key_hash(request_key: bytes) -> bytes:
 def seal(public_key: bytes, secret: bytes) -> bytes:
     """libsodium sealed box to an X25519 public key (32 bytes); SEAL_OVERHEAD_BYTES longer.
 
-    Raises InvalidInput for a key of another length or one of small order, which anybody opens.
+    Raises InvalidInput for a key of another length, or of small order, which anyone could open.
     """
     try:
         return SealedBox(PublicKey(public_key)).encrypt(secret)
@@ -67,24 +67,24 @@ def seal(public_key: bytes, secret: bytes) -> bytes:
 
 
 def unseal(private_key: PrivateKey, sealed: bytes) -> bytes:
-    """What was sealed to `private_key`; DecryptionError if it was sealed to another or changed."""
+    """Open a seal; DecryptionError if it was sealed to another key, or changed."""
     try:
         return SealedBox(private_key).decrypt(sealed)
     except (CryptoError, ValueError, TypeError) as error:
-        raise DecryptionError("the seal does not open with this account's key") from error
+        raise DecryptionError("this account's key does not open the seal") from error
 
 
 ManifestKind = Literal["request-key", "slice-key"]
-"""What a manifest's seals hold."""
+"""What is sealed."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A key sealed to each of its readers, as content whose digest stands on chain.
+    """A key sealed to each of its readers, as content whose digest is on chain.
 
     `deployment` is Deployment.fingerprint; `round` is 0 for a request key; `seals` maps addresses
-    (any case of letters; kept in lower case) to sealed keys of 80 bytes. Raises InvalidInput when a
-    field is out of range.
+    (stored in lower case) to sealed keys of 80 bytes. Raises InvalidInput if a field is out of
+    range.
     """
 
     deployment: bytes
@@ -94,7 +94,7 @@ class Manifest:
     seals: Mapping[str, bytes] = field(hash=False)
 
     def __post_init__(self) -> None:
-        place(self.deployment, self.request_id, self.round)
+        round_context(self.deployment, self.request_id, self.round)
         seals = {address.lower(): sealed for address, sealed in sorted(self.seals.items())}
         if len(seals) != len(self.seals):
             raise InvalidInput("a manifest names an address twice")
@@ -119,7 +119,7 @@ class Manifest:
     ) -> "Manifest":
         """`secret` sealed to the X25519 key of each account.
 
-        An account whose registered key is none gets no seal: it alone is shut out by it.
+        An account whose registered key is invalid gets no seal: it shuts out only itself.
         """
         seals = {}
         for account, public_key in public_keys.items():
@@ -160,7 +160,7 @@ class Manifest:
             raise ContentError(f"key manifest: {error}") from error
 
     def open(self, address: str, private_key: PrivateKey) -> bytes:
-        """The key (32 bytes) sealed to `address`; DecryptionError if there is none that opens."""
+        """The key (32 bytes) sealed to `address`; DecryptionError if none opens."""
         sealed = self.seals.get(address.lower())
         if sealed is None:
             raise DecryptionError(f"the key manifest holds no seal for {address}")

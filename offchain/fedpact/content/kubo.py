@@ -27,17 +27,16 @@ MESSAGE_CHARACTERS = 300
 
 
 class KuboStore:
-    """ContentStore over the node at `url` (scheme, host and port; user and password if need be).
+    """ContentStore on the node at `url` (scheme, host and port; user and password if needed).
 
-    `timeout` is how long (seconds) the node may be silent, so how long it may look for content.
-    Only failures of the connection are retried, `attempts` times in all: a node's own refusal is
-    final.
+    `timeout` in seconds is how long the node may be silent, hence how long it may look for content.
+    Only connection failures are retried, up to `attempts` attempts in all; a refusal is final.
     """
 
     def __init__(self, url: str, timeout: float = 30.0, *, attempts: int = 3) -> None:
         self._url = url.rstrip("/")
         self._timeout = timeout
-        # Proxies from the environment are not for a node that is mostly on this machine.
+        # The node is mostly on this machine: ignore proxies from the environment.
         self._client = httpx.Client(
             base_url=f"{self._url}/api/v0",
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
@@ -79,7 +78,7 @@ class KuboStore:
 
     def has(self, cid: Cid) -> bool:
         parameters: Parameters = {"arg": f"/ipfs/{cid}", "with-local": "true", "offline": "true"}
-        # A node that is offline for this call cannot even resolve a root that it does not hold.
+        # Offline for this call, a node cannot resolve a root that it does not hold.
         try:
             answer = self._call("files/stat", parameters)
         except ContentMissing:
@@ -146,7 +145,7 @@ class KuboStore:
         what = f"the IPFS node {self._url} refused {command}: {message}"
         if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
             return ContentTooLarge(what)
-        # Kubo answers 500 to whatever it cannot do; with a CID, that is mostly not to be had.
+        # Kubo answers 500 to whatever it cannot do; with a CID that mostly means it is unavailable.
         if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "arg" in parameters:
             return ContentMissing(f"{parameters['arg']}: {what}")
         return StoreUnreachable(f"{what} (HTTP {response.status_code})")
@@ -166,7 +165,7 @@ def _message(response: httpx.Response) -> str:
 
 
 def _last_object(answer: bytes) -> dict[str, Any]:
-    """The last of the JSON objects, one a line, that a command answers with."""
+    """The last of the JSON objects in an answer, one per line."""
     try:
         value = json.loads(answer.splitlines()[-1])
     except (ValueError, IndexError) as error:

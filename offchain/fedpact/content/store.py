@@ -1,4 +1,4 @@
-"""What the rest of fedpact asks of a content store."""
+"""The interface of a content store."""
 
 from pathlib import Path
 from typing import Protocol
@@ -12,34 +12,34 @@ from fedpact.types.cid import Cid
 class ContentStore(Protocol):
     """Bytes by CID. Every implementation gives equal CIDs for equal bytes.
 
-    Any method raises StoreUnreachable when the store does not answer. A store may be used by
-    several processes at once, an object of this class by one thread.
+    Any method raises StoreUnreachable if the store does not answer. Several processes may use a
+    store at once, but only one thread an object of this class.
     """
 
     def check(self) -> None:
-        """Raise StoreUnreachable, with the reason, unless the store can be used now."""
+        """Raise StoreUnreachable, with the reason, unless the store is usable now."""
 
     def put(self, data: bytes) -> Cid:
-        """Store and pin `data`, whole or not at all. ContentTooLarge if the store refuses it."""
+        """Store and pin `data`, atomically. ContentTooLarge if the store refuses it."""
 
     def get(self, cid: Cid, max_bytes: int) -> bytes:
-        """The content of `cid`, checked against it.
+        """The content of `cid`, verified.
 
         Raises ContentMissing (it may come later), ContentMismatch, or ContentTooLarge before
         more than `max_bytes` + 1 bytes are read.
         """
 
     def has(self, cid: Cid) -> bool:
-        """Whether all of `cid` is held here, without asking other nodes."""
+        """Whether the store holds all of `cid`, without asking other nodes."""
 
     def pin(self, cid: Cid) -> None:
-        """Keep `cid` from being collected; ContentMissing if it is not to be had."""
+        """Keep `cid` from being collected; ContentMissing if it is unavailable."""
 
     def unpin(self, cid: Cid) -> None:
-        """Let `cid` be collected. Does nothing where there is no pin."""
+        """Let `cid` be collected. Does nothing without a pin."""
 
     def collect_garbage(self) -> int:
-        """Delete what is not pinned; the number of items deleted (files or blocks)."""
+        """Delete what is not pinned; returns the number of items deleted (files or blocks)."""
 
     def close(self) -> None:
         """Release connections."""
@@ -52,7 +52,7 @@ def open_store(uri: str, *, timeout: float = 30.0) -> ContentStore:
     """
     parts = urlsplit(uri)
     if parts.scheme in ("http", "https"):
-        # httpx is loaded only where it is needed: a daemon over a folder stays small.
+        # Load httpx only if needed: a daemon on a folder stays small.
         from fedpact.content.kubo import KuboStore
 
         return KuboStore(uri, timeout=timeout)

@@ -1,1 +1,1 @@
-"""The operator and the registrar: a private chain that goes on, and who may take part."""
+"""The operator and the registrar: a private chain that keeps running, and who may take part."""

@@ -1,4 +1,4 @@
-"""A private chain that outlives the command that started it, and how to find and end it again."""
+"""A private chain that outlives the command that started it: start, find and stop it."""
 
 import contextlib
 import json
@@ -16,22 +16,24 @@ RECORD = "devnet.json"
 
 @dataclass(frozen=True)
 class RunningDevnet:
-    """A chain as its record says."""
+    """A running chain, from its record."""
 
     url: str
     process: int
-    """Id of the process that was started, and of its group."""
+    """Id of the started process, and of its group."""
 
 
 def start(folder: Path, port: int, block_time: float, funded: Sequence[str] = ()) -> RunningDevnet:
     """Start a chain and record it in `folder`; gives each address of `funded` 1,000 ether.
 
-    Raises InvalidInput where one that was started from this folder still runs, FedpactError where
-    it does not come up.
+    Raises InvalidInput if one started from this folder still runs, FedpactError if it does not
+    start.
     """
     known = _read(folder)
     if known is not None and _runs(known.process):
-        raise InvalidInput(f"a devnet runs at {known.url} already: end it by `fedpact devnet down`")
+        raise InvalidInput(
+            f"a devnet already runs at {known.url}: stop it with `fedpact devnet down`"
+        )
     devnet = Devnet.start(folder, port, block_time, detached=True)
     try:
         for address in funded:
@@ -45,9 +47,9 @@ def start(folder: Path, port: int, block_time: float, funded: Sequence[str] = ()
 
 
 def stop(folder: Path) -> RunningDevnet:
-    """End the chain recorded in `folder`, and all that its process started.
+    """Stop the chain recorded in `folder`, and all that its process started.
 
-    Raises InvalidInput where none is recorded, FedpactError where it does not end.
+    Raises InvalidInput if none is recorded, FedpactError if it does not end.
     """
     known = _read(folder)
     if known is None:
@@ -68,7 +70,7 @@ def _read(folder: Path) -> RunningDevnet | None:
 
 
 def _runs(process: int) -> bool:
-    """Whether it, or what it started, runs: after a restart its number may be another's."""
+    """Whether it, or what it started, runs; after a reboot the id may be another process's."""
     if not group_runs(process):
         return False
     command = Path(f"/proc/{process}/cmdline")
@@ -76,6 +78,6 @@ def _runs(process: int) -> bool:
 
 
 def _reap(process: int) -> None:
-    """Where it was this process that started it, it stays until it is waited for."""
+    """If this process started it, it stays a zombie until waited for."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(process, os.WNOHANG)

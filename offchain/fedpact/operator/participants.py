@@ -1,4 +1,4 @@
-"""Who may take part: vouchers, admission, registration with key and profile, and the list."""
+"""Participants: vouchers, admission, registration with key and profile, and the list."""
 
 import secrets
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ ENCRYPTION_KEY_BYTES = 32
 def new_voucher(
     client: ChainClient, keys: AccountKeys, account: str, organisation: int, seconds: int
 ) -> SignedVoucher:
-    """Sign the admission of an account, good for `seconds` from the chain's present time.
+    """Sign an account's admission, valid for `seconds` from the chain's present time.
 
-    Raises InvalidInput for a malformed address or organisation, or where `keys` is not the
+    Raises InvalidInput for a malformed address or organisation, or if `keys` are not the
     registrar's.
     """
     registrar = client.registry.registrar()
@@ -42,10 +42,10 @@ def register(
     voucher_file: Path,
     categories: Sequence[str] = (),
 ) -> None:
-    """Redeem a voucher: register with encryption key and a profile of what the data is about.
+    """Redeem a voucher: register with an encryption key and a profile of the data's categories.
 
     Raises InvalidInput for a file that is no voucher or another account's, DeploymentError for
-    one of another registry, Reverted where the registry refuses it.
+    one of another registry, Reverted if the registry refuses it.
     """
     try:
         voucher = decode_voucher(voucher_file.read_text(encoding="utf-8"))
@@ -76,18 +76,18 @@ def admit(
     except ValueError:
         key = b""
     if len(key) != ENCRYPTION_KEY_BYTES:
-        raise InvalidInput(f"{encryption_key!r} is no X25519 public key: it has 64 hex digits")
+        raise InvalidInput(f"{encryption_key!r} is not an X25519 public key (64 hex digits)")
     client.registry.admit(keys, account, organisation, key, NO_PROFILE, NO_PROFILE)
 
 
 def participants(client: ChainClient) -> list[Participant]:
-    """All accounts that were ever registered, in the order of their registration."""
+    """All accounts ever registered, in order of registration."""
     events = client.registry.history()
     accounts = [event.args["account"] for event in events if event.name == "Registered"]
     return [client.registry.participant(account) for account in accounts]
 
 
 def _category(keys: AccountKeys, name: str) -> Attribute:
-    """A leaf that tells nothing about the category to whom the salt is not shown."""
+    """A leaf that reveals nothing about the category without the salt."""
     value = sha256(name.encode()).digest()
     return Attribute(sha256(b"category").digest(), value, keys.derive("attribute-salt", value))

@@ -1,7 +1,7 @@
 """Merkle tree over the salted attributes of a data profile.
 
-Leaf and node hashes differ in their first byte, so that no node passes for a leaf (RFC 6962,
-section 2.1); siblings are sorted before hashing, so that a proof needs no positions.
+Leaf and node hashes differ in their first byte, so that no node can pose as a leaf (RFC 6962,
+section 2.1). Siblings are sorted before hashing, so that a proof needs no positions.
 Mirrors contracts/libraries/AttributeTree.sol.
 """
 
@@ -34,7 +34,7 @@ class Attribute:
 
 
 class AttributeTree:
-    """The tree over a profile's attributes, in the order given; a last odd node moves up as it is.
+    """The tree over a profile's attributes, in the given order; an odd last node moves up as is.
 
     Raises:
         InvalidInput: no attributes, or a field that is not 32 bytes.
@@ -45,7 +45,7 @@ class AttributeTree:
 
     @classmethod
     def of_leaves(cls, leaves: Sequence[bytes]) -> "AttributeTree":
-        """The tree over leaves of which some may stand for attributes that are not shown."""
+        """The tree over leaf hashes, some of which may be of hidden attributes."""
         if any(len(leaf) != 32 for leaf in leaves):
             raise InvalidInput("leaves of an attribute tree are 32 bytes each")
         tree = cls.__new__(cls)

@@ -1,4 +1,4 @@
-"""Content identifiers in the one form that fedpact uses: CIDv1, sha2-256, base32, UnixFS.
+"""Content identifiers in the form that fedpact uses: CIDv1, sha2-256, base32, UnixFS.
 
 Sources: the CID and multihash specifications (github.com/multiformats), RFC 4648 base32 in
 lower case without padding behind the multibase prefix "b".
@@ -52,7 +52,7 @@ class Cid:
 
     @classmethod
     def parse(cls, text: str) -> "Cid":
-        """The CID that `text` spells; InvalidInput for any other form (CIDv0, other hashes)."""
+        """Parse a CID; InvalidInput for any other form (CIDv0, other hashes)."""
         refusal = InvalidInput(
             f"not a CID of the form used here (CIDv1, base32, raw or dag-pb, sha2-256): {text!r}"
         )
@@ -71,7 +71,7 @@ class Cid:
 
     @classmethod
     def of(cls, data: bytes) -> "Cid":
-        """The CID that an IPFS node gives to `data` (any length, also none).
+        """The CID that an IPFS node gives to `data`, which may be empty.
 
         Chunks of 256 KiB, raw leaves, balanced tree of at most 174 links: what
         `ipfs add --cid-version=1 --raw-leaves --chunker=size-262144` builds.
@@ -84,7 +84,7 @@ class Cid:
     def of_digest(cls, digest: bytes, size: int) -> "Cid":
         """The CID of content of `size` bytes whose root block hashes to `digest`.
 
-        The chain carries digests alone; sizes follow from the specification, and the size
-        decides the codec.
+        The chain holds only digests. The size follows from the specification and decides the
+        codec.
         """
         return cls(Codec.RAW if size <= CHUNK_BYTES else Codec.DAG_PB, digest)

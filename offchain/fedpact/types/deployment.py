@@ -1,4 +1,4 @@
-"""Which contracts, on which chain: what signatures, checkpoints and ciphertexts are bound to."""
+"""A deployment: which contracts on which chain. Signatures and ciphertexts are bound to it."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from hashlib import sha256
 class Deployment:
     """One set of the contracts.
 
-    A local chain that is started anew repeats chain ids and addresses, hence the genesis hash.
+    A restarted local chain repeats chain ids and addresses, hence the genesis hash.
     Addresses are checksummed (EIP-55), the hash is 0x-prefixed hex.
     """
 
@@ -19,17 +19,17 @@ class Deployment:
     market: str
     rounds: str
     block: int
-    """Block of the first of them; scanning for events starts here."""
+    """Block in which the first was created; event scans start here."""
     versions: dict[str, str]
-    """Of fedpact and of the compiler."""
+    """Versions of fedpact and of the compiler."""
     cache: str | None = None
-    """The ResultCache; None in deployments from before there was one."""
+    """The ResultCache; None in deployments older than that contract."""
 
     @property
     def fingerprint(self) -> bytes:
         """32 bytes that differ between any two deployments.
 
-        The cache is left out: it only reads the other three, and seals and votes are theirs.
+        The cache is left out: it only reads the other three, to which seals and votes belong.
         """
         facts = asdict(self)
         identity = [facts[k] for k in ("chain_id", "genesis_hash", "registry", "market", "rounds")]

@@ -1,11 +1,11 @@
-"""Who takes part: what the registry says of an account, and the registrar's admission of one."""
+"""Participants as the registry stores them, and the vouchers that admit them."""
 
 from dataclasses import dataclass
 from enum import IntEnum
 
 
 class ParticipantStatus(IntEnum):
-    """Standing of an account in the registry."""
+    """Status of an account in the registry."""
 
     NONE = 0
     ACTIVE = 1
@@ -14,13 +14,13 @@ class ParticipantStatus(IntEnum):
 
 @dataclass(frozen=True)
 class Participant:
-    """An account as the registry stores it; status NONE and zeros for a stranger."""
+    """An account as the registry stores it; status NONE and zeros if unregistered."""
 
     account: str
     organisation: int
     status: ParticipantStatus
     key_version: int
-    """1 at registration, one more with each new encryption key."""
+    """1 at registration; each new encryption key adds one."""
     registered_at: int
     attested: bool
     """Whether the registrar has vouched for the attributes of the present profile."""
@@ -43,14 +43,14 @@ class Voucher:
     account: str
     organisation: int
     nonce: int
-    """By which the registrar may revoke it."""
+    """The registrar revokes the voucher by this number."""
     expiry: int
-    """Last second in which it is good."""
+    """Last second in which it is valid."""
 
 
 @dataclass(frozen=True)
 class SignedVoucher:
-    """A voucher with the registrar's signature and the registry that it is good for."""
+    """A voucher with the registrar's signature and the registry for which it is valid."""
 
     voucher: Voucher
     signature: bytes

@@ -1,4 +1,4 @@
-"""What the chain keeps of a result that is had again."""
+"""Purchases of resold results, as the chain stores them."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -21,4 +21,4 @@ class Purchase:
     price: int
     """Wei."""
     deadline: int
-    """Last second in which a first key may be sealed."""
+    """Last second in which the first key may be sealed."""

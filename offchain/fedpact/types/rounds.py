@@ -1,4 +1,4 @@
-"""What the contracts say about a request, decoded: the value types of `chain` and `consensus`."""
+"""A request's state on chain, decoded: the value types of `chain` and `consensus`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ DELIVERY_WINDOWS = 2
 
 
 class RequestStatus(IntEnum):
-    """Life of a request in the market."""
+    """Status of a request in the market."""
 
     UNKNOWN = 0
     OPEN = 1
@@ -89,7 +89,7 @@ class RequestRecord:
     requester_organisation: int
     join_deadline: int
     close_time: int
-    """When the committee closed or closes: the last join if it is full, else the join deadline."""
+    """When the committee closes: at the last join if it is full, else at the join deadline."""
     joined: int
     """Number of occupied seats."""
     start_window: int
@@ -100,7 +100,7 @@ class RequestRecord:
     settled: bool
     refunded: bool
     claimed: int
-    """Bit mask of seats that have claimed."""
+    """Bit mask of the seats that have claimed."""
 
     @property
     def delivered(self) -> bool:
@@ -116,12 +116,12 @@ class Member:
     account: str
     samples: int
     reputation: int
-    """In 1/10,000, as it stood when the provider joined."""
+    """In 1/10,000, at the time the provider joined."""
 
 
 @dataclass(frozen=True)
 class RoundState:
-    """All that a daemon must know of a request's current round. Masks have bit i for seat i."""
+    """Everything about a request's current round. Masks have bit i for seat i."""
 
     request_id: int
     round: int
@@ -152,7 +152,7 @@ class RoundState:
 
 @dataclass(frozen=True)
 class RoundOutcome:
-    """What the rounds of a request came to (ITrainingRounds.Outcome); masks as in RoundState."""
+    """Result of all rounds of a request (ITrainingRounds.Outcome); masks as in RoundState."""
 
     ended: bool
     reached: bool
@@ -168,32 +168,32 @@ class RoundOutcome:
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """What the running hash holds of one round (ITrainingRounds.RoundRecord)."""
+    """One round as it enters the running hash (ITrainingRounds.RoundRecord)."""
 
     round: int
     seats: tuple[int, ...]
-    """Those that submitted, in the order in which they did."""
+    """Seats that submitted, in order of submission."""
     digests: tuple[bytes, ...]
-    """Theirs, in the same order."""
+    """Digests of their models, in the same order."""
     tallied: bool
-    """Whether the votes were counted; if not, what follows says nothing."""
+    """Whether the votes were counted; if not, the fields below mean nothing."""
     revealed: int
     votes: tuple[int, ...]
-    """Revealed packed scores of the revealed seats, in seat order."""
+    """Packed scores of the seats that revealed, in seat order."""
     medians: int
     """Packed, 14 bits a seat."""
 
 
 def seats_of(mask: int) -> list[int]:
-    """Seat numbers whose bit is set, ascending."""
+    """Seats whose bit is set, in ascending order."""
     return [seat for seat in range(mask.bit_length()) if mask >> seat & 1]
 
 
 NOBODY = "0x" + 40 * "0"
-"""The account of a free seat."""
+"""The account of an open seat."""
 
 
 def committee(members: Iterable[Member], seats: int) -> list[str]:
-    """The account of each of `seats` seats, as the contracts ask for them."""
+    """The account of each of `seats` seats, as the contracts expect them."""
     held = {member.seat: member.account for member in members}
     return [held.get(seat, NOBODY) for seat in range(seats)]

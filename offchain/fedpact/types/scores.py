@@ -1,6 +1,6 @@
 """Scores as the contracts pack them: sixteen 14-bit lanes a word, seat i at bit 14 * i.
 
-A score is an error in 1/10,000, lower is better; INVALID marks a model that could not be scored.
+A score is an error in 1/10,000; lower is better. INVALID marks a model that could not be scored.
 Mirrors contracts/libraries/Scores.sol.
 """
 
@@ -23,9 +23,9 @@ def lane(word: int, seat: int) -> int:
 def median_score(scores: list[int]) -> int:
     """The median of scores as the contracts take it.
 
-    Odd count: the middle one. Even count: the mean of the middle two, rounded up; the lower one
-    where the upper is INVALID, so that it takes more than half of the votes to make a model
-    invalid. No scores: INVALID.
+    Odd count: the middle one. Even count: the mean of the middle two, rounded up, or the lower one
+    if the upper is INVALID: it takes more than half of the votes to make a model invalid. No
+    scores: INVALID.
     """
     if not scores:
         return INVALID
@@ -36,8 +36,8 @@ def median_score(scores: list[int]) -> int:
 def median_error(errors: list[int]) -> int:
     """The median of the approvers' errors of a global model (Quorum.sol).
 
-    As of scores, but INVALID (not measured) where the upper of the middle two is: no target is
-    reached by half of the members not measuring.
+    As for scores, but INVALID (not measured) if the upper of the middle two is: no target counts as
+    reached if half of the members did not measure.
     """
     lower, upper = _middle_two(errors)
     return INVALID if upper == INVALID else (lower + upper + 1) // 2

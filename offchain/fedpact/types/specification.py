@@ -1,7 +1,7 @@
 """The document that a request's digest on chain points to.
 
-Everything by which models are judged stands here and is fixed by digest before anyone joins.
-Integers count 1/10,000 where they are errors, seconds where they are windows.
+It holds every rule by which models are judged, and is fixed by its digest before anyone joins.
+Errors are integers in 1/10,000, windows are in seconds.
 """
 
 import json
@@ -27,25 +27,25 @@ SPECIFICATION_VERSION: Literal[1] = 1
 SPECIFICATION_MAX_BYTES = 262_144
 """One IPFS block, so that a specification's CID always has the raw codec."""
 STATISTICS_ROUND = 1
-"""The round that gathers statistics, where a family needs any."""
+"""The round that gathers statistics, if the family needs any."""
 
 
 class ScoreKind(StrEnum):
-    """What a vote measures: the model's own error, or what it takes off the aggregate's."""
+    """What a vote measures: the model's own error, or by how much it lowers the aggregate's."""
 
     MODEL = "model"
     CONTRIBUTION = "contribution"
 
 
 CLAIM = "claimed by the paper, not guaranteed"
-"""Said wherever an epsilon of mode `paper` is shown."""
+"""Shown next to every epsilon of mode `paper`."""
 DDP_SGD_LEAST_EPOCHS = 3
-"""It reads its clipping norm off the two epochs before the last (privacy.ddp_sgd)."""
+"""It takes its clipping norm from the two epochs before the last (privacy.ddp_sgd)."""
 
 
 class PrivacyMode(StrEnum):
-    """`sound`: (epsilon, delta) for all that is published. `paper`: what the papers do, whose
-    epsilon is their claim and no guarantee. `none`: for tests and benchmarks."""
+    """`sound`: (epsilon, delta) for everything published. `paper`: what the papers do; their
+    epsilon is a claim, not a guarantee. `none`: for tests and benchmarks."""
 
     NONE = "none"
     PAPER = "paper"
@@ -70,9 +70,9 @@ Account = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 
 
 class Features(Document):
-    """The input: `shape` of one example, and the public constant that each value is divided by.
+    """The input: `shape` of one example, and the public constant by which values are divided.
 
-    An example of kind `text` is one document, without shape, scale or columns.
+    An example of kind `text` is one document; it has no shape, scale or columns.
     """
 
     kind: Literal["numbers", "text"] = "numbers"
@@ -92,11 +92,11 @@ class RegressionOutput(Document):
     """What a regression predicts: y = min(raw, cap) / scale."""
 
     column: Annotated[str, Field(min_length=1)]
-    """Name of the table's column; arrays have it in `y`."""
+    """Name of the table's column; in arrays it is `y`."""
     scale: Annotated[float, Field(gt=0)]
     """The unit of errors: a mean absolute error of `scale` is 10,000."""
     cap: Annotated[float, Field(gt=0)] | None = None
-    """Values above count as this one; None: no cap."""
+    """Larger values count as this one; None: no cap."""
 
 
 class FamilyChoice(Document):
@@ -123,15 +123,15 @@ class AggregationChoice(Document):
 class _Descent(Document):
     learning_rate: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Of the velocity, which is zero at the start of each round."""
+    """Its velocity is zero at the start of each round."""
 
 
 class LocalSteps(_Descent):
-    """One provider's work in one round: `steps` steps along sums of examples' gradients."""
+    """A provider's work in one round: `steps` steps along sums of examples' gradients."""
 
     steps: Annotated[int, Field(ge=1, le=10_000)]
     sampling_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Poisson sampling rate of a step; 1 is full batch."""
+    """Poisson sampling rate of a step; 1: full batch."""
 
     def steps_for(self, samples: int) -> int:
         """Steps of a provider with `samples` examples."""
@@ -144,12 +144,12 @@ class LocalSteps(_Descent):
 
 
 class LocalEpochs(_Descent):
-    """One provider's work in one round: `epochs` passes over its examples in shuffled batches."""
+    """A provider's work in one round: `epochs` passes over its examples in shuffled batches."""
 
     epochs: Annotated[int, Field(ge=1, le=1000)]
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
     shuffle_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Of the batches, with round and seat: whoever repeats the training meets the same ones."""
+    """Fixes the batches, with round and seat, so that the training can be repeated."""
 
     def steps_for(self, samples: int) -> int:
         """Steps of a provider with `samples` examples; the last batch of a pass may be smaller."""
@@ -162,11 +162,11 @@ class LocalEpochs(_Descent):
 
 
 class LocalConstruction(Document):
-    """One provider's work in one round: a model made from its examples in one go (class sums,
+    """A provider's work in one round: a model built from its examples in one go (class sums,
     trees), by families that do not descend a gradient."""
 
     construction_seed: Annotated[int, Field(ge=0, lt=2**63)]
-    """Of draws that are no noise (which features a tree may split by), with round and seat."""
+    """Fixes, with round and seat, the draws that are not noise (a tree's candidate features)."""
 
     def steps_for(self, samples: int) -> int:
         """One."""
@@ -201,39 +201,39 @@ _NEEDED: dict[PrivacyMode | PaperMechanism, tuple[str, ...]] = {
     PaperMechanism.LAPLACE: ("epsilon", "sensitivity"),
 }
 _OPTIONAL = {"clipping_norm", "statistics_multiplier", "adaptive_clipping"}
-"""Fields of a mode's privacy; it takes no others, but for `_OPTIONAL` under `sound`."""
+"""Each mode takes the fields in `_NEEDED`; `sound` also takes these."""
 
 
 class AdaptiveClipping(Document):
-    """A clipping norm that follows a quantile of the gradients' norms (Andrew et al. 2021), from
-    step to step of one round; each round begins with `clipping_norm` again."""
+    """A clipping norm that follows a quantile of the gradients' norms (Andrew et al. 2021) from
+    step to step; each round starts again at `clipping_norm`."""
 
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share of the units whose gradients should stay unclipped."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """Where the share is off by x, the norm changes by the factor exp(learning_rate * x)."""
+    """If the share is off by x, the norm changes by the factor exp(learning_rate * x)."""
     count_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """Part of a step's privacy, 1 / noise_multiplier^2, that the noised count of unclipped
-    gradients takes; the rest is left to their sum."""
+    """Part of a step's privacy, 1 / noise_multiplier^2, that goes to the noised count of unclipped
+    gradients; the rest goes to their sum."""
 
 
 class Privacy(Document):
-    """What is demanded of each provider by itself, for each unit of its data."""
+    """The privacy that each provider must keep for each unit of its data."""
 
     mode: PrivacyMode
     mechanism: PaperMechanism | None = None
     """Of mode `paper`."""
     epsilon: Annotated[float, Field(gt=0)] | None = None
-    """Guaranteed under `sound`; under `paper` the paper's claim. Of Laplace noise, of each of the
-    two releases."""
+    """Guaranteed under `sound`; under `paper` the paper's claim. With Laplace noise it holds for
+    each of the two releases."""
     delta: Annotated[float, Field(gt=0, lt=1)] | None = None
     clipping_norm: Annotated[float, Field(gt=0)] | None = None
     noise_multiplier: Annotated[float, Field(gt=0)] | None = None
-    """Under `paper` it follows from epsilon and a provider's number of records."""
+    """Under `paper` it follows from epsilon and the provider's number of records."""
     adaptive_clipping: AdaptiveClipping | None = None
-    """None: the norm stays as it is."""
+    """None: the norm is fixed."""
     statistics_multiplier: Annotated[float, Field(gt=0)] | None = None
-    """Of the noise on the sums of a first round that gathers statistics; None: all rounds train."""
+    """Noise on the sums of a first round that gathers statistics; None: every round trains."""
     sensitivity: Annotated[float, Field(gt=0)] | None = None
     """Of Laplace noise (Lu et al. 2020, equation 5), taken as given."""
 
@@ -258,7 +258,7 @@ class Privacy(Document):
 
     @property
     def statement(self) -> str:
-        """The demand in words; an epsilon never stands without what it is worth."""
+        """The privacy in words; an epsilon is never shown without what it is worth."""
         if self.mode is PrivacyMode.NONE:
             return "none"
         figure = f"epsilon {self.epsilon:g}"
@@ -281,7 +281,7 @@ class EvaluationSlice(Document):
 
 
 class Windows(Document):
-    """Longest duration of each stage, in seconds; a stage ends early when all have acted."""
+    """Longest duration of each stage, in seconds; a stage ends early once all have acted."""
 
     join: int
     start: int
@@ -293,10 +293,10 @@ class Windows(Document):
 
 
 class Reuse(Document):
-    """That the result may be had again by others, and what each pays for it."""
+    """The result may be resold, at this price."""
 
     price: Annotated[int, Field(gt=0, lt=2**96)]
-    """Wei, shared by those who made it. The requester puts the same on chain (ResultCache)."""
+    """Wei, shared by those who made the result. Must equal the price on chain (ResultCache)."""
 
 
 class Specification(Document):
@@ -318,9 +318,9 @@ class Specification(Document):
     max_providers: Annotated[int, Field(ge=2, le=16)]
     score: ScoreKind
     max_error: Annotated[int, Field(gt=0, le=10_000)]
-    """Models whose median vote is above are left out of the aggregate."""
+    """Models with a larger median vote are left out of the aggregate."""
     target: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """The request ends when the global model's error is at most this; 0: it never does."""
+    """The request ends once the global model's error is at most this; 0: no early end."""
     vote_band: Annotated[int, Field(ge=0, le=1000)] = 50
     leader_rule: Literal["poq", "reputation"] = "poq"
     approval_rule: Literal["two-thirds", "unanimous"] = "two-thirds"
@@ -329,16 +329,16 @@ class Specification(Document):
     initial_model: str
     """CID of the first global model (safetensors, not encrypted)."""
     invited: Annotated[tuple[Account, ...], Field(max_length=64)] = ()
-    """The only accounts that are to join; none: whoever fits. Contracts do not know of it:
+    """The only accounts that should join; empty: anyone. The contracts do not enforce it: other
     providers' daemons decline, and an audit shows who joined uninvited (docs/adr/0024)."""
     auditors: tuple[str, ...] = ()
-    """Registered accounts to which the keys are sealed besides the committee."""
+    """Registered accounts to which the keys are sealed, besides the committee."""
     windows: Windows
     usage_rules: str = ""
     reuse: Reuse | None = None
-    """None: the result is the requester's alone."""
+    """None: the result is not resold."""
     queries: str | None = None
-    """Hex sha-256 of the requester's file of queries, where there is one."""
+    """Hex sha-256 of the requester's file of queries, if there is one."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -417,25 +417,25 @@ class Specification(Document):
 
     @property
     def outputs(self) -> int:
-        """Values that a model gives for one example: one a class, or the one predicted."""
+        """Number of values that a model gives for an example: one per class, or 1."""
         return len(self.labels) or 1
 
     @property
     def evaluation_digest(self) -> bytes:
-        """Binds the slices, their order and their plaintexts."""
+        """Digest of the slices, their order and their plaintexts."""
         slices = [part.model_dump(mode="json") for part in self.evaluation]
         return sha256(canonical_json(slices)).digest()
 
     @property
     def query_key(self) -> bytes:
-        """Equal for requests that ask the same: task, category, features, output, queries."""
+        """Equal for requests that ask for the same: task, category, features, output, queries."""
         asked = self.model_dump(
             mode="json", include={"task", "category", "features", "labels", "output", "queries"}
         )
         return sha256(canonical_json(asked)).digest()
 
     def terms(self, specification_digest: bytes, initial_model_digest: bytes) -> Terms:
-        """What the contracts enforce of this document; both digests are those of CIDs."""
+        """The part of this document that the contracts enforce; both digests are those of CIDs."""
         return Terms(
             specification=specification_digest,
             evaluation=self.evaluation_digest,

@@ -72,7 +72,7 @@ def test_file_of_another_deployment_is_not_overwritten(
     path = tmp_path / "deployment.json"
     save(deployment, path)
     other = replace(deployment, genesis_hash="0x" + "ab" * 32)
-    with pytest.raises(DeploymentError, match="is of another deployment"):
+    with pytest.raises(DeploymentError, match="describes another deployment"):
         save(other, path)
     assert load(path) == deployment
     assert list(tmp_path.iterdir()) == [path]

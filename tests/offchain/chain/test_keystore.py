@@ -36,7 +36,7 @@ def test_wrong_password_is_refused(tmp_path: Path, keys: AccountKeys) -> None:
 
 
 def test_unknown_account_names_those_that_are_there(tmp_path: Path, keys: AccountKeys) -> None:
-    with pytest.raises(KeyStoreError, match=r"no account bob in .* \(there: alice\)"):
+    with pytest.raises(KeyStoreError, match=r"no account bob in .* \(it holds: alice\)"):
         keystore.unlock(tmp_path, "bob", "correct horse")
 
 
@@ -65,11 +65,11 @@ def test_store_that_others_may_read_is_warned_about(
     (tmp_path / "alice.json").chmod(0o644)
     with caplog.at_level(logging.WARNING):
         keystore.unlock(tmp_path, "alice", "correct horse")
-    assert "others may read" in caplog.text
+    assert "other users can read" in caplog.text
 
 
 def test_taken_name_is_refused_and_the_first_store_stays(tmp_path: Path, keys: AccountKeys) -> None:
-    with pytest.raises(KeyStoreError, match="exists already"):
+    with pytest.raises(KeyStoreError, match="already exists"):
         keystore.create_account(tmp_path, "other", "alice", scrypt_cost=CHEAP)
     assert keystore.unlock(tmp_path, "alice", "correct horse").address == keys.address
     assert len(list(tmp_path.iterdir())) == 1
@@ -89,7 +89,7 @@ def test_empty_password_is_refused(tmp_path: Path) -> None:
 def test_imported_key_keeps_its_address_and_is_imported_once(tmp_path: Path) -> None:
     keys = keystore.import_account(tmp_path, KEY, "secret", scrypt_cost=CHEAP)
     assert keys.address == Account.from_key(KEY).address
-    with pytest.raises(KeyStoreError, match="holds the account"):
+    with pytest.raises(KeyStoreError, match="already holds account"):
         keystore.import_account(tmp_path, KEY, "secret", "again", scrypt_cost=CHEAP)
 
 

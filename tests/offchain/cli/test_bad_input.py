@@ -150,7 +150,7 @@ def test_no_password_and_nobody_to_ask(cli: Cli, ready: Path) -> None:
 def test_an_account_that_is_not_stored_here(cli: Cli, ready: Path) -> None:
     result = cli("--account", "nobody", "request", "cancel", 1)
     assert result.code == 5
-    assert "there: bob" in result.err
+    assert "it holds: bob" in result.err
 
 
 def test_no_account_at_all(cli: Cli, ready: Path) -> None:

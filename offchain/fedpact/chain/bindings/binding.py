@@ -1,4 +1,4 @@
-"""What the bindings have in common."""
+"""Base class of the contract bindings."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,12 +29,12 @@ class Binding:
         return Call(self.address, data, value, f"{self.NAME}.{name}")
 
     def decoded(self, name: str, returned: bytes) -> Any:
-        """What a function returned: one value as it is, several as a tuple."""
+        """The decoded result of a function: one value bare, several as a tuple."""
         values = self._abi.functions[name].outputs.decode(returned)
         return values[0] if len(values) == 1 else values
 
     def history(self, topics: Sequence[str | None] = ()) -> Iterator[Event]:
-        """Events of this contract since the deployment whose topics are these (None: any)."""
+        """Events of this contract since the deployment with these topics (None: any)."""
         start = self._connection.deployment.block
         scanner = EventScanner(self._connection, start, addresses=[self.address], topics=topics)
         return scanner.scan()
@@ -48,12 +48,12 @@ class Binding:
 
 
 def snake(struct: Mapping[str, Any]) -> dict[str, Any]:
-    """A decoded struct by the names that Python gives its fields."""
+    """A decoded struct, by field names in snake case."""
     return {_snake(name): value for name, value in struct.items()}
 
 
 def camel(record: Any) -> dict[str, Any]:
-    """A dataclass as the struct of the same fields."""
+    """A dataclass as a struct, by field names in camel case."""
     return {_camel(field.name): getattr(record, field.name) for field in fields(record)}
 
 

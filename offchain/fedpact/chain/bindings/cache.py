@@ -1,4 +1,4 @@
-"""ResultCache: results that may be had again, and how a request's providers were found."""
+"""ResultCache: resale of results, and the record of how a request's providers were found."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,11 +17,11 @@ class ResultCache(Binding):
     # Requester
 
     def record_retrieval(self, keys: AccountKeys, request_id: int, digest: bytes) -> Receipt:
-        """Before the training: the digest of the CID of the record of the lookup."""
+        """Before training: the digest of the CID of the lookup's record."""
         return self._send(keys, "recordRetrieval", request_id, digest)
 
     def offer(self, keys: AccountKeys, request_id: int, price: int) -> Receipt:
-        """Before the training: allow reuse at a price that then stands."""
+        """Before training: allow resale at a price that can no longer change."""
         return self._send(keys, "offer", request_id, price)
 
     # Buyer
@@ -40,7 +40,7 @@ class ResultCache(Binding):
     def seal(
         self, keys: AccountKeys, request_id: int, seat: int, buyer: str, sealed_key: bytes
     ) -> Receipt:
-        """`sealed_key` has 80 bytes. The first one in time earns the price."""
+        """`sealed_key` has 80 bytes. The first seal in time earns the price."""
         return self._send(keys, "seal", request_id, seat, buyer, sealed_key)
 
     def claim(self, keys: AccountKeys, request_id: int, seat: int) -> Receipt:
@@ -49,12 +49,12 @@ class ResultCache(Binding):
     # Views
 
     def offered(self, request_id: int, block: BlockReference = None) -> tuple[int, int]:
-        """Price (0: not offered), and what sealed purchases have earned."""
+        """Price (0: not for sale), and earnings from sealed purchases, in wei."""
         price, earned = self._view("offered", request_id, block=block)
         return int(price), int(earned)
 
     def purchase(self, request_id: int, buyer: str, block: BlockReference = None) -> Purchase:
-        """The last purchase of a result by an account; status NONE where there is none."""
+        """The last purchase of a result by an account; status NONE if there is none."""
         found = snake(self._view("purchase", request_id, buyer, block=block))
         return Purchase(**{**found, "status": PurchaseStatus(found["status"])})
 
@@ -62,5 +62,5 @@ class ResultCache(Binding):
         return int(self._view("claimable", request_id, seat, block=block))
 
     def events(self, request_id: int) -> Iterator[Event]:
-        """All that the cache tells of one request, oldest first."""
+        """The cache's events about a request, oldest first."""
         return self.history([None, f"0x{request_id:064x}"])

@@ -1,4 +1,4 @@
-"""SharingMarket: requests, opt-in, escrow, delivery, pay."""
+"""SharingMarket: requests, joining, escrow, delivery, payment."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ class Market(Binding):
     # Requester
 
     def create_request(self, keys: AccountKeys, terms: Terms, payment: int) -> Receipt:
-        """Publish and pay; the id is `.event("RequestCreated").args["requestId"]`."""
+        """Publish and pay into escrow; the id is `.event("RequestCreated").args["requestId"]`."""
         return self._send(keys, "createRequest", camel(terms), value=payment)
 
     def cancel(self, keys: AccountKeys, request_id: int) -> Receipt:
@@ -80,7 +80,7 @@ class Market(Binding):
     # Views
 
     def request(self, request_id: int, block: BlockReference = None) -> RequestRecord:
-        """All stored facts; raises UnknownRequest where there is no such request."""
+        """The request as stored; raises UnknownRequest."""
         rounds = self._rounds
         stored, state = self._connection.read(
             [self.function("request", request_id), rounds.function("roundState", request_id)],
@@ -100,16 +100,16 @@ class Market(Binding):
         )
 
     def request_count(self, block: BlockReference = None) -> int:
-        """Ids run from 1 to this."""
+        """Number of requests; ids start at 1."""
         return int(self._view("requestCount", block=block))
 
     def requester_of(self, request_id: int, block: BlockReference = None) -> str:
         return str(self._view("requesterOf", request_id, block=block))
 
     def terms(self, request_id: int) -> Terms:
-        """The terms as published; raises UnknownRequest where there is no such request.
+        """The terms as published; raises UnknownRequest if there is no such request.
 
-        The chain keeps their hash, the event has them in full.
+        The contract stores only their hash; the event has them in full.
         """
         topics = [self._abi.event_topic("RequestCreated"), _word(request_id)]
         for event in self.history(topics):
@@ -117,7 +117,7 @@ class Market(Binding):
         raise UnknownRequest(f"the market at {self.address} knows no request {request_id}")
 
     def asked(self, query_key: bytes) -> Iterator[tuple[int, Terms]]:
-        """Requests with this query key, oldest first, and their terms."""
+        """Requests with this query key and their terms, oldest first."""
         topics = [self._abi.event_topic("RequestCreated"), None, None, "0x" + query_key.hex()]
         for event in self.history(topics):
             yield int(event.args["requestId"]), terms_of(event.args["terms"])

@@ -78,7 +78,7 @@ class Registry(Binding):
     # Views
 
     def participant(self, account: str, block: BlockReference = None) -> Participant:
-        """All that is stored; status NONE for a stranger."""
+        """The participant as stored; status NONE if unregistered."""
         found = snake(self._view("participant", account, block=block))
         return Participant(
             account=account, **{**found, "status": ParticipantStatus(found["status"])}
@@ -120,7 +120,7 @@ class Registry(Binding):
         salt: bytes,
         block: BlockReference = None,
     ) -> tuple[bool, bool]:
-        """Whether the attribute belongs to the present profile, and the registrar attested it."""
+        """Whether the attribute belongs to the current profile, and whether it is attested."""
         holds, attested = self._view(
             "verifyAttribute",
             account,

@@ -60,7 +60,7 @@ class Rounds(Binding):
         error: int,
         accounts: Sequence[str],
     ) -> Receipt:
-        """`error` is the leader's own of the model; it counts if the leader has not attested."""
+        """`error` is the leader's measurement; it counts if the leader has not attested."""
         return self._send(keys, "propose", request_id, seat, digest, error, accounts)
 
     # Anyone
@@ -75,19 +75,19 @@ class Rounds(Binding):
     # Views
 
     def round_state(self, request_id: int, block: BlockReference = None) -> RoundState:
-        """All facts of the current round."""
+        """State of the current round."""
         facts = self._view("roundState", request_id, block=block)
         return self._state(request_id, facts, block)
 
     def duty(
         self, request_id: int, account: str, block: BlockReference = None
     ) -> tuple[RoundState, int | None]:
-        """All facts of the current round, and the seat of the account (None: it has none)."""
+        """State of the current round, and the account's seat (None: no seat)."""
         facts, seat = self._view("duty", request_id, account, block=block)
         return self._state(request_id, facts, block), None if seat == NO_SEAT else int(seat)
 
     def members(self, request_id: int, block: BlockReference = None) -> list[Member]:
-        """The occupied seats, in order, among all accounts that have ever joined."""
+        """The occupied seats, in order."""
         accounts = self._joined(request_id)
         if not accounts:
             return []
@@ -103,19 +103,19 @@ class Rounds(Binding):
         return sorted(seated, key=lambda member: member.seat)
 
     def committee(self, request_id: int, block: BlockReference = None) -> list[str]:
-        """The account of each seat handed out (zero: free), as the contracts ask for them."""
+        """The account of each seat (zero: open), as the contracts expect them."""
         seats = self.outcome(request_id, block).seats
         return committee(self.members(request_id, block), seats)
 
     def seat_of(self, request_id: int, account: str, block: BlockReference = None) -> int | None:
-        """None: it has no seat."""
+        """None: no seat."""
         seat = int(self._view("seatOf", request_id, account, block=block))
         return None if seat == NO_SEAT else seat
 
     def points(
         self, request_id: int, block: BlockReference = None
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Points and faults over all rounds, one of each a seat."""
+        """Points and faults over all rounds, by seat."""
         points, faults = self._view("points", request_id, block=block)
         return points, faults
 
@@ -127,14 +127,14 @@ class Rounds(Binding):
         return RoundOutcome(**snake(self._view("outcome", request_id, block=block)))
 
     def final_digest(self, request_id: int, block: BlockReference = None) -> bytes | None:
-        """Of the last final global artefact; None where no round was finalised."""
+        """Digest of the last final global model; None if no round was finalised."""
         digest = bytes(self._view("finalDigest", request_id, block=block))
         return None if digest == _ZERO else digest
 
     def final_error(self, request_id: int) -> int | None:
         """The approvers' median error of the last final global model, 1/10,000.
 
-        None where no round was finalised, or there was no slice to measure on.
+        None if no round was finalised, or there was no slice to measure on.
         """
         topics = [self._abi.event_topic("RoundFinalised"), f"0x{request_id:064x}"]
         errors = [int(e.args["mae"]) for e in self.history(topics)]
@@ -155,14 +155,14 @@ class Rounds(Binding):
         records: Sequence[RoundRecord],
         block: BlockReference = None,
     ) -> bool:
-        """Whether these are the terms, the keys, and exactly the rounds from the first to now."""
+        """Whether these are the terms, the keys and exactly the rounds so far."""
         given = [camel(record) for record in records]
         begin = (request_id, terms_hash, manifest, key_hash)
         return bool(self._view("verifyHistory", *begin, given, block=block))
 
     def _joined(self, request_id: int) -> list[str]:
-        """Accounts that ever joined, each once, in order; from the market's events, as the chain
-        itself keeps no list."""
+        """Accounts that ever joined, each once, in order. From the market's events: the contracts
+        keep no list."""
         deployment = self._connection.deployment
         topics = [contract_abi(MARKET).event_topic("Joined"), f"0x{request_id:064x}"]
         events = EventScanner(
