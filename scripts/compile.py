@@ -8,12 +8,14 @@ Results are kept in .cache/solc by the hash of all that goes in, so that nothing
 """
 
 import argparse
+import fcntl
 import json
 import os
 import posixpath
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -52,12 +54,12 @@ def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
     """
     sources, wanted = read_sources(roots)
     kept = CACHE / kept_name(sources, wanted)
-    if kept.exists():
-        known: dict[str, dict[str, Any]] = json.loads(kept.read_text())
-        return known
-    compiled = compile_texts(sources, wanted)
-    _write(kept, json.dumps(compiled))
-    return compiled
+    if not kept.exists():
+        with _alone(kept):
+            if not kept.exists():
+                _write(kept, json.dumps(compile_texts(sources, wanted)))
+    known: dict[str, dict[str, Any]] = json.loads(kept.read_text())
+    return known
 
 
 def read_sources(roots: Iterable[str | Path]) -> tuple[dict[str, str], list[str]]:
@@ -216,6 +218,15 @@ def _counts(error: dict[str, Any]) -> bool:
     place = (error.get("sourceLocation") or {}).get("file", "")
     foreign = place.startswith("node_modules/")
     return error["severity"] == "error" or (error["severity"] == "warning" and not foreign)
+
+
+@contextmanager
+def _alone(kept: Path) -> Iterator[None]:
+    """Waits until no other process compiles the same: two test workers would take twice as long."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,7 +1,7 @@
 """Run Slither over the contracts and hold what it finds against the list of explained findings.
 
-    python -m scripts.static_analysis           print each finding of medium impact or above
-    python -m scripts.static_analysis --all     those of lower impact too, unchecked
+    python -m scripts.static_analysis           print findings that nobody has explained
+    python -m scripts.static_analysis --all     print all, those of low impact and reasons too
 
 Slither reads syntax trees through crytic-compile, whose own calls of solc know neither npm's build
 nor our remappings. So the trees are asked of the compiler through scripts/solc, as bytecode is,
@@ -9,7 +9,8 @@ written down in crytic-compile's own format, and given to Slither as such. No by
 so that nothing is generated or optimised: a few seconds.
 
 What Slither leaves out stands in slither.config.json; each finding that is left, with the reason
-why it stands, in slither.allowed.toml. Exit 1 for a finding that nobody has explained.
+why it stands, in slither.allowed.toml. Exit 1 for a finding that nobody has explained. Findings are
+kept in .cache/slither by the hash of what they follow from.
 """
 
 import argparse
@@ -18,6 +19,8 @@ import os
 import subprocess
 import sys
 import tomllib
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -58,26 +61,40 @@ class Trees(SolcStandardJson):
 
 def export_trees() -> Path:
     """Write the contracts' trees for Slither; returns the file."""
-    roots = (ROOT / "contracts" / f"{name}.sol" for name in contracts.DEPLOYED)
     standard_input = {
         "language": "Solidity",
         "sources": {
-            path.relative_to(ROOT).as_posix(): {"content": path.read_text()} for path in roots
+            path.relative_to(ROOT).as_posix(): {"content": path.read_text()} for path in _roots()
         },
         "settings": {
             "remappings": contracts.SETTINGS["remappings"],
             "outputSelection": {"*": {"*": ["abi"], "": ["ast"]}},
         },
     }
-    WORK.mkdir(parents=True, exist_ok=True)
     asked, export = WORK / "input.json", WORK / "contracts_export.json"
     asked.write_text(json.dumps(standard_input))
     export.write_text(json.dumps(generate_standard_export(CryticCompile(Trees(str(asked))))))
     return export
 
 
-def findings(export: Path, lower_too: bool) -> list[dict[str, Any]]:
-    """What Slither finds, the gravest first."""
+def findings(lower_too: bool) -> list[dict[str, Any]]:
+    """What Slither finds, the gravest first; kept by the hash of all that it follows from."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    sources, wanted = contracts.read_sources(_roots())
+    facts = [sources, wanted, contracts.SETTINGS["remappings"], CONFIG.read_text(), lower_too]
+    facts += [contracts.COMPILER, version("slither-analyzer"), Path(__file__).read_text()]
+    kept = WORK / f"{sha256(json.dumps(facts).encode()).hexdigest()}.json"
+    if not kept.exists():
+        kept.write_text(json.dumps(_run_slither(export_trees(), lower_too)))
+    known: list[dict[str, Any]] = json.loads(kept.read_text())
+    return known
+
+
+def _roots() -> list[Path]:
+    return [ROOT / "contracts" / f"{name}.sol" for name in contracts.DEPLOYED]
+
+
+def _run_slither(export: Path, lower_too: bool) -> list[dict[str, Any]]:
     report = WORK / "report.json"
     report.unlink(missing_ok=True)
     config = json.loads(CONFIG.read_text())
@@ -108,9 +125,9 @@ def key_of(finding: dict[str, Any]) -> tuple[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Static analysis of the contracts by Slither")
-    parser.add_argument("--all", action="store_true", help="show what is below medium too")
+    parser.add_argument("--all", action="store_true", help="show all findings, and why each stands")
     lower_too = parser.parse_args().all
-    found = findings(export_trees(), lower_too)
+    found = findings(lower_too)
     allowed = {
         (entry["check"], where): entry["reason"]
         for entry in tomllib.loads(ALLOWED.read_text())["finding"]
@@ -122,10 +139,19 @@ def main() -> int:
         check, where = key_of(finding)
         key = (check, where) if (check, where) in allowed else (check, "*")
         used.add(key)
-        print(f"{finding['impact'].lower():<7} {check} in {where}")
+        if lower_too or key not in allowed:
+            print(f"{finding['impact'].lower():<7} {check} in {where}")
         if key not in allowed:
             print(f"        {finding['description'].strip()}")
             unexplained += finding["impact"] in GRAVE
+    if lower_too:
+        explain(allowed, used)
+    print(f"{len(found)} findings, {unexplained} of medium impact or above unexplained")
+    return 1 if unexplained else 0
+
+
+def explain(allowed: dict[tuple[str, str], str], used: set[tuple[str, str]]) -> None:
+    """Print why each finding stands."""
     for reason in dict.fromkeys(allowed[key] for key in allowed if key in used):
         names = [
             f"{check} in {where}"
@@ -136,8 +162,6 @@ def main() -> int:
     # No error: Slither's own order of work decides whether it sees some of them.
     for check, where in (key for key in allowed if key not in used):
         print(f"not seen in this run: {check} in {where} ({ALLOWED.name})")
-    print(f"{len(found)} findings, {unexplained} of medium impact or above unexplained")
-    return 1 if unexplained else 0
 
 
 if __name__ == "__main__":
