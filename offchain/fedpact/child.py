@@ -57,7 +57,7 @@ class ChildProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=None if detached else _end_with_parent,
+                preexec_fn=None if detached else end_with_parent,
             )
             process = starting.result()
         return cls(process, log_file, start)
@@ -146,7 +146,10 @@ def _starter(process_id: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, f"children of {process_id}")
 
 
-def _end_with_parent() -> None:
-    """In the child: ask Linux for SIGTERM when the parent ends, however it ends."""
+def end_with_parent() -> None:
+    """`preexec_fn` of a child: Linux sends it SIGTERM when its parent ends, even if that is killed.
+
+    The parent, for Linux, is the thread that starts the child: let one do so that ends last.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

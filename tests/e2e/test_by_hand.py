@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from fedpact.chain.devnet import find_anvil
+from tests.support.processes import none_left_under
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "<!-- walk -->"
@@ -40,21 +41,23 @@ def test_every_command_of_the_walkthrough_succeeds(tmp_path: Path) -> None:
         "FEDPACT_PASSWORD": "correct horse battery staple",
         "FEDPACT_ANVIL": str(find_anvil()),
     }
-    run = subprocess.run(
-        [
-            "bash",
-            "-euo",
-            "pipefail",
-            "-c",
-            commands().replace("devnet up", f"devnet up --port {port}"),
-        ],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    # Its daemons ignore Ctrl-C, as background jobs of a shell do.
+    with none_left_under(tmp_path):
+        run = subprocess.run(
+            [
+                "bash",
+                "-euo",
+                "pipefail",
+                "-c",
+                commands().replace("devnet up", f"devnet up --port {port}"),
+            ],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
     logs = "".join(log.read_text()[-2000:] for log in sorted(tmp_path.glob("walk/*.log")))
     assert run.returncode == 0, run.stdout + run.stderr + logs
     assert "FAILS" not in run.stdout

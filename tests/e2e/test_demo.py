@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.processes import processes_under
+
 DEMO = (sys.executable, "-m", "fedpact", "demo")
 
 
@@ -140,20 +142,6 @@ def test_says_where_mnist_is_looked_for() -> None:
     )
     assert run.returncode == 4
     assert run.stderr == "fedpact: mnist: set FEDPACT_DATA to the folder that holds data sets\n"
-
-
-def processes_under(folder: Path) -> list[int]:
-    """Processes whose command line names the folder (Linux)."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                line = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if str(folder).encode() in line:
-                found.append(int(entry.name))
-    return found
 
 
 def wait_for(condition: object, seconds: float) -> None:

@@ -26,6 +26,7 @@ from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.exceptions import ContractLogicError
 
+from fedpact.child import end_with_parent
 from scripts.compile import DEPLOYED, compile_contracts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,7 +93,12 @@ def anvil_process() -> Iterator[str]:
         *(str(binary), "--port", str(port), "--accounts", "1", "--auto-impersonate"),
         *("--gas-price", "0", "--block-base-fee-per-gas", "0", "--silent"),
     ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=end_with_parent,
+    ) as process:
         try:
             url = f"http://127.0.0.1:{port}"
             provider = HTTPProvider(url)

@@ -19,6 +19,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
 from fedpact.chain.registrar import encode_voucher
 from fedpact.chain.scanner import EventScanner
+from fedpact.child import end_with_parent
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.store import ContentStore, open_store
 from fedpact.demo.options import PoisonKind, StoreKind
@@ -136,6 +137,7 @@ class DemoNetwork:
                     stderr=subprocess.STDOUT,
                     env=environment,
                     start_new_session=True,
+                    preexec_fn=end_with_parent,
                 )
             )
 
