@@ -72,12 +72,16 @@ slither: setup ## static analysis of the contracts; slither.allowed.toml explain
 	@echo "== contracts: Slither, medium impact and above"
 	@$(BIN)/python -m scripts.static_analysis
 
-test: lint docs ## all static checks, the documentation and the tests that take minutes
+test: checked ## all static checks, the documentation and the tests that take minutes
 	@echo "== tests"
 	@$(BIN)/pytest -n auto --dist worksteal -m "not slow" $(TESTS)
 
-test-all: lint docs ## as test, with the slow tests
+test-all: checked ## as test, with the slow tests
 	@$(BIN)/pytest -n auto --dist worksteal $(TESTS)
+
+.PHONY: checked
+checked: setup
+	@$(MAKE) --no-print-directory -j2 lint docs
 
 mutation: setup ## break the contracts in small ways; a test must notice: docs/results/mutation.json
 	@$(BIN)/python -m scripts.mutation
