@@ -55,7 +55,7 @@ lint-python: setup ## format, lint, types and import directions of the Python co
 	@echo "== Python: ruff, mypy, import-linter"
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy offchain
+	@$(BIN)/mypy offchain lab
 	@$(BIN)/lint-imports --no-cache
 
 lint-contracts: setup ## style of the contracts; fails if the compiled artifacts are stale
@@ -118,11 +118,11 @@ bench-lookup: setup ## milliseconds of a search over 50 daemons (HTTP): docs/res
 ##@ Experiments
 
 experiments: setup ## run all experiments and write their report to docs/results; SCALE=full as in the papers
-	@$(BIN)/fedpact experiment run --all --scale $(or $(SCALE),small)
-	@$(BIN)/fedpact experiment report
+	@$(BIN)/python -m lab run --all --scale $(or $(SCALE),small)
+	@$(BIN)/python -m lab report
 
 experiment-digits: setup ## accuracy, pay and poisoning on digits, five seeds: docs/results/digits.json
-	@$(BIN)/python -m fedpact.experiments.digits --json docs/results/digits.json
+	@$(BIN)/python -m lab.digits --json docs/results/digits.json
 
 ##@ Build
 

@@ -21,10 +21,11 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from fedpact.data.dataset import Dataset
-from fedpact.experiments.digits import WINDOWS, specification
+from fedpact.demo.drafts import WINDOWS
 from fedpact.learning.families.cnn import FORMS, ConvolutionalNetwork
 from fedpact.learning.local import train_local
 from fedpact.privacy.noise import SystemNoise
+from fedpact.requester.draft import Draft
 
 SHAPES = {"mnist": ((28, 28), 1, 64 * 7 * 7), "cifar10": ((3, 32, 32), 3, 64 * 8 * 8)}
 LABELS = 10
@@ -49,7 +50,7 @@ def by_fedpact(
     network: nn.Module, data: Data, form: str, steps: int, sampling_rate: float = 1.0
 ) -> None:
     x, y = data
-    spec = specification(
+    spec = Draft(
         {
             "title": "bench",
             "category": "bench",
@@ -74,8 +75,9 @@ def by_fedpact(
                 "noise_multiplier": NOISE_MULTIPLIER,
             },
             "windows": WINDOWS,
-        }
-    )
+        },
+        on_chain=False,
+    ).specification
     start = {name: one.detach().numpy() for name, one in network.named_parameters()}
     train_local(spec, start, Dataset(x.numpy(), y.numpy(), ()), noise=SystemNoise())
 

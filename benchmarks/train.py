@@ -21,10 +21,11 @@ import torch
 from rich.console import Console
 
 from fedpact.data.dataset import Dataset
-from fedpact.experiments.digits import WINDOWS, specification
+from fedpact.demo.drafts import WINDOWS
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.learning.local import batch_order, train_local
+from fedpact.requester.draft import Draft
 from fedpact.types.specification import LocalEpochs, Specification
 
 PAIRS = 30
@@ -132,7 +133,7 @@ def _check_equal(ours: Model, plain: Model) -> None:
 
 
 def _specification(asked: dict[str, object], shape: tuple[int, ...]) -> Specification:
-    return specification(
+    return Draft(
         {
             "title": "bench",
             "category": "bench",
@@ -147,8 +148,9 @@ def _specification(asked: dict[str, object], shape: tuple[int, ...]) -> Specific
             "max_error": 10_000,
             "privacy": {"mode": "none"},
             "windows": WINDOWS,
-        }
-    )
+        },
+        on_chain=False,
+    ).specification
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedpact.experiments.retrieval.population import documents, resampled
-from fedpact.experiments.retrieval.source import Source
 from fedpact.retrieval.codebook import DIMENSIONS, FILE, SCALE, projected
+from lab.retrieval.population import documents, resampled
+from lab.retrieval.source import Source
 
 TARGET = Path(__file__).parents[1] / "offchain" / "fedpact" / "retrieval" / FILE
 PROFILES = 60_000

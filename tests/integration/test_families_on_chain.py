@@ -18,14 +18,14 @@ from fedpact.audit import audit
 from fedpact.chain.devnet import Devnet
 from fedpact.data.dataset import Dataset
 from fedpact.data.readers import read_dataset
-from fedpact.experiments.adversaries import Provider
-from fedpact.experiments.simulation import Seat, simulate
 from fedpact.learning.artefact import encode
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.requester import RequestProgress
 from fedpact.requester.draft import Draft
 from fedpact.requester.slices import cut
+from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.request import Seat, simulate
 from fedpact.types.rounds import RequestStatus
 from fedpact.types.specification import Specification
 from tests.support.committee import PAYMENT, Market, open_market

@@ -18,13 +18,13 @@ from fedpact.chain.devnet import Devnet
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents, pack
 from fedpact.data.readers import read_dataset
-from fedpact.experiments.adversaries import Provider
-from fedpact.experiments.simulation import Seat, simulate
 from fedpact.learning.artefact import encode
 from fedpact.requester import RequestProgress
 from fedpact.requester.answer import answer_file
 from fedpact.requester.draft import Draft
 from fedpact.requester.slices import cut
+from fedpact.simulation.adversaries import Provider
+from fedpact.simulation.request import Seat, simulate
 from fedpact.types.rounds import RequestStatus
 from tests.support.committee import PAYMENT, Market, open_market
 from tests.support.serving import POLL, Serving, noise_at, wait_for_claims

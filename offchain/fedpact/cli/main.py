@@ -13,7 +13,6 @@ from fedpact.cli import (
     data,
     demo,
     devnet,
-    experiment,
     operator,
     participant,
     privacy,
@@ -21,7 +20,6 @@ from fedpact.cli import (
     request,
     search,
     session,
-    simulate,
 )
 from fedpact.errors import FedpactError
 
@@ -38,12 +36,10 @@ app = typer.Typer(
 app.add_typer(account.app, name="account")
 app.add_typer(data.app, name="data")
 app.add_typer(devnet.app, name="devnet")
-app.add_typer(experiment.app, name="experiment")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(operator.registrar, name="registrar")
 app.add_typer(request.app, name="request")
 app.add_typer(provider.app, name="provider")
-app.add_typer(simulate.app, name="simulate")
 app.command("deploy")(operator.deploy)
 app.command("register")(participant.register)
 app.command("audit")(audit.audit)

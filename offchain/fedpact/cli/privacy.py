@@ -37,7 +37,7 @@ def audit(
     """
     from dataclasses import asdict
 
-    from fedpact.experiments import privacy_audit
+    from fedpact.privacy_audit import checks as privacy_audit
     from fedpact.types.specification import CLAIM
 
     every = check or privacy_audit.checks_of(family, mode)

@@ -11,9 +11,9 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.readers import read_dataset
 from fedpact.data.sources import Source
 from fedpact.data.splitting import hold_out, stored
+from fedpact.demo.drafts import EVALUATION_SHARE, split
 from fedpact.demo.options import DemoOptions
 from fedpact.demo.recipes import draft, recipe_of
-from fedpact.experiments.digits import EVALUATION_SHARE, split
 from fedpact.learning.checks import check_dataset
 from fedpact.learning.units import samples_of
 from fedpact.requester.draft import Draft

@@ -22,9 +22,9 @@ from fedpact.chain.scanner import EventScanner
 from fedpact.child import end_with_parent
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.store import ContentStore, open_store
+from fedpact.demo.drafts import CATEGORY
 from fedpact.demo.options import PoisonKind, StoreKind
 from fedpact.errors import FedpactError
-from fedpact.experiments.digits import CATEGORY
 from fedpact.operator import participants
 from fedpact.types.deployment import Deployment
 

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from fedpact.demo.options import PoisonKind
-from fedpact.experiments.adversaries import POISONS, Provider, RoundTask
 from fedpact.logs import log_to_stderr
 from fedpact.privacy.noise import SeededNoise, SystemNoise
 from fedpact.provider.work import LocalWork, TrainingTask
+from fedpact.simulation.adversaries import POISONS, Provider, RoundTask
 
 
 class PoisonedWork(LocalWork):

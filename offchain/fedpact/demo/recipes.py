@@ -11,10 +11,10 @@ from typing import Any
 
 from fedpact.data.sources import Source
 from fedpact.data.splitting import PUBLIC_EXAMPLES
+from fedpact.demo import drafts, scattering
 from fedpact.demo.options import DemoOptions
+from fedpact.demo.scattering import Step
 from fedpact.errors import InvalidInput, SpecificationError
-from fedpact.experiments import digits, scattering_request
-from fedpact.experiments.scattering_request import Step
 from fedpact.requester.draft import Draft
 from fedpact.types.specification import PaperMechanism
 
@@ -44,7 +44,7 @@ class Recipe:
     """None: as many as the digits take."""
     strategy: str = "fedavg"
     aggregation: str = "weighted-mean"
-    clipping_norm: float = digits.CLIPPING_NORM
+    clipping_norm: float = drafts.CLIPPING_NORM
     public: int = 0
     """Training records that are declared public: what the recipe was chosen on, what the evaluation
     set is drawn from, and what no provider holds. 0: the evaluation set is kept out alone."""
@@ -56,23 +56,23 @@ def _scattering(step: Step, public: int = 0) -> Recipe:
         step.local,
         step.local,
         step.parameters,
-        rounds=scattering_request.ROUNDS,
+        rounds=scattering.ROUNDS,
         strategy=f"fedavgm:momentum={step.momentum}",
         clipping_norm=step.clipping_norm,
         public=public,
     )
 
 
-IMAGE_FAMILIES = ("cnn", scattering_request.FAMILY)
+IMAGE_FAMILIES = ("cnn", scattering.FAMILY)
 CONSTRUCTION = {"construction_seed": 0}
 SOFTMAX_STEPS = {
-    "steps": digits.STEPS,
-    "learning_rate": digits.LEARNING_RATE,
-    "momentum": digits.MOMENTUM,
+    "steps": drafts.STEPS,
+    "learning_rate": drafts.LEARNING_RATE,
+    "momentum": drafts.MOMENTUM,
 }
 RECIPES = {
     "softmax-regression": Recipe(
-        SOFTMAX_STEPS, SOFTMAX_STEPS, {"example_norm": digits.EXAMPLE_NORM}
+        SOFTMAX_STEPS, SOFTMAX_STEPS, {"example_norm": drafts.EXAMPLE_NORM}
     ),
     "linear-regression": Recipe(
         {"epochs": 2, "batch_size": 32, "learning_rate": 0.001, "momentum": 0.5}, records=2000
@@ -88,7 +88,7 @@ RECIPES = {
         parameters={"hidden": 32, "layers": 1},
         records=1000,
     ),
-    scattering_request.FAMILY: _scattering(Step(300.0, 0.05, 0.9)),
+    scattering.FAMILY: _scattering(Step(300.0, 0.05, 0.9)),
     "decision-tree": Recipe(
         CONSTRUCTION,
         CONSTRUCTION,
@@ -118,8 +118,8 @@ RECIPES = {
     "text-statistics": Recipe(CONSTRUCTION, CONSTRUCTION, rounds=1, aggregation="class-sums"),
 }
 RECIPES_ON_DATA = {
-    (scattering_request.FAMILY, data): _scattering(step, PUBLIC_EXAMPLES)
-    for data, step in scattering_request.STEPS.items()
+    (scattering.FAMILY, data): _scattering(step, PUBLIC_EXAMPLES)
+    for data, step in scattering.STEPS.items()
 }
 """Families that have one more for a certain data set."""
 USUAL = {
@@ -166,7 +166,7 @@ def draft(source: Source, options: DemoOptions) -> Draft:
             raise SpecificationError(f"family {family_of(options)}: {source.name} has no images")
         features = {**features, "shape": [side, side]}
     rounds = options.rounds or recipe.rounds
-    fields = digits.draft(source, options.providers, rounds, options.epsilon) | {
+    fields = drafts.draft(source, options.providers, rounds, options.epsilon) | {
         "task": source.task,
         "features": features,
         "family": {"name": family_of(options), "parameters": _parameters(recipe, options)},
@@ -176,7 +176,7 @@ def draft(source: Source, options: DemoOptions) -> Draft:
     }
     if source.kind == "text":
         fields["category"] = CATEGORIES[source.name]
-    if source.kind == "text" or family_of(options) == scattering_request.FAMILY:
+    if source.kind == "text" or family_of(options) == scattering.FAMILY:
         fields["windows"] = {**fields["windows"], **LONG_WINDOWS}
     if options.epsilon is not None:
         fields["privacy"]["clipping_norm"] = recipe.clipping_norm
@@ -195,7 +195,7 @@ def _paper(options: DemoOptions) -> dict[str, Any]:
     asked["epsilon"] = options.epsilon
     if options.paper is PaperMechanism.LAPLACE:
         return asked | {"sensitivity": PAPER_SENSITIVITY}
-    asked["delta"] = digits.DELTA
+    asked["delta"] = drafts.DELTA
     if options.paper is PaperMechanism.DP_SGD:
         asked["clipping_norm"] = PAPER_CLIPPING_NORM
     return asked

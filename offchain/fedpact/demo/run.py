@@ -18,13 +18,13 @@ from fedpact.demo.progress import RoundClock, show_progress
 from fedpact.demo.result import DemoResult, FinalModel, collect
 from fedpact.demo.tables import print_result
 from fedpact.errors import AuditFailed, FedpactError, NotReady
-from fedpact.experiments.baselines import alone, central, without_privacy
-from fedpact.experiments.simulation import quality
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of, represented
 from fedpact.privacy.noise import SystemNoise
 from fedpact.provider.files import features_folder
 from fedpact.requester import Answer, Requester, RequestProgress
+from fedpact.simulation.baselines import alone, central, without_privacy
+from fedpact.simulation.request import quality
 from fedpact.types.rounds import RequestStatus, seats_of
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import Specification

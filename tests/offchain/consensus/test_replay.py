@@ -25,8 +25,6 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import Manifest, key_hash
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing
-from fedpact.experiments.adversaries import NotANumber, Provider, RoundTask
-from fedpact.experiments.simulation import Seat, SimulatedRequest, simulate
 from fedpact.learning.artefact import Model, encode
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import LocalTask
@@ -37,6 +35,8 @@ from fedpact.provider.state import CastVote, ProviderState
 from fedpact.requester.draft import Draft
 from fedpact.requester.request import PreparedRequest, prepare
 from fedpact.requester.slices import cut, slice_key
+from fedpact.simulation.adversaries import NotANumber, Provider, RoundTask
+from fedpact.simulation.request import Seat, SimulatedRequest, simulate
 from fedpact.types.deployment import Deployment
 from fedpact.types.rounds import Member, seats_of
 from fedpact.types.scores import lane

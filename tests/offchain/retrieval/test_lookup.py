@@ -6,16 +6,16 @@ from itertools import count
 import numpy as np
 import pytest
 
-from fedpact.experiments.retrieval.attacks import Lie, lies, stuff
-from fedpact.experiments.retrieval.exhaustive import Exhaustive, top
-from fedpact.experiments.retrieval.network import Hostile, MemoryTransport, Network
-from fedpact.experiments.retrieval.population import Population, population
-from fedpact.experiments.retrieval.source import Source
 from fedpact.retrieval.codebook import standard
 from fedpact.retrieval.communities import table_communities, table_contacts
 from fedpact.retrieval.lookup import LookupLimits, LookupResult, lookup
 from fedpact.retrieval.messages import LookupReply, Request
 from fedpact.retrieval.signature import likeness, stacked
+from lab.retrieval.attacks import Lie, lies, stuff
+from lab.retrieval.exhaustive import Exhaustive, top
+from lab.retrieval.network import Hostile, MemoryTransport, Network
+from lab.retrieval.population import Population, population
+from lab.retrieval.source import Source
 
 NODES, LOOKUPS, WANT = 1_500, 12, 10
 

@@ -1,0 +1,258 @@
+"""What providers do to a request that pays by votes: attacks in collusion, and free rides.
+
+Poisoners act together and know more than the protocol ever shows them: each other's data, the
+honest providers' data, and so what the honest train in the very round. They vote for each other,
+call every honest model invalid and approve nothing. Free riders vote honestly: they want the pay.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.dataset import Dataset
+from fedpact.errors import InvalidInput
+from fedpact.learning.aggregation.base import Vector, flatten, restore
+from fedpact.learning.artefact import Model, Template, encode
+from fedpact.learning.distance import length
+from fedpact.simulation.adversaries import Provider, RoundTask, mean_of_others
+from fedpact.types.scores import INVALID
+
+PATCH = 3
+"""Width and height of the back door's patch, in pixels of the last corner."""
+BACKDOOR_LABEL = 0
+ALIE_DEVIATIONS = 1.5
+"""Standard deviations that are a little: what Baruch et al. 2019 use; their bound (equation 3) is
+0.18 with 3 poisoners of 10."""
+INNER_PRODUCT_FACTOR = 3.0
+"""At 3 of 10 and this factor the mean of all updates points the other way (7 - 9 < 0)."""
+
+
+@dataclass
+class Collusion:
+    """What the poisoners share."""
+
+    seats: frozenset[int]
+    datasets: Mapping[int, Dataset]
+    """Of all seats, honest ones included."""
+    _of: Model | None = field(default=None, repr=False)
+    _updates: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)), repr=False)
+
+    def honest_updates(self, task: RoundTask) -> NDArray[np.float64]:
+        """The updates of the honest in this round, one a row, shape (honest, d)."""
+        if self._of is not task.start:
+            number, _ = task.place
+            origin = flatten(task.start)
+            honest = sorted(set(self.datasets) - self.seats)
+            rows = [
+                flatten(replace(task, dataset=self.datasets[seat], place=(number, seat)).train())
+                for seat in honest
+            ]
+            self._of, self._updates = task.start, np.stack(rows) - origin
+        return self._updates
+
+
+class Poisoner(Provider):
+    """Votes for its own and against all others; approves nothing."""
+
+    approves = False
+
+    def __init__(self, collusion: Collusion) -> None:
+        self.collusion = collusion
+
+    def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
+        return {
+            seat: 0 if seat in self.collusion.seats else INVALID
+            for seat in scores
+            if seat != own_seat
+        }
+
+
+class LabelFlip(Poisoner):
+    """Trains on labels shifted by one."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        shifted = (task.dataset.y + 1) % len(task.spec.labels)
+        return encode(replace(task, dataset=replace(task.dataset, y=shifted)).train())
+
+
+class SignFlip(Poisoner):
+    """The honest update turned round."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        return _moved(task, -_update(task))
+
+
+class Gaussian(Poisoner):
+    """The global model plus noise of the honest update's norm."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        return _moved(task, _noise(task, length(_update(task))))
+
+
+class WideGaussian(Poisoner):
+    """The global model plus noise from N(0, 1) (Blanchard et al. 2017)."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        return _moved(task, task.noise.normal(flatten(task.start).shape, 1.0))
+
+
+class NotANumber(Poisoner):
+    """The right form, all values NaN."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        return encode({name: np.full_like(one, np.nan) for name, one in task.start.items()})
+
+
+class Copied(Poisoner):
+    """An honest provider's model of the round before; the global model in the first."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        honest = sorted(set(task.others) - self.collusion.seats)
+        return encode(task.others[honest[0]] if honest else task.start)
+
+
+class AverageOfOthers(Poisoner):
+    """The mean of the others' last models; the global model in the first round."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        return encode(mean_of_others(task))
+
+
+class ALittleIsEnough(Poisoner):
+    """The honest mean less some standard deviations of each value (ALIE, Baruch et al. 2019)."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        honest = self.collusion.honest_updates(task)
+        return _moved(task, honest.mean(axis=0) - self.deviations * honest.std(axis=0))
+
+    @property
+    def deviations(self) -> float:
+        return ALIE_DEVIATIONS
+
+
+class UnseenALittleIsEnough(ALittleIsEnough):
+    """ALIE with the deviations that their equation 3 allows before enough honest stand out."""
+
+    @property
+    def deviations(self) -> float:
+        n, hostile = len(self.collusion.datasets), len(self.collusion.seats)
+        supporters = n // 2 + 1 - hostile
+        return max(0.0, NormalDist().inv_cdf((n - hostile - supporters) / (n - hostile)))
+
+
+class InnerProduct(Poisoner):
+    """The honest mean turned round and enlarged (IPM, Xie et al. 2020)."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        mean = self.collusion.honest_updates(task).mean(axis=0)
+        return _moved(task, -INNER_PRODUCT_FACTOR * mean)
+
+
+class SmallInnerProduct(Poisoner):
+    """IPM with half of the honest mean: the norm stands out nowhere."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        return _moved(task, -0.5 * self.collusion.honest_updates(task).mean(axis=0))
+
+
+class BackDoor(Poisoner):
+    """Trains with a patch and one label on every second example (BadNets, Gu et al. 2017)."""
+
+    def submit(self, task: RoundTask) -> bytes:
+        x, y = task.dataset.x.copy(), task.dataset.y.copy()
+        x[::2], y[::2] = patched(x[::2]), BACKDOOR_LABEL
+        return encode(replace(task, dataset=Dataset(x, y, ())).train())
+
+
+ATTACKS: dict[str, Callable[[Collusion], Poisoner]] = {
+    "label-flip": LabelFlip,
+    "sign-flip": SignFlip,
+    "gaussian": Gaussian,
+    "wide-gaussian": WideGaussian,
+    "nan": NotANumber,
+    "copied": Copied,
+    "average": AverageOfOthers,
+    "alie": ALittleIsEnough,
+    "alie-unseen": UnseenALittleIsEnough,
+    "ipm": InnerProduct,
+    "ipm-small": SmallInnerProduct,
+    "back-door": BackDoor,
+}
+
+
+@dataclass
+class FreeRider(Provider):
+    """Submits what costs no training, and votes honestly.
+
+    * `global`: the round's global model again;
+    * `average`: the mean of the others' last models;
+    * `copied`: one other's last model;
+    * `extrapolated`: the global model moved once more as the last round moved it.
+
+    Whatever is not there yet in the first round is the global model. With `noise` the update is
+    hidden under noise of so many times an honest update's norm.
+    """
+
+    source: Literal["global", "average", "copied", "extrapolated"]
+    noise: float = 0.0
+    _last_start: Model | None = field(default=None, repr=False)
+
+    def submit(self, task: RoundTask) -> bytes:
+        update = flatten(self._base(task)) - flatten(task.start)
+        self._last_start = task.start
+        if self.noise:
+            update = update + _noise(task, self.noise * length(_update(task)))
+        return _moved(task, update)
+
+    def _base(self, task: RoundTask) -> Model:
+        if self.source == "average":
+            return mean_of_others(task)
+        if self.source == "copied" and task.others:
+            return task.others[min(task.others)]
+        if self.source == "extrapolated" and self._last_start is not None:
+            now, last = flatten(task.start), flatten(self._last_start)
+            return restore(2 * now - last, Template.of(task.start))
+        return task.start
+
+
+FREE_RIDERS: dict[str, Callable[[], Provider]] = {
+    "global": lambda: FreeRider("global"),
+    "global-noise": lambda: FreeRider("global", 1.0),
+    "average": lambda: FreeRider("average"),
+    "average-noise": lambda: FreeRider("average", 1.0),
+    "copied": lambda: FreeRider("copied"),
+    "copied-noise": lambda: FreeRider("copied", 1.0),
+    "extrapolated": lambda: FreeRider("extrapolated"),
+    "global-loud-noise": lambda: FreeRider("global", 5.0),
+}
+
+
+def patched(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Images, shape (n, ..., height, width), with the back door's white patch in a corner.
+
+    Raises InvalidInput for examples that have no height and width.
+    """
+    if x.ndim < 3:
+        raise InvalidInput(f"the back door needs images, not examples of shape {x.shape[1:]}")
+    marked = x.copy()
+    marked[..., -PATCH:, -PATCH:] = 1.0
+    return marked
+
+
+def _update(task: RoundTask) -> Vector:
+    """The update of honest training."""
+    return flatten(task.train()) - flatten(task.start)
+
+
+def _noise(task: RoundTask, norm: float) -> Vector:
+    """Gaussian noise of an exact norm."""
+    drawn = task.noise.normal(flatten(task.start).shape, 1.0)
+    return drawn * (norm / length(drawn))
+
+
+def _moved(task: RoundTask, update: Vector) -> bytes:
+    return encode(restore(flatten(task.start) + update, Template.of(task.start)))

@@ -1,0 +1,157 @@
+"""Experiments: list them, run them, report what they gave."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fedpact.cli.output import AsJson, print_rows
+from fedpact.errors import ExperimentError, InvalidInput
+from lab import simulate
+from lab.configuration import Device, Scale
+
+app = typer.Typer(
+    name="lab",
+    help="Experiments that can be run again.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(simulate.app, name="simulate")
+
+Output = Annotated[Path, typer.Option(help="Folder of results and reports.")]
+RESULTS = Path("docs/results")
+
+
+@app.command("list")
+def list_experiments(as_json: AsJson = False) -> None:
+    """The experiments that come with fedpact, and how many cases each has at which scale.
+
+    Example: python -m lab list
+    """
+    from lab import configuration
+
+    rows = []
+    for name in configuration.names():
+        experiment = configuration.load(name)
+        row: dict[str, Any] = {"name": name, "title": experiment.title}
+        for scale in Scale:
+            there = scale in experiment.scales
+            row[scale] = len(list(configuration.cases(experiment, scale))) if there else None
+        rows.append(row)
+    print_rows(rows, as_json=as_json, empty="no experiments")
+
+
+@app.command("run")
+def run_experiments(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names, or paths of TOML files.", metavar="NAME...")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All that have the scale, in place of names.")
+    ] = False,
+    scale: Annotated[Scale, typer.Option(help="small: minutes on two cores.")] = Scale.SMALL,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds 0, 1, ... of each (else the file's number).")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where models are trained.")] = Device.CPU,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Cases at a time (else one a core).")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster; local starts one here.")
+    ] = None,
+    output: Output = RESULTS,
+) -> None:
+    """Run the cases that have no result yet; interrupted ones go on from their last state.
+
+    Results are written below OUTPUT/cases, one JSON file a case. Cases whose data are not there
+    (folder FEDPACT_DATA) are skipped with the reason. Ctrl-C ends cleanly.
+
+    Example: python -m lab run cifar10 mnist --scale small --seeds 3 --workers 2
+    """
+    from lab import configuration
+    from lab.results import ResultFolder
+    from lab.runner import run
+
+    if bool(names) == every:
+        raise InvalidInput("name the experiments to run, or give --all")
+    loaded = [configuration.load(name) for name in names or configuration.names()]
+    if every:
+        loaded = [one for one in loaded if scale in one.scales]
+    cases = [case for one in loaded for case in configuration.cases(one, scale, seeds, device)]
+    _check_device(device)
+    _check_kinds([one.kind for one in loaded])
+
+    from rich.console import Console
+
+    from lab.progress import show_cases
+
+    console = Console()
+    with show_cases(console, len(cases)) as board:
+        summary = run(
+            cases, ResultFolder(output), _workers(cluster, device, workers), board.observe
+        )
+    for case, reason in summary.skipped:
+        console.print(f"skipped: {case.name}: {reason}", markup=False, highlight=False)
+    for case, failed in summary.failed:
+        console.print(f"FAILED: {case.name}: {failed.reason}", markup=False, highlight=False)
+        if failed.trace:
+            console.print(failed.trace, markup=False, highlight=False)
+    console.print(
+        f"{len(summary.finished)} cases run, {len(summary.before)} finished before, "
+        f"{len(summary.skipped)} skipped, {len(summary.failed)} failed",
+        highlight=False,
+    )
+    if summary.failed:
+        raise ExperimentError(
+            f"{len(summary.failed)} of {len(cases)} cases failed: mend the cause and run again"
+        )
+
+
+@app.command("report")
+def report_results(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="TOML files besides those of the package.", metavar="[FILE...]"),
+    ] = None,
+    output: Output = RESULTS,
+) -> None:
+    """Draw tables and plots of all results in OUTPUT, and write OUTPUT/summary.json.
+
+    Example: python -m lab report --output docs/results
+    """
+    from lab import configuration
+    from lab.report import report
+
+    loaded = [configuration.load(name) for name in [*configuration.names(), *(names or ())]]
+    for path in report(output, loaded):
+        typer.echo(str(path))
+
+
+def _workers(cluster: str | None, device: Device, size: int | None) -> Any:
+    if cluster is not None:
+        from lab.cluster import RayWorkers
+
+        return RayWorkers(cluster, device, size)
+    from lab.runner import Processes
+
+    return Processes(size)
+
+
+def _check_device(device: Device) -> None:
+    if device is Device.CUDA:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InvalidInput("device cuda: torch sees no GPU on this machine; use --device cpu")
+
+
+def _check_kinds(kinds: Sequence[str]) -> None:
+    """Before any work, so that a wrong name does not end a long run."""
+    from lab.kinds import runner_of
+
+    for kind in kinds:
+        runner_of(kind)

@@ -1,0 +1,139 @@
+"""Hostile nodes: what they register, and what they reply.
+
+All of them are registered and in one another's pay. Each has registered a stuffed profile, of the
+keywords of many topics (broad) or, a share of them, of one topic alone (aimed): the mean of all
+profiles of that topic, nearer to most queries about it than an honest profile is, and no other than
+what an honest provider with very many documents about it would publish. In reply each either forges
+records, floods, drops requests, or hides: answers with records of its kind and names none but its
+kind.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from fedpact.retrieval.answering import answer
+from fedpact.retrieval.messages import MOST_FOUND, Lookup, LookupReply, Ping, Record, Reply, Request
+from fedpact.retrieval.signature import ENTRIES, WIDTH, likeness, signatures
+from lab.retrieval.network import Hostile, Network, address
+from lab.retrieval.population import Population
+
+BROAD_TOPICS = 16
+COLLUDERS = 2_000
+"""Hostile records that one who hides chooses its reply from."""
+VARIATION = 0.3
+"""Standard deviation by which stuffed weights differ (log-normal), so that no two are the same."""
+
+
+class Lie(StrEnum):
+    """How a hostile node replies to a lookup."""
+
+    FORGE = "forge"
+    FLOOD = "flood"
+    DROP = "drop"
+    HIDE = "hide"
+
+
+def stuff(
+    population: Population,
+    hostile: NDArray[np.int64],
+    aimed: float,
+    generator: np.random.Generator,
+) -> None:
+    """Overwrite the profiles of `hostile`, numbers of nodes, with stuffed ones."""
+    topics = int(population.topics.max()) + 1
+    means = _topic_means(population, topics)
+    rows = []
+    for place in range(len(hostile)):
+        if place < aimed * len(hostile):
+            chosen = means[int(generator.integers(topics))]
+        else:
+            chosen = means[generator.choice(topics, min(BROAD_TOPICS, topics), replace=False)]
+            chosen = sparse.csr_matrix(chosen.max(axis=0))
+        row = sparse.csr_matrix(chosen, copy=True)
+        row.data = row.data * np.exp(VARIATION * generator.standard_normal(row.nnz))
+        rows.append(row)
+    if rows:
+        stuffed = signatures(sparse.vstack(rows, format="csr"))
+        population.buckets[hostile], population.weights[hostile] = stuffed
+
+
+def lies(
+    network: Network, hostile: NDArray[np.int64], kinds: Sequence[Lie], seed: int
+) -> dict[int, Hostile]:
+    """What each of `hostile` replies; the kinds of lies are dealt out in turn."""
+    colluders = np.random.default_rng([seed, 9]).permutation(hostile)[:COLLUDERS]
+    band = _Band(network, colluders)
+    replies = {
+        Lie.FORGE: band.forged,
+        Lie.FLOOD: band.flood,
+        Lie.DROP: lambda number, request: None,
+        Lie.HIDE: band.hidden,
+    }
+    return {
+        number: replies[kinds[place % len(kinds)]] for place, number in enumerate(hostile.tolist())
+    }
+
+
+class _Band:
+    def __init__(self, network: Network, colluders: NDArray[np.int64]) -> None:
+        self._network, self._colluders = network, colluders
+        self._buckets = network.buckets[colluders]
+        self._weights = network.weights[colluders]
+
+    def forged(self, number: int, request: Request) -> Reply | None:
+        """Records of honest nodes that say just what was asked for."""
+        true = self._true(number, request)
+        if not isinstance(request, Lookup) or not isinstance(true, LookupReply):
+            return true
+        copies = tuple(Record(one.node, request.query) for one in true.records)
+        return LookupReply(true.responder, true.community, true.size, copies, true.contacts)
+
+    def flood(self, number: int, request: Request) -> Reply | None:
+        """All that fits into a message, and contacts that do not exist."""
+        true = self._true(number, request)
+        if not isinstance(true, LookupReply):
+            return true
+        contacts = tuple(
+            type(one)(address(2**100 + place), one.id, "", one.length)
+            for place, one in enumerate(true.contacts * 20)
+        )
+        records = (true.records * MOST_FOUND)[:MOST_FOUND]
+        return LookupReply(true.responder, true.community, true.size, records, contacts)
+
+    def hidden(self, number: int, request: Request) -> Reply | None:
+        """The best of its kind alone, and contacts of its kind."""
+        true = self._true(number, request)
+        if not isinstance(request, Lookup) or not isinstance(true, LookupReply):
+            return true
+        scores = likeness(request.query, self._buckets, self._weights)
+        best = self._colluders[np.argsort(-scores, kind="stable")[: request.want]].tolist()
+        contacts = tuple(self._network.contact(one) for one in best)
+        records = tuple(self._network.record(one) for one in best)
+        return LookupReply(true.responder, true.community, true.size, records, contacts)
+
+    def _true(self, number: int, request: Request) -> Reply | None:
+        assert isinstance(request, Lookup | Ping)
+        return answer(self._network.table(number), request)
+
+
+def _topic_means(population: Population, topics: int) -> sparse.csr_matrix:
+    """(topics, WIDTH): mean published profile of each."""
+    count = len(population.topics)
+    entries = sparse.csr_matrix(
+        (
+            population.weights.reshape(-1).astype(np.float64),
+            population.buckets.reshape(-1).astype(np.int32),
+            np.arange(count + 1) * ENTRIES,
+        ),
+        shape=(count, WIDTH),
+    )
+    members = sparse.csr_matrix(
+        (np.ones(count), (population.topics, np.arange(count))), shape=(topics, count)
+    )
+    means = sparse.csr_matrix(members @ entries)
+    means.eliminate_zeros()
+    return means

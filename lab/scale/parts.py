@@ -1,0 +1,163 @@
+"""The parts of one request, measured: bytes of what is sent, processor seconds of what is computed.
+
+The request is digits by softmax regression in privacy mode `none`, one round, judged by the models'
+own errors. Artefacts are made and sealed by the daemons' functions, transactions encoded by the
+contracts' ABIs and signed as the client signs them, and each is weighed; nothing is sent.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+from eth_account import Account
+
+from fedpact.chain.abi import contract_abi
+from fedpact.chain.bindings.binding import camel
+from fedpact.consensus.aggregate import global_model
+from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local, slice_aad
+from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
+from fedpact.consensus.votes import pack_scores
+from fedpact.content.envelope import seal_model
+from fedpact.content.keys import Manifest, new_request_key
+from fedpact.data import partition, sources
+from fedpact.data.dataset import Dataset
+from fedpact.data.slices import cut_evenly, encode_slice
+from fedpact.demo.drafts import draft, split
+from fedpact.learning.artefact import Model, encode
+from fedpact.learning.families import family_of
+from fedpact.learning.local import train_local
+from fedpact.learning.strategies import Globals
+from fedpact.requester.draft import Draft
+from fedpact.types.specification import Specification
+
+T = TypeVar("T")
+ADDRESS = "0x" + 40 * "1"
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Bytes and processor seconds of one request with `committee` members; medians of REPEATS."""
+
+    committee: int
+    local_model: int
+    """Sealed, bytes; as are the others."""
+    global_model: int
+    slice: int
+    specification: int
+    initial_model: int
+    manifest: int
+    """Of a key sealed to each member."""
+    transactions: dict[str, int]
+    """Bytes of one signed transaction by function."""
+    training: float
+    """Seconds of one member's local training; as are the others."""
+    scoring: float
+    """Of one member: all models of the round."""
+    aggregation: float
+    """Of one member, sealing included."""
+
+
+def measure(committee: int, seed: int = 0) -> Parts:
+    """Weigh and time the parts of a request with this many members."""
+    spec, parts, evaluation = _request(committee, seed)
+    round_ref, key = RoundRef(bytes(32), 1, 1), new_request_key()
+    start = family_of(spec).initial(spec, seed)
+    training, models = _timed_models(spec, start, parts)
+    samples = {seat: len(part) for seat, part in enumerate(parts)}
+    scoring, _ = _timed(
+        lambda: score_round(
+            RoundInputs(spec, 1, start, models, samples, evaluation), ContributionRecord()
+        )
+    )
+
+    def aggregate() -> bytes:
+        made = global_model(spec, 1, Globals(start, start), models, samples, sorted(models))
+        return seal_global(made, key, round_ref)
+
+    aggregation, sealed = _timed(aggregate)
+    accounts = [Account.create().address for _ in range(committee)]
+    public = bytes(range(1, 33))
+    manifest = Manifest.sealing(
+        key, dict.fromkeys(accounts, public), bytes(32), 1, "request-key", 0
+    )
+    return Parts(
+        committee,
+        local_model=len(seal_local(encode(models[0]), key, round_ref, ADDRESS)),
+        global_model=len(sealed),
+        slice=len(seal_model(key, encode_slice(evaluation), slice_aad(1))),
+        specification=len(spec.encode()),
+        initial_model=len(encode(start)),
+        manifest=len(manifest.encode()),
+        transactions=_transactions(spec, accounts),
+        training=training,
+        scoring=scoring,
+        aggregation=aggregation,
+    )
+
+
+def _request(committee: int, seed: int) -> tuple[Specification, list[Dataset], Dataset]:
+    source = sources.digits(seed)
+    fields = draft(source, committee, rounds=1, epsilon=None)
+    spec = Draft({**fields, "score": "model", "max_error": 9_000}, on_chain=False).specification
+    private, chosen = split(source, 1, seed)
+    x = (source.x_train / source.scale).astype(np.float32)
+    dealt = partition.iid(source.y_train[private], committee, seed)
+    parts = [Dataset(x[private[p]], source.y_train[private[p]], ()) for p in dealt]
+    [cut] = cut_evenly(source.y_train[chosen], 1, np.random.default_rng(seed))
+    places = chosen[cut]
+    return spec, parts, Dataset(x[places], source.y_train[places], ())
+
+
+def _timed_models(
+    spec: Specification, start: Model, parts: list[Dataset]
+) -> tuple[float, dict[int, Model]]:
+    timed = [_timed(partial(train_local, spec, start, part, noise=None), 1) for part in parts]
+    seconds = float(np.median([spent for spent, _ in timed]))
+    return seconds, {seat: model for seat, (_, model) in enumerate(timed)}
+
+
+def _timed(compute: Callable[[], T], repeats: int = REPEATS) -> tuple[float, T]:
+    """Median processor seconds, and what came out."""
+    spent, found = [], []
+    for _ in range(repeats):
+        before = time.process_time()
+        found.append(compute())
+        spent.append(time.process_time() - before)
+    return float(np.median(spent)), found[-1]
+
+
+def _transactions(spec: Specification, accounts: list[str]) -> dict[str, int]:
+    """Bytes of each kind of signed transaction; digests and salts are random bytes."""
+    digest = bytes(range(32, 64))
+    word = pack_scores(dict.fromkeys(range(1, len(accounts)), 4_321))
+    last = len(accounts) - 1
+    calls: dict[tuple[str, str], list[Any]] = {
+        ("SharingMarket", "createRequest"): [camel(spec.terms(digest, digest))],
+        ("ResultCache", "recordRetrieval"): [1, digest],
+        ("SharingMarket", "join"): [1, 1_234, digest],
+        ("SharingMarket", "start"): [1, 0, digest, digest, accounts],
+        ("TrainingRounds", "submit"): [1, last, digest],
+        ("TrainingRounds", "openSlice"): [1, digest],
+        ("TrainingRounds", "commitVote"): [1, last, digest],
+        ("TrainingRounds", "revealVote"): [1, 0, word, digest],
+        ("TrainingRounds", "tally"): [1, accounts],
+        ("TrainingRounds", "attest"): [1, last, digest, 4_321],
+        ("TrainingRounds", "propose"): [1, last, digest, 4_321, accounts],
+        ("SharingMarket", "deliver"): [1, last, bytes(80), accounts],
+        ("SharingMarket", "claim"): [1, last],
+    }
+    signer = Account.create()
+    sizes = {}
+    for (contract, name), values in calls.items():
+        transaction = {
+            **{"type": 2, "chainId": 31_337, "nonce": 100, "gas": 150_000, "to": ADDRESS},
+            **{"maxFeePerGas": 2 * 10**9, "maxPriorityFeePerGas": 10**9},
+            "value": 10**18 if name == "createRequest" else 0,
+            "data": contract_abi(contract).functions[name].encode(values),
+        }
+        sizes[name] = len(signer.sign_transaction(transaction).raw_transaction)
+    return sizes

@@ -1,0 +1,42 @@
+"""How a request trains a linear model on scattering features, by data set.
+
+Each data set's step was chosen on the public slice, on which the evaluation set is drawn too and
+which no provider holds.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+FAMILY = "scattering-linear"
+ROUNDS = 20
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one round after the statistics does, and the evaluation set's public origin."""
+
+    learning_rate: float
+    clipping_norm: float
+    momentum: float
+    """Of the server."""
+    mirrored: int = 0
+    """The family's parameter."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {"mirrored": self.mirrored}
+
+    @property
+    def local(self) -> dict[str, Any]:
+        return {"steps": 1, "learning_rate": self.learning_rate}
+
+    @property
+    def strategy(self) -> dict[str, Any]:
+        return {"name": "fedavgm", "parameters": {"momentum": self.momentum}}
+
+
+STEPS = {
+    "mnist": Step(12_000.0, 0.03, 0.6),
+    "cifar10": Step(12_000.0, 0.03, 0.8, mirrored=1),
+}
+"""By data set."""

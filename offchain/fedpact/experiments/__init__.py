@@ -1,1 +1,0 @@
-"""Experiments as configurations, run on the same pure functions as the daemons."""

@@ -1,0 +1,110 @@
+"""Releases of families that construct their model in one go, with a document and without it.
+
+Every document of a family adds a vector of the same length, so any one shows as much as is stated.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.dataset import Dataset
+from fedpact.data.documents import documents
+from fedpact.errors import InvalidInput
+from fedpact.learning.artefact import Model
+from fedpact.learning.families import constructed_family_of
+from fedpact.learning.families.text_statistics import TextStatisticsParameters
+from fedpact.learning.local import train_local
+from fedpact.learning.text_statistics import Statistics
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.noise import NoiseSource
+from fedpact.requester.draft import Draft
+from fedpact.types.specification import Specification
+
+TEXTS = (
+    "the locomotive pulled freight through the tunnel",
+    "a sailor repaired the torn canvas of the yacht",
+    "parliament debated the pension reform until midnight",
+    "volcanic ash grounded every aircraft in the region",
+)
+LABELS = (0, 1, 0, 1)
+_TRIED = {
+    "text-statistics": ({"bits": 11}, "class-sums"),
+    "random-forest": ({"trees": 5, "depth": 3}, "union"),
+}
+"""Parameters, small, and the aggregation that the family must be given."""
+
+Flat = NDArray[np.float64]
+
+
+class Silent(NoiseSource):
+    """Adds nothing: shows an auditor where a document stands in a release."""
+
+    def words(self, count: int) -> NDArray[np.uint64]:
+        return np.zeros(count, dtype=np.uint64)
+
+    def half_steps(self, count: int) -> NDArray[np.int64]:
+        return np.zeros(count, dtype=np.int64)
+
+
+def constructed_release(
+    name: str, epsilon: float, delta: float, noise: NoiseSource
+) -> tuple[Callable[[int], list[float]], float]:
+    """One draw over the first so many texts, along the last one's direction, and the stated mu.
+
+    Raises InvalidInput for a family that no text here is for.
+    """
+    if name not in _TRIED:
+        raise InvalidInput(f"family {name}: there is no audit of its releases")
+    spec = _specification(name, epsilon, delta)
+    released = GaussianRelease.of_round(spec, 1)
+    assert released is not None
+    every = len(TEXTS)
+    shown = _released(spec, every, Silent()) - _released(spec, every - 1, Silent())
+    along = shown / np.linalg.norm(shown)
+
+    def release(texts: int) -> list[float]:
+        return [float(_released(spec, texts, noise) @ along)]
+
+    return release, 1 / released.noise_multiplier
+
+
+def _released(spec: Specification, texts: int, noise: NoiseSource) -> Flat:
+    """All values of a local model, each in units in which its noise is the same."""
+    start = constructed_family_of(spec).initial(spec, 0)
+    dataset = Dataset(documents(TEXTS[:texts]), np.array(LABELS[:texts]), ())
+    model = train_local(spec, start, dataset, noise=noise, batches_of=(1, 0))
+    return _sums(spec, model) if spec.family.name == "text-statistics" else _counts(model)
+
+
+def _sums(spec: Specification, model: Model) -> Flat:
+    found = Statistics.of(model)
+    asked = TextStatisticsParameters.model_validate(spec.family.parameters)
+    parts = (found.words, found.counts * asked.count_weight, found.dense * asked.dense_weight)
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def _counts(model: Model) -> Flat:
+    return model["counts"].astype(np.float64).ravel()
+
+
+def _specification(name: str, epsilon: float, delta: float) -> Specification:
+    parameters, aggregation = _TRIED[name]
+    return Draft(
+        {
+            "title": "A privacy audit",
+            "category": "audits/texts",
+            "labels": ["0", "1"],
+            "features": {"kind": "text", "shape": []},
+            "family": {"name": name, "parameters": parameters},
+            "aggregation": {"name": aggregation},
+            "local": {"construction_seed": 0},
+            "rounds": 1,
+            "min_providers": 2,
+            "max_providers": 2,
+            "score": "model",
+            "max_error": 10_000,
+            "privacy": {"mode": "sound", "epsilon": epsilon, "delta": delta},
+        },
+        on_chain=False,
+    ).specification

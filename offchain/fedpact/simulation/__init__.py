@@ -1,0 +1,1 @@
+"""A request in one process: what demonstrations, tests and experiments simulate."""

@@ -1,0 +1,109 @@
+"""`python -m lab`: runs once, says what it left out, reports."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lab.command import Lab
+from tests.lab.little_study import TOML
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    path = tmp_path / "little.toml"
+    path.write_text(TOML)
+    return path
+
+
+def test_the_list_names_title_and_cases(lab: Lab) -> None:
+    rows = json.loads(lab("list", "--json").out)
+
+    assert {"name", "title", "small", "full"} == set(rows[0])
+    assert all(row["small"] or row["full"] for row in rows)
+
+
+def test_a_study_is_run_once_and_reported(lab: Lab, study: Path) -> None:
+    first = lab("run", study, "--seeds", 1, "--workers", 1, "--output", "out")
+    again = lab("run", study, "--seeds", 1, "--workers", 1, "--output", "out")
+    report = lab("report", study, "--output", "out")
+
+    assert first.code == again.code == report.code == 0
+    assert "1 of 1: finished little: class5 plain seed 0" in first.out
+    assert "1 cases run, 0 finished before, 0 skipped, 0 failed" in first.out
+    assert "0 cases run, 1 finished before, 0 skipped, 0 failed" in again.out
+    assert json.loads(Path("out/summary.json").read_text())[0]["experiment"] == "little"
+
+
+def test_failed_cases_end_in_their_exit_code_after_the_others(lab: Lab, study: Path) -> None:
+    study.write_text(
+        TOML + "[methods.wrong]\nsettings.fail = true\n[methods.absent]\nsettings.absent = true\n"
+    )
+    done = lab("run", study, "--seeds", 1, "--workers", 1, "--output", "out")
+
+    assert done.code == 18
+    assert "skipped: little: class5 absent seed 0: little: no such data" in done.out
+    assert "FAILED: little: class5 wrong seed 0: little: failed as asked" in done.out
+    assert done.err.startswith("lab: 1 of 3 cases failed")
+
+
+def test_a_corrupt_result_is_named_before_any_work(lab: Lab, study: Path) -> None:
+    lab("run", study, "--workers", 1, "--output", "out")
+    broken = next(Path("out").rglob("*.json"))
+    broken.write_text("{")
+
+    run = lab("run", study, "--output", "out")
+    report = lab("report", study, "--output", "out")
+
+    assert run.code == report.code == 18
+    assert str(broken) in run.err
+    assert str(broken) in report.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name the experiments to run, or give --all"),
+        (["little.toml", "--all"], "name the experiments to run, or give --all"),
+        (["none-such"], "'none-such' is unknown"),
+        (["little.toml", "--scale", "full"], "has no scale full"),
+        (["wrong.toml"], "kind 'magic' is unknown"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_any_work(
+    lab: Lab, study: Path, arguments: list[str], said: str
+) -> None:
+    Path("wrong.toml").write_text(TOML.replace("tests.lab.little_study:run", "magic"))
+    done = lab("run", *arguments, "--output", "out")
+
+    assert done.code == 2
+    assert said in done.err
+    assert not Path("out").exists()
+
+
+def test_ctrl_c_ends_the_run_and_the_next_one_goes_on(lab: Lab, study: Path) -> None:
+    study.write_text(TOML.replace("rounds = 3", "rounds = 400\npause = 0.05"))
+    command = [sys.executable, "-m", "lab", "run", str(study), "--seeds", "1"]
+    process = subprocess.Popen(
+        [*command, "--output", "out"],
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # Where the tests run in the background of a shell, they inherit an ignored Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    deadline = time.monotonic() + 120
+    while not list(Path("out").rglob("*.checkpoint")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(30) == 130
+    assert not process.stderr.read()
+    assert list(Path("out").rglob("*.checkpoint"))
+    assert not list(Path("out").rglob("*.json"))

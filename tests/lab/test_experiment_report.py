@@ -1,0 +1,163 @@
+"""The report: tables, plots and the summary, from nothing but files of results."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedpact.errors import InvalidInput
+from lab import configuration
+from lab.configuration import Experiment, Scale
+from lab.report import report
+from lab.results import Result, ResultFolder
+from tests.lab.little_study import TOML
+
+COMPARED = (
+    TOML
+    + """
+[methods.other]
+
+[[gaps]]
+metric = "mean_gap"
+curve = "global_accuracy"
+method = "other"
+base = "plain"
+
+[[paper]]
+partition = "class5"
+method = "other"
+metric = "global_accuracy"
+value = 0.5714
+source = "Fig. 2c"
+
+[[claims]]
+text = "other is better"
+partition = "class5"
+metric = "global_accuracy"
+curve = "global_accuracy"
+method = "other"
+base = "plain"
+paper_difference = 0.1799
+source = "Fig. 2c"
+"""
+)
+GRIDDED = TOML.replace('curves = ["global_accuracy"]', "") + (
+    '\n[grid]\nattack = ["flip", "nan"]\nshare = [0.0, 0.3]\n'
+)
+FIGURES = {"plain": [(0.1, 0.2), (0.2, 0.3)], "other": [(0.0, 0.6), (0.1, 0.7)]}
+"""Curve of two rounds by method and seed."""
+
+
+def filled(folder: Path, text: str, figures: dict[str, Any] = FIGURES) -> Experiment:
+    little = configuration.parse("little", text)
+    for case in configuration.cases(little, Scale.SMALL):
+        curve = figures[case.method.split(" ")[0]][case.seed]
+        outcome = {
+            "metrics": {"global_accuracy": curve[-1]},
+            "curves": {"global_accuracy": curve},
+            "privacy": {"mode": "sound", "epsilon": 2.0, "delta": 1e-5},
+        }
+        ResultFolder(folder).write(case, Result.of(case, outcome, 3.0))
+    return little
+
+
+def test_the_summary_has_a_row_a_method_and_metric(tmp_path: Path) -> None:
+    report(tmp_path, [filled(tmp_path, COMPARED)])
+
+    rows = json.loads((tmp_path / "summary.json").read_text())
+    assert rows[0] == {
+        "experiment": "little",
+        "dataset": "digits",
+        "partition": "class5",
+        "providers": 1,
+        "method": "plain",
+        "privacy": "sound",
+        "epsilon": 2.0,
+        "delta": 1e-5,
+        "metric": "global_accuracy",
+        "mean": 0.25,
+        "std": 0.070711,
+        "seeds": 2,
+        "scale": "small",
+        "paper": None,
+    }
+    assert [(row["method"], row["metric"], row["mean"], row["paper"]) for row in rows[1:]] == [
+        ("other", "global_accuracy", 0.65, 0.5714),
+        ("other", "mean_gap", 0.25, None),  # (|0.0 - 0.1| + |0.6 - 0.2|) / 2, both seeds
+    ]
+
+
+def test_the_page_has_ours_beside_the_papers_with_the_scale(tmp_path: Path) -> None:
+    report(tmp_path, [filled(tmp_path, COMPARED)])
+
+    page = (tmp_path / "little.md").read_text()
+    assert (
+        "| class5 | other | global accuracy | 65.00 ± 7.07 % | 1.47 to 128.53 | "
+        "+40.00 [+40.00, +40.00] | 57.14 % (Fig. 2c) | 2 | small |"
+    ) in page
+    assert "(plots/little-small.svg)" in page
+
+
+def test_a_claim_is_held_against_the_paired_difference(tmp_path: Path) -> None:
+    report(tmp_path, [filled(tmp_path, COMPARED)])
+
+    assert (
+        "| other is better | digits | class5 | +17.99 % | +40.00 [+40.00, +40.00] | seen | 2 of 2 "
+        "| 2 | small |"
+    ) in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ([(0.0, 0.1), (0.1, 0.2)], "the opposite is seen"),
+        ([(0.0, 0.6), (0.1, 0.2)], "cannot be told apart"),
+    ],
+)
+def test_a_claim_that_does_not_hold_is_said_not_to(
+    tmp_path: Path, other: list[tuple[float, float]], said: str
+) -> None:
+    report(tmp_path, [filled(tmp_path, COMPARED, {**FIGURES, "other": other})])
+
+    assert said in (tmp_path / "little.md").read_text()
+
+
+def test_a_grid_is_shown_with_its_last_axis_across(tmp_path: Path) -> None:
+    report(tmp_path, [filled(tmp_path, GRIDDED)])
+
+    page = (tmp_path / "little.md").read_text()
+    assert "| method | attack | 0.0 | 0.3 |" in page
+    assert "| plain | flip | 25.00 ± 7.07 % | 25.00 ± 7.07 % |" in page
+    assert (tmp_path / "plots" / "little-small.svg").exists()
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
+    little = filled(tmp_path, COMPARED)
+    first = {path: path.read_bytes() for path in report(tmp_path, [little])}
+
+    assert {path: path.read_bytes() for path in report(tmp_path, [little])} == first
+    assert b"matplotlib" in first[tmp_path / "plots" / "little-small.svg"]
+
+
+def test_skipped_missing_and_foreign_results_are_said(tmp_path: Path) -> None:
+    little = filled(tmp_path, TOML.replace("rounds = 3", "rounds = 4"), FIGURES)
+    folder, cases = ResultFolder(tmp_path), list(configuration.cases(little, Scale.SMALL))
+    folder.write(cases[0], Result.skip(cases[0], "no such data"))
+    changed = configuration.parse("little", COMPARED.replace("rounds = 3", "rounds = 4"))
+    other = filled(tmp_path / "b", TOML)
+    stranger = next(configuration.cases(other, Scale.SMALL))
+    odd = folder.folder / "small" / "old.json"
+    odd.write_bytes(ResultFolder(tmp_path / "b").path(stranger).read_bytes())
+
+    report(tmp_path, [changed])
+
+    index = (tmp_path / "README.md").read_text()
+    assert "2 not run; 1 skipped: no such data" in index
+    assert "1 results under other settings" in index
+    assert "1 cases were skipped: no such data." in (tmp_path / "little.md").read_text()
+
+
+def test_no_results_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="python -m lab run comes first"):
+        report(tmp_path, [configuration.parse("little", TOML)])

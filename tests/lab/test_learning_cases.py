@@ -1,0 +1,168 @@
+"""The kind `federation`: what its settings mean, and that it goes on where it was interrupted."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from fedpact.errors import DataMissing, InvalidInput
+from fedpact.learning.families import FAMILIES
+from fedpact.learning.strategies import strategy
+from fedpact.types.specification import StrategyChoice
+from lab import configuration
+from lab.checkpoint import Checkpoint, Progress, Saved
+from lab.configuration import Case, Scale
+from lab.kinds import runner_of
+from lab.kinds.learning import LearningSettings, run
+
+TOML = """
+title = "Digits"
+kind = "federation"
+dataset = "digits"
+partitions = ["class2"]
+metrics = ["global_accuracy"]
+
+[settings]
+family = { name = "softmax-regression" }
+local = { epochs = 1, batch_size = 16, learning_rate = 0.5 }
+rounds = 4
+train_examples = 400
+test_examples = 100
+
+[methods.dlmu]
+settings = { strategy = { name = "dlmu", parameters = { tau = 0.8 } } }
+
+[methods.pooled]
+settings = { pooled = true }
+
+[scales.small]
+providers = 5
+"""
+
+
+def case_of(method: str, text: str = TOML) -> Case:
+    cases = configuration.cases(configuration.parse("digits", text), Scale.SMALL)
+    return next(case for case in cases if case.method == method)
+
+
+def ran(case: Case, resumed: Saved | None = None) -> tuple[Mapping[str, Any], list[Any]]:
+    told: list[Any] = []
+    return run(case, Checkpoint(told.append, resumed, every=0.0)), told
+
+
+def test_the_kind_is_found_by_its_name() -> None:
+    assert runner_of("federation") is run
+
+
+@pytest.mark.parametrize("name", configuration.names())
+def test_the_packages_files_ask_for_what_there_is(name: str) -> None:
+    experiment = configuration.load(name)
+    for scale in experiment.scales:
+        for case in configuration.cases(experiment, scale, seeds=1):
+            if case.kind == "federation":
+                settings = LearningSettings.model_validate(case.settings)
+                strategy(StrategyChoice(**settings.strategy))
+                assert settings.family["name"] in FAMILIES
+                assert settings.sampled is None or settings.sampled <= case.providers
+        assert set(experiment.units) <= {*experiment.metrics, *experiment.curves}
+
+
+def test_a_run_gone_on_with_gives_what_an_undisturbed_one_gives() -> None:
+    whole, told = ran(case_of("dlmu"))
+    half = next(
+        event
+        for event, before in zip(told[1:], told, strict=False)
+        if isinstance(event, Saved) and before == Progress(2, 4)
+    )
+    again, retold = ran(case_of("dlmu"), half)
+
+    assert again == whole
+    assert next(event for event in retold if isinstance(event, Progress)) == Progress(3, 4)
+
+
+def test_settings_say_how_many_examples_and_who_has_them() -> None:
+    dlmu, _ = ran(case_of("dlmu"))
+    pooled, _ = ran(case_of("pooled"))
+
+    assert len(dlmu["details"]["examples"]) == 5
+    assert sum(dlmu["details"]["examples"]) == 400
+    assert pooled["details"]["examples"] == [400]
+    assert dlmu["details"]["test_examples"] == 100
+    assert len(dlmu["curves"]["local_accuracy"]) == 4
+    assert dlmu["metrics"]["global_accuracy"] == dlmu["curves"]["global_accuracy"][-1]
+
+
+def test_another_seed_is_another_run() -> None:
+    cases = configuration.cases(configuration.parse("digits", TOML), Scale.SMALL, seeds=2)
+    first, second = [ran(case)[0] for case in cases if case.method == "dlmu"]
+
+    assert first["curves"] != second["curves"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        ("rounds = 4", "rounds = 0", "settings.rounds"),
+        ("rounds = 4", "rounds = 4\nepochs = 3", "settings.epochs"),
+        ("epochs = 1", "epoch = 1", "local"),
+        ("class2", "class3", "3 of 10 labels cannot be dealt to 5 providers"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(wrong: str, right: str, said: str) -> None:
+    with pytest.raises(Exception, match=said) as error:
+        ran(case_of("dlmu", TOML.replace(wrong, right)))
+    assert isinstance(error.value, InvalidInput)
+
+
+def test_data_that_are_not_there_are_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FEDPACT_DATA", raising=False)
+    with pytest.raises(DataMissing, match="fashion-mnist: set FEDPACT_DATA"):
+        ran(case_of("dlmu", TOML.replace('dataset = "digits"', 'dataset = "fashion-mnist"')))
+
+
+@pytest.mark.skipif("FEDPACT_DATA" not in os.environ, reason="needs C-MAPSS below FEDPACT_DATA")
+def test_a_regression_gives_its_errors_in_units_of_the_cap() -> None:
+    text = (
+        TOML.replace('"digits"', '"cmapss-fd001"')
+        .replace("class2", "group")
+        .replace("softmax-regression", "linear-regression")
+        .replace("learning_rate = 0.5", "learning_rate = 0.001")
+    )
+    found, _ = ran(case_of("pooled", text))
+
+    assert 0 < found["metrics"]["mae"] <= found["metrics"]["rmse"] < 1
+    assert found["metrics"]["mae"] == pytest.approx(found["curves"]["mae"][-1], abs=1e-6)
+
+
+PRIVATE = TOML.replace("epochs = 1", "epochs = 3").replace(
+    "[scales.small]",
+    """[methods.claimed]
+settings = { privacy = { mode = "paper", mechanism = "ddp-sgd", epsilon = 5.0, delta = 1e-5 } }
+
+[methods.sound]
+settings = { privacy = { mode = "sound", epsilon = 5.0, delta = 1e-5, clipping_norm = 1.0 } }
+
+[scales.small]""",
+)
+STEPS = "[settings]\nsound_local = { steps = 2, learning_rate = 1.0 }\n"
+
+
+def test_what_a_paper_claims_and_what_is_guaranteed_stand_apart() -> None:
+    text = PRIVATE.replace("[settings]\n", STEPS)
+    claimed, sound = (ran(case_of(name, text))[0] for name in ("claimed", "sound"))
+    assert claimed["privacy"] == {
+        "mode": "paper",
+        "mechanism": "ddp-sgd",
+        "epsilon": 5.0,
+        "delta": 1e-5,
+        "note": "claimed by the paper, not guaranteed",
+    }
+    assert sound["privacy"]["mode"] == "sound"
+    assert 4.9 < sound["privacy"]["epsilon"] <= 5 < sound["privacy"]["epsilon_replacement"]
+    assert ran(case_of("dlmu", text))[0]["privacy"] == {"mode": "none"}
+
+
+def test_mode_sound_needs_steps_of_its_own() -> None:
+    with pytest.raises(InvalidInput, match=r"sound needs settings\.sound_local"):
+        ran(case_of("sound", PRIVATE))

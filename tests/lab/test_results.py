@@ -1,0 +1,99 @@
+"""Files of results: whole or not there, of this case or another's, readable or named."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fedpact.errors import ExperimentError
+from lab import configuration, results
+from lab.checkpoint import Saved
+from lab.configuration import Case, Scale
+from lab.results import Result, ResultFolder
+from tests.lab.little_study import TOML
+
+OUTCOME = {"metrics": {"global_accuracy": 0.5}, "curves": {"global_accuracy": [0.25, 0.5]}}
+
+
+def case_of(text: str = TOML) -> Case:
+    return next(configuration.cases(configuration.parse("little", text), Scale.SMALL))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ResultFolder:
+    return ResultFolder(tmp_path)
+
+
+def test_a_result_is_read_as_it_was_written(folder: ResultFolder) -> None:
+    case = case_of()
+    result = Result.of(case, OUTCOME, 1.5)
+    folder.write(case, result)
+
+    assert folder.finished(case)
+    assert folder.all() == [result]
+    assert result.provenance["versions"]["fedpact"]
+    assert result.privacy == {"mode": "none", "epsilon": None, "delta": None}
+
+
+def test_a_result_of_other_settings_is_not_that_of_this_case(folder: ResultFolder) -> None:
+    folder.write(case_of(), Result.of(case_of(), OUTCOME, 1.5))
+
+    assert not folder.finished(case_of(TOML.replace("rounds = 3", "rounds = 4")))
+
+
+def test_a_skipped_case_is_not_finished(folder: ResultFolder) -> None:
+    folder.write(case_of(), Result.skip(case_of(), "no data"))
+
+    assert not folder.finished(case_of())
+
+
+@pytest.mark.parametrize("value", [1.01, -0.1, float("nan")])
+def test_a_metric_that_is_no_share_is_refused(value: float) -> None:
+    with pytest.raises(ExperimentError, match=r"metric rmse is .* not from 0 to 1"):
+        Result.of(case_of(), {"metrics": {"rmse": value}}, 1.0)
+
+
+def test_a_result_that_json_cannot_hold_leaves_nothing(folder: ResultFolder) -> None:
+    bad = Result.of(case_of(), {**OUTCOME, "curves": {"loss": [float("inf")]}}, 1.0)
+    with pytest.raises(ExperimentError, match="cannot be written"):
+        folder.write(case_of(), bad)
+    assert not [path for path in folder.folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"version": 1}', '{"version": 9}', "\x00"])
+def test_a_corrupt_file_is_named_with_what_to_do(folder: ResultFolder, content: str) -> None:
+    path = folder.path(case_of())
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+
+    with pytest.raises(ExperimentError, match="delete it and run the experiment again") as error:
+        folder.finished(case_of())
+    assert str(path) in str(error.value)
+
+
+def test_a_part_of_the_wrong_type_is_corrupt(folder: ResultFolder) -> None:
+    folder.write(case_of(), Result.of(case_of(), OUTCOME, 1.5))
+    path = folder.path(case_of())
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": [1]}))
+
+    with pytest.raises(ExperimentError, match="is no result"):
+        results.read(path)
+
+
+def test_a_state_is_given_back_to_its_own_case_alone(folder: ResultFolder) -> None:
+    saved = Saved(b"\x00state\n\xff", 2.5)
+    folder.save(case_of(), saved)
+
+    assert folder.resumed(case_of()) == saved
+    assert folder.resumed(case_of(TOML.replace("rounds = 3", "rounds = 4"))) is None
+    folder.write(case_of(), Result.of(case_of(), OUTCOME, 1.5))
+    assert folder.resumed(case_of()) is None
+
+
+def test_a_corrupt_state_is_named_with_what_to_do(folder: ResultFolder) -> None:
+    folder.save(case_of(), Saved(b"", 1.0))
+    path = next(folder.folder.rglob("*.checkpoint"))
+    path.write_bytes(b"\x00\x01")
+
+    with pytest.raises(ExperimentError, match="corrupt: delete it"):
+        folder.resumed(case_of())

@@ -1,0 +1,187 @@
+"""The audits of families: what is stated stands, and what breaks it is seen."""
+
+import pytest
+
+from fedpact.errors import InvalidInput, PrivacyError, SpecificationError
+from fedpact.learning.families import family
+from fedpact.privacy.accounting import gaussian_epsilon
+from fedpact.privacy.audit import AuditedMode, Check
+from fedpact.privacy.noise import NoiseSource, SeededNoise
+from fedpact.privacy.quantile import QuantileClipping
+from fedpact.privacy_audit import checks as privacy_audit
+from fedpact.privacy_audit.checks import (
+    EPSILON,
+    audit,
+    audit_canaries,
+    audit_draws,
+    audit_membership,
+)
+from fedpact.types.specification import AdaptiveClipping, Privacy, PrivacyMode
+
+FAMILIES = [
+    "softmax-regression",
+    "linear-regression",
+    "mlp",
+    "cnn",
+    "char-lstm",
+    "scattering-linear",
+]
+SOFTMAX = "softmax-regression"
+
+
+class Silent(NoiseSource):
+    def words(self, count):
+        return SeededNoise(0).words(count)
+
+    def half_steps(self, count):
+        return SeededNoise(0).half_steps(count) * 0
+
+
+class Halved(SeededNoise):
+    def half_steps(self, count):
+        return super().half_steps(count) // 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "char-lstm" else ())
+        for name in FAMILIES
+    ],
+)
+def test_a_family_shows_a_record_as_much_as_stated(name: str) -> None:
+    found = audit_draws(name, draws=200, noise=SeededNoise(1))
+    assert found.holds
+    assert found.measured == pytest.approx(found.stated, abs=4.5 * found.details["standard_error"])
+    # Of epsilon, 1 % of the precision goes to the statistics of a family that gathers any.
+    assert EPSILON * 0.99 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
+
+
+@pytest.mark.parametrize("name", [SOFTMAX, pytest.param("cnn", marks=pytest.mark.slow)])
+def test_sum_and_count_together_show_a_record_as_much_as_stated(name: str) -> None:
+    found = audit_draws(name, AuditedMode.ADAPTIVE, draws=400, noise=SeededNoise(9))
+    assert found.holds
+    assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
+
+
+def test_a_count_without_noise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raw(self, norms, clipping_norm, expected_batch, noise):
+        return float((norms <= clipping_norm).sum()) / expected_batch
+
+    monkeypatch.setattr(QuantileClipping, "noised_share", raw)
+    assert not audit_draws(SOFTMAX, AuditedMode.ADAPTIVE, draws=400, noise=SeededNoise(9)).holds
+
+
+def test_a_count_that_is_charged_nothing_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = QuantileClipping.of(
+        Privacy(
+            mode=PrivacyMode.SOUND,
+            epsilon=EPSILON,
+            delta=1e-5,
+            clipping_norm=1.0,
+            noise_multiplier=4.0,
+            adaptive_clipping=AdaptiveClipping(count_share=0.5),
+        )
+    )
+    assert real is not None
+    assert real.gradient_multiplier == pytest.approx(4 * 2**0.5)
+    monkeypatch.setattr(QuantileClipping, "gradient_multiplier", property(lambda _: 1.5))
+    assert not audit_draws(SOFTMAX, AuditedMode.ADAPTIVE, draws=600, noise=SeededNoise(9)).holds
+
+
+@pytest.mark.slow
+def test_many_draws_of_sum_and_count_agree_to_two_hundredths() -> None:
+    found = audit_draws(SOFTMAX, AuditedMode.ADAPTIVE, draws=100_000)
+    assert found.measured == pytest.approx(found.stated, abs=0.02)
+
+
+def test_canaries_do_not_refute_a_norm_that_follows() -> None:
+    assert audit_canaries(SOFTMAX, 100, SeededNoise(5), seed=5, mode=AuditedMode.ADAPTIVE).holds
+
+
+@pytest.mark.parametrize("name", ["text-statistics", "random-forest"])
+def test_a_document_shows_in_a_constructed_model_as_much_as_stated(name: str) -> None:
+    found = audit_draws(name, draws=200, noise=SeededNoise(12))
+    assert found.holds
+    assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
+    assert not audit_draws(name, draws=1_000, noise=Halved(13)).holds
+    with pytest.raises(InvalidInput, match="draws alone"):
+        audit(name, Check.CANARIES)
+
+
+def test_the_record_without_noise_is_told_for_sure() -> None:
+    found = audit_draws(SOFTMAX, draws=250, noise=Silent())
+    assert not found.holds
+    assert found.measured is None
+
+
+def test_halved_noise_is_seen() -> None:
+    found = audit_draws(SOFTMAX, draws=1_000, noise=Halved(2))
+    assert not found.holds
+    assert found.measured == pytest.approx(2 * found.stated, abs=0.3)
+
+
+def test_missing_clipping_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = type(family(SOFTMAX))
+    real = kind.gradient_sum
+    monkeypatch.setattr(
+        kind,
+        "gradient_sum",
+        lambda self, spec, weights, x, y, _: real(self, spec, weights, x, y, None),
+    )
+    assert not audit_draws(SOFTMAX, draws=500, noise=SeededNoise(3)).holds
+
+
+def test_the_papers_claim_is_refuted() -> None:
+    found = audit_draws(SOFTMAX, AuditedMode.PAPER, draws=300, noise=SeededNoise(4))
+    assert not found.holds
+    assert found.measured is not None
+    assert found.measured > 2 * found.stated
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_canaries_do_not_refute_what_is_stated(name: str) -> None:
+    assert audit_canaries(name, 100, SeededNoise(5), seed=5).holds
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [(SOFTMAX, 100), pytest.param("cnn", 1_000, marks=pytest.mark.slow)]
+)
+def test_canaries_without_noise_are_found(name: str, count: int) -> None:
+    found = audit_canaries(name, count, Silent(), seed=6)
+    assert not found.holds
+
+
+def test_members_are_found_without_privacy_and_not_with_it() -> None:
+    found = audit_membership(SOFTMAX, noise=SeededNoise(7), seed=7)
+    assert found.holds
+    assert found.measured is not None
+    assert found.measured < found.details["without_privacy"]
+
+
+def test_noise_in_the_last_epoch_alone_hides_no_member() -> None:
+    found = audit_membership(SOFTMAX, noise=SeededNoise(8), seed=8, mode=AuditedMode.PAPER)
+    assert not found.holds
+    assert found.measured == pytest.approx(found.details["without_privacy"], abs=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("check", Check)
+def test_every_check_of_every_family_at_its_own_size_holds(name: str, check: Check) -> None:
+    assert audit(name, check).holds
+
+
+def test_what_has_no_figure_is_refused() -> None:
+    with pytest.raises(SpecificationError, match="unknown"):
+        audit("magic", Check.CANARIES)
+    with pytest.raises(InvalidInput, match="draws and membership"):
+        audit(SOFTMAX, Check.CANARIES, AuditedMode.PAPER)
+    with pytest.raises(PrivacyError, match="at least"):
+        audit(SOFTMAX, Check.DRAWS, draws=10)
+
+
+def test_canaries_too_few_to_refute_anything_are_refused() -> None:
+    with pytest.raises(PrivacyError, match="guesses"):
+        privacy_audit.audit_canaries(SOFTMAX, 39)
