@@ -106,7 +106,7 @@ def test_another_seed_is_another_run() -> None:
         ("rounds = 4", "rounds = 0", "settings.rounds"),
         ("rounds = 4", "rounds = 4\nepochs = 3", "settings.epochs"),
         ("epochs = 1", "epoch = 1", "local"),
-        ("class2", "class3", "3 of 10 labels cannot be dealt to 5 providers"),
+        ("class2", "class3", "3 of 10 labels cannot be split across 5 providers"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(wrong: str, right: str, said: str) -> None:

@@ -14,8 +14,8 @@ Inputs = NDArray[Any]
 """Examples as a model family takes them: float32 numbers (n, *shape), or documents (n,), each a
 `str` (`data.documents`)."""
 Targets = NDArray[np.int64 | np.float32]
-"""Of n examples, shape (n,): indices into the specification's labels, or the values of a
-regression divided by its output's scale."""
+"""Shape (n,): indices into the specification's labels, or a regression's values divided by its
+output's scale."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,12 @@ class Dataset:
     """Examples as a model family takes them."""
 
     x: Inputs
-    """Numbers are divided by the specification's scale, and finite."""
+    """Numbers are finite and divided by the specification's scale."""
     y: Targets
     units: tuple[bytes, ...]
-    """32-byte digest of each example's unit of privacy: the record as it stands in its source,
-    before scaling and before any choice of columns. Examples cut from one unit (an engine's
-    windows) share its digest, and so do records that are equal in every field. Empty where
-    nothing private is meant (evaluation slices)."""
+    """32-byte digest of each example's privacy unit: the record as in its source, before scaling
+    and column selection. Examples of one unit (an engine's windows) share a digest, and so do
+    records equal in every field. Empty if nothing is private (evaluation slices)."""
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y) or (self.units and len(self.units) != len(self.y)):
@@ -42,8 +41,8 @@ class Dataset:
 
     @cached_property
     def unit_numbers(self) -> NDArray[np.int64]:
-        """Of each example, (n,): which unit it belongs to, counted from 0 in order of appearance;
-        each is its own where no units are given."""
+        """Unit of each example, (n,), numbered from 0 in order of appearance; without units each
+        example is its own."""
         if not self.units:
             return np.arange(len(self))
         known: dict[bytes, int] = {}
@@ -52,25 +51,25 @@ class Dataset:
 
     @cached_property
     def unit_count(self) -> int:
-        """How many units of privacy there are."""
+        """Number of privacy units."""
         return int(self.unit_numbers.max(initial=-1)) + 1
 
 
 def row_digest(cells: list[tuple[str, str]]) -> bytes:
-    """Digest of a table's row from (column, cell): neither the order of columns nor how a number
-    is written ("1", "1.0", " 1e0") changes it."""
+    """Digest of a table's row from (column, cell) pairs, whatever the order of columns and the
+    notation of numbers ("1", "1.0", " 1e0")."""
     canonical = sorted((name, _canonical(cell)) for name, cell in cells)
     return sha256("\x1e".join(f"{n}\x1f{c}" for n, c in canonical).encode()).digest()
 
 
 def array_digest(values: NDArray[np.generic], label: str) -> bytes:
-    """Digest of one example of an array and its label, the values taken as float64."""
+    """Digest of an array's example, as float64, and its label."""
     numbers = np.ascontiguousarray(values, dtype="<f8") + 0.0  # -0.0 becomes 0.0
     return sha256(_canonical(label).encode() + b"\x1f" + numbers.tobytes()).digest()
 
 
 def document_digest(text: str, label: str) -> bytes:
-    """Digest of one document and its label: one record, however its text is cut into terms."""
+    """Digest of a document and its label: one record, however its text is tokenised."""
     encoded = text.encode("utf-8", "surrogatepass")
     return sha256(b"text\x1f" + _canonical(label).encode() + b"\x1f" + encoded).digest()
 

@@ -1,4 +1,4 @@
-"""What a provider would tell of its data when it joins a request, and what it keeps to itself."""
+"""Describes a provider's data: what joining a request publishes, and what stays private."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,36 +18,36 @@ Task = Literal["classification", "regression"]
 
 @dataclass(frozen=True)
 class Description:
-    """Of one file or folder. `attributes` are published when a request is joined, the rest never
-    leaves the machine."""
+    """Of a file or folder. `attributes` are published when the provider joins a request; the rest
+    never leaves the machine."""
 
     format: str
     records: int
     units: int
-    """Units of privacy: groups, or distinct records."""
+    """Privacy units: groups, or distinct records."""
     values: tuple[float, float] | None
-    """Least and greatest in the features, before any scale; None for texts."""
+    """Smallest and largest feature, before scaling; None for texts."""
     characters: tuple[int, int] | None
-    """Of the shortest and the longest text; None for numbers."""
+    """Length of the shortest and longest text; None for numbers."""
     histogram: dict[str, int] | None
     """Examples of each label; None for a regression."""
     outputs: tuple[float, float, float] | None
-    """Least, median and greatest value of a regression; None for a classification."""
+    """Smallest, median and largest value of a regression; None for a classification."""
     attributes: dict[str, Any]
 
 
 def describe(
     path: Path, category: str, label_column: str | None = None, output_column: str | None = None
 ) -> Description:
-    """Read `path` as a provider's daemon would and say what is there.
+    """Read `path` as a provider's daemon would, and describe it.
 
     Args:
         category: what the data is about, as requests name it.
         label_column: a table's column of label names; default `label`.
         output_column: a table's column of a regression's values; the task is then a regression.
-            Arrays have theirs in `y` whatever the name.
+            In arrays it is always `y`.
 
-    Raises DataError for what read_records refuses, and for outputs that are no finite numbers.
+    Raises DataError for what read_records refuses, and for outputs that are not finite numbers.
     """
     found = read_records(path, output_column or label_column or LABEL_COLUMN)
     texts = found.kind == "text"
@@ -74,10 +74,10 @@ def attributes(
     columns: Sequence[str],
     kind: Literal["numbers", "text"] = "numbers",
 ) -> dict[str, Any]:
-    """What is told of data (Wang et al. 2024, stage 3): type, category, size, schema.
+    """Published attributes of data (Wang et al. 2024, stage 3): type, category, size, schema.
 
-    `schema` is the hex SHA-256 of what two data sets share that can be trained on together; which
-    labels a provider has is not in it and is told to nobody.
+    `schema` is the hex SHA-256 of what data sets must share to be trained on together. It does not
+    cover which labels a provider has: that is never published.
     """
     features: list[int] | str = "text" if kind == "text" else list(shape)
     schema = {"type": task, "features": features, "columns": list(columns)}

@@ -1,9 +1,9 @@
-"""Documents as examples: how they are read, and the two arrays that a collection is kept in.
+"""Documents as examples: how they are read, and the two arrays that store a collection.
 
-A document is a `str`. Bytes are UTF-8; a file that is not is read as Latin-1, in which every byte
-is a character, so that none is refused or lost (20 Newsgroups is such a collection). Documents are
-packed end to end into one array of UTF-8 bytes and one of where each ends: no pickles, and equal
-documents give equal bytes.
+A document is a `str`. Files are UTF-8; any other file is read as Latin-1, in which every byte is a
+character, so that none is refused or lost (20 Newsgroups needs this). Documents are packed end to
+end into one array of UTF-8 bytes and one of end positions: no pickles, and equal documents give
+equal bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from fedpact.data.dataset import Inputs
 from fedpact.errors import DataError
 
 MAX_BYTES = 16 * 2**20
-"""Of one document; larger ones are refused."""
+"""Largest size of a document."""
 TEXT, ENDS = "text", "ends"
 """Names of the two arrays."""
 
@@ -29,7 +29,7 @@ def documents(texts: Sequence[str]) -> Inputs:
 
 
 def are_documents(x: Inputs) -> bool:
-    """Whether examples are documents, and not numbers."""
+    """Whether examples are documents rather than numbers."""
     return x.dtype == np.dtype(object)
 
 
@@ -53,7 +53,7 @@ def pack(x: Inputs) -> dict[str, NDArray[Any]]:
 
 
 def unpack(arrays: Mapping[str, NDArray[Any]]) -> Inputs:
-    """The documents that `pack` packed; raises DataError for anything else."""
+    """The inverse of `pack`; raises DataError for anything else."""
     try:
         text, ends = arrays[TEXT], arrays[ENDS]
     except KeyError as error:
@@ -65,7 +65,7 @@ def unpack(arrays: Mapping[str, NDArray[Any]]) -> Inputs:
     limits = np.concatenate(([0], ends))
     sizes = np.diff(limits)
     if (sizes < 0).any() or limits[-1] != len(text):
-        raise DataError("documents: ends do not ascend to the length of the text")
+        raise DataError("documents: ends do not increase to the length of the text")
     if len(sizes) and sizes.max() > MAX_BYTES:
         raise DataError(f"a document of {sizes.max()} bytes: at most {MAX_BYTES}")
     whole = text.tobytes()

@@ -1,9 +1,8 @@
 """20 Newsgroups, split by date (Lang 1995; the archive `20news-bydate` of qwone.com).
 
-18,846 posts in 20 groups, 11,314 to train and 7,532 to test. A post is a file of bytes, read as
-Latin-1, which every sequence of bytes is. Two forms are in use: with headers (as Text GCN, Yao et
-al. 2019, has it: the header often gives the group away by sender and organisation), and without
-headers, quotes and signatures.
+18,846 posts in 20 groups: 11,314 for training, 7,532 for testing. Posts are read as Latin-1, which
+accepts any bytes. Two forms are in use: with headers (as in Text GCN, Yao et al. 2019; sender and
+organisation often give the group away), and without headers, quotes and signatures.
 """
 
 import re
@@ -22,16 +21,16 @@ _RULE = re.compile(r"^\s*-*\s*$")
 
 
 def newsgroups(folder: Path | None = None, *, headers: bool = True) -> TextSource:
-    """The posts in the order of group and number.
+    """The posts, ordered by group and number.
 
     folder: holds `20news-bydate-train` and `20news-bydate-test`; by default
     FEDPACT_DATA/20newsgroups. headers: False drops headers, quotes and signatures.
-    Raises DataError where a folder is missing or empty, or the two parts have other groups.
+    Raises DataError if a folder is missing or empty, or the two parts differ in their groups.
     """
     root = text_folder(NAME, folder)
     labels = _groups(root / TRAIN)
     if _groups(root / TEST) != labels:
-        raise DataError(f"{NAME}: {root / TEST} holds other groups than {TRAIN}")
+        raise DataError(f"{NAME}: {root / TEST} holds different groups than {TRAIN}")
     train, y_train = _part(root / TRAIN, labels, headers)
     test, y_test = _part(root / TEST, labels, headers)
     name = NAME if headers else f"{NAME}-bodies"
@@ -41,10 +40,9 @@ def newsgroups(folder: Path | None = None, *, headers: bool = True) -> TextSourc
 def body(post: str) -> str:
     """A post without its header, lines quoted from others, and signature.
 
-    The header ends at the first empty line. Quoted are lines that begin with > or |, and those
-    that introduce a quotation. The signature is what follows the last line that is empty or a
-    row of dashes, where any text stands before it. (The rules that scikit-learn's
-    `fetch_20newsgroups(remove=...)` made common.)
+    The header ends at the first empty line. Quotes are lines that start with > or |, and those that
+    introduce a quotation. The signature follows the last line that is empty or a row of dashes, if
+    there is text before it. (The rules of scikit-learn's `fetch_20newsgroups(remove=...)`.)
     """
     _, _, text = post.partition("\n\n")
     kept = "\n".join(line for line in text.split("\n") if not _QUOTED.search(line))

@@ -1,4 +1,4 @@
-"""How examples are spread over providers in experiments; each goes to exactly one provider."""
+"""Partitions of examples across providers, for experiments; each goes to exactly one."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fedpact.errors import DataError
 
 Partition = list[NDArray[np.int64]]
-"""Places of each provider's examples, ascending."""
+"""Indices of each provider's examples, in ascending order."""
 SHARDS_EACH = 2
 """Shards of a provider in the label-sorted partition (McMahan et al. 2017, section 3)."""
 NAMES = "iid, dir<alpha>, class<k>, sorted, group"
@@ -26,8 +26,8 @@ def named(
 ) -> Partition:
     """The partition of that name: `iid`, `dir0.5`, `class2`, `sorted` or `group`.
 
-    Raises DataError for another name, for labels where `y` holds values of a regression, for
-    `group` without groups, and where the partition cannot be made.
+    Raises DataError for an unknown name, a partition by labels of a regression, `group` without
+    groups, and a partition that is impossible.
     """
     found = _NAME.fullmatch(name)
     if found is None:
@@ -48,9 +48,9 @@ def named(
 
 
 def check_labels(parts: Partition, y: NDArray[np.int64]) -> None:
-    """Raise DataError where a part is empty, or has one label only of several.
+    """Raise DataError if a part is empty, or has only one of several labels.
 
-    From one label alone no provider learns to tell it from another.
+    From a single label a provider cannot learn to tell labels apart.
     """
     several = len(np.unique(y)) > 1
     for number, part in enumerate(parts, start=1):
@@ -59,13 +59,13 @@ def check_labels(parts: Partition, y: NDArray[np.int64]) -> None:
             raise DataError(f"provider {number} has no examples")
         if several and len(held) == 1:
             raise DataError(
-                f"provider {number} has examples of one label only; take another seed or "
+                f"provider {number} has examples of only one label; choose another seed or "
                 "partition, or allow it"
             )
 
 
 def iid(y: NDArray[Any], providers: int, seed: int) -> Partition:
-    """Uniformly at random, in parts that differ by one example at most."""
+    """Uniformly at random, in parts whose sizes differ by at most one."""
     _check(y, providers)
     order = np.random.default_rng(seed).permutation(len(y))
     return _sorted(np.array_split(order, providers))
@@ -74,7 +74,7 @@ def iid(y: NDArray[Any], providers: int, seed: int) -> Partition:
 def dirichlet(y: NDArray[np.int64], providers: int, alpha: float, seed: int) -> Partition:
     """Each label's examples in proportions drawn from Dir(alpha, ..., alpha) (Hsu et al. 2019).
 
-    Drawn anew until every provider has an example; raises DataError when a thousand draws do not.
+    Redrawn until every provider has an example; raises DataError after a thousand draws.
     """
     _check(y, providers)
     if not alpha > 0:
@@ -94,20 +94,20 @@ def dirichlet(y: NDArray[np.int64], providers: int, alpha: float, seed: int) -> 
 
 
 def classes(y: NDArray[np.int64], providers: int, per_provider: int, seed: int) -> Partition:
-    """`per_provider` labels to each provider, every label at equally many providers.
+    """`per_provider` labels for each provider, each label at the same number of providers.
 
-    A label's examples are split evenly among the providers that have it. Raises DataError where
-    providers * per_provider is no multiple of the number of labels.
+    A label's examples are split evenly among the providers that have it. Raises DataError unless
+    providers * per_provider is a multiple of the number of labels.
     """
     _check(y, providers)
     labels = np.unique(y)
     if not 1 <= per_provider <= len(labels) or providers * per_provider % len(labels):
         raise DataError(
-            f"{per_provider} of {len(labels)} labels cannot be dealt to {providers} providers so "
-            "that every label is at equally many of them"
+            f"{per_provider} of {len(labels)} labels cannot be split across {providers} providers "
+            "so that each label is at the same number of them"
         )
     generator = np.random.default_rng(seed)
-    # Dealt round and round: consecutive labels of one deal are distinct, so a provider's are too.
+    # In rotation: consecutive labels are distinct, so a provider's labels are too.
     deal = np.tile(generator.permutation(labels), providers * per_provider // len(labels))
     owned = deal.reshape(providers, per_provider)
     parts: list[list[int]] = [[] for _ in range(providers)]
@@ -120,16 +120,16 @@ def classes(y: NDArray[np.int64], providers: int, per_provider: int, seed: int) 
 
 
 def shards(y: NDArray[Any], providers: int, per_provider: int, seed: int) -> Partition:
-    """Sorted by label, cut into equal shards, `per_provider` dealt to each (McMahan et al. 2017).
+    """Sorted by label and cut into equal shards, `per_provider` for each (McMahan et al. 2017).
 
-    A regression's values are sorted likewise. Raises DataError where a shard would be empty.
+    A regression's values are sorted likewise. Raises DataError if a shard would be empty.
     """
     _check(y, providers)
     count = providers * per_provider
     if per_provider < 1 or count > len(y):
         raise DataError(f"{len(y)} examples cannot be cut into {count} shards")
     generator = np.random.default_rng(seed)
-    # Shuffled first, so that a label's examples fall into its shards at random.
+    # Shuffle first, so that a label's examples fall into its shards at random.
     shuffled = generator.permutation(len(y))
     pieces = np.array_split(shuffled[np.argsort(y[shuffled], kind="stable")], count)
     deal = generator.permutation(count).reshape(providers, per_provider)
@@ -137,11 +137,11 @@ def shards(y: NDArray[Any], providers: int, per_provider: int, seed: int) -> Par
 
 
 def by_group(groups: NDArray[np.int64], providers: int, seed: int) -> Partition:
-    """Whole groups (engines, writers, roles) at random, in numbers that differ by one at most."""
+    """Whole groups (engines, writers, roles) at random, in numbers that differ by at most one."""
     _check(groups, providers)
     present = np.unique(groups)
     if len(present) < providers:
-        raise DataError(f"{len(present)} groups cannot be spread over {providers} providers")
+        raise DataError(f"{len(present)} groups cannot be split across {providers} providers")
     dealt = np.array_split(np.random.default_rng(seed).permutation(present), providers)
     return [np.flatnonzero(np.isin(groups, owned)) for owned in dealt]
 
@@ -152,4 +152,4 @@ def _sorted(parts: list[NDArray[np.int64]]) -> Partition:
 
 def _check(y: NDArray[Any], providers: int) -> None:
     if not 1 <= providers <= len(y):
-        raise DataError(f"{len(y)} examples cannot be spread over {providers} providers")
+        raise DataError(f"{len(y)} examples cannot be split across {providers} providers")

@@ -1,10 +1,10 @@
-"""Reuters-21578 (Lewis 1997), its SGML files read by a parser of our own.
+"""Reuters-21578 (Lewis 1997), read from its SGML files.
 
-21,578 stories. Two collections are cut from them. ModApte: the split by LEWISSPLIT among stories
-with TOPICS="YES". R8: of those, the stories with exactly one topic, which is one of the eight most
-frequent such topics (Cardoso-Cachopo 2007). One byte of the archive is no UTF-8 (0xFC in
-reut2-017.sgm): the files are read as Latin-1, whose every byte is a character. Lu et al.'s
-"15,732 files in 116 categories" is no standard split and can't be counted in the archive.
+21,578 stories, and two collections of them. ModApte: the split by LEWISSPLIT among stories with
+TOPICS="YES". R8: of those, the stories whose only topic is one of the eight most frequent such
+topics (Cardoso-Cachopo 2007). One byte of the archive is not UTF-8 (0xFC in reut2-017.sgm), so the
+files are read as Latin-1. Lu et al.'s "15,732 files in 116 categories" is not a standard split and
+cannot be reproduced from the archive.
 """
 
 import re
@@ -36,16 +36,16 @@ class Story:
     number: int
     """NEWID, 1 to 21,578."""
     split: Literal["train", "test", "unused"]
-    """The part that ModApte puts it in."""
+    """Its part in ModApte."""
     topics: tuple[str, ...]
     text: str
-    """Title and body; the whole TEXT where it has no such parts (TYPE="UNPROC")."""
+    """Title and body; the whole TEXT if it has neither (TYPE="UNPROC")."""
 
 
 def stories(folder: Path | None = None) -> Iterator[Story]:
     """All stories of `reut2-*.sgm` in `folder`, by default FEDPACT_DATA/reuters21578.
 
-    Raises DataError where there is no such file, or one that holds no story or a broken one.
+    Raises DataError if there is no such file, or one that holds no story or a broken one.
     """
     root = text_folder(NAME, folder)
     files = sorted(root.glob("reut2-*.sgm"))
@@ -63,11 +63,11 @@ def parse(content: str, where: str) -> Iterator[Story]:
         found += 1
         yield _story(dict(_ATTRIBUTE.findall(match[1])), match[2], where)
     if found == 0 or found != opened:
-        raise DataError(f"{NAME}: {where}: {opened} stories are begun, {found} can be read")
+        raise DataError(f"{NAME}: {where}: {opened} stories begin, {found} can be read")
 
 
 def r8(folder: Path | None = None) -> TextSource:
-    """R8 by ModApte: 5,485 stories to train, 2,189 to test; errors as `stories`."""
+    """R8 by ModApte: 5,485 training and 2,189 test stories; raises as `stories`."""
     chosen = [one for one in stories(folder) if len(one.topics) == 1 and one.topics[0] in R8]
     train = [one for one in chosen if one.split == "train"]
     test = [one for one in chosen if one.split == "test"]

@@ -1,4 +1,4 @@
-"""Evaluation slices: the requester's examples, cut into one part a round, and their bytes."""
+"""Evaluation slices: the requester's examples, one part per round, and their encoding."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,10 @@ from fedpact.types.specification import Specification
 
 
 def cut_evenly(y: Targets, rounds: int, generator: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Places of the examples of each round's slice: every label equally often over all slices,
+    """Indices of each round's slice: every label equally often over all slices,
     and in each slice as evenly as the counts allow.
 
-    Every label is cut to as many examples as the rarest has. Raises DataError where that is less
+    Every label is cut to as many examples as the rarest has. Raises DataError if that is less
     than one a round.
     """
     labels, counts = np.unique(y, return_counts=True)
@@ -34,8 +34,8 @@ def cut_evenly(y: Targets, rounds: int, generator: np.random.Generator) -> list[
 def cut_at_random(
     examples: int, rounds: int, generator: np.random.Generator
 ) -> list[NDArray[np.int64]]:
-    """Places of the examples of each round's slice, of sizes as equal as can be, whatever their
-    labels or values. Raises DataError where there is less than one a round."""
+    """Indices of each round's slice, of sizes as equal as possible, regardless of labels and
+    values. Raises DataError for less than one example per round."""
     if examples < rounds:
         raise DataError(
             f"evaluation set: {examples} examples for {rounds} rounds: at least one a round is "
@@ -56,7 +56,7 @@ def encode_slice(part: Dataset) -> bytes:
 
 
 def decode_slice(plain: bytes, spec: Specification) -> Dataset:
-    """The examples in a slice's bytes; raises DataError where they do not fit the specification."""
+    """The examples in a slice's bytes; raises DataError if they do not fit the specification."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

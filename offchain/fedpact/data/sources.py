@@ -1,6 +1,6 @@
 """Public data sets for demonstrations and experiments, by name.
 
-All but `digits` are files below the folder that the variable FEDPACT_DATA names (docs/data.md).
+All but `digits` are files in the folder that FEDPACT_DATA names (docs/data.md).
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from fedpact.types.specification import RegressionOutput
 DIGITS_TEST_SIZE = 360
 """A fifth of the 1,797 images."""
 ROLE_TRAIN_SHARE = 0.8
-"""Of each role's text, from its beginning, as in McMahan et al. 2017; the rest is for the test."""
+"""Share of each role's text, from its start, for training (McMahan et al. 2017)."""
 FEMNIST_CLASSES = 62
 """Ten digits, then capital, then small letters."""
 
@@ -36,22 +36,22 @@ class Source:
     x_train: NDArray[Any]
     """Shape (n, *shape), uint8 or float32; or documents, (n,)."""
     y_train: NDArray[Any]
-    """Shape (n,): int64 places in `labels`, or float32 values, not capped, of a regression."""
+    """Shape (n,): int64 indices into `labels`, or float32 uncapped values of a regression."""
     x_test: NDArray[Any]
     y_test: NDArray[Any]
     labels: tuple[str, ...]
     """Empty for a regression."""
     scale: float
-    """What values are divided by before use: the largest that can occur, or 1."""
+    """Values are divided by this before use: the largest possible one, or 1."""
     output: RegressionOutput | None = None
     """How a regression's values are capped and scaled."""
     groups_train: NDArray[np.int64] | None = None
-    """Place in `group_names` of each training example's engine, writer or role."""
+    """Index into `group_names` of each training example's engine, writer or role."""
     group_names: tuple[str, ...] = ()
     grouped_units: bool = False
-    """All examples of a group are one unit of privacy."""
+    """Whether all examples of a group are one privacy unit."""
     public_groups: tuple[int, ...] = ()
-    """Places in `group_names` of what is declared public: constants of the reader tell of it."""
+    """Indices into `group_names` of groups declared public: the reader's constants reveal them."""
 
     @property
     def task(self) -> Literal["classification", "regression"]:
@@ -63,7 +63,7 @@ class Source:
 
     @property
     def features(self) -> dict[str, Any]:
-        """As a specification asks for them."""
+        """The specification's `features`."""
         if self.kind == "text":
             return {"kind": "text", "shape": []}
         return {"shape": list(self.shape), "scale": self.scale}
@@ -72,20 +72,20 @@ class Source:
     def shape(self) -> tuple[int, ...]:
         return tuple(int(size) for size in self.x_train.shape[1:])
 
-    def unit_names(self, places: NDArray[np.int64]) -> tuple[str, ...]:
-        """Of the training examples at `places`; empty where each is a unit by itself."""
+    def unit_names(self, indices: NDArray[np.int64]) -> tuple[str, ...]:
+        """Units of the training examples at `indices`; empty if each is its own unit."""
         if not self.grouped_units or self.groups_train is None:
             return ()
-        return tuple(self.group_names[group] for group in self.groups_train[places].tolist())
+        return tuple(self.group_names[group] for group in self.groups_train[indices].tolist())
 
-    def train_set(self, places: NDArray[np.int64]) -> Dataset:
-        """The training examples at `places`, scaled as a specification asks.
+    def train_set(self, indices: NDArray[np.int64]) -> Dataset:
+        """The training examples at `indices`, scaled.
 
-        Units only where groups form them: public records need no ledger, but training must know
-        which examples go together.
+        Units are set only if groups form them: public records need no ledger, but training must
+        know which examples belong together.
         """
-        units = tuple(unit_digest(name) for name in self.unit_names(places))
-        return self._dataset(self.x_train[places], self.y_train[places], units)
+        units = tuple(unit_digest(name) for name in self.unit_names(indices))
+        return self._dataset(self.x_train[indices], self.y_train[indices], units)
 
     def test_set(self) -> Dataset:
         """All test examples, scaled."""
@@ -161,7 +161,7 @@ def shakespeare(
 ) -> Source:
     """Excerpts of the plays (Karpathy 2015) by role: `window` characters and the next, as codes.
 
-    Of each role's text the first 80 % are for training; no window reaches over the cut.
+    The first 80 % of each role's text are for training; no window crosses the cut.
     """
     file = "tinyshakespeare.txt"
     path = data_folder("shakespeare", ("shakespeare",), (file,), folder) / file
@@ -177,7 +177,7 @@ def shakespeare(
 def cmapss_fd001(
     folder: Path | None = None, window: int = cmapss.WINDOW, stride: int = 1
 ) -> Source:
-    """Turbofan engines to their failure (Saxena et al. 2008): cycles left after `window` cycles.
+    """Turbofan engines until failure (Saxena et al. 2008): cycles left after `window` cycles.
 
     Test: the last window of each test engine. Errors are counted in units of the cap, 125 cycles.
     """
@@ -191,7 +191,7 @@ def cmapss_fd001(
 
 
 def texts(name: str) -> Source:
-    """A collection of `fedpact.data.text_collections` (docs/texts.md), a document an example."""
+    """A collection of `fedpact.data.text_collections` (docs/texts.md); examples are documents."""
     try:
         found = COLLECTIONS[name]()
     except DataMissing as error:
@@ -220,13 +220,13 @@ SOURCES: dict[str, Callable[[int], Source]] = {
     "20newsgroups-bodies": lambda seed: texts("20newsgroups-bodies"),
     "r8": lambda seed: texts("r8"),
 }
-"""The seed splits a data set that has no published test part (digits)."""
+"""The seed splits data sets without a published test part (digits)."""
 
 
 def load(name: str, seed: int = 0) -> Source:
     """The data set of that name.
 
-    Raises DataError where there is none, DataMissing where its files are not there.
+    Raises DataError if there is none, DataMissing if its files are not there.
     """
     if name not in SOURCES:
         raise DataError(f"no data set {name!r}; there are {', '.join(sorted(SOURCES))}")
@@ -257,11 +257,11 @@ def _source(
     output: RegressionOutput | None = None,
     public: Sequence[str] = (),
 ) -> Source:
-    """Both parts checked and put together; groups are numbered as they first appear."""
+    """Check and combine both parts; groups are numbered by first appearance."""
     for part in (train, test):
         place = first_not_finite(part.x)
         if place is not None:
-            raise DataError(f"{name}: {path}: example {place + 1} holds a value not finite")
+            raise DataError(f"{name}: {path}: example {place + 1} holds a value that is not finite")
     if train.x.shape[1:] != test.x.shape[1:]:
         raise DataError(f"{name}: {path}: examples of {train.x.shape[1:]} and {test.x.shape[1:]}")
     y_train, y_test = (_targets(path, part.labels, labels) for part in (train, test))

@@ -1,4 +1,4 @@
-"""Cutting a public data set into one folder a provider, the requester's set and the test set."""
+"""Splits a public data set into a folder per provider, an evaluation set and a test set."""
 
 import json
 import os
@@ -29,23 +29,23 @@ _PUBLIC_SEED = 2024
 
 @dataclass(frozen=True)
 class Split:
-    """How a data set is to be cut."""
+    """How to split a data set."""
 
     providers: int
     partition: str
-    """A name that fedpact.data.partition.named knows."""
+    """A name for fedpact.data.partition.named."""
     seed: int
     evaluation: float = 0.1
-    """Share of the training examples that the requester keeps to judge by."""
+    """Share of the training examples for the requester's evaluation set."""
     allow_one_class: bool = False
-    """A provider may hold examples of one label only."""
+    """Whether a provider may have examples of only one label."""
 
 
 def split_into(source: Source, how: Split, output: Path) -> dict[str, Any]:
     """Write `provider-<i>/data.npz`, `evaluation.npz`, `test.npz` and the manifest; return it.
 
-    The same source and `how` give the same bytes. Raises DataError where `output` is there
-    already, cannot be written, or the partition cannot be made; then nothing is left of it.
+    The same source and `how` give the same bytes. Raises DataError if `output`
+    exists or cannot be written, or the partition is impossible; nothing is left of it then.
     """
     check_new(output)
     private, evaluation = hold_out(source, how.evaluation, how.seed)
@@ -81,27 +81,27 @@ def split_into(source: Source, how: Split, output: Path) -> dict[str, Any]:
 
 
 def public_slice(examples: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places of training examples, ascending: (those declared public, the rest). The same ones in
-    every run: what is chosen on them is chosen on nobody's private data."""
+    """Indices of training examples, ascending: (those declared public, the rest). The same in every
+    run, so that choices made on the public ones never depend on private data."""
     order = np.random.default_rng(_PUBLIC_SEED).permutation(examples)
     public, rest = np.split(order, [size])
     return np.sort(public), np.sort(rest)
 
 
 def check_new(output: Path) -> None:
-    """Raise DataError where `output` is there already."""
+    """Raise DataError if `output` exists."""
     if output.exists():
-        raise DataError(f"{output} is there already: name a new folder")
+        raise DataError(f"{output} already exists: name a new folder")
 
 
 def hold_out(
     source: Source, share: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places of training examples: (the providers', the requester's evaluation set), ascending.
+    """Indices of training examples, ascending: (the providers', the evaluation set).
 
-    Where groups are units, whole groups go to the evaluation set until it has `share` of the
-    examples, what is declared public first. Else a classification's set has every label equally
-    often, and no more than half of any. Raises DataError where nothing would be left of a part.
+    If groups are units, whole groups go to the evaluation set until it has `share` of the examples,
+    public ones first. Otherwise a classification's set has every label equally often, and at most
+    half of any label's examples. Raises DataError if a part would be empty.
     """
     if not 0 < share < 1:
         raise DataError(f"evaluation share {share:g}: it is between 0 and 1")

@@ -1,4 +1,4 @@
-"""Labelled texts, and the digests by which the privacy ledger knows their documents."""
+"""Labelled texts, and their digests for the privacy ledger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from fedpact.errors import DataError, DataMissing
 
 @dataclass(frozen=True)
 class TextSource:
-    """A collection of texts in two parts, one document (unit of privacy) an example."""
+    """A collection of texts in two parts; each example is one document (privacy unit)."""
 
     name: str
     train: tuple[str, ...]
@@ -53,7 +53,7 @@ def text_folder(name: str, folder: Path | None) -> Path:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a file; raises DataError where it cannot be read."""
+    """The bytes of a file; raises DataError if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -61,6 +61,6 @@ def read_bytes(path: Path) -> bytes:
 
 
 def label_index(names: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
-    """Place of each name in `labels`; every name must be there."""
+    """Index of each name in `labels`, which must contain all."""
     place = {label: number for number, label in enumerate(labels)}
     return np.array([place[name] for name in names], dtype=np.int64)

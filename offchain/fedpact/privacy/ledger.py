@@ -50,7 +50,7 @@ class LedgerEntry:
 
     id: ReleaseId
     event: GaussianRelease | None
-    """None where no privacy was asked for; nothing was charged then."""
+    """None if no privacy was asked for; nothing was charged then."""
     units: int
     """Records in the data set that was charged."""
     charged_at: int

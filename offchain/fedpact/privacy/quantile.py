@@ -60,7 +60,7 @@ class QuantileClipping:
 
     @classmethod
     def of(cls, privacy: Privacy) -> Self | None:
-        """As a specification asks; None where the norm stays as it is."""
+        """As a specification asks; None if the norm stays as it is."""
         asked, multiplier = privacy.adaptive_clipping, privacy.noise_multiplier
         if asked is None or multiplier is None:
             return None

@@ -76,7 +76,7 @@ def test_an_existing_folder_is_refused_before_anything_is_read(cli: Cli, tmp_pat
         *("--output", tmp_path / "trial"),
     )
     assert result.code == 4
-    assert "is there already" in result.err
+    assert "already exists" in result.err
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_existing_folder_is_refused_before_anything_is_read(cli: Cli, tmp_pat
         ("minst", "iid", "no data set 'minst'"),
         ("mnist", "iid", "set FEDPACT_DATA"),
         ("digits", "random", "no partition 'random'"),
-        ("digits", "class3", "cannot be dealt"),
+        ("digits", "class3", "cannot be split across"),
         ("digits", "group", "who its examples are from"),
     ],
 )

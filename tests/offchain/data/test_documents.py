@@ -126,9 +126,9 @@ def test_what_is_packed_is_unpacked(texts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "ends", "reason"),
     [
-        (b"abc", [2], "do not ascend"),
-        (b"abc", [3, 2], "do not ascend"),
-        (b"abc", [-1, 3], "do not ascend"),
+        (b"abc", [2], "do not increase"),
+        (b"abc", [3, 2], "do not increase"),
+        (b"abc", [-1, 3], "do not increase"),
         (b"\xff", [1], "can't decode"),
     ],
 )

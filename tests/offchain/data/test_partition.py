@@ -119,7 +119,7 @@ def test_a_partition_that_is_not_there_is_refused(name):
 def test_a_partition_by_group_needs_groups():
     with pytest.raises(DataError, match="who its examples are from"):
         partition.named("group", np.zeros(4, int), 2, 0)
-    with pytest.raises(DataError, match="2 groups cannot be spread over 3"):
+    with pytest.raises(DataError, match="2 groups cannot be split across 3"):
         partition.by_group(np.array([0, 0, 1, 1]), 3, 0)
 
 
@@ -139,7 +139,7 @@ def test_parts_without_examples_or_with_one_label_are_named():
     partition.check_labels([np.array([0, 2]), np.array([1, 3])], y)
     with pytest.raises(DataError, match="provider 2 has no examples"):
         partition.check_labels([np.arange(4), np.array([], dtype=int)], y)
-    with pytest.raises(DataError, match="provider 1 has examples of one label only"):
+    with pytest.raises(DataError, match="provider 1 has examples of only one label"):
         partition.check_labels([np.array([0, 1]), np.array([2, 3])], y)
 
 

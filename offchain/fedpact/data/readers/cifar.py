@@ -34,7 +34,7 @@ class _Recorded:
         self.state = state
 
     def bytes_array(self) -> NDArray[np.uint8]:
-        """The array of bytes that was meant; raises ValueError where it is anything else."""
+        """The array of bytes that was meant; raises ValueError if it is anything else."""
         _, shape, dtype, fortran, raw = self.state
         if dtype.arguments[0] not in (b"u1", "u1"):
             raise ValueError(f"values of type {dtype.arguments[0]!r}, not bytes")

@@ -53,7 +53,7 @@ def read_roles(path: Path) -> dict[str, str]:
 def windows(path: Path, roles: dict[str, str], window: int, stride: int) -> Records:
     """Windows of `window` characters each `stride`, labelled with the character that follows.
 
-    Roles with no more than `window` characters have none. Raises DataError where none is left.
+    Roles with no more than `window` characters have none. Raises DataError if none is left.
     """
     if window < 1 or stride < 1:
         refuse(path, f"windows of {window} characters each {stride}: both are at least 1")

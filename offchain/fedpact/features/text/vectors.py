@@ -37,7 +37,7 @@ TEXTS_AT_ONCE = 256
 def dense_rows(texts: Sequence[str]) -> NDArray[np.float32]:
     """Rows of `texts`: (n, 50), of L2 norm 1; zeros for a text without a word of the table.
 
-    Raises DataMissing where the table is not installed, DataError where it is not the pinned one.
+    Raises DataMissing if the table is not installed, DataError if it is not the pinned one.
     """
     hashes, vectors = word_vectors()
     rows = np.zeros((len(texts), WIDTH), dtype=np.float32)
