@@ -1,4 +1,4 @@
-"""Time of private training of the CNN: beside none, and beside Opacus' PrivacyEngine.
+"""Time of private training of the CNN, compared with none and with Opacus' PrivacyEngine.
 
 `make bench-dp` writes docs/results/dp.json. All train the same network on the same random images,
 one step after another on one thread, in CPU seconds; a step takes all images. The private ones clip

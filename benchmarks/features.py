@@ -1,8 +1,8 @@
-"""Seconds and memory that the scattering features of CIFAR-10's 60,000 images take.
+"""Seconds and memory for the scattering features of CIFAR-10's 60,000 images.
 
 `make bench-features` writes docs/results/features.json. The images are random: the
-transform does the same work for any values. Computed from nothing, into a folder that is removed
-afterwards.
+transform does the same work for any values. Nothing is cached: the features go to a temporary
+folder.
 """
 
 import argparse

@@ -3,9 +3,9 @@
     python -m benchmarks.gas            measure, print and write both
     python -m benchmarks.gas --check    write nothing; exit 1 if anything grew by more than 2 %
 
-Measured on Anvil: `gasUsed` of receipts, every provider in the committee, accounts that took part
-in nothing before, equal samples. Registration is not part of a task. One request was made before,
-so that no contract pays for its very first storage slot.
+Measured on Anvil: `gasUsed` of receipts, with every provider in the committee, new accounts and
+equal samples. A task does not include registration. One request is made first, so that no contract
+pays for its first storage slot.
 """
 
 import argparse
@@ -39,7 +39,7 @@ Gas = dict[str, int]
 
 
 def measure(sizes: tuple[int, ...] = SIZES) -> dict[str, object]:
-    """Operations (of a committee of five unless the name says more), tasks, further rounds."""
+    """Gas of operations (of a committee of five unless named otherwise), tasks, further rounds."""
     compiled = compile_sources()
     operations: Gas = {}
     tasks: Gas = {}
@@ -79,7 +79,7 @@ def measure(sizes: tuple[int, ...] = SIZES) -> dict[str, object]:
 
 
 def _request(chain: Chain, size: int, **terms: int) -> Scenario:
-    """A request about to be made, on contracts that have seen one other."""
+    """A request not yet created, on contracts that already had one."""
     accounts = local_accounts(24)
     for account in accounts:
         chain.fund(account)
@@ -116,7 +116,7 @@ def _single(first: dict[str, list[int]], later: dict[str, list[int]]) -> Gas:
 
 
 def _aside(chain: Chain) -> Gas:
-    """What a healthy request does not need, and registration."""
+    """Operations that a healthy request does not need, and registration."""
     found: Gas = {}
     left = _request(chain, 3).opened()
     found["withdraw before the start"] = left.withdraw(1)["gasUsed"]
@@ -143,7 +143,7 @@ def _aside(chain: Chain) -> Gas:
 
 
 def _reuse(chain: Chain) -> Gas:
-    """A result that five members made is had again, and how its providers were found."""
+    """Resale of a result that five members made, and the record of how providers were found."""
     found: Gas = {}
     s = _request(chain, 5)
     s.create()
@@ -165,7 +165,7 @@ def _reuse(chain: Chain) -> Gas:
 
 
 def grown(kept: dict, now: dict) -> list[str]:
-    """What costs over 2 % more than it did, in words; what is new or gone counts too."""
+    """What costs over 2 % more than recorded, and what was added or removed; one message each."""
     complaints = []
     old = dict(_flat(kept))
     new = dict(_flat(now))
@@ -187,7 +187,7 @@ def _flat(result: dict) -> list[tuple[str, int]]:
 
 
 def page(result: dict) -> str:
-    """docs/gas.md: our figures beside those that others measured for theirs."""
+    """docs/gas.md: our figures next to published ones of other systems."""
     operations, tasks = result["operations"], result["task"]["onchain"]
     further = result["further_round"]["onchain"]
 

@@ -58,14 +58,14 @@ def main() -> None:
 
 
 def measured(folder: Path, providers: int, searches: int) -> dict[str, Any]:
-    """Times of `searches` searches over so many daemons."""
+    """Times of `searches` searches over `providers` daemons."""
     source = newsgroups()
     generator = np.random.default_rng(0)
     texts = {}
     for number in range(providers):
         group = number % len(source.labels)
-        places = generator.choice(np.flatnonzero(source.y_train == group), DOCUMENTS, replace=False)
-        documents = [source.train[place] for place in places.tolist()]
+        rows = generator.choice(np.flatnonzero(source.y_train == group), DOCUMENTS, replace=False)
+        documents = [source.train[place] for place in rows.tolist()]
         texts[f"provider-{number}"] = (source.labels[group], documents)
     with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
         served = publish_providers(network, registrar, texts)

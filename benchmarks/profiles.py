@@ -1,4 +1,4 @@
-"""What a noised profile gives away, still finds, and costs: docs/results/profiles.json.
+"""What a noised profile leaks, finds and costs: docs/results/profiles.json.
 
     FEDPACT_DATA=... python -m benchmarks.profiles --json docs/results/profiles.json
 

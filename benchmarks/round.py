@@ -1,8 +1,8 @@
-"""Seconds and gas a round of the protocol alone takes: no privacy, three providers, digits.
+"""Seconds and gas per round of the protocol itself: no privacy, three providers, digits.
 
 `make bench-round` writes docs/results/round.json. Anvil mines each transaction at once and a block
-each second, no confirmations are waited for, and daemons look at the chain every 25 ms. What a
-round takes is then the protocol: training of a softmax regression on digits is some milliseconds.
+every second; nobody waits for confirmations; daemons poll the chain every 25 ms. Training a softmax
+regression on digits takes milliseconds, so nearly all of the time is the protocol's.
 """
 
 import argparse
@@ -27,7 +27,7 @@ PROVIDERS = 3
 POLL_SECONDS = 0.025
 PAYMENT_WEI = 10**18
 SLOW = {"steps": 1, "learning_rate": 0.05}
-"""So slow that no round reaches the target and ends the request early."""
+"""A learning rate so low that no round reaches the target and ends the request early."""
 POLICY = "accept_without_privacy = true\nmin_samples = 20\n"
 
 

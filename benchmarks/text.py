@@ -86,11 +86,9 @@ def main() -> int:
         seconds: dict[str, list[float]] = {"rows": [], "sums": [], "total": [], "aggregation": []}
         for repeat in range(given.repeats):
             models = {}
-            for seat, places in enumerate(shards(source.y_train, providers, SHARDS_EACH, repeat)):
-                texts = [source.train[place] for place in places]
-                models[seat], rows, sums = provider(
-                    layout, texts, source.y_train[places], multiplier
-                )
+            for seat, rows in enumerate(shards(source.y_train, providers, SHARDS_EACH, repeat)):
+                texts = [source.train[place] for place in rows]
+                models[seat], rows, sums = provider(layout, texts, source.y_train[rows], multiplier)
                 seconds["rows"].append(rows)
                 seconds["sums"].append(sums)
                 seconds["total"].append(rows + sums)

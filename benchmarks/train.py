@@ -1,8 +1,8 @@
-"""How fast local training in epochs is, against the same loop written in plain torch.
+"""Speed of local training in epochs, compared with the same loop in plain torch.
 
 `make bench-train` writes docs/results/train.json. Both loops run in one process on one thread,
 turn by turn, on the same examples, batches and first model; a pair's ratio is fedpact's seconds
-over torch's, in processor time, so that what else the machine does counts little. Both must end
+over torch's, in processor time, so other load on the machine matters little. Both must end
 with the same model, or nothing is measured.
 """
 

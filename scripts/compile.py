@@ -4,7 +4,7 @@
     python -m scripts.compile --check    write nothing; exit 1 naming what is stale
 
 `compile_contracts` is the one way to compile here; contract tests use it for their harnesses.
-Results are kept in .cache/solc by the hash of all that goes in, so that nothing is compiled twice.
+Results are cached in .cache/solc by the hash of all inputs.
 """
 
 import argparse
@@ -42,11 +42,11 @@ _IMPORT = re.compile(r"""\bimport\b[^;"']*["']([^"']+)["']\s*;""")
 
 
 class CompileError(FedpactError):
-    """What solc said, in its own words; warnings too."""
+    """solc's own message, for errors and warnings."""
 
 
 def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
-    """Compile the .sol files named, or found below the folders named, and what they import.
+    """Compile the .sol files named, or found under the folders named, and what they import.
 
     Returns, by name of contract, for the contracts defined in these files: `abi`, `bytecode` and
     `deployed_bytecode` (0x hex), `source` (path in the repository), `source_hash`, `compiler`.
@@ -64,18 +64,18 @@ def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
 
 def read_sources(roots: Iterable[str | Path]) -> tuple[dict[str, str], list[str]]:
     """The text of each source that takes part, by its path in the repository, and the paths of
-    those that are named or lie below the folders named."""
+    those named or under the folders named."""
     wanted = sorted(_unit(file) for root in roots for file in _solidity_files(Path(root)))
     return _with_imports(wanted), wanted
 
 
 def kept_name(sources: dict[str, str], wanted: list[str]) -> str:
-    """Name of the file in .cache/solc that keeps what these sources compile to."""
+    """Name of the file in .cache/solc that holds the compiled output of these sources."""
     return f"{_hash(sources, wanted)}.json"
 
 
 def compile_texts(sources: dict[str, str], wanted: list[str]) -> dict[str, dict[str, Any]]:
-    """As `compile_contracts`, from texts, and without a look at what is kept."""
+    """As `compile_contracts`, from texts, without the cache."""
     output = _run_solc(
         {
             "language": "Solidity",
@@ -115,7 +115,7 @@ def stale_artifacts() -> list[Path]:
 def write_artifacts() -> None:
     """Compile the deployed contracts and write {abi, bytecode, sourceHash, compiler} of each.
 
-    They are compiled together, always: what stands beside a contract may sway its bytecode.
+    Always compiled together: the other contracts can change a contract's bytecode.
     """
     compiled = compile_contracts(_deployed_sources())
     for name in DEPLOYED:
@@ -177,7 +177,7 @@ def _with_imports(units: list[str]) -> dict[str, str]:
             continue
         path = ROOT / unit
         if not path.is_file():
-            raise CompileError(f"{unit} is not there (npm ci brings what lies in node_modules)")
+            raise CompileError(f"{unit}: no such file (npm ci installs node_modules)")
         found[unit] = path.read_text(encoding="utf-8")
         for target in _IMPORT.findall(_COMMENT.sub("", found[unit])):
             waiting.append(_resolve(target, unit))
@@ -214,7 +214,7 @@ def _run_solc(standard_input: dict[str, Any]) -> dict[str, Any]:
 
 
 def _counts(error: dict[str, Any]) -> bool:
-    """Errors, and warnings about what is ours to mend."""
+    """Errors, and warnings about our own sources."""
     place = (error.get("sourceLocation") or {}).get("file", "")
     foreign = place.startswith("node_modules/")
     return error["severity"] == "error" or (error["severity"] == "warning" and not foreign)
@@ -222,7 +222,7 @@ def _counts(error: dict[str, Any]) -> bool:
 
 @contextmanager
 def _alone(kept: Path) -> Iterator[None]:
-    """Waits until no other process compiles the same: two test workers would take twice as long."""
+    """Wait until no other process compiles the same sources, as two test workers would."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     with kept.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -230,7 +230,7 @@ def _alone(kept: Path) -> Iterator[None]:
 
 
 def _write(path: Path, text: str) -> None:
-    """At once or not at all, as other processes may read it meanwhile."""
+    """Write atomically: other processes may read the file meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.write_text(text, encoding="utf-8")

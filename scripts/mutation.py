@@ -3,14 +3,14 @@
     python -m scripts.mutation              all of tests/contracts/mutation/mutants.toml
     python -m scripts.mutation --only TEXT  those whose file or effect contains TEXT; writes nothing
 
-Each mutant is a copy of the sources with one place changed, in a temporary folder; the checkout
-stays as it is. Only the contracts that the change reaches are compiled, once. Then the test file
-that noticed it last time runs, the tests named with the mutant, the other contract tests and the
-stateful machine, until one fails. In the end the tests that failed must all pass without a mutant.
-What was found is kept in .cache/mutation.json at once: a run that was broken off goes on, and a
-mutant is tried anew only when its sources or the tests concerned have changed.
-Results: docs/results/mutation.json. Exit 1 for a mutant that all tests let pass and that
-mutants.toml does not explain as equivalent, and for such an explanation that a test refutes.
+Each mutant is a copy of the sources with one change, in a temporary folder; the checkout is not
+touched. Only the contracts that depend on the change are compiled, once. Then tests run until one
+fails: first the file that failed last time, then the tests named with the mutant, the other
+contract tests and the stateful tests. At the end, all tests that failed must pass without a mutant.
+Results so far are in .cache/mutation.json: an interrupted run resumes, and a mutant is tried again
+only when its sources or the tests concerned have changed.
+Results: docs/results/mutation.json. Exit status 1 for a mutant that passes all tests unless
+mutants.toml explains it as equivalent, and for such an explanation that a test refutes.
 """
 
 import argparse
@@ -51,7 +51,7 @@ LINKED = (".venv", "node_modules", "offchain", "tests/__init__.py", "tests/conft
 TESTS = "tests/contracts"
 SUPPORT = "tests/support"
 LIBRARIES = ("unit/libraries",)
-"""These tests look at a harness alone: the deployed contracts need not be compiled for them."""
+"""These tests use only a harness; they do not need the deployed contracts compiled."""
 QUICK = ("unit", "attacks", "test_life.py")
 THOROUGH = ("stateful",)
 TEST_SECONDS = 1_800
@@ -64,7 +64,7 @@ Compiled = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Mutant:
-    """`old`, which stands once in `file`, becomes `new`; `tests` are the likeliest to notice."""
+    """Replaces `old`, found once in `file`, with `new`; `tests` are the likeliest to fail."""
 
     file: str
     old: str
@@ -72,14 +72,14 @@ class Mutant:
     breaks: str
     tests: tuple[str, ...]
     equivalent: str = ""
-    """Why no test can notice; empty where one must."""
+    """Why no test can fail; empty if one must."""
 
     @property
     def name(self) -> str:
         return f"{self.file.removeprefix('contracts/')}: {self.breaks}"
 
     def applied(self, text: str) -> str:
-        """The changed source. Raises ValueError where `old` does not stand there exactly once."""
+        """The changed source. Raises ValueError unless `old` occurs exactly once."""
         found = text.count(self.old)
         if found != 1:
             raise ValueError(f"{self.name}: found {found} times: {self.old}")
@@ -88,13 +88,13 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mutant: the first test that failed, or what the compiler said against it."""
+    """Result for a mutant: the first test that failed, or the compiler's message."""
 
     killed_by: str = ""
     complaint: str = ""
 
     def wrong(self, mutant: Mutant) -> str:
-        """What has to be mended; empty where nothing has."""
+        """What has to be fixed; empty if nothing."""
         if self.complaint:
             return f"does not compile: {self.complaint}"
         if self.killed_by and mutant.equivalent:
@@ -103,7 +103,7 @@ class Outcome:
 
 
 def read_mutants(file: Path = LIST) -> list[Mutant]:
-    """The list, each with its own tests or else those that the list names for its file."""
+    """The list; a mutant without its own tests gets those listed for its file."""
     content = tomllib.loads(file.read_text(encoding="utf-8"))
     return [
         Mutant(**{**entry, "tests": tuple(entry.get("tests", content["tests"][entry["file"]]))})
@@ -112,7 +112,7 @@ def read_mutants(file: Path = LIST) -> list[Mutant]:
 
 
 class Sources:
-    """The sources as they are, in the groups in which the tests compile them."""
+    """The unchanged sources, in the groups in which the tests compile them."""
 
     def __init__(self) -> None:
         deployed = [ROOT / "contracts" / f"{name}.sol" for name in contracts.DEPLOYED]

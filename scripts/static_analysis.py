@@ -1,16 +1,15 @@
-"""Run Slither over the contracts and hold what it finds against the list of explained findings.
+"""Run Slither over the contracts and compare its findings with the list of accepted ones.
 
-    python -m scripts.static_analysis           print findings that nobody has explained
-    python -m scripts.static_analysis --all     print all, those of low impact and reasons too
+    python -m scripts.static_analysis           print findings that are not accepted
+    python -m scripts.static_analysis --all     print all findings, with the reasons for accepting
 
-Slither reads syntax trees through crytic-compile, whose own calls of solc know neither npm's build
-nor our remappings. So the trees are asked of the compiler through scripts/solc, as bytecode is,
-written down in crytic-compile's own format, and given to Slither as such. No bytecode is needed,
-so that nothing is generated or optimised: a few seconds.
+Slither reads syntax trees through crytic-compile, which can run neither npm's build of solc nor our
+remappings. So this script gets the trees from scripts/solc, exports them in crytic-compile's format
+and gives that file to Slither. It needs no bytecode, so the compiler takes seconds.
 
-What Slither leaves out stands in slither.config.json; each finding that is left, with the reason
-why it stands, in slither.allowed.toml. Exit 1 for a finding that nobody has explained. Findings are
-kept in .cache/slither by the hash of what they follow from.
+slither.config.json says which detectors are off; slither.allowed.toml gives the reason for each
+accepted finding. Exit status 1 for a finding that is not accepted. Findings are cached in
+.cache/slither by the hash of everything they depend on.
 """
 
 import argparse
@@ -60,7 +59,7 @@ class Trees(SolcStandardJson):
 
 
 def export_trees() -> Path:
-    """Write the contracts' trees for Slither; returns the file."""
+    """Write the contracts' syntax trees for Slither. Returns the file."""
     standard_input = {
         "language": "Solidity",
         "sources": {
@@ -78,7 +77,7 @@ def export_trees() -> Path:
 
 
 def findings(lower_too: bool) -> list[dict[str, Any]]:
-    """What Slither finds, the gravest first; kept by the hash of all that it follows from."""
+    """Slither's findings, most severe first; cached by the hash of everything they depend on."""
     WORK.mkdir(parents=True, exist_ok=True)
     sources, wanted = contracts.read_sources(_roots())
     facts = [sources, wanted, contracts.SETTINGS["remappings"], CONFIG.read_text(), lower_too]
@@ -115,7 +114,7 @@ def _run_slither(export: Path, lower_too: bool) -> list[dict[str, Any]]:
 
 
 def key_of(finding: dict[str, Any]) -> tuple[str, str]:
-    """Detector, and the function (or what else) that it concerns: stable under moved lines."""
+    """Detector and the function (or other element) it names; the same after lines move."""
     element = finding["elements"][0]
     if element["type"] == "node":
         element = element["type_specific_fields"]["parent"]
@@ -125,7 +124,9 @@ def key_of(finding: dict[str, Any]) -> tuple[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Static analysis of the contracts by Slither")
-    parser.add_argument("--all", action="store_true", help="show all findings, and why each stands")
+    parser.add_argument(
+        "--all", action="store_true", help="show all findings, and why each is accepted"
+    )
     lower_too = parser.parse_args().all
     found = findings(lower_too)
     allowed = {
@@ -146,22 +147,22 @@ def main() -> int:
             unexplained += finding["impact"] in GRAVE
     if lower_too:
         explain(allowed, used)
-    print(f"{len(found)} findings, {unexplained} of medium impact or above unexplained")
+    print(f"{len(found)} findings, {unexplained} of medium or high impact not accepted")
     return 1 if unexplained else 0
 
 
 def explain(allowed: dict[tuple[str, str], str], used: set[tuple[str, str]]) -> None:
-    """Print why each finding stands."""
+    """Print why each finding is accepted."""
     for reason in dict.fromkeys(allowed[key] for key in allowed if key in used):
         names = [
             f"{check} in {where}"
             for check, where in sorted(used)
             if allowed.get((check, where)) == reason
         ]
-        print(f"explained: {', '.join(names)}\n        {reason}")
-    # No error: Slither's own order of work decides whether it sees some of them.
+        print(f"accepted: {', '.join(names)}\n        {reason}")
+    # Not an error: Slither misses some of them, depending on the order in which it works.
     for check, where in (key for key in allowed if key not in used):
-        print(f"not seen in this run: {check} in {where} ({ALLOWED.name})")
+        print(f"not found in this run: {check} in {where} ({ALLOWED.name})")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from fedpact.types.rounds import RoundState, Stage, seats_of
 from fedpact.types.specification import PrivacyMode, Specification
 
 PATIENCE = 30.0
-"""Seconds that a test waits for somebody else's step."""
+"""Seconds that a test waits for another participant."""
 REQUESTER, AUDITOR = 0, 1
 PAYMENT = 10**18 + 7
 """Wei; not a multiple of anything, so that rounding shows."""
@@ -44,7 +44,7 @@ Vote = Callable[[dict[int, int]], Mapping[int, int]]
 
 @dataclass
 class Market:
-    """A fresh deployment with registered accounts, a store, and digits dealt out."""
+    """A fresh deployment with registered accounts, a store, and digits split across providers."""
 
     client: ChainClient
     store: EmbeddedStore
@@ -82,7 +82,7 @@ class Market:
 
 
 def open_market(devnet: Devnet, folder: Path, providers: int = 3) -> Market:
-    """Deploy, register a requester, an auditor and `providers` providers, deal the digits out."""
+    """Deploy, register a requester, an auditor and `providers` providers, split the digits."""
     registrar = devnet.new_account()
     plain = ChainClient.connect(devnet.url, None)
     deployment = deployments.deploy(plain, registrar)
@@ -105,7 +105,7 @@ def open_market(devnet: Devnet, folder: Path, providers: int = 3) -> Market:
         accounts[REQUESTER],
         accounts[AUDITOR],
         accounts[2:],
-        [Dataset(x[places], source.y_train[places], ()) for places in dealt],
+        [Dataset(x[rows], source.y_train[rows], ()) for rows in dealt],
         Dataset(x[evaluation], source.y_train[evaluation], ()),
         folder,
     )
@@ -283,7 +283,7 @@ class Committee:
 
 
 class _Beside:
-    """Something at work in a thread of its own; the `with` block ends when it has ended."""
+    """Work in a thread; the `with` block waits for its end."""
 
     def __init__(self) -> None:
         self._error: BaseException | None = None

@@ -26,7 +26,7 @@ def node_in_front(
     """Address of a node that passes all on to `url`.
 
     `habit` may change a message before it is passed on, or return the error that answers it.
-    `told` makes the result that is told of the message and its true result.
+    `told` gets the message and its true result, and returns the result to send.
     """
     pool = urllib3.PoolManager()
 

@@ -1,4 +1,4 @@
-"""Drives a request through its life, so that a test can start in any phase in a line or two.
+"""Drives a request through its lifecycle; a test gets to any phase in a line or two.
 
 Seat i is held by provider i. Unless told otherwise every model scores 1,000 + 100 * seat with every
 voter, so seat 0 leads (equal samples), all votes are in the band and all attest to one digest.
@@ -142,7 +142,7 @@ class Scenario:
 
     @property
     def facts(self) -> Any:
-        """The round's facts, asked for once between two changes of the chain."""
+        """The round's facts, read once per state of the chain."""
         key = (self.id, self.chain.version)
         if key != self._facts_key:
             self._facts = self.rounds.functions.roundState(self.id).call()
@@ -155,7 +155,7 @@ class Scenario:
 
     @property
     def accounts(self) -> list[str]:
-        """Who holds each seat handed out, as the market's events tell it; zero: nobody."""
+        """The holder of each seat, from the market's events; zero address: nobody."""
         held: list[str] = []
         for log in self._logs("Joined", "Withdrawn"):
             seat = log["args"]["seat"]
@@ -180,14 +180,14 @@ class Scenario:
 
     @property
     def tallied(self) -> Any:
-        """What the last tally of this request told."""
+        """The last tally event of this request."""
         logs = self.rounds.events.RoundTallied().get_logs(
             from_block=0, argument_filters={"requestId": self.id}
         )
         return logs[-1]["args"]
 
     def member(self, seat: int) -> Any:
-        """What is kept of the provider of this seat."""
+        """The registry's record of this seat's provider."""
         return self.rounds.functions.member(self.id, address_of(self.providers[seat])).call()
 
     @property
@@ -349,7 +349,7 @@ class Scenario:
         return self.cache_call(self.requester, "offer", self.id, price)
 
     def buy(self, buyer: Any = None, price: int = PRICE) -> Any:
-        """By a participant of an organisation of its own, unless told otherwise."""
+        """By a participant of an organisation of its own, by default."""
         buyer = buyer or self.buyer
         self.admit(buyer, 200)
         return self.cache_call(buyer, "buy", self.id, self.accounts, value=price)

@@ -28,7 +28,7 @@ def texts(number: int, seed: int) -> tuple[list[str], list[str]]:
 
 
 def text_dataset(number: int, seed: int, labels: tuple[str, ...] = LABELS) -> Dataset:
-    """Documents of these labels alone, places among all LABELS."""
+    """Documents of these labels only; targets are indices into LABELS."""
     found, names = texts(number * len(LABELS), seed)
     kept = [place for place, name in enumerate(names) if name in labels][:number]
     return Dataset(
