@@ -1,4 +1,4 @@
-"""Accounts: eth-account key stores."""
+"""`fedpact account`: eth-account key stores on this machine."""
 
 import sys
 from getpass import getpass
@@ -10,14 +10,14 @@ import typer
 from fedpact.cli import session
 from fedpact.cli.output import AsJson, print_facts, print_rows
 
-app = typer.Typer(help="Accounts: key stores on this machine.", no_args_is_help=True)
+app = typer.Typer(help="Manage accounts and their keys on this machine.", no_args_is_help=True)
 
-Name = Annotated[str | None, typer.Option(help="Name to call it by; the address by default.")]
+Name = Annotated[str | None, typer.Option(help="Name for the account. Default: its address.")]
 
 
 @app.command()
 def new(context: typer.Context, name: Name = None, as_json: AsJson = False) -> None:
-    """Make an account and store its key under a password.
+    """Create an account and store its key, encrypted with a password.
 
     Example: fedpact account new --name alice
     """
@@ -33,12 +33,12 @@ def new(context: typer.Context, name: Name = None, as_json: AsJson = False) -> N
 def import_(
     context: typer.Context,
     key_file: Annotated[
-        Path | None, typer.Option(help="File with the private key (else it is asked for).")
+        Path | None, typer.Option(help="File with the private key. Default: ask for it.")
     ] = None,
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """Store an account of which you have the private key.
+    """Import a private key and store it, encrypted with a password.
 
     Example: fedpact account import --name alice --key-file key.hex
     """
@@ -53,7 +53,7 @@ def import_(
 
 @app.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
-    """The accounts in the key store folder.
+    """List the accounts in the key store folder.
 
     Example: fedpact account list --json
     """
@@ -69,7 +69,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(context: typer.Context, as_json: AsJson = False) -> None:
-    """The account's address and the X25519 key under which others seal to it.
+    """Show the account's address and its X25519 public key, with which others encrypt to it.
 
     Example: fedpact --account alice account show
     """
@@ -86,4 +86,4 @@ def _secret(key_file: Path | None) -> str:
     try:
         return key_file.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"key file {key_file} cannot be read: {error}") from None
+        raise InvalidInput(f"cannot read key file {key_file}: {error}") from None

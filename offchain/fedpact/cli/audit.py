@@ -1,25 +1,26 @@
-"""The auditor."""
+"""`fedpact audit`."""
 
 from typing import Annotated
 
 import typer
 
 from fedpact.cli import session
+from fedpact.cli.options import RequestId
 from fedpact.cli.output import AsJson, print_json
 
 
 def audit(
     context: typer.Context,
-    request_id: Annotated[int, typer.Argument(help="Number of the request.", metavar="REQUEST")],
+    request_id: RequestId,
     sealed: Annotated[
-        bool, typer.Option("--sealed", help="Open the models too, with the account's seal.")
+        bool, typer.Option("--sealed", help="Also decrypt and check the models.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Recompute a request from chain and content store alone, and say what holds.
+    """Recompute a request from the chain and the content store, and report what holds.
 
-    Ends with code 16 when anything does not hold. With --sealed the account must be a member, or
-    an auditor that the specification names.
+    Exits with code 16 if any check fails. With --sealed, the account must be a member of the
+    request or an auditor named in its specification.
 
     Example: fedpact --account auditor audit 1 --sealed
     """

@@ -1,4 +1,4 @@
-"""Data: what one has, and public data sets cut for trials."""
+"""`fedpact data`: describe your own data, split public data sets."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,20 +8,28 @@ import typer
 from fedpact.cli.output import AsJson, print_facts, print_json, print_rows
 from fedpact.errors import InvalidInput
 
-app = typer.Typer(help="Data: what one has, and trials with public sets.", no_args_is_help=True)
+app = typer.Typer(
+    help="Describe your data, split public data sets for trials.", no_args_is_help=True
+)
 
 
 @app.command()
 def describe(
-    path: Annotated[Path, typer.Argument(help="A file or folder of any format of docs/data.md.")],
-    category: Annotated[str, typer.Option(help="What the data is about, as requests say it.")],
-    label: Annotated[str | None, typer.Option(help="A table's column of labels [label].")] = None,
+    path: Annotated[
+        Path, typer.Argument(help="A file or folder in a format listed in docs/data.md.")
+    ],
+    category: Annotated[
+        str, typer.Option(help="Category of the data, as in requests, such as images/digits.")
+    ],
+    label: Annotated[
+        str | None, typer.Option(help="Column of a table with the labels. Default: label.")
+    ] = None,
     output: Annotated[
-        str | None, typer.Option(help="A table's column of numbers to predict: a regression.")
+        str | None, typer.Option(help="Column of a table with the numbers to predict (regression).")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What a provider would register of its data, and what stays here.
+    """Show what a provider publishes about its data, and what stays on this machine.
 
     Example: fedpact data describe own.csv --category machines/turbofan --output cycles_left
     """
@@ -30,15 +38,18 @@ def describe(
     from fedpact.data.description import describe as look_at
 
     if label is not None and output is not None:
-        raise InvalidInput("--label is for classes, --output for numbers: give one of them")
+        raise InvalidInput(
+            "both --label and --output are given: use --label for classification, --output for "
+            "regression"
+        )
     found = look_at(path, category, label, output)
     if as_json:
         private = asdict(found)
         print_json({"published": private.pop("attributes"), "private": private})
         return
-    typer.echo("Published when a request is joined:")
+    typer.echo("Published when the provider joins a request:")
     print_facts(found.attributes, as_json=False)
-    typer.echo("\nPrivate, shown here only:")
+    typer.echo("\nPrivate, stays on this machine:")
     facts: dict[str, Any] = {
         "format": found.format,
         "records": found.records,
@@ -47,35 +58,37 @@ def describe(
     if found.values is not None:
         facts["values"] = "{:g} to {:g}".format(*found.values)
     if found.characters is not None:
-        facts["characters a text"] = "{} to {}".format(*found.characters)
+        facts["characters per text"] = "{} to {}".format(*found.characters)
     if found.outputs is not None:
         low, median, high = found.outputs
         facts["outputs"] = f"{low:g} to {high:g}, median {median:g}"
     if found.histogram is not None:
         facts["histogram"] = [f"{name}: {count}" for name, count in found.histogram.items()]
         if len(found.histogram) == 1:
-            facts["note"] = "one label only: nothing can be learnt about any other"
+            facts["note"] = "only one label: a model cannot learn any other from this data"
     print_facts(facts, as_json=False)
 
 
 @app.command()
 def split(
-    source: Annotated[str, typer.Argument(help="A data set by name, such as digits or mnist.")],
-    providers: Annotated[int, typer.Option(help="Into how many folders.", min=1)],
+    source: Annotated[str, typer.Argument(help="Name of a data set, such as digits or mnist.")],
+    providers: Annotated[int, typer.Option(help="Number of providers: one folder each.", min=1)],
     partition: Annotated[
         str, typer.Option(help="iid, dir<alpha>, class<k>, sorted (by label) or group.")
     ],
-    output: Annotated[Path, typer.Option(help="Folder to make; it must not be there.")],
-    seed: Annotated[int, typer.Option(help="The same seed gives the same files.", min=0)] = 0,
+    output: Annotated[Path, typer.Option(help="Folder to create; it must not exist.")],
+    seed: Annotated[
+        int, typer.Option(help="Random seed: the same seed gives the same files.", min=0)
+    ] = 0,
     evaluation: Annotated[
-        float, typer.Option(help="Share of the training part that the requester keeps.")
+        float, typer.Option(help="Share of the training part that becomes the evaluation set.")
     ] = 0.1,
     allow_one_class: Annotated[
-        bool, typer.Option("--allow-one-class", help="Let a provider have a single label.")
+        bool, typer.Option("--allow-one-class", help="Allow providers with a single label.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Cut a public data set into a folder for each provider, an evaluation and a test file.
+    """Split a public data set: a folder per provider, an evaluation file and a test file.
 
     Example: fedpact data split digits --providers 4 --partition class5 --output trial
     """
@@ -96,4 +109,4 @@ def split(
     print_rows(rows, as_json=False, empty="")
     shared = manifest["units_at_several_providers"]
     if shared:
-        typer.echo(f"{shared} privacy units lie at several providers: each spends on them")
+        typer.echo(f"{shared} privacy units are at several providers: each charges them separately")

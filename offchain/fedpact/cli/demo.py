@@ -1,4 +1,4 @@
-"""The demo: the whole life of a request on one machine."""
+"""`fedpact demo`: the whole lifecycle of a request on one machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,50 +11,71 @@ from fedpact.types.specification import PaperMechanism
 
 def demo(
     providers: Annotated[int, typer.Option(help="Number of providers, 2 to 16.")] = 4,
-    rounds: Annotated[int | None, typer.Option(help="Most rounds.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(help="Number of rounds, 1 to 100. Default: depends on the data.")
+    ] = None,
     partition: Annotated[
         str | None,
         typer.Option(
-            help="iid, dir<alpha>, class<k>, sorted or group (else half of the classes at each "
-            "provider, or group for windows)."
+            help="iid, dir<alpha>, class<k>, sorted or group. Default: half of the classes at each "
+            "provider; group where a privacy unit has several examples."
         ),
     ] = None,
     data: Annotated[
         str,
-        typer.Option(help="digits, or a data set of the folder FEDPACT_DATA: mnist, r8, ..."),
+        typer.Option(help="digits, or a data set in the folder FEDPACT_DATA: mnist, r8, ..."),
     ] = "digits",
     family: Annotated[
-        str | None, typer.Option(help="Model family (else the one that suits the data).")
+        str | None, typer.Option(help="Model family. Default: one that suits the data.")
     ] = None,
     strategy: Annotated[
         str | None,
-        typer.Option(help="fedavg, fedavgm, dlmu or algorithm-one; as in dlmu:tau=0.8."),
+        typer.Option(
+            help="fedavg, fedavgm, dlmu or algorithm-one, with parameters as in dlmu:tau=0.8. "
+            "Default: depends on the family."
+        ),
     ] = None,
     aggregation: Annotated[
-        str | None, typer.Option(help="Aggregation rule, as in trimmed-mean:share=0.25.")
+        str | None,
+        typer.Option(
+            help="Aggregation rule, with parameters as in trimmed-mean:share=0.25. "
+            "Default: depends on the family."
+        ),
     ] = None,
     store: Annotated[
-        StoreKind, typer.Option(help="A folder, or a real IPFS node.")
+        StoreKind,
+        typer.Option(help="Content store: a folder (embedded) or a real IPFS node (ipfs)."),
     ] = StoreKind.EMBEDDED,
-    epsilon: Annotated[float, typer.Option(help="Privacy of each provider's records.")] = 4.0,
+    epsilon: Annotated[
+        float, typer.Option(help="Privacy budget per privacy unit for the whole request.")
+    ] = 4.0,
     no_privacy: Annotated[
-        bool, typer.Option("--no-privacy", help="Train without privacy, to compare.")
+        bool, typer.Option("--no-privacy", help="Train without privacy, for comparison.")
     ] = False,
     paper: Annotated[
         PaperMechanism | None,
-        typer.Option(help="Train as a paper does; --epsilon is then its claim, no guarantee."),
+        typer.Option(
+            help="Train as in a paper; --epsilon is then the paper's claim, not a guarantee."
+        ),
     ] = None,
-    poison: Annotated[int, typer.Option(help="How many providers are hostile.")] = 0,
+    poison: Annotated[int, typer.Option(help="Number of hostile providers.")] = 0,
     poison_kind: Annotated[
-        PoisonKind | None, typer.Option(help="What the hostile do (else each kind in turn).")
+        PoisonKind | None,
+        typer.Option(help="What hostile providers do. Default: each kind in turn."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the partition and the first model.")] = 0,
-    json: Annotated[Path | None, typer.Option("--json", help="File for the result.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep logs, stores and keys.")] = False,
+    seed: Annotated[
+        int, typer.Option(help="Random seed of the partition and the initial model.")
+    ] = 0,
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Write the result to this file (JSON).")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the folder with logs, stores and keys.")
+    ] = False,
 ) -> None:
-    """Play the whole life of a request: chain, daemons, training, votes, pay, model, audit.
+    """Run a whole request: chain, daemons, training, votes, payment, model, audit.
 
-    Ends with an error when anything did not hold.
+    Exits with an error if any check fails.
 
     Example: fedpact demo --providers 4 --epsilon 4 --poison 1 --json demo.json
     """

@@ -1,4 +1,4 @@
-"""A private chain for trying things out."""
+"""`fedpact devnet`: a private test chain."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from fedpact.cli import session
 from fedpact.cli.output import AsJson, print_facts
 
-app = typer.Typer(help="A private chain (Anvil) on this machine.", no_args_is_help=True)
+app = typer.Typer(help="Run a private test chain (Anvil) on this machine.", no_args_is_help=True)
 
 
 @app.command()
@@ -16,14 +16,15 @@ def up(
     context: typer.Context,
     port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1.")] = 8545,
     block_time: Annotated[
-        float, typer.Option(help="Seconds from one empty block to the next.")
+        float, typer.Option(help="Seconds between blocks when there are no transactions.")
     ] = 1,
     fund: Annotated[
-        list[str] | None, typer.Option(help="Account (name or address) to give 1,000 ether.")
+        list[str] | None,
+        typer.Option(help="Account (address or name) to fund with 1,000 ether; repeatable."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a chain that goes on until `fedpact devnet down`.
+    """Start a chain in the background; `fedpact devnet down` stops it.
 
     Example: fedpact devnet up --port 8545 --fund alice --fund bob
     """
@@ -39,14 +40,14 @@ def up(
 
 @app.command()
 def down(context: typer.Context) -> None:
-    """End the chain that `fedpact devnet up` started; all that was on it is gone.
+    """Stop the chain that `fedpact devnet up` started. Everything on it is lost.
 
     Example: fedpact devnet down
     """
     from fedpact.operator import devnet as devnets
 
     stopped = devnets.stop(_folder(session.of(context).settings.state))
-    typer.echo(f"ended {stopped.url}")
+    typer.echo(f"stopped {stopped.url}")
 
 
 def _folder(state: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The root command: options that every command shares, and how a run ends."""
+"""The root command: options shared by all commands, errors and exit codes."""
 
 import sys
 import traceback
@@ -24,7 +24,7 @@ from fedpact.cli import (
 from fedpact.errors import FedpactError
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+"""Exit code after Ctrl-C: 128 + SIGINT, as in shells."""
 
 app = typer.Typer(
     name="fedpact",
@@ -59,20 +59,26 @@ def _version(asked: bool) -> None:
 def root(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
-    endpoint: Annotated[str | None, typer.Option(help="Ethereum node, JSON-RPC URL.")] = None,
-    deployment: Annotated[Path | None, typer.Option(help="Deployment file.")] = None,
-    store: Annotated[str | None, typer.Option(help="Folder, or URL of an IPFS node's RPC.")] = None,
-    keystore: Annotated[Path | None, typer.Option(help="Folder of key stores.")] = None,
-    account: Annotated[str | None, typer.Option(help="Account that acts: address or name.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="JSON-RPC URL of an Ethereum node.")] = None,
+    deployment: Annotated[Path | None, typer.Option(help="Deployment file (JSON).")] = None,
+    store: Annotated[
+        str | None, typer.Option(help="Content store: a folder, or the RPC URL of an IPFS node.")
+    ] = None,
+    keystore: Annotated[Path | None, typer.Option(help="Folder with the key stores.")] = None,
+    account: Annotated[str | None, typer.Option(help="Account to use (address or name).")] = None,
     password_file: Annotated[
-        Path | None, typer.Option(help="File with the account's password (else it is asked for).")
+        Path | None, typer.Option(help="File with the account's password. Default: ask for it.")
     ] = None,
-    confirmations: Annotated[int | None, typer.Option(help="Blocks on top of a fact.")] = None,
+    confirmations: Annotated[
+        int | None, typer.Option(help="Blocks to wait for before acting on an event.")
+    ] = None,
     poll_interval: Annotated[
-        float | None, typer.Option(help="Seconds between two looks at the chain.")
+        float | None, typer.Option(help="Polling interval of the chain (seconds).")
     ] = None,
-    state: Annotated[Path | None, typer.Option(help="Folder of what is kept between runs.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder for what is kept between runs.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Print a traceback on errors.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -80,7 +86,8 @@ def root(
     """Sell what data knows without handing it over.
 
     Settings come from a TOML file (--config, ./fedpact.toml, ~/.config/fedpact/config.toml),
-    then from FEDPACT_* variables, then from these options, which stand before the command.
+    then from FEDPACT_* variables, then from these options; later ones win. Options of this list go
+    before the command.
 
     Example: fedpact --endpoint http://127.0.0.1:8545 --account alice request list
     """
@@ -99,7 +106,7 @@ def root(
 
 
 def run(arguments: list[str] | None = None) -> None:
-    """Entry point of the `fedpact` command. Ends the process with a code of docs/exit-codes.md."""
+    """Entry point of the `fedpact` command. Exits with a code from docs/exit-codes.md."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         app(args=given)

@@ -1,4 +1,4 @@
-"""The operator: deploying the contracts, and admitting who may take part."""
+"""`fedpact deploy` and `fedpact registrar`: deploy contracts, admit participants."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +8,12 @@ import typer
 from fedpact.cli import session
 from fedpact.cli.output import AsJson, print_facts, print_rows, write_text
 
-registrar = typer.Typer(help="The registrar: who may take part.", no_args_is_help=True)
+registrar = typer.Typer(
+    help="Admit, suspend and restore participants (the registrar's commands).", no_args_is_help=True
+)
 
-Account = Annotated[str, typer.Argument(help="Address, or name in the key store.")]
-Organisation = Annotated[int, typer.Option(help="Number of the organisation it acts for.")]
+Account = Annotated[str, typer.Argument(help="Account (address or name).")]
+Organisation = Annotated[int, typer.Option(help="Number of the account's organisation.")]
 
 SECONDS_PER_DAY = 24 * 3600
 
@@ -19,13 +21,16 @@ SECONDS_PER_DAY = 24 * 3600
 def deploy(
     context: typer.Context,
     reputation_unit: Annotated[
-        int | None, typer.Option(help="Payment in wei that gives an outcome weight 1.")
+        int | None,
+        typer.Option(
+            help="Payment (wei) at which a request has weight 1 in reputation. Default: 10^15."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put the contracts on a chain and write the deployment file.
+    """Deploy the contracts and write the deployment file.
 
-    The account becomes the registrar. An existing deployment file is never overwritten.
+    The account becomes the registrar. An existing deployment file is not overwritten.
 
     Example: fedpact --account operator --deployment deployment.json deploy
     """
@@ -57,9 +62,9 @@ def voucher(
     account: Account,
     organisation: Organisation,
     output: Annotated[Path, typer.Option(help="File to write the voucher to.")],
-    days: Annotated[int, typer.Option(help="How long it is good.", min=1, max=3650)] = 7,
+    days: Annotated[int, typer.Option(help="Days until the voucher expires.", min=1, max=3650)] = 7,
 ) -> None:
-    """Sign the admission of one account, for it to register with.
+    """Sign a voucher with which one account can register.
 
     Example: fedpact --account operator registrar voucher 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --organisation 7 --output voucher.json
     """  # noqa: E501
@@ -72,7 +77,7 @@ def voucher(
         at.client, at.keys, at.address_of(account), organisation, seconds
     )
     write_text(output, encode_voucher(signed))
-    typer.echo(f"{output}: number {signed.voucher.nonce}, good for {days} days")
+    typer.echo(f"wrote voucher {signed.voucher.nonce} to {output}; it expires in {days} days")
 
 
 @registrar.command()
@@ -81,7 +86,8 @@ def admit(
     account: Account,
     organisation: Organisation,
     encryption_key: Annotated[
-        str, typer.Option(help="Its X25519 public key, 64 hex digits (see `account show`).")
+        str,
+        typer.Option(help="The account's X25519 public key, 64 hex digits (see `account show`)."),
     ],
 ) -> None:
     """Register an account directly, without a voucher.
@@ -93,7 +99,7 @@ def admit(
     at = session.of(context)
     address = at.address_of(account)
     participants.admit(at.client, at.keys, address, organisation, encryption_key)
-    typer.echo(f"admitted {account} for organisation {organisation}")
+    typer.echo(f"registered {account} for organisation {organisation}")
 
 
 @registrar.command()
@@ -101,7 +107,7 @@ def revoke(
     context: typer.Context,
     number: Annotated[int, typer.Argument(help="Number of the voucher.")],
 ) -> None:
-    """Make a voucher that was not used yet worthless.
+    """Revoke an unused voucher.
 
     Example: fedpact --account operator registrar revoke 4711
     """
@@ -112,7 +118,7 @@ def revoke(
 
 @registrar.command()
 def suspend(context: typer.Context, account: Account) -> None:
-    """Bar an account from new requests, and from running ones as of their next round.
+    """Bar an account from new requests, and from running ones from their next round on.
 
     Example: fedpact --account operator registrar suspend 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
     """
@@ -134,7 +140,7 @@ def restore(context: typer.Context, account: Account) -> None:
 
 @registrar.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
-    """All accounts that were ever registered, and where they stand.
+    """List all accounts ever registered, with status and reputation.
 
     Example: fedpact registrar list --json
     """
@@ -150,4 +156,4 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
         }
         for one in participants.participants(session.of(context).client)
     ]
-    print_rows(rows, as_json=as_json, empty="nobody is registered")
+    print_rows(rows, as_json=as_json, empty="no registered accounts")

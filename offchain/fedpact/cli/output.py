@@ -1,4 +1,4 @@
-"""How results are shown: a Rich table for people, JSON for programs."""
+"""How results are printed: a Rich table for people, JSON for programs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import typer
 
 from fedpact.errors import InvalidInput
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def ether(wei: int) -> str:
@@ -24,15 +24,15 @@ def print_json(value: Any, indent: int | None = 2) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that was asked for; raises InvalidInput where that cannot be done."""
+    """Write an output file; raises InvalidInput if that fails."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
+        raise InvalidInput(f"cannot write {path}: {error.strerror}") from error
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
-    """One line a row; `empty` is said where there is none. All rows have the same keys."""
+    """One line per row, or `empty` if there is none. All rows have the same keys."""
     if as_json:
         print_json(list(rows))
         return
@@ -50,7 +50,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) 
 
 
 def print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
-    """One fact a line."""
+    """One fact per line."""
     if as_json:
         print_json(facts)
         return

@@ -1,4 +1,4 @@
-"""Registration of one's own account."""
+"""`fedpact register`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +10,13 @@ from fedpact.cli import session
 
 def register(
     context: typer.Context,
-    voucher: Annotated[Path, typer.Option(help="The registrar's voucher file.")],
+    voucher: Annotated[Path, typer.Option(help="Voucher file from the registrar.")],
     category: Annotated[
-        list[str] | None, typer.Option(help="What the data is about; may be given again.")
+        list[str] | None,
+        typer.Option(help="Category of the data, such as images/digits; repeatable."),
     ] = None,
 ) -> None:
-    """Register the account with a voucher, its encryption key and its data profile.
+    """Register your account with a voucher; also publishes its encryption key and data profile.
 
     Example: fedpact --account alice register --voucher voucher.json --category images/digits
     """

@@ -1,4 +1,4 @@
-"""Privacy audits: what a release is seen to tell, against what is stated."""
+"""`fedpact privacy`: what a release is measured to reveal, against the stated bound."""
 
 import json
 from pathlib import Path
@@ -10,28 +10,34 @@ from fedpact.cli.output import write_text
 from fedpact.errors import AuditFailed
 from fedpact.privacy.audit import AuditedMode, Check
 
-app = typer.Typer(help="Checks of the privacy that is stated.", no_args_is_help=True)
+app = typer.Typer(help="Test the stated privacy bounds.", no_args_is_help=True)
 
 
 @app.command()
 def audit(
-    family: Annotated[str, typer.Argument(help="A model family that can do sound.")],
+    family: Annotated[str, typer.Argument(help="A model family that supports privacy mode sound.")],
     check: Annotated[
-        list[Check] | None, typer.Option(help="May be given several times; all if left out.")
+        list[Check] | None, typer.Option(help="Check to run; repeatable. Default: all.")
     ] = None,
     mode: Annotated[
         AuditedMode,
         typer.Option(
-            help="adaptive: sound, its norm following a quantile; paper: by draws and membership."
+            help="adaptive: sound, with a clipping norm that follows a quantile; "
+            "paper: checks draws and membership only."
         ),
     ] = AuditedMode.SOUND,
-    draws: Annotated[int, typer.Option(help="Of each release, in the check draws.")] = 2_000,
-    canaries: Annotated[int | None, typer.Option(help="Else 5000, of images 1000.", min=40)] = None,
-    output: Annotated[Path | None, typer.Option("--json", help="File for the findings.")] = None,
+    draws: Annotated[int, typer.Option(help="Draws of each release, in the check draws.")] = 2_000,
+    canaries: Annotated[
+        int | None, typer.Option(help="Number of canaries. Default: 5000; 1000 for images.", min=40)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--json", help="Write the result to this file (JSON).")
+    ] = None,
 ) -> None:
-    """Run a family's own local training on public digits, and hold it against its stated figure.
+    """Run a family's local training on public digits and test its stated privacy bound.
 
-    Ends with code 16 where a check fails. A check that holds shows no privacy: it failed to refute.
+    Exits with code 16 if a check fails. A check that holds does not prove privacy: it only failed
+    to refute the bound.
 
     Example: fedpact privacy audit softmax-regression --check draws --draws 2000 --json audit.json
     """
@@ -45,7 +51,7 @@ def audit(
     if output is not None:
         write_text(output, json.dumps([asdict(one) for one in found], indent=1) + "\n")
     for one in found:
-        measured = "without bound" if one.measured is None else f"{one.measured:.4f}"
+        measured = "unbounded" if one.measured is None else f"{one.measured:.4f}"
         typer.echo(
             f"{one.check}, mode {one.mode}: {one.quantity}: stated {one.stated:.4f}, measured "
             f"{measured}: {'holds' if one.holds else 'FAILS'}"
@@ -54,4 +60,6 @@ def audit(
     typer.echo(f"stated at epsilon {found[0].epsilon:.4f}, delta {found[0].delta:g}{claimed}")
     failed = [one.check.value for one in found if not one.holds]
     if failed:
-        raise AuditFailed(f"{family}, mode {mode}: {', '.join(failed)} refutes what is stated")
+        raise AuditFailed(
+            f"{family}, mode {mode}: the stated bound is refuted by {', '.join(failed)}"
+        )

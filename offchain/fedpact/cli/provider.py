@@ -1,14 +1,12 @@
-"""The provider: its daemon, what it is doing, and its pay."""
-
-from pathlib import Path
-from typing import Annotated
+"""`fedpact provider`: the daemon, its status, its pay."""
 
 import typer
 
 from fedpact.cli import provider_privacy, provider_profile, session
+from fedpact.cli.options import DataPath, PolicyFile, RequestId
 from fedpact.cli.output import AsJson, ether, print_rows
 
-app = typer.Typer(help="Providing models from one's own data.", no_args_is_help=True)
+app = typer.Typer(help="Provide models trained on your data.", no_args_is_help=True)
 app.add_typer(provider_privacy.app, name="privacy")
 app.add_typer(provider_profile.app, name="profile")
 
@@ -16,10 +14,12 @@ app.add_typer(provider_profile.app, name="profile")
 @app.command()
 def serve(
     context: typer.Context,
-    data: Annotated[Path, typer.Option(help="Own data: a file or folder as in docs/data.md.")],
-    policy: Annotated[Path, typer.Option(help="What to take part in (TOML).")],
+    data: DataPath,
+    policy: PolicyFile,
 ) -> None:
-    """Run the daemon: join what the policy allows, train, vote, lead, get paid. Ctrl-C ends it.
+    """Run the daemon: join requests that the policy allows, train, vote, lead, get paid.
+
+    Ctrl-C stops it.
 
     Example: fedpact --account alice provider serve --data own.csv --policy policy.toml
     """
@@ -33,7 +33,7 @@ def serve(
 
 @app.command()
 def status(context: typer.Context, as_json: AsJson = False) -> None:
-    """The requests that the daemon has looked at, and what it decided.
+    """List the requests that the daemon has seen, with its decisions.
 
     Example: fedpact --account alice provider status --json
     """
@@ -57,9 +57,11 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command()
 def claim(
     context: typer.Context,
-    request_id: Annotated[int, typer.Argument(help="Number of the request.", metavar="REQUEST")],
+    request_id: RequestId,
 ) -> None:
-    """Collect the pay of one request, and of sales of its result (the daemon does so by itself).
+    """Claim the pay for one request and for resales of its result.
+
+    The daemon does this by itself.
 
     Example: fedpact --account alice provider claim 1
     """
@@ -67,4 +69,4 @@ def claim(
 
     at = session.of(context)
     amount = collect(at.client, at.keys, request_id)
-    typer.echo(f"{ether(amount)} ether from request {request_id}")
+    typer.echo(f"claimed {ether(amount)} ether from request {request_id}")

@@ -1,4 +1,4 @@
-"""A provider's privacy ledger: what was spent, what is left, whether the file can be trusted."""
+"""`fedpact provider privacy`: privacy spent and left, and checks of the ledger file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,16 +6,17 @@ from typing import Annotated
 import typer
 
 from fedpact.cli import session
+from fedpact.cli.options import PolicyFile
 from fedpact.cli.output import AsJson, print_facts, print_json, write_text
 
-app = typer.Typer(help="The privacy ledger: what was spent.", no_args_is_help=True)
+app = typer.Typer(help="Inspect the privacy ledger.", no_args_is_help=True)
 
-Delta = Annotated[float, typer.Option(help="Delta of the (epsilon, delta) to show.")]
+Delta = Annotated[float, typer.Option(help="Delta at which epsilon is shown.")]
 
 
 @app.command()
 def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -> None:
-    """What the most charged record has spent in all, and on how many releases.
+    """Show what the most charged privacy unit has spent, and on how many releases.
 
     Example: fedpact --account alice provider privacy show --delta 1e-5
     """
@@ -30,7 +31,7 @@ def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -
             "delta": found.cost.delta,
             "unit": found.cost.unit,
             "accountant": found.cost.accountant,
-            "covers": "all noised releases of this account from this ledger",
+            "covers": "all noised releases of this account in this ledger",
             "releases": found.releases,
             "requests": found.requests,
             "requests_under_way": found.under_way,
@@ -42,10 +43,10 @@ def show(context: typer.Context, delta: Delta = 1e-5, as_json: AsJson = False) -
 @app.command()
 def limit(
     context: typer.Context,
-    policy: Annotated[Path, typer.Option(help="The policy that the daemon serves by (TOML).")],
+    policy: PolicyFile,
     as_json: AsJson = False,
 ) -> None:
-    """The policy's limits, and what the lifetime's leaves for the most charged record.
+    """Show the policy's limits, and what is left of the most charged unit's lifetime budget.
 
     Example: fedpact --account alice provider privacy limit --policy policy.toml
     """
@@ -66,7 +67,7 @@ def limit(
             "epsilon_promised": found.promised.epsilon,
             "epsilon_left_for_one_request": found.left,
             "unit": found.spent.unit,
-            "accountant": f"{found.spent.accountant}; order {for_life.order:g} decides",
+            "accountant": f"{found.spent.accountant}, at order {for_life.order:g}",
         },
         as_json=as_json,
     )
@@ -75,10 +76,12 @@ def limit(
 @app.command()
 def export(
     context: typer.Context,
-    output: Annotated[Path | None, typer.Option(help="File (else standard output).")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Output file. Default: standard output.")
+    ] = None,
     delta: Delta = 1e-5,
 ) -> None:
-    """The whole ledger as JSON, without anything that tells a record.
+    """Export the whole ledger as JSON, without anything that identifies a record.
 
     Example: fedpact --account alice provider privacy export --output ledger.json
     """
@@ -92,15 +95,15 @@ def export(
         print_json(ledger)
     else:
         write_text(output, json.dumps(ledger, indent=2) + "\n")
-        typer.echo(f"written to {output}")
+        typer.echo(f"wrote {output}")
 
 
 @app.command()
 def verify(context: typer.Context, as_json: AsJson = False) -> None:
-    """Read the whole file, and hold it against this account's submissions on chain.
+    """Check the ledger file, and compare it with this account's submissions on chain.
 
-    Ends with code 13 where the file is damaged, or an older copy than the chain has seen. Where no
-    chain answers, that half is left out and said to be.
+    Exits with code 13 if the file is damaged, or older than the submissions on chain. If no
+    Ethereum node answers, only the file is checked, and the output says so.
 
     Example: fedpact --account alice provider privacy verify
     """

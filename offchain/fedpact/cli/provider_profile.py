@@ -1,4 +1,4 @@
-"""A provider's profile: by what others find its data."""
+"""`fedpact provider profile`: the published profile by which searches find a provider."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedpact.cli import session
+from fedpact.cli.options import DataPath, PolicyFile
 from fedpact.cli.output import AsJson, print_facts
 
 if TYPE_CHECKING:
@@ -13,34 +14,36 @@ if TYPE_CHECKING:
     from fedpact.retrieval.profiles.document import Profile
     from fedpact.session import Session
 
-app = typer.Typer(help="What the data are about, for others to find them by.", no_args_is_help=True)
-
-PolicyFile = Annotated[Path, typer.Option(help="The policy that the daemon serves by (TOML).")]
+app = typer.Typer(help="Build and publish the profile that searches find.", no_args_is_help=True)
 
 
 @app.command()
 def build(
     context: typer.Context,
-    data: Annotated[Path, typer.Option(help="Own data: a file or folder as in docs/data.md.")],
+    data: DataPath,
     policy: PolicyFile,
     category: Annotated[
         list[str] | None,
-        typer.Option(help="What the data are about; may be repeated. Default: the policy's."),
+        typer.Option(
+            help="Category of the data, such as texts/news; repeatable. Default: the policy's."
+        ),
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(help="Name of a label, all of them in turn: shows a noised histogram."),
+        typer.Option(help="Name of a label; repeat for all labels. Adds a noised histogram."),
     ] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column of labels in a table.")] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Column of a table with the labels.")
+    ] = None,
     output_column: Annotated[
-        str | None, typer.Option(help="Column of a regression's values in a table.")
+        str | None, typer.Option(help="Column of a table with the numbers to predict (regression).")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the profile. The noised signature is charged to the ledger, once for the same data.
+    """Build the profile. Its noised signature is charged to the ledger, once for the same data.
 
-    Nothing leaves this machine yet. Graph and clusters of texts are shown, to choose categories
-    by, and are not published.
+    Nothing leaves this machine yet. The graph and the clusters of texts help to choose categories;
+    they are not published.
 
     Example: fedpact --account alice provider profile build --data posts --policy policy.toml --category texts/news
     """  # noqa: E501
@@ -65,11 +68,13 @@ def show(
     policy: PolicyFile,
     attribute: Annotated[
         str | None,
-        typer.Option(help="Instead: all that proves this attribute on chain, hidden ones too."),
+        typer.Option(
+            help="Show instead the proof of this attribute against the chain, even if hidden."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The profile as it was built, and the document that would be published of it.
+    """Show the built profile, and the document that would be published.
 
     Example: fedpact --account alice provider profile show --policy policy.toml --attribute labels
     """
@@ -86,10 +91,10 @@ def show(
 
 @app.command()
 def publish(context: typer.Context, policy: PolicyFile, as_json: AsJson = False) -> None:
-    """Put the profile into the content store and its digest on chain.
+    """Publish the profile: the document in the content store, its digest on chain.
 
-    The endpoint is the settings' `advertise` (else `listen`), the price the policy's least pay a
-    round. Published again unchanged, it costs nothing.
+    The endpoint is the setting `advertise` (or else `listen`), the price the policy's least pay per
+    round. Publishing an unchanged profile again costs nothing.
 
     Example: fedpact --account alice provider profile publish --policy policy.toml
     """
@@ -104,7 +109,7 @@ def publish(context: typer.Context, policy: PolicyFile, as_json: AsJson = False)
             "attributes_root": done.attributes_root.hex(),
             "endpoint": one.details.endpoint or None,
             "gas": done.gas,
-            "note": None if done.gas is not None else "the chain had it already",
+            "note": None if done.gas is not None else "unchanged: already on chain",
         },
         as_json=as_json,
     )

@@ -1,4 +1,4 @@
-"""The requester: publish, follow, fetch, answer."""
+"""`fedpact request`: publish, follow, fetch, answer."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedpact.cli import reuse, session
+from fedpact.cli.options import RequestId
 from fedpact.cli.output import AsJson, ether, print_facts, print_json, print_rows, write_text
 
 if TYPE_CHECKING:
     from fedpact.requester import RequestProgress
     from fedpact.session import Session
 
-app = typer.Typer(help="Requests for models.", no_args_is_help=True)
+app = typer.Typer(help="Request models, follow requests, use the results.", no_args_is_help=True)
 
 app.command()(reuse.offers)
 app.command()(reuse.buy)
-
-RequestId = Annotated[int, typer.Argument(help="Number of the request.", metavar="REQUEST")]
 
 
 @app.command()
@@ -27,25 +26,29 @@ def create(
     evaluation: Annotated[
         Path, typer.Option(help="Evaluation set (.csv with a label column, or .npz with x and y).")
     ],
-    payment: Annotated[str, typer.Option(help="Payment into escrow, such as '0.5 ether'.")],
+    payment: Annotated[
+        str, typer.Option(help="Payment into escrow, with its unit, such as '0.5 ether'.")
+    ],
     queries: Annotated[
-        Path | None, typer.Option(help="File of queries; its digest is published.")
+        Path | None, typer.Option(help="File with the queries; only its digest is published.")
     ] = None,
     from_search: Annotated[
         Path | None,
-        typer.Option(help="What `fedpact search --output` wrote: invites those found."),
+        typer.Option(help="File from `fedpact search --output`: invites the providers found."),
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Then follow it to its end.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Follow the request to its end.")
+    ] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Whether or not a finished result answers the same.")
+        bool, typer.Option("--fresh", help="Publish even if a finished result is for sale.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Publish a request and pay for it into escrow.
+    """Publish a request and pay its escrow.
 
-    Where a finished result that answers the same can be had, it is shown first, and nothing is
-    published unless you say so. Broken off, the same command continues where it was and pays only
-    once.
+    If a finished result for the same question is for sale, the command shows it first and asks
+    before it publishes. If interrupted, run the same command again: it continues where it stopped
+    and pays only once.
 
     Example: fedpact --account bob request create draft.toml --evaluation held-out.csv --payment '1 ether'
     """  # noqa: E501
@@ -67,7 +70,7 @@ def create(
 
 @app.command()
 def status(context: typer.Context, request_id: RequestId, as_json: AsJson = False) -> None:
-    """Where a request stands.
+    """Show the status of a request.
 
     Example: fedpact --account bob request status 1
     """
@@ -80,7 +83,7 @@ def status(context: typer.Context, request_id: RequestId, as_json: AsJson = Fals
 
 @app.command()
 def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False) -> None:
-    """What a request asks for: its specification, and what its epsilon is worth.
+    """Show a request's specification, and what its epsilon means.
 
     Example: fedpact request show 1
     """
@@ -111,10 +114,10 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
 
 @app.command()
 def follow(context: typer.Context, request_id: RequestId, as_json: AsJson = False) -> None:
-    """Open each round's evaluation slice in time, until the model is delivered.
+    """Follow a request until the model is delivered, and open each round's evaluation slice.
 
-    May be stopped by Ctrl-C and started again at any point; while it does not run, rounds go
-    unjudged. With --json, one JSON object a line.
+    Ctrl-C stops it; it can be started again at any time. Rounds cannot be judged while it is
+    stopped. With --json, prints one JSON object per line.
 
     Example: fedpact --account bob request follow 1
     """
@@ -126,11 +129,12 @@ def fetch(
     context: typer.Context,
     request_id: RequestId,
     output: Annotated[
-        Path | None, typer.Option(help="Where to put the model (.safetensors).")
+        Path | None,
+        typer.Option(help="File for the model (.safetensors). Default: in the state folder."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch and decrypt the model, delivered or bought; a JSON file beside it says what it is.
+    """Fetch and decrypt a delivered or bought model, with a JSON file that describes it.
 
     Example: fedpact --account bob request fetch 1 --output digits.safetensors
     """
@@ -145,17 +149,20 @@ def answer(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="Number of a fetched request, or a model file.")],
     queries: Annotated[
-        Path, typer.Argument(help="Queries: .csv, .npz with x, or a text a line (.txt).")
+        Path,
+        typer.Argument(
+            help="File with the queries: .csv, .npz with x, or .txt with one text per line."
+        ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="File for the answers, .csv or .json (else standard output)."),
+        typer.Option(help="Output file, .csv or .json. Default: standard output."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Apply a fetched model to a file of queries: label, probability, the model's quality.
+    """Answer a file of queries with a fetched model: label, probability, model quality.
 
-    Says, too, whether they are the queries that the request was made for.
+    Also reports whether these are the queries that the request was made for.
 
     Example: fedpact --account bob request answer digits.safetensors queries.csv --output answers.csv
     """  # noqa: E501
@@ -168,7 +175,9 @@ def answer(
     answers = answer_file(path, queries)
     asked = were_asked(queries, fetch.specification(path))
     typer.echo(
-        "the request's own queries" if asked else "queries that the request was not made for",
+        "these are the request's own queries"
+        if asked
+        else "these are not the queries that the request was made for",
         err=True,
     )
     text = as_text(answers, as_json=as_json or (output is not None and output.suffix == ".json"))
@@ -176,12 +185,12 @@ def answer(
         typer.echo(text, nl=False)
     else:
         write_text(output, text)
-        typer.echo(f"{len(answers)} answers in {output}")
+        typer.echo(f"wrote {len(answers)} answers to {output}")
 
 
 @app.command()
 def cancel(context: typer.Context, request_id: RequestId) -> None:
-    """Cancel before the start, or between rounds; rounds that were judged stay paid.
+    """Cancel a request before it starts or between rounds. Rounds already judged stay paid.
 
     Example: fedpact --account bob request cancel 1
     """
@@ -191,23 +200,23 @@ def cancel(context: typer.Context, request_id: RequestId) -> None:
 
 @app.command()
 def refund(context: typer.Context, request_id: RequestId) -> None:
-    """Take back what the providers did not earn, or was paid for a key that did not come.
+    """Take back what the providers did not earn, or a purchase whose key did not arrive.
 
     Example: fedpact --account bob request refund 1
     """
     amount = session.of(context).requester.refund(request_id)
-    typer.echo(f"{ether(amount)} ether back from request {request_id}")
+    typer.echo(f"refunded {ether(amount)} ether from request {request_id}")
 
 
 @app.command("list")
 def list_(
     context: typer.Context,
     everybody: Annotated[
-        bool, typer.Option("--all", help="All requests, not only this account's.")
+        bool, typer.Option("--all", help="List all requests, not only this account's.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Requests, oldest first.
+    """List requests, oldest first.
 
     Example: fedpact request list --all --json
     """
@@ -244,7 +253,7 @@ def _follow(at: "Session", request_id: int, as_json: bool) -> None:
     if end.status is not RequestStatus.DELIVERED:
         raise NotReady(
             f"request {request_id} ended ({end.status.name.lower()}) without a model: "
-            "see `fedpact request refund`"
+            f"take back the rest with `fedpact request refund {request_id}`"
         )
 
 
@@ -265,6 +274,6 @@ def _line(progress: "RequestProgress") -> str:
     where = f"round {progress.round}, {progress.stage.name.lower()}" if progress.round else "open"
     line = (
         f"{progress.status.name.lower()}: {where}; {progress.joined} providers, "
-        f"{progress.submitted} models in, {progress.final_rounds} rounds final"
+        f"{progress.submitted} models submitted, {progress.final_rounds} rounds final"
     )
     return f"{line} - {progress.note}" if progress.note else line

@@ -1,4 +1,4 @@
-"""Results that may be had again: the requester's commands `offers` and `buy`."""
+"""`fedpact request offers` and `fedpact request buy`: finished results for resale."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedpact.cli import session
+from fedpact.cli.options import RequestId
 from fedpact.cli.output import AsJson, ether, print_facts, print_json
 
 if TYPE_CHECKING:
@@ -18,20 +19,20 @@ def offers(
     asked: Annotated[
         str,
         typer.Argument(
-            help="Draft of a specification (TOML or JSON), or number of a request.",
+            help="Draft of the specification (TOML or JSON), or number of a request.",
             metavar="DRAFT|REQUEST",
         ),
     ],
     queries: Annotated[
-        Path | None, typer.Option(help="File of queries, where the draft goes with one.")
+        Path | None, typer.Option(help="File with the queries, if the request would have one.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Finished results that answer the same, and what their quality rests on.
+    """List finished results that answer the same question, with evidence of their quality.
 
-    The error was measured by those who made the result, on the evaluation set of the one who asked
-    first. What it cost, how many organisations made it and how they stand is shown beside it: a
-    result can be farmed.
+    The error was measured by the committee that made the result, on the first requester's
+    evaluation set. Colluding accounts can fake a good result, so the list also shows its cost, the
+    number of organisations behind it and their reputation.
 
     Example: fedpact --account carol request offers draft.toml
     """
@@ -47,19 +48,22 @@ def offers(
 
 def buy(
     context: typer.Context,
-    request_id: Annotated[int, typer.Argument(help="Number of the request.", metavar="REQUEST")],
+    request_id: RequestId,
     most: Annotated[
-        str | None, typer.Option(help="The most that it may cost, such as '0.1 ether'.")
+        str | None,
+        typer.Option(
+            help="Highest price to pay, with its unit, such as '0.1 ether'. Default: any price."
+        ),
     ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Then wait until a member has sealed the key.")
+        bool, typer.Option("--wait", help="Wait until a member has sealed the key.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Pay for a finished result once more; its makers are paid by their points.
+    """Buy a finished result. The price goes to the providers that made it, by their points.
 
-    One of them then seals the model's key to this account (`fedpact request fetch`); if none has by
-    the deadline, the money can be taken back (`fedpact request refund`).
+    One of them then seals the model's key to this account: `fedpact request fetch` gets the model.
+    If none does by the deadline, `fedpact request refund` takes the money back.
 
     Example: fedpact --account carol request buy 1 --most '0.1 ether' --wait
     """
@@ -72,16 +76,16 @@ def buy(
     if wait:
         at.requester.await_key(request_id, poll_interval=at.settings.poll_interval)
         if not as_json:
-            typer.echo(f"the key is there: fedpact request fetch {request_id}")
+            typer.echo(f"the key has arrived: run `fedpact request fetch {request_id}`")
 
 
 def show(found: "list[Offer]", *, as_json: bool, err: bool = False) -> None:
-    """A paragraph an offer; `err`: on standard error."""
+    """Print one paragraph per offer; with `err`, to standard error."""
     if as_json:
         print_json([{**vars(one), "doubts": list(one.doubts)} for one in found])
         return
     if not found:
-        typer.echo("no finished result answers this", err=err)
+        typer.echo("no finished result answers this question", err=err)
     for one in found:
         typer.echo("\n".join(_lines(one)), err=err)
 
@@ -92,34 +96,34 @@ def _lines(one: "Offer") -> list[str]:
     return [
         f"request {one.request_id}: {ether(one.price)} ether, error {error}",
         f"  measured on {one.examples} examples in round {one.rounds}; "
-        f"{_age(one.age)} old; privacy {privacy}",
-        f"  made by {one.contributors} providers of {one.organisations} organisations, mean "
+        f"age {_age(one.age)}; privacy {privacy}",
+        f"  made by {one.contributors} providers from {one.organisations} organisations, mean "
         f"reputation {one.reputation}, for {ether(one.payment)} ether, {one.points} points",
         *([f"  usage rules: {one.usage_rules}"] if one.usage_rules else []),
         *(f"  doubt: {doubt}" for doubt in one.doubts),
-        *([f"  not to be had: {one.refusal}"] if one.refusal else []),
+        *([f"  not for sale: {one.refusal}"] if one.refusal else []),
     ]
 
 
 def propose(found: "list[Offer]") -> bool:
-    """Show what can be had instead of a new request, and ask; True: a new one is wanted.
+    """Show results for sale and ask whether to publish a new request; True: publish it.
 
-    Raises InvalidInput where nobody can be asked.
+    Raises InvalidInput if there is no terminal to ask on.
     """
     from fedpact.errors import InvalidInput
 
     fitting = [one for one in found if not one.refusal]
     if not fitting:
         return True
-    typer.echo("finished results answer the same:", err=True)
+    typer.echo("finished results that answer the same question:", err=True)
     show(fitting, as_json=False, err=True)
     if not sys.stdin.isatty():
         number = fitting[0].request_id
         raise InvalidInput(
-            f"request {number} answers the same: buy its result (`fedpact request buy {number}`), "
-            "or publish a new request by --fresh"
+            f"request {number} answers the same question: buy its result "
+            f"(`fedpact request buy {number}`), or publish a new request with --fresh"
         )
-    return typer.confirm("Publish a new request all the same?", err=True)
+    return typer.confirm("Publish a new request anyway?", err=True)
 
 
 def _age(seconds: int) -> str:

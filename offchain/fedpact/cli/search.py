@@ -1,4 +1,4 @@
-"""Finding providers whose data are about something."""
+"""`fedpact search`: find providers by what their data is about."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,28 +12,29 @@ from fedpact.cli.output import AsJson, print_rows, write_text
 def search(
     context: typer.Context,
     category: Annotated[
-        str, typer.Option(help="What the data are to be about; profiles without it are left out.")
+        str,
+        typer.Option(help="Category of the data, such as texts/news; other profiles are left out."),
     ] = "",
     terms: Annotated[
-        list[str] | None, typer.Option(help="Words of the wanted data; may be repeated.")
+        list[str] | None, typer.Option(help="Words to search for; repeatable.")
     ] = None,
     like: Annotated[
-        Path | None, typer.Option(help="Texts like the wanted ones: a file or folder.")
+        Path | None, typer.Option(help="File or folder with texts like the wanted ones.")
     ] = None,
-    want: Annotated[int, typer.Option(help="Providers to find at most.")] = 10,
+    want: Annotated[int, typer.Option(help="Highest number of providers to find.")] = 10,
     at: Annotated[
         str | None,
-        typer.Option(help="Address of the daemon to ask. Default: from the newest profiles."),
+        typer.Option(help="URL of the daemon to ask. Default: from the newest profiles."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="File for `fedpact request create --from-search`.")
+        Path | None, typer.Option(help="Output file, for `fedpact request create --from-search`.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Providers whose published profiles are most like what is asked for, checked on chain.
+    """Find the providers whose published profiles match best, checked against the chain.
 
-    The daemons that the search reaches see who asks, the category and the 32 heaviest words of the
-    query, hashed, which whoever has a dictionary can guess.
+    The daemons that the search reaches see your account, the category and hashes of the query's 32
+    heaviest words. Anyone with a dictionary can guess the words.
 
     Example: fedpact --account bob search --category texts/news --terms 'hockey stadium' --output found.json
     """  # noqa: E501

@@ -1,4 +1,4 @@
-"""The session of one run of the command line."""
+"""The session of one command-line run."""
 
 import sys
 from getpass import getpass
@@ -12,7 +12,7 @@ from fedpact.session import Session
 
 
 def start(config: Path | None, flags: dict[str, Any]) -> Session:
-    """A session that asks for passwords where there is a terminal to ask on."""
+    """A session that asks for passwords if there is a terminal to ask on."""
     on_terminal = sys.stdin is not None and sys.stdin.isatty()
     return Session(config, flags, _prompt if on_terminal else None)
 
@@ -24,12 +24,12 @@ def of(context: typer.Context) -> Session:
 
 
 def new_password(session: Session) -> str:
-    """The password of an account that is about to be stored; typed twice where it is typed."""
+    """The password for a new key store; typed twice if it is typed."""
     from fedpact.chain.keystore import read_password
 
     def typed_twice() -> str:
         typed = _prompt("new password")
-        if _prompt("once more") != typed:
+        if _prompt("repeat password") != typed:
             raise KeyStoreError("the two passwords differ")
         return typed
 

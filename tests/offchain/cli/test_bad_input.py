@@ -82,7 +82,7 @@ def test_without_a_deployment_file(cli: Cli, ready: Path) -> None:
     assert "no deployment file" in result.err
 
 
-def test_a_file_that_is_no_deployment(cli: Cli, ready: Path) -> None:
+def test_a_file_that_is_not_a_deployment(cli: Cli, ready: Path) -> None:
     (ready / "deployment.json").write_text("{}")
     result = cli("request", "list", "--all")
     assert result.code == 6
@@ -139,7 +139,7 @@ def test_a_password_file_that_is_missing(cli: Cli, ready: Path) -> None:
     assert "password file" in said
 
 
-def test_no_password_and_nobody_to_ask(cli: Cli, ready: Path) -> None:
+def test_no_password_and_no_terminal(cli: Cli, ready: Path) -> None:
     settings = (ready / "fedpact.toml").read_text().replace('password_file = "password"\n', "")
     (ready / "fedpact.toml").write_text(settings)
     code, said = create(cli)
@@ -147,7 +147,7 @@ def test_no_password_and_nobody_to_ask(cli: Cli, ready: Path) -> None:
     assert "FEDPACT_PASSWORD" in said
 
 
-def test_an_account_that_is_not_stored_here(cli: Cli, ready: Path) -> None:
+def test_an_account_without_a_key_store(cli: Cli, ready: Path) -> None:
     result = cli("--account", "nobody", "request", "cancel", 1)
     assert result.code == 5
     assert "it holds: bob" in result.err
@@ -222,7 +222,7 @@ def test_privacy_out_of_range(
     assert said in message
 
 
-def test_an_epsilon_that_no_noise_meets_with_the_least_that_could_be(cli: Cli, ready: Path) -> None:
+def test_an_unreachable_epsilon_names_the_least_reachable(cli: Cli, ready: Path) -> None:
     (ready / "draft.toml").write_text(
         DRAFT.replace("epsilon = 8.0", "epsilon = 1e-5").replace("1e-5\nclip", "1e-12\nclip")
     )
@@ -254,7 +254,7 @@ def test_an_evaluation_set_that_is_missing(cli: Cli, ready: Path) -> None:
 
 
 @pytest.mark.parametrize("payment", ["1", "1 pound", "one ether", "-1 ether", "0.1 wei", "nan wei"])
-def test_a_payment_that_is_no_amount(cli: Cli, ready: Path, payment: str) -> None:
+def test_a_payment_that_is_not_an_amount(cli: Cli, ready: Path, payment: str) -> None:
     code, _ = create(cli, payment=payment)
     assert code == 2
 
@@ -298,12 +298,12 @@ def test_a_voucher_of_another_account(
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "\x00"])
-def test_a_file_that_is_no_voucher(cli: Cli, ready: Path, text: str) -> None:
+def test_a_file_that_is_not_a_voucher(cli: Cli, ready: Path, text: str) -> None:
     (ready / "v.json").write_text(text)
     assert cli("register", "--voucher", "v.json").code == 2
 
 
-def test_a_voucher_by_somebody_else_than_the_registrar(cli: Cli, ready: Path) -> None:
+def test_a_voucher_signed_by_someone_other_than_the_registrar(cli: Cli, ready: Path) -> None:
     result = cli("registrar", "voucher", "0x" + "11" * 20, "--organisation", 1, "--output", "v")
     assert result.code == 2
     assert "the registrar is" in result.err
@@ -322,6 +322,6 @@ def test_a_store_of_another_kind(cli: Cli, ready: Path) -> None:
     assert len(result.err.splitlines()) == 1
 
 
-def test_usage_errors_end_with_two(cli: Cli, ready: Path) -> None:
+def test_usage_errors_exit_with_code_two(cli: Cli, ready: Path) -> None:
     assert cli("request", "fetch").code == 2
     assert cli("no-such-command").code == 2

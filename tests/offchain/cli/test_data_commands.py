@@ -16,10 +16,10 @@ def own(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_description_keeps_what_is_published_apart_from_what_is_not(cli: Cli, own: Path) -> None:
+def test_a_description_separates_published_from_private_facts(cli: Cli, own: Path) -> None:
     result = cli("data", "describe", own, "--category", "things")
     assert result.code == 0
-    published, private = result.out.split("Private, shown here only:")
+    published, private = result.out.split("Private, stays on this machine:")
     assert "things" in published
     assert "a: 1, b: 2" in private
     assert "a: 1" not in published
@@ -38,12 +38,12 @@ def test_a_regression_is_described_by_its_output(cli: Cli, own: Path) -> None:
     assert "10 to 70, median 30" in result.out
 
 
-def test_a_single_label_is_remarked_on(cli: Cli, own: Path) -> None:
+def test_a_single_label_is_noted(cli: Cli, own: Path) -> None:
     own.write_text("u,label\n1,a\n2,a\n")
-    assert "one label only" in cli("data", "describe", own, "--category", "things").out
+    assert "only one label" in cli("data", "describe", own, "--category", "things").out
 
 
-def test_data_that_cannot_be_read_end_with_four(cli: Cli, own: Path) -> None:
+def test_data_that_cannot_be_read_exits_with_code_four(cli: Cli, own: Path) -> None:
     own.write_text("u,label\n1,a\nx,b\n")
     result = cli("data", "describe", own, "--category", "things")
     assert result.code == 4
@@ -56,7 +56,7 @@ def test_labels_and_outputs_at_once_are_refused(cli: Cli, own: Path) -> None:
     assert cli("data", "describe", own, "--category", "things", *both).code == 2
 
 
-def test_digits_are_cut_into_folders_that_can_be_described(cli: Cli, tmp_path: Path) -> None:
+def test_digits_are_split_into_folders_that_can_be_described(cli: Cli, tmp_path: Path) -> None:
     made = cli(
         *("data", "split", "digits", "--providers", 4, "--partition", "class5"),
         *("--seed", 3, "--output", tmp_path / "trial", "--json"),
@@ -89,7 +89,7 @@ def test_an_existing_folder_is_refused_before_anything_is_read(cli: Cli, tmp_pat
         ("digits", "group", "who its examples are from"),
     ],
 )
-def test_a_split_that_cannot_be_made_ends_with_four_and_leaves_nothing(
+def test_a_split_that_fails_exits_with_code_four_and_leaves_nothing(
     cli: Cli, tmp_path: Path, source: str, partition: str, said: str
 ) -> None:
     result = cli(
@@ -109,7 +109,7 @@ def test_texts_are_described_by_their_length_and_not_by_their_words(
         (tmp_path / label / name).write_bytes(text)
     result = cli("data", "describe", tmp_path, "--category", "texts")
     assert result.code == 0
-    published, private = result.out.split("Private, shown here only:")
+    published, private = result.out.split("Private, stays on this machine:")
     assert "text" in published
     assert "0 to 6" in private
     assert "sea: 1, sky: 2" in private
@@ -124,7 +124,7 @@ def test_texts_are_described_by_their_length_and_not_by_their_words(
         ("text,label,unit\na tide,sea,1\n", "each text is a unit"),
     ],
 )
-def test_texts_that_cannot_be_read_end_with_four_and_one_line(
+def test_texts_that_cannot_be_read_exits_with_code_four_and_one_line(
     cli: Cli, own: Path, content: str, said: str
 ) -> None:
     own.write_text(content)

@@ -10,7 +10,7 @@ from scripts import exit_codes
 from tests.offchain.cli.commandline import Cli
 
 
-def test_the_table_in_the_docs_is_the_one_of_the_errors() -> None:
+def test_the_documented_table_matches_the_errors() -> None:
     assert exit_codes.main(["--check"]) == 0
 
 
@@ -30,7 +30,7 @@ def test_retryable_errors_have_codes_from_twenty_on() -> None:
             assert (error.exit_code >= 20) == issubclass(error, errors.Retryable)
 
 
-def test_debug_shows_the_trace_and_ends_with_the_same_code(cli: Cli) -> None:
+def test_debug_prints_a_traceback_and_keeps_the_exit_code(cli: Cli) -> None:
     short = cli("registrar", "list")
     long = cli("--debug", "registrar", "list")
 

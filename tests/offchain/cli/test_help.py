@@ -65,7 +65,7 @@ def test_help_shows_an_example_of_the_command(cli: Cli, path: tuple[str, ...]) -
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
-def test_the_example_names_only_options_that_there_are(path: tuple[str, ...], cli: Cli) -> None:
+def test_the_example_uses_only_existing_options(path: tuple[str, ...], cli: Cli) -> None:
     words = shlex.split(example_of(cli(*path, "--help").out))
     root = typer.main.get_command(app)
     assert isinstance(root, typer.core.TyperGroup)
@@ -80,11 +80,11 @@ def test_the_example_names_only_options_that_there_are(path: tuple[str, ...], cl
 @pytest.mark.parametrize(
     "path", [path for path in ALL if path[-1] in ("list", "status", "show", "audit")], ids=" ".join
 )
-def test_listings_can_be_had_as_json(cli: Cli, path: tuple[str, ...]) -> None:
+def test_listings_are_available_as_json(cli: Cli, path: tuple[str, ...]) -> None:
     assert "--json" in cli(*path, "--help").out
 
 
-def test_help_loads_nothing_heavy_and_comes_fast() -> None:
+def test_help_loads_no_heavy_library_and_is_fast() -> None:
     program = (
         "import sys; from fedpact.cli.main import run\n"
         "try: run(['--help'])\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.offchain.cli.commandline import Cli
 
 
-def test_an_audit_prints_stated_against_measured(cli: Cli, tmp_path: Path) -> None:
+def test_an_audit_prints_stated_and_measured_values(cli: Cli, tmp_path: Path) -> None:
     result = cli(
         *("privacy", "audit", "softmax-regression", "--check", "draws", "--check", "canaries"),
         *("--draws", 300, "--canaries", 60, "--json", "found.json"),
@@ -26,17 +26,17 @@ def test_an_audit_prints_stated_against_measured(cli: Cli, tmp_path: Path) -> No
     assert found[0]["delta"] == 1e-5
 
 
-def test_a_check_that_fails_ends_with_its_code(cli: Cli) -> None:
+def test_a_failing_check_sets_the_exit_code(cli: Cli) -> None:
     result = cli("privacy", "audit", "softmax-regression", "--mode", "paper", "--draws", 300)
 
     assert result.code == 16
     assert "FAILS" in result.out
     assert "claimed by the paper, not guaranteed" in result.out
     assert result.err.splitlines() == [
-        "fedpact: softmax-regression, mode paper: draws, membership refutes what is stated"
+        "fedpact: softmax-regression, mode paper: the stated bound is refuted by draws, membership"
     ]
 
 
-def test_a_family_without_a_figure_is_refused(cli: Cli) -> None:
+def test_an_unknown_family_or_check_is_refused(cli: Cli) -> None:
     assert cli("privacy", "audit", "magic").code == 3
     assert cli("privacy", "audit", "softmax-regression", "--check", "luck").code == 2

@@ -53,7 +53,7 @@ def test_a_profile_is_built_charged_and_shown(cli: Cli) -> None:
     assert f"{60:064x}" in proof.out
 
 
-def test_without_noise_is_published_by_no_other_policy(cli: Cli, tmp_path: Path) -> None:
+def test_an_unnoised_profile_needs_a_policy_that_allows_it(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "plain.toml").write_text("profile_without_privacy = true\n")
     result = cli("provider", "profile", "build", "--data", "posts", "--policy", "plain.toml",
                  "--category", "sports")  # fmt: skip
@@ -76,7 +76,7 @@ def test_without_noise_is_published_by_no_other_policy(cli: Cli, tmp_path: Path)
         (("search", "--like", "nowhere"), 4, "nowhere"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line_and_its_code(
+def test_bad_input_gives_one_line_and_an_exit_code(
     cli: Cli, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     result = cli(*arguments)

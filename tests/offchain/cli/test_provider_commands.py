@@ -48,7 +48,7 @@ def test_a_provider_that_never_served_has_seen_nothing(cli: Cli) -> None:
     assert json.loads(cli("provider", "status", "--json").out) == []
 
 
-def test_no_ledger_is_not_taken_for_an_empty_one(cli: Cli) -> None:
+def test_a_missing_ledger_is_not_treated_as_empty(cli: Cli) -> None:
     result = cli("provider", "privacy", "show")
     assert result.code == 15
     assert "no privacy ledger" in result.err
@@ -148,7 +148,7 @@ def test_a_ledger_from_before_the_profile_fails(
     assert "the profile that it built" in result.err
 
 
-def test_without_a_chain_the_file_alone_is_verified(cli: Cli, charged: Path) -> None:
+def test_without_a_node_only_the_file_is_verified(cli: Cli, charged: Path) -> None:
     result = cli("--endpoint", "http://127.0.0.1:1", "provider", "privacy", "verify", "--json")
 
     assert result.code == 0
@@ -167,7 +167,7 @@ def test_without_a_chain_the_file_alone_is_verified(cli: Cli, charged: Path) -> 
     ],
     ids=["newer", "older", "corrupt"],
 )
-def test_a_ledger_that_cannot_be_trusted_is_refused(
+def test_a_damaged_ledger_is_refused(
     cli: Cli, charged: Path, command: str, statement: str, said: str
 ) -> None:
     change(charged, statement)
@@ -178,7 +178,7 @@ def test_a_ledger_that_cannot_be_trusted_is_refused(
     assert len(result.err.splitlines()) == 1
 
 
-def test_a_locked_ledger_is_said_to_be(
+def test_a_locked_ledger_is_reported(
     cli: Cli, charged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fedpact.provider.standing.LOCK_TIMEOUT", 0.1)
@@ -195,7 +195,7 @@ def test_there_is_nothing_to_claim_without_a_seat(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("missing", ["policy", "data"])
-def test_serving_says_what_is_missing(cli: Cli, tmp_path: Path, missing: str) -> None:
+def test_serve_reports_what_is_missing(cli: Cli, tmp_path: Path, missing: str) -> None:
     (tmp_path / "policy.toml").write_text("")
     (tmp_path / "data.csv").write_text("a,label\n1,x\n")
     (tmp_path / {"policy": "policy.toml", "data": "data.csv"}[missing]).unlink()

@@ -63,7 +63,7 @@ def cheap_keystores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("cheap_keystores")
-def test_accounts_are_made_imported_listed(
+def test_accounts_are_created_imported_and_listed(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FEDPACT_PASSWORD", "password")
@@ -90,7 +90,7 @@ def test_the_password_file_is_read_and_no_option_takes_a_password(cli: Cli, tmp_
     assert cli("--password", "x", "account", "list").code == 2
 
 
-def test_a_devnet_goes_up_and_down(cli: Cli, tmp_path: Path, people: dict[str, str]) -> None:
+def test_a_devnet_starts_and_stops(cli: Cli, tmp_path: Path, people: dict[str, str]) -> None:
     up = cli("devnet", "up", "--port", 0, "--fund", "alice", "--json")
     try:
         facts = json.loads(up.out)
@@ -100,7 +100,7 @@ def test_a_devnet_goes_up_and_down(cli: Cli, tmp_path: Path, people: dict[str, s
     finally:
         down = cli("devnet", "down")
 
-    assert down.out == f"ended {facts['endpoint']}\n"
+    assert down.out == f"stopped {facts['endpoint']}\n"
     assert cli("devnet", "down").code == 2
     folder = Path("~/.config/fedpact/state/devnet").expanduser()
     assert not (folder / devnets.RECORD).exists()

@@ -31,7 +31,7 @@ def test_flags_win_over_environment_over_file_over_defaults(
     assert chosen.poll_interval == 0.1
 
 
-def test_the_local_file_is_taken_before_the_users(tmp_path: Path) -> None:
+def test_the_local_file_wins_over_the_users(tmp_path: Path) -> None:
     write(settings.home() / "config.toml", 'account = "user"')
     assert settings.load().account == "user"
 
@@ -68,7 +68,7 @@ def test_the_address_of_a_store_is_left_alone(tmp_path: Path) -> None:
         ("password = 'secret'", "unknown setting password"),
     ],
 )
-def test_a_bad_file_is_told_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+def test_a_bad_file_is_reported_in_one_line(tmp_path: Path, text: str, said: str) -> None:
     config = write(tmp_path / "fedpact.toml", text)
 
     with pytest.raises(SettingsError, match=said) as raised:
@@ -86,11 +86,11 @@ def test_a_bad_variable_or_flag_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         settings.load()
 
 
-def test_a_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+def test_a_named_settings_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"settings file .* does not exist"):
         settings.load(tmp_path / "none.toml")
 
 
-def test_an_account_must_be_chosen_where_one_acts() -> None:
+def test_a_command_that_acts_needs_an_account() -> None:
     with pytest.raises(SettingsError, match="--account"):
         settings.load().chosen_account()

@@ -1,0 +1,12 @@
+"""Arguments and options that several commands share, so that each has one help text."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RequestId = Annotated[int, typer.Argument(help="Number of the request.", metavar="REQUEST")]
+DataPath = Annotated[
+    Path, typer.Option(help="Your data: a file or folder in a format listed in docs/data.md.")
+]
+PolicyFile = Annotated[Path, typer.Option(help="The daemon's policy file (TOML).")]
