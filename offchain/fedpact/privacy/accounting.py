@@ -1,15 +1,15 @@
-"""What releases cost, and how much noise a demand needs.
+"""What releases cost, and how much noise a privacy guarantee needs.
 
-Two adjacencies. *Zero-out*: one record's contribution is replaced by nothing while the number of
-records stays public; its figures are those of add/remove. *Replacement*: one record is replaced by
-any other; the sensitivity of a sum doubles. Epsilon without further word is zero-out, and the
-figure under replacement always stands beside it.
+Two adjacencies. *Zero-out*: one record's contribution is removed while the number of records stays
+public; costs equal those of add/remove. *Replacement*: one record is replaced by any other, which
+doubles the sensitivity of a sum. "Epsilon" alone means zero-out; the figure under replacement is
+always given with it.
 
-The schedule of one request is fixed before it begins. Full batch, it is one Gaussian mechanism,
-whose epsilon has a closed form (Balle & Wang 2018, theorem 8); Poisson sampled, it is accounted by
-privacy loss distributions (PLD; Doroshenko et al. 2022, in dp-accounting). Releases of different
-requests are chosen adaptively, so a lifetime is accounted by a Renyi filter at an order
-that is fixed by the limit alone (Feldman & Zrnic 2021, theorem 4.3).
+The schedule of a request is fixed before it begins. In full batch it is one Gaussian mechanism,
+whose epsilon has a closed form (Balle & Wang 2018, theorem 8); with Poisson sampling it is
+accounted by privacy loss distributions (PLD; Doroshenko et al. 2022, in dp-accounting). Releases of
+different requests are chosen adaptively, so a lifetime is accounted by a Renyi filter whose order
+depends only on the limit (Feldman & Zrnic 2021, theorem 4.3).
 """
 
 import math
@@ -31,27 +31,27 @@ ORDERS: tuple[float, ...] = (
     *(float(order) for order in range(16, 64)),
     *(64.0, 80.0, 96.0, 128.0, 192.0, 256.0, 384.0, 512.0),
 )
-"""Renyi orders of every stored spend; a ledger is unreadable when they change."""
+"""Renyi orders of every stored spend; changing them makes ledgers unreadable."""
 
 MAX_NOISE_MULTIPLIER = 1e4
 MAX_DEMAND = 20.0
-"""Largest epsilon that noise is calibrated for."""
+"""Largest epsilon for which noise is calibrated."""
 MAX_EXACT_EPSILON = 30.0
-"""Above this the distributions grow too large to compute; the Renyi bound serves as well."""
+"""Above this the distributions are too large to compute; the Renyi bound is used."""
 DISCRETISATION = (1e-4, 1e-3)
-"""Finest and coarsest interval of privacy loss; it always errs upwards, by about steps * h^2."""
+"""Finest and coarsest interval h of privacy loss; errs upwards, by about steps * h^2."""
 CALIBRATION_TOLERANCE = 1e-4
 _CLOSED_FORM = "closed form of the Gaussian mechanism"
 
 
 @dataclass(frozen=True)
 class PrivacyCost:
-    """(epsilon, delta) of something released, per record, and who computed it."""
+    """(epsilon, delta) of a release, per record, and the accountant that computed it."""
 
     epsilon: float
-    """Zero-out adjacency: a record replaced by nothing, the number of records public."""
+    """Zero-out adjacency: a record removed, the number of records public."""
     epsilon_replacement: float
-    """At the same delta, a record replaced by any other."""
+    """Under replacement adjacency, at the same delta."""
     delta: float
     unit: Literal["record or named unit"]
     accountant: str
@@ -59,7 +59,7 @@ class PrivacyCost:
 
 @dataclass(frozen=True)
 class PrivacyLimit:
-    """What a provider is willing to spend on any one record over its lifetime."""
+    """A provider's lifetime budget for any one record."""
 
     epsilon: float
     delta: float
@@ -73,13 +73,13 @@ class PrivacyLimit:
         return ORDERS[_filter_order(self)]
 
     def allows(self, spend: NDArray[np.float64]) -> bool:
-        """Whether the filter lets a total of `spend` (one value an order) pass."""
+        """Whether the filter allows a total of `spend` (one value per order)."""
         place = _filter_order(self)
-        # Room for adding up in floating point: a schedule that fits whole fits in its parts.
+        # Tolerance for floating-point sums: a schedule that fits as a whole fits in parts.
         return bool(_epsilons(spend, self.delta)[place] <= self.epsilon * (1 + 1e-9))
 
     def left(self, spend: NDArray[np.float64]) -> float:
-        """Epsilon at `delta` of the largest full-batch release that may still follow `spend`."""
+        """Epsilon at `delta` of the largest full-batch release that still fits after `spend`."""
         place = _filter_order(self)
         room = self.epsilon - float(_epsilons(spend, self.delta)[place])
         if room <= 0:
@@ -123,7 +123,7 @@ def calibrate(
     """
     _check_demand(epsilon, delta)
     if epsilon > MAX_DEMAND:
-        raise PrivacyError(f"epsilon {epsilon:g} protects nobody: ask for at most {MAX_DEMAND:g}")
+        raise PrivacyError(f"epsilon {epsilon:g} protects nobody: use at most {MAX_DEMAND:g}")
     if beside:
         fixed = _exact_epsilon(Schedule(beside), delta)
         if fixed >= epsilon:
@@ -186,7 +186,7 @@ def rdp(event: Mechanism) -> NDArray[np.float64]:
 
 
 def rdp_epsilon(spend: NDArray[np.float64], delta: float) -> float:
-    """Best epsilon at `delta` of a Renyi curve over ORDERS; 0 when nothing was spent."""
+    """Best epsilon at `delta` of a Renyi curve over ORDERS; 0 if nothing was spent."""
     if not spend.any():
         return 0.0
     return max(0.0, float(_epsilons(spend, delta).min()))
@@ -234,7 +234,7 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
 
     def holds(epsilon: float) -> bool:
         first = _normal_cdf(mu / 2 - epsilon / mu)
-        # Where it underflows, and where the exponential is cut off, epsilon errs upwards.
+        # On underflow and where the exponential is cut off, epsilon errs upwards.
         second = _normal_cdf(-mu / 2 - epsilon / mu)
         return first * (1 + 1e-13) - math.exp(min(epsilon, 700.0)) * second <= delta
 
@@ -279,7 +279,7 @@ def _precision(releases: tuple[GaussianRelease, ...]) -> float:
 def _full_batch_multiplier(
     epsilon: float, delta: float, steps: int, beside: tuple[GaussianRelease, ...]
 ) -> float:
-    """The multiplier sought, were all releases of the schedule full batch: more than enough."""
+    """The multiplier if all releases were full batch: an upper bound of the one sought."""
     whole = 1 / gaussian_multiplier(epsilon, delta) ** 2
     full = tuple(release for release in beside if release.sampling_rate == 1)
     return math.sqrt(steps / (whole - _precision(full)))
@@ -316,7 +316,7 @@ def _renyi_multiplier(
         event = GaussianRelease(multiplier, sampling_rate, steps)
         return rdp_epsilon(rdp(event), delta) <= epsilon
 
-    enough *= 1.2  # the Renyi bound is looser than the exact figure that `enough` comes from
+    enough *= 1.2  # the Renyi bound is looser than the exact figure behind `enough`
     short = enough / 2
     while meets(short):
         enough, short = short, short / 2

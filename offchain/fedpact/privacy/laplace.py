@@ -42,12 +42,12 @@ def scale_of(spec: Specification) -> tuple[float, float]:
     """(sensitivity, epsilon), which the schema has for this mechanism."""
     sensitivity, epsilon = spec.privacy.sensitivity, spec.privacy.epsilon
     if sensitivity is None or epsilon is None:
-        raise PrivacyError(f"privacy {spec.privacy.statement} is no Laplace noise")
+        raise PrivacyError(f"privacy {spec.privacy.statement} is not Laplace noise")
     return sensitivity, epsilon
 
 
 def generator_of(noise: NoiseSource) -> np.random.Generator:
-    """A generator that the source's next bits seed."""
+    """A generator seeded with the source's next bits."""
     return np.random.Generator(np.random.PCG64(noise.words(4).tolist()))
 
 

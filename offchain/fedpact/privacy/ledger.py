@@ -1,14 +1,13 @@
-"""What a provider has spent of its records' privacy, and the bytes that it spent it on.
+"""The privacy that a provider has spent per record, and the bytes that it released for it.
 
-Charge and noised bytes are written in one durable transaction before the bytes leave the process,
-so that nothing is published uncharged, and whoever asks for a release again, after a crash or in
-another process, gets the same bytes: a second draw of noise would halve the protection.
+Charge and noised bytes are written in one durable transaction before the bytes leave the process.
+So nothing is published uncharged, and a repeated release, after a crash or in another process,
+returns the same bytes: drawing noise twice would halve the protection.
 
-Spent is counted by records, known by keyed digests (HMAC-SHA256). Every record belongs to an
-account, which carries a Renyi curve. To charge a data set, all its records move to one account
-with the elementwise largest curve of any of them plus the cost: appending, dropping, reordering,
-splitting or merging data buys nothing. What another machine releases of the same records cannot
-be seen.
+Spending is counted per record, identified by a keyed digest (HMAC-SHA256). Every record belongs to
+an account with a Renyi curve. Charging a data set moves all its records to one account, whose curve
+is the elementwise maximum of theirs plus the cost: appending, dropping, reordering, splitting or
+merging data gains nothing. Releases of the same records by another machine are not seen.
 """
 
 import hmac
@@ -36,7 +35,7 @@ _SPEND = np.dtype("<f8")
 
 
 class ReleaseId(NamedTuple):
-    """What is released once: a provider's model in one round of one request."""
+    """Identifies a release: a provider's model in one round of one request."""
 
     deployment: bytes
     """Fingerprint of the deployment, 32 bytes."""
@@ -46,38 +45,38 @@ class ReleaseId(NamedTuple):
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """One release as the ledger has it."""
+    """A release in the ledger."""
 
     id: ReleaseId
     event: GaussianRelease | None
-    """None if no privacy was asked for; nothing was charged then."""
+    """None if the request had no privacy; nothing was charged then."""
     units: int
-    """Records in the data set that was charged."""
+    """Number of records charged."""
     charged_at: int
     """Unix time, seconds."""
     digest: bytes
-    """Of the CID of the released bytes, as `submit` carries it."""
+    """Digest of the CID of the released bytes, as in `submit`."""
     kept: bool
-    """Whether the bytes are still here."""
+    """Whether the ledger still has the bytes."""
 
 
 @dataclass(frozen=True)
 class LimitStanding:
-    """How far the most charged record is from a limit; costs at the limit's delta, by RDP."""
+    """How far the most charged record is from a lifetime budget; costs at its delta, by RDP."""
 
     spent: PrivacyCost
     promised: PrivacyCost
-    """Spent, and set aside for requests under way."""
+    """Spent, plus what is held for running requests."""
     left: float
-    """Epsilon of the largest full-batch release that may still follow what is promised."""
+    """Epsilon of the largest full-batch release that still fits after what is promised."""
 
 
 class Ledger(Closing):
-    """A provider's privacy ledger; safe for several processes at once, not for several threads.
+    """A provider's privacy ledger; several processes may use it at once, but not several threads.
 
-    path: the SQLite file; made, with its folder, when missing. key: 32 secret bytes of the
-    account; without them the digests in the file say nothing about any record.
-    Every method raises LedgerError when the file is locked by another process or corrupt.
+    path: the SQLite file, created with its folder if missing. key: 32 secret bytes of the account;
+    without them the digests in the file reveal nothing about any record.
+    Every method raises LedgerError if the file is corrupt or locked by another process.
     """
 
     def __init__(self, path: Path, key: bytes, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
@@ -90,7 +89,7 @@ class Ledger(Closing):
     # ------------------------------------------------------------------ budget
 
     def check(self, units: Sequence[bytes], event: Mechanism, limit: PrivacyLimit) -> None:
-        """Raise BudgetExceeded if `event` on `units` would pass `limit`, holds counted."""
+        """Raise BudgetExceeded if `event` on `units`, with all holds, would exceed `limit`."""
         with self._file.transaction() as db:
             self._ask(db, units)
             self._demand(db, rdp(event), limit)
@@ -111,9 +110,9 @@ class Ledger(Closing):
         event: Mechanism,
         limit: PrivacyLimit,
     ) -> None:
-        """Set the budget of a whole request aside before joining it; once for each request.
+        """Hold the budget of a whole request before joining it; once per request.
 
-        Its releases then draw on it, other requests can no longer. Raises BudgetExceeded.
+        Its releases draw on the hold; other requests cannot. Raises BudgetExceeded.
         """
         with self._file.transaction() as db:
             if self._hold_of(db, deployment, request) is not None:
@@ -128,7 +127,7 @@ class Ledger(Closing):
             db.execute("INSERT INTO held_units SELECT ?, digest FROM asked", (hold,))
 
     def drop_hold(self, deployment: bytes, request: int) -> None:
-        """Give back what a request that ended, or was never joined, did not use."""
+        """Free what a request that ended, or was never joined, did not use."""
         with self._file.transaction() as db:
             db.execute(
                 "DELETE FROM holds WHERE deployment = ? AND request = ?", (deployment, request)
@@ -150,12 +149,12 @@ class Ledger(Closing):
         payload: bytes | Callable[[], bytes],
         limit: PrivacyLimit | None = None,
     ) -> bytes:
-        """The bytes to publish under `release_id`: always these, whatever `payload` is now.
+        """The bytes to publish under `release_id`: the same ones at every call.
 
-        The first call charges `event` to `units` and keeps `payload` (or what it returns), in one
-        transaction; any later one, in any process, returns the kept bytes and charges nothing.
-        Only returned bytes may leave the process. An event of None is kept without a charge.
-        Raises BudgetExceeded, before `payload` is called, when `limit` would be passed.
+        The first call charges `event` to `units` and stores `payload` (or what it returns) in one
+        transaction; later calls, in any process, return the stored bytes and charge nothing. Only
+        returned bytes may leave the process. An event of None is stored without a charge. Raises
+        BudgetExceeded, before `payload` is called, if `limit` would be exceeded.
         """
         kept = self.stored(release_id)
         if kept is not None:
@@ -166,10 +165,10 @@ class Ledger(Closing):
                 with self._file.transaction() as db:
                     self._ask(db, units)
                     self._demand(db, cost, limit, within=release_id)
-            payload = payload()  # outside any transaction: training takes its time
+            payload = payload()  # outside any transaction: training takes long
         with self._file.transaction() as db:
             row = self._row(db, release_id)
-            if row is not None:  # another process was faster; this draw is never seen
+            if row is not None:  # another process was faster; discard this draw
                 return self._payload(release_id, *row)
             count = self._ask(db, units)
             if cost is not None:
@@ -191,16 +190,16 @@ class Ledger(Closing):
         return payload
 
     def stored(self, release_id: ReleaseId) -> bytes | None:
-        """The bytes of a release that was made; None for one that was not.
+        """The bytes of a release; None if it was never made.
 
-        Raises LedgerError when they were discarded: they must not be drawn again.
+        Raises LedgerError if they were discarded: they must not be drawn again.
         """
         with self._file.reading() as db:
             row = self._row(db, release_id)
             return None if row is None else self._payload(release_id, *row)
 
     def discard(self, deployment: bytes, request: int) -> None:
-        """Drop the bytes of an ended request's releases. Their charges stay."""
+        """Delete the bytes of an ended request's releases. Their charges stay."""
         with self._file.transaction() as db:
             db.execute(
                 "UPDATE releases SET payload = NULL WHERE deployment = ? AND request = ?",
@@ -208,9 +207,9 @@ class Ledger(Closing):
             )
 
     def reconcile(self, published: Iterable[tuple[ReleaseId, bytes]]) -> None:
-        """Hold the ledger against what this account has published: submissions on chain, a profile.
+        """Compare the ledger with what this account has published: submissions on chain, a profile.
 
-        `published`: (release, digest of its bytes). Raises LedgerError when one is missing here or
+        `published`: (release, digest of its bytes). Raises LedgerError if one is missing here or
         differs: then this file is an older copy, or another machine serves the same account, and
         what was spent since is unknown.
         """
@@ -233,7 +232,7 @@ class Ledger(Closing):
     # ------------------------------------------------------------------ what was spent
 
     def spent(self, delta: float, units: Sequence[bytes] | None = None) -> PrivacyCost:
-        """What the most charged of `units` (of all known records by default) has cost, by RDP."""
+        """Cost of the most charged of `units` (default: all known records), by RDP."""
         with self._file.transaction() as db:
             if units is None:
                 rows = db.execute("SELECT spend FROM accounts")
@@ -242,7 +241,7 @@ class Ledger(Closing):
             return rdp_cost(self._spend(db), delta)
 
     def standing(self, limit: PrivacyLimit) -> LimitStanding:
-        """What `limit` leaves, as if all holds were on the most charged record."""
+        """What is left of `limit`, as if all holds were on the most charged record."""
         with self._file.reading() as db:
             spent = self._largest(db.execute("SELECT spend FROM accounts"))
             held = [self._decode(row) for (row,) in db.execute("SELECT remaining FROM holds")]
@@ -252,10 +251,10 @@ class Ledger(Closing):
         )
 
     def verify(self) -> list[LedgerEntry]:
-        """Read all that is in the file; returns the releases.
+        """Check the whole file; returns the releases.
 
-        Raises LedgerError where pages, spends or kept bytes are damaged, or where fewer records
-        than a release had, or none so much as it cost, were charged.
+        Raises LedgerError if pages, spends or stored bytes are damaged, or if a release was not
+        charged in full to as many records as it had.
         """
         self._file.verify()
         with self._file.reading() as db:
@@ -281,7 +280,7 @@ class Ledger(Closing):
         return found
 
     def entries(self) -> list[LedgerEntry]:
-        """All releases, in the order of deployment, request and round."""
+        """All releases, ordered by deployment, request and round."""
         columns = "deployment, request, round, event, units, charged_at, digest, payload NOT NULL"
         with self._file.reading() as db:
             return [
@@ -299,7 +298,7 @@ class Ledger(Closing):
             ]
 
     def export(self, delta: float) -> dict[str, Any]:
-        """Releases and accounts in plain JSON types, to show or to keep; no digest of a record."""
+        """Releases and accounts in plain JSON types, without digests of records."""
         with self._file.reading() as db:
             accounts = db.execute(
                 "SELECT count(*), spend FROM accounts JOIN units ON account = id GROUP BY id"
@@ -328,7 +327,7 @@ class Ledger(Closing):
     # ------------------------------------------------------------------ inside a transaction
 
     def _ask(self, db: sqlite3.Connection, units: Sequence[bytes]) -> int:
-        """Put the keyed digests of `units` into the table `asked`; returns how many there are."""
+        """Put the keyed digests of `units` into table `asked`; returns their number."""
         if not units:
             raise PrivacyError("a release of no records: nothing to charge")
         keyed = {hmac.digest(self._key, unit, "sha256") for unit in units}
@@ -337,7 +336,7 @@ class Ledger(Closing):
         return len(keyed)
 
     def _spend(self, db: sqlite3.Connection) -> Spend:
-        """Elementwise largest spend of any record asked for."""
+        """Elementwise largest spend of the records in `asked`."""
         return self._largest(
             db.execute(
                 "SELECT spend FROM accounts WHERE id IN"
@@ -346,7 +345,7 @@ class Ledger(Closing):
         )
 
     def _pending(self, db: sqlite3.Connection, within: ReleaseId | None) -> Spend:
-        """What other requests hold on any record asked for."""
+        """What other requests hold on the records in `asked`."""
         rows = db.execute(
             "SELECT deployment, request, remaining FROM holds WHERE id IN"
             " (SELECT hold FROM held_units JOIN asked USING (digest))"
@@ -375,7 +374,7 @@ class Ledger(Closing):
             )
 
     def _charge(self, db: sqlite3.Connection, count: int, cost: Spend) -> None:
-        """Move all records asked for to one account with their largest spend plus `cost`."""
+        """Move the records in `asked` to one account with their largest spend plus `cost`."""
         spend = _encode(self._spend(db) + cost)
         touched = [
             row[0]
@@ -398,14 +397,16 @@ class Ledger(Closing):
     def _draw_on_hold(self, db: sqlite3.Connection, release_id: ReleaseId, cost: Spend) -> None:
         hold = self._hold_of(db, release_id[0], release_id[1])
         if hold is not None:
-            remaining = self._decode(hold[1])  # infinite where an order does not converge
+            remaining = self._decode(hold[1])  # infinite at orders that do not converge
             np.subtract(remaining, cost, out=remaining, where=np.isfinite(remaining))
             remaining = np.maximum(remaining, 0.0)
             db.execute("UPDATE holds SET remaining = ? WHERE id = ?", (_encode(remaining), hold[0]))
 
     def _row(self, db: sqlite3.Connection, release_id: ReleaseId) -> Any:
-        place = "deployment = ? AND request = ? AND round = ?"
-        query = f"SELECT digest, payload FROM releases WHERE {place}"
+        query = (
+            "SELECT digest, payload FROM releases"
+            " WHERE deployment = ? AND request = ? AND round = ?"
+        )
         return db.execute(query, tuple(release_id)).fetchone()
 
     def _payload(self, release_id: ReleaseId, digest: bytes, payload: bytes | None) -> bytes:
@@ -429,7 +430,7 @@ class Ledger(Closing):
             raise self._file.corrupt("a spend of the wrong length")
         decoded = np.frombuffer(spend, dtype=_SPEND).astype(np.float64)
         if np.isnan(decoded).any() or (decoded < 0).any():
-            raise self._file.corrupt("a spend that is no number")
+            raise self._file.corrupt("a spend that is not a number")
         return decoded
 
 

@@ -1,4 +1,4 @@
-"""The ledger's SQLite file: opening it, checking it, one transaction at a time."""
+"""The ledger's SQLite file: opening, checking, transactions."""
 
 import hmac
 import json
@@ -38,17 +38,17 @@ _TABLES = (
 
 
 class LedgerFile:
-    """An open ledger file. Durable: a transaction that returned survives a loss of power.
+    """An open ledger file. Durable: a finished transaction survives a power failure.
 
-    Raises LedgerError for a file that is locked, corrupt, foreign, of a newer version or under
-    another key, with what to do. One connection belongs to one thread.
+    Raises LedgerError, saying what to do, if the file is locked, corrupt, not a ledger, of a newer
+    version or under another key. Only for one thread.
     """
 
     def __init__(self, path: Path, key: bytes, lock_timeout: float = LOCK_TIMEOUT) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Not SQLite's own file mode: bytes about to be published are nobody else's business.
+            # Stricter than SQLite's file mode: unpublished bytes are private.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
             raise LedgerError(f"privacy ledger {path}: cannot open it: {error.strerror}") from error
@@ -68,7 +68,7 @@ class LedgerFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, alone: no other process writes from the first read to the commit."""
+        """Atomic and exclusive: no other process writes from the first read to the commit."""
         with self._explained():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -91,7 +91,7 @@ class LedgerFile:
                     self._db.execute("ROLLBACK")
 
     def verify(self) -> None:
-        """Check every page, index and reference; opening checks the pages alone."""
+        """Check every page, index and reference; opening checks only the pages."""
         with self.reading() as db:
             problem = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if problem != "ok":
@@ -103,7 +103,7 @@ class LedgerFile:
         db = self._db
         deadline = time.monotonic() + lock_timeout
         while True:
-            # Two processes that turn the same new file to WAL: SQLite lets one fail at once.
+            # If two processes switch the same new file to WAL, SQLite lets one fail at once.
             try:
                 db.execute("PRAGMA journal_mode = WAL")
                 break
@@ -132,7 +132,7 @@ class LedgerFile:
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             return
         if application != APPLICATION_ID:
-            raise LedgerError(f"privacy ledger {self.path}: the file is no fedpact ledger")
+            raise LedgerError(f"privacy ledger {self.path}: the file is not a fedpact ledger")
         if version != SCHEMA_VERSION:
             raise LedgerError(
                 f"privacy ledger {self.path}: schema version {version}, this fedpact reads"
@@ -144,10 +144,10 @@ class LedgerFile:
                 f"privacy ledger {self.path} belongs to another account: give each its own folder"
             )
         if meta.get("orders") != orders:
-            raise self.corrupt("it counts in other Renyi orders")
+            raise self.corrupt("it uses other Renyi orders")
 
     def corrupt(self, detail: str) -> LedgerError:
-        """The error for a file whose content cannot be right."""
+        """The error for a file with invalid content."""
         return LedgerError(
             f"privacy ledger {self.path} is corrupt ({detail}): restore its newest backup;"
             " without it what was spent is unknown"

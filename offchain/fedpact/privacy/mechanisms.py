@@ -1,4 +1,4 @@
-"""Mechanisms describe themselves as events; what an event costs is `accounting`'s business."""
+"""Mechanisms as events; `accounting` computes their cost."""
 
 import math
 from collections import Counter
@@ -11,7 +11,7 @@ from fedpact.types.specification import STATISTICS_ROUND, Specification
 
 @dataclass(frozen=True)
 class GaussianRelease:
-    """Sums of clipped contributions with Gaussian noise, one sum a step.
+    """Sums of clipped contributions with Gaussian noise, one per step.
 
     In each step every record takes part with probability `sampling_rate`, independently (Poisson;
     1 is full batch), contributes a vector of L2 norm at most C, and the sum gets noise of standard
@@ -63,7 +63,7 @@ Mechanism = GaussianRelease | Schedule
 
 
 def of_request(spec: Specification) -> Mechanism | None:
-    """What a provider releases in all rounds of `spec`: the schedule fixed at joining. None without
+    """A provider's releases in all rounds of `spec`, a schedule fixed at joining. None without
     privacy."""
     made = Counter(GaussianRelease.of_round(spec, number + 1) for number in range(spec.rounds))
     releases = tuple(one.times(rounds) for one, rounds in made.items() if one is not None)
@@ -73,12 +73,12 @@ def of_request(spec: Specification) -> Mechanism | None:
 
 
 def releases_of(mechanism: Mechanism) -> tuple[GaussianRelease, ...]:
-    """The releases that a mechanism is made of."""
+    """The releases of a mechanism."""
     return mechanism.releases if isinstance(mechanism, Schedule) else (mechanism,)
 
 
 def joint(first: GaussianRelease, second: GaussianRelease) -> GaussianRelease:
-    """Two sums over the same drawn batches, seen together.
+    """Two sums over the same batches, as one release.
 
     Each sum divided by its own bound, they are one vector whose noise is not the same in all
     directions; scaled to equal noise it is a Gaussian sum with 1 / z^2 = 1 / z_1^2 + 1 / z_2^2

@@ -1,4 +1,4 @@
-"""Gaussian noise that a release may rest on.
+"""Gaussian noise that is safe in floating point.
 
 A textbook sampler in floating point leaks: which doubles can be reached depends on the value
 that the noise is added to (Mironov 2012; Holohan & Braghin 2021). Here value and noise lie on
@@ -33,7 +33,7 @@ FRACTION_BITS = 32
 LAYER_BITS = 30
 """A layer is 2^30 steps wide: a quarter of a standard deviation."""
 CHUNK = 2**14
-"""Candidates drawn at once: few enough to stay in the processor's cache."""
+"""Candidates per draw: few enough for the processor's cache."""
 LAYERS = 40
 """Ten standard deviations; the mass beyond is 1.5e-23."""
 MAX_STEPS = 2.0**50
@@ -117,21 +117,21 @@ class NoiseSource(ABC):
             values.astype(np.float64) / math.ldexp(std, -FRACTION_BITS)
         )
         if values.size and float(np.abs(steps).max()) > MAX_STEPS:
-            raise PrivacyError(f"noise of std {std:g} is lost beside values that large")
+            raise PrivacyError(f"noise of std {std:g} is too small for values that large")
         total = 2 * steps.astype(np.int64).reshape(-1) + self.half_steps(values.size)
         noised: NDArray[np.float64] = total.astype(np.float64) * math.ldexp(std, -FRACTION_BITS - 1)
         return noised.reshape(values.shape)
 
 
 class SystemNoise(NoiseSource):
-    """Bits from the operating system: what every release uses."""
+    """Bits from the operating system, for every release."""
 
     def words(self, count: int) -> NDArray[np.uint64]:
         return np.frombuffer(os.urandom(8 * count), dtype=np.uint64)
 
 
 class SeededNoise(NoiseSource):
-    """Repeatable bits for simulations and tests. Protects nothing: the seed tells the noise."""
+    """Repeatable bits for simulations and tests. Protects nothing: the seed reveals the noise."""
 
     def __init__(self, seed: int) -> None:
         self._generator = np.random.Generator(np.random.PCG64(seed))

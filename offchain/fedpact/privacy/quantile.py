@@ -1,13 +1,13 @@
 """A clipping norm that follows a quantile of the gradients' norms, privately.
 
-Andrew, Thakkar, McMahan & Ramaswamy 2021, algorithm 1. Beside each noised sum of clipped gradients
-the noised count of those that the norm did not clip is released; the next norm rises where the
-count is below the quantile asked for, and falls where it is above. Both sums go over the same
-batch and are charged as one release (`mechanisms.joint`), so that following costs no more
-epsilon: of one noise multiplier a little goes to the count.
+Andrew, Thakkar, McMahan & Ramaswamy 2021, algorithm 1. Each noised sum of clipped gradients comes
+with the noised count of unclipped ones; the next norm rises if the count is below the quantile, and
+falls if it is above. Both sums are over the same batch and charged as one release
+(`mechanisms.joint`), so adapting costs no extra epsilon: a small part of the noise multiplier goes
+to the count.
 
-The norm begins anew with each round (docs/adr/0017-a-norm-lasts-a-round.md). This is the sound
-counterpart of DDP-SGD (`ddp_sgd`), whose norm is read from raw gradients of the same round.
+The norm starts again each round (docs/adr/0017-a-norm-lasts-a-round.md). This is the sound
+counterpart of DDP-SGD (`ddp_sgd`), which takes its norm from raw gradients of the same round.
 """
 
 import math
@@ -31,15 +31,15 @@ COUNT_MARGIN = 1e-4
 """Part of the count's bound left unused for such last bits: 10^-13 of a norm moves a count by
 10^-11, of ten million others by 10^-4."""
 SMALLEST_NORM, LARGEST_NORM = 1e-6, 1e6
-"""Where the norm stops moving."""
+"""Bounds of the norm."""
 
 
 @dataclass(frozen=True)
 class QuantileClipping:
-    """How the norm moves, fixed before anyone joins."""
+    """How the norm adapts, fixed before anyone joins."""
 
     noise_multiplier: float
-    """Of both sums together: what is charged a step."""
+    """Of both sums together: what each step is charged."""
     count_multiplier: float
     """Of the count alone: standard deviation of its noise over 1/2."""
     quantile: float = 0.5
@@ -60,7 +60,7 @@ class QuantileClipping:
 
     @classmethod
     def of(cls, privacy: Privacy) -> Self | None:
-        """As a specification asks; None if the norm stays as it is."""
+        """From a specification; None if the norm is fixed."""
         asked, multiplier = privacy.adaptive_clipping, privacy.noise_multiplier
         if asked is None or multiplier is None:
             return None

@@ -203,7 +203,7 @@ def test_a_draft_that_fails_its_schema(
         ("epsilon = 8.0", "epsilon = 0.0", 3, "privacy.epsilon"),
         ("epsilon = 8.0", "epsilon = -1.0", 3, "privacy.epsilon"),
         ("epsilon = 8.0", "epsilon = nan", 3, "draft"),
-        ("epsilon = 8.0", "epsilon = 30.0", 12, "epsilon 30 protects nobody: ask for at most 20"),
+        ("epsilon = 8.0", "epsilon = 30.0", 12, "epsilon 30 protects nobody: use at most 20"),
         ("delta = 1e-5", "delta = 0.0", 3, "privacy.delta"),
         ("delta = 1e-5", "delta = 1.0", 3, "privacy.delta"),
         ("clipping_norm = 1.0", "clipping_norm = 0.0", 3, "privacy.clipping_norm"),

@@ -294,7 +294,7 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
 def test_a_foreign_database_is_refused(path: Path) -> None:
     path.parent.mkdir()
     _execute(path, "CREATE TABLE other (x)")
-    with pytest.raises(LedgerError, match="no fedpact ledger"):
+    with pytest.raises(LedgerError, match="not a fedpact ledger"):
         Ledger(path, KEY)
 
 

@@ -1,10 +1,10 @@
-"""Checks that a stated privacy cost can fail: they run the mechanism and look at what comes out."""
+"""Empirical checks of a stated privacy cost: they run the mechanism and attack its output."""
 
 from enum import StrEnum
 
 
 class Check(StrEnum):
-    """One way to look: `distinguishability`, `canaries`, `membership`."""
+    """An attack: `distinguishability`, `canaries` or `membership`."""
 
     DRAWS = "draws"
     CANARIES = "canaries"
@@ -12,8 +12,8 @@ class Check(StrEnum):
 
 
 class AuditedMode(StrEnum):
-    """Whose figure is looked at: fedpact's own, with a clipping norm that is fixed or one that
-    follows a quantile, or the one that Wang et al. 2024 claim."""
+    """Whose epsilon is checked: fedpact's, with a clipping norm that is fixed or follows a
+    quantile, or the one that Wang et al. 2024 claim."""
 
     SOUND = "sound"
     ADAPTIVE = "adaptive"
