@@ -9,7 +9,7 @@ import typer
 from fedpact.cli.output import AsJson, print_rows
 from fedpact.errors import ExperimentError, InvalidInput
 from lab import simulate
-from lab.configuration import Device, Scale
+from lab.harness.configuration import Device, Scale
 
 app = typer.Typer(
     name="lab",
@@ -31,7 +31,7 @@ def list_experiments(as_json: AsJson = False) -> None:
 
     Example: python -m lab list
     """
-    from lab import configuration
+    from lab.harness import configuration
 
     rows = []
     for name in configuration.names():
@@ -72,9 +72,9 @@ def run_experiments(
 
     Example: python -m lab run cifar10 mnist --scale small --seeds 3 --workers 2
     """
-    from lab import configuration
-    from lab.results import ResultFolder
-    from lab.runner import run
+    from lab.harness import configuration
+    from lab.harness.results import ResultFolder
+    from lab.harness.runner import run
 
     if bool(names) == every:
         raise InvalidInput("name the experiments to run, or give --all")
@@ -87,7 +87,7 @@ def run_experiments(
 
     from rich.console import Console
 
-    from lab.progress import show_cases
+    from lab.harness.progress import show_cases
 
     console = Console()
     with show_cases(console, len(cases)) as board:
@@ -123,8 +123,8 @@ def report_results(
 
     Example: python -m lab report --output docs/results
     """
-    from lab import configuration
-    from lab.report import report
+    from lab.harness import configuration
+    from lab.harness.report import report
 
     loaded = [configuration.load(name) for name in [*configuration.names(), *(names or ())]]
     for path in report(output, loaded):
@@ -133,10 +133,10 @@ def report_results(
 
 def _workers(cluster: str | None, device: Device, size: int | None) -> Any:
     if cluster is not None:
-        from lab.cluster import RayWorkers
+        from lab.harness.cluster import RayWorkers
 
         return RayWorkers(cluster, device, size)
-    from lab.runner import Processes
+    from lab.harness.runner import Processes
 
     return Processes(size)
 
@@ -151,7 +151,7 @@ def _check_device(device: Device) -> None:
 
 def _check_kinds(kinds: Sequence[str]) -> None:
     """Before any work, so that a wrong name does not end a long run."""
-    from lab.kinds import runner_of
+    from lab.harness.kinds import runner_of
 
     for kind in kinds:
         runner_of(kind)

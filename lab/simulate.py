@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from fedpact.cli.output import print_json, print_rows, write_text
-from lab.retrieval.source import Source
-from lab.scale.mode import Mode
+from lab.consensus_scale.mode import Mode
+from lab.provider_network.source import Source
 
 app = typer.Typer(help="Simulations of many participants.", no_args_is_help=True)
 
@@ -118,8 +118,8 @@ def consensus(
 
     Example: python -m lab simulate consensus --members 1000 --members 10000 --mode poq --mode pow
     """
-    from lab.scale import report
-    from lab.scale.costs import Conditions, cost
+    from lab.consensus_scale import report
+    from lab.consensus_scale.costs import Conditions, cost
 
     conditions = Conditions(block_seconds=block_seconds, latency=latency)
     measured = report.measure(committee, members, gas, lookups, seed, source)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.retrieval.codebook import DIMENSIONS, FILE, SCALE, projected
-from lab.retrieval.population import documents, resampled
-from lab.retrieval.source import Source
+from lab.provider_network.population import documents, resampled
+from lab.provider_network.source import Source
 
 TARGET = Path(__file__).parents[1] / "offchain" / "fedpact" / "retrieval" / FILE
 PROFILES = 60_000

@@ -1,1 +1,1 @@
-"""Retrieval at scale: populations of providers, the daemon's code over them, what it is held to."""
+"""Study: lookups among many simulated providers."""

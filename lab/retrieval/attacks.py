@@ -18,8 +18,8 @@ from scipy import sparse
 from fedpact.retrieval.answering import answer
 from fedpact.retrieval.messages import MOST_FOUND, Lookup, LookupReply, Ping, Record, Reply, Request
 from fedpact.retrieval.signature import ENTRIES, WIDTH, likeness, signatures
-from lab.retrieval.network import Hostile, Network, address
-from lab.retrieval.population import Population
+from lab.provider_network.network import Hostile, Network, address
+from lab.provider_network.population import Population
 
 BROAD_TOPICS = 16
 COLLUDERS = 2_000

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from fedpact.retrieval.messages import Acknowledged, encode
 from fedpact.retrieval.signature import Signature, likeness
+from lab.provider_network.network import Network
 from lab.retrieval.exhaustive import Exhaustive, top
-from lab.retrieval.network import Network
 
 STEP = 8
 """Nodes asked at once."""

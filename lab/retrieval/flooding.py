@@ -15,7 +15,7 @@ from fedpact.retrieval.ids import ID_BITS, xor_distance
 from fedpact.retrieval.messages import Contact, Flood, LookupReply
 from fedpact.retrieval.signature import Signature
 from fedpact.retrieval.table import RetrievalTable
-from lab.retrieval.network import MemoryTransport, Network
+from lab.provider_network.network import MemoryTransport, Network
 
 MOST_NODES = 10_000
 LOOKUPS = 2

@@ -10,7 +10,7 @@ from fedpact.retrieval.ids import node_id
 from fedpact.retrieval.joining import join
 from fedpact.retrieval.messages import Record
 from fedpact.retrieval.signature import Signature
-from lab.retrieval.network import Counted, MemoryTransport, Network, address
+from lab.provider_network.network import Counted, MemoryTransport, Network, address
 
 ENTRIES = 3
 """Nodes that a newcomer knows of to begin with."""

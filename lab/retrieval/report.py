@@ -138,7 +138,7 @@ def _plot(results: list[Result]) -> bytes:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    from lab.plots import STYLE
+    from lab.harness.plots import STYLE
 
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10.2, 5.2), layout="constrained")

@@ -16,14 +16,14 @@ from fedpact.retrieval.communities import table_communities, table_contacts
 from fedpact.retrieval.lookup import LookupLimits, LookupResult, lookup
 from fedpact.retrieval.messages import Record, Transport
 from fedpact.retrieval.signature import stacked
+from lab.provider_network.network import Counted, MemoryTransport, Network
+from lab.provider_network.population import Population, population
+from lab.provider_network.source import Source
 from lab.retrieval.attacks import Lie, lies, stuff
 from lab.retrieval.baselines import GossipOverlay, download_bytes
 from lab.retrieval.exhaustive import Exhaustive, top
 from lab.retrieval.flooding import flood_cost
 from lab.retrieval.joining import join_cost
-from lab.retrieval.network import Counted, MemoryTransport, Network
-from lab.retrieval.population import Population, population
-from lab.retrieval.source import Source
 
 WANT = 10
 FEWEST_NODES = 100

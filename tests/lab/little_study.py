@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fedpact.errors import DataMissing, ModelError
-from lab.checkpoint import Checkpoint
-from lab.configuration import Case
+from lab.harness.checkpoint import Checkpoint
+from lab.harness.configuration import Case
 
 UNKNOWNS = 4
 

@@ -14,7 +14,7 @@ from fedpact.learning.strategies import Globals, strategy
 from fedpact.privacy.noise import SeededNoise
 from fedpact.simulation.adversaries import Provider, RoundTask
 from fedpact.types.scores import INVALID
-from lab.attacks import (
+from lab.committees.attacks import (
     ATTACKS,
     FREE_RIDERS,
     BackDoor,
@@ -25,14 +25,14 @@ from lab.attacks import (
     UnseenALittleIsEnough,
     patched,
 )
-from lab.committees import SMALL, committee_data
-from lab.contribution import (
+from lab.committees.data import SMALL, committee_data
+from lab.contribution.committee import (
     leave_one_out,
     quality_case,
     rider_case,
     truncated_shapley,
 )
-from lab.robustness import RULES, run_case
+from lab.robustness.committee import RULES, run_case
 
 TINY = replace(SMALL, examples_each=90, rounds=3, slice_examples=100, test_examples=360)
 

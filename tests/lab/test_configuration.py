@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fedpact.errors import InvalidInput
-from lab import configuration
-from lab.configuration import Device, Scale
+from lab.harness import configuration
+from lab.harness.configuration import Device, Scale
 from tests.lab.little_study import TOML
 
 GRIDDED = (

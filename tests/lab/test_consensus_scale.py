@@ -9,11 +9,11 @@ import pytest
 
 from fedpact.errors import InvalidInput
 from fedpact.retrieval.messages import LONGEST_MESSAGE
-from lab.retrieval.source import Source
-from lab.scale import lookups, parts, proof_of_work, report
-from lab.scale.costs import Conditions, Measured, cost
-from lab.scale.lookups import Lookups
-from lab.scale.mode import Mode
+from lab.consensus_scale import lookups, parts, proof_of_work, report
+from lab.consensus_scale.costs import Conditions, Measured, cost
+from lab.consensus_scale.lookups import Lookups
+from lab.consensus_scale.mode import Mode
+from lab.provider_network.source import Source
 
 GAS = Path(__file__).resolve().parents[2] / "docs" / "gas.json"
 LOOKUPS = {

@@ -3,11 +3,11 @@
 import pytest
 
 from fedpact.errors import InvalidInput
-from lab import configuration
-from lab.checkpoint import Checkpoint
-from lab.configuration import Case, Scale
-from lab.kinds.contribution import run
-from lab.results import Result
+from lab.contribution.cases import run
+from lab.harness import configuration
+from lab.harness.checkpoint import Checkpoint
+from lab.harness.configuration import Case, Scale
+from lab.harness.results import Result
 
 TOML = """
 title = "Digits, points"

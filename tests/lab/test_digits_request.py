@@ -16,8 +16,8 @@ from fedpact.privacy.mechanisms import of_request
 from fedpact.simulation.adversaries import POISONS
 from fedpact.simulation.baselines import central
 from fedpact.simulation.request import accuracy
-from lab import digits
-from lab.measure import measure, write
+from lab.digits import request as digits
+from lab.digits.measure import measure, write
 
 SEED = 7
 NOISE = int.from_bytes(os.urandom(8), "big")

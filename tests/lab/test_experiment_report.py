@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from fedpact.errors import InvalidInput
-from lab import configuration
-from lab.configuration import Experiment, Scale
-from lab.report import report
-from lab.results import Result, ResultFolder
+from lab.harness import configuration
+from lab.harness.configuration import Experiment, Scale
+from lab.harness.report import report
+from lab.harness.results import Result, ResultFolder
 from tests.lab.little_study import TOML
 
 COMPARED = (

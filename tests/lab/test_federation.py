@@ -8,7 +8,7 @@ from fedpact.errors import DataError, InvalidInput, SpecificationError
 from fedpact.learning.artefact import encode
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import STRATEGIES
-from lab.federation import (
+from lab.federation.training import (
     Federation,
     State,
     decode_state,

@@ -10,11 +10,11 @@ from fedpact.errors import DataMissing, InvalidInput
 from fedpact.learning.families import FAMILIES
 from fedpact.learning.strategies import strategy
 from fedpact.types.specification import StrategyChoice
-from lab import configuration
-from lab.checkpoint import Checkpoint, Progress, Saved
-from lab.configuration import Case, Scale
-from lab.kinds import runner_of
-from lab.kinds.learning import LearningSettings, run
+from lab.federation.cases import LearningSettings, run
+from lab.harness import configuration
+from lab.harness.checkpoint import Checkpoint, Progress, Saved
+from lab.harness.configuration import Case, Scale
+from lab.harness.kinds import runner_of
 
 TOML = """
 title = "Digits"

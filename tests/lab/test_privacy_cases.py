@@ -8,13 +8,14 @@ import pytest
 from fedpact.data import sources
 from fedpact.data.sources import Source
 from fedpact.errors import DataMissing, InvalidInput, PrivacyError
-from lab import configuration, privacy_fixed_features
-from lab.checkpoint import Checkpoint
-from lab.configuration import Case, Scale
-from lab.kinds.privacy import run
-from lab.report import summary_rows
-from lab.results import Result
-from lab.studies import studies
+from lab.fixed_features import training as privacy_fixed_features
+from lab.fixed_features.cases import run
+from lab.harness import configuration
+from lab.harness.checkpoint import Checkpoint
+from lab.harness.configuration import Case, Scale
+from lab.harness.report import summary_rows
+from lab.harness.results import Result
+from lab.harness.studies import studies
 
 TOML = """
 title = "Drawn images"

@@ -9,8 +9,8 @@ import pytest
 from fedpact.data.sources import Source
 from fedpact.privacy.accounting import cost, gaussian_epsilon
 from fedpact.privacy.noise import SeededNoise
-from lab import privacy_fixed_features as experiment
-from lab.privacy_fixed_features import (
+from lab.fixed_features import training as experiment
+from lab.fixed_features.training import (
     DELTA,
     PLANS,
     Plan,

@@ -10,10 +10,12 @@ from fedpact.data import sources
 from fedpact.data.sources import Source
 from fedpact.demo.scattering import STEPS
 from fedpact.errors import InvalidInput
-from lab import configuration, privacy_fixed_features, scattering_request
-from lab.checkpoint import Checkpoint
-from lab.configuration import Case, Device, Scale
-from lab.kinds.request import run
+from lab.fixed_features import request as scattering_request
+from lab.fixed_features import training as privacy_fixed_features
+from lab.fixed_features.request_cases import run
+from lab.harness import configuration
+from lab.harness.checkpoint import Checkpoint
+from lab.harness.configuration import Case, Device, Scale
 
 STEP = {"learning_rate": 30.0, "clipping_norm": 0.1, "momentum": 0.5}
 

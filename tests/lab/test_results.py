@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from fedpact.errors import ExperimentError
-from lab import configuration, results
-from lab.checkpoint import Saved
-from lab.configuration import Case, Scale
-from lab.results import Result, ResultFolder
+from lab.harness import configuration, results
+from lab.harness.checkpoint import Saved
+from lab.harness.configuration import Case, Scale
+from lab.harness.results import Result, ResultFolder
 from tests.lab.little_study import TOML
 
 OUTCOME = {"metrics": {"global_accuracy": 0.5}, "curves": {"global_accuracy": [0.25, 0.5]}}

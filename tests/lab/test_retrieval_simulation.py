@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 from fedpact.errors import DataMissing, InvalidInput
 from fedpact.retrieval.signature import MASS, WIDTH
 from lab.command import app
-from lab.retrieval.population import CUT_DOCUMENTS, documents, population
+from lab.provider_network.population import CUT_DOCUMENTS, documents, population
+from lab.provider_network.source import Source
 from lab.retrieval.report import report
 from lab.retrieval.simulate import Scenario, simulate
-from lab.retrieval.source import Source
 
 ASKED_FOR = {
     "nodes",

@@ -5,11 +5,11 @@ import os
 import pytest
 
 from fedpact.errors import InvalidInput
-from lab import configuration
-from lab.checkpoint import Checkpoint
-from lab.configuration import Case, Scale
-from lab.kinds.robustness import run
-from lab.results import Result
+from lab.harness import configuration
+from lab.harness.checkpoint import Checkpoint
+from lab.harness.configuration import Case, Scale
+from lab.harness.results import Result
+from lab.robustness.cases import run
 
 TOML = """
 title = "Digits, poisoned"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from lab import configuration
-from lab.checkpoint import Progress, Saved
-from lab.configuration import Case, Device, Scale
-from lab.results import ResultFolder
-from lab.runner import Found, Observe, Processes, Summary, run
-from lab.worker import Event
+from lab.harness import configuration
+from lab.harness.checkpoint import Progress, Saved
+from lab.harness.configuration import Case, Device, Scale
+from lab.harness.results import ResultFolder
+from lab.harness.runner import Found, Observe, Processes, Summary, run
+from lab.harness.worker import Event
 from tests.lab.little_study import TOML
 
 
@@ -96,7 +96,7 @@ def test_a_local_ray_cluster_runs_what_processes_run(
 ) -> None:
     pytest.importorskip("ray")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    from lab.cluster import LOCAL, RayWorkers
+    from lab.harness.cluster import LOCAL, RayWorkers
 
     text = TOML + "[methods.wrong]\nsettings = { fail = true }\n[methods.dies]\nsettings.die = 2\n"
     workers = RayWorkers(LOCAL, Device.CPU, size=2, every=0.0)

@@ -7,12 +7,12 @@ import pytest
 
 from fedpact.data.texts import TextSource
 from fedpact.errors import InvalidInput
-from lab import provider_selection
-from lab.checkpoint import Checkpoint
-from lab.configuration import Case, Scale
-from lab.kinds import selection
-from lab.provider_selection import BySignature, Market, by_labels, quality
-from lab.results import Result
+from lab.harness.checkpoint import Checkpoint
+from lab.harness.configuration import Case, Scale
+from lab.harness.results import Result
+from lab.provider_selection import cases as selection
+from lab.provider_selection import market as provider_selection
+from lab.provider_selection.market import BySignature, Market, by_labels, quality
 
 WORDS = {
     f"{topic}.{name}": f"{name} {words}"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.statistics import (
+from lab.harness.statistics import (
     ahead_from,
     estimate,
     mean_absolute_gap,

@@ -10,12 +10,12 @@ import pytest
 from fedpact.data.newsgroups import TEST, TRAIN
 from fedpact.data.texts import TextSource
 from fedpact.errors import DataMissing, InvalidInput
-from lab import text_collections
-from lab.checkpoint import Checkpoint
-from lab.configuration import Case, Scale
-from lab.kinds.texts import run
-from lab.results import Result
-from lab.text_task import Seconds
+from lab.harness.checkpoint import Checkpoint
+from lab.harness.configuration import Case, Scale
+from lab.harness.results import Result
+from lab.text_training import collections as text_collections
+from lab.text_training.task import Seconds
+from lab.texts.cases import run
 
 GROUPS = {
     "rec.autos": "engine brakes clutch gearbox tyres diesel wheels exhaust",

@@ -11,11 +11,11 @@ from fedpact.retrieval.communities import table_communities, table_contacts
 from fedpact.retrieval.lookup import LookupLimits, LookupResult, lookup
 from fedpact.retrieval.messages import LookupReply, Request
 from fedpact.retrieval.signature import likeness, stacked
+from lab.provider_network.network import Hostile, MemoryTransport, Network
+from lab.provider_network.population import Population, population
+from lab.provider_network.source import Source
 from lab.retrieval.attacks import Lie, lies, stuff
 from lab.retrieval.exhaustive import Exhaustive, top
-from lab.retrieval.network import Hostile, MemoryTransport, Network
-from lab.retrieval.population import Population, population
-from lab.retrieval.source import Source
 
 NODES, LOOKUPS, WANT = 1_500, 12, 10
 

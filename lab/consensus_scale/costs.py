@@ -1,0 +1,222 @@
+"""One request among n participants, by PoQ and by proof of work: messages, bytes, gas, time, work.
+
+A message is one request or one reply. Measured: what a lookup takes (`lookups`), bytes and
+processor seconds of the request's parts (`parts`), gas (docs/gas.json), the hash rate
+(`proof_of_work`). Computed from them: all the rest, by the rules that stand at each function.
+Assumed: the conditions, the same for both modes.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from fedpact.errors import InvalidInput
+from lab.consensus_scale.lookups import Lookups
+from lab.consensus_scale.mode import Mode
+from lab.consensus_scale.parts import Parts
+from lab.consensus_scale.proof_of_work import HEADER_BYTES, confirmations, stale_share
+
+CID_BYTES = 36
+"""What asks for content: a CIDv1."""
+RECEIPT_BYTES = 66
+"""What a node answers to a transaction: its hash in hex."""
+FAN_OUT = 8
+"""Peers to which a node passes on a block (of a chain's gossip)."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Assumed, for both modes alike."""
+
+    block_seconds: float = 12.0
+    """Between two blocks (Ethereum's slot)."""
+    latency: float = 0.05
+    """Seconds of one message between two nodes."""
+    bandwidth: float = 1.25e7
+    """Bytes a second of one node (100 Mbit/s)."""
+    attacker: float = 0.1
+    """Share of the hash rate that a record must withstand."""
+    risk: float = 1e-3
+    """That it does not."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    parts: Parts
+    lookups: dict[int, Lookups]
+    """By number of nodes."""
+    gas: dict[str, Any]
+    """docs/gas.json."""
+    hash_rate: float
+    """Hashes a second of one participant."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One request of one round. Messages and bytes by what they are for."""
+
+    mode: Mode
+    members: int
+    chain_nodes: int
+    committee: int
+    messages: dict[str, float]
+    bytes: dict[str, float]
+    gas: int
+    seconds: dict[str, float]
+    work: dict[str, float]
+    """Processor seconds: `useful` (training), `consensus` (scores and aggregates of the committee,
+    or hashes of all that mine); `hashes`; `difficulty_bits`; `stale_share` of the blocks."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, four digits."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {name: plain(one) for name, one in value.items()}
+            return float(f"{value:.4g}") if isinstance(value, float) else value
+
+        totals = {"messages_total": sum(self.messages.values())}
+        totals |= {"bytes_total": sum(self.bytes.values())}
+        totals |= {"seconds_total": sum(self.seconds.values())}
+        return {name: plain(value) for name, value in (asdict(self) | totals).items()}
+
+
+def cost(
+    measured: Measured,
+    conditions: Conditions,
+    mode: Mode,
+    members: int,
+    chain_nodes: int | None = None,
+) -> Cost:
+    """What one request costs among `members` participants, its committee found by a lookup.
+
+    `chain_nodes`: who keeps the chain; None: every participant, as whoever mines must.
+    Raises InvalidInput for fewer members than the committee has, or for miners that do not keep the
+    chain. Lookups among as many nodes must have been measured.
+    """
+    parts = measured.parts
+    if members <= parts.committee:
+        raise InvalidInput(f"{members} members: more than the committee's {parts.committee}")
+    if mode is Mode.POW and chain_nodes not in (None, members):
+        raise InvalidInput("who mines keeps the chain: --chain-nodes is for mode poq")
+    keepers = members if chain_nodes is None else chain_nodes
+    lookup = measured.lookups[members]
+    sent = _transactions(mode, parts.committee)
+    blocks = _blocks(mode, conditions)
+    fetched, loaded = _content(mode, parts)
+    raw = sum(parts.transactions[name] * number for name, number in sent.items())
+    number = sum(sent.values())
+    return Cost(
+        mode,
+        members,
+        keepers,
+        parts.committee,
+        messages={
+            "retrieval": lookup.messages,
+            "content": 2.0 * fetched,
+            "transactions": 2.0 * number,
+            # Each keeper of the chain gets each transaction and each block once.
+            "chain": float((number + blocks["stages"]) * (keepers - 1)),
+        },
+        bytes={
+            "retrieval": lookup.bytes,
+            "content": loaded,
+            "transactions": float(raw + RECEIPT_BYTES * number),
+            # A block is its header and the hashes of transactions that its receiver knows already.
+            "chain": float((raw + 32 * number + HEADER_BYTES * blocks["stages"]) * (keepers - 1)),
+        },
+        gas=_gas(mode, measured.gas, parts.committee),
+        seconds=_seconds(mode, parts, lookup, conditions, blocks),
+        work=_work(mode, measured, conditions, members),
+    )
+
+
+def _transactions(mode: Mode, committee: int) -> dict[str, int]:
+    """Sent for a request of one round. By proof of work the paper records models and the result:
+    there is no vote, tally or attestation, and no slice to vote on; the miner writes the rest."""
+    both = {"createRequest": 1, "recordRetrieval": 1, "join": committee, "start": 1}
+    both |= {"submit": committee, "deliver": 1, "claim": committee}
+    if mode is Mode.POW:
+        return both
+    voted = {"openSlice": 1, "commitVote": committee, "revealVote": committee, "tally": 1}
+    # The leader's proposal is its attestation.
+    return both | voted | {"attest": committee - 1, "propose": 1}
+
+
+def _blocks(mode: Mode, conditions: Conditions) -> dict[str, int]:
+    """Blocks that pass one after the other: what follows waits for what is in the last one.
+
+    Both: create, join, start, submit, deliver. PoQ: slice, commits, reveals, tally, attestations,
+    proposal. Proof of work: the block with the models, and those on top of it.
+    """
+    if mode is Mode.POQ:
+        return {"stages": 5 + 6, "election": 6}
+    depth = confirmations(conditions.attacker, conditions.risk)
+    return {"stages": 5 + 1 + depth, "election": 1 + depth}
+
+
+def _content(mode: Mode, parts: Parts) -> tuple[int, float]:
+    """Pieces of content fetched, and bytes: specification, first model and manifest by each
+    member, each other's local models, the slice and its manifest (PoQ), the final model."""
+    k = parts.committee
+    each = [parts.specification, parts.initial_model, parts.manifest]
+    each += [parts.local_model] * (k - 1)
+    if mode is Mode.POQ:
+        each += [parts.slice, parts.manifest]
+    pieces, loaded = k * len(each) + 1, k * sum(each) + parts.global_model
+    return pieces, float(loaded + CID_BYTES * pieces)
+
+
+def _gas(mode: Mode, gas: dict[str, Any], committee: int) -> int:
+    """PoQ: a task as measured, between committee sizes linear, and the record of the retrieval.
+    Proof of work: the operations that are left, as measured."""
+    one = gas["operations"]
+    if mode is Mode.POQ:
+        tasks = {int(size): spent for size, spent in gas["task"]["onchain"].items()}
+        if not min(tasks) <= committee <= max(tasks):
+            raise InvalidInput(f"committee of {committee}: gas was measured for {sorted(tasks)}")
+        sizes = sorted(tasks)
+        task = float(np.interp(committee, sizes, [tasks[size] for size in sizes]))
+        return round(task) + int(one["recordRetrieval"])
+    joins = one["join, first"] + (committee - 1) * one["join"]
+    members = committee * (one["submit, first round"] + one["claim"])
+    single = ("createRequest", "recordRetrieval", "start", "deliver and settle")
+    return int(joins + members + sum(one[name] for name in single))
+
+
+def _seconds(
+    mode: Mode, parts: Parts, lookup: Lookups, conditions: Conditions, blocks: dict[str, int]
+) -> dict[str, float]:
+    """Retrieval: a request and a reply a wave. Learning: training, and the others' models fetched.
+    Election: blocks until the record stands, and (PoQ) scores and aggregate. Chain: the rest."""
+    wait = conditions.block_seconds
+    models = (parts.committee - 1) * parts.local_model / conditions.bandwidth
+    thought = parts.scoring + parts.aggregation if mode is Mode.POQ else 0.0
+    return {
+        "retrieval": 2 * conditions.latency * lookup.waves,
+        "learning": parts.training + models + 2 * conditions.latency,
+        "election": blocks["election"] * wait + thought,
+        "chain": (blocks["stages"] - blocks["election"]) * wait,
+    }
+
+
+def _work(mode: Mode, measured: Measured, conditions: Conditions, members: int) -> dict[str, float]:
+    """PoQ: the committee scores and aggregates. Proof of work: whatever part of the participants
+    mines sets what an attacker must match, so all of them do; a block a request, as in the paper,
+    takes members * rate * interval hashes, and the blocks on top of it are other requests'."""
+    parts = measured.parts
+    useful = parts.committee * parts.training
+    if mode is Mode.POQ:
+        own = parts.committee * (parts.scoring + parts.aggregation)
+        return {"useful": useful, "consensus": own, "hashes": 0.0}
+    hashes = members * measured.hash_rate * conditions.block_seconds
+    spread = conditions.latency * math.ceil(math.log(members) / math.log(FAN_OUT))
+    return {
+        "useful": useful,
+        "consensus": members * conditions.block_seconds,
+        "hashes": hashes,
+        "difficulty_bits": math.log2(hashes),
+        "stale_share": stale_share(spread, conditions.block_seconds),
+    }

@@ -1,0 +1,1 @@
+"""Study: whether pay follows what a provider contributes."""

@@ -1,0 +1,44 @@
+"""Kind `contribution`: whether points follow the worth of data, and what a free rider is paid.
+
+Setting `study = "quality"`: metrics `rank_correlation` of the points with the true quality, and
+`rank_correlation_leave_one_out` and `rank_correlation_truncated_shapley` of two other measures, 0
+where they are negative. Setting `study = "rider"` with a `rider`: metrics `pay`, of the free rider
+over the mean of the honest, and `least_honest_pay`, of the worst paid honest one, at most 1.
+Both: `global_accuracy`. The details hold all figures as they are.
+"""
+
+from typing import Any
+
+from fedpact.errors import InvalidInput
+from lab.committees.data import Scale
+from lab.contribution.committee import quality_case, rider_case
+from lab.harness.checkpoint import Checkpoint
+from lab.harness.configuration import Case
+
+
+def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
+    """One request; it takes seconds and keeps no state."""
+    settings = dict(case.settings)
+    try:
+        study = settings.pop("study")
+        rider = settings.pop("rider") if study == "rider" else ""
+        scale = Scale(providers=case.providers, **settings)
+    except (KeyError, TypeError) as error:
+        raise InvalidInput(f"{case.name}: settings: {error}") from error
+    if study == "quality":
+        found = quality_case(case.partition, case.seed, scale, case.dataset)
+        correlations = found["rank_correlation"]
+        metrics = {
+            "rank_correlation": max(0.0, correlations["points"]),
+            "rank_correlation_leave_one_out": max(0.0, correlations["leave_one_out"]),
+            "rank_correlation_truncated_shapley": max(0.0, correlations["truncated_shapley"]),
+        }
+    elif study == "rider":
+        found = rider_case(rider, case.partition, case.seed, scale, case.dataset)
+        metrics = {
+            "pay": min(1.0, found["pay"]),
+            "least_honest_pay": min(1.0, found["least_honest"]),
+        }
+    else:
+        raise InvalidInput(f"{case.name}: no study {study!r}: quality or rider")
+    return {"metrics": {**metrics, "global_accuracy": found["accuracy"]}, "details": found}

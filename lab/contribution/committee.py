@@ -1,0 +1,171 @@
+"""Whether points follow what a provider's data are worth, and what a free rider is paid."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.consensus.shapley import Game
+from fedpact.data.dataset import Dataset
+from fedpact.errors import InvalidInput
+from fedpact.learning.artefact import Model, Template, decode
+from fedpact.learning.units import samples_of
+from fedpact.simulation.adversaries import Provider, RoundTask
+from fedpact.simulation.request import Seat, accuracy
+from lab.committees.attacks import FREE_RIDERS
+from lab.committees.data import SMALL, CommitteeData, Scale, committee_data
+
+WORST_LABELS = 0.9
+"""Part of wrong labels at the last provider; the first has none, the others lie evenly between."""
+PERMUTATIONS = 10
+"""Orders that truncated Shapley draws a round, as many as there are providers."""
+TRUNCATION = 0.01
+"""An order is left where the rest can change the error by less than this part of all of it."""
+
+
+@dataclass
+class Recorded(Provider):
+    """An honest provider that keeps what it was given and what it submitted, round by round."""
+
+    starts: list[Model] = field(default_factory=list)
+    models: list[Model] = field(default_factory=list)
+
+    def submit(self, task: RoundTask) -> bytes:
+        artefact = super().submit(task)
+        self.starts.append(task.start)
+        self.models.append(decode(artefact, Template.of(task.start)))
+        return artefact
+
+
+def quality_case(
+    partition: str, seed: int, scale: Scale = SMALL, dataset: str = "mnist"
+) -> dict[str, Any]:
+    """Providers whose labels are wrong to a growing part, all honest.
+
+    Returns:
+        `quality`: part of right labels by seat; `points` by seat; `rank_correlation` (Spearman)
+        with the quality of `points`, of `leave_one_out` (what the mean's error gains without the
+        seat) and of `truncated_shapley` (Ghorbani & Zou 2019, algorithm 1), both summed over the
+        rounds of the same request; `accuracy` of its model.
+
+    Raises:
+        DataMissing: the data set's files are not there.
+    """
+    case = committee_data(dataset, partition, seed, scale)
+    generator = np.random.default_rng([seed, 1])
+    wrong = np.linspace(0.0, WORST_LABELS, scale.providers)
+    quality = (1.0 - wrong)[generator.permutation(scale.providers)]
+    labels = len(case.spec.labels)
+    recorded = [Recorded() for _ in case.parts]
+    seats = [
+        Seat(place, _mislabelled(part, 1.0 - right, labels, generator), provider)
+        for place, (part, right, provider) in enumerate(
+            zip(case.parts, quality, recorded, strict=True)
+        )
+    ]
+    request = case.run(seats)
+    left_out, shapley = _other_values(case, recorded, generator)
+    return {
+        "quality": quality.tolist(),
+        "points": request.points,
+        "leave_one_out": left_out.tolist(),
+        "truncated_shapley": shapley.tolist(),
+        "rank_correlation": {
+            "points": _spearman(np.array(request.points, float), quality),
+            "leave_one_out": _spearman(left_out, quality),
+            "truncated_shapley": _spearman(shapley, quality),
+        },
+        "accuracy": accuracy(case.spec, request.model, case.test),
+    }
+
+
+def rider_case(
+    rider: str, partition: str, seed: int, scale: Scale = SMALL, dataset: str = "mnist"
+) -> dict[str, Any]:
+    """One free rider in the last seat, all others honest.
+
+    Returns:
+        `pay`: the rider's points over the honest providers' mean; `least_honest`: the worst paid
+        honest provider's, likewise; `points` and `excluded` by seat; `accuracy`.
+
+    Raises:
+        InvalidInput: no free rider of that name.
+        DataMissing: the data set's files are not there.
+    """
+    if rider not in FREE_RIDERS:
+        raise InvalidInput(f"no free rider {rider!r}: one of {', '.join(FREE_RIDERS)}")
+    case = committee_data(dataset, partition, seed, scale)
+    last = len(case.parts) - 1
+    seats = [
+        Seat(place, part, FREE_RIDERS[rider]() if place == last else Provider())
+        for place, part in enumerate(case.parts)
+    ]
+    request = case.run(seats)
+    honest = float(np.mean(request.points[:last]))
+    return {
+        "pay": request.points[last] / honest,
+        "least_honest": min(request.points[:last]) / honest,
+        "points": request.points,
+        "excluded": [request.times_excluded(place) for place in range(len(seats))],
+        "accuracy": accuracy(case.spec, request.model, case.test),
+    }
+
+
+def leave_one_out(error: Callable[[frozenset[int]], float], seats: int) -> NDArray[np.float64]:
+    """How much the error of all grows without each seat."""
+    everybody = frozenset(range(seats))
+    return np.array([error(everybody - {seat}) - error(everybody) for seat in range(seats)])
+
+
+def truncated_shapley(
+    error: Callable[[frozenset[int]], float], seats: int, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Shapley values by random orders, each left where the rest hardly matters (TMC-Shapley,
+    Ghorbani & Zou 2019, algorithm 1)."""
+    before, after = error(frozenset()), error(frozenset(range(seats)))
+    values = np.zeros(seats)
+    for _ in range(PERMUTATIONS):
+        joined: frozenset[int] = frozenset()
+        reached = before
+        for seat in generator.permutation(seats).tolist():
+            if joined and abs(reached - after) < TRUNCATION * before:
+                break
+            joined |= {seat}
+            moved = error(joined)
+            values[seat] += (reached - moved) / PERMUTATIONS
+            reached = moved
+    return values
+
+
+def _other_values(
+    case: CommitteeData, recorded: list[Recorded], generator: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Leave-one-out and truncated Shapley values by seat, summed over the rounds."""
+    seats = len(recorded)
+    weights = {seat: samples_of(case.spec, part) for seat, part in enumerate(case.parts)}
+    left_out, shapley = np.zeros(seats), np.zeros(seats)
+    for number in range(len(recorded[0].models)):
+        models = {seat: one.models[number] for seat, one in enumerate(recorded)}
+        start = recorded[0].starts[number]
+        game = Game(case.spec, start, models, weights, case.slices[number])
+        left_out += leave_one_out(game.error_of_mean, seats)
+        shapley += truncated_shapley(game.error_of_mean, seats, generator)
+    return left_out, shapley
+
+
+def _mislabelled(
+    part: Dataset, share: float, labels: int, generator: np.random.Generator
+) -> Dataset:
+    """The same examples, a part of which has another label, drawn uniformly."""
+    y = part.y.astype(np.int64)
+    chosen = generator.permutation(len(y))[: round(share * len(y))]
+    y[chosen] = (y[chosen] + generator.integers(1, labels, len(chosen))) % labels
+    return replace(part, y=y)
+
+
+def _spearman(values: NDArray[np.float64], quality: NDArray[np.float64]) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(values, quality).statistic)

@@ -1,0 +1,1 @@
+"""Study: accuracy, pay and poison in the demo's request over digits."""

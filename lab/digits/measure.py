@@ -1,0 +1,190 @@
+"""Measures the digits request over seeds and holds the figures against the targets."""
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedpact.privacy.accounting import cost
+from fedpact.privacy.mechanisms import of_request
+from fedpact.simulation.adversaries import FURTHER, POISONS, Provider
+from fedpact.simulation.baselines import central
+from fedpact.simulation.request import SimulatedRequest, accuracy
+from lab.digits import request as digits
+from lab.digits.request import Setting
+
+LEAST_MEAN_ACCURACY = 0.88
+LEAST_ACCURACY = 0.85
+LEAST_LEAD_OVER_SINGLE = 0.20
+LARGEST_LOSS = 0.03
+LARGEST_PAY = {"average": 0.25}
+"""Of a poisoner, as a part of an honest provider's mean; a tenth for the other kinds."""
+USUAL_LARGEST_PAY = 0.10
+
+
+@dataclass(frozen=True)
+class HonestRun:
+    """All four honest, and what their model is compared with."""
+
+    seed: int
+    noise_seed: int
+    accuracy: float
+    best_single_accuracy: float
+    central_accuracy: float
+    """All records in one place, without privacy, as many steps."""
+    alone_accuracy: float
+    """The three without the last provider, whose place the poisoner takes."""
+    points: list[int]
+    excluded: list[int]
+    """Rounds in which each provider's model was left out."""
+
+
+@dataclass(frozen=True)
+class PoisonedRun:
+    """The last of the four is hostile."""
+
+    seed: int
+    accuracy: float
+    difference: float
+    """To the accuracy of the honest alone."""
+    pay: float
+    """The poisoner's points over the mean of the honest."""
+    least_honest_points: int
+    reputations: list[int]
+    excluded: list[int]
+
+    @property
+    def lowest_reputation(self) -> bool:
+        return self.reputations[-1] < min(self.reputations[:-1])
+
+
+Told = Callable[[str], None]
+
+
+def measure(
+    seeds: Sequence[int],
+    noise_seed: int | None = None,
+    *,
+    further: bool = True,
+    on_run: Told | None = None,
+) -> dict[str, Any]:
+    """All runs of the experiment as a JSON object.
+
+    Args:
+        noise_seed: makes the noise repeatable; drawn from the operating system where None.
+        further: whether to run the kinds of poison that no target names.
+        on_run: told what has just been run.
+    """
+    kinds = {**POISONS, **(FURTHER if further else {})}
+    honest: list[HonestRun] = []
+    poisoned: dict[str, list[PoisonedRun]] = {kind: [] for kind in kinds}
+    told = on_run or (lambda _: None)
+    for seed in seeds:
+        drawn = int.from_bytes(os.urandom(8), "big") if noise_seed is None else noise_seed + seed
+        case = digits.setting(seed)
+        honest.append(_honest(case, seed, drawn))
+        told(f"seed {seed}: honest")
+        for kind, provider in kinds.items():
+            poisoned[kind].append(_poisoned(case, honest[-1], provider()))
+            told(f"seed {seed}: {kind}")
+    return {
+        "experiment": "digits, 4 providers with 5 of the 10 classes each",
+        "specification": digits.setting(seeds[0]).spec.model_dump(
+            mode="json", exclude={"evaluation", "initial_model", "queries", "auditors"}
+        ),
+        "privacy": _privacy(digits.setting(seeds[0])),
+        "honest": [asdict(run) for run in honest],
+        "poison": {kind: [asdict(run) for run in runs] for kind, runs in poisoned.items()},
+        "targets": _targets(honest, {kind: poisoned[kind] for kind in POISONS}),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("numpy", "scikit-learn", "dp-accounting")},
+        },
+    }
+
+
+def write(result: Mapping[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _honest(case: Setting, seed: int, noise_seed: int) -> HonestRun:
+    all_four = digits.run(case, noise_seed)
+    three = digits.run(case, noise_seed, absent=True)
+    return HonestRun(
+        seed,
+        noise_seed,
+        accuracy(case.spec, all_four.model, case.test),
+        max(digits.single_accuracies(case, noise_seed)),
+        accuracy(case.spec, central(case.spec, case.parts), case.test),
+        accuracy(case.spec, three.model, case.test),
+        all_four.points,
+        _excluded(all_four),
+    )
+
+
+def _poisoned(case: Setting, honest: HonestRun, poison: Provider) -> PoisonedRun:
+    request = digits.run(case, honest.noise_seed, poison)
+    reached = accuracy(case.spec, request.model, case.test)
+    *others, hostile = request.points
+    return PoisonedRun(
+        honest.seed,
+        reached,
+        reached - honest.alone_accuracy,
+        hostile / float(np.mean(others)),
+        min(others),
+        request.reputations(),
+        _excluded(request),
+    )
+
+
+def _excluded(request: SimulatedRequest) -> list[int]:
+    return [request.times_excluded(seat) for seat in range(len(request.points))]
+
+
+def _privacy(case: Setting) -> dict[str, Any]:
+    """What one provider's records cost in all rounds."""
+    event = of_request(case.spec)
+    if event is None or case.spec.privacy.delta is None:
+        return {"mode": case.spec.privacy.mode.value}
+    return asdict(cost(event, case.spec.privacy.delta))
+
+
+def _targets(
+    honest: Sequence[HonestRun], poisoned: Mapping[str, Sequence[PoisonedRun]]
+) -> dict[str, dict[str, Any]]:
+    accuracies = [run.accuracy for run in honest]
+    lead = min(run.accuracy - run.best_single_accuracy for run in honest)
+    targets = {
+        "mean accuracy": _least(float(np.mean(accuracies)), LEAST_MEAN_ACCURACY),
+        "worst accuracy": _least(min(accuracies), LEAST_ACCURACY),
+        "least lead over the best single provider": _least(lead, LEAST_LEAD_OVER_SINGLE),
+    }
+    for kind, runs in poisoned.items():
+        pay = LARGEST_PAY.get(kind, USUAL_LARGEST_PAY)
+        worst_pay = max(run.pay for run in runs)
+        targets[f"{kind}: worst difference to the honest alone"] = _least(
+            min(run.difference for run in runs), -LARGEST_LOSS
+        )
+        targets[f"{kind}: largest pay"] = {
+            "value": round(worst_pay, 4),
+            "at_most": pay,
+            "met": worst_pay <= pay,
+        }
+        targets[f"{kind}: no honest provider unpaid"] = {
+            "met": all(run.least_honest_points > 0 for run in runs)
+        }
+        targets[f"{kind}: poisoner has the lowest reputation"] = {
+            "met": all(run.lowest_reputation for run in runs)
+        }
+    return targets
+
+
+def _least(value: float, least: float) -> dict[str, Any]:
+    return {"value": round(value, 4), "at_least": least, "met": value >= least}

@@ -1,0 +1,1 @@
+"""Federated training without chain and votes: shared by the studies of learning curves."""

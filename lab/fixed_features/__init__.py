@@ -1,0 +1,1 @@
+"""Study: linear models on scattering features under differential privacy."""

@@ -1,0 +1,303 @@
+"""Accuracy under `sound` privacy of a linear model on fixed scattering features.
+
+Ten providers with two classes each (Wang et al. 2024, section 5) and own noise at every one. Round
+0 releases noised feature sums, whose mean centres the features; each further round is one
+full-batch step: every example's gradient clipped, the sum noised at its provider, the weighted
+mean applied with momentum (Tramer & Boneh 2021 for the features). All that is released is charged:
+one Gaussian with mu^2 = rounds / z^2 + 1 / z_0^2.
+
+Rounds, clipping norm and learning rate are chosen on 5,000 training images that are declared
+public and kept out of training: `--tune` trains on 4,000 of them with the noise that the mean
+gradient has in the private run, and looks at the other 1,000. Test images choose nothing.
+
+    python -m lab.fixed_features.training mnist --epsilon 2 --tune 160 0.03 667 0.9
+
+What was found stands in PLANS; `python -m lab run` trains by it (kind `privacy`).
+"""
+
+import argparse
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data import partition, sources
+from fedpact.data.sources import Source
+from fedpact.data.splitting import PUBLIC_EXAMPLES, public_slice
+from fedpact.features import scattering
+from fedpact.features.cache import scattering_features
+from fedpact.privacy.accounting import calibrate, cost
+from fedpact.privacy.linear_sums import (
+    CentredFeatures,
+    Features,
+    feature_sum,
+    noised,
+    softmax_gradient_sum,
+)
+from fedpact.privacy.mechanisms import GaussianRelease, Schedule
+from fedpact.privacy.noise import NoiseSource, SeededNoise
+
+DELTA = 1e-5
+PROVIDERS = 10
+CURVE_ROUNDS = 20
+"""A curve has a point for every so many rounds."""
+PARTITION = "class2"
+FEATURES = Path(".cache/features")
+"""Folder of computed features, below the working folder."""
+PUBLIC_TRAINING_SHARE = 0.8
+FEATURE_NORM = 1.0
+"""Bound of an example in the centring sum; normalised features have norm 1 at most."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fixed before anyone joins."""
+
+    rounds: int
+    clipping_norm: float
+    learning_rate: float
+    momentum: float = 0.9
+    centring_multiplier: float = 20.0
+    mirrored: bool = False
+    """Whether an image and its mirror image count as one (`scattering.mirrored`)."""
+    averaged: int = 1
+    """The model is the mean of the weights after the last so many rounds, which costs nothing."""
+
+
+def _for_objects(epsilon: float) -> Plan:
+    if epsilon < 5:
+        return Plan(rounds=60, clipping_norm=0.03, learning_rate=1500.0, mirrored=True)
+    rate = 3000.0 if epsilon < 10 else 5000.0
+    return Plan(rounds=60, clipping_norm=0.03, learning_rate=rate, mirrored=True, averaged=20)
+
+
+PLANS: dict[str, Callable[[float], Plan]] = {
+    "mnist": lambda epsilon: Plan(rounds=160, clipping_norm=0.03, learning_rate=667.0),
+    "cifar10": _for_objects,
+}
+"""By data set and epsilon, as `--tune` found them on the public slice."""
+
+
+@dataclass(frozen=True)
+class Private:
+    """One provider's features (n, d) and labels (n,)."""
+
+    x: Features
+    y: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Features of a data set, cut into what is public, private and for the test."""
+
+    name: str
+    labels: int
+    public: Private
+    private: Private
+    test: Private
+
+    @classmethod
+    def of(cls, source: Source, folder: Path, mirrored: bool = False) -> "Task":
+        """Features are kept in `folder`; the public slice is the same in every run."""
+        train = scattering_features(_images(source.x_train, source.scale), folder)
+        test = scattering_features(_images(source.x_test, source.scale), folder)
+        public, private = public_slice(len(train), PUBLIC_EXAMPLES)
+        y_train, y_test = (part.astype(np.int64) for part in (source.y_train, source.y_test))
+        shape = source.shape
+
+        def part(places: NDArray[np.int64]) -> Private:
+            return Private(_taken(train, places, mirrored, shape), y_train[places])
+
+        return cls(
+            source.name,
+            len(source.labels),
+            part(public),
+            part(private),
+            Private(_taken(test, np.arange(len(test)), mirrored, shape), y_test),
+        )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A linear model on centred features: logits = weights @ (x - centre)."""
+
+    weights: NDArray[np.float32]
+    centre: NDArray[np.float32]
+
+    def accuracy(self, test: Private) -> float:
+        right = 0
+        for start in range(0, len(test.y), 1000):
+            part = slice(start, start + 1000)
+            x = test.x[part].astype(np.float32) - self.centre
+            right += int(((x @ self.weights.T).argmax(axis=1) == test.y[part]).sum())
+        return right / len(test.y)
+
+
+def train(
+    providers: Sequence[Private],
+    labels: int,
+    plan: Plan,
+    noise_multiplier: float,
+    noises: Sequence[NoiseSource],
+    on_round: Callable[[int, Trained], None] | None = None,
+) -> Trained:
+    """Round 0 and `plan.rounds` rounds over the providers, each with its own noise.
+
+    on_round: told each round's number and its model, before any average.
+    """
+    total = sum(len(provider.y) for provider in providers)
+    sums = [
+        noised(feature_sum(one.x, FEATURE_NORM), FEATURE_NORM, plan.centring_multiplier, noise)
+        for one, noise in zip(providers, noises, strict=True)
+    ]
+    centre = (np.sum(sums, axis=0) / total).astype(np.float32)
+    centred = [CentredFeatures.of(one.x, centre) for one in providers]
+
+    norm = plan.clipping_norm
+    weights = np.zeros((labels, centre.size), dtype=np.float64)
+    velocity = np.zeros_like(weights)
+    trained = Trained(weights.astype(np.float32), centre)
+    latest = deque[NDArray[np.float64]](maxlen=plan.averaged)
+    for round_ in range(1, plan.rounds + 1):
+        gradient = np.zeros_like(weights)
+        for one, features, noise in zip(providers, centred, noises, strict=True):
+            clipped = softmax_gradient_sum(features, trained.weights, one.y, norm)
+            gradient += noised(clipped, norm, noise_multiplier, noise)
+        velocity = plan.momentum * velocity + gradient / total
+        weights -= plan.learning_rate * velocity
+        latest.append(weights.copy())
+        trained = Trained(weights.astype(np.float32), centre)
+        if on_round is not None:
+            on_round(round_, trained)
+    return Trained(np.mean(latest, axis=0).astype(np.float32), centre)
+
+
+def schedule(plan: Plan, epsilon: float) -> Schedule:
+    """What every provider releases, its noise calibrated for `epsilon` over all of it."""
+    centring = GaussianRelease(plan.centring_multiplier, 1.0, 1)
+    multiplier = calibrate(epsilon, DELTA, plan.rounds, 1.0, (centring,))
+    return Schedule((centring, GaussianRelease(multiplier, 1.0, plan.rounds)))
+
+
+def run_case(
+    task: Task,
+    epsilon: float,
+    seed: int,
+    plan: Plan,
+    providers: int = PROVIDERS,
+    cut: str = PARTITION,
+    shared_noise: bool = False,
+    examples: int | None = None,
+) -> dict[str, Any]:
+    """Train once and test once; the seed draws the partition `cut` and the noise.
+
+    Args:
+        shared_noise: what a secure sum would allow: each of N providers adds noise of variance
+            1 / N, and epsilon is that of the sum alone, which nobody sees in parts.
+        examples: of the private images, drawn by the seed; all where None.
+
+    Returns the accuracy on the test images, the curve over the rounds, and all that an epsilon
+    has to be read with.
+    """
+    began = time.process_time()
+    released = schedule(plan, epsilon)
+    price = cost(released, DELTA)
+    chosen = np.arange(len(task.private.y))
+    if examples is not None:
+        chosen = np.sort(np.random.default_rng(seed).permutation(chosen)[:examples])
+    parts = [chosen[part] for part in partition.named(cut, task.private.y[chosen], providers, seed)]
+    held = [Private(task.private.x[part], task.private.y[part]) for part in parts]
+    each = 1 / math.sqrt(providers) if shared_noise else 1.0
+    noises = [SeededNoise(1000 * seed + number) for number in range(providers)]
+    curve: dict[int, float] = {}
+
+    def note(round_: int, trained: Trained) -> None:
+        if round_ % CURVE_ROUNDS == 0 or round_ == plan.rounds:
+            curve[round_] = trained.accuracy(task.test)
+
+    multiplier = released.releases[1].noise_multiplier
+    drawn = replace(plan, centring_multiplier=each * plan.centring_multiplier)
+    trained = train(held, task.labels, drawn, each * multiplier, noises, note)
+    return {
+        "examples": [len(part) for part in parts],
+        "accuracy": trained.accuracy(task.test),
+        "curve": curve,
+        "plan": asdict(plan),
+        "noise_multiplier": multiplier,
+        "privacy": {**asdict(price), "adjacency": "zero-out"},
+        "covers": "the sums over all providers, of which nobody sees a part"
+        if shared_noise
+        else "centring sum and all gradient sums of each provider by itself",
+        "cpu_seconds": round(time.process_time() - began, 1),
+    }
+
+
+def tune_case(
+    task: Task, epsilon: float, plan: Plan, seed: int, providers: int = PROVIDERS
+) -> float:
+    """Accuracy of `plan` on a held-out part of the public slice.
+
+    The slice's mean gradient gets the noise that the private run's will have: one simulated
+    provider of m examples in place of N with n in all has the multiplier z * sqrt(N) * m / n.
+    """
+    order = np.random.default_rng(seed).permutation(len(task.public.y))
+    fit, held_out = np.split(order, [int(PUBLIC_TRAINING_SHARE * len(order))])
+    scale = math.sqrt(providers) * len(fit) / len(task.private.y)
+    multiplier = schedule(plan, epsilon).releases[1].noise_multiplier * scale
+    scaled = replace(plan, centring_multiplier=plan.centring_multiplier * scale)
+    one = Private(task.public.x[fit], task.public.y[fit])
+    trained = train([one], task.labels, scaled, multiplier, [SeededNoise(seed)])
+    return trained.accuracy(Private(task.public.x[held_out], task.public.y[held_out]))
+
+
+def _taken(
+    features: Features, places: NDArray[np.int64], mirrored: bool, shape: tuple[int, ...]
+) -> Features:
+    """Rows of features in memory, 2,048 at a time so that little is held twice."""
+    if not mirrored:
+        return np.asarray(features[places])
+    parts = np.array_split(places, max(1, len(places) // 2048))
+    return np.concatenate(
+        [scattering.mirrored(features[part], shape).astype(np.float16) for part in parts]
+    )
+
+
+def _images(x: NDArray[np.generic], scale: float) -> NDArray[np.float32]:
+    return np.asarray(x.astype(np.float32) / np.float32(scale))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", choices=sorted(PLANS))
+    parser.add_argument("--epsilon", type=float, nargs="+", default=[2.0, 3.0, 5.0, 10.0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--features", type=Path, default=FEATURES)
+    parser.add_argument(
+        "--tune",
+        type=float,
+        nargs=4,
+        action="append",
+        metavar=("ROUNDS", "CLIP", "RATE", "MOMENTUM"),
+        required=True,
+    )
+    parser.add_argument(
+        "--mirrored", action="store_true", help="An image and its mirror image count as one."
+    )
+    arguments = parser.parse_args()
+    mirrored = arguments.mirrored
+    task = Task.of(sources.load(arguments.data), arguments.features, mirrored)
+    for seed in arguments.seeds:
+        for epsilon in arguments.epsilon:
+            for rounds, norm, rate, momentum in arguments.tune:
+                plan = Plan(int(rounds), norm, rate, momentum, mirrored=mirrored)
+                print(f"{epsilon:g} {seed} {plan} {tune_case(task, epsilon, plan, seed):.4f}")
+
+
+if __name__ == "__main__":
+    main()

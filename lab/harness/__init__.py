@@ -1,0 +1,1 @@
+"""Runs a study's cases, keeps their results, reports them."""

@@ -1,0 +1,50 @@
+"""Kinds of experiments: what one case does. A kind is one module with a function `run`.
+
+`run(case, checkpoint)` returns a mapping of
+
+* `metrics`: numbers by name, each between 0 and 1;
+* `curves`: lists of numbers by name, one a round (where the kind has rounds);
+* `privacy`: `{"mode": "none|paper|sound", "epsilon": ..., "delta": ...}`; `none` if left out;
+* `details`: anything else that JSON holds.
+
+It raises DataMissing where the data are not there: the case is then skipped with that reason.
+It calls `checkpoint.reached` after each round and, given `checkpoint.state`, goes on from there.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from fedpact.errors import InvalidInput
+from lab.harness.checkpoint import Checkpoint
+from lab.harness.configuration import Case
+
+Run = Callable[[Case, Checkpoint], Mapping[str, Any]]
+
+KINDS = {
+    "federation": "lab.federation.cases:run",
+    "robustness": "lab.robustness.cases:run",
+    "privacy": "lab.fixed_features.cases:run",
+    "request": "lab.fixed_features.request_cases:run",
+    "contribution": "lab.contribution.cases:run",
+    "texts": "lab.texts.cases:run",
+    "provider-selection": "lab.provider_selection.cases:run",
+}
+"""Where the function of each kind stands."""
+
+
+def runner_of(kind: str) -> Run:
+    """The function of a kind: one of KINDS, or any other as `module:function`.
+
+    Raises InvalidInput for what is neither.
+    """
+    module, colon, function = KINDS.get(kind, kind).partition(":")
+    if not colon:
+        raise InvalidInput(
+            f"kind {kind!r} is unknown: one of {', '.join(KINDS)}, or module:function"
+        )
+    try:
+        run: Run = getattr(import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise InvalidInput(f"kind {kind!r} cannot be loaded: {error}") from error
+    return run

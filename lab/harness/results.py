@@ -1,0 +1,215 @@
+"""Results of cases as JSON files, one a case, each written whole or not at all."""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from fedpact.errors import ExperimentError
+from lab.harness.checkpoint import Saved
+from lab.harness.configuration import Case
+
+RESULT_VERSION = 1
+CASES = "cases"
+"""Folder of the results of single cases."""
+CHECKPOINT_SUFFIX = ".checkpoint"
+PACKAGES = ("fedpact", "numpy", "torch", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of one case; `skipped` says why there is nothing, where there is nothing."""
+
+    case: dict[str, Any]
+    identity: str
+    metrics: dict[str, float]
+    curves: dict[str, list[float]]
+    privacy: dict[str, Any]
+    details: dict[str, Any]
+    seconds: float
+    provenance: dict[str, Any]
+    skipped: str | None = None
+
+    @classmethod
+    def of(cls, case: Case, outcome: Mapping[str, Any], seconds: float) -> "Result":
+        """Of what a kind returned; raises ExperimentError where that is not as kinds must be."""
+        unknown = set(outcome) - {"metrics", "curves", "privacy", "details"}
+        if unknown:
+            raise ExperimentError(f"{case.name}: result with unknown parts {sorted(unknown)}")
+        metrics = {name: float(value) for name, value in outcome["metrics"].items()}
+        for name, value in metrics.items():
+            if not (math.isfinite(value) and 0 <= value <= 1):
+                raise ExperimentError(f"{case.name}: metric {name} is {value}, not from 0 to 1")
+        return cls(
+            case.described(),
+            case.identity,
+            metrics,
+            {name: [float(one) for one in curve] for name, curve in _curves(outcome)},
+            {"mode": "none", "epsilon": None, "delta": None, **outcome.get("privacy", {})},
+            dict(outcome.get("details", {})),
+            round(seconds, 2),
+            provenance(case.device.value),
+        )
+
+    @classmethod
+    def skip(cls, case: Case, reason: str) -> "Result":
+        """A case whose data are not there."""
+        return cls(
+            case.described(), case.identity, {}, {}, {}, {}, 0.0, provenance(case.device), reason
+        )
+
+
+class ResultFolder:
+    """Where results, and states of cases not yet finished, are kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / CASES
+
+    def path(self, case: Case) -> Path:
+        return self.folder / case.path
+
+    def finished(self, case: Case) -> bool:
+        """Whether this very case has a result; one of other settings or skipped does not count.
+
+        Raises ExperimentError for a corrupt file.
+        """
+        path = self.path(case)
+        if not path.exists():
+            return False
+        found = read(path)
+        return found.identity == case.identity and found.skipped is None
+
+    def write(self, case: Case, result: Result) -> None:
+        """Keep the result and drop the state; raises ExperimentError for what JSON cannot hold."""
+        content = {"version": RESULT_VERSION, **vars(result)}
+        try:
+            text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ExperimentError(f"{case.name}: its result cannot be written: {error}") from error
+        write_whole(self.path(case), (text + "\n").encode())
+        self._state_path(case).unlink(missing_ok=True)
+
+    def all(self) -> list[Result]:
+        """Every result in the folder, in the order of their paths."""
+        return [read(path) for path in sorted(self.folder.rglob("*.json"))]
+
+    def save(self, case: Case, saved: Saved) -> None:
+        """Keep a state from which the case can go on."""
+        head = json.dumps({"identity": case.identity, "seconds": round(saved.seconds, 2)})
+        write_whole(self._state_path(case), head.encode() + b"\n" + saved.state)
+
+    def resumed(self, case: Case) -> Saved | None:
+        """The state kept last; None where there is none of this very case.
+
+        Raises ExperimentError for a corrupt file.
+        """
+        path = self._state_path(case)
+        if not path.exists():
+            return None
+        head, _, state = path.read_bytes().partition(b"\n")
+        try:
+            facts = json.loads(head)
+            return (
+                Saved(state, float(facts["seconds"]))
+                if facts["identity"] == case.identity
+                else None
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ExperimentError(
+                f"{path} is corrupt: delete it, and the case starts from its first round"
+            ) from error
+
+    def _state_path(self, case: Case) -> Path:
+        return self.path(case).with_suffix(CHECKPOINT_SUFFIX)
+
+
+def read(path: Path) -> Result:
+    """A result from its file; raises ExperimentError for one that `write` did not write."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("version") != RESULT_VERSION:
+            raise ValueError(f"not of version {RESULT_VERSION}")
+        result = Result(**content)
+        for kept, form in (
+            (result.case, dict),
+            (result.identity, str),
+            (result.metrics, dict),
+            (result.curves, dict),
+            (result.privacy, dict),
+            (result.details, dict),
+            (result.provenance, dict),
+        ):
+            if not isinstance(kept, form):
+                raise TypeError(f"{kept!r} in the place of a {form.__name__}")
+        return result
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ExperimentError(
+            f"{path} is no result ({error}): delete it and run the experiment again"
+        ) from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is never seen half-written, its folder with it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def provenance(device: str) -> dict[str, Any]:
+    """By which code and machine a result was made."""
+    commit, changed = _commit()
+    return {
+        "commit": commit,
+        "uncommitted_changes": changed,
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "device": device,
+    }
+
+
+def _curves(outcome: Mapping[str, Any]) -> Iterable[tuple[str, Iterable[float]]]:
+    curves: Mapping[str, Iterable[float]] = outcome.get("curves", {})
+    return curves.items()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _commit() -> tuple[str | None, bool | None]:
+    """Of the checkout that the package stands in, and whether its files differ from it."""
+    here = Path(__file__).parent
+    try:
+        head = _git(here, "rev-parse", "HEAD")
+        return head.strip(), bool(_git(here.parent, "status", "--porcelain", "--", ".").strip())
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+    ).stdout

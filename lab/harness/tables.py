@@ -1,0 +1,293 @@
+"""Markdown of studies: the figures of each cell, their certainty, and what a paper says of it."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+
+from lab.harness import configuration
+from lab.harness.configuration import Claim, Experiment, PaperFigure, Unit
+from lab.harness.results import Result
+from lab.harness.statistics import Estimate, ahead_from, estimate, paired_difference
+from lab.harness.studies import Cell, Study, cells
+
+PERCENT = Unit(name="%", factor=100)
+HEAD = "Written by `python -m lab report`; do not edit."
+
+
+def index(studies: Sequence[Study], strangers: Sequence[Result]) -> str:
+    """The list of all pages, and what is not there."""
+    lines = ["# Results of experiments", "", HEAD, ""]
+    lines.append(
+        "Each figure stands beside its scale: `full` is the paper's own setting, `small` is cut "
+        "down for two cores and says nothing beyond itself. The files of single cases, with "
+        "seeds, versions and commit, are in `cases/`; all figures as data: "
+        "[summary.json](summary.json)."
+    )
+    rows = []
+    for study in studies:
+        name = study.experiment.name
+        done = sum(len(runs) for runs in study.runs.values())
+        hours = sum(one.seconds for runs in study.runs.values() for one in runs.values()) / 3600
+        away = "; ".join(f"{count} skipped: {why}" for why, count in study.skipped.items())
+        left = f"{study.missing} not run" if study.missing else ""
+        rows.append(
+            (
+                f"[{name}]({name}.md)",
+                study.experiment.title,
+                study.scale.value,
+                str(done),
+                f"{hours:.2f}",
+                "; ".join(filter(None, (left, away))) or "-",
+            )
+        )
+    lines += ["", *table(("experiment", "what", "scale", "cases", "hours", "left out"), rows)]
+    claims = [(study, claim) for study in studies for claim in study.experiment.claims]
+    if claims:
+        lines += ["", "## What the papers claim, and what is seen", "", *_claims(claims)]
+    if strangers:
+        names = sorted({str(result.case.get("experiment")) for result in strangers})
+        lines += [
+            "",
+            f"{len(strangers)} results under other settings than the present files' are left out "
+            f"({', '.join(names)}).",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def page(studies: Sequence[Study], plots: Mapping[str, str | None]) -> str:
+    """One experiment at all scales that were run."""
+    experiment = studies[0].experiment
+    lines = [f"# {experiment.title}", "", HEAD]
+    for note in experiment.notes:
+        lines += ["", note]
+    for study in studies:
+        lines += ["", f"## Scale {study.scale}", "", *_setting(study)]
+        plot = plots.get(study.name)
+        if plot is not None:
+            lines += ["", f"![{experiment.title}, scale {study.scale}]({plot})"]
+        lines += ["", *(_pivots(study) if experiment.grid else _flat(study))]
+        if experiment.claims:
+            lines += ["", *_claims([(study, claim) for claim in experiment.claims])]
+    return "\n".join(lines) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table."""
+    return [
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def paper_value(experiment: Experiment, cell: Cell, metric: str) -> float | None:
+    """What the paper reports of a cell, between 0 and 1."""
+    figure = _figure(experiment, cell, metric)
+    return None if figure is None else figure.value
+
+
+def _figure(experiment: Experiment, cell: Cell, metric: str) -> PaperFigure | None:
+    for figure in experiment.paper:
+        if (figure.partition, figure.method, figure.metric) == (*cell, metric):
+            return figure
+    return None
+
+
+def _setting(study: Study) -> list[str]:
+    runs = [one for by_seed in study.runs.values() for one in by_seed.values()]
+    scale = study.experiment.scales[study.scale]
+    commits = sorted(
+        {
+            str(one.provenance["commit"])[:10]
+            + (" with changes" if one.provenance["uncommitted_changes"] else "")
+            for one in runs
+        }
+    )
+    devices = sorted({str(one.provenance["device"]) for one in runs})
+    shared = configuration.merged((study.experiment.settings, scale.settings))
+    providers = ", ".join(
+        str(one) for one in sorted({case.providers for case in study.cases.values()})
+    )
+    lines = [
+        f"Data set {study.experiment.dataset}, {providers} providers, "
+        f"{len(runs)} cases on {', '.join(devices) or '-'}, by commit {', '.join(commits) or '-'}.",
+        "",
+        "Settings: " + "; ".join(f"{key} {_said(value)}" for key, value in shared.items()) + ".",
+    ]
+    for reason, count in study.skipped.items():
+        lines += ["", f"{count} cases were skipped: {reason}."]
+    if study.missing:
+        lines += ["", f"{study.missing} cases have not been run."]
+    return lines
+
+
+def _said(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{key} {_said(one)}" for key, one in value.items()) + ")"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_said(one) for one in value) + "]"
+    return str(value)
+
+
+def _flat(study: Study) -> list[str]:
+    """A row a cell and metric, each with its difference to the file's first method."""
+    base = next(iter(study.experiment.methods))
+    rows = []
+    for metric in study.metrics():
+        unit = _unit(study, metric)
+        for cell, _ in cells(study):
+            values = study.values(cell, metric)
+            if not values:
+                continue
+            found = estimate(list(values.values()))
+            figure = _figure(study.experiment, cell, metric)
+            paired = paired_difference(values, study.values((cell[0], base), metric))
+            rows.append(
+                (
+                    cell[0],
+                    cell[1],
+                    _words(metric),
+                    _mean(found, unit),
+                    _interval(found, unit),
+                    "-" if cell[1] == base or paired is None else _signed(paired, unit),
+                    "-" if figure is None else f"{_number(figure.value, unit)} ({figure.source})",
+                    str(found.count),
+                    study.scale.value,
+                )
+            )
+    head = (
+        "partition",
+        "method",
+        "metric",
+        "mean ± std",
+        "95 % interval",
+        f"minus {base}, same seeds",
+        "paper",
+        "seeds",
+        "scale",
+    )
+    return table(head, rows)
+
+
+def _pivots(study: Study) -> list[str]:
+    """A table a partition and metric: the grid's last axis across, all else down."""
+    *down, across = study.experiment.grid
+    lines: list[str] = []
+    for metric, partition in itertools.product(
+        study.metrics(), dict.fromkeys(cell[0] for cell, _ in cells(study))
+    ):
+        unit = _unit(study, metric)
+        rows: dict[tuple[str, ...], dict[str, str]] = {}
+        columns: dict[str, None] = {}
+        for cell, _ in cells(study):
+            values = study.values(cell, metric)
+            if cell[0] != partition or not values:
+                continue
+            case = study.cases[cell]
+            key = (cell[1].split(" ")[0], *(_said(case.at(axis)) for axis in down))
+            column = _said(case.at(across))
+            columns[column] = None
+            rows.setdefault(key, {})[column] = _mean(estimate(list(values.values())), unit)
+        if rows:
+            lines += ["", f"**{_words(metric)}, {partition}, scale {study.scale}**, by {across}:"]
+            lines += [
+                "",
+                *table(
+                    ("method", *down, *columns),
+                    (
+                        (*key, *(row.get(column, "-") for column in columns))
+                        for key, row in rows.items()
+                    ),
+                ),
+            ]
+    return lines[1:]
+
+
+def _claims(claims: Sequence[tuple[Study, Claim]]) -> list[str]:
+    rows = []
+    for study, claim in claims:
+        unit = _unit(study, claim.metric)
+        ours, base = (claim.partition, claim.method), (claim.partition, claim.base)
+        paired = paired_difference(
+            study.values(ours, claim.metric), study.values(base, claim.metric)
+        )
+        paper = claim.paper_difference
+        if paired is None:
+            continue
+        rows.append(
+            (
+                claim.text,
+                study.experiment.dataset,
+                claim.partition,
+                "-" if paper is None else f"{paper * unit.factor:+.2f} {unit.name}",
+                _signed(paired, unit),
+                _verdict(paired),
+                _ahead(study, claim),
+                str(paired.count),
+                study.scale.value,
+            )
+        )
+    head = (
+        "claim",
+        "data set",
+        "partition",
+        "paper's difference",
+        "ours, same seeds [95 %]",
+        "at this scale",
+        "ahead from round",
+        "seeds",
+        "scale",
+    )
+    return table(head, rows)
+
+
+def _verdict(paired: Estimate) -> str:
+    if paired.low is None or paired.high is None:
+        return "one seed tells nothing"
+    if paired.low > 0:
+        return "seen"
+    return "the opposite is seen" if paired.high < 0 else "cannot be told apart"
+
+
+def _ahead(study: Study, claim: Claim) -> str:
+    """Of the curves' means over the seeds."""
+    if not claim.curve:
+        return "-"
+    ours, base = (
+        [sum(column) / len(column) for column in zip(*curves, strict=False)]
+        for curves in (
+            study.curves((claim.partition, claim.method), claim.curve),
+            study.curves((claim.partition, claim.base), claim.curve),
+        )
+    )
+    since = ahead_from(ours, base)
+    return f"never to the end of {len(ours)}" if since is None else f"{since} of {len(ours)}"
+
+
+def _unit(study: Study, metric: str) -> Unit:
+    return study.experiment.units.get(metric, PERCENT)
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
+
+
+def _number(value: float, unit: Unit) -> str:
+    return f"{value * unit.factor:.2f} {unit.name}"
+
+
+def _mean(found: Estimate, unit: Unit) -> str:
+    spread = "" if found.std is None else f" ± {found.std * unit.factor:.2f}"
+    return f"{found.mean * unit.factor:.2f}{spread} {unit.name}"
+
+
+def _interval(found: Estimate, unit: Unit) -> str:
+    if found.low is None or found.high is None:
+        return "-"
+    return f"{found.low * unit.factor:.2f} to {found.high * unit.factor:.2f}"
+
+
+def _signed(found: Estimate, unit: Unit) -> str:
+    if found.low is None or found.high is None:
+        return f"{found.mean * unit.factor:+.2f}"
+    low, high = found.low * unit.factor, found.high * unit.factor
+    return f"{found.mean * unit.factor:+.2f} [{low:+.2f}, {high:+.2f}]"

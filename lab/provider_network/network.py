@@ -1,0 +1,192 @@
+"""A network of up to millions of nodes in one process, built by the daemon's own functions.
+
+A node's table is made when the node is first asked, from the shared arrays of the population: its
+community's members are slices of them, its contacts follow from the ids. Nothing else is known to
+it. Transport hands a request to `answer` with that table, or to a hostile node's own answer.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.retrieval.answering import answer
+from fedpact.retrieval.codebook import Codebook, prefix_arrays
+from fedpact.retrieval.communities import Partition, partition, table_contacts
+from fedpact.retrieval.ids import address_hashes, node_ids
+from fedpact.retrieval.messages import (
+    Acknowledged,
+    Announce,
+    Contact,
+    Record,
+    Reply,
+    Request,
+    Transport,
+    encode,
+)
+from fedpact.retrieval.table import Community, RetrievalTable, kept_communities, ring_successors
+from lab.provider_network.population import as_signature
+
+CACHED = 100_000
+"""Records and contacts kept once made."""
+TABLES = 5_000
+Item = TypeVar("Item")
+Hostile = Callable[[int, Request], Reply | None]
+"""What a hostile node replies, given its number and the request."""
+
+
+def address(number: int) -> bytes:
+    """The account of the node with this number."""
+    return number.to_bytes(20, "big")
+
+
+class Network:
+    """Nodes 0 to n - 1 with their published profiles.
+
+    buckets, weights: (n, 32), as `signatures` gives them.
+    """
+
+    def __init__(
+        self, buckets: NDArray[np.uint16], weights: NDArray[np.uint16], codebook: Codebook
+    ) -> None:
+        self.buckets, self.weights, self.codebook = buckets, weights, codebook
+        self.nodes = len(buckets)
+        self._hashes = address_hashes([address(number) for number in range(self.nodes)])
+        self.ids = node_ids(codebook.paths(buckets, weights), self._hashes, codebook.depth)
+        self.partition: Partition = partition(self.ids)
+        bits, lengths = prefix_arrays(list(self.partition.prefixes))
+        self._between = codebook.between(bits, lengths)
+        self._communities: dict[int, _Members] = {}
+        self.record = lru_cache(maxsize=CACHED)(self._record)
+        self._contact = lru_cache(maxsize=CACHED)(self._made_contact)
+        self.table = lru_cache(maxsize=TABLES)(self._table)
+
+    def _record(self, number: int) -> Record:
+        """What the chain and the content store have of a node."""
+        return Record(address(number), as_signature(self.buckets[number], self.weights[number]))
+
+    def verify(self, record: Record) -> bool:
+        """Whether the chain has this record: by the digest, as a daemon does."""
+        number = int.from_bytes(record.node, "big")
+        return number < self.nodes and self.record(number).digest == record.digest
+
+    def place_of(self, number: int) -> int:
+        """Which community a node is of."""
+        return self.partition.community_of(int(self.ids[number]))
+
+    def members(self, place: int) -> NDArray[np.int64]:
+        """Numbers of a community's nodes, by ascending id."""
+        starts = self.partition.starts
+        return self.partition.order[starts[place] : starts[place + 1]]
+
+    def contact(self, number: int) -> Contact:
+        """A node, as others name it."""
+        return self._contact(number)
+
+    def _made_contact(self, number: int) -> Contact:
+        length = self.partition.prefixes[self.place_of(number)].length
+        return Contact(address(number), int(self.ids[number]), "", length)
+
+    def _table(self, number: int) -> RetrievalTable:
+        """A node's table."""
+        own, place = int(self.ids[number]), self.place_of(number)
+        kept = kept_communities(
+            own, place, self.partition.prefixes, self._between[place], self.nodes
+        )
+        contacts = []
+        for one in kept:
+            ring, numbers = self._ring(one)
+            found = ring_successors(ring, int(self._hashes[number]), table_contacts(self.nodes))
+            contacts.append(tuple(map(self._contact, numbers[found].tolist())))
+        return RetrievalTable(
+            self.record(number),
+            own,
+            self._members(place).community,
+            tuple(contacts),
+            self.nodes,
+            self.codebook,
+        )
+
+    def _members(self, place: int) -> "_Members":
+        if place not in self._communities:
+            numbers = self.members(place)
+            order = np.argsort(self._hashes[numbers], kind="stable")
+            community = Community(
+                self.partition.prefixes[place],
+                self.buckets[numbers],
+                self.weights[numbers],
+                _Each(numbers, self.record),
+                _Each(numbers, self._contact),
+            )
+            self._communities[place] = _Members(
+                community, self._hashes[numbers][order], numbers[order]
+            )
+        return self._communities[place]
+
+    def _ring(self, place: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        members = self._members(place)
+        return members.ring, members.on_ring
+
+
+@dataclass(frozen=True)
+class _Members:
+    community: Community
+    ring: NDArray[np.uint64]
+    on_ring: NDArray[np.int64]
+
+
+class _Each(Sequence[Item]):
+    """Items of nodes, made when asked for."""
+
+    def __init__(self, numbers: NDArray[np.int64], make: Callable[[int], Item]) -> None:
+        self._numbers, self._make = numbers, make
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+    @overload
+    def __getitem__(self, place: slice) -> "_Each[Item]": ...
+    def __getitem__(self, place: int | slice) -> "Item | _Each[Item]":
+        if isinstance(place, slice):
+            return _Each(self._numbers[place], self._make)
+        return self._make(int(self._numbers[place]))
+
+
+class MemoryTransport:
+    """Carries requests within the process; the dead do not answer, the hostile as they like."""
+
+    def __init__(
+        self, network: Network, dead: NDArray[np.bool_], hostile: Mapping[int, Hostile]
+    ) -> None:
+        self._network, self._dead, self._hostile = network, dead, hostile
+
+    def ask(self, asked: Sequence[tuple[Contact, Request]]) -> list[Reply | None]:
+        return [self._one(contact, request) for contact, request in asked]
+
+    def _one(self, contact: Contact, request: Request) -> Reply | None:
+        number = int.from_bytes(contact.node, "big")
+        if number >= self._network.nodes or self._dead[number]:
+            return None
+        if number in self._hostile:
+            return self._hostile[number](number, request)
+        if isinstance(request, Announce):  # tables here follow from the population alone
+            return Acknowledged(self._network.record(number), True)
+        return answer(self._network.table(number), request)
+
+
+class Counted:
+    """A transport that adds up the bytes of all messages."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport, self.bytes = transport, 0
+
+    def ask(self, asked: Sequence[tuple[Contact, Request]]) -> Sequence[Reply | None]:
+        replies = self._transport.ask(asked)
+        self.bytes += sum(len(encode(request)) for _, request in asked)
+        self.bytes += sum(len(encode(reply)) for reply in replies if reply is not None)
+        return replies

@@ -1,0 +1,1 @@
+"""Study: choosing a few of many providers for a request about one topic."""

@@ -1,1 +1,0 @@
-"""What a whole request costs as the number of participants grows, by PoQ and by proof of work."""

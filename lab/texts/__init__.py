@@ -1,0 +1,1 @@
+"""Study: text classification, by family and privacy."""
