@@ -136,7 +136,7 @@ wheel: setup ## dist/fedpact-*.whl, which needs neither solc nor Node where it i
 wheel-check: wheel ## install the wheel without the checkout's packages and load its API; PYTHON=python3.13
 	@echo "== wheel under $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv --clear .cache/wheel-check
-	@.cache/wheel-check/bin/pip install --quiet dist/fedpact-*.whl
+	@.cache/wheel-check/bin/pip install --quiet dist/fedpact-*.whl 2> >(grep -v '^WARNING: Location' >&2)
 	@cd .cache && wheel-check/bin/python -c 'import fedpact; [getattr(fedpact, name) for name in fedpact.__all__]'
 	@cd .cache && wheel-check/bin/fedpact --help > /dev/null
 	@cd .cache && wheel-check/bin/fedpact --version

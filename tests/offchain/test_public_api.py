@@ -1,6 +1,7 @@
 """`import fedpact` offers the declared names, and loads little until they are used."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,9 @@ def test_connecting_loads_neither_torch_nor_scikit_learn() -> None:
         [sys.executable, "-c", check], check=True, capture_output=True, text=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_reference_page_documents_each_declared_name() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "python.md"
+    documented = set(re.findall(r"^::: fedpact\.(\w+)$", page.read_text(), re.MULTILINE))
+    assert documented == set(fedpact.__all__) - {"__version__"}
