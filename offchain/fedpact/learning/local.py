@@ -37,7 +37,7 @@ from fedpact.types.specification import (
 CLIPPING_MARGIN = 1e-6
 """Part of the clipping norm left unused, so that rounding never lifts a gradient above it."""
 
-Told = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
 
 def train_local(
@@ -50,7 +50,7 @@ def train_local(
     batches_of: tuple[int, int] | None = None,
     correction: Correction | None = None,
     device: str = "cpu",
-    on_step: Told | None = None,
+    on_step: ProgressCallback | None = None,
 ) -> Model:
     """The local model after the specification's local training from `start`.
 
@@ -103,7 +103,7 @@ def _trained(
     batches_of: tuple[int, int] | None,
     correction: Correction | None,
     device: str,
-    on_step: Told | None,
+    on_step: ProgressCallback | None,
 ) -> Model:
     model_family = family_of(spec)
     by_round = bool(model_family.statistics) or not isinstance(spec.local, LocalSteps)
@@ -153,7 +153,7 @@ def _steps(
     dataset: Dataset,
     source: NoiseSource,
     correction: Correction | None,
-    on_step: Told | None,
+    on_step: ProgressCallback | None,
 ) -> Model:
     """One step under `sound` (Abadi et al. 2016, algorithm 1): the mean gradients of the units that
     take part, each clipped to norm C, are summed, noised with standard deviation z * C on each

@@ -37,7 +37,7 @@ class Rule(Document, ABC):
         """
 
     def check(self, providers: int) -> None:
-        """Raises SpecificationError where no `providers` models can meet the parameters."""
+        """Raises SpecificationError if no `providers` models can meet the parameters."""
 
 
 def common_template(models: Mapping[int, Model]) -> Template:

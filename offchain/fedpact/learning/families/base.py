@@ -1,4 +1,4 @@
-"""What a model family is: everything that the protocol asks of a model but its bytes."""
+"""The interface of model families: everything the protocol needs of a model except its bytes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Weights = dict[str, NDArray[np.float64]]
 P = TypeVar("P", bound=Document)
 LEAST_BUCKET_BITS = 11
-"""Of hashed words: with fewer buckets each holds so many that none is rare, none would weigh."""
+"""Of hashed words: with fewer buckets each holds so many words that none would be rare."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Construction:
 
 
 class ModelFamily(ABC, Generic[P]):
-    """A family of models; everything is a function of the specification and a model.
+    """A family of models; every method is a function of the specification and a model.
 
     Local training is of one of two forms: `GradientFamily` descends, `ConstructedFamily` makes a
     model in one go.
@@ -71,35 +71,35 @@ class ModelFamily(ABC, Generic[P]):
 
     name: ClassVar[str]
     tasks: ClassVar[frozenset[str]]
-    """The specification's tasks that the family can do."""
+    """Tasks of a specification that the family supports."""
     unit: ClassVar[str]
-    """What one unit of privacy is, in words, where the data do not say what forms one."""
+    """The privacy unit in words, if the data do not define one."""
     sound: ClassVar[bool]
-    """Whether it can bound what one unit adds to a release, which privacy mode `sound` needs."""
+    """Whether it can bound a unit's contribution to a release, as privacy mode `sound` needs."""
     inputs: ClassVar[frozenset[str]] = frozenset({"numbers"})
-    """The kinds of examples that it takes, as the specification's features name them."""
+    """Kinds of examples that it accepts (the specification's `features.kind`)."""
     balanced: ClassVar[bool] = True
-    """Whether a classification is judged with every label alike often; else as labels come."""
+    """Whether evaluation slices have every label equally often; otherwise as in the data."""
     moves: ClassVar[bool] = True
-    """Whether a local model is the global one moved by an update, so that what a part of the
-    committee is worth follows from its updates; else from what it combines to."""
+    """Whether a local model is the global one plus an update, so that a coalition's value follows
+    from its updates; otherwise it follows from the model that the coalition combines to."""
     statistics: ClassVar[tuple[str, ...]] = ()
-    """Tensors that the first round sets, to means over the examples of what `statistics_sum` adds
-    up; all later rounds leave them alone. Empty: every round trains."""
+    """Tensors that the first round sets to means over the examples, from `statistics_sum`; later
+    rounds do not change them. Empty: every round trains."""
     statistics_norm: ClassVar[float] = 1.0
-    """Public bound of what one example adds to `statistics_sum`, over all its tensors together."""
+    """Public bound of an example's contribution to `statistics_sum`, over all tensors together."""
     schema: type[P]
-    """Of the specification's family.parameters, with their defaults."""
+    """Schema of the specification's family.parameters, with defaults."""
 
     def parameters(self, spec: Specification) -> P:
-        """The parameters asked for; raises SpecificationError for what the schema refuses."""
+        """The specification's parameters; raises SpecificationError if the schema refuses them."""
         try:
             return self.schema.model_validate(spec.family.parameters)
         except ValidationError as error:
             raise SpecificationError(f"family {self.name}: {first_error(error)}") from error
 
     def check(self, spec: Specification) -> None:
-        """Raise SpecificationError, before any work, for what this family cannot do."""
+        """Raise SpecificationError if this family does not support the specification."""
         if spec.task not in self.tasks:
             raise SpecificationError(
                 f"family {self.name}: no {spec.task}; it does {', '.join(sorted(self.tasks))}"
@@ -124,23 +124,23 @@ class ModelFamily(ABC, Generic[P]):
             )
 
     def gathers(self, round_number: int) -> bool:
-        """Whether a round gathers statistics: its models are aggregated and not scored, and the
-        strategy leaves it alone."""
+        """Whether a round gathers statistics: its models are aggregated but not scored, and the
+        strategy is not applied."""
         return bool(self.statistics) and round_number == STATISTICS_ROUND
 
     def moved(self, spec: Specification, round_number: int) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the tensors that a local model of that round may differ in."""
+        """Names and shapes of the tensors that a local model of that round may change."""
         gathers = self.gathers(round_number)
         tensors = self.template(spec).tensors
         return {name: shape for name, shape in tensors if (name in self.statistics) == gathers}
 
     def represented(self, spec: Specification, x: Inputs, folder: Path | None = None) -> Inputs:
-        """Examples in the form that is quickest to train on and to predict; all methods take either
-        form. What takes long to compute is kept in `folder`, if one is given."""
+        """Examples in the form that is fastest for training and prediction; all methods accept both
+        forms. Expensive results are cached in `folder`, if one is given."""
         return x
 
     def check_examples(self, spec: Specification, x: Inputs) -> None:
-        """Raise DataError for own examples that the family cannot take; any will do here."""
+        """Raise DataError for examples that the family cannot use; by default it accepts any."""
 
     @abstractmethod
     def template(self, spec: Specification) -> Template:
@@ -152,7 +152,7 @@ class ModelFamily(ABC, Generic[P]):
 
     @abstractmethod
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
-        """Of examples of shape (n, *shape): probabilities, (n, labels), or values, (n, 1)."""
+        """Probabilities, (n, labels), or values, (n, 1), for examples of shape (n, *shape)."""
 
     @abstractmethod
     def combine(self, spec: Specification, local: LocalModels) -> Model:
@@ -164,12 +164,12 @@ class ModelFamily(ABC, Generic[P]):
         return self.combine(spec, local)
 
     def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
-        """Whether a provider with `samples` examples can have made this local model from `start`;
-        beside the bounds on its norm."""
+        """Whether a provider with `samples` examples can have produced this local model from
+        `start`; checked in addition to the bounds on its norm."""
         return True
 
     def error(self, spec: Specification, model: Model, x: Inputs, y: Targets) -> int:
-        """What a vote says of a model, 1/10,000, rounded half up; needs at least one example.
+        """The error that a vote reports, 1/10,000, rounded half up; needs at least one example.
 
         Classification: 1 - accuracy. Regression: mean absolute error in units of the output's
         scale, at most 1.
@@ -184,7 +184,7 @@ class ModelFamily(ABC, Generic[P]):
     def example_errors(
         self, spec: Specification, model: Model, x: Inputs, y: Targets
     ) -> NDArray[np.float64]:
-        """One error an example, between 0 and 1, that moves with every step of training.
+        """An error per example, between 0 and 1, that changes with every step of training.
 
         Classification: see `label_errors`. Regression: the absolute error, at most 1.
         """
@@ -209,7 +209,7 @@ class GradientFamily(ModelFamily[P]):
         check_aggregation(spec.aggregation, spec.min_providers)
 
     def combine(self, spec: Specification, local: LocalModels) -> Model:
-        """By the specification's rule."""
+        """By the specification's aggregation rule."""
         return aggregate(spec.aggregation, local.models, local.weights, local.start)
 
     @abstractmethod
@@ -241,8 +241,8 @@ class GradientFamily(ModelFamily[P]):
         )
 
     def statistics_sum(self, spec: Specification, x: Inputs, bound: float | None) -> Weights:
-        """Sum over the examples, of the tensors `statistics`; each example clipped to `bound`, or
-        not."""
+        """Sum over the examples of the tensors `statistics`; each example clipped to `bound`, if
+        given."""
         raise NotImplementedError
 
     @abstractmethod
@@ -253,7 +253,7 @@ class GradientFamily(ModelFamily[P]):
     def loaded(
         self, spec: Specification, model: Model | Weights, device: str = "cpu"
     ) -> "torch.nn.Module":
-        """The module with a model's values, of their type, copied onto a device."""
+        """The module with a model's values, in their type, on a device."""
         import torch
 
         with torch.device("meta"):
@@ -264,15 +264,15 @@ class GradientFamily(ModelFamily[P]):
 
 
 class ConstructedFamily(ModelFamily[P]):
-    """A family whose local model is made in one go, and whose aggregate is its own."""
+    """A family that builds a local model in one go, and has its own aggregation."""
 
     moves = False
     paper: ClassVar[bool] = False
-    """Whether it knows mode `paper`'s Laplace noise."""
+    """Whether it supports mode `paper`'s Laplace noise."""
     aggregation: ClassVar[str]
-    """What the specification must name as its aggregation: there is no choice."""
+    """The only aggregation that the specification may name."""
     strategies: ClassVar[tuple[str, ...]]
-    """The strategies that mean something for it."""
+    """Strategies that it supports."""
 
     def check(self, spec: Specification) -> None:
         super().check(spec)
@@ -326,6 +326,6 @@ def label_errors(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _absolute_errors(predicted: NDArray[np.float64], y: Targets) -> NDArray[np.float64]:
-    """|prediction - y|; infinite where the prediction is no number."""
+    """|prediction - y|; infinite where the prediction is NaN."""
     errors = np.abs(predicted[:, 0] - y.astype(np.float64))
     return np.where(np.isnan(errors), np.inf, errors)

@@ -32,7 +32,7 @@ class CharLSTM(TorchFamily[CharLSTMParameters]):
     tasks = frozenset({"classification"})
     unit = "a speaker: all windows of one role"
     sound = True
-    balanced = False  # letters are as frequent as the language has them
+    balanced = False  # letters are not equally frequent in a language
     schema = CharLSTMParameters
 
     def check(self, spec: Specification) -> None:

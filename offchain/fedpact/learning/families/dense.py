@@ -1,4 +1,4 @@
-"""Networks of dense layers: what softmax and linear regression and the MLP share.
+"""Networks of dense layers: the base of softmax regression, linear regression and the MLP.
 
 Layers: x -> tanh(W_0 x + b_0) -> ... -> W_out a + b_out, in a classification through softmax.
 Gradients are in closed form: the gradient of one example with respect to a layer is the outer
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 OUTPUT = "output"
 CHUNK = 4096
-"""Examples whose activations are held at once."""
+"""Examples whose activations are in memory at once."""
 
 
 class DenseParameters(Document):
-    """`example_norm`: where positive, each example is shifted to mean 0 and scaled to this L2 norm
-    before the first layer, by itself, so that it costs no privacy."""
+    """`example_norm`: if positive, each example is shifted to mean 0 and scaled to this L2 norm
+    before the first layer; this uses only the example itself, so it costs no privacy."""
 
     example_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 

@@ -34,7 +34,7 @@ from fedpact.learning.trees.random_splits import (
 from fedpact.types.specification import LocalConstruction, PrivacyMode, Specification
 
 _ABOVE = 1 + 1e-4
-"""Room for counts kept in 32 bits."""
+"""Tolerance for counts stored in 32 bits."""
 
 
 class RandomForestParameters(TreeParameters):
@@ -65,7 +65,7 @@ class GrownForest(ShareFamily[RandomForestParameters]):
 
 
 class SoundForest(ConstructedFamily[RandomForestParameters]):
-    """Random splits of hashed words that all providers share, and noised counts in the leaves."""
+    """Shared random splits of hashed words, and noised counts in the leaves."""
 
     name = "random-forest"
     tasks = frozenset({"classification"})
@@ -89,7 +89,7 @@ class SoundForest(ConstructedFamily[RandomForestParameters]):
             )
 
     def check_examples(self, spec: Specification, x: Inputs) -> None:
-        """Raise DataError for texts of which none has a word that counts."""
+        """Raise DataError if no text has a word that counts."""
         if self._rows(spec, x).nnz == 0:
             raise DataError(f"none of {len(x)} documents has a word that says anything")
 
@@ -117,7 +117,7 @@ class SoundForest(ConstructedFamily[RandomForestParameters]):
         return {"counts": released.value, "variance": variance}
 
     def combine(self, spec: Specification, local: LocalModels) -> Model:
-        """The sum, each class's counts weighted by what they themselves tell."""
+        """The sum, each class's counts weighted by their own estimate of reliability."""
         counts = [local.models[seat]["counts"] for seat in sorted(local.models)]
         total, variance = weighted_counts(
             self._layout(spec), counts, spec.privacy.noise_multiplier or 0.0
@@ -125,8 +125,7 @@ class SoundForest(ConstructedFamily[RandomForestParameters]):
         return {"counts": total.astype(np.float32), "variance": variance.astype(np.float32)}
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
-        """Softmax of the votes, in units of how far they would vary if trees knew nothing of each
-        other."""
+        """Softmax of the votes, in units of their spread if the trees were independent."""
         layout = self._layout(spec)
         splits = _splits(layout, self.parameters(spec).bits)
         voting = votes(splits, model["counts"].astype(np.float64), model["variance"])
@@ -147,7 +146,7 @@ class SoundForest(ConstructedFamily[RandomForestParameters]):
         norm = float(np.sqrt((counts**2).sum()))
         if norm > (math.sqrt(layout.trees) * samples + std * chi_upper(counts.size)) * _ABOVE:
             return False
-        # Every tree counts the same documents: how their totals differ is noise and nothing else.
+        # Every tree counts the same documents, so their totals differ only by noise.
         totals = counts.sum(axis=1)
         spread = float(np.sqrt(((totals - totals.mean(axis=0)) ** 2).sum()))
         free, each = (layout.trees - 1) * layout.labels, std * math.sqrt(2**layout.depth)
@@ -169,7 +168,7 @@ def _splits(layout: RandomForestLayout, bits: int) -> Ensemble:
 
 
 class RandomForest(ConstructedFamily[RandomForestParameters]):
-    """Either of the two, by the specification's privacy."""
+    """Grown or sound, by the specification's privacy mode."""
 
     name = "random-forest"
     tasks = frozenset({"classification"})

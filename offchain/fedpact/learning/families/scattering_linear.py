@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 
 CENTRE, WEIGHTS = "centre", "weights"
 CHUNK = 32 * BLOCK
-"""Examples centred at once; whole blocks, so that no sum depends on it."""
+"""Examples centred at a time; whole blocks, so that no sum depends on it."""
 UNCLIPPED = 1e30
-"""A bound that no example reaches."""
+"""A bound above every example's norm."""
 
 
 class ScatteringParameters(Document):
-    """`mirrored`: 1 lets an image and its mirror image count as one (`scattering.mirrored`), in
-    half as many values; for things that look alike both ways, not for writing."""
+    """`mirrored`: 1 treats an image and its mirror image as one (`scattering.mirrored`), with half
+    as many values; for objects that look alike mirrored, not for writing."""
 
     mirrored: Literal[0, 1] = 0
 
@@ -79,7 +79,7 @@ class ScatteringLinear(GradientFamily[ScatteringParameters]):
                 "more is needed"
             )
         if spec.privacy.mode is PrivacyMode.PAPER:
-            raise SpecificationError(f"family {self.name}: the papers' privacy is not for it")
+            raise SpecificationError(f"family {self.name}: mode paper is not supported")
         if spec.privacy.mode is PrivacyMode.SOUND and spec.privacy.clipping_norm is None:
             raise SpecificationError(f"family {self.name}: privacy mode sound needs clipping_norm")
         if spec.privacy.mode is PrivacyMode.SOUND and spec.local.sampling_rate != 1:

@@ -38,7 +38,7 @@ from fedpact.learning.text_statistics import (
 from fedpact.types.specification import Document, Specification
 
 _ROUNDING = 1e-5
-"""Relative room for sums kept in 32-bit halves."""
+"""Relative tolerance for sums stored in 32-bit halves."""
 
 
 class TextStatisticsParameters(Document):
@@ -71,7 +71,7 @@ class TextStatistics(ConstructedFamily[TextStatisticsParameters]):
             )
 
     def check_examples(self, spec: Specification, x: Inputs) -> None:
-        """Raise DataError where no document has a word that counts, or word vectors are missing."""
+        """Raise DataError if no document has a word that counts, or word vectors are missing."""
         words, _ = self._rows(spec, x)
         if words.nnz == 0:
             raise DataError(
@@ -100,12 +100,12 @@ class TextStatistics(ConstructedFamily[TextStatisticsParameters]):
         return found.model()
 
     def combine(self, spec: Specification, local: LocalModels) -> Model:
-        """The sum, each class's parts weighted by what the released counts tell; the declared
-        samples tell nothing more."""
+        """The sum, each class's parts weighted by the released counts; the declared samples add no
+        information."""
         return combine(self._layout(spec), local.models, _multiplier(spec)).model()
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
-        """As declared by the base; before anything is released all classes are alike."""
+        """See the base class; before the first release all classes are equally likely."""
         statistics = Statistics.of(model)
         if not statistics.words.any():
             return np.full((len(x), spec.outputs), 1 / spec.outputs)
@@ -140,7 +140,7 @@ class TextStatistics(ConstructedFamily[TextStatisticsParameters]):
     def _rows(
         self, spec: Specification, x: Inputs
     ) -> tuple[sparse.csr_matrix, NDArray[np.float32] | None]:
-        """Word rows and, where they are asked for, dense rows."""
+        """Word rows and, if the specification asks for vectors, dense rows."""
         asked, texts = self.parameters(spec), x.tolist()
         words = bag_rows(HashedBag(bits=asked.bits), texts)
         return words, vector_rows(texts) if asked.vectors else None
@@ -151,7 +151,7 @@ def _multiplier(spec: Specification) -> float:
 
 
 def _exact_sums(found: Statistics, samples: int) -> bool:
-    """Whole counts that add up to the samples, and no sum longer than its class's rows allow."""
+    """Whether counts are whole and add up to the samples, and no sum is too large for its class."""
     counts = found.counts
     if (counts < 0).any() or (counts != np.floor(counts)).any() or counts.sum() != samples:
         return False
@@ -162,7 +162,7 @@ def _exact_sums(found: Statistics, samples: int) -> bool:
 
 
 def _noised_sums(values: Floats, std: float, samples: int) -> bool:
-    """Sums over classes have norm `samples` at most; across them the noise alone is left."""
+    """Whether sums over classes have norm `samples` at most, and the rest fits the noise."""
     norm = float(np.sqrt((values**2).sum()))
     low = std * chi_lower(values.size - 1) * (1 - _ROUNDING)
     return low <= norm <= (samples + std * chi_upper(values.size)) * (1 + _ROUNDING)

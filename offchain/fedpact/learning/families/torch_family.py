@@ -1,4 +1,4 @@
-"""Families whose arithmetic is torch's: what the convolutional and the recurrent one share.
+"""Families computed by torch: the base of the convolutional and recurrent ones.
 
 Predictions are float32 on the processor, where two machines may differ in a last bit: members'
 scores then differ by what a few examples at a boundary weigh, which the vote band covers.
@@ -31,7 +31,7 @@ from fedpact.types.specification import (
 )
 
 PREDICTED_AT_ONCE = 512
-"""Examples of one forward pass."""
+"""Examples per forward pass."""
 
 P = TypeVar("P", bound=Document)
 
@@ -84,7 +84,7 @@ class TorchFamily(GradientFamily[P]):
     def predict(
         self, spec: Specification, model: Model, x: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """As declared by the base; what overflows float32 counts as zero probability."""
+        """See the base class; what overflows float32 counts as probability 0."""
         module = self.loaded(spec, model).eval()
         parts = [np.empty((0, spec.outputs))]
         with torch.no_grad():
@@ -103,7 +103,7 @@ class TorchFamily(GradientFamily[P]):
         y: Targets,
         clipping_norm: float | None,
     ) -> Weights:
-        """As declared by the base. Networks of dense layers and plain convolutions alone are
+        """See the base class. Networks of dense layers and plain convolutions alone are
         clipped in one pass (`dp_training`), others one example at a time.
 
         That pass is in 32 bits, and has a margin for what they round; all else in 64.

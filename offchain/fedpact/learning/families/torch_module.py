@@ -1,4 +1,4 @@
-"""The dense network as a torch module, for those who carry a fetched model on in torch."""
+"""The dense network as a torch module, for continued training of a fetched model."""
 
 import torch
 from torch import nn

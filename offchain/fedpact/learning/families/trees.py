@@ -1,12 +1,11 @@
 """Trees as shared models (Lu et al. 2020): a decision tree, a random forest, boosted trees.
 
-A model has as many places for trees as all providers can add in all rounds; a place not yet used
-holds zeros. A local model is the round's global model and the provider's own trees in the next
-places; the global model takes the trees of all, their leaves weighted, so that its output is the
-mean of theirs.
+A model has a slot for every tree that all providers can add in all rounds; unused slots hold zeros.
+A local model is the round's global model with the provider's trees in the next slots. The global
+model takes the trees of all, with weighted leaves, so that its output is the mean of theirs.
 
-Under mode `paper` each provider's vectors have Laplace noise, drawn once and kept for all rounds,
-and so have the leaf values that it sends (equation 4): the paper's claim, not a guarantee.
+Under mode `paper` each provider's vectors have Laplace noise, drawn once for all rounds, and so
+have the leaf values that it sends (equation 4): the paper's claim, not a guarantee.
 """
 
 import math
@@ -73,7 +72,7 @@ T = TypeVar("T", bound=TreeParameters)
 
 
 class TreeFamily(ConstructedFamily[T]):
-    """What the families of grown trees share."""
+    """Base of the families of grown trees."""
 
     tasks = frozenset({"classification"})
     unit = "a document, or a record of numbers"
@@ -85,7 +84,7 @@ class TreeFamily(ConstructedFamily[T]):
 
     @abstractmethod
     def trees(self, spec: Specification) -> int:
-        """How many trees a provider adds in a round."""
+        """Number of trees that a provider adds in a round."""
 
     @abstractmethod
     def grown(
@@ -100,7 +99,7 @@ class TreeFamily(ConstructedFamily[T]):
 
     @abstractmethod
     def shares(self, weights: list[int]) -> list[float]:
-        """What each provider's trees count for, from the weights by seat."""
+        """Weight of each provider's trees, from the weights by seat."""
 
     @abstractmethod
     def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -108,7 +107,7 @@ class TreeFamily(ConstructedFamily[T]):
 
     @abstractmethod
     def leaf_bound(self, spec: Specification, samples: int) -> float:
-        """What no value of an honest leaf exceeds without noise."""
+        """Bound of an honest leaf's values without noise."""
 
     def check(self, spec: Specification) -> None:
         super().check(spec)
@@ -128,7 +127,7 @@ class TreeFamily(ConstructedFamily[T]):
             )
 
     def check_examples(self, spec: Specification, x: Inputs) -> None:
-        """Raise DataError for texts of which none has a term."""
+        """Raise DataError if no text has a term."""
         if spec.features.kind == "text" and self.rows(spec, x).nnz == 0:
             raise DataError(
                 f"none of {len(x)} documents has a word that says anything: they are empty, or "
@@ -167,7 +166,7 @@ class TreeFamily(ConstructedFamily[T]):
         return self.coalition(spec, local, local.models)
 
     def coalition(self, spec: Specification, local: LocalModels, players: Collection[int]) -> Model:
-        """Each one's trees as they count among all players: who does nothing is worth nothing."""
+        """Trees weighted as among all players: a seat that adds nothing is worth nothing."""
         models, weights = local.models, local.weights
         total_weight(models, weights)
         all_, used = sorted(players), _used(local.start)
@@ -179,15 +178,15 @@ class TreeFamily(ConstructedFamily[T]):
         return self._model(spec, union([began, *parts], [1.0, *(shares[seat] for seat in seats)]))
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
-        """As declared by the base; before there are trees all classes are alike."""
+        """See the base class; without trees all classes are equally likely."""
         found = self._ensemble(spec, model)
         if not found.trees:
             return np.full((len(x), spec.outputs), 1 / spec.outputs)
         return self.probabilities(found.output(self.rows(spec, x)))
 
     def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
-        """Whether the trees of `start` stand as they were, as many new ones as a round adds follow,
-        of features that there are and leaves that they can have, and nothing after them."""
+        """Whether the trees of `start` are unchanged and followed by exactly one round's new trees,
+        with existing features and possible leaf values."""
         used = _used(start)
         end = used + self.trees(spec)
         if _used(model) != end:
@@ -204,7 +203,7 @@ class TreeFamily(ConstructedFamily[T]):
         return bool(np.abs(value).max() <= bound)
 
     def width(self, spec: Specification) -> int:
-        """Values of a vector."""
+        """Width of a vector."""
         asked = self.parameters(spec)
         if spec.features.kind == "numbers":
             return math.prod(spec.features.shape)
@@ -212,7 +211,7 @@ class TreeFamily(ConstructedFamily[T]):
         return count * (count + 1) // 2 if count else 1 << asked.bits
 
     def rows(self, spec: Specification, x: Inputs) -> sparse.csr_matrix:
-        """The examples' vectors, (n, width) float32; not to be changed."""
+        """The examples' vectors, (n, width) float32; do not modify."""
         asked = self.parameters(spec)
         if spec.features.kind == "numbers":
             return sparse.csr_matrix(x.reshape(len(x), self.width(spec)), dtype=np.float32)
@@ -228,7 +227,7 @@ class TreeFamily(ConstructedFamily[T]):
         return self.trees(spec) * spec.max_providers * spec.rounds
 
     def _ensemble(self, spec: Specification, model: Model) -> Ensemble:
-        """The trees that there are; raises ModelError for a feature that there is not."""
+        """The trees in use; raises ModelError for a feature that does not exist."""
         return self._part(spec, model, slice(0, _used(model)))
 
     def _part(self, spec: Specification, model: Model, places: slice) -> Ensemble:
@@ -242,7 +241,7 @@ class TreeFamily(ConstructedFamily[T]):
 
 
 def _used(model: Model) -> int:
-    """Places up to the last tree that is not all zeros."""
+    """Number of slots up to the last tree that is not all zeros."""
     there = np.flatnonzero(model["value"].any(axis=(1, 2)))
     return int(there[-1]) + 1 if len(there) else 0
 
@@ -256,7 +255,7 @@ def _noised(
 
 
 class ShareFamily(TreeFamily[T]):
-    """Trees whose leaves hold the shares of the classes; one round is all there is."""
+    """Trees whose leaves hold class shares; takes a single round."""
 
     def check(self, spec: Specification) -> None:
         super().check(spec)
@@ -267,11 +266,11 @@ class ShareFamily(TreeFamily[T]):
             )
 
     def shares(self, weights: list[int]) -> list[float]:
-        """By declared samples."""
+        """Proportional to the declared samples."""
         return [weight / sum(weights) for weight in weights]
 
     def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Negative sums, which noise makes, count as nothing."""
+        """Negative sums, which noise causes, count as 0."""
         kept = np.maximum(outputs, 0.0)
         total = kept.sum(axis=1, keepdims=True)
         alike = np.full_like(kept, 1 / kept.shape[1])
@@ -282,7 +281,7 @@ class ShareFamily(TreeFamily[T]):
 
 
 class DecisionTree(ShareFamily[TreeParameters]):
-    """One tree a provider, which sees all features."""
+    """One tree per provider, which may split by any feature."""
 
     name = "decision-tree"
     schema = TreeParameters

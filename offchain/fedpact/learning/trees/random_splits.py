@@ -52,7 +52,7 @@ class RandomForestLayout:
     def splits(self, chances: NDArray[np.float64]) -> Ensemble:
         """The trees with leaves of 0; `chances` (width,): how likely each feature is drawn.
 
-        On no path does a feature occur twice. Raises ModelError where there are too few features.
+        On no path does a feature occur twice. Raises ModelError if there are too few features.
         """
         if int((chances > 0).sum()) < self.depth:
             raise ModelError(f"trees of depth {self.depth} need as many features")
