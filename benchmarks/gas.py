@@ -1,4 +1,4 @@
-"""What each operation costs in gas, and whole requests: docs/gas.json and docs/gas.md.
+"""Gas of each operation and of whole requests: docs/gas.json and docs/gas.md.
 
     python -m benchmarks.gas            measure, print and write both
     python -m benchmarks.gas --check    write nothing; exit 1 if anything grew by more than 2 %
@@ -149,18 +149,18 @@ def _reuse(chain: Chain) -> Gas:
     s.create()
     digest = keccak(text="retrieval")
     found["recordRetrieval"] = s.cache_call(s.requester, "recordRetrieval", s.id, digest)["gasUsed"]
-    found["offer for reuse"] = s.offer()["gasUsed"]
+    found["offer for resale"] = s.offer()["gasUsed"]
     s.join_all()
     s.start()
     s.play_round()
     s.deliver()
-    found["buy a result again, N = 5"] = s.buy()["gasUsed"]
+    found["buy a resold result, N = 5"] = s.buy()["gasUsed"]
     snapshot = chain.snapshot()
     chain.travel(WINDOW + 1)
     found["refund of a purchase"] = s.refund_purchase()["gasUsed"]
     chain.revert(snapshot)
     found["seal to a buyer"] = s.seal(1)["gasUsed"]
-    found["claim of reuse"] = s.claim_reuse(2)["gasUsed"]
+    found["claim of a resale"] = s.claim_reuse(2)["gasUsed"]
     return found
 
 
@@ -170,9 +170,9 @@ def grown(kept: dict, now: dict) -> list[str]:
     old = dict(_flat(kept))
     new = dict(_flat(now))
     complaints += [f"{name}: not in docs/gas.json" for name in sorted(new.keys() - old.keys())]
-    complaints += [f"{name}: not measured any more" for name in sorted(old.keys() - new.keys())]
+    complaints += [f"{name}: no longer measured" for name in sorted(old.keys() - new.keys())]
     complaints += [
-        f"{name}: {new[name]:,} after {old[name]:,}"
+        f"{name}: {new[name]:,} gas, before {old[name]:,}; run make gas if this is intended"
         for name in sorted(old.keys() & new.keys())
         if new[name] > old[name] * GROWTH
     ]
@@ -200,13 +200,13 @@ def page(result: dict) -> str:
     lines = [
         "# Gas",
         "",
-        f"Written by `make gas`, kept within 2 % by the tests. {result['compiler']}.",
-        "`gasUsed` of receipts on Anvil; all providers sit in the committee, their accounts took",
-        "part in nothing before, registration is not counted.",
+        f"Written by `make gas`; a test fails on growth above 2 %. {result['compiler']}.",
+        "`gasUsed` of receipts on Anvil. All providers are in the committee, and their accounts",
+        "are new to the contracts; registration is not counted.",
         "",
-        "A task is: create, joins, start, one round (submissions, the requester's slice,",
-        "commits, reveals, tally, attestations, proposal), delivery with settlement, claims. A",
-        "further round is one that is followed by another.",
+        "A task is: create, joins, start, one round (submissions, the requester's slice, commits,",
+        "reveals, tally, attestations, proposal), delivery with settlement, claims. A further",
+        "round is one with another round after it.",
         "",
         row("", [f"N = {size}" for size in SIZES]),
         row("---", ["---:"] * len(SIZES)),
@@ -221,20 +221,20 @@ def page(result: dict) -> str:
         "| peer: HealChain, reveal of one vote alone | 122,000 to 156,000 |",
         "| peer: CryptoFL, register | 1,670,000 |",
         "",
-        "## Where it goes",
+        "## Where the gas goes",
         "",
-        "A transaction costs 21,000 before it does anything, and five members make 34 of them",
-        "in a task: more than a third of it. A new storage slot costs 22,100, one that is",
-        "written again 5,000. A request writes seven new slots, eight with more than eight",
-        "members, and one more a member; rounds after the first write none. What a member does",
-        "in a round goes into its one word in turn, digests go into the running hash of the",
-        "request, and events carry what the hash proves (docs/adr/0010-digests-in-the-running-",
-        "hash.md). The first leader's proposal is its attestation.",
+        "Every transaction costs 21,000, and five members send 34 of them in a task: more than a",
+        "third of its gas. Writing a new storage slot costs 22,100, rewriting one 5,000. A request",
+        "writes seven new slots (eight with more than eight members) and one more a member;",
+        "rounds after the first write none. All actions of a member in a round share one word,",
+        "digests go into the running hash of the request, and events carry what the hash proves",
+        "(docs/adr/0010-digests-in-the-running-hash.md). The first leader's proposal also counts",
+        "as its attestation.",
         "",
-        "What safety costs, in gas: the commitments before the votes (36,000 a member and",
-        "round), the attestations by which each member checks the aggregate (36,500), medians",
-        "and points on chain (a tally), the final digest in a slot of its own (17,000 a task),",
-        "organisations and reputations that are looked up at each joining (about 8,000).",
+        "The cost of safety, in gas: commitments before the votes (36,000 a member and round),",
+        "attestations by which each member checks the aggregate (36,500), medians and points on",
+        "chain (a tally), a slot for the final digest (17,000 a task), and lookups of organisation",
+        "and reputation at each join (about 8,000).",
         "",
     ]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Compile the contracts with solc 0.8.37 through py-solc-x, and keep the wheel's artifacts fresh.
 
-    python -m scripts.compile            write what is stale
-    python -m scripts.compile --check    write nothing; exit 1 naming what is stale
+    python -m scripts.compile            write stale artifacts
+    python -m scripts.compile --check    write nothing; exit 1 and name stale artifacts
 
 `compile_contracts` is the one way to compile here; contract tests use it for their harnesses.
 Results are cached in .cache/solc by the hash of all inputs.
@@ -48,9 +48,9 @@ class CompileError(FedpactError):
 def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
     """Compile the .sol files named, or found under the folders named, and what they import.
 
-    Returns, by name of contract, for the contracts defined in these files: `abi`, `bytecode` and
+    Returns, by contract name, for the contracts defined in these files: `abi`, `bytecode` and
     `deployed_bytecode` (0x hex), `source` (path in the repository), `source_hash`, `compiler`.
-    Raises CompileError for errors, and for warnings about files outside of node_modules.
+    Raises CompileError for errors, and for warnings about files outside node_modules.
     """
     sources, wanted = read_sources(roots)
     kept = CACHE / kept_name(sources, wanted)
@@ -102,12 +102,12 @@ def compile_texts(sources: dict[str, str], wanted: list[str]) -> dict[str, dict[
 
 
 def source_hash(roots: Iterable[str | Path]) -> str:
-    """Hex sha-256 over settings, compiler version and every source that takes part."""
+    """Hex sha-256 over settings, compiler version, every source and import."""
     return _hash(*read_sources(roots))
 
 
 def stale_artifacts() -> list[Path]:
-    """Artifacts that are missing, or were made from other sources than those at hand."""
+    """Artifacts that are missing, or were compiled from other sources than the present ones."""
     current = source_hash(_deployed_sources())
     return [path for path in map(_artifact, DEPLOYED) if _recorded_hash(path) != current]
 
@@ -168,7 +168,7 @@ def _unit(file: Path) -> str:
 
 
 def _with_imports(units: list[str]) -> dict[str, str]:
-    """Source text by name, of these and all that they import, directly or not."""
+    """Source text by name, of these and all their direct and indirect imports."""
     found: dict[str, str] = {}
     waiting = list(units)
     while waiting:
@@ -200,7 +200,7 @@ def _hash(sources: dict[str, str], wanted: list[str]) -> str:
 
 def _run_solc(standard_input: dict[str, Any]) -> dict[str, Any]:
     os.environ["SOLCX_BINARY_PATH"] = str(SOLC_FOLDER)
-    import solcx  # here: it looks at the variable when it is imported
+    import solcx  # here: it reads the variable on import
     from solcx.exceptions import SolcError
 
     try:

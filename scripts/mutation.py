@@ -1,4 +1,4 @@
-"""Break the contracts in small ways, one at a time, and see which test notices.
+"""Break the contracts in small ways, one at a time, and check that a test fails each time.
 
     python -m scripts.mutation              all of tests/contracts/mutation/mutants.toml
     python -m scripts.mutation --only TEXT  those whose file or effect contains TEXT; writes nothing
@@ -98,8 +98,8 @@ class Outcome:
         if self.complaint:
             return f"does not compile: {self.complaint}"
         if self.killed_by and mutant.equivalent:
-            return f"is killed by {self.killed_by}, though explained as equivalent"
-        return "" if self.killed_by or mutant.equivalent else "no test notices"
+            return f"is killed by {self.killed_by}, but listed as equivalent"
+        return "" if self.killed_by or mutant.equivalent else "no test fails"
 
 
 def read_mutants(file: Path = LIST) -> list[Mutant]:
@@ -124,10 +124,10 @@ class Sources:
     def kept(
         self, mutant: Mutant | None, *, deployed: bool = True
     ) -> Iterator[tuple[str, Compiled]]:
-        """What the tests find compiled: name in the cache and content, by group.
+        """What the tests need from the compiler's cache: file name and content, by group.
 
-        `deployed`: the mutant is in the deployed contracts too, not in the harnesses alone.
-        Raises ValueError where the mutant does not fit, CompileError where it does not compile.
+        `deployed`: the mutant is in the deployed contracts too, not only in the harnesses.
+        Raises ValueError if the mutant does not fit, CompileError if it does not compile.
         """
         for (texts, wanted), compiled in zip(self.groups, self.compiled, strict=True):
             if mutant is None or mutant.file not in texts:
@@ -142,7 +142,7 @@ class Sources:
             yield contracts.kept_name(changed, wanted), fresh
 
     def digest(self, mutant: Mutant) -> str:
-        """Hash of the mutated source and of all that is compiled together with it."""
+        """Hash of the mutated source and of everything compiled together with it."""
         units = [unit for _, wanted in self.groups for unit in wanted]
         reached = [contracts.read_sources([ROOT / unit])[0] for unit in units]
         texts = {n: text for some in reached if mutant.file in some for n, text in some.items()}
@@ -150,7 +150,7 @@ class Sources:
 
 
 def _reached(unit: str, texts: dict[str, str]) -> dict[str, str]:
-    """The texts that one source imports, directly or not, its own among them."""
+    """The text of one source and of its direct and indirect imports."""
     names = contracts.read_sources([ROOT / unit])[0]
     return {name: texts[name] for name in names}
 
@@ -160,7 +160,7 @@ def _digest(facts: Any) -> str:
 
 
 class Progress:
-    """What earlier runs found; it holds as long as the sources and the tests concerned do."""
+    """Results of earlier runs, valid as long as the sources and the tests are unchanged."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -170,7 +170,7 @@ class Progress:
         self._lock = Lock()
 
     def killed_by(self, digest: str) -> str | None:
-        """What killed the mutant of this digest, empty where nothing did; None where unknown."""
+        """What killed the mutant of this digest; empty if nothing did, None if unknown."""
         one = self._found.get(digest)
         if one is None or one["tests"] != _tests_digest(one["killed_by"]):
             return None
@@ -185,14 +185,14 @@ class Progress:
 
 
 def _tests_digest(killed_by: str) -> str:
-    """Hash of the file of the test named, or of all tests where none is."""
+    """Hash of the given test's file, or of all tests if none is given."""
     all_files = (path for folder in (TESTS, SUPPORT) for path in (ROOT / folder).rglob("*.py"))
     files = [killed_by.split("::")[0]] if killed_by else sorted(all_files)
     return _digest([path.read_text() for path in (ROOT / file for file in files) if path.exists()])
 
 
 def last_killers(file: Path = RESULTS) -> dict[tuple[str, str], str]:
-    """The test file that noticed each mutant (file, effect) when the results were last written."""
+    """The test file that killed each mutant (file, effect) in the last results."""
     if not file.exists():
         return {}
     return {
@@ -203,7 +203,7 @@ def last_killers(file: Path = RESULTS) -> dict[tuple[str, str], str]:
 
 
 class Tree:
-    """A copy of what the contract tests need, in a folder of its own."""
+    """A copy of everything the contract tests need, in its own folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -221,7 +221,7 @@ class Tree:
     def mutated(
         self, sources: Sources, mutant: Mutant | None, *, deployed: bool = True
     ) -> Iterator[None]:
-        """The mutant, compiled, for as long as the block lasts; `deployed` as in Sources.kept."""
+        """The compiled mutant, within the block; `deployed` as in Sources.kept."""
         cache = self.folder / contracts.CACHE.relative_to(ROOT)
         cache.mkdir(parents=True)
         file = self.folder / mutant.file if mutant else None
@@ -238,9 +238,9 @@ class Tree:
             shutil.rmtree(cache)
 
     def first_failure(self, tests: Sequence[str]) -> str:
-        """Name of the first test below tests/contracts that fails; empty where all pass.
+        """Name of the first test under tests/contracts that fails; empty if all pass.
 
-        Raises RuntimeError where the tests could not be run.
+        Raises RuntimeError if the tests could not be run.
         """
         return self.first_failure_of([f"{TESTS}/{test}" for test in tests])
 
@@ -266,9 +266,9 @@ class Tree:
 
 
 def killer(tree: Tree, sources: Sources, mutant: Mutant, last: str = "") -> str:
-    """The test that notices the mutant; empty where none does. `last`: the file to begin with.
+    """The test that kills the mutant; empty if none does. `last`: the file to try first.
 
-    Raises CompileError where it does not compile.
+    Raises CompileError if it does not compile.
     """
     stages = [mutant.tests, QUICK, THOROUGH]
     if (ROOT / TESTS / last).is_file():
@@ -285,10 +285,10 @@ def killer(tree: Tree, sources: Sources, mutant: Mutant, last: str = "") -> str:
 
 
 def run_all(mutants: Sequence[Mutant]) -> list[Outcome]:
-    """What becomes of each mutant, WORKERS at a time.
+    """The result of each mutant, WORKERS at a time.
 
-    Raises ValueError where one does not fit the sources, RuntimeError where a test that killed one
-    fails without it, too.
+    Raises ValueError if one does not fit the sources, RuntimeError if a test that killed one also
+    fails without it.
     """
     for mutant in mutants:
         mutant.applied((ROOT / mutant.file).read_text())
@@ -312,7 +312,7 @@ def run_all(mutants: Sequence[Mutant]) -> list[Outcome]:
                 outcome = Outcome(complaint=str(error))
             finally:
                 trees.put(tree)
-            print(f"{mutant.name}: {outcome.killed_by or 'lives'}", flush=True)
+            print(f"{mutant.name}: {outcome.killed_by or 'survives'}", flush=True)
             return outcome
 
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -321,17 +321,17 @@ def run_all(mutants: Sequence[Mutant]) -> list[Outcome]:
         with tree.mutated(sources, None):
             failed = tree.first_failure_of(killers_of(outcomes))
     if failed:
-        raise RuntimeError(f"{failed} fails without any mutant")
+        raise RuntimeError(f"{failed} fails without any mutant: fix it first")
     return outcomes
 
 
 def killers_of(outcomes: Sequence[Outcome]) -> list[str]:
-    """Each test that noticed a mutant, once."""
+    """Each test that killed a mutant, once."""
     return sorted({outcome.killed_by for outcome in outcomes if outcome.killed_by})
 
 
 def report(mutants: Sequence[Mutant], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """What docs/results/mutation.json holds."""
+    """The content of docs/results/mutation.json."""
     entries = [
         {
             "file": mutant.file,
@@ -357,7 +357,9 @@ def report(mutants: Sequence[Mutant], outcomes: Sequence[Outcome]) -> dict[str, 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation test of the contracts")
-    parser.add_argument("--only", default="", help="mutants whose file or effect contains this")
+    parser.add_argument(
+        "--only", default="", help="only mutants whose file or effect contains this"
+    )
     only = parser.parse_args().only
     mutants = [mutant for mutant in read_mutants() if only in mutant.name]
     try:
@@ -373,7 +375,7 @@ def main() -> int:
     for line in wrong:
         print(line)
     killed = sum(bool(outcome.killed_by) for outcome in outcomes)
-    print(f"{len(mutants)} mutants, {killed} killed, {len(wrong)} to be mended")
+    print(f"{len(mutants)} mutants, {killed} killed, {len(wrong)} wrong")
     if not only and not wrong:
         RESULTS.write_text(json.dumps(report(mutants, outcomes), indent=1) + "\n")
     return 1 if wrong else 0

@@ -1,8 +1,8 @@
-// What py-solc-x asks of a solc executable, answered by npm's solc:
+// The parts of solc's command line that py-solc-x uses, on top of npm's solc:
 //   --version
 //   --standard-json [--base-path DIR] [--allow-paths DIRS]   input on stdin, output on stdout
-// Imports that the input doesn't carry are read below the base path (node_modules: or else below
-// this repository), and nowhere else.
+// Imports missing from the input are read from the base path only (node_modules: from this repository
+// too).
 "use strict";
 
 const fs = require("fs");
@@ -21,7 +21,7 @@ function loadCompiler() {
   try {
     compiler = require(path.join(REPOSITORY, "node_modules/solc"));
   } catch (error) {
-    fail(`npm's solc cannot be loaded, run npm ci (${error.message})`);
+    fail(`cannot load npm's solc: run npm ci (${error.message})`);
   }
   if (!compiler.version().startsWith(`${VERSION}+`)) {
     fail(`node_modules holds solc ${compiler.version()}, not ${VERSION}: run npm ci`);
@@ -35,7 +35,7 @@ function parse(args) {
     if (args[i] === "--version") options.version = true;
     else if (args[i] === "--standard-json") options.standardJson = true;
     else if (args[i] === "--base-path") options.basePath = args[++i];
-    else if (args[i] === "--allow-paths") i++; // narrower already: the base path alone
+    else if (args[i] === "--allow-paths") i++; // only the base path is read anyway
     else fail(`unrecognised option '${args[i]}'`);
   }
   return options;
@@ -46,7 +46,7 @@ function readBelow(folder) {
   return (name) => {
     try {
       const file = fs.realpathSync(path.resolve(root, name));
-      if (!file.startsWith(root)) return { error: `${name} lies outside of ${root}` };
+      if (!file.startsWith(root)) return { error: `${name} is outside ${root}` };
       return { contents: fs.readFileSync(file, "utf8") };
     } catch (error) {
       return { error: `${name} cannot be read: ${error.code}` };
@@ -72,5 +72,5 @@ if (options.version) {
   const output = loadCompiler().compile(input, { import: readImport(options.basePath) });
   process.stdout.write(output);
 } else {
-  fail("only --version and --standard-json are answered");
+  fail("only --version and --standard-json are supported");
 }

@@ -1,6 +1,6 @@
-"""Forge plays random calls against the contracts, apart from the Python tests' model of them.
+"""Forge sends random calls to the contracts, independently of the Python tests' model.
 
-What must hold is written in Solidity: tests/contracts/invariant/Lives.t.sol.
+The invariants are written in Solidity: tests/contracts/invariant/Lives.t.sol.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tests.support.chainkit import ROOT
 
 CONFIG = ROOT / "tests" / "contracts" / "invariant" / "foundry.toml"
 LIMIT = 900
-"""Seconds; the compiler takes half a minute where nothing is kept from before."""
+"""Seconds; the compiler takes half a minute without a cache."""
 
 
 def forge(runs: int, depth: int, **settings: str) -> None:
-    """`runs` sequences of `depth` calls for each invariant; fails with what forge says."""
+    """`runs` sequences of `depth` calls for each invariant; fails with forge's output."""
     package = ROOT / "node_modules" / "@foundry-rs"
     binary = next(package.glob("forge-*/bin/forge*"), None)
     if binary is None:
@@ -42,7 +42,7 @@ def test_random_calls_break_no_invariant() -> None:
 
 @pytest.mark.slow
 def test_many_long_sequences_of_random_calls_break_no_invariant(tmp_path: Path) -> None:
-    """Compiles into a folder of its own, since the short test may be at work beside it."""
+    """Compiles into its own folder, since the short test may run at the same time."""
     forge(
         **{"runs": 300, "depth": 100},
         FOUNDRY_OUT=str(tmp_path / "out"),

@@ -1,4 +1,4 @@
-"""What the protocol costs does not creep up; docs/gas.json holds what it cost."""
+"""The gas costs must not creep up from those in docs/gas.json."""
 
 from __future__ import annotations
 

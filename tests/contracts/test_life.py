@@ -1,4 +1,4 @@
-"""Requests from creation to the last claim, to the wei, on the way that each of them may take."""
+"""Whole requests, from creation to the last claim, to the wei, along each possible path."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ STAGES: dict[str, Callable[[Scenario], Any]] = {
 def test_deadlines_and_strangers_end_a_request_from_every_stage(
     scenario: Callable[..., Scenario], reached: str
 ) -> None:
-    """Every party goes silent; a stranger pushes on what deadlines allow, until all is returned."""
+    """All parties stop; a stranger does what deadlines allow, until everything is refunded."""
     s = scenario(3, maxRounds=2)
     STAGES[reached](s)
     for _ in range(6):
@@ -110,7 +110,7 @@ def test_deadlines_and_strangers_end_a_request_from_every_stage(
 
 
 def push(s: Scenario) -> None:
-    """The one step that is open to anyone now, if there is one."""
+    """The step that anyone may take now, if there is one."""
     {4: s.tally, 6: s.expire_round}.get(s.facts.phase, lambda: None)()
 
 

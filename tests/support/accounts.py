@@ -6,7 +6,7 @@ from tests.support.scenario import Scenario
 
 
 def settle_accounts(s: Scenario) -> tuple[int, list[int]]:
-    """Everyone takes what it can. Returns what the requester got back and what each seat got.
+    """Everyone claims. Returns the requester's refund and the wei of each seat.
 
     Holds on the way that the contract never owes more than it has, and that nobody gets paid twice.
     """

@@ -1,4 +1,4 @@
-"""At the bounds: sixteen providers, the most rounds, the smallest windows, absurd sample counts."""
+"""At the limits: sixteen providers, most rounds, smallest windows, extreme sample counts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_smallest_windows_are_enough(scenario: New) -> None:
 
 
 def test_sixteen_in_the_smallest_windows_play_one_of_the_most_rounds(scenario: New) -> None:
-    """All bounds at once, with all that a round asks of all in one second; then nobody comes."""
+    """All limits at once: every action of a round within one second, then nobody acts."""
     s = scenario(16, maxRounds=1_000, **{f"{name}Window": 5 for name in WINDOWS}).running()
     s.chain.rpc("anvil_setBlockTimestampInterval", 0)
     s.play_round()
@@ -61,7 +61,7 @@ def test_windows_that_leave_no_time_are_refused(
 def test_a_seat_number_without_a_holder_gives_no_access(
     scenario: New, expect_revert: Any, seat: int
 ) -> None:
-    """A stranger names a seat beyond the last, or the number that stands for none."""
+    """A stranger passes a seat number above the last one, or the number for no seat."""
     s = scenario(3).running()
     digest = s.digest(0)
     with expect_revert("TrainingRounds_NotSeatOwner", s.id, seat, s.stranger.address):
@@ -76,7 +76,7 @@ def test_a_seat_number_without_a_holder_gives_no_access(
 def test_a_member_can_only_use_its_own_seat_number(
     scenario: New, expect_revert: Any, beyond: int
 ) -> None:
-    """Numbers that end in the same four bits, which would reach into the next mask of seats."""
+    """Numbers with the same lowest four bits, which would reach into the next seat mask."""
     s = scenario(3).running()
     own = 1
     with expect_revert("TrainingRounds_NotSeatOwner", s.id, own + beyond, s.providers[own].address):
@@ -92,7 +92,7 @@ def test_absurd_sample_counts_take_no_seat(scenario: New, expect_revert: Any, sa
 
 
 def test_the_largest_sample_count_buys_no_more_than_two_medians(scenario: New) -> None:
-    """It claims ten million samples to lead less, and to drag the aggregate: it counts as 200."""
+    """It declares ten million samples to dominate the aggregate: they count as 200."""
     s = scenario(3)
     s.create()
     for seat, samples in enumerate((10_000_000, 100, 100)):
@@ -106,7 +106,7 @@ def test_the_largest_sample_count_buys_no_more_than_two_medians(scenario: New) -
 
 
 def test_a_thousand_rounds_do_not_multiply_what_one_round_pays(scenario: New) -> None:
-    """One round of a thousand, then silence: a thousandth is paid, the rest comes back."""
+    """One of a thousand rounds, then no action: a thousandth is paid, the rest is refunded."""
     s = scenario(3, maxRounds=1_000).finalised()
     s.chain.travel(WINDOW + 1)
     s.expire_round()

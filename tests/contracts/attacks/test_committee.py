@@ -36,7 +36,7 @@ def finished(s: Scenario) -> list[int]:
 
 
 def test_one_vote_does_not_punish_all_proposers(scenario: New) -> None:
-    """One member gives everybody the worst score: medians stay, and it goes without."""
+    """One member gives everybody the worst score: medians stay, and it is not paid."""
     s = scenario(5).committing()
     s.vote_all(by_voter={4: dict.fromkeys(range(4), 10_000)})
     paid = finished(s)
@@ -68,7 +68,7 @@ def test_a_vote_on_oneself_is_refused(scenario: New, expect_revert: Any) -> None
 
 
 def test_a_copied_commitment_does_not_open(scenario: New, expect_revert: Any) -> None:
-    """A member copies another's commitment, waits for its reveal, and repeats that."""
+    """A member copies another's commitment, waits for its reveal, and repeats it."""
     s = scenario(3).committing()
     word = s.vote(0)
     copied = s.commitment(0, word)
@@ -85,7 +85,7 @@ def test_a_copied_commitment_does_not_open(scenario: New, expect_revert: Any) ->
 
 
 def test_constant_votes_earn_less_than_the_work(scenario: New) -> None:
-    """It scores nothing, always says the same number, and hopes for the voters' part."""
+    """It never evaluates, always votes the same number, and hopes for the voters' part."""
     s = scenario(5, voteBand=50).committing()
     lazy = 4
     s.vote_all(by_voter={lazy: dict.fromkeys(range(4), 1_150)})
@@ -108,7 +108,7 @@ def test_a_leader_that_withholds_loses_its_turn_and_stops_nobody(scenario: New) 
 
 
 def test_leaders_that_all_withhold_do_not_undo_earlier_rounds(scenario: New) -> None:
-    """Blocked attestations end the request; what the tallies gave is paid."""
+    """Withheld proposals end the request; the points of the tallies are paid."""
     s = scenario(4, maxRounds=4).finalised()
     s.submit_all()
     s.vote_all()
@@ -123,7 +123,7 @@ def test_leaders_that_all_withhold_do_not_undo_earlier_rounds(scenario: New) -> 
 
 
 def test_echoing_the_leaders_digest_approves_nothing(scenario: New, expect_revert: Any) -> None:
-    """Two who computed nothing repeat the leader's attestation, which opens only for the leader."""
+    """Two members copy the leader's attestation instead of computing: it is valid only for it."""
     s = scenario(3).attesting()
     s.attest(0)
     leaders = s.attestation(0, s.global_digest, 900)
@@ -134,7 +134,7 @@ def test_echoing_the_leaders_digest_approves_nothing(scenario: New, expect_rever
 
 
 def test_a_digest_seen_in_a_proposal_comes_too_late(scenario: New, expect_revert: Any) -> None:
-    """Who attested something else cannot change to the digest that the proposal shows."""
+    """A member that attested another digest cannot switch to the proposed one."""
     s = scenario(3).attesting()
     s.attest(0)
     s.attest(1, keccak(text="guess"))
@@ -147,7 +147,7 @@ def test_a_digest_seen_in_a_proposal_comes_too_late(scenario: New, expect_revert
 def test_the_average_of_the_others_cannot_be_submitted_last(
     scenario: New, expect_revert: Any
 ) -> None:
-    """Bytes are published when submissions have closed; then no digest is taken any more."""
+    """Models are published after the submissions close, when no digest is accepted any more."""
     s = scenario(4).running()
     for seat in range(3):
         s.submit(seat)
@@ -162,7 +162,7 @@ def test_the_average_of_the_others_cannot_be_submitted_last(
 
 
 def test_half_the_voters_cannot_be_fooled_into_a_model_that_the_rest_lacks(scenario: New) -> None:
-    """A model served to a minority of the voters counts as invalid."""
+    """A model that only a minority of the voters can read counts as invalid."""
     s = scenario(6).committing()
     secret = 5
     s.vote_all(by_voter={seat: {secret: INVALID} for seat in range(3)})
@@ -172,14 +172,14 @@ def test_half_the_voters_cannot_be_fooled_into_a_model_that_the_rest_lacks(scena
 def test_the_slice_is_not_opened_before_the_models_are_fixed(
     scenario: New, expect_revert: Any
 ) -> None:
-    """A requester in league with a provider would let it train on the evaluation set."""
+    """A requester that colludes with a provider could let it train on the evaluation set."""
     s = scenario(3).running()
     with expect_revert("TrainingRounds_WrongPhase"):
         s.rounds_call(s.requester, "openSlice", s.id, SLICE)
 
 
 def test_two_of_three_decide_alone(scenario: New) -> None:
-    """The stated limit: two thirds of a committee judge, aggregate and share as they like."""
+    """The stated limit: two thirds of a committee decide votes, aggregate and shares."""
     s = scenario(3).committing()
     league = {0: {1: 0, 2: INVALID}, 1: {0: 0, 2: INVALID}}
     s.vote_all(by_voter=league)
@@ -187,7 +187,7 @@ def test_two_of_three_decide_alone(scenario: New) -> None:
 
 
 def test_one_of_three_cannot_void_the_others_models(scenario: New) -> None:
-    """Two votes judge a model, and it takes more than half of them to make it invalid."""
+    """Each model gets two votes, and it takes more than half of them to make it invalid."""
     s = scenario(3).committing()
     s.vote_all(by_voter={2: {0: INVALID, 1: INVALID}})
     paid = finished(s)

@@ -1,4 +1,4 @@
-"""Attacks by bytes: what stands behind a digest on the chain is checked before it counts.
+"""Attacks through content: the bytes behind a digest on chain are checked before they count.
 
 Lu et al. and Wang et al. trust the pointer; here a member that finds other bytes, bytes that do not
 open under the owner's name, or bytes that are no model, votes INVALID.
@@ -28,7 +28,7 @@ LIMIT = 2**20
 
 
 def test_a_model_replaced_behind_its_hash_is_not_read(tmp_path: Path) -> None:
-    """The owner swaps the file after its digest is on chain."""
+    """The owner replaces the file after its digest is on chain."""
     store = EmbeddedStore(tmp_path)
     cid = store.put(seal_local(encode(MODEL), KEY, ROUND_REF, OWNER))
     assert model_cid(TEMPLATE, cid.digest) == cid
@@ -41,7 +41,7 @@ def test_a_model_replaced_behind_its_hash_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_plagiarised_model_does_not_open_under_another_name() -> None:
-    """A copied digest points to bytes that are bound to their owner."""
+    """A copied digest refers to bytes that are bound to their owner."""
     sealed = seal_local(encode(MODEL), KEY, ROUND_REF, OWNER)
     assert np.array_equal(open_local(sealed, KEY, ROUND_REF, OWNER, TEMPLATE)["w"], MODEL["w"])
     with pytest.raises(DecryptionError):
@@ -57,7 +57,7 @@ def test_a_plagiarised_model_does_not_open_under_another_name() -> None:
     ],
 )
 def test_a_model_from_elsewhere_is_not_accepted_again(round_ref: RoundRef) -> None:
-    """Of an earlier round, another request, or a chain before."""
+    """From an earlier round, another request, or an earlier chain."""
     sealed = seal_local(encode(MODEL), KEY, ROUND_REF, OWNER)
     with pytest.raises(DecryptionError):
         open_local(sealed, KEY, round_ref, OWNER, TEMPLATE)
@@ -71,7 +71,7 @@ def test_a_chain_started_anew_is_another_deployment() -> None:
 
 
 class Bomb:
-    """Would be called when it is unpickled."""
+    """Runs code when it is unpickled."""
 
     called = False
 
@@ -96,7 +96,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_bytes_that_are_no_model_are_refused_unread(kind: str) -> None:
-    """Sealed as an insider would: with the right key, round and name."""
+    """Sealed as an insider can: with the right key, round and account."""
     sealed = seal_local(HOSTILE[kind], KEY, ROUND_REF, OWNER)
     with pytest.raises(ModelError):
         open_local(sealed, KEY, ROUND_REF, OWNER, TEMPLATE)

@@ -1,4 +1,4 @@
-"""Attacks on the money: each attacker ends with no more wei than it came with."""
+"""Attacks on the money: no attacker ends with more wei than it started with."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ New = Callable[..., Scenario]
 
 
 def test_junk_hashes_do_not_withdraw_the_escrow(scenario: New, expect_revert: Any) -> None:
-    """A trainer posts hashes of nothing in every round and asks for the payment."""
+    """A provider submits digests of nothing in every round and claims the payment."""
     s = scenario(5, maxRounds=2).running()
     junk = 4
     for _ in range(2):
@@ -51,7 +51,7 @@ def test_junk_hashes_do_not_withdraw_the_escrow(scenario: New, expect_revert: An
 
 
 def test_a_stranger_publishes_nothing(scenario: New, expect_revert: Any) -> None:
-    """An account without a seat tries each step that moves a round or its money."""
+    """An account without a seat tries every step that moves a round or its money."""
     s = scenario(3)
     intruder = s.stranger
     s.opened()
@@ -97,7 +97,7 @@ STAGES: dict[str, Callable[[Scenario], Any]] = {
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_publisher_takes_nothing_back_once_work_is_in(scenario: New, stage: str) -> None:
-    """Cancel and refund, over and over, from the first submission to the delivery."""
+    """It tries to cancel and refund repeatedly, from the first submission to the delivery."""
     s = scenario(3)
     STAGES[stage](s)
     before = s.chain.balance(s.requester)
@@ -109,7 +109,7 @@ def test_the_publisher_takes_nothing_back_once_work_is_in(scenario: New, stage: 
 
 
 def test_providers_are_paid_without_any_action_by_the_requester(scenario: New) -> None:
-    """It opens no slice, reveals nothing, never answers: the money moves all the same."""
+    """It opens no slice and never acts again: the providers are paid anyway."""
     s = scenario(4).running()
     s.submit_all()
     # Without a slice all valid models count as equal.
@@ -125,7 +125,7 @@ def test_providers_are_paid_without_any_action_by_the_requester(scenario: New) -
 
 
 def test_a_submission_alone_is_worth_nothing(scenario: New) -> None:
-    """Everybody submits, nobody judges: not a wei leaves for the providers."""
+    """Everybody submits, nobody votes: the providers are not paid."""
     s = scenario(3).committing()
     s.pass_deadline()
     s.tally()
@@ -136,7 +136,7 @@ def test_a_submission_alone_is_worth_nothing(scenario: New) -> None:
 def test_the_requester_cannot_make_up_terms_under_which_nobody_is_paid(
     scenario: New, expect_revert: Any
 ) -> None:
-    """A ceiling of zero excludes everybody; a payment of zero buys for nothing."""
+    """A ceiling of zero would exclude everybody; a payment of zero would pay nobody."""
     s = scenario(3, maxError=0)
     with expect_revert("SharingMarket_BadErrors", 0, s.terms["target"]):
         s.create()
@@ -172,7 +172,7 @@ def test_the_requester_cannot_exchange_the_terms_that_were_joined(scenario: New)
 
 
 def test_wrong_labels_do_not_save_the_payment(scenario: New) -> None:
-    """By the requester's false set every model is as wrong as can be while it still counts."""
+    """On the requester's false set, every model has the highest error that still counts."""
     s = scenario(3, maxError=10_000).running()
     s.submit_all()
     s.vote_all(dict.fromkeys(range(3), 10_000))
@@ -186,7 +186,7 @@ def test_wrong_labels_do_not_save_the_payment(scenario: New) -> None:
 
 
 def test_reputation_is_not_farmed_with_requests_of_one_wei(scenario: New) -> None:
-    """One firm's requester buys from its friends, over and over, for nothing."""
+    """A requester repeatedly buys from its friends for almost nothing."""
     for number in range(3):
         s = scenario(3, payment=1 + number).delivered()
     for account in s.providers:
@@ -206,7 +206,7 @@ def test_own_accounts_do_not_provide_to_themselves(scenario: New, expect_revert:
 
 
 def test_a_wrong_seal_costs_nobody_anything(scenario: New) -> None:
-    """The leader seals the key wrongly to one member: it leaves, keeps its name, others go on."""
+    """The leader seals a wrong key to one member, which withdraws without a fault; others go on."""
     s = scenario(4).running()
     before = s.registry.functions.reputation(s.providers[3].address).call()
     for seat in range(3):

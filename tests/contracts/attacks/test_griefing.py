@@ -1,4 +1,4 @@
-"""Members that waste the others' time: the round goes on without them, and they are the losers."""
+"""Members that waste the others' time: the round goes on without them, at their own cost."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_nobody_submits_at_all(scenario: New) -> None:
 
 
 def test_a_member_that_never_reveals_forfeits_the_round(scenario: New) -> None:
-    """It waits for the others' votes and keeps its own, which turned out too frank."""
+    """It waits for the others' votes, then withholds its own."""
     s = scenario(4).revealing()
     for seat in range(3):
         s.reveal(seat)
@@ -68,7 +68,7 @@ def test_a_member_that_never_reveals_forfeits_the_round(scenario: New) -> None:
 
 
 def test_members_that_never_attest_cost_nobody_their_pay(scenario: New) -> None:
-    """One of four stays away: three make the quorum. Two of four: the round's points stand."""
+    """With one of four absent, three are a quorum. With two absent, the round's points remain."""
     s = scenario(4).attesting()
     for seat in range(3):
         s.attest(seat)
@@ -104,7 +104,7 @@ def test_one_organisation_does_not_take_all_seats(scenario: New, expect_revert: 
 
 
 def test_joining_and_leaving_does_not_block_a_request_forever(scenario: New) -> None:
-    """A provider fills the committee and leaves it, over and over, so that none starts."""
+    """A provider repeatedly fills the committee and leaves it, so that nobody can start."""
     s = scenario(3).opened()
     for _ in range(3):
         s.withdraw(2)
@@ -156,7 +156,7 @@ def test_a_leaders_turn_begins_to_the_second(scenario: New, expect_revert: Any) 
 def test_delivery_and_refund_are_never_both_possible(
     scenario: New, expect_revert: Any, moment: int
 ) -> None:
-    """Around the last second of delivery exactly one of the two goes through."""
+    """Around the last second of delivery, exactly one of the two succeeds."""
     s = scenario(3).finalised()
     deadline = s.facts.start + 2 * WINDOW
     s.chain.next_at(deadline + moment)
@@ -192,7 +192,7 @@ PHASES: dict[str, Callable[[Scenario], Any]] = {
 def test_a_suspension_ends_no_round_and_takes_no_pay(
     scenario: New, expect_revert: Any, phase: str
 ) -> None:
-    """Suspended in any phase a member ends its round; it is barred from the next, and paid."""
+    """A member suspended in any phase completes its round, is barred from the next, and is paid."""
     s = scenario(4, maxRounds=2)
     PHASES[phase](s)
     s.suspend(s.providers[0])

@@ -1,4 +1,4 @@
-"""Members in league: what a third, a half and more of a committee can do, and what they cannot."""
+"""Collusion: what a third, a half and more of a committee can do, and what they cannot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def finished(s: Scenario) -> list[int]:
 
 
 def league_votes(league: range, providers: int, rivals: int) -> dict[int, dict[int, int]]:
-    """Each of the league finds its friends perfect and gives everybody else `rivals`."""
+    """Each colluder gives its friends the best score and everybody else `rivals`."""
     scores = {seat: 0 if seat in league else rivals for seat in range(providers)}
     return dict.fromkeys(league, scores)
 
@@ -49,7 +49,7 @@ def test_a_colluding_third_voids_no_model_and_is_not_paid(scenario: New, provide
 def test_a_colluding_third_neither_stops_nor_forges_a_round(
     scenario: New, expect_revert: Any, providers: int
 ) -> None:
-    """It votes as others do, so that it leads; it attests, and proposes, a model that it made up.
+    """It votes as others do, so that it may lead; then it attests and proposes a made-up model.
 
     Then it is silent. The first honest leader's turn comes, and the others are enough.
     """
@@ -72,7 +72,7 @@ def test_a_colluding_third_neither_stops_nor_forges_a_round(
 def test_more_than_a_third_stops_a_round_and_forges_none(
     scenario: New, expect_revert: Any, providers: int
 ) -> None:
-    """The stated limit: without its attestations there is no quorum. Nor has it one of its own."""
+    """The stated limit: without its attestations there is no quorum, but it has none of its own."""
     league = range(providers // 3 + 1)
     s = scenario(providers).attesting()
     forged = keccak(text="forged")
@@ -95,7 +95,7 @@ def test_more_than_a_third_stops_a_round_and_forges_none(
 def test_a_colluding_half_voids_the_others_and_takes_their_pay(
     scenario: New, providers: int
 ) -> None:
-    """The stated limit: they are more than half of the judges of each other model."""
+    """The stated limit: they are more than half of the voters on each other model."""
     league = range((providers + 1) // 2)
     s = scenario(providers).committing()
     s.vote_all(by_voter=league_votes(league, providers, INVALID))
@@ -121,7 +121,7 @@ def test_one_fewer_than_half_voids_nothing(scenario: New, providers: int) -> Non
 def test_half_of_an_odd_committee_ends_the_request_and_earns_nothing(
     scenario: New, providers: int
 ) -> None:
-    """The stated limit: 10,000 from half of a model's judges lifts its mean above the ceiling."""
+    """The stated limit: 10,000 from half of a model's voters lifts it above the ceiling."""
     league = range((providers - 1) // 2)
     s = scenario(providers, maxError=4_000).committing()
     s.vote_all(by_voter=league_votes(league, providers, WORST))
@@ -135,7 +135,7 @@ def test_half_of_an_odd_committee_ends_the_request_and_earns_nothing(
 def test_half_of_an_odd_committee_takes_nothing_of_rounds_before(
     scenario: New, providers: int
 ) -> None:
-    """What was earned stays, and the spoilt round is paid too: to those whom it was to hurt."""
+    """Earned pay stays, and the spoilt round is paid too: to the members it was meant to hurt."""
     league = range((providers - 1) // 2)
     s = scenario(providers, maxRounds=4, maxError=4_000).finalised()
     before = s.points
@@ -165,7 +165,7 @@ def test_as_many_of_an_even_committee_spoil_nothing(scenario: New, providers: in
 
 
 def paid_with(s: Scenario, scores: dict[int, int]) -> tuple[int, list[int], list[int]]:
-    """All agree on these scores: what is left to the requester, points, wei by seat."""
+    """All vote these scores. Returns the requester's refund, the points, and wei by seat."""
     s.committing().vote_all(scores)
     s.tally()
     points = s.points
@@ -179,7 +179,7 @@ def paid_with(s: Scenario, scores: dict[int, int]) -> tuple[int, list[int], list
 def test_a_slice_leaked_to_a_friend_moves_part_of_the_quality_pay_and_no_more(
     scenario: New,
 ) -> None:
-    """The friend trained on the slice and errs nowhere; the others err by 0.4, as it did before."""
+    """The friend trained on the slice and has error 0; the others have 0.4, as it had before."""
     friend, honest = 3, dict.fromkeys(range(4), 4_000)
     _, fair, paid_fairly = paid_with(scenario(4), honest)
     back, points, paid = paid_with(scenario(4), {**honest, friend: 0})
@@ -195,7 +195,7 @@ def test_a_slice_leaked_to_a_friend_moves_part_of_the_quality_pay_and_no_more(
 def test_a_leak_that_leaves_the_others_above_the_ceiling_takes_all_of_the_quality_pay(
     scenario: New,
 ) -> None:
-    """At worst: only the friend is below the ceiling. The others keep the rest of the points."""
+    """The worst case: only the friend is below the ceiling. The others keep their other points."""
     friend, honest = 3, dict.fromkeys(range(4), 4_000)
     back, points, paid = paid_with(scenario(4, maxError=3_000), {**honest, friend: 0})
     assert points == [625, 625, 625, 625 + 7_000]

@@ -14,7 +14,7 @@ New = Callable[..., Scenario]
 
 
 def test_a_lost_key_stops_no_running_request(scenario: New) -> None:
-    """Without the registrar nobody is admitted or suspended; all others go on, and are paid."""
+    """Without the registrar nobody is admitted or suspended; all else goes on and is paid."""
     s = scenario(3, maxRounds=2).running()
     s.play_round()
     s.play_round()
@@ -53,7 +53,7 @@ def test_a_thief_moves_no_money_and_no_finished_round(scenario: New, expect_reve
 
 
 def test_a_thief_cannot_empty_or_refill_a_running_round(scenario: New, expect_revert: Any) -> None:
-    """Accounts of its own get no seat in a committee that has started, and no vote."""
+    """The thief's own accounts get no seat and no vote in a committee that has started."""
     s = scenario(3).committing()
     puppet = s.stranger
     s.admit(puppet, 777)
@@ -70,7 +70,7 @@ def test_a_thief_cannot_empty_or_refill_a_running_round(scenario: New, expect_re
 
 
 def test_a_thief_can_fill_new_committees_with_puppets(scenario: New) -> None:
-    """The stated limit: who admits decides who the organisations are.
+    """The stated limit: the registrar decides who the organisations are.
 
     Three accounts of one person, under organisations that the thief made up, share one committee
     and its payment. Only the requester's money in new requests is at stake.
@@ -88,7 +88,7 @@ def test_a_thief_can_fill_new_committees_with_puppets(scenario: New) -> None:
 def test_a_stolen_key_is_replaced_and_its_vouchers_become_invalid(
     scenario: New, expect_revert: Any
 ) -> None:
-    """The role goes on to a new key in two steps; what the old one could do it can do no more."""
+    """The role moves to a new key in two steps; the old key loses all its powers."""
     s = scenario(3)
     old, new = s.deployed.registrar, s.stranger
     s.chain.send(old, s.registry.functions.transferRegistrar(new.address))

@@ -1,4 +1,4 @@
-"""Signatures and commitments carried from one place to another open nothing there."""
+"""Signatures and commitments replayed elsewhere are refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def signed(registrar: Any, chain_id: int, registry: str, voucher: tuple[Any, ...
 def test_a_voucher_of_one_deployment_admits_to_no_other(
     chain: Any, deployed: Any, accounts: Any, expect_revert: Any
 ) -> None:
-    """The same registrar runs two markets; what it signed for one is shown to the other."""
+    """The same registrar runs two markets; a voucher for one is presented to the other."""
     registrar, account = deployed.registrar, accounts[20]
     other = deploy_all(chain, accounts[0], registrar.address, 10**15)[0]
     voucher = (account.address, 7, 1, chain.now + 3_600)
@@ -51,7 +51,7 @@ def test_a_voucher_of_one_deployment_admits_to_no_other(
 def test_a_local_chain_before_had_the_same_addresses_but_short_vouchers(
     compiled: Any, accounts: Any
 ) -> None:
-    """A chain started anew repeats id and addresses: a voucher lives by its expiry alone there.
+    """A restarted chain repeats id and addresses: only the expiry limits a voucher there.
 
     Its ciphertexts and checkpoints are bound to the first block as well, see test_content.py.
     """

@@ -1,4 +1,4 @@
-"""The list of mutants fits the contracts as they are; running it is `make mutation`."""
+"""The list of mutants fits the present contracts; `make mutation` runs it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_killing_tests_exist() -> None:
 
 
 def test_earlier_results_hold_until_the_tests_change(tmp_path: Path) -> None:
-    """The mutant's own sources are in its digest."""
+    """The digest covers the mutant's own sources."""
     test = tmp_path / "test_it.py"
     test.write_text("before")
     Progress(tmp_path / "found.json").add("digest", f"{test}::test_it")

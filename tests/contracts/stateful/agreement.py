@@ -1,4 +1,4 @@
-"""What the contracts' views must show of a request: what the model says, and no step back."""
+"""The contracts' views must agree with the model, and never go back a step."""
 
 from __future__ import annotations
 

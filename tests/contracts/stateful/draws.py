@@ -1,4 +1,4 @@
-"""What the random lives are drawn from: terms, parties, seats, absences."""
+"""Strategies for random requests: terms, parties, seats, absences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WINDOWS = st.sampled_from([200, 90, 20, 5])
 SEATS = st.integers(0, 6)
 ANYONE = st.integers(0, len(ORGANISATIONS) - 1)
 SEEDS = st.integers(0, 2**32)
-# Mostly everybody comes.
+# Usually nobody is absent.
 ABSENT = st.one_of(st.just(set()), st.just(set()), st.sets(SEATS, max_size=3))
 NUMBERS = st.integers(0, 2)
 TERMS = st.fixed_dictionaries(

@@ -1,4 +1,4 @@
-"""A thin way to the node for tests that send thousands of transactions.
+"""A thin client of the node, for tests that send thousands of transactions.
 
 One HTTP connection kept open, one call a transaction (`eth_sendTransactionSync`, EIP-7966, answers
 with the receipt), accounts impersonated, gas fixed and free, calldata encoded here.
@@ -22,7 +22,7 @@ GAS = hex(12_000_000)
 WORD = 32
 SEATS = 16
 ACCOUNTS = 12
-"""Most that StateLens.sol looks up."""
+"""The number of accounts that StateLens.sol reads."""
 
 FACTS = """
     phase start deadline round seats members expected barred ever submitted committed revealed
@@ -36,7 +36,7 @@ REQUEST = """
 
 
 class FastChain:
-    """The session's chain and contracts, spoken to without a client library."""
+    """The session's chain and contracts, called without a client library."""
 
     def __init__(self, chain: Chain, deployed: Deployed, lens: Contract) -> None:
         url = urlparse(str(chain.w3.provider.endpoint_uri))  # type: ignore[attr-defined]
@@ -70,7 +70,7 @@ class FastChain:
         return answer["result"]
 
     def _answer(self) -> bytes:
-        """The body of one response, whose length the node always tells."""
+        """The body of one response; the node always sends its length."""
         data = b""
         while b"\r\n\r\n" not in data:
             data += self._more()
@@ -87,7 +87,7 @@ class FastChain:
         return data
 
     def a_second_a_block(self, on: bool) -> None:
-        """Whether each transaction's block is one second after the last one."""
+        """Whether to mine each transaction's block one second after the last one."""
         if on:
             self.rpc("anvil_setBlockTimestampInterval", 1)
         else:
@@ -95,7 +95,7 @@ class FastChain:
             self._socket.close()
 
     def send(self, sender: str, name: str, *args: Any, value: int = 0) -> bool:
-        """Mines one call in the next second. Returns whether it was taken."""
+        """Mines one call in the next second. Returns whether it succeeded."""
         to, data = self._call(name, args)
         receipt = self.rpc(
             "eth_sendTransactionSync",

@@ -1,4 +1,4 @@
-"""A life: up to three requests on a chain, the model that it must agree with, and how it ends."""
+"""A life: up to three requests on a chain, the model they must agree with, and the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MONEY = 10**24
 
 
 class Life(RuleBasedStateMachine):
-    """Up to three requests at once, and who there is. Its rules stand beside, by noun."""
+    """Up to three requests at once, and their parties. The rules are in the *_rules modules."""
 
     chain: ClassVar[FastChain]
     accounts: ClassVar[list[str]]
@@ -45,7 +45,7 @@ class Life(RuleBasedStateMachine):
         return self.world.parties[number]
 
     def holder_or(self, m: RequestModel, seat: int, other: int) -> Party:
-        """Who holds the seat, unless `other` names somebody else (1 to 8)."""
+        """The holder of the seat, unless `other` names another party (1 to 8)."""
         held = seat in m.rounds.members and not other
         return self.play.holder(m, seat) if held else self.party(other)
 
@@ -82,7 +82,7 @@ class Life(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            # A step that failed has told what is wrong.
+            # A failed step has already reported the error.
             if self.play.agreed:
                 self._finishes_to_the_wei()
         finally:

@@ -1,4 +1,4 @@
-"""What the market must do with a request's money, and the world of accounts around it."""
+"""What the market must do with a request's money, and the accounts around it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEALED_KEY_BYTES = 80
 
 @dataclass
 class Party:
-    """An account: whether and for whom it is registered, its name, its money."""
+    """An account: its registration, organisation, reputation and balance."""
 
     address: str
     organisation: int = 0
@@ -31,10 +31,10 @@ class World:
 
     parties: list[Party]
     unit: int
-    """Payment that weighs one in reputations, wei."""
+    """Payment that gives an outcome weight 1, wei."""
     held: int = 0
     forced: int = 0
-    """Wei that came without a call."""
+    """Wei that was forced in without a call."""
 
     def of(self, address: str) -> Party:
         return next(party for party in self.parties if party.address == address)
@@ -49,7 +49,7 @@ class World:
 
 @dataclass
 class RequestModel:
-    """One request: who may do what when, and who gets which wei."""
+    """One request: who may do what and when, and who gets how much."""
 
     world: World
     rounds: RoundModel
@@ -92,7 +92,7 @@ class RequestModel:
         return self.rounds.start + 2 * int(self.terms["deliverWindow"])
 
     def decided(self, now: int) -> bool:
-        """Whether it cannot change any more who gets what."""
+        """Whether it is final who gets what."""
         if self.shown is RequestStatus.ENDED:
             return self.rounds.final_rounds == 0 or now > self.deliver_deadline
         return self.shown in (RequestStatus.DELIVERED, RequestStatus.CANCELLED)
@@ -198,7 +198,7 @@ class RequestModel:
         self._settle_once(now)
 
     def _settle_once(self, now: int) -> None:
-        """Names change once a request: by relative quality where there is pay, else by faults."""
+        """Reputations change once a request: by relative quality if paid, else by faults."""
         if self.settled:
             return
         self.settled = True

@@ -1,4 +1,4 @@
-"""What registrar, outsiders and the clock do; `finish` ends a request by these alone."""
+"""What registrar, outsiders and the clock do; `finish` ends a request with these alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OutsideRules(Life):
 
     @rule(who=st.integers(0, PROVIDERS), by=st.sampled_from([0, 0, 1, 8]))
     def suspend_or_restore(self, who: int, by: int) -> None:
-        """By the registrar, or by one who would like to be it."""
+        """By the registrar, or by an account that is not."""
         party, name = self.party(who), "suspend" if self.party(who).active else "restore"
 
         def expected() -> None:
@@ -56,7 +56,7 @@ class OutsideRules(Life):
 
     @rule(number=NUMBERS, edge=st.integers(0, 4), step=st.sampled_from([-2, -1, -1, 0, 1]))
     def time_passes(self, number: int, edge: int, step: int) -> None:
-        """Close to a deadline, so that what is done next comes just in time, or just too late."""
+        """Close to a deadline, so that the next action is just in time, or just too late."""
         m = self.pick(number)
         joined = len(m.rounds.members)
         delivery = m.deliver_deadline if m.rounds.phase is Stage.ENDED else 0
@@ -71,7 +71,7 @@ class OutsideRules(Life):
 
     @rule(number=NUMBERS, sample=st.integers(0, 2))
     def finish(self, number: int, sample: int) -> None:
-        """Ends one request from wherever it is, looks, and takes it back: its life goes on."""
+        """Ends one request from its present state, checks it, and reverts the chain to go on."""
         if sample:
             return
         snapshot, now = self.chain.rpc("evm_snapshot"), self.play.now
@@ -87,5 +87,5 @@ class OutsideRules(Life):
 
 
 def _copy(play: Play) -> Play:
-    """A second play on the same chain, whose world and requests are its own."""
+    """A second play on the same chain, with its own copy of the world and the requests."""
     return deepcopy(play, {id(play.chain): play.chain})

@@ -1,4 +1,4 @@
-"""Every action of every actor, sent to the chain and played in the model side by side."""
+"""Every action of every actor, sent to the chain and applied to the model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def global_of(model: RequestModel, variant: int = 0) -> bytes:
 
 
 class Play:
-    """A chain, the world that it should show, and the clock that both share."""
+    """A chain, the world it must agree with, and the clock that both share."""
 
     def __init__(self, chain: FastChain, world: World, registrar: Party, now: int) -> None:
         self.chain, self.world, self.registrar, self.now = chain, world, registrar, now
@@ -40,7 +40,7 @@ class Play:
     def act(
         self, expected: Callable[[], None], sender: Party, name: str, *args: Any, value: int = 0
     ) -> bool:
-        """The next second's transaction: chain and model agree on whether it is allowed."""
+        """The next second's transaction: chain and model must agree on whether it is allowed."""
         self.now += 1
         self.agreed, why = False, ""
         try:
@@ -53,7 +53,7 @@ class Play:
         return taken
 
     def jump(self, to: int) -> None:
-        """An empty block at `to`, unless that is past."""
+        """An empty block at `to`, unless that time has passed."""
         if to > self.now:
             self.now = to
             self.chain.mine_at(to)
@@ -152,7 +152,7 @@ class Play:
         )
 
     def tally(self, m: RequestModel, party: Party, swapped: bool = False) -> bool:
-        """`swapped`: with the accounts of the first two that submitted in each other's place."""
+        """`swapped`: with the accounts of the first two submitters exchanged."""
         accounts = m.rounds.committee
         if swapped and len(m.rounds.digests) > 1:
             a, b = sorted(m.rounds.digests)[:2]
@@ -188,7 +188,7 @@ class Play:
         return self.world.of(m.rounds.seat_at(seat).account)
 
     def vote_of(self, m: RequestModel, seat: int, rng: random.Random, hostile: bool = True) -> int:
-        """Near the models' worth; if `hostile` sometimes wild, sometimes all rivals invalid."""
+        """Near the models' quality; if `hostile`, sometimes random, or with all rivals invalid."""
         moods = ("honest", "honest", "honest", "wild", "invalid")
         mood = rng.choice(moods) if hostile else "honest"
         scores = {}
@@ -205,7 +205,7 @@ class Play:
     def crowd(
         self, m: RequestModel, absent: set[int], rng: random.Random, hostile: bool = True
     ) -> None:
-        """Every seat but the absent ones does its part of the present phase."""
+        """Every seat that is not absent acts in the present phase."""
         rounds = m.rounds
         rounds.pass_to(self.now + 1)
         phase, present = rounds.phase, sorted(rounds.members - absent)
@@ -214,7 +214,7 @@ class Play:
                 break
             party = self.holder(m, seat)
             if phase is Stage.SUBMIT and seat not in rounds.digests:
-                # The barred try as well.
+                # Barred seats try too.
                 self.submit(m, seat, party, digest_of(m, seat))
             elif phase is Stage.COMMIT and seat in rounds.digests:
                 salt = rng.randbytes(32)
@@ -234,7 +234,7 @@ class Play:
             self.expire_round(m, rng.choice(self.world.parties))
 
     def finish(self, m: RequestModel, anyone: Party) -> None:
-        """Ends a request by deadlines, and by what an outsider may call, in at most eight steps."""
+        """Ends a request by deadlines and calls open to outsiders, in at most eight steps."""
         rounds = m.rounds
         for _ in range(8):
             if m.shown is RequestStatus.OPEN:
@@ -258,7 +258,7 @@ class Play:
         assert m.decided(self.now)
 
     def pay_out(self, m: RequestModel) -> int:
-        """Everybody takes what is theirs of a finished request. Returns what is left over (wei)."""
+        """Everybody claims from a finished request. Returns the remainder (wei)."""
         for seat in sorted(m.rounds.members):
             if m.claimable(seat):
                 assert self.claim(m, seat, self.holder(m, seat))

@@ -1,4 +1,4 @@
-"""What the rounds of one request must do, written from the protocol and not from the contracts.
+"""What the rounds of one request must do, written from the protocol, not the contracts.
 
 Sets of seats instead of masks, phases worked out from recorded facts; medians, points, leader order
 and quorum are those of `fedpact.consensus`, the mirror that daemons and auditors use. Each action
@@ -39,7 +39,7 @@ TIMED = {
 
 
 class Refused(Exception):
-    """The protocol does not allow this action now, or not to this account."""
+    """The protocol does not allow this action now, or not by this account."""
 
 
 def allow(condition: bool, why: str) -> None:
@@ -103,7 +103,7 @@ class RoundModel:
 
     @property
     def committee(self) -> list[str]:
-        """Who holds each seat handed out."""
+        """The holder of each assigned seat."""
         return [NOBODY if seat is None else seat.account for seat in self.seats]
 
     @property
@@ -116,7 +116,7 @@ class RoundModel:
         return self.start + self.window if self.phase in TIMED else 0
 
     def pass_to(self, now: int) -> None:
-        """A phase whose last second is over gives way to the next, which starts there."""
+        """When the last second of a phase has passed, the next phase starts there."""
         while self.phase in TIMED and now > self.deadline:
             following = {
                 Stage.SUBMIT: Stage.COMMIT if len(self.digests) >= 2 else Stage.EXPIRED,
@@ -302,7 +302,7 @@ class RoundModel:
         self.attested[seat] = word, mae
 
     def approvals(self, digest: bytes) -> dict[int, int]:
-        """Errors by seat of those who attested this digest."""
+        """Errors of the seats that attested this digest, by seat."""
         return {
             seat: mae
             for seat, (word, mae) in self.attested.items()
@@ -341,7 +341,7 @@ class RoundModel:
 
 
 def _median_error(errors: list[int]) -> int:
-    """Middle one, or the mean of the middle two rounded up; INVALID where the upper one is."""
+    """The middle value, or the mean of the middle two rounded up; INVALID if the upper one is."""
     ordered = sorted(errors)
     lower, upper = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
     return INVALID if upper == INVALID else (lower + upper + 1) // 2

@@ -1,4 +1,4 @@
-"""What members do in a round, each in its phase or out of it."""
+"""What members do in a round, in or out of the right phase."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RoundRules(Life):
     @precondition(lambda self: any(m.shown is RequestStatus.RUNNING for m in self.play.requests))
     @rule(phases=st.integers(1, 12), hostile=st.booleans(), seed=SEEDS)
     def all_go_on(self, phases: int, hostile: bool, seed: int) -> None:
-        """Nobody is missing for a while, and the first leader proposes."""
+        """Nobody is absent for a while, and the first leader proposes."""
         rng = random.Random(seed)
         m = rng.choice([m for m in self.play.requests if m.shown is RequestStatus.RUNNING])
         for _ in range(phases):
@@ -40,7 +40,7 @@ class RoundRules(Life):
                 self.agrees()
                 seat = m.rounds.leaders[0]
                 self.play.propose(m, seat, self.play.holder(m, seat), global_of(m))
-            # What a tally and what a proposal gives is looked at by itself.
+            # The results of a tally and of a proposal are checked separately.
             if m.rounds.phase in (Stage.ATTEST, Stage.ENDED) or not m.rounds.digests:
                 self.agrees()
 
@@ -63,7 +63,7 @@ class RoundRules(Life):
         seed=SEEDS,
     )
     def one_acts(self, number: int, what: int, seat: int, other: int, seed: int) -> None:
-        """Any step of a round by anyone at any time, with words that may be another's."""
+        """Any step of a round by anyone at any time, perhaps with another member's values."""
         m, rng = self.pick(number), random.Random(seed)
         rounds, party = m.rounds, self.holder_or(m, seat, other)
         rounds.pass_to(self.play.now + 1)

@@ -1,4 +1,4 @@
-"""Random lives of requests on a real chain, everybody acting at any time, honest or not.
+"""Random requests on a real chain; everybody acts at any time, honestly or not.
 
 What holds after every step:
 
@@ -59,7 +59,7 @@ class Requests(MarketRules, RoundRules, OutsideRules):
         hostile: bool,
         seed: int,
     ) -> None:
-        """A life begins anywhere on the way of a request that nobody has hindered."""
+        """A life starts at any point of an undisturbed request."""
         self.play.create(self.party(0), payment, **terms)
         self.crowd_joins(0, joining)
         m = self.pick(0)
@@ -72,7 +72,7 @@ class Requests(MarketRules, RoundRules, OutsideRules):
 def machine(
     session_chain: Chain, deployed: Deployed, accounts: list[LocalAccount]
 ) -> Iterator[type[Requests]]:
-    """The machine's class, bound to a chain on which the participants are admitted."""
+    """The machine's class, bound to a chain with registered participants."""
     snapshot = session_chain.snapshot()
     lens = session_chain.deploy("StateLens", accounts[0])
     Requests.chain = FastChain(session_chain, deployed, lens)

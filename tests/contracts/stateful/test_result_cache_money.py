@@ -1,4 +1,4 @@
-"""Random purchases of a finished result: the cache's money, to the wei, against a book of its own.
+"""Random purchases of a finished result: the cache's money, to the wei, against a ledger.
 
 After every step the cache holds what was paid in, less claims and refunds, ether forced upon it
 apart; each seat can claim its share of what sealed purchases earned, less what it drew; a purchase
@@ -31,7 +31,7 @@ BUYERS = st.integers(0, 2)
 
 
 class Purchases(RuleBasedStateMachine):
-    """Anybody acts at any time; what the book does not allow, the contract refuses."""
+    """Anybody acts at any time; the contract refuses what the ledger does not allow."""
 
     s: Scenario
     buyers: list[Any]
@@ -109,7 +109,7 @@ class Purchases(RuleBasedStateMachine):
             assert list(self.s.purchase(self.buyers[buyer])) == [status, PRICE, deadline]
 
     def _does(self, allowed: bool, sender: Any, call: Any, value: int = 0) -> bool:
-        """Sends it one second after the last block; it goes through exactly if it is allowed."""
+        """Sends the call one second after the last block; it must succeed exactly if allowed."""
         self.s.chain.next_at(self.s.chain.now + 1)
         try:
             self.s.chain.send(sender, call, value)

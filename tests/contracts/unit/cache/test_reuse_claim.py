@@ -101,7 +101,7 @@ def test_forced_ether_changes_nothing(s: Scenario) -> None:
 
 @pytest.fixture
 def with_contract(scenario: Any) -> tuple[Scenario, Any]:
-    """A sold result of which seat 0 is held by a contract that decides how it takes money."""
+    """A resold result. A contract holds seat 0 and decides how it receives payments."""
     s = scenario()
     taker = s.chain.deploy("HostileTaker", s.stranger)
     s.admit(taker, 999)

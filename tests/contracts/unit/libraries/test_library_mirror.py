@@ -1,4 +1,4 @@
-"""Contract libraries and Python mirror agree to the last bit on random inputs and at the bounds."""
+"""Contract libraries and Python mirror agree to the bit, on random inputs and at the limits."""
 
 import random
 
@@ -12,7 +12,7 @@ INVALID = 16_383
 
 
 def random_word(source, own, submitted):
-    """A well-formed vote with values bunched at the edges of the scale."""
+    """A valid vote with values concentrated at the ends of the scale."""
     edges = [0, 1, 9_999, 10_000, INVALID]
     return sum(
         source.choice([*edges, source.randint(0, 10_000)]) << 14 * seat

@@ -1,4 +1,4 @@
-"""The contract libraries against the vectors that the Python mirror is tested with, too."""
+"""The contract libraries against the vectors that also test the Python mirror."""
 
 import json
 from pathlib import Path

@@ -9,7 +9,7 @@ from tests.support.scenario import ATTRIBUTES, PAYMENT, STATUS, Scenario
 
 @pytest.fixture(scope="module")
 def s(stage: Any) -> Scenario:
-    """Target missed in the only round: all of the payment is earned by that round."""
+    """The target is missed in the only round, which earns the whole payment."""
     return stage(payment=PAYMENT + 13).delivered()
 
 
@@ -105,7 +105,7 @@ def test_forced_ether_changes_nothing(s: Scenario) -> None:
 
 @pytest.fixture
 def with_contract(scenario: Any) -> tuple[Scenario, Any]:
-    """A delivered request whose seat 0 is held by a contract that decides how it takes money."""
+    """A delivered request. A contract holds seat 0 and decides how it receives payments."""
     s = scenario()
     taker = s.chain.deploy("HostileTaker", s.stranger)
     s.chain.send(

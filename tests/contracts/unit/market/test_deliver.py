@@ -34,7 +34,7 @@ def test_it_is_refused_without_a_final_round(stage: Any, expect_revert: Any) -> 
 def test_a_seat_of_another_or_of_nobody_is_refused(
     s: Scenario, seat: int, expect_revert: Any
 ) -> None:
-    """255 is what the chain says of who has no seat."""
+    """255 is the seat of an account without a seat."""
     s.chain.next_at(ended_at(s) + WINDOW)
     with expect_revert("SharingMarket_NotSeatOwner", s.id, seat, s.stranger.address):
         s.market_call(s.stranger, "deliver", s.id, seat, SEALED_KEY, s.accounts)

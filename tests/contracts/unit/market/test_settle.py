@@ -67,7 +67,7 @@ def test_quality_is_relative_to_the_mean(scenario: Any) -> None:
 
 
 def test_the_quality_of_a_seat_that_earns_everything_is_capped(scenario: Any) -> None:
-    """Eight times the quality of the mean: more than fits the lane of 16 bits."""
+    """Eight times the mean quality: too much for a 16-bit lane."""
     s = scenario(16).committing()
     s.vote_all({0: 1_000} | dict.fromkeys(range(1, 16), INVALID))
     s.tally()

@@ -10,7 +10,7 @@ from tests.support.chainkit import events
 
 @pytest.fixture
 def register(chain, registry, alice):
-    """Sends a registration; by Alice and with well-formed arguments unless told otherwise."""
+    """Sends a registration; by default from Alice, with valid arguments."""
 
     def register(voucher, signature, sender=alice, key=KEY):
         call = registry.functions.register(voucher, signature, key, PROFILE, ROOT)
@@ -142,7 +142,7 @@ def test_reverts_when_the_encryption_key_is_zero(
 
 @pytest.fixture
 def wallet(chain, registry, registrar, accounts):
-    """A wallet of two owners that has taken over the registrar's role."""
+    """A wallet of two owners that holds the registrar's role."""
     owners = accounts[10:12]
     wallet = chain.deploy("TwoOwnerWallet", registrar, *(owner.address for owner in owners))
     chain.fund(wallet.address)

@@ -11,7 +11,7 @@ MONTH = 30 * 24 * 3600
 
 @pytest.fixture
 def record(chain, registry, market, admitted):
-    """Records an outcome of Alice's, by the market unless told otherwise."""
+    """Records an outcome for Alice; the market is the default sender."""
 
     def record(weight, quality, losses=0, ended_at=None, sender=market):
         ended_at = chain.now if ended_at is None else ended_at

@@ -25,7 +25,7 @@ def open_commits(stage: Any) -> Scenario:
 
 
 def commit_to(s: Scenario, word: int, seat: int = 0) -> None:
-    """Seat commits to exactly this word, the others to their usual votes."""
+    """The seat commits to exactly this word, the others to their usual votes."""
     for other in s.submitted:
         if other == seat:
             commitment = s.commitment(seat, word)
@@ -108,7 +108,7 @@ def test_a_commitment_made_elsewhere_does_not_open(
 
 
 def kept(commitment: bytes) -> bytes:
-    """What is kept of a commitment of seat 0: its lower 224 bits, less the lane of the voter."""
+    """What is stored of a commitment of seat 0: its lower 224 bits, without its own lane."""
     number = int.from_bytes(commitment[4:], "big") & ~INVALID
     return number.to_bytes(32, "big")
 

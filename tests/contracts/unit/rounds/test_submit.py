@@ -16,7 +16,7 @@ def s(stage: Any) -> Scenario:
 
 @pytest.fixture
 def second(s: Scenario) -> Scenario:
-    """Round 2; seat 2 was silent in round 1."""
+    """Round 2; seat 2 missed round 1."""
     s.submit(0)
     s.submit(1)
     s.pass_deadline()
@@ -75,7 +75,7 @@ def test_a_zero_digest_is_refused(s: Scenario, expect_revert: Any) -> None:
 
 
 def test_a_copied_digest_excludes_nobody(s: Scenario) -> None:
-    """Worthless to the copier: a model is encrypted for its owner's name."""
+    """Useless to the copier: a model is encrypted under its owner's account."""
     s.submit(2)
     s.submit(1, s.digest(2))
     assert s.facts.submitted == 0b110
