@@ -1,8 +1,7 @@
 """Seconds and memory for the scattering features of CIFAR-10's 60,000 images.
 
-`make bench-features` writes docs/results/features.json. The images are random: the
-transform does the same work for any values. Nothing is cached: the features go to a temporary
-folder.
+`make bench-features` writes docs/results/features.json. The images are random: the transform does
+the same work for any values. The cache starts empty, in a temporary folder.
 """
 
 import argparse

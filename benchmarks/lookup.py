@@ -65,7 +65,7 @@ def measured(folder: Path, providers: int, searches: int) -> dict[str, Any]:
     for number in range(providers):
         group = number % len(source.labels)
         rows = generator.choice(np.flatnonzero(source.y_train == group), DOCUMENTS, replace=False)
-        documents = [source.train[place] for place in rows.tolist()]
+        documents = [source.train[row] for row in rows.tolist()]
         texts[f"provider-{number}"] = (source.labels[group], documents)
     with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
         served = publish_providers(network, registrar, texts)

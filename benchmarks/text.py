@@ -86,9 +86,11 @@ def main() -> int:
         seconds: dict[str, list[float]] = {"rows": [], "sums": [], "total": [], "aggregation": []}
         for repeat in range(given.repeats):
             models = {}
-            for seat, rows in enumerate(shards(source.y_train, providers, SHARDS_EACH, repeat)):
-                texts = [source.train[place] for place in rows]
-                models[seat], rows, sums = provider(layout, texts, source.y_train[rows], multiplier)
+            for seat, shard in enumerate(shards(source.y_train, providers, SHARDS_EACH, repeat)):
+                texts = [source.train[index] for index in shard]
+                models[seat], rows, sums = provider(
+                    layout, texts, source.y_train[shard], multiplier
+                )
                 seconds["rows"].append(rows)
                 seconds["sums"].append(sums)
                 seconds["total"].append(rows + sums)
