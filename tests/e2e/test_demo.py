@@ -123,7 +123,7 @@ def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:
         (("--paper", "laplace", "--no-privacy"), "--paper laplace and --no-privacy: one of"),
     ],
 )
-def test_refuses_what_cannot_be_run(options: tuple[str, ...], said: str) -> None:
+def test_refuses_invalid_options(options: tuple[str, ...], said: str) -> None:
     run = demo(*options)
     assert run.returncode == 2
     assert said in run.stderr

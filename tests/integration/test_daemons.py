@@ -64,7 +64,7 @@ def test_a_request_survives_daemons_that_are_killed_and_one_that_loses_its_state
     assert report.failed == []
 
 
-def test_a_request_goes_on_without_a_member_that_falls_silent(world: World) -> None:
+def test_a_request_continues_when_a_member_stops_responding(world: World) -> None:
     for number in range(4):
         world.serve(number)
     world.network.wait_until_serving()
@@ -89,7 +89,7 @@ def test_a_request_goes_on_without_a_member_that_falls_silent(world: World) -> N
     assert min(p for seat, p in enumerate(points) if seat != gone) > points[gone] > 0
 
 
-def test_a_provider_declines_what_its_lifetime_budget_does_not_allow(world: World) -> None:
+def test_a_provider_declines_a_request_beyond_its_lifetime_budget(world: World) -> None:
     world.serve(0, lifetime=4.0)
     world.network.wait_until_serving()
     draft = world.data.draft.changed(min_providers=2)

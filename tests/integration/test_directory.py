@@ -82,7 +82,7 @@ def copied_by(one: Profile, keys: AccountKeys) -> Record:
     return Record(node, one.record.signature, one.record.details)
 
 
-def test_a_profile_published_again_unchanged_sends_nothing(world: World) -> None:
+def test_publishing_an_unchanged_profile_sends_nothing(world: World) -> None:
     one = world.publish(world.people[0], "hockey")
     again = profile.publish(world.client, world.store, world.people[0], one)
     assert again.gas is None

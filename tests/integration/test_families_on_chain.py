@@ -197,7 +197,7 @@ def test_a_family_through_the_chain_gives_the_simulators_model(world: World, nam
 
 
 @pytest.mark.parametrize("name", BY_UNIT)
-def test_units_are_what_a_provider_declares_and_is_charged_for(world: World, name: str) -> None:
+def test_units_are_those_that_the_provider_declares_and_pays_for(world: World, name: str) -> None:
     market, request = world.market, world.requests[name]
     assert market.requester.follow(request, poll_interval=POLL).status is RequestStatus.DELIVERED
     spec = market.requester.specification(request)

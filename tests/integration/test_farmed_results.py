@@ -80,7 +80,7 @@ def buyer(street: Market, tmp_path: Path) -> tuple[AccountKeys, Requester]:
     return keys, Requester(street.client, street.store, keys, tmp_path)
 
 
-def test_a_farmed_result_is_the_better_one_by_its_error_and_shows_what_it_rests_on(
+def test_a_farmed_result_has_the_lower_error_and_shows_its_origin(
     street: Market, honest: Committee, farmed: Committee, buyer: tuple[AccountKeys, Requester]
 ) -> None:
     keys, requester = buyer

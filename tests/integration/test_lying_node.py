@@ -129,7 +129,7 @@ def test_an_auditor_says_which_hidden_event_it_lacks(
         audit(client, market.store, finished.request_id)
 
 
-def test_an_event_that_cannot_be_decoded_is_told(market: Market, finished: Committee) -> None:
+def test_an_event_that_cannot_be_decoded_is_reported(market: Market, finished: Committee) -> None:
     with (
         asked_through(market, events_changed(MARKET, "Delivered")) as client,
         pytest.raises(FedpactError, match=r"returned a Delivered in .* cannot be decoded"),

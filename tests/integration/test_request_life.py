@@ -172,7 +172,7 @@ def test_a_colluding_committee_with_a_made_up_aggregate_fails_it(
     assert {item.name for item in report.failed} == {"aggregates", "global_errors"}
 
 
-def test_content_that_is_gone_is_unavailable_not_wrong(market: Market, finished: Committee) -> None:
+def test_missing_content_is_unavailable_not_wrong(market: Market, finished: Committee) -> None:
     sealed = committee_artefact(market, finished, round_number=1)
     data = market.store.get(sealed, 2**20)
     market.store.unpin(sealed)
@@ -186,7 +186,7 @@ def test_content_that_is_gone_is_unavailable_not_wrong(market: Market, finished:
     assert report.failed == []
 
 
-def test_a_wrong_delivered_key_is_told_and_mended_by_a_second_delivery(
+def test_a_wrong_delivered_key_is_reported_and_corrected_by_a_second_delivery(
     market: Market, tmp_path: Path
 ) -> None:
     request_id = market.requester.create(
@@ -237,7 +237,7 @@ def test_an_audit_of_a_running_request_leaves_the_end_open(market: Market) -> No
     market.requester.cancel(request_id)
 
 
-def test_unknown_and_foreign_requests_are_told_apart(market: Market) -> None:
+def test_unknown_and_foreign_requests_are_distinguished(market: Market) -> None:
     with pytest.raises(UnknownRequest):
         audit(market.client, market.store, 999)
     with pytest.raises(UnknownRequest):

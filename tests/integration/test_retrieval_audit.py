@@ -85,7 +85,7 @@ def test_a_request_without_invitation_is_open_to_all(finished: Committee) -> Non
     assert checks(finished).retrieval_record() == "no search on record"
 
 
-def test_who_joins_uninvited_is_named(invited: Committee) -> None:
+def test_an_uninvited_member_is_named(invited: Committee) -> None:
     stranger = invited.market.providers[2].address
     evidence = deepcopy(gathered(invited))
     evidence.seats[2] = (stranger, 100)

@@ -110,7 +110,7 @@ def refused(world: World, asked: SearchBody) -> tuple[int, str]:
     return answer.status_code, answer.json()["reason"]
 
 
-def test_a_daemon_refuses_what_is_unsigned_expired_replayed_or_foreign_and_lives_on(
+def test_a_daemon_refuses_unsigned_expired_replayed_and_foreign_messages_and_keeps_running(
     world: World,
 ) -> None:
     good = body(world)

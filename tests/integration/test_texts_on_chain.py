@@ -202,7 +202,7 @@ def simulated(world: World, name: str) -> bytes:
     return encode(simulate(spec, seats, slices, noise_at).model)
 
 
-def test_what_a_provider_cannot_use_is_declined_with_the_reason_and_it_serves_on(
+def test_a_provider_declines_an_unusable_request_with_the_reason_and_keeps_serving(
     world: World,
 ) -> None:
     market = world.market

@@ -58,14 +58,14 @@ def test_content_nobody_holds_is_missing(node: IpfsNode) -> None:
         store.get(cid, 100)
 
 
-def test_the_node_gives_up_when_it_is_told_to(node: IpfsNode) -> None:
+def test_the_node_gives_up_after_the_given_timeout(node: IpfsNode) -> None:
     cid = Cid.of(os.urandom(100))
     answer = rpc(node, "cat", arg=str(cid), timeout="0.2s")
     assert answer.status_code == 500
     assert str(cid) in answer.json()["Message"]
 
 
-def test_content_of_which_a_block_is_gone_is_not_held(
+def test_content_with_a_missing_block_is_not_held(
     stores: tuple[KuboStore, KuboStore], nodes: tuple[IpfsNode, IpfsNode]
 ) -> None:
     tail = os.urandom(5)
@@ -140,7 +140,7 @@ def test_the_foreign_client_adds_and_reads(node: IpfsNode, store: KuboStore) -> 
         assert client.id()["ID"] == node.peer_id
 
 
-def test_sizes_are_told(node: IpfsNode, store: KuboStore) -> None:
+def test_sizes_are_reported(node: IpfsNode, store: KuboStore) -> None:
     cid = store.put(os.urandom(CHUNK_BYTES + 1))
     stat = rpc(node, "files/stat", arg=f"/ipfs/{cid}").json()
     assert (stat["Size"], stat["Blocks"], stat["Type"]) == (CHUNK_BYTES + 1, 2, "file")

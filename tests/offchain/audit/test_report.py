@@ -32,12 +32,12 @@ def test_a_check_that_returns_holds() -> None:
 
 
 @pytest.mark.parametrize("error", [Unavailable("x"), ContentMissing("x"), NodeUnreachable("x")])
-def test_what_cannot_be_had_leaves_an_item_open(error: FedpactError) -> None:
+def test_unavailable_content_leaves_an_item_open(error: FedpactError) -> None:
     assert raising(error).verdict is Verdict.UNAVAILABLE
 
 
 @pytest.mark.parametrize("error", [Broken("x"), ContentMismatch("x")])
-def test_what_is_wrong_makes_an_item_fail(error: FedpactError) -> None:
+def test_wrong_content_makes_an_item_fail(error: FedpactError) -> None:
     assert raising(error).verdict is Verdict.FAILS
 
 
@@ -46,7 +46,7 @@ def test_a_mistake_in_the_auditor_itself_is_never_a_verdict() -> None:
         raising(ZeroDivisionError())
 
 
-def test_require_says_what_is_broken() -> None:
+def test_require_reports_the_broken_condition() -> None:
     require(True, "fine")
     with pytest.raises(Broken, match="two and two"):
         require(False, "two and two")

@@ -83,7 +83,7 @@ def test_warnings_and_errors_end_the_compilation(
         compiling.compile_contracts(["contracts/Store.sol"])
 
 
-def test_shim_tells_its_version() -> None:
+def test_the_shim_prints_its_version() -> None:
     told = subprocess.run([SOLC, "--version"], capture_output=True, text=True, check=True).stdout
     assert "Version: 0.8.37+commit" in told
 
@@ -114,7 +114,7 @@ def test_shim_reads_imports_below_the_base_path_alone(tmp_path: Path) -> None:
     assert "Outside.sol is outside" in said[2]
 
 
-def test_shim_refuses_what_it_does_not_know() -> None:
+def test_the_shim_refuses_unknown_options() -> None:
     refused = subprocess.run([SOLC, "--asm"], capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert "unrecognised option '--asm'" in refused.stderr

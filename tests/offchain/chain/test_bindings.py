@@ -55,7 +55,7 @@ def test_each_function_for_people_has_a_method(binding: type[Binding]) -> None:
     assert not missing
 
 
-def test_participant_is_told_as_stored(
+def test_a_participant_is_read_as_stored(
     client: ChainClient, registrar: AccountKeys, stranger: AccountKeys
 ) -> None:
     assert client.registry.participant(stranger.address) == Participant(
@@ -136,7 +136,7 @@ def test_request_that_nobody_made_is_unknown(client: ChainClient) -> None:
             ask(987654)
 
 
-def test_request_is_told_as_published(
+def test_a_request_is_read_as_published(
     anvil: Devnet, client: ChainClient, participant: AccountKeys, terms: Terms
 ) -> None:
     before = client.market.request_count()
@@ -168,7 +168,7 @@ def test_request_is_told_as_published(
     assert client.market.request(request_id).refunded
 
 
-def test_round_is_told_as_it_goes(
+def test_a_round_is_read_in_each_phase(
     anvil: Devnet, client: ChainClient, registrar: AccountKeys, terms: Terms
 ) -> None:
     market, rounds = client.market, client.rounds

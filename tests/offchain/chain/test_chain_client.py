@@ -17,7 +17,7 @@ from fedpact.types.deployment import Deployment
 from tests.support.node_proxy import serving
 
 
-def test_silent_node_is_named_without_the_key_in_its_address() -> None:
+def test_an_unreachable_node_is_named_without_the_key_in_its_address() -> None:
     with pytest.raises(NodeUnreachable) as caught:
         ChainClient.connect("http://user:pass@127.0.0.1:9/v3/my-secret-key", None, timeout=1)
     assert "http://127.0.0.1:9 does not answer" in str(caught.value)
@@ -86,7 +86,7 @@ def test_confirmations_keep_the_frame_below_the_head(anvil: Devnet, client: Chai
     assert client.frame_at(10**9) is None
 
 
-def test_frame_of_an_exchanged_block_is_gone(tmp_path: Path, deployment: Deployment) -> None:
+def test_the_frame_of_a_reorganised_block_is_gone(tmp_path: Path, deployment: Deployment) -> None:
     with Devnet.start(tmp_path, block_time=3600) as net:
         client = ChainClient.connect(net.url, None)
         snapshot = client.rpc.call("evm_snapshot")

@@ -119,7 +119,9 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         load(tmp_path / "none.json")
 
 
-def test_folder_that_cannot_be_made_is_told(tmp_path: Path, deployment: Deployment) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(
+    tmp_path: Path, deployment: Deployment
+) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DeploymentError, match="cannot write"):
         save(deployment, tmp_path / "file" / "deployment.json")

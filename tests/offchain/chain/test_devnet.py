@@ -36,7 +36,7 @@ def test_two_starts_have_different_first_blocks(tmp_path: Path) -> None:
     assert len(hashes) == 2
 
 
-def test_stopped_chain_is_gone_and_stopping_again_is_harmless(tmp_path: Path) -> None:
+def test_a_chain_can_be_stopped_twice(tmp_path: Path) -> None:
     net = Devnet.start(tmp_path)
     net.close()
     net.close()
@@ -45,7 +45,7 @@ def test_stopped_chain_is_gone_and_stopping_again_is_harmless(tmp_path: Path) ->
         ChainClient.connect(net.url, None, timeout=1)
 
 
-def test_taken_port_is_told(tmp_path: Path, anvil: Devnet) -> None:
+def test_a_port_in_use_is_reported(tmp_path: Path, anvil: Devnet) -> None:
     port = int(anvil.url.rpartition(":")[2])
     with pytest.raises(FedpactError, match="anvil did not start"):
         Devnet.start(tmp_path, port=port)

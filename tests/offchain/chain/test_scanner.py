@@ -109,7 +109,7 @@ def test_scan_stops_at_the_block_that_is_named(client: ChainClient) -> None:
     assert list(scanner.scan(10**9)) == []
 
 
-def test_events_that_were_not_taken_come_again(client: ChainClient) -> None:
+def test_unprocessed_events_are_delivered_again(client: ChainClient) -> None:
     scanner = EventScanner(client, client.deployment.block)
     next(scanner.scan())
     assert profiles(scanner.scan()) == list(range(PROFILES))
@@ -128,7 +128,7 @@ def test_range_is_halved_for_a_node_that_allows_few_blocks_at_once(
         assert len(asked) - len(allowed) < len(allowed) + 12
 
 
-def test_node_that_refuses_even_one_block_is_told(client: ChainClient, net: Devnet) -> None:
+def test_a_node_that_refuses_even_one_block_is_reported(client: ChainClient, net: Devnet) -> None:
     with limited_node(net.url, 0) as (url, _):
         narrow = ChainClient.connect(url, client.deployment)
         scanner = EventScanner(narrow, client.deployment.block)
@@ -136,7 +136,7 @@ def test_node_that_refuses_even_one_block_is_told(client: ChainClient, net: Devn
             list(scanner.scan())
 
 
-def test_exchanged_blocks_are_read_again_and_events_that_came_instead(
+def test_reorganised_blocks_are_read_again_with_their_new_events(
     client: ChainClient, net: Devnet, keys: AccountKeys, caplog: pytest.LogCaptureFixture
 ) -> None:
     scanner = EventScanner(client, client.deployment.block)
@@ -156,7 +156,9 @@ def test_exchanged_blocks_are_read_again_and_events_that_came_instead(
     assert scanner.rewound_to is None
 
 
-def test_reorganisation_of_the_same_length_is_seen(client: ChainClient, keys: AccountKeys) -> None:
+def test_a_reorganisation_of_the_same_length_is_detected(
+    client: ChainClient, keys: AccountKeys
+) -> None:
     scanner = EventScanner(client, client.deployment.block)
     list(scanner.scan())
     fork = client.rpc.call("evm_snapshot")

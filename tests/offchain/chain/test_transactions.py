@@ -24,7 +24,7 @@ from tests.support.node_proxy import Message, node_in_front
 _numbers = count(1)
 
 
-def test_receipt_tells_block_gas_and_events(
+def test_a_receipt_has_block_gas_and_events(
     client: ChainClient, registrar: AccountKeys, stranger: AccountKeys
 ) -> None:
     receipt = client.registry.admit(
@@ -57,7 +57,7 @@ def test_refusal_carries_the_name_and_values_of_the_error(
     assert client.balance(stranger.address) == before
 
 
-def test_account_without_money_is_told_what_it_lacks(
+def test_an_account_without_money_is_told_the_missing_amount(
     anvil: Devnet, client: ChainClient, registrar: AccountKeys
 ) -> None:
     poor = anvil.new_account(wei=0)
@@ -69,7 +69,7 @@ def test_account_without_money_is_told_what_it_lacks(
     assert client.registry.set_profile(poor, b"q" * 32, b"a" * 32).status == 1
 
 
-def test_value_above_the_balance_is_told(client: ChainClient, stranger: AccountKeys) -> None:
+def test_a_value_above_the_balance_is_reported(client: ChainClient, stranger: AccountKeys) -> None:
     call = Call(stranger.address, b"", client.balance(stranger.address) + 1, "pay")
     with pytest.raises(UnfundedAccount, match="pay: account"):
         client.send(stranger, call)
@@ -224,7 +224,7 @@ def test_call_whose_nonce_another_transaction_took_is_sent_with_the_next(
     assert slow.balance(str(call.to)) == call.value
 
 
-def test_refusal_that_shows_only_in_the_block_is_told_by_name(
+def test_a_revert_that_shows_only_in_the_block_is_reported_by_name(
     patient: Devnet, patient_deployment: Deployment, slow: ChainClient
 ) -> None:
     """Both pass the estimate; the first one mined takes what the second one needs."""

@@ -27,7 +27,7 @@ def test_included_models_are_weighted_by_samples():
     assert found["w"].tolist() == [3.0, 1.0]
 
 
-def test_nobody_weighs_more_than_two_medians_of_all_who_submitted():
+def test_no_weight_exceeds_twice_the_median_of_those_submitted():
     # The median of 100, 100, 1000 is 100: the last counts 200, also when seat 0 is left out.
     models = {1: model(0, 0), 2: model(3, 30)}
     found = next_model(specification(), START, models, {0: 100, 1: 100, 2: 1000}, [1, 2])
@@ -51,7 +51,7 @@ def test_the_specification_chooses_the_median():
     assert found["w"].tolist() == [2.0, 1.0]
 
 
-def test_where_no_model_is_included_the_global_model_stands():
+def test_without_an_included_model_the_global_model_is_kept():
     assert next_model(specification(), START, {}, {0: 5}, []) is START
     with pytest.raises(KeyError):
         next_model(specification(), START, {}, {0: 5}, [0])

@@ -171,7 +171,7 @@ def test_the_leader_order_is_total_and_does_not_depend_on_the_listing(election, 
 
 
 @given(elections())
-def test_who_led_last_leads_last_by_reputation(election):
+def test_the_last_leader_comes_last_by_reputation(election):
     candidates, number, _, last = election
 
     order = leader_order(candidates, number, LeaderRule.REPUTATION, 1, last)
@@ -356,7 +356,7 @@ def test_an_attribute_tree_refuses_what_it_cannot_hold():
         ),
     ],
 )
-def test_the_running_hash_tells_every_part_of_it(link, parts, changed):
+def test_the_running_hash_depends_on_each_of_its_parts(link, parts, changed):
     hashes = {link(*parts)}
     for place, part in enumerate(changed):
         hashes.add(link(*parts[:place], part, *parts[place + 1 :]))

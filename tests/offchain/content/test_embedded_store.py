@@ -44,7 +44,7 @@ def writer(folder: Path, first: int, last: int, size: int) -> subprocess.Popen[s
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.binary(max_size=2000))
-def test_what_is_put_is_got(store: EmbeddedStore, data: bytes) -> None:
+def test_stored_content_is_read_back(store: EmbeddedStore, data: bytes) -> None:
     cid = store.put(data)
     assert cid == Cid.of(data)
     assert store.has(cid)
@@ -52,7 +52,7 @@ def test_what_is_put_is_got(store: EmbeddedStore, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 262_143, 262_144, 262_145])
-def test_content_at_the_chunk_boundaries_comes_back(store: EmbeddedStore, size: int) -> None:
+def test_content_at_the_chunk_boundaries_is_read_back(store: EmbeddedStore, size: int) -> None:
     data = os.urandom(size)
     assert store.get(store.put(data), size) == data
 

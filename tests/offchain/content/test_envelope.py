@@ -90,7 +90,7 @@ def test_the_letters_of_an_address_may_be_of_any_case() -> None:
 
 
 @given(one=aads, other=aads)
-def test_different_places_are_encoded_differently(one: Aad, other: Aad) -> None:
+def test_different_round_references_are_encoded_differently(one: Aad, other: Aad) -> None:
     assert (one == other) == (one.encode() == other.encode())
 
 

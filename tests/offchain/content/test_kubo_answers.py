@@ -77,7 +77,7 @@ def store(node: Node) -> Iterator[KuboStore]:
     store.close()
 
 
-def test_other_bytes_than_those_asked_for_are_refused(node: Node, store: KuboStore) -> None:
+def test_bytes_that_do_not_match_the_cid_are_refused(node: Node, store: KuboStore) -> None:
     node.behave = say(b"Content")
     with pytest.raises(ContentMismatch, match=str(CID)):
         store.get(CID, 100)
@@ -106,7 +106,7 @@ def test_an_endless_answer_is_cut_off_at_the_limit(node: Node, store: KuboStore)
     assert sent < 20_000_000
 
 
-def test_an_answer_that_breaks_off_is_tried_again(node: Node, store: KuboStore) -> None:
+def test_a_truncated_answer_is_retried(node: Node, store: KuboStore) -> None:
     def break_off_once(request: BaseHTTPRequestHandler) -> None:
         if node.calls > 1:
             say(b"content")(request)
@@ -136,7 +136,7 @@ def test_a_node_that_finds_nothing_in_time_lacks_the_content(node: Node, store: 
     assert node.calls == 1
 
 
-def test_a_silent_node_is_unreachable(node: Node, store: KuboStore) -> None:
+def test_a_node_that_does_not_answer_is_unreachable(node: Node, store: KuboStore) -> None:
     silence = threading.Event()
     node.behave = lambda request: silence.wait(5) and None
     with pytest.raises(StoreUnreachable, match="version"):
@@ -169,7 +169,7 @@ def test_a_node_that_takes_less_says_too_large(node: Node, store: KuboStore) -> 
 @pytest.mark.parametrize(
     "behave", [say(b"<html>"), say(b""), error("no", 403), error("no", 500), say(b"no", 404)]
 )
-def test_what_is_no_kubo_rpc_is_unreachable(
+def test_a_server_that_is_not_a_kubo_rpc_is_unreachable(
     node: Node, store: KuboStore, behave: Behaviour
 ) -> None:
     node.behave = behave

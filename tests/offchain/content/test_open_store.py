@@ -24,7 +24,7 @@ def test_http_opens_a_kubo_rpc_without_touching_it() -> None:
 
 
 @pytest.mark.parametrize("uri", ["", "ftp://host/x", "s3://bucket", "file://elsewhere/x"])
-def test_other_places_are_refused(uri: str) -> None:
+def test_other_store_addresses_are_refused(uri: str) -> None:
     with pytest.raises(InvalidInput, match="content store"):
         open_store(uri)
 

@@ -79,7 +79,7 @@ def test_only_the_addressee_opens_a_seal(secret: bytes) -> None:
 
 
 @pytest.mark.parametrize("sealed", [b"", bytes(47), bytes(80)])
-def test_what_is_no_seal_does_not_open(sealed: bytes) -> None:
+def test_an_invalid_seal_does_not_open(sealed: bytes) -> None:
     with pytest.raises(DecryptionError):
         unseal(PrivateKey.generate(), sealed)
 

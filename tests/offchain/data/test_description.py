@@ -33,7 +33,7 @@ def test_a_table_is_described_by_hand(tmp_path):
     }
 
 
-def test_nothing_that_is_published_tells_a_label_or_how_often_it_comes(tmp_path):
+def test_published_data_reveal_no_label_and_no_label_count(tmp_path):
     said = [
         describe(csv_file(tmp_path, f"u,label\n1,{label}\n2,{label}\n"), "things").attributes
         for label in ("ill", "well")

@@ -110,7 +110,7 @@ def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
         read_records(tmp_path)
 
 
-def test_a_description_tells_lengths_and_publishes_that_it_is_text(tmp_path: Path) -> None:
+def test_a_description_gives_lengths_and_says_that_it_is_text(tmp_path: Path) -> None:
     found = describe(folder(tmp_path), "pets")
     assert (found.values, found.characters) == (None, (0, 14))
     assert found.attributes["features"] == "text"

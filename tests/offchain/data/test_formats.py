@@ -46,7 +46,7 @@ def test_a_folder_of_idx_files_is_read_with_digits_as_labels(tmp_path):
     assert found.labels == ("0", "1", "2", "3")
 
 
-def test_packed_idx_files_are_read_alike(tmp_path):
+def test_compressed_idx_files_are_read_too(tmp_path):
     plain = read_records(write_idx(tmp_path / "plain", ("train",)))
     write_idx(tmp_path / "packed", ("train",))
     for path in list((tmp_path / "packed").iterdir()):
@@ -332,7 +332,7 @@ def test_a_damaged_binary_file_is_read_or_refused_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["data.xlsx", "empty"])
-def test_an_unknown_format_is_refused_with_what_is_known(tmp_path, name):
+def test_an_unknown_format_is_refused_with_the_known_ones(tmp_path, name):
     path = tmp_path / name
     if path.suffix:
         path.write_bytes(b"?")

@@ -45,7 +45,7 @@ def test_digits_over_four_providers_have_each_class_at_two(seed):
 
 
 @given(st.integers(1, 10), st.integers(1, 10), SEEDS)
-def test_classes_are_dealt_evenly_or_refused(providers, each, seed):
+def test_classes_are_split_evenly_or_refused(providers, each, seed):
     y = np.repeat(np.arange(6), 30)
     if each > 6 or providers * each % 6:
         with pytest.raises(DataError):
@@ -80,7 +80,7 @@ def test_a_regressions_values_are_sorted_into_shards():
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=60).map(np.array), SEEDS, st.data())
-def test_groups_stay_whole_and_are_dealt_evenly(groups, seed, data):
+def test_groups_stay_whole_and_are_split_evenly(groups, seed, data):
     present = len(set(groups.tolist()))
     providers = data.draw(st.integers(1, present))
     parts = partition.by_group(groups, providers, seed)
@@ -111,7 +111,7 @@ def test_every_partition_by_name_leaves_nobody_empty_and_deals_each_record_once(
 @pytest.mark.parametrize(
     "name", ["", "IID", "dir", "dir-1", "dir0", "dirichlet", "class", "class0", "class9", "iid "]
 )
-def test_a_partition_that_is_not_there_is_refused(name):
+def test_an_unknown_partition_is_refused(name):
     with pytest.raises(DataError):
         partition.named(name, np.repeat(np.arange(4), 5), 2, 0)
 

@@ -242,7 +242,7 @@ def test_a_parquet_file_cut_short_is_refused(tmp_path):
         read_dataset(path, SPEC)
 
 
-def test_without_pyarrow_a_parquet_file_is_refused_with_what_to_install(tmp_path, monkeypatch):
+def test_without_pyarrow_a_parquet_file_is_refused_with_the_extra_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "data.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=r"pip install 'fedpact\[parquet\]'"):

@@ -16,7 +16,7 @@ X = np.array([[1, 2], [3, 4]], dtype=np.float32)
 Y = np.array([0, 2], dtype=np.int64)
 
 
-def test_a_slice_comes_back_as_it_was():
+def test_a_slice_is_decoded_unchanged():
     plain = encode_slice(Dataset(X, Y, ()))
     found = decode_slice(plain, SPEC)
     assert found.x.tolist() == X.tolist()
@@ -32,7 +32,7 @@ REGRESSION = specification(
 )
 
 
-def test_a_slice_of_a_regression_comes_back_as_it_was():
+def test_a_slice_of_a_regression_is_decoded_unchanged():
     plain = encode_slice(Dataset(X, np.array([-0.5, 7], np.float32), ()))
     found = decode_slice(plain, REGRESSION)
     assert (found.y.dtype, found.y.tolist()) == (np.float32, [-0.5, 7.0])

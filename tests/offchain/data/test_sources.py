@@ -142,9 +142,7 @@ def test_engines_are_a_regression_with_a_cap(tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in sources.SOURCES if name != "digits"])
-def test_a_data_set_that_is_not_there_is_named_with_where_it_was_looked_for(
-    tmp_path, monkeypatch, name
-):
+def test_a_missing_data_set_is_named_with_the_folders_searched(tmp_path, monkeypatch, name):
     monkeypatch.setenv("FEDPACT_DATA", str(tmp_path))
     with pytest.raises(DataMissing, match=f"{name}: (.*: )?no .* in {tmp_path}"):
         sources.load(name)

@@ -87,7 +87,7 @@ def test_units_that_lie_at_several_providers_are_counted(tmp_path):
     assert manifest["units_at_several_providers"] > 0
 
 
-def test_the_manifest_says_what_was_done_and_lies_beside_the_files(tmp_path):
+def test_the_manifest_beside_the_files_says_how_they_were_made(tmp_path):
     manifest = split_into(images(), Split(2, "class3", seed=7), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == manifest
     assert (manifest["seed"], manifest["partition"]) == (7, "class3")
@@ -134,7 +134,7 @@ def test_all_engines_for_the_evaluation_set_are_refused():
         hold_out(engines(), 0.99, 0)
 
 
-def test_a_folder_that_is_there_is_never_touched(tmp_path):
+def test_an_existing_folder_is_never_touched(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine").write_text("precious")
@@ -167,7 +167,7 @@ def test_an_interrupted_split_leaves_nothing(tmp_path, monkeypatch, failure):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+def test_a_path_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         split_into(images(), Split(2, "iid", seed=0), tmp_path / "file" / "out")

@@ -11,7 +11,7 @@ INSTALLED = find_spec(vectors.PACKAGE) is not None and find_spec("pyarrow") is n
 
 @pytest.mark.slow
 @pytest.mark.skipif(not INSTALLED, reason="the extra [text] is not installed")
-def test_texts_about_like_things_point_alike() -> None:
+def test_texts_about_similar_things_have_similar_vectors() -> None:
     rows = vectors.dense_rows(["engine brakes car", "car engine", "orbit rocket moon", "zzqqxj"])
     likeness = rows @ rows.T
     np.testing.assert_allclose(np.diag(likeness), [1, 1, 1, 0], atol=1e-5)

@@ -59,7 +59,7 @@ def test_the_sum_is_that_of_the_examples_clipped_one_by_one(make, norm: float) -
 
 
 @pytest.mark.parametrize("form", SHAPES)
-def test_an_example_is_the_same_to_the_bit_at_each_place(form: str) -> None:
+def test_an_example_contributes_the_same_bits_at_each_row(form: str) -> None:
     """What the privacy of Poisson sampled training in 32 bits rests on (docs/privacy.md): neither
     an example's place in a block nor the others' values change a bit of what it contributes."""
     shape, pooled = SHAPES[form]

@@ -120,7 +120,7 @@ def test_the_mean_of_one_providers_trees_is_its_model(name):
 
 
 @pytest.mark.parametrize("name", GROWN)
-def test_what_no_provider_can_have_grown_is_refused(name):
+def test_impossible_trees_are_refused(name):
     spec, part, kind = request(name), text_dataset(120, 2), family(name)
     start = kind.initial(spec, 0)
     model = trained(spec, [part])[0]
@@ -256,7 +256,7 @@ def test_boosted_trees_are_judged_by_their_part_in_the_mean_of_all():
 
 
 @pytest.mark.parametrize("name", GROWN)
-def test_the_papers_noise_is_kept_on_the_vectors_and_drawn_anew_on_the_leaves(name):
+def test_the_papers_noise_is_reused_for_vectors_and_drawn_again_for_leaves(name):
     spec, part, kind = request(name, privacy=LAPLACE), text_dataset(120, 1), family(name)
     first, second = (trained(spec, [part], noise_seed=seed)[0] for seed in (1, 2))
     assert np.array_equal(first["feature"], second["feature"])

@@ -117,7 +117,7 @@ def test_norms_are_those_of_the_units_gradients(name):
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_a_unit_counts_alike_however_often_its_examples_are_repeated(name):
+def test_a_units_weight_does_not_depend_on_repeated_examples(name):
     spec = spec_of(name)
     once = data_of(spec)
     again = Dataset(np.concatenate([once.x] * 3), np.concatenate([once.y] * 3), once.units * 3)
@@ -224,7 +224,7 @@ def test_real_engines_and_speakers_train_under_sound(data, asked, most):
     assert 0 < update_norm(start, quiet) <= 2 * 0.1 * 1.0 + 1e-6
 
 
-def test_drawn_units_stand_in_the_order_of_their_keys() -> None:
+def test_drawn_units_are_in_the_order_of_their_keys() -> None:
     units = np.array([0, 1, 1, 2, 3])
     batch = Batch(np.arange(5.0)[:, None].astype(np.float32), np.zeros(5, np.int64), units)
     chosen = np.array([True, True, False, True])

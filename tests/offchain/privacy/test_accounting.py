@@ -159,7 +159,7 @@ def test_renyi_curve_is_that_of_dp_accounting(rate: float) -> None:
 )
 # Opacus takes the logarithm of zero where a loss cannot occur.
 @pytest.mark.filterwarnings("ignore:divide by zero encountered in log:RuntimeWarning:opacus")
-def test_opacus_counts_the_same(multiplier: float, rate: float, steps: int) -> None:
+def test_opacus_accounts_the_same_epsilon(multiplier: float, rate: float, steps: int) -> None:
     from opacus.accountants import PRVAccountant, RDPAccountant
 
     event = GaussianRelease(multiplier, rate, steps)

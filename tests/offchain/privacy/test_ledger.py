@@ -79,7 +79,7 @@ def test_a_draw_that_fails_costs_nothing(ledger: Ledger) -> None:
     assert ledger.stored(release_id(1)) is None
 
 
-def test_releases_are_told_apart_by_deployment_request_and_round(ledger: Ledger) -> None:
+def test_releases_are_distinguished_by_deployment_request_and_round(ledger: Ledger) -> None:
     other = ReleaseId(sha256(b"a new local chain").digest(), 1, 1)
     for number, each in enumerate([release_id(1), release_id(1, 2), release_id(2), other]):
         assert ledger.release(each, records(1), EVENT, b"%d" % number) == b"%d" % number
@@ -115,7 +115,7 @@ def test_a_data_set_inherits_what_any_of_its_records_has_spent(
         assert ledger.spent(DELTA, [unit]).epsilon == pytest.approx(epsilon_of(2))
 
 
-def test_records_left_out_keep_what_they_had(ledger: Ledger) -> None:
+def test_unused_records_keep_their_budget(ledger: Ledger) -> None:
     ledger.release(release_id(1), records(1, 2, 3), EVENT, b"one")
     ledger.release(release_id(2), records(1), EVENT, b"two")
     assert ledger.spent(DELTA, records(2, 3)).epsilon == pytest.approx(epsilon_of(1))
@@ -147,7 +147,7 @@ def test_no_record_is_ever_charged_less_than_it_took_part_in(
             assert known >= rdp_cost(spend, DELTA).epsilon - 1e-12
 
 
-def test_what_passes_the_limit_is_refused_before_the_draw(ledger: Ledger) -> None:
+def test_a_release_beyond_the_limit_is_refused_before_the_draw(ledger: Ledger) -> None:
     limit = PrivacyLimit(epsilon_of(2) * 1.05, DELTA)
     for request in (1, 2):
         assert ledger.affordable(records(1), EVENT, limit)

@@ -64,7 +64,7 @@ def test_sum_and_count_together_show_a_record_as_much_as_stated(name: str) -> No
     assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
 
 
-def test_a_count_without_noise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_count_without_noise_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def raw(self, norms, clipping_norm, expected_batch, noise):
         return float((norms <= clipping_norm).sum()) / expected_batch
 
@@ -72,7 +72,7 @@ def test_a_count_without_noise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not audit_draws(SOFTMAX, AuditedMode.ADAPTIVE, draws=400, noise=SeededNoise(9)).holds
 
 
-def test_a_count_that_is_charged_nothing_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_uncharged_count_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     real = QuantileClipping.of(
         Privacy(
             mode=PrivacyMode.SOUND,
@@ -109,19 +109,19 @@ def test_a_document_shows_in_a_constructed_model_as_much_as_stated(name: str) ->
         audit(name, Check.CANARIES)
 
 
-def test_the_record_without_noise_is_told_for_sure() -> None:
+def test_without_noise_the_record_is_certain() -> None:
     found = audit_draws(SOFTMAX, draws=250, noise=Silent())
     assert not found.holds
     assert found.measured is None
 
 
-def test_halved_noise_is_seen() -> None:
+def test_halved_noise_is_detected() -> None:
     found = audit_draws(SOFTMAX, draws=1_000, noise=Halved(2))
     assert not found.holds
     assert found.measured == pytest.approx(2 * found.stated, abs=0.3)
 
 
-def test_missing_clipping_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_clipping_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     kind = type(family(SOFTMAX))
     real = kind.gradient_sum
     monkeypatch.setattr(
@@ -173,7 +173,7 @@ def test_every_check_of_every_family_at_its_own_size_holds(name: str, check: Che
     assert audit(name, check).holds
 
 
-def test_what_has_no_figure_is_refused() -> None:
+def test_impossible_audits_are_refused() -> None:
     with pytest.raises(SpecificationError, match="unknown"):
         audit("magic", Check.CANARIES)
     with pytest.raises(InvalidInput, match="draws and membership"):

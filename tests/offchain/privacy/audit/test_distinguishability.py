@@ -89,13 +89,15 @@ def clipped_as_a_batch(real):
 
 
 @pytest.mark.parametrize("mutant", [unclipped, clipped_as_a_batch])
-def test_wrong_clipping_is_seen(mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_clipping_is_detected(mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = type(family(SOFTMAX))
     monkeypatch.setattr(kind, "gradient_sum", mutant(kind.gradient_sum))
     assert not measured(RELEASES[SOFTMAX], FEW).agrees(STATED_MU)
 
 
-def test_clipping_windows_in_place_of_their_unit_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clipping_windows_instead_of_their_unit_is_detected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Batch, "singles", property(lambda self: (self.x, self.y)))
     monkeypatch.setattr(Batch, "groups", property(lambda _: []))
     assert measured(windows, FEW).mu > 2 * STATED_MU
@@ -103,26 +105,26 @@ def test_clipping_windows_in_place_of_their_unit_is_seen(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("factor", [0.0, 0.5])
 @pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES)
-def test_missing_or_halved_noise_is_seen(release: Release, factor: float) -> None:
+def test_missing_or_halved_noise_is_detected(release: Release, factor: float) -> None:
     assert not measured(release, 250, Weakened(factor)).agrees(STATED_MU)
 
 
 @pytest.mark.slow
-def test_noise_a_tenth_too_small_is_seen_in_many_draws() -> None:
+def test_noise_a_tenth_too_small_is_detected_in_many_draws() -> None:
     assert not measured(centring, MANY, Weakened(0.9)).agrees(STATED_MU, TOLERANCE)
 
 
-def test_a_second_draw_of_one_release_is_seen() -> None:
+def test_a_second_draw_of_one_release_is_detected() -> None:
     found = measured(drawn_twice(centring), 2_000)
     assert not found.agrees(STATED_MU)
     assert found.mu == pytest.approx(math.sqrt(2) * STATED_MU, abs=5 * found.mu_error)
 
 
-def test_noise_shared_between_providers_is_seen() -> None:
+def test_noise_shared_between_providers_is_detected() -> None:
     assert measured(two_providers(centring, shared=True), 400, aimed=False).mu > 100
 
 
-def test_a_normaliser_from_the_drawn_batch_is_seen() -> None:
+def test_a_normaliser_from_the_drawn_batch_is_detected() -> None:
     """The sum is divided by how many records there are, which is said to be a fixed number."""
     assert not measured(training(SOFTMAX, public_records=RECORDS), 4 * FEW).agrees(STATED_MU)
 
@@ -157,7 +159,7 @@ def test_two_normal_distributions_are_as_far_apart_as_they_are(mu: float) -> Non
     assert measure(normal(0, 1, 0), normal(mu, 1, 1), 20_000).agrees(mu)
 
 
-def test_a_spread_that_tells_the_record_is_seen() -> None:
+def test_a_spread_that_reveals_the_record_is_detected() -> None:
     found = measure(normal(0.0, 1.0, 0), normal(3.0, 1.5, 1), 5_000)
     assert found.spread_ratio == pytest.approx(1.5, rel=0.1)
     assert not found.agrees(found.mu)
