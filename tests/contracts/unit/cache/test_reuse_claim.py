@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.scenario import ATTRIBUTES, Scenario
+from tests.support.scenario import Scenario
 
 ODD = 10**16 + 7
 
@@ -100,22 +100,9 @@ def test_forced_ether_changes_nothing(s: Scenario) -> None:
 
 
 @pytest.fixture
-def with_contract(scenario: Any) -> tuple[Scenario, Any]:
-    """A resold result. A contract holds seat 0 and decides how it receives payments."""
-    s = scenario()
-    taker = s.chain.deploy("HostileTaker", s.stranger)
-    s.admit(taker, 999)
-    s.create()
-    s.offer()
-    # The chain impersonates any sender, so the contract's address can act as a provider.
-    s.providers = [taker.address, *s.providers[:2]]
-    s.chain.fund(taker.address)
-    s.market_call(taker.address, "join", s.id, 100, ATTRIBUTES)
-    s.join(1)
-    s.join(2)
-    s.start()
-    s.play_round()
-    s.deliver()
+def with_contract(contract_provider: Any) -> tuple[Scenario, Any]:
+    """Sold once."""
+    s, taker = contract_provider(offered=True)
     s.buy()
     s.seal(1)
     return s, taker

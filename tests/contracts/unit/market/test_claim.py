@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.scenario import ATTRIBUTES, PAYMENT, STATUS, Scenario
+from tests.support.scenario import PAYMENT, STATUS, Scenario
 
 
 @pytest.fixture(scope="module")
@@ -103,36 +103,10 @@ def test_forced_ether_changes_nothing(s: Scenario) -> None:
     assert s.chain.balance(s.market.address) == held + 10**21 - before
 
 
-@pytest.fixture
-def with_contract(scenario: Any) -> tuple[Scenario, Any]:
-    """A delivered request. A contract holds seat 0 and decides how it receives payments."""
-    s = scenario()
-    taker = s.chain.deploy("HostileTaker", s.stranger)
-    s.chain.send(
-        s.deployed.registrar,
-        s.registry.functions.admit(taker.address, 999, b"k" * 32, bytes(32), bytes(32)),
-    )
-    s.create()
-    # The chain impersonates any sender, so the contract's address can act as a provider.
-    s.providers = [taker.address, *s.providers[:2]]
-    s.chain.fund(taker.address)
-    s.market_call(taker.address, "join", s.id, 100, ATTRIBUTES)
-    s.join(1)
-    s.join(2)
-    s.start()
-    s.submit_all()
-    s.vote_all()
-    s.tally()
-    s.attest_all()
-    s.propose()
-    s.deliver()
-    return s, taker
-
-
 def test_a_provider_that_cannot_receive_may_retry_its_claim(
-    with_contract: Any, expect_revert: Any
+    contract_provider: Any, expect_revert: Any
 ) -> None:
-    s, taker = with_contract
+    s, taker = contract_provider()
     amount = s.market.functions.claimable(s.id, 0).call()
     s.chain.send(s.stranger, taker.functions.refuse(True))
     with expect_revert("SharingMarket_TransferFailed", taker.address, amount):
@@ -143,8 +117,8 @@ def test_a_provider_that_cannot_receive_may_retry_its_claim(
     assert s.chain.balance(taker.address) == before + amount
 
 
-def test_a_reentrant_claim_is_paid_once(with_contract: Any) -> None:
-    s, taker = with_contract
+def test_a_reentrant_claim_is_paid_once(contract_provider: Any) -> None:
+    s, taker = contract_provider()
     amount = s.market.functions.claimable(s.id, 0).call()
     s.chain.send(s.stranger, taker.functions.reenter(s.market.address, s.id, s.accounts))
     before = s.chain.balance(taker.address)
