@@ -45,7 +45,7 @@ AVERAGE_WIDTH = WIDTH * 2 ** (SCALES - 1)
 CHUNK = 48
 """Channels transformed at once: few enough for the intermediate maps to stay in the cache."""
 _PERIODS = range(-2, 3)
-"""Copies of a filter that are added up where it is wider than the image."""
+"""Copies of a filter that are summed if it is wider than the image."""
 
 
 def width(shape: tuple[int, ...]) -> int:
@@ -132,7 +132,7 @@ def mirrored_width(shape: tuple[int, ...]) -> int:
 
 @lru_cache(maxsize=8)
 def _mirror(shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """The place of each value's image in a mirror, (width,); its own inverse."""
+    """Index of each value's mirror image, (width,); its own inverse."""
     channels, rows, columns = shape
     turned = np.array([(2 * _UPRIGHT - one) % ORIENTATIONS for one in range(ORIENTATIONS)])
     second = 1 + SCALES * ORIENTATIONS + ORIENTATIONS * turned[:, None] + turned

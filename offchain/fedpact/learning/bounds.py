@@ -1,6 +1,6 @@
 """What the norm of a local update can be, given the mechanism that the specification declares.
 
-A random model of no training is too large, a global model posted again too small; both stand out
+An untrained random model is too large, a resubmitted global model too small; both are detected
 without looking at the data. Each bound fails an honest provider with probability 10^-9 at most.
 """
 
@@ -16,9 +16,9 @@ from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.specification import LocalConstruction, LocalSteps, PrivacyMode, Specification
 
 NO_UPDATE = 1e-12
-"""A norm up to this is no update at all."""
+"""A norm up to this counts as no update."""
 UNBOUNDED = 1e6
-"""The largest norm accepted where no mechanism bounds it."""
+"""The largest norm accepted if no mechanism bounds it."""
 _FLOAT32_MARGIN = 1e-5
 
 

@@ -15,7 +15,7 @@ def noise_for(spec: Specification) -> dict[str, float]:
     """The noise multipliers of a specification under `sound`, as its `privacy` names them.
 
     The least with which all releases together cost at most its epsilon. A statistics_multiplier
-    that it has stays. Whatever stands in its noise_multiplier is passed over.
+    that it has stays. Its own noise_multiplier is ignored.
 
     Raises PrivacyError for an epsilon that cannot be met, with the least that can, and
     SpecificationError for another privacy mode.

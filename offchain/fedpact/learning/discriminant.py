@@ -43,7 +43,7 @@ class Constants:
     least_share: float = 0.2
     """A bucket's mean is taken for at least this share of its bin's."""
     smoothing: float = 0.2
-    """`a` above, over the mean of g, where nothing is noised."""
+    """`a` above, over the mean of g, without noise."""
     noised_smoothing: float = 3.2
     """What is added to it where all is noise, else by the part that is: noise is as large for a
     rare word as for a common one."""

@@ -28,6 +28,6 @@ def length(vector: NDArray[np.float64]) -> float:
 
 
 def clipping_factor(vector: NDArray[np.float64], bound: float) -> float:
-    """min(1, bound / norm): what shortens a vector to `bound` where it is longer."""
+    """min(1, bound / norm): the factor that shortens a longer vector to `bound`."""
     norm = length(vector)
     return 1.0 if norm <= bound else bound / norm

@@ -50,7 +50,7 @@ def train(
 ) -> Weights:
     """The weights (width, labels) of least loss of at most `rounds` rounds from zero.
 
-    strength: C above. on_round: told the weights that each round evaluates. Raises InvalidInput
+    strength: C above. on_round: called with the weights evaluated each round. Raises InvalidInput
     for fewer than two rounds.
     """
     if rounds < 2 or not shards:

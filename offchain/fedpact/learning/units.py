@@ -28,7 +28,7 @@ def samples_of(spec: Specification, dataset: Dataset) -> int:
 
 
 def first_of_units(dataset: Dataset) -> NDArray[np.int64]:
-    """The place of each unit's first example, (units,)."""
+    """Index of each unit's first example, (units,)."""
     return np.unique(dataset.unit_numbers, return_index=True)[1]
 
 
@@ -62,7 +62,7 @@ class Batch:
 
     @cached_property
     def groups(self) -> list[NDArray[np.int64]]:
-        """The places of the examples of every other unit."""
+        """Indices of the examples of every other unit."""
         places = np.flatnonzero(self._sizes > 1)
         order = places[np.argsort(self.units[places], kind="stable")]
         return np.split(order, np.flatnonzero(np.diff(self.units[order])) + 1) if len(order) else []

@@ -23,7 +23,7 @@ class Clusters:
     """A partition of n rows by nearest medoid."""
 
     medoids: NDArray[np.int64]
-    """Shape (k,): rows that stand for their clusters."""
+    """Shape (k,): rows that represent their clusters."""
     labels: NDArray[np.int64]
     """Shape (n,): cluster of each row."""
     costs: tuple[float, ...]

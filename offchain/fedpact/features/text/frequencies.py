@@ -1,4 +1,4 @@
-"""How often words occur in public English, so that weighting them tells nothing private.
+"""How often words occur in public English, so that weighting by them reveals nothing private.
 
 From the package `wordfreq` (Speer 2022; code Apache-2.0, data CC BY-SA 4.0), its large English
 list of some 300,000 words. The list was counted in Wikipedia, subtitles, news, books, the web and

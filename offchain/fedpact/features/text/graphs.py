@@ -48,14 +48,14 @@ class Vocabulary:
         return terms + terms * (terms - 1) // 2
 
     def names(self) -> list[str]:
-        """What each value of a serialised graph stands for, in order."""
+        """Meaning of each value of a serialised graph, in order."""
         rows, columns = np.triu_indices(len(self.words), 1)
         edges = zip(rows.tolist(), columns.tolist(), strict=True)
         return [*self.words, *(f"{self.words[i]}~{self.words[j]}" for i, j in edges)]
 
 
 def vocabulary(texts: Sequence[str], terms: int) -> Vocabulary:
-    """The terms that stand out most in `texts`; idf = ln(n / df), df > 1.
+    """The most distinctive terms of `texts`; idf = ln(n / df), df > 1.
 
     A term's weight is the sum over the texts of its squared share of the text: TF-IDF, each text
     scaled to norm 1. (Sums of plain TF-IDF choose common words, and whatever one long text
@@ -85,7 +85,7 @@ def vocabulary(texts: Sequence[str], terms: int) -> Vocabulary:
 def public_vocabulary(words: Sequence[str]) -> Vocabulary:
     """Terms named by a specification, weighted by public word frequencies: idf = -ln p, at least 1.
 
-    Raises SpecificationError for a word that is no single term, or is named twice.
+    Raises SpecificationError for a word that is not a single term, or is named twice.
     """
     hashes = term_hashes(words)
     if (hashes == 0).any() or len(np.unique(hashes)) != len(words):

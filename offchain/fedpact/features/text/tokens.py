@@ -42,7 +42,7 @@ class Tokens:
     buffer: bytes
     """All texts, lower-cased UTF-8."""
     starts: NDArray[np.int64]
-    """Shape (m,): where each term stands in the buffer."""
+    """Shape (m,): start of each term in the buffer."""
     ends: NDArray[np.int64]
 
     def word(self, place: int) -> str:

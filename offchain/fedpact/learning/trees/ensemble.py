@@ -147,7 +147,7 @@ def heap(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
     """One tree with child pointers (-1 at leaves, as scikit-learn has them) in heap order.
 
-    Returns features and thresholds (2^depth - 1,) and the node that each leaf stands for
+    Returns features and thresholds (2^depth - 1,) and the node of each leaf
     (2^depth,). The tree must not be deeper than `depth`.
     """
     inner = 2**depth - 1

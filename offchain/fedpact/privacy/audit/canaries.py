@@ -21,7 +21,7 @@ LARGEST_EPSILON = 50.0
 _TOLERANCE = 1e-3
 
 Scores = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
-"""One run: which canaries are in, (m,) -> their scores, (m,), high where one seems to be in. Runs
+"""One run: which canaries are in, (m,) -> their scores, (m,), high if a canary seems to be in. Runs
 the mechanism once."""
 
 
@@ -33,7 +33,7 @@ class CanaryAudit:
     guesses: int
     right: int
     epsilon: float
-    """Lower bound at `delta`; 0 where the guesses show nothing."""
+    """Lower bound at `delta`; 0 if the guesses show nothing."""
     delta: float
     confidence: float
 
@@ -62,7 +62,7 @@ def audit(
     found = scores(included)
     if found.shape != (canaries,) or np.isnan(found).any():
         raise PrivacyError(f"a score is needed for each of {canaries} canaries, not {found.shape}")
-    # Ties are broken at random: the order of the canaries must tell nothing.
+    # Ties are broken at random: the order of the canaries must reveal nothing.
     order = np.lexsort((generator.random(canaries), found))
     half = guesses // 2
     right = int(included[order[-half:]].sum() + (~included[order[:half]]).sum())

@@ -27,10 +27,10 @@ ERRORS_ALLOWED = 4.5
 
 @dataclass(frozen=True)
 class Distinguishability:
-    """What was measured along the direction that tells the two data sets apart best."""
+    """Measurements along the direction that best separates the two data sets."""
 
     mu: float
-    """Distance of the two means over the common spread; infinite where there is no noise."""
+    """Distance of the two means over the common spread; infinite without noise."""
     mu_error: float
     """Standard error of `mu`."""
     spread_ratio: float

@@ -26,7 +26,7 @@ log(p / (1 - p)), (n,)."""
 
 @dataclass(frozen=True)
 class MembershipAttack:
-    """How well members were told from non-members over all models."""
+    """How well members were distinguished from non-members over all models."""
 
     true_positives: float
     """Share of members found, at the share of false positives below."""
