@@ -6,8 +6,9 @@ falls if it is above. Both sums are over the same batch and charged as one relea
 (`mechanisms.joint`), so adapting costs no extra epsilon: a small part of the noise multiplier goes
 to the count.
 
-The norm starts again each round (docs/adr/0017-a-norm-lasts-a-round.md). This is the sound
-counterpart of DDP-SGD (`ddp_sgd`), which takes its norm from raw gradients of the same round.
+The norm starts again each round (docs/adr/0017-adaptive-clipping-restarts-each-round.md). This is
+the sound counterpart of DDP-SGD (`ddp_sgd`), which takes its norm from raw gradients of the same
+round.
 """
 
 import math
