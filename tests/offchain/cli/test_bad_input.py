@@ -183,7 +183,7 @@ def test_an_audit_of_an_unknown_request(cli: Cli, ready: Path) -> None:
         ("seed = 0", "titel = 'x'", "titel"),
         ("seed = 0", "seed = -1", "seed"),
         ("clipping_norm = 1.0", "", "clipping_norm"),
-        ("[features]", "initial_model = 'x'\n[features]", "filled in by"),
+        ("[features]", "initial_model = 'x'\n[features]", "filled in when"),
         ("[features]", "[features", "draft draft.toml"),
     ],
 )
