@@ -24,6 +24,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.demo.drafts import WINDOWS
 from fedpact.learning.families.cnn import FORMS, ConvolutionalNetwork
 from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SystemNoise
 from fedpact.requester.draft import Draft
 
@@ -79,7 +80,7 @@ def by_fedpact(
         on_chain=False,
     ).specification
     start = {name: one.detach().numpy() for name, one in network.named_parameters()}
-    train_local(spec, start, Dataset(x.numpy(), y.numpy(), ()), noise=SystemNoise())
+    train_local(LocalTraining(spec, start, Dataset(x.numpy(), y.numpy(), ()), noise=SystemNoise()))
 
 
 def by_opacus(network: nn.Module, data: Data, form: str, steps: int) -> None:

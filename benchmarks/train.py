@@ -25,6 +25,7 @@ from fedpact.demo.drafts import WINDOWS
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.learning.local import batch_order, train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.requester.draft import Draft
 from fedpact.types.specification import LocalEpochs, Specification
 
@@ -80,7 +81,7 @@ def measure(name: str, pairs: int) -> dict[str, float]:
     start = family_of(spec).initial(spec, seed=0)
 
     def ours() -> Model:
-        return train_local(spec, start, dataset, noise=None, batches_of=(1, 0))
+        return train_local(LocalTraining(spec, start, dataset, noise=None, round_and_seat=(1, 0)))
 
     def plain() -> Model:
         return plain_torch(spec, start, dataset)

@@ -44,11 +44,15 @@ class Collusion:
     def honest_updates(self, task: RoundTask) -> NDArray[np.float64]:
         """The updates of the honest in this round, one a row, shape (honest, d)."""
         if self._of is not task.start:
-            number, _ = task.place
+            number, _ = task.round_and_seat
             origin = flatten(task.start)
             honest = sorted(set(self.datasets) - self.seats)
             rows = [
-                flatten(replace(task, dataset=self.datasets[seat], place=(number, seat)).train())
+                flatten(
+                    replace(
+                        task, dataset=self.datasets[seat], round_and_seat=(number, seat)
+                    ).train()
+                )
                 for seat in honest
             ]
             self._of, self._updates = task.start, np.stack(rows) - origin

@@ -30,6 +30,7 @@ from fedpact.learning.artefact import Model, encode
 from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import Globals
+from fedpact.learning.training import LocalTraining
 from fedpact.requester.draft import Draft
 from fedpact.types.specification import Specification
 
@@ -115,7 +116,10 @@ def _request(committee: int, seed: int) -> tuple[Specification, list[Dataset], D
 def _timed_models(
     spec: Specification, start: Model, parts: list[Dataset]
 ) -> tuple[float, dict[int, Model]]:
-    timed = [_timed(partial(train_local, spec, start, part, noise=None), 1) for part in parts]
+    timed = [
+        _timed(partial(train_local, LocalTraining(spec, start, part, noise=None)), 1)
+        for part in parts
+    ]
     seconds = float(np.median([spent for spent, _ in timed]))
     return seconds, {seat: model for seat, (_, model) in enumerate(timed)}
 

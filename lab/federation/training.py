@@ -26,6 +26,7 @@ from fedpact.learning.families import family_of, gradient_family_of, represented
 from fedpact.learning.local import reach, train_local
 from fedpact.learning.server import next_global
 from fedpact.learning.strategies import Globals, LocalTask, Memory, strategy
+from fedpact.learning.training import LocalTraining
 from fedpact.learning.units import samples_of
 from fedpact.simulation.request import NoiseOf
 from fedpact.types.specification import Specification
@@ -130,14 +131,16 @@ def train_round(federation: Federation, state: State) -> RoundOutcome:
 def _train(federation: Federation, number: int, provider: int, task: LocalTask) -> Model:
     noise_of = federation.noise_of
     model = train_local(
-        federation.spec,
-        task.start,
-        federation.parts[provider],
-        noise=noise_of(provider, number) if noise_of else None,
-        data_noise=noise_of(provider, 0) if noise_of else None,
-        batches_of=(number, provider),
-        correction=task.correction,
-        device=federation.device,
+        LocalTraining(
+            federation.spec,
+            task.start,
+            federation.parts[provider],
+            noise=noise_of(provider, number) if noise_of else None,
+            data_noise=noise_of(provider, 0) if noise_of else None,
+            round_and_seat=(number, provider),
+            correction=task.correction,
+            device=federation.device,
+        )
     )
     if not all(np.isfinite(values).all() for values in model.values()):
         raise DataError(

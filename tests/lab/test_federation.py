@@ -8,6 +8,7 @@ from fedpact.errors import DataError, InvalidInput, SpecificationError
 from fedpact.learning.artefact import encode
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import STRATEGIES
+from fedpact.learning.training import LocalTraining
 from lab.federation.training import (
     Federation,
     State,
@@ -54,11 +55,13 @@ def test_a_round_of_fedavg_is_the_weighted_mean_of_those_sampled():
     assert list(outcome.locals) == found.sample(1)
     for provider, model in outcome.locals.items():
         alone = train_local(
-            found.spec,
-            state.globals_.start,
-            found.parts[provider],
-            noise=None,
-            batches_of=(1, provider),
+            LocalTraining(
+                found.spec,
+                state.globals_.start,
+                found.parts[provider],
+                noise=None,
+                round_and_seat=(1, provider),
+            )
         )
         assert encode(model) == encode(alone)
     bias = [model["output.bias"].astype(np.float64) for model in outcome.locals.values()]

@@ -26,6 +26,7 @@ from fedpact.data.sources import digits
 from fedpact.learning.artefact import Model, decode, encode
 from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.requester import Requester
 from fedpact.requester.draft import Draft
@@ -214,12 +215,14 @@ class Committee:
         ):
             task = self.replay.local_task(seat, number)
             honest = train_local(
-                self.spec,
-                task.start,
-                part,
-                noise=self._noise(),
-                batches_of=(number, seat),
-                correction=task.correction,
+                LocalTraining(
+                    self.spec,
+                    task.start,
+                    part,
+                    noise=self._noise(),
+                    round_and_seat=(number, seat),
+                    correction=task.correction,
+                )
             )
             models[seat] = train[seat](honest) if seat in train else honest
             owner = keys.address

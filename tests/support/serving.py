@@ -10,6 +10,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.learning.artefact import encode
 from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.policy import Policy
@@ -30,13 +31,15 @@ def noise_at(seat: int, round_number: int) -> SeededNoise:
 class SeededWork(LocalWork):
     def train(self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None) -> bytes:
         model = train_local(
-            task.spec,
-            task.local.start,
-            task.dataset,
-            noise=noise_at(task.own_seat, task.round),
-            data_noise=noise_at(task.own_seat, 0),
-            batches_of=(task.round, task.own_seat),
-            correction=task.local.correction,
+            LocalTraining(
+                task.spec,
+                task.local.start,
+                task.dataset,
+                noise=noise_at(task.own_seat, task.round),
+                data_noise=noise_at(task.own_seat, 0),
+                round_and_seat=(task.round, task.own_seat),
+                correction=task.local.correction,
+            )
         )
         return encode(model)
 

@@ -12,11 +12,11 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import gradient_family_of
 from fedpact.learning.families.base import loss
 from fedpact.learning.strategies import Correction
+from fedpact.learning.training import LocalTraining
 from fedpact.types.specification import LocalEpochs, Specification
 
 
@@ -39,22 +39,19 @@ class MeanLoss:
 
 
 def train_epochs(
-    spec: Specification,
+    training: LocalTraining,
     local: LocalEpochs,
-    start: Model,
-    dataset: Dataset,
     generator: np.random.Generator,
     gradients: Gradients,
-    correction: Correction | None,
-    device: str,
     on_step: Callable[[int, int], None] | None,
 ) -> Model:
     """`epochs` passes over the data in batches shuffled by `generator`, the last of a pass smaller.
 
-    One kind of processor and one number of threads give the same bytes each time; the number of
-    threads is the caller's (torch.set_num_threads), as results depend on it.
+    One kind of processor and one number of threads give the same bytes each time. Results depend
+    on the number of threads, which the caller sets (torch.set_num_threads).
     """
-    module = gradient_family_of(spec).loaded(spec, start, device).train()
+    dataset, device, correction = training.dataset, training.device, training.correction
+    module = gradient_family_of(training.spec).loaded(training.spec, training.start, device).train()
     x = torch.from_numpy(np.ascontiguousarray(dataset.x)).to(device)
     y = torch.from_numpy(np.ascontiguousarray(dataset.y)).to(device)
     parameters = list(module.parameters())

@@ -1,7 +1,8 @@
-"""Local training: steps along sums of gradients (DP-SGD under `sound`), or mini-batch SGD, under
-mode `paper` with the papers' noise."""
+"""Local training: steps along sums of gradients (DP-SGD under `sound`), mini-batch SGD in epochs,
+or construction in one go; under mode `paper` with the papers' noise."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from fedpact.learning.checks import check_dataset
 from fedpact.learning.families import constructed_family_of, family_of, gradient_family_of
 from fedpact.learning.families.base import Construction, Weights
 from fedpact.learning.strategies import Correction
+from fedpact.learning.training import LocalTraining
 from fedpact.learning.units import (
     Batch,
     ExampleNorms,
@@ -38,102 +40,77 @@ CLIPPING_MARGIN = 1e-6
 """Part of the clipping norm left unused, so that rounding never lifts a gradient above it."""
 
 ProgressCallback = Callable[[int, int], None]
+"""Called with (step, steps) after each step."""
 
 
-def train_local(
-    spec: Specification,
-    start: Model,
-    dataset: Dataset,
-    *,
-    noise: NoiseSource | None,
-    data_noise: NoiseSource | None = None,
-    batches_of: tuple[int, int] | None = None,
-    correction: Correction | None = None,
-    device: str = "cpu",
-    on_step: ProgressCallback | None = None,
-) -> Model:
-    """The local model after the specification's local training from `start`.
+def train_local(training: LocalTraining, on_step: ProgressCallback | None = None) -> Model:
+    """The local model after the specification's local training.
 
-    Args:
-        noise: where noise and sampling come from; None only under privacy mode `none`.
-        data_noise: where mode `paper` takes Laplace noise on the data from; the same bits in all
-            rounds.
-        batches_of: (round, seat), which with the specification's seed fix the batches and other
-            draws that are no noise; all but training in steps needs it, and a family whose first
-            round gathers statistics.
-        correction: what a strategy adds to each step's gradient, after clipping and noise.
-        device: torch's name of where to train in epochs; steps are always on the processor.
-        on_step: told (step, steps) after each step.
-
-    Where the round gathers statistics, their means over the data set stand in the model, noised
-    under `sound`, and nothing is trained.
+    In a round that gathers statistics nothing is trained: the model holds their means over the
+    data set, noised under `sound`.
 
     Raises:
         DataError: an empty data set, or examples that the family cannot take.
         SpecificationError: `sound` where the family cannot take several examples of one unit.
         PrivacyError: `sound` or `paper` without a source of noise.
-        InvalidInput: no `batches_of` where it is needed.
+        InvalidInput: no `round_and_seat` where it is needed.
     """
-    check_dataset(spec, dataset)
+    spec, noise = training.spec, training.noise
+    check_dataset(spec, training.dataset)
     if spec.privacy.mode is not PrivacyMode.NONE and noise is None:
         raise PrivacyError(f"privacy mode {spec.privacy.mode} needs a source of noise")
     if isinstance(spec.local, LocalConstruction):
-        if batches_of is None:
-            raise InvalidInput("construction needs the round and the seat that fix its draws")
-        constructed = constructed_family_of(spec)
-        if spec.privacy.mode is PrivacyMode.SOUND:
-            dataset = _one_a_unit(dataset)
-        return constructed.construct(
-            spec, Construction(start, dataset, batches_of, noise, data_noise)
-        )
+        return _constructed(training)
     if noise is not None and spec.privacy.mechanism is PaperMechanism.LAPLACE:
         from fedpact.learning.paper_training import noised_data, noised_model
 
-        vectors = noised_data(spec, dataset, data_noise)
-        model = _trained(spec, start, vectors, noise, batches_of, correction, device, on_step)
-        return noised_model(spec, model, noise)
-    return _trained(spec, start, dataset, noise, batches_of, correction, device, on_step)
+        vectors = noised_data(spec, training.dataset, training.data_noise)
+        return noised_model(spec, _trained(replace(training, dataset=vectors), on_step), noise)
+    return _trained(training, on_step)
 
 
-def _trained(
-    spec: Specification,
-    start: Model,
-    dataset: Dataset,
-    noise: NoiseSource | None,
-    batches_of: tuple[int, int] | None,
-    correction: Correction | None,
-    device: str,
-    on_step: ProgressCallback | None,
-) -> Model:
+def _constructed(training: LocalTraining) -> Model:
+    spec, dataset = training.spec, training.dataset
+    if training.round_and_seat is None:
+        raise InvalidInput("construction needs the round and the seat: they fix its draws")
+    if spec.privacy.mode is PrivacyMode.SOUND:
+        dataset = _one_per_unit(dataset)
+    given = Construction(
+        training.start, dataset, training.round_and_seat, training.noise, training.data_noise
+    )
+    return constructed_family_of(spec).construct(spec, given)
+
+
+def _trained(training: LocalTraining, on_step: ProgressCallback | None) -> Model:
+    spec, round_and_seat = training.spec, training.round_and_seat
     model_family = family_of(spec)
     by_round = bool(model_family.statistics) or not isinstance(spec.local, LocalSteps)
-    if batches_of is None and by_round:
-        raise InvalidInput("local training needs the round and the seat that fix its draws")
-    source = noise if noise is not None else SystemNoise()
-    if batches_of is not None and model_family.gathers(batches_of[0]):
-        return _with_statistics(spec, start, dataset, source)
+    if round_and_seat is None and by_round:
+        raise InvalidInput("local training needs the round and the seat: they fix its draws")
+    source = training.noise if training.noise is not None else SystemNoise()
+    if round_and_seat is not None and model_family.gathers(round_and_seat[0]):
+        return _with_statistics(spec, training.start, training.dataset, source)
     if isinstance(spec.local, LocalSteps):
-        return _steps(spec, spec.local, start, dataset, source, correction, on_step)
-    assert batches_of is not None
+        return _steps(training, spec.local, source, on_step)
+    assert round_and_seat is not None
     assert isinstance(spec.local, LocalEpochs)
     from fedpact.learning.epochs import Gradients, MeanLoss, train_epochs
 
     gradients: Gradients = MeanLoss(spec)
-    if noise is not None and spec.privacy.mechanism in (
+    if training.noise is not None and spec.privacy.mechanism in (
         PaperMechanism.DP_SGD,
         PaperMechanism.DDP_SGD,
     ):
         from fedpact.learning.paper_training import PaperGradients
 
-        gradients = PaperGradients(spec, spec.local, len(dataset), noise)
-    generator = batch_order(spec.local, *batches_of)
-    return train_epochs(
-        spec, spec.local, start, dataset, generator, gradients, correction, device, on_step
-    )
+        gradients = PaperGradients(spec, spec.local, len(training.dataset), training.noise)
+    order = batch_order(spec.local, *round_and_seat)
+    return train_epochs(training, spec.local, order, gradients, on_step)
 
 
 def batch_order(local: LocalEpochs, round_number: int, seat: int) -> np.random.Generator:
-    """What shuffles one provider's examples in one round: the same in daemon and simulator."""
+    """The generator that shuffles a provider's examples in a round: the same in daemon and
+    simulator."""
     seeds = np.random.SeedSequence([local.shuffle_seed, round_number, seat])
     return np.random.Generator(np.random.PCG64(seeds))
 
@@ -147,24 +124,24 @@ def reach(spec: Specification, samples: int) -> float:
 
 
 def _steps(
-    spec: Specification,
+    training: LocalTraining,
     local: LocalSteps,
-    start: Model,
-    dataset: Dataset,
     source: NoiseSource,
-    correction: Correction | None,
     on_step: ProgressCallback | None,
 ) -> Model:
-    """One step under `sound` (Abadi et al. 2016, algorithm 1): the mean gradients of the units that
+    """Training in steps.
+
+    One step under `sound` (Abadi et al. 2016, algorithm 1): the mean gradients of the units that
     take part, each clipped to norm C, are summed, noised with standard deviation z * C on each
-    value, and divided by sampling_rate * n, a fixed number since the number of units n is public;
-    never by the size of the drawn batch. `none`: the same over examples, without clipping and
-    noise. Velocity v = momentum * v + g, zero at the start of each round;
-    w = w - learning_rate * v. A norm that follows a quantile moves from step to step.
+    value, and divided by sampling_rate * n. That is a fixed number, since the number of units n is
+    public; it is never the size of the drawn batch. Under `none`: the same over examples, without
+    clipping and noise. Velocity v = momentum * v + g, zero at the start of each round;
+    w = w - learning_rate * v. A norm that follows a quantile changes from step to step.
     """
-    samples = samples_of(spec, dataset)
-    divisor, everything = local.sampling_rate * samples, Batch.of(spec, dataset)
-    weights = {name: values.astype(np.float64) for name, values in start.items()}
+    spec, correction = training.spec, training.correction
+    samples = samples_of(spec, training.dataset)
+    divisor, everything = local.sampling_rate * samples, Batch.of(spec, training.dataset)
+    weights = {name: values.astype(np.float64) for name, values in training.start.items()}
     velocity = {name: np.zeros_like(values) for name, values in weights.items()}
     adaptive, norm = QuantileClipping.of(spec.privacy), spec.privacy.clipping_norm
     for step in range(local.steps):
@@ -195,11 +172,11 @@ def _corrected(
 
 
 def _sample(batch: Batch, units: int, rate: float, source: NoiseSource) -> Batch:
-    """Each unit by itself with probability `rate` (Poisson sampling), in random order; all of them
-    at rate 1.
+    """Each unit independently with probability `rate` (Poisson sampling), in random order; all
+    units, in their own order, at rate 1.
 
-    The order is for what rounds within blocks of examples (docs/privacy.md): without one of them,
-    the others stand as they would in some order, but for one that has taken its place.
+    The order matters because sums are rounded within blocks of examples (docs/privacy.md): without
+    one example, the others stand as in some order of theirs, except for one in its position.
     """
     if rate == 1.0:
         return batch
@@ -207,10 +184,10 @@ def _sample(batch: Batch, units: int, rate: float, source: NoiseSource) -> Batch
     return batch.of_units(uniform < rate, source.words(units))
 
 
-def _one_a_unit(dataset: Dataset) -> Dataset:
-    places = first_of_units(dataset)
-    units = tuple(dataset.units[place] for place in places) if dataset.units else ()
-    return Dataset(dataset.x[places], dataset.y[places], units)
+def _one_per_unit(dataset: Dataset) -> Dataset:
+    rows = first_of_units(dataset)
+    units = tuple(dataset.units[row] for row in rows) if dataset.units else ()
+    return Dataset(dataset.x[rows], dataset.y[rows], units)
 
 
 def noised_step(
@@ -221,8 +198,8 @@ def noised_step(
     expected_units: float,
     source: NoiseSource,
 ) -> tuple[Weights, float | None]:
-    """All that a step releases: the noised sum of gradients clipped to `norm` and, where the norm
-    follows a quantile, the noised share of the units whose gradient is within it."""
+    """Everything that a step releases: the noised sum of the gradients clipped to `norm` and, where
+    the norm follows a quantile, the noised share of the units whose gradient is within it."""
     model_family, adaptive = gradient_family_of(spec), QuantileClipping.of(spec.privacy)
 
     def sums(x: Inputs, y: Targets, bound: float | None) -> Weights:
@@ -269,15 +246,15 @@ def _noised(
     source: NoiseSource,
     norms: ExampleNorms | None = None,
 ) -> UnitSum:
-    """`sums` over the batch's units, each clipped to `norm`, `size` values at most, with noise of
-    standard deviation multiplier * norm on each; without a multiplier neither clipped nor noised.
-    The `norms`, where they are asked for, are raw."""
+    """`sums` over the batch's units, each clipped to `norm`, with noise of standard deviation
+    multiplier * norm on each of at most `size` values. Without a multiplier: neither clipped nor
+    noised. The norms of the result, if `norms` is given, are those before clipping."""
     if norm is None or multiplier is None:
         return UnitSum(sums(batch.x, batch.y, None), np.empty(0))
     std = norm * multiplier
     bound = norm * (1 - CLIPPING_MARGIN) - rounding_sensitivity(size, std)
     if bound <= 0:
-        raise PrivacyError(f"noise multiplier {multiplier:g} is too large to be drawn safely")
+        raise PrivacyError(f"noise multiplier {multiplier:g} is too large to draw noise safely")
     clipped = clipped_unit_sum(batch, bound, sums, norms)
     noised = {name: source.add(clipped.total[name], std) for name in sorted(clipped.total)}
     return UnitSum(noised, clipped.norms)

@@ -25,6 +25,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families import ConstructedFamily, family, family_of, gradient_family_of
 from fedpact.learning.families.base import Weights
 from fedpact.learning.local import noised_step, train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.learning.units import Batch
 from fedpact.privacy import ddp_sgd
 from fedpact.privacy.accounting import cost
@@ -345,7 +346,7 @@ def _claimed(
 
     def release(records: int) -> list[float]:
         chosen = Dataset(x[:records], y[:records], ())
-        model = train_local(paper, start, chosen, noise=noise, batches_of=(1, 0))
+        model = train_local(LocalTraining(paper, start, chosen, noise=noise, round_and_seat=(1, 0)))
         return [float(_sums(paper, start, model, records) @ along)]
 
     return release, _mu(ddp_sgd.claimed_release(paper, RECORDS))
@@ -487,7 +488,9 @@ def _gradient(
 
 def _last_round(spec: Specification, start: Model, data: Dataset, noise: NoiseSource) -> Model:
     """The local training of the last round, which no family gathers statistics in."""
-    return train_local(spec, start, data, noise=noise, batches_of=(spec.rounds, 0))
+    return train_local(
+        LocalTraining(spec, start, data, noise=noise, round_and_seat=(spec.rounds, 0))
+    )
 
 
 def _sums(spec: Specification, start: Model, model: Model, records: int) -> NDArray[np.float64]:

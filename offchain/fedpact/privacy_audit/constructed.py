@@ -16,6 +16,7 @@ from fedpact.learning.families import constructed_family_of
 from fedpact.learning.families.text_statistics import TextStatisticsParameters
 from fedpact.learning.local import train_local
 from fedpact.learning.text_statistics import Statistics
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource
 from fedpact.requester.draft import Draft
@@ -73,7 +74,7 @@ def _released(spec: Specification, texts: int, noise: NoiseSource) -> Flat:
     """All values of a local model, each in units in which its noise is the same."""
     start = constructed_family_of(spec).initial(spec, 0)
     dataset = Dataset(documents(TEXTS[:texts]), np.array(LABELS[:texts]), ())
-    model = train_local(spec, start, dataset, noise=noise, batches_of=(1, 0))
+    model = train_local(LocalTraining(spec, start, dataset, noise=noise, round_and_seat=(1, 0)))
     return _sums(spec, model) if spec.family.name == "text-statistics" else _counts(model)
 
 

@@ -34,17 +34,20 @@ class LocalWork:
         mode `paper` keeps on the data follows from `data_seed`."""
         from fedpact.learning.artefact import encode
         from fedpact.learning.local import train_local
+        from fedpact.learning.training import LocalTraining
         from fedpact.privacy.noise import SeededNoise, SystemNoise
 
         private = task.spec.privacy.mode is not PrivacyMode.NONE
         model = train_local(
-            task.spec,
-            task.local.start,
-            task.dataset,
-            noise=SystemNoise() if private else None,
-            data_noise=SeededNoise(task.data_seed),
-            batches_of=(task.round, task.own_seat),
-            correction=task.local.correction,
+            LocalTraining(
+                task.spec,
+                task.local.start,
+                task.dataset,
+                noise=SystemNoise() if private else None,
+                data_noise=SeededNoise(task.data_seed),
+                round_and_seat=(task.round, task.own_seat),
+                correction=task.local.correction,
+            ),
             on_step=on_step,
         )
         return encode(model)

@@ -9,6 +9,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model, encode
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import LocalTask
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
@@ -29,19 +30,20 @@ class RoundTask:
     """The same bits in all rounds, for what mode `paper` keeps on the data."""
     local: LocalTask
     """Where the strategy has local training start, and what it adds to the gradients."""
-    place: tuple[int, int]
-    """(round, seat)."""
+    round_and_seat: tuple[int, int]
 
     def train(self) -> Model:
         """The model that honest training on the data set gives."""
         return train_local(
-            self.spec,
-            self.local.start,
-            self.dataset,
-            noise=self.noise,
-            data_noise=self.data_noise,
-            batches_of=self.place,
-            correction=self.local.correction,
+            LocalTraining(
+                self.spec,
+                self.local.start,
+                self.dataset,
+                noise=self.noise,
+                data_noise=self.data_noise,
+                round_and_seat=self.round_and_seat,
+                correction=self.local.correction,
+            )
         )
 
 

@@ -10,6 +10,7 @@ from fedpact.learning.families import family_of, represented
 from fedpact.learning.local import train_local
 from fedpact.learning.server import next_global
 from fedpact.learning.strategies import Globals
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.specification import Privacy, PrivacyMode, Specification
 
@@ -31,12 +32,14 @@ def alone(
     for number in range(1, spec.rounds + 1):
         start = globals_.start
         model = train_local(
-            spec,
-            start,
-            part,
-            noise=noise_of(number),
-            data_noise=noise_of(0),
-            batches_of=(number, seat),
+            LocalTraining(
+                spec,
+                start,
+                part,
+                noise=noise_of(number),
+                data_noise=noise_of(0),
+                round_and_seat=(number, seat),
+            )
         )
         model, server = next_global(spec, number, globals_, model, {}, 1)
         globals_ = Globals(first, model, start, server)

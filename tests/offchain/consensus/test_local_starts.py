@@ -7,6 +7,7 @@ from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_rou
 from fedpact.data.dataset import Dataset
 from fedpact.learning.families import family
 from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from fedpact.types.scores import INVALID
 from tests.support.specifications import SOUND, specification
@@ -24,8 +25,8 @@ def test_an_honest_model_far_from_the_global_one_is_valid_by_its_own_start(known
     start = family("softmax-regression").initial(SPEC, seed=0)
     own = {name: values + np.float32(100) for name, values in start.items()}
     models = {
-        0: train_local(SPEC, own, data, noise=SeededNoise(1)),
-        1: train_local(SPEC, start, data, noise=SeededNoise(2)),
+        0: train_local(LocalTraining(SPEC, own, data, noise=SeededNoise(1))),
+        1: train_local(LocalTraining(SPEC, start, data, noise=SeededNoise(2))),
     }
     scores, _ = score_round(
         RoundInputs(

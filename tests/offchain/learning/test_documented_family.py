@@ -11,6 +11,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import FAMILIES, family
 from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from tests.support.specifications import SOUND, specification
 
@@ -43,6 +44,8 @@ def test_the_documented_family_trains_with_and_without_privacy(local, privacy):
     x = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
     data = Dataset(x, ((x**2).sum(axis=1) > 1.4).astype(np.int64), ())
     start = family("quadratic").initial(spec, seed=0)
-    found = train_local(spec, start, data, noise=SeededNoise(1), batches_of=(1, 0))
+    found = train_local(
+        LocalTraining(spec, start, data, noise=SeededNoise(1), round_and_seat=(1, 0))
+    )
     assert family("quadratic").error(spec, found, data.x, data.y) < 1000
     assert family("quadratic").error(spec, start, data.x, data.y) > 2000

@@ -14,6 +14,7 @@ from fedpact.learning.bounds import UNBOUNDED, update_norm, update_norm_bounds
 from fedpact.learning.families import family, family_of
 from fedpact.learning.local import reach, train_local
 from fedpact.learning.strategies import Correction
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import NoiseSource, SeededNoise, SystemNoise
 from fedpact.privacy.quantile import QuantileClipping
 from tests.support.specifications import SOUND, specification
@@ -56,7 +57,9 @@ def test_two_steps_with_momentum_by_hand():
         bias = weight / 2
         p = 1 / (1 + math.exp(-2 * (2 * weight + bias)))
     told = []
-    found = train_local(spec, start(spec), one, noise=None, on_step=lambda *at: told.append(at))
+    found = train_local(
+        LocalTraining(spec, start(spec), one, noise=None), on_step=lambda *at: told.append(at)
+    )
     assert np.allclose(found["output.weight"], [[weight], [-weight]], atol=1e-6)
     assert found["output.weight"].dtype == np.float32
     assert told == [(1, 2), (2, 2)]
@@ -66,18 +69,18 @@ def test_training_without_privacy_lowers_the_error():
     spec = specification(local={"steps": 200, "learning_rate": 0.5})
     x = np.array([[0, 3], [3, 0], [-3, -3]] * 5, np.float32)
     three = Dataset(x, np.array([0, 1, 2] * 5), ())
-    trained = train_local(spec, start(spec), three, noise=None)
+    trained = train_local(LocalTraining(spec, start(spec), three, noise=None))
     assert family("softmax-regression").error(spec, trained, three.x, three.y) == 0
 
 
 def test_sound_training_clips_and_divides_by_the_public_count():
     spec = specification(privacy={**SOUND, "clipping_norm": 0.01})
     many = data()
-    moved = train_local(spec, start(spec), many, noise=Silent())
+    moved = train_local(LocalTraining(spec, start(spec), many, noise=Silent()))
     norm = update_norm(start(spec), moved)
     assert 0 < norm <= 0.01
     opposed = Dataset(np.tile(many.x[:1], (40, 1)), np.tile(many.y[:1], 40), ())
-    moved = train_local(spec, start(spec), opposed, noise=Silent())
+    moved = train_local(LocalTraining(spec, start(spec), opposed, noise=Silent()))
     assert update_norm(start(spec), moved) == pytest.approx(0.01, rel=1e-5)
     assert update_norm(start(spec), moved) < 0.01
 
@@ -100,7 +103,7 @@ def test_a_norm_follows_the_quantile_from_step_to_step_and_begins_anew():
             return super().add(values, std)
 
     for _ in range(2):
-        train_local(spec, first, part, noise=Listening(1))
+        train_local(LocalTraining(spec, first, part, noise=Listening(1)))
     # A step notes the noise of two tensors and of the count.
     clipping = QuantileClipping.of(spec.privacy)
     norms = np.array(seen).reshape(2, 60, 3)[:, :, 0] / clipping.gradient_multiplier
@@ -114,11 +117,13 @@ def test_a_sampled_batch_is_divided_by_its_expected_size():
         local={"steps": 1, "learning_rate": 1.0, "sampling_rate": 0.25},
         privacy={**SOUND, "clipping_norm": 0.01},
     )
-    full = train_local(spec, start(spec), data(), noise=Silent())  # its uniform words are all 0
+    full = train_local(
+        LocalTraining(spec, start(spec), data(), noise=Silent())
+    )  # its uniform words are all 0
     once = specification(
         local={"steps": 1, "learning_rate": 1.0}, privacy={**SOUND, "clipping_norm": 0.01}
     )
-    whole = train_local(once, start(once), data(), noise=Silent())
+    whole = train_local(LocalTraining(once, start(once), data(), noise=Silent()))
     assert np.allclose(full["output.weight"], 4 * whole["output.weight"], rtol=1e-5)
 
 
@@ -128,7 +133,7 @@ def test_sampling_takes_each_record_with_its_rate():
     )
     n = 4000
     alike = Dataset(np.ones((n, 1), np.float32), np.zeros(n, np.int64), ())
-    moved = train_local(spec, start(spec), alike, noise=SeededNoise(3))
+    moved = train_local(LocalTraining(spec, start(spec), alike, noise=SeededNoise(3)))
     # Each record that takes part moves output.bias[0] by (2/3) / (0.25 n).
     taken = float(moved["output.bias"][0]) / (2 / 3) * 0.25 * n
     assert abs(taken - 1000) < 5 * math.sqrt(n * 0.25 * 0.75)
@@ -137,7 +142,9 @@ def test_sampling_takes_each_record_with_its_rate():
 def test_noise_differs_between_two_runs_and_has_the_declared_size():
     spec = specification(features=WIDE, privacy={**SOUND, "noise_multiplier": 50.0})
     part = data(n=10, width=30)
-    first, second = (train_local(spec, start(spec), part, noise=SystemNoise()) for _ in range(2))
+    first, second = (
+        train_local(LocalTraining(spec, start(spec), part, noise=SystemNoise())) for _ in range(2)
+    )
     size = family_of(spec).template(spec).parameters
     expected = math.sqrt(2 * size) * 50.0 / 10
     assert update_norm(first, second) == pytest.approx(expected, rel=0.5)
@@ -146,9 +153,9 @@ def test_noise_differs_between_two_runs_and_has_the_declared_size():
 def test_nothing_is_released_without_a_source_of_noise():
     spec = specification(privacy=SOUND)
     with pytest.raises(PrivacyError):
-        train_local(spec, start(spec), data(), noise=None)
+        train_local(LocalTraining(spec, start(spec), data(), noise=None))
     with pytest.raises(DataError):
-        train_local(spec, start(spec), data(n=0), noise=SystemNoise())
+        train_local(LocalTraining(spec, start(spec), data(n=0), noise=SystemNoise()))
 
 
 def test_bounds_without_privacy_refuse_only_no_update_and_the_absurd():
@@ -194,7 +201,7 @@ def test_honest_updates_lie_within_the_bounds(steps, momentum, rate, multiplier,
     )
     part = data(n=60, width=30, seed=seed)
     low, high = update_norm_bounds(spec, 60, 1)
-    found = train_local(spec, start(spec), part, noise=SeededNoise(seed))
+    found = train_local(LocalTraining(spec, start(spec), part, noise=SeededNoise(seed)))
     assert low <= update_norm(start(spec), found) <= high
 
 
@@ -227,7 +234,7 @@ def test_epochs_are_plain_torch_sgd_over_shuffled_batches():
 
     spec = specification(local=EPOCHS, family={"name": "mlp", "parameters": {"hidden": [3]}})
     part = data(n=10)
-    found = train_local(spec, start(spec), part, noise=None, batches_of=(3, 1))
+    found = train_local(LocalTraining(spec, start(spec), part, noise=None, round_and_seat=(3, 1)))
     module = family("mlp").module(spec)
     module.load_state_dict({name: torch.tensor(values) for name, values in start(spec).items()})
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.5)
@@ -245,20 +252,22 @@ def test_epochs_are_plain_torch_sgd_over_shuffled_batches():
 
 def test_the_batches_follow_from_seed_round_and_seat():
     spec = specification(local=EPOCHS)
-    places = [(1, 0), (1, 0), (2, 0), (1, 1)]
+    turns = [(1, 0), (1, 0), (2, 0), (1, 1)]
     first, again, later, other = (
-        train_local(spec, start(spec), data(), noise=None, batches_of=place)["output.weight"]
-        for place in places
+        train_local(LocalTraining(spec, start(spec), data(), noise=None, round_and_seat=turn))[
+            "output.weight"
+        ]
+        for turn in turns
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, later)
     assert not np.array_equal(first, other)
 
 
-def test_epochs_do_not_run_without_the_place_that_fixes_their_batches():
+def test_epochs_do_not_run_without_the_round_and_seat_that_fix_their_batches():
     spec = specification(local=EPOCHS)
     with pytest.raises(InvalidInput, match="round and the seat"):
-        train_local(spec, start(spec), data(), noise=None)
+        train_local(LocalTraining(spec, start(spec), data(), noise=None))
 
 
 @pytest.mark.parametrize("form", [EPOCHS, {"steps": 3, "learning_rate": 0.1, "momentum": 0.5}])
@@ -267,16 +276,18 @@ def test_a_proximal_term_holds_the_model_back(form):
     first = start(spec)
     plain, held, none = (
         train_local(
-            spec,
-            first,
-            data(),
-            noise=None,
-            batches_of=(1, 0),
-            correction=Correction(proximal=mu, anchor=first),
+            LocalTraining(
+                spec,
+                first,
+                data(),
+                noise=None,
+                round_and_seat=(1, 0),
+                correction=Correction(proximal=mu, anchor=first),
+            )
         )
         for mu in (0.0, 5.0, 0.0)
     )
-    uncorrected = train_local(spec, first, data(), noise=None, batches_of=(1, 0))
+    uncorrected = train_local(LocalTraining(spec, first, data(), noise=None, round_and_seat=(1, 0)))
     assert 0 < update_norm(first, held) < update_norm(first, plain)
     assert encode(plain) == encode(none) == encode(uncorrected)
 
@@ -289,12 +300,14 @@ def test_a_constant_shift_moves_the_model_by_its_reach(form):
     alike = Dataset(np.zeros((20, 2), np.float32), np.tile([0, 1, 2], 7)[:20], ())
     found = [
         train_local(
-            spec,
-            start(spec),
-            alike,
-            noise=None,
-            batches_of=(1, 0),
-            correction=Correction(shift=one),
+            LocalTraining(
+                spec,
+                start(spec),
+                alike,
+                noise=None,
+                round_and_seat=(1, 0),
+                correction=Correction(shift=one),
+            )
         )["output.weight"]
         for one in (shift, nothing)
     ]

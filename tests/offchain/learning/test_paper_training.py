@@ -9,6 +9,7 @@ from fedpact.errors import PrivacyError, SpecificationError
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family, family_of
 from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.ddp_sgd import claimed_multiplier
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.types.specification import Specification
@@ -59,7 +60,7 @@ def bias_after(
         for name, shape in family("linear-regression").template(spec).tensors
     }
     data = Dataset(x, np.array(targets, np.float32), ())
-    model = train_local(spec, first, data, noise=noise, batches_of=(1, 0))
+    model = train_local(LocalTraining(spec, first, data, noise=noise, round_and_seat=(1, 0)))
     (bias,) = (values for name, values in model.items() if name.endswith("bias"))
     return float(bias.item())
 
@@ -121,14 +122,16 @@ def examples(spec: Specification) -> tuple[Model, Dataset]:
 def noised(spec: Specification, round_noise: int, data_noise: int) -> Model:
     start, data = examples(spec)
     return train_local(
-        spec, start, data, noise=SeededNoise(round_noise), data_noise=SeededNoise(data_noise)
+        LocalTraining(
+            spec, start, data, noise=SeededNoise(round_noise), data_noise=SeededNoise(data_noise)
+        )
     )
 
 
 def test_laplace_noises_the_data_and_then_the_model() -> None:
     spec = specification(privacy=LAPLACE)
     start, data = examples(spec)
-    plain = train_local(specification(), start, data, noise=None)
+    plain = train_local(LocalTraining(specification(), start, data, noise=None))
     once, other_data, other_model = noised(spec, 1, 2), noised(spec, 1, 3), noised(spec, 4, 2)
     for name in plain:
         assert np.abs(once[name] - plain[name]).max() > 0.01
@@ -142,7 +145,9 @@ def test_laplace_noise_has_the_scale_of_equation_4() -> None:
     spec = specification(privacy=privacy, features={"shape": [400]}, local=STILL)
     start = family_of(spec).initial(spec, 0)
     data = Dataset(np.zeros((6, 400), np.float32), np.arange(6) % 3, ())
-    model = train_local(spec, start, data, noise=SeededNoise(0), data_noise=SeededNoise(1))
+    model = train_local(
+        LocalTraining(spec, start, data, noise=SeededNoise(0), data_noise=SeededNoise(1))
+    )
     drawn = np.concatenate([(model[name] - start[name]).ravel() for name in start])
     assert np.abs(drawn).mean() == pytest.approx(0.5 / 4.0, rel=0.1)  # mean |Laplace(b)| is b
 
@@ -157,9 +162,9 @@ def test_noise_must_come_from_somewhere() -> None:
     spec = specification(privacy=LAPLACE)
     start, data = examples(spec)
     with pytest.raises(PrivacyError, match="mode paper needs a source"):
-        train_local(spec, start, data, noise=None)
+        train_local(LocalTraining(spec, start, data, noise=None))
     with pytest.raises(PrivacyError, match="all rounds share"):
-        train_local(spec, start, data, noise=SeededNoise(0))
+        train_local(LocalTraining(spec, start, data, noise=SeededNoise(0)))
 
 
 def test_a_family_whose_examples_cannot_be_clipped_is_refused() -> None:

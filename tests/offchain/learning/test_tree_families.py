@@ -15,6 +15,7 @@ from fedpact.learning.checks import check_specification
 from fedpact.learning.families import LocalModels, family, family_of
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import Globals
+from fedpact.learning.training import LocalTraining
 from fedpact.learning.trees.ensemble import Ensemble, empty
 from fedpact.learning.trees.training import Growth
 from fedpact.privacy.accounting import calibrate
@@ -59,12 +60,14 @@ def trained(spec, parts, start=None, round_number=1, noise_seed=0):
     private = spec.privacy.mode.value != "none"
     return {
         seat: train_local(
-            spec,
-            kind.initial(spec, 0) if start is None else start,
-            part,
-            noise=SeededNoise(100 * noise_seed + seat) if private else None,
-            data_noise=SeededNoise(7 + seat),
-            batches_of=(round_number, seat),
+            LocalTraining(
+                spec,
+                kind.initial(spec, 0) if start is None else start,
+                part,
+                noise=SeededNoise(100 * noise_seed + seat) if private else None,
+                data_noise=SeededNoise(7 + seat),
+                round_and_seat=(round_number, seat),
+            )
         )
         for seat, part in enumerate(parts)
     }
@@ -269,7 +272,9 @@ def test_the_papers_noise_is_reused_for_vectors_and_drawn_again_for_leaves(name)
         assert kind.plausible(spec, kind.initial(spec, 0), model, 120)
         assert np.isfinite(kind.predict(spec, model, part.x)).all()
     with pytest.raises(PrivacyError, match="needs a source"):
-        train_local(spec, kind.initial(spec, 0), part, noise=None, batches_of=(1, 0))
+        train_local(
+            LocalTraining(spec, kind.initial(spec, 0), part, noise=None, round_and_seat=(1, 0))
+        )
 
 
 def test_a_sound_forest_adds_up_and_says_what_it_knows():

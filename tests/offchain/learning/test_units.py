@@ -14,6 +14,7 @@ from fedpact.learning.bounds import update_norm
 from fedpact.learning.families import family, family_of
 from fedpact.learning.families.base import weights_norm
 from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.learning.units import Batch, clipped_unit_sum, samples_of
 from fedpact.privacy.noise import NoiseSource, SeededNoise, SystemNoise
 from tests.support.specifications import SOUND, specification
@@ -153,7 +154,7 @@ def test_training_divides_by_the_public_number_of_units(name):
     )
     start = family(name).initial(spec, seed=3)
     for data in (one_unit, several):
-        moved = update_norm(start, train_local(spec, start, data, noise=Silent()))
+        moved = update_norm(start, train_local(LocalTraining(spec, start, data, noise=Silent())))
         assert moved == pytest.approx(1e-3, rel=1e-3)
 
 
@@ -164,9 +165,9 @@ def test_sampling_draws_whole_units_and_divides_by_their_expected_number():
     )
     data = data_of(spec)
     start = family_of(spec).initial(spec, seed=3)
-    found = train_local(sampled, start, data, noise=Silent(drawn=(0, 3)))
+    found = train_local(LocalTraining(sampled, start, data, noise=Silent(drawn=(0, 3))))
     only = without(without(without(data, 4), 2), 1)
-    expected = train_local(spec, start, only, noise=Silent())
+    expected = train_local(LocalTraining(spec, start, only, noise=Silent()))
     # The two that are drawn are divided by 0.5 * 5 units; alone by 2.
     for tensor, values in expected.items():
         assert np.allclose(found[tensor] - start[tensor], (values - start[tensor]) * 2 / 2.5)
@@ -178,7 +179,9 @@ def test_without_privacy_every_example_counts():
     assert samples_of(spec, data) == len(data) == 9
     bare = Dataset(data.x, data.y, ())
     start = family_of(spec).initial(spec, seed=3)
-    ours, theirs = (train_local(spec, start, each, noise=None) for each in (data, bare))
+    ours, theirs = (
+        train_local(LocalTraining(spec, start, each, noise=None)) for each in (data, bare)
+    )
     assert all(np.array_equal(ours[tensor], theirs[tensor]) for tensor in ours)
 
 
@@ -186,7 +189,9 @@ def test_noise_is_that_of_the_number_of_units():
     spec = spec_of("softmax-regression", noise_multiplier=50.0)
     data = data_of(spec, units=tuple(number // 10 for number in range(100)))
     start = family_of(spec).initial(spec, seed=3)
-    first, second = (train_local(spec, start, data, noise=SystemNoise()) for _ in range(2))
+    first, second = (
+        train_local(LocalTraining(spec, start, data, noise=SystemNoise())) for _ in range(2)
+    )
     size = family_of(spec).template(spec).parameters
     assert update_norm(first, second) == pytest.approx(math.sqrt(2 * size) * 50 / 10, rel=0.6)
 
@@ -218,9 +223,9 @@ def test_real_engines_and_speakers_train_under_sound(data, asked, most):
     )
     assert samples_of(spec, part) == len(groups) < len(part)
     start = family_of(spec).initial(spec, seed=0)
-    trained = train_local(spec, start, part, noise=SeededNoise(1))
+    trained = train_local(LocalTraining(spec, start, part, noise=SeededNoise(1)))
     assert all(np.isfinite(values).all() for values in trained.values())
-    quiet = train_local(spec, start, part, noise=Silent())
+    quiet = train_local(LocalTraining(spec, start, part, noise=Silent()))
     assert 0 < update_norm(start, quiet) <= 2 * 0.1 * 1.0 + 1e-6
 
 

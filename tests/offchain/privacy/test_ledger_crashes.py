@@ -31,6 +31,7 @@ from fedpact.learning import artefact, local, units
 from fedpact.learning.artefact import encode
 from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy import ledger as ledger_module
 from fedpact.privacy import ledger_file
 from fedpact.privacy import noise as noise_module
@@ -67,7 +68,9 @@ def epsilon_of(releases: int) -> float:
 def drawn(round_: int) -> bytes:
     """A sealed local model, its noise from the system."""
     start = family_of(SPEC).initial(SPEC, seed=0)
-    model = train_local(SPEC, start, DATA, noise=SystemNoise(), batches_of=(round_, 0))
+    model = train_local(
+        LocalTraining(SPEC, start, DATA, noise=SystemNoise(), round_and_seat=(round_, 0))
+    )
     round_ref = RoundRef(sha256(b"deployment").digest(), 1, round_)
     return seal_local(encode(model), b"r" * 32, round_ref, "0x" + "1" * 40)
 

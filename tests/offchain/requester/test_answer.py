@@ -13,6 +13,7 @@ from fedpact.data.documents import documents, pack
 from fedpact.errors import DataError, ModelError, NotReady
 from fedpact.learning.artefact import Model, encode
 from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.requester import fetch
 from fedpact.requester.answer import Estimate, answer, answer_file, as_text
 from fedpact.requester.fetch import FetchedModel
@@ -169,7 +170,9 @@ def text_model(tmp_path: Path) -> Path:
         queries=queries,
         initial_model="none",
     )
-    weights = train_local(spec, {}, text_dataset(90, 0), noise=None, batches_of=(1, 0))
+    weights = train_local(
+        LocalTraining(spec, {}, text_dataset(90, 0), noise=None, round_and_seat=(1, 0))
+    )
     path = tmp_path / "texts.safetensors"
     fetch.write(FetchedModel(1, "00", spec, "bafy", 1, None, ("0x0",), path), encode(weights))
     return path

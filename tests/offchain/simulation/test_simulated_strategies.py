@@ -10,6 +10,7 @@ from fedpact.learning.families import family
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import Globals
 from fedpact.learning.strategies.dlmu import DLMU
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, simulate
@@ -53,13 +54,14 @@ def test_dlmu_starts_each_provider_where_its_own_models_say():
     found = run(spec)
     first = family("softmax-regression").initial(spec, seed=0)
     own = [
-        train_local(spec, first, part(seat), noise=None, batches_of=(1, seat)) for seat in range(3)
+        train_local(LocalTraining(spec, first, part(seat), noise=None, round_and_seat=(1, seat)))
+        for seat in range(3)
     ]
     after_one = run(spec_of(strategy={"name": "dlmu"}, rounds=1)).model
     memories = [DLMU().remember(Globals(first, first), None, one, 1.0) for one in own]
     starts = [DLMU().local(Globals(first, after_one), one).start for one in memories]
     again = [
-        train_local(spec, start, part(seat), noise=None, batches_of=(2, seat))
+        train_local(LocalTraining(spec, start, part(seat), noise=None, round_and_seat=(2, seat)))
         for seat, start in enumerate(starts)
     ]
     for name in first:

@@ -14,6 +14,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family
 from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.audit.distinguishability import Draw
 from fedpact.privacy.linear_sums import (
     CentredFeatures,
@@ -85,7 +86,7 @@ def training(name: str, public_records: int | None = None) -> Release:
 
     def release(records: int, noise: NoiseSource) -> NDArray[np.float64]:
         y = Y[:records] if spec.task == "classification" else Y[:records].astype(np.float32)
-        model = train_local(spec, start, Dataset(X[:records], y, ()), noise=noise)
+        model = train_local(LocalTraining(spec, start, Dataset(X[:records], y, ()), noise=noise))
         return _moved(start, model) * (public_records or records)
 
     return release
@@ -100,7 +101,10 @@ def windows(records: int, noise: NoiseSource) -> NDArray[np.float64]:
     places = every[every < records]
     x, y = long[: len(places)], Y[places]
     units = tuple(bytes([place]) * 32 for place in places)
-    return _moved(start, train_local(spec, start, Dataset(x, y, units), noise=noise)) * records
+    return (
+        _moved(start, train_local(LocalTraining(spec, start, Dataset(x, y, units), noise=noise)))
+        * records
+    )
 
 
 def centring(records: int, noise: NoiseSource) -> NDArray[np.float64]:
@@ -139,7 +143,9 @@ def scattering(round_number: int) -> Release:
 
     def release(records: int, noise: NoiseSource) -> NDArray[np.float64]:
         data = Dataset(x[:records], Y[:records], ())
-        model = train_local(spec, start, data, noise=noise, batches_of=(round_number, 0))
+        model = train_local(
+            LocalTraining(spec, start, data, noise=noise, round_and_seat=(round_number, 0))
+        )
         before = start[moved] * (round_number != 1)
         return np.asarray((before.astype(np.float64) - model[moved]).ravel() * scale * records)
 

@@ -9,6 +9,7 @@ from fedpact.data.sources import digits
 from fedpact.errors import PrivacyError
 from fedpact.learning.families import family
 from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
 from fedpact.privacy.audit.membership import MembershipAttack, attack, likelihood_ratios, outcome
 from fedpact.privacy.noise import SeededNoise
 from tests.support.specifications import SOUND, specification
@@ -30,7 +31,7 @@ def confidences(privacy: dict):
 
     def train(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         members = Dataset(x[chosen], y[chosen], ())
-        model = train_local(spec, start, members, noise=noise)
+        model = train_local(LocalTraining(spec, start, members, noise=noise))
         p = family("softmax-regression").predict(spec, model, x)[np.arange(len(y)), y]
         p = np.clip(p, 1e-9, 1 - 1e-9)
         return np.asarray(np.log(p) - np.log1p(-p))
