@@ -1,4 +1,4 @@
-"""An audit of one request: gather the events, then look at one thing after the other."""
+"""An audit of one request: gather the events, then check one item after the other."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -27,10 +27,10 @@ def audit(
     *,
     confirmations: int = 0,
 ) -> AuditReport:
-    """Recompute what happened to a request, from chain and content store alone.
+    """Recompute a request from nothing but the chain and the content store.
 
-    All is read as of one block. `keys` of an account to which the request's keys were sealed (a
-    member, or an auditor that the specification names) open the models; without them those items
+    Everything is read as of one block. `keys` of an account to which the request's keys were sealed
+    (a member, or an auditor named in the specification) open the models; without them those items
     are unavailable. Raises UnknownRequest, NodeUnreachable.
     """
     frame = client.frame(confirmations)
@@ -44,7 +44,7 @@ def audit(
 def inspect(
     evidence: Evidence, facts: ChainFacts, store: ContentStore, keys: "AccountKeys | None"
 ) -> tuple[AuditItem, ...]:
-    """All checks of what was gathered, in the order of a request's life."""
+    """All checks of the evidence, in the order of a request's lifecycle."""
     protocol = ProtocolChecks(evidence, facts)
     learning = LearningChecks(evidence, facts, store, keys)
     money = MoneyChecks(evidence, facts)

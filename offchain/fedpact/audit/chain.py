@@ -1,4 +1,4 @@
-"""What an audit reads of the chain besides events, all as of one block."""
+"""What an audit reads from the chain besides events, as of one block."""
 
 from functools import cached_property
 
@@ -67,12 +67,12 @@ class ChainFacts:
     @cached_property
     def market_balance(self) -> int:
         """Wei."""
-        place = {"blockHash": self.frame.block_hash}
-        return int(self._client.rpc.call("eth_getBalance", self.deployment.market, place), 16)
+        block = {"blockHash": self.frame.block_hash}
+        return int(self._client.rpc.call("eth_getBalance", self.deployment.market, block), 16)
 
     @cached_property
     def offered(self) -> tuple[int, int] | None:
-        """Price of the result and what it has earned again, wei; None where there is no cache."""
+        """Price of the result and its earnings from resales, wei; None without a cache."""
         if self.deployment.cache is None:
             return None
         return self._client.cache.offered(self._id, self.frame)
@@ -80,8 +80,8 @@ class ChainFacts:
     @cached_property
     def cache_balance(self) -> int:
         """Wei."""
-        place = {"blockHash": self.frame.block_hash}
-        return int(self._client.rpc.call("eth_getBalance", self.deployment.cache, place), 16)
+        block = {"blockHash": self.frame.block_hash}
+        return int(self._client.rpc.call("eth_getBalance", self.deployment.cache, block), 16)
 
     def purchase_status(self, buyer: str) -> PurchaseStatus:
         return self._client.cache.purchase(self._id, buyer, self.frame).status
@@ -98,7 +98,7 @@ class ChainFacts:
         return self._client.registry.reputation(account, self.frame)
 
     def key_version(self, account: str) -> int:
-        """Of the account's present encryption key; 0 for a stranger."""
+        """Version of the account's current encryption key; 0 for an unknown account."""
         return self._client.registry.participant(account, self.frame).key_version
 
     def timestamp(self, block: int) -> int:
@@ -113,8 +113,8 @@ class ChainFacts:
     def salt(self, tx_hash: str, seat: int, word: int) -> bytes:
         """The salt in the transaction that revealed a vote (32 bytes).
 
-        Raises Unavailable where the vote was revealed through another contract, Broken where the
-        transaction says something else than its event.
+        Raises Unavailable if the vote was revealed through another contract, Broken if the
+        transaction contradicts its event.
         """
         transaction = self._client.rpc.call("eth_getTransactionByHash", tx_hash)
         if transaction is None:

@@ -1,4 +1,4 @@
-"""A request's events, put in order: what each check looks at."""
+"""A request's events in order: the evidence for each check."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class Vote:
 
 @dataclass(frozen=True)
 class Final:
-    """What RoundFinalised says."""
+    """Of the event RoundFinalised."""
 
     leader: int
     digest: bytes
@@ -33,7 +33,7 @@ class Final:
 
 @dataclass(frozen=True)
 class Tally:
-    """What RoundTallied says; `points` in 16-bit lanes."""
+    """Of the event RoundTallied; `points` in 16-bit lanes."""
 
     medians: int
     included: int
@@ -45,7 +45,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class RecordedOutcome:
-    """What OutcomesRecorded says of one account."""
+    """One account's part of the event OutcomesRecorded."""
 
     account: str
     weight: int
@@ -60,11 +60,11 @@ class RecordedOutcome:
 
 @dataclass
 class RoundEvidence:
-    """One round. Masks and dictionaries go by seat."""
+    """One round; masks and dictionaries are by seat."""
 
     number: int
     expected: int
-    """Seats that the round waited for; whoever came back by submitting is among them."""
+    """Seats that the round waited for, including those that came back by submitting."""
     barred: int
     accounts: dict[int, str]
     """Seats that were occupied when the round opened."""
@@ -89,7 +89,7 @@ class RoundEvidence:
 
 @dataclass
 class Evidence:
-    """All events of one request, oldest first within each list."""
+    """All events of one request; lists are oldest first."""
 
     request_id: int
     requester: str
@@ -113,7 +113,7 @@ class Evidence:
     """Wei that went into the market, over all requests."""
     paid_out: int = 0
     reuse: list[Event] = field(default_factory=list)
-    """What the cache tells of the request, oldest first."""
+    """The result cache's events of the request, oldest first."""
     reuse_in: int = 0
     """Wei that went into the cache, over all requests."""
     reuse_out: int = 0
@@ -134,8 +134,8 @@ def mask_of(seats: Iterable[int]) -> int:
 def gather(request_id: int, events: Iterable[Event]) -> Evidence:
     """Put the events of one request in order.
 
-    Raises UnknownRequest where there are none, AuditFailed where one speaks of what no event before
-    it has told: the node leaves events out, or makes them up.
+    Raises UnknownRequest if there are none, AuditFailed if one refers to what no earlier event
+    reported: then the node leaves events out, or makes them up.
     """
     found: Evidence | None = None
     outcomes: list[RecordedOutcome] = []

@@ -23,14 +23,14 @@ UNPAID_WEIGHT = 1
 
 
 class MoneyChecks:
-    """One method an item; each returns what it saw, or raises Broken or Unavailable."""
+    """One method per item; each returns what it saw, or raises Broken or Unavailable."""
 
     def __init__(self, evidence: Evidence, facts: "ChainFacts") -> None:
         self._e = evidence
         self._facts = facts
 
     def payments(self) -> str:
-        """Each claim is the seat's share of the pool by points; what is open is still there."""
+        """Each claim is the seat's share of the pool by points; the others are still there."""
         due = self._shares
         for seat, amount in self._e.claims.items():
             require(amount == due[seat], f"seat {seat} was paid {amount} wei, {due[seat]} are due")

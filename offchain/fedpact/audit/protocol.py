@@ -1,4 +1,4 @@
-"""Checks that need the chain alone: terms, votes, tally, leaders, attestations, history."""
+"""Checks that need only the chain: terms, votes, tally, leaders, attestations, history."""
 
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ TERMS_TYPES = (
 
 
 class ProtocolChecks:
-    """One method an item; each returns what it saw, or raises Broken or Unavailable."""
+    """One method per item; each returns what it saw, or raises Broken or Unavailable."""
 
     def __init__(self, evidence: Evidence, facts: "ChainFacts") -> None:
         self._e = evidence
@@ -47,7 +47,7 @@ class ProtocolChecks:
         self._tallies: dict[int, RoundTally] = {}
 
     def submissions(self) -> str:
-        """Every digest came from the seat's own account, was not barred, and was the only one."""
+        """Every digest came from the seat's own account and is unique; the seat was not barred."""
         self._need_rounds()
         count = 0
         for one in self._e.rounds:
@@ -58,7 +58,7 @@ class ProtocolChecks:
                 require(not one.barred >> seat & 1, f"{at}: seat {seat} was barred")
             require(
                 len(set(one.digests.values())) == len(one.digests),
-                f"{at}: two seats submitted one digest",
+                f"{at}: two seats submitted the same digest",
             )
             count += len(one.digests)
         return f"{count} models in {len(self._e.rounds)} rounds"
@@ -90,7 +90,7 @@ class ProtocolChecks:
         return f"{len(self._e.tallied)} rounds"
 
     def included(self) -> str:
-        """The models counted as valid and as good enough are those whose medians say so."""
+        """The valid and the included models follow from the medians."""
         excluded = 0
         for one in self._tallied():
             assert one.tally is not None
@@ -104,7 +104,7 @@ class ProtocolChecks:
         return f"{excluded} models left out"
 
     def points(self) -> str:
-        """Each tally gave the points that the votes are worth, and they add up in storage."""
+        """Each tally gave the points that follow from the votes, and storage holds their sum."""
         totals = [0] * self._seats
         for one in self._tallied():
             assert one.tally is not None
@@ -122,7 +122,8 @@ class ProtocolChecks:
         return f"{totals}"
 
     def faults(self) -> str:
-        """Whoever was silent, hid a vote, voted far off or did not propose has that many faults."""
+        """Each seat has one fault for every time that it was silent, hid a vote, voted far off or
+        did not propose."""
         self._need_rounds()
         totals = [0] * self._seats
         ever = 0
@@ -149,7 +150,7 @@ class ProtocolChecks:
         return f"{totals}"
 
     def leader_order(self) -> str:
-        """Each leader stood where it was in the order, and its turn had come."""
+        """Each leader had its turn according to the order of leaders."""
         finals = self._finals()
         last: int | None = None
         for one in finals:
@@ -157,7 +158,7 @@ class ProtocolChecks:
             assert one.tally is not None
             order = self._order(one, last)
             leader = one.final.leader
-            require(leader in order, f"round {one.number}: seat {leader} was not to lead")
+            require(leader in order, f"round {one.number}: seat {leader} may not lead")
             rank = order.index(leader)
             passed = mask_of(order[:rank])
             require(
@@ -172,7 +173,7 @@ class ProtocolChecks:
         return "leaders " + ", ".join(str(one.final.leader) for one in finals if one.final)
 
     def attestations(self) -> str:
-        """Each round became final by enough matching attestations, with their median error."""
+        """Each round became final with enough matching attestations and their median error."""
         finals = self._finals()
         for one in finals:
             assert one.final is not None
@@ -220,7 +221,7 @@ class ProtocolChecks:
         """The request ended when it should have, with the last final model and its makers."""
         ended = self._e.ended
         if ended is None:
-            raise Unavailable("the rounds go on")
+            raise Unavailable("the rounds have not ended yet")
         finals = self._e.finals
         last = finals[-1].final if finals else None
         target = self._e.terms.target
@@ -287,7 +288,7 @@ class ProtocolChecks:
 
     def _need_rounds(self) -> None:
         if not self._e.rounds:
-            raise Unavailable("not started")
+            raise Unavailable("the request has not started")
 
     def _tallied(self) -> list[RoundEvidence]:
         if not self._e.tallied:

@@ -1,4 +1,4 @@
-"""What an audit says: per item, whether it holds, fails, or could not be looked at."""
+"""The result of an audit: per item, whether it holds, fails, or could not be checked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class AuditItem:
-    """One thing that was looked at; `name` is a stable key."""
+    """One check; `name` is a stable key."""
 
     name: str
     verdict: Verdict
@@ -26,7 +26,7 @@ class AuditItem:
 class AuditReport:
     request_id: int
     block: int
-    """The block as of which all was read."""
+    """The block as of which everything was read."""
     items: tuple[AuditItem, ...]
 
     @property
@@ -38,28 +38,28 @@ class AuditReport:
         return [item for item in self.items if item.verdict is Verdict.UNAVAILABLE]
 
     def verdict(self, name: str) -> Verdict:
-        """The verdict on one item; KeyError for a name that there is not."""
+        """The verdict on one item; KeyError for an unknown name."""
         return {item.name: item.verdict for item in self.items}[name]
 
     def check(self) -> None:
-        """Raises AuditFailed naming what does not hold."""
+        """Raises AuditFailed naming the items that fail."""
         if self.failed:
             found = "; ".join(f"{item.name}: {item.detail}" for item in self.failed)
             raise AuditFailed(f"request {self.request_id}: {found}")
 
 
 class Broken(FedpactError):
-    """Something looked at does not hold."""
+    """A check fails."""
 
 
 class Unavailable(FedpactError):
-    """Something cannot be looked at: not there, not yet, or sealed to others."""
+    """A check is not possible: something is missing, not there yet, or sealed to others."""
 
 
 def look(name: str, check: Callable[[], str]) -> AuditItem:
     """Run one check, which returns what it saw, or raises Broken or Unavailable.
 
-    Content that cannot be had leaves an item open; content that is wrong makes it fail.
+    With missing content the item is unavailable; with wrong content it fails.
     """
     try:
         return AuditItem(name, Verdict.HOLDS, check())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class RetrievalChecks:
     """Whether providers joined as invited, and whether the record of the search is the requester's.
 
-    Whether the answering daemons showed the best there was cannot be told from the record.
+    The record does not show whether the answering daemons returned their best matches.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class RetrievalChecks:
         self._specification = specification
 
     def invited(self) -> str:
-        """Where the specification names who is invited, nobody else joined."""
+        """If the specification names who is invited, nobody else joined."""
         named = set(self._specification().invited)
         if not named:
             return "open to all"
@@ -45,8 +45,8 @@ class RetrievalChecks:
         return f"{len(joined)} of {len(named)} invited joined"
 
     def retrieval_record(self) -> str:
-        """The search on record was signed by the requester for this deployment and for the query
-        that stands there, and found all who were invited."""
+        """The requester signed the search on record for this deployment and for its query, and the
+        search found everybody who was invited."""
         digests = [
             bytes(event.args["digest"])
             for event in self._e.reuse

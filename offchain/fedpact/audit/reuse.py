@@ -1,4 +1,4 @@
-"""Check of a result that was had again: price, seals by those who made it, money to the wei."""
+"""Check of a result's resales: price, seals by its makers, money to the wei."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class ReuseChecks:
-    """Plays the cache's events again, by the rules of IResultCache.
+    """Replays the cache's events by the rules of IResultCache.
 
-    Whether a sealed key is the right one cannot be told from outside: only its buyer opens it.
+    Outsiders cannot tell whether a sealed key is the right one: only its buyer can open it.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class ReuseChecks:
         self._price = 0
         self._earned = 0
         self._waiting: dict[str, int] = {}
-        """Deadline by buyer that has no key yet."""
+        """Deadline of each buyer that has no key yet."""
         self._served: set[str] = set()
         self._paid: dict[int, int] = {}
 
@@ -78,7 +78,10 @@ class ReuseChecks:
         require(price == self._price > 0, f"{buyer} paid {price} wei, not {self._price}")
         require(buyer not in self._served | self._waiting.keys(), f"{buyer} bought twice")
         makers = {account for one in self._e.rounds for account in one.owners.values()}
-        require(buyer not in makers | {self._e.requester}, f"{buyer} bought what it had already")
+        require(
+            buyer not in makers | {self._e.requester},
+            f"{buyer} bought a result that it already had",
+        )
         due = self._facts.timestamp(block) + self._e.terms.deliver_window
         require(deadline == due, f"the deadline of {buyer} is {deadline}, not {due}")
         self._waiting[buyer] = deadline
@@ -87,7 +90,7 @@ class ReuseChecks:
         seats = [seat for seat, (account, _) in self._e.seats.items() if account == holder]
         require(
             any(self._facts.points[seat] for seat in seats),
-            f"{holder} sealed a key and has no points",
+            f"{holder} sealed a key, but has no points",
         )
         deadline = self._waiting.pop(buyer, None)
         if deadline is None:

@@ -1,7 +1,7 @@
 """A request's encrypted artefacts: what is sealed under which key, and how large it is.
 
-Provider, requester and auditor open and seal by these functions alone, so that every member that
-computes an aggregate gets the same bytes and the same CID.
+Provider, requester and auditor all use these functions, so that every member that computes an
+aggregate gets the same bytes and the same CID.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def sealed_bytes(template: Template) -> int:
 
 
 def model_cid(template: Template, digest: bytes) -> Cid:
-    """The CID of a sealed model whose digest stands on chain."""
+    """The CID of a sealed model whose digest is on chain."""
     return Cid.of_digest(digest, sealed_bytes(template))
 
 
@@ -57,7 +57,7 @@ def open_local(
 
 
 def seal_global(model: Model, request_key: bytes, round_ref: RoundRef) -> bytes:
-    """Encrypt a round's global model; the requester may be given the key of this one alone."""
+    """Encrypt a round's global model under a key of its own, which alone the requester gets."""
     key = delivery_key(request_key, round_ref.fingerprint, round_ref.request_id, round_ref.round)
     return seal_model(key, encode(model), _aad(round_ref, "global", ""))
 
@@ -68,13 +68,13 @@ def open_global(sealed: bytes, key: bytes, round_ref: RoundRef, template: Templa
 
 
 def slice_aad(number: int) -> Aad:
-    """What round `number`'s slice is bound to: it is sealed before its request exists."""
+    """The associated data of round `number`'s slice: it is sealed before its request exists."""
     return Aad(_NO_DEPLOYMENT, 0, number, "slice", "")
 
 
 def open_slice(spec: Specification, number: int, key: bytes, sealed: bytes) -> Dataset:
-    """Round `number`'s evaluation slice, in the form that the model family predicts most quickly;
-    raises ContentMismatch if it is not the one fixed."""
+    """Round `number`'s evaluation slice, in the form on which the model family predicts fastest;
+    raises ContentMismatch if it is not the one that the specification fixes."""
     plain = open_model(key, sealed, slice_aad(number))
     found, fixed = sha256(plain).hexdigest(), spec.evaluation[number - 1].sha256
     if found != fixed:

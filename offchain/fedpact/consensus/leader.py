@@ -25,13 +25,13 @@ class Candidate:
     weight: int
     """Capped number of samples."""
     reputation: int
-    """As it stood when the provider joined."""
+    """When the provider joined."""
 
 
 def capped_weights(samples: Mapping[int, int]) -> dict[int, int]:
     """Aggregation weights of the submitted seats: min(samples, 2 * median), a whole number.
 
-    Of an even count the median is the exact mean of the middle two (Weights.sol).
+    For an even count the median is the exact mean of the middle two (Weights.sol).
     """
     ordered = sorted(samples.values())
     if not ordered:
@@ -49,9 +49,9 @@ def leader_order(
 ) -> list[int]:
     """Seats of the candidates, first leader first (LeaderOrder.sol, `order`).
 
-    Rule POQ: ascending MAE^u (Lu et al. 2020, eq. 7), compared as MAE_j * (S + d_j) with the terms
-    that all share dropped; rule REPUTATION: descending, whoever led last at the end. Ties go by the
-    hash of round and account.
+    Rule POQ: ascending MAE^u (Lu et al. 2020, eq. 7), compared as MAE_j * (S + d_j) without the
+    terms that all share. Rule REPUTATION: descending, the last leader at the end. The hash of round
+    and account breaks ties.
 
     Args:
         weight_sum: S, the sum of the weights of all submitted seats.

@@ -1,4 +1,4 @@
-"""What a request pays to whom, and what it says about its members' quality.
+"""What a request pays to whom, and how it rates its members' quality.
 
 Mirrors SharingMarket.sol. Payments are wei; qualities and losses 1/10,000; all rounded down.
 """
@@ -17,7 +17,7 @@ FAULT_LOSS = 100
 def pool(payment: int, *, reached: bool, paid_rounds: int, max_rounds: int) -> int:
     """The part of the payment that goes to providers once the model is delivered, in wei.
 
-    All of it where the target was reached, else in proportion to the rounds that gave points.
+    All of it if the target was reached, otherwise in proportion to the rounds that gave points.
     """
     return payment if reached else payment * paid_rounds // max_rounds
 
@@ -29,7 +29,7 @@ def shares(pool_wei: int, points: Sequence[int]) -> list[int]:
 
 
 def relative_quality(points: int, members: int, total_points: int) -> int:
-    """A seat's points against the mean of the `members` that took part; 5,000 is the mean."""
+    """A seat's points relative to the mean of the `members` that took part; 5,000 is the mean."""
     if total_points == 0:
         return 0
     return min(MAX_SCORE, MEAN_QUALITY * points * members // total_points)

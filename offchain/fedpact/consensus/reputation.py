@@ -1,7 +1,7 @@
-"""Reputation: sums of weighted quality and of losses that fade by a tenth every thirty days.
+"""Reputation: sums of weighted quality and of losses, which decay by a tenth every thirty days.
 
 Mirrors contracts/libraries/Reputation.sol to the last digit: integers, each product rounded down.
-An outcome fades by the age of its request, not by when somebody settled it.
+An outcome decays with the age of its request, whenever it was settled.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def record(sums: Sums, weight: int, quality: int, losses: int, ended_at: int, no
     Args:
         weight: see `payment.outcome_weight`; more than MAX_WEIGHT counts as MAX_WEIGHT.
         quality: relative to the round's mean, 1/10,000.
-        losses: to be taken off the score, 1/10,000.
+        losses: to subtract from the score, 1/10,000.
         ended_at: when the request ended, seconds.
         now: seconds.
     """

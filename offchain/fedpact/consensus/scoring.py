@@ -1,8 +1,8 @@
 """The scores that a member votes: what a round's models are worth on the evaluation slice.
 
-All members that score the same models on the same slice, with the same record of the rounds
-before, get the same numbers. Scores are in 1/10,000, lower is better, INVALID for what is no
-model that the declared mechanism can produce.
+All members that score the same models on the same slice, with the same record of earlier rounds,
+get the same numbers. Scores are in 1/10,000, lower is better; INVALID is for what the declared
+mechanism cannot have produced.
 """
 
 import math
@@ -25,18 +25,18 @@ from fedpact.types.specification import PrivacyMode, ScoreKind, Specification
 NEUTRAL = 5000
 """Score of a contribution that neither helps nor harms beyond doubt: the gate of `contribution`."""
 HARM_SIGMAS = 3.0
-"""Standard errors by which a sum of contributions must lie below zero to count as harm."""
+"""Standard errors below zero beyond which a sum of contributions counts as harm."""
 TOLERATED = 0.1
-"""Harm a round that is no harm, in parts of what a seat of that weight contributes on average:
-where labels are spread unevenly, an honest model of what all others hold too costs a little.
-Without privacy alone: beside noise, harm beyond the statistical error is far larger."""
+"""Harm per round that is tolerated, as a fraction of what a seat of that weight contributes on
+average: where labels are spread unevenly, an honest model trained on what all others hold costs a
+little. Only without privacy: beside noise, harm beyond the statistical error is far larger."""
 LARGEST_NORM = 10.0
-"""Norm of an update, in parts of the median, above which it is no training."""
+"""Norm of an update, as a multiple of the median, above which it cannot be training."""
 LEAST_EFFECT = 0.25
-"""Effect of an update on the errors, in parts of the median, below which it is no work."""
+"""Effect of an update on the errors, as a fraction of the median, below which it shows no work."""
 LEAST_NOVELTY = 0.05
-"""Distance from another seat's model of the round before, in parts of the median norm of an update,
-below which a model is that one again."""
+"""Distance from another seat's model of the previous round, as a fraction of the median norm of an
+update, below which a model counts as its copy."""
 UNJUDGED = 0
 """Score of every valid model in a round that gathers statistics, or whose slice was not opened in
 time."""
@@ -44,22 +44,22 @@ time."""
 
 @dataclass(frozen=True)
 class Standing:
-    """What one seat's contributions came to so far, in units of error."""
+    """The sum of one seat's contributions so far, in units of error."""
 
     gain: float = 0.0
-    """Sum over the rounds of the mean contribution an example."""
+    """Sum over the rounds of the mean contribution per example."""
     rounds: int = 0
     deficit: float = 0.0
-    """Sum of contributions, and of the harm tolerated, since it last was not negative (Page 1954):
-    at most 0."""
+    """Sum of contributions and tolerated harm since it last was not negative (Page 1954); at most
+    0."""
     variance: float = 0.0
     """Of `deficit`."""
 
     def after(self, contribution: Contribution, tolerated: float = 0.0) -> "Standing":
-        """The standing with one more round, in which harm up to `tolerated` is none.
+        """The standing after one more round, in which harm up to `tolerated` does not count.
 
-        What a seat once gained is no credit against later harm: a sum that is not negative starts
-        again at zero.
+        Earlier gains are no credit against later harm: a sum that is not negative starts again at
+        zero.
         """
         deficit = self.deficit + contribution.total + tolerated
         return Standing(
@@ -71,17 +71,17 @@ class Standing:
 
     @property
     def harm(self) -> float:
-        """How far the deficit lies beyond its statistical error; not positive where it does not."""
+        """How far the deficit exceeds its statistical error; positive only if it does."""
         return -self.deficit - HARM_SIGMAS * math.sqrt(self.variance)
 
     @property
     def harmful(self) -> bool:
-        """Whether the deficit is beyond its statistical error."""
+        """Whether the deficit exceeds its statistical error."""
         return self.harm > 0
 
     @property
     def score(self) -> int:
-        """NEUTRAL less the mean contribution a round; above NEUTRAL only where harmful."""
+        """NEUTRAL minus the mean contribution per round; above NEUTRAL only if harmful."""
         mean = round(MAX_SCORE * self.gain / self.rounds) if self.rounds else 0
         if self.harmful:
             return min(MAX_SCORE, NEUTRAL + max(1, -mean))
@@ -269,10 +269,10 @@ def _judged(
 ) -> dict[int, Standing]:
     """The seats' standings after this round.
 
-    What a model is worth depends on whom it is averaged with, so the values are those among the
-    models that do no harm: of those found harmful the worst is taken out and all is worked out
-    anew, until none is left. Whoever is out, now or since an earlier round, is judged by what it
-    would add to the rest, and comes back when its sum does.
+    The value of a model depends on the models that it is averaged with, so values are computed
+    among those that do no harm: as long as some are harmful, the worst is removed and all values
+    are computed again. A removed seat, now or in an earlier round, is judged by what it would add
+    to the rest, and comes back when its sum recovers.
     """
     known = {seat: before.get(seat, Standing()) for seat in seats}
     players = {seat for seat in seats if not known[seat].harmful} or set(seats)

@@ -1,4 +1,4 @@
-"""Shapley values of a round's models: what each takes off the aggregate's error.
+"""Shapley values of a round's models: by how much each lowers the aggregate's error.
 
 v(S) is the error of the aggregate of the models S, v({}) that of the round's global model. A
 seat's value is the mean over all orders of v(those before it) - v(those before it and itself)
@@ -6,17 +6,16 @@ seat's value is the mean over all orders of v(those before it) - v(those before 
 
 What the aggregate of S is depends on whether a mechanism bounds the updates:
 
-* under privacy it is the weighted mean of S. Each model counts in full where few others do, which
-  shows its part best beside the noise; who did no work is known by the norm.
-* where models are no points that updates move (class sums, trees) it is what the family makes of
-  S by itself;
-* without, each player keeps its share in the aggregate of all: the global model is moved by the
-  weighted updates of S over the sum of all players' weights. A model without an update of its own
-  is worth exactly 0, where a mean of S would pay it for damping the others.
+* Under privacy it is the weighted mean of S. In a small S each model has a large weight, which
+  shows its part best beside the noise; the norm shows who did no work.
+* Where updates do not move a point (class sums, trees), the family combines S by itself.
+* Without privacy, each player keeps its share in the aggregate of all: the weighted updates of S
+  over the sum of all players' weights move the global model. A model without an update of its own
+  is worth exactly 0, whereas a mean of S would pay it for damping the others.
 
-The error of an example (the family's `example_errors`) moves with every step of training, where
-the share of wrong answers does not. It is rounded to multiples of 2^-20 and all that follows is in
-integers, so that members agree to the last bit although their linear algebra may differ in it.
+The error of an example (the family's `example_errors`) changes with every step of training, the
+share of wrong answers does not. It is rounded to multiples of 2^-20, and all that follows uses
+integers, so that members agree to the last bit even if their linear algebra differs in it.
 """
 
 import math
@@ -36,13 +35,13 @@ from fedpact.learning.families import LocalModels, family_of
 from fedpact.types.specification import PrivacyMode, Specification
 
 EXACT_SEATS = 6
-"""Up to so many models all 2^n coalitions are evaluated."""
+"""Up to this many models, all 2^n coalitions are evaluated."""
 ORDER_BLOCKS = 2
-"""Beyond: this many shuffles, each in all its rotations, forwards and backwards."""
+"""Beyond, this many shuffles are evaluated, each in all its rotations, forwards and backwards."""
 ERROR_BITS = 20
 
 Errors = NDArray[np.int64]
-"""One error an example, in units of 2^-20."""
+"""One error per example, in units of 2^-20."""
 Coalition = frozenset[int]
 
 
@@ -52,14 +51,14 @@ class Contribution:
 
     total: float
     variance: float
-    """Of `total`, from the spread over the examples; without privacy over those of each label: a
-    slice holds a fixed number of each, so what a model does to one label and not to another is no
+    """Of `total`, from the spread over the examples; without privacy, from the spread within each
+    label: a slice holds a fixed number of each label, so a difference between labels is not a
     statistical error. A single example counts with its square."""
     examples: int
 
 
 class Game:
-    """What the models of a round are worth to each other on one evaluation slice."""
+    """The cooperative game of a round's models on one evaluation slice."""
 
     def __init__(
         self,
@@ -81,7 +80,7 @@ class Game:
             if self._family.moves
         }
         self._noised = spec.privacy.mode is not PrivacyMode.NONE
-        # Noise strikes each label's weights by itself: under it the spread between labels is error.
+        # Noise hits each label's weights independently: there, the spread between labels is error.
         apart = spec.task == "classification" and not self._noised
         labels = part.y if apart else np.zeros(len(part), np.int64)
         self._strata = [labels == label for label in np.unique(labels)]
@@ -94,7 +93,7 @@ class Game:
         return {seat: self._summary(values[seat], scale) for seat in seats}
 
     def marginal(self, seat: int, players: Collection[int]) -> Contribution:
-        """What one more seat takes off the error of the players' aggregate."""
+        """By how much one more seat lowers the error of the players' aggregate."""
         errors, before = self._errors([*players, seat]), frozenset(players)
         return self._summary(errors(before) - errors(before | {seat}), 1)
 
@@ -105,7 +104,7 @@ class Game:
 
     def effects(self) -> dict[int, float]:
         """How far each model alone moves the errors, for better or worse: the root of the mean
-        square over the examples, by unit of weight."""
+        square over the examples, per unit of weight."""
         errors = self._errors(self._steps)
         unmoved = errors(frozenset())
         found = {}
@@ -117,7 +116,7 @@ class Game:
         return found
 
     def _errors(self, players: Collection[int]) -> Callable[[Coalition], Errors]:
-        """v, an error an example, of coalitions of `players`."""
+        """v, one error per example, of coalitions of `players`."""
         known: dict[Coalition, Errors] = {}
 
         def errors(coalition: Coalition) -> Errors:
@@ -145,7 +144,7 @@ class Game:
         return restore(self._origin + step / total, self._template)
 
     def _summary(self, values: Errors, scale: int) -> Contribution:
-        """From values an example in units of 2^-20 / scale; exact up to one rounding."""
+        """From values per example in units of 2^-20 / scale; exact up to one rounding."""
         unit = scale << ERROR_BITS
         variance = math.fsum(
             _variance_of_sum(values[rows].tolist()) / (unit * unit) for rows in self._strata
@@ -156,7 +155,7 @@ class Game:
 def _exact(
     seats: Sequence[int], errors: Callable[[Coalition], Errors]
 ) -> tuple[dict[int, Errors], int]:
-    """Shapley values an example, times n! (which keeps them whole), and n!."""
+    """Shapley values per example, times n! (which keeps them integers), and n!."""
     n = len(seats)
     values: dict[int, Errors] = {}
     for seat in seats:
@@ -174,7 +173,7 @@ def _exact(
 def _by_orders(
     seats: Sequence[int], errors: Callable[[Coalition], Errors]
 ) -> tuple[dict[int, Errors], int]:
-    """Estimates from fixed orders in which every seat takes every place equally often."""
+    """Estimates from fixed orders in which every seat has every position equally often."""
     values = {seat: np.zeros_like(errors(frozenset())) for seat in seats}
     orders = fixed_orders(seats)
     for order in orders:
@@ -187,20 +186,21 @@ def _by_orders(
 
 
 def fixed_orders(seats: Sequence[int]) -> list[list[int]]:
-    """ORDER_BLOCKS shuffles of the seats, each rotated to every start, and each reversed."""
+    """ORDER_BLOCKS shuffles of the seats, in all rotations, forwards and backwards."""
     generator = random.Random(len(seats))
     orders = []
     for _ in range(ORDER_BLOCKS):
         shuffled = list(seats)
         generator.shuffle(shuffled)
-        for place in range(len(shuffled)):
-            rotated = shuffled[place:] + shuffled[:place]
+        for first in range(len(shuffled)):
+            rotated = shuffled[first:] + shuffled[:first]
             orders += [rotated, rotated[::-1]]
     return orders
 
 
 def _variance_of_sum(values: Sequence[int]) -> float:
-    """Of n independent draws' sum: n times their sample variance; of one draw its square."""
+    """Variance of the sum of n independent draws: n times their sample variance; the square of a
+    single draw."""
     n, total = len(values), sum(values)
     squares = sum(value * value for value in values)
     return (n * squares - total * total) / (n - 1) if n > 1 else float(squares)

@@ -33,10 +33,10 @@ _MAX_FAULTS = (1 << 8) - 1
 
 @dataclass(frozen=True)
 class RoundTally:
-    """What the revealed votes of a round come to."""
+    """The result of a round's revealed votes."""
 
     medians: tuple[int, ...]
-    """One a seat; INVALID where no model was submitted."""
+    """One per seat; INVALID where no model was submitted."""
     valid: int
     """Seats whose model has a valid median."""
     included: int
@@ -46,7 +46,7 @@ class RoundTally:
     adverse: int
     """Seats of which more than half of the votes lie outside the band."""
     points: tuple[int, ...]
-    """Points of the round, one entry a seat; the leader's are not among them."""
+    """Points of the round, one entry per seat, without the leader's."""
 
     @property
     def leaders(self) -> int:
@@ -60,7 +60,7 @@ def tally(
     """Counts the revealed votes of a round (Points.sol, `tally`).
 
     Args:
-        words: packed vote of each seat that revealed; all of them submitted.
+        words: packed vote of each seat that revealed; all these seats submitted.
         submitted: mask of the seats whose models are judged.
         seats: number of seats in the committee.
         max_error: ceiling of the request, 1/10,000.
@@ -140,7 +140,7 @@ def history_with_tally(
         previous: the hash before, with the submissions of the round.
         revealed: mask of the seats that revealed.
         votes: their packed votes, in seat order.
-        medians: one a seat, INVALID where no model was submitted.
+        medians: one per seat, INVALID where no model was submitted.
     """
     # The contract's word has sixteen lanes, INVALID beyond the committee.
     lanes = [*medians, *[INVALID] * (MAX_SEATS - len(medians))]

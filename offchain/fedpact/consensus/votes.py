@@ -16,7 +16,7 @@ from fedpact.types.scores import INVALID, MAX_SCORE, MAX_SEATS, SCORE_BITS, is_s
 
 @dataclass(frozen=True)
 class Ballot:
-    """Where a vote or an attestation belongs: whose it is, in which round of which deployment."""
+    """Whose vote or attestation it is, and in which round of which deployment."""
 
     chain_id: int
     rounds: str

@@ -39,14 +39,14 @@ def attest_aggregate(view: RequestView) -> DutyResult:
 
 
 def _leads_alone(view: RequestView) -> bool:
-    """Whether this is the first leader, in the time in which no other one may propose."""
+    """Whether this is the first leader, and no other one may propose yet."""
     order = view.ctx.client.rounds.leader_order(view.id, view.frame)
     alone = view.state.stage_start + specification_of(view).windows.propose
     return view.seat in order[:1] and view.frame.timestamp < alone
 
 
 def aggregate_digest(view: RequestView) -> bytes | None:
-    """Digest of the sealed global model, computed and stored once; None while models miss."""
+    """Digest of the sealed global model, computed and stored once. None: a model is missing."""
     ctx, at = view.ctx, (view.id, view.round)
     if at in ctx.cache.proposals:
         return ctx.cache.proposals[at]
@@ -64,13 +64,13 @@ def aggregate_digest(view: RequestView) -> bytes | None:
 
 
 def _own_error(view: RequestView) -> int:
-    """Error of the aggregate on this round's slice, 1/10,000; INVALID where there is no slice."""
+    """Error of the aggregate on this round's slice, 1/10,000; INVALID without a slice."""
     model = view.ctx.cache.globals[(view.id, view.round)]
     return replay_of(view).error_of(view.round, model)
 
 
 def propose_aggregate(view: RequestView) -> DutyResult:
-    """Open the digest once enough attestations match it and my turn has come."""
+    """Publish the digest once enough attestations match it and it is this member's turn."""
     state, ctx = view.state, view.ctx
     digest = ctx.cache.proposals.get((view.id, view.round))
     if not view.in_mask(state.revealed) or digest is None:

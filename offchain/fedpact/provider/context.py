@@ -1,4 +1,4 @@
-"""What every duty is given: the parts of the daemon, and one request as it stands at one block."""
+"""What every duty gets: the parts of the daemon, and one request as of one block."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class DutyResult:
-    """What a duty did (a transaction was sent: look at the chain again) or why it did nothing."""
+    """What a duty did (after a transaction the chain is read again), or why it did nothing."""
 
     acted: bool
     reason: str
@@ -43,18 +43,18 @@ def idle(reason: str) -> DutyResult:
 
 
 class Background:
-    """Runs long computations beside the cycle, one at a time, so that no deadline is missed."""
+    """Runs long computations in a thread, one at a time, so that the cycle misses no deadline."""
 
     def __init__(self, patience: float) -> None:
-        """`patience`: seconds that a cycle waits for a computation before it goes on."""
+        """`patience`: seconds that a cycle waits for a computation."""
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="training")
         self._running: dict[object, Future[Any]] = {}
         self._patience = patience
 
     def result(self, key: object, compute: Callable[[], T]) -> T | None:
-        """Start `compute` once per key; its result once there, None while it runs.
+        """Start `compute` once per key; returns its result, or None while it runs.
 
-        What `compute` raises is raised here, and the next call starts it anew.
+        An error of `compute` is raised here, and the next call starts it again.
         """
         future: Future[T] = self._running.get(key) or self._pool.submit(compute)
         self._running[key] = future
@@ -91,7 +91,7 @@ class Cache:
             getattr(self, one.name).clear()
 
     def forget(self, request: int, before_round: int) -> None:
-        """Drop the models of rounds that are over."""
+        """Drop the models of earlier rounds."""
         for store in (self.globals, self.models, self.proposals, self.slices):
             for key in [k for k in store if k[0] == request and k[1] < before_round]:
                 del store[key]
@@ -115,7 +115,7 @@ class Context:
 
     @property
     def limit(self) -> PrivacyLimit:
-        """What any record may cost for life."""
+        """The lifetime budget of every record."""
         return PrivacyLimit(self.policy.epsilon_lifetime, self.policy.delta)
 
 
@@ -144,7 +144,7 @@ class RequestView:
 
     @property
     def seat(self) -> int:
-        """This provider's seat, where a duty has made sure that it has one."""
+        """This provider's seat; only for duties that have checked that it has one."""
         assert self.own_seat is not None
         return self.own_seat
 
@@ -153,7 +153,7 @@ class RequestView:
 
     @cached_property
     def members(self) -> dict[int, Member]:
-        """By seat; they are fixed once a round has its submissions."""
+        """By seat; fixed once a round has its submissions."""
         known = self.ctx.cache.members.get(self.id, {})
         if set(known) != set(seats_of(self.state.members)):
             known = {
@@ -170,7 +170,7 @@ class RequestView:
 
     @property
     def committee(self) -> list[str]:
-        """The account of each seat handed out, as the contracts ask for them."""
+        """The account of each occupied seat, in the form that the contracts take."""
         return committee(self.members.values(), self.state.seats)
 
     @cached_property

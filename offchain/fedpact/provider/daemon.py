@@ -1,8 +1,9 @@
 """The provider's daemon: one cycle, again and again.
 
-Read new events up to a confirmed block, list the requests that concern me, derive each one's next
-duty from chain facts, do it, checkpoint. Deadlines and phases are the contract's; this loop only
-reacts. What fails for one request is logged, retried with back-off, and harms no other.
+A cycle reads new events up to a confirmed block, lists the requests that concern this account,
+derives the next duty of each from chain facts, and does it. The contract sets deadlines and stages;
+this loop only reacts. A failure in one request is logged, retried with back-off, and affects no
+other request.
 """
 
 import logging
@@ -38,12 +39,12 @@ BALANCE_WARNING_WEI = 10**16
 
 @dataclass(frozen=True)
 class DaemonSettings:
-    """How a daemon runs, and where it keeps what."""
+    """How a daemon runs, and where its files are."""
 
     state: Path
     ledger: Path
     features: Path
-    """Folder for what is computed from the provider's records."""
+    """Folder of the features computed from the provider's records."""
     poll_seconds: float = 1.0
     confirmations: int = 0
 
@@ -95,7 +96,7 @@ class Daemon:
     # ------------------------------------------------------------------ life
 
     def check(self) -> None:
-        """Look for everything that serving needs; raises SettingsError with all that is missing."""
+        """Check everything that serving needs; raises SettingsError with all that is missing."""
         ctx = self._context
         checks: list[tuple[str, Callable[[], str | None]]] = [
             ("chain", self._check_account),
@@ -134,8 +135,8 @@ class Daemon:
         return None
 
     def _reconcile_ledger(self) -> str | None:
-        """Refuse an older copy of the ledger: all own submissions on chain must stand in it, and
-        the profile that was built here."""
+        """Refuse an older copy of the ledger: it must hold all own submissions on chain and the
+        profile that was built here."""
         from fedpact.privacy.ledger import ReleaseId
         from fedpact.provider.profile import built_releases
 
@@ -155,7 +156,7 @@ class Daemon:
         return None
 
     def run(self) -> None:
-        """Serve until `stop` (or SIGINT or SIGTERM); a transaction under way is finished first."""
+        """Serve until `stop`, SIGINT or SIGTERM; a transaction under way is finished first."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: self.stop())
@@ -178,7 +179,7 @@ class Daemon:
     # ------------------------------------------------------------------ the cycle
 
     def cycle(self) -> bool:
-        """One pass over all open requests; True if anything was done (look again at once)."""
+        """One pass over all open requests; True if anything was done (run again at once)."""
         try:
             frame = self._context.client.frame(self._settings.confirmations)
             self._scan(frame)
@@ -195,7 +196,7 @@ class Daemon:
         return acted
 
     def _scan(self, frame: Frame) -> None:
-        """Take in the events up to the frame; all or nothing."""
+        """Store the events up to the frame; all or nothing."""
         state = self._state
         if frame.block_hash == state.block_hash:
             return
@@ -211,12 +212,14 @@ class Daemon:
         state.ingest(events, frame.block_number, frame.block_hash)
 
     def _resumed_scanner(self) -> EventScanner:
-        """From the checkpoint on, or from the start where its block is no longer on the chain."""
+        """From the checkpoint on; from the start if its block is no longer on the chain."""
         state, ctx = self._state, self._context
         if state.block_hash:
             found = ctx.client.frame_at(state.block)
             if found is None or found.block_hash != state.block_hash:
-                log.warning("block %d is no longer on the chain: reading all again", state.block)
+                log.warning(
+                    "block %d is no longer on the chain: reading all events again", state.block
+                )
                 state.rewind(ctx.deployment.block - 1)
         return EventScanner(ctx.client, state.block + 1)
 
@@ -227,7 +230,7 @@ class Daemon:
         try:
             outcome = next_duty(self._view(request, frame))
         except Reverted as error:
-            # Another member was quicker, or a deadline passed between looking and sending.
+            # Another member was faster, or a deadline passed between reading and sending.
             self._note(request, f"not done: {error}")
             self._delay(backoff)
             return False
@@ -250,7 +253,7 @@ class Daemon:
         return RequestView(ctx, frame, record, state, seat)
 
     def _note(self, request: int, reason: str) -> None:
-        """Log each reason once, when it changes: the log tells why nothing happens."""
+        """Log each reason when it changes: the log says why nothing happens."""
         if self._reasons.get(request) != reason:
             self._reasons[request] = reason
             log.info("request %d: %s", request, reason)

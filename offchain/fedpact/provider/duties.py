@@ -35,7 +35,7 @@ _BY_STAGE: dict[Stage, tuple[Duty, ...]] = {
 
 
 def next_duty(view: RequestView) -> DutyResult:
-    """Do the first duty that has something to do; else say why nothing was done."""
+    """Do the first duty that has something to do; otherwise say why nothing was done."""
     duties: tuple[Duty, ...]
     if view.record.status is RequestStatus.OPEN:
         duties = (expire_request, start_request) if view.has_seat else (opt_in,)

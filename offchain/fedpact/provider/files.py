@@ -1,4 +1,4 @@
-"""Where a provider's files lie under the settings' state folder."""
+"""Where a provider's files are in the settings' state folder."""
 
 from pathlib import Path
 
@@ -11,17 +11,17 @@ def state_file(state: Path, deployment: Deployment, address: str) -> Path:
 
 
 def ledger_file(state: Path, address: str) -> Path:
-    """The privacy ledger: one for life, whichever deployments the account serves."""
+    """The privacy ledger: one for life, whatever deployments the account serves."""
     return _folder(state, address) / "privacy.sqlite"
 
 
 def profile_file(state: Path, address: str) -> Path:
-    """The profile as it was built last, with what is not published of it."""
+    """The last profile built, with its unpublished parts."""
     return _folder(state, address) / "profile.json"
 
 
 def features_folder(state: Path, address: str) -> Path:
-    """What is computed from the provider's records; it can be deleted at any time."""
+    """The features computed from the provider's records; may be deleted at any time."""
     return _folder(state, address) / "features"
 
 

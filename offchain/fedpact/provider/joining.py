@@ -26,7 +26,7 @@ from fedpact.types.specification import Specification, canonical_json
 
 
 def opt_in(view: RequestView) -> DutyResult:
-    """Join an open request that policy and privacy budget allow; else decline it for good."""
+    """Join an open request if policy and privacy budget allow it; otherwise decline it for good."""
     record, ctx = view.record, view.ctx
     try:
         spec = specification_of(view)
@@ -50,8 +50,8 @@ def opt_in(view: RequestView) -> DutyResult:
 def _affordable_samples(view: RequestView, spec: Specification) -> int:
     """Number of own samples that the request would train on; raises the reason to decline.
 
-    The privacy that the whole request would cost is set aside in the ledger, so that two requests
-    cannot both count on the same rest of the budget.
+    The ledger sets aside the privacy that the whole request would cost, so that two requests cannot
+    both count on the same remaining budget.
     """
     from fedpact.privacy.accounting import cost
 
@@ -74,14 +74,15 @@ def _affordable_samples(view: RequestView, spec: Specification) -> int:
 
 
 def _attributes(spec: Specification, samples: int) -> bytes:
-    """The opt-in record: what `fedpact data describe` shows, and the labels asked for."""
+    """The opt-in record: what `fedpact data describe` shows, and the requested labels."""
     asked = spec.features
     told = attributes(spec.task, spec.category, samples, asked.shape, asked.columns, asked.kind)
     return canonical_json({**told, "labels": list(spec.labels)})
 
 
 def start_request(view: RequestView) -> DutyResult:
-    """Make the request's key, seal it to the committee, and open round 1 when it is my turn."""
+    """Make the request's key, seal it to the committee, and open round 1 when it is this member's
+    turn."""
     record, ctx, now = view.record, view.ctx, view.frame.timestamp
     if not view.has_seat:
         return idle("not in the committee")
@@ -108,7 +109,7 @@ def start_request(view: RequestView) -> DutyResult:
 
 
 def check_seal(view: RequestView) -> DutyResult:
-    """Withdraw, without loss, from a request whose key was not properly sealed to me."""
+    """Withdraw, without loss, from a request whose key was not properly sealed to this account."""
     if not view.in_mask(view.state.members):
         return idle("not in the committee")
     try:
@@ -119,4 +120,4 @@ def check_seal(view: RequestView) -> DutyResult:
         view.ctx.client.market.withdraw(view.ctx.keys, view.id, view.seat)
         finish(view, f"withdrew: {error}")
         return did(f"withdrew: {error}")
-    return idle("the key is at hand")
+    return idle("the request's key is known")

@@ -1,4 +1,4 @@
-"""What a provider is willing to do, and the check of a request against it."""
+"""A provider's policy, and the check of a request against it."""
 
 import tomllib
 from pathlib import Path
@@ -13,12 +13,12 @@ from fedpact.types.validation import first_error
 
 
 class Policy(BaseModel):
-    """A provider's limits; a request that passes one of them is declined, with the reason."""
+    """A provider's limits; a request that exceeds one is declined, with the reason."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     least_pay_per_round: Annotated[int, Field(ge=0)] = 0
-    """Wei: the request's payment / (its rounds x its most providers) must reach it."""
+    """Wei; least payment of a request / (its rounds x its maximum number of providers)."""
     categories: tuple[str, ...] = ()
     """Categories to serve; empty for any."""
     families: tuple[str, ...] = tuple(FAMILIES)
@@ -30,19 +30,19 @@ class Policy(BaseModel):
     accept_paper_privacy: bool = False
     """Whether to serve requests of privacy mode `paper`, whose epsilon guarantees nothing."""
     accept_reuse: bool = True
-    """Whether to serve requests whose result others may buy again."""
+    """Whether to serve requests whose result may be resold."""
     epsilon_per_request: Annotated[float, Field(gt=0)] = 8.0
     epsilon_lifetime: Annotated[float, Field(gt=0)] = 32.0
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
     """Of both limits."""
     profile_epsilon: Annotated[float, Field(gt=0)] = 2.0
-    """What the published profile's noised signature costs a record, once for each state of the
-    data; part of the lifetime's."""
+    """What the published profile's noised signature costs each record, once per state of the data;
+    part of the lifetime budget."""
     profile_without_privacy: bool = False
     """Whether the profile's signature is published without noise (test and public data only)."""
     min_samples: Annotated[int, Field(gt=0)] = 100
-    """Least samples of its own with which the provider takes part: units of privacy under `sound`,
-    else examples."""
+    """Least number of own samples for taking part: privacy units under `sound`, otherwise
+    examples."""
 
     @classmethod
     def read(cls, path: Path) -> "Policy":
@@ -57,10 +57,14 @@ class Policy(BaseModel):
             raise SettingsError(f"policy file {path}: {first_error(error)}") from error
 
     def check(self, spec: Specification, payment: int, parameters: int, samples: int) -> None:
-        """Raise PolicyRefusal with the first limit that the request passes.
+        """Raise PolicyRefusal with the first limit that the request exceeds.
 
-        `payment` in wei; `parameters` of the model; `samples` that the provider would bring.
-        The cost in privacy is checked by the ledger, which knows what has been spent.
+        Args:
+            payment: wei.
+            parameters: of the model.
+            samples: that the provider would contribute.
+
+        The ledger checks the cost in privacy, because it knows what has been spent.
         """
         share = payment // (spec.rounds * spec.max_providers)
         steps = spec.local.steps_for(samples)
@@ -79,7 +83,7 @@ class Policy(BaseModel):
             > self.max_steps_per_round,
             f"{spec.rounds} rounds are over {self.max_rounds}": spec.rounds > self.max_rounds,
             f"{samples} own samples are under {self.min_samples}": samples < self.min_samples,
-            "a result that is sold again is not accepted": spec.reuse is not None
+            "resale of the result is not accepted": spec.reuse is not None
             and not self.accept_reuse,
             "privacy mode none is not accepted": spec.privacy.mode is PrivacyMode.NONE
             and not self.accept_without_privacy,

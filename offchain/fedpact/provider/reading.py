@@ -1,4 +1,4 @@
-"""What duties read from chain and content store: documents, keys and models of a request."""
+"""What duties read of a request from the chain and the content store."""
 
 from contextlib import suppress
 from typing import Any
@@ -34,7 +34,7 @@ from fedpact.types.specification import (
 
 
 def terms_of(view: RequestView) -> Terms:
-    """The request's terms, as its creation event carries them."""
+    """The request's terms from its creation event."""
     return view.ctx.client.market.terms(view.id)
 
 
@@ -74,7 +74,7 @@ def ballot_of(view: RequestView, account: str) -> Ballot:
 
 
 def request_key(view: RequestView) -> bytes:
-    """The request's key from the manifest named at the start, checked against its hash on chain.
+    """The request's key from its manifest, checked against the hash on chain.
 
     Raises ContentError where it was not properly sealed to this account.
     """
@@ -93,7 +93,7 @@ def _sealed_to_me(view: RequestView, digest: bytes) -> bytes:
     ctx = view.ctx
     cid = Cid.of_digest(digest, MANIFEST_MAX_BYTES)
     manifest = Manifest.decode(ctx.store.get(cid, MANIFEST_MAX_BYTES))
-    # Sealed, perhaps, before the present key: results are sold again long after their requests.
+    # The seal may be older than the current key: results are resold long after their requests.
     for version in range(ctx.client.registry.participant(ctx.keys.address).key_version, 1, -1):
         with suppress(DecryptionError):
             return manifest.open(ctx.keys.address, ctx.keys.encryption_key(version))
@@ -104,7 +104,7 @@ def _sealed_to_me(view: RequestView, digest: bytes) -> bytes:
 
 
 def attestations(view: RequestView) -> dict[int, tuple[bytes, int]]:
-    """What the members posted in this round by seat: masked digest and error."""
+    """What the members posted in this round, by seat: masked digest and error."""
     events = view.ctx.state.events(view.id, "Attested")
     return {
         e["seat"]: (digest_of(e["attestation"]), e["mae"])
@@ -120,9 +120,9 @@ def submitted_digests(view: RequestView, round_: int) -> dict[int, bytes]:
 
 
 def member_model(view: RequestView, round_: int, seat: int, digest: bytes) -> Model | None:
-    """A member's local model of a round; None where what it published is no such model.
+    """A member's local model of a round; None where what it published is no model of the request.
 
-    Raises ContentMissing or StoreUnreachable where it cannot be had now.
+    Raises ContentMissing or StoreUnreachable where it is unavailable now.
     """
     template = template_of(specification_of(view))
     try:
@@ -145,7 +145,9 @@ def evaluation_slice(view: RequestView, round_: int) -> Dataset | None:
     if not opened:
         if round_ == view.round and view.state.slice_opened:
             # A node under load may answer from a newer block than it was asked for.
-            raise ContentMissing(f"slice {round_} is open, its event has not been read yet")
+            raise ContentMissing(
+                f"slice {round_} is open, but its event has not been read yet: will try again"
+            )
         return None
     spec = specification_of(view)
     key = _sealed_to_me(view, digest_of(opened[-1]["digest"]))

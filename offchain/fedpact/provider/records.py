@@ -1,4 +1,4 @@
-"""The provider's own records, as a specification asks for them."""
+"""The provider's own records, in the form that a specification asks for."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
 
 FileStates = tuple[tuple[str, int, int], ...]
-"""(path, time of change in nanoseconds, bytes) of each file."""
+"""(path, time of modification in nanoseconds, bytes) of each file."""
 
 
 class OwnRecords:
     """Reads a file or folder once per (specification, state of the file)."""
 
     def __init__(self, path: Path, features: Path) -> None:
-        """`features`: folder for what is computed from the records; it can be deleted any time."""
+        """`features`: folder for what is computed from the records; may be deleted at any time."""
         self._path, self._features = path, features
         self._key: tuple[bytes, FileStates] | None = None
         self._read: Dataset | None = None
         self._represented: Dataset | None = None
 
     def read(self, spec: Specification) -> "Dataset":
-        """The records; raises DataError where the specification does not fit them."""
+        """The records; raises DataError if the specification does not fit them."""
         from fedpact.data.readers import read_dataset
 
         key = spec.encode(), _state(self._path)
@@ -34,7 +34,7 @@ class OwnRecords:
         return self._read
 
     def represented(self, spec: Specification, records: "Dataset") -> "Dataset":
-        """Records that `read` gave, in the form that the model family trains on most quickly.
+        """Records from `read`, in the form on which the model family trains fastest.
 
         Computing it may take minutes the first time.
         """
@@ -48,7 +48,7 @@ class OwnRecords:
 
 
 def _state(path: Path) -> FileStates:
-    """Of a file, or of all files below a folder: its own time of change says nothing of theirs."""
+    """Of a file, or of all files under a folder: its own modification time says nothing of them."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     found = [(str(file), file.stat()) for file in files if file.is_file()]
     return tuple((name, state.st_mtime_ns, state.st_size) for name, state in found)

@@ -1,4 +1,4 @@
-"""Results that others buy again: seal the delivery key to the buyer, claim the share."""
+"""Resales of results: seal the delivery key to the buyer, claim the share."""
 
 from collections import Counter
 
@@ -10,13 +10,13 @@ from fedpact.types.reuse import PurchaseStatus
 from fedpact.types.rounds import seats_of
 
 LAST_PART = 10
-"""In the last tenth of the window nothing is sealed: of a key that is seen in the mempool and mined
-too late, the buyer gets the model and its money back."""
+"""In the last tenth of the window nothing is sealed: if a key were mined too late, the buyer would
+have the model (from the mempool) and its money back."""
 
 
 def resold(ctx: Context, frame: Frame) -> set[int]:
-    """Requests, among those the account joined, with a buyer that may still get a key, or sales
-    that were not claimed yet; from the events alone."""
+    """Requests that the account joined and that have a buyer who may still get a key, or sales that
+    are not claimed yet; from the events alone."""
     waiting: dict[int, dict[str, int]] = {}
     sales: Counter[int] = Counter()
     seen = Counter(ctx.cache.sales)
@@ -40,7 +40,7 @@ def resold(ctx: Context, frame: Frame) -> set[int]:
 
 
 def seal_to_buyers(view: RequestView) -> DutyResult:
-    """Seal the final model's delivery key to a buyer without one, when it is my turn."""
+    """Seal the final model's delivery key to a buyer without one, when it is this member's turn."""
     ctx, record = view.ctx, view.record
     points, _ = ctx.client.rounds.points(view.id, view.frame)
     if view.own_seat is None or not points[view.seat]:
@@ -71,14 +71,14 @@ def seal_to_buyers(view: RequestView) -> DutyResult:
 
 
 def claim_reuse(view: RequestView) -> DutyResult:
-    """Collect the share of what the result has earned again."""
+    """Claim the share in the result's resales."""
     ctx = view.ctx
     if view.own_seat is None or ctx.deployment.cache is None:
         return idle("no part in the result")
     sold = len({event["buyer"] for event in ctx.state.events(view.id, "KeySealed")})
     amount = ctx.client.cache.claimable(view.id, view.seat, view.frame)
     if amount == 0:
-        # Nothing, or too little for a whole wei: not looked at again before the next sale.
+        # Nothing, or less than one wei: not checked again before the next sale.
         ctx.cache.sales[view.id] = sold
         return idle("nothing to claim")
     receipt = ctx.client.cache.claim(ctx.keys, view.id, view.seat)
@@ -86,7 +86,7 @@ def claim_reuse(view: RequestView) -> DutyResult:
 
 
 def _buyers(view: RequestView) -> list[str]:
-    """Everybody that ever bought this result, each once, the first first."""
+    """All buyers of this result, each once, in order of their first purchase."""
     bought = view.ctx.state.events(view.id, "ResultBought")
     return list(dict.fromkeys(event["buyer"] for event in bought))
 

@@ -47,11 +47,11 @@ def serve(
 
 @contextmanager
 def _endpoint(settings: Settings, client: ChainClient, account: str) -> Iterator[None]:
-    """Answers searches while the daemon runs, where the settings say where to listen."""
+    """Answers searches while the daemon runs, if the settings name an address to listen on."""
     if not settings.listen:
         yield
         return
-    # Loaded only where it is needed: a daemon without an endpoint stays small.
+    # Loaded only if needed, to keep a daemon without an endpoint small.
     from fedpact.provider.searching import SearchEndpoint, SearchNode
 
     node = SearchNode(

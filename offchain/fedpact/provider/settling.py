@@ -1,4 +1,4 @@
-"""Stage 9 of the workflow: seal the delivery key to the requester, claim the pay, end the stuck."""
+"""Stage 9 of the workflow: deliver the key to the requester, claim the pay, end stuck requests."""
 
 from fedpact.content.keys import delivery_key, seal
 from fedpact.provider.context import DutyResult, RequestView, did, idle
@@ -7,11 +7,11 @@ from fedpact.provider.state import Participation
 from fedpact.types.rounds import RequestStatus, Stage, seats_of
 
 EXPIRE_TURN_SECONDS = 2
-"""How long each member leaves the ending of a stuck request to those before it."""
+"""How long each member waits for the members before it to end a stuck request."""
 
 
 def deliver_key(view: RequestView) -> DutyResult:
-    """Seal the final model's delivery key to the requester: the last leader first, then anyone."""
+    """Seal the final model's delivery key to the requester: first the last leader, then anyone."""
     state, ctx = view.state, view.ctx
     if not view.in_mask(state.members) or state.final_rounds == 0:
         return idle("nothing to deliver")
@@ -32,7 +32,7 @@ def deliver_key(view: RequestView) -> DutyResult:
 
 
 def claim_payment(view: RequestView) -> DutyResult:
-    """Collect what the points are worth, or note that nothing is due."""
+    """Claim the pay for the points, or note that nothing is due."""
     ctx, record = view.ctx, view.record
     if not view.has_seat:
         finish(view, "ended without me")
@@ -53,7 +53,7 @@ def claim_payment(view: RequestView) -> DutyResult:
 
 
 def finish(view: RequestView, reason: str) -> None:
-    """Nothing more to do for this request: free the budget it held and the bytes it released."""
+    """Nothing more to do for this request: free its held budget and the bytes kept for it."""
     fingerprint = view.ctx.deployment.fingerprint
     view.ctx.ledger.drop_hold(fingerprint, view.id)
     view.ctx.ledger.discard(fingerprint, view.id)
@@ -63,10 +63,10 @@ def finish(view: RequestView, reason: str) -> None:
 
 
 def _undelivered_for_good(view: RequestView) -> bool:
-    """Whether the rounds are over and no delivery can come.
+    """Whether the rounds are over and no delivery can come any more.
 
-    A node under load may answer one of the two reads behind a view from a newer block, so both must
-    say that the rounds are over before an account gives up its pay.
+    A node under load may answer one of a view's two reads from a newer block, so both must say that
+    the rounds are over before an account gives up its pay.
     """
     if view.record.status is not RequestStatus.ENDED or view.state.stage is not Stage.ENDED:
         return False
@@ -77,7 +77,7 @@ def _undelivered_for_good(view: RequestView) -> bool:
 
 
 def expire_request(view: RequestView) -> DutyResult:
-    """End what can no longer go on: a round that failed, or a request that nobody started."""
+    """End a request that is stuck: its round failed, or nobody started it."""
     ctx, turns = view.ctx, seats_of(view.state.members)
     if not view.has_seat or view.seat not in turns:
         return idle("the others end it")
@@ -85,7 +85,7 @@ def expire_request(view: RequestView) -> DutyResult:
     now = view.frame.timestamp
     if view.state.stage is Stage.EXPIRED:
         if now < view.state.stage_start + delay:
-            return idle("leaving the end to the members before me")
+            return idle("waiting for the members before me to end it")
         receipt = ctx.client.rounds.expire_round(ctx.keys, view.id)
         return did(f"round {view.round} failed: ended the request ({receipt.gas_used} gas)")
     spec, record = specification_of(view), view.record

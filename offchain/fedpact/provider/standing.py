@@ -1,4 +1,4 @@
-"""What a provider's own files and the chain say: requests looked at, pay, privacy spent."""
+"""What a provider's own files and the chain say: requests seen, pay, privacy spent."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from fedpact.provider.state import ProviderState
 from fedpact.types.rounds import RequestStatus
 
 LOCK_TIMEOUT = 5.0
-"""Seconds that a person's question waits for a daemon that writes to the ledger."""
+"""Seconds that a command waits for a daemon that is writing to the ledger."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RequestStanding:
 
 
 def standing(client: ChainClient, state: Path, address: str) -> list[RequestStanding]:
-    """All requests that the daemon has seen, by number; none where it never ran here."""
+    """All requests that the daemon has seen, by number; none if it never ran here."""
     path = state_file(state, client.deployment, address)
     if not path.exists():
         return []
@@ -55,9 +55,9 @@ def standing(client: ChainClient, state: Path, address: str) -> list[RequestStan
 
 
 def claim(client: ChainClient, keys: AccountKeys, request_id: int) -> int:
-    """Collect the pay of one request, and the share of what its result was sold for since; wei.
+    """Claim the pay of one request, and the share in its resales; returns wei.
 
-    Raises InvalidInput without a seat, NotReady if none is due.
+    Raises InvalidInput without a seat, NotReady if nothing is due.
     """
     client.market.request(request_id)
     _, seat = client.rounds.duty(request_id, keys.address)
@@ -82,24 +82,24 @@ def _due(client: ChainClient, request_id: int, seat: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class PrivacySpent:
-    """What the most charged record has cost, and of which releases."""
+    """What the most charged record has cost, and in how many releases and requests."""
 
     cost: PrivacyCost
     releases: int
     requests: int
     under_way: int
-    """Requests that hold more, not spent yet."""
+    """Requests that hold budget that is not spent yet."""
 
 
 @dataclass(frozen=True)
 class LedgerCheck:
-    """What was held against what; whatever does not hold is an error."""
+    """What was checked; whatever does not hold raises an error."""
 
     releases: int
     kept: int
     """Releases whose bytes are still here, and match their digests."""
     submissions: int | None
-    """Own submissions on chain, each found in the ledger; None where there was no chain."""
+    """Own submissions on chain, each found in the ledger; None if there was no chain."""
     unchecked: str | None
     """Why there was no chain."""
 
@@ -108,13 +108,13 @@ def privacy_spent(state: Path, keys: AccountKeys, delta: float) -> PrivacySpent:
     """Raises NotReady where there is no ledger, LedgerError for one that cannot be read."""
     with _ledger(state, keys) as ledger:
         charged = [entry.id for entry in ledger.entries() if entry.event is not None]
-        # A profile's signature stands under request 0.
+        # A profile's signature is entered under request 0.
         requests = {(one.deployment, one.request) for one in charged if one.request}
         return PrivacySpent(ledger.spent(delta), len(charged), len(requests), len(ledger.holds()))
 
 
 def privacy_standing(state: Path, keys: AccountKeys, limit: PrivacyLimit) -> LimitStanding:
-    """What a limit for life leaves. Raises as `privacy_spent`."""
+    """What remains of a lifetime budget. Raises as `privacy_spent`."""
     with _ledger(state, keys) as ledger:
         return ledger.standing(limit)
 
@@ -128,10 +128,10 @@ def privacy_export(state: Path, keys: AccountKeys, delta: float) -> dict[str, An
 def privacy_verify(
     state: Path, keys: AccountKeys, connect: Callable[[], ChainClient]
 ) -> LedgerCheck:
-    """Read the whole ledger, and hold it against the profile that was built here and the account's
+    """Read the whole ledger, and compare it with the profile that was built here and the account's
     own submissions on chain.
 
-    Where there is no chain, or none of the deployment, the last part is left out.
+    Without a chain, or without the deployment on it, the last part is skipped.
 
     Raises:
         NotReady: no ledger.

@@ -1,8 +1,8 @@
 """The daemon's checkpoint: one SQLite file, bound to one deployment and one account.
 
-It holds what was read from the chain, what was decided about each request, and the votes cast.
-Everything in it can be read again from the chain, but for the reasons of decisions; a lost file
-costs time, not money (salts are derived from the account's key, noised models are in the ledger).
+It holds the events read from the chain, the decision on each request, and the votes cast. Except
+for the reasons of decisions, everything can be read or computed again: a lost file costs time, not
+money (salts are derived from the account's key, and noised models are in the ledger).
 """
 
 import json
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS votes (
 
 
 class Participation(StrEnum):
-    """What this provider has to do with a request."""
+    """How this provider takes part in a request."""
 
     NEW = "new"
     DECLINED = "declined"
@@ -50,7 +50,7 @@ class CastVote:
 
 
 class ProviderState:
-    """The one place that opens the daemon's SQLite file."""
+    """The daemon's SQLite file; nothing else opens it."""
 
     def __init__(self, path: Path, deployment: Deployment, account: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ class ProviderState:
 
     @property
     def block(self) -> int:
-        """Last block whose events are held."""
+        """Last block whose events are stored."""
         return int(self._meta("block") or 0)
 
     @property
@@ -149,7 +149,7 @@ class ProviderState:
     # ------------------------------------------------------------------ decisions
 
     def open_requests(self) -> list[tuple[int, Participation]]:
-        """Requests that may still ask something of this provider."""
+        """Requests in which this provider may still have a duty."""
         rows = self._db.execute(
             "SELECT id, standing FROM requests WHERE standing IN (?, ?) ORDER BY id",
             (Participation.NEW, Participation.JOINED),

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 def submit_model(view: RequestView) -> DutyResult:
     """Train from the current global model and put the digest of the sealed result on chain.
 
-    The bytes themselves stay here until all submissions are in (see publish_model): nobody can
-    average the others' models and submit the result.
+    The bytes stay here until all submissions are in (see publish_model), so that nobody can average
+    the others' models and submit the result.
     """
     if not view.in_mask(view.state.members) or view.in_mask(view.state.barred):
         return idle("not a member of this round")
@@ -68,7 +68,7 @@ def submit_model(view: RequestView) -> DutyResult:
 
 
 def _data_seed(view: RequestView) -> int:
-    """From the account's key, so that a daemon started anew has the same noise on its data."""
+    """Derived from the account's key: after a restart the noise on the data is the same."""
     request = (view.ctx.deployment.fingerprint, view.id.to_bytes(32, "big"))
     return int.from_bytes(view.ctx.keys.derive("data-noise", *request), "big")
 
@@ -78,17 +78,17 @@ def _represented(view: RequestView, task: TrainingTask) -> TrainingTask:
 
 
 def _require_joined_data(view: RequestView, task: TrainingTask) -> None:
-    """Sums are divided by the number of samples, which is public and fixed at joining."""
+    """Refuse other data than at joining: sums are divided by the declared number of samples."""
     declared, found = view.members[view.seat].samples, samples_of(task.spec, task.dataset)
     if found != declared:
         raise DataError(
-            f"request {view.id} was joined with {declared} samples, the data now has "
-            f"{found}: put the data back as it was, or sit this request out"
+            f"request {view.id} was joined with {declared} samples, but the data now has {found}: "
+            "restore the data, or sit this request out"
         )
 
 
 def publish_model(view: RequestView) -> DutyResult:
-    """Put the submitted model into the store, now that submissions have closed."""
+    """Put the submitted model into the store after submissions have closed."""
     at = (view.id, view.round)
     if not view.in_mask(view.state.submitted) or at in view.ctx.cache.published:
         return idle("nothing to publish")
@@ -96,8 +96,8 @@ def publish_model(view: RequestView) -> DutyResult:
     sealed = view.ctx.ledger.stored(release_id)
     if sealed is None:
         raise NotReady(
-            f"request {view.id}, round {view.round}: the submitted model is not in the ledger of "
-            "this machine; was the state folder of another one used?"
+            f"request {view.id}, round {view.round}: the submitted model is not in this machine's "
+            "ledger: use the state folder of the machine that submitted it"
         )
     cid = view.ctx.store.put(sealed)
     view.ctx.cache.published.add(at)

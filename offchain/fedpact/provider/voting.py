@@ -19,10 +19,10 @@ from fedpact.types.rounds import seats_of
 log = logging.getLogger(__name__)
 
 MISSING_PATIENCE = 0.75
-"""Part of the commit window after which a model that cannot be had counts as invalid."""
+"""Fraction of the commit window after which a missing model counts as invalid."""
 
 TALLY_TURN_SECONDS = 2
-"""How long each member leaves the tally to those before it."""
+"""How long each member waits for the members before it to tally."""
 
 
 def commit_vote(view: RequestView) -> DutyResult:
@@ -61,7 +61,7 @@ def _score(view: RequestView) -> CastVote | None:
 
 
 def round_models(view: RequestView) -> dict[int, Model | None] | None:
-    """All models of the round by seat (None: invalid); None while some may yet arrive."""
+    """All models of the round by seat (None: invalid); None while some may still arrive."""
     ctx, state = view.ctx, view.state
     models = ctx.cache.models.setdefault((view.id, view.round), {})
     digests = submitted_digests(view, view.round)
@@ -91,7 +91,7 @@ def reveal_vote(view: RequestView) -> DutyResult:
         return idle("revealed; waiting for the others")
     vote = view.ctx.state.vote(view.id, view.round) or _score(view)
     if vote is None:
-        raise NotReady(f"request {view.id}: the committed vote must be worked out again first")
+        raise NotReady(f"request {view.id}: the committed vote is being computed again")
     receipt = view.ctx.client.rounds.reveal_vote(
         view.ctx.keys, view.id, view.seat, pack_scores(vote.scores), _salt(view)
     )
@@ -99,19 +99,19 @@ def reveal_vote(view: RequestView) -> DutyResult:
 
 
 def tally_votes(view: RequestView) -> DutyResult:
-    """Have the contract count; members leave it to each other in turn, so that one pays for it."""
+    """Have the contract tally the votes; members take turns, so that only one pays for it."""
     turns = seats_of(view.state.revealed) or seats_of(view.state.members)
     if not view.has_seat or view.seat not in turns:
-        return idle("the others count")
+        return idle("the others tally")
     turn = (turns.index(view.seat) - view.round) % len(turns)
     if view.frame.timestamp < view.state.stage_start + turn * TALLY_TURN_SECONDS:
-        return idle("leaving the tally to the members before me")
+        return idle("waiting for the members before me to tally")
     receipt = view.ctx.client.rounds.tally(view.ctx.keys, view.id, view.committee)
     return did(f"round {view.round}: tallied ({receipt.gas_used} gas)")
 
 
 def _salt(view: RequestView) -> bytes:
-    """32 bytes from the account's key, so that a lost database loses no vote."""
+    """32 bytes derived from the account's key, so that no vote is lost with the database."""
     ctx = view.ctx
     return ctx.keys.derive(
         "vote-salt",

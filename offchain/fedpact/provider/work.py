@@ -1,4 +1,4 @@
-"""What a provider computes in a round, apart from when: the seam between daemon and learning."""
+"""What a provider computes in a round: the interface between daemon and learning."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fedpact.types.specification import PrivacyMode, Specification
 @dataclass(frozen=True)
 class TrainingTask:
     """One round's local training: `start` is the global model that the round begins from, `local`
-    what the strategy makes of it."""
+    the training that the strategy makes of it."""
 
     spec: Specification
     round: int
@@ -21,17 +21,17 @@ class TrainingTask:
     dataset: Dataset
     own_seat: int
     others: Mapping[int, Model | None]
-    """The members' models of the round before, by seat (empty in round 1)."""
+    """The members' models of the previous round, by seat (empty in round 1)."""
     data_seed: int
-    """A secret, the same in all rounds of a request: of mode `paper`'s noise on the data."""
+    """Seed of mode `paper`'s noise on the data: a secret, the same in all rounds of a request."""
 
 
 class LocalWork:
     """Trains and votes as the protocol asks."""
 
     def train(self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None) -> bytes:
-        """The encoded local model; noise is drawn from the operating system; that which
-        mode `paper` keeps on the data follows from `data_seed`."""
+        """The encoded local model. Noise is drawn from the operating system; mode `paper`'s noise
+        on the data follows from `data_seed`."""
         from fedpact.learning.artefact import encode
         from fedpact.learning.local import train_local
         from fedpact.learning.training import LocalTraining
@@ -53,5 +53,5 @@ class LocalWork:
         return encode(model)
 
     def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
-        """The scores to commit, by seat, without the own one; 1/10,000, lower is better."""
+        """The scores to commit, by seat, without this member's own; 1/10,000, lower is better."""
         return {seat: score for seat, score in scores.items() if seat != own_seat}

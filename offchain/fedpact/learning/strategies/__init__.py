@@ -28,10 +28,9 @@ __all__ = ["STRATEGIES", "Correction", "Globals", "LocalTask", "Memory", "Strate
 
 
 def strategy(asked: StrategyChoice) -> Strategy:
-    """The strategy that a document names, with its parameters.
+    """The strategy that a specification names, with its parameters.
 
-    Raises SpecificationError for an unknown one, and for a parameter that it does not have or
-    that is out of range.
+    Raises SpecificationError for an unknown strategy, an unknown parameter, and one out of range.
     """
     if asked.name not in STRATEGIES:
         raise SpecificationError(

@@ -1,6 +1,6 @@
-"""Algorithm 1 of Lu et al. 2020 in both of its readings, a round an iteration.
+"""Algorithm 1 of Lu et al. 2020 in both of its readings, one iteration per round.
 
-The pseudocode leaves open whether participants learn side by side or one after another
+The pseudocode leaves open whether participants learn in parallel or one after another
 (`learning.algorithm_one`, docs/adr/0018).
 """
 
@@ -12,8 +12,8 @@ from fedpact.learning.strategies.base import Strategy
 
 class AlgorithmOne(Strategy):
     """`parallel`: M = (1/k) sum of m_i, or their union, by the family's aggregate. `sequential`:
-    the model of the provider in turn, which trained on from the one before it, is the next M; turns
-    go by seat, one a round, and one whose model is left out is passed over."""
+    the next M is the model of one provider, which continued training from the previous M. Turns go
+    by seat, one per round; a seat whose model is not included is skipped."""
 
     name = "algorithm-one"
     reading: Literal["parallel", "sequential"] = "parallel"

@@ -1,9 +1,9 @@
-"""What a strategy decides: where local training starts, what bends it, what the server does.
+"""What a strategy decides: where local training starts, what corrects it, what the server does.
 
-A strategy is a few pure functions. What it must know of the past is handed in: of the server the
-round's global models, of a provider its memory. Strategies marked `published` remember nothing but
-submitted and attested models, so that whoever holds those can work the memory out again: they run
-through the chain.
+A strategy is a few pure functions. Their arguments hold all that they may know of the past: the
+round's global models and a provider's memory. Strategies marked `published` remember only
+submitted and attested models, so that whoever holds those can recompute the memory: these
+strategies run through the chain.
 """
 
 from abc import ABC
@@ -19,7 +19,7 @@ from fedpact.types.specification import Document
 
 @dataclass(frozen=True)
 class Memory:
-    """What one provider, or the server, keeps from round to round."""
+    """What one provider, or the server, keeps between rounds."""
 
     models: Mapping[str, Model] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
@@ -27,14 +27,14 @@ class Memory:
 
 @dataclass(frozen=True)
 class Globals:
-    """What all know when a round begins."""
+    """What everybody knows when a round begins."""
 
     initial: Model
     """W^0."""
     start: Model
     """The round's global model."""
     before: Model | None = None
-    """The one before that; None in the first round."""
+    """The previous round's global model; None in the first round."""
     server: Memory = field(default_factory=Memory)
 
 
@@ -57,7 +57,7 @@ class LocalTask:
 
 
 class Strategy(Document, ABC):
-    """FedAvg, where a method is not overridden; the fields are the strategy's parameters."""
+    """FedAvg, except for overridden methods; the fields are the strategy's parameters."""
 
     name: ClassVar[str]
     published: ClassVar[bool] = True
@@ -66,35 +66,39 @@ class Strategy(Document, ABC):
     """Whether its providers have a memory."""
 
     def local(self, globals_: Globals, memory: Memory | None) -> LocalTask:
-        """A provider's training; `memory` None where it has not trained yet."""
+        """A provider's training; `memory` is None if it has not trained yet."""
         return LocalTask(globals_.start)
 
     def remember(
         self, globals_: Globals, memory: Memory | None, model: Model, factors: float
     ) -> Memory | None:
-        """A provider's memory after it submitted `model`.
+        """A provider's memory after it submitted `model` in the round of `globals_`.
 
-        Of a published strategy it follows from the first and the last submission.
-        `factors`: by how much a constant gradient of 1 would have moved the model, the learning
-        rate times the steps where there is no momentum.
+        For a published strategy the first and the last valid submission must determine it: a
+        replay may skip those in between.
+
+        Args:
+            globals_: of the round in which the model was submitted.
+            factors: by how much a constant gradient of 1 would have moved the model; without
+                momentum, the learning rate times the steps.
         """
         return None
 
     def personal(self, globals_: Globals, memory: Memory | None) -> LocalTask | None:
-        """A training of its own for a model that stays with the provider; None: there is none."""
+        """Training of a personal model, which stays with the provider; None if there is none."""
         return None
 
     def keep(self, memory: Memory | None, model: Model) -> Memory:
-        """A provider's memory with its personal model, where `personal` asked for one."""
+        """A provider's memory with its personal model, if `personal` asked for one."""
         return memory or Memory()
 
     def aggregated(
         self, round_number: int, seats: Sequence[int], included: Sequence[int]
     ) -> list[int]:
-        """Of the seats that the votes left in, those whose models are aggregated; at least one.
+        """Of the included seats, those whose models are aggregated; at least one.
 
         Args:
-            seats: all that submitted.
+            seats: all seats that submitted.
             included: at least one.
         """
         return list(included)
@@ -109,14 +113,14 @@ class Strategy(Document, ABC):
         """The next global model and the server's memory.
 
         Args:
-            changes: (memory before, memory after) of those who trained and remember.
-            providers: the federation's number, sampled this round or not.
+            changes: (memory before, memory after) of the providers that trained and remember.
+            providers: number of providers, sampled this round or not.
         """
         return aggregate, globals_.server
 
 
 def combine(*terms: tuple[float, Model]) -> Model:
-    """Sum of factor * model, value by value in float64 in the order given, then float32."""
+    """Sum of factor * model, value by value, in float64 and in the given order, then float32."""
     found: Model = {}
     for name in sorted(terms[0][1]):
         values = np.zeros(terms[0][1][name].shape, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Ditto (Li et al. 2021, algorithm 1): FedAvg, and beside it a model of each provider's own."""
+"""Ditto (Li et al. 2021, algorithm 1): FedAvg plus a personal model of each provider."""
 
 from typing import Annotated
 
@@ -11,10 +11,10 @@ PERSONAL = "personal"
 
 
 class Ditto(Strategy):
-    """The own model v goes on from where it was, its loss plus lambda / 2 * |v - w^r|^2; its first
-    start is the initial model.
+    """The personal model v continues from its last state, with its loss plus
+    lambda / 2 * |v - w^r|^2; it first starts from the initial model.
 
-    Only in simulations: the own models are never submitted, so there is nothing to judge or pay.
+    Only in simulations: personal models are never submitted, so there is nothing to judge or pay.
     """
 
     name = "ditto"

@@ -18,10 +18,10 @@ class DLMU(Strategy):
     w_i = (1 - beta) w^r + beta w_i^(r-1), beta = min(alpha * |w^r - w_i^(r-1)|, 1), and
     alpha = tau / |W^1 - W^0|, fixed by the provider's first model W^1 and the initial one W^0. A
     provider that has not trained yet starts from w^r; one that was not sampled for a while uses
-    its last model, however old. Where W^1 equals W^0 alpha is infinite: beta is 1, as far as the
-    models differ.
+    its last model, however old. If W^1 equals W^0, alpha is infinite and beta is 1, unless the
+    models are equal.
 
-    The own models are used as they were submitted, noise and all: they cost no privacy again.
+    A provider's own models are used as submitted, with their noise, so they cost no more privacy.
     """
 
     name = "dlmu"
@@ -40,7 +40,7 @@ class DLMU(Strategy):
         first = memory.numbers[FIRST_DISTANCE]
         if apart == 0 or self.tau == 0:
             return 0.0
-        # Not alpha * apart: where `first` is tiny alpha alone would overflow.
+        # Not alpha * apart: if `first` is tiny, alpha alone would overflow.
         return 1.0 if self.tau * apart >= first else self.tau * apart / first
 
     def remember(

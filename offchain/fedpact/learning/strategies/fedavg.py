@@ -4,6 +4,6 @@ from fedpact.learning.strategies.base import Strategy
 
 
 class FedAvg(Strategy):
-    """All train from the global model; the aggregate is the next one."""
+    """All providers train from the global model; the aggregate is the next one."""
 
     name = "fedavg"

@@ -12,8 +12,8 @@ from fedpact.learning.strategies.base import Globals, Memory, Strategy, combine
 class FedAvgM(Strategy):
     """v_r = momentum * v_(r-1) + (aggregate - w_r); w_(r+1) = w_r + learning_rate * v_r.
 
-    v_(r-1) is (w_r - w_(r-1)) / learning_rate, zero in the first round: it stands in the two
-    attested models, so nobody has to keep it.
+    v_(r-1) is (w_r - w_(r-1)) / learning_rate, zero in the first round: it follows from the two
+    attested models, so nobody has to store it.
     """
 
     name = "fedavgm"
@@ -28,7 +28,7 @@ class FedAvgM(Strategy):
         providers: int,
     ) -> tuple[Model, Memory]:
         start, before = globals_.start, globals_.before or globals_.start
-        # Without momentum and at rate 1 the aggregate itself, to the bit.
+        # Without momentum and at rate 1, exactly the aggregate.
         found = combine(
             (1.0 + self.momentum - self.learning_rate, start),
             (-self.momentum, before),

@@ -20,13 +20,13 @@ CONTROL = "control"
 
 
 class Scaffold(Strategy):
-    """Each step's gradient is shifted by c - c_i, both zero at first.
+    """Each step's gradient is shifted by c - c_i, both initially zero.
 
-    After training from x to y: c_i+ = c_i - c + (x - y) / (K * rate); with momentum, K * rate is
-    the sum of the factors with which the steps' gradients enter y, so that c_i+ stays a mean of
+    After training from x to y: c_i+ = c_i - c + (x - y) / (K * rate). With momentum, K * rate is
+    the sum of the factors with which the steps' gradients enter y, so that c_i+ remains a mean of
     gradients. Server: x + learning_rate * (aggregate - x); c + sum of (c_i+ - c_i) / N.
 
-    Only in simulations: the control variates are uploads of their own, which no provider charges.
+    Only in simulations: control variates are extra uploads, which no privacy ledger charges.
     """
 
     name = "scaffold"
@@ -69,7 +69,7 @@ class Scaffold(Strategy):
 
 
 def _control(memory: Memory | None, like: Model) -> Model:
-    """The control variate; zeros where there is none yet."""
+    """The control variate; zeros if there is none yet."""
     if memory is None or CONTROL not in memory.models:
         return {name: np.zeros_like(values) for name, values in like.items()}
     return memory.models[CONTROL]
