@@ -12,6 +12,7 @@ from threading import Thread
 import pytest
 
 from fedpact.child import ChildFailed, ChildProcess, end_group
+from tests.support.processes import none_left_under, processes_under
 
 READY = re.compile(r"ready (\d+)")
 STUBBORN = (
@@ -120,3 +121,41 @@ def test_it_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
     time.sleep(0.2)
     assert child.process.poll() is None
     child.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_a_child_that_asks_for_it_ends_with_a_killed_parent() -> None:
+    program = (
+        "import subprocess, time\n"
+        "from fedpact.child import end_with_parent\n"
+        "child = subprocess.Popen(['sleep', '60'], preexec_fn=end_with_parent)\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert runs(child)
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while runs(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_processes_left_under_a_folder_are_killed_after_an_interrupt(tmp_path: Path) -> None:
+    script = "sleep 60 & sleep 60 & echo ready; wait"
+    shell = subprocess.Popen(["sh", "-c", script], cwd=tmp_path, stdout=subprocess.PIPE)
+
+    def interrupted() -> None:
+        with none_left_under(tmp_path):
+            assert shell.stdout is not None
+            assert shell.stdout.readline() == b"ready\n"
+            assert len(processes_under(tmp_path)) == 3
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    shell.communicate()
+    assert processes_under(tmp_path) == []
