@@ -67,8 +67,8 @@ def run_experiments(
 ) -> None:
     """Run the cases that have no result yet; interrupted ones go on from their last state.
 
-    Results are written below OUTPUT/cases, one JSON file a case. Cases whose data are not there
-    (folder FEDPACT_DATA) are skipped with the reason. Ctrl-C ends cleanly.
+    Results are appended to OUTPUT/cases, one JSON Lines file an experiment and scale. Cases whose
+    data are missing (folder FEDPACT_DATA) are skipped with the reason. Ctrl-C ends cleanly.
 
     Example: python -m lab run cifar10 mnist --scale small --seeds 3 --workers 2
     """

@@ -60,6 +60,8 @@ class ScaleSetting(_Table):
     grid: dict[str, tuple[Any, ...]] = {}
     """Takes the place of the file's grid, axis by axis."""
     settings: dict[str, Any] = {}
+    not_run: str = ""
+    """Why the published report has no result at this scale; shown while there is none."""
 
 
 class PaperFigure(_Table):
@@ -187,11 +189,11 @@ class Case:
         return self.providers if axis == PROVIDERS else self.settings[axis]
 
     @property
-    def path(self) -> Path:
-        """Of its result, below the folder of results."""
+    def state_path(self) -> Path:
+        """Of its saved state while it is unfinished, under the folder of results."""
         words = f"{self.partition} {self.method}".replace("/", "-").replace("=", "-")
         slug = "-".join(words.split())
-        return Path(self.scale.value, self.experiment, f"{slug}-seed{self.seed}.json")
+        return Path(self.scale.value, self.experiment, f"{slug}-seed{self.seed}.checkpoint")
 
     def described(self) -> dict[str, Any]:
         """The fields of its identity."""

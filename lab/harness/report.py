@@ -24,7 +24,7 @@ def report(folder: Path, experiments: Sequence[Experiment]) -> list[Path]:
     """
     results = ResultFolder(folder).all()
     found, strangers = studies(experiments, results)
-    if not found:
+    if not any(study.started for study in found):
         raise InvalidInput(f"no results in {folder}: python -m lab run comes first")
     written = [folder / SUMMARY, folder / INDEX]
     rows = [row for study in found for row in summary_rows(study)]
@@ -32,7 +32,7 @@ def report(folder: Path, experiments: Sequence[Experiment]) -> list[Path]:
     write_whole(written[0], (text + "\n").encode())
     write_whole(written[1], tables.index(found, strangers).encode())
     for experiment in experiments:
-        own = [study for study in found if study.experiment is experiment]
+        own = [study for study in found if study.experiment is experiment and study.started]
         if own:
             drawn = {study.name: _plot(study, folder) for study in own}
             page = folder / f"{experiment.name}.md"

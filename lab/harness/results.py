@@ -1,4 +1,4 @@
-"""Results of cases as JSON files, one a case, each written whole or not at all."""
+"""Results of cases as JSON Lines, one file an experiment and scale."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from lab.harness.configuration import Case
 RESULT_VERSION = 1
 CASES = "cases"
 """Folder of the results of single cases."""
-CHECKPOINT_SUFFIX = ".checkpoint"
+RESULT_SUFFIX = ".jsonl"
 PACKAGES = ("fedpact", "numpy", "torch", "scikit-learn")
 
 
@@ -67,39 +67,62 @@ class Result:
         )
 
 
+Slot = tuple[str, str, int]
+"""(partition, method, seed): one result each in a file."""
+
+
 class ResultFolder:
-    """Where results, and states of cases not yet finished, are kept."""
+    """Results of cases, one JSON Lines file an experiment and scale, and unfinished cases' states.
+
+    One process writes a folder at a time: the one that started the run. Each line is appended and
+    flushed to disk before the next, so a killed run loses at most the line it was writing. A last
+    line without its newline is such a torn line: it is ignored, and cut off by the next write.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / CASES
+        self._read: dict[Path, dict[Slot, Result]] = {}
 
     def path(self, case: Case) -> Path:
-        return self.folder / case.path
+        """The file with the case's result."""
+        return self.folder / case.scale.value / f"{case.experiment}{RESULT_SUFFIX}"
 
     def finished(self, case: Case) -> bool:
         """Whether this very case has a result; one of other settings or skipped does not count.
 
         Raises ExperimentError for a corrupt file.
         """
-        path = self.path(case)
-        if not path.exists():
-            return False
-        found = read(path)
-        return found.identity == case.identity and found.skipped is None
+        found = self._results(self.path(case)).get((case.partition, case.method, case.seed))
+        return found is not None and found.identity == case.identity and found.skipped is None
 
     def write(self, case: Case, result: Result) -> None:
-        """Keep the result and drop the state; raises ExperimentError for what JSON cannot hold."""
-        content = {"version": RESULT_VERSION, **vars(result)}
-        try:
-            text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise ExperimentError(f"{case.name}: its result cannot be written: {error}") from error
-        write_whole(self.path(case), (text + "\n").encode())
+        """Keep the result in place of an earlier one of its slot, and drop the state.
+
+        Raises ExperimentError for what JSON cannot hold and for a corrupt file.
+        """
+        line = _line(case, result)
+        path, slot = self.path(case), _slot(result)
+        results = self._results(path)
+        replaced = slot in results
+        results[slot] = result
+        if replaced:
+            write_whole(path, b"".join(_line(case, one) for one in results.values()))
+        else:
+            _append(path, line)
         self._state_path(case).unlink(missing_ok=True)
 
     def all(self) -> list[Result]:
-        """Every result in the folder, in the order of their paths."""
-        return [read(path) for path in sorted(self.folder.rglob("*.json"))]
+        """Every result in the folder, ordered by file, partition, method and seed."""
+        return [
+            result
+            for path in sorted(self.folder.rglob(f"*{RESULT_SUFFIX}"))
+            for _, result in sorted(self._results(path).items())
+        ]
+
+    def _results(self, path: Path) -> dict[Slot, Result]:
+        if path not in self._read:
+            self._read[path] = read(path)
+        return self._read[path]
 
     def save(self, case: Case, saved: Saved) -> None:
         """Keep a state from which the case can go on."""
@@ -128,32 +151,72 @@ class ResultFolder:
             ) from error
 
     def _state_path(self, case: Case) -> Path:
-        return self.path(case).with_suffix(CHECKPOINT_SUFFIX)
+        return self.folder / case.state_path
 
 
-def read(path: Path) -> Result:
-    """A result from its file; raises ExperimentError for one that `write` did not write."""
+def read(path: Path) -> dict[Slot, Result]:
+    """The results in a file, the last of each slot; none where the file does not exist.
+
+    Raises ExperimentError naming the line that `ResultFolder.write` did not write.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("version") != RESULT_VERSION:
-            raise ValueError(f"not of version {RESULT_VERSION}")
-        result = Result(**content)
-        for kept, form in (
-            (result.case, dict),
-            (result.identity, str),
-            (result.metrics, dict),
-            (result.curves, dict),
-            (result.privacy, dict),
-            (result.details, dict),
-            (result.provenance, dict),
-        ):
-            if not isinstance(kept, form):
-                raise TypeError(f"{kept!r} in the place of a {form.__name__}")
-        return result
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ExperimentError(
-            f"{path} is no result ({error}): delete it and run the experiment again"
-        ) from error
+        content = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise ExperimentError(f"{path} cannot be read: {error.strerror}") from error
+    found: dict[Slot, Result] = {}
+    for number, line in enumerate(content.split(b"\n")[:-1], start=1):
+        try:
+            result = _parsed(line)
+            found[_slot(result)] = result
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ExperimentError(
+                f"{path}, line {number} is no result ({error}): delete the line and run the "
+                "experiment again"
+            ) from error
+    return found
+
+
+def _parsed(line: bytes) -> Result:
+    content = json.loads(line)
+    if content.pop("version") != RESULT_VERSION:
+        raise ValueError(f"not of version {RESULT_VERSION}")
+    result = Result(**content)
+    for kept, form in (
+        (result.case, dict),
+        (result.identity, str),
+        (result.metrics, dict),
+        (result.curves, dict),
+        (result.privacy, dict),
+        (result.details, dict),
+        (result.provenance, dict),
+    ):
+        if not isinstance(kept, form):
+            raise TypeError(f"{kept!r} in the place of a {form.__name__}")
+    return result
+
+
+def _slot(result: Result) -> Slot:
+    case = result.case
+    return str(case["partition"]), str(case["method"]), int(case["seed"])
+
+
+def _line(case: Case, result: Result) -> bytes:
+    content = {"version": RESULT_VERSION, **vars(result)}
+    try:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except (TypeError, ValueError) as error:
+        raise ExperimentError(f"{case.name}: its result cannot be written: {error}") from error
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Append a line and flush it to disk; a torn line before it is cut off."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -200,11 +263,13 @@ def _version(package: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def _commit() -> tuple[str | None, bool | None]:
-    """Of the checkout that the package stands in, and whether its files differ from it."""
+    """The checkout's commit, and whether files of laboratory or product differ from it."""
     here = Path(__file__).parent
     try:
         head = _git(here, "rev-parse", "HEAD")
-        return head.strip(), bool(_git(here.parent, "status", "--porcelain", "--", ".").strip())
+        root = Path(_git(here, "rev-parse", "--show-toplevel").strip())
+        changed = _git(root, "status", "--porcelain", "--", "lab", "offchain").strip()
+        return head.strip(), bool(changed)
     except (OSError, subprocess.CalledProcessError):
         return None, None
 

@@ -29,6 +29,21 @@ class Study:
     """Cases of the file's own seeds without a result."""
 
     @property
+    def started(self) -> bool:
+        """Whether any case was run or skipped."""
+        return bool(self.runs or self.skipped)
+
+    @property
+    def state(self) -> str:
+        """In words: complete, or what is left out and why."""
+        if not self.started:
+            reason = self.experiment.scales[self.scale].not_run
+            return f"not run: {reason}" if reason else "not run"
+        left = [f"{self.missing} not run"] if self.missing else []
+        left += [f"{count} skipped: {why}" for why, count in self.skipped.items()]
+        return "; ".join(left) or "complete"
+
+    @property
     def name(self) -> str:
         return f"{self.experiment.name}-{self.scale}"
 
@@ -61,7 +76,7 @@ class Study:
 def studies(
     experiments: Iterable[Experiment], results: Sequence[Result]
 ) -> tuple[list[Study], list[Result]]:
-    """Every experiment and scale that anything was run of, and the results that fit none.
+    """Every experiment and scale, run or not, and the results that fit none.
 
     A result fits where its identity is that of a case, of whichever seed: other settings make
     another case.
@@ -74,8 +89,7 @@ def studies(
             study = Study(experiment, scale)
             for case in configuration.cases(experiment, scale, max(seeds, setting.seeds)):
                 _place(study, case, by_identity, own=case.seed < setting.seeds)
-            if study.runs or study.skipped:
-                found.append(study)
+            found.append(study)
     return found, list(by_identity.values())
 
 

@@ -18,29 +18,30 @@ def index(studies: Sequence[Study], strangers: Sequence[Result]) -> str:
     lines = ["# Results of experiments", "", HEAD, ""]
     lines.append(
         "Each figure stands beside its scale: `full` is the paper's own setting, `small` is cut "
-        "down for two cores and says nothing beyond itself. The files of single cases, with "
-        "seeds, versions and commit, are in `cases/`; all figures as data: "
+        "down for two cores and says nothing beyond itself. Every configuration is listed with its "
+        "state at each scale. The results of single cases, with seeds, versions and commit, are in "
+        "`cases/`, one JSON Lines file an experiment and scale; all figures as data: "
         "[summary.json](summary.json)."
     )
+    reported = {study.experiment.name for study in studies if study.started}
     rows = []
     for study in studies:
         name = study.experiment.name
         done = sum(len(runs) for runs in study.runs.values())
         hours = sum(one.seconds for runs in study.runs.values() for one in runs.values()) / 3600
-        away = "; ".join(f"{count} skipped: {why}" for why, count in study.skipped.items())
-        left = f"{study.missing} not run" if study.missing else ""
         rows.append(
             (
-                f"[{name}]({name}.md)",
+                f"[{name}]({name}.md)" if name in reported else name,
                 study.experiment.title,
                 study.scale.value,
                 str(done),
                 f"{hours:.2f}",
-                "; ".join(filter(None, (left, away))) or "-",
+                study.state,
             )
         )
-    lines += ["", *table(("experiment", "what", "scale", "cases", "hours", "left out"), rows)]
-    claims = [(study, claim) for study in studies for claim in study.experiment.claims]
+    lines += ["", *table(("experiment", "what", "scale", "cases", "hours", "state"), rows)]
+    run = [study for study in studies if study.started]
+    claims = [(study, claim) for study in run for claim in study.experiment.claims]
     if claims:
         lines += ["", "## What the papers claim, and what is seen", "", *_claims(claims)]
     if strangers:

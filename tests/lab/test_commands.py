@@ -55,8 +55,8 @@ def test_failed_cases_end_in_their_exit_code_after_the_others(lab: Lab, study: P
 
 def test_a_corrupt_result_is_named_before_any_work(lab: Lab, study: Path) -> None:
     lab("run", study, "--workers", 1, "--output", "out")
-    broken = next(Path("out").rglob("*.json"))
-    broken.write_text("{")
+    broken = next(Path("out").rglob("*.jsonl"))
+    broken.write_text("{\n")
 
     run = lab("run", study, "--output", "out")
     report = lab("report", study, "--output", "out")
@@ -106,4 +106,4 @@ def test_ctrl_c_ends_the_run_and_the_next_one_goes_on(lab: Lab, study: Path) -> 
     assert process.wait(30) == 130
     assert not process.stderr.read()
     assert list(Path("out").rglob("*.checkpoint"))
-    assert not list(Path("out").rglob("*.json"))
+    assert not list(Path("out").rglob("*.jsonl"))

@@ -34,7 +34,7 @@ def test_cases_are_every_partition_method_grid_point_and_seed() -> None:
         "plain share=0.0",
         "plain share=0.3",
     }
-    assert len({case.path for case in cases}) == len(cases)
+    assert len({case.state_path for case in cases}) == len(cases)
     assert [case.seed for case in cases] == [0] * 6 + [1] * 6
 
 
@@ -61,7 +61,7 @@ def test_the_number_of_providers_may_be_an_axis() -> None:
     cases = list(configuration.cases(configuration.parse("little", text), Scale.SMALL, seeds=1))
 
     assert {case.providers for case in cases} == {2, 4}
-    assert len({case.path for case in cases}) == len(cases)
+    assert len({case.state_path for case in cases}) == len(cases)
     case = next(one for one in cases if one.method == "plain providers=4 share=0.3")
     assert (case.at("providers"), case.at("share")) == (4, 0.3)
     assert "providers" not in case.settings

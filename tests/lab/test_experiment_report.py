@@ -1,6 +1,7 @@
 """The report: tables, plots and the summary, from nothing but files of results."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,8 @@ def test_skipped_missing_and_foreign_results_are_said(tmp_path: Path) -> None:
     changed = configuration.parse("little", COMPARED.replace("rounds = 3", "rounds = 4"))
     other = filled(tmp_path / "b", TOML)
     stranger = next(configuration.cases(other, Scale.SMALL))
-    odd = folder.folder / "small" / "old.json"
-    odd.write_bytes(ResultFolder(tmp_path / "b").path(stranger).read_bytes())
+    odd = folder.folder / "small" / "old.jsonl"
+    odd.write_bytes(ResultFolder(tmp_path / "b").path(stranger).read_bytes().splitlines(True)[0])
 
     report(tmp_path, [changed])
 
@@ -156,6 +157,39 @@ def test_skipped_missing_and_foreign_results_are_said(tmp_path: Path) -> None:
     assert "2 not run; 1 skipped: no such data" in index
     assert "1 results under other settings" in index
     assert "1 cases were skipped: no such data." in (tmp_path / "little.md").read_text()
+
+
+def test_equal_figures_by_another_machine_draw_the_same_plot(tmp_path: Path) -> None:
+    little = filled(tmp_path, COMPARED)
+    report(tmp_path, [little])
+    plot = tmp_path / "plots" / "little-small.svg"
+    drawn = plot.read_bytes()
+    folder = ResultFolder(tmp_path)
+    for case in configuration.cases(little, Scale.SMALL):
+        [kept] = [one for one in folder.all() if one.identity == case.identity]
+        folder.write(case, replace(kept, seconds=99.0, provenance={**kept.provenance, "cores": 64}))
+    report(tmp_path, [little])
+
+    assert plot.read_bytes() == drawn
+
+
+def test_a_configuration_without_results_is_listed_with_the_reason(tmp_path: Path) -> None:
+    absent = TOML + 'not_run = "no data"\n[scales.full]\nproviders = 9\n'
+    report(tmp_path, [filled(tmp_path, COMPARED), configuration.parse("absent", absent)])
+
+    index = (tmp_path / "README.md").read_text()
+    assert "| absent | A little study | small | 0 | 0.00 | not run: no data |" in index
+    assert "| absent | A little study | full | 0 | 0.00 | not run |" in index
+    assert not (tmp_path / "absent.md").exists()
+
+
+def test_the_published_report_lists_every_configuration_and_scale() -> None:
+    index = (Path(__file__).parents[2] / "docs" / "results" / "README.md").read_text()
+    rows = [line.split(" | ") for line in index.splitlines() if line.startswith("| ")]
+    listed = {(row[0].strip("| ").split("]")[0].lstrip("["), *row[2:3]) for row in rows}
+    for name in configuration.names():
+        for scale in configuration.load(name).scales:
+            assert (name, scale.value) in listed
 
 
 def test_no_results_is_said(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files of results: whole or not there, of this case or another's, readable or named."""
+"""Files of results: appended, torn or corrupt; of this case or another's."""
 
 import json
 from pathlib import Path
@@ -64,20 +64,48 @@ def test_a_result_that_json_cannot_hold_leaves_nothing(folder: ResultFolder) -> 
 def test_a_corrupt_file_is_named_with_what_to_do(folder: ResultFolder, content: str) -> None:
     path = folder.path(case_of())
     path.parent.mkdir(parents=True)
-    path.write_text(content)
+    path.write_text(content + "\n")
 
-    with pytest.raises(ExperimentError, match="delete it and run the experiment again") as error:
+    with pytest.raises(ExperimentError, match="delete the line and run the experiment") as error:
         folder.finished(case_of())
-    assert str(path) in str(error.value)
+    assert f"{path}, line 1" in str(error.value)
 
 
 def test_a_part_of_the_wrong_type_is_corrupt(folder: ResultFolder) -> None:
     folder.write(case_of(), Result.of(case_of(), OUTCOME, 1.5))
     path = folder.path(case_of())
-    path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": [1]}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": [1]}) + "\n")
 
     with pytest.raises(ExperimentError, match="is no result"):
         results.read(path)
+
+
+def test_a_torn_last_line_is_ignored_and_cut_off_by_the_next_write(tmp_path: Path) -> None:
+    first, second = list(configuration.cases(configuration.parse("little", TOML), Scale.SMALL))
+    killed = ResultFolder(tmp_path)
+    killed.write(first, Result.of(first, OUTCOME, 1.5))
+    whole = killed.path(first).read_bytes()
+    killed.write(second, Result.of(second, OUTCOME, 2.5))
+    full = killed.path(first).read_bytes()
+    for length in range(len(whole), len(full)):
+        killed.path(first).write_bytes(full[:length])
+
+        again = ResultFolder(tmp_path)
+        assert again.finished(first)
+        assert not again.finished(second)
+        again.write(second, Result.of(second, OUTCOME, 2.5))
+        assert killed.path(first).read_bytes() == full
+
+
+def test_a_new_result_takes_the_place_of_the_one_in_its_slot(tmp_path: Path) -> None:
+    first, second = list(configuration.cases(configuration.parse("little", TOML), Scale.SMALL))
+    folder = ResultFolder(tmp_path)
+    folder.write(first, Result.skip(first, "no data"))
+    folder.write(second, Result.of(second, OUTCOME, 2.5))
+    folder.write(first, Result.of(first, OUTCOME, 1.5))
+
+    assert [one.seconds for one in ResultFolder(tmp_path).all()] == [1.5, 2.5]
+    assert len(folder.path(first).read_text().splitlines()) == 2
 
 
 def test_a_state_is_given_back_to_its_own_case_alone(folder: ResultFolder) -> None:

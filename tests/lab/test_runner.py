@@ -26,13 +26,13 @@ def go(
 
 def test_what_is_finished_is_not_run_again(tmp_path: Path) -> None:
     first = go(tmp_path, cases_of())
-    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jsonl")}
     seen: list[Event | Found] = []
     second = go(tmp_path, cases_of(), lambda _, event: seen.append(event))
 
     assert len(first.finished) == len(second.before) == 2
     assert seen == [Found(), Found()]
-    assert written == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    assert written == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jsonl")}
 
 
 def test_a_case_whose_process_died_goes_on_from_its_last_round(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_an_interruption_ends_the_processes_and_keeps_their_states(tmp_path: Pat
 
     assert not multiprocessing.active_children()
     assert list(tmp_path.rglob("*.checkpoint"))
-    assert not list(tmp_path.rglob("*.json"))
+    assert not list(tmp_path.rglob("*.jsonl"))
 
 
 def test_one_failure_does_not_end_the_others(tmp_path: Path) -> None:
