@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    groups = project["dependency-groups"]
+    wanted = project["project"]["dependencies"] + groups["dev"] + groups["lab"]
     for extra in project["project"].get("optional-dependencies", {}).values():
         wanted += extra
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
-"""Cases over the machines of a Ray cluster (extra `cluster`).
+"""Cases over the machines of a Ray cluster.
 
-Each machine needs this version of fedpact and, under FEDPACT_DATA, the data. Results and states
+Each machine needs this checkout and, under FEDPACT_DATA, the data. Results and states
 come back to the machine that started the run, which alone writes them.
 """
 
@@ -32,7 +32,7 @@ class RayWorkers:
         every: float = CHECKPOINT_SECONDS,
     ) -> None:
         if find_spec("ray") is None:
-            raise InvalidInput("a cluster needs Ray: pip install 'fedpact[cluster]'")
+            raise InvalidInput("a cluster needs Ray: pip install 'ray>=2.52,<3'")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # it warns where unset
         import ray

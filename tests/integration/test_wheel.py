@@ -6,6 +6,8 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+SIZE_WITH_EXPERIMENTS = 1_137_535
+"""Bytes of the wheel of commit 768cf4e, before the experiments left the package."""
 
 
 def test_the_wheel_carries_the_compiled_contracts(tmp_path: Path) -> None:
@@ -25,4 +27,6 @@ def test_the_wheel_carries_the_compiled_contracts(tmp_path: Path) -> None:
         [points] = [name for name in names if name.endswith("entry_points.txt")]
         assert b"fedpact = fedpact.cli.main:run" in content.read(points)
     assert "fedpact/py.typed" in names
-    assert not [name for name in names if name.startswith(("tests", "scripts", "docs"))]
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"fedpact"}
+    assert not [name for name in names if "experiment" in name or name.endswith(".toml")]
+    assert wheel.stat().st_size < SIZE_WITH_EXPERIMENTS
