@@ -91,12 +91,12 @@ def test_a_farmed_result_has_the_lower_error_and_shows_its_origin(
     assert first.error is not None
     assert second.error is not None
     assert second.error < first.error
-    assert first.doubts == ("made by 3 organisations: two decide alone",)
+    assert first.doubts == ("made by 3 organisations: two can decide alone",)
     assert second.doubts == (
         f"paid 1 wei, below the {10**15} from which work counts",
         "costs more than the 1 wei for which it was made",
-        "made by 3 organisations: two decide alone",
-        "no contributor has a name above a newcomer's",
+        "made by 3 organisations: two can decide alone",
+        "no contributor has a reputation above a newcomer's",
     )
     assert (second.payment, second.organisations) == (1, 3)
     assert first.reputation > second.reputation
@@ -201,4 +201,4 @@ def test_the_makers_do_not_buy_from_themselves(street: Market, farmed: Committee
         street.client.cache.buy(puppet, farmed.request_id, accounts, PRICE)
     requester = Requester(street.client, street.store, puppet, street.folder / "puppet")
     found = {one.request_id: one for one in requester.offers_like(farmed.request_id)}
-    assert "own organisation" in found[farmed.request_id].refusal
+    assert "your organisation" in found[farmed.request_id].refusal

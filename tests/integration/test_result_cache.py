@@ -81,7 +81,7 @@ def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> Non
     assert (offer["request_id"], offer["price"], offer["refusal"]) == (request, PRICE, "")
     assert offer["error"] == client.rounds.final_error(request)
     assert (offer["contributors"], offer["organisations"], offer["payment"]) == (3, 3, PAYMENT)
-    assert offer["doubts"] == ["made by 3 organisations: two decide alone"]
+    assert offer["doubts"] == ["made by 3 organisations: two can decide alone"]
     evaluation = world.network.folder / "evaluation.npz"
     evaluation.write_bytes(b"not looked at")
     create = ("request", "create", asked, "--evaluation", evaluation, "--payment", "1 ether")
@@ -91,7 +91,7 @@ def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> Non
     assert client.market.request_count() == request
     # To those who have it already it is not offered.
     assert [one.refusal for one in world.requester.offers(world.data.draft)] == [
-        "one's own organisation asked for it or made it"
+        "your organisation requested it or made it"
     ]
 
     # Bought: the first member is away, so the next one seals in its turn, though it has started
@@ -128,7 +128,7 @@ def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> Non
         world.kill(number)
     dave, as_dave = buyer(world, "dave", 21)
     as_dave.buy(request)
-    with pytest.raises(NotReady, match="nothing to take back now"):
+    with pytest.raises(NotReady, match="no refund is due now"):
         as_dave.refund(request)
     world.network.devnet.mine(1 + WINDOW)
     with pytest.raises(NotReady, match="no member sealed its key in time"):

@@ -1,4 +1,4 @@
-"""Amounts of money as people write them."""
+"""Parse amounts of money such as "0.5 ether"."""
 
 from decimal import Decimal
 
@@ -14,12 +14,13 @@ MAX_PAYMENT = 2**96
 def parse_amount(text: str) -> int:
     """Wei in "0.5 ether", "20 gwei" or "1000 wei"; raises InvalidInput for anything else.
 
-    A unit must be named: a number alone could be meant either way.
+    The unit is required: a bare number would be ambiguous.
     """
     number, _, unit = text.strip().partition(" ")
     unit = unit.strip()
     refusal = InvalidInput(
-        f"{text!r} is no amount: write a number and its unit (wei, gwei or ether), as in '1 ether'"
+        f"{text!r} is not an amount: write a number and its unit (wei, gwei or ether), "
+        "as in '1 ether'"
     )
     if unit not in UNITS:
         raise refusal

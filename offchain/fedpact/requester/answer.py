@@ -1,4 +1,4 @@
-"""A fetched model applied to a file of queries."""
+"""Answer a file of queries with a fetched model."""
 
 import csv
 import io
@@ -24,8 +24,8 @@ class Answer:
     label: str
     probability: float
     quality: float | None
-    """Share of right answers that the committee measured of the model on the last evaluation
-    slice; None where it had none."""
+    """Share of correct answers that the committee measured on the last evaluation slice; None if
+    there was no slice."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Estimate:
     value: float
     """In the unit of the specification's output column."""
     mean_error: float | None
-    """Mean absolute error that the committee measured, in the same unit; None where it had no
+    """Mean absolute error that the committee measured, in the same unit; None if there was no
     slice."""
 
 
@@ -46,7 +46,7 @@ Answers = list[Answer] | list[Estimate]
 def answer(spec: Specification, model: "Model", x: Inputs, error: int | None) -> Answers:
     """The most probable label of each query and its probability, or its estimated value.
 
-    `error`: what was measured of the model, 1/10,000.
+    `error`: the measured error of the model, in 1/10,000.
     """
     from fedpact.learning import families
 
@@ -64,7 +64,7 @@ def answer(spec: Specification, model: "Model", x: Inputs, error: int | None) ->
 
 
 def answer_file(model: Path, queries: Path) -> Answers:
-    """A fetched model applied to a file of queries. Raises NotReady, ModelError, DataError."""
+    """Answer a file of queries with a fetched model. Raises NotReady, ModelError, DataError."""
     from fedpact.requester import fetch
 
     spec, weights = fetch.read(model)
@@ -72,7 +72,7 @@ def answer_file(model: Path, queries: Path) -> Answers:
 
 
 def as_text(answers: Answers, *, as_json: bool) -> str:
-    """CSV with a header line, numbers of six digits, or a JSON list."""
+    """CSV with a header line and six decimals, or a JSON list."""
     rows = [asdict(one) for one in answers]
     if as_json:
         return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""The requester's whole life as a small Python API; the command line is a shell around it."""
+"""The requester's Python API; the command line uses it too."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 class Requester:
     """Requests of one account.
 
-    All it does follows from the chain, the content store and the account's keys; `state_folder`
+    Everything follows from the chain, the content store and the account's keys; `state_folder`
     holds fetched models and, while a request is being created, its specification's digest.
     """
 
@@ -62,12 +62,12 @@ class Requester:
         queries: Path | None = None,
         retrieval: "RetrievalRecord | None" = None,
     ) -> int:
-        """Publish a request and pay `payment` wei into escrow; its id.
+        """Publish a request, pay `payment` wei into escrow, and return its id.
 
-        `retrieval`: the search that it is made from. Those found are invited, the record goes into
+        `retrieval`: the record of a search. The providers found are invited; the record goes into
         the store and its digest on chain.
-        Broken off on the way, it is continued by the same call: nothing is paid twice.
-        Raises SpecificationError, DataError, PrivacyError for what was given, InvalidInput where
+        If interrupted, the same call continues where it stopped; nothing is paid twice.
+        Raises SpecificationError, DataError, PrivacyError for invalid arguments, InvalidInput if
         the account or an auditor is not registered, Reverted, UnfundedAccount.
         """
         if retrieval is not None:
@@ -75,7 +75,7 @@ class Requester:
         prepared = self.prepare(draft, evaluation, queries=queries)
         self._check_participants(prepared.specification)
         if prepared.specification.reuse is not None:
-            _ = self._client.cache  # Where there is none, that is told before anything is paid.
+            _ = self._client.cache  # Fails before anything is paid if the deployment has no cache.
         for content in prepared.contents:
             self._store.put(content)
 
@@ -115,11 +115,11 @@ class Requester:
         return prepare(draft, evaluation, self._keys, queries=asked)
 
     def pending_file(self, prepared: PreparedRequest) -> Path:
-        """What `create` leaves while it is under way: the block at which it began."""
+        """The file that `create` keeps while it runs: the block at which it began."""
         return self._folder / "creating" / f"{prepared.terms.specification.hex()}.json"
 
     def status(self, request_id: int) -> RequestProgress:
-        """Where the request stands now. Raises UnknownRequest."""
+        """The request's current state. Raises UnknownRequest."""
         return follow.progress(*self._look(request_id))
 
     def follow(
@@ -131,8 +131,8 @@ class Requester:
     ) -> RequestProgress:
         """Open each round's slice in time, until the request is delivered or cancelled.
 
-        Returns the last state, whose status is ENDED where the time to deliver ran out. May be
-        interrupted and called again at any point.
+        Returns the last state; its status is ENDED if the time to deliver ran out. May be
+        interrupted and called again at any time.
         """
         self._own(request_id)
         spec = self.specification(request_id)
@@ -160,10 +160,10 @@ class Requester:
         )
 
     def fetch(self, request_id: int, output: Path | None = None) -> FetchedModel:
-        """The delivered model, decrypted and checked, as a safetensors file with a JSON beside.
+        """The delivered model, decrypted and checked, as a safetensors file with a JSON file.
 
-        Of an own request, or of one whose result was bought again. Raises NotReady before the
-        delivery, ContentError or ModelError for what is not the model.
+        For the account's own requests and for results that it bought. Raises NotReady before the
+        delivery, ContentError or ModelError if the content is not the model.
         """
         record, state = self._look(request_id)
         events = self._events(request_id)
@@ -207,34 +207,34 @@ class Requester:
         return model
 
     def model_path(self, request_id: int) -> Path:
-        """Where `fetch` puts a model unless told otherwise."""
+        """The default path at which `fetch` writes a model."""
         return self._folder / "models" / f"request-{request_id}.safetensors"
 
     def answer(self, model: int | Path, queries: Path) -> Answers:
-        """A fetched model (its file, or the id of its request) applied to a file of queries."""
+        """Answer a file of queries with a fetched model (its file, or its request's id)."""
         path = self.model_path(model) if isinstance(model, int) else model
         return answer_file(path, queries)
 
     def cancel(self, request_id: int) -> None:
-        """Before the start, or while the current round has no submission. Raises Reverted."""
+        """Cancel before the start, or while the round has no submission. Raises Reverted."""
         self._own(request_id)
         self._client.market.cancel(self._keys, request_id)
 
     def refund(self, request_id: int) -> int:
-        """Take back what the providers did not earn, or what was paid for a result whose key did
-        not come; wei. Raises NotReady where nothing is due."""
+        """Take back what the providers did not earn, or the price of a result whose key did not
+        arrive; returns wei. Raises NotReady if nothing is due."""
         record, _ = self._look(request_id)
         if record.requester != self._keys.address:
             return reuse.refund(self._client, self._keys, request_id)
         amount = int(self._client.market.refundable(request_id))
         if amount == 0:
-            raise NotReady(f"request {request_id}: nothing to take back now")
+            raise NotReady(f"request {request_id}: no refund is due now")
         accounts = self._client.rounds.committee(request_id)
         self._client.market.refund(self._keys, request_id, accounts)
         return amount
 
     def offers(self, draft: "Draft", queries: Path | None = None) -> "list[reuse.Offer]":
-        """Finished results that may be had again and answer what the draft asks, best first."""
+        """Results for resale that answer the draft's question, best first."""
         digest = sha256(_read_bytes(queries)).hexdigest() if queries is not None else None
         asked = draft.specification.model_copy(update={"queries": digest})
         return reuse.offers(
@@ -242,14 +242,14 @@ class Requester:
         )
 
     def offers_like(self, request_id: int) -> "list[reuse.Offer]":
-        """As `offers`, for what a request asked, under any usage rules. Raises UnknownRequest."""
+        """As `offers`, for an existing request, under any usage rules. Raises UnknownRequest."""
         key = self._client.market.terms(request_id).query_key
         return reuse.offers(self._client, self._store, self._keys.address, key)
 
     def buy(self, request_id: int, most: int | None = None) -> "Purchase":
-        """Pay for a finished result once more; a member then seals its key.
+        """Buy a finished result; a member then seals its key to this account.
 
-        `most`: wei that it may cost. Raises InvalidInput for what is not on offer to this account.
+        `most`: highest price in wei. Raises InvalidInput if it is not for sale to this account.
         """
         spec = self.specification(request_id)
         return reuse.buy(self._client, self._keys, request_id, spec, most)
@@ -270,7 +270,7 @@ class Requester:
         try:
             cache.offer(self._keys, request_id, price)
         except Reverted as error:
-            log.warning("request %d: its result cannot be had again: %s", request_id, error)
+            log.warning("request %d: its result cannot be resold: %s", request_id, error)
 
     def _record(self, request_id: int, digest: bytes) -> None:
         """Put the search's record on chain, once, while that can be done."""

@@ -1,4 +1,4 @@
-"""The delivered model: found on chain, fetched, decrypted, checked, and written to a file."""
+"""Find a delivered model on chain, fetch, decrypt and check it, and write it to a file."""
 
 import json
 import os
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FetchedModel:
-    """A model at the requester's hands, and what the chain says of it."""
+    """A model that the requester has, and what the chain says about it."""
 
     request_id: int
     deployment: str
     """Hex fingerprint."""
     specification: Specification
     cid: str
-    """Of the encrypted artefact."""
+    """CID of the encrypted artefact."""
     round: int
     """The round that made it."""
     error: int | None
-    """The members' median measure of it, 1/10,000; None where there was no slice to measure on."""
+    """Median error measured by the members, in 1/10,000; None if there was no slice."""
     contributors: tuple[str, ...]
-    """Accounts whose work it is made from."""
+    """Accounts whose models it combines."""
     path: Path
 
     def facts(self) -> dict[str, Any]:
-        """What is written beside the model."""
+        """The content of the JSON file next to the model."""
         return {
             "request": self.request_id,
             "deployment": self.deployment,
@@ -50,7 +50,7 @@ class FetchedModel:
 
 
 def facts_path(model: Path) -> Path:
-    """The JSON file beside a model file."""
+    """The JSON file next to a model file."""
     return model.with_suffix(".json")
 
 
@@ -61,10 +61,10 @@ def decrypt(
     sealed_keys: list[bytes],
     private_keys: list["PrivateKey"],
 ) -> "Model":
-    """The global model, by the first delivered key that opens it.
+    """Decrypt the global model with the first delivered key that opens it.
 
-    A member may deliver a wrong key, and the requester may have changed its encryption key since:
-    each pair is tried. Raises DecryptionError when none opens it.
+    A member may deliver a wrong key, and the requester may have changed its encryption key since
+    then, so each pair is tried. Raises DecryptionError if none opens it.
     """
     for sealed in sealed_keys:
         for private in private_keys:
@@ -74,12 +74,12 @@ def decrypt(
                 continue
     raise DecryptionError(
         f"none of {len(sealed_keys)} delivered keys opens the model of request "
-        f"{round_ref.request_id}; any member may deliver again"
+        f"{round_ref.request_id}: any member may deliver again"
     )
 
 
 def write(model: FetchedModel, artefact: bytes) -> None:
-    """The model and the JSON beside it, each whole or not at all."""
+    """Write the model and its JSON file, each atomically."""
     model.path.parent.mkdir(parents=True, exist_ok=True)
     _replace(model.path, artefact)
     text = json.dumps(model.facts(), indent=2, ensure_ascii=False) + "\n"
@@ -89,7 +89,7 @@ def write(model: FetchedModel, artefact: bytes) -> None:
 def read(path: Path) -> tuple[Specification, "Model"]:
     """A fetched model and its specification.
 
-    Raises NotReady where it has not been fetched, ModelError where the file is no such model.
+    Raises NotReady if it has not been fetched, ModelError if the file is not such a model.
     """
     from fedpact.learning import artefact, families
 
@@ -100,15 +100,18 @@ def read(path: Path) -> tuple[Specification, "Model"]:
 
 
 def specification(path: Path) -> Specification:
-    """What a fetched model was asked for; raises as `read`."""
+    """A fetched model's specification; raises as `read`."""
     return Specification.decode(json.dumps(_facts(path)["specification"]).encode())
 
 
 def measured_error(path: Path) -> int | None:
-    """What the committee measured of a fetched model, 1/10,000; None where it had no slice."""
+    """The error that the committee measured, in 1/10,000; None if there was no slice."""
     error = _facts(path).get("error")
     if error is not None and (not isinstance(error, int) or not 0 <= error <= MAX_SCORE):
-        raise ModelError(f"model description {facts_path(path)}: error {error!r} is none")
+        raise ModelError(
+            f"model description {facts_path(path)}: error must be "
+            f"0 to {MAX_SCORE} or null, not {error!r}"
+        )
     return error
 
 
@@ -116,11 +119,13 @@ def _facts(path: Path) -> dict[str, Any]:
     try:
         facts = json.loads(facts_path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise NotReady(f"no model {path}: fetch it first") from error
+        raise NotReady(f"model {path} does not exist: run `fedpact request fetch` first") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ModelError(f"model description {facts_path(path)}: {error}") from error
     if not isinstance(facts, dict) or "specification" not in facts or not path.is_file():
-        raise ModelError(f"model {path}: no model with its description there")
+        raise ModelError(
+            f"model {path}: the model file or its specification is missing: fetch it again"
+        )
     return facts
 
 

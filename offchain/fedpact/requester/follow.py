@@ -1,4 +1,4 @@
-"""The requester's loop: opens each round's slice as soon as its submissions have closed."""
+"""The requester's loop: open each round's slice as soon as its submissions have closed."""
 
 import time
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState, Stage
 
 FINISHED = (RequestStatus.DELIVERED, RequestStatus.CANCELLED)
 LONGEST_PAUSE = 10.0
-"""Seconds between two tries while node or store do not answer."""
+"""Longest pause (seconds) between retries while node or store do not answer."""
 
 
 @dataclass(frozen=True)
 class RequestProgress:
-    """Where a request stands; reported whenever it has changed.
+    """The state of a request; reported whenever it changes.
 
-    `note` says what the requester did or what went wrong meanwhile, else it is empty.
+    `note` says what the requester did or what went wrong; otherwise it is empty.
     """
 
     request_id: int
@@ -25,7 +25,7 @@ class RequestProgress:
     stage: Stage
     joined: int
     submitted: int
-    """Number of models handed in this round."""
+    """Number of models submitted in this round."""
     final_rounds: int
     note: str = ""
 
@@ -58,10 +58,10 @@ def follow(
     give_up_at: Callable[[RequestRecord, RoundState], float | None],
     now: Callable[[], float],
 ) -> RequestProgress:
-    """Until the request is delivered or cancelled, or `give_up_at` (chain time) has passed.
+    """Follow until the request is delivered or cancelled, or `give_up_at` (chain time) has passed.
 
-    Nothing is kept between two turns, so it may be stopped and started at any point. Node or
-    store failing is reported and tried again, with growing pauses.
+    Keeps no state between polls, so it may be stopped and started at any time. Failures of node
+    or store are reported and retried with growing pauses.
     """
     last: RequestProgress | None = None
     failures = 0

@@ -1,4 +1,4 @@
-"""What the chain says of requests, without any account's keys."""
+"""What the chain says about requests; needs no account."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class RequestSummary:
     """Wei."""
     round: int
     rounds: int
-    """The most there will be."""
+    """Highest number of rounds."""
 
 
 def look(client: ChainClient, request_id: int) -> tuple[RequestRecord, RoundState]:

@@ -1,4 +1,4 @@
-"""Files of queries as a specification asks for them: numbers, or texts."""
+"""Read files of queries, numbers or texts, as the specification requires."""
 
 import csv
 from hashlib import sha256
@@ -14,17 +14,17 @@ from fedpact.errors import DataError
 from fedpact.types.specification import Specification
 
 LABEL_COLUMN = "label"
-"""Passed over in a table of queries, like the column that a regression predicts."""
+"""Ignored in a table of queries, like the column that a regression predicts."""
 csv.field_size_limit(MAX_BYTES)
 
 
 def read_queries(path: Path, spec: Specification) -> Inputs:
-    """Queries as the training data are: float32 (n, *shape), scaled; or documents, (n,).
+    """Queries in the form of the training data: float32 (n, *shape), scaled; or documents, (n,).
 
     Numbers: .npz with x, or .csv. Texts: .csv with a column `text`, .npz of packed texts, or .txt
     with one text a line.
-    Raises DataError for another ending, a missing column, a value that is no finite number, or
-    another shape or kind than the specification's.
+    Raises DataError for another file extension, a missing column, a value that is not a finite
+    number, or a shape or kind that differs from the specification's.
     """
     return _texts(path) if spec.features.kind == "text" else _numbers(path, spec)
 
@@ -50,7 +50,7 @@ def _texts(path: Path) -> Inputs:
     else:
         raise DataError(f"queries {path}: the request is about texts: .txt, .csv or .npz is needed")
     if not len(found):
-        raise DataError(f"queries {path}: no texts in it")
+        raise DataError(f"queries {path}: the file contains no texts")
     return found
 
 
@@ -61,7 +61,7 @@ def _packed(path: Path) -> Inputs:
     except OSError as error:
         raise DataError(f"queries {path}: {error.strerror or error}") from error
     except (DataError, ValueError) as error:
-        raise DataError(f"queries {path}: packed texts are needed ({error})") from error
+        raise DataError(f"queries {path}: must contain packed texts ({error})") from error
 
 
 def _numbers(path: Path, spec: Specification) -> NDArray[np.floating[Any]]:
@@ -74,7 +74,7 @@ def _numbers(path: Path, spec: Specification) -> NDArray[np.floating[Any]]:
     shape = spec.features.shape
     if raw.size == 0 or raw[0].size != int(np.prod(shape)):
         raise DataError(
-            f"queries {path}: {raw.shape} does not hold examples of shape {shape}, one a row"
+            f"queries {path}: {raw.shape} does not contain one example of shape {shape} per row"
         )
     if not np.isfinite(raw).all():
         raise DataError(f"queries {path}: a value is not a finite number")
@@ -89,13 +89,13 @@ def _npz(path: Path) -> NDArray[np.floating[Any]]:
     except OSError as error:
         raise DataError(f"queries {path}: {error.strerror or error}") from error
     except (KeyError, ValueError) as error:
-        raise DataError(f"queries {path}: an array x of numbers is needed ({error})") from error
+        raise DataError(f"queries {path}: must contain an array x of numbers ({error})") from error
 
 
 def _csv(path: Path, spec: Specification) -> NDArray[np.floating[Any]]:
     rows = _rows(path)
-    passed_over = spec.output.column if spec.output is not None else LABEL_COLUMN
-    columns = spec.features.columns or tuple(name for name in rows[0] if name != passed_over)
+    ignored = spec.output.column if spec.output is not None else LABEL_COLUMN
+    columns = spec.features.columns or tuple(name for name in rows[0] if name != ignored)
     for column in columns:
         if column not in rows[0]:
             raise DataError(f"queries {path}: no column {column!r}")
@@ -114,7 +114,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"queries {path}: {error}") from error
     if not rows:
-        raise DataError(f"queries {path}: no rows below the header line")
+        raise DataError(f"queries {path}: no rows after the header line")
     return rows
 
 

@@ -1,8 +1,7 @@
-"""Results that others asked for: found by their query key, judged by what the chain says of them,
-bought again.
+"""Buy finished results of other requests, found by their query key.
 
-What an offer rests on is shown beside its quality, since a result can be farmed: a committee of
-one's own measures whatever it likes on a set of its own, for a payment of one wei.
+An offer shows the evidence for its quality, because a result can be faked: an attacker that
+controls the committee and the evaluation set can report any error, for a payment of one wei.
 """
 
 import time
@@ -22,40 +21,40 @@ if TYPE_CHECKING:
     from fedpact.chain.keystore import AccountKeys
 
 NEWCOMER = 4_000
-"""Reputation without history, 1/10,000."""
+"""Reputation of a participant without history, in 1/10,000."""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A finished result with the query key that was asked for."""
+    """A finished result with the wanted query key."""
 
     request_id: int
     price: int
     """Wei."""
     error: int | None
-    """The median error that the members measured of the global model, 1/10,000, on the evaluation
-    set of the requester that asked first; None where it opened none."""
+    """Median error of the global model, in 1/10,000, measured by the members on the first
+    requester's evaluation set; None if no slice was opened."""
     examples: int
-    """Of that set in the last round; 0 where the specification cannot be had."""
+    """Size of the last round's slice; 0 if the specification is unavailable."""
     rounds: int
     payment: int
-    """Wei that the first requester put up for it."""
+    """Wei that the first requester paid into escrow."""
     points: int
-    """All points given; at most 10,000 a round."""
+    """Total points; at most 10,000 per round."""
     contributors: int
     organisations: int
-    """Different ones among the contributors, as the registrar numbers them."""
+    """Number of different organisations among the contributors, by the registrar's numbers."""
     reputation: int
-    """Mean of the contributors' now, 1/10,000."""
+    """Current mean reputation of the contributors, in 1/10,000."""
     age: int
     """Seconds since the rounds ended."""
     epsilon: float | None
-    """That a record of a contributor was promised; None: no privacy, or not known."""
+    """Epsilon promised to a contributor's records; None: no privacy, or unknown."""
     usage_rules: str
     refusal: str
-    """Why it cannot be had by this account or under these rules; empty: it can."""
+    """Why it is not for sale to this account or under these rules; empty if it is."""
     doubts: tuple[str, ...]
-    """Why its quality may not be what it says."""
+    """Reasons to distrust its stated quality."""
 
 
 def offers(
@@ -65,10 +64,10 @@ def offers(
     query_key: bytes,
     usage_rules: str = "",
 ) -> list[Offer]:
-    """Delivered requests with this query key whose results were put on offer.
+    """Delivered requests with this query key whose results were offered for resale.
 
-    Those that can be had come first, the ones with the least doubts before the others, then by
-    error. `usage_rules`: what the buyer wants to be allowed; empty: whatever there is.
+    Results for sale come first, then those with the fewest doubts, then the lowest error.
+    `usage_rules`: the rules that the buyer needs; empty: any.
     """
     if client.deployment.cache is None:
         return []
@@ -100,19 +99,21 @@ def buy(
     spec: Specification,
     most: int | None = None,
 ) -> Purchase:
-    """Pay the price of a delivered result; the purchase as the chain keeps it.
+    """Pay the price of a delivered result; returns the purchase as recorded on chain.
 
-    Raises InvalidInput where it is not on offer, dearer than `most`, or on offer at another price
-    than its specification promised to those who made it: no honest member seals that.
+    Raises InvalidInput if it is not for sale, costs more than `most`, or if its price differs from
+    the one in its specification: no honest member seals for such a price.
     """
     price, _ = client.cache.offered(request_id)
     if not price:
-        raise InvalidInput(f"request {request_id}: its result is not on offer")
+        raise InvalidInput(f"request {request_id}: its result is not for sale")
     promised = _mismatch(spec, price)
     if promised:
         raise InvalidInput(f"request {request_id}: {promised}")
     if most is not None and price > most:
-        raise InvalidInput(f"request {request_id} costs {price} wei, more than {most}")
+        raise InvalidInput(
+            f"request {request_id} costs {price} wei, more than the limit of {most} wei"
+        )
     accounts = client.rounds.committee(request_id)
     client.cache.buy(keys, request_id, accounts, price)
     return client.cache.purchase(request_id, keys.address)
@@ -121,7 +122,7 @@ def buy(
 def await_key(
     client: "ChainClient", request_id: int, account: str, poll_interval: float = 0.5
 ) -> None:
-    """Until a key is sealed to the account; NotReady once the deadline has passed without one."""
+    """Wait until a key is sealed to the account; raises NotReady if the deadline passes."""
     while True:
         bought = client.cache.purchase(request_id, account)
         if bought.status is PurchaseStatus.SEALED:
@@ -130,25 +131,25 @@ def await_key(
             raise NotReady(f"request {request_id}: {account} has not bought its result")
         if client.frame().timestamp > bought.deadline:
             raise NotReady(
-                f"request {request_id}: no member sealed its key in time: take the price back "
+                f"request {request_id}: no member sealed its key in time: take the money back "
                 f"(`fedpact request refund {request_id}`)"
             )
         time.sleep(poll_interval)
 
 
 def refund(client: "ChainClient", keys: "AccountKeys", request_id: int) -> int:
-    """Take back the price of a purchase for which no key came in time; wei.
+    """Take back the price of a purchase whose key did not arrive in time; returns wei.
 
-    Raises InvalidInput where the account has bought nothing, NotReady where nothing is due (yet).
+    Raises InvalidInput if the account has bought nothing, NotReady if nothing is due (yet).
     """
     bought = client.cache.purchase(request_id, keys.address)
     if bought.status is PurchaseStatus.NONE:
         raise InvalidInput(
-            f"request {request_id} was neither made nor bought again by {keys.address}"
+            f"request {request_id}: {keys.address} neither made the request nor bought its result"
         )
     overdue = client.frame().timestamp > bought.deadline
     if bought.status is not PurchaseStatus.PENDING or not overdue:
-        raise NotReady(f"request {request_id}: nothing to take back now")
+        raise NotReady(f"request {request_id}: no refund is due now")
     client.cache.refund(keys, request_id)
     return bought.price
 
@@ -156,10 +157,12 @@ def refund(client: "ChainClient", keys: "AccountKeys", request_id: int) -> int:
 def sealed_keys(client: "ChainClient", request_id: int, account: str) -> list[bytes]:
     """Delivery keys that members sealed to a buyer, oldest first.
 
-    Raises InvalidInput where the account has bought nothing.
+    Raises InvalidInput if the account has bought nothing.
     """
     if client.cache.purchase(request_id, account).status is PurchaseStatus.NONE:
-        raise InvalidInput(f"request {request_id} was neither made nor bought again by {account}")
+        raise InvalidInput(
+            f"request {request_id}: {account} neither made the request nor bought its result"
+        )
     return [
         event.args["sealedKey"]
         for event in client.cache.events(request_id)
@@ -186,9 +189,9 @@ def _offer(
     if spec is not None:
         refusal = _mismatch(spec, price)
         if usage_rules and usage_rules != spec.usage_rules:
-            refusal = "its usage rules are others than those asked for"
+            refusal = "its usage rules differ from the wanted ones"
     if own_organisation in took_part | {record.requester_organisation}:
-        refusal = "one's own organisation asked for it or made it"
+        refusal = "your organisation requested it or made it"
     error = client.rounds.final_error(record.request_id)
     return Offer(
         request_id=record.request_id,
@@ -216,36 +219,36 @@ def _doubts(
     reputations: list[int],
     price: int,
 ) -> tuple[str, ...]:
-    """What makes an offer look farmed: cheap to make, and made by nobody with a name."""
+    """Signs that an offer may be faked: cheap to make, or made by providers without reputation."""
     unit = client.registry.reputation_unit()
     doubts = {
         f"paid {record.payment} wei, below the {unit} from which work counts": record.payment
         < unit,
         f"costs more than the {record.payment} wei for which it was made": price > record.payment,
         "no error was measured": error is None,
-        f"made by {len(reputations)} organisations: two decide alone": len(reputations) < 4,
-        "no contributor has a name above a newcomer's": max(reputations) <= NEWCOMER,
+        f"made by {len(reputations)} organisations: two can decide alone": len(reputations) < 4,
+        "no contributor has a reputation above a newcomer's": max(reputations) <= NEWCOMER,
     }
     return tuple(doubt for doubt, holds in doubts.items() if holds)
 
 
 def published(store: ContentStore, terms: Terms) -> tuple[Specification | None, str]:
-    """The specification, or why it cannot be had or is not the one of these terms."""
+    """The specification, or why it is unavailable or does not match these terms."""
     cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
     try:
         spec = Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES))
         stated = spec.terms(cid.digest, Cid.parse(spec.initial_model).digest)
     except (ContentError, Retryable, InvalidInput) as error:
-        return None, f"its specification cannot be had: {error}"
+        return None, f"its specification is unavailable: {error}"
     if stated != terms:
         return None, "its terms on chain differ from its specification"
     return spec, ""
 
 
 def _mismatch(spec: Specification, price: int) -> str:
-    """Why no honest member seals the result at this price; empty: they do."""
+    """Why no honest member would seal the result at this price; empty if they would."""
     if spec.reuse is None:
         return "its specification does not allow reuse"
     if spec.reuse.price != price:
-        return f"on offer for {price} wei, its specification says {spec.reuse.price}"
+        return f"its price is {price} wei, but its specification says {spec.reuse.price} wei"
     return ""

@@ -34,14 +34,14 @@ from fedpact.types.cid import Cid
 SEARCH_PATH = "/retrieval/search"
 TIMEOUT_SECONDS = 15.0
 ENTRIES_TRIED = 8
-"""Newest profiles whose daemons are tried in turn, where no entry is named."""
+"""Number of newest profiles whose daemons are tried in turn if no entry is given."""
 LONGEST_ANSWER = 1 << 20
 """Bytes."""
 
 
 @dataclass(frozen=True)
 class CheckedProvider:
-    """A provider that was found, checked against the chain."""
+    """A provider found by a search and checked against the chain."""
 
     account: str
     profile: Profile
@@ -50,18 +50,18 @@ class CheckedProvider:
     reputation: int
     """0 to 10,000."""
     category_proven: bool
-    """Whether the category stands in the profile's Merkle tree, by the contract's own check."""
+    """Whether the contract verified the category in the profile's Merkle tree."""
     attested: bool
     """Whether the registrar vouches for the profile's attributes."""
 
 
 def query_of(terms: Sequence[str] = (), category: str = "", like: Sequence[str] = ()) -> Signature:
-    """What is asked for: words, or texts like the wanted ones, and a category's words.
+    """The query's signature: words, or texts like the wanted ones, and a category's words.
 
-    Raises RetrievalError where nothing of it says what data should be about.
+    Raises RetrievalError if none of them has a meaningful word.
     """
     if terms and like:
-        raise InvalidInput("search by --terms or by --like, not by both")
+        raise InvalidInput("both --terms and --like are given: use one of them")
     part = None
     if like:
         rows = context_rows(like)
@@ -76,7 +76,7 @@ def query_of(terms: Sequence[str] = (), category: str = "", like: Sequence[str] 
 def entry_points(
     directory: ProfileDirectory, store: ContentStore, tried: int = ENTRIES_TRIED
 ) -> list[str]:
-    """Addresses of daemons, from the newest profiles on chain; raises NotReady for none."""
+    """Daemon addresses from the newest profiles on chain; raises NotReady if there is none."""
     found = []
     for node in directory.newest(tried):
         entry = directory.entry(node)
@@ -90,7 +90,7 @@ def entry_points(
         if one.details.endpoint:
             found.append(one.details.endpoint)
     if not found:
-        raise NotReady("no provider's profile names an address to search at: give one with --at")
+        raise NotReady("no published profile has a daemon address: give one with --at")
     return found
 
 
@@ -118,12 +118,14 @@ class Searcher:
     ) -> tuple[list[CheckedProvider], RetrievalRecord]:
         """The providers most like the query, best first, and the record of the search.
 
-        With a category only providers whose profiles name it, or one below it ("texts" has
-        "texts/news"). Raises SearchFailed where no daemon answers, SearchRefused's message where
-        the one named by `at` refuses, InvalidInput for a count out of range.
+        With a category, only providers whose profiles name it or a subcategory ("texts" includes
+        "texts/news"). Raises SearchFailed if no daemon answers (with the reason, if one refuses),
+        InvalidInput for a count out of range.
         """
         if not 1 <= want <= MOST_FOUND:
-            raise InvalidInput(f"{want} providers: 1 to {MOST_FOUND} can be asked for")
+            raise InvalidInput(
+                f"cannot search for {want} providers: give a number from 1 to {MOST_FOUND}"
+            )
         self._directory.refresh()
         entries = [at.rstrip("/")] if at else entry_points(self._directory, self._store)
         failures = []
@@ -178,15 +180,15 @@ class Searcher:
                 one = Profile.of(record)
             except (RetrievalError, ValueError):
                 continue
-            place = _category_place(one, category)
-            if category and place is None:
+            position = _category_index(one, category)
+            if category and position is None:
                 continue
-            candidate = self._candidate(query, record, one, place)
+            candidate = self._candidate(query, record, one, position)
             found[candidate.account] = candidate
         return sorted(found.values(), key=lambda one: (-one.likeness, one.account))
 
     def _candidate(
-        self, query: Signature, record: Record, one: Profile, place: int | None
+        self, query: Signature, record: Record, one: Profile, position: int | None
     ) -> CheckedProvider:
         from eth_utils.address import to_checksum_address
 
@@ -196,7 +198,7 @@ class Searcher:
         number = next(
             index
             for index, attribute in enumerate(one.details.attributes)
-            if attribute.name == name32(f"category {place or 0}")
+            if attribute.name == name32(f"category {position or 0}")
         )
         attribute = one.details.attributes[number]
         proven, attested = registry.verify_attribute(
@@ -213,7 +215,7 @@ class Searcher:
 
 
 def ask(client: httpx.Client, entry: str, body: SearchBody) -> SearchAnswer:
-    """One daemon's answer; raises SearchFailed with its reason where there is none."""
+    """One daemon's answer; raises SearchFailed with the reason if there is none."""
     try:
         with client.stream(
             "POST",
@@ -225,20 +227,20 @@ def ask(client: httpx.Client, entry: str, body: SearchBody) -> SearchAnswer:
             for part in answer.iter_bytes():
                 content += part
                 if len(content) > LONGEST_ANSWER:
-                    raise SearchFailed(f"an answer of over {LONGEST_ANSWER} bytes")
+                    raise SearchFailed(f"the answer exceeds {LONGEST_ANSWER} bytes")
             if answer.status_code != httpx.codes.OK:
                 raise SearchFailed(_refusal(answer.status_code, bytes(content)))
             return SearchAnswer.model_validate_json(bytes(content))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise SearchFailed(str(error) or type(error).__name__) from error
     except ValidationError as error:
-        raise SearchFailed("an answer that is none") from error
+        raise SearchFailed("the answer is malformed") from error
 
 
 def texts_of(path: Path) -> list[str]:
-    """The texts of a file or folder to search alike: data as in docs/data.md, or one plain text.
+    """The texts of a file or folder to search by: data as in docs/data.md, or one plain text.
 
-    Raises DataError, InvalidInput for data that are no texts.
+    Raises DataError, InvalidInput for data that is not text.
     """
     from fedpact.data.documents import decoded
     from fedpact.data.readers import read_records
@@ -248,7 +250,7 @@ def texts_of(path: Path) -> list[str]:
         return [decoded(read_bytes(path))]
     found = read_records(path)
     if found.kind != "text":
-        raise InvalidInput(f"{path} holds numbers: --like takes texts")
+        raise InvalidInput(f"{path} contains numbers: --like needs texts")
     return [str(one) for one in np.asarray(found.x).tolist()]
 
 
@@ -260,10 +262,10 @@ def _refusal(status: int, content: bytes) -> str:
     return f"refused ({found.reason}): {found.message}"
 
 
-def _category_place(one: Profile, category: str) -> int | None:
-    for place, named in enumerate(one.details.categories):
+def _category_index(one: Profile, category: str) -> int | None:
+    for position, named in enumerate(one.details.categories):
         if named == category or named.startswith(category.rstrip("/") + "/"):
-            return place
+            return position
     return None
 
 

@@ -1,7 +1,7 @@
-"""The requester's side of the evaluation set: cut it, seal it, and open it slice by slice.
+"""The requester's side of the evaluation set: split it, seal it, and open it slice by slice.
 
-A slice's key follows from the requester's account key and the slice's plaintext, so nothing
-secret is kept besides the key store. It is sealed to the members only after the submissions of
+A slice's key follows from the requester's account key and the slice's plaintext, so no
+secret is kept outside the key store. It is sealed to the members only after the submissions of
 its round have closed: nobody can train on the examples that a round is judged by.
 """
 
@@ -38,12 +38,12 @@ class SealedSlice:
 
 
 def cut(spec: Specification, evaluation: Dataset, keys: "AccountKeys") -> list[Dataset]:
-    """One slice a round, in each the labels in equal parts as far as the counts allow; at random
-    in a regression, and for families that are not judged by label (`balanced`).
+    """Split into one slice per round. Labels are balanced as far as the counts allow; the split
+    is random for a regression and for families that are not judged by label (`balanced`).
 
-    Which example goes where is drawn from the account's key: fixed, yet not to be guessed.
-    Raises DataError where a label of the specification has fewer examples than there are rounds,
-    or there are fewer examples than rounds.
+    The split follows from the account's key: fixed, but unpredictable to others.
+    Raises DataError if a label of the specification has fewer examples than there are rounds,
+    or if there are fewer examples than rounds.
     """
     from fedpact.learning.families import family_of
 
@@ -51,27 +51,27 @@ def cut(spec: Specification, evaluation: Dataset, keys: "AccountKeys") -> list[D
     generator = np.random.default_rng(int.from_bytes(secret, "big"))
     if spec.task == "classification" and family_of(spec).balanced:
         _require_labels(spec, evaluation)
-        places = cut_evenly(evaluation.y, spec.rounds, generator)
+        indices = cut_evenly(evaluation.y, spec.rounds, generator)
     else:
-        places = cut_at_random(len(evaluation), spec.rounds, generator)
-    return [Dataset(evaluation.x[part], evaluation.y[part], ()) for part in places]
+        indices = cut_at_random(len(evaluation), spec.rounds, generator)
+    return [Dataset(evaluation.x[part], evaluation.y[part], ()) for part in indices]
 
 
 def _require_labels(spec: Specification, evaluation: Dataset) -> None:
-    """Raise DataError where a label has fewer examples than there are rounds."""
+    """Raise DataError if a label has fewer examples than there are rounds."""
     for label, name in enumerate(spec.labels):
         count = int((evaluation.y == label).sum())
         if count < spec.rounds:
             raise DataError(
                 f"evaluation set: label {name!r} has {count} examples for {spec.rounds} rounds: "
-                "at least one a round is needed"
+                "at least one per round is needed"
             )
 
 
 def seal_slices(parts: list[Dataset], keys: "AccountKeys") -> tuple[SealedSlice, ...]:
-    """Each slice under its own key; the first is that of round 1.
+    """Encrypt each slice with its own key; the first is for round 1.
 
-    Raises DataError for one that is larger than members fetch.
+    Raises DataError for a slice that is larger than members would fetch.
     """
     sealed = []
     for number, part in enumerate(parts, start=1):
@@ -80,15 +80,15 @@ def seal_slices(parts: list[Dataset], keys: "AccountKeys") -> tuple[SealedSlice,
         ciphertext = seal_model(slice_key(keys, digest), plain, slice_aad(number))
         if len(ciphertext) > SLICE_MAX_BYTES:
             raise DataError(
-                f"evaluation set: the slice of round {number} has {len(ciphertext)} bytes, at most "
-                f"{SLICE_MAX_BYTES}: give fewer or shorter examples"
+                f"evaluation set: the slice of round {number} has {len(ciphertext)} bytes, more "
+                f"than {SLICE_MAX_BYTES}: give fewer or shorter examples"
             )
         sealed.append(SealedSlice(Cid.of(ciphertext), digest.hex(), len(part.y), ciphertext))
     return tuple(sealed)
 
 
 def slice_key(keys: "AccountKeys", plaintext_digest: bytes) -> bytes:
-    """32 bytes that open the slice with this sha-256 digest."""
+    """The 32-byte key of the slice with this SHA-256 digest."""
     return keys.derive("slice-key", plaintext_digest)
 
 
@@ -101,10 +101,10 @@ def open_to_members(
 ) -> int:
     """Publish the key of the current round's slice, sealed to its members and the auditors.
 
-    Returns the gas used. Raises Reverted where the round has moved on meanwhile.
+    Returns the gas used. Raises Reverted if the round has moved on in the meantime.
     """
     key = slice_key(keys, bytes.fromhex(spec.evaluation[state.round - 1].sha256))
-    # To members that are silent now, too: whoever comes back must judge by the same record.
+    # Includes silent members: a member that returns must judge by the same record.
     accounts = [member.account for member in client.rounds.members(state.request_id)]
     public_keys = {
         account: client.registry.participant(account).encryption_key

@@ -313,7 +313,7 @@ def test_a_voucher_signed_by_someone_other_than_the_registrar(cli: Cli, ready: P
 def test_answers_from_a_model_that_was_not_fetched(cli: Cli, ready: Path) -> None:
     result = cli("request", "answer", "none.safetensors", "evaluation.npz")
     assert result.code == 15
-    assert "fetch it first" in result.err
+    assert "run `fedpact request fetch` first" in result.err
 
 
 def test_a_store_of_another_kind(cli: Cli, ready: Path) -> None:

@@ -207,7 +207,7 @@ def test_the_requests_own_queries_are_known_by_their_digest(
         ("q.csv", "a,b\n1,2\n", "no column 'text': the request is about texts"),
         ("q.csv", "a,text\n1\n", "a row ends before its column 'text'"),
         ("q.csv", "text\n", "no rows"),
-        ("q.txt", " \n\n", "no texts in it"),
+        ("q.txt", " \n\n", "contains no texts"),
         ("q.json", "[]", "the request is about texts"),
         ("q.npz", "no archive", "q.npz"),
     ],
@@ -220,14 +220,14 @@ def test_a_query_set_of_another_schema_is_refused(
         answer_file(text_model, tmp_path / name)
 
 
-def test_numbers_are_no_queries_of_texts_nor_the_other_way(
+def test_numbers_and_texts_are_not_interchangeable(
     text_model: Path, model: Path, tmp_path: Path
 ) -> None:
     np.savez(tmp_path / "numbers.npz", x=np.zeros((2, 2)))
-    with pytest.raises(DataError, match="packed texts are needed"):
+    with pytest.raises(DataError, match="must contain packed texts"):
         answer_file(text_model, tmp_path / "numbers.npz")
     np.savez(tmp_path / "texts.npz", **pack(documents(["a tide"])))
-    with pytest.raises(DataError, match="an array x of numbers is needed"):
+    with pytest.raises(DataError, match="must contain an array x of numbers"):
         answer_file(model, tmp_path / "texts.npz")
     (tmp_path / "q.csv").write_text("text\na tide\n")
     with pytest.raises(DataError, match="could not convert"):

@@ -152,13 +152,13 @@ def test_a_file_that_is_no_draft_is_refused(tmp_path: Path, text: bytes) -> None
         Draft.read(tmp_path / "draft.json")
 
 
-def test_a_price_of_reuse_is_an_amount_or_wei() -> None:
+def test_the_resale_price_is_an_amount_or_wei() -> None:
     for price in ("0.5 ether", 5 * 10**17):
         spec = draft(reuse={"price": price}).specification
         assert spec.reuse is not None
         assert spec.reuse.price == 5 * 10**17
     assert draft().specification.reuse is None
-    with pytest.raises(InvalidInput, match="no amount"):
+    with pytest.raises(InvalidInput, match="not an amount"):
         _ = draft(reuse={"price": "0.5"}).specification
     with pytest.raises(SpecificationError, match=r"reuse\.price"):
         _ = draft(reuse={"price": 0}).specification

@@ -10,11 +10,11 @@ from fedpact.types.cid import Cid
 from tests.offchain.requester.requests_of_digits import account, draft, evaluation
 
 
-def test_a_specification_counts_where_it_says_what_the_terms_say(tmp_path: Path) -> None:
+def test_a_specification_counts_only_if_it_matches_the_terms(tmp_path: Path) -> None:
     prepared, store = prepare(draft(), evaluation(), account()), EmbeddedStore(tmp_path)
     found, missing = published(store, prepared.terms)
     assert found is None
-    assert "cannot be had" in missing
+    assert "is unavailable" in missing
 
     store.put(prepared.specification.encode())
     assert published(store, prepared.terms) == (prepared.specification, "")
@@ -24,11 +24,11 @@ def test_a_specification_counts_where_it_says_what_the_terms_say(tmp_path: Path)
     assert "terms on chain differ" in missing
 
 
-def test_what_is_no_specification_is_told_and_stops_nothing(tmp_path: Path) -> None:
+def test_an_invalid_specification_is_reported_without_an_error(tmp_path: Path) -> None:
     store, terms = EmbeddedStore(tmp_path), prepare(draft(), evaluation(), account()).terms
     unnamed = prepare(draft(), evaluation(), account()).specification
     for content in (b"{}", b"no JSON", unnamed.model_copy(update={"initial_model": "x"}).encode()):
         store.put(content)
         found, missing = published(store, replace(terms, specification=Cid.of(content).digest))
         assert found is None
-        assert "cannot be had" in missing
+        assert "is unavailable" in missing

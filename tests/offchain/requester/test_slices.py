@@ -69,7 +69,7 @@ def test_another_slice_than_the_one_fixed_is_refused() -> None:
         open_slice(prepared.specification, 1, key, other.slices[0].ciphertext)
 
 
-def test_a_slice_that_no_member_would_fetch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_too_large_to_fetch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slices, "SLICE_MAX_BYTES", 200)
-    with pytest.raises(DataError, match=r"slice of round 1 has .* bytes, at most 200"):
+    with pytest.raises(DataError, match=r"slice of round 1 has .* bytes, more than 200"):
         prepare(draft(), evaluation(), account())
