@@ -103,7 +103,7 @@ def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> Non
     keys = world.accounts[next_one]
     client.registry.set_encryption_key(keys, bytes(keys.encryption_key(2).public_key))
     world.serve(next_one)
-    with pytest.raises(InvalidInput, match=r"more than 1$"):
+    with pytest.raises(InvalidInput, match=r"more than the limit of 1 wei$"):
         as_carol.buy(request, most=1)
     bought = run(world, "carol", "request", "buy", request, "--wait")
     assert bought.returncode == 0, bought.stderr
