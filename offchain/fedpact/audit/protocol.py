@@ -94,13 +94,14 @@ class ProtocolChecks:
         excluded = 0
         for one in self._tallied():
             assert one.tally is not None
-            mine = self._tally(one)
+            computed = self._tally(one)
             require(
-                (mine.valid, mine.included) == (one.tally.valid, one.tally.included),
+                (computed.valid, computed.included) == (one.tally.valid, one.tally.included),
                 f"round {one.number}: valid {one.tally.valid:#x}, included "
-                f"{one.tally.included:#x} on chain; {mine.valid:#x}, {mine.included:#x} computed",
+                f"{one.tally.included:#x} on chain; {computed.valid:#x}, {computed.included:#x} "
+                "computed",
             )
-            excluded += (one.submitted & ~mine.included).bit_count()
+            excluded += (one.submitted & ~computed.included).bit_count()
         return f"{excluded} models left out"
 
     def points(self) -> str:
@@ -108,13 +109,13 @@ class ProtocolChecks:
         totals = [0] * self._seats
         for one in self._tallied():
             assert one.tally is not None
-            mine = self._tally(one).points
+            computed = self._tally(one).points
             given = [one.tally.points >> POINT_LANE_BITS * s & 0xFFFF for s in range(self._seats)]
             require(
-                list(mine) == given,
-                f"round {one.number}: {given} on chain, {list(mine)} computed",
+                list(computed) == given,
+                f"round {one.number}: {given} on chain, {list(computed)} computed",
             )
-            totals = [total + own for total, own in zip(totals, mine, strict=True)]
+            totals = [total + own for total, own in zip(totals, computed, strict=True)]
             if one.final is not None:
                 totals[one.final.leader] += LEADER_POINTS
         stored = list(self._facts.points)[: self._seats]
@@ -133,9 +134,9 @@ class ProtocolChecks:
             masks = []
             if one.tally is not None:
                 hidden = mask_of(one.commitments) & ~one.revealed
-                mine = hidden | self._tally(one).adverse | silent
-                self._same_faults(one, one.tally.faults, mine)
-                masks.append(mine)
+                computed = hidden | self._tally(one).adverse | silent
+                self._same_faults(one, one.tally.faults, computed)
+                masks.append(computed)
             if one.final is not None:
                 masks.append(one.final.passed)
             if one.expired_faults is not None:
@@ -265,25 +266,25 @@ class ProtocolChecks:
         return self._tallies[one.number]
 
     def _order(self, one: RoundEvidence, last: int | None) -> list[int]:
-        mine = self._tally(one)
+        computed = self._tally(one)
         weights = capped_weights({seat: self._e.seats[seat][1] for seat in seats_of(one.submitted)})
         candidates = [
             Candidate(
                 seat,
                 one.accounts[seat],
-                mine.medians[seat],
+                computed.medians[seat],
                 weights[seat],
                 self._facts.members[seat].reputation,
             )
-            for seat in seats_of(mine.leaders)
+            for seat in seats_of(computed.leaders)
         ]
         rule = self._e.terms.leader_rule
         return leader_order(candidates, one.number, rule, sum(weights.values()), last)
 
-    def _same_faults(self, one: RoundEvidence, chain: int, mine: int) -> None:
+    def _same_faults(self, one: RoundEvidence, chain: int, computed: int) -> None:
         require(
-            chain == mine,
-            f"round {one.number}: seats {seats_of(chain)} on chain, {seats_of(mine)} computed",
+            chain == computed,
+            f"round {one.number}: seats {seats_of(chain)} on chain, {seats_of(computed)} computed",
         )
 
     def _need_rounds(self) -> None:

@@ -76,8 +76,10 @@ def _affordable_samples(view: RequestView, spec: Specification) -> int:
 def _attributes(spec: Specification, samples: int) -> bytes:
     """The opt-in record: what `fedpact data describe` shows, and the requested labels."""
     asked = spec.features
-    told = attributes(spec.task, spec.category, samples, asked.shape, asked.columns, asked.kind)
-    return canonical_json({**told, "labels": list(spec.labels)})
+    described = attributes(
+        spec.task, spec.category, samples, asked.shape, asked.columns, asked.kind
+    )
+    return canonical_json({**described, "labels": list(spec.labels)})
 
 
 def start_request(view: RequestView) -> DutyResult:

@@ -75,11 +75,11 @@ class Policy(BaseModel):
             and spec.category not in self.categories,
             f"family {spec.family.name!r} is not among {list(self.families)}": spec.family.name
             not in self.families,
-            f"pay of {share} wei a round and provider is under {self.least_pay_per_round}": share
+            f"pay of {share} wei per round and provider is under {self.least_pay_per_round}": share
             < self.least_pay_per_round,
             f"{parameters} parameters are over {self.max_parameters}": parameters
             > self.max_parameters,
-            f"{steps} steps a round are over {self.max_steps_per_round}": steps
+            f"{steps} steps per round are over {self.max_steps_per_round}": steps
             > self.max_steps_per_round,
             f"{spec.rounds} rounds are over {self.max_rounds}": spec.rounds > self.max_rounds,
             f"{samples} own samples are under {self.min_samples}": samples < self.min_samples,

@@ -105,7 +105,7 @@ class LedgerCheck:
 
 
 def privacy_spent(state: Path, keys: AccountKeys, delta: float) -> PrivacySpent:
-    """Raises NotReady where there is no ledger, LedgerError for one that cannot be read."""
+    """Raises NotReady without a ledger, LedgerError if it is unreadable."""
     with _ledger(state, keys) as ledger:
         charged = [entry.id for entry in ledger.entries() if entry.event is not None]
         # A profile's signature is entered under request 0.

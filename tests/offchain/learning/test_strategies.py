@@ -73,6 +73,27 @@ def test_dlmu_by_hand():
     assert start_of(dlmu.local(globals_, later)) == pytest.approx([4.8, 3.6])
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, one in STRATEGIES.items() if one.published and one.remembers]
+)
+@given(models=st.lists(MODELS, min_size=2, max_size=5))
+def test_a_published_memory_follows_from_the_first_and_the_last_submission(name, models):
+    # A replay that lost its memories fetches no others.
+    plan, initial = STRATEGIES[name](), model(0, 0, 0)
+    rounds = [
+        Globals(initial, model(number, 1, 2), model(number - 1, 1, 2))
+        for number in range(len(models))
+    ]
+    all_of_them, two = None, None
+    for globals_, submitted in zip(rounds, models, strict=True):
+        all_of_them = plan.remember(globals_, all_of_them, submitted, 1.0)
+    for index in (0, -1):
+        two = plan.remember(rounds[index], two, models[index], 1.0)
+    assert encode(plan.local(rounds[0], two).start) == encode(
+        plan.local(rounds[0], all_of_them).start
+    )
+
+
 def test_dlmu_starts_from_the_global_model_the_first_time():
     assert start_of(DLMU().local(Globals(model(0), model(4)), None)) == [4.0]
 

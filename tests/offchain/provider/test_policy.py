@@ -56,7 +56,7 @@ def test_accepts_a_request_within_all_limits() -> None:
         (Policy(categories=("engines",)), {}, "category 'handwriting'"),
         (Policy(families=("mlp",)), {}, "family 'softmax-regression'"),
         (Policy(max_parameters=99), {}, "100 parameters are over 99"),
-        (Policy(max_steps_per_round=1), {}, "2 steps a round are over 1"),
+        (Policy(max_steps_per_round=1), {}, "2 steps per round are over 1"),
         (Policy(max_rounds=1), {}, "2 rounds are over 1"),
         (Policy(min_samples=501), {}, "500 own samples are under 501"),
     ],
