@@ -10,7 +10,7 @@ import typer
 
 from fedpact.cli.output import print_json, print_rows, write_text
 from lab.consensus_scale.mode import Mode
-from lab.provider_network.source import Source
+from lab.provider_network.source import DocumentSource
 
 app = typer.Typer(help="Simulations of many participants.", no_args_is_help=True)
 
@@ -42,8 +42,9 @@ def retrieval(
     seed: Annotated[int, typer.Option(help="Of population, attacks and entries.", min=0)] = 1,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
     source: Annotated[
-        Source, typer.Option(help="Documents that profiles are made of; synthetic needs no data.")
-    ] = Source.COLLECTIONS,
+        DocumentSource,
+        typer.Option(help="Documents that profiles are made of; synthetic needs no data."),
+    ] = DocumentSource.COLLECTIONS,
     output: Annotated[
         Path | None, typer.Option("--json", help="File for the result (else it is printed).")
     ] = None,
@@ -95,8 +96,9 @@ def consensus(
     ] = None,
     lookups: Annotated[int, typer.Option(help="Measured for each size.", min=1)] = 100,
     source: Annotated[
-        Source, typer.Option(help="Documents that profiles are made of; synthetic needs no data.")
-    ] = Source.COLLECTIONS,
+        DocumentSource,
+        typer.Option(help="Documents that profiles are made of; synthetic needs no data."),
+    ] = DocumentSource.COLLECTIONS,
     committee: Annotated[int, typer.Option(help="Providers of the request.", min=3, max=16)] = 9,
     chain_nodes: Annotated[
         int | None,

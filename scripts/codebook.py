@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fedpact.retrieval.codebook import DIMENSIONS, FILE, SCALE, projected
 from lab.provider_network.population import documents, resampled
-from lab.provider_network.source import Source
+from lab.provider_network.source import DocumentSource
 
 TARGET = Path(__file__).parents[1] / "offchain" / "fedpact" / "retrieval" / FILE
 PROFILES = 60_000
@@ -28,7 +28,9 @@ SEED = 1
 
 def main() -> None:
     generator = np.random.default_rng(SEED)
-    (buckets, weights), _ = resampled(documents(Source.COLLECTIONS).sample, PROFILES, generator)
+    (buckets, weights), _ = resampled(
+        documents(DocumentSource.COLLECTIONS).sample, PROFILES, generator
+    )
     rows = projected(buckets, weights)
     vectors = tree(rows / np.linalg.norm(rows, axis=1, keepdims=True))
     np.save(TARGET, np.clip(np.round(vectors * SCALE), -127, 127).astype(np.int8))

@@ -104,7 +104,7 @@ class WideGaussian(Poisoner):
         return _moved(task, task.noise.normal(flatten(task.start).shape, 1.0))
 
 
-class NotANumber(Poisoner):
+class NotANumberPoison(Poisoner):
     """The right form, all values NaN."""
 
     def submit(self, task: RoundTask) -> bytes:
@@ -119,7 +119,7 @@ class Copied(Poisoner):
         return encode(task.others[honest[0]] if honest else task.start)
 
 
-class AverageOfOthers(Poisoner):
+class AverageRider(Poisoner):
     """The mean of the others' last models; the global model in the first round."""
 
     def submit(self, task: RoundTask) -> bytes:
@@ -177,9 +177,9 @@ ATTACKS: dict[str, Callable[[Collusion], Poisoner]] = {
     "sign-flip": SignFlip,
     "gaussian": Gaussian,
     "wide-gaussian": WideGaussian,
-    "nan": NotANumber,
+    "nan": NotANumberPoison,
     "copied": Copied,
-    "average": AverageOfOthers,
+    "average": AverageRider,
     "alie": ALittleIsEnough,
     "alie-unseen": UnseenALittleIsEnough,
     "ipm": InnerProduct,

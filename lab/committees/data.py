@@ -18,7 +18,7 @@ from fedpact.types.specification import Specification
 
 
 @dataclass(frozen=True)
-class Scale:
+class CommitteeSize:
     """How large a study is."""
 
     providers: int
@@ -31,7 +31,7 @@ class Scale:
     local: dict[str, Any]
 
 
-SMALL = Scale(
+SMALL = CommitteeSize(
     providers=10,
     examples_each=600,
     rounds=10,
@@ -40,7 +40,7 @@ SMALL = Scale(
     family={"name": "softmax-regression", "parameters": {"example_norm": 3.0}},
     local={"steps": 4, "learning_rate": 2.0, "momentum": 0.5},
 )
-FULL = Scale(
+FULL = CommitteeSize(
     providers=10,
     examples_each=5000,
     rounds=30,
@@ -74,7 +74,7 @@ class CommitteeData:
         )
 
 
-def committee_data(dataset: str, split: str, seed: int, scale: Scale) -> CommitteeData:
+def committee_data(dataset: str, split: str, seed: int, scale: CommitteeSize) -> CommitteeData:
     """Providers' parts, evaluation slices and test set of a classification, all drawn by `seed`.
 
     Args:

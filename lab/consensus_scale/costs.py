@@ -15,7 +15,7 @@ import numpy as np
 from fedpact.errors import InvalidInput
 from lab.consensus_scale.lookups import Lookups
 from lab.consensus_scale.mode import Mode
-from lab.consensus_scale.parts import Parts
+from lab.consensus_scale.parts import RequestParts
 from lab.consensus_scale.proof_of_work import HEADER_BYTES, confirmations, stale_share
 
 CID_BYTES = 36
@@ -43,8 +43,8 @@ class Conditions:
 
 
 @dataclass(frozen=True)
-class Measured:
-    parts: Parts
+class MeasuredParts:
+    parts: RequestParts
     lookups: dict[int, Lookups]
     """By number of nodes."""
     gas: dict[str, Any]
@@ -84,7 +84,7 @@ class Cost:
 
 
 def cost(
-    measured: Measured,
+    measured: MeasuredParts,
     conditions: Conditions,
     mode: Mode,
     members: int,
@@ -157,7 +157,7 @@ def _blocks(mode: Mode, conditions: Conditions) -> dict[str, int]:
     return {"stages": 5 + 1 + depth, "election": 1 + depth}
 
 
-def _content(mode: Mode, parts: Parts) -> tuple[int, float]:
+def _content(mode: Mode, parts: RequestParts) -> tuple[int, float]:
     """Pieces of content fetched, and bytes: specification, first model and manifest by each
     member, each other's local models, the slice and its manifest (PoQ), the final model."""
     k = parts.committee
@@ -187,7 +187,7 @@ def _gas(mode: Mode, gas: dict[str, Any], committee: int) -> int:
 
 
 def _seconds(
-    mode: Mode, parts: Parts, lookup: Lookups, conditions: Conditions, blocks: dict[str, int]
+    mode: Mode, parts: RequestParts, lookup: Lookups, conditions: Conditions, blocks: dict[str, int]
 ) -> dict[str, float]:
     """Retrieval: a request and a reply a wave. Learning: training, and the others' models fetched.
     Election: blocks until the record stands, and (PoQ) scores and aggregate. Chain: the rest."""
@@ -202,7 +202,9 @@ def _seconds(
     }
 
 
-def _work(mode: Mode, measured: Measured, conditions: Conditions, members: int) -> dict[str, float]:
+def _work(
+    mode: Mode, measured: MeasuredParts, conditions: Conditions, members: int
+) -> dict[str, float]:
     """PoQ: the committee scores and aggregates. Proof of work: whatever part of the participants
     mines sets what an attacker must match, so all of them do; a block a request, as in the paper,
     takes members * rate * interval hashes, and the blocks on top of it are other requests'."""

@@ -10,7 +10,7 @@ from fedpact.retrieval.lookup import LookupLimits, lookup
 from fedpact.retrieval.messages import Contact, Reply, Request, encode
 from lab.provider_network.network import MemoryTransport, Network
 from lab.provider_network.population import population
-from lab.provider_network.source import Source
+from lab.provider_network.source import DocumentSource
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class _Weighing:
         return replies
 
 
-def measure(nodes: int, want: int, count: int, seed: int, source: Source) -> Lookups:
+def measure(nodes: int, want: int, count: int, seed: int, source: DocumentSource) -> Lookups:
     """Look for `want` providers `count` times among `nodes` honest, living ones.
 
     Raises DataMissing where the source's collections are not there.

@@ -40,7 +40,7 @@ REPEATS = 5
 
 
 @dataclass(frozen=True)
-class Parts:
+class RequestParts:
     """Bytes and processor seconds of one request with `committee` members; medians of REPEATS."""
 
     committee: int
@@ -62,7 +62,7 @@ class Parts:
     """Of one member, sealing included."""
 
 
-def measure(committee: int, seed: int = 0) -> Parts:
+def measure(committee: int, seed: int = 0) -> RequestParts:
     """Weigh and time the parts of a request with this many members."""
     spec, parts, evaluation = _request(committee, seed)
     round_ref, key = RoundRef(bytes(32), 1, 1), new_request_key()
@@ -85,7 +85,7 @@ def measure(committee: int, seed: int = 0) -> Parts:
     manifest = Manifest.sealing(
         key, dict.fromkeys(accounts, public), bytes(32), 1, "request-key", 0
     )
-    return Parts(
+    return RequestParts(
         committee,
         local_model=len(seal_local(encode(models[0]), key, round_ref, ADDRESS)),
         global_model=len(sealed),

@@ -9,26 +9,30 @@ from typing import Any
 
 from fedpact.errors import InvalidInput
 from lab.consensus_scale import lookups, parts, proof_of_work
-from lab.consensus_scale.costs import Conditions, Cost, Measured
-from lab.provider_network.source import Source
+from lab.consensus_scale.costs import Conditions, Cost, MeasuredParts
+from lab.provider_network.source import DocumentSource
 
 CHECK_BLOCKS, CHECK_BITS = 4_000, 8
 """Blocks really mined, to see that difficulty and attempts agree."""
 
 
 def measure(
-    committee: int, members: Sequence[int], gas: Path, count: int, seed: int, source: Source
-) -> Measured:
+    committee: int, members: Sequence[int], gas: Path, count: int, seed: int, source: DocumentSource
+) -> MeasuredParts:
     """Take what can be measured here, and read docs/gas.json (`gas`).
 
     `count` lookups of `source`'s population are measured for each number of members. Raises
     InvalidInput for another file, DataMissing where the source's collections are not there.
     """
     looked = {size: lookups.measure(size, committee, count, seed, source) for size in members}
-    return Measured(parts.measure(committee, seed), looked, _gas(gas), proof_of_work.hash_rate())
+    return MeasuredParts(
+        parts.measure(committee, seed), looked, _gas(gas), proof_of_work.hash_rate()
+    )
 
 
-def to_json(measured: Measured, conditions: Conditions, costs: Sequence[Cost]) -> dict[str, Any]:
+def to_json(
+    measured: MeasuredParts, conditions: Conditions, costs: Sequence[Cost]
+) -> dict[str, Any]:
     """All that a reader needs to check or repeat the figures."""
     checked = proof_of_work.attempts_check(CHECK_BLOCKS, CHECK_BITS)
     depth = proof_of_work.confirmations(conditions.attacker, conditions.risk)

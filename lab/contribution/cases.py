@@ -10,7 +10,7 @@ Both: `global_accuracy`. The details hold all figures as they are.
 from typing import Any
 
 from fedpact.errors import InvalidInput
-from lab.committees.data import Scale
+from lab.committees.data import CommitteeSize
 from lab.contribution.committee import quality_case, rider_case
 from lab.harness.checkpoint import Checkpoint
 from lab.harness.configuration import Case
@@ -22,7 +22,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     try:
         study = settings.pop("study")
         rider = settings.pop("rider") if study == "rider" else ""
-        scale = Scale(providers=case.providers, **settings)
+        scale = CommitteeSize(providers=case.providers, **settings)
     except (KeyError, TypeError) as error:
         raise InvalidInput(f"{case.name}: settings: {error}") from error
     if study == "quality":

@@ -15,7 +15,7 @@ from fedpact.learning.units import samples_of
 from fedpact.simulation.adversaries import Provider, RoundTask
 from fedpact.simulation.request import Seat, accuracy
 from lab.committees.attacks import FREE_RIDERS
-from lab.committees.data import SMALL, CommitteeData, Scale, committee_data
+from lab.committees.data import SMALL, CommitteeData, CommitteeSize, committee_data
 
 WORST_LABELS = 0.9
 """Part of wrong labels at the last provider; the first has none, the others lie evenly between."""
@@ -40,7 +40,7 @@ class Recorded(Provider):
 
 
 def quality_case(
-    partition: str, seed: int, scale: Scale = SMALL, dataset: str = "mnist"
+    partition: str, seed: int, scale: CommitteeSize = SMALL, dataset: str = "mnist"
 ) -> dict[str, Any]:
     """Providers whose labels are wrong to a growing part, all honest.
 
@@ -82,7 +82,7 @@ def quality_case(
 
 
 def rider_case(
-    rider: str, partition: str, seed: int, scale: Scale = SMALL, dataset: str = "mnist"
+    rider: str, partition: str, seed: int, scale: CommitteeSize = SMALL, dataset: str = "mnist"
 ) -> dict[str, Any]:
     """One free rider in the last seat, all others honest.
 

@@ -91,7 +91,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class RoundOutcome:
+class TrainedRound:
     """What a round left behind."""
 
     state: State
@@ -100,7 +100,7 @@ class RoundOutcome:
     one where the strategy has such, else the one that it submitted."""
 
 
-def train_round(federation: Federation, state: State) -> RoundOutcome:
+def train_round(federation: Federation, state: State) -> TrainedRound:
     """One round from `state`; raises DataError where a model is no longer finite."""
     spec, number = federation.spec, state.round + 1
     plan, globals_ = strategy(spec.strategy), state.globals_
@@ -125,7 +125,7 @@ def train_round(federation: Federation, state: State) -> RoundOutcome:
     model, server = next_global(spec, number, globals_, aggregated, changes, len(federation.parts))
     memories = {**state.memories, **{who: after for who, (_, after) in changes.items()}}
     following = Globals(globals_.initial, model, globals_.start, server)
-    return RoundOutcome(State(number, following, memories), own)
+    return TrainedRound(State(number, following, memories), own)
 
 
 def _train(federation: Federation, number: int, provider: int, task: LocalTask) -> Model:

@@ -8,7 +8,7 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeanEstimate:
     """Of `count` runs; `std` and the interval are None for a single one."""
 
     mean: float
@@ -20,20 +20,20 @@ class Estimate:
     count: int
 
 
-def estimate(values: Sequence[float]) -> Estimate:
+def estimate(values: Sequence[float]) -> MeanEstimate:
     """Of at least one run."""
     count = len(values)
     mean = math.fsum(values) / count
     if count == 1:
-        return Estimate(mean, None, None, None, 1)
+        return MeanEstimate(mean, None, None, None, 1)
     from scipy.stats import t
 
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
     half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * std / math.sqrt(count)
-    return Estimate(mean, std, mean - half, mean + half, count)
+    return MeanEstimate(mean, std, mean - half, mean + half, count)
 
 
-def paired_difference(ours: dict[int, float], base: dict[int, float]) -> Estimate | None:
+def paired_difference(ours: dict[int, float], base: dict[int, float]) -> MeanEstimate | None:
     """Of ours - base over the seeds that both have; None where there is no such seed."""
     seeds = sorted(ours.keys() & base.keys())
     return estimate([ours[seed] - base[seed] for seed in seeds]) if seeds else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from lab.harness import configuration
 from lab.harness.configuration import Claim, Experiment, PaperFigure, Unit
 from lab.harness.results import Result
-from lab.harness.statistics import Estimate, ahead_from, estimate, paired_difference
+from lab.harness.statistics import MeanEstimate, ahead_from, estimate, paired_difference
 from lab.harness.studies import Cell, Study, cells
 
 PERCENT = Unit(name="%", factor=100)
@@ -241,7 +241,7 @@ def _claims(claims: Sequence[tuple[Study, Claim]]) -> list[str]:
     return table(head, rows)
 
 
-def _verdict(paired: Estimate) -> str:
+def _verdict(paired: MeanEstimate) -> str:
     if paired.low is None or paired.high is None:
         return "one seed tells nothing"
     if paired.low > 0:
@@ -276,18 +276,18 @@ def _number(value: float, unit: Unit) -> str:
     return f"{value * unit.factor:.2f} {unit.name}"
 
 
-def _mean(found: Estimate, unit: Unit) -> str:
+def _mean(found: MeanEstimate, unit: Unit) -> str:
     spread = "" if found.std is None else f" ± {found.std * unit.factor:.2f}"
     return f"{found.mean * unit.factor:.2f}{spread} {unit.name}"
 
 
-def _interval(found: Estimate, unit: Unit) -> str:
+def _interval(found: MeanEstimate, unit: Unit) -> str:
     if found.low is None or found.high is None:
         return "-"
     return f"{found.low * unit.factor:.2f} to {found.high * unit.factor:.2f}"
 
 
-def _signed(found: Estimate, unit: Unit) -> str:
+def _signed(found: MeanEstimate, unit: Unit) -> str:
     if found.low is None or found.high is None:
         return f"{found.mean * unit.factor:+.2f}"
     low, high = found.low * unit.factor, found.high * unit.factor

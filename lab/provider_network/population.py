@@ -22,7 +22,7 @@ from fedpact.data.newsgroups import newsgroups
 from fedpact.data.reuters import stories
 from fedpact.retrieval.signature import ENTRIES, TERMS, WIDTH, Signature, signatures
 from fedpact.retrieval.vectors import edge_buckets, text_vectors
-from lab.provider_network.source import Source
+from lab.provider_network.source import DocumentSource
 
 LEAST_STORIES = 20
 """Stories to train that a topic of Reuters must have."""
@@ -53,7 +53,7 @@ class Documents:
 class Population:
     """Published profiles, and queries of requesters that hold other documents."""
 
-    source: Source
+    source: DocumentSource
     buckets: NDArray[np.uint16]
     """(n, 32), as `signatures` gives them."""
     weights: NDArray[np.uint16]
@@ -65,7 +65,7 @@ class Population:
     """How many of the first profiles are cut, not resampled."""
 
 
-def population(nodes: int, queries: int, seed: int, source: Source) -> Population:
+def population(nodes: int, queries: int, seed: int, source: DocumentSource) -> Population:
     """`nodes` profiles and `queries` queries; raises DataMissing where the collections are not."""
     parts = documents(source)
     train, test = parts.profiles, parts.queries
@@ -115,7 +115,7 @@ def as_signature(buckets: NDArray[np.uint16], weights: NDArray[np.uint16]) -> Si
 
 
 @dataclass(frozen=True)
-class Parts:
+class DocumentParts:
     """Documents by what they are for; all have the same topics."""
 
     profiles: Documents
@@ -125,10 +125,10 @@ class Parts:
 
 
 @lru_cache(maxsize=2)
-def documents(source: Source) -> Parts:
+def documents(source: DocumentSource) -> DocumentParts:
     """Documents to cut profiles, queries and the codebook's sample from."""
-    if source is Source.SYNTHETIC:
-        return Parts(_synthetic(1), _synthetic(2), _synthetic(3))
+    if source is DocumentSource.SYNTHETIC:
+        return DocumentParts(_synthetic(1), _synthetic(2), _synthetic(3))
     news = newsgroups(headers=False)
     told = [one for one in stories() if len(one.topics) == 1 and one.split != "unused"]
     counts: dict[str, int] = {}
@@ -147,7 +147,7 @@ def documents(source: Source) -> Parts:
         parts.append((rows, labels))
     (profiles, labels), (tested, test_labels) = parts
     asked = np.arange(len(test_labels)) % QUERIES_EVERY == 0
-    return Parts(
+    return DocumentParts(
         _sorted(profiles, labels, names),
         _sorted(tested[asked], test_labels[asked], names),
         _sorted(tested[~asked], test_labels[~asked], names),

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Source(StrEnum):
+class DocumentSource(StrEnum):
     """What documents a population is made of."""
 
     COLLECTIONS = "20newsgroups+reuters21578"

@@ -19,7 +19,7 @@ from fedpact.types.validation import first_error
 from lab.harness.checkpoint import Checkpoint
 from lab.harness.configuration import Case
 from lab.provider_selection import market as provider_selection
-from lab.provider_selection.market import TOPICS, BySignature, Choose, Market
+from lab.provider_selection.market import TOPICS, BySignature, Choose, ProviderMarket
 from lab.text_training.collections import collection
 from lab.text_training.task import DELTA
 
@@ -45,7 +45,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     epsilon = None if settings.epsilon == "none" else settings.epsilon
     choose = _choice(case, settings, epsilon)
     deal = FIRST_DEAL + case.seed
-    market = Market.open(
+    market = ProviderMarket.open(
         collection(case.dataset), case.partition, case.providers, settings.chosen, deal
     )
     found = provider_selection.compared(market, choose, TOPICS)

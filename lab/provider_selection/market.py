@@ -65,12 +65,12 @@ Query = Literal["terms", "documents"]
 Form = Literal["graph", "terms"]
 Labels = NDArray[np.int64]
 Chosen = list[int]
-Choose = Callable[["Market", Sequence[Labels]], list[list[Chosen]]]
+Choose = Callable[["ProviderMarket", Sequence[Labels]], list[list[Chosen]]]
 """Selections of providers, at least one for each request, a request being its labels."""
 
 
 @dataclass(frozen=True)
-class Market:
+class ProviderMarket:
     """Providers with documents of a few labels each, and what the requester holds."""
 
     source: TextSource
@@ -86,7 +86,9 @@ class Market:
     seed: int
 
     @classmethod
-    def open(cls, source: TextSource, cut: str, providers: int, chosen: int, seed: int) -> "Market":
+    def open(
+        cls, source: TextSource, cut: str, providers: int, chosen: int, seed: int
+    ) -> "ProviderMarket":
         """Deal the documents by the partition `cut`; raises InvalidInput for too few providers."""
         if not 1 <= chosen <= providers:
             raise InvalidInput(f"{chosen} of {providers} providers cannot be chosen")
@@ -125,7 +127,7 @@ class Market:
         return [self.source.train[place] for place in places]
 
 
-def quality(market: Market, labels: Labels, selection: Chosen) -> float:
+def quality(market: ProviderMarket, labels: Labels, selection: Chosen) -> float:
     """Macro-AUC of the model that a selection gives, on test documents of `labels`."""
     source, layout = market.source, StatisticsLayout(len(labels), BAG.width)
     models = {}
@@ -144,7 +146,7 @@ def quality(market: Market, labels: Labels, selection: Chosen) -> float:
     return measured(found.predict(market.test_rows[tested]), y).macro_auc
 
 
-def at_random(market: Market, requests: Sequence[Labels]) -> list[list[Chosen]]:
+def at_random(market: ProviderMarket, requests: Sequence[Labels]) -> list[list[Chosen]]:
     """DRAWS selections a request."""
     generator = np.random.default_rng(market.seed)
     count = len(market.parts)
@@ -154,7 +156,7 @@ def at_random(market: Market, requests: Sequence[Labels]) -> list[list[Chosen]]:
     ]
 
 
-def by_labels(market: Market, requests: Sequence[Labels]) -> list[list[Chosen]]:
+def by_labels(market: ProviderMarket, requests: Sequence[Labels]) -> list[list[Chosen]]:
     """One selection a request, that of whoever knew the true labels."""
     return [[_covering(market.held(labels), market.chosen)] for labels in requests]
 
@@ -184,7 +186,7 @@ class BySignature:
         if self.epsilon is not None and self.signature != "terms":
             raise InvalidInput("a noised signature is one of terms alone")
 
-    def __call__(self, market: Market, requests: Sequence[Labels]) -> list[list[Chosen]]:
+    def __call__(self, market: ProviderMarket, requests: Sequence[Labels]) -> list[list[Chosen]]:
         """One selection a request."""
         published = stacked(self._published(market))
         found = []
@@ -196,11 +198,11 @@ class BySignature:
             found.append([_in_turn(ranked, market.chosen)])
         return found
 
-    def _by_terms(self, market: Market, labels: Labels) -> list[Signature]:
+    def _by_terms(self, market: ProviderMarket, labels: Labels) -> list[Signature]:
         names = [market.source.labels[one] for one in labels]
         return [query_of_terms(words_of([name], MOST_WORDS)) for name in names]
 
-    def _by_documents(self, market: Market, labels: Labels) -> list[Signature]:
+    def _by_documents(self, market: ProviderMarket, labels: Labels) -> list[Signature]:
         known = market.source.y_train[market.examples]
         sums = [
             exact_sum(self._rows(market.texts(market.examples[known == label]))) for label in labels
@@ -208,7 +210,7 @@ class BySignature:
         mean = np.mean(sums, axis=0)
         return [data_part(one - CONTRAST * mean) for one in sums]
 
-    def _published(self, market: Market) -> list[Signature]:
+    def _published(self, market: ProviderMarket) -> list[Signature]:
         """What each provider publishes of its documents."""
         release = None if self.epsilon is None else release_for(self.epsilon, DELTA)
         found = []
@@ -233,7 +235,9 @@ def _in_turn(ranked: Sequence[NDArray[np.int64]], count: int) -> Chosen:
     return chosen
 
 
-def compared(market: Market, choose: Choose, topics: Sequence[str]) -> dict[str, dict[str, float]]:
+def compared(
+    market: ProviderMarket, choose: Choose, topics: Sequence[str]
+) -> dict[str, dict[str, float]]:
     """For each topic the macro-AUC of `choose`, of a random choice, and of the true labels."""
     requests = [market.wanted(topic) for topic in topics]
     found: dict[str, dict[str, float]] = {topic: {} for topic in topics}

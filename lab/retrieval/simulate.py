@@ -18,7 +18,7 @@ from fedpact.retrieval.messages import Record, Transport
 from fedpact.retrieval.signature import stacked
 from lab.provider_network.network import Counted, MemoryTransport, Network
 from lab.provider_network.population import Population, population
-from lab.provider_network.source import Source
+from lab.provider_network.source import DocumentSource
 from lab.retrieval.attacks import Lie, lies, stuff
 from lab.retrieval.baselines import GossipOverlay, download_bytes
 from lab.retrieval.exhaustive import Exhaustive, top
@@ -52,7 +52,7 @@ class Scenario:
     up one query at a time, on top of `malicious`."""
     seed: int = 1
     lookups: int = 1_000
-    source: Source = Source.COLLECTIONS
+    source: DocumentSource = DocumentSource.COLLECTIONS
 
     def __post_init__(self) -> None:
         if self.nodes < FEWEST_NODES or self.lookups < 1:

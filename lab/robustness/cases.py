@@ -8,7 +8,7 @@ final; of the attack `back-door` also `back_door_rate`, and `back_door_rate_hone
 from typing import Any
 
 from fedpact.errors import InvalidInput
-from lab.committees.data import Scale
+from lab.committees.data import CommitteeSize
 from lab.harness.checkpoint import Checkpoint
 from lab.harness.configuration import Case
 from lab.robustness.committee import run_case
@@ -21,7 +21,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     settings = dict(case.settings)
     try:
         rule, attack, share = (settings.pop(axis) for axis in AXES)
-        scale = Scale(providers=case.providers, **settings)
+        scale = CommitteeSize(providers=case.providers, **settings)
     except (KeyError, TypeError) as error:
         raise InvalidInput(f"{case.name}: settings: {error}") from error
     found = run_case(attack, rule, share, case.partition, case.seed, scale, case.dataset)

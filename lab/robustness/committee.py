@@ -10,7 +10,7 @@ from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, accuracy
 from fedpact.types.specification import AggregationChoice
 from lab.committees.attacks import ATTACKS, BACKDOOR_LABEL, Collusion, patched
-from lab.committees.data import SMALL, CommitteeData, Scale, committee_data
+from lab.committees.data import SMALL, CommitteeData, CommitteeSize, committee_data
 
 VOTED = "poq"
 """The default: votes on the contribution, then the weighted mean of the included."""
@@ -36,7 +36,7 @@ def run_case(
     share: float,
     partition: str,
     seed: int,
-    scale: Scale = SMALL,
+    scale: CommitteeSize = SMALL,
     dataset: str = "mnist",
 ) -> dict[str, Any]:
     """One request with `share` of the providers hostile, beside the honest of it alone.

@@ -65,7 +65,7 @@ def sub_collection(source: TextSource, share: float, seed: int) -> TextSource:
 
 
 @dataclass(frozen=True)
-class Measured:
+class TextMeasures:
     """How good predicted probabilities are."""
 
     macro_auc: float
@@ -73,7 +73,7 @@ class Measured:
     accuracy: float
 
 
-def measured(probabilities: NDArray[np.float64], y: NDArray[np.int64]) -> Measured:
+def measured(probabilities: NDArray[np.float64], y: NDArray[np.int64]) -> TextMeasures:
     """Of probabilities (n, labels); classes of which `y` has no document or all are left out."""
     from sklearn.metrics import roc_auc_score
 
@@ -83,4 +83,4 @@ def measured(probabilities: NDArray[np.float64], y: NDArray[np.int64]) -> Measur
         if 0 < (y == label).sum() < len(y)
     ]
     right = probabilities.argmax(axis=1) == y
-    return Measured(float(np.mean(areas)), float(right.mean()))
+    return TextMeasures(float(np.mean(areas)), float(right.mean()))

@@ -22,15 +22,15 @@ from lab.harness.configuration import Case
 from lab.text_training.collections import collection, measured, sub_collection
 from lab.text_training.task import Family, TextTask
 from lab.texts.rounds import CentralMachine, GradientRounds
-from lab.texts.statistics import TextStatistics
-from lab.texts.trees import BoostedTrees, GrownTrees, SoundForest
+from lab.texts.statistics import TextStatisticsRun
+from lab.texts.trees import BoostedTreesRun, GrownTrees, SoundForestRun
 
 FAMILIES: Mapping[str, type[Family]] = {
-    "text-statistics": TextStatistics,
+    "text-statistics": TextStatisticsRun,
     "gradient-rounds": GradientRounds,
-    "boosted-trees": BoostedTrees,
+    "boosted-trees": BoostedTreesRun,
     "grown-trees": GrownTrees,
-    "sound-forest": SoundForest,
+    "sound-forest": SoundForestRun,
     "central-svm": CentralMachine,
 }
 LONGEST = 600.0

@@ -25,7 +25,7 @@ Rows = tuple[sparse.csr_matrix, NDArray[np.float32] | None]
 
 
 @dataclass(frozen=True)
-class TextStatistics:
+class TextStatisticsRun:
     """Class sums of hashed bags of words and, with `vectors`, of the public word table's rows."""
 
     vectors: bool = False

@@ -47,7 +47,7 @@ NEVER = 2.0
 
 
 @dataclass(frozen=True)
-class BoostedTrees:
+class BoostedTreesRun:
     """Algorithm 1 with boosted trees on graph vectors; with an epsilon in mode `paper`."""
 
     reading: Reading = "parallel"
@@ -156,7 +156,7 @@ class GrownTrees:
 
 
 @dataclass(frozen=True)
-class SoundForest:
+class SoundForestRun:
     """Random splits that no data choose, noised counts in the leaves: mode `sound`."""
 
     trees: int = 1_000

@@ -10,10 +10,10 @@ import pytest
 from fedpact.errors import InvalidInput
 from fedpact.retrieval.messages import LONGEST_MESSAGE
 from lab.consensus_scale import lookups, parts, proof_of_work, report
-from lab.consensus_scale.costs import Conditions, Measured, cost
+from lab.consensus_scale.costs import Conditions, MeasuredParts, cost
 from lab.consensus_scale.lookups import Lookups
 from lab.consensus_scale.mode import Mode
-from lab.provider_network.source import Source
+from lab.provider_network.source import DocumentSource
 
 GAS = Path(__file__).resolve().parents[2] / "docs" / "gas.json"
 LOOKUPS = {
@@ -23,8 +23,8 @@ LOOKUPS = {
 
 
 @pytest.fixture(scope="module")
-def measured() -> Measured:
-    return Measured(parts.measure(3), LOOKUPS, json.loads(GAS.read_text()), hash_rate=1e6)
+def measured() -> MeasuredParts:
+    return MeasuredParts(parts.measure(3), LOOKUPS, json.loads(GAS.read_text()), hash_rate=1e6)
 
 
 def test_a_mined_header_hashes_below_the_target_and_no_earlier_one_does() -> None:
@@ -55,7 +55,7 @@ def test_confirmations_are_those_of_nakamotos_table(share: float, depth: int) ->
 
 
 def test_lookups_are_the_routing_cores_own_and_their_bytes_are_weighed() -> None:
-    once, again = (lookups.measure(150, 9, 4, 1, Source.SYNTHETIC) for _ in range(2))
+    once, again = (lookups.measure(150, 9, 4, 1, DocumentSource.SYNTHETIC) for _ in range(2))
     assert once == again
     assert (once.nodes, once.found, once.count) == (150, 9, 4)
     assert once.messages >= 2 * once.waves >= 2
@@ -63,7 +63,7 @@ def test_lookups_are_the_routing_cores_own_and_their_bytes_are_weighed() -> None
     assert 10 * once.messages < once.bytes < LONGEST_MESSAGE * once.messages
 
 
-def test_messages_add_up_by_hand(measured: Measured) -> None:
+def test_messages_add_up_by_hand(measured: MeasuredParts) -> None:
     poq = cost(measured, Conditions(), Mode.POQ, 1_000)
     pow_ = cost(measured, Conditions(), Mode.POW, 1_000)
     # 13 transactions in both: create, record, 3 joins, start, 3 models, deliver, 3 claims; by votes
@@ -76,7 +76,7 @@ def test_messages_add_up_by_hand(measured: Measured) -> None:
     assert poq.messages["retrieval"] == pow_.messages["retrieval"] == 60
 
 
-def test_gas_is_the_measured_one(measured: Measured) -> None:
+def test_gas_is_the_measured_one(measured: MeasuredParts) -> None:
     gas = measured.gas
     record = gas["operations"]["recordRetrieval"]
     five = replace(measured, parts=replace(measured.parts, committee=5))
@@ -89,7 +89,9 @@ def test_gas_is_the_measured_one(measured: Measured) -> None:
         cost(alone, Conditions(), Mode.POQ, 1_000)
 
 
-def test_mining_takes_all_participants_and_votes_the_committee_alone(measured: Measured) -> None:
+def test_mining_takes_all_participants_and_votes_the_committee_alone(
+    measured: MeasuredParts,
+) -> None:
     few, many = (cost(measured, Conditions(), Mode.POW, n) for n in (100, 10_000))
     assert few.work["hashes"] == 100 * 1e6 * 12
     assert many.work["consensus"] == 100 * few.work["consensus"] == 120_000
@@ -100,14 +102,16 @@ def test_mining_takes_all_participants_and_votes_the_committee_alone(measured: M
     assert large.messages["retrieval"] == 2 * small.messages["retrieval"]
 
 
-def test_what_cannot_be_is_refused(measured: Measured) -> None:
+def test_what_cannot_be_is_refused(measured: MeasuredParts) -> None:
     with pytest.raises(InvalidInput, match="more than the committee's 3"):
         cost(measured, Conditions(), Mode.POQ, 3)
     with pytest.raises(InvalidInput, match="who mines keeps the chain"):
         cost(measured, Conditions(), Mode.POW, 1_000, 50)
 
 
-def test_results_are_written_with_what_they_stand_on(measured: Measured, tmp_path: Path) -> None:
+def test_results_are_written_with_what_they_stand_on(
+    measured: MeasuredParts, tmp_path: Path
+) -> None:
     costs = [cost(measured, Conditions(), mode, n) for mode in Mode for n in (100, 1_000)]
     found = json.loads(json.dumps(report.to_json(measured, Conditions(), costs)))
     assert [one["members"] for one in found["costs"]] == [100, 1_000] * 2
@@ -118,4 +122,4 @@ def test_results_are_written_with_what_they_stand_on(measured: Measured, tmp_pat
     for content in ("[]", "{}", "no"):
         (tmp_path / "bad.json").write_text(content)
         with pytest.raises(InvalidInput, match=r"bad\.json"):
-            report.measure(3, [], tmp_path / "bad.json", 1, 0, Source.SYNTHETIC)
+            report.measure(3, [], tmp_path / "bad.json", 1, 0, DocumentSource.SYNTHETIC)

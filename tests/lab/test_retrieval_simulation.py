@@ -9,7 +9,7 @@ from fedpact.errors import DataMissing, InvalidInput
 from fedpact.retrieval.signature import MASS, WIDTH
 from lab.command import app
 from lab.provider_network.population import CUT_DOCUMENTS, documents, population
-from lab.provider_network.source import Source
+from lab.provider_network.source import DocumentSource
 from lab.retrieval.report import report
 from lab.retrieval.simulate import Scenario, simulate
 
@@ -28,16 +28,16 @@ ASKED_FOR = {
 
 
 def test_a_population_is_the_same_for_the_same_seed_and_only_then() -> None:
-    one, same = (population(300, 5, 3, Source.SYNTHETIC) for _ in range(2))
+    one, same = (population(300, 5, 3, DocumentSource.SYNTHETIC) for _ in range(2))
     assert (one.buckets == same.buckets).all()
     assert (one.weights == same.weights).all()
     assert one.queries == same.queries
-    assert (population(300, 5, 4, Source.SYNTHETIC).weights != one.weights).any()
+    assert (population(300, 5, 4, DocumentSource.SYNTHETIC).weights != one.weights).any()
 
 
 def test_the_first_profiles_use_each_document_once_and_all_are_signatures() -> None:
-    made = population(400, 2, 3, Source.SYNTHETIC)
-    held = len(documents(Source.SYNTHETIC).profiles.topics)
+    made = population(400, 2, 3, DocumentSource.SYNTHETIC)
+    held = len(documents(DocumentSource.SYNTHETIC).profiles.topics)
     assert made.cut == held // CUT_DOCUMENTS == 166
     assert (made.weights.sum(axis=1, dtype=int) == MASS).all()
     assert made.buckets.max() < WIDTH
@@ -45,7 +45,7 @@ def test_the_first_profiles_use_each_document_once_and_all_are_signatures() -> N
 
 def test_a_simulation_gives_what_was_asked_for_and_the_same_again(tmp_path: Path) -> None:
     scenario = Scenario(
-        300, churn=0.1, malicious=0.1, aimed=0.5, lookups=6, source=Source.SYNTHETIC
+        300, churn=0.1, malicious=0.1, aimed=0.5, lookups=6, source=DocumentSource.SYNTHETIC
     )
     found, again = simulate(scenario), simulate(scenario, workers=1)
     assert found.keys() >= ASKED_FOR
@@ -71,7 +71,7 @@ def test_a_simulation_gives_what_was_asked_for_and_the_same_again(tmp_path: Path
 
 
 def test_an_eclipsed_community_still_shows_its_honest_members() -> None:
-    found = simulate(Scenario(600, eclipse=0.2, lookups=12, source=Source.SYNTHETIC))
+    found = simulate(Scenario(600, eclipse=0.2, lookups=12, source=DocumentSource.SYNTHETIC))
     assert found["recall_over_honest"] >= 0.85
     assert found["forged_accepted"] == 0
 
@@ -80,7 +80,7 @@ def test_collections_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("FEDPACT_DATA", raising=False)
     documents.cache_clear()
     with pytest.raises(DataMissing, match="20newsgroups: set FEDPACT_DATA"):
-        population(200, 1, 1, Source.COLLECTIONS)
+        population(200, 1, 1, DocumentSource.COLLECTIONS)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from lab.harness.configuration import Case, Scale
 from lab.harness.results import Result
 from lab.provider_selection import cases as selection
 from lab.provider_selection import market as provider_selection
-from lab.provider_selection.market import BySignature, Market, by_labels, quality
+from lab.provider_selection.market import BySignature, ProviderMarket, by_labels, quality
 
 WORDS = {
     f"{topic}.{name}": f"{name} {words}"
@@ -42,8 +42,8 @@ def collection(_name: str = "little") -> TextSource:
     return TextSource("little", *texts(80), *texts(20), tuple(WORDS))
 
 
-def market(chosen: int = 4) -> Market:
-    return Market.open(collection(), "class2", 16, chosen, 1)
+def market(chosen: int = 4) -> ProviderMarket:
+    return ProviderMarket.open(collection(), "class2", 16, chosen, 1)
 
 
 def outcome(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Result:

@@ -13,7 +13,7 @@ from fedpact.retrieval.messages import LookupReply, Request
 from fedpact.retrieval.signature import likeness, stacked
 from lab.provider_network.network import Hostile, MemoryTransport, Network
 from lab.provider_network.population import Population, population
-from lab.provider_network.source import Source
+from lab.provider_network.source import DocumentSource
 from lab.retrieval.attacks import Lie, lies, stuff
 from lab.retrieval.exhaustive import Exhaustive, top
 
@@ -21,7 +21,7 @@ NODES, LOOKUPS, WANT = 1_500, 12, 10
 
 
 def people() -> Population:
-    return population(NODES, LOOKUPS, 7, Source.SYNTHETIC)
+    return population(NODES, LOOKUPS, 7, DocumentSource.SYNTHETIC)
 
 
 @pytest.fixture(scope="module")
