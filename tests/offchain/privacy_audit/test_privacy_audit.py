@@ -8,14 +8,11 @@ from fedpact.privacy.accounting import gaussian_epsilon
 from fedpact.privacy.audit import AuditedMode, Check
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.privacy.quantile import QuantileClipping
-from fedpact.privacy_audit import checks as privacy_audit
-from fedpact.privacy_audit.checks import (
-    EPSILON,
-    audit,
-    audit_canaries,
-    audit_draws,
-    audit_membership,
-)
+from fedpact.privacy_audit.canary import audit_canaries
+from fedpact.privacy_audit.checks import audit
+from fedpact.privacy_audit.draws import audit_draws
+from fedpact.privacy_audit.members import audit_membership
+from fedpact.privacy_audit.release import EPSILON
 from fedpact.types.specification import AdaptiveClipping, Privacy, PrivacyMode
 
 FAMILIES = [
@@ -184,4 +181,4 @@ def test_impossible_audits_are_refused() -> None:
 
 def test_canaries_too_few_to_refute_anything_are_refused() -> None:
     with pytest.raises(PrivacyError, match="guesses"):
-        privacy_audit.audit_canaries(SOFTMAX, 39)
+        audit_canaries(SOFTMAX, 39)

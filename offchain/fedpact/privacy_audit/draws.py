@@ -1,0 +1,182 @@
+"""Draws of a release with and without one record, and how far apart they are."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.dataset import Dataset, Targets
+from fedpact.errors import InvalidInput
+from fedpact.learning.families import ConstructedFamily, family, family_of
+from fedpact.learning.local import noised_step, train_local
+from fedpact.learning.training import LocalTraining
+from fedpact.learning.units import Batch
+from fedpact.privacy import ddp_sgd
+from fedpact.privacy.audit import AuditedMode, Check, distinguishability
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.noise import NoiseSource, SystemNoise
+from fedpact.privacy.quantile import COUNT_BOUND, QuantileClipping
+from fedpact.privacy_audit.constructed import constructed_release
+from fedpact.privacy_audit.release import (
+    DDP_SGD,
+    DELTA,
+    DRAWS,
+    EPSILON,
+    LEARNING_RATE,
+    RECORDS,
+    START,
+    STEPS,
+    Finding,
+    asked_privacy,
+    audited_digits,
+    audited_specification,
+    descent,
+    first_gradient,
+    flattened,
+    last_round,
+    released_sums,
+)
+from fedpact.types.specification import DDP_SGD_LEAST_EPOCHS, Specification
+
+
+def audit_draws(
+    name: str,
+    mode: AuditedMode = AuditedMode.SOUND,
+    draws: int = DRAWS,
+    noise: NoiseSource | None = None,
+) -> Finding:
+    """Draw a release over four digits, and over three of them, and measure how far apart they are.
+
+    The fourth is the one with the longest gradient, and half of that is the clipping norm, so that
+    it shows in full. A family that constructs its models gets four texts. `noise`: the system's,
+    where None.
+
+    Raises SpecificationError for a family without `sound`, PrivacyError for too few draws.
+    """
+    source = SystemNoise() if noise is None else noise
+    if isinstance(family(name), ConstructedFamily):
+        if mode is not AuditedMode.SOUND:
+            raise InvalidInput(f"family {name} descends no gradient: it is audited in mode sound")
+        release, stated = constructed_release(name, EPSILON, DELTA, source)
+    else:
+        x, y, lengths = _worst_last(name)
+        privacy = asked_privacy(float(lengths[-1]) / 2, mode)
+        spec = audited_specification(name, x.shape[1:], privacy, descent())
+        ways = {
+            AuditedMode.SOUND: _trained,
+            AuditedMode.ADAPTIVE: _followed,
+            AuditedMode.PAPER: _claimed,
+        }
+        release, stated = ways[mode](spec, x, y, source)
+
+    def drawn(records: int) -> distinguishability.Draw:
+        return lambda count: np.array([release(records) for _ in range(count)])
+
+    # Of sums beside counts the direction is looked for, so that a silent count would be found.
+    aimed = None if mode is AuditedMode.ADAPTIVE else np.ones(1)
+    found = distinguishability.measure(drawn(RECORDS - 1), drawn(RECORDS), draws, aimed)
+    seen = {
+        "draws": draws,
+        "standard_error": found.mu_error,
+        "spread_ratio": found.spread_ratio,
+        "spread_error": found.spread_error,
+    }
+    measured = found.mu if math.isfinite(found.mu) else None
+    quantity = "Gaussian-DP parameter mu"
+    holds = found.agrees(stated)
+    return Finding(Check.DRAWS, name, mode, quantity, stated, measured, holds, EPSILON, DELTA, seen)
+
+
+Release = Callable[[int], list[float]]
+"""One draw over the first so many records: the sums along the direction that shows the last of them
+best and, where counts are released beside them, those."""
+
+
+def _trained(
+    spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
+) -> tuple[Release, float]:
+    """The product's local training, and its stated mu."""
+    start = family_of(spec).initial(spec, START)
+    released = GaussianRelease.of_round(spec, spec.rounds)
+    assert released is not None
+    x = family_of(spec).represented(spec, x)
+
+    along = _along_the_last(spec, x, y)
+
+    def release(records: int) -> list[float]:
+        chosen = Dataset(x[:records], y[:records], ())
+        model = last_round(spec, start, chosen, noise)
+        return [float(released_sums(spec, start, model, records) @ along)]
+
+    return release, _mu(released)
+
+
+def _followed(
+    spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
+) -> tuple[Release, float]:
+    """The steps of local training at the first weights, each with the norm that the one before led
+    to: the sums over their norms, and the counts."""
+    clipping, released = QuantileClipping.of(spec.privacy), GaussianRelease.of_round(spec, 2)
+    first = spec.privacy.clipping_norm
+    assert clipping is not None
+    assert released is not None
+    assert first is not None
+    along = _along_the_last(spec, x, y)
+    start = family_of(spec).initial(spec, START)
+    weights = {name: values.astype(np.float64) for name, values in start.items()}
+
+    def release(records: int) -> list[float]:
+        batch = Batch.of(spec, Dataset(x[:records], y[:records], ()))
+        norm, summed, counted = first, 0.0, 0.0
+        for _ in range(STEPS):
+            sums, share = noised_step(spec, weights, batch, norm, records, noise)
+            assert share is not None
+            summed += float(flattened(sums) @ along) / norm
+            counted += (share - COUNT_BOUND) * records
+            norm = clipping.next_norm(norm, share)
+        return [summed, counted]
+
+    return release, _mu(released)
+
+
+def _along_the_last(spec: Specification, x: NDArray[np.float32], y: Targets) -> NDArray[np.float64]:
+    """The direction, of length 1, of the last record's gradient."""
+    gradient = flattened(first_gradient(spec, x[-1:], y[-1:]))
+    return gradient / np.linalg.norm(gradient)
+
+
+def _claimed(
+    spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
+) -> tuple[Release, float]:
+    """DDP-SGD in one batch an epoch, and the mu of what the paper counts."""
+    local = {"epochs": DDP_SGD_LEAST_EPOCHS, "batch_size": RECORDS, "learning_rate": LEARNING_RATE}
+    paper = audited_specification(spec.family.name, spec.features.shape, DDP_SGD, local)
+    start = family_of(spec).initial(paper, START)
+
+    along = _along_the_last(spec, x, y)
+
+    def release(records: int) -> list[float]:
+        chosen = Dataset(x[:records], y[:records], ())
+        model = train_local(LocalTraining(paper, start, chosen, noise=noise, round_and_seat=(1, 0)))
+        return [float(released_sums(paper, start, model, records) @ along)]
+
+    return release, _mu(ddp_sgd.claimed_release(paper, RECORDS))
+
+
+def _mu(release: GaussianRelease) -> float:
+    return math.sqrt(release.steps) / release.noise_multiplier
+
+
+def _worst_last(name: str) -> tuple[NDArray[np.float32], Targets, NDArray[np.float64]]:
+    """RECORDS digits, their labels, and the lengths of their gradients, the longest last."""
+    x, y = audited_digits(name, RECORDS)
+    spec = audited_specification(name, x.shape[1:], {"mode": "none"}, descent())
+    lengths = np.array(
+        [
+            np.linalg.norm(flattened(first_gradient(spec, x[place, None], y[place, None])))
+            for place in range(RECORDS)
+        ]
+    )
+    order = np.argsort(lengths)
+    return x[order], y[order], lengths[order]
