@@ -27,7 +27,8 @@ from fedpact.learning.families import family_of
 from fedpact.learning.local import batch_order, train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.requester.draft import Draft
-from fedpact.types.specification import LocalEpochs, Specification
+from fedpact.types.local_training import LocalEpochs
+from fedpact.types.specification import Specification
 
 PAIRS = 30
 WARM_UP = 2

@@ -23,7 +23,8 @@ from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
 from fedpact.requester.draft import Draft
 from fedpact.simulation.request import noise
-from fedpact.types.specification import CLAIM, PrivacyMode, Specification
+from fedpact.types.privacy import CLAIM, PrivacyMode
+from fedpact.types.specification import Specification
 from fedpact.types.validation import first_error
 from lab.federation.training import Federation, outputs_of, train_federation
 from lab.harness.checkpoint import Checkpoint

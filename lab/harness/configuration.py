@@ -18,7 +18,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fedpact.errors import InvalidInput
-from fedpact.types.specification import canonical_json
+from fedpact.types.document import canonical_json
 from fedpact.types.validation import first_error
 
 SUFFIX = ".toml"

@@ -15,7 +15,7 @@ from fedpact.provider.policy import Policy
 from fedpact.provider.profile import ProfileData
 from fedpact.provider.searching import SearchNode
 from fedpact.retrieval.messages import Acknowledged, Lookup, Ping, decode_reply, encode
-from fedpact.types.specification import canonical_json
+from fedpact.types.document import canonical_json
 
 
 def test_a_node_answers_once_its_profile_is_published_and_follows_it(

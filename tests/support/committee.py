@@ -31,8 +31,9 @@ from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.requester import Requester
 from fedpact.requester.draft import Draft
 from fedpact.types.cid import Cid
+from fedpact.types.privacy import PrivacyMode
 from fedpact.types.rounds import RoundState, Stage, seats_of
-from fedpact.types.specification import PrivacyMode, Specification
+from fedpact.types.specification import Specification
 
 PATIENCE = 30.0
 """Seconds that a test waits for another participant."""

@@ -1,6 +1,7 @@
 """Small specifications for the tests of data, learning and scoring."""
 
-from fedpact.types.specification import Specification, canonical_json
+from fedpact.types.document import canonical_json
+from fedpact.types.specification import Specification
 
 BLANK_SLICE = {"cid": "", "sha256": "", "examples": 1}
 WINDOWS = dict.fromkeys(("join", "start", "submit", "commit", "reveal", "propose", "deliver"), 60)

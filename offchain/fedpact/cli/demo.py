@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fedpact.demo.options import DemoOptions, PoisonKind, StoreKind
-from fedpact.types.specification import PaperMechanism
+from fedpact.types.privacy import PaperMechanism
 
 
 def demo(

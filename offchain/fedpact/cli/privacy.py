@@ -44,7 +44,7 @@ def audit(
     from dataclasses import asdict
 
     from fedpact.privacy_audit import checks as privacy_audit
-    from fedpact.types.specification import CLAIM
+    from fedpact.types.privacy import CLAIM
 
     every = check or privacy_audit.checks_of(family, mode)
     found = [privacy_audit.audit(family, one, mode, draws, canaries) for one in every]

@@ -19,8 +19,9 @@ from fedpact.errors import InvalidInput
 from fedpact.learning.artefact import Model
 from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.families import family_of
+from fedpact.types.privacy import PrivacyMode
 from fedpact.types.scores import INVALID, MAX_SCORE
-from fedpact.types.specification import PrivacyMode, ScoreKind, Specification
+from fedpact.types.specification import ScoreKind, Specification
 
 NEUTRAL = 5000
 """Score of a contribution that neither helps nor harms beyond doubt: the gate of `contribution`."""

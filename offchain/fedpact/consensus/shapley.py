@@ -32,7 +32,8 @@ from fedpact.data.dataset import Dataset
 from fedpact.learning.aggregation.base import flatten, restore
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.families import LocalModels, family_of
-from fedpact.types.specification import PrivacyMode, Specification
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.specification import Specification
 
 EXACT_SEATS = 6
 """Up to this many models, all 2^n coalitions are evaluated."""

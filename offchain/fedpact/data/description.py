@@ -11,7 +11,7 @@ import numpy as np
 
 from fedpact.data.readers import LABEL_COLUMN, read_records
 from fedpact.data.readers.records import Records, refuse
-from fedpact.types.specification import canonical_json
+from fedpact.types.document import canonical_json
 
 Task = Literal["classification", "regression"]
 

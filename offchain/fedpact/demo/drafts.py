@@ -9,7 +9,7 @@ from fedpact.consensus.scoring import NEUTRAL
 from fedpact.data.sources import Source
 from fedpact.data.splitting import public_slice
 from fedpact.errors import DataError
-from fedpact.types.specification import PrivacyMode
+from fedpact.types.privacy import PrivacyMode
 
 CATEGORY = "images/digits"
 PROVIDERS = 4

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from fedpact.errors import InvalidInput
-from fedpact.types.specification import PaperMechanism
+from fedpact.types.privacy import PaperMechanism
 
 MAX_PROVIDERS = 16
 

@@ -16,7 +16,7 @@ from fedpact.demo.options import DemoOptions
 from fedpact.demo.scattering import Step
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.requester.draft import Draft
-from fedpact.types.specification import PaperMechanism
+from fedpact.types.privacy import PaperMechanism
 
 PAPER_EPOCHS = {"epochs": 3, "batch_size": 32, "learning_rate": 0.05, "momentum": 0.5}
 """Wang et al.'s batch, and the fewest epochs that DDP-SGD can have."""

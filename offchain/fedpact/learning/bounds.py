@@ -13,7 +13,9 @@ from fedpact.learning.distance import length
 from fedpact.learning.families import family_of
 from fedpact.learning.tails import TAIL, chi_lower, chi_upper
 from fedpact.privacy.quantile import QuantileClipping
-from fedpact.types.specification import LocalConstruction, LocalSteps, PrivacyMode, Specification
+from fedpact.types.local_training import LocalConstruction, LocalSteps
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.specification import Specification
 
 NO_UPDATE = 1e-12
 """A norm up to this counts as no update."""

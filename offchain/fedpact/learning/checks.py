@@ -7,7 +7,9 @@ from fedpact.errors import DataError, SpecificationError
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import strategy
 from fedpact.learning.units import first_of_units
-from fedpact.types.specification import LocalConstruction, PrivacyMode, Specification
+from fedpact.types.local_training import LocalConstruction
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.specification import Specification
 
 
 def check_specification(spec: Specification) -> None:

@@ -17,7 +17,8 @@ from fedpact.learning.families import gradient_family_of
 from fedpact.learning.families.base import loss
 from fedpact.learning.strategies import Correction
 from fedpact.learning.training import LocalTraining
-from fedpact.types.specification import LocalEpochs, Specification
+from fedpact.types.local_training import LocalEpochs
+from fedpact.types.specification import Specification
 
 
 class Gradients(Protocol):

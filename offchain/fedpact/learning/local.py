@@ -27,14 +27,9 @@ from fedpact.learning.units import (
 )
 from fedpact.privacy.noise import NoiseSource, SystemNoise, rounding_sensitivity
 from fedpact.privacy.quantile import QuantileClipping
-from fedpact.types.specification import (
-    LocalConstruction,
-    LocalEpochs,
-    LocalSteps,
-    PaperMechanism,
-    PrivacyMode,
-    Specification,
-)
+from fedpact.types.local_training import LocalConstruction, LocalEpochs, LocalSteps
+from fedpact.types.privacy import PaperMechanism, PrivacyMode
+from fedpact.types.specification import Specification
 
 CLIPPING_MARGIN = 1e-6
 """Part of the clipping norm left unused, so that rounding never lifts a gradient above it."""

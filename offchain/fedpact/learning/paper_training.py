@@ -18,7 +18,8 @@ from fedpact.learning.families.base import loss
 from fedpact.privacy import ddp_sgd
 from fedpact.privacy.laplace import add_laplace, generator_of, scale_of
 from fedpact.privacy.noise import NoiseSource
-from fedpact.types.specification import LocalEpochs, Specification
+from fedpact.types.local_training import LocalEpochs
+from fedpact.types.specification import Specification
 
 
 class PaperGradients:

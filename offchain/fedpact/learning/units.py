@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset, Inputs, Targets
 from fedpact.learning.families.base import Weights, weights_norm
-from fedpact.types.specification import PrivacyMode, Specification
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.specification import Specification
 
 ExampleSums = Callable[[Inputs, Targets, float | None], Weights]
 """(x, y, bound) -> the sum of what the examples add, each clipped to `bound`, or not."""

@@ -11,8 +11,8 @@ from fedpact.chain.registrar import decode_voucher, sign_voucher
 from fedpact.content.store import ContentStore
 from fedpact.errors import DeploymentError, InvalidInput
 from fedpact.types.attributes import Attribute, AttributeTree
+from fedpact.types.document import canonical_json
 from fedpact.types.participants import Participant, SignedVoucher
-from fedpact.types.specification import canonical_json
 
 NO_PROFILE = bytes(32)
 """Digest and attributes root of an account without data, such as a requester's."""

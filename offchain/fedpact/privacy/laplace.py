@@ -4,7 +4,7 @@ The paper adds Laplace(s / epsilon) to each coordinate of the vectors that are t
 to the model that is sent (equation 4), s being the largest L1 distance that a change of the data
 makes (equation 5). It bounds neither: a vector of thousands of weights has no s of 1, and the
 trained model has no known s at all. So **the epsilon is the paper's claim, not a guarantee**
-(`types.specification.CLAIM`). Numbers are drawn in floating point, by the textbook.
+(`types.privacy.CLAIM`). Numbers are drawn in floating point, by the textbook.
 """
 
 import math

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fedpact.errors import PrivacyError
 from fedpact.privacy.noise import NoiseSource
-from fedpact.types.specification import Privacy
+from fedpact.types.privacy import Privacy
 
 COUNT_BOUND = 0.5
 """A unit adds 1/2 to the count if its gradient is within the norm, else -1/2: half the

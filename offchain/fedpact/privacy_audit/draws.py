@@ -37,7 +37,8 @@ from fedpact.privacy_audit.release import (
     last_round,
     released_sums,
 )
-from fedpact.types.specification import DDP_SGD_LEAST_EPOCHS, Specification
+from fedpact.types.privacy import DDP_SGD_LEAST_EPOCHS
+from fedpact.types.specification import Specification
 
 
 def audit_draws(

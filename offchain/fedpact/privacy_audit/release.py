@@ -19,7 +19,8 @@ from fedpact.privacy.audit import AuditedMode, Check
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource
 from fedpact.requester.draft import Draft
-from fedpact.types.specification import PrivacyMode, Specification
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.specification import Specification
 
 EPSILON, DELTA = 2.0, 1e-5
 STEPS = 2

@@ -21,8 +21,9 @@ from fedpact.provider.reading import (
 )
 from fedpact.provider.settling import finish
 from fedpact.provider.state import Participation
+from fedpact.types.document import canonical_json
 from fedpact.types.rounds import seats_of
-from fedpact.types.specification import Specification, canonical_json
+from fedpact.types.specification import Specification
 
 
 def opt_in(view: RequestView) -> DutyResult:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.learning.families import FAMILIES
-from fedpact.types.specification import CLAIM, PrivacyMode, Specification
+from fedpact.types.privacy import CLAIM, PrivacyMode
+from fedpact.types.specification import Specification
 from fedpact.types.validation import first_error
 
 

@@ -36,7 +36,8 @@ from fedpact.retrieval.profiles.release import exact_sum, noised_sum, release_fo
 from fedpact.retrieval.signature import Signature
 from fedpact.types.attributes import Attribute
 from fedpact.types.cid import Cid
-from fedpact.types.specification import Document, PrivacyMode, canonical_json
+from fedpact.types.document import Document, canonical_json
+from fedpact.types.privacy import PrivacyMode
 from fedpact.types.validation import first_error
 
 LEAST_UNITS = 50

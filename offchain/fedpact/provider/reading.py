@@ -27,10 +27,7 @@ from fedpact.learning.families import family_of
 from fedpact.provider.context import RequestView
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import Terms
-from fedpact.types.specification import (
-    SPECIFICATION_MAX_BYTES,
-    Specification,
-)
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 
 def terms_of(view: RequestView) -> Terms:

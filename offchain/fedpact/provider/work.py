@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
 from fedpact.learning.strategies import LocalTask
-from fedpact.types.specification import PrivacyMode, Specification
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.specification import Specification
 
 
 @dataclass(frozen=True)

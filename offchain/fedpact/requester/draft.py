@@ -17,12 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.requester.amount import parse_amount
-from fedpact.types.specification import (
-    SPECIFICATION_VERSION,
-    PrivacyMode,
-    Specification,
-    canonical_json,
-)
+from fedpact.types.document import canonical_json
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.specification import SPECIFICATION_VERSION, Specification
 
 if TYPE_CHECKING:
     from fedpact.retrieval.record import RetrievalRecord

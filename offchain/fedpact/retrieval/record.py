@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from fedpact.errors import InvalidInput
 from fedpact.retrieval.messages import MOST_ENVELOPE, MOST_FOUND
 from fedpact.retrieval.signature import LONGEST
-from fedpact.types.specification import Document, canonical_json
+from fedpact.types.document import Document, canonical_json
 from fedpact.types.validation import first_error
 
 LONGEST_RECORD = 1 << 16

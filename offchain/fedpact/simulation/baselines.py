@@ -12,7 +12,8 @@ from fedpact.learning.server import next_global
 from fedpact.learning.strategies import Globals
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import NoiseSource
-from fedpact.types.specification import Privacy, PrivacyMode, Specification
+from fedpact.types.privacy import Privacy, PrivacyMode
+from fedpact.types.specification import Specification
 
 
 def alone(

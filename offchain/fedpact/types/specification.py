@@ -4,22 +4,16 @@ It holds every rule by which models are judged, and is fixed by its digest befor
 Errors are integers in 1/10,000, windows are in seconds.
 """
 
-import json
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
 from fedpact.errors import SpecificationError
+from fedpact.types.document import Document, canonical_json
+from fedpact.types.local_training import LocalEpochs, LocalSteps, LocalTraining
+from fedpact.types.privacy import DDP_SGD_LEAST_EPOCHS, PaperMechanism, Privacy, PrivacyMode
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Terms
 from fedpact.types.validation import first_error
 
@@ -35,34 +29,6 @@ class ScoreKind(StrEnum):
 
     MODEL = "model"
     CONTRIBUTION = "contribution"
-
-
-CLAIM = "claimed by the paper, not guaranteed"
-"""Shown next to every epsilon of mode `paper`."""
-DDP_SGD_LEAST_EPOCHS = 3
-"""It takes its clipping norm from the two epochs before the last (privacy.ddp_sgd)."""
-
-
-class PrivacyMode(StrEnum):
-    """`sound`: (epsilon, delta) for everything published. `paper`: what the papers do; their
-    epsilon is a claim, not a guarantee. `none`: for tests and benchmarks."""
-
-    NONE = "none"
-    PAPER = "paper"
-    SOUND = "sound"
-
-
-class PaperMechanism(StrEnum):
-    """What mode `paper` does: Wang et al. 2024, algorithm 2, with a fixed clipping norm or with
-    the dynamic one of their equation 2; Lu et al. 2020, equations 3 to 5."""
-
-    DP_SGD = "dp-sgd"
-    DDP_SGD = "ddp-sgd"
-    LAPLACE = "laplace"
-
-
-class Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 Account = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
@@ -103,170 +69,21 @@ class FamilyChoice(Document):
     """A model family of fedpact.learning.families and its parameters."""
 
     name: str
-    parameters: dict[str, int | float | str | tuple[int, ...]] = {}
+    parameters: dict[str, int | float | str | tuple[int, ...]] = Field(default_factory=dict)
 
 
 class StrategyChoice(Document):
     """A strategy of fedpact.learning.strategies and its parameters."""
 
     name: str = "fedavg"
-    parameters: dict[str, int | float | str] = {}
+    parameters: dict[str, int | float | str] = Field(default_factory=dict)
 
 
 class AggregationChoice(Document):
     """An aggregation rule of fedpact.learning.aggregation and its parameters."""
 
     name: str = "weighted-mean"
-    parameters: dict[str, int | float] = {}
-
-
-class _Descent(Document):
-    learning_rate: Annotated[float, Field(gt=0)]
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Its velocity is zero at the start of each round."""
-
-
-class LocalSteps(_Descent):
-    """A provider's work in one round: `steps` steps along sums of examples' gradients."""
-
-    steps: Annotated[int, Field(ge=1, le=10_000)]
-    sampling_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Poisson sampling rate of a step; 1: full batch."""
-
-    def steps_for(self, samples: int) -> int:
-        """Steps of a provider with `samples` examples."""
-        return self.steps
-
-    @property
-    def noised_sums(self) -> tuple[float, int]:
-        """Sampling rate and number of the noised sums of a round, under `sound`."""
-        return self.sampling_rate, self.steps
-
-
-class LocalEpochs(_Descent):
-    """A provider's work in one round: `epochs` passes over its examples in shuffled batches."""
-
-    epochs: Annotated[int, Field(ge=1, le=1000)]
-    batch_size: Annotated[int, Field(ge=1, le=65_536)]
-    shuffle_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Fixes the batches, with round and seat, so that the training can be repeated."""
-
-    def steps_for(self, samples: int) -> int:
-        """Steps of a provider with `samples` examples; the last batch of a pass may be smaller."""
-        return self.epochs * -(-samples // self.batch_size)
-
-    @property
-    def noised_sums(self) -> None:
-        """None: no sums are noised."""
-        return None
-
-
-class LocalConstruction(Document):
-    """A provider's work in one round: a model built from its examples in one go (class sums,
-    trees), by families that do not descend a gradient."""
-
-    construction_seed: Annotated[int, Field(ge=0, lt=2**63)]
-    """Fixes, with round and seat, the draws that are not noise (a tree's candidate features)."""
-
-    def steps_for(self, samples: int) -> int:
-        """One."""
-        return 1
-
-    @property
-    def noised_sums(self) -> tuple[float, int]:
-        """Sampling rate and number of the noised sums of a round, under `sound`."""
-        return 1.0, 1
-
-
-def _form_of_training(value: Any) -> str:
-    for form, tag in (("epochs", "epochs"), ("construction_seed", "construction")):
-        if form in value if isinstance(value, dict) else hasattr(value, form):
-            return tag
-    return "steps"
-
-
-LocalTraining = Annotated[
-    Annotated[LocalSteps, Tag("steps")]
-    | Annotated[LocalEpochs, Tag("epochs")]
-    | Annotated[LocalConstruction, Tag("construction")],
-    Discriminator(_form_of_training),
-]
-
-
-_NEEDED: dict[PrivacyMode | PaperMechanism, tuple[str, ...]] = {
-    PrivacyMode.NONE: (),
-    PrivacyMode.SOUND: ("epsilon", "delta", "noise_multiplier"),
-    PaperMechanism.DP_SGD: ("epsilon", "delta", "clipping_norm"),
-    PaperMechanism.DDP_SGD: ("epsilon", "delta"),
-    PaperMechanism.LAPLACE: ("epsilon", "sensitivity"),
-}
-_OPTIONAL = {"clipping_norm", "statistics_multiplier", "adaptive_clipping"}
-"""Each mode takes the fields in `_NEEDED`; `sound` also takes these."""
-
-
-class AdaptiveClipping(Document):
-    """A clipping norm that follows a quantile of the gradients' norms (Andrew et al. 2021) from
-    step to step; each round starts again at `clipping_norm`."""
-
-    quantile: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Share of the units whose gradients should stay unclipped."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """If the share is off by x, the norm changes by the factor exp(learning_rate * x)."""
-    count_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """Part of a step's privacy, 1 / noise_multiplier^2, that goes to the noised count of unclipped
-    gradients; the rest goes to their sum."""
-
-
-class Privacy(Document):
-    """The privacy that each provider must keep for each unit of its data."""
-
-    mode: PrivacyMode
-    mechanism: PaperMechanism | None = None
-    """Of mode `paper`."""
-    epsilon: Annotated[float, Field(gt=0)] | None = None
-    """Guaranteed under `sound`; under `paper` the paper's claim. With Laplace noise it holds for
-    each of the two releases."""
-    delta: Annotated[float, Field(gt=0, lt=1)] | None = None
-    clipping_norm: Annotated[float, Field(gt=0)] | None = None
-    noise_multiplier: Annotated[float, Field(gt=0)] | None = None
-    """Under `paper` it follows from epsilon and the provider's number of records."""
-    adaptive_clipping: AdaptiveClipping | None = None
-    """None: the norm is fixed."""
-    statistics_multiplier: Annotated[float, Field(gt=0)] | None = None
-    """Noise on the sums of a first round that gathers statistics; None: every round trains."""
-    sensitivity: Annotated[float, Field(gt=0)] | None = None
-    """Of Laplace noise (Lu et al. 2020, equation 5), taken as given."""
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        paper = self.mode is PrivacyMode.PAPER
-        if paper and self.mechanism is None:
-            raise ValueError(f"mode paper needs a mechanism: {', '.join(PaperMechanism)}")
-        if not paper and self.mechanism is not None:
-            raise ValueError(f"mode {self.mode} takes no mechanism")
-        needed = _NEEDED[self.mechanism or self.mode]
-        optional = _OPTIONAL if self.mode is PrivacyMode.SOUND else set()
-        fields = {name for names in _NEEDED.values() for name in names} | _OPTIONAL
-        named = f"mode {self.mode}" + (f", {self.mechanism}," if self.mechanism else "")
-        if any(getattr(self, name) is None for name in needed):
-            raise ValueError(f"{named} needs {', '.join(needed)}")
-        allowed = {*needed, *optional}
-        extra = sorted(name for name in fields - allowed if getattr(self, name) is not None)
-        if extra:
-            raise ValueError(f"{named} takes no {', '.join(extra)}")
-        return self
-
-    @property
-    def statement(self) -> str:
-        """The privacy in words; an epsilon is never shown without what it is worth."""
-        if self.mode is PrivacyMode.NONE:
-            return "none"
-        figure = f"epsilon {self.epsilon:g}"
-        if self.delta is not None:
-            figure += f" at delta {self.delta:g}"
-        if self.mode is PrivacyMode.PAPER:
-            return f"paper, {self.mechanism}: {figure}, {CLAIM}"
-        return f"sound: {figure}, for all that a provider releases"
+    parameters: dict[str, int | float] = Field(default_factory=dict)
 
 
 class EvaluationSlice(Document):
@@ -466,10 +283,3 @@ class Specification(Document):
     def chain_approval_rule(self) -> ApprovalRule:
         unanimous = self.approval_rule == "unanimous"
         return ApprovalRule.UNANIMOUS if unanimous else ApprovalRule.TWO_THIRDS
-
-
-def canonical_json(value: Any) -> bytes:
-    """Equal values give equal bytes: sorted keys, no spaces, no NaN."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()

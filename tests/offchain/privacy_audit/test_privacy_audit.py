@@ -13,7 +13,7 @@ from fedpact.privacy_audit.checks import audit
 from fedpact.privacy_audit.draws import audit_draws
 from fedpact.privacy_audit.members import audit_membership
 from fedpact.privacy_audit.release import EPSILON
-from fedpact.types.specification import AdaptiveClipping, Privacy, PrivacyMode
+from fedpact.types.privacy import AdaptiveClipping, Privacy, PrivacyMode
 
 FAMILIES = [
     "softmax-regression",

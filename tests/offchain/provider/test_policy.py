@@ -6,7 +6,8 @@ import pytest
 
 from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.provider.policy import Policy
-from fedpact.types.specification import Specification, canonical_json
+from fedpact.types.document import canonical_json
+from fedpact.types.specification import Specification
 
 PAYMENT = 10**18
 

@@ -28,7 +28,7 @@ from fedpact.retrieval.profiles.document import Profile, name32
 from fedpact.retrieval.signature import Signature, weighted_jaccard
 from fedpact.retrieval.vectors import query_of_terms
 from fedpact.types.attributes import Attribute, verify_attribute
-from fedpact.types.specification import PrivacyMode
+from fedpact.types.privacy import PrivacyMode
 
 SOUND = Policy(categories=("sports/hockey",))
 PLAIN = Policy(categories=("sports/hockey",), profile_without_privacy=True)

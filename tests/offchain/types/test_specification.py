@@ -3,13 +3,8 @@
 import pytest
 
 from fedpact.errors import SpecificationError
-from fedpact.types.specification import (
-    AggregationChoice,
-    LocalEpochs,
-    LocalSteps,
-    Specification,
-    StrategyChoice,
-)
+from fedpact.types.local_training import LocalEpochs, LocalSteps
+from fedpact.types.specification import AggregationChoice, Specification, StrategyChoice
 from tests.support.specifications import SOUND, specification
 
 LIFE = {"column": "life", "scale": 125.0, "cap": 125.0}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fedpact.errors import ModelError
 from fedpact.learning.artefact import Model, Template
-from fedpact.types.specification import Document
+from fedpact.types.document import Document
 
 Vector = NDArray[np.float64]
 """All values of a model in the order of its template, shape (d,)."""

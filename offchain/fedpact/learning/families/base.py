@@ -16,14 +16,11 @@ from fedpact.errors import SpecificationError
 from fedpact.learning.aggregation import aggregate, check_aggregation
 from fedpact.learning.artefact import Model, Template
 from fedpact.privacy.noise import NoiseSource
+from fedpact.types.document import Document
+from fedpact.types.local_training import LocalConstruction
+from fedpact.types.privacy import PrivacyMode
 from fedpact.types.scores import MAX_SCORE
-from fedpact.types.specification import (
-    STATISTICS_ROUND,
-    Document,
-    LocalConstruction,
-    PrivacyMode,
-    Specification,
-)
+from fedpact.types.specification import STATISTICS_ROUND, Specification
 from fedpact.types.validation import first_error
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from torch import nn
 
 from fedpact.errors import DataError, SpecificationError
 from fedpact.learning.families.torch_family import TorchFamily
-from fedpact.types.specification import Document, Specification
+from fedpact.types.document import Document
+from fedpact.types.specification import Specification
 
 
 class CharLSTMParameters(Document):

@@ -17,7 +17,8 @@ from pydantic import Field
 from fedpact.data.dataset import Targets
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.families.base import GradientFamily, Weights
-from fedpact.types.specification import Document, Specification
+from fedpact.types.document import Document
+from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
     import torch

@@ -31,7 +31,9 @@ from fedpact.learning.trees.random_splits import (
     votes,
     weighted_counts,
 )
-from fedpact.types.specification import LocalConstruction, PrivacyMode, Specification
+from fedpact.types.local_training import LocalConstruction
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.specification import Specification
 
 _ABOVE = 1 + 1e-4
 """Tolerance for counts stored in 32 bits."""

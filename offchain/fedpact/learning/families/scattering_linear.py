@@ -29,13 +29,10 @@ from fedpact.privacy.linear_sums import (
     softmax_gradient_sum,
     softmax_probabilities,
 )
-from fedpact.types.specification import (
-    STATISTICS_ROUND,
-    Document,
-    LocalSteps,
-    PrivacyMode,
-    Specification,
-)
+from fedpact.types.document import Document
+from fedpact.types.local_training import LocalSteps
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.specification import STATISTICS_ROUND, Specification
 
 if TYPE_CHECKING:
     import torch

@@ -35,7 +35,8 @@ from fedpact.learning.text_statistics import (
     combine,
     release,
 )
-from fedpact.types.specification import Document, Specification
+from fedpact.types.document import Document
+from fedpact.types.specification import Specification
 
 _ROUNDING = 1e-5
 """Relative tolerance for sums stored in 32-bit halves."""

@@ -23,12 +23,9 @@ from fedpact.learning.dp_training import (
     supports,
 )
 from fedpact.learning.families.base import GradientFamily, Weights, loss, weights_norm
-from fedpact.types.specification import (
-    Document,
-    PaperMechanism,
-    PrivacyMode,
-    Specification,
-)
+from fedpact.types.document import Document
+from fedpact.types.privacy import PaperMechanism, PrivacyMode
+from fedpact.types.specification import Specification
 
 PREDICTED_AT_ONCE = 512
 """Examples per forward pass."""

@@ -42,7 +42,10 @@ from fedpact.learning.trees.ensemble import (
 from fedpact.learning.trees.training import Growth
 from fedpact.privacy.laplace import add_laplace, generator_of, scale_of
 from fedpact.privacy.noise import NoiseSource
-from fedpact.types.specification import Document, LocalConstruction, PrivacyMode, Specification
+from fedpact.types.document import Document
+from fedpact.types.local_training import LocalConstruction
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.specification import Specification
 
 MOST_TREES = 16_384
 """Of a global model."""

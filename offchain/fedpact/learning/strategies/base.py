@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from fedpact.learning.artefact import Model
-from fedpact.types.specification import Document
+from fedpact.types.document import Document
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from fedpact.errors import InvalidInput, RetrievalError
 from fedpact.retrieval.messages import MOST_DETAILS, MOST_ENDPOINT, Record
 from fedpact.retrieval.signature import LONGEST
 from fedpact.types.attributes import Attribute, AttributeTree
-from fedpact.types.specification import Document, PrivacyMode, canonical_json
+from fedpact.types.document import Document, canonical_json
+from fedpact.types.privacy import PrivacyMode
 from fedpact.types.validation import first_error
 
 LONGEST_DOCUMENT = LONGEST + MOST_DETAILS

@@ -21,7 +21,7 @@ from fedpact.retrieval.profiles.document import (
 from fedpact.retrieval.signature import Signature
 from fedpact.types.attributes import verify_attribute
 from fedpact.types.cid import Cid
-from fedpact.types.specification import PrivacyMode
+from fedpact.types.privacy import PrivacyMode
 
 NODE = bytes(range(20))
 SIGNATURE = Signature((3,), (65_535,))

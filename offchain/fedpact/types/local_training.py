@@ -1,0 +1,80 @@
+"""A specification's local training: what a provider computes in one round."""
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag
+
+from fedpact.types.document import Document
+
+
+class _Descent(Document):
+    learning_rate: Annotated[float, Field(gt=0)]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Its velocity is zero at the start of each round."""
+
+
+class LocalSteps(_Descent):
+    """A provider's work in one round: `steps` steps along sums of examples' gradients."""
+
+    steps: Annotated[int, Field(ge=1, le=10_000)]
+    sampling_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Poisson sampling rate of a step; 1: full batch."""
+
+    def steps_for(self, samples: int) -> int:
+        """Steps of a provider with `samples` examples."""
+        return self.steps
+
+    @property
+    def noised_sums(self) -> tuple[float, int]:
+        """Sampling rate and number of the noised sums of a round, under `sound`."""
+        return self.sampling_rate, self.steps
+
+
+class LocalEpochs(_Descent):
+    """A provider's work in one round: `epochs` passes over its examples in shuffled batches."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    shuffle_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Fixes the batches, with round and seat, so that the training can be repeated."""
+
+    def steps_for(self, samples: int) -> int:
+        """Steps of a provider with `samples` examples; the last batch of a pass may be smaller."""
+        return self.epochs * -(-samples // self.batch_size)
+
+    @property
+    def noised_sums(self) -> None:
+        """None: no sums are noised."""
+        return None
+
+
+class LocalConstruction(Document):
+    """A provider's work in one round: a model built from its examples in one go (class sums,
+    trees), by families that do not descend a gradient."""
+
+    construction_seed: Annotated[int, Field(ge=0, lt=2**63)]
+    """Fixes, with round and seat, the draws that are not noise (a tree's candidate features)."""
+
+    def steps_for(self, samples: int) -> int:
+        """One."""
+        return 1
+
+    @property
+    def noised_sums(self) -> tuple[float, int]:
+        """Sampling rate and number of the noised sums of a round, under `sound`."""
+        return 1.0, 1
+
+
+def _form_of_training(value: Any) -> str:
+    for form, tag in (("epochs", "epochs"), ("construction_seed", "construction")):
+        if form in value if isinstance(value, dict) else hasattr(value, form):
+            return tag
+    return "steps"
+
+
+LocalTraining = Annotated[
+    Annotated[LocalSteps, Tag("steps")]
+    | Annotated[LocalEpochs, Tag("epochs")]
+    | Annotated[LocalConstruction, Tag("construction")],
+    Discriminator(_form_of_training),
+]
