@@ -18,8 +18,8 @@ Task = Literal["classification", "regression"]
 
 @dataclass(frozen=True)
 class Description:
-    """Of a file or folder. `attributes` are published when the provider joins a request; the rest
-    never leaves the machine."""
+    """Describes a file or folder. `attributes` are published when the provider joins a request; the
+    rest never leaves the machine."""
 
     format: str
     records: int
@@ -76,8 +76,8 @@ def attributes(
 ) -> dict[str, Any]:
     """Published attributes of data (Wang et al. 2024, stage 3): type, category, size, schema.
 
-    `schema` is the hex SHA-256 of what data sets must share to be trained on together. It does not
-    cover which labels a provider has: that is never published.
+    `schema` is the hex SHA-256 of what data sets that are trained on together must share. It leaves
+    out a provider's labels, which are never published.
     """
     features: list[int] | str = "text" if kind == "text" else list(shape)
     schema = {"type": task, "features": features, "columns": list(columns)}
@@ -93,6 +93,6 @@ def _outputs(path: Path, found: Records) -> tuple[float, float, float]:
         except ValueError:
             refuse(path, f"example {number} has {label!r}, not a number")
     if not np.isfinite(values).all():
-        place = int(np.flatnonzero(~np.isfinite(values))[0])
-        refuse(path, f"example {place + 1} has {values[place]}, not a finite number")
+        row = int(np.flatnonzero(~np.isfinite(values))[0])
+        refuse(path, f"example {row + 1} has {values[row]}, not a finite number")
     return min(values), float(np.median(values)), max(values)

@@ -72,8 +72,8 @@ def unpack(arrays: Mapping[str, NDArray[Any]]) -> Inputs:
     try:
         return documents(
             [
-                whole[limits[place] : limits[place + 1]].decode("utf-8", "surrogatepass")
-                for place in range(len(ends))
+                whole[limits[row] : limits[row + 1]].decode("utf-8", "surrogatepass")
+                for row in range(len(ends))
             ]
         )
     except UnicodeDecodeError as error:

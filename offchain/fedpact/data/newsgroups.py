@@ -30,7 +30,7 @@ def newsgroups(folder: Path | None = None, *, headers: bool = True) -> TextSourc
     root = text_folder(NAME, folder)
     labels = _groups(root / TRAIN)
     if _groups(root / TEST) != labels:
-        raise DataError(f"{NAME}: {root / TEST} holds different groups than {TRAIN}")
+        raise DataError(f"{NAME}: {root / TEST} and {TRAIN} must have the same groups")
     train, y_train = _part(root / TRAIN, labels, headers)
     test, y_test = _part(root / TEST, labels, headers)
     name = NAME if headers else f"{NAME}-bodies"
@@ -47,9 +47,9 @@ def body(post: str) -> str:
     _, _, text = post.partition("\n\n")
     kept = "\n".join(line for line in text.split("\n") if not _QUOTED.search(line))
     lines = kept.strip().split("\n")
-    for place in range(len(lines) - 1, 0, -1):
-        if _RULE.match(lines[place]):
-            return "\n".join(lines[:place])
+    for number in range(len(lines) - 1, 0, -1):
+        if _RULE.match(lines[number]):
+            return "\n".join(lines[:number])
     return "\n".join(lines)
 
 

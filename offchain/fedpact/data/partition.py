@@ -38,7 +38,7 @@ def named(
         return shards(y, providers, SHARDS_EACH, seed)
     if found["kind"] == "group":
         if groups is None:
-            raise DataError("partition group: the data set does not say who its examples are from")
+            raise DataError("partition group: the data set has no groups; use another partition")
         return by_group(groups, providers, seed)
     if not np.issubdtype(y.dtype, np.integer):
         raise DataError(f"partition {name}: a regression has no labels; use iid, sorted or group")
@@ -108,8 +108,8 @@ def classes(y: NDArray[np.int64], providers: int, per_provider: int, seed: int) 
         )
     generator = np.random.default_rng(seed)
     # In rotation: consecutive labels are distinct, so a provider's labels are too.
-    deal = np.tile(generator.permutation(labels), providers * per_provider // len(labels))
-    owned = deal.reshape(providers, per_provider)
+    rotation = np.tile(generator.permutation(labels), providers * per_provider // len(labels))
+    owned = rotation.reshape(providers, per_provider)
     parts: list[list[int]] = [[] for _ in range(providers)]
     for label in labels:
         examples = generator.permutation(np.flatnonzero(y == label))

@@ -36,7 +36,7 @@ class Story:
     number: int
     """NEWID, 1 to 21,578."""
     split: Literal["train", "test", "unused"]
-    """Its part in ModApte."""
+    """The part that it belongs to in ModApte."""
     topics: tuple[str, ...]
     text: str
     """Title and body; the whole TEXT if it has neither (TYPE="UNPROC")."""
@@ -63,7 +63,7 @@ def parse(content: str, where: str) -> Iterator[Story]:
         found += 1
         yield _story(dict(_ATTRIBUTE.findall(match[1])), match[2], where)
     if found == 0 or found != opened:
-        raise DataError(f"{NAME}: {where}: {opened} stories begin, {found} can be read")
+        raise DataError(f"{NAME}: {where}: only {found} of {opened} stories can be read")
 
 
 def r8(folder: Path | None = None) -> TextSource:

@@ -13,33 +13,33 @@ def cut_evenly(y: Targets, rounds: int, generator: np.random.Generator) -> list[
     """Indices of each round's slice: every label equally often over all slices,
     and in each slice as evenly as the counts allow.
 
-    Every label is cut to as many examples as the rarest has. Raises DataError if that is less
-    than one a round.
+    Every label keeps as many examples as the rarest has. Raises DataError if that is fewer than
+    one per round.
     """
     labels, counts = np.unique(y, return_counts=True)
     if not len(counts) or counts.min() < rounds:
         raise DataError(
             f"evaluation set: {counts.min() if len(counts) else 0} examples of a label for "
-            f"{rounds} rounds: at least one a round is needed"
+            f"{rounds} rounds: it needs at least one per round"
         )
-    dealt: list[list[int]] = [[] for _ in range(rounds)]
-    place = 0
+    slices: list[list[int]] = [[] for _ in range(rounds)]
+    turn = 0
     for label in labels:
         for example in generator.permutation(np.flatnonzero(y == label))[: counts.min()]:
-            dealt[place % rounds].append(int(example))
-            place += 1
-    return [generator.permutation(np.array(part, dtype=np.int64)) for part in dealt]
+            slices[turn % rounds].append(int(example))
+            turn += 1
+    return [generator.permutation(np.array(part, dtype=np.int64)) for part in slices]
 
 
 def cut_at_random(
     examples: int, rounds: int, generator: np.random.Generator
 ) -> list[NDArray[np.int64]]:
     """Indices of each round's slice, of sizes as equal as possible, regardless of labels and
-    values. Raises DataError for less than one example per round."""
+    values. Raises DataError for fewer than one example per round."""
     if examples < rounds:
         raise DataError(
-            f"evaluation set: {examples} examples for {rounds} rounds: at least one a round is "
-            "needed"
+            f"evaluation set: {examples} examples for {rounds} rounds: it needs at least one per "
+            "round"
         )
     return np.array_split(generator.permutation(examples), rounds)
 
@@ -64,7 +64,7 @@ def decode_slice(plain: bytes, spec: Specification) -> Dataset:
         tensors = load(plain)
         x, y = (unpack(tensors) if spec.features.kind == "text" else tensors["x"]), tensors["y"]
     except (SafetensorError, KeyError, ValueError) as error:
-        raise DataError(f"evaluation slice: no examples in it ({error})") from error
+        raise DataError(f"evaluation slice: it has no examples ({error})") from error
     shape = spec.features.shape
     kind = np.int64 if spec.task == "classification" else np.float32
     if (

@@ -131,16 +131,16 @@ def fashion_mnist(folder: Path | None = None) -> Source:
 
 def cifar10(folder: Path | None = None) -> Source:
     """3 x 32 x 32 photographs (Krizhevsky 2009), 50,000 and 10,000, kept as bytes."""
-    place = data_folder("cifar10", ("cifar-10-batches-py",), (cifar.META,), folder)
-    train = cifar.read_cifar(place, cifar.TRAIN_BATCHES)
-    test = cifar.read_cifar(place, (cifar.TEST_BATCH,))
-    return _source("cifar10", place, train, test, cifar.label_names(place), 255.0)
+    found = data_folder("cifar10", ("cifar-10-batches-py",), (cifar.META,), folder)
+    train = cifar.read_cifar(found, cifar.TRAIN_BATCHES)
+    test = cifar.read_cifar(found, (cifar.TEST_BATCH,))
+    return _source("cifar10", found, train, test, cifar.label_names(found), 255.0)
 
 
 def femnist(folder: Path | None = None) -> Source:
     """28 x 28 handwritten characters by writer (Caldas et al. 2018), values from 0 to 1.
 
-    `femnist/train` and `femnist/test` (or both below `femnist/data`) hold LEAF's JSON, made with
+    `femnist/train` and `femnist/test` (or both under `femnist/data`) hold LEAF's JSON, made with
     its option `-t sample`, so that each writer is in both.
     """
     return _leaf_source("femnist", _numbered(FEMNIST_CLASSES), folder)
@@ -149,7 +149,7 @@ def femnist(folder: Path | None = None) -> Source:
 def leaf_shakespeare(folder: Path | None = None) -> Source:
     """Shakespeare by role as LEAF cuts it: 80 characters and the one that follows, as codes.
 
-    `leaf-shakespeare/train` and `/test` (or both below `leaf-shakespeare/data`) hold its JSON.
+    `leaf-shakespeare/train` and `/test` (or both under `leaf-shakespeare/data`) hold its JSON.
     """
     return _leaf_source("leaf-shakespeare", speeches.LABELS, folder)
 
@@ -181,12 +181,12 @@ def cmapss_fd001(
 
     Test: the last window of each test engine. Errors are counted in units of the cap, 125 cycles.
     """
-    place = data_folder("cmapss-fd001", ("cmapss",), ("train_FD001.txt",), folder)
-    train = cmapss.read_run_to_failure(place / "train_FD001.txt", window, stride)
-    test = cmapss.read_last_windows(place / "test_FD001.txt", place / "RUL_FD001.txt", window)
+    found = data_folder("cmapss-fd001", ("cmapss",), ("train_FD001.txt",), folder)
+    train = cmapss.read_run_to_failure(found / "train_FD001.txt", window, stride)
+    test = cmapss.read_last_windows(found / "test_FD001.txt", found / "RUL_FD001.txt", window)
     output = RegressionOutput(column="remaining cycles", scale=cmapss.CAP, cap=cmapss.CAP)
     return _source(
-        "cmapss-fd001", place, train, test, (), 1.0, output, public=cmapss.public_groups()
+        "cmapss-fd001", found, train, test, (), 1.0, output, public=cmapss.public_groups()
     )
 
 
@@ -226,25 +226,25 @@ SOURCES: dict[str, Callable[[int], Source]] = {
 def load(name: str, seed: int = 0) -> Source:
     """The data set of that name.
 
-    Raises DataError if there is none, DataMissing if its files are not there.
+    Raises DataError for an unknown name, DataMissing if its files are missing.
     """
     if name not in SOURCES:
         raise DataError(f"no data set {name!r}; there are {', '.join(sorted(SOURCES))}")
     return SOURCES[name](seed)
 
 
-def _idx_source(name: str, below: Sequence[str], folder: Path | None) -> Source:
+def _idx_source(name: str, candidates: Sequence[str], folder: Path | None) -> Source:
     images = idx.IMAGES.format("train")
-    place = data_folder(name, below, (images, f"{images}.gz"), folder)
-    train, test = idx.read_idx_pair(place, "train"), idx.read_idx_pair(place, "t10k")
-    return _source(name, place, train, test, _numbered(10), 255.0)
+    found = data_folder(name, candidates, (images, f"{images}.gz"), folder)
+    train, test = idx.read_idx_pair(found, "train"), idx.read_idx_pair(found, "t10k")
+    return _source(name, found, train, test, _numbered(10), 255.0)
 
 
 def _leaf_source(name: str, labels: tuple[str, ...], folder: Path | None) -> Source:
-    place = data_folder(name, (f"{name}/data", name), ("train",), folder)
-    train = leaf.read_leaf(_json_files(place / "train"))
-    test = leaf.read_leaf(_json_files(place / "test"))
-    return _source(name, place, train, test, labels, 1.0)
+    found = data_folder(name, (f"{name}/data", name), ("train",), folder)
+    train = leaf.read_leaf(_json_files(found / "train"))
+    test = leaf.read_leaf(_json_files(found / "test"))
+    return _source(name, found, train, test, labels, 1.0)
 
 
 def _source(
@@ -259,15 +259,18 @@ def _source(
 ) -> Source:
     """Check and combine both parts; groups are numbered by first appearance."""
     for part in (train, test):
-        place = first_not_finite(part.x)
-        if place is not None:
-            raise DataError(f"{name}: {path}: example {place + 1} holds a value that is not finite")
+        row = first_not_finite(part.x)
+        if row is not None:
+            raise DataError(f"{name}: {path}: example {row + 1} has a value that is not finite")
     if train.x.shape[1:] != test.x.shape[1:]:
-        raise DataError(f"{name}: {path}: examples of {train.x.shape[1:]} and {test.x.shape[1:]}")
+        raise DataError(
+            f"{name}: {path}: training examples have shape {train.x.shape[1:]}, test examples "
+            f"{test.x.shape[1:]}"
+        )
     y_train, y_test = (_targets(path, part.labels, labels) for part in (train, test))
     group_names = tuple(dict.fromkeys(train.groups))
-    number = {group: place for place, group in enumerate(group_names)}
-    groups = np.array([number[group] for group in train.groups], dtype=np.int64)
+    index = {group: number for number, group in enumerate(group_names)}
+    groups = np.array([index[group] for group in train.groups], dtype=np.int64)
     return Source(
         name,
         train.x,
@@ -280,7 +283,7 @@ def _source(
         groups if train.groups else None,
         group_names,
         train.grouped_units,
-        tuple(place for place, one in enumerate(group_names) if one in public),
+        tuple(number for number, group in enumerate(group_names) if group in public),
     )
 
 
@@ -297,5 +300,5 @@ def _numbered(count: int) -> tuple[str, ...]:
 def _json_files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("*.json"))
     if not files:
-        raise DataMissing(f"data {folder}: no .json files in it")
+        raise DataMissing(f"data {folder}: it has no .json files")
     return files

@@ -44,8 +44,8 @@ class Split:
 def split_into(source: Source, how: Split, output: Path) -> dict[str, Any]:
     """Write `provider-<i>/data.npz`, `evaluation.npz`, `test.npz` and the manifest; return it.
 
-    The same source and `how` give the same bytes. Raises DataError if `output`
-    exists or cannot be written, or the partition is impossible; nothing is left of it then.
+    The same source and `how` give the same bytes. Raises DataError, and leaves nothing behind, if
+    `output` exists or cannot be written, or the partition is impossible.
     """
     check_new(output)
     private, evaluation = hold_out(source, how.evaluation, how.seed)
@@ -104,12 +104,12 @@ def hold_out(
     half of any label's examples. Raises DataError if a part would be empty.
     """
     if not 0 < share < 1:
-        raise DataError(f"evaluation share {share:g}: it is between 0 and 1")
+        raise DataError(f"evaluation share {share:g}: it must be between 0 and 1")
     generator = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     if source.grouped_units and source.groups_train is not None:
         chosen = _whole_groups(source.groups_train, source.public_groups, share, generator)
     elif source.task == "classification":
-        chosen = _every_label_alike(source, share, generator)
+        chosen = _same_of_every_label(source, share, generator)
     else:
         chosen = generator.permutation(len(source.y_train))[: round(share * len(source.y_train))]
     kept = np.ones(len(source.y_train), dtype=bool)
@@ -135,7 +135,7 @@ def _whole_groups(
     return np.flatnonzero(np.isin(groups, order[:taken]))
 
 
-def _every_label_alike(
+def _same_of_every_label(
     source: Source, share: float, generator: np.random.Generator
 ) -> NDArray[np.int64]:
     labels, counts = np.unique(source.y_train, return_counts=True)
@@ -152,17 +152,17 @@ def _every_label_alike(
 
 
 def _write_train(
-    source: Source, places: NDArray[np.int64], folder: Path, name: str
+    source: Source, rows: NDArray[np.int64], folder: Path, name: str
 ) -> dict[str, Any]:
-    arrays = stored(source, source.x_train[places], source.y_train[places])
-    units = source.unit_names(places)
+    arrays = stored(source, source.x_train[rows], source.y_train[rows])
+    units = source.unit_names(rows)
     if units:
         arrays["unit"] = np.array(units)
     return _write(source, folder, name, **arrays)
 
 
 def _write(source: Source, folder: Path, name: str, **arrays: NDArray[Any]) -> dict[str, Any]:
-    """Save the arrays; what the manifest says of them."""
+    """Save the arrays; returns their entry in the manifest."""
     path = folder / name
     np.savez(path, **arrays)
     with path.open("rb") as file:
@@ -187,7 +187,7 @@ def stored(source: Source, x: Inputs, y: NDArray[Any]) -> dict[str, NDArray[Any]
 
 
 def _shared_units(source: Source, parts: partition.Partition) -> int:
-    """How many units lie at more than one provider: each of these would spend on them."""
+    """Number of units at more than one provider: each of these would spend on them."""
     if not source.grouped_units or source.groups_train is None:
         return 0
     groups = source.groups_train
@@ -197,7 +197,7 @@ def _shared_units(source: Source, parts: partition.Partition) -> int:
 
 @contextmanager
 def _whole_folder(output: Path) -> Iterator[Path]:
-    """A folder that bears its name only once all is written; on any failure nothing is left."""
+    """A folder that gets its name once all is written; on any failure nothing is left."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))

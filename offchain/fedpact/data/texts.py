@@ -62,5 +62,5 @@ def read_bytes(path: Path) -> bytes:
 
 def label_index(names: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
     """Index of each name in `labels`, which must contain all."""
-    place = {label: number for number, label in enumerate(labels)}
-    return np.array([place[name] for name in names], dtype=np.int64)
+    index = {label: number for number, label in enumerate(labels)}
+    return np.array([index[name] for name in names], dtype=np.int64)

@@ -86,7 +86,7 @@ def test_an_existing_folder_is_refused_before_anything_is_read(cli: Cli, tmp_pat
         ("mnist", "iid", "set FEDPACT_DATA"),
         ("digits", "random", "no partition 'random'"),
         ("digits", "class3", "cannot be split across"),
-        ("digits", "group", "who its examples are from"),
+        ("digits", "group", "the data set has no groups"),
     ],
 )
 def test_a_split_that_fails_exits_with_code_four_and_leaves_nothing(
@@ -120,7 +120,7 @@ def test_texts_are_described_by_their_length_and_not_by_their_words(
     ("content", "said"),
     [
         ("text,label\n", "no examples"),
-        ("label\nsea\n", "nothing stands beside the labels"),
+        ("label\nsea\n", "there are only labels"),
         ("text,label,unit\na tide,sea,1\n", "each text is a unit"),
     ],
 )

@@ -98,15 +98,15 @@ def test_a_table_of_texts_has_no_other_units(tmp_path: Path) -> None:
 
 def test_numbers_are_no_texts_and_texts_no_numbers(tmp_path: Path) -> None:
     np.savez(tmp_path / "numbers.npz", x=np.ones((2, 3)), y=["cat", "dog"])
-    with pytest.raises(DataError, match="it holds numbers, the specification asks for text"):
+    with pytest.raises(DataError, match="it contains numbers, the specification asks for text"):
         read_dataset(tmp_path / "numbers.npz", texts_specification())
-    with pytest.raises(DataError, match="it holds text, the specification asks for numbers"):
+    with pytest.raises(DataError, match="it contains text, the specification asks for numbers"):
         read_dataset(packed(tmp_path / "texts.npz"), specification())
 
 
 def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
-    with pytest.raises(DataError, match="folders of texts is needed"):
+    with pytest.raises(DataError, match="unknown format; use .* folders of texts"):
         read_records(tmp_path)
 
 

@@ -159,7 +159,10 @@ def test_leafs_texts_become_codes_and_a_role_is_one_unit(tmp_path):
         (leaf({"a": ([[1], [2]], [0, 1])}).replace("[2]", "[3]", 1), "user a"),
         (leaf({"a": ([[1, 2], [1]], [0, 1])}), "user a: ragged"),
         (leaf({"a": ([["p"]], [0])}), "user a: ragged, or not numbers"),
-        (leaf({"a": (["abc", "ab"], ["d", "c"])}), "user a, example 2: ragged"),
+        (
+            leaf({"a": (["abc", "ab"], ["d", "c"])}),
+            "user a, example 2: 2 characters, but the first has 3",
+        ),
         (leaf({"a": (["ab"], ["cd"])}), "one character after it"),
         (leaf({"a": (["aé"], ["b"])}), "character 2 is 'é'"),
         (leaf({"a": ([[1.0, 2.0]], [0]), "b": ([[1.0]], [0])}), "user b"),
@@ -265,12 +268,12 @@ def test_a_providers_engines_are_read_as_a_specification_asks(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "no lines"),
+        ("", "the file is empty"),
         (cycles([31])[:-20], "line 31 has"),
         (cycles([31]).replace("2130", "x", 1), "line 30"),
         (cycles([31]).replace("2130", "inf", 1), "line 30.*not finite"),
         (cycles([31]).replace("1 17 ", "1 18 ", 1), "line 17: engine 1 is at cycle 18, not 17"),
-        (cycles([31, 31]) + cycles([31]), "line 63: engine 1 comes a second time"),
+        (cycles([31, 31]) + cycles([31]), "line 63: engine 1 appears a second time"),
         (cycles([29]), "no engine ran for 30"),
     ],
     ids=["empty", "cut", "word", "infinite", "cycle", "twice", "short"],
@@ -291,7 +294,7 @@ def test_a_test_file_must_fit_the_file_of_what_was_left(tmp_path):
 
 def test_a_test_engine_shorter_than_the_window_is_refused(tmp_path):
     folder = write_cmapss(tmp_path, test=(30, 32))
-    with pytest.raises(DataError, match="engine 1 has 30 cycles, the window 31"):
+    with pytest.raises(DataError, match="engine 1 has 30 cycles, fewer than a window.s 31"):
         cmapss.read_last_windows(folder / "test_FD001.txt", folder / "RUL_FD001.txt", window=31)
 
 

@@ -55,7 +55,7 @@ def test_posts_come_by_group_and_number_with_every_byte_readable(tmp_path: Path)
 
 def test_parts_of_other_groups_are_refused(tmp_path: Path) -> None:
     root = collection(tmp_path, {TRAIN: {"a/1": b"x"}, TEST: {"b/1": b"x"}})
-    with pytest.raises(DataError, match="different groups"):
+    with pytest.raises(DataError, match="must have the same groups"):
         newsgroups(root)
 
 

@@ -117,7 +117,7 @@ def test_an_unknown_partition_is_refused(name):
 
 
 def test_a_partition_by_group_needs_groups():
-    with pytest.raises(DataError, match="who its examples are from"):
+    with pytest.raises(DataError, match="the data set has no groups"):
         partition.named("group", np.zeros(4, int), 2, 0)
     with pytest.raises(DataError, match="2 groups cannot be split across 3"):
         partition.by_group(np.array([0, 0, 1, 1]), 3, 0)

@@ -91,7 +91,7 @@ def test_array_units_do_not_depend_on_the_stored_type(tmp_path):
         ("u,v,label\n1,two,a\n", "example 1"),
         ("u,v,label\n", "no examples"),
         ("", "no label column"),
-        ("u,label\n1,a\n", "do not fill the shape"),
+        ("u,label\n1,a\n", "the specification.s shape is"),
         ("u,u,label\n1,2,a\n", "names a column twice"),
         ("u,v,label,unit\n1,2,a,\n", "example 1 has an empty 'unit'"),
         ('u,v,label\n1,"2,a\n', "data.csv"),

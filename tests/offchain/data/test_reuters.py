@@ -68,7 +68,7 @@ def test_r8_holds_the_stories_of_exactly_one_of_the_eight_topics(tmp_path: Path)
 
 def test_a_cut_file_is_refused(tmp_path: Path) -> None:
     whole = story(1, "<D>earn</D>") + story(2, "<D>acq</D>")
-    with pytest.raises(DataError, match="2 stories begin, 1 can be read"):
+    with pytest.raises(DataError, match="only 1 of 2 stories can be read"):
         list(stories(archive(tmp_path, whole[:-20])))
 
 

@@ -46,7 +46,7 @@ def test_slices_cut_at_random_hold_every_example_once(rounds, more):
     slices = cut_at_random(rounds + more, rounds, np.random.default_rng(more))
     assert sorted(np.concatenate(slices).tolist()) == list(range(rounds + more))
     assert max(map(len, slices)) - min(map(len, slices)) <= 1
-    with pytest.raises(DataError, match="at least one a round"):
+    with pytest.raises(DataError, match="at least one per round"):
         cut_at_random(rounds - 1, rounds, np.random.default_rng(0))
 
 

@@ -156,7 +156,7 @@ def test_a_data_set_of_another_name_is_refused_with_those_that_there_are():
 def test_parts_of_different_shapes_are_refused(tmp_path):
     write_idx(tmp_path)
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((4, 3, 3))))
-    with pytest.raises(DataError, match=r"\(2, 2\) and \(3, 3\)"):
+    with pytest.raises(DataError, match=r"\(2, 2\), test examples \(3, 3\)"):
         sources.mnist(tmp_path)
 
 

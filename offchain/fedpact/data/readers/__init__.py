@@ -21,25 +21,27 @@ FORMATS = (
 def read_dataset(path: Path, spec: Specification, label_column: str = LABEL_COLUMN) -> Dataset:
     """The examples of `path`, values divided by the specification's scale.
 
-    Tables have a header line; the label column holds label names, the column that a regression's
-    output names its values; the features are the columns that the specification names, or all
-    others in the file's order. NPZ: arrays `x` (n, *shape) and `y` (n,) of label names, of numbers
-    that are label names, or of a regression's values. A table with a column `text`, an NPZ file of
-    packed texts and a folder with a folder of texts for each label hold documents. A column or
-    array `unit` names the unit of privacy that an example belongs to; without it each is one.
+    Tables have a header line. Labels are in the label column, a regression's values in the column
+    that its output names; features are the columns that the specification names, or all others in
+    the file's order. NPZ: arrays `x` (n, *shape) and `y` (n,) of label names, of numbers that are
+    label names, or of a regression's values. Documents come from a table with a column `text`, an
+    NPZ file of packed texts, or a folder with a folder of texts for each label. A column or array
+    `unit` names each example's privacy unit; without it every example is its own.
 
-    Raises DataError for a file that cannot be read, misses a column, is empty or ragged, or holds
-    a label that the specification does not know or a value that is not a finite number.
+    Raises DataError for a file that cannot be read, lacks a column, is empty or ragged, or has a
+    label that the specification does not name or a value that is not a finite number.
     """
     if spec.output is not None:
         label_column = spec.output.column
     found = read_records(path, label_column, spec.features.columns)
     if found.kind != spec.features.kind:
-        refuse(path, f"it holds {found.kind}, the specification asks for {spec.features.kind}")
+        refuse(path, f"it contains {found.kind}, the specification asks for {spec.features.kind}")
     shape = spec.features.shape
     size = int(np.prod(found.x.shape[1:]))
     if size != int(np.prod(shape)):
-        raise DataError(f"data {path}: {size} values an example do not fill the shape {shape}")
+        raise DataError(
+            f"data {path}: examples have {size} values, the specification's shape is {shape}"
+        )
     if spec.output is not None:
         y: NDArray[np.float32] | NDArray[np.int64] = outputs(path, found.labels, spec.output)
     else:
@@ -56,15 +58,15 @@ def _inputs(found: Records, spec: Specification) -> Inputs:
 def read_records(
     path: Path, label_column: str = LABEL_COLUMN, columns: tuple[str, ...] = ()
 ) -> Records:
-    """What stands in a file or folder of any format that is known (FORMATS).
+    """The content of a file or folder in any known format (FORMATS).
 
-    `label_column` and `columns` mean something for tables only. Raises DataError as above.
+    `label_column` and `columns` matter for tables only. Raises DataError as above.
     """
     found = _by_format(path, label_column, columns)
     if len(found.x) == 0:
         refuse(path, "no examples")
     if found.x.size == 0:
-        refuse(path, "its examples have no values: nothing stands beside the labels")
+        refuse(path, "its examples have no values: there are only labels")
     place = first_not_finite(found.x)
     if place is not None:
         refuse(path, f"example {place + 1} holds a value that is not finite")
@@ -87,7 +89,7 @@ def _by_format(path: Path, label_column: str, columns: tuple[str, ...]) -> Recor
             return cmapss.read_run_to_failure(path)
         case ".txt":
             return speeches.read_speeches(path)
-    refuse(path, f"{FORMATS} is needed")
+    refuse(path, f"unknown format; use {FORMATS}")
 
 
 def _folder(path: Path) -> Records:
@@ -101,17 +103,17 @@ def _folder(path: Path) -> Records:
         return leaf.read_leaf(files)
     if texts.has_texts(path):
         return texts.read_texts(path)
-    refuse(path, f"{FORMATS} is needed")
+    refuse(path, f"unknown format; use {FORMATS}")
 
 
 def label_indices(path: Path, labels: tuple[str, ...], known: tuple[str, ...]) -> NDArray[np.int64]:
-    """Place of each label among the specification's."""
-    index = {name: place for place, name in enumerate(known)}
+    """Index of each label in the specification's `labels`."""
+    index = {name: number for number, name in enumerate(known)}
     for row, label in enumerate(labels, start=1):
         if label not in index:
             refuse(
                 path,
-                f"example {row} has label {label!r}, the specification knows {', '.join(known)}",
+                f"example {row} has label {label!r}, the specification has {', '.join(known)}",
             )
     return np.array([index[label] for label in labels], dtype=np.int64)
 

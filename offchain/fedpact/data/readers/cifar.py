@@ -1,7 +1,7 @@
-"""The Python batches of CIFAR-10 (Krizhevsky 2009): pickles, read without running what they name.
+"""The Python batches of CIFAR-10 (Krizhevsky 2009): pickles, read without calling what they name.
 
-A pickle can name any function of any module and call it. Batches need one array of bytes and lists,
-so nothing else is looked up (Python's documentation, pickle, "Restricting Globals").
+A pickle can name and call any function of any module. Batches consist of one array of bytes and
+lists, so nothing else is looked up (Python's documentation, pickle, "Restricting Globals").
 """
 
 import io
@@ -23,8 +23,8 @@ META = "batches.meta"
 
 
 class _Recorded:
-    """Takes down what a pickle asks to be built, in place of NumPy's own builders: these trust the
-    state that they are given."""
+    """Records what a pickle asks for, instead of NumPy's own constructors, which trust the state
+    that they are given."""
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments = arguments
@@ -34,7 +34,7 @@ class _Recorded:
         self.state = state
 
     def bytes_array(self) -> NDArray[np.uint8]:
-        """The array of bytes that was meant; raises ValueError if it is anything else."""
+        """The recorded array of bytes; raises ValueError if it is anything else."""
         _, shape, dtype, fortran, raw = self.state
         if dtype.arguments[0] not in (b"u1", "u1"):
             raise ValueError(f"values of type {dtype.arguments[0]!r}, not bytes")
@@ -69,12 +69,12 @@ class _BytesOnly(pickle.Unpickler):
             return _ALLOWED[module, name]
         except KeyError:
             raise pickle.UnpicklingError(
-                f"it names {module}.{name}, which no batch needs"
+                f"it names {module}.{name}, which a batch never needs"
             ) from None
 
 
 def read_cifar(folder: Path, batches: tuple[str, ...]) -> Records:
-    """The named batches of `folder`, one after the other; labels by the names in its meta file."""
+    """The named batches of `folder`, concatenated; label names come from its meta file."""
     names = label_names(folder)
     images: list[NDArray[np.uint8]] = []
     labels: list[str] = []
@@ -90,7 +90,7 @@ def label_names(folder: Path) -> tuple[str, ...]:
     path = folder / META
     names = _load(path).get(b"label_names")
     if not isinstance(names, list) or not names:
-        refuse(path, "no label_names in it")
+        refuse(path, "it has no label_names")
     try:
         return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names)
     except UnicodeDecodeError as error:
@@ -104,14 +104,14 @@ def _batch(path: Path, labels: int) -> tuple[NDArray[np.uint8], list[int]]:
     try:
         x = content[b"data"].bytes_array()
     except DAMAGE as error:
-        refuse(path, f"no array of bytes in it ({error})", error)
+        refuse(path, f"it has no array of bytes ({error})", error)
     if x.shape[1:] != (size,):
         refuse(path, f"data of shape {x.shape}, not rows of {size} bytes")
     if not isinstance(y, list) or len(y) != len(x):
         refuse(path, f"not one label for each of its {len(x)} images")
     for number, label in enumerate(y, start=1):
         if not isinstance(label, int) or not 0 <= label < labels:
-            refuse(path, f"example {number} has label {label!r}, there are {labels}")
+            refuse(path, f"example {number} has label {label!r}, not one from 0 to {labels - 1}")
     return x.reshape(-1, *SHAPE), y
 
 

@@ -1,8 +1,8 @@
 """NASA's C-MAPSS turbofan engines, subset FD001 (Saxena et al. 2008): windows of sensor readings.
 
 A line is one cycle of one engine: engine, cycle, 3 settings, 21 sensors. An engine of the training
-file runs to its failure, one of the test file stops earlier; a third file says how many cycles it
-had left. An engine is one unit of privacy.
+file runs until it fails, one of the test file stops earlier; a third file gives the cycles that
+were left. An engine is one privacy unit.
 """
 
 from itertools import pairwise
@@ -20,9 +20,9 @@ FIRST_SENSOR = 5
 WINDOW = 30
 """Cycles of one example; the shortest engine of the test file has 31."""
 CAP = 125.0
-"""Remaining cycles beyond which wear cannot be told, by convention (Heimes 2008)."""
+"""With more remaining cycles than this, wear is not visible, by convention (Heimes 2008)."""
 PUBLIC_ENGINES = tuple(range(1, 11))
-"""Engines of the training file declared public: RANGES tells of them and of no other."""
+"""Engines of the training file declared public: RANGES reveals them and no others."""
 RANGES = {
     2: (641.27, 644.53),
     3: (1571.04, 1613.62),
@@ -39,23 +39,23 @@ RANGES = {
     20: (38.22, 39.43),
     21: (22.9396, 23.6005),
 }
-"""Least and greatest reading of each sensor over PUBLIC_ENGINES. The other seven sensors and the
-settings are left out: FD001 has one operating condition, under which they stand still."""
+"""Smallest and largest reading of each sensor over PUBLIC_ENGINES. The other seven sensors and the
+settings are left out: under FD001's single operating condition they are constant."""
 
 
 def read_run_to_failure(path: Path, window: int = WINDOW, stride: int = 1) -> Records:
-    """Windows each `stride` cycles, labelled with the cycles left after them, not capped.
+    """Windows every `stride` cycles, labelled with the cycles left after them, not capped.
 
-    x float32 (n, window, sensors), a sensor's range at -1 to 1. Engines that ran for less than
-    `window` cycles have none.
+    x float32 (n, window, sensors), each sensor's range scaled to -1 to 1. Engines that ran for
+    fewer than `window` cycles have none.
     """
     if window < 1 or stride < 1:
-        refuse(path, f"windows of {window} cycles each {stride}: both are at least 1")
+        refuse(path, f"windows of {window} cycles every {stride}: both must be at least 1")
     pieces, left, engines = [], [], []
     for engine, readings in _engines(path).items():
         if len(readings) < window:
             continue
-        # Counted from the failure, so that the window before it is there whatever the stride.
+        # Counted back from the failure: the last window is included for any stride.
         ends = np.arange(len(readings), window - 1, -stride)[::-1]
         pieces.append(np.stack([readings[end - window : end] for end in ends]))
         left.extend((len(readings) - ends).tolist())
@@ -73,13 +73,15 @@ def read_last_windows(path: Path, remaining: Path, window: int = WINDOW) -> Reco
         refuse(remaining, f"{len(left)} lines for the {len(engines)} engines of {path.name}")
     for engine, readings in engines.items():
         if len(readings) < window:
-            refuse(path, f"engine {engine} has {len(readings)} cycles, the window {window}")
+            refuse(
+                path, f"engine {engine} has {len(readings)} cycles, fewer than a window's {window}"
+            )
     x = np.stack([readings[-window:] for readings in engines.values()])
     return _records(x, left.tolist(), [_name("test", engine) for engine in engines])
 
 
 def public_groups() -> tuple[str, ...]:
-    """Names of the units whose readings RANGES may tell."""
+    """Names of the units whose readings RANGES may reveal."""
     return tuple(_name("train", engine) for engine in PUBLIC_ENGINES)
 
 
@@ -89,12 +91,12 @@ def _records(x: NDArray[np.float32], left: list[float], engines: list[str]) -> R
 
 
 def _name(part: str, engine: int) -> str:
-    """The two files number different engines alike."""
+    """The two files use the same numbers for different engines."""
     return f"cmapss-fd001-{part}-{engine}"
 
 
 def _engines(path: Path) -> dict[int, NDArray[np.float32]]:
-    """Each engine's readings (cycles, sensors) in the file's order, ranges at -1 to 1."""
+    """Each engine's readings (cycles, sensors) in the file's order, ranges scaled to -1 to 1."""
     rows = _numbers(path, COLUMNS)
     engines: dict[int, NDArray[np.float32]] = {}
     begins = [0, *(np.flatnonzero(np.diff(rows[:, 0])) + 1).tolist(), len(rows)]
@@ -103,7 +105,7 @@ def _engines(path: Path) -> dict[int, NDArray[np.float32]]:
     for begin, end in pairwise(begins):
         engine = int(rows[begin, 0])
         if engine in engines:
-            refuse(path, f"line {begin + 1}: engine {engine} comes a second time")
+            refuse(path, f"line {begin + 1}: engine {engine} appears a second time")
         expected = np.arange(1, end - begin + 1)
         wrong = np.flatnonzero(rows[begin:end, 1] != expected)
         if len(wrong):
@@ -119,12 +121,12 @@ def _engines(path: Path) -> dict[int, NDArray[np.float32]]:
 
 
 def _numbers(path: Path, columns: int) -> NDArray[np.float64]:
-    """A file of numbers between spaces; raises DataError with the line that is none."""
+    """A file of numbers separated by spaces; raises DataError naming the line that is not."""
     rows = []
     try:
         lines = read_bytes(path).decode("ascii").splitlines()
     except UnicodeDecodeError as error:
-        refuse(path, f"not a text of numbers ({error})", error)
+        refuse(path, f"not a text file of numbers ({error})", error)
     for number, line in enumerate(lines, start=1):
         cells = line.split()
         if len(cells) != columns:
@@ -134,8 +136,8 @@ def _numbers(path: Path, columns: int) -> NDArray[np.float64]:
         except ValueError as error:
             refuse(path, f"line {number}: {error}", error)
         if not np.isfinite(row).all():
-            refuse(path, f"line {number} holds a value that is not finite")
+            refuse(path, f"line {number} has a value that is not finite")
         rows.append(row)
     if not rows:
-        refuse(path, "no lines")
+        refuse(path, "the file is empty")
     return np.array(rows)

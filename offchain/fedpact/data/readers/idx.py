@@ -15,11 +15,11 @@ LABELS = "{}-labels-idx1-ubyte"
 
 
 def read_idx_pair(folder: Path, prefix: str) -> Records:
-    """Images and labels of `folder` whose files' names begin with `prefix`; labels are digits."""
+    """Images and labels in the files of `folder` that start with `prefix`; labels are digits."""
     x = read_idx(_file(folder, IMAGES.format(prefix)), 3)
     y = read_idx(_file(folder, LABELS.format(prefix)), 1)
     if len(x) != len(y):
-        refuse(folder, f"{len(x)} images and {len(y)} labels of {prefix}")
+        refuse(folder, f"{prefix} has {len(x)} images and {len(y)} labels")
     return Records("idx", x, tuple(map(str, y.tolist())))
 
 
@@ -40,7 +40,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         refuse(path, f"not an IDX file of {dimensions} dimensions")
     sizes = struct.unpack(f">{dimensions}I", data[4:header])
     values = 1
-    for size in sizes:  # Python integers: sizes of a damaged file must not overflow.
+    for size in sizes:  # Python integers: the sizes in a damaged file must not overflow.
         values *= size
     if len(data) - header != values:
         refuse(path, f"{len(data) - header} values for sizes {sizes}")
@@ -51,4 +51,4 @@ def _file(folder: Path, name: str) -> Path:
     for candidate in (folder / name, folder / f"{name}.gz"):
         if candidate.is_file():
             return candidate
-    refuse(folder, f"no {name} and no {name}.gz in it")
+    refuse(folder, f"it has neither {name} nor {name}.gz")

@@ -19,7 +19,7 @@ from fedpact.data.readers.records import Records, label_name, read_bytes, refuse
 def read_leaf(paths: Sequence[Path]) -> Records:
     """The users of all files, one group each.
 
-    A text's user is one unit of privacy; of images each is one.
+    A text's user is one privacy unit; each image is its own.
     """
     parts: list[NDArray[Any]] = []
     labels: list[str] = []
@@ -30,7 +30,7 @@ def read_leaf(paths: Sequence[Path]) -> Records:
             texts = isinstance(data["x"][0], str) if data["x"] else texts
             x, y = (_texts if texts else _images)(path, user, data["x"], data["y"])
             if parts and len(x) and x.shape[1:] != parts[0].shape[1:]:
-                refuse(path, f"user {user}: examples of {x.shape[1:]} values, others of another")
+                refuse(path, f"user {user}: shape {x.shape[1:]} differs from other users' examples")
             if len(x):
                 parts.append(x)
                 labels.extend(y)
@@ -49,12 +49,12 @@ def _users(path: Path) -> list[tuple[str, dict[str, list[Any]]]]:
     except json.JSONDecodeError as error:
         refuse(path, f"not JSON, or cut short ({error})", error)
     except (UnicodeDecodeError, KeyError, TypeError) as error:
-        refuse(path, f"not a LEAF file: users, num_samples, user_data are needed ({error})", error)
+        refuse(path, f"not a LEAF file: it needs users, num_samples, user_data ({error})", error)
     if not isinstance(counts, list) or len(counts) != len(listed):
-        refuse(path, f"{len(listed)} users, but num_samples does not count as many")
+        refuse(path, f"{len(listed)} users, but num_samples has another number of entries")
     for (user, x, y), count in zip(listed, counts, strict=True):
         if not isinstance(x, list) or not isinstance(y, list) or not len(x) == len(y) == count:
-            refuse(path, f"user {user}: x and y are not {count} examples each")
+            refuse(path, f"user {user}: x and y must have {count} examples each")
     return [(user, {"x": x, "y": y}) for user, x, y in listed]
 
 
@@ -66,7 +66,7 @@ def _images(
     except (ValueError, TypeError) as error:
         refuse(path, f"user {user}: ragged, or not numbers ({error})", error)
     if len(x) and values.ndim < 2:
-        refuse(path, f"user {user}: an example is a list of numbers")
+        refuse(path, f"user {user}: an example must be a list of numbers")
     return values, [label_name(value) for value in y]
 
 
@@ -75,11 +75,11 @@ def _texts(
 ) -> tuple[NDArray[np.uint8], list[str]]:
     codes = []
     for number, (text, following) in enumerate(zip(x, y, strict=True), start=1):
-        place = f"user {user}, example {number}"
+        where = f"user {user}, example {number}"
         if not isinstance(text, str) or not isinstance(following, str) or len(following) != 1:
-            refuse(path, f"{place}: a text and one character after it are needed")
-        codes.append(speeches.encode(path, text + following, place))
+            refuse(path, f"{where}: it needs a text and one character after it")
+        codes.append(speeches.encode(path, text + following, where))
         if len(codes[-1]) != len(codes[0]):
-            refuse(path, f"{place}: ragged, {len(text)} characters, the first has {len(x[0])}")
+            refuse(path, f"{where}: {len(text)} characters, but the first has {len(x[0])}")
     both = np.stack(codes)
     return both[:, :-1], [speeches.LABELS[code] for code in both[:, -1].tolist()]

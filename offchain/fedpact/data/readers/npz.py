@@ -1,6 +1,6 @@
 """NumPy archives: `x` (n, *shape), `y` (n,) and, where records form units, `unit` (n,).
 
-Of texts, `text` and `ends` stand in the place of `x` (`data.documents`).
+For texts, `text` and `ends` replace `x` (`data.documents`).
 """
 
 import zlib
@@ -33,9 +33,9 @@ def read_npz(path: Path) -> Records:
         refuse(path, error.strerror or str(error), error)
     # RuntimeError: a damaged archive may seem encrypted or packed in an unknown way.
     except (KeyError, ValueError, EOFError, RuntimeError, BadZipFile, zlib.error) as error:
-        refuse(path, f"arrays x and y are needed ({error})", error)
+        refuse(path, f"it needs arrays x and y ({error})", error)
     if x.dtype.kind not in "buif":
-        refuse(path, f"x holds {x.dtype}, not numbers")
+        refuse(path, f"x has type {x.dtype}, not numbers")
     if x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
         refuse(path, f"x of shape {x.shape} and y of shape {y.shape} do not fit")
     names = _unit_names(path, unit, len(x))

@@ -1,4 +1,4 @@
-"""What a data file holds before any specification is applied to it."""
+"""The content of a data file, before any specification is applied to it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,19 +19,19 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Records:
-    """Examples as their file has them: not scaled, labels by name."""
+    """Examples as in their file: not scaled, labels by name."""
 
     format: str
     x: NDArray[Any]
     """Shape (n, *shape), bytes, integers or floats; or documents, (n,)."""
     labels: tuple[str, ...]
-    """Of each example; numbers as text where the file is meant for a regression."""
+    """One for each example; for a regression, numbers as text."""
     columns: tuple[str, ...] = ()
     """Names of a table's value columns, in the order of x."""
     groups: tuple[str, ...] = ()
-    """Of each example: the engine, writer or role that it comes from; empty where none is known."""
+    """Engine, writer or role of each example; empty if unknown."""
     grouped_units: bool = False
-    """All examples of a group are one unit of privacy."""
+    """Whether all examples of a group are one privacy unit."""
     rows: tuple[bytes, ...] = ()
     """Digest of each row of a table, over all its columns, or of each document."""
 
@@ -42,8 +42,8 @@ class Records:
 
     @cached_property
     def units(self) -> tuple[bytes, ...]:
-        """Digest of each example's unit: of its group's name, its row or document, or its values
-        and label."""
+        """Digest of each example's unit: its group's name, its row or document, or its values and
+        label."""
         if self.grouped_units:
             digests = {name: unit_digest(name) for name in set(self.groups)}
             return tuple(digests[name] for name in self.groups)
@@ -53,7 +53,7 @@ class Records:
 
 
 def unit_digest(name: str) -> bytes:
-    """Digest of a unit known by its name, such as an engine: more windows of it change nothing."""
+    """Digest of a unit known by name, such as an engine; its number of windows does not matter."""
     return sha256(b"unit\x1f" + name.encode()).digest()
 
 
@@ -74,7 +74,7 @@ def scaled(values: NDArray[Any], scale: float) -> NDArray[np.float32]:
 
 
 def first_not_finite(values: NDArray[Any]) -> int | None:
-    """Place of the first example with a value that is NaN or infinite."""
+    """Index of the first example with a value that is NaN or infinite."""
     if values.dtype.kind != "f":
         return None
     for start in range(0, len(values), CHUNK):
@@ -94,5 +94,5 @@ def read_bytes(path: Path) -> bytes:
 
 
 def refuse(path: Path, reason: str, cause: Exception | None = None) -> NoReturn:
-    """Raise the DataError that names the file, in one line."""
+    """Raise a DataError of one line that names the file."""
     raise DataError(f"data {path}: {' '.join(reason.split())}") from cause

@@ -1,4 +1,4 @@
-"""Folders of texts: a folder a label, in it a file a document, as 20 Newsgroups comes."""
+"""Folders of texts, as in 20 Newsgroups: a folder for each label, a file for each document."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from fedpact.errors import DataError
 
 
 def has_texts(path: Path) -> bool:
-    """Whether there is a folder with a file in it."""
+    """Whether `path` has a folder with a file in it."""
     return any(_files(folder) for folder in _folders(path))
 
 
 def read_texts(path: Path) -> Records:
-    """Documents by label and name of file; hidden files and folders are passed over.
+    """Documents ordered by label and file name; hidden files and folders are skipped.
 
-    Raises DataError for a file that cannot be read, or is larger than a document may be.
+    Raises DataError for a file that cannot be read, or is too large for a document.
     """
     texts: list[str] = []
     labels: list[str] = []
@@ -31,7 +31,7 @@ def read_texts(path: Path) -> Records:
 
 
 def text_records(kind: str, texts: list[str], labels: list[str]) -> Records:
-    """Each document with its label is a unit of privacy, in whatever format it lies."""
+    """Each document with its label is a privacy unit, in any format."""
     return Records(
         kind,
         documents(texts),
