@@ -1,4 +1,4 @@
-"""Features of images in 16 bits; of a whole data set computed once and kept on disk."""
+"""Features of images in 16 bits; those of a data set are computed once and kept on disk."""
 
 import os
 import tempfile
@@ -26,11 +26,11 @@ def scattering_features(
 ) -> NDArray[np.float16]:
     """`scattering.features` of `images`, (n, d), read-only and mapped from a file in `folder`.
 
-    The file's name is a digest of the transform and of the images: what is there is reused.
-    Rounding to 16 bits is part of the feature map: whoever clips, clips what is returned here.
+    The file's name is a digest of the transform and the images; an existing file is reused.
+    Rounding to 16 bits is part of the feature map: clipping applies to the rounded values.
 
     Args:
-        on_progress: told (examples done, examples) after each batch.
+        on_progress: called with (examples done, examples) after each batch.
 
     Raises:
         DataError: images of a wrong shape or not finite, or a folder that cannot be written.
@@ -79,7 +79,7 @@ def _compute(
     path: Path,
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Batch by batch into a temporary file that takes its name when it is whole."""
+    """Batch by batch into a temporary file, renamed once complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     header = {"descr": "<f2", "fortran_order": False, "shape": shape}
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:

@@ -2,8 +2,8 @@
 
 Two layers of Morlet wavelets and moduli, each followed by a Gaussian average (Bruna & Mallat 2013;
 Oyallon & Mallat 2015), with J = 2 scales and L = 8 orientations, as Tramer & Boneh 2021 put it
-before differentially private training. Nothing in it is learnt and each image is transformed by
-itself, so it costs no privacy.
+before differentially private training. Nothing in it is learnt and each image is transformed on
+its own, so it costs no privacy.
 
 An image of c channels, H x W becomes c * 81 maps of (H/4) x (W/4): for each channel the average
 (1), the first order (scale 0, then 1; 8 orientations each) and the second order (8 x 8: first
@@ -36,7 +36,7 @@ VARIANCE_FLOOR = 1e-5
 """Added to a group's variance, so that an even image stays finite."""
 WIDTH, FREQUENCY = 0.8, 3 * math.pi / 4
 """Of the finest wavelet: width of its envelope along the wave in pixels, and its centre in radians
-a pixel. One scale up, the width doubles and the frequency halves."""
+per pixel. One scale up, the width doubles and the frequency halves."""
 _UPRIGHT = ORIENTATIONS // 2 - 1
 """The orientation of angle 0, whose waves run down the rows."""
 SLANT = 4 / ORIENTATIONS
@@ -51,7 +51,7 @@ _PERIODS = range(-2, 3)
 def width(shape: tuple[int, ...]) -> int:
     """Number of features of an image of `shape` (H, W) or (channels, H, W).
 
-    Raises DataError for other shapes, and for sides that are no multiple of 4 from 8 on.
+    Raises DataError for other shapes, and for sides that are not a multiple of 4, at least 8.
     """
     channels, rows, columns = _image_shape(shape)
     return channels * MAPS * (rows // STRIDE) * (columns // STRIDE)
@@ -80,13 +80,13 @@ def scattering(images: NDArray[np.float32]) -> NDArray[np.float32]:
 def normalised(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
     """Group-normalised features, (n, d), of coefficients (n, maps, rows, columns).
 
-    Consecutive maps in 27 groups: each group of each example, by itself, to mean 0 and variance 1
-    (Wu & He 2018); then all over sqrt(d), so that an example has norm 1 or, where a group is
-    even, less. Nothing depends on other examples.
+    Consecutive maps form 27 groups: each group of each example is shifted and scaled to mean 0 and
+    variance 1 (Wu & He 2018); then all values are divided by sqrt(d), so that an example has norm
+    1, or less where a group is constant. Nothing depends on other examples.
     """
     n, maps = coefficients.shape[:2]
     if maps % GROUPS:
-        raise DataError(f"scattering: {maps} maps do not fall into {GROUPS} groups")
+        raise DataError(f"scattering: {maps} maps cannot be split into {GROUPS} groups")
     size = math.prod(coefficients.shape[1:])
     groups = coefficients.reshape(n, GROUPS, size // GROUPS)
     centred = groups - groups.mean(axis=2, keepdims=True)
@@ -96,25 +96,27 @@ def normalised(coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def features(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a linear model takes: `normalised(scattering(images))`, (n, width(shape))."""
+    """The input of a linear model: `normalised(scattering(images))`, (n, width(shape))."""
     return normalised(scattering(images))
 
 
 def mirrored(features: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """What features (n, width(shape)) share with those of the image seen in a mirror, about half
+    """The part of features (n, width(shape)) that an image and its mirror image share, about half
     as many values; of the same type.
 
-    A mirror turns each map round and each orientation over, so the features of both are values of
-    one example in another order. Kept of each pair of places (i, j) that it exchanges is
-    (x_i + x_j) / sqrt(2): an orthogonal projection, so that no example grows longer. It is fixed
-    and looks at one example alone, as the transform does. A linear model that is to answer alike
-    for both loses nothing, but for maps being kept at every fourth pixel, three pixels off in the
-    mirror; and noise falls on half as many weights.
+    Mirroring an image reverses each map and each orientation, so it only reorders the features.
+    Of each pair of indices (i, j) that it exchanges, (x_i + x_j) / sqrt(2) is kept: an orthogonal
+    projection, so that no example grows longer. It is fixed and depends on one example alone, as
+    the transform does. A linear model that should answer the same for both loses nothing, except
+    that maps are kept at every fourth pixel, three pixels off in the mirror image; and noise falls
+    on half as many weights.
 
     Raises DataError for another width.
     """
     if features.ndim != 2 or features.shape[1] != width(shape):
-        raise DataError(f"features of shape {features.shape} are none of images of {shape}")
+        raise DataError(
+            f"features of shape {features.shape} do not belong to images of shape {shape}"
+        )
     other = _mirror(_image_shape(shape))
     here = np.arange(len(other))
     first, alone = here[here < other], here[here == other]
@@ -139,8 +141,8 @@ def _mirror(shape: tuple[int, ...]) -> NDArray[np.int64]:
     first = [1 + scale * ORIENTATIONS + turned for scale in range(SCALES)]
     maps = np.concatenate([[0], *first, second.ravel()])
     size = (channels, MAPS, rows // STRIDE, columns // STRIDE)
-    places = np.arange(math.prod(size)).reshape(size)
-    return np.asarray(places[:, maps, :, ::-1].ravel())
+    indices = np.arange(math.prod(size)).reshape(size)
+    return np.asarray(indices[:, maps, :, ::-1].ravel())
 
 
 class _Transform:
@@ -238,7 +240,7 @@ def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     if len(shape) not in (2, 3) or any(side % STRIDE or side < 2 * STRIDE for side in shape[-2:]):
         raise DataError(
             f"scattering takes images (H, W) or (channels, H, W) with sides that are multiples of "
-            f"{STRIDE} from {2 * STRIDE} on, not {shape}"
+            f"{STRIDE}, at least {2 * STRIDE}, not {shape}"
         )
     return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]
 
@@ -251,7 +253,7 @@ def _wavelets(size: tuple[int, ...], scale: int) -> NDArray[np.float64]:
         angle = (_UPRIGHT - orientation) * math.pi / ORIENTATIONS
         wave = _gabor(size, spread, angle, frequency)
         envelope = _gabor(size, spread, angle, 0.0)
-        # Less of its envelope, so that the wavelet's mean is zero.
+        # Subtract part of its envelope, so that the wavelet's mean is zero.
         spectra.append(np.fft.fft2(wave - envelope * (wave.sum() / envelope.sum())).real)
     return np.stack(spectra)
 
@@ -275,7 +277,8 @@ def _gabor(
 
 
 def _quarters(spectra: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """The four quarters of spectra (8, rows, columns), each divided by 4 for the mean of them."""
+    """The four quarters of spectra (8, rows, columns), each divided by 4, so that their sum is the
+    mean."""
     rows, columns = spectra.shape[1] // 2, spectra.shape[2] // 2
     return [
         spectra[:, top : top + rows, left : left + columns] / 4
@@ -289,13 +292,13 @@ def _fourier_matrices(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The discrete Fourier transform of complex maps along rows, then along columns.
 
-    Along rows its indices are (place, part), along columns (part, place): the parts stand between
-    rows and columns.
+    Along rows its indices are (pixel, part), along columns (part, pixel): the axis of parts is
+    between rows and columns.
     """
     sign, factor = (1, 1 / side) if inverse else (-1, 1)
     angles = 2 * math.pi * np.outer(np.arange(side), np.arange(side)) / side
     cosine, sine = factor * np.cos(angles), factor * sign * np.sin(angles)
-    parts = np.array([[cosine, -sine], [sine, cosine]])  # (part, part, place, place)
+    parts = np.array([[cosine, -sine], [sine, cosine]])  # (part, part, pixel, pixel)
     along = parts.transpose(2, 0, 3, 1).reshape(2 * side, 2 * side)
     across = parts.transpose(0, 2, 1, 3).reshape(2 * side, 2 * side)
     return along, across
@@ -304,11 +307,11 @@ def _fourier_matrices(
 def _average_matrix(side: int, factor: int) -> NDArray[np.float64]:
     """Average at every fourth pixel without the padding: (side/4 - 2, side/factor).
 
-    On maps of half the resolution (`factor` 2) the Gaussian's spectrum is cut to the frequencies
-    that they hold.
+    On maps of half the resolution (`factor` 2) the Gaussian's spectrum is cut to their
+    frequencies.
     """
-    places = np.arange(_PERIODS.start * side, _PERIODS.stop * side)
-    bell = np.exp(-(places**2) / (2 * AVERAGE_WIDTH**2)) / (AVERAGE_WIDTH * math.sqrt(2 * math.pi))
+    pixels = np.arange(_PERIODS.start * side, _PERIODS.stop * side)
+    bell = np.exp(-(pixels**2) / (2 * AVERAGE_WIDTH**2)) / (AVERAGE_WIDTH * math.sqrt(2 * math.pi))
     spectrum = np.fft.fft(bell.reshape(len(_PERIODS), side).sum(axis=0)).real
     points = side // factor
     if factor > 1:

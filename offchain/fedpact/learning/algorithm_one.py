@@ -4,12 +4,12 @@ The pseudocode leaves open whether participants learn side by side or one after 
 trains "with previously received models", line 11 averages, M = (1/k) sum m_i, and the text says
 that P_{i+1} trains on from what P_i sent and that M is the union of the m_i. So:
 
-* *parallel*: in every iteration all train from the same M, and M gains the mean of what they send;
-* *sequential*: each trains on from the model that the one before it sent, in the order of the
+* *parallel*: in every iteration all train from the same M, and the mean of their models is added;
+* *sequential*: each continues from the model that its predecessor sent, in the order of the
   retrieval tables; an iteration is one pass through all of them.
 
-In both, noise is put on the vectors once, at iteration 0, and the noised vectors are kept (line 4);
-iteration goes on "until the performance of the federated model achieves the threshold or the
+In both, noise is added to the vectors once, at iteration 0, and the noised vectors are kept (line
+4); iteration continues "until the performance of the federated model achieves the threshold or the
 training time runs out". The paper's noise and its epsilon are `fedpact.privacy.laplace`'s: the
 paper's claim, not a guarantee.
 """
@@ -36,7 +36,7 @@ class EnsembleParticipant(Protocol):
     """A provider that holds data and adds to a model."""
 
     def construct(self, received: Ensemble, iteration: int) -> Ensemble:
-        """The trees that it adds to the model received, m_i, as it sends them."""
+        """The trees that it adds to the received model, m_i, as sent."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ class PaperNoise:
 
 
 class BoostingParticipant:
-    """Boosted trees on a provider's vectors, with the paper's noise or without any.
+    """Boosted trees on a provider's vectors, with or without the paper's noise.
 
-    rows: (n, width). trees: how many it adds each time. The noised vectors are drawn here, once.
+    rows: (n, width). trees: number added in each iteration. The noise on the vectors is drawn here,
+    once.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class BoostingParticipant:
 
 @dataclass(frozen=True)
 class IterationResult:
-    """What an iteration reached."""
+    """Accuracy and time after an iteration."""
 
     iteration: int
     accuracy: float
@@ -100,7 +101,7 @@ class AlgorithmOneResult:
     model: Ensemble
     progress: tuple[IterationResult, ...]
     reached: bool
-    """Whether the accuracy asked for was reached."""
+    """Whether the threshold was reached."""
 
 
 def algorithm_one(
@@ -117,7 +118,7 @@ def algorithm_one(
     """Iterate until `accuracy(M)` >= threshold, or `iterations` or `seconds` are used up.
 
     participants: in the order of the retrieval tables. start: usually `ensemble.empty`.
-    Raises InvalidInput for no participants or fewer than one iteration.
+    Raises InvalidInput without participants or with fewer than one iteration.
     """
     if not participants or iterations < 1:
         raise InvalidInput(f"{len(participants)} participants and {iterations} iterations")

@@ -1,8 +1,8 @@
-"""Models as bytes: canonical safetensors, one encoding a model, no parser exposed to strangers.
+"""Models as bytes: canonical safetensors, one encoding per model, no parser exposed to strangers.
 
-A template fixes the names and shapes of a model's tensors and with them every byte of the file's
-header, so decoding compares the header instead of parsing it: what was not written by `encode`
-is refused before anything looks at it.
+A template fixes the names and shapes of a model's tensors, and so every byte of the file's header.
+Decoding compares the header instead of parsing it: a file that `encode` did not write is refused
+unread.
 """
 
 import json
@@ -67,7 +67,7 @@ def _header(template: Template) -> bytes:
 def encode(model: Model) -> bytes:
     """Canonical safetensors of a model: equal values give equal bytes.
 
-    Values are written as they are, finite or not: refusing them is `decode`'s part.
+    Values that are not finite are written too; `decode` refuses them.
     Raises ModelError for a tensor that is not float32.
     """
     template = Template.of(model)
@@ -85,17 +85,19 @@ def decode(data: bytes, template: Template) -> Model:
     that are not finite.
     """
     if len(data) != template.bytes:
-        raise ModelError(f"model of {len(data)} bytes: its template has {template.bytes}")
+        raise ModelError(f"model of {len(data)} bytes, its template needs {template.bytes}")
     header = _header(template)
     if data[: len(header)] != header:
-        raise ModelError("model with other tensors than its template's, or written otherwise")
+        raise ModelError(
+            "model whose header is not its template's: other tensors, or not canonical"
+        )
     values = np.frombuffer(data, dtype="<f4", offset=len(header)).astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         raise ModelError("model with values that are not finite")
     model: Model = {}
-    place = 0
+    start = 0
     for name, shape in template.tensors:
         size = math.prod(shape)
-        model[name] = values[place : place + size].reshape(shape)
-        place += size
+        model[name] = values[start : start + size].reshape(shape)
+        start += size
     return model

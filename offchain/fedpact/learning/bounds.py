@@ -28,24 +28,24 @@ def update_norm_bounds(spec: Specification, samples: int, round_number: int) -> 
     """Least and largest norm of (local model - start of local training) in a round of a provider
     with `samples` samples.
 
-    Without privacy: (NO_UPDATE, UNBOUNDED); of what is constructed the family judges
-    (`plausible`). Under `sound`, with learning rate r, K steps, clipping
-    norm C and noise of standard deviation s = z * C / (sampling_rate * samples) on each of d values
-    of a step's gradient, step k enters the update with the factor a_k = r * (1 + m + ... +
-    m^(K-k)), m the momentum:
+    Without privacy: (NO_UPDATE, UNBOUNDED); constructed models are judged by their family
+    (`plausible`). Under `sound`, with learning rate r, K steps, clipping norm C and noise of
+    standard deviation s = z * C / (sampling_rate * samples) on each of d values of a step's
+    gradient, step k enters the update with the factor a_k = r * (1 + m + ... + m^(K-k)), m the
+    momentum:
 
     * above: sum of a_k * G + |sum of a_k * noise_k|, where G bounds the norm of the clipped
       gradients' sum over its divisor (C in full batch; under Poisson sampling C times a tail bound
       of the batch's size over its mean) and the noise is sqrt(sum of a_k^2) * s * chi(d);
-    * below: whatever came before, the last step's noise r * s * chi(d) keeps its part orthogonal
-      to it, chi(d - 1).
+    * below: the part of the last step's noise that is orthogonal to everything before it stays:
+      r * s * chi(d - 1).
 
-    Where the norm follows a quantile, step k has the largest and, below, the least norm that it
-    can come to; the bound above holds all the same, since it rests on the mean of exp(t * |sum|^2),
-    which a step's smaller noise, whatever the steps before were, makes no larger.
+    Where the norm follows a quantile, step k counts with the largest norm that it can reach, and
+    for `below` with the least. The bound above still holds: it rests on the mean of
+    exp(t * |sum|^2), which a step's smaller noise never increases, whatever the earlier steps.
 
     A round that gathers statistics is one step of rate 1 along their sum, in full batch, with that
-    sum's norm and noise. d counts the values that the round moves.
+    sum's norm and noise. d is the number of values that the round changes.
 
     Tails of chi^2 by Laurent & Massart 2000, lemma 1; of the batch size by Bernstein's inequality.
     """
@@ -67,7 +67,9 @@ def update_norm_bounds(spec: Specification, samples: int, round_number: int) -> 
     if adaptive is not None:
         multiplier = adaptive.gradient_multiplier
         ranges = [adaptive.norm_range(clipping, step) for step in range(local.steps)]
-    share = multiplier / (local.sampling_rate * samples)  # of a norm: a value's noise
+    share = multiplier / (
+        local.sampling_rate * samples
+    )  # noise of one value, as a share of the norm
     furthest = [a * most for a, (_, most) in zip(factors, ranges, strict=True)]
 
     noise = math.sqrt(math.fsum(a * a for a in furthest)) * share * chi_upper(dimension)
@@ -87,7 +89,7 @@ def update_norm(start: Model, model: Model) -> float:
 
 
 def step_factors(steps: int, rate: float, momentum: float) -> list[float]:
-    """By how much each step's gradient moves the model in the end, first to last:
+    """Factor with which each step's gradient enters the final model, first to last:
     rate * (1 + momentum + ... + momentum^(steps - k)) for step k."""
     factors = []
     factor = 0.0
@@ -98,7 +100,7 @@ def step_factors(steps: int, rate: float, momentum: float) -> list[float]:
 
 
 def _batch_excess(samples: int, rate: float, steps: int) -> float:
-    """Upper bound, over all steps, of the drawn batch's size over its mean."""
+    """Upper bound, over all steps, of a drawn batch's size over its mean."""
     if rate == 1.0:
         return 1.0
     mean, tail = rate * samples, TAIL + math.log(steps)

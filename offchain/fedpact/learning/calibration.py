@@ -1,4 +1,4 @@
-"""How much noise a specification's epsilon needs, over all that a provider will release."""
+"""The noise that a specification's epsilon needs, over everything that a provider releases."""
 
 from fedpact.errors import SpecificationError
 from fedpact.learning.families import family_of
@@ -7,23 +7,24 @@ from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.types.specification import Specification
 
 STATISTICS_SHARE = 0.01
-"""Of the whole's precision mu^2, what a round of statistics may take: sums over all examples need
-little."""
+"""Share of the total precision mu^2 for a statistics round: sums over all examples need little."""
 
 
 def noise_for(spec: Specification) -> dict[str, float]:
     """The noise multipliers of a specification under `sound`, as its `privacy` names them.
 
-    The least with which all releases together cost at most its epsilon. A statistics_multiplier
-    that it has stays. Its own noise_multiplier is ignored.
+    The least with which all releases together cost at most its epsilon. A given
+    statistics_multiplier stays; a given noise_multiplier is ignored.
 
-    Raises PrivacyError for an epsilon that cannot be met, with the least that can, and
+    Raises PrivacyError, naming the least possible epsilon, for one that cannot be reached, and
     SpecificationError for another privacy mode.
     """
     privacy, sums = spec.privacy, spec.local.noised_sums
     epsilon, delta = privacy.epsilon, privacy.delta
     if epsilon is None or delta is None or sums is None:
-        raise SpecificationError("noise is found for privacy mode sound, an epsilon and a delta")
+        raise SpecificationError(
+            "noise is calibrated for privacy mode sound only, with an epsilon and a delta"
+        )
     rate, steps = sums
     if not family_of(spec).statistics:
         multiplier = calibrate(epsilon, delta, spec.rounds * steps, rate)

@@ -1,4 +1,4 @@
-"""What must hold before any work: of a specification, and of own data under it."""
+"""Checks before any work: of a specification, and of a provider's data under it."""
 
 import numpy as np
 
@@ -13,13 +13,13 @@ from fedpact.types.specification import Specification
 
 
 def check_specification(spec: Specification) -> None:
-    """Raise SpecificationError for what family, strategy or rule cannot do."""
+    """Raise SpecificationError if its family, strategy or rule cannot do what it asks for."""
     family_of(spec).check(spec)
     plan = strategy(spec.strategy)
     if plan.remembers and family_of(spec).statistics:
         raise SpecificationError(
-            f"strategy {spec.strategy.name} starts from a provider's earlier models, family "
-            f"{spec.family.name} from statistics that all have in common: choose another strategy"
+            f"strategy {spec.strategy.name} starts from a provider's earlier models, but family "
+            f"{spec.family.name} starts from statistics that all share: choose another strategy"
         )
 
 
@@ -28,17 +28,17 @@ def check_published(spec: Specification) -> None:
     check_specification(spec)
     if not strategy(spec.strategy).published:
         raise SpecificationError(
-            f"strategy {spec.strategy.name} keeps what nobody publishes: it runs in simulations "
-            "only, not through the chain"
+            f"strategy {spec.strategy.name} keeps values that nobody publishes: it runs in "
+            "simulations only, not through the chain"
         )
 
 
 def check_dataset(spec: Specification, dataset: Dataset) -> None:
-    """Raise DataError for data that cannot be trained on, SpecificationError where the
-    specification's privacy does not hold for them.
+    """Raise DataError for data that cannot be trained on, SpecificationError if the specification's
+    privacy does not hold for them.
 
-    A family that constructs its models takes one example a unit: it bounds what one adds. Others
-    take any number (`learning.units`).
+    A family that constructs its models bounds what one example adds, so it takes one example per
+    unit. Others take any number (`learning.units`).
     """
     if not len(dataset):
         raise DataError("cannot train on an empty data set")
@@ -47,10 +47,10 @@ def check_dataset(spec: Specification, dataset: Dataset) -> None:
     if spec.privacy.mode is not PrivacyMode.SOUND or not constructs:
         return
     first = first_of_units(dataset)
-    for place, number in enumerate(dataset.unit_numbers):
-        if not np.array_equal(dataset.x[first[number]], dataset.x[place]):
+    for row, number in enumerate(dataset.unit_numbers):
+        if not np.array_equal(dataset.x[first[number]], dataset.x[row]):
             raise SpecificationError(
-                f"privacy mode sound: example {place + 1} is not the only one of its unit, and "
-                f"family {spec.family.name} bounds what one example adds, not one unit: give one "
-                "example a unit, or join requests without privacy"
+                f"privacy mode sound: example {row + 1} is not the only one of its unit, but "
+                f"family {spec.family.name} bounds what one example adds, not one unit: give each "
+                "unit one example, or join requests without privacy"
             )

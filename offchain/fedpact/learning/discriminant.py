@@ -6,19 +6,19 @@ into probabilities.
 Words. W_cj = shrink_cj (M_cj - G_j) / (g_j + a): M_c is the class's mean row, G the mean of all.
 Dividing by the mean is dividing by the variance as far as a rare word's variance is proportional
 to its mean (diagonal discriminant analysis). Under noise single values are mostly noise, so the
-estimates lean on what words of like public frequency have in common: buckets fall into bins by
+estimates use what words of similar public frequency have in common: buckets fall into bins by
 public word frequency, and each bin has its own mean of G and mean spread t^2 of M_c around G,
-found from the released sums themselves (method of moments, the known variance of the noise taken
-off; Efron & Morris 1973). Then g is the posterior mean of G, and shrink = t^2 / (t^2 + noise).
+estimated from the released sums themselves (method of moments, less the known variance of the
+noise; Efron & Morris 1973). Then g is the posterior mean of G, and shrink = t^2 / (t^2 + noise).
 
 Dense rows. W_c = M_c - G: the rows come from word vectors that are white under public word
-frequencies, so that their spread within a class is taken for the same in all directions.
+frequencies, so their spread within a class is assumed to be the same in all directions.
 
-From both parts the direction in which the mean document itself would score is taken out: it holds
-a class's error of count and the length of documents, nothing of what they are about.
+In both parts the direction in which the mean document itself would score is removed: it contains
+the error of a class's count and the length of documents, nothing about their topics.
 
 A class's scores are scaled to vary by about 1 over documents, then by the share of their power
-that is no noise, so that a part or a class that drowns in noise says little. All of it is
+that is not noise, so that a part or class that drowns in noise has little weight. All of this is
 post-processing of one release.
 """
 
@@ -41,14 +41,14 @@ class Constants:
     """The same for all collections, chosen on held-out training documents (docs/texts.md)."""
 
     least_share: float = 0.2
-    """A bucket's mean is taken for at least this share of its bin's."""
+    """A bucket's mean counts as at least this share of its bin's."""
     smoothing: float = 0.2
     """`a` above, over the mean of g, without noise."""
     noised_smoothing: float = 3.2
-    """What is added to it where all is noise, else by the part that is: noise is as large for a
-    rare word as for a common one."""
+    """Added to it in proportion to the share of noise: noise is as large for a rare word as for a
+    common one."""
     sharpness: float = 0.5
-    """Factor of the scores of words before the softmax: their words do not occur independently."""
+    """Factor of the words' scores before the softmax: words do not occur independently."""
 
 
 CONSTANTS = Constants()
@@ -68,7 +68,9 @@ class Discriminant:
     def predict(self, words: sparse.csr_matrix, dense: NDArray[np.float32] | None = None) -> Floats:
         """Probabilities (n, labels) of word rows (n, words) and dense rows (n, dense)."""
         if (dense is None) != (self.dense.shape[1] == 0):
-            raise ModelError("the discriminant's dense part and the documents' do not fit")
+            raise ModelError(
+                "the discriminant and the documents must both have a dense part, or neither"
+            )
         scores = np.asarray(words @ self.words.T) + self.offsets
         if dense is not None:
             scores = scores + dense.astype(np.float64) @ self.dense.T
@@ -91,7 +93,7 @@ def solve(
 
 
 class Buckets:
-    """Buckets of words in bins of like public frequency."""
+    """Buckets of words in bins of similar public frequency."""
 
     def __init__(self, frequencies: NDArray[np.float64]) -> None:
         width = len(frequencies)
@@ -107,7 +109,7 @@ class Buckets:
         return np.asarray((sums / self._sizes)[self._bin])
 
     def posterior(self, values: Floats, noise: float) -> Floats:
-        """Posterior means of values whose noise has this variance, the bin's mean the prior's."""
+        """Posterior means of values with this noise variance; the prior mean is the bin's."""
         prior = self.mean(values)
         spread = np.maximum(self.mean((values - prior) ** 2) - noise, 0.0)
         share = spread / (spread + noise) if noise > 0 else np.ones_like(spread)
@@ -124,7 +126,7 @@ def _word_part(
     typical = np.maximum(buckets.mean(mean), 1e-9)
     level = np.maximum(buckets.posterior(mean, mean_noise), constants.least_share * typical)
 
-    # Of M_c - G: that of M_c and G apart, less what they share.
+    # Of M_c - G: those of M_c and G, less what they share.
     noises = statistics.variance / counts**2 * (1 - 2 * counts / total) + mean_noise
     differences = statistics.words / counts[:, None] - mean
     squares = differences**2 - noises[:, None]
@@ -148,7 +150,7 @@ def _word_part(
 
 def _precision(squares: Floats, noises: Floats) -> Floats:
     """Shares of the classes (labels,) in an estimate of the signal's squares (labels, words): by
-    precision, since a class of few documents has little but noise to add."""
+    precision, since a class of few documents adds little but noise."""
     noised = 1 / np.maximum(noises, 1e-30) ** 2
     signal = max(float(noised / noised.sum() @ squares.mean(axis=1)), 0.0)
     weights = 1 / np.maximum(noises + signal, 1e-30) ** 2

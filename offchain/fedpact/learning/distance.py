@@ -1,7 +1,7 @@
-"""Lengths of vectors, to the last bit alike on every machine.
+"""Lengths of vectors, equal to the last bit on every machine.
 
-A library may add up in an order that depends on the processor. Here the upper half is added to
-the lower one, elementwise, until one value is left: a fixed order whose rounding error grows with
+A library's order of summation may depend on the processor. Here the upper half is added to the
+lower one, elementwise, until one value is left: a fixed order whose rounding error grows with
 the logarithm of the number of values.
 """
 

@@ -1,6 +1,6 @@
 """Training in epochs: plain mini-batch SGD in torch, float32.
 
-The update is that of torch.optim.SGD, to the bit; making one of those imports torch's compiler,
+The update equals torch.optim.SGD's, to the bit; using that class would import torch's compiler,
 three seconds of processor time in each daemon.
 """
 
@@ -22,7 +22,7 @@ from fedpact.types.specification import Specification
 
 
 class Gradients(Protocol):
-    """Where the gradients of batches come from."""
+    """A source of batches' gradients."""
 
     def put(self, module: torch.nn.Module, epoch: int, x: torch.Tensor, y: torch.Tensor) -> None:
         """Put a batch's gradient into the parameters' `grad`; `epoch` counts from 0."""
@@ -48,8 +48,8 @@ def train_epochs(
 ) -> Model:
     """`epochs` passes over the data in batches shuffled by `generator`, the last of a pass smaller.
 
-    One kind of processor and one number of threads give the same bytes each time. Results depend
-    on the number of threads, which the caller sets (torch.set_num_threads).
+    Results depend on the kind of processor and on the number of threads, which the caller sets
+    (torch.set_num_threads); with both equal they are the same bytes each time.
     """
     dataset, device, correction = training.dataset, training.device, training.correction
     module = gradient_family_of(training.spec).loaded(training.spec, training.start, device).train()
@@ -105,10 +105,10 @@ def _correct(
     shifts: list[torch.Tensor],
 ) -> None:
     """Add the correction to the parameters' gradients; `anchors` and `shifts` may be empty."""
-    for place, parameter in enumerate(parameters):
+    for index, parameter in enumerate(parameters):
         if parameter.grad is None:
             continue
         if anchors:
-            parameter.grad.add_(parameter - anchors[place], alpha=proximal)
+            parameter.grad.add_(parameter - anchors[index], alpha=proximal)
         if shifts:
-            parameter.grad.add_(shifts[place])
+            parameter.grad.add_(shifts[index])

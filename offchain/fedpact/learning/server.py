@@ -19,10 +19,10 @@ def next_global(
 ) -> tuple[Model, Memory]:
     """The next global model and the server's memory, by the specification's strategy.
 
-    Statistics are taken over as they were aggregated, and are no step that a strategy could carry
-    on: the round after them begins as a first one.
+    Statistics become the global model unchanged, since a strategy cannot continue from them: the
+    next round starts like a first one.
 
-    Args: as `Strategy.server` has them.
+    Args: those of `Strategy.server`.
     """
     model_family = family_of(spec)
     if model_family.gathers(round_number):

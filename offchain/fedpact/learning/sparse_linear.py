@@ -3,7 +3,7 @@
 One class against the rest, squared hinge loss, ridge penalty (what LIBLINEAR solves by default, Fan
 et al. 2008): f(W) = |W|^2 / 2 + C sum_i sum_c max(0, 1 - t_ic x_i . w_c)^2, t_ic = 1 for the row's
 own class, else -1. Every round each provider sends the sum of its rows' losses and gradients at the
-global weights; their sums are those of all rows, however they are spread, so that label-sorted
+global weights; they add up to those of all rows, however these are split, so that label-sorted
 shards cost nothing. The server descends by L-BFGS (Liu & Nocedal 1989, scipy's), one round an
 evaluation: the curvature that it needs comes from gradients it has seen.
 """
@@ -27,9 +27,9 @@ MEMORY = 5
 def loss_and_gradient(
     weights: Weights, rows: sparse.csr_matrix, y: NDArray[np.int64]
 ) -> tuple[float, Weights]:
-    """What a provider sends: sums over rows (n, width) of classes y at weights (width, labels).
+    """What a provider sends: sums over rows (n, width) with classes y at weights (width, labels).
 
-    Raises DataError for no rows or rows that do not fit.
+    Raises DataError for no rows, or shapes that do not match.
     """
     if rows.shape[0] != len(y) or len(y) == 0 or rows.shape[1] != len(weights):
         raise DataError(f"rows of shape {rows.shape}, {len(y)} classes, {len(weights)} weights")
@@ -48,14 +48,14 @@ def train(
     strength: float = 1.0,
     on_round: Callable[[Weights], None] | None = None,
 ) -> Weights:
-    """The weights (width, labels) of least loss of at most `rounds` rounds from zero.
+    """The weights (width, labels) of least loss within `rounds` rounds, starting from zero.
 
     strength: C above. on_round: called with the weights evaluated each round. Raises InvalidInput
     for fewer than two rounds.
     """
     if rounds < 2 or not shards:
         raise InvalidInput(
-            f"{rounds} rounds of {len(shards)} providers: at least 2 of 1 are needed"
+            f"{rounds} rounds of {len(shards)} providers: it needs 2 rounds and 1 provider at least"
         )
     least, best, used = math.inf, np.zeros((width, labels)), 0
 

@@ -1,4 +1,4 @@
-"""Bounds that a normal noise vector passes with a fixed, small probability.
+"""Bounds that a normal noise vector exceeds with a fixed, small probability.
 
 Tails of chi^2 by Laurent & Massart 2000, lemma 1.
 """
@@ -10,8 +10,8 @@ TAIL = -math.log(FAILURE_PROBABILITY)
 
 
 def normal_bound() -> float:
-    """A standard normal number exceeds this in size with FAILURE_PROBABILITY at most; from
-    2 exp(-t^2 / 2)."""
+    """A standard normal number exceeds this in absolute value with FAILURE_PROBABILITY at most;
+    from 2 exp(-t^2 / 2)."""
     return math.sqrt(2 * (TAIL + math.log(2)))
 
 

@@ -1,18 +1,18 @@
-"""One-round sufficient statistics: noised class sums, and the linear discriminant they give.
+"""One-round sufficient statistics: noised class sums for a linear discriminant.
 
-Each provider releases once, jointly: for every class the sum of its documents' word rows (norm at
-most 1) and the number of its documents, times `count_weight`; where there is a dense part, also
-the sums of its rows (norm at most 1, times `dense_weight`). One Gaussian release; the global model
-is a weighted sum of the releases. The discriminant is solved from it and costs nothing more.
+Each provider makes one joint Gaussian release: for every class the sum of its documents' word rows
+(norm at most 1) and the number of its documents, times `count_weight`; with a dense part, also the
+sums of its rows (norm at most 1, times `dense_weight`). The global model is a weighted sum of the
+releases. The discriminant is solved from it and costs no more privacy.
 
 Sensitivity. A document adds one vector of norm at most s = sqrt(1 + counts^2 + dense^2) (the
-weights), so a document replaced by nothing moves the release by at most s. Replaced by one of
-another class, by at most sqrt(2) s: the two touch other values. By one of its own class, by at most
-sqrt(2 + 4 dense^2): word rows have no negative value, so that their inner product is at least 0,
-dense rows may be opposite, and the counts cancel.
+weights), so replacing it by nothing moves the release by at most s. Replacing it by one of another
+class: at most sqrt(2) s, since the two change different values. By one of its own class: at most
+sqrt(2 + 4 dense^2), since word rows have no negative value, so that their inner product is at least
+0, dense rows may be opposite, and the counts cancel.
 
 Without noise all sums are sums of integers (multiples of 2^-24), so that the model is the same,
-byte for byte, however the documents are spread over providers.
+byte for byte, however the documents are split across providers.
 """
 
 import math
@@ -31,7 +31,7 @@ from fedpact.privacy.noise import NoiseSource, rounding_sensitivity
 FRACTION = 2.0**-24
 """Step of the fixed-point numbers."""
 _MARGIN = 1.0 - 2.0**-20
-"""Rows are shortened by this before rounding, so that 32-bit rounding exceeds no norm."""
+"""Rows are shortened by this factor first, so that 32-bit rounding exceeds no norm."""
 
 
 Floats = NDArray[np.float64]
@@ -74,7 +74,7 @@ class StatisticsLayout:
 
     @property
     def template(self) -> Template:
-        """Tensors of a release and of the global model alike."""
+        """Tensors of a release and of the global model."""
         tensors: dict[str, tuple[int, ...]] = {
             "counts": (self.labels,),
             "variance": (self.labels,),
@@ -97,7 +97,7 @@ class StatisticsLayout:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Sums in units of one document; `variance` is what their noise has left in each class."""
+    """Sums in units of one document, and the variance that noise has added in each class."""
 
     counts: Floats
     """Shape (labels,)."""
@@ -132,9 +132,8 @@ class Statistics:
 
 
 Block = tuple[sparse.csr_matrix, NDArray[np.int64], NDArray[np.float32] | None]
-"""Some of a provider's documents: word rows of norm at most 1, none negative, shape
-(n, layout.words); classes, shape (n,); dense rows of norm at most 1, shape (n, layout.dense), None
-without a dense part."""
+"""Some of a provider's documents: word rows (n, layout.words) of norm at most 1, none negative;
+classes (n,); dense rows (n, layout.dense) of norm at most 1, None without a dense part."""
 
 
 def release(
@@ -146,7 +145,7 @@ def release(
     noise_multiplier: float = 0.0,
     noise: NoiseSource | None = None,
 ) -> Statistics:
-    """What one provider publishes of its documents, held in one block; see `release_of_blocks`."""
+    """One provider's release from documents in one block; see `release_of_blocks`."""
     return release_of_blocks(
         layout, [(words, y, dense)], noise_multiplier=noise_multiplier, noise=noise
     )
@@ -159,20 +158,20 @@ def release_of_blocks(
     noise_multiplier: float = 0.0,
     noise: NoiseSource | None = None,
 ) -> Statistics:
-    """What one provider publishes of its documents, read block by block.
+    """One provider's release, from documents read block by block.
 
-    The sums are exact, so that the release is the same for any cut into blocks, and only one block
-    needs to be in memory.
+    The sums are exact, so that the release does not depend on the blocks, and only one block needs
+    to be in memory.
 
     Args:
         noise_multiplier: standard deviation of the noise over the sensitivity; 0 without privacy.
-        noise: where its random bits come from.
+        noise: source of its random bits.
 
     Raises DataError for no documents or parts that do not fit, PrivacyError for a noise
     multiplier without a source of noise.
     """
     if noise_multiplier and noise is None:
-        raise PrivacyError("noise is asked for and there is no source of it")
+        raise PrivacyError(f"noise multiplier {noise_multiplier:g}, but no source of noise")
     counts = np.zeros(layout.labels)
     word_sums = np.zeros((layout.labels, layout.words))
     dense_sums = np.zeros((layout.labels, layout.dense))
@@ -196,7 +195,7 @@ def release_of_blocks(
         if noise is None or std == 0:
             return values
         scaled = np.atleast_2d(values * weight)
-        # Row by row: the sampler's work stays in the processor's cache.
+        # Row by row: the sampler's data stay in the processor's cache.
         return np.stack([noise.add(row, std) for row in scaled]).reshape(values.shape) / weight
 
     if layout.dense:
@@ -214,10 +213,10 @@ def combine(
 ) -> Statistics:
     """The global statistics of at least one release, by seat; the same bytes for everyone.
 
-    Without noise a plain sum. With noise a provider that holds no document of a class adds
-    nothing but noise to it, so each class's sums are weighted by what the released counts tell:
+    Without noise a plain sum. With noise a provider without documents of a class adds nothing but
+    noise to it, so each class's sums are weighted by the released counts:
     u = n^3 / (n^2 + t^2), n the released count (at least 0) and t its noise's standard deviation,
-    over the largest u of the class. This is post-processing of what is public anyway.
+    over the largest u of the class. This only post-processes public values.
     """
     if not models:
         raise ModelError("no statistics to combine")
@@ -269,7 +268,7 @@ def _check(
         raise DataError(f"statistics: word rows of shape {words.shape} for {len(y)} classes")
     shape = None if dense is None else dense.shape
     if shape != ((len(y), layout.dense) if layout.dense else None):
-        raise DataError(f"statistics: dense rows of shape {shape}, {layout.dense} values wanted")
+        raise DataError(f"statistics: dense rows of shape {shape}, not {layout.dense} values")
     if y.min() < 0 or y.max() >= layout.labels:
         raise DataError(f"statistics: classes {y.min()} to {y.max()} of {layout.labels}")
 

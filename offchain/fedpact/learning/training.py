@@ -1,4 +1,4 @@
-"""What one local training follows from."""
+"""The inputs of one local training."""
 
 from dataclasses import KW_ONLY, dataclass
 
@@ -24,8 +24,8 @@ class LocalTraining:
     """Source of mode `paper`'s Laplace noise on the data: the same bits in all rounds."""
     round_and_seat: tuple[int, int] | None = None
     """With the specification's seed, they fix the batches and all other draws that are not noise.
-    Needed unless training goes in steps, and by a family whose first round gathers statistics."""
+    Required for epochs and construction, and by families whose first round gathers statistics."""
     correction: Correction | None = None
     """What a strategy adds to each step's gradient, after clipping and noise."""
     device: str = "cpu"
-    """torch's name of the device for training in epochs; steps always run on the CPU."""
+    """torch's name of the device for epochs; steps always run on the CPU."""

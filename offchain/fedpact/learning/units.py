@@ -1,8 +1,8 @@
-"""Sums over units of privacy: what one unit adds is bounded, however many examples it has.
+"""Sums over privacy units: what one unit adds is bounded, however many examples it has.
 
-A unit (a record; all windows of one engine, of one speaker) contributes the *mean* of what its
-examples would add, clipped to norm C. So one unit, replaced by nothing, moves a sum by C at most, a
-clipping norm means the same for units of any size, and a unit of one example is the usual DP-SGD.
+A unit (a record; all windows of one engine or one speaker) contributes the *mean* of what its
+examples would add, clipped to norm C. So replacing a unit by nothing moves a sum by C at most, a
+clipping norm means the same for units of any size, and units of one example give plain DP-SGD.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,8 @@ ExampleNorms = Callable[[Inputs, Targets], NDArray[np.float64]]
 
 
 def samples_of(spec: Specification, dataset: Dataset) -> int:
-    """What a provider declares when it joins: its units of privacy under `sound`, which are public
-    there and by which its sums are divided; else its examples."""
+    """What a provider declares when it joins: under `sound` its number of privacy units, by which
+    its sums are divided; else its number of examples."""
     return dataset.unit_count if spec.privacy.mode is PrivacyMode.SOUND else len(dataset)
 
 
@@ -49,28 +49,27 @@ class Batch:
         return cls(dataset.x, dataset.y, dataset.unit_numbers if sound else np.arange(len(dataset)))
 
     def of_units(self, chosen: NDArray[np.bool_], keys: NDArray[np.uint64]) -> "Batch":
-        """The examples of the units that are chosen, by their numbers; in the order of the units'
-        keys."""
+        """The examples of the chosen units (by number), in the order of the units' keys."""
         taken = np.flatnonzero(chosen[self.units])
         taken = taken[np.argsort(keys[self.units[taken]], kind="stable")]
         return Batch(self.x[taken], self.y[taken], self.units[taken])
 
     @cached_property
     def singles(self) -> tuple[Inputs, Targets]:
-        """The examples that are all of their unit."""
+        """The examples that are alone in their unit."""
         single = self._sizes == 1
         return (self.x, self.y) if single.all() else (self.x[single], self.y[single])
 
     @cached_property
     def groups(self) -> list[NDArray[np.int64]]:
         """Indices of the examples of every other unit."""
-        places = np.flatnonzero(self._sizes > 1)
-        order = places[np.argsort(self.units[places], kind="stable")]
+        indices = np.flatnonzero(self._sizes > 1)
+        order = indices[np.argsort(self.units[indices], kind="stable")]
         return np.split(order, np.flatnonzero(np.diff(self.units[order])) + 1) if len(order) else []
 
     @cached_property
     def _sizes(self) -> NDArray[np.int64]:
-        """Of each example the number of examples of its unit."""
+        """For each example, the number of examples in its unit."""
         _, numbers, counts = np.unique(self.units, return_inverse=True, return_counts=True)
         return np.asarray(counts[numbers], dtype=np.int64)
 
@@ -88,16 +87,15 @@ def clipped_unit_sum(
 ) -> UnitSum:
     """Sum over the batch's units of each one's mean contribution, clipped to `bound`.
 
-    Units of one example go through `sums` together. Each other one goes by itself, so that what it
-    adds is a function of it alone, to the last bit. With `norms` of examples those of the units
-    are found as well.
+    Units of one example go through `sums` together; each larger unit goes on its own, so that what
+    it adds depends on it alone, to the last bit. With `norms`, the norms are returned as well.
     """
     total = sums(*batch.singles, bound)
     lengths = [] if norms is None else [norms(*batch.singles)]
-    for places in batch.groups:
-        added = sums(batch.x[places], batch.y[places], None)
-        length = weights_norm(added) / len(places)
-        factor = bound / max(length, bound) / len(places)
+    for rows in batch.groups:
+        added = sums(batch.x[rows], batch.y[rows], None)
+        length = weights_norm(added) / len(rows)
+        factor = bound / max(length, bound) / len(rows)
         for name, values in added.items():
             total[name] += factor * values
         if norms is not None:

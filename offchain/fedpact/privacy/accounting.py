@@ -74,17 +74,17 @@ class PrivacyLimit:
 
     def allows(self, spend: NDArray[np.float64]) -> bool:
         """Whether the filter allows a total of `spend` (one value per order)."""
-        place = _filter_order(self)
+        index = _filter_order(self)
         # Tolerance for floating-point sums: a schedule that fits as a whole fits in parts.
-        return bool(_epsilons(spend, self.delta)[place] <= self.epsilon * (1 + 1e-9))
+        return bool(_epsilons(spend, self.delta)[index] <= self.epsilon * (1 + 1e-9))
 
     def left(self, spend: NDArray[np.float64]) -> float:
         """Epsilon at `delta` of the largest full-batch release that still fits after `spend`."""
-        place = _filter_order(self)
-        room = self.epsilon - float(_epsilons(spend, self.delta)[place])
+        index = _filter_order(self)
+        room = self.epsilon - float(_epsilons(spend, self.delta)[index])
         if room <= 0:
             return 0.0
-        return gaussian_epsilon(math.sqrt(2 * room / ORDERS[place]), self.delta)
+        return gaussian_epsilon(math.sqrt(2 * room / ORDERS[index]), self.delta)
 
 
 @lru_cache(maxsize=1024)

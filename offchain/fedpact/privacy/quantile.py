@@ -26,11 +26,11 @@ COUNT_BOUND = 0.5
 """A unit adds 1/2 to the count if its gradient is within the norm, else -1/2: half the
 sensitivity of 1 or 0 under replacement, and no more under zero-out."""
 RAMP = 0.01
-"""The count falls from one to the other between the norm and a hundredth above it. A jump would
-turn the last bit of a norm, which may depend on the others of its batch, into a count of one."""
+"""The count falls from one to the other between the norm and a hundredth above it. With a jump,
+the last bit of a norm, which may depend on the rest of its batch, could change the count by 1."""
 COUNT_MARGIN = 1e-4
-"""Part of the count's bound left unused for such last bits: 10^-13 of a norm moves a count by
-10^-11, of ten million others by 10^-4."""
+"""Part of the count's bound left unused for such last bits: 10^-13 of a norm moves one count by
+10^-11, and those of ten million others by 10^-4."""
 SMALLEST_NORM, LARGEST_NORM = 1e-6, 1e6
 """Bounds of the norm."""
 
@@ -40,13 +40,13 @@ class QuantileClipping:
     """How the norm adapts, fixed before anyone joins."""
 
     noise_multiplier: float
-    """Of both sums together: what each step is charged."""
+    """Of both sums together: the charge of each step."""
     count_multiplier: float
     """Of the count alone: standard deviation of its noise over 1/2."""
     quantile: float = 0.5
     """Share of the gradients that should stay unclipped."""
     rate: float = 0.2
-    """At a count that is off by x the norm changes by the factor exp(rate * x)."""
+    """If the share is off by x, the norm changes by the factor exp(rate * x)."""
 
     def __post_init__(self) -> None:
         if not 0 < self.quantile < 1:
@@ -55,7 +55,7 @@ class QuantileClipping:
             raise PrivacyError(f"rate of the norm must be positive, not {self.rate!r}")
         if not 0 < self.noise_multiplier < self.count_multiplier < math.inf:
             raise PrivacyError(
-                f"the count's noise multiplier {self.count_multiplier!r} must be above the one of "
+                f"the count's noise multiplier {self.count_multiplier!r} must be above that of "
                 f"both sums together, {self.noise_multiplier!r}, which must be positive"
             )
 
@@ -70,7 +70,7 @@ class QuantileClipping:
 
     @property
     def gradient_multiplier(self) -> float:
-        """Noise multiplier left to the sum of gradients (their theorem 1): above the whole's."""
+        """Noise multiplier left for the sum of gradients (their theorem 1): above the total's."""
         whole, count = self.noise_multiplier**-2, self.count_multiplier**-2
         return 1 / math.sqrt(whole - count)
 
@@ -81,10 +81,10 @@ class QuantileClipping:
         expected_batch: float,
         noise: NoiseSource,
     ) -> float:
-        """Noised share of the batch's gradients, by their `norms`, (b,), within the clipping norm.
+        """Noised share of the batch's gradients within the clipping norm, from their `norms`, (b,).
 
         The divisor is the expected size of the batch, sampling rate times the public number of
-        units; never the drawn one. Noise can carry the share out of [0, 1].
+        units; never the drawn one. Noise can take the share out of [0, 1].
         """
         above = np.clip((norms / clipping_norm - 1) / RAMP, 0.0, 1.0)
         within = float((COUNT_BOUND * (1 - COUNT_MARGIN) * (1 - 2 * above)).sum())
@@ -92,13 +92,13 @@ class QuantileClipping:
         return float(released[0]) / expected_batch + COUNT_BOUND
 
     def next_norm(self, clipping_norm: float, share: float) -> float:
-        """The norm of the next step (their equation 2, geometric form). What noise carried out of
+        """The norm of the next step (their equation 2, geometric form). A share outside
         [0, 1] counts as the nearer end, so that a step's change is bounded."""
         off = min(max(share, 0.0), 1.0) - self.quantile
         return _stopped(clipping_norm * math.exp(-self.rate * off))
 
     def norm_range(self, first: float, steps: int) -> tuple[float, float]:
-        """Least and largest norm after so many steps from the first one, whatever is counted."""
+        """Least and largest possible norm `steps` steps after the first one."""
         if steps == 0:
             return first, first
         fall, rise = self.rate * (1 - self.quantile) * steps, self.rate * self.quantile * steps

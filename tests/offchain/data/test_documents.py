@@ -106,7 +106,7 @@ def test_numbers_are_no_texts_and_texts_no_numbers(tmp_path: Path) -> None:
 
 def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
-    with pytest.raises(DataError, match="unknown format; use .* folders of texts"):
+    with pytest.raises(DataError, match=r"unknown format; use .* folders of texts"):
         read_records(tmp_path)
 
 

@@ -294,7 +294,7 @@ def test_a_test_file_must_fit_the_file_of_what_was_left(tmp_path):
 
 def test_a_test_engine_shorter_than_the_window_is_refused(tmp_path):
     folder = write_cmapss(tmp_path, test=(30, 32))
-    with pytest.raises(DataError, match="engine 1 has 30 cycles, fewer than a window.s 31"):
+    with pytest.raises(DataError, match="engine 1 has 30 cycles, fewer than a window"):
         cmapss.read_last_windows(folder / "test_FD001.txt", folder / "RUL_FD001.txt", window=31)
 
 

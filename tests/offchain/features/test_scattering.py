@@ -128,5 +128,5 @@ def test_mirroring_makes_no_example_longer_and_keeps_its_type():
         assert kept.dtype == one.dtype
         wide, before = kept.astype(np.float64), one.astype(np.float64)
         assert (np.linalg.norm(wide, axis=1) <= np.linalg.norm(before, axis=1) * 1.001).all()
-    with pytest.raises(DataError, match="none of images"):
+    with pytest.raises(DataError, match="do not belong to images"):
         scattering.mirrored(features[:, 1:], (8, 8))

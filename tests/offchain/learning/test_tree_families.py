@@ -385,7 +385,7 @@ def test_trees_grow_on_numbers_too():
 
 def test_a_feature_that_there_is_not_is_no_model():
     model = {**empty(1, 2).model(), "feature": np.full((1, 1), 9, np.float32)}
-    with pytest.raises(ModelError, match="none of 3"):
+    with pytest.raises(ModelError, match="outside the 3 of its rows"):
         Ensemble.of(model, 3)
 
 

@@ -38,7 +38,7 @@ def k_medoids(rows: sparse.csr_matrix, clusters: int, distance: Distance, seed: 
     """
     count = rows.shape[0]
     if not 1 <= clusters <= count:
-        raise DataError(f"{clusters} clusters of {count} rows")
+        raise DataError(f"{clusters} clusters need at least as many rows, not {count}")
     distances = distance(rows, rows)
     medoids = _spread(distances, clusters, np.random.default_rng(seed))
     labels, cost = _assigned(distances, medoids)
@@ -80,7 +80,7 @@ def _assigned(
 def _medoid(
     distances: NDArray[np.float64], labels: NDArray[np.int64], cluster: int, present: int
 ) -> int:
-    """The member with the least sum of distances to the others; the present one on a tie."""
+    """The member with the least sum of distances to the others; the current one on a tie."""
     members = np.flatnonzero(labels == cluster)
     if len(members) == 0:  # a duplicate of another medoid took all of its rows
         return int(present)

@@ -26,8 +26,8 @@ def public_words() -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
     table = get_frequency_dict(LANGUAGE, wordlist=LIST)
     hashes = term_hashes(tuple(table))
     shares = np.fromiter(table.values(), np.float64, len(table))
-    terms, places = np.unique(hashes, return_inverse=True)
-    total = np.bincount(places, weights=shares).astype(np.float64)  # "em" and "'em" are one term
+    terms, indices = np.unique(hashes, return_inverse=True)
+    total = np.bincount(indices, weights=shares).astype(np.float64)  # "em" and "'em" are one term
     return terms[terms != 0], total[terms != 0]
 
 
@@ -35,7 +35,7 @@ def public_words() -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
 def bucket_frequencies(bits: int) -> NDArray[np.float64]:
     """Frequency of all public words that fall into each of 2^bits buckets; shape (2^bits,)."""
     hashes, shares = public_words()
-    places = (hashes >> np.uint64(64 - bits)).astype(np.int64)
-    frequencies = np.bincount(places, weights=shares, minlength=1 << bits).astype(np.float64)
-    frequencies.flags.writeable = False  # one array, shared by all who ask
+    buckets = (hashes >> np.uint64(64 - bits)).astype(np.int64)
+    frequencies = np.bincount(buckets, weights=shares, minlength=1 << bits).astype(np.float64)
+    frequencies.flags.writeable = False  # one array, shared by all callers
     return frequencies

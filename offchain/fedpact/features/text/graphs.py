@@ -1,9 +1,8 @@
 """Weighted context graphs of texts (Lu et al. 2020, section III-A, definition 1).
 
 A graph's nodes are k terms, the same in all graphs. Its matrix A holds a term's TF-IDF on the
-diagonal and, off it, how strongly two terms occur together; serialised row by row of the upper
-triangle's two parts, diagonal first: k + k (k - 1) / 2 values, scaled to L2 norm 1, sparse all the
-way.
+diagonal and, off it, how strongly two terms occur together. Serialised, it is the diagonal, then
+the part above it row by row: k + k (k - 1) / 2 values, sparse, scaled to L2 norm 1.
 
 The paper leaves open what an edge weighs. Here: sqrt(n_i n_j) * sqrt(idf_i idf_j), n_i being how
 often term i occurs in the text; a text that lacks either term has no such edge.
@@ -33,7 +32,7 @@ class Vocabulary:
     idf: NDArray[np.float64]
     """Shape (k,): positive weights."""
     words: tuple[str, ...]
-    """The terms as they are written."""
+    """The terms in writing."""
 
     def __post_init__(self) -> None:
         if not LEAST_TERMS <= len(self.hashes) <= MOST_TERMS:
@@ -58,16 +57,16 @@ def vocabulary(texts: Sequence[str], terms: int) -> Vocabulary:
     """The most distinctive terms of `texts`; idf = ln(n / df), df > 1.
 
     A term's weight is the sum over the texts of its squared share of the text: TF-IDF, each text
-    scaled to norm 1. (Sums of plain TF-IDF choose common words, and whatever one long text
-    repeats.) Terms that occur in one text only or in more than half of them are left out.
+    scaled to norm 1. (Sums of plain TF-IDF choose common words, and words that one long text
+    repeats.) Terms that occur in only one text or in more than half of them are left out.
 
     `texts` must be public, or the choice and its document frequencies be charged as a release.
-    Raises DataError where fewer than `terms` are left.
+    Raises DataError if fewer than `terms` are left.
     """
     tokens = tokenise(texts)
-    hashes, first, places = np.unique(tokens.hashes, return_index=True, return_inverse=True)
+    hashes, first, indices = np.unique(tokens.hashes, return_index=True, return_inverse=True)
     count = np.int64(max(len(texts), 1))
-    seen, often = np.unique(places * count + tokens.documents, return_counts=True)
+    seen, often = np.unique(indices * count + tokens.documents, return_counts=True)
     term, text = seen // count, seen % count
     frequency = np.bincount(term, minlength=len(hashes))
     idf = np.log(count / np.maximum(frequency, 1))
@@ -76,9 +75,11 @@ def vocabulary(texts: Sequence[str], terms: int) -> Vocabulary:
     lengths = np.maximum(np.bincount(text, squares, minlength=int(count)), 1e-300)
     weight = np.bincount(term, squares / lengths[text], minlength=len(hashes)) * usable
     if int(usable.sum()) < terms:
-        raise DataError(f"graphs of {terms} terms: {len(texts)} texts have {int(usable.sum())}")
+        raise DataError(
+            f"graphs of {terms} terms: {len(texts)} texts have only {int(usable.sum())} usable ones"
+        )
     chosen = np.sort(np.argsort(-weight, kind="stable")[:terms])
-    words = tuple(tokens.word(int(first[place])) for place in chosen)
+    words = tuple(tokens.word(int(first[index])) for index in chosen)
     return Vocabulary(hashes[chosen], idf[chosen], words)
 
 
@@ -89,23 +90,23 @@ def public_vocabulary(words: Sequence[str]) -> Vocabulary:
     """
     hashes = term_hashes(words)
     if (hashes == 0).any() or len(np.unique(hashes)) != len(words):
-        raise SpecificationError("graphs: each of the terms must be one word, named once")
+        raise SpecificationError("graphs: each term must be a single word, named once")
     listed, shares = public_words()
-    place = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
-    share = np.where(listed[place] == hashes, shares[place], shares.min())
+    index = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
+    share = np.where(listed[index] == hashes, shares[index], shares.min())
     order = np.argsort(hashes)
     idf = np.maximum(-np.log(share), 1.0)
     return Vocabulary(hashes[order], idf[order], tuple(words[one].lower() for one in order))
 
 
 def serialised(texts: Sequence[str], terms: Vocabulary) -> sparse.csr_matrix:
-    """One normalised graph a text: (n, k + k (k - 1) / 2) float32, no value negative.
+    """One normalised graph for each text: (n, k + k (k - 1) / 2) float32, no value negative.
 
     A text with none of the terms has a row of zeros.
     """
     parts = []
-    for place in range(0, len(texts), _TEXTS_AT_ONCE):
-        counts = _counts(tokenise(texts[place : place + _TEXTS_AT_ONCE]), terms)
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        counts = _counts(tokenise(texts[start : start + _TEXTS_AT_ONCE]), terms)
         parts.append(_normalised(_graphs(counts, terms)))
     if not parts:
         return sparse.csr_matrix((0, terms.width), dtype=np.float32)
@@ -131,10 +132,10 @@ def matrix(row: sparse.csr_matrix, terms: Vocabulary) -> NDArray[np.float64]:
 
 def _counts(tokens: Tokens, terms: Vocabulary) -> sparse.csr_matrix:
     """How often each term occurs in each text, (texts, k)."""
-    place = np.minimum(np.searchsorted(terms.hashes, tokens.hashes), len(terms.hashes) - 1)
-    known = terms.hashes[place] == tokens.hashes
+    index = np.minimum(np.searchsorted(terms.hashes, tokens.hashes), len(terms.hashes) - 1)
+    known = terms.hashes[index] == tokens.hashes
     counts = sparse.csr_matrix(
-        (np.ones(int(known.sum())), (tokens.documents[known], place[known])),
+        (np.ones(int(known.sum())), (tokens.documents[known], index[known])),
         shape=(tokens.texts, len(terms.hashes)),
     )
     counts.sum_duplicates()

@@ -19,7 +19,7 @@ from fedpact.features.text.tokens import Tokens, pairs, tokenise
 
 LEAST_BITS, MOST_BITS = 6, 22
 TEXTS_AT_ONCE = 256
-"""Texts whose terms are held at once: few enough to stay in the processor's cache."""
+"""Texts processed at once: few enough to stay in the processor's cache."""
 UNKNOWN = 1e-8
 """Frequency of a word that the public list does not have; the rarest listed one has 1e-8."""
 
@@ -31,16 +31,16 @@ class HashedBag:
     bits: int = 14
     """2^bits buckets."""
     common: float = 6.0
-    """Words with -ln(frequency) up to this weigh nothing: "the", "and" and some 40 others."""
+    """Words with -ln(frequency) up to this have weight 0: "the", "and" and some 40 others."""
     cap: float = 2.0
-    """Largest weight: rarer words than exp(-common - cap) all weigh the same."""
+    """Largest weight: words rarer than exp(-common - cap) all have it."""
     bigrams: bool = False
     """Whether pairs of neighbouring terms count too, each of weight `cap`."""
 
     def __post_init__(self) -> None:
         if not LEAST_BITS <= self.bits <= MOST_BITS:
             raise SpecificationError(
-                f"text: {self.bits} bits of hash; from {LEAST_BITS} to {MOST_BITS} are possible"
+                f"text: {self.bits} bits of hash, not {LEAST_BITS} to {MOST_BITS}"
             )
         if not (self.common >= 0 and self.cap > 0):
             raise SpecificationError(
@@ -59,11 +59,11 @@ class HashedBag:
     def rows(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """Rows of `texts`: (n, 2^bits) float32, none negative, of L2 norm 1.
 
-        A text without terms that weigh anything has a row of zeros.
+        A text without a term of positive weight has a row of zeros.
         """
         parts = [
-            self._rows(tokenise(texts[place : place + TEXTS_AT_ONCE]))
-            for place in range(0, len(texts), TEXTS_AT_ONCE)
+            self._rows(tokenise(texts[start : start + TEXTS_AT_ONCE]))
+            for start in range(0, len(texts), TEXTS_AT_ONCE)
         ]
         return sparse.vstack(parts, format="csr") if parts else self._empty()
 

@@ -1,7 +1,7 @@
-"""Rows of documents by any of the representations, the last few remembered.
+"""Rows of documents in each representation; the last few are cached.
 
-A round's models are judged on the same documents again and again; what they are turned into does
-not change with the model.
+A round's models are judged on the same documents again and again, and the documents' rows do not
+depend on the model.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from fedpact.features.text.graphs import public_vocabulary, serialised
 from fedpact.features.text.hashing import HashedBag
 
 REMEMBERED = 4
-"""Collections of documents whose rows are kept, for each representation."""
+"""Collections of documents whose rows are cached, for each representation."""
 
 
 @dataclass(frozen=True)
 class _Documents:
-    """Documents known by their digest."""
+    """Documents, compared by their digest."""
 
     digest: bytes
     texts: tuple[str, ...] = field(compare=False, repr=False)
@@ -39,17 +39,17 @@ class _Documents:
 
 
 def bag_rows(bag: HashedBag, texts: Sequence[str]) -> sparse.csr_matrix:
-    """`bag.rows(texts)`; not to be changed."""
+    """`bag.rows(texts)`; read-only by convention."""
     return _bag_rows(bag, _Documents.of(texts))
 
 
 def graph_rows(words: tuple[str, ...], texts: Sequence[str]) -> sparse.csr_matrix:
-    """Graphs of the texts over the public words, serialised; not to be changed."""
+    """Graphs of the texts over the public words, serialised; read-only by convention."""
     return _graph_rows(words, _Documents.of(texts))
 
 
 def vector_rows(texts: Sequence[str]) -> NDArray[np.float32]:
-    """`vectors.dense_rows(texts)`; not to be changed."""
+    """`vectors.dense_rows(texts)`; read-only by convention."""
     return _vector_rows(_Documents.of(texts))
 
 

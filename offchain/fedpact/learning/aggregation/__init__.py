@@ -1,9 +1,9 @@
 """Aggregation rules: pure functions from models and weights to one model.
 
-Each value of the result is computed by the same IEEE operations in the same order wherever it
-runs (ascending seats, float64, no reduction whose order a library may choose), so that all members
-get the same bytes. Proof of training Quality comes before any rule: only models whose median vote
-is within the ceiling are handed to it.
+Every machine computes each value by the same IEEE operations in the same order (ascending seats,
+float64, no reduction whose order a library may choose), so that all members get the same bytes.
+Proof of training Quality precedes every rule: only models whose median vote is within the ceiling
+reach it.
 """
 
 from collections.abc import Mapping
@@ -75,8 +75,8 @@ def rule(aggregation: AggregationChoice) -> Rule:
 
 
 def check_aggregation(aggregation: AggregationChoice, providers: int) -> None:
-    """Raises SpecificationError for a rule that fedpact does not know, for wrong parameters, and
-    for parameters that a committee of `providers` can never meet."""
+    """Raises SpecificationError for an unknown rule, for wrong parameters, and for parameters that
+    a committee of `providers` can never meet."""
     rule(aggregation).check(providers)
 
 
@@ -90,7 +90,7 @@ def aggregate(
 
     `start` is the global model that the round began from.
 
-    Raises ModelError for no models, for models that do not fit one template, for bad weights;
+    Raises ModelError for no models, for models of different templates, for bad weights;
     SpecificationError for an unknown rule or wrong parameters.
     """
     return rule(aggregation).combine(models, weights, start)

@@ -25,11 +25,11 @@ class Rule(Document, ABC):
     def combine(
         self, models: Mapping[int, Model], weights: Mapping[int, int], start: Model
     ) -> Model:
-        """The aggregate of at least one model, for any number that the votes left in.
+        """The aggregate of at least one model, however many the votes leave in.
 
         Args:
             models: by seat, all of one template.
-            weights: by seat, not negative; seats without a model are passed over.
+            weights: by seat, not negative; seats without a model are ignored.
             start: the global model that the round began from.
 
         Raises:
@@ -41,7 +41,7 @@ class Rule(Document, ABC):
 
 
 def common_template(models: Mapping[int, Model]) -> Template:
-    """The template of all models; raises ModelError for none and for several."""
+    """The models' common template; raises ModelError for no models, and for several templates."""
     templates = {Template.of(model) for model in models.values()}
     if len(templates) != 1:
         raise ModelError(f"cannot aggregate {len(models)} models of {len(templates)} templates")
@@ -52,7 +52,7 @@ def total_weight(models: Mapping[int, Model], weights: Mapping[int, int]) -> int
     """Sum of the models' weights; raises ModelError for a negative one, and for a sum of 0."""
     total = sum(weights[seat] for seat in models)
     if total <= 0 or any(weights[seat] < 0 for seat in models):
-        raise ModelError("weights of a mean must not be negative, and not all zero")
+        raise ModelError("the weights of a mean must not be negative, nor all zero")
     return total
 
 
@@ -62,11 +62,11 @@ def flatten(model: Model) -> Vector:
 
 
 def restore(values: Vector, template: Template) -> Model:
-    """The float32 model whose values, rounded, are these."""
+    """The model with these values, rounded to float32."""
     model: Model = {}
-    place = 0
+    start = 0
     for name, shape in template.tensors:
         size = prod(shape)
-        model[name] = values[place : place + size].reshape(shape).astype(np.float32)
-        place += size
+        model[name] = values[start : start + size].reshape(shape).astype(np.float32)
+        start += size
     return model

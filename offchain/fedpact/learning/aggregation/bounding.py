@@ -21,8 +21,8 @@ from fedpact.learning.distance import clipping_factor
 def norm_bounding(
     models: Mapping[int, Model], weights: Mapping[int, int], start: Model, bound: float
 ) -> Model:
-    """The global model plus the weighted mean of the updates, each shortened to norm `bound` where
-    it is longer (Sun et al. 2019, section 5). Raises ModelError for a bound that is not positive.
+    """The global model plus the weighted mean of the updates, longer ones shortened to norm `bound`
+    (Sun et al. 2019, section 5). Raises ModelError for a bound that is not positive.
     """
     if not bound > 0:
         raise ModelError(f"norm bounding needs a positive bound, not {bound:g}")
@@ -37,7 +37,7 @@ def norm_bounding(
 
 
 class NormBounding(Rule):
-    """`bound` is the largest norm with which an update counts."""
+    """`bound` is the largest norm of an update; longer ones are shortened."""
 
     name: ClassVar[str] = "norm-bounding"
     bound: Annotated[float, Field(gt=0, allow_inf_nan=False)]

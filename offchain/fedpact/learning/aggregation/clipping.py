@@ -30,7 +30,7 @@ def centred_clipping(
 
     v starts at the round's global model: the centre without updates, as the paper's is the
     aggregate of the step before; its mean has equal weights. Raises ModelError for a radius that
-    is not positive, for less than one iteration.
+    is not positive, or for less than one iteration.
     """
     if not radius > 0 or iterations < 1:
         raise ModelError(
@@ -50,7 +50,7 @@ def centred_clipping(
 
 
 class CentredClipping(Rule):
-    """`radius` bounds how far one model reaches from the centre, `iterations` moves it so often."""
+    """`radius` bounds each model's distance from the centre, which moves `iterations` times."""
 
     name: ClassVar[str] = "centred-clipping"
     radius: Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -39,7 +39,7 @@ def krum_scores(models: Mapping[int, Model], byzantine: int) -> dict[int, float]
 def multi_krum(
     models: Mapping[int, Model], weights: Mapping[int, int], byzantine: int, kept: int
 ) -> Model:
-    """Weighted mean of the `kept` models of the lowest score, of equal ones the lowest seat.
+    """Weighted mean of the `kept` models with the lowest scores; ties go to the lowest seat.
 
     The paper's mean has equal weights. Raises ModelError where n <= 2 * byzantine + 2, or where
     `kept` is not in 1..n - byzantine.
@@ -56,8 +56,8 @@ def multi_krum(
 class MultiKrum(Rule):
     """`kept` models are averaged, `byzantine` are expected to be hostile.
 
-    The votes may leave fewer models than 2 * byzantine + 3, having taken hostile ones out
-    already; then as many hostile ones are expected as the rule can bear.
+    The votes may leave fewer models than 2 * byzantine + 3, having removed hostile ones already;
+    then the rule expects as many hostile ones as it can withstand.
     """
 
     name: ClassVar[str] = "multi-krum"

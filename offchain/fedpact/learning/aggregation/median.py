@@ -23,7 +23,7 @@ def coordinate_median(models: Mapping[int, Model]) -> Model:
 
 
 class CoordinateMedian(Rule):
-    """No parameters; every model counts alike."""
+    """No parameters; all models have equal weight."""
 
     name: ClassVar[str] = "coordinate-median"
 

@@ -18,7 +18,7 @@ def trimmed_mean(models: Mapping[int, Model], share: float) -> Model:
     """Mean of each value without the floor(share * n) smallest and as many largest ones
     (Yin et al. 2018, option II). Raises ModelError for a share outside [0, 0.5)."""
     if not 0 <= share < 0.5:
-        raise ModelError(f"trimmed mean: a share from 0 to below 0.5 is needed, not {share:g}")
+        raise ModelError(f"trimmed mean: the share must be from 0 to below 0.5, not {share:g}")
     template = common_template(models)
     cut = int(share * len(models) + _ROUNDING)
     mean: Model = {}
@@ -33,7 +33,7 @@ def trimmed_mean(models: Mapping[int, Model], share: float) -> Model:
 
 
 class TrimmedMean(Rule):
-    """`share` of the models is cut off at either end of each value; every model counts alike."""
+    """`share` of the models is cut off at either end of each value; all have equal weight."""
 
     name: ClassVar[str] = "trimmed-mean"
     share: Annotated[float, Field(ge=0, lt=0.5)]

@@ -1,9 +1,9 @@
-"""What a strategy decides: where local training starts, what corrects it, what the server does.
+"""A strategy decides where local training starts, what corrects it, and what the server does.
 
-A strategy is a few pure functions. Their arguments hold all that they may know of the past: the
-round's global models and a provider's memory. Strategies marked `published` remember only
-submitted and attested models, so that whoever holds those can recompute the memory: these
-strategies run through the chain.
+It is a few pure functions. All that they may know of the past is in their arguments: the round's
+global models and a provider's memory. Strategies marked `published` remember only submitted and
+attested models, so that anyone who has those can recompute the memory; only these run through the
+chain.
 """
 
 from abc import ABC
@@ -19,7 +19,7 @@ from fedpact.types.document import Document
 
 @dataclass(frozen=True)
 class Memory:
-    """What one provider, or the server, keeps between rounds."""
+    """State that a provider, or the server, keeps between rounds."""
 
     models: Mapping[str, Model] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Globals:
-    """What everybody knows when a round begins."""
+    """Models known to everybody when a round begins."""
 
     initial: Model
     """W^0."""
@@ -44,7 +44,7 @@ class Correction:
 
     proximal: float = 0.0
     anchor: Model | None = None
-    """Needed where `proximal` is not zero."""
+    """Required if `proximal` is not zero."""
     shift: Model | None = None
 
 
@@ -61,7 +61,7 @@ class Strategy(Document, ABC):
 
     name: ClassVar[str]
     published: ClassVar[bool] = True
-    """Whether it remembers only what providers and committees publish anyway."""
+    """Whether its memory consists only of models that are published anyway."""
     remembers: ClassVar[bool] = False
     """Whether its providers have a memory."""
 
@@ -95,7 +95,7 @@ class Strategy(Document, ABC):
     def aggregated(
         self, round_number: int, seats: Sequence[int], included: Sequence[int]
     ) -> list[int]:
-        """Of the included seats, those whose models are aggregated; at least one.
+        """The included seats whose models are aggregated; at least one.
 
         Args:
             seats: all seats that submitted.

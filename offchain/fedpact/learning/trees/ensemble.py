@@ -1,9 +1,9 @@
 """Ensembles of decision trees as arrays of fixed shape.
 
-Every tree is complete, of one depth, its inner nodes in heap order (the children of node i are
-2 i + 1 and 2 i + 2), so that the shapes, and with them every byte of an artefact's header, follow
-from the number of trees alone: a tree that stops early goes on to the left by a threshold that no
-value exceeds. Node i sends a row x to the right where x[feature_i] > threshold_i. Each leaf holds
+Every tree is complete and has the same depth, its inner nodes in heap order (the children of node i
+are 2 i + 1 and 2 i + 2), so that the shapes, and every byte of an artefact's header, follow from
+the number of trees alone: a tree that stops early continues to the left by a threshold that no
+value exceeds. Node i sends a row x to the right if x[feature_i] > threshold_i. Each leaf holds
 one value a class; the ensemble's output is the sum over trees.
 """
 
@@ -27,7 +27,7 @@ _ROWS_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class Ensemble:
-    """T trees of depth d over rows of some width, K values a leaf."""
+    """T trees of depth d over rows of some width, K values per leaf."""
 
     feature: NDArray[np.int64]
     """Shape (T, 2^d - 1)."""
@@ -57,13 +57,13 @@ class Ensemble:
         """From tensors that fit `template`; ModelError for a feature that rows do not have."""
         feature = model["feature"]
         if ((feature < 0) | (feature >= width) | (feature != np.floor(feature))).any():
-            raise ModelError(f"trees: a node asks for a feature that is none of {width}")
+            raise ModelError(f"trees: a node asks for a feature outside the {width} of its rows")
         return cls(feature.astype(np.int64), model["threshold"], model["value"])
 
     def leaves(self, rows: sparse.csr_matrix) -> NDArray[np.int64]:
         """Leaf, 0 to 2^d - 1, of each row (n, width) in each tree; shape (n, T)."""
-        used, place = np.unique(self.feature, return_inverse=True)
-        place = place.reshape(self.feature.shape)
+        used, index = np.unique(self.feature, return_inverse=True)
+        index = index.reshape(self.feature.shape)
         columns = sparse.csc_matrix(rows)[:, used].tocsr()
         found = np.empty((rows.shape[0], self.trees), dtype=np.int64)
         tree = np.arange(self.trees)
@@ -72,7 +72,7 @@ class Ensemble:
             row = np.arange(len(values))[:, None]
             node = np.zeros((len(values), self.trees), dtype=np.int64)
             for _ in range(self.depth):
-                right = values[row, place[tree, node]] > self.threshold[tree, node]
+                right = values[row, index[tree, node]] > self.threshold[tree, node]
                 node = 2 * node + 1 + right
             found[start : start + _ROWS_AT_ONCE] = node - (2**self.depth - 1)
         return found
@@ -93,7 +93,9 @@ class Ensemble:
 def template(trees: int, depth: int, values: int) -> Template:
     """Tensors of an ensemble; raises ModelError for sizes out of range."""
     if trees < 0 or not 1 <= depth <= MAX_DEPTH or values < 1:
-        raise ModelError(f"trees: {trees} of depth {depth} with {values} values a leaf")
+        raise ModelError(
+            f"trees: {trees} of depth {depth} with {values} values per leaf are out of range"
+        )
     inner, leaves = 2**depth - 1, 2**depth
     return Template(
         (
@@ -115,7 +117,7 @@ def empty(depth: int, values: int) -> Ensemble:
 
 
 def union(ensembles: Sequence[Ensemble], weights: Sequence[float]) -> Ensemble:
-    """All trees of `ensembles`, in order, each one's leaves times its weight.
+    """All trees of `ensembles`, in order, leaves multiplied by their ensemble's weight.
 
     With weights 1/k it is the mean of the ensembles' outputs: Algorithm 1's M = (1/k) sum m_i.
     Raises ModelError for none, or for trees of different depths or classes.
@@ -154,18 +156,18 @@ def heap(
     node = np.zeros(2 * inner + 1, dtype=np.int64)
     features, thresholds = np.zeros(inner, np.int64), np.full(inner, LARGEST, np.float32)
     for level in range(depth):
-        places = np.arange(2**level - 1, 2 ** (level + 1) - 1)
-        here = node[places]
+        indices = np.arange(2**level - 1, 2 ** (level + 1) - 1)
+        here = node[indices]
         split = left[here] >= 0
-        features[places[split]] = feature[here[split]]
-        thresholds[places[split]] = _rounded_down(threshold[here[split]])
-        node[2 * places + 1] = np.where(split, left[here], here)
-        node[2 * places + 2] = np.where(split, right[here], here)
+        features[indices[split]] = feature[here[split]]
+        thresholds[indices[split]] = _rounded_down(threshold[here[split]])
+        node[2 * indices + 1] = np.where(split, left[here], here)
+        node[2 * indices + 2] = np.where(split, right[here], here)
     return features, thresholds, node[inner:]
 
 
 def _rounded_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
-    """As float32, never above: a float32 value exceeds both or neither."""
+    """As float32, rounded down: a float32 value exceeds both or neither."""
     nearest = thresholds.astype(np.float32)
     below = np.nextafter(nearest, np.float32(-np.inf))
     return np.asarray(np.where(nearest > thresholds, below, nearest), dtype=np.float32)

@@ -3,8 +3,8 @@
 All trees of all providers have the same splits, drawn from a public seed: at every node a random
 public term and threshold 0, "does the text have this term". A document falls into one leaf of each
 of T trees, so that the count of each class in each leaf is a sum to which it adds a vector of T
-ones: L2 norm sqrt(T). One Gaussian release; providers' counts add up (after Geurts et al. 2006 for
-random trees, Fletcher & Islam 2017 for their noised leaves).
+ones: L2 norm sqrt(T). One Gaussian release; providers' counts are added (after Geurts et al. 2006
+for random trees, Fletcher & Islam 2017 for their noised leaves).
 """
 
 import math
@@ -24,7 +24,7 @@ from fedpact.learning.trees.ensemble import Ensemble, template
 from fedpact.privacy.noise import NoiseSource, rounding_sensitivity
 
 WORDS_OF_A_TEXT = 200.0
-"""Public guess that turns a word's frequency into the chance that a text has it."""
+"""Assumed length that turns a word's frequency into the chance that a text has it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class RandomForestLayout:
 
     @property
     def sensitivity(self) -> float:
-        """L2 of all counts, one document replaced by nothing; sqrt(2) times it by any other."""
+        """L2 of all counts, one document replaced by nothing; sqrt(2) times that by any other."""
         return math.sqrt(self.trees)
 
     def noise_std(self, noise_multiplier: float) -> float:
@@ -55,7 +55,7 @@ class RandomForestLayout:
         On no path does a feature occur twice. Raises ModelError if there are too few features.
         """
         if int((chances > 0).sum()) < self.depth:
-            raise ModelError(f"trees of depth {self.depth} need as many features")
+            raise ModelError(f"trees of depth {self.depth} need at least {self.depth} features")
         shapes = dict(template(self.trees, self.depth, self.labels).tensors)
         generator = np.random.Generator(np.random.PCG64(self.seed))
         share = np.cumsum(chances / chances.sum())
@@ -87,7 +87,7 @@ def noised_counts(
     if len(y) == 0 or rows.shape[0] != len(y):
         raise DataError(f"trees: {rows.shape[0]} rows of {len(y)} classes")
     if noise_multiplier and noise is None:
-        raise PrivacyError("noise is asked for and there is no source of it")
+        raise PrivacyError(f"noise multiplier {noise_multiplier:g}, but no source of noise")
     leaves = splits.leaves(rows)
     size = 2**layout.depth * layout.labels
     counts = np.stack(
@@ -141,12 +141,12 @@ def weighted_counts(
 def votes(
     splits: Ensemble, total: NDArray[np.float64], variance: NDArray[np.floating[Any]]
 ) -> Ensemble:
-    """The forest that counts (T, 2^d, labels) whose noise has this variance vote for.
+    """The forest that votes by counts (T, 2^d, labels) with this noise variance.
 
-    A leaf votes with how much more often a class falls into it than documents do at large:
+    A leaf votes by how much more often a class falls into it than all documents do:
     (n_lc - n_c q_l) / (n_c q_l + a), n_c the class's count, q_l the leaf's share, a the noise's
-    standard deviation (at least 1). Votes are linear in the counts, so that noise averages out over
-    the trees.
+    standard deviation (at least 1). Votes are linear in the counts, so noise averages out over the
+    trees.
     """
     size = total.sum(axis=1).mean(axis=0)
     spare = np.maximum(np.sqrt(variance), 1.0)
@@ -174,7 +174,7 @@ def _ancestors(node: int) -> list[int]:
 def _draw(
     generator: np.random.Generator, share: NDArray[np.float64], taken: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """One feature a tree by its share, none of those taken (T, above)."""
+    """One feature for each tree by its share, except those taken (T, above)."""
     drawn = np.searchsorted(share, generator.random(len(taken)), side="right")
     again = (drawn[:, None] == taken).any(axis=1)
     while again.any():

@@ -1,10 +1,10 @@
 """Trees grown from a provider's own rows: a decision tree, a random forest, boosted trees.
 
-scikit-learn grows the single trees; what is kept and shared are arrays (`ensemble`). Boosting is
-the project's own loop, Lu et al.'s distributed GBDT as far as the paper tells it: each step fits
-one tree to the residuals y - p of all classes together (a leaf holds one value a class, as in
-Zhang & Jung 2021), with Friedman's (2001) Newton value in each leaf, and can go on from any model
-received.
+scikit-learn grows the single trees, which are kept and shared as arrays (`ensemble`). Boosting is
+the project's own loop, Lu et al.'s distributed GBDT as far as the paper describes it: each step
+fits one tree to the residuals y - p of all classes together (a leaf has one value per class, as in
+Zhang & Jung 2021), with Friedman's (2001) Newton value in each leaf, and can continue from any
+received model.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from fedpact.errors import DataError
 from fedpact.learning.trees.ensemble import Ensemble, empty, heap, softmax, union
 
 SMOOTHING = 1.0
-"""Added to the sum of p (1 - p) of a leaf: no Newton step from a handful of documents."""
+"""Added to a leaf's sum of p (1 - p), so that a handful of documents makes no large step."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def random_forest(
     growth: Growth,
     seed: int,
 ) -> Ensemble:
-    """Breiman's (2001) forest; leaves hold the classes' shares over the number of trees, so that
-    the output is the mean over the trees."""
+    """Breiman's (2001) forest; leaves hold the classes' shares divided by the number of trees,
+    so that the output is the mean over the trees."""
     from sklearn.ensemble import RandomForestClassifier
 
     _check(rows, y, labels)
@@ -78,9 +78,9 @@ def boost(
     growth: Growth,
     seed: int,
 ) -> Ensemble:
-    """`trees` more trees on top of `start`; the new trees alone are returned.
+    """`trees` more trees on top of `start`; returns only the new ones.
 
-    The whole model's output is start + new, a score a class (softmax gives probabilities).
+    The model's output is start + new, one score per class (softmax gives probabilities).
     """
     from sklearn.tree import DecisionTreeRegressor
 

@@ -1,10 +1,9 @@
 """Auditing in one run (Steinke, Nasr & Jagielski 2023).
 
-Each of m canaries is in the data or not by the toss of a coin of its own. The auditor sees the
-release, scores every canary, and guesses of those with the highest scores that they are in, of
-those with the lowest that they are not. Under (epsilon, delta)-DP more than a share
-e^epsilon / (1 + e^epsilon) of right guesses is unlikely, however the canaries interact; how many
-were right gives a lower bound on epsilon.
+Each of m canaries is in the data or not by its own coin toss. The auditor sees the release, scores
+every canary, and guesses that those with the highest scores are in and those with the lowest are
+out. Under (epsilon, delta)-DP more than a share e^epsilon / (1 + e^epsilon) of right guesses is
+unlikely, however the canaries interact; the number of right ones gives a lower bound on epsilon.
 """
 
 import math
@@ -21,13 +20,13 @@ LARGEST_EPSILON = 50.0
 _TOLERANCE = 1e-3
 
 Scores = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
-"""One run: which canaries are in, (m,) -> their scores, (m,), high if a canary seems to be in. Runs
-the mechanism once."""
+"""Runs the mechanism once: which canaries are in, (m,) -> scores, (m,), high if a canary seems to
+be in."""
 
 
 @dataclass(frozen=True)
 class CanaryAudit:
-    """Outcome of one run."""
+    """Result of one run."""
 
     canaries: int
     guesses: int
@@ -38,7 +37,7 @@ class CanaryAudit:
     confidence: float
 
     def allows(self, stated: float) -> bool:
-        """Whether the stated epsilon stands: the lower bound is not above it."""
+        """Whether the lower bound is consistent with the stated epsilon: not above it."""
         return self.epsilon <= stated
 
 
@@ -53,15 +52,19 @@ def audit(
     """Toss, run once, guess, count.
 
     Args:
-        guesses: how many canaries to guess of, half of them in, half out; fixed before the run.
+        guesses: number of canaries to guess, half of them in, half out; fixed before the run.
         generator: tosses the coins.
     """
     if not 2 <= guesses <= canaries:
-        raise PrivacyError(f"{guesses} guesses of {canaries} canaries: between 2 and all of them")
+        raise PrivacyError(
+            f"{guesses} guesses of {canaries} canaries: it must be between 2 and all of them"
+        )
     included = generator.random(canaries) < 0.5
     found = scores(included)
     if found.shape != (canaries,) or np.isnan(found).any():
-        raise PrivacyError(f"a score is needed for each of {canaries} canaries, not {found.shape}")
+        raise PrivacyError(
+            f"scores have shape {found.shape}, not one for each of {canaries} canaries"
+        )
     # Ties are broken at random: the order of the canaries must reveal nothing.
     order = np.lexsort((generator.random(canaries), found))
     half = guesses // 2
@@ -88,7 +91,7 @@ def epsilon_lower_bound(
 
 
 def p_value(canaries: int, guesses: int, right: int, epsilon: float, delta: float) -> float:
-    """Bound on the probability of so many right guesses under (epsilon, delta)-DP.
+    """Bound on the probability of this many right guesses under (epsilon, delta)-DP.
 
     Their theorem 5.2: that of a binomial of `guesses` tries, plus what delta can add,
     2 m delta max over i of P[right - i <= X < right] / i.

@@ -1,9 +1,9 @@
-"""How far a release tells two neighbouring data sets apart, measured by drawing it many times.
+"""How well a release distinguishes two neighbouring data sets, measured by many draws.
 
 Full-batch Gaussian sums satisfy Gaussian differential privacy with a parameter mu (Dong, Roth & Su
-2022): whoever sees the release knows as much of one record as whoever sees one draw of N(0, 1) or
-N(mu, 1). With the worst record on a tiny data set this is an equality, so the measured mu must
-neither be above the stated one (the promise is broken) nor below it (the audit looks away).
+2022): the release reveals as much about one record as one draw of N(0, 1) or N(mu, 1) reveals about
+its mean. For the worst record of a tiny data set this is an equality, so the measured mu must be
+neither above the stated one (the promise is broken) nor below it (the audit misses something).
 """
 
 import math
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fedpact.errors import PrivacyError
 
 Draw = Callable[[int], NDArray[np.float64]]
-"""Independent draws of all that is published, one a row: count -> (count, d)."""
+"""Independent draws of all published values, one per row: count -> (count, d)."""
 
 LEAST_DRAWS = 200
 SINGULAR = 1e-12

@@ -11,8 +11,8 @@ from fedpact.retrieval.vectors import BAG
 def public_share(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Share of public running text of each word, at least that of a word not listed."""
     listed, shares = public_words()
-    place = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
-    return np.where(listed[place] == hashes, np.maximum(shares[place], UNKNOWN), UNKNOWN)
+    index = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
+    return np.where(listed[index] == hashes, np.maximum(shares[index], UNKNOWN), UNKNOWN)
 
 
 def rarity(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
