@@ -122,7 +122,7 @@ experiments: setup ## run all experiments and write their report to docs/results
 	@$(BIN)/python -m lab report
 
 experiment-digits: setup ## accuracy, pay and poisoning on digits, five seeds: docs/results/digits.json
-	@$(BIN)/python -m lab.digits --json docs/results/digits.json
+	@$(BIN)/python -m lab digits --json docs/results/digits.json
 
 ##@ Build
 

@@ -8,8 +8,10 @@ import typer
 
 from fedpact.cli.output import AsJson, print_rows
 from fedpact.errors import ExperimentError, InvalidInput
-from lab import simulate
+from lab.consensus_scale import command as consensus_scale
+from lab.digits import command as digits
 from lab.harness.configuration import Device, Scale
+from lab.retrieval import command as retrieval
 
 app = typer.Typer(
     name="lab",
@@ -19,28 +21,48 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(simulate.app, name="simulate")
+app.command("retrieval")(retrieval.retrieval)
+app.command("consensus")(consensus_scale.consensus)
+app.command("digits")(digits.digits)
+STANDALONE = (retrieval.STUDY, consensus_scale.STUDY, digits.STUDY)
 
 Output = Annotated[Path, typer.Option(help="Folder of results and reports.")]
 RESULTS = Path("docs/results")
 
 
 @app.command("list")
-def list_experiments(as_json: AsJson = False) -> None:
-    """The experiments that come with fedpact, and how many cases each has at which scale.
+def list_experiments(output: Output = RESULTS, as_json: AsJson = False) -> None:
+    """List all experiments: scale, number of cases, and the state of the results in OUTPUT.
+
+    `python -m lab run NAME` runs those with a scale. The others have a command of their own:
+    `python -m lab NAME`.
 
     Example: python -m lab list
     """
     from lab.harness import configuration
+    from lab.harness.results import ResultFolder
+    from lab.harness.studies import studies
 
-    rows = []
-    for name in configuration.names():
-        experiment = configuration.load(name)
-        row: dict[str, Any] = {"name": name, "title": experiment.title}
-        for scale in Scale:
-            there = scale in experiment.scales
-            row[scale] = len(list(configuration.cases(experiment, scale))) if there else None
-        rows.append(row)
+    experiments = [configuration.load(name) for name in configuration.names()]
+    found, _ = studies(experiments, ResultFolder(output).all())
+    rows: list[dict[str, Any]] = [
+        {
+            "name": study.experiment.name,
+            "scale": study.scale.value,
+            "cases": len(list(configuration.cases(study.experiment, study.scale))),
+            "state": study.state,
+        }
+        for study in found
+    ]
+    rows += [
+        {
+            "name": study.name,
+            "scale": None,
+            "cases": None,
+            "state": study.state(output),
+        }
+        for study in STANDALONE
+    ]
     print_rows(rows, as_json=as_json, empty="no experiments")
 
 
@@ -127,7 +149,7 @@ def report_results(
     from lab.harness.report import report
 
     loaded = [configuration.load(name) for name in [*configuration.names(), *(names or ())]]
-    for path in report(output, loaded):
+    for path in report(output, loaded, STANDALONE):
         typer.echo(str(path))
 
 

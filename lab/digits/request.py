@@ -1,6 +1,6 @@
 """Digits, label-skewed over four providers, (4, 1e-5)-private: the demo's request, measured.
 
-`python -m lab.digits --json FILE` runs the honest committee and each kind of poison over five seeds
+`python -m lab digits --json FILE` runs the honest committee and each kind of poison over five seeds
 and compares them with the targets. A seed fixes the split and the partition; noise
 comes from a number drawn from the operating system, so that a run with a poisoner and the run of
 the honest alone share the honest providers' noise and differ in the poisoner only.

@@ -9,6 +9,7 @@ from fedpact.errors import InvalidInput
 from lab.harness import tables
 from lab.harness.configuration import Experiment
 from lab.harness.results import ResultFolder, write_whole
+from lab.harness.standalone import StandaloneStudy
 from lab.harness.statistics import estimate
 from lab.harness.studies import Study, cells, privacy_of, studies
 
@@ -17,20 +18,23 @@ INDEX = "README.md"
 PLOTS = "plots"
 
 
-def report(folder: Path, experiments: Sequence[Experiment]) -> list[Path]:
-    """Write SUMMARY, INDEX, a page an experiment and its plots into `folder`; returns the paths.
+def report(
+    folder: Path, experiments: Sequence[Experiment], standalone: Sequence[StandaloneStudy] = ()
+) -> list[Path]:
+    """Write SUMMARY, INDEX and the pages and plots of each study into `folder`; returns the paths.
 
-    Raises InvalidInput where there are no results of these experiments, or matplotlib is missing.
+    Raises InvalidInput if there are no results of these studies or matplotlib is missing.
     """
     results = ResultFolder(folder).all()
     found, strangers = studies(experiments, results)
-    if not any(study.started for study in found):
-        raise InvalidInput(f"no results in {folder}: python -m lab run comes first")
+    if not any(study.started for study in found) and not any(s.files(folder) for s in standalone):
+        raise InvalidInput(f"no results in {folder}: run experiments first (python -m lab run)")
     written = [folder / SUMMARY, folder / INDEX]
+    standalone_rows = [_index_row(study, folder) for study in standalone]
     rows = [row for study in found for row in summary_rows(study)]
     text = json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(written[0], (text + "\n").encode())
-    write_whole(written[1], tables.index(found, strangers).encode())
+    write_whole(written[1], tables.index(found, standalone_rows, strangers).encode())
     for experiment in experiments:
         own = [study for study in found if study.experiment is experiment and study.started]
         if own:
@@ -38,6 +42,9 @@ def report(folder: Path, experiments: Sequence[Experiment]) -> list[Path]:
             page = folder / f"{experiment.name}.md"
             write_whole(page, tables.page(own, drawn).encode())
             written += [page, *(folder / plot for plot in drawn.values() if plot is not None)]
+    for one in standalone:
+        if one.report is not None and one.files(folder):
+            written += one.report(folder)
     return written
 
 
@@ -66,6 +73,11 @@ def summary_rows(study: Study) -> Iterable[dict[str, Any]]:
                 "scale": study.scale.value,
                 "paper": tables.paper_value(study.experiment, cell, metric),
             }
+
+
+def _index_row(study: StandaloneStudy, folder: Path) -> tables.IndexRow:
+    name = f"[{study.name}]({study.page})" if study.files(folder) else study.name
+    return name, study.title, "-", "-", "-", study.state(folder)
 
 
 def _plot(study: Study, folder: Path) -> str | None:

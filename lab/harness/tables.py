@@ -13,8 +13,14 @@ PERCENT = Unit(name="%", factor=100)
 HEAD = "Written by `python -m lab report`; do not edit."
 
 
-def index(studies: Sequence[Study], strangers: Sequence[Result]) -> str:
-    """The list of all pages, and what is not there."""
+IndexRow = tuple[str, str, str, str, str, str]
+"""Experiment, what, scale, cases, hours, state."""
+
+
+def index(
+    studies: Sequence[Study], standalone: Sequence[IndexRow], strangers: Sequence[Result]
+) -> str:
+    """The list of all pages and of what has not been run; `standalone` are its last rows."""
     lines = ["# Results of experiments", "", HEAD, ""]
     lines.append(
         "Each figure stands beside its scale: `full` is the paper's own setting, `small` is cut "
@@ -24,7 +30,7 @@ def index(studies: Sequence[Study], strangers: Sequence[Result]) -> str:
         "[summary.json](summary.json)."
     )
     reported = {study.experiment.name for study in studies if study.started}
-    rows = []
+    rows: list[IndexRow] = []
     for study in studies:
         name = study.experiment.name
         done = sum(len(runs) for runs in study.runs.values())
@@ -39,6 +45,7 @@ def index(studies: Sequence[Study], strangers: Sequence[Result]) -> str:
                 study.state,
             )
         )
+    rows += standalone
     lines += ["", *table(("experiment", "what", "scale", "cases", "hours", "state"), rows)]
     run = [study for study in studies if study.started]
     claims = [(study, claim) for study in run for claim in study.experiment.claims]

@@ -39,7 +39,7 @@ def report(folder: Path, output: Path) -> list[Path]:
         key=lambda one: (_scenario(one), one["nodes"], one["seed"]),
     )
     if not results:
-        raise InvalidInput(f"{folder} holds no result of `python -m lab simulate retrieval`")
+        raise InvalidInput(f"{folder} holds no result of `python -m lab retrieval`")
     (output / PAGE).write_text(_page(results), encoding="utf-8")
     (output / PLOT).write_bytes(_plot(results))
     return [output / PAGE, output / PLOT]
@@ -64,8 +64,8 @@ def _page(results: list[Result]) -> str:
     lines = [
         "# Retrieval, simulated",
         "",
-        "Written by `python -m lab simulate retrieval-report` from the files in"
-        " docs/results/retrieval; each was made by `python -m lab simulate retrieval`."
+        "Written by `python -m lab report` from the files in"
+        " docs/results/retrieval; each was made by `python -m lab retrieval`."
         " What the figures are, and what they are held to, is said in"
         " [../retrieval.md](../retrieval.md).",
         "",
@@ -169,9 +169,7 @@ def _read(path: Path) -> Result:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidInput(
-            f"{path} is no result of `python -m lab simulate retrieval`: {error}"
-        ) from error
+        raise InvalidInput(f"{path} is no result of `python -m lab retrieval`: {error}") from error
     if not isinstance(found, dict) or "recall_over_honest" not in found:
-        raise InvalidInput(f"{path} is no result of `python -m lab simulate retrieval`")
+        raise InvalidInput(f"{path} is no result of `python -m lab retrieval`")
     return found

@@ -22,11 +22,42 @@ def study(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_list_names_title_and_cases(lab: Lab) -> None:
+def test_the_list_has_every_experiment_with_its_cases_and_state(lab: Lab) -> None:
     rows = json.loads(lab("list", "--json").out)
 
-    assert {"name", "title", "small", "full"} == set(rows[0])
-    assert all(row["small"] or row["full"] for row in rows)
+    assert [*rows[0]] == ["name", "scale", "cases", "state"]
+    assert all(row["cases"] > 0 for row in rows if row["scale"])
+    assert all(row["state"].startswith("not run") for row in rows)
+    assert {row["name"] for row in rows} >= {"mnist", "femnist", "retrieval", "consensus", "digits"}
+
+
+def test_studies_without_configuration_are_listed_with_the_state_of_their_files(lab: Lab) -> None:
+    options = ["--nodes", 150, "--lookups", 2, "--workers", 1, "--source", "synthetic"]
+    Path("out/retrieval").mkdir(parents=True)
+    done = lab("retrieval", *options, "--json", "out/retrieval/small.json")
+    report = lab("report", "--output", "out")
+    rows = json.loads(lab("list", "--output", "out", "--json").out)
+
+    assert done.code == report.code == 0
+    states = {row["name"]: row["state"] for row in rows if row["scale"] is None}
+    assert states == {
+        "retrieval": "complete",
+        "consensus": "not run: python -m lab consensus",
+        "digits": "not run: python -m lab digits",
+    }
+    index = Path("out/README.md").read_text()
+    assert "| [retrieval](retrieval.md) | Lookups" in index
+    assert "| digits | Digits" in index
+    assert Path("out/retrieval.svg").exists()
+
+
+@pytest.mark.parametrize("study", ["retrieval", "consensus", "digits"])
+def test_each_study_without_configuration_has_its_own_command(lab: Lab, study: str) -> None:
+    help_ = lab(study, "--help")
+
+    assert help_.code == 0
+    assert f"Example: python -m lab {study}" in help_.out
+    assert "--json" in help_.out
 
 
 def test_a_study_is_run_once_and_reported(lab: Lab, study: Path) -> None:

@@ -193,5 +193,5 @@ def test_the_published_report_lists_every_configuration_and_scale() -> None:
 
 
 def test_no_results_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="python -m lab run comes first"):
+    with pytest.raises(InvalidInput, match="run experiments first"):
         report(tmp_path, [configuration.parse("little", TOML)])

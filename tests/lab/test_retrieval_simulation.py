@@ -101,7 +101,7 @@ def test_a_scenario_that_makes_no_sense_is_refused(wrong: dict[str, float], said
 def test_the_command_writes_its_result(tmp_path: Path) -> None:
     path = tmp_path / "found.json"
     options = ["--nodes", "150", "--lookups", "3", "--source", "synthetic", "--json", str(path)]
-    result = CliRunner().invoke(app, ["simulate", "retrieval", *options])
+    result = CliRunner().invoke(app, ["retrieval", *options])
     assert result.exit_code == 0, result.output
     assert "recall@10" in result.output
     assert json.loads(path.read_text())["source"] == "synthetic"
