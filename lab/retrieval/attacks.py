@@ -47,8 +47,8 @@ def stuff(
     topics = int(population.topics.max()) + 1
     means = _topic_means(population, topics)
     rows = []
-    for place in range(len(hostile)):
-        if place < aimed * len(hostile):
+    for index in range(len(hostile)):
+        if index < aimed * len(hostile):
             chosen = means[int(generator.integers(topics))]
         else:
             chosen = means[generator.choice(topics, min(BROAD_TOPICS, topics), replace=False)]
@@ -74,7 +74,7 @@ def lies(
         Lie.HIDE: band.hidden,
     }
     return {
-        number: replies[kinds[place % len(kinds)]] for place, number in enumerate(hostile.tolist())
+        number: replies[kinds[index % len(kinds)]] for index, number in enumerate(hostile.tolist())
     }
 
 
@@ -98,8 +98,8 @@ class _Band:
         if not isinstance(true, LookupReply):
             return true
         contacts = tuple(
-            type(one)(address(2**100 + place), one.id, "", one.length)
-            for place, one in enumerate(true.contacts * 20)
+            type(one)(address(2**100 + index), one.id, "", one.length)
+            for index, one in enumerate(true.contacts * 20)
         )
         records = (true.records * MOST_FOUND)[:MOST_FOUND]
         return LookupReply(true.responder, true.community, true.size, records, contacts)

@@ -34,7 +34,7 @@ class GossipOverlay:
     ) -> None:
         self._network, self._index, self._live = network, index, live
         self._degree, self._seed = min(degree, network.nodes - 1), seed
-        self._places = np.flatnonzero(live)
+        self._live_nodes = np.flatnonzero(live)
         self._kept: dict[int, NDArray[np.int64]] = {}
 
     def search(self, query: Signature, entry: int, want: int, messages: int) -> GossipOutcome:
@@ -62,9 +62,9 @@ class GossipOverlay:
     ) -> None:
         kept = self._neighbours(node)
         likely = likeness(query, self._network.buckets[kept], self._network.weights[kept])
-        for place in np.argsort(-likely, kind="stable")[:16]:
-            other = int(kept[place])
-            scores.setdefault(other, float(likely[place]))
+        for index in np.argsort(-likely, kind="stable")[:16]:
+            other = int(kept[index])
+            scores.setdefault(other, float(likely[index]))
             depth.setdefault(other, at + 1)
 
     def _neighbours(self, node: int) -> NDArray[np.int64]:
@@ -72,7 +72,7 @@ class GossipOverlay:
             own = self._network.record(node).signature
             near = top(self._index.likeness(own), self._live, self._degree // 2 + 1)
             far = np.random.default_rng([self._seed, node]).choice(
-                self._places, self._degree - self._degree // 2
+                self._live_nodes, self._degree - self._degree // 2
             )
             both = np.unique(np.concatenate([near, far]))
             self._kept[node] = both[both != node]

@@ -1,7 +1,7 @@
 """Mode `paper`: Lu et al.'s recursion, in which every node that is reached passes the request on.
 
 All members of the community that a request enters at pass it to their contacts; those nearer to the
-query's place pass it on, until all nodes within the relevant distance have been traversed. Here
+query's id forward it, until all nodes within the relevant distance have been traversed. Here
 that distance is the community that the query falls into.
 """
 
@@ -33,13 +33,15 @@ def flood_cost(
     transport = MemoryTransport(network, dead, {})
     messages, reached, hops = [], [], []
     for query in queries[:LOOKUPS]:
-        place = network.codebook.path(query) << (ID_BITS - network.codebook.depth)
-        community = network.partition.community_of(place)
+        target = network.codebook.path(query) << (ID_BITS - network.codebook.depth)
+        community = network.partition.community_of(target)
         within = 1 << (ID_BITS - network.partition.prefixes[community].length)
-        flood = Flood(query, place, within, True)
+        flood = Flood(query, target, within, True)
         spent, steps, seen = _flooded(network.table(int(generator.choice(live))), flood, transport)
         there = [
-            int(number) for number in live if xor_distance(int(network.ids[number]), place) < within
+            int(number)
+            for number in live
+            if xor_distance(int(network.ids[number]), target) < within
         ]
         found = sum(number.to_bytes(20, "big") in seen for number in there)
         messages.append(spent)
@@ -70,7 +72,7 @@ def _flooded(
                 fresh[contact.node] = (contact, first)
         seen.update(fresh)
         asked = [
-            (contact, Flood(flood.query, flood.place, flood.within, first))
+            (contact, Flood(flood.query, flood.target, flood.within, first))
             for contact, first in fresh.values()
         ]
         replies = transport.ask(asked)

@@ -35,8 +35,8 @@ def join_cost(
     generator = np.random.default_rng([seed, 6])
     counted = Counted(transport)
     messages = 0
-    for place, profile in enumerate(profiles):
-        record = Record(address(2**100 + place), profile)
+    for index, profile in enumerate(profiles):
+        record = Record(address(2**100 + index), profile)
         numbers = generator.choice(np.flatnonzero(honest), ENTRIES, replace=False).tolist()
         entries = [network.contact(number) for number in numbers]
         own = node_id(record, network.codebook)

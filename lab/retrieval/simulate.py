@@ -147,28 +147,28 @@ class _World:
     def lookups(self) -> int:
         return self._scenario.lookups
 
-    def look(self, place: int) -> Looked:
+    def look(self, index: int) -> Looked:
         """The lookup of one query, from an honest node drawn for it."""
-        drawn = np.random.default_rng([self._scenario.seed, 3, place])
-        return self._look(place, int(drawn.choice(self._honest)))
+        drawn = np.random.default_rng([self._scenario.seed, 3, index])
+        return self._look(index, int(drawn.choice(self._honest)))
 
-    def _look(self, place: int, entry: int) -> Looked:
-        query = self._people.queries[place]
+    def _look(self, index: int, entry: int) -> Looked:
+        query = self._people.queries[index]
         bad, hostile = self._bad, self._lies
         if self._scenario.eclipse:
-            eclipsing = self._eclipsing(place, entry)
+            eclipsing = self._eclipsing(index, entry)
             bad = bad.copy()
             bad[eclipsing] = True
-            hostile = {**hostile, **lies(self._network, eclipsing, [Lie.HIDE], place)}
+            hostile = {**hostile, **lies(self._network, eclipsing, [Lie.HIDE], index)}
         transport: Transport = MemoryTransport(self._network, self._dead, hostile)
-        counted = Counted(transport) if place < COUNTED else None
+        counted = Counted(transport) if index < COUNTED else None
         outcome = lookup(
             self._network.table(entry),
             query,
             counted or transport,
             self._network.verify,
             LookupLimits(want=WANT),
-            seed=place,
+            seed=index,
         )
         scores = self._index.likeness(query)
         best = scores[top(scores, ~(bad | self._dead), WANT)]
@@ -203,12 +203,12 @@ class _World:
             and (weights[0] == self._people.weights[number]).all()
         )
 
-    def _eclipsing(self, place: int, entry: int) -> NDArray[np.int64]:
-        query = self._people.queries[place]
+    def _eclipsing(self, index: int, entry: int) -> NDArray[np.int64]:
+        query = self._people.queries[index]
         prefix = self._network.codebook.path(query) << (64 - self._network.codebook.depth)
         members = self._network.members(self._network.partition.community_of(prefix))
         members = members[members != entry]
-        chosen = np.random.default_rng([self._scenario.seed, place]).permutation(members)
+        chosen = np.random.default_rng([self._scenario.seed, index]).permutation(members)
         return chosen[: round(self._scenario.eclipse * len(members))]
 
     def baselines(self) -> dict[str, Any]:
@@ -222,8 +222,8 @@ class _World:
         share = min(1.0, BASELINE_NODES / self._network.nodes)
         count = min(round(BASELINE_LOOKUPS * share), self._scenario.lookups)
         bound = LookupLimits(want=WANT).most_messages(self._network.nodes)
-        for place in range(count):
-            query = self._people.queries[place]
+        for index in range(count):
+            query = self._people.queries[index]
             scores = self._index.likeness(query)
             best = scores[top(scores, live, WANT)]
             found = gossip.search(query, int(generator.choice(honest)), WANT, bound)
@@ -258,16 +258,16 @@ def _shared_out(world: "_World", workers: int) -> tuple[list[Looked], dict[str, 
     """All lookups in their order, and the baselines, by processes that share the world's memory."""
     global _shared
     _shared = world
-    places = range(world.lookups)
+    indices = range(world.lookups)
     with get_context("fork").Pool(workers) as pool:
         baselines = pool.apply_async(_baselines)
-        looked = pool.map(_look, places, chunksize=max(1, len(places) // (8 * workers)))
+        looked = pool.map(_look, indices, chunksize=max(1, len(indices) // (8 * workers)))
         return looked, baselines.get()
 
 
-def _look(place: int) -> Looked:
+def _look(index: int) -> Looked:
     assert _shared is not None
-    return _shared.look(place)
+    return _shared.look(index)
 
 
 def _baselines() -> dict[str, Any]:
@@ -280,7 +280,7 @@ def _measured(scenario: Scenario, network: Network, looked: list[Looked]) -> dic
         return float(np.mean([value(one) for one in looked]))
 
     sizes = network.partition.sizes
-    firsts = [int(network.members(place)[0]) for place in range(len(sizes))]
+    firsts = [int(network.members(index)[0]) for index in range(len(sizes))]
     tables = [network.table(number) for number in firsts]
     contacts = max(table.size - len(table.community.records) for table in tables)
     return {

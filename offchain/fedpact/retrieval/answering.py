@@ -1,4 +1,4 @@
-"""What a node replies: a pure function of its table and the request."""
+"""A node's replies: a pure function of its table and the request."""
 
 from fedpact.retrieval.ids import xor_distance
 from fedpact.retrieval.messages import (
@@ -18,17 +18,17 @@ from fedpact.retrieval.messages import (
 from fedpact.retrieval.table import RetrievalTable
 
 NAMED_EACH = 2
-"""Contacts named of each community that a node keeps."""
+"""Contacts named for each community that a node keeps."""
 
 
 def answer(table: RetrievalTable, request: Lookup | Flood | Members | Ping) -> Reply:
-    """The reply of the node whose table this is."""
+    """The reply of the node with this table."""
     match request:
         case Lookup():
             best = table.community.best(request.query, min(request.want, MOST_FOUND))
             return _found(table, best, _named(table))
         case Flood():
-            own = [table.record] if xor_distance(table.id, request.place) < request.within else []
+            own = [table.record] if xor_distance(table.id, request.target) < request.within else []
             return _found(table, own, passed_on(table, request))
         case Members():
             return _member_list(table, request)
@@ -37,19 +37,19 @@ def answer(table: RetrievalTable, request: Lookup | Flood | Members | Ping) -> R
 
 
 def passed_on(table: RetrievalTable, request: Flood) -> list[Contact]:
-    """To whom a node passes a flooded request (Lu et al. 2020, section III-B).
+    """The nodes to which a node forwards a flooded request (Lu et al. 2020, section III-B).
 
-    Within the relevant distance: to all that it knows there. Outside: to the contacts nearer to
-    the place than itself; where the request entered, whatever their distance.
+    Within the relevant distance: all that it knows there. Outside: the contacts nearer to the
+    query's id than itself, or all contacts in the community where the request entered.
     """
-    own = xor_distance(table.id, request.place)
+    own = xor_distance(table.id, request.target)
     contacts = [one for kept in table.contacts for one in kept]
     if own >= request.within:
         if request.first:
             return contacts
-        return [one for one in contacts if xor_distance(one.id, request.place) < own]
+        return [one for one in contacts if xor_distance(one.id, request.target) < own]
     known = [*table.community.contacts, *contacts]
-    return [one for one in known if xor_distance(one.id, request.place) < request.within]
+    return [one for one in known if xor_distance(one.id, request.target) < request.within]
 
 
 def _found(table: RetrievalTable, records: list[Record], contacts: list[Contact]) -> LookupReply:
@@ -63,7 +63,7 @@ def _named(table: RetrievalTable) -> list[Contact]:
 
 
 def _member_list(table: RetrievalTable, request: Members) -> MemberList:
-    """The next members by address; of another community, contacts nearest to it alone."""
+    """The next members by address; for another community, only the contacts nearest to it."""
     community = table.community
     size = len(community.records)
     contacts = sorted(

@@ -1,13 +1,14 @@
 """The public hierarchical codebook: a binary tree of vectors, by which signatures become paths.
 
-A signature is projected to 128 integers, each a sum of its weights with the signs that a public
-hash gives to their buckets (a random projection, Achlioptas 2003), and scaled to length 1. At each
-node of the tree the path goes to the child whose vector is nearer. Signatures, signs and vectors
-are integers, and all else is a square root and a product, so every machine finds the same path.
+A signature is projected to 128 integers, each a sum of its weights with signs from a public
+hash of their buckets (a random projection, Achlioptas 2003), and scaled to length 1. At each
+node of the tree the path goes to the child with the nearer vector. Signatures, signs and vectors
+are integers, and everything else is a square root and a product, so every machine finds the same
+path.
 
-Version 1 was made by scripts/codebook.py of a declared public sample: profiles resampled from three
-quarters of the documents of the test parts of 20 Newsgroups and Reuters-21578. Data about something
-else spread over it less evenly; another version is made of another sample by the same script.
+scripts/codebook.py made version 1 from a declared public sample: profiles resampled from three
+quarters of the documents of the test parts of 20 Newsgroups and Reuters-21578. Data on other topics
+spread over it less evenly; the same script makes another version from another sample.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ FILE = "codebook-v1.npy"
 DIGEST = "c832f636af666d4622898efb4e8a4f97387555568f07c79ac26c502fac0c19ac"
 DIMENSIONS = 128
 SCALE = 512
-"""What a vector is multiplied with before rounding to 8 bits."""
+"""Factor of vectors before rounding to 8 bits."""
 _AT_ONCE = 20_000
 FEW = 64
 """Signatures that are projected in one step, for speed."""
@@ -75,7 +76,7 @@ class Codebook:
         return (row - (1 << self.depth)).astype(np.uint64)
 
     def path(self, signature: Signature) -> int:
-        """Path of one signature, by the same steps as `paths`."""
+        """Path of one signature, computed as in `paths`."""
         vector = projected(*stacked([signature]))[0]
         length = float(np.sqrt((vector**2).sum()))
         row = 1
@@ -91,7 +92,7 @@ class Codebook:
     ) -> NDArray[np.float64]:
         """Cosine of a projected vector with those of communities, (m,); greater is nearer.
 
-        A prefix longer than a path stands where its path does.
+        A prefix longer than a path counts as that path.
         """
         vectors = self.unit[self._rows(bits, lengths)]
         return np.asarray(vectors @ (vector / max(float(np.linalg.norm(vector)), 1.0)))
@@ -145,14 +146,14 @@ def _signs() -> NDArray[np.int8]:
 
 @cache
 def standard() -> Codebook:
-    """Version 1; raises RetrievalError where the file is not the one of this version."""
+    """Version 1; raises RetrievalError if the file is another version's or damaged."""
     content = (files("fedpact.retrieval") / FILE).read_bytes()
     if sha256(content).hexdigest() != DIGEST:
-        raise RetrievalError(f"codebook: {FILE} is not the one of version {VERSION}")
+        raise RetrievalError(f"codebook: {FILE} is not version {VERSION}: reinstall fedpact")
     return Codebook(np.load(BytesIO(content), allow_pickle=False))
 
 
 def prefix_arrays(prefixes: list[Prefix]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Bits and lengths of communities as arrays, as the methods of `Codebook` take them."""
+    """Bits and lengths of communities as arrays, the input of `Codebook`'s methods."""
     bits = np.array([one.bits for one in prefixes], dtype=np.uint64)
     return bits, np.array([one.length for one in prefixes], dtype=np.int64)

@@ -1,11 +1,11 @@
 """Communities are prefixes of ids, split and merged by size.
 
-The one rule, which each node applies to what it knows: its community is the shortest prefix of its
-id that no more than `split_above(n)` nodes have. n is the number of nodes registered on chain; the
-members are in a node's own table, and the nodes of the sibling prefix say how many they are. So a
-community that grows is cut into the two prefixes that are one bit longer, and two siblings that
-have shrunk fall back to the prefix one bit shorter. The rule remembers nothing: nodes that know the
-same nodes agree, whatever they have been through, and all of them together form `partition`.
+Each node applies one rule to what it knows: its community is the shortest prefix of its id that at
+most `split_above(n)` nodes share. n is the number of nodes registered on chain; members are in the
+node's own table, and nodes of the sibling prefix report their number. So a community that grows is
+split into the two prefixes one bit longer, and two siblings that shrink are merged into the prefix
+one bit shorter. The rule has no state: nodes that know the same nodes agree, whatever happened
+before, and together they form `partition`.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from fedpact.retrieval.ids import ID_BITS
 from fedpact.retrieval.messages import Prefix
 
 FEWEST = 8
-"""No community of up to so many members is split, however small the network."""
+"""Communities of up to this many members are never split, however small the network."""
 
 
 @cache
@@ -27,9 +27,9 @@ def split_above(nodes: int) -> int:
     """Members above which a community splits, in a network of `nodes`: 3.85 n^(7/13), rounded down.
 
     5.5 sqrt(n) at 10^4 nodes, 6.5 sqrt(n) at 10^6: the mean community is about 0.6 of it. It grows
-    a little faster than sqrt(n) because a lookup's messages grow with log n alone, and should cover
-    about a third of the communities; the numbers are chosen so that the mean stays below 4 sqrt(n)
-    up to 10^6. In integers, so that every machine finds the same.
+    a little faster than sqrt(n) because a lookup's messages grow only with log n, but should cover
+    about a third of the communities; the constants keep the mean below 4 sqrt(n) up to 10^6.
+    Computed in integers, so that every machine gets the same.
     """
     bound = 385**13 * nodes**7  # (100 x)^13 must not be more
     least, most = FEWEST, 4 * max(FEWEST, nodes)
@@ -43,22 +43,22 @@ def split_above(nodes: int) -> int:
 
 
 def table_communities(nodes: int) -> int:
-    """Communities that a node keeps contacts of: ceil(log2 n)."""
+    """Number of communities in which a node keeps contacts: ceil(log2 n)."""
     return ceil(log2(max(nodes, 2)))
 
 
 def table_contacts(nodes: int) -> int:
-    """Contacts that it keeps of each: ceil(log2 log2 n), at least 1."""
+    """Number of contacts that it keeps in each: ceil(log2 log2 n), at least 1."""
     return max(1, ceil(log2(max(log2(max(nodes, 2)), 1.0))))
 
 
 def own_prefix(
     node_id: int, length: int, known: NDArray[np.uint64], sibling: int, nodes: int
 ) -> Prefix:
-    """The community of `node_id` after the rule, from that of `length` bits.
+    """The community of `node_id` by the rule, starting from the one of `length` bits.
 
-    known: (m,) ids that the node knows, ascending, itself among them; sibling: nodes that the
-    sibling prefix is said to have.
+    known: (m,) ids that the node knows, ascending, including its own; sibling: reported number of
+    nodes in the sibling prefix.
     """
 
     def members(bits: int) -> int:
@@ -68,7 +68,7 @@ def own_prefix(
         length += 1
         sibling = members(length - 1) - members(length)
     if length > 0 and members(length) + sibling <= split_above(nodes):
-        length -= 1  # whether it falls back further shows when it knows more
+        length -= 1  # it may shrink further once the node knows more
     return Prefix.of(node_id, length)
 
 
@@ -77,20 +77,20 @@ class Partition:
     """All communities of a network, in the order of their ids."""
 
     ids: NDArray[np.uint64]
-    """(n,): of all nodes, ascending."""
+    """(n,): ids of all nodes, ascending."""
     order: NDArray[np.int64]
-    """(n,): which node each is."""
+    """(n,): index of the node with each id."""
     prefixes: tuple[Prefix, ...]
-    """(m,): none empty, none within another."""
+    """(m,): none empty, none inside another."""
     starts: NDArray[np.int64]
-    """(m + 1,): where each begins in `ids`."""
+    """(m + 1,): where each starts in `ids`."""
 
     @property
     def sizes(self) -> NDArray[np.int64]:
         return np.diff(self.starts)
 
     def community_of(self, node_id: int) -> int:
-        """Which community holds an id, or would; for one that none holds, the nearest before."""
+        """Index of the community of an id; for an id in no community, the nearest before it."""
         return int(np.searchsorted(self._lower, np.uint64(node_id), side="right")) - 1
 
     @cached_property
@@ -99,7 +99,7 @@ class Partition:
 
 
 def partition(ids: NDArray[np.uint64]) -> Partition:
-    """The communities that nodes with these ids (n,) form."""
+    """The communities formed by nodes with these ids (n,)."""
     order = np.argsort(ids, kind="stable")
     ordered = ids[order]
     limit = split_above(len(ids))

@@ -1,7 +1,7 @@
-"""What the chain says of participants' profiles: digests, and who is active; no profile itself.
+"""Participants on chain: the digests of their profiles, and who is active; not the profiles.
 
-Read from the registry's events, again where blocks were exchanged, and kept in memory: some 250
-bytes a participant. By it a daemon or a requester checks every record that it is shown.
+Read from the registry's events, again after a reorganisation, and kept in memory: some 250 bytes
+per participant. Daemons and requesters check every record that they receive against it.
 """
 
 import threading
@@ -17,21 +17,21 @@ from fedpact.retrieval.messages import Record
 
 _NONE = bytes(32)
 FRESH_SECONDS = 1.0
-"""A record or account that is not known is looked for on the chain again, at most so often."""
+"""Least time between two reads of the chain for an unknown record or account."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One participant's present profile."""
+    """One participant's current profile."""
 
     digest: bytes
     attributes_root: bytes
     changed: int
-    """Order of the change among all; the newest is the greatest."""
+    """Position in the order of all changes; the newest is the greatest."""
 
 
 class ProfileDirectory:
-    """May be used by several threads. Methods that refresh raise NodeUnreachable."""
+    """Thread-safe. Methods that refresh raise NodeUnreachable."""
 
     def __init__(
         self,
@@ -47,12 +47,12 @@ class ProfileDirectory:
         self._clear()
 
     def refresh(self) -> None:
-        """Take in what is new on the chain."""
+        """Read what is new on chain."""
         with self._lock:
             self._scan()
 
     def verify(self, record: Record) -> bool:
-        """Whether the record is its account's profile on chain, and the account may act."""
+        """Whether the record is its account's profile on chain and the account is active."""
         account = record.node
         digest = record.digest
         if self._holds(account, digest):
@@ -68,16 +68,16 @@ class ProfileDirectory:
         return node in self._active
 
     def entry(self, node: bytes) -> Entry | None:
-        """The present profile of an active account; None where there is none."""
+        """The current profile of an active account; None if it has none."""
         return self._entries.get(node) if node in self._active else None
 
     @property
     def nodes(self) -> int:
-        """Active participants that have published a profile."""
+        """Number of active participants with a published profile."""
         return self._count
 
     def newest(self, count: int) -> list[bytes]:
-        """Accounts whose profiles changed last: who wants to join begins with these."""
+        """Accounts whose profiles changed last: a newcomer joins through these."""
         with self._lock:
             known = [
                 (one.changed, node) for node, one in self._entries.items() if node in self._active
@@ -85,7 +85,7 @@ class ProfileDirectory:
         return [node for _, node in sorted(known, reverse=True)[:count]]
 
     def drawn(self, count: int, random: Random) -> list[bytes]:
-        """Some accounts that have a profile, whichever."""
+        """Accounts with a profile, chosen at random."""
         with self._lock:
             known = [node for node in self._entries if node in self._active]
         return random.sample(known, min(count, len(known)))
@@ -116,7 +116,7 @@ class ProfileDirectory:
         self._looked = self._clock()
         events = list(self._scanner.scan())
         if self._scanner.rewound_to is not None:
-            # What was taken back cannot be told from what stands: read all again.
+            # Reverted events cannot be distinguished from valid ones: read all again.
             self._clear()
             events = list(self._scanner.scan())
         for event in events:

@@ -1,8 +1,8 @@
 """Messages between daemons over HTTP: a `Transport` (retrieval/messages.py).
 
-Addresses come out of others' profiles, so what is asked there is bounded: one fixed path, no
-redirects, short timeouts, answers up to the longest message. A daemon that is itself reached at a
-public address asks no private ones: nobody can use it to knock at doors behind its firewall.
+Addresses come from others' profiles, so requests to them are limited: one fixed path, no redirects,
+short timeouts, answers no longer than the longest message. A daemon with a public address contacts
+no private ones: nobody can use it to probe machines behind its firewall.
 """
 
 import ipaddress
@@ -32,13 +32,13 @@ OCTETS = "application/octet-stream"
 TIMEOUT_SECONDS = 2.0
 """For each of connecting, sending, and receiving the whole answer."""
 AT_ONCE = 16
-"""Questions under way together."""
+"""Concurrent requests."""
 
 
 class HttpTransport(Closing):
-    """Asks daemons at their endpoints; may be used by several threads.
+    """Sends requests to daemons' endpoints; thread-safe.
 
-    own: this daemon's own address as others reach it; empty for a requester without one.
+    own: this daemon's address as others reach it; empty for a requester without one.
     """
 
     def __init__(self, own: str = "", *, timeout: float = TIMEOUT_SECONDS) -> None:
@@ -57,7 +57,7 @@ class HttpTransport(Closing):
         self._client.close()
 
     def ask(self, asked: Sequence[tuple[Contact, Request]]) -> Sequence[Reply | None]:
-        """A reply for each, None from whoever gave none in time or gave no message."""
+        """A reply for each; None if it came too late or was no valid message."""
         if len(asked) == 1:
             return [self._one(*asked[0])]
         return list(self._pool.map(lambda one: self._one(*one), asked))
@@ -81,7 +81,9 @@ class HttpTransport(Closing):
             for part in answer.iter_bytes():
                 found += part
                 if len(found) > LONGEST_MESSAGE or time.monotonic() > deadline:
-                    raise RetrievalError(f"over {LONGEST_MESSAGE} bytes, or too slow")
+                    raise RetrievalError(
+                        f"the reply exceeds {LONGEST_MESSAGE} bytes, or is too slow"
+                    )
             return bytes(found)
 
     def _may_ask(self, endpoint: str) -> bool:
@@ -91,9 +93,9 @@ class HttpTransport(Closing):
 
 
 def is_private(endpoint: str) -> bool:
-    """Whether an address is one of this machine or of a private network, as far as it says so."""
+    """Whether an address names this machine or a private network; host names are not resolved."""
     try:
         host = urlsplit(endpoint).hostname or ""
         return not ipaddress.ip_address(host).is_global
-    except ValueError:  # a name: what it resolves to is the resolver's business
+    except ValueError:  # a host name
         return host == "localhost" or host.endswith((".local", ".internal"))

@@ -1,7 +1,7 @@
 """Ids of nodes, and the two distances of Lu et al. 2020, section III-B.
 
 An id has 64 bits: the path of the published signature in the codebook, then bits of a hash of the
-node's address. The longer the common prefix of two ids, the more alike the two nodes' data.
+node's address. The longer the common prefix of two ids, the more similar the two nodes' data.
 """
 
 from hashlib import sha256
@@ -20,7 +20,7 @@ EARTH_KM = 6_371.0
 
 
 def node_id(record: Record, codebook: Codebook) -> int:
-    """The id of a node: whoever has its record computes it, nobody needs to be told."""
+    """The id of a node, computed from its record."""
     path = np.array([codebook.path(record.signature)], dtype=np.uint64)
     return int(node_ids(path, address_hashes([record.node]), codebook.depth)[0])
 
@@ -47,14 +47,14 @@ def xor_distance(a: int, b: int) -> int:
 def logical_distance(a: Signature, b: Signature, physical: float) -> float:
     """Equation 1: the share of weights that only one of the two has, times ln(physical distance).
 
-    physical: not negative; milliseconds of latency, or kilometres. For d >= e this is the paper's
-    formula to the letter. Below e the logarithm would fall to 0 at d = 1, where everything is as
-    near as everything else, and be negative under it, where the least alike come out nearest; so
-    ln(max(d, e)) is taken: what is nearer than e counts as e, and the distance is the Jaccard's
-    alone. Raises RetrievalError for a physical distance that is negative or not finite.
+    physical: not negative; milliseconds of latency, or kilometres. For d >= e this is exactly the
+    paper's formula. Below e the logarithm falls to 0 at d = 1, where all nodes would be equally
+    near, and is negative below 1, where the least similar would be nearest. So ln(max(d, e)) is
+    used: below e the distance is the Jaccard distance alone. Raises RetrievalError for a physical
+    distance that is negative or not finite.
     """
     if not 0 <= physical < float("inf"):
-        raise RetrievalError(f"distance: a physical distance of {physical}; 0 or more is possible")
+        raise RetrievalError(f"physical distance {physical}: it must be finite and 0 or more")
     return (1.0 - support_weighted_jaccard(a, b)) * log(max(physical, e))
 
 
@@ -62,7 +62,9 @@ def great_circle_km(a: tuple[float, float], b: tuple[float, float]) -> float:
     """Kilometres between two points (latitude, longitude in degrees), by the haversine formula."""
     for latitude, longitude in (a, b):
         if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-            raise RetrievalError(f"distance: no place on earth at {latitude}, {longitude}")
+            raise RetrievalError(
+                f"distance: {latitude}, {longitude} is not a latitude and longitude"
+            )
     (phi, lam), (psi, mu) = ((radians(x), radians(y)) for x, y in (a, b))
     h = sin((psi - phi) / 2) ** 2 + cos(phi) * cos(psi) * sin((mu - lam) / 2) ** 2
     return 2 * EARTH_KM * asin(sqrt(min(h, 1.0)))

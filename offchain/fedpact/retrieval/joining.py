@@ -1,4 +1,4 @@
-"""How a newcomer finds its community and is known there."""
+"""A newcomer finds its community and becomes known there."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MOST_STEPS = 64
 MOST_PAGES = 1_000
 READ_FROM = 2
 AT_ONCE = 3
-"""Nodes asked at once on the way: one that lies or is gone holds nobody up."""
+"""Nodes asked at once on the way, so that one that lies or is dead delays nobody."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Joined:
     """What a newcomer has learned."""
 
     members: tuple[Record, ...]
-    """Of its community, each checked against the chain."""
+    """Members of its community, each checked against the chain."""
     contacts: tuple[Contact, ...]
-    """Of other communities, as members keep them."""
+    """Contacts in other communities, from the members."""
     length: int
-    """Bits of the community's prefix, as members have it."""
+    """Bits of the community's prefix, according to its members."""
     messages: int
 
 
@@ -47,10 +47,10 @@ def join(
 ) -> Joined:
     """Find the community of `own_id` from some `entries`, read its members, announce the newcomer.
 
-    Goes to the contacts nearest to the id by XOR distance (equation 2) until one is of its
-    community; reads the members from READ_FROM such, lest one hides some; announces itself to
-    ceil(log2 n) of them, from whom the others learn of it as they refresh. Raises RetrievalError
-    where no entry answers.
+    Follows the contacts nearest to the id by XOR distance (equation 2) until one is in its
+    community; reads the members from READ_FROM of these, in case one hides some; announces itself
+    to ceil(log2 n) members, from which the others learn of it when they refresh. Raises
+    RetrievalError if no entry answers.
     """
     known = {one.node: one for one in entries if one.node != record.node}
     asked: set[bytes] = set()
@@ -76,7 +76,7 @@ def join(
         if lists:
             break
     if not answered:
-        raise RetrievalError("join: none of the nodes named to begin with has answered")
+        raise RetrievalError("join: none of the entry nodes answered; try others")
     members: dict[bytes, Record] = {}
     contacts: dict[bytes, Contact] = {}
     for contact, first in lists[:READ_FROM]:
@@ -95,7 +95,7 @@ def join(
     replies = transport.ask([(one, Announce(record)) for one in told])
     messages += len(told) + sum(reply is not None for reply in replies)
     length = max((first.community.length for _, first in lists), default=0)
-    if not lists:  # the only one of its community: what is known of others is all there is
+    if not lists:  # the first of its community: there is nobody to read from
         contacts = known
     return Joined(tuple(members.values()), tuple(contacts.values()), length, messages)
 
@@ -103,7 +103,7 @@ def join(
 def _pages(
     contact: Contact, own_id: int, first: MemberList, transport: Transport
 ) -> tuple[list[Record], int]:
-    """All members that one node has, read on from its first reply, and messages spent."""
+    """All members that one node lists, continuing from its first reply, and messages used."""
     records = list(first.records)
     messages = 0
     page: Sequence[Record] = first.records
@@ -115,7 +115,7 @@ def _pages(
         if not isinstance(reply, MemberList) or not reply.records:
             break
         if reply.records[0].node <= page[-1].node:
-            break  # does not go on: a liar
+            break  # no progress: it lies
         page = reply.records
         records += page
     return records, messages

@@ -1,15 +1,15 @@
-"""The lookup: from the node that a request enters at, community by community, nearest first.
+"""The lookup: from the node where a request enters, community by community, nearest first.
 
-The entering node (Lu's super node) asks one member of each community for what the whole community
-holds; each reply names contacts in further communities, which are asked in turn, until the relevant
-distance is covered: the nearest communities no longer add to the best found, or the bound on
-messages is reached. As in Kademlia the entering node does each step of the recursion itself: a node
-that lies spoils the reply for its own community and nothing else (docs/adr/0021).
+The entry node (Lu's super node) asks one member of each community for the whole community's
+records; each reply names contacts in further communities, which are asked in turn, until the
+relevant distance is covered: the nearest communities no longer improve the result, or the limit on
+messages is reached. As in Kademlia, the entry node does each step of the recursion itself, so a
+node that lies spoils the reply for its own community only (docs/adr/0021).
 
-Nothing in a reply is believed. Records count where the chain has their digest; likeness is computed
-here; a responder must be the node that was asked and be of the community that it answers for. A
-community whose second answer holds what the first one hid is asked again, and so are those near it.
-What the nodes found say of themselves cannot be checked here.
+Nothing in a reply is trusted. Records count if the chain has their digest; likeness is computed
+here; a responder must be the node that was asked and belong to the community that it answers for.
+If a community's second answer contains records that the first one hid, it is asked again, and so
+are those near it. The claims in the records found cannot be checked here.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,31 +40,32 @@ from fedpact.retrieval.signature import Signature, likeness, stacked
 from fedpact.retrieval.table import RetrievalTable
 
 WAVES = (3, 5, 8, 16)
-"""Requests sent at once: few while the near communities are not known yet; the last one repeats."""
+"""Requests sent at once: few while the near communities are still unknown; the last number
+repeats."""
 MOST_NAMED = 256
-"""Contacts taken from one reply."""
+"""Most contacts taken from one reply."""
 FEEDBACK = 1.0
-"""Weight of what was found against the query, in ordering communities (Rocchio 1971)."""
+"""Weight of the records found, relative to the query, in ordering communities (Rocchio 1971)."""
 
 
 @dataclass(frozen=True)
 class LookupLimits:
-    """Bounds of one lookup; `messages` and `hops` None: by the number of nodes on chain."""
+    """Limits of one lookup; `messages` and `hops` None: from the number of nodes on chain."""
 
     want: int = 10
     margin: int = 6
-    """Further records asked of each community, for those found dead at the end."""
+    """Extra records requested from each community, in case some nodes are dead at the end."""
     messages: int | None = None
-    """None: 10 log2 n. Two for each request that the dead or a liar wasted come on top, up to half
-    as many again."""
+    """None: 10 log2 n. Each request wasted on a dead or lying node adds two, up to half as many
+    again."""
     hops: int | None = None
     """None: ceil(log2 log2 n) + 4."""
     patience: int = 40
-    """Ends when so many communities in a row have added nothing to the best found."""
+    """Ends when this many communities in a row have not improved the result."""
     doubled: int = 3
-    """Of how many of the nearest communities two members are asked."""
+    """Number of nearest communities in which two members are asked."""
     suspicious: int = 16
-    """The same once a reply was caught lying."""
+    """The same once a reply was found to be false."""
     seconds: float = 10.0
 
     def most_messages(self, nodes: int) -> int:
@@ -84,23 +85,23 @@ class FoundNode:
 
 @dataclass(frozen=True)
 class LookupResult:
-    """What a lookup found, and what it took."""
+    """Matches and cost of a lookup."""
 
     matches: tuple[FoundNode, ...]
-    """Best first; all answered at the end."""
+    """Best first; all were alive at the end."""
     messages: int
-    """Requests and replies."""
+    """Number of requests and replies."""
     hops: int
-    """The longest chain of referrals that a node asked was found by."""
+    """Longest chain of referrals to a node that was asked."""
     waves: int
     communities: int
-    """That gave an answer, the entering node's own among them."""
+    """Number of communities that answered, including the entry node's."""
     refused: int
-    """Records thrown away: not what the chain has for their node."""
+    """Number of records discarded because they differ from the chain's."""
     caught: int
-    """Replies seen to be false, or to hide what another member of the community showed."""
+    """Number of replies that were false, or hid what another member of the community showed."""
     silent: int
-    """Requests without a reply."""
+    """Number of requests without a reply."""
 
 
 def lookup(
@@ -115,10 +116,10 @@ def lookup(
     endpoint_of: Callable[[Record], str] = lambda _: "",
     clock: Callable[[], float] = monotonic,
 ) -> LookupResult:
-    """Find the nodes most like `query`, entering at the node whose table this is.
+    """Find the nodes most like `query`, entering at the node with this table.
 
-    seed: chooses among the members of a community; must not be known to others beforehand.
-    endpoint_of: where a node found is to be reached, from its record.
+    seed: chooses among the members of a community; must be unpredictable to others.
+    endpoint_of: a node's address, from its record.
     """
     search = _Search(table, query, transport, verify, limits, Random(seed), envelope, endpoint_of)
     end = clock() + limits.seconds
@@ -128,16 +129,16 @@ def lookup(
 
 
 @dataclass
-class _Place:
-    """A community as far as this lookup knows it."""
+class _KnownCommunity:
+    """This lookup's knowledge of a community."""
 
     candidates: list[tuple[Contact, int]] = field(default_factory=list)
-    """Contacts not asked yet, and how many referrals they are away."""
+    """Contacts not asked yet, and the number of referrals that led to each."""
     answers: int = 0
     shown: dict[bytes, FoundNode] = field(default_factory=dict)
-    """What its answers showed."""
+    """Records that its answers showed."""
     least: float = 0.0
-    """Likeness of the last of a full answer; 0 where one showed all that its community has."""
+    """Likeness of a full answer's last record; 0 if an answer showed the whole community."""
 
 
 class _Search:
@@ -159,7 +160,7 @@ class _Search:
         self._most_messages = limits.most_messages(table.nodes)
         self._most_hops = limits.most_hops(table.nodes)
         self._vector = _unit(projected(*stacked([query]))[0])
-        self._places: dict[Prefix, _Place] = {}
+        self._communities: dict[Prefix, _KnownCommunity] = {}
         self._heard: set[bytes] = {table.record.node}
         self._live: set[bytes] = {table.record.node}
         self._found: dict[bytes, FoundNode] = {}
@@ -170,9 +171,9 @@ class _Search:
         self._take(own, table.community.prefix, 0)
 
     def wave(self) -> bool:
-        """One wave of requests; False when there is nothing more to ask."""
+        """One wave of requests; False if there is nothing more to ask."""
         size = WAVES[min(self._waves, len(WAVES) - 1)]
-        # A reply may come for each, and afterwards the best found are asked whether they live.
+        # Each may get a reply, and at the end the best found are asked if they are alive.
         room = self._room - 2 * self._limits.want
         asked = self._choose(min(size, room // 2))
         if not asked or self._idle >= self._limits.patience:
@@ -198,7 +199,7 @@ class _Search:
 
     @property
     def _room(self) -> int:
-        """Messages that may still be sent or come."""
+        """Number of messages left."""
         granted = min(2 * self._wasted, self._most_messages // 2)
         return self._most_messages + granted - self._messages
 
@@ -209,32 +210,32 @@ class _Search:
             self._messages,
             self._hops,
             self._waves,
-            sum(place.answers > 0 for place in self._places.values()),
+            sum(known.answers > 0 for known in self._communities.values()),
             self._refused,
             self._caught,
             self._silent,
         )
 
     def _choose(self, size: int) -> list[tuple[Contact, int, Prefix]]:
-        """Whom to ask next: of the nearest communities that want an answer, one member each."""
-        prefixes = list(self._places)
+        """The next contacts to ask: one member of each of the nearest unanswered communities."""
+        prefixes = list(self._communities)
         if not prefixes or size <= 0:
             return []
         order = np.argsort(-self._closeness(prefixes), kind="stable")
         doubled = self._limits.suspicious if self._caught else self._limits.doubled
         asked: list[tuple[Contact, int, Prefix]] = []
-        for rank, place in enumerate(order.tolist()):
+        for rank, index in enumerate(order.tolist()):
             if len(asked) >= size:
                 break
-            known = self._places[prefixes[place]]
+            known = self._communities[prefixes[index]]
             if known.answers >= 1 + (rank < doubled) or not known.candidates:
                 continue
             contact, depth = known.candidates.pop(self._random.randrange(len(known.candidates)))
-            asked.append((contact, depth, prefixes[place]))
+            asked.append((contact, depth, prefixes[index]))
         return asked
 
     def _closeness(self, prefixes: Sequence[Prefix]) -> NDArray[np.float64]:
-        """Of communities, to the query and to what is found so far."""
+        """Closeness of communities to the query and to the records found so far."""
         vector = self._vector
         best = self._best(self._limits.want)
         if best:
@@ -243,7 +244,7 @@ class _Search:
         return self._table.codebook.closeness(vector, *prefix_arrays(list(prefixes)))
 
     def _proper(self, contact: Contact, reply: LookupReply) -> bool:
-        """Whether the node that was asked has answered, for its own community, within bounds."""
+        """Whether the node that was asked answers, for its own community, within the limits."""
         own = reply.responder
         return (
             own.node == contact.node
@@ -253,26 +254,28 @@ class _Search:
         )
 
     def _take(self, reply: LookupReply, asked: Prefix, depth: int) -> None:
-        """Believe what can be checked."""
+        """Use what can be checked."""
         genuine = [record for record in reply.records if self._genuine(record)]
         if len(genuine) < len(reply.records):
             self._caught += 1
         scores = likeness(self._query, *stacked([one.signature for one in genuine])).tolist()
         shown = {r.node: FoundNode(r, score) for r, score in zip(genuine, scores, strict=True)}
         self._found = shown | self._found
-        self._compare(self._places.setdefault(reply.community, _Place()), reply, shown)
+        self._compare(
+            self._communities.setdefault(reply.community, _KnownCommunity()), reply, shown
+        )
         if asked != reply.community and asked.length > reply.community.length:
-            # They have merged: the answer stands for the smaller one too.
-            self._places.setdefault(asked, _Place()).answers += 1
+            # They have merged: the answer also covers the smaller one.
+            self._communities.setdefault(asked, _KnownCommunity()).answers += 1
         if depth < self._most_hops:
             for contact in reply.contacts[:MOST_NAMED]:
                 if contact.node not in self._heard:
                     self._heard.add(contact.node)
-                    near = self._places.setdefault(contact.community, _Place())
+                    near = self._communities.setdefault(contact.community, _KnownCommunity())
                     near.candidates.append((contact, depth + 1))
 
     def _genuine(self, record: Record) -> bool:
-        """Whether the chain has this record; counts those that it does not have."""
+        """Whether the chain has this record; counts those that differ."""
         known = self._found.get(record.node)
         if known is not None and known.record == record:
             return True
@@ -280,19 +283,21 @@ class _Search:
         self._refused += not good
         return good
 
-    def _compare(self, place: _Place, reply: LookupReply, shown: dict[bytes, FoundNode]) -> None:
-        """Two answers of one community must agree on its best; whoever hides some is caught."""
+    def _compare(
+        self, known: _KnownCommunity, reply: LookupReply, shown: dict[bytes, FoundNode]
+    ) -> None:
+        """Two answers of one community must agree on its best; a hidden record counts as caught."""
         full = len(reply.records) >= self._request.want
         least = min((match.likeness for match in shown.values()), default=0.0) if full else 0.0
-        if place.answers and (
-            self._hides(reply.community, shown, place.shown, place.least)
-            or self._hides(reply.community, place.shown, shown, least)
+        if known.answers and (
+            self._hides(reply.community, shown, known.shown, known.least)
+            or self._hides(reply.community, known.shown, shown, least)
         ):
-            self._caught += 1  # and one more is asked, as if only one had answered
+            self._caught += 1  # one more is asked, as if only one had answered
         else:
-            place.answers += 1
-        place.shown.update(shown)
-        place.least = max(place.least, least)
+            known.answers += 1
+        known.shown.update(shown)
+        known.least = max(known.least, least)
 
     def _hides(
         self,
@@ -301,7 +306,7 @@ class _Search:
         other: dict[bytes, FoundNode],
         least: float,
     ) -> bool:
-        """Whether `other`, an answer down to `least`, lacks a member that `one` has."""
+        """Whether `other`, an answer down to likeness `least`, lacks a member that `one` has."""
         return any(
             match.likeness > least
             and node not in other
@@ -313,7 +318,8 @@ class _Search:
         return sorted(self._found.values(), key=lambda m: (-m.likeness, m.record.node))[:count]
 
     def _living(self) -> list[FoundNode]:
-        """The best found that answer, at most `want`; those that answered before are not asked."""
+        """The best found that are alive, at most `want`; those that answered before are not
+        asked."""
         waiting = self._best(len(self._found))
         living: list[FoundNode] = []
         while len(living) < self._limits.want and waiting:
@@ -328,7 +334,7 @@ class _Search:
                     self._live.add(match.record.node)
             living += [match for match in batch if match.record.node in self._live]
             if batch and not silent and not any(m.record.node in self._live for m in batch):
-                break  # no message left to ask with
+                break  # no messages left
         return living
 
     def _contact(self, match: FoundNode) -> Contact:

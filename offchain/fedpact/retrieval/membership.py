@@ -1,9 +1,9 @@
-"""What a daemon knows of the network over time: joins, leaves, dead entries, refresh.
+"""A daemon's knowledge of the network over time: joins, leaves, dead nodes, refresh.
 
-Holds the records of its community and contacts of others, and makes its table of them by the rules
-of `communities` and `table`. Everything that comes in is checked against the chain first. Memory is
-bounded by what the rules keep: members of the community, and ceil(log2 log2 n) contacts of each of
-the kept communities, drawn from at most MOST_CONTACTS known ones.
+Keeps the records of its community and contacts in others, and builds its table from them by the
+rules of `communities` and `table`. Everything received is checked against the chain first. Memory
+is bounded by the rules: members of the community, and ceil(log2 log2 n) contacts in each of the
+kept communities, drawn from at most MOST_CONTACTS known ones.
 """
 
 from collections.abc import Callable
@@ -35,13 +35,13 @@ from fedpact.retrieval.signature import stacked
 from fedpact.retrieval.table import Community, RetrievalTable, kept_communities, ring_successors
 
 MOST_CONTACTS = 2_000
-"""Contacts of other communities that are remembered."""
+"""Most contacts in other communities that are remembered."""
 MISSED = 2
-"""Refreshes in a row that a node may leave unanswered before it is dropped."""
+"""A node that does not answer this many refreshes in a row is dropped."""
 GONE_FOR = 60
-"""Refreshes for which a dead node is not taken up again because others still name it."""
+"""Number of refreshes in which others' mentions of a dead node are ignored."""
 PROBED = 8
-"""Nodes that one refresh asks whether they live."""
+"""Number of nodes that one refresh pings."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class _Known:
 
 
 class Membership:
-    """One node's knowledge. Not for several threads at once.
+    """One node's knowledge. Not thread-safe.
 
-    nodes: how many are registered on chain; verify: whether the chain has a record, of a node that
-    may act; endpoint_of: where a node is reached, from its record.
+    nodes: number registered on chain; verify: whether the chain has a record, and its node is
+    active; endpoint_of: a node's address, from its record.
     """
 
     def __init__(
@@ -73,9 +73,9 @@ class Membership:
         self._contacts: dict[bytes, Contact] = {}
         self._missed: dict[bytes, int] = {}
         self._gone: dict[bytes, int] = {}
-        """Nodes found dead, and for how many refreshes nobody's word but their own is taken."""
+        """Dead nodes, and for how many more refreshes others' mentions of them are ignored."""
         self._sizes: dict[bytes, tuple[Prefix, int]] = {}
-        """What nodes beside this community have said of theirs."""
+        """Community and its size, as reported by nodes next to this community."""
         self._table: RetrievalTable | None = None
 
     @property
@@ -83,7 +83,7 @@ class Membership:
         return Prefix.of(self.id, self._length)
 
     def take(self, joined: Joined) -> None:
-        """What joining has brought; its records are checked already."""
+        """Take over the result of joining; its records are already checked."""
         self._length = max(self._length, joined.length)
         for record in joined.members:
             self._meet(record)
@@ -92,7 +92,7 @@ class Membership:
         self._settle()
 
     def meet(self, record: Record) -> bool:
-        """A node that says it is here. False where the chain has another record of it, or none."""
+        """Take up a node that announces itself. False if the chain does not have this record."""
         if not self._verify(record):
             return False
         self._gone.pop(record.node, None)
@@ -101,7 +101,7 @@ class Membership:
         return True
 
     def leave(self, node: bytes) -> None:
-        """A node that the chain says has left (suspended, or with another profile), or is dead."""
+        """Drop a node that left by the chain (suspended, or with another profile) or is dead."""
         if node != self._record.node and (node in self._members or node in self._contacts):
             self._members.pop(node, None)
             self._contacts.pop(node, None)
@@ -116,17 +116,17 @@ class Membership:
         return answer(self.table(), request)
 
     def refresh(self, transport: Transport, random: Random) -> int:
-        """Probe some nodes, drop those dead, learn of others; the number of messages it took.
+        """Probe some nodes, drop dead ones, learn of others; returns the number of messages.
 
-        Asks one member for a page of its members from a random place on and tells it that this
-        node is here, and asks PROBED of all whom it knows whether they live.
+        Asks one member for a page of its members from a random start and announces this node to
+        it, and pings PROBED of all known nodes.
         """
         self._gone = {node: left - 1 for node, left in self._gone.items() if left > 1}
         self._forget_changed()
         own = [self._contact(one) for one in self._members.values()]
         own = [one for one in own if one.node != self._record.node]
         others = list(self._contacts.values())
-        # Of the sibling, for its size; of this community, but its record not read yet.
+        # Nodes of the sibling, for its size; nodes of this community with unread records.
         beside = [one for one in others if self._sibling.holds(one.id)]
         unread = [one for one in others if self.community.holds(one.id)]
         asked: list[tuple[Contact, Request]] = []
@@ -152,7 +152,7 @@ class Membership:
         return len(asked) + sum(reply is not None for reply in replies)
 
     def table(self) -> RetrievalTable:
-        """The table by the present knowledge; made again only when that changes."""
+        """The table from the current knowledge; rebuilt only when that changes."""
         if self._table is None:
             self._table = self._made()
         return self._table
@@ -165,7 +165,7 @@ class Membership:
         return Prefix.of(self.id ^ 1 << (ID_BITS - self._length), self._length)
 
     def _learn(self, reply: Reply) -> None:
-        """Take what a verified node has said, each record checked."""
+        """Learn from a verified node's reply; each record is checked."""
         self._meet(reply.responder)
         if not isinstance(reply, MemberList):
             return
@@ -204,7 +204,7 @@ class Membership:
         self._table = None
 
     def _hear(self, contact: Contact) -> None:
-        """Remember a contact that is no member."""
+        """Remember a contact that is not a member."""
         if (
             contact.node == self._record.node
             or contact.node in self._members
@@ -232,7 +232,7 @@ class Membership:
                 self._table = None
 
     def _settle(self) -> None:
-        """Split or merge, by what is known; members and contacts change places with it."""
+        """Split or merge by the rule; members become contacts and contacts members accordingly."""
         count = self._sibling_size()
         ids = np.sort(np.array([one.id for one in self._members.values()], dtype=np.uint64))
         prefix = own_prefix(self.id, self._length, ids, count, self._nodes())
@@ -254,7 +254,7 @@ class Membership:
         self._table = None
 
     def _sibling_size(self) -> int:
-        """The largest that its nodes have said; 0 where none is known; else too many to merge."""
+        """Largest size that its nodes reported; 0 if none is known; else too many to merge."""
         if not any(self._sibling.holds(one.id) for one in self._contacts.values()):
             return 0
         said: dict[Prefix, int] = {}
@@ -280,22 +280,22 @@ class Membership:
         )
 
     def _kept(self) -> tuple[tuple[Contact, ...], ...]:
-        """Of the communities heard of, those that the rule keeps, and their contacts."""
+        """The contacts in the known communities that the rule keeps."""
         groups: dict[Prefix, list[Contact]] = {}
         for contact in self._contacts.values():
             if self.community.holds(contact.id):
-                continue  # a member whose record is not read yet
+                continue  # a member whose record is still unread
             groups.setdefault(contact.community, []).append(contact)
         prefixes = sorted([*groups, self.community], key=lambda one: (one.bits, one.length))
-        place = prefixes.index(self.community)
-        between = self._codebook.between(*prefix_arrays(prefixes))[place]
-        kept = kept_communities(self.id, place, prefixes, between, self._nodes())
+        own = prefixes.index(self.community)
+        between = self._codebook.between(*prefix_arrays(prefixes))[own]
+        kept = kept_communities(self.id, own, prefixes, between, self._nodes())
         own_hash = int(address_hashes([self._record.node])[0])
         found = []
         for one in kept:
             contacts = groups[prefixes[one]]
             hashes = address_hashes([contact.node for contact in contacts])
             order = np.argsort(hashes, kind="stable")
-            places = ring_successors(hashes[order], own_hash, table_contacts(self._nodes()))
-            found.append(tuple(contacts[int(order[at])] for at in places))
+            following = ring_successors(hashes[order], own_hash, table_contacts(self._nodes()))
+            found.append(tuple(contacts[int(order[at])] for at in following))
         return tuple(found)

@@ -1,8 +1,8 @@
-"""What nodes say to each other: frozen messages with one byte form each, and how they are carried.
+"""Messages between nodes: frozen, with one byte form each, and carried by a transport.
 
-A message is one request or one reply. Bytes are big-endian, lists carry their length first; what
-is longer than its bound is refused before it is read. A transport carries them between daemons
-(HTTP) or within one process (simulation); the routing core knows neither.
+A message is one request or one reply. Numbers are big-endian, lists start with their length;
+anything longer than its bound is refused unread. A transport carries messages between daemons
+(HTTP) or within one process (simulation); the routing core depends on neither.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ from fedpact.retrieval.signature import LONGEST, Signature
 VERSION = 1
 NODE_BYTES = 20
 MOST_DETAILS = 2_048
-"""Bytes of a profile besides its signature."""
+"""Most bytes of a profile without its signature."""
 MOST_ENDPOINT = 256
 MOST_ENVELOPE = 1_024
-"""Bytes of a requester's signed request."""
+"""Most bytes of a requester's signed request."""
 MOST_FOUND = 64
 MOST_CONTACTS = 8_000
 MOST_MEMBERS = 64
-"""Records in one reply to `Members`; a longer list is read on from `after`."""
+"""Most records in one reply to `Members`; the rest follows with `after`."""
 LONGEST_MESSAGE = 1 << 18
 
 
@@ -47,7 +47,7 @@ class Prefix:
         return cls(node_id >> (64 - length) << (64 - length), length)
 
     def holds(self, node_id: int) -> bool:
-        """Whether an id begins with this prefix."""
+        """Whether an id starts with this prefix."""
         return (node_id ^ self.bits) >> (64 - self.length) == 0
 
 
@@ -59,7 +59,7 @@ class Record:
     """Address of its account, 20 bytes."""
     signature: Signature
     details: bytes = b""
-    """Categories, size, endpoint and the like; the routing core does not read them."""
+    """Categories, size, endpoint and so on; the routing core does not read them."""
 
     @cached_property
     def digest(self) -> bytes:
@@ -68,12 +68,12 @@ class Record:
 
     @property
     def document(self) -> bytes:
-        """The profile as it lies in the content store."""
+        """The profile's bytes in the content store."""
         return self.signature.encode() + self.details
 
     @classmethod
     def of_document(cls, node: bytes, document: bytes) -> "Record":
-        """The record of a profile from the content store; raises RetrievalError for no profile."""
+        """The record of a profile from the content store; raises RetrievalError."""
         signature, details = Signature.read(document)
         if len(details) > MOST_DETAILS:
             raise RetrievalError(f"profile: {len(document)} bytes are too many")
@@ -82,30 +82,30 @@ class Record:
 
 @dataclass(frozen=True)
 class Contact:
-    """Where a node is said to be. Claimed by whoever names it; its own reply proves its id."""
+    """A node's claimed id and address; only its own reply proves its id."""
 
     node: bytes
     id: int
     endpoint: str = ""
     """Its address in the transport; empty in memory."""
     length: int = 64
-    """Bits of its community's prefix; 64 where they are not known."""
+    """Bits of its community's prefix; 64 if unknown."""
 
     @property
     def community(self) -> Prefix:
-        """The community that it is said to be of."""
+        """Its claimed community."""
         return Prefix.of(self.id, self.length)
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """Asks one node for what its community holds that is like the query, and for others nearer."""
+    """Asks a node for its community's records most like the query, and for nearer contacts."""
 
     query: Signature
     want: int
-    """Records to return at most."""
+    """Most records to return."""
     envelope: bytes = b""
-    """The requester's signed request, checked by whoever receives it."""
+    """The requester's signed request; every receiver checks it."""
 
 
 @dataclass(frozen=True)
@@ -114,45 +114,45 @@ class LookupReply:
 
     responder: Record
     community: Prefix
-    """The responder's, as its own tables have it."""
+    """The responder's, by its own table."""
     size: int
-    """Members of that community."""
+    """Number of members of that community."""
     records: tuple[Record, ...]
-    """The most like the query of its community, best first."""
+    """The community's records most like the query, best first."""
     contacts: tuple[Contact, ...]
-    """Of its table: those whose communities are nearest to the query."""
+    """Contacts from its table in the communities nearest to the query."""
 
 
 @dataclass(frozen=True)
 class Flood:
-    """Lu et al.'s own form (mode `paper`): asks a node for itself, and to whom it passes this on.
+    """Lu et al.'s own search (mode `paper`): asks a node for its record, and where to forward this.
 
     The reply is a `LookupReply`: the node's own record if it is within the distance, and as
-    contacts all nodes that it would pass the request on to.
+    contacts all nodes to which it would forward the request.
     """
 
     query: Signature
-    place: int
-    """Id that the query would have: its path in the codebook, then zeros."""
+    target: int
+    """The query's id: its path in the codebook, then zeros."""
     within: int
-    """Relevant distance (equation 2): ids whose XOR with `place` is less are to be traversed."""
+    """Relevant distance (equation 2): visits ids whose XOR with `target` is less."""
     first: bool
-    """Whether the receiver is of the community that the request entered at."""
+    """Whether the receiver is in the community where the request entered."""
     envelope: bytes = b""
 
 
 @dataclass(frozen=True)
 class Members:
-    """Asks for the published profiles of the community that holds an id: to join, to refresh."""
+    """Asks for the published profiles of an id's community, to join or to refresh."""
 
     id: int
     after: bytes = b""
-    """Only nodes with a greater address (20 bytes, or empty: from the first)."""
+    """Only nodes with a greater address (20 bytes); empty: all."""
 
 
 @dataclass(frozen=True)
 class MemberList:
-    """Reply to `Members`; empty `records` from one that is not of that community."""
+    """Reply to `Members`; `records` is empty if the node is not in that community."""
 
     responder: Record
     community: Prefix
@@ -160,12 +160,12 @@ class MemberList:
     records: tuple[Record, ...]
     """By ascending address."""
     contacts: tuple[Contact, ...]
-    """Of its table, for the newcomer's; of communities nearer to the id where it is no member."""
+    """Contacts from its table; those in communities nearer to the id if it is no member."""
 
 
 @dataclass(frozen=True)
 class Announce:
-    """Tells a member of a newcomer, or of a changed profile."""
+    """Informs a member of a newcomer or a changed profile."""
 
     record: Record
 
@@ -176,12 +176,12 @@ class Acknowledged:
 
     responder: Record
     taken: bool
-    """False where the digest on chain is another, or the id belongs to another community."""
+    """False if the digest differs from the chain's, or the id belongs to another community."""
 
 
 @dataclass(frozen=True)
 class Ping:
-    """Asks whether a node is there; answered by `Acknowledged`, `taken` true."""
+    """Asks whether a node is alive; answered by `Acknowledged`, `taken` true."""
 
 
 Request = Lookup | Flood | Members | Announce | Ping
@@ -189,17 +189,17 @@ Reply = LookupReply | MemberList | Acknowledged
 
 
 class Transport(Protocol):
-    """Carries requests, several at once. One routing core runs over any of these."""
+    """Carries requests, several at once; the routing core runs over any implementation."""
 
     def ask(self, asked: Sequence[tuple[Contact, Request]]) -> Sequence[Reply | None]:
-        """A reply for each, None from whoever gave none in time or gave no message.
+        """A reply for each; None if it came too late or was no valid message.
 
-        Never raises for what a node at the other end does.
+        Never raises because of what another node does.
         """
 
 
 Verify = Callable[[Record], bool]
-"""Whether a record is the one whose digest the chain has for its node, and that may act."""
+"""Whether the chain has this record's digest for its node, and the node is active."""
 
 
 def encode(message: Request | Reply) -> bytes:
@@ -220,8 +220,8 @@ def encode(message: Request | Reply) -> bytes:
             writer.number(len(contacts), 2)
             for contact in contacts:
                 writer.contact(contact)
-        case Flood(query, place, within, first, envelope):
-            writer.raw(query.encode()).number(place, 8).number(within, 9).number(int(first), 1)
+        case Flood(query, target, within, first, envelope):
+            writer.raw(query.encode()).number(target, 8).number(within, 9).number(int(first), 1)
             writer.blob(envelope)
         case Members(node_id, after):
             writer.number(node_id, 8).blob(after)
@@ -233,32 +233,32 @@ def encode(message: Request | Reply) -> bytes:
 
 
 def decode(content: bytes) -> Request | Reply:
-    """The message whose byte form is `content`; raises RetrievalError where it is none."""
+    """The message whose byte form is `content`; raises RetrievalError if it is none."""
     if len(content) > LONGEST_MESSAGE:
-        raise RetrievalError(f"message: {len(content)} bytes; {LONGEST_MESSAGE} are allowed")
+        raise RetrievalError(f"message: {len(content)} bytes, at most {LONGEST_MESSAGE}")
     reader = _Reader(content)
     version, kind = reader.number(1), reader.number(1)
     if version != VERSION or kind >= len(_KINDS):
-        raise RetrievalError(f"message: version {version}, kind {kind} is not known")
+        raise RetrievalError(f"message: version {version}, kind {kind} is unknown")
     message = _read(reader, _KINDS[kind])
     if reader.left:
-        raise RetrievalError(f"message: {reader.left} bytes follow it")
+        raise RetrievalError(f"message: {reader.left} extra bytes at the end")
     return message
 
 
 def decode_request(content: bytes) -> Request:
-    """As `decode`, for a request alone."""
+    """As `decode`, for requests only."""
     message = decode(content)
     if not isinstance(message, Request):
-        raise RetrievalError(f"message: a request was expected, not {type(message).__name__}")
+        raise RetrievalError(f"message: {type(message).__name__} is not a request")
     return message
 
 
 def decode_reply(content: bytes) -> Reply:
-    """As `decode`, for a reply alone."""
+    """As `decode`, for replies only."""
     message = decode(content)
     if not isinstance(message, Reply):
-        raise RetrievalError(f"message: a reply was expected, not {type(message).__name__}")
+        raise RetrievalError(f"message: {type(message).__name__} is not a reply")
     return message
 
 
@@ -278,12 +278,12 @@ def _read(reader: "_Reader", kind: type[Request] | type[Reply]) -> Request | Rep
     if kind is Lookup:
         return Lookup(reader.signature(), reader.at_most(2, MOST_FOUND), reader.blob(MOST_ENVELOPE))
     if kind is Flood:
-        query, place, within = reader.signature(), reader.number(8), reader.number(9)
-        return Flood(query, place, within, reader.at_most(1, 1) == 1, reader.blob(MOST_ENVELOPE))
+        query, target, within = reader.signature(), reader.number(8), reader.number(9)
+        return Flood(query, target, within, reader.at_most(1, 1) == 1, reader.blob(MOST_ENVELOPE))
     if kind is Members:
         node_id, after = reader.number(8), reader.blob(NODE_BYTES)
         if len(after) not in (0, NODE_BYTES):
-            raise RetrievalError(f"message: an address of {len(after)} bytes")
+            raise RetrievalError(f"message: address of {len(after)} bytes")
         return Members(node_id, after)
     if kind is Ping:
         return Ping()
@@ -312,14 +312,14 @@ class _Writer:
         try:
             return self.raw(value.to_bytes(size, "big"))
         except OverflowError as error:
-            raise RetrievalError(f"message: {value} does not fit {size} bytes") from error
+            raise RetrievalError(f"message: {value} does not fit into {size} bytes") from error
 
     def blob(self, content: bytes) -> "_Writer":
         return self.number(len(content), 2).raw(content)
 
     def record(self, record: Record) -> "_Writer":
         if len(record.node) != NODE_BYTES:
-            raise RetrievalError(f"message: an address of {len(record.node)} bytes")
+            raise RetrievalError(f"message: address of {len(record.node)} bytes")
         return self.raw(record.node).raw(record.signature.encode()).blob(record.details)
 
     def prefix(self, prefix: Prefix) -> "_Writer":
@@ -327,7 +327,7 @@ class _Writer:
 
     def contact(self, contact: Contact) -> "_Writer":
         if len(contact.node) != NODE_BYTES:
-            raise RetrievalError(f"message: an address of {len(contact.node)} bytes")
+            raise RetrievalError(f"message: address of {len(contact.node)} bytes")
         return (
             self.raw(contact.node)
             .number(contact.id, 8)
@@ -339,17 +339,17 @@ class _Writer:
 class _Reader:
     def __init__(self, content: bytes) -> None:
         self._content = content
-        self._place = 0
+        self._offset = 0
 
     @property
     def left(self) -> int:
-        return len(self._content) - self._place
+        return len(self._content) - self._offset
 
     def raw(self, size: int) -> bytes:
         if size > self.left:
             raise RetrievalError(f"message: ends {size - self.left} bytes early")
-        self._place += size
-        return self._content[self._place - size : self._place]
+        self._offset += size
+        return self._content[self._offset - size : self._offset]
 
     def number(self, size: int) -> int:
         return int.from_bytes(self.raw(size), "big")
@@ -357,16 +357,16 @@ class _Reader:
     def at_most(self, size: int, most: int) -> int:
         value = self.number(size)
         if value > most:
-            raise RetrievalError(f"message: {value} where {most} are allowed")
+            raise RetrievalError(f"message: length {value}, at most {most}")
         return value
 
     def blob(self, most: int) -> bytes:
         return self.raw(self.at_most(2, most))
 
     def signature(self) -> Signature:
-        head = self._content[self._place : self._place + LONGEST]
+        head = self._content[self._offset : self._offset + LONGEST]
         signature, rest = Signature.read(head)
-        self._place += len(head) - len(rest)
+        self._offset += len(head) - len(rest)
         return signature
 
     def record(self) -> Record:
@@ -380,4 +380,4 @@ class _Reader:
         try:
             return Contact(node, node_id, self.blob(MOST_ENDPOINT).decode(), length)
         except UnicodeDecodeError as error:
-            raise RetrievalError("message: an endpoint that is not UTF-8") from error
+            raise RetrievalError("message: the endpoint is not UTF-8") from error

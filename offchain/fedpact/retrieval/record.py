@@ -1,6 +1,6 @@
-"""The record of a search, for audit: what was asked for, signed, and whom it found.
+"""The record of a search, for audit: the signed query and the providers found.
 
-It lies in the content store; the digest of its CID goes on chain with the request that was made
+It is in the content store; the digest of its CID goes on chain with the request that was made
 from it (IResultCache, `recordRetrieval`).
 """
 
@@ -23,7 +23,7 @@ _HEX = r"^([0-9a-f]{2})*$"
 class FoundProvider(Document):
     account: Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """Of the profile that was found, as it stood on chain."""
+    """Digest of the found profile, as on chain at that time."""
     likeness: Annotated[float, Field(ge=0, le=1)]
 
 
@@ -53,7 +53,9 @@ class RetrievalRecord(Document):
     def decode(cls, content: bytes) -> "RetrievalRecord":
         """Raises InvalidInput naming the first field that fails."""
         if len(content) > LONGEST_RECORD:
-            raise InvalidInput(f"a record of a search has {LONGEST_RECORD} bytes at most")
+            raise InvalidInput(
+                f"record of a search: {len(content)} bytes, at most {LONGEST_RECORD}"
+            )
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:

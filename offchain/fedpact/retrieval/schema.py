@@ -18,7 +18,7 @@ class _Body(BaseModel):
 
 
 class SearchBody(_Body):
-    """What a requester sends."""
+    """A requester's search."""
 
     query: Annotated[str, Field(pattern=_HEX, max_length=2 * LONGEST)]
     """Hex byte form of the query's signature."""
@@ -32,48 +32,48 @@ class Match(_Body):
 
     node: Annotated[str, Field(pattern=r"^0x[0-9a-f]{40}$")]
     document: str
-    """Base64, as it lies in the content store."""
+    """The document in the content store, in base64."""
 
     @classmethod
     def of(cls, record: Record) -> "Match":
         return cls(node="0x" + record.node.hex(), document=b64encode(record.document).decode())
 
     def record(self) -> Record:
-        """Raises RetrievalError or ValueError for what is no profile."""
+        """Raises RetrievalError or ValueError if it is no profile."""
         node = bytes.fromhex(self.node.removeprefix("0x"))
         return Record.of_document(node, b64decode(self.document, validate=True))
 
 
 class SearchAnswer(_Body):
-    """What the daemon found, most like the query first."""
+    """The providers found, most like the query first."""
 
     matches: Annotated[tuple[Match, ...], Field(max_length=MOST_FOUND)]
     messages: int
-    """Requests and replies that it took."""
+    """Requests and replies of the search."""
     hops: int
-    """Daemons one after the other, this one not counted."""
+    """Longest chain of daemons, not counting this one."""
 
 
 class About(_Body):
-    """Who answers here."""
+    """The daemon that answers."""
 
     node: str
     deployment: str
     """Hex fingerprint."""
     version: str
     members: int
-    """Profiles that this daemon holds."""
+    """Number of profiles that this daemon has."""
 
 
 class Refusal(_Body):
-    """Why there is no answer: one word for programs, a sentence for people."""
+    """The reason for a refusal: one word for programs, a sentence for people."""
 
     reason: str
     message: str
 
 
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document of all that the endpoint answers."""
+    """The OpenAPI document of the endpoint."""
     search = _operation("Find the providers whose data are like the query.", SearchAnswer)
     search["requestBody"] = {
         "required": True,
@@ -93,7 +93,7 @@ def openapi() -> dict[str, Any]:
         "openapi": OPENAPI,
         "info": {"title": "fedpact retrieval", "version": API_VERSION},
         "paths": {
-            "/retrieval/about": {"get": _operation("Who answers here.", About)},
+            "/retrieval/about": {"get": _operation("The daemon that answers.", About)},
             "/retrieval/profile": {
                 "get": _binary_operation("This daemon's own published profile.")
             },
@@ -112,17 +112,17 @@ def openapi() -> dict[str, Any]:
 
 _REFUSALS = {
     "400": "malformed",
-    "401": "not signed, not well signed, or signed for another time or query",
-    "403": "no active participant, or another deployment",
-    "404": "nothing here",
+    "401": "no signature, a wrong one, or one for another time or query",
+    "403": "the requester is no active participant, or the search is for another deployment",
+    "404": "not found",
     "408": "the body did not arrive in time",
-    "409": "made already",
+    "409": "the search was sent before",
     "413": "too large",
-    "415": "another type of content",
-    "429": "too often",
+    "415": "unsupported content type",
+    "429": "too many requests",
     "500": "the daemon failed",
-    "503": "busy, or no chain",
-    "504": "no answer was found in time",
+    "503": "busy, or the chain is unreachable",
+    "504": "the search took too long",
 }
 
 

@@ -1,15 +1,15 @@
-"""What a provider publishes of its data for others to find it by: a small sparse vector.
+"""The published signature by which a provider's data are found: a small sparse vector.
 
 A signature has at most 32 entries over a fixed public vocabulary of 2^15 buckets: 2^14 for terms
 (the high bits of a term's hash, as in `features.text.hashing`) and 2^14 for edges of the weighted
-context graph (pairs of terms). Weights are positive integers that add up to 65,535, so that nobody
-gains likeness by mass, and so that there is one byte form and one digest.
+context graph (pairs of terms). Weights are positive integers that add up to 65,535, so that large
+weights give no advantage, and so that there is one byte form and one digest.
 
-Two likenesses of signatures a and b, by their own names:
+Two likenesses of signatures a and b:
 
 * *weighted Jaccard*: sum min(a, b) / sum max(a, b) (Ruzicka's), by which providers are found;
-* *support-weighted Jaccard*: weights of what both have over all weights, one minus the fraction
-  in Lu et al. 2020, equation 1.
+* *support-weighted Jaccard*: weights of entries that both have over all weights; one minus the
+  fraction in Lu et al. 2020, equation 1.
 """
 
 import struct
@@ -27,7 +27,7 @@ from fedpact.errors import RetrievalError
 from fedpact.features.text import similarity
 
 VERSION = 1
-"""Of the vocabulary and the byte form together; another version is another language."""
+"""Version of vocabulary and byte form; versions cannot be compared."""
 TERM_BITS = EDGE_BITS = 14
 TERMS, EDGES = 1 << TERM_BITS, 1 << EDGE_BITS
 WIDTH = TERMS + EDGES
@@ -51,8 +51,8 @@ class Signature:
     def __post_init__(self) -> None:
         if not 1 <= len(self.buckets) <= ENTRIES or len(self.weights) != len(self.buckets):
             raise RetrievalError(
-                f"signature: {len(self.buckets)} buckets with {len(self.weights)} weights;"
-                f" 1 to {ENTRIES} of each are possible"
+                f"signature: {len(self.buckets)} buckets with {len(self.weights)} weights, "
+                f"not 1 to {ENTRIES} of each"
             )
         ascending = all(a < b for a, b in pairwise(self.buckets))
         if not ascending or self.buckets[0] < 0 or self.buckets[-1] >= WIDTH:
@@ -74,23 +74,25 @@ class Signature:
 
     @classmethod
     def decode(cls, content: bytes) -> "Signature":
-        """The signature whose byte form is `content`; raises RetrievalError where it is none."""
+        """The signature whose byte form is `content`; raises RetrievalError if it is none."""
         signature, rest = cls.read(content)
         if rest:
-            raise RetrievalError(f"signature: {len(rest)} bytes follow it")
+            raise RetrievalError(f"signature: {len(rest)} extra bytes at the end")
         return signature
 
     @classmethod
     def read(cls, content: bytes) -> tuple["Signature", bytes]:
-        """The signature that `content` begins with, and the bytes after it."""
+        """The signature at the start of `content`, and the bytes after it."""
         if len(content) < _HEAD.size:
-            raise RetrievalError(f"signature: {len(content)} bytes are too short for one")
+            raise RetrievalError(f"signature: {len(content)} bytes are too few")
         version, entries = _HEAD.unpack_from(content)
         end = _HEAD.size + entries * _ENTRY.size
         if version != VERSION:
-            raise RetrievalError(f"signature: version {version}; this program knows {VERSION}")
+            raise RetrievalError(
+                f"signature: version {version} is unknown, this program knows {VERSION}"
+            )
         if len(content) < end:
-            raise RetrievalError(f"signature: {entries} entries announced, the bytes end before")
+            raise RetrievalError(f"signature: the bytes end before its {entries} entries")
         pairs = list(_ENTRY.iter_unpack(content[_HEAD.size : end]))
         return cls(tuple(b for b, _ in pairs), tuple(w for _, w in pairs)), content[end:]
 
@@ -103,8 +105,8 @@ class Signature:
 def signature(vector: NDArray[np.float64] | sparse.csr_matrix) -> Signature:
     """The signature of a vector over the vocabulary, shape (WIDTH,) or (1, WIDTH).
 
-    Keeps the 32 largest positive values (of equal ones the lower bucket). Raises RetrievalError
-    where there is none, or the shape is another.
+    Keeps the 32 largest positive values (on ties the lower bucket). Raises RetrievalError if there
+    is none, or for another shape.
     """
     rows = sparse.csr_matrix(vector, dtype=np.float64)
     if rows.shape != (1, WIDTH):
@@ -112,17 +114,15 @@ def signature(vector: NDArray[np.float64] | sparse.csr_matrix) -> Signature:
     buckets, weights = signatures(rows)
     kept = weights[0] > 0
     if not kept.any():
-        raise RetrievalError("signature: nothing in the data has a weight (no words but common?)")
+        raise RetrievalError("signature: no data have any weight (only common words?)")
     return Signature(tuple(buckets[0][kept].tolist()), tuple(weights[0][kept].tolist()))
 
 
 def signatures(rows: sparse.csr_matrix) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """Buckets and weights (n, 32) of vectors (n, WIDTH), by the rule of `signature`.
 
-    A value counts by its share of the row's largest, as a 32-bit float.
-
-    Unused places stand last, with bucket 0 and weight 0; a row without positive values has no
-    other places.
+    A value counts by its share of the row's largest, as a 32-bit float. Unused entries come last,
+    with bucket 0 and weight 0; a row without positive values has only these.
     """
     rows = sparse.csr_matrix(rows, dtype=np.float64, copy=True)
     rows.sum_duplicates()
@@ -130,7 +130,7 @@ def signatures(rows: sparse.csr_matrix) -> tuple[NDArray[np.uint16], NDArray[np.
     number = np.repeat(np.arange(count), np.diff(rows.indptr))
     if not np.isfinite(rows.data).all():
         raise RetrievalError("signature: values that are not finite")
-    # One key a value, no two alike in a row: its 32 bits as a float, then the bucket from the end.
+    # One key per value, distinct in its row: its 32-bit float, then the bucket from the end.
     rows.data = (rows.data / _largest(rows)[number]).astype(np.float32)
     positive = rows.data > 0
     keys = np.zeros((count, max(ENTRIES, int(np.diff(rows.indptr).max(initial=0)))), np.uint64)
@@ -139,7 +139,7 @@ def signatures(rows: sparse.csr_matrix) -> tuple[NDArray[np.uint16], NDArray[np.
     low = (WIDTH - rows.indices).astype(np.uint64)
     keys[number, place] = np.where(positive, high | low, np.uint64(0))
     keys = np.partition(keys, keys.shape[1] - ENTRIES, axis=1)[:, -ENTRIES:]
-    buckets = WIDTH - (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)  # WIDTH where there is none
+    buckets = WIDTH - (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)  # WIDTH if there is none
     values = (keys >> np.uint64(32)).astype(np.uint32).view(np.float32).astype(np.float64)
     order = np.argsort(buckets, axis=1)
     places = np.take_along_axis(buckets, order, axis=1)
@@ -180,16 +180,16 @@ def weighted_jaccard(a: Signature, b: Signature) -> float:
 
 
 def support_weighted_jaccard(a: Signature, b: Signature) -> float:
-    """Weights of the buckets that both have over all weights, 0 to 1."""
+    """Weights of common buckets over all weights, 0 to 1."""
     return 1.0 - float(similarity.support_weighted_jaccard(a.row(), b.row())[0, 0])
 
 
 def likeness(
     query: Signature, buckets: NDArray[np.uint16], weights: NDArray[np.uint16]
 ) -> NDArray[np.float64]:
-    """Weighted Jaccard of one signature to many, (n, 32) each as `signatures` gives them: (n,).
+    """Weighted Jaccard of one signature and each of many, in the form of `signatures`: (n,).
 
-    All masses are equal, so that it is s / (2 MASS - s), s being the sum of the lesser weights.
+    All masses are equal, so it is s / (2 MASS - s), s being the sum of the lesser weights.
     """
     asked = np.zeros(WIDTH, dtype=np.uint16)
     asked[list(query.buckets)] = query.weights

@@ -1,8 +1,8 @@
-"""Signed searches: who asks, for what, when, and of which deployment (EIP-712).
+"""Signed searches: requester, query, time and deployment (EIP-712).
 
-A requester signs once a search; every daemon that the search reaches checks the same signature, so
-that nobody can search in another's name, change what is asked for, or send it again later. The
-deployment's fingerprint is the domain's salt: a signature made on one local chain is no good on
+A requester signs each search once; every daemon that the search reaches checks the same signature,
+so that nobody can search in another's name, change the query, or send it again later. The
+deployment's fingerprint is the domain's salt: a signature made on one local chain is invalid on
 the next one with the same addresses.
 """
 
@@ -23,7 +23,7 @@ from fedpact.retrieval.signature import Signature
 from fedpact.types.deployment import Deployment
 
 WINDOW_SECONDS = 60
-"""How far a search's time may lie from the clock of the daemon that it reaches, either way."""
+"""Largest difference (seconds) between a search's time and a daemon's clock."""
 NONCE_BYTES = 16
 SIGNATURE_BYTES = 65
 MOST_CATEGORY = 100
@@ -43,12 +43,13 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class SignedSearch:
-    """What a requester signed; its byte form is the envelope of every message of the search."""
+    """A requester's signed search; its byte form is the envelope of each of the search's
+    messages."""
 
     requester: str
     """Checksummed address."""
     category: str
-    """What the data should be about, in words; may be empty."""
+    """The category that is searched for; may be empty."""
     queries: bytes
     """Digest of the query's signature, 32 bytes."""
     timestamp: int
@@ -56,7 +57,7 @@ class SignedSearch:
     nonce: bytes
     """16 random bytes."""
     fingerprint: bytes
-    """Of the deployment, 32 bytes."""
+    """The deployment's, 32 bytes."""
     signature: bytes
 
     def encode(self) -> bytes:
@@ -74,20 +75,20 @@ class SignedSearch:
 
     @classmethod
     def decode(cls, envelope: bytes) -> "SignedSearch":
-        """Raises SearchRefused where there is no envelope, or none of this form."""
+        """Raises SearchRefused if the envelope is empty or malformed."""
         if not envelope:
             raise SearchRefused(401, "unsigned", "the search is not signed")
         if not _HEAD.size <= len(envelope) <= min(_HEAD.size + MOST_CATEGORY, MOST_ENVELOPE):
-            raise SearchRefused(400, "malformed", f"an envelope of {len(envelope)} bytes")
+            raise SearchRefused(400, "malformed", f"envelope of {len(envelope)} bytes")
         version, node, queries, fingerprint, timestamp, nonce, signature = _HEAD.unpack_from(
             envelope
         )
         if version != _VERSION:
-            raise SearchRefused(400, "malformed", f"an envelope of version {version}")
+            raise SearchRefused(400, "malformed", f"unknown envelope version {version}")
         try:
             category = envelope[_HEAD.size :].decode()
         except UnicodeDecodeError:
-            raise SearchRefused(400, "malformed", "a category that is not UTF-8") from None
+            raise SearchRefused(400, "malformed", "the category is not UTF-8") from None
         requester = to_checksum_address(node)
         return cls(requester, category, queries, timestamp, nonce, fingerprint, signature)
 
@@ -101,11 +102,11 @@ def sign_search(
     timestamp: int,
     nonce: bytes,
 ) -> SignedSearch:
-    """A search in the name of `keys`' account; raises RetrievalError for too long a category."""
+    """A search signed by `keys`; raises RetrievalError if the category is too long."""
     if len(category.encode()) > MOST_CATEGORY or len(nonce) != NONCE_BYTES:
         raise RetrievalError(
-            f"search: a category of {len(category.encode())} bytes ({MOST_CATEGORY} are possible), "
-            f"a nonce of {len(nonce)} ({NONCE_BYTES})"
+            f"search: a category of {len(category.encode())} bytes (at most {MOST_CATEGORY}), "
+            f"a nonce of {len(nonce)} ({NONCE_BYTES} needed)"
         )
     blank = SignedSearch(
         keys.address,
@@ -121,10 +122,10 @@ def sign_search(
 
 
 class SearchGuard:
-    """Checks searches for one daemon, and remembers those seen; not for several threads at once.
+    """Checks searches for one daemon and remembers those seen; not thread-safe.
 
-    `active`: whether an account is an active participant. A search may reach a daemon up to
-    `times` times by other daemons' messages; from its requester it is taken once.
+    `active`: whether an account is an active participant. A search may reach a daemon up to `times`
+    times in other daemons' messages, but only once from its requester.
     """
 
     def __init__(
@@ -146,9 +147,9 @@ class SearchGuard:
         self._seen: dict[tuple[str, bytes, bool], tuple[int, int]] = {}
 
     def admit(self, envelope: bytes, query: Signature, *, direct: bool) -> SignedSearch:
-        """The search in `envelope`, if it is good for `query` here and now; else SearchRefused.
+        """The search in `envelope`; SearchRefused if it is invalid for `query` here and now.
 
-        `direct`: it comes from the requester, and not in another daemon's message.
+        `direct`: it comes from the requester itself, not in another daemon's message.
         """
         search = SignedSearch.decode(envelope)
         if search.fingerprint != self._deployment.fingerprint:
@@ -159,7 +160,7 @@ class SearchGuard:
                 f"this is {self._deployment.fingerprint.hex()[:16]}",
             )
         if search.queries != query.digest:
-            raise SearchRefused(401, "other-query", "what was signed is another query")
+            raise SearchRefused(401, "other-query", "the signature is for another query")
         self._check_time(search.timestamp)
         if signer(search, self._deployment) != search.requester:
             raise SearchRefused(
@@ -190,7 +191,7 @@ class SearchGuard:
         _, times = self._seen.pop(key, (0, 0))
         if times >= (1 if direct else self._times):
             self._seen[key] = (search.timestamp, times)
-            raise SearchRefused(409, "replayed", "this search was made already: sign a new one")
+            raise SearchRefused(409, "replayed", "this search was sent before: sign a new one")
         if len(self._seen) >= self._most:
             old = [k for k, (at, _) in self._seen.items() if now - at > self._window]
             for one in old:
@@ -233,7 +234,7 @@ def _message(search: SignedSearch, deployment: Deployment) -> SignableMessage:
 
 
 def signer(search: SignedSearch, deployment: Deployment) -> str:
-    """Who signed a search; empty for bytes that are no signature."""
+    """The account that signed a search; empty if the bytes are no signature."""
     try:
         message = _message(search, deployment)
         return str(Account.recover_message(message, signature=search.signature))

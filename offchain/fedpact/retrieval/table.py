@@ -1,8 +1,8 @@
-"""What a node knows of others: its community's profiles, and contacts in other communities.
+"""A node's table: its community's profiles, and contacts in other communities.
 
-Which communities and which nodes follows from public things alone (ids, prefixes, the number of
-nodes on chain), so whoever knows the same nodes finds the same table. Bound: members, plus
-ceil(log2 n) * ceil(log2 log2 n) contacts.
+The choice of communities and nodes follows from public values alone (ids, prefixes, the number of
+nodes on chain), so nodes that know the same others get the same table. Size: the members, plus at
+most ceil(log2 n) * ceil(log2 log2 n) contacts.
 """
 
 from collections.abc import Sequence
@@ -20,19 +20,19 @@ from fedpact.retrieval.signature import Signature, likeness
 
 @dataclass(frozen=True)
 class Community:
-    """Members of one community and their published profiles, shared by all who hold them."""
+    """Members of one community and their published profiles; objects may be shared."""
 
     prefix: Prefix
     buckets: NDArray[np.uint16]
     """(m, 32)"""
     weights: NDArray[np.uint16]
     records: Sequence[Record]
-    """m of them, by ascending id."""
+    """(m,), by ascending id."""
     contacts: Sequence[Contact]
-    """m of them: the same nodes."""
+    """(m,): the same nodes."""
 
     def best(self, query: Signature, want: int) -> list[Record]:
-        """The members most like the query, best first; of equal ones those of lower id."""
+        """The members most like the query, best first; on ties the lower id first."""
         scores = likeness(query, self.buckets, self.weights)
         if want < len(scores):
             least = np.partition(scores, len(scores) - want)[len(scores) - want]
@@ -45,16 +45,16 @@ class Community:
 
 @dataclass(frozen=True)
 class RetrievalTable:
-    """One node's view."""
+    """One node's table."""
 
     record: Record
-    """Its own."""
+    """Its own record."""
     id: int
     community: Community
     contacts: tuple[tuple[Contact, ...], ...]
-    """Of each other community that it keeps, never empty."""
+    """Contacts in each other community that it keeps, never empty."""
     nodes: int
-    """Registered on chain."""
+    """Number registered on chain."""
     codebook: Codebook = field(repr=False)
 
     @property
@@ -64,25 +64,24 @@ class RetrievalTable:
 
     @property
     def contact(self) -> Contact:
-        """Itself, as others name it."""
+        """Itself, as a contact."""
         return Contact(self.record.node, self.id, "", self.community.prefix.length)
 
 
 def kept_communities(
-    own: int, place: int, prefixes: Sequence[Prefix], closeness: NDArray[np.float64], nodes: int
+    own: int, index: int, prefixes: Sequence[Prefix], closeness: NDArray[np.float64], nodes: int
 ) -> list[int]:
-    """Which communities a node keeps contacts of, ceil(log2 n) at most.
+    """The communities in which a node keeps contacts, at most ceil(log2 n).
 
-    own: its id; place: of its own community among `prefixes`; closeness: (m,) cosines of its
-    community with each. First, as in Kademlia (Maymounkov & Mazieres 2002), one of each sibling
-    subtree along its own prefix, which one told by the id's low bits, so that members of one
-    community differ: by these any id is reached in as many steps as a prefix has bits. All further
-    ones are the closest.
+    own: its id; index: of its own community in `prefixes`; closeness: (m,) cosines of its community
+    with each. First, as in Kademlia (Maymounkov & Mazieres 2002), one of each sibling subtree along
+    its own prefix, chosen by the id's low bits, so that members of one community differ: through
+    these any id is reached in as many steps as a prefix has bits. The rest are the closest ones.
     """
     count = min(table_communities(nodes), len(prefixes) - 1)
     bits = np.array([prefix.bits for prefix in prefixes], dtype=np.uint64)
     chosen: list[int] = []
-    for level in range(prefixes[place].length):
+    for level in range(prefixes[index].length):
         if len(chosen) >= (count + 1) // 2:
             break
         sibling = Prefix.of(own ^ 1 << (ID_BITS - 1 - level), level + 1)
@@ -91,7 +90,7 @@ def kept_communities(
         end = int(np.searchsorted(bits, np.uint64(last), side="right"))
         if end > first:
             chosen.append(first + own % (end - first))
-    taken = {*chosen, place}
+    taken = {*chosen, index}
     for one in np.argsort(-closeness, kind="stable").tolist():
         if len(chosen) >= count:
             break
@@ -101,10 +100,10 @@ def kept_communities(
 
 
 def ring_successors(ring: NDArray[np.uint64], own_hash: int, count: int) -> NDArray[np.int64]:
-    """Places in `ring` (m,), hashes of a community's members ascending, that follow `own_hash`.
+    """Indices in `ring` (m,), hashes of a community's members ascending, that follow `own_hash`.
 
-    A node's contacts in a community are the `count` members next after it on the ring of address
-    hashes: each keeps others, and a join or a leave moves few.
+    A node's contacts in a community are the `count` members after it on the ring of address hashes:
+    each node keeps different ones, and a join or a leave changes few.
     """
     count = min(count, len(ring))
     first = int(ring.searchsorted(np.uint64(own_hash)))

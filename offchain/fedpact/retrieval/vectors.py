@@ -1,9 +1,9 @@
 """Texts as vectors over the vocabulary of signatures: terms, and edges between a text's main terms.
 
 A text's row has its hashed terms (`HashedBag`) and, as in a weighted context graph (Lu et al. 2020,
-definition 1), an edge for each pair of its 24 heaviest terms, weighing the geometric mean of their
-two weights. Edges fall into buckets by the hash of their two terms' buckets. Rows have L2 norm 1,
-so that one text changes a sum of rows by at most 1, whatever it says.
+definition 1), an edge for each pair of its 24 heaviest terms, whose weight is the geometric mean of
+their weights. The hash of two terms' buckets gives their edge's bucket. Rows have L2 norm 1, so
+that any text changes a sum of rows by at most 1.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from fedpact.features.text.tokens import term_hashes
 from fedpact.retrieval.signature import EDGE_BITS, TERM_BITS, TERMS, WIDTH, Signature, signature
 
 BAG = HashedBag(bits=TERM_BITS, common=7.0, cap=3.0)
-"""Fixed with the codebook, whose centres are made of such rows."""
+"""Fixed together with the codebook, which is built from such rows."""
 LINKED = 24
-"""Terms of a text that edges are drawn between."""
+"""Number of a text's terms that edges connect."""
 EDGE_SHARE = 0.5
-"""Weight of an edge against the geometric mean of its terms' weights."""
+"""Factor of an edge's weight, the geometric mean of its terms' weights."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _SECOND = np.uint64(0xBF58476D1CE4E5B9)
 
@@ -30,7 +30,7 @@ _SECOND = np.uint64(0xBF58476D1CE4E5B9)
 def text_vectors(texts: Sequence[str]) -> sparse.csr_matrix:
     """Rows of `texts`: (n, WIDTH) float64, none negative, of L2 norm 1.
 
-    A text without terms that weigh anything has a row of zeros.
+    A text without a term of positive weight has a row of zeros.
     """
     terms = sparse.csr_matrix(BAG.rows(texts), dtype=np.float64)
     edges = _edges(terms)
@@ -42,9 +42,9 @@ def text_vectors(texts: Sequence[str]) -> sparse.csr_matrix:
 
 
 def query_of_terms(words: Sequence[str]) -> Signature:
-    """The signature of a query by words, each of the same weight before the public rarity.
+    """The signature of a query by words, weighted by their public rarity alone.
 
-    Raises RetrievalError where none of them is a single word that weighs anything.
+    Raises RetrievalError if none of them is a single word of positive weight.
     """
     hashes = term_hashes(words)
     hashes = hashes[hashes != 0]

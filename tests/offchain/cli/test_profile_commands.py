@@ -72,7 +72,7 @@ def test_an_unnoised_profile_needs_a_policy_that_allows_it(cli: Cli, tmp_path: P
           "--category", "x" * 101), 0, ""),
         (("search",), 2, "nothing to search for"),
         (("search", "--terms", "the of"), 19, "none of the words"),
-        (("search", "--terms", "a", "--like", "posts"), 2, "not by both"),
+        (("search", "--terms", "a", "--like", "posts"), 2, "both --terms and --like are given"),
         (("search", "--like", "nowhere"), 4, "nowhere"),
     ],
 )  # fmt: skip

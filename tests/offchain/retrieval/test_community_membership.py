@@ -132,7 +132,7 @@ def test_communities_that_have_shrunk_merge_again() -> None:
 def test_a_newcomer_that_no_entry_answers_is_told_so() -> None:
     nodes = Nodes(COUNTED_AS)
     record = Record(bytes(20), profile(Random(2)))
-    with pytest.raises(RetrievalError, match="none of the nodes"):
+    with pytest.raises(RetrievalError, match="none of the entry nodes"):
         join(record, 5, [Contact(b"x" * 20, 7)], nodes, nodes.verify, 4)
 
 

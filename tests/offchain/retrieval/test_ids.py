@@ -66,7 +66,7 @@ def test_kilometres_between_two_cities_are_right() -> None:
     # Berlin and Paris, 878 km.
     assert great_circle_km((52.52, 13.405), (48.8566, 2.3522)) == pytest.approx(877.5, abs=2)
     assert great_circle_km((90, 0), (-90, 77)) == pytest.approx(20_015, abs=1)
-    with pytest.raises(RetrievalError, match="no place on earth"):
+    with pytest.raises(RetrievalError, match="not a latitude and longitude"):
         great_circle_km((91, 0), (0, 0))
 
 
@@ -118,11 +118,11 @@ def test_communities_hold_every_node_once_and_none_is_above_the_limit(n: int, se
     assert (found.sizes > 0).all()
     assert (found.sizes <= split_above(n)).all()
     for number, one in enumerate(found.ids.tolist()):
-        place = found.community_of(one)
-        assert found.prefixes[place].holds(one)
-        assert found.starts[place] <= number < found.starts[place + 1]
-        known = found.ids[found.starts[place] : found.starts[place + 1]]
-        prefix = found.prefixes[place]
+        index = found.community_of(one)
+        assert found.prefixes[index].holds(one)
+        assert found.starts[index] <= number < found.starts[index + 1]
+        known = found.ids[found.starts[index] : found.starts[index + 1]]
+        prefix = found.prefixes[index]
         # What the partition says is what each member's own rule says; beside it live too many.
         assert own_prefix(one, prefix.length, known, split_above(n), n) == prefix
 

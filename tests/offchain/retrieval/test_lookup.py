@@ -32,7 +32,7 @@ def network() -> Network:
 
 def look(
     network: Network,
-    place: int,
+    index: int,
     *,
     dead: np.ndarray | None = None,
     hostile: dict[int, Hostile] | None = None,
@@ -41,14 +41,14 @@ def look(
 ) -> LookupResult:
     gone = np.zeros(network.nodes, bool) if dead is None else dead
     acts = hostile or {}
-    entry = next(n for n in count(place * 31) if not gone[n] and n not in acts)
+    entry = next(n for n in count(index * 31) if not gone[n] and n not in acts)
     return lookup(
         network.table(entry),
-        QUERIES[place],
+        QUERIES[index],
         MemoryTransport(network, gone, acts),
         network.verify,
         limits or LookupLimits(want=WANT),
-        seed=place,
+        seed=index,
         clock=clock,
     )
 
@@ -83,7 +83,7 @@ def test_exhaustive_search_is_the_weighted_jaccard_to_every_profile(network: Net
 
 
 def test_lookups_find_the_most_alike_within_their_bounds(network: Network) -> None:
-    outcomes = [look(network, place) for place in range(LOOKUPS)]
+    outcomes = [look(network, index) for index in range(LOOKUPS)]
     nobody = np.zeros(NODES, bool)
     assert recall(network, outcomes, ~nobody, nobody) >= 0.95
     assert all(one.messages <= 10 * np.log2(NODES) for one in outcomes)
@@ -106,7 +106,7 @@ def test_tables_stay_within_their_bound(network: Network) -> None:
 
 def test_the_dead_are_not_among_the_results(network: Network) -> None:
     dead = np.random.default_rng(3).random(NODES) < 0.2
-    outcomes = [look(network, place, dead=dead) for place in range(LOOKUPS)]
+    outcomes = [look(network, index, dead=dead) for index in range(LOOKUPS)]
     found = {int.from_bytes(m.record.node, "big") for one in outcomes for m in one.matches}
     assert not any(dead[number] for number in found)
     assert sum(one.silent for one in outcomes) > 0
@@ -119,7 +119,7 @@ def test_a_fifth_that_lies_takes_in_nobody(network: Network, lie: Lie) -> None:
     bad = np.zeros(NODES, bool)
     bad[chosen] = True
     hostile = lies(network, chosen, [lie], 1)
-    outcomes = [look(network, place, hostile=hostile) for place in range(LOOKUPS)]
+    outcomes = [look(network, index, hostile=hostile) for index in range(LOOKUPS)]
     for outcome in outcomes:
         for match in outcome.matches:
             buckets, weights = stacked([match.record.signature])
@@ -140,7 +140,7 @@ def test_stuffed_profiles_are_a_minority_of_the_results_and_the_honest_are_found
     network = Network(made.buckets, made.weights, standard())
     bad = np.zeros(NODES, bool)
     bad[chosen] = True
-    outcomes = [look(network, place) for place in range(LOOKUPS)]
+    outcomes = [look(network, index) for index in range(LOOKUPS)]
     assert (
         np.mean(
             [bad[int.from_bytes(m.record.node, "big")] for one in outcomes for m in one.matches]
@@ -163,7 +163,7 @@ def test_a_lookup_ends_in_time_and_within_the_messages_it_may_send(network: Netw
 def test_what_the_dead_waste_is_granted_again_up_to_half(network: Network) -> None:
     dead = np.random.default_rng(3).random(NODES) < 0.3
     limits = LookupLimits(messages=60)
-    outcomes = [look(network, place, dead=dead, limits=limits) for place in range(LOOKUPS)]
+    outcomes = [look(network, index, dead=dead, limits=limits) for index in range(LOOKUPS)]
     for one in outcomes:
         assert one.messages <= 60 + min(2 * one.silent, 30)
     assert any(one.messages > 60 for one in outcomes)

@@ -65,17 +65,17 @@ def test_likeness_is_symmetric_within_bounds_and_the_same_for_one_as_for_many(
 def test_any_vector_gives_a_signature_of_full_mass_or_is_refused(
     values: list[float], seed: int
 ) -> None:
-    places = np.random.default_rng(seed).choice(WIDTH, len(values), replace=False)
+    chosen = np.random.default_rng(seed).choice(WIDTH, len(values), replace=False)
     vector = np.zeros(WIDTH)
-    vector[places] = values
+    vector[chosen] = values
     if not (vector > 0).any():
-        with pytest.raises(RetrievalError, match="nothing in the data"):
+        with pytest.raises(RetrievalError, match="no data have any weight"):
             signature(vector)
         return
     one = signature(vector)
     assert sum(one.weights) == MASS
     least = min(vector[list(one.buckets)])
-    assert all(vector[place] <= least for place in places if place not in one.buckets)
+    assert all(vector[bucket] <= least for bucket in chosen if bucket not in one.buckets)
     assert len(one.buckets) == min(ENTRIES, int((vector > 0).sum()))
 
 
@@ -83,7 +83,7 @@ def test_many_vectors_at_once_give_what_each_gives_alone() -> None:
     generator = np.random.default_rng(3)
     rows = sparse.random(40, WIDTH, 0.002, "csr", random_state=generator)
     buckets, weights = signatures(rows)
-    alone = stacked([signature(rows[place]) for place in range(40)])
+    alone = stacked([signature(rows[bucket]) for bucket in range(40)])
     assert (buckets == alone[0]).all()
     assert (weights == alone[1]).all()
 

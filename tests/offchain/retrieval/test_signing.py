@@ -112,7 +112,7 @@ def test_a_search_is_taken_once_from_its_requester_and_a_few_times_from_daemons(
     assert refused(search().encode(), of=here) == "replayed"
     for _ in range(4):
         here.admit(search().encode(), QUERY, direct=False)
-    with pytest.raises(SearchRefused, match="already"):
+    with pytest.raises(SearchRefused, match="was sent before"):
         here.admit(search().encode(), QUERY, direct=False)
     here.admit(search(nonce=1).encode(), QUERY, direct=True)
 

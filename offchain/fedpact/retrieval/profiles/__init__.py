@@ -1,1 +1,1 @@
-"""What a provider publishes of its data, and what that gives away."""
+"""A provider's published profile, and what it reveals about the data."""

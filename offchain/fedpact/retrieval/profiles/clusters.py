@@ -1,8 +1,8 @@
-"""A provider's own view of its texts: their context graph and the clusters that they fall into.
+"""A provider's own view of its texts: their context graph and their clusters.
 
 Stays on the provider's machine: vocabulary, graph and clusters are chosen from private texts (Lu et
 al. 2020, sections III-A and III-C step 1, publish categories drawn from them; here the provider
-names its categories, with these before its eyes).
+chooses category names after seeing them).
 
 The number of clusters is the one with the largest mean silhouette (Rousseeuw 1987), from 2 to 8;
 one cluster where none is positive. Under Jaccard distance all texts are far from each other, so
@@ -24,10 +24,10 @@ from fedpact.features.text.tokens import tokenise
 from fedpact.retrieval.profiles.words import rarity
 
 MOST_TERMS = 128
-"""Nodes of the graph, where the texts have so many usable ones."""
+"""Most nodes of the graph."""
 MOST_CLUSTERS = 8
 SAMPLE = 400
-"""Texts whose distances are all computed; the others go to the nearest medoid."""
+"""Most texts with pairwise distances; the others go to the nearest medoid."""
 KEY_TERMS = 8
 
 
@@ -37,7 +37,7 @@ class Cluster:
 
     documents: int
     terms: tuple[str, ...]
-    """Those that weigh most more in it than in all texts together, first the most telling one."""
+    """The terms whose weight exceeds that in all texts the most, most distinctive first."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class ContextView:
     """The graph's heaviest nodes and edges ("term~term") with their weights."""
     clusters: tuple[Cluster, ...]
     silhouette: float | None
-    """Of the chosen number of clusters; None where there is one."""
+    """Silhouette of the chosen number of clusters; None if there is only one."""
 
 
 def context_view(texts: Sequence[str], seed: int = 0) -> ContextView:
-    """Graph and clusters of `texts`; of too few texts or terms for a graph, one cluster of all.
+    """Graph and clusters of `texts`; one cluster if there are too few texts or terms for a graph.
 
     Raises RetrievalError for no texts.
     """
@@ -81,10 +81,10 @@ def context_view(texts: Sequence[str], seed: int = 0) -> ContextView:
 
 
 def _vocabulary(texts: Sequence[str]) -> graphs.Vocabulary | None:
-    """Terms in many texts (two at least, half at most) and rare in public; None for under two."""
+    """Terms in many of the texts (2 to half) and rare in public; None if fewer than two."""
     tokens = tokenise(texts)
-    hashes, first, places = np.unique(tokens.hashes, return_index=True, return_inverse=True)
-    seen = np.unique(places * np.int64(len(texts)) + tokens.documents)
+    hashes, first, indices = np.unique(tokens.hashes, return_index=True, return_inverse=True)
+    seen = np.unique(indices * np.int64(len(texts)) + tokens.documents)
     frequency = np.bincount(seen // len(texts), minlength=len(hashes))
     weights = rarity(hashes)
     heavy = frequency * weights * ((frequency > 1) & (2 * frequency <= len(texts)))
@@ -92,7 +92,7 @@ def _vocabulary(texts: Sequence[str]) -> graphs.Vocabulary | None:
     chosen = np.sort(chosen[heavy[chosen] > 0])
     if len(chosen) < graphs.LEAST_TERMS:
         return None
-    words = tuple(tokens.word(int(first[place])) for place in chosen.tolist())
+    words = tuple(tokens.word(int(first[index])) for index in chosen.tolist())
     return graphs.Vocabulary(hashes[chosen], weights[chosen], words)
 
 
@@ -130,11 +130,11 @@ def _clusters(
         if label >= 0:
             weights = graphs.merged(nodes[members]).toarray().reshape(-1)
             order = np.lexsort((-weights, whole - weights))[:KEY_TERMS]
-            names = tuple(terms.words[place] for place in order.tolist() if weights[place] > 0)
+            names = tuple(terms.words[index] for index in order.tolist() if weights[index] > 0)
         found.append(Cluster(len(members), names))
     return sorted(found, key=lambda one: -one.documents)
 
 
 def _heaviest(row: sparse.csr_matrix, names: Sequence[str], most: int) -> list[tuple[str, float]]:
     order = np.argsort(-row.data, kind="stable")[:most]
-    return [(names[row.indices[place]], float(row.data[place])) for place in order.tolist()]
+    return [(names[row.indices[entry]], float(row.data[entry])) for entry in order.tolist()]

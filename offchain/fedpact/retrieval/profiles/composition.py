@@ -1,7 +1,7 @@
-"""Signatures: what data are about, from a (noised) sum, beside what their owner declares.
+"""Signatures: what data are about, from a (noised) sum and from what their owner declares.
 
-Of a signature's 32 places, those of the declared words (categories; names of columns and labels)
-come first; data fill the rest. Declared words are not derived from any record and cost no privacy.
+Of a signature's 32 entries, the declared words (categories; names of columns and labels) come
+first; data fill the rest. Declared words are not derived from any record and cost no privacy.
 """
 
 import re
@@ -17,9 +17,9 @@ from fedpact.retrieval.signature import ENTRIES, TERM_BITS, WIDTH, Signature, si
 from fedpact.retrieval.vectors import BAG, text_vectors
 
 CATEGORY_SHARE = 0.25
-"""Of a signature's weight, for the words of the categories."""
+"""Share of a signature's weight for the words of the categories."""
 SCHEMA_SHARE = 0.25
-"""The same, for the names of columns and labels of data that are no texts."""
+"""The same for the names of columns and labels of data other than texts."""
 MOST_CATEGORY_WORDS = 8
 MOST_SCHEMA_WORDS = 12
 _WORD = re.compile(r"[^\W_]+")
@@ -32,7 +32,7 @@ def words_of(names: Iterable[str], most: int) -> tuple[str, ...]:
 
 
 def bucket_of(word: str) -> int:
-    """The bucket of one word; raises RetrievalError for what is no single word."""
+    """The bucket of one word; raises RetrievalError for anything but a single word."""
     hashes = tokenise([word]).hashes
     if hashes.size != 1:
         raise RetrievalError(f"{word!r} is not one word of 2 to 40 letters and digits")
@@ -49,9 +49,9 @@ def data_part(total: NDArray[np.float64]) -> Signature:
 def composed(
     data: Signature | None, categories: Sequence[str] = (), schema: Sequence[str] = ()
 ) -> Signature:
-    """The published signature: declared words with their fixed shares, data with what is left.
+    """The published signature: declared words with their fixed shares, data with the rest.
 
-    Raises RetrievalError where there is neither.
+    Raises RetrievalError if there are neither.
     """
     vector, left = np.zeros(WIDTH), 1.0
     parts = (
@@ -71,36 +71,36 @@ def composed(
 
 
 def term_rows(texts: Sequence[str]) -> sparse.csr_matrix:
-    """Hashed terms of each text, (n, TERMS), norm 1: what a noised signature is summed from.
+    """Hashed terms of each text, (n, TERMS), norm 1: the summands of a noised signature.
 
     Without the edges of the context graph: their many small weights would drown in the noise and
-    take 32 places from the terms (measured: docs/retrieval.md).
+    displace terms from the 32 entries (measured: docs/retrieval.md).
     """
     return sparse.csr_matrix(BAG.rows(texts), dtype=np.float64)
 
 
 def context_rows(texts: Sequence[str]) -> sparse.csr_matrix:
-    """Terms and edges of each text, (n, WIDTH), norm 1: what a plain signature is summed from."""
+    """Terms and edges of each text, (n, WIDTH), norm 1: the summands of a plain signature."""
     return text_vectors(texts)
 
 
 def label_rows(labels: Sequence[str], known: Sequence[str]) -> sparse.csr_matrix:
-    """One row a record, (n, len(known)): 1 in the place of its label.
+    """One row per record, (n, len(known)): 1 in the column of its label.
 
     `known`: the declared names of all labels. Raises RetrievalError for a label not among them.
     """
-    place = {name: number for number, name in enumerate(known)}
-    strange = sorted(set(labels) - set(place))
+    index = {name: number for number, name in enumerate(known)}
+    strange = sorted(set(labels) - set(index))
     if strange:
         raise RetrievalError(f"profile: label {strange[0]!r} is not among the declared ones")
-    columns = np.fromiter((place[label] for label in labels), np.int64, len(labels))
+    columns = np.fromiter((index[label] for label in labels), np.int64, len(labels))
     return sparse.csr_matrix(
         (np.ones(len(labels)), columns, np.arange(len(labels) + 1)), (len(labels), len(known))
     )
 
 
 def label_part(histogram: NDArray[np.float64], known: Sequence[str]) -> Signature | None:
-    """The words of labels, each label weighing as its (noised) count; None where none is positive.
+    """The words of labels, weighted by their (noised) counts; None if none is positive.
 
     A label without any word ("7") counts as the word "label7".
     """

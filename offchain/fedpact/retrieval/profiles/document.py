@@ -1,8 +1,8 @@
 """The published profile: a signature and, as canonical JSON, what its owner declares.
 
-It lies in the content store; SHA-256 of its bytes, the digest of its CID, stands on chain beside
-the root of its attributes. Hence whoever has the bytes can check them against the registry's
-`profileHash` alone, and knows at which address the provider answers.
+It is in the content store; the SHA-256 of its bytes (the digest of its CID) and the root of its
+attributes are on chain. So anyone with the bytes can check them against the registry's
+`profileHash` alone, and knows the address at which the provider answers.
 """
 
 import json
@@ -34,7 +34,7 @@ Base64Digest = Annotated[str, Field(min_length=44, max_length=44)]
 
 
 class Release(Document):
-    """What the signature's data part cost its owner."""
+    """Privacy cost of the signature's data part."""
 
     epsilon: Annotated[float, Field(gt=0)]
     delta: Annotated[float, Field(gt=0, lt=1)]
@@ -42,27 +42,27 @@ class Release(Document):
 
 
 class Details(Document):
-    """What a profile says besides its signature. Everything here is its owner's own claim."""
+    """A profile without its signature. Everything here is its owner's claim."""
 
     version: Literal[1] = 1
     type: DataType
     task: Literal["classification", "regression"]
     categories: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_CATEGORIES)]
     size: Annotated[int, Field(ge=1, lt=2**63)]
-    """Units of privacy: documents, rows, engines."""
+    """Privacy units: documents, rows, engines."""
     data_schema: Annotated[str, Field(min_length=64, max_length=64)]
-    """Hex SHA-256 of what can be trained on together (`data.description`)."""
+    """Hex SHA-256 of the schema that data trained on together share (`data.description`)."""
     mode: PrivacyMode
     release: Release | None
-    """Of a sound profile; None of one without noise, or where nothing was taken from records."""
+    """None without noise, or if nothing was taken from records."""
     endpoint: Annotated[str, Field(max_length=MOST_ENDPOINT)] = ""
-    """Where the provider's daemon answers, such as http://host:8600; empty: nowhere."""
+    """Address of the provider's daemon, such as http://host:8600; empty: it answers no searches."""
     price: Annotated[str, Field(pattern=r"^[0-9]{1,30}$")] = "0"
-    """Wei that a round must pay the provider at least."""
+    """Least pay per round in wei."""
     salts: tuple[Base64Digest, ...]
-    """Of the attributes that stand here, in the order of `shown`."""
+    """Salts of the attributes shown here, in the order of `shown`."""
     hidden: tuple[Base64Digest, ...] = ()
-    """Leaves of the attributes that do not."""
+    """Leaves of the attributes not shown."""
 
     @field_validator("categories")
     @classmethod
@@ -91,7 +91,7 @@ class Details(Document):
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:
-        """Those that stand here, with their salts."""
+        """The shown attributes with their salts."""
         pairs = shown(self.type, self.size, self.data_schema, self.categories)
         salts = map(_bytes32, self.salts)
         return tuple(
@@ -100,7 +100,7 @@ class Details(Document):
 
     @cached_property
     def tree(self) -> AttributeTree:
-        """Over the shown attributes, then the hidden ones."""
+        """The tree of the shown attributes, then the hidden ones."""
         leaves = [attribute.leaf() for attribute in self.attributes]
         return AttributeTree.of_leaves([*leaves, *map(_bytes32, self.hidden)])
 
@@ -109,7 +109,7 @@ class Details(Document):
         content = canonical_json(self.model_dump(mode="json"))
         if len(content) > MOST_DETAILS:
             raise RetrievalError(
-                f"profile: {len(content)} bytes besides its signature, {MOST_DETAILS} are allowed: "
+                f"profile: {len(content)} bytes without its signature, at most {MOST_DETAILS}: "
                 "name fewer or shorter categories"
             )
         return content
@@ -126,7 +126,7 @@ class Details(Document):
         except (InvalidInput, json.JSONDecodeError) as error:
             raise RetrievalError(f"profile: {error}") from error
         if not canonical or len(root) != 32:
-            raise RetrievalError("profile: not in the one form that it has")
+            raise RetrievalError("profile: not canonical JSON")
         return found
 
 
@@ -139,17 +139,17 @@ class Profile:
 
     @classmethod
     def of(cls, record: Record) -> "Profile":
-        """Raises RetrievalError where the details are none."""
+        """Raises RetrievalError if the details cannot be parsed."""
         return cls(record, Details.decode(record.details))
 
     @classmethod
     def decode(cls, node: bytes, document: bytes) -> "Profile":
-        """Of a document from the content store; raises RetrievalError."""
+        """From a document in the content store; raises RetrievalError."""
         return cls.of(Record.of_document(node, document))
 
     @property
     def profile_hash(self) -> bytes:
-        """What the registry holds while this is the account's present profile."""
+        """The registry's hash while this is the account's current profile."""
         return profile_hash(self.record.digest, self.details.tree.root)
 
 
@@ -166,17 +166,17 @@ def shown(
         (name32("type"), value32(kind)),
         (name32("size"), size.to_bytes(32, "big")),
         (name32("schema"), value32(data_schema)),
-        *((name32(f"category {place}"), value32(one)) for place, one in enumerate(categories)),
+        *((name32(f"category {index}"), value32(one)) for index, one in enumerate(categories)),
     )
 
 
 def name32(name: str) -> bytes:
-    """An attribute's name: ASCII, filled up with zeros."""
+    """An attribute's name: ASCII, padded with zeros."""
     return name.encode("ascii").ljust(32, b"\0")
 
 
 def value32(value: str) -> bytes:
-    """An attribute's value that is text: its SHA-256."""
+    """A text value of an attribute: its SHA-256."""
     return sha256(value.encode()).digest()
 
 

@@ -1,13 +1,13 @@
-"""How much of a provider's words a published signature gives away: a dictionary attack.
+"""How many of a provider's words a published signature reveals: a dictionary attack.
 
-The attacker knows all that is public: the hash, the frequency of words in public English, and a
-dictionary of candidates. It scores each word by its bucket's weight over what is expected there
-of public words alone, shares a bucket's weight among the candidates that fall into it by their
-public frequencies, and names the `guesses` best words. Whoever sees no signature names the
-commonest words that weigh anything: the yardstick.
+The attacker knows everything public: the hash, the frequency of words in public English, and a
+dictionary of candidates. It scores each word by its bucket's weight relative to the weight that
+public words alone would give it, splits a bucket's weight among its candidates by their public
+frequencies, and names the `guesses` best words. The baseline is an attacker without a signature,
+who names the most common words of positive weight.
 
-Two kinds of words are looked for: a provider's *topical* ones, that many of its documents use, and
-its *rare* ones, that one single document holds; the noise is there for the latter.
+Two kinds of words are searched for: a provider's *topical* ones, which many of its documents use,
+and its *rare* ones, which only one document has; the noise protects the latter.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from fedpact.retrieval.profiles.words import public_share, rarity
 from fedpact.retrieval.signature import TERM_BITS, TERMS, Signature
 
 TOPICAL = 100
-"""Words counted as topical: those of the most weight in all documents together."""
+"""Number of topical words: those with the most weight in all documents together."""
 
 
 @dataclass(frozen=True)
 class Leak:
-    """Shares of a provider's words that were named; `guesses` words were."""
+    """Shares of a provider's words among `guesses` guesses."""
 
     topical: float
     rare: float
@@ -35,14 +35,14 @@ class Leak:
 
 @dataclass(frozen=True)
 class ProviderWords:
-    """Hashes of the words that the attacker is after."""
+    """Hashes of the words that the attacker looks for."""
 
     topical: NDArray[np.uint64]
     rare: NDArray[np.uint64]
 
 
 def words_of_provider(texts: Sequence[str]) -> ProviderWords:
-    """The topical and the rare words of a provider's texts; words of no weight are neither."""
+    """The topical and the rare words of a provider's texts; words of weight 0 are neither."""
     tokens = tokenise(texts)
     keys = np.stack([tokens.hashes, tokens.documents.astype(np.uint64)])
     pairs = np.unique(keys, axis=1)
@@ -56,7 +56,7 @@ def words_of_provider(texts: Sequence[str]) -> ProviderWords:
 def named(
     signature: Signature | None, dictionary: NDArray[np.uint64], guesses: int
 ) -> NDArray[np.uint64]:
-    """The attacker's best words, at most `guesses`; without a signature the commonest ones."""
+    """The attacker's best words, at most `guesses`; without a signature the most common ones."""
     shares = public_share(dictionary)
     weighing = rarity(dictionary) > 0
     if signature is None:
@@ -77,7 +77,7 @@ def named(
 def attacked(
     words: ProviderWords, signature: Signature | None, dictionary: NDArray[np.uint64], guesses: int
 ) -> Leak:
-    """What share of a provider's words the attacker names with `guesses` tries."""
+    """Shares of a provider's words that the attacker names in `guesses` guesses."""
     found = named(signature, dictionary, guesses)
     return Leak(_share(words.topical, found), _share(words.rare, found), len(found))
 

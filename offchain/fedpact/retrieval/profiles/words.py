@@ -1,4 +1,4 @@
-"""Single words by their public frequencies; no record is looked at."""
+"""Single words by their public frequencies, independent of any record."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,12 @@ from fedpact.retrieval.vectors import BAG
 
 
 def public_share(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Share of public running text of each word, at least that of a word not listed."""
+    """Each word's share of public running text, at least that of an unlisted word."""
     listed, shares = public_words()
     index = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
     return np.where(listed[index] == hashes, np.maximum(shares[index], UNKNOWN), UNKNOWN)
 
 
 def rarity(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Weight of each word by its own frequency, as `HashedBag` weighs buckets by theirs."""
+    """Weight of each word by its frequency, as `HashedBag` weights buckets."""
     return np.asarray(np.clip(-np.log(public_share(hashes)) - BAG.common, 0.0, BAG.cap))

@@ -66,10 +66,10 @@ def test_noise_of_the_stated_size_lies_on_every_value() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (sparse.csr_matrix((2, 4)), "no words but common"),
-        (sparse.csr_matrix([[1.1, 0.0]]), "norm 1"),
+        (sparse.csr_matrix((2, 4)), "only common words"),
+        (sparse.csr_matrix([[1.1, 0.0]]), "norm at most 1"),
         (sparse.csr_matrix([[-0.1, 0.0]]), "no negative"),
-        (sparse.csr_matrix([[float("nan"), 0.0]]), "norm 1"),
+        (sparse.csr_matrix([[float("nan"), 0.0]]), "norm at most 1"),
     ],
 )
 def test_rows_that_break_the_bound_are_refused(rows: sparse.csr_matrix, message: str) -> None:
