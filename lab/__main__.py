@@ -1,4 +1,4 @@
-"""`python -m lab`: one line for an error, and an exit code of docs/exit-codes.md."""
+"""`python -m lab`: errors in one line, and the exit codes of docs/experiments.md."""
 
 import sys
 
@@ -12,7 +12,7 @@ INTERRUPTED = 130
 
 
 def run(arguments: list[str] | None = None) -> None:
-    """Run the command; ends the process."""
+    """Run the command and end the process with its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         app(args=given, prog_name="python -m lab")

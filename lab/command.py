@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from fedpact.cli.output import AsJson, print_rows
-from fedpact.errors import ExperimentError, InvalidInput
+from fedpact.errors import InvalidInput
 from lab.consensus_scale import command as consensus_scale
 from lab.digits import command as digits
+from lab.errors import ExperimentError
 from lab.harness.configuration import Device, Scale
 from lab.retrieval import command as retrieval
 

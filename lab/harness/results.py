@@ -1,19 +1,22 @@
 """Results of cases as JSON Lines, one file an experiment and scale."""
 
+import contextlib
 import json
 import math
 import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fedpact.errors import ExperimentError
+from filelock import FileLock, Timeout
+
+from lab.errors import ExperimentError
 from lab.harness.checkpoint import Saved
 from lab.harness.configuration import Case
 
@@ -21,6 +24,7 @@ RESULT_VERSION = 1
 CASES = "cases"
 """Folder of the results of single cases."""
 RESULT_SUFFIX = ".jsonl"
+LOCK_SUFFIX = ".lock"
 PACKAGES = ("fedpact", "numpy", "torch", "scikit-learn")
 
 
@@ -74,7 +78,7 @@ Slot = tuple[str, str, int]
 class ResultFolder:
     """Results of cases, one JSON Lines file an experiment and scale, and unfinished cases' states.
 
-    One process writes a folder at a time: the one that started the run. Each line is appended and
+    Only the process that holds a file's lock (`locked`) writes it. Each line is appended and
     flushed to disk before the next, so a killed run loses at most the line it was writing. A last
     line without its newline is such a torn line: it is ignored, and cut off by the next write.
     """
@@ -86,6 +90,24 @@ class ResultFolder:
     def path(self, case: Case) -> Path:
         """The file with the case's result."""
         return self.folder / case.scale.value / f"{case.experiment}{RESULT_SUFFIX}"
+
+    @contextlib.contextmanager
+    def locked(self, cases: Iterable[Case]) -> Iterator[None]:
+        """Hold the locks of the cases' files, so that no other run writes them.
+
+        Raises ExperimentError if another run holds one of them.
+        """
+        with contextlib.ExitStack() as held:
+            for path in sorted({self.path(case) for case in cases}):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    held.enter_context(FileLock(f"{path}{LOCK_SUFFIX}", blocking=False))
+                except Timeout:
+                    raise ExperimentError(
+                        f"{path} is in use by another run: wait until it ends, or give another"
+                        " --output"
+                    ) from None
+            yield
 
     def finished(self, case: Case) -> bool:
         """Whether this very case has a result; one of other settings or skipped does not count.

@@ -3,13 +3,13 @@
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from fedpact.errors import ExperimentError
+from lab.errors import ExperimentError
 from lab.harness.checkpoint import CHECKPOINT_SECONDS, Progress, Saved
 from lab.harness.configuration import Case
 from lab.harness.results import Result, ResultFolder
@@ -52,13 +52,20 @@ class Summary:
     failed: list[tuple[Case, Failed]] = field(default_factory=list)
 
 
-def run(cases: Iterable[Case], folder: ResultFolder, workers: Workers, observe: Observe) -> Summary:
-    """Run all cases that have no result yet.
+def run(cases: Sequence[Case], folder: ResultFolder, workers: Workers, observe: Observe) -> Summary:
+    """Run all cases that have no result yet, holding the locks of their files.
 
-    A failed case does not end the others. On any exception, Ctrl-C among them, running cases are
-    ended; their last states stay, and the next run goes on from them. Corrupt files of results or
-    states are found before any work.
+    A failed case does not stop the others. On any exception, including Ctrl-C, running cases are
+    stopped; their last saved states stay, and the next run continues from them. Raises
+    ExperimentError before any work if a file is corrupt or in use by another run.
     """
+    with folder.locked(cases):
+        return _run(cases, folder, workers, observe)
+
+
+def _run(
+    cases: Sequence[Case], folder: ResultFolder, workers: Workers, observe: Observe
+) -> Summary:
     summary = Summary()
     waiting: deque[tuple[Case, Saved | None]] = deque()
     for case in cases:

@@ -139,12 +139,6 @@ class StateError(FedpactError):
     exit_code = 17
 
 
-class ExperimentError(FedpactError):
-    """A case of an experiment failed, or a file of results cannot be read."""
-
-    exit_code = 18
-
-
 class RetrievalError(FedpactError):
     """A signature, profile or message of retrieval is malformed, too large or refused."""
 

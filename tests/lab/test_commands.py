@@ -118,7 +118,7 @@ def test_what_cannot_be_run_is_refused_before_any_work(
     assert not Path("out").exists()
 
 
-def test_ctrl_c_ends_the_run_and_the_next_one_goes_on(lab: Lab, study: Path) -> None:
+def test_a_running_file_is_locked_and_ctrl_c_ends_the_run_cleanly(lab: Lab, study: Path) -> None:
     study.write_text(TOML.replace("rounds = 3", "rounds = 400\npause = 0.05"))
     command = [sys.executable, "-m", "lab", "run", str(study), "--seeds", "1"]
     process = subprocess.Popen(
@@ -132,9 +132,12 @@ def test_ctrl_c_ends_the_run_and_the_next_one_goes_on(lab: Lab, study: Path) -> 
     deadline = time.monotonic() + 120
     while not list(Path("out").rglob("*.checkpoint")) and time.monotonic() < deadline:
         time.sleep(0.1)
+    second = lab("run", study, "--seeds", 1, "--output", "out")
     process.send_signal(signal.SIGINT)
 
     assert process.wait(30) == 130
+    assert second.code == 18
+    assert second.err.startswith("lab: out/cases/small/little.jsonl is in use by another run")
     assert not process.stderr.read()
     assert list(Path("out").rglob("*.checkpoint"))
     assert not list(Path("out").rglob("*.jsonl"))

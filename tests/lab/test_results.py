@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.errors import ExperimentError
+from lab.errors import ExperimentError
 from lab.harness import configuration, results
 from lab.harness.checkpoint import Saved
 from lab.harness.configuration import Case, Scale
@@ -106,6 +106,24 @@ def test_a_new_result_takes_the_place_of_the_one_in_its_slot(tmp_path: Path) -> 
 
     assert [one.seconds for one in ResultFolder(tmp_path).all()] == [1.5, 2.5]
     assert len(folder.path(first).read_text().splitlines()) == 2
+
+
+def test_a_second_run_on_a_locked_file_is_refused(tmp_path: Path) -> None:
+    case, other = (
+        case_of(),
+        next(configuration.cases(configuration.parse("other", TOML), Scale.SMALL)),
+    )
+    folder = ResultFolder(tmp_path)
+    with folder.locked([case]):
+        with (
+            pytest.raises(ExperimentError, match=r"little\.jsonl is in use by another run: wait"),
+            ResultFolder(tmp_path).locked([other, case]),
+        ):
+            pass
+        with ResultFolder(tmp_path).locked([other]):
+            pass
+    with ResultFolder(tmp_path).locked([case]):
+        pass
 
 
 def test_a_state_is_given_back_to_its_own_case_alone(folder: ResultFolder) -> None:

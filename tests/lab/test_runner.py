@@ -50,17 +50,20 @@ def test_a_case_whose_process_died_goes_on_from_its_last_round(tmp_path: Path) -
     assert not list(tmp_path.rglob("*.checkpoint"))
 
 
-def test_an_interruption_ends_the_processes_and_keeps_their_states(tmp_path: Path) -> None:
+def test_an_interrupted_run_stops_its_processes_and_resumes(tmp_path: Path) -> None:
     def interrupt(_: Case, event: Event | Found) -> None:
         if isinstance(event, Saved):
             raise KeyboardInterrupt
 
+    text = TOML.replace("rounds = 3", "rounds = 20\npause = 0.1")
     with pytest.raises(KeyboardInterrupt):
-        go(tmp_path, cases_of(TOML.replace("rounds = 3", "rounds = 100\npause = 0.1")), interrupt)
+        go(tmp_path, cases_of(text), interrupt)
 
     assert not multiprocessing.active_children()
     assert list(tmp_path.rglob("*.checkpoint"))
     assert not list(tmp_path.rglob("*.jsonl"))
+    assert len(go(tmp_path, cases_of(text)).finished) == 2
+    assert max(one.details["resumed_at"] for one in ResultFolder(tmp_path).all()) > 0
 
 
 def test_one_failure_does_not_end_the_others(tmp_path: Path) -> None:
