@@ -1,7 +1,7 @@
-"""Write scikit-learn's handwritten digits as files for a walk through all roles.
+"""Write scikit-learn's handwritten digits to files for the walkthrough.
 
-`python docs/examples/digits.py` makes provider-1.csv to provider-3.csv (each with other digits
-than its neighbours), held-out.csv (the requester's evaluation set), queries.csv and answers.csv.
+`python docs/examples/digits.py` writes provider-1.csv to provider-3.csv (each with different
+digits), held-out.csv (the requester's evaluation set), queries.csv and answers.csv.
 """
 
 import csv
@@ -24,23 +24,23 @@ def main() -> None:
     write(Path("answers.csv"), x[queries], y[queries])
     write(Path("held-out.csv"), x[rest], y[rest])
     own_x, own_y = x[QUERIES + HELD_OUT :], y[QUERIES + HELD_OUT :]
-    dealt = np.zeros(len(own_y), dtype=int)
+    owner = np.zeros(len(own_y), dtype=int)
     for label in range(10):
-        places = np.flatnonzero(own_y == label)
+        rows = np.flatnonzero(own_y == label)
         holders = [n for n, labels in enumerate(PROVIDER_LABELS, start=1) if label in labels]
-        for holder, part in zip(holders, np.array_split(places, len(holders)), strict=True):
-            dealt[part] = holder
+        for holder, part in zip(holders, np.array_split(rows, len(holders)), strict=True):
+            owner[part] = holder
     for number in range(1, len(PROVIDER_LABELS) + 1):
-        write(Path(f"provider-{number}.csv"), own_x[dealt == number], own_y[dealt == number])
+        write(Path(f"provider-{number}.csv"), own_x[owner == number], own_y[owner == number])
 
 
 def write(path: Path, x: np.ndarray, y: np.ndarray | None) -> None:
     with path.open("w", newline="") as file:
         lines = csv.writer(file)
-        names = [f"pixel-{place:02d}" for place in range(x.shape[1])]
+        names = [f"pixel-{column:02d}" for column in range(x.shape[1])]
         lines.writerow(names if y is None else [*names, "label"])
-        for place, row in enumerate(x):
-            lines.writerow(row if y is None else [*row, y[place]])
+        for index, row in enumerate(x):
+            lines.writerow(row if y is None else [*row, y[index]])
 
 
 if __name__ == "__main__":
