@@ -1,7 +1,7 @@
 """A requester's work in Python: publish, follow, fetch, answer.
 
-`python docs/examples/requester.py` needs, in the current folder, a settings file (fedpact.toml) that
-names the account, a draft such as docs/examples/draft.toml, an evaluation set and queries.
+`python docs/examples/requester.py` needs in the current folder: a settings file (fedpact.toml) that
+names the account, a draft (such as docs/examples/draft.toml), an evaluation set and queries.
 """
 
 from getpass import getpass

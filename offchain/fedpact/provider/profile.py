@@ -1,9 +1,9 @@
 """A provider's profile: built from its data, kept on its machine, then published.
 
-Building draws the noise of a sound profile and charges the ledger; whoever builds again from the
-same records with the same settings gets the same noised signature and is charged nothing. What is
-published is put together from the kept part and from what the provider declares (categories,
-endpoint, price), so that a new endpoint costs no privacy.
+Building a sound profile draws its noise and charges the ledger. Building again from the same
+records with the same settings returns the same noised signature and charges nothing. The published
+document is composed of the kept part and of what the provider declares (categories, endpoint,
+price), so a new endpoint costs no privacy.
 """
 
 import json
@@ -40,25 +40,25 @@ from fedpact.types.document import Document, canonical_json
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.validation import first_error
 
-LEAST_UNITS = 50
-"""Units of a sound profile: of fewer, the noise leaves nothing to be found by."""
+MIN_UNITS = 50
+"""Fewest units of a sound profile: with fewer, the noise would hide what they are about."""
 NO_DEPLOYMENT = bytes(32)
-"""A signature belongs to the data, whichever deployment it is published in; its releases stand in
-the ledger under request 0."""
+"""A signature belongs to the data, not to a deployment; the ledger records its releases under
+request 0."""
 
 
 @dataclass(frozen=True)
 class ProfileData:
-    """What a profile is built from."""
+    """Input of a profile."""
 
     type: DataType
     task: Literal["classification", "regression"]
     texts: tuple[str, ...]
-    """Of each record where `type` is text; else none."""
+    """One per record if `type` is text; otherwise empty."""
     labels: tuple[str, ...]
-    """Of each record; none in a regression."""
+    """One per record; empty for a regression."""
     units: tuple[bytes, ...]
-    """Digest of each record's unit of privacy."""
+    """Digest of each record's privacy unit."""
     shape: tuple[int, ...]
     columns: tuple[str, ...]
 
@@ -69,7 +69,7 @@ class LocalCluster(Document):
 
 
 class LocalProfile(Document):
-    """What `build` leaves in the state folder; of it only what `published` takes is published."""
+    """What `build` keeps in the state folder; only what `published` reads leaves the machine."""
 
     version: Literal[1] = 1
     type: DataType
@@ -78,13 +78,13 @@ class LocalProfile(Document):
     size: Annotated[int, Field(ge=1)]
     data_schema: str
     schema_words: tuple[str, ...]
-    """Names of columns and labels that the signature holds beside the data."""
+    """Words from the names of columns and labels, which the signature contains beside the data."""
     labels: tuple[str, ...]
-    """The labels' names, as declared."""
+    """Declared names of the labels."""
     mode: PrivacyMode
     release: document.Release | None
     signature: str | None
-    """Hex byte form of the part that comes from records, noised in mode sound; None without one."""
+    """Hex byte form of the part from records, noised in mode sound; None if there is none."""
     records: str
     """Hex digest of the records that it was built from."""
     graph: tuple[tuple[str, float], ...]
@@ -94,24 +94,24 @@ class LocalProfile(Document):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Raises NotReady where nothing was built, StateError for a file that is no profile."""
+        """Raises NotReady if no profile was built, StateError if the file is not a profile."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:
-            raise NotReady("no profile yet: see `fedpact provider profile build`") from None
+            raise NotReady("no profile yet: run `fedpact provider profile build`") from None
         except (OSError, ValidationError) as error:
-            raise StateError(f"{path} is no profile of this version: build it again") from error
+            raise StateError(f"{path} is not a profile of this version: build it again") from error
 
     @property
     def released(self) -> list[tuple[ReleaseId, bytes]]:
-        """What the ledger must hold of it (`Ledger.reconcile`); nothing where nothing is noised."""
+        """Releases that the ledger must contain (`Ledger.reconcile`); none without noise."""
         if self.release is None or self.signature is None:
             return []
         which = _release_id(bytes.fromhex(self.records), self.release.noise_multiplier)
         return [(which, Cid.of(bytes.fromhex(self.signature)).digest)]
 
     def write(self, path: Path) -> None:
-        """Whole or not at all, for its owner's eyes only."""
+        """Write atomically, readable by the owner only."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -122,18 +122,18 @@ class LocalProfile(Document):
 
 @dataclass(frozen=True)
 class Published:
-    """A profile that stands on chain."""
+    """A profile on chain."""
 
     cid: Cid
     attributes_root: bytes
     gas: int | None
-    """None where the chain had it already."""
+    """None if it was on chain already."""
 
 
 def read_data(
     path: Path, label_column: str | None = None, output_column: str | None = None
 ) -> ProfileData:
-    """The records at `path` as a profile takes them; raises DataError as `read_records` does."""
+    """Read the records at `path` for a profile; raises DataError as `read_records` does."""
     found = read_records(path, output_column or label_column or LABEL_COLUMN)
     texts = found.kind == "text"
     regression = output_column is not None or found.format == "cmapss"
@@ -156,9 +156,9 @@ def read_data(
 
 
 def built_releases(state: Path, address: str) -> list[tuple[ReleaseId, bytes]]:
-    """What the ledger must hold of the profile in the state folder; nothing without one.
+    """Releases that the ledger must contain for the profile in the state folder, if there is one.
 
-    Raises StateError for a file that is no profile.
+    Raises StateError if the file is not a profile.
     """
     path = profile_file(state, address)
     return LocalProfile.read(path).released if path.exists() else []
@@ -172,26 +172,28 @@ def build(
     labels: Sequence[str] = (),
     noise: NoiseSource | None = None,
 ) -> LocalProfile:
-    """A profile of `data`; of mode sound unless the policy asks for none.
+    """A profile of `data`, in mode sound unless the policy sets `profile_without_privacy`.
 
-    `labels`: declared names of all labels. Data that are no texts show a histogram of these; a
-    sound profile without declared ones shows none, since which labels occur tells of the records.
+    `labels`: declared names of all labels. For data other than texts the signature has a histogram
+    of these labels. A sound profile without declared labels has none, since the set of labels that
+    occur reveals something about the records.
 
-    Raises RetrievalError for data that give no signature or too few units, InvalidInput for no
-    categories, BudgetExceeded where the ledger cannot bear the release.
+    Raises RetrievalError for data without a signature or with too few units, InvalidInput without
+    a category, BudgetExceeded if the release would exceed the lifetime budget.
     """
     if not categories:
         raise InvalidInput(
-            "a profile needs a category: give --category, or name some in the policy"
+            "a profile needs a category: pass --category, or list categories in the policy"
         )
     size = len(set(data.units))
     sound = not policy.profile_without_privacy
     known = tuple(labels) or (() if sound else tuple(sorted(set(data.labels))))
     from_records = bool(data.texts or (known and data.labels))
     release = release_for(policy.profile_epsilon, policy.delta) if sound and from_records else None
-    if release is not None and size < LEAST_UNITS:
+    if release is not None and size < MIN_UNITS:
         raise RetrievalError(
-            f"profile: {size} records; under {LEAST_UNITS} noise would hide what they are about"
+            f"profile: {size} units; a sound profile needs {MIN_UNITS}, since the noise would hide "
+            "what fewer are about"
         )
     records = _records_digest(data, known)
     part = None
@@ -234,9 +236,9 @@ def build(
 
 
 def published(local: LocalProfile, keys: AccountKeys, endpoint: str, price: int) -> Profile:
-    """The document that `publish` would publish; the same bytes each time.
+    """The document that `publish` publishes; the same bytes each time.
 
-    Raises RetrievalError where it would be over its size limit, or a field is no good.
+    Raises RetrievalError if it exceeds its size limit or a field is invalid.
     """
     part = None if local.signature is None else Signature.decode(bytes.fromhex(local.signature))
     signature = composition.composed(part, local.categories, local.schema_words)
@@ -263,7 +265,7 @@ def published(local: LocalProfile, keys: AccountKeys, endpoint: str, price: int)
 
 
 def publish(client: ChainClient, store: ContentStore, keys: AccountKeys, one: Profile) -> Published:
-    """Put the document into the store and its digest on chain, once for each document."""
+    """Put the document into the store and its digest on chain, unless it is on chain already."""
     participant = client.registry.participant(keys.address)
     if not participant.active:
         raise InvalidInput(f"{keys.address} is not an active participant: see `fedpact register`")
@@ -276,31 +278,31 @@ def publish(client: ChainClient, store: ContentStore, keys: AccountKeys, one: Pr
 
 
 def disclosed(local: LocalProfile, keys: AccountKeys, name: str) -> dict[str, Any]:
-    """All that `verifyAttribute` asks for to prove one attribute, a hidden one too; hex strings.
+    """The arguments of `verifyAttribute` for one attribute, which may be hidden, as hex strings.
 
     Raises InvalidInput for an attribute that the profile does not have.
     """
     one = published(local, keys, "", 0)
     found = (*one.details.attributes, *_hidden(local, keys))
-    for place, attribute in enumerate(found):
+    for index, attribute in enumerate(found):
         if attribute.name == document.name32(name):
             return {
                 "name": attribute.name.hex(),
                 "value": attribute.value.hex(),
                 "salt": attribute.salt.hex(),
-                "proof": [sibling.hex() for sibling in one.details.tree.proof(place)],
+                "proof": [sibling.hex() for sibling in one.details.tree.proof(index)],
                 "attributes_root": one.details.tree.root.hex(),
             }
     names = ", ".join(one.name.rstrip(b"\0").decode() for one in found)
-    raise InvalidInput(f"no attribute {name!r}: there are {names}")
+    raise InvalidInput(f"no attribute {name!r}: the profile has {names}")
 
 
 def refuse_unless_sound(one: Details, policy: Policy) -> None:
-    """A profile built without noise is published by a policy that says so, and by no other."""
+    """Raises PolicyRefusal for a profile without noise, unless the policy allows it."""
     if one.mode is PrivacyMode.NONE and not policy.profile_without_privacy:
         raise PolicyRefusal(
-            "the profile was built without noise, and the policy has no profile_without_privacy: "
-            "build it again"
+            "the profile was built without noise, and the policy does not set "
+            "profile_without_privacy: build it again"
         )
 
 
@@ -329,20 +331,20 @@ def _part(total: Any, data: ProfileData, labels: tuple[str, ...]) -> Signature:
     if data.texts:
         return composition.data_part(total)
     found = composition.label_part(total, labels)
-    if found is None:  # all counts drowned: the labels alone are known, and declared anyway
+    if found is None:  # no count exceeds the noise: use the labels, which are declared anyway
         found = composition.composed(None, (), composition.words_of(labels, 12) or ("label",))
     return found
 
 
 def _records_digest(data: ProfileData, labels: tuple[str, ...]) -> bytes:
-    """Of the set of units and how they are read; order and repetition do not count."""
+    """Digest of the set of units and how they are read; order and repetition do not matter."""
     units = sha256(b"".join(sorted(set(data.units)))).digest()
     reading = json.dumps([data.type, data.task, list(data.columns), labels]).encode()
     return sha256(b"profile\x1f" + units + reading).digest()
 
 
 def _release_id(records: bytes, noise_multiplier: float) -> ReleaseId:
-    """The same for the same records and the same noise: no second draw of it."""
+    """The same for the same records and noise multiplier, so that noise is never drawn twice."""
     seed = sha256(records + repr(noise_multiplier).encode()).digest()
     return ReleaseId(NO_DEPLOYMENT, 0, int.from_bytes(seed[:7], "big"))
 
@@ -358,7 +360,7 @@ def _shown(policy: Policy, release: GaussianRelease | None) -> document.Release 
 
 
 def _hidden(local: LocalProfile, keys: AccountKeys) -> tuple[Attribute, ...]:
-    """Attributes of which only the leaf is published: which labels there are."""
+    """Attributes of which only the leaf is published: the list of labels."""
     if not local.labels:
         return ()
     name = document.name32("labels")

@@ -1,8 +1,8 @@
-"""The provider's part in retrieval: its node of the network, behind the endpoint.
+"""The provider's node in the search network, behind the endpoint.
 
-A thread of its own keeps the node's view fresh: it reads the chain for profiles that changed, joins
-once the provider has a published profile, asks its neighbours from time to time. The daemon's cycle
-never waits for it, and what fails here is logged and tried again.
+Its own thread keeps the node's view up to date: it reads changed profiles from the chain, joins the
+network once the provider has published a profile, and refreshes from its neighbours. The daemon's
+cycle never waits for it. Failures are logged and retried.
 """
 
 import logging
@@ -49,23 +49,23 @@ from fedpact.types.cid import Cid
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 60.0
-"""Between two looks at one's neighbours, at most."""
-LOOK_SECONDS = 1.0
-"""The same while the node has not joined, or its community changes."""
+"""Longest pause between two refreshes."""
+FAST_REFRESH_SECONDS = 1.0
+"""The pause while the node has not joined, or while its community changes."""
 STOP_SECONDS = 10.0
 MOST_NEWCOMERS = 10_000
-"""Announced between two steps."""
-MET_EACH_TIME = 1
-"""Providers drawn from the chain at each refresh."""
-BOOTSTRAPS = 16
-"""Newest profiles tried when joining."""
+"""Announcements queued between two steps."""
+DRAWN_PER_REFRESH = 1
+"""Providers drawn at random from the chain at each refresh."""
+ENTRY_NODES = 16
+"""Newest profiles on chain, whose daemons are asked when joining."""
 
 
 class SearchNode:
-    """Answers the endpoint for one account; its methods may be called by several threads.
+    """Answers the endpoint's requests for one account. Thread-safe.
 
-    What the node knows of the network changes in its own thread alone. The endpoint's threads read
-    the table that was made last and leave newcomers in a queue.
+    Only the node's own thread changes what it knows of the network. The endpoint's threads read the
+    latest table and put announced nodes into a queue.
     """
 
     def __init__(
@@ -78,23 +78,23 @@ class SearchNode:
         confirmations: int = 0,
         refresh_seconds: float = REFRESH_SECONDS,
     ) -> None:
-        """`store`: for this node alone, since a store is used by one thread; closed with it."""
+        """`store`: for this node only, since a store is not thread-safe; closed with the node."""
         self._client, self._store, self._account = client, store, account
         self._node = bytes.fromhex(account.removeprefix("0x"))
         self._directory = ProfileDirectory(client, confirmations)
         self._transport = HttpTransport(own_address)
         self._guard = SearchGuard(client.deployment, self._directory.active, time.time)
-        self._guarding = threading.Lock()
+        self._guard_lock = threading.Lock()
         self._refresh_seconds = refresh_seconds
         self._membership: Membership | None = None
         self._table: RetrievalTable | None = None
         self._joined = False
-        self._pause = LOOK_SECONDS
+        self._pause = FAST_REFRESH_SECONDS
         self._newcomers: queue.Queue[Record | None] = queue.Queue(MOST_NEWCOMERS)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._live, name="retrieval", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="retrieval", daemon=True)
 
-    # ------------------------------------------------------------------ life
+    # ------------------------------------------------------------------ start, refresh, stop
 
     def start(self) -> None:
         self._thread.start()
@@ -108,19 +108,19 @@ class SearchNode:
         self._transport.close()
         self._store.close()
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 self.step()
             except FedpactError as error:
-                log.warning("retrieval: will try again: %s", error)
+                log.warning("retrieval: %s; will retry", error)
             except Exception:
-                # Whatever it is, the thread goes on: a node that stops refreshing fades away.
-                log.exception("retrieval: a step failed")
+                # The thread must continue: a node that stops refreshing is dropped by the others.
+                log.exception("retrieval: refresh failed; will retry")
             self._wait(self._pause)
 
     def _wait(self, seconds: float) -> None:
-        """Until the next step; newcomers are taken in meanwhile."""
+        """Wait for the next step, and add announced nodes meanwhile."""
         end = time.monotonic() + seconds
         while not self._stop.is_set() and (left := end - time.monotonic()) > 0:
             try:
@@ -132,7 +132,7 @@ class SearchNode:
                 self._table = self._membership.table()
 
     def step(self) -> None:
-        """Look at the chain; join if that is still to be done, else refresh."""
+        """Read the chain, then join the network, or refresh if the node has joined."""
         self._directory.refresh()
         record = self._own_record()
         if record is None:
@@ -146,27 +146,27 @@ class SearchNode:
                 self._directory.verify,
                 endpoint_of,
             )
-            # Answers as a community of one until it has joined: who starts first is asked too.
+            # Until it has joined it answers as a community of one: the first node is asked too.
             self._table, self._joined = self._membership.table(), False
         members = self._table.community.records
         if self._joined:
             random = Random(secrets.randbits(64))
-            # Nodes that start together can form islands that know nothing of each other; whom
-            # the chain names at random bridges them.
-            for other in self._fetched_all(self._directory.drawn(MET_EACH_TIME, random)):
+            # Nodes that start together can form islands that do not know of each other. Nodes
+            # drawn at random from the chain connect them.
+            for other in self._fetched_all(self._directory.drawn(DRAWN_PER_REFRESH, random)):
                 self._membership.meet(other)
             self._membership.refresh(self._transport, random)
         else:
             self._join(self._membership, record)
         self._table = self._membership.table()
-        # Often while there is news, ever more rarely while there is none.
+        # Back off while nothing changes.
         quiet = self._joined and len(self._table.community.records) == len(members)
-        self._pause = min(2 * self._pause, self._refresh_seconds) if quiet else LOOK_SECONDS
+        self._pause = min(2 * self._pause, self._refresh_seconds) if quiet else FAST_REFRESH_SECONDS
 
     def _join(self, membership: Membership, record: Record) -> None:
         entries = [
             Contact(other.node, node_id(other, standard()), endpoint_of(other))
-            for other in self._fetched_all(self._directory.newest(BOOTSTRAPS))
+            for other in self._fetched_all(self._directory.newest(ENTRY_NODES))
             if other.node != self._node
         ]
         if entries:
@@ -180,8 +180,8 @@ class SearchNode:
                 endpoint_of,
             )
             membership.take(found)
-            log.info("retrieval: joined in %d messages", found.messages)
-        # Whoever finds nobody else on chain is the first.
+            log.info("retrieval: joined the network in %d messages", found.messages)
+        # If no other profile is on chain, this node is the first.
         self._joined = bool(entries) or self._directory.nodes <= 1
 
     def _own_record(self) -> Record | None:
@@ -193,8 +193,8 @@ class SearchNode:
         try:
             return self._fetched(self._node, known.digest)
         except RetrievalError:
-            # What `fedpact register` leaves on chain names categories and is no profile yet.
-            log.debug("retrieval: the document on chain is no profile")
+            # `fedpact register` puts a document with categories on chain, which is no profile.
+            log.debug("retrieval: the document on chain is not a profile")
             return None
 
     def _fetched_all(self, nodes: Sequence[bytes]) -> list[Record]:
@@ -205,14 +205,14 @@ class SearchNode:
                 try:
                     found.append(self._fetched(node, entry.digest))
                 except (ContentMissing, RetrievalError) as error:
-                    log.info("retrieval: no profile of %s: %s", node.hex(), error)
+                    log.info("retrieval: profile of 0x%s is unavailable: %s", node.hex(), error)
         return found
 
     def _fetched(self, node: bytes, digest: bytes) -> Record:
         cid = Cid.of_digest(digest, LONGEST_DOCUMENT)
         return Record.of_document(node, self._store.get(cid, LONGEST_DOCUMENT))
 
-    # ------------------------------------------------------------------ the endpoint's questions
+    # ------------------------------------------------------------------ requests
 
     def about(self) -> About:
         table = self._table
@@ -247,7 +247,7 @@ class SearchNode:
         return True
 
     def search(self, asked: SearchBody) -> SearchAnswer:
-        """A requester's search, from this node on."""
+        """A requester's search, which enters the network at this node."""
         query, envelope = (
             Signature.decode(bytes.fromhex(asked.query)),
             bytes.fromhex(asked.envelope),
@@ -276,13 +276,13 @@ class SearchNode:
         return table
 
     def _admit(self, envelope: bytes, query: Signature, *, direct: bool) -> None:
-        with self._guarding:
+        with self._guard_lock:
             self._guard.admit(envelope, query, direct=direct)
 
 
 @lru_cache(maxsize=20_000)
 def endpoint_of(record: Record) -> str:
-    """Where a profile says that its provider answers; empty where it says nothing usable."""
+    """The endpoint that a profile declares; empty if it declares none or is malformed."""
     try:
         return Profile.of(record).details.endpoint
     except RetrievalError:
@@ -290,10 +290,10 @@ def endpoint_of(record: Record) -> str:
 
 
 class SearchEndpoint:
-    """A `SearchNode` and the server in front of it, as the daemon starts and stops them."""
+    """A `SearchNode` with its server; the daemon starts and stops them together."""
 
     def __init__(self, node: SearchNode, listen: str, limits: EndpointLimits | None = None) -> None:
-        """Raises SettingsError where nothing can listen at host:port."""
+        """Raises SettingsError if host:port cannot be bound."""
         self._node = node
         self._server = EndpointServer(Endpoint(node, limits), listen, limits)
 

@@ -148,7 +148,7 @@ def test_the_document_is_the_same_each_time_and_proves_its_attributes(
         assert attribute.name == name32(name)
         siblings = [bytes.fromhex(one) for one in proof["proof"]]
         assert verify_attribute(read.details.tree.root, attribute, siblings)
-    with pytest.raises(InvalidInput, match="there are type, size"):
+    with pytest.raises(InvalidInput, match="the profile has type, size"):
         profile.disclosed(built, keys, "colour")
 
 
@@ -202,8 +202,8 @@ def test_images_and_regressions_have_profiles_too(tmp_path: Path, ledger: Ledger
     ("texts", "error", "message"),
     [
         (["the of and"] * 60, RetrievalError, "common"),
-        ([f"document {place}" for place in range(49)], RetrievalError, "49 records"),
-        (["one hockey document"], RetrievalError, "1 records"),
+        ([f"document {place}" for place in range(49)], RetrievalError, "49 units"),
+        (["one hockey document"], RetrievalError, "1 units"),
     ],
 )
 def test_texts_that_say_nothing_or_too_little_are_refused(

@@ -1,4 +1,4 @@
-"""The endpoint as an ASGI application: what comes in is bounded, whatever happens is an answer."""
+"""The endpoint as an ASGI application. Input is bounded, and every failure becomes a response."""
 
 import asyncio
 import json
@@ -27,17 +27,17 @@ OCTETS = "application/octet-stream"
 JSON = "application/json"
 
 
-class Answering(Protocol):
-    """What stands behind the endpoint. May be called from several threads at once.
+class EndpointBackend(Protocol):
+    """Computes the endpoint's answers. May be called by several threads at once.
 
-    Both raise RetrievalError (SearchRefused with a status of its own) for what is asked wrongly,
-    Retryable where the chain does not answer.
+    `message` and `search` raise RetrievalError for a malformed request (SearchRefused carries its
+    own HTTP status), Retryable if the chain does not answer.
     """
 
     def about(self) -> About: ...
 
     def profile(self) -> bytes | None:
-        """The own published document; None where there is none."""
+        """The provider's own published document; None if there is none."""
 
     def message(self, content: bytes) -> bytes:
         """The reply to one message of another daemon."""
@@ -46,7 +46,7 @@ class Answering(Protocol):
 
 
 class Refused(Exception):
-    """Ends a request with this answer."""
+    """Ends a request with this HTTP status, reason and message."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         self.status, self.reason, self.message = status, reason, message
@@ -55,15 +55,15 @@ class Refused(Exception):
 
 @dataclass
 class _Workers:
-    """A bounded pool with a bounded queue in front of it."""
+    """A thread pool that accepts at most `capacity` requests, running and waiting together."""
 
     pool: ThreadPoolExecutor
-    most: int
+    capacity: int
     busy: int = 0
 
     async def run(self, work: Callable[[], T], seconds: float) -> T:
-        """The result of `work` in a thread; an answer that comes too late is thrown away."""
-        if self.busy >= self.most:
+        """The result of `work` in a thread; a result after `seconds` is thrown away."""
+        if self.busy >= self.capacity:
             raise Refused(503, "busy", "too many requests at once: try again later")
         self.busy += 1
         future = self.pool.submit(work)
@@ -72,17 +72,17 @@ class _Workers:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), seconds)
         except TimeoutError:
-            raise Refused(504, "too-slow", f"no answer was found in {seconds:g} s") from None
+            raise Refused(504, "too-slow", f"no answer within {seconds:g} s") from None
 
     def _done(self) -> None:
         self.busy -= 1
 
 
 class Endpoint:
-    """Routes, limits and workers over one `Answering`."""
+    """Routes, limits and workers in front of one `EndpointBackend`."""
 
-    def __init__(self, answering: Answering, limits: EndpointLimits | None = None) -> None:
-        self._answering = answering
+    def __init__(self, backend: EndpointBackend, limits: EndpointLimits | None = None) -> None:
+        self._backend = backend
         self._limits = limits = limits or EndpointLimits()
         self._messages = _workers("messages", limits.message_workers, limits.waiting)
         self._searches = _workers("searches", limits.search_workers, limits.waiting)
@@ -100,13 +100,13 @@ class Endpoint:
             exception_handlers={
                 Refused: _refused,
                 HTTPException: _http_error,
-                ClientDisconnect: _gone,
+                ClientDisconnect: _disconnected,
                 Exception: _failed,
             },
         )
 
     def close(self) -> None:
-        """Waits for no answer under way."""
+        """Stop the workers without waiting for answers in progress."""
         for workers in (self._messages, self._searches):
             workers.pool.shutdown(wait=False, cancel_futures=True)
 
@@ -116,11 +116,11 @@ class Endpoint:
 
     async def _about(self, request: Request) -> Response:
         self._admit(request, self._message_rate)
-        return _json(await self._answer(self._messages, self._answering.about))
+        return _json(await self._answer(self._messages, self._backend.about))
 
     async def _profile(self, request: Request) -> Response:
         self._admit(request, self._message_rate)
-        document = await self._answer(self._messages, self._answering.profile)
+        document = await self._answer(self._messages, self._backend.profile)
         if document is None:
             raise Refused(404, "no-profile", "this provider has published no profile")
         return Response(document, media_type=OCTETS)
@@ -128,7 +128,7 @@ class Endpoint:
     async def _message(self, request: Request) -> Response:
         self._admit(request, self._message_rate)
         content = await self._body(request, OCTETS, self._limits.message_bytes)
-        reply = await self._answer(self._messages, lambda: self._answering.message(content))
+        reply = await self._answer(self._messages, lambda: self._backend.message(content))
         return Response(reply, media_type=OCTETS)
 
     async def _search(self, request: Request) -> Response:
@@ -138,25 +138,27 @@ class Endpoint:
             asked = SearchBody.model_validate_json(content)
         except ValidationError as error:
             raise Refused(400, "malformed", first_error(error, "body")) from None
-        return _json(await self._answer(self._searches, lambda: self._answering.search(asked)))
+        return _json(await self._answer(self._searches, lambda: self._backend.search(asked)))
 
     def _admit(self, request: Request, rate: RateLimit) -> None:
         client = request.client.host if request.client is not None else ""
         if not rate.allows(client):
             raise Refused(429, "too-often", "too many requests from this address: slow down")
 
-    async def _body(self, request: Request, kind: str, most: int) -> bytes:
-        """The body, whole; refused before more than `most` bytes are held."""
+    async def _body(self, request: Request, media_type: str, limit: int) -> bytes:
+        """The whole body; refused as soon as it exceeds `limit` bytes."""
         given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if given != kind:
-            raise Refused(415, "other-type", f"content of type {kind} is needed")
+        if given != media_type:
+            raise Refused(
+                415, "other-type", f"content type {given or 'missing'}: send {media_type}"
+            )
 
         async def read() -> bytes:
             content = bytearray()
             async for part in request.stream():
                 content += part
-                if len(content) > most:
-                    raise Refused(413, "too-large", f"over {most} bytes")
+                if len(content) > limit:
+                    raise Refused(413, "too-large", f"the body is over {limit} bytes")
             return bytes(content)
 
         try:
@@ -204,8 +206,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return _refusal(error.status_code, "not-answered", str(error.detail))
 
 
-async def _gone(request: Request, error: Exception) -> Response:
-    return _refusal(400, "gone", "the client went away")
+async def _disconnected(request: Request, error: Exception) -> Response:
+    return _refusal(400, "gone", "the client disconnected")
 
 
 async def _failed(request: Request, error: Exception) -> Response:

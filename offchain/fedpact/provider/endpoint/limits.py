@@ -1,4 +1,4 @@
-"""How often one client may ask: token buckets, of which a bounded number is remembered."""
+"""The endpoint's limits, and a rate limit per client by token buckets, bounded in memory."""
 
 import time
 from collections import OrderedDict
@@ -8,49 +8,51 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EndpointLimits:
-    """What the endpoint bears. Sizes in bytes, times in seconds."""
+    """Limits of the endpoint. Sizes in bytes, times in seconds; rates per client address."""
 
     messages_per_second: float = 100.0
     message_burst: int = 400
     searches_per_second: float = 20.0
     search_burst: int = 40
-    """Each for one client address."""
     message_bytes: int = 1 << 18
     search_bytes: int = 1 << 13
     read_seconds: float = 5.0
-    """For a request's body to arrive."""
+    """Time for a request's body to arrive."""
     answer_seconds: float = 10.0
-    """For an answer to be found."""
+    """Time to compute an answer."""
     message_workers: int = 4
     search_workers: int = 4
     waiting: int = 64
-    """Requests that may wait for a worker; more are told to come back."""
+    """Requests that may wait for a worker; more are refused as busy."""
     connections: int = 256
 
 
 class RateLimit:
-    """`per_second` in the long run and `burst` at once for each client; for one thread."""
+    """Allows each client `burst` requests at once and `per_second` on average. Not thread-safe.
+
+    Remembers `most_clients` clients at most.
+    """
 
     def __init__(
         self,
         per_second: float,
         burst: int,
         clock: Callable[[], float] = time.monotonic,
-        most: int = 4096,
+        most_clients: int = 4096,
     ) -> None:
         self._per_second = per_second
         self._burst = float(burst)
         self._clock = clock
-        self._most = most
+        self._most_clients = most_clients
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def allows(self, client: str) -> bool:
-        """Takes one of the client's tokens, if there is one."""
+        """Take one of the client's tokens; False if there is none."""
         now = self._clock()
         tokens, at = self._buckets.pop(client, (self._burst, now))
         tokens = min(self._burst, tokens + (now - at) * self._per_second)
         allowed = tokens >= 1.0
         self._buckets[client] = (tokens - 1.0 if allowed else tokens, now)
-        if len(self._buckets) > self._most:  # forgets whoever was silent longest
+        if len(self._buckets) > self._most_clients:  # evict the least recently seen client
             self._buckets.popitem(last=False)
         return allowed

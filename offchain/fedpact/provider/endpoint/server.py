@@ -1,4 +1,4 @@
-"""The endpoint's server: a thread of the daemon's process, so that its cycle waits for nobody."""
+"""The endpoint's server, in its own thread, so that the daemon's cycle never waits for a client."""
 
 import logging
 import socket
@@ -20,12 +20,12 @@ LONGEST_HEADERS = 1 << 14
 
 
 class EndpointServer:
-    """Serves one endpoint on host:port until it is stopped; port 0 takes any free one."""
+    """Serves one endpoint on host:port until it is stopped; port 0 means any free port."""
 
     def __init__(
         self, endpoint: Endpoint, listen: str, limits: EndpointLimits | None = None
     ) -> None:
-        """Raises SettingsError where nothing can listen there."""
+        """Raises SettingsError if the address cannot be bound."""
         limits = limits or EndpointLimits()
         host, _, port = listen.rpartition(":")
         self._socket = _bound(host, int(port))
@@ -54,7 +54,7 @@ class EndpointServer:
         )
 
     def start(self) -> None:
-        """Returns once requests are taken."""
+        """Returns once the server accepts requests."""
         self._thread.start()
         deadline = time.monotonic() + START_SECONDS
         while not self._server.started:
@@ -74,7 +74,7 @@ class EndpointServer:
 def _bound(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # Named as TCP: asyncio turns Nagle's algorithm off (40 ms an answer) for such sockets only.
+        # IPPROTO_TCP: only then does asyncio turn off Nagle's algorithm (40 ms per answer).
         found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
