@@ -1,1 +1,1 @@
-"""Audits of what a model family's noised releases tell, by the product's own local training."""
+"""Audits of what a model family's noised releases reveal, with the product's local training."""

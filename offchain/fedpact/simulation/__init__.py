@@ -1,1 +1,1 @@
-"""A request in one process: what demonstrations, tests and experiments simulate."""
+"""A request simulated in one process, for the demo, tests and experiments."""
