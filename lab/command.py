@@ -1,4 +1,4 @@
-"""Experiments: list them, run them, report what they gave."""
+"""The commands of `python -m lab`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from lab.retrieval import command as retrieval
 
 app = typer.Typer(
     name="lab",
-    help="Experiments that can be run again.",
+    help="Studies of fedpact: list and run experiments, report their results.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,7 +27,7 @@ app.command("consensus")(consensus_scale.consensus)
 app.command("digits")(digits.digits)
 STANDALONE = (retrieval.STUDY, consensus_scale.STUDY, digits.STUDY)
 
-Output = Annotated[Path, typer.Option(help="Folder of results and reports.")]
+Output = Annotated[Path, typer.Option(help="Folder for results and reports.")]
 RESULTS = Path("docs/results")
 
 
@@ -70,27 +70,28 @@ def list_experiments(output: Output = RESULTS, as_json: AsJson = False) -> None:
 @app.command("run")
 def run_experiments(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Names, or paths of TOML files.", metavar="NAME...")
+        list[str] | None,
+        typer.Argument(help="Names of experiments, or paths of TOML files.", metavar="NAME..."),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="All that have the scale, in place of names.")
+        bool, typer.Option("--all", help="Run all experiments that have the scale.")
     ] = False,
     scale: Annotated[Scale, typer.Option(help="small: minutes on two cores.")] = Scale.SMALL,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Seeds 0, 1, ... of each (else the file's number).")
+        int | None, typer.Option(min=1, help="Number of seeds (default: as in the file).")
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where models are trained.")] = Device.CPU,
+    device: Annotated[Device, typer.Option(help="Device to train on.")] = Device.CPU,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Cases at a time (else one a core).")
+        int | None, typer.Option(min=1, help="Cases at a time (default: one per core).")
     ] = None,
     cluster: Annotated[
-        str | None, typer.Option(help="Address of a Ray cluster; local starts one here.")
+        str | None, typer.Option(help="Address of a Ray cluster; local starts one on this machine.")
     ] = None,
     output: Output = RESULTS,
 ) -> None:
-    """Run the cases that have no result yet; interrupted ones go on from their last state.
+    """Run the cases that have no result yet; interrupted cases resume from their last state.
 
-    Results are appended to OUTPUT/cases, one JSON Lines file an experiment and scale. Cases whose
+    Results are appended to OUTPUT/cases, one JSON Lines file per experiment and scale. Cases whose
     data are missing (folder FEDPACT_DATA) are skipped with the reason. Ctrl-C ends cleanly.
 
     Example: python -m lab run cifar10 mnist --scale small --seeds 3 --workers 2
@@ -124,13 +125,13 @@ def run_experiments(
         if failed.trace:
             console.print(failed.trace, markup=False, highlight=False)
     console.print(
-        f"{len(summary.finished)} cases run, {len(summary.before)} finished before, "
+        f"{len(summary.finished)} cases run, {len(summary.before)} already finished, "
         f"{len(summary.skipped)} skipped, {len(summary.failed)} failed",
         highlight=False,
     )
     if summary.failed:
         raise ExperimentError(
-            f"{len(summary.failed)} of {len(cases)} cases failed: mend the cause and run again"
+            f"{len(summary.failed)} of {len(cases)} cases failed: fix the cause and run again"
         )
 
 
@@ -138,11 +139,11 @@ def run_experiments(
 def report_results(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="TOML files besides those of the package.", metavar="[FILE...]"),
+        typer.Argument(help="Further TOML files.", metavar="[FILE...]"),
     ] = None,
     output: Output = RESULTS,
 ) -> None:
-    """Draw tables and plots of all results in OUTPUT, and write OUTPUT/summary.json.
+    """Write tables and plots of all results in OUTPUT, and OUTPUT/summary.json.
 
     Example: python -m lab report --output docs/results
     """
@@ -173,7 +174,7 @@ def _check_device(device: Device) -> None:
 
 
 def _check_kinds(kinds: Sequence[str]) -> None:
-    """Before any work, so that a wrong name does not end a long run."""
+    """Checked before any work, so that a wrong name does not end a long run."""
     from lab.harness.kinds import runner_of
 
     for kind in kinds:

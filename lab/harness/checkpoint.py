@@ -1,4 +1,4 @@
-"""What a running case tells: how far it is, and a state from which it could go on."""
+"""A running case's progress, and saved states from which it can resume."""
 
 import math
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 CHECKPOINT_SECONDS = 15.0
-"""What an interruption may cost; states of large models take time to write."""
+"""Work that an interruption may lose; states of large models take time to write."""
 
 
 @dataclass(frozen=True)
@@ -19,41 +19,41 @@ class Progress:
 
 @dataclass(frozen=True)
 class Saved:
-    """A state after `seconds` of work, those before an interruption included."""
+    """A state after `seconds` of work, including the work before an interruption."""
 
     state: bytes
     seconds: float
 
 
 class Checkpoint:
-    """Handed to a case; also measures its seconds of work."""
+    """Passed to a case to report progress and save states; also measures its seconds of work."""
 
     def __init__(
         self,
-        tell: Callable[[Progress | Saved], None],
+        on_event: Callable[[Progress | Saved], None],
         resumed: Saved | None = None,
         every: float = CHECKPOINT_SECONDS,
     ) -> None:
-        self._tell = tell
+        self._on_event = on_event
         self._resumed = resumed
         self._every = every
         self._started = time.monotonic()
-        self._last = -math.inf  # the first round's state is kept: a full disk shows early
+        self._last = -math.inf  # save after the first round: a full disk shows early
 
     @property
     def state(self) -> bytes | None:
-        """Where an earlier, interrupted run had got to; None for a fresh start."""
+        """The last state of an interrupted run; None for a fresh start."""
         return None if self._resumed is None else self._resumed.state
 
     @property
     def seconds(self) -> float:
-        """Of work on this case, in this run and the interrupted ones up to their states."""
+        """Seconds of work on this case, including interrupted runs up to their saved states."""
         before = 0.0 if self._resumed is None else self._resumed.seconds
         return before + time.monotonic() - self._started
 
     def reached(self, done: int, total: int, state: Callable[[], bytes]) -> None:
-        """To be called after each round; `state` is asked for only when it is time to keep one."""
-        self._tell(Progress(done, total))
+        """Call after each round; `state` is called only when a state is due to be saved."""
+        self._on_event(Progress(done, total))
         if done < total and time.monotonic() - self._last >= self._every:
-            self._tell(Saved(state(), self.seconds))
+            self._on_event(Saved(state(), self.seconds))
             self._last = time.monotonic()

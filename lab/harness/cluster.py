@@ -1,7 +1,7 @@
-"""Cases over the machines of a Ray cluster.
+"""Runs cases on the machines of a Ray cluster.
 
-Each machine needs this checkout and, under FEDPACT_DATA, the data. Results and states
-come back to the machine that started the run, which alone writes them.
+Each machine needs this checkout and, under FEDPACT_DATA, the data. Results and states are sent to
+the machine that started the run; only that machine writes them.
 """
 
 import os
@@ -14,14 +14,14 @@ from lab.harness.configuration import Case, Device
 from lab.harness.worker import Event, Failed, Finished, Skipped, perform
 
 LOCAL = "local"
-"""The address that starts a cluster of this machine alone."""
+"""The address that starts a cluster on this machine."""
 PATIENCE_SECONDS = 1.0
 
 
 class RayWorkers:
-    """A Ray task a case; `size` is the cluster's number of cores, or of GPUs for `cuda`.
+    """One Ray task per case; `size` is the cluster's number of cores, or of GPUs for `cuda`.
 
-    Raises InvalidInput where Ray is not installed, or no cluster is at `address`.
+    Raises InvalidInput if Ray is not installed or no cluster answers at `address`.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class RayWorkers:
         if find_spec("ray") is None:
             raise InvalidInput("a cluster needs Ray: pip install 'ray>=2.52,<3'")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # it warns where unset
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns if unset
         import ray
         from ray.util.queue import Queue
 
@@ -77,7 +77,7 @@ class RayWorkers:
         self._ray.shutdown()
 
     def _dead(self) -> tuple[Case, Event] | None:
-        """A task that ended by itself and told nothing: its machine or process is gone."""
+        """A task that ended without reporting: its machine or process is gone."""
         ended, _ = self._ray.wait(list(self._running), num_returns=1, timeout=0)
         for reference in ended:
             case = self._running[reference]

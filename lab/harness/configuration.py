@@ -1,9 +1,9 @@
-"""Experiments as TOML files, and the cases that one of them asks for.
+"""Experiments as TOML files, and the cases of an experiment.
 
 A file says what is compared (methods, partitions, a grid of further settings), on which data, at
-which scales, and what a paper reports for the same. Settings are merged from the general to the
-particular: the file's own, the scale's, the method's, the grid point's; tables are merged key by
-key, all else replaces. docs/experiments.md shows one line by line.
+which scales, and what a paper reports for the same setting. Settings are merged from general to
+specific: those of the file, the scale, the method and the grid point. Tables are merged key by
+key; other values are replaced. docs/experiments.md explains a file line by line.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from fedpact.types.validation import first_error
 SUFFIX = ".toml"
 LABORATORY = Path(__file__).parents[1]
 PROVIDERS = "providers"
-"""The axis of a grid that is no setting but the number of providers."""
+"""The grid axis that sets the number of providers instead of a setting."""
 
 
 class Scale(StrEnum):
@@ -44,11 +44,11 @@ class _Table(BaseModel):
 
 
 class Method(_Table):
-    """One of the things compared."""
+    """One of the methods that are compared."""
 
     settings: dict[str, Any] = {}
     partitions: tuple[str, ...] = ()
-    """Where it runs; everywhere if empty."""
+    """Partitions on which it runs; all if empty."""
     scales: tuple[Scale, ...] = tuple(Scale)
 
 
@@ -56,16 +56,16 @@ class ScaleSetting(_Table):
     providers: Annotated[int, Field(ge=1)]
     seeds: Annotated[int, Field(ge=1)] = 3
     partitions: tuple[str, ...] = ()
-    """Where it runs at this scale; on all partitions of the file if empty."""
+    """Partitions at this scale; all of the file if empty."""
     grid: dict[str, tuple[Any, ...]] = {}
-    """Takes the place of the file's grid, axis by axis."""
+    """Replaces axes of the file's grid."""
     settings: dict[str, Any] = {}
     not_run: str = ""
-    """Why the published report has no result at this scale; shown while there is none."""
+    """Why the report has no results at this scale; shown until there are some."""
 
 
 class PaperFigure(_Table):
-    """What a paper reports, between 0 and 1, for the same metric."""
+    """A paper's figure for the same metric, between 0 and 1."""
 
     partition: str
     method: str
@@ -86,22 +86,22 @@ class Gap(_Table):
 
 
 class Claim(_Table):
-    """What a paper says of two methods; the report holds the paired difference against it."""
+    """A paper's claim about two methods; the report compares it with our paired difference."""
 
     text: str
     partition: str
     metric: str
     curve: str = ""
-    """Which curves tell from which round on it holds; none if empty."""
+    """Curve that shows from which round the claim holds; none if empty."""
     method: str
     base: str
     paper_difference: Annotated[float, Field(ge=-1, le=1)] | None = None
-    """`method` - `base` as the paper has it."""
+    """`method` - `base` in the paper."""
     source: str
 
 
 class Unit(_Table):
-    """How a metric is shown in tables: value * factor, with the unit's name."""
+    """How tables show a metric: value * factor, with the unit's name."""
 
     name: str
     factor: Annotated[float, Field(gt=0)]
@@ -120,16 +120,16 @@ class Experiment(_Table):
     settings: dict[str, Any] = {}
     methods: Annotated[dict[str, Method], Field(min_length=1)]
     grid: dict[str, tuple[Any, ...]] = {}
-    """Further settings, each with all its values: every combination is a case. The axis `providers`
-    takes the place of the scale's number."""
+    """Further settings with their values; every combination is a case. The axis `providers`
+    replaces the scale's number."""
     scales: Annotated[dict[Scale, ScaleSetting], Field(min_length=1)]
     paper: tuple[PaperFigure, ...] = ()
     gaps: tuple[Gap, ...] = ()
     claims: tuple[Claim, ...] = ()
     units: dict[str, Unit] = {}
-    """By metric or curve; percent where not named."""
+    """By metric or curve; percent by default."""
     notes: tuple[str, ...] = ()
-    """Said above the tables: what is measured, and in what it differs from a paper's setting."""
+    """Shown above the tables: what is measured and how it differs from a paper's setting."""
 
     @model_validator(mode="after")
     def _names_known(self) -> "Experiment":
@@ -158,7 +158,7 @@ class Experiment(_Table):
 
 @dataclass(frozen=True)
 class Case:
-    """One run: everything on which its result may depend, but the device and the code."""
+    """One run: everything that its result depends on, except the device and the code."""
 
     experiment: str
     kind: str
@@ -167,14 +167,14 @@ class Case:
     partition: str
     providers: int
     method: str
-    """Name of the method, with the grid point where there is one."""
+    """Name of the method, followed by the grid point if there is one."""
     seed: int
     settings: Mapping[str, Any]
     device: Device = Device.CPU
 
     @property
     def identity(self) -> str:
-        """Hex digest: a result of another identity is that of another case."""
+        """Hex digest of all fields; a result with another identity belongs to another case."""
         return sha256(canonical_json(self.described())).hexdigest()
 
     def __hash__(self) -> int:
@@ -185,18 +185,18 @@ class Case:
         return f"{self.experiment}: {self.partition} {self.method} seed {self.seed}"
 
     def at(self, axis: str) -> Any:
-        """Its value on an axis of the grid."""
+        """The case's value on a grid axis."""
         return self.providers if axis == PROVIDERS else self.settings[axis]
 
     @property
     def state_path(self) -> Path:
-        """Of its saved state while it is unfinished, under the folder of results."""
+        """Path of its saved state in the folder of results, while it is unfinished."""
         words = f"{self.partition} {self.method}".replace("/", "-").replace("=", "-")
         slug = "-".join(words.split())
         return Path(self.scale.value, self.experiment, f"{slug}-seed{self.seed}.checkpoint")
 
     def described(self) -> dict[str, Any]:
-        """The fields of its identity."""
+        """The fields that make up its identity."""
         return {
             "experiment": self.experiment,
             "kind": self.kind,
@@ -211,14 +211,14 @@ class Case:
 
 
 def names() -> list[str]:
-    """The names of all experiments of the laboratory."""
+    """The names of all experiments in the studies' folders."""
     return sorted(_files())
 
 
 def load(name: str) -> Experiment:
-    """The experiment of that name, or in the file of that path.
+    """The experiment with that name, or in the file at that path.
 
-    Raises InvalidInput for an unknown name, a file that cannot be read, a field that fails.
+    Raises InvalidInput for an unknown name, an unreadable file or an invalid field.
     """
     if name.endswith(SUFFIX):
         try:
@@ -239,7 +239,7 @@ def _files() -> dict[str, Path]:
 
 
 def parse(name: str, text: str) -> Experiment:
-    """An experiment from the text of its file; raises InvalidInput naming the field that fails."""
+    """An experiment from the text of its file; raises InvalidInput naming the invalid field."""
     try:
         return Experiment.model_validate({"name": name, **tomllib.loads(text)})
     except tomllib.TOMLDecodeError as error:
@@ -251,12 +251,12 @@ def parse(name: str, text: str) -> Experiment:
 def cases(
     experiment: Experiment, scale: Scale, seeds: int | None = None, device: Device = Device.CPU
 ) -> Iterator[Case]:
-    """All cases at a scale, seed by seed, so that what is compared is finished together.
+    """All cases at a scale, ordered by seed, so that compared cases finish together.
 
     Args:
-        seeds: how many, from 0 on; the scale's own number where None.
+        seeds: number of seeds, starting at 0; the scale's own number if None.
 
-    Raises InvalidInput where the experiment has no such scale.
+    Raises InvalidInput if the experiment does not have this scale.
     """
     if scale not in experiment.scales:
         known = ", ".join(experiment.scales)
@@ -289,18 +289,18 @@ def cases(
 
 
 def grid_points(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """Every combination of one value an axis; one empty point for no axis."""
+    """Every combination of one value per axis; one empty point if there is no axis."""
     for values in itertools.product(*grid.values()):
         yield dict(zip(grid, values, strict=True))
 
 
 def label(method: str, point: Mapping[str, Any]) -> str:
-    """How a method at a grid point is named in results."""
+    """The name of a method at a grid point in results."""
     return " ".join([method, *(f"{key}={value}" for key, value in point.items())])
 
 
 def merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The layers over each other, the last on top; tables key by key."""
+    """The layers merged, later ones winning; tables are merged key by key."""
     result: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():

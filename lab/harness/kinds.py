@@ -1,14 +1,14 @@
-"""Kinds of experiments: what one case does. A kind is one module with a function `run`.
+"""Kinds of experiments: what one case does. A kind is a module with a function `run`.
 
 `run(case, checkpoint)` returns a mapping of
 
 * `metrics`: numbers by name, each between 0 and 1;
-* `curves`: lists of numbers by name, one a round (where the kind has rounds);
-* `privacy`: `{"mode": "none|paper|sound", "epsilon": ..., "delta": ...}`; `none` if left out;
-* `details`: anything else that JSON holds.
+* `curves`: lists of numbers by name, one per round (if the kind has rounds);
+* `privacy`: `{"mode": "none|paper|sound", "epsilon": ..., "delta": ...}`; `none` by default;
+* `details`: any other JSON values.
 
-It raises DataMissing where the data are not there: the case is then skipped with that reason.
-It calls `checkpoint.reached` after each round and, given `checkpoint.state`, goes on from there.
+It raises DataMissing if data are missing: the case is then skipped with that reason. It calls
+`checkpoint.reached` after each round and resumes from `checkpoint.state` if there is one.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,13 +30,13 @@ KINDS = {
     "texts": "lab.texts.cases:run",
     "provider-selection": "lab.provider_selection.cases:run",
 }
-"""Where the function of each kind stands."""
+"""Module and function of each kind."""
 
 
 def runner_of(kind: str) -> Run:
-    """The function of a kind: one of KINDS, or any other as `module:function`.
+    """The function of a kind: a name in KINDS, or `module:function`.
 
-    Raises InvalidInput for what is neither.
+    Raises InvalidInput for anything else.
     """
     module, colon, function = KINDS.get(kind, kind).partition(":")
     if not colon:

@@ -1,4 +1,4 @@
-"""Plots of studies as SVG, the same bytes for the same results."""
+"""Plots of studies as SVG; equal results give equal bytes."""
 
 import io
 from typing import Any
@@ -16,7 +16,7 @@ from lab.harness.tables import PERCENT, paper_value
 
 PANEL_INCHES = (3.6, 2.8)
 STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "fedpact",  # else each drawing has names of its own
+    "svg.hashsalt": "fedpact",  # otherwise ids differ on each run
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -26,7 +26,7 @@ STYLE: dict[Any, Any] = {
 
 
 def draw(study: Study) -> bytes | None:
-    """Curves over the rounds, or metrics over the grid's last axis; None without either."""
+    """Curves over the rounds, or metrics over the grid's last axis; None if there is neither."""
     with mpl.rc_context(STYLE):
         over = _over_the_grid if study.experiment.grid else _over_the_rounds
         figure = over(study)
@@ -38,7 +38,7 @@ def draw(study: Study) -> bytes | None:
 
 
 def _over_the_rounds(study: Study) -> Figure | None:
-    """A panel a curve and partition; a line a method, the band one standard deviation."""
+    """One panel per curve and partition, a line per method; bands are one standard deviation."""
     partitions = list(dict.fromkeys(cell[0] for cell, _ in cells(study)))
     curves = [
         curve
@@ -80,7 +80,7 @@ def _curves(study: Study, axes: Axes, curve: str, partition: str) -> None:
 
 
 def _over_the_grid(study: Study) -> Figure | None:
-    """A row a partition and metric, a panel a value of the first axis, the last one across."""
+    """One row per metric and partition, one panel per value of the first axis, the last as x."""
     *down, across = study.experiment.grid
     shown = [(metric, one) for metric in study.metrics() for one in study.experiment.partitions]
     points = [(cell, study.cases[cell]) for cell, _ in cells(study)]
@@ -125,7 +125,7 @@ def _figure(study: Study, rows: int, columns: int) -> tuple[Figure, Any]:
 
 
 def _legend(figure: Figure) -> None:
-    """One for all panels, each name once."""
+    """One legend for all panels."""
     named: dict[str, Artist] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

@@ -1,4 +1,4 @@
-"""Live progress of many cases: one bar over all of them."""
+"""Live progress of many cases in one bar."""
 
 import contextlib
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from lab.harness.worker import Event, Failed, Finished, Skipped
 
 @dataclass
 class Board:
-    """The bar moves by rounds; elsewhere than on a terminal, a line is printed for each case."""
+    """The bar moves by rounds; without a terminal, one line is printed per case."""
 
     bar: Progress
     task: TaskID
@@ -54,7 +54,7 @@ class Board:
 
 @contextlib.contextmanager
 def show_cases(console: Console, total: int) -> Iterator[Board]:
-    """The board of a run over `total` cases."""
+    """Shows the progress of `total` cases."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

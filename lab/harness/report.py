@@ -1,4 +1,4 @@
-"""Tables and plots of results, ours beside the paper's, and the list of all figures."""
+"""Writes tables and plots of results beside the papers' figures, and all figures as JSON."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ def report(
     Raises InvalidInput if there are no results of these studies or matplotlib is missing.
     """
     results = ResultFolder(folder).all()
-    found, strangers = studies(experiments, results)
+    found, unmatched = studies(experiments, results)
     if not any(study.started for study in found) and not any(s.files(folder) for s in standalone):
         raise InvalidInput(f"no results in {folder}: run experiments first (python -m lab run)")
     written = [folder / SUMMARY, folder / INDEX]
@@ -34,7 +34,7 @@ def report(
     rows = [row for study in found for row in summary_rows(study)]
     text = json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(written[0], (text + "\n").encode())
-    write_whole(written[1], tables.index(found, standalone_rows, strangers).encode())
+    write_whole(written[1], tables.index(found, standalone_rows, unmatched).encode())
     for experiment in experiments:
         own = [study for study in found if study.experiment is experiment and study.started]
         if own:
@@ -49,7 +49,7 @@ def report(
 
 
 def summary_rows(study: Study) -> Iterable[dict[str, Any]]:
-    """One a partition, method and metric; figures between 0 and 1."""
+    """One row per partition, method and metric; figures between 0 and 1."""
     for cell, runs in cells(study):
         privacy = privacy_of(runs)
         for metric in study.metrics():
@@ -81,7 +81,7 @@ def _index_row(study: StandaloneStudy, folder: Path) -> tables.IndexRow:
 
 
 def _plot(study: Study, folder: Path) -> str | None:
-    """Path of the study's plot below `folder`; None where there is nothing to draw."""
+    """Path of the study's plot in `folder`; None if there is nothing to draw."""
     try:
         from lab.harness import plots
     except ImportError as error:

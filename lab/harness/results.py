@@ -1,4 +1,4 @@
-"""Results of cases as JSON Lines, one file an experiment and scale."""
+"""Results of cases as JSON Lines, one file per experiment and scale."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ PACKAGES = ("fedpact", "numpy", "torch", "scikit-learn")
 
 @dataclass(frozen=True)
 class Result:
-    """What came out of one case; `skipped` says why there is nothing, where there is nothing."""
+    """The result of one case; `skipped` is the reason if it was skipped."""
 
     case: dict[str, Any]
     identity: str
@@ -44,7 +44,7 @@ class Result:
 
     @classmethod
     def of(cls, case: Case, outcome: Mapping[str, Any], seconds: float) -> "Result":
-        """Of what a kind returned; raises ExperimentError where that is not as kinds must be."""
+        """The result from what a kind returned; raises ExperimentError if that is malformed."""
         unknown = set(outcome) - {"metrics", "curves", "privacy", "details"}
         if unknown:
             raise ExperimentError(f"{case.name}: result with unknown parts {sorted(unknown)}")
@@ -65,18 +65,18 @@ class Result:
 
     @classmethod
     def skip(cls, case: Case, reason: str) -> "Result":
-        """A case whose data are not there."""
+        """The result of a case whose data are missing."""
         return cls(
             case.described(), case.identity, {}, {}, {}, {}, 0.0, provenance(case.device), reason
         )
 
 
 Slot = tuple[str, str, int]
-"""(partition, method, seed): one result each in a file."""
+"""(partition, method, seed): a file has one result for each."""
 
 
 class ResultFolder:
-    """Results of cases, one JSON Lines file an experiment and scale, and unfinished cases' states.
+    """Results of cases, one JSON Lines file per experiment and scale, and unfinished cases' states.
 
     Only the process that holds a file's lock (`locked`) writes it. Each line is appended and
     flushed to disk before the next, so a killed run loses at most the line it was writing. A last
@@ -110,7 +110,7 @@ class ResultFolder:
             yield
 
     def finished(self, case: Case) -> bool:
-        """Whether this very case has a result; one of other settings or skipped does not count.
+        """Whether this case has a result; a skip or a result of other settings does not count.
 
         Raises ExperimentError for a corrupt file.
         """
@@ -118,9 +118,9 @@ class ResultFolder:
         return found is not None and found.identity == case.identity and found.skipped is None
 
     def write(self, case: Case, result: Result) -> None:
-        """Keep the result in place of an earlier one of its slot, and drop the state.
+        """Write the result, replacing an earlier one of its slot, and delete the saved state.
 
-        Raises ExperimentError for what JSON cannot hold and for a corrupt file.
+        Raises ExperimentError for values that JSON cannot hold and for a corrupt file.
         """
         line = _line(case, result)
         path, slot = self.path(case), _slot(result)
@@ -147,12 +147,12 @@ class ResultFolder:
         return self._read[path]
 
     def save(self, case: Case, saved: Saved) -> None:
-        """Keep a state from which the case can go on."""
+        """Save a state from which the case can resume."""
         head = json.dumps({"identity": case.identity, "seconds": round(saved.seconds, 2)})
         write_whole(self._state_path(case), head.encode() + b"\n" + saved.state)
 
     def resumed(self, case: Case) -> Saved | None:
-        """The state kept last; None where there is none of this very case.
+        """The last saved state of this case, or None.
 
         Raises ExperimentError for a corrupt file.
         """
@@ -177,9 +177,9 @@ class ResultFolder:
 
 
 def read(path: Path) -> dict[Slot, Result]:
-    """The results in a file, the last of each slot; none where the file does not exist.
+    """The last result of each slot in a file; empty if the file does not exist.
 
-    Raises ExperimentError naming the line that `ResultFolder.write` did not write.
+    Raises ExperimentError naming the malformed line.
     """
     try:
         content = path.read_bytes() if path.exists() else b""
@@ -192,7 +192,7 @@ def read(path: Path) -> dict[Slot, Result]:
             found[_slot(result)] = result
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ExperimentError(
-                f"{path}, line {number} is no result ({error}): delete the line and run the "
+                f"{path}, line {number} is not a result ({error}): delete the line and run the "
                 "experiment again"
             ) from error
     return found
@@ -201,7 +201,7 @@ def read(path: Path) -> dict[Slot, Result]:
 def _parsed(line: bytes) -> Result:
     content = json.loads(line)
     if content.pop("version") != RESULT_VERSION:
-        raise ValueError(f"not of version {RESULT_VERSION}")
+        raise ValueError(f"its version is not {RESULT_VERSION}")
     result = Result(**content)
     for kept, form in (
         (result.case, dict),
@@ -213,7 +213,7 @@ def _parsed(line: bytes) -> Result:
         (result.provenance, dict),
     ):
         if not isinstance(kept, form):
-            raise TypeError(f"{kept!r} in the place of a {form.__name__}")
+            raise TypeError(f"{kept!r} instead of a {form.__name__}")
     return result
 
 
@@ -231,7 +231,7 @@ def _line(case: Case, result: Result) -> bytes:
 
 
 def _append(path: Path, line: bytes) -> None:
-    """Append a line and flush it to disk; a torn line before it is cut off."""
+    """Append a line and flush it to disk; cut off a torn line before it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         file.seek(0)
@@ -242,7 +242,7 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is never seen half-written, its folder with it."""
+    """Write a file atomically; create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -258,7 +258,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def provenance(device: str) -> dict[str, Any]:
-    """By which code and machine a result was made."""
+    """The code and machine that made a result."""
     commit, changed = _commit()
     return {
         "commit": commit,
@@ -285,7 +285,7 @@ def _version(package: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def _commit() -> tuple[str | None, bool | None]:
-    """The checkout's commit, and whether files of laboratory or product differ from it."""
+    """The checkout's commit, and whether files in lab/ or offchain/ differ from it."""
     here = Path(__file__).parent
     try:
         head = _git(here, "rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-"""Runs cases over workers: skips what is finished, goes on where it was interrupted."""
+"""Runs cases on workers; skips finished cases and resumes interrupted ones."""
 
 import multiprocessing
 import os
@@ -16,7 +16,7 @@ from lab.harness.results import Result, ResultFolder
 from lab.harness.worker import Event, Failed, Finished, Skipped, perform_in_process
 
 PRELOADED = ("torch", "sklearn.metrics", "sklearn.tree", "lab.harness.worker")
-"""Modules that take seconds to import, loaded once for all cases."""
+"""Slow imports, loaded once for all cases."""
 
 
 @dataclass(frozen=True)
@@ -28,23 +28,23 @@ Observe = Callable[[Case, Event | Found], None]
 
 
 class Workers(Protocol):
-    """Where cases run: processes of this machine, or of a cluster."""
+    """Where cases run: processes on this machine or tasks on a cluster."""
 
     size: int
-    """Cases at a time."""
+    """Number of cases that run at the same time."""
 
     def start(self, case: Case, resumed: Saved | None) -> None: ...
 
     def next_event(self) -> tuple[Case, Event]:
-        """Wait for what a running case tells; a worker that dies tells Failed."""
+        """Wait for the next event of a running case; a worker that dies counts as Failed."""
 
     def stop(self) -> None:
-        """End whatever still runs."""
+        """Stop all running cases."""
 
 
 @dataclass
 class Summary:
-    """How the cases ended, and which were finished before."""
+    """How the cases ended; `before` had finished in an earlier run."""
 
     finished: list[Case] = field(default_factory=list)
     before: list[Case] = field(default_factory=list)
@@ -90,7 +90,7 @@ def _run(
 
 
 def _kept(case: Case, event: Event, folder: ResultFolder, summary: Summary) -> Event:
-    """Write down what an event brings; an outcome that cannot be kept is a failure."""
+    """Save the event's result or state; a result that cannot be saved becomes a failure."""
     match event:
         case Saved():
             folder.save(case, event)
@@ -111,7 +111,7 @@ def _kept(case: Case, event: Event, folder: ResultFolder, summary: Summary) -> E
 
 
 class Processes:
-    """A process a case, up to `size` at a time, forked from a server that has loaded PRELOADED."""
+    """One process per case, `size` at a time, forked from a server with PRELOADED imported."""
 
     def __init__(self, size: int | None = None, every: float = CHECKPOINT_SECONDS) -> None:
         self.size = size or os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What repeated runs say: mean, spread, and where the true mean lies with 95 % confidence."""
+"""Statistics of repeated runs: mean, standard deviation and 95 % confidence interval."""
 
 import math
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class MeanEstimate:
-    """Of `count` runs; `std` and the interval are None for a single one."""
+    """The mean of `count` runs; `std` and the interval are None for a single run."""
 
     mean: float
     std: float | None
-    """Of the sample, with count - 1 in the denominator."""
+    """Sample standard deviation, with count - 1 in the denominator."""
     low: float | None
     high: float | None
-    """Student's t interval of the mean; it takes the runs as normal and independent."""
+    """Student's t interval of the mean; it assumes that runs are normal and independent."""
     count: int
 
 
 def estimate(values: Sequence[float]) -> MeanEstimate:
-    """Of at least one run."""
+    """Statistics of at least one run."""
     count = len(values)
     mean = math.fsum(values) / count
     if count == 1:
@@ -34,19 +34,19 @@ def estimate(values: Sequence[float]) -> MeanEstimate:
 
 
 def paired_difference(ours: dict[int, float], base: dict[int, float]) -> MeanEstimate | None:
-    """Of ours - base over the seeds that both have; None where there is no such seed."""
+    """Statistics of ours - base over the seeds that both have; None if there are none."""
     seeds = sorted(ours.keys() & base.keys())
     return estimate([ours[seed] - base[seed] for seed in seeds]) if seeds else None
 
 
 def mean_absolute_gap(ours: Sequence[float], base: Sequence[float]) -> float:
-    """Mean over the rounds that both curves have of |ours - base| (Wang et al. 2024, Table 1)."""
+    """Mean of |ours - base| over the rounds that both curves have (Wang et al. 2024, Table 1)."""
     rounds = min(len(ours), len(base))
     return math.fsum(abs(a - b) for a, b in zip(ours, base, strict=False)) / rounds
 
 
 def ahead_from(ours: Sequence[float], base: Sequence[float]) -> int | None:
-    """The first round, from 1 on, from which ours stays above the base to the end."""
+    """The first round (counted from 1) from which ours stays above base; None if it does not."""
     ahead = None
     for number, (a, b) in enumerate(zip(ours, base, strict=False), start=1):
         if a <= b:

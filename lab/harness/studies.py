@@ -1,4 +1,4 @@
-"""The results that belong together: one experiment at one scale, its cases matched to files."""
+"""Matches results to the cases of each experiment at each scale."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,16 +15,16 @@ Cell = tuple[str, str]
 
 @dataclass
 class Study:
-    """One experiment at one scale, as far as it was run."""
+    """One experiment at one scale, with the results so far."""
 
     experiment: Experiment
     scale: Scale
     runs: dict[Cell, dict[int, Result]] = field(default_factory=lambda: defaultdict(dict))
     """Results by seed."""
     cases: dict[Cell, Case] = field(default_factory=dict)
-    """One of each cell, which tells the grid point and the providers."""
+    """One case per cell, for its grid point and number of providers."""
     skipped: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """Number of cases by the reason why they were skipped."""
+    """Number of skipped cases by reason."""
     missing: int = 0
     """Cases of the file's own seeds without a result."""
 
@@ -35,7 +35,7 @@ class Study:
 
     @property
     def state(self) -> str:
-        """In words: complete, or what is left out and why."""
+        """Complete, or what is missing and why."""
         if not self.started:
             reason = self.experiment.scales[self.scale].not_run
             return f"not run: {reason}" if reason else "not run"
@@ -48,7 +48,7 @@ class Study:
         return f"{self.experiment.name}-{self.scale}"
 
     def values(self, cell: Cell, metric: str) -> dict[int, float]:
-        """By seed; those of a gap are computed here."""
+        """Values by seed; gaps are computed here."""
         for gap in self.experiment.gaps:
             if gap.metric == metric:
                 return self._gaps(gap, cell[0]) if cell[1] == gap.method else {}
@@ -56,12 +56,12 @@ class Study:
         return {seed: one.metrics[metric] for seed, one in runs.items() if metric in one.metrics}
 
     def curves(self, cell: Cell, curve: str) -> list[list[float]]:
-        """One a seed."""
+        """One curve per seed."""
         runs = self.runs.get(cell, {})
         return [runs[seed].curves[curve] for seed in sorted(runs) if curve in runs[seed].curves]
 
     def metrics(self) -> list[str]:
-        """All that are summarised, the gaps last."""
+        """All summarised metrics, the gaps last."""
         return [*self.experiment.metrics, *(gap.metric for gap in self.experiment.gaps)]
 
     def _gaps(self, gap: Gap, partition: str) -> dict[int, float]:
@@ -76,9 +76,9 @@ class Study:
 def studies(
     experiments: Iterable[Experiment], results: Sequence[Result]
 ) -> tuple[list[Study], list[Result]]:
-    """Every experiment and scale, run or not, and the results that fit none.
+    """Every experiment and scale, run or not, and the results that match none.
 
-    A result fits where its identity is that of a case, of whichever seed: other settings make
+    A result matches a case, of any seed, if their identities are equal; other settings make
     another case.
     """
     by_identity = {result.identity: result for result in results}
@@ -88,12 +88,12 @@ def studies(
         for scale, setting in experiment.scales.items():
             study = Study(experiment, scale)
             for case in configuration.cases(experiment, scale, max(seeds, setting.seeds)):
-                _place(study, case, by_identity, own=case.seed < setting.seeds)
+                _assign(study, case, by_identity, own=case.seed < setting.seeds)
             found.append(study)
     return found, list(by_identity.values())
 
 
-def _place(study: Study, case: Case, by_identity: dict[str, Result], *, own: bool) -> None:
+def _assign(study: Study, case: Case, by_identity: dict[str, Result], *, own: bool) -> None:
     cell = (case.partition, case.method)
     study.cases.setdefault(cell, case)
     result = by_identity.pop(case.identity, None)
@@ -106,12 +106,12 @@ def _place(study: Study, case: Case, by_identity: dict[str, Result], *, own: boo
 
 
 def privacy_of(runs: Mapping[int, Result]) -> Mapping[str, object]:
-    """Of one cell's runs; the largest epsilon where they differ."""
+    """The privacy of one cell's runs; the largest epsilon if they differ."""
     return max((one.privacy for one in runs.values()), key=lambda one: one["epsilon"] or 0.0)
 
 
 def cells(study: Study) -> Iterator[tuple[Cell, Mapping[int, Result]]]:
-    """The cells that were run, in the order of the file."""
+    """The cells with results, in the order of the file."""
     for cell in study.cases:
         if cell in study.runs:
             yield cell, study.runs[cell]

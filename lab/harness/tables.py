@@ -1,4 +1,4 @@
-"""Markdown of studies: the figures of each cell, their certainty, and what a paper says of it."""
+"""Studies as Markdown: each cell's figures, their intervals and the paper's figure."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,16 +18,15 @@ IndexRow = tuple[str, str, str, str, str, str]
 
 
 def index(
-    studies: Sequence[Study], standalone: Sequence[IndexRow], strangers: Sequence[Result]
+    studies: Sequence[Study], standalone: Sequence[IndexRow], unmatched: Sequence[Result]
 ) -> str:
     """The list of all pages and of what has not been run; `standalone` are its last rows."""
     lines = ["# Results of experiments", "", HEAD, ""]
     lines.append(
-        "Each figure stands beside its scale: `full` is the paper's own setting, `small` is cut "
-        "down for two cores and says nothing beyond itself. Every configuration is listed with its "
-        "state at each scale. The results of single cases, with seeds, versions and commit, are in "
-        "`cases/`, one JSON Lines file an experiment and scale; all figures as data: "
-        "[summary.json](summary.json)."
+        "Scale `full` is the paper's own setting; `small` is cut down for two cores and says "
+        "nothing about `full`. Every experiment is listed with its state at each scale. Results of "
+        "single cases, with seeds, versions and commit, are in `cases/`, one JSON Lines file per "
+        "experiment and scale. All figures as data: [summary.json](summary.json)."
     )
     reported = {study.experiment.name for study in studies if study.started}
     rows: list[IndexRow] = []
@@ -50,19 +49,19 @@ def index(
     run = [study for study in studies if study.started]
     claims = [(study, claim) for study in run for claim in study.experiment.claims]
     if claims:
-        lines += ["", "## What the papers claim, and what is seen", "", *_claims(claims)]
-    if strangers:
-        names = sorted({str(result.case.get("experiment")) for result in strangers})
+        lines += ["", "## The papers' claims and our results", "", *_claims(claims)]
+    if unmatched:
+        names = sorted({str(result.case.get("experiment")) for result in unmatched})
         lines += [
             "",
-            f"{len(strangers)} results under other settings than the present files' are left out "
-            f"({', '.join(names)}).",
+            f"{len(unmatched)} results are left out, as their settings differ from the present "
+            f"files ({', '.join(names)}).",
         ]
     return "\n".join(lines) + "\n"
 
 
 def page(studies: Sequence[Study], plots: Mapping[str, str | None]) -> str:
-    """One experiment at all scales that were run."""
+    """The page of one experiment, with all scales that have results."""
     experiment = studies[0].experiment
     lines = [f"# {experiment.title}", "", HEAD]
     for note in experiment.notes:
@@ -88,7 +87,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def paper_value(experiment: Experiment, cell: Cell, metric: str) -> float | None:
-    """What the paper reports of a cell, between 0 and 1."""
+    """The paper's figure for a cell, between 0 and 1."""
     figure = _figure(experiment, cell, metric)
     return None if figure is None else figure.value
 
@@ -117,9 +116,9 @@ def _setting(study: Study) -> list[str]:
     )
     lines = [
         f"Data set {study.experiment.dataset}, {providers} providers, "
-        f"{len(runs)} cases on {', '.join(devices) or '-'}, by commit {', '.join(commits) or '-'}.",
+        f"{len(runs)} cases on {', '.join(devices) or '-'}, commit {', '.join(commits) or '-'}.",
         "",
-        "Settings: " + "; ".join(f"{key} {_said(value)}" for key, value in shared.items()) + ".",
+        "Settings: " + "; ".join(f"{key} {_shown(value)}" for key, value in shared.items()) + ".",
     ]
     for reason, count in study.skipped.items():
         lines += ["", f"{count} cases were skipped: {reason}."]
@@ -128,16 +127,16 @@ def _setting(study: Study) -> list[str]:
     return lines
 
 
-def _said(value: object) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, Mapping):
-        return "(" + ", ".join(f"{key} {_said(one)}" for key, one in value.items()) + ")"
+        return "(" + ", ".join(f"{key} {_shown(one)}" for key, one in value.items()) + ")"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_said(one) for one in value) + "]"
+        return "[" + ", ".join(_shown(one) for one in value) + "]"
     return str(value)
 
 
 def _flat(study: Study) -> list[str]:
-    """A row a cell and metric, each with its difference to the file's first method."""
+    """One row per metric and cell, with the difference to the file's first method."""
     base = next(iter(study.experiment.methods))
     rows = []
     for metric in study.metrics():
@@ -177,7 +176,7 @@ def _flat(study: Study) -> list[str]:
 
 
 def _pivots(study: Study) -> list[str]:
-    """A table a partition and metric: the grid's last axis across, all else down."""
+    """One table per metric and partition, with the grid's last axis as columns."""
     *down, across = study.experiment.grid
     lines: list[str] = []
     for metric, partition in itertools.product(
@@ -191,8 +190,8 @@ def _pivots(study: Study) -> list[str]:
             if cell[0] != partition or not values:
                 continue
             case = study.cases[cell]
-            key = (cell[1].split(" ")[0], *(_said(case.at(axis)) for axis in down))
-            column = _said(case.at(across))
+            key = (cell[1].split(" ")[0], *(_shown(case.at(axis)) for axis in down))
+            column = _shown(case.at(across))
             columns[column] = None
             rows.setdefault(key, {})[column] = _mean(estimate(list(values.values())), unit)
         if rows:
@@ -240,7 +239,7 @@ def _claims(claims: Sequence[tuple[Study, Claim]]) -> list[str]:
         "partition",
         "paper's difference",
         "ours, same seeds [95 %]",
-        "at this scale",
+        "result at this scale",
         "ahead from round",
         "seeds",
         "scale",
@@ -250,14 +249,14 @@ def _claims(claims: Sequence[tuple[Study, Claim]]) -> list[str]:
 
 def _verdict(paired: MeanEstimate) -> str:
     if paired.low is None or paired.high is None:
-        return "one seed tells nothing"
+        return "one seed: no conclusion"
     if paired.low > 0:
-        return "seen"
-    return "the opposite is seen" if paired.high < 0 else "cannot be told apart"
+        return "observed"
+    return "opposite observed" if paired.high < 0 else "not significant"
 
 
 def _ahead(study: Study, claim: Claim) -> str:
-    """Of the curves' means over the seeds."""
+    """From which round the mean curve stays above the base's."""
     if not claim.curve:
         return "-"
     ours, base = (
@@ -268,7 +267,7 @@ def _ahead(study: Study, claim: Claim) -> str:
         )
     )
     since = ahead_from(ours, base)
-    return f"never to the end of {len(ours)}" if since is None else f"{since} of {len(ours)}"
+    return f"never in {len(ours)}" if since is None else f"{since} of {len(ours)}"
 
 
 def _unit(study: Study, metric: str) -> Unit:

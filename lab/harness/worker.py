@@ -1,4 +1,4 @@
-"""One case in one process: what it tells to whom started it."""
+"""Runs one case in one process and reports to the process that started it."""
 
 import os
 import signal
@@ -22,52 +22,52 @@ class Finished:
 
 @dataclass(frozen=True)
 class Skipped:
-    """The data are not there."""
+    """The case's data are missing."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Failed:
-    """`trace` is empty for an error that fedpact raised on purpose."""
+    """`trace` is empty for an error raised on purpose (FedpactError)."""
 
     reason: str
     trace: str = ""
 
 
 Event = Progress | Saved | Finished | Skipped | Failed
-Tell = Callable[[Event], None]
+OnEvent = Callable[[Event], None]
 
 
-def perform(case: Case, resumed: Saved | None, every: float, tell: Tell) -> None:
-    """Run the case on one core and tell how it ended."""
-    checkpoint = Checkpoint(tell, resumed, every)
+def perform(case: Case, resumed: Saved | None, every: float, on_event: OnEvent) -> None:
+    """Run the case on one core and report how it ended."""
+    checkpoint = Checkpoint(on_event, resumed, every)
     try:
         _use_one_core()
         outcome = runner_of(case.kind)(case, checkpoint)
     except DataMissing as error:
-        tell(Skipped(str(error)))
+        on_event(Skipped(str(error)))
     except FedpactError as error:
-        tell(Failed(str(error)))
-    except Exception as error:  # noqa: BLE001 - told with its trace; other cases go on
-        tell(Failed(f"{type(error).__name__}: {error}", traceback.format_exc()))
+        on_event(Failed(str(error)))
+    except Exception as error:  # noqa: BLE001 - reported with its trace; other cases continue
+        on_event(Failed(f"{type(error).__name__}: {error}", traceback.format_exc()))
     else:
-        tell(Finished(outcome, checkpoint.seconds))
+        on_event(Finished(outcome, checkpoint.seconds))
 
 
 def perform_in_process(
     case: Case, resumed: Saved | None, every: float, connection: Connection
 ) -> None:
-    """`perform` at the other end of a pipe; Ctrl-C is the parent's to answer."""
+    """`perform`, reporting through a pipe; the parent handles Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         perform(case, resumed, every, connection.send)
     except BrokenPipeError:
-        os._exit(1)  # whoever started this is gone
+        os._exit(1)  # the parent process is gone
 
 
 def _use_one_core() -> None:
-    """Cases run side by side: none takes more than its core, whatever library computes."""
+    """Limit every library to one thread, as cases run side by side."""
     import torch
     from threadpoolctl import threadpool_limits
 

@@ -1,4 +1,4 @@
-"""A page and a plot of simulations of retrieval, from their JSON files."""
+"""A page and a plot of retrieval simulations, from their JSON files."""
 
 import io
 import json
@@ -30,9 +30,9 @@ _PANELS: tuple[_Panel, ...] = (
 
 
 def report(folder: Path, output: Path) -> list[Path]:
-    """Write OUTPUT/retrieval.md and OUTPUT/retrieval.svg of all results in `folder`.
+    """Write OUTPUT/retrieval.md and OUTPUT/retrieval.svg from all results in `folder`.
 
-    Raises InvalidInput where there is none, or a file is none.
+    Raises InvalidInput if there is none or a file is not a result.
     """
     results = sorted(
         (_read(path) for path in folder.glob("*.json")),
@@ -66,8 +66,7 @@ def _page(results: list[Result]) -> str:
         "",
         "Written by `python -m lab report` from the files in"
         " docs/results/retrieval; each was made by `python -m lab retrieval`."
-        " What the figures are, and what they are held to, is said in"
-        " [../retrieval.md](../retrieval.md).",
+        " [../retrieval.md](../retrieval.md) explains the figures and their bounds.",
         "",
         "![Recall, likeness, hops, messages, joins and tables by number of nodes](retrieval.svg)",
         "",
@@ -75,7 +74,7 @@ def _page(results: list[Result]) -> str:
     for scenario in dict.fromkeys(map(_scenario, results)):
         chosen = [one for one in results if _scenario(one) == scenario]
         lines += [f"## {scenario[0].upper()}{scenario[1:]}", "", *_table(chosen), ""]
-    lines += ["## Other ways", "", *_others(results), ""]
+    lines += ["## Other methods", "", *_others(results), ""]
     return "\n".join(lines)
 
 
@@ -103,7 +102,7 @@ def _table(results: list[Result]) -> list[str]:
 
 def _others(results: list[Result]) -> list[str]:
     rows = [
-        "| nodes | scenario | way | recall@10 | messages | hops | bytes |",
+        "| nodes | scenario | method | recall@10 | messages | hops | bytes |",
         "| ---: | --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for one in results:
@@ -169,7 +168,9 @@ def _read(path: Path) -> Result:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{path} is no result of `python -m lab retrieval`: {error}") from error
+        raise InvalidInput(
+            f"{path} is not a result of `python -m lab retrieval`: {error}"
+        ) from error
     if not isinstance(found, dict) or "recall_over_honest" not in found:
-        raise InvalidInput(f"{path} is no result of `python -m lab retrieval`")
+        raise InvalidInput(f"{path} is not a result of `python -m lab retrieval`")
     return found

@@ -67,8 +67,8 @@ def test_a_study_is_run_once_and_reported(lab: Lab, study: Path) -> None:
 
     assert first.code == again.code == report.code == 0
     assert "1 of 1: finished little: class5 plain seed 0" in first.out
-    assert "1 cases run, 0 finished before, 0 skipped, 0 failed" in first.out
-    assert "0 cases run, 1 finished before, 0 skipped, 0 failed" in again.out
+    assert "1 cases run, 0 already finished, 0 skipped, 0 failed" in first.out
+    assert "0 cases run, 1 already finished, 0 skipped, 0 failed" in again.out
     assert json.loads(Path("out/summary.json").read_text())[0]["experiment"] == "little"
 
 

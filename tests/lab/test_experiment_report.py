@@ -104,7 +104,8 @@ def test_a_claim_is_held_against_the_paired_difference(tmp_path: Path) -> None:
     report(tmp_path, [filled(tmp_path, COMPARED)])
 
     assert (
-        "| other is better | digits | class5 | +17.99 % | +40.00 [+40.00, +40.00] | seen | 2 of 2 "
+        "| other is better | digits | class5 | +17.99 % | +40.00 [+40.00, +40.00] | "
+        "observed | 2 of 2 "
         "| 2 | small |"
     ) in (tmp_path / "README.md").read_text()
 
@@ -112,8 +113,8 @@ def test_a_claim_is_held_against_the_paired_difference(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ([(0.0, 0.1), (0.1, 0.2)], "the opposite is seen"),
-        ([(0.0, 0.6), (0.1, 0.2)], "cannot be told apart"),
+        ([(0.0, 0.1), (0.1, 0.2)], "opposite observed"),
+        ([(0.0, 0.6), (0.1, 0.2)], "not significant"),
     ],
 )
 def test_a_claim_that_does_not_hold_is_said_not_to(
@@ -155,7 +156,7 @@ def test_skipped_missing_and_foreign_results_are_said(tmp_path: Path) -> None:
 
     index = (tmp_path / "README.md").read_text()
     assert "2 not run; 1 skipped: no such data" in index
-    assert "1 results under other settings" in index
+    assert "1 results are left out" in index
     assert "1 cases were skipped: no such data." in (tmp_path / "little.md").read_text()
 
 

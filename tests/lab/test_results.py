@@ -76,7 +76,7 @@ def test_a_part_of_the_wrong_type_is_corrupt(folder: ResultFolder) -> None:
     path = folder.path(case_of())
     path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": [1]}) + "\n")
 
-    with pytest.raises(ExperimentError, match="is no result"):
+    with pytest.raises(ExperimentError, match="is not a result"):
         results.read(path)
 
 
