@@ -1,4 +1,4 @@
-"""The demo's data: real records dealt out to providers, an evaluation set, held-out records."""
+"""The demo's data: real records split across providers, an evaluation set, held-out records."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,11 @@ from fedpact.types.specification import Specification
 
 @dataclass(frozen=True)
 class DemoData:
-    """`parts[i]` is what provider i holds, in `files[i]`; nobody else reads that file."""
+    """`parts[i]` are provider i's records, in `files[i]`; nobody else reads that file."""
 
     draft: Draft
     samples: tuple[int, ...]
-    """What each provider declares."""
+    """Number of samples that each provider declares."""
     files: tuple[Path, ...]
     parts: tuple[Dataset, ...]
     evaluation: Dataset
@@ -36,9 +36,9 @@ class DemoData:
 
 
 def prepare(options: DemoOptions, folder: Path) -> DemoData:
-    """Deal the training records out and write one file a provider; the requester keeps its set.
+    """Split the training records, write one file per provider, and keep an evaluation set.
 
-    Raises SpecificationError where family, strategy, rule or privacy do not suit the data.
+    Raises SpecificationError if family, strategy, rule or privacy do not suit the data.
     """
     source = sources.load(options.data, options.seed)
     asked = draft(source, options)
@@ -50,9 +50,9 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
     generator = np.random.default_rng(options.seed)
     most = recipe_of(options).records
     files, parts = [], []
-    for number, places in enumerate(_deal(options, source, private), start=1):
+    for number, rows in enumerate(_partition(options, source, private), start=1):
         path = folder / f"provider-{number}.npz"
-        _write(source, _at_most(most, private[places], generator), path)
+        _write(source, _at_most(most, private[rows], generator), path)
         parts.append(read_dataset(path, spec))
         check_dataset(spec, parts[-1])
         files.append(path)
@@ -73,7 +73,9 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
     )
 
 
-def _deal(options: DemoOptions, source: Source, private: NDArray[np.int64]) -> partition.Partition:
+def _partition(
+    options: DemoOptions, source: Source, private: NDArray[np.int64]
+) -> partition.Partition:
     y = source.y_train[private]
     groups = None if source.groups_train is None else source.groups_train[private]
     return partition.named(
@@ -94,7 +96,7 @@ def _usual_partition(options: DemoOptions, source: Source, y: NDArray[np.int64])
 
 
 def _classes_each(providers: int, labels: int) -> int:
-    """The fewest, but half of the labels at least, that can be dealt out evenly."""
+    """The least number of labels per provider, at least half, that can be split evenly."""
     each = -(-labels // 2)
     while providers * each % labels:
         each += 1
@@ -102,17 +104,17 @@ def _classes_each(providers: int, labels: int) -> int:
 
 
 def _at_most(
-    most: int | None, places: NDArray[np.int64], generator: np.random.Generator
+    most: int | None, rows: NDArray[np.int64], generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    if most is None or len(places) <= most:
-        return places
-    return np.sort(generator.choice(places, most, replace=False))
+    if most is None or len(rows) <= most:
+        return rows
+    return np.sort(generator.choice(rows, most, replace=False))
 
 
-def _write(source: Source, places: NDArray[np.int64], path: Path) -> None:
-    """A provider's file: labels by name, and units where groups form them."""
-    arrays = stored(source, source.x_train[places], source.y_train[places])
-    units = source.unit_names(places)
+def _write(source: Source, rows: NDArray[np.int64], path: Path) -> None:
+    """A provider's file: labels by name, and units if groups form them."""
+    arrays = stored(source, source.x_train[rows], source.y_train[rows])
+    units = source.unit_names(rows)
     np.savez(path, **arrays, **({"unit": np.array(units)} if units else {}))
 
 

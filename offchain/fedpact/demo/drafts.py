@@ -1,4 +1,4 @@
-"""The draft of a classifier's request, and the split of its data: what the demo asks for."""
+"""The demo's draft of a request for a classifier, and the split of its data."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ CLIPPING_NORM = 1.0
 EXAMPLE_NORM = 3.0
 VOTE_BAND = 50
 EVALUATION_SHARE = 0.25
-"""Largest part of the training records that the requester keeps to judge by."""
+"""Largest share of the training records for the requester's evaluation set."""
 SLICE_EXAMPLES = 100
 """Most examples of one slice."""
 WINDOWS = {
@@ -43,8 +43,8 @@ def draft(
     rounds: int | None = None,
     epsilon: float | None = EPSILON,
 ) -> dict[str, Any]:
-    """The draft of a request for a classifier of `source`: all of a specification but what
-    follows from its evaluation set.
+    """The draft of a request for a classifier of `source`: a specification without the
+    fields that follow from its evaluation set.
 
     `epsilon` None asks for privacy mode `none`; `rounds` None is ROUNDS.
     """
@@ -77,12 +77,12 @@ def draft(
 def split(
     source: Source, rounds: int, seed: int, public: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places in the training part: (the providers' records, the requester's evaluation set).
+    """Indices of training examples: (the providers' records, the requester's evaluation set).
 
-    The set has every label equally often: EVALUATION_SHARE of the records, SLICE_EXAMPLES a round,
-    or half of the rarest label's records, whichever is least, but one example of a label a round.
-    `public`: so many records are declared public, the set is drawn from them, and providers hold
-    none. Raises DataError where the set would take more than half of a label's records.
+    The set has every label equally often: EVALUATION_SHARE of the records, SLICE_EXAMPLES per
+    round, or half of the rarest label's records, whichever is least, but at least one example of
+    each label per round. `public`: number of records declared public; the set is drawn from them,
+    and providers get none. Raises DataError if the set needs more than half of a label's records.
     """
     among = np.arange(len(source.y_train))
     if public:

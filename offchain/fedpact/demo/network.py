@@ -1,4 +1,4 @@
-"""The demo's machinery: a chain, a store, accounts, and one operating-system process a provider."""
+"""The demo's infrastructure: a chain, a store, accounts, and one process per provider."""
 
 import contextlib
 import os
@@ -32,13 +32,13 @@ FUNDS_WEI = 100 * 10**18
 REPUTATION_UNIT_WEI = 10**15
 VOUCHER_SECONDS = 3600
 SCRYPT_COST = 2**12
-"""Key stores of a chain that lives for minutes: opening them need not take a second each."""
+"""The chain lives for minutes, so that opening a key store need not take a second."""
 STOP_SECONDS = 10.0
 
 
 @dataclass
 class DemoNetwork:
-    """Everything that runs; `stop` ends it all."""
+    """Everything that runs; `stop` ends all of it."""
 
     folder: Path
     devnet: Devnet
@@ -61,7 +61,7 @@ class DemoNetwork:
         self.devnet.close()
 
     def stop_daemons(self) -> None:
-        """End the providers' processes, by force where they do not end in time."""
+        """End the providers' processes; kill those that do not end in time."""
         for process in self.daemons:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -88,7 +88,7 @@ class DemoNetwork:
         return keys
 
     def register(self, registrar: AccountKeys, keys: AccountKeys, organisation: int) -> None:
-        """Admit an account by a voucher that it redeems itself, as the real ones do."""
+        """Admit an account with a voucher that it redeems itself, as in real use."""
         voucher = participants.new_voucher(
             self.client, registrar, keys.address, organisation, VOUCHER_SECONDS
         )
@@ -112,7 +112,7 @@ class DemoNetwork:
         poison: PoisonKind | None,
         listen: str = "",
     ) -> None:
-        """One provider as a process of its own, logging to `folder`/NAME.log.
+        """Start a provider as a separate process that logs to `folder`/NAME.log.
 
         `listen`: host:port at which it answers searches.
         """
@@ -126,7 +126,7 @@ class DemoNetwork:
             command += ["--config", str(config)]
         command += ["--data", str(data), "--policy", str(policy)]
         log = (self.folder / f"{name}.log").open("wb")
-        # One thread of linear algebra each: the daemons share this machine's cores.
+        # One linear algebra thread each: the daemons share this machine's cores.
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.names.append(name)
         with log:
@@ -142,7 +142,7 @@ class DemoNetwork:
             )
 
     def wait_until_serving(self, seconds: float = 60.0) -> None:
-        """Until each daemon has passed its checks; raises FedpactError for one that did not."""
+        """Wait until each daemon has passed its checks; raises FedpactError if one has not."""
         deadline = time.monotonic() + seconds
         logs = [self.folder / f"{name}.log" for name in self.names]
         while not all(b"serving as" in log.read_bytes() for log in logs):
@@ -152,7 +152,7 @@ class DemoNetwork:
             time.sleep(0.05)
 
     def check_daemons(self) -> None:
-        """Raise FedpactError with the last line of the log of a daemon that has ended."""
+        """Raise FedpactError with the last log line of a daemon that has ended."""
         for name, process in zip(self.names, self.daemons, strict=True):
             if process.poll() is not None:
                 lines = (self.folder / f"{name}.log").read_text().splitlines()
@@ -179,7 +179,8 @@ class DemoNetwork:
 
 @contextlib.contextmanager
 def running_network(folder: Path, store: StoreKind) -> Iterator[tuple[DemoNetwork, AccountKeys]]:
-    """A fresh chain with the contracts deployed, and its registrar; all is stopped at the end."""
+    """A fresh chain with the contracts deployed, and its registrar; everything is stopped at the
+    end."""
     password_file = folder / "password"
     descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:

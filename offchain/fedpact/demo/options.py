@@ -1,4 +1,4 @@
-"""What a demo can be asked for."""
+"""The demo's options."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ MAX_PROVIDERS = 16
 
 
 class StoreKind(StrEnum):
-    """Where content lives: a folder, or a real IPFS node started for the demo."""
+    """The content store: a folder, or a real IPFS node started for the demo."""
 
     EMBEDDED = "embedded"
     IPFS = "ipfs"
@@ -23,7 +23,7 @@ class PoisonKind(StrEnum):
     RANDOM = "random"
     """Submits random weights."""
     NAN = "nan"
-    """Submits weights that are no numbers."""
+    """Submits weights that are NaN."""
     AVERAGE = "average"
     """Submits the average of the others' last models."""
     ADVERSE = "adverse"
@@ -32,21 +32,21 @@ class PoisonKind(StrEnum):
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """Raises InvalidInput for what cannot be run."""
+    """Raises InvalidInput for values that cannot be run."""
 
     providers: int = 4
     rounds: int | None = None
-    """None: as many as the defaults of the experiment say."""
+    """None: the recipe's default."""
     partition: str | None = None
     """A name that fedpact.data.partition.named knows; None: half of the labels at each provider, or
-    by group where groups are units of privacy."""
+    by group where groups are privacy units."""
     data: str = "digits"
     """A name that fedpact.data.sources knows."""
     family: str | None = None
-    """None: the one that suits the data."""
+    """None: the data set's usual one."""
     strategy: str | None = None
     aggregation: str | None = None
-    """Both: a name, or name:parameter=value,...; None: the family's usual one."""
+    """Both: a name, or name:parameter=value,...; None: the recipe's."""
     store: StoreKind = StoreKind.EMBEDDED
     epsilon: float | None = 4.0
     """None: no privacy, for benchmarks of the protocol alone."""
@@ -61,22 +61,22 @@ class DemoOptions:
 
     def __post_init__(self) -> None:
         if not 2 <= self.providers <= MAX_PROVIDERS:
-            raise InvalidInput(f"--providers {self.providers}: from 2 to {MAX_PROVIDERS}")
+            raise InvalidInput(f"--providers {self.providers}: must be from 2 to {MAX_PROVIDERS}")
         if not 0 <= self.poison < self.providers:
             raise InvalidInput(
                 f"--poison {self.poison}: at least one of {self.providers} must be honest"
             )
         if self.rounds is not None and not 1 <= self.rounds <= 100:
-            raise InvalidInput(f"--rounds {self.rounds}: from 1 to 100")
+            raise InvalidInput(f"--rounds {self.rounds}: must be from 1 to 100")
         if self.epsilon is not None and not 0 < self.epsilon <= 100:
-            raise InvalidInput(f"--epsilon {self.epsilon}: above 0, at most 100")
+            raise InvalidInput(f"--epsilon {self.epsilon}: must be above 0 and at most 100")
         if self.paper is not None and self.epsilon is None:
-            raise InvalidInput(f"--paper {self.paper} and --no-privacy: one of the two")
+            raise InvalidInput(f"--paper {self.paper} and --no-privacy: give only one of them")
 
     def poison_of(self, provider: int) -> PoisonKind | None:
-        """What provider number `provider` (from 0) does wrong; the last ones are the hostile."""
-        place = provider - (self.providers - self.poison)
-        if place < 0:
+        """What provider `provider` (from 0) does wrong, if anything; the last ones are hostile."""
+        index = provider - (self.providers - self.poison)
+        if index < 0:
             return None
         kinds = list(PoisonKind)
-        return self.poison_kind or kinds[place % len(kinds)]
+        return self.poison_kind or kinds[index % len(kinds)]

@@ -1,4 +1,4 @@
-"""A hostile provider: the real daemon with its local work replaced. Run as a process of its own.
+"""A hostile provider: the real daemon with its local work replaced, as a separate process.
 
 `python -m fedpact.demo.poisoner KIND --config FILE --data FILE --policy FILE`
 """
@@ -17,7 +17,7 @@ from fedpact.simulation.adversaries import POISONS, Provider, RoundTask
 
 
 class PoisonedWork(LocalWork):
-    """Does what an adversary of the experiments does."""
+    """Submits and votes like an adversary of the simulation."""
 
     def __init__(self, adversary: Provider) -> None:
         self._adversary = adversary

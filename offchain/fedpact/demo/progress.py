@@ -1,4 +1,4 @@
-"""Live progress of a request: a bar over its rounds, and the phase that it is in."""
+"""Live progress of a request: a bar over its rounds, and its current phase."""
 
 import contextlib
 import time
@@ -12,7 +12,7 @@ from fedpact.requester.follow import RequestProgress
 from fedpact.types.rounds import RequestStatus, Stage
 
 _SAID = {
-    Stage.SUBMIT: "training: {submitted} of {joined} models in",
+    Stage.SUBMIT: "training: {submitted} of {joined} models submitted",
     Stage.COMMIT: "scoring and voting",
     Stage.REVEAL: "revealing the votes",
     Stage.TALLY: "tallying",
@@ -40,7 +40,7 @@ class RoundClock:
 
 @contextlib.contextmanager
 def show_progress(console: Console, rounds: int) -> Iterator[Callable[[RequestProgress], None]]:
-    """A live bar on a terminal; a line a round elsewhere."""
+    """A live bar on a terminal; elsewhere one line per round."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

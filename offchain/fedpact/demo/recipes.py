@@ -1,8 +1,8 @@
 """How the demo trains each family: small enough for two cores.
 
-Softmax regression and scattering features have settings chosen on other data or a public slice.
-Those of forests and boosted trees were compared on R8's test documents: they show how to run them,
-their accuracy in a demo is no measurement.
+The settings of softmax regression and scattering features were chosen on other data or on a public
+slice. Those of forests and boosted trees were compared on R8's test documents: they show how to run
+them, and their accuracy in a demo is not a measurement.
 """
 
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ from fedpact.requester.draft import Draft
 from fedpact.types.privacy import PaperMechanism
 
 PAPER_EPOCHS = {"epochs": 3, "batch_size": 32, "learning_rate": 0.05, "momentum": 0.5}
-"""Wang et al.'s batch, and the fewest epochs that DDP-SGD can have."""
+"""Wang et al.'s batch size, and the least number of epochs for DDP-SGD."""
 PAPER_CLIPPING_NORM = 1.0
-"""Of DP-SGD: the one that Wang et al. 2024 give figures of at each epsilon."""
+"""For DP-SGD: the one for which Wang et al. 2024 give results at each epsilon."""
 PAPER_SENSITIVITY = 1.0
-"""Of Laplace noise: that of the project's experiments on Lu et al. 2020."""
+"""For Laplace noise: the value in the project's experiments on Lu et al. 2020."""
 PRIVATE_STEPS = {"steps": 4, "learning_rate": 0.5, "momentum": 0.5}
 
 
@@ -39,19 +39,19 @@ class Recipe:
     private_parameters: dict[str, Any] | None = None
     """Under `sound`; None: the same."""
     records: int | None = None
-    """The most records that a provider trains on and the demo tests on; None: all."""
+    """Most records that a provider trains on and the demo tests on; None: all."""
     rounds: int | None = None
-    """None: as many as the digits take."""
+    """None: as many as for the digits."""
     strategy: str = "fedavg"
     aggregation: str = "weighted-mean"
     clipping_norm: float = drafts.CLIPPING_NORM
     public: int = 0
-    """Training records that are declared public: what the recipe was chosen on, what the evaluation
-    set is drawn from, and what no provider holds. 0: the evaluation set is kept out alone."""
+    """Number of training records declared public: the recipe was chosen on them, the evaluation set
+    is drawn from them, and no provider has them. 0: only the evaluation set is held out."""
 
 
 def _scattering(step: Step, public: int = 0) -> Recipe:
-    """One full-batch step a round, after the round that centres the features."""
+    """One full-batch step per round, after the round that centres the features."""
     return Recipe(
         step.local,
         step.local,
@@ -121,7 +121,7 @@ RECIPES_ON_DATA = {
     (scattering.FAMILY, data): _scattering(step, PUBLIC_EXAMPLES)
     for data, step in scattering.STEPS.items()
 }
-"""Families that have one more for a certain data set."""
+"""Recipes of families for a certain data set."""
 USUAL = {
     "shakespeare": "char-lstm",
     "leaf-shakespeare": "char-lstm",
@@ -136,14 +136,14 @@ CATEGORIES = {
     "20newsgroups-bodies": "texts/newsgroups",
     "r8": "texts/newswire",
 }
-"""Of data sets that are no images."""
+"""Categories of data sets other than images."""
 LONG_WINDOWS = {"submit": 600, "commit": 300}
-"""Seconds, where features of all records or lists of words are computed or loaded once in each
-daemon's life, and all share the machine."""
+"""Seconds; for families whose daemons compute features or load word lists once, all on one
+machine."""
 
 
 def family_of(options: DemoOptions) -> str:
-    """The family asked for, or the usual one of the data set."""
+    """The chosen family, or the data set's usual one."""
     return options.family or USUAL.get(options.data, "softmax-regression")
 
 
@@ -156,14 +156,16 @@ def recipe_of(options: DemoOptions) -> Recipe:
 
 
 def draft(source: Source, options: DemoOptions) -> Draft:
-    """The draft of a request for a model of `source`, as the options ask."""
+    """The draft of a request for a model of `source`, by the options."""
     recipe = recipe_of(options)
     features = source.features
     shape = features["shape"]
     if family_of(options) in IMAGE_FAMILIES and len(shape) == 1:
         side = isqrt(shape[0])
         if side * side != shape[0]:
-            raise SpecificationError(f"family {family_of(options)}: {source.name} has no images")
+            raise SpecificationError(
+                f"family {family_of(options)} needs images, {source.name} has none"
+            )
         features = {**features, "shape": [side, side]}
     rounds = options.rounds or recipe.rounds
     fields = drafts.draft(source, options.providers, rounds, options.epsilon) | {
@@ -190,7 +192,7 @@ def draft(source: Source, options: DemoOptions) -> Draft:
 
 
 def _paper(options: DemoOptions) -> dict[str, Any]:
-    """The demand of mode `paper`, with the epsilon that is claimed."""
+    """The privacy of mode `paper`, with its claimed epsilon."""
     asked: dict[str, Any] = {"mode": "paper", "mechanism": options.paper}
     asked["epsilon"] = options.epsilon
     if options.paper is PaperMechanism.LAPLACE:
@@ -214,13 +216,13 @@ def named(text: str, option: str) -> dict[str, Any]:
     for part in rest.split(",") if colon else ():
         parameter, _, value = part.partition("=")
         if not value:
-            raise InvalidInput(f"{option} {text!r}: a name, or name:parameter=value,..., is needed")
+            raise InvalidInput(f"{option} {text!r}: write a name, or name:parameter=value,...")
         parameters[parameter] = _value(value)
     return {"name": name, "parameters": parameters}
 
 
 def _value(text: str) -> int | float | str:
-    """A number where it is one."""
+    """A number if the text is one."""
     try:
         return int(text) if text.isdecimal() else float(text)
     except ValueError:

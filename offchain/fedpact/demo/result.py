@@ -1,4 +1,4 @@
-"""What a demo found, as values and as JSON."""
+"""A demo's results, as values and as JSON."""
 
 import json
 import time
@@ -29,7 +29,7 @@ class RoundRow:
     excluded: tuple[str, ...]
     global_cid: str
     mae: int | None
-    """1/10,000; None where there was no slice to measure on."""
+    """1/10,000; None if there was no slice to measure on."""
     gas: int
     seconds: float
 
@@ -42,12 +42,12 @@ class ProviderRow:
     points: int
     paid_wei: int
     epsilon: float | None
-    """Of all that it released, at `delta`; None where nothing is promised: no privacy, or a
+    """Of all its releases, at `delta`; None if nothing is guaranteed: without privacy, or for a
     hostile provider, which does not train as declared."""
     delta: float | None
     reputation: int
     faults: int
-    """No-shows, votes not revealed or outside the band, turns to lead let pass."""
+    """No-shows, votes not revealed or outside the band, missed turns as leader."""
 
     def published(self) -> dict[str, object]:
         """The columns of the JSON file."""
@@ -61,7 +61,7 @@ class FinalModel:
     task: str
     quality: float
     central: float
-    """All providers' records in one place, without privacy."""
+    """Quality of a model from all providers' records together, without privacy."""
     best_single: float
     cid: str
 
@@ -85,12 +85,12 @@ class DemoResult:
     refunded_wei: int
     audit: AuditReport
     cost: PrivacyCost | None
-    """Of all that one honest provider released; None where nothing is promised."""
+    """Of all releases of one honest provider; None if nothing is guaranteed."""
     privacy: str
-    """The request's demand in words."""
+    """The request's privacy in words."""
 
     def failures(self) -> list[str]:
-        """What did not hold; empty when all did."""
+        """Expectations that failed; empty if all held."""
         failed = [
             f"audit: {item.name}: {item.detail}"
             for item in self.audit.items
@@ -142,7 +142,7 @@ def collect(
     refunded: int,
     started: float,
 ) -> DemoResult:
-    """Read the tables' figures off the chain."""
+    """Read the tables' figures from the chain."""
     events = network.events(request_id)
     gas = {tx: network.client.gas_used(tx) for tx in {event.tx_hash for event in events}}
     seats = {member.account: member for member in network.client.rounds.members(request_id)}
@@ -201,7 +201,7 @@ def _named(events: Iterable[Event], name: str) -> list[Event]:
 
 
 def _privacy(spec: Specification) -> PrivacyCost | None:
-    """What all that one provider released in the whole request costs each of its records."""
+    """Cost to each record of a provider of all its releases in the request."""
     from fedpact.privacy.accounting import cost
     from fedpact.privacy.mechanisms import of_request
 

@@ -45,7 +45,7 @@ accept_paper_privacy = {paper}
 
 
 def run(options: DemoOptions, console: Console) -> DemoResult:
-    """Play the whole story; raises FedpactError if any part of it did not hold."""
+    """Run the whole demo; raises FedpactError if an expectation fails."""
     started = time.monotonic()
     with _workspace(options, console) as folder:
         data = prepare(options, folder)
@@ -66,7 +66,7 @@ def run(options: DemoOptions, console: Console) -> DemoResult:
             console.print(f"written to {options.json}")
         failed = result.failures()
         if failed:
-            raise AuditFailed("the demo did not hold: " + "; ".join(failed))
+            raise AuditFailed("the demo failed: " + "; ".join(failed))
         return result
 
 
@@ -85,7 +85,7 @@ def _workspace(options: DemoOptions, console: Console) -> Iterator[Path]:
 def _admit(
     options: DemoOptions, network: DemoNetwork, registrar: AccountKeys
 ) -> tuple[AccountKeys, list[AccountKeys]]:
-    """The requester, an auditor and the providers, each of an organisation of its own."""
+    """The requester, an auditor and the providers, each in its own organisation."""
     requester = network.account("requester")
     auditor = network.account("auditor")
     accounts = [network.account(f"provider-{number + 1}") for number in range(options.providers)]
@@ -102,7 +102,7 @@ def _serve(
         POLICY.format(
             category=data.draft.specification.category,
             family=data.draft.specification.family.name,
-            # A hair above what is asked for, so that rounding of the noise does not decline it.
+            # Slightly above the request's, so that rounding of the noise causes no decline.
             epsilon=_limit(options) * 1.001,
             lifetime=_limit(options) * 2,
             unprotected=str(options.epsilon is None).lower(),
@@ -156,7 +156,7 @@ def _play(
     refunded = requester.refund(request_id) if network.client.market.refundable(request_id) else 0
     fetched = requester.fetch(request_id)
     verdict = audit(network.client, network.store, request_id, auditor)
-    network.stop_daemons()  # nothing is left for them to do, and the yardsticks need the cores
+    network.stop_daemons()  # they have nothing left to do, and the baselines need the cores
     features = [features_folder(network.folder / "state", one.address) for one in accounts]
     final = _final_model(options, spec, fetched.path, fetched.cid, data, features)
     _answer(requester, spec, request_id, data, final, console)
@@ -182,7 +182,7 @@ def _answer(
     right = sum(spec.labels[y] == one for y, one in zip(data.test.y, given, strict=True))
     if abs(right / len(given) - final.quality) > 1 / MAX_SCORE:
         raise AuditFailed(
-            f"{right} of {len(given)} answers are right, the model's accuracy is {final.quality}"
+            f"{right} of {len(given)} answers are right, but the accuracy is {final.quality}"
         )
 
 
@@ -193,7 +193,7 @@ def _auditor(network: DemoNetwork) -> AccountKeys:
 
 
 def _wait_for_claims(network: DemoNetwork, request_id: int) -> None:
-    """Until every provider has claimed what it has to claim."""
+    """Wait until every provider has claimed its share."""
     deadline = time.monotonic() + CLAIM_SECONDS
     market = network.client.market
     seats = seats_of(network.client.rounds.round_state(request_id).members)
@@ -215,10 +215,9 @@ def _final_model(
     data: DemoData,
     features: Sequence[Path],
 ) -> FinalModel:
-    """The fetched model measured on the held-out records, beside the two yardsticks.
+    """The fetched model and the two baselines, measured on the held-out records.
 
-    `features`: where each provider keeps what it computed from its records; computing all of it
-    once more would take long.
+    `features`: folder of each provider's cached features, which take long to compute again.
     """
     model = decode(path.read_bytes(), family_of(spec).template(spec))
     parts = [represented(spec, part, at) for part, at in zip(data.parts, features, strict=True)]

@@ -1,7 +1,7 @@
-"""How a request trains a linear model on scattering features, by data set.
+"""Training of a linear model on scattering features, by data set.
 
-Each data set's step was chosen on the public slice, on which the evaluation set is drawn too and
-which no provider holds.
+Each data set's step was chosen on its public slice; the evaluation set is drawn from it as well,
+and no provider has it.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ ROUNDS = 20
 
 @dataclass(frozen=True)
 class Step:
-    """What one round after the statistics does, and the evaluation set's public origin."""
+    """The step of each round after the statistics round."""
 
     learning_rate: float
     clipping_norm: float

@@ -1,4 +1,4 @@
-"""Providers with published profiles whose daemons answer searches, each a process of its own."""
+"""Providers with published profiles whose daemons, each a process, answer searches."""
 
 import secrets
 import socket
@@ -51,7 +51,7 @@ def write_texts(folder: Path, texts: Sequence[str]) -> Path:
 def publish_providers(
     network: DemoNetwork, registrar: AccountKeys, texts: Mapping[str, tuple[str, Sequence[str]]]
 ) -> list[SearchableProvider]:
-    """Register a provider a name with (category, documents), build and publish its profile."""
+    """Register a provider for each name with (category, documents); publish its profile."""
     found = []
     for number, (name, (category, documents)) in enumerate(texts.items()):
         keys = network.account(name)
@@ -82,7 +82,7 @@ def serve(network: DemoNetwork, provider: SearchableProvider, poll_seconds: floa
 def wait_until_joined(
     providers: Sequence[SearchableProvider], members: int, seconds: float = 60.0
 ) -> None:
-    """Until each daemon knows `members` of its community at least; raises FedpactError."""
+    """Wait until each daemon knows at least `members` of its community; raises FedpactError."""
     deadline = time.monotonic() + seconds
     with httpx.Client(trust_env=False, timeout=5.0) as client:
         for provider in providers:
@@ -98,7 +98,7 @@ def wait_until_joined(
 def wait_until_settled(
     providers: Sequence[SearchableProvider], still: float = 8.0, seconds: float = 600.0
 ) -> list[int]:
-    """Until no daemon's community has changed for `still` seconds and none is alone; their sizes.
+    """Wait until no community has changed for `still` seconds and none has one node; their sizes.
 
     Raises FedpactError after `seconds`.
     """
@@ -124,7 +124,7 @@ def _members(client: httpx.Client, provider: SearchableProvider) -> int:
 
 
 def _free_port() -> int:
-    """Below those that outgoing connections are given (Linux: from 32,768 on)."""
+    """Below the ports of outgoing connections (Linux: from 32,768)."""
     while True:
         port = secrets.choice(PORTS)
         with socket.socket() as probe, suppress(OSError):

@@ -15,7 +15,7 @@ def print_result(result: DemoResult, console: Console) -> None:
     console.print(f"privacy: {result.privacy}")
     if result.cost is not None:
         console.print(
-            f"epsilon at delta {result.cost.delta:g}, of all that a provider released, for a"
+            f"epsilon at delta {result.cost.delta:g}, of all releases of a provider, for a"
             f" {result.cost.unit} replaced by nothing, by the {result.cost.accountant};"
             f" {result.cost.epsilon_replacement:.2f} for one replaced by any other"
         )
@@ -77,7 +77,9 @@ def _audit(result: DemoResult) -> Table:
     table.add_column("detail")
     for item in result.audit.items:
         table.add_row(
-            item.name.replace("_", " "), _MARKS.get(item.verdict, "[yellow]not had"), item.detail
+            item.name.replace("_", " "),
+            _MARKS.get(item.verdict, "[yellow]unavailable"),
+            item.detail,
         )
     return table
 

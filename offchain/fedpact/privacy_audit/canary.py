@@ -1,4 +1,4 @@
-"""One run over canaries, each in or out by the toss of a coin (Steinke et al. 2023)."""
+"""One run over canaries, each in or out by a coin toss (Steinke et al. 2023)."""
 
 import math
 
@@ -43,15 +43,15 @@ def audit_canaries(
     seed: int | None = None,
     mode: AuditedMode = AuditedMode.SOUND,
 ) -> Finding:
-    """One run over canaries, each in by a coin's toss; white box (Steinke et al. 2023).
+    """One run over canaries, each in or out by a coin toss; white box (Steinke et al. 2023).
 
-    Each canary has one value that is not 0, at a place of its own; of characters it is a window
-    drawn at random. Its score is the release along its own gradient, less what half of all
-    gradients would give.
+    Each canary has one value that is not 0, at its own index; a canary of characters is a random
+    window. Its score is the release along its own gradient, less what half of all gradients would
+    give.
 
     Args:
-        count: CANARIES where None, or FEWER_CANARIES.
-        seed: of the coins; the system's entropy where None.
+        count: None: CANARIES, or the family's FEWER_CANARIES.
+        seed: of the coins; None: the system's entropy.
 
     Raises PrivacyError for fewer than LEAST_GUESSES canaries.
     """
@@ -97,10 +97,11 @@ def audit_canaries(
 def _canaries(
     name: str, count: int, mode: AuditedMode
 ) -> tuple[Specification, NDArray[np.float32], Targets]:
-    """A canary a row; of images each in a corner of four pixels, which one pooling keeps apart."""
+    """One canary per row; in images each in its own block of four pixels, which pooling keeps
+    apart."""
     shape: tuple[int, ...] | None = None
     if name == "scattering-linear":
-        # The features themselves, as no image has one alone.
+        # Canaries are features: no image has only one.
         side = STRIDE * max(2, math.ceil(math.sqrt(count / MAPS)))
         shape = (side, side)
         x = np.zeros((count, width((side, side))), np.float32)

@@ -1,12 +1,11 @@
-"""What a family's release is seen to tell of a record, against what is stated of it.
+"""Checks what a family's release reveals about a record against the stated bound.
 
 The release is the product's own local training, on scikit-learn's digits or on data made to be
-found. The auditor knows all but who is in, and undoes what is public: the start, the learning rate
-(so small that all steps see the same gradients), the number of records.
+found. The auditor knows everything except who is in, and removes what is public: the start, the
+learning rate (so small that all steps see the same gradients), the number of records.
 
-Under mode `sound` a stated figure must stand; mode `adaptive` is that with a clipping norm that
-follows a quantile. Mode `paper` is DDP-SGD (Wang et al. 2024), against the figure that the paper
-claims.
+Under mode `sound` the stated figure must hold; mode `adaptive` is the same with a clipping norm
+that follows a quantile. Mode `paper` is DDP-SGD (Wang et al. 2024), against the paper's claim.
 """
 
 from fedpact.errors import InvalidInput
@@ -19,7 +18,7 @@ from fedpact.privacy_audit.release import DRAWS, Finding
 
 
 def checks_of(name: str, mode: AuditedMode) -> list[Check]:
-    """The checks that there are of a family's releases in a mode."""
+    """The available checks of a family's releases in a mode."""
     if isinstance(family(name), ConstructedFamily):
         return [Check.DRAWS]
     return [Check.DRAWS, Check.MEMBERSHIP] if mode is AuditedMode.PAPER else list(Check)
@@ -32,7 +31,7 @@ def audit(
     draws: int = DRAWS,
     count: int | None = None,
 ) -> Finding:
-    """One check of one family; raises InvalidInput for one that the mode has no figure for."""
+    """One check of one family; raises InvalidInput if the mode or family does not have it."""
     if mode is AuditedMode.PAPER and check is Check.CANARIES:
         raise InvalidInput(f"mode paper is audited by draws and membership, not by {check}")
     if check is not Check.DRAWS and isinstance(family(name), ConstructedFamily):

@@ -1,6 +1,6 @@
-"""Releases of families that construct their model in one go, with a document and without it.
+"""Releases of families that construct their model in one go, with and without a document.
 
-Every document of a family adds a vector of the same length, so any one shows as much as is stated.
+Every document adds a vector of the same length, so that any one reaches the stated bound.
 """
 
 from collections.abc import Callable
@@ -33,13 +33,13 @@ _TRIED = {
     "text-statistics": ({"bits": 11}, "class-sums"),
     "random-forest": ({"trees": 5, "depth": 3}, "union"),
 }
-"""Parameters, small, and the aggregation that the family must be given."""
+"""Small parameters, and the aggregation that the family requires."""
 
 Flat = NDArray[np.float64]
 
 
 class Silent(NoiseSource):
-    """Adds nothing: shows an auditor where a document stands in a release."""
+    """Adds nothing: shows which values of a release a document changes."""
 
     def words(self, count: int) -> NDArray[np.uint64]:
         return np.zeros(count, dtype=np.uint64)
@@ -51,12 +51,12 @@ class Silent(NoiseSource):
 def constructed_release(
     name: str, epsilon: float, delta: float, noise: NoiseSource
 ) -> tuple[Callable[[int], list[float]], float]:
-    """One draw over the first so many texts, along the last one's direction, and the stated mu.
+    """A function that draws over the first n texts along the last one's direction; the stated mu.
 
-    Raises InvalidInput for a family that no text here is for.
+    Raises InvalidInput for a family without an audit.
     """
     if name not in _TRIED:
-        raise InvalidInput(f"family {name}: there is no audit of its releases")
+        raise InvalidInput(f"family {name}: its releases have no audit")
     spec = _specification(name, epsilon, delta)
     released = GaussianRelease.of_round(spec, 1)
     assert released is not None
@@ -71,7 +71,7 @@ def constructed_release(
 
 
 def _released(spec: Specification, texts: int, noise: NoiseSource) -> Flat:
-    """All values of a local model, each in units in which its noise is the same."""
+    """All values of a local model, scaled so that all have the same noise."""
     start = constructed_family_of(spec).initial(spec, 0)
     dataset = Dataset(documents(TEXTS[:texts]), np.array(LABELS[:texts]), ())
     model = train_local(LocalTraining(spec, start, dataset, noise=noise, round_and_seat=(1, 0)))

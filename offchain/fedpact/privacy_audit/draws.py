@@ -1,4 +1,4 @@
-"""Draws of a release with and without one record, and how far apart they are."""
+"""Draws of a release with and without one record, and the distance between them."""
 
 import math
 from collections.abc import Callable
@@ -47,18 +47,17 @@ def audit_draws(
     draws: int = DRAWS,
     noise: NoiseSource | None = None,
 ) -> Finding:
-    """Draw a release over four digits, and over three of them, and measure how far apart they are.
+    """Draw a release over four digits and over three of them, and measure their distance.
 
-    The fourth is the one with the longest gradient, and half of that is the clipping norm, so that
-    it shows in full. A family that constructs its models gets four texts. `noise`: the system's,
-    where None.
+    The fourth has the longest gradient, and the clipping norm is half of that, so that it has its
+    full effect. A family that constructs its models gets four texts. `noise` None: the system's.
 
     Raises SpecificationError for a family without `sound`, PrivacyError for too few draws.
     """
     source = SystemNoise() if noise is None else noise
     if isinstance(family(name), ConstructedFamily):
         if mode is not AuditedMode.SOUND:
-            raise InvalidInput(f"family {name} descends no gradient: it is audited in mode sound")
+            raise InvalidInput(f"family {name} has no gradients: audit it in mode sound")
         release, stated = constructed_release(name, EPSILON, DELTA, source)
     else:
         x, y, lengths = _worst_last(name)
@@ -74,7 +73,7 @@ def audit_draws(
     def drawn(records: int) -> distinguishability.Draw:
         return lambda count: np.array([release(records) for _ in range(count)])
 
-    # Of sums beside counts the direction is looked for, so that a silent count would be found.
+    # With counts the direction is searched for, so that a count without noise would be found.
     aimed = None if mode is AuditedMode.ADAPTIVE else np.ones(1)
     found = distinguishability.measure(drawn(RECORDS - 1), drawn(RECORDS), draws, aimed)
     seen = {
@@ -90,14 +89,14 @@ def audit_draws(
 
 
 Release = Callable[[int], list[float]]
-"""One draw over the first so many records: the sums along the direction that shows the last of them
-best and, where counts are released beside them, those."""
+"""One draw over the first n records: the sums along the direction in which the last record shows
+most and, if counts are released too, the counts."""
 
 
 def _trained(
     spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
 ) -> tuple[Release, float]:
-    """The product's local training, and its stated mu."""
+    """The product's local training and its stated mu."""
     start = family_of(spec).initial(spec, START)
     released = GaussianRelease.of_round(spec, spec.rounds)
     assert released is not None
@@ -116,8 +115,8 @@ def _trained(
 def _followed(
     spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
 ) -> tuple[Release, float]:
-    """The steps of local training at the first weights, each with the norm that the one before led
-    to: the sums over their norms, and the counts."""
+    """The steps of local training at the first weights, each with the norm that follows from the
+    one before: sums divided by their norms, and counts."""
     clipping, released = QuantileClipping.of(spec.privacy), GaussianRelease.of_round(spec, 2)
     first = spec.privacy.clipping_norm
     assert clipping is not None
@@ -150,7 +149,7 @@ def _along_the_last(spec: Specification, x: NDArray[np.float32], y: Targets) -> 
 def _claimed(
     spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
 ) -> tuple[Release, float]:
-    """DDP-SGD in one batch an epoch, and the mu of what the paper counts."""
+    """DDP-SGD with one batch per epoch, and the mu that the paper accounts for."""
     local = {"epochs": DDP_SGD_LEAST_EPOCHS, "batch_size": RECORDS, "learning_rate": LEARNING_RATE}
     paper = audited_specification(spec.family.name, spec.features.shape, DDP_SGD, local)
     start = family_of(spec).initial(paper, START)

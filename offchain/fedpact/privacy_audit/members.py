@@ -35,12 +35,12 @@ def audit_membership(
     seed: int | None = None,
     mode: AuditedMode = AuditedMode.SOUND,
 ) -> Finding:
-    """Likelihood-ratio attack on digits, half of them with wrong labels, which only members teach.
+    """Likelihood-ratio attack on digits, half with wrong labels, which only members can teach.
 
-    (epsilon, delta)-DP allows e^epsilon * f + delta true positives at f false ones; on top stand
-    ERRORS_ALLOWED standard errors of a share of so many members. Beside it stands what the same
-    attack finds where the same training has no privacy. Mode `paper` is DDP-SGD of as many steps,
-    each an epoch of one batch: the noise of the last alone is in what is seen.
+    (epsilon, delta)-DP allows e^epsilon * f + delta true positives at f false ones, plus here
+    ERRORS_ALLOWED standard errors of the members' share. For comparison, the same attack runs on
+    the same training without privacy. Mode `paper` is DDP-SGD with as many steps, each an epoch of
+    one batch: only the last one's noise is in the release.
     """
     source = SystemNoise() if noise is None else noise
     entropy = int(np.random.SeedSequence(seed).generate_state(1)[0])
@@ -87,7 +87,7 @@ def audit_membership(
 
 
 def _confidences(spec: Specification, noise: NoiseSource) -> membership.Confidences:
-    """Of a classification the log-odds of the label, of a regression less the error."""
+    """Log-odds of the label in a classification; minus the error in a regression."""
     name = spec.family.name
     x, y = audited_digits(name, MEMBERS)
     wrong = np.random.default_rng(START).permutation(MEMBERS)[: MEMBERS // 2]

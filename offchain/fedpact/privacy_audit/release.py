@@ -28,17 +28,17 @@ LEARNING_RATE = 1e-4
 START = 4
 """Seed of first models."""
 RECORDS = 4
-"""Of the set that is drawn over with and without one of them."""
+"""Records of the data set that is drawn with and without one of them."""
 DRAWS = 2_000
 CANARIES = 5_000
 FEWER_CANARIES = {"cnn": 1_000, "char-lstm": 1_000}
-"""Of families whose canaries are images or windows of characters, which take longer."""
+"""For families whose canaries are images or windows of characters, which take longer."""
 GUESSED = 25
-"""One canary in so many is guessed, and LEAST_GUESSES at least."""
+"""One canary in this many is guessed, at least LEAST_GUESSES."""
 LEAST_GUESSES = 40
-"""All right, 28 guesses refute an epsilon of 2; fewer never could."""
+"""28 guesses, all right, refute an epsilon of 2; fewer never could."""
 CANARY = 10.0
-"""The one value of a canary that is not 0: long gradients, and mostly its own."""
+"""A canary's only value that is not 0: gives long gradients, mostly its own."""
 CANARY_NORM = 0.5
 MEMBERS, MODELS = 120, 24
 DDP_SGD = {"mode": "paper", "mechanism": "ddp-sgd", "epsilon": EPSILON, "delta": DELTA}
@@ -50,12 +50,12 @@ _SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"form": "mnist", "channels": [1], "hidden": [4], "activation": "tanh"},
     "char-lstm": {"embedding": 4, "hidden": 16, "layers": 1},
 }
-"""Parameters of the families that can be of any size."""
+"""Parameters of families of variable size."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: what is stated, what was measured, whether the first stands."""
+    """One check: the stated and the measured figure, and whether the stated one holds."""
 
     check: Check
     family: str
@@ -63,7 +63,7 @@ class Finding:
     quantity: str
     stated: float
     measured: float | None
-    """None: without bound."""
+    """None: unbounded."""
     holds: bool
     epsilon: float
     delta: float
@@ -77,7 +77,7 @@ def stated_epsilon(spec: Specification) -> float:
 
 
 def audited_digits(name: str, count: int) -> tuple[NDArray[np.float32], Targets]:
-    """Images, (count, 8, 8); to a family of characters lines of sixteen figures from 0 to 9."""
+    """Images, (count, 8, 8); for a family of characters, lines of 16 codes from 0 to 9."""
     source = digits()
     x = (source.x_train[:count] / source.scale).astype(np.float32).reshape(count, 8, 8)
     if name == CHARACTERS:
@@ -107,7 +107,7 @@ def audited_specification(
     task: dict[str, Any] = {"labels": [str(label) for label in range(LARGEST_DIGIT + 1)]}
     if not family(name).sound:
         raise SpecificationError(
-            f"family {name} cannot clip what one unit adds: it has no figure to audit"
+            f"family {name} cannot clip what one unit adds, so it has no figure to audit"
         )
     if not classifies(name):
         task = {"task": "regression", "output": {"column": "digit", "scale": 1.0}}
@@ -140,7 +140,7 @@ def first_gradient(
 
 
 def last_round(spec: Specification, start: Model, data: Dataset, noise: NoiseSource) -> Model:
-    """The local training of the last round, which no family gathers statistics in."""
+    """The local training of the last round, in which no family gathers statistics."""
     return train_local(
         LocalTraining(spec, start, data, noise=noise, round_and_seat=(spec.rounds, 0))
     )
@@ -149,7 +149,7 @@ def last_round(spec: Specification, start: Model, data: Dataset, noise: NoiseSou
 def released_sums(
     spec: Specification, start: Model, model: Model, records: int
 ) -> NDArray[np.float64]:
-    """The sum of gradients that a model tells of, (d,)."""
+    """The sum of gradients behind a model, (d,)."""
     names = family_of(spec).moved(spec, spec.rounds)
     moved: Weights = {name: start[name].astype(np.float64) - model[name] for name in names}
     return np.asarray(flattened(moved) * (records / LEARNING_RATE))

@@ -1,4 +1,4 @@
-"""How a provider may cheat: what it submits and how it votes."""
+"""Ways in which a provider may cheat: its submissions and its votes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,23 +17,23 @@ from fedpact.types.specification import Specification
 
 @dataclass(frozen=True)
 class RoundTask:
-    """What a provider has at hand when it must submit."""
+    """A provider's inputs when it submits."""
 
     spec: Specification
     start: Model
     """The round's global model."""
     others: Mapping[int, Model]
-    """The other members' models of the round before, by seat; empty in the first."""
+    """The other members' models of the previous round, by seat; empty in the first."""
     dataset: Dataset
     noise: NoiseSource
     data_noise: NoiseSource
-    """The same bits in all rounds, for what mode `paper` keeps on the data."""
+    """The same bits in all rounds, for mode `paper`'s noise on the data."""
     local: LocalTask
-    """Where the strategy has local training start, and what it adds to the gradients."""
+    """The strategy's start of local training, and its correction of the gradients."""
     round_and_seat: tuple[int, int]
 
     def train(self) -> Model:
-        """The model that honest training on the data set gives."""
+        """The model from honest training on the data set."""
         return train_local(
             LocalTraining(
                 self.spec,
@@ -48,10 +48,10 @@ class RoundTask:
 
 
 class Provider:
-    """An honest one: trains as declared, votes what it measured."""
+    """An honest provider: trains as declared and votes what it measured."""
 
     approves = True
-    """Whether it attests the aggregate that the included models give."""
+    """Whether it attests the aggregate."""
 
     def submit(self, task: RoundTask) -> bytes:
         """The encoded local model."""
@@ -63,7 +63,7 @@ class Provider:
 
 
 class RandomWeights(Provider):
-    """Weights from N(0, 1), whatever the model was."""
+    """Weights from N(0, 1)."""
 
     def submit(self, task: RoundTask) -> bytes:
         return encode(
@@ -83,33 +83,33 @@ class RandomUpdate(Provider):
 
 
 class NotANumber(Provider):
-    """The right form, all values NaN."""
+    """A well-formed model, all values NaN."""
 
     def submit(self, task: RoundTask) -> bytes:
         return encode({name: np.full_like(one, np.nan) for name, one in task.start.items()})
 
 
 class AverageOfOthers(Provider):
-    """A free rider: the mean of the others' last models, the global model where there are none."""
+    """A free rider: the mean of the others' last models, or the global model if there are none."""
 
     def submit(self, task: RoundTask) -> bytes:
         return encode(mean_of_others(task))
 
 
 class LateAverage(AverageOfOthers):
-    """A free rider that trains in the first round, so that the others' mean is no global model."""
+    """A free rider that trains in the first round, so that it never submits the global model."""
 
     def submit(self, task: RoundTask) -> bytes:
         return super().submit(task) if task.others else Provider.submit(self, task)
 
 
 class NoisyAverage(Provider):
-    """A free rider that hides: the mean of the others' last models and noise of plausible norm."""
+    """A hidden free rider: the mean of the others' last models plus noise of plausible norm."""
 
     def submit(self, task: RoundTask) -> bytes:
         empty = replace(task.dataset, x=np.zeros_like(task.dataset.x))
-        beside = replace(task, dataset=empty, local=LocalTask(mean_of_others(task)))
-        return encode(beside.train())
+        without = replace(task, dataset=empty, local=LocalTask(mean_of_others(task)))
+        return encode(without.train())
 
 
 class FalseLabels(Provider):
@@ -121,7 +121,7 @@ class FalseLabels(Provider):
 
 
 class OppositeUpdate(Provider):
-    """Trains honestly and submits the update turned round: it climbs where it should descend."""
+    """Trains honestly and submits the negated update: it ascends instead of descending."""
 
     def submit(self, task: RoundTask) -> bytes:
         honest = task.train()
@@ -129,21 +129,21 @@ class OppositeUpdate(Provider):
 
 
 class AdverseVotes(FalseLabels):
-    """False labels, and every rival's model voted invalid, so that only the own one might stay."""
+    """False labels, and votes every other model invalid, so that only its own might stay."""
 
     def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
         return {seat: INVALID for seat in scores if seat != own_seat}
 
 
 class AdverseVotesOnly(Provider):
-    """An honest model, and every rival's voted invalid, to be the only one that is paid."""
+    """An honest model, but votes every other one invalid, to be the only one paid."""
 
     def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
         return {seat: INVALID for seat in scores if seat != own_seat}
 
 
 def mean_of_others(task: RoundTask) -> Model:
-    """Unweighted mean of the others' last models; the start model where there are none."""
+    """Unweighted mean of the others' last models; the start model if there are none."""
     if not task.others:
         return task.start
     return {
@@ -160,7 +160,7 @@ POISONS: dict[str, type[Provider]] = {
     "average": AverageOfOthers,
     "adverse": AdverseVotes,
 }
-"""The kinds that the targets name."""
+"""The kinds that the demo offers."""
 FURTHER: dict[str, type[Provider]] = {
     "adverse-votes-only": AdverseVotesOnly,
     "false-labels": FalseLabels,
@@ -169,4 +169,4 @@ FURTHER: dict[str, type[Provider]] = {
     "noisy-average": NoisyAverage,
     "opposite-update": OppositeUpdate,
 }
-"""Kinds that go further: most keep the norm of their updates plausible."""
+"""Further kinds; most keep the norm of their updates plausible."""

@@ -1,4 +1,4 @@
-"""The two yardsticks of a federation's model: each provider alone, and all data in one place."""
+"""Two baselines of a federation's model: each provider alone, and all data together."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,10 +22,9 @@ def alone(
     noise_of: Callable[[int], NoiseSource | None],
     seat: int = 0,
 ) -> Model:
-    """One provider's model without the others: as many rounds of the same training, at the same
-    privacy, and the server's steps.
+    """One provider's model without the others: the same rounds, training, privacy and server steps.
 
-    `noise_of` a round, 0 for what stays on the data; it may give None under privacy mode `none`.
+    `noise_of`: the noise of a round, 0 for noise on the data; may be None under mode `none`.
     """
     part = represented(spec, part)
     first = family_of(spec).initial(spec, seed=0)
@@ -48,7 +47,7 @@ def alone(
 
 
 def central(spec: Specification, parts: Sequence[Dataset]) -> Model:
-    """All providers' records in one place, without privacy: as many rounds of the same training.
+    """The model from all providers' records together, without privacy: the same rounds of training.
 
     It is a model of `without_privacy(spec)`, which in some families has another form.
     """

@@ -1,8 +1,8 @@
 """A whole request in one process: the daemons' own functions, without chain and content store.
 
-Medians, inclusion, points, leader and reputation come from the mirrors of the contracts. Everybody
-acts in time; the first leader's proposal passes where enough members approve it. Scores and
-aggregates, which all members must get alike to the last bit, are worked out once for all.
+Medians, inclusion, points, leader and reputation come from the Python mirrors of the contracts.
+Everybody acts in time; the first leader's proposal passes if enough members approve it. Scores and
+aggregates are equal to the last bit for all members, so they are computed only once.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ from fedpact.types.scores import INVALID, MAX_SCORE
 from fedpact.types.specification import Specification
 
 NoiseOf = Callable[[int, int], NoiseSource]
-"""The noise of (provider, round); of round 0 what stays on the data, the same at each call."""
+"""The noise of (provider, round); round 0 is noise on the data, the same at each call."""
 PAYMENT_WEIGHT = 10
 """Weight of the simulated request in its members' reputation: as much as the newcomer's score."""
 
@@ -39,7 +39,7 @@ class Seat:
     """A provider of the simulated committee."""
 
     number: int
-    """Names the provider's noise, whichever others sit beside it."""
+    """Identifies the provider's noise, in any committee."""
     dataset: Dataset
     provider: Provider
 
@@ -52,14 +52,14 @@ class SimulatedRound:
 
 @dataclass
 class SimulatedRequest:
-    """What came out of a request; lists have one entry a seat."""
+    """Result of a request; lists have one entry per seat."""
 
     model: Model
     points: list[int]
     faults: list[int]
     rounds: list[SimulatedRound] = field(default_factory=list)
     stalled: bool = False
-    """Whether the last round counted never became final, for want of approvals."""
+    """Whether the last tallied round lacked the approvals to become final."""
 
     def times_excluded(self, seat: int) -> int:
         """Rounds in which the seat's model was left out of the aggregate."""
@@ -94,15 +94,15 @@ def simulate(
     initial_seed: int = 0,
     voting: bool = True,
 ) -> SimulatedRequest:
-    """Run `spec.rounds` rounds, round r judged by slices[r - 1]; fewer where none is included, or
-    where too few members approve.
+    """Run `spec.rounds` rounds, round r judged by slices[r - 1]; fewer if no model is included or
+    too few members approve.
 
     Args:
         seats: the committee, in seat order; declared samples are those of their data sets.
-        on_round: called with each round's number at its end.
+        on_round: called with each round's number when it ends.
         initial_seed: of the first global model.
-        voting: False for what the aggregation rule does by itself: every well-formed model is
-            included, nothing is scored, and the points mean nothing.
+        voting: False to test the aggregation rule alone: every well-formed model is included,
+            nothing is scored, and the points mean nothing.
 
     Raises SpecificationError for a specification that cannot run through the chain.
     """
@@ -137,7 +137,7 @@ def simulate(
             break
         history.masks[number] = counted.valid, counted.included
         result.model = replay.global_model(number)
-        # Now, while the models that the memories follow from are still there.
+        # Now, while the models that the memories follow from are still kept.
         for index in range(len(seats)):
             replay.memory(index, number + 1)
         history.forget(number)
@@ -151,7 +151,7 @@ def simulate(
 def _submitted(
     seats: Sequence[Seat], replay: Replay, number: int, noise_of: NoiseOf
 ) -> dict[int, Model | None]:
-    """What the providers submit in a round, by seat; None for what is no model."""
+    """The providers' submissions in a round, by seat; None for an invalid one."""
     spec = replay.history.spec
     last: dict[int, Model | None] = {}
     if number > 1:
@@ -174,7 +174,7 @@ def _submitted(
 
 
 def noise(noise_seed: int, provider: int, round_number: int) -> NoiseSource:
-    """Independent noise for each provider and round; public data, so repeatable bits may do."""
+    """Independent noise for each provider and round; repeatable, since the data are public."""
     seeds = np.random.SeedSequence([noise_seed, provider, round_number])
     return SeededNoise(int.from_bytes(seeds.generate_state(4, np.uint64).tobytes(), "little"))
 

@@ -73,5 +73,5 @@ def test_parameters_are_numbers_by_name():
         "parameters": {"byzantine": 1, "kept": 3},
     }
     assert named("fedavg", "") == {"name": "fedavg", "parameters": {}}
-    with pytest.raises(InvalidInput, match="is needed"):
+    with pytest.raises(InvalidInput, match="write a name"):
         named("dlmu:", "--strategy")

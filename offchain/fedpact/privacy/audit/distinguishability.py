@@ -30,17 +30,17 @@ class Distinguishability:
     """Measurements along the direction that best separates the two data sets."""
 
     mu: float
-    """Distance of the two means over the common spread; infinite without noise."""
+    """Distance of the two means divided by the common spread; infinite without noise."""
     mu_error: float
     """Standard error of `mu`."""
     spread_ratio: float
-    """Spread with the record over spread without it: 1 for noise that no record moves."""
+    """Spread with the record divided by spread without it: 1 if no record changes the noise."""
     spread_error: float
 
     def agrees(self, stated: float, tolerance: float | None = None) -> bool:
-        """Whether the release tells what is stated: mu, and by nothing but its mean.
+        """Whether the record changes only the mean, and by the stated mu.
 
-        Both up to `tolerance`; to ERRORS_ALLOWED standard errors where none is given.
+        Both within `tolerance`; without one, within ERRORS_ALLOWED standard errors.
         """
         mu, spread = tolerance, tolerance
         if mu is None or spread is None:
@@ -51,11 +51,11 @@ class Distinguishability:
 def measure(
     without: Draw, within: Draw, draws: int, direction: NDArray[np.float64] | None = None
 ) -> Distinguishability:
-    """Draw each release `draws` times and measure how far they are apart.
+    """Draw each release `draws` times and measure their distance.
 
-    `direction`, (d,): where the record is known to show. Without it a tenth of the draws finds one
-    (Fisher's discriminant, in which noise that two parts of a release share cancels), and the rest
-    is looked at along that.
+    `direction`, (d,): along which the record is known to show. Without it a tenth of the draws
+    determines one (Fisher's discriminant, in which noise that two parts of a release share
+    cancels), and the rest is measured along it.
     """
     if draws < LEAST_DRAWS:
         raise PrivacyError(f"{draws} draws measure nothing: at least {LEAST_DRAWS}")

@@ -1,9 +1,9 @@
 """A likelihood-ratio membership attack (LiRA; Carlini et al. 2022, algorithm 1, online).
 
-Many models are trained, each on a random half of a pool of examples. For each model under attack
-and each example, the others show how sure models are of the example's label that have seen it, and
-how sure those that have not; two normal distributions are fitted, and their likelihood ratio at the
-attacked model's own figure is the score. Reported is the share of members found at a small share of
+Many models are trained, each on a random half of a pool of examples. For each attacked model and
+each example, the other models show how confident models are of the example's label with and without
+having seen it; a normal distribution is fitted to each, and the score is their likelihood ratio at
+the attacked model's confidence. The result is the share of members found at a small share of
 non-members accused by mistake: an average over all would hide the few that leak.
 """
 
@@ -20,7 +20,7 @@ FALSE_POSITIVES = 0.01
 _SMALLEST_VARIANCE = 1e-8
 
 Confidences = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
-"""Trains one model on the examples chosen, (n,), and says of all n how sure it is of their labels:
+"""Trains one model on the chosen examples, (n,), and returns its confidence in all n labels,
 log(p / (1 - p)), (n,)."""
 
 
@@ -44,11 +44,15 @@ def attack(
     generator: np.random.Generator,
     false_positives: float = FALSE_POSITIVES,
 ) -> MembershipAttack:
-    """Train `models` models on random halves and attack each by all the others."""
+    """Train `models` models on random halves and attack each with all the others."""
     if models < LEAST_MODELS:
-        raise PrivacyError(f"an attack by likelihood ratios needs {LEAST_MODELS} models or more")
+        raise PrivacyError(
+            f"{models} models: an attack by likelihood ratios needs at least {LEAST_MODELS}"
+        )
     if not 0 < false_positives < 1:
-        raise PrivacyError(f"a share of false positives is between 0 and 1: {false_positives!r}")
+        raise PrivacyError(
+            f"the share of false positives must be between 0 and 1, not {false_positives!r}"
+        )
     # Every example is in half of the models, so that both distributions can be fitted.
     ranks = np.argsort(generator.random((models, examples)), axis=0)
     members = ranks < models // 2
@@ -59,8 +63,8 @@ def attack(
 def likelihood_ratios(sure: NDArray[np.float64], members: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Score of each (model, example): log-likelihood as a member less that as a non-member.
 
-    The attacked model itself takes no part in the fit; variances are common to all examples, which
-    needs fewer models (their section VI-B).
+    The attacked model is left out of the fit; all examples share one variance, which needs fewer
+    models (their section VI-B).
     """
     inside, outside = (_others(sure, chosen) for chosen in (members, ~members))
     return np.asarray(_log_normal(sure, *inside) - _log_normal(sure, *outside))
@@ -72,7 +76,9 @@ def outcome(
     """Shares at the lowest threshold that accuses at most `false_positives` of non-members."""
     order = np.argsort(-scores, axis=None, kind="stable")
     ranked, truth = scores.reshape(-1)[order], members.reshape(-1)[order]
-    last = np.append(np.flatnonzero(np.diff(ranked)), ranked.size - 1)  # of each run of ties
+    last = np.append(
+        np.flatnonzero(np.diff(ranked)), ranked.size - 1
+    )  # the last of each run of ties
     found = np.cumsum(truth)[last] / max(truth.sum(), 1)
     accused = np.cumsum(~truth)[last] / max((~truth).sum(), 1)
     allowed = accused <= false_positives
@@ -87,7 +93,7 @@ def outcome(
 def _others(
     sure: NDArray[np.float64], chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean of each example, and variance common to all, over the chosen models but each itself."""
+    """Each example's mean, and the common variance, over the other chosen models."""
     own = np.where(chosen, sure, 0.0)
     count = chosen.sum(axis=0) - chosen
     mean = (own.sum(axis=0) - own) / count
