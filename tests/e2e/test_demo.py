@@ -122,8 +122,11 @@ def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:
     [
         (("--providers", "17"), "--providers 17: must be from 2 to 16"),
         (("--poison", "4"), "--poison 4: at least one of 4 must be honest"),
-        (("--epsilon", "0"), "--epsilon 0.0: above 0"),
-        (("--paper", "laplace", "--no-privacy"), "--paper laplace and --no-privacy: one of"),
+        (("--epsilon", "0"), "--epsilon 0.0: must be above 0"),
+        (
+            ("--paper", "laplace", "--no-privacy"),
+            "--paper laplace and --no-privacy: give only one of",
+        ),
     ],
 )
 def test_refuses_invalid_options(options: tuple[str, ...], said: str) -> None:

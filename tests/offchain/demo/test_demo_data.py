@@ -58,7 +58,7 @@ def test_windows_stay_with_the_provider_of_their_group(data, family, tmp_path):
         ({"strategy": "dlmu:tau=much"}, "strategy dlmu: tau"),
         ({"strategy": "dlmu:beta=1"}, "beta"),
         ({"aggregation": "vote"}, "aggregation 'vote' is unknown"),
-        ({"partition": "group"}, "does not say who"),
+        ({"partition": "group"}, "the data set has no groups"),
         ({"partition": "classes"}, "no partition 'classes'"),
     ],
 )
