@@ -131,7 +131,7 @@ def test_a_daemon_refuses_unsigned_expired_replayed_and_foreign_messages_and_kee
     world.network.check_daemons()
 
 
-def test_where_nobody_answers_that_is_said(world: World) -> None:
+def test_a_search_without_answers_says_so(world: World) -> None:
     with pytest.raises(SearchFailed, match=r"127\.0\.0\.1:1"):
         world.searcher.search(query_of(["hockey"]), at="http://127.0.0.1:1")
     with pytest.raises(InvalidInput, match="nothing to search for"):

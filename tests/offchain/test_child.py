@@ -36,7 +36,7 @@ def wrapper(tmp_path: Path) -> Iterator[ChildProcess]:
     child.stop()
 
 
-def test_what_a_wrapper_started_ends_with_it(wrapper: ChildProcess) -> None:
+def test_children_of_a_wrapper_end_with_it(wrapper: ChildProcess) -> None:
     program = int(wrapper.wait_for(READY, 10)[1])
     assert runs(program)
     wrapper.stop()
@@ -45,7 +45,7 @@ def test_what_a_wrapper_started_ends_with_it(wrapper: ChildProcess) -> None:
     assert wrapper.process.returncode is not None
 
 
-def test_what_a_wrapper_left_behind_ends_too(wrapper: ChildProcess) -> None:
+def test_children_left_by_a_wrapper_end_too(wrapper: ChildProcess) -> None:
     program = int(wrapper.wait_for(READY, 10)[1])
     wrapper.process.kill()
     wrapper.process.wait()
@@ -54,7 +54,7 @@ def test_what_a_wrapper_left_behind_ends_too(wrapper: ChildProcess) -> None:
     assert not runs(program)
 
 
-def test_who_does_not_listen_is_killed(tmp_path: Path) -> None:
+def test_a_child_that_ignores_signals_is_killed(tmp_path: Path) -> None:
     child = ChildProcess.start([sys.executable, "-c", STUBBORN], tmp_path / "log")
     child.wait_for(READY, 10)
     end_group(child.process.pid, child.process.poll, seconds=2.0)
@@ -94,7 +94,7 @@ def test_input_stays_open_while_the_parent_lives(tmp_path: Path) -> None:
     child.stop()
 
 
-def test_a_detached_one_outlives_who_started_it(tmp_path: Path) -> None:
+def test_a_detached_child_outlives_its_parent(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from fedpact.child import ChildProcess;"
         "print(ChildProcess.start(['sleep', '60'], Path(sys.argv[1]), detached=True).process.pid)"

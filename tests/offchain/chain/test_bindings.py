@@ -130,7 +130,7 @@ def test_reputation_is_weighed_by_payment(client: ChainClient) -> None:
     assert client.registry.reputation(ZERO_ADDRESS) == 4000
 
 
-def test_request_that_nobody_made_is_unknown(client: ChainClient) -> None:
+def test_a_request_that_does_not_exist_is_unknown(client: ChainClient) -> None:
     for ask in (client.market.request, client.market.terms):
         with pytest.raises(UnknownRequest, match="knows no request 987654"):
             ask(987654)

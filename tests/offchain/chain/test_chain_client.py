@@ -26,7 +26,7 @@ def test_an_unreachable_node_is_named_without_the_key_in_its_address() -> None:
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, b"<html>"), (200, b"[]"), (503, b"busy")])
-def test_server_that_is_no_node_is_unreachable(status: int, body: bytes) -> None:
+def test_a_server_that_is_not_a_node_is_unreachable(status: int, body: bytes) -> None:
     with web_server(status, body) as url, pytest.raises(NodeUnreachable):
         ChainClient.connect(url, None, timeout=2)
 
@@ -64,7 +64,7 @@ def test_client_without_deployment_has_no_contracts(anvil: Devnet) -> None:
         _ = ChainClient.connect(anvil.url, None).market
 
 
-def test_reads_at_a_frame_do_not_see_what_came_later(
+def test_reads_at_a_frame_do_not_see_later_changes(
     client: ChainClient, participant: AccountKeys
 ) -> None:
     frame = client.frame()

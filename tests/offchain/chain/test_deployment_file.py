@@ -103,7 +103,7 @@ def test_deploying_over_a_file_is_refused_before_it_costs_anything(
         lambda text: json.dumps({**json.loads(text), "more": 1}),
     ],
 )
-def test_file_that_is_no_deployment_is_refused(
+def test_a_file_that_is_not_a_deployment_is_refused(
     tmp_path: Path, deployment: Deployment, damage: object
 ) -> None:
     path = tmp_path / "deployment.json"

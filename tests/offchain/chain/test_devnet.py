@@ -51,7 +51,7 @@ def test_a_port_in_use_is_reported(tmp_path: Path, anvil: Devnet) -> None:
         Devnet.start(tmp_path, port=port)
 
 
-def test_named_binary_that_is_none_is_refused(
+def test_a_named_binary_that_is_invalid_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FEDPACT_ANVIL", str(tmp_path / "anvil"))

@@ -51,7 +51,7 @@ def test_damaged_store_is_refused(tmp_path: Path, keys: AccountKeys) -> None:
         keystore.unlock(tmp_path, "alice", "correct horse")
 
 
-def test_store_is_private_and_holds_no_plain_key(tmp_path: Path, keys: AccountKeys) -> None:
+def test_the_store_is_private_and_has_no_plain_key(tmp_path: Path, keys: AccountKeys) -> None:
     path = tmp_path / "alice.json"
     assert path.stat().st_mode & 0o077 == 0
     assert keys.signer.key.hex() not in path.read_text()
@@ -76,7 +76,7 @@ def test_taken_name_is_refused_and_the_first_store_stays(tmp_path: Path, keys: A
 
 
 @pytest.mark.parametrize("name", ["../alice", "", ".hidden", "a/b", "a" * 65])
-def test_name_that_is_no_file_name_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_name_that_is_not_a_file_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(KeyStoreError, match="cannot name an account"):
         keystore.create_account(tmp_path, "secret", name, scrypt_cost=CHEAP)
 

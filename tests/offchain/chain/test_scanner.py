@@ -62,7 +62,7 @@ def profiles(events: Iterator[Event]) -> list[int]:
 
 
 @pytest.mark.parametrize("first_range", [1, 2, 7, 1000])
-def test_each_event_comes_once_and_in_order(
+def test_each_event_is_delivered_once_and_in_order(
     client: ChainClient, monkeypatch: pytest.MonkeyPatch, first_range: int
 ) -> None:
     monkeypatch.setattr(scanning, "FIRST_RANGE", first_range)
@@ -80,7 +80,7 @@ def test_events_carry_the_time_of_their_block(client: ChainClient) -> None:
         assert event.timestamp == frame.timestamp
 
 
-def test_new_events_come_with_the_next_scan(client: ChainClient, keys: AccountKeys) -> None:
+def test_new_events_are_found_by_the_next_scan(client: ChainClient, keys: AccountKeys) -> None:
     scanner = EventScanner(client, client.deployment.block)
     list(scanner.scan())
     change(client, keys, 100)

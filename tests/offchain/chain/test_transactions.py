@@ -57,7 +57,7 @@ def test_refusal_carries_the_name_and_values_of_the_error(
     assert client.balance(stranger.address) == before
 
 
-def test_an_account_without_money_is_told_the_missing_amount(
+def test_an_unfunded_account_error_names_the_missing_amount(
     anvil: Devnet, client: ChainClient, registrar: AccountKeys
 ) -> None:
     poor = anvil.new_account(wei=0)
@@ -160,7 +160,7 @@ def test_same_call_from_two_threads_is_one_transaction(patient: Devnet, slow: Ch
     assert nonce_of(slow, keys) == 1
 
 
-def test_transactions_on_their_way_are_counted_where_the_node_does_not_count_them(
+def test_pending_transactions_are_counted_even_if_the_node_does_not(
     patient: Devnet, slow: ChainClient
 ) -> None:
     keys, calls = patient.new_account(), [payment(), payment()]

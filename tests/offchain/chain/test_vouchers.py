@@ -95,7 +95,7 @@ def test_voucher_of_a_stranger_is_refused(
     ("account", "organisation"),
     [("0x" + "ab" * 20, 1), ("nobody", 1), (None, 0), (None, 2**14)],
 )
-def test_voucher_that_no_contract_would_take_is_not_signed(
+def test_a_voucher_that_the_contract_would_refuse_is_not_signed(
     registrar: AccountKeys, deployment: Deployment, account: str | None, organisation: int
 ) -> None:
     with pytest.raises(InvalidInput):
@@ -105,6 +105,6 @@ def test_voucher_that_no_contract_would_take_is_not_signed(
 @pytest.mark.parametrize(
     "text", ["", "{}", "[]", '{"format": "fedpact-voucher-2"}', '{"format": "fedpact-voucher-1"}']
 )
-def test_file_that_is_no_voucher_is_refused(text: str) -> None:
+def test_a_file_that_is_not_a_voucher_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         decode_voucher(text)

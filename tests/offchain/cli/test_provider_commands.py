@@ -74,7 +74,7 @@ def change(path: Path, statement: str) -> None:
         db.execute(statement)
 
 
-def test_what_was_spent_is_shown_and_exported(cli: Cli, charged: Path, tmp_path: Path) -> None:
+def test_spending_is_shown_and_exported(cli: Cli, charged: Path, tmp_path: Path) -> None:
     shown = json.loads(cli("provider", "privacy", "show", "--json").out)
     cli("provider", "privacy", "export", "--output", "ledger.json")
 
@@ -90,7 +90,7 @@ def test_what_was_spent_is_shown_and_exported(cli: Cli, charged: Path, tmp_path:
     assert UNITS[1].hex() not in (tmp_path / "ledger.json").read_text()
 
 
-def test_the_limit_is_the_policys_and_what_is_left_of_it(
+def test_the_limit_and_the_rest_come_from_the_policy(
     cli: Cli, charged: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "policy.toml").write_text("epsilon_lifetime = 6.0\nepsilon_per_request = 3.0\n")

@@ -56,7 +56,7 @@ def rounds(draw):
 
 
 @given(rounds(), scores)
-def test_nobody_moves_the_median_of_the_own_model(round_, vote):
+def test_a_vote_never_moves_the_median_of_its_own_model(round_, vote):
     words, submitted, seats, max_error, band = round_
     stuffed = {seat: word | vote << 14 * seat for seat, word in words.items()}
 
@@ -98,7 +98,7 @@ def test_a_model_worth_nothing_earns_at_most_a_quarter_of_the_others_mean(seats,
 
 
 @given(st.lists(scores, min_size=1))
-def test_a_median_lies_among_the_votes(votes):
+def test_a_median_is_within_the_votes(votes):
     median = median_score(votes)
 
     assert min(votes) <= median <= max(votes)
@@ -121,13 +121,13 @@ def test_packing_is_undone_by_unpacking(by_seat):
 
 
 @pytest.mark.parametrize("by_seat", [{16: 1}, {-1: 1}, {0: 10_001}, {0: -1}, {0: 16_384}])
-def test_packing_refuses_what_the_contract_would(by_seat):
+def test_packing_refuses_what_the_contract_refuses(by_seat):
     with pytest.raises(InvalidInput):
         pack_scores(by_seat)
 
 
 @given(st.integers(0, 2**256 - 1), st.integers(0, 7), st.integers(0, 2**24), st.integers(0, 300))
-def test_points_of_one_seat_touch_no_other(word, seat, points, faults):
+def test_points_of_one_seat_do_not_change_others(word, seat, points, faults):
     before = read_points(word, seat)
 
     after = add_points(word, seat, points, faults)
@@ -171,7 +171,7 @@ def test_the_leader_order_is_total_and_does_not_depend_on_the_listing(election, 
 
 
 @given(elections())
-def test_the_last_leader_comes_last_by_reputation(election):
+def test_the_last_leader_is_last_by_reputation(election):
     candidates, number, _, last = election
 
     order = leader_order(candidates, number, LeaderRule.REPUTATION, 1, last)
@@ -207,7 +207,7 @@ def test_weights_are_capped_at_two_medians_and_at_least_half_keep_theirs(samples
 
 
 @given(st.integers(2, 16), st.integers(0, 16), st.sampled_from(ApprovalRule))
-def test_a_quorum_is_what_the_rules_ask_for_and_no_more(revealed, expected, rule):
+def test_a_quorum_is_exactly_what_the_rules_require(revealed, expected, rule):
     def enough(approvals):
         share = approvals == revealed if rule is ApprovalRule.UNANIMOUS else None
         if share is None:
@@ -300,7 +300,7 @@ ballots = st.builds(
 
 
 @given(ballots, ballots, st.integers(0, 2**224 - 1), words32)
-def test_a_commitment_opens_only_where_it_was_made(ballot, other, word, salt):
+def test_a_commitment_opens_only_for_its_own_round_and_seat(ballot, other, word, salt):
     same = vote_commitment(ballot, word, salt) == vote_commitment(other, word, salt)
 
     assert same == (ballot == other)
@@ -333,7 +333,7 @@ def test_an_attribute_tree_proves_its_attributes_and_nothing_else(fields, lie):
         assert verify_attribute(tree.root, forged, proof) == (forged == attribute)
 
 
-def test_an_attribute_tree_refuses_what_it_cannot_hold():
+def test_an_attribute_tree_refuses_malformed_attributes():
     tree = AttributeTree([Attribute(bytes(32), bytes(32), bytes(32))])
 
     with pytest.raises(InvalidInput):

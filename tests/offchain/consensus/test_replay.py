@@ -251,7 +251,7 @@ def test_the_rubbish_alone_is_left_out(played: Played) -> None:
     assert valid == [[0, 1, 2], [0, 1], [0, 1, 2], [0, 1, 2], [0, 1, 2]]
 
 
-def test_an_auditor_finds_starts_scores_and_models_alike(played: Played) -> None:
+def test_an_auditor_finds_the_same_starts_scores_and_models(played: Played) -> None:
     replay = audit_replay(played)
     for number in range(1, ROUNDS + 1):
         for seat in range(SEATS):
@@ -272,7 +272,7 @@ def test_an_audit_of_the_honest_request_holds(played: Played) -> None:
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_a_daemon_finds_starts_scores_and_models_alike(played: Played, restarted: bool) -> None:
+def test_a_daemon_finds_the_same_starts_scores_and_models(played: Played, restarted: bool) -> None:
     state, cache = played.state(), Cache()
     for number in range(1, ROUNDS + 1):
         if restarted:

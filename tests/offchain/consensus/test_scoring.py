@@ -148,7 +148,7 @@ def test_contributions_are_the_mean_over_all_orders(count):
 
 @settings(max_examples=10, deadline=None)
 @given(st.sampled_from([2, 5, 6, 7, 9]), st.integers(0, 1000))
-def test_contributions_add_up_to_what_the_aggregate_gained(count, seed):
+def test_contributions_add_up_to_the_aggregates_gain(count, seed):
     models = random_models(count, seed)
     weights = equal_samples(models)
     found = contributions(models, weights)
@@ -170,7 +170,7 @@ def test_a_model_without_an_update_takes_its_share_from_the_others():
     )
 
 
-def test_a_seat_outside_is_worth_what_it_adds_to_the_others_aggregate():
+def test_an_excluded_seat_is_worth_what_it_would_add_to_the_aggregate():
     models, weights = {0: model(0.5), 1: model(0.6), 2: model(-1)}, {0: 100, 1: 100, 2: 200}
     found = Game(SPEC, START, models, weights, SLICE).marginal(2, {0, 1})
     expected = total_error(joined(models, weights, [0, 1])) - total_error(
@@ -192,7 +192,7 @@ def test_an_effect_is_the_root_mean_square_of_what_changes():
 
 
 @pytest.mark.parametrize("count", [7, 16])
-def test_fixed_orders_put_every_seat_in_every_place_equally_often(count):
+def test_fixed_orders_put_every_seat_at_every_position_equally_often(count):
     orders = fixed_orders(range(count))
     for place in range(count):
         seats = [order[place] for order in orders]
@@ -235,7 +235,7 @@ def test_a_standing_by_hand():
     assert back.score == 5000 - 500
 
 
-def test_what_was_gained_before_is_no_credit_for_harm():
+def test_earlier_gains_do_not_offset_harm():
     standing = Standing(gain=3.0, rounds=5)
     turned = standing.after(Contribution(-8.0, 1.0, 20))
     assert turned.gain > 0
@@ -243,7 +243,7 @@ def test_what_was_gained_before_is_no_credit_for_harm():
     assert turned.score == NEUTRAL + 1
 
 
-def test_one_bad_example_is_no_proof_of_harm():
+def test_one_bad_example_does_not_prove_harm():
     assert not Standing().after(Contribution(-0.5, 0.25, 1)).harmful
 
 
@@ -273,12 +273,12 @@ def test_a_harmful_model_is_left_out_after_a_few_rounds_and_helpful_ones_never()
     assert scores[2] > NEUTRAL
 
 
-def test_harm_up_to_what_is_tolerated_is_none():
+def test_harm_within_the_tolerance_is_ignored():
     assert Standing().after(Contribution(-1.0, 0.01, 10), tolerated=1.0).deficit == 0.0
     assert Standing().after(Contribution(-2.0, 0.01, 10), tolerated=1.0).harmful
 
 
-def test_poison_does_not_spoil_what_the_honest_are_worth():
+def test_poison_does_not_lower_honest_contributions():
     honest = {0: model(0.5), 1: model(0.6), 2: model(0.55)}
     hostile = {3: model(-4), 4: model(-4)}
     alone, _ = score_round(RoundInputs(SPEC, 1, START, honest, equal_samples(honest), SLICE), EMPTY)
@@ -291,7 +291,7 @@ def test_poison_does_not_spoil_what_the_honest_are_worth():
     assert record.standings[3].harmful
 
 
-def test_whoever_was_harmful_comes_back_when_its_sum_does():
+def test_a_harmful_seat_is_included_again_once_its_sum_recovers():
     bad = Standing(gain=-0.3, rounds=1, deficit=-1.0, variance=0.01)
     models = {0: model(0.5), 1: model(0.5), 2: model(0.5)}
     scores, record = score_round(
@@ -324,7 +324,7 @@ def test_a_model_of_the_round_before_once_more_is_invalid_unless_it_is_ones_own(
         assert (2 in record.standings) == (expected is None)
 
 
-def test_under_sound_nothing_lies_nearer_to_an_older_model_than_fresh_noise_would():
+def test_under_sound_a_model_nearer_to_an_older_one_than_fresh_noise_is_invalid():
     spec = specification(features={"shape": [40]}, privacy=SOUND)
     start = family("softmax-regression").initial(spec, seed=0)
     generator = np.random.default_rng(0)
@@ -343,7 +343,7 @@ def test_under_sound_nothing_lies_nearer_to_an_older_model_than_fresh_noise_woul
     assert [seat for seat, score in scores.items() if score == INVALID] == [0, 2]
 
 
-def test_who_takes_few_steps_may_do_less_and_who_takes_many_may_go_further():
+def test_fewer_steps_allow_smaller_updates_and_more_steps_larger_ones():
     spec = specification(local={"epochs": 1, "batch_size": 1, "learning_rate": 1.0})
     models = {0: model(0.5), 1: model(0.6), 2: model(0.5), 3: model(0.05), 4: model(8)}
     few = {0: 100, 1: 100, 2: 100, 3: 10, 4: 200}

@@ -103,7 +103,7 @@ def test_a_limit_of_the_exact_size_is_enough_and_one_byte_less_is_not(store: Emb
         store.get(cid, len(CONTENT) - 1)
 
 
-def test_collecting_keeps_what_is_pinned(store: EmbeddedStore) -> None:
+def test_collecting_keeps_pinned_content(store: EmbeddedStore) -> None:
     kept, dropped = store.put(b"kept"), store.put(b"dropped")
     store.unpin(dropped)
     store.unpin(dropped)
@@ -121,7 +121,7 @@ def test_pinning_again_keeps_content(store: EmbeddedStore) -> None:
     assert store.get(cid, 100) == CONTENT
 
 
-def test_collecting_clears_what_dead_writers_left_and_spares_live_ones(
+def test_collecting_removes_leftovers_of_dead_writers_only(
     store: EmbeddedStore,
 ) -> None:
     dead, live = store._staging / "dead", store._staging / "live"

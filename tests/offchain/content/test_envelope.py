@@ -66,7 +66,7 @@ def test_any_flipped_bit_is_noticed(bit: int) -> None:
         replace(AAD, owner=""),
     ],
 )
-def test_an_envelope_opens_only_in_its_place(other: Aad) -> None:
+def test_an_envelope_opens_only_in_its_own_context(other: Aad) -> None:
     sealed = seal_model(KEY, PLAIN, AAD)
     assert seal_model(KEY, PLAIN, other) != sealed
     with pytest.raises(DecryptionError, match="round"):

@@ -160,7 +160,7 @@ def test_a_node_that_builds_other_trees_is_found_out(node: Node, store: KuboStor
         store.put(b"content")
 
 
-def test_a_node_that_takes_less_says_too_large(node: Node, store: KuboStore) -> None:
+def test_a_node_with_a_lower_limit_reports_too_large_content(node: Node, store: KuboStore) -> None:
     node.behave = error("request larger than 3 bytes", 413)
     with pytest.raises(ContentTooLarge, match="larger than 3 bytes"):
         store.put(b"content")

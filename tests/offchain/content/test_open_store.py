@@ -29,5 +29,5 @@ def test_other_store_addresses_are_refused(uri: str) -> None:
         open_store(uri)
 
 
-def test_a_cid_is_the_same_whoever_computes_it(tmp_path: Path) -> None:
+def test_all_implementations_compute_the_same_cid(tmp_path: Path) -> None:
     assert open_store(str(tmp_path)).put(b"x") == Cid.of(b"x")

@@ -50,13 +50,13 @@ def test_derived_keys_never_change_their_form() -> None:
     )
 
 
-def test_every_purpose_place_and_secret_has_a_key_of_its_own() -> None:
-    places = [(DEPLOYMENT, 3, 1), (DEPLOYMENT, 3, 2), (DEPLOYMENT, 4, 1), (bytes(32), 3, 1)]
+def test_every_purpose_round_reference_and_secret_has_its_own_key() -> None:
+    references = [(DEPLOYMENT, 3, 1), (DEPLOYMENT, 3, 2), (DEPLOYMENT, 4, 1), (bytes(32), 3, 1)]
     derived = [
-        derive(secret, *place)
+        derive(secret, *reference)
         for derive in (round_key, delivery_key)
         for secret in (KEY, bytes(32))
-        for place in places
+        for reference in references
     ]
     assert len({KEY, *derived}) == len(derived) + 1
     assert {len(key) for key in derived} == {32}
@@ -142,7 +142,7 @@ def test_a_manifest_that_is_not_one_is_refused_by_name(
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"\xff", b'{"version": 1'])
-def test_bytes_that_are_no_manifest_are_refused(data: bytes) -> None:
+def test_bytes_that_are_not_a_manifest_are_refused(data: bytes) -> None:
     with pytest.raises(ContentError, match="manifest"):
         Manifest.decode(data)
 

@@ -56,7 +56,7 @@ def test_equal_records_count_once_as_units(tmp_path):
     assert found.attributes["features"] == [4]
 
 
-def test_schemas_differ_with_what_must_agree():
+def test_schemas_differ_if_data_cannot_be_trained_together():
     base = ("classification", "things", 3, (2, 2), ("u",))
     others = [
         ("regression", "things", 3, (2, 2), ("u",)),
@@ -69,7 +69,7 @@ def test_schemas_differ_with_what_must_agree():
 
 
 @pytest.mark.parametrize("value", ["many", "nan"])
-def test_outputs_that_are_no_numbers_are_refused(tmp_path, value):
+def test_outputs_that_are_not_numbers_are_refused(tmp_path, value):
     path = csv_file(tmp_path, f"u,left\n1,10\n2,{value}\n")
     with pytest.raises(DataError, match=f"example 2 has '?{value}"):
         describe(path, "things", output_column="left")

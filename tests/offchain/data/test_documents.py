@@ -75,12 +75,12 @@ def test_parquet_holds_documents_too(tmp_path: Path) -> None:
     )
 
 
-def test_bytes_that_are_no_utf8_are_read_as_latin_1() -> None:
+def test_bytes_that_are_not_utf8_are_read_as_latin_1() -> None:
     assert decoded(b"caf\xc3\xa9") == "caf\u00e9"
     assert decoded(b"caf\xe9 \xff") == "caf\u00e9 \u00ff"
 
 
-def test_a_document_may_have_ten_megabytes_and_no_more_than_sixteen(tmp_path: Path) -> None:
+def test_a_document_may_have_ten_megabytes_but_at_most_sixteen(tmp_path: Path) -> None:
     (tmp_path / "long").mkdir()
     (tmp_path / "long" / "one").write_bytes(b"word " * 2_000_000)
     assert len(read_records(tmp_path).x[0]) == 10_000_000
@@ -96,7 +96,7 @@ def test_a_table_of_texts_has_no_other_units(tmp_path: Path) -> None:
         read_records(path)
 
 
-def test_numbers_are_no_texts_and_texts_no_numbers(tmp_path: Path) -> None:
+def test_numbers_and_texts_are_not_interchangeable(tmp_path: Path) -> None:
     np.savez(tmp_path / "numbers.npz", x=np.ones((2, 3)), y=["cat", "dog"])
     with pytest.raises(DataError, match="it contains numbers, the specification asks for text"):
         read_dataset(tmp_path / "numbers.npz", texts_specification())
@@ -117,7 +117,7 @@ def test_a_description_gives_lengths_and_says_that_it_is_text(tmp_path: Path) ->
 
 
 @given(st.lists(st.text(alphabet=st.characters(), max_size=20), max_size=6))
-def test_what_is_packed_is_unpacked(texts: list[str]) -> None:
+def test_unpacking_inverts_packing(texts: list[str]) -> None:
     found = unpack(pack(documents(texts)))
     assert are_documents(found)
     assert found.tolist() == texts
@@ -132,13 +132,13 @@ def test_what_is_packed_is_unpacked(texts: list[str]) -> None:
         (b"\xff", [1], "can't decode"),
     ],
 )
-def test_arrays_that_are_no_packed_documents_are_refused(text, ends, reason) -> None:
+def test_arrays_that_are_not_packed_documents_are_refused(text, ends, reason) -> None:
     arrays = {"text": np.frombuffer(text, np.uint8), "ends": np.array(ends, np.int64)}
     with pytest.raises(DataError, match=reason):
         unpack(arrays)
 
 
-def test_a_slice_of_texts_comes_back_and_one_of_numbers_does_not() -> None:
+def test_a_slice_of_texts_is_decoded_and_one_of_numbers_is_not() -> None:
     part = Dataset(documents([text for _, text in TEXTS]), np.array([0, 0, 1, 1]), ())
     found = decode_slice(encode_slice(part), texts_specification())
     assert (found.x.tolist(), found.y.tolist()) == (part.x.tolist(), part.y.tolist())

@@ -119,7 +119,7 @@ def test_a_batch_that_does_not_fit_itself_is_refused(tmp_path, images, labels, r
         read_records(tmp_path)
 
 
-def test_a_batch_of_numbers_that_are_no_bytes_is_refused(tmp_path):
+def test_a_batch_of_numbers_other_than_bytes_is_refused(tmp_path):
     write_cifar(tmp_path)
     content = pickle.dumps({b"data": np.zeros((1, 3072)), b"labels": [0]}, protocol=2)
     (tmp_path / "data_batch_1").write_bytes(content)
@@ -212,7 +212,7 @@ def test_every_character_of_the_alphabet_has_its_own_code_and_name():
         (b"A:\n\xff\xfe" + b"x" * 90, "UTF-8"),
     ],
 )
-def test_texts_that_are_no_plays_are_refused(tmp_path, content, reason):
+def test_texts_that_are_not_plays_are_refused(tmp_path, content, reason):
     path = tmp_path / "play.txt"
     path.write_bytes(content)
     with pytest.raises(DataError, match=reason):
@@ -237,7 +237,7 @@ def test_with_a_stride_the_last_window_before_failure_stays(tmp_path):
     assert found.labels == ("4", "0")
 
 
-def test_an_engines_unit_stays_when_more_cycles_come(tmp_path):
+def test_an_engines_unit_stays_the_same_with_more_cycles(tmp_path):
     few = read_records(write_cmapss(tmp_path / "a", train=(31,)) / "train_FD001.txt")
     more = read_records(write_cmapss(tmp_path / "b", train=(40, 35)) / "train_FD001.txt")
     assert len(set(few.units)) == 1
@@ -286,7 +286,7 @@ def test_bad_engine_files_are_refused(tmp_path, text, reason):
     assert "train_FD001.txt" in str(caught.value)
 
 
-def test_a_test_file_must_fit_the_file_of_what_was_left(tmp_path):
+def test_a_test_file_must_match_the_file_of_remaining_cycles(tmp_path):
     folder = write_cmapss(tmp_path, test=(30, 30), left=(7,))
     with pytest.raises(DataError, match="1 lines for the 2 engines"):
         cmapss.read_last_windows(folder / "test_FD001.txt", folder / "RUL_FD001.txt")

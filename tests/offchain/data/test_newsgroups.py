@@ -38,7 +38,7 @@ def test_a_post_that_is_all_signature_keeps_its_text() -> None:
     assert body("Subject: x\n\nonly this") == "only this"
 
 
-def test_posts_come_by_group_and_number_with_every_byte_readable(tmp_path: Path) -> None:
+def test_posts_are_ordered_by_group_and_number_with_every_byte_readable(tmp_path: Path) -> None:
     root = collection(
         tmp_path,
         {

@@ -95,7 +95,7 @@ def test_groups_stay_whole_and_are_split_evenly(groups, seed, data):
     st.sampled_from([1, 2, 4]),
     SEEDS,
 )
-def test_every_partition_by_name_leaves_nobody_empty_and_deals_each_record_once(
+def test_every_named_partition_leaves_nobody_empty_and_assigns_each_record_once(
     name, providers, seed
 ):
     y = np.repeat(np.arange(4), 20)
@@ -124,7 +124,7 @@ def test_a_partition_by_group_needs_groups():
 
 
 @pytest.mark.parametrize("name", ["dir0.5", "class2"])
-def test_a_regression_has_no_labels_to_deal_by(name):
+def test_a_regression_has_no_labels_to_split_by(name):
     with pytest.raises(DataError, match="a regression has no labels"):
         partition.named(name, np.linspace(0, 1, 9, dtype=np.float32), 2, 0)
 

@@ -130,7 +130,7 @@ def test_bad_arrays_are_refused(tmp_path, arrays):
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"\x80\x04pickle"])
-def test_a_file_that_is_no_archive_is_refused(tmp_path, content):
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path, content):
     path = tmp_path / "data.npz"
     path.write_bytes(content)
     with pytest.raises(DataError):
@@ -178,7 +178,7 @@ def test_values_that_a_regression_cannot_use_are_refused(tmp_path, text, reason)
         read_dataset(csv_file(tmp_path, text), regression())
 
 
-def test_rows_with_the_same_entry_under_unit_are_one_unit_whatever_else_they_hold(tmp_path):
+def test_rows_with_the_same_unit_entry_are_one_unit(tmp_path):
     first = read_dataset(csv_file(tmp_path, "u,unit,v,label\n1,p,2,a\n3,q,4,b\n5,p,6,a\n"), SPEC)
     later = read_dataset(csv_file(tmp_path, "u,v,label,unit\n7,8,a, p\n"), SPEC)
     assert first.x.shape == (3, 2)
@@ -192,7 +192,7 @@ def test_a_named_unit_is_the_same_in_tables_and_arrays(tmp_path):
     assert read_dataset(arrays, SPEC).units == table.units
 
 
-def test_the_unit_column_is_no_feature(tmp_path):
+def test_the_unit_column_is_not_a_feature(tmp_path):
     spec = specification(features={"shape": [2], "columns": ["u", "unit"]})
     with pytest.raises(DataError, match="'unit' cannot be a feature"):
         read_dataset(csv_file(tmp_path, "u,unit,label\n1,2,a\n"), spec)

@@ -52,7 +52,7 @@ def test_the_split_is_modapte(used: str, split: str, part: str) -> None:
     assert found.split == part
 
 
-def test_r8_holds_the_stories_of_exactly_one_of_the_eight_topics(tmp_path: Path) -> None:
+def test_r8_has_the_stories_with_exactly_one_of_the_eight_topics(tmp_path: Path) -> None:
     folder = archive(
         tmp_path,
         story(1, "<D>earn</D>"),

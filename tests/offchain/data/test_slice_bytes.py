@@ -67,6 +67,6 @@ def test_slices_cut_at_random_hold_every_example_once(rounds, more):
         save({"x": X, "y": Y - 1}),
     ],
 )
-def test_what_is_no_slice_of_the_specification_is_refused(plain):
+def test_bytes_that_do_not_fit_the_specification_are_refused(plain):
     with pytest.raises(DataError):
         decode_slice(plain, SPEC)

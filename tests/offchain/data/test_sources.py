@@ -148,7 +148,7 @@ def test_a_missing_data_set_is_named_with_the_folders_searched(tmp_path, monkeyp
         sources.load(name)
 
 
-def test_a_data_set_of_another_name_is_refused_with_those_that_there_are():
+def test_an_unknown_data_set_is_refused_with_the_known_names():
     with pytest.raises(DataError, match=r"'minst'; there are .*cifar10"):
         sources.load("minst")
 

@@ -50,7 +50,7 @@ def test_each_training_example_is_in_exactly_one_file(tmp_path):
     assert len({unit for part in held for unit in part.units}) == 60
 
 
-def test_what_is_read_again_is_what_the_source_gives(tmp_path):
+def test_reading_back_gives_the_source(tmp_path):
     source = images()
     split_into(source, Split(2, "class3", seed=0), tmp_path / "out")
     found = read_dataset(tmp_path / "out" / "provider-1" / "data.npz", SPEC)
@@ -82,12 +82,12 @@ def test_engines_stay_whole_and_keep_their_units(tmp_path):
     assert manifest["units_at_several_providers"] == 0
 
 
-def test_units_that_lie_at_several_providers_are_counted(tmp_path):
+def test_units_at_several_providers_are_counted(tmp_path):
     manifest = split_into(engines(), Split(2, "iid", seed=0), tmp_path / "out")
     assert manifest["units_at_several_providers"] > 0
 
 
-def test_the_manifest_beside_the_files_says_how_they_were_made(tmp_path):
+def test_the_manifest_says_how_the_files_were_made(tmp_path):
     manifest = split_into(images(), Split(2, "class3", seed=7), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == manifest
     assert (manifest["seed"], manifest["partition"]) == (7, "class3")
@@ -113,7 +113,7 @@ def test_the_evaluation_set_has_every_label_equally_often(seed, share):
 
 
 @given(st.integers(0, 2**32), st.floats(0.05, 0.6))
-def test_the_evaluation_set_takes_what_is_public_first_and_whole_engines(seed, share):
+def test_the_evaluation_set_takes_public_and_whole_engines_first(seed, share):
     source = engines(public=(2, 5))
     private, evaluation = hold_out(source, share, seed)
     assert sorted([*private, *evaluation]) == list(range(40))

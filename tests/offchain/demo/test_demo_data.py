@@ -22,7 +22,7 @@ def test_every_family_has_a_recipe():
 
 @pytest.mark.parametrize("family", ["softmax-regression", "mlp", "cnn", "scattering-linear"])
 @pytest.mark.parametrize("epsilon", [4.0, None])
-def test_digits_are_dealt_out_as_each_family_takes_them(family, epsilon, tmp_path):
+def test_digits_are_split_in_the_form_of_each_family(family, epsilon, tmp_path):
     options = DemoOptions(family=family, epsilon=epsilon, rounds=2, strategy="fedprox:mu=0.5")
     data = prepare(options, tmp_path)
     spec = data.draft.specification
@@ -62,7 +62,7 @@ def test_windows_stay_with_the_provider_of_their_group(data, family, tmp_path):
         ({"partition": "classes"}, "no partition 'classes'"),
     ],
 )
-def test_what_cannot_be_run_is_refused_before_a_chain_is_started(changes, said, tmp_path: Path):
+def test_invalid_options_are_refused_before_a_chain_is_started(changes, said, tmp_path: Path):
     with pytest.raises(FedpactError, match=said):
         prepare(DemoOptions(**changes), tmp_path)
 

@@ -12,7 +12,7 @@ from fedpact.features.cache import scattering_features
 IMAGES = np.random.default_rng(1).random((40, 8, 8), dtype=np.float32)
 
 
-def test_what_is_kept_are_the_features_in_16_bits(tmp_path: Path) -> None:
+def test_cached_features_have_16_bits(tmp_path: Path) -> None:
     found = scattering_features(IMAGES, tmp_path)
     assert found.dtype == np.float16
     assert np.abs(found - scattering.features(IMAGES)).max() < 2e-4

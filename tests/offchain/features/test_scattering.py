@@ -54,7 +54,7 @@ def test_an_example_does_not_depend_on_its_company() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.1, 100), st.floats(-100, 100))
-def test_an_example_has_norm_one_whatever_its_contrast(
+def test_an_example_has_norm_one_at_any_contrast(
     seed: int, contrast: float, brightness: float
 ) -> None:
     found = scattering.features(contrast * images(2, (12, 8), seed) + np.float32(brightness))

@@ -84,7 +84,7 @@ def test_the_trimmed_mean_by_hand():
     assert trimmed_mean(models, 0.25)["w"].tolist() == [5.5]  # of 4, 7
 
 
-def test_a_share_of_a_hundred_models_is_no_victim_of_binary_fractions():
+def test_a_share_of_a_hundred_models_is_not_changed_by_binary_fractions():
     models = {seat: model(1.0 if seat < 29 else 0.0) for seat in range(100)}
     assert trimmed_mean(models, 0.29)["w"].tolist() == [0.0]
 
@@ -164,7 +164,7 @@ def test_the_order_in_which_models_arrive_changes_no_byte(models, shuffler, rule
 
 
 @given(committees(TAME), st.permutations(range(6)), RULE)
-def test_which_seat_a_provider_holds_does_not_matter(models, seats, rule):
+def test_a_providers_seat_does_not_matter(models, seats, rule):
     if rule is KRUM:  # but where scores are equal the lowest seat is kept
         rule = AggregationChoice(name="multi-krum", parameters={"byzantine": 0, "kept": 6})
     moved = {seats[seat]: one for seat, one in models.items()}
@@ -173,7 +173,7 @@ def test_which_seat_a_provider_holds_does_not_matter(models, seats, rule):
 
 
 @given(committees(VALUES), st.sampled_from([MEAN, MEDIAN, TRIMMED, KRUM]))
-def test_an_aggregate_lies_between_its_models(models, rule):
+def test_an_aggregate_is_between_its_models(models, rule):
     found = aggregate(rule, models, dict.fromkeys(models, 3), ZERO)["w"]
     stacked = np.stack([one["w"] for one in models.values()])
     slack = 1e-6 * np.abs(stacked).max(axis=0)
@@ -207,7 +207,7 @@ def test_one_model_of_three_cannot_drag_the_median_beyond_the_others(models, hos
     st.integers(0, 4),
     st.sampled_from([MEDIAN, TRIMMED, KRUM, CLIPPING, BOUNDING]),
 )
-def test_one_hostile_model_of_five_moves_no_robust_rule_far(honest, hostile, seat, rule):
+def test_one_hostile_model_of_five_hardly_moves_a_robust_rule(honest, hostile, seat, rule):
     placed = [*honest[:seat], hostile, *honest[seat:]]
     models = {place: {"w": one} for place, one in enumerate(placed)}
     found = aggregate(rule, models, equal(models), ZERO)["w"]
@@ -229,7 +229,7 @@ def test_bounds_that_nothing_reaches_leave_the_mean(models, rule):
 
 @pytest.mark.parametrize("count", range(1, 6))
 @pytest.mark.parametrize("rule", EVERY, ids=lambda one: one.name)
-def test_a_rule_takes_as_many_models_as_the_votes_left(rule, count):
+def test_a_rule_takes_as_many_models_as_the_votes_leave(rule, count):
     models = {seat: model(1, 2, 3) for seat in range(count)}
     start = model(1, 2, 3)
     assert aggregate(rule, models, equal(models), start)["w"].tolist() == [1.0, 2.0, 3.0]
@@ -249,7 +249,7 @@ def test_what_does_not_fit_together_is_refused(rule):
 
 @pytest.mark.parametrize("rule", [MEAN, KRUM, CLIPPING, BOUNDING], ids=lambda one: one.name)
 @pytest.mark.parametrize("weights", [(0, 0, 0), (2, 2, -1)])
-def test_weights_that_make_no_mean_are_refused(rule, weights):
+def test_weights_without_a_mean_are_refused(rule, weights):
     models = {0: ZERO, 1: ZERO, 2: ZERO}
     with pytest.raises(ModelError, match="weights"):
         aggregate(rule, models, dict(enumerate(weights)), ZERO)

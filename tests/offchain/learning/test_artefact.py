@@ -41,7 +41,7 @@ def test_the_bytes_of_a_small_model_by_hand():
 
 
 @given(MODELS)
-def test_a_model_comes_back_as_it_was_whatever_the_order_of_its_names(model):
+def test_a_model_survives_encoding_in_any_order_of_names(model):
     template = Template.of(model)
     data = encode(model)
     assert len(data) == template.bytes

@@ -85,7 +85,7 @@ def test_sound_training_clips_and_divides_by_the_public_count():
     assert update_norm(start(spec), moved) < 0.01
 
 
-def test_a_norm_follows_the_quantile_from_step_to_step_and_begins_anew():
+def test_a_norm_follows_the_quantile_from_step_to_step_and_restarts_each_round():
     follow = {"quantile": 0.5, "learning_rate": 1.0, "count_share": 0.1}
     spec = specification(
         local={"steps": 60, "learning_rate": 1e-9},
@@ -127,7 +127,7 @@ def test_a_sampled_batch_is_divided_by_its_expected_size():
     assert np.allclose(full["output.weight"], 4 * whole["output.weight"], rtol=1e-5)
 
 
-def test_sampling_takes_each_record_with_its_rate():
+def test_sampling_takes_each_record_at_the_given_rate():
     spec = specification(
         local={"steps": 1, "learning_rate": 1.0, "sampling_rate": 0.25}, features={"shape": [1]}
     )
@@ -187,7 +187,7 @@ def test_bounds_of_one_full_batch_step_by_hand():
     st.sampled_from([None, {"quantile": 0.9, "learning_rate": 0.5}]),
     st.integers(0, 2**32),
 )
-def test_honest_updates_lie_within_the_bounds(steps, momentum, rate, multiplier, follow, seed):
+def test_honest_updates_are_within_the_bounds(steps, momentum, rate, multiplier, follow, seed):
     steps += follow is not None
     spec = specification(
         features=WIDE,
@@ -205,7 +205,7 @@ def test_honest_updates_lie_within_the_bounds(steps, momentum, rate, multiplier,
     assert low <= update_norm(start(spec), found) <= high
 
 
-def test_a_reposted_and_a_random_model_lie_outside_the_bounds():
+def test_a_reposted_and_a_random_model_are_outside_the_bounds():
     spec = specification(features=WIDE, privacy={**SOUND, "noise_multiplier": 5.0})
     before = start(spec)
     low, high = update_norm_bounds(spec, 250, 1)

@@ -96,7 +96,7 @@ def test_a_last_batch_that_is_smaller_is_divided_by_its_own_size() -> None:
     assert bias_after(spec, [3.0, 3.0, 3.0], Silent()) == pytest.approx(3.0)
 
 
-def test_what_earlier_epochs_learnt_is_uploaded_without_noise_of_its_own() -> None:
+def test_earlier_epochs_results_are_uploaded_without_their_own_noise() -> None:
     """Why the claim is none: the upload moves with a record far beyond the noise."""
     spec = pulled(DDP_SGD, 3, 0.5, size=100)
     without = bias_after(spec, [0.0] * 100, SeededNoise(0), start=1.0)
@@ -158,7 +158,7 @@ STILL = {"steps": 1, "learning_rate": 1e-9}
 # ---------------------------------------------------------------------- refusals
 
 
-def test_noise_must_come_from_somewhere() -> None:
+def test_training_with_noise_needs_a_source() -> None:
     spec = specification(privacy=LAPLACE)
     start, data = examples(spec)
     with pytest.raises(PrivacyError, match="mode paper needs a source"):

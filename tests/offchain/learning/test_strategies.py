@@ -37,7 +37,7 @@ def start_of(found):
 # ---------------------------------------------------------------------- FedAvg, FedAvgM
 
 
-def test_fedavg_trains_from_the_global_model_and_takes_the_aggregate():
+def test_fedavg_trains_from_the_global_model_and_uses_the_aggregate():
     globals_ = Globals(model(0), model(1), model(7))
     assert start_of(FedAvg().local(globals_, None)) == [1.0]
     assert FedAvg().remember(globals_, None, model(2), 1.0) is None
@@ -98,13 +98,13 @@ def test_dlmu_starts_from_the_global_model_the_first_time():
     assert start_of(DLMU().local(Globals(model(0), model(4)), None)) == [4.0]
 
 
-def test_dlmu_keeps_no_more_than_its_own_model():
+def test_dlmu_keeps_only_its_own_model():
     memory = DLMU().remember(Globals(model(0), model(0)), None, model(1), 1.0)
     assert start_of(DLMU().local(Globals(model(0), model(100)), memory)) == [1.0]  # beta is 1
 
 
 @pytest.mark.parametrize(("apart", "expected"), [(0.0, [5.0]), (1e-30, [1e-30])])
-def test_dlmu_where_the_first_training_did_not_move(apart, expected):
+def test_dlmu_if_the_first_training_did_not_move(apart, expected):
     memory = DLMU().remember(Globals(model(5), model(5)), None, model(5), 1.0)
     start = model(5) if apart == 0 else model(0)
     memory = Memory(memory.models if apart == 0 else {"last": model(1e-30)}, memory.numbers)
@@ -128,7 +128,7 @@ def test_dlmu_starts_between_the_two_models(initial, start, own, tau):
 
 
 @given(st.lists(MODELS, min_size=1, max_size=5), MODELS)
-def test_what_dlmu_remembers_follows_from_the_first_and_the_last_submission(own, initial):
+def test_dlmus_memory_follows_from_the_first_and_last_submissions(own, initial):
     globals_ = Globals(initial, initial)
     memory = shorter = None
     for one in own:
@@ -177,7 +177,7 @@ def test_scaffold_without_variates_is_fedavg(start, aggregate):
     assert np.array_equal(Scaffold().server(globals_, aggregate, {}, 3)[0]["w"], aggregate["w"])
 
 
-def test_ditto_keeps_a_model_of_its_own_beside_fedavg():
+def test_ditto_keeps_a_personal_model_besides_fedavg():
     ditto, globals_ = Ditto(lam=0.5), Globals(model(0), model(3))
     assert start_of(ditto.local(globals_, None)) == [3.0]
     task = ditto.personal(globals_, None)

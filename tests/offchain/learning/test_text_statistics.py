@@ -73,7 +73,7 @@ def test_a_release_read_block_by_block_is_the_same_bytes_noise_and_all() -> None
     assert released([40]) == released([1, 19, 7, 13])
 
 
-def test_no_block_at_all_is_no_documents() -> None:
+def test_a_release_of_no_blocks_is_refused() -> None:
     with pytest.raises(DataError, match="no documents"):
         release_of_blocks(LAYOUT, [])
 
@@ -106,7 +106,7 @@ def test_sensitivities_by_hand(layout: StatisticsLayout, removed: float, replace
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10_000))
-def test_no_document_moves_the_release_by_more_than_the_sensitivities(seed: int) -> None:
+def test_no_document_moves_the_release_by_more_than_the_sensitivity(seed: int) -> None:
     def vector(number: int) -> NDArray[np.float64]:
         one = slice(number, number + 1)
         found = release(BOTH, words[one], y[one], dense[one])

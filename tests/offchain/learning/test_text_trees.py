@@ -54,7 +54,7 @@ def test_a_union_by_hand_is_the_weighted_sum_of_outputs() -> None:
     np.testing.assert_array_equal(both.output(rows), [[2, 0]])
 
 
-def test_no_trees_say_nothing() -> None:
+def test_an_empty_ensemble_outputs_zero() -> None:
     rows, _ = documents(3, 0)
     np.testing.assert_array_equal(empty(2, LABELS).output(rows), np.zeros((3, LABELS)))
 
@@ -86,7 +86,7 @@ def test_a_provider_of_one_class_grows_a_tree_all_the_same() -> None:
     np.testing.assert_array_equal(ours.output(rows), np.eye(LABELS)[np.ones(10, int)])
 
 
-def test_boosting_goes_on_from_a_model_received() -> None:
+def test_boosting_continues_from_a_received_model() -> None:
     data = documents(300, 4)
     first = training.boost(empty(4, LABELS), *data, LABELS, 5, GROWTH, 0)
     more = training.boost(first, *data, LABELS, 5, GROWTH, 1)
@@ -121,7 +121,7 @@ def test_trees_survive_their_bytes() -> None:
 
 
 @pytest.mark.parametrize("feature", [-1.0, 2.0, 0.5])
-def test_a_model_that_asks_for_no_feature_of_ours_is_refused(feature: float) -> None:
+def test_a_model_with_a_feature_outside_the_rows_is_refused(feature: float) -> None:
     model = stump(1.0).model() | {"feature": np.array([[feature]], np.float32)}
     with pytest.raises(ModelError, match="feature"):
         Ensemble.of(model, 2)

@@ -277,7 +277,7 @@ def test_the_papers_noise_is_reused_for_vectors_and_drawn_again_for_leaves(name)
         )
 
 
-def test_a_sound_forest_adds_up_and_says_what_it_knows():
+def test_a_sound_forest_learns_from_the_sum_of_counts():
     spec, parts, kind = sound_forest(), specialists(), family("random-forest")
     test = text_dataset(300, 9)
     models = trained(spec, parts)
@@ -344,7 +344,7 @@ def test_only_the_declared_mechanism_gives_a_sound_forests_counts():
         ),
     ],
 )
-def test_what_a_family_of_trees_cannot_do_is_refused(name, changes, reason):
+def test_specifications_that_tree_families_cannot_serve_are_refused(name, changes, reason):
     with pytest.raises(SpecificationError, match=reason):
         check_specification(request(name, **changes))
 
@@ -383,12 +383,12 @@ def test_trees_grow_on_numbers_too():
     assert family("random-forest").error(spec, found, x[1200:], y[1200:]) < 1500
 
 
-def test_a_feature_that_there_is_not_is_no_model():
+def test_a_model_with_an_unknown_feature_is_refused():
     model = {**empty(1, 2).model(), "feature": np.full((1, 1), 9, np.float32)}
     with pytest.raises(ModelError, match="outside the 3 of its rows"):
         Ensemble.of(model, 3)
 
 
-def test_growth_is_what_the_specification_says():
+def test_growth_follows_the_specification():
     spec = request(parameters={"learning_rate": 0.1, "least_in_leaf": 4})
     assert family("boosted-trees").growth(spec) == Growth(3, 4, 0.5, 0.1)

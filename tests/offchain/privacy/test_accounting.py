@@ -51,7 +51,7 @@ def solve(delta_of: Callable[[float], float], delta: float) -> float:
         (50.0, 1, 0.058632, 0.125422),
     ],
 )
-def test_full_batch_costs_what_the_closed_form_says(
+def test_full_batch_costs_match_the_closed_form(
     multiplier: float, steps: int, epsilon: float, replacement: float
 ) -> None:
     found = cost(GaussianRelease(multiplier, 1.0, steps), DELTA)
@@ -97,7 +97,7 @@ def mixture_delta(epsilon: float, rate: float, sigma: float, removed: float, add
 
 
 @pytest.mark.parametrize(("rate", "sigma"), [(0.1, 1.0), (0.5, 2.0)])
-def test_one_sampled_step_costs_what_integration_says(rate: float, sigma: float) -> None:
+def test_one_sampled_steps_cost_matches_integration(rate: float, sigma: float) -> None:
     delta = 1e-4
     found = cost(GaussianRelease(sigma, rate, 1), delta)
     ways = [(1.0, 0.0), (0.0, 1.0)]
@@ -178,7 +178,7 @@ def test_opacus_accounts_the_same_epsilon(multiplier: float, rate: float, steps:
     ("epsilon", "delta", "steps", "rate"),
     [(4.0, 1e-5, 20, 1.0), (0.1, 1e-6, 3, 1.0), (2.0, 1e-5, 10, 0.2)],
 )
-def test_calibration_meets_the_demand_and_no_more(
+def test_calibration_meets_the_target_exactly(
     epsilon: float, delta: float, steps: int, rate: float
 ) -> None:
     multiplier = calibrate(epsilon, delta, steps, rate)
@@ -191,7 +191,7 @@ def test_calibration_without_sampling_is_the_closed_form() -> None:
     assert calibrate(4.0, DELTA, 20, 1.0) == pytest.approx(exact, rel=1e-4)
 
 
-def test_a_demand_that_no_noise_meets_names_the_least_possible_epsilon() -> None:
+def test_an_epsilon_that_no_noise_reaches_names_the_least_possible_one() -> None:
     with pytest.raises(PrivacyError, match=r"the least possible epsilon is 0\.\d+"):
         calibrate(1e-4, 1e-9, 10**6, 1.0)
 
@@ -223,7 +223,7 @@ def test_hopelessly_weak_noise_is_priced_without_effort(event: GaussianRelease) 
 
 
 @given(st.floats(0.5, 8), st.integers(1, 40))
-def test_the_filter_lets_pass_what_its_epsilon_holds(epsilon: float, parts: int) -> None:
+def test_the_filter_allows_what_its_epsilon_covers(epsilon: float, parts: int) -> None:
     limit = PrivacyLimit(epsilon, DELTA)
     orders = np.array(ORDERS)
     place = ORDERS.index(limit.order)
@@ -267,7 +267,7 @@ def test_the_order_of_a_schedule_costs_nothing() -> None:
     assert there.accountant.startswith("PLD")
 
 
-def test_a_mixed_schedule_lies_between_its_largest_part_and_the_sum() -> None:
+def test_a_mixed_schedule_costs_between_its_largest_part_and_the_sum() -> None:
     sampled = GaussianRelease(2.0, 0.05, 30)
     found = cost(Schedule((CENTRING, sampled)), DELTA).epsilon
     parts = [cost(part, DELTA / 2).epsilon for part in (CENTRING, sampled)]
@@ -280,7 +280,7 @@ def test_the_renyi_curves_of_a_schedule_add_up() -> None:
 
 
 @pytest.mark.parametrize("rate", [1.0, 0.2])
-def test_calibration_leaves_room_for_what_else_is_released(rate: float) -> None:
+def test_calibration_leaves_room_for_other_releases(rate: float) -> None:
     found = calibrate(2.0, DELTA, 60, rate, (CENTRING,))
     assert found > calibrate(2.0, DELTA, 60, rate)
     for multiplier, holds in ((found, True), (found * 0.999, False)):
@@ -288,18 +288,18 @@ def test_calibration_leaves_room_for_what_else_is_released(rate: float) -> None:
         assert (cost(schedule, DELTA).epsilon <= 2.0) is holds
 
 
-def test_no_room_beside_the_other_releases_is_said() -> None:
+def test_no_room_besides_other_releases_is_reported() -> None:
     with pytest.raises(PrivacyError, match=r"used up .* cost 0\.1"):
         calibrate(0.1, DELTA, 10, 1.0, (CENTRING,))
 
 
-def test_two_sums_over_the_same_batches_are_one_with_more_to_tell() -> None:
+def test_two_sums_over_the_same_batches_are_one_joint_release() -> None:
     both = joint(GaussianRelease(3.0, 0.1, 7), GaussianRelease(4.0, 0.1, 7))
     assert both.noise_multiplier == pytest.approx(2.4)  # 1/2.4^2 = 1/9 + 1/16
     assert (both.sampling_rate, both.steps) == (0.1, 7)
 
 
-def test_sums_over_different_batches_are_no_joint_release() -> None:
+def test_sums_over_different_batches_are_not_a_joint_release() -> None:
     with pytest.raises(PrivacyError, match="same batches"):
         joint(GaussianRelease(3.0, 0.1, 7), GaussianRelease(4.0, 0.2, 7))
 

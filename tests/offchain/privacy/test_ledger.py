@@ -104,7 +104,7 @@ def test_without_privacy_bytes_are_kept_and_nothing_is_charged(ledger: Ledger) -
         records(9, 8, 1),  # mostly new
     ],
 )
-def test_a_data_set_inherits_what_any_of_its_records_has_spent(
+def test_a_data_set_inherits_the_spending_of_any_of_its_records(
     ledger: Ledger, later: tuple[bytes, ...]
 ) -> None:
     ledger.release(release_id(1), records(1, 2, 3), EVENT, b"one")
@@ -129,7 +129,7 @@ def test_unused_records_keep_their_budget(ledger: Ledger) -> None:
     )
 )
 @settings(max_examples=15, deadline=None)
-def test_no_record_is_ever_charged_less_than_it_took_part_in(
+def test_no_record_is_ever_undercharged(
     history: list[tuple[set[int], float]],
 ) -> None:
     with TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", KEY) as ledger:
@@ -253,7 +253,7 @@ def test_a_lost_ledger_is_refused_once_something_was_submitted(ledger: Ledger) -
 @pytest.mark.parametrize(
     "garbage", [b"no database at all" * 100, b"SQLite format 3\0" + b"\0" * 99]
 )
-def test_a_file_that_is_no_database_is_refused(path: Path, garbage: bytes) -> None:
+def test_a_file_that_is_not_a_database_is_refused(path: Path, garbage: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(garbage)
     with pytest.raises(LedgerError, match="is corrupt"):
@@ -337,7 +337,7 @@ def test_the_file_is_for_its_owner_alone_and_names_no_record(ledger: Ledger, pat
     assert not any(unit in written for unit in records(1, 2))
 
 
-def test_an_export_says_what_was_spent_in_plain_json(ledger: Ledger) -> None:
+def test_an_export_lists_spending_in_plain_json(ledger: Ledger) -> None:
     ledger.release(release_id(1), records(1, 2), EVENT, b"x")
     ledger.hold(DEPLOYMENT, 2, records(1), EVENT, PrivacyLimit(8.0, DELTA))
     exported = json.loads(json.dumps(ledger.export(DELTA)))
@@ -352,7 +352,7 @@ def test_an_export_says_what_was_spent_in_plain_json(ledger: Ledger) -> None:
     assert exported["holds"] == [[DEPLOYMENT.hex(), 2]]
 
 
-def test_a_limit_leaves_what_is_neither_spent_nor_promised(ledger: Ledger) -> None:
+def test_a_limit_leaves_what_is_neither_spent_nor_held(ledger: Ledger) -> None:
     limit = PrivacyLimit(8.0, DELTA)
     before = ledger.standing(limit)
     ledger.release(release_id(1), records(1, 2), EVENT, b"x", limit)
@@ -365,7 +365,7 @@ def test_a_limit_leaves_what_is_neither_spent_nor_promised(ledger: Ledger) -> No
 
 
 @given(st.floats(1.0, 12.0), st.integers(0, 60))
-def test_what_is_left_just_passes_the_limit(epsilon: float, times: int) -> None:
+def test_the_rest_just_passes_the_limit(epsilon: float, times: int) -> None:
     limit, spend = PrivacyLimit(epsilon, DELTA), rdp(EVENT) * times
     left = limit.left(spend)
     if not limit.allows(spend):
@@ -396,7 +396,7 @@ def test_a_whole_ledger_passes_verification(ledger: Ledger) -> None:
         ("DELETE FROM units", "is not charged"),
     ],
 )
-def test_verification_sees_what_was_changed(path: Path, statement: str, said: str) -> None:
+def test_verification_finds_every_change(path: Path, statement: str, said: str) -> None:
     with Ledger(path, KEY) as ledger:
         ledger.release(release_id(1), records(1), EVENT, b"x")
     _execute(path, statement)

@@ -172,7 +172,7 @@ def lines_of_a_run(folder: Path) -> int:
 @pytest.mark.parametrize(
     "crashes", [50, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
-def test_a_crash_at_any_line_never_draws_twice_nor_charges_too_little(
+def test_a_crash_at_any_line_never_draws_twice_or_undercharges(
     tmp_path: Path, crashes: int
 ) -> None:
     lines = lines_of_a_run(tmp_path)
@@ -195,7 +195,7 @@ def test_a_crash_at_any_line_never_draws_twice_nor_charges_too_little(
     assert died > trial * ATTEMPTS * 0.4, "the crash points were hardly reached"
 
 
-def test_a_kill_at_any_time_never_draws_twice_nor_charges_too_little(tmp_path: Path) -> None:
+def test_a_kill_at_any_time_never_draws_twice_or_undercharges(tmp_path: Path) -> None:
     generator = random.Random(11)
     for trial in range(12):
         child = start(partial(serve, tmp_path))
@@ -219,7 +219,7 @@ def test_two_processes_at_once_publish_one_draw_and_charge_it_once(tmp_path: Pat
     assert [len(draws) for draws in published(tmp_path).values()] == [2] * ROUNDS
 
 
-def test_two_processes_at_once_are_both_charged_for_what_both_release(tmp_path: Path) -> None:
+def test_two_concurrent_processes_are_both_charged_for_their_releases(tmp_path: Path) -> None:
     def serve_request(request: int) -> None:
         with Ledger(tmp_path / "privacy.sqlite", KEY) as ledger:
             for round_ in range(10):

@@ -54,9 +54,7 @@ def test_a_seed_repeats_its_noise_and_the_system_never_does() -> None:
     st.floats(0.01, 100),
     st.integers(0, 2**32),
 )
-def test_noised_values_lie_on_one_lattice_whatever_the_values(
-    values: np.ndarray, std: float, seed: int
-) -> None:
+def test_noised_values_are_on_one_lattice(values: np.ndarray, std: float, seed: int) -> None:
     noised = SeededNoise(seed).add(values, std)
     half_step = math.ldexp(std, -FRACTION_BITS - 1)
     places = np.rint(noised / half_step).astype(np.int64)

@@ -45,7 +45,7 @@ def test_the_dynamic_norm_is_positive_and_between_the_two(last: float, before: f
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0])
-def test_norms_that_are_none_are_refused(bad: float) -> None:
+def test_invalid_norms_are_refused(bad: float) -> None:
     with pytest.raises(PrivacyError, match="finite"):
         dynamic_norm(1.0, bad)
 

@@ -17,7 +17,7 @@ from fedpact.privacy.quantile import (
 
 
 @given(st.floats(0.3, 50), st.floats(1.01, 100))
-def test_sum_and_count_together_cost_what_is_charged(whole: float, factor: float) -> None:
+def test_sum_and_count_together_cost_the_charge(whole: float, factor: float) -> None:
     clipping = QuantileClipping(whole, whole * factor)
     sums = GaussianRelease(clipping.gradient_multiplier, 0.1, 5)
     counts = GaussianRelease(clipping.count_multiplier, 0.1, 5)
@@ -68,7 +68,7 @@ def test_the_norm_settles_at_the_quantile() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), max_size=30), st.floats(0.1, 0.9), st.floats(0.01, 1.0))
-def test_noise_does_not_carry_the_norm_out_of_its_range(
+def test_noise_does_not_take_the_norm_out_of_its_range(
     shares: list[float], quantile: float, rate: float
 ) -> None:
     clipping, norm = QuantileClipping(1.0, 10.0, quantile, rate), 2.0
@@ -112,7 +112,7 @@ def test_one_unit_moves_the_count_by_half_and_another_bit_hardly(
         ("count_multiplier", 1.0),
     ],
 )
-def test_what_is_out_of_range_is_refused(field: str, value: float) -> None:
+def test_values_out_of_range_are_refused(field: str, value: float) -> None:
     fields = {"noise_multiplier": 1.0, "count_multiplier": 10.0} | {field: value}
     with pytest.raises(PrivacyError, match=repr(value)):
         QuantileClipping(**fields)

@@ -137,7 +137,7 @@ def test_the_papers_claim_is_refuted() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_canaries_do_not_refute_what_is_stated(name: str) -> None:
+def test_canaries_do_not_refute_the_stated_epsilon(name: str) -> None:
     assert audit_canaries(name, 100, SeededNoise(5), seed=5).holds
 
 

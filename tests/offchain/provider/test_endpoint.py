@@ -91,7 +91,7 @@ def body(**changes: object) -> dict[str, object]:
     return {"query": QUERY.encode().hex(), "want": 5, "envelope": "00", **changes}
 
 
-def test_it_answers_what_its_document_says(url: str) -> None:
+def test_the_endpoint_answers_as_its_document_says(url: str) -> None:
     assert CLIENT.get(url + "/openapi.json").json() == openapi()
     assert CLIENT.get(url + "/retrieval/about").json()["members"] == 1
     assert CLIENT.get(url + "/retrieval/profile").content == RECORD.document
@@ -115,7 +115,7 @@ def test_a_daemon_asks_another_over_http(url: str) -> None:
     assert found == [Acknowledged(RECORD, True), None, None]
 
 
-def test_a_daemon_at_a_public_address_knocks_at_no_private_door(url: str) -> None:
+def test_a_daemon_at_a_public_address_contacts_no_private_one(url: str) -> None:
     with HttpTransport("https://provider.example.org:8600") as transport:
         assert transport.ask([(Contact(RECORD.node, 0, url), Members(3))]) == [None]
     assert is_private("http://10.1.2.3:80")
@@ -142,7 +142,7 @@ def test_a_daemon_at_a_public_address_knocks_at_no_private_door(url: str) -> Non
          (413, "too-large")),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said(
+def test_errors_say_what_is_wrong(
     url: str, asked: tuple[str, str, dict[str, object]], wanted: tuple[int, str]
 ) -> None:
     method, path, arguments = asked
@@ -183,7 +183,7 @@ def test_any_json_gets_an_answer_or_a_refusal(url: str, value: object) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=200))
-def test_bytes_that_are_no_http_harm_nobody(url: str, content: bytes) -> None:
+def test_bytes_that_are_not_http_do_no_harm(url: str, content: bytes) -> None:
     host, _, port = url.removeprefix("http://").rpartition(":")
     with socket.create_connection((host, int(port)), timeout=5) as raw:
         raw.sendall(content)
@@ -193,14 +193,14 @@ def test_bytes_that_are_no_http_harm_nobody(url: str, content: bytes) -> None:
     assert CLIENT.get(url + "/retrieval/about").status_code == 200
 
 
-def test_a_client_that_asks_too_often_is_told_so() -> None:
+def test_a_client_that_asks_too_often_is_refused() -> None:
     limits = EndpointLimits(messages_per_second=0.001, message_burst=3)
     with serving(limits=limits) as url:
         found = [CLIENT.get(url + "/retrieval/about").status_code for _ in range(5)]
     assert found == [200, 200, 200, 429, 429]
 
 
-def test_tokens_come_back_with_time_and_clients_are_forgotten() -> None:
+def test_tokens_refill_with_time_and_clients_are_evicted() -> None:
     now = [0.0]
     rate = RateLimit(2.0, 2, clock=lambda: now[0], most_clients=2)
     assert [rate.allows("a") for _ in range(3)] == [True, True, False]
@@ -211,7 +211,7 @@ def test_tokens_come_back_with_time_and_clients_are_forgotten() -> None:
     assert rate.allows("a")
 
 
-def test_an_answer_that_takes_too_long_is_given_up_and_waiting_is_bounded() -> None:
+def test_a_slow_answer_times_out_and_waiting_is_bounded() -> None:
     daemon = Daemon()
     daemon.slow = 0.6
     limits = EndpointLimits(answer_seconds=0.2, message_workers=1, waiting=1, **NO_RATE)
@@ -257,7 +257,7 @@ def test_a_body_that_does_not_arrive_is_not_waited_for() -> None:
         (ZeroDivisionError(), (500, "failed")),
     ],
 )
-def test_what_fails_inside_is_an_answer_without_its_details(
+def test_an_internal_error_is_answered_without_details(
     error: Exception, wanted: tuple[int, str]
 ) -> None:
     daemon = Daemon()

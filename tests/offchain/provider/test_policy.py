@@ -101,7 +101,7 @@ def test_reads_a_file_and_names_the_field_that_is_wrong(tmp_path: Path) -> None:
         Policy.read(tmp_path / "none.toml")
 
 
-def test_a_result_that_is_sold_again_is_declined_where_the_policy_says_so() -> None:
+def test_a_resold_result_is_declined_if_the_policy_says_so() -> None:
     resold = specification(reuse={"price": 1})
     check(Policy(), resold)
     with pytest.raises(PolicyRefusal, match="resale of the result is not accepted"):

@@ -108,7 +108,7 @@ def test_a_profile_without_noise_asks_nothing_of_the_ledger(tmp_path: Path, ledg
     assert profile.build(data, ("a",), PLAIN, ledger).released == []
 
 
-def test_a_release_that_the_lifetime_cannot_bear_is_refused(tmp_path: Path, ledger: Ledger) -> None:
+def test_a_release_beyond_the_lifetime_budget_is_refused(tmp_path: Path, ledger: Ledger) -> None:
     poor = SOUND.model_copy(update={"epsilon_lifetime": 1.0})
     data = profile.read_data(posts(tmp_path / "posts"))
     with pytest.raises(BudgetExceeded):
@@ -170,7 +170,7 @@ def test_a_table_shows_its_columns_and_a_noised_histogram_of_declared_labels(
     assert sorted(counts.weights)[-1] / sum(counts.weights) == pytest.approx(0.75, abs=0.03)
 
 
-def test_labels_that_nobody_declared_are_not_told(
+def test_undeclared_labels_are_not_published(
     tmp_path: Path, ledger: Ledger, keys: AccountKeys
 ) -> None:
     rows = "".join(f"{place},{'worn' if place else 'secret'}\n" for place in range(99))
@@ -238,7 +238,7 @@ def test_a_document_of_ten_megabytes_and_one_that_is_not_utf8_are_taken(
     assert profile.build(data, ("a",), SOUND, ledger).size == 62
 
 
-def test_one_record_more_moves_what_is_noised_by_no_more_than_the_noise_covers(
+def test_one_more_record_moves_the_sum_by_at_most_what_the_noise_covers(
     tmp_path: Path, ledger: Ledger
 ) -> None:
     """The same draw of noise on two neighbouring data sets: entries move by at most the bound."""

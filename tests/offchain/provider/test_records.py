@@ -47,7 +47,7 @@ def test_a_file_of_another_size_is_read_again(tmp_path: Path) -> None:
     assert len(records.read(SPEC)) == 2
 
 
-def test_records_that_are_gone_are_missed_at_the_next_reading(tmp_path: Path) -> None:
+def test_missing_records_are_noticed_at_the_next_reading(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text("a,b,c,d,label\n1,2,3,4,0\n")
     records = OwnRecords(path, tmp_path / "features")

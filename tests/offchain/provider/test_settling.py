@@ -13,7 +13,7 @@ from fedpact.types.rounds import RequestStatus, Stage
     ("status", "stage"),
     [(RequestStatus.ENDED, Stage.ATTEST), (RequestStatus.RUNNING, Stage.ENDED)],
 )
-def test_reads_of_two_blocks_end_no_request_without_its_pay(status, stage):
+def test_reads_at_two_blocks_never_end_a_request_unpaid(status, stage):
     """A one-round request: the older of the two reads knows of no final round yet."""
     record = SimpleNamespace(status=status, claimed=0)
     state = SimpleNamespace(stage=stage, final_rounds=0, members=0b111)

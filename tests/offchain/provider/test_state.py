@@ -29,7 +29,7 @@ def test_starts_before_the_deployment(state: ProviderState) -> None:
     assert (state.block, state.block_hash) == (4, "")
 
 
-def test_takes_in_events_and_moves_the_checkpoint(state: ProviderState) -> None:
+def test_events_are_read_and_the_checkpoint_advances(state: ProviderState) -> None:
     assert state.ingest([created(6, 1), created(7, 2)], 8, "0xb8") == 2
     assert (state.block, state.block_hash) == (8, "0xb8")
     assert state.open_requests() == [(1, Participation.NEW), (2, Participation.NEW)]
@@ -37,7 +37,7 @@ def test_takes_in_events_and_moves_the_checkpoint(state: ProviderState) -> None:
     assert event["terms"]["specification"] == "0x01"
 
 
-def test_takes_in_all_or_nothing(state: ProviderState) -> None:
+def test_events_are_taken_all_or_none(state: ProviderState) -> None:
     broken = (7, 0, "RequestCreated", {"requestId": 2, "terms": object()})
     with pytest.raises(TypeError):
         state.ingest([created(6, 1), broken], 8, "0xb8")
@@ -45,7 +45,7 @@ def test_takes_in_all_or_nothing(state: ProviderState) -> None:
     assert state.open_requests() == []
 
 
-def test_forgets_what_a_reorganisation_took_back(state: ProviderState) -> None:
+def test_events_reverted_by_a_reorganisation_are_dropped(state: ProviderState) -> None:
     state.ingest([created(6, 1), created(9, 2)], 9, "0xb9")
     state.decide(1, Participation.JOINED, "joined")
     state.rewind(7)

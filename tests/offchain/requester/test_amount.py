@@ -42,7 +42,7 @@ def test_amounts_are_read_exactly(text: str, wei: int) -> None:
         f"{2**96} wei",
     ],
 )
-def test_what_is_no_amount_is_refused(text: str) -> None:
+def test_text_that_is_not_an_amount_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse_amount(text)
 

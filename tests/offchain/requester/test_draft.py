@@ -58,12 +58,12 @@ def test_the_noise_is_the_least_that_keeps_all_releases_within_epsilon() -> None
     assert cost(GaussianRelease(noise * 0.99, 1.0, releases), 1e-5).epsilon > 4.0
 
 
-def test_a_noise_multiplier_of_the_drafts_own_is_kept() -> None:
+def test_a_drafts_own_noise_multiplier_is_kept() -> None:
     spec = draft(privacy={**SOUND, "noise_multiplier": 7.5}).specification
     assert spec.privacy.noise_multiplier == 7.5
 
 
-def test_a_demand_that_no_noise_meets_is_refused() -> None:
+def test_an_epsilon_that_no_noise_meets_is_refused() -> None:
     with pytest.raises(PrivacyError, match="epsilon"):
         _ = draft(privacy={**SOUND, "epsilon": 1e-7}).specification
 
@@ -133,7 +133,7 @@ def test_the_file_of_queries_is_fixed_by_its_digest() -> None:
         ({"family": {"name": "linear-regression"}}, "no classification"),
     ],
 )
-def test_what_fails_is_named(change: dict[str, object], said: str) -> None:
+def test_the_wrong_field_is_named(change: dict[str, object], said: str) -> None:
     with pytest.raises(SpecificationError, match=said):
         _ = draft(**change).specification
 
@@ -146,7 +146,7 @@ def test_a_draft_may_be_toml_or_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"\xff", b"[1]", b"{"])
-def test_a_file_that_is_no_draft_is_refused(tmp_path: Path, text: bytes) -> None:
+def test_a_file_that_is_not_a_draft_is_refused(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "draft.json").write_bytes(text)
     with pytest.raises(SpecificationError, match=r"draft\.json"):
         Draft.read(tmp_path / "draft.json")
@@ -164,6 +164,6 @@ def test_the_resale_price_is_an_amount_or_wei() -> None:
         _ = draft(reuse={"price": 0}).specification
 
 
-def test_what_a_result_costs_does_not_change_what_was_asked() -> None:
+def test_a_results_price_does_not_change_the_query_key() -> None:
     free, priced = (draft(**more).specification for more in ({}, {"reuse": {"price": 1}}))
     assert free.query_key == priced.query_key

@@ -110,7 +110,7 @@ def test_a_round_that_moved_on_meanwhile_is_noted_not_fatal() -> None:
 
 
 @pytest.mark.parametrize("error", [NodeUnreachable("no node"), StoreUnreachable("no store")])
-def test_what_does_not_answer_is_tried_again(error: Exception) -> None:
+def test_an_unanswered_call_is_retried(error: Exception) -> None:
     reports = play(facts(RequestStatus.OPEN), error, error, DELIVERED)
     assert any(str(error) in one.note for one in reports)
     assert reports[-1].status is RequestStatus.DELIVERED

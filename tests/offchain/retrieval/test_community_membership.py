@@ -107,7 +107,7 @@ def test_after_some_refreshes_members_know_each_other_and_form_the_partition_of_
         assert all(nodes.living[other].community == own.community for other in known)
 
 
-def test_the_dead_and_those_who_left_are_forgotten() -> None:
+def test_dead_nodes_and_those_that_left_are_dropped() -> None:
     nodes = settled(20)
     dead, left = sorted(nodes.living)[:2]
     nodes.die(dead)
@@ -129,7 +129,7 @@ def test_communities_that_have_shrunk_merge_again() -> None:
     assert {one.community.length for one in nodes.living.values()} == {0}
 
 
-def test_a_newcomer_that_no_entry_answers_is_told_so() -> None:
+def test_joining_fails_if_no_entry_answers() -> None:
     nodes = Nodes(COUNTED_AS)
     record = Record(bytes(20), profile(Random(2)))
     with pytest.raises(RetrievalError, match="none of the entry nodes"):

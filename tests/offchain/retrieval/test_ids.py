@@ -44,7 +44,7 @@ def test_equation_1_is_the_jaccard_distance_alone_up_to_a_physical_distance_of_e
 
 
 @given(signatures(), signatures(), st.floats(0, 1e6), st.floats(0, 1e6))
-def test_equation_1_is_symmetric_none_negative_and_grows_with_physical_distance(
+def test_equation_1_is_symmetric_not_negative_and_grows_with_physical_distance(
     a: Signature, b: Signature, near: float, far: float
 ) -> None:
     near, far = sorted((near, far))
@@ -57,7 +57,7 @@ def test_equation_1_is_symmetric_none_negative_and_grows_with_physical_distance(
 
 
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf")])
-def test_a_physical_distance_that_is_none_is_refused(wrong: float) -> None:
+def test_an_invalid_physical_distance_is_refused(wrong: float) -> None:
     with pytest.raises(RetrievalError, match="physical distance"):
         logical_distance(A, B, wrong)
 
@@ -89,7 +89,7 @@ def test_many_paths_at_once_are_the_paths_of_each(many: list[Signature]) -> None
 
 @settings(deadline=None)
 @given(signatures())
-def test_a_projection_is_made_of_integers_whatever_else_is_projected_with_it(
+def test_a_projection_consists_of_integers_in_any_batch(
     one: Signature,
 ) -> None:
     buckets, weights = stacked([one] * 65)

@@ -114,7 +114,7 @@ def test_the_dead_are_not_among_the_results(network: Network) -> None:
 
 
 @pytest.mark.parametrize("lie", list(Lie))
-def test_a_fifth_that_lies_takes_in_nobody(network: Network, lie: Lie) -> None:
+def test_a_fifth_of_lying_nodes_deceives_nobody(network: Network, lie: Lie) -> None:
     chosen = np.random.default_rng(4).permutation(NODES)[: NODES // 5]
     bad = np.zeros(NODES, bool)
     bad[chosen] = True
@@ -160,7 +160,7 @@ def test_a_lookup_ends_in_time_and_within_the_messages_it_may_send(network: Netw
     assert alone.matches == ()
 
 
-def test_what_the_dead_waste_is_granted_again_up_to_half(network: Network) -> None:
+def test_messages_wasted_on_dead_nodes_are_granted_again_up_to_half(network: Network) -> None:
     dead = np.random.default_rng(3).random(NODES) < 0.3
     limits = LookupLimits(messages=60)
     outcomes = [look(network, index, dead=dead, limits=limits) for index in range(LOOKUPS)]

@@ -52,7 +52,7 @@ def test_random_bytes_are_a_message_or_refused(content: bytes) -> None:
             assert encode(decode(bytes_)) == bytes_
 
 
-def test_what_is_too_long_is_refused() -> None:
+def test_a_message_that_is_too_long_is_refused() -> None:
     with pytest.raises(RetrievalError, match="262145 bytes"):
         decode(bytes(LONGEST_MESSAGE + 1))
     with pytest.raises(RetrievalError, match="length 2049, at most 2048"):
@@ -61,13 +61,13 @@ def test_what_is_too_long_is_refused() -> None:
         decode(encode(Lookup(ONE, 65)))
 
 
-def test_a_record_is_told_by_the_digest_of_its_document() -> None:
+def test_a_record_is_identified_by_its_documents_digest() -> None:
     record = Record(b"n" * 20, ONE, b"{}")
     assert Record.of_document(b"n" * 20, record.document) == record
     assert Record(b"n" * 20, ONE, b"{ }").digest != record.digest
 
 
-def test_a_prefix_holds_the_ids_that_begin_with_it() -> None:
+def test_a_prefix_holds_the_ids_that_start_with_it() -> None:
     prefix = Prefix(0b101 << 61, 3)
     assert prefix.holds(0b101 << 61)
     assert prefix.holds((0b110 << 61) - 1)

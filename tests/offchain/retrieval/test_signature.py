@@ -101,7 +101,7 @@ def test_many_vectors_at_once_give_what_each_gives_alone() -> None:
         ((1, 2), (MASS, MASS), "add up to"),
     ],
 )
-def test_what_is_no_signature_is_refused(
+def test_an_invalid_signature_is_refused(
     buckets: tuple[int, ...], weights: tuple[int, ...], said: str
 ) -> None:
     with pytest.raises(RetrievalError, match=said):

@@ -60,14 +60,14 @@ def test_a_search_survives_its_byte_form_and_is_admitted() -> None:
     assert guard().admit(one.encode(), QUERY, direct=True) == one
 
 
-def test_clocks_may_differ_by_the_window_and_no_more() -> None:
+def test_clocks_may_differ_by_at_most_the_window() -> None:
     for late in (-WINDOW_SECONDS, WINDOW_SECONDS):
         guard(NOW + late).admit(search().encode(), QUERY, direct=True)
     assert refused(search().encode(), of=guard(NOW + WINDOW_SECONDS + 1)) == "expired"
     assert refused(search().encode(), of=guard(NOW - WINDOW_SECONDS - 1)) == "from-the-future"
 
 
-def test_what_is_unsigned_or_changed_is_refused() -> None:
+def test_an_unsigned_or_changed_search_is_refused() -> None:
     assert refused(b"") == "unsigned"
     assert refused(b"\1") == "malformed"
     assert refused(b"\2" + search().encode()[1:]) == "malformed"
@@ -117,7 +117,7 @@ def test_a_search_is_taken_once_from_its_requester_and_a_few_times_from_daemons(
     here.admit(search(nonce=1).encode(), QUERY, direct=True)
 
 
-def test_what_is_remembered_is_bounded_and_forgotten_with_its_window() -> None:
+def test_remembered_searches_are_bounded_and_expire_with_the_window() -> None:
     now = [float(NOW)]
     here = SearchGuard(DEPLOYMENT, lambda _: True, lambda: now[0], most=3)
     for nonce in range(3):

@@ -49,7 +49,7 @@ def held_out():
     return data.x, data.y
 
 
-def test_dlmu_starts_each_provider_where_its_own_models_say():
+def test_dlmu_starts_each_provider_by_its_own_models():
     spec = spec_of(strategy={"name": "dlmu"}, rounds=2)
     found = run(spec)
     first = family("softmax-regression").initial(spec, seed=0)
@@ -70,6 +70,6 @@ def test_dlmu_starts_each_provider_where_its_own_models_say():
     assert encode(found.model) != encode(run(spec_of(rounds=2)).model)
 
 
-def test_what_cannot_run_through_the_chain_is_not_simulated_as_a_request():
+def test_a_strategy_that_cannot_run_through_the_chain_is_not_simulated_as_a_request():
     with pytest.raises(SpecificationError, match="simulations"):
         run(spec_of(strategy={"name": "scaffold"}))

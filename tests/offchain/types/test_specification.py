@@ -91,7 +91,7 @@ def test_what_does_not_fit_together_is_refused_by_name(changes, named):
         specification(**changes)
 
 
-def test_an_epsilon_is_stated_with_what_it_is_worth():
+def test_an_epsilon_is_stated_with_its_guarantee():
     claimed = specification(**paper("ddp-sgd")).privacy.statement
     assert claimed == (
         "paper, ddp-sgd: epsilon 2 at delta 1e-05, claimed by the paper, not guaranteed"

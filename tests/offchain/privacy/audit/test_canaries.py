@@ -46,7 +46,7 @@ def audited(noise: NoiseSource, clipping_norm: float = NORM, seed: int = 0) -> C
     return audit(gradient_scores(noise, clipping_norm), CANARIES, GUESSES, DELTA, generator)
 
 
-def test_the_stated_epsilon_stands() -> None:
+def test_the_stated_epsilon_holds() -> None:
     found = audited(SystemNoise())
     assert found.allows(EPSILON)
     assert found.epsilon > 0.3  # and the audit does see something
@@ -64,7 +64,7 @@ def test_halved_noise_is_caught_in_some_runs() -> None:
 
 
 @pytest.mark.slow
-def test_the_stated_epsilon_stands_in_every_run() -> None:
+def test_the_stated_epsilon_holds_in_every_run() -> None:
     assert all(audited(SystemNoise(), seed=seed).allows(EPSILON) for seed in range(20))
 
 

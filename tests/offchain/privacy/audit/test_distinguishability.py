@@ -70,7 +70,7 @@ def test_a_hundred_thousand_draws_agree_to_two_hundredths(release: Release) -> N
     assert measured(release, MANY).agrees(STATED_MU, TOLERANCE)
 
 
-def test_two_providers_show_no_more_than_one() -> None:
+def test_two_providers_reveal_no_more_than_one() -> None:
     found = measured(two_providers(centring, shared=False), 3_000, aimed=False)
     assert found.agrees(STATED_MU)
 

@@ -78,7 +78,7 @@ def test_shares_are_counted_at_the_threshold() -> None:
     assert strict.advantage == pytest.approx(2 / 3)
 
 
-def test_equal_scores_stand_on_one_side_of_every_threshold() -> None:
+def test_equal_scores_are_on_one_side_of_every_threshold() -> None:
     found = outcome(np.zeros((1, 4)), np.array([[True, True, False, False]]), 0.4)
     assert found.true_positives == found.false_positives == 0.0
 

@@ -32,7 +32,7 @@ def test_too_little_for_a_graph_is_one_cluster(texts: list[str]) -> None:
     assert sum(one.documents for one in view.clusters) == len(texts)
 
 
-def test_texts_all_alike_are_one_cluster() -> None:
+def test_identical_texts_are_one_cluster() -> None:
     view = context_view(["alpha beta"] * 6 + ["gamma"] * 7)
     assert sum(one.documents for one in view.clusters) == 13
 

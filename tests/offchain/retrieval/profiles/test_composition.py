@@ -66,12 +66,12 @@ def test_labels_that_are_numbers_have_words_too() -> None:
     assert label_part(np.array([-1.0, 0.0]), ["7", "8"]) is None
 
 
-def test_a_label_that_nobody_declared_is_refused() -> None:
+def test_an_undeclared_label_is_refused() -> None:
     with pytest.raises(RetrievalError, match="'bird'"):
         label_rows(["cat", "bird"], ["cat", "dog"])
 
 
-def test_neither_data_nor_words_is_no_signature() -> None:
+def test_without_data_or_words_there_is_no_signature() -> None:
     with pytest.raises(RetrievalError):
         composed(None, ["!"])
 

@@ -44,18 +44,18 @@ def test_many_rows_of_one_unit_count_as_one(others: list[str], rows: list[str]) 
     assert math.sqrt(math.fsum((after - before) ** 2)) <= 1.0
 
 
-def test_a_sum_is_exact_whatever_the_order() -> None:
+def test_a_sum_is_exact_in_any_order() -> None:
     rows = term_rows([" ".join(WORDS[place:]) for place in range(6)] * 50)
     turned = rows[np.random.default_rng(0).permutation(rows.shape[0])]
     assert (exact_sum(rows) == exact_sum(turned)).all()
 
 
-def test_the_release_costs_what_was_asked_for() -> None:
+def test_the_release_costs_the_requested_epsilon() -> None:
     spent = cost(release_for(2.0, 1e-5), 1e-5)
     assert 1.99 < spent.epsilon <= 2.0
 
 
-def test_noise_of_the_stated_size_lies_on_every_value() -> None:
+def test_every_value_has_noise_of_the_stated_size() -> None:
     release = release_for(1.0, 1e-5)
     noised = noised_sum(np.zeros(4096), release, SeededNoise(1))
     assert (noised != 0).all()
