@@ -1,1 +1,1 @@
-"""Committees over a data set, honest and attacked: shared by robustness and contribution."""
+"""Simulated committees, honest and attacked: shared by robustness and contribution."""

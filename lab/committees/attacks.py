@@ -1,8 +1,8 @@
-"""What providers do to a request that pays by votes: attacks in collusion, and free rides.
+"""Attacks on a request: colluding poisoners and free riders.
 
-Poisoners act together and know more than the protocol ever shows them: each other's data, the
-honest providers' data, and so what the honest train in the very round. They vote for each other,
-call every honest model invalid and approve nothing. Free riders vote honestly: they want the pay.
+Poisoners collude and know more than the protocol reveals: all providers' data, and so the models
+that the honest providers train in the same round. They vote for each other, score every honest
+model as invalid and approve nothing. Free riders vote honestly, as they want to be paid.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,24 +25,23 @@ PATCH = 3
 """Width and height of the back door's patch, in pixels of the last corner."""
 BACKDOOR_LABEL = 0
 ALIE_DEVIATIONS = 1.5
-"""Standard deviations that are a little: what Baruch et al. 2019 use; their bound (equation 3) is
-0.18 with 3 poisoners of 10."""
+"""As Baruch et al. 2019 use; their bound (equation 3) is 0.18 with 3 poisoners of 10."""
 INNER_PRODUCT_FACTOR = 3.0
-"""At 3 of 10 and this factor the mean of all updates points the other way (7 - 9 < 0)."""
+"""With 3 poisoners of 10 this factor reverses the mean of all updates (7 - 9 < 0)."""
 
 
 @dataclass
 class Collusion:
-    """What the poisoners share."""
+    """What the poisoners know in common."""
 
     seats: frozenset[int]
     datasets: Mapping[int, Dataset]
-    """Of all seats, honest ones included."""
+    """Data sets of all seats, including honest ones."""
     _of: Model | None = field(default=None, repr=False)
     _updates: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)), repr=False)
 
     def honest_updates(self, task: RoundTask) -> NDArray[np.float64]:
-        """The updates of the honest in this round, one a row, shape (honest, d)."""
+        """The honest providers' updates in this round, shape (honest, d)."""
         if self._of is not task.start:
             number, _ = task.round_and_seat
             origin = flatten(task.start)
@@ -60,7 +59,7 @@ class Collusion:
 
 
 class Poisoner(Provider):
-    """Votes for its own and against all others; approves nothing."""
+    """Votes for its accomplices and against all others; approves nothing."""
 
     approves = False
 
@@ -84,14 +83,14 @@ class LabelFlip(Poisoner):
 
 
 class SignFlip(Poisoner):
-    """The honest update turned round."""
+    """The honest update with its sign flipped."""
 
     def submit(self, task: RoundTask) -> bytes:
         return _moved(task, -_update(task))
 
 
 class Gaussian(Poisoner):
-    """The global model plus noise of the honest update's norm."""
+    """The global model plus noise with the norm of an honest update."""
 
     def submit(self, task: RoundTask) -> bytes:
         return _moved(task, _noise(task, length(_update(task))))
@@ -105,14 +104,14 @@ class WideGaussian(Poisoner):
 
 
 class NotANumberPoison(Poisoner):
-    """The right form, all values NaN."""
+    """A well-formed model with all values NaN."""
 
     def submit(self, task: RoundTask) -> bytes:
         return encode({name: np.full_like(one, np.nan) for name, one in task.start.items()})
 
 
 class Copied(Poisoner):
-    """An honest provider's model of the round before; the global model in the first."""
+    """An honest provider's model of the previous round; the global model in the first."""
 
     def submit(self, task: RoundTask) -> bytes:
         honest = sorted(set(task.others) - self.collusion.seats)
@@ -127,7 +126,7 @@ class AverageRider(Poisoner):
 
 
 class ALittleIsEnough(Poisoner):
-    """The honest mean less some standard deviations of each value (ALIE, Baruch et al. 2019)."""
+    """The honest mean minus some standard deviations per coordinate (ALIE, Baruch et al. 2019)."""
 
     def submit(self, task: RoundTask) -> bytes:
         honest = self.collusion.honest_updates(task)
@@ -139,7 +138,7 @@ class ALittleIsEnough(Poisoner):
 
 
 class UnseenALittleIsEnough(ALittleIsEnough):
-    """ALIE with the deviations that their equation 3 allows before enough honest stand out."""
+    """ALIE with as many standard deviations as its equation 3 allows to stay unnoticed."""
 
     @property
     def deviations(self) -> float:
@@ -149,7 +148,7 @@ class UnseenALittleIsEnough(ALittleIsEnough):
 
 
 class InnerProduct(Poisoner):
-    """The honest mean turned round and enlarged (IPM, Xie et al. 2020)."""
+    """The honest mean, reversed and scaled up (IPM, Xie et al. 2020)."""
 
     def submit(self, task: RoundTask) -> bytes:
         mean = self.collusion.honest_updates(task).mean(axis=0)
@@ -157,7 +156,7 @@ class InnerProduct(Poisoner):
 
 
 class SmallInnerProduct(Poisoner):
-    """IPM with half of the honest mean: the norm stands out nowhere."""
+    """IPM with half the honest mean, so that its norm is inconspicuous."""
 
     def submit(self, task: RoundTask) -> bytes:
         return _moved(task, -0.5 * self.collusion.honest_updates(task).mean(axis=0))
@@ -190,15 +189,15 @@ ATTACKS: dict[str, Callable[[Collusion], Poisoner]] = {
 
 @dataclass
 class FreeRider(Provider):
-    """Submits what costs no training, and votes honestly.
+    """Submits a model that took no training, and votes honestly.
 
-    * `global`: the round's global model again;
+    * `global`: the round's global model;
     * `average`: the mean of the others' last models;
-    * `copied`: one other's last model;
+    * `copied`: another provider's last model;
     * `extrapolated`: the global model moved once more as the last round moved it.
 
-    Whatever is not there yet in the first round is the global model. With `noise` the update is
-    hidden under noise of so many times an honest update's norm.
+    In the first round, all submit the global model. With `noise` the update is hidden under noise
+    with `noise` times the norm of an honest update.
     """
 
     source: Literal["global", "average", "copied", "extrapolated"]
@@ -238,7 +237,7 @@ FREE_RIDERS: dict[str, Callable[[], Provider]] = {
 def patched(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Images, shape (n, ..., height, width), with the back door's white patch in a corner.
 
-    Raises InvalidInput for examples that have no height and width.
+    Raises InvalidInput for examples without height and width.
     """
     if x.ndim < 3:
         raise InvalidInput(f"the back door needs images, not examples of shape {x.shape[1:]}")
@@ -253,7 +252,7 @@ def _update(task: RoundTask) -> Vector:
 
 
 def _noise(task: RoundTask, norm: float) -> Vector:
-    """Gaussian noise of an exact norm."""
+    """Gaussian noise scaled to the given norm."""
     drawn = task.noise.normal(flatten(task.start).shape, 1.0)
     return drawn * (norm / length(drawn))
 

@@ -1,4 +1,4 @@
-"""Committees over a data set: what the studies of robustness and of contribution simulate."""
+"""Data and requests of the committees that the studies of robustness and contribution simulate."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +19,13 @@ from fedpact.types.specification import Specification
 
 @dataclass(frozen=True)
 class CommitteeSize:
-    """How large a study is."""
+    """The size of a simulated request."""
 
     providers: int
     examples_each: int
     rounds: int
     slice_examples: int
-    """Of one round's evaluation slice, every label equally often."""
+    """Examples in one round's evaluation slice, balanced over the labels."""
     test_examples: int
     family: dict[str, Any]
     local: dict[str, Any]
@@ -54,7 +54,7 @@ SCALES = {"small": SMALL, "full": FULL}
 
 @dataclass(frozen=True)
 class CommitteeData:
-    """One seed's data and the request made for it."""
+    """One seed's data and request."""
 
     spec: Specification
     parts: tuple[Dataset, ...]
@@ -63,7 +63,7 @@ class CommitteeData:
     seed: int
 
     def run(self, seats: list[Seat], *, voting: bool = True, **changes: Any) -> SimulatedRequest:
-        """A request with these seats; `changes` are fields of the specification."""
+        """Simulate the request with these seats; `changes` are fields of the specification."""
         spec = self.spec.model_copy(update=changes)
         return simulate(
             spec,
@@ -75,7 +75,7 @@ class CommitteeData:
 
 
 def committee_data(dataset: str, split: str, seed: int, scale: CommitteeSize) -> CommitteeData:
-    """Providers' parts, evaluation slices and test set of a classification, all drawn by `seed`.
+    """Providers' parts, evaluation slices and test set of a classification, drawn with `seed`.
 
     Args:
         dataset: a name of `sources`.
@@ -83,21 +83,21 @@ def committee_data(dataset: str, split: str, seed: int, scale: CommitteeSize) ->
 
     Raises:
         DataError: too few examples for the scale, or a regression.
-        DataMissing: the data set's files are not there.
+        DataMissing: the data set's files are missing.
     """
     source = sources.load(dataset, seed)
     if source.task != "classification":
-        raise DataError(f"{dataset}: committees are judged on labels, this is a regression")
+        raise DataError(f"{dataset}: committees are scored on labels; this is a regression")
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(source.y_train))
     evaluation = _balanced(source.y_train, order, scale.rounds * scale.slice_examples, dataset)
     kept = order[~np.isin(order, evaluation)][: scale.providers * scale.examples_each]
     if len(kept) < scale.providers * scale.examples_each:
         raise DataError(
-            f"{dataset}: {len(kept)} examples are left for {scale.providers} providers with "
+            f"{dataset}: {len(kept)} examples are too few for {scale.providers} providers with "
             f"{scale.examples_each} each"
         )
-    places = partition.named(split, source.y_train[kept], scale.providers, seed)
+    rows = partition.named(split, source.y_train[kept], scale.providers, seed)
     cuts = cut_evenly(source.y_train[evaluation], scale.rounds, generator)
     tested = generator.permutation(len(source.y_test))[: scale.test_examples]
     fields = {
@@ -107,7 +107,7 @@ def committee_data(dataset: str, split: str, seed: int, scale: CommitteeSize) ->
     }
     return CommitteeData(
         Draft(fields, on_chain=False).specification,
-        tuple(_train_part(source, kept[part]) for part in places),
+        tuple(_train_part(source, kept[part]) for part in rows),
         tuple(_train_part(source, evaluation[cut]) for cut in cuts),
         Dataset(
             (source.x_test[tested] / source.scale).astype(np.float32), source.y_test[tested], ()
@@ -119,16 +119,16 @@ def committee_data(dataset: str, split: str, seed: int, scale: CommitteeSize) ->
 def _balanced(
     y: NDArray[Any], order: NDArray[np.int64], wanted: int, name: str
 ) -> NDArray[np.int64]:
-    """The first places in `order` with every label equally often, `wanted` in all or a few more."""
+    """The first rows in `order`, balanced over the labels: `wanted`, or a few more."""
     labels = np.unique(y)
     each = -(-wanted // len(labels))
     chosen = [order[y[order] == label][:each] for label in labels]
     if min(map(len, chosen)) < each:
-        raise DataError(f"{name}: {each} evaluation examples of each label are not there")
+        raise DataError(f"{name}: too few evaluation examples: {each} of each label are needed")
     return np.concatenate(chosen)
 
 
-def _train_part(source: Source, places: NDArray[np.int64]) -> Dataset:
+def _train_part(source: Source, rows: NDArray[np.int64]) -> Dataset:
     return Dataset(
-        (source.x_train[places] / source.scale).astype(np.float32), source.y_train[places], ()
+        (source.x_train[rows] / source.scale).astype(np.float32), source.y_train[rows], ()
     )

@@ -1,4 +1,4 @@
-"""What one lookup takes, measured: the daemons' routing code in memory, every message weighed."""
+"""Measures one lookup: the daemons' routing code in memory, counting the bytes of all messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ from lab.provider_network.source import DocumentSource
 
 @dataclass(frozen=True)
 class Lookups:
-    """Means over some lookups from different nodes."""
+    """Means over lookups from different nodes."""
 
     nodes: int
     messages: float
     """Requests and replies."""
     bytes: float
-    """Of these, in their byte form."""
+    """Encoded size of all messages."""
     hops: float
     waves: float
-    """Requests that waited for replies of those before, one after the other."""
+    """Steps that had to wait for the replies of the step before."""
     found: float
     """Providers found."""
     count: int
     source: str
 
 
-class _Weighing:
-    """Carries messages as another transport does, and adds up their bytes."""
+class _ByteCounter:
+    """A transport that adds up the bytes of all messages."""
 
     def __init__(self, inner: MemoryTransport) -> None:
         self._inner = inner
@@ -47,13 +47,13 @@ class _Weighing:
 
 
 def measure(nodes: int, want: int, count: int, seed: int, source: DocumentSource) -> Lookups:
-    """Look for `want` providers `count` times among `nodes` honest, living ones.
+    """Run `count` lookups for `want` providers among `nodes` honest, live ones.
 
-    Raises DataMissing where the source's collections are not there.
+    Raises DataMissing if the source's collections are missing.
     """
     people = population(nodes, count, seed, source)
     network = Network(people.buckets, people.weights, standard())
-    transport = _Weighing(MemoryTransport(network, np.zeros(nodes, bool), {}))
+    transport = _ByteCounter(MemoryTransport(network, np.zeros(nodes, bool), {}))
     entries = np.random.default_rng([seed, nodes]).integers(nodes, size=count)
     outcomes = [
         lookup(
@@ -62,9 +62,9 @@ def measure(nodes: int, want: int, count: int, seed: int, source: DocumentSource
             transport,
             network.verify,
             LookupLimits(want=want, seconds=float("inf")),
-            seed=place,
+            seed=number,
         )
-        for place, (entry, query) in enumerate(zip(entries, people.queries, strict=True))
+        for number, (entry, query) in enumerate(zip(entries, people.queries, strict=True))
     ]
     return Lookups(
         nodes,

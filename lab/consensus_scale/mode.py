@@ -1,4 +1,4 @@
-"""The two ways to agree that are compared."""
+"""The two kinds of consensus that are compared."""
 
 from enum import StrEnum
 

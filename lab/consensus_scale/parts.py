@@ -1,8 +1,8 @@
-"""The parts of one request, measured: bytes of what is sent, processor seconds of what is computed.
+"""Measures the parts of one request: bytes of messages and processor seconds of computations.
 
-The request is digits by softmax regression in privacy mode `none`, one round, judged by the models'
-own errors. Artefacts are made and sealed by the daemons' functions, transactions encoded by the
-contracts' ABIs and signed as the client signs them, and each is weighed; nothing is sent.
+The request is softmax regression on digits in privacy mode `none`, one round, scored by the models'
+own errors. Artefacts are made and sealed with the daemons' functions; transactions are encoded with
+the contracts' ABIs and signed as the client signs them. Nothing is sent.
 """
 
 import time
@@ -45,25 +45,25 @@ class RequestParts:
 
     committee: int
     local_model: int
-    """Sealed, bytes; as are the others."""
+    """Bytes, sealed; so are the others."""
     global_model: int
     slice: int
     specification: int
     initial_model: int
     manifest: int
-    """Of a key sealed to each member."""
+    """Bytes of a manifest with the key sealed to each member."""
     transactions: dict[str, int]
     """Bytes of one signed transaction by function."""
     training: float
-    """Seconds of one member's local training; as are the others."""
+    """Seconds of one member's local training."""
     scoring: float
-    """Of one member: all models of the round."""
+    """Seconds of one member for all models of the round."""
     aggregation: float
-    """Of one member, sealing included."""
+    """Seconds of one member, including sealing."""
 
 
 def measure(committee: int, seed: int = 0) -> RequestParts:
-    """Weigh and time the parts of a request with this many members."""
+    """Measure bytes and times of a request with this many members."""
     spec, parts, evaluation = _request(committee, seed)
     round_ref, key = RoundRef(bytes(32), 1, 1), new_request_key()
     start = family_of(spec).initial(spec, seed)
@@ -106,11 +106,11 @@ def _request(committee: int, seed: int) -> tuple[Specification, list[Dataset], D
     spec = Draft({**fields, "score": "model", "max_error": 9_000}, on_chain=False).specification
     private, chosen = split(source, 1, seed)
     x = (source.x_train / source.scale).astype(np.float32)
-    dealt = partition.iid(source.y_train[private], committee, seed)
-    parts = [Dataset(x[private[p]], source.y_train[private[p]], ()) for p in dealt]
+    rows_of = partition.iid(source.y_train[private], committee, seed)
+    parts = [Dataset(x[private[p]], source.y_train[private[p]], ()) for p in rows_of]
     [cut] = cut_evenly(source.y_train[chosen], 1, np.random.default_rng(seed))
-    places = chosen[cut]
-    return spec, parts, Dataset(x[places], source.y_train[places], ())
+    rows = chosen[cut]
+    return spec, parts, Dataset(x[rows], source.y_train[rows], ())
 
 
 def _timed_models(
@@ -125,7 +125,7 @@ def _timed_models(
 
 
 def _timed(compute: Callable[[], T], repeats: int = REPEATS) -> tuple[float, T]:
-    """Median processor seconds, and what came out."""
+    """Median processor seconds and the result."""
     spent, found = [], []
     for _ in range(repeats):
         before = time.process_time()

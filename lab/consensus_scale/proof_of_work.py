@@ -1,7 +1,7 @@
-"""Proof of work as Lu et al. 2020 (§III-C, step 7) have it: the yardstick beside PoQ.
+"""Proof of work as in Lu et al. 2020 (§III-C, step 7), to compare PoQ with.
 
-A block's header is hashed with one nonce after the other, by SHA-256 twice as in Bitcoin, until the
-hash is below a target. The rate is measured on this machine, one core, `hashlib`.
+A block's header is hashed with double SHA-256, as in Bitcoin, for one nonce after the other until
+the hash is below a target. The hash rate is measured on one core of this machine with `hashlib`.
 """
 
 import math
@@ -36,7 +36,7 @@ def mine(prefix: bytes, bits: float) -> Mined:
 
 
 def hash_rate(seconds: float = 1.0) -> float:
-    """Hashes a processor second, one core, over at least `seconds` of processor time."""
+    """Hashes per processor second on one core, over at least `seconds` of processor time."""
     prefix = bytes(HEADER_BYTES - NONCE_BYTES)
     done, start = 0, time.process_time()
     while (spent := time.process_time() - start) < seconds:
@@ -47,7 +47,7 @@ def hash_rate(seconds: float = 1.0) -> float:
 
 
 def attempts_check(blocks: int, bits: int) -> float:
-    """Mean attempts of `blocks` blocks really mined, over the 2^bits expected."""
+    """Mean attempts of `blocks` mined blocks, divided by the expected 2^bits."""
     headers = (sha256(number.to_bytes(4, "big")).digest() for number in range(blocks))
     prefixes = (digest * 2 + digest[:12] for digest in headers)
     attempts = sum(mine(prefix, bits).attempts for prefix in prefixes)
@@ -64,7 +64,7 @@ def confirmations(share: float, risk: float) -> int:
 
 
 def stale_share(delay: float, interval: float) -> float:
-    """Part of the blocks that are found while another one of the same height still spreads."""
+    """Share of the blocks found while another of the same height is still propagating."""
     return 1 - math.exp(-delay / interval)
 
 

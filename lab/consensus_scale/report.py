@@ -1,4 +1,4 @@
-"""What was measured, read from files or taken here; results as JSON and as a plot."""
+"""Measures or reads the inputs of the study; writes results as JSON and as a plot."""
 
 import io
 import json
@@ -13,16 +13,16 @@ from lab.consensus_scale.costs import Conditions, Cost, MeasuredParts
 from lab.provider_network.source import DocumentSource
 
 CHECK_BLOCKS, CHECK_BITS = 4_000, 8
-"""Blocks really mined, to see that difficulty and attempts agree."""
+"""Blocks mined to check the number of attempts against the difficulty."""
 
 
 def measure(
     committee: int, members: Sequence[int], gas: Path, count: int, seed: int, source: DocumentSource
 ) -> MeasuredParts:
-    """Take what can be measured here, and read docs/gas.json (`gas`).
+    """Measure everything but gas, which is read from docs/gas.json (`gas`).
 
-    `count` lookups of `source`'s population are measured for each number of members. Raises
-    InvalidInput for another file, DataMissing where the source's collections are not there.
+    `count` lookups in `source`'s population are measured for each number of members. Raises
+    InvalidInput for a wrong gas file, DataMissing if the source's collections are missing.
     """
     looked = {size: lookups.measure(size, committee, count, seed, source) for size in members}
     return MeasuredParts(
@@ -33,7 +33,7 @@ def measure(
 def to_json(
     measured: MeasuredParts, conditions: Conditions, costs: Sequence[Cost]
 ) -> dict[str, Any]:
-    """All that a reader needs to check or repeat the figures."""
+    """Everything needed to check or repeat the figures."""
     checked = proof_of_work.attempts_check(CHECK_BLOCKS, CHECK_BITS)
     depth = proof_of_work.confirmations(conditions.attacker, conditions.risk)
     return {
@@ -52,7 +52,7 @@ def to_json(
 
 
 def plot(costs: Sequence[Cost]) -> bytes:
-    """SVG: messages, bytes, seconds and processor seconds against the number of participants."""
+    """SVG plot of messages, bytes, seconds and processor seconds by number of participants."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -99,5 +99,5 @@ def _gas(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidInput(f"{path} is not JSON: {error}") from error
     if not isinstance(found, dict) or not {"operations", "task", "compiler"} <= found.keys():
-        raise InvalidInput(f"{path} is no result of `make gas`")
+        raise InvalidInput(f"{path} is not a result of `make gas`")
     return found

@@ -1,10 +1,10 @@
-"""Kind `contribution`: whether points follow the worth of data, and what a free rider is paid.
+"""Kind `contribution`: do points follow the worth of data, and what is a free rider paid?
 
 Setting `study = "quality"`: metrics `rank_correlation` of the points with the true quality, and
-`rank_correlation_leave_one_out` and `rank_correlation_truncated_shapley` of two other measures, 0
-where they are negative. Setting `study = "rider"` with a `rider`: metrics `pay`, of the free rider
-over the mean of the honest, and `least_honest_pay`, of the worst paid honest one, at most 1.
-Both: `global_accuracy`. The details hold all figures as they are.
+`rank_correlation_leave_one_out` and `rank_correlation_truncated_shapley` of two other measures;
+negative ones count as 0. Setting `study = "rider"` with a `rider`: metrics `pay`, the free rider's
+points divided by the honest mean, and `least_honest_pay`, the same for the worst paid honest
+provider, both at most 1. Both studies: `global_accuracy`. The details hold the unclipped figures.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from lab.harness.configuration import Case
 
 
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
-    """One request; it takes seconds and keeps no state."""
+    """One request; takes seconds and saves no state."""
     settings = dict(case.settings)
     try:
         study = settings.pop("study")
@@ -40,5 +40,5 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
             "least_honest_pay": min(1.0, found["least_honest"]),
         }
     else:
-        raise InvalidInput(f"{case.name}: no study {study!r}: quality or rider")
+        raise InvalidInput(f"{case.name}: unknown study {study!r}: quality or rider")
     return {"metrics": {**metrics, "global_accuracy": found["accuracy"]}, "details": found}

@@ -1,4 +1,4 @@
-"""Whether points follow what a provider's data are worth, and what a free rider is paid."""
+"""Simulates requests that show whether points follow the worth of data, and free riders' pay."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,16 +18,16 @@ from lab.committees.attacks import FREE_RIDERS
 from lab.committees.data import SMALL, CommitteeData, CommitteeSize, committee_data
 
 WORST_LABELS = 0.9
-"""Part of wrong labels at the last provider; the first has none, the others lie evenly between."""
+"""Largest share of wrong labels; the shares are spaced evenly from 0."""
 PERMUTATIONS = 10
-"""Orders that truncated Shapley draws a round, as many as there are providers."""
+"""Permutations that truncated Shapley draws per round; equals the number of providers."""
 TRUNCATION = 0.01
-"""An order is left where the rest can change the error by less than this part of all of it."""
+"""A permutation is cut off when the rest can change the error by less than this share of it."""
 
 
 @dataclass
 class Recorded(Provider):
-    """An honest provider that keeps what it was given and what it submitted, round by round."""
+    """An honest provider that records the start model and its own model of each round."""
 
     starts: list[Model] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
@@ -42,16 +42,16 @@ class Recorded(Provider):
 def quality_case(
     partition: str, seed: int, scale: CommitteeSize = SMALL, dataset: str = "mnist"
 ) -> dict[str, Any]:
-    """Providers whose labels are wrong to a growing part, all honest.
+    """Honest providers with a growing share of wrong labels.
 
     Returns:
-        `quality`: part of right labels by seat; `points` by seat; `rank_correlation` (Spearman)
-        with the quality of `points`, of `leave_one_out` (what the mean's error gains without the
-        seat) and of `truncated_shapley` (Ghorbani & Zou 2019, algorithm 1), both summed over the
-        rounds of the same request; `accuracy` of its model.
+        `quality`: share of right labels by seat; `points` by seat; `rank_correlation` (Spearman)
+        of the quality with `points`, with `leave_one_out` (the increase of the mean's error without
+        the seat) and with `truncated_shapley` (Ghorbani & Zou 2019, algorithm 1), both summed over
+        the rounds of the same request; `accuracy` of its model.
 
     Raises:
-        DataMissing: the data set's files are not there.
+        DataMissing: the data set's files are missing.
     """
     case = committee_data(dataset, partition, seed, scale)
     generator = np.random.default_rng([seed, 1])
@@ -60,8 +60,8 @@ def quality_case(
     labels = len(case.spec.labels)
     recorded = [Recorded() for _ in case.parts]
     seats = [
-        Seat(place, _mislabelled(part, 1.0 - right, labels, generator), provider)
-        for place, (part, right, provider) in enumerate(
+        Seat(seat, _mislabelled(part, 1.0 - right, labels, generator), provider)
+        for seat, (part, right, provider) in enumerate(
             zip(case.parts, quality, recorded, strict=True)
         )
     ]
@@ -84,23 +84,23 @@ def quality_case(
 def rider_case(
     rider: str, partition: str, seed: int, scale: CommitteeSize = SMALL, dataset: str = "mnist"
 ) -> dict[str, Any]:
-    """One free rider in the last seat, all others honest.
+    """One free rider in the last seat; all others are honest.
 
     Returns:
-        `pay`: the rider's points over the honest providers' mean; `least_honest`: the worst paid
-        honest provider's, likewise; `points` and `excluded` by seat; `accuracy`.
+        `pay`: the rider's points divided by the honest providers' mean; `least_honest`: the same
+        for the worst paid honest provider; `points` and `excluded` by seat; `accuracy`.
 
     Raises:
-        InvalidInput: no free rider of that name.
-        DataMissing: the data set's files are not there.
+        InvalidInput: unknown free rider.
+        DataMissing: the data set's files are missing.
     """
     if rider not in FREE_RIDERS:
-        raise InvalidInput(f"no free rider {rider!r}: one of {', '.join(FREE_RIDERS)}")
+        raise InvalidInput(f"unknown free rider {rider!r}: one of {', '.join(FREE_RIDERS)}")
     case = committee_data(dataset, partition, seed, scale)
     last = len(case.parts) - 1
     seats = [
-        Seat(place, part, FREE_RIDERS[rider]() if place == last else Provider())
-        for place, part in enumerate(case.parts)
+        Seat(seat, part, FREE_RIDERS[rider]() if seat == last else Provider())
+        for seat, part in enumerate(case.parts)
     ]
     request = case.run(seats)
     honest = float(np.mean(request.points[:last]))
@@ -108,13 +108,13 @@ def rider_case(
         "pay": request.points[last] / honest,
         "least_honest": min(request.points[:last]) / honest,
         "points": request.points,
-        "excluded": [request.times_excluded(place) for place in range(len(seats))],
+        "excluded": [request.times_excluded(seat) for seat in range(len(seats))],
         "accuracy": accuracy(case.spec, request.model, case.test),
     }
 
 
 def leave_one_out(error: Callable[[frozenset[int]], float], seats: int) -> NDArray[np.float64]:
-    """How much the error of all grows without each seat."""
+    """Increase of the error when each seat is left out."""
     everybody = frozenset(range(seats))
     return np.array([error(everybody - {seat}) - error(everybody) for seat in range(seats)])
 
@@ -158,7 +158,7 @@ def _other_values(
 def _mislabelled(
     part: Dataset, share: float, labels: int, generator: np.random.Generator
 ) -> Dataset:
-    """The same examples, a part of which has another label, drawn uniformly."""
+    """The examples with a share of the labels replaced by others, drawn uniformly."""
     y = part.y.astype(np.int64)
     chosen = generator.permutation(len(y))[: round(share * len(y))]
     y[chosen] = (y[chosen] + generator.integers(1, labels, len(chosen))) % labels

@@ -1,4 +1,4 @@
-"""Measures the digits request over seeds and holds the figures against the targets."""
+"""Measures the digits request over seeds and compares the figures with the targets."""
 
 import json
 import os
@@ -24,22 +24,22 @@ LEAST_ACCURACY = 0.85
 LEAST_LEAD_OVER_SINGLE = 0.20
 LARGEST_LOSS = 0.03
 LARGEST_PAY = {"average": 0.25}
-"""Of a poisoner, as a part of an honest provider's mean; a tenth for the other kinds."""
+"""Largest pay of a poisoner as a share of the honest mean; 0.1 for kinds not listed."""
 USUAL_LARGEST_PAY = 0.10
 
 
 @dataclass(frozen=True)
 class HonestRun:
-    """All four honest, and what their model is compared with."""
+    """A run with four honest providers, and the figures to compare it with."""
 
     seed: int
     noise_seed: int
     accuracy: float
     best_single_accuracy: float
     central_accuracy: float
-    """All records in one place, without privacy, as many steps."""
+    """All records together, without privacy, as many steps."""
     alone_accuracy: float
-    """The three without the last provider, whose place the poisoner takes."""
+    """The first three providers only, without the one that the poisoner replaces."""
     points: list[int]
     excluded: list[int]
     """Rounds in which each provider's model was left out."""
@@ -47,14 +47,14 @@ class HonestRun:
 
 @dataclass(frozen=True)
 class PoisonedRun:
-    """The last of the four is hostile."""
+    """A run in which the last of the four providers is hostile."""
 
     seed: int
     accuracy: float
     difference: float
-    """To the accuracy of the honest alone."""
+    """Accuracy minus that of the honest providers alone."""
     pay: float
-    """The poisoner's points over the mean of the honest."""
+    """The poisoner's points divided by the honest mean."""
     least_honest_points: int
     reputations: list[int]
     excluded: list[int]
@@ -64,35 +64,32 @@ class PoisonedRun:
         return self.reputations[-1] < min(self.reputations[:-1])
 
 
-Told = Callable[[str], None]
-
-
 def measure(
     seeds: Sequence[int],
     noise_seed: int | None = None,
     *,
     further: bool = True,
-    on_run: Told | None = None,
+    on_run: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """All runs of the experiment as a JSON object.
+    """All runs of the study as a JSON object.
 
     Args:
-        noise_seed: makes the noise repeatable; drawn from the operating system where None.
-        further: whether to run the kinds of poison that no target names.
-        on_run: told what has just been run.
+        noise_seed: makes the noise repeatable; drawn from the operating system if None.
+        further: also run the kinds of poison without a target.
+        on_run: called after each run with its description.
     """
     kinds = {**POISONS, **(FURTHER if further else {})}
     honest: list[HonestRun] = []
     poisoned: dict[str, list[PoisonedRun]] = {kind: [] for kind in kinds}
-    told = on_run or (lambda _: None)
+    report = on_run or (lambda _: None)
     for seed in seeds:
         drawn = int.from_bytes(os.urandom(8), "big") if noise_seed is None else noise_seed + seed
         case = digits.setting(seed)
         honest.append(_honest(case, seed, drawn))
-        told(f"seed {seed}: honest")
+        report(f"seed {seed}: honest")
         for kind, provider in kinds.items():
             poisoned[kind].append(_poisoned(case, honest[-1], provider()))
-            told(f"seed {seed}: {kind}")
+            report(f"seed {seed}: {kind}")
     return {
         "experiment": "digits, 4 providers with 5 of the 10 classes each",
         "specification": digits.setting(seeds[0]).spec.model_dump(
@@ -149,7 +146,7 @@ def _excluded(request: SimulatedRequest) -> list[int]:
 
 
 def _privacy(case: Setting) -> dict[str, Any]:
-    """What one provider's records cost in all rounds."""
+    """Privacy cost of one provider's records over all rounds."""
     event = of_request(case.spec)
     if event is None or case.spec.privacy.delta is None:
         return {"mode": case.spec.privacy.mode.value}

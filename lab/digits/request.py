@@ -1,14 +1,14 @@
-"""Digits, label-skewed over four providers, (4, 1e-5)-private: the demo's request, measured.
+"""The demo's request: digits, label-skewed over four providers, (4, 1e-5)-private.
 
 `python -m lab digits --json FILE` runs the honest committee and each kind of poison over five seeds
-and compares them with the targets. A seed fixes the split and the partition; noise
-comes from a number drawn from the operating system, so that a run with a poisoner and the run of
-the honest alone share the honest providers' noise and differ in the poisoner only.
+and compares them with the targets. A seed fixes the split and the partition. The
+noise seed is drawn from the operating system and shared by a run with a poisoner and the run
+without, so that the two differ only in the poisoner.
 
-The constants were chosen on seeds from 100: model and descent on a held-out part of the training
-records, the rule of exclusion first on those seeds' test parts, its error measure on held-out
-parts again. All seeds split the same 1,797 images, so an image that tuning looked at can lie in a
-reported seed's test part: expect slightly less on digits that nobody has seen.
+The constants were chosen on seeds from 100: model and training on a held-out part of the training
+records, the exclusion rule first on those seeds' test parts, its error measure again on held-out
+parts. All seeds split the same 1,797 images, so an image used for tuning can be in a reported
+seed's test part: expect slightly lower accuracy on unseen digits.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ REPORTED_SEEDS = range(5)
 
 @dataclass(frozen=True)
 class Setting:
-    """One seed's data and the request made for it."""
+    """One seed's data and request."""
 
     spec: Specification
     parts: tuple[Dataset, ...]
@@ -48,17 +48,17 @@ class Setting:
 def setting(seed: int, *, tuning: bool = False, **changes: Any) -> Setting:
     """The request over digits, 5 of 10 classes at each of 4 providers.
 
-    `tuning` puts a part of the training records in the test set's place; `changes` are fields of
-    the draft.
+    `tuning` replaces the test set by a part of the training records; `changes` are fields of the
+    draft.
     """
     source = _held_out(sources.digits(seed)) if tuning else sources.digits(seed)
     spec = Draft({**draft(source), **changes}, on_chain=False).specification
     private, evaluation = split(source, spec.rounds, seed)
-    places = partition.classes(source.y_train[private], PROVIDERS, CLASSES_EACH, seed)
+    rows = partition.classes(source.y_train[private], PROVIDERS, CLASSES_EACH, seed)
     cuts = cut_evenly(source.y_train[evaluation], spec.rounds, np.random.default_rng(seed))
     return Setting(
         spec,
-        tuple(_part(source, private[part]) for part in places),
+        tuple(_part(source, private[part]) for part in rows),
         tuple(_part(source, evaluation[part]) for part in cuts),
         Dataset((source.x_test / source.scale).astype(np.float32), source.y_test, ()),
     )
@@ -67,7 +67,7 @@ def setting(seed: int, *, tuning: bool = False, **changes: Any) -> Setting:
 def run(
     case: Setting, noise_seed: int, poison: Provider | None = None, *, absent: bool = False
 ) -> SimulatedRequest:
-    """One request; `poison` takes the last provider's place, which `absent` leaves empty."""
+    """One request; `poison` replaces the last provider, `absent` leaves its seat out."""
     seats = [Seat(number, part, Provider()) for number, part in enumerate(case.parts)]
     if absent:
         seats = seats[:-1]
@@ -77,19 +77,19 @@ def run(
 
 
 def single_accuracies(case: Setting, noise_seed: int) -> Iterator[float]:
-    """Each provider alone: as many steps at the same privacy, tested on all classes."""
+    """Accuracy of each provider alone: the same steps and privacy, tested on all classes."""
     for number, part in enumerate(case.parts):
         model = alone(case.spec, part, partial(noise, noise_seed, number), number)
         yield accuracy(case.spec, model, case.test)
 
 
-def _part(source: Source, places: NDArray[np.int64]) -> Dataset:
-    scaled = (source.x_train[places] / source.scale).astype(np.float32)
-    return Dataset(scaled, source.y_train[places], ())
+def _part(source: Source, rows: NDArray[np.int64]) -> Dataset:
+    scaled = (source.x_train[rows] / source.scale).astype(np.float32)
+    return Dataset(scaled, source.y_train[rows], ())
 
 
 def _held_out(source: Source) -> Source:
-    """The training part, split again: nothing of the test part in it."""
+    """The training part, split again into training and test."""
     cut = len(source.y_train) // 5
     return Source(
         source.name,

@@ -1,8 +1,8 @@
-"""Kind `federation`: plain federated training, its curves over the rounds and last figures.
+"""Kind `federation`: plain federated training, with curves over the rounds and final figures.
 
 Metrics of a classification: `global_accuracy` and `local_accuracy` after the last round, and
-`best_global_accuracy`, the highest of all rounds, which looks at the test set to choose and is
-there because papers may report it. Of a regression: `rmse` and `mae` of the last global model, in
+`best_global_accuracy`, the highest of all rounds; it is chosen on the test set and given only
+because papers may report it. Of a regression: `rmse` and `mae` of the last global model, in
 units of the output's scale. Curves: the same names, `mae` and `local_mae` of a regression.
 """
 
@@ -32,7 +32,7 @@ from lab.harness.configuration import Case
 
 
 class LearningSettings(BaseModel):
-    """What the configuration's settings may say; the tables are those of a specification."""
+    """Settings of the configuration; the tables are those of a specification."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,20 +42,20 @@ class LearningSettings(BaseModel):
     local: dict[str, Any]
     rounds: Annotated[int, Field(ge=1)]
     sampled: Annotated[int, Field(ge=1)] | None = None
-    """Providers that train in a round; all where None."""
+    """Providers that train in a round; all if None."""
     train_examples: Annotated[int, Field(ge=1)] | None = None
-    """Of the training part, drawn by the seed; all where None."""
+    """Training examples, drawn with the seed; all if None."""
     test_examples: Annotated[int, Field(ge=1)] | None = None
     pooled: bool = False
     """All data at one provider: training without federation, as many passes over the data."""
     privacy: dict[str, Any] = {"mode": PrivacyMode.NONE.value}
-    """A specification's, but for the noise of mode `sound`, which is worked out."""
+    """As in a specification, without the noise of mode `sound`, which is computed."""
     sound_local: dict[str, Any] | None = None
-    """In the place of `local` under mode `sound`, which trains in steps."""
+    """Replaces `local` under mode `sound`, which trains in steps."""
 
 
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
-    """One federation; data, first model, samples and batches follow from the case's seed."""
+    """One federation; data, initial model, samples and batches depend on the case's seed."""
     settings = _settings(case)
     source = sources.load(case.dataset, case.seed)
     federation = _federation(case, settings, source)
@@ -95,7 +95,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def privacy_of(spec: Specification) -> dict[str, Any]:
-    """What a result says of its privacy: of one provider's records, over all rounds."""
+    """A result's privacy: for one provider's records, over all rounds."""
     privacy = spec.privacy
     if privacy.mode is PrivacyMode.PAPER:
         claimed = {"epsilon": privacy.epsilon, "delta": privacy.delta, "note": CLAIM}
@@ -119,10 +119,10 @@ def _federation(case: Case, settings: LearningSettings, source: Source) -> Feder
         parts = [chosen]
     else:
         groups = None if source.groups_train is None else source.groups_train[chosen]
-        places = partition.named(
+        rows = partition.named(
             case.partition, source.y_train[chosen], case.providers, case.seed, groups
         )
-        parts = [chosen[part] for part in places]
+        parts = [chosen[part] for part in rows]
     return Federation(
         _specification(case, settings, source),
         [source.train_set(part) for part in parts],
@@ -170,8 +170,8 @@ def _test_set(source: Source, count: int | None, seed: int) -> Dataset:
     return replace(source, x_test=source.x_test[kept], y_test=source.y_test[kept]).test_set()
 
 
-def _drawn(there: int, count: int | None, seed: int) -> NDArray[np.int64]:
-    """`count` of the places 0 to there - 1 at random, ascending; all where None."""
-    if count is None or count >= there:
-        return np.arange(there)
-    return np.sort(np.random.default_rng(seed).permutation(there)[:count])
+def _drawn(available: int, count: int | None, seed: int) -> NDArray[np.int64]:
+    """`count` random indices below `available`, ascending; all if None."""
+    if count is None or count >= available:
+        return np.arange(available)
+    return np.sort(np.random.default_rng(seed).permutation(available)[:count])

@@ -1,10 +1,10 @@
-"""Plain federated training without chain and votes: the papers' learning curves.
+"""Plain federated training without chain and votes, for the papers' learning curves.
 
-Each round `sampled` of the providers train as the strategy says, their models are aggregated by
-the specification's rule with the numbers of samples as weights, and two accuracies are taken: of
-the global model on the test set, and the mean of the trained providers' local models, each on the
-distribution of its own examples. A run is resumable: between two rounds all that the next ones
-depend on is a state of bytes.
+In each round `sampled` providers train as the strategy says. Their models are aggregated by the
+specification's rule, weighted by numbers of samples. Two accuracies are measured: the global
+model's on the test set, and the mean over the trained providers of the local model's on the
+distribution of its own examples. A run can be resumed: everything that later rounds depend on is
+encoded as bytes between two rounds.
 """
 
 import io
@@ -35,29 +35,29 @@ if TYPE_CHECKING:
     import torch
 
 EVALUATED_AT_ONCE = 1024
-"""Examples of one forward pass."""
+"""Examples per forward pass."""
 
 
 @dataclass(frozen=True)
 class Federation:
-    """What is trained on what; everything random follows from `seed`."""
+    """The specification, the data and the seed of all randomness."""
 
     spec: Specification
     parts: Sequence[Dataset]
-    """One data set a provider."""
+    """One data set per provider."""
     sampled: int
     """Providers that train in each round."""
     seed: int
     device: str = "cpu"
-    """torch's name of where to train in epochs, and to evaluate."""
+    """torch device for training in epochs and for evaluation."""
     noise_of: NoiseOf | None = None
-    """Under privacy modes `sound` and `paper`; of round 0: what stays on a provider's data."""
+    """Noise of privacy modes `sound` and `paper`; round 0 is the noise on a provider's data."""
 
     def __post_init__(self) -> None:
         check_specification(self.spec)
         if not 1 <= self.sampled <= len(self.parts):
             raise InvalidInput(
-                f"{self.sampled} of {len(self.parts)} providers cannot be sampled a round"
+                f"cannot sample {self.sampled} of {len(self.parts)} providers per round"
             )
         check_aggregation(self.spec.aggregation, self.sampled)
         for number, part in enumerate(self.parts, start=1):
@@ -76,10 +76,10 @@ class Federation:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that the rounds to come depend on."""
+    """Everything that later rounds depend on."""
 
     round: int
-    """Rounds done."""
+    """Number of finished rounds."""
     globals_: Globals
     memories: Mapping[int, Memory] = field(default_factory=dict)
     """By provider."""
@@ -92,16 +92,16 @@ class State:
 
 @dataclass(frozen=True)
 class TrainedRound:
-    """What a round left behind."""
+    """The outcome of a round."""
 
     state: State
     locals: Mapping[int, Model]
-    """By provider, of those who trained: the model that it would use itself. That is its personal
-    one where the strategy has such, else the one that it submitted."""
+    """For each provider that trained, the model that it would use itself: its personal model if
+    the strategy has one, otherwise the one that it submitted."""
 
 
 def train_round(federation: Federation, state: State) -> TrainedRound:
-    """One round from `state`; raises DataError where a model is no longer finite."""
+    """One round from `state`; raises DataError if a model is no longer finite."""
     spec, number = federation.spec, state.round + 1
     plan, globals_ = strategy(spec.strategy), state.globals_
     chosen = federation.sample(number)
@@ -155,8 +155,8 @@ def _train(federation: Federation, number: int, provider: int, task: LocalTask) 
 
 @dataclass
 class Curves:
-    """One value a round: shares of right answers, in a regression mean absolute errors in units of
-    the output's scale."""
+    """One value per round: accuracy, or for a regression the mean absolute error in units of the
+    output's scale."""
 
     global_: list[float] = field(default_factory=list)
     local: list[float] = field(default_factory=list)
@@ -170,16 +170,16 @@ def train_federation(
     resumed: bytes | None = None,
     on_round: Callable[[int, Callable[[], bytes]], None] | None = None,
 ) -> tuple[Model, Curves]:
-    """All rounds of the specification; the last global model, and the curves.
+    """Train all rounds of the specification; returns the last global model and the curves.
 
     Args:
-        test: what the global model is measured on.
-        own_tests: a provider's own test set each. By default the local models are measured on
-            `test`, its labels weighted as in the provider's own examples (a regression's as is).
-        resumed: the state in which an earlier run of the same federation was interrupted.
-        on_round: told (rounds done, what gives the state) after each round.
+        test: the global model's test set.
+        own_tests: one test set per provider. By default local models are tested on `test`, with
+            labels weighted as in the provider's own examples (for a regression unweighted).
+        resumed: the state of an interrupted run of the same federation.
+        on_round: called with (finished rounds, function that encodes the state) after each round.
 
-    Raises InvalidInput for a state that is none of this federation.
+    Raises InvalidInput for a state of another federation.
     """
     spec = federation.spec
     federation = replace(federation, parts=[represented(spec, one) for one in federation.parts])
@@ -211,9 +211,9 @@ def measured(
     test: Dataset,
     weights: NDArray[np.float64] | None = None,
 ) -> float:
-    """Share of right answers of a classification, mean absolute error of a regression.
+    """Accuracy of a classification, mean absolute error of a regression.
 
-    `weights`: of the examples, shape (n,); equal where None.
+    `weights`: weights of the examples, shape (n,); equal if None.
     """
     outputs = outputs_of(federation, model, test.x)
     if federation.spec.task == "classification":
@@ -230,8 +230,8 @@ def outputs_of(federation: Federation, model: Model, x: NDArray[np.float32]) -> 
     spec, found = federation.spec, []
     module = gradient_family_of(spec).loaded(spec, model, federation.device).eval()
     with torch.no_grad():
-        for place in range(0, len(x), EVALUATED_AT_ONCE):
-            part = torch.from_numpy(np.ascontiguousarray(x[place : place + EVALUATED_AT_ONCE]))
+        for first in range(0, len(x), EVALUATED_AT_ONCE):
+            part = torch.from_numpy(np.ascontiguousarray(x[first : first + EVALUATED_AT_ONCE]))
             found.append(_numpy(module(part.to(federation.device))))
     return np.concatenate(found)
 
@@ -242,8 +242,8 @@ def _numpy(values: "torch.Tensor") -> NDArray[np.float32]:
 
 
 def _on_own_labels(federation: Federation, model: Model, part: Dataset, test: Dataset) -> float:
-    """Accuracy on `test` with its labels in the shares that `part` has; labels that the provider
-    does not have count nothing, those that the test set lacks are left out."""
+    """Accuracy on `test`, with labels weighted by their shares in `part`. Labels that the provider
+    or the test set lacks are ignored."""
     if federation.spec.task != "classification":
         return measured(federation, model, test)
     size = len(federation.spec.labels)
@@ -253,7 +253,7 @@ def _on_own_labels(federation: Federation, model: Model, part: Dataset, test: Da
     weights = share[test.y]
     kept = weights > 0
     if not kept.any():
-        raise DataError("the test set has none of the labels that a provider has")
+        raise DataError("the test set has none of a provider's labels")
     return measured(federation, model, Dataset(test.x[kept], test.y[kept], ()), weights[kept])
 
 
@@ -265,9 +265,9 @@ def encode_state(state: State, curves: Curves) -> bytes:
     arrays: dict[str, NDArray[Any]] = {}
     numbers: dict[str, dict[str, float]] = {}
 
-    def put(place: str, model: Model | None) -> None:
+    def put(prefix: str, model: Model | None) -> None:
         for name, values in (model or {}).items():
-            arrays[f"{place}/{name}"] = values
+            arrays[f"{prefix}/{name}"] = values
 
     put("initial", state.globals_.initial)
     put("start", state.globals_.start)
@@ -290,8 +290,8 @@ def encode_state(state: State, curves: Curves) -> bytes:
 
 
 def decode_state(federation: Federation, data: bytes) -> tuple[State, Curves]:
-    """What `encode_state` wrote; raises InvalidInput for anything else, and where the models are
-    not of this federation's template."""
+    """The state and curves that `encode_state` wrote; raises InvalidInput for anything else, and if
+    the models do not have this federation's template."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -317,9 +317,9 @@ def decode_state(federation: Federation, data: bytes) -> tuple[State, Curves]:
     return state, curves
 
 
-def _model(arrays: Mapping[str, NDArray[Any]], place: str) -> Model:
-    """The tensors whose names begin with `place` and a slash."""
-    prefix = f"{place}/"
+def _model(arrays: Mapping[str, NDArray[Any]], folder: str) -> Model:
+    """The tensors whose names begin with `folder` and a slash."""
+    prefix = f"{folder}/"
     return {name[len(prefix) :]: one for name, one in arrays.items() if name.startswith(prefix)}
 
 

@@ -1,11 +1,10 @@
-"""Hostile nodes: what they register, and what they reply.
+"""Hostile nodes: the profiles they register and the replies they give.
 
-All of them are registered and in one another's pay. Each has registered a stuffed profile, of the
-keywords of many topics (broad) or, a share of them, of one topic alone (aimed): the mean of all
-profiles of that topic, nearer to most queries about it than an honest profile is, and no other than
-what an honest provider with very many documents about it would publish. In reply each either forges
-records, floods, drops requests, or hides: answers with records of its kind and names none but its
-kind.
+All hostile nodes are registered and collude. Each has a stuffed profile with the keywords of many
+topics (broad) or, for a share of them, of a single topic (aimed). An aimed profile is the mean of
+all profiles of its topic: closer to most queries about it than honest profiles are, and the same as
+an honest provider with very many documents about it would publish. A hostile node forges records,
+floods, drops requests, or hides: it answers only with records and contacts of hostile nodes.
 """
 
 from collections.abc import Sequence
@@ -23,9 +22,9 @@ from lab.provider_network.population import Population
 
 BROAD_TOPICS = 16
 COLLUDERS = 2_000
-"""Hostile records that one who hides chooses its reply from."""
+"""Hostile records from which a hiding node chooses its reply."""
 VARIATION = 0.3
-"""Standard deviation by which stuffed weights differ (log-normal), so that no two are the same."""
+"""Log-normal standard deviation of stuffed weights, so that no two profiles are equal."""
 
 
 class Lie(StrEnum):
@@ -43,7 +42,7 @@ def stuff(
     aimed: float,
     generator: np.random.Generator,
 ) -> None:
-    """Overwrite the profiles of `hostile`, numbers of nodes, with stuffed ones."""
+    """Replace the profiles of the nodes `hostile` by stuffed ones."""
     topics = int(population.topics.max()) + 1
     means = _topic_means(population, topics)
     rows = []
@@ -64,7 +63,7 @@ def stuff(
 def lies(
     network: Network, hostile: NDArray[np.int64], kinds: Sequence[Lie], seed: int
 ) -> dict[int, Hostile]:
-    """What each of `hostile` replies; the kinds of lies are dealt out in turn."""
+    """The replies of each of `hostile`; the kinds of lies are assigned in turn."""
     colluders = np.random.default_rng([seed, 9]).permutation(hostile)[:COLLUDERS]
     band = _Band(network, colluders)
     replies = {
@@ -85,7 +84,7 @@ class _Band:
         self._weights = network.weights[colluders]
 
     def forged(self, number: int, request: Request) -> Reply | None:
-        """Records of honest nodes that say just what was asked for."""
+        """Records of honest nodes with the query as their forged profile."""
         true = self._true(number, request)
         if not isinstance(request, Lookup) or not isinstance(true, LookupReply):
             return true
@@ -93,7 +92,7 @@ class _Band:
         return LookupReply(true.responder, true.community, true.size, copies, true.contacts)
 
     def flood(self, number: int, request: Request) -> Reply | None:
-        """All that fits into a message, and contacts that do not exist."""
+        """As much as fits into a message, with contacts that do not exist."""
         true = self._true(number, request)
         if not isinstance(true, LookupReply):
             return true
@@ -105,7 +104,7 @@ class _Band:
         return LookupReply(true.responder, true.community, true.size, records, contacts)
 
     def hidden(self, number: int, request: Request) -> Reply | None:
-        """The best of its kind alone, and contacts of its kind."""
+        """Only hostile records, the most similar ones, and hostile contacts."""
         true = self._true(number, request)
         if not isinstance(request, Lookup) or not isinstance(true, LookupReply):
             return true
@@ -121,7 +120,7 @@ class _Band:
 
 
 def _topic_means(population: Population, topics: int) -> sparse.csr_matrix:
-    """(topics, WIDTH): mean published profile of each."""
+    """Mean published profile of each topic, (topics, WIDTH)."""
     count = len(population.topics)
     entries = sparse.csr_matrix(
         (

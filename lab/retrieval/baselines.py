@@ -1,4 +1,4 @@
-"""What retrieval is compared with: a gossip overlay of equal degree, and downloading everything."""
+"""Baselines for retrieval: a gossip overlay of equal degree, and downloading all profiles."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from lab.provider_network.network import Network
 from lab.retrieval.exhaustive import Exhaustive, top
 
 STEP = 8
-"""Nodes asked at once."""
+"""Nodes asked at the same time."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class GossipOutcome:
 
 
 class GossipOverlay:
-    """A similarity-gossip overlay (Voulgaris & van Steen 2005, Vicinity) once it has converged.
+    """A converged similarity-gossip overlay (Voulgaris & van Steen 2005, Vicinity).
 
-    Each node keeps `degree` others with their profiles: half the most like it of all that live,
-    found here exactly, which no gossip does better; half at random. A search asks, best first, the
-    nodes most like the query among those heard of; each names the 16 of its own most like it.
+    Each node keeps `degree` others with their profiles: half are the most similar live nodes, found
+    exactly (the best that gossip can do); half are random. A search asks the known nodes that are
+    most similar to the query, best first; each names the 16 most similar nodes that it keeps.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class GossipOverlay:
         self._kept: dict[int, NDArray[np.int64]] = {}
 
     def search(self, query: Signature, entry: int, want: int, messages: int) -> GossipOutcome:
-        """The best live nodes heard of from `entry`, within a bound on messages."""
+        """The best live nodes found from `entry`, within a limit on messages."""
         depth = {entry: 0}
         scores: dict[int, float] = {}
         self._hear(query, entry, depth, scores, 0)
@@ -80,7 +80,7 @@ class GossipOverlay:
 
 
 def download_bytes(network: Network, sample: int = 1_000) -> int:
-    """Bytes of all records, one reply each, as messages have them; by the mean of a sample."""
+    """Bytes to download all records, one reply each, estimated from the mean of a sample."""
     numbers = np.linspace(0, network.nodes - 1, min(sample, network.nodes)).astype(int).tolist()
     sizes = [len(encode(Acknowledged(network.record(number), True))) for number in numbers]
     return round(sum(sizes) / len(sizes) * network.nodes)

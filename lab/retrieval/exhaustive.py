@@ -1,4 +1,4 @@
-"""The truth that lookups are held to: weighted Jaccard to every published profile."""
+"""The ground truth for lookups: weighted Jaccard to every published profile."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from fedpact.retrieval.signature import MASS, WIDTH, Signature
 
 
 class Exhaustive:
-    """All profiles by bucket (an inverted index), for exact search."""
+    """An inverted index of all profiles, for exact search."""
 
     def __init__(self, buckets: NDArray[np.uint16], weights: NDArray[np.uint16]) -> None:
         self._nodes = len(buckets)
@@ -28,7 +28,7 @@ class Exhaustive:
 
 
 def top(scores: NDArray[np.float64], allowed: NDArray[np.bool_], want: int) -> NDArray[np.int64]:
-    """The `want` best of the allowed, best first, of equal ones the lower number."""
+    """The `want` best allowed nodes, best first; ties go to the lower number."""
     usable = np.where(allowed, scores, -1.0)
     least = np.partition(usable, len(usable) - want)[len(usable) - want]
     candidates = np.flatnonzero(usable >= least)

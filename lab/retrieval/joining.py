@@ -1,4 +1,4 @@
-"""What joining costs a newcomer."""
+"""The cost of joining for a newcomer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from fedpact.retrieval.signature import Signature
 from lab.provider_network.network import Counted, MemoryTransport, Network, address
 
 ENTRIES = 3
-"""Nodes that a newcomer knows of to begin with."""
+"""Nodes that a newcomer knows at first."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def join_cost(
     profiles: Sequence[Signature],
     seed: int,
 ) -> JoinCost:
-    """Of newcomers with these profiles, each entering by way of ENTRIES honest nodes."""
+    """The cost for newcomers with these profiles, each entering through ENTRIES honest nodes."""
     generator = np.random.default_rng([seed, 6])
     counted = Counted(transport)
     messages = 0

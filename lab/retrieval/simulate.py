@@ -1,4 +1,4 @@
-"""One simulation of retrieval: a population, its hostile and dead, lookups, and what they reach."""
+"""One simulation of retrieval: a population with hostile and dead nodes, and its lookups."""
 
 import resource
 import time
@@ -28,28 +28,28 @@ from lab.retrieval.joining import join_cost
 WANT = 10
 FEWEST_NODES = 100
 COUNTED = 50
-"""Lookups whose bytes are counted."""
+"""Number of lookups whose bytes are counted."""
 JOINS = 10
-"""Newcomers whose cost is measured."""
+"""Number of newcomers whose joining cost is measured."""
 BASELINE_LOOKUPS = 50
-"""Lookups that the gossip overlay answers too; fewer above BASELINE_NODES nodes."""
+"""Lookups repeated with the gossip overlay; fewer above BASELINE_NODES nodes."""
 BASELINE_NODES = 200_000
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is simulated; raises InvalidInput for what cannot be."""
+    """What is simulated; raises InvalidInput for values out of range."""
 
     nodes: int
     churn: float = 0.0
-    """Share of nodes that are dead, and still in every table."""
+    """Share of nodes that are dead but still in every table."""
     malicious: float = 0.0
-    """Share that has a stuffed profile and lies in reply, in four ways (`attacks`)."""
+    """Share that has a stuffed profile and lies in one of four ways (`attacks`)."""
     aimed: float = 0.0
-    """Of those, the share whose profile is aimed at one topic; the others' are broad."""
+    """Share of the malicious whose profile is aimed at one topic; the others' are broad."""
     eclipse: float = 0.0
-    """Share of the community nearest to each query that is hostile and hides the honest; looked
-    up one query at a time, on top of `malicious`."""
+    """Share of the community nearest to each query that is hostile and hides honest members, for
+    each query separately and in addition to `malicious`."""
     seed: int = 1
     lookups: int = 1_000
     source: DocumentSource = DocumentSource.COLLECTIONS
@@ -68,38 +68,38 @@ class Scenario:
         ):
             most = 1.0 if name == "aimed" else 0.5
             if not 0 <= share <= most:
-                raise InvalidInput(f"simulate: {name} {share}; 0 to {most} is possible")
+                raise InvalidInput(f"simulate: {name} {share} is out of range: give 0 to {most}")
 
 
 _shared: "_World | None" = None
-"""What forked processes find in their memory."""
+"""Shared with forked processes."""
 
 
 @dataclass(frozen=True)
 class Looked:
-    """One lookup against the truth."""
+    """One lookup compared with the ground truth."""
 
     recall: float
-    """Truth: the ten most alike of the live and honest; whoever else is found takes a place."""
+    """Against the ten most similar live honest nodes; any other result uses up a rank."""
     over_honest: float | None
-    """Truth: the honest among the ten most alike of all that live; None where none is."""
+    """Against the honest among the ten most similar live nodes; None if there are none."""
     ratio: float
     stuffed: float
     """Share of hostile nodes among the results."""
     forged: int
     bytes: int | None
-    """Of all its messages; None where they were not counted."""
+    """Bytes of all its messages; None if not counted."""
     outcome: LookupResult
 
 
 def simulate(
-    scenario: Scenario, say: Callable[[str], None] = lambda _: None, workers: int = 2
+    scenario: Scenario, on_step: Callable[[str], None] = lambda _: None, workers: int = 2
 ) -> dict[str, Any]:
-    """Run a scenario in `workers` processes; what was measured. `say` hears of each step."""
+    """Run a scenario in `workers` processes; returns the figures. `on_step` is called per step."""
     begun, processor = time.perf_counter(), _processor_seconds()
     generator = np.random.default_rng([scenario.seed, 77])
     people = population(scenario.nodes, scenario.lookups, scenario.seed, scenario.source)
-    say(f"{scenario.nodes} profiles")
+    on_step(f"{scenario.nodes} profiles")
     hostile = generator.permutation(scenario.nodes)[: round(scenario.malicious * scenario.nodes)]
     stuff(people, hostile, scenario.aimed, generator)
     network = Network(people.buckets, people.weights, standard())
@@ -107,10 +107,10 @@ def simulate(
     bad[hostile] = True
     dead = (generator.random(scenario.nodes) < scenario.churn) & ~bad
     index = Exhaustive(people.buckets, people.weights)
-    say(f"{len(network.partition.prefixes)} communities")
+    on_step(f"{len(network.partition.prefixes)} communities")
     world = _World(scenario, people, network, bad, dead, index)
-    looked, baselines = _shared_out(world, workers)
-    say(f"{len(looked)} lookups")
+    looked, baselines = _run_lookups(world, workers)
+    on_step(f"{len(looked)} lookups")
     transport = MemoryTransport(network, dead, {})
     newcomers = people.queries[:JOINS]
     joins = join_cost(network, transport, ~(dead | bad), newcomers, scenario.seed)
@@ -127,7 +127,7 @@ def simulate(
 
 
 class _World:
-    """A population with its hostile and dead, as lookups meet it."""
+    """A population with its hostile and dead nodes."""
 
     def __init__(
         self,
@@ -180,7 +180,7 @@ class _World:
         ]
         everyone = top(scores, ~self._dead, WANT)
         sought = scores[everyone[~bad[everyone]]]
-        # A result counts that is as good as the last of the truth: ties have no order.
+        # A result as good as the last of the ground truth counts: ties have no order.
         hit = sum(one >= best[-1] - 1e-12 for one in honest)
         least = scores[everyone[-1]] - 1e-12
         seen = min(sum(one >= least for one in honest), len(sought))
@@ -195,7 +195,7 @@ class _World:
         )
 
     def _genuine(self, record: Record) -> bool:
-        """Compared with the population itself, not by digest."""
+        """Whether the record equals the population's, compared without digests."""
         number = int.from_bytes(record.node, "big")
         buckets, weights = stacked([record.signature])
         return bool(
@@ -212,7 +212,7 @@ class _World:
         return chosen[: round(self._scenario.eclipse * len(members))]
 
     def baselines(self) -> dict[str, Any]:
-        """The same queries by other ways."""
+        """The same queries with other methods."""
         live = ~(self._bad | self._dead)
         honest = self._honest
         generator = np.random.default_rng([self._scenario.seed, 4])
@@ -249,13 +249,13 @@ class _World:
 
 
 def _processor_seconds() -> float:
-    """Of this process and those that it has waited for."""
+    """Processor seconds of this process and its finished children."""
     used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def _shared_out(world: "_World", workers: int) -> tuple[list[Looked], dict[str, Any]]:
-    """All lookups in their order, and the baselines, by processes that share the world's memory."""
+def _run_lookups(world: "_World", workers: int) -> tuple[list[Looked], dict[str, Any]]:
+    """All lookups in order, and the baselines, in processes that share the world's memory."""
     global _shared
     _shared = world
     indices = range(world.lookups)

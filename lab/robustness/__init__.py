@@ -1,1 +1,1 @@
-"""Study: what colluding poisoners do to a committee, by attack and aggregation rule."""
+"""Study: the effect of colluding poisoners on a committee, by attack and aggregation rule."""

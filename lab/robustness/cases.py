@@ -1,8 +1,9 @@
-"""Kind `robustness`: a part of hostile providers, under one attack and one rule.
+"""Kind `robustness`: a share of hostile providers, under one attack and one rule.
 
-Metrics: `global_accuracy`; `honest_alone`, that of training without the hostile; `accuracy_lost`,
-how far the first is below the second, 0 where it is not; `stalled`, 1 where a round never became
-final; of the attack `back-door` also `back_door_rate`, and `back_door_rate_honest` without it.
+Metrics: `global_accuracy`; `honest_alone`, the accuracy of training without the hostile providers;
+`accuracy_lost`, how far the first is below the second, at least 0; `stalled`, 1 if a round never
+became final; for the attack `back-door` also `back_door_rate`, and `back_door_rate_honest` without
+the attack.
 """
 
 from typing import Any
@@ -17,7 +18,7 @@ AXES = ("rule", "attack", "share")
 
 
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
-    """One request with the hostile and one without; it takes seconds and keeps no state."""
+    """One request with the hostile providers and one without; takes seconds, saves no state."""
     settings = dict(case.settings)
     try:
         rule, attack, share = (settings.pop(axis) for axis in AXES)

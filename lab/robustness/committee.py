@@ -1,4 +1,4 @@
-"""What a part of hostile providers does to the model, by attack and by rule."""
+"""The effect of a share of hostile providers on the model, by attack and rule."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from lab.committees.attacks import ATTACKS, BACKDOOR_LABEL, Collusion, patched
 from lab.committees.data import SMALL, CommitteeData, CommitteeSize, committee_data
 
 VOTED = "poq"
-"""The default: votes on the contribution, then the weighted mean of the included."""
+"""The default: votes on the contribution, then the weighted mean of the included models."""
 RULES: Mapping[str, AggregationChoice] = {
     VOTED: AggregationChoice(),
     "weighted-mean": AggregationChoice(),
@@ -27,7 +27,7 @@ RULES: Mapping[str, AggregationChoice] = {
 }
 """One setting for all attacks; radius and bound are near the median norm of honest updates, which
 on MNIST (seed 100) falls from 4 to 0.7 over ten rounds IID and from 6 to 3.5 with two classes each.
-All but the first do without votes and approvals."""
+Only the first uses votes and approvals."""
 
 
 def run_case(
@@ -39,27 +39,27 @@ def run_case(
     scale: CommitteeSize = SMALL,
     dataset: str = "mnist",
 ) -> dict[str, Any]:
-    """One request with `share` of the providers hostile, beside the honest of it alone.
+    """One request with `share` of the providers hostile, and one with only the honest providers.
 
     Args:
         attack: a name of ATTACKS.
         rule: a name of RULES.
-        share: from 0 to below 1; the last seats are the hostile ones, rounded to whole providers.
+        share: from 0 to below 1; rounded to whole providers, which take the last seats.
 
     Returns:
-        `accuracy` of the global model and `honest_alone`, that of plain training without the
-        hostile; `difference` between them; `excluded`, rounds in which each seat was left out;
-        `points` of each seat (with votes alone); `stalled`, whether a round never became final;
-        `rounds`, how many did; `back_door`, how often a patched example of another label gets the
-        back door's, and `back_door_honest` the same of the honest alone.
+        `accuracy` of the global model; `honest_alone`, the accuracy of plain training without the
+        hostile providers; `difference` between them; `excluded`, rounds in which each seat was
+        excluded; `points` of each seat (only with votes); `stalled`, whether a round never became
+        final; `rounds`, how many became final; `back_door`, how often a patched example of another
+        label gets the back door's label; `back_door_honest`, the same for the honest alone.
 
     Raises:
-        InvalidInput: an attack, a rule or a share that is none.
-        DataMissing: the data set's files are not there.
+        InvalidInput: an unknown attack or rule, or a share out of range.
+        DataMissing: the data set's files are missing.
     """
     if attack not in ATTACKS or rule not in RULES:
         raise InvalidInput(
-            f"no attack {attack!r} or no rule {rule!r}: attacks are {', '.join(ATTACKS)}, rules "
+            f"unknown attack {attack!r} or rule {rule!r}: attacks are {', '.join(ATTACKS)}, rules "
             f"{', '.join(RULES)}"
         )
     if not 0 <= share < 1:
@@ -74,7 +74,7 @@ def run_case(
         "accuracy": reached,
         "honest_alone": honest,
         "difference": reached - honest,
-        "excluded": [request.times_excluded(place) for place in range(len(seats))],
+        "excluded": [request.times_excluded(seat) for seat in range(len(seats))],
         "points": request.points if rule == VOTED else [],
         "stalled": request.stalled,
         "rounds": len(request.rounds),
@@ -86,17 +86,17 @@ def run_case(
 
 
 def committee(case: CommitteeData, attack: str, hostile: int) -> list[Seat]:
-    """All providers of a case, the last `hostile` of them poisoners in collusion."""
+    """All providers of a case; the last `hostile` of them are colluding poisoners."""
     first = len(case.parts) - hostile
     collusion = Collusion(frozenset(range(first, len(case.parts))), dict(enumerate(case.parts)))
     return [
-        Seat(place, part, ATTACKS[attack](collusion) if place >= first else Provider())
-        for place, part in enumerate(case.parts)
+        Seat(seat, part, ATTACKS[attack](collusion) if seat >= first else Provider())
+        for seat, part in enumerate(case.parts)
     ]
 
 
 def back_door_rate(case: CommitteeData, model: Model) -> float:
-    """Part of the patched test examples of other labels that get the back door's label."""
+    """Share of the patched test examples of other labels that get the back door's label."""
     others = case.test.y != BACKDOOR_LABEL
     x = patched(case.test.x[others])
     wanted = case.test.y[others] * 0 + BACKDOOR_LABEL

@@ -8,6 +8,7 @@ requests are open at the same time.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,6 @@ from fedpact.learning.artefact import encode
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.requester import RequestProgress
-from fedpact.requester.draft import Draft
 from fedpact.requester.slices import cut
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, simulate
@@ -140,14 +140,14 @@ class World:
             self.requests[name] = self.market.requester.create(draft, examples, PAYMENT)
         return self.requests[name]
 
-    def examples(self, draft: Draft) -> Dataset:
-        """The evaluation set as the draft asks for it."""
+    def examples(self, case: dict[str, Any]) -> Dataset:
+        """The evaluation set in the case's shape and scale."""
         x, y = self.evaluation
-        features = draft.fields["features"]
+        features = case["features"]
         scaled = (x / features.get("scale", 1.0)).astype(np.float32)
         shaped = scaled.reshape(-1, *features["shape"])
-        if "output" in draft.fields:
-            return Dataset(shaped, (y / draft.fields["output"]["scale"]).astype(np.float32), ())
+        if "output" in case:
+            return Dataset(shaped, (y / case["output"]["scale"]).astype(np.float32), ())
         return Dataset(shaped, y.astype(np.int64), ())
 
 

@@ -212,7 +212,7 @@ def test_a_provider_declines_an_unusable_request_with_the_reason_and_keeps_servi
         numbers,
         PAYMENT,
     )
-    wanted = {unusable: "it holds text, the specification asks for numbers"}
+    wanted = {unusable: "it contains text, the specification asks for numbers"}
     asked = world.requests["class sums"]
     market.requester.follow(asked, poll_interval=POLL)  # long since over, or over soon
     for number, reasons in [(0, wanted), (PROVIDERS, {asked: "none of 60 documents has a word"})]:
