@@ -1,10 +1,10 @@
 """Kind `privacy`: a linear model on fixed scattering features under mode `sound`.
 
-Settings: `epsilon`; `plan`, a table of `rounds`, `clipping_norm`, `learning_rate` and, where they
-differ, `momentum`, `centring_multiplier`, `mirrored` and `averaged`: the one tuned on public images
-where left out; `shared_noise` and `examples` as `privacy_fixed_features.run_case` takes them.
-Metric: `global_accuracy` on the test images. The privacy says all that an epsilon has to be read
-with; the details hold the curve over the rounds.
+Settings: `epsilon`; `plan`, a table of `rounds`, `clipping_norm`, `learning_rate` and optionally
+`momentum`, `centring_multiplier`, `mirrored` and `averaged` (default: the plan tuned on public
+images); `shared_noise` and `examples` as in `training.run_case`. Metric: `global_accuracy` on the
+test images. The result's privacy states everything that epsilon depends on; its details hold the
+curve over the rounds.
 """
 
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from lab.harness.configuration import Case
 
 
 class PlanSettings(BaseModel):
-    """A `privacy_fixed_features.Plan` in a file."""
+    """A `training.Plan` in a configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,13 +43,13 @@ class PrivacySettings(BaseModel):
 
 
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
-    """One federation; it takes minutes and keeps no state but the features, on disk."""
+    """One federation; takes minutes and saves nothing but the features."""
     try:
         settings = PrivacySettings.model_validate(dict(case.settings))
     except ValidationError as error:
         raise InvalidInput(f"{case.name}: settings.{first_error(error)}") from error
     plan = _plan(case, settings)
-    fixed.schedule(plan, settings.epsilon)  # a demand out of range shows before any work
+    fixed.schedule(plan, settings.epsilon)  # fails on an invalid epsilon before any work
     task = fixed.Task.of(
         sources.load(case.dataset, case.seed), fixed.FEATURES, mirrored=plan.mirrored
     )

@@ -1,12 +1,12 @@
 """A whole request for a linear model on scattering features, in at most 20 rounds under `sound`.
 
-What `privacy_fixed_features` trains in as many rounds as it likes is here what the daemons run:
-drafted noise, the round of statistics, updates bounded by their mechanism, votes on the evaluation
-set, the gate, the server's momentum on attested models. In one process, by `simulate`, whose global
-model is that of the chain to the byte (tests/integration/test_families_on_chain.py).
+Unlike `training`, which has no limit on rounds, this runs what the daemons run: drafted noise, the
+statistics round, updates bounded by their mechanism, votes on the evaluation set, the error ceiling
+and server momentum on attested models. `simulate` runs it in one process; its global model equals
+that of a run on chain byte for byte (tests/integration/test_families_on_chain.py).
 
-Each data set's step was chosen on the public slice, on which the evaluation set is drawn too and
-which no provider holds: `python -m lab.fixed_features.training DATA --tune 19 ...`.
+Each data set's step was chosen on the public slice, which no provider holds and from which the
+evaluation set is drawn: `python -m lab.fixed_features.training DATA --tune 19 ...`.
 """
 
 import time
@@ -42,14 +42,13 @@ def draft(source: Source, providers: int, epsilon: float, step: Step) -> dict[st
 def run_case(
     source: Source, epsilon: float, seed: int, providers: int, cut: str, step: Step
 ) -> dict[str, Any]:
-    """One request, tested once; the seed draws partition, evaluation set and noise."""
+    """One request, tested once; partition, evaluation set and noise depend on the seed."""
     began = time.process_time()
     spec = Draft(draft(source, providers, epsilon, step), on_chain=False).specification
     task = Task.of(source, FEATURES, bool(step.mirrored))
     parts = partition.named(cut, task.private.y, providers, seed)
     seats = [
-        Seat(number, _dataset(task.private, places), Provider())
-        for number, places in enumerate(parts)
+        Seat(number, _dataset(task.private, rows), Provider()) for number, rows in enumerate(parts)
     ]
     result = simulate(
         spec,
@@ -62,7 +61,7 @@ def run_case(
     return {
         "accuracy": accuracy(spec, result.model, _dataset(task.test, np.arange(len(task.test.y)))),
         "rounds": len(result.rounds),
-        "examples": [len(places) for places in parts],
+        "examples": [len(rows) for rows in parts],
         "rounds_left_out": [result.times_excluded(seat) for seat in range(providers)],
         "points": result.points,
         "step": asdict(step),
@@ -75,13 +74,13 @@ def run_case(
 
 
 def _slices(task: Task, source: Source, seed: int) -> list[Dataset]:
-    """The evaluation set, cut: from the public slice, every label equally often."""
+    """The evaluation slices, from the public slice, balanced over the labels."""
     _, chosen = split(source, ROUNDS, seed, PUBLIC_EXAMPLES)
     public, _ = public_slice(len(source.y_train), PUBLIC_EXAMPLES)
-    places = np.searchsorted(public, chosen)
-    cuts = cut_evenly(task.public.y[places], ROUNDS, np.random.default_rng(seed))
-    return [_dataset(task.public, places[cut]) for cut in cuts]
+    rows = np.searchsorted(public, chosen)
+    cuts = cut_evenly(task.public.y[rows], ROUNDS, np.random.default_rng(seed))
+    return [_dataset(task.public, rows[cut]) for cut in cuts]
 
 
-def _dataset(held: Private, places: "np.ndarray[Any, np.dtype[np.int64]]") -> Dataset:
-    return Dataset(held.x[places], held.y[places], ())
+def _dataset(held: Private, rows: "np.ndarray[Any, np.dtype[np.int64]]") -> Dataset:
+    return Dataset(held.x[rows], held.y[rows], ())

@@ -1,10 +1,9 @@
-"""Kind `request`: a whole request for a linear model on scattering features, votes and all.
+"""Kind `request`: a whole request for a linear model on scattering features, with votes.
 
-Settings: `epsilon`; `step`, a table of `learning_rate`, `clipping_norm`, `momentum` and
-`mirrored`: the one
-chosen on public images where left out. Metrics: `global_accuracy` on the test images, and
-`included`, the share of honest models that the votes left in. The privacy says all that an epsilon
-has to be read with.
+Settings: `epsilon`; `step`, a table of `learning_rate`, `clipping_norm`, `momentum` and `mirrored`
+(default: the step chosen on public images). Metrics: `global_accuracy` on the test images, and
+`included`, the share of honest models that the votes included. The result's privacy states
+everything that epsilon depends on.
 """
 
 from typing import Annotated, Any, Literal
@@ -21,7 +20,7 @@ from lab.harness.configuration import Case
 
 
 class StepSettings(BaseModel):
-    """A `scattering_request.Step` in a file."""
+    """A `scattering.Step` in a configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +38,7 @@ class RequestSettings(BaseModel):
 
 
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
-    """One request; it takes minutes and keeps no state but the features, on disk."""
+    """One request; takes minutes and saves nothing but the features."""
     try:
         settings = RequestSettings.model_validate(dict(case.settings))
     except ValidationError as error:

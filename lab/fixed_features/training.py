@@ -1,18 +1,19 @@
 """Accuracy under `sound` privacy of a linear model on fixed scattering features.
 
-Ten providers with two classes each (Wang et al. 2024, section 5) and own noise at every one. Round
-0 releases noised feature sums, whose mean centres the features; each further round is one
-full-batch step: every example's gradient clipped, the sum noised at its provider, the weighted
-mean applied with momentum (Tramer & Boneh 2021 for the features). All that is released is charged:
-one Gaussian with mu^2 = rounds / z^2 + 1 / z_0^2.
+Ten providers with two classes each (Wang et al. 2024, section 5); each adds its own noise. Round 0
+releases noised feature sums, whose mean centres the features; each further round is one
+full-batch step: each example's gradient is clipped, the provider noises the sum, and the weighted
+mean is applied with momentum (Tramer & Boneh 2021 for the features). All releases are charged: one
+Gaussian with mu^2 = rounds / z^2 + 1 / z_0^2.
 
 Rounds, clipping norm and learning rate are chosen on 5,000 training images that are declared
 public and kept out of training: `--tune` trains on 4,000 of them with the noise that the mean
-gradient has in the private run, and looks at the other 1,000. Test images choose nothing.
+gradient has in the private run, and evaluates on the other 1,000. Test images are not used for
+any choice.
 
     python -m lab.fixed_features.training mnist --epsilon 2 --tune 160 0.03 667 0.9
 
-What was found stands in PLANS; `python -m lab run` trains by it (kind `privacy`).
+The chosen plans are in PLANS; `python -m lab run` uses them (kind `privacy`).
 """
 
 import argparse
@@ -46,10 +47,10 @@ from fedpact.privacy.noise import NoiseSource, SeededNoise
 DELTA = 1e-5
 PROVIDERS = 10
 CURVE_ROUNDS = 20
-"""A curve has a point for every so many rounds."""
+"""Rounds between two points of a curve."""
 PARTITION = "class2"
 FEATURES = Path(".cache/features")
-"""Folder of computed features, below the working folder."""
+"""Folder of computed features, in the working folder."""
 PUBLIC_TRAINING_SHARE = 0.8
 FEATURE_NORM = 1.0
 """Bound of an example in the centring sum; normalised features have norm 1 at most."""
@@ -57,7 +58,7 @@ FEATURE_NORM = 1.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What is fixed before anyone joins."""
+    """Parameters fixed before anyone joins."""
 
     rounds: int
     clipping_norm: float
@@ -67,7 +68,7 @@ class Plan:
     mirrored: bool = False
     """Whether an image and its mirror image count as one (`scattering.mirrored`)."""
     averaged: int = 1
-    """The model is the mean of the weights after the last so many rounds, which costs nothing."""
+    """Number of last rounds whose weights are averaged for the model; this costs no privacy."""
 
 
 def _for_objects(epsilon: float) -> Plan:
@@ -81,7 +82,7 @@ PLANS: dict[str, Callable[[float], Plan]] = {
     "mnist": lambda epsilon: Plan(rounds=160, clipping_norm=0.03, learning_rate=667.0),
     "cifar10": _for_objects,
 }
-"""By data set and epsilon, as `--tune` found them on the public slice."""
+"""By data set and epsilon, chosen with `--tune` on the public slice."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Private:
 
 @dataclass(frozen=True)
 class Task:
-    """Features of a data set, cut into what is public, private and for the test."""
+    """Features of a data set, split into public, private and test."""
 
     name: str
     labels: int
@@ -104,15 +105,15 @@ class Task:
 
     @classmethod
     def of(cls, source: Source, folder: Path, mirrored: bool = False) -> "Task":
-        """Features are kept in `folder`; the public slice is the same in every run."""
+        """Features are cached in `folder`; the public slice is the same in every run."""
         train = scattering_features(_images(source.x_train, source.scale), folder)
         test = scattering_features(_images(source.x_test, source.scale), folder)
         public, private = public_slice(len(train), PUBLIC_EXAMPLES)
         y_train, y_test = (part.astype(np.int64) for part in (source.y_train, source.y_test))
         shape = source.shape
 
-        def part(places: NDArray[np.int64]) -> Private:
-            return Private(_taken(train, places, mirrored, shape), y_train[places])
+        def part(rows: NDArray[np.int64]) -> Private:
+            return Private(_taken(train, rows, mirrored, shape), y_train[rows])
 
         return cls(
             source.name,
@@ -149,7 +150,7 @@ def train(
 ) -> Trained:
     """Round 0 and `plan.rounds` rounds over the providers, each with its own noise.
 
-    on_round: told each round's number and its model, before any average.
+    on_round: called with each round's number and model, before any averaging.
     """
     total = sum(len(provider.y) for provider in providers)
     sums = [
@@ -179,7 +180,7 @@ def train(
 
 
 def schedule(plan: Plan, epsilon: float) -> Schedule:
-    """What every provider releases, its noise calibrated for `epsilon` over all of it."""
+    """All releases of a provider, with noise calibrated to `epsilon` in total."""
     centring = GaussianRelease(plan.centring_multiplier, 1.0, 1)
     multiplier = calibrate(epsilon, DELTA, plan.rounds, 1.0, (centring,))
     return Schedule((centring, GaussianRelease(multiplier, 1.0, plan.rounds)))
@@ -195,15 +196,15 @@ def run_case(
     shared_noise: bool = False,
     examples: int | None = None,
 ) -> dict[str, Any]:
-    """Train once and test once; the seed draws the partition `cut` and the noise.
+    """Train once and test once; the partition `cut` and the noise depend on the seed.
 
     Args:
-        shared_noise: what a secure sum would allow: each of N providers adds noise of variance
-            1 / N, and epsilon is that of the sum alone, which nobody sees in parts.
-        examples: of the private images, drawn by the seed; all where None.
+        shared_noise: simulates a secure sum: each of N providers adds noise of variance 1 / N, and
+            epsilon holds for the sum only, as nobody sees a single summand.
+        examples: number of private images, drawn with the seed; all if None.
 
-    Returns the accuracy on the test images, the curve over the rounds, and all that an epsilon
-    has to be read with.
+    Returns the accuracy on the test images, the curve over the rounds, and everything that epsilon
+    depends on.
     """
     began = time.process_time()
     released = schedule(plan, epsilon)
@@ -243,8 +244,8 @@ def tune_case(
 ) -> float:
     """Accuracy of `plan` on a held-out part of the public slice.
 
-    The slice's mean gradient gets the noise that the private run's will have: one simulated
-    provider of m examples in place of N with n in all has the multiplier z * sqrt(N) * m / n.
+    The slice's mean gradient gets the same noise as in the private run: one simulated provider with
+    m examples instead of N providers with n in total has the multiplier z * sqrt(N) * m / n.
     """
     order = np.random.default_rng(seed).permutation(len(task.public.y))
     fit, held_out = np.split(order, [int(PUBLIC_TRAINING_SHARE * len(order))])
@@ -257,12 +258,12 @@ def tune_case(
 
 
 def _taken(
-    features: Features, places: NDArray[np.int64], mirrored: bool, shape: tuple[int, ...]
+    features: Features, rows: NDArray[np.int64], mirrored: bool, shape: tuple[int, ...]
 ) -> Features:
-    """Rows of features in memory, 2,048 at a time so that little is held twice."""
+    """Rows of features, copied 2,048 at a time to save memory."""
     if not mirrored:
-        return np.asarray(features[places])
-    parts = np.array_split(places, max(1, len(places) // 2048))
+        return np.asarray(features[rows])
+    parts = np.array_split(rows, max(1, len(rows) // 2048))
     return np.concatenate(
         [scattering.mirrored(features[part], shape).astype(np.float16) for part in parts]
     )

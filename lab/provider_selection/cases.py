@@ -1,12 +1,12 @@
-"""Kind `provider-selection`: choose a few of many providers for a request about one topic.
+"""Kind `provider-selection`: a few of many providers, chosen for a request about one topic.
 
 Settings: `by`, one of `random`, `labels`, `terms`, `documents` (`lab.provider_selection.market`);
-of the last two also `signature` and `epsilon` (a number or `"none"`); `chosen`, how many providers
-a request takes.
+for the last two also `signature` and `epsilon` (a number or `"none"`); `chosen`, the number of
+providers per request.
 
-Metrics, means over the topics: `macro_auc` of the model that the chosen ones give, `over_random`,
-how far it lies above a random choice (0 where it does not), and `share_of_gain`, that over what a
-choice by the true labels gains, at most 1.
+Metrics, means over the topics: `macro_auc` of the chosen providers' model; `over_random`, its gain
+over a random choice, at least 0; and `share_of_gain`, that gain divided by the gain of a choice by
+the true labels, at most 1.
 """
 
 from typing import Annotated, Any, Literal
@@ -23,8 +23,8 @@ from lab.provider_selection.market import TOPICS, BySignature, Choose, ProviderM
 from lab.text_training.collections import collection
 from lab.text_training.task import DELTA
 
-FIRST_DEAL = 20
-"""Deals before it were looked at while the form of the queries was chosen."""
+FIRST_SPLIT = 20
+"""Earlier splits were used to choose the form of the queries."""
 
 
 class SelectionSettings(BaseModel):
@@ -37,16 +37,16 @@ class SelectionSettings(BaseModel):
 
 
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
-    """One market, a request about each topic; it takes seconds and keeps no state."""
+    """One market, one request per topic; takes seconds and saves no state."""
     try:
         settings = SelectionSettings.model_validate(dict(case.settings))
     except ValidationError as error:
         raise InvalidInput(f"{case.name}: settings.{first_error(error)}") from error
     epsilon = None if settings.epsilon == "none" else settings.epsilon
     choose = _choice(case, settings, epsilon)
-    deal = FIRST_DEAL + case.seed
+    split = FIRST_SPLIT + case.seed
     market = ProviderMarket.open(
-        collection(case.dataset), case.partition, case.providers, settings.chosen, deal
+        collection(case.dataset), case.partition, case.providers, settings.chosen, split
     )
     found = provider_selection.compared(market, choose, TOPICS)
     own, least, most = (
@@ -74,5 +74,5 @@ def _choice(case: Case, settings: SelectionSettings, epsilon: float | None) -> C
     if settings.by == "terms" or settings.by == "documents":
         return BySignature(settings.by, settings.signature, epsilon)
     if settings.model_fields_set - {"by", "chosen"}:
-        raise InvalidInput(f"{case.name}: a choice by {settings.by} asks for no signatures")
+        raise InvalidInput(f"{case.name}: by {settings.by} uses no signatures: give only chosen")
     return provider_selection.at_random if settings.by == "random" else provider_selection.by_labels

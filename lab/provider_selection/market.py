@@ -1,26 +1,24 @@
-"""Does finding providers by what their data are about make a better model?
+"""Does choosing providers by the topics of their data give a better model?
 
-A collection is dealt to many providers, `labels` of its labels each. A request is about one
+A collection is split across many providers, each with a few of its labels. A request is about one
 top-level group of 20 Newsgroups (comp, rec, sci, talk): it asks to tell that group's labels apart.
-Some providers are chosen, each gives the class sums of its documents of the request's labels
-(`learning.text_statistics`, without noise: the choice is what is studied), and the model that they
-give is tested on the test documents of these labels. Providers whose documents have none of the
-labels take no part.
+Each chosen provider releases the class sums of its documents with the request's labels
+(`learning.text_statistics`, without noise, as the study is about the choice). The resulting model
+is tested on the test documents of these labels. Providers without such documents take no part.
 
-How they are chosen:
+How providers are chosen:
 
 * *random*: the mean over DRAWS draws;
-* *labels*: by the true labels, which nobody knows: always the provider with the most documents of
-  the label that the chosen ones have fewest of;
-* *terms*, *documents*: by the likeness of published signatures (weighted Jaccard) to the request's.
-  A request has a query for each of its labels, made of the words of the label's name, or of
-  EXAMPLES documents of it that the requester holds: what they have more of than CONTRAST times the
-  mean over its labels. The best providers of each query are taken in
-  turn.
+* *labels*: by the true labels, which nobody knows: each time the provider with the most documents
+  of the label that the chosen ones have fewest of;
+* *terms*, *documents*: by similarity (weighted Jaccard) of published signatures to the request's
+  queries. A request has one query per label, made from the words of the label's name, or from
+  EXAMPLES documents that the requester holds: their excess over CONTRAST times the mean over the
+  labels. The best providers for each query are taken in turn.
 
-A signature is that of a provider's documents alone, without words that it declares: of a `graph`,
-terms and edges, or of `terms` alone. With `epsilon` it is made of the noised sum of terms, one
-document replaced by nothing, at DELTA.
+A signature is made from a provider's documents only, without declared words: from terms and edges
+(`graph`) or from `terms`. With `epsilon` it is made from the noised sum of terms (one document
+replaced by nothing, at DELTA).
 """
 
 from collections.abc import Callable, Sequence
@@ -58,7 +56,7 @@ DRAWS = 10
 EXAMPLES = 20
 """Documents of each label that the requester holds; no provider has them."""
 CONTRAST = 1.5
-"""Without it a request finds its topic, but mostly the labels that have words of their own."""
+"""Without it, a request finds its topic, but mostly labels with distinctive words."""
 MOST_WORDS = 8
 BAG = HashedBag()
 Query = Literal["terms", "documents"]
@@ -66,30 +64,30 @@ Form = Literal["graph", "terms"]
 Labels = NDArray[np.int64]
 Chosen = list[int]
 Choose = Callable[["ProviderMarket", Sequence[Labels]], list[list[Chosen]]]
-"""Selections of providers, at least one for each request, a request being its labels."""
+"""Selections of providers, at least one per request; a request is given by its labels."""
 
 
 @dataclass(frozen=True)
 class ProviderMarket:
-    """Providers with documents of a few labels each, and what the requester holds."""
+    """Providers with documents of a few labels each, and the requester's documents."""
 
     source: TextSource
     parts: list[NDArray[np.int64]]
-    """Places of each provider's documents."""
+    """Indices of each provider's documents."""
     examples: NDArray[np.int64]
-    """Places of the requester's documents."""
+    """Indices of the requester's documents."""
     rows: sparse.csr_matrix
     """Hashed bags of the training documents."""
     test_rows: sparse.csr_matrix
     chosen: int
-    """How many providers a request takes."""
+    """Number of providers per request."""
     seed: int
 
     @classmethod
     def open(
         cls, source: TextSource, cut: str, providers: int, chosen: int, seed: int
     ) -> "ProviderMarket":
-        """Deal the documents by the partition `cut`; raises InvalidInput for too few providers."""
+        """Split the documents by the partition `cut`; raises InvalidInput for too few providers."""
         if not 1 <= chosen <= providers:
             raise InvalidInput(f"{chosen} of {providers} providers cannot be chosen")
         generator = np.random.default_rng(seed)
@@ -109,26 +107,28 @@ class ProviderMarket:
         )
 
     def wanted(self, topic: str) -> Labels:
-        """The labels of a top-level group; raises InvalidInput where there are not two."""
+        """The labels of a top-level group; raises InvalidInput if there are fewer than two."""
         found = [n for n, name in enumerate(self.source.labels) if name.split(".")[0] == topic]
         if len(found) < 2:
-            raise InvalidInput(f"{self.source.name} has {len(found)} labels below {topic!r}")
+            raise InvalidInput(
+                f"{self.source.name} has {len(found)} labels under {topic!r}: two are needed"
+            )
         return np.array(found)
 
     def held(self, labels: Labels) -> NDArray[np.int64]:
-        """How many documents of each of `labels` each provider has, (providers, labels)."""
+        """Number of documents per provider and label, (providers, labels)."""
         counts = [
             np.bincount(self.source.y_train[part], minlength=len(self.source.labels))[labels]
             for part in self.parts
         ]
         return np.stack(counts)
 
-    def texts(self, places: NDArray[np.int64]) -> list[str]:
-        return [self.source.train[place] for place in places]
+    def texts(self, rows: NDArray[np.int64]) -> list[str]:
+        return [self.source.train[row] for row in rows]
 
 
 def quality(market: ProviderMarket, labels: Labels, selection: Chosen) -> float:
-    """Macro-AUC of the model that a selection gives, on test documents of `labels`."""
+    """Macro-AUC of a selection's model on the test documents of `labels`."""
     source, layout = market.source, StatisticsLayout(len(labels), BAG.width)
     models = {}
     for seat in selection:
@@ -138,7 +138,7 @@ def quality(market: ProviderMarket, labels: Labels, selection: Chosen) -> float:
             y = np.searchsorted(labels, source.y_train[part]).astype(np.int64)
             models[seat] = text_statistics.release(layout, market.rows[part], y).model()
     if not models:
-        return 0.5  # nobody has anything to say
+        return 0.5  # no documents of these labels
     combined = text_statistics.combine(layout, models, 0.0)
     found = solve(layout, combined, bucket_frequencies(BAG.bits))
     tested = np.flatnonzero(np.isin(source.y_test, labels))
@@ -147,7 +147,7 @@ def quality(market: ProviderMarket, labels: Labels, selection: Chosen) -> float:
 
 
 def at_random(market: ProviderMarket, requests: Sequence[Labels]) -> list[list[Chosen]]:
-    """DRAWS selections a request."""
+    """DRAWS random selections per request."""
     generator = np.random.default_rng(market.seed)
     count = len(market.parts)
     return [
@@ -157,12 +157,15 @@ def at_random(market: ProviderMarket, requests: Sequence[Labels]) -> list[list[C
 
 
 def by_labels(market: ProviderMarket, requests: Sequence[Labels]) -> list[list[Chosen]]:
-    """One selection a request, that of whoever knew the true labels."""
+    """One selection per request, by the true labels."""
     return [[_covering(market.held(labels), market.chosen)] for labels in requests]
 
 
 def _covering(held: NDArray[np.int64], count: int) -> Chosen:
-    """Of documents held, (providers, labels): always whoever has most of the rarest label yet."""
+    """Repeatedly take the provider with most documents of the rarest label.
+
+    held: (providers, labels).
+    """
     chosen: Chosen = []
     total = np.zeros(held.shape[1])
     for _ in range(count):
@@ -176,7 +179,7 @@ def _covering(held: NDArray[np.int64], count: int) -> Chosen:
 
 @dataclass(frozen=True)
 class BySignature:
-    """By the likeness of published signatures to a request's queries."""
+    """Chooses by similarity of published signatures to a request's queries."""
 
     query: Query
     signature: Form = "graph"
@@ -184,10 +187,10 @@ class BySignature:
 
     def __post_init__(self) -> None:
         if self.epsilon is not None and self.signature != "terms":
-            raise InvalidInput("a noised signature is one of terms alone")
+            raise InvalidInput("epsilon needs signature terms: only sums of terms are noised")
 
     def __call__(self, market: ProviderMarket, requests: Sequence[Labels]) -> list[list[Chosen]]:
-        """One selection a request."""
+        """One selection per request."""
         published = stacked(self._published(market))
         found = []
         for labels in requests:
@@ -211,7 +214,7 @@ class BySignature:
         return [data_part(one - CONTRAST * mean) for one in sums]
 
     def _published(self, market: ProviderMarket) -> list[Signature]:
-        """What each provider publishes of its documents."""
+        """Each provider's published signature."""
         release = None if self.epsilon is None else release_for(self.epsilon, DELTA)
         found = []
         for seat, part in enumerate(market.parts):
@@ -226,7 +229,7 @@ class BySignature:
 
 
 def _in_turn(ranked: Sequence[NDArray[np.int64]], count: int) -> Chosen:
-    """From each ranking in turn its best that is not chosen yet."""
+    """The best of each ranking in turn, skipping those already chosen."""
     chosen: Chosen = []
     while len(chosen) < count:
         for ranking in ranked:
@@ -241,8 +244,10 @@ def compared(
     """For each topic the macro-AUC of `choose`, of a random choice, and of the true labels."""
     requests = [market.wanted(topic) for topic in topics]
     found: dict[str, dict[str, float]] = {topic: {} for topic in topics}
-    for name, way in (("own", choose), ("random", at_random), ("labels", by_labels)):
-        for topic, labels, selections in zip(topics, requests, way(market, requests), strict=True):
+    for name, method in (("own", choose), ("random", at_random), ("labels", by_labels)):
+        for topic, labels, selections in zip(
+            topics, requests, method(market, requests), strict=True
+        ):
             qualities = [quality(market, labels, one) for one in selections]
             found[topic][name] = float(np.mean(qualities))
     return found

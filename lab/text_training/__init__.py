@@ -1,1 +1,1 @@
-"""Text collections and what one run over them gives: shared by the studies of texts."""
+"""Text collections and training runs on them: shared by the studies of texts."""

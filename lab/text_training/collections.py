@@ -1,4 +1,4 @@
-"""Text collections as experiments use them: by name, held out, cut to size; and their measure."""
+"""Text collections for experiments: by name, held out, sub-sampled; and quality measures."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,17 +12,17 @@ from fedpact.errors import InvalidInput
 
 HELD_OUT_EVERY = 5
 SHARDS = 20
-"""Shards that a sorted collection is cut into, from which sub-data sets are put together."""
+"""Number of shards of a sorted collection, from which sub-data sets are drawn."""
 
 
 @lru_cache(maxsize=2)
 def collection(name: str, *, held_out: bool = False) -> TextSource:
-    """A collection by name; `held_out` puts every fifth training document in the test's place.
+    """A collection by name; `held_out` uses every fifth training document as the test set.
 
-    Raises InvalidInput for a name that is not in COLLECTIONS, DataMissing where it is not there.
+    Raises InvalidInput for an unknown name, DataMissing if its files are missing.
     """
     if name not in COLLECTIONS:
-        raise InvalidInput(f"no text collection {name!r}: one of {', '.join(COLLECTIONS)}")
+        raise InvalidInput(f"unknown text collection {name!r}: one of {', '.join(COLLECTIONS)}")
     source = COLLECTIONS[name]()
     if not held_out:
         return source
@@ -30,19 +30,19 @@ def collection(name: str, *, held_out: bool = False) -> TextSource:
     kept, out = np.flatnonzero(~tested), np.flatnonzero(tested)
     return TextSource(
         f"{name}, held out",
-        tuple(source.train[place] for place in kept),
+        tuple(source.train[row] for row in kept),
         source.y_train[kept],
-        tuple(source.train[place] for place in out),
+        tuple(source.train[row] for row in out),
         source.y_train[out],
         source.labels,
     )
 
 
 def sub_collection(source: TextSource, share: float, seed: int) -> TextSource:
-    """A sub-data set, as Lu et al. 2020, section IV-B make them: the sorted training documents are
-    cut into SHARDS shards, and round(share * SHARDS) of them drawn, at least two.
+    """A sub-data set as in Lu et al. 2020, section IV-B: the sorted training documents are cut into
+    SHARDS shards, and round(share * SHARDS) of them are drawn, at least two.
 
-    It has the labels of its documents alone, and is tested on the test documents of these labels.
+    It has only the labels of its documents and is tested on the test documents of these labels.
     Raises InvalidInput for a share outside (0, 1].
     """
     if not 0 < share <= 1:
@@ -56,9 +56,9 @@ def sub_collection(source: TextSource, share: float, seed: int) -> TextSource:
     tested = np.flatnonzero(np.isin(source.y_test, held))
     return TextSource(
         f"{source.name}, {share:g} of it",
-        tuple(source.train[place] for place in kept),
+        tuple(source.train[row] for row in kept),
         np.searchsorted(held, source.y_train[kept]).astype(np.int64),
-        tuple(source.test[place] for place in tested),
+        tuple(source.test[row] for row in tested),
         np.searchsorted(held, source.y_test[tested]).astype(np.int64),
         tuple(source.labels[label] for label in held),
     )
@@ -66,7 +66,7 @@ def sub_collection(source: TextSource, share: float, seed: int) -> TextSource:
 
 @dataclass(frozen=True)
 class TextMeasures:
-    """How good predicted probabilities are."""
+    """Quality of predicted probabilities."""
 
     macro_auc: float
     """Mean over the classes of the area under the ROC curve, one class against the rest."""
@@ -74,7 +74,7 @@ class TextMeasures:
 
 
 def measured(probabilities: NDArray[np.float64], y: NDArray[np.int64]) -> TextMeasures:
-    """Of probabilities (n, labels); classes of which `y` has no document or all are left out."""
+    """Of probabilities (n, labels); macro_auc skips classes that none or all of `y` have."""
     from sklearn.metrics import roc_auc_score
 
     areas = [

@@ -1,4 +1,4 @@
-"""What the text experiments have in common: a collection over providers, and what one run gives."""
+"""Shared by the text experiments: a collection split across providers, and a run's outcome."""
 
 import time
 from collections.abc import Mapping
@@ -18,30 +18,30 @@ DELTA = 1e-5
 
 @dataclass(frozen=True)
 class TextTask:
-    """A collection cut over providers."""
+    """A collection split across providers."""
 
     source: TextSource
     parts: list[NDArray[np.int64]]
-    """Places of each provider's training documents."""
+    """Indices of each provider's training documents."""
     seed: int
 
     @classmethod
     def cut(cls, source: TextSource, name: str, providers: int, seed: int) -> "TextTask":
-        """By the partition of that name, see `data.partition.named`."""
+        """Split by a named partition, see `data.partition.named`."""
         return cls(source, partition.named(name, source.y_train, providers, seed), seed)
 
     def texts(self, seat: int) -> list[str]:
-        return [self.source.train[place] for place in self.parts[seat]]
+        return [self.source.train[row] for row in self.parts[seat]]
 
     def labels(self, seat: int) -> NDArray[np.int64]:
         return self.source.y_train[self.parts[seat]]
 
     def own_seed(self, seat: int) -> int:
-        """Of a provider's random choices."""
+        """Seed of a provider's random choices."""
         return 1_000 * self.seed + seat
 
     def noise(self, seat: int) -> SeededNoise:
-        """That can be drawn again: the texts are public, so nothing is protected by it."""
+        """Repeatable noise; it protects nothing, as the texts are public."""
         return SeededNoise(self.own_seed(seat))
 
 
@@ -50,11 +50,11 @@ class Seconds:
     """Processor seconds of one thread, from raw text to the global model."""
 
     representation: list[float]
-    """From raw text to vectors, each provider's."""
+    """From raw text to vectors, per provider."""
     training: list[float]
-    """Training and noise, each provider's, over all rounds."""
+    """Training and noise over all rounds, per provider."""
     aggregation: float
-    """What is done once for all: aggregation, solving, a vocabulary agreed on."""
+    """Work done once: aggregation, solving, agreeing on a vocabulary."""
     in_turn: bool = False
     """Whether providers train one after the other."""
 
@@ -66,7 +66,7 @@ class Seconds:
 
     @property
     def running(self) -> float:
-        """Until the global model is there, each provider on a core of its own."""
+        """From raw text to the global model, with one core per provider."""
         if self.in_turn:
             return max(self.representation) + self.slowest_training
         each = [sum(two) for two in zip(self.representation, self.training, strict=True)]
@@ -74,35 +74,35 @@ class Seconds:
 
     @property
     def processor(self) -> float:
-        """Of all providers together."""
+        """Total over all providers."""
         return sum(self.representation) + sum(self.training) + self.aggregation
 
 
 @dataclass(frozen=True)
 class TextRun:
-    """What one federation gives."""
+    """The outcome of one federation."""
 
     scores: NDArray[np.float64]
-    """Of the test documents, (n, labels): probabilities, or whatever ranks them."""
+    """Scores of the test documents, (n, labels): probabilities or any ranking."""
     seconds: Seconds
     privacy: Mapping[str, Any] = field(default_factory=lambda: {"mode": "none"})
     curve: list[float] = field(default_factory=list)
-    """Accuracy on the test documents after each round; nothing is chosen by it."""
+    """Accuracy on the test documents after each round; not used for any choice."""
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Family(Protocol):
-    """A way of learning from texts; its fields are the settings of a configuration."""
+    """A method of learning from texts; its fields are settings of a configuration."""
 
     def run(self, task: TextTask, epsilon: float | None) -> TextRun:
-        """One federation; `epsilon` None without privacy.
+        """One federation; without privacy if `epsilon` is None.
 
-        Raises InvalidInput for an epsilon that the family has no use for.
+        Raises InvalidInput if the family does not support epsilon.
         """
 
 
 class Clock:
-    """Processor seconds of what happens within it, each time added."""
+    """Adds up the processor seconds of all `with` blocks."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -117,13 +117,13 @@ class Clock:
 
 
 def refuse_epsilon(epsilon: float | None, family: str) -> None:
-    """For families that have no privacy."""
+    """Raise InvalidInput if epsilon is given, for families without privacy."""
     if epsilon is not None:
-        raise InvalidInput(f"{family} has no privacy: epsilon {epsilon:g} means nothing to it")
+        raise InvalidInput(f"{family} has no privacy: leave out epsilon {epsilon:g}")
 
 
 def paper_privacy(epsilon: float) -> dict[str, Any]:
-    """How a result names the noise of Lu et al. 2020."""
+    """A result's privacy under the noise of Lu et al. 2020."""
     return {
         "mode": "paper",
         "epsilon": epsilon,

@@ -1,13 +1,13 @@
-"""Kind `texts`: one way of learning from a text collection over providers.
+"""Kind `texts`: one method of learning from a text collection over providers.
 
 Settings: `family`, one of FAMILIES, with `parameters`, its fields; `epsilon`, a number or `"none"`
-(the default); `share`, of the collection's shards that make the sub-data set (Lu et al. 2020,
-section IV-B); `held_out`: tested on every fifth training document, which is then not trained on.
+(the default); `share`, the share of the collection's shards in the sub-data set (Lu et al. 2020,
+section IV-B); `held_out`: test on every fifth training document, which is then not trained on.
 
 Metrics: `macro_auc` and `accuracy` on the test documents; `running_time` from raw text to the
-global model with a core for each provider, and `training_time`, the part of it without the
-representation: processor seconds of one thread, over LONGEST seconds. Of families with rounds the
-curve `accuracy`.
+global model with one core per provider, and `training_time`, the part without the representation,
+both in processor seconds of one thread divided by LONGEST. Families with rounds have the curve
+`accuracy`.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class TextSettings(BaseModel):
 
 
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
-    """One federation; it takes seconds and keeps no state."""
+    """One federation; takes seconds and saves no state."""
     try:
         settings = TextSettings.model_validate(dict(case.settings))
     except ValidationError as error:
@@ -87,7 +87,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
 def _family(case: Case, settings: TextSettings) -> Family:
     if settings.family not in FAMILIES:
         raise InvalidInput(
-            f"{case.name}: no family {settings.family!r}: one of {', '.join(FAMILIES)}"
+            f"{case.name}: unknown family {settings.family!r}: one of {', '.join(FAMILIES)}"
         )
     try:
         return FAMILIES[settings.family](**settings.parameters)

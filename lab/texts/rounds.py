@@ -1,7 +1,7 @@
 """Texts without privacy: a linear model over hashed words and pairs of words.
 
-In rounds over providers, or in one place: scikit-learn's linear support vector machine on the same
-rows. The strength C = 1 was chosen on every fifth training document, held out.
+Trained in rounds over providers, or centrally with scikit-learn's linear support vector machine on
+the same rows. The strength C = 1 was chosen on every fifth training document, held out.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from fedpact.learning.sparse_linear import Weights
 from lab.text_training.task import Clock, Seconds, TextRun, TextTask, refuse_epsilon
 
 BAG = HashedBag(bits=20, common=0.0, cap=1.0, bigrams=True)
-"""Words unweighted: the providers' document frequencies weigh them."""
+"""Unweighted; words are weighted by the providers' document frequencies instead."""
 STRENGTH = 1.0
 
 
 @dataclass(frozen=True)
 class GradientRounds:
-    """A linear machine, gradient sums from the providers, L-BFGS at the server."""
+    """A linear SVM: gradient sums from the providers, L-BFGS at the server."""
 
     rounds: int = 30
     strength: float = STRENGTH
@@ -51,8 +51,7 @@ class GradientRounds:
                 strength=self.strength,
                 on_round=note,
             )
-        # The providers' gradients and the server's steps are not timed apart: a provider has its
-        # share of the documents, and the server's step is small beside them.
+        # Time is split by each provider's share of the documents; the server's step is negligible.
         spent = clock.seconds - judging.seconds
         shares = [one.shape[0] / len(task.source.train) for one in rows.train]
         return TextRun(
@@ -65,12 +64,12 @@ class GradientRounds:
 
 @dataclass(frozen=True)
 class CentralMachine:
-    """scikit-learn's LinearSVC, all documents in one place: no federation, a yardstick."""
+    """Baseline: scikit-learn's LinearSVC on all documents together."""
 
     strength: float = STRENGTH
 
     def run(self, task: TextTask, epsilon: float | None) -> TextRun:
-        """However the documents are spread, the same rows and model."""
+        """The same rows and model, however the documents are split."""
         from sklearn.svm import LinearSVC
 
         refuse_epsilon(epsilon, "central-svm")
@@ -87,15 +86,15 @@ class CentralMachine:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of norm 1 over the buckets that any training document uses, weighted by
-    ln((1 + n) / (1 + df)) + 1, the document frequencies those of all providers together."""
+    """Rows of norm 1 over the buckets used by any training document, weighted by
+    ln((1 + n) / (1 + df)) + 1 with the document frequencies of all providers together."""
 
     train: list[sparse.csr_matrix]
     test: sparse.csr_matrix
     seconds: list[float]
-    """Each provider's."""
+    """Seconds of each provider."""
     agreeing: float
-    """On buckets and weights."""
+    """Seconds to agree on buckets and weights."""
 
     @classmethod
     def of(cls, task: TextTask) -> "_Rows":

@@ -1,8 +1,8 @@
 """One-round text statistics over providers: noised class sums, one linear discriminant.
 
-Each provider noises its own class sums and releases once; all that is released is charged, delta
-1e-5, one document the unit. What stands in HashedBag, StatisticsLayout and discriminant is the same
-for all collections and not charged; docs/texts.md says on which documents each was chosen.
+Each provider noises its class sums and releases them once. All releases are charged at delta 1e-5;
+the privacy unit is a document. The defaults of HashedBag, StatisticsLayout and Constants are the
+same for all collections and not charged; docs/texts.md says on which documents they were chosen.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ Rows = tuple[sparse.csr_matrix, NDArray[np.float32] | None]
 
 @dataclass(frozen=True)
 class TextStatisticsRun:
-    """Class sums of hashed bags of words and, with `vectors`, of the public word table's rows."""
+    """Class sums of hashed bags of words and, with `vectors`, of rows of the public word table."""
 
     vectors: bool = False
     bits: int = HashedBag.bits
@@ -44,7 +44,7 @@ class TextStatisticsRun:
         return HashedBag(self.bits, self.common, self.cap)
 
     def run(self, task: TextTask, epsilon: float | None) -> TextRun:
-        """One release a provider; `epsilon` None without noise."""
+        """One release per provider; no noise if `epsilon` is None."""
         layout = StatisticsLayout(
             len(task.source.labels),
             self.bag.width,
@@ -84,7 +84,7 @@ class TextStatisticsRun:
         )
 
     def _load_public_tables(self) -> None:
-        """Once in a process's life, before any clock runs."""
+        """Loaded once per process, before any clock runs."""
         self.bag.weights()
         if self.vectors:
             word_vectors()

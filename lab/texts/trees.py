@@ -1,9 +1,9 @@
 """Trees on texts: Lu et al.'s boosted trees on graph vectors, forests, and sound random splits.
 
-Modes: none; `paper`, Laplace noise of scale 1 / epsilon on the vectors, drawn once, and on the leaf
-values, the epsilon being the paper's claim, no guarantee; `sound`, random splits, noised counts.
-In the first two the graphs' terms are chosen from the training texts themselves and not charged;
-the sound forest uses public words alone.
+Modes: none; `paper`, Laplace noise of scale 1 / epsilon on the vectors (drawn once) and on the leaf
+values, where epsilon is the paper's claim without a guarantee; `sound`, random splits and noised
+counts. In the first two the graphs' terms are chosen from the training texts and not charged; the
+sound forest uses only public words.
 """
 
 from dataclasses import asdict, dataclass
@@ -43,7 +43,7 @@ from lab.text_training.task import (
 
 TERMS = 256
 NEVER = 2.0
-"""An accuracy that nothing reaches: all iterations are run."""
+"""An unreachable accuracy, so that all iterations are run."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class BoostedTreesRun:
     terms: int = TERMS
     iterations: int = 10
     trees: int = 2
-    """That a provider adds in an iteration."""
+    """Trees that a provider adds per iteration."""
     depth: int = Growth.depth
     features: float = Growth.features
     learning_rate: float = Growth.learning_rate
@@ -198,7 +198,7 @@ class SoundForestRun:
 
 
 def _scores(model: Ensemble, rows: sparse.csr_matrix) -> NDArray[np.float64]:
-    """Votes less their mean over the classes: what all classes share says nothing of one."""
+    """Votes minus their mean over the classes."""
     votes = model.output(rows)
     return np.asarray(votes - votes.mean(axis=1, keepdims=True))
 
@@ -214,7 +214,7 @@ def _cost(multiplier: float) -> PrivacyCost:
 
 
 class _Timed:
-    """A participant whose processor seconds are kept."""
+    """A participant whose processor seconds are measured."""
 
     def __init__(self, participant: EnsembleParticipant, clock: Clock) -> None:
         self._participant = participant
@@ -232,9 +232,9 @@ class _Graphs:
     train: list[sparse.csr_matrix]
     test: sparse.csr_matrix
     seconds: list[float]
-    """Each provider's."""
+    """Seconds of each provider."""
     agreeing: float
-    """On the terms."""
+    """Seconds to agree on the terms."""
 
     @classmethod
     def of(cls, task: TextTask, terms: int) -> "_Graphs":

@@ -63,12 +63,12 @@ def update(artefact):
     return flatten(decode(artefact, Template.of(start()))) - flatten(start())
 
 
-def test_a_turned_sign_is_the_honest_update_backwards():
+def test_sign_flip_reverses_the_honest_update():
     honest = update(Provider().submit(task()))
     assert update(SignFlip(collusion()).submit(task())) == pytest.approx(-honest, abs=1e-6)
 
 
-def test_the_inner_product_attack_turns_the_mean_of_all_round():
+def test_the_inner_product_attack_reverses_the_mean_of_all():
     honest = np.stack([update(Provider().submit(task(seat))) for seat in range(7)])
     hostile = update(InnerProduct(collusion()).submit(task()))
     assert hostile == pytest.approx(-3 * honest.mean(axis=0), abs=1e-5)
@@ -80,7 +80,7 @@ def test_the_deviations_of_alie_follow_from_the_committee_by_hand():
     assert UnseenALittleIsEnough(collusion()).deviations == pytest.approx(0.1800, abs=1e-4)
 
 
-def test_a_copy_is_an_honest_ones_last_model():
+def test_a_copy_is_an_honest_providers_last_model():
     others = {8: start(), 4: case_model(1.0), 5: case_model(2.0)}
     assert (update(Copied(collusion()).submit(task(others=others))) == 1.0).all()
     assert (update(Copied(collusion()).submit(task())) == 0.0).all()
@@ -103,7 +103,7 @@ def test_the_back_door_needs_images():
         BackDoor(collusion()).submit(task())
 
 
-def test_poisoners_vote_for_each_other_against_all_others_and_approve_nothing():
+def test_poisoners_vote_for_each_other_and_against_all_others_and_approve_nothing():
     for make in ATTACKS.values():
         poisoner = make(collusion())
         assert not poisoner.approves
@@ -112,7 +112,7 @@ def test_poisoners_vote_for_each_other_against_all_others_and_approve_nothing():
 
 
 @pytest.mark.parametrize("attack", ["label-flip", "alie", "average"])
-def test_the_default_rule_leaves_poison_out_and_pays_it_nothing(attack):
+def test_the_default_rule_excludes_poison_and_pays_it_nothing(attack):
     found = run_case(attack, "poq", 0.3, "iid", 0, TINY, "digits")
     assert found["difference"] >= -0.03
     assert found["points"][7:] == [0, 0, 0]
@@ -120,7 +120,7 @@ def test_the_default_rule_leaves_poison_out_and_pays_it_nothing(attack):
     assert not found["stalled"]
 
 
-def test_the_plain_mean_does_not_survive_what_the_default_rule_does():
+def test_an_attack_that_the_default_rule_withstands_breaks_the_plain_mean():
     assert run_case("ipm", "weighted-mean", 0.3, "iid", 0, TINY, "digits")["difference"] < -0.1
     assert run_case("ipm", "poq", 0.3, "iid", 0, TINY, "digits")["difference"] >= -0.03
 
@@ -139,16 +139,16 @@ def test_every_rule_runs_without_votes(rule):
     assert found["points"] == []
 
 
-def test_names_and_shares_that_are_none_are_refused():
+def test_unknown_names_and_shares_out_of_range_are_refused():
     for attack, rule, share in (("x", "poq", 0.1), ("nan", "x", 0.1), ("nan", "poq", 1.0)):
         with pytest.raises(InvalidInput):
             run_case(attack, rule, share, "iid", 0, TINY, "digits")
-    with pytest.raises(InvalidInput, match="no free rider"):
+    with pytest.raises(InvalidInput, match="unknown free rider"):
         rider_case("x", "iid", 0, TINY, "digits")
 
 
 def test_a_data_set_too_small_for_the_scale_is_refused():
-    with pytest.raises(DataError, match="are left for 10 providers"):
+    with pytest.raises(DataError, match="too few for 10 providers"):
         committee_data("digits", "iid", 0, replace(TINY, examples_each=900))
     with pytest.raises(DataError, match="evaluation examples of each label"):
         committee_data("digits", "iid", 0, replace(TINY, slice_examples=900))
@@ -171,7 +171,7 @@ def test_points_follow_the_share_of_right_labels():
     assert len(found["leave_one_out"]) == len(found["truncated_shapley"]) == 10
 
 
-def test_where_errors_add_up_both_values_are_the_parts_by_hand():
+def test_for_additive_errors_both_values_are_the_summands():
     parts = np.array([0.5, -0.25, 1.0, 0.0])
 
     def error(coalition):

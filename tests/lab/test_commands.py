@@ -72,7 +72,7 @@ def test_a_study_is_run_once_and_reported(lab: Lab, study: Path) -> None:
     assert json.loads(Path("out/summary.json").read_text())[0]["experiment"] == "little"
 
 
-def test_failed_cases_end_in_their_exit_code_after_the_others(lab: Lab, study: Path) -> None:
+def test_failed_cases_give_exit_code_18_after_the_others_ran(lab: Lab, study: Path) -> None:
     study.write_text(
         TOML + "[methods.wrong]\nsettings.fail = true\n[methods.absent]\nsettings.absent = true\n"
     )
@@ -84,7 +84,7 @@ def test_failed_cases_end_in_their_exit_code_after_the_others(lab: Lab, study: P
     assert done.err.startswith("lab: 1 of 3 cases failed")
 
 
-def test_a_corrupt_result_is_named_before_any_work(lab: Lab, study: Path) -> None:
+def test_a_corrupt_result_file_is_reported_before_any_work(lab: Lab, study: Path) -> None:
     lab("run", study, "--workers", 1, "--output", "out")
     broken = next(Path("out").rglob("*.jsonl"))
     broken.write_text("{\n")
@@ -107,7 +107,7 @@ def test_a_corrupt_result_is_named_before_any_work(lab: Lab, study: Path) -> Non
         (["wrong.toml"], "kind 'magic' is unknown"),
     ],
 )
-def test_what_cannot_be_run_is_refused_before_any_work(
+def test_invalid_arguments_are_refused_before_any_work(
     lab: Lab, study: Path, arguments: list[str], said: str
 ) -> None:
     Path("wrong.toml").write_text(TOML.replace("tests.lab.little_study:run", "magic"))

@@ -26,7 +26,7 @@ share = [0.0, 0.3]
 )
 
 
-def test_cases_are_every_partition_method_grid_point_and_seed() -> None:
+def test_there_is_a_case_for_every_partition_method_grid_point_and_seed() -> None:
     cases = list(configuration.cases(configuration.parse("little", GRIDDED), Scale.SMALL))
 
     assert len(cases) == 2 * (2 + 4)
@@ -38,7 +38,7 @@ def test_cases_are_every_partition_method_grid_point_and_seed() -> None:
     assert [case.seed for case in cases] == [0] * 6 + [1] * 6
 
 
-def test_settings_are_merged_table_by_table_the_particular_over_the_general() -> None:
+def test_settings_are_merged_table_by_table_from_general_to_specific() -> None:
     cases = configuration.cases(configuration.parse("little", GRIDDED), Scale.SMALL, seeds=1)
     case = next(one for one in cases if one.method == "other share=0.3")
 
@@ -49,7 +49,7 @@ def test_settings_are_merged_table_by_table_the_particular_over_the_general() ->
     }
 
 
-def test_a_scale_may_take_other_values_of_an_axis() -> None:
+def test_a_scale_may_replace_the_values_of_an_axis() -> None:
     text = GRIDDED.replace("seeds = 2", "seeds = 2\ngrid = { share = [0.4] }")
     cases = configuration.cases(configuration.parse("little", text), Scale.SMALL)
 
@@ -67,13 +67,13 @@ def test_the_number_of_providers_may_be_an_axis() -> None:
     assert "providers" not in case.settings
 
 
-def test_a_number_of_providers_that_is_none_is_refused() -> None:
+def test_an_invalid_number_of_providers_is_refused() -> None:
     text = GRIDDED.replace("[grid]", '[grid]\nproviders = [2, "many"]')
     with pytest.raises(InvalidInput, match="number of providers is 'many'"):
         configuration.parse("little", text)
 
 
-def test_the_identity_follows_the_settings_and_not_the_device() -> None:
+def test_the_identity_depends_on_the_settings_and_not_on_the_device() -> None:
     def first(text: str, device: Device = Device.CPU) -> str:
         little = configuration.parse("little", text)
         return next(configuration.cases(little, Scale.SMALL, 1, device)).identity
@@ -83,7 +83,7 @@ def test_the_identity_follows_the_settings_and_not_the_device() -> None:
 
 
 @pytest.mark.parametrize("name", configuration.names())
-def test_every_experiment_of_the_package_has_cases_of_known_kind(name: str) -> None:
+def test_every_experiment_has_cases_of_a_known_kind(name: str) -> None:
     experiment = configuration.load(name)
 
     for scale in experiment.scales:
@@ -105,7 +105,7 @@ def test_every_experiment_of_the_package_has_cases_of_known_kind(name: str) -> N
         ("[methods.plain]", '[methods.plain]\npartitions=["iid"]', "'iid'"),
     ],
 )
-def test_a_wrong_file_is_refused_with_the_place(wrong: str, right: str, said: str) -> None:
+def test_an_invalid_file_is_refused_naming_the_field(wrong: str, right: str, said: str) -> None:
     with pytest.raises(InvalidInput, match="experiment little: ") as error:
         configuration.parse("little", TOML.replace(wrong, right))
     assert said in str(error.value)
@@ -118,7 +118,7 @@ def test_an_unknown_name_and_a_missing_file_are_refused(tmp_path: Path) -> None:
         configuration.load(str(tmp_path / "absent.toml"))
 
 
-def test_a_scale_that_an_experiment_does_not_have_is_refused() -> None:
+def test_a_missing_scale_is_refused() -> None:
     little = configuration.parse("little", TOML)
     with pytest.raises(InvalidInput, match="has no scale full: only small"):
         list(configuration.cases(little, Scale.FULL))

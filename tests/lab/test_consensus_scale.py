@@ -54,7 +54,7 @@ def test_confirmations_are_those_of_nakamotos_table(share: float, depth: int) ->
     assert proof_of_work.confirmations(share, 1e-3) == depth
 
 
-def test_lookups_are_the_routing_cores_own_and_their_bytes_are_weighed() -> None:
+def test_lookups_use_the_daemons_routing_and_count_bytes() -> None:
     once, again = (lookups.measure(150, 9, 4, 1, DocumentSource.SYNTHETIC) for _ in range(2))
     assert once == again
     assert (once.nodes, once.found, once.count) == (150, 9, 4)
@@ -76,7 +76,7 @@ def test_messages_add_up_by_hand(measured: MeasuredParts) -> None:
     assert poq.messages["retrieval"] == pow_.messages["retrieval"] == 60
 
 
-def test_gas_is_the_measured_one(measured: MeasuredParts) -> None:
+def test_gas_is_the_measured_gas(measured: MeasuredParts) -> None:
     gas = measured.gas
     record = gas["operations"]["recordRetrieval"]
     five = replace(measured, parts=replace(measured.parts, committee=5))
@@ -89,7 +89,7 @@ def test_gas_is_the_measured_one(measured: MeasuredParts) -> None:
         cost(alone, Conditions(), Mode.POQ, 1_000)
 
 
-def test_mining_takes_all_participants_and_votes_the_committee_alone(
+def test_all_participants_mine_but_only_the_committee_votes(
     measured: MeasuredParts,
 ) -> None:
     few, many = (cost(measured, Conditions(), Mode.POW, n) for n in (100, 10_000))
@@ -109,7 +109,7 @@ def test_what_cannot_be_is_refused(measured: MeasuredParts) -> None:
         cost(measured, Conditions(), Mode.POW, 1_000, 50)
 
 
-def test_results_are_written_with_what_they_stand_on(
+def test_results_are_written_with_their_assumptions(
     measured: MeasuredParts, tmp_path: Path
 ) -> None:
     costs = [cost(measured, Conditions(), mode, n) for mode in Mode for n in (100, 1_000)]

@@ -54,7 +54,7 @@ def case_of(method: str, text: str = TOML) -> Case:
         ("rider", {"pay", "least_honest_pay"}),
     ],
 )
-def test_a_study_tells_its_own_metrics(method: str, metrics: set[str]) -> None:
+def test_each_study_reports_its_own_metrics(method: str, metrics: set[str]) -> None:
     case = case_of(method)
     found = Result.of(case, run(case, Checkpoint(lambda _: None)), 1.0)
 
@@ -66,9 +66,9 @@ def test_a_study_tells_its_own_metrics(method: str, metrics: set[str]) -> None:
     ("wrong", "right", "said"),
     [
         ("rounds = 2", "round = 2", "round"),
-        ('"quality" }', '"magic" }', "no study 'magic'"),
+        ('"quality" }', '"magic" }', "unknown study 'magic'"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(wrong: str, right: str, said: str) -> None:
+def test_invalid_settings_are_refused(wrong: str, right: str, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         run(case_of("quality", TOML.replace(wrong, right)), Checkpoint(lambda _: None))

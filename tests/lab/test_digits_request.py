@@ -46,7 +46,7 @@ def test_four_honest_providers_reach_the_target_under_privacy():
 
 
 @pytest.mark.parametrize("kind", POISONS)
-def test_poison_is_left_out_and_earns_nothing_to_speak_of(kind):
+def test_poison_is_excluded_and_earns_next_to_nothing(kind):
     request = digits.run(case(), NOISE, POISONS[kind]())
     reached = accuracy(case().spec, request.model, case().test)
     without = accuracy(case().spec, alone().model, case().test)
@@ -58,7 +58,7 @@ def test_poison_is_left_out_and_earns_nothing_to_speak_of(kind):
     assert own < min(theirs), NOISE
 
 
-def test_the_request_costs_what_it_says():
+def test_the_request_costs_the_stated_epsilon():
     spec = case().spec
     found = cost(of_request(spec), drafts.DELTA)
     assert 3.9 < found.epsilon <= drafts.EPSILON
@@ -83,14 +83,14 @@ def test_too_many_rounds_for_the_records_are_refused():
         drafts.split(sources.digits(0), 100, 0)
 
 
-def test_the_draft_asks_for_no_privacy_only_when_told_to():
+def test_the_draft_has_no_privacy_only_without_epsilon():
     source = sources.digits(0)
     assert drafts.draft(source)["privacy"]["epsilon"] == drafts.EPSILON
     assert drafts.draft(source, 3, 20, None)["privacy"] == {"mode": "none"}
     assert drafts.draft(source, 3, 20, None)["rounds"] == 20
 
 
-def test_the_figures_are_written_with_seeds_and_targets(tmp_path):
+def test_results_are_written_with_seeds_and_targets(tmp_path):
     result = measure([SEED], noise_seed=1, further=False)
     write(result, tmp_path / "results" / "digits.json")
     read = json.loads((tmp_path / "results" / "digits.json").read_text())
@@ -100,7 +100,7 @@ def test_the_figures_are_written_with_seeds_and_targets(tmp_path):
     assert read["targets"]["mean accuracy"]["at_least"] == 0.88
 
 
-def test_the_published_figures_hold_every_target():
+def test_the_published_results_meet_every_target():
     path = Path(__file__).parents[2] / "docs" / "results" / "digits.json"
     published = json.loads(path.read_text())
     assert [run["seed"] for run in published["honest"]] == list(digits.REPORTED_SEEDS)

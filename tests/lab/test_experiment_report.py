@@ -63,7 +63,7 @@ def filled(folder: Path, text: str, figures: dict[str, Any] = FIGURES) -> Experi
     return little
 
 
-def test_the_summary_has_a_row_a_method_and_metric(tmp_path: Path) -> None:
+def test_the_summary_has_one_row_per_method_and_metric(tmp_path: Path) -> None:
     report(tmp_path, [filled(tmp_path, COMPARED)])
 
     rows = json.loads((tmp_path / "summary.json").read_text())
@@ -89,7 +89,7 @@ def test_the_summary_has_a_row_a_method_and_metric(tmp_path: Path) -> None:
     ]
 
 
-def test_the_page_has_ours_beside_the_papers_with_the_scale(tmp_path: Path) -> None:
+def test_the_page_shows_the_papers_figure_and_the_scale(tmp_path: Path) -> None:
     report(tmp_path, [filled(tmp_path, COMPARED)])
 
     page = (tmp_path / "little.md").read_text()
@@ -100,7 +100,7 @@ def test_the_page_has_ours_beside_the_papers_with_the_scale(tmp_path: Path) -> N
     assert "(plots/little-small.svg)" in page
 
 
-def test_a_claim_is_held_against_the_paired_difference(tmp_path: Path) -> None:
+def test_a_claim_is_compared_with_the_paired_difference(tmp_path: Path) -> None:
     report(tmp_path, [filled(tmp_path, COMPARED)])
 
     assert (
@@ -117,7 +117,7 @@ def test_a_claim_is_held_against_the_paired_difference(tmp_path: Path) -> None:
         ([(0.0, 0.6), (0.1, 0.2)], "not significant"),
     ],
 )
-def test_a_claim_that_does_not_hold_is_said_not_to(
+def test_a_claim_that_is_not_observed_is_reported(
     tmp_path: Path, other: list[tuple[float, float]], said: str
 ) -> None:
     report(tmp_path, [filled(tmp_path, COMPARED, {**FIGURES, "other": other})])
@@ -142,7 +142,7 @@ def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
     assert b"matplotlib" in first[tmp_path / "plots" / "little-small.svg"]
 
 
-def test_skipped_missing_and_foreign_results_are_said(tmp_path: Path) -> None:
+def test_skipped_missing_and_unmatched_results_are_reported(tmp_path: Path) -> None:
     little = filled(tmp_path, TOML.replace("rounds = 3", "rounds = 4"), FIGURES)
     folder, cases = ResultFolder(tmp_path), list(configuration.cases(little, Scale.SMALL))
     folder.write(cases[0], Result.skip(cases[0], "no such data"))
@@ -193,6 +193,6 @@ def test_the_published_report_lists_every_configuration_and_scale() -> None:
             assert (name, scale.value) in listed
 
 
-def test_no_results_is_said(tmp_path: Path) -> None:
+def test_a_report_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="run experiments first"):
         report(tmp_path, [configuration.parse("little", TOML)])

@@ -40,7 +40,7 @@ def federation(name="fedavg", sampled=2, providers=4, **changes):
 TEST = part(99, 200)
 
 
-def test_the_sample_of_a_round_follows_from_seed_and_round():
+def test_the_sample_of_a_round_depends_on_seed_and_round():
     found = federation(sampled=3, providers=20)
     samples = [found.sample(number) for number in range(1, 50)]
     assert samples == [found.sample(number) for number in range(1, 50)]
@@ -48,7 +48,7 @@ def test_the_sample_of_a_round_follows_from_seed_and_round():
     assert set().union(*samples) == set(range(20))
 
 
-def test_a_round_of_fedavg_is_the_weighted_mean_of_those_sampled():
+def test_a_round_of_fedavg_is_the_weighted_mean_of_the_sampled_providers():
     found = federation()
     state = State.first(found)
     outcome = train_round(found, state)
@@ -70,7 +70,7 @@ def test_a_round_of_fedavg_is_the_weighted_mean_of_those_sampled():
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_an_interrupted_run_ends_as_an_uninterrupted_one(name):
+def test_an_interrupted_run_gives_the_same_result_as_an_uninterrupted_one(name):
     found = federation(name)
     kept = []
     whole, curves = train_federation(found, TEST, on_round=lambda done, state: kept.append(state()))
@@ -130,7 +130,7 @@ def test_a_regression_is_measured_by_its_mean_absolute_error():
     assert curves.global_[-1] < 0.01 < curves.global_[0]
 
 
-def test_what_cannot_be_trained_is_refused_before_any_work():
+def test_an_invalid_federation_is_refused_before_any_work():
     with pytest.raises(InvalidInput, match="5 of 4"):
         federation(sampled=5)
     with pytest.raises(SpecificationError, match="mu"):
@@ -140,7 +140,7 @@ def test_what_cannot_be_trained_is_refused_before_any_work():
         Federation(specification(local=EPOCHS), empty, 1, seed=0)
 
 
-def test_a_learning_rate_that_explodes_is_named():
+def test_a_learning_rate_that_diverges_is_reported():
     found = federation(local={**EPOCHS, "learning_rate": 1e38}, rounds=9)
     with pytest.raises(DataError, match="learning rate"):
         train_federation(found, TEST)

@@ -56,7 +56,7 @@ def test_the_kind_is_found_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", configuration.names())
-def test_the_packages_files_ask_for_what_there_is(name: str) -> None:
+def test_the_configurations_name_existing_data_and_partitions(name: str) -> None:
     experiment = configuration.load(name)
     for scale in experiment.scales:
         for case in configuration.cases(experiment, scale, seeds=1):
@@ -68,7 +68,7 @@ def test_the_packages_files_ask_for_what_there_is(name: str) -> None:
         assert set(experiment.units) <= {*experiment.metrics, *experiment.curves}
 
 
-def test_a_run_gone_on_with_gives_what_an_undisturbed_one_gives() -> None:
+def test_a_resumed_run_gives_the_same_result() -> None:
     whole, told = ran(case_of("dlmu"))
     half = next(
         event
@@ -81,7 +81,7 @@ def test_a_run_gone_on_with_gives_what_an_undisturbed_one_gives() -> None:
     assert next(event for event in retold if isinstance(event, Progress)) == Progress(3, 4)
 
 
-def test_settings_say_how_many_examples_and_who_has_them() -> None:
+def test_settings_choose_the_number_of_examples_and_their_owners() -> None:
     dlmu, _ = ran(case_of("dlmu"))
     pooled, _ = ran(case_of("pooled"))
 
@@ -109,13 +109,13 @@ def test_another_seed_is_another_run() -> None:
         ("class2", "class3", "3 of 10 labels cannot be split across 5 providers"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(wrong: str, right: str, said: str) -> None:
+def test_invalid_settings_are_refused(wrong: str, right: str, said: str) -> None:
     with pytest.raises(Exception, match=said) as error:
         ran(case_of("dlmu", TOML.replace(wrong, right)))
     assert isinstance(error.value, InvalidInput)
 
 
-def test_data_that_are_not_there_are_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_data_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FEDPACT_DATA", raising=False)
     with pytest.raises(DataMissing, match="fashion-mnist: set FEDPACT_DATA"):
         ran(case_of("dlmu", TOML.replace('dataset = "digits"', 'dataset = "fashion-mnist"')))
@@ -148,7 +148,7 @@ settings = { privacy = { mode = "sound", epsilon = 5.0, delta = 1e-5, clipping_n
 STEPS = "[settings]\nsound_local = { steps = 2, learning_rate = 1.0 }\n"
 
 
-def test_what_a_paper_claims_and_what_is_guaranteed_stand_apart() -> None:
+def test_claimed_and_guaranteed_privacy_are_kept_apart() -> None:
     text = PRIVATE.replace("[settings]\n", STEPS)
     claimed, sound = (ran(case_of(name, text))[0] for name in ("claimed", "sound"))
     assert claimed["privacy"] == {
@@ -163,6 +163,6 @@ def test_what_a_paper_claims_and_what_is_guaranteed_stand_apart() -> None:
     assert ran(case_of("dlmu", text))[0]["privacy"] == {"mode": "none"}
 
 
-def test_mode_sound_needs_steps_of_its_own() -> None:
+def test_mode_sound_needs_its_own_steps() -> None:
     with pytest.raises(InvalidInput, match=r"sound needs settings\.sound_local"):
         ran(case_of("sound", PRIVATE))

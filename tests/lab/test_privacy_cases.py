@@ -71,7 +71,7 @@ def outcome(case: Case) -> Result:
     return Result.of(case, run(case, Checkpoint(lambda _: None)), 1.0)
 
 
-def test_a_case_tells_accuracy_and_all_that_its_epsilon_means() -> None:
+def test_a_case_reports_accuracy_and_what_its_epsilon_covers() -> None:
     _, case = cases()
     found = outcome(case)
 
@@ -126,7 +126,7 @@ def test_the_cases_partition_cuts_the_private_images() -> None:
         ('"drawn"', '"mnist"', DataMissing, "FEDPACT_DATA"),
     ],
 )
-def test_what_cannot_be_run_is_refused(
+def test_an_invalid_case_is_refused(
     wrong: str, right: str, error: type[Exception], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FEDPACT_DATA", raising=False)
@@ -135,7 +135,7 @@ def test_what_cannot_be_run_is_refused(
 
 
 @pytest.mark.parametrize("data", ["mnist", "cifar10"])
-def test_the_packages_own_have_the_papers_figure_beside_each_case(data: str) -> None:
+def test_each_case_has_the_papers_figure(data: str) -> None:
     experiment = configuration.load(f"privacy-fixed-features-{data}")
     methods = {case.method for case in configuration.cases(experiment, Scale.FULL)}
     assert methods == {figure.method for figure in experiment.paper}

@@ -40,7 +40,9 @@ def task() -> Task:
 
 @pytest.mark.parametrize("epsilon", [2.0, 3.0, 5.0, 10.0])
 @pytest.mark.parametrize("data", PLANS)
-def test_centring_and_all_rounds_together_cost_what_is_asked(data: str, epsilon: float) -> None:
+def test_centring_and_all_rounds_together_cost_the_requested_epsilon(
+    data: str, epsilon: float
+) -> None:
     plan = PLANS[data](epsilon)
     released = schedule(plan, epsilon)
     multiplier = released.releases[1].noise_multiplier
@@ -49,7 +51,7 @@ def test_centring_and_all_rounds_together_cost_what_is_asked(data: str, epsilon:
     assert cost(released, DELTA).epsilon <= epsilon
 
 
-def test_a_case_learns_and_says_what_its_epsilon_means(task: Task) -> None:
+def test_a_case_learns_and_reports_what_its_epsilon_covers(task: Task) -> None:
     found = run_case(task, 10.0, 0, PLAN)
     assert found["accuracy"] > 0.9
     assert sum(found["examples"]) == 10_000
@@ -70,7 +72,7 @@ def test_more_privacy_costs_accuracy(scarce: Task) -> None:
     assert strict < loose - 0.1
 
 
-def test_a_secure_sum_spares_many_providers_the_noise_of_their_number(scarce: Task) -> None:
+def test_a_secure_sum_adds_less_noise_with_many_providers(scarce: Task) -> None:
     own, shared = (
         run_case(scarce, 0.5, 0, PLAN, 10, "iid", shared_noise=one) for one in (False, True)
     )
@@ -85,14 +87,14 @@ def test_a_case_may_use_a_part_of_the_private_images(task: Task) -> None:
     assert sum(found["examples"]) == 500
 
 
-def test_the_seed_alone_decides(scarce: Task) -> None:
+def test_the_result_depends_on_the_seed_only(scarce: Task) -> None:
     first, again, other = (run_case(scarce, 0.5, seed, PLAN) for seed in (0, 0, 1))
     del first["cpu_seconds"], again["cpu_seconds"]
     assert first == again
     assert first["curve"] != other["curve"]
 
 
-def test_every_provider_draws_noise_of_its_own(task: Task) -> None:
+def test_every_provider_draws_its_own_noise(task: Task) -> None:
     drawn_by: list[SeededNoise] = [SeededNoise(seed) for seed in range(2)]
     before = [repr(noise._generator.bit_generator.state) for noise in drawn_by]
     train([task.public, task.test], 10, PLAN, 5.0, drawn_by)
@@ -100,7 +102,7 @@ def test_every_provider_draws_noise_of_its_own(task: Task) -> None:
     assert all(old != new for old, new in zip(before, after, strict=True))
 
 
-def test_tuning_sees_the_public_slice_alone(task: Task) -> None:
+def test_tuning_uses_only_the_public_slice(task: Task) -> None:
     blind = Task(task.name, task.labels, task.public, drawn(10_000, 9), drawn(500, 9))
     assert tune_case(task, 2.0, PLAN, 0) == tune_case(blind, 2.0, PLAN, 0)
 

@@ -54,7 +54,7 @@ CASE = Case(
 )
 
 
-def test_a_case_runs_a_request_and_says_what_its_epsilon_covers() -> None:
+def test_a_case_runs_a_request_and_reports_what_its_epsilon_covers() -> None:
     found = run(CASE, Checkpoint(lambda _: None))
     assert found["metrics"]["global_accuracy"] > 0.8
     assert found["metrics"]["included"] == 1.0
@@ -74,13 +74,13 @@ def test_a_case_runs_a_request_and_says_what_its_epsilon_covers() -> None:
         ({"epsilon": 2.0, "step": {**STEP, "rate": 1.0}}, r"settings.step.rate"),
     ],
 )
-def test_what_cannot_be_run_is_refused(settings: dict[str, object], said: str) -> None:
+def test_an_invalid_case_is_refused(settings: dict[str, object], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         run(replace(CASE, settings=settings), Checkpoint(lambda _: None))
 
 
 @pytest.mark.parametrize("data", ["mnist", "cifar10"])
-def test_the_packages_own_have_a_step(data: str) -> None:
+def test_each_configuration_has_a_step(data: str) -> None:
     experiment = configuration.load(f"privacy-request-{data}")
     cases = configuration.cases(experiment, Scale.FULL)
     assert {case.settings["epsilon"] for case in cases} == {2, 3, 5, 10}

@@ -35,7 +35,7 @@ def test_a_result_is_read_as_it_was_written(folder: ResultFolder) -> None:
     assert result.privacy == {"mode": "none", "epsilon": None, "delta": None}
 
 
-def test_a_result_of_other_settings_is_not_that_of_this_case(folder: ResultFolder) -> None:
+def test_a_result_of_other_settings_belongs_to_another_case(folder: ResultFolder) -> None:
     folder.write(case_of(), Result.of(case_of(), OUTCOME, 1.5))
 
     assert not folder.finished(case_of(TOML.replace("rounds = 3", "rounds = 4")))
@@ -48,7 +48,7 @@ def test_a_skipped_case_is_not_finished(folder: ResultFolder) -> None:
 
 
 @pytest.mark.parametrize("value", [1.01, -0.1, float("nan")])
-def test_a_metric_that_is_no_share_is_refused(value: float) -> None:
+def test_a_metric_outside_0_to_1_is_refused(value: float) -> None:
     with pytest.raises(ExperimentError, match=r"metric rmse is .* not from 0 to 1"):
         Result.of(case_of(), {"metrics": {"rmse": value}}, 1.0)
 
@@ -61,7 +61,7 @@ def test_a_result_that_json_cannot_hold_leaves_nothing(folder: ResultFolder) -> 
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"version": 1}', '{"version": 9}', "\x00"])
-def test_a_corrupt_file_is_named_with_what_to_do(folder: ResultFolder, content: str) -> None:
+def test_a_corrupt_file_is_reported_with_what_to_do(folder: ResultFolder, content: str) -> None:
     path = folder.path(case_of())
     path.parent.mkdir(parents=True)
     path.write_text(content + "\n")
@@ -97,7 +97,7 @@ def test_a_torn_last_line_is_ignored_and_cut_off_by_the_next_write(tmp_path: Pat
         assert killed.path(first).read_bytes() == full
 
 
-def test_a_new_result_takes_the_place_of_the_one_in_its_slot(tmp_path: Path) -> None:
+def test_a_new_result_replaces_the_one_in_its_slot(tmp_path: Path) -> None:
     first, second = list(configuration.cases(configuration.parse("little", TOML), Scale.SMALL))
     folder = ResultFolder(tmp_path)
     folder.write(first, Result.skip(first, "no data"))
@@ -126,7 +126,7 @@ def test_a_second_run_on_a_locked_file_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_state_is_given_back_to_its_own_case_alone(folder: ResultFolder) -> None:
+def test_a_state_is_returned_only_to_its_own_case(folder: ResultFolder) -> None:
     saved = Saved(b"\x00state\n\xff", 2.5)
     folder.save(case_of(), saved)
 
@@ -136,7 +136,7 @@ def test_a_state_is_given_back_to_its_own_case_alone(folder: ResultFolder) -> No
     assert folder.resumed(case_of()) is None
 
 
-def test_a_corrupt_state_is_named_with_what_to_do(folder: ResultFolder) -> None:
+def test_a_corrupt_state_is_reported_with_what_to_do(folder: ResultFolder) -> None:
     folder.save(case_of(), Saved(b"", 1.0))
     path = next(folder.folder.rglob("*.checkpoint"))
     path.write_bytes(b"\x00\x01")

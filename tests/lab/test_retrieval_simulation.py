@@ -43,7 +43,7 @@ def test_the_first_profiles_use_each_document_once_and_all_are_signatures() -> N
     assert made.buckets.max() < WIDTH
 
 
-def test_a_simulation_gives_what_was_asked_for_and_the_same_again(tmp_path: Path) -> None:
+def test_a_simulation_reports_all_figures_and_is_repeatable(tmp_path: Path) -> None:
     scenario = Scenario(
         300, churn=0.1, malicious=0.1, aimed=0.5, lookups=6, source=DocumentSource.SYNTHETIC
     )
@@ -76,7 +76,7 @@ def test_an_eclipsed_community_still_shows_its_honest_members() -> None:
     assert found["forged_accepted"] == 0
 
 
-def test_collections_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_collections_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FEDPACT_DATA", raising=False)
     documents.cache_clear()
     with pytest.raises(DataMissing, match="20newsgroups: set FEDPACT_DATA"):
@@ -93,7 +93,7 @@ def test_collections_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatc
         ({"lookups": 0}, "0 lookups"),
     ],
 )
-def test_a_scenario_that_makes_no_sense_is_refused(wrong: dict[str, float], said: str) -> None:
+def test_an_invalid_scenario_is_refused(wrong: dict[str, float], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         Scenario(**{"nodes": 200, **wrong})  # type: ignore[arg-type]
 

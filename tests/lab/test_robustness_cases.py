@@ -43,7 +43,7 @@ def case_of(attack: str, text: str = TOML) -> Case:
     return next(case for case in cases if case.settings["attack"] == attack)
 
 
-def test_an_attack_is_told_against_the_honest_alone() -> None:
+def test_an_attack_is_compared_with_the_honest_providers_alone() -> None:
     case = case_of("nan")
     found = Result.of(case, run(case, Checkpoint(lambda _: None)), 1.0)
 
@@ -54,7 +54,7 @@ def test_an_attack_is_told_against_the_honest_alone() -> None:
 
 
 @pytest.mark.skipif("FEDPACT_DATA" not in os.environ, reason="needs MNIST below FEDPACT_DATA")
-def test_a_back_door_is_told_with_its_success() -> None:
+def test_a_back_door_is_reported_with_its_success_rate() -> None:
     case = case_of("back-door", TOML.replace('"digits"', '"mnist"'))
     found = Result.of(case, run(case, Checkpoint(lambda _: None)), 1.0)
 
@@ -68,8 +68,8 @@ def test_a_back_door_needs_images() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "right", "said"),
-    [("rounds = 2", "round = 2", "round"), ('"weighted-mean"', '"magic"', "no rule 'magic'")],
+    [("rounds = 2", "round = 2", "round"), ('"weighted-mean"', '"magic"', "or rule 'magic'")],
 )
-def test_settings_that_mean_nothing_are_refused(wrong: str, right: str, said: str) -> None:
+def test_invalid_settings_are_refused(wrong: str, right: str, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         run(case_of("nan", TOML.replace(wrong, right)), Checkpoint(lambda _: None))

@@ -24,7 +24,7 @@ def go(
     return run(cases, ResultFolder(folder), Processes(2, every), observe)
 
 
-def test_what_is_finished_is_not_run_again(tmp_path: Path) -> None:
+def test_finished_cases_are_not_run_again(tmp_path: Path) -> None:
     first = go(tmp_path, cases_of())
     written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jsonl")}
     seen: list[Event | Found] = []
@@ -35,7 +35,7 @@ def test_what_is_finished_is_not_run_again(tmp_path: Path) -> None:
     assert written == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jsonl")}
 
 
-def test_a_case_whose_process_died_goes_on_from_its_last_round(tmp_path: Path) -> None:
+def test_a_case_whose_process_died_resumes_from_its_last_round(tmp_path: Path) -> None:
     text = TOML.replace("rounds = 3", "rounds = 6\ndie = 4")
     first = go(tmp_path, cases_of(text))
     second = go(tmp_path, cases_of(text))
@@ -66,7 +66,7 @@ def test_an_interrupted_run_stops_its_processes_and_resumes(tmp_path: Path) -> N
     assert max(one.details["resumed_at"] for one in ResultFolder(tmp_path).all()) > 0
 
 
-def test_one_failure_does_not_end_the_others(tmp_path: Path) -> None:
+def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
     text = TOML + (
         "[methods.wrong]\nsettings = { fail = true }\n[methods.bug]\nsettings = { bug = true }\n"
         "[methods.absent]\nsettings = { absent = true }\n"
@@ -84,7 +84,7 @@ def test_one_failure_does_not_end_the_others(tmp_path: Path) -> None:
     assert "little_study.py" in failed["bug"].trace
 
 
-def test_progress_is_told_by_rounds(tmp_path: Path) -> None:
+def test_progress_is_reported_by_round(tmp_path: Path) -> None:
     seen: list[Event | Found] = []
     go(tmp_path, cases_of()[:1], lambda _, event: seen.append(event), every=60.0)
 

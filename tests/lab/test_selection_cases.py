@@ -63,7 +63,7 @@ def outcome(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Result:
 
 
 @pytest.mark.parametrize("form", ["graph", "terms"])
-def test_a_request_by_documents_finds_who_has_them(form: Any) -> None:
+def test_a_query_by_documents_finds_the_providers_that_have_them(form: Any) -> None:
     little = market()
     labels = little.wanted("sci")
     ((selections,),) = BySignature("documents", form)(little, [labels])
@@ -71,20 +71,20 @@ def test_a_request_by_documents_finds_who_has_them(form: Any) -> None:
     assert (little.held(labels)[selections].sum(axis=1) > 0).all()
 
 
-def test_the_requesters_documents_are_nobodys() -> None:
+def test_no_provider_has_the_requesters_documents() -> None:
     little = market()
     assert not np.isin(np.concatenate(little.parts), little.examples).any()
     known = little.source.y_train[little.examples]
     assert (np.bincount(known) == provider_selection.EXAMPLES).all()
 
 
-def test_true_labels_choose_for_the_label_that_has_least() -> None:
+def test_a_choice_by_true_labels_favours_the_rarest_label() -> None:
     # By hand: first the most of label 0 (a tie, the fuller one), then of label 1, then of 1 again.
     held = np.array([[5, 0], [5, 1], [0, 3], [0, 2], [0, 0]])
     assert provider_selection._covering(held, 3) == [1, 2, 3]
 
 
-def test_a_choice_by_what_data_are_about_beats_a_random_one(
+def test_a_choice_by_topic_beats_a_random_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found = outcome(monkeypatch, by="documents", signature="terms", chosen=3)
@@ -99,12 +99,12 @@ def test_the_true_labels_are_the_whole_gain(monkeypatch: pytest.MonkeyPatch) -> 
     assert outcome(monkeypatch, by="random", chosen=3).metrics["over_random"] == 0
 
 
-def test_noised_signatures_say_what_they_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_noised_signatures_report_their_privacy_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     found = outcome(monkeypatch, by="terms", signature="terms", epsilon=2.0, chosen=3)
     assert (found.privacy["mode"], found.privacy["epsilon"]) == ("sound", 2.0)
 
 
-def test_providers_without_the_labels_teach_nothing() -> None:
+def test_providers_without_the_labels_contribute_nothing() -> None:
     little = market()
     labels = little.wanted("sci")
     strangers = np.flatnonzero(little.held(labels).sum(axis=1) == 0)[:2].tolist()
@@ -122,7 +122,7 @@ def test_providers_without_the_labels_teach_nothing() -> None:
         {"by": "labels", "chosen": 17},
     ],
 )
-def test_choices_that_mean_nothing_are_refused(
+def test_invalid_choices_are_refused(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InvalidInput):

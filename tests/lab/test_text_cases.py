@@ -62,7 +62,7 @@ def test_statistics_without_privacy_are_the_same_for_any_number_of_providers() -
 
 
 @pytest.mark.usefixtures("posts")
-def test_statistics_under_privacy_say_what_they_cost_and_repeat() -> None:
+def test_private_statistics_report_their_cost_and_are_repeatable() -> None:
     asked = case(seed=1, family="text-statistics", epsilon=5.0, held_out=True)
     found, again = outcome(asked), outcome(asked)
     assert found.metrics["macro_auc"] == again.metrics["macro_auc"]
@@ -73,7 +73,7 @@ def test_statistics_under_privacy_say_what_they_cost_and_repeat() -> None:
 
 
 @pytest.mark.usefixtures("posts")
-def test_rounds_reach_the_central_machine() -> None:
+def test_training_in_rounds_reaches_the_central_svm() -> None:
     rounds = outcome(case(family="gradient-rounds", parameters={"rounds": 15}))
     central = outcome(case(family="central-svm"))
     assert len(rounds.curves["accuracy"]) <= 15
@@ -103,13 +103,13 @@ def test_trees_run_without_privacy_and_with_the_papers_noise(
 
 
 @pytest.mark.usefixtures("posts")
-def test_sound_trees_say_what_they_cost() -> None:
+def test_sound_trees_report_their_privacy_cost() -> None:
     found = outcome(case(family="sound-forest", parameters={"trees": 50}, epsilon=5.0))
     assert found.privacy["epsilon"] == pytest.approx(5.0, abs=1e-3)
 
 
 @pytest.mark.usefixtures("posts")
-def test_a_sub_data_set_has_the_labels_of_its_shards_alone() -> None:
+def test_a_sub_data_set_has_only_the_labels_of_its_shards() -> None:
     found = outcome(case(family="text-statistics", share=0.2))
     assert sum(found.details["documents"]) == 24  # 4 of 20 shards of 6
     assert found.details["test_documents"] == 15 * found.details["labels"]
@@ -149,7 +149,7 @@ def test_the_paper_measure_by_hand() -> None:
     ("settings", "said"),
     [
         ({}, "family"),
-        ({"family": "trees"}, "no family 'trees'"),
+        ({"family": "trees"}, "unknown family 'trees'"),
         ({"family": "text-statistics", "parameters": {"bit": 3}}, "bit"),
         ({"family": "text-statistics", "epsilon": -1}, "epsilon"),
         ({"family": "text-statistics", "share": 1.5}, "share"),
@@ -157,7 +157,7 @@ def test_the_paper_measure_by_hand() -> None:
         ({"family": "text-statistics", "rounds": 3}, "rounds"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any], said: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         run(case(**settings), Checkpoint(lambda _: None))
 
@@ -165,7 +165,7 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any], said: 
 def test_a_collection_that_is_unknown_or_missing_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(InvalidInput, match="no text collection"):
+    with pytest.raises(InvalidInput, match="unknown text collection"):
         text_collections.collection("books")
     monkeypatch.delenv("FEDPACT_DATA", raising=False)
     with pytest.raises(DataMissing, match="FEDPACT_DATA"):
