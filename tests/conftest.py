@@ -9,11 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fedpact.chain.devnet import Devnet
 
 for _library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+# No example fails because the machine is busy.
+settings.register_profile("fedpact", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fedpact")
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,6 @@ def test_every_command_of_the_walkthrough_succeeds(tmp_path: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=240,
             check=False,
         )
     logs = "".join(log.read_text()[-2000:] for log in sorted(tmp_path.glob("walk/*.log")))

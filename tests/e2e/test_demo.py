@@ -5,21 +5,19 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.processes import processes_under
+from tests.support.waiting import PATIENCE, wait_until
 
 DEMO = (sys.executable, "-m", "fedpact", "demo")
 
 
-def demo(*options: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*DEMO, *options], capture_output=True, text=True, timeout=timeout, check=False
-    )
+def demo(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*DEMO, *options], capture_output=True, text=True, check=False)
 
 
 def test_pays_the_honest_and_not_the_poisoner(tmp_path: Path) -> None:
@@ -89,7 +87,7 @@ def on_scattering_features(tmp_path: Path, *options: str) -> dict[str, Any]:
     """The result of a demo in which all held, nobody was left out and the audit is true."""
     file = tmp_path / "demo.json"
     options = ("--family", "scattering-linear", *options, "--json", str(file))
-    run = demo(*options, timeout=900)
+    run = demo(*options)
     assert run.returncode == 0, run.stdout + run.stderr
     result: dict[str, Any] = json.loads(file.read_text())
     assert all(result["audit"].values())
@@ -108,12 +106,12 @@ def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        wait_for(lambda: len(processes_under(tmp_path)) >= 2, seconds=60)
+        wait_until(lambda: len(processes_under(tmp_path)) >= 2)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=PATIENCE) == 130
     finally:
         process.kill()
-    wait_for(lambda: not processes_under(tmp_path), seconds=10)
+    wait_until(lambda: not processes_under(tmp_path))
     assert list(tmp_path.glob("fedpact-demo-*")) == []
 
 
@@ -143,16 +141,8 @@ def test_says_where_mnist_is_looked_for() -> None:
         capture_output=True,
         text=True,
         env=environment,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert run.returncode == 4
     assert run.stderr == "fedpact: mnist: set FEDPACT_DATA to the folder that holds data sets\n"
-
-
-def wait_for(condition: object, seconds: float) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come in time"
-        time.sleep(0.1)

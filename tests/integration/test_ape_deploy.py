@@ -46,5 +46,4 @@ def ape_run_deploy(anvil: Devnet, keys: Path, path: Path) -> subprocess.Complete
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
     )

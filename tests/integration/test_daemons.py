@@ -15,6 +15,7 @@ from fedpact.privacy.accounting import rdp, rdp_cost
 from fedpact.privacy.ledger import Ledger
 from fedpact.requester import RequestProgress
 from fedpact.types.rounds import RequestStatus, Stage
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAYMENT, POLL, World, running_world
 
 ROUNDS = 3
@@ -94,7 +95,8 @@ def test_a_provider_declines_a_request_beyond_its_lifetime_budget(world: World) 
     world.network.wait_until_serving()
     draft = world.data.draft.changed(min_providers=2)
     request = world.requester.create(draft, world.data.evaluation, PAYMENT)
-    wait_for_line(world, 0, f"request {request}: declined:")
+    declined = f"request {request}: declined:"
+    wait_until(lambda: declined in world.log(0), lambda: world.log(0))
     assert "lifetime" in world.log(0)
     assert world.network.client.market.request(request).joined == 0
 
@@ -124,12 +126,12 @@ def test_an_older_copy_of_the_ledger_is_refused(world: World) -> None:
     request = world.requester.create(world.data.draft, world.data.evaluation, PAYMENT)
     world.requester.follow(request, poll_interval=POLL)
     world.process(0).send_signal(signal.SIGTERM)
-    assert world.process(0).wait(20) == 0
+    assert world.process(0).wait(PATIENCE) == 0
     with sqlite3.connect(world.ledger_file(0)) as ledger:
         ledger.execute("DELETE FROM releases WHERE round = 2")
     world.kill(0)
     world.serve(0)
-    code = world.process(0).wait(30)
+    code = world.process(0).wait(PATIENCE)
     assert code == 2
     assert "older copy" in world.log(0)
 
@@ -141,19 +143,10 @@ def test_a_daemon_says_all_that_is_missing_at_once(world: World) -> None:
     policy.write_text("")
     world.network.start_daemon("stranger", world.network.folder / "no-such.csv", policy, POLL, None)
     process = world.network.daemons[-1]
-    assert process.wait(30) == 2
+    assert process.wait(PATIENCE) == 2
     said = (world.network.folder / "stranger.log").read_text()
     assert "is not an active participant" in said
     assert "no-such.csv does not exist" in said
     assert "Traceback" not in said
     with pytest.raises(FedpactError, match="stranger ended with code 2"):
         world.network.check_daemons()
-
-
-def wait_for_line(world: World, number: int, line: str, seconds: float = 20) -> None:
-    waiting = threading.Event()
-    for _ in range(int(seconds / POLL)):
-        if line in world.log(number):
-            return
-        waiting.wait(POLL)
-    raise AssertionError(f"no {line!r} in:\n{world.log(number)}")

@@ -19,6 +19,7 @@ from fedpact.types.cid import Cid
 from fedpact.types.rounds import RequestStatus, Stage
 from tests.support.committee import PAYMENT, Committee, Market
 from tests.support.node_proxy import Message, node_in_front
+from tests.support.waiting import PATIENCE
 
 ROUNDS, MARKET, REGISTRY = "TrainingRounds", "SharingMarket", "ParticipantRegistry"
 Told = Callable[[Message, Any], Any]
@@ -143,7 +144,7 @@ def branch(market: Market, folder: Path) -> Iterator[ChainClient]:
     command = [str(find_anvil()), "--fork-url", market.client.rpc.endpoint, "--port", "0"]
     child = ChildProcess.start([*command, "--auto-impersonate"], folder / "branch.log")
     try:
-        url = "http://" + child.wait_for(re.compile(r"Listening on (\S+:\d+)"), 30)[1]
+        url = "http://" + child.wait_for(re.compile(r"Listening on (\S+:\d+)"), PATIENCE)[1]
         client = ChainClient.connect(url, market.client.deployment)
         yield client
         client.close()

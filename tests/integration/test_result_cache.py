@@ -4,8 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from fedpact.errors import InvalidInput, NotReady
 from fedpact.requester import Requester
 from fedpact.requester.draft import Draft
 from fedpact.types.reuse import PurchaseStatus
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAYMENT, POLL, World, running_world
 
 PRICE = 10**16 + 1
@@ -41,13 +41,6 @@ def buyer(world: World, name: str, organisation: int) -> tuple[AccountKeys, Requ
     return keys, Requester(network.client, network.store, keys, network.folder / "state")
 
 
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(POLL)
-
-
 def run(world: World, account: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """A command as a person gives it, with nobody there to be asked."""
     config = world.network.folder / f"{account}.toml"
@@ -58,7 +51,7 @@ def run(world: World, account: str, *arguments: object) -> subprocess.CompletedP
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
@@ -116,7 +109,7 @@ def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> Non
     world.serve(gone)
     points, _ = client.rounds.points(request)
     shares = [PRICE * own // sum(points) for own in points]
-    until(lambda: not any(cache.claimable(request, seat) for seat in range(3)))
+    wait_until(lambda: not any(cache.claimable(request, seat) for seat in range(3)))
     claims = {
         e.args["seat"]: e.args["amount"] for e in cache.events(request) if e.name == "ReuseClaimed"
     }

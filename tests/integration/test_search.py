@@ -22,6 +22,7 @@ from fedpact.requester.search import Searcher, query_of
 from fedpact.retrieval.record import RetrievalRecord
 from fedpact.retrieval.schema import SearchAnswer, SearchBody
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
+from tests.support.waiting import wait_until
 
 TOPICS = {
     "sports/hockey": "hockey goal ice referee penalty season puck coach stadium",
@@ -185,10 +186,8 @@ def test_those_found_are_invited_others_decline_and_the_search_is_on_record(
     assert set(api.specification(request).invited) == set(record.accounts)
     grain = world.named("trade/grain")
     log = network.folder / f"{grain.name}.log"
-    deadline = time.monotonic() + 20
-    while f"request {request}: declined: others are invited" not in log.read_text():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
+    declined = f"request {request}: declined: others are invited"
+    wait_until(lambda: declined in log.read_text(), log.read_text)
     events = [one.name for one in network.client.cache.events(request)]
     assert events == ["RetrievalRecorded"]
 

@@ -5,7 +5,6 @@ array file; what cannot be used is declined, and the daemon serves on.
 """
 
 import csv
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from fedpact.types.rounds import RequestStatus
 from tests.support.committee import PAYMENT, Market, open_market
 from tests.support.serving import POLL, Serving, noise_at, wait_for_claims
 from tests.support.text_examples import LABELS, WORDS, text_dataset, texts
+from tests.support.waiting import wait_until
 
 PROVIDERS = 3
 EVALUATION = text_dataset(90, 1000)
@@ -224,9 +224,8 @@ def test_a_provider_declines_an_unusable_request_with_the_reason_and_keeps_servi
 
 
 def _decided(daemon: Serving, request: int) -> tuple[str, str]:
-    for _ in range(200):
-        found = daemon.standings().get(request)
-        if found is not None and found[0] != "new":
-            return found
-        time.sleep(POLL)
-    raise AssertionError(f"request {request} was not decided")
+    def decided() -> bool:
+        return daemon.standings().get(request, ("new", ""))[0] != "new"
+
+    wait_until(decided, f"request {request} was not decided")
+    return daemon.standings()[request]

@@ -4,13 +4,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.lab.command import Lab
 from tests.lab.little_study import TOML
+from tests.support.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,13 +129,11 @@ def test_a_running_file_is_locked_and_ctrl_c_ends_the_run_cleanly(lab: Lab, stud
         # Where the tests run in the background of a shell, they inherit an ignored Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 120
-    while not list(Path("out").rglob("*.checkpoint")) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: list(Path("out").rglob("*.checkpoint")))
     second = lab("run", study, "--seeds", 1, "--output", "out")
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(30) == 130
+    assert process.wait(PATIENCE) == 130
     assert second.code == 18
     assert second.err.startswith("lab: out/cases/small/little.jsonl is in use by another run")
     assert not process.stderr.read()

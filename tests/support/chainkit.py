@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from web3.exceptions import ContractLogicError
 
 from fedpact.child import end_with_parent
 from scripts.compile import DEPLOYED, compile_contracts
+from tests.support.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -101,17 +101,11 @@ def anvil_process() -> Iterator[str]:
     ) as process:
         try:
             url = f"http://127.0.0.1:{port}"
-            provider = HTTPProvider(url)
-            for _ in range(300):
-                if provider.is_connected():
-                    break
-                time.sleep(0.05)
-            else:
-                raise RuntimeError("anvil did not answer within 15 s")
+            wait_until(HTTPProvider(url).is_connected, "anvil does not answer")
             yield url
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(PATIENCE)
 
 
 class Chain:

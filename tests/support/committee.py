@@ -1,7 +1,6 @@
 """A committee in one process: the members' part of a request, step by step, on a real chain."""
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,9 +33,8 @@ from fedpact.types.cid import Cid
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.rounds import RoundState, Stage, seats_of
 from fedpact.types.specification import Specification
+from tests.support.waiting import PATIENCE, wait_until
 
-PATIENCE = 30.0
-"""Seconds that a test waits for another participant."""
 REQUESTER, AUDITOR = 0, 1
 PAYMENT = 10**18 + 7
 """Wei; not a multiple of anything, so that rounding shows."""
@@ -234,10 +232,7 @@ class Committee:
         return models
 
     def _slice(self, number: int) -> Dataset:
-        deadline = time.monotonic() + PATIENCE
-        while not self.state().slice_opened:
-            assert time.monotonic() < deadline, "nobody opened the slice"
-            time.sleep(0.02)
+        wait_until(lambda: self.state().slice_opened, "nobody opened the slice")
         rounds = self.market.client.rounds
         topics = [None, f"0x{self.request_id:064x}"]
         opened = [
@@ -333,10 +328,8 @@ class Serving(_Beside):
         self._market, self._id = market, request_id
 
     def work(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while self._market.client.market.request_count() < self._id:
-            assert time.monotonic() < deadline, "the request did not come"
-            time.sleep(0.02)
+        count = self._market.client.market.request_count
+        wait_until(lambda: count() >= self._id, "the request did not come")
         committee = Committee(self._market, self._id)
         committee.join_and_start()
         for _ in range(committee.spec.rounds):

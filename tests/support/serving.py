@@ -2,7 +2,6 @@
 what they did."""
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,10 +16,9 @@ from fedpact.provider.policy import Policy
 from fedpact.provider.state import ProviderState
 from fedpact.provider.work import LocalWork, TrainingTask
 from tests.support.committee import Market
+from tests.support.waiting import PATIENCE, wait_until
 
 POLL = 0.05
-CLAIM_PATIENCE = 120.0
-"""Seconds; all daemons share one processor's time with whatever else runs there."""
 
 
 def noise_at(seat: int, round_number: int) -> SeededNoise:
@@ -74,14 +72,14 @@ class Serving:
     def stop(self) -> None:
         if self._daemon is not None:
             self._daemon.stop()
-        self._thread.join(30)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "a daemon did not stop"
 
     def _start(self) -> None:
         ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
         self._thread.start()
-        assert ready.wait(30)
+        assert ready.wait(PATIENCE)
 
     def _serve(self, ready: threading.Event) -> None:
         market, folder = self._market, self._market.folder / f"daemon-{self._number}"
@@ -111,8 +109,8 @@ class Serving:
 
 
 def wait_for_claims(market: Market, request: int) -> None:
-    deadline = time.monotonic() + CLAIM_PATIENCE
     seats = range(len(market.client.rounds.members(request)))
-    while any(market.client.market.claimable(request, seat) for seat in seats):
-        assert time.monotonic() < deadline, "a provider did not claim"
-        time.sleep(POLL)
+    wait_until(
+        lambda: not any(market.client.market.claimable(request, seat) for seat in seats),
+        "a provider did not claim",
+    )

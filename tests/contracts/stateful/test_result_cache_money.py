@@ -156,7 +156,6 @@ def test_the_caches_money_is_all_accounted_for(
         settings=settings(
             max_examples=lives,
             stateful_step_count=steps,
-            deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),

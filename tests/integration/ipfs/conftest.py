@@ -8,13 +8,14 @@ import pytest
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.kubo import KuboStore
 from tests.integration.ipfs.kubo_rpc import MAX_REQUEST_BYTES
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(scope="session")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IpfsNode, IpfsNode]]:
     def start(name: str) -> IpfsNode:
         return IpfsNode.start(
-            tmp_path_factory.mktemp(name), max_request_bytes=MAX_REQUEST_BYTES, timeout=90
+            tmp_path_factory.mktemp(name), max_request_bytes=MAX_REQUEST_BYTES, timeout=PATIENCE
         )
 
     with ThreadPoolExecutor() as pool:
@@ -31,7 +32,7 @@ def node(nodes: tuple[IpfsNode, IpfsNode]) -> IpfsNode:
 
 @pytest.fixture
 def stores(nodes: tuple[IpfsNode, IpfsNode]) -> Iterator[tuple[KuboStore, KuboStore]]:
-    opened = tuple(KuboStore(node.url, timeout=30) for node in nodes)
+    opened = tuple(KuboStore(node.url, timeout=PATIENCE) for node in nodes)
     yield opened[0], opened[1]
     for store in opened:
         store.close()

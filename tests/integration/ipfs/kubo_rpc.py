@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 
 from fedpact.content.ipfs_node import IpfsNode
+from tests.support.waiting import PATIENCE
 
 MAX_REQUEST_BYTES = 51_000_000
 """What the nodes of these tests accept."""
@@ -26,6 +27,6 @@ def rpc(
         params=options,
         headers=headers,
         files=files,
-        timeout=30,
+        timeout=PATIENCE,
         trust_env=False,
     )

@@ -3,7 +3,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from fedpact.content.ipfs_node import SCRIPT_VARIABLE, IpfsNode
 from fedpact.content.kubo import KuboStore
 from fedpact.errors import SettingsError, StoreUnreachable
 from tests.integration.ipfs.kubo_rpc import rpc
+from tests.support.waiting import PATIENCE, wait_until
 
 LISTENING = "0A"
 OWNER = """
@@ -39,13 +39,8 @@ def listening_addresses(pid: int) -> set[str]:
     return found
 
 
-def wait_until_gone(pid: int, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+def gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -72,7 +67,7 @@ def test_a_stopped_node_is_unreachable_and_keeps_all_for_the_next_start(tmp_path
         assert again.peer_id == node.peer_id
         assert KuboStore(again.url).get(cid, 10) == b"kept"
         assert rpc(again, "shutdown").status_code == 200
-        assert again.child.process.wait(10) == 0
+        assert again.child.process.wait(PATIENCE) == 0
 
 
 def test_the_node_ends_with_its_parent_however_that_ends(tmp_path: Path) -> None:
@@ -88,7 +83,7 @@ def test_the_node_ends_with_its_parent_however_that_ends(tmp_path: Path) -> None
     pid = int(owner.stdout.readline())
     owner.send_signal(signal.SIGKILL)
     owner.communicate()
-    assert wait_until_gone(pid, 10)
+    wait_until(lambda: gone(pid))
 
 
 def test_a_node_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,7 @@
 """Sending: outcomes told by name, nonces of an account that others use too, slow blocks."""
 
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -14,12 +13,13 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.deployment import deploy
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.records import Call, Receipt
+from fedpact.chain.records import Call
 from fedpact.chain.rpc import Rpc
 from fedpact.chain.transactions import Sender
 from fedpact.errors import Reverted, TransactionTimeout, UnfundedAccount
 from fedpact.types.deployment import Deployment
 from tests.support.node_proxy import Message, node_in_front
+from tests.support.waiting import PATIENCE, wait_until
 
 _numbers = count(1)
 
@@ -123,7 +123,9 @@ def slow(patient: Devnet, patient_deployment: Deployment) -> Iterator[ChainClien
     patient.mine()
 
 
-def sender(client: ChainClient, *, timeout: float, bump_after: float = 60) -> Sender:
+def sender(
+    client: ChainClient, *, timeout: float = PATIENCE, bump_after: float = PATIENCE
+) -> Sender:
     return Sender(
         client.rpc, client.chain_id, client.decode, timeout=timeout, bump_after=bump_after
     )
@@ -133,8 +135,8 @@ def test_call_made_again_after_a_timeout_waits_for_the_first_transaction(
     patient: Devnet, slow: ChainClient
 ) -> None:
     keys, call = patient.new_account(), payment()
-    impatient = sender(slow, timeout=0.3)
-    with pytest.raises(TransactionTimeout, match=r"was not mined within 0\.3 s"):
+    impatient = sender(slow, timeout=0.5)
+    with pytest.raises(TransactionTimeout, match=r"was not mined within 0\.5 s"):
         impatient.send(keys, call)
     with pytest.raises(TransactionTimeout):
         impatient.send(keys, call)
@@ -144,19 +146,28 @@ def test_call_made_again_after_a_timeout_waits_for_the_first_transaction(
     assert nonce_of(slow, keys) == 1
     assert slow.balance(str(call.to)) == call.value
 
-    assert mined(patient, lambda: impatient.send(keys, call)).tx_hash != receipt.tx_hash
+    slow.rpc.call("evm_setAutomine", True)
+    assert impatient.send(keys, call).tx_hash != receipt.tx_hash
     assert nonce_of(slow, keys) == 2
 
 
 def test_same_call_from_two_threads_is_one_transaction(patient: Devnet, slow: ChainClient) -> None:
     keys, call = patient.new_account(), payment()
-    shared = sender(slow, timeout=10)
-    with ThreadPoolExecutor(2) as threads:
+    sent: list[str] = []
+
+    def note(message: Message) -> None:
+        if message["method"] == "eth_sendRawTransaction":
+            sent.append(message["params"][0])
+
+    with node_in_front(patient.url, note) as url, ThreadPoolExecutor(2) as threads:
+        shared = sender(ChainClient.connect(url, slow.deployment))
         waiting = [threads.submit(shared.send, keys, call) for _ in range(2)]
-        time.sleep(0.3)
+        wait_until(lambda: len(sent) == 2)
+        pending_fee(slow, keys)
         patient.mine()
         first, second = (future.result() for future in waiting)
     assert first.tx_hash == second.tx_hash
+    assert sent[0] == sent[1]
     assert nonce_of(slow, keys) == 1
 
 
@@ -171,7 +182,7 @@ def test_pending_transactions_are_counted_even_if_the_node_does_not(
 
     with node_in_front(patient.url, count_mined_ones) as url, ThreadPoolExecutor(2) as threads:
         client = ChainClient.connect(url, slow.deployment)
-        shared = sender(client, timeout=10)
+        shared = sender(client)
         waiting = [threads.submit(shared.send, keys, call) for call in calls]
         pending_fee(slow, keys, nonce=1)
         patient.mine()
@@ -183,15 +194,13 @@ def test_fee_is_raised_while_no_block_takes_the_transaction(
     patient: Devnet, slow: ChainClient
 ) -> None:
     keys, call = patient.new_account(), payment()
-    raising = sender(slow, timeout=10, bump_after=0.4)
+    raising = sender(slow, bump_after=0.4)
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(raising.send, keys, call)
         first = pending_fee(slow, keys)
-        time.sleep(1.2)
-        raised = pending_fee(slow, keys)
+        wait_until(lambda: pending_fee(slow, keys) >= first * 125 // 100)
         patient.mine()
         receipt = waiting.result()
-    assert raised >= first * 125 // 100
     assert nonce_of(slow, keys) == 1
     assert receipt.status == 1
 
@@ -200,7 +209,7 @@ def test_call_whose_nonce_another_transaction_took_is_sent_with_the_next(
     patient: Devnet, slow: ChainClient
 ) -> None:
     keys, call = patient.new_account(), payment()
-    ours = sender(slow, timeout=20)
+    ours = sender(slow)
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(ours.send, keys, call)
         fee = pending_fee(slow, keys)
@@ -231,18 +240,27 @@ def test_a_revert_that_shows_only_in_the_block_is_reported_by_name(
     registrar = patient.new_account()
     slow.rpc.call("evm_setAutomine", True)
     deployment = deploy(ChainClient.connect(patient.url, None), registrar)
-    client = ChainClient.connect(patient.url, deployment)
-    client.rpc.call("evm_setIntervalMining", 0)
+    slow.rpc.call("evm_setIntervalMining", 0)
     newcomer = patient.new_account()
 
-    def admit(organisation: int) -> object:
-        return client.registry.admit(
-            registrar, newcomer.address, organisation, b"k" * 32, b"p" * 32, b"a" * 32
-        )
+    def estimate_on_the_last_block(message: Message) -> None:
+        """Anvil would take pending transactions into account."""
+        if message["method"] == "eth_estimateGas":
+            message["params"].append("latest")
 
-    with ThreadPoolExecutor(2) as threads:
+    with (
+        node_in_front(patient.url, estimate_on_the_last_block) as url,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        client = ChainClient.connect(url, deployment)
+
+        def admit(organisation: int) -> object:
+            return client.registry.admit(
+                registrar, newcomer.address, organisation, b"k" * 32, b"p" * 32, b"a" * 32
+            )
+
         waiting = [threads.submit(admit, organisation) for organisation in (1, 2)]
-        time.sleep(0.5)
+        wait_until(lambda: len(pool(slow, registrar)) == 2)
         patient.mine()
         errors = [error for error in (future.exception() for future in waiting) if error]
     [refused] = errors
@@ -255,13 +273,13 @@ def test_node_that_is_silent_for_a_while_does_not_lose_the_receipt(
     tmp_path: Path,
 ) -> None:
     with Devnet.start(tmp_path, block_time=3600) as net:
-        rpc = Rpc(net.url, timeout=0.3)
+        rpc = Rpc(net.url, timeout=1)
         client = ChainClient(rpc, 31337, "", None)
         keys, call = net.new_account(), payment()
         rpc.call("evm_setIntervalMining", 0)
-        wake = Timer(1.5, lambda: (net.child.process.send_signal(signal.SIGCONT), net.mine()))
+        wake = Timer(2.5, lambda: (net.child.process.send_signal(signal.SIGCONT), net.mine()))
         with ThreadPoolExecutor(1) as thread:
-            waiting = thread.submit(sender(client, timeout=20).send, keys, call)
+            waiting = thread.submit(sender(client).send, keys, call)
             pending_fee(client, keys)
             net.child.process.send_signal(signal.SIGSTOP)
             wake.start()
@@ -285,19 +303,13 @@ def nonce_of(client: ChainClient, keys: AccountKeys) -> int:
 
 def pending_fee(client: ChainClient, keys: AccountKeys, nonce: int = 0) -> int:
     """Fee cap of the account's transaction of this nonce as soon as it waits in the pool."""
-    for _ in range(200):
-        pool = client.rpc.call("txpool_content")["pending"]
-        for address, transactions in pool.items():
-            if address.lower() == keys.address.lower() and str(nonce) in transactions:
-                return int(transactions[str(nonce)]["maxFeePerGas"], 16)
-        time.sleep(0.02)
-    raise AssertionError("no transaction came")
+    wait_until(lambda: nonce in pool(client, keys), "no transaction came")
+    return int(pool(client, keys)[nonce]["maxFeePerGas"], 16)
 
 
-def mined(devnet: Devnet, send: Callable[[], Receipt]) -> Receipt:
-    """What `send` returns on a chain that needs to be told to mine."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(send)
-        time.sleep(0.3)
-        devnet.mine()
-        return waiting.result()
+def pool(client: ChainClient, keys: AccountKeys) -> dict[int, dict[str, str]]:
+    """The account's transactions that wait for a block, by nonce."""
+    for address, transactions in client.rpc.call("txpool_content")["pending"].items():
+        if address.lower() == keys.address.lower():
+            return {int(nonce): transaction for nonce, transaction in transactions.items()}
+    return {}

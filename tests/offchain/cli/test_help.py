@@ -4,7 +4,6 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +13,6 @@ import typer
 from fedpact.cli.main import app
 from tests.offchain.cli.commandline import Cli
 
-START_SECONDS = 3.0
-"""Generous on a busy machine; the libraries that must not be loaded take longer by themselves."""
 HEAVY = ("torch", "sklearn", "pandas", "scipy", "dp_accounting", "web3", "numpy")
 
 
@@ -84,19 +81,16 @@ def test_listings_are_available_as_json(cli: Cli, path: tuple[str, ...]) -> None
     assert "--json" in cli(*path, "--help").out
 
 
-def test_help_loads_no_heavy_library_and_is_fast() -> None:
+def test_help_loads_no_heavy_library() -> None:
     program = (
         "import sys; from fedpact.cli.main import run\n"
         "try: run(['--help'])\n"
         f"finally: print('LOADED', [m for m in {HEAVY!r} if m in sys.modules])"
     )
-    started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
-    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert "LOADED []" in done.stdout
-    assert time.monotonic() - started < START_SECONDS
 
 
 def test_the_version_is_printed(cli: Cli) -> None:

@@ -146,7 +146,7 @@ def test_contributions_are_the_mean_over_all_orders(count):
         assert found[seat].examples == 12
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.sampled_from([2, 5, 6, 7, 9]), st.integers(0, 1000))
 def test_contributions_add_up_to_the_aggregates_gain(count, seed):
     models = random_models(count, seed)

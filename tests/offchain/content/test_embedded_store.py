@@ -42,7 +42,7 @@ def writer(folder: Path, first: int, last: int, size: int) -> subprocess.Popen[s
     )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=2000))
 def test_stored_content_is_read_back(store: EmbeddedStore, data: bytes) -> None:
     cid = store.put(data)

@@ -15,6 +15,7 @@ from fedpact.errors import (
     StoreUnreachable,
 )
 from fedpact.types.cid import Cid
+from tests.support.waiting import PATIENCE
 
 CID = Cid.of(b"content")
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
@@ -72,6 +73,13 @@ def node() -> Iterator[Node]:
 
 @pytest.fixture
 def store(node: Node) -> Iterator[KuboStore]:
+    store = KuboStore(node.url, timeout=PATIENCE)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def impatient(node: Node) -> Iterator[KuboStore]:
     store = KuboStore(node.url, timeout=0.5)
     yield store
     store.close()
@@ -101,7 +109,7 @@ def test_an_endless_answer_is_cut_off_at_the_limit(node: Node, store: KuboStore)
     node.behave = pour
     with pytest.raises(ContentTooLarge, match="100000 bytes"):
         store.get(CID, 100_000)
-    assert cut.wait(5)
+    assert cut.wait(PATIENCE)
     # What the sockets of both sides hold, at most.
     assert sent < 20_000_000
 
@@ -127,20 +135,22 @@ def test_a_node_that_keeps_breaking_off_is_unreachable(node: Node, store: KuboSt
     assert node.calls == 3
 
 
-def test_a_node_that_finds_nothing_in_time_lacks_the_content(node: Node, store: KuboStore) -> None:
+def test_a_node_that_finds_nothing_in_time_lacks_the_content(
+    node: Node, impatient: KuboStore
+) -> None:
     silence = threading.Event()
-    node.behave = lambda request: silence.wait(5) and None
+    node.behave = lambda request: silence.wait(PATIENCE) and None
     with pytest.raises(ContentMissing, match=r"nothing in 0\.5 s"):
-        store.get(CID, 100)
+        impatient.get(CID, 100)
     silence.set()
-    assert node.calls == 1
+    assert node.calls <= 1
 
 
-def test_a_node_that_does_not_answer_is_unreachable(node: Node, store: KuboStore) -> None:
+def test_a_node_that_does_not_answer_is_unreachable(node: Node, impatient: KuboStore) -> None:
     silence = threading.Event()
-    node.behave = lambda request: silence.wait(5) and None
+    node.behave = lambda request: silence.wait(PATIENCE) and None
     with pytest.raises(StoreUnreachable, match="version"):
-        store.check()
+        impatient.check()
     silence.set()
 
 
@@ -189,4 +199,4 @@ def test_proxies_of_the_environment_are_not_used(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     node.behave = say(b"content")
-    assert KuboStore(node.url, timeout=1).get(CID, 100) == b"content"
+    assert KuboStore(node.url, timeout=PATIENCE).get(CID, 100) == b"content"

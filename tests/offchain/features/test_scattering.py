@@ -52,7 +52,7 @@ def test_an_example_does_not_depend_on_its_company() -> None:
     assert np.allclose(scattering.features(several), alone, atol=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.floats(0.1, 100), st.floats(-100, 100))
 def test_an_example_has_norm_one_at_any_contrast(
     seed: int, contrast: float, brightness: float

@@ -59,7 +59,7 @@ def test_a_graph_by_hand() -> None:
     assert sum(value > 0 for value in found.values()) == 3
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(SENTENCES, min_size=1, max_size=5))
 def test_graphs_agree_with_the_matrix_written_as_a_loop(texts: list[str]) -> None:
     known = terms(idf=2.0)
@@ -73,7 +73,7 @@ def test_graphs_agree_with_the_matrix_written_as_a_loop(texts: list[str]) -> Non
         np.testing.assert_allclose(matrix(graphs[place], known), expected / norm, rtol=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(SENTENCES, min_size=1, max_size=5))
 def test_a_merged_graph_holds_every_node_and_edge(texts: list[str]) -> None:
     graphs = serialised(texts, terms())
@@ -124,7 +124,7 @@ def test_the_two_jaccards_by_hand() -> None:
     assert support_weighted_jaccard(A, B)[0, 0] == pytest.approx(4 / 7)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows())
 def test_jaccards_are_distances(some: sparse.csr_matrix) -> None:
     for distance in (weighted_jaccard, support_weighted_jaccard):
@@ -134,7 +134,7 @@ def test_jaccards_are_distances(some: sparse.csr_matrix) -> None:
         assert ((found >= 0) & (found <= 1)).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows())
 def test_the_weighted_jaccard_keeps_the_triangle_inequality(some: sparse.csr_matrix) -> None:
     found = weighted_jaccard(some, some)
@@ -148,7 +148,7 @@ def test_an_empty_row_is_far_from_all_but_the_empty() -> None:
         assert distance(empty, empty)[0, 0] == 0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows(), st.integers(0, 100), st.data())
 def test_the_cost_of_clusters_never_rises(
     some: sparse.csr_matrix, seed: int, data: st.DataObject

@@ -28,7 +28,7 @@ def naive_terms(text: str) -> list[str]:
     return terms
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(TEXTS)
 def test_terms_are_those_that_a_plain_loop_finds(texts: list[str]) -> None:
     tokens = tokenise(texts)
@@ -39,7 +39,7 @@ def test_terms_are_those_that_a_plain_loop_finds(texts: list[str]) -> None:
     assert found == [naive_terms(text) for text in texts]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text("abcXY", min_size=2, max_size=6), min_size=2, max_size=20))
 def test_equal_words_have_equal_hashes_and_no_others(words: list[str]) -> None:
     hashes = term_hashes(words)
@@ -67,7 +67,7 @@ def test_pairs_stay_within_their_text() -> None:
     assert hashes[0] == hashes[2] != hashes[1]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(TEXTS)
 def test_rows_are_of_norm_one_or_empty_and_not_negative(texts: list[str]) -> None:
     rows = BAG.rows(texts)
@@ -77,7 +77,7 @@ def test_rows_are_of_norm_one_or_empty_and_not_negative(texts: list[str]) -> Non
     assert (rows.data > 0).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=4), st.booleans())
 def test_a_row_depends_on_its_own_text_alone(texts: list[str], bigrams: bool) -> None:
     bag = HashedBag(bits=8, bigrams=bigrams)

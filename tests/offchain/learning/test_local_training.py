@@ -178,7 +178,7 @@ def test_bounds_of_one_full_batch_step_by_hand():
     assert update_norm_bounds(spec, 50, 1) == pytest.approx((low, high), rel=1e-4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(1, 4),
     st.sampled_from([0.0, 0.9]),

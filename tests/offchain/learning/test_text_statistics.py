@@ -44,7 +44,7 @@ def documents(
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 6), st.integers(0, 1_000))
 def test_without_noise_the_model_is_the_same_bytes_for_any_sharding(parts: int, seed: int) -> None:
     words, y, dense = documents(40, seed)
@@ -104,7 +104,7 @@ def test_sensitivities_by_hand(layout: StatisticsLayout, removed: float, replace
     assert layout.replacement_sensitivity == pytest.approx(replaced)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10_000))
 def test_no_document_moves_the_release_by_more_than_the_sensitivity(seed: int) -> None:
     def vector(number: int) -> NDArray[np.float64]:

@@ -59,7 +59,7 @@ def test_an_empty_ensemble_outputs_zero() -> None:
     np.testing.assert_array_equal(empty(2, LABELS).output(rows), np.zeros((3, LABELS)))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000))
 def test_a_grown_tree_predicts_as_scikit_learn_does(seed: int) -> None:
     rows, y = documents(80, seed)

@@ -63,7 +63,6 @@ def test_full_batch_costs_match_the_closed_form(
 
 
 @given(st.floats(1, 300), st.integers(1, 200), st.floats(-12, -1))
-@settings(deadline=None)
 def test_the_closed_form_is_never_below_that_of_dp_accounting(
     multiplier: float, steps: int, magnitude: float
 ) -> None:
@@ -108,7 +107,7 @@ def test_one_sampled_steps_cost_matches_integration(rate: float, sigma: float) -
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, math.pi), st.floats(0.05, 1), st.floats(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_opposite_full_contributions_are_the_worst_replacement(
     length: float, other: float, angle: float, rate: float, epsilon: float
 ) -> None:

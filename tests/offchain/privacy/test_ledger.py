@@ -128,7 +128,7 @@ def test_unused_records_keep_their_budget(ledger: Ledger) -> None:
         max_size=8,
     )
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_no_record_is_ever_undercharged(
     history: list[tuple[set[int], float]],
 ) -> None:

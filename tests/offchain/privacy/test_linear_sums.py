@@ -68,7 +68,7 @@ def test_one_example_by_hand() -> None:
     assert clipped == pytest.approx(free / (5 * math.sqrt(0.5)), rel=1e-3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1),
     st.floats(1e-4, 10),
@@ -92,7 +92,7 @@ def test_without_a_record_the_sum_moves_by_the_clipping_norm_at_most(
     assert np.linalg.norm(moved) <= norm
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 10), st.integers(0, 2 * BLOCK))
 def test_without_a_record_the_feature_sum_moves_by_its_bound_at_most(
     seed: int, bound: float, place: int

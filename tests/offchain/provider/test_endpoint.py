@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,19 +27,23 @@ from fedpact.retrieval.messages import (
 )
 from fedpact.retrieval.schema import About, Match, SearchAnswer, SearchBody, openapi
 from fedpact.retrieval.signature import Signature
+from tests.support.waiting import PATIENCE, wait_until
 
 QUERY = Signature((3,), (65_535,))
 RECORD = Record(bytes(range(20)), QUERY, b"{}")
-CLIENT = httpx.Client(trust_env=False)
+CLIENT = httpx.Client(trust_env=False, timeout=PATIENCE)
 OCTETS = {"content-type": "application/octet-stream"}
 NO_RATE = {"messages_per_second": 1e9, "searches_per_second": 1e9}
 
 
 class Daemon:
-    """Answers as the routing core does, from one record; `slow` seconds late."""
+    """Answers as the routing core does, from one record, while `may_answer` is set."""
 
-    slow = 0.0
     error: Exception | None = None
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+        self.may_answer.set()
 
     def about(self) -> About:
         return About(node="0x00", deployment="00", version="1", members=1)
@@ -49,14 +52,14 @@ class Daemon:
         return RECORD.document
 
     def message(self, content: bytes) -> bytes:
-        time.sleep(self.slow)
+        self.may_answer.wait(PATIENCE)
         if self.error is not None:
             raise self.error
         decode_request(content)
         return encode(Acknowledged(RECORD, True))
 
     def search(self, asked: SearchBody) -> SearchAnswer:
-        time.sleep(self.slow)
+        self.may_answer.wait(PATIENCE)
         query = Signature.decode(bytes.fromhex(asked.query))
         if not asked.envelope:
             raise SearchRefused(401, "unsigned", "the search is not signed")
@@ -149,14 +152,14 @@ def test_errors_say_what_is_wrong(
     assert reason(CLIENT.request(method, url + path, **arguments)) == wanted  # type: ignore[arg-type]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=300))
 def test_any_message_gets_an_answer_or_a_refusal(url: str, content: bytes) -> None:
     answer = CLIENT.post(url + "/retrieval/message", content=content, headers=OCTETS)
     assert answer.status_code == 200 or reason(answer) == (400, "malformed")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.one_of(
         st.recursive(
@@ -181,11 +184,11 @@ def test_any_json_gets_an_answer_or_a_refusal(url: str, value: object) -> None:
     assert answer.status_code == 200 or reason(answer)[0] in (400, 401, 413)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=200))
 def test_bytes_that_are_not_http_do_no_harm(url: str, content: bytes) -> None:
     host, _, port = url.removeprefix("http://").rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as raw:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as raw:
         raw.sendall(content)
         raw.shutdown(socket.SHUT_WR)
         while raw.recv(4096):
@@ -211,36 +214,44 @@ def test_tokens_refill_with_time_and_clients_are_evicted() -> None:
     assert rate.allows("a")
 
 
-def test_a_slow_answer_times_out_and_waiting_is_bounded() -> None:
-    daemon = Daemon()
-    daemon.slow = 0.6
-    limits = EndpointLimits(answer_seconds=0.2, message_workers=1, waiting=1, **NO_RATE)
+def ask(url: str) -> httpx.Response:
     content = encode(Members(1))
+    return CLIENT.post(url + "/retrieval/message", content=content, headers=OCTETS)
+
+
+def test_a_slow_answer_times_out() -> None:
+    daemon = Daemon()
+    daemon.may_answer.clear()
+    limits = EndpointLimits(answer_seconds=0.2, message_workers=1, waiting=1, **NO_RATE)
     with serving(daemon, limits) as url:
-        found: list[tuple[int, str]] = []
+        running, waiting = ask(url), ask(url)
+        assert reason(running) == reason(waiting) == (504, "too-slow")
+        daemon.may_answer.set()
+        wait_until(lambda: ask(url).status_code == 200)
 
-        def ask() -> None:
-            found.append(
-                reason(CLIENT.post(url + "/retrieval/message", content=content, headers=OCTETS))
-            )
 
-        threads = [threading.Thread(target=ask) for _ in range(5)]
+def test_no_more_messages_wait_than_the_limit_allows() -> None:
+    daemon = Daemon()
+    daemon.may_answer.clear()
+    limits = EndpointLimits(answer_seconds=PATIENCE, message_workers=1, waiting=1, **NO_RATE)
+    with serving(daemon, limits) as url:
+        found: list[httpx.Response] = []
+        threads = [threading.Thread(target=lambda: found.append(ask(url))) for _ in range(5)]
         for thread in threads:
             thread.start()
+        wait_until(lambda: len(found) == 3)
+        assert {reason(answer) for answer in found} == {(503, "busy")}
+        daemon.may_answer.set()
         for thread in threads:
             thread.join()
-        assert sorted(found) == [(503, "busy")] * 3 + [(504, "too-slow")] * 2
-        time.sleep(1.2)
-        daemon.slow = 0.0
-        answer = CLIENT.post(url + "/retrieval/message", content=content, headers=OCTETS)
-        assert answer.status_code == 200
+    assert [answer.status_code for answer in found[3:]] == [200, 200]
 
 
 def test_a_body_that_does_not_arrive_is_not_waited_for() -> None:
     limits = EndpointLimits(read_seconds=0.2, **NO_RATE)
     with serving(limits=limits) as url:
         host, _, port = url.removeprefix("http://").rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=5) as raw:
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as raw:
             raw.sendall(
                 b"POST /retrieval/message HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n"
                 b"content-type: application/octet-stream\r\n\r\nx"

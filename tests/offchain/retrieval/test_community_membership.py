@@ -76,7 +76,7 @@ class JoinsAndLeaves(RuleBasedStateMachine):
             )
 
 
-JoinsAndLeaves.TestCase.settings = settings(max_examples=12, stateful_step_count=15, deadline=None)
+JoinsAndLeaves.TestCase.settings = settings(max_examples=12, stateful_step_count=15)
 TestJoinsAndLeaves = JoinsAndLeaves.TestCase
 
 

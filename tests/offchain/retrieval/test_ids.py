@@ -80,14 +80,12 @@ def test_equation_2_is_a_metric_that_common_prefixes_bound(a: int, b: int, c: in
     assert xor_distance(0b1010, 0b0110) == 0b1100
 
 
-@settings(deadline=None)  # the first one reads the codebook
 @given(st.lists(signatures(), min_size=1, max_size=9))
 def test_many_paths_at_once_are_the_paths_of_each(many: list[Signature]) -> None:
     codebook = standard()
     assert codebook.paths(*stacked(many)).tolist() == [codebook.path(one) for one in many]
 
 
-@settings(deadline=None)
 @given(signatures())
 def test_a_projection_consists_of_integers_in_any_batch(
     one: Signature,
@@ -107,7 +105,7 @@ def test_an_id_is_the_path_of_the_profile_then_the_hash_of_the_address() -> None
     assert Prefix.of(own, codebook.depth).holds(node_id(Record(b"m" * 20, A), codebook))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 400), st.integers(0, 2**32))
 def test_communities_hold_every_node_once_and_none_is_above_the_limit(n: int, seed: int) -> None:
     generator = np.random.default_rng(seed)

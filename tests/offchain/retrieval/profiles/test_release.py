@@ -22,7 +22,7 @@ WORDS = ["hockey", "goal", "keeper", "turbine", "blade", "stress", "encryption",
 documents = st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(documents, st.lists(st.sampled_from(WORDS), min_size=1, max_size=20).map(" ".join))
 def test_one_document_moves_the_sum_by_at_most_one_however_it_reads(
     others: list[str], document: str
@@ -34,7 +34,7 @@ def test_one_document_moves_the_sum_by_at_most_one_however_it_reads(
     assert math.sqrt(math.fsum((after - before) ** 2)) <= 1.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(documents, documents.filter(lambda many: len(many) > 1))
 def test_many_rows_of_one_unit_count_as_one(others: list[str], rows: list[str]) -> None:
     texts = ["hockey", *others]
