@@ -32,7 +32,7 @@ def node(nodes: tuple[IpfsNode, IpfsNode]) -> IpfsNode:
 
 @pytest.fixture
 def stores(nodes: tuple[IpfsNode, IpfsNode]) -> Iterator[tuple[KuboStore, KuboStore]]:
-    opened = tuple(KuboStore(node.url, timeout=PATIENCE) for node in nodes)
+    opened = tuple(KuboStore(node.url, timeout=30) for node in nodes)
     yield opened[0], opened[1]
     for store in opened:
         store.close()

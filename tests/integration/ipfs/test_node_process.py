@@ -3,6 +3,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.waiting import PATIENCE, wait_until
 LISTENING = "0A"
 OWNER = """
 import sys
+from contextlib import suppress
 from fedpact.content.ipfs_node import IpfsNode
 node = IpfsNode.start(sys.argv[1])
 print(node.child.process.pid, flush=True)
@@ -25,11 +27,12 @@ sys.stdin.read()
 
 def listening_addresses(pid: int) -> set[str]:
     """Local addresses (hex, as in /proc/net) of the process's listening TCP and all UDP sockets."""
-    sockets = {
-        os.readlink(path)[8:-1]
-        for path in Path(f"/proc/{pid}/fd").iterdir()
-        if os.readlink(path).startswith("socket:")
-    }
+    sockets = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # a file that was closed meanwhile
+            kind, _, number = os.readlink(path).partition(":")
+            if kind == "socket":
+                sockets.add(number.strip("[]"))
     found = set()
     for table in ("tcp", "tcp6", "udp", "udp6"):
         for row in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
