@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from fedpact.errors import FedpactError
 
@@ -50,16 +51,13 @@ class ChildProcess:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("ab") as output:
             start = output.tell()
-            starting = _starter(os.getpid()).submit(
-                subprocess.Popen,
+            process = (subprocess.Popen if detached else start_with_parent)(
                 command,
                 stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=None if detached else end_with_parent,
             )
-            process = starting.result()
         return cls(process, log_file, start)
 
     @property
@@ -134,6 +132,18 @@ def end_group(group: int, reap: Callable[[], object], seconds: float = STOP_SECO
                 return
             time.sleep(_POLL_SECONDS)
     raise FedpactError(f"process group {group} does not end, not even after SIGKILL")
+
+
+def start_with_parent(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process, with options of Popen, that Linux ends with this one.
+
+    It outlives the thread that calls this.
+    """
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, preexec_fn=end_with_parent, **options)
+
+    return _starter(os.getpid()).submit(start).result()
 
 
 @lru_cache(maxsize=1)

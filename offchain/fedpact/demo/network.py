@@ -19,7 +19,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
 from fedpact.chain.registrar import encode_voucher
 from fedpact.chain.scanner import EventScanner
-from fedpact.child import end_with_parent
+from fedpact.child import start_with_parent
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.store import ContentStore, open_store
 from fedpact.demo.drafts import CATEGORY
@@ -131,13 +131,12 @@ class DemoNetwork:
         self.names.append(name)
         with log:
             self.daemons.append(
-                subprocess.Popen(
+                start_with_parent(
                     command,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=environment,
                     start_new_session=True,
-                    preexec_fn=end_with_parent,
                 )
             )
 
