@@ -34,12 +34,12 @@ setup: .venv/.installed node_modules/.installed scripts/ipfs-node/node_modules/.
 
 node_modules/.installed: package-lock.json | .venv/.installed
 	@echo "== Anvil, Forge, solc, OpenZeppelin into node_modules (package-lock.json)"
-	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
 	@touch $@
 
 scripts/ipfs-node/node_modules/.installed: scripts/ipfs-node/package-lock.json | .venv/.installed
 	@echo "== the IPFS node into scripts/ipfs-node/node_modules"
-	@cd scripts/ipfs-node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@cd scripts/ipfs-node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
 	@touch $@
 
 demo: setup ## four providers train on real data, are judged and paid; the requester uses the model
