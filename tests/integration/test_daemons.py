@@ -33,7 +33,7 @@ def test_a_request_survives_daemons_that_are_killed_and_one_that_loses_its_state
     for number in range(4):
         world.serve(number)
     world.network.wait_until_serving()
-    # DLMU: each member must find out again where its own and the others' training starts.
+    # DLMU: each member must compute its own and the others' starts again.
     # Nobody is excluded for the time that a restart takes on a busy machine.
     windows = {**world.data.draft.fields["windows"], "submit": 900, "commit": 900, "reveal": 900}
     draft = world.data.draft.changed(strategy={"name": "dlmu"}, windows=windows)

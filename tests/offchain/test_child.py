@@ -23,7 +23,7 @@ STUBBORN = (
 
 
 def runs(pid: int) -> bool:
-    """Whether it is there, and no zombie that waits for whoever adopted it."""
+    """Whether the process runs and is not a zombie."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
     return state.stdout.strip() not in ("", "Z", "Zs")
 

@@ -1,4 +1,4 @@
-"""The facts of a request that its replay needs, wherever they are kept."""
+"""The facts of a request that its replay needs, from any source."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

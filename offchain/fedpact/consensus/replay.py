@@ -90,7 +90,7 @@ class Replay:
     # ------------------------------------------------------------------ the strategy
 
     def globals_of(self, number: int) -> Globals:
-        """What everybody knows when a round begins."""
+        """Models known to everybody when a round begins."""
         return Globals(
             initial=self.global_model(0),
             start=self.global_model(number - 1),

@@ -11,7 +11,7 @@ def state_file(state: Path, deployment: Deployment, address: str) -> Path:
 
 
 def ledger_file(state: Path, address: str) -> Path:
-    """The privacy ledger: one for life, whatever deployments the account serves."""
+    """The privacy ledger: one for life, across all deployments that the account serves."""
     return _folder(state, address) / "privacy.sqlite"
 
 

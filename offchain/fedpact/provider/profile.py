@@ -210,7 +210,7 @@ def build(
         )
         part = Signature.decode(kept)
     view = context_view(data.texts) if data.texts else None
-    told = attributes(
+    described = attributes(
         data.task,
         categories[0],
         size,
@@ -224,7 +224,7 @@ def build(
         task=data.task,
         categories=tuple(categories),
         size=size,
-        data_schema=told["schema"],
+        data_schema=described["schema"],
         schema_words=schema_words,
         labels=known,
         mode=PrivacyMode.SOUND if sound else PrivacyMode.NONE,

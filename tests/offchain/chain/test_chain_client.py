@@ -107,7 +107,7 @@ def test_read_that_the_contract_refuses_says_why(client: ChainClient) -> None:
 
 @contextmanager
 def web_server(status: int, body: bytes) -> Iterator[str]:
-    """Answers every POST alike."""
+    """Answers every POST in the same way."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -81,7 +81,7 @@ def test_chain_ends_with_the_process_that_started_it_even_if_that_is_killed(
 
 
 def ended(pid: int) -> bool:
-    """Gone, or a zombie that waits for whoever adopted it."""
+    """Whether the process has ended, or is a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Events once and in order, whatever the node allows and whatever the chain exchanges."""
+"""Events once and in order, under any limit of the node and any reorganisation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ def chain(
 
 @pytest.fixture
 def client(chain: tuple[Devnet, ChainClient, AccountKeys]) -> Iterator[ChainClient]:
-    """The chain for one test: whatever it does is undone."""
+    """The chain for one test; its changes are undone."""
     _, client, _ = chain
     snapshot = client.rpc.call("evm_snapshot")
     yield client

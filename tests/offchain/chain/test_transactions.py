@@ -1,4 +1,4 @@
-"""Sending: outcomes told by name, nonces of an account that others use too, slow blocks."""
+"""Sending: named outcomes, nonces of an account that others use too, slow blocks."""
 
 import signal
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ def test_two_threads_and_two_programs_share_an_account(
 
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
-    """A chain that makes a block only when it is told to."""
+    """A chain that makes a block only on request."""
     with Devnet.start(tmp_path_factory.mktemp("patient"), block_time=3600) as devnet:
         yield devnet
 

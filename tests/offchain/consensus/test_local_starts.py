@@ -1,4 +1,4 @@
-"""An update's norm is measured from where the strategy had the training start."""
+"""An update's norm is measured from the strategy's start of the training."""
 
 import numpy as np
 import pytest

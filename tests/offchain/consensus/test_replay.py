@@ -51,7 +51,7 @@ CENTRES = np.array([[0, 3], [3, 0], [-3, -3]], np.float32)
 
 
 class Recorded(Provider):
-    """Notes each task and what came of it; submits rubbish in the rounds named."""
+    """Records each task and its result; submits an invalid model in the given rounds."""
 
     def __init__(self, rubbish_in: tuple[int, ...] = ()) -> None:
         self.rubbish_in = rubbish_in
@@ -99,7 +99,7 @@ def draft(strategy: str) -> Draft:
 
 @dataclass
 class Played:
-    """A simulated request, and what a chain and a store hold of it."""
+    """A simulated request, with its facts on chain and in the store."""
 
     prepared: PreparedRequest
     providers: list[Recorded]
@@ -186,7 +186,7 @@ class Played:
         return state
 
     def view(self, number: int, state: ProviderState, cache: Cache) -> RequestView:
-        """The request as a daemon sees it when the models of a round are there."""
+        """The request as a daemon sees it once the models of a round are available."""
         members = [Member(seat, keys.address, 60, 0) for seat, keys in enumerate(KEYS)]
         client = SimpleNamespace(
             registry=SimpleNamespace(participant=lambda _: SimpleNamespace(key_version=1)),

@@ -13,7 +13,7 @@ GOLDEN = [
     (262_143, "bafkreif67oh6d27albmvi53u43wxwjsqtgcm3mpb4wbvddtruspdwokwde"),
     (262_144, "bafkreiehu2v2nwepusoo2vde6tu3oh7odmpvlmyig3cbcsiujcdjhht45y"),
     (262_145, "bafybeiakacwkilbm4xhopai2tc7fu6dlcltp23ffr2vdphjrzxlheszaqq"),
-    # 174 chunks fill the tree's first level; one byte more begins a second.
+    # 174 chunks fill the tree's first level; one more byte starts a second.
     (45_613_056, "bafybeifqlmcticp7ltomgmxusmsbjwc3ja5helzs5hacnkldi3eujtzlnq"),
     (45_613_057, "bafybeieg7sa2zlqhj5426q2mrmupqlsy7j5cuxtvxhe7vpwa73n2bmbpp4"),
 ]

@@ -1,4 +1,4 @@
-"""What KuboStore makes of nodes that lie, fail or stay silent: a server on loopback plays them."""
+"""KuboStore against nodes that lie, fail or stay silent, played by a server on loopback."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What a provider would tell of its data, and what it keeps."""
+"""What a provider would publish about its data, and what stays private."""
 
 from hashlib import sha256
 

@@ -1,4 +1,4 @@
-"""Documents: read from folders, tables and packed arrays, alike in each."""
+"""Documents: the same from folders, tables and packed arrays."""
 
 import csv
 from pathlib import Path

@@ -62,7 +62,7 @@ def test_shards_cover_each_record_once_and_hold_few_labels(y, providers, each, s
     assert_covers_each_once(parts, y)
     sizes = [len(part) for part in parts]
     assert max(sizes) - min(sizes) <= each
-    # A shard crosses as many borders between labels as lie in it; all shards share four at most.
+    # A shard crosses as many borders between labels as are in it; all shards share four at most.
     held = sum(len(set(y[part].tolist())) for part in parts)
     assert held <= providers * each + 4
 

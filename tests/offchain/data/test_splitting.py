@@ -17,7 +17,7 @@ from tests.support.specifications import specification
 
 
 def images(examples=60):
-    """Three labels; image i holds the value i, so that it can be told."""
+    """Three labels; image i has the value i, so that it can be recognised."""
     x = np.repeat(np.arange(examples, dtype=np.uint8)[:, None], 2, axis=1)
     y = np.arange(examples) % 3
     return Source("images", x, y, x[:3], y[:3], ("a", "b", "c"), scale=2.0)

@@ -99,7 +99,7 @@ def test_one_example_moves_the_sum_by_the_norm_at_most() -> None:
 
 
 def test_whether_one_is_drawn_moves_the_sum_by_the_norm_at_most_rounding_counted() -> None:
-    """Without the example, the last one stands at its place (`local._sample`)."""
+    """Without the example, the last one takes its position (`local._sample`)."""
     module, (x, y) = network(), drawn(3 * BLOCK + 5)
     for place in range(0, len(y), 7):
         left = torch.arange(len(y) - 1)

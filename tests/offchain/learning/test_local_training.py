@@ -56,13 +56,13 @@ def test_two_steps_with_momentum_by_hand():
         weight -= 0.5 * velocity
         bias = weight / 2
         p = 1 / (1 + math.exp(-2 * (2 * weight + bias)))
-    told = []
+    reported = []
     found = train_local(
-        LocalTraining(spec, start(spec), one, noise=None), on_step=lambda *at: told.append(at)
+        LocalTraining(spec, start(spec), one, noise=None), on_step=lambda *at: reported.append(at)
     )
     assert np.allclose(found["output.weight"], [[weight], [-weight]], atol=1e-6)
     assert found["output.weight"].dtype == np.float32
-    assert told == [(1, 2), (2, 2)]
+    assert reported == [(1, 2), (2, 2)]
 
 
 def test_training_without_privacy_lowers_the_error():

@@ -223,7 +223,7 @@ def test_long_documents_and_control_characters_are_counted():
 
 
 def test_a_request_for_word_vectors_needs_the_public_table():
-    """Where it is installed its sums are released beside the words', else a request is declined."""
+    """If it is installed, its sums are released with the words'; else a request is declined."""
     spec = request(family={"name": "text-statistics", "parameters": {"bits": 11, "vectors": 1}})
     part = text_dataset(60, 1)
     try:

@@ -3,7 +3,7 @@
 A child process does what a provider's daemon does between noise and upload (train under `sound`
 with the system's noise, seal, charge, put into the store) and is ended by os._exit just before a
 chosen line of that code runs; nothing is flushed or rolled back by Python. What it had published
-until then stands in a file and in the store.
+until then is in a file and in the store.
 """
 
 import os

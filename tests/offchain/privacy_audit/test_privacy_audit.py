@@ -1,4 +1,4 @@
-"""The audits of families: what is stated stands, and what breaks it is seen."""
+"""The audits of families: stated bounds hold, and violations are found."""
 
 import pytest
 

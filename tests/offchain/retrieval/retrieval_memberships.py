@@ -53,7 +53,7 @@ class Nodes:
         return newcomer
 
     def die(self, node: bytes) -> None:
-        """Gone, and nobody is told."""
+        """The node disappears without notice."""
         del self.living[node]
 
     def leave(self, node: bytes) -> None:

@@ -121,7 +121,7 @@ def test_communities_hold_every_node_once_and_none_is_above_the_limit(n: int, se
         assert found.starts[index] <= number < found.starts[index + 1]
         known = found.ids[found.starts[index] : found.starts[index + 1]]
         prefix = found.prefixes[index]
-        # What the partition says is what each member's own rule says; beside it live too many.
+        # The partition agrees with each member's own rule; a shorter prefix would have too many.
         assert own_prefix(one, prefix.length, known, split_above(n), n) == prefix
 
 
@@ -130,7 +130,7 @@ def test_a_community_above_the_limit_is_cut_and_a_small_one_falls_back() -> None
     assert limit == 11
     known = np.sort(np.arange(limit + 1, dtype=np.uint64) << np.uint64(60))
     assert own_prefix(0, 0, known, 0, 8) == Prefix(0, 1)
-    few = known[:8]  # those that begin with a 0
+    few = known[:8]  # those that start with a 0
     assert own_prefix(0, 1, few, 4, 8) == Prefix(0, 1)
     assert own_prefix(0, 1, few, 3, 8) == Prefix(0, 0)
 

@@ -176,7 +176,7 @@ def two_providers(release: Release, shared: bool) -> Release:
 
 
 def _moved(start: Model, model: Model) -> NDArray[np.float64]:
-    """The sums of gradients that a model tells of, up to the number of records, (d,)."""
+    """The sums of gradients behind a model, up to the number of records, (d,)."""
     parts = [
         (start[name].astype(np.float64) - model[name]).ravel() / LEARNING_RATE
         for name in sorted(start)
