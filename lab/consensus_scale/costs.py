@@ -1,9 +1,9 @@
 """One request among n participants, by PoQ and by proof of work: messages, bytes, gas, time, work.
 
-A message is one request or one reply. Measured: what a lookup takes (`lookups`), bytes and
-processor seconds of the request's parts (`parts`), gas (docs/gas.json), the hash rate
-(`proof_of_work`). Computed from them: all the rest, by the rules that stand at each function.
-Assumed: the conditions, the same for both modes.
+A message is one request or one reply. Measured: the cost of a lookup (`lookups`), bytes and
+processor seconds of the request's parts (`parts`), gas (docs/gas.json) and the hash rate
+(`proof_of_work`). The rest is computed from these, as each function describes. The conditions are
+assumed, and the same for both modes.
 """
 
 import math
@@ -19,43 +19,43 @@ from lab.consensus_scale.parts import RequestParts
 from lab.consensus_scale.proof_of_work import HEADER_BYTES, confirmations, stale_share
 
 CID_BYTES = 36
-"""What asks for content: a CIDv1."""
+"""Size of a request for content: a CIDv1."""
 RECEIPT_BYTES = 66
-"""What a node answers to a transaction: its hash in hex."""
+"""Size of a node's answer to a transaction: the hash in hex."""
 FAN_OUT = 8
-"""Peers to which a node passes on a block (of a chain's gossip)."""
+"""Peers to which a node forwards a block (gossip)."""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """Assumed, for both modes alike."""
+    """Assumed conditions, the same for both modes."""
 
     block_seconds: float = 12.0
-    """Between two blocks (Ethereum's slot)."""
+    """Seconds between two blocks (Ethereum's slot)."""
     latency: float = 0.05
-    """Seconds of one message between two nodes."""
+    """Seconds per message between two nodes."""
     bandwidth: float = 1.25e7
-    """Bytes a second of one node (100 Mbit/s)."""
+    """Bytes per second of one node (100 Mbit/s)."""
     attacker: float = 0.1
     """Share of the hash rate that a record must withstand."""
     risk: float = 1e-3
-    """That it does not."""
+    """Accepted probability that the record is replaced."""
 
 
 @dataclass(frozen=True)
 class MeasuredParts:
     parts: RequestParts
     lookups: dict[int, Lookups]
-    """By number of nodes."""
+    """Lookups by number of nodes."""
     gas: dict[str, Any]
     """docs/gas.json."""
     hash_rate: float
-    """Hashes a second of one participant."""
+    """Hashes per second of one participant."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One request of one round. Messages and bytes by what they are for."""
+    """The cost of one request with one round; messages and bytes by purpose."""
 
     mode: Mode
     members: int
@@ -67,10 +67,10 @@ class Cost:
     seconds: dict[str, float]
     work: dict[str, float]
     """Processor seconds: `useful` (training), `consensus` (scores and aggregates of the committee,
-    or hashes of all that mine); `hashes`; `difficulty_bits`; `stale_share` of the blocks."""
+    or hashes of all miners); `hashes`; `difficulty_bits`; `stale_share` of the blocks."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, four digits."""
+        """JSON values, with four significant digits."""
 
         def plain(value: Any) -> Any:
             if isinstance(value, dict):
@@ -90,17 +90,19 @@ def cost(
     members: int,
     chain_nodes: int | None = None,
 ) -> Cost:
-    """What one request costs among `members` participants, its committee found by a lookup.
+    """The cost of one request among `members` participants, with a committee found by a lookup.
 
-    `chain_nodes`: who keeps the chain; None: every participant, as whoever mines must.
-    Raises InvalidInput for fewer members than the committee has, or for miners that do not keep the
-    chain. Lookups among as many nodes must have been measured.
+    `chain_nodes`: number of participants that keep the chain; all if None, as miners must. Raises
+    InvalidInput if there are no more members than the committee has, or for miners that do not keep
+    the chain. Lookups among `members` nodes must have been measured.
     """
     parts = measured.parts
     if members <= parts.committee:
-        raise InvalidInput(f"{members} members: more than the committee's {parts.committee}")
+        raise InvalidInput(f"{members} members: give more than the committee's {parts.committee}")
     if mode is Mode.POW and chain_nodes not in (None, members):
-        raise InvalidInput("who mines keeps the chain: --chain-nodes is for mode poq")
+        raise InvalidInput(
+            "--chain-nodes with mode pow: miners keep the chain, use it with --mode poq only"
+        )
     keepers = members if chain_nodes is None else chain_nodes
     lookup = measured.lookups[members]
     sent = _transactions(mode, parts.committee)

@@ -1,8 +1,9 @@
-"""A network of up to millions of nodes in one process, built by the daemon's own functions.
+"""A network of up to a million nodes in one process, built with the daemon's own functions.
 
-A node's table is made when the node is first asked, from the shared arrays of the population: its
-community's members are slices of them, its contacts follow from the ids. Nothing else is known to
-it. Transport hands a request to `answer` with that table, or to a hostile node's own answer.
+A node's table is made when the node is first asked, from the population's shared arrays: its
+community's members are slices of them, and its contacts depend on the ids. The node knows nothing
+else. The transport passes a request to `answer` with that table, or to a hostile node's reply
+function.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,7 @@ from fedpact.retrieval.table import Community, RetrievalTable, kept_communities,
 from lab.provider_network.population import as_signature
 
 CACHED = 100_000
-"""Records and contacts kept once made."""
+"""Size of the caches of records and of contacts."""
 TABLES = 5_000
 Item = TypeVar("Item")
 Hostile = Callable[[int, Request], Reply | None]
@@ -65,7 +66,7 @@ class Network:
         self.table = lru_cache(maxsize=TABLES)(self._table)
 
     def _record(self, number: int) -> Record:
-        """What the chain and the content store have of a node."""
+        """A node's record on chain and in the content store."""
         return Record(address(number), as_signature(self.buckets[number], self.weights[number]))
 
     def verify(self, record: Record) -> bool:
@@ -73,8 +74,8 @@ class Network:
         number = int.from_bytes(record.node, "big")
         return number < self.nodes and self.record(number).digest == record.digest
 
-    def place_of(self, number: int) -> int:
-        """Which community a node is of."""
+    def community_index(self, number: int) -> int:
+        """Index of a node's community."""
         return self.partition.community_of(int(self.ids[number]))
 
     def members(self, place: int) -> NDArray[np.int64]:
@@ -83,16 +84,16 @@ class Network:
         return self.partition.order[starts[place] : starts[place + 1]]
 
     def contact(self, number: int) -> Contact:
-        """A node, as others name it."""
+        """A node as a contact of other nodes."""
         return self._contact(number)
 
     def _made_contact(self, number: int) -> Contact:
-        length = self.partition.prefixes[self.place_of(number)].length
+        length = self.partition.prefixes[self.community_index(number)].length
         return Contact(address(number), int(self.ids[number]), "", length)
 
     def _table(self, number: int) -> RetrievalTable:
         """A node's table."""
-        own, place = int(self.ids[number]), self.place_of(number)
+        own, place = int(self.ids[number]), self.community_index(number)
         kept = kept_communities(
             own, place, self.partition.prefixes, self._between[place], self.nodes
         )
@@ -139,7 +140,7 @@ class _Members:
 
 
 class _Each(Sequence[Item]):
-    """Items of nodes, made when asked for."""
+    """Items of nodes, created on access."""
 
     def __init__(self, numbers: NDArray[np.int64], make: Callable[[int], Item]) -> None:
         self._numbers, self._make = numbers, make
@@ -158,7 +159,7 @@ class _Each(Sequence[Item]):
 
 
 class MemoryTransport:
-    """Carries requests within the process; the dead do not answer, the hostile as they like."""
+    """Delivers requests within the process; dead nodes do not answer, hostile ones lie."""
 
     def __init__(
         self, network: Network, dead: NDArray[np.bool_], hostile: Mapping[int, Hostile]
@@ -174,7 +175,7 @@ class MemoryTransport:
             return None
         if number in self._hostile:
             return self._hostile[number](number, request)
-        if isinstance(request, Announce):  # tables here follow from the population alone
+        if isinstance(request, Announce):  # tables here depend only on the population
             return Acknowledged(self._network.record(number), True)
         return answer(self._network.table(number), request)
 

@@ -1,14 +1,13 @@
 """Populations of published profiles of any size, from 20 Newsgroups and Reuters-21578.
 
-The first profiles are cut: the collections' documents, sorted by topic, in runs of 24 with none
-used twice. All further ones are resampled: a provider draws a mixture over the topics from a
-Dirichlet distribution, then each document's topic from the mixture and the document from those of
-the topic. Queries are drawn the same way from a quarter of the collections' test parts, and the
-sample that the codebook was made of (scripts/codebook.py) from the rest: no document serves two of
-the three.
+The first profiles are cut: the collections' documents, sorted by topic, in runs of 24, each used
+once. The others are resampled: a provider draws a mixture over the topics from a Dirichlet
+distribution, then each document's topic from the mixture, then a document of that topic. Queries
+are drawn the same way from a quarter of the collections' test parts, and the sample from which the
+codebook is made (scripts/codebook.py) from the rest; no document is used for two of the three.
 
-The `synthetic` population needs no data: documents of random words, 40 topics, for trying a
-simulation out. It never goes by the name of the other.
+The `synthetic` population needs no data: 40 topics of documents of random words, for trial runs.
+Results name their source.
 """
 
 from dataclasses import dataclass
@@ -25,25 +24,25 @@ from fedpact.retrieval.vectors import edge_buckets, text_vectors
 from lab.provider_network.source import DocumentSource
 
 LEAST_STORIES = 20
-"""Stories to train that a topic of Reuters must have."""
+"""Training stories that a topic of Reuters must have."""
 CONCENTRATION = 0.03
-"""Of the symmetric Dirichlet distribution over 44 topics: one to three matter to a provider."""
+"""Of the symmetric Dirichlet distribution over 44 topics: a provider has one to three of them."""
 DOCUMENTS = (12, 48)
-"""Fewest and most documents of a resampled provider, uniformly drawn."""
+"""Fewest and most documents of a resampled provider; uniform."""
 CUT_DOCUMENTS = 24
 HEAVIEST = 40
 """Values kept of a document's row (terms and edges alike)."""
 QUERIES_EVERY = 4
-"""One in so many test documents is for queries."""
+"""Every fourth test document is for queries."""
 _AT_ONCE = 20_000
 
 
 @dataclass(frozen=True)
 class Documents:
-    """Documents as rows, in topics."""
+    """Documents as rows, with their topics."""
 
     rows: sparse.csr_matrix
-    """(documents, WIDTH), each of its HEAVIEST values alone."""
+    """(documents, WIDTH), with each document's HEAVIEST largest values."""
     topics: NDArray[np.int64]
     """(documents,): ascending."""
     names: tuple[str, ...]
@@ -58,15 +57,15 @@ class Population:
     """(n, 32), as `signatures` gives them."""
     weights: NDArray[np.uint16]
     topics: NDArray[np.int64]
-    """(n,): the topic that most of a provider's documents are of."""
+    """(n,): the most frequent topic of each provider's documents."""
     queries: tuple[Signature, ...]
     query_topics: tuple[int, ...]
     cut: int
-    """How many of the first profiles are cut, not resampled."""
+    """Number of first profiles that are cut, not resampled."""
 
 
 def population(nodes: int, queries: int, seed: int, source: DocumentSource) -> Population:
-    """`nodes` profiles and `queries` queries; raises DataMissing where the collections are not."""
+    """`nodes` profiles and `queries` queries; raises DataMissing without the collections."""
     parts = documents(source)
     train, test = parts.profiles, parts.queries
     generator = np.random.default_rng([seed, nodes])
@@ -116,17 +115,17 @@ def as_signature(buckets: NDArray[np.uint16], weights: NDArray[np.uint16]) -> Si
 
 @dataclass(frozen=True)
 class DocumentParts:
-    """Documents by what they are for; all have the same topics."""
+    """Documents by purpose; all parts have the same topics."""
 
     profiles: Documents
     queries: Documents
     sample: Documents
-    """What the codebook is made of."""
+    """Documents from which the codebook is made."""
 
 
 @lru_cache(maxsize=2)
 def documents(source: DocumentSource) -> DocumentParts:
-    """Documents to cut profiles, queries and the codebook's sample from."""
+    """Documents for profiles, queries and the codebook's sample."""
     if source is DocumentSource.SYNTHETIC:
         return DocumentParts(_synthetic(1), _synthetic(2), _synthetic(3))
     news = newsgroups(headers=False)
@@ -157,14 +156,14 @@ def documents(source: DocumentSource) -> DocumentParts:
 def _sorted(
     rows: sparse.csr_matrix, topics: NDArray[np.int64], names: tuple[str, ...]
 ) -> Documents:
-    """By topic; documents without any value are left out."""
+    """Sorted by topic, without empty documents."""
     usable = np.flatnonzero(np.diff(rows.indptr))
     order = usable[np.argsort(topics[usable], kind="stable")]
     return Documents(rows[order], topics[order], names)
 
 
 def _heaviest(rows: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Each row's HEAVIEST largest values alone."""
+    """The HEAVIEST largest values of each row."""
     number = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
     order = np.lexsort((rows.indices, -rows.data, number))
     rank = np.arange(len(order)) - rows.indptr[:-1][number]
@@ -177,7 +176,7 @@ def _heaviest(rows: sparse.csr_matrix) -> sparse.csr_matrix:
 def _drawn(
     count: int, topics: NDArray[np.int64], generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Owners and places of the documents of `count` providers; `topics` ascends."""
+    """Owners and indices of the documents of `count` providers; `topics` ascends."""
     starts = np.searchsorted(topics, np.arange(int(topics[-1]) + 2))
     shares = generator.gamma(CONCENTRATION, size=(count, len(starts) - 1)).cumsum(axis=1)
     shares /= np.maximum(shares[:, -1:], np.finfo(float).tiny)

@@ -150,7 +150,7 @@ def test_unknown_names_and_shares_out_of_range_are_refused():
 def test_a_data_set_too_small_for_the_scale_is_refused():
     with pytest.raises(DataError, match="too few for 10 providers"):
         committee_data("digits", "iid", 0, replace(TINY, examples_each=900))
-    with pytest.raises(DataError, match="evaluation examples of each label"):
+    with pytest.raises(DataError, match="too few evaluation examples: 270 of each label"):
         committee_data("digits", "iid", 0, replace(TINY, slice_examples=900))
 
 

@@ -105,7 +105,7 @@ def test_all_participants_mine_but_only_the_committee_votes(
 def test_what_cannot_be_is_refused(measured: MeasuredParts) -> None:
     with pytest.raises(InvalidInput, match="more than the committee's 3"):
         cost(measured, Conditions(), Mode.POQ, 3)
-    with pytest.raises(InvalidInput, match="who mines keeps the chain"):
+    with pytest.raises(InvalidInput, match="miners keep the chain"):
         cost(measured, Conditions(), Mode.POW, 1_000, 50)
 
 
