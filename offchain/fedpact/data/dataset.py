@@ -1,5 +1,6 @@
 """Labelled examples, and the digests by which the privacy ledger knows their records."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -29,15 +30,34 @@ class Dataset:
     """32-byte digest of each example's privacy unit: the record as in its source, before scaling
     and column selection. Examples of one unit (an engine's windows) share a digest, and so do
     records equal in every field. Empty if nothing is private (evaluation slices)."""
+    declared_units: int | None = None
+    """Privacy units that the owner declares; those without an example count as zero. None: as many
+    as there are."""
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y) or (self.units and len(self.units) != len(self.y)):
             raise DataError(
                 f"{len(self.x)} examples, {len(self.y)} labels, {len(self.units)} unit digests"
             )
+        if self.declared_units is not None and self.declared_units < len(set(self.units)):
+            raise DataError(
+                f"{len(set(self.units))} privacy units, {self.declared_units} are declared"
+            )
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def of_units(self, units: Collection[bytes], declared: int) -> "Dataset":
+        """The examples of `units`, as a data set of `declared` privacy units; if there are more,
+        those of the first `declared` in order of appearance."""
+        kept = [unit in units for unit in self.units]
+        numbers = np.unique(self.unit_numbers[kept])[:declared]
+        rows = np.flatnonzero(np.isin(self.unit_numbers, numbers) & np.array(kept, dtype=bool))
+        return Dataset(self.x[rows], self.y[rows], tuple(self.units[row] for row in rows), declared)
+
+    def without_examples(self) -> "Dataset":
+        """None of the examples, all of the declared units: what it trains to is noise alone."""
+        return Dataset(self.x[:0], self.y[:0], (), self.unit_count)
 
     @cached_property
     def unit_numbers(self) -> NDArray[np.int64]:
@@ -51,7 +71,9 @@ class Dataset:
 
     @cached_property
     def unit_count(self) -> int:
-        """Number of privacy units."""
+        """Number of privacy units, declared ones included."""
+        if self.declared_units is not None:
+            return self.declared_units
         return int(self.unit_numbers.max(initial=-1)) + 1
 
 

@@ -166,7 +166,7 @@ def test_leafs_texts_become_codes_and_a_role_is_one_unit(tmp_path):
         (leaf({"a": (["ab"], ["cd"])}), "one character after it"),
         (leaf({"a": (["aé"], ["b"])}), "character 2 is 'é'"),
         (leaf({"a": ([[1.0, 2.0]], [0]), "b": ([[1.0]], [0])}), "user b"),
-        (leaf({"a": ([[1.0, 1e999]], [0])}), "not finite"),
+        (leaf({"a": ([[1.0, 1e999]], [0])}), "not a finite number"),
     ],
 )
 def test_bad_leaf_files_are_refused_in_one_line(tmp_path, text, reason):

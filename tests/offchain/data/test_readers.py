@@ -85,8 +85,8 @@ def test_array_units_do_not_depend_on_the_stored_type(tmp_path):
     [
         ("u,v,kind\n1,2,a\n", "no label column 'label'"),
         ("u,v,label\n1,2,z\n", "label 'z'"),
-        ("u,v,label\n1,nan,a\n", "not finite"),
-        ("u,v,label\n1,inf,a\n", "not finite"),
+        ("u,v,label\n1,nan,a\n", "not a finite number"),
+        ("u,v,label\n1,inf,a\n", "not a finite number"),
         ("u,v,label\n1,2,a\n1,2\n", "example 2 has 2 cells"),
         ("u,v,label\n1,two,a\n", "example 1"),
         ("u,v,label\n", "no examples"),

@@ -62,25 +62,43 @@ def read_records(
 
     `label_column` and `columns` matter for tables only. Raises DataError as above.
     """
-    found = _by_format(path, label_column, columns)
+    found = read_unchecked(path, label_column, columns)
+    row = first_not_finite(found.x)
+    if row is not None:
+        value = "a value"
+        if found.columns:
+            value = f"column {found.columns[int(np.argmin(np.isfinite(found.x[row])))]!r}"
+        refuse(path, f"example {row + 1}: {value} is not a finite number")
+    return found
+
+
+def read_unchecked(
+    path: Path,
+    label_column: str | None = LABEL_COLUMN,
+    columns: tuple[str, ...] = (),
+    unit_column: str | None = table.UNIT_COLUMN,
+) -> Records:
+    """As `read_records`, with NaN where a table's cell is no number, and whatever numbers arrays
+    have. `label_column`, `unit_column`: None for a table without labels, or whose records are
+    units."""
+    found = _by_format(path, label_column, columns, unit_column)
     if len(found.x) == 0:
         refuse(path, "no examples")
     if found.x.size == 0:
         refuse(path, "its examples have no values: there are only labels")
-    place = first_not_finite(found.x)
-    if place is not None:
-        refuse(path, f"example {place + 1} holds a value that is not finite")
     return found
 
 
-def _by_format(path: Path, label_column: str, columns: tuple[str, ...]) -> Records:
+def _by_format(
+    path: Path, label_column: str | None, columns: tuple[str, ...], unit_column: str | None
+) -> Records:
     if path.is_dir():
         return _folder(path)
     match path.suffix:
         case ".csv":
-            return table.read_csv(path, label_column, columns)
+            return table.read_csv(path, label_column, columns, unit_column)
         case ".parquet":
-            return table.read_parquet(path, label_column, columns)
+            return table.read_parquet(path, label_column, columns, unit_column)
         case ".npz":
             return npz.read_npz(path)
         case ".json":

@@ -1,6 +1,7 @@
 """Tables: CSV with a header line, and Parquet (extra `parquet`)."""
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,48 +29,59 @@ class Table:
     header: list[str]
     rows: list[list[str]]
 
-    def records(self, kind: str, label_column: str, columns: tuple[str, ...]) -> Records:
-        """The values of `columns`, or of all but the label's and the unit's in the file's order.
+    def records(
+        self, kind: str, label_column: str | None, columns: tuple[str, ...], unit_column: str | None
+    ) -> Records:
+        """The values of `columns`, or of all but the label's and the unit's in the file's order;
+        NaN where a cell is no number.
 
-        Raises DataError naming the example where a row is ragged or a value no number.
+        `label_column`: None for a table without labels. Raises DataError naming the example where
+        a row is ragged or has no unit.
         """
-        self._check(label_column, columns)
+        self._check(label_column, columns, unit_column)
         if TEXT_COLUMN in self.header and not columns:
-            return self._documents(kind, label_column)
+            return self._documents(kind, label_column, unit_column)
         named = columns or tuple(
-            name for name in self.header if name not in (label_column, UNIT_COLUMN)
+            name for name in self.header if name not in (label_column, unit_column)
         )
-        label_place = self.header.index(label_column)
         units: tuple[str, ...] = ()
-        if UNIT_COLUMN in self.header:
-            units = self._units(self.header.index(UNIT_COLUMN))
+        if unit_column is not None and unit_column in self.header:
+            units = self._units(unit_column)
         return Records(
             kind,
             self._values(named),
-            tuple(row[label_place].strip() for row in self.rows),
+            self._labels(label_column),
             columns=named,
             groups=units,
             grouped_units=bool(units),
             rows=tuple(row_digest(list(zip(self.header, row, strict=True))) for row in self.rows),
         )
 
-    def _documents(self, kind: str, label_column: str) -> Records:
+    def _documents(self, kind: str, label_column: str | None, unit_column: str | None) -> Records:
         """The column `text` alone; a document has no unit beside itself."""
-        if UNIT_COLUMN in self.header:
-            refuse(self.path, f"a column {UNIT_COLUMN!r} beside texts: each text is a unit")
-        place, label_place = self.header.index(TEXT_COLUMN), self.header.index(label_column)
-        texts = [row[place] for row in self.rows]
-        return text_records(kind, texts, [row[label_place].strip() for row in self.rows])
+        if unit_column in self.header:
+            refuse(self.path, f"a column {unit_column!r} beside texts: each text is a unit")
+        cell = self.header.index(TEXT_COLUMN)
+        texts = [row[cell] for row in self.rows]
+        return text_records(kind, texts, list(self._labels(label_column)))
 
-    def _check(self, label_column: str, columns: tuple[str, ...]) -> None:
+    def _labels(self, label_column: str | None) -> tuple[str, ...]:
+        if label_column is None:
+            return ("",) * len(self.rows)
+        cell = self.header.index(label_column)
+        return tuple(row[cell].strip() for row in self.rows)
+
+    def _check(
+        self, label_column: str | None, columns: tuple[str, ...], unit_column: str | None
+    ) -> None:
         if len(set(self.header)) != len(self.header):
             refuse(self.path, "the header line names a column twice")
-        if label_column not in self.header:
+        if label_column is not None and label_column not in self.header:
             refuse(self.path, f"no label column {label_column!r}")
         for column in columns:
             if column not in self.header:
                 refuse(self.path, f"no column {column!r}")
-            if column in (label_column, UNIT_COLUMN):
+            if column in (label_column, unit_column):
                 refuse(self.path, f"column {column!r} cannot be a feature")
         for number, row in enumerate(self.rows, start=1):
             if len(row) != len(self.header):
@@ -78,24 +90,28 @@ class Table:
                     f"example {number} has {len(row)} cells, the header {len(self.header)}",
                 )
 
-    def _units(self, place: int) -> tuple[str, ...]:
-        units = tuple(row[place].strip() for row in self.rows)
+    def _units(self, unit_column: str) -> tuple[str, ...]:
+        cell = self.header.index(unit_column)
+        units = tuple(row[cell].strip() for row in self.rows)
         if "" in units:
-            refuse(self.path, f"example {units.index('') + 1} has an empty {UNIT_COLUMN!r}")
+            refuse(self.path, f"example {units.index('') + 1} has an empty {unit_column!r}")
         return units
 
     def _values(self, columns: tuple[str, ...]) -> NDArray[np.float64]:
-        places = [self.header.index(column) for column in columns]
-        values = np.empty((len(self.rows), len(places)), dtype=np.float64)
-        for number, row in enumerate(self.rows):
-            try:
-                values[number] = [float(row[place]) for place in places]
-            except ValueError as error:
-                refuse(self.path, f"example {number + 1}: {error}", error)
+        """One column of numbers a name; NaN for a cell that is no number."""
+        values = np.empty((len(self.rows), len(columns)), dtype=np.float64)
+        for index, column in enumerate(columns):
+            cell = self.header.index(column)
+            values[:, index] = [number_or_nan(row[cell]) for row in self.rows]
         return values
 
 
-def read_csv(path: Path, label_column: str, columns: tuple[str, ...] = ()) -> Records:
+def read_csv(
+    path: Path,
+    label_column: str | None,
+    columns: tuple[str, ...] = (),
+    unit_column: str | None = UNIT_COLUMN,
+) -> Records:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = csv.reader(file, strict=True)
@@ -105,10 +121,15 @@ def read_csv(path: Path, label_column: str, columns: tuple[str, ...] = ()) -> Re
         refuse(path, error.strerror or str(error), error)
     except (UnicodeDecodeError, csv.Error) as error:
         refuse(path, str(error), error)
-    return Table(path, header, rows).records("csv", label_column, columns)
+    return Table(path, header, rows).records("csv", label_column, columns, unit_column)
 
 
-def read_parquet(path: Path, label_column: str, columns: tuple[str, ...] = ()) -> Records:
+def read_parquet(
+    path: Path,
+    label_column: str | None,
+    columns: tuple[str, ...] = (),
+    unit_column: str | None = UNIT_COLUMN,
+) -> Records:
     """Cells count as the text that they would be in a CSV file, in units too."""
     if not path.is_file():
         refuse(path, "no such file")
@@ -124,7 +145,17 @@ def read_parquet(path: Path, label_column: str, columns: tuple[str, ...] = ()) -
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         refuse(path, str(error).splitlines()[0], error)
     rows = [list(row) for row in zip(*cells, strict=True)]
-    return Table(path, list(table.column_names), rows).records("parquet", label_column, columns)
+    return Table(path, list(table.column_names), rows).records(
+        "parquet", label_column, columns, unit_column
+    )
+
+
+def number_or_nan(cell: str) -> float:
+    """NaN for what is no number."""
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
 
 
 def _cell(value: Any) -> str:

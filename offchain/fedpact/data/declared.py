@@ -1,0 +1,208 @@
+"""A provider's records as its schema declares them, and as a specification takes them.
+
+Reading checks the file once, for the owner. From then on no request can make a record raise: values
+outside the declared range count as its nearer end, and a record that cannot be used counts as zero,
+while the number of privacy units stays the declared one. So a daemon's behaviour does not depend
+on any single record.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.dataset import Dataset, Inputs, Targets
+from fedpact.data.readers import capped, read_unchecked
+from fedpact.data.readers.records import CHUNK, Records
+from fedpact.data.readers.table import number_or_nan
+from fedpact.errors import DataError
+from fedpact.types.schema import RECORD, DataSchema
+from fedpact.types.specification import Specification
+
+LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Misfits:
+    """How many examples a schema does not cover; for the owner, never published."""
+
+    examples: int
+    unusable: int
+    """With a value that is not a finite number."""
+    undeclared_labels: int
+    outside: int
+    """With a value outside its declared range."""
+    beyond_unit: int
+    """Of a unit that has more than the schema's `examples_per_unit`."""
+
+
+@dataclass(frozen=True)
+class DeclaredData:
+    """One data set, read under its schema."""
+
+    schema: DataSchema
+    records: Records
+
+    @classmethod
+    def read(cls, path: Path, schema: DataSchema) -> "DeclaredData":
+        """The records at `path`.
+
+        Raises DataError for a file that cannot be read, that differs from the schema in kind,
+        shape or columns, or that holds more privacy units than the schema declares.
+        """
+        columns = tuple(column.name for column in schema.columns)
+        labelled = schema.labels or not schema.is_table
+        records = read_unchecked(
+            path, schema.label_column if labelled else None, columns, schema.unit_column
+        )
+        if records.kind != schema.kind:
+            raise DataError(f"data {path}: they are {records.kind}, the schema says {schema.kind}")
+        if schema.shape and int(np.prod(records.x.shape[1:])) != int(np.prod(schema.shape)):
+            raise DataError(
+                f"data {path}: an example has shape {list(records.x.shape[1:])}, the schema says "
+                f"{list(schema.shape)}"
+            )
+        if schema.unit_column is not None and not records.grouped_units:
+            raise DataError(
+                f"data {path}: nothing there names units, the schema's unit is "
+                f"{schema.unit_column!r}"
+            )
+        if schema.unit_column is None and records.grouped_units:
+            raise DataError(
+                f"data {path}: several examples belong to one unit there, the schema's unit is "
+                f"{RECORD!r}"
+            )
+        units = len(set(records.units))
+        if units > schema.units:
+            raise DataError(
+                f"data {path}: {units} privacy units, the schema declares {schema.units}: raise "
+                "units in the schema"
+            )
+        return cls(schema, records)
+
+    @cached_property
+    def misfits(self) -> Misfits:
+        records = self.records
+        return Misfits(
+            len(records.labels),
+            int((~self._finite).sum()),
+            0
+            if not self.schema.labels
+            else sum(label not in self.schema.labels for label in records.labels),
+            int(self._outside().sum()),
+            int((~self._within_unit).sum()),
+        )
+
+    def dataset(self, spec: Specification) -> Dataset:
+        """The records that a specification can use, values clamped and divided by its scale.
+
+        Never raises for what a record holds. `spec` must pass `DataSchema.check`.
+        """
+        usable = self._within_unit & self._finite_for(spec)
+        y, labelled = self._targets(spec)
+        rows = np.flatnonzero(usable & labelled)
+        units = tuple(self.records.units[row] for row in rows)
+        return Dataset(self._inputs(spec, rows), y[rows], units, self.schema.units)
+
+    # ------------------------------------------------------------------ parts
+
+    @cached_property
+    def _within_unit(self) -> NDArray[np.bool_]:
+        """Whether an example is among the first `examples_per_unit` of its unit."""
+        seen: dict[bytes, int] = {}
+        kept = np.empty(len(self.records.units), dtype=bool)
+        for row, unit in enumerate(self.records.units):
+            seen[unit] = seen.get(unit, 0) + 1
+            kept[row] = seen[unit] <= self.schema.examples_per_unit
+        return kept
+
+    @cached_property
+    def _finite(self) -> NDArray[np.bool_]:
+        return self._all_finite(None)
+
+    def _finite_for(self, spec: Specification) -> NDArray[np.bool_]:
+        return self._all_finite(self._places(self.schema.feature_columns(spec)))
+
+    def _places(self, columns: tuple[str, ...]) -> NDArray[np.int64] | None:
+        if not self.schema.is_table:
+            return None
+        return np.array([self.records.columns.index(name) for name in columns], dtype=np.int64)
+
+    def _all_finite(self, columns: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+        """Whether all values of an example, or those of some columns, are finite; (n,)."""
+        x = self.records.x
+        if x.dtype.kind != "f":
+            return np.ones(len(x), dtype=bool)
+        finite = np.empty(len(x), dtype=bool)
+        for start in range(0, len(x), CHUNK):
+            part = x[start : start + CHUNK].reshape(len(x[start : start + CHUNK]), -1)
+            chosen = part if columns is None else part[:, columns]
+            finite[start : start + CHUNK] = np.isfinite(chosen).all(axis=1)
+        return finite
+
+    def _outside(self) -> NDArray[np.bool_]:
+        x = self.records.x
+        if self.schema.kind == "text":
+            return np.zeros(len(x), dtype=bool)
+        low, high = self._limits(None)
+        flat = x.reshape(len(x), -1)
+        return np.asarray(((flat < low) | (flat > high)).any(axis=1))
+
+    def _limits(
+        self, columns: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest value, of each column of a table or of all values of arrays."""
+        if not self.schema.is_table:
+            assert self.schema.value_range is not None
+            low, high = self.schema.value_range
+            return np.array(low), np.array(high)
+        ranges = np.array([column.range for column in self.schema.columns])
+        if columns is not None:
+            ranges = ranges[columns]
+        return ranges[:, 0], ranges[:, 1]
+
+    def _inputs(self, spec: Specification, rows: NDArray[np.int64]) -> Inputs:
+        x = self.records.x
+        if self.schema.kind == "text":
+            return x[rows]
+        columns = self._places(self.schema.feature_columns(spec))
+        low, high = self._limits(columns)
+        flat = x.reshape(len(x), -1)
+        width = flat.shape[1] if columns is None else len(columns)
+        found = np.empty((len(rows), width), dtype=np.float32)
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            values = (flat[part] if columns is None else flat[np.ix_(part, columns)]).astype(
+                np.float64
+            )
+            clamped = np.clip(values, low, high) / spec.features.scale
+            found[start : start + CHUNK] = np.clip(clamped, -LARGEST, LARGEST)
+        return found.reshape(len(rows), *spec.features.shape)
+
+    def _targets(self, spec: Specification) -> tuple[Targets, NDArray[np.bool_]]:
+        """Of every example, and whether the specification can use it."""
+        if spec.output is None:
+            index = {name: place for place, name in enumerate(spec.labels)}
+            declared = set(self.schema.labels)
+            found = [
+                index.get(label, -1) if label in declared else -1 for label in self.records.labels
+            ]
+            y = np.array(found, dtype=np.int64)
+            return y, y >= 0
+        values, (low, high) = self._outputs(spec.output.column)
+        finite = np.isfinite(values)
+        clamped = np.clip(np.where(finite, values, low), low, high)
+        return np.clip(capped(clamped, spec.output), -LARGEST, LARGEST), finite
+
+    def _outputs(self, column: str) -> tuple[NDArray[np.float64], tuple[float, float]]:
+        """A regression's values before scaling, and their declared range."""
+        if self.schema.is_table:
+            place = self.records.columns.index(column)
+            values = self.records.x[:, place].astype(np.float64)
+            return values, self.schema.columns[place].range
+        assert self.schema.output is not None
+        return np.array(
+            [number_or_nan(label) for label in self.records.labels]
+        ), self.schema.output.range

@@ -1,0 +1,136 @@
+"""A draft of a schema, read off a provider's records for their owner to review."""
+
+import math
+import secrets
+from pathlib import Path
+
+import numpy as np
+import tomlkit
+from numpy.typing import NDArray
+
+from fedpact.data.readers import LABEL_COLUMN, read_unchecked
+from fedpact.data.readers.records import Records
+from fedpact.data.readers.table import UNIT_COLUMN, number_or_nan
+from fedpact.errors import DataError, InvalidInput
+from fedpact.types.schema import RECORD, ColumnSchema, DataSchema
+
+MAX_LABELS = 1000
+"""Of a classification; a column with more distinct entries is hardly one of labels."""
+WARNING = """\
+What this file says is public: a daemon decides from it alone which requests it joins.
+It was read off your records. Round or widen what you do not want to be known, before
+you serve. Values outside a range count as its nearer end; labels that are not listed
+do not count. `units` may be larger than the number that you have.
+"""
+
+
+def propose(
+    path: Path,
+    category: str,
+    *,
+    label_column: str | None = None,
+    output_column: str | None = None,
+    unit: str | None = None,
+) -> DataSchema:
+    """The schema that the records at `path` suggest, with a new `data_id`. Columns of a table that
+    hold no number are left out.
+
+    Args:
+        category: what the data are about.
+        label_column: a table's column of label names; default `label`.
+        output_column: for a regression, what it predicts: a table's column; of arrays, the name of
+            their `y`.
+        unit: a table's column that names privacy units, or `record`.
+
+    Raises:
+        DataError: a file that cannot be read, a column without any number, or too many labels.
+        InvalidInput: a table whose unit is not named.
+    """
+    regression = output_column is not None
+    label = None if regression else label_column or LABEL_COLUMN
+    unit_column = UNIT_COLUMN if unit is None else unit if unit != RECORD else None
+    found = read_unchecked(path, output_column or label, (), unit_column)
+    if found.columns and unit is None and not found.grouped_units:
+        raise InvalidInput(
+            "say what one privacy unit is: --unit COLUMN where rows with the same entry belong to "
+            "one person or machine, --unit record where each row stands for another"
+        )
+    counts = np.unique(np.unique(list(found.units), return_counts=True)[1])
+    units = len(set(found.units))
+    shared = {
+        "data_id": secrets.token_hex(16),
+        "category": category,
+        "kind": found.kind,
+        "units": units,
+        "examples_per_unit": int(counts.max()),
+        "unit": (unit or UNIT_COLUMN) if found.grouped_units else RECORD,
+        "labels": () if regression else _labels(path, found),
+        "label_column": label or LABEL_COLUMN,
+    }
+    if found.kind == "text":
+        return DataSchema(**shared)  # type: ignore[arg-type]
+    if found.columns:
+        columns = [
+            ColumnSchema(name=name, range=_range(path, name, found.x[:, index]))
+            for index, name in enumerate(found.columns)
+            if np.isfinite(found.x[:, index]).any()
+        ]
+        if output_column is not None:
+            values = np.array([number_or_nan(one) for one in found.labels])
+            columns.append(
+                ColumnSchema(name=output_column, range=_range(path, output_column, values))
+            )
+        return DataSchema(**shared, columns=tuple(columns))  # type: ignore[arg-type]
+    output = None
+    if output_column is not None:
+        values = np.array([number_or_nan(one) for one in found.labels])
+        output = ColumnSchema(name=output_column, range=_range(path, output_column, values))
+    return DataSchema(
+        **shared,  # type: ignore[arg-type]
+        shape=tuple(found.x.shape[1:]),
+        value_range=_range(path, "x", found.x),
+        output=output,
+    )
+
+
+def as_toml(schema: DataSchema) -> str:
+    """The schema as a TOML file with the warning on top."""
+    document = tomlkit.document()
+    for line in WARNING.splitlines():
+        document.add(tomlkit.comment(line))
+    document.add(tomlkit.nl())
+    for name, value in schema.model_dump(mode="json", exclude_defaults=True).items():
+        if name == "columns":
+            tables = tomlkit.aot()
+            for column in value:
+                tables.append(tomlkit.item(column))
+            document.add(name, tables)
+        else:
+            document.add(name, tomlkit.item(value))
+    return tomlkit.dumps(document)
+
+
+def _labels(path: Path, found: Records) -> tuple[str, ...]:
+    names = sorted(set(found.labels))
+    if len(names) > MAX_LABELS:
+        raise DataError(
+            f"data {path}: {len(names)} different labels: is it a regression? Name its column as "
+            "the output"
+        )
+    return tuple(names)
+
+
+def _range(path: Path, name: str, values: NDArray[np.generic]) -> tuple[float, float]:
+    """From the lowest to the highest value, widened to two significant digits of the width; all
+    that bytes can hold."""
+    if values.dtype == np.uint8:
+        return 0.0, 255.0
+    flat = values.astype(np.float64).ravel()
+    finite = flat[np.isfinite(flat)]
+    if not len(finite):
+        raise DataError(f"data {path}: column {name!r} holds no number")
+    low, high = float(finite.min()), float(finite.max())
+    if low == high:
+        return low, low + 1.0
+    step = 10.0 ** (math.floor(math.log10(high - low)) - 1)
+    return math.floor(low / step) * step, math.ceil(high / step) * step

@@ -1,0 +1,167 @@
+"""What a provider declares about its data: a TOML file beside the data (`schema.toml`).
+
+The declaration is public. A daemon decides from it, from the policy and from the request alone
+whether it joins, never from the records: otherwise a requester could learn about single records by
+designing requests and looking at who joins (docs/privacy.md).
+"""
+
+import json
+import math
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from fedpact.errors import DataError, PolicyRefusal
+from fedpact.types.document import Document
+from fedpact.types.specification import Specification
+from fedpact.types.validation import first_error
+
+RECORD = "record"
+"""The privacy unit of data whose records are each a unit of their own."""
+MAX_MAGNITUDE = 1e12
+"""Largest absolute value of a declared range."""
+
+
+def schema_file(data: Path) -> Path:
+    """Where the schema of a data file or folder is unless its owner says otherwise: beside it, with
+    `.schema.toml` after its name."""
+    return data.with_name(f"{data.name}.schema.toml")
+
+
+class ColumnSchema(Document):
+    """A numeric column of a table, or the output of arrays."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    range: tuple[float, float]
+    """Lowest and highest value; public. Values outside count as the nearer end."""
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        check_range(f"column {self.name!r}", self.range)
+        return self
+
+
+class DataSchema(Document):
+    """The declaration of one data set."""
+
+    version: Literal[1] = 1
+    data_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    """Random hex digits, drawn once: names the data set in the privacy ledger for good."""
+    category: Annotated[str, Field(min_length=1, max_length=100)]
+    """What the data are about."""
+    kind: Literal["numbers", "text"] = "numbers"
+    units: Annotated[int, Field(ge=1, lt=2**63)]
+    """Privacy units. The number is public; the data may have fewer."""
+    examples_per_unit: Annotated[int, Field(ge=1)] = 1
+    """Examples of one unit that are used; further ones are ignored."""
+    unit: str = RECORD
+    """The table's column that names an example's privacy unit; `record`: each is its own unit."""
+    labels: tuple[str, ...] = ()
+    """Label names that may occur."""
+    label_column: str = "label"
+    """A table's column of label names."""
+    shape: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    """Of one example of arrays."""
+    value_range: tuple[float, float] | None = None
+    """Lowest and highest value of arrays; public."""
+    columns: tuple[ColumnSchema, ...] = ()
+    """A table's numeric columns, in order."""
+    output: ColumnSchema | None = None
+    """What a regression over arrays predicts. Over a table it predicts one of the columns."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a TOML file; raises DataError naming the field that is wrong."""
+        try:
+            fields = tomllib.loads(path.read_text(encoding="utf-8"))
+            return cls.model_validate_json(json.dumps(fields, default=str))
+        except OSError as error:
+            raise DataError(f"schema {path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise DataError(f"schema {path}: {error}") from error
+        except ValidationError as error:
+            raise DataError(f"schema {path}: {first_error(error)}") from error
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.kind == "text":
+            if self.shape or self.columns or self.value_range or self.output:
+                raise ValueError("texts have no shape, columns, value_range or output")
+        elif bool(self.columns) == bool(self.shape):
+            raise ValueError("numbers need either columns (a table) or a shape (arrays)")
+        if self.shape:
+            if self.value_range is None:
+                raise ValueError("arrays need a value_range")
+            check_range("value_range", self.value_range)
+        elif self.value_range is not None or self.output is not None:
+            raise ValueError("value_range and output are for arrays: give a table's columns ranges")
+        names = [column.name for column in self.columns]
+        if len(set(names)) != len(names):
+            raise ValueError("columns name one column twice")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels name a class twice")
+        return self
+
+    @property
+    def is_table(self) -> bool:
+        return bool(self.columns)
+
+    @property
+    def unit_column(self) -> str | None:
+        """None where each record is a unit of its own."""
+        return None if self.unit == RECORD else self.unit
+
+    @property
+    def published(self) -> dict[str, Any]:
+        """What a provider publishes of it when it joins: all but the identifier, in JSON types."""
+        return self.model_dump(mode="json", exclude={"data_id"})
+
+    def feature_columns(self, spec: Specification) -> tuple[str, ...]:
+        """The columns of a table that a specification's features take, in its order."""
+        output = None if spec.output is None else spec.output.column
+        every = tuple(column.name for column in self.columns if column.name != output)
+        return spec.features.columns or every
+
+    def check(self, spec: Specification) -> None:
+        """Raise PolicyRefusal where the declared data cannot serve a specification."""
+        features = spec.features
+        if features.kind != self.kind:
+            raise PolicyRefusal(f"the data are {self.kind}, the request asks for {features.kind}")
+        if spec.task == "classification" and not set(self.labels) & set(spec.labels):
+            raise PolicyRefusal("none of the request's labels is declared")
+        if self.kind == "text":
+            return
+        if self.is_table:
+            self._check_columns(spec)
+        elif features.columns:
+            raise PolicyRefusal("the request names columns, the data are arrays")
+        elif math.prod(features.shape) != math.prod(self.shape):
+            raise PolicyRefusal(
+                f"an example has shape {list(self.shape)}, the request asks for "
+                f"{list(features.shape)}"
+            )
+        elif spec.output is not None and self.output is None:
+            raise PolicyRefusal("no output is declared, the request asks for a regression")
+
+    def _check_columns(self, spec: Specification) -> None:
+        declared = {column.name for column in self.columns}
+        wanted = self.feature_columns(spec)
+        output = None if spec.output is None else spec.output.column
+        for name in wanted if output is None else (*wanted, output):
+            if name not in declared:
+                raise PolicyRefusal(f"no column {name!r} is declared")
+        if output in wanted:
+            raise PolicyRefusal(f"column {output!r} cannot be both a feature and the output")
+        if len(wanted) != math.prod(spec.features.shape):
+            raise PolicyRefusal(
+                f"{len(wanted)} columns do not fill the shape {list(spec.features.shape)}"
+            )
+
+
+def check_range(name: str, limits: tuple[float, float]) -> None:
+    """Raise ValueError for limits that are no range within MAX_MAGNITUDE."""
+    low, high = limits
+    if not (-MAX_MAGNITUDE <= low < high <= MAX_MAGNITUDE):
+        raise ValueError(f"{name}: lowest below highest, within ±{MAX_MAGNITUDE:g}, not {limits}")
