@@ -28,7 +28,7 @@ POLL_SECONDS = 0.025
 PAYMENT_WEI = 10**18
 SLOW = {"steps": 1, "learning_rate": 0.05}
 """A learning rate so low that no round reaches the target and ends the request early."""
-POLICY = "accept_without_privacy = true\nmin_samples = 20\n"
+POLICY = "accept_without_privacy = true\nmin_samples = 20\nsubmit_after = 0.0\n"
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def _measure(
     console.print(f"idle daemons: {', '.join(f'{mb:.0f} MB' for mb in idle)}")
 
     api = Requester(network.client, network.store, requester, network.folder / "state")
-    request_id = api.create(data.draft | {"local": SLOW}, data.evaluation, PAYMENT_WEI)
+    request_id = api.create(data.draft.changed(local=SLOW), data.evaluation, PAYMENT_WEI)
     clock = RoundClock()
     end = api.follow(request_id, clock.tick, poll_interval=POLL_SECONDS)
     if end.status is not RequestStatus.DELIVERED or len(clock.seconds) != rounds:

@@ -15,6 +15,7 @@ from fedpact.privacy.accounting import rdp, rdp_cost
 from fedpact.privacy.ledger import Ledger
 from fedpact.requester import RequestProgress
 from fedpact.types.rounds import RequestStatus, Stage
+from fedpact.types.schema import schema_file
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAYMENT, POLL, World, running_world
 
@@ -99,7 +100,7 @@ def test_a_provider_declines_a_request_beyond_its_lifetime_budget(world: World) 
     request = world.requester.create(draft, world.data.evaluation, PAYMENT)
     declined = f"request {request}: declined:"
     wait_until(lambda: declined in world.log(0), lambda: world.log(0))
-    assert "lifetime" in world.log(0)
+    assert "of the data set's epsilon" in world.log(0)
     assert world.network.client.market.request(request).joined == 0
 
 
@@ -143,12 +144,14 @@ def test_a_daemon_says_all_that_is_missing_at_once(world: World) -> None:
     world.network.devnet.fund(stranger.address, 0)
     policy = world.network.folder / "policy.toml"
     policy.write_text("")
+    schema = schema_file(world.network.folder / "no-such.csv")
+    schema.write_text(schema_file(world.data.files[0]).read_text())
     world.network.start_daemon("stranger", world.network.folder / "no-such.csv", policy, POLL, None)
     process = world.network.daemons[-1]
     assert process.wait(PATIENCE) == 2
     said = (world.network.folder / "stranger.log").read_text()
     assert "is not an active participant" in said
-    assert "no-such.csv does not exist" in said
+    assert "no-such.csv: No such file" in said
     assert "Traceback" not in said
     with pytest.raises(FedpactError, match="stranger ended with code 2"):
         world.network.check_daemons()

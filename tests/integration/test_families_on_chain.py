@@ -27,9 +27,10 @@ from fedpact.requester.slices import cut
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, simulate
 from fedpact.types.rounds import RequestStatus
+from fedpact.types.schema import ColumnSchema
 from fedpact.types.specification import Specification
 from tests.support.committee import PAYMENT, Market, open_market
-from tests.support.serving import POLL, Serving, noise_at, wait_for_claims
+from tests.support.serving import POLL, Serving, declare, noise_at, wait_for_claims
 
 PROVIDERS = 3
 EVALUATION = 150
@@ -164,6 +165,7 @@ def world(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
         files.append(folder / f"provider-{number}.npz")
         names = [f"{number}-{place // UNIT_SIZE}" for place in places]
         np.savez(files[-1], x=x[places], y=y[places], unit=names)
+        declare(files[-1], output=ColumnSchema(name="y", range=(0.0, 9.0)))
     daemons = [Serving(anvil.url, market, number, path) for number, path in enumerate(files)]
     world = World(market, daemons, files, (x[:EVALUATION], y[:EVALUATION]))
     for name in CASES:

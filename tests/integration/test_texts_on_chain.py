@@ -26,7 +26,7 @@ from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, simulate
 from fedpact.types.rounds import RequestStatus
 from tests.support.committee import PAYMENT, Market, open_market
-from tests.support.serving import POLL, Serving, noise_at, wait_for_claims
+from tests.support.serving import POLL, Serving, declare, noise_at, wait_for_claims
 from tests.support.text_examples import LABELS, WORDS, text_dataset, texts
 from tests.support.waiting import wait_until
 
@@ -151,6 +151,8 @@ def world(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     ]
     queries = root / "queries.txt"
     queries.write_text("anchor and tide\nthunder of a comet\nbarley, a meadow\n")
+    for path in files:
+        declare(path)
     daemons = [Serving(anvil.url, market, number, path) for number, path in enumerate(files)]
     world = World(market, daemons, files, queries)
     for name, case in CASES.items():
@@ -212,7 +214,7 @@ def test_a_provider_declines_an_unusable_request_with_the_reason_and_keeps_servi
         numbers,
         PAYMENT,
     )
-    wanted = {unusable: "it contains text, the specification asks for numbers"}
+    wanted = {unusable: "the data are text, the request asks for numbers"}
     asked = world.requests["class sums"]
     market.requester.follow(asked, poll_interval=POLL)  # long since over, or over soon
     for number, reasons in [(0, wanted), (PROVIDERS, {asked: "none of 60 documents has a word"})]:

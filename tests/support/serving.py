@@ -7,14 +7,17 @@ from pathlib import Path
 
 from fedpact.chain.client import ChainClient
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.data.proposal import as_toml, propose
 from fedpact.learning.artefact import encode
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SeededNoise
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.policy import Policy
+from fedpact.provider.records import OwnRecords
 from fedpact.provider.state import ProviderState
 from fedpact.provider.work import LocalWork, TrainingTask
+from fedpact.types.schema import DataSchema, schema_file
 from tests.support.committee import Market
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -24,6 +27,12 @@ POLL = 0.05
 def noise_at(seat: int, round_number: int) -> SeededNoise:
     """Bits that daemon and simulator both draw; a provider's own come from the system."""
     return SeededNoise(1000 * seat + round_number)
+
+
+def declare(data: Path, **changes: object) -> None:
+    """Write a schema beside a provider's data; `changes` replace what is proposed."""
+    proposed = propose(data, "test", unit=None if data.suffix != ".csv" else "record")
+    schema_file(data).write_text(as_toml(proposed.model_copy(update=changes)))
 
 
 class SeededWork(LocalWork):
@@ -90,17 +99,18 @@ class Serving:
             accept_paper_privacy=True,
             min_samples=5,
             epsilon_per_request=9.0,
+            epsilon_per_requester=64.0,
+            epsilon_lifetime=64.0,
+            submit_after=0.0,
         )
-        settings = DaemonSettings(
-            folder / "state.sqlite", folder / "ledger.sqlite", folder / "features", POLL
-        )
+        settings = DaemonSettings(folder / "state.sqlite", folder / "ledger.sqlite", POLL)
         self._daemon = Daemon(
             client,
             market.client.deployment,
             EmbeddedStore(market.folder / "content"),
             market.providers[self._number],
             policy,
-            self._data,
+            OwnRecords(self._data, DataSchema.read(schema_file(self._data)), folder / "features"),
             settings,
             SeededWork(),
         )

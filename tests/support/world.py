@@ -17,6 +17,8 @@ POLL = 0.05
 PAYMENT = 10**18
 POLICY = """categories = ["images/digits"]
 epsilon_per_request = 4.1
+epsilon_per_requester = 100.0
+submit_after = 0.0
 epsilon_lifetime = {lifetime}
 min_samples = 20
 """

@@ -17,6 +17,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from eth_account import Account
+from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from nacl.public import PrivateKey
 
@@ -51,6 +52,10 @@ class AccountKeys:
         parts = [b"fedpact", purpose.encode(), *context]
         info = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return HKDF(SHA256(), length=32, salt=None, info=info).derive(bytes(self.signer.key))
+
+    def sign_text(self, text: bytes) -> bytes:
+        """65 bytes: an EIP-191 signature (version 0x45, `personal_sign`) of `text`."""
+        return bytes(self.signer.sign_message(encode_defunct(text)).signature)
 
     def encryption_key(self, version: int = 1) -> PrivateKey:
         """X25519 key of a version, as the registry numbers them; versions start at 1."""

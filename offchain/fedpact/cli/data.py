@@ -1,15 +1,15 @@
-"""`fedpact data`: describe your own data, split public data sets."""
+"""`fedpact data`: describe and declare your own data, split public data sets."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fedpact.cli.output import AsJson, print_facts, print_json, print_rows
+from fedpact.cli.output import AsJson, print_facts, print_json, print_rows, write_text
 from fedpact.errors import InvalidInput
 
 app = typer.Typer(
-    help="Describe your data, split public data sets for trials.", no_args_is_help=True
+    help="Describe and declare your data, split public data sets for trials.", no_args_is_help=True
 )
 
 
@@ -67,6 +67,53 @@ def describe(
         if len(found.histogram) == 1:
             facts["note"] = "only one label: a model cannot learn any other from this data"
     print_facts(facts, as_json=False)
+
+
+@app.command()
+def declare(
+    path: Annotated[
+        Path, typer.Argument(help="A file or folder in a format listed in docs/data.md.")
+    ],
+    category: Annotated[
+        str, typer.Option(help="Category of the data, as in requests, such as images/digits.")
+    ],
+    label: Annotated[
+        str | None, typer.Option(help="Column of a table with the labels. Default: label.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Column of a table with the numbers to predict (regression).")
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Column that names privacy units; record: each row is its own unit."),
+    ] = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="File to write. Default: PATH.schema.toml.")
+    ] = None,
+) -> None:
+    """Draft the schema that `fedpact provider serve` needs, for you to review.
+
+    A schema is public: daemons decide from it, and not from records, which requests they join.
+
+    Example: fedpact data declare own.csv --category machines/turbofan --unit engine
+    """
+    from fedpact.data.proposal import as_toml, propose
+    from fedpact.types.schema import schema_file
+
+    if label is not None and output is not None:
+        raise InvalidInput(
+            "both --label and --output are given: use --label for classification, --output for "
+            "regression"
+        )
+    target = schema or schema_file(path)
+    if target.exists():
+        raise InvalidInput(f"{target} exists: edit it, or delete it to draft a new one")
+    proposed = propose(path, category, label_column=label, output_column=output, unit=unit)
+    write_text(target, as_toml(proposed))
+    typer.echo(
+        f"{target}: {proposed.units} privacy units; read off your records and public once you "
+        "serve: review it first"
+    )
 
 
 @app.command()

@@ -1,5 +1,8 @@
 """`fedpact provider`: the daemon, its status, its pay."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from fedpact.cli import provider_privacy, provider_profile, session
@@ -16,10 +19,15 @@ def serve(
     context: typer.Context,
     data: DataPath,
     policy: PolicyFile,
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="The data's schema (TOML); by default DATA.schema.toml beside them."),
+    ] = None,
 ) -> None:
     """Run the daemon: join requests that the policy allows, train, vote, lead, get paid.
 
-    Ctrl-C stops it.
+    Ctrl-C stops it. The data need a schema, which says what of them is public: see `fedpact data
+    declare`.
 
     Example: fedpact --account alice provider serve --data own.csv --policy policy.toml
     """
@@ -28,7 +36,7 @@ def serve(
 
     at = session.of(context)
     log_to_stderr()
-    run_daemon(at.settings, at.keys, policy, data)
+    run_daemon(at.settings, at.keys, policy, data, schema)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
+from fedpact.data.proposal import as_toml, propose
 from fedpact.data.readers import read_dataset
 from fedpact.data.sources import Source
 from fedpact.data.splitting import hold_out, stored
@@ -17,6 +18,7 @@ from fedpact.demo.recipes import draft, recipe_of
 from fedpact.learning.checks import check_dataset
 from fedpact.learning.units import samples_of
 from fedpact.requester.draft import Draft
+from fedpact.types.schema import schema_file
 from fedpact.types.specification import Specification
 
 
@@ -53,6 +55,7 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
     for number, rows in enumerate(_partition(options, source, private), start=1):
         path = folder / f"provider-{number}.npz"
         _write(source, _at_most(most, private[rows], generator), path)
+        write_schema(path, spec)
         parts.append(read_dataset(path, spec))
         check_dataset(spec, parts[-1])
         files.append(path)
@@ -71,6 +74,15 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
         Dataset(test.x[kept], test.y[kept], ()),
         queries,
     )
+
+
+def write_schema(data: Path, spec: Specification) -> None:
+    """A schema beside a provider's file, with all of the request's labels: which of them a provider
+    has is its own business."""
+    output = None if spec.output is None else spec.output.column
+    proposed = propose(data, spec.category, output_column=output)
+    declared = proposed.model_copy(update={"labels": spec.labels})
+    schema_file(data).write_text(as_toml(declared))
 
 
 def _partition(

@@ -59,7 +59,7 @@ def main(
     password = keystore.read_password(settings.password_file)
     keys = keystore.unlock(settings.keystore, settings.chosen_account(), password)
     log_to_stderr()
-    serve(settings, keys, policy, data, PoisonedWork(POISONS[kind.value]()))
+    serve(settings, keys, policy, data, work=PoisonedWork(POISONS[kind.value]()))
 
 
 if __name__ == "__main__":

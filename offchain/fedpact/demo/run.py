@@ -36,6 +36,8 @@ POLICY = """least_pay_per_round = 1_000_000_000_000
 categories = ["{category}"]
 families = ["{family}"]
 epsilon_per_request = {epsilon}
+epsilon_per_requester = {lifetime}
+submit_after = 0.0
 epsilon_lifetime = {lifetime}
 delta = 1e-5
 min_samples = 2

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from fedpact.chain.keystore import AccountKeys
+from fedpact.data.proposal import as_toml, propose
 from fedpact.demo.network import DemoNetwork
 from fedpact.errors import FedpactError
 from fedpact.privacy.ledger import Ledger
@@ -18,9 +19,10 @@ from fedpact.provider import profile
 from fedpact.provider.files import ledger_file, profile_file
 from fedpact.provider.policy import Policy
 from fedpact.retrieval.schema import About
+from fedpact.types.schema import schema_file
 
 PORTS = range(15_000, 32_000)
-POLICY = "min_samples = 20\nleast_pay_per_round = 5\n"
+POLICY = "submit_after = 0.0\nmin_samples = 20\nleast_pay_per_round = 5\n"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def publish_providers(
         keys = network.account(name)
         network.register(registrar, keys, 1_000 + number)
         data = write_texts(network.folder / f"data-{name}", documents)
+        schema_file(data).write_text(as_toml(propose(data, category)))
         policy = network.folder / f"policy-{name}.toml"
         policy.write_text(POLICY)
         listen = f"127.0.0.1:{_free_port()}"

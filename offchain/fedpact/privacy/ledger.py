@@ -1,16 +1,16 @@
-"""The privacy that a provider has spent per record, and the bytes that it released for it.
+"""The privacy that a provider has spent, and the bytes that it released for it.
 
-Charge and noised bytes are written in one durable transaction before the bytes leave the process.
-So nothing is published uncharged, and a repeated release, after a crash or in another process,
-returns the same bytes: drawing noise twice would halve the protection.
+A release is charged before its bytes exist, and published from here: a repeated release, after a
+crash or in another process, returns the same bytes, since drawing noise twice would halve the
+protection.
 
-Spending is counted per record, identified by a keyed digest (HMAC-SHA256). Every record belongs to
-an account with a Renyi curve. Charging a data set moves all its records to one account, whose curve
-is the elementwise maximum of theirs plus the cost: appending, dropping, reordering, splitting or
-merging data gains nothing. Releases of the same records by another machine are not seen.
+Two budgets. A *data set*, known by the identifier its owner gave it, has one that does not depend
+on its content; joining requests is decided by it alone. Every *unit*, known by a keyed digest
+(HMAC-SHA256), has a budget of its own, whichever data sets it is in. A unit that has used it up
+contributes nothing to further releases, which nobody can see (docs/adr/0031). Releases of the same
+records by another machine are not seen.
 """
 
-import hmac
 import json
 import sqlite3
 import time
@@ -20,22 +20,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fedpact.closing import Closing
-from fedpact.errors import BudgetExceeded, LedgerError, PrivacyError
-from fedpact.privacy.accounting import ORDERS, UNIT, PrivacyCost, rdp, rdp_cost
+from fedpact.errors import LedgerError, PrivacyError
+from fedpact.privacy.accounting import UNIT, PrivacyCost, rdp, rdp_cost
 from fedpact.privacy.accounting import PrivacyLimit as PrivacyLimit
 from fedpact.privacy.ledger_file import LOCK_TIMEOUT, SCHEMA_VERSION, LedgerFile
 from fedpact.privacy.mechanisms import GaussianRelease, Mechanism
+from fedpact.privacy.spending import Spend, Spending, check_limit, encode, encode_event
 from fedpact.types.cid import Cid
-
-Spend = NDArray[np.float64]
-_SPEND = np.dtype("<f8")
 
 
 class ReleaseId(NamedTuple):
-    """Identifies a release: a provider's model in one round of one request."""
+    """What is released once: a provider's model in one round of one request."""
 
     deployment: bytes
     """Fingerprint of the deployment, 32 bytes."""
@@ -44,25 +41,37 @@ class ReleaseId(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Payers:
+    """Who is charged for a request besides the units."""
+
+    dataset: str
+    """Identifier of the data set."""
+    requester: str
+    """The requester's account."""
+    dataset_limit: PrivacyLimit
+    requester_limit: PrivacyLimit
+
+
+@dataclass(frozen=True)
 class LedgerEntry:
-    """A release in the ledger."""
+    """One release as the ledger has it."""
 
     id: ReleaseId
     event: GaussianRelease | None
-    """None if the request had no privacy; nothing was charged then."""
+    """None if nothing is charged: no privacy was asked for, or the bytes were never published."""
     units: int
-    """Number of records charged."""
+    """Units that were charged."""
     charged_at: int
     """Unix time, seconds."""
     digest: bytes
-    """Digest of the CID of the released bytes, as in `submit`."""
+    """Of the CID of the released bytes, as `submit` carries it; empty before they exist."""
     kept: bool
     """Whether the ledger still has the bytes."""
 
 
 @dataclass(frozen=True)
 class LimitStanding:
-    """How far the most charged record is from a lifetime budget; costs at its delta, by RDP."""
+    """How far the most charged data set or unit is from a lifetime budget; by RDP."""
 
     spent: PrivacyCost
     promised: PrivacyCost
@@ -80,58 +89,44 @@ class Ledger(Closing):
     """
 
     def __init__(self, path: Path, key: bytes, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
-        self._key = key
         self._file = LedgerFile(Path(path), key, lock_timeout)
+        self._spending = Spending(self._file, key)
 
     def close(self) -> None:
         self._file.close()
 
     # ------------------------------------------------------------------ budget
 
-    def check(self, units: Sequence[bytes], event: Mechanism, limit: PrivacyLimit) -> None:
-        """Raise BudgetExceeded if `event` on `units`, with all holds, would exceed `limit`."""
-        with self._file.transaction() as db:
-            self._ask(db, units)
-            self._demand(db, rdp(event), limit)
-
-    def affordable(self, units: Sequence[bytes], event: Mechanism, limit: PrivacyLimit) -> bool:
-        """Whether `check` passes."""
-        try:
-            self.check(units, event, limit)
-        except BudgetExceeded:
-            return False
-        return True
-
-    def hold(
-        self,
-        deployment: bytes,
-        request: int,
-        units: Sequence[bytes],
-        event: Mechanism,
-        limit: PrivacyLimit,
-    ) -> None:
+    def hold(self, deployment: bytes, request: int, event: Mechanism, payers: Payers) -> None:
         """Hold the budget of a whole request before joining it; once per request.
 
-        Its releases draw on the hold; other requests cannot. Raises BudgetExceeded.
+        Its releases draw on the hold; other requests cannot. Raises BudgetExceeded where the data
+        set's or the requester's limit would be passed, whatever the records are.
         """
         with self._file.transaction() as db:
             if self._hold_of(db, deployment, request) is not None:
                 return
             cost = rdp(event)
-            self._ask(db, units)
-            self._demand(db, cost, limit)
-            hold = db.execute(
-                "INSERT INTO holds (deployment, request, event, remaining) VALUES (?, ?, ?, ?)",
-                (deployment, request, _encode_event(event), _encode(cost)),
-            ).lastrowid
-            db.execute("INSERT INTO held_units SELECT ?, digest FROM asked", (hold,))
+            spending = self._spending
+            spending.demand(db, "datasets", payers.dataset, cost, payers.dataset_limit)
+            spending.demand(db, "requesters", payers.requester, cost, payers.requester_limit)
+            db.execute(
+                "INSERT INTO holds (deployment, request, event, remaining, dataset, requester)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    deployment,
+                    request,
+                    encode_event(event),
+                    encode(cost),
+                    payers.dataset,
+                    payers.requester,
+                ),
+            )
 
     def drop_hold(self, deployment: bytes, request: int) -> None:
-        """Free what a request that ended, or was never joined, did not use."""
+        """Free what a request that was never joined held."""
         with self._file.transaction() as db:
-            db.execute(
-                "DELETE FROM holds WHERE deployment = ? AND request = ?", (deployment, request)
-            )
+            self._drop_hold(db, deployment, request)
 
     def holds(self) -> list[tuple[bytes, int]]:
         """(deployment, request) of all holds."""
@@ -141,6 +136,116 @@ class Ledger(Closing):
 
     # ------------------------------------------------------------------ releases
 
+    def begin(
+        self,
+        release_id: ReleaseId,
+        units: Sequence[bytes],
+        event: GaussianRelease | None,
+        payers: Payers,
+    ) -> frozenset[bytes]:
+        """Charge a release before it is made; the units that may contribute to it.
+
+        Units that `event` would take past the data set's limit are left out and not charged. Once
+        per release: a repeated call charges nothing and returns the same units, until the bytes
+        are published. An event of None charges nobody.
+        """
+        named = {self._spending.keyed(unit): unit for unit in units}
+        with self._file.transaction() as db:
+            if self._row(db, release_id) is None:
+                self._spending.ask(db, named)
+                if event is not None:
+                    cost = rdp(event)
+                    self._spending.drop_exhausted(db, cost, payers.dataset_limit)
+                    self._spending.charge(db, cost)
+                    self._spending.add(db, "datasets", payers.dataset, cost)
+                    self._spending.add(db, "requesters", payers.requester, cost)
+                    self._draw_on_hold(db, release_id, cost)
+                db.execute(
+                    "INSERT INTO release_units SELECT ?, ?, ?, digest FROM asked", release_id
+                )
+                count = db.execute("SELECT count(*) FROM asked").fetchone()[0]
+                db.execute(
+                    "INSERT INTO releases (deployment, request, round, event, units, charged_at,"
+                    " digest, payload, dataset, requester, published)"
+                    " VALUES (?, ?, ?, ?, ?, ?, x'', NULL, ?, ?, 0)",
+                    (
+                        *release_id,
+                        None if event is None else encode_event(event),
+                        count,
+                        int(time.time()),
+                        payers.dataset,
+                        payers.requester,
+                    ),
+                )
+            return frozenset(
+                named[digest] for digest in self._units_of(db, release_id) if digest in named
+            )
+
+    def keep(self, release_id: ReleaseId, payload: bytes, at: int) -> bytes:
+        """Store the bytes of a release that `begin` charged; the bytes to publish. `at`: the
+        chain's time, in seconds.
+
+        They are those of the first call, in whichever process. Only returned bytes may leave the
+        process. Raises LedgerError without `begin`, and for bytes that were discarded.
+        """
+        with self._file.transaction() as db:
+            row = self._row(db, release_id)
+            if row is None:
+                raise LedgerError(
+                    f"request {release_id.request}, round {release_id.round}: nothing was charged"
+                    " for this release"
+                )
+            if row[0]:
+                return self._payload(release_id, *row)
+            db.execute(
+                "UPDATE releases SET digest = ?, payload = ?, kept_at = ?"
+                " WHERE deployment = ? AND request = ? AND round = ?",
+                (Cid.of(payload).digest, payload, at, *release_id),
+            )
+        return payload
+
+    def kept_at(self, release_id: ReleaseId) -> int:
+        """When `keep` stored the bytes, in seconds of the chain's time; 0 if it never did."""
+        with self._file.reading() as db:
+            row = db.execute(
+                "SELECT kept_at FROM releases WHERE deployment = ? AND request = ? AND round = ?",
+                release_id,
+            ).fetchone()
+            return int(row[0]) if row else 0
+
+    def publishing(self, release_id: ReleaseId) -> None:
+        """Note that a release's bytes are about to leave this machine: their charge is final."""
+        with self._file.transaction() as db:
+            at = "deployment = ? AND request = ? AND round = ?"
+            db.execute(f"UPDATE releases SET published = 1 WHERE {at}", release_id)
+            db.execute(f"DELETE FROM release_units WHERE {at}", release_id)
+
+    def end(self, deployment: bytes, request: int) -> None:
+        """Close an ended request: free its hold, delete its bytes, and refund the releases whose
+        bytes never left this machine and now never can."""
+        with self._file.transaction() as db:
+            self._drop_hold(db, deployment, request)
+            unpublished = db.execute(
+                "SELECT round, event, dataset, requester FROM releases"
+                " WHERE deployment = ? AND request = ? AND published = 0",
+                (deployment, request),
+            ).fetchall()
+            for round_, event, dataset, requester in unpublished:
+                if event is not None:
+                    release_id = ReleaseId(deployment, request, round_)
+                    cost = rdp(GaussianRelease(**json.loads(event)))
+                    self._spending.ask(db, self._units_of(db, release_id))
+                    self._spending.refund(db, cost)
+                    self._spending.add(db, "datasets", dataset, -cost)
+                    self._spending.add(db, "requesters", requester, -cost)
+            at = "deployment = ? AND request = ?"
+            db.execute(f"DELETE FROM release_units WHERE {at}", (deployment, request))
+            db.execute(
+                f"UPDATE releases SET event = NULL, units = 0 WHERE {at} AND published = 0",
+                (deployment, request),
+            )
+            db.execute(f"UPDATE releases SET payload = NULL WHERE {at}", (deployment, request))
+
     def release(
         self,
         release_id: ReleaseId,
@@ -149,39 +254,44 @@ class Ledger(Closing):
         payload: bytes | Callable[[], bytes],
         limit: PrivacyLimit | None = None,
     ) -> bytes:
-        """The bytes to publish under `release_id`: the same ones at every call.
+        """The bytes of a release that the owner asks for, such as a profile: the same ones at
+        every call.
 
         The first call charges `event` to `units` and stores `payload` (or what it returns) in one
         transaction; later calls, in any process, return the stored bytes and charge nothing. Only
         returned bytes may leave the process. An event of None is stored without a charge. Raises
-        BudgetExceeded, before `payload` is called, if `limit` would be exceeded.
+        BudgetExceeded, before `payload` is called, if a unit would pass `limit`.
         """
         kept = self.stored(release_id)
         if kept is not None:
             return kept
+        if not units:
+            raise PrivacyError("a release of no records: nothing to charge")
+        keyed = {self._spending.keyed(unit) for unit in units}
         cost = None if event is None else rdp(event)
         if callable(payload):
             if cost is not None and limit is not None:
                 with self._file.transaction() as db:
-                    self._ask(db, units)
-                    self._demand(db, cost, limit, within=release_id)
-            payload = payload()  # outside any transaction: training takes long
+                    self._spending.ask(db, keyed)
+                    self._demand_of_units(db, cost, limit)
+            payload = payload()  # outside any transaction: it may take long
         with self._file.transaction() as db:
             row = self._row(db, release_id)
             if row is not None:  # another process was faster; discard this draw
                 return self._payload(release_id, *row)
-            count = self._ask(db, units)
+            self._spending.ask(db, keyed)
             if cost is not None:
                 if limit is not None:
-                    self._demand(db, cost, limit, within=release_id)
-                self._charge(db, count, cost)
-                self._draw_on_hold(db, release_id, cost)
+                    self._demand_of_units(db, cost, limit)
+                self._spending.charge(db, cost)
             db.execute(
-                "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO releases (deployment, request, round, event, units, charged_at,"
+                " digest, payload, dataset, requester, published)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', '', 1)",
                 (
                     *release_id,
-                    None if event is None else _encode_event(event),
-                    count,
+                    None if event is None else encode_event(event),
+                    len(keyed),
                     int(time.time()),
                     Cid.of(payload).digest,
                     payload,
@@ -190,21 +300,13 @@ class Ledger(Closing):
         return payload
 
     def stored(self, release_id: ReleaseId) -> bytes | None:
-        """The bytes of a release; None if it was never made.
+        """The bytes of a release; None if they do not exist yet.
 
         Raises LedgerError if they were discarded: they must not be drawn again.
         """
         with self._file.reading() as db:
             row = self._row(db, release_id)
-            return None if row is None else self._payload(release_id, *row)
-
-    def discard(self, deployment: bytes, request: int) -> None:
-        """Delete the bytes of an ended request's releases. Their charges stay."""
-        with self._file.transaction() as db:
-            db.execute(
-                "UPDATE releases SET payload = NULL WHERE deployment = ? AND request = ?",
-                (deployment, request),
-            )
+            return None if row is None or not row[0] else self._payload(release_id, *row)
 
     def reconcile(self, published: Iterable[tuple[ReleaseId, bytes]]) -> None:
         """Compare the ledger with what this account has published: submissions on chain, a profile.
@@ -232,19 +334,19 @@ class Ledger(Closing):
     # ------------------------------------------------------------------ what was spent
 
     def spent(self, delta: float, units: Sequence[bytes] | None = None) -> PrivacyCost:
-        """Cost of the most charged of `units` (default: all known records), by RDP."""
+        """Cost of the most charged of `units` (default: all known units), by RDP."""
         with self._file.transaction() as db:
-            if units is None:
-                rows = db.execute("SELECT spend FROM accounts")
-                return rdp_cost(self._largest(rows), delta)
-            self._ask(db, units)
-            return rdp_cost(self._spend(db), delta)
+            if units is not None:
+                self._spending.ask(db, map(self._spending.keyed, units))
+            return rdp_cost(self._spending.largest(db, asked=units is not None), delta)
 
     def standing(self, limit: PrivacyLimit) -> LimitStanding:
-        """What is left of `limit`, as if all holds were on the most charged record."""
+        """What is left of `limit` of the most charged data set or unit, as if it had all holds."""
         with self._file.reading() as db:
-            spent = self._largest(db.execute("SELECT spend FROM accounts"))
-            held = [self._decode(row) for (row,) in db.execute("SELECT remaining FROM holds")]
+            rows = db.execute("SELECT spend FROM datasets")
+            spent = np.maximum(self._spending.largest(db), self._spending.maximum(rows))
+            holds = db.execute("SELECT remaining FROM holds")
+            held = [self._spending.decode(row) for (row,) in holds]
         promised = spent + np.sum(held, axis=0) if held else spent
         return LimitStanding(
             rdp_cost(spent, limit.delta), rdp_cost(promised, limit.delta), limit.left(promised)
@@ -259,18 +361,19 @@ class Ledger(Closing):
         self._file.verify()
         with self._file.reading() as db:
             known = db.execute("SELECT count(*) FROM units").fetchone()[0]
-            largest = self._largest(db.execute("SELECT spend FROM accounts"))
+            largest = self._spending.largest(db)
             kept = db.execute(
                 "SELECT deployment, request, round, digest, payload FROM releases"
                 " WHERE payload NOT NULL"
             )
             for deployment, request, round_, digest, payload in kept:
                 self._payload(ReleaseId(bytes(deployment), request, round_), digest, payload)
-            for (remaining,) in db.execute("SELECT remaining FROM holds"):
-                self._decode(remaining)
+            for table, column in (("holds", "remaining"), ("datasets", "spend")):
+                for (curve,) in db.execute(f"SELECT {column} FROM {table}"):
+                    self._spending.decode(curve)
         found = self.entries()
         for entry in found:
-            if entry.event is None:
+            if entry.event is None or not entry.units:
                 continue
             short = (largest < rdp(entry.event) * (1 - 1e-9)).any()
             if short or known < entry.units:
@@ -307,7 +410,7 @@ class Ledger(Closing):
             "version": SCHEMA_VERSION,
             "unit": UNIT,
             "accounts": [
-                {"records": count, **asdict(rdp_cost(self._decode(spend), delta))}
+                {"records": count, **asdict(rdp_cost(self._spending.decode(spend), delta))}
                 for count, spend in accounts
             ],
             "releases": [
@@ -326,69 +429,20 @@ class Ledger(Closing):
 
     # ------------------------------------------------------------------ inside a transaction
 
-    def _ask(self, db: sqlite3.Connection, units: Sequence[bytes]) -> int:
-        """Put the keyed digests of `units` into table `asked`; returns their number."""
-        if not units:
-            raise PrivacyError("a release of no records: nothing to charge")
-        keyed = {hmac.digest(self._key, unit, "sha256") for unit in units}
-        db.execute("DELETE FROM asked")
-        db.executemany("INSERT INTO asked VALUES (?)", ((digest,) for digest in sorted(keyed)))
-        return len(keyed)
+    def _demand_of_units(self, db: sqlite3.Connection, cost: Spend, limit: PrivacyLimit) -> None:
+        """Raise BudgetExceeded if `cost` would take any unit in `asked` past `limit`."""
+        check_limit(self._spending.largest(db, asked=True), cost, limit, "records'")
 
-    def _spend(self, db: sqlite3.Connection) -> Spend:
-        """Elementwise largest spend of the records in `asked`."""
-        return self._largest(
-            db.execute(
-                "SELECT spend FROM accounts WHERE id IN"
-                " (SELECT account FROM units JOIN asked USING (digest))"
-            )
-        )
-
-    def _pending(self, db: sqlite3.Connection, within: ReleaseId | None) -> Spend:
-        """What other requests hold on the records in `asked`."""
+    def _units_of(self, db: sqlite3.Connection, release_id: ReleaseId) -> list[bytes]:
+        """Keyed digests of those that contribute to a release; none once it is published."""
         rows = db.execute(
-            "SELECT deployment, request, remaining FROM holds WHERE id IN"
-            " (SELECT hold FROM held_units JOIN asked USING (digest))"
+            "SELECT digest FROM release_units WHERE deployment = ? AND request = ? AND round = ?",
+            release_id,
         )
-        mine = None if within is None else (within[0], within[1])
-        total = np.zeros(len(ORDERS))
-        for deployment, request, remaining in rows:
-            if (deployment, request) != mine:
-                total = total + self._decode(remaining)
-        return total
+        return [bytes(digest) for (digest,) in rows]
 
-    def _demand(
-        self,
-        db: sqlite3.Connection,
-        cost: Spend,
-        limit: PrivacyLimit,
-        within: ReleaseId | None = None,
-    ) -> None:
-        before = self._spend(db) + self._pending(db, within)
-        if not limit.allows(before + cost):
-            used, after = (rdp_cost(spend, limit.delta) for spend in (before, before + cost))
-            raise BudgetExceeded(
-                f"{used.epsilon:.3f} of the lifetime's epsilon {limit.epsilon:g} is spent or"
-                f" promised on some of these records at delta {limit.delta:g}; this would make it"
-                f" {after.epsilon:.3f} ({after.accountant}, order {limit.order:g} decides)"
-            )
-
-    def _charge(self, db: sqlite3.Connection, count: int, cost: Spend) -> None:
-        """Move the records in `asked` to one account with their largest spend plus `cost`."""
-        spend = _encode(self._spend(db) + cost)
-        touched = [
-            row[0]
-            for row in db.execute("SELECT DISTINCT account FROM units JOIN asked USING (digest)")
-        ]
-        if len(touched) == 1:
-            held = db.execute("SELECT count(*) FROM units WHERE account = ?", touched).fetchone()[0]
-            known = db.execute("SELECT count(*) FROM units JOIN asked USING (digest)").fetchone()[0]
-            if held == known == count:  # the usual case: the same data set as before
-                db.execute("UPDATE accounts SET spend = ? WHERE id = ?", (spend, touched[0]))
-                return
-        account = db.execute("INSERT INTO accounts (spend) VALUES (?)", (spend,)).lastrowid
-        db.execute("INSERT OR REPLACE INTO units SELECT digest, ? FROM asked", (account,))
-        db.execute("DELETE FROM accounts WHERE id NOT IN (SELECT account FROM units)")
+    def _drop_hold(self, db: sqlite3.Connection, deployment: bytes, request: int) -> None:
+        db.execute("DELETE FROM holds WHERE deployment = ? AND request = ?", (deployment, request))
 
     def _hold_of(self, db: sqlite3.Connection, deployment: bytes, request: int) -> Any:
         query = "SELECT id, remaining FROM holds WHERE deployment = ? AND request = ?"
@@ -397,10 +451,10 @@ class Ledger(Closing):
     def _draw_on_hold(self, db: sqlite3.Connection, release_id: ReleaseId, cost: Spend) -> None:
         hold = self._hold_of(db, release_id[0], release_id[1])
         if hold is not None:
-            remaining = self._decode(hold[1])  # infinite at orders that do not converge
+            remaining = self._spending.decode(hold[1])  # infinite at orders that do not converge
             np.subtract(remaining, cost, out=remaining, where=np.isfinite(remaining))
             remaining = np.maximum(remaining, 0.0)
-            db.execute("UPDATE holds SET remaining = ? WHERE id = ?", (_encode(remaining), hold[0]))
+            db.execute("UPDATE holds SET remaining = ? WHERE id = ?", (encode(remaining), hold[0]))
 
     def _row(self, db: sqlite3.Connection, release_id: ReleaseId) -> Any:
         query = (
@@ -418,25 +472,3 @@ class Ledger(Closing):
         if Cid.of(payload).digest != digest:
             raise self._file.corrupt("a release differs from its digest")
         return bytes(payload)
-
-    def _largest(self, rows: Iterable[tuple[bytes]]) -> Spend:
-        largest = np.zeros(len(ORDERS))
-        for (spend,) in rows:
-            largest = np.maximum(largest, self._decode(spend))
-        return largest
-
-    def _decode(self, spend: bytes) -> Spend:
-        if len(spend) != _SPEND.itemsize * len(ORDERS):
-            raise self._file.corrupt("a spend of the wrong length")
-        decoded = np.frombuffer(spend, dtype=_SPEND).astype(np.float64)
-        if np.isnan(decoded).any() or (decoded < 0).any():
-            raise self._file.corrupt("a spend that is not a number")
-        return decoded
-
-
-def _encode(spend: Spend) -> bytes:
-    return spend.astype(_SPEND).tobytes()
-
-
-def _encode_event(event: Mechanism) -> str:
-    return json.dumps(asdict(event), sort_keys=True)

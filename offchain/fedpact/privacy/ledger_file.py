@@ -12,7 +12,7 @@ from pathlib import Path
 from fedpact.errors import LedgerError
 from fedpact.privacy.accounting import ORDERS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x46504C31  # "FPL1", in the file's header
 LOCK_TIMEOUT = 20.0
 """Seconds to wait for another process that writes."""
@@ -32,8 +32,23 @@ _TABLES = (
     """CREATE TABLE holds (
         id INTEGER PRIMARY KEY, deployment BLOB NOT NULL, request INTEGER NOT NULL,
         event TEXT NOT NULL, remaining BLOB NOT NULL, UNIQUE (deployment, request))""",
-    """CREATE TABLE held_units (hold INTEGER NOT NULL REFERENCES holds(id) ON DELETE CASCADE,
-        digest BLOB NOT NULL, PRIMARY KEY (hold, digest)) WITHOUT ROWID""",
+)
+_VERSION_2 = (
+    # Charged by name, whatever the records are.
+    "CREATE TABLE datasets (name TEXT PRIMARY KEY, spend BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE requesters (name TEXT PRIMARY KEY, spend BLOB NOT NULL) WITHOUT ROWID",
+    # '' in a hold of version 1: it counts for all.
+    "ALTER TABLE holds ADD COLUMN dataset TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE holds ADD COLUMN requester TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE releases ADD COLUMN dataset TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE releases ADD COLUMN requester TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE releases ADD COLUMN published INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE releases ADD COLUMN kept_at INTEGER NOT NULL DEFAULT 0",
+    # Of releases whose bytes have not left this machine.
+    """CREATE TABLE release_units (
+        deployment BLOB NOT NULL, request INTEGER NOT NULL, round INTEGER NOT NULL,
+        digest BLOB NOT NULL, PRIMARY KEY (deployment, request, round, digest)) WITHOUT ROWID""",
+    "DROP TABLE IF EXISTS held_units",
 )
 
 
@@ -125,14 +140,19 @@ class LedgerFile:
         proof = hmac.digest(key, b"fedpact privacy ledger", "sha256")
         orders = json.dumps(ORDERS).encode()
         if version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            for table in _TABLES:
-                db.execute(table)
+            for statement in (*_TABLES, *_VERSION_2):
+                db.execute(statement)
             db.execute("INSERT INTO meta VALUES ('key', ?), ('orders', ?)", (proof, orders))
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             return
         if application != APPLICATION_ID:
             raise LedgerError(f"privacy ledger {self.path}: the file is not a fedpact ledger")
+        if version == 1:
+            for statement in _VERSION_2:
+                db.execute(statement)
+            version = SCHEMA_VERSION
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         if version != SCHEMA_VERSION:
             raise LedgerError(
                 f"privacy ledger {self.path}: schema version {version}, this fedpact reads"

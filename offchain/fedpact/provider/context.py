@@ -14,7 +14,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing
 from fedpact.learning.artefact import Model
 from fedpact.learning.strategies import Memory
-from fedpact.privacy.ledger import Ledger, PrivacyLimit
+from fedpact.privacy.ledger import Ledger, Payers, PrivacyLimit
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.state import ProviderState
@@ -115,8 +115,17 @@ class Context:
 
     @property
     def limit(self) -> PrivacyLimit:
-        """The lifetime budget of every record."""
+        """The lifetime budget of the data set, and of every unit in it."""
         return PrivacyLimit(self.policy.epsilon_lifetime, self.policy.delta)
+
+    def payers(self, requester: str) -> Payers:
+        """Who is charged for a request of this account, within which limits."""
+        return Payers(
+            self.records.schema.data_id,
+            requester,
+            self.limit,
+            PrivacyLimit(self.policy.epsilon_per_requester, self.policy.delta),
+        )
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,6 @@ class DaemonSettings:
 
     state: Path
     ledger: Path
-    features: Path
-    """Folder of the features computed from the provider's records."""
     poll_seconds: float = 1.0
     confirmations: int = 0
 
@@ -66,7 +64,7 @@ class Daemon:
         store: ContentStore,
         keys: AccountKeys,
         policy: Policy,
-        data: Path,
+        records: OwnRecords,
         settings: DaemonSettings,
         work: LocalWork | None = None,
     ) -> None:
@@ -83,11 +81,10 @@ class Daemon:
             self._ledger,
             policy,
             work or LocalWork(),
-            OwnRecords(data, settings.features),
+            records,
             self._background,
             Cache(),
         )
-        self._data = data
         self._scanner: EventScanner | None = None
         self._backoff: dict[int, _Backoff] = {}
         self._reasons: dict[int, str] = {}
@@ -101,7 +98,7 @@ class Daemon:
         checks: list[tuple[str, Callable[[], str | None]]] = [
             ("chain", self._check_account),
             ("content store", lambda: ctx.store.check()),
-            ("data", lambda: None if self._data.exists() else f"{self._data} does not exist"),
+            ("data", self._check_records),
             ("privacy ledger", self._reconcile_ledger),
         ]
         missing = []
@@ -133,6 +130,18 @@ class Daemon:
         if balance < BALANCE_WARNING_WEI:
             log.warning("account %s holds only %d wei", ctx.keys.address, balance)
         return None
+
+    def _check_records(self) -> None:
+        """Read the data once, and tell their owner how much of them the schema does not cover."""
+        misfits = self._context.records.load().misfits
+        for count, why in (
+            (misfits.unusable, "have a value that is not a finite number, and count as zero"),
+            (misfits.undeclared_labels, "have a label that the schema lacks, and count as zero"),
+            (misfits.outside, "have values outside their range, which count as its nearer end"),
+            (misfits.beyond_unit, "are beyond examples_per_unit of their unit, and do not count"),
+        ):
+            if count:
+                log.warning("%d of %d examples %s", count, misfits.examples, why)
 
     def _reconcile_ledger(self) -> str | None:
         """Refuse an older copy of the ledger: it must hold all own submissions on chain and the

@@ -22,6 +22,7 @@ from fedpact.provider.reading import (
 from fedpact.provider.settling import finish
 from fedpact.provider.state import Participation
 from fedpact.types.document import canonical_json
+from fedpact.types.privacy import PrivacyMode
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
 
@@ -42,25 +43,30 @@ def opt_in(view: RequestView) -> DutyResult:
         ctx.ledger.drop_hold(ctx.deployment.fingerprint, view.id)
         ctx.state.decide(view.id, Participation.DECLINED, str(refusal))
         return idle(f"declined: {refusal}")
-    cid = ctx.store.put(_attributes(spec, samples))
+    cid = ctx.store.put(_attributes(view, spec, samples))
     receipt = ctx.client.market.join(ctx.keys, view.id, samples, cid.digest)
     ctx.state.decide(view.id, Participation.JOINED, f"joined with {samples} samples")
     return did(f"joined with {samples} samples ({receipt.gas_used} gas)")
 
 
 def _affordable_samples(view: RequestView, spec: Specification) -> int:
-    """Number of own samples that the request would train on; raises the reason to decline.
+    """Number of samples to join with; raises the reason to decline.
 
-    The ledger sets aside the privacy that the whole request would cost, so that two requests cannot
-    both count on the same remaining budget.
+    Under mode `sound` it follows from request, policy and schema alone: whether a provider joins
+    must not depend on its records. The ledger sets aside the privacy that the whole request would
+    cost, so that two requests cannot both count on the same remaining budget.
     """
     from fedpact.privacy.accounting import cost
 
     ctx = view.ctx
-    dataset = ctx.records.read(spec)
-    check_dataset(spec, dataset)
+    schema = ctx.records.schema
+    schema.check(spec)
+    samples = schema.units
+    if spec.privacy.mode is not PrivacyMode.SOUND:
+        dataset = ctx.records.dataset(spec)
+        check_dataset(spec, dataset)
+        samples = samples_of(spec, dataset)
     parameters = template_of(spec).parameters
-    samples = samples_of(spec, dataset)
     ctx.policy.check(spec, view.record.payment, parameters, samples)
     release = of_request(spec)
     if release is not None:
@@ -70,17 +76,28 @@ def _affordable_samples(view: RequestView, spec: Specification) -> int:
                 f"the request costs epsilon {price.epsilon:.3f} a unit at delta "
                 f"{ctx.policy.delta:g}, over the policy's {ctx.policy.epsilon_per_request:g}"
             )
-        ctx.ledger.hold(ctx.deployment.fingerprint, view.id, dataset.units, release, ctx.limit)
+        payers = ctx.payers(view.record.requester)
+        ctx.ledger.hold(ctx.deployment.fingerprint, view.id, release, payers)
     return samples
 
 
-def _attributes(spec: Specification, samples: int) -> bytes:
-    """The opt-in record: what `fedpact data describe` shows, and the requested labels."""
+def _attributes(view: RequestView, spec: Specification, samples: int) -> bytes:
+    """The opt-in record: what `fedpact data describe` shows, the requested labels, and the
+    provider's declaration with its signature (EIP-191, over the declaration's canonical JSON)."""
     asked = spec.features
     described = attributes(
         spec.task, spec.category, samples, asked.shape, asked.columns, asked.kind
     )
-    return canonical_json({**described, "labels": list(spec.labels)})
+    declared = view.ctx.records.schema.published
+    signature = view.ctx.keys.sign_text(canonical_json(declared))
+    return canonical_json(
+        {
+            **described,
+            "labels": list(spec.labels),
+            "declaration": declared,
+            "declaration_signature": signature.hex(),
+        }
+    )
 
 
 def start_request(view: RequestView) -> DutyResult:

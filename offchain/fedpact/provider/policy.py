@@ -32,10 +32,18 @@ class Policy(BaseModel):
     """Whether to serve requests of privacy mode `paper`, whose epsilon guarantees nothing."""
     accept_reuse: bool = True
     """Whether to serve requests whose result may be resold."""
-    epsilon_per_request: Annotated[float, Field(gt=0)] = 8.0
-    epsilon_lifetime: Annotated[float, Field(gt=0)] = 32.0
+    epsilon_per_request: Annotated[float, Field(gt=0)] = 4.0
+    epsilon_per_requester: Annotated[float, Field(gt=0)] = 6.0
+    """Of all requests of one account together."""
+    epsilon_lifetime: Annotated[float, Field(gt=0)] = 8.0
+    """Of one data set, and of each unit in whichever data set."""
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
-    """Of both limits."""
+    """Of all limits."""
+    least_pay_per_epsilon: Annotated[int, Field(ge=0)] = 0
+    """Wei; least payment of a request / (its maximum number of providers x its epsilon)."""
+    submit_after: Annotated[float, Field(ge=0, le=0.9)] = 0.5
+    """Share of the submit window after which a model is submitted, never before: how long training
+    takes depends on the records. 0: as soon as it is trained (test and public data only)."""
     profile_epsilon: Annotated[float, Field(gt=0)] = 2.0
     """What the published profile's noised signature costs each record, once per state of the data;
     part of the lifetime budget."""
@@ -78,6 +86,9 @@ class Policy(BaseModel):
             not in self.families,
             f"pay of {share} wei per round and provider is under {self.least_pay_per_round}": share
             < self.least_pay_per_round,
+            f"pay of {share * spec.rounds} wei for epsilon {spec.privacy.epsilon} is under "
+            f"{self.least_pay_per_epsilon} an epsilon": share * spec.rounds
+            < self.least_pay_per_epsilon * (spec.privacy.epsilon or 0.0),
             f"{parameters} parameters are over {self.max_parameters}": parameters
             > self.max_parameters,
             f"{steps} steps per round are over {self.max_steps_per_round}": steps

@@ -1,50 +1,83 @@
-"""The provider's own records, in the form that a specification asks for."""
+"""The provider's own records under their schema, in the form that a specification asks for."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedpact.errors import DataError
+from fedpact.types.schema import DataSchema
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
     from fedpact.data.dataset import Dataset
+    from fedpact.data.declared import DeclaredData
 
+log = logging.getLogger(__name__)
 
 FileStates = tuple[tuple[str, int, int], ...]
 """(path, time of modification in nanoseconds, bytes) of each file."""
 
 
 class OwnRecords:
-    """Reads a file or folder once per (specification, state of the file)."""
+    """Reads a file or folder once per state of the file, and applies one specification at a time.
 
-    def __init__(self, path: Path, features: Path) -> None:
+    A file that can no longer be read changes nothing: the records of the last time are used, so
+    that no request is answered differently because of what the file holds.
+    """
+
+    def __init__(self, path: Path, schema: DataSchema, features: Path) -> None:
         """`features`: folder for what is computed from the records; may be deleted at any time."""
+        self.schema = schema
         self._path, self._features = path, features
-        self._key: tuple[bytes, FileStates] | None = None
-        self._read: Dataset | None = None
+        self._read: tuple[FileStates, DeclaredData] | None = None
+        self._asked: tuple[bytes, FileStates] | None = None
+        self._dataset: Dataset | None = None
         self._represented: Dataset | None = None
 
-    def read(self, spec: Specification) -> "Dataset":
-        """The records; raises DataError if the specification does not fit them."""
-        from fedpact.data.readers import read_dataset
+    def load(self) -> "DeclaredData":
+        """Read the file as it is now, for the owner. Raises DataError as `DeclaredData.read`."""
+        from fedpact.data.declared import DeclaredData
 
-        key = spec.encode(), _state(self._path)
-        if self._read is None or key != self._key:
-            self._key, self._read, self._represented = None, None, None
-            self._read, self._key = read_dataset(self._path, spec), key
-        return self._read
+        state = _state(self._path)
+        self._read = state, DeclaredData.read(self._path, self.schema)
+        return self._read[1]
+
+    def dataset(self, spec: Specification) -> "Dataset":
+        """The records that a specification can use. It must pass `DataSchema.check`.
+
+        Raises DataError only if the file could never be read.
+        """
+        read = self._latest()
+        key = spec.encode(), read[0]
+        if self._dataset is None or key != self._asked:
+            self._represented = None
+            self._dataset, self._asked = read[1].dataset(spec), key
+        return self._dataset
 
     def represented(self, spec: Specification, records: "Dataset") -> "Dataset":
-        """Records from `read`, in the form on which the model family trains fastest.
+        """Records from `dataset`, in the form on which the model family trains fastest.
 
         Computing it may take minutes the first time.
         """
         from fedpact.learning.families import represented
 
-        if records is not self._read:
+        if records is not self._dataset:
             return represented(spec, records, self._features)
         if self._represented is None:
             self._represented = represented(spec, records, self._features)
         return self._represented
+
+    def _latest(self) -> "tuple[FileStates, DeclaredData]":
+        if self._read is not None and self._read[0] == _state(self._path):
+            return self._read
+        try:
+            self.load()
+        except DataError as error:
+            if self._read is None:
+                raise
+            log.error("using the records as they were read last: %s", error)
+        assert self._read is not None
+        return self._read
 
 
 def _state(path: Path) -> FileStates:

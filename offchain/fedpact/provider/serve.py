@@ -8,20 +8,35 @@ from fedpact.chain import deployment as deployments
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.store import open_store
+from fedpact.errors import SettingsError
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.files import features_folder, ledger_file, state_file
 from fedpact.provider.policy import Policy
+from fedpact.provider.records import OwnRecords
 from fedpact.provider.work import LocalWork
 from fedpact.settings import Settings
+from fedpact.types.schema import DataSchema, schema_file
 
 
 def serve(
-    settings: Settings, keys: AccountKeys, policy: Path, data: Path, work: LocalWork | None = None
+    settings: Settings,
+    keys: AccountKeys,
+    policy: Path,
+    data: Path,
+    schema: Path | None = None,
+    work: LocalWork | None = None,
 ) -> None:
     """Serve requests over the data at `data` until stopped (SIGINT, SIGTERM).
 
-    Raises SettingsError with all that is missing before anything is served.
+    `schema`: the data's schema file; by default `schema_file(data)`.
+    Raises SettingsError with all that is missing before anything is served, and DataError for a
+    schema that cannot be read.
     """
+    declared = schema or schema_file(data)
+    if not declared.is_file():
+        raise SettingsError(
+            f"no schema {declared} for the data {data}: draft one with `fedpact data declare`"
+        )
     deployment = deployments.load(settings.deployment)
     client = ChainClient.connect(settings.endpoint, deployment)
     daemon = Daemon(
@@ -30,11 +45,14 @@ def serve(
         open_store(settings.store),
         keys,
         Policy.read(policy),
-        data,
+        OwnRecords(
+            data,
+            DataSchema.read(declared),
+            features_folder(settings.state, keys.address),
+        ),
         DaemonSettings(
             state_file(settings.state, deployment, keys.address),
             ledger_file(settings.state, keys.address),
-            features_folder(settings.state, keys.address),
             settings.poll_interval,
             settings.confirmations,
         ),

@@ -53,10 +53,10 @@ def claim_payment(view: RequestView) -> DutyResult:
 
 
 def finish(view: RequestView, reason: str) -> None:
-    """Nothing more to do for this request: free its held budget and the bytes kept for it."""
+    """Nothing more to do for this request: free its held budget and the bytes kept for it,
+    and refund what was charged for models that were never published."""
     fingerprint = view.ctx.deployment.fingerprint
-    view.ctx.ledger.drop_hold(fingerprint, view.id)
-    view.ctx.ledger.discard(fingerprint, view.id)
+    view.ctx.ledger.end(fingerprint, view.id)
     view.ctx.cache.forget(view.id, view.round + 1)
     view.ctx.cache.memories.pop(view.id, None)
     view.ctx.state.decide(view.id, Participation.FINISHED, reason)

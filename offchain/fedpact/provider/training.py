@@ -1,6 +1,8 @@
 """Stages 4 and 5 of the workflow: train locally, post the digest, publish after the close."""
 
 import logging
+import math
+from collections.abc import Collection
 from dataclasses import replace
 
 from fedpact.consensus.artefacts import seal_local
@@ -8,7 +10,7 @@ from fedpact.errors import DataError, NotReady
 from fedpact.learning.units import samples_of
 from fedpact.privacy.ledger import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.provider.context import DutyResult, RequestView, did, idle
+from fedpact.provider.context import Context, DutyResult, RequestView, did, idle
 from fedpact.provider.history import replay_of
 from fedpact.provider.reading import (
     request_key,
@@ -17,6 +19,7 @@ from fedpact.provider.reading import (
 )
 from fedpact.provider.work import TrainingTask
 from fedpact.types.cid import Cid
+from fedpact.types.privacy import PrivacyMode
 
 log = logging.getLogger(__name__)
 
@@ -32,49 +35,95 @@ def submit_model(view: RequestView) -> DutyResult:
     if view.in_mask(view.state.submitted):
         return idle("submitted; waiting for the others")
     ctx = view.ctx
-    spec = specification_of(view)
     release_id = ReleaseId(ctx.deployment.fingerprint, view.id, view.round)
     sealed = ctx.ledger.stored(release_id)
     if sealed is None:
-        replay = replay_of(view)
-        task = TrainingTask(
-            spec,
-            view.round,
-            replay.global_model(view.round - 1),
-            replay.local_task(view.seat, view.round),
-            ctx.records.read(spec),
-            view.seat,
-            ctx.cache.models.get((view.id, view.round - 1), {}),
-            _data_seed(view),
-        )
-        _require_joined_data(view, task)
-        artefact = ctx.background.result(
-            ("train", view.id, view.round), lambda: ctx.work.train(_represented(view, task))
-        )
+        artefact = _trained(view, release_id)
         if artefact is None:
             return idle("training")
-        sealed = ctx.ledger.release(
+        reference = round_ref_of(view, view.round)
+        sealed = ctx.ledger.keep(
             release_id,
-            task.dataset.units,
-            GaussianRelease.of_round(spec, view.round),
-            seal_local(
-                artefact, request_key(view), round_ref_of(view, view.round), ctx.keys.address
-            ),
-            ctx.limit,
+            seal_local(artefact, request_key(view), reference, ctx.keys.address),
+            view.frame.timestamp,
         )
+    wait = _too_early(view, release_id)
+    if wait:
+        return idle(f"trained; submits in {wait} seconds, as the policy's submit_after says")
     digest = Cid.of(sealed).digest
     receipt = ctx.client.rounds.submit(ctx.keys, view.id, view.seat, digest)
     return did(f"round {view.round}: submitted a model ({receipt.gas_used} gas)")
+
+
+def _trained(view: RequestView, release_id: ReleaseId) -> bytes | None:
+    """The round's model, charged before its training begins; None while it is trained."""
+    ctx, spec = view.ctx, specification_of(view)
+    replay = replay_of(view)
+    task = TrainingTask(
+        spec,
+        view.round,
+        replay.global_model(view.round - 1),
+        replay.local_task(view.seat, view.round),
+        ctx.records.dataset(spec),
+        view.seat,
+        ctx.cache.models.get((view.id, view.round - 1), {}),
+        _data_seed(view),
+    )
+    if spec.privacy.mode is not PrivacyMode.SOUND:
+        _require_joined_data(view, task)
+    contributing = ctx.ledger.begin(
+        release_id,
+        task.dataset.units,
+        GaussianRelease.of_round(spec, view.round),
+        ctx.payers(view.record.requester),
+    )
+    samples = view.members[view.seat].samples
+    return ctx.background.result(
+        ("train", view.id, view.round),
+        lambda: _train(ctx, task, contributing, samples),
+    )
+
+
+def _train(
+    ctx: Context, task: TrainingTask, contributing: Collection[bytes], samples: int
+) -> bytes:
+    """Train on the units that may contribute. Under mode `sound` every training ends in a model,
+    from noise alone where the training fails: no submission would say something about a record."""
+    dataset = task.dataset
+    if task.spec.privacy.mode is not PrivacyMode.SOUND:
+        return ctx.work.train(replace(task, dataset=ctx.records.represented(task.spec, dataset)))
+    try:
+        represented = ctx.records.represented(task.spec, dataset)
+        return ctx.work.train(replace(task, dataset=represented.of_units(contributing, samples)))
+    except Exception as error:  # noqa: BLE001 - whatever it is, nobody may see that it happened
+        # Its text may hold a private value.
+        log.error("training failed (%s): submitting noise alone", type(error).__name__)
+        nothing = replace(dataset, declared_units=samples).without_examples()
+        return ctx.work.train(replace(task, dataset=nothing))
+
+
+def _too_early(view: RequestView, release_id: ReleaseId) -> int:
+    """Seconds until the model may be submitted, 0 if it may be now.
+
+    Submissions happen at fixed times of the window: after the policy's share of it and at every
+    tenth of it from then on, so that they hardly tell how long training took.
+    """
+    window = specification_of(view).windows.submit
+    share = view.ctx.policy.submit_after
+    if share == 0:
+        return 0
+    first, tick = view.state.stage_start + share * window, max(1.0, window / 10)
+    done = view.ctx.ledger.kept_at(release_id)
+    due = first + tick * max(0, math.ceil((done - first) / tick))
+    # The last tick of the window must leave time for the transaction.
+    last = view.state.stage_start + window - tick / 2
+    return max(0, math.ceil(min(due, last) - view.frame.timestamp))
 
 
 def _data_seed(view: RequestView) -> int:
     """Derived from the account's key: after a restart the noise on the data is the same."""
     request = (view.ctx.deployment.fingerprint, view.id.to_bytes(32, "big"))
     return int.from_bytes(view.ctx.keys.derive("data-noise", *request), "big")
-
-
-def _represented(view: RequestView, task: TrainingTask) -> TrainingTask:
-    return replace(task, dataset=view.ctx.records.represented(task.spec, task.dataset))
 
 
 def _require_joined_data(view: RequestView, task: TrainingTask) -> None:
@@ -99,6 +148,7 @@ def publish_model(view: RequestView) -> DutyResult:
             f"request {view.id}, round {view.round}: the submitted model is not in this machine's "
             "ledger: use the state folder of the machine that submitted it"
         )
+    view.ctx.ledger.publishing(release_id)
     cid = view.ctx.store.put(sealed)
     view.ctx.cache.published.add(at)
     log.info("request %d: round %d: published %s", view.id, view.round, cid)

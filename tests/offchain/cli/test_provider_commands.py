@@ -161,8 +161,8 @@ def test_without_a_node_only_the_file_is_verified(cli: Cli, charged: Path) -> No
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("PRAGMA user_version = 2", "schema version 2, this fedpact reads 1"),
-        ("PRAGMA user_version = 0", "schema version 0, this fedpact reads 1"),
+        ("PRAGMA user_version = 3", "schema version 3, this fedpact reads 2"),
+        ("PRAGMA user_version = 0", "schema version 0, this fedpact reads 2"),
         ("UPDATE accounts SET spend = x'00'", "is corrupt"),
     ],
     ids=["newer", "older", "corrupt"],
@@ -194,11 +194,13 @@ def test_there_is_nothing_to_claim_without_a_seat(cli: Cli) -> None:
     assert cli("provider", "claim", 1).code == 7
 
 
-@pytest.mark.parametrize("missing", ["policy", "data"])
+@pytest.mark.parametrize("missing", ["policy", "schema", "data"])
 def test_serve_reports_what_is_missing(cli: Cli, tmp_path: Path, missing: str) -> None:
     (tmp_path / "policy.toml").write_text("")
     (tmp_path / "data.csv").write_text("a,label\n1,x\n")
-    (tmp_path / {"policy": "policy.toml", "data": "data.csv"}[missing]).unlink()
+    cli("data", "declare", "data.csv", "--category", "x", "--unit", "record")
+    files = {"policy": "policy.toml", "schema": "data.csv.schema.toml", "data": "data.csv"}
+    (tmp_path / files[missing]).unlink()
 
     result = cli("provider", "serve", "--data", "data.csv", "--policy", "policy.toml")
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fedpact.errors import BudgetExceeded, LedgerError, PrivacyError
 from fedpact.privacy.accounting import ORDERS, gaussian_multiplier, rdp, rdp_cost
-from fedpact.privacy.ledger import Ledger, PrivacyLimit, ReleaseId
+from fedpact.privacy.ledger import Ledger, Payers, PrivacyLimit, ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease, Schedule
 from fedpact.types.cid import Cid
 
@@ -32,6 +32,15 @@ def records(*numbers: int) -> tuple[bytes, ...]:
 
 def release_id(request: int, round_: int = 1) -> ReleaseId:
     return ReleaseId(DEPLOYMENT, request, round_)
+
+
+def payers(
+    limit: PrivacyLimit, dataset: str = "a", requester: str = "0xA", per: PrivacyLimit | None = None
+) -> Payers:
+    return Payers(dataset, requester, limit, per or limit)
+
+
+AMPLE = PrivacyLimit(8.0, DELTA)
 
 
 def epsilon_of(times: int, event: GaussianRelease = EVENT) -> float:
@@ -104,15 +113,15 @@ def test_without_privacy_bytes_are_kept_and_nothing_is_charged(ledger: Ledger) -
         records(9, 8, 1),  # mostly new
     ],
 )
-def test_a_data_set_inherits_the_spending_of_any_of_its_records(
+def test_a_unit_carries_what_it_has_spent_into_any_data_set_and_nobody_elses(
     ledger: Ledger, later: tuple[bytes, ...]
 ) -> None:
     ledger.release(release_id(1), records(1, 2, 3), EVENT, b"one")
     assert ledger.spent(DELTA, later).epsilon == pytest.approx(epsilon_of(1))
     ledger.release(release_id(2), later, EVENT, b"two")
-    assert ledger.spent(DELTA, later).epsilon == pytest.approx(epsilon_of(2))
-    for unit in later:
-        assert ledger.spent(DELTA, [unit]).epsilon == pytest.approx(epsilon_of(2))
+    for number in range(1, 10):
+        times = (number in (1, 2, 3)) + (records(number)[0] in later)
+        assert ledger.spent(DELTA, records(number)).epsilon == pytest.approx(epsilon_of(times))
 
 
 def test_unused_records_keep_their_budget(ledger: Ledger) -> None:
@@ -129,7 +138,7 @@ def test_unused_records_keep_their_budget(ledger: Ledger) -> None:
     )
 )
 @settings(max_examples=15)
-def test_no_record_is_ever_undercharged(
+def test_every_record_is_charged_what_it_took_part_in_and_no_more(
     history: list[tuple[set[int], float]],
 ) -> None:
     with TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", KEY) as ledger:
@@ -140,79 +149,176 @@ def test_no_record_is_ever_undercharged(
             ledger.release(release_id(request), units, event, b"x")
             for number in members:
                 truth[number] = truth[number] + rdp(event)
-            charged = ledger.spent(DELTA, units).epsilon
-            assert charged >= max(rdp_cost(truth[n], DELTA).epsilon for n in members) - 1e-12
         for number, spend in truth.items():
             known = ledger.spent(DELTA, records(number)).epsilon
-            assert known >= rdp_cost(spend, DELTA).epsilon - 1e-12
+            assert known == pytest.approx(rdp_cost(spend, DELTA).epsilon)
 
 
 def test_a_release_beyond_the_limit_is_refused_before_the_draw(ledger: Ledger) -> None:
     limit = PrivacyLimit(epsilon_of(2) * 1.05, DELTA)
     for request in (1, 2):
-        assert ledger.affordable(records(1), EVENT, limit)
         ledger.release(release_id(request), records(1), EVENT, b"x", limit)
-    assert not ledger.affordable(records(1, 2), EVENT, limit)
-    assert ledger.affordable(records(2), EVENT, limit)
 
     def draw() -> bytes:
         raise AssertionError("drawn over the limit")
 
     for payload in (draw, b"already drawn"):
-        with pytest.raises(BudgetExceeded, match="of the lifetime's epsilon"):
-            ledger.release(release_id(3), records(1), EVENT, payload, limit)
+        with pytest.raises(BudgetExceeded, match="of the records' epsilon"):
+            ledger.release(release_id(3), records(1, 2), EVENT, payload, limit)
     assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(2))
     # What was released may be fetched again all the same.
     assert ledger.release(release_id(2), records(1), EVENT, draw, limit) == b"x"
 
 
+# ---------------------------------------------------------------------- requests
+
+
+def test_a_release_is_charged_before_it_is_made(ledger: Ledger, path: Path) -> None:
+    who = payers(AMPLE)
+    assert ledger.begin(release_id(1), records(1, 2), EVENT, who) == set(records(1, 2))
+    assert ledger.stored(release_id(1)) is None
+    with Ledger(path, KEY) as after_a_crash:
+        assert after_a_crash.spent(DELTA).epsilon == pytest.approx(epsilon_of(1))
+        # Begun again it costs nothing more, and may be trained again: nothing was published.
+        assert after_a_crash.begin(release_id(1), records(1, 2), EVENT, who) == set(records(1, 2))
+        assert after_a_crash.keep(release_id(1), b"x", at=7) == b"x"
+    assert ledger.keep(release_id(1), b"another draw", at=9) == b"x"
+    assert (ledger.stored(release_id(1)), ledger.kept_at(release_id(1))) == (b"x", 7)
+    assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(1))
+
+
+def test_bytes_that_nothing_was_charged_for_are_refused(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="nothing was charged"):
+        ledger.keep(release_id(1), b"x", at=0)
+
+
+def test_an_exhausted_unit_is_left_out_and_nobody_is_refused(ledger: Ledger) -> None:
+    limit = PrivacyLimit(epsilon_of(1) * 1.05, DELTA)
+    ledger.begin(release_id(1), records(1), EVENT, payers(limit, "old"))
+    for dataset, units, left in (
+        ("new", records(1, 2, 3), records(2, 3)),
+        ("newer", records(1), ()),
+        ("newest", records(4, 5), records(4, 5)),
+    ):
+        who = payers(limit, dataset, dataset)
+        request = len(ledger.entries()) + 1
+        ledger.hold(DEPLOYMENT, request, EVENT, who)
+        assert ledger.begin(release_id(request), units, EVENT, who) == set(left)
+    assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(1))
+    ledger.verify()
+
+
+def test_a_unit_with_another_past_changes_nothing_for_the_others(ledger: Ledger) -> None:
+    ledger.begin(release_id(1), records(1), EVENT, payers(AMPLE, "old"))
+    ledger.begin(release_id(2), records(1, 2, 3), EVENT, payers(AMPLE, "new"))
+    assert ledger.spent(DELTA, records(2, 3)).epsilon == pytest.approx(epsilon_of(1))
+
+
+def test_a_data_set_that_is_used_up_refuses_requests_whatever_is_in_it(ledger: Ledger) -> None:
+    limit = PrivacyLimit(epsilon_of(2) * 1.05, DELTA)
+    for request in (1, 2):
+        ledger.hold(DEPLOYMENT, request, EVENT, payers(limit, per=AMPLE))
+        ledger.begin(release_id(request), records(request), EVENT, payers(limit, per=AMPLE))
+    with pytest.raises(BudgetExceeded, match="of the data set's epsilon"):
+        ledger.hold(DEPLOYMENT, 3, EVENT, payers(limit, per=AMPLE))
+    ledger.hold(DEPLOYMENT, 3, EVENT, payers(limit, "another", per=AMPLE))
+
+
+def test_one_requester_cannot_use_up_a_data_set(ledger: Ledger) -> None:
+    per = PrivacyLimit(epsilon_of(1) * 1.05, DELTA)
+    ledger.hold(DEPLOYMENT, 1, EVENT, payers(AMPLE, requester="0xA", per=per))
+    with pytest.raises(BudgetExceeded, match="of the requester's epsilon"):
+        ledger.hold(DEPLOYMENT, 2, EVENT, payers(AMPLE, requester="0xA", per=per))
+    ledger.hold(DEPLOYMENT, 2, EVENT, payers(AMPLE, requester="0xB", per=per))
+
+
 def test_a_hold_keeps_the_budget_of_a_request_from_the_others(ledger: Ledger) -> None:
     limit = PrivacyLimit(epsilon_of(3) * 1.02, DELTA)
-    ledger.hold(DEPLOYMENT, 1, records(1, 2), EVENT.times(3), limit)
-    ledger.hold(DEPLOYMENT, 1, records(1, 2), EVENT.times(3), limit)
+    for _ in range(2):
+        ledger.hold(DEPLOYMENT, 1, EVENT.times(3), payers(limit))
     assert ledger.holds() == [(DEPLOYMENT, 1)]
-    assert not ledger.affordable(records(2, 5), EVENT, limit)
     with pytest.raises(BudgetExceeded):
-        ledger.hold(DEPLOYMENT, 2, records(2), EVENT, limit)
-    with pytest.raises(BudgetExceeded):
-        ledger.release(release_id(2), records(2), EVENT, b"x", limit)
+        ledger.hold(DEPLOYMENT, 2, EVENT, payers(limit))
     for round_ in (1, 2):
-        ledger.release(release_id(1, round_), records(1, 2), EVENT, b"x", limit)
-    assert not ledger.affordable(records(2), EVENT, limit)
-    ledger.drop_hold(DEPLOYMENT, 1)  # it ended a round early: the third is free again
+        ledger.begin(release_id(1, round_), records(1, 2), EVENT, payers(limit))
+        ledger.keep(release_id(1, round_), b"x", at=0)
+        ledger.publishing(release_id(1, round_))
+    with pytest.raises(BudgetExceeded):
+        ledger.hold(DEPLOYMENT, 2, EVENT, payers(limit))
+    ledger.end(DEPLOYMENT, 1)  # it ended a round early: the third is free again
     assert ledger.holds() == []
-    ledger.release(release_id(2), records(2), EVENT, b"x", limit)
-    assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(3))
+    ledger.hold(DEPLOYMENT, 2, EVENT, payers(limit))
 
 
 def test_a_hold_of_a_mixed_schedule_lets_all_its_releases_pass(ledger: Ledger) -> None:
     centring = GaussianRelease(20.0, 1.0, 1)
     schedule = Schedule((centring, EVENT.times(2)))
     limit = PrivacyLimit(rdp_cost(rdp(schedule), DELTA).epsilon * 1.1, DELTA)
-    ledger.hold(DEPLOYMENT, 1, records(1), schedule, limit)
+    ledger.hold(DEPLOYMENT, 1, schedule, payers(limit))
     for round_, event in enumerate((centring, EVENT, EVENT)):
-        ledger.release(release_id(1, round_), records(1), event, b"x", limit)
+        begun = ledger.begin(release_id(1, round_), records(1), event, payers(limit))
+        assert begun == set(records(1))
     assert ledger.spent(DELTA).epsilon == pytest.approx(rdp_cost(rdp(schedule), DELTA).epsilon)
 
 
-def test_a_hold_lets_its_own_request_use_all_of_it(ledger: Ledger) -> None:
-    limit = PrivacyLimit(4.0, DELTA)
-    whole = GaussianRelease(5.5, 1.0, 1)
-    rounds = 1
-    while ledger.affordable(records(1), whole.times(rounds + 1), limit):
-        rounds += 1
-    ledger.hold(DEPLOYMENT, 1, records(1), whole.times(rounds), limit)
-    for round_ in range(rounds):
-        ledger.release(release_id(1, round_), records(1), whole, b"x", limit)
-
-
 def test_discarded_bytes_are_never_drawn_again(ledger: Ledger) -> None:
-    ledger.release(release_id(1), records(1), EVENT, b"x")
-    ledger.discard(DEPLOYMENT, 1)
+    ledger.begin(release_id(1), records(1), EVENT, payers(AMPLE))
+    ledger.keep(release_id(1), b"x", at=0)
+    ledger.publishing(release_id(1))
+    ledger.end(DEPLOYMENT, 1)
     assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(1))
     assert not ledger.entries()[0].kept
     with pytest.raises(LedgerError, match="must not be drawn again"):
-        ledger.release(release_id(1), records(1), EVENT, b"anew")
+        ledger.keep(release_id(1), b"anew", at=0)
+
+
+def test_what_never_left_this_machine_is_refunded_when_its_request_ends(ledger: Ledger) -> None:
+    limit = PrivacyLimit(epsilon_of(1) * 1.05, DELTA)
+    for request in range(1, 6):  # cancelled one after the other
+        ledger.hold(DEPLOYMENT, request, EVENT, payers(limit))
+        ledger.begin(release_id(request), records(1, 2), EVENT, payers(limit))
+        ledger.keep(release_id(request), b"x", at=0)
+        ledger.end(DEPLOYMENT, request)
+    assert ledger.spent(DELTA).epsilon == 0
+    assert ledger.standing(limit).spent.epsilon == 0
+    with pytest.raises(LedgerError, match="must not be drawn again"):
+        ledger.stored(release_id(1))
+    ledger.verify()
+
+
+def test_a_refund_is_for_those_who_were_charged(ledger: Ledger) -> None:
+    ledger.begin(release_id(1), records(1, 2), EVENT, payers(AMPLE))
+    ledger.keep(release_id(1), b"x", at=0)
+    ledger.publishing(release_id(1))
+    ledger.begin(release_id(2), records(2, 3), EVENT, payers(AMPLE))
+    ledger.end(DEPLOYMENT, 2)
+    spent = [ledger.spent(DELTA, records(number)).epsilon for number in (1, 2, 3)]
+    assert spent == pytest.approx([epsilon_of(1), epsilon_of(1), 0.0])
+
+
+def test_a_ledger_of_version_1_is_read_on(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    with Ledger(path, KEY) as new:
+        new.release(release_id(1), records(1), EVENT, b"x")
+    _execute(
+        path,
+        "DROP TABLE datasets",
+        "DROP TABLE requesters",
+        "DROP TABLE release_units",
+        "ALTER TABLE holds DROP COLUMN dataset",
+        "ALTER TABLE holds DROP COLUMN requester",
+        *(
+            f"ALTER TABLE releases DROP COLUMN {name}"
+            for name in ("dataset", "requester", "published", "kept_at")
+        ),
+        "CREATE TABLE held_units (hold INTEGER, digest BLOB)",
+        "PRAGMA user_version = 1",
+    )
+    with Ledger(path, KEY) as ledger:
+        assert ledger.stored(release_id(1)) == b"x"
+        assert ledger.spent(DELTA, records(1)).epsilon == pytest.approx(epsilon_of(1))
+        ledger.begin(release_id(2), records(1), EVENT, payers(AMPLE))
+        assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(2))
 
 
 def test_a_release_of_no_records_is_refused(ledger: Ledger) -> None:
@@ -286,8 +392,8 @@ def test_a_changed_payload_or_spend_is_refused(path: Path) -> None:
 
 def test_a_newer_schema_is_refused(path: Path) -> None:
     Ledger(path, KEY).close()
-    _execute(path, "PRAGMA user_version = 2")
-    with pytest.raises(LedgerError, match="schema version 2, this fedpact reads 1"):
+    _execute(path, "PRAGMA user_version = 3")
+    with pytest.raises(LedgerError, match="schema version 3, this fedpact reads 2"):
         Ledger(path, KEY)
 
 
@@ -339,7 +445,7 @@ def test_the_file_is_for_its_owner_alone_and_names_no_record(ledger: Ledger, pat
 
 def test_an_export_lists_spending_in_plain_json(ledger: Ledger) -> None:
     ledger.release(release_id(1), records(1, 2), EVENT, b"x")
-    ledger.hold(DEPLOYMENT, 2, records(1), EVENT, PrivacyLimit(8.0, DELTA))
+    ledger.hold(DEPLOYMENT, 2, EVENT, payers(AMPLE))
     exported = json.loads(json.dumps(ledger.export(DELTA)))
     (account,) = exported["accounts"]
     assert account["records"] == 2
@@ -356,7 +462,7 @@ def test_a_limit_leaves_what_is_neither_spent_nor_held(ledger: Ledger) -> None:
     limit = PrivacyLimit(8.0, DELTA)
     before = ledger.standing(limit)
     ledger.release(release_id(1), records(1, 2), EVENT, b"x", limit)
-    ledger.hold(DEPLOYMENT, 2, records(1), EVENT, limit)
+    ledger.hold(DEPLOYMENT, 2, EVENT, payers(limit))
     after = ledger.standing(limit)
     assert (before.spent.epsilon, before.promised.epsilon) == (0.0, 0.0)
     assert after.spent.epsilon == pytest.approx(epsilon_of(1))
@@ -382,7 +488,7 @@ def test_the_rest_just_passes_the_limit(epsilon: float, times: int) -> None:
 def test_a_whole_ledger_passes_verification(ledger: Ledger) -> None:
     ledger.release(release_id(1), records(1, 2), EVENT, b"x")
     ledger.release(release_id(2), records(3), None, b"y")
-    ledger.hold(DEPLOYMENT, 3, records(1), EVENT, PrivacyLimit(8.0, DELTA))
+    ledger.hold(DEPLOYMENT, 3, EVENT, payers(AMPLE))
     assert [entry.id.request for entry in ledger.verify()] == [1, 2]
 
 

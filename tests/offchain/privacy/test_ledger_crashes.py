@@ -36,7 +36,7 @@ from fedpact.privacy import ledger as ledger_module
 from fedpact.privacy import ledger_file
 from fedpact.privacy import noise as noise_module
 from fedpact.privacy.accounting import rdp, rdp_cost
-from fedpact.privacy.ledger import Ledger, ReleaseId
+from fedpact.privacy.ledger import Ledger, Payers, PrivacyLimit, ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import SystemNoise
 from fedpact.types.cid import Cid
@@ -50,6 +50,7 @@ DATA = Dataset(
     np.random.default_rng(1).normal(size=(5, 2)).astype(np.float32), np.zeros(5, np.int64), UNITS
 )
 DELTA = 1e-5
+PAYERS = Payers("data", "0xA", PrivacyLimit(1000.0, DELTA), PrivacyLimit(1000.0, DELTA))
 ROUNDS = 2
 MODULES = (ledger_module, ledger_file, noise_module, local, units, artefact, artefacts, envelope)
 TRACED = {__file__, embedded.__file__, *(module.__file__ for module in MODULES)}
@@ -82,7 +83,9 @@ def serve(folder: Path, draw: Callable[[int], bytes] = drawn) -> None:
         for round_ in range(1, ROUNDS + 1):
             noised = ledger.stored(release_id(round_))
             if noised is None:
-                noised = ledger.release(release_id(round_), UNITS, EVENT, draw(round_))
+                ledger.begin(release_id(round_), UNITS, EVENT, PAYERS)
+                noised = ledger.keep(release_id(round_), draw(round_), at=round_)
+            ledger.publishing(release_id(round_))
             with (folder / f"published-{round_}").open("a") as log:
                 log.write(noised.hex() + "\n")
             store.put(noised)

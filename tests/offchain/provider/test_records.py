@@ -8,9 +8,26 @@ import pytest
 
 from fedpact.errors import DataError
 from fedpact.provider.records import OwnRecords
+from fedpact.types.schema import ColumnSchema, DataSchema
 from tests.support.specifications import specification
 
 SPEC = specification(labels=["0", "1"], features={"shape": [2, 2]})
+SCHEMA = DataSchema(
+    data_id="00" * 16,
+    category="test",
+    units=9,
+    labels=("0", "1"),
+    columns=tuple(ColumnSchema(name=name, range=(0.0, 9.0)) for name in "abcd"),
+)
+IMAGES = DataSchema(
+    data_id="00" * 16,
+    category="test",
+    units=9,
+    examples_per_unit=3,
+    labels=("0", "1"),
+    shape=(2, 2),
+    value_range=(0.0, 255.0),
+)
 
 
 def write(folder: Path, pixels: int, *, at: int) -> None:
@@ -28,30 +45,40 @@ def test_a_file_that_changes_inside_a_folder_is_read_again(tmp_path: Path) -> No
     folder.mkdir()
     write(folder, 1, at=10**18)
     before = folder.stat().st_mtime_ns
-    records = OwnRecords(folder, tmp_path / "features")
-    first = records.read(SPEC)
-    assert records.read(SPEC) is first
+    records = OwnRecords(folder, IMAGES, tmp_path / "features")
+    first = records.dataset(SPEC)
+    assert records.dataset(SPEC) is first
     write(folder, 2, at=10**18 + 1)
     assert folder.stat().st_mtime_ns == before
-    assert (records.read(SPEC).x == 2).all()
+    assert (records.dataset(SPEC).x == 2).all()
 
 
 def test_a_file_of_another_size_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text("a,b,c,d,label\n1,2,3,4,0\n")
     os.utime(path, ns=(10**18, 10**18))
-    records = OwnRecords(path, tmp_path / "features")
-    assert len(records.read(SPEC)) == 1
+    records = OwnRecords(path, SCHEMA, tmp_path / "features")
+    assert len(records.dataset(SPEC)) == 1
     path.write_text("a,b,c,d,label\n1,2,3,4,0\n5,6,7,8,1\n")
     os.utime(path, ns=(10**18, 10**18))
-    assert len(records.read(SPEC)) == 2
+    assert len(records.dataset(SPEC)) == 2
 
 
-def test_missing_records_are_noticed_at_the_next_reading(tmp_path: Path) -> None:
+def test_a_file_that_can_no_longer_be_read_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "data.csv"
     path.write_text("a,b,c,d,label\n1,2,3,4,0\n")
-    records = OwnRecords(path, tmp_path / "features")
-    records.read(SPEC)
-    path.unlink()
+    records = OwnRecords(path, SCHEMA, tmp_path / "features")
+    before = records.dataset(SPEC)
+    for broken in ("a,b,c,d,label\n1,2,0\n", None):
+        path.unlink()
+        if broken is not None:
+            path.write_text(broken)
+        assert (records.dataset(SPEC).x == before.x).all()
+        assert "as they were read last" in caplog.text
+
+
+def test_a_file_that_was_never_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.csv"):
-        records.read(SPEC)
+        OwnRecords(tmp_path / "data.csv", SCHEMA, tmp_path / "features").dataset(SPEC)

@@ -1,0 +1,104 @@
+"""What two daemons do is the same, whether one particular record is in their data or not.
+
+Each request is designed so that a daemon which looks at its records would decline, or fail to
+submit, because of that one record. One daemon has it, the other has not: on chain nothing differs.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedpact.chain.devnet import Devnet
+from fedpact.data.dataset import Dataset
+from fedpact.data.proposal import as_toml
+from fedpact.types.rounds import RequestStatus
+from fedpact.types.schema import ColumnSchema, DataSchema, schema_file
+from tests.support.committee import PAYMENT, Market, open_market
+from tests.support.serving import POLL, Serving
+
+LABELS = ("healthy", "diabetes", "hiv")
+RECORDS = 40
+SCHEMA = DataSchema(
+    data_id="00" * 16,
+    category="people",
+    units=RECORDS + 1,
+    labels=LABELS,
+    columns=(
+        ColumnSchema(name="age", range=(0.0, 120.0)),
+        ColumnSchema(name="income", range=(0.0, 1e6)),
+        ColumnSchema(name="note", range=(0.0, 1e6)),
+    ),
+)
+SOUND = {
+    "labels": list(LABELS[:2]),
+    "features": {"shape": [1], "columns": ["age"], "scale": 100.0},
+    "family": {"name": "softmax-regression"},
+    "local": {"steps": 1, "learning_rate": 0.5},
+    "rounds": 1,
+    "score": "model",
+    "max_error": 10_000,
+    "privacy": {"mode": "sound", "epsilon": 2.0, "delta": 1e-5, "clipping_norm": 1.0},
+}
+HOSTILE: dict[str, dict[str, Any]] = {
+    "a label that is left out": {},
+    "a column that is no number there": {
+        "features": {"shape": [1], "columns": ["note"], "scale": 100.0}
+    },
+    "a scale at which only its income is extreme": {
+        "features": {"shape": [1], "columns": ["income"], "scale": 1e-6}
+    },
+    "a regression on its column that is no number": {
+        "labels": [],
+        "task": "regression",
+        "family": {"name": "linear-regression"},
+        "output": {"column": "note", "scale": 100.0},
+    },
+}
+
+
+def write(path: Path, *, with_target: bool, first: int) -> Path:
+    rows = ["age,income,note,label"]
+    generator = np.random.default_rng(first)
+    for number in range(first, first + RECORDS):
+        age, income = generator.integers(20, 90), generator.integers(10_000, 90_000)
+        rows.append(f"{age},{income},{number},{LABELS[number % 2]}")
+    if with_target:
+        rows.append("41,212345000,confidential,hiv")
+    path.write_text("\n".join(rows) + "\n")
+    schema_file(path).write_text(as_toml(SCHEMA))
+    return path
+
+
+@pytest.fixture(scope="module")
+def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    folder = tmp_path_factory.mktemp("behaviour")
+    market = open_market(anvil, folder, 2)
+    files = [
+        write(folder / "with.csv", with_target=True, first=0),
+        write(folder / "without.csv", with_target=False, first=1000),
+    ]
+    daemons = [Serving(anvil.url, market, number, path) for number, path in enumerate(files)]
+    yield market
+    for daemon in daemons:
+        daemon.stop()
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_a_record_that_does_not_fit_changes_nothing_that_others_see(
+    market: Market, attack: str
+) -> None:
+    fields = {**SOUND, **HOSTILE[attack]}
+    y = np.arange(8) % 2
+    target = y.astype(np.float32) if "output" in fields else y.astype(np.int64)
+    evaluation = Dataset(np.arange(8, dtype=np.float32).reshape(8, 1) / 8, target, ())
+    request = market.requester.create(market.draft(**fields), evaluation, PAYMENT)
+    end = market.requester.follow(request, poll_interval=POLL)
+    assert end.status is RequestStatus.DELIVERED
+    members = market.client.rounds.members(request)
+    assert [member.samples for member in members] == [RECORDS + 1] * 2
+    topics = [None, f"0x{request:064x}"]
+    events = market.client.rounds.history(topics)
+    assert len([one for one in events if one.name == "ModelSubmitted"]) == 2
