@@ -205,7 +205,7 @@ def test_the_items_concerned_fail(
     items = inspect(evidence, facts, market.store, keys)
 
     failed = {item.name for item in items if item.verdict is Verdict.FAILS}
-    assert expected <= failed
+    assert expected <= failed, [f"{item.name}: {item.verdict}, {item.detail}" for item in items]
     always_sound = {"initial_model", "evaluation_slices", "request_key"}
     assert not failed & (always_sound - expected)
 

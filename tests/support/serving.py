@@ -99,8 +99,8 @@ class Serving:
             accept_paper_privacy=True,
             min_samples=5,
             epsilon_per_request=9.0,
-            epsilon_per_requester=64.0,
-            epsilon_lifetime=64.0,
+            epsilon_per_requester=32.0,
+            epsilon_lifetime=32.0,
             submit_after=0.0,
         )
         settings = DaemonSettings(folder / "state.sqlite", folder / "ledger.sqlite", POLL)

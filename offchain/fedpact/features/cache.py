@@ -54,7 +54,13 @@ def rounded_features(images: NDArray[np.float32]) -> NDArray[np.float16]:
 
 
 def _batch(images: NDArray[np.float32], start: int) -> NDArray[np.float16]:
-    return scattering.features(images[start : start + BATCH]).astype("<f2")
+    """Always BATCH images at once, the missing ones of zeros: a matrix product of another width may
+    round otherwise, and an image's features must not depend on how many stand beside it."""
+    part = images[start : start + BATCH]
+    filled = np.zeros((BATCH, *images.shape[1:]), np.float32)
+    filled[: len(part)] = part
+    with np.errstate(over="ignore"):
+        return scattering.features(filled)[: len(part)].astype("<f2")
 
 
 def _key(images: NDArray[np.float32]) -> str:

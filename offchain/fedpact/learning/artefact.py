@@ -7,16 +7,23 @@ unread.
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.errors import ModelError
 
+F = TypeVar("F", np.float32, np.float64)
 Model = dict[str, NDArray[np.float32]]
 """Tensors by name."""
+
+MAX_WEIGHT = 1e6
+"""Largest absolute value in a model of a family that descends a gradient. Honest weights stay far
+below; larger ones would only serve to make arithmetic overflow on chosen records."""
+LARGEST = float(np.finfo(np.float32).max)
 
 _ALIGNMENT = 8
 _VALUE_BYTES = 4
@@ -28,6 +35,8 @@ class Template:
 
     tensors: tuple[tuple[str, tuple[int, ...]], ...]
     """Sorted by name, the order in which they are stored."""
+    largest: float = field(default=LARGEST, compare=False)
+    """No value may exceed it in size."""
 
     def __post_init__(self) -> None:
         names = [name for name, _ in self.tensors]
@@ -82,7 +91,7 @@ def decode(data: bytes, template: Template) -> Model:
     """The model in an artefact; its tensors are read-only.
 
     Raises ModelError for bytes of the wrong size, a header that is not the template's, or values
-    that are not finite.
+    that are not finite or larger than the template allows.
     """
     if len(data) != template.bytes:
         raise ModelError(f"model of {len(data)} bytes, its template needs {template.bytes}")
@@ -94,6 +103,8 @@ def decode(data: bytes, template: Template) -> Model:
     values = np.frombuffer(data, dtype="<f4", offset=len(header)).astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         raise ModelError("model with values that are not finite")
+    if values.size and float(np.abs(values).max()) > template.largest:
+        raise ModelError(f"model with values above {template.largest:g}")
     model: Model = {}
     start = 0
     for name, shape in template.tensors:
@@ -101,3 +112,15 @@ def decode(data: bytes, template: Template) -> Model:
         model[name] = values[start : start + size].reshape(shape)
         start += size
     return model
+
+
+def bounded(model: Model, largest: float) -> Model:
+    """The model with its values clipped to +-`largest`, and zero where they are no numbers."""
+    return {name: clipped(values, largest) for name, values in model.items()}
+
+
+def clipped(values: NDArray[F], largest: float) -> NDArray[F]:
+    """Values clipped to +-`largest`, NaN as 0; of the same type."""
+    limit = values.dtype.type(largest)
+    known = np.nan_to_num(values, nan=0.0, posinf=largest, neginf=-largest)
+    return np.clip(known, -limit, limit)

@@ -7,19 +7,42 @@ from fedpact.errors import DataError, SpecificationError
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import strategy
 from fedpact.learning.units import first_of_units
+from fedpact.privacy.noise import rounding_sensitivity
+from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.local_training import LocalConstruction
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
+
+MOST_ROUNDING = 0.5
+"""Of the clipping norm: what rounding to the noise's lattice may take."""
 
 
 def check_specification(spec: Specification) -> None:
     """Raise SpecificationError if its family, strategy or rule cannot do what it asks for."""
     family_of(spec).check(spec)
+    _check_noise(spec)
     plan = strategy(spec.strategy)
     if plan.remembers and family_of(spec).statistics:
         raise SpecificationError(
             f"strategy {spec.strategy.name} starts from a provider's earlier models, but family "
             f"{spec.family.name} starts from statistics that all share: choose another strategy"
+        )
+
+
+def _check_noise(spec: Specification) -> None:
+    """Raise SpecificationError for noise whose lattice is too coarse for the model's size."""
+    adaptive = QuantileClipping.of(spec.privacy)
+    multipliers = [spec.privacy.noise_multiplier, spec.privacy.statistics_multiplier]
+    if adaptive is not None:
+        multipliers.append(adaptive.gradient_multiplier)
+    largest = max((one for one in multipliers if one is not None), default=0.0)
+    if spec.privacy.mode is not PrivacyMode.SOUND or isinstance(spec.local, LocalConstruction):
+        return
+    values = family_of(spec).template(spec).parameters
+    if rounding_sensitivity(values, largest) > MOST_ROUNDING:
+        raise SpecificationError(
+            f"noise multiplier {largest:g} is too large for a model of {values} values: rounding "
+            "would take up the clipping norm"
         )
 
 
@@ -35,7 +58,8 @@ def check_published(spec: Specification) -> None:
 
 def check_dataset(spec: Specification, dataset: Dataset) -> None:
     """Raise DataError for data that cannot be trained on, SpecificationError if the specification's
-    privacy does not hold for them.
+    privacy does not hold for them. For owners of data, and for training without `sound`: training
+    under `sound` does not fail on a record.
 
     A family that constructs its models bounds what one example adds, so it takes one example per
     unit. Others take any number (`learning.units`).

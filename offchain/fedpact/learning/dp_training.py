@@ -9,7 +9,8 @@ computed once for a batch, the examples' norms follow, and then the sums with ea
 Within blocks of BLOCK examples arithmetic is in the parameters' type, between them in 64 bits; what
 rounding can add to the sensitivity is taken off the clipping norm (`privacy.linear_sums`). Every
 block has BLOCK rows, the last one rows of zeros that count for nothing, so that an example has the
-same gradient to the last bit wherever it stands and whoever stands beside it (tested).
+same gradient to the last bit wherever it stands and whoever stands beside it (tested). An
+example whose gradient overflows, or is longer than LARGEST_NORM, counts as zero.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fedpact.errors import ModelError
-from fedpact.privacy.linear_sums import BLOCK, ROUNDING_MARGIN
+from fedpact.privacy.linear_sums import BLOCK, LARGEST_NORM, ROUNDING_MARGIN
 
 AFFECTED_BLOCKS = 2
 """Whose rounding an example touches: its own block and, where examples stand in a random order
@@ -29,8 +30,9 @@ and the last of them takes its place when it is left out, the last one."""
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(outputs (n, outputs), y (n,)) -> the sum of the examples' losses."""
 Sums = dict[str, NDArray[np.float64]]
-Weighted = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""Factors of the examples, (n,) -> the sums of their gradients of (weight, bias) with them."""
+Weighted = Callable[[torch.Tensor, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor]]
+"""Factors of the examples, (n,), and which of them to leave out, (n,), or None -> the sums of their
+gradients of (weight, bias) with these factors."""
 
 
 @dataclass
@@ -101,12 +103,19 @@ def gradient_sums(
     """
     seen, terms, norms = _backward(module, x, y, loss)
     with torch.no_grad():
-        factors = torch.ones_like(norms) if bound is None else bound / norms.clamp(min=bound)
+        left_out = None
+        if bound is None:
+            factors = torch.ones_like(norms)
+        else:
+            unusable = ~torch.stack([usable for _, _, usable in terms]).all(dim=0)
+            unusable |= ~(norms <= LARGEST_NORM)
+            factors = torch.where(unusable, 0.0, bound / norms.clamp(min=bound))
+            left_out = unusable if bool(unusable.any()) else None
         if counted is not None:
             factors[counted:] = 0
         found: dict[str, torch.Tensor] = {}
-        for one, (_, weighted) in zip(seen, terms, strict=True):
-            weight, bias = weighted(factors.to(x.dtype))
+        for one, (_, weighted, _) in zip(seen, terms, strict=True):
+            weight, bias = weighted(factors.to(x.dtype), left_out)
             found[f"{one.name}.weight"] = weight
             if one.layer.bias is not None:
                 found[f"{one.name}.bias"] = bias
@@ -128,20 +137,21 @@ def gradient_norms(
     found = [np.empty(0)]
     for start in range(0, len(y), BLOCK):
         part = slice(start, start + BLOCK)
-        _, _, norms = _backward(module, x[part].to(dtype), y[part], loss)
-        found.append(norms.double().cpu().numpy())
+        block, targets = _filled(x[part].to(dtype)), _filled(y[part])
+        _, _, norms = _backward(module, block, targets, loss)
+        found.append(norms[: len(y[part])].double().cpu().numpy())
     return np.concatenate(found)
 
 
 def _backward(
     module: nn.Module, x: torch.Tensor, y: torch.Tensor, loss: Loss
-) -> tuple[list[_Seen], list[tuple[torch.Tensor, Weighted]], torch.Tensor]:
+) -> tuple[list[_Seen], list[tuple[torch.Tensor, Weighted, torch.Tensor]], torch.Tensor]:
     """The layers as they were passed, what `_terms` finds of each, and the examples' norms."""
     seen, outputs = _forward(module, x)
     gradients = torch.autograd.grad(loss(outputs, y), [one.outputs for one in seen])
     with torch.no_grad():
         terms = [_terms(one, its) for one, its in zip(seen, gradients, strict=True)]
-        return seen, terms, torch.stack([squares for squares, _ in terms]).sum(dim=0).sqrt()
+        return seen, terms, torch.stack([squares for squares, _, _ in terms]).sum(dim=0).sqrt()
 
 
 def _layers(module: nn.Module) -> dict[str, nn.Module]:
@@ -182,18 +192,22 @@ def _forward(module: nn.Module, x: torch.Tensor) -> tuple[list[_Seen], torch.Ten
     return seen, outputs
 
 
-def _terms(one: _Seen, gradient: torch.Tensor) -> tuple[torch.Tensor, Weighted]:
-    """Squared norms of the examples' gradients, (n,), and their sums with given factors."""
+def _terms(one: _Seen, gradient: torch.Tensor) -> tuple[torch.Tensor, Weighted, torch.Tensor]:
+    """Squared norms of the examples' gradients, (n,), their sums with given factors, and which
+    examples are short enough to be scaled exactly, (n,)."""
     biased = one.layer.bias is not None
     if isinstance(one.layer, nn.Linear):
         inputs = one.inputs
-        norms = _squares(gradient) * (_squares(inputs) + (1 if biased else 0))
+        lengths, widths = _squares(gradient), _squares(inputs)
+        usable = (lengths <= LARGEST_NORM**2) & (widths <= LARGEST_NORM**2)
 
-        def weighted(factors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            scaled = gradient * factors[:, None]
-            return scaled.T @ inputs, scaled.sum(dim=0)
+        def weighted(
+            factors: torch.Tensor, left_out: torch.Tensor | None
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            scaled = _without(gradient, left_out) * factors[:, None]
+            return scaled.T @ _without(inputs, left_out), scaled.sum(dim=0)
 
-        return norms, weighted
+        return lengths * (widths + (1 if biased else 0)), weighted, usable
     layer = one.layer
     assert isinstance(layer, nn.Conv2d)
     patches = _patches(layer, one.inputs)  # (n, inputs of a place, places)
@@ -202,11 +216,21 @@ def _terms(one: _Seen, gradient: torch.Tensor) -> tuple[torch.Tensor, Weighted]:
     biases = errors.sum(dim=2)
     norms = _squares(each.flatten(1)) + (_squares(biases) if biased else 0)
 
-    def weighted_maps(factors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        weight = torch.tensordot(factors, each, dims=1).reshape(layer.weight.shape)
-        return weight, factors @ biases
+    def weighted_maps(
+        factors: torch.Tensor, left_out: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        kept = _without(each, left_out)
+        weight = torch.tensordot(factors, kept, dims=1).reshape(layer.weight.shape)
+        return weight, factors @ _without(biases, left_out)
 
-    return norms, weighted_maps
+    return norms, weighted_maps, norms <= LARGEST_NORM**2
+
+
+def _without(rows: torch.Tensor, left_out: torch.Tensor | None) -> torch.Tensor:
+    """The examples' rows, zeros for those that are left out: 0 times infinity is no number."""
+    if left_out is None:
+        return rows
+    return torch.where(left_out.reshape(-1, *[1] * (rows.dim() - 1)), 0.0, rows)
 
 
 def _patches(layer: nn.Conv2d, inputs: torch.Tensor) -> torch.Tensor:

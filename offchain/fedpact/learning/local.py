@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset, Inputs, Targets
 from fedpact.errors import InvalidInput, PrivacyError
-from fedpact.learning.artefact import Model
+from fedpact.learning.artefact import Model, bounded, clipped
 from fedpact.learning.bounds import step_factors
 from fedpact.learning.checks import check_dataset
 from fedpact.learning.families import constructed_family_of, family_of, gradient_family_of
@@ -44,17 +44,25 @@ def train_local(training: LocalTraining, on_step: ProgressCallback | None = None
     In a round that gathers statistics nothing is trained: the model holds their means over the
     data set, noised under `sound`.
 
+    Under `sound` nothing fails on a record, and the model's values are within its template: an
+    example that cannot be used, or whose gradient is not finite, counts as zero; of several
+    examples of one unit a family that constructs its models takes the first; no examples at all
+    give noise (docs/adr/0030).
+
     Raises:
-        DataError: an empty data set, or examples that the family cannot take.
-        SpecificationError: `sound` where the family cannot take several examples of one unit.
+        DataError: without `sound`, an empty data set, or examples that the family cannot take.
         PrivacyError: `sound` or `paper` without a source of noise.
         InvalidInput: no `round_and_seat` where it is needed.
     """
     spec, noise = training.spec, training.noise
-    check_dataset(spec, training.dataset)
+    constructs = isinstance(spec.local, LocalConstruction)
     if spec.privacy.mode is not PrivacyMode.NONE and noise is None:
         raise PrivacyError(f"privacy mode {spec.privacy.mode} needs a source of noise")
-    if isinstance(spec.local, LocalConstruction):
+    if spec.privacy.mode is PrivacyMode.SOUND:
+        with np.errstate(all="ignore"):  # warnings would tell of records
+            return _constructed(training) if constructs else _trained(training, on_step)
+    check_dataset(spec, training.dataset)
+    if constructs:
         return _constructed(training)
     if noise is not None and spec.privacy.mechanism is PaperMechanism.LAPLACE:
         from fedpact.learning.paper_training import noised_data, noised_model
@@ -69,7 +77,7 @@ def _constructed(training: LocalTraining) -> Model:
     if training.round_and_seat is None:
         raise InvalidInput("construction needs the round and the seat: they fix its draws")
     if spec.privacy.mode is PrivacyMode.SOUND:
-        dataset = _one_per_unit(dataset)
+        dataset = _one_per_unit(spec, dataset)
     given = Construction(
         training.start, dataset, training.round_and_seat, training.noise, training.data_noise
     )
@@ -132,11 +140,15 @@ def _steps(
     public; it is never the size of the drawn batch. Under `none`: the same over examples, without
     clipping and noise. Velocity v = momentum * v + g, zero at the start of each round;
     w = w - learning_rate * v. A norm that follows a quantile changes from step to step.
+    Under `sound` weights are clipped to what the template allows after each step: post-processing.
     """
     spec, correction = training.spec, training.correction
     samples = samples_of(spec, training.dataset)
     divisor, everything = local.sampling_rate * samples, Batch.of(spec, training.dataset)
-    weights = {name: values.astype(np.float64) for name, values in training.start.items()}
+    sound = spec.privacy.mode is PrivacyMode.SOUND
+    largest = family_of(spec).template(spec).largest
+    start = bounded(training.start, largest) if sound else training.start
+    weights = {name: values.astype(np.float64) for name, values in start.items()}
     velocity = {name: np.zeros_like(values) for name, values in weights.items()}
     adaptive, norm = QuantileClipping.of(spec.privacy), spec.privacy.clipping_norm
     for step in range(local.steps):
@@ -150,6 +162,8 @@ def _steps(
                 along += _corrected(correction, name, weights[name])
             velocity[name] = local.momentum * velocity[name] + along
             weights[name] -= local.learning_rate * velocity[name]
+            if sound:
+                weights[name] = clipped(weights[name], largest)
         if on_step is not None:
             on_step(step + 1, local.steps)
     return {name: values.astype(np.float32) for name, values in weights.items()}
@@ -179,10 +193,12 @@ def _sample(batch: Batch, units: int, rate: float, source: NoiseSource) -> Batch
     return batch.of_units(uniform < rate, source.words(units))
 
 
-def _one_per_unit(dataset: Dataset) -> Dataset:
+def _one_per_unit(spec: Specification, dataset: Dataset) -> Dataset:
+    """Each unit's first example, where the family can use it."""
     rows = first_of_units(dataset)
+    rows = rows[family_of(spec).usable(spec, dataset.x, dataset.y)[rows]]
     units = tuple(dataset.units[row] for row in rows) if dataset.units else ()
-    return Dataset(dataset.x[rows], dataset.y[rows], units)
+    return Dataset(dataset.x[rows], dataset.y[rows], units, dataset.unit_count)
 
 
 def noised_step(
@@ -227,8 +243,11 @@ def _with_statistics(
         spec.privacy.statistics_multiplier,
         source,
     )
-    samples = samples_of(spec, dataset)
-    means = {name: (total / samples).astype(np.float32) for name, total in found.total.items()}
+    samples, largest = samples_of(spec, dataset), model_family.template(spec).largest
+    means = {
+        name: clipped(total / samples, largest).astype(np.float32)
+        for name, total in found.total.items()
+    }
     return {**start, **means}
 
 

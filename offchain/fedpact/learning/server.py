@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fedpact.learning.artefact import Model
+from fedpact.learning.artefact import Model, bounded
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import Globals, Memory, strategy
 from fedpact.types.specification import Specification
@@ -21,12 +21,15 @@ def next_global(
 
     Statistics become the global model unchanged, since a strategy cannot continue from them: the
     next round starts like a first one.
+    Values stay within what the family's template allows, whatever a strategy adds.
 
     Args: those of `Strategy.server`.
     """
     model_family = family_of(spec)
+    largest = model_family.template(spec).largest
     if model_family.gathers(round_number):
-        return aggregated, globals_.server
+        return bounded(aggregated, largest), globals_.server
     if model_family.gathers(round_number - 1):
         globals_ = replace(globals_, before=None)
-    return strategy(spec.strategy).server(globals_, aggregated, changes, providers)
+    found, memory = strategy(spec.strategy).server(globals_, aggregated, changes, providers)
+    return bounded(found, largest), memory

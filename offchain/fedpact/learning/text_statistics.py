@@ -167,8 +167,8 @@ def release_of_blocks(
         noise_multiplier: standard deviation of the noise over the sensitivity; 0 without privacy.
         noise: source of its random bits.
 
-    Raises DataError for no documents or parts that do not fit, PrivacyError for a noise
-    multiplier without a source of noise.
+    Raises DataError for no documents, unless there is noise, and for parts that do not fit;
+    PrivacyError for a noise multiplier without a source of noise.
     """
     if noise_multiplier and noise is None:
         raise PrivacyError(f"noise multiplier {noise_multiplier:g}, but no source of noise")
@@ -177,6 +177,8 @@ def release_of_blocks(
     dense_sums = np.zeros((layout.labels, layout.dense))
     for words, y, dense in blocks:
         _check(layout, words, y, dense)
+        if not len(y):
+            continue
         members = sparse.csr_matrix(
             (np.ones(len(y), np.int64), (y, np.arange(len(y)))), shape=(layout.labels, len(y))
         )
@@ -187,7 +189,7 @@ def release_of_blocks(
         if dense is not None:
             exact = np.trunc(dense.astype(np.float64) * (_MARGIN / FRACTION))
             dense_sums += np.asarray(members @ exact) * FRACTION
-    if not counts.any():
+    if noise is None and not counts.any():
         raise DataError("statistics: no documents")
     std = layout.noise_std(noise_multiplier)
 
@@ -262,14 +264,12 @@ def _check(
     y: NDArray[np.int64],
     dense: NDArray[np.float32] | None,
 ) -> None:
-    if len(y) == 0:
-        raise DataError("statistics: no documents")
     if words.shape != (len(y), layout.words):
         raise DataError(f"statistics: word rows of shape {words.shape} for {len(y)} classes")
     shape = None if dense is None else dense.shape
     if shape != ((len(y), layout.dense) if layout.dense else None):
         raise DataError(f"statistics: dense rows of shape {shape}, not {layout.dense} values")
-    if y.min() < 0 or y.max() >= layout.labels:
+    if len(y) and (y.min() < 0 or y.max() >= layout.labels):
         raise DataError(f"statistics: classes {y.min()} to {y.max()} of {layout.labels}")
 
 

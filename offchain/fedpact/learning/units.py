@@ -5,6 +5,7 @@ examples would add, clipped to norm C. So replacing a unit by nothing moves a su
 clipping norm means the same for units of any size, and units of one example give plain DP-SGD.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset, Inputs, Targets
+from fedpact.learning.families import family_of
 from fedpact.learning.families.base import Weights, weights_norm
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
@@ -44,9 +46,14 @@ class Batch:
 
     @classmethod
     def of(cls, spec: Specification, dataset: Dataset) -> "Batch":
-        """All examples; without `sound` each is by itself."""
-        sound = spec.privacy.mode is PrivacyMode.SOUND
-        return cls(dataset.x, dataset.y, dataset.unit_numbers if sound else np.arange(len(dataset)))
+        """All examples; without `sound` each is by itself. Under `sound` those that the family
+        cannot use are left out: they count as zero, and the number of units stays as it is."""
+        if spec.privacy.mode is not PrivacyMode.SOUND:
+            return cls(dataset.x, dataset.y, np.arange(len(dataset)))
+        usable = family_of(spec).usable(spec, dataset.x, dataset.y)
+        if usable.all():
+            return cls(dataset.x, dataset.y, dataset.unit_numbers)
+        return cls(dataset.x[usable], dataset.y[usable], dataset.unit_numbers[usable])
 
     def of_units(self, chosen: NDArray[np.bool_], keys: NDArray[np.uint64]) -> "Batch":
         """The examples of the chosen units (by number), in the order of the units' keys."""
@@ -89,15 +96,17 @@ def clipped_unit_sum(
 
     Units of one example go through `sums` together; each larger unit goes on its own, so that what
     it adds depends on it alone, to the last bit. With `norms`, the norms are returned as well.
+    A unit whose mean is not finite counts as zero.
     """
     total = sums(*batch.singles, bound)
     lengths = [] if norms is None else [norms(*batch.singles)]
     for rows in batch.groups:
         added = sums(batch.x[rows], batch.y[rows], None)
         length = weights_norm(added) / len(rows)
-        factor = bound / max(length, bound) / len(rows)
-        for name, values in added.items():
-            total[name] += factor * values
+        if math.isfinite(length):
+            factor = bound / max(length, bound) / len(rows)
+            for name, values in added.items():
+                total[name] += factor * values
         if norms is not None:
             lengths.append(np.array([length]))
     return UnitSum(total, np.concatenate(lengths) if lengths else np.empty(0))

@@ -7,10 +7,13 @@ in 64; so a record touches the rounding of its own block alone. How much that, a
 add to the sensitivity is bounded below and taken off the clipping norm: what is released then has
 the stated sensitivity in floating point too (the gap that Casacuberta et al. 2022 attack).
 
-Adjacency is zero-out: a record's row counts as zeros, the others stay in their blocks.
+Adjacency is zero-out: a record's row counts as zeros, the others stay in their blocks. Every block
+has BLOCK rows, the last one rows of zeros, so that an example's row has the same values to the last
+bit wherever it stands. What is not finite counts as zeros: nothing here fails on a record.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +33,11 @@ ROUNDING_MARGIN = 2 * BLOCK * _PRODUCT + 1e-6
 each: at most _PRODUCT * BLOCK * bound for a block whose every term has norm at most `bound`. The
 rest is for casts and for the sums in 64 bits."""
 
+LARGEST_NORM = 1e20
+"""An example with a longer gradient, or longer factors of one, contributes nothing: scaled to a
+clipping norm, which is at least 1e-6, its values would fall among the subnormal numbers, whose
+rounding the margin does not cover."""
+
 Features = NDArray[np.float16] | NDArray[np.float32]
 
 
@@ -48,9 +56,8 @@ class CentredFeatures:
 
     @classmethod
     def of(cls, x: Features, centre: NDArray[np.float32]) -> "CentredFeatures":
-        """Of features (n, d) and a centre (d,).
-
-        Raises DataError where shapes do not fit or a value is not finite.
+        """Of features (n, d) and a centre (d,); a row that is not finite, or longer than
+        LARGEST_NORM, becomes zeros. Raises DataError where shapes do not fit.
         """
         if x.ndim != 2 or centre.shape != (x.shape[1],):
             raise DataError(f"features of shape {x.shape} and a centre of {centre.shape}")
@@ -59,13 +66,15 @@ class CentredFeatures:
             part = slice(start, start + BLOCK)
             np.subtract(x[part], centre, out=centred[part])
             norms[part] = _norms(centred[part])
-        if not np.isfinite(norms).all():
-            raise DataError("features have a value that is not finite")
+        unusable = ~(norms <= LARGEST_NORM)
+        if unusable.any():
+            centred[unusable], norms[unusable] = 0.0, 0.0
         return cls(centred, norms)
 
 
 def feature_sum(x: Features, bound: float) -> NDArray[np.float64]:
-    """Sum of the examples, (d,), each scaled down to norm `bound` where it is longer.
+    """Sum of the examples, (d,), each scaled down to norm `bound` where it is longer; one that is
+    not finite counts as zeros.
 
     Its sensitivity is at most `bound`, rounding counted.
     """
@@ -73,8 +82,12 @@ def feature_sum(x: Features, bound: float) -> NDArray[np.float64]:
     usable = bound * (1 - ROUNDING_MARGIN)
     total = np.zeros(x.shape[1])
     for start in range(0, len(x), BLOCK):
-        block = x[start : start + BLOCK].astype(np.float64)
-        total += (usable / np.maximum(_norms(block), usable)) @ block
+        block = _filled(x[start : start + BLOCK]).astype(np.float64)
+        norms = _norms(block)
+        unusable = ~(norms <= LARGEST_NORM)
+        if unusable.any():
+            block[unusable], norms[unusable] = 0.0, 0.0
+        total += (usable / np.maximum(norms, usable)) @ block
     return total
 
 
@@ -96,9 +109,9 @@ def softmax_gradient_sum(
     total = np.zeros(weights.shape)
     for start in range(0, len(y), BLOCK):
         part = slice(start, start + BLOCK)
-        block = features.x[part]
+        block = _filled(features.x[part])
         errors = _errors(block, weights, y[part])
-        norms = _norms(errors) * features.norms[part]
+        norms = _norms(errors) * _filled(features.norms[part])
         errors *= (usable / np.maximum(norms, usable))[:, None]
         total += errors.astype(np.float32).T @ block
     return total
@@ -112,7 +125,7 @@ def softmax_gradient_norms(
     found = np.empty(len(y))
     for start in range(0, len(y), BLOCK):
         part = slice(start, start + BLOCK)
-        errors = _errors(features.x[part], weights, y[part])
+        errors = _errors(_filled(features.x[part]), weights, y[part])[: len(y[part])]
         found[part] = _norms(errors) * features.norms[part]
     return found
 
@@ -120,10 +133,23 @@ def softmax_gradient_norms(
 def _errors(
     block: NDArray[np.float32], weights: NDArray[np.float32], y: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Probabilities less the labels' one-hot rows, (b, labels)."""
-    errors = softmax_probabilities((block @ weights.T).astype(np.float64))
-    errors[np.arange(len(block)), y] -= 1.0
+    """Probabilities less the one-hot rows of the labels y, (b,), of a block's first b rows; zeros
+    where they are not finite, and in the rows that fill the block. (BLOCK, labels)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        errors = softmax_probabilities((block @ weights.T).astype(np.float64))
+    errors[np.arange(len(y)), y] -= 1.0
+    unusable = ~np.isfinite(errors).all(axis=1)
+    unusable[len(y) :] = True
+    if unusable.any():
+        errors[unusable] = 0.0
     return errors
+
+
+def _filled(rows: NDArray[Any]) -> NDArray[Any]:
+    """A block of BLOCK rows, those that are missing of zeros."""
+    if len(rows) == BLOCK:
+        return rows
+    return np.concatenate([rows, np.zeros((BLOCK - len(rows), *rows.shape[1:]), rows.dtype)])
 
 
 def noised(

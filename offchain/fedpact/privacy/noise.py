@@ -36,8 +36,10 @@ CHUNK = 2**14
 """Candidates per draw: few enough for the processor's cache."""
 LAYERS = 40
 """Ten standard deviations; the mass beyond is 1.5e-23."""
-MAX_STEPS = 2.0**50
-"""Larger values are refused: dividing them by the step would no longer be exact enough."""
+MOST_STEPS_BITS = 50
+"""Values of more than 2^50 steps, 2^18 standard deviations, count as that many: dividing them by
+the step would not be exact enough. Clipping moves no two sums apart, so it costs no privacy, and
+unlike a refusal it tells nothing."""
 SMALLEST_STD = 1e-280
 
 
@@ -107,17 +109,16 @@ class NoiseSource(ABC):
     def add(self, values: NDArray[np.floating[Any]], std: float) -> NDArray[np.float64]:
         """`values` (any shape, finite) plus independent noise of standard deviation `std`.
 
-        Raises PrivacyError for a std that is not positive, values that are not finite, or values
-        so large beside std (2^18 times) that rounding would be coarse.
+        Values are clipped to 2^18 standard deviations first. Raises PrivacyError for a std that is
+        not positive and for values that are not finite: whoever sums private records zeroes what
+        is not finite before the sum.
         """
         _check_std(std)
         if not np.isfinite(values).all():
             raise PrivacyError("cannot noise values that are not finite")
-        steps: NDArray[np.float64] = np.rint(
-            values.astype(np.float64) / math.ldexp(std, -FRACTION_BITS)
-        )
-        if values.size and float(np.abs(steps).max()) > MAX_STEPS:
-            raise PrivacyError(f"noise of std {std:g} is too small for values that large")
+        limit = math.ldexp(std, MOST_STEPS_BITS - FRACTION_BITS)
+        kept = np.clip(values.astype(np.float64), -limit, limit)
+        steps: NDArray[np.float64] = np.rint(kept / math.ldexp(std, -FRACTION_BITS))
         total = 2 * steps.astype(np.int64).reshape(-1) + self.half_steps(values.size)
         noised: NDArray[np.float64] = total.astype(np.float64) * math.ldexp(std, -FRACTION_BITS - 1)
         return noised.reshape(values.shape)

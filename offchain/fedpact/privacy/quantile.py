@@ -86,7 +86,9 @@ class QuantileClipping:
         The divisor is the expected size of the batch, sampling rate times the public number of
         units; never the drawn one. Noise can take the share out of [0, 1].
         """
-        above = np.clip((norms / clipping_norm - 1) / RAMP, 0.0, 1.0)
+        # A norm that is no number is that of an example that counts as zero: it is not within.
+        known = np.nan_to_num(norms, nan=np.inf, posinf=np.inf)
+        above = np.clip((known / clipping_norm - 1) / RAMP, 0.0, 1.0)
         within = float((COUNT_BOUND * (1 - COUNT_MARGIN) * (1 - 2 * above)).sum())
         released = noise.add(np.array([within]), self.count_multiplier * COUNT_BOUND)
         return float(released[0]) / expected_batch + COUNT_BOUND

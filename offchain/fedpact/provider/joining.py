@@ -7,6 +7,7 @@ from fedpact.errors import (
     ContentError,
     DataError,
     InvalidInput,
+    ModelError,
     PolicyRefusal,
     PrivacyError,
 )
@@ -14,6 +15,7 @@ from fedpact.learning.checks import check_dataset
 from fedpact.learning.units import samples_of
 from fedpact.privacy.mechanisms import of_request
 from fedpact.provider.context import DutyResult, RequestView, did, idle
+from fedpact.provider.history import DaemonHistory
 from fedpact.provider.reading import (
     request_key,
     specification_of,
@@ -38,8 +40,16 @@ def opt_in(view: RequestView) -> DutyResult:
             raise PolicyRefusal("all seats are taken")
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited")
+        DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
         samples = _affordable_samples(view, spec)
-    except (InvalidInput, DataError, PolicyRefusal, PrivacyError, ContentError) as refusal:
+    except (
+        InvalidInput,
+        DataError,
+        ModelError,
+        PolicyRefusal,
+        PrivacyError,
+        ContentError,
+    ) as refusal:
         ctx.ledger.drop_hold(ctx.deployment.fingerprint, view.id)
         ctx.state.decide(view.id, Participation.DECLINED, str(refusal))
         return idle(f"declined: {refusal}")

@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
+from fedpact.types.bounds import LearningRate, Momentum, SamplingRate
 from fedpact.types.document import Document
 
 
 class _Descent(Document):
-    learning_rate: Annotated[float, Field(gt=0)]
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    learning_rate: LearningRate
+    momentum: Momentum = 0.0
     """Its velocity is zero at the start of each round."""
 
 
@@ -17,7 +18,7 @@ class LocalSteps(_Descent):
     """A provider's work in one round: `steps` steps along sums of examples' gradients."""
 
     steps: Annotated[int, Field(ge=1, le=10_000)]
-    sampling_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    sampling_rate: SamplingRate = 1.0
     """Poisson sampling rate of a step; 1: full batch."""
 
     def steps_for(self, samples: int) -> int:

@@ -1,10 +1,20 @@
 """A specification's privacy: what each provider must keep for each unit of its data."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from fedpact.types.bounds import (
+    ClippingNorm,
+    CountShare,
+    Delta,
+    Epsilon,
+    Multiplier,
+    NormRate,
+    Quantile,
+    Sensitivity,
+)
 from fedpact.types.document import Document
 
 CLAIM = "claimed by the paper, not guaranteed"
@@ -46,11 +56,11 @@ class AdaptiveClipping(Document):
     """A clipping norm that follows a quantile of the gradients' norms (Andrew et al. 2021) from
     step to step; each round starts again at `clipping_norm`."""
 
-    quantile: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    quantile: Quantile = 0.5
     """Share of the units whose gradients should stay unclipped."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.2
+    learning_rate: NormRate = 0.2
     """If the share is off by x, the norm changes by the factor exp(learning_rate * x)."""
-    count_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    count_share: CountShare = 0.05
     """Part of a step's privacy, 1 / noise_multiplier^2, that goes to the noised count of unclipped
     gradients; the rest goes to their sum."""
 
@@ -61,18 +71,18 @@ class Privacy(Document):
     mode: PrivacyMode
     mechanism: PaperMechanism | None = None
     """Of mode `paper`."""
-    epsilon: Annotated[float, Field(gt=0)] | None = None
+    epsilon: Epsilon | None = None
     """Guaranteed under `sound`; under `paper` the paper's claim. With Laplace noise it holds for
     each of the two releases."""
-    delta: Annotated[float, Field(gt=0, lt=1)] | None = None
-    clipping_norm: Annotated[float, Field(gt=0)] | None = None
-    noise_multiplier: Annotated[float, Field(gt=0)] | None = None
+    delta: Delta | None = None
+    clipping_norm: ClippingNorm | None = None
+    noise_multiplier: Multiplier | None = None
     """Under `paper` it follows from epsilon and the provider's number of records."""
     adaptive_clipping: AdaptiveClipping | None = None
     """None: the norm is fixed."""
-    statistics_multiplier: Annotated[float, Field(gt=0)] | None = None
+    statistics_multiplier: Multiplier | None = None
     """Noise on the sums of a first round that gathers statistics; None: every round trains."""
-    sensitivity: Annotated[float, Field(gt=0)] | None = None
+    sensitivity: Sensitivity | None = None
     """Of Laplace noise (Lu et al. 2020, equation 5), taken as given."""
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from fedpact.errors import SpecificationError
+from fedpact.types.bounds import MAX_STEPS_OF_REQUEST, Scale
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.local_training import LocalEpochs, LocalSteps, LocalTraining
 from fedpact.types.privacy import DDP_SGD_LEAST_EPOCHS, PaperMechanism, Privacy, PrivacyMode
@@ -45,7 +46,7 @@ class Features(Document):
     columns: tuple[str, ...] = ()
     """Names of the value columns of a table, in order; empty for arrays."""
     shape: tuple[Annotated[int, Field(gt=0)], ...]
-    scale: Annotated[float, Field(gt=0)] = 1.0
+    scale: Scale = 1.0
 
     @model_validator(mode="after")
     def _text_is_plain(self) -> Self:
@@ -59,9 +60,9 @@ class RegressionOutput(Document):
 
     column: Annotated[str, Field(min_length=1)]
     """Name of the table's column; in arrays it is `y`."""
-    scale: Annotated[float, Field(gt=0)]
+    scale: Scale
     """The unit of errors: a mean absolute error of `scale` is 10,000."""
-    cap: Annotated[float, Field(gt=0)] | None = None
+    cap: Scale | None = None
     """Larger values count as this one; None: no cap."""
 
 
@@ -173,6 +174,13 @@ class Specification(Document):
             raise ValueError(
                 f"{len(self.evaluation)} evaluation slices for {self.rounds} rounds: one a round"
             )
+        if isinstance(self.local, LocalSteps):
+            steps = self.rounds * self.local.steps
+            if steps > MAX_STEPS_OF_REQUEST:
+                raise ValueError(
+                    f"{self.rounds} rounds of {self.local.steps} steps: at most "
+                    f"{MAX_STEPS_OF_REQUEST} steps in all"
+                )
         if self.privacy.mode is PrivacyMode.SOUND and isinstance(self.local, LocalEpochs):
             raise ValueError("mode sound needs local steps and a sampling_rate, not epochs")
         clipped = self.privacy.mode is PrivacyMode.SOUND and isinstance(self.local, LocalSteps)

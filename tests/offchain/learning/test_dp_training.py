@@ -78,8 +78,8 @@ def test_an_example_contributes_the_same_bits_at_each_row(form: str) -> None:
         with torch.no_grad():
             return {
                 f"{one.name}.{kind}": value
-                for one, (_, weighted) in zip(seen, terms, strict=True)
-                for kind, value in zip(("weight", "bias"), weighted(factors), strict=True)
+                for one, (_, weighted, _) in zip(seen, terms, strict=True)
+                for kind, value in zip(("weight", "bias"), weighted(factors, None), strict=True)
             }
 
     expected = alone(x, y, 7)

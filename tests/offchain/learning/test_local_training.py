@@ -155,7 +155,7 @@ def test_nothing_is_released_without_a_source_of_noise():
     with pytest.raises(PrivacyError):
         train_local(LocalTraining(spec, start(spec), data(), noise=None))
     with pytest.raises(DataError):
-        train_local(LocalTraining(spec, start(spec), data(n=0), noise=SystemNoise()))
+        train_local(LocalTraining(specification(), start(spec), data(n=0), noise=None))
 
 
 def test_bounds_without_privacy_refuse_only_no_update_and_the_absurd():

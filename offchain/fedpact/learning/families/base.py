@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from math import fsum, sqrt
+from math import fsum, inf, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Weights = dict[str, NDArray[np.float64]]
 P = TypeVar("P", bound=Document)
+MAX_SQUARE = 1e300
+"""Of a tensor's norm: a sum of larger ones might overflow."""
 LEAST_BUCKET_BITS = 11
 """Of hashed words: with fewer buckets each holds so many words that none would be rare."""
 
@@ -139,6 +141,13 @@ class ModelFamily(ABC, Generic[P]):
     def check_examples(self, spec: Specification, x: Inputs) -> None:
         """Raise DataError for examples that the family cannot use; by default it accepts any."""
 
+    def usable(self, spec: Specification, x: Inputs, y: Targets) -> NDArray[np.bool_]:
+        """Which examples, (n,), can take part in training under `sound`; the others count as zero.
+        A function of each example alone."""
+        if spec.task == "regression":
+            return np.isfinite(y)
+        return (y >= 0) & (y < spec.outputs)
+
     @abstractmethod
     def template(self, spec: Specification) -> Template:
         """Names and shapes of the tensors; raises SpecificationError for unknown parameters."""
@@ -220,6 +229,9 @@ class GradientFamily(ModelFamily[P]):
     ) -> Weights:
         """Sum over the examples of the loss gradients, each clipped to `clipping_norm` (or not).
 
+        Clipped, an example whose gradient is not finite counts as zero, and no example changes what
+        another one adds but for the rounding of its block.
+
         Of all tensors but `statistics`. Values and norms are float64; the norm is over all tensors
         together.
         """
@@ -296,8 +308,9 @@ class ConstructedFamily(ModelFamily[P]):
 
 
 def weights_norm(weights: Weights) -> float:
-    """L2 norm over all tensors together."""
-    return sqrt(fsum(float((values**2).sum()) for values in weights.values()))
+    """L2 norm over all tensors together; infinite where it overflows, or is no number."""
+    squares = [float((values**2).sum()) for values in weights.values()]
+    return sqrt(fsum(squares)) if all(one < MAX_SQUARE for one in squares) else inf
 
 
 def loss(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import nn
 
+from fedpact.data.dataset import Inputs, Targets
 from fedpact.errors import DataError, SpecificationError
 from fedpact.learning.families.torch_family import TorchFamily
 from fedpact.types.document import Document
@@ -44,8 +45,12 @@ class CharLSTM(TorchFamily[CharLSTMParameters]):
                 f"not {spec.features.shape}, scale {spec.features.scale:g}"
             )
 
+    def usable(self, spec: Specification, x: Inputs, y: Targets) -> NDArray[np.bool_]:
+        known: NDArray[np.bool_] = super().usable(spec, x, y) & _known(spec, x).all(axis=1)
+        return known
+
     def check_examples(self, spec: Specification, x: NDArray[np.float32]) -> None:
-        known = (x == np.rint(x)) & (x >= 0) & (x < spec.outputs)
+        known = _known(spec, x)
         if not known.all():
             place = np.argwhere(~known)[0].tolist()
             raise DataError(
@@ -60,6 +65,12 @@ class CharLSTM(TorchFamily[CharLSTMParameters]):
     def spread(self, spec: Specification, name: str, shapes: dict[str, tuple[int, ...]]) -> float:
         """1 / sqrt(hidden units), torch's own choice; sqrt(3) for the embedding: variance 1."""
         return math.sqrt(3) if name == "embedding.weight" else self.parameters(spec).hidden ** -0.5
+
+
+def _known(spec: Specification, x: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which values are indices of characters, (n, characters)."""
+    known: NDArray[np.bool_] = (x == np.rint(x)) & (x >= 0) & (x < spec.outputs)
+    return known
 
 
 class CharacterNetwork(nn.Module):

@@ -4,6 +4,12 @@ Layers: x -> tanh(W_0 x + b_0) -> ... -> W_out a + b_out, in a classification th
 Gradients are in closed form: the gradient of one example with respect to a layer is the outer
 product of the layer's error and its input, so its norm follows without forming it (Goodfellow
 2015). All arithmetic is float64 numpy; torch is needed only for `module`.
+
+Activations and errors are computed in blocks of BLOCK examples, the last one filled with zeros. A
+matrix product of another height may round a row otherwise, and large weights would turn a last bit
+into another gradient: so an example has the same gradient to the last bit wherever it stands and
+whoever stands beside it. The sums over a chunk round by less than CHUNK^2 * 2^-53 of the
+clipping norm, 2 * 10^-9, which `local.CLIPPING_MARGIN` covers.
 """
 
 import math
@@ -15,8 +21,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from fedpact.data.dataset import Targets
-from fedpact.learning.artefact import Model, Template
+from fedpact.learning.artefact import MAX_WEIGHT, Model, Template
 from fedpact.learning.families.base import GradientFamily, Weights
+from fedpact.privacy.linear_sums import BLOCK
 from fedpact.types.document import Document
 from fedpact.types.specification import Specification
 
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
     import torch
 
 OUTPUT = "output"
-CHUNK = 4096
+CHUNK = 128 * BLOCK
 """Examples whose activations are in memory at once."""
 
 
@@ -32,7 +39,7 @@ class DenseParameters(Document):
     """`example_norm`: if positive, each example is shifted to mean 0 and scaled to this L2 norm
     before the first layer; this uses only the example itself, so it costs no privacy."""
 
-    example_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    example_norm: Annotated[float, Field(ge=0, le=1e6)] = 0.0
 
 
 P = TypeVar("P", bound=DenseParameters)
@@ -68,7 +75,7 @@ class DenseFamily(GradientFamily[P]):
         for layer, size in zip(self.layers(spec), sizes, strict=True):
             tensors += [(f"{layer}.weight", (size, width)), (f"{layer}.bias", (size,))]
             width = size
-        return Template(tuple(sorted(tensors)))
+        return Template(tuple(sorted(tensors)), MAX_WEIGHT)
 
     def layers(self, spec: Specification) -> list[str]:
         """Names of the layers, first to last."""
@@ -115,7 +122,7 @@ class DenseFamily(GradientFamily[P]):
     def _activations(
         self, spec: Specification, weights: Weights, inputs: NDArray[np.float64]
     ) -> list[NDArray[np.float64]]:
-        """Input of each layer and the predictions: [(n, width_0), ..., (n, outputs)]."""
+        """Input of each layer and the predictions: [(..., width_0), ..., (..., outputs)]."""
         found = [inputs]
         *hidden, output = self.layers(spec)
         for layer in hidden:
@@ -129,17 +136,20 @@ class DenseFamily(GradientFamily[P]):
     ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
         """Of each layer the examples' errors, (n, outputs), and inputs, (n, width): an example's
         gradient of the layer's weights is the outer product of the two, of its bias the error."""
-        *inputs, error = self._activations(spec, weights, self._prepare(spec, x))
+        n = len(y)
+        *inputs, error = self._activations(spec, weights, _in_blocks(self._prepare(spec, x)))
         # dLoss/doutputs, (n, outputs): p - onehot(y), or prediction - y.
+        counted = error.reshape(-1, error.shape[-1])[:n]
         if spec.task == "classification":
-            error[np.arange(len(y)), y] -= 1.0
+            counted[np.arange(n), y] -= 1.0
         else:
-            error[:, 0] -= y
+            counted[:, 0] -= y
         layers = self.layers(spec)
         errors = [error]
         for layer, activation in zip(layers[:0:-1], inputs[:0:-1], strict=True):
             errors.append((errors[-1] @ weights[f"{layer}.weight"]) * (1 - activation**2))
-        return errors[::-1], inputs
+        flat = [[one.reshape(-1, one.shape[-1])[:n] for one in of] for of in (errors, inputs)]
+        return flat[0][::-1], flat[1]
 
     def _add_gradients(
         self,
@@ -154,7 +164,13 @@ class DenseFamily(GradientFamily[P]):
         if clipping_norm is None:
             factors = np.ones(len(y))
         else:
-            factors = clipping_norm / np.maximum(_norms(errors, inputs), clipping_norm)
+            norms = _norms(errors, inputs)
+            factors = clipping_norm / np.maximum(norms, clipping_norm)
+            unusable = ~np.isfinite(norms)
+            if unusable.any():  # 0 times infinity is no number
+                factors = np.where(unusable, 0.0, factors)
+                errors = [np.where(unusable[:, None], 0.0, one) for one in errors]
+                inputs = [np.where(unusable[:, None], 0.0, one) for one in inputs]
         for layer, one, inp in zip(self.layers(spec), errors, inputs, strict=True):
             scaled = one * factors[:, None]
             total[f"{layer}.weight"] += scaled.T @ inp
@@ -181,10 +197,18 @@ def _norms(
     return np.sqrt(squared)
 
 
+def _in_blocks(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, width) -> (blocks, BLOCK, width), rows of zeros at the end."""
+    missing = -len(rows) % BLOCK
+    if missing:
+        rows = np.concatenate([rows, np.zeros((missing, rows.shape[1]))])
+    return rows.reshape(-1, BLOCK, rows.shape[1])
+
+
 def _affine(weights: Weights, layer: str, a: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(a @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"])
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))

@@ -19,7 +19,7 @@ from fedpact.data.dataset import Inputs, Targets
 from fedpact.errors import DataError, SpecificationError
 from fedpact.features import scattering
 from fedpact.features.cache import rounded_features, scattering_features
-from fedpact.learning.artefact import Model, Template
+from fedpact.learning.artefact import MAX_WEIGHT, Model, Template
 from fedpact.learning.families.base import GradientFamily, Weights
 from fedpact.privacy.linear_sums import (
     BLOCK,
@@ -93,7 +93,7 @@ class ScatteringLinear(GradientFamily[ScatteringParameters]):
 
     def template(self, spec: Specification) -> Template:
         width = self.width(spec)
-        return Template(((CENTRE, (width,)), (WEIGHTS, (spec.outputs, width))))
+        return Template(((CENTRE, (width,)), (WEIGHTS, (spec.outputs, width))), MAX_WEIGHT)
 
     def initial(self, spec: Specification, seed: int) -> Model:
         """All zeros, whatever the seed."""
@@ -101,10 +101,22 @@ class ScatteringLinear(GradientFamily[ScatteringParameters]):
 
     def represented(self, spec: Specification, x: Inputs, folder: Path | None = None) -> Inputs:
         """Features (n, d) float16 of images (n, H, W) or (n, channels, H, W); what has two
-        dimensions is features already. Raises DataError for images that are not finite."""
+        dimensions is features already.
+
+        Images that are not finite have features that are not numbers under `sound`, and count as
+        zero; otherwise they raise DataError."""
         if x.ndim == 2:
             return x
-        found = rounded_features(x) if folder is None else scattering_features(x, folder)
+        finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
+        lost = spec.privacy.mode is PrivacyMode.SOUND and not finite.all()
+        images = np.where(finite.reshape(-1, *[1] * (x.ndim - 1)), x, 0) if lost else x
+        if folder is None or not len(x):
+            found = rounded_features(images)
+        else:
+            found = scattering_features(images, folder)
+        if lost:
+            found = found.copy()
+            found[~finite] = np.nan
         if not self.parameters(spec).mirrored:
             return found
         kept = np.empty((len(found), self.width(spec)), np.float16)

@@ -49,8 +49,8 @@ class TextStatisticsParameters(Document):
 
     bits: Annotated[int, Field(ge=LEAST_BUCKET_BITS, le=MOST_BITS)] = 14
     vectors: Literal[0, 1] = 0
-    count_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.2
-    dense_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.8
+    count_weight: Annotated[float, Field(ge=1e-3, le=1e3)] = 0.2
+    dense_weight: Annotated[float, Field(ge=1e-3, le=1e3)] = 0.8
 
 
 class TextStatistics(ConstructedFamily[TextStatisticsParameters]):

@@ -15,7 +15,7 @@ from torch import nn
 
 from fedpact.data.dataset import Targets
 from fedpact.errors import SpecificationError
-from fedpact.learning.artefact import Model, Template
+from fedpact.learning.artefact import MAX_WEIGHT, Model, Template
 from fedpact.learning.dp_training import (
     Loss,
     clipped_gradient_sum,
@@ -23,6 +23,7 @@ from fedpact.learning.dp_training import (
     supports,
 )
 from fedpact.learning.families.base import GradientFamily, Weights, loss, weights_norm
+from fedpact.privacy.linear_sums import LARGEST_NORM
 from fedpact.types.document import Document
 from fedpact.types.privacy import PaperMechanism, PrivacyMode
 from fedpact.types.specification import Specification
@@ -58,7 +59,8 @@ class TorchFamily(GradientFamily[P]):
     def template(self, spec: Specification) -> Template:
         with torch.device("meta"):
             state = self.module(spec).state_dict()
-        return Template(tuple(sorted((name, tuple(one.shape)) for name, one in state.items())))
+        shapes = sorted((name, tuple(one.shape)) for name, one in state.items())
+        return Template(tuple(shapes), MAX_WEIGHT)
 
     def initial(self, spec: Specification, seed: int) -> Model:
         """Uniform between -`spread` and `spread`, tensors in the order of their names."""
@@ -103,7 +105,8 @@ class TorchFamily(GradientFamily[P]):
         """See the base class. Networks of dense layers and plain convolutions alone are
         clipped in one pass (`dp_training`), others one example at a time.
 
-        That pass is in 32 bits, and has a margin for what they round; all else in 64.
+        That pass is in 32 bits, and has a margin for what they round; all else in 64. Clipped, an
+        example whose gradient overflows counts as zero.
         """
         module = self.loaded(spec, weights)
         inputs, targets = torch.tensor(x), torch.tensor(y)
@@ -116,7 +119,10 @@ class TorchFamily(GradientFamily[P]):
             one = slice(place, place + 1)
             module.zero_grad()
             gradient = self._summed(spec, module, inputs[one], targets[one])
-            factor = clipping_norm / max(weights_norm(gradient), clipping_norm)
+            length = weights_norm(gradient)
+            if not length <= LARGEST_NORM:
+                continue
+            factor = clipping_norm / max(length, clipping_norm)
             for name, values in gradient.items():
                 total[name] += factor * values
         return total

@@ -20,7 +20,7 @@ class Ditto(Strategy):
     name = "ditto"
     published = False
     remembers = True
-    lam: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
+    lam: Annotated[float, Field(ge=0, le=1e6)] = 0.1
     """The paper's lambda."""
 
     def personal(self, globals_: Globals, memory: Memory | None) -> LocalTask:

@@ -26,7 +26,7 @@ class DLMU(Strategy):
 
     name = "dlmu"
     remembers = True
-    tau: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.8
+    tau: Annotated[float, Field(ge=0, le=1e6)] = 0.8
 
     def local(self, globals_: Globals, memory: Memory | None) -> LocalTask:
         if memory is None:

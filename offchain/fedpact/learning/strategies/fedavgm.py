@@ -18,7 +18,7 @@ class FedAvgM(Strategy):
 
     name = "fedavgm"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    learning_rate: Annotated[float, Field(gt=0, le=1e6)] = 1.0
 
     def server(
         self,

@@ -11,7 +11,7 @@ class FedProx(Strategy):
     """Local loss plus mu / 2 * |w - w^r|^2."""
 
     name = "fedprox"
-    mu: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    mu: Annotated[float, Field(ge=0, le=1e6)] = 0.01
 
     def local(self, globals_: Globals, memory: Memory | None) -> LocalTask:
         return LocalTask(globals_.start, Correction(proximal=self.mu, anchor=globals_.start))

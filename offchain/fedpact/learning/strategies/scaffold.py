@@ -32,7 +32,7 @@ class Scaffold(Strategy):
     name = "scaffold"
     published = False
     remembers = True
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    learning_rate: Annotated[float, Field(gt=0, le=1e6)] = 1.0
 
     def local(self, globals_: Globals, memory: Memory | None) -> LocalTask:
         shift = combine(

@@ -82,9 +82,10 @@ def noised_counts(
 ) -> Ensemble:
     """A provider's release: the splits with noised counts (T, 2^d, labels) for leaves.
 
-    Raises DataError for no rows, PrivacyError for a noise multiplier without a source of noise.
+    Raises DataError for no rows, unless there is noise, and PrivacyError for a noise multiplier
+    without a source of noise.
     """
-    if len(y) == 0 or rows.shape[0] != len(y):
+    if rows.shape[0] != len(y) or (noise is None and len(y) == 0):
         raise DataError(f"trees: {rows.shape[0]} rows of {len(y)} classes")
     if noise_multiplier and noise is None:
         raise PrivacyError(f"noise multiplier {noise_multiplier:g}, but no source of noise")

@@ -1,0 +1,120 @@
+"""Hostile requests against training under `sound`: no record decides whether a model comes."""
+
+import numpy as np
+import pytest
+
+from fedpact.data.dataset import Dataset
+from fedpact.errors import ModelError, SpecificationError
+from fedpact.learning.artefact import MAX_WEIGHT, decode, encode
+from fedpact.learning.families import family_of
+from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
+from fedpact.privacy.noise import SeededNoise
+from tests.support.specifications import SOUND, specification
+
+LARGEST = float(np.finfo(np.float32).max)
+SPECIFICATIONS = {
+    "softmax-regression": specification(features={"shape": [8]}, privacy=SOUND),
+    "mlp": specification(
+        features={"shape": [8]},
+        family={"name": "mlp", "parameters": {"hidden": [6]}},
+        privacy=SOUND,
+        local={"steps": 2, "learning_rate": 1e6, "sampling_rate": 0.5},
+    ),
+    "cnn": specification(
+        features={"shape": [8, 8]},
+        family={"name": "cnn", "parameters": {"form": "mnist", "channels": [2], "hidden": [4]}},
+        privacy=SOUND,
+    ),
+    "scattering-linear": specification(
+        features={"shape": [8, 8]},
+        family={"name": "scattering-linear", "parameters": {}},
+        privacy={**SOUND, "statistics_multiplier": 2.0},
+        rounds=2,
+    ),
+    "char-lstm": specification(
+        features={"shape": [4]},
+        family={"name": "char-lstm", "parameters": {"embedding": 2, "hidden": 3}},
+        privacy=SOUND,
+    ),
+}
+
+
+def hostile_start(spec):
+    generator = np.random.default_rng(1)
+    return {
+        name: generator.choice(np.array([-MAX_WEIGHT, MAX_WEIGHT], np.float32), shape)
+        for name, shape in family_of(spec).template(spec).tensors
+    }
+
+
+@pytest.mark.parametrize("name", SPECIFICATIONS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, LARGEST, -LARGEST, 1e30, 2.5])
+def test_a_chosen_record_never_stops_training(name, value):
+    spec = SPECIFICATIONS[name]
+    x = np.zeros((40, *spec.features.shape), np.float32)
+    x[7] = value
+    part = Dataset(x, np.zeros(40, np.int64), tuple(bytes([one]) * 32 for one in range(40)))
+    given = LocalTraining(
+        spec, hostile_start(spec), part, noise=SeededNoise(3), round_and_seat=(2, 0)
+    )
+    template = family_of(spec).template(spec)
+    decode(encode(train_local(given)), template)
+
+
+@pytest.mark.parametrize("name", SPECIFICATIONS)
+def test_no_examples_at_all_give_noise(name):
+    spec = SPECIFICATIONS[name]
+    part = Dataset(np.zeros((0, *spec.features.shape), np.float32), np.zeros(0, np.int64), ())
+    batch = family_of(spec).gradient_sum(
+        spec,
+        {name: one.astype(np.float64) for name, one in hostile_start(spec).items()},
+        part.x,
+        part.y,
+        1.0,
+    )
+    assert not any(one.any() for one in batch.values())
+
+
+def test_an_initial_model_that_could_overflow_is_refused():
+    spec = SPECIFICATIONS["cnn"]
+    template = family_of(spec).template(spec)
+    model = {name: np.zeros(shape, np.float32) for name, shape in template.tensors}
+    model["output.bias"][0] = 2 * MAX_WEIGHT
+    with pytest.raises(ModelError, match="above"):
+        decode(encode(model), template)
+
+
+@pytest.mark.parametrize("norm", [3e-44, 1e-20, 1e-7, 1e7])
+def test_a_clipping_norm_out_of_range_is_refused(norm):
+    with pytest.raises(SpecificationError, match="clipping_norm"):
+        specification(privacy={**SOUND, "clipping_norm": norm})
+
+
+@pytest.mark.parametrize("scale", [1e-33, 1e13])
+def test_a_scale_that_bisects_a_column_is_refused(scale):
+    with pytest.raises(SpecificationError, match="scale"):
+        specification(features={"shape": [2], "scale": scale})
+
+
+@pytest.mark.parametrize("magnitude", [1.0, 1e3, 1e6])
+@pytest.mark.parametrize("size", [1.0, 1e12])
+def test_a_unit_moves_a_sampled_sum_by_the_clipping_norm_at_most(magnitude, size):
+    """The last example takes the place of the one that is left out, as in random order."""
+    spec, generator = SPECIFICATIONS["softmax-regression"], np.random.default_rng(0)
+    x = (size * generator.standard_normal((90, 8))).astype(np.float32)
+    y = generator.integers(0, 3, 90)
+    rows = np.stack([generator.standard_normal(8)] * 3) * magnitude
+    rows[1:] *= (1 + 2.0**-50 * np.arange(1, 3))[:, None]
+    weights = {"output.weight": rows, "output.bias": np.zeros(3)}
+    gradient_sum = family_of(spec).gradient_sum
+    for _ in range(60):
+        taken = generator.permutation(90)[: int(generator.integers(20, 80))]
+        place = int(generator.integers(len(taken)))
+        less = taken[:-1].copy()
+        if place < len(less):
+            less[place] = taken[-1]
+        whole = gradient_sum(spec, weights, x[taken], y[taken], 1.0)
+        without = gradient_sum(spec, weights, x[less], y[less], 1.0)
+        moved = np.sqrt(sum(((whole[name] - without[name]) ** 2).sum() for name in weights))
+        assert moved <= 1 + 1e-7
