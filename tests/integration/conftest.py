@@ -4,6 +4,7 @@ import pytest
 
 from fedpact.chain.devnet import Devnet
 from tests.support.committee import PAYMENT, Committee, Following, Market, open_market
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -13,7 +14,11 @@ def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Market:
 
 @pytest.fixture(scope="session")
 def finished(market: Market) -> Committee:
-    """A request of two honest rounds, delivered and paid."""
+    """A request of two honest rounds, delivered and paid, some seconds after the chain's start:
+    tests of the audit move facts to the first block and expect that to be too early."""
+    first = market.client.frame_at(0)
+    assert first is not None
+    wait_until(lambda: market.client.frame().timestamp > first.timestamp + 1)
     request_id = market.requester.create(market.draft(), market.evaluation, PAYMENT)
     committee = Committee(market, request_id)
     with Following(market, request_id):
