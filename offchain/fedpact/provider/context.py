@@ -51,13 +51,15 @@ class Background:
         self._running: dict[object, Future[Any]] = {}
         self._patience = patience
 
-    def result(self, key: object, compute: Callable[[], T]) -> T | None:
-        """Start `compute` once per key; returns its result, or None while it runs.
+    def result(self, key: object, prepare: Callable[[], Callable[[], T]]) -> T | None:
+        """Start a computation once per key; returns its result, or None while it runs.
 
-        An error of `compute` is raised here, and the next call starts it again.
+        `prepare` gathers in the caller's thread what the computation needs, and returns it. An
+        error of the computation is raised here, and the next call starts it again.
         """
-        future: Future[T] = self._running.get(key) or self._pool.submit(compute)
-        self._running[key] = future
+        if key not in self._running:
+            self._running[key] = self._pool.submit(prepare())
+        future: Future[T] = self._running[key]
         done, _ = wait([future], timeout=self._patience)
         if not done:
             return None

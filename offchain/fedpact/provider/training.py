@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from fedpact.consensus.artefacts import seal_local
@@ -38,7 +38,9 @@ def submit_model(view: RequestView) -> DutyResult:
     release_id = ReleaseId(ctx.deployment.fingerprint, view.id, view.round)
     sealed = ctx.ledger.stored(release_id)
     if sealed is None:
-        artefact = _trained(view, release_id)
+        artefact = ctx.background.result(
+            ("train", view.id, view.round), lambda: _training(view, release_id)
+        )
         if artefact is None:
             return idle("training")
         reference = round_ref_of(view, view.round)
@@ -55,8 +57,8 @@ def submit_model(view: RequestView) -> DutyResult:
     return did(f"round {view.round}: submitted a model ({receipt.gas_used} gas)")
 
 
-def _trained(view: RequestView, release_id: ReleaseId) -> bytes | None:
-    """The round's model, charged before its training begins; None while it is trained."""
+def _training(view: RequestView, release_id: ReleaseId) -> Callable[[], bytes]:
+    """The training of the round's model, which is charged here, before it begins."""
     ctx, spec = view.ctx, specification_of(view)
     replay = replay_of(view)
     task = TrainingTask(
@@ -78,10 +80,7 @@ def _trained(view: RequestView, release_id: ReleaseId) -> bytes | None:
         ctx.payers(view.record.requester),
     )
     samples = view.members[view.seat].samples
-    return ctx.background.result(
-        ("train", view.id, view.round),
-        lambda: _train(ctx, task, contributing, samples),
-    )
+    return lambda: _train(ctx, task, contributing, samples)
 
 
 def _train(

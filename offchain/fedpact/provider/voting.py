@@ -50,8 +50,9 @@ def _score(view: RequestView) -> CastVote | None:
     if round_models(view) is None:
         return None
     ctx = view.ctx
-    scoring = replay_of(view).scoring(view.round)
-    result = ctx.background.result(("score", view.id, view.round), scoring.result)
+    result = ctx.background.result(
+        ("score", view.id, view.round), lambda: replay_of(view).scoring(view.round).result
+    )
     if result is None:
         return None
     scores, record = result
