@@ -13,6 +13,7 @@ from fedpact.chain import keystore
 from fedpact.errors import FedpactError
 from fedpact.privacy.accounting import rdp, rdp_cost
 from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger_check import verify
 from fedpact.requester import RequestProgress
 from fedpact.types.rounds import RequestStatus, Stage
 from fedpact.types.schema import schema_file
@@ -114,7 +115,7 @@ def test_two_daemons_of_one_account_publish_and_pay_for_one_draw_a_round(world: 
     account = world.accounts[0]
     own = world.network.client.rounds.submissions(account.address)
     with Ledger(world.ledger_file(0), account.derive("privacy-ledger")) as ledger:
-        made = ledger.verify()
+        made = verify(ledger)
         assert [(entry.id.request, entry.id.round, entry.digest) for entry in made] == own
         assert len(own) == ROUNDS
         assert ledger.spent(1e-5).epsilon == pytest.approx(

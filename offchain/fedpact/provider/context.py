@@ -14,7 +14,8 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing
 from fedpact.learning.artefact import Model
 from fedpact.learning.strategies import Memory
-from fedpact.privacy.ledger import Ledger, Payers, PrivacyLimit
+from fedpact.privacy.accounting import PrivacyLimit
+from fedpact.privacy.ledger import Ledger, Payers
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.state import ProviderState

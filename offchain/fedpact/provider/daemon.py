@@ -22,6 +22,7 @@ from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError, Retryable, Reverted, SettingsError
 from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger_check import reconcile
 from fedpact.provider.context import Background, Cache, Context, RequestView
 from fedpact.provider.duties import next_duty
 from fedpact.provider.policy import Policy
@@ -146,7 +147,7 @@ class Daemon:
     def _reconcile_ledger(self) -> str | None:
         """Refuse an older copy of the ledger: it must hold all own submissions on chain and the
         profile that was built here."""
-        from fedpact.privacy.ledger import ReleaseId
+        from fedpact.privacy.ledger_report import ReleaseId
         from fedpact.provider.profile import built_releases
 
         ctx = self._context
@@ -161,7 +162,7 @@ class Daemon:
             if args["member"].lower() == ctx.keys.address.lower()
         ]
         built = built_releases(self._settings.state, ctx.keys.address)
-        self._ledger.reconcile([*own, *built])
+        reconcile(self._ledger, [*own, *built])
         return None
 
     def run(self) -> None:

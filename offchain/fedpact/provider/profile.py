@@ -23,7 +23,8 @@ from fedpact.data.description import attributes
 from fedpact.data.readers import LABEL_COLUMN, read_records
 from fedpact.errors import InvalidInput, NotReady, PolicyRefusal, RetrievalError, StateError
 from fedpact.privacy.accounting import PrivacyLimit
-from fedpact.privacy.ledger import Ledger, ReleaseId
+from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.provider.files import profile_file
@@ -104,7 +105,7 @@ class LocalProfile(Document):
 
     @property
     def released(self) -> list[tuple[ReleaseId, bytes]]:
-        """Releases that the ledger must contain (`Ledger.reconcile`); none without noise."""
+        """Releases that the ledger must contain (`ledger_check.reconcile`); none without noise."""
         if self.release is None or self.signature is None:
             return []
         which = _release_id(bytes.fromhex(self.records), self.release.noise_multiplier)

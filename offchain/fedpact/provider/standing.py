@@ -10,7 +10,9 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, NotReady
 from fedpact.privacy.accounting import PrivacyCost, PrivacyLimit
-from fedpact.privacy.ledger import Ledger, LimitStanding, ReleaseId
+from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger_check import reconcile, verify
+from fedpact.privacy.ledger_report import LimitStanding, ReleaseId
 from fedpact.provider.files import ledger_file, state_file
 from fedpact.provider.profile import built_releases
 from fedpact.provider.state import ProviderState
@@ -138,18 +140,21 @@ def privacy_verify(
         LedgerError: one that is damaged, or older than the chain.
     """
     with _ledger(state, keys) as ledger:
-        found = ledger.verify()
+        found = verify(ledger)
         kept = sum(entry.kept for entry in found)
-        ledger.reconcile(built_releases(state, keys.address))
+        reconcile(ledger, built_releases(state, keys.address))
         try:
             client = connect()
             submitted = client.rounds.submissions(keys.address)
         except (NodeUnreachable, DeploymentError) as error:
             return LedgerCheck(len(found), kept, None, str(error))
         fingerprint = client.deployment.fingerprint
-        ledger.reconcile(
-            (ReleaseId(fingerprint, request, round_), digest)
-            for request, round_, digest in submitted
+        reconcile(
+            ledger,
+            [
+                (ReleaseId(fingerprint, request, round_), digest)
+                for request, round_, digest in submitted
+            ],
         )
         return LedgerCheck(len(found), kept, len(submitted), None)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fedpact.consensus.artefacts import seal_local
 from fedpact.errors import DataError, NotReady
 from fedpact.learning.units import samples_of
-from fedpact.privacy.ledger import ReleaseId
+from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.context import Context, DutyResult, RequestView, did, idle
 from fedpact.provider.history import replay_of

@@ -13,7 +13,8 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys, import_account
 from fedpact.privacy.accounting import PrivacyLimit, rdp, rdp_cost
-from fedpact.privacy.ledger import Ledger, ReleaseId
+from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.files import ledger_file
 from fedpact.types.cid import Cid

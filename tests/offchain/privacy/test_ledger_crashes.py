@@ -33,10 +33,11 @@ from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy import ledger as ledger_module
-from fedpact.privacy import ledger_file
+from fedpact.privacy import ledger_file, ledger_report
 from fedpact.privacy import noise as noise_module
-from fedpact.privacy.accounting import rdp, rdp_cost
-from fedpact.privacy.ledger import Ledger, Payers, PrivacyLimit, ReleaseId
+from fedpact.privacy.accounting import PrivacyLimit, rdp, rdp_cost
+from fedpact.privacy.ledger import Ledger, Payers
+from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import SystemNoise
 from fedpact.types.cid import Cid
@@ -52,7 +53,8 @@ DATA = Dataset(
 DELTA = 1e-5
 PAYERS = Payers("data", "0xA", PrivacyLimit(1000.0, DELTA), PrivacyLimit(1000.0, DELTA))
 ROUNDS = 2
-MODULES = (ledger_module, ledger_file, noise_module, local, units, artefact, artefacts, envelope)
+LEDGER = (ledger_module, ledger_report, ledger_file)
+MODULES = (*LEDGER, noise_module, local, units, artefact, artefacts, envelope)
 TRACED = {__file__, embedded.__file__, *(module.__file__ for module in MODULES)}
 ATTEMPTS = 4
 """With one ledger, one after the other."""

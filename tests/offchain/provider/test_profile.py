@@ -20,6 +20,7 @@ from fedpact.errors import (
 )
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger_check import reconcile
 from fedpact.privacy.noise import SeededNoise
 from fedpact.provider import profile
 from fedpact.provider.policy import Policy
@@ -95,12 +96,12 @@ def test_other_records_or_another_epsilon_are_another_release(
 def test_a_ledger_from_before_the_profile_is_refused(tmp_path: Path, ledger: Ledger) -> None:
     data = profile.read_data(posts(tmp_path / "posts"))
     built = profile.build(data, ("a",), SOUND, ledger)
-    ledger.reconcile(built.released)
+    reconcile(ledger, built.released)
     with (
         Ledger(tmp_path / "older.db", bytes(32)) as older,
         pytest.raises(LedgerError, match=r"older copy.*the profile that it built, is not in it"),
     ):
-        older.reconcile(built.released)
+        reconcile(older, built.released)
 
 
 def test_a_profile_without_noise_asks_nothing_of_the_ledger(tmp_path: Path, ledger: Ledger) -> None:

@@ -1,0 +1,184 @@
+"""What a privacy ledger says: the releases in it, what was spent, what a limit leaves."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fedpact.closing import Closing
+from fedpact.errors import LedgerError
+from fedpact.privacy.accounting import UNIT, PrivacyCost, PrivacyLimit, rdp_cost
+from fedpact.privacy.ledger_file import LOCK_TIMEOUT, SCHEMA_VERSION, LedgerFile
+from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.spending import Spending
+from fedpact.types.cid import Cid
+
+
+class ReleaseId(NamedTuple):
+    """What is released once: a provider's model in one round of one request."""
+
+    deployment: bytes
+    """Fingerprint of the deployment, 32 bytes."""
+    request: int
+    round: int
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One release as the ledger has it."""
+
+    id: ReleaseId
+    event: GaussianRelease | None
+    """None if nothing is charged: no privacy was asked for, or the bytes were never published."""
+    units: int
+    """Units that were charged."""
+    charged_at: int
+    """Unix time, seconds."""
+    digest: bytes
+    """Of the CID of the released bytes, as `submit` carries it; empty before they exist."""
+    kept: bool
+    """Whether the ledger still has the bytes."""
+
+
+@dataclass(frozen=True)
+class LimitStanding:
+    """How far the most charged data set or unit is from a lifetime budget; by RDP."""
+
+    spent: PrivacyCost
+    promised: PrivacyCost
+    """Spent, plus what is held for running requests."""
+    left: float
+    """Epsilon of the largest full-batch release that still fits after what is promised."""
+
+
+class LedgerReport(Closing):
+    """An open ledger as far as it can be read; `Ledger` also writes.
+
+    path: the SQLite file, created with its folder if missing. key: 32 secret bytes of the account;
+    without them the digests in the file reveal nothing about any record.
+    Every method raises LedgerError if the file is corrupt or locked by another process.
+    """
+
+    def __init__(self, path: Path, key: bytes, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
+        self.file = LedgerFile(Path(path), key, lock_timeout)
+        self.spending = Spending(self.file, key)
+
+    def close(self) -> None:
+        self.file.close()
+
+    # ------------------------------------------------------------------ releases
+
+    def stored(self, release_id: ReleaseId) -> bytes | None:
+        """The bytes of a release; None if they do not exist yet.
+
+        Raises LedgerError if they were discarded: they must not be drawn again.
+        """
+        with self.file.reading() as db:
+            row = self.row(db, release_id)
+            return None if row is None or not row[0] else self.checked(release_id, *row)
+
+    def kept_at(self, release_id: ReleaseId) -> int:
+        """When `keep` stored the bytes, in seconds of the chain's time; 0 if it never did."""
+        with self.file.reading() as db:
+            row = db.execute(
+                "SELECT kept_at FROM releases WHERE deployment = ? AND request = ? AND round = ?",
+                release_id,
+            ).fetchone()
+            return int(row[0]) if row else 0
+
+    def entries(self) -> list[LedgerEntry]:
+        """All releases, ordered by deployment, request and round."""
+        columns = "deployment, request, round, event, units, charged_at, digest, payload NOT NULL"
+        with self.file.reading() as db:
+            return [
+                LedgerEntry(
+                    ReleaseId(bytes(deployment), request, round_),
+                    None if event is None else GaussianRelease(**json.loads(event)),
+                    units,
+                    charged_at,
+                    bytes(digest),
+                    bool(kept),
+                )
+                for deployment, request, round_, event, units, charged_at, digest, kept in (
+                    db.execute(f"SELECT {columns} FROM releases ORDER BY 1, 2, 3")
+                )
+            ]
+
+    def holds(self) -> list[tuple[bytes, int]]:
+        """(deployment, request) of all holds."""
+        with self.file.reading() as db:
+            rows = db.execute("SELECT deployment, request FROM holds ORDER BY id")
+            return [(bytes(deployment), int(request)) for deployment, request in rows]
+
+    # ------------------------------------------------------------------ what was spent
+
+    def spent(self, delta: float, units: Sequence[bytes] | None = None) -> PrivacyCost:
+        """Cost of the most charged of `units` (default: all known units), by RDP."""
+        with self.file.transaction() as db:
+            if units is not None:
+                self.spending.ask(db, map(self.spending.keyed, units))
+            return rdp_cost(self.spending.largest(db, asked=units is not None), delta)
+
+    def standing(self, limit: PrivacyLimit) -> LimitStanding:
+        """What is left of `limit` of the most charged data set or unit, as if it had all holds."""
+        with self.file.reading() as db:
+            rows = db.execute("SELECT spend FROM datasets")
+            spent = np.maximum(self.spending.largest(db), self.spending.maximum(rows))
+            holds = db.execute("SELECT remaining FROM holds")
+            held = [self.spending.decode(row) for (row,) in holds]
+        promised = spent + np.sum(held, axis=0) if held else spent
+        return LimitStanding(
+            rdp_cost(spent, limit.delta), rdp_cost(promised, limit.delta), limit.left(promised)
+        )
+
+    def export(self, delta: float) -> dict[str, Any]:
+        """Releases and accounts in plain JSON types, without digests of records."""
+        with self.file.reading() as db:
+            accounts = db.execute(
+                "SELECT count(*), spend FROM accounts JOIN units ON account = id GROUP BY id"
+            ).fetchall()
+        return {
+            "version": SCHEMA_VERSION,
+            "unit": UNIT,
+            "accounts": [
+                {"records": count, **asdict(rdp_cost(self.spending.decode(spend), delta))}
+                for count, spend in accounts
+            ],
+            "releases": [
+                {
+                    **entry.id._asdict(),
+                    "deployment": entry.id.deployment.hex(),
+                    "event": None if entry.event is None else asdict(entry.event),
+                    "records": entry.units,
+                    "charged_at": entry.charged_at,
+                    "digest": entry.digest.hex(),
+                }
+                for entry in self.entries()
+            ],
+            "holds": [[deployment.hex(), request] for deployment, request in self.holds()],
+        }
+
+    # ------------------------------------------------------------------ inside a transaction
+
+    def row(self, db: sqlite3.Connection, release_id: ReleaseId) -> Any:
+        """Digest and bytes of a release, as stored; None if it is unknown."""
+        query = (
+            "SELECT digest, payload FROM releases"
+            " WHERE deployment = ? AND request = ? AND round = ?"
+        )
+        return db.execute(query, tuple(release_id)).fetchone()
+
+    def checked(self, release_id: ReleaseId, digest: bytes, payload: bytes | None) -> bytes:
+        """Stored bytes, once they are found to match their digest."""
+        if payload is None:
+            raise LedgerError(
+                f"request {release_id[1]}, round {release_id[2]}: released before and discarded;"
+                " it must not be drawn again"
+            )
+        if Cid.of(payload).digest != digest:
+            raise self.file.corrupt("a release differs from its digest")
+        return bytes(payload)
