@@ -139,10 +139,10 @@ def _aside(chain: Chain) -> Gas:
     found["setEncryptionKey"] = chain.send(newcomer, call)["gasUsed"]
     call = registry.functions.suspend(newcomer.address)
     found["suspend"] = chain.send(registrar, call)["gasUsed"]
-    return found | _reuse(chain)
+    return found | _resale(chain)
 
 
-def _reuse(chain: Chain) -> Gas:
+def _resale(chain: Chain) -> Gas:
     """Resale of a result that five members made, and the record of how providers were found."""
     found: Gas = {}
     s = _request(chain, 5)
@@ -160,7 +160,7 @@ def _reuse(chain: Chain) -> Gas:
     found["refund of a purchase"] = s.refund_purchase()["gasUsed"]
     chain.revert(snapshot)
     found["seal to a buyer"] = s.seal(1)["gasUsed"]
-    found["claim of a resale"] = s.claim_reuse(2)["gasUsed"]
+    found["claim of a resale"] = s.claim_resale(2)["gasUsed"]
     return found
 
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOLC_FOLDER = ROOT / "scripts" / "solc"
 CACHE = ROOT / ".cache" / "solc"
 ARTIFACTS = ROOT / "offchain" / "fedpact" / "chain" / "artifacts"
-DEPLOYED = ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResultCache")
+DEPLOYED = ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResaleMarket")
 
 COMPILER = "0.8.37"
 REMAPPINGS = {"@openzeppelin/": "node_modules/@openzeppelin/"}

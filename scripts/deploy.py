@@ -36,7 +36,7 @@ def cli(
     out: Path | None,
     reputation_unit: int,
 ) -> None:
-    """Deploy registry, market, rounds and cache, and write the deployment file."""
+    """Deploy the four contracts and write the deployment file."""
     try:
         chosen = settings.load(
             flags={
@@ -62,5 +62,5 @@ def cli(
     click.echo(f"registry {made.registry}")
     click.echo(f"market   {made.market}")
     click.echo(f"rounds   {made.rounds}")
-    click.echo(f"cache    {made.cache}")
+    click.echo(f"resale   {made.resale}")
     click.echo(f"written  {path}")

@@ -14,7 +14,7 @@ import solcx
 from eth_utils.abi import abi_to_signature
 
 CACHE = contracts.ROOT / ".cache" / "natspec"
-INTERFACES = ("IParticipantRegistry", "ISharingMarket", "ITrainingRounds", "IResultCache")
+INTERFACES = ("IParticipantRegistry", "ISharingMarket", "ITrainingRounds", "IResaleMarket")
 OUTPUTS = ["abi", "devdoc", "userdoc"]
 
 Entry = dict[str, Any]

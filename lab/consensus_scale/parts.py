@@ -141,7 +141,7 @@ def _transactions(spec: Specification, accounts: list[str]) -> dict[str, int]:
     last = len(accounts) - 1
     calls: dict[tuple[str, str], list[Any]] = {
         ("SharingMarket", "createRequest"): [camel(spec.terms(digest, digest))],
-        ("ResultCache", "recordRetrieval"): [1, digest],
+        ("ResaleMarket", "recordRetrieval"): [1, digest],
         ("SharingMarket", "join"): [1, 1_234, digest],
         ("SharingMarket", "start"): [1, 0, digest, digest, accounts],
         ("TrainingRounds", "submit"): [1, last, digest],

@@ -144,5 +144,5 @@ def test_a_share_is_exact_at_the_maximum_number_of_rounds(
 
 
 def test_deployed_contracts_stay_below_the_size_limit(compiled: dict[str, Any]) -> None:
-    for name in ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResultCache"):
+    for name in ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResaleMarket"):
         assert 0 < compiled[name].size < 24_576

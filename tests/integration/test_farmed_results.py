@@ -9,7 +9,7 @@ from fedpact.audit import audit
 from fedpact.audit.chain import ChainFacts
 from fedpact.audit.evidence import gather
 from fedpact.audit.report import Broken
-from fedpact.audit.reuse import ReuseChecks
+from fedpact.audit.resale import ResaleChecks
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.scanner import EventScanner
@@ -18,11 +18,11 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import DecryptionError, InvalidInput, NotReady, Reverted
 from fedpact.provider.standing import claim
 from fedpact.requester import Requester
-from fedpact.types.reuse import PurchaseStatus
+from fedpact.types.resale import PurchaseStatus
 from tests.support.committee import PAYMENT, Committee, Following, Market, open_market
 
 PRICE = 10**16
-DRAFT = {"rounds": 1, "reuse": {"price": PRICE}}
+DRAFT = {"rounds": 1, "resale": {"price": PRICE}}
 
 
 def played(market: Market, payment: int, **changes: object) -> Committee:
@@ -107,24 +107,24 @@ def test_bought_all_the_same_it_costs_its_price_and_no_more(
     street: Market, farmed: Committee, buyer: tuple[AccountKeys, Requester]
 ) -> None:
     keys, requester = buyer
-    cache, request = street.client.cache, farmed.request_id
+    resale, request = street.client.resale, farmed.request_id
     requester.buy(request)
     farmer, accomplice = street.providers[3:5]
     # A key that opens nothing: the money is gone, the chain cannot tell.
-    cache.seal(farmer, request, 0, keys.address, bytes(80))
+    resale.seal(farmer, request, 0, keys.address, bytes(80))
     with pytest.raises(DecryptionError, match="none of 1 delivered keys opens the model"):
         requester.fetch(request)
-    assert cache.purchase(request, keys.address).status is PurchaseStatus.SEALED
+    assert resale.purchase(request, keys.address).status is PurchaseStatus.SEALED
     with pytest.raises(Reverted, match="NothingBought"):
-        cache.refund(keys, request)
-    assert cache.offered(request) == (PRICE, PRICE)
+        resale.refund(keys, request)
+    assert resale.offered(request) == (PRICE, PRICE)
 
     # Any other member with points may mend it, and earns nothing more by it.
     key = delivery_key(farmed.key, street.client.deployment.fingerprint, request, 1)
     public = bytes(keys.encryption_key().public_key)
-    cache.seal(accomplice, request, 1, keys.address, seal(public, key))
+    resale.seal(accomplice, request, 1, keys.address, seal(public, key))
     assert requester.fetch(request).error == street.client.rounds.final_error(request)
-    assert cache.offered(request) == (PRICE, PRICE)
+    assert resale.offered(request) == (PRICE, PRICE)
     # By hand, where no daemon does it.
     points, _ = street.client.rounds.points(request)
     assert claim(street.client, farmer, request) == PRICE * points[0] // sum(points)
@@ -142,7 +142,7 @@ def test_a_price_that_the_makers_did_not_agree_to_is_not_paid(
         own.draft(rounds=1, title="Not for sale"), own.evaluation, 10**15
     )
     # The requester offers what its specification keeps to itself.
-    street.client.cache.offer(street.requester_keys, request, 1)
+    street.client.resale.offer(street.requester_keys, request, 1)
     committee = Committee(own, request)
     with Following(own, request):
         committee.join_and_start()
@@ -150,8 +150,8 @@ def test_a_price_that_the_makers_did_not_agree_to_is_not_paid(
         committee.deliver()
 
     found = {one.request_id: one for one in requester.offers_like(request)}
-    assert found[request].refusal == "its specification does not allow reuse"
-    with pytest.raises(InvalidInput, match="does not allow reuse"):
+    assert found[request].refusal == "its specification does not allow resale"
+    with pytest.raises(InvalidInput, match="does not allow resale"):
         requester.buy(request)
     report = audit(street.client, street.store, request)
     assert [item.name for item in report.failed] == ["purchases"]
@@ -160,7 +160,7 @@ def test_a_price_that_the_makers_did_not_agree_to_is_not_paid(
 @pytest.mark.parametrize(
     ("name", "changes", "said"),
     [
-        ("ReuseOffered", {"price": PRICE + 1}, "paid"),
+        ("ResaleOffered", {"price": PRICE + 1}, "paid"),
         ("ResultBought", {"price": PRICE - 1}, "paid"),
         ("ResultBought", {"deadline": 1}, "deadline"),
         ("KeySealed", {"holder": "0x" + 40 * "1"}, "has no points"),
@@ -178,19 +178,19 @@ def test_an_auditor_notices_a_changed_or_hidden_sale(
 ) -> None:
     keys, requester = buyer
     client, request = street.client, honest.request_id
-    if client.cache.purchase(request, keys.address).status is PurchaseStatus.NONE:
+    if client.resale.purchase(request, keys.address).status is PurchaseStatus.NONE:
         requester.buy(request)
-        client.cache.seal(street.providers[1], request, 1, keys.address, bytes(80))
+        client.resale.seal(street.providers[1], request, 1, keys.address, bytes(80))
     facts = ChainFacts(client, request, client.frame())
     evidence = gather(request, EventScanner(client, client.deployment.block).scan(facts.frame))
-    assert ReuseChecks(evidence, facts, lambda: honest.spec).purchases().startswith("sold 1 times")
+    assert ResaleChecks(evidence, facts, lambda: honest.spec).purchases().startswith("sold 1 times")
 
-    [place] = [i for i, event in enumerate(evidence.reuse) if event.name == name]
-    event = evidence.reuse.pop(place)
+    [place] = [i for i, event in enumerate(evidence.resale) if event.name == name]
+    event = evidence.resale.pop(place)
     if changes is not None:
-        evidence.reuse.insert(place, replace(event, args={**event.args, **changes}))
+        evidence.resale.insert(place, replace(event, args={**event.args, **changes}))
     with pytest.raises(Broken, match=said):
-        ReuseChecks(evidence, facts, lambda: honest.spec).purchases()
+        ResaleChecks(evidence, facts, lambda: honest.spec).purchases()
 
 
 def test_the_makers_do_not_buy_from_themselves(street: Market, farmed: Committee) -> None:
@@ -198,7 +198,7 @@ def test_the_makers_do_not_buy_from_themselves(street: Market, farmed: Committee
     puppet = street.providers[4]
     accounts = street.client.rounds.committee(farmed.request_id)
     with pytest.raises(Reverted, match="TookPart"):
-        street.client.cache.buy(puppet, farmed.request_id, accounts, PRICE)
+        street.client.resale.buy(puppet, farmed.request_id, accounts, PRICE)
     requester = Requester(street.client, street.store, puppet, street.folder / "puppet")
     found = {one.request_id: one for one in requester.offers_like(farmed.request_id)}
     assert "your organisation" in found[farmed.request_id].refusal

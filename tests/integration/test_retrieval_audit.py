@@ -71,7 +71,7 @@ def gathered(committee: Committee) -> Evidence:
 def with_record(committee: Committee, record: RetrievalRecord) -> Evidence:
     evidence = deepcopy(gathered(committee))
     digest = committee.market.store.put(record.encode()).digest
-    evidence.reuse = [replace(one, args={**one.args, "digest": digest}) for one in evidence.reuse]
+    evidence.resale = [replace(one, args={**one.args, "digest": digest}) for one in evidence.resale]
     return evidence
 
 

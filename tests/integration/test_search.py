@@ -188,7 +188,7 @@ def test_those_found_are_invited_others_decline_and_the_search_is_on_record(
     log = network.folder / f"{grain.name}.log"
     declined = f"request {request}: declined: others are invited"
     wait_until(lambda: declined in log.read_text(), log.read_text)
-    events = [one.name for one in network.client.cache.events(request)]
+    events = [one.name for one in network.client.resale.events(request)]
     assert events == ["RetrievalRecorded"]
 
 

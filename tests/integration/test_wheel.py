@@ -17,7 +17,7 @@ def test_the_wheel_carries_the_compiled_contracts(tmp_path: Path) -> None:
     [wheel] = tmp_path.glob("fedpact-*.whl")
     with zipfile.ZipFile(wheel) as content:
         names = content.namelist()
-        for contract in ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResultCache"):
+        for contract in ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResaleMarket"):
             file = f"fedpact/chain/artifacts/{contract}.json"
             assert content.read(file) == (ROOT / "offchain" / file).read_bytes()
         [metadata] = [name for name in names if name.endswith(".dist-info/METADATA")]

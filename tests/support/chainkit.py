@@ -44,7 +44,7 @@ class Deployed:
     registry: Contract
     market: Contract
     rounds: Contract
-    cache: Contract
+    resale: Contract
     registrar: LocalAccount
 
 
@@ -266,7 +266,7 @@ def deploy_all(
     chain: Chain, deployer: Address, registrar: Address, reputation_unit: int
 ) -> tuple[Contract, Contract, Contract, Contract]:
     """Registry, market and rounds, each told the others' addresses, which CREATE fixes by nonce;
-    and the cache, which reads all three."""
+    and the resale market, which reads all three."""
     nonce = chain.w3.eth.get_transaction_count(address_of(deployer))
     registry, market, rounds = (create_address(address_of(deployer), nonce + i) for i in range(3))
     contracts = (
@@ -278,8 +278,8 @@ def deploy_all(
         chain.deploy("TrainingRounds", deployer, registry, market),
     )
     assert [contract.address for contract in contracts] == [registry, market, rounds]
-    cache = chain.deploy("ResultCache", deployer, registry, market, rounds)
-    return (*contracts, cache)
+    resale = chain.deploy("ResaleMarket", deployer, registry, market, rounds)
+    return (*contracts, resale)
 
 
 def create_address(sender: str, nonce: int) -> str:

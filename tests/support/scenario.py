@@ -93,7 +93,7 @@ class Scenario:
             deployed.market,
             deployed.rounds,
         )
-        self.cache = deployed.cache
+        self.resale = deployed.resale
         self.requester, self.buyer, self.stranger = accounts[1], accounts[22], accounts[23]
         self.providers = accounts[2 : 2 + providers]
         self.payment = payment
@@ -115,7 +115,7 @@ class Scenario:
         return self._send(sender, self.rounds.functions[name](*args), name, 0)
 
     def cache_call(self, sender: Any, name: str, *args: Any, value: int = 0) -> Any:
-        return self._send(sender, self.cache.functions[name](*args), f"cache.{name}", value)
+        return self._send(sender, self.resale.functions[name](*args), f"resale.{name}", value)
 
     def _send(self, sender: Any, call: Any, name: str, value: int) -> Any:
         receipt = self.chain.send(sender, call, value)
@@ -212,10 +212,10 @@ class Scenario:
         return seats_of(self.facts.submitted)
 
     def event(self, name: str, receipt: Any) -> dict[str, Any]:
-        """The one event of this name in a receipt, of market, rounds or cache."""
+        """The one event of this name in a receipt, of market, rounds or resale."""
         (contract,) = (
             contract
-            for contract in (self.market, self.rounds, self.cache)
+            for contract in (self.market, self.rounds, self.resale)
             if any(item["type"] == "event" and item["name"] == name for item in contract.abi)
         )
         (found,) = events(contract, name, receipt)
@@ -343,7 +343,7 @@ class Scenario:
     def expire_round(self) -> Any:
         return self.rounds_call(self.stranger, "expireRound", self.id)
 
-    # -- the cache's part -------------------------------------------------------------------------
+    # -- resale ------------------------------------------------------------------------------------
 
     def offer(self, price: int = PRICE) -> Any:
         return self.cache_call(self.requester, "offer", self.id, price)
@@ -358,23 +358,23 @@ class Scenario:
         args = (self.id, seat, address_of(buyer or self.buyer), sealed_key)
         return self.cache_call(self.providers[seat], "seal", *args)
 
-    def claim_reuse(self, seat: int) -> Any:
+    def claim_resale(self, seat: int) -> Any:
         return self.cache_call(self.providers[seat], "claim", self.id, seat)
 
     def refund_purchase(self, buyer: Any = None) -> Any:
         return self.cache_call(buyer or self.buyer, "refund", self.id)
 
     def purchase(self, buyer: Any = None) -> Any:
-        return self.cache.functions.purchase(self.id, address_of(buyer or self.buyer)).call()
+        return self.resale.functions.purchase(self.id, address_of(buyer or self.buyer)).call()
 
     @property
     def offered(self) -> tuple[int, int]:
         """Price and sum earned."""
-        price, earned = self.cache.functions.offered(self.id).call()
+        price, earned = self.resale.functions.offered(self.id).call()
         return price, earned
 
-    def reuse_claimable(self, seat: int) -> int:
-        return int(self.cache.functions.claimable(self.id, seat).call())
+    def resale_claimable(self, seat: int) -> int:
+        return int(self.resale.functions.claimable(self.id, seat).call())
 
     # -- whole stretches --------------------------------------------------------------------------
 
@@ -419,7 +419,7 @@ class Scenario:
         return self
 
     def on_offer(self, price: int = PRICE) -> Scenario:
-        """Delivered, and offered for reuse before the training."""
+        """Delivered, and offered for resale before the training."""
         self.create()
         self.offer(price)
         self.join_all()

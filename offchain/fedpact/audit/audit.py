@@ -9,8 +9,8 @@ from fedpact.audit.learning import LearningChecks
 from fedpact.audit.money import MoneyChecks
 from fedpact.audit.protocol import ProtocolChecks
 from fedpact.audit.report import AuditItem, AuditReport, look
+from fedpact.audit.resale import ResaleChecks
 from fedpact.audit.retrieval import RetrievalChecks
-from fedpact.audit.reuse import ReuseChecks
 from fedpact.chain.client import ChainClient
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore
@@ -49,7 +49,7 @@ def inspect(
     learning = LearningChecks(evidence, facts, store, keys)
     money = MoneyChecks(evidence, facts)
     retrieval = RetrievalChecks(evidence, facts, store, learning.specification)
-    reuse = ReuseChecks(evidence, facts, learning.specification)
+    resale = ResaleChecks(evidence, facts, learning.specification)
     checks: tuple[Callable[[], str], ...] = (
         learning.specification_digest,
         learning.initial_model,
@@ -76,6 +76,6 @@ def inspect(
         money.refund,
         money.conservation,
         money.reputation,
-        reuse.purchases,
+        resale.purchases,
     )
     return tuple(look(check.__name__, check) for check in checks)

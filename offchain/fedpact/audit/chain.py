@@ -7,7 +7,7 @@ from fedpact.chain.abi import ROUNDS, contract_abi
 from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Frame
 from fedpact.types.deployment import Deployment
-from fedpact.types.reuse import PurchaseStatus
+from fedpact.types.resale import PurchaseStatus
 from fedpact.types.rounds import Member, RequestRecord, RoundState
 
 SELECTOR_BYTES = 4
@@ -72,23 +72,23 @@ class ChainFacts:
 
     @cached_property
     def offered(self) -> tuple[int, int] | None:
-        """Price of the result and its earnings from resales, wei; None without a cache."""
-        if self.deployment.cache is None:
+        """Price of the result and its earnings from resales, wei; None without a resale market."""
+        if self.deployment.resale is None:
             return None
-        return self._client.cache.offered(self._id, self.frame)
+        return self._client.resale.offered(self._id, self.frame)
 
     @cached_property
-    def cache_balance(self) -> int:
+    def resale_balance(self) -> int:
         """Wei."""
         block = {"blockHash": self.frame.block_hash}
-        return int(self._client.rpc.call("eth_getBalance", self.deployment.cache, block), 16)
+        return int(self._client.rpc.call("eth_getBalance", self.deployment.resale, block), 16)
 
     def purchase_status(self, buyer: str) -> PurchaseStatus:
-        return self._client.cache.purchase(self._id, buyer, self.frame).status
+        return self._client.resale.purchase(self._id, buyer, self.frame).status
 
-    def reuse_claimable(self, seat: int) -> int:
+    def resale_claimable(self, seat: int) -> int:
         """Wei."""
-        return self._client.cache.claimable(self._id, seat, self.frame)
+        return self._client.resale.claimable(self._id, seat, self.frame)
 
     def claimable(self, seat: int) -> int:
         """Wei."""

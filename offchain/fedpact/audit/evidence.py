@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fedpact.chain.bindings.cache import ResultCache
 from fedpact.chain.bindings.market import terms_of
+from fedpact.chain.bindings.resale import ResaleMarket
 from fedpact.chain.records import Event
 from fedpact.errors import AuditFailed, UnknownRequest
 from fedpact.types.rounds import Terms, seats_of
@@ -112,11 +112,11 @@ class Evidence:
     paid_in: int = 0
     """Wei that went into the market, over all requests."""
     paid_out: int = 0
-    reuse: list[Event] = field(default_factory=list)
-    """The result cache's events of the request, oldest first."""
-    reuse_in: int = 0
-    """Wei that went into the cache, over all requests."""
-    reuse_out: int = 0
+    resale: list[Event] = field(default_factory=list)
+    """The resale market's events of the request, oldest first."""
+    resale_in: int = 0
+    """Wei that went into the resale market, over all requests."""
+    resale_out: int = 0
 
     @property
     def finals(self) -> list[RoundEvidence]:
@@ -139,7 +139,7 @@ def gather(request_id: int, events: Iterable[Event]) -> Evidence:
     """
     found: Evidence | None = None
     outcomes: list[RecordedOutcome] = []
-    paid_in = paid_out = reuse_in = reuse_out = 0
+    paid_in = paid_out = resale_in = resale_out = 0
     for event in events:
         if event.name == "OutcomesRecorded":
             outcomes += _outcomes(event)
@@ -148,9 +148,9 @@ def gather(request_id: int, events: Iterable[Event]) -> Evidence:
         elif event.name in ("Claimed", "Refunded"):
             paid_out += event.args["amount"]
         elif event.name == "ResultBought":
-            reuse_in += event.args["price"]
-        elif event.name in ("ReuseClaimed", "PurchaseRefunded"):
-            reuse_out += event.args["amount"]
+            resale_in += event.args["price"]
+        elif event.name in ("ResaleClaimed", "PurchaseRefunded"):
+            resale_out += event.args["amount"]
         if event.args.get("requestId") != request_id:
             continue
         if event.name == "RequestCreated":
@@ -165,7 +165,7 @@ def gather(request_id: int, events: Iterable[Event]) -> Evidence:
     if found is None:
         raise UnknownRequest(f"the market knows no request {request_id}")
     found.outcomes, found.paid_in, found.paid_out = outcomes, paid_in, paid_out
-    found.reuse_in, found.reuse_out = reuse_in, reuse_out
+    found.resale_in, found.resale_out = resale_in, resale_out
     return found
 
 
@@ -187,8 +187,8 @@ def _outcomes(event: Event) -> list[RecordedOutcome]:
 
 def _take(e: Evidence, event: Event) -> None:
     args = event.args
-    if event.contract == ResultCache.NAME:
-        e.reuse.append(event)
+    if event.contract == ResaleMarket.NAME:
+        e.resale.append(event)
         return
     if "round" in args and event.name not in ("RoundOpened", "RequestEnded"):
         _fits(e, event, 0 < args["round"] <= len(e.rounds), "its round was not opened")

@@ -49,7 +49,7 @@ class RetrievalChecks:
         search found everybody who was invited."""
         digests = [
             bytes(event.args["digest"])
-            for event in self._e.reuse
+            for event in self._e.resale
             if event.name == "RetrievalRecorded" and event.args["requester"] == self._e.requester
         ]
         if not digests:

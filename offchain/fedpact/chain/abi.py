@@ -18,8 +18,8 @@ from fedpact.errors import DeploymentError, FedpactError, Reverted
 REGISTRY = "ParticipantRegistry"
 MARKET = "SharingMarket"
 ROUNDS = "TrainingRounds"
-CACHE = "ResultCache"
-CONTRACTS = (REGISTRY, MARKET, ROUNDS, CACHE)
+RESALE = "ResaleMarket"
+CONTRACTS = (REGISTRY, MARKET, ROUNDS, RESALE)
 
 _STANDARD_ERRORS: list[dict[str, Any]] = [
     {"type": "error", "name": "Error", "inputs": [{"name": "message", "type": "string"}]},

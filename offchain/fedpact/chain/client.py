@@ -2,9 +2,9 @@
 
 from functools import cached_property
 
-from fedpact.chain.bindings.cache import ResultCache
 from fedpact.chain.bindings.market import Market
 from fedpact.chain.bindings.registry import Registry
+from fedpact.chain.bindings.resale import ResaleMarket
 from fedpact.chain.bindings.rounds import Rounds
 from fedpact.chain.connection import Connection
 from fedpact.errors import DeploymentError
@@ -26,12 +26,12 @@ class ChainClient(Connection):
         return Rounds(self, self.deployment.rounds)
 
     @cached_property
-    def cache(self) -> ResultCache:
-        """Raises DeploymentError if the deployment is older than the cache."""
-        address = self.deployment.cache
+    def resale(self) -> ResaleMarket:
+        """Raises DeploymentError if the deployment is older than ResaleMarket."""
+        address = self.deployment.resale
         if address is None:
             raise DeploymentError(
-                "this deployment has no ResultCache: it is older than that contract; "
+                "this deployment has no ResaleMarket: it is older than that contract; "
                 "to resell results, deploy again (`fedpact deploy`)"
             )
-        return ResultCache(self, address)
+        return ResaleMarket(self, address)

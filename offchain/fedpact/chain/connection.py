@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
-from fedpact.chain.abi import CACHE, MARKET, REGISTRY, ROUNDS, contract_abi, reverted
+from fedpact.chain.abi import MARKET, REGISTRY, RESALE, ROUNDS, contract_abi, reverted
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import BlockReference, Call, Event, Frame, Receipt
 from fedpact.chain.rpc import Request, Rpc, RpcError
@@ -31,8 +31,8 @@ class Connection:
                 deployment.market.lower(): MARKET,
                 deployment.rounds.lower(): ROUNDS,
             }
-            if deployment.cache is not None:
-                self._names[deployment.cache.lower()] = CACHE
+            if deployment.resale is not None:
+                self._names[deployment.resale.lower()] = RESALE
         self._sender = Sender(rpc, chain_id, self.decode)
 
     @classmethod

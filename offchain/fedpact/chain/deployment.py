@@ -9,7 +9,7 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from fedpact.chain.abi import CACHE, MARKET, REGISTRY, ROUNDS, checksum, contract_abi
+from fedpact.chain.abi import MARKET, REGISTRY, RESALE, ROUNDS, checksum, contract_abi
 from fedpact.chain.connection import Connection
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call, Receipt
@@ -23,14 +23,14 @@ DEFAULT_REPUTATION_UNIT = 10**15
 def deploy(
     connection: Connection, keys: AccountKeys, reputation_unit: int = DEFAULT_REPUTATION_UNIT
 ) -> Deployment:
-    """Create registry, market, rounds and cache; the account becomes the registrar.
+    """Create the four contracts; the account becomes the registrar.
 
     The first three name one another in their constructors, so their addresses are computed
     beforehand from the account's nonce; another transaction of the account in between raises
     DeploymentError.
     """
     nonce = int(connection.rpc.call("eth_getTransactionCount", keys.address, "pending"), 16)
-    registry, market, rounds, cache = (created_address(keys.address, nonce + i) for i in range(4))
+    registry, market, rounds, resale = (created_address(keys.address, nonce + i) for i in range(4))
     receipts = [
         _create(
             connection,
@@ -44,7 +44,7 @@ def deploy(
         ),
         _create(connection, keys, MARKET, market, registry, rounds),
         _create(connection, keys, ROUNDS, rounds, registry, market),
-        _create(connection, keys, CACHE, cache, registry, market, rounds),
+        _create(connection, keys, RESALE, resale, registry, market, rounds),
     ]
     return Deployment(
         chain_id=connection.chain_id,
@@ -54,7 +54,7 @@ def deploy(
         rounds=rounds,
         block=receipts[0].block,
         versions={"fedpact": version("fedpact"), "solc": contract_abi(MARKET).compiler},
-        cache=cache,
+        resale=resale,
     )
 
 
@@ -111,7 +111,7 @@ def load(path: Path) -> Deployment:
         raise DeploymentError(f"{path} is not a deployment file: {error}") from error
     for field in fields(deployment):
         value = getattr(deployment, field.name)
-        wanted = {"chain_id": int, "block": int, "versions": dict, "cache": str | None}.get(
+        wanted = {"chain_id": int, "block": int, "versions": dict, "resale": str | None}.get(
             field.name, str
         )
         if not isinstance(value, wanted):

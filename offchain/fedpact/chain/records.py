@@ -26,7 +26,7 @@ class Event:
 
     name: str
     contract: str
-    """Name of the contract: ParticipantRegistry, SharingMarket, TrainingRounds or ResultCache."""
+    """Name of the contract: ParticipantRegistry, SharingMarket, TrainingRounds or ResaleMarket."""
     args: dict[str, Any]
     """By the contract's names; digests as bytes, addresses checksummed, structs as dicts."""
     block: int

@@ -43,7 +43,7 @@ class EventScanner:
         self._connection = connection
         self._from_block = from_block
         self._confirmations = confirmations
-        own = (deployment.registry, deployment.market, deployment.rounds, deployment.cache)
+        own = (deployment.registry, deployment.market, deployment.rounds, deployment.resale)
         self._addresses = list(addresses or (address for address in own if address is not None))
         self._topics = topics
         self._range = FIRST_RANGE

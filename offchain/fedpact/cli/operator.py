@@ -50,7 +50,7 @@ def deploy(
             "registry": made.registry,
             "market": made.market,
             "rounds": made.rounds,
-            "cache": made.cache,
+            "resale": made.resale,
         },
         as_json=as_json,
     )

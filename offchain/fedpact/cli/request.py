@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedpact.cli import reuse, session
+from fedpact.cli import resale, session
 from fedpact.cli.options import RequestId
 from fedpact.cli.output import AsJson, ether, print_facts, print_json, print_rows, write_text
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Request models, follow requests, use the results.", no_args_is_help=True)
 
-app.command()(reuse.offers)
-app.command()(reuse.buy)
+app.command()(resale.offers)
+app.command()(resale.buy)
 
 
 @app.command()
@@ -60,7 +60,7 @@ def create(
     wei = parse_amount(payment)
     asked = Draft.read(draft)
     found = None if from_search is None else RetrievalRecord.read(from_search)
-    if not fresh and not reuse.propose(at.requester.offers(asked, queries)):
+    if not fresh and not resale.propose(at.requester.offers(asked, queries)):
         return
     request_id = at.requester.create(asked, evaluation, wei, queries=queries, retrieval=found)
     print_facts({"request": request_id, "payment_wei": wei}, as_json=as_json)
@@ -107,7 +107,7 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
         "rounds": spec.rounds,
         "providers": f"{spec.min_providers} to {spec.max_providers}",
         "privacy": spec.privacy.statement,
-        "reuse": "no" if spec.reuse is None else f"for {ether(spec.reuse.price)} ether",
+        "resale": "no" if spec.resale is None else f"for {ether(spec.resale.price)} ether",
     }
     print_facts(facts, as_json=False)
 

@@ -27,7 +27,7 @@ from fedpact.provider.context import Background, Cache, Context, RequestView
 from fedpact.provider.duties import next_duty
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
-from fedpact.provider.reselling import resold
+from fedpact.provider.resale import resold
 from fedpact.provider.state import ProviderState
 from fedpact.provider.work import LocalWork
 from fedpact.types.deployment import Deployment

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fedpact.provider.aggregating import attest_aggregate, propose_aggregate
 from fedpact.provider.context import DutyResult, RequestView, idle
 from fedpact.provider.joining import check_seal, opt_in, start_request
-from fedpact.provider.reselling import claim_reuse, seal_to_buyers
+from fedpact.provider.resale import claim_resale, seal_to_buyers
 from fedpact.provider.settling import claim_payment, deliver_key, expire_request
 from fedpact.provider.training import publish_model, submit_model
 from fedpact.provider.voting import commit_vote, reveal_vote, tally_votes
@@ -19,7 +19,7 @@ Duty = Callable[[RequestView], DutyResult]
 
 _BY_STATUS: dict[RequestStatus, tuple[Duty, ...]] = {
     RequestStatus.ENDED: (deliver_key, claim_payment),
-    RequestStatus.DELIVERED: (claim_payment, seal_to_buyers, claim_reuse),
+    RequestStatus.DELIVERED: (claim_payment, seal_to_buyers, claim_resale),
     RequestStatus.CANCELLED: (claim_payment,),
 }
 

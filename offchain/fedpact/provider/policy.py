@@ -30,7 +30,7 @@ class Policy(BaseModel):
     """Whether to serve requests of privacy mode `none` (test and benchmark data only)."""
     accept_paper_privacy: bool = False
     """Whether to serve requests of privacy mode `paper`, whose epsilon guarantees nothing."""
-    accept_reuse: bool = True
+    accept_resale: bool = True
     """Whether to serve requests whose result may be resold."""
     epsilon_per_request: Annotated[float, Field(gt=0)] = 4.0
     epsilon_per_requester: Annotated[float, Field(gt=0)] = 6.0
@@ -95,8 +95,8 @@ class Policy(BaseModel):
             > self.max_steps_per_round,
             f"{spec.rounds} rounds are over {self.max_rounds}": spec.rounds > self.max_rounds,
             f"{samples} own samples are under {self.min_samples}": samples < self.min_samples,
-            "resale of the result is not accepted": spec.reuse is not None
-            and not self.accept_reuse,
+            "resale of the result is not accepted": spec.resale is not None
+            and not self.accept_resale,
             "privacy mode none is not accepted": spec.privacy.mode is PrivacyMode.NONE
             and not self.accept_without_privacy,
             f"privacy mode paper is not accepted: its epsilon is {CLAIM}": spec.privacy.mode

@@ -65,21 +65,21 @@ def claim(client: ChainClient, keys: AccountKeys, request_id: int) -> int:
     _, seat = client.rounds.duty(request_id, keys.address)
     if seat is None:
         raise InvalidInput(f"{keys.address} has no seat in request {request_id}")
-    pay, reuse = _due(client, request_id, seat)
-    if pay + reuse == 0:
+    pay, resale = _due(client, request_id, seat)
+    if pay + resale == 0:
         raise NotReady(f"request {request_id}: nothing to claim now")
     if pay:
         client.market.claim(keys, request_id, seat)
-    if reuse:
-        client.cache.claim(keys, request_id, seat)
-    return pay + reuse
+    if resale:
+        client.resale.claim(keys, request_id, seat)
+    return pay + resale
 
 
 def _due(client: ChainClient, request_id: int, seat: int) -> tuple[int, int]:
-    """Wei that the market and the cache hold for a seat."""
-    cached = client.deployment.cache is not None
-    reuse = client.cache.claimable(request_id, seat) if cached else 0
-    return client.market.claimable(request_id, seat), reuse
+    """Wei that the market and the resale market hold for a seat."""
+    resells = client.deployment.resale is not None
+    resale = client.resale.claimable(request_id, seat) if resells else 0
+    return client.market.claimable(request_id, seat), resale
 
 
 @dataclass(frozen=True)

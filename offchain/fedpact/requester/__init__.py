@@ -6,7 +6,7 @@ from fedpact.requester.draft import Draft
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.listing import RequestSummary
-from fedpact.requester.reuse import Offer
+from fedpact.requester.resale import Offer
 
 __all__ = [
     "Answer",

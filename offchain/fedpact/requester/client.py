@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedpact.content.store import ContentStore
 from fedpact.errors import InvalidInput, NotReady, Reverted
-from fedpact.requester import fetch, follow, reuse
+from fedpact.requester import fetch, follow, resale
 from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import RequestProgress
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fedpact.data.dataset import Dataset
     from fedpact.requester.draft import Draft
     from fedpact.retrieval.record import RetrievalRecord
-    from fedpact.types.reuse import Purchase
+    from fedpact.types.resale import Purchase
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,10 @@ class Requester:
             draft = draft.inviting(retrieval, self._client.deployment.fingerprint)
         prepared = self.prepare(draft, evaluation, queries=queries)
         self._check_participants(prepared.specification)
-        if prepared.specification.reuse is not None:
-            _ = self._client.cache  # Fails before anything is paid if the deployment has no cache.
+        if prepared.specification.resale is not None:
+            _ = (
+                self._client.resale
+            )  # Fails before anything is paid if the deployment has no ResaleMarket.
         for content in prepared.contents:
             self._store.put(content)
 
@@ -92,8 +94,8 @@ class Requester:
         if created is None:
             receipt = self._client.market.create_request(self._keys, terms, payment)
             created = receipt.event("RequestCreated").args["requestId"]
-        if prepared.specification.reuse is not None:
-            self._offer(int(created), prepared.specification.reuse.price)
+        if prepared.specification.resale is not None:
+            self._offer(int(created), prepared.specification.resale.price)
         if retrieval is not None:
             self._record(int(created), self._store.put(retrieval.encode()).digest)
         pending.unlink()
@@ -170,7 +172,7 @@ class Requester:
         if record.requester == self._keys.address:
             delivered = [e.args["sealedKey"] for e in events if e.name == "Delivered"]
         else:
-            delivered = reuse.sealed_keys(self._client, request_id, self._keys.address)
+            delivered = resale.sealed_keys(self._client, request_id, self._keys.address)
         if not delivered:
             raise NotReady(f"request {request_id}: no model has been delivered yet")
 
@@ -225,7 +227,7 @@ class Requester:
         arrive; returns wei. Raises NotReady if nothing is due."""
         record, _ = self._look(request_id)
         if record.requester != self._keys.address:
-            return reuse.refund(self._client, self._keys, request_id)
+            return resale.refund(self._client, self._keys, request_id)
         amount = int(self._client.market.refundable(request_id))
         if amount == 0:
             raise NotReady(f"request {request_id}: no refund is due now")
@@ -233,18 +235,18 @@ class Requester:
         self._client.market.refund(self._keys, request_id, accounts)
         return amount
 
-    def offers(self, draft: "Draft", queries: Path | None = None) -> "list[reuse.Offer]":
+    def offers(self, draft: "Draft", queries: Path | None = None) -> "list[resale.Offer]":
         """Results for resale that answer the draft's question, best first."""
         digest = sha256(_read_bytes(queries)).hexdigest() if queries is not None else None
         asked = draft.specification.model_copy(update={"queries": digest})
-        return reuse.offers(
+        return resale.offers(
             self._client, self._store, self._keys.address, asked.query_key, asked.usage_rules
         )
 
-    def offers_like(self, request_id: int) -> "list[reuse.Offer]":
+    def offers_like(self, request_id: int) -> "list[resale.Offer]":
         """As `offers`, for an existing request, under any usage rules. Raises UnknownRequest."""
         key = self._client.market.terms(request_id).query_key
-        return reuse.offers(self._client, self._store, self._keys.address, key)
+        return resale.offers(self._client, self._store, self._keys.address, key)
 
     def buy(self, request_id: int, most: int | None = None) -> "Purchase":
         """Buy a finished result; a member then seals its key to this account.
@@ -252,11 +254,11 @@ class Requester:
         `most`: highest price in wei. Raises InvalidInput if it is not for sale to this account.
         """
         spec = self.specification(request_id)
-        return reuse.buy(self._client, self._keys, request_id, spec, most)
+        return resale.buy(self._client, self._keys, request_id, spec, most)
 
     def await_key(self, request_id: int, *, poll_interval: float = 0.5) -> None:
         """Until a member has sealed the key of a bought result; NotReady once it is too late."""
-        reuse.await_key(self._client, request_id, self._keys.address, poll_interval)
+        resale.await_key(self._client, request_id, self._keys.address, poll_interval)
 
     def specification(self, request_id: int) -> Specification:
         """The request's specification from the store, as the chain fixed it."""
@@ -264,26 +266,26 @@ class Requester:
 
     def _offer(self, request_id: int, price: int) -> None:
         """Put the specification's price on chain, once, while that can be done."""
-        cache = self._client.cache
-        if cache.offered(request_id)[0]:
+        market = self._client.resale
+        if market.offered(request_id)[0]:
             return
         try:
-            cache.offer(self._keys, request_id, price)
+            market.offer(self._keys, request_id, price)
         except Reverted as error:
             log.warning("request %d: its result cannot be resold: %s", request_id, error)
 
     def _record(self, request_id: int, digest: bytes) -> None:
         """Put the search's record on chain, once, while that can be done."""
-        cache = self._client.cache
+        market = self._client.resale
         known = [
             bytes(event.args["digest"])
-            for event in cache.events(request_id)
+            for event in market.events(request_id)
             if event.name == "RetrievalRecorded"
         ]
         if digest in known:
             return
         try:
-            cache.record_retrieval(self._keys, request_id, digest)
+            market.record_retrieval(self._keys, request_id, digest)
         except Reverted as error:
             log.warning("request %d: its search is not on record: %s", request_id, error)
 

@@ -3,7 +3,7 @@
 A draft is a specification without the fields that follow from the rest: `version`, `evaluation`,
 `initial_model`, `queries` and, under privacy mode `sound`, the noise (`privacy.noise_multiplier`
 and, for families that gather statistics first, `privacy.statistics_multiplier`). It may also name
-the `seed` of the first model, leave out windows, and give `reuse.price` as an amount of money such
+the `seed` of the first model, leave out windows, and give `resale.price` as an amount of money such
 as "0.1 ether".
 """
 
@@ -127,9 +127,9 @@ class Draft:
         windows = given.get("windows", {})
         if isinstance(windows, Mapping):
             given["windows"] = {**DEFAULT_WINDOWS, **windows}
-        reuse = given.get("reuse")
-        if isinstance(reuse, Mapping) and isinstance(reuse.get("price"), str):
-            given["reuse"] = {**reuse, "price": parse_amount(reuse["price"])}
+        resale = given.get("resale")
+        if isinstance(resale, Mapping) and isinstance(resale.get("price"), str):
+            given["resale"] = {**resale, "price": parse_amount(resale["price"])}
         rounds = given.get("rounds")
         slices = rounds if isinstance(rounds, int) and 0 < rounds <= 1000 else 1
         return given | {

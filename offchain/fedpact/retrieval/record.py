@@ -1,7 +1,7 @@
 """The record of a search, for audit: the signed query and the providers found.
 
 It is in the content store; the digest of its CID goes on chain with the request that was made
-from it (IResultCache, `recordRetrieval`).
+from it (IResaleMarket, `recordRetrieval`).
 """
 
 from pathlib import Path

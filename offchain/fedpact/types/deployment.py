@@ -22,14 +22,14 @@ class Deployment:
     """Block in which the first was created; event scans start here."""
     versions: dict[str, str]
     """Versions of fedpact and of the compiler."""
-    cache: str | None = None
-    """The ResultCache; None in deployments older than that contract."""
+    resale: str | None = None
+    """The ResaleMarket; None in deployments older than that contract."""
 
     @property
     def fingerprint(self) -> bytes:
         """32 bytes that differ between any two deployments.
 
-        The cache is left out: it only reads the other three, to which seals and votes belong.
+        `resale` is left out: it only reads the other three, to which seals and votes belong.
         """
         facts = asdict(self)
         identity = [facts[k] for k in ("chain_id", "genesis_hash", "registry", "market", "rounds")]

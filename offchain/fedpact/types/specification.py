@@ -110,11 +110,11 @@ class Windows(Document):
     deliver: int
 
 
-class Reuse(Document):
+class Resale(Document):
     """The result may be resold, at this price."""
 
     price: Annotated[int, Field(gt=0, lt=2**96)]
-    """Wei, shared by those who made the result. Must equal the price on chain (ResultCache)."""
+    """Wei, shared by those who made the result. Must equal the price on chain (ResaleMarket)."""
 
 
 class Specification(Document):
@@ -153,7 +153,7 @@ class Specification(Document):
     """Registered accounts to which the keys are sealed, besides the committee."""
     windows: Windows
     usage_rules: str = ""
-    reuse: Reuse | None = None
+    resale: Resale | None = None
     """None: the result is not resold."""
     queries: str | None = None
     """Hex sha-256 of the requester's file of queries, if there is one."""

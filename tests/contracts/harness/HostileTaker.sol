@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IResultCache} from "../../../contracts/interfaces/IResultCache.sol";
+import {IResaleMarket} from "../../../contracts/interfaces/IResaleMarket.sol";
 import {ISharingMarket} from "../../../contracts/interfaces/ISharingMarket.sol";
 
 /// @notice A receiver of money that refuses it, or asks for it again while it gets it.
 contract HostileTaker {
     bool private _refuses;
     ISharingMarket private _market;
-    IResultCache private _cache;
+    IResaleMarket private _resale;
     uint256 private _requestId;
     address[] private _accounts;
     uint256 public tries;
@@ -23,17 +23,17 @@ contract HostileTaker {
         _accounts = accounts;
     }
 
-    function reenterCache(address cache, uint256 requestId) external {
-        _cache = IResultCache(cache);
+    function reenterResale(address resale, uint256 requestId) external {
+        _resale = IResaleMarket(resale);
         _requestId = requestId;
     }
 
     receive() external payable {
         require(!_refuses);
-        if (address(_cache) != address(0)) {
+        if (address(_resale) != address(0)) {
             ++tries;
-            try _cache.claim(_requestId, 0) {} catch {}
-            try _cache.refund(_requestId) {} catch {}
+            try _resale.claim(_requestId, 0) {} catch {}
+            try _resale.refund(_requestId) {} catch {}
         }
         if (address(_market) == address(0)) return;
         ++tries;

@@ -9,16 +9,16 @@ from eth_utils.crypto import keccak
 from fedpact.audit.protocol import TERMS_TYPES
 from fedpact.chain.abi import contract_abi
 from fedpact.chain.bindings.binding import Binding
-from fedpact.chain.bindings.cache import ResultCache
 from fedpact.chain.bindings.market import Market
 from fedpact.chain.bindings.registry import Registry
+from fedpact.chain.bindings.resale import ResaleMarket
 from fedpact.chain.bindings.rounds import Rounds
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import Reverted, UnknownRequest
 from fedpact.types.participants import Participant, ParticipantStatus
-from fedpact.types.reuse import Purchase, PurchaseStatus
+from fedpact.types.resale import Purchase, PurchaseStatus
 from fedpact.types.rounds import Member, RequestStatus, RoundOutcome, RoundRecord, Stage, Terms
 from tests.offchain.chain.people import admitted
 
@@ -31,7 +31,7 @@ FOR_CONTRACTS = {
         *("prepare", "enlist", "unseat", "open", "halt"),
         *("shareOf", "shareOfHolder", "deliverable", "results", "member"),
     },
-    "ResultCache": set[str](),
+    "ResaleMarket": set[str](),
 }
 """Called by the other contracts, or standing in the deployment file."""
 OF_OPENZEPPELIN = {
@@ -45,7 +45,7 @@ OF_OPENZEPPELIN = {
 CONSTANT = re.compile(r"[A-Z_0-9]+")
 
 
-@pytest.mark.parametrize("binding", [Registry, Market, Rounds, ResultCache])
+@pytest.mark.parametrize("binding", [Registry, Market, Rounds, ResaleMarket])
 def test_each_function_for_people_has_a_method(binding: type[Binding]) -> None:
     names = set(contract_abi(binding.NAME).functions) - FOR_CONTRACTS[binding.NAME]
     names = {name for name in names - OF_OPENZEPPELIN if not CONSTANT.fullmatch(name)}
@@ -186,11 +186,11 @@ def test_a_round_is_read_in_each_phase(
     assert rounds.members(request_id) == [
         Member(seat, one.address, 100 + seat, 4000) for seat, one in enumerate(people)
     ]
-    cache = client.cache
-    found = cache.record_retrieval(requester, request_id, b"r" * 32).event("RetrievalRecorded")
+    resale = client.resale
+    found = resale.record_retrieval(requester, request_id, b"r" * 32).event("RetrievalRecorded")
     assert found.args["digest"] == b"r" * 32
-    cache.offer(requester, request_id, 1_000)
-    assert cache.offered(request_id) == (1_000, 0)
+    resale.offer(requester, request_id, 1_000)
+    assert resale.offered(request_id) == (1_000, 0)
     before = rounds.round_state(request_id)
     assert (before.round, before.stage, before.last_leader) == (0, Stage.NONE, None)
 
@@ -293,21 +293,21 @@ def test_a_round_is_read_in_each_phase(
     assert record.claimed == 0b001
 
     buyer = admitted(anvil, client, registrar)
-    assert cache.purchase(request_id, buyer.address) == Purchase(PurchaseStatus.NONE, 0, 0)
-    bought = cache.buy(buyer, request_id, committee, 1_000).event("ResultBought")
+    assert resale.purchase(request_id, buyer.address) == Purchase(PurchaseStatus.NONE, 0, 0)
+    bought = resale.buy(buyer, request_id, committee, 1_000).event("ResultBought")
     purchase = Purchase(PurchaseStatus.PENDING, 1_000, bought.args["deadline"])
-    assert cache.purchase(request_id, buyer.address) == purchase
+    assert resale.purchase(request_id, buyer.address) == purchase
     with pytest.raises(Reverted, match="ResultCache_TooEarly"):
-        cache.refund(buyer, request_id)
-    sealed = cache.seal(alice, request_id, 0, buyer.address, b"s" * 80).event("KeySealed")
+        resale.refund(buyer, request_id)
+    sealed = resale.seal(alice, request_id, 0, buyer.address, b"s" * 80).event("KeySealed")
     assert (sealed.args["holder"], sealed.args["sealedKey"]) == (alice.address, b"s" * 80)
-    assert cache.offered(request_id) == (1_000, 1_000)
+    assert resale.offered(request_id) == (1_000, 1_000)
     points, _ = rounds.points(request_id)
-    again = cache.claim(alice, request_id, 0).event("ReuseClaimed").args["amount"]
+    again = resale.claim(alice, request_id, 0).event("ResaleClaimed").args["amount"]
     assert again == 1_000 * points[0] // sum(points)
-    assert cache.claimable(request_id, 0) == 0
-    assert [event.name for event in cache.events(request_id)] == [
-        *("RetrievalRecorded", "ReuseOffered", "ResultBought", "KeySealed", "ReuseClaimed")
+    assert resale.claimable(request_id, 0) == 0
+    assert [event.name for event in resale.events(request_id)] == [
+        *("RetrievalRecorded", "ResaleOffered", "ResultBought", "KeySealed", "ResaleClaimed")
     ]
 
 

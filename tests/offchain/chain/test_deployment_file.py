@@ -52,18 +52,18 @@ def test_saved_deployment_is_loaded_as_it_was(tmp_path: Path, deployment: Deploy
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_file_from_before_the_cache_serves_all_else(
+def test_file_from_before_the_resale_market_serves_all_else(
     anvil: Devnet, tmp_path: Path, deployment: Deployment
 ) -> None:
     path = tmp_path / "deployment.json"
-    facts = {name: value for name, value in vars(deployment).items() if name != "cache"}
+    facts = {name: value for name, value in vars(deployment).items() if name != "resale"}
     path.write_text(json.dumps(facts))
     older = load(path)
     assert older.fingerprint == deployment.fingerprint
     client = ChainClient.connect(anvil.url, older)
     assert client.market.request_count() >= 0
-    with pytest.raises(DeploymentError, match="has no ResultCache"):
-        _ = client.cache
+    with pytest.raises(DeploymentError, match="has no ResaleMarket"):
+        _ = client.resale
 
 
 def test_file_of_another_deployment_is_not_overwritten(

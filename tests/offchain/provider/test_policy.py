@@ -102,8 +102,8 @@ def test_reads_a_file_and_names_the_field_that_is_wrong(tmp_path: Path) -> None:
 
 
 def test_a_resold_result_is_declined_if_the_policy_says_so() -> None:
-    resold = specification(reuse={"price": 1})
+    resold = specification(resale={"price": 1})
     check(Policy(), resold)
     with pytest.raises(PolicyRefusal, match="resale of the result is not accepted"):
-        check(Policy(accept_reuse=False), resold)
-    check(Policy(accept_reuse=False))
+        check(Policy(accept_resale=False), resold)
+    check(Policy(accept_resale=False))

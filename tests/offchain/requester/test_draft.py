@@ -154,16 +154,16 @@ def test_a_file_that_is_not_a_draft_is_refused(tmp_path: Path, text: bytes) -> N
 
 def test_the_resale_price_is_an_amount_or_wei() -> None:
     for price in ("0.5 ether", 5 * 10**17):
-        spec = draft(reuse={"price": price}).specification
-        assert spec.reuse is not None
-        assert spec.reuse.price == 5 * 10**17
-    assert draft().specification.reuse is None
+        spec = draft(resale={"price": price}).specification
+        assert spec.resale is not None
+        assert spec.resale.price == 5 * 10**17
+    assert draft().specification.resale is None
     with pytest.raises(InvalidInput, match="not an amount"):
-        _ = draft(reuse={"price": "0.5"}).specification
-    with pytest.raises(SpecificationError, match=r"reuse\.price"):
-        _ = draft(reuse={"price": 0}).specification
+        _ = draft(resale={"price": "0.5"}).specification
+    with pytest.raises(SpecificationError, match=r"resale\.price"):
+        _ = draft(resale={"price": 0}).specification
 
 
 def test_a_results_price_does_not_change_the_query_key() -> None:
-    free, priced = (draft(**more).specification for more in ({}, {"reuse": {"price": 1}}))
+    free, priced = (draft(**more).specification for more in ({}, {"resale": {"price": 1}}))
     assert free.query_key == priced.query_key

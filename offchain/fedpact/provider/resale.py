@@ -6,7 +6,7 @@ from fedpact.chain.records import Frame
 from fedpact.content.keys import delivery_key, seal
 from fedpact.provider.context import Context, DutyResult, RequestView, did, idle
 from fedpact.provider.reading import request_key, specification_of
-from fedpact.types.reuse import PurchaseStatus
+from fedpact.types.resale import PurchaseStatus
 from fedpact.types.rounds import seats_of
 
 LAST_PART = 10
@@ -20,12 +20,12 @@ def resold(ctx: Context, frame: Frame) -> set[int]:
     waiting: dict[int, dict[str, int]] = {}
     sales: Counter[int] = Counter()
     seen = Counter(ctx.cache.sales)
-    names = ("ResultBought", "KeySealed", "PurchaseRefunded", "ReuseClaimed")
+    names = ("ResultBought", "KeySealed", "PurchaseRefunded", "ResaleClaimed")
     for name, args in ctx.state.events_named(*names):
         request = int(args["requestId"])
         if name == "ResultBought":
             waiting.setdefault(request, {})[args["buyer"]] = args["deadline"]
-        elif name == "ReuseClaimed":
+        elif name == "ResaleClaimed":
             if args["provider"] == ctx.keys.address:
                 seen[request] = max(seen[request], sales[request])
         elif waiting.get(request, {}).pop(args["buyer"], None) and name == "KeySealed":
@@ -47,11 +47,11 @@ def seal_to_buyers(view: RequestView) -> DutyResult:
         return idle("no part in the result")
     reason = "every buyer has its key"
     for buyer in _buyers(view):
-        bought = ctx.client.cache.purchase(view.id, buyer, view.frame)
+        bought = ctx.client.resale.purchase(view.id, buyer, view.frame)
         if bought.status is not PurchaseStatus.PENDING:
             continue
-        reuse = specification_of(view).reuse
-        if reuse is None or reuse.price != bought.price:
+        resale = specification_of(view).resale
+        if resale is None or resale.price != bought.price:
             reason = f"{buyer} paid {bought.price} wei, which is not what I agreed to"
             continue
         holders = [seat for seat in seats_of(view.state.members) if points[seat]]
@@ -65,24 +65,24 @@ def seal_to_buyers(view: RequestView) -> DutyResult:
         parts = (ctx.deployment.fingerprint, view.id, view.state.final_rounds)
         public_key = ctx.client.registry.participant(buyer).encryption_key
         sealed = seal(public_key, delivery_key(request_key(view), *parts))
-        receipt = ctx.client.cache.seal(ctx.keys, view.id, view.seat, buyer, sealed)
+        receipt = ctx.client.resale.seal(ctx.keys, view.id, view.seat, buyer, sealed)
         return did(f"sealed the model's key to {buyer} ({receipt.gas_used} gas)")
     return idle(reason)
 
 
-def claim_reuse(view: RequestView) -> DutyResult:
+def claim_resale(view: RequestView) -> DutyResult:
     """Claim the share in the result's resales."""
     ctx = view.ctx
-    if view.own_seat is None or ctx.deployment.cache is None:
+    if view.own_seat is None or ctx.deployment.resale is None:
         return idle("no part in the result")
     sold = len({event["buyer"] for event in ctx.state.events(view.id, "KeySealed")})
-    amount = ctx.client.cache.claimable(view.id, view.seat, view.frame)
+    amount = ctx.client.resale.claimable(view.id, view.seat, view.frame)
     if amount == 0:
         # Nothing, or less than one wei: not checked again before the next sale.
         ctx.cache.sales[view.id] = sold
         return idle("nothing to claim")
-    receipt = ctx.client.cache.claim(ctx.keys, view.id, view.seat)
-    return did(f"claimed {amount} wei of reuse ({receipt.gas_used} gas)")
+    receipt = ctx.client.resale.claim(ctx.keys, view.id, view.seat)
+    return did(f"claimed {amount} wei from resales ({receipt.gas_used} gas)")
 
 
 def _buyers(view: RequestView) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.requester.request import prepare
-from fedpact.requester.reuse import published
+from fedpact.requester.resale import published
 from fedpact.types.cid import Cid
 from tests.offchain.requester.requests_of_digits import account, draft, evaluation
 

@@ -48,7 +48,7 @@ def test_the_price_is_refunded_if_no_key_came(s: Scenario) -> None:
     assert told == {"requestId": s.id, "buyer": s.buyer.address, "amount": PRICE}
     assert s.chain.balance(s.buyer) == before + PRICE
     assert s.purchase()[0] == REFUNDED
-    assert s.reuse_claimable(0) == 0
+    assert s.resale_claimable(0) == 0
 
 
 def test_a_buyer_that_cannot_receive_may_retry_its_refund(s: Scenario, expect_revert: Any) -> None:
@@ -62,7 +62,7 @@ def test_a_buyer_that_cannot_receive_may_retry_its_refund(s: Scenario, expect_re
         s.refund_purchase(taker.address)
     # Refunding again while the refund is under way gains nothing.
     s.chain.send(s.stranger, taker.functions.refuse(False))
-    s.chain.send(s.stranger, taker.functions.reenterCache(s.cache.address, s.id))
+    s.chain.send(s.stranger, taker.functions.reenterResale(s.resale.address, s.id))
     s.refund_purchase(taker.address)
     assert taker.functions.tries().call() == 1
     assert s.chain.balance(taker.address) == 2 * PRICE

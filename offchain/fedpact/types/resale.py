@@ -5,7 +5,7 @@ from enum import IntEnum
 
 
 class PurchaseStatus(IntEnum):
-    """In the order of IResultCache.Status."""
+    """In the order of IResaleMarket.Status."""
 
     NONE = 0
     PENDING = 1

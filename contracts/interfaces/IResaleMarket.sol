@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @title IResultCache
+/// @title IResaleMarket
 /// @notice Resale of results: a delivered model is sold to further participants at the price its requester set before
 /// the training, and its providers are paid by their points. Also records how a request's providers were found.
 /// @dev Units: money in wei, times in seconds. Facts of a request are read from market and rounds. A sealed key cannot be
 /// checked on chain: a buyer trusts that one of the seats with points seals the right one.
-interface IResultCache {
+interface IResaleMarket {
     /// @notice The status of one account's purchase of one result.
     /// @dev Pending: paid, no key yet. Sealed: a key is on chain, the price is earned. Refunded: the buyer took the
     /// price back, and may buy again.
@@ -29,7 +29,7 @@ interface IResultCache {
     event RetrievalRecorded(uint256 indexed requestId, address indexed requester, bytes32 digest);
 
     /// @notice The result of a request will be resold at this price.
-    event ReuseOffered(uint256 indexed requestId, uint256 price);
+    event ResaleOffered(uint256 indexed requestId, uint256 price);
 
     /// @notice A buyer paid for a result and waits for its key.
     event ResultBought(uint256 indexed requestId, address indexed buyer, uint256 price, uint256 deadline);
@@ -38,7 +38,7 @@ interface IResultCache {
     event KeySealed(uint256 indexed requestId, address indexed buyer, address indexed holder, bytes sealedKey);
 
     /// @notice A provider was paid its share of the resales.
-    event ReuseClaimed(uint256 indexed requestId, address indexed provider, uint256 seat, uint256 amount);
+    event ResaleClaimed(uint256 indexed requestId, address indexed provider, uint256 seat, uint256 amount);
 
     /// @notice A buyer that got no key in time was refunded.
     event PurchaseRefunded(uint256 indexed requestId, address indexed buyer, uint256 amount);

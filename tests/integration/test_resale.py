@@ -14,7 +14,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import InvalidInput, NotReady
 from fedpact.requester import Requester
 from fedpact.requester.draft import Draft
-from fedpact.types.reuse import PurchaseStatus
+from fedpact.types.resale import PurchaseStatus
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAYMENT, POLL, World, running_world
 
@@ -31,7 +31,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def draft(world: World) -> Draft:
     windows = {**world.data.draft.fields["windows"], "deliver": WINDOW}
-    return world.data.draft.changed(windows=windows, reuse={"price": f"{PRICE} wei"})
+    return world.data.draft.changed(windows=windows, resale={"price": f"{PRICE} wei"})
 
 
 def buyer(world: World, name: str, organisation: int) -> tuple[AccountKeys, Requester]:
@@ -57,12 +57,12 @@ def run(world: World, account: str, *arguments: object) -> subprocess.CompletedP
 
 
 def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> None:
-    client, cache = world.network.client, world.network.client.cache
+    client, resale = world.network.client, world.network.client.resale
     for number in range(3):
         world.serve(number)
     world.network.wait_until_serving()
     request = world.requester.create(draft(world), world.data.evaluation, PAYMENT)
-    assert cache.offered(request) == (PRICE, 0)
+    assert resale.offered(request) == (PRICE, 0)
     world.requester.follow(request, poll_interval=POLL)
     _, as_carol = buyer(world, "carol", 20)
 
@@ -100,7 +100,7 @@ def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> Non
         as_carol.buy(request, most=1)
     bought = run(world, "carol", "request", "buy", request, "--wait")
     assert bought.returncode == 0, bought.stderr
-    sealed = [e.args["holder"] for e in cache.events(request) if e.name == "KeySealed"]
+    sealed = [e.args["holder"] for e in resale.events(request) if e.name == "KeySealed"]
     assert sealed == [second]
     model = as_carol.fetch(request)
     assert model.path.read_bytes() == world.requester.fetch(request).path.read_bytes()
@@ -109,12 +109,14 @@ def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> Non
     world.serve(gone)
     points, _ = client.rounds.points(request)
     shares = [PRICE * own // sum(points) for own in points]
-    wait_until(lambda: not any(cache.claimable(request, seat) for seat in range(3)))
+    wait_until(lambda: not any(resale.claimable(request, seat) for seat in range(3)))
     claims = {
-        e.args["seat"]: e.args["amount"] for e in cache.events(request) if e.name == "ReuseClaimed"
+        e.args["seat"]: e.args["amount"]
+        for e in resale.events(request)
+        if e.name == "ResaleClaimed"
     }
     assert claims == dict(enumerate(shares))
-    assert client.balance(cache.address) == PRICE - sum(shares)
+    assert client.balance(resale.address) == PRICE - sum(shares)
 
     # Nobody is there any more: the next buyer gets its money back, after the deadline.
     for number in range(3):
@@ -129,7 +131,7 @@ def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> Non
     with pytest.raises(NotReady, match="no model has been delivered"):
         as_dave.fetch(request)
     assert as_dave.refund(request) == PRICE
-    assert cache.purchase(request, dave.address).status is PurchaseStatus.REFUNDED
+    assert resale.purchase(request, dave.address).status is PurchaseStatus.REFUNDED
 
     report = audit(client, world.network.store, request)
     assert report.failed == []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentError, InvalidInput, NotReady, Retryable
 from fedpact.types.cid import Cid
-from fedpact.types.reuse import Purchase, PurchaseStatus
+from fedpact.types.resale import Purchase, PurchaseStatus
 from fedpact.types.rounds import RequestRecord, Terms, seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
@@ -69,13 +69,13 @@ def offers(
     Results for sale come first, then those with the fewest doubts, then the lowest error.
     `usage_rules`: the rules that the buyer needs; empty: any.
     """
-    if client.deployment.cache is None:
+    if client.deployment.resale is None:
         return []
     found = []
     own = client.registry.participant(account).organisation
     for request_id, terms in client.market.asked(query_key):
         record = client.market.request(request_id)
-        price, _ = client.cache.offered(request_id)
+        price, _ = client.resale.offered(request_id)
         if not record.delivered or not price:
             continue
         spec, missing = published(store, terms)
@@ -104,7 +104,7 @@ def buy(
     Raises InvalidInput if it is not for sale, costs more than `most`, or if its price differs from
     the one in its specification: no honest member seals for such a price.
     """
-    price, _ = client.cache.offered(request_id)
+    price, _ = client.resale.offered(request_id)
     if not price:
         raise InvalidInput(f"request {request_id}: its result is not for sale")
     promised = _mismatch(spec, price)
@@ -115,8 +115,8 @@ def buy(
             f"request {request_id} costs {price} wei, more than the limit of {most} wei"
         )
     accounts = client.rounds.committee(request_id)
-    client.cache.buy(keys, request_id, accounts, price)
-    return client.cache.purchase(request_id, keys.address)
+    client.resale.buy(keys, request_id, accounts, price)
+    return client.resale.purchase(request_id, keys.address)
 
 
 def await_key(
@@ -124,7 +124,7 @@ def await_key(
 ) -> None:
     """Wait until a key is sealed to the account; raises NotReady if the deadline passes."""
     while True:
-        bought = client.cache.purchase(request_id, account)
+        bought = client.resale.purchase(request_id, account)
         if bought.status is PurchaseStatus.SEALED:
             return
         if bought.status is not PurchaseStatus.PENDING:
@@ -142,7 +142,7 @@ def refund(client: "ChainClient", keys: "AccountKeys", request_id: int) -> int:
 
     Raises InvalidInput if the account has bought nothing, NotReady if nothing is due (yet).
     """
-    bought = client.cache.purchase(request_id, keys.address)
+    bought = client.resale.purchase(request_id, keys.address)
     if bought.status is PurchaseStatus.NONE:
         raise InvalidInput(
             f"request {request_id}: {keys.address} neither made the request nor bought its result"
@@ -150,7 +150,7 @@ def refund(client: "ChainClient", keys: "AccountKeys", request_id: int) -> int:
     overdue = client.frame().timestamp > bought.deadline
     if bought.status is not PurchaseStatus.PENDING or not overdue:
         raise NotReady(f"request {request_id}: no refund is due now")
-    client.cache.refund(keys, request_id)
+    client.resale.refund(keys, request_id)
     return bought.price
 
 
@@ -159,13 +159,13 @@ def sealed_keys(client: "ChainClient", request_id: int, account: str) -> list[by
 
     Raises InvalidInput if the account has bought nothing.
     """
-    if client.cache.purchase(request_id, account).status is PurchaseStatus.NONE:
+    if client.resale.purchase(request_id, account).status is PurchaseStatus.NONE:
         raise InvalidInput(
             f"request {request_id}: {account} neither made the request nor bought its result"
         )
     return [
         event.args["sealedKey"]
-        for event in client.cache.events(request_id)
+        for event in client.resale.events(request_id)
         if event.name == "KeySealed" and event.args["buyer"] == account
     ]
 
@@ -247,8 +247,8 @@ def published(store: ContentStore, terms: Terms) -> tuple[Specification | None, 
 
 def _mismatch(spec: Specification, price: int) -> str:
     """Why no honest member would seal the result at this price; empty if they would."""
-    if spec.reuse is None:
-        return "its specification does not allow reuse"
-    if spec.reuse.price != price:
-        return f"its price is {price} wei, but its specification says {spec.reuse.price} wei"
+    if spec.resale is None:
+        return "its specification does not allow resale"
+    if spec.resale.price != price:
+        return f"its price is {price} wei, but its specification says {spec.resale.price} wei"
     return ""

@@ -2,15 +2,15 @@
 pragma solidity 0.8.37;
 
 import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
-import {IResultCache} from "./interfaces/IResultCache.sol";
+import {IResaleMarket} from "./interfaces/IResaleMarket.sol";
 import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {Scores} from "./libraries/Scores.sol";
 import {SEALED_KEY_BYTES} from "./libraries/SealedKey.sol";
 
-/// @title ResultCache
-/// @notice See {IResultCache}.
-contract ResultCache is IResultCache {
+/// @title ResaleMarket
+/// @notice See {IResaleMarket}.
+contract ResaleMarket is IResaleMarket {
     IParticipantRegistry private immutable REGISTRY;
     ISharingMarket private immutable MARKET;
     ITrainingRounds private immutable ROUNDS;
@@ -35,7 +35,7 @@ contract ResultCache is IResultCache {
 
     /* REQUESTER */
 
-    /// @inheritdoc IResultCache
+    /// @inheritdoc IResaleMarket
     function recordRetrieval(uint256 requestId, bytes32 digest) external override {
         // Check:
         _requireOpenToRequester(requestId);
@@ -45,7 +45,7 @@ contract ResultCache is IResultCache {
         emit RetrievalRecorded(requestId, msg.sender, digest);
     }
 
-    /// @inheritdoc IResultCache
+    /// @inheritdoc IResaleMarket
     function offer(uint256 requestId, uint256 price) external override {
         // Check:
         _requireOpenToRequester(requestId);
@@ -55,12 +55,12 @@ contract ResultCache is IResultCache {
 
         // Effect:
         offer_.price = uint96(price);
-        emit ReuseOffered(requestId, price);
+        emit ResaleOffered(requestId, price);
     }
 
     /* BUYER */
 
-    /// @inheritdoc IResultCache
+    /// @inheritdoc IResaleMarket
     function buy(uint256 requestId, address[] calldata accounts) external payable override {
         // Check: the result is for sale, at this price, to this account.
         uint96 price = _offers[requestId].price;
@@ -80,7 +80,7 @@ contract ResultCache is IResultCache {
         emit ResultBought(requestId, msg.sender, price, deadline);
     }
 
-    /// @inheritdoc IResultCache
+    /// @inheritdoc IResaleMarket
     function refund(uint256 requestId) external override {
         Purchase storage bought = _purchases[requestId][msg.sender];
         // Check:
@@ -98,7 +98,7 @@ contract ResultCache is IResultCache {
 
     /* PROVIDERS */
 
-    /// @inheritdoc IResultCache
+    /// @inheritdoc IResaleMarket
     function seal(uint256 requestId, uint256 seat, address buyer, bytes calldata sealedKey) external override {
         Purchase storage bought = _purchases[requestId][buyer];
         // Check: there is a buyer, and the caller contributed to the model.
@@ -121,7 +121,7 @@ contract ResultCache is IResultCache {
         emit KeySealed(requestId, buyer, msg.sender, sealedKey);
     }
 
-    /// @inheritdoc IResultCache
+    /// @inheritdoc IResaleMarket
     function claim(uint256 requestId, uint256 seat) external override {
         // Check:
         (uint256 points, uint256 total) = _shareOfCaller(requestId, seat);
@@ -130,7 +130,7 @@ contract ResultCache is IResultCache {
 
         // Effect:
         _paid[requestId][seat] += amount;
-        emit ReuseClaimed(requestId, msg.sender, seat, amount);
+        emit ResaleClaimed(requestId, msg.sender, seat, amount);
 
         // Interaction:
         _send(msg.sender, amount);
@@ -138,18 +138,18 @@ contract ResultCache is IResultCache {
 
     /* VIEWS */
 
-    /// @inheritdoc IResultCache
+    /// @inheritdoc IResaleMarket
     function offered(uint256 requestId) external view override returns (uint256 price, uint256 earned) {
         Offer storage offer_ = _offers[requestId];
         return (offer_.price, offer_.earned);
     }
 
-    /// @inheritdoc IResultCache
+    /// @inheritdoc IResaleMarket
     function purchase(uint256 requestId, address buyer) external view override returns (Purchase memory) {
         return _purchases[requestId][buyer];
     }
 
-    /// @inheritdoc IResultCache
+    /// @inheritdoc IResaleMarket
     function claimable(uint256 requestId, uint256 seat) external view override returns (uint256) {
         (uint256 points, uint256 total) = ROUNDS.shareOf(requestId, seat, Scores.SEATS);
         return _due(requestId, seat, points, total);

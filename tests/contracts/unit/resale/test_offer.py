@@ -49,7 +49,7 @@ def test_a_price_is_set_once(s: Scenario, expect_revert: Any) -> None:
 
 
 def test_an_open_request_gets_a_price(s: Scenario) -> None:
-    event = s.event("ReuseOffered", s.offer())
+    event = s.event("ResaleOffered", s.offer())
     assert event == {"requestId": s.id, "price": PRICE}
     assert s.offered == (PRICE, 0)
 

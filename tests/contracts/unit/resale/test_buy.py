@@ -110,7 +110,7 @@ def test_a_refunded_buyer_may_buy_again(s: Scenario) -> None:
 
 
 def test_the_price_is_held_until_the_deadline(s: Scenario) -> None:
-    held = s.chain.balance(s.cache.address)
+    held = s.chain.balance(s.resale.address)
     receipt = s.buy()
     deadline = s.chain.now + WINDOW
     assert s.event("ResultBought", receipt) == {
@@ -120,5 +120,5 @@ def test_the_price_is_held_until_the_deadline(s: Scenario) -> None:
         "deadline": deadline,
     }
     assert list(s.purchase()) == [PENDING, PRICE, deadline]
-    assert s.chain.balance(s.cache.address) == held + PRICE
-    assert s.reuse_claimable(0) == 0
+    assert s.chain.balance(s.resale.address) == held + PRICE
+    assert s.resale_claimable(0) == 0

@@ -1,18 +1,18 @@
-"""ResultCache: resale of results, and the record of how a request's providers were found."""
+"""ResaleMarket: resale of results, and the record of how a request's providers were found."""
 
 from collections.abc import Iterator, Sequence
 
-from fedpact.chain.abi import CACHE
+from fedpact.chain.abi import RESALE
 from fedpact.chain.bindings.binding import Binding, snake
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import BlockReference, Event, Receipt
-from fedpact.types.reuse import Purchase, PurchaseStatus
+from fedpact.types.resale import Purchase, PurchaseStatus
 
 
-class ResultCache(Binding):
-    """What IResultCache.sol documents; amounts in wei, times in seconds, digests 32 bytes."""
+class ResaleMarket(Binding):
+    """What IResaleMarket.sol documents; amounts in wei, times in seconds, digests 32 bytes."""
 
-    NAME = CACHE
+    NAME = RESALE
 
     # Requester
 
@@ -62,5 +62,5 @@ class ResultCache(Binding):
         return int(self._view("claimable", request_id, seat, block=block))
 
     def events(self, request_id: int) -> Iterator[Event]:
-        """The cache's events about a request, oldest first."""
+        """The contract's events about a request, oldest first."""
         return self.history([None, f"0x{request_id:064x}"])

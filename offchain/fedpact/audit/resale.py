@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from fedpact.audit.evidence import Evidence
 from fedpact.audit.report import require
-from fedpact.types.reuse import PurchaseStatus
+from fedpact.types.resale import PurchaseStatus
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from fedpact.chain.records import Event
 
 
-class ReuseChecks:
-    """Replays the cache's events by the rules of IResultCache.
+class ResaleChecks:
+    """Replays the resale market's events by the rules of IResaleMarket.
 
     Outsiders cannot tell whether a sealed key is the right one: only its buyer can open it.
     """
@@ -34,11 +34,11 @@ class ReuseChecks:
 
     def purchases(self) -> str:
         """Sold at the price that the specification names, to outsiders; each first key came in
-        time, from a seat with points; claims are shares by points; the cache holds the rest."""
+        time, from a seat with points; claims are shares by points; the contract holds the rest."""
         if self._facts.offered is None:
-            require(not self._e.reuse, "there are sales and no cache")
-            return "no cache"
-        for event in self._e.reuse:
+            require(not self._e.resale, "there are sales and no resale market")
+            return "no resale market"
+        for event in self._e.resale:
             self._play(event)
         stands = (self._price, self._earned)
         require(
@@ -47,7 +47,7 @@ class ReuseChecks:
         )
         if self._price:
             self._money()
-            promised = self._specification().reuse
+            promised = self._specification().resale
             require(
                 promised is not None and promised.price == self._price,
                 f"on offer for {self._price} wei, which its specification does not say",
@@ -58,7 +58,7 @@ class ReuseChecks:
     def _play(self, event: "Event") -> None:
         args = event.args
         match event.name:
-            case "ReuseOffered":
+            case "ResaleOffered":
                 require(self._price == 0, "a second price was fixed")
                 self._price = args["price"]
             case "ResultBought":
@@ -71,7 +71,7 @@ class ReuseChecks:
                 early = self._facts.timestamp(event.block) <= (deadline or 0)
                 require(not early, f"{args['buyer']} was refunded before the deadline")
                 require(args["amount"] == self._price, f"{args['amount']} wei were refunded")
-            case "ReuseClaimed":
+            case "ResaleClaimed":
                 self._claimed(args["seat"], args["provider"], args["amount"])
 
     def _bought(self, buyer: str, price: int, deadline: int, block: int) -> None:
@@ -106,7 +106,7 @@ class ReuseChecks:
             self._e.seats.get(seat, ("", 0))[0] == provider, f"{provider} does not hold seat {seat}"
         )
         due = self._share(seat) - self._paid.get(seat, 0)
-        require(amount == due, f"seat {seat} was paid {amount} wei of reuse, {due} were due")
+        require(amount == due, f"seat {seat} was paid {amount} wei from resales, {due} were due")
         self._paid[seat] = self._share(seat)
 
     def _money(self) -> None:
@@ -122,10 +122,12 @@ class ReuseChecks:
                 )
         for seat in self._e.seats:
             due = self._share(seat) - self._paid.get(seat, 0)
-            offered = self._facts.reuse_claimable(seat)
-            require(offered == due, f"seat {seat} is offered {offered} wei of reuse, {due} are due")
-        held, rest = self._facts.cache_balance, self._e.reuse_in - self._e.reuse_out
-        require(held >= rest, f"the cache holds {held} wei of {rest}")
+            offered = self._facts.resale_claimable(seat)
+            require(
+                offered == due, f"seat {seat} is offered {offered} wei from resales, {due} are due"
+            )
+        held, rest = self._facts.resale_balance, self._e.resale_in - self._e.resale_out
+        require(held >= rest, f"the resale market holds {held} wei of {rest}")
 
     def _share(self, seat: int) -> int:
         points = self._facts.points

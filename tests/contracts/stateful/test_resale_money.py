@@ -1,6 +1,6 @@
-"""Random purchases of a finished result: the cache's money, to the wei, against a ledger.
+"""Random purchases of a finished result: the contract's money, to the wei, against a ledger.
 
-After every step the cache holds what was paid in, less claims and refunds, ether forced upon it
+After every step the contract holds what was paid in, less claims and refunds, ether forced upon it
 apart; each seat can claim its share of what sealed purchases earned, less what it drew; a purchase
 is refunded or earned, never both. In the end all that is owed is drawn, and less than a wei a seat
 is left.
@@ -52,7 +52,7 @@ class Purchases(RuleBasedStateMachine):
     @rule(buyer=BUYERS, price=st.sampled_from([PRICE] * 4 + [PRICE - 1, 0]))
     def buy(self, buyer: int, price: int) -> None:
         allowed = price == PRICE and self._status(buyer) not in (PENDING, SEALED)
-        call = self.s.cache.functions.buy(self.s.id, self.s.accounts)
+        call = self.s.resale.functions.buy(self.s.id, self.s.accounts)
         if self._does(allowed, self.buyers[buyer], call, price):
             self.book[buyer] = (PENDING, self.s.chain.now + WINDOW)
             self.paid_in += PRICE
@@ -63,7 +63,7 @@ class Purchases(RuleBasedStateMachine):
         status, deadline = self.book.get(buyer, (0, 0))
         in_time = status == SEALED or (status == PENDING and self.s.chain.now + 1 <= deadline)
         buyer_address = address_of(self.buyers[buyer])
-        call = self.s.cache.functions.seal(self.s.id, seat, buyer_address, bytes(80))
+        call = self.s.resale.functions.seal(self.s.id, seat, buyer_address, bytes(80))
         if self._does(in_time and sender == seat < 3, account, call) and status == PENDING:
             self.book[buyer] = (SEALED, deadline)
             self.earned += PRICE
@@ -71,7 +71,7 @@ class Purchases(RuleBasedStateMachine):
     @rule(seat=st.sampled_from(SEATS))
     def claim(self, seat: int) -> None:
         due = self._share(seat) - self.drawn[seat]
-        call = self.s.cache.functions.claim(self.s.id, seat)
+        call = self.s.resale.functions.claim(self.s.id, seat)
         if self._does(due > 0, self.s.providers[seat], call):
             self.drawn[seat] += due
             self.paid_out += due
@@ -80,7 +80,7 @@ class Purchases(RuleBasedStateMachine):
     def refund(self, buyer: int) -> None:
         status, deadline = self.book.get(buyer, (0, 0))
         allowed = status == PENDING and self.s.chain.now + 1 > deadline
-        call = self.s.cache.functions.refund(self.s.id)
+        call = self.s.resale.functions.refund(self.s.id)
         if self._does(allowed, self.buyers[buyer], call):
             self.book[buyer] = (REFUNDED, deadline)
             self.paid_out += PRICE
@@ -92,19 +92,19 @@ class Purchases(RuleBasedStateMachine):
 
     @rule(wei=st.integers(1, 10**6))
     def force(self, wei: int) -> None:
-        self.s.chain.fund(self.s.cache.address, self.s.chain.balance(self.s.cache.address) + wei)
+        self.s.chain.fund(self.s.resale.address, self.s.chain.balance(self.s.resale.address) + wei)
         self.forced += wei
 
     @invariant()
     def money_in_is_money_out_and_what_is_held(self) -> None:
-        held = self.s.chain.balance(self.s.cache.address)
+        held = self.s.chain.balance(self.s.resale.address)
         assert held == self.paid_in - self.paid_out + self.forced
 
     @invariant()
     def the_chain_says_what_the_book_says(self) -> None:
         assert self.s.offered == (PRICE, self.earned)
         for seat in SEATS:
-            assert self.s.reuse_claimable(seat) == self._share(seat) - self.drawn[seat]
+            assert self.s.resale_claimable(seat) == self._share(seat) - self.drawn[seat]
         for buyer, (status, deadline) in self.book.items():
             assert list(self.s.purchase(self.buyers[buyer])) == [status, PRICE, deadline]
 
@@ -148,7 +148,7 @@ def machine(stage: Any, session_chain: Chain, accounts: Any) -> Iterator[type[Pu
     ("lives", "steps"),
     [(6, 25), pytest.param(200, 50, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)])],
 )
-def test_the_caches_money_is_all_accounted_for(
+def test_the_resale_markets_money_is_all_accounted_for(
     machine: type[Purchases], lives: int, steps: int
 ) -> None:
     run_state_machine_as_test(
