@@ -53,9 +53,9 @@ def open_store(uri: str, *, timeout: float = 30.0) -> ContentStore:
     parts = urlsplit(uri)
     if parts.scheme in ("http", "https"):
         # Load httpx only if needed: a daemon on a folder stays small.
-        from fedpact.content.kubo import KuboStore
+        from fedpact.content.ipfs_client import IpfsStore
 
-        return KuboStore(uri, timeout=timeout)
+        return IpfsStore(uri, timeout=timeout)
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
         return EmbeddedStore(Path(unquote(parts.path)))
     if uri and not parts.scheme:

@@ -7,10 +7,12 @@ account's key; after a crash the cycle simply runs it again.
 from collections.abc import Callable
 
 from fedpact.provider.aggregating import attest_aggregate, propose_aggregate
+from fedpact.provider.claiming import claim_payment
 from fedpact.provider.context import DutyResult, RequestView, idle
+from fedpact.provider.delivering import deliver_key
+from fedpact.provider.ending import expire_request
 from fedpact.provider.joining import check_seal, opt_in, start_request
 from fedpact.provider.resale import claim_resale, seal_to_buyers
-from fedpact.provider.settling import claim_payment, deliver_key, expire_request
 from fedpact.provider.training import publish_model, submit_model
 from fedpact.provider.voting import commit_vote, reveal_vote, tally_votes
 from fedpact.types.rounds import RequestStatus, Stage

@@ -15,13 +15,13 @@ from fedpact.learning.checks import check_dataset
 from fedpact.learning.units import samples_of
 from fedpact.privacy.mechanisms import of_request
 from fedpact.provider.context import DutyResult, RequestView, did, idle
+from fedpact.provider.ending import finish
 from fedpact.provider.history import DaemonHistory
 from fedpact.provider.reading import (
     request_key,
     specification_of,
     template_of,
 )
-from fedpact.provider.settling import finish
 from fedpact.provider.state import Participation
 from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode

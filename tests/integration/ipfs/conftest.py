@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from fedpact.content.ipfs_client import IpfsStore
 from fedpact.content.ipfs_node import IpfsNode
-from fedpact.content.kubo import KuboStore
 from tests.integration.ipfs.kubo_rpc import MAX_REQUEST_BYTES
 from tests.support.waiting import PATIENCE
 
@@ -31,13 +31,13 @@ def node(nodes: tuple[IpfsNode, IpfsNode]) -> IpfsNode:
 
 
 @pytest.fixture
-def stores(nodes: tuple[IpfsNode, IpfsNode]) -> Iterator[tuple[KuboStore, KuboStore]]:
-    opened = tuple(KuboStore(node.url, timeout=30) for node in nodes)
+def stores(nodes: tuple[IpfsNode, IpfsNode]) -> Iterator[tuple[IpfsStore, IpfsStore]]:
+    opened = tuple(IpfsStore(node.url, timeout=30) for node in nodes)
     yield opened[0], opened[1]
     for store in opened:
         store.close()
 
 
 @pytest.fixture
-def store(stores: tuple[KuboStore, KuboStore]) -> KuboStore:
+def store(stores: tuple[IpfsStore, IpfsStore]) -> IpfsStore:
     return stores[0]

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.ipfs_client import IpfsStore
 from fedpact.content.ipfs_node import IpfsNode
-from fedpact.content.kubo import KuboStore
 from fedpact.errors import ContentMismatch, ContentMissing, ContentTooLarge, StoreUnreachable
 from fedpact.types.cid import CHUNK_BYTES, Cid
 from tests.integration.ipfs.kubo_rpc import MAX_REQUEST_BYTES, rpc
@@ -13,7 +13,7 @@ from tests.integration.ipfs.kubo_rpc import MAX_REQUEST_BYTES, rpc
 
 @pytest.mark.parametrize("size", [0, 1, 262_143, 262_144, 262_145, 50_000_000])
 def test_the_node_and_the_embedded_store_give_equal_cids(
-    store: KuboStore, tmp_path: Path, size: int
+    store: IpfsStore, tmp_path: Path, size: int
 ) -> None:
     data = os.urandom(size)
     cid = store.put(data)
@@ -23,7 +23,7 @@ def test_the_node_and_the_embedded_store_give_equal_cids(
 
 
 def test_content_added_at_one_node_is_fetched_from_the_other(
-    nodes: tuple[IpfsNode, IpfsNode], stores: tuple[KuboStore, KuboStore]
+    nodes: tuple[IpfsNode, IpfsNode], stores: tuple[IpfsStore, IpfsStore]
 ) -> None:
     here, there = stores
     data = os.urandom(1_000_000)
@@ -38,7 +38,7 @@ def test_content_added_at_one_node_is_fetched_from_the_other(
 
 
 def test_pinning_fetches_content_from_the_other_node(
-    nodes: tuple[IpfsNode, IpfsNode], stores: tuple[KuboStore, KuboStore]
+    nodes: tuple[IpfsNode, IpfsNode], stores: tuple[IpfsStore, IpfsStore]
 ) -> None:
     here, there = stores
     rpc(nodes[1], "swarm/connect", arg=nodes[0].addresses[0]).raise_for_status()
@@ -51,7 +51,7 @@ def test_pinning_fetches_content_from_the_other_node(
 
 
 def test_content_nobody_holds_is_missing(node: IpfsNode) -> None:
-    store = KuboStore(node.url, timeout=0.5)
+    store = IpfsStore(node.url, timeout=0.5)
     cid = Cid.of(os.urandom(100))
     assert not store.has(cid)
     with pytest.raises(ContentMissing, match="nothing in"):
@@ -66,7 +66,7 @@ def test_the_node_gives_up_after_the_given_timeout(node: IpfsNode) -> None:
 
 
 def test_content_with_a_missing_block_is_not_held(
-    stores: tuple[KuboStore, KuboStore], nodes: tuple[IpfsNode, IpfsNode]
+    stores: tuple[IpfsStore, IpfsStore], nodes: tuple[IpfsNode, IpfsNode]
 ) -> None:
     tail = os.urandom(5)
     cid = stores[0].put(os.urandom(CHUNK_BYTES) + tail)
@@ -77,7 +77,7 @@ def test_content_with_a_missing_block_is_not_held(
     assert not stores[0].has(cid)
 
 
-def test_oversized_content_is_refused(store: KuboStore) -> None:
+def test_oversized_content_is_refused(store: IpfsStore) -> None:
     data = os.urandom(300_000)
     cid = store.put(data)
     with pytest.raises(ContentTooLarge, match="299999 bytes allowed"):
@@ -86,7 +86,7 @@ def test_oversized_content_is_refused(store: KuboStore) -> None:
         store.put(bytes(MAX_REQUEST_BYTES + 1))
 
 
-def test_a_block_changed_on_the_node_s_disk_is_noticed(store: KuboStore, node: IpfsNode) -> None:
+def test_a_block_changed_on_the_node_s_disk_is_noticed(store: IpfsStore, node: IpfsNode) -> None:
     data = os.urandom(1000)
     cid = store.put(data)
     repository = Path(rpc(node, "repo/stat").json()["RepoPath"])
@@ -104,7 +104,7 @@ def test_a_block_changed_on_the_node_s_disk_is_noticed(store: KuboStore, node: I
     store.collect_garbage()
 
 
-def test_collecting_spares_blocks_that_another_pinned_tree_shares(store: KuboStore) -> None:
+def test_collecting_spares_blocks_that_another_pinned_tree_shares(store: IpfsStore) -> None:
     shared = os.urandom(CHUNK_BYTES)
     one, other = shared + b"one", shared + b"other"
     first, second = store.put(one), store.put(other)
@@ -121,7 +121,7 @@ def test_collecting_spares_blocks_that_another_pinned_tree_shares(store: KuboSto
 
 # ipfshttpclient, unmaintained since 2021, gives urllib3 a parameter that has no effect any more.
 @pytest.mark.filterwarnings("ignore:The 'strict' parameter is no longer needed:FutureWarning")
-def test_the_foreign_client_adds_and_reads(node: IpfsNode, store: KuboStore) -> None:
+def test_the_foreign_client_adds_and_reads(node: IpfsNode, store: IpfsStore) -> None:
     ipfshttpclient = pytest.importorskip("ipfshttpclient")
     port = node.url.rsplit(":", 1)[1]
     data = os.urandom(700_000)
@@ -140,7 +140,7 @@ def test_the_foreign_client_adds_and_reads(node: IpfsNode, store: KuboStore) -> 
         assert client.id()["ID"] == node.peer_id
 
 
-def test_sizes_are_reported(node: IpfsNode, store: KuboStore) -> None:
+def test_sizes_are_reported(node: IpfsNode, store: IpfsStore) -> None:
     cid = store.put(os.urandom(CHUNK_BYTES + 1))
     stat = rpc(node, "files/stat", arg=f"/ipfs/{cid}").json()
     assert (stat["Size"], stat["Blocks"], stat["Type"]) == (CHUNK_BYTES + 1, 2, "file")

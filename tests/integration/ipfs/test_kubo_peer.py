@@ -1,4 +1,4 @@
-"""Our node and KuboStore against a real Kubo node in a process of its own."""
+"""Our node and IpfsStore against a real Kubo node in a process of its own."""
 
 import json
 import os
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from fedpact.content.ipfs_client import IpfsStore
 from fedpact.content.ipfs_node import IpfsNode
-from fedpact.content.kubo import KuboStore
 from fedpact.types.cid import Cid
 from tests.integration.ipfs.kubo_rpc import rpc
 
@@ -59,7 +59,7 @@ def kubo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KuboPeer]:
 
 @pytest.mark.parametrize("size", [1, 262_144, 262_145, 3_000_000])
 def test_kubo_fetches_by_cid_what_our_node_holds(
-    kubo: KuboPeer, node: IpfsNode, store: KuboStore, tmp_path: Path, size: int
+    kubo: KuboPeer, node: IpfsNode, store: IpfsStore, tmp_path: Path, size: int
 ) -> None:
     data = os.urandom(size)
     cid = store.put(data)
@@ -80,7 +80,7 @@ def test_our_node_fetches_by_cid_what_kubo_holds(
 
 
 def test_content_reaches_a_store_through_kubo(
-    kubo: KuboPeer, store: KuboStore, node: IpfsNode, tmp_path: Path
+    kubo: KuboPeer, store: IpfsStore, node: IpfsNode, tmp_path: Path
 ) -> None:
     data = os.urandom(700_000)
     cid = store.put(data)

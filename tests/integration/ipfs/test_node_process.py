@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fedpact.content.ipfs_client import IpfsStore
 from fedpact.content.ipfs_node import SCRIPT_VARIABLE, IpfsNode
-from fedpact.content.kubo import KuboStore
 from fedpact.errors import SettingsError, StoreUnreachable
 from tests.integration.ipfs.kubo_rpc import rpc
 from tests.support.waiting import PATIENCE, wait_until
@@ -53,7 +53,7 @@ def test_the_node_listens_on_loopback_alone(node: IpfsNode) -> None:
 
 def test_a_stopped_node_is_unreachable_and_keeps_all_for_the_next_start(tmp_path: Path) -> None:
     node = IpfsNode.start(tmp_path)
-    store = KuboStore(node.url, timeout=5)
+    store = IpfsStore(node.url, timeout=5)
     store.check()
     cid = store.put(b"kept")
     with pytest.raises(StoreUnreachable, match=f"in use by process {node.child.process.pid}"):
@@ -68,7 +68,7 @@ def test_a_stopped_node_is_unreachable_and_keeps_all_for_the_next_start(tmp_path
 
     with IpfsNode.start(tmp_path) as again:
         assert again.peer_id == node.peer_id
-        assert KuboStore(again.url).get(cid, 10) == b"kept"
+        assert IpfsStore(again.url).get(cid, 10) == b"kept"
         assert rpc(again, "shutdown").status_code == 200
         assert again.child.process.wait(PATIENCE) == 0
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.content.kubo import KuboStore
+from fedpact.content.ipfs_client import IpfsStore
 from fedpact.content.store import open_store
 from fedpact.errors import InvalidInput
 from fedpact.types.cid import Cid
@@ -19,7 +19,7 @@ def test_paths_and_file_uris_open_the_same_embedded_store(tmp_path: Path, form: 
 
 def test_http_opens_a_kubo_rpc_without_touching_it() -> None:
     store = open_store("http://127.0.0.1:1", timeout=1)
-    assert isinstance(store, KuboStore)
+    assert isinstance(store, IpfsStore)
     store.close()
 
 

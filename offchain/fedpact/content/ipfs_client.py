@@ -1,4 +1,4 @@
-"""A content store behind the Kubo RPC API (/api/v0) of any IPFS node.
+"""Client of an IPFS node: a content store behind the Kubo RPC API (/api/v0).
 
 https://docs.ipfs.tech/reference/kubo/rpc/
 """
@@ -26,7 +26,7 @@ CONNECT_SECONDS = 5.0
 MESSAGE_CHARACTERS = 300
 
 
-class KuboStore:
+class IpfsStore:
     """ContentStore on the node at `url` (scheme, host and port; user and password if needed).
 
     `timeout` in seconds is how long the node may be silent, hence how long it may look for content.

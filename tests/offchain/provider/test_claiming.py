@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from fedpact.provider.claiming import claim_payment
 from fedpact.provider.context import RequestView
-from fedpact.provider.settling import claim_payment
 from fedpact.types.rounds import RequestStatus, Stage
 
 

@@ -1,4 +1,4 @@
-"""KuboStore against nodes that lie, fail or stay silent, played by a server on loopback."""
+"""IpfsStore against nodes that lie, fail or stay silent, played by a server on loopback."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from fedpact.content.kubo import KuboStore
+from fedpact.content.ipfs_client import IpfsStore
 from fedpact.errors import (
     ContentMismatch,
     ContentMissing,
@@ -72,26 +72,26 @@ def node() -> Iterator[Node]:
 
 
 @pytest.fixture
-def store(node: Node) -> Iterator[KuboStore]:
-    store = KuboStore(node.url, timeout=PATIENCE)
+def store(node: Node) -> Iterator[IpfsStore]:
+    store = IpfsStore(node.url, timeout=PATIENCE)
     yield store
     store.close()
 
 
 @pytest.fixture
-def impatient(node: Node) -> Iterator[KuboStore]:
-    store = KuboStore(node.url, timeout=0.5)
+def impatient(node: Node) -> Iterator[IpfsStore]:
+    store = IpfsStore(node.url, timeout=0.5)
     yield store
     store.close()
 
 
-def test_bytes_that_do_not_match_the_cid_are_refused(node: Node, store: KuboStore) -> None:
+def test_bytes_that_do_not_match_the_cid_are_refused(node: Node, store: IpfsStore) -> None:
     node.behave = say(b"Content")
     with pytest.raises(ContentMismatch, match=str(CID)):
         store.get(CID, 100)
 
 
-def test_an_endless_answer_is_cut_off_at_the_limit(node: Node, store: KuboStore) -> None:
+def test_an_endless_answer_is_cut_off_at_the_limit(node: Node, store: IpfsStore) -> None:
     sent = 0
 
     def pour(request: BaseHTTPRequestHandler) -> None:
@@ -114,7 +114,7 @@ def test_an_endless_answer_is_cut_off_at_the_limit(node: Node, store: KuboStore)
     assert sent < 20_000_000
 
 
-def test_a_truncated_answer_is_retried(node: Node, store: KuboStore) -> None:
+def test_a_truncated_answer_is_retried(node: Node, store: IpfsStore) -> None:
     def break_off_once(request: BaseHTTPRequestHandler) -> None:
         if node.calls > 1:
             say(b"content")(request)
@@ -129,14 +129,14 @@ def test_a_truncated_answer_is_retried(node: Node, store: KuboStore) -> None:
     assert node.calls == 2
 
 
-def test_a_node_that_keeps_breaking_off_is_unreachable(node: Node, store: KuboStore) -> None:
+def test_a_node_that_keeps_breaking_off_is_unreachable(node: Node, store: IpfsStore) -> None:
     with pytest.raises(StoreUnreachable, match=node.url):
         store.get(CID, 100)
     assert node.calls == 3
 
 
 def test_a_node_that_finds_nothing_in_time_lacks_the_content(
-    node: Node, impatient: KuboStore
+    node: Node, impatient: IpfsStore
 ) -> None:
     silence = threading.Event()
     node.behave = lambda request: silence.wait(PATIENCE) and None
@@ -146,7 +146,7 @@ def test_a_node_that_finds_nothing_in_time_lacks_the_content(
     assert node.calls <= 1
 
 
-def test_a_node_that_does_not_answer_is_unreachable(node: Node, impatient: KuboStore) -> None:
+def test_a_node_that_does_not_answer_is_unreachable(node: Node, impatient: IpfsStore) -> None:
     silence = threading.Event()
     node.behave = lambda request: silence.wait(PATIENCE) and None
     with pytest.raises(StoreUnreachable, match="version"):
@@ -154,7 +154,7 @@ def test_a_node_that_does_not_answer_is_unreachable(node: Node, impatient: KuboS
     silence.set()
 
 
-def test_a_node_that_lacks_the_content_says_so(node: Node, store: KuboStore) -> None:
+def test_a_node_that_lacks_the_content_says_so(node: Node, store: IpfsStore) -> None:
     node.behave = error("block was not found locally (offline)")
     assert not store.has(CID)
     with pytest.raises(ContentMissing, match="not found locally"):
@@ -164,13 +164,13 @@ def test_a_node_that_lacks_the_content_says_so(node: Node, store: KuboStore) -> 
     assert node.calls == 3
 
 
-def test_a_node_that_builds_other_trees_is_found_out(node: Node, store: KuboStore) -> None:
+def test_a_node_that_builds_other_trees_is_found_out(node: Node, store: IpfsStore) -> None:
     node.behave = say(b'{"Name":"content","Hash":"QmOther","Size":"7"}\n')
     with pytest.raises(ContentMismatch, match="QmOther"):
         store.put(b"content")
 
 
-def test_a_node_with_a_lower_limit_reports_too_large_content(node: Node, store: KuboStore) -> None:
+def test_a_node_with_a_lower_limit_reports_too_large_content(node: Node, store: IpfsStore) -> None:
     node.behave = error("request larger than 3 bytes", 413)
     with pytest.raises(ContentTooLarge, match="larger than 3 bytes"):
         store.put(b"content")
@@ -180,7 +180,7 @@ def test_a_node_with_a_lower_limit_reports_too_large_content(node: Node, store: 
     "behave", [say(b"<html>"), say(b""), error("no", 403), error("no", 500), say(b"no", 404)]
 )
 def test_a_server_that_is_not_a_kubo_rpc_is_unreachable(
-    node: Node, store: KuboStore, behave: Behaviour
+    node: Node, store: IpfsStore, behave: Behaviour
 ) -> None:
     node.behave = behave
     with pytest.raises(StoreUnreachable):
@@ -191,12 +191,12 @@ def test_a_node_that_is_down_is_unreachable() -> None:
     node = Node()
     node.close()
     with pytest.raises(StoreUnreachable, match="refused"):
-        KuboStore(node.url, timeout=1).check()
+        IpfsStore(node.url, timeout=1).check()
 
 
 def test_proxies_of_the_environment_are_not_used(
-    node: Node, store: KuboStore, monkeypatch: pytest.MonkeyPatch
+    node: Node, store: IpfsStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     node.behave = say(b"content")
-    assert KuboStore(node.url, timeout=PATIENCE).get(CID, 100) == b"content"
+    assert IpfsStore(node.url, timeout=PATIENCE).get(CID, 100) == b"content"
