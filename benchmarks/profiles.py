@@ -59,8 +59,8 @@ def leak(source: TextSource, documents: int) -> list[dict[str, Any]]:
     for repeat in range(REPEATS):
         generator = np.random.default_rng(repeat)
         groups = generator.choice(len(source.labels), 2, replace=False)
-        places = np.flatnonzero(np.isin(source.y_test, groups))
-        texts = [source.test[p] for p in generator.choice(places, documents, replace=False)]
+        indices = np.flatnonzero(np.isin(source.y_test, groups))
+        texts = [source.test[p] for p in generator.choice(indices, documents, replace=False)]
         words = words_of_provider(texts)
         total = exact_sum(term_rows(texts))
         signatures: dict[str, Signature | None] = {"none": None, "plain": data_part(total)}
@@ -115,7 +115,7 @@ def finding(collections: list[TextSource], seed: int) -> list[dict[str, Any]]:
 def cost(source: TextSource) -> dict[str, float]:
     """Processor seconds of a profile of RELEASED_DOCUMENTS documents, part by part."""
     texts = source.train[:RELEASED_DOCUMENTS]
-    units = [str(place).encode() for place in range(len(texts))]
+    units = [str(index).encode() for index in range(len(texts))]
     public_words()
     at = [time.process_time()]
     total = exact_sum(unit_means(term_rows(texts), units))
@@ -143,9 +143,9 @@ def _mixed(
     """(count, width): how often each document is one of each provider's."""
     rows, columns = [], []
     mixtures = generator.dirichlet(np.full(len(members), concentration), size=count)
-    for place, mixture in enumerate(mixtures):
+    for index, mixture in enumerate(mixtures):
         for topic, number in enumerate(generator.multinomial(documents, mixture)):
-            rows += [place] * number
+            rows += [index] * number
             columns += generator.choice(members[topic], number).tolist()
     return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, width))
 

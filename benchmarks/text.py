@@ -111,7 +111,7 @@ def main() -> int:
 
     curve = []
     for documents in CURVE:
-        texts = [source.train[place % len(source.train)] for place in range(documents)]
+        texts = [source.train[index % len(source.train)] for index in range(documents)]
         y = source.y_train[np.arange(documents) % len(source.train)]
         _, rows, sums = provider(layout, texts, y, multiplier)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

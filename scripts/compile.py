@@ -187,9 +187,9 @@ def _with_imports(units: list[str]) -> dict[str, str]:
 def _resolve(target: str, importer: str) -> str:
     if target.startswith("."):
         return posixpath.normpath(posixpath.join(posixpath.dirname(importer), target))
-    for prefix, place in REMAPPINGS.items():
+    for prefix, folder in REMAPPINGS.items():
         if target.startswith(prefix):
-            return place + target.removeprefix(prefix)
+            return folder + target.removeprefix(prefix)
     return target
 
 
@@ -215,8 +215,8 @@ def _run_solc(standard_input: dict[str, Any]) -> dict[str, Any]:
 
 def _counts(error: dict[str, Any]) -> bool:
     """Errors, and warnings about our own sources."""
-    place = (error.get("sourceLocation") or {}).get("file", "")
-    foreign = place.startswith("node_modules/")
+    path = (error.get("sourceLocation") or {}).get("file", "")
+    foreign = path.startswith("node_modules/")
     return error["severity"] == "error" or (error["severity"] == "warning" and not foreign)
 
 

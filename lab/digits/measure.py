@@ -19,9 +19,9 @@ from fedpact.simulation.request import SimulatedRequest, accuracy
 from lab.digits import request as digits
 from lab.digits.request import Setting
 
-LEAST_MEAN_ACCURACY = 0.88
-LEAST_ACCURACY = 0.85
-LEAST_LEAD_OVER_SINGLE = 0.20
+MIN_MEAN_ACCURACY = 0.88
+MIN_ACCURACY = 0.85
+MIN_LEAD_OVER_SINGLE = 0.20
 LARGEST_LOSS = 0.03
 LARGEST_PAY = {"average": 0.25}
 """Largest pay of a poisoner as a share of the honest mean; 0.1 for kinds not listed."""
@@ -159,9 +159,9 @@ def _targets(
     accuracies = [run.accuracy for run in honest]
     lead = min(run.accuracy - run.best_single_accuracy for run in honest)
     targets = {
-        "mean accuracy": _least(float(np.mean(accuracies)), LEAST_MEAN_ACCURACY),
-        "worst accuracy": _least(min(accuracies), LEAST_ACCURACY),
-        "least lead over the best single provider": _least(lead, LEAST_LEAD_OVER_SINGLE),
+        "mean accuracy": _least(float(np.mean(accuracies)), MIN_MEAN_ACCURACY),
+        "worst accuracy": _least(min(accuracies), MIN_ACCURACY),
+        "least lead over the best single provider": _least(lead, MIN_LEAD_OVER_SINGLE),
     }
     for kind, runs in poisoned.items():
         pay = LARGEST_PAY.get(kind, USUAL_LARGEST_PAY)

@@ -78,10 +78,10 @@ class Network:
         """Index of a node's community."""
         return self.partition.community_of(int(self.ids[number]))
 
-    def members(self, place: int) -> NDArray[np.int64]:
+    def members(self, index: int) -> NDArray[np.int64]:
         """Numbers of a community's nodes, by ascending id."""
         starts = self.partition.starts
-        return self.partition.order[starts[place] : starts[place + 1]]
+        return self.partition.order[starts[index] : starts[index + 1]]
 
     def contact(self, number: int) -> Contact:
         """A node as a contact of other nodes."""
@@ -93,9 +93,9 @@ class Network:
 
     def _table(self, number: int) -> RetrievalTable:
         """A node's table."""
-        own, place = int(self.ids[number]), self.community_index(number)
+        own, index = int(self.ids[number]), self.community_index(number)
         kept = kept_communities(
-            own, place, self.partition.prefixes, self._between[place], self.nodes
+            own, index, self.partition.prefixes, self._between[index], self.nodes
         )
         contacts = []
         for one in kept:
@@ -105,30 +105,30 @@ class Network:
         return RetrievalTable(
             self.record(number),
             own,
-            self._members(place).community,
+            self._members(index).community,
             tuple(contacts),
             self.nodes,
             self.codebook,
         )
 
-    def _members(self, place: int) -> "_Members":
-        if place not in self._communities:
-            numbers = self.members(place)
+    def _members(self, index: int) -> "_Members":
+        if index not in self._communities:
+            numbers = self.members(index)
             order = np.argsort(self._hashes[numbers], kind="stable")
             community = Community(
-                self.partition.prefixes[place],
+                self.partition.prefixes[index],
                 self.buckets[numbers],
                 self.weights[numbers],
                 _Each(numbers, self.record),
                 _Each(numbers, self._contact),
             )
-            self._communities[place] = _Members(
+            self._communities[index] = _Members(
                 community, self._hashes[numbers][order], numbers[order]
             )
-        return self._communities[place]
+        return self._communities[index]
 
-    def _ring(self, place: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        members = self._members(place)
+    def _ring(self, index: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        members = self._members(index)
         return members.ring, members.on_ring
 
 
@@ -149,13 +149,13 @@ class _Each(Sequence[Item]):
         return len(self._numbers)
 
     @overload
-    def __getitem__(self, place: int) -> Item: ...
+    def __getitem__(self, index: int) -> Item: ...
     @overload
-    def __getitem__(self, place: slice) -> "_Each[Item]": ...
-    def __getitem__(self, place: int | slice) -> "Item | _Each[Item]":
-        if isinstance(place, slice):
-            return _Each(self._numbers[place], self._make)
-        return self._make(int(self._numbers[place]))
+    def __getitem__(self, index: slice) -> "_Each[Item]": ...
+    def __getitem__(self, index: int | slice) -> "Item | _Each[Item]":
+        if isinstance(index, slice):
+            return _Each(self._numbers[index], self._make)
+        return self._make(int(self._numbers[index]))
 
 
 class MemoryTransport:

@@ -23,7 +23,7 @@ from fedpact.retrieval.signature import ENTRIES, TERMS, WIDTH, Signature, signat
 from fedpact.retrieval.vectors import edge_buckets, text_vectors
 from lab.provider_network.source import DocumentSource
 
-LEAST_STORIES = 20
+MIN_STORIES = 20
 """Training stories that a topic of Reuters must have."""
 CONCENTRATION = 0.03
 """Of the symmetric Dirichlet distribution over 44 topics: a provider has one to three of them."""
@@ -75,17 +75,17 @@ def population(nodes: int, queries: int, seed: int, source: DocumentSource) -> P
     cut = min(nodes, len(train.topics) // CUT_DOCUMENTS)
     order = generator.permutation(cut)
     for first in range(0, nodes, _AT_ONCE):
-        places = np.arange(first, min(first + _AT_ONCE, nodes))
-        owner, chosen = _drawn(len(places), train.topics, generator)
-        whole = places < cut
+        indices = np.arange(first, min(first + _AT_ONCE, nodes))
+        owner, chosen = _drawn(len(indices), train.topics, generator)
+        whole = indices < cut
         if whole.any():
             kept = ~whole[owner]
-            runs = order[places[whole]]
+            runs = order[indices[whole]]
             taken = (runs[:, None] * CUT_DOCUMENTS + np.arange(CUT_DOCUMENTS)).reshape(-1)
             owner = np.concatenate([np.repeat(np.flatnonzero(whole), CUT_DOCUMENTS), owner[kept]])
             chosen = np.concatenate([taken, chosen[kept]])
-        buckets[places], weights[places] = _profiles(train.rows, owner, chosen, len(places))
-        topics[places] = _main_topics(owner, train.topics[chosen], len(places))
+        buckets[indices], weights[indices] = _profiles(train.rows, owner, chosen, len(indices))
+        topics[indices] = _main_topics(owner, train.topics[chosen], len(indices))
     asked, asked_topics = resampled(test, queries, generator)
     return Population(
         source,
@@ -135,9 +135,9 @@ def documents(source: DocumentSource) -> DocumentParts:
         if one.split == "train":
             counts[one.topics[0]] = counts.get(one.topics[0], 0) + 1
     tested = {one.topics[0] for one in told if one.split == "test"}
-    reuters = sorted(t for t, n in counts.items() if n >= LEAST_STORIES and t in tested)
+    reuters = sorted(t for t, n in counts.items() if n >= MIN_STORIES and t in tested)
     names = (*news.labels, *(f"reuters.{topic}" for topic in reuters))
-    number = {topic: len(news.labels) + place for place, topic in enumerate(reuters)}
+    number = {topic: len(news.labels) + index for index, topic in enumerate(reuters)}
     parts = []
     for split, texts, y in (("train", news.train, news.y_train), ("test", news.test, news.y_test)):
         fitting = [one for one in told if one.split == split and one.topics[0] in number]
@@ -223,4 +223,4 @@ def _synthetic(part: int) -> Documents:
     ones = np.ones(columns.size, np.float32)
     rows = sparse.csr_matrix((ones, (number, columns.reshape(-1))), (len(topics), WIDTH))
     rows.sum_duplicates()
-    return Documents(rows, topics, tuple(f"synthetic.{place}" for place in range(40)))
+    return Documents(rows, topics, tuple(f"synthetic.{index}" for index in range(40)))

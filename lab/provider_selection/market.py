@@ -57,7 +57,7 @@ EXAMPLES = 20
 """Documents of each label that the requester holds; no provider has them."""
 CONTRAST = 1.5
 """Without it, a request finds its topic, but mostly labels with distinctive words."""
-MOST_WORDS = 8
+MAX_WORDS = 8
 BAG = HashedBag()
 Query = Literal["terms", "documents"]
 Form = Literal["graph", "terms"]
@@ -203,7 +203,7 @@ class BySignature:
 
     def _by_terms(self, market: ProviderMarket, labels: Labels) -> list[Signature]:
         names = [market.source.labels[one] for one in labels]
-        return [query_of_terms(words_of([name], MOST_WORDS)) for name in names]
+        return [query_of_terms(words_of([name], MAX_WORDS)) for name in names]
 
     def _by_documents(self, market: ProviderMarket, labels: Labels) -> list[Signature]:
         known = market.source.y_train[market.examples]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from fedpact.retrieval.answering import answer
-from fedpact.retrieval.messages import MOST_FOUND, Lookup, LookupReply, Ping, Record, Reply, Request
+from fedpact.retrieval.messages import MAX_FOUND, Lookup, LookupReply, Ping, Record, Reply, Request
 from fedpact.retrieval.signature import ENTRIES, WIDTH, likeness, signatures
 from lab.provider_network.network import Hostile, Network, address
 from lab.provider_network.population import Population
@@ -100,7 +100,7 @@ class _Band:
             type(one)(address(2**100 + index), one.id, "", one.length)
             for index, one in enumerate(true.contacts * 20)
         )
-        records = (true.records * MOST_FOUND)[:MOST_FOUND]
+        records = (true.records * MAX_FOUND)[:MAX_FOUND]
         return LookupReply(true.responder, true.community, true.size, records, contacts)
 
     def hidden(self, number: int, request: Request) -> Reply | None:

@@ -17,16 +17,16 @@ from fedpact.retrieval.signature import Signature
 from fedpact.retrieval.table import RetrievalTable
 from lab.provider_network.network import MemoryTransport, Network
 
-MOST_NODES = 10_000
+MAX_NODES = 10_000
 LOOKUPS = 2
-MOST_HOPS = 64
+MAX_HOPS = 64
 
 
 def flood_cost(
     network: Network, queries: tuple[Signature, ...], dead: NDArray[np.bool_], seed: int
 ) -> dict[str, Any] | None:
-    """Messages and reach of a few lookups; None for networks of more than MOST_NODES."""
-    if network.nodes > MOST_NODES:
+    """Messages and reach of a few lookups; None for networks of more than MAX_NODES."""
+    if network.nodes > MAX_NODES:
         return None
     generator = np.random.default_rng([seed, 5])
     live = np.flatnonzero(~dead)
@@ -63,7 +63,7 @@ def _flooded(
     waiting: list[tuple[Contact, bool]] = [(one, False) for one in passed_on(table, flood)]
     waiting += [(one, True) for one in table.community.contacts if one.node not in seen]
     messages = hops = 0
-    while waiting and hops < MOST_HOPS:
+    while waiting and hops < MAX_HOPS:
         hops += 1
         messages += len(waiting)  # also to those that have had it: the sender cannot know
         fresh = {}

@@ -15,14 +15,14 @@ _Panel = tuple[str, Callable[[Result], float], Callable[[float], float] | None, 
 """Title, value, bound by the number of nodes, whether on a logarithmic axis."""
 
 
-def _most_hops(nodes: float) -> float:
+def _max_hops(nodes: float) -> float:
     return log2(log2(nodes)) + (3 if nodes >= 1_000_000 else 2)
 
 
 _PANELS: tuple[_Panel, ...] = (
     ("recall@10", lambda r: float(r["recall_at_10"]), None, False),
     ("similarity ratio", lambda r: float(r["similarity_ratio"]), None, False),
-    ("hops", lambda r: float(r["hops_mean"]), _most_hops, False),
+    ("hops", lambda r: float(r["hops_mean"]), _max_hops, False),
     ("messages", lambda r: float(r["messages_mean"]), lambda n: 10 * log2(n), False),
     ("join, messages", lambda r: float(r["join_messages_mean"]), None, True),
     ("table, entries", lambda r: float(r["table_max"]), lambda n: 10 * sqrt(n), True),
@@ -90,7 +90,7 @@ def _table(results: list[Result]) -> list[str]:
         rows.append(
             f"| {n:,} | {one['seed']} | {one['lookups']:,} | {one['recall_at_10']:.3f} |"
             f" {one['recall_over_honest']:.3f} | {one['similarity_ratio']:.4f} |"
-            f" {one['hops_mean']:.2f} ({_most_hops(n):.2f}) |"
+            f" {one['hops_mean']:.2f} ({_max_hops(n):.2f}) |"
             f" {one['messages_mean']:.1f} ({10 * log2(n):.1f}) | {one['messages_max']} |"
             f" {100 * one['hostile_share_of_results']:.1f} % | {one['forged_accepted']} |"
             f" {one['community_mean'] / sqrt(n):.2f} / {one['community_max'] / sqrt(n):.2f} |"

@@ -221,7 +221,7 @@ class _World:
         recalls, messages, hops = [], [], []
         share = min(1.0, BASELINE_NODES / self._network.nodes)
         count = min(round(BASELINE_LOOKUPS * share), self._scenario.lookups)
-        bound = LookupLimits(want=WANT).most_messages(self._network.nodes)
+        bound = LookupLimits(want=WANT).max_messages(self._network.nodes)
         for index in range(count):
             query = self._people.queries[index]
             scores = self._index.likeness(query)

@@ -136,7 +136,7 @@ class GrownTrees:
             models.append(model)
             seconds.append(clock.seconds)
         with Clock() as clock:
-            shares = [len(places) / len(task.source.train) for places in task.parts]
+            shares = [len(indices) / len(task.source.train) for indices in task.parts]
             whole = union(models, shares)
         return TextRun(
             whole.output(graphs.test),

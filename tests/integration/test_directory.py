@@ -95,9 +95,9 @@ def test_the_contract_proves_each_shown_attribute(world: World) -> None:
     registry, tree = world.client.registry, one.details.tree
     address = world.people[0].address
     registry.attest_attributes(world.registrar, address, one.profile_hash)
-    for place, attribute in enumerate(one.details.attributes):
+    for index, attribute in enumerate(one.details.attributes):
         found = registry.verify_attribute(
-            address, one.record.digest, tree.root, tree.proof(place),
+            address, one.record.digest, tree.root, tree.proof(index),
             attribute.name, attribute.value, attribute.salt,
         )  # fmt: skip
         assert found == (True, True)

@@ -161,10 +161,10 @@ def world(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     market = open_market(anvil, folder, PROVIDERS)
     x, y = whole_digits()
     files = []
-    for number, places in enumerate(np.array_split(np.arange(EVALUATION, 600), PROVIDERS)):
+    for number, indices in enumerate(np.array_split(np.arange(EVALUATION, 600), PROVIDERS)):
         files.append(folder / f"provider-{number}.npz")
-        names = [f"{number}-{place // UNIT_SIZE}" for place in places]
-        np.savez(files[-1], x=x[places], y=y[places], unit=names)
+        names = [f"{number}-{index // UNIT_SIZE}" for index in indices]
+        np.savez(files[-1], x=x[indices], y=y[indices], unit=names)
         declare(files[-1], output=ColumnSchema(name="y", range=(0.0, 9.0)))
     daemons = [Serving(anvil.url, market, number, path) for number, path in enumerate(files)]
     world = World(market, daemons, files, (x[:EVALUATION], y[:EVALUATION]))
@@ -222,9 +222,9 @@ def test_units_are_those_that_the_provider_declares_and_pays_for(world: World, n
 def simulated(world: World, spec: Specification, request: int, case: dict[str, object]):
     market = world.market
     accounts = {member.account: member.seat for member in market.client.rounds.members(request)}
-    places = sorted(range(PROVIDERS), key=lambda n: accounts[market.providers[n].address])
+    indices = sorted(range(PROVIDERS), key=lambda n: accounts[market.providers[n].address])
     seats = [
-        Seat(seat, read_dataset(world.files[n], spec), Provider()) for seat, n in enumerate(places)
+        Seat(seat, read_dataset(world.files[n], spec), Provider()) for seat, n in enumerate(indices)
     ]
     slices = cut(spec, world.examples(case), market.requester_keys)
     return simulate(spec, seats, slices, noise_at).model

@@ -185,10 +185,10 @@ def test_an_auditor_notices_a_changed_or_hidden_sale(
     evidence = gather(request, EventScanner(client, client.deployment.block).scan(facts.frame))
     assert ResaleChecks(evidence, facts, lambda: honest.spec).purchases().startswith("sold 1 times")
 
-    [place] = [i for i, event in enumerate(evidence.resale) if event.name == name]
-    event = evidence.resale.pop(place)
+    [index] = [i for i, event in enumerate(evidence.resale) if event.name == name]
+    event = evidence.resale.pop(index)
     if changes is not None:
-        evidence.resale.insert(place, replace(event, args={**event.args, **changes}))
+        evidence.resale.insert(index, replace(event, args={**event.args, **changes}))
     with pytest.raises(Broken, match=said):
         ResaleChecks(evidence, facts, lambda: honest.spec).purchases()
 

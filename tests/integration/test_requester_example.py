@@ -24,14 +24,14 @@ def load_example() -> ModuleType:
     return module
 
 
-def write_table(path: Path, market: Market, places: range, *, labels: bool) -> None:
+def write_table(path: Path, market: Market, indices: range, *, labels: bool) -> None:
     with path.open("w", newline="") as file:
         lines = csv.writer(file)
         names = [f"p{number}" for number in range(64)]
         lines.writerow([*names, "label"] if labels else names)
-        for place in places:
-            values = (market.evaluation.x[place] * 16).astype(int).tolist()
-            lines.writerow([*values, market.evaluation.y[place]] if labels else values)
+        for index in indices:
+            values = (market.evaluation.x[index] * 16).astype(int).tolist()
+            lines.writerow([*values, market.evaluation.y[index]] if labels else values)
 
 
 def test_the_example_buys_a_model_and_answers_with_it(market: Market, tmp_path: Path) -> None:

@@ -196,9 +196,9 @@ def simulated(world: World, name: str) -> bytes:
     market, request = world.market, world.requests[name]
     spec = market.requester.specification(request)
     accounts = {member.account: member.seat for member in market.client.rounds.members(request)}
-    places = sorted(range(PROVIDERS), key=lambda n: accounts[market.providers[n].address])
+    indices = sorted(range(PROVIDERS), key=lambda n: accounts[market.providers[n].address])
     seats = [
-        Seat(seat, read_dataset(world.files[n], spec), Provider()) for seat, n in enumerate(places)
+        Seat(seat, read_dataset(world.files[n], spec), Provider()) for seat, n in enumerate(indices)
     ]
     slices = cut(spec, EVALUATION, market.requester_keys)
     return encode(simulate(spec, seats, slices, noise_at).model)

@@ -23,16 +23,16 @@ def text(label: str, generator: np.random.Generator) -> str:
 def texts(number: int, seed: int) -> tuple[list[str], list[str]]:
     """`number` documents and their labels, every label alike often."""
     generator = np.random.default_rng(seed)
-    names = [LABELS[place % len(LABELS)] for place in range(number)]
+    names = [LABELS[index % len(LABELS)] for index in range(number)]
     return [text(name, generator) for name in names], names
 
 
 def text_dataset(number: int, seed: int, labels: tuple[str, ...] = LABELS) -> Dataset:
     """Documents of these labels only; targets are indices into LABELS."""
     found, names = texts(number * len(LABELS), seed)
-    kept = [place for place, name in enumerate(names) if name in labels][:number]
+    kept = [index for index, name in enumerate(names) if name in labels][:number]
     return Dataset(
-        documents([found[place] for place in kept]),
-        np.array([LABELS.index(names[place]) for place in kept]),
-        tuple(document_digest(found[place], names[place]) for place in kept),
+        documents([found[index] for index in kept]),
+        np.array([LABELS.index(names[index]) for index in kept]),
+        tuple(document_digest(found[index], names[index]) for index in kept),
     )

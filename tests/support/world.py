@@ -52,8 +52,8 @@ class World:
         process = self.process(number)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        place = self.network.daemons.index(process)
-        del self.network.daemons[place], self.network.names[place]
+        index = self.network.daemons.index(process)
+        del self.network.daemons[index], self.network.names[index]
 
     def number_of(self, account: str) -> int:
         """Of the provider with this address, from 0."""

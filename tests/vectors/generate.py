@@ -78,14 +78,14 @@ def binding(source: random.Random) -> Case:
     scores = naive.pack({seat: source.randint(0, 10_000) for seat in range(5)})
     salt, digest = source.randbytes(32), source.randbytes(32)
     mae = source.choice([0, source.randint(1, 10_000), naive.INVALID])
-    place = b"".join(
+    reference = b"".join(
         naive.word(ballot[key]) for key in ("chain_id", "rounds", "request_id", "round")
     )
     member = naive.word(ballot["member"])
-    committed = naive.keccak(place + member + naive.word(scores) + salt)
+    committed = naive.keccak(reference + member + naive.word(scores) + salt)
     seat = ballot["round"] % 16
     beside = seat + 1 if seat % 2 == 0 else seat - 1
-    attested = naive.keccak(place + digest + naive.word(mae) + member)
+    attested = naive.keccak(reference + digest + naive.word(mae) + member)
     return {
         **ballot,
         "word": hex(scores),

@@ -105,8 +105,8 @@ def weighted_error(seat: int, valid: list[int], medians: list[int], weights: lis
 
 def without(hashed: bytes, lanes: list[int]) -> int:
     """The sixteen lowest lanes of 14 bits of a hash, some of them blank."""
-    digits = [int.from_bytes(hashed, "big") // 2 ** (14 * place) % 2**14 for place in range(16)]
-    return pack({place: digit for place, digit in enumerate(digits) if place not in lanes})
+    digits = [int.from_bytes(hashed, "big") // 2 ** (14 * index) % 2**14 for index in range(16)]
+    return pack({index: digit for index, digit in enumerate(digits) if index not in lanes})
 
 
 def lot(round_number: int, account: str) -> int:

@@ -127,7 +127,7 @@ def _published(at: "Session", local: "LocalProfile", policy: Path) -> "Profile":
     from fedpact.provider.policy import Policy
 
     terms = Policy.read(policy)
-    one = profile.published(local, at.keys, at.settings.advertised, terms.least_pay_per_round)
+    one = profile.published(local, at.keys, at.settings.advertised, terms.min_pay_per_round)
     profile.refuse_unless_sound(one.details, terms)
     return one
 

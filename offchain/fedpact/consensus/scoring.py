@@ -33,9 +33,9 @@ average: where labels are spread unevenly, an honest model trained on what all o
 little. Only without privacy: beside noise, harm beyond the statistical error is far larger."""
 LARGEST_NORM = 10.0
 """Norm of an update, as a multiple of the median, above which it cannot be training."""
-LEAST_EFFECT = 0.25
+MIN_EFFECT = 0.25
 """Effect of an update on the errors, as a fraction of the median, below which it shows no work."""
-LEAST_NOVELTY = 0.05
+MIN_NOVELTY = 0.05
 """Distance from another seat's model of the previous round, as a fraction of the median norm of an
 update, below which a model counts as its copy."""
 UNJUDGED = 0
@@ -217,7 +217,7 @@ def _novel(inputs: RoundInputs, models: Mapping[int, Model]) -> dict[int, Model]
         least = {seat: update_norm_bounds(spec, samples[seat], number)[0] for seat in models}
     else:
         norms = sorted(update_norm(inputs.start, model) for model in models.values())
-        least = dict.fromkeys(models, LEAST_NOVELTY * norms[len(norms) // 2])
+        least = dict.fromkeys(models, MIN_NOVELTY * norms[len(norms) // 2])
     return {
         seat: model
         for seat, model in models.items()
@@ -253,7 +253,7 @@ def _at_work(
         if norms[seat] <= most * max(1.0, steps[seat] / usual)
     }
     effects = Game(spec, start, small, weights, evaluation).effects()
-    least = LEAST_EFFECT * sorted(effects.values())[(len(effects) - 1) // 2]
+    least = MIN_EFFECT * sorted(effects.values())[(len(effects) - 1) // 2]
     return {
         seat: model
         for seat, model in small.items()

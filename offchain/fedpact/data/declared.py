@@ -184,10 +184,10 @@ class DeclaredData:
     def _targets(self, spec: Specification) -> tuple[Targets, NDArray[np.bool_]]:
         """Of every example, and whether the specification can use it."""
         if spec.output is None:
-            index = {name: place for place, name in enumerate(spec.labels)}
+            indices = {name: index for index, name in enumerate(spec.labels)}
             declared = set(self.schema.labels)
             found = [
-                index.get(label, -1) if label in declared else -1 for label in self.records.labels
+                indices.get(label, -1) if label in declared else -1 for label in self.records.labels
             ]
             y = np.array(found, dtype=np.int64)
             return y, y >= 0
@@ -199,9 +199,9 @@ class DeclaredData:
     def _outputs(self, column: str) -> tuple[NDArray[np.float64], tuple[float, float]]:
         """A regression's values before scaling, and their declared range."""
         if self.schema.is_table:
-            place = self.records.columns.index(column)
-            values = self.records.x[:, place].astype(np.float64)
-            return values, self.schema.columns[place].range
+            index = self.records.columns.index(column)
+            values = self.records.x[:, index].astype(np.float64)
+            return values, self.schema.columns[index].range
         assert self.schema.output is not None
         return np.array(
             [number_or_nan(label) for label in self.records.labels]

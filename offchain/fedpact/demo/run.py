@@ -32,7 +32,7 @@ from fedpact.types.specification import Specification
 PAYMENT_WEI = 10**18
 POLL_SECONDS = 0.05
 CLAIM_SECONDS = 60.0
-POLICY = """least_pay_per_round = 1_000_000_000_000
+POLICY = """min_pay_per_round = 1_000_000_000_000
 categories = ["{category}"]
 families = ["{family}"]
 epsilon_per_request = {epsilon}

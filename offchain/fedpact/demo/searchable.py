@@ -22,7 +22,7 @@ from fedpact.retrieval.schema import About
 from fedpact.types.schema import schema_file
 
 PORTS = range(15_000, 32_000)
-POLICY = "submit_after = 0.0\nmin_samples = 20\nleast_pay_per_round = 5\n"
+POLICY = "submit_after = 0.0\nmin_samples = 20\nmin_pay_per_round = 5\n"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def publish_providers(
         with Ledger(path, keys.derive("privacy-ledger")) as ledger:
             built = profile.build(profile.read_data(data), (category,), terms, ledger)
         built.write(profile_file(network.folder / "state", keys.address))
-        one = profile.published(built, keys, f"http://{listen}", terms.least_pay_per_round)
+        one = profile.published(built, keys, f"http://{listen}", terms.min_pay_per_round)
         profile.publish(network.client, network.store, keys, one)
         found.append(SearchableProvider(name, keys, category, data, policy, listen))
     return found

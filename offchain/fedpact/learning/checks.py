@@ -13,7 +13,7 @@ from fedpact.types.local_training import LocalConstruction
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
 
-MOST_ROUNDING = 0.5
+MAX_ROUNDING = 0.5
 """Of the clipping norm: what rounding to the noise's lattice may take."""
 
 
@@ -39,7 +39,7 @@ def _check_noise(spec: Specification) -> None:
     if spec.privacy.mode is not PrivacyMode.SOUND or isinstance(spec.local, LocalConstruction):
         return
     values = family_of(spec).template(spec).parameters
-    if rounding_sensitivity(values, largest) > MOST_ROUNDING:
+    if rounding_sensitivity(values, largest) > MAX_ROUNDING:
         raise SpecificationError(
             f"noise multiplier {largest:g} is too large for a model of {values} values: rounding "
             "would take up the clipping norm"

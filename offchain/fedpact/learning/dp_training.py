@@ -210,9 +210,9 @@ def _terms(one: _Seen, gradient: torch.Tensor) -> tuple[torch.Tensor, Weighted, 
         return lengths * (widths + (1 if biased else 0)), weighted, usable
     layer = one.layer
     assert isinstance(layer, nn.Conv2d)
-    patches = _patches(layer, one.inputs)  # (n, inputs of a place, places)
-    errors = gradient.flatten(2)  # (n, channels, places)
-    each = torch.bmm(errors, patches.transpose(1, 2))  # (n, channels, inputs of a place)
+    patches = _patches(layer, one.inputs)  # (n, inputs per position, positions)
+    errors = gradient.flatten(2)  # (n, channels, positions)
+    each = torch.bmm(errors, patches.transpose(1, 2))  # (n, channels, inputs per position)
     biases = errors.sum(dim=2)
     norms = _squares(each.flatten(1)) + (_squares(biases) if biased else 0)
 

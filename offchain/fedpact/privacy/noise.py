@@ -36,7 +36,7 @@ CHUNK = 2**14
 """Candidates per draw: few enough for the processor's cache."""
 LAYERS = 40
 """Ten standard deviations; the mass beyond is 1.5e-23."""
-MOST_STEPS_BITS = 50
+MAX_STEPS_BITS = 50
 """Values of more than 2^50 steps, 2^18 standard deviations, count as that many: dividing them by
 the step would not be exact enough. Clipping moves no two sums apart, so it costs no privacy, and
 unlike a refusal it tells nothing."""
@@ -74,17 +74,17 @@ class NoiseSource(ABC):
         """`count` standard normals as odd numbers of half steps, that is of 2^-33.
 
         Rejection from layers of equal width (as the ziggurat, Marsaglia & Tsang 2000): a layer
-        by its weight at the lower edge, a uniform place in it, kept with the density's ratio to
+        by its weight at the lower edge, a uniform position in it, kept with the density's ratio to
         that weight, which is never below 0.08.
         """
         found = np.empty(count, dtype=np.int64)
         filled = 0
         while filled < count:
             tries = min(max(64, int(1.25 * (count - filled))), CHUNK)
-            chosen, place, test = self.words(3 * tries).reshape(3, tries)
+            chosen, position, test = self.words(3 * tries).reshape(3, tries)
             layer = np.searchsorted(_LAYER_ENDS, chosen).astype(np.int64)
-            sign = 1 - 2 * (place >> np.uint64(63)).astype(np.int64)
-            fraction = (place & np.uint64(2**LAYER_BITS - 1)).astype(np.int64)
+            sign = 1 - 2 * (position >> np.uint64(63)).astype(np.int64)
+            fraction = (position & np.uint64(2**LAYER_BITS - 1)).astype(np.int64)
 
             lower = layer * 2.0 ** (LAYER_BITS - FRACTION_BITS)
             above = (fraction + 0.5) * 2.0**-FRACTION_BITS
@@ -116,7 +116,7 @@ class NoiseSource(ABC):
         _check_std(std)
         if not np.isfinite(values).all():
             raise PrivacyError("cannot noise values that are not finite")
-        limit = math.ldexp(std, MOST_STEPS_BITS - FRACTION_BITS)
+        limit = math.ldexp(std, MAX_STEPS_BITS - FRACTION_BITS)
         kept = np.clip(values.astype(np.float64), -limit, limit)
         steps: NDArray[np.float64] = np.rint(kept / math.ldexp(std, -FRACTION_BITS))
         total = 2 * steps.astype(np.int64).reshape(-1) + self.half_steps(values.size)

@@ -19,7 +19,7 @@ from fedpact.privacy_audit.release import (
     FEWER_CANARIES,
     GUESSED,
     LARGEST_DIGIT,
-    LEAST_GUESSES,
+    MIN_GUESSES,
     START,
     STEPS,
     Finding,
@@ -53,7 +53,7 @@ def audit_canaries(
         count: None: CANARIES, or the family's FEWER_CANARIES.
         seed: of the coins; None: the system's entropy.
 
-    Raises PrivacyError for fewer than LEAST_GUESSES canaries.
+    Raises PrivacyError for fewer than MIN_GUESSES canaries.
     """
     source = SystemNoise() if noise is None else noise
     if count is None:
@@ -67,13 +67,13 @@ def audit_canaries(
         model = last_round(spec, start, chosen, source)
         seen = released_sums(spec, start, model, len(chosen)) - middle
         own = (
-            first_gradient(spec, x[place, None], y[place, None], CANARY_NORM)
-            for place in range(count)
+            first_gradient(spec, x[index, None], y[index, None], CANARY_NORM)
+            for index in range(count)
         )
         return np.array([seen @ flattened(one) for one in own])
 
     generator = np.random.default_rng(seed)
-    guesses = max(LEAST_GUESSES, count // GUESSED)
+    guesses = max(MIN_GUESSES, count // GUESSED)
     found = canaries.audit(scores, count, guesses, DELTA, generator)
     stated = stated_epsilon(spec)
     seen: dict[str, float] = {"canaries": count, "guesses": found.guesses, "right": found.right}

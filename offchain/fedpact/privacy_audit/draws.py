@@ -37,7 +37,7 @@ from fedpact.privacy_audit.release import (
     last_round,
     released_sums,
 )
-from fedpact.types.privacy import DDP_SGD_LEAST_EPOCHS
+from fedpact.types.privacy import DDP_SGD_MIN_EPOCHS
 from fedpact.types.specification import Specification
 
 
@@ -150,7 +150,7 @@ def _claimed(
     spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
 ) -> tuple[Release, float]:
     """DDP-SGD with one batch per epoch, and the mu that the paper accounts for."""
-    local = {"epochs": DDP_SGD_LEAST_EPOCHS, "batch_size": RECORDS, "learning_rate": LEARNING_RATE}
+    local = {"epochs": DDP_SGD_MIN_EPOCHS, "batch_size": RECORDS, "learning_rate": LEARNING_RATE}
     paper = audited_specification(spec.family.name, spec.features.shape, DDP_SGD, local)
     start = family_of(spec).initial(paper, START)
 
@@ -174,8 +174,8 @@ def _worst_last(name: str) -> tuple[NDArray[np.float32], Targets, NDArray[np.flo
     spec = audited_specification(name, x.shape[1:], {"mode": "none"}, descent())
     lengths = np.array(
         [
-            np.linalg.norm(flattened(first_gradient(spec, x[place, None], y[place, None])))
-            for place in range(RECORDS)
+            np.linalg.norm(flattened(first_gradient(spec, x[index, None], y[index, None])))
+            for index in range(RECORDS)
         ]
     )
     order = np.argsort(lengths)

@@ -34,8 +34,8 @@ CANARIES = 5_000
 FEWER_CANARIES = {"cnn": 1_000, "char-lstm": 1_000}
 """For families whose canaries are images or windows of characters, which take longer."""
 GUESSED = 25
-"""One canary in this many is guessed, at least LEAST_GUESSES."""
-LEAST_GUESSES = 40
+"""One canary in this many is guessed, at least MIN_GUESSES."""
+MIN_GUESSES = 40
 """28 guesses, all right, refute an epsilon of 2; fewer never could."""
 CANARY = 10.0
 """A canary's only value that is not 0: gives long gradients, mostly its own."""

@@ -18,7 +18,7 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    least_pay_per_round: Annotated[int, Field(ge=0)] = 0
+    min_pay_per_round: Annotated[int, Field(ge=0)] = 0
     """Wei; least payment of a request / (its rounds x its maximum number of providers)."""
     categories: tuple[str, ...] = ()
     """Categories to serve; empty for any."""
@@ -39,7 +39,7 @@ class Policy(BaseModel):
     """Of one data set, and of each unit in whichever data set."""
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
     """Of all limits."""
-    least_pay_per_epsilon: Annotated[int, Field(ge=0)] = 0
+    min_pay_per_epsilon: Annotated[int, Field(ge=0)] = 0
     """Wei; least payment of a request / (its maximum number of providers x its epsilon)."""
     submit_after: Annotated[float, Field(ge=0, le=0.9)] = 0.5
     """Share of the submit window after which a model is submitted, never before: how long training
@@ -84,11 +84,11 @@ class Policy(BaseModel):
             and spec.category not in self.categories,
             f"family {spec.family.name!r} is not among {list(self.families)}": spec.family.name
             not in self.families,
-            f"pay of {share} wei per round and provider is under {self.least_pay_per_round}": share
-            < self.least_pay_per_round,
+            f"pay of {share} wei per round and provider is under {self.min_pay_per_round}": share
+            < self.min_pay_per_round,
             f"pay of {share * spec.rounds} wei for epsilon {spec.privacy.epsilon} is under "
-            f"{self.least_pay_per_epsilon} an epsilon": share * spec.rounds
-            < self.least_pay_per_epsilon * (spec.privacy.epsilon or 0.0),
+            f"{self.min_pay_per_epsilon} an epsilon": share * spec.rounds
+            < self.min_pay_per_epsilon * (spec.privacy.epsilon or 0.0),
             f"{parameters} parameters are over {self.max_parameters}": parameters
             > self.max_parameters,
             f"{steps} steps per round are over {self.max_steps_per_round}": steps

@@ -53,7 +53,7 @@ REFRESH_SECONDS = 60.0
 FAST_REFRESH_SECONDS = 1.0
 """The pause while the node has not joined, or while its community changes."""
 STOP_SECONDS = 10.0
-MOST_NEWCOMERS = 10_000
+MAX_NEWCOMERS = 10_000
 """Announcements queued between two steps."""
 DRAWN_PER_REFRESH = 1
 """Providers drawn at random from the chain at each refresh."""
@@ -90,7 +90,7 @@ class SearchNode:
         self._table: RetrievalTable | None = None
         self._joined = False
         self._pause = FAST_REFRESH_SECONDS
-        self._newcomers: queue.Queue[Record | None] = queue.Queue(MOST_NEWCOMERS)
+        self._newcomers: queue.Queue[Record | None] = queue.Queue(MAX_NEWCOMERS)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="retrieval", daemon=True)
 

@@ -20,7 +20,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentMissing, InvalidInput, NotReady, RetrievalError, SearchFailed
 from fedpact.retrieval.directory import ProfileDirectory
-from fedpact.retrieval.messages import MOST_FOUND, Record
+from fedpact.retrieval.messages import MAX_FOUND, Record
 from fedpact.retrieval.profiles.composition import composed, context_rows, data_part
 from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT, Profile, name32
 from fedpact.retrieval.profiles.release import exact_sum
@@ -122,9 +122,9 @@ class Searcher:
         "texts/news"). Raises SearchFailed if no daemon answers (with the reason, if one refuses),
         InvalidInput for a count out of range.
         """
-        if not 1 <= want <= MOST_FOUND:
+        if not 1 <= want <= MAX_FOUND:
             raise InvalidInput(
-                f"cannot search for {want} providers: give a number from 1 to {MOST_FOUND}"
+                f"cannot search for {want} providers: give a number from 1 to {MAX_FOUND}"
             )
         self._directory.refresh()
         entries = [at.rstrip("/")] if at else entry_points(self._directory, self._store)
@@ -140,7 +140,7 @@ class Searcher:
             )
             body = SearchBody(
                 query=query.encode().hex(),
-                want=MOST_FOUND if category else want,
+                want=MAX_FOUND if category else want,
                 envelope=signed.encode().hex(),
             )
             try:

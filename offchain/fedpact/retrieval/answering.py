@@ -2,8 +2,8 @@
 
 from fedpact.retrieval.ids import xor_distance
 from fedpact.retrieval.messages import (
-    MOST_FOUND,
-    MOST_MEMBERS,
+    MAX_FOUND,
+    MAX_MEMBERS,
     Acknowledged,
     Contact,
     Flood,
@@ -25,7 +25,7 @@ def answer(table: RetrievalTable, request: Lookup | Flood | Members | Ping) -> R
     """The reply of the node with this table."""
     match request:
         case Lookup():
-            best = table.community.best(request.query, min(request.want, MOST_FOUND))
+            best = table.community.best(request.query, min(request.want, MAX_FOUND))
             return _found(table, best, _named(table))
         case Flood():
             own = [table.record] if xor_distance(table.id, request.target) < request.within else []
@@ -76,5 +76,5 @@ def _member_list(table: RetrievalTable, request: Members) -> MemberList:
         (one for one in community.records if one.node > request.after), key=lambda one: one.node
     )
     return MemberList(
-        table.record, community.prefix, size, tuple(later[:MOST_MEMBERS]), tuple(contacts)
+        table.record, community.prefix, size, tuple(later[:MAX_MEMBERS]), tuple(contacts)
     )

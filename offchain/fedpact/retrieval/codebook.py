@@ -128,8 +128,8 @@ def projected(buckets: NDArray[np.uint16], weights: NDArray[np.uint16]) -> NDArr
     if len(buckets) < FEW:
         wide = weights.astype(np.float64)
         return np.asarray(np.einsum("nk,nkd->nd", wide, signs[buckets]))
-    for place in range(buckets.shape[1]):
-        found += weights[:, place : place + 1].astype(np.float64) * signs[buckets[:, place]]
+    for index in range(buckets.shape[1]):
+        found += weights[:, index : index + 1].astype(np.float64) * signs[buckets[:, index]]
     return found
 
 

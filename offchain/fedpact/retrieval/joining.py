@@ -16,8 +16,8 @@ from fedpact.retrieval.messages import (
     Verify,
 )
 
-MOST_STEPS = 64
-MOST_PAGES = 1_000
+MAX_STEPS = 64
+MAX_PAGES = 1_000
 READ_FROM = 2
 AT_ONCE = 3
 """Nodes asked at once on the way, so that one that lies or is dead delays nobody."""
@@ -57,7 +57,7 @@ def join(
     lists: list[tuple[Contact, MemberList]] = []
     messages = 0
     answered = False
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         nearest = sorted(
             (one for one in known.values() if one.node not in asked),
             key=lambda one: xor_distance(one.id, own_id),
@@ -107,7 +107,7 @@ def _pages(
     records = list(first.records)
     messages = 0
     page: Sequence[Record] = first.records
-    for _ in range(MOST_PAGES):
+    for _ in range(MAX_PAGES):
         if not page:
             break
         reply = transport.ask([(contact, Members(own_id, page[-1].node))])[0]

@@ -42,7 +42,7 @@ from fedpact.retrieval.table import RetrievalTable
 WAVES = (3, 5, 8, 16)
 """Requests sent at once: few while the near communities are still unknown; the last number
 repeats."""
-MOST_NAMED = 256
+MAX_NAMED = 256
 """Most contacts taken from one reply."""
 FEEDBACK = 1.0
 """Weight of the records found, relative to the query, in ordering communities (Rocchio 1971)."""
@@ -68,10 +68,10 @@ class LookupLimits:
     """The same once a reply was found to be false."""
     seconds: float = 10.0
 
-    def most_messages(self, nodes: int) -> int:
+    def max_messages(self, nodes: int) -> int:
         return floor(10 * log2(max(nodes, 2))) if self.messages is None else self.messages
 
-    def most_hops(self, nodes: int) -> int:
+    def max_hops(self, nodes: int) -> int:
         return table_contacts(nodes) + 4 if self.hops is None else self.hops
 
 
@@ -157,8 +157,8 @@ class _Search:
         self._table, self._query, self._limits = table, query, limits
         self._transport, self._verify, self._random = transport, verify, random
         self._request = Lookup(query, limits.want + limits.margin, envelope)
-        self._most_messages = limits.most_messages(table.nodes)
-        self._most_hops = limits.most_hops(table.nodes)
+        self._max_messages = limits.max_messages(table.nodes)
+        self._max_hops = limits.max_hops(table.nodes)
         self._vector = _unit(projected(*stacked([query]))[0])
         self._communities: dict[Prefix, _KnownCommunity] = {}
         self._heard: set[bytes] = {table.record.node}
@@ -200,8 +200,8 @@ class _Search:
     @property
     def _room(self) -> int:
         """Number of messages left."""
-        granted = min(2 * self._wasted, self._most_messages // 2)
-        return self._most_messages + granted - self._messages
+        granted = min(2 * self._wasted, self._max_messages // 2)
+        return self._max_messages + granted - self._messages
 
     def outcome(self) -> LookupResult:
         matches = self._living()
@@ -267,8 +267,8 @@ class _Search:
         if asked != reply.community and asked.length > reply.community.length:
             # They have merged: the answer also covers the smaller one.
             self._communities.setdefault(asked, _KnownCommunity()).answers += 1
-        if depth < self._most_hops:
-            for contact in reply.contacts[:MOST_NAMED]:
+        if depth < self._max_hops:
+            for contact in reply.contacts[:MAX_NAMED]:
                 if contact.node not in self._heard:
                     self._heard.add(contact.node)
                     near = self._communities.setdefault(contact.community, _KnownCommunity())

@@ -3,7 +3,7 @@
 Keeps the records of its community and contacts in others, and builds its table from them by the
 rules of `communities` and `table`. Everything received is checked against the chain first. Memory
 is bounded by the rules: members of the community, and ceil(log2 log2 n) contacts in each of the
-kept communities, drawn from at most MOST_CONTACTS known ones.
+kept communities, drawn from at most MAX_CONTACTS known ones.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ from fedpact.retrieval.messages import (
 from fedpact.retrieval.signature import stacked
 from fedpact.retrieval.table import Community, RetrievalTable, kept_communities, ring_successors
 
-MOST_CONTACTS = 2_000
+MAX_CONTACTS = 2_000
 """Most contacts in other communities that are remembered."""
 MISSED = 2
 """A node that does not answer this many refreshes in a row is dropped."""
@@ -211,7 +211,7 @@ class Membership:
             or contact.node in self._gone
         ):
             return
-        if contact.node in self._contacts or len(self._contacts) < MOST_CONTACTS:
+        if contact.node in self._contacts or len(self._contacts) < MAX_CONTACTS:
             self._contacts[contact.node] = contact
             self._table = None
 

@@ -16,14 +16,14 @@ from fedpact.retrieval.signature import LONGEST, Signature
 
 VERSION = 1
 NODE_BYTES = 20
-MOST_DETAILS = 2_048
+MAX_DETAILS = 2_048
 """Most bytes of a profile without its signature."""
-MOST_ENDPOINT = 256
-MOST_ENVELOPE = 1_024
+MAX_ENDPOINT = 256
+MAX_ENVELOPE = 1_024
 """Most bytes of a requester's signed request."""
-MOST_FOUND = 64
-MOST_CONTACTS = 8_000
-MOST_MEMBERS = 64
+MAX_FOUND = 64
+MAX_CONTACTS = 8_000
+MAX_MEMBERS = 64
 """Most records in one reply to `Members`; the rest follows with `after`."""
 LONGEST_MESSAGE = 1 << 18
 
@@ -75,7 +75,7 @@ class Record:
     def of_document(cls, node: bytes, document: bytes) -> "Record":
         """The record of a profile from the content store; raises RetrievalError."""
         signature, details = Signature.read(document)
-        if len(details) > MOST_DETAILS:
+        if len(details) > MAX_DETAILS:
             raise RetrievalError(f"profile: {len(document)} bytes are too many")
         return cls(node, signature, details)
 
@@ -276,10 +276,10 @@ _KINDS: tuple[type[Request] | type[Reply], ...] = (
 
 def _read(reader: "_Reader", kind: type[Request] | type[Reply]) -> Request | Reply:
     if kind is Lookup:
-        return Lookup(reader.signature(), reader.at_most(2, MOST_FOUND), reader.blob(MOST_ENVELOPE))
+        return Lookup(reader.signature(), reader.at_most(2, MAX_FOUND), reader.blob(MAX_ENVELOPE))
     if kind is Flood:
         query, target, within = reader.signature(), reader.number(8), reader.number(9)
-        return Flood(query, target, within, reader.at_most(1, 1) == 1, reader.blob(MOST_ENVELOPE))
+        return Flood(query, target, within, reader.at_most(1, 1) == 1, reader.blob(MAX_ENVELOPE))
     if kind is Members:
         node_id, after = reader.number(8), reader.blob(NODE_BYTES)
         if len(after) not in (0, NODE_BYTES):
@@ -292,9 +292,9 @@ def _read(reader: "_Reader", kind: type[Request] | type[Reply]) -> Request | Rep
     if kind is Acknowledged:
         return Acknowledged(reader.record(), reader.at_most(1, 1) == 1)
     responder, community, size = reader.record(), reader.prefix(), reader.number(4)
-    most = MOST_FOUND if kind is LookupReply else MOST_MEMBERS
+    most = MAX_FOUND if kind is LookupReply else MAX_MEMBERS
     records = tuple(reader.record() for _ in range(reader.at_most(2, most)))
-    contacts = tuple(reader.contact() for _ in range(reader.at_most(2, MOST_CONTACTS)))
+    contacts = tuple(reader.contact() for _ in range(reader.at_most(2, MAX_CONTACTS)))
     if kind is LookupReply:
         return LookupReply(responder, community, size, records, contacts)
     return MemberList(responder, community, size, records, contacts)
@@ -370,7 +370,7 @@ class _Reader:
         return signature
 
     def record(self) -> Record:
-        return Record(self.raw(NODE_BYTES), self.signature(), self.blob(MOST_DETAILS))
+        return Record(self.raw(NODE_BYTES), self.signature(), self.blob(MAX_DETAILS))
 
     def prefix(self) -> Prefix:
         return Prefix(self.number(8), self.number(1))
@@ -378,6 +378,6 @@ class _Reader:
     def contact(self) -> Contact:
         node, node_id, length = self.raw(NODE_BYTES), self.number(8), self.at_most(1, 64)
         try:
-            return Contact(node, node_id, self.blob(MOST_ENDPOINT).decode(), length)
+            return Contact(node, node_id, self.blob(MAX_ENDPOINT).decode(), length)
         except UnicodeDecodeError as error:
             raise RetrievalError("message: the endpoint is not UTF-8") from error

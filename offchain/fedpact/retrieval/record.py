@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from fedpact.errors import InvalidInput
-from fedpact.retrieval.messages import MOST_ENVELOPE, MOST_FOUND
+from fedpact.retrieval.messages import MAX_ENVELOPE, MAX_FOUND
 from fedpact.retrieval.signature import LONGEST
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.validation import first_error
@@ -30,7 +30,7 @@ class FoundProvider(Document):
 class RetrievalRecord(Document):
     version: Literal[1] = 1
     deployment: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    envelope: Annotated[str, Field(pattern=_HEX, max_length=2 * MOST_ENVELOPE)]
+    envelope: Annotated[str, Field(pattern=_HEX, max_length=2 * MAX_ENVELOPE)]
     """Hex byte form of the signed search (retrieval/signing.py): who, when, and what for."""
     query: Annotated[str, Field(pattern=_HEX, max_length=2 * LONGEST)]
     """Hex byte form of the query's signature."""
@@ -38,7 +38,7 @@ class RetrievalRecord(Document):
     """Address of the daemon that answered."""
     messages: Annotated[int, Field(ge=0)]
     hops: Annotated[int, Field(ge=0)]
-    found: Annotated[tuple[FoundProvider, ...], Field(max_length=MOST_FOUND)]
+    found: Annotated[tuple[FoundProvider, ...], Field(max_length=MAX_FOUND)]
     """Best first."""
 
     @property

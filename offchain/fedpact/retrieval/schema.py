@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fedpact.retrieval.messages import MOST_ENVELOPE, MOST_FOUND, Record
+from fedpact.retrieval.messages import MAX_ENVELOPE, MAX_FOUND, Record
 from fedpact.retrieval.signature import LONGEST
 
 OPENAPI = "3.1.0"
@@ -22,8 +22,8 @@ class SearchBody(_Body):
 
     query: Annotated[str, Field(pattern=_HEX, max_length=2 * LONGEST)]
     """Hex byte form of the query's signature."""
-    want: Annotated[int, Field(ge=1, le=MOST_FOUND)] = 10
-    envelope: Annotated[str, Field(pattern=_HEX, max_length=2 * MOST_ENVELOPE)] = ""
+    want: Annotated[int, Field(ge=1, le=MAX_FOUND)] = 10
+    envelope: Annotated[str, Field(pattern=_HEX, max_length=2 * MAX_ENVELOPE)] = ""
     """Hex byte form of the signed search."""
 
 
@@ -47,7 +47,7 @@ class Match(_Body):
 class SearchAnswer(_Body):
     """The providers found, most like the query first."""
 
-    matches: Annotated[tuple[Match, ...], Field(max_length=MOST_FOUND)]
+    matches: Annotated[tuple[Match, ...], Field(max_length=MAX_FOUND)]
     messages: int
     """Requests and replies of the search."""
     hops: int

@@ -134,18 +134,18 @@ def signatures(rows: sparse.csr_matrix) -> tuple[NDArray[np.uint16], NDArray[np.
     rows.data = (rows.data / _largest(rows)[number]).astype(np.float32)
     positive = rows.data > 0
     keys = np.zeros((count, max(ENTRIES, int(np.diff(rows.indptr).max(initial=0)))), np.uint64)
-    place = np.arange(len(number)) - rows.indptr[:-1][number]
+    index = np.arange(len(number)) - rows.indptr[:-1][number]
     high = rows.data.view(np.uint32).astype(np.uint64) << np.uint64(32)
     low = (WIDTH - rows.indices).astype(np.uint64)
-    keys[number, place] = np.where(positive, high | low, np.uint64(0))
+    keys[number, index] = np.where(positive, high | low, np.uint64(0))
     keys = np.partition(keys, keys.shape[1] - ENTRIES, axis=1)[:, -ENTRIES:]
     buckets = WIDTH - (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)  # WIDTH if there is none
     values = (keys >> np.uint64(32)).astype(np.uint32).view(np.float32).astype(np.float64)
     order = np.argsort(buckets, axis=1)
-    places = np.take_along_axis(buckets, order, axis=1)
+    indices = np.take_along_axis(buckets, order, axis=1)
     values = np.take_along_axis(values, order, axis=1)
     weights = quantised(values)
-    return np.where(weights > 0, places, 0).astype(np.uint16), weights
+    return np.where(weights > 0, indices, 0).astype(np.uint16), weights
 
 
 def _largest(rows: sparse.csr_matrix) -> NDArray[np.float64]:
@@ -201,7 +201,7 @@ def stacked(many: Sequence[Signature]) -> tuple[NDArray[np.uint16], NDArray[np.u
     """Buckets and weights (n, 32) of signatures, in the form of `signatures`."""
     buckets = np.zeros((len(many), ENTRIES), dtype=np.uint16)
     weights = np.zeros((len(many), ENTRIES), dtype=np.uint16)
-    for place, one in enumerate(many):
-        buckets[place, : len(one.buckets)] = one.buckets
-        weights[place, : len(one.weights)] = one.weights
+    for index, one in enumerate(many):
+        buckets[index, : len(one.buckets)] = one.buckets
+        weights[index, : len(one.weights)] = one.weights
     return buckets, weights

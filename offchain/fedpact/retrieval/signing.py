@@ -18,7 +18,7 @@ from eth_utils.exceptions import ValidationError as KeyFormatError
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import RetrievalError, SearchRefused
-from fedpact.retrieval.messages import MOST_ENVELOPE, NODE_BYTES
+from fedpact.retrieval.messages import MAX_ENVELOPE, NODE_BYTES
 from fedpact.retrieval.signature import Signature
 from fedpact.types.deployment import Deployment
 
@@ -26,7 +26,7 @@ WINDOW_SECONDS = 60
 """Largest difference (seconds) between a search's time and a daemon's clock."""
 NONCE_BYTES = 16
 SIGNATURE_BYTES = 65
-MOST_CATEGORY = 100
+MAX_CATEGORY = 100
 """Bytes."""
 _VERSION = 1
 _HEAD = struct.Struct(f">B{NODE_BYTES}s32s32sQ{NONCE_BYTES}s{SIGNATURE_BYTES}s")
@@ -78,7 +78,7 @@ class SignedSearch:
         """Raises SearchRefused if the envelope is empty or malformed."""
         if not envelope:
             raise SearchRefused(401, "unsigned", "the search is not signed")
-        if not _HEAD.size <= len(envelope) <= min(_HEAD.size + MOST_CATEGORY, MOST_ENVELOPE):
+        if not _HEAD.size <= len(envelope) <= min(_HEAD.size + MAX_CATEGORY, MAX_ENVELOPE):
             raise SearchRefused(400, "malformed", f"envelope of {len(envelope)} bytes")
         version, node, queries, fingerprint, timestamp, nonce, signature = _HEAD.unpack_from(
             envelope
@@ -103,9 +103,9 @@ def sign_search(
     nonce: bytes,
 ) -> SignedSearch:
     """A search signed by `keys`; raises RetrievalError if the category is too long."""
-    if len(category.encode()) > MOST_CATEGORY or len(nonce) != NONCE_BYTES:
+    if len(category.encode()) > MAX_CATEGORY or len(nonce) != NONCE_BYTES:
         raise RetrievalError(
-            f"search: a category of {len(category.encode())} bytes (at most {MOST_CATEGORY}), "
+            f"search: a category of {len(category.encode())} bytes (at most {MAX_CATEGORY}), "
             f"a nonce of {len(nonce)} ({NONCE_BYTES} needed)"
         )
     blank = SignedSearch(

@@ -40,7 +40,7 @@ class Community:
         else:
             candidates = np.arange(len(scores))
         order = candidates[np.argsort(-scores[candidates], kind="stable")][:want]
-        return [self.records[int(place)] for place in order if scores[place] > 0]
+        return [self.records[int(index)] for index in order if scores[index] > 0]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from fedpact.errors import SpecificationError
 from fedpact.types.bounds import MAX_STEPS_OF_REQUEST, Scale
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.local_training import LocalEpochs, LocalSteps, LocalTraining
-from fedpact.types.privacy import DDP_SGD_LEAST_EPOCHS, PaperMechanism, Privacy, PrivacyMode
+from fedpact.types.privacy import DDP_SGD_MIN_EPOCHS, PaperMechanism, Privacy, PrivacyMode
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Terms
 from fedpact.types.validation import first_error
 
@@ -205,10 +205,10 @@ class Specification(Document):
             return
         if not isinstance(self.local, LocalEpochs):
             raise ValueError(f"mode paper, {mechanism}, needs epochs and a batch_size, not steps")
-        if mechanism is PaperMechanism.DDP_SGD and self.local.epochs < DDP_SGD_LEAST_EPOCHS:
+        if mechanism is PaperMechanism.DDP_SGD and self.local.epochs < DDP_SGD_MIN_EPOCHS:
             raise ValueError(
                 f"DDP-SGD reads its norm off the two epochs before the last: at least "
-                f"{DDP_SGD_LEAST_EPOCHS} local epochs, not {self.local.epochs}"
+                f"{DDP_SGD_MIN_EPOCHS} local epochs, not {self.local.epochs}"
             )
 
     @model_validator(mode="after")

@@ -98,7 +98,7 @@ def test_one_organisation_does_not_take_all_seats(scenario: New, expect_revert: 
         s.admit(account, 101)
         with expect_revert("TrainingRounds_OrganisationSeated", s.id, 101, 0):
             s.market_call(account, "join", s.id, 100, ATTRIBUTES)
-    # Others find their places free.
+    # Others find their seats open.
     for account in others[:2]:
         s.market_call(account, "join", s.id, 100, ATTRIBUTES)
 

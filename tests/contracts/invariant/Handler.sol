@@ -8,13 +8,13 @@ import {Moves} from "./Moves.sol";
 /// @title Handler
 /// @notice What the fuzzer may do. Its numbers pick a request, a seat, an account; mostly the one whose turn it is.
 contract Handler is Moves {
-    uint256 private constant MOST_REQUESTS = 3;
+    uint256 private constant MAX_REQUESTS = 3;
     uint256 private constant PROVIDERS = 6;
 
     /* MARKET */
 
     function create(uint256 who, uint256 seed) external {
-        if (market.requestCount() == MOST_REQUESTS) return;
+        if (market.requestCount() == MAX_REQUESTS) return;
         uint256[5] memory payments = [uint256(1 ether), 1 ether + 7, 0.0001 ether, 1, 3];
         _create(_anyone(who), _terms(seed), payments[_roll(seed, "payment", 5)]);
     }

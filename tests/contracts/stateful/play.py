@@ -135,14 +135,14 @@ class Play:
         return self.act(expected, party, "openSlice", m.rounds.request_id, digest)
 
     def commit(self, m: RequestModel, seat: int, party: Party, word: int, salt: bytes) -> bool:
-        place = (m.rounds.request_id, m.rounds.round, seat)
+        at = (m.rounds.request_id, m.rounds.round, seat)
         commitment = vote_commitment(m.rounds.ballot(party.address), word, salt)
         taken = self.act(
             lambda: m.rounds.commit(self.now, seat, party.address, commitment),
             *(party, "commitVote", m.rounds.request_id, seat, commitment),
         )
         if taken:
-            self.votes[place] = (word, salt)
+            self.votes[at] = (word, salt)
         return taken
 
     def reveal(self, m: RequestModel, seat: int, party: Party, word: int, salt: bytes) -> bool:
@@ -222,8 +222,8 @@ class Play:
                     self.commit(m, seat, party, self.vote_of(m, seat, rng, hostile), salt)
             elif phase is Stage.REVEAL and seat in rounds.commitments:
                 if seat not in rounds.words:
-                    place = (rounds.request_id, rounds.round, seat)
-                    self.reveal(m, seat, party, *self.votes[place])
+                    at = (rounds.request_id, rounds.round, seat)
+                    self.reveal(m, seat, party, *self.votes[at])
             elif phase is Stage.ATTEST and seat in set(rounds.words) - set(rounds.attested):
                 mae = rng.choice((300, 700, INVALID))
                 word = attestation(rounds.ballot(party.address), global_of(m), mae)

@@ -78,9 +78,9 @@ class RoundRules(Life):
                 word |= rng.choice((1 << 224, 12_000 << 14 * (seat % 16), 5 << 14 * 15))
             self.play.commit(m, seat, party, word, salt)
         elif what == 2:
-            places = [place for place in self.play.votes if place[0] == rounds.request_id]
-            if places:
-                self.play.reveal(m, seat, party, *self.play.votes[rng.choice(places)])
+            recorded = [at for at in self.play.votes if at[0] == rounds.request_id]
+            if recorded:
+                self.play.reveal(m, seat, party, *self.play.votes[rng.choice(recorded)])
         elif what == 3:
             words = [word for word, _ in rounds.attested.values()]
             mae = rng.choice((0, 300, 10_000, INVALID, 10_001))

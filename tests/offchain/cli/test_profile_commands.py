@@ -19,13 +19,11 @@ def ready(tmp_path: Path, nowhere: None) -> None:
     create_account(tmp_path / "keys", "password", "alice", scrypt_cost=2**12)
     (tmp_path / "password").write_text("password")
     (tmp_path / "fedpact.toml").write_text(CONFIG)
-    (tmp_path / "policy.toml").write_text(
-        'categories = ["sports/hockey"]\nleast_pay_per_round = 7\n'
-    )
+    (tmp_path / "policy.toml").write_text('categories = ["sports/hockey"]\nmin_pay_per_round = 7\n')
     (tmp_path / "posts" / "a").mkdir(parents=True)
-    for place in range(60):
-        text = f"hockey goalkeeper stadium number{place}"
-        (tmp_path / "posts" / "a" / str(place)).write_text(text)
+    for index in range(60):
+        text = f"hockey goalkeeper stadium number{index}"
+        (tmp_path / "posts" / "a" / str(index)).write_text(text)
 
 
 def build(cli: Cli, *options: object) -> dict[str, object]:

@@ -358,7 +358,7 @@ def test_an_attribute_tree_refuses_malformed_attributes():
 )
 def test_the_running_hash_depends_on_each_of_its_parts(link, parts, changed):
     hashes = {link(*parts)}
-    for place, part in enumerate(changed):
-        hashes.add(link(*parts[:place], part, *parts[place + 1 :]))
+    for index, part in enumerate(changed):
+        hashes.add(link(*parts[:index], part, *parts[index + 1 :]))
 
     assert len(hashes) == len(parts) + 1

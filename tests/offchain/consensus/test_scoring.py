@@ -128,10 +128,10 @@ def by_definition(models, weights):
     values = dict.fromkeys(models, 0.0)
     for order in orders:
         errors = [
-            total_error(joined(models, weights, order[:place])) for place in range(len(order) + 1)
+            total_error(joined(models, weights, order[:index])) for index in range(len(order) + 1)
         ]
-        for place, seat in enumerate(order):
-            values[seat] += errors[place] - errors[place + 1]
+        for index, seat in enumerate(order):
+            values[seat] += errors[index] - errors[index + 1]
     return {seat: value / len(orders) for seat, value in values.items()}
 
 
@@ -194,8 +194,8 @@ def test_an_effect_is_the_root_mean_square_of_what_changes():
 @pytest.mark.parametrize("count", [7, 16])
 def test_fixed_orders_put_every_seat_at_every_position_equally_often(count):
     orders = fixed_orders(range(count))
-    for place in range(count):
-        seats = [order[place] for order in orders]
+    for index in range(count):
+        seats = [order[index] for order in orders]
         assert {seats.count(seat) for seat in range(count)} == {len(orders) // count}
     assert fixed_orders(range(count)) == orders
 

@@ -33,8 +33,8 @@ def write_cifar(folder, per_batch=2):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": [b"cat", b"dog"]}, 2))
     names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
-    for place, name in enumerate(names):
-        numbers = np.arange(place * per_batch, (place + 1) * per_batch)
+    for index, name in enumerate(names):
+        numbers = np.arange(index * per_batch, (index + 1) * per_batch)
         images = np.repeat(numbers[:, None], 3072, axis=1)
         (folder / name).write_bytes(cifar_batch(images, numbers % 2))
     return folder

@@ -327,8 +327,8 @@ def test_a_damaged_binary_file_is_read_or_refused_and_nothing_else(tmp_path):
         whole = path.read_bytes()
         for _ in range(60):
             damaged = bytearray(whole)
-            for place in generator.integers(0, min(len(whole), 400), size=2):
-                damaged[place] = generator.integers(0, 256)
+            for index in generator.integers(0, min(len(whole), 400), size=2):
+                damaged[index] = generator.integers(0, 256)
             path.write_bytes(damaged)
             with contextlib.suppress(DataError):
                 read_records(read)

@@ -29,7 +29,7 @@ def terms(words: tuple[str, ...] = WORDS, idf: float = 1.0) -> Vocabulary:
     hashes = term_hashes(words)
     order = np.argsort(hashes)
     return Vocabulary(
-        hashes[order], np.full(len(words), idf), tuple(words[place] for place in order)
+        hashes[order], np.full(len(words), idf), tuple(words[index] for index in order)
     )
 
 
@@ -65,12 +65,12 @@ def test_graphs_agree_with_the_matrix_written_as_a_loop(texts: list[str]) -> Non
     known = terms(idf=2.0)
     graphs = serialised(texts, known)
     assert graphs.shape == (len(texts), known.width) == (len(texts), 4 + 6)
-    for place, text in enumerate(texts):
+    for index, text in enumerate(texts):
         counts = [text.split().count(word) for word in known.words]
         expected = np.array([[math.sqrt(a * b) * 2 for b in counts] for a in counts])
         upper = expected[np.triu_indices(4)]
         norm = math.sqrt((upper**2).sum()) or 1.0
-        np.testing.assert_allclose(matrix(graphs[place], known), expected / norm, rtol=1e-6)
+        np.testing.assert_allclose(matrix(graphs[index], known), expected / norm, rtol=1e-6)
 
 
 @settings(max_examples=50)

@@ -34,8 +34,8 @@ def test_terms_are_those_that_a_plain_loop_finds(texts: list[str]) -> None:
     tokens = tokenise(texts)
     assert tokens.texts == len(texts)
     found: list[list[str]] = [[] for _ in texts]
-    for place, document in enumerate(tokens.documents):
-        found[document].append(tokens.word(place))
+    for index, document in enumerate(tokens.documents):
+        found[document].append(tokens.word(index))
     assert found == [naive_terms(text) for text in texts]
 
 

@@ -209,7 +209,7 @@ def test_one_model_of_three_cannot_drag_the_median_beyond_the_others(models, hos
 )
 def test_one_hostile_model_of_five_hardly_moves_a_robust_rule(honest, hostile, seat, rule):
     placed = [*honest[:seat], hostile, *honest[seat:]]
-    models = {place: {"w": one} for place, one in enumerate(placed)}
+    models = {index: {"w": one} for index, one in enumerate(placed)}
     found = aggregate(rule, models, equal(models), ZERO)["w"]
     # Krum may keep a hostile model that is no further than the honest are from each other.
     assert np.abs(found).max() <= 6 * math.sqrt(3)

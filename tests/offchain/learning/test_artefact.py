@@ -123,8 +123,8 @@ def test_a_hostile_header_is_refused_unread(head):
 
 def test_another_spelling_of_the_same_header_is_refused():
     data = bytearray(encode(MODEL))
-    place = data.index(b'"b"')
-    data[place - 1 : place] = b" "  # "{" becomes " ": the same length, another file
+    at = data.index(b'"b"')
+    data[at - 1 : at] = b" "  # "{" becomes " ": the same length, another file
     with pytest.raises(ModelError):
         decode(bytes(data), TEMPLATE)
 

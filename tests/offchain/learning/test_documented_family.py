@@ -25,8 +25,8 @@ def _documented(tmp_path, monkeypatch):
     code, line = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     (tmp_path / "quadratic.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    name, place = re.findall(r'"([^"]+)"', line)
-    monkeypatch.setitem(FAMILIES, name, place)
+    name, path = re.findall(r'"([^"]+)"', line)
+    monkeypatch.setitem(FAMILIES, name, path)
     yield
     sys.modules.pop("quadratic", None)
 

@@ -38,8 +38,8 @@ def one_by_one(
     module: nn.Module, x: torch.Tensor, y: torch.Tensor, norm: float
 ) -> dict[str, torch.Tensor]:
     total = {name: torch.zeros_like(one) for name, one in module.named_parameters()}
-    for place in range(len(y)):
-        loss = summed(module(x[place : place + 1]), y[place : place + 1])
+    for index in range(len(y)):
+        loss = summed(module(x[index : index + 1]), y[index : index + 1])
         gradients = torch.autograd.grad(loss, list(module.parameters()))
         length = torch.cat([one.flatten() for one in gradients]).norm()
         for name, one in zip(total, gradients, strict=True):
@@ -61,7 +61,7 @@ def test_the_sum_is_that_of_the_examples_clipped_one_by_one(make, norm: float) -
 @pytest.mark.parametrize("form", SHAPES)
 def test_an_example_contributes_the_same_bits_at_each_row(form: str) -> None:
     """What the privacy of Poisson sampled training in 32 bits rests on (docs/privacy.md): neither
-    an example's place in a block nor the others' values change a bit of what it contributes."""
+    an example's index in a block nor the others' values change a bit of what it contributes."""
     shape, pooled = SHAPES[form]
     channels, hidden = FORMS[form]
     torch.manual_seed(4)
@@ -71,10 +71,10 @@ def test_an_example_contributes_the_same_bits_at_each_row(form: str) -> None:
     y = torch.randint(0, 10, (BLOCK,), generator=generator)
     others = torch.randn(BLOCK, *shape, generator=generator)
 
-    def alone(block: torch.Tensor, targets: torch.Tensor, place: int) -> dict[str, torch.Tensor]:
+    def alone(block: torch.Tensor, targets: torch.Tensor, index: int) -> dict[str, torch.Tensor]:
         seen, terms, norms = _backward(module, block, targets, summed)
         factors = torch.zeros(BLOCK)
-        factors[place] = float(1 / norms[place])
+        factors[index] = float(1 / norms[index])
         with torch.no_grad():
             return {
                 f"{one.name}.{kind}": value
@@ -83,11 +83,11 @@ def test_an_example_contributes_the_same_bits_at_each_row(form: str) -> None:
             }
 
     expected = alone(x, y, 7)
-    for place in range(BLOCK):
+    for index in range(BLOCK):
         block, targets = others.clone(), y.flip(0).clone()
-        block[place], targets[place] = x[7], y[7]
-        found = alone(block, targets, place)
-        assert all(torch.equal(found[name], one) for name, one in expected.items()), place
+        block[index], targets[index] = x[7], y[7]
+        found = alone(block, targets, index)
+        assert all(torch.equal(found[name], one) for name, one in expected.items()), index
 
 
 def test_one_example_moves_the_sum_by_the_norm_at_most() -> None:
@@ -101,10 +101,10 @@ def test_one_example_moves_the_sum_by_the_norm_at_most() -> None:
 def test_whether_one_is_drawn_moves_the_sum_by_the_norm_at_most_rounding_counted() -> None:
     """Without the example, the last one takes its position (`local._sample`)."""
     module, (x, y) = network(), drawn(3 * BLOCK + 5)
-    for place in range(0, len(y), 7):
+    for index in range(0, len(y), 7):
         left = torch.arange(len(y) - 1)
-        if place < len(left):
-            left[place] = len(y) - 1
+        if index < len(left):
+            left[index] = len(y) - 1
         within = clipped_gradient_sum(module, x, y, summed, 1e-3)
         without = clipped_gradient_sum(module, x[left], y[left], summed, 1e-3)
         moved = sum(((within[name] - without[name]) ** 2).sum() for name in within) ** 0.5

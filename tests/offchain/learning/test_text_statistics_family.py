@@ -77,7 +77,7 @@ def judged(spec, parts, models, evaluation):
 
 def specialists(seed: int) -> list[Dataset]:
     """One label at each provider."""
-    return [text_dataset(200, seed + place, (label,)) for place, label in enumerate(LABELS)]
+    return [text_dataset(200, seed + index, (label,)) for index, label in enumerate(LABELS)]
 
 
 @pytest.mark.parametrize("providers", [1, 2, 5])
@@ -85,8 +85,8 @@ def test_without_noise_any_sharding_gives_the_same_bytes(providers):
     spec = request()
     whole = text_dataset(120, 1)
     parts = [
-        Dataset(whole.x[places], whole.y[places], ())
-        for places in np.array_split(np.random.default_rng(0).permutation(120), providers)
+        Dataset(whole.x[indices], whole.y[indices], ())
+        for indices in np.array_split(np.random.default_rng(0).permutation(120), providers)
     ]
     found = encode(aggregated(spec, parts, trained(spec, parts)))
     assert found == encode(aggregated(spec, [whole], trained(spec, [whole])))

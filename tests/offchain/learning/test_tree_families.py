@@ -89,7 +89,7 @@ def aggregated(spec, parts, models, start=None, round_number=1, included=None):
 def specialists() -> list[Dataset]:
     """Two labels at each provider."""
     pairs = [(LABELS[0], LABELS[1]), (LABELS[1], LABELS[2]), (LABELS[2], LABELS[0])]
-    return [text_dataset(120, 40 + place, pair) for place, pair in enumerate(pairs)]
+    return [text_dataset(120, 40 + index, pair) for index, pair in enumerate(pairs)]
 
 
 @pytest.mark.parametrize("name", GROWN)
@@ -128,9 +128,9 @@ def test_impossible_trees_are_refused(name):
     start = kind.initial(spec, 0)
     model = trained(spec, [part])[0]
 
-    def changed(tensor, place, value):
+    def changed(tensor, index, value):
         values = model[tensor].copy()
-        values[place] = value
+        values[index] = value
         return {**model, tensor: values}
 
     assert kind.plausible(spec, start, model, 120)
@@ -386,7 +386,7 @@ def test_trees_grow_on_numbers_too():
         local={"construction_seed": 0},
         aggregation={"name": "union"},
     )
-    parts = [Dataset(x[place:1200:3], y[place:1200:3], ()) for place in range(3)]
+    parts = [Dataset(x[index:1200:3], y[index:1200:3], ()) for index in range(3)]
     found = aggregated(spec, parts, trained(spec, parts))
     assert family("random-forest").error(spec, found, x[1200:], y[1200:]) < 1500
 

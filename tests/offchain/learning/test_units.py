@@ -208,9 +208,9 @@ def test_real_engines_and_speakers_train_under_sound(data, asked, most):
     source = sources.load(data, 0)
     assert Path(os.environ["FEDPACT_DATA"]).is_dir()
     groups = np.unique(source.groups_train)[:most]
-    places = np.flatnonzero(np.isin(source.groups_train, groups))
-    places = places[:: max(1, len(places) // 300)]
-    part = source.train_set(places)
+    indices = np.flatnonzero(np.isin(source.groups_train, groups))
+    indices = indices[:: max(1, len(indices) // 300)]
+    part = source.train_set(indices)
     fields = {"output": source.output.model_dump()} if source.output else {}
     spec = specification(
         task=source.task,

@@ -225,7 +225,7 @@ def test_hopelessly_weak_noise_is_priced_without_effort(event: GaussianRelease) 
 def test_the_filter_allows_what_its_epsilon_covers(epsilon: float, parts: int) -> None:
     limit = PrivacyLimit(epsilon, DELTA)
     orders = np.array(ORDERS)
-    place = ORDERS.index(limit.order)
+    index = ORDERS.index(limit.order)
     room = epsilon - rdp_epsilon_at(limit.order)
     assert room > 0
     spend = np.zeros(len(ORDERS))
@@ -236,7 +236,7 @@ def test_the_filter_allows_what_its_epsilon_covers(epsilon: float, parts: int) -
     # What passes is within the limit by the best order too, and not far below it.
     assert 0.97 * epsilon <= rdp_epsilon(spend, DELTA) <= epsilon
     cheap_elsewhere = np.zeros(len(ORDERS))
-    cheap_elsewhere[place] = spend[place] * 1.01
+    cheap_elsewhere[index] = spend[index] * 1.01
     assert not limit.allows(cheap_elsewhere), "the order is fixed, not the best one afterwards"
 
 

@@ -374,8 +374,8 @@ def test_a_damaged_file_is_refused(path: Path) -> None:
         for request in range(40):
             ledger.release(release_id(request), records(*range(request, 60)), EVENT, b"x" * 5000)
     whole = bytearray(path.read_bytes())
-    for place in range(4096 + 8, len(whole), 4096):
-        whole[place : place + 32] = os.urandom(32)
+    for index in range(4096 + 8, len(whole), 4096):
+        whole[index : index + 32] = os.urandom(32)
     path.write_bytes(whole)
     with pytest.raises(LedgerError, match="is corrupt"):
         Ledger(path, KEY)

@@ -76,7 +76,7 @@ def test_one_example_by_hand() -> None:
     st.integers(0, 2 * BLOCK),
 )
 def test_without_a_record_the_sum_moves_by_the_clipping_norm_at_most(
-    seed: int, norm: float, scale: float, place: int
+    seed: int, norm: float, scale: float, index: int
 ) -> None:
     x, y = drawn(2 * BLOCK + 1, seed)
     x = (x.astype(np.float32) * np.float32(scale)).astype(np.float32)
@@ -84,8 +84,8 @@ def test_without_a_record_the_sum_moves_by_the_clipping_norm_at_most(
     weights = weights_of(seed, 1 / scale)
     whole = CentredFeatures.of(x, centre)
     nothing = whole.x.copy()
-    nothing[place] = 0
-    without = CentredFeatures(nothing, np.where(np.arange(len(y)) == place, 0, whole.norms))
+    nothing[index] = 0
+    without = CentredFeatures(nothing, np.where(np.arange(len(y)) == index, 0, whole.norms))
     moved = softmax_gradient_sum(whole, weights, y, norm) - softmax_gradient_sum(
         without, weights, y, norm
     )
@@ -95,11 +95,11 @@ def test_without_a_record_the_sum_moves_by_the_clipping_norm_at_most(
 @settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 10), st.integers(0, 2 * BLOCK))
 def test_without_a_record_the_feature_sum_moves_by_its_bound_at_most(
-    seed: int, bound: float, place: int
+    seed: int, bound: float, index: int
 ) -> None:
     x, _ = drawn(2 * BLOCK + 1, seed)
     without = x.copy()
-    without[place] = 0
+    without[index] = 0
     assert np.linalg.norm(feature_sum(x, bound) - feature_sum(without, bound)) <= bound
 
 

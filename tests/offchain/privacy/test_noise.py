@@ -57,9 +57,9 @@ def test_a_seed_repeats_its_noise_and_the_system_never_does() -> None:
 def test_noised_values_are_on_one_lattice(values: np.ndarray, std: float, seed: int) -> None:
     noised = SeededNoise(seed).add(values, std)
     half_step = math.ldexp(std, -FRACTION_BITS - 1)
-    places = np.rint(noised / half_step).astype(np.int64)
-    assert np.array_equal(places.astype(np.float64) * half_step, noised)
-    assert (places % 2 == 1).all()
+    indices = np.rint(noised / half_step).astype(np.int64)
+    assert np.array_equal(indices.astype(np.float64) * half_step, noised)
+    assert (indices % 2 == 1).all()
     # The same bits on zeros give the same noise: the value only shifts it, to within rounding.
     shift = noised - SeededNoise(seed).add(np.zeros_like(values), std)
     assert np.abs(shift - values).max(initial=0) <= 1.2 * half_step + 1e-12

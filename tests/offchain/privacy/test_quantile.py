@@ -87,15 +87,15 @@ def test_the_range_is_reached_and_ends_somewhere() -> None:
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=20), st.integers(0, 19))
 def test_one_unit_moves_the_count_by_half_and_another_bit_hardly(
-    norms: list[float], place: int
+    norms: list[float], index: int
 ) -> None:
     clipping = QuantileClipping(1e-4, 1e-3)
-    place %= len(norms)
+    index %= len(norms)
 
     def count(found: list[float]) -> float:
         return clipping.noised_share(np.array(found), 1.0, 1.0, SeededNoise(0)) - COUNT_BOUND
 
-    without = norms[:place] + norms[place + 1 :]
+    without = norms[:index] + norms[index + 1 :]
     assert abs(count(norms) - count(without)) <= COUNT_BOUND
     nudged = [norm * (1 + 1e-13) for norm in norms]
     assert abs(count(nudged) - count(norms)) < 1e-9 * len(norms)

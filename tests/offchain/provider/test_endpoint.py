@@ -205,7 +205,7 @@ def test_a_client_that_asks_too_often_is_refused() -> None:
 
 def test_tokens_refill_with_time_and_clients_are_evicted() -> None:
     now = [0.0]
-    rate = RateLimit(2.0, 2, clock=lambda: now[0], most_clients=2)
+    rate = RateLimit(2.0, 2, clock=lambda: now[0], max_clients=2)
     assert [rate.allows("a") for _ in range(3)] == [True, True, False]
     now[0] = 0.5
     assert [rate.allows("a"), rate.allows("a")] == [True, False]

@@ -47,13 +47,13 @@ def check(policy: Policy, spec: Specification | None = None, **changes: int) -> 
 
 
 def test_accepts_a_request_within_all_limits() -> None:
-    check(Policy(categories=("handwriting",), least_pay_per_round=PAYMENT // 8))
+    check(Policy(categories=("handwriting",), min_pay_per_round=PAYMENT // 8))
 
 
 @pytest.mark.parametrize(
     ("policy", "changes", "reason"),
     [
-        (Policy(least_pay_per_round=PAYMENT // 8 + 1), {}, "pay of"),
+        (Policy(min_pay_per_round=PAYMENT // 8 + 1), {}, "pay of"),
         (Policy(categories=("engines",)), {}, "category 'handwriting'"),
         (Policy(families=("mlp",)), {}, "family 'softmax-regression'"),
         (Policy(max_parameters=99), {}, "100 parameters are over 99"),
@@ -89,8 +89,8 @@ def test_declines_a_papers_epsilon_unless_allowed() -> None:
 
 def test_reads_a_file_and_names_the_field_that_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
-    path.write_text('least_pay_per_round = 5\ncategories = ["a"]\n')
-    assert Policy.read(path) == Policy(least_pay_per_round=5, categories=("a",))
+    path.write_text('min_pay_per_round = 5\ncategories = ["a"]\n')
+    assert Policy.read(path) == Policy(min_pay_per_round=5, categories=("a",))
     path.write_text("epsilon_lifetime = -1\n")
     with pytest.raises(SettingsError, match="epsilon_lifetime"):
         Policy.read(path)

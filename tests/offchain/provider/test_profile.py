@@ -52,11 +52,11 @@ def keys() -> AccountKeys:
 def posts(folder: Path, count: int = 120, seed: int = 0) -> Path:
     """A folder of texts about hockey, in two labels."""
     generator = np.random.default_rng(seed)
-    for place in range(count):
-        group = folder / ("news" if place % 3 else "results")
+    for index in range(count):
+        group = folder / ("news" if index % 3 else "results")
         group.mkdir(parents=True, exist_ok=True)
         words = " ".join(generator.choice(WORDS, 4, replace=False))
-        (group / f"{place:04d}").write_text(f"the {words} number{place}", encoding="utf-8")
+        (group / f"{index:04d}").write_text(f"the {words} number{index}", encoding="utf-8")
     return folder
 
 
@@ -157,7 +157,7 @@ def test_a_table_shows_its_columns_and_a_noised_histogram_of_declared_labels(
     tmp_path: Path, ledger: Ledger, keys: AccountKeys
 ) -> None:
     rows = "".join(
-        f"{place},{place % 7}.5,{'worn' if place % 4 else 'new'}\n" for place in range(400)
+        f"{index},{index % 7}.5,{'worn' if index % 4 else 'new'}\n" for index in range(400)
     )
     (tmp_path / "own.csv").write_text("turbine_speed,vibration,label\n" + rows)
     data = profile.read_data(tmp_path / "own.csv")
@@ -174,7 +174,7 @@ def test_a_table_shows_its_columns_and_a_noised_histogram_of_declared_labels(
 def test_undeclared_labels_are_not_published(
     tmp_path: Path, ledger: Ledger, keys: AccountKeys
 ) -> None:
-    rows = "".join(f"{place},{'worn' if place else 'secret'}\n" for place in range(99))
+    rows = "".join(f"{index},{'worn' if index else 'secret'}\n" for index in range(99))
     (tmp_path / "own.csv").write_text("vibration,label\n" + rows)
     data = profile.read_data(tmp_path / "own.csv")
     built = profile.build(data, ("machines",), SOUND, ledger)
@@ -203,7 +203,7 @@ def test_images_and_regressions_have_profiles_too(tmp_path: Path, ledger: Ledger
     ("texts", "error", "message"),
     [
         (["the of and"] * 60, RetrievalError, "common"),
-        ([f"document {place}" for place in range(49)], RetrievalError, "49 units"),
+        ([f"document {index}" for index in range(49)], RetrievalError, "49 units"),
         (["one hockey document"], RetrievalError, "1 units"),
     ],
 )
@@ -211,9 +211,9 @@ def test_texts_that_say_nothing_or_too_little_are_refused(
     tmp_path: Path, ledger: Ledger, texts: list[str], error: type[Exception], message: str
 ) -> None:
     (tmp_path / "posts" / "a").mkdir(parents=True)
-    for place, text in enumerate(texts):
+    for index, text in enumerate(texts):
         # The stop words differ only in their order of spaces, so that each is a record.
-        (tmp_path / "posts" / "a" / str(place)).write_text(text + " " * place)
+        (tmp_path / "posts" / "a" / str(index)).write_text(text + " " * index)
     data = profile.read_data(tmp_path / "posts")
     with pytest.raises(error, match=message):
         profile.build(data, ("a",), SOUND, ledger)

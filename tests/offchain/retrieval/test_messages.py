@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from fedpact.errors import RetrievalError
 from fedpact.retrieval.messages import (
     LONGEST_MESSAGE,
-    MOST_DETAILS,
+    MAX_DETAILS,
     Announce,
     Lookup,
     Prefix,
@@ -56,7 +56,7 @@ def test_a_message_that_is_too_long_is_refused() -> None:
     with pytest.raises(RetrievalError, match="262145 bytes"):
         decode(bytes(LONGEST_MESSAGE + 1))
     with pytest.raises(RetrievalError, match="length 2049, at most 2048"):
-        decode(encode(Announce(Record(bytes(20), ONE, bytes(MOST_DETAILS + 1)))))
+        decode(encode(Announce(Record(bytes(20), ONE, bytes(MAX_DETAILS + 1)))))
     with pytest.raises(RetrievalError, match="length 65, at most 64"):
         decode(encode(Lookup(ONE, 65)))
 

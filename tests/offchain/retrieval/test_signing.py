@@ -9,7 +9,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import RetrievalError, SearchRefused
 from fedpact.retrieval.signature import Signature
 from fedpact.retrieval.signing import (
-    MOST_CATEGORY,
+    MAX_CATEGORY,
     NONCE_BYTES,
     WINDOW_SECONDS,
     SearchGuard,
@@ -140,4 +140,4 @@ def test_no_other_signature_passes(signature: bytes) -> None:
 
 def test_too_long_a_category_is_not_signed() -> None:
     with pytest.raises(RetrievalError, match="category of"):
-        search(category="x" * (MOST_CATEGORY + 1))
+        search(category="x" * (MAX_CATEGORY + 1))

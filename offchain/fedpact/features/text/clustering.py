@@ -15,7 +15,7 @@ from scipy import sparse
 from fedpact.errors import DataError
 
 Distance = Callable[[sparse.csr_matrix, sparse.csr_matrix], NDArray[np.float64]]
-MOST_ROUNDS = 100
+MAX_ROUNDS = 100
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def k_medoids(rows: sparse.csr_matrix, clusters: int, distance: Distance, seed: 
     medoids = _spread(distances, clusters, np.random.default_rng(seed))
     labels, cost = _assigned(distances, medoids)
     costs = [cost]
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         medoids = np.array(
             [_medoid(distances, labels, one, medoids[one]) for one in range(clusters)]
         )

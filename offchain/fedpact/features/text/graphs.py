@@ -19,7 +19,7 @@ from fedpact.errors import DataError, SpecificationError
 from fedpact.features.text.frequencies import public_words
 from fedpact.features.text.tokens import Tokens, term_hashes, tokenise
 
-LEAST_TERMS, MOST_TERMS = 2, 4096
+MIN_TERMS, MAX_TERMS = 2, 4096
 _TEXTS_AT_ONCE = 512
 
 
@@ -35,9 +35,9 @@ class Vocabulary:
     """The terms in writing."""
 
     def __post_init__(self) -> None:
-        if not LEAST_TERMS <= len(self.hashes) <= MOST_TERMS:
+        if not MIN_TERMS <= len(self.hashes) <= MAX_TERMS:
             raise SpecificationError(
-                f"graphs of {len(self.hashes)} terms: {LEAST_TERMS} to {MOST_TERMS} are possible"
+                f"graphs of {len(self.hashes)} terms: {MIN_TERMS} to {MAX_TERMS} are possible"
             )
 
     @property

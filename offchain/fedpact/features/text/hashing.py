@@ -17,7 +17,7 @@ from fedpact.errors import SpecificationError
 from fedpact.features.text.frequencies import bucket_frequencies
 from fedpact.features.text.tokens import Tokens, pairs, tokenise
 
-LEAST_BITS, MOST_BITS = 6, 22
+MIN_BITS, MAX_BITS = 6, 22
 TEXTS_AT_ONCE = 256
 """Texts processed at once: few enough to stay in the processor's cache."""
 UNKNOWN = 1e-8
@@ -38,9 +38,9 @@ class HashedBag:
     """Whether pairs of neighbouring terms count too, each of weight `cap`."""
 
     def __post_init__(self) -> None:
-        if not LEAST_BITS <= self.bits <= MOST_BITS:
+        if not MIN_BITS <= self.bits <= MAX_BITS:
             raise SpecificationError(
-                f"text: {self.bits} bits of hash, not {LEAST_BITS} to {MOST_BITS}"
+                f"text: {self.bits} bits of hash, not {MIN_BITS} to {MAX_BITS}"
             )
         if not (self.common >= 0 and self.cap > 0):
             raise SpecificationError(

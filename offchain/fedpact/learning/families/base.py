@@ -30,7 +30,7 @@ Weights = dict[str, NDArray[np.float64]]
 P = TypeVar("P", bound=Document)
 MAX_SQUARE = 1e300
 """Of a tensor's norm: a sum of larger ones might overflow."""
-LEAST_BUCKET_BITS = 11
+MIN_BUCKET_BITS = 11
 """Of hashed words: with fewer buckets each holds so many words that none would be rare."""
 
 
@@ -243,7 +243,7 @@ class GradientFamily(ModelFamily[P]):
 
         One pass an example; families that know the norms in closed form do better.
         """
-        one = (slice(place, place + 1) for place in range(len(y)))
+        one = (slice(index, index + 1) for index in range(len(y)))
         return np.array(
             [weights_norm(self.gradient_sum(spec, weights, x[at], y[at], None)) for at in one],
             dtype=np.float64,

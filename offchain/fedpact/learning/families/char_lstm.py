@@ -52,9 +52,9 @@ class CharLSTM(TorchFamily[CharLSTMParameters]):
     def check_examples(self, spec: Specification, x: NDArray[np.float32]) -> None:
         known = _known(spec, x)
         if not known.all():
-            place = np.argwhere(~known)[0].tolist()
+            index = np.argwhere(~known)[0].tolist()
             raise DataError(
-                f"example {place[0] + 1} has {x[tuple(place)]:g} at character {place[1] + 1}: an "
+                f"example {index[0] + 1} has {x[tuple(index)]:g} at character {index[1] + 1}: an "
                 f"index from 0 to {spec.outputs - 1} is needed"
             )
 

@@ -86,8 +86,8 @@ class DenseFamily(GradientFamily[P]):
     ) -> NDArray[np.float64]:
         weights = {name: values.astype(np.float64) for name, values in model.items()}
         chunks = [
-            self._activations(spec, weights, self._prepare(spec, x[place : place + CHUNK]))[-1]
-            for place in range(0, len(x), CHUNK)
+            self._activations(spec, weights, self._prepare(spec, x[index : index + CHUNK]))[-1]
+            for index in range(0, len(x), CHUNK)
         ]
         return np.concatenate(chunks) if chunks else np.empty((0, spec.outputs))
 
@@ -100,15 +100,15 @@ class DenseFamily(GradientFamily[P]):
         clipping_norm: float | None,
     ) -> Weights:
         total = {name: np.zeros(values.shape) for name, values in weights.items()}
-        for place in range(0, len(y), CHUNK):
-            part = slice(place, place + CHUNK)
+        for index in range(0, len(y), CHUNK):
+            part = slice(index, index + CHUNK)
             self._add_gradients(spec, weights, x[part], y[part], clipping_norm, total)
         return total
 
     def gradient_norms(
         self, spec: Specification, weights: Weights, x: NDArray[np.float32], y: Targets
     ) -> NDArray[np.float64]:
-        parts = [slice(place, place + CHUNK) for place in range(0, len(y), CHUNK)]
+        parts = [slice(index, index + CHUNK) for index in range(0, len(y), CHUNK)]
         found = [_norms(*self._factors(spec, weights, x[part], y[part])) for part in parts]
         return np.concatenate(found) if found else np.empty(0)
 

@@ -16,13 +16,13 @@ from scipy import sparse
 from fedpact.data.dataset import Inputs
 from fedpact.errors import DataError, SpecificationError
 from fedpact.features.text.frequencies import bucket_frequencies
-from fedpact.features.text.hashing import MOST_BITS, HashedBag
+from fedpact.features.text.hashing import MAX_BITS, HashedBag
 from fedpact.features.text.rows import bag_rows, vector_rows
 from fedpact.features.text.vectors import WIDTH
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.discriminant import solve
 from fedpact.learning.families.base import (
-    LEAST_BUCKET_BITS,
+    MIN_BUCKET_BITS,
     ConstructedFamily,
     Construction,
     LocalModels,
@@ -47,7 +47,7 @@ class TextStatisticsParameters(Document):
     `text`, which every provider and the requester need then). The weights share the noise out
     between words, counts and vectors."""
 
-    bits: Annotated[int, Field(ge=LEAST_BUCKET_BITS, le=MOST_BITS)] = 14
+    bits: Annotated[int, Field(ge=MIN_BUCKET_BITS, le=MAX_BITS)] = 14
     vectors: Literal[0, 1] = 0
     count_weight: Annotated[float, Field(ge=1e-3, le=1e3)] = 0.2
     dense_weight: Annotated[float, Field(ge=1e-3, le=1e3)] = 0.8

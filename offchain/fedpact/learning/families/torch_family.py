@@ -87,8 +87,8 @@ class TorchFamily(GradientFamily[P]):
         module = self.loaded(spec, model).eval()
         parts = [np.empty((0, spec.outputs))]
         with torch.no_grad():
-            for place in range(0, len(x), PREDICTED_AT_ONCE):
-                found = module(torch.tensor(x[place : place + PREDICTED_AT_ONCE])).double()
+            for index in range(0, len(x), PREDICTED_AT_ONCE):
+                found = module(torch.tensor(x[index : index + PREDICTED_AT_ONCE])).double()
                 if spec.task == "classification":
                     found = torch.nan_to_num(torch.softmax(found, dim=1), nan=0.0)
                 parts.append(found.numpy())
@@ -115,8 +115,8 @@ class TorchFamily(GradientFamily[P]):
         if supports(module):
             return clipped_gradient_sum(module.float(), inputs, targets, _loss(spec), clipping_norm)
         total = {name: np.zeros(values.shape) for name, values in weights.items()}
-        for place in range(len(y)):
-            one = slice(place, place + 1)
+        for index in range(len(y)):
+            one = slice(index, index + 1)
             module.zero_grad()
             gradient = self._summed(spec, module, inputs[one], targets[one])
             length = weights_norm(gradient)
@@ -138,8 +138,8 @@ class TorchFamily(GradientFamily[P]):
     def _summed(
         self, spec: Specification, module: nn.Module, x: torch.Tensor, y: torch.Tensor
     ) -> Weights:
-        for place in range(0, len(y), PREDICTED_AT_ONCE):
-            part = slice(place, place + PREDICTED_AT_ONCE)
+        for index in range(0, len(y), PREDICTED_AT_ONCE):
+            part = slice(index, index + PREDICTED_AT_ONCE)
             torch.autograd.backward(loss(spec, module(x[part].double()), y[part], "sum"))
         return {
             name: np.zeros(tuple(one.shape)) if one.grad is None else one.grad.numpy()

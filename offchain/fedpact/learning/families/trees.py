@@ -21,12 +21,12 @@ from scipy import sparse
 from fedpact.data.dataset import Inputs
 from fedpact.errors import DataError, PrivacyError, SpecificationError
 from fedpact.features.text.graphs import public_vocabulary
-from fedpact.features.text.hashing import MOST_BITS, HashedBag
+from fedpact.features.text.hashing import MAX_BITS, HashedBag
 from fedpact.features.text.rows import bag_rows, graph_rows
 from fedpact.learning.aggregation.base import total_weight
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.families.base import (
-    LEAST_BUCKET_BITS,
+    MIN_BUCKET_BITS,
     ConstructedFamily,
     Construction,
     LocalModels,
@@ -47,9 +47,9 @@ from fedpact.types.local_training import LocalConstruction
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
 
-MOST_TREES = 16_384
+MAX_TREES = 16_384
 """Of a global model."""
-MOST_NOISED_VALUES = 8_192
+MAX_NOISED_VALUES = 8_192
 """Width of a vector under mode `paper`, which noises every coordinate, the zeros too."""
 _ROUNDING = 1e-4
 _FAILURE = 1e-9
@@ -64,7 +64,7 @@ class TreeParameters(Document):
     least_in_leaf: Annotated[int, Field(ge=1)] = 2
     features: Annotated[float, Field(gt=0, le=1)] = 0.1
     terms: str = ""
-    bits: Annotated[int, Field(ge=LEAST_BUCKET_BITS, le=MOST_BITS)] = 12
+    bits: Annotated[int, Field(ge=MIN_BUCKET_BITS, le=MAX_BITS)] = 12
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -118,15 +118,15 @@ class TreeFamily(ConstructedFamily[T]):
         if words:
             public_vocabulary(words)
         trees = self._places(spec)
-        if trees > MOST_TREES:
+        if trees > MAX_TREES:
             raise SpecificationError(
                 f"family {self.name}: {trees} trees in all rounds of all providers, "
-                f"at most {MOST_TREES}"
+                f"at most {MAX_TREES}"
             )
-        if spec.privacy.mode is PrivacyMode.PAPER and self.width(spec) > MOST_NOISED_VALUES:
+        if spec.privacy.mode is PrivacyMode.PAPER and self.width(spec) > MAX_NOISED_VALUES:
             raise SpecificationError(
                 f"family {self.name}: mode paper noises every one of {self.width(spec)} values of "
-                f"a vector, at most {MOST_NOISED_VALUES}: ask for fewer terms or bits"
+                f"a vector, at most {MAX_NOISED_VALUES}: ask for fewer terms or bits"
             )
 
     def check_examples(self, spec: Specification, x: Inputs) -> None:
@@ -233,8 +233,8 @@ class TreeFamily(ConstructedFamily[T]):
         """The trees in use; raises ModelError for a feature that does not exist."""
         return self._part(spec, model, slice(0, _used(model)))
 
-    def _part(self, spec: Specification, model: Model, places: slice) -> Ensemble:
-        return Ensemble.of({name: one[places] for name, one in model.items()}, self.width(spec))
+    def _part(self, spec: Specification, model: Model, indices: slice) -> Ensemble:
+        return Ensemble.of({name: one[indices] for name, one in model.items()}, self.width(spec))
 
     def _model(self, spec: Specification, ensemble: Ensemble) -> Model:
         found = self.initial(spec, 0)

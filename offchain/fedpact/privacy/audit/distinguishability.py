@@ -18,7 +18,7 @@ from fedpact.errors import PrivacyError
 Draw = Callable[[int], NDArray[np.float64]]
 """Independent draws of all published values, one per row: count -> (count, d)."""
 
-LEAST_DRAWS = 200
+MIN_DRAWS = 200
 SINGULAR = 1e-12
 """A direction whose variance is below this share of the largest one carries no noise."""
 ERRORS_ALLOWED = 4.5
@@ -57,8 +57,8 @@ def measure(
     determines one (Fisher's discriminant, in which noise that two parts of a release share
     cancels), and the rest is measured along it.
     """
-    if draws < LEAST_DRAWS:
-        raise PrivacyError(f"{draws} draws measure nothing: at least {LEAST_DRAWS}")
+    if draws < MIN_DRAWS:
+        raise PrivacyError(f"{draws} draws measure nothing: at least {MIN_DRAWS}")
     first = draws // 10 if direction is None else 0
     ours, theirs = within(draws), without(draws)
     if direction is None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fedpact.errors import PrivacyError
 
-LEAST_MODELS = 8
+MIN_MODELS = 8
 FALSE_POSITIVES = 0.01
 _SMALLEST_VARIANCE = 1e-8
 
@@ -45,9 +45,9 @@ def attack(
     false_positives: float = FALSE_POSITIVES,
 ) -> MembershipAttack:
     """Train `models` models on random halves and attack each with all the others."""
-    if models < LEAST_MODELS:
+    if models < MIN_MODELS:
         raise PrivacyError(
-            f"{models} models: an attack by likelihood ratios needs at least {LEAST_MODELS}"
+            f"{models} models: an attack by likelihood ratios needs at least {MIN_MODELS}"
         )
     if not 0 < false_positives < 1:
         raise PrivacyError(

@@ -30,7 +30,7 @@ class EndpointLimits:
 class RateLimit:
     """Allows each client `burst` requests at once and `per_second` on average. Not thread-safe.
 
-    Remembers `most_clients` clients at most.
+    Remembers `max_clients` clients at most.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class RateLimit:
         per_second: float,
         burst: int,
         clock: Callable[[], float] = time.monotonic,
-        most_clients: int = 4096,
+        max_clients: int = 4096,
     ) -> None:
         self._per_second = per_second
         self._burst = float(burst)
         self._clock = clock
-        self._most_clients = most_clients
+        self._max_clients = max_clients
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def allows(self, client: str) -> bool:
@@ -53,6 +53,6 @@ class RateLimit:
         tokens = min(self._burst, tokens + (now - at) * self._per_second)
         allowed = tokens >= 1.0
         self._buckets[client] = (tokens - 1.0 if allowed else tokens, now)
-        if len(self._buckets) > self._most_clients:  # evict the least recently seen client
+        if len(self._buckets) > self._max_clients:  # evict the least recently seen client
             self._buckets.popitem(last=False)
         return allowed

@@ -23,9 +23,9 @@ from fedpact.features.text.similarity import weighted_jaccard
 from fedpact.features.text.tokens import tokenise
 from fedpact.retrieval.profiles.words import rarity
 
-MOST_TERMS = 128
+MAX_TERMS = 128
 """Most nodes of the graph."""
-MOST_CLUSTERS = 8
+MAX_CLUSTERS = 8
 SAMPLE = 400
 """Most texts with pairwise distances; the others go to the nearest medoid."""
 KEY_TERMS = 8
@@ -88,9 +88,9 @@ def _vocabulary(texts: Sequence[str]) -> graphs.Vocabulary | None:
     frequency = np.bincount(seen // len(texts), minlength=len(hashes))
     weights = rarity(hashes)
     heavy = frequency * weights * ((frequency > 1) & (2 * frequency <= len(texts)))
-    chosen = np.argsort(-heavy, kind="stable")[:MOST_TERMS]
+    chosen = np.argsort(-heavy, kind="stable")[:MAX_TERMS]
     chosen = np.sort(chosen[heavy[chosen] > 0])
-    if len(chosen) < graphs.LEAST_TERMS:
+    if len(chosen) < graphs.MIN_TERMS:
         return None
     words = tuple(tokens.word(int(first[index])) for index in chosen.tolist())
     return graphs.Vocabulary(hashes[chosen], weights[chosen], words)
@@ -106,7 +106,7 @@ def _clustered(rows: sparse.csr_matrix, seed: int) -> tuple[NDArray[np.int64], f
     distances = weighted_jaccard(sample, sample)
     np.fill_diagonal(distances, 0.0)
     best, medoids = 0.0, None
-    for count in range(2, min(MOST_CLUSTERS, len(chosen) - 1) + 1):
+    for count in range(2, min(MAX_CLUSTERS, len(chosen) - 1) + 1):
         found = k_medoids(sample, count, lambda a, b: distances, seed)
         if len(np.unique(found.labels)) < 2:
             continue

@@ -20,8 +20,8 @@ CATEGORY_SHARE = 0.25
 """Share of a signature's weight for the words of the categories."""
 SCHEMA_SHARE = 0.25
 """The same for the names of columns and labels of data other than texts."""
-MOST_CATEGORY_WORDS = 8
-MOST_SCHEMA_WORDS = 12
+MAX_CATEGORY_WORDS = 8
+MAX_SCHEMA_WORDS = 12
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -55,8 +55,8 @@ def composed(
     """
     vector, left = np.zeros(WIDTH), 1.0
     parts = (
-        (words_of(categories, MOST_CATEGORY_WORDS), CATEGORY_SHARE),
-        (words_of(schema, MOST_SCHEMA_WORDS), SCHEMA_SHARE),
+        (words_of(categories, MAX_CATEGORY_WORDS), CATEGORY_SHARE),
+        (words_of(schema, MAX_SCHEMA_WORDS), SCHEMA_SHARE),
     )
     for words, share in parts:
         for word in words:
@@ -106,7 +106,7 @@ def label_part(histogram: NDArray[np.float64], known: Sequence[str]) -> Signatur
     """
     vector = np.zeros(WIDTH)
     for name, count in zip(known, histogram.tolist(), strict=True):
-        words = words_of([name], MOST_SCHEMA_WORDS) or (f"label{''.join(_WORD.findall(name))}",)
+        words = words_of([name], MAX_SCHEMA_WORDS) or (f"label{''.join(_WORD.findall(name))}",)
         for word in words:
             vector[bucket_of(word)] += max(count, 0.0) / len(words)
     return signature(vector) if vector.any() else None

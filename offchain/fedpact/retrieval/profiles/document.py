@@ -18,16 +18,16 @@ from eth_utils.crypto import keccak
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from fedpact.errors import InvalidInput, RetrievalError
-from fedpact.retrieval.messages import MOST_DETAILS, MOST_ENDPOINT, Record
+from fedpact.retrieval.messages import MAX_DETAILS, MAX_ENDPOINT, Record
 from fedpact.retrieval.signature import LONGEST
 from fedpact.types.attributes import Attribute, AttributeTree
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.validation import first_error
 
-LONGEST_DOCUMENT = LONGEST + MOST_DETAILS
+LONGEST_DOCUMENT = LONGEST + MAX_DETAILS
 """Bytes."""
-MOST_CATEGORIES = 8
+MAX_CATEGORIES = 8
 DataType = Literal["text", "table", "image", "array"]
 
 Base64Digest = Annotated[str, Field(min_length=44, max_length=44)]
@@ -47,7 +47,7 @@ class Details(Document):
     version: Literal[1] = 1
     type: DataType
     task: Literal["classification", "regression"]
-    categories: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_CATEGORIES)]
+    categories: Annotated[tuple[str, ...], Field(min_length=1, max_length=MAX_CATEGORIES)]
     size: Annotated[int, Field(ge=1, lt=2**63)]
     """Privacy units: documents, rows, engines."""
     data_schema: Annotated[str, Field(min_length=64, max_length=64)]
@@ -55,7 +55,7 @@ class Details(Document):
     mode: PrivacyMode
     release: Release | None
     """None without noise, or if nothing was taken from records."""
-    endpoint: Annotated[str, Field(max_length=MOST_ENDPOINT)] = ""
+    endpoint: Annotated[str, Field(max_length=MAX_ENDPOINT)] = ""
     """Address of the provider's daemon, such as http://host:8600; empty: it answers no searches."""
     price: Annotated[str, Field(pattern=r"^[0-9]{1,30}$")] = "0"
     """Least pay per round in wei."""
@@ -107,9 +107,9 @@ class Details(Document):
     def encode(self) -> bytes:
         """Canonical JSON; raises RetrievalError over the size limit."""
         content = canonical_json(self.model_dump(mode="json"))
-        if len(content) > MOST_DETAILS:
+        if len(content) > MAX_DETAILS:
             raise RetrievalError(
-                f"profile: {len(content)} bytes without its signature, at most {MOST_DETAILS}: "
+                f"profile: {len(content)} bytes without its signature, at most {MAX_DETAILS}: "
                 "name fewer or shorter categories"
             )
         return content

@@ -48,7 +48,7 @@ def test_tallies_agree(libraries, seed):
         expected.included,
         expected.eligible,
         expected.adverse,
-        sum(own << 16 * place for place, own in enumerate(expected.points)),
+        sum(own << 16 * index for index, own in enumerate(expected.points)),
     )
 
 

@@ -144,9 +144,9 @@ def test_only_the_true_history_verifies(scenario: Any) -> None:
     for other in ([], [first], [first, second], [second, first, third], [*records, third]):
         assert not holds(other)
     others = (6, [2, 1, 0], [SALT, *second[2][1:]], False, 0b11, second[5][:2], 6)
-    for place, other in enumerate(others):
+    for index, other in enumerate(others):
         changed: list[Any] = list(second)
-        changed[place] = other
+        changed[index] = other
         assert not holds([first, tuple(changed), third])
 
 

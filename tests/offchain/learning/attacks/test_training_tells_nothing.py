@@ -110,10 +110,10 @@ def test_a_unit_moves_a_sampled_sum_by_the_clipping_norm_at_most(magnitude, size
     gradient_sum = family_of(spec).gradient_sum
     for _ in range(60):
         taken = generator.permutation(90)[: int(generator.integers(20, 80))]
-        place = int(generator.integers(len(taken)))
+        index = int(generator.integers(len(taken)))
         less = taken[:-1].copy()
-        if place < len(less):
-            less[place] = taken[-1]
+        if index < len(less):
+            less[index] = taken[-1]
         whole = gradient_sum(spec, weights, x[taken], y[taken], 1.0)
         without = gradient_sum(spec, weights, x[less], y[less], 1.0)
         moved = np.sqrt(sum(((whole[name] - without[name]) ** 2).sum() for name in weights))

@@ -98,9 +98,9 @@ def windows(records: int, noise: NoiseSource) -> NDArray[np.float64]:
     start = family("mlp").initial(spec, START)
     every = np.array([0, 1, 2, 3, 3, 3])
     long = X[every] * np.linspace(1.0, 0.8, len(every), dtype=np.float32)[:, None]
-    places = every[every < records]
-    x, y = long[: len(places)], Y[places]
-    units = tuple(bytes([place]) * 32 for place in places)
+    indices = every[every < records]
+    x, y = long[: len(indices)], Y[indices]
+    units = tuple(bytes([index]) * 32 for index in indices)
     return (
         _moved(start, train_local(LocalTraining(spec, start, Dataset(x, y, units), noise=noise)))
         * records

@@ -41,7 +41,7 @@ def test_categories_weigh_their_share_and_data_the_rest() -> None:
 
 
 def test_data_make_room_for_declared_words() -> None:
-    texts = [" ".join(f"uncommonword{place}" for place in range(60))]
+    texts = [" ".join(f"uncommonword{index}" for index in range(60))]
     data = data_part(exact_sum(term_rows(texts)))
     assert len(data.buckets) == ENTRIES
     found = composed(data, ["sports/hockey"])

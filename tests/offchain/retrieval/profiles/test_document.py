@@ -72,8 +72,8 @@ def test_shown_attributes_prove_under_the_root_and_hidden_ones_only_fill_it() ->
         b"schema",
         b"category 0",
     ]
-    for place, attribute in enumerate(attributes):
-        assert verify_attribute(tree.root, attribute, tree.proof(place))
+    for index, attribute in enumerate(attributes):
+        assert verify_attribute(tree.root, attribute, tree.proof(index))
     other = replace(attributes[0], salt=b"\2" * 32)
     assert not verify_attribute(tree.root, other, tree.proof(0))
     assert details(hidden=()).tree.root != tree.root
@@ -86,7 +86,7 @@ def test_attribute_values_are_as_documented() -> None:
 
 
 def test_a_profile_over_its_size_limit_is_refused() -> None:
-    many = tuple(f"{place}" * 100 for place in range(8))
+    many = tuple(f"{index}" * 100 for index in range(8))
     with pytest.raises(RetrievalError, match="name fewer or shorter categories"):
         details(categories=many, endpoint="http://" + "h" * 249, salts=(SALT,) * 11,
                 hidden=(SALT,) * 9).encode()  # fmt: skip

@@ -45,8 +45,8 @@ def test_noise_at_epsilon_2_hides_the_rare_words_of_newsgroups() -> None:
     from fedpact.data.newsgroups import newsgroups
 
     source = newsgroups()
-    places = np.flatnonzero(source.y_train == 10)[:500]
-    texts = [source.train[place] for place in places.tolist()]
+    indices = np.flatnonzero(source.y_train == 10)[:500]
+    texts = [source.train[index] for index in indices.tolist()]
     words, dictionary = words_of_provider(texts), public_words()[0]
     total = exact_sum(term_rows(texts))
     plain = attacked(words, data_part(total), dictionary, 32)

@@ -28,7 +28,7 @@ def test_one_document_moves_the_sum_by_at_most_one_however_it_reads(
     others: list[str], document: str
 ) -> None:
     texts = ["hockey", *others]
-    units = [f"{place}".encode() for place in range(len(texts) + 1)]
+    units = [f"{index}".encode() for index in range(len(texts) + 1)]
     before = exact_sum(unit_means(term_rows(texts), units[:-1]))
     after = exact_sum(unit_means(term_rows([*texts, document]), units))
     assert math.sqrt(math.fsum((after - before) ** 2)) <= 1.0
@@ -38,14 +38,14 @@ def test_one_document_moves_the_sum_by_at_most_one_however_it_reads(
 @given(documents, documents.filter(lambda many: len(many) > 1))
 def test_many_rows_of_one_unit_count_as_one(others: list[str], rows: list[str]) -> None:
     texts = ["hockey", *others]
-    units = [f"{place}".encode() for place in range(len(texts))]
+    units = [f"{index}".encode() for index in range(len(texts))]
     before = exact_sum(unit_means(term_rows(texts), units))
     after = exact_sum(unit_means(term_rows(texts + rows), units + [b"engine"] * len(rows)))
     assert math.sqrt(math.fsum((after - before) ** 2)) <= 1.0
 
 
 def test_a_sum_is_exact_in_any_order() -> None:
-    rows = term_rows([" ".join(WORDS[place:]) for place in range(6)] * 50)
+    rows = term_rows([" ".join(WORDS[index:]) for index in range(6)] * 50)
     turned = rows[np.random.default_rng(0).permutation(rows.shape[0])]
     assert (exact_sum(rows) == exact_sum(turned)).all()
 
