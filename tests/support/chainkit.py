@@ -69,7 +69,17 @@ class Reverted(Exception):
 def compile_sources() -> dict[str, Compiled]:
     """The deployed contracts and the test harnesses by name, compiled where they have changed."""
     contracts = [ROOT / "contracts" / f"{name}.sol" for name in DEPLOYED]
-    harnesses = sorted((ROOT / "tests/contracts/harness").glob("*.sol"))
+    return _compile(contracts, sorted((ROOT / "tests/contracts/harness").glob("*.sol")))
+
+
+def compile_second() -> dict[str, Compiled]:
+    """The same of the second protocol: contracts/v2 and its harnesses."""
+    harnesses = sorted((ROOT / "tests/contracts/v2/harness").glob("*.sol"))
+    harnesses.append(ROOT / "tests/contracts/harness/TwoOwnerWallet.sol")
+    return _compile(sorted((ROOT / "contracts/v2").glob("*.sol")), harnesses)
+
+
+def _compile(contracts: list[Path], harnesses: list[Path]) -> dict[str, Compiled]:
     return {
         name: Compiled(name, item["abi"], item["bytecode"], len(item["deployed_bytecode"]) // 2 - 1)
         for group in [contracts, *([harness] for harness in harnesses)]
