@@ -185,7 +185,8 @@ def draft(source: Source, options: DemoOptions) -> Draft:
     if recipe.private == CONSTRUCTION:
         fields["privacy"].pop("clipping_norm", None)
     if options.paper is not None:
-        fields |= {"privacy": _paper(options), "local": PAPER_EPOCHS}
+        fields["privacy"] = _paper(options)
+        fields["local"] = CONSTRUCTION if recipe.plain == CONSTRUCTION else PAPER_EPOCHS
     if source.output is not None:
         fields["output"] = source.output.model_dump()
     return Draft(fields)

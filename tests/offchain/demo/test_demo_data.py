@@ -9,9 +9,10 @@ import pytest
 from fedpact.data.readers import read_dataset
 from fedpact.demo.data import prepare
 from fedpact.demo.options import DemoOptions
-from fedpact.demo.recipes import RECIPES, named
+from fedpact.demo.recipes import CONSTRUCTION, PAPER_EPOCHS, RECIPES, named
 from fedpact.errors import FedpactError, InvalidInput
 from fedpact.learning.families import FAMILIES
+from fedpact.types.privacy import PaperMechanism
 
 DATA = os.environ.get("FEDPACT_DATA")
 
@@ -33,6 +34,18 @@ def test_digits_are_split_in_the_form_of_each_family(family, epsilon, tmp_path):
     assert data.test.x.shape[1:] == data.evaluation.x.shape[1:] == spec.features.shape
     held = [set(part.y.tolist()) for part in data.parts]
     assert all(len(one) == 5 for one in held)
+
+
+@pytest.mark.parametrize(
+    ("family", "local"),
+    [("softmax-regression", PAPER_EPOCHS)]
+    + [(name, CONSTRUCTION) for name in ("decision-tree", "random-forest", "boosted-trees")],
+)
+def test_lus_laplace_noise_is_offered_for_descent_and_for_trees(family, local, tmp_path):
+    options = DemoOptions(family=family, epsilon=10.0, paper=PaperMechanism.LAPLACE)
+    found = prepare(options, tmp_path).draft
+    assert found.fields["local"] == local
+    assert found.specification.privacy.mechanism is PaperMechanism.LAPLACE
 
 
 @pytest.mark.skipif(not DATA, reason="FEDPACT_DATA names no folder of data sets")
