@@ -40,12 +40,13 @@ def committees(values, least=1):
 
 
 MEAN = AggregationChoice()
+EQUAL_MEAN = AggregationChoice(name="equal-mean")
 MEDIAN = AggregationChoice(name="coordinate-median")
 TRIMMED = AggregationChoice(name="trimmed-mean", parameters={"share": 0.2})
 KRUM = AggregationChoice(name="multi-krum", parameters={"byzantine": 1, "kept": 3})
 CLIPPING = AggregationChoice(name="centred-clipping", parameters={"radius": 2.0, "iterations": 3})
 BOUNDING = AggregationChoice(name="norm-bounding", parameters={"bound": 2.0})
-EVERY = [MEAN, MEDIAN, TRIMMED, KRUM, CLIPPING, BOUNDING]
+EVERY = [MEAN, EQUAL_MEAN, MEDIAN, TRIMMED, KRUM, CLIPPING, BOUNDING]
 RULE = st.sampled_from(EVERY)
 
 
@@ -66,6 +67,11 @@ def test_the_weighted_mean_by_hand():
     found = weighted_mean({0: model(1, 0), 3: model(5, 8)}, {0: 3, 3: 1, 7: 100})
     assert found["w"].dtype == np.float32
     assert found["w"].tolist() == [2.0, 2.0]
+
+
+def test_the_equal_mean_by_hand_ignores_samples():
+    models = {0: model(1, 0), 3: model(5, 8)}
+    assert aggregate(EQUAL_MEAN, models, {0: 3, 3: 1}, ZERO)["w"].tolist() == [3.0, 4.0]
 
 
 def test_the_median_of_an_odd_and_of_an_even_count_by_hand():

@@ -1,4 +1,4 @@
-"""Weighted mean (McMahan et al. 2017)."""
+"""The means: weighted by samples (McMahan et al. 2017), and of equal parts (Lu et al. 2020)."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -34,3 +34,15 @@ class WeightedMean(Rule):
         self, models: Mapping[int, Model], weights: Mapping[int, int], start: Model
     ) -> Model:
         return weighted_mean(models, weights)
+
+
+class EqualMean(Rule):
+    """M = (1/k) sum of m_i (Lu et al. 2020, algorithm 1, line 11), whatever the declared samples.
+    No parameters."""
+
+    name: ClassVar[str] = "equal-mean"
+
+    def combine(
+        self, models: Mapping[int, Model], weights: Mapping[int, int], start: Model
+    ) -> Model:
+        return weighted_mean(models, dict.fromkeys(models, 1))
