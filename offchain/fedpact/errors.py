@@ -164,7 +164,7 @@ class Retryable(FedpactError):
 
 
 class NodeUnreachable(Retryable):
-    """The Ethereum node does not answer."""
+    """The Ethereum node does not answer, or gives no answer that can be used."""
 
     exit_code = 21
 

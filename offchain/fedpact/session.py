@@ -48,7 +48,10 @@ class Session:
     def client(self) -> "ChainClient":
         from fedpact.chain.client import ChainClient
 
-        return ChainClient.connect(self.settings.endpoint, self.deployment)
+        settings = self.settings
+        return ChainClient.connect(
+            settings.endpoint, self.deployment, calls_per_minute=settings.calls_per_minute
+        )
 
     @cached_property
     def store(self) -> "ContentStore":

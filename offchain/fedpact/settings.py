@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -33,8 +34,11 @@ def home() -> Path:
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FEDPACT_", extra="forbid", frozen=True)
 
-    endpoint: str = "http://127.0.0.1:8545"
-    """JSON-RPC over HTTP of an Ethereum node."""
+    endpoint: Annotated[tuple[str, ...], NoDecode] = ("http://127.0.0.1:8545",)
+    """Ethereum nodes: http(s)://, ws(s):// or the path of an IPC socket; a list, or a text with
+    commas. The best one answers, and another takes over where it fails."""
+    calls_per_minute: Annotated[int, Field(ge=0)] = 0
+    """Most JSON-RPC calls a minute to each node; 0: any number."""
     deployment: Path = Path("deployment.json")
     """File written by `fedpact deploy`."""
     store: str = Field(default_factory=lambda: str(home() / "content"))
@@ -62,11 +66,19 @@ class Settings(BaseSettings):
     def _expanded(cls, path: Path | None) -> Path | None:
         return path.expanduser() if path is not None else None
 
+    @field_validator("endpoint", mode="before")
+    @classmethod
+    def _listed(cls, endpoint: Any) -> Any:
+        if isinstance(endpoint, str):
+            return tuple(part.strip() for part in endpoint.split(","))
+        return endpoint
+
     @field_validator("endpoint")
     @classmethod
-    def _http(cls, endpoint: str) -> str:
-        if not endpoint.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
+    def _nodes(cls, endpoint: tuple[str, ...]) -> tuple[str, ...]:
+        schemes = ("http://", "https://", "ws://", "wss://", "/")
+        if not endpoint or not all(one.startswith(schemes) for one in endpoint):
+            raise ValueError("must be http(s)://, ws(s):// or the absolute path of a socket")
         return endpoint
 
     @field_validator("listen")

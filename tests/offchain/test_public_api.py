@@ -10,7 +10,7 @@ import pytest
 
 import fedpact
 
-HEAVY = ("numpy", "torch", "sklearn", "scipy", "pydantic", "eth_account")
+HEAVY = ("numpy", "torch", "sklearn", "scipy", "pydantic", "eth_account", "web3")
 
 
 @pytest.mark.parametrize("name", fedpact.__all__)

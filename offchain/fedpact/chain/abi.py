@@ -1,17 +1,31 @@
-"""ABIs of the contracts: encoding calls, decoding results, events and custom errors."""
+"""ABIs of the contracts, over web3.py: encoding calls, decoding results, events and errors.
+
+The bindings know each function by its name, so calls are encoded with web3's codec directly: to
+find a function by its arguments, as web3's contract objects do, takes ten times as long as the
+encoding (docs/adr/0033-web3-underneath.md).
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
-from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
-from eth_utils.abi import abi_to_signature, collapse_if_tuple
-from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
+from eth_typing import ABIEvent
+from eth_utils.abi import (
+    collapse_if_tuple,
+    event_abi_to_log_topic,
+    function_abi_to_4byte_selector,
+    get_aligned_abi_inputs,
+)
+from hexbytes import HexBytes
+from web3 import Web3
+from web3.contract import Contract
+from web3.contract.base_contract import BaseContractEvent
+from web3.exceptions import Web3Exception
 
+from fedpact.chain.addresses import checksum
 from fedpact.chain.records import Event
 from fedpact.errors import DeploymentError, FedpactError, Reverted
 
@@ -26,8 +40,7 @@ _STANDARD_ERRORS: list[dict[str, Any]] = [
     {"type": "error", "name": "Panic", "inputs": [{"name": "code", "type": "uint256"}]},
 ]
 
-checksum = cache(to_checksum_address)
-"""EIP-55 form of an address; cached, since it takes a hash and the same few addresses recur."""
+_codec = Web3().codec
 
 
 class Fields:
@@ -38,14 +51,13 @@ class Fields:
         self.types = [collapse_if_tuple(dict(parameter)) for parameter in parameters]
 
     def encode(self, values: Sequence[Any]) -> bytes:
-        given = [
-            _positional(parameter, value)
-            for parameter, value in zip(self._parameters, values, strict=True)
-        ]
-        return encode(self.types, given)
+        """Structs are given as dicts by the contract's names."""
+        element: Any = {"type": "function", "inputs": self._parameters}
+        _, given = get_aligned_abi_inputs(element, tuple(values))
+        return bytes(_codec.encode(self.types, given))
 
     def decode(self, data: bytes) -> tuple[Any, ...]:
-        decoded = decode(self.types, data)
+        decoded = _codec.decode(self.types, data)
         return tuple(
             _named(parameter, value)
             for parameter, value in zip(self._parameters, decoded, strict=True)
@@ -65,43 +77,20 @@ class ContractFunction:
         return self.selector + self.inputs.encode(values)
 
 
-class ContractEvent:
-    """One event of a contract."""
-
-    def __init__(self, entry: Mapping[str, Any]) -> None:
-        self.name: str = entry["name"]
-        self.topic = keccak(text=abi_to_signature(dict(entry)))  # type: ignore[arg-type]
-        self._names = [parameter["name"] for parameter in entry["inputs"]]
-        self._indexed = [p for p in entry["inputs"] if p["indexed"]]
-        self._topics = [Fields([p]) for p in self._indexed]
-        self._rest = [p for p in entry["inputs"] if not p["indexed"]]
-        self._data = Fields(self._rest)
-
-    def arguments(self, topics: Sequence[str], data: str) -> dict[str, Any]:
-        """By name, in declaration order. All indexed arguments have a fixed size here."""
-        found: dict[str, Any] = {}
-        for parameter, fields, topic in zip(self._indexed, self._topics, topics[1:], strict=True):
-            found[parameter["name"]] = fields.decode(bytes.fromhex(topic[2:]))[0]
-        for parameter, value in zip(
-            self._rest, self._data.decode(bytes.fromhex(data[2:])), strict=True
-        ):
-            found[parameter["name"]] = value
-        return {name: found[name] for name in self._names}
-
-
 class ContractAbi:
     """A compiled contract from the package."""
 
     def __init__(self, name: str, artifact: Mapping[str, Any]) -> None:
         self.name = name
         self._entries: list[dict[str, Any]] = artifact["abi"]
-        self._bytecode: str = artifact["bytecode"]
+        self._contract: type[Contract] = Web3().eth.contract(
+            abi=artifact["abi"], bytecode=artifact["bytecode"]
+        )
         self.compiler: str = artifact["compiler"]
 
     def creation(self, *values: Any) -> bytes:
         """Data of the transaction that creates the contract with these constructor arguments."""
-        [constructor] = self._of("constructor")
-        return bytes.fromhex(self._bytecode[2:]) + Fields(constructor["inputs"]).encode(values)
+        return bytes(HexBytes(self._contract.constructor(*values).data_in_transaction))
 
     @cached_property
     def functions(self) -> dict[str, ContractFunction]:
@@ -109,10 +98,14 @@ class ContractAbi:
         return {entry["name"]: ContractFunction(entry) for entry in self._of("function")}
 
     @cached_property
-    def events(self) -> dict[str, ContractEvent]:
+    def events(self) -> dict[str, BaseContractEvent]:
         """By topic as 0x hex."""
-        made = map(ContractEvent, self._of("event"))
-        return {"0x" + event.topic.hex(): event for event in made}
+        return {
+            "0x" + event_abi_to_log_topic(cast(ABIEvent, entry)).hex(): self._contract.events[
+                entry["name"]
+            ]()
+            for entry in self._of("event")
+        }
 
     @cached_property
     def errors(self) -> dict[bytes, tuple[str, Fields]]:
@@ -120,7 +113,7 @@ class ContractAbi:
         return {_selector(e): (e["name"], Fields(e["inputs"])) for e in self._of("error")}
 
     def event_topic(self, name: str) -> str:
-        [topic] = [topic for topic, event in self.events.items() if event.name == name]
+        [topic] = [topic for topic, event in self.events.items() if event.event_name == name]
         return topic
 
     def event(self, log: Mapping[str, Any]) -> Event | None:
@@ -132,17 +125,18 @@ class ContractAbi:
         declared = self.events.get(topics[0]) if topics else None
         if declared is None:
             return None
+        name = str(declared.event_name)
         try:
-            arguments = declared.arguments(topics, log["data"])
-        except (DecodingError, ValueError) as error:
+            found = declared.process_log({**log, "topics": [HexBytes(one) for one in topics]})
+        except (Web3Exception, DecodingError, ValueError) as error:
             raise FedpactError(
-                f"the node returned a {declared.name} in transaction {log['transactionHash']} that"
+                f"the node returned a {name} in transaction {log['transactionHash']} that"
                 f" cannot be decoded ({error}); use another node"
             ) from error
         return Event(
-            name=declared.name,
+            name=name,
             contract=self.name,
-            args=arguments,
+            args=_plain(found["args"]),
             block=int(log["blockNumber"], 16),
             tx_hash=log["transactionHash"],
             log_index=int(log["logIndex"], 16),
@@ -192,7 +186,7 @@ def _known_errors() -> dict[bytes, tuple[str, Fields]]:
 
 
 def _selector(entry: Mapping[str, Any]) -> bytes:
-    return keccak(text=abi_to_signature(dict(entry)))[:4]  # type: ignore[arg-type]
+    return bytes(function_abi_to_4byte_selector(dict(entry)))  # type: ignore[arg-type]
 
 
 def _named(parameter: Mapping[str, Any], value: Any) -> Any:
@@ -207,12 +201,10 @@ def _named(parameter: Mapping[str, Any], value: Any) -> Any:
     return checksum(value) if kind == "address" else value
 
 
-def _positional(parameter: Mapping[str, Any], value: Any) -> Any:
-    """A value for eth-abi: structs given as dicts become tuples in declared order."""
-    kind: str = parameter["type"]
-    if kind.endswith("]"):
-        element = {**parameter, "type": kind[: kind.rindex("[")]}
-        return [_positional(element, item) for item in value]
-    if kind == "tuple":
-        return tuple(_positional(part, value[part["name"]]) for part in parameter["components"])
+def _plain(value: Any) -> Any:
+    """web3's read-only dicts and lists as plain ones."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_plain(item) for item in value)
     return value

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from fedpact.chain.abi import MARKET, REGISTRY, RESALE, ROUNDS, contract_abi, reverted
+from fedpact.chain.faults import FaultKind, RpcError
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.node import Node, Request
+from fedpact.chain.nodes import Nodes, WrongChain
 from fedpact.chain.records import BlockReference, Call, Event, Frame, Receipt
-from fedpact.chain.rpc import Request, Rpc, RpcError
 from fedpact.chain.transactions import Sender
-from fedpact.errors import DeploymentError, FedpactError, Retryable
+from fedpact.errors import DeploymentError, FedpactError, NodeUnreachable, Retryable
 from fedpact.types.deployment import Deployment
 
 
@@ -19,7 +21,7 @@ class FrameGone(Retryable):
 class Connection:
     """Reads and writes; threads may share one. Made by `connect`."""
 
-    def __init__(self, rpc: Rpc, chain_id: int, genesis_hash: str, deployment: Deployment | None):
+    def __init__(self, rpc: Nodes, chain_id: int, genesis_hash: str, deployment: Deployment | None):
         self.rpc = rpc
         self.chain_id = chain_id
         self.genesis_hash = genesis_hash
@@ -36,23 +38,24 @@ class Connection:
         self._sender = Sender(rpc, chain_id, self.decode)
 
     @classmethod
-    def connect(cls, endpoint: str, deployment: Deployment | None, *, timeout: float = 10) -> Self:
-        """Connect, and check that it is the chain of the deployment.
+    def connect(
+        cls,
+        endpoint: str | Sequence[str],
+        deployment: Deployment | None,
+        *,
+        timeout: float = 10,
+        calls_per_minute: int = 0,
+    ) -> Self:
+        """Connect to one or several nodes of the deployment's chain.
 
-        `timeout` in seconds for each answer. Raises NodeUnreachable, DeploymentError.
+        Every node is checked before it is used, and left out if it is on another chain.
+        `timeout` in seconds for each answer; `calls_per_minute` at each node, 0: any number.
+        Raises NodeUnreachable, DeploymentError.
         """
-        rpc = Rpc(endpoint, timeout)
-        requests: list[Request] = [("eth_chainId", []), ("eth_getBlockByNumber", ["0x0", False])]
-        if deployment is not None:
-            requests.append(("eth_getCode", [deployment.market, "latest"]))
-        answers = rpc.batch(requests)
-        for answer in answers:
-            if isinstance(answer, RpcError):
-                raise answer
-        chain_id, genesis_hash = int(answers[0], 16), str(answers[1]["hash"])
-        if deployment is not None:
-            _check(rpc.shown, deployment, chain_id, genesis_hash, code=answers[2])
-        return cls(rpc, chain_id, genesis_hash, deployment)
+        rpc = Nodes(endpoint, timeout, calls_per_minute)
+        chain = _Chain(deployment)
+        rpc.require(chain.check)
+        return cls(rpc, chain.chain_id, chain.genesis_hash, deployment)
 
     @property
     def deployment(self) -> Deployment:
@@ -80,17 +83,15 @@ class Connection:
         Raises Reverted if one refuses, FrameGone if the frame's block is gone, DeploymentError if
         there is no contract at the address.
         """
-        at = _block_parameter(block)
-        requests = [
-            ("eth_call", [{"to": call.to, "data": "0x" + call.data.hex()}, at]) for call in calls
-        ]
-        if len(requests) == 1:
+        asked = [{"to": str(call.to), "data": "0x" + call.data.hex()} for call in calls]
+        if isinstance(block, Frame):
             try:
-                answers = [self.rpc.call(*_spread(requests[0]))]
+                answers = self.rpc.read_at(asked, block)
             except RpcError as error:
-                answers = [error]
+                raise _gone(calls[0], block, error) from error
         else:
-            answers = self.rpc.batch(requests)
+            at = "latest" if block is None else hex(block)
+            answers = self.rpc.batch([("eth_call", [one, at]) for one in asked])
         return [_returned(call, answer, block) for call, answer in zip(calls, answers, strict=True)]
 
     def send(self, keys: AccountKeys, call: Call) -> Receipt:
@@ -117,21 +118,48 @@ class Connection:
         self.rpc.close()
 
 
+class _Chain:
+    """The chain that all nodes must be on: the deployment's, else the first node's."""
+
+    def __init__(self, deployment: Deployment | None) -> None:
+        self._deployment = deployment
+        self.chain_id = 0
+        self.genesis_hash = ""
+
+    def check(self, node: Node) -> None:
+        """Raises WrongChain."""
+        requests: list[Request] = [("eth_chainId", []), ("eth_getBlockByNumber", ["0x0", False])]
+        if self._deployment is not None:
+            requests.append(("eth_getCode", [self._deployment.market, "latest"]))
+        answers = node.batch(requests)
+        for answer in answers:
+            if isinstance(answer, RpcError):
+                raise answer
+        if not isinstance(answers[0], str) or not isinstance(answers[1], dict):
+            raise NodeUnreachable(f"{node.shown} does not tell its chain")
+        chain_id, genesis_hash = int(answers[0], 16), str(answers[1]["hash"])
+        if self._deployment is not None:
+            _check(node.shown, self._deployment, chain_id, genesis_hash, code=answers[2])
+        elif self.genesis_hash and (chain_id, genesis_hash) != (self.chain_id, self.genesis_hash):
+            raise WrongChain(f"the node {node.shown} is on another chain than the first one")
+        self.chain_id, self.genesis_hash = chain_id, genesis_hash
+
+
 def _check(
     shown: str, deployment: Deployment, chain_id: int, genesis_hash: str, *, code: str
 ) -> None:
     if chain_id != deployment.chain_id:
-        raise DeploymentError(
+        raise WrongChain(
             f"the node {shown} is on chain {chain_id}, the deployment on {deployment.chain_id}"
         )
     if genesis_hash.lower() != deployment.genesis_hash.lower():
-        raise DeploymentError(
+        raise WrongChain(
             f"the node {shown} is on another chain with the id {chain_id}: its first block is"
             f" {genesis_hash}, the deployment's {deployment.genesis_hash} (a restarted local chain"
             " needs a new deployment)"
         )
     if code in ("0x", "0x0"):
-        raise DeploymentError(
+        raise WrongChain(
             f"no contract at {deployment.market} on chain {chain_id}: the deployment file names"
             " contracts that do not exist"
         )
@@ -141,29 +169,23 @@ def _frame(block: dict[str, Any]) -> Frame:
     return Frame(int(block["number"], 16), block["hash"], int(block["timestamp"], 16))
 
 
-def _block_parameter(block: BlockReference) -> str | dict[str, str]:
-    if block is None:
-        return "latest"
-    if isinstance(block, int):
-        return hex(block)
-    return {"blockHash": block.block_hash}  # EIP-1898
-
-
-def _spread(request: Request) -> tuple[Any, ...]:
-    method, params = request
-    return method, *params
-
-
 def _returned(call: Call, answer: Any, block: BlockReference) -> bytes:
     if isinstance(answer, RpcError):
-        if answer.data is not None or "revert" in answer.message.lower():
+        if answer.fault.kind is FaultKind.REVERT:
             raise reverted(answer.data, call.action) from answer
         if isinstance(block, Frame):
-            raise FrameGone(
-                f"{call.action}: block {block.block_number} ({block.block_hash}) cannot be read:"
-                f" {answer.message}"
-            ) from answer
+            raise _gone(call, block, answer) from answer
         raise answer
     if answer == "0x":
         raise DeploymentError(f"{call.action}: no contract at {call.to}")
     return bytes.fromhex(answer[2:])
+
+
+def _gone(call: Call, block: Frame, error: RpcError) -> Retryable:
+    """What a refusal at a frame means; one for too many calls says nothing about the block."""
+    if error.fault.kind in (FaultKind.QUOTA, FaultKind.PERMANENT):
+        return error
+    return FrameGone(
+        f"{call.action}: block {block.block_number} ({block.block_hash}) cannot be read:"
+        f" {error.message}"
+    )

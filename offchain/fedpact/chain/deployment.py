@@ -7,9 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from eth_utils.crypto import keccak
-
-from fedpact.chain.abi import MARKET, REGISTRY, RESALE, ROUNDS, checksum, contract_abi
+from fedpact.chain.abi import MARKET, REGISTRY, RESALE, ROUNDS, contract_abi
+from fedpact.chain.addresses import checksum, created_address
 from fedpact.chain.connection import Connection
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call, Receipt
@@ -117,15 +116,6 @@ def load(path: Path) -> Deployment:
         if not isinstance(value, wanted):
             raise DeploymentError(f"{path} is not a deployment file: {field.name} is {value!r}")
     return deployment
-
-
-def created_address(creator: str, nonce: int) -> str:
-    """Address of the contract that `creator` creates with this nonce (Yellow Paper, eq. 88)."""
-    number = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
-    # RLP of [address, nonce]: bytes below 0x80 encode themselves, others have a length.
-    tail = number if len(number) == 1 and nonce < 0x80 else bytes([0x80 + len(number)]) + number
-    body = b"\x94" + bytes.fromhex(creator[2:]) + tail
-    return checksum(keccak(bytes([0xC0 + len(body)]) + body)[-20:])
 
 
 def _create(

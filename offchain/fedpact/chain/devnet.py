@@ -13,7 +13,7 @@ from eth_account import Account
 from eth_utils.currency import to_wei
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.rpc import Rpc
+from fedpact.chain.nodes import Nodes
 from fedpact.child import ChildFailed, ChildProcess
 from fedpact.closing import Closing
 from fedpact.errors import FedpactError, InvalidInput
@@ -42,7 +42,7 @@ class Devnet(Closing):
     def __init__(self, child: ChildProcess, url: str) -> None:
         self.child = child
         self.url = url
-        self._rpc = Rpc(url)
+        self._rpc = Nodes(url)
 
     @classmethod
     def start(

@@ -21,7 +21,7 @@ from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from nacl.public import PrivateKey
 
-from fedpact.chain.abi import checksum
+from fedpact.chain.addresses import checksum
 from fedpact.errors import KeyStoreError
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fedpact.chain.connection import Connection
+from fedpact.chain.faults import RpcError
 from fedpact.chain.records import Event, Frame
-from fedpact.chain.rpc import RpcError
 from fedpact.errors import NodeUnreachable
 
 log = logging.getLogger(__name__)

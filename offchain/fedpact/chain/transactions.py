@@ -15,10 +15,12 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from fedpact.chain.abi import checksum, reverted
+from fedpact.chain.abi import reverted
+from fedpact.chain.addresses import checksum
+from fedpact.chain.faults import RpcError
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.nodes import Nodes
 from fedpact.chain.records import Call, Event, Receipt
-from fedpact.chain.rpc import Rpc, RpcError
 from fedpact.errors import (
     FedpactError,
     NodeUnreachable,
@@ -92,7 +94,7 @@ class Sender:
 
     def __init__(
         self,
-        rpc: Rpc,
+        rpc: Nodes,
         chain_id: int,
         decode: Callable[[dict[str, Any]], Event | None],
         *,

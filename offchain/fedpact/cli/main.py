@@ -59,7 +59,9 @@ def _version(asked: bool) -> None:
 def root(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
-    endpoint: Annotated[str | None, typer.Option(help="JSON-RPC URL of an Ethereum node.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Ethereum node (URL or IPC socket); several with commas.")
+    ] = None,
     deployment: Annotated[Path | None, typer.Option(help="Deployment file (JSON).")] = None,
     store: Annotated[
         str | None, typer.Option(help="Content store: a folder, or the RPC URL of an IPFS node.")

@@ -38,7 +38,9 @@ def serve(
             f"no schema {declared} for the data {data}: draft one with `fedpact data declare`"
         )
     deployment = deployments.load(settings.deployment)
-    client = ChainClient.connect(settings.endpoint, deployment)
+    client = ChainClient.connect(
+        settings.endpoint, deployment, calls_per_minute=settings.calls_per_minute
+    )
     daemon = Daemon(
         client,
         deployment,

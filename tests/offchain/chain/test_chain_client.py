@@ -1,5 +1,6 @@
 """Connecting to the right chain, and reads that agree with one another."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,11 +11,14 @@ import pytest
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import FrameGone
-from fedpact.chain.devnet import Devnet
+from fedpact.chain.devnet import Devnet, find_anvil
+from fedpact.chain.faults import FaultKind
 from fedpact.chain.keystore import AccountKeys
+from fedpact.child import ChildProcess
 from fedpact.errors import DeploymentError, NodeUnreachable, Reverted, SettingsError
 from fedpact.types.deployment import Deployment
 from tests.support.node_proxy import serving
+from tests.support.waiting import PATIENCE, wait_until
 
 
 def test_an_unreachable_node_is_named_without_the_key_in_its_address() -> None:
@@ -31,10 +35,30 @@ def test_a_server_that_is_not_a_node_is_unreachable(status: int, body: bytes) ->
         ChainClient.connect(url, None, timeout=2)
 
 
-@pytest.mark.parametrize("endpoint", ["", "localhost:8545", "ws://127.0.0.1:1", "/tmp/geth.ipc"])
-def test_address_that_is_not_http_is_refused(endpoint: str) -> None:
-    with pytest.raises(SettingsError, match="not the http"):
+@pytest.mark.parametrize("endpoint", ["", "localhost:8545", "ftp://127.0.0.1", "http://"])
+def test_what_is_no_address_of_a_node_is_refused(endpoint: str) -> None:
+    with pytest.raises(SettingsError, match="is not the address of a node"):
         ChainClient.connect(endpoint, None)
+
+
+def test_a_node_is_reached_over_its_socket_and_over_websocket(tmp_path: Path) -> None:
+    """web3.py's providers; batches and refusals pass through each of them alike."""
+    socket = tmp_path / "anvil.ipc"
+    command = [str(find_anvil()), "--port", "0", "--ipc", str(socket)]
+    child = ChildProcess.start(command, tmp_path / "log")
+    try:
+        address = child.wait_for(re.compile(r"Listening on (\S+:\d+)"), PATIENCE)[1]
+        wait_until(socket.exists)
+        for endpoint in (f"http://{address}", f"ws://{address}", str(socket)):
+            client = ChainClient.connect(endpoint, None)
+            block, refused = client.rpc.batch(
+                [("eth_getBlockByNumber", ["0x0", False]), ("eth_nonsense", [])]
+            )
+            assert block["hash"] == client.genesis_hash
+            assert refused.fault.kind is FaultKind.PERMANENT
+            client.close()
+    finally:
+        child.stop()
 
 
 def test_chain_of_another_id_is_refused(anvil: Devnet, deployment: Deployment) -> None:

@@ -10,8 +10,9 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedpact.chain.addresses import created_address
 from fedpact.chain.client import ChainClient
-from fedpact.chain.deployment import created_address, deploy, deploy_to_file, load, save
+from fedpact.chain.deployment import deploy, deploy_to_file, load, save
 from fedpact.chain.devnet import Devnet
 from fedpact.errors import DeploymentError, UnfundedAccount
 from fedpact.types.deployment import Deployment

@@ -9,9 +9,9 @@ from fedpact.chain import scanner as scanning
 from fedpact.chain.client import ChainClient
 from fedpact.chain.deployment import deploy
 from fedpact.chain.devnet import Devnet
+from fedpact.chain.faults import RpcError
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
-from fedpact.chain.rpc import RpcError
 from fedpact.chain.scanner import EventScanner
 from tests.support.node_proxy import Message, node_in_front
 

@@ -13,8 +13,8 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.deployment import deploy
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.nodes import Nodes
 from fedpact.chain.records import Call
-from fedpact.chain.rpc import Rpc
 from fedpact.chain.transactions import Sender
 from fedpact.errors import Reverted, TransactionTimeout, UnfundedAccount
 from fedpact.types.deployment import Deployment
@@ -273,7 +273,7 @@ def test_node_that_is_silent_for_a_while_does_not_lose_the_receipt(
     tmp_path: Path,
 ) -> None:
     with Devnet.start(tmp_path, block_time=3600) as net:
-        rpc = Rpc(net.url, timeout=1)
+        rpc = Nodes(net.url, timeout=1)
         client = ChainClient(rpc, 31337, "", None)
         keys, call = net.new_account(), payment()
         rpc.call("evm_setIntervalMining", 0)

@@ -63,7 +63,7 @@ def test_the_address_of_a_store_is_left_alone(tmp_path: Path) -> None:
     [
         ("acount = 'x'", "unknown setting acount"),
         ("confirmations = -1", "confirmations: Input should be greater than or equal to 0"),
-        ("endpoint = 'node:8545'", "must start with http"),
+        ("endpoint = 'node:8545'", "must be http"),
         ("endpoint = ", "Invalid value"),
         ("password = 'secret'", "unknown setting password"),
     ],
