@@ -1,4 +1,4 @@
-"""Time of private training of the CNN, compared with none and with Opacus' PrivacyEngine.
+"""CPU seconds of private training of the CNN, beside training without privacy and Opacus.
 
 `make bench-dp` writes docs/results/dp.json. All train the same network on the same random images,
 one step after another on one thread, in CPU seconds; a step takes all images. The private ones clip
@@ -119,7 +119,7 @@ def measure(form: str, examples: int, steps: int) -> dict[str, float]:
     network = ConvolutionalNetwork(inputs, channels, pooled, hidden, LABELS, nn.ReLU)
     data = torch.randn(examples, *shape), torch.randint(0, LABELS, (examples,))
     seconds = {name: float("inf") for name in TRAININGS}
-    for _ in range(REPEATS):  # in turns, so that a busy machine is so for all
+    for _ in range(REPEATS):  # In turns, so that a busy machine slows all of them alike.
         for name, training in TRAININGS.items():
             copied = copy.deepcopy(network)
             began = time.process_time()

@@ -107,7 +107,7 @@ def source_hash(roots: Iterable[str | Path]) -> str:
 
 
 def stale_artifacts() -> list[Path]:
-    """Artifacts that are missing, or were compiled from other sources than the present ones."""
+    """Artifacts that are missing, or were compiled from other sources than the current ones."""
     current = source_hash(_deployed_sources())
     return [path for path in map(_artifact, DEPLOYED) if _recorded_hash(path) != current]
 

@@ -27,7 +27,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Fail for a page that makes a reader's browser load something from another host."""
+    """Fail for a page that loads anything from another host."""
     found = LOADED.search(output)
     if found:
         raise PluginError(f"{page.file.src_uri} loads from another host: {found.group()}")

@@ -81,7 +81,7 @@ def _texts(*texts: str | None) -> Iterator[str]:
 
 
 def _line(text: str) -> str:
-    """One line that means the same in a table and outside."""
+    """One line, escaped for a table."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 

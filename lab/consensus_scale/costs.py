@@ -126,7 +126,7 @@ def cost(
             "retrieval": lookup.bytes,
             "content": loaded,
             "transactions": float(raw + RECEIPT_BYTES * number),
-            # A block is its header and the hashes of transactions that its receiver knows already.
+            # A block is a header and the hashes of transactions that the receiver already has.
             "chain": float((raw + 32 * number + HEADER_BYTES * blocks["stages"]) * (keepers - 1)),
         },
         gas=_gas(mode, measured.gas, parts.committee),
@@ -136,8 +136,11 @@ def cost(
 
 
 def _transactions(mode: Mode, committee: int) -> dict[str, int]:
-    """Sent for a request of one round. By proof of work the paper records models and the result:
-    there is no vote, tally or attestation, and no slice to vote on; the miner writes the rest."""
+    """Number of transactions of a one-round request, by function.
+
+    By proof of work, the paper records only models and the result: no slice, votes, tally or
+    attestations. The miner writes the block.
+    """
     both = {"createRequest": 1, "recordRetrieval": 1, "join": committee, "start": 1}
     both |= {"submit": committee, "deliver": 1, "claim": committee}
     if mode is Mode.POW:
@@ -148,10 +151,10 @@ def _transactions(mode: Mode, committee: int) -> dict[str, int]:
 
 
 def _blocks(mode: Mode, conditions: Conditions) -> dict[str, int]:
-    """Blocks that pass one after the other: what follows waits for what is in the last one.
+    """Number of blocks in sequence; each stage waits until the one before is in a block.
 
-    Both: create, join, start, submit, deliver. PoQ: slice, commits, reveals, tally, attestations,
-    proposal. Proof of work: the block with the models, and those on top of it.
+    Both modes: create, join, start, submit, deliver. PoQ: slice, commits, reveals, tally,
+    attestations, proposal. Proof of work: the block with the models, and its confirmations.
     """
     if mode is Mode.POQ:
         return {"stages": 5 + 6, "election": 6}
@@ -160,8 +163,11 @@ def _blocks(mode: Mode, conditions: Conditions) -> dict[str, int]:
 
 
 def _content(mode: Mode, parts: RequestParts) -> tuple[int, float]:
-    """Pieces of content fetched, and bytes: specification, first model and manifest by each
-    member, each other's local models, the slice and its manifest (PoQ), the final model."""
+    """Number of files fetched, and their bytes.
+
+    Each member fetches the specification, the first model, the manifest, the other local models and
+    (PoQ) the slice with its manifest; the requester fetches the final model.
+    """
     k = parts.committee
     each = [parts.specification, parts.initial_model, parts.manifest]
     each += [parts.local_model] * (k - 1)
@@ -172,8 +178,8 @@ def _content(mode: Mode, parts: RequestParts) -> tuple[int, float]:
 
 
 def _gas(mode: Mode, gas: dict[str, Any], committee: int) -> int:
-    """PoQ: a task as measured, between committee sizes linear, and the record of the retrieval.
-    Proof of work: the operations that are left, as measured."""
+    """PoQ: a measured task, interpolated between committee sizes, and the retrieval record.
+    Proof of work: the sum of the operations that remain, as measured."""
     one = gas["operations"]
     if mode is Mode.POQ:
         tasks = {int(size): spent for size, spent in gas["task"]["onchain"].items()}
@@ -191,15 +197,16 @@ def _gas(mode: Mode, gas: dict[str, Any], committee: int) -> int:
 def _seconds(
     mode: Mode, parts: RequestParts, lookup: Lookups, conditions: Conditions, blocks: dict[str, int]
 ) -> dict[str, float]:
-    """Retrieval: a request and a reply a wave. Learning: training, and the others' models fetched.
-    Election: blocks until the record stands, and (PoQ) scores and aggregate. Chain: the rest."""
+    """Retrieval: a request and a reply per wave. Learning: training, and fetching the other models.
+    Election: the blocks until the record is final, and (PoQ) scoring and aggregation. Chain: the
+    remaining blocks."""
     wait = conditions.block_seconds
     models = (parts.committee - 1) * parts.local_model / conditions.bandwidth
-    thought = parts.scoring + parts.aggregation if mode is Mode.POQ else 0.0
+    own = parts.scoring + parts.aggregation if mode is Mode.POQ else 0.0
     return {
         "retrieval": 2 * conditions.latency * lookup.waves,
         "learning": parts.training + models + 2 * conditions.latency,
-        "election": blocks["election"] * wait + thought,
+        "election": blocks["election"] * wait + own,
         "chain": (blocks["stages"] - blocks["election"]) * wait,
     }
 
@@ -207,9 +214,12 @@ def _seconds(
 def _work(
     mode: Mode, measured: MeasuredParts, conditions: Conditions, members: int
 ) -> dict[str, float]:
-    """PoQ: the committee scores and aggregates. Proof of work: whatever part of the participants
-    mines sets what an attacker must match, so all of them do; a block a request, as in the paper,
-    takes members * rate * interval hashes, and the blocks on top of it are other requests'."""
+    """PoQ: the committee scores and aggregates.
+
+    Proof of work: all participants mine, since an attacker needs to match only the hash rate of
+    those that do. One block per request, as in the paper, takes members * rate * interval hashes;
+    its confirmations are the blocks of other requests.
+    """
     parts = measured.parts
     useful = parts.committee * parts.training
     if mode is Mode.POQ:

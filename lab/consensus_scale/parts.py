@@ -45,7 +45,7 @@ class RequestParts:
 
     committee: int
     local_model: int
-    """Bytes, sealed; so are the others."""
+    """Bytes of the sealed model; the following sizes are in bytes too."""
     global_model: int
     slice: int
     specification: int

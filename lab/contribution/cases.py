@@ -1,4 +1,4 @@
-"""Kind `contribution`: do points follow the worth of data, and what is a free rider paid?
+"""Kind `contribution`: do points follow the quality of the data, and what is a free rider paid?
 
 Setting `study = "quality"`: metrics `rank_correlation` of the points with the true quality, and
 `rank_correlation_leave_one_out` and `rank_correlation_truncated_shapley` of two other measures;

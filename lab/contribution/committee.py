@@ -122,7 +122,7 @@ def leave_one_out(error: Callable[[frozenset[int]], float], seats: int) -> NDArr
 def truncated_shapley(
     error: Callable[[frozenset[int]], float], seats: int, generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Shapley values by random orders, each left where the rest hardly matters (TMC-Shapley,
+    """Shapley values from random permutations, cut off once the rest hardly matters (TMC-Shapley,
     Ghorbani & Zou 2019, algorithm 1)."""
     before, after = error(frozenset()), error(frozenset(range(seats)))
     values = np.zeros(seats)

@@ -37,7 +37,7 @@ class HonestRun:
     accuracy: float
     best_single_accuracy: float
     central_accuracy: float
-    """All records together, without privacy, as many steps."""
+    """Trained on all records together, without privacy, for as many steps."""
     alone_accuracy: float
     """The first three providers only, without the one that the poisoner replaces."""
     points: list[int]

@@ -47,7 +47,7 @@ class LearningSettings(BaseModel):
     """Training examples, drawn with the seed; all if None."""
     test_examples: Annotated[int, Field(ge=1)] | None = None
     pooled: bool = False
-    """All data at one provider: training without federation, as many passes over the data."""
+    """All data at one provider: training without federation, with as many passes over the data."""
     privacy: dict[str, Any] = {"mode": PrivacyMode.NONE.value}
     """As in a specification, without the noise of mode `sound`, which is computed."""
     sound_local: dict[str, Any] | None = None

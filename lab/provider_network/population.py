@@ -24,7 +24,7 @@ from fedpact.retrieval.vectors import edge_buckets, text_vectors
 from lab.provider_network.source import DocumentSource
 
 MIN_STORIES = 20
-"""Training stories that a topic of Reuters must have."""
+"""Least number of training stories of a Reuters topic."""
 CONCENTRATION = 0.03
 """Of the symmetric Dirichlet distribution over 44 topics: a provider has one to three of them."""
 DOCUMENTS = (12, 48)
@@ -176,7 +176,7 @@ def _heaviest(rows: sparse.csr_matrix) -> sparse.csr_matrix:
 def _drawn(
     count: int, topics: NDArray[np.int64], generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Owners and indices of the documents of `count` providers; `topics` ascends."""
+    """Owners and indices of the documents of `count` providers; `topics` is sorted."""
     starts = np.searchsorted(topics, np.arange(int(topics[-1]) + 2))
     shares = generator.gamma(CONCENTRATION, size=(count, len(starts) - 1)).cumsum(axis=1)
     shares /= np.maximum(shares[:, -1:], np.finfo(float).tiny)
@@ -205,7 +205,7 @@ def _main_topics(
 
 
 def _synthetic(part: int) -> Documents:
-    """40 topics of 100 documents: 20 terms a document, of 60 that its topic prefers."""
+    """40 topics of 100 documents; a document has 20 of the 60 terms that its topic prefers."""
     fixed = np.random.default_rng(40)
     preferred = np.stack([fixed.choice(TERMS, 60, replace=False) for _ in range(40)])
     generator = np.random.default_rng([40, part])

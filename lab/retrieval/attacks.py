@@ -92,7 +92,7 @@ class _Band:
         return LookupReply(true.responder, true.community, true.size, copies, true.contacts)
 
     def flood(self, number: int, request: Request) -> Reply | None:
-        """As much as fits into a message, with contacts that do not exist."""
+        """As many records as fit into a message, and contacts that do not exist."""
         true = self._true(number, request)
         if not isinstance(true, LookupReply):
             return true

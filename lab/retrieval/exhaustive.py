@@ -11,7 +11,9 @@ class Exhaustive:
 
     def __init__(self, buckets: NDArray[np.uint16], weights: NDArray[np.uint16]) -> None:
         self._nodes = len(buckets)
-        used = np.where(weights > 0, buckets, np.uint16(WIDTH)).reshape(-1)  # WIDTH: no entry
+        used = np.where(weights > 0, buckets, np.uint16(WIDTH)).reshape(
+            -1
+        )  # WIDTH stands for no entry.
         order = np.argsort(used, kind="stable")
         self._starts = np.searchsorted(used[order], np.arange(WIDTH + 1))
         order = order[: self._starts[-1]]

@@ -1,4 +1,4 @@
-"""Mode `paper`: Lu et al.'s recursion, in which every node that is reached passes the request on.
+"""Mode `paper`: Lu et al.'s recursion, in which every node that receives the request passes it on.
 
 All members of the community that a request enters at pass it to their contacts; those nearer to the
 query's id forward it, until all nodes within the relevant distance have been traversed. Here
@@ -65,7 +65,7 @@ def _flooded(
     messages = hops = 0
     while waiting and hops < MAX_HOPS:
         hops += 1
-        messages += len(waiting)  # also to those that have had it: the sender cannot know
+        messages += len(waiting)  # Also to those that already had it: the sender cannot know.
         fresh = {}
         for contact, first in waiting:
             if contact.node not in seen:

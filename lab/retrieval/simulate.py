@@ -72,7 +72,7 @@ class Scenario:
 
 
 _shared: "_World | None" = None
-"""Shared with forked processes."""
+"""The world of this run; forked processes inherit it."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class _World:
         ]
         everyone = top(scores, ~self._dead, WANT)
         sought = scores[everyone[~bad[everyone]]]
-        # A result as good as the last of the ground truth counts: ties have no order.
+        # A result as similar as the last of the ground truth counts, since ties have no order.
         hit = sum(one >= best[-1] - 1e-12 for one in honest)
         least = scores[everyone[-1]] - 1e-12
         seen = min(sum(one >= least for one in honest), len(sought))
@@ -195,7 +195,7 @@ class _World:
         )
 
     def _genuine(self, record: Record) -> bool:
-        """Whether the record equals the population's, compared without digests."""
+        """Whether the record is the population's own; faster than by its digest."""
         number = int.from_bytes(record.node, "big")
         buckets, weights = stacked([record.signature])
         return bool(
@@ -212,7 +212,7 @@ class _World:
         return chosen[: round(self._scenario.eclipse * len(members))]
 
     def baselines(self) -> dict[str, Any]:
-        """The same queries with other methods."""
+        """The same queries by the other methods."""
         live = ~(self._bad | self._dead)
         honest = self._honest
         generator = np.random.default_rng([self._scenario.seed, 4])

@@ -74,7 +74,10 @@ class TextMeasures:
 
 
 def measured(probabilities: NDArray[np.float64], y: NDArray[np.int64]) -> TextMeasures:
-    """Of probabilities (n, labels); macro_auc skips classes that none or all of `y` have."""
+    """Quality of the probabilities (n, labels) against the labels `y` (n,).
+
+    macro_auc leaves out labels that no example has, or that all have.
+    """
     from sklearn.metrics import roc_auc_score
 
     areas = [

@@ -111,7 +111,7 @@ class GrownTrees:
     """One union of forests, or of single decision trees; with an epsilon in mode `paper`."""
 
     trees: int = 60
-    """Of the whole forest; 1 a provider are decision trees that see all features."""
+    """Number of trees of the whole forest; with one per provider each tree sees all features."""
     single: bool = False
     """Whether each provider grows one decision tree instead."""
     terms: int = TERMS
@@ -164,7 +164,7 @@ class SoundForestRun:
     bits: int = HashedBag.bits
 
     def run(self, task: TextTask, epsilon: float | None) -> TextRun:
-        """One release a provider; `epsilon` None without noise."""
+        """One release per provider; without noise if `epsilon` is None."""
         bag = HashedBag(self.bits)
         bag.weights()  # the public table is loaded before any clock runs
         layout = RandomForestLayout(self.trees, self.depth, len(task.source.labels), task.seed)

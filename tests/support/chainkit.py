@@ -125,7 +125,7 @@ class Chain:
         # Without web3's middlewares, which ask the node for its chain id before every request.
         self.w3 = Web3(HTTPProvider(url), middleware=[])
         self.chain_id = self.w3.eth.chain_id
-        # Goes up with whatever may change what a view returns.
+        # Increases with everything that may change what a view returns.
         self.version = 0
         self.compiled = compiled
         # An error that several ABIs declare has one selector and one shape: any of them will do.

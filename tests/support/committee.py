@@ -37,7 +37,7 @@ from tests.support.waiting import PATIENCE, wait_until
 
 REQUESTER, AUDITOR = 0, 1
 PAYMENT = 10**18 + 7
-"""Wei; not a multiple of anything, so that rounding shows."""
+"""Wei; a number that divides into no equal shares, so that rounding shows."""
 
 Vote = Callable[[dict[int, int]], Mapping[int, int]]
 
@@ -163,7 +163,7 @@ class Committee:
     ) -> None:
         """One round from the submissions to the proposal; `train` and `votes` replace a seat's.
 
-        `follow`: a requester is at work and opens the slice.
+        `follow`: whether a requester opens the slice.
         """
         number = self.state().round
         models = self._submit(number, train or {})

@@ -1,4 +1,4 @@
-"""A node in front of another one, with habits that hosted nodes have, or that lies."""
+"""A proxy in front of a node: it limits answers as hosted nodes do, or it lies."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ Message = dict[str, Any]
 
 
 def honest(message: Message, result: Any) -> Any:
-    """What the node behind said."""
+    """The answer of the node behind the proxy."""
     return result
 
 
@@ -23,7 +23,7 @@ def node_in_front(
     habit: Callable[[Message], Message | None] = lambda _: None,
     told: Callable[[Message, Any], Any] = honest,
 ) -> Iterator[str]:
-    """Address of a node that passes all on to `url`.
+    """Address of a proxy that passes every message on to `url`.
 
     `habit` may change a message before it is passed on, or return the error that answers it.
     `told` gets the message and its true result, and returns the result to send.

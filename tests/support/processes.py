@@ -1,4 +1,4 @@
-"""Processes that a test started and has to end, however the test ends (Linux)."""
+"""Ends the processes that a test started, however the test itself ends (Linux)."""
 
 from __future__ import annotations
 

@@ -318,7 +318,7 @@ class Scenario:
         scores: Mapping[int, int] | None = None,
         by_voter: Mapping[int, Mapping[int, int]] | None = None,
     ) -> None:
-        """All who submitted commit and reveal `scores`, or those that `by_voter` has for them."""
+        """All who submitted commit and reveal `scores`, or what `by_voter` gives them."""
         votes = {seat: (by_voter or {}).get(seat, scores) for seat in self.submitted}
         for seat, own in votes.items():
             self.commit(seat, own)
@@ -349,7 +349,7 @@ class Scenario:
         return self.cache_call(self.requester, "offer", self.id, price)
 
     def buy(self, buyer: Any = None, price: int = PRICE) -> Any:
-        """By a participant of an organisation of its own, by default."""
+        """By default the buyer belongs to an organisation of its own."""
         buyer = buyer or self.buyer
         self.admit(buyer, 200)
         return self.cache_call(buyer, "buy", self.id, self.accounts, value=price)
@@ -376,7 +376,7 @@ class Scenario:
     def resale_claimable(self, seat: int) -> int:
         return int(self.resale.functions.claimable(self.id, seat).call())
 
-    # -- whole stretches --------------------------------------------------------------------------
+    # -- whole phases -----------------------------------------------------------------------------
 
     def opened(self) -> Scenario:
         """Created and joined by all."""
@@ -401,7 +401,7 @@ class Scenario:
         return self
 
     def revealed(self) -> Scenario:
-        """All votes are open; the tally is due."""
+        """All votes are revealed; the tally is due."""
         self.committing().vote_all()
         return self
 
@@ -445,5 +445,5 @@ class Scenario:
         self.propose(leader, mae=mae)
 
     def pass_deadline(self) -> None:
-        """Moves one second beyond the deadline of the present phase."""
+        """Moves the clock one second past the deadline of the current phase."""
         self.chain.mine_at(self.facts.deadline + 1)

@@ -1,5 +1,5 @@
-"""Providers' daemons as threads of one process, their noise seeded, so that a simulator can repeat
-what they did."""
+"""Providers' daemons as threads of one process, with seeded noise, so that a simulator can repeat
+them."""
 
 import threading
 from collections.abc import Callable
@@ -25,7 +25,7 @@ POLL = 0.05
 
 
 def noise_at(seat: int, round_number: int) -> SeededNoise:
-    """Bits that daemon and simulator both draw; a provider's own come from the system."""
+    """Random bits that daemon and simulator share; a real provider takes them from the system."""
     return SeededNoise(1000 * seat + round_number)
 
 

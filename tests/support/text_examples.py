@@ -1,4 +1,4 @@
-"""Small texts that tests write themselves: documents of a few kinds of words, some words shared."""
+"""Small generated texts: each label has words of its own and shares others."""
 
 import numpy as np
 
@@ -15,13 +15,13 @@ SHARED = ("storm", "map", "north", "light", "travel", "morning", "the", "and", "
 
 
 def text(label: str, generator: np.random.Generator) -> str:
-    """Some dozen words, two thirds of them the label's own."""
+    """A few dozen words; two thirds are the label's own."""
     own, shared = generator.choice(WORDS[label], 8), generator.choice(SHARED, 6)
     return " ".join(generator.permutation(np.concatenate([own, shared])))
 
 
 def texts(number: int, seed: int) -> tuple[list[str], list[str]]:
-    """`number` documents and their labels, every label alike often."""
+    """`number` documents and their labels, all labels equally often."""
     generator = np.random.default_rng(seed)
     names = [LABELS[index % len(LABELS)] for index in range(number)]
     return [text(name, generator) for name in names], names

@@ -48,7 +48,7 @@ class World:
         )
 
     def kill(self, number: int) -> None:
-        """As a power cut would."""
+        """Kills the process, as a power cut would."""
         process = self.process(number)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -56,7 +56,7 @@ class World:
         del self.network.daemons[index], self.network.names[index]
 
     def number_of(self, account: str) -> int:
-        """Of the provider with this address, from 0."""
+        """The index of the provider with this address."""
         return [keys.address for keys in self.accounts].index(account)
 
     def process(self, number: int) -> subprocess.Popen[bytes]:
@@ -75,7 +75,7 @@ class World:
 
 @contextmanager
 def running_world(folder: Path, *, providers: int, rounds: int) -> Iterator[World]:
-    """A fresh chain; no daemon serves yet. All is stopped at the end."""
+    """A fresh chain; no daemon runs yet. Everything is stopped at the end."""
     data = prepare(DemoOptions(providers=providers, rounds=rounds), folder)
     with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
         yield World(network, registrar, data)

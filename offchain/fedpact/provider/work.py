@@ -12,8 +12,8 @@ from fedpact.types.specification import Specification
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """One round's local training: `start` is the global model that the round begins from, `local`
-    the training that the strategy makes of it."""
+    """One round's local training. `start` is the round's first global model; `local` says where the
+    strategy begins to train and how it corrects the steps."""
 
     spec: Specification
     round: int
@@ -28,7 +28,7 @@ class TrainingTask:
 
 
 class LocalWork:
-    """Trains and votes as the protocol asks."""
+    """Trains and votes as the protocol requires."""
 
     def train(self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None) -> bytes:
         """The encoded local model. Noise is drawn from the operating system; mode `paper`'s noise

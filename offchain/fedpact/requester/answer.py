@@ -72,7 +72,7 @@ def answer_file(model: Path, queries: Path) -> Answers:
 
 
 def as_text(answers: Answers, *, as_json: bool) -> str:
-    """CSV with a header line and six decimals, or a JSON list."""
+    """The answers as CSV (a header line; numbers with six decimals) or as a JSON list."""
     rows = [asdict(one) for one in answers]
     if as_json:
         return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"

@@ -91,11 +91,11 @@ class Draft:
     def seed(self) -> int:
         """The random seed of the first global model; 0 unless the draft names one.
 
-        Raises SpecificationError for anything but a whole number from 0.
+        Raises SpecificationError for anything but a non-negative integer.
         """
         seed = self.fields.get("seed", 0)
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise SpecificationError(f"draft: seed must be a whole number from 0, not {seed!r}")
+            raise SpecificationError(f"draft: seed must be a non-negative integer, not {seed!r}")
         return seed
 
     def changed(self, **fields: Any) -> "Draft":

@@ -9,7 +9,7 @@ from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState, Stage
 
 FINISHED = (RequestStatus.DELIVERED, RequestStatus.CANCELLED)
 LONGEST_PAUSE = 10.0
-"""Longest pause (seconds) between retries while node or store do not answer."""
+"""Longest pause (seconds) between retries while the RPC node or the content store is down."""
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ def noise(noise_seed: int, provider: int, round_number: int) -> NoiseSource:
 
 
 def quality(spec: Specification, model: Model, data: Dataset) -> float:
-    """1 - error: share of right answers, or 1 - mean absolute error in units of the scale."""
+    """1 - error: the share of right answers, or 1 - the scaled mean absolute error (regression)."""
     return 1 - family_of(spec).error(spec, model, data.x, data.y) / MAX_SCORE
 
 
