@@ -17,7 +17,7 @@ pragma solidity 0.8.37;
 /// @param minPool, maxPool Size of the pool, 2 to 65,535.
 /// @param cohort Members that train and judge in a round, 2 to 16; a pool of at most this size takes part as a whole.
 /// @param weightRule How a cohort is drawn. 0: uniformly. 1: by samples. 2: by reputation.
-/// @param sampleCap Most samples that count in a draw.
+/// @param sampleCap Most samples that count in a draw under rule 1, 1 to 65,535; else 0.
 /// @param maxRounds 1 to 1,000.
 /// @param maxError Ceiling of a model's median error, 1 to 10,000.
 /// @param target The error of the global model at which the request ends, 1 to 10,000; 0: never.
@@ -42,7 +42,7 @@ struct Terms {
     uint16 maxPool;
     uint8 cohort;
     uint8 weightRule;
-    uint32 sampleCap;
+    uint16 sampleCap;
     uint16 maxRounds;
     uint16 maxError;
     uint16 target;

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ITrainingPool} from "../interfaces/ITrainingPool.sol";
+import {ITrainingRounds} from "../interfaces/ITrainingRounds.sol";
+import {Terms} from "../interfaces/Terms.sol";
+
+/// @title Plans
+/// @notice What pool and rounds need of a request's terms. The terms must have passed {TermsCheck}.
+library Plans {
+    function ofPool(Terms calldata t, uint256 organisation) internal view returns (ITrainingPool.PoolPlan memory) {
+        return ITrainingPool.PoolPlan({
+            minPool: t.minPool,
+            maxPool: t.maxPool,
+            cohort: t.cohort,
+            weightRule: t.weightRule,
+            sampleCap: t.sampleCap,
+            joinDeadline: uint40(block.timestamp + t.joinWindow),
+            requesterOrganisation: uint16(organisation)
+        });
+    }
+
+    function ofRounds(Terms calldata t, bytes32 hash) internal pure returns (ITrainingRounds.RoundPlan memory) {
+        return ITrainingRounds.RoundPlan({
+            terms: hash,
+            openers: t.openers.length == 0 ? bytes32(0) : keccak256(abi.encode(t.openers)),
+            maxError: t.maxError,
+            target: t.target,
+            maxRounds: t.maxRounds,
+            leaderRule: t.leaderRule,
+            approvalRule: t.approvalRule,
+            voteBand: t.voteBand,
+            startWindow: uint24(t.startWindow),
+            submitWindow: uint24(t.submitWindow),
+            commitWindow: uint24(t.commitWindow),
+            revealWindow: uint24(t.revealWindow),
+            attestWindow: uint24(t.attestWindow),
+            gasPerRound: uint32(t.gasPerRound / 1 gwei),
+            maxGasPrice: uint32(t.maxGasPrice / 1e6)
+        });
+    }
+}
