@@ -6,6 +6,7 @@ counts. In the first two the graphs' terms are chosen from the training texts an
 sound forest uses only public words.
 """
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -30,7 +31,7 @@ from fedpact.learning.trees.random_splits import (
     voting,
 )
 from fedpact.learning.trees.training import Growth
-from fedpact.privacy.accounting import UNIT, PrivacyCost, calibrate, gaussian_epsilon
+from fedpact.privacy.accounting import PrivacyCost, calibrate, gaussian_cost
 from fedpact.privacy.laplace import add_laplace
 from lab.text_training.task import (
     DELTA,
@@ -204,13 +205,7 @@ def _scores(model: Ensemble, rows: sparse.csr_matrix) -> NDArray[np.float64]:
 
 
 def _cost(multiplier: float) -> PrivacyCost:
-    return PrivacyCost(
-        gaussian_epsilon(1 / multiplier, DELTA),
-        gaussian_epsilon(np.sqrt(2) / multiplier, DELTA),
-        DELTA,
-        UNIT,
-        "closed form of the Gaussian mechanism",
-    )
+    return gaussian_cost(1 / multiplier, DELTA, replacement=math.sqrt(2))
 
 
 class _Timed:

@@ -11,7 +11,7 @@ import pytest
 from fedpact.audit import audit
 from fedpact.chain import keystore
 from fedpact.errors import FedpactError
-from fedpact.privacy.accounting import rdp, rdp_cost
+from fedpact.privacy.accounting import cost
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_check import verify
 from fedpact.requester import RequestProgress
@@ -119,7 +119,7 @@ def test_two_daemons_of_one_account_publish_and_pay_for_one_draw_a_round(world: 
         assert [(entry.id.request, entry.id.round, entry.digest) for entry in made] == own
         assert len(own) == ROUNDS
         assert ledger.spent(1e-5).epsilon == pytest.approx(
-            rdp_cost(rdp(made[0].event.times(ROUNDS)), 1e-5).epsilon
+            cost(made[0].event.times(ROUNDS), 1e-5).epsilon
         )
 
 

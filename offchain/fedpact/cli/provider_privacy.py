@@ -50,7 +50,7 @@ def limit(
 
     Example: fedpact --account alice provider privacy limit --policy policy.toml
     """
-    from fedpact.privacy.accounting import PrivacyLimit
+    from fedpact.privacy.budget import PrivacyLimit
     from fedpact.provider.policy import Policy
     from fedpact.provider.standing import privacy_standing
 
@@ -67,7 +67,7 @@ def limit(
             "epsilon_promised": found.promised.epsilon,
             "epsilon_left_for_one_request": found.left,
             "unit": found.spent.unit,
-            "accountant": f"{found.spent.accountant}, at order {for_life.order:g}",
+            "accountant": for_life.accountant,
         },
         as_json=as_json,
     )

@@ -3,10 +3,11 @@
 import numpy as np
 
 from fedpact.data.dataset import Dataset
-from fedpact.errors import DataError, SpecificationError
+from fedpact.errors import DataError, PrivacyError, SpecificationError
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import strategy
 from fedpact.learning.units import first_of_units
+from fedpact.privacy.accounting import VALUES_BITS, exact_demand
 from fedpact.privacy.noise import rounding_sensitivity
 from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.local_training import LocalConstruction
@@ -36,9 +37,21 @@ def _check_noise(spec: Specification) -> None:
     if adaptive is not None:
         multipliers.append(adaptive.gradient_multiplier)
     largest = max((one for one in multipliers if one is not None), default=0.0)
-    if spec.privacy.mode is not PrivacyMode.SOUND or isinstance(spec.local, LocalConstruction):
+    if spec.privacy.mode is not PrivacyMode.SOUND:
         return
     values = family_of(spec).template(spec).parameters
+    if values >= 2**VALUES_BITS:
+        raise SpecificationError(
+            f"a model of {values} values: under privacy mode sound it has fewer than "
+            f"2^{VALUES_BITS}, since the noise's own error is proven for so many"
+        )
+    if spec.privacy.epsilon is not None and spec.privacy.delta is not None:
+        try:
+            exact_demand(spec.privacy.epsilon, spec.privacy.delta)
+        except PrivacyError as error:
+            raise SpecificationError(str(error)) from error
+    if isinstance(spec.local, LocalConstruction):
+        return
     if rounding_sensitivity(values, largest) > MAX_ROUNDING:
         raise SpecificationError(
             f"noise multiplier {largest:g} is too large for a model of {values} values: rounding "

@@ -25,7 +25,7 @@ from scipy import sparse
 
 from fedpact.errors import DataError, ModelError, PrivacyError
 from fedpact.learning.artefact import Model, Template
-from fedpact.privacy.accounting import UNIT, PrivacyCost, gaussian_epsilon
+from fedpact.privacy.accounting import PrivacyCost, gaussian_cost
 from fedpact.privacy.noise import NoiseSource, rounding_sensitivity
 
 FRACTION = 2.0**-24
@@ -248,14 +248,8 @@ def class_weights(counts: list[Floats], std: float) -> list[Floats]:
 
 def cost(layout: StatisticsLayout, noise_multiplier: float, delta: float) -> PrivacyCost:
     """(epsilon, delta) of one release, one document the unit; Balle & Wang 2018, theorem 8."""
-    mu = 1 / noise_multiplier
-    return PrivacyCost(
-        gaussian_epsilon(mu, delta),
-        gaussian_epsilon(mu * layout.replacement_sensitivity / layout.sensitivity, delta),
-        delta,
-        UNIT,
-        "closed form of the Gaussian mechanism",
-    )
+    larger = layout.replacement_sensitivity / layout.sensitivity
+    return gaussian_cost(1 / noise_multiplier, delta, replacement=larger)
 
 
 def _check(

@@ -8,8 +8,9 @@ always given with it.
 The schedule of a request is fixed before it begins. In full batch it is one Gaussian mechanism,
 whose epsilon has a closed form (Balle & Wang 2018, theorem 8); with Poisson sampling it is
 accounted by privacy loss distributions (PLD; Doroshenko et al. 2022, in dp-accounting). Releases of
-different requests are chosen adaptively, so a lifetime is accounted by a Renyi filter whose order
-depends only on the limit (Feldman & Zrnic 2021, theorem 4.3).
+different requests are chosen adaptively: a lifetime is accounted by filters (`budget`).
+
+Every figure includes what the sampler's own error adds (`noise`).
 """
 
 import math
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from fedpact.errors import PrivacyError
 from fedpact.privacy.mechanisms import GaussianRelease, Mechanism, Schedule, releases_of
+from fedpact.privacy.noise import MAX_VALUES_BITS, SAMPLER_EPSILON, sampler_delta
 
 UNIT: Literal["record or named unit"] = "record or named unit"
 ORDERS: tuple[float, ...] = (
@@ -41,6 +43,12 @@ MAX_EXACT_EPSILON = 30.0
 DISCRETISATION = (1e-4, 1e-3)
 """Finest and coarsest interval h of privacy loss; errs upwards, by about steps * h^2."""
 CALIBRATION_TOLERANCE = 1e-4
+VALUES_BITS = 24
+"""A step draws at most 2^24 noise values."""
+MAX_STEPS = 2 ** (MAX_VALUES_BITS - VALUES_BITS)
+"""Steps of a lifetime, for which the sampler's error is proven."""
+MIXED_SHARE = 0.005
+"""Share of delta that full-batch releases leave to sampled ones after them (docs/adr/0032)."""
 _CLOSED_FORM = "closed form of the Gaussian mechanism"
 
 
@@ -57,36 +65,6 @@ class PrivacyCost:
     accountant: str
 
 
-@dataclass(frozen=True)
-class PrivacyLimit:
-    """A provider's lifetime budget for any one record."""
-
-    epsilon: float
-    delta: float
-
-    def __post_init__(self) -> None:
-        _check_demand(self.epsilon, self.delta)
-
-    @property
-    def order(self) -> float:
-        """The Renyi order of the filter: the best one for Gaussian releases up to the limit."""
-        return ORDERS[_filter_order(self)]
-
-    def allows(self, spend: NDArray[np.float64]) -> bool:
-        """Whether the filter allows a total of `spend` (one value per order)."""
-        index = _filter_order(self)
-        # Tolerance for floating-point sums: a schedule that fits as a whole fits in parts.
-        return bool(_epsilons(spend, self.delta)[index] <= self.epsilon * (1 + 1e-9))
-
-    def left(self, spend: NDArray[np.float64]) -> float:
-        """Epsilon at `delta` of the largest full-batch release that still fits after `spend`."""
-        index = _filter_order(self)
-        room = self.epsilon - float(_epsilons(spend, self.delta)[index])
-        if room <= 0:
-            return 0.0
-        return gaussian_epsilon(math.sqrt(2 * room / ORDERS[index]), self.delta)
-
-
 @lru_cache(maxsize=1024)
 def cost(event: Mechanism, delta: float) -> PrivacyCost:
     """Cost of a release, or of a schedule of releases, fixed in advance.
@@ -95,16 +73,60 @@ def cost(event: Mechanism, delta: float) -> PrivacyCost:
     30. Raises PrivacyError for a delta outside (0, 1).
     """
     _check_demand(1.0, delta)
-    spend = rdp(event)
-    if rdp_epsilon(spend, delta) > MAX_EXACT_EPSILON:
-        return rdp_cost(spend, delta)
+    curve, steps = rdp(event), steps_of(event)
+    if rdp_epsilon(curve, delta) > MAX_EXACT_EPSILON:
+        return rdp_cost(curve, delta, steps)
+    if full_batch(event):
+        return gaussian_cost(math.sqrt(precision(event)), delta, steps=steps)
     return PrivacyCost(
         epsilon=_exact_epsilon(event, delta),
         epsilon_replacement=_exact_epsilon(event, delta, replacement=True),
         delta=delta,
         unit=UNIT,
-        accountant=_CLOSED_FORM if _full_batch(event) else _pld_name(),
+        accountant=_pld_name(),
     )
+
+
+def gaussian_cost(
+    mu: float, delta: float, *, replacement: float = 2.0, steps: int = 1
+) -> PrivacyCost:
+    """Cost of full-batch releases that together are mu-GDP.
+
+    `replacement`: how much larger the sensitivity is where a unit is replaced by another.
+    """
+    return PrivacyCost(
+        _drawn(lambda rest: gaussian_epsilon(mu, rest), delta, steps),
+        _drawn(lambda rest: gaussian_epsilon(replacement * mu, rest), delta, steps),
+        delta,
+        UNIT,
+        _CLOSED_FORM,
+    )
+
+
+@cache
+def full_batch_precision(epsilon: float, delta: float) -> float:
+    """Largest mu^2 of full-batch releases within (epsilon, delta): of a request's schedule, fixed
+    beforehand, and of a lifetime (`budget`), so that a lifetime covers a request of its size.
+
+    Raises PrivacyError where the sampler's own error takes up what is asked for.
+    """
+    epsilon, delta = exact_demand(epsilon, delta)
+    return gaussian_multiplier(epsilon, delta * (1 - MIXED_SHARE)) ** -2
+
+
+def exact_demand(epsilon: float, delta: float) -> tuple[float, float]:
+    """The (epsilon, delta) that exact noise must meet for drawn noise to meet the given one.
+
+    Raises PrivacyError where the sampler's own error takes up half of delta, or all of epsilon.
+    """
+    rest = (delta - sampler_delta(epsilon)) * (1 - SAMPLER_EPSILON)
+    if epsilon <= SAMPLER_EPSILON or rest < delta / 2:
+        raise PrivacyError(
+            f"epsilon {epsilon:g} at delta {delta:g} cannot be promised: drawing noise alone costs "
+            f"epsilon {SAMPLER_EPSILON:g} and delta {sampler_delta(epsilon):.2g} at that epsilon, "
+            "of which at most half may be spent on it: ask for a larger delta or a smaller epsilon"
+        )
+    return epsilon - SAMPLER_EPSILON, rest
 
 
 @lru_cache(maxsize=256)
@@ -118,27 +140,29 @@ def calibrate(
     """Smallest noise multiplier (to 2 parts in 10^4, from above) whose cost is at most epsilon.
 
     `beside`: other releases of the same schedule, whose noise is given; they are paid first.
-    Zero-out adjacency, by what `cost` uses. Raises PrivacyError for a demand out of range, or for
+    Zero-out adjacency, by what `cost` uses; in full batch it leaves MIXED_SHARE of delta, as a
+    lifetime does. Raises PrivacyError for a demand out of range, or for
     one that needs a noise multiplier above 10^4; the message says the least epsilon to be had.
     """
     _check_demand(epsilon, delta)
     if epsilon > MAX_DEMAND:
         raise PrivacyError(f"epsilon {epsilon:g} protects nobody: use at most {MAX_DEMAND:g}")
-    if beside:
-        fixed = _exact_epsilon(Schedule(beside), delta)
-        if fixed >= epsilon:
-            raise PrivacyError(
-                f"epsilon {epsilon:g} is used up by the other releases of the schedule, which "
-                f"cost {fixed:.3g}: ask for more, or give them more noise"
-            )
+    room = full_batch_precision(epsilon, delta) - math.fsum(
+        precision(other) for other in beside if other.sampling_rate == 1
+    )
+    fixed = _exact_epsilon(Schedule(beside), delta) if beside else 0.0
+    if fixed >= epsilon or room <= 0:
+        raise PrivacyError(
+            f"epsilon {epsilon:g} is used up by the other releases of the schedule, which "
+            f"cost {fixed:.3g}: ask for more, or give them more noise"
+        )
 
     def excess(multiplier: float) -> float:
         release = GaussianRelease(multiplier, sampling_rate, steps)
         return _exact_epsilon(Schedule((release, *beside)), delta) - epsilon
 
-    full_batch = sampling_rate == 1 and all(other.sampling_rate == 1 for other in beside)
-    multiplier = _full_batch_multiplier(epsilon, delta, steps, beside)
-    if not full_batch:
+    multiplier = math.sqrt(steps / room)  # with sampling, an upper bound
+    if sampling_rate < 1 or not all(other.sampling_rate == 1 for other in beside):
         from scipy.optimize import brentq
 
         high = _renyi_multiplier(epsilon, delta, steps, sampling_rate, multiplier)
@@ -189,20 +213,30 @@ def rdp_epsilon(spend: NDArray[np.float64], delta: float) -> float:
     """Best epsilon at `delta` of a Renyi curve over ORDERS; 0 if nothing was spent."""
     if not spend.any():
         return 0.0
-    return max(0.0, float(_epsilons(spend, delta).min()))
+    return max(0.0, float(rdp_epsilons(spend, delta).min()))
 
 
-def rdp_cost(spend: NDArray[np.float64], delta: float) -> PrivacyCost:
-    """(epsilon, delta) of a Renyi curve over ORDERS.
+def rdp_cost(curve: NDArray[np.float64], delta: float, steps: int = MAX_STEPS) -> PrivacyCost:
+    """(epsilon, delta) of a Renyi curve over ORDERS, of so many steps.
 
     Replacement is one removal after another: if (e, d) holds under zero-out, then
     (2 e, (1 + exp(e)) d) holds under replacement. The smaller delta this asks for is found by
     bisection; the figure is an upper bound.
     """
     _check_demand(1.0, delta)
-    epsilon = rdp_epsilon(spend, delta)
-    half = _least(lambda each: _both_ways(spend, each, delta), 1e-6) if epsilon > 0 else 0.0
-    return PrivacyCost(epsilon, 2 * half, delta, UNIT, "RDP")
+    if not curve.any():
+        return PrivacyCost(0.0, 0.0, delta, UNIT, "RDP")
+
+    def replaced(rest: float) -> float:
+        return 2 * _least(lambda each: _both_ways(curve, each, rest), 1e-6)
+
+    return PrivacyCost(
+        _drawn(lambda rest: rdp_epsilon(curve, rest), delta, steps),
+        _drawn(replaced, delta, steps),
+        delta,
+        UNIT,
+        "RDP",
+    )
 
 
 def _both_ways(spend: NDArray[np.float64], epsilon: float, delta: float) -> bool:
@@ -211,7 +245,8 @@ def _both_ways(spend: NDArray[np.float64], epsilon: float, delta: float) -> bool
     return float(_epsilons_at(spend, smaller).min()) <= epsilon
 
 
-def _epsilons(spend: NDArray[np.float64], delta: float) -> NDArray[np.float64]:
+def rdp_epsilons(spend: NDArray[np.float64], delta: float) -> NDArray[np.float64]:
+    """Epsilon at `delta` by each of ORDERS."""
     return _epsilons_at(spend, math.log(delta))
 
 
@@ -220,13 +255,6 @@ def _epsilons_at(spend: NDArray[np.float64], log_delta: float) -> NDArray[np.flo
     orders = np.array(ORDERS)
     conversion = np.log1p(-1 / orders) - (log_delta + np.log(orders)) / (orders - 1)
     return np.asarray(spend + conversion, dtype=np.float64)
-
-
-@cache
-def _filter_order(limit: PrivacyLimit) -> int:
-    # The curve of a Gaussian release is rho * order; the best order lets the largest rho pass.
-    room = limit.epsilon - _epsilons(np.zeros(len(ORDERS)), limit.delta)
-    return int(np.argmax(room / np.array(ORDERS)))
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
@@ -267,29 +295,37 @@ def _normal_cdf(x: float) -> float:
     return math.erfc(-x / math.sqrt(2)) / 2
 
 
-def _full_batch(event: Mechanism) -> bool:
+def full_batch(event: Mechanism) -> bool:
     return all(release.sampling_rate == 1 for release in releases_of(event))
 
 
-def _precision(releases: tuple[GaussianRelease, ...]) -> float:
+def precision(event: Mechanism) -> float:
     """mu^2 of full-batch releases together: the sum of steps / z^2 (Dong, Roth & Su 2022)."""
-    return math.fsum(release.steps / release.noise_multiplier**2 for release in releases)
+    return math.fsum(release.steps / release.noise_multiplier**2 for release in releases_of(event))
 
 
-def _full_batch_multiplier(
-    epsilon: float, delta: float, steps: int, beside: tuple[GaussianRelease, ...]
-) -> float:
-    """The multiplier if all releases were full batch: an upper bound of the one sought."""
-    whole = 1 / gaussian_multiplier(epsilon, delta) ** 2
-    full = tuple(release for release in beside if release.sampling_rate == 1)
-    return math.sqrt(steps / (whole - _precision(full)))
+def steps_of(event: Mechanism) -> int:
+    return sum(release.steps for release in releases_of(event))
+
+
+def _drawn(epsilon_at: Callable[[float], float], delta: float, steps: int) -> float:
+    """Epsilon at `delta` of what is drawn, given that of exact noise at any delta.
+
+    Infinite where the sampler's own error takes up half of delta: then nothing is promised.
+    """
+    bound = epsilon_at(delta / 2) + SAMPLER_EPSILON
+    sampling = sampler_delta(bound, math.ldexp(steps, VALUES_BITS))
+    rest = (delta - sampling) * (1 - SAMPLER_EPSILON)
+    if rest < delta / 2 or steps > MAX_STEPS:
+        return math.inf
+    return epsilon_at(rest) + SAMPLER_EPSILON
 
 
 def _exact_epsilon(event: Mechanism, delta: float, *, replacement: bool = False) -> float:
-    releases = releases_of(event)
-    if _full_batch(event):
-        mu = math.sqrt(_precision(releases))
-        return gaussian_epsilon(2 * mu if replacement else mu, delta)
+    releases, steps = releases_of(event), steps_of(event)
+    if full_batch(event):
+        found = gaussian_cost(math.sqrt(precision(event)), delta, steps=steps)
+        return found.epsilon_replacement if replacement else found.epsilon
     import dp_accounting
     from dp_accounting.pld import PLDAccountant
 
@@ -298,13 +334,12 @@ def _exact_epsilon(event: Mechanism, delta: float, *, replacement: bool = False)
     # sampled part, is the worst there is: see "Replacement" in docs/privacy.md.
     relation = neighbours.REPLACE_ONE if replacement else neighbours.ADD_OR_REMOVE_ONE
     finest, coarsest = DISCRETISATION
-    steps = sum(release.steps for release in releases)
     accountant = PLDAccountant(relation, min(max(1e-2 / math.sqrt(steps), finest), coarsest))
     for release in releases:
         noised = dp_accounting.GaussianDpEvent(release.noise_multiplier)
         sampled = dp_accounting.PoissonSampledDpEvent(release.sampling_rate, noised)
         accountant.compose(sampled, release.steps)
-    return float(accountant.get_epsilon(delta))
+    return _drawn(lambda rest: float(accountant.get_epsilon(rest)), delta, steps)
 
 
 def _renyi_multiplier(
@@ -314,7 +349,7 @@ def _renyi_multiplier(
 
     def meets(multiplier: float) -> bool:
         event = GaussianRelease(multiplier, sampling_rate, steps)
-        return rdp_epsilon(rdp(event), delta) <= epsilon
+        return rdp_cost(rdp(event), delta, steps).epsilon <= epsilon
 
     enough *= 1.2  # the Renyi bound is looser than the exact figure behind `enough`
     short = enough / 2

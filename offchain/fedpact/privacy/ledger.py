@@ -11,20 +11,17 @@ contributes nothing to further releases, which nobody can see (docs/adr/0031). R
 records by another machine are not seen.
 """
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from fedpact.errors import LedgerError, PrivacyError
-from fedpact.privacy.accounting import PrivacyLimit, rdp
+from fedpact.privacy.budget import PrivacyLimit, Spend
 from fedpact.privacy.ledger_report import LedgerReport, ReleaseId
-from fedpact.privacy.mechanisms import GaussianRelease, Mechanism
-from fedpact.privacy.spending import Spend, check_limit, encode, encode_event
+from fedpact.privacy.mechanisms import GaussianRelease, Mechanism, decode_event, encode_event
+from fedpact.privacy.spending import check_limit
 from fedpact.types.cid import Cid
 
 
@@ -57,7 +54,7 @@ class Ledger(LedgerReport):
         with self.file.transaction() as db:
             if self._hold_of(db, deployment, request) is not None:
                 return
-            cost = rdp(event)
+            cost = Spend.of(event)
             spending = self.spending
             spending.demand(db, "datasets", payers.dataset, cost, payers.dataset_limit)
             spending.demand(db, "requesters", payers.requester, cost, payers.requester_limit)
@@ -68,7 +65,7 @@ class Ledger(LedgerReport):
                     deployment,
                     request,
                     encode_event(event),
-                    encode(cost),
+                    cost.encode(),
                     payers.dataset,
                     payers.requester,
                 ),
@@ -99,7 +96,7 @@ class Ledger(LedgerReport):
             if self.row(db, release_id) is None:
                 self.spending.ask(db, named)
                 if event is not None:
-                    cost = rdp(event)
+                    cost = Spend.of(event, self._schedule(db, release_id))
                     self.spending.drop_exhausted(db, cost, payers.dataset_limit)
                     self.spending.charge(db, cost)
                     self.spending.add(db, "datasets", payers.dataset, cost)
@@ -169,11 +166,11 @@ class Ledger(LedgerReport):
             for round_, event, dataset, requester in unpublished:
                 if event is not None:
                     release_id = ReleaseId(deployment, request, round_)
-                    cost = rdp(GaussianRelease(**json.loads(event)))
+                    cost = Spend.of(decode_event(event))
                     self.spending.ask(db, self._units_of(db, release_id))
                     self.spending.refund(db, cost)
-                    self.spending.add(db, "datasets", dataset, -cost)
-                    self.spending.add(db, "requesters", requester, -cost)
+                    self.spending.take_off(db, "datasets", dataset, cost)
+                    self.spending.take_off(db, "requesters", requester, cost)
             at = "deployment = ? AND request = ?"
             db.execute(f"DELETE FROM release_units WHERE {at}", (deployment, request))
             db.execute(
@@ -204,7 +201,7 @@ class Ledger(LedgerReport):
         if not units:
             raise PrivacyError("a release of no records: nothing to charge")
         keyed = {self.spending.keyed(unit) for unit in units}
-        cost = None if event is None else rdp(event)
+        cost = None if event is None else Spend.of(event)
         if callable(payload):
             if cost is not None and limit is not None:
                 with self.file.transaction() as db:
@@ -239,7 +236,8 @@ class Ledger(LedgerReport):
 
     def _demand_of_units(self, db: sqlite3.Connection, cost: Spend, limit: PrivacyLimit) -> None:
         """Raise BudgetExceeded if `cost` would take any unit in `asked` past `limit`."""
-        check_limit(self.spending.largest(db, asked=True), cost, limit, "records'")
+        for spent in (Spend.nothing(), *self.spending.of_units(db, asked=True)):
+            check_limit(spent, spent + cost, limit, "records'")
 
     def _units_of(self, db: sqlite3.Connection, release_id: ReleaseId) -> list[bytes]:
         """Keyed digests of those that contribute to a release; none once it is published."""
@@ -253,13 +251,16 @@ class Ledger(LedgerReport):
         db.execute("DELETE FROM holds WHERE deployment = ? AND request = ?", (deployment, request))
 
     def _hold_of(self, db: sqlite3.Connection, deployment: bytes, request: int) -> Any:
-        query = "SELECT id, remaining FROM holds WHERE deployment = ? AND request = ?"
+        query = "SELECT id, remaining, event FROM holds WHERE deployment = ? AND request = ?"
         return db.execute(query, (deployment, request)).fetchone()
 
+    def _schedule(self, db: sqlite3.Connection, release_id: ReleaseId) -> Mechanism | None:
+        """All that the request of a release was joined for; None if nothing is held for it."""
+        hold = self._hold_of(db, release_id.deployment, release_id.request)
+        return None if hold is None else decode_event(hold[2])
+
     def _draw_on_hold(self, db: sqlite3.Connection, release_id: ReleaseId, cost: Spend) -> None:
-        hold = self._hold_of(db, release_id[0], release_id[1])
+        hold = self._hold_of(db, release_id.deployment, release_id.request)
         if hold is not None:
-            remaining = self.spending.decode(hold[1])  # infinite at orders that do not converge
-            np.subtract(remaining, cost, out=remaining, where=np.isfinite(remaining))
-            remaining = np.maximum(remaining, 0.0)
-            db.execute("UPDATE holds SET remaining = ? WHERE id = ?", (encode(remaining), hold[0]))
+            remaining = self.spending.decode(hold[1]) - cost
+            db.execute("UPDATE holds SET remaining = ? WHERE id = ?", (remaining.encode(), hold[0]))

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from fedpact.errors import LedgerError
-from fedpact.privacy.accounting import rdp
+from fedpact.privacy.accounting import ORDERS, rdp
 from fedpact.privacy.ledger_report import LedgerEntry, LedgerReport, ReleaseId
 
 
@@ -16,7 +18,7 @@ def verify(ledger: LedgerReport) -> list[LedgerEntry]:
     ledger.file.verify()
     with ledger.file.reading() as db:
         known = db.execute("SELECT count(*) FROM units").fetchone()[0]
-        largest = ledger.spending.largest(db)
+        curves = [spend.curve for spend in ledger.spending.of_units(db)]
         kept = db.execute(
             "SELECT deployment, request, round, digest, payload FROM releases"
             " WHERE payload NOT NULL"
@@ -26,6 +28,7 @@ def verify(ledger: LedgerReport) -> list[LedgerEntry]:
         for table, column in (("holds", "remaining"), ("datasets", "spend")):
             for (curve,) in db.execute(f"SELECT {column} FROM {table}"):
                 ledger.spending.decode(curve)
+    largest = np.max(curves, axis=0) if curves else np.zeros(len(ORDERS))
     found = ledger.entries()
     for entry in found:
         if entry.event is None or not entry.units:

@@ -9,17 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fedpact.errors import LedgerError
-from fedpact.privacy.accounting import ORDERS
+import numpy as np
 
-SCHEMA_VERSION = 2
+from fedpact.errors import LedgerError
+from fedpact.privacy.accounting import ORDERS, steps_of
+from fedpact.privacy.budget import Filter, Spend
+from fedpact.privacy.mechanisms import decode_event
+
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x46504C31  # "FPL1", in the file's header
 LOCK_TIMEOUT = 20.0
 """Seconds to wait for another process that writes."""
 
 _TABLES = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
-    # Spends are Renyi curves over ORDERS, little-endian float64.
+    # Spends as `budget.Spend` encodes them.
     "CREATE TABLE accounts (id INTEGER PRIMARY KEY, spend BLOB NOT NULL)",
     """CREATE TABLE units (digest BLOB PRIMARY KEY, account INTEGER NOT NULL
         REFERENCES accounts(id)) WITHOUT ROWID""",
@@ -151,6 +155,8 @@ class LedgerFile:
         if version == 1:
             for statement in _VERSION_2:
                 db.execute(statement)
+        if version in (1, 2):
+            _to_version_3(db)
             version = SCHEMA_VERSION
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         if version != SCHEMA_VERSION:
@@ -186,3 +192,22 @@ class LedgerFile:
             raise LedgerError(f"privacy ledger {self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise self.corrupt(str(error)) from error
+
+
+def _to_version_3(db: sqlite3.Connection) -> None:
+    """Spends were Renyi curves of everything: these go on under the Renyi filter, as before."""
+    events = db.execute(
+        "SELECT event FROM releases WHERE event NOT NULL UNION ALL SELECT event FROM holds"
+    )
+    # Nobody has been charged for more steps than there were.
+    steps = sum(steps_of(decode_event(event)) for (event,) in events)
+    for table, key, column in (
+        ("accounts", "id", "spend"),
+        ("datasets", "name", "spend"),
+        ("requesters", "name", "spend"),
+        ("holds", "id", "remaining"),
+    ):
+        for name, old in db.execute(f"SELECT {key}, {column} FROM {table}").fetchall():
+            curve = np.frombuffer(old, "<f8").astype(np.float64)
+            spend = Spend(Filter.RENYI, steps, 0.0, curve)
+            db.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (spend.encode(), name))

@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fedpact.closing import Closing
 from fedpact.errors import LedgerError
-from fedpact.privacy.accounting import UNIT, PrivacyCost, PrivacyLimit, rdp_cost
+from fedpact.privacy.accounting import UNIT, PrivacyCost
+from fedpact.privacy.budget import PrivacyLimit, Spend
 from fedpact.privacy.ledger_file import LOCK_TIMEOUT, SCHEMA_VERSION, LedgerFile
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.spending import Spending
@@ -46,7 +45,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True)
 class LimitStanding:
-    """How far the most charged data set or unit is from a lifetime budget; by RDP."""
+    """How far the most charged data set or unit is from a lifetime budget."""
 
     spent: PrivacyCost
     promised: PrivacyCost
@@ -117,22 +116,24 @@ class LedgerReport(Closing):
     # ------------------------------------------------------------------ what was spent
 
     def spent(self, delta: float, units: Sequence[bytes] | None = None) -> PrivacyCost:
-        """Cost of the most charged of `units` (default: all known units), by RDP."""
+        """Cost of the most charged of `units` (default: all known units)."""
         with self.file.transaction() as db:
             if units is not None:
                 self.spending.ask(db, map(self.spending.keyed, units))
-            return rdp_cost(self.spending.largest(db, asked=units is not None), delta)
+            return _most(self.spending.of_units(db, asked=units is not None), delta).cost(delta)
 
     def standing(self, limit: PrivacyLimit) -> LimitStanding:
         """What is left of `limit` of the most charged data set or unit, as if it had all holds."""
         with self.file.reading() as db:
             rows = db.execute("SELECT spend FROM datasets")
-            spent = np.maximum(self.spending.largest(db), self.spending.maximum(rows))
-            holds = db.execute("SELECT remaining FROM holds")
-            held = [self.spending.decode(row) for (row,) in holds]
-        promised = spent + np.sum(held, axis=0) if held else spent
+            every = [self.spending.decode(row) for (row,) in rows] + self.spending.of_units(db)
+            held = [
+                self.spending.decode(row) for (row,) in db.execute("SELECT remaining FROM holds")
+            ]
+        spent = _most(every, limit.delta)
+        promised = spent.with_promised(held)
         return LimitStanding(
-            rdp_cost(spent, limit.delta), rdp_cost(promised, limit.delta), limit.left(promised)
+            spent.cost(limit.delta), promised.cost(limit.delta), limit.left(promised)
         )
 
     def export(self, delta: float) -> dict[str, Any]:
@@ -145,7 +146,7 @@ class LedgerReport(Closing):
             "version": SCHEMA_VERSION,
             "unit": UNIT,
             "accounts": [
-                {"records": count, **asdict(rdp_cost(self.spending.decode(spend), delta))}
+                {"records": count, **asdict(self.spending.decode(spend).cost(delta))}
                 for count, spend in accounts
             ],
             "releases": [
@@ -182,3 +183,8 @@ class LedgerReport(Closing):
         if Cid.of(payload).digest != digest:
             raise self.file.corrupt("a release differs from its digest")
         return bytes(payload)
+
+
+def _most(spends: list[Spend], delta: float) -> Spend:
+    """The spend that costs most."""
+    return max(spends, key=lambda spend: spend.cost(delta).epsilon, default=Spend.nothing())

@@ -1,8 +1,9 @@
 """Mechanisms as events; `accounting` computes their cost."""
 
+import json
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 from fedpact.errors import PrivacyError
@@ -90,3 +91,16 @@ def joint(first: GaussianRelease, second: GaussianRelease) -> GaussianRelease:
         first,
         noise_multiplier=1 / math.hypot(1 / first.noise_multiplier, 1 / second.noise_multiplier),
     )
+
+
+def encode_event(event: Mechanism) -> str:
+    """JSON, as ledgers store it."""
+    return json.dumps(asdict(event), sort_keys=True)
+
+
+def decode_event(text: str) -> Mechanism:
+    """What `encode_event` encoded."""
+    fields = json.loads(text)
+    if "releases" not in fields:
+        return GaussianRelease(**fields)
+    return Schedule(tuple(GaussianRelease(**one) for one in fields["releases"]))

@@ -9,9 +9,11 @@ afterwards is post-processing.
 Limits, all of them:
 * Rounding the value adds at most 1.125 * std * 2^-32 * sqrt(number of values) to the L2
   sensitivity (`rounding_sensitivity`); a clipping margin must leave room for it.
-* One drawn value is within total variation 2^-50 of an exact Gaussian rounded to the lattice
-  (53-bit acceptance test, 64-bit layer table, cut at ten standard deviations), so N released
-  values add at most N * (1 + e^epsilon) * 2^-50 to delta.
+* One drawn value has the probability of an exact Gaussian rounded to the lattice up to a factor
+  of 1 +- 2^-47 (1 +- 2^-34 beyond ten standard deviations), and is cut at 11.25 standard
+  deviations, beyond which the mass is below 2^-95. So up to 2^46 values add at most
+  SAMPLER_EPSILON to epsilon and `sampler_delta` to delta (docs/adr/0032). Every figure of
+  `accounting` includes both.
 * Time is not constant: the number of rejected candidates can be seen by whoever can time the
   process on the same machine.
 * The bits are as good as the operating system's generator.
@@ -20,6 +22,7 @@ Limits, all of them:
 import math
 import os
 from abc import ABC, abstractmethod
+from decimal import Decimal, localcontext
 from itertools import accumulate
 from typing import Any
 
@@ -34,8 +37,12 @@ LAYER_BITS = 30
 """A layer is 2^30 steps wide: a quarter of a standard deviation."""
 CHUNK = 2**14
 """Candidates per draw: few enough for the processor's cache."""
-LAYERS = 40
-"""Ten standard deviations; the mass beyond is 1.5e-23."""
+LAYERS = 45
+"""11.25 standard deviations."""
+MAX_VALUES_BITS = 46
+"""The noise of one lifetime has at most 2^46 values: the sampler's error is proven for so many."""
+SAMPLER_EPSILON = 2e-6
+"""What sampling adds to epsilon, for up to 2^46 values."""
 MAX_STEPS_BITS = 50
 """Values of more than 2^50 steps, 2^18 standard deviations, count as that many: dividing them by
 the step would not be exact enough. Clipping moves no two sums apart, so it costs no privacy, and
@@ -43,18 +50,31 @@ unlike a refusal it tells nothing."""
 SMALLEST_STD = 1e-280
 
 
-def _layer_table() -> NDArray[np.uint64]:
-    """Upper ends of the layers on the scale of 64-bit words; layer k weighs exp(-(k/4)^2/2)."""
-    width = 2.0 ** (LAYER_BITS - FRACTION_BITS)
-    weights = [math.exp(-0.5 * (k * width) ** 2) for k in range(LAYERS)]
-    total = math.fsum(weights)
-    shares = [round(math.ldexp(weight / total, 64)) for weight in weights[1:]]
-    shares.insert(0, 2**64 - sum(shares))
-    ends = list(accumulate(shares))
-    return np.array([end - 1 for end in ends], dtype=np.uint64)
+def sampler_delta(epsilon: float, values: float = 2.0**MAX_VALUES_BITS) -> float:
+    """What sampling adds to delta at `epsilon`, over so many drawn values."""
+    return math.ldexp(values, -95) * (1 + math.exp(min(epsilon, 700.0)))
 
 
-_LAYER_ENDS = _layer_table()
+def layer_table() -> tuple[list[int], list[Decimal]]:
+    """Of each layer its number of 64-bit words, and how many of them its weight asks for, exactly.
+
+    Layer k weighs exp(-(k/4)^2/2). Its words are rounded up, and the acceptance test takes back
+    what that adds. Words that belong to no layer are rejected.
+    """
+    with localcontext() as context:
+        context.prec = 60
+        weights = [(-((Decimal(k) / 4) ** 2) / 2).exp() for k in range(LAYERS)]
+        total = sum(weights)
+        asked = [weight / total * (2**64 - LAYERS) for weight in weights]
+    return [math.ceil(share) for share in asked], asked
+
+
+_WORDS, _ASKED = layer_table()
+_LAYER_ENDS = np.array([end - 1 for end in accumulate(_WORDS)], dtype=np.uint64)
+_KEPT = np.array(
+    [float(asked / words) for words, asked in zip(_WORDS, _ASKED, strict=True)] + [0.0]
+)
+"""Share of each layer's words that its weight asks for; none of those beyond the layers."""
 
 
 def rounding_sensitivity(values: int, std: float) -> float:
@@ -75,7 +95,7 @@ class NoiseSource(ABC):
 
         Rejection from layers of equal width (as the ziggurat, Marsaglia & Tsang 2000): a layer
         by its weight at the lower edge, a uniform position in it, kept with the density's ratio to
-        that weight, which is never below 0.08.
+        that weight.
         """
         found = np.empty(count, dtype=np.int64)
         filled = 0
@@ -88,11 +108,13 @@ class NoiseSource(ABC):
 
             lower = layer * 2.0 ** (LAYER_BITS - FRACTION_BITS)
             above = (fraction + 0.5) * 2.0**-FRACTION_BITS
-            ratio = np.exp(-above * (lower + 0.5 * above))  # exp(-((lower+above)^2-lower^2)/2)
-            uniform = (test >> np.uint64(11)) * 2.0**-53
+            # exp(-((lower + above)^2 - lower^2) / 2), of which 64 bits are tested: 53 would be too
+            # coarse where the ratio is small.
+            ratio = np.exp(-above * (lower + 0.5 * above)) * _KEPT[layer]
+            words = (np.minimum(ratio, 1 - 2.0**-53) * 2.0**64).astype(np.uint64)
 
             magnitude = 2 * ((layer << LAYER_BITS) + fraction) + 1
-            kept = (sign * magnitude)[uniform < ratio][: count - filled]
+            kept = (sign * magnitude)[test < words][: count - filled]
             found[filled : filled + kept.size] = kept
             filled += kept.size
         return found

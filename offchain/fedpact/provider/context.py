@@ -14,7 +14,7 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing
 from fedpact.learning.artefact import Model
 from fedpact.learning.strategies import Memory
-from fedpact.privacy.accounting import PrivacyLimit
+from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger, Payers
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords

@@ -22,7 +22,7 @@ from fedpact.content.store import ContentStore
 from fedpact.data.description import attributes
 from fedpact.data.readers import LABEL_COLUMN, read_records
 from fedpact.errors import InvalidInput, NotReady, PolicyRefusal, RetrievalError, StateError
-from fedpact.privacy.accounting import PrivacyLimit
+from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease

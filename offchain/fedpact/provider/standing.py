@@ -9,7 +9,8 @@ from typing import Any
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, NotReady
-from fedpact.privacy.accounting import PrivacyCost, PrivacyLimit
+from fedpact.privacy.accounting import PrivacyCost
+from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_check import reconcile, verify
 from fedpact.privacy.ledger_report import LimitStanding, ReleaseId

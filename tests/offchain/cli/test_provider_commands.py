@@ -12,7 +12,8 @@ from fedpact.chain.bindings.rounds import Rounds
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys, import_account
-from fedpact.privacy.accounting import PrivacyLimit, rdp, rdp_cost
+from fedpact.privacy.accounting import cost
+from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
@@ -79,11 +80,11 @@ def test_spending_is_shown_and_exported(cli: Cli, charged: Path, tmp_path: Path)
     shown = json.loads(cli("provider", "privacy", "show", "--json").out)
     cli("provider", "privacy", "export", "--output", "ledger.json")
 
-    assert shown["epsilon"] == pytest.approx(rdp_cost(rdp(EVENT), 1e-5).epsilon)
+    assert shown["epsilon"] == pytest.approx(cost(EVENT, 1e-5).epsilon)
     assert (shown["delta"], shown["unit"], shown["accountant"]) == (
         1e-5,
         "record or named unit",
-        "RDP",
+        "closed form of the Gaussian mechanism",
     )
     assert (shown["releases"], shown["requests"], shown["requests_under_way"]) == (1, 1, 0)
     exported = json.loads((tmp_path / "ledger.json").read_text())
@@ -162,8 +163,8 @@ def test_without_a_node_only_the_file_is_verified(cli: Cli, charged: Path) -> No
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("PRAGMA user_version = 3", "schema version 3, this fedpact reads 2"),
-        ("PRAGMA user_version = 0", "schema version 0, this fedpact reads 2"),
+        ("PRAGMA user_version = 4", "schema version 4, this fedpact reads 3"),
+        ("PRAGMA user_version = 0", "schema version 0, this fedpact reads 3"),
         ("UPDATE accounts SET spend = x'00'", "is corrupt"),
     ],
     ids=["newer", "older", "corrupt"],

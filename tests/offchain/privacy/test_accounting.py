@@ -19,7 +19,6 @@ import fedpact
 from fedpact.errors import PrivacyError
 from fedpact.privacy.accounting import (
     ORDERS,
-    PrivacyLimit,
     calibrate,
     cost,
     gaussian_epsilon,
@@ -28,6 +27,7 @@ from fedpact.privacy.accounting import (
     rdp_epsilon,
 )
 from fedpact.privacy.mechanisms import GaussianRelease, Schedule, joint
+from fedpact.privacy.noise import SAMPLER_EPSILON
 
 DELTA = 1e-5
 
@@ -57,8 +57,8 @@ def test_full_batch_costs_match_the_closed_form(
     found = cost(GaussianRelease(multiplier, 1.0, steps), DELTA)
     mu = math.sqrt(steps) / multiplier
     assert solve(lambda e: gaussian_delta(e, mu), DELTA) == pytest.approx(epsilon, abs=2e-6)
-    assert found.epsilon == pytest.approx(epsilon, abs=2e-6)
-    assert found.epsilon_replacement == pytest.approx(replacement, abs=2e-6)
+    assert found.epsilon == pytest.approx(epsilon + SAMPLER_EPSILON, abs=2e-6)
+    assert found.epsilon_replacement == pytest.approx(replacement + SAMPLER_EPSILON, abs=2e-6)
     assert solve(lambda e: gaussian_delta(e, 2 * mu), DELTA) == pytest.approx(replacement, abs=2e-6)
 
 
@@ -187,7 +187,7 @@ def test_calibration_meets_the_target_exactly(
 
 def test_calibration_without_sampling_is_the_closed_form() -> None:
     exact = math.sqrt(20) * dp_accounting.get_sigma_gaussian(4.0, DELTA)
-    assert calibrate(4.0, DELTA, 20, 1.0) == pytest.approx(exact, rel=1e-4)
+    assert exact < calibrate(4.0, DELTA, 20, 1.0) <= exact * 1.0005
 
 
 def test_an_epsilon_that_no_noise_reaches_names_the_least_possible_one() -> None:
@@ -221,30 +221,6 @@ def test_hopelessly_weak_noise_is_priced_without_effort(event: GaussianRelease) 
     assert found.accountant.startswith("RDP")
 
 
-@given(st.floats(0.5, 8), st.integers(1, 40))
-def test_the_filter_allows_what_its_epsilon_covers(epsilon: float, parts: int) -> None:
-    limit = PrivacyLimit(epsilon, DELTA)
-    orders = np.array(ORDERS)
-    index = ORDERS.index(limit.order)
-    room = epsilon - rdp_epsilon_at(limit.order)
-    assert room > 0
-    spend = np.zeros(len(ORDERS))
-    for _ in range(parts):
-        spend = spend + room / parts * orders / limit.order * (1 - 1e-12)
-    assert limit.allows(spend)
-    assert not limit.allows(spend * 1.001)
-    # What passes is within the limit by the best order too, and not far below it.
-    assert 0.97 * epsilon <= rdp_epsilon(spend, DELTA) <= epsilon
-    cheap_elsewhere = np.zeros(len(ORDERS))
-    cheap_elsewhere[index] = spend[index] * 1.01
-    assert not limit.allows(cheap_elsewhere), "the order is fixed, not the best one afterwards"
-
-
-def rdp_epsilon_at(order: float) -> float:
-    """Epsilon of an empty curve at one order: what converting to (epsilon, DELTA) costs."""
-    return math.log1p(-1 / order) - (math.log(DELTA) + math.log(order)) / (order - 1)
-
-
 CENTRING = GaussianRelease(20.0, 1.0, 1)
 
 
@@ -252,8 +228,8 @@ def test_a_full_batch_schedule_is_one_gaussian() -> None:
     schedule = Schedule((CENTRING, GaussianRelease(30.0, 1.0, 60)))
     mu = math.sqrt(60 / 30.0**2 + 1 / 20.0**2)
     found = cost(schedule, DELTA)
-    assert found.epsilon == pytest.approx(gaussian_epsilon(mu, DELTA), rel=1e-9)
-    assert found.epsilon_replacement == pytest.approx(gaussian_epsilon(2 * mu, DELTA), rel=1e-9)
+    exact = [gaussian_epsilon(times * mu, DELTA) + SAMPLER_EPSILON for times in (1, 2)]
+    assert [found.epsilon, found.epsilon_replacement] == pytest.approx(exact, abs=1e-6)
 
 
 def test_the_order_of_a_schedule_costs_nothing() -> None:

@@ -9,13 +9,13 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedpact.errors import BudgetExceeded, LedgerError, PrivacyError
-from fedpact.privacy.accounting import ORDERS, PrivacyLimit, gaussian_multiplier, rdp, rdp_cost
+from fedpact.privacy.accounting import ORDERS, calibrate, cost, rdp, rdp_cost
+from fedpact.privacy.budget import PrivacyLimit, Spend
 from fedpact.privacy.ledger import Ledger, Payers
 from fedpact.privacy.ledger_check import reconcile, verify
 from fedpact.privacy.ledger_report import ReleaseId
@@ -42,11 +42,12 @@ def payers(
     return Payers(dataset, requester, limit, per or limit)
 
 
+VECTORS = Path(__file__).parents[2] / "vectors"
 AMPLE = PrivacyLimit(8.0, DELTA)
 
 
 def epsilon_of(times: int, event: GaussianRelease = EVENT) -> float:
-    return rdp_cost(rdp(event) * times, DELTA).epsilon
+    return cost(event.times(times), DELTA).epsilon if times else 0.0
 
 
 @pytest.fixture
@@ -144,16 +145,16 @@ def test_every_record_is_charged_what_it_took_part_in_and_no_more(
     history: list[tuple[set[int], float]],
 ) -> None:
     with TemporaryDirectory() as folder, Ledger(Path(folder) / "l.sqlite", KEY) as ledger:
-        truth = {number: np.zeros_like(rdp(EVENT)) for number in range(8)}
+        truth = {number: Spend.nothing() for number in range(8)}
         for request, (members, multiplier) in enumerate(history):
             event = GaussianRelease(multiplier, 1.0, 1)
             units = records(*members)
             ledger.release(release_id(request), units, event, b"x")
             for number in members:
-                truth[number] = truth[number] + rdp(event)
+                truth[number] = truth[number] + Spend.of(event)
         for number, spend in truth.items():
             known = ledger.spent(DELTA, records(number)).epsilon
-            assert known == pytest.approx(rdp_cost(spend, DELTA).epsilon)
+            assert known == pytest.approx(spend.cost(DELTA).epsilon)
 
 
 def test_a_release_beyond_the_limit_is_refused_before_the_draw(ledger: Ledger) -> None:
@@ -255,12 +256,12 @@ def test_a_hold_keeps_the_budget_of_a_request_from_the_others(ledger: Ledger) ->
 def test_a_hold_of_a_mixed_schedule_lets_all_its_releases_pass(ledger: Ledger) -> None:
     centring = GaussianRelease(20.0, 1.0, 1)
     schedule = Schedule((centring, EVENT.times(2)))
-    limit = PrivacyLimit(rdp_cost(rdp(schedule), DELTA).epsilon * 1.1, DELTA)
+    limit = PrivacyLimit(cost(schedule, DELTA).epsilon * 1.1, DELTA)
     ledger.hold(DEPLOYMENT, 1, schedule, payers(limit))
     for round_, event in enumerate((centring, EVENT, EVENT)):
         begun = ledger.begin(release_id(1, round_), records(1), event, payers(limit))
         assert begun == set(records(1))
-    assert ledger.spent(DELTA).epsilon == pytest.approx(rdp_cost(rdp(schedule), DELTA).epsilon)
+    assert ledger.spent(DELTA).epsilon == pytest.approx(cost(schedule, DELTA).epsilon)
 
 
 def test_discarded_bytes_are_never_drawn_again(ledger: Ledger) -> None:
@@ -298,29 +299,27 @@ def test_a_refund_is_for_those_who_were_charged(ledger: Ledger) -> None:
     assert spent == pytest.approx([epsilon_of(1), epsilon_of(1), 0.0])
 
 
-def test_a_ledger_of_version_1_is_read_on(tmp_path: Path) -> None:
+def test_a_ledger_of_version_2_is_read_on_and_nothing_it_had_spent_becomes_less(
+    tmp_path: Path,
+) -> None:
+    """`ledger-v2.sqlite` was written by the code before: people 0 to 39 took part in two full-batch
+    releases, 20 to 59 in one sampled, all in one that was not published."""
     path = tmp_path / "old.sqlite"
-    with Ledger(path, KEY) as new:
-        new.release(release_id(1), records(1), EVENT, b"x")
-    _execute(
-        path,
-        "DROP TABLE datasets",
-        "DROP TABLE requesters",
-        "DROP TABLE release_units",
-        "ALTER TABLE holds DROP COLUMN dataset",
-        "ALTER TABLE holds DROP COLUMN requester",
-        *(
-            f"ALTER TABLE releases DROP COLUMN {name}"
-            for name in ("dataset", "requester", "published", "kept_at")
-        ),
-        "CREATE TABLE held_units (hold INTEGER, digest BLOB)",
-        "PRAGMA user_version = 1",
-    )
+    path.write_bytes((VECTORS / "ledger-v2.sqlite").read_bytes())
+    full, sampled = GaussianRelease(5.0, 1.0, 2), GaussianRelease(2.0, 0.1, 10)
     with Ledger(path, KEY) as ledger:
-        assert ledger.stored(release_id(1)) == b"x"
-        assert ledger.spent(DELTA, records(1)).epsilon == pytest.approx(epsilon_of(1))
-        ledger.begin(release_id(2), records(1), EVENT, payers(AMPLE))
-        assert ledger.spent(DELTA).epsilon == pytest.approx(epsilon_of(2))
+        verify(ledger)
+        assert ledger.spent(DELTA).epsilon >= 2.287292559  # what the code before printed
+        assert ledger.holds() == [(b"\x07" * 32, 2), (b"\x07" * 32, 3)]
+        for request in (2, 3):
+            ledger.end(b"\x07" * 32, request)
+        released = rdp(full.times(2)) + rdp(sampled)
+        assert ledger.spent(DELTA).epsilon >= rdp_cost(released, DELTA, 1).epsilon
+        # It goes on under the filter that accounted for it so far.
+        before = rdp_cost(released, DELTA).epsilon
+        limit = PrivacyLimit(before * 1.3, DELTA)
+        with pytest.raises(BudgetExceeded):
+            ledger.hold(DEPLOYMENT, 9, full.times(4), payers(limit, "d" * 32, per=AMPLE))
 
 
 def test_a_release_of_no_records_is_refused(ledger: Ledger) -> None:
@@ -394,8 +393,8 @@ def test_a_changed_payload_or_spend_is_refused(path: Path) -> None:
 
 def test_a_newer_schema_is_refused(path: Path) -> None:
     Ledger(path, KEY).close()
-    _execute(path, "PRAGMA user_version = 3")
-    with pytest.raises(LedgerError, match="schema version 3, this fedpact reads 2"):
+    _execute(path, "PRAGMA user_version = 4")
+    with pytest.raises(LedgerError, match="schema version 4, this fedpact reads 3"):
         Ledger(path, KEY)
 
 
@@ -455,7 +454,7 @@ def test_an_export_lists_spending_in_plain_json(ledger: Ledger) -> None:
     assert account["epsilon_replacement"] > account["epsilon"]
     assert account["delta"] == DELTA
     assert account["unit"] == exported["unit"] == "record or named unit"
-    assert account["accountant"].startswith("RDP")
+    assert account["accountant"].startswith("closed form")
     assert exported["releases"][0]["digest"] == Cid.of(b"x").digest.hex()
     assert exported["holds"] == [[DEPLOYMENT.hex(), 2]]
 
@@ -474,13 +473,14 @@ def test_a_limit_leaves_what_is_neither_spent_nor_held(ledger: Ledger) -> None:
 
 @given(st.floats(1.0, 12.0), st.integers(0, 60))
 def test_the_rest_just_passes_the_limit(epsilon: float, times: int) -> None:
-    limit, spend = PrivacyLimit(epsilon, DELTA), rdp(EVENT) * times
+    limit = PrivacyLimit(epsilon, DELTA)
+    spend = Spend.of(EVENT.times(times)) if times else Spend.nothing()
     left = limit.left(spend)
     if not limit.allows(spend):
         assert left == 0.0
     elif left > 0.05:  # below, the limit's room for rounding is as large
         fits, too_much = (
-            rdp(GaussianRelease(gaussian_multiplier(left, DELTA) * factor, 1.0, 1))
+            Spend.of(GaussianRelease(calibrate(left, DELTA, 1, 1.0) * factor, 1.0, 1))
             for factor in (1 + 1e-6, 1 - 1e-4)
         )
         assert limit.allows(spend + fits)
@@ -499,7 +499,7 @@ def test_a_whole_ledger_passes_verification(ledger: Ledger) -> None:
     [
         ("UPDATE releases SET payload = x'00'", "differs from its digest"),
         ("UPDATE accounts SET spend = x'0000'", "wrong length"),
-        (f"UPDATE accounts SET spend = zeroblob({8 * len(ORDERS)})", "is not charged"),
+        (f"UPDATE accounts SET spend = zeroblob({17 + 8 * len(ORDERS)})", "is not charged"),
         ("UPDATE units SET account = 77", "without an account"),
         ("DELETE FROM units", "is not charged"),
     ],

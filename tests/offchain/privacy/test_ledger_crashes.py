@@ -35,7 +35,8 @@ from fedpact.learning.training import LocalTraining
 from fedpact.privacy import ledger as ledger_module
 from fedpact.privacy import ledger_file, ledger_report
 from fedpact.privacy import noise as noise_module
-from fedpact.privacy.accounting import PrivacyLimit, rdp, rdp_cost
+from fedpact.privacy.accounting import cost
+from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger, Payers
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
@@ -65,7 +66,7 @@ def release_id(round_: int) -> ReleaseId:
 
 
 def epsilon_of(releases: int) -> float:
-    return rdp_cost(rdp(EVENT) * releases, DELTA).epsilon
+    return cost(EVENT.times(releases), DELTA).epsilon
 
 
 def drawn(round_: int) -> bytes:

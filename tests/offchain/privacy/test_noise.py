@@ -1,6 +1,7 @@
 """The noise sampler: its distribution, its lattice, and what it refuses."""
 
 import math
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -12,10 +13,16 @@ from scipy import stats
 from fedpact.errors import PrivacyError
 from fedpact.privacy.noise import (
     FRACTION_BITS,
+    LAYER_BITS,
+    LAYERS,
+    MAX_VALUES_BITS,
+    SAMPLER_EPSILON,
     NoiseSource,
     SeededNoise,
     SystemNoise,
+    layer_table,
     rounding_sensitivity,
+    sampler_delta,
 )
 
 
@@ -100,3 +107,78 @@ def test_values_that_drown_the_noise_are_clipped() -> None:
     found = SystemNoise().add(np.array([1e6, -1e300, 2.0**18]), 1.0)
     limits = np.array([2.0**18, -(2.0**18), 2.0**18])
     assert np.abs(found - limits).max() < 10
+
+
+class OneCandidate(NoiseSource):
+    """Proposes one value, again and again; says how many 64-bit words of the test accept it."""
+
+    def __init__(self, layer_word: int, fraction: int) -> None:
+        self._word, self._fraction = layer_word, fraction
+        self.test = 0
+
+    def words(self, count: int) -> np.ndarray:
+        parts = [self._word, self._fraction, self.test]
+        return np.repeat(np.array(parts, dtype=np.uint64), count // 3)
+
+    def accepted(self) -> int:
+        """By bisection on the test's word: a word is accepted if all smaller ones are."""
+        low, high = 0, 2**64
+        while high - low > 1:
+            self.test = (low + high) // 2 - 1
+            try:
+                self._once()
+                low = self.test + 1
+            except StopIteration:
+                high = self.test + 1
+        return low
+
+    def _once(self) -> None:
+        tries = 0
+
+        def counted(count: int) -> np.ndarray:
+            nonlocal tries
+            tries += 1
+            if tries > 1:
+                raise StopIteration
+            return type(self).words(self, count)
+
+        self.words = counted  # type: ignore[method-assign]
+        self.half_steps(1)
+
+
+@pytest.mark.parametrize("layer", [0, 1, 7, 18, 30, 39, 40, 44])
+@pytest.mark.parametrize("fraction", [0, 1, 2**29 + 12345, 2**30 - 1])
+def test_a_value_is_drawn_with_its_exact_probability_up_to_the_stated_factor(
+    layer: int, fraction: int
+) -> None:
+    """ADR 32: words of the layer x accepted words, against exp(-x^2/2) to 60 digits."""
+    words, asked = layer_table()
+    first = sum(words[:layer])
+    accepted = OneCandidate(first, fraction).accepted()
+    with localcontext() as context:
+        context.prec = 60
+        above = (Decimal(fraction) + Decimal("0.5")) / 2**FRACTION_BITS
+        lower = Decimal(layer * 2**LAYER_BITS) / 2**FRACTION_BITS
+        exact = asked[layer] * (-above * (lower + above / 2)).exp()
+        off = abs(Decimal(words[layer] * accepted) / 2**64 / exact - 1)
+    # Half of the stated factor: the other half is for the normalising sum.
+    assert off <= Decimal(2) ** (-48 if layer < LAYERS - 5 else -34)
+
+
+def test_the_layers_fill_the_words_and_leave_the_stated_tail() -> None:
+    words, asked = layer_table()
+    assert sum(words) <= 2**64
+    assert all(0 <= word - share < 1 for word, share in zip(words, asked, strict=True))
+    assert math.erfc(LAYERS / 4 / math.sqrt(2)) < 2.0**-95
+    assert OneCandidate(2**64 - 1, 0).accepted() == 0  # beyond the layers
+
+
+def test_the_samplers_error_is_what_the_proof_adds_up() -> None:
+    """Freedman's inequality at e^-128 (ADR 32): 2^46 values, variance 2^-94, steps up to 2^-34."""
+    variance = math.ldexp(1.0, MAX_VALUES_BITS - 94)
+    drift = math.ldexp(1.0, MAX_VALUES_BITS - 94)
+    largest = math.sqrt(2 * 128 * variance) + 2 * 128 * 2.0**-34 / 3 + drift
+    assert 2 * largest < SAMPLER_EPSILON
+    # 1.66 million weights over 60 rounds at epsilon 8, for which the old bound passed delta.
+    assert 1.66e6 * 60 * (1 + math.exp(8)) * 2.0**-50 > 1e-5
+    assert sampler_delta(8.0, 1.66e6 * 60) < 1e-15

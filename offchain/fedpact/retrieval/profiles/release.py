@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from fedpact.errors import RetrievalError
-from fedpact.privacy.accounting import gaussian_multiplier
+from fedpact.privacy.accounting import calibrate
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, rounding_sensitivity
 
@@ -29,7 +29,7 @@ _MARGIN = 1.0 - 2.0**-20
 
 def release_for(epsilon: float, delta: float) -> GaussianRelease:
     """The release of one noised sum with the least noise that costs `epsilon` at `delta`."""
-    return GaussianRelease(gaussian_multiplier(epsilon, delta), 1.0, 1)
+    return GaussianRelease(calibrate(epsilon, delta, 1, 1.0), 1.0, 1)
 
 
 def unit_means(rows: sparse.csr_matrix, units: Sequence[bytes]) -> sparse.csr_matrix:
