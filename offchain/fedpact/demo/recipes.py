@@ -5,7 +5,7 @@ slice. Those of forests and boosted trees were compared on R8's test documents: 
 them, and their accuracy in a demo is not a measurement.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isqrt
 from typing import Any
 
@@ -15,6 +15,7 @@ from fedpact.demo import drafts, scattering
 from fedpact.demo.options import DemoOptions
 from fedpact.demo.scattering import Step
 from fedpact.errors import InvalidInput, SpecificationError
+from fedpact.features.networks.pinned import EFFICIENTNET_LITE0
 from fedpact.requester.draft import Draft
 from fedpact.types.privacy import PaperMechanism
 
@@ -63,7 +64,18 @@ def _scattering(step: Step, public: int = 0) -> Recipe:
     )
 
 
-IMAGE_FAMILIES = ("cnn", scattering.FAMILY)
+IMAGE_NETWORK = {"network": EFFICIENTNET_LITE0.name, "digest": EFFICIENTNET_LITE0.digest}
+
+
+def _network(step: Step, side: int, public: int = 0) -> Recipe:
+    """The same on a public network's features."""
+    return replace(_scattering(step, public), parameters={**IMAGE_NETWORK, "side": side})
+
+
+NETWORK_FAMILY = "network-linear"
+IMAGE_FAMILIES = ("cnn", scattering.FAMILY, NETWORK_FAMILY)
+SLOW_FAMILIES = (scattering.FAMILY, NETWORK_FAMILY)
+"""Whose features take minutes."""
 CONSTRUCTION = {"construction_seed": 0}
 SOFTMAX_STEPS = {
     "steps": drafts.STEPS,
@@ -89,6 +101,7 @@ RECIPES = {
         records=1000,
     ),
     scattering.FAMILY: _scattering(Step(300.0, 0.05, 0.9)),
+    NETWORK_FAMILY: _network(Step(300.0, 0.1, 0.9), side=64),
     "decision-tree": Recipe(
         CONSTRUCTION,
         CONSTRUCTION,
@@ -120,7 +133,7 @@ RECIPES = {
 RECIPES_ON_DATA = {
     (scattering.FAMILY, data): _scattering(step, PUBLIC_EXAMPLES)
     for data, step in scattering.STEPS.items()
-}
+} | {(NETWORK_FAMILY, "cifar10"): _network(Step(800.0, 0.1, 0.9), 128, PUBLIC_EXAMPLES)}
 """Recipes of families for a certain data set."""
 USUAL = {
     "shakespeare": "char-lstm",
@@ -178,7 +191,7 @@ def draft(source: Source, options: DemoOptions) -> Draft:
     }
     if source.kind == "text":
         fields["category"] = CATEGORIES[source.name]
-    if source.kind == "text" or family_of(options) == scattering.FAMILY:
+    if source.kind == "text" or family_of(options) in SLOW_FAMILIES:
         fields["windows"] = {**fields["windows"], **LONG_WINDOWS}
     if options.epsilon is not None:
         fields["privacy"]["clipping_norm"] = recipe.clipping_norm

@@ -1,10 +1,13 @@
-"""Features of images in 16 bits; those of a data set are computed once and kept on disk."""
+"""Features in 16 bits; those of a data set are computed once and kept on disk."""
 
+import fcntl
+import logging
 import os
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,38 +15,33 @@ from numpy.typing import NDArray
 from fedpact.errors import DataError
 from fedpact.features import scattering
 
+log = logging.getLogger(__name__)
+
 VERSION = "scattering-1"
 """Part of each file's key; changes whenever the transform's values do."""
 BATCH = 32
 """Examples transformed at once."""
+PROGRESS = 10
+"""Log lines of one computation."""
+Progress = Callable[[int, int], None]
+"""Called with (examples done, examples) after each batch."""
+_VALUE_BYTES = 2
 
 
 def scattering_features(
-    images: NDArray[np.float32],
-    folder: Path,
-    *,
-    on_progress: Callable[[int, int], None] | None = None,
+    images: NDArray[np.float32], folder: Path, *, on_progress: Progress | None = None
 ) -> NDArray[np.float16]:
-    """`scattering.features` of `images`, (n, d), read-only and mapped from a file in `folder`.
+    """`scattering.features` of `images`, (n, d), kept as by `kept_rows`.
 
-    The file's name is a digest of the transform and the images; an existing file is reused.
     Rounding to 16 bits is part of the feature map: clipping applies to the rounded values.
-
-    Args:
-        on_progress: called with (examples done, examples) after each batch.
 
     Raises:
         DataError: images of a wrong shape or not finite, or a folder that cannot be written.
     """
     images = np.ascontiguousarray(images, dtype=np.float32)
     shape = (len(images), scattering.width(images.shape[1:]))
-    path = folder / f"{_key(images)}.npy"
-    try:
-        if not _complete(path, shape):
-            _compute(images, shape, path, on_progress)
-        return np.asarray(np.load(path, mmap_mode="r"))
-    except OSError as error:
-        raise DataError(f"features {path}: {error.strerror or error}") from error
+    key = array_key(VERSION, images)
+    return kept_rows(key, shape, lambda at: _batch(images, at), folder, on_progress=on_progress)
 
 
 def rounded_features(images: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -51,6 +49,55 @@ def rounded_features(images: NDArray[np.float32]) -> NDArray[np.float16]:
     size = scattering.width(images.shape[1:])
     batches = [_batch(images, start) for start in range(0, len(images), BATCH)]
     return np.concatenate(batches) if batches else np.empty((0, size), np.float16)
+
+
+def array_key(version: str, examples: NDArray[np.float32]) -> str:
+    """The name of the file of these examples' features, computed by what `version` names."""
+    digest = sha256(f"{version}:{examples.shape}:".encode())
+    digest.update(np.ascontiguousarray(examples).data)
+    return digest.hexdigest()[:32]
+
+
+def text_key(version: str, texts: Sequence[str]) -> str:
+    """The same for texts."""
+    digest = sha256(f"{version}:{len(texts)}:".encode())
+    for text in texts:
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "little"))
+        digest.update(encoded)
+    return digest.hexdigest()[:32]
+
+
+def kept_rows(
+    key: str,
+    shape: tuple[int, int],
+    rows: Callable[[int], NDArray[np.float16]],
+    folder: Path,
+    *,
+    on_progress: Progress | None = None,
+) -> NDArray[np.float16]:
+    """Rows of shape `shape`, read-only and mapped from the file `key` in `folder`.
+
+    An existing file is reused. A computation that is interrupted goes on where it stopped, and two
+    processes share one.
+
+    Args:
+        key: a digest of all that the rows depend on.
+        rows: from an index, gives BATCH rows, or as many as are left.
+
+    Raises DataError for a folder that cannot be written, and what `rows` raises.
+    """
+    path, begun = folder / f"{key}.npy", folder / f"{key}.part"
+    try:
+        if not _complete(path, shape):
+            folder.mkdir(parents=True, exist_ok=True)
+            with _locked(begun) as file:
+                if not _complete(path, shape):  # another process may have been faster
+                    _compute(file, shape, rows, on_progress)
+                    os.replace(begun, path)
+        return np.asarray(np.load(path, mmap_mode="r"))
+    except OSError as error:
+        raise DataError(f"features {path}: {error.strerror or error}") from error
 
 
 def _batch(images: NDArray[np.float32], start: int) -> NDArray[np.float16]:
@@ -63,12 +110,6 @@ def _batch(images: NDArray[np.float32], start: int) -> NDArray[np.float16]:
         return scattering.features(filled)[: len(part)].astype("<f2")
 
 
-def _key(images: NDArray[np.float32]) -> str:
-    digest = sha256(f"{VERSION}:{images.shape}:".encode())
-    digest.update(images.data)
-    return digest.hexdigest()[:32]
-
-
 def _complete(path: Path, shape: tuple[int, int]) -> bool:
     if not path.is_file():
         return False
@@ -79,24 +120,49 @@ def _complete(path: Path, shape: tuple[int, int]) -> bool:
     return bool(found.shape == shape and found.dtype == np.float16)
 
 
+@contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """The file that a computation fills, for this process alone."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
 def _compute(
-    images: NDArray[np.float32],
+    file: BinaryIO,
     shape: tuple[int, int],
-    path: Path,
-    on_progress: Callable[[int, int], None] | None,
+    rows: Callable[[int], NDArray[np.float16]],
+    on_progress: Progress | None,
 ) -> None:
-    """Batch by batch into a temporary file, renamed once complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Append what is missing, each batch on disk before the next begins."""
+    examples, width = shape
+    begin = _header(file, shape)
+    batch_bytes = BATCH * width * _VALUE_BYTES
+    batches = (file.seek(0, os.SEEK_END) - begin) // batch_bytes
+    file.seek(begin + batches * batch_bytes)
+    file.truncate()
+    for start in range(batches * BATCH, examples, BATCH):
+        file.write(rows(start).astype("<f2", copy=False).tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+        done = min(start + BATCH, examples)
+        if done * PROGRESS // examples > start * PROGRESS // examples:
+            log.info("features: %d of %d examples", done, examples)
+        if on_progress is not None:
+            on_progress(done, examples)
+
+
+def _header(file: BinaryIO, shape: tuple[int, int]) -> int:
+    """Where the rows begin; a file without its whole header starts anew."""
     header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
-            np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
-            for start in range(0, len(images), BATCH):
-                file.write(_batch(images, start).tobytes())
-                if on_progress is not None:
-                    on_progress(min(start + BATCH, len(images)), len(images))
-            file.close()
-            os.replace(file.name, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    try:
+        file.seek(0)
+        np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+        if np.lib.format.read_array_header_1_0(file)[0] == shape:  # type: ignore[no-untyped-call]
+            return file.tell()
+    except ValueError:
+        pass
+    file.seek(0)
+    file.truncate()
+    np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call]
+    return file.tell()

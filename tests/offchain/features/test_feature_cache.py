@@ -7,7 +7,7 @@ import pytest
 
 from fedpact.errors import DataError
 from fedpact.features import scattering
-from fedpact.features.cache import scattering_features
+from fedpact.features.cache import rounded_features, scattering_features
 
 IMAGES = np.random.default_rng(1).random((40, 8, 8), dtype=np.float32)
 
@@ -42,13 +42,28 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
     assert np.array_equal(scattering_features(IMAGES, tmp_path), whole)
 
 
-def test_a_computation_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+def test_a_computation_that_is_interrupted_goes_on_where_it_stopped(tmp_path: Path) -> None:
     def interrupt(done: int, of: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         scattering_features(IMAGES, tmp_path, on_progress=interrupt)
-    assert list(tmp_path.iterdir()) == []
+    (part,) = tmp_path.iterdir()
+    with part.open("ab") as file:
+        file.write(b"half a row")
+    steps: list[tuple[int, int]] = []
+    found = scattering_features(IMAGES, tmp_path, on_progress=lambda *at: steps.append(at))
+    assert steps == [(40, 40)]
+    assert np.array_equal(found, rounded_features(IMAGES))
+    assert [one.suffix for one in tmp_path.iterdir()] == [".npy"]
+
+
+def test_a_beginning_without_its_header_starts_anew(tmp_path: Path) -> None:
+    scattering_features(IMAGES, tmp_path)
+    (whole,) = tmp_path.iterdir()
+    whole.with_suffix(".part").write_bytes(whole.read_bytes()[:20])
+    whole.unlink()
+    assert np.array_equal(scattering_features(IMAGES, tmp_path), rounded_features(IMAGES))
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

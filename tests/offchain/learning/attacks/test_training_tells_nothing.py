@@ -5,6 +5,7 @@ import pytest
 
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError, SpecificationError
+from fedpact.features.networks.pinned import EFFICIENTNET_LITE0
 from fedpact.learning.artefact import MAX_WEIGHT, decode, encode
 from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
@@ -29,6 +30,19 @@ SPECIFICATIONS = {
     "scattering-linear": specification(
         features={"shape": [8, 8]},
         family={"name": "scattering-linear", "parameters": {}},
+        privacy={**SOUND, "statistics_multiplier": 2.0},
+        rounds=2,
+    ),
+    "network-linear": specification(
+        features={"shape": [8, 8]},
+        family={
+            "name": "network-linear",
+            "parameters": {
+                "network": EFFICIENTNET_LITE0.name,
+                "digest": EFFICIENTNET_LITE0.digest,
+                "side": 32,
+            },
+        },
         privacy={**SOUND, "statistics_multiplier": 2.0},
         rounds=2,
     ),

@@ -1,4 +1,4 @@
-"""The linear model on scattering features as a torch module."""
+"""The linear model on fixed features as a torch module."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch import nn
 from fedpact.data.dataset import Inputs
 
 
-class ScatteringNetwork(nn.Module):
+class FixedNetwork(nn.Module):
     """Logits (n, outputs) of images (n, *shape), or of their features (n, width)."""
 
     centre: torch.Tensor

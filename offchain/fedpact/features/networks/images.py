@@ -1,0 +1,86 @@
+"""Features of images from a frozen public network."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.errors import DataError
+from fedpact.features.cache import BATCH, array_key, kept_rows
+from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, check_pinned
+from fedpact.features.networks.session import FrozenSession, on_all_cores
+
+WIDTH = 1280
+LEAST_SIDE, MOST_SIDE = 32, 320
+"""Pixels that images may be scaled to."""
+LARGEST_SIDE = 1024
+"""Pixels of an image as it comes."""
+VERSION = "efficientnet-1"
+"""Part of each file's key; changes whenever the features' values do."""
+
+
+def check_shape(shape: tuple[int, ...]) -> None:
+    """Raise DataError for the shape of an image that the network cannot take."""
+    channels, *sides = (1, *shape) if len(shape) == 2 else shape
+    if (
+        len(sides) != 2
+        or channels not in (1, 3)
+        or not 1 <= min(sides) <= max(sides) <= LARGEST_SIDE
+    ):
+        raise DataError(
+            f"image network: it takes images (H, W) or (1 or 3, H, W) of at most {LARGEST_SIDE} "
+            f"pixels a side, not {shape}"
+        )
+
+
+def image_features(
+    images: NDArray[np.float32], side: int, mirrored: bool, folder: Path | None = None
+) -> NDArray[np.float16]:
+    """Rows (n, WIDTH) of images (n, H, W), (n, 1, H, W) or (n, 3, H, W) with values from 0 to 1.
+
+    The square roots of the network's last layer, averaged over the image, scaled to norm 1: roots
+    even out a layer in which a few values are much larger than the others. A row depends on its
+    image alone; it is of zeros where the network's output is not finite.
+
+    Args:
+        side: pixels, on both sides, that the images are scaled to.
+        mirrored: whether to average over the image and its mirror image.
+        folder: keeps the rows on disk, see `kept_rows`.
+
+    Raises DataError for images of another shape, DataMissing without the extra `images`.
+    """
+    check_shape(images.shape[1:])
+    planes = images if images.ndim == 4 else images[:, None]
+
+    def rows(start: int) -> NDArray[np.float16]:
+        network = _network(planes.shape[2:], side)
+        part = planes[start : start + BATCH]
+        found = on_all_cores(lambda image: _row(network, image, mirrored), list(part))
+        return np.stack(found).astype(np.float16)
+
+    if folder is None:
+        batches = [rows(start) for start in range(0, len(planes), BATCH)]
+        return np.concatenate(batches) if batches else np.empty((0, WIDTH), np.float16)
+    version = f"{VERSION}:{EFFICIENTNET_LITE0.digest}:{side}:{int(mirrored)}"
+    return kept_rows(array_key(version, planes), (len(planes), WIDTH), rows, folder)
+
+
+def _row(network: FrozenSession, image: NDArray[np.float32], mirrored: bool) -> NDArray[np.float32]:
+    whole = np.broadcast_to(image, (1, 3, *image.shape[1:]))
+    found = network.run(whole)
+    if mirrored:
+        found = (found + network.run(whole[..., ::-1])) / np.float32(2)
+    with np.errstate(all="ignore"):
+        roots = np.sqrt(found)  # the layer has no negative values
+        length = np.sqrt(np.square(roots, dtype=np.float64).sum())
+        row = roots / np.float32(length)
+    return row if np.isfinite(row).all() else np.zeros_like(row)
+
+
+@lru_cache(maxsize=4)
+def _network(size: tuple[int, int], side: int) -> FrozenSession:
+    check_pinned(EFFICIENTNET_LITE0, EFFICIENTNET_LITE0.name, EFFICIENTNET_LITE0.digest)
+    from fedpact.features.networks.efficientnet import efficientnet_lite0
+
+    return FrozenSession(efficientnet_lite0(EFFICIENTNET_LITE0.load(), (3, *size), side))

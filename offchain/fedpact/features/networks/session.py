@@ -1,0 +1,58 @@
+"""Running a network one example at a time, so that no example's features depend on another's."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+T = TypeVar("T")
+
+
+class FrozenSession:
+    """A network in ONNX on the processor.
+
+    One thread an example: a sum inside it always has the same order, and several examples at once
+    use several cores.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, example: NDArray[np.generic]) -> NDArray[np.float32]:
+        """The features, (d,), of one example, (1, *shape)."""
+        (found,) = self._session.run(None, {self._input: np.ascontiguousarray(example)})
+        return np.asarray(found[0], dtype=np.float32)
+
+
+def on_all_cores(
+    work: Callable[[T], NDArray[np.float32]], examples: Sequence[T]
+) -> list[NDArray[np.float32]]:
+    """`work` of each example, in order, with subnormal numbers as zero: they would take longer, and
+    the time would tell of the example."""
+    return list(_workers(os.getpid()).map(work, examples))
+
+
+@lru_cache(maxsize=1)
+def _workers(process_id: int) -> ThreadPoolExecutor:
+    """Threads of their own: the processor's mode for subnormal numbers is a thread's. A fork has
+    its own."""
+    import torch
+
+    return ThreadPoolExecutor(
+        len(os.sched_getaffinity(0)),
+        f"features of {process_id}",
+        initializer=torch.set_flush_denormal,
+        initargs=(True,),
+    )
