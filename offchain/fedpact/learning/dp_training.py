@@ -24,9 +24,6 @@ from torch import nn
 from fedpact.errors import ModelError
 from fedpact.privacy.linear_sums import BLOCK, LARGEST_NORM, ROUNDING_MARGIN
 
-AFFECTED_BLOCKS = 2
-"""Whose rounding an example touches: its own block and, where examples stand in a random order
-and the last of them takes its place when it is left out, the last one."""
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(outputs (n, outputs), y (n,)) -> the sum of the examples' losses."""
 Sums = dict[str, NDArray[np.float64]]
@@ -77,7 +74,7 @@ def clipped_gradient_sum(
     # ROUNDING_MARGIN is that of 32 bits; it grows with the type's spacing of numbers.
     dtype = next(module.parameters()).dtype
     spacing = torch.finfo(dtype).eps / torch.finfo(torch.float32).eps
-    usable = clipping_norm * (1 - AFFECTED_BLOCKS * ROUNDING_MARGIN * spacing)
+    usable = clipping_norm * (1 - ROUNDING_MARGIN * spacing)
     for start in range(0, len(y), BLOCK):
         part = slice(start, start + BLOCK)
         block, targets = _filled(x[part].to(dtype)), _filled(y[part])

@@ -146,6 +146,8 @@ def _steps(
     samples = samples_of(spec, training.dataset)
     divisor, everything = local.sampling_rate * samples, Batch.of(spec, training.dataset)
     sound = spec.privacy.mode is PrivacyMode.SOUND
+    if sound:
+        everything = everything.in_random_order(source, samples)
     largest = family_of(spec).template(spec).largest
     start = bounded(training.start, largest) if sound else training.start
     weights = {name: values.astype(np.float64) for name, values in start.items()}
@@ -181,12 +183,8 @@ def _corrected(
 
 
 def _sample(batch: Batch, units: int, rate: float, source: NoiseSource) -> Batch:
-    """Each unit independently with probability `rate` (Poisson sampling), in random order; all
-    units, in their own order, at rate 1.
-
-    The order matters because sums are rounded within blocks of examples (docs/privacy.md): without
-    one example, the others stand as in some order of theirs, except for one in its position.
-    """
+    """Each unit independently with probability `rate` (Poisson sampling), in a new random order;
+    at rate 1 the batch itself."""
     if rate == 1.0:
         return batch
     uniform = np.ldexp((source.words(units) >> np.uint64(11)).astype(np.float64), -53)
@@ -235,15 +233,18 @@ def _with_statistics(
     def sums(x: Inputs, _: Targets, bound: float | None) -> Weights:
         return model_family.statistics_sum(spec, x, bound)
 
+    batch, samples = Batch.of(spec, dataset), samples_of(spec, dataset)
+    if spec.privacy.mode is PrivacyMode.SOUND:
+        batch = batch.in_random_order(source, samples)
     found = _noised(
-        Batch.of(spec, dataset),
+        batch,
         sums,
         model_family.template(spec).parameters,
         model_family.statistics_norm,
         spec.privacy.statistics_multiplier,
         source,
     )
-    samples, largest = samples_of(spec, dataset), model_family.template(spec).largest
+    largest = model_family.template(spec).largest
     means = {
         name: clipped(total / samples, largest).astype(np.float32)
         for name, total in found.total.items()
@@ -264,7 +265,7 @@ def _noised(
     multiplier * norm on each of at most `size` values. Without a multiplier: neither clipped nor
     noised. The norms of the result, if `norms` is given, are those before clipping."""
     if norm is None or multiplier is None:
-        return UnitSum(sums(batch.x, batch.y, None), np.empty(0))
+        return UnitSum(sums(*batch.examples, None), np.empty(0))
     std = norm * multiplier
     bound = norm * (1 - CLIPPING_MARGIN) - rounding_sensitivity(size, std)
     if bound <= 0:

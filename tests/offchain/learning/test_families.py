@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from fedpact.errors import DataError, SpecificationError
 from fedpact.learning.artefact import Template
-from fedpact.learning.dp_training import AFFECTED_BLOCKS
 from fedpact.learning.families import FAMILIES, family, family_of
 from fedpact.privacy.linear_sums import ROUNDING_MARGIN
 from tests.support.specifications import SOUND, specification
@@ -126,7 +125,7 @@ def test_clipped_gradient_sums_are_those_of_autograd(spec, norm):
     norms = np.linalg.norm(rows, axis=1)
     assert norm > 1 or (norms > norm).any()
     in_32_bits = spec.family.name == "cnn"  # in one pass
-    usable = norm * (1 - AFFECTED_BLOCKS * ROUNDING_MARGIN) if in_32_bits else norm
+    usable = norm * (1 - ROUNDING_MARGIN) if in_32_bits else norm
     rows *= np.minimum(1, usable / norms)[:, None]
     weights = {name: values.astype(np.float64) for name, values in model.items()}
     found = family_of(spec).gradient_sum(spec, weights, x, y, norm)

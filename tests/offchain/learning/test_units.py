@@ -231,8 +231,9 @@ def test_real_engines_and_speakers_train_under_sound(data, asked, most):
 
 def test_drawn_units_are_in_the_order_of_their_keys() -> None:
     units = np.array([0, 1, 1, 2, 3])
-    batch = Batch(np.arange(5.0)[:, None].astype(np.float32), np.zeros(5, np.int64), units)
+    x, y = np.arange(5.0)[:, None].astype(np.float32), np.zeros(5, np.int64)
+    batch = Batch(x, y, units, np.arange(5))
     chosen = np.array([True, True, False, True])
     drawn = batch.of_units(chosen, np.array([9, 5, 1, 2], dtype=np.uint64))
-    assert drawn.x.ravel().tolist() == [4, 1, 2, 0]
-    assert drawn.units.tolist() == [3, 1, 1, 0]
+    assert drawn.rows.tolist() == [4, 1, 2, 0]
+    assert drawn.examples[0].ravel().tolist() == [4, 1, 2, 0]

@@ -68,8 +68,8 @@ class FixedLinear(GradientFamily[P]):
             raise SpecificationError(f"family {self.name}: privacy mode sound needs clipping_norm")
         if spec.privacy.mode is PrivacyMode.SOUND and spec.local.sampling_rate != 1:
             raise SpecificationError(
-                f"family {self.name}: privacy mode sound needs the sampling_rate 1: its sums are "
-                "in 32 bits, whose rounding is bounded in full batch only"
+                f"family {self.name}: privacy mode sound needs the sampling_rate 1: its noise is "
+                "calibrated for full batches"
             )
 
     @abstractmethod

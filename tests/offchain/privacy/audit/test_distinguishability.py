@@ -98,7 +98,7 @@ def test_wrong_clipping_is_detected(mutant, monkeypatch: pytest.MonkeyPatch) -> 
 def test_clipping_windows_instead_of_their_unit_is_detected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Batch, "singles", property(lambda self: (self.x, self.y)))
+    monkeypatch.setattr(Batch, "singles", property(lambda self: self.rows))
     monkeypatch.setattr(Batch, "groups", property(lambda _: []))
     assert measured(windows, FEW).mu > 2 * STATED_MU
 
