@@ -5,21 +5,36 @@ places (`History`). What they compute from them is the same and is written here:
 training starts, what a strategy remembers, the scores, the aggregate and its error.
 """
 
-from collections.abc import MutableMapping
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.history import History
+from fedpact.consensus.novelty import KnownVector, PublicUpdates, most_vectors
 from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
 from fedpact.errors import ContentError
+from fedpact.learning.aggregation.base import Vector, flatten
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.learning.local import reach
 from fedpact.learning.strategies import Globals, LocalTask, Memory, strategy
 from fedpact.types.scores import INVALID
 
-Memories = MutableMapping[int, tuple[int, Memory]]
-"""By seat: the last round that a member's memory covers, and the memory."""
+
+@dataclass
+class Kept:
+    """What a replay keeps from one round to the next; all of it can be computed again."""
+
+    memories: dict[int, tuple[int, Memory]] = field(default_factory=dict)
+    """By seat: the last round that a member's memory covers, and the memory."""
+    starts: dict[int, dict[int, Model]] = field(default_factory=dict)
+    """By round and seat: where local training started, of the last round that was scored."""
+    updates: dict[int, dict[int, KnownVector]] = field(default_factory=dict)
+    """By round and seat: the updates of valid models."""
+    movements: dict[int, Vector] = field(default_factory=dict)
+    """By round: how it moved the global model."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +62,11 @@ class Replay:
     none.
     """
 
-    def __init__(self, history: History, memories: Memories | None = None) -> None:
-        """`memories`: where to keep the members' memories, for a replay that outlives this one."""
+    def __init__(self, history: History, kept: Kept | None = None) -> None:
+        """`kept`: where to keep what outlives this replay."""
         self.history = history
         self._plan = strategy(history.spec.strategy)
-        self._memories: Memories = {} if memories is None else memories
+        self._kept = Kept() if kept is None else kept
         self._globals: dict[int, Model] = {}
         self._scored: dict[int, tuple[dict[int, int], ContributionRecord]] = {}
 
@@ -112,7 +127,7 @@ class Replay:
         rounds = [one for one in range(1, number) if seat in self.history.valid(one)]
         if not rounds:
             return None
-        covered, memory = self._memories.get(seat, (0, None))
+        covered, memory = self._kept.memories.get(seat, (0, None))
         if covered == rounds[-1]:
             return memory
         if covered not in rounds:
@@ -122,7 +137,7 @@ class Replay:
             model = self._counted(one, seat)
             memory = self._plan.remember(self.globals_of(one), memory, model, factors)
         if memory is not None:
-            self._memories[seat] = (rounds[-1], memory)
+            self._kept.memories[seat] = (rounds[-1], memory)
         return memory
 
     # ------------------------------------------------------------------ scores
@@ -131,16 +146,67 @@ class Replay:
         """What a round's scores follow from, besides the record."""
         history = self.history
         seats = history.submitted(number)
-        return RoundInputs(
+        starts = {seat: self.local_task(seat, number).start for seat in seats}
+        inputs = RoundInputs(
             history.spec,
             number,
             self.global_model(number - 1),
             {seat: history.model(number, seat) for seat in seats},
             {seat: history.samples(seat) for seat in seats},
             history.evaluation(number),
-            {seat: self.local_task(seat, number).start for seat in seats},
+            starts,
             history.published(number - 1) if number > 1 else {},
+            self._public(number),
+            self._movement(number - 1) if number > 1 else None,
         )
+        self._kept.starts.clear()
+        self._kept.starts[number] = starts
+        return inputs
+
+    def _public(self, number: int) -> PublicUpdates:
+        """The public vectors before a round, newest first, as many as the span takes."""
+        if not family_of(self.history.spec).moves:
+            return PublicUpdates()
+        room = most_vectors(self._dimension)
+        vectors: list[KnownVector] = []
+        owned: dict[int, int] = {}
+        oldest = number
+        while oldest > 1 and len(vectors) < room:
+            oldest -= 1
+            vectors.append(self._movement(oldest).astype(np.float32))
+            for seat, update in self._updates(oldest).items():
+                if len(vectors) < room:
+                    vectors.append(update)
+                    owned[seat] = owned.get(seat, 0) + 1
+        for kept in (self._kept.updates, self._kept.movements):
+            for one in [one for one in kept if one < oldest]:
+                del kept[one]
+        return PublicUpdates(tuple(vectors), owned)
+
+    def _updates(self, number: int) -> dict[int, KnownVector]:
+        """The updates of a tallied round's valid models, by seat."""
+        if number not in self._kept.updates:
+            published = self.history.published(number)
+            starts = self._kept.starts.get(number) or {
+                seat: self.local_task(seat, number).start for seat in published
+            }
+            self._kept.updates[number] = {
+                seat: (flatten(model) - flatten(starts[seat])).astype(np.float32)
+                for seat, model in sorted(published.items())
+            }
+        return self._kept.updates[number]
+
+    def _movement(self, number: int) -> Vector:
+        """How a final round moved the global model."""
+        if number not in self._kept.movements:
+            after, before = self.global_model(number), self.global_model(number - 1)
+            self._kept.movements[number] = flatten(after) - flatten(before)
+        return self._kept.movements[number]
+
+    @property
+    def _dimension(self) -> int:
+        tensors = family_of(self.history.spec).template(self.history.spec).tensors
+        return sum(math.prod(shape) for _, shape in tensors)
 
     def scoring(self, number: int) -> Scoring:
         """All that scoring a round takes, gathered now.

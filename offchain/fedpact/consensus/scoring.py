@@ -2,25 +2,32 @@
 
 All members that score the same models on the same slice, with the same record of earlier rounds,
 get the same numbers. Scores are in 1/10,000, lower is better; INVALID is for what the declared
-mechanism cannot have produced.
+mechanism cannot have produced, and for updates in which nothing is new.
+
+A score of kind `contribution` says which share of the round's gain is the model's. Shares depend on
+the slice, so nobody can guess them from earlier rounds. Two sums over the rounds are kept in the
+record: harm decides whether a model is left out, and a loss is made good before a gain is paid.
 """
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from fedpact.consensus.leader import capped_weights
-from fedpact.consensus.shapley import Contribution, Game
+from fedpact.consensus.novelty import PublicUpdates, Span
+from fedpact.consensus.shapley import Contribution, Game, NewGame
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
+from fedpact.learning.aggregation.base import Vector, flatten
 from fedpact.learning.artefact import Model
 from fedpact.learning.bounds import update_norm, update_norm_bounds
+from fedpact.learning.distance import length
 from fedpact.learning.families import family_of
 from fedpact.types.privacy import PrivacyMode
-from fedpact.types.scores import INVALID, MAX_SCORE
+from fedpact.types.scores import INVALID
 from fedpact.types.specification import ScoreKind, Specification
 
 NEUTRAL = 5000
@@ -35,9 +42,18 @@ LARGEST_NORM = 10.0
 """Norm of an update, as a multiple of the median, above which it cannot be training."""
 MIN_EFFECT = 0.25
 """Effect of an update on the errors, as a fraction of the median, below which it shows no work."""
+MIN_NEW = 0.25
+"""Norm of an update's new part, as a fraction of the median, below which it counts as put together
+from public updates."""
+MIN_NEW_EFFECT = 0.3
+"""Effect of a new part on the errors, all at the same norm, as a fraction of the median, below
+which it counts as noise."""
 MIN_NOVELTY = 0.05
 """Distance from another seat's model of the previous round, as a fraction of the median norm of an
-update, below which a model counts as its copy."""
+update, below which a model counts as its copy. Where the span of public updates says nothing."""
+EVEN_SHARE = 500
+"""How far below NEUTRAL the score of a model with an even share of the round's gain is: one of ten,
+whatever the number of members, so that the vote band means the same in all committees."""
 UNJUDGED = 0
 """Score of every valid model in a round that gathers statistics, or whose slice was not opened in
 time."""
@@ -45,16 +61,15 @@ time."""
 
 @dataclass(frozen=True)
 class Standing:
-    """The sum of one seat's contributions so far, in units of error."""
+    """What is kept of one seat's contributions so far, in units of error summed over examples."""
 
-    gain: float = 0.0
-    """Sum over the rounds of the mean contribution per example."""
-    rounds: int = 0
     deficit: float = 0.0
     """Sum of contributions and tolerated harm since it last was not negative (Page 1954); at most
     0."""
     variance: float = 0.0
     """Of `deficit`."""
+    owed: float = 0.0
+    """Sum of new contributions since it last was not negative; at most 0. Gains repay it first."""
 
     def after(self, contribution: Contribution, tolerated: float = 0.0) -> "Standing":
         """The standing after one more round, in which harm up to `tolerated` does not count.
@@ -63,12 +78,21 @@ class Standing:
         zero.
         """
         deficit = self.deficit + contribution.total + tolerated
-        return Standing(
-            gain=self.gain + contribution.total / contribution.examples,
-            rounds=self.rounds + 1,
+        return replace(
+            self,
             deficit=min(deficit, 0.0),
             variance=self.variance + contribution.variance if deficit < 0 else 0.0,
         )
+
+    def paid(self, contribution: Contribution) -> tuple["Standing", float]:
+        """The standing after one more round's new contribution, and the gain that is left of it
+        once what is owed is repaid.
+
+        A member whose contributions are noise owes as often as it gains. The gains left add up to
+        the highest that the sum of its contributions has been.
+        """
+        rest = self.owed + contribution.total
+        return replace(self, owed=min(rest, 0.0)), max(rest, 0.0)
 
     @property
     def harm(self) -> float:
@@ -80,14 +104,6 @@ class Standing:
         """Whether the deficit exceeds its statistical error."""
         return self.harm > 0
 
-    @property
-    def score(self) -> int:
-        """NEUTRAL minus the mean contribution per round; above NEUTRAL only if harmful."""
-        mean = round(MAX_SCORE * self.gain / self.rounds) if self.rounds else 0
-        if self.harmful:
-            return min(MAX_SCORE, NEUTRAL + max(1, -mean))
-        return max(0, NEUTRAL - max(0, mean))
-
 
 @dataclass(frozen=True)
 class ContributionRecord:
@@ -98,7 +114,7 @@ class ContributionRecord:
     def to_json(self) -> dict[str, Any]:
         """A JSON object; floats keep all their bits."""
         return {
-            str(seat): [one.gain, one.rounds, one.deficit, one.variance]
+            str(seat): [one.deficit, one.variance, one.owed]
             for seat, one in sorted(self.standings.items())
         }
 
@@ -108,8 +124,8 @@ class ContributionRecord:
         try:
             return cls(
                 {
-                    int(seat): Standing(float(gain), int(rounds), float(deficit), float(variance))
-                    for seat, (gain, rounds, deficit, variance) in value.items()
+                    int(seat): Standing(float(deficit), float(variance), float(owed))
+                    for seat, (deficit, variance, owed) in value.items()
                 }
             )
         except (AttributeError, TypeError, ValueError) as error:
@@ -141,6 +157,10 @@ class RoundInputs:
     published: Mapping[int, Model] = field(default_factory=dict)
     """The valid models of the previous round: a member that submits one of them again did not
     train."""
+    public: PublicUpdates = field(default_factory=PublicUpdates)
+    """Earlier updates and movements, against which updates are to be new."""
+    movement: Vector | None = None
+    """How the last round moved the global model, (d,); None in the first round."""
 
 
 def score_round(
@@ -158,7 +178,9 @@ def score_round(
     missing = sorted(set(inputs.models) - set(samples))
     if missing:
         raise InvalidInput(f"round {inputs.round_number}: seats {missing} declared no samples")
-    valid = _novel(inputs, _plausible(inputs))
+    plausible = _plausible(inputs)
+    news = _news(inputs, plausible)
+    valid = _novel(inputs, plausible) if news is None else _new(inputs, plausible, news)
     scores = dict.fromkeys(sorted(inputs.models), INVALID)
     model_family = family_of(spec)
     if evaluation is None or not len(evaluation) or model_family.gathers(inputs.round_number):
@@ -169,13 +191,43 @@ def score_round(
     elif valid:
         weights = capped_weights(samples)
         if spec.privacy.mode is not PrivacyMode.SOUND and model_family.moves:
-            valid = _at_work(inputs, valid, weights, evaluation)
+            valid = _at_work(inputs, valid, weights, evaluation, news)
         game = Game(spec, inputs.start, valid, weights, evaluation)
         part_tolerated = TOLERATED if spec.privacy.mode is PrivacyMode.NONE else 0.0
         judged = _judged(game, weights, valid, record.standings, part_tolerated)
-        scores.update({seat: one.score for seat, one in judged.items()})
-        record = ContributionRecord({**record.standings, **judged})
+        players = [seat for seat, one in sorted(judged.items()) if not one.harmful]
+        paid = game.contributions(players)
+        if model_family.moves:
+            parts = _updates(inputs, valid) if news is None else news.parts
+            paid = NewGame(
+                spec,
+                inputs.start,
+                valid,
+                weights,
+                evaluation,
+                new_parts=parts,
+                movement=inputs.movement,
+            ).contributions(players)
+        standings, found = _scored(judged, paid)
+        scores.update(found)
+        record = ContributionRecord({**record.standings, **standings})
     return scores, record
+
+
+def _scored(
+    judged: Mapping[int, Standing], paid: Mapping[int, Contribution]
+) -> tuple[dict[int, Standing], dict[int, int]]:
+    """The standings after what the round pays, and the scores: NEUTRAL less each model's share of
+    the gain; above NEUTRAL for harmful models."""
+    standings = dict(judged)
+    gains: dict[int, float] = {}
+    for seat, one in paid.items():
+        standings[seat], gains[seat] = judged[seat].paid(one)
+    total = math.fsum(gains.values())
+    unit = EVEN_SHARE * len(gains) / total if total > 0 else 0.0
+    scores = dict.fromkeys(judged, NEUTRAL + 1)
+    scores.update({seat: NEUTRAL - min(NEUTRAL, round(unit * gains[seat])) for seat in gains})
+    return standings, scores
 
 
 def _plausible(inputs: RoundInputs) -> dict[int, Model]:
@@ -198,6 +250,66 @@ def _plausible(inputs: RoundInputs) -> dict[int, Model]:
 
 def _same_but(moved: Collection[str], start: Model, model: Model) -> bool:
     return all(np.array_equal(model[name], start[name]) for name in start if name not in moved)
+
+
+def _updates(inputs: RoundInputs, models: Mapping[int, Model]) -> dict[int, Vector]:
+    """What each member's training changed, (d,), by seat."""
+    start = flatten(inputs.start)
+    return {
+        seat: flatten(model) - (flatten(inputs.starts[seat]) if seat in inputs.starts else start)
+        for seat, model in models.items()
+    }
+
+
+@dataclass(frozen=True)
+class _News:
+    """What is new in a round's updates."""
+
+    parts: Mapping[int, Vector]
+    """By seat, each (d,)."""
+    rank: int
+    """Dimensions of the public span."""
+
+
+def _news(inputs: RoundInputs, models: Mapping[int, Model]) -> _News | None:
+    """None where nothing counts as known: few dimensions, a first round, models that do not move
+    a point."""
+    if not inputs.public.vectors or not family_of(inputs.spec).moves:
+        return None
+    span = Span(inputs.public.vectors)
+    updates = _updates(inputs, models)
+    return _News({seat: span.new_part(one) for seat, one in updates.items()}, span.rank)
+
+
+def _new(inputs: RoundInputs, models: Mapping[int, Model], news: _News) -> dict[int, Model]:
+    """The models whose updates nobody could have put together from public ones.
+
+    Under `sound`, the noise of the last step alone leaves a least norm outside any public span.
+    Without a mechanism, training on the same data for long gives updates that resemble earlier
+    ones more and more; how much, the others' show. A seat is compared with seats that have at least
+    as many earlier updates in the span: fewer of them leave more that is new.
+    """
+    spec, samples, number = inputs.spec, inputs.samples, inputs.round_number
+    norms = {seat: length(one) for seat, one in news.parts.items()}
+    if spec.privacy.mode is PrivacyMode.SOUND:
+        least = {
+            seat: update_norm_bounds(spec, samples[seat], number, news.rank)[0] for seat in models
+        }
+    else:
+        steps = {seat: spec.local.steps_for(samples[seat]) for seat in models}
+        least = {}
+        for seat in models:
+            peers = _peers(inputs, models, seat)
+            usual = sorted(norms[other] for other in peers)[(len(peers) - 1) // 2]
+            usual_steps = sorted(steps[other] for other in peers)[len(peers) // 2]
+            least[seat] = MIN_NEW * usual * min(1.0, steps[seat] / usual_steps)
+    return {seat: model for seat, model in models.items() if norms[seat] >= least[seat]}
+
+
+def _peers(inputs: RoundInputs, models: Collection[int], seat: int) -> list[int]:
+    """The seats with at least as many earlier updates in the span, the seat itself among them."""
+    owned = inputs.public.owned
+    return [other for other in models if owned.get(other, 0) >= owned.get(seat, 0)]
 
 
 def _novel(inputs: RoundInputs, models: Mapping[int, Model]) -> dict[int, Model]:
@@ -234,6 +346,7 @@ def _at_work(
     models: Mapping[int, Model],
     weights: Mapping[int, int],
     evaluation: Dataset,
+    news: _News | None,
 ) -> dict[int, Model]:
     """The models whose update looks like training.
 
@@ -241,6 +354,9 @@ def _at_work(
     above and the effect on the errors from below. A member that takes more steps than usual may go
     further; one that takes fewer may do less. Of an even number, the median is the middle value
     that excludes less.
+
+    What is new in an update must look like training too: gradients act on the errors, noise of the
+    same norm hardly does.
     """
     spec, start, samples = inputs.spec, inputs.start, inputs.samples
     steps = {seat: spec.local.steps_for(samples[seat]) for seat in models}
@@ -252,13 +368,27 @@ def _at_work(
         for seat, model in models.items()
         if norms[seat] <= most * max(1.0, steps[seat] / usual)
     }
-    effects = Game(spec, start, small, weights, evaluation).effects()
+    game = Game(spec, start, small, weights, evaluation)
+    effects = game.effects()
     least = MIN_EFFECT * sorted(effects.values())[(len(effects) - 1) // 2]
-    return {
+    acting = {
         seat: model
         for seat, model in small.items()
         if effects[seat] >= least * min(1.0, steps[seat] / usual)
     }
+    if news is None or not acting:
+        return acting
+    norm = sorted(norms[seat] for seat in acting)[len(acting) // 2]
+    fresh = game.effects_of(
+        {seat: news.parts[seat] * (norm / length(news.parts[seat])) for seat in acting}
+    )
+    found = {}
+    for seat, model in acting.items():
+        peers = _peers(inputs, acting, seat)
+        middle = sorted(fresh[other] for other in peers)[(len(peers) - 1) // 2]
+        if fresh[seat] >= MIN_NEW_EFFECT * middle:
+            found[seat] = model
+    return found
 
 
 def _judged(

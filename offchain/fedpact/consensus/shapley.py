@@ -13,6 +13,9 @@ What the aggregate of S is depends on whether a mechanism bounds the updates:
   over the sum of all players' weights move the global model. A model without an update of its own
   is worth exactly 0, whereas a mean of S would pay it for damping the others.
 
+This game shows harm. What is paid is the value in a second one, `NewGame`, in which what was public
+before the round earns nobody anything.
+
 The error of an example (the family's `example_errors`) changes with every step of training, the
 share of wrong answers does not. It is rounded to multiples of 2^-20, and all that follows uses
 integers, so that members agree to the last bit even if their linear algebra differs in it.
@@ -20,7 +23,7 @@ integers, so that members agree to the last bit even if their linear algebra dif
 
 import math
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import factorial
@@ -29,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset
-from fedpact.learning.aggregation.base import flatten, restore
+from fedpact.learning.aggregation.base import Vector, flatten, restore
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.families import LocalModels, family_of
 from fedpact.types.privacy import PrivacyMode
@@ -40,6 +43,8 @@ EXACT_SEATS = 6
 ORDER_BLOCKS = 2
 """Beyond, this many shuffles are evaluated, each in all its rotations, forwards and backwards."""
 ERROR_BITS = 20
+PHANTOM = -1
+"""The seat of the player that is not paid."""
 
 Errors = NDArray[np.int64]
 """One error per example, in units of 2^-20."""
@@ -106,14 +111,21 @@ class Game:
     def effects(self) -> dict[int, float]:
         """How far each model alone moves the errors, for better or worse: the root of the mean
         square over the examples, per unit of weight."""
-        errors = self._errors(self._steps)
-        unmoved = errors(frozenset())
+        total = float(max(1, sum(self._weights[seat] for seat in self._steps)))
+        moves = {seat: step / total for seat, step in self._steps.items()}
+        found = self.effects_of(moves)
+        return {seat: one / max(1, self._weights[seat]) for seat, one in found.items()}
+
+    def effects_of(self, moves: Mapping[int, Vector]) -> dict[int, float]:
+        """How far a move of the global model, (d,), changes the errors: the root of the mean square
+        over the examples."""
+        unmoved = self._rounded(self._start)
         found = {}
-        for seat in sorted(self._steps):
-            moved = (errors(frozenset({seat})) - unmoved).tolist()
-            squares = sum(one * one for one in moved)
-            change = math.ldexp(math.sqrt(squares / len(moved)), -ERROR_BITS)
-            found[seat] = change / max(1, self._weights[seat])
+        for seat in sorted(moves):
+            model = restore(self._origin + moves[seat], self._template)
+            changes = (self._rounded(model) - unmoved).tolist()
+            squares = sum(one * one for one in changes)
+            found[seat] = math.ldexp(math.sqrt(squares / len(changes)), -ERROR_BITS)
         return found
 
     def _errors(self, players: Collection[int]) -> Callable[[Coalition], Errors]:
@@ -122,12 +134,15 @@ class Game:
 
         def errors(coalition: Coalition) -> Errors:
             if coalition not in known:
-                model = self._aggregate(coalition, players)
-                found = self._family.example_errors(self._spec, model, self._part.x, self._part.y)
-                known[coalition] = np.rint(np.ldexp(found, ERROR_BITS)).astype(np.int64)
+                known[coalition] = self._rounded(self._aggregate(coalition, players))
             return known[coalition]
 
         return errors
+
+    def _rounded(self, model: Model) -> Errors:
+        found = self._family.example_errors(self._spec, model, self._part.x, self._part.y)
+        rounded: Errors = np.rint(np.ldexp(found, ERROR_BITS)).astype(np.int64)
+        return rounded
 
     def _aggregate(self, coalition: Coalition, players: Collection[int]) -> Model:
         """The aggregate of the coalition's models, as one of `players`."""
@@ -139,10 +154,14 @@ class Game:
             return self._family.coalition(self._spec, local, players)
         sharing = coalition if self._noised and coalition else players
         total = float(max(1, sum(self._weights[seat] for seat in sharing)))
-        step = np.zeros_like(self._origin)
-        for seat in sorted(coalition):
-            step += self._steps[seat]
-        return restore(self._origin + step / total, self._template)
+        return self._moved((self._steps[seat] for seat in sorted(coalition)), total)
+
+    def _moved(self, steps: Iterable[Vector], total: float) -> Model:
+        """The global model, moved by the sum of some weighted steps over `total`."""
+        move = np.zeros_like(self._origin)
+        for one in steps:
+            move += one
+        return restore(self._origin + move / total, self._template)
 
     def _summary(self, values: Errors, scale: int) -> Contribution:
         """From values per example in units of 2^-20 / scale; exact up to one rounding."""
@@ -151,6 +170,55 @@ class Game:
             _variance_of_sum(values[rows].tolist()) / (unit * unit) for rows in self._strata
         )
         return Contribution(sum(values.tolist()) / unit, variance, len(values))
+
+
+class NewGame(Game):
+    """The game that is paid: what the models add to what was public before the round.
+
+    Every player keeps its share in the aggregate of all. What earns nobody anything:
+
+    * under privacy, the known part of each update (`novelty`). It moves the global model before
+      anybody joins, so that only new parts are players. Noise makes up most of a new part; it is
+      independent of the slice, and what it adds cancels out over the rounds;
+    * otherwise the last movement of the global model. It is one more player, the phantom: an update
+      that repeats it shares its value with it.
+    """
+
+    def __init__(
+        self,
+        spec: Specification,
+        start: Model,
+        models: Mapping[int, Model],
+        weights: Mapping[int, int],
+        part: Dataset,
+        *,
+        new_parts: Mapping[int, Vector],
+        movement: Vector | None,
+    ) -> None:
+        """`new_parts`: of the models' updates, by seat, each (d,); `movement`: how the last round
+        moved the global model, None in the first."""
+        super().__init__(spec, start, models, weights, part)
+        self._free: dict[int, Vector] = {}
+        self._movement = None if self._noised else movement
+        if self._noised:
+            fresh = {seat: new_parts[seat] * float(weights[seat]) for seat in self._steps}
+            self._free = {seat: self._steps[seat] - fresh[seat] for seat in fresh}
+            self._steps = fresh
+
+    def contributions(self, players: Collection[int]) -> dict[int, Contribution]:
+        """Shapley value of each player, without the phantom's."""
+        phantom = [PHANTOM] if self._movement is not None else []
+        found = super().contributions([*phantom, *players])
+        return {seat: one for seat, one in found.items() if seat != PHANTOM}
+
+    def _aggregate(self, coalition: Coalition, players: Collection[int]) -> Model:
+        seats = [seat for seat in sorted(players) if seat != PHANTOM]
+        total = float(max(1, sum(self._weights[seat] for seat in seats)))
+        steps = [self._free[seat] for seat in seats if self._free]
+        steps += [self._steps[seat] for seat in seats if seat in coalition]
+        if PHANTOM in coalition and self._movement is not None:
+            steps.append(self._movement * total)
+        return self._moved(steps, total)
 
 
 def _exact(

@@ -24,9 +24,14 @@ UNBOUNDED = 1e6
 _FLOAT32_MARGIN = 1e-5
 
 
-def update_norm_bounds(spec: Specification, samples: int, round_number: int) -> tuple[float, float]:
+def update_norm_bounds(
+    spec: Specification, samples: int, round_number: int, known: int = 0
+) -> tuple[float, float]:
     """Least and largest norm of (local model - start of local training) in a round of a provider
     with `samples` samples.
+
+    With `known` dimensions of public vectors from before the round, the least norm is that of the
+    update's part outside their span: fresh noise is independent of it.
 
     Without privacy: (NO_UPDATE, UNBOUNDED); constructed models are judged by their family
     (`plausible`). Under `sound`, with learning rate r, K steps, clipping norm C and noise of
@@ -38,7 +43,7 @@ def update_norm_bounds(spec: Specification, samples: int, round_number: int) -> 
       gradients' sum over its divisor (C in full batch; under Poisson sampling C times a tail bound
       of the batch's size over its mean) and the noise is sqrt(sum of a_k^2) * s * chi(d);
     * below: the part of the last step's noise that is orthogonal to everything before it stays:
-      r * s * chi(d - 1).
+      r * s * chi(d - 1 - known).
 
     Where the norm follows a quantile, step k counts with the largest norm that it can reach, and
     for `below` with the least. The bound above still holds: it rests on the mean of
@@ -75,7 +80,7 @@ def update_norm_bounds(spec: Specification, samples: int, round_number: int) -> 
     noise = math.sqrt(math.fsum(a * a for a in furthest)) * share * chi_upper(dimension)
     excess = _batch_excess(samples, local.sampling_rate, local.steps)
     high = math.fsum(furthest) * excess + noise
-    low = local.learning_rate * ranges[-1][0] * share * chi_lower(dimension - 1)
+    low = local.learning_rate * ranges[-1][0] * share * chi_lower(dimension - 1 - known)
     return max(NO_UPDATE, low * (1 - _FLOAT32_MARGIN)), high * (1 + _FLOAT32_MARGIN)
 
 

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 def squared_length(vector: NDArray[np.float64]) -> float:
     """Sum of the squares of a vector's values."""
-    rest = vector * vector
+    return inner_product(vector, vector)
+
+
+def inner_product(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Sum of the products of two vectors' values."""
+    rest = left * right
     while len(rest) > 1:
         half = (len(rest) + 1) // 2
         folded = rest[:half].copy()

@@ -23,5 +23,5 @@ def chi_upper(dimension: int) -> float:
 
 def chi_lower(dimension: int) -> float:
     """The norm of `dimension` standard normal numbers is less than this with FAILURE_PROBABILITY at
-    most."""
-    return math.sqrt(max(0.0, dimension - 2 * math.sqrt(dimension * TAIL)))
+    most; 0 for no dimension."""
+    return math.sqrt(max(0.0, dimension - 2 * math.sqrt(max(0, dimension) * TAIL)))

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Frame
+from fedpact.consensus.replay import Kept
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing
 from fedpact.learning.artefact import Model
-from fedpact.learning.strategies import Memory
 from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger, Payers
 from fedpact.provider.policy import Policy
@@ -82,8 +82,8 @@ class Cache:
     proposals: dict[tuple[int, int], bytes] = field(default_factory=dict)
     slices: dict[tuple[int, int], Dataset | None] = field(default_factory=dict)
     members: dict[int, dict[int, Member]] = field(default_factory=dict)
-    memories: dict[int, dict[int, tuple[int, Memory]]] = field(default_factory=dict)
-    """By request and seat: the last round that a provider's memory covers, and the memory."""
+    replays: dict[int, Kept] = field(default_factory=dict)
+    """By request."""
     published: set[tuple[int, int]] = field(default_factory=set)
     sales: dict[int, int] = field(default_factory=dict)
     """By request: the number of buyers of its result when nothing more was due for them."""

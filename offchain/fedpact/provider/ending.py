@@ -37,5 +37,5 @@ def finish(view: RequestView, reason: str) -> None:
     fingerprint = view.ctx.deployment.fingerprint
     view.ctx.ledger.end(fingerprint, view.id)
     view.ctx.cache.forget(view.id, view.round + 1)
-    view.ctx.cache.memories.pop(view.id, None)
+    view.ctx.cache.replays.pop(view.id, None)
     view.ctx.state.decide(view.id, Participation.FINISHED, reason)

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from fedpact.consensus.artefacts import model_cid, open_global, sealed_bytes
-from fedpact.consensus.replay import Replay
+from fedpact.consensus.replay import Kept, Replay
 from fedpact.consensus.scoring import ContributionRecord
 from fedpact.content.keys import delivery_key
 from fedpact.data.dataset import Dataset
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 
 def replay_of(view: RequestView) -> Replay:
-    """The replay of a request; members' memories stay in the daemon's cache."""
-    return Replay(DaemonHistory(view), view.ctx.cache.memories.setdefault(view.id, {}))
+    """The replay of a request; what it keeps between rounds stays in the daemon's cache."""
+    return Replay(DaemonHistory(view), view.ctx.cache.replays.setdefault(view.id, Kept()))
 
 
 class DaemonHistory:

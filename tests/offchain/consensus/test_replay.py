@@ -47,7 +47,8 @@ ROUNDS, SEATS, REQUEST = 5, 3, 1
 KEY = bytes(range(32))
 KEYS = [AccountKeys(Account.from_key(bytes([1 + seat]) * 32)) for seat in range(SEATS)]
 DEPLOYMENT = Deployment(1, "0x00", "0x1", "0x2", "0x3", 1, {})
-CENTRES = np.array([[0, 3], [3, 0], [-3, -3]], np.float32)
+CENTRES = np.tile(np.array([[0, 3], [3, 0], [-3, -3]], np.float32), 12)
+"""24 values an example: models of 75 values, enough for a span of public updates."""
 
 
 class Recorded(Provider):
@@ -68,7 +69,7 @@ class Recorded(Provider):
 def dataset(seed: int, n: int = 60) -> Dataset:
     generator = np.random.default_rng(seed)
     y = generator.permutation(np.arange(n) % 3)
-    return Dataset((CENTRES[y] + generator.normal(size=(n, 2))).astype(np.float32), y, ())
+    return Dataset((CENTRES[y] + generator.normal(size=(n, 24))).astype(np.float32), y, ())
 
 
 def draft(strategy: str) -> Draft:
@@ -77,7 +78,7 @@ def draft(strategy: str) -> Draft:
             "title": "replayed",
             "category": "test",
             "labels": ["a", "b", "c"],
-            "features": {"shape": [2]},
+            "features": {"shape": [24]},
             "family": {"name": "softmax-regression"},
             "local": {"steps": 2, "learning_rate": 1.0},
             "strategy": {"name": strategy},
@@ -88,10 +89,10 @@ def draft(strategy: str) -> Draft:
             "max_error": 10_000,
             "privacy": {
                 "mode": "sound",
-                "epsilon": 50.0,
+                "epsilon": 20.0,
                 "delta": 1e-5,
                 "clipping_norm": 1.0,
-                "noise_multiplier": 1.0,
+                "noise_multiplier": 2.0,
             },
         }
     )
@@ -281,7 +282,9 @@ def test_a_daemon_finds_the_same_starts_scores_and_models(played: Played, restar
         for seat in range(SEATS):
             found = replay.local_task(seat, number)
             assert task_bytes(found) == task_bytes(played.task(number, seat).local)
-        scores, record = replay.scoring(number).result()
+        scoring = replay.scoring(number)
+        assert len(scoring.rounds[-1].public.vectors) == [0, 4, 7, 11, 15][number - 1]
+        scores, record = scoring.result()
         tally = played.rounds[number - 1].tally
         assert tally is not None
         assert scores == {seat: lane(tally.medians, seat) for seat in range(SEATS)}
@@ -300,11 +303,11 @@ def test_a_daemon_trusts_its_own_aggregate_and_record(played: Played) -> None:
     final = played.rounds[0].final
     assert final is not None
     cache.globals[REQUEST, 1], cache.proposals[REQUEST, 1] = own, final.digest
-    state.save_vote(REQUEST, 1, CastVote({}, {"0": [0.5, 1, 0.0, 0.0]}))
+    state.save_vote(REQUEST, 1, CastVote({}, {"0": [-0.5, 1.0, 0.0]}))
     replay = replay_of(played.view(2, state, cache))
     assert replay.global_model(1) is own
     scoring = replay.scoring(2)
-    assert (len(scoring.rounds), scoring.record.standings[0].gain) == (1, 0.5)
+    assert (len(scoring.rounds), scoring.record.standings[0].deficit) == (1, -0.5)
     state.close()
     (played.folder / "state.db").unlink()
 
