@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fedpact.audit import AuditItem, AuditReport, Verdict
-    from fedpact.content.store import ContentStore, open_store
+    from fedpact.content.opening import open_store
+    from fedpact.content.store import ContentStore
     from fedpact.errors import FedpactError
     from fedpact.requester import (
         Answer,
@@ -57,7 +58,8 @@ __all__ = [
 
 _MODULES = {
     "fedpact.audit": ("AuditItem", "AuditReport", "Verdict"),
-    "fedpact.content.store": ("ContentStore", "open_store"),
+    "fedpact.content.opening": ("open_store",),
+    "fedpact.content.store": ("ContentStore",),
     "fedpact.errors": ("FedpactError",),
     "fedpact.requester": (
         "Answer",

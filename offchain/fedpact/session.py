@@ -55,9 +55,10 @@ class Session:
 
     @cached_property
     def store(self) -> "ContentStore":
-        from fedpact.content.store import open_store
+        from fedpact.content.opening import open_store
 
-        return open_store(self.settings.store)
+        settings = self.settings
+        return open_store(*settings.store, credentials=settings.store_credentials)
 
     @cached_property
     def keys(self) -> "AccountKeys":

@@ -21,9 +21,10 @@ from pydantic_settings import (
 )
 
 from fedpact.errors import SettingsError
+from fedpact.types.urls import without_credentials
 
 LOCAL_FILE = "fedpact.toml"
-PATH_FIELDS = frozenset({"deployment", "keystore", "password_file", "state"})
+PATH_FIELDS = frozenset({"deployment", "keystore", "password_file", "state", "store_credentials"})
 
 
 def home() -> Path:
@@ -41,8 +42,13 @@ class Settings(BaseSettings):
     """Most JSON-RPC calls a minute to each node; 0: any number."""
     deployment: Path = Path("deployment.json")
     """File written by `fedpact deploy`."""
-    store: str = Field(default_factory=lambda: str(home() / "content"))
-    """A folder (embedded store) or the http(s) address of an IPFS node's RPC."""
+    store: Annotated[tuple[str, ...], NoDecode] = Field(
+        default_factory=lambda: (str(home() / "content"),)
+    )
+    """Content stores, each a folder (embedded store) or the http(s) address of an IPFS node's RPC;
+    a list, or a text with commas. All are written to; the first that has the content is read."""
+    store_credentials: Path | None = None
+    """File with the tokens or passwords of IPFS nodes (`content.credentials`)."""
     keystore: Path = Field(default_factory=lambda: home() / "keys")
     """Folder of eth-account key stores."""
     account: str | None = None
@@ -61,17 +67,15 @@ class Settings(BaseSettings):
     state: Path = Field(default_factory=lambda: home() / "state")
     """Folder of the state that a role keeps between runs."""
 
-    @field_validator("deployment", "keystore", "password_file", "state")
+    @field_validator("deployment", "keystore", "password_file", "state", "store_credentials")
     @classmethod
     def _expanded(cls, path: Path | None) -> Path | None:
         return path.expanduser() if path is not None else None
 
-    @field_validator("endpoint", mode="before")
+    @field_validator("endpoint", "store", mode="before")
     @classmethod
-    def _listed(cls, endpoint: Any) -> Any:
-        if isinstance(endpoint, str):
-            return tuple(part.strip() for part in endpoint.split(","))
-        return endpoint
+    def _listed(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("endpoint")
     @classmethod
@@ -155,13 +159,17 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"settings file {path}: {error}") from error
     folder = path.parent.resolve()
     for name, value in values.items():
-        if isinstance(value, str) and (name in PATH_FIELDS or _is_folder(name, value)):
+        if isinstance(value, str) and name in PATH_FIELDS:
             values[name] = str(folder / Path(value).expanduser())
+    stores = values.get("store", ())
+    listed = stores.split(",") if isinstance(stores, str) else stores
+    if "store" in values and all(isinstance(one, str) for one in listed):
+        values["store"] = tuple(_store_from(folder, one.strip()) for one in listed)
     return values
 
 
-def _is_folder(name: str, value: str) -> bool:
-    return name == "store" and "://" not in value
+def _store_from(folder: Path, store: str) -> str:
+    return store if "://" in store else str(folder / Path(store).expanduser())
 
 
 def _one_line(error: ValidationError, flags: Mapping[str, Any], path: Path | None) -> str:
@@ -175,4 +183,4 @@ def _one_line(error: ValidationError, flags: Mapping[str, Any], path: Path | Non
         return f"settings file {path}: unknown setting {name}"
     else:
         source = f"settings file {path}: {name}"
-    return f"{source}: {first['msg']}, not {first['input']!r}"
+    return f"{source}: {first['msg']}, not {without_credentials(repr(first['input']))}"

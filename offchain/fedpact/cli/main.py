@@ -64,7 +64,10 @@ def root(
     ] = None,
     deployment: Annotated[Path | None, typer.Option(help="Deployment file (JSON).")] = None,
     store: Annotated[
-        str | None, typer.Option(help="Content store: a folder, or the RPC URL of an IPFS node.")
+        str | None,
+        typer.Option(
+            help="Content store: a folder, or the RPC URL of an IPFS node; several with commas."
+        ),
     ] = None,
     keystore: Annotated[Path | None, typer.Option(help="Folder with the key stores.")] = None,
     account: Annotated[str | None, typer.Option(help="Account to use (address or name).")] = None,

@@ -4,12 +4,13 @@ https://docs.ipfs.tech/reference/kubo/rpc/
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from fedpact.content.credentials import Credential
 from fedpact.content.integrity import verify
 from fedpact.errors import (
     ContentMismatch,
@@ -19,6 +20,7 @@ from fedpact.errors import (
     StoreUnreachable,
 )
 from fedpact.types.cid import CHUNK_BYTES, Cid
+from fedpact.types.urls import without_credentials
 
 Parameters = dict[str, str | int]
 
@@ -27,18 +29,27 @@ MESSAGE_CHARACTERS = 300
 
 
 class IpfsStore:
-    """ContentStore on the node at `url` (scheme, host and port; user and password if needed).
+    """ContentStore on the node at `url` (scheme, host and port), which may ask for a credential.
+    User and password may also stand in the URL; no message shows either.
 
     `timeout` in seconds is how long the node may be silent, hence how long it may look for content.
     Only connection failures are retried, up to `attempts` attempts in all; a refusal is final.
     """
 
-    def __init__(self, url: str, timeout: float = 30.0, *, attempts: int = 3) -> None:
-        self._url = url.rstrip("/")
+    def __init__(
+        self,
+        url: str,
+        timeout: float = 30.0,
+        *,
+        attempts: int = 3,
+        credential: Credential | None = None,
+    ) -> None:
+        self._url = without_credentials(url.rstrip("/"))
         self._timeout = timeout
         # The node is mostly on this machine: ignore proxies from the environment.
         self._client = httpx.Client(
-            base_url=f"{self._url}/api/v0",
+            base_url=f"{url.rstrip('/')}/api/v0",
+            auth=_auth(credential),
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
             trust_env=False,
         )
@@ -135,7 +146,8 @@ class IpfsStore:
                 ) from error
             reason = str(error) or type(error).__name__
             raise StoreUnreachable(
-                f"no answer from the IPFS node {self._url} to {command}: {reason}"
+                f"no answer from the IPFS node {self._url} to {command}: "
+                f"{without_credentials(reason)}"
             ) from error
 
     def _refusal(
@@ -149,6 +161,28 @@ class IpfsStore:
         if response.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "arg" in parameters:
             return ContentMissing(f"{parameters['arg']}: {what}")
         return StoreUnreachable(f"{what} (HTTP {response.status_code})")
+
+
+def _auth(credential: Credential | None) -> httpx.Auth | None:
+    """None leaves it to the URL."""
+    if credential is None:
+        return None
+    if credential.token is not None:
+        return _Bearer(credential.token.get_secret_value())
+    assert credential.user is not None
+    assert credential.password is not None
+    return httpx.BasicAuth(credential.user, credential.password.get_secret_value())
+
+
+class _Bearer(httpx.Auth):
+    """A bearer token (RFC 6750)."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
 
 
 def _worth_another_try(error: BaseException) -> bool:

@@ -1,11 +1,7 @@
 """The interface of a content store."""
 
-from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
-from fedpact.content.embedded import EmbeddedStore
-from fedpact.errors import SettingsError
 from fedpact.types.cid import Cid
 
 
@@ -43,21 +39,3 @@ class ContentStore(Protocol):
 
     def close(self) -> None:
         """Release connections."""
-
-
-def open_store(uri: str, *, timeout: float = 30.0) -> ContentStore:
-    """The store at `uri`: a path or `file:///path` (embedded), `http(s)://host:port` (Kubo RPC).
-
-    `timeout` (seconds) bounds each exchange with an IPFS node. SettingsError for another scheme.
-    """
-    parts = urlsplit(uri)
-    if parts.scheme in ("http", "https"):
-        # Load httpx only if needed: a daemon on a folder stays small.
-        from fedpact.content.ipfs_client import IpfsStore
-
-        return IpfsStore(uri, timeout=timeout)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
-        return EmbeddedStore(Path(unquote(parts.path)))
-    if uri and not parts.scheme:
-        return EmbeddedStore(Path(uri).expanduser())
-    raise SettingsError(f"content store {uri!r}: expected a folder, file:///folder or http(s)://")

@@ -21,7 +21,8 @@ from fedpact.chain.registrar import encode_voucher
 from fedpact.chain.scanner import EventScanner
 from fedpact.child import start_with_parent
 from fedpact.content.ipfs_node import IpfsNode
-from fedpact.content.store import ContentStore, open_store
+from fedpact.content.opening import open_store
+from fedpact.content.store import ContentStore
 from fedpact.demo.drafts import CATEGORY
 from fedpact.demo.options import PoisonKind, StoreKind
 from fedpact.errors import FedpactError

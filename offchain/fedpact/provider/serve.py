@@ -7,7 +7,7 @@ from pathlib import Path
 from fedpact.chain import deployment as deployments
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
-from fedpact.content.store import open_store
+from fedpact.content.opening import open_store
 from fedpact.errors import SettingsError
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.files import features_folder, ledger_file, state_file
@@ -44,7 +44,7 @@ def serve(
     daemon = Daemon(
         client,
         deployment,
-        open_store(settings.store),
+        open_store(*settings.store, credentials=settings.store_credentials),
         keys,
         Policy.read(policy),
         OwnRecords(
@@ -76,7 +76,7 @@ def _endpoint(settings: Settings, client: ChainClient, account: str) -> Iterator
 
     node = SearchNode(
         client,
-        open_store(settings.store),
+        open_store(*settings.store, credentials=settings.store_credentials),
         account,
         settings.advertised,
         confirmations=settings.confirmations,

@@ -48,14 +48,29 @@ def test_relative_paths_in_a_file_are_relative_to_it(tmp_path: Path) -> None:
     chosen = settings.load(config)
 
     assert chosen.deployment == tmp_path / "deep" / "d.json"
-    assert chosen.store == str(tmp_path / "deep" / "content")
+    assert chosen.store == (str(tmp_path / "deep" / "content"),)
     assert chosen.state == Path("/var/fedpact")
     assert chosen.keystore == Path("~/keys").expanduser()
 
 
 def test_the_address_of_a_store_is_left_alone(tmp_path: Path) -> None:
     config = write(tmp_path / "fedpact.toml", 'store = "http://127.0.0.1:5001"')
-    assert settings.load(config).store == "http://127.0.0.1:5001"
+    assert settings.load(config).store == ("http://127.0.0.1:5001",)
+
+
+def test_several_stores_are_a_list_or_a_text_with_commas(tmp_path: Path) -> None:
+    listed = ("http://127.0.0.1:5001", str(tmp_path / "kept"))
+    for text in ('["http://127.0.0.1:5001", "kept"]', '"http://127.0.0.1:5001, kept"'):
+        config = write(tmp_path / "fedpact.toml", f"store = {text}")
+        assert settings.load(config).store == listed
+    assert settings.load(config, {"store": "a,b"}).store == ("a", "b")
+
+
+def test_a_wrong_setting_does_not_show_a_password(tmp_path: Path) -> None:
+    config = write(tmp_path / "fedpact.toml", 'advertise = "ftp://user:s3cret@host"')
+    with pytest.raises(SettingsError, match="must start with http") as refused:
+        settings.load(config)
+    assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

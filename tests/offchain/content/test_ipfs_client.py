@@ -2,11 +2,14 @@
 
 import json
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from pydantic import SecretStr
 
+from fedpact.content.credentials import Credential
 from fedpact.content.ipfs_client import IpfsStore
 from fedpact.errors import (
     ContentMismatch,
@@ -200,3 +203,44 @@ def test_proxies_of_the_environment_are_not_used(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     node.behave = say(b"content")
     assert IpfsStore(node.url, timeout=PATIENCE).get(CID, 100) == b"content"
+
+
+SECRET = "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("url", "credential", "sent"),
+    [
+        ("http://{}", Credential(token=SecretStr(SECRET)), f"Bearer {SECRET}"),
+        (
+            "http://{}",
+            Credential(user="u", password=SecretStr(SECRET)),
+            "Basic " + b64encode(f"u:{SECRET}".encode()).decode(),
+        ),
+        ("http://u:" + SECRET + "@{}", None, "Basic " + b64encode(f"u:{SECRET}".encode()).decode()),
+    ],
+)
+def test_credentials_reach_the_node_and_no_message(
+    node: Node, url: str, credential: Credential | None, sent: str
+) -> None:
+    seen: list[str | None] = []
+
+    def refuse(request: BaseHTTPRequestHandler) -> None:
+        seen.append(request.headers["Authorization"])
+        error("no", 403)(request)
+
+    node.behave = refuse
+    store = IpfsStore(url.format(node.url.removeprefix("http://")), credential=credential)
+    with pytest.raises(StoreUnreachable, match="no") as refused:
+        store.check()
+    store.close()
+    assert seen == [sent]
+    assert SECRET not in str(refused.value)
+    assert SECRET not in repr(credential)
+
+
+def test_an_unreachable_node_is_named_without_its_password() -> None:
+    store = IpfsStore(f"http://u:{SECRET}@127.0.0.1:1", attempts=1)
+    with pytest.raises(StoreUnreachable, match=r"127\.0\.0\.1:1") as refused:
+        store.check()
+    assert SECRET not in str(refused.value)
