@@ -18,11 +18,10 @@ abstract contract SharingMarketStore is ISharingMarket {
     address internal constant ETHER = address(0);
 
     /// @dev What a payee may spend to take a payment: enough for a contract wallet behind a proxy. It bounds what a hostile
-    /// one can burn.
+    /// one can burn. Who sends the transaction cannot make a payment fail by sending little gas: a payee that has less than
+    /// this leaves a 64th of it, and with that the transaction itself fails.
     uint256 private constant ETHER_STIPEND = 50_000;
     uint256 private constant TOKEN_STIPEND = 150_000;
-    /// @dev What is left for the market itself after the last payment.
-    uint256 private constant RESERVE = 60_000;
 
     ITrainingPool internal immutable POOL;
     IReputationLedger internal immutable LEDGER;
@@ -104,7 +103,7 @@ abstract contract SharingMarketStore is ISharingMarket {
     /// @dev Pays an account, or credits it where it does not take the money.
     function _pay(uint256 request_, address token, address to, uint256 amount) internal {
         if (amount == 0) return;
-        bool taken = token == ETHER ? _sendEther(to, amount, _stipend(ETHER_STIPEND)) : _sendToken(token, to, amount);
+        bool taken = token == ETHER ? _sendEther(to, amount, ETHER_STIPEND) : _sendToken(token, to, amount);
         if (!taken) _balances[to][token] += amount;
         emit Paid(request_, to, token, amount, !taken);
     }
@@ -119,13 +118,6 @@ abstract contract SharingMarketStore is ISharingMarket {
         else if (!_sendEther(to, amount, gasleft())) revert SharingMarket_TransferFailed(to, amount);
     }
 
-    /// @dev Reverts where the sender of the transaction left too little gas: else it could choose whom to pay.
-    function _stipend(uint256 needed) private view returns (uint256) {
-        uint256 left = gasleft();
-        if (left * 63 / 64 < needed + RESERVE) revert SharingMarket_TooLittleGas(left, needed + RESERVE);
-        return needed;
-    }
-
     /// @dev Copies nothing that the receiver returns: that could be made to cost more than the stipend.
     function _sendEther(address to, uint256 amount, uint256 stipend) private returns (bool sent) {
         assembly ("memory-safe") {
@@ -135,7 +127,7 @@ abstract contract SharingMarketStore is ISharingMarket {
 
     /// @dev As SafeERC20's `trySafeTransfer`, with a bound on the gas: some tokens call the receiver.
     function _sendToken(address token, address to, uint256 amount) private returns (bool sent) {
-        uint256 stipend = _stipend(TOKEN_STIPEND);
+        uint256 stipend = TOKEN_STIPEND;
         bytes memory data = abi.encodeCall(IERC20.transfer, (to, amount));
         assembly ("memory-safe") {
             sent := call(stipend, token, 0, add(data, 0x20), mload(data), 0, 0x20)

@@ -140,8 +140,6 @@ interface ISharingMarket is IRequests {
     error SharingMarket_NoBalance(address account, address token);
     /// @notice The receiver did not accept the payment.
     error SharingMarket_TransferFailed(address receiver, uint256 amount);
-    /// @notice The transaction has too little gas to let every payee take its payment.
-    error SharingMarket_TooLittleGas(uint256 left, uint256 needed);
     /// @notice The market must have a guardian; transfer the role instead.
     error SharingMarket_GuardianRequired(address guardian);
 
