@@ -55,10 +55,6 @@ class Dataset:
         rows = np.flatnonzero(np.isin(self.unit_numbers, numbers) & np.array(kept, dtype=bool))
         return Dataset(self.x[rows], self.y[rows], tuple(self.units[row] for row in rows), declared)
 
-    def without_examples(self) -> "Dataset":
-        """None of the examples, all of the declared units: what it trains to is noise alone."""
-        return Dataset(self.x[:0], self.y[:0], (), self.unit_count)
-
     @cached_property
     def unit_numbers(self) -> NDArray[np.int64]:
         """Unit of each example, (n,), numbered from 0 in order of appearance; without units each

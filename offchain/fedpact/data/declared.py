@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset, Inputs, Targets
+from fedpact.data.documents import documents
 from fedpact.data.readers import capped, read_unchecked
 from fedpact.data.readers.records import CHUNK, Records
 from fedpact.data.readers.table import number_or_nan
@@ -143,12 +144,16 @@ class DeclaredData:
         return finite
 
     def _outside(self) -> NDArray[np.bool_]:
+        """Whether an example has a value outside its declared range, (n,)."""
         x = self.records.x
+        found = np.zeros(len(x), dtype=bool)
         if self.schema.kind == "text":
-            return np.zeros(len(x), dtype=bool)
+            return found
         low, high = self._limits(None)
-        flat = x.reshape(len(x), -1)
-        return np.asarray(((flat < low) | (flat > high)).any(axis=1))
+        for start in range(0, len(x), CHUNK):
+            part = x[start : start + CHUNK].reshape(len(x[start : start + CHUNK]), -1)
+            found[start : start + CHUNK] = ((part < low) | (part > high)).any(axis=1)
+        return found
 
     def _limits(
         self, columns: NDArray[np.int64] | None
@@ -206,3 +211,13 @@ class DeclaredData:
         return np.array(
             [number_or_nan(label) for label in self.records.labels]
         ), self.schema.output.range
+
+
+def no_examples(spec: Specification) -> Dataset:
+    """An empty data set of the form that a specification asks for."""
+    x = (
+        documents([])
+        if spec.features.kind == "text"
+        else np.zeros((0, *spec.features.shape), "<f4")
+    )
+    return Dataset(x, np.zeros(0, np.int64 if spec.output is None else np.float32), ())

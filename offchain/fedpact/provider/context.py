@@ -7,19 +7,14 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from fedpact.chain.client import ChainClient
-from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Frame
 from fedpact.consensus.replay import Kept
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing
 from fedpact.learning.artefact import Model
-from fedpact.privacy.budget import PrivacyLimit
-from fedpact.privacy.ledger import Ledger, Payers
-from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
+from fedpact.provider.own import Own
 from fedpact.provider.state import ProviderState
-from fedpact.provider.work import LocalWork
 from fedpact.types.deployment import Deployment
 from fedpact.types.rounds import Member, RequestRecord, RoundState, committee, seats_of
 from fedpact.types.specification import Specification
@@ -47,7 +42,8 @@ class Background:
     """Runs long computations in a thread, one at a time, so that the cycle misses no deadline."""
 
     def __init__(self, patience: float) -> None:
-        """`patience`: seconds that a cycle waits for a computation."""
+        """`patience`: seconds that a cycle waits for a computation; 0 for one whose end nobody may
+        see."""
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="training")
         self._running: dict[object, Future[Any]] = {}
         self._patience = patience
@@ -101,34 +97,19 @@ class Cache:
 
 
 @dataclass(frozen=True)
-class Context:
+class Context(Own):
     """The daemon's parts, as duties see them."""
 
     client: ChainClient
     deployment: Deployment
     store: ContentStore
-    keys: AccountKeys
     state: ProviderState
-    ledger: Ledger
-    policy: Policy
-    work: LocalWork
-    records: OwnRecords
-    background: Background
+    private_work: Background
+    """For what depends on records."""
+    public_work: Background
+    """For what does not, such as scores: it never waits for a training, or the time of a vote would
+    tell how long another request's training takes."""
     cache: Cache
-
-    @property
-    def limit(self) -> PrivacyLimit:
-        """The lifetime budget of the data set, and of every unit in it."""
-        return PrivacyLimit(self.policy.epsilon_lifetime, self.policy.delta)
-
-    def payers(self, requester: str) -> Payers:
-        """Who is charged for a request of this account, within which limits."""
-        return Payers(
-            self.records.schema.data_id,
-            requester,
-            self.limit,
-            PrivacyLimit(self.policy.epsilon_per_requester, self.policy.delta),
-        )
 
 
 @dataclass(frozen=True)

@@ -71,19 +71,23 @@ class Daemon:
     ) -> None:
         self._settings = settings
         self._state = ProviderState(settings.state, deployment, keys.address)
-        self._ledger = Ledger(settings.ledger, keys.derive("privacy-ledger"))
-        self._background = Background(patience=settings.poll_seconds)
+        self._ledger_key = keys.derive("privacy-ledger")
+        self._ledger = self._open_ledger()
+        # Where models are submitted at fixed times, no cycle shows when a training ends.
+        patience = 0.0 if policy.submit_after else settings.poll_seconds
+        self._workers = Background(patience), Background(settings.poll_seconds)
         self._context = Context(
+            keys,
+            policy,
+            records,
+            work or LocalWork(),
+            self._ledger,
+            self._open_ledger,
             client,
             deployment,
             store,
-            keys,
             self._state,
-            self._ledger,
-            policy,
-            work or LocalWork(),
-            records,
-            self._background,
+            *self._workers,
             Cache(),
         )
         self._scanner: EventScanner | None = None
@@ -171,9 +175,11 @@ class Daemon:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: self.stop())
         log.info("serving as %s", self._context.keys.address)
+        began, poll = time.monotonic(), self._settings.poll_seconds
         while not self._stop.is_set():
             if not self.cycle():
-                self._stop.wait(self._settings.poll_seconds)
+                # Cycles keep their beat, so that none tells how long the one before it took.
+                self._stop.wait(poll - (time.monotonic() - began) % poll)
         self.close()
         log.info("stopped")
 
@@ -181,10 +187,14 @@ class Daemon:
         self._stop.set()
 
     def close(self) -> None:
-        self._background.close()
+        for worker in self._workers:
+            worker.close()
         self._ledger.close()
         self._state.close()
         self._context.store.close()
+
+    def _open_ledger(self) -> Ledger:
+        return Ledger(self._settings.ledger, self._ledger_key)
 
     # ------------------------------------------------------------------ the cycle
 

@@ -12,15 +12,16 @@ from fedpact.errors import (
     PrivacyError,
 )
 from fedpact.learning.checks import check_dataset
+from fedpact.learning.families import family_of
 from fedpact.learning.units import samples_of
 from fedpact.privacy.mechanisms import of_request
 from fedpact.provider.context import DutyResult, RequestView, did, idle
 from fedpact.provider.ending import finish
 from fedpact.provider.history import DaemonHistory
+from fedpact.provider.own import Own
 from fedpact.provider.reading import (
     request_key,
     specification_of,
-    template_of,
 )
 from fedpact.provider.state import Participation
 from fedpact.types.document import canonical_json
@@ -41,7 +42,9 @@ def opt_in(view: RequestView) -> DutyResult:
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
-        samples = _affordable_samples(view, spec)
+        samples = samples_to_join(
+            ctx, spec, record.payment, record.requester, (ctx.deployment.fingerprint, view.id)
+        )
     except (
         InvalidInput,
         DataError,
@@ -53,53 +56,57 @@ def opt_in(view: RequestView) -> DutyResult:
         ctx.ledger.drop_hold(ctx.deployment.fingerprint, view.id)
         ctx.state.decide(view.id, Participation.DECLINED, str(refusal))
         return idle(f"declined: {refusal}")
-    cid = ctx.store.put(_attributes(view, spec, samples))
+    cid = ctx.store.put(opt_in_record(ctx, spec, samples))
     receipt = ctx.client.market.join(ctx.keys, view.id, samples, cid.digest)
     ctx.state.decide(view.id, Participation.JOINED, f"joined with {samples} samples")
     return did(f"joined with {samples} samples ({receipt.gas_used} gas)")
 
 
-def _affordable_samples(view: RequestView, spec: Specification) -> int:
+def samples_to_join(
+    own: Own, spec: Specification, payment: int, requester: str, request: tuple[bytes, int]
+) -> int:
     """Number of samples to join with; raises the reason to decline.
 
     Under mode `sound` it follows from request, policy and schema alone: whether a provider joins
     must not depend on its records. The ledger sets aside the privacy that the whole request would
     cost, so that two requests cannot both count on the same remaining budget.
+
+    Args:
+        payment: wei.
+        requester: the account that asks.
+        request: deployment fingerprint and number.
     """
     from fedpact.privacy.accounting import cost
 
-    ctx = view.ctx
-    schema = ctx.records.schema
+    schema, policy = own.records.schema, own.policy
     schema.check(spec)
     samples = schema.units
     if spec.privacy.mode is not PrivacyMode.SOUND:
-        dataset = ctx.records.dataset(spec)
+        dataset = own.records.dataset(spec)
         check_dataset(spec, dataset)
         samples = samples_of(spec, dataset)
-    parameters = template_of(spec).parameters
-    ctx.policy.check(spec, view.record.payment, parameters, samples)
+    policy.check(spec, payment, family_of(spec).template(spec).parameters, samples)
     release = of_request(spec)
     if release is not None:
-        price = cost(release, ctx.policy.delta)
-        if price.epsilon > ctx.policy.epsilon_per_request:
+        price = cost(release, policy.delta)
+        if price.epsilon > policy.epsilon_per_request:
             raise BudgetExceeded(
                 f"the request costs epsilon {price.epsilon:.3f} a unit at delta "
-                f"{ctx.policy.delta:g}, over the policy's {ctx.policy.epsilon_per_request:g}"
+                f"{policy.delta:g}, over the policy's {policy.epsilon_per_request:g}"
             )
-        payers = ctx.payers(view.record.requester)
-        ctx.ledger.hold(ctx.deployment.fingerprint, view.id, release, payers)
+        own.ledger.hold(*request, release, own.payers(requester))
     return samples
 
 
-def _attributes(view: RequestView, spec: Specification, samples: int) -> bytes:
-    """The opt-in record: what `fedpact data describe` shows, the requested labels, and the
-    provider's declaration with its signature (EIP-191, over the declaration's canonical JSON)."""
+def opt_in_record(own: Own, spec: Specification, samples: int) -> bytes:
+    """What `fedpact data describe` shows, the requested labels, and the provider's declaration
+    with its signature (EIP-191, over the declaration's canonical JSON)."""
     asked = spec.features
     described = attributes(
         spec.task, spec.category, samples, asked.shape, asked.columns, asked.kind
     )
-    declared = view.ctx.records.schema.published
-    signature = view.ctx.keys.sign_text(canonical_json(declared))
+    declared = own.records.schema.published
+    signature = own.keys.sign_text(canonical_json(declared))
     return canonical_json(
         {
             **described,

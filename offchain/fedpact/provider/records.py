@@ -30,9 +30,9 @@ class OwnRecords:
         self.schema = schema
         self._path, self._features = path, features
         self._read: tuple[FileStates, DeclaredData] | None = None
-        self._asked: tuple[bytes, FileStates] | None = None
-        self._dataset: Dataset | None = None
-        self._represented: Dataset | None = None
+        # Each is replaced as a whole, since the daemon's cycle and its training both ask.
+        self._dataset: tuple[bytes, FileStates, Dataset] | None = None
+        self._represented: tuple[Dataset, Dataset] | None = None
 
     def load(self) -> "DeclaredData":
         """Read the file as it is now, for the owner. Raises DataError as `DeclaredData.read`."""
@@ -47,12 +47,11 @@ class OwnRecords:
 
         Raises DataError only if the file could never be read.
         """
-        read = self._latest()
-        key = spec.encode(), read[0]
-        if self._dataset is None or key != self._asked:
-            self._represented = None
-            self._dataset, self._asked = read[1].dataset(spec), key
-        return self._dataset
+        state, declared = self._latest()
+        known, asked = self._dataset, spec.encode()
+        if known is None or known[:2] != (asked, state):
+            known = self._dataset = asked, state, declared.dataset(spec)
+        return known[2]
 
     def represented(self, spec: Specification, records: "Dataset") -> "Dataset":
         """Records from `dataset`, in the form on which the model family trains fastest.
@@ -61,11 +60,10 @@ class OwnRecords:
         """
         from fedpact.learning.families import represented
 
-        if records is not self._dataset:
-            return represented(spec, records, self._features)
-        if self._represented is None:
-            self._represented = represented(spec, records, self._features)
-        return self._represented
+        known = self._represented
+        if known is None or known[0] is not records:
+            known = self._represented = records, represented(spec, records, self._features)
+        return known[1]
 
     def _latest(self) -> "tuple[FileStates, DeclaredData]":
         if self._read is not None and self._read[0] == _state(self._path):

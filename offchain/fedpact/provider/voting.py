@@ -50,7 +50,7 @@ def _score(view: RequestView) -> CastVote | None:
     if round_models(view) is None:
         return None
     ctx = view.ctx
-    result = ctx.background.result(
+    result = ctx.public_work.result(
         ("score", view.id, view.round), lambda: replay_of(view).scoring(view.round).result
     )
     if result is None:

@@ -1,0 +1,170 @@
+"""A round's release: always made, once, and submitted at a time that tells nothing of records."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from eth_account import Account
+
+from fedpact.chain.keystore import AccountKeys
+from fedpact.data.declared import no_examples
+from fedpact.data.proposal import as_toml
+from fedpact.learning.artefact import decode
+from fedpact.learning.families import family_of
+from fedpact.learning.strategies import LocalTask
+from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.provider.context import Background
+from fedpact.provider.own import Own
+from fedpact.provider.policy import Policy
+from fedpact.provider.records import OwnRecords
+from fedpact.provider.releasing import PlannedRelease, make_release, submission_time
+from fedpact.provider.work import LocalWork, TrainingTask
+from fedpact.types.schema import ColumnSchema, DataSchema, schema_file
+from tests.support.specifications import SOUND, specification
+from tests.support.waiting import wait_until
+
+SPEC = specification(labels=["a", "b"], privacy=SOUND)
+SCHEMA = DataSchema(
+    data_id="00" * 16,
+    category="test",
+    units=20,
+    labels=("a", "b"),
+    columns=tuple(ColumnSchema(name=name, range=(0.0, 9.0)) for name in ("x", "y")),
+)
+RELEASE = ReleaseId(bytes(32), 1, 1)
+SECRET = "9.125"
+
+
+class Failing(LocalWork):
+    """Fails on records, as if one of them had made it fail, with a private value in the text."""
+
+    def __init__(self) -> None:
+        self.trained_on: list[int] = []
+
+    def train(self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None) -> bytes:
+        self.trained_on.append(len(task.dataset))
+        if len(task.dataset):
+            raise RuntimeError(f"cannot train on {SECRET}")
+        return super().train(task, on_step)
+
+
+def own_side(folder: Path, work: LocalWork) -> Own:
+    data = folder / "data.csv"
+    data.write_text("x,y,label\n" + "".join(f"{n % 9},{SECRET},a\n" for n in range(9)))
+    schema_file(data).write_text(as_toml(SCHEMA))
+
+    def open_ledger() -> Ledger:
+        return Ledger(folder / "ledger.sqlite", b"k" * 32)
+
+    keys = AccountKeys(Account.from_key(b"\x01" * 32))
+    records = OwnRecords(data, SCHEMA, folder / "features")
+    return Own(keys, Policy(), records, work, open_ledger(), open_ledger)
+
+
+def planned(seal: Callable[[bytes], bytes] = lambda artefact: artefact) -> PlannedRelease:
+    start = family_of(SPEC).initial(SPEC, 0)
+    task = TrainingTask(SPEC, 1, start, LocalTask(start, None), no_examples(SPEC), 0, {}, 0)
+    return PlannedRelease(RELEASE, task, "0xA", SCHEMA.units, seal, 1000)
+
+
+def test_a_training_that_raises_ends_in_one_charged_release_of_noise(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = own_side(tmp_path, Failing())
+    sealed = make_release(own, planned())
+    model = decode(sealed, family_of(SPEC).template(SPEC))
+    assert all(values.any() for values in model.values())
+    assert own.work.trained_on == [9, 0]
+    (entry,) = own.ledger.entries()
+    assert (entry.id, entry.units, entry.kept) == (RELEASE, 9, True)
+    # Whoever asks again gets the same bytes: no second draw, nothing more is charged.
+    assert make_release(own, planned()) == sealed
+    assert own.ledger.stored(RELEASE) == sealed
+    assert len(own.ledger.entries()) == 1
+    assert "submitting noise alone" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_records_that_cannot_be_read_end_in_noise_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = own_side(tmp_path, LocalWork())
+    monkeypatch.setattr(OwnRecords, "dataset", lambda *_: 1 / 0)
+    decode(make_release(own, planned()), family_of(SPEC).template(SPEC))
+    assert [entry.units for entry in own.ledger.entries()] == [0]
+
+
+def test_a_failed_training_that_is_killed_before_it_is_kept_releases_once(tmp_path: Path) -> None:
+    """Killed while sealing: it is charged, and has no bytes. The next start makes the only ones."""
+
+    def die(_: bytes) -> bytes:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    child = os.fork()
+    if child == 0:
+        make_release(own_side(tmp_path, Failing()), planned(die))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    own = own_side(tmp_path, Failing())
+    assert own.ledger.stored(RELEASE) is None
+    assert [entry.units for entry in own.ledger.entries()] == [9]
+    sealed = make_release(own, planned())
+    again = own_side(tmp_path, Failing())
+    assert make_release(again, planned()) == sealed
+    assert [entry.units for entry in again.ledger.entries()] == [9]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_training_thirty_times_as_long_submits_at_the_same_time(share: float) -> None:
+    start, window = 10_000, 600
+    for short in (0.2, 1.0, 1.9):
+        quick, slow = (
+            submission_time(start, window, share, start + int(took)) for took in (short, 30 * short)
+        )
+        assert quick == slow == start + share * window
+    late = submission_time(start, window, 0.5, start + 301)
+    assert late == start + 360 == submission_time(start, window, 0.5, start + 359)
+
+
+def test_the_time_when_it_was_ready_counts_the_training(tmp_path: Path) -> None:
+    class Slow(LocalWork):
+        def train(
+            self, task: TrainingTask, on_step: Callable[[int, int], None] | None = None
+        ) -> bytes:
+            time.sleep(1.1)
+            return super().train(task, on_step)
+
+    own = own_side(tmp_path, Slow())
+    make_release(own, planned())
+    assert own.ledger.kept_at(RELEASE) >= 1002
+
+
+def test_a_cycle_never_waits_for_a_computation_whose_end_nobody_may_see() -> None:
+    held = threading.Event()
+    private, public = Background(patience=0.0), Background(patience=60.0)
+    assert private.result("training", lambda: held.wait) is None
+    # A vote of another request is computed meanwhile.
+    assert public.result("score", lambda: lambda: 7) == 7
+    assert private.result("training", lambda: held.wait) is None
+    held.set()
+    wait_until(lambda: private.result("training", lambda: held.wait), "the training did not end")
+    private.close()
+    public.close()
+
+
+def test_no_log_line_of_a_release_holds_a_cell(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    own = own_side(tmp_path, LocalWork())
+    make_release(own, planned())
+    assert SECRET not in caplog.text
+    assert np.isfinite(own.ledger.kept_at(RELEASE))
