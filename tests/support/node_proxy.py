@@ -12,6 +12,19 @@ import urllib3
 Message = dict[str, Any]
 
 
+class HttpAnswer(Exception):
+    """Raised by a habit: the whole post is answered with this status."""
+
+    def __init__(self, status: int, body: bytes = b"", **headers: str) -> None:
+        super().__init__(status)
+        self.status, self.body = status, body
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class Dropped(Exception):
+    """Raised by a habit: the connection is closed without an answer."""
+
+
 def honest(message: Message, result: Any) -> Any:
     """The answer of the node behind the proxy."""
     return result
@@ -25,28 +38,42 @@ def node_in_front(
 ) -> Iterator[str]:
     """Address of a proxy that passes every message on to `url`.
 
-    `habit` may change a message before it is passed on, or return the error that answers it.
+    `habit` may change a message before it is passed on, return the error that answers it, or raise
+    HttpAnswer or Dropped; in a message of a batch, `batch` is the number of its calls.
     `told` gets the message and its true result, and returns the result to send.
     """
     pool = urllib3.PoolManager()
 
-    def answered(message: Message) -> Message:
+    def answered(message: Message, batch: int = 1) -> Message:
+        message = {**message, "batch": batch} if batch > 1 else message
         error = habit(message)
         if error is not None:
             return {"jsonrpc": "2.0", "id": message["id"], "error": error}
         headers = {"Content-Type": "application/json"}
-        response = pool.request("POST", url, body=json.dumps(message), headers=headers)
+        sent = {name: value for name, value in message.items() if name != "batch"}
+        response = pool.request("POST", url, body=json.dumps(sent), headers=headers)
         found: Message = response.json()
         return {**found, "result": told(message, found["result"])} if "result" in found else found
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            answer = (
-                [answered(one) for one in asked] if isinstance(asked, list) else answered(asked)
-            )
-            body = json.dumps(answer).encode()
-            self.send_response(200)
+            status, headers = 200, {}
+            try:
+                answer = (
+                    [answered(one, len(asked)) for one in asked]
+                    if isinstance(asked, list)
+                    else answered(asked)
+                )
+                body = json.dumps(answer).encode()
+            except HttpAnswer as refusal:
+                status, headers, body = refusal.status, refusal.headers, refusal.body
+            except Dropped:
+                self.close_connection = True
+                return
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -66,16 +66,36 @@ class Connection:
 
     def frame(self, confirmations: int = 0) -> Frame:
         """The block `confirmations` blocks below the latest (never below the first)."""
-        block = self.rpc.call("eth_getBlockByNumber", "latest", False)
-        if confirmations:
-            number = max(0, int(block["number"], 16) - confirmations)
-            block = self.rpc.call("eth_getBlockByNumber", hex(number), False)
-        return _frame(block)
+        latest = self.frame_of(self.rpc.call("eth_getBlockByNumber", "latest", False))
+        if not confirmations:
+            return latest
+        number = max(0, latest.block_number - confirmations)
+        frame = self.frame_at(number)
+        if frame is None:
+            raise FrameGone(f"the node knows no block {number}, below its own head")
+        return frame
 
     def frame_at(self, number: int) -> Frame | None:
         """The block with this number; None if the chain is shorter."""
-        block = self.rpc.call("eth_getBlockByNumber", hex(number), False)
-        return None if block is None else _frame(block)
+        try:
+            block = self.rpc.call("eth_getBlockByNumber", hex(number), False)
+        except RpcError as error:
+            if error.fault.kind is FaultKind.TRANSIENT and "block" in error.message.lower():
+                return None  # Some nodes refuse what others answer with null.
+            raise
+        return None if block is None else self.frame_of(block)
+
+    def frame_of(self, block: Any) -> Frame:
+        """A node's block as a frame; NodeUnreachable if it is none."""
+        try:
+            return Frame(
+                int(block["number"], 16),
+                str(block["hash"]),
+                int(block["timestamp"], 16),
+                str(block["parentHash"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise NodeUnreachable(f"{self.rpc.shown} returned a block that is none") from error
 
     def read(self, calls: Sequence[Call], block: BlockReference = None) -> list[bytes]:
         """Results of view functions, in one round trip.
@@ -163,10 +183,6 @@ def _check(
             f"no contract at {deployment.market} on chain {chain_id}: the deployment file names"
             " contracts that do not exist"
         )
-
-
-def _frame(block: dict[str, Any]) -> Frame:
-    return Frame(int(block["number"], 16), block["hash"], int(block["timestamp"], 16))
 
 
 def _returned(call: Call, answer: Any, block: BlockReference) -> bytes:

@@ -1,6 +1,6 @@
 """What the chain returns: frames, events, receipts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fedpact.errors import FedpactError
@@ -14,6 +14,7 @@ class Frame:
     block_hash: str
     timestamp: int
     """Seconds; the contracts derive phases from it."""
+    parent_hash: str = field(default="", compare=False)
 
 
 BlockReference = Frame | int | None

@@ -2,11 +2,12 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from fedpact.chain.connection import Connection
-from fedpact.chain.faults import RpcError
+from fedpact.chain.connection import Connection, FrameGone
+from fedpact.chain.faults import Capability, FaultKind, RpcError
 from fedpact.chain.records import Event, Frame
 from fedpact.errors import NodeUnreachable
 
@@ -17,17 +18,39 @@ FIRST_RANGE = 1_000
 LONGEST_RANGE = 64_000
 CHECKPOINTS = 128
 """Ends of scanned ranges that are kept, to find where a reorganised chain forked."""
+SETTLED = 64
+"""Blocks below the target from which on the blocks of log entries are not looked up: a chain that
+forks deeper than two epochs has lost finality, and the ends of ranges still show it."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one query found.
+
+    Whoever keeps events replaces all of block `first` and later by these, and keeps `end` with them
+    in the same transaction. Events of earlier blocks may be among them: known, or late.
+    """
+
+    first: int
+    events: tuple[Event, ...]
+    end: Frame | None
+    """The last block read; None if nothing before `first` is known."""
 
 
 class EventScanner:
     """Yields the events of a deployment's contracts from `from_block` on.
 
-    A range counts as scanned once its last event was taken. If a scanned block is no longer part of
-    the chain, scanning returns to the last range end that is, and events repeat: they are hints to
-    look at the chain, never facts to count. `rewound_to` is then the block scanned from, else None.
-    The last `confirmations` blocks of the chain are not read.
+    A range counts as scanned once its chunk was taken and the next one is asked for: what fails in
+    between is read again. If a scanned block is no longer part of the chain, scanning returns to
+    the last range end that is, and events repeat: they are hints to look at the chain, never facts
+    to count. The last `confirmations` blocks of the chain are not read.
 
-    `addresses` and `topics` filter as in eth_getLogs.
+    Every entry is checked against the block that it claims to be in. A node whose index of logs is
+    behind its head may answer without the newest ones: with `overlap`, each query begins that many
+    blocks earlier, so that they are found with the next block.
+
+    `addresses` and `topics` filter as in eth_getLogs; `ends` are the ends of ranges that were
+    scanned before, oldest first.
     """
 
     def __init__(
@@ -38,6 +61,8 @@ class EventScanner:
         *,
         addresses: Sequence[str] | None = None,
         topics: Sequence[str | None] | None = None,
+        ends: Iterable[Frame] = (),
+        overlap: int = 0,
     ) -> None:
         deployment = connection.deployment
         self._connection = connection
@@ -47,8 +72,8 @@ class EventScanner:
         self._addresses = list(addresses or (address for address in own if address is not None))
         self._topics = topics
         self._range = FIRST_RANGE
-        self._ends: deque[Frame] = deque(maxlen=CHECKPOINTS)
-        self.rewound_to: int | None = None
+        self._ends: deque[Frame] = deque(ends, maxlen=CHECKPOINTS)
+        self._overlap = overlap
 
     @property
     def next_block(self) -> int:
@@ -56,34 +81,32 @@ class EventScanner:
         return self._ends[-1].block_number + 1 if self._ends else self._from_block
 
     def scan(self, to_block: Frame | int | None = None) -> Iterator[Event]:
-        """Events up to and including `to_block`; None: the latest with enough confirmations.
+        """The events of `chunks`."""
+        for chunk in self.chunks(to_block):
+            yield from chunk.events
 
-        Raises NodeUnreachable, or the node's refusal if it refuses even a single block.
+    def chunks(self, to_block: Frame | int | None = None) -> Iterator[Chunk]:
+        """All up to and including `to_block`; None: the latest with enough confirmations.
+
+        Raises FrameGone if `to_block` was replaced meanwhile (take a new one), NodeUnreachable, or
+        the node's refusal if it refuses even a single block.
         """
-        self.rewound_to = None
         target = self._target(to_block)
-        if target is None or (self._ends and self._ends[-1] == target):
+        if target is None or (self._ends and self._ends[-1].block_hash == target.block_hash):
             return
-        while True:
-            self._rewind()
-            first = self.next_block
-            if first > target.block_number:
-                return
+        if self._rewind(target):
+            yield Chunk(self.next_block, (), self._ends[-1] if self._ends else None)
+        while (first := self.next_block) <= target.block_number:
             last = min(first + self._range - 1, target.block_number)
-            # Read the end's hash before the logs: if the chain is reorganised in between, the next
-            # scan finds that the hash is gone and reads again, so nothing is missed.
-            end = target if last == target.block_number else self._connection.frame_at(last)
-            if end is None:
-                return
             try:
-                logs = self._logs(first, last)
-            except (NodeUnreachable, RpcError) as error:
-                if last == first:
+                end, events = self._read(first, last, target)
+            except NodeUnreachable as error:
+                if last == first or not _too_much(error):
                     raise
                 self._range = max(1, (last - first + 1) // 2)
                 log.info("blocks %d to %d are too many for one query: %s", first, last, error)
                 continue
-            yield from logs
+            yield Chunk(first, events, end)
             self._ends.append(end)
             self._range = min(2 * self._range, LONGEST_RANGE)
 
@@ -94,31 +117,80 @@ class EventScanner:
             return self._connection.frame(self._confirmations)
         return self._connection.frame_at(to_block)
 
-    def _rewind(self) -> None:
-        """Drop range ends that are no longer on the chain."""
+    def _rewind(self, target: Frame) -> bool:
+        """Drop range ends that are no longer on the chain; whether there were any."""
         dropped = False
         while self._ends:
             end = self._ends[-1]
-            found = self._connection.frame_at(end.block_number)
+            if end.block_hash == target.parent_hash:
+                break
+            if end.block_number == target.block_number:
+                found: Frame | None = target
+            else:
+                found = self._connection.frame_at(end.block_number)
             if found is not None and found.block_hash == end.block_hash:
                 break
             self._ends.pop()
             dropped = True
         if dropped:
-            self.rewound_to = self.next_block
             log.warning("the chain was reorganised: reading again from block %d", self.next_block)
+        return dropped
 
-    def _logs(self, first: int, last: int) -> list[Event]:
+    def _read(self, first: int, last: int, target: Frame) -> tuple[Frame, tuple[Event, ...]]:
+        """The events of a range with those of the overlap before it, and its last block."""
+        begin = max(min(self._from_block, first), first - self._overlap)
         query: dict[str, Any] = {
-            "fromBlock": hex(first),
+            "fromBlock": hex(begin),
             "toBlock": hex(last),
             "address": self._addresses,
         }
         if self._topics:
             query["topics"] = list(self._topics)
-        found = [
-            self._connection.decode(entry)
-            for entry in self._connection.rpc.call("eth_getLogs", query)
-        ]
-        events = [event for event in found if event is not None]
-        return sorted(events, key=lambda event: (event.block, event.log_index))
+        # In one batch, which one machine answers behind a gateway: it must know the end.
+        logs, block = self._connection.rpc.batch(
+            [("eth_getLogs", [query]), ("eth_getBlockByNumber", [hex(last), False])]
+        )
+        for answer in (logs, block):
+            if isinstance(answer, RpcError):
+                raise answer
+        end = None if block is None else self._connection.frame_of(block)
+        if end is None or (last == target.block_number and end.block_hash != target.block_hash):
+            raise FrameGone(f"block {last} was replaced, or is not known yet, while it was read")
+        found = [entry for entry in logs if not entry.get("removed")]
+        self._check(found, begin, end, target)
+        events = [self._connection.decode(entry) for entry in found]
+        known = [event for event in events if event is not None]
+        return end, tuple(sorted(known, key=lambda event: (event.block, event.log_index)))
+
+    def _check(self, logs: Sequence[dict[str, Any]], begin: int, end: Frame, target: Frame) -> None:
+        """Raise FrameGone unless each entry is in a block of this chain."""
+        claimed = {int(entry["blockNumber"], 16): str(entry["blockHash"]) for entry in logs}
+        for entry in logs:
+            if claimed[int(entry["blockNumber"], 16)] != entry["blockHash"]:
+                raise FrameGone(f"entries of block {entry['blockNumber']} are of two blocks")
+        known = {one.block_number: one.block_hash for one in (*self._ends, end)}
+        settled = target.block_number - SETTLED
+        unknown = [number for number in claimed if number not in known and number > settled]
+        blocks = self._connection.rpc.batch(
+            [("eth_getBlockByNumber", [hex(number), False]) for number in unknown]
+        )
+        for number, block in zip(unknown, blocks, strict=True):
+            if isinstance(block, RpcError):
+                raise block
+            known[number] = "" if block is None else str(block["hash"])
+        for number, block_hash in claimed.items():
+            if not begin <= number <= end.block_number:
+                raise FrameGone(f"the node returned an entry of block {number}, not asked for")
+            if known.get(number, block_hash) != block_hash:
+                raise FrameGone(f"an entry claims block {number} ({block_hash}), which is another")
+
+
+def _too_much(error: NodeUnreachable) -> bool:
+    """Whether a smaller range may be answered."""
+    if not isinstance(error, RpcError):
+        return True
+    return error.fault.capability is Capability.RANGE or error.fault.kind in (
+        FaultKind.TRANSIENT,
+        FaultKind.UNKNOWN,
+        FaultKind.PERMANENT,
+    )

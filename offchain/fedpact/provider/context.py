@@ -1,5 +1,6 @@
 """What every duty gets: the parts of the daemon, and one request as of one block."""
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, fields
@@ -67,6 +68,17 @@ class Background:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+@dataclass(frozen=True)
+class Resales:
+    """Purchases that wait for a key, sales made and claimed, as of one state of the events."""
+
+    changes: int
+    waiting: dict[int, dict[str, int]]
+    """By request and buyer: the deadline, in seconds."""
+    sales: Counter[int]
+    claimed: Counter[int]
+
+
 @dataclass
 class Cache:
     """What can be fetched or computed again: specifications, keys, models of the current rounds."""
@@ -81,13 +93,16 @@ class Cache:
     replays: dict[int, Kept] = field(default_factory=dict)
     """By request."""
     published: set[tuple[int, int]] = field(default_factory=set)
+    resales: Resales | None = None
+    """What the events say about resales, as long as no new ones come."""
     sales: dict[int, int] = field(default_factory=dict)
     """By request: the number of buyers of its result when nothing more was due for them."""
 
     def clear(self) -> None:
         """Forget everything (after a reorganisation of the chain)."""
+        fresh = Cache()
         for one in fields(self):
-            getattr(self, one.name).clear()
+            setattr(self, one.name, getattr(fresh, one.name))
 
     def forget(self, request: int, before_round: int) -> None:
         """Drop the models of earlier rounds."""
@@ -149,10 +164,10 @@ class RequestView:
         """By seat; fixed once a round has its submissions."""
         known = self.ctx.cache.members.get(self.id, {})
         if set(known) != set(seats_of(self.state.members)):
-            known = {
-                member.seat: member
-                for member in self.ctx.client.rounds.members(self.id, self.frame)
-            }
+            joined = self.ctx.state.events(self.id, "Joined")
+            accounts = list(dict.fromkeys(str(event["provider"]) for event in joined))
+            found = self.ctx.client.rounds.members(self.id, self.frame, accounts)
+            known = {member.seat: member for member in found}
             if set(known) != set(seats_of(self.state.members)):
                 # A node under load may answer from a newer block than it was asked for.
                 raise ContentMissing(

@@ -3,7 +3,7 @@
 A cycle reads new events up to a confirmed block, lists the requests that concern this account,
 derives the next duty of each from chain facts, and does it. The contract sets deadlines and stages;
 this loop only reacts. A failure in one request is logged, retried with back-off, and affects no
-other request.
+other request; one in the shared part restarts the cycle. Neither ends the process.
 """
 
 import logging
@@ -25,6 +25,7 @@ from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_check import reconcile
 from fedpact.provider.context import Background, Cache, Context, RequestView
 from fedpact.provider.duties import next_duty
+from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.resale import resold
@@ -35,6 +36,10 @@ from fedpact.types.deployment import Deployment
 log = logging.getLogger(__name__)
 
 MAX_BACKOFF_SECONDS = 60.0
+BACKOFF_PART = 10
+"""A request that failed is tried again before a tenth of its stage's time has passed."""
+LATE_BLOCKS = 2
+"""Blocks whose events are read again with the next block, because nodes index them late."""
 BALANCE_WARNING_WEI = 10**16
 
 
@@ -91,6 +96,11 @@ class Daemon:
             Cache(),
         )
         self._scanner: EventScanner | None = None
+        self._pace = Pace(settings.poll_seconds)
+        self._views: dict[int, RequestView] = {}
+        self._views_of = ""
+        self.unexpected = 0
+        """Exceptions that nobody foresaw; each is in the log with its trace."""
         self._backoff: dict[int, _Backoff] = {}
         self._reasons: dict[int, str] = {}
         self._stop = threading.Event()
@@ -175,11 +185,12 @@ class Daemon:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: self.stop())
         log.info("serving as %s", self._context.keys.address)
-        began, poll = time.monotonic(), self._settings.poll_seconds
+        began = time.monotonic()
         while not self._stop.is_set():
             if not self.cycle():
                 # Cycles keep their beat, so that none tells how long the one before it took.
-                self._stop.wait(poll - (time.monotonic() - began) % poll)
+                beat = self._pace.wait()
+                self._stop.wait(beat - (time.monotonic() - began) % beat)
         self.close()
         log.info("stopped")
 
@@ -199,78 +210,91 @@ class Daemon:
     # ------------------------------------------------------------------ the cycle
 
     def cycle(self) -> bool:
-        """One pass over all open requests; True if anything was done (run again at once)."""
+        """One pass over all open requests; True if anything was done (run again at once).
+
+        Raises nothing: what fails in the shared part ends this cycle, and is tried again in the
+        next; what fails in one request concerns that request alone.
+        """
         try:
             frame = self._context.client.frame(self._settings.confirmations)
+            self._pace.saw(frame)
             self._scan(frame)
+            waiting = {request for request, _ in self._state.open_requests()}
+            due = sorted(waiting | resold(self._context, frame))
         except Retryable as error:
             log.warning("chain: %s", error)
-            self._stop.wait(min(5 * self._settings.poll_seconds, MAX_BACKOFF_SECONDS))
+            self._pace.failed(error)
             return False
+        except Exception:  # whatever it is, the next cycle starts afresh
+            self.unexpected += 1
+            log.exception("the cycle failed; trying again")
+            self._scanner = None
+            self._pace.failed(None)
+            return False
+        self._pace.succeeded(busy=bool(due))
         acted = False
-        waiting = [request for request, _ in self._state.open_requests()]
-        for request in sorted({*waiting, *resold(self._context, frame)}):
+        for request in due:
             if self._stop.is_set():
                 break
             acted |= self._advance(request, frame)
         return acted
 
     def _scan(self, frame: Frame) -> None:
-        """Store the events up to the frame; all or nothing."""
+        """Store the events up to the frame, each part with the checkpoint behind it."""
         state = self._state
         if frame.block_hash == state.block_hash:
             return
         if self._scanner is None:
-            self._scanner = self._resumed_scanner()
-        events = [
-            (event.block, event.log_index, event.name, event.args)
-            for event in self._scanner.scan(frame)
-        ]
-        if self._scanner.rewound_to is not None:
-            state.rewind(self._scanner.rewound_to - 1)
-            self._context.cache.clear()
-        state.ingest(events, frame.block_number, frame.block_hash)
-
-    def _resumed_scanner(self) -> EventScanner:
-        """From the checkpoint on; from the start if its block is no longer on the chain."""
-        state, ctx = self._state, self._context
-        if state.block_hash:
-            found = ctx.client.frame_at(state.block)
-            if found is None or found.block_hash != state.block_hash:
-                log.warning(
-                    "block %d is no longer on the chain: reading all events again", state.block
-                )
-                state.rewind(ctx.deployment.block - 1)
-        return EventScanner(ctx.client, state.block + 1)
+            start, ends = self._context.deployment.block, state.ends()
+            self._scanner = EventScanner(
+                self._context.client, start, ends=ends, overlap=LATE_BLOCKS
+            )
+        for chunk in self._scanner.chunks(frame):
+            if chunk.first <= state.block:
+                self._context.cache.clear()
+            events = [(one.block, one.log_index, one.name, one.args) for one in chunk.events]
+            block, block_hash = chunk.first - 1, ""
+            if chunk.end is not None:
+                block, block_hash = chunk.end.block_number, chunk.end.block_hash
+            state.ingest(events, block, block_hash, chunk.first)
+            if self._stop.is_set():
+                return
 
     def _advance(self, request: int, frame: Frame) -> bool:
         backoff = self._backoff.setdefault(request, _Backoff())
         if time.monotonic() < backoff.until:
             return False
+        view = None
         try:
-            outcome = next_duty(self._view(request, frame))
+            view = self._view(request, frame)
+            outcome = next_duty(view)
         except Reverted as error:
             # Another member was faster, or a deadline passed between reading and sending.
             self._note(request, f"not done: {error}")
-            self._delay(backoff)
-            return False
         except Retryable as error:
             self._note(request, f"will try again: {error}")
-            self._delay(backoff)
-            return False
         except FedpactError as error:
             log.error("request %d: %s", request, error, exc_info=log.isEnabledFor(logging.DEBUG))
-            self._delay(backoff)
-            return False
-        self._backoff.pop(request, None)
-        self._note(request, outcome.reason)
-        return outcome.acted
+        except Exception as error:  # whatever it is, it concerns this request alone
+            self.unexpected += 1
+            log.exception("request %d: will try again: %s", request, type(error).__name__)
+        else:
+            self._backoff.pop(request, None)
+            self._note(request, outcome.reason)
+            return outcome.acted
+        self._delay(backoff, view)
+        return False
 
     def _view(self, request: int, frame: Frame) -> RequestView:
+        """A request at a frame; read once for each frame."""
         ctx = self._context
-        record = ctx.client.market.request(request, frame)
-        state, seat = ctx.client.rounds.duty(request, ctx.keys.address, frame)
-        return RequestView(ctx, frame, record, state, seat)
+        if self._views_of != frame.block_hash:
+            self._views, self._views_of = {}, frame.block_hash
+        if request not in self._views:
+            record = ctx.client.market.request(request, frame)
+            state, seat = ctx.client.rounds.duty(request, ctx.keys.address, frame)
+            self._views[request] = RequestView(ctx, frame, record, state, seat)
+        return self._views[request]
 
     def _note(self, request: int, reason: str) -> None:
         """Log each reason when it changes: the log says why nothing happens."""
@@ -278,7 +302,12 @@ class Daemon:
             self._reasons[request] = reason
             log.info("request %d: %s", request, reason)
 
-    def _delay(self, backoff: _Backoff) -> None:
-        base = min(self._settings.poll_seconds * 2**backoff.failures, MAX_BACKOFF_SECONDS)
+    def _delay(self, backoff: _Backoff, view: RequestView | None) -> None:
+        """Wait longer with each failure, but never for more than a part of the time left."""
+        most = MAX_BACKOFF_SECONDS
+        if view is not None and view.state.stage_deadline > view.frame.timestamp:
+            left = view.state.stage_deadline - view.frame.timestamp
+            most = min(most, max(self._settings.poll_seconds, left / BACKOFF_PART))
+        base = min(self._settings.poll_seconds * 2**backoff.failures, most)
         backoff.failures = min(backoff.failures + 1, 16)
         backoff.until = time.monotonic() + base * random.uniform(0.5, 1.0)

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
+from fedpact.chain.bindings.market import terms_of as terms_from
 from fedpact.consensus.artefacts import (
     SLICE_MAX_BYTES,
     RoundRef,
@@ -32,7 +33,12 @@ from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 def terms_of(view: RequestView) -> Terms:
     """The request's terms from its creation event."""
-    return view.ctx.client.market.terms(view.id)
+    created = view.ctx.state.events(view.id, "RequestCreated")
+    if not created:
+        raise ContentMissing(f"request {view.id}: its creation has not been read yet")
+    kept = created[-1]["terms"]
+    digests = ("specification", "evaluation", "initialModel", "queryKey")
+    return terms_from({**kept, **{name: digest_of(kept[name]) for name in digests}})
 
 
 def specification_of(view: RequestView) -> Specification:
@@ -78,9 +84,11 @@ def request_key(view: RequestView) -> bytes:
     cached = view.ctx.cache.request_keys.get(view.id)
     if cached is not None:
         return cached
-    started = view.ctx.state.events(view.id, "Started")[-1]
-    key = _sealed_to_me(view, digest_of(started["manifest"]))
-    if key_hash(key) != digest_of(started["keyHash"]):
+    started = view.ctx.state.events(view.id, "Started")
+    if not started:
+        raise ContentMissing(f"request {view.id}: its start has not been read yet")
+    key = _sealed_to_me(view, digest_of(started[-1]["manifest"]))
+    if key_hash(key) != digest_of(started[-1]["keyHash"]):
         raise ContentError(f"request {view.id}: the key sealed to me is not the one on chain")
     view.ctx.cache.request_keys[view.id] = key
     return key

@@ -4,7 +4,7 @@ from collections import Counter
 
 from fedpact.chain.records import Frame
 from fedpact.content.keys import delivery_key, seal
-from fedpact.provider.context import Context, DutyResult, RequestView, did, idle
+from fedpact.provider.context import Context, DutyResult, RequestView, Resales, did, idle
 from fedpact.provider.reading import request_key, specification_of
 from fedpact.types.resale import PurchaseStatus
 from fedpact.types.rounds import seats_of
@@ -17,9 +17,26 @@ have the model (from the mempool) and its money back."""
 def resold(ctx: Context, frame: Frame) -> set[int]:
     """Requests that the account joined and that have a buyer who may still get a key, or sales that
     are not claimed yet; from the events alone."""
+    known = ctx.cache.resales
+    if known is None or known.changes != ctx.state.changes:
+        known = ctx.cache.resales = _resales(ctx)
+    asked = {
+        request
+        for request, buyers in known.waiting.items()
+        if any(deadline >= frame.timestamp for deadline in buyers.values())
+    }
+    asked |= {
+        request
+        for request, count in known.sales.items()
+        if count > max(known.claimed[request], ctx.cache.sales.get(request, 0))
+    }
+    return {request for request in asked if _joined(ctx, request)}
+
+
+def _resales(ctx: Context) -> Resales:
     waiting: dict[int, dict[str, int]] = {}
     sales: Counter[int] = Counter()
-    seen = Counter(ctx.cache.sales)
+    claimed: Counter[int] = Counter()
     names = ("ResultBought", "KeySealed", "PurchaseRefunded", "ResaleClaimed")
     for name, args in ctx.state.events_named(*names):
         request = int(args["requestId"])
@@ -27,16 +44,10 @@ def resold(ctx: Context, frame: Frame) -> set[int]:
             waiting.setdefault(request, {})[args["buyer"]] = args["deadline"]
         elif name == "ResaleClaimed":
             if args["provider"] == ctx.keys.address:
-                seen[request] = max(seen[request], sales[request])
+                claimed[request] = sales[request]
         elif waiting.get(request, {}).pop(args["buyer"], None) and name == "KeySealed":
             sales[request] += 1  # Further keys for one purchase earn nothing.
-    asked = {
-        request
-        for request, buyers in waiting.items()
-        if any(deadline >= frame.timestamp for deadline in buyers.values())
-    }
-    asked |= {request for request, count in sales.items() if count > seen[request]}
-    return {request for request in asked if _joined(ctx, request)}
+    return Resales(ctx.state.changes, waiting, sales, claimed)
 
 
 def seal_to_buyers(view: RequestView) -> DutyResult:

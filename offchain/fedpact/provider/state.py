@@ -13,6 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from fedpact.chain.records import Frame
+from fedpact.chain.scanner import CHECKPOINTS
 from fedpact.errors import StateError
 from fedpact.types.deployment import Deployment
 
@@ -24,6 +26,8 @@ CREATE TABLE IF NOT EXISTS events (
     block INTEGER NOT NULL, log_index INTEGER NOT NULL, name TEXT NOT NULL,
     request INTEGER, args TEXT NOT NULL, PRIMARY KEY (block, log_index));
 CREATE INDEX IF NOT EXISTS events_by_request ON events (request, name);
+CREATE INDEX IF NOT EXISTS events_by_name ON events (name, block, log_index);
+CREATE TABLE IF NOT EXISTS ends (block INTEGER PRIMARY KEY, hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS requests (
     id INTEGER PRIMARY KEY, standing TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS votes (
@@ -54,6 +58,8 @@ class ProviderState:
 
     def __init__(self, path: Path, deployment: Deployment, account: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.changes = 0
+        """Grows whenever events may have changed."""
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.executescript(_SCHEMA)
@@ -74,6 +80,8 @@ class ProviderState:
         if self._meta("block") is None:
             self._set_meta("block", str(deployment.block - 1))
             self._set_meta("block_hash", "")
+        elif self.block_hash and not self.ends():  # written by version 0.1
+            self._db.execute("INSERT INTO ends VALUES (?, ?)", (self.block, self.block_hash))
 
     def close(self) -> None:
         self._db.close()
@@ -90,15 +98,29 @@ class ProviderState:
         """Hash of that block; empty before the first scan."""
         return self._meta("block_hash") or ""
 
+    def ends(self) -> list[Frame]:
+        """The last blocks of the ranges that were read, oldest first (without their times)."""
+        rows = self._db.execute("SELECT block, hash FROM ends ORDER BY block")
+        return [Frame(int(block), str(block_hash), 0) for block, block_hash in rows]
+
     def ingest(
-        self, events: Iterable[tuple[int, int, str, dict[str, Any]]], block: int, block_hash: str
-    ) -> int:
-        """Store (block, log index, name, arguments) and move the checkpoint; all or nothing."""
-        count = 0
+        self,
+        events: Iterable[tuple[int, int, str, dict[str, Any]]],
+        block: int,
+        block_hash: str,
+        first: int | None = None,
+    ) -> None:
+        """Replace what is known of blocks `first` (None: the next) to `block`, and all later ones.
+
+        `events`: (block, log index, name, arguments). The checkpoint moves in the same transaction:
+        all or nothing. What a reorganisation took away goes with it: events, requests, votes.
+        """
+        stored = False
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            forgotten = self._forget(self.block + 1 if first is None else first)
             for at, index, name, args in events:
-                request = args.get("requestId")
+                request, stored = args.get("requestId"), True
                 self._db.execute(
                     "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)",
                     (at, index, name, request, json.dumps(args, default=_hex)),
@@ -108,26 +130,32 @@ class ProviderState:
                         "INSERT OR IGNORE INTO requests VALUES (?, ?, '')",
                         (request, Participation.NEW),
                     )
-                count += 1
+            if forgotten:
+                self._drop_orphans()
             self._set_meta("block", str(block))
             self._set_meta("block_hash", block_hash)
+            if block_hash:
+                self._db.execute("INSERT OR REPLACE INTO ends VALUES (?, ?)", (block, block_hash))
+                self._db.execute(
+                    "DELETE FROM ends WHERE block NOT IN"
+                    f" (SELECT block FROM ends ORDER BY block DESC LIMIT {CHECKPOINTS})"
+                )
             self._db.execute("COMMIT")
         except BaseException:
             self._db.execute("ROLLBACK")
             raise
-        return count
+        if forgotten or stored:
+            self.changes += 1
 
-    def rewind(self, block: int) -> None:
-        """Forget all events above `block` (after a reorganisation of the chain)."""
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute("DELETE FROM events WHERE block > ?", (block,))
-        self._db.execute(
-            "DELETE FROM requests WHERE id NOT IN "
-            "(SELECT request FROM events WHERE name = 'RequestCreated')"
-        )
-        self._set_meta("block", str(block))
-        self._set_meta("block_hash", "")
-        self._db.execute("COMMIT")
+    def _forget(self, first: int) -> bool:
+        self._db.execute("DELETE FROM ends WHERE block >= ?", (first,))
+        return self._db.execute("DELETE FROM events WHERE block >= ?", (first,)).rowcount > 0
+
+    def _drop_orphans(self) -> None:
+        """Requests without a creation, and votes in them: another request may get the number."""
+        created = "(SELECT request FROM events WHERE name = 'RequestCreated')"
+        self._db.execute(f"DELETE FROM requests WHERE id NOT IN {created}")
+        self._db.execute("DELETE FROM votes WHERE request NOT IN (SELECT id FROM requests)")
 
     def events(self, request: int, name: str) -> list[dict[str, Any]]:
         """Arguments of a request's events of one name, oldest first; bytes as 0x hex."""

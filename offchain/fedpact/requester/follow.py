@@ -1,11 +1,15 @@
 """The requester's loop: open each round's slice as soon as its submissions have closed."""
 
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from fedpact.chain.faults import RpcError
 from fedpact.errors import Retryable, Reverted
 from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState, Stage
+
+log = logging.getLogger(__name__)
 
 FINISHED = (RequestStatus.DELIVERED, RequestStatus.CANCELLED)
 LONGEST_PAUSE = 10.0
@@ -60,8 +64,8 @@ def follow(
 ) -> RequestProgress:
     """Follow until the request is delivered or cancelled, or `give_up_at` (chain time) has passed.
 
-    Keeps no state between polls, so it may be stopped and started at any time. Failures of node
-    or store are reported and retried with growing pauses.
+    Keeps no state between polls, so it may be stopped and started at any time. Whatever fails is
+    reported and tried again with growing pauses; what nobody foresaw is in the log with its trace.
     """
     last: RequestProgress | None = None
     failures = 0
@@ -69,20 +73,24 @@ def follow(
         try:
             record, state = look()
             note = _act(record, state, open_slice)
-            failures = 0
-        except Retryable as error:
+            limit = give_up_at(record, state)
+            over = limit is not None and now() > limit
+        except Exception as error:  # whatever it is, the request goes on
             failures += 1
+            if not isinstance(error, Retryable):
+                log.exception("following failed; trying again")
             if last is not None:
-                last = RequestProgress(**{**vars(last), "note": str(error)})
+                last = replace(last, note=str(error))
                 report(last)
-            time.sleep(min(poll_interval * 2**failures, LONGEST_PAUSE))
+            wait = error.fault.retry_after if isinstance(error, RpcError) else None
+            time.sleep(max(wait or 0.0, min(poll_interval * 2**failures, LONGEST_PAUSE)))
             continue
+        failures = 0
         current = progress(record, state, note)
         if current != last:
             report(current)
             last = current
-        limit = give_up_at(record, state)
-        if record.status in FINISHED or (limit is not None and now() > limit):
+        if record.status in FINISHED or over:
             return current
         time.sleep(poll_interval)
 

@@ -104,6 +104,7 @@ class ProfileDirectory:
         self._active: set[bytes] = set()
         self._changes = 0
         self._count = 0
+        self._read_to = -1
         self._scanner = self._new_scanner()
 
     def _new_scanner(self) -> EventScanner:
@@ -114,13 +115,16 @@ class ProfileDirectory:
 
     def _scan(self) -> None:
         self._looked = self._clock()
-        events = list(self._scanner.scan())
-        if self._scanner.rewound_to is not None:
-            # Reverted events cannot be distinguished from valid ones: read all again.
-            self._clear()
-            events = list(self._scanner.scan())
-        for event in events:
-            self._take(event)
+        for chunk in self._scanner.chunks():
+            if chunk.first <= self._read_to:
+                # Reverted events cannot be distinguished from valid ones: read all again.
+                self._clear()
+                self._scan()
+                return
+            for event in chunk.events:
+                self._take(event)
+            if chunk.end is not None:
+                self._read_to = chunk.end.block_number
         self._count = sum(node in self._active for node in self._entries)
 
     def _take(self, event: Event) -> None:

@@ -17,6 +17,7 @@ from eth_account import Account
 from fedpact.audit.evidence import Evidence, Final, RoundEvidence, Tally
 from fedpact.audit.history import AuditHistory
 from fedpact.audit.learning import LearningChecks
+from fedpact.chain.bindings.binding import camel
 from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local
 from fedpact.consensus.replay import Replay
@@ -167,7 +168,8 @@ class Played:
         """What a daemon has read from the chain."""
         state = ProviderState(self.folder / "state.db", DEPLOYMENT, KEYS[1].address)
         events: list[tuple[str, dict[str, Any]]] = [
-            ("Started", {"manifest": self.manifest, "keyHash": key_hash(KEY)})
+            ("RequestCreated", {"terms": camel(self.prepared.terms)}),
+            ("Started", {"manifest": self.manifest, "keyHash": key_hash(KEY)}),
         ]
         for one in self.rounds:
             assert one.tally is not None
@@ -191,8 +193,7 @@ class Played:
         members = [Member(seat, keys.address, 60, 0) for seat, keys in enumerate(KEYS)]
         client = SimpleNamespace(
             registry=SimpleNamespace(participant=lambda _: SimpleNamespace(key_version=1)),
-            market=SimpleNamespace(terms=lambda _: self.prepared.terms),
-            rounds=SimpleNamespace(members=lambda _, __: members),
+            rounds=SimpleNamespace(members=lambda *_: members),
         )
         ctx: Any = SimpleNamespace(
             cache=cache,
@@ -314,6 +315,8 @@ def test_a_daemon_trusts_its_own_aggregate_and_record(played: Played) -> None:
 
 def test_a_daemon_that_has_not_read_a_tally_waits(played: Played) -> None:
     state = ProviderState(played.folder / "empty.db", DEPLOYMENT, KEYS[1].address)
+    created = {"requestId": REQUEST, "terms": camel(played.prepared.terms)}
+    state.ingest([(1, 0, "RequestCreated", created)], 1, "0x")
     replay = replay_of(played.view(3, state, Cache()))
     with pytest.raises(ContentMissing, match="tally of round 2"):
         replay.history.valid(2)

@@ -30,7 +30,7 @@ def test_starts_before_the_deployment(state: ProviderState) -> None:
 
 
 def test_events_are_read_and_the_checkpoint_advances(state: ProviderState) -> None:
-    assert state.ingest([created(6, 1), created(7, 2)], 8, "0xb8") == 2
+    state.ingest([created(6, 1), created(7, 2)], 8, "0xb8")
     assert (state.block, state.block_hash) == (8, "0xb8")
     assert state.open_requests() == [(1, Participation.NEW), (2, Participation.NEW)]
     [event] = state.events(1, "RequestCreated")
@@ -48,9 +48,11 @@ def test_events_are_taken_all_or_none(state: ProviderState) -> None:
 def test_events_reverted_by_a_reorganisation_are_dropped(state: ProviderState) -> None:
     state.ingest([created(6, 1), created(9, 2)], 9, "0xb9")
     state.decide(1, Participation.JOINED, "joined")
-    state.rewind(7)
-    assert state.block == 7
+    state.save_vote(2, 1, CastVote({0: 1}, {}))
+    state.ingest([], 7, "0xb7", first=8)
+    assert (state.block, state.block_hash) == (7, "0xb7")
     assert state.open_requests() == [(1, Participation.JOINED)]
+    assert state.vote(2, 1) is None
     state.ingest([created(6, 1), created(8, 3)], 9, "0xc9")
     assert state.open_requests() == [(1, Participation.JOINED), (3, Participation.NEW)]
 
@@ -85,3 +87,24 @@ def test_refuses_the_file_of_another_deployment_or_account(tmp_path: Path) -> No
         ProviderState(path, restarted, ACCOUNT)
     with pytest.raises(StateError, match="account"):
         ProviderState(path, DEPLOYMENT, "0xB")
+
+
+def test_a_request_that_is_created_again_keeps_its_decision(state: ProviderState) -> None:
+    state.ingest([created(6, 1)], 6, "0xb6")
+    state.decide(1, Participation.JOINED, "joined")
+    state.ingest([created(7, 1)], 7, "0xc7", first=6)
+    assert state.open_requests() == [(1, Participation.JOINED)]
+
+
+def test_the_ends_of_ranges_outlive_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    first = ProviderState(path, DEPLOYMENT, ACCOUNT)
+    for block in range(5, 300):
+        first.ingest([], block, f"0x{block:x}")
+    first.ingest([], 298, "0xf298", first=298)
+    first.close()
+    second = ProviderState(path, DEPLOYMENT, ACCOUNT)
+    ends = [(end.block_number, end.block_hash) for end in second.ends()]
+    assert len(ends) == 127
+    assert ends[-2:] == [(297, "0x129"), (298, "0xf298")]
+    second.close()

@@ -86,9 +86,18 @@ class Rounds(Binding):
         facts, seat = self._view("duty", request_id, account, block=block)
         return self._state(request_id, facts, block), None if seat == NO_SEAT else int(seat)
 
-    def members(self, request_id: int, block: BlockReference = None) -> list[Member]:
-        """The occupied seats, in order."""
-        accounts = self._joined(request_id)
+    def members(
+        self,
+        request_id: int,
+        block: BlockReference = None,
+        joined: Sequence[str] | None = None,
+    ) -> list[Member]:
+        """The occupied seats, in order.
+
+        `joined`: all accounts that ever joined, if the caller has read the market's events; None:
+        they are read here.
+        """
+        accounts = self._joined(request_id) if joined is None else joined
         if not accounts:
             return []
         calls = [self.function("member", request_id, account) for account in accounts]

@@ -1,0 +1,57 @@
+"""How long a daemon waits between two looks at the chain."""
+
+import time
+
+from fedpact.chain.faults import RpcError
+from fedpact.chain.records import Frame
+
+MOST_SECONDS_A_BLOCK = 15.0
+"""A chain that stands still is looked at this often."""
+LOOKS_A_BLOCK = 12
+"""While a request is open: a duty is noticed within a twelfth of the time between two blocks."""
+LONGEST_OPEN_WAIT = 1.0
+LONGEST_FAILED_WAIT = 15.0
+SMOOTHING = 0.3
+"""Weight of the newest interval between blocks in the mean."""
+
+
+class Pace:
+    """Polls fast while something is open, else about once a block."""
+
+    def __init__(self, poll_seconds: float) -> None:
+        """`poll_seconds`: the shortest wait."""
+        self._poll = poll_seconds
+        self._block_seconds = 0.0
+        self._last: Frame | None = None
+        self._busy = True
+        self._failures = 0
+        self._asked: float = 0.0
+
+    def saw(self, frame: Frame) -> None:
+        """Learn the time between blocks from the heads."""
+        last, self._last = self._last, frame
+        if last is None or frame.block_number <= last.block_number:
+            return
+        seconds = (frame.timestamp - last.timestamp) / (frame.block_number - last.block_number)
+        seconds = min(max(0.0, seconds), MOST_SECONDS_A_BLOCK)
+        if self._block_seconds:
+            seconds = self._block_seconds + SMOOTHING * (seconds - self._block_seconds)
+        self._block_seconds = seconds
+
+    def succeeded(self, *, busy: bool) -> None:
+        """`busy`: a request is open."""
+        self._busy, self._failures, self._asked = busy, 0, 0.0
+
+    def failed(self, error: Exception | None) -> None:
+        self._failures += 1
+        wait = error.fault.retry_after if isinstance(error, RpcError) else None
+        self._asked = time.monotonic() + (wait or 0.0)
+
+    def wait(self) -> float:
+        """Seconds."""
+        if self._failures:
+            doubled = self._poll * float(2 ** min(self._failures, 12))
+            return max(min(doubled, LONGEST_FAILED_WAIT), self._asked - time.monotonic())
+        if self._busy:
+            return max(self._poll, min(self._block_seconds / LOOKS_A_BLOCK, LONGEST_OPEN_WAIT))
+        return max(self._poll, self._block_seconds)
