@@ -1,14 +1,13 @@
-"""Attacks on a request: colluding poisoners and free riders.
+"""Attacks on a request by colluding poisoners.
 
 Poisoners collude and know more than the protocol reveals: all providers' data, and so the models
 that the honest providers train in the same round. They vote for each other, score every honest
-model as invalid and approve nothing. Free riders vote honestly, as they want to be paid.
+model as invalid and approve nothing.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,21 +85,21 @@ class SignFlip(Poisoner):
     """The honest update with its sign flipped."""
 
     def submit(self, task: RoundTask) -> bytes:
-        return _moved(task, -_update(task))
+        return moved(task, -update_of(task))
 
 
 class Gaussian(Poisoner):
     """The global model plus noise with the norm of an honest update."""
 
     def submit(self, task: RoundTask) -> bytes:
-        return _moved(task, _noise(task, length(_update(task))))
+        return moved(task, noise_of_norm(task, length(update_of(task))))
 
 
 class WideGaussian(Poisoner):
     """The global model plus noise from N(0, 1) (Blanchard et al. 2017)."""
 
     def submit(self, task: RoundTask) -> bytes:
-        return _moved(task, task.noise.normal(flatten(task.start).shape, 1.0))
+        return moved(task, task.noise.normal(flatten(task.start).shape, 1.0))
 
 
 class NotANumberPoison(Poisoner):
@@ -130,7 +129,7 @@ class ALittleIsEnough(Poisoner):
 
     def submit(self, task: RoundTask) -> bytes:
         honest = self.collusion.honest_updates(task)
-        return _moved(task, honest.mean(axis=0) - self.deviations * honest.std(axis=0))
+        return moved(task, honest.mean(axis=0) - self.deviations * honest.std(axis=0))
 
     @property
     def deviations(self) -> float:
@@ -152,14 +151,14 @@ class InnerProduct(Poisoner):
 
     def submit(self, task: RoundTask) -> bytes:
         mean = self.collusion.honest_updates(task).mean(axis=0)
-        return _moved(task, -INNER_PRODUCT_FACTOR * mean)
+        return moved(task, -INNER_PRODUCT_FACTOR * mean)
 
 
 class SmallInnerProduct(Poisoner):
     """IPM with half the honest mean, so that its norm is inconspicuous."""
 
     def submit(self, task: RoundTask) -> bytes:
-        return _moved(task, -0.5 * self.collusion.honest_updates(task).mean(axis=0))
+        return moved(task, -0.5 * self.collusion.honest_updates(task).mean(axis=0))
 
 
 class BackDoor(Poisoner):
@@ -187,53 +186,6 @@ ATTACKS: dict[str, Callable[[Collusion], Poisoner]] = {
 }
 
 
-@dataclass
-class FreeRider(Provider):
-    """Submits a model that took no training, and votes honestly.
-
-    * `global`: the round's global model;
-    * `average`: the mean of the others' last models;
-    * `copied`: another provider's last model;
-    * `extrapolated`: the global model moved once more as the last round moved it.
-
-    In the first round, all submit the global model. With `noise` the update is hidden under noise
-    with `noise` times the norm of an honest update.
-    """
-
-    source: Literal["global", "average", "copied", "extrapolated"]
-    noise: float = 0.0
-    _last_start: Model | None = field(default=None, repr=False)
-
-    def submit(self, task: RoundTask) -> bytes:
-        update = flatten(self._base(task)) - flatten(task.start)
-        self._last_start = task.start
-        if self.noise:
-            update = update + _noise(task, self.noise * length(_update(task)))
-        return _moved(task, update)
-
-    def _base(self, task: RoundTask) -> Model:
-        if self.source == "average":
-            return mean_of_others(task)
-        if self.source == "copied" and task.others:
-            return task.others[min(task.others)]
-        if self.source == "extrapolated" and self._last_start is not None:
-            now, last = flatten(task.start), flatten(self._last_start)
-            return restore(2 * now - last, Template.of(task.start))
-        return task.start
-
-
-FREE_RIDERS: dict[str, Callable[[], Provider]] = {
-    "global": lambda: FreeRider("global"),
-    "global-noise": lambda: FreeRider("global", 1.0),
-    "average": lambda: FreeRider("average"),
-    "average-noise": lambda: FreeRider("average", 1.0),
-    "copied": lambda: FreeRider("copied"),
-    "copied-noise": lambda: FreeRider("copied", 1.0),
-    "extrapolated": lambda: FreeRider("extrapolated"),
-    "global-loud-noise": lambda: FreeRider("global", 5.0),
-}
-
-
 def patched(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Images, shape (n, ..., height, width), with the back door's white patch in a corner.
 
@@ -246,16 +198,16 @@ def patched(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return marked
 
 
-def _update(task: RoundTask) -> Vector:
+def update_of(task: RoundTask) -> Vector:
     """The update of honest training."""
     return flatten(task.train()) - flatten(task.start)
 
 
-def _noise(task: RoundTask, norm: float) -> Vector:
+def noise_of_norm(task: RoundTask, norm: float) -> Vector:
     """Gaussian noise scaled to the given norm."""
     drawn = task.noise.normal(flatten(task.start).shape, 1.0)
     return drawn * (norm / length(drawn))
 
 
-def _moved(task: RoundTask, update: Vector) -> bytes:
+def moved(task: RoundTask, update: Vector) -> bytes:
     return encode(restore(flatten(task.start) + update, Template.of(task.start)))

@@ -29,6 +29,8 @@ class CommitteeSize:
     test_examples: int
     family: dict[str, Any]
     local: dict[str, Any]
+    epsilon: float | None = None
+    """Of mode `sound`, at the demo's delta; None for no privacy."""
 
 
 SMALL = CommitteeSize(
@@ -101,7 +103,7 @@ def committee_data(dataset: str, split: str, seed: int, scale: CommitteeSize) ->
     cuts = cut_evenly(source.y_train[evaluation], scale.rounds, generator)
     tested = generator.permutation(len(source.y_test))[: scale.test_examples]
     fields = {
-        **draft(source, scale.providers, scale.rounds, None),
+        **draft(source, scale.providers, scale.rounds, scale.epsilon),
         "family": scale.family,
         "local": scale.local,
     }

@@ -4,7 +4,8 @@ Setting `study = "quality"`: metrics `rank_correlation` of the points with the t
 `rank_correlation_leave_one_out` and `rank_correlation_truncated_shapley` of two other measures;
 negative ones count as 0. Setting `study = "rider"` with a `rider`: metrics `pay`, the free rider's
 points divided by the honest mean, and `least_honest_pay`, the same for the worst paid honest
-provider, both at most 1. Both studies: `global_accuracy`. The details hold the unclipped figures.
+provider. Setting `study = "votes"`: per guess of `votes.GUESSES`, how often a member that votes it
+instead of scoring is adverse. All studies: `global_accuracy`.
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from fedpact.errors import InvalidInput
 from lab.committees.data import CommitteeSize
 from lab.contribution.committee import quality_case, rider_case
+from lab.contribution.votes import votes_case
 from lab.harness.checkpoint import Checkpoint
 from lab.harness.configuration import Case
 
@@ -19,6 +21,8 @@ from lab.harness.configuration import Case
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     """One request; takes seconds and saves no state."""
     settings = dict(case.settings)
+    ratios: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     try:
         study = settings.pop("study")
         rider = settings.pop("rider") if study == "rider" else ""
@@ -35,10 +39,14 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
         }
     elif study == "rider":
         found = rider_case(rider, case.partition, case.seed, scale, case.dataset)
-        metrics = {
-            "pay": min(1.0, found["pay"]),
-            "least_honest_pay": min(1.0, found["least_honest"]),
-        }
+        ratios = {"pay": found["pay"], "least_honest_pay": found["least_honest"]}
+    elif study == "votes":
+        found = votes_case(case.partition, case.seed, scale, case.dataset)
+        metrics = {f"adverse_{guess}": share for guess, share in found["adverse"].items()}
     else:
-        raise InvalidInput(f"{case.name}: unknown study {study!r}: quality or rider")
-    return {"metrics": {**metrics, "global_accuracy": found["accuracy"]}, "details": found}
+        raise InvalidInput(f"{case.name}: unknown study {study!r}: quality, rider or votes")
+    return {
+        "metrics": {**metrics, "global_accuracy": found["accuracy"]},
+        "ratios": ratios,
+        "details": found,
+    }

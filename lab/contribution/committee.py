@@ -14,8 +14,8 @@ from fedpact.learning.artefact import Model, Template, decode
 from fedpact.learning.units import samples_of
 from fedpact.simulation.adversaries import Provider, RoundTask
 from fedpact.simulation.request import Seat, accuracy
-from lab.committees.attacks import FREE_RIDERS
 from lab.committees.data import SMALL, CommitteeData, CommitteeSize, committee_data
+from lab.committees.riders import FREE_RIDERS
 
 WORST_LABELS = 0.9
 """Largest share of wrong labels; the shares are spaced evenly from 0."""

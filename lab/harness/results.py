@@ -45,13 +45,17 @@ class Result:
     @classmethod
     def of(cls, case: Case, outcome: Mapping[str, Any], seconds: float) -> "Result":
         """The result from what a kind returned; raises ExperimentError if that is malformed."""
-        unknown = set(outcome) - {"metrics", "curves", "privacy", "details"}
+        unknown = set(outcome) - {"metrics", "ratios", "curves", "privacy", "details"}
         if unknown:
             raise ExperimentError(f"{case.name}: result with unknown parts {sorted(unknown)}")
         metrics = {name: float(value) for name, value in outcome["metrics"].items()}
         for name, value in metrics.items():
             if not (math.isfinite(value) and 0 <= value <= 1):
                 raise ExperimentError(f"{case.name}: metric {name} is {value}, not from 0 to 1")
+        for name, value in outcome.get("ratios", {}).items():
+            if not (math.isfinite(value) and value >= 0):
+                raise ExperimentError(f"{case.name}: ratio {name} is {value}, not 0 or more")
+            metrics[name] = float(value)
         return cls(
             case.described(),
             case.identity,

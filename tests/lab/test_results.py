@@ -53,6 +53,13 @@ def test_a_metric_outside_0_to_1_is_refused(value: float) -> None:
         Result.of(case_of(), {"metrics": {"rmse": value}}, 1.0)
 
 
+def test_a_ratio_may_be_above_1_but_not_below_0() -> None:
+    found = Result.of(case_of(), {"metrics": {"rmse": 0.5}, "ratios": {"pay": 1.4}}, 1.0)
+    assert found.metrics == {"rmse": 0.5, "pay": 1.4}
+    with pytest.raises(ExperimentError, match=r"ratio pay is -0\.1"):
+        Result.of(case_of(), {"metrics": {}, "ratios": {"pay": -0.1}}, 1.0)
+
+
 def test_a_result_that_json_cannot_hold_leaves_nothing(folder: ResultFolder) -> None:
     bad = Result.of(case_of(), {**OUTCOME, "curves": {"loss": [float("inf")]}}, 1.0)
     with pytest.raises(ExperimentError, match="cannot be written"):
