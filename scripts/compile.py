@@ -62,6 +62,14 @@ def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
     return known
 
 
+def deployed_contracts() -> dict[str, dict[str, Any]]:
+    """`abi` and `bytecode` of the deployed contracts, by name: from the artifacts if they are
+    fresh, since compiling takes half a minute; otherwise compiled."""
+    if stale_artifacts():
+        return compile_contracts(_deployed_sources())
+    return {name: json.loads(_artifact(name).read_text()) for name in DEPLOYED}
+
+
 def read_sources(roots: Iterable[str | Path]) -> tuple[dict[str, str], list[str]]:
     """The text of each source that takes part, by its path in the repository, and the paths of
     those named or under the folders named."""

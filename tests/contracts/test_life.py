@@ -143,6 +143,6 @@ def test_a_share_is_exact_at_the_maximum_number_of_rounds(
     assert paid == [pool * own // sum(points) for own in points]
 
 
-def test_deployed_contracts_stay_below_the_size_limit(compiled: dict[str, Any]) -> None:
-    for name in ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResaleMarket"):
-        assert 0 < compiled[name].size < 24_576
+def test_deployed_contracts_stay_below_the_size_limit(chain: Chain, deployed: Deployed) -> None:
+    for contract in (deployed.registry, deployed.market, deployed.rounds, deployed.resale):
+        assert 0 < len(chain.w3.eth.get_code(contract.address)) < 24_576

@@ -26,7 +26,7 @@ from web3.contract import Contract
 from web3.exceptions import ContractLogicError
 
 from fedpact.child import end_with_parent
-from scripts.compile import DEPLOYED, compile_contracts
+from scripts.compile import compile_contracts, deployed_contracts
 from tests.support.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,12 +50,11 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Compiled:
-    """One contract: its ABI, creation bytecode and the size of what it deploys (bytes)."""
+    """One contract: its ABI and creation bytecode."""
 
     name: str
     abi: list[dict[str, Any]]
     bytecode: str
-    size: int
 
 
 class Reverted(Exception):
@@ -68,23 +67,27 @@ class Reverted(Exception):
 
 def compile_sources() -> dict[str, Compiled]:
     """The deployed contracts and the test harnesses by name, compiled where they have changed."""
-    contracts = [ROOT / "contracts" / f"{name}.sol" for name in DEPLOYED]
-    return _compile(contracts, sorted((ROOT / "tests/contracts/harness").glob("*.sol")))
+    harnesses = sorted((ROOT / "tests/contracts/harness").glob("*.sol"))
+    return _contracts(deployed_contracts()) | _compile(*([harness] for harness in harnesses))
 
 
 def compile_second() -> dict[str, Compiled]:
     """The same of the second protocol: contracts/v2 and its harnesses."""
     harnesses = sorted((ROOT / "tests/contracts/v2/harness").glob("*.sol"))
     harnesses.append(ROOT / "tests/contracts/harness/TwoOwnerWallet.sol")
-    return _compile(sorted((ROOT / "contracts/v2").glob("*.sol")), harnesses)
+    contracts = sorted((ROOT / "contracts/v2").glob("*.sol"))
+    return _compile(contracts, *([harness] for harness in harnesses))
 
 
-def _compile(contracts: list[Path], harnesses: list[Path]) -> dict[str, Compiled]:
+def _compile(*groups: list[Path]) -> dict[str, Compiled]:
+    """The contracts of each group, compiled together."""
     return {
-        name: Compiled(name, item["abi"], item["bytecode"], len(item["deployed_bytecode"]) // 2 - 1)
-        for group in [contracts, *([harness] for harness in harnesses)]
-        for name, item in compile_contracts(group).items()
+        name: one for group in groups for name, one in _contracts(compile_contracts(group)).items()
     }
+
+
+def _contracts(items: dict[str, dict[str, Any]]) -> dict[str, Compiled]:
+    return {name: Compiled(name, item["abi"], item["bytecode"]) for name, item in items.items()}
 
 
 def local_accounts(number: int) -> list[LocalAccount]:

@@ -106,7 +106,7 @@ def run(machine: type[Requests], examples: int, steps: int) -> None:
 
 
 def test_random_lives_hold(machine: type[Requests]) -> None:
-    run(machine, examples=50, steps=30)
+    run(machine, examples=30, steps=25)
 
 
 @pytest.mark.slow

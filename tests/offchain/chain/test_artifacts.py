@@ -48,6 +48,19 @@ def test_artifacts_of_this_checkout_are_not_stale() -> None:
     assert (check.returncode, check.stderr) == (0, "")
 
 
+@pytest.mark.slow
+def test_artifacts_of_this_checkout_are_what_its_sources_compile_to() -> None:
+    """The contract tests run the artifacts as long as their hash is that of the sources."""
+    sources, wanted = compile_script.read_sources(
+        [REPOSITORY / "contracts" / f"{name}.sol" for name in compile_script.DEPLOYED]
+    )
+    compiled = compile_script.compile_texts(sources, wanted)
+    for name in compile_script.DEPLOYED:
+        artifact = json.loads((compile_script.ARTIFACTS / f"{name}.json").read_text())
+        assert artifact["bytecode"] == compiled[name]["bytecode"]
+        assert artifact["abi"] == compiled[name]["abi"]
+
+
 def test_change_of_an_imported_source_makes_the_artifact_stale(
     compiling: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
