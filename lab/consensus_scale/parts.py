@@ -5,6 +5,7 @@ own errors. Artefacts are made and sealed with the daemons' functions; transacti
 the contracts' ABIs and signed as the client signs them. Nothing is sent.
 """
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local, slice
 from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
 from fedpact.consensus.votes import pack_scores
 from fedpact.content.envelope import seal_model
-from fedpact.content.keys import Manifest, new_request_key
+from fedpact.content.keys import Manifest
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_evenly, encode_slice
@@ -65,7 +66,7 @@ class RequestParts:
 def measure(committee: int, seed: int = 0) -> RequestParts:
     """Measure bytes and times of a request with this many members."""
     spec, parts, evaluation = _request(committee, seed)
-    round_ref, key = RoundRef(bytes(32), 1, 1), new_request_key()
+    round_ref, key = RoundRef(bytes(32), 1, 1), os.urandom(32)
     start = family_of(spec).initial(spec, seed)
     training, models = _timed_models(spec, start, parts)
     samples = {seat: len(part) for seat, part in enumerate(parts)}
@@ -83,7 +84,7 @@ def measure(committee: int, seed: int = 0) -> RequestParts:
     accounts = [Account.create().address for _ in range(committee)]
     public = bytes(range(1, 33))
     manifest = Manifest.sealing(
-        key, dict.fromkeys(accounts, public), bytes(32), 1, "request-key", 0
+        key, dict.fromkeys(accounts, public), bytes(32), 1, "request-key", 0, os.urandom(32)
     )
     return RequestParts(
         committee,

@@ -191,3 +191,9 @@ class TransactionTimeout(Retryable):
     """A transaction was not mined in the time allowed."""
 
     exit_code = 24
+
+
+class FeeTooHigh(Retryable):
+    """Gas costs more than the settings allow, or a transaction more than it can earn."""
+
+    exit_code = 26

@@ -50,7 +50,11 @@ class Session:
 
         settings = self.settings
         return ChainClient.connect(
-            settings.endpoint, self.deployment, calls_per_minute=settings.calls_per_minute
+            settings.endpoint,
+            self.deployment,
+            calls_per_minute=settings.calls_per_minute,
+            outbox=settings.state / "outbox.sqlite",
+            max_fee=settings.max_fee,
         )
 
     @cached_property

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     commas. The best one answers, and another takes over where it fails."""
     calls_per_minute: Annotated[int, Field(ge=0)] = 0
     """Most JSON-RPC calls a minute to each node; 0: any number."""
+    max_fee_gwei: Annotated[float, Field(gt=0)] = 500.0
+    """Most gwei to pay for a gas, tip included; above it nothing is sent."""
     deployment: Path = Path("deployment.json")
     """File written by `fedpact deploy`."""
     store: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -104,6 +106,11 @@ class Settings(BaseSettings):
     def advertised(self) -> str:
         """The address in the published profile; empty if the daemon does not answer searches."""
         return self.advertise or (f"http://{self.listen}" if self.listen else "")
+
+    @property
+    def max_fee(self) -> int:
+        """`max_fee_gwei` in wei."""
+        return int(self.max_fee_gwei * 10**9)
 
     def chosen_account(self) -> str:
         """The account's name or address; raises SettingsError if none is set."""

@@ -122,7 +122,7 @@ def test_bought_all_the_same_it_costs_its_price_and_no_more(
     # Any other member with points may mend it, and earns nothing more by it.
     key = delivery_key(farmed.key, street.client.deployment.fingerprint, request, 1)
     public = bytes(keys.encryption_key().public_key)
-    resale.seal(accomplice, request, 1, keys.address, seal(public, key))
+    resale.seal(accomplice, request, 1, keys.address, seal(public, key, bytes(32)))
     assert requester.fetch(request).error == street.client.rounds.final_error(request)
     assert resale.offered(request) == (PRICE, PRICE)
     # By hand, where no daemon does it.

@@ -1,5 +1,6 @@
 """A committee in one process: the members' part of a request, step by step, on a real chain."""
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from fedpact.consensus.history import InMemoryHistory
 from fedpact.consensus.replay import Replay
 from fedpact.consensus.votes import Ballot, attestation, pack_scores, vote_commitment
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.content.keys import Manifest, delivery_key, key_hash, new_request_key, seal
+from fedpact.content.keys import Manifest, delivery_key, key_hash, seal
 from fedpact.data.dataset import Dataset
 from fedpact.data.sources import digits
 from fedpact.learning.artefact import Model, decode, encode
@@ -117,7 +118,7 @@ class Committee:
 
     market: Market
     request_id: int
-    key: bytes = field(default_factory=new_request_key)
+    key: bytes = field(default_factory=lambda: os.urandom(32))
 
     @cached_property
     def spec(self) -> Specification:
@@ -143,7 +144,9 @@ class Committee:
             client.market.join(keys, self.request_id, len(part), bytes(32))
         readers = [*(keys.address for keys in market.providers), *self.spec.auditors]
         seals = {
-            account: seal(client.registry.participant(account).encryption_key, self.key)
+            account: seal(
+                client.registry.participant(account).encryption_key, self.key, os.urandom(32)
+            )
             for account in readers
         }
         fingerprint = client.deployment.fingerprint
@@ -190,7 +193,7 @@ class Committee:
         public = client.registry.participant(self.market.requester_keys.address).encryption_key
         leader = self.market.providers[state.last_leader]
         accounts = client.rounds.committee(self.request_id)
-        sealed = seal(public, secret)
+        sealed = seal(public, secret, os.urandom(32))
         client.market.deliver(leader, self.request_id, state.last_leader, sealed, accounts)
 
     def claim_all(self) -> None:

@@ -1,6 +1,7 @@
 """One connection to one deployment on one chain: reads, transactions and decoded log entries."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from fedpact.chain.abi import MARKET, REGISTRY, RESALE, ROUNDS, contract_abi, reverted
@@ -8,6 +9,7 @@ from fedpact.chain.faults import FaultKind, RpcError
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.node import Node, Request
 from fedpact.chain.nodes import Nodes, WrongChain
+from fedpact.chain.outbox import Outbox
 from fedpact.chain.records import BlockReference, Call, Event, Frame, Receipt
 from fedpact.chain.transactions import Sender
 from fedpact.errors import DeploymentError, FedpactError, NodeUnreachable, Retryable
@@ -21,7 +23,16 @@ class FrameGone(Retryable):
 class Connection:
     """Reads and writes; threads may share one. Made by `connect`."""
 
-    def __init__(self, rpc: Nodes, chain_id: int, genesis_hash: str, deployment: Deployment | None):
+    def __init__(
+        self,
+        rpc: Nodes,
+        chain_id: int,
+        genesis_hash: str,
+        deployment: Deployment | None,
+        *,
+        outbox: Path | None = None,
+        max_fee: int | None = None,
+    ) -> None:
         self.rpc = rpc
         self.chain_id = chain_id
         self.genesis_hash = genesis_hash
@@ -35,7 +46,9 @@ class Connection:
             }
             if deployment.resale is not None:
                 self._names[deployment.resale.lower()] = RESALE
-        self._sender = Sender(rpc, chain_id, self.decode)
+        self.sender = Sender(
+            rpc, chain_id, self.decode, outbox=Outbox(genesis_hash, outbox), max_fee=max_fee
+        )
 
     @classmethod
     def connect(
@@ -45,17 +58,22 @@ class Connection:
         *,
         timeout: float = 10,
         calls_per_minute: int = 0,
+        outbox: Path | None = None,
+        max_fee: int | None = None,
     ) -> Self:
         """Connect to one or several nodes of the deployment's chain.
 
         Every node is checked before it is used, and left out if it is on another chain.
-        `timeout` in seconds for each answer; `calls_per_minute` at each node, 0: any number.
+        `timeout` in seconds for each answer; `calls_per_minute` at each node, 0: any number;
+        `outbox`: the file that keeps transactions under way (None: only this process knows them);
+        `max_fee`: the most wei for a gas.
         Raises NodeUnreachable, DeploymentError.
         """
         rpc = Nodes(endpoint, timeout, calls_per_minute)
         chain = _Chain(deployment)
         rpc.require(chain.check)
-        return cls(rpc, chain.chain_id, chain.genesis_hash, deployment)
+        genesis_hash = chain.genesis_hash
+        return cls(rpc, chain.chain_id, genesis_hash, deployment, outbox=outbox, max_fee=max_fee)
 
     @property
     def deployment(self) -> Deployment:
@@ -116,7 +134,7 @@ class Connection:
 
     def send(self, keys: AccountKeys, call: Call) -> Receipt:
         """Send a contract function and wait until it is mined; see Sender.send."""
-        return self._sender.send(keys, call)
+        return self.sender.send(keys, call)
 
     def balance(self, address: str) -> int:
         """Wei."""
@@ -135,6 +153,7 @@ class Connection:
         return contract_abi(name).event(log) if name else None
 
     def close(self) -> None:
+        self.sender.close()
         self.rpc.close()
 
 

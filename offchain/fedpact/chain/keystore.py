@@ -53,6 +53,11 @@ class AccountKeys:
         info = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return HKDF(SHA256(), length=32, salt=None, info=info).derive(bytes(self.signer.key))
 
+    @property
+    def seal_entropy(self) -> bytes:
+        """32 secret bytes from which the ephemeral keys of seals derive."""
+        return self.derive("seal")
+
     def sign_text(self, text: bytes) -> bytes:
         """65 bytes: an EIP-191 signature (version 0x45, `personal_sign`) of `text`."""
         return bytes(self.signer.sign_message(encode_defunct(text)).signature)

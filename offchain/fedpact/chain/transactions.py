@@ -1,15 +1,18 @@
 """The only place that sends transactions.
 
-Fees follow EIP-1559. The nonce is the node's pending count, so that transactions from other
-processes on the same account are counted; our own count may be ahead for a moment. A call that was
-sent but not yet mined is never sent twice: a repeated call, after a timeout or from another thread,
-waits for the pending transaction.
+A call is signed once and kept in the outbox, on disk, before it is broadcast. Made again - after a
+timeout, a crash, from another thread - it is the same transaction, so it is never sent twice.
+Several may be under way at once: `tend` looks after them. It broadcasts again what a node has
+dropped, raises fees that no block takes, fills a nonce that is missing below ours (with an empty
+transaction), and replaces by an empty one what the contract would refuse by now.
+
+Fees follow EIP-1559, or the gas price on chains without it. The nonce is the node's pending count,
+so that other programs on the same account are counted, or our own if it is ahead.
 """
 
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any
 
@@ -17,12 +20,14 @@ from eth_utils.crypto import keccak
 
 from fedpact.chain.abi import reverted
 from fedpact.chain.addresses import checksum
-from fedpact.chain.faults import RpcError
+from fedpact.chain.faults import FaultKind, RpcError
+from fedpact.chain.fees import FeeMarket
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.nodes import Nodes
+from fedpact.chain.outbox import Outbox, Pending
 from fedpact.chain.records import Call, Event, Receipt
 from fedpact.errors import (
-    FedpactError,
+    FeeTooHigh,
     NodeUnreachable,
     Reverted,
     TransactionTimeout,
@@ -40,56 +45,46 @@ FIRST_POLL = 0.003
 POLL_GROWTH = 1.6
 LAST_POLL = 1.0
 THOROUGH_FROM = 0.2
-"""From this delay on, polls also check whether another transaction took the nonce."""
+"""From this delay on, polls also look after all other transactions of the account."""
 OVERTAKEN_LOOKS = 3
 """Polls in a row; a node may count a transaction shortly before it returns the receipt."""
-FEES_GOOD_FOR = 5.0
-"""Seconds. The fee cap is twice the base fee, which rises by at most 1/8 per block."""
+AGAIN_AFTER = 10.0
+"""Seconds after which a transaction is broadcast again: its node may have dropped it."""
+GAP_PATIENCE = 5.0
+"""Seconds for which a nonce below ours may be missing: another program's may be on its way."""
 BUMP_AFTER = 30.0
 """Seconds without a receipt until the transaction is replaced by one with higher fees."""
 BUMP_PERCENT = 25
-"""Nodes refuse a replacement whose fees are less than 10 % higher."""
+REPLACED_FROM_PERCENT = 10
+"""Nodes refuse a replacement whose fees are not this much higher."""
+TRANSFER_GAS = 21_000
 ATTEMPTS = 5
 """How often a transaction is rebuilt if its nonce was taken or fees rose."""
+REMEMBERED = 256
+"""Outcomes kept of calls that the caller may make again before it sees them on chain."""
 
-_ALREADY_THERE = ("already known", "already imported", "known transaction", "alreadyknown")
-_NONCE_TAKEN = ("nonce too low", "nonce is too low", "replacement transaction", "invalid nonce")
-_FEE_TOO_LOW = ("less than block base fee", "fee cap less than", "underpriced", "gas price too low")
-
-
-@dataclass
-class _Pending:
-    """A pending transaction and its replacements; all have the same nonce."""
-
-    nonce: int
-    gas: int
-    max_fee: int
-    tip: int
-    raw: bytes = b""
-    overtaken: int = 0
-    """Polls in a row that found the nonce used and no receipt of ours."""
-    hashes: list[str] = field(default_factory=list)
+_MAY_HAVE_ARRIVED = (FaultKind.KNOWN, FaultKind.TRANSIENT, FaultKind.QUOTA, FaultKind.UNKNOWN)
 
 
 class _Account:
-    """Pending transactions of one address. The lock is held while one is built."""
+    """Transactions under way of one address. The lock is held while one is built."""
 
-    def __init__(self) -> None:
+    def __init__(self, pending: list[Pending]) -> None:
         self.lock = RLock()
-        self.pending: dict[Call, _Pending] = {}
+        self.pending = {one.call: one for one in pending}
+        self.done: dict[Call, Pending] = {}
+        self.gap_since: float | None = None
 
-
-@dataclass(frozen=True)
-class _Fees:
-    base: int
-    tip: int
-    known_at: float
+    def waiting(self) -> list[Pending]:
+        """Those that may still be mined, lowest nonce first."""
+        unmined = [p for p in self.pending.values() if p.mined is None and not p.overtaken]
+        return sorted(unmined, key=lambda one: one.nonce)
 
 
 class Sender:
     """Sends calls and waits for their receipts; threads may share one.
 
-    `decode` turns a log entry into an Event or None.
+    `decode` turns a log entry into an Event or None; `max_fee` is the most wei for a gas.
     """
 
     def __init__(
@@ -100,190 +95,313 @@ class Sender:
         *,
         timeout: float = 180.0,
         bump_after: float = BUMP_AFTER,
+        outbox: Outbox | None = None,
+        max_fee: int | None = None,
     ) -> None:
         self._rpc = rpc
         self._chain_id = chain_id
         self._decode = decode
-        self._timeout = timeout
+        self.timeout = timeout
+        """Seconds that `send` waits for the receipt."""
         self._bump_after = bump_after
+        self._outbox = outbox or Outbox("", None)
+        self._market = FeeMarket(rpc, max_fee)
         self._lock = RLock()
         self._accounts: dict[str, _Account] = {}
-        self._fees: _Fees | None = None
+        self.seen_block: int | None = None
+        """The block from which the caller decides, if it decides anew each time: a call whose
+        transaction was mined above it is not sent again. None: every call is meant."""
+        self.purpose = 0
+        """The request for which calls are made; 0: none."""
+        self.allow: Callable[[Call, int], None] = lambda _call, _wei: None
+        """Called with a call and its likely cost before it is signed; raises if it is too much."""
+        self.paid: Callable[[int, int], None] = lambda _purpose, _wei: None
+        """Called with purpose and cost of each mined transaction."""
 
     def send(self, keys: AccountKeys, call: Call) -> Receipt:
         """Send `call` from the account and wait until it is mined.
 
-        Raises Reverted (the contract refuses, before or after mining), UnfundedAccount,
+        Raises Reverted (the contract refuses, before or after mining), UnfundedAccount, FeeTooHigh,
         TransactionTimeout (not mined in time; repeating the call continues the wait),
         NodeUnreachable.
         """
-        with self._lock:
-            account = self._accounts.setdefault(keys.address, _Account())
+        account = self._account(keys)
         for _ in range(ATTEMPTS):
             with account.lock:
+                done = self._done(account, call)
+                if done is not None:
+                    return self._receipt(keys, done)
                 pending = account.pending.get(call)
                 if pending is None:
                     pending = self._submit(keys, call, account)
-                else:
-                    self._broadcast_again(pending)
-            mined = self._wait(keys, call, account, pending)
+                elif pending.mined is None:
+                    self._broadcast(pending)
+            self._wait(keys, account, pending)
             with account.lock:
-                if account.pending.get(call) is pending:
-                    del account.pending[call]
-            if mined is not None:
-                return self._receipt(keys, call, pending, mined)
-            log.info("%s: nonce %d was taken by another program", call.action, pending.nonce)
+                self._close(keys, account, pending)
+            if pending.mined is None:
+                log.info("%s: nonce %d was taken by another program", call.action, pending.nonce)
+            elif not _was_cancelled(pending):
+                return self._receipt(keys, pending)
         raise TransactionTimeout(
             f"{call.action}: other transactions of {keys.address} took the nonce {ATTEMPTS} times:"
             " does another program use the account?"
         )
 
+    def tend(self, keys: AccountKeys) -> int:
+        """Look after the account's transactions that nobody waits for; the number left."""
+        account = self._account(keys)
+        with account.lock:
+            if account.pending:
+                self._tend(keys, account)
+            for pending in list(account.pending.values()):
+                if pending.mined is not None or pending.overtaken >= OVERTAKEN_LOOKS:
+                    self._close(keys, account, pending)
+            return len(account.pending)
+
+    def close(self) -> None:
+        self._outbox.close()
+
+    def _account(self, keys: AccountKeys) -> _Account:
+        with self._lock:
+            if keys.address not in self._accounts:
+                self._accounts[keys.address] = _Account(self._outbox.load(keys.address))
+            return self._accounts[keys.address]
+
+    def _done(self, account: _Account, call: Call) -> Pending | None:
+        """The mined transaction of a call, if the caller cannot have seen it on chain yet."""
+        done = account.done.get(call)
+        if done is None:
+            return None
+        mined = self._rpc.call("eth_getTransactionReceipt", done.hashes[-1])
+        if mined is None or self.seen_block is None or _block(mined) <= self.seen_block:
+            del account.done[call]  # taken back by a reorganisation, or seen by now
+            return None
+        return done
+
+    def _close(self, keys: AccountKeys, account: _Account, pending: Pending) -> None:
+        """Forget a transaction whose outcome is known."""
+        if account.pending.get(pending.call) is not pending:
+            return  # another thread did
+        del account.pending[pending.call]
+        self._outbox.drop(keys.address, pending.nonce)
+        if pending.mined is None:
+            return
+        self.paid(pending.purpose, _cost(pending.mined))
+        if self.seen_block is not None and not _was_cancelled(pending):
+            pending.hashes = [str(pending.mined["transactionHash"])]
+            account.done[pending.call] = pending
+            while len(account.done) > REMEMBERED:
+                del account.done[next(iter(account.done))]
+
     # Making and broadcasting
 
-    def _submit(self, keys: AccountKeys, call: Call, account: _Account) -> _Pending:
+    def _submit(self, keys: AccountKeys, call: Call, account: _Account) -> Pending:
         for attempt in range(ATTEMPTS):
-            pending = self._prepare(keys, call, account)
-            self._sign(keys, call, pending)
-            # Record it first: if the connection breaks now, it may still have arrived.
+            pending = self._prepare(keys, call, account, fresh=attempt > 0)
+            self._sign(keys, pending)
+            # Keep it first: if the connection breaks now, it may still have arrived.
             account.pending[call] = pending
+            self._outbox.save(keys.address, pending)
             try:
-                self._rpc.call("eth_sendRawTransaction", "0x" + pending.raw.hex())
+                self._post(pending)
                 return pending
             except RpcError as error:
-                if _says(error, _ALREADY_THERE):
+                last = error
+                kind = error.fault.kind
+                if kind in _MAY_HAVE_ARRIVED or (
+                    kind is FaultKind.NONCE and self._arrived(pending)
+                ):
+                    log.info("%s: %s", call.action, error.message)
                     return pending
                 del account.pending[call]
-                self._fees = None
-                if not _says(error, _NONCE_TAKEN + _FEE_TOO_LOW):
+                self._outbox.drop(keys.address, pending.nonce)
+                if kind not in (FaultKind.NONCE, FaultKind.FEE):
                     self._explain_refusal(keys, call, pending, error)
                 log.info("%s: %s; rebuilding the transaction", call.action, error.message)
                 time.sleep(0.01 * 2**attempt)
-                last = error
+            except NodeUnreachable as error:
+                log.warning("%s: %s", call.action, error)
+                return pending
         raise TransactionTimeout(f"{call.action}: refused {ATTEMPTS} times: {last.message}")
 
-    def _prepare(self, keys: AccountKeys, call: Call, account: _Account) -> _Pending:
-        """Estimate, nonce and fees in one round trip."""
-        requests: list[tuple[str, list[Any]]] = [
-            ("eth_estimateGas", [_parameters(keys, call)]),
-            ("eth_getTransactionCount", [keys.address, "pending"]),
-        ]
-        fees = self._fees
-        if fees is None or time.monotonic() - fees.known_at > FEES_GOOD_FOR:
-            requests += [
-                ("eth_getBlockByNumber", ["latest", False]),
-                ("eth_maxPriorityFeePerGas", []),
+    def _prepare(self, keys: AccountKeys, call: Call, account: _Account, *, fresh: bool) -> Pending:
+        """Estimate, nonce and fees."""
+        estimate, count = self._rpc.batch(
+            [
+                ("eth_estimateGas", [_parameters(keys, call)]),
+                ("eth_getTransactionCount", [keys.address, "pending"]),
             ]
-        estimate, count, *news = self._rpc.batch(requests)
+        )
         if isinstance(estimate, RpcError):
             self._explain_estimate(keys, call, estimate)
         if isinstance(count, RpcError):
             raise count
-        if news:
-            fees = self._fees = _fees(*news)
-        assert fees is not None
+        fees = self._market.fees(fresh=fresh)
+        gas = int(estimate, 16)
+        self.allow(call, gas * (fees.base + fees.tip) + self._market.data_fee(call))
         ours = [pending.nonce + 1 for pending in account.pending.values()]
-        return _Pending(
+        return Pending(
+            call=call,
             nonce=max([int(count, 16), *ours]),
-            gas=int(estimate, 16) * (100 + GAS_MARGIN_PERCENT) // 100 + GAS_MARGIN,
-            max_fee=2 * fees.base + fees.tip,
+            gas=gas * (100 + GAS_MARGIN_PERCENT) // 100 + GAS_MARGIN,
+            max_fee=fees.cap(self._market.ceiling),
             tip=fees.tip,
+            legacy=fees.legacy,
+            signed_at=time.time(),
+            purpose=self.purpose,
         )
 
-    def _sign(self, keys: AccountKeys, call: Call, pending: _Pending) -> None:
+    def _sign(self, keys: AccountKeys, pending: Pending) -> None:
+        call = pending.call
         transaction: dict[str, Any] = {
-            "type": 2,
             "chainId": self._chain_id,
             "nonce": pending.nonce,
             "gas": pending.gas,
-            "maxFeePerGas": pending.max_fee,
-            "maxPriorityFeePerGas": pending.tip,
             "value": call.value,
             "data": call.data,
         }
         if call.to is not None:
             transaction["to"] = checksum(call.to)
+        if pending.cancelled:
+            transaction |= {"to": keys.address, "value": 0, "data": b"", "gas": TRANSFER_GAS}
+        transaction |= _offer(pending.max_fee, pending.tip, pending.legacy)
         pending.raw = bytes(keys.signer.sign_transaction(transaction).raw_transaction)
         pending.hashes.append("0x" + keccak(pending.raw).hex())
 
-    def _broadcast_again(self, pending: _Pending) -> None:
+    def _post(self, pending: Pending) -> None:
+        pending.sent_at = time.monotonic()
+        self._rpc.call("eth_sendRawTransaction", "0x" + pending.raw.hex())
+
+    def _broadcast(self, pending: Pending) -> None:
+        """Again; the receipt will show what a refusal means."""
         try:
-            self._rpc.call("eth_sendRawTransaction", "0x" + pending.raw.hex())
-        except RpcError as error:
-            # Known, mined meanwhile, or dropped: waiting for the receipt will show which.
-            log.debug("broadcast again: %s", error.message)
+            self._post(pending)
+        except NodeUnreachable as error:
+            log.debug("broadcast again: %s", error)
+
+    def _arrived(self, pending: Pending) -> bool:
+        """Whether the node knows the transaction, although it refused it just now."""
+        return self._rpc.call("eth_getTransactionByHash", pending.hashes[-1]) is not None
 
     # Waiting
 
-    def _wait(
-        self, keys: AccountKeys, call: Call, account: _Account, pending: _Pending
-    ) -> dict[str, Any] | None:
-        """The receipt; None if another transaction took the nonce, so there will be none."""
-        deadline = time.monotonic() + self._timeout
-        bump_at = time.monotonic() + self._bump_after
-        delay = FIRST_POLL
-        while True:
+    def _wait(self, keys: AccountKeys, account: _Account, pending: Pending) -> None:
+        """Until it is mined, or another transaction took the nonce."""
+        deadline = time.monotonic() + self.timeout
+        action, delay = pending.call.action, FIRST_POLL
+        while pending.mined is None and pending.overtaken < OVERTAKEN_LOOKS:
             try:
-                mined = self._look(keys, pending, thorough=delay >= THOROUGH_FROM)
-                if mined is not None or pending.overtaken >= OVERTAKEN_LOOKS:
-                    return mined
-                if time.monotonic() > bump_at:
-                    self._bump(keys, call, account, pending)
-                    bump_at = time.monotonic() + self._bump_after
+                if delay < THOROUGH_FROM and len(pending.hashes) == 1:
+                    found = self._rpc.call("eth_getTransactionReceipt", pending.hashes[0])
+                    pending.mined = found if found is None else dict(found)
+                else:
+                    with account.lock:
+                        self._tend(keys, account)
+                if pending.mined is not None:
+                    return
             except NodeUnreachable as error:
                 if time.monotonic() > deadline:
                     raise
-                log.warning("%s: waiting for the receipt: %s", call.action, error)
+                log.warning("%s: waiting for the receipt: %s", action, error)
             if time.monotonic() > deadline:
                 raise TransactionTimeout(
-                    f"{call.action}: transaction {pending.hashes[-1]} (nonce {pending.nonce}) was"
-                    f" not mined within {self._timeout:g} s"
+                    f"{action}: transaction {pending.hashes[-1]} (nonce {pending.nonce}) was"
+                    f" not mined within {self.timeout:g} s"
                 )
             time.sleep(delay)
             delay = min(delay * POLL_GROWTH, LAST_POLL)
 
-    def _look(
-        self, keys: AccountKeys, pending: _Pending, *, thorough: bool
-    ) -> dict[str, Any] | None:
-        """The receipt, if any; `thorough` also checks whether there can still be one."""
-        if not thorough and len(pending.hashes) == 1:
-            found = self._rpc.call("eth_getTransactionReceipt", pending.hashes[0])
-            return found if found is None else dict(found)
+    def _tend(self, keys: AccountKeys, account: _Account) -> None:
+        """One look at all transactions under way; broadcast, raise, cancel and fill as needed."""
+        open_ones = [one for one in account.pending.values() if one.mined is None]
         used = int(self._rpc.call("eth_getTransactionCount", keys.address, "latest"), 16)
         # Receipts after the count: in this order, a missing receipt is not merely late.
-        for answer in self._rpc.batch([("eth_getTransactionReceipt", [h]) for h in pending.hashes]):
+        asked = [(one, tx_hash) for one in open_ones for tx_hash in one.hashes]
+        answers = self._rpc.batch([("eth_getTransactionReceipt", [one]) for _, one in asked])
+        for (pending, _), answer in zip(asked, answers, strict=True):
             if isinstance(answer, dict):
-                return answer
-        pending.overtaken = pending.overtaken + 1 if used > pending.nonce else 0
-        return None
+                pending.mined = answer
+        for pending in open_ones:
+            gone = pending.mined is None and used > pending.nonce
+            pending.overtaken = pending.overtaken + 1 if gone else 0
+        waiting = account.waiting()
+        for pending in waiting:
+            if time.time() - pending.signed_at > self._bump_after:
+                self._raise(keys, pending, lowest=pending is waiting[0])
+            elif time.monotonic() - pending.sent_at > AGAIN_AFTER:
+                self._broadcast(pending)
+        self._fill(keys, account, used, waiting)
 
-    def _bump(self, keys: AccountKeys, call: Call, account: _Account, pending: _Pending) -> None:
-        """Replace the transaction by one with higher fees."""
-        with account.lock:
-            fees = _fees(
-                *self._rpc.batch(
-                    [
-                        ("eth_getBlockByNumber", ["latest", False]),
-                        ("eth_maxPriorityFeePerGas", []),
-                    ]
-                )
-            )
-            raised = (100 + BUMP_PERCENT) * pending.tip // 100 + 1
-            pending.tip = max(raised, fees.tip)
-            raised = (100 + BUMP_PERCENT) * pending.max_fee // 100 + 1
-            pending.max_fee = max(raised, 2 * fees.base + pending.tip)
-            self._sign(keys, call, pending)
-            log.info("%s: not mined yet, raising the fee to %d", call.action, pending.max_fee)
-            self._broadcast_again(pending)
+    def _raise(self, keys: AccountKeys, pending: Pending, *, lowest: bool) -> None:
+        """Replace the transaction by one with higher fees, or by an empty one."""
+        call = pending.call
+        if lowest and not pending.cancelled and self._refused_by_now(keys, call):
+            pending.cancelled = True
+        fees, ceiling = self._market.fees(fresh=True), self._market.ceiling
+        try:
+            wanted = max(_raised(pending.max_fee), fees.cap(ceiling))
+        except FeeTooHigh as error:
+            log.warning("%s: %s", call.action, error)
+            wanted = pending.max_fee
+        offered = wanted if ceiling is None else min(wanted, ceiling)
+        if offered * 100 < pending.max_fee * (100 + REPLACED_FROM_PERCENT):
+            self._broadcast(pending)
+            return
+        pending.tip = min(max(_raised(pending.tip), fees.tip), offered)
+        pending.max_fee = offered
+        pending.signed_at = time.time()
+        self._sign(keys, pending)
+        self._outbox.save(keys.address, pending)
+        what = "the contract would refuse it now: cancelling" if pending.cancelled else "not mined"
+        log.info("%s: %s; raising the fee to %d wei", call.action, what, pending.max_fee)
+        self._broadcast(pending)
+
+    def _refused_by_now(self, keys: AccountKeys, call: Call) -> bool:
+        try:
+            self._rpc.call("eth_estimateGas", _parameters(keys, call))
+        except RpcError as error:
+            return error.fault.kind is FaultKind.REVERT
+        return False
+
+    def _fill(
+        self, keys: AccountKeys, account: _Account, used: int, waiting: list[Pending]
+    ) -> None:
+        """Fill the nonces that are missing below ours, or nothing of ours would ever be mined."""
+        if not waiting or waiting[0].nonce <= used:
+            account.gap_since = None
+            return
+        now = time.monotonic()
+        if account.gap_since is None:
+            account.gap_since = now
+        if now - account.gap_since < GAP_PATIENCE:
+            return
+        account.gap_since = now
+        fees = self._market.fees()
+        for nonce in range(used, waiting[0].nonce):
+            log.warning("nonce %d of %s is missing: filling it", nonce, keys.address)
+            transaction: dict[str, Any] = {
+                "chainId": self._chain_id,
+                "nonce": nonce,
+                "gas": TRANSFER_GAS,
+                "value": 0,
+                "to": keys.address,
+                **_offer(fees.cap(self._market.ceiling), fees.tip, fees.legacy),
+            }
+            raw = bytes(keys.signer.sign_transaction(transaction).raw_transaction)
+            try:
+                self._rpc.call("eth_sendRawTransaction", "0x" + raw.hex())
+            except NodeUnreachable as error:  # there is one of another program, or next time
+                log.info("filling nonce %d: %s", nonce, error)
 
     # Outcomes
 
-    def _receipt(
-        self, keys: AccountKeys, call: Call, pending: _Pending, mined: dict[str, Any]
-    ) -> Receipt:
-        block = int(mined["blockNumber"], 16)
-        gas_used = int(mined["gasUsed"], 16)
+    def _receipt(self, keys: AccountKeys, pending: Pending) -> Receipt:
+        mined = pending.mined
+        assert mined is not None
+        block, gas_used = _block(mined), int(mined["gasUsed"], 16)
         if int(mined["status"], 16) == 0:
-            raise self._why_reverted(keys, call, pending, block, gas_used)
+            raise self._why_reverted(keys, pending.call, pending, block, gas_used)
         decoded = (self._decode(entry) for entry in mined["logs"])
         return Receipt(
             tx_hash=mined["transactionHash"],
@@ -295,25 +413,27 @@ class Sender:
         )
 
     def _why_reverted(
-        self, keys: AccountKeys, call: Call, pending: _Pending, block: int, gas_used: int
+        self, keys: AccountKeys, call: Call, pending: Pending, block: int, gas_used: int
     ) -> Reverted:
         """Receipts give no reason: repeat the call on the state after the block."""
         try:
             self._rpc.call("eth_call", _parameters(keys, call), hex(block))
         except RpcError as error:
-            if error.data is not None:
+            if error.fault.kind is FaultKind.REVERT and error.data is not None:
                 return reverted(error.data, call.action)
         # The caller of a call that runs out of gas keeps 1/64 (EIP-150).
         out_of_gas = gas_used >= pending.gas * 63 // 64
         return Reverted("OutOfGas" if out_of_gas else "NoReason", action=call.action)
 
     def _explain_estimate(self, keys: AccountKeys, call: Call, error: RpcError) -> None:
-        if error.data is not None or "revert" in error.message.lower():
+        if error.fault.kind is FaultKind.REVERT:
             raise reverted(error.data, call.action) from error
+        if error.fault.kind in (FaultKind.TRANSIENT, FaultKind.QUOTA):
+            raise error
         self._explain_refusal(keys, call, None, error)
 
     def _explain_refusal(
-        self, keys: AccountKeys, call: Call, pending: _Pending | None, error: RpcError
+        self, keys: AccountKeys, call: Call, pending: Pending | None, error: RpcError
     ) -> None:
         """Raise UnfundedAccount if the balance is the reason, else what the node said."""
         needed = call.value + (pending.gas * pending.max_fee if pending else 0)
@@ -335,16 +455,33 @@ def _parameters(keys: AccountKeys, call: Call) -> dict[str, str]:
     return parameters if call.to is None else {**parameters, "to": call.to}
 
 
-def _fees(block: Any, tip: Any) -> _Fees:
-    if isinstance(block, RpcError):
-        raise block
-    if block is None or "baseFeePerGas" not in block:
-        raise FedpactError("the node's blocks have no base fee: a chain with EIP-1559 is needed")
-    # Not all nodes suggest a tip; 1 gwei is what the others suggest when idle.
-    suggested = 10**9 if isinstance(tip, RpcError) else int(tip, 16)
-    return _Fees(int(block["baseFeePerGas"], 16), suggested, time.monotonic())
+def _offer(max_fee: int, tip: int, legacy: bool) -> dict[str, int]:
+    """The fields of a transaction that pay for gas."""
+    if legacy:
+        return {"gasPrice": max_fee}
+    return {"type": 2, "maxFeePerGas": max_fee, "maxPriorityFeePerGas": min(tip, max_fee)}
 
 
-def _says(error: RpcError, phrases: tuple[str, ...]) -> bool:
-    message = error.message.lower()
-    return any(phrase in message for phrase in phrases)
+def _raised(fee: int) -> int:
+    return (100 + BUMP_PERCENT) * fee // 100 + 1
+
+
+def _block(mined: dict[str, Any]) -> int:
+    return int(mined["blockNumber"], 16)
+
+
+def _cost(mined: dict[str, Any]) -> int:
+    """Wei; rollups of the OP Stack name their data fee in the receipt."""
+    price = int(mined.get("effectiveGasPrice", "0x0"), 16)
+    return int(mined["gasUsed"], 16) * price + int(mined.get("l1Fee") or "0x0", 16)
+
+
+def _was_cancelled(pending: Pending) -> bool:
+    """Whether the empty transaction was mined in place of the call."""
+    mined = pending.mined
+    return (
+        pending.cancelled
+        and mined is not None
+        and mined["to"] == mined["from"]
+        and not mined["logs"]
+    )

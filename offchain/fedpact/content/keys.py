@@ -8,16 +8,18 @@ members.
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, Literal
 
 from eth_hash.auto import keccak
+from nacl.encoding import RawEncoder
 from nacl.exceptions import CryptoError
-from nacl.public import PrivateKey, PublicKey, SealedBox
+from nacl.hash import blake2b
+from nacl.public import Box, PrivateKey, PublicKey, SealedBox
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from fedpact.content.envelope import FINGERPRINT_BYTES, KEY_BYTES, derive, round_context
@@ -31,11 +33,6 @@ MANIFEST_MAX_BYTES = 262_144
 """One IPFS block, so that a manifest's CID always has the raw codec."""
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
-
-
-def new_request_key() -> bytes:
-    """32 bytes from the operating system's entropy."""
-    return os.urandom(KEY_BYTES)
 
 
 def round_key(request_key: bytes, fingerprint: bytes, request_id: int, round: int) -> bytes:
@@ -55,13 +52,21 @@ def key_hash(request_key: bytes) -> bytes:
     return bytes(keccak(request_key))
 
 
-def seal(public_key: bytes, secret: bytes) -> bytes:
+def seal(public_key: bytes, secret: bytes, entropy: bytes) -> bytes:
     """libsodium sealed box to an X25519 public key (32 bytes); SEAL_OVERHEAD_BYTES longer.
 
+    `entropy`: 32 secret bytes of the sender. The ephemeral key is derived from it, the receiver and
+    the secret (HKDF-SHA256) instead of drawn: the same seal is the same bytes, so that a call with
+    it can be repeated. Different seals have different ephemeral keys.
     Raises InvalidInput for a key of another length, or of small order, which anyone could open.
     """
     try:
-        return SealedBox(PublicKey(public_key)).encrypt(secret)
+        receiver = PublicKey(public_key)
+        context = public_key + sha256(secret).digest()
+        ephemeral = PrivateKey(derive(entropy, b"fedpact/seal/v1", context, KEY_BYTES))
+        own = bytes(ephemeral.public_key)
+        nonce = blake2b(own + public_key, digest_size=Box.NONCE_SIZE, encoder=RawEncoder)
+        return own + Box(ephemeral, receiver).encrypt(secret, nonce).ciphertext
     except (CryptoError, ValueError, TypeError, RuntimeError) as error:
         raise InvalidInput(f"not an X25519 public key: 0x{public_key.hex()}") from error
 
@@ -116,15 +121,16 @@ class Manifest:
         request_id: int,
         kind: ManifestKind,
         round: int,
+        entropy: bytes,
     ) -> "Manifest":
-        """`secret` sealed to the X25519 key of each account.
+        """`secret` sealed to the X25519 key of each account; `entropy`: see `seal`.
 
         An account whose registered key is invalid gets no seal: it shuts out only itself.
         """
         seals = {}
         for account, public_key in public_keys.items():
             with contextlib.suppress(InvalidInput):
-                seals[account] = seal(public_key, secret)
+                seals[account] = seal(public_key, secret, entropy)
         return cls(deployment, request_id, kind, round, seals)
 
     def encode(self) -> bytes:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fedpact.chain.client import ChainClient
@@ -20,9 +21,16 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Frame
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore
-from fedpact.errors import FedpactError, Retryable, Reverted, SettingsError
+from fedpact.errors import (
+    FedpactError,
+    Retryable,
+    Reverted,
+    SettingsError,
+    TransactionTimeout,
+)
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_check import reconcile
+from fedpact.provider.affording import require_worth
 from fedpact.provider.context import Background, Cache, Context, RequestView
 from fedpact.provider.duties import next_duty
 from fedpact.provider.pace import Pace
@@ -38,6 +46,8 @@ log = logging.getLogger(__name__)
 MAX_BACKOFF_SECONDS = 60.0
 BACKOFF_PART = 10
 """A request that failed is tried again before a tenth of its stage's time has passed."""
+SEND_PATIENCE = 1.0
+"""Seconds that a duty waits for its transaction; after that the other requests have their turn."""
 LATE_BLOCKS = 2
 """Blocks whose events are read again with the next block, because nodes index them late."""
 BALANCE_WARNING_WEI = 10**16
@@ -95,6 +105,8 @@ class Daemon:
             *self._workers,
             Cache(),
         )
+        sender = client.sender
+        sender.timeout, sender.paid = SEND_PATIENCE, self._paid
         self._scanner: EventScanner | None = None
         self._pace = Pace(settings.poll_seconds)
         self._views: dict[int, RequestView] = {}
@@ -219,6 +231,9 @@ class Daemon:
             frame = self._context.client.frame(self._settings.confirmations)
             self._pace.saw(frame)
             self._scan(frame)
+            sender = self._context.client.sender
+            sender.seen_block = frame.block_number
+            sender.tend(self._context.keys)
             waiting = {request for request, _ in self._state.open_requests()}
             due = sorted(waiting | resold(self._context, frame))
         except Retryable as error:
@@ -267,7 +282,13 @@ class Daemon:
         view = None
         try:
             view = self._view(request, frame)
+            sender = self._context.client.sender
+            sender.purpose, sender.allow = request, partial(require_worth, view)
             outcome = next_duty(view)
+        except TransactionTimeout as error:
+            # The same duty finds the same transaction, or what it did, at the next look.
+            self._note(request, f"waiting: {error}")
+            return False
         except Reverted as error:
             # Another member was faster, or a deadline passed between reading and sending.
             self._note(request, f"not done: {error}")
@@ -295,6 +316,10 @@ class Daemon:
             state, seat = ctx.client.rounds.duty(request, ctx.keys.address, frame)
             self._views[request] = RequestView(ctx, frame, record, state, seat)
         return self._views[request]
+
+    def _paid(self, request: int, wei: int) -> None:
+        if request:
+            self._state.add_cost(request, wei)
 
     def _note(self, request: int, reason: str) -> None:
         """Log each reason when it changes: the log says why nothing happens."""

@@ -20,7 +20,6 @@ def deliver_key(view: RequestView) -> DutyResult:
     fingerprint = ctx.deployment.fingerprint
     key = delivery_key(request_key(view), fingerprint, view.id, state.final_rounds)
     requester = ctx.client.registry.participant(view.record.requester)
-    receipt = ctx.client.market.deliver(
-        ctx.keys, view.id, view.seat, seal(requester.encryption_key, key), view.committee
-    )
+    sealed = seal(requester.encryption_key, key, ctx.keys.seal_entropy)
+    receipt = ctx.client.market.deliver(ctx.keys, view.id, view.seat, sealed, view.committee)
     return did(f"delivered the model's key ({receipt.gas_used} gas)")

@@ -15,6 +15,11 @@ def ledger_file(state: Path, address: str) -> Path:
     return _folder(state, address) / "privacy.sqlite"
 
 
+def outbox_file(state: Path, address: str) -> Path:
+    """The daemon's transactions under way: one for all chains."""
+    return _folder(state, address) / "outbox.sqlite"
+
+
 def profile_file(state: Path, address: str) -> Path:
     """The last profile built, with its unpublished parts."""
     return _folder(state, address) / "profile.json"

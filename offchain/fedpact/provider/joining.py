@@ -1,6 +1,6 @@
 """Stages 2 and 3 of the workflow: judge a request, opt in, start it, check the seal."""
 
-from fedpact.content.keys import Manifest, key_hash, new_request_key
+from fedpact.content.keys import Manifest, key_hash
 from fedpact.data.description import attributes
 from fedpact.errors import (
     BudgetExceeded,
@@ -130,19 +130,34 @@ def start_request(view: RequestView) -> DutyResult:
     seats = seats_of(view.state.members)
     if now < record.close_time + seats.index(view.seat) * spec.windows.start:
         return idle(f"seat {seats[0]} starts first")
-    secret = new_request_key()
+    secret = _new_request_key(view)
     receivers = [view.members[seat].account for seat in seats] + list(spec.auditors)
     public_keys = {
         account: ctx.client.registry.participant(account).encryption_key for account in receivers
     }
     manifest = Manifest.sealing(
-        secret, public_keys, ctx.deployment.fingerprint, view.id, "request-key", 0
+        secret,
+        public_keys,
+        ctx.deployment.fingerprint,
+        view.id,
+        "request-key",
+        0,
+        ctx.keys.seal_entropy,
     )
     cid = ctx.store.put(manifest.encode())
     receipt = ctx.client.market.start(
         ctx.keys, view.id, view.seat, cid.digest, key_hash(secret), view.committee
     )
     return did(f"started with {len(seats)} providers ({receipt.gas_used} gas)")
+
+
+def _new_request_key(view: RequestView) -> bytes:
+    """32 bytes that follow from the account's key, so that starting again is the same call.
+
+    The hash of the terms is in: after a reorganisation, another request may have the number."""
+    ctx = view.ctx
+    request = (ctx.deployment.fingerprint, view.id.to_bytes(32, "big"), view.state.history)
+    return ctx.keys.derive("request-key", *request, *(bytes.fromhex(a[2:]) for a in view.committee))
 
 
 def check_seal(view: RequestView) -> DutyResult:

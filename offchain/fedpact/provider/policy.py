@@ -52,6 +52,8 @@ class Policy(BaseModel):
     min_samples: Annotated[int, Field(gt=0)] = 100
     """Least number of own samples for taking part: privacy units under `sound`, otherwise
     examples."""
+    max_cost_per_request: Annotated[int, Field(gt=0)] = 5 * 10**16
+    """Wei; most to pay for the transactions of one request."""
 
     @classmethod
     def read(cls, path: Path) -> "Policy":

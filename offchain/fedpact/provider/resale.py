@@ -75,7 +75,8 @@ def seal_to_buyers(view: RequestView) -> DutyResult:
             continue
         parts = (ctx.deployment.fingerprint, view.id, view.state.final_rounds)
         public_key = ctx.client.registry.participant(buyer).encryption_key
-        sealed = seal(public_key, delivery_key(request_key(view), *parts))
+        key = delivery_key(request_key(view), *parts)
+        sealed = seal(public_key, key, ctx.keys.seal_entropy)
         receipt = ctx.client.resale.seal(ctx.keys, view.id, view.seat, buyer, sealed)
         return did(f"sealed the model's key to {buyer} ({receipt.gas_used} gas)")
     return idle(reason)

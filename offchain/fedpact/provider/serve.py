@@ -10,7 +10,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.errors import SettingsError
 from fedpact.provider.daemon import Daemon, DaemonSettings
-from fedpact.provider.files import features_folder, ledger_file, state_file
+from fedpact.provider.files import features_folder, ledger_file, outbox_file, state_file
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.work import LocalWork
@@ -39,7 +39,11 @@ def serve(
         )
     deployment = deployments.load(settings.deployment)
     client = ChainClient.connect(
-        settings.endpoint, deployment, calls_per_minute=settings.calls_per_minute
+        settings.endpoint,
+        deployment,
+        calls_per_minute=settings.calls_per_minute,
+        outbox=outbox_file(settings.state, keys.address),
+        max_fee=settings.max_fee,
     )
     daemon = Daemon(
         client,

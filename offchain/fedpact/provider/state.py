@@ -30,6 +30,7 @@ CREATE INDEX IF NOT EXISTS events_by_name ON events (name, block, log_index);
 CREATE TABLE IF NOT EXISTS ends (block INTEGER PRIMARY KEY, hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS requests (
     id INTEGER PRIMARY KEY, standing TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS costs (request INTEGER NOT NULL, wei TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS votes (
     request INTEGER NOT NULL, round INTEGER NOT NULL, scores TEXT NOT NULL,
     record TEXT NOT NULL, PRIMARY KEY (request, round));
@@ -193,6 +194,17 @@ class ProviderState:
             "UPDATE requests SET standing = ?, reason = ? WHERE id = ?",
             (standing, reason, request),
         )
+
+    # ------------------------------------------------------------------ costs
+
+    def add_cost(self, request: int, wei: int) -> None:
+        """Note what a transaction for a request has cost."""
+        self._db.execute("INSERT INTO costs VALUES (?, ?)", (request, str(wei)))
+
+    def cost(self, request: int) -> int:
+        """Wei paid for a request's transactions."""
+        rows = self._db.execute("SELECT wei FROM costs WHERE request = ?", (request,))
+        return sum(int(wei) for (wei,) in rows)
 
     # ------------------------------------------------------------------ votes
 

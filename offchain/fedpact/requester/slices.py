@@ -117,6 +117,7 @@ def open_to_members(
         state.request_id,
         "slice-key",
         state.round,
+        keys.seal_entropy,
     )
     cid = store.put(manifest.encode())
     return client.rounds.open_slice(keys, state.request_id, cid.digest).gas_used

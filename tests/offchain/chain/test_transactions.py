@@ -9,16 +9,19 @@ from threading import Timer
 
 import pytest
 
+from fedpact.chain import transactions as sending
 from fedpact.chain.client import ChainClient
 from fedpact.chain.deployment import deploy
 from fedpact.chain.devnet import Devnet
+from fedpact.chain.fees import L1_FEE_ORACLE, FeeMarket
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.nodes import Nodes
+from fedpact.chain.outbox import Outbox
 from fedpact.chain.records import Call
 from fedpact.chain.transactions import Sender
-from fedpact.errors import Reverted, TransactionTimeout, UnfundedAccount
+from fedpact.errors import FeeTooHigh, Reverted, TransactionTimeout, UnfundedAccount
 from fedpact.types.deployment import Deployment
-from tests.support.node_proxy import Message, node_in_front
+from tests.support.node_proxy import HttpAnswer, Message, node_in_front
 from tests.support.waiting import PATIENCE, wait_until
 
 _numbers = count(1)
@@ -313,3 +316,230 @@ def pool(client: ChainClient, keys: AccountKeys) -> dict[int, dict[str, str]]:
         if address.lower() == keys.address.lower():
             return {int(nonce): transaction for nonce, transaction in transactions.items()}
     return {}
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.sqlite"
+
+
+def with_outbox(client: ChainClient, path: Path, url: str = "", **limits: float) -> Sender:
+    """A sender of a process that was started just now."""
+    rpc = Nodes(url) if url else client.rpc
+    kept = Outbox(client.genesis_hash, path)
+    limits = {"timeout": PATIENCE, "bump_after": PATIENCE, **limits}
+    return Sender(rpc, client.chain_id, client.decode, outbox=kept, **limits)  # type: ignore[arg-type]
+
+
+def test_a_call_is_not_sent_twice_by_a_process_that_was_killed_meanwhile(
+    patient: Devnet, slow: ChainClient, outbox: Path
+) -> None:
+    """Between signing and mining, or mining and return: `request create` paid twice."""
+    keys, call = patient.new_account(), payment()
+    with pytest.raises(TransactionTimeout):
+        with_outbox(slow, outbox, timeout=0.1).send(keys, call)
+    with pytest.raises(TransactionTimeout):
+        with_outbox(slow, outbox, timeout=0.1).send(keys, call)
+    patient.mine()
+    assert with_outbox(slow, outbox).send(keys, call).status == 1
+    assert nonce_of(slow, keys) == 1
+    assert slow.balance(str(call.to)) == call.value
+
+
+@pytest.mark.parametrize("status", [429, 502])
+def test_a_refused_broadcast_leaves_no_gap(
+    patient: Devnet, slow: ChainClient, outbox: Path, status: int
+) -> None:
+    """The node refuses one transaction; later ones of other calls must be mined all the same."""
+    keys, first, second = patient.new_account(), payment(), payment()
+    refused = []
+
+    def refuse(message: Message) -> None:
+        if message["method"] == "eth_sendRawTransaction" and len(refused) < 3:
+            refused.append(message)
+            raise HttpAnswer(status, Retry_After="0")
+
+    with node_in_front(patient.url, refuse) as url:
+        ours = with_outbox(slow, outbox, url, timeout=0.1)
+        for call in (first, second):
+            with pytest.raises(TransactionTimeout):
+                ours.send(keys, call)
+        ours.timeout = PATIENCE
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(ours.send, keys, first)
+            wait_until(lambda: len(pool(slow, keys)) == 2)
+            patient.mine()
+            assert waiting.result().status == 1
+        assert ours.send(keys, second).status == 1
+    assert nonce_of(slow, keys) == 2
+
+
+def test_a_refusal_of_what_was_taken_all_the_same_is_no_refusal(
+    patient: Devnet, slow: ChainClient
+) -> None:
+    """EthereumJS answers so, without peers, to a transaction that it has taken into its pool."""
+    keys, call = patient.new_account(), payment()
+
+    def deny(message: Message, result: object) -> object:
+        if message["method"] == "eth_sendRawTransaction":
+            raise HttpAnswer(
+                500, b'{"error": {"code": -32603, "message": "no peer connection available"}}'
+            )
+        return result
+
+    with node_in_front(patient.url, told=deny) as url:
+        ours = sender(ChainClient.connect(url, slow.deployment), timeout=0.1)
+        with pytest.raises(TransactionTimeout):
+            ours.send(keys, call)
+        patient.mine()
+        assert ours.send(keys, call).status == 1
+    assert nonce_of(slow, keys) == 1
+
+
+def test_several_calls_are_under_way_at_once(patient: Devnet, slow: ChainClient) -> None:
+    keys, calls = patient.new_account(), [payment() for _ in range(8)]
+    ours = sender(slow, timeout=0.05)
+    for call in calls:
+        with pytest.raises(TransactionTimeout):
+            ours.send(keys, call)
+    patient.mine()
+    assert len({ours.send(keys, call).block for call in calls}) == 1
+    assert nonce_of(slow, keys) == 8
+
+
+def test_a_nonce_that_is_missing_below_ours_is_filled(
+    patient: Devnet, slow: ChainClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node counts a transaction that does not exist."""
+    monkeypatch.setattr(sending, "GAP_PATIENCE", 0.3)
+    keys, call = patient.new_account(), payment()
+
+    def one_too_high(message: Message, result: object) -> object:
+        counted = (
+            message["method"] == "eth_getTransactionCount" and message["params"][1] == "pending"
+        )
+        return hex(int(str(result), 16) + 2) if counted else result
+
+    with node_in_front(patient.url, told=one_too_high) as url, ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(sender(ChainClient.connect(url, None)).send, keys, call)
+        wait_until(lambda: set(pool(slow, keys)) == {0, 1, 2}, "the gap stays")
+        patient.mine()
+        assert waiting.result().status == 1
+    assert nonce_of(slow, keys) == 3
+
+
+def test_a_transaction_that_the_node_dropped_is_broadcast_again(
+    patient: Devnet, slow: ChainClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "AGAIN_AFTER", 0.2)
+    keys, call = patient.new_account(), payment()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(sender(slow).send, keys, call)
+        pending_fee(slow, keys)
+        slow.rpc.call("anvil_dropAllTransactions")
+        wait_until(lambda: pool(slow, keys), "it stays dropped")
+        patient.mine()
+        assert waiting.result().status == 1
+
+
+def test_a_call_is_not_repeated_before_its_caller_can_have_seen_it(
+    anvil: Devnet, client: ChainClient, participant: AccountKeys
+) -> None:
+    """A daemon decides from a block below the head; what it did above is not to be done again."""
+    ours, call = sender(client), payment()
+    before = nonce_of(client, participant)
+    ours.seen_block = client.frame().block_number
+    first = ours.send(participant, call)
+    assert ours.send(participant, call) == first
+    assert nonce_of(client, participant) == before + 1
+    ours.seen_block = first.block
+    assert ours.send(participant, call).tx_hash != first.tx_hash
+
+
+def test_what_the_contract_would_refuse_by_now_is_cancelled(
+    patient: Devnet, patient_deployment: Deployment, slow: ChainClient
+) -> None:
+    """It waited for long; meanwhile another account was admitted in the same place."""
+    registrar, newcomer = patient.new_account(), patient.new_account()
+    slow.rpc.call("evm_setAutomine", True)
+    deployment = deploy(ChainClient.connect(patient.url, None), registrar)
+    client = ChainClient.connect(patient.url, deployment)
+    expected = nonce_of(slow, registrar)
+    slow.rpc.call("evm_setIntervalMining", 0)
+    patient.fund(registrar.address)
+    call = client.registry.function("admit", newcomer.address, 1, b"k" * 32, b"p" * 32, b"a" * 32)
+    refuses: list[bool] = []
+
+    def revert(message: Message) -> Message | None:
+        if refuses and message["method"] == "eth_estimateGas":
+            return {"code": 3, "message": "execution reverted", "data": "0x"}
+        return None
+
+    with node_in_front(patient.url, revert) as url:
+        ours = sender(ChainClient.connect(url, deployment), timeout=0.05, bump_after=0.0)
+        with pytest.raises(TransactionTimeout):
+            ours.send(registrar, call)
+        refuses.append(True)
+        ours.tend(registrar)
+        patient.mine()
+        with pytest.raises(Reverted):
+            ours.send(registrar, call)
+    assert nonce_of(slow, registrar) == expected + 1
+    assert not client.registry.participant(newcomer.address).active
+
+
+def test_nothing_is_sent_above_the_highest_fee(patient: Devnet, slow: ChainClient) -> None:
+    keys, call = patient.new_account(), payment()
+    slow.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(20_000 * 10**9))
+    patient.mine()
+    ours = Sender(slow.rpc, slow.chain_id, slow.decode, max_fee=500 * 10**9)
+    with pytest.raises(
+        FeeTooHigh, match=r"gas costs 200\d\d.* gwei, more than max_fee_gwei \(500\)"
+    ):
+        ours.send(keys, call)
+    assert pool(slow, keys) == {}
+    slow.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+    patient.mine()
+
+
+def test_the_data_fee_of_a_rollup_is_part_of_the_cost(
+    anvil: Devnet, client: ChainClient, participant: AccountKeys
+) -> None:
+    """An oracle that returns 12,345 wei, at the address of OP Stack's."""
+    costs: list[int] = []
+    call = payment()
+    ours = sender(client)
+    ours.allow = lambda _, wei: costs.append(wei)
+    ours.send(participant, call)
+    client.rpc.call("anvil_setCode", L1_FEE_ORACLE, "0x61303960005260206000f3")
+    try:
+        ours = sender(client)
+        ours.allow = lambda _, wei: costs.append(wei)
+        ours.send(participant, payment())
+        assert ours._market.data_fee(call) == 12_345
+    finally:
+        client.rpc.call("anvil_setCode", L1_FEE_ORACLE, "0x")
+    assert FeeMarket(client.rpc).data_fee(call) == 0
+
+
+def test_a_chain_without_base_fees_gets_a_gas_price(
+    anvil: Devnet, client: ChainClient, participant: AccountKeys
+) -> None:
+    sent: list[str] = []
+
+    def legacy(message: Message, result: object) -> object:
+        if message["method"] == "eth_getBlockByNumber" and isinstance(result, dict):
+            return {name: value for name, value in result.items() if name != "baseFeePerGas"}
+        return result
+
+    def habit(message: Message) -> Message | None:
+        if message["method"] == "eth_sendRawTransaction":
+            sent.append(message["params"][0])
+        if message["method"] == "eth_maxPriorityFeePerGas":
+            return {"code": -32601, "message": "Method not found"}
+        return None
+
+    with node_in_front(anvil.url, habit, legacy) as url:
+        receipt = sender(ChainClient.connect(url, client.deployment)).send(participant, payment())
+    assert receipt.status == 1
+    assert int(sent[0][2:4], 16) >= 0xC0  # a list, without a type before it (EIP-2718)

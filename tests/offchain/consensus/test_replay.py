@@ -147,7 +147,9 @@ class Played:
 
     def _sealed(self, secret: bytes, kind: Any, number: int) -> bytes:
         public = {keys.address: bytes(keys.encryption_key().public_key) for keys in KEYS}
-        manifest = Manifest.sealing(secret, public, DEPLOYMENT.fingerprint, REQUEST, kind, number)
+        manifest = Manifest.sealing(
+            secret, public, DEPLOYMENT.fingerprint, REQUEST, kind, number, bytes(32)
+        )
         return self.store.put(manifest.encode()).digest
 
     # ------------------------------------------------------------------ the auditor's

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nacl.public import PrivateKey
+from nacl.public import PrivateKey, SealedBox
 
 from fedpact.content.keys import (
     MANIFEST_MAX_BYTES,
@@ -12,7 +12,6 @@ from fedpact.content.keys import (
     Manifest,
     delivery_key,
     key_hash,
-    new_request_key,
     round_key,
     seal,
     unseal,
@@ -20,6 +19,7 @@ from fedpact.content.keys import (
 from fedpact.errors import ContentError, ContentTooLarge, DecryptionError, InvalidInput
 
 KEY = bytes(range(32))
+ENTROPY = bytes(range(32, 64))
 DEPLOYMENT = bytes([9]) * 32
 ALICE = "0x52908400098527886E0F7030069857D2E4169EE7"
 BOB = "0x8617E340B3D01FA5F11F306F4090FD50E238070D"
@@ -32,11 +32,6 @@ def manifest(seals: Mapping[str, bytes]) -> Manifest:
 def document(**changes: object) -> bytes:
     whole = json.loads(manifest({ALICE: bytes(80)}).encode()) | changes
     return json.dumps(whole).encode()
-
-
-def test_request_keys_are_fresh() -> None:
-    assert len(new_request_key()) == 32
-    assert new_request_key() != new_request_key()
 
 
 def test_derived_keys_never_change_their_form() -> None:
@@ -71,7 +66,7 @@ def test_the_key_hash_is_keccak_256() -> None:
 @given(secret=st.binary(min_size=32, max_size=32))
 def test_only_the_addressee_opens_a_seal(secret: bytes) -> None:
     mine, other = PrivateKey.generate(), PrivateKey.generate()
-    sealed = seal(bytes(mine.public_key), secret)
+    sealed = seal(bytes(mine.public_key), secret, ENTROPY)
     assert len(sealed) == SEALED_KEY_BYTES
     assert unseal(mine, sealed) == secret
     with pytest.raises(DecryptionError):
@@ -87,12 +82,15 @@ def test_an_invalid_seal_does_not_open(sealed: bytes) -> None:
 @pytest.mark.parametrize("public_key", [b"", bytes(31), bytes(32), bytes([1] + 31 * [0])])
 def test_keys_that_protect_nothing_are_not_sealed_to(public_key: bytes) -> None:
     with pytest.raises(InvalidInput, match="X25519"):
-        seal(public_key, KEY)
+        seal(public_key, KEY, ENTROPY)
 
 
 def test_each_reader_opens_a_manifest_and_strangers_do_not() -> None:
     alice, bob = PrivateKey.generate(), PrivateKey.generate()
-    seals = {ALICE: seal(bytes(alice.public_key), KEY), BOB: seal(bytes(bob.public_key), KEY)}
+    seals = {
+        ALICE: seal(bytes(alice.public_key), KEY, ENTROPY),
+        BOB: seal(bytes(bob.public_key), KEY, ENTROPY),
+    }
     read = Manifest.decode(manifest(seals).encode())
     assert read.open(ALICE, alice) == KEY
     assert read.open(BOB.lower(), bob) == KEY
@@ -153,3 +151,18 @@ def test_a_manifest_larger_than_a_block_is_refused() -> None:
     crowd = {f"0x{number:040x}": bytes(80) for number in range(2000)}
     with pytest.raises(ContentTooLarge):
         manifest(crowd).encode()
+
+
+def test_the_same_seal_is_the_same_bytes_and_any_other_has_another_ephemeral_key() -> None:
+    """What is sealed goes on chain: made again it must be the same call, and a key that two
+    different seals shared would undo both."""
+    mine, other = PrivateKey.generate(), PrivateKey.generate()
+    sealed = seal(bytes(mine.public_key), KEY, ENTROPY)
+    assert sealed == seal(bytes(mine.public_key), KEY, ENTROPY)
+    assert SealedBox(mine).decrypt(sealed) == KEY
+    others = [
+        seal(bytes(mine.public_key), bytes(32), ENTROPY),
+        seal(bytes(other.public_key), KEY, ENTROPY),
+        seal(bytes(mine.public_key), KEY, bytes(32)),
+    ]
+    assert len({one[:32] for one in [sealed, *others]}) == 4
