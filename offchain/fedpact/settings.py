@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     commas. The best one answers, and another takes over where it fails."""
     calls_per_minute: Annotated[int, Field(ge=0)] = 0
     """Most JSON-RPC calls a minute to each node; 0: any number."""
+    quorum: Annotated[int, Field(ge=1)] = 1
+    """Nodes that must name the same block before a start, a submission and a reveal."""
     max_fee_gwei: Annotated[float, Field(gt=0)] = 500.0
     """Most gwei to pay for a gas, tip included; above it nothing is sent."""
     deployment: Path = Path("deployment.json")

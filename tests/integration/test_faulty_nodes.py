@@ -383,3 +383,23 @@ def test_stopping_is_heard_while_events_are_read(market: Market, data: Path) -> 
         daemon.stop()
         daemon.cycle()
         daemon.run()
+
+
+def test_an_idle_hour_takes_at_most_a_thousand_calls(
+    net: Devnet, market: Market, data: Path
+) -> None:
+    """At defaults, on a chain with a block every 12 seconds: a look a block, three calls each."""
+    asked: list[str] = []
+    with daemon_before(market, data, lambda message: asked.append(message["method"])) as daemon:
+        net.mine(3, 12)
+        cycles(daemon, 1)
+        net.mine(1, 12)
+        daemon.cycle()
+        waits = []
+        asked.clear()
+        for _ in range(20):
+            net.mine(1, 12)
+            assert not daemon.cycle()
+            waits.append(daemon._pace.wait())
+    assert min(waits) > 11
+    assert len(asked) / 20 * 3600 / 12 <= 1_000

@@ -12,12 +12,22 @@ from fedpact.chain.nodes import Nodes, WrongChain
 from fedpact.chain.outbox import Outbox
 from fedpact.chain.records import BlockReference, Call, Event, Frame, Receipt
 from fedpact.chain.transactions import Sender
-from fedpact.errors import DeploymentError, FedpactError, NodeUnreachable, Retryable
+from fedpact.errors import (
+    DeploymentError,
+    FedpactError,
+    NodeUnreachable,
+    Retryable,
+    SettingsError,
+)
 from fedpact.types.deployment import Deployment
 
 
 class FrameGone(Retryable):
     """A frame's block is no longer part of the chain (reorganised), or no longer known."""
+
+
+class NodesDisagree(Retryable):
+    """The nodes do not name the same block, or too few of them answer."""
 
 
 class Connection:
@@ -32,10 +42,12 @@ class Connection:
         *,
         outbox: Path | None = None,
         max_fee: int | None = None,
+        quorum: int = 1,
     ) -> None:
         self.rpc = rpc
         self.chain_id = chain_id
         self.genesis_hash = genesis_hash
+        self._quorum = quorum
         self._deployment = deployment
         self._names: dict[str, str] = {}
         if deployment is not None:
@@ -60,20 +72,31 @@ class Connection:
         calls_per_minute: int = 0,
         outbox: Path | None = None,
         max_fee: int | None = None,
+        quorum: int = 1,
     ) -> Self:
         """Connect to one or several nodes of the deployment's chain.
 
         Every node is checked before it is used, and left out if it is on another chain.
         `timeout` in seconds for each answer; `calls_per_minute` at each node, 0: any number;
         `outbox`: the file that keeps transactions under way (None: only this process knows them);
-        `max_fee`: the most wei for a gas.
-        Raises NodeUnreachable, DeploymentError.
+        `max_fee`: the most wei for a gas; `quorum`: see `agree`.
+        Raises NodeUnreachable, DeploymentError; SettingsError for a quorum of too many nodes.
         """
+        given = 1 if isinstance(endpoint, str) else len(endpoint)
+        if quorum > given:
+            raise SettingsError(f"a quorum of {quorum} needs as many nodes, not {given}")
         rpc = Nodes(endpoint, timeout, calls_per_minute)
         chain = _Chain(deployment)
         rpc.require(chain.check)
-        genesis_hash = chain.genesis_hash
-        return cls(rpc, chain.chain_id, genesis_hash, deployment, outbox=outbox, max_fee=max_fee)
+        return cls(
+            rpc,
+            chain.chain_id,
+            chain.genesis_hash,
+            deployment,
+            outbox=outbox,
+            max_fee=max_fee,
+            quorum=quorum,
+        )
 
     @property
     def deployment(self) -> Deployment:
@@ -114,6 +137,27 @@ class Connection:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise NodeUnreachable(f"{self.rpc.shown} returned a block that is none") from error
+
+    def agree(self, frame: Frame) -> None:
+        """Require that as many nodes as the quorum know this block, and that none names another.
+
+        A single node can invent a branch or hold one back; two that are run by different people
+        hardly invent the same. Raises NodesDisagree.
+        """
+        if self._quorum <= 1:
+            return
+        named = self.rpc.hashes_of(frame.block_number)
+        others = {one for one in named.values() if one is not None} - {frame.block_hash}
+        agreeing = sum(one == frame.block_hash for one in named.values())
+        if others:
+            raise NodesDisagree(
+                f"block {frame.block_number} is {frame.block_hash} at {agreeing} nodes, and"
+                f" {', '.join(sorted(others))} at others: one of them lags behind a fork, or lies"
+            )
+        if agreeing < self._quorum:
+            raise NodesDisagree(
+                f"only {agreeing} of {self._quorum} nodes know block {frame.block_number} by now"
+            )
 
     def read(self, calls: Sequence[Call], block: BlockReference = None) -> list[bytes]:
         """Results of view functions, in one round trip.

@@ -130,6 +130,7 @@ def start_request(view: RequestView) -> DutyResult:
     seats = seats_of(view.state.members)
     if now < record.close_time + seats.index(view.seat) * spec.windows.start:
         return idle(f"seat {seats[0]} starts first")
+    ctx.client.agree(view.frame)
     secret = _new_request_key(view)
     receivers = [view.members[seat].account for seat in seats] + list(spec.auditors)
     public_keys = {

@@ -44,6 +44,7 @@ def serve(
         calls_per_minute=settings.calls_per_minute,
         outbox=outbox_file(settings.state, keys.address),
         max_fee=settings.max_fee,
+        quorum=settings.quorum,
     )
     daemon = Daemon(
         client,

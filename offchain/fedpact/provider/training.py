@@ -53,6 +53,7 @@ def submit_model(view: RequestView) -> DutyResult:
     if sealed is None:
         raise NotReady(f"request {view.id}: the model of round {view.round} is not in the ledger")
     digest = Cid.of(sealed).digest
+    ctx.client.agree(view.frame)
     receipt = ctx.client.rounds.submit(ctx.keys, view.id, view.seat, digest)
     return did(f"round {view.round}: submitted a model ({receipt.gas_used} gas)")
 
@@ -60,6 +61,7 @@ def submit_model(view: RequestView) -> DutyResult:
 def _training(view: RequestView, release_id: ReleaseId) -> Callable[[], bytes]:
     """Gathers what is public about the round's training; the records are read in its thread."""
     ctx, spec = view.ctx, specification_of(view)
+    ctx.client.agree(view.frame)
     replay, key = replay_of(view), request_key(view)
     reference, account = round_ref_of(view, view.round), ctx.keys.address
     task = TrainingTask(

@@ -93,6 +93,7 @@ def reveal_vote(view: RequestView) -> DutyResult:
     vote = view.ctx.state.vote(view.id, view.round) or _score(view)
     if vote is None:
         raise NotReady(f"request {view.id}: the committed vote is being computed again")
+    view.ctx.client.agree(view.frame)
     receipt = view.ctx.client.rounds.reveal_vote(
         view.ctx.keys, view.id, view.seat, pack_scores(vote.scores), _salt(view)
     )
