@@ -2,6 +2,7 @@
 
 Each request is designed so that a daemon which looks at its records would decline, or fail to
 submit, because of that one record. One daemon has it, the other has not: on chain nothing differs.
+The record has also used up its budget, in an older data set.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,11 @@ import pytest
 
 from fedpact.chain.devnet import Devnet
 from fedpact.data.dataset import Dataset
+from fedpact.data.declared import DeclaredData
 from fedpact.data.proposal import as_toml
+from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.types.rounds import RequestStatus
 from fedpact.types.schema import ColumnSchema, DataSchema, schema_file
 from tests.support.committee import PAYMENT, Market, open_market
@@ -72,6 +77,16 @@ def write(path: Path, *, with_target: bool, first: int) -> Path:
     return path
 
 
+def use_up(market: Market, data: Path) -> None:
+    """The one record has used up its budget in an older data set, of which this one knows nothing
+    but what the ledger says."""
+    keys, folder = market.providers[0], market.folder / "daemon-0"
+    target = DeclaredData.read(data, SCHEMA).records.units[-1:]
+    with Ledger(folder / "ledger.sqlite", keys.derive("privacy-ledger")) as ledger:
+        old = ReleaseId(bytes(32), 0, 1)
+        ledger.release(old, target, GaussianRelease(1e-3, 1.0, 1000), b"older")
+
+
 @pytest.fixture(scope="module")
 def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     folder = tmp_path_factory.mktemp("behaviour")
@@ -80,6 +95,7 @@ def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         write(folder / "with.csv", with_target=True, first=0),
         write(folder / "without.csv", with_target=False, first=1000),
     ]
+    use_up(market, files[0])
     daemons = [Serving(anvil.url, market, number, path) for number, path in enumerate(files)]
     yield market
     for daemon in daemons:

@@ -95,7 +95,7 @@ def test_a_request_continues_when_a_member_stops_responding(world: World) -> Non
 
 
 def test_a_provider_declines_a_request_beyond_its_lifetime_budget(world: World) -> None:
-    world.serve(0, lifetime=4.0)
+    world.serve(0, lifetime=3.0)
     world.network.wait_until_serving()
     draft = world.data.draft.changed(min_providers=2)
     request = world.requester.create(draft, world.data.evaluation, PAYMENT)

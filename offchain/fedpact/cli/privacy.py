@@ -30,6 +30,9 @@ def audit(
     canaries: Annotated[
         int | None, typer.Option(help="Number of canaries. Default: 5000; 1000 for images.", min=40)
     ] = None,
+    requests: Annotated[
+        int, typer.Option(help="Random hostile requests in the check participation.", min=1)
+    ] = 50,
     output: Annotated[
         Path | None, typer.Option("--json", help="Write the result to this file (JSON).")
     ] = None,
@@ -47,7 +50,7 @@ def audit(
     from fedpact.types.privacy import CLAIM
 
     every = check or privacy_audit.checks_of(family, mode)
-    found = [privacy_audit.audit(family, one, mode, draws, canaries) for one in every]
+    found = [privacy_audit.audit(family, one, mode, draws, canaries, requests) for one in every]
     if output is not None:
         write_text(output, json.dumps([asdict(one) for one in found], indent=1) + "\n")
     for one in found:

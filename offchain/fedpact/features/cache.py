@@ -22,7 +22,8 @@ VERSION = "scattering-1"
 BATCH = 32
 """Examples transformed at once."""
 PROGRESS = 10
-"""Log lines of one computation."""
+"""Log lines of one computation, the same ones however many examples there are: how many can be
+used depends on the records."""
 Progress = Callable[[int, int], None]
 """Called with (examples done, examples) after each batch."""
 _VALUE_BYTES = 2
@@ -146,8 +147,8 @@ def _compute(
         file.flush()
         os.fsync(file.fileno())
         done = min(start + BATCH, examples)
-        if done * PROGRESS // examples > start * PROGRESS // examples:
-            log.info("features: %d of %d examples", done, examples)
+        for part in range(start * PROGRESS // examples, done * PROGRESS // examples):
+            log.info("features: %d %%", 100 * (part + 1) // PROGRESS)
         if on_progress is not None:
             on_progress(done, examples)
 

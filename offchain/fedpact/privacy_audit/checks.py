@@ -14,13 +14,14 @@ from fedpact.privacy.audit import AuditedMode, Check
 from fedpact.privacy_audit.canary import audit_canaries
 from fedpact.privacy_audit.draws import audit_draws
 from fedpact.privacy_audit.members import audit_membership
+from fedpact.privacy_audit.participation import REQUESTS, audit_participation
 from fedpact.privacy_audit.release import DRAWS, Finding
 
 
 def checks_of(name: str, mode: AuditedMode) -> list[Check]:
     """The available checks of a family's releases in a mode."""
     if isinstance(family(name), ConstructedFamily):
-        return [Check.DRAWS]
+        return [Check.DRAWS, Check.PARTICIPATION]
     return [Check.DRAWS, Check.MEMBERSHIP] if mode is AuditedMode.PAPER else list(Check)
 
 
@@ -30,12 +31,12 @@ def audit(
     mode: AuditedMode = AuditedMode.SOUND,
     draws: int = DRAWS,
     count: int | None = None,
+    requests: int = REQUESTS,
 ) -> Finding:
     """One check of one family; raises InvalidInput if the mode or family does not have it."""
-    if mode is AuditedMode.PAPER and check is Check.CANARIES:
-        raise InvalidInput(f"mode paper is audited by draws and membership, not by {check}")
-    if check is not Check.DRAWS and isinstance(family(name), ConstructedFamily):
-        raise InvalidInput(f"family {name} is audited by draws alone, not by {check}")
+    if check not in checks_of(name, mode):
+        listed = " and ".join(checks_of(name, mode))
+        raise InvalidInput(f"family {name}, mode {mode}: audited by {listed}, not by {check}")
     match check:
         case Check.DRAWS:
             return audit_draws(name, mode, draws)
@@ -43,3 +44,5 @@ def audit(
             return audit_canaries(name, count, mode=mode)
         case Check.MEMBERSHIP:
             return audit_membership(name, mode=mode)
+        case Check.PARTICIPATION:
+            return audit_participation(name, mode, requests)

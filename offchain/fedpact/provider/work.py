@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fedpact.data.dataset import Dataset
 from fedpact.learning.artefact import Model
 from fedpact.learning.strategies import LocalTask
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
+
+if TYPE_CHECKING:
+    from fedpact.privacy.noise import NoiseSource
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class LocalWork:
         from fedpact.learning.artefact import encode
         from fedpact.learning.local import train_local
         from fedpact.learning.training import LocalTraining
-        from fedpact.privacy.noise import SeededNoise, SystemNoise
+        from fedpact.privacy.noise import SeededNoise
 
         private = task.spec.privacy.mode is not PrivacyMode.NONE
         model = train_local(
@@ -44,7 +48,7 @@ class LocalWork:
                 task.spec,
                 task.local.start,
                 task.dataset,
-                noise=SystemNoise() if private else None,
+                noise=self.noise() if private else None,
                 data_noise=SeededNoise(task.data_seed),
                 round_and_seat=(task.round, task.own_seat),
                 correction=task.local.correction,
@@ -52,6 +56,12 @@ class LocalWork:
             on_step=on_step,
         )
         return encode(model)
+
+    def noise(self) -> "NoiseSource":
+        """Where the noise of a training comes from: the operating system."""
+        from fedpact.privacy.noise import SystemNoise
+
+        return SystemNoise()
 
     def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
         """The scores to commit, by seat, without this member's own; 1/10,000, lower is better."""

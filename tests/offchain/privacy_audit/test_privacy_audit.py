@@ -102,7 +102,7 @@ def test_a_document_shows_in_a_constructed_model_as_much_as_stated(name: str) ->
     assert found.holds
     assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
     assert not audit_draws(name, draws=1_000, noise=Halved(13)).holds
-    with pytest.raises(InvalidInput, match="draws alone"):
+    with pytest.raises(InvalidInput, match="not by canaries"):
         audit(name, Check.CANARIES)
 
 

@@ -4,11 +4,12 @@ from enum import StrEnum
 
 
 class Check(StrEnum):
-    """An attack: `distinguishability`, `canaries` or `membership`."""
+    """An attack: on released bytes, or (`participation`) on what a provider does."""
 
     DRAWS = "draws"
     CANARIES = "canaries"
     MEMBERSHIP = "membership"
+    PARTICIPATION = "participation"
 
 
 class AuditedMode(StrEnum):

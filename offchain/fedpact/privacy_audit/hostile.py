@@ -1,0 +1,180 @@
+"""Random requests of a requester who wants to learn about one record: extreme, but allowed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fedpact.errors import InvalidInput, SpecificationError
+from fedpact.learning.artefact import LARGEST, MAX_WEIGHT, Model
+from fedpact.learning.checks import check_published
+from fedpact.learning.families import family_of
+from fedpact.types.document import canonical_json
+from fedpact.types.specification import Specification
+
+LABELS = ("a", "b", "c")
+"""Declared by the provider."""
+ODD_LABELS = ("", "nan", "1e5", "d", "A", "\u202ea", "\u00e9")
+COLUMNS = ("age", "income", "code", "note")
+"""Of the provider's table."""
+
+_FORMS: dict[str, tuple[list[int], dict[str, Any]]] = {
+    "softmax-regression": ([], {}),
+    "linear-regression": ([], {}),
+    "mlp": ([], {"hidden": [5, 3]}),
+    "cnn": ([8, 8], {"form": "mnist", "channels": [2], "hidden": [3]}),
+    "scattering-linear": ([8, 8], {}),
+    "char-lstm": ([5], {"embedding": 2, "hidden": 3, "layers": 1}),
+    "text-statistics": ([], {"bits": 11}),
+    "random-forest": ([], {"trees": 3, "depth": 2, "bits": 11}),
+}
+"""Shape of an example (none: columns of a table, or texts) and small parameters."""
+TEXT_FAMILIES = {"text-statistics": "class-sums", "random-forest": "union"}
+"""Those that construct a model from texts, and how they aggregate."""
+_SAMPLED = (50.0, 0.5)
+"""Noise multiplier and rate: the accountant takes seconds for little noise."""
+_ATTEMPTS = 1000
+
+
+@dataclass(frozen=True)
+class HostileRequest:
+    spec: Specification
+    start: Model
+    """The model from which the round starts."""
+    round: int
+
+
+def hostile_request(name: str, random: np.random.Generator, adaptive: bool) -> HostileRequest:
+    """A request for a family that a requester could publish, with the model of its last round's
+    start.
+
+    adaptive: the clipping norm follows a quantile.
+
+    Raises InvalidInput for a family of which no requests are known here.
+    """
+    if name not in _FORMS:
+        raise InvalidInput(f"family {name}: no hostile requests are known, one of {list(_FORMS)}")
+    for _ in range(_ATTEMPTS):
+        try:
+            spec = Specification.decode(canonical_json(_fields(name, random, adaptive)))
+            check_published(spec)
+        except SpecificationError:
+            continue
+        return HostileRequest(spec, _first_model(spec, random), spec.rounds)
+    raise InvalidInput(f"family {name}: no request that may be published was found")
+
+
+def _fields(name: str, random: np.random.Generator, adaptive: bool) -> dict[str, Any]:
+    shape, parameters = _FORMS[name]
+    texts, regression = name in TEXT_FAMILIES, name == "linear-regression"
+    rounds = 2 if name == "scattering-linear" else 1
+    fields: dict[str, Any] = {
+        "title": "hostile",
+        "category": "test",
+        "labels": [] if regression else _labels(random),
+        "features": {"kind": "text", "shape": []},
+        "family": {"name": name, "parameters": _parameters(name, parameters, random)},
+        "local": {"construction_seed": int(random.integers(2**32))} if texts else _local(random),
+        "rounds": rounds,
+        "min_providers": 2,
+        "max_providers": 2,
+        "score": "model",
+        "max_error": 10_000,
+        "privacy": {
+            "mode": "sound",
+            "epsilon": 1.0,
+            "delta": 1e-5,
+            "noise_multiplier": float(random.choice([1.0, 3.0, 50.0, 1000.0])),
+        },
+        "evaluation": [{"cid": "", "sha256": "", "examples": 1}] * rounds,
+        "initial_model": "",
+        "windows": dict.fromkeys(
+            ("join", "start", "submit", "commit", "reveal", "propose", "deliver"), 600
+        ),
+    }
+    if not texts:
+        fields["features"] = _features(shape, random, 1 if regression else 0)
+    if name == "char-lstm":
+        fields["features"]["scale"] = 1.0
+    if regression:
+        left = [one for one in COLUMNS if one not in fields["features"]["columns"]]
+        output = str(random.choice(left if left and random.random() < 0.9 else COLUMNS))
+        cap = None if random.random() < 0.5 else _extreme(random, 1e-6, 1e12)
+        fields |= {
+            "task": "regression",
+            "output": {"column": output, "scale": _extreme(random, 1e-6, 1e12), "cap": cap},
+        }
+    if texts:
+        fields["aggregation"] = {"name": TEXT_FAMILIES[name]}
+    else:
+        privacy = fields["privacy"]
+        privacy["clipping_norm"] = _extreme(random, 1e-6, 1e6)
+        if adaptive:
+            privacy["adaptive_clipping"] = {}
+            fields["local"]["steps"] = 2
+        if name == "scattering-linear":
+            privacy["statistics_multiplier"] = 10.0
+            fields["local"]["sampling_rate"] = 1.0
+        if fields["local"]["sampling_rate"] != 1:
+            privacy["noise_multiplier"], fields["local"]["sampling_rate"] = _SAMPLED
+    return fields
+
+
+def _labels(random: np.random.Generator) -> list[str]:
+    """Some declared labels, some that nobody has, in any order; two at least."""
+    known = [label for label in LABELS if random.random() < 0.7]
+    odd = [label for label in ODD_LABELS if random.random() < 0.2]
+    found = random.permutation([*known, *odd]).tolist()
+    return found if len(found) > 1 and known else [*LABELS]
+
+
+def _features(shape: list[int], random: np.random.Generator, spare: int) -> dict[str, Any]:
+    """`spare`: columns that are left for an output."""
+    scale = _extreme(random, 1e-6, 1e12)
+    if shape:
+        return {"shape": shape, "scale": scale}
+    columns = [str(name) for name in random.permutation(COLUMNS)]
+    columns = columns[: int(random.integers(1, len(columns) + 1 - spare))]
+    if random.random() < 0.05:
+        columns[0] = "nothing of the kind"
+    return {"shape": [len(columns)], "columns": columns, "scale": scale}
+
+
+def _parameters(name: str, known: dict[str, Any], random: np.random.Generator) -> dict[str, Any]:
+    if name in ("softmax-regression", "linear-regression", "mlp") and random.random() < 0.3:
+        return {**known, "example_norm": _extreme(random, 1e-300, 1e6)}
+    return known
+
+
+def _local(random: np.random.Generator) -> dict[str, Any]:
+    return {
+        "steps": int(random.integers(1, 3)),
+        "learning_rate": _extreme(random, 1e-9, 1e6),
+        "momentum": float(random.choice([0.0, 0.9999])),
+        "sampling_rate": float(random.choice([1.0, 0.5])),
+    }
+
+
+def _extreme(random: np.random.Generator, low: float, high: float) -> float:
+    """One end, a moderate number, or anything between the ends on a scale of magnitudes."""
+    between = float(10 ** random.uniform(np.log10(low), np.log10(high)))
+    return float(random.choice([low, high, 1.0, min(max(between, low), high)]))
+
+
+def _first_model(spec: Specification, random: np.random.Generator) -> Model:
+    """Zeros, the family's own, or weights up to the largest allowed, equal ones among them."""
+    family = family_of(spec)
+    template = family.template(spec)
+    kind = random.integers(4)
+    if kind == 0 or template.largest == LARGEST:
+        return family.initial(spec, 0)
+    largest = 10 ** random.uniform(0, np.log10(MAX_WEIGHT))
+    found: Model = {}
+    for name, shape in template.tensors:
+        values = random.uniform(-1, 1, shape) * largest
+        if kind == 1:
+            values = random.choice([-MAX_WEIGHT, MAX_WEIGHT], shape)
+        elif kind == 2:  # outputs that are equal but for last bits
+            values = np.broadcast_to(values[:1], shape) * (1 + 1e-7 * random.random(shape))
+        found[name] = np.clip(values, -MAX_WEIGHT, MAX_WEIGHT).astype(np.float32)
+    return found

@@ -1,0 +1,400 @@
+"""The participation game: what a provider does with and without a record, under hostile requests.
+
+The provider's own code decides, charges, trains and seals, on real files and a real ledger.
+Whatever could leave the process is watched: the decision and its reason, the opt-in record, errors,
+the size of what is submitted and when, log lines, and how many more requests the ledger would
+accept. All of that must be the same with the record and without it, and whatever the record holds.
+Only the noised bytes may differ: the record may move the sums of a step, in units of their noise,
+by as much as is charged.
+"""
+
+import csv
+import logging
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from eth_account import Account
+from numpy.typing import NDArray
+
+from fedpact.chain.keystore import AccountKeys
+from fedpact.data.declared import no_examples
+from fedpact.data.documents import documents, pack
+from fedpact.errors import BudgetExceeded, FedpactError
+from fedpact.learning.artefact import decode
+from fedpact.learning.families import family_of
+from fedpact.learning.strategies import LocalTask
+from fedpact.privacy.audit import AuditedMode, Check
+from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.mechanisms import GaussianRelease, of_request
+from fedpact.privacy.noise import NoiseSource, SeededNoise
+from fedpact.privacy_audit.hostile import COLUMNS, LABELS, HostileRequest, hostile_request
+from fedpact.privacy_audit.release import DELTA, Finding
+from fedpact.provider.joining import opt_in_record, samples_to_join
+from fedpact.provider.own import Own
+from fedpact.provider.policy import Policy
+from fedpact.provider.records import OwnRecords
+from fedpact.provider.releasing import PlannedRelease, make_release, submission_time
+from fedpact.provider.work import LocalWork, TrainingTask
+from fedpact.types.schema import ColumnSchema, DataSchema
+
+REQUESTS = 50
+CONTENTS_TRIED = 2
+"""Contents of the record in each request, besides its absence."""
+OTHERS = 40
+"""Records of the data set that are always there: more than a block of rows."""
+UNITS = OTHERS + 5
+"""Declared."""
+MANY = 70
+"""Examples of the record where the schema allows several."""
+LIMIT = 1e6
+"""Of every budget: the game is about records, and a request that is declined shows few."""
+FOLLOWING = 3
+"""Further requests that the ledger is asked for."""
+ROUNDING = 1e-3
+"""Sums in 32 bits differ in the rounding of every block, since orders are not matched here."""
+DEPLOYMENT = bytes(32)
+REQUESTER = "0x" + "11" * 20
+PAYMENT = 10**18
+
+NUMBERS: dict[str, Any] = {
+    "ordinary": 3.0,
+    "NaN": math.nan,
+    "infinite": math.inf,
+    "huge": 1e308,
+    "subnormal": -1e-310,
+    "beyond float32": -3.5e38,
+}
+CELLS: dict[str, str] = {
+    "ordinary": "3",
+    "empty": "",
+    "a word": "confidential",
+    "NaN": "nan",
+    "infinite": "-inf",
+    "huge": "1e308",
+    "long": "9" * 400,
+    "odd digits": "\u0663",
+}
+TEXTS: dict[str, str] = {
+    "ordinary": "volcanic ash grounded every aircraft in the region",
+    "empty": "",
+    "a lone surrogate": "\ud800 volcano",
+    "zeros": "\0" * 50,
+    "long": "pension reform " * 20_000,
+    "one long word": "x" * 100_000,
+}
+UNKNOWN_LABEL = "of nobody else"
+JOINS = "joins"
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """Everything that others could see or infer, but for the noised bytes."""
+
+    decision: str
+    opt_in: bytes
+    error: str
+    submitted: int
+    """Bytes."""
+    opens: bool
+    """Whether the model has its template's form and values."""
+    at: float
+    log: tuple[str, ...]
+    charged: tuple[str, ...]
+    """Releases in the ledger, without their units."""
+    accepts: int
+    """Further requests like this one that the ledger would accept."""
+
+
+@dataclass(frozen=True)
+class Play:
+    behaviour: Behaviour
+    sums: list[NDArray[np.float64]]
+    """Values of the first step before noise, each over the standard deviation of its noise."""
+
+
+class Watched(NoiseSource):
+    """Repeatable noise that remembers what it was added to."""
+
+    def __init__(self, seed: int) -> None:
+        self._noise = SeededNoise(seed)
+        self.seen: list[NDArray[np.float64]] = []
+
+    def words(self, count: int) -> NDArray[np.uint64]:
+        return self._noise.words(count)
+
+    def add(self, values: NDArray[Any], std: float) -> NDArray[np.float64]:
+        self.seen.append(np.ravel(values).astype(np.float64) / std)
+        return super().add(values, std)
+
+
+class WatchedWork(LocalWork):
+    def __init__(self, seed: int) -> None:
+        self.watched = Watched(seed)
+
+    def noise(self) -> NoiseSource:
+        return self.watched
+
+
+class _Lines(logging.Handler):
+    """Collects what would be logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def audit_participation(
+    name: str,
+    mode: AuditedMode = AuditedMode.SOUND,
+    requests: int = REQUESTS,
+    seed: int | None = None,
+) -> Finding:
+    """Play the game under `requests` random hostile requests.
+
+    Raises InvalidInput for a family of which no hostile requests are known.
+    """
+    random = np.random.default_rng(seed)
+    differences: list[str] = []
+    joined, most = 0, 0.0
+    for number in range(requests):
+        hostile = hostile_request(name, random, mode is AuditedMode.ADAPTIVE)
+        found, moved, joins = compare(hostile, random)
+        joined += joins
+        most = max(most, moved)
+        differences += [f"request {number + 1}: {one}" for one in found]
+    return Finding(
+        Check.PARTICIPATION,
+        name,
+        mode,
+        f"differences in behaviour under {requests} hostile requests",
+        0.0,
+        float(len(differences)),
+        not differences,
+        0.0,
+        DELTA,
+        {"joined": joined, "largest_move": most, "differences": differences[:20]},
+    )
+
+
+def compare(hostile: HostileRequest, random: np.random.Generator) -> tuple[list[str], float, bool]:
+    """Differences that one record makes, the largest move of a first step's sums over what is
+    charged, and whether the provider joins."""
+    contents = _contents(hostile)
+    tried = random.choice(list(contents), min(CONTENTS_TRIED, len(contents)), replace=False)
+    several, noise = bool(random.integers(2)), int(random.integers(2**32))
+    label = str(random.choice([*LABELS, UNKNOWN_LABEL]))
+    without = play(hostile, None, label, several, noise)
+    differences: list[str] = []
+    most = 0.0
+    for content, spent in [(tried[0], True), *((one, False) for one in tried)]:
+        found = play(hostile, contents[content], label, several, noise, spent=spent)
+        what = f"content {content}, label {label!r}" + ", its budget used up" * spent
+        for one in fields(Behaviour):
+            mine, others = (getattr(of.behaviour, one.name) for of in (found, without))
+            if mine != others:
+                differences.append(
+                    f"{what}: {one.name} is {mine!r:.200}, without the record {others!r:.200}"
+                )
+        moved = _moved(found.sums, without.sums) * (_multiplier(hostile) or 1.0)
+        if moved > 1 + ROUNDING:
+            differences.append(f"{what}: it moves the first step's sums by {moved:.4f} of its cost")
+        most = max(most, moved)
+    return differences, most, without.behaviour.decision == JOINS
+
+
+def play(
+    hostile: HostileRequest,
+    content: Any,
+    label: str,
+    several: bool,
+    noise: int,
+    *,
+    spent: bool = False,
+) -> Play:
+    """What a provider does with one request.
+
+    Args:
+        content: of the record in question; None: it is not there.
+        several: units have several examples.
+        spent: the record's budget was used up by other data sets.
+    """
+    with tempfile.TemporaryDirectory() as folder, _watched_log() as log:
+        schema = _schema(hostile, several)
+        path = _write(Path(folder), hostile, schema, content, label)
+        work = WatchedWork(noise)
+
+        def open_ledger() -> Ledger:
+            return Ledger(Path(folder) / "ledger.sqlite", bytes(32))
+
+        policy = Policy(
+            epsilon_per_request=LIMIT,
+            epsilon_per_requester=LIMIT,
+            epsilon_lifetime=LIMIT,
+            min_samples=1,
+        )
+        keys = AccountKeys(Account.from_key(b"\1" * 32))
+        records = OwnRecords(path, schema, Path(folder) / "features")
+        with open_ledger() as ledger:
+            own = Own(keys, policy, records, work, ledger, open_ledger)
+            if spent and content is not None:
+                _use_up(own)
+            behaviour = _behaviour(own, hostile, log)
+        steps = max(1, hostile.spec.local.steps_for(1))
+        seen = work.watched.seen
+        return Play(behaviour, seen[: len(seen) // steps])
+
+
+def _behaviour(own: Own, hostile: HostileRequest, log: list[str]) -> Behaviour:
+    spec, opt_in, error, sealed, at, opens = hostile.spec, b"", "", b"", 0.0, False
+    template = family_of(spec).template(spec)
+    release_id = ReleaseId(DEPLOYMENT, 1, hostile.round)
+    decision = JOINS
+    try:
+        samples = samples_to_join(own, spec, PAYMENT, REQUESTER, (DEPLOYMENT, 1))
+        opt_in = opt_in_record(own, spec, samples)
+    except FedpactError as refusal:
+        decision = f"{type(refusal).__name__}: {refusal}"
+    if opt_in:
+        task = LocalTask(hostile.start, None)
+        planned = PlannedRelease(
+            release_id,
+            TrainingTask(
+                spec, hostile.round, hostile.start, task, no_examples(spec), 0, {}, data_seed=0
+            ),
+            REQUESTER,
+            samples,
+            lambda artefact: artefact,
+            1000,
+        )
+        try:
+            sealed = make_release(own, planned)
+            opens = bool(decode(sealed, template))
+        except Exception as failure:  # noqa: BLE001 - an error is what the game looks for
+            error = f"{type(failure).__name__}: {failure}"
+        at = submission_time(1000, 600, own.policy.submit_after, own.ledger.kept_at(release_id))
+    charged = tuple(f"{one.id.round} {one.event}" for one in own.ledger.entries() if one.id.request)
+    accepts = _accepts(own, hostile)
+    return Behaviour(decision, opt_in, error, len(sealed), opens, at, tuple(log), charged, accepts)
+
+
+def _accepts(own: Own, hostile: HostileRequest) -> int:
+    release = of_request(hostile.spec)
+    assert release is not None
+    for number in range(FOLLOWING):
+        try:
+            own.ledger.hold(DEPLOYMENT, 2 + number, release, own.payers(REQUESTER))
+        except BudgetExceeded:
+            return number
+    return FOLLOWING
+
+
+def _use_up(own: Own) -> None:
+    """Charge the record, the last of the file, with more than any limit: in another data set."""
+    units = own.records.load().records.units
+    last = ReleaseId(DEPLOYMENT, 0, 1)
+    own.ledger.release(last, units[-1:], GaussianRelease(1e-3, 1.0, 10_000), b"earlier")
+
+
+def _moved(first: Sequence[NDArray[np.float64]], second: Sequence[NDArray[np.float64]]) -> float:
+    """Distance of two lists of sums; infinite where they have not the same shapes."""
+    if [one.shape for one in first] != [one.shape for one in second]:
+        return math.inf
+    return math.sqrt(sum(float(((a - b) ** 2).sum()) for a, b in zip(first, second, strict=True)))
+
+
+def _multiplier(hostile: HostileRequest) -> float | None:
+    release = GaussianRelease.of_round(hostile.spec, hostile.round)
+    return None if release is None else release.noise_multiplier
+
+
+@contextmanager
+def _watched_log() -> Iterator[list[str]]:
+    logger, handler = logging.getLogger("fedpact"), _Lines()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield handler.lines
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+# ---------------------------------------------------------------------- the data
+
+
+def _is_table(hostile: HostileRequest) -> bool:
+    return hostile.spec.features.kind == "numbers" and bool(hostile.spec.features.columns)
+
+
+def _is_text(hostile: HostileRequest) -> bool:
+    return hostile.spec.features.kind == "text"
+
+
+def _contents(hostile: HostileRequest) -> dict[str, Any]:
+    return TEXTS if _is_text(hostile) else CELLS if _is_table(hostile) else NUMBERS
+
+
+def _schema(hostile: HostileRequest, several: bool) -> DataSchema:
+    fields_: dict[str, Any] = {
+        "data_id": "00" * 16,
+        "category": "test",
+        "units": UNITS,
+        "labels": LABELS,
+    }
+    if _is_text(hostile):
+        return DataSchema(**fields_, kind="text")
+    if several:
+        fields_ |= {"unit": "unit", "examples_per_unit": 3}
+    if _is_table(hostile):
+        columns = tuple(ColumnSchema(name=name, range=(-1e6, 1e6)) for name in COLUMNS)
+        return DataSchema(**fields_, columns=columns)
+    shape = hostile.spec.features.shape
+    return DataSchema(**fields_, shape=shape, value_range=(-1e3, 1e3))
+
+
+def _write(
+    folder: Path, hostile: HostileRequest, schema: DataSchema, content: Any, label: str
+) -> Path:
+    """The other records, and last the one in question."""
+    random, mine = np.random.default_rng(0), content is not None
+    several = schema.unit_column is not None
+    extra = (MANY if several else 1) if mine else 0
+    labels = [*random.choice(LABELS, OTHERS).tolist(), *[label] * extra]
+    units = [f"u{number}" for number in range(OTHERS)] + ["mine"] * extra
+    if _is_text(hostile):
+        words = ["freight", "tunnel", "sailor", "yacht", "parliament", "reform", "ash", "aircraft"]
+        texts = [" ".join(random.choice(words, 6)) for _ in range(OTHERS)] + [content] * extra
+        path = folder / "texts.npz"
+        np.savez(path, y=np.array(labels), **pack(documents(texts)))
+        return path
+    if _is_table(hostile):
+        cells = random.normal(0, 100, (OTHERS, len(COLUMNS))).round(3).astype(str).tolist()
+        cells += [[content] * len(COLUMNS)] * extra
+        path = folder / "table.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([*COLUMNS, "label", "unit"][: len(COLUMNS) + 1 + several])
+            for row, name, unit in zip(cells, labels, units, strict=True):
+                writer.writerow([*row, name, unit] if several else [*row, name])
+        return path
+    shape = hostile.spec.features.shape
+    if hostile.spec.family.name == "char-lstm":
+        known = random.integers(0, 2, (OTHERS, *shape)).astype(np.float64)
+    else:
+        known = random.normal(0, 1, (OTHERS, *shape))
+    target = np.full((extra, *shape), content if mine else 0.0)
+    path = folder / "arrays.npz"
+    arrays: dict[str, Any] = {"x": np.concatenate([known, target]), "y": np.array(labels)}
+    np.savez(path, **arrays, **({"unit": np.array(units)} if several else {}))
+    return path

@@ -1,0 +1,94 @@
+"""The participation game over all families, and mistakes that it must notice."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedpact.data import declared
+from fedpact.errors import DataError, InvalidInput
+from fedpact.learning import units
+from fedpact.privacy.audit import AuditedMode
+from fedpact.privacy_audit import hostile
+from fedpact.privacy_audit.hostile import hostile_request
+from fedpact.privacy_audit.participation import audit_participation, compare
+
+FAMILIES = sorted(hostile._FORMS)
+SOFTMAX = "softmax-regression"
+SLOWER = ("scattering-linear", "char-lstm", "cnn")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_one_record_changes_nothing_but_noised_bytes(name: str) -> None:
+    """Hypothesis draws the requests; `--check participation` plays the same game."""
+
+    @settings(max_examples=1 if name in SLOWER else 5, deadline=None)
+    @given(st.integers(0, 2**32 - 1), st.booleans())
+    def game(seed: int, adaptive: bool) -> None:
+        random = np.random.default_rng(seed)
+        request = hostile_request(name, random, adaptive and name not in hostile.TEXT_FAMILIES)
+        differences, _, _ = compare(request, random)
+        assert differences == []
+
+    game()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_one_record_changes_nothing_in_five_hundred_requests_over_all_families(name: str) -> None:
+    found = audit_participation(name, requests=-(-500 // len(FAMILIES)))
+    assert found.details["differences"] == []
+    assert found.details["joined"] > 10
+
+
+def found_with(seed: int = 5, requests: int = 4) -> list[str]:
+    return list(audit_participation(SOFTMAX, requests=requests, seed=seed).details["differences"])
+
+
+def test_the_game_joins_and_reaches_the_charged_sensitivity() -> None:
+    found = audit_participation(SOFTMAX, requests=4, seed=6)
+    assert found.holds
+    assert found.details["joined"] >= 1
+    assert found.details["largest_move"] == pytest.approx(1.0, abs=1e-3)
+    assert audit_participation(SOFTMAX, AuditedMode.ADAPTIVE, requests=2, seed=3).holds
+
+
+def test_a_family_without_known_requests_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="no hostile requests"):
+        audit_participation("decision-tree", requests=1)
+
+
+def test_a_reader_that_raises_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that is no number stops the training; noise alone would betray it by its log line."""
+
+    def strict(self: declared.DeclaredData, spec: object) -> np.ndarray:
+        if not self._finite.all():
+            raise DataError("a cell is no number")
+        return np.ones(len(self.records.labels), dtype=bool)
+
+    monkeypatch.setattr(declared.DeclaredData, "_finite_for", strict)
+    assert any("log is" in one for one in found_with(seed=1, requests=6))
+
+
+def test_counting_the_records_when_joining_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fedpact.privacy_audit import participation
+
+    real = participation.samples_to_join
+
+    def counted(own, *arguments):
+        real(own, *arguments)
+        return len(own.records.load().records.labels)
+
+    monkeypatch.setattr(participation, "samples_to_join", counted)
+    assert any("opt_in is" in one for one in found_with())
+
+
+def test_a_missing_clipping_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unclipped(batch, bound, sums, norms=None):
+        return units.UnitSum(sums(*batch.examples, None), np.empty(0))
+
+    from fedpact.learning import local
+
+    monkeypatch.setattr(local, "clipped_unit_sum", unclipped)
+    assert any("moves the first step" in one for one in found_with(seed=2, requests=6))
