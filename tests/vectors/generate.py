@@ -11,6 +11,7 @@ from math import floor
 from pathlib import Path
 
 from tests.vectors import naive
+from tests.vectors.deliveries import deliveries
 from tests.vectors.golden import (
     BAD_LANES,
     LEADER_CASES,
@@ -35,6 +36,7 @@ def build() -> dict[str, Case]:
         "merkle": {"cases": merkle(source)},
         "reputation": {"cases": reputation(source)},
         "payment": payment(source),
+        "delivery": {"cases": deliveries()},
     }
 
 

@@ -1,8 +1,11 @@
 """The key of a final model, sealed to the requester: it opens, or it can be shown to be wrong."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +17,7 @@ from fedpact.content.delivery import (
     Deliveries,
     Delivery,
     Point,
+    SharedPoint,
     multiply,
     open_delivery,
     proof_holds,
@@ -140,3 +144,34 @@ def test_sealed_keys_are_in_no_log() -> None:
 def test_the_curve_is_imported_only_when_it_is_used() -> None:
     code = "import sys, fedpact.content.delivery; sys.exit('py_ecc' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "delivery.json").read_text())["cases"]
+
+
+@pytest.mark.parametrize("case", VECTORS, ids=lambda case: case["max_rounds"])
+def test_deliveries_and_proofs_are_those_that_the_contracts_are_tested_with(
+    case: dict[str, Any],
+) -> None:
+    def data(name: str) -> bytes:
+        return bytes.fromhex(case[name][2:])
+
+    def point(name: str) -> Point:
+        return Point(*(int(coordinate, 16) for coordinate in case[name]))
+
+    secret, rounds = int(case["secret"], 16), case["final_rounds"]
+    made = Deliveries.seal(
+        *(data("request_key"), point("requester"), data("fingerprint")),
+        *(case["request_id"], case["max_rounds"]),
+    )
+    delivery = made.after(rounds)
+
+    assert public_key(secret) == point("requester")
+    assert made.root == data("root")
+    assert delivery == Delivery(
+        *(point("ephemeral"), data("cipher"), data("key_digest")),
+        tuple(bytes.fromhex(node[2:]) for node in case["proof"]),
+    )
+    assert open_delivery(secret, delivery, rounds) == data("key")
+    proof = SharedPoint(point("shared"), int(case["challenge"], 16), int(case["response"], 16))
+    assert proof_holds(point("requester"), delivery, proof, data("context"))

@@ -1,10 +1,30 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {ISharingMarket} from "../../../../contracts/v2/interfaces/ISharingMarket.sol";
 import {Bn254, Point} from "../../../../contracts/v2/libraries/Bn254.sol";
+import {SealedDelivery} from "../../../../contracts/v2/libraries/SealedDelivery.sol";
 
-/// @notice Exposes the curve's library.
+/// @notice Exposes the libraries of the curve and of sealed keys.
 contract CurveHarness {
+    using SealedDelivery for ISharingMarket.Delivery;
+
+    function isAnchored(ISharingMarket.Delivery calldata delivery, uint256 finalRounds, bytes32 root)
+        external
+        pure
+        returns (bool)
+    {
+        return delivery.isAnchored(finalRounds, root);
+    }
+
+    function open(ISharingMarket.Delivery calldata delivery, uint256 finalRounds, Point calldata shared)
+        external
+        pure
+        returns (bytes32 key, bool right)
+    {
+        return delivery.open(finalRounds, shared);
+    }
+
     function isValid(Point memory p) external pure returns (bool) {
         return p.isValid();
     }
