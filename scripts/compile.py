@@ -84,13 +84,7 @@ def kept_name(sources: dict[str, str], wanted: list[str]) -> str:
 
 def compile_texts(sources: dict[str, str], wanted: list[str]) -> dict[str, dict[str, Any]]:
     """As `compile_contracts`, from texts, without the cache."""
-    output = _run_solc(
-        {
-            "language": "Solidity",
-            "sources": {unit: {"content": text} for unit, text in sources.items()},
-            "settings": {**SETTINGS, "outputSelection": {unit: {"*": OUTPUTS} for unit in wanted}},
-        }
-    )
+    output = _run_solc(standard_input(sources, wanted))
     complaints = [e["formattedMessage"] for e in output.get("errors", ()) if _counts(e)]
     if complaints:
         raise CompileError("\n".join(complaints))
@@ -106,6 +100,15 @@ def compile_texts(sources: dict[str, str], wanted: list[str]) -> dict[str, dict[
         }
         for unit in wanted
         for name, contract in output.get("contracts", {}).get(unit, {}).items()
+    }
+
+
+def standard_input(sources: dict[str, str], wanted: list[str]) -> dict[str, Any]:
+    """solc's standard JSON input: what a block explorer needs to verify a contract of `wanted`."""
+    return {
+        "language": "Solidity",
+        "sources": {unit: {"content": text} for unit, text in sources.items()},
+        "settings": {**SETTINGS, "outputSelection": {unit: {"*": OUTPUTS} for unit in wanted}},
     }
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts import compile as contracts
+from scripts.standard_json import SECOND
 
 os.environ["SOLCX_BINARY_PATH"] = str(contracts.SOLC_FOLDER)  # before solcx looks at it
 
@@ -90,7 +91,8 @@ def findings(lower_too: bool) -> list[dict[str, Any]]:
 
 
 def _roots() -> list[Path]:
-    return [ROOT / "contracts" / f"{name}.sol" for name in contracts.DEPLOYED]
+    first = [ROOT / "contracts" / f"{name}.sol" for name in contracts.DEPLOYED]
+    return first + [ROOT / "contracts" / "v2" / f"{name}.sol" for name in SECOND]
 
 
 def _run_slither(export: Path, lower_too: bool) -> list[dict[str, Any]]:

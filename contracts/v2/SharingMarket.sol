@@ -177,13 +177,13 @@ contract SharingMarket is SharingMarketStore, Ownable2Step, Pausable, EIP712, Re
 
         // Interaction:
         _payPosters(request_, sums);
-        if (atOnce) _payPool(request_, terms.token, payout, sums, count, outcome.endedAt);
         if (terms.token == ETHER) {
             _pay(request_, ETHER, record.requester, refund + gasLeft);
         } else {
             _pay(request_, terms.token, record.requester, refund);
             _pay(request_, ETHER, record.requester, gasLeft);
         }
+        if (atOnce) _payPool(request_, terms.token, payout, sums, count, outcome.endedAt);
         _recordRequester(record.requester, payout, outcome, count);
     }
 
@@ -281,7 +281,7 @@ contract SharingMarket is SharingMarketStore, Ownable2Step, Pausable, EIP712, Re
         emit RequestCreated(request_, msg.sender, terms.queryKey, hash, terms);
 
         // Interaction:
-        if (terms.token != ETHER) _take(IERC20(terms.token), msg.sender, terms.pay);
+        if (terms.token != ETHER) _take(IERC20(terms.token), terms.pay);
         POOL.prepare(request_, Plans.ofPool(terms, organisation));
         ROUNDS.prepare(request_, Plans.ofRounds(terms, hash));
     }

@@ -92,10 +92,10 @@ abstract contract SharingMarketStore is ISharingMarket {
 
     /* MONEY */
 
-    /// @dev Takes an amount of a token from an account; the token must move exactly that.
-    function _take(IERC20 token, address from, uint256 amount) internal {
+    /// @dev Takes an amount of a token from the sender; the token must move exactly that.
+    function _take(IERC20 token, uint256 amount) internal {
         uint256 before = token.balanceOf(address(this));
-        token.safeTransferFrom(from, address(this), amount);
+        token.safeTransferFrom(msg.sender, address(this), amount);
         uint256 received = token.balanceOf(address(this)) - before;
         if (received != amount) revert SharingMarket_WrongAmount(address(token), received, amount);
     }

@@ -202,11 +202,17 @@ class Chain:
             )
         )
 
-    def transfer(self, sender: Address, to: Address, value: int) -> Any:
-        """Mines a plain transfer of `value` wei."""
+    def transfer(self, sender: Address, to: Address, value: int, data: bytes = b"") -> Any:
+        """Mines a plain transfer of `value` wei, or a call of bytes."""
         return self._mined(
             self.w3.eth.send_transaction(
-                {"from": address_of(sender), "to": address_of(to), "value": value, "gas": GAS_LIMIT}
+                {
+                    "from": address_of(sender),
+                    "to": address_of(to),
+                    "value": value,
+                    "gas": GAS_LIMIT,
+                    "data": HexBytes(data),
+                }
             )
         )
 

@@ -1,0 +1,42 @@
+"""Write the compiler's input of the deployed contracts, with which explorers verify their source.
+
+    python -m scripts.standard_json [FOLDER]    first.json and second.json, into build/standard-json
+
+Choose "Standard JSON input" in the explorer, solc 0.8.37, and name the contract by path, such as
+contracts/SharingMarket.sol:SharingMarket. All contracts of a protocol share one file, since they
+are compiled together.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from scripts.compile import DEPLOYED, ROOT, read_sources, standard_input
+
+SECOND = ("DeploymentFactory", "ParticipantRegistry", "ReputationLedger", "SharingMarket")
+"""Contracts of the second protocol that are complete."""
+
+
+def inputs() -> dict[str, str]:
+    """The standard JSON input of each protocol, by name."""
+    first = [ROOT / "contracts" / f"{name}.sol" for name in DEPLOYED]
+    second = [ROOT / "contracts" / "v2" / f"{name}.sol" for name in SECOND]
+    return {
+        name: json.dumps(standard_input(*read_sources(roots)), indent=1, sort_keys=True) + "\n"
+        for name, roots in (("first", first), ("second", second))
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write the compiler's input for block explorers")
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "build" / "standard-json")
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in inputs().items():
+        path = folder / f"{name}.json"
+        path.write_text(content, encoding="utf-8")
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
