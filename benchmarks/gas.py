@@ -16,6 +16,7 @@ from pathlib import Path
 
 from eth_utils import keccak
 
+from benchmarks.gas_market import measure_market
 from scripts.compile import COMPILER, SETTINGS
 from tests.support.chainkit import (
     Chain,
@@ -74,6 +75,7 @@ def measure(sizes: tuple[int, ...] = SIZES) -> dict[str, object]:
         "operations": operations,
         "task": {"onchain": tasks},
         "further_round": {"onchain": further},
+        "v2": {"operations": measure_market()},
         "compiler": f"solc {COMPILER}, via-IR, optimiser runs {SETTINGS['optimizer']['runs']}",
     }
 
@@ -183,7 +185,8 @@ def _flat(result: dict) -> list[tuple[str, int]]:
     pairs = list(result["operations"].items())
     for part in ("task", "further_round"):
         pairs += [(f"{part}, N = {n}", gas) for n, gas in result[part]["onchain"].items()]
-    return pairs
+    second = result.get("v2", {}).get("operations", {})
+    return pairs + [(f"second protocol, {name}", gas) for name, gas in second.items()]
 
 
 def page(result: dict) -> str:
@@ -220,6 +223,15 @@ def page(result: dict) -> str:
         *(f"| {name} | {gas:,} |" for name, gas in operations.items()),
         "| peer: HealChain, reveal of one vote alone | 122,000 to 156,000 |",
         "| peer: CryptoFL, register | 1,670,000 |",
+        "",
+        "## Second protocol",
+        "",
+        "Its market, which is not deployed yet ([decisions](adr/README.md)). Pool and rounds are",
+        "stand-ins of the tests, so their part is not in these figures.",
+        "",
+        "| operation | gas |",
+        "| --- | ---: |",
+        *(f"| {name} | {gas:,} |" for name, gas in result["v2"]["operations"].items()),
         "",
         "## Where the gas goes",
         "",

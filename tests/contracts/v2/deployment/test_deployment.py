@@ -1,11 +1,11 @@
-"""One test for each leaf of factory.tree, and the limits that chains set."""
+"""One test for each leaf of factory.tree, and what explorers are given."""
 
 import json
 
 import pytest
 
 from scripts.compile import SETTINGS
-from scripts.standard_json import SECOND, inputs
+from scripts.standard_json import inputs
 from tests.support.second_deployment import deploy_second, factory_address, planned
 
 DELAY = 7 * 24 * 3600
@@ -73,11 +73,6 @@ def test_another_salt_or_owner_is_another_factory(chain, owner, accounts):
         for salt in (SALT, bytes(32))
     }
     assert len(factories) == 4
-
-
-@pytest.mark.parametrize("name", SECOND)
-def test_contracts_fit_the_limit_of_eip_170(compiled, name):
-    assert compiled[name].size <= 24_576
 
 
 def test_explorers_get_the_sources_and_settings_that_were_compiled():
