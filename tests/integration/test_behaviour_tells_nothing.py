@@ -16,9 +16,9 @@ from fedpact.chain.devnet import Devnet
 from fedpact.data.dataset import Dataset
 from fedpact.data.declared import DeclaredData
 from fedpact.data.proposal import as_toml
-from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.provider.ledgers import open_ledger
 from fedpact.types.rounds import RequestStatus
 from fedpact.types.schema import ColumnSchema, DataSchema, schema_file
 from tests.support.committee import PAYMENT, Market, open_market
@@ -30,6 +30,7 @@ SCHEMA = DataSchema(
     data_id="00" * 16,
     category="people",
     units=RECORDS + 1,
+    unit="record",
     labels=LABELS,
     columns=(
         ColumnSchema(name="age", range=(0.0, 120.0)),
@@ -81,8 +82,8 @@ def use_up(market: Market, data: Path) -> None:
     """The one record has used up its budget in an older data set, of which this one knows nothing
     but what the ledger says."""
     keys, folder = market.providers[0], market.folder / "daemon-0"
-    target = DeclaredData.read(data, SCHEMA).records.units[-1:]
-    with Ledger(folder / "ledger.sqlite", keys.derive("privacy-ledger")) as ledger:
+    target = DeclaredData.read(data, SCHEMA).units[-1:]
+    with open_ledger(folder / "ledger.sqlite", keys) as ledger:
         old = ReleaseId(bytes(32), 0, 1)
         ledger.release(old, target, GaussianRelease(1e-3, 1.0, 1000), b"older")
 

@@ -12,8 +12,8 @@ from fedpact.audit import audit
 from fedpact.chain import keystore
 from fedpact.errors import FedpactError
 from fedpact.privacy.accounting import cost
-from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_check import verify
+from fedpact.provider.ledgers import open_ledger
 from fedpact.requester import RequestProgress
 from fedpact.types.rounds import RequestStatus, Stage
 from fedpact.types.schema import schema_file
@@ -114,7 +114,7 @@ def test_two_daemons_of_one_account_publish_and_pay_for_one_draw_a_round(world: 
     assert end.status is RequestStatus.DELIVERED
     account = world.accounts[0]
     own = world.network.client.rounds.submissions(account.address)
-    with Ledger(world.ledger_file(0), account.derive("privacy-ledger")) as ledger:
+    with open_ledger(world.ledger_file(0), account) as ledger:
         made = verify(ledger)
         assert [(entry.id.request, entry.id.round, entry.digest) for entry in made] == own
         assert len(own) == ROUNDS

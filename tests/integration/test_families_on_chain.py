@@ -18,16 +18,17 @@ from sklearn.datasets import load_digits
 from fedpact.audit import audit
 from fedpact.chain.devnet import Devnet
 from fedpact.data.dataset import Dataset
+from fedpact.data.declared import DeclaredData
 from fedpact.data.readers import read_dataset
 from fedpact.learning.artefact import encode
-from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.provider.ledgers import open_ledger
 from fedpact.requester import RequestProgress
 from fedpact.requester.slices import cut
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, simulate
 from fedpact.types.rounds import RequestStatus
-from fedpact.types.schema import ColumnSchema
+from fedpact.types.schema import ColumnSchema, DataSchema, schema_file
 from fedpact.types.specification import Specification
 from tests.support.committee import PAYMENT, Market, open_market
 from tests.support.serving import POLL, Serving, declare, noise_at, wait_for_claims
@@ -206,10 +207,11 @@ def test_units_are_those_that_the_provider_declares_and_pays_for(world: World, n
     datasets = [read_dataset(path, spec) for path in world.files]
     declared = {one.account: one.samples for one in market.client.rounds.members(request)}
     for number, keys in enumerate(market.providers):
-        units = set(datasets[number].units)
+        path = world.files[number]
+        units = set(DeclaredData.read(path, DataSchema.read(schema_file(path))).units)
         assert declared[keys.address] == len(units) <= len(datasets[number]) / (UNIT_SIZE - 5)
         path = market.folder / f"daemon-{number}" / "ledger.sqlite"
-        with Ledger(path, keys.derive("privacy-ledger")) as ledger:
+        with open_ledger(path, keys) as ledger:
             made = [entry for entry in ledger.entries() if entry.id.request == request]
             assert [entry.units for entry in made] == [len(units)] * 2
             assert [entry.event for entry in made] == [GaussianRelease.of_round(spec, 1)] * 2

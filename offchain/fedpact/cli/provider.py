@@ -23,6 +23,12 @@ def serve(
         Path | None,
         typer.Option(help="The data's schema (TOML); by default DATA.schema.toml beside them."),
     ] = None,
+    new_data: Annotated[
+        bool,
+        typer.Option(
+            "--new-data", help="The data look like some that were charged, but are others."
+        ),
+    ] = False,
 ) -> None:
     """Run the daemon: join requests that the policy allows, train, vote, lead, get paid.
 
@@ -36,7 +42,7 @@ def serve(
 
     at = session.of(context)
     log_to_stderr()
-    run_daemon(at.settings, at.keys, policy, data, schema)
+    run_daemon(at.settings, at.keys, policy, data, schema, new_data=new_data)
 
 
 @app.command()

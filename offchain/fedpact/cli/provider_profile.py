@@ -32,12 +32,16 @@ def build(
         list[str] | None,
         typer.Option(help="Name of a label; repeat for all labels. Adds a noised histogram."),
     ] = None,
-    label_column: Annotated[
-        str | None, typer.Option(help="Column of a table with the labels.")
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="The data's schema (TOML); by default DATA.schema.toml beside them."),
     ] = None,
-    output_column: Annotated[
-        str | None, typer.Option(help="Column of a table with the numbers to predict (regression).")
-    ] = None,
+    new_data: Annotated[
+        bool,
+        typer.Option(
+            "--new-data", help="The data look like some that were charged, but are others."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build the profile. Its noised signature is charged to the ledger, once for the same data.
@@ -47,16 +51,20 @@ def build(
 
     Example: fedpact --account alice provider profile build --data posts --policy policy.toml --category texts/news
     """  # noqa: E501
-    from fedpact.privacy.ledger import Ledger
+    from fedpact.data.declared import DeclaredData
     from fedpact.provider import profile
     from fedpact.provider.files import ledger_file, profile_file
+    from fedpact.provider.ledgers import introduce, open_ledger
     from fedpact.provider.policy import Policy
+    from fedpact.types.schema import DataSchema, schema_file
 
     at = session.of(context)
     terms = Policy.read(policy)
-    found = profile.read_data(data, label_column, output_column)
+    declared = DeclaredData.read(data, DataSchema.read(schema or schema_file(data)))
     path = ledger_file(at.settings.state, at.keys.address)
-    with Ledger(path, at.keys.derive("privacy-ledger")) as ledger:
+    with open_ledger(path, at.keys) as ledger:
+        introduce(ledger, declared, new_data=new_data)
+        found = profile.profile_data(declared)
         built = profile.build(found, category or terms.categories, terms, ledger, label or ())
     built.write(profile_file(at.settings.state, at.keys.address))
     print_facts(_local_facts(built), as_json=as_json)

@@ -6,7 +6,7 @@ while the number of privacy units stays the declared one. So a daemon's behaviou
 on any single record.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset, Inputs, Targets
 from fedpact.data.documents import documents
+from fedpact.data.identity import unit_digests
 from fedpact.data.readers import capped, read_unchecked
 from fedpact.data.readers.records import CHUNK, Records
 from fedpact.data.readers.table import number_or_nan
@@ -53,11 +54,13 @@ class DeclaredData:
         Raises DataError for a file that cannot be read, that differs from the schema in kind,
         shape or columns, or that holds more privacy units than the schema declares.
         """
-        columns = tuple(column.name for column in schema.columns)
+        columns = tuple(column.source or column.name for column in schema.columns)
         labelled = schema.labels or not schema.is_table
         records = read_unchecked(
             path, schema.label_column if labelled else None, columns, schema.unit_column
         )
+        if schema.is_table and records.kind == "numbers":
+            records = _as_table(path, schema, records)
         if records.kind != schema.kind:
             raise DataError(f"data {path}: they are {records.kind}, the schema says {schema.kind}")
         if schema.shape and int(np.prod(records.x.shape[1:])) != int(np.prod(schema.shape)):
@@ -75,13 +78,24 @@ class DeclaredData:
                 f"data {path}: several examples belong to one unit there, the schema's unit is "
                 f"{RECORD!r}"
             )
-        units = len(set(records.units))
+        found = cls(schema, records)
+        units = len(set(found.units))
         if units > schema.units:
             raise DataError(
                 f"data {path}: {units} privacy units, the schema declares {schema.units}: raise "
                 "units in the schema"
             )
-        return cls(schema, records)
+        return found
+
+    @cached_property
+    def units(self) -> tuple[bytes, ...]:
+        """Digest of each example's privacy unit, by which the ledger knows it."""
+        return unit_digests(self.schema, self.records)
+
+    @property
+    def renamed(self) -> set[tuple[bytes, bytes]]:
+        """Each unit with the digests by which ledgers of before version 4 knew its records."""
+        return set(zip(self.units, self.records.units, strict=True))
 
     @cached_property
     def misfits(self) -> Misfits:
@@ -104,7 +118,7 @@ class DeclaredData:
         usable = self._within_unit & self._finite_for(spec)
         y, labelled = self._targets(spec)
         rows = np.flatnonzero(usable & labelled)
-        units = tuple(self.records.units[row] for row in rows)
+        units = tuple(self.units[row] for row in rows)
         return Dataset(self._inputs(spec, rows), y[rows], units, self.schema.units)
 
     # ------------------------------------------------------------------ parts
@@ -113,8 +127,8 @@ class DeclaredData:
     def _within_unit(self) -> NDArray[np.bool_]:
         """Whether an example is among the first `examples_per_unit` of its unit."""
         seen: dict[bytes, int] = {}
-        kept = np.empty(len(self.records.units), dtype=bool)
-        for row, unit in enumerate(self.records.units):
+        kept = np.empty(len(self.units), dtype=bool)
+        for row, unit in enumerate(self.units):
             seen[unit] = seen.get(unit, 0) + 1
             kept[row] = seen[unit] <= self.schema.examples_per_unit
         return kept
@@ -221,3 +235,23 @@ def no_examples(spec: Specification) -> Dataset:
         else np.zeros((0, *spec.features.shape), "<f4")
     )
     return Dataset(x, np.zeros(0, np.int64 if spec.output is None else np.float32), ())
+
+
+def _as_table(path: Path, schema: DataSchema, records: Records) -> Records:
+    """Records under the schema's names of columns: of a table whatever its file calls them, of
+    arrays in the schema's order, where the last column of a regression may be in `y`."""
+    names = tuple(column.name for column in schema.columns)
+    if records.columns:
+        return replace(records, columns=names)
+    x = records.x
+    if x.ndim == 2 and not schema.labels and x.shape[1] == len(names) - 1:
+        outputs = [[number_or_nan(label)] for label in records.labels]
+        x, records = np.hstack([x, outputs]), replace(records, labels=("",) * len(x))
+    if x.ndim != 2 or x.shape[1] != len(names):
+        raise DataError(
+            f"data {path}: examples of shape {list(x.shape[1:])}, the schema has {len(names)} "
+            "columns"
+        )
+    if not schema.labels:
+        records = replace(records, labels=("",) * len(x))
+    return replace(records, x=x, columns=names)

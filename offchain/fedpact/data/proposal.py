@@ -99,7 +99,10 @@ def as_toml(schema: DataSchema) -> str:
     for line in WARNING.splitlines():
         document.add(tomlkit.comment(line))
     document.add(tomlkit.nl())
-    for name, value in schema.model_dump(mode="json", exclude_defaults=True).items():
+    fields = schema.model_dump(mode="json", exclude_defaults=True)
+    if schema.is_table:
+        fields = {"unit": schema.unit, **fields}
+    for name, value in fields.items():
         if name == "columns":
             tables = tomlkit.aot()
             for column in value:

@@ -11,12 +11,13 @@ from pathlib import Path
 import httpx
 
 from fedpact.chain.keystore import AccountKeys
+from fedpact.data.declared import DeclaredData
 from fedpact.data.proposal import as_toml, propose
 from fedpact.demo.network import DemoNetwork
 from fedpact.errors import FedpactError
-from fedpact.privacy.ledger import Ledger
 from fedpact.provider import profile
 from fedpact.provider.files import ledger_file, profile_file
+from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.policy import Policy
 from fedpact.retrieval.schema import About
 from fedpact.types.schema import schema_file
@@ -59,15 +60,17 @@ def publish_providers(
         keys = network.account(name)
         network.register(registrar, keys, 1_000 + number)
         data = write_texts(network.folder / f"data-{name}", documents)
-        schema_file(data).write_text(as_toml(propose(data, category)))
+        schema = propose(data, category)
+        schema_file(data).write_text(as_toml(schema))
         policy = network.folder / f"policy-{name}.toml"
         policy.write_text(POLICY)
         listen = f"127.0.0.1:{_free_port()}"
         terms = Policy.read(policy)
         path = ledger_file(network.folder / "state", keys.address)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with Ledger(path, keys.derive("privacy-ledger")) as ledger:
-            built = profile.build(profile.read_data(data), (category,), terms, ledger)
+        with open_ledger(path, keys) as ledger:
+            declared = profile.profile_data(DeclaredData.read(data, schema))
+            built = profile.build(declared, (category,), terms, ledger)
         built.write(profile_file(network.folder / "state", keys.address))
         one = profile.published(built, keys, f"http://{listen}", terms.min_pay_per_round)
         profile.publish(network.client, network.store, keys, one)

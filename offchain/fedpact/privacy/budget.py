@@ -104,11 +104,16 @@ class Spend:
         steps = self.steps - other.steps
         if steps <= 0:
             return Spend.nothing()
+        # A spend of before version 3 has everything in the curve.
+        missing = max(other.precision - self.precision, 0.0)
         with np.errstate(invalid="ignore"):
-            sampled = self.sampled - other.sampled
+            sampled = self.sampled - other.sampled - missing * np.array(ORDERS) / 2
         # Infinite less infinite is not known: it stays infinite.
         sampled = np.maximum(np.where(np.isnan(sampled), np.inf, sampled), 0.0)
         return Spend(self.filter, steps, max(self.precision - other.precision, 0.0), sampled)
+
+    def times(self, count: int) -> "Spend":
+        return Spend(self.filter, self.steps * count, self.precision * count, self.sampled * count)
 
     def with_promised(self, promised: "list[Spend]") -> "Spend":
         """Together with what running requests may still release, in whatever order.

@@ -13,7 +13,7 @@ records by another machine are not seen.
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,22 @@ class Ledger(LedgerReport):
 
     Opened and failing as `LedgerReport` says.
     """
+
+    # ------------------------------------------------------------------ units
+
+    @property
+    def has_former_units(self) -> bool:
+        """Whether units may be in it under digests of before version 4."""
+        with self.file.reading() as db:
+            return db.execute("SELECT 1 FROM meta WHERE name = 'former'").fetchone() is not None
+
+    def link(self, renamed: Iterable[tuple[bytes, bytes]]) -> None:
+        """Let units take over what they had spent under former digests; once for each pair.
+
+        `renamed`: (unit, digest of before version 4).
+        """
+        with self.file.transaction() as db:
+            self.spending.link(db, renamed)
 
     # ------------------------------------------------------------------ budget
 

@@ -16,7 +16,7 @@ from fedpact.privacy.accounting import ORDERS, steps_of
 from fedpact.privacy.budget import Filter, Spend
 from fedpact.privacy.mechanisms import decode_event
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x46504C31  # "FPL1", in the file's header
 LOCK_TIMEOUT = 20.0
 """Seconds to wait for another process that writes."""
@@ -54,6 +54,13 @@ _VERSION_2 = (
         digest BLOB NOT NULL, PRIMARY KEY (deployment, request, round, digest)) WITHOUT ROWID""",
     "DROP TABLE IF EXISTS held_units",
 )
+_VERSION_4 = (
+    # Units under canonical digests, with the digests of version 3 whose spends they took over.
+    "CREATE TABLE links (unit BLOB, former BLOB, PRIMARY KEY (unit, former)) WITHOUT ROWID",
+    # What data sets look like, for their owner; keyed digests of 16 bytes end to end.
+    """CREATE TABLE sketches (dataset TEXT PRIMARY KEY, size INTEGER NOT NULL,
+        columns BLOB NOT NULL, sketch BLOB NOT NULL, confirmed BLOB NOT NULL) WITHOUT ROWID""",
+)
 
 
 class LedgerFile:
@@ -63,7 +70,14 @@ class LedgerFile:
     version or under another key. Only for one thread.
     """
 
-    def __init__(self, path: Path, key: bytes, lock_timeout: float = LOCK_TIMEOUT) -> None:
+    def __init__(
+        self,
+        path: Path,
+        key: bytes,
+        lock_timeout: float = LOCK_TIMEOUT,
+        former_key: bytes | None = None,
+    ) -> None:
+        """`former_key`: under which an account kept its ledger before version 4."""
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +91,7 @@ class LedgerFile:
             with self._explained():
                 self._prepare(lock_timeout)
             with self.transaction() as db:
-                self._identify(db, key)
+                self._identify(db, key, former_key or key)
         except BaseException:
             self._db.close()
             raise
@@ -138,13 +152,15 @@ class LedgerFile:
         if problem != "ok":
             raise self.corrupt(str(problem))
 
-    def _identify(self, db: sqlite3.Connection, key: bytes) -> None:
+    def _identify(self, db: sqlite3.Connection, key: bytes, former_key: bytes) -> None:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         application = db.execute("PRAGMA application_id").fetchone()[0]
-        proof = hmac.digest(key, b"fedpact privacy ledger", "sha256")
+        proof, former_proof = (
+            hmac.digest(one, b"fedpact privacy ledger", "sha256") for one in (key, former_key)
+        )
         orders = json.dumps(ORDERS).encode()
         if version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            for statement in (*_TABLES, *_VERSION_2):
+            for statement in (*_TABLES, *_VERSION_2, *_VERSION_4):
                 db.execute(statement)
             db.execute("INSERT INTO meta VALUES ('key', ?), ('orders', ?)", (proof, orders))
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -157,6 +173,13 @@ class LedgerFile:
                 db.execute(statement)
         if version in (1, 2):
             _to_version_3(db)
+        if version in (1, 2, 3):
+            for statement in _VERSION_4:
+                db.execute(statement)
+            db.execute(
+                "UPDATE meta SET value = ? WHERE name = 'key' AND value = ?", (proof, former_proof)
+            )
+            db.execute("INSERT INTO meta VALUES ('former', x'')")
             version = SCHEMA_VERSION
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         if version != SCHEMA_VERSION:
@@ -167,7 +190,8 @@ class LedgerFile:
         meta = dict(db.execute("SELECT name, value FROM meta"))
         if meta.get("key") != proof:
             raise LedgerError(
-                f"privacy ledger {self.path} belongs to another account: give each its own folder"
+                f"privacy ledger {self.path} belongs to another owner: restore the owner.key that"
+                " it was made with, and give each account a folder of its own"
             )
         if meta.get("orders") != orders:
             raise self.corrupt("it uses other Renyi orders")

@@ -57,14 +57,22 @@ class LimitStanding:
 class LedgerReport(Closing):
     """An open ledger as far as it can be read; `Ledger` also writes.
 
-    path: the SQLite file, created with its folder if missing. key: 32 secret bytes of the account;
-    without them the digests in the file reveal nothing about any record.
+    path: the SQLite file, created with its folder if missing. key: 32 secret bytes of the data's
+    owner; without them the digests in the file reveal nothing about any record. former_key: of the
+    account, which kept the ledger before version 4.
     Every method raises LedgerError if the file is corrupt or locked by another process.
     """
 
-    def __init__(self, path: Path, key: bytes, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
-        self.file = LedgerFile(Path(path), key, lock_timeout)
-        self.spending = Spending(self.file, key)
+    def __init__(
+        self,
+        path: Path,
+        key: bytes,
+        *,
+        former_key: bytes | None = None,
+        lock_timeout: float = LOCK_TIMEOUT,
+    ) -> None:
+        self.file = LedgerFile(Path(path), key, lock_timeout, former_key)
+        self.spending = Spending(self.file, key, former_key or key)
 
     def close(self) -> None:
         self.file.close()

@@ -20,19 +20,54 @@ from fedpact.privacy.ledger_file import LedgerFile
 Payer = Literal["datasets", "requesters"]
 """Tables of those that are charged by name, whatever the records are."""
 
+_SPEND_OF = "SELECT spend FROM accounts JOIN units ON account = id WHERE digest = ?"
+
 
 class Spending:
-    """The spends in one ledger file. `key`: of the digests of units."""
+    """The spends in one ledger file. `key`: of the digests of units; `former_key`: of those of
+    before version 4."""
 
-    def __init__(self, file: LedgerFile, key: bytes) -> None:
+    def __init__(self, file: LedgerFile, key: bytes, former_key: bytes) -> None:
         self._file = file
-        self._key = key
+        self._key, self._former_key = key, former_key
 
     # ------------------------------------------------------------------ units
 
     def keyed(self, unit: bytes) -> bytes:
         """The digest by which the file knows a unit."""
         return hmac.digest(self._key, unit, "sha256")
+
+    def link(self, db: sqlite3.Connection, renamed: Iterable[tuple[bytes, bytes]]) -> None:
+        """Let units take over what their records had spent under the digests of before version 4.
+
+        `renamed`: (unit, former digest). A unit that takes in k former ones is charged k times
+        their sum: what the k together cost in full batch, where costs grow with the square.
+        """
+        formers: dict[bytes, set[bytes]] = {}
+        for unit, former in renamed:
+            digest = hmac.digest(self._former_key, former, "sha256")
+            formers.setdefault(self.keyed(unit), set()).add(digest)
+        for unit, digests in formers.items():
+            known = [
+                (former, self.decode(row[0]))
+                for former in digests
+                if (row := db.execute(_SPEND_OF, (former,)).fetchone()) is not None
+                and not db.execute(
+                    "SELECT 1 FROM links WHERE unit = ? AND former = ?", (unit, former)
+                ).fetchone()
+            ]
+            if not known:
+                continue
+            total = sum((spend for _, spend in known), start=Spend.nothing()).times(len(known))
+            self.ask(db, [unit])
+            self.charge(db, total)
+            for former, _ in known:
+                db.execute("INSERT INTO links VALUES (?, ?)", (unit, former))
+                db.execute(
+                    "INSERT OR IGNORE INTO release_units SELECT deployment, request, round, ?"
+                    " FROM release_units WHERE digest = ?",
+                    (unit, former),
+                )
 
     def ask(self, db: sqlite3.Connection, digests: Iterable[bytes]) -> None:
         """Fill `asked` with keyed digests."""

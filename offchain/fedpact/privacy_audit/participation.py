@@ -300,7 +300,7 @@ def _accepts(own: Own, hostile: HostileRequest) -> int:
 
 def _use_up(own: Own) -> None:
     """Charge the record, the last of the file, with more than any limit: in another data set."""
-    units = own.records.load().records.units
+    units = own.records.load().units
     last = ReleaseId(DEPLOYMENT, 0, 1)
     own.ledger.release(last, units[-1:], GaussianRelease(1e-3, 1.0, 10_000), b"earlier")
 
@@ -358,7 +358,7 @@ def _schema(hostile: HostileRequest, several: bool) -> DataSchema:
         fields_ |= {"unit": "unit", "examples_per_unit": 3}
     if _is_table(hostile):
         columns = tuple(ColumnSchema(name=name, range=(-1e6, 1e6)) for name in COLUMNS)
-        return DataSchema(**fields_, columns=columns)
+        return DataSchema(**{"unit": "record", **fields_}, columns=columns)
     shape = hostile.spec.features.shape
     return DataSchema(**fields_, shape=shape, value_range=(-1e3, 1e3))
 

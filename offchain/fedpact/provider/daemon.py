@@ -33,6 +33,7 @@ from fedpact.privacy.ledger_check import reconcile
 from fedpact.provider.affording import require_worth
 from fedpact.provider.context import Background, Cache, Context, RequestView
 from fedpact.provider.duties import next_duty
+from fedpact.provider.ledgers import introduce, open_ledger
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
@@ -61,6 +62,8 @@ class DaemonSettings:
     ledger: Path
     poll_seconds: float = 1.0
     confirmations: int = 0
+    new_data: bool = False
+    """The owner says that data which look like charged ones are others."""
 
 
 @dataclass
@@ -86,7 +89,7 @@ class Daemon:
     ) -> None:
         self._settings = settings
         self._state = ProviderState(settings.state, deployment, keys.address)
-        self._ledger_key = keys.derive("privacy-ledger")
+        self._keys = keys
         self._ledger = self._open_ledger()
         # Where models are submitted at fixed times, no cycle shows when a training ends.
         patience = 0.0 if policy.submit_after else settings.poll_seconds
@@ -160,7 +163,9 @@ class Daemon:
 
     def _check_records(self) -> None:
         """Read the data once, and tell their owner how much of them the schema does not cover."""
-        misfits = self._context.records.load().misfits
+        data = self._context.records.load()
+        introduce(self._ledger, data, new_data=self._settings.new_data)
+        misfits = data.misfits
         for count, why in (
             (misfits.unusable, "have a value that is not a finite number, and count as zero"),
             (misfits.undeclared_labels, "have a label that the schema lacks, and count as zero"),
@@ -217,7 +222,7 @@ class Daemon:
         self._context.store.close()
 
     def _open_ledger(self) -> Ledger:
-        return Ledger(self._settings.ledger, self._ledger_key)
+        return open_ledger(self._settings.ledger, self._keys)
 
     # ------------------------------------------------------------------ the cycle
 

@@ -19,8 +19,8 @@ from pydantic import Field, ValidationError
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.store import ContentStore
+from fedpact.data.declared import DeclaredData
 from fedpact.data.description import attributes
-from fedpact.data.readers import LABEL_COLUMN, read_records
 from fedpact.errors import InvalidInput, NotReady, PolicyRefusal, RetrievalError, StateError
 from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger
@@ -131,13 +131,11 @@ class Published:
     """None if it was on chain already."""
 
 
-def read_data(
-    path: Path, label_column: str | None = None, output_column: str | None = None
-) -> ProfileData:
-    """Read the records at `path` for a profile; raises DataError as `read_records` does."""
-    found = read_records(path, output_column or label_column or LABEL_COLUMN)
+def profile_data(data: DeclaredData) -> ProfileData:
+    """Records as their schema declares them, for a profile of the same units as in training."""
+    found = data.records
     texts = found.kind == "text"
-    regression = output_column is not None or found.format == "cmapss"
+    regression = not texts and not data.schema.labels
     kind: DataType = "array"
     if texts:
         kind = "text"
@@ -150,7 +148,7 @@ def read_data(
         "regression" if regression else "classification",
         tuple(found.x.tolist()) if texts else (),
         () if regression else found.labels,
-        found.units,
+        data.units,
         () if texts else tuple(int(size) for size in found.x.shape[1:]),
         found.columns,
     )

@@ -53,6 +53,10 @@ class OwnRecords:
             known = self._dataset = asked, state, declared.dataset(spec)
         return known[2]
 
+    def renamed(self) -> set[tuple[bytes, bytes]]:
+        """Units with the digests by which ledgers of before version 4 knew their records."""
+        return self._latest()[1].renamed
+
     def represented(self, spec: Specification, records: "Dataset") -> "Dataset":
         """Records from `dataset`, in the form on which the model family trains fastest.
 

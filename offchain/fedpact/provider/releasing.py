@@ -81,7 +81,11 @@ def submission_time(stage_start: int, window: int, share: float, done: int) -> f
 def _read(own: Own, planned: PlannedRelease) -> Dataset:
     """The records under mode `sound`; none where they cannot be read."""
     try:
-        return own.records.dataset(planned.task.spec)
+        dataset = own.records.dataset(planned.task.spec)
+        with own.open_ledger() as ledger:
+            if ledger.has_former_units:  # the file may have changed since the daemon started
+                ledger.link(own.records.renamed())
+        return dataset
     except Exception as error:  # noqa: BLE001 - whatever it is, nobody may see that it happened
         _note_failure("the records cannot be used", error)
         return _without_records(planned)

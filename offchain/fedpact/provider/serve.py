@@ -25,10 +25,13 @@ def serve(
     data: Path,
     schema: Path | None = None,
     work: LocalWork | None = None,
+    *,
+    new_data: bool = False,
 ) -> None:
     """Serve requests over the data at `data` until stopped (SIGINT, SIGTERM).
 
-    `schema`: the data's schema file; by default `schema_file(data)`.
+    `schema`: the data's schema file; by default `schema_file(data)`. `new_data`: as
+    `ledgers.introduce` takes it.
     Raises SettingsError with all that is missing before anything is served, and DataError for a
     schema that cannot be read.
     """
@@ -62,6 +65,7 @@ def serve(
             ledger_file(settings.state, keys.address),
             settings.poll_interval,
             settings.confirmations,
+            new_data,
         ),
         work,
     )

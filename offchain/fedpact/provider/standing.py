@@ -15,6 +15,7 @@ from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_check import reconcile, verify
 from fedpact.privacy.ledger_report import LimitStanding, ReleaseId
 from fedpact.provider.files import ledger_file, state_file
+from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.profile import built_releases
 from fedpact.provider.state import ProviderState
 from fedpact.types.rounds import RequestStatus
@@ -165,6 +166,5 @@ def _ledger(state: Path, keys: AccountKeys) -> Iterator[Ledger]:
     path = ledger_file(state, keys.address)
     if not path.exists():
         raise NotReady(f"no privacy ledger {path}: nothing was released from here")
-    key = keys.derive("privacy-ledger")
-    with Ledger(path, key, lock_timeout=LOCK_TIMEOUT) as ledger:
+    with open_ledger(path, keys, LOCK_TIMEOUT) as ledger:
         yield ledger

@@ -36,6 +36,9 @@ class ColumnSchema(Document):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     range: tuple[float, float]
     """Lowest and highest value; public. Values outside count as the nearer end."""
+    source: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """What the file calls the column, where that is not `name`: the name stays when a header
+    changes, and with it the records' identity."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -57,7 +60,8 @@ class DataSchema(Document):
     examples_per_unit: Annotated[int, Field(ge=1)] = 1
     """Examples of one unit that are used; further ones are ignored."""
     unit: str = RECORD
-    """The table's column that names an example's privacy unit; `record`: each is its own unit."""
+    """The table's column that names an example's privacy unit; `record`: each is its own unit. A
+    table must say which."""
     labels: tuple[str, ...] = ()
     """Label names that may occur."""
     label_column: str = "label"
@@ -97,6 +101,12 @@ class DataSchema(Document):
             check_range("value_range", self.value_range)
         elif self.value_range is not None or self.output is not None:
             raise ValueError("value_range and output are for arrays: give a table's columns ranges")
+        if self.columns and "unit" not in self.model_fields_set:
+            raise ValueError(
+                'a table says what one privacy unit is: unit = "COLUMN" where rows with the same '
+                'entry belong to one person or machine, unit = "record" where each row is a unit '
+                "of its own"
+            )
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
             raise ValueError("columns name one column twice")
@@ -115,8 +125,12 @@ class DataSchema(Document):
 
     @property
     def published(self) -> dict[str, Any]:
-        """What a provider publishes of it when it joins: all but the identifier, in JSON types."""
-        return self.model_dump(mode="json", exclude={"data_id"})
+        """What a provider publishes of it when it joins: all but the identifier and what its files
+        call the columns, in JSON types."""
+        columns = {"__all__": {"source"}}
+        return self.model_dump(
+            mode="json", exclude={"data_id": True, "columns": columns, "output": {"source"}}
+        )
 
     def feature_columns(self, spec: Specification) -> tuple[str, ...]:
         """The columns of a table that a specification's features take, in its order."""

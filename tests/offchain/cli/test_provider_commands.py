@@ -12,12 +12,13 @@ from fedpact.chain.bindings.rounds import Rounds
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys, import_account
+from fedpact.data.proposal import as_toml, propose
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.budget import PrivacyLimit
-from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.files import ledger_file
+from fedpact.provider.ledgers import open_ledger
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from tests.offchain.cli.commandline import Cli
@@ -65,7 +66,7 @@ PAYLOAD = b"sealed"
 def charged(alice: AccountKeys, deployment: Deployment, tmp_path: Path) -> Path:
     """A ledger with one release, in request 1."""
     path = ledger_file(tmp_path / "state", alice.address)
-    with Ledger(path, alice.derive("privacy-ledger")) as ledger:
+    with open_ledger(path, alice) as ledger:
         first = ReleaseId(deployment.fingerprint, 1, 1)
         ledger.release(first, UNITS, EVENT, lambda: PAYLOAD, PrivacyLimit(8.0, 1e-5))
     return path
@@ -140,6 +141,8 @@ def test_a_ledger_from_before_the_profile_fails(
     texts = [f"the rotor of turbine {number} runs hot" for number in range(60)]
     (tmp_path / "posts.csv").write_text("text,label\n" + "".join(f"{t},a\n" for t in texts))
     (tmp_path / "policy.toml").write_text('categories = ["machines"]\n')
+    schema = as_toml(propose(tmp_path / "posts.csv", "machines"))
+    (tmp_path / "posts.csv.schema.toml").write_text(schema)
     older = charged.read_bytes()
     built = cli("provider", "profile", "build", "--data", "posts.csv", "--policy", "policy.toml")
     assert (built.code, cli("provider", "privacy", "verify").code) == (0, 0)
@@ -163,8 +166,8 @@ def test_without_a_node_only_the_file_is_verified(cli: Cli, charged: Path) -> No
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("PRAGMA user_version = 4", "schema version 4, this fedpact reads 3"),
-        ("PRAGMA user_version = 0", "schema version 0, this fedpact reads 3"),
+        ("PRAGMA user_version = 5", "schema version 5, this fedpact reads 4"),
+        ("PRAGMA user_version = 0", "schema version 0, this fedpact reads 4"),
         ("UPDATE accounts SET spend = x'00'", "is corrupt"),
     ],
     ids=["newer", "older", "corrupt"],

@@ -28,6 +28,7 @@ def table_schema(**changes: Any) -> DataSchema:
             "data_id": ID,
             "category": "people",
             "units": 5,
+            "unit": "record",
             "labels": ("a", "b"),
             "columns": (
                 ColumnSchema(name="age", range=(0.0, 100.0)),

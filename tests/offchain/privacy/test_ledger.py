@@ -393,8 +393,8 @@ def test_a_changed_payload_or_spend_is_refused(path: Path) -> None:
 
 def test_a_newer_schema_is_refused(path: Path) -> None:
     Ledger(path, KEY).close()
-    _execute(path, "PRAGMA user_version = 4")
-    with pytest.raises(LedgerError, match="schema version 4, this fedpact reads 3"):
+    _execute(path, "PRAGMA user_version = 5")
+    with pytest.raises(LedgerError, match="schema version 5, this fedpact reads 4"):
         Ledger(path, KEY)
 
 
@@ -407,7 +407,7 @@ def test_a_foreign_database_is_refused(path: Path) -> None:
 
 def test_another_accounts_ledger_is_refused(path: Path) -> None:
     Ledger(path, KEY).close()
-    with pytest.raises(LedgerError, match="belongs to another account"):
+    with pytest.raises(LedgerError, match="belongs to another owner"):
         Ledger(path, bytes(32))
 
 

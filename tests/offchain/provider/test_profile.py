@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from fedpact.chain.keystore import AccountKeys
+from fedpact.data.declared import DeclaredData
+from fedpact.data.proposal import propose
 from fedpact.errors import (
     BudgetExceeded,
     DataError,
@@ -60,10 +62,14 @@ def posts(folder: Path, count: int = 120, seed: int = 0) -> Path:
     return folder
 
 
+def read_data(path: Path, **how: str) -> ProfileData:
+    return profile.profile_data(DeclaredData.read(path, propose(path, "any", **how)))
+
+
 def test_a_sound_profile_of_texts_is_found_by_its_topic_and_charged_once(
     tmp_path: Path, ledger: Ledger
 ) -> None:
-    data = profile.read_data(posts(tmp_path / "posts", 400))
+    data = read_data(posts(tmp_path / "posts", 400))
     assert (data.type, len(data.texts)) == ("text", 400)
     built = profile.build(data, SOUND.categories, SOUND, ledger)
     again = profile.build(data, SOUND.categories, SOUND, ledger)
@@ -83,18 +89,18 @@ def test_a_sound_profile_of_texts_is_found_by_its_topic_and_charged_once(
 def test_other_records_or_another_epsilon_are_another_release(
     tmp_path: Path, ledger: Ledger
 ) -> None:
-    data = profile.read_data(posts(tmp_path / "posts"))
+    data = read_data(posts(tmp_path / "posts"))
     profile.build(data, ("a",), SOUND, ledger)
     profile.build(data, ("another category",), SOUND, ledger)
     assert len(ledger.entries()) == 1
     profile.build(data, ("a",), SOUND.model_copy(update={"profile_epsilon": 1.0}), ledger)
     posts(tmp_path / "posts", 130)
-    profile.build(profile.read_data(tmp_path / "posts"), ("a",), SOUND, ledger)
+    profile.build(read_data(tmp_path / "posts"), ("a",), SOUND, ledger)
     assert len(ledger.entries()) == 3
 
 
 def test_a_ledger_from_before_the_profile_is_refused(tmp_path: Path, ledger: Ledger) -> None:
-    data = profile.read_data(posts(tmp_path / "posts"))
+    data = read_data(posts(tmp_path / "posts"))
     built = profile.build(data, ("a",), SOUND, ledger)
     reconcile(ledger, built.released)
     with (
@@ -105,13 +111,13 @@ def test_a_ledger_from_before_the_profile_is_refused(tmp_path: Path, ledger: Led
 
 
 def test_a_profile_without_noise_asks_nothing_of_the_ledger(tmp_path: Path, ledger: Ledger) -> None:
-    data = profile.read_data(posts(tmp_path / "posts"))
+    data = read_data(posts(tmp_path / "posts"))
     assert profile.build(data, ("a",), PLAIN, ledger).released == []
 
 
 def test_a_release_beyond_the_lifetime_budget_is_refused(tmp_path: Path, ledger: Ledger) -> None:
     poor = SOUND.model_copy(update={"epsilon_lifetime": 1.0})
-    data = profile.read_data(posts(tmp_path / "posts"))
+    data = read_data(posts(tmp_path / "posts"))
     with pytest.raises(BudgetExceeded):
         profile.build(data, ("a",), poor, ledger)
     assert ledger.entries() == []
@@ -120,7 +126,7 @@ def test_a_release_beyond_the_lifetime_budget_is_refused(tmp_path: Path, ledger:
 def test_without_noise_only_where_the_policy_says_so(
     tmp_path: Path, ledger: Ledger, keys: AccountKeys
 ) -> None:
-    data = profile.read_data(posts(tmp_path / "posts", 3))
+    data = read_data(posts(tmp_path / "posts", 3))
     built = profile.build(data, ("a",), PLAIN, ledger)
     assert built.mode is PrivacyMode.NONE
     assert built.release is None
@@ -134,7 +140,7 @@ def test_without_noise_only_where_the_policy_says_so(
 def test_the_document_is_the_same_each_time_and_proves_its_attributes(
     tmp_path: Path, ledger: Ledger, keys: AccountKeys
 ) -> None:
-    data = profile.read_data(posts(tmp_path / "posts"))
+    data = read_data(posts(tmp_path / "posts"))
     built = profile.build(data, ("sports/hockey", "texts"), SOUND, ledger, ("news", "results"))
     one = profile.published(built, keys, "http://10.0.0.1:8600", 5)
     assert one.record.document == (
@@ -160,7 +166,7 @@ def test_a_table_shows_its_columns_and_a_noised_histogram_of_declared_labels(
         f"{index},{index % 7}.5,{'worn' if index % 4 else 'new'}\n" for index in range(400)
     )
     (tmp_path / "own.csv").write_text("turbine_speed,vibration,label\n" + rows)
-    data = profile.read_data(tmp_path / "own.csv")
+    data = read_data(tmp_path / "own.csv", unit="record")
     assert (data.type, data.columns) == ("table", ("turbine_speed", "vibration"))
     built = profile.build(data, ("machines",), SOUND, ledger, ("worn", "new"))
     assert built.release is not None
@@ -176,7 +182,7 @@ def test_undeclared_labels_are_not_published(
 ) -> None:
     rows = "".join(f"{index},{'worn' if index else 'secret'}\n" for index in range(99))
     (tmp_path / "own.csv").write_text("vibration,label\n" + rows)
-    data = profile.read_data(tmp_path / "own.csv")
+    data = read_data(tmp_path / "own.csv", unit="record")
     built = profile.build(data, ("machines",), SOUND, ledger)
     assert (built.signature, built.release, built.labels) == (None, None, ())
     assert ledger.entries() == []
@@ -189,12 +195,12 @@ def test_images_and_regressions_have_profiles_too(tmp_path: Path, ledger: Ledger
     generator = np.random.default_rng(1)
     x = generator.integers(0, 255, (100, 8, 8)).astype(np.uint8)
     np.savez(tmp_path / "own.npz", x=x, y=np.arange(100) % 10)
-    data = profile.read_data(tmp_path / "own.npz")
+    data = read_data(tmp_path / "own.npz")
     assert data.type == "image"
     labels = tuple(map(str, range(10)))
     assert profile.build(data, ("images",), SOUND, ledger, labels).signature is not None
     (tmp_path / "own.csv").write_text("a,wear\n" + "".join(f"{n},{n}.5\n" for n in range(60)))
-    data = profile.read_data(tmp_path / "own.csv", output_column="wear")
+    data = read_data(tmp_path / "own.csv", output_column="wear", unit="record")
     assert data.task == "regression"
     assert profile.build(data, ("machines",), SOUND, ledger).signature is None
 
@@ -212,9 +218,9 @@ def test_texts_that_say_nothing_or_too_little_are_refused(
 ) -> None:
     (tmp_path / "posts" / "a").mkdir(parents=True)
     for index, text in enumerate(texts):
-        # The stop words differ only in their order of spaces, so that each is a record.
-        (tmp_path / "posts" / "a" / str(index)).write_text(text + " " * index)
-    data = profile.read_data(tmp_path / "posts")
+        # More stop words, so that each is a record.
+        (tmp_path / "posts" / "a" / str(index)).write_text(text + " of" * index)
+    data = read_data(tmp_path / "posts")
     with pytest.raises(error, match=message):
         profile.build(data, ("a",), SOUND, ledger)
     assert ledger.entries() == []
@@ -223,8 +229,8 @@ def test_texts_that_say_nothing_or_too_little_are_refused(
 def test_no_documents_and_no_category_are_refused(tmp_path: Path, ledger: Ledger) -> None:
     (tmp_path / "posts" / "a").mkdir(parents=True)
     with pytest.raises(DataError):
-        profile.read_data(tmp_path / "posts")
-    data = profile.read_data(posts(tmp_path / "some"))
+        read_data(tmp_path / "posts")
+    data = read_data(posts(tmp_path / "some"))
     with pytest.raises(InvalidInput, match="category"):
         profile.build(data, (), SOUND, ledger)
 
@@ -235,7 +241,7 @@ def test_a_document_of_ten_megabytes_and_one_that_is_not_utf8_are_taken(
     folder = posts(tmp_path / "posts", 60)
     (folder / "news" / "large").write_text("hockey stadium referee " * 440_000)
     (folder / "news" / "latin").write_bytes(b"goalkeeper \xe9\xff penalty")
-    data = profile.read_data(folder)
+    data = read_data(folder)
     assert profile.build(data, ("a",), SOUND, ledger).size == 62
 
 
@@ -243,7 +249,7 @@ def test_one_more_record_moves_the_sum_by_at_most_what_the_noise_covers(
     tmp_path: Path, ledger: Ledger
 ) -> None:
     """The same draw of noise on two neighbouring data sets: entries move by at most the bound."""
-    data = profile.read_data(posts(tmp_path / "posts", 60))
+    data = read_data(posts(tmp_path / "posts", 60))
     more = ProfileData(
         data.type, data.task, (*data.texts, "zebra " * 900), (*data.labels, "news"),
         (*data.units, b"z" * 32), data.shape, data.columns,
@@ -257,7 +263,7 @@ def test_one_more_record_moves_the_sum_by_at_most_what_the_noise_covers(
 def test_a_profile_file_is_its_owners_alone_and_survives_being_read(
     tmp_path: Path, ledger: Ledger
 ) -> None:
-    data = profile.read_data(posts(tmp_path / "posts"))
+    data = read_data(posts(tmp_path / "posts"))
     built = profile.build(data, ("a",), SOUND, ledger)
     path = tmp_path / "state" / "profile.json"
     built.write(path)

@@ -16,6 +16,7 @@ SCHEMA = DataSchema(
     data_id="00" * 16,
     category="test",
     units=9,
+    unit="record",
     labels=("0", "1"),
     columns=tuple(ColumnSchema(name=name, range=(0.0, 9.0)) for name in "abcd"),
 )

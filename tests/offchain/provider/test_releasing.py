@@ -35,6 +35,7 @@ SCHEMA = DataSchema(
     data_id="00" * 16,
     category="test",
     units=20,
+    unit="record",
     labels=("a", "b"),
     columns=tuple(ColumnSchema(name=name, range=(0.0, 9.0)) for name in ("x", "y")),
 )

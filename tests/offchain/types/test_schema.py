@@ -12,6 +12,7 @@ TABLE = """
 data_id = "00112233445566778899aabbccddeeff"
 category = "people"
 units = 300
+unit = "record"
 labels = ["a", "b"]
 [[columns]]
 name = "age"

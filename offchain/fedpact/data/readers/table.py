@@ -2,6 +2,8 @@
 
 import csv
 import math
+import unicodedata
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,10 @@ class Table:
 
     path: Path
     header: list[str]
+    """In Unicode's NFKC, as all names of columns are compared."""
     rows: list[list[str]]
+    raw_header: list[str]
+    """As it is in the file: rows had digests of it before schemas declared columns."""
 
     def records(
         self, kind: str, label_column: str | None, columns: tuple[str, ...], unit_column: str | None
@@ -38,6 +43,7 @@ class Table:
         `label_column`: None for a table without labels. Raises DataError naming the example where
         a row is ragged or has no unit.
         """
+        label_column, unit_column = _normal(label_column), _normal(unit_column)
         self._check(label_column, columns, unit_column)
         if TEXT_COLUMN in self.header and not columns:
             return self._documents(kind, label_column, unit_column)
@@ -54,7 +60,9 @@ class Table:
             columns=named,
             groups=units,
             grouped_units=bool(units),
-            rows=tuple(row_digest(list(zip(self.header, row, strict=True))) for row in self.rows),
+            rows=tuple(
+                row_digest(list(zip(self.raw_header, row, strict=True))) for row in self.rows
+            ),
         )
 
     def _documents(self, kind: str, label_column: str | None, unit_column: str | None) -> Records:
@@ -78,7 +86,7 @@ class Table:
             refuse(self.path, "the header line names a column twice")
         if label_column is not None and label_column not in self.header:
             refuse(self.path, f"no label column {label_column!r}")
-        for column in columns:
+        for column in map(normalised, columns):
             if column not in self.header:
                 refuse(self.path, f"no column {column!r}")
             if column in (label_column, unit_column):
@@ -101,7 +109,7 @@ class Table:
         """One column of numbers a name; NaN for a cell that is no number."""
         values = np.empty((len(self.rows), len(columns)), dtype=np.float64)
         for index, column in enumerate(columns):
-            cell = self.header.index(column)
+            cell = self.header.index(normalised(column))
             values[:, index] = [number_or_nan(row[cell]) for row in self.rows]
         return values
 
@@ -113,15 +121,20 @@ def read_csv(
     unit_column: str | None = UNIT_COLUMN,
 ) -> Records:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open("rb") as file:
+            mark = "\ufeff" if file.read(3) == BOM_UTF8 else ""
+        with path.open(newline="", encoding="utf-8-sig") as file:
             lines = csv.reader(file, strict=True)
-            header = next(lines, [])
+            raw = next(lines, [])
             rows = [row for row in lines if row]
     except OSError as error:
         refuse(path, error.strerror or str(error), error)
     except (UnicodeDecodeError, csv.Error) as error:
         refuse(path, str(error), error)
-    return Table(path, header, rows).records("csv", label_column, columns, unit_column)
+    raw_header = [mark + name if place == 0 else name for place, name in enumerate(raw)]
+    return Table(path, list(map(normalised, raw)), rows, raw_header).records(
+        "csv", label_column, columns, unit_column
+    )
 
 
 def read_parquet(
@@ -145,9 +158,19 @@ def read_parquet(
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         refuse(path, str(error).splitlines()[0], error)
     rows = [list(row) for row in zip(*cells, strict=True)]
-    return Table(path, list(table.column_names), rows).records(
+    raw = list(table.column_names)
+    return Table(path, list(map(normalised, raw)), rows, raw).records(
         "parquet", label_column, columns, unit_column
     )
+
+
+def normalised(name: str) -> str:
+    """A column's name in Unicode's NFKC."""
+    return unicodedata.normalize("NFKC", name)
+
+
+def _normal(name: str | None) -> str | None:
+    return None if name is None else normalised(name)
 
 
 def number_or_nan(cell: str) -> float:
