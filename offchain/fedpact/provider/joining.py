@@ -85,10 +85,11 @@ def samples_to_join(
         dataset = own.records.dataset(spec)
         check_dataset(spec, dataset)
         samples = samples_of(spec, dataset)
-    policy.check(spec, payment, family_of(spec).template(spec).parameters, samples)
     release = of_request(spec)
-    if release is not None:
-        price = cost(release, policy.delta)
+    price = None if release is None else cost(release, policy.delta)
+    parameters = family_of(spec).template(spec).parameters
+    policy.check(spec, payment, parameters, samples, 0.0 if price is None else price.epsilon)
+    if release is not None and price is not None:
         if price.epsilon > policy.epsilon_per_request:
             raise BudgetExceeded(
                 f"the request costs epsilon {price.epsilon:.3f} a unit at delta "

@@ -67,13 +67,22 @@ class Policy(BaseModel):
         except ValidationError as error:
             raise SettingsError(f"policy file {path}: {first_error(error)}") from error
 
-    def check(self, spec: Specification, payment: int, parameters: int, samples: int) -> None:
+    def check(
+        self,
+        spec: Specification,
+        payment: int,
+        parameters: int,
+        samples: int,
+        epsilon: float,
+    ) -> None:
         """Raise PolicyRefusal with the first limit that the request exceeds.
 
         Args:
             payment: wei.
             parameters: of the model.
             samples: that the provider would contribute.
+            epsilon: what the request costs a unit at this policy's delta, from its noise: what a
+                requester states may be less. 0 without privacy.
 
         The ledger checks the cost in privacy, because it knows what has been spent.
         """
@@ -88,9 +97,9 @@ class Policy(BaseModel):
             not in self.families,
             f"pay of {share} wei per round and provider is under {self.min_pay_per_round}": share
             < self.min_pay_per_round,
-            f"pay of {share * spec.rounds} wei for epsilon {spec.privacy.epsilon} is under "
+            f"pay of {share * spec.rounds} wei for epsilon {epsilon:.3g} is under "
             f"{self.min_pay_per_epsilon} an epsilon": share * spec.rounds
-            < self.min_pay_per_epsilon * (spec.privacy.epsilon or 0.0),
+            < self.min_pay_per_epsilon * epsilon,
             f"{parameters} parameters are over {self.max_parameters}": parameters
             > self.max_parameters,
             f"{steps} steps per round are over {self.max_steps_per_round}": steps

@@ -42,7 +42,7 @@ def specification(**changes: object) -> Specification:
 
 
 def check(policy: Policy, spec: Specification | None = None, **changes: int) -> None:
-    given = {"payment": PAYMENT, "parameters": 100, "samples": 500} | changes
+    given = {"payment": PAYMENT, "parameters": 100, "samples": 500, "epsilon": 4} | changes
     policy.check(spec or specification(), **given)
 
 
@@ -54,6 +54,7 @@ def test_accepts_a_request_within_all_limits() -> None:
     ("policy", "changes", "reason"),
     [
         (Policy(min_pay_per_round=PAYMENT // 8 + 1), {}, "pay of"),
+        (Policy(min_pay_per_epsilon=PAYMENT // 16 + 1), {}, "wei for epsilon 4 is under"),
         (Policy(categories=("engines",)), {}, "category 'handwriting'"),
         (Policy(families=("mlp",)), {}, "family 'softmax-regression'"),
         (Policy(max_parameters=99), {}, "100 parameters are over 99"),
