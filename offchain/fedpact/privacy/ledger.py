@@ -202,6 +202,7 @@ class Ledger(LedgerReport):
         event: GaussianRelease | None,
         payload: bytes | Callable[[], bytes],
         limit: PrivacyLimit | None = None,
+        dataset: str = "",
     ) -> bytes:
         """The bytes of a release that the owner asks for, such as a profile: the same ones at
         every call.
@@ -209,7 +210,8 @@ class Ledger(LedgerReport):
         The first call charges `event` to `units` and stores `payload` (or what it returns) in one
         transaction; later calls, in any process, return the stored bytes and charge nothing. Only
         returned bytes may leave the process. An event of None is stored without a charge. Raises
-        BudgetExceeded, before `payload` is called, if a unit would pass `limit`.
+        BudgetExceeded, before `payload` is called, if a unit would pass `limit`. `dataset`: the
+        identifier of the data set that is charged too, so that it never counts less than its units.
         """
         kept = self.stored(release_id)
         if kept is not None:
@@ -233,10 +235,12 @@ class Ledger(LedgerReport):
                 if limit is not None:
                     self._demand_of_units(db, cost, limit)
                 self.spending.charge(db, cost)
+                if dataset:
+                    self.spending.add(db, "datasets", dataset, cost)
             db.execute(
                 "INSERT INTO releases (deployment, request, round, event, units, charged_at,"
                 " digest, payload, dataset, requester, published)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', '', 1)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', 1)",
                 (
                     *release_id,
                     None if event is None else encode_event(event),
@@ -244,6 +248,7 @@ class Ledger(LedgerReport):
                     int(time.time()),
                     Cid.of(payload).digest,
                     payload,
+                    dataset,
                 ),
             )
         return payload

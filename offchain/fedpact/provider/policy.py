@@ -36,7 +36,7 @@ class Policy(BaseModel):
     epsilon_per_requester: Annotated[float, Field(gt=0)] = 6.0
     """Of all requests of one account together."""
     epsilon_lifetime: Annotated[float, Field(gt=0)] = 8.0
-    """Of one data set, and of each unit in whichever data set."""
+    """Of one data set, and of each unit in whichever data set. Above 20 it counts as 20."""
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
     """Of all limits."""
     min_pay_per_epsilon: Annotated[int, Field(ge=0)] = 0

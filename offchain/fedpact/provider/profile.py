@@ -62,6 +62,8 @@ class ProfileData:
     """Digest of each record's privacy unit."""
     shape: tuple[int, ...]
     columns: tuple[str, ...]
+    dataset: str = ""
+    """Identifier of the data set in the ledger."""
 
 
 class LocalCluster(Document):
@@ -151,6 +153,7 @@ def profile_data(data: DeclaredData) -> ProfileData:
         data.units,
         () if texts else tuple(int(size) for size in found.x.shape[1:]),
         found.columns,
+        data.schema.data_id,
     )
 
 
@@ -206,6 +209,7 @@ def build(
             release,
             lambda: _noised(data, known, release, noise or SystemNoise()).encode(),
             limit,
+            data.dataset,
         )
         part = Signature.decode(kept)
     view = context_view(data.texts) if data.texts else None

@@ -9,14 +9,16 @@ import pytest
 from fedpact.chain.keystore import AccountKeys
 from fedpact.data.declared import DeclaredData
 from fedpact.data.proposal import propose
-from fedpact.errors import DataError, LedgerError
+from fedpact.errors import BudgetExceeded, DataError, LedgerError
 from fedpact.privacy.accounting import rdp, rdp_cost
 from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger, Payers
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.provider import profile
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledgers import introduce, open_ledger, owner_key
+from fedpact.provider.policy import Policy
 from fedpact.types.schema import ColumnSchema, DataSchema
 
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -149,3 +151,14 @@ def test_data_that_look_like_charged_ones_and_share_no_unit_stop_with_a_question
         introduce(ledger, again)  # answered for these units
         with pytest.raises(DataError, match="--new-data"):
             introduce(ledger, renamed(tmp_path, "third.csv", 3000))
+
+
+def test_a_profile_is_charged_to_its_data_set_as_to_its_units(tmp_path: Path) -> None:
+    """Otherwise requests would be joined for which the units have nothing left."""
+    data, keys = read(people(tmp_path)), account(1)
+    policy = Policy(categories=("people",), profile_epsilon=4.0)
+    limit = PrivacyLimit(4.0, DELTA)
+    with open_ledger(ledger_file(tmp_path, keys.address), keys) as ledger:
+        profile.build(profile.profile_data(data), ("people",), policy, ledger, ("yes", "no"))
+        with pytest.raises(BudgetExceeded, match="data set's"):
+            ledger.hold(b"\1" * 32, 1, FULL, Payers("d" * 32, "0xA", limit, AMPLE))
