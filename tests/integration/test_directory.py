@@ -32,7 +32,7 @@ class World:
     folder: Path
 
     def publish(self, keys: AccountKeys, word: str, endpoint: str = "") -> Profile:
-        data = ProfileData("text", "classification", (word,), ("a",), (word.encode(),), (), ())
+        data = ProfileData("text", "classification", (word,), ("a",), (word.encode(),), (), (), 1)
         with Ledger(self.folder / "ledger", b"k" * 32) as ledger:
             built = profile.build(data, ("words",), PLAIN, ledger)
         one = profile.published(built, keys, endpoint, 0)

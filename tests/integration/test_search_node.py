@@ -36,7 +36,7 @@ def test_a_node_answers_once_its_profile_is_published_and_follows_it(
         node.message(encode(Ping()))
 
     for word in ("hockey", "cipher"):
-        data = ProfileData("text", "classification", (word,), ("a",), (word.encode(),), (), ())
+        data = ProfileData("text", "classification", (word,), ("a",), (word.encode(),), (), (), 1)
         with Ledger(tmp_path / "ledger", b"k" * 32) as ledger:
             built = profile.build(data, ("words",), Policy(profile_without_privacy=True), ledger)
         one = profile.published(built, keys, "", 0)

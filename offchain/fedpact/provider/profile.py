@@ -62,6 +62,9 @@ class ProfileData:
     """Digest of each record's privacy unit."""
     shape: tuple[int, ...]
     columns: tuple[str, ...]
+    size: int
+    """Declared number of units, which is published: the exact one would show that a record came or
+    went."""
     dataset: str = ""
     """Identifier of the data set in the ledger."""
 
@@ -153,6 +156,7 @@ def profile_data(data: DeclaredData) -> ProfileData:
         data.units,
         () if texts else tuple(int(size) for size in found.x.shape[1:]),
         found.columns,
+        data.schema.units,
         data.schema.data_id,
     )
 
@@ -187,7 +191,7 @@ def build(
         raise InvalidInput(
             "a profile needs a category: pass --category, or list categories in the policy"
         )
-    size = len(set(data.units))
+    size = data.size
     sound = not policy.profile_without_privacy
     known = tuple(labels) or (() if sound else tuple(sorted(set(data.labels))))
     from_records = bool(data.texts or (known and data.labels))

@@ -252,7 +252,7 @@ def test_one_more_record_moves_the_sum_by_at_most_what_the_noise_covers(
     data = read_data(posts(tmp_path / "posts", 60))
     more = ProfileData(
         data.type, data.task, (*data.texts, "zebra " * 900), (*data.labels, "news"),
-        (*data.units, b"z" * 32), data.shape, data.columns,
+        (*data.units, b"z" * 32), data.shape, data.columns, 61,
     )  # fmt: skip
     one = profile.build(data, ("a",), SOUND, ledger, noise=SeededNoise(1))
     two = profile.build(more, ("a",), SOUND, ledger, noise=SeededNoise(1))
@@ -274,3 +274,12 @@ def test_a_profile_file_is_its_owners_alone_and_survives_being_read(
         LocalProfile.read(path)
     with pytest.raises(NotReady, match="profile build"):
         LocalProfile.read(tmp_path / "none.json")
+
+
+def test_a_profile_publishes_the_declared_number_of_units(tmp_path: Path, ledger: Ledger) -> None:
+    """The exact one would show that a record came or went."""
+    for count in (120, 119):
+        path = posts(tmp_path / str(count), count)
+        schema = propose(path, "any").model_copy(update={"units": 150})
+        data = profile.profile_data(DeclaredData.read(path, schema))
+        assert profile.build(data, ("a",), SOUND, ledger).size == 150
