@@ -15,7 +15,7 @@ from fedpact.demo import drafts, scattering
 from fedpact.demo.options import DemoOptions
 from fedpact.demo.scattering import Step
 from fedpact.errors import InvalidInput, SpecificationError
-from fedpact.features.networks.pinned import EFFICIENTNET_LITE0
+from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
 from fedpact.requester.draft import Draft
 from fedpact.types.privacy import PaperMechanism
 
@@ -64,12 +64,14 @@ def _scattering(step: Step, public: int = 0) -> Recipe:
     )
 
 
+SENTENCE_NETWORK = {"network": MINILM.name, "digest": MINILM.digest}
 IMAGE_NETWORK = {"network": EFFICIENTNET_LITE0.name, "digest": EFFICIENTNET_LITE0.digest}
 
 
-def _network(step: Step, side: int, public: int = 0) -> Recipe:
+def _network(step: Step, side: int, public: int = 0, records: int | None = None) -> Recipe:
     """The same on a public network's features."""
-    return replace(_scattering(step, public), parameters={**IMAGE_NETWORK, "side": side})
+    parameters = {**IMAGE_NETWORK, "side": side}
+    return replace(_scattering(step, public), parameters=parameters, records=records)
 
 
 NETWORK_FAMILY = "network-linear"
@@ -129,11 +131,19 @@ RECIPES = {
         aggregation="union",
     ),
     "text-statistics": Recipe(CONSTRUCTION, CONSTRUCTION, rounds=1, aggregation="class-sums"),
+    "network-statistics": Recipe(
+        CONSTRUCTION,
+        CONSTRUCTION,
+        SENTENCE_NETWORK,
+        rounds=1,
+        aggregation="class-sums",
+        records=600,
+    ),
 }
 RECIPES_ON_DATA = {
     (scattering.FAMILY, data): _scattering(step, PUBLIC_EXAMPLES)
     for data, step in scattering.STEPS.items()
-} | {(NETWORK_FAMILY, "cifar10"): _network(Step(800.0, 0.1, 0.9), 128, PUBLIC_EXAMPLES)}
+} | {(NETWORK_FAMILY, "cifar10"): _network(Step(800.0, 0.1, 0.9), 128, PUBLIC_EXAMPLES, 2500)}
 """Recipes of families for a certain data set."""
 USUAL = {
     "shakespeare": "char-lstm",

@@ -8,9 +8,11 @@ from fedpact.consensus.scoring import NEUTRAL, ContributionRecord, RoundInputs, 
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents
 from fedpact.errors import DataError, SpecificationError
+from fedpact.features.networks.pinned import MINILM
+from fedpact.features.networks.sentences import sentence_features
 from fedpact.learning.artefact import decode, encode
 from fedpact.learning.checks import check_specification
-from fedpact.learning.families import family, gradient_family_of
+from fedpact.learning.families import family, gradient_family_of, represented
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import Globals
 from fedpact.learning.training import LocalTraining
@@ -236,3 +238,40 @@ def test_a_request_for_word_vectors_needs_the_public_table():
     assert model["dense.high"].shape == (3, 50)
     assert FAMILY.plausible(spec, {}, model, 60)
     assert FAMILY.error(spec, model, part.x, part.y) < 500
+
+
+NETWORK = {"bits": 11, "network": MINILM.name, "digest": MINILM.digest}
+
+
+def on_network(parameters=NETWORK):
+    return sound(family={"name": "network-statistics", "parameters": parameters})
+
+
+def test_rows_of_a_public_network_are_summed_with_the_words(tmp_path):
+    spec, with_network = on_network(), family("network-statistics")
+    check_specification(spec)
+    parts = [text_dataset(20, seed, LABELS) for seed in range(2)]
+    kept = [represented(spec, part, tmp_path) for part in parts]
+    assert len(list(tmp_path.iterdir())) == 2
+    rows = kept[0].of_units(kept[0].units[:5], 5)
+    assert np.array_equal(rows.x["row"], sentence_features(parts[0].x[:5].tolist()))
+    start, models = with_network.initial(spec, 0), []
+    for data in (kept[0], parts[0]):
+        given = LocalTraining(spec, start, data, noise=SeededNoise(0), round_and_seat=(1, 0))
+        models.append(train_local(given))
+    assert all(np.array_equal(models[0][name], models[1][name]) for name in start)
+    assert models[0]["dense.high"].shape == (len(LABELS), 384)
+    assert with_network.plausible(spec, start, models[0], 20)
+    found = with_network.predict(spec, models[0], parts[0].x[:3])
+    assert found.shape == (3, len(LABELS))
+    assert found.sum(axis=1) == pytest.approx(1)
+
+
+def test_a_network_is_named_with_its_digest():
+    for parameters, said in (
+        ({**NETWORK, "digest": "00" * 32}, "is unknown"),
+        ({**NETWORK, "network": "another"}, "is unknown"),
+        ({"network": MINILM.name}, "digest"),
+    ):
+        with pytest.raises(SpecificationError, match=said):
+            check_specification(on_network(parameters))

@@ -12,9 +12,9 @@ from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, check_pinned
 from fedpact.features.networks.session import FrozenSession, on_all_cores
 
 WIDTH = 1280
-LEAST_SIDE, MOST_SIDE = 32, 320
+MIN_SIDE, MAX_SIDE = 32, 320
 """Pixels that images may be scaled to."""
-LARGEST_SIDE = 1024
+MAX_IMAGE_SIDE = 1024
 """Pixels of an image as it comes."""
 VERSION = "efficientnet-1"
 """Part of each file's key; changes whenever the features' values do."""
@@ -26,10 +26,10 @@ def check_shape(shape: tuple[int, ...]) -> None:
     if (
         len(sides) != 2
         or channels not in (1, 3)
-        or not 1 <= min(sides) <= max(sides) <= LARGEST_SIDE
+        or not 1 <= min(sides) <= max(sides) <= MAX_IMAGE_SIDE
     ):
         raise DataError(
-            f"image network: it takes images (H, W) or (1 or 3, H, W) of at most {LARGEST_SIDE} "
+            f"image network: it takes images (H, W) or (1 or 3, H, W) of at most {MAX_IMAGE_SIDE} "
             f"pixels a side, not {shape}"
         )
 

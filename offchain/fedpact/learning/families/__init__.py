@@ -23,6 +23,7 @@ FAMILIES = {
     "cnn": "fedpact.learning.families.cnn:CNN",
     "text-statistics": "fedpact.learning.families.text_statistics:TextStatistics",
     "scattering-linear": "fedpact.learning.families.scattering_linear:ScatteringLinear",
+    "network-statistics": "fedpact.learning.families.network_statistics:NetworkStatistics",
     "network-linear": "fedpact.learning.families.network_linear:NetworkLinear",
     "decision-tree": "fedpact.learning.families.trees:DecisionTree",
     "random-forest": "fedpact.learning.families.random_forest:RandomForest",

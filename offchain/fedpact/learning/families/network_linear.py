@@ -26,7 +26,7 @@ class NetworkParameters(Document):
 
     network: str
     digest: str
-    side: Annotated[int, Field(ge=network.LEAST_SIDE, le=network.MOST_SIDE)] = 224
+    side: Annotated[int, Field(ge=network.MIN_SIDE, le=network.MAX_SIDE)] = 224
     mirrored: Literal[0, 1] = 0
 
 

@@ -6,7 +6,8 @@ gives. Nothing is trained: one round is all there is.
 """
 
 import math
-from typing import Annotated, Literal
+from abc import abstractmethod
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from fedpact.errors import DataError, SpecificationError
 from fedpact.features.text.frequencies import bucket_frequencies
 from fedpact.features.text.hashing import MAX_BITS, HashedBag
 from fedpact.features.text.rows import bag_rows, vector_rows
-from fedpact.features.text.vectors import WIDTH
+from fedpact.features.text.vectors import WIDTH, word_vectors
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.discriminant import solve
 from fedpact.learning.families.base import (
@@ -42,26 +43,27 @@ _ROUNDING = 1e-5
 """Relative tolerance for sums stored in 32-bit halves."""
 
 
-class TextStatisticsParameters(Document):
-    """`bits`: 2^bits buckets of hashed words. `vectors`: 1 adds sums of public word vectors (extra
-    `text`, which every provider and the requester need then). The weights share the noise out
-    between words, counts and vectors."""
+class ClassSumsParameters(Document):
+    """`bits`: 2^bits buckets of hashed words. The weights share the noise out between words, counts
+    and dense rows."""
 
     bits: Annotated[int, Field(ge=MIN_BUCKET_BITS, le=MAX_BITS)] = 14
-    vectors: Literal[0, 1] = 0
     count_weight: Annotated[float, Field(ge=1e-3, le=1e3)] = 0.2
     dense_weight: Annotated[float, Field(ge=1e-3, le=1e3)] = 0.8
 
 
-class TextStatistics(ConstructedFamily[TextStatisticsParameters]):
-    name = "text-statistics"
+P = TypeVar("P", bound=ClassSumsParameters)
+
+
+class ClassSums(ConstructedFamily[P]):
+    """Sums of word rows, and of the dense rows that a subclass adds to them."""
+
     tasks = frozenset({"classification"})
     unit = "a document"
     sound = True
     inputs = frozenset({"text"})
     aggregation = "class-sums"
     strategies = ("fedavg",)
-    schema = TextStatisticsParameters
 
     def check(self, spec: Specification) -> None:
         super().check(spec)
@@ -71,10 +73,21 @@ class TextStatistics(ConstructedFamily[TextStatisticsParameters]):
                 f"1, not {spec.rounds}"
             )
 
+    @abstractmethod
+    def dense_width(self, spec: Specification) -> int:
+        """Values of a dense row; 0: there are none."""
+
+    @abstractmethod
+    def dense_rows(self, spec: Specification, x: Inputs) -> NDArray[np.float32] | None:
+        """The examples' dense rows, (n, dense_width) of norm 1 at most; None if there are none."""
+
+    def texts(self, x: Inputs) -> list[str]:
+        """The examples' texts."""
+        return list(x.tolist())
+
     def check_examples(self, spec: Specification, x: Inputs) -> None:
-        """Raise DataError if no document has a word that counts, or word vectors are missing."""
-        words, _ = self._rows(spec, x)
-        if words.nnz == 0:
+        """Raise DataError if no document has a word that counts."""
+        if self._words(spec, x).nnz == 0:
             raise DataError(
                 f"none of {len(x)} documents has a word that says anything: they are empty, or "
                 "hold nothing but the commonest words"
@@ -133,7 +146,7 @@ class TextStatistics(ConstructedFamily[TextStatisticsParameters]):
         return StatisticsLayout(
             len(spec.labels),
             1 << asked.bits,
-            WIDTH if asked.vectors else 0,
+            self.dense_width(spec),
             asked.count_weight,
             asked.dense_weight,
         )
@@ -141,10 +154,34 @@ class TextStatistics(ConstructedFamily[TextStatisticsParameters]):
     def _rows(
         self, spec: Specification, x: Inputs
     ) -> tuple[sparse.csr_matrix, NDArray[np.float32] | None]:
-        """Word rows and, if the specification asks for vectors, dense rows."""
-        asked, texts = self.parameters(spec), x.tolist()
-        words = bag_rows(HashedBag(bits=asked.bits), texts)
-        return words, vector_rows(texts) if asked.vectors else None
+        return self._words(spec, x), self.dense_rows(spec, x)
+
+    def _words(self, spec: Specification, x: Inputs) -> sparse.csr_matrix:
+        return bag_rows(HashedBag(bits=self.parameters(spec).bits), self.texts(x))
+
+
+class TextStatisticsParameters(ClassSumsParameters):
+    """`vectors`: 1 adds sums of public word vectors (extra `text`, which every provider and the
+    requester need then)."""
+
+    vectors: Literal[0, 1] = 0
+
+
+class TextStatistics(ClassSums[TextStatisticsParameters]):
+    name = "text-statistics"
+    schema = TextStatisticsParameters
+
+    def check_examples(self, spec: Specification, x: Inputs) -> None:
+        """Raise DataError if no document has a word that counts, or word vectors are missing."""
+        if self.parameters(spec).vectors:
+            word_vectors()
+        super().check_examples(spec, x)
+
+    def dense_width(self, spec: Specification) -> int:
+        return WIDTH if self.parameters(spec).vectors else 0
+
+    def dense_rows(self, spec: Specification, x: Inputs) -> NDArray[np.float32] | None:
+        return vector_rows(self.texts(x)) if self.parameters(spec).vectors else None
 
 
 def _multiplier(spec: Specification) -> float:

@@ -1,0 +1,1 @@
+"""Study: models on the features of public networks under differential privacy."""

@@ -1,0 +1,82 @@
+"""`python -m lab public-networks`: what private models reach on public networks' features."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Annotated, Any
+
+import typer
+
+from lab.harness.standalone import StandaloneStudy
+
+STUDY = StandaloneStudy(
+    name="public-networks",
+    title="Public networks: accuracy of private models on their features",
+    results="public-features.json",
+    page="public-features.json",
+)
+IMAGE_EPSILONS = (1.0, 2.0, 3.0, 5.0)
+TEXT_EPSILONS = (1.0, 2.0, 5.0)
+
+
+def public_networks(
+    seeds: Annotated[int, typer.Option(min=2, help="Number of seeds.")] = 3,
+    output: Annotated[
+        Path | None, typer.Option("--json", help="File to write the results to.")
+    ] = None,
+) -> None:
+    """CIFAR-10 on EfficientNet-Lite0 and 20 Newsgroups on MiniLM, under mode sound.
+
+    Features are computed once, which takes half an hour, and kept in .cache/features.
+
+    Example: python -m lab public-networks --json docs/results/public-features.json
+    """
+    found = []
+    for row in _rows(seeds):
+        typer.echo(
+            f"{row['dataset']}, epsilon {row['epsilon']:g}: {row['metric']} "
+            f"{row['mean']:.4f} +- {row['std']:.4f}"
+        )
+        found.append(row)
+    if output is not None:
+        output.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _rows(seeds: int) -> Iterator[dict[str, Any]]:
+    from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
+    from lab.public_networks import images, texts
+
+    for epsilon in TEXT_EPSILONS:
+        runs = [texts.run(epsilon, seed) for seed in range(seeds)]
+        about = _about(texts.DATA, MINILM.name, texts.PARTITION, texts.PROVIDERS, epsilon)
+        yield about | _figures("macro-auc", [one.macro_auc for one in runs])
+        yield about | _figures("accuracy", [one.accuracy for one in runs])
+    for epsilon in IMAGE_EPSILONS:
+        reached = [images.run(epsilon, seed) for seed in range(seeds)]
+        about = _about(
+            images.DATA, EFFICIENTNET_LITE0.name, images.PARTITION, images.PROVIDERS, epsilon
+        )
+        yield about | _figures("accuracy", reached)
+
+
+def _about(
+    dataset: str, network: str, partition: str, providers: int, epsilon: float
+) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "network": network,
+        "partition": partition,
+        "providers": providers,
+        "privacy": "sound",
+        "epsilon": epsilon,
+    }
+
+
+def _figures(metric: str, values: list[float]) -> dict[str, Any]:
+    return {
+        "metric": metric,
+        "mean": round(mean(values), 5),
+        "std": round(stdev(values), 5),
+        "seeds": len(values),
+    }

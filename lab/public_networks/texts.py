@@ -1,0 +1,79 @@
+"""Class sums of words and of a public network's rows over 20 Newsgroups, released once.
+
+The weight of the network's rows was chosen on held-out training posts (every fifth).
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data import partition
+from fedpact.data.dataset import Dataset
+from fedpact.data.texts import TextSource
+from fedpact.features.networks.pinned import MINILM
+from fedpact.features.networks.sentences import sentence_features
+from fedpact.learning.families import family_of
+from fedpact.learning.families.base import LocalModels
+from fedpact.learning.families.network_statistics import with_rows
+from fedpact.learning.local import train_local
+from fedpact.learning.training import LocalTraining
+from fedpact.privacy.noise import SeededNoise
+from fedpact.requester.draft import Draft
+from fedpact.types.specification import Specification
+from lab.public_networks.images import FEATURES
+from lab.text_training.collections import TextMeasures, collection, measured
+
+DATA, PARTITION, PROVIDERS = "20newsgroups", "sorted", 9
+DELTA = 1e-5
+
+
+@lru_cache(maxsize=1)
+def _source() -> tuple[TextSource, NDArray[np.void], NDArray[np.void]]:
+    """The posts, and those for training and for testing with their rows."""
+    source = collection(DATA)
+    train, test = (
+        with_rows(list(texts), sentence_features(texts, FEATURES))
+        for texts in (source.train, source.test)
+    )
+    return source, train, test
+
+
+def specification(epsilon: float) -> Specification:
+    parameters = {"network": MINILM.name, "digest": MINILM.digest}
+    return Draft(
+        {
+            "title": "Which newsgroup a post is from",
+            "category": "texts/newsgroups",
+            "labels": list(collection(DATA).labels),
+            "features": {"kind": "text", "shape": []},
+            "family": {"name": "network-statistics", "parameters": parameters},
+            "aggregation": {"name": "class-sums"},
+            "local": {"construction_seed": 0},
+            "privacy": {"mode": "sound", "epsilon": epsilon, "delta": DELTA},
+            "rounds": 1,
+            "min_providers": PROVIDERS,
+            "max_providers": PROVIDERS,
+            "score": "contribution",
+            "max_error": 9500,
+        },
+        on_chain=False,
+    ).specification
+
+
+def run(epsilon: float, seed: int) -> TextMeasures:
+    """Quality on the test posts; partition and noise depend on the seed."""
+    source, train, test = _source()
+    spec, family = specification(epsilon), family_of(specification(epsilon))
+    start, models, weights = family.initial(spec, 0), {}, {}
+    for seat, rows in enumerate(partition.named(PARTITION, source.y_train, PROVIDERS, seed)):
+        given = LocalTraining(
+            spec,
+            start,
+            Dataset(train[rows], source.y_train[rows], ()),
+            noise=SeededNoise(1_000 * seed + seat),
+            round_and_seat=(1, seat),
+        )
+        models[seat], weights[seat] = train_local(given), len(rows)
+    model = family.combine(spec, LocalModels(start, models, weights))
+    return measured(family.predict(spec, model, test), source.y_test)
