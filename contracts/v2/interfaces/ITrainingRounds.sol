@@ -16,6 +16,8 @@ import {PackedScores} from "../../libraries/Scores.sol";
 ///     Vote(uint256 request,uint256 round,bytes32 commitment)
 ///     Attest(uint256 request,uint256 round,bytes32 digest,uint16 error)
 ///     Round(uint256 request,uint256 round,bytes32 history,bytes32 record)   record: keccak256(abi.encode(record))
+/// The contract's code is in two places, since one contract's code may have 24,576 bytes (EIP-170): {TrainingRounds} answers
+/// {IRoundSteps} as well, by code that it created itself and that works on its storage.
 interface ITrainingRounds {
     /*//////////////////////////////////////////////////////////////
                                  TYPES
@@ -216,8 +218,8 @@ interface ITrainingRounds {
     event RoundTallied(uint256 indexed request, uint256 round, bool blind, Board board);
     /// @notice Members attested a global model and the errors that they measured.
     event Attested(uint256 indexed request, uint256 round, uint256 mask, bytes32 digest, PackedScores errors);
-    /// @notice All agreed on a round.
-    event RoundPosted(uint256 indexed request, uint256 round, uint256 mask, Record record);
+    /// @notice All agreed on a round. The record itself is in the transaction's calldata, and with all who signed it.
+    event RoundPosted(uint256 indexed request, uint256 round, uint256 mask, bytes32 record);
     /// @notice A round is final.
     /// @param leader The seat that got the leader's points (16: none).
     /// @param error_ The median of the approvers' errors.
@@ -287,7 +289,7 @@ interface ITrainingRounds {
     error TrainingRounds_NoSeat(uint256 request, address account);
 
     /*//////////////////////////////////////////////////////////////
-                              MARKET ONLY
+                               FUNCTIONS
     //////////////////////////////////////////////////////////////*/
 
     /// @notice Stores the plan of a new request.
@@ -298,10 +300,6 @@ interface ITrainingRounds {
     /// over already, the round takes its course. Reverts once the request has ended or was halted.
     function halt(uint256 request) external;
 
-    /*//////////////////////////////////////////////////////////////
-                                 START
-    //////////////////////////////////////////////////////////////*/
-
     /// @notice Starts the request: member k (from the first that may still start) from k start windows after the pool
     /// closed, or after a void start.
     /// @param index The sender's index in the pool.
@@ -310,58 +308,13 @@ interface ITrainingRounds {
     /// @notice Ends a request that cannot start: too few joined, or nobody started in time.
     function expire(uint256 request) external;
 
-    /*//////////////////////////////////////////////////////////////
-                                 ROUNDS
-    //////////////////////////////////////////////////////////////*/
-
-    /// @notice A whole round in one transaction, signed by every expected member, until the round's tally.
+    /// @notice A whole round in one transaction, signed by every expected member: until the round's tally, and instead
+    /// of `close`.
     function postRound(uint256 request, Record calldata record, bytes calldata signatures) external;
-
-    /// @notice Anchors models (phase Submit). A member that the round does not expect joins it by this.
-    /// @param digests sha-256 digests of the encrypted models' CIDs, in seat order.
-    function submit(uint256 request, uint256 mask, bytes32[] calldata digests, bytes calldata signatures) external;
-
-    /// @notice Opens the slice (first half of phase Commit).
-    /// @param openers The list of openers, as in the terms.
-    /// @param signer The requester or an opener; needs a signature unless it is the sender.
-    function openSlice(
-        uint256 request,
-        address[] calldata openers,
-        address signer,
-        bytes calldata sealedKey,
-        bytes calldata signature
-    ) external;
-
-    /// @notice Anchors commitments to votes (phase Commit, once the slice is open).
-    /// @param commitments keccak256(abi.encode(block.chainid, this, request, round, account, vote, salt)), in seat order.
-    function commitVotes(uint256 request, uint256 mask, bytes32[] calldata commitments, bytes calldata signatures)
-        external;
-
-    /// @notice Opens votes (phase Reveal). Needs no signature: what opens a commitment is its maker's.
-    /// @param commitments All commitments of the round, as anchored.
-    /// @param votes Packed scores, in seat order of the mask; or the word `BLIND` from a member whose slice did not open.
-    function revealVotes(
-        uint256 request,
-        Anchored calldata commitments,
-        uint256 mask,
-        PackedScores[] calldata votes,
-        bytes32[] calldata salts
-    ) external;
 
     /// @notice Counts the votes (phase Tally).
     /// @param votes All votes of the round, as anchored.
     function tally(uint256 request, Anchored calldata votes) external;
-
-    /// @notice Anchors attestations of the global model (phase Attest), by members that revealed a vote; in a blind round
-    /// by all that submitted.
-    /// @param errors The errors that they measured, 14 bits a seat.
-    function attest(
-        uint256 request,
-        uint256 mask,
-        bytes32 digest,
-        PackedScores errors,
-        bytes calldata signatures
-    ) external;
 
     /// @notice Makes the round final if a quorum attested one model, else closes it without one (phase Finalise).
     /// @param board As announced by the tally.
@@ -372,42 +325,9 @@ interface ITrainingRounds {
     /// fault. Later, the silent are.
     function close(uint256 request) external;
 
-    /// @notice Shows that a seat signed two different messages of one kind for the present round: its model and vote of
-    /// this round are void, and it gets a fault.
-    /// @param first, second ABI-encoded: the digest or commitment; for Attest, the digest and the error.
-    function reportEquivocation(
-        uint256 request,
-        uint256 seat,
-        Kind kind,
-        bytes calldata first,
-        bytes calldata second,
-        bytes calldata signatures
-    ) external;
-
-    /// @notice Lets the rounds wait for the sender again from the next one on, once a request.
-    function returnTo(uint256 request, uint256 seat) external;
-
-    /*//////////////////////////////////////////////////////////////
-                                 VIEWS
-    //////////////////////////////////////////////////////////////*/
-
-    /// @notice The facts of the present round.
-    function roundFacts(uint256 request) external view returns (RoundFacts memory);
-
     /// @notice What the market needs to know.
     function outcome(uint256 request) external view returns (Outcome memory);
 
-    /// @notice The plan of a request, without the hash of its terms, which is part of the history.
-    function plan(uint256 request) external view returns (RoundPlan memory);
-
     /// @notice The hash of the request's terms while it waits for members; reverts otherwise.
     function openTerms(uint256 request) external view returns (bytes32);
-
-    /// @notice Whether the history of a request is this one.
-    /// @param starts One for each start; all but the last were void.
-    /// @param links One for each closed round; a void start has none.
-    function verifyHistory(uint256 request, bytes32 terms, Start[] calldata starts, Link[] calldata links)
-        external
-        view
-        returns (bool);
 }

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ITrainingPool} from "./interfaces/ITrainingPool.sol";
+import {Draw} from "./libraries/Draw.sol";
+import {MemberBlob} from "./libraries/MemberBlob.sol";
+import {PoolMember} from "./libraries/PoolMember.sol";
+
+/// @title TrainingPoolViews
+/// @notice The storage and the views of {TrainingPool}.
+abstract contract TrainingPoolViews is ITrainingPool {
+    uint256 internal constant MAX_COHORT = 16;
+    /// @dev The indices 0 to 15 as a cohort.
+    uint256 private constant IN_ORDER = 0x000f000e000d000c000b000a0009000800070006000500040003000200010000;
+    uint256 internal constant UNIFORM = 0;
+    uint256 internal constant BY_SAMPLES = 1;
+    uint256 internal constant BY_REPUTATION = 2;
+
+    /* STORAGE */
+
+    /// @dev One slot. `members` includes the `left`; `weight` is the sum of all weights.
+    struct State {
+        uint40 joinDeadline;
+        uint40 closedAt;
+        uint16 members;
+        uint16 left;
+        uint8 batches;
+        uint32 weight;
+        uint16 minPool;
+        uint16 maxPool;
+        uint8 cohort;
+        uint8 weightRule;
+        uint16 sampleCap;
+        uint16 requesterOrganisation;
+    }
+
+    /// @dev One slot: where members are, the index of the first, and the sum of all weights up to its end.
+    struct Batch {
+        address blob;
+        uint16 first;
+        uint16 count;
+        uint32 weight;
+    }
+
+    struct Pool {
+        State state;
+        mapping(uint256 batch => Batch) batches;
+        /// @dev A bit for each organisation that has left.
+        mapping(uint256 word => uint256) left;
+    }
+
+    mapping(uint256 request => Pool) internal _pools;
+
+    /* VIEWS */
+
+    /// @inheritdoc ITrainingPool
+    function cohort(uint256 request, bytes32 seed)
+        external
+        view
+        override
+        returns (uint256 cohort_, PoolMember[] memory seats)
+    {
+        Pool storage pool = _pools[request];
+        State memory s = pool.state;
+        // The common case, in which nothing is drawn and nobody is passed over.
+        if (s.members <= s.cohort && s.batches == 1 && s.left == 0) {
+            cohort_ = IN_ORDER & (type(uint256).max >> (256 - 16 * uint256(s.members)));
+            return (cohort_, MemberBlob.readAll(pool.batches[0].blob, s.members));
+        }
+        Batch[] memory batches = new Batch[](s.batches);
+        for (uint256 i; i < batches.length; ++i) {
+            batches[i] = pool.batches[i];
+        }
+        uint256 present = s.members - s.left;
+        uint256 size = present < s.cohort ? present : s.cohort;
+        seats = new PoolMember[](size);
+        uint256 drawn;
+        uint256 index;
+        if (s.members > s.cohort) {
+            uint256 most = Draw.DRAWS_PER_SEAT * s.cohort;
+            for (uint256 c; drawn < size && c < most; ++c) {
+                PoolMember found;
+                (index, found) = s.weightRule == UNIFORM
+                    ? _at(batches, Draw.below(seed, c, s.members))
+                    : _weighted(batches, Draw.below(seed, c, s.weight));
+                if (!_fresh(pool, s, cohort_, drawn, index, found)) continue;
+                cohort_ |= index << (16 * drawn);
+                seats[drawn++] = found;
+            }
+            if (drawn < size) index = (index + 1) % s.members;
+        }
+        // The rest in order: all members of a small pool; in a large one, whoever follows the last draw.
+        for (; drawn < size; index = (index + 1) % s.members) {
+            (, PoolMember found) = _at(batches, index);
+            if (!_fresh(pool, s, cohort_, drawn, index, found)) continue;
+            cohort_ |= index << (16 * drawn);
+            seats[drawn++] = found;
+        }
+    }
+
+    /// @inheritdoc ITrainingPool
+    function member(uint256 request, uint256 index) external view override returns (PoolMember) {
+        Pool storage pool = _pools[request];
+        return _member(request, pool, pool.state, index);
+    }
+
+    /// @inheritdoc ITrainingPool
+    function members(uint256 request, uint256 from, uint256 to)
+        external
+        view
+        override
+        returns (PoolMember[] memory found)
+    {
+        Pool storage pool = _pools[request];
+        State memory s = pool.state;
+        if (to > s.members) revert TrainingPool_NoMember(request, to);
+        found = new PoolMember[](to - from);
+        for (uint256 i; i < found.length; ++i) {
+            found[i] = _member(request, pool, s, from + i);
+        }
+    }
+
+    /// @inheritdoc ITrainingPool
+    function count(uint256 request) external view override returns (uint256) {
+        return _pools[request].state.members;
+    }
+
+    /// @inheritdoc ITrainingPool
+    function hasLeft(uint256 request, uint256 index) external view override returns (bool) {
+        Pool storage pool = _pools[request];
+        return _left(pool, _member(request, pool, pool.state, index).organisation());
+    }
+
+    /// @inheritdoc ITrainingPool
+    function facts(uint256 request) external view override returns (PoolFacts memory found) {
+        State memory s = _pools[request].state;
+        found.members = s.members;
+        found.left = s.left;
+        found.batches = s.batches;
+        found.weight = s.weight;
+        found.closed = _closed(s);
+        found.closedAt = uint40(_closedAt(s));
+        found.drawn = s.members > s.cohort;
+        found.enough = s.members - s.left >= s.minPool;
+        found.plan = PoolPlan({
+            minPool: s.minPool,
+            maxPool: s.maxPool,
+            cohort: s.cohort,
+            weightRule: s.weightRule,
+            sampleCap: s.sampleCap,
+            joinDeadline: s.joinDeadline,
+            requesterOrganisation: s.requesterOrganisation
+        });
+    }
+
+    /* INTERNAL */
+
+    function _closed(State memory s) internal view returns (bool) {
+        return s.closedAt != 0 || block.timestamp > s.joinDeadline;
+    }
+
+    /// @dev When the pool closed, or will at the latest.
+    function _closedAt(State memory s) internal pure returns (uint256) {
+        return s.closedAt != 0 ? s.closedAt : s.joinDeadline;
+    }
+
+    function _left(Pool storage pool, uint256 organisation) internal view returns (bool) {
+        return (pool.left[organisation >> 8] >> (organisation & 0xff)) & 1 == 1;
+    }
+
+    function _member(uint256 request, Pool storage pool, State memory s, uint256 index)
+        internal
+        view
+        returns (PoolMember)
+    {
+        if (index >= s.members) revert TrainingPool_NoMember(request, index);
+        uint256 i;
+        while (index >= uint256(pool.batches[i].first) + pool.batches[i].count) ++i;
+        return MemberBlob.read(pool.batches[i].blob, index - pool.batches[i].first);
+    }
+
+    /// @dev Whether a drawn member takes part: it has not been drawn before, and has not left.
+    function _fresh(Pool storage pool, State memory s, uint256 cohort_, uint256 drawn, uint256 index, PoolMember found)
+        private
+        view
+        returns (bool)
+    {
+        if (Draw.contains(cohort_, drawn, index)) return false;
+        return s.left == 0 || !_left(pool, found.organisation());
+    }
+
+    /// @dev The member with an index.
+    function _at(Batch[] memory batches, uint256 index) private view returns (uint256, PoolMember) {
+        uint256 i;
+        while (index >= uint256(batches[i].first) + batches[i].count) ++i;
+        return (index, MemberBlob.read(batches[i].blob, index - batches[i].first));
+    }
+
+    /// @dev The first member whose sum of weights exceeds `drawn`.
+    function _weighted(Batch[] memory batches, uint256 drawn) private view returns (uint256, PoolMember) {
+        uint256 i;
+        while (batches[i].weight <= drawn) ++i;
+        Batch memory batch = batches[i];
+        uint256 low;
+        uint256 high = batch.count - 1;
+        while (low < high) {
+            uint256 middle = (low + high) / 2;
+            if (MemberBlob.read(batch.blob, middle).weight() > drawn) high = middle;
+            else low = middle + 1;
+        }
+        return (batch.first + low, MemberBlob.read(batch.blob, low));
+    }
+}

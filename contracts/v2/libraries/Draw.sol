@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @title Draw
+/// @notice The numbers by which a cohort is drawn.
+library Draw {
+    /// @notice How many draws are made for each seat on average, before the next members in order take the rest.
+    uint256 internal constant DRAWS_PER_SEAT = 8;
+
+    /// @notice A number below `bound`, the `ordinal`-th of a seed: keccak256(seed, ordinal) modulo the bound.
+    /// @dev The bound has 32 bits: no value is likelier than another by more than 2^-224.
+    function below(bytes32 seed, uint256 ordinal, uint256 bound) internal pure returns (uint256 drawn) {
+        assembly ("memory-safe") {
+            mstore(0, seed)
+            mstore(0x20, ordinal)
+            drawn := mod(keccak256(0, 0x40), bound)
+        }
+    }
+
+    /// @notice Whether the first `seats` lanes of a cohort contain an index.
+    function contains(uint256 cohort, uint256 seats, uint256 index) internal pure returns (bool) {
+        unchecked {
+            for (uint256 seat; seat < seats; ++seat) {
+                if ((cohort >> (16 * seat)) & 0xffff == index) return true;
+            }
+            return false;
+        }
+    }
+}

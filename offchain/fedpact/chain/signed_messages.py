@@ -1,0 +1,204 @@
+"""What members sign in the second protocol, and the hashes that bind a round: the mirror of
+contracts/v2 (ITrainingPool, ITrainingRounds).
+
+Messages are EIP-712 typed data of the domain fedpact, version 2; `join` is for the pool's contract,
+all others for the rounds'. A digest, commitment, key or hash is 32 bytes; a packed score word has
+14 bits a seat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eth_abi.abi import encode
+from eth_account.messages import SignableMessage, encode_typed_data
+from eth_utils.crypto import keccak
+
+BLIND = 1 << 255
+"""The vote of a member whose slice did not open."""
+
+_SLICE_SEAT = 16
+
+_FIELDS = {
+    "Join": (
+        ("request", "uint256"),
+        ("samples", "uint32"),
+        ("attributes", "bytes32"),
+        ("terms", "bytes32"),
+    ),
+    "Model": (("request", "uint256"), ("round", "uint256"), ("digest", "bytes32")),
+    "Slice": (("request", "uint256"), ("round", "uint256"), ("key", "bytes32")),
+    "Vote": (("request", "uint256"), ("round", "uint256"), ("commitment", "bytes32")),
+    "Attest": (
+        ("request", "uint256"),
+        ("round", "uint256"),
+        ("digest", "bytes32"),
+        ("error", "uint16"),
+    ),
+    "Round": (
+        ("request", "uint256"),
+        ("round", "uint256"),
+        ("history", "bytes32"),
+        ("record", "bytes32"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Where a message counts: a chain, and a contract on it."""
+
+    chain_id: int
+    contract: str
+
+    def join(self, request: int, samples: int, attributes: bytes, terms: bytes) -> SignableMessage:
+        """Consent to train for a request with these terms; `samples` from 1 to 16,777,215."""
+        return self._message("Join", request, samples, attributes, terms)
+
+    def model(self, request: int, round_: int, digest: bytes) -> SignableMessage:
+        """The model that the signer submits."""
+        return self._message("Model", request, round_, digest)
+
+    def slice(self, request: int, round_: int, sealed_key: bytes) -> SignableMessage:
+        """The sealed key of a round's slice, signed by the requester or an opener."""
+        return self._message("Slice", request, round_, keccak(sealed_key))
+
+    def vote(self, request: int, round_: int, commitment: bytes) -> SignableMessage:
+        """The commitment to the signer's vote."""
+        return self._message("Vote", request, round_, commitment)
+
+    def attest(self, request: int, round_: int, digest: bytes, error: int) -> SignableMessage:
+        """The global model that the signer computed, and its error (1/10,000; 16,383: unknown)."""
+        return self._message("Attest", request, round_, digest, error)
+
+    def round(
+        self, request: int, round_: int, history: bytes, record: RoundRecord
+    ) -> SignableMessage:
+        """A whole round. `history` is the request's when the round opened."""
+        return self._message("Round", request, round_, history, record.hash)
+
+    def commitment(self, request: int, round_: int, account: str, vote: int, salt: bytes) -> bytes:
+        """What a member commits to before the votes are opened."""
+        kinds = ["uint256", "address", "uint256", "uint256", "address", "uint256", "bytes32"]
+        values = [self.chain_id, self.contract, request, round_, account, vote, salt]
+        return keccak(encode(kinds, values))
+
+    def _message(self, kind: str, *values: Any) -> SignableMessage:
+        fields = _FIELDS[kind]
+        return encode_typed_data(
+            domain_data={
+                "name": "fedpact",
+                "version": "2",
+                "chainId": self.chain_id,
+                "verifyingContract": self.contract,
+            },
+            message_types={kind: [{"name": name, "type": type_} for name, type_ in fields]},
+            message_data={name: value for (name, _), value in zip(fields, values, strict=True)},
+        )
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """A whole round on which all agree; one digest and vote for each expected seat, in seat order.
+
+    `errors`: the errors of the global model, packed by seat.
+    """
+
+    digests: tuple[bytes, ...]
+    votes: tuple[int, ...]
+    slice_key: bytes
+    digest: bytes
+    errors: int
+
+    @property
+    def fields(self) -> tuple[list[bytes], list[int], bytes, bytes, int]:
+        """As the contract takes it."""
+        return list(self.digests), list(self.votes), self.slice_key, self.digest, self.errors
+
+    @property
+    def hash(self) -> bytes:
+        """keccak256(abi.encode(record))"""
+        return keccak(encode(["(bytes32[],uint256[],bytes,bytes32,uint256)"], [self.fields]))
+
+
+@dataclass(frozen=True)
+class Board:
+    """What a tally found: see ITrainingRounds.Board."""
+
+    medians: int
+    included: int
+    eligible: int
+    points: int
+    faults: int
+
+    @property
+    def fields(self) -> tuple[int, int, int, int, int]:
+        """As the contract takes it."""
+        return self.medians, self.included, self.eligible, self.points, self.faults
+
+    @property
+    def hash(self) -> bytes:
+        """keccak256(abi.encode(board))"""
+        return keccak(encode(["(uint256,uint256,uint256,uint256,uint256)"], [self.fields]))
+
+
+def list_hash(values: Iterable[tuple[int, bytes]], before: bytes = bytes(32)) -> bytes:
+    """The running hash of seats and values, in the order in which they were anchored."""
+    for seat, value in values:
+        before = keccak(encode(["bytes32", "uint256", "bytes32"], [before, seat, value]))
+    return before
+
+
+def slice_link(log: bytes, sealed_key: bytes) -> bytes:
+    """The log of a round after its slice was opened."""
+    return list_hash([(_SLICE_SEAT, keccak(sealed_key))], log)
+
+
+def attestations_hash(attestations: Iterable[tuple[int, bytes, int]]) -> bytes:
+    """The running hash of attestations: seat, digest, error."""
+    found = bytes(32)
+    for seat, digest, error in attestations:
+        kinds = ["bytes32", "uint256", "bytes32", "uint256"]
+        found = keccak(encode(kinds, [found, seat, digest, error]))
+    return found
+
+
+def history_after_start(history: bytes, start: Sequence[bytes]) -> bytes:
+    """`start`: manifest, key hash, committee key, delivery hash. The first history is the hash of
+    the terms."""
+    return keccak(encode(["bytes32", "(bytes32,bytes32,bytes32,bytes32)"], [history, tuple(start)]))
+
+
+def history_after_round(history: bytes, round_: int, log: bytes, record: bytes) -> bytes:
+    """`log`: of the batches (zero: none). `record`: hash of the record, or of what the last batch
+    found."""
+    return keccak(
+        encode(["bytes32", "uint256", "bytes32", "bytes32"], [history, round_, log, record])
+    )
+
+
+def pack_signatures(signatures: Iterable[bytes]) -> bytes:
+    """Signatures in seat order as the contracts take them.
+
+    65 bytes (r, s, v) become 64 (EIP-2098); anything else is an ERC-1271 signature of a contract
+    wallet and goes behind them.
+    """
+    given = list(signatures)
+    heads, tail = b"", b""
+    for signature in given:
+        if len(signature) == 65:
+            heads += compact(signature)
+        else:
+            at = 64 * len(given) + len(tail)
+            heads += bytes(32) + at.to_bytes(32, "big")
+            tail += len(signature).to_bytes(32, "big") + signature
+    return heads + tail
+
+
+def compact(signature: bytes) -> bytes:
+    """r, vs of a signature r, s, v (EIP-2098)."""
+    parity = (signature[64] - 27) & 1
+    s = int.from_bytes(signature[32:64], "big") | parity << 255
+    return signature[:32] + s.to_bytes(32, "big")
