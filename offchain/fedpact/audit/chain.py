@@ -67,8 +67,7 @@ class ChainFacts:
     @cached_property
     def market_balance(self) -> int:
         """Wei."""
-        block = {"blockHash": self.frame.block_hash}
-        return int(self._client.rpc.call("eth_getBalance", self.deployment.market, block), 16)
+        return self._client.balance(self.deployment.market, self.frame)
 
     @cached_property
     def offered(self) -> tuple[int, int] | None:
@@ -79,9 +78,9 @@ class ChainFacts:
 
     @cached_property
     def resale_balance(self) -> int:
-        """Wei."""
-        block = {"blockHash": self.frame.block_hash}
-        return int(self._client.rpc.call("eth_getBalance", self.deployment.resale, block), 16)
+        """Wei; 0 without a resale market."""
+        address = self.deployment.resale
+        return 0 if address is None else self._client.balance(address, self.frame)
 
     def purchase_status(self, buyer: str) -> PurchaseStatus:
         return self._client.resale.purchase(self._id, buyer, self.frame).status

@@ -168,7 +168,7 @@ class Connection:
         asked = [{"to": str(call.to), "data": "0x" + call.data.hex()} for call in calls]
         if isinstance(block, Frame):
             try:
-                answers = self.rpc.read_at(asked, block)
+                answers = self.rpc.read_at([("eth_call", [one]) for one in asked], block)
             except RpcError as error:
                 raise _gone(calls[0], block, error) from error
         else:
@@ -180,9 +180,14 @@ class Connection:
         """Send a contract function and wait until it is mined; see Sender.send."""
         return self.sender.send(keys, call)
 
-    def balance(self, address: str) -> int:
-        """Wei."""
-        return int(self.rpc.call("eth_getBalance", address, "latest"), 16)
+    def balance(self, address: str, frame: Frame | None = None) -> int:
+        """Wei; at the latest block by default."""
+        if frame is None:
+            return int(self.rpc.call("eth_getBalance", address, "latest"), 16)
+        [balance] = self.rpc.read_at([("eth_getBalance", [address])], frame)
+        if isinstance(balance, RpcError):
+            raise balance
+        return int(balance, 16)
 
     def gas_used(self, tx_hash: str) -> int:
         """Gas of a mined transaction; FedpactError if the node does not know the hash."""

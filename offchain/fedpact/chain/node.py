@@ -96,15 +96,17 @@ class Node:
                 log.info("node %s refused %d calls in a batch: %s", self.shown, len(part), error)
         return results
 
-    def read_at(self, calls: Sequence[dict[str, str]], frame: Frame) -> list[Any]:
-        """eth_call of each at a frame's block; a refused call's result is its RpcError.
+    def read_at(self, reads: Sequence[Request], frame: Frame) -> list[Any]:
+        """Reads of the state at a frame's block, given without their last parameter, the block.
+
+        A refused call's result is its RpcError.
 
         By hash (EIP-1898); at a node that does not know that, by number, and then it is checked
         that the number still is this block's.
         """
         if Capability.BLOCK_HASH not in self.lacks:
             at = {"blockHash": frame.block_hash}
-            answers = self.batch([("eth_call", [call, at]) for call in calls])
+            answers = self.batch([(method, [*params, at]) for method, params in reads])
             if not any(_lacks_block_hash(answer) for answer in answers):
                 return answers
             self.lacks.add(Capability.BLOCK_HASH)
@@ -112,7 +114,7 @@ class Node:
         number = hex(frame.block_number)
         *answers, block = self.batch(
             [
-                *(("eth_call", [call, number]) for call in calls),
+                *((method, [*params, number]) for method, params in reads),
                 ("eth_getBlockByNumber", [number, False]),
             ]
         )

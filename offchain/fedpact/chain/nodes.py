@@ -78,9 +78,9 @@ class Nodes:
         RpcError. Nodes run the calls of a batch in any order."""
         return self._each("batch", lambda node: _answered(node.batch(requests)))
 
-    def read_at(self, calls: Sequence[dict[str, str]], frame: Frame) -> list[Any]:
+    def read_at(self, reads: Sequence[Request], frame: Frame) -> list[Any]:
         """See `Node.read_at`."""
-        return self._each("eth_call", lambda node: _answered(node.read_at(calls, frame)))
+        return self._each("eth_call", lambda node: _answered(node.read_at(reads, frame)))
 
     def hashes_of(self, number: int) -> dict[str, str | None]:
         """What each node that answers says is the hash of this block, by node."""
