@@ -67,7 +67,7 @@ def test_private_statistics_report_their_cost_and_are_repeatable() -> None:
     found, again = outcome(asked), outcome(asked)
     assert found.metrics["macro_auc"] == again.metrics["macro_auc"]
     assert found.privacy["mode"] == "sound"
-    assert found.privacy["epsilon"] == pytest.approx(5.0, abs=1e-3)
+    assert found.privacy["epsilon"] == pytest.approx(5.0, abs=2e-3)
     assert found.privacy["epsilon_replacement"] > 5
     assert found.details["test_documents"] == 24  # every fifth of 120
 
@@ -105,7 +105,7 @@ def test_trees_run_without_privacy_and_with_the_papers_noise(
 @pytest.mark.usefixtures("posts")
 def test_sound_trees_report_their_privacy_cost() -> None:
     found = outcome(case(family="sound-forest", parameters={"trees": 50}, epsilon=5.0))
-    assert found.privacy["epsilon"] == pytest.approx(5.0, abs=1e-3)
+    assert found.privacy["epsilon"] == pytest.approx(5.0, abs=2e-3)
 
 
 @pytest.mark.usefixtures("posts")
