@@ -39,7 +39,7 @@ contract ResaleMarket is IResaleMarket {
     function recordRetrieval(uint256 requestId, bytes32 digest) external override {
         // Check:
         _requireOpenToRequester(requestId);
-        if (digest == 0) revert ResultCache_ZeroDigest();
+        if (digest == 0) revert ResaleMarket_ZeroDigest();
 
         // Effect:
         emit RetrievalRecorded(requestId, msg.sender, digest);
@@ -49,9 +49,9 @@ contract ResaleMarket is IResaleMarket {
     function offer(uint256 requestId, uint256 price) external override {
         // Check:
         _requireOpenToRequester(requestId);
-        if (price == 0 || price > type(uint96).max) revert ResultCache_BadPrice(price);
+        if (price == 0 || price > type(uint96).max) revert ResaleMarket_BadPrice(price);
         Offer storage offer_ = _offers[requestId];
-        if (offer_.price != 0) revert ResultCache_AlreadyOffered(requestId, offer_.price);
+        if (offer_.price != 0) revert ResaleMarket_AlreadyOffered(requestId, offer_.price);
 
         // Effect:
         offer_.price = uint96(price);
@@ -64,14 +64,14 @@ contract ResaleMarket is IResaleMarket {
     function buy(uint256 requestId, address[] calldata accounts) external payable override {
         // Check: the result is for sale, at this price, to this account.
         uint96 price = _offers[requestId].price;
-        if (price == 0) revert ResultCache_NotOffered(requestId);
-        if (msg.value != price) revert ResultCache_WrongPayment(msg.value, price);
+        if (price == 0) revert ResaleMarket_NotOffered(requestId);
+        if (msg.value != price) revert ResaleMarket_WrongPayment(msg.value, price);
         ISharingMarket.Request memory request = MARKET.request(requestId);
-        if (request.status != ISharingMarket.Status.Delivered) revert ResultCache_NotDelivered(requestId);
+        if (request.status != ISharingMarket.Status.Delivered) revert ResaleMarket_NotDelivered(requestId);
         _requireOutsider(requestId, request.requesterOrganisation, accounts);
         Purchase storage bought = _purchases[requestId][msg.sender];
         if (bought.status == Status.Pending || bought.status == Status.Sealed) {
-            revert ResultCache_AlreadyBought(requestId, msg.sender);
+            revert ResaleMarket_AlreadyBought(requestId, msg.sender);
         }
 
         // Effect:
@@ -84,8 +84,8 @@ contract ResaleMarket is IResaleMarket {
     function refund(uint256 requestId) external override {
         Purchase storage bought = _purchases[requestId][msg.sender];
         // Check:
-        if (bought.status != Status.Pending) revert ResultCache_NothingBought(requestId, msg.sender);
-        if (block.timestamp <= bought.deadline) revert ResultCache_TooEarly(requestId, bought.deadline);
+        if (bought.status != Status.Pending) revert ResaleMarket_NothingBought(requestId, msg.sender);
+        if (block.timestamp <= bought.deadline) revert ResaleMarket_TooEarly(requestId, bought.deadline);
         uint256 amount = bought.price;
 
         // Effect:
@@ -103,15 +103,15 @@ contract ResaleMarket is IResaleMarket {
         Purchase storage bought = _purchases[requestId][buyer];
         // Check: there is a buyer, and the caller contributed to the model.
         Status status = bought.status;
-        if (status != Status.Pending && status != Status.Sealed) revert ResultCache_NothingBought(requestId, buyer);
+        if (status != Status.Pending && status != Status.Sealed) revert ResaleMarket_NothingBought(requestId, buyer);
         if (status == Status.Pending && block.timestamp > bought.deadline) {
-            revert ResultCache_TooLate(requestId, bought.deadline);
+            revert ResaleMarket_TooLate(requestId, bought.deadline);
         }
-        if (sealedKey.length != SEALED_KEY_BYTES) revert ResultCache_BadSealedKey(sealedKey.length);
+        if (sealedKey.length != SEALED_KEY_BYTES) revert ResaleMarket_BadSealedKey(sealedKey.length);
         (uint256 points,) = _shareOfCaller(requestId, seat);
-        if (points == 0) revert ResultCache_NoPoints(requestId, seat);
+        if (points == 0) revert ResaleMarket_NoPoints(requestId, seat);
         (bool active,,) = REGISTRY.seatInfo(msg.sender);
-        if (!active) revert ResultCache_NotActive(msg.sender);
+        if (!active) revert ResaleMarket_NotActive(msg.sender);
 
         // Effect: the first key earns the price.
         if (status == Status.Pending) {
@@ -126,7 +126,7 @@ contract ResaleMarket is IResaleMarket {
         // Check:
         (uint256 points, uint256 total) = _shareOfCaller(requestId, seat);
         uint256 amount = _due(requestId, seat, points, total);
-        if (amount == 0) revert ResultCache_NothingToClaim(requestId, seat);
+        if (amount == 0) revert ResaleMarket_NothingToClaim(requestId, seat);
 
         // Effect:
         _paid[requestId][seat] += amount;
@@ -159,21 +159,21 @@ contract ResaleMarket is IResaleMarket {
 
     function _requireOpenToRequester(uint256 requestId) private view {
         ISharingMarket.Request memory request = MARKET.request(requestId);
-        if (msg.sender != request.requester) revert ResultCache_NotRequester(requestId, msg.sender);
-        if (request.status != ISharingMarket.Status.Open) revert ResultCache_NotOpen(requestId);
+        if (msg.sender != request.requester) revert ResaleMarket_NotRequester(requestId, msg.sender);
+        if (request.status != ISharingMarket.Status.Open) revert ResaleMarket_NotOpen(requestId);
     }
 
     /// @dev An organisation that requested or helped to make the model has it already, and would pay itself.
     function _requireOutsider(uint256 requestId, uint256 requesterOrganisation, address[] calldata accounts) private view {
         (bool active, uint256 organisation,) = REGISTRY.seatInfo(msg.sender);
-        if (!active) revert ResultCache_NotActive(msg.sender);
-        if (organisation == requesterOrganisation) revert ResultCache_TookPart(requestId, organisation);
+        if (!active) revert ResaleMarket_NotActive(msg.sender);
+        if (organisation == requesterOrganisation) revert ResaleMarket_TookPart(requestId, organisation);
         // The rounds revert unless the accounts hold the seats that ever submitted, sixteen at most.
         (uint256 ever,,) = ROUNDS.results(requestId, accounts);
         for (uint256 seat; ever >> seat != 0; ++seat) {
             if ((ever >> seat) & 1 == 0) continue;
             (, uint256 seated,) = REGISTRY.seatInfo(accounts[seat]);
-            if (seated == organisation) revert ResultCache_TookPart(requestId, organisation);
+            if (seated == organisation) revert ResaleMarket_TookPart(requestId, organisation);
         }
     }
 
@@ -182,7 +182,7 @@ contract ResaleMarket is IResaleMarket {
     function _shareOfCaller(uint256 requestId, uint256 seat) private view returns (uint256 points, uint256 total) {
         bool holds;
         (holds, points, total) = ROUNDS.shareOfHolder(requestId, seat, Scores.SEATS, msg.sender);
-        if (!holds) revert ResultCache_NotSeatOwner(requestId, seat, msg.sender);
+        if (!holds) revert ResaleMarket_NotSeatOwner(requestId, seat, msg.sender);
     }
 
     /// @dev Only delivered results earn, and their points no longer change.
@@ -193,6 +193,6 @@ contract ResaleMarket is IResaleMarket {
 
     function _send(address receiver, uint256 amount) private {
         (bool sent,) = receiver.call{value: amount}("");
-        if (!sent) revert ResultCache_TransferFailed(receiver, amount);
+        if (!sent) revert ResaleMarket_TransferFailed(receiver, amount);
     }
 }

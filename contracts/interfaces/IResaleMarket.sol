@@ -44,43 +44,43 @@ interface IResaleMarket {
     event PurchaseRefunded(uint256 indexed requestId, address indexed buyer, uint256 amount);
 
     /// @notice The caller did not make the request.
-    error ResultCache_NotRequester(uint256 requestId, address caller);
+    error ResaleMarket_NotRequester(uint256 requestId, address caller);
     /// @notice The request has started or is over.
-    error ResultCache_NotOpen(uint256 requestId);
+    error ResaleMarket_NotOpen(uint256 requestId);
     /// @notice The digest is zero.
-    error ResultCache_ZeroDigest();
+    error ResaleMarket_ZeroDigest();
     /// @notice The price is zero or does not fit 96 bits.
-    error ResultCache_BadPrice(uint256 price);
+    error ResaleMarket_BadPrice(uint256 price);
     /// @notice The price is already set.
-    error ResultCache_AlreadyOffered(uint256 requestId, uint256 price);
+    error ResaleMarket_AlreadyOffered(uint256 requestId, uint256 price);
     /// @notice The requester did not allow resale.
-    error ResultCache_NotOffered(uint256 requestId);
+    error ResaleMarket_NotOffered(uint256 requestId);
     /// @notice The amount sent is not the price.
-    error ResultCache_WrongPayment(uint256 sent, uint256 price);
+    error ResaleMarket_WrongPayment(uint256 sent, uint256 price);
     /// @notice The request has no delivered model.
-    error ResultCache_NotDelivered(uint256 requestId);
+    error ResaleMarket_NotDelivered(uint256 requestId);
     /// @notice The account is not an active participant.
-    error ResultCache_NotActive(address account);
+    error ResaleMarket_NotActive(address account);
     /// @notice The buyer's organisation requested the model, or submitted to it.
-    error ResultCache_TookPart(uint256 requestId, uint256 organisation);
+    error ResaleMarket_TookPart(uint256 requestId, uint256 organisation);
     /// @notice The account is waiting for a key, or has one.
-    error ResultCache_AlreadyBought(uint256 requestId, address buyer);
+    error ResaleMarket_AlreadyBought(uint256 requestId, address buyer);
     /// @notice The account has bought nothing, or was refunded.
-    error ResultCache_NothingBought(uint256 requestId, address buyer);
+    error ResaleMarket_NothingBought(uint256 requestId, address buyer);
     /// @notice The caller does not hold this seat.
-    error ResultCache_NotSeatOwner(uint256 requestId, uint256 seat, address caller);
+    error ResaleMarket_NotSeatOwner(uint256 requestId, uint256 seat, address caller);
     /// @notice The seat has no points: it did not contribute to the model.
-    error ResultCache_NoPoints(uint256 requestId, uint256 seat);
+    error ResaleMarket_NoPoints(uint256 requestId, uint256 seat);
     /// @notice A sealed key has 80 bytes.
-    error ResultCache_BadSealedKey(uint256 length);
+    error ResaleMarket_BadSealedKey(uint256 length);
     /// @notice The time for a first key is over.
-    error ResultCache_TooLate(uint256 requestId, uint256 deadline);
+    error ResaleMarket_TooLate(uint256 requestId, uint256 deadline);
     /// @notice A key may still be sealed.
-    error ResultCache_TooEarly(uint256 requestId, uint256 deadline);
+    error ResaleMarket_TooEarly(uint256 requestId, uint256 deadline);
     /// @notice The seat has earned nothing, or was paid in full.
-    error ResultCache_NothingToClaim(uint256 requestId, uint256 seat);
+    error ResaleMarket_NothingToClaim(uint256 requestId, uint256 seat);
     /// @notice The receiver did not accept the payment.
-    error ResultCache_TransferFailed(address receiver, uint256 amount);
+    error ResaleMarket_TransferFailed(address receiver, uint256 amount);
 
     /*//////////////////////////////////////////////////////////////
                                REQUESTER

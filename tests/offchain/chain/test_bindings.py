@@ -297,7 +297,7 @@ def test_a_round_is_read_in_each_phase(
     bought = resale.buy(buyer, request_id, committee, 1_000).event("ResultBought")
     purchase = Purchase(PurchaseStatus.PENDING, 1_000, bought.args["deadline"])
     assert resale.purchase(request_id, buyer.address) == purchase
-    with pytest.raises(Reverted, match="ResultCache_TooEarly"):
+    with pytest.raises(Reverted, match="ResaleMarket_TooEarly"):
         resale.refund(buyer, request_id)
     sealed = resale.seal(alice, request_id, 0, buyer.address, b"s" * 80).event("KeySealed")
     assert (sealed.args["holder"], sealed.args["sealedKey"]) == (alice.address, b"s" * 80)

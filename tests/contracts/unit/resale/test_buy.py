@@ -15,13 +15,13 @@ def s(stage: Any) -> Scenario:
 
 def test_a_result_without_a_price_is_not_sold(stage: Any, expect_revert: Any) -> None:
     private = stage().delivered()
-    with expect_revert("ResultCache_NotOffered", private.id):
+    with expect_revert("ResaleMarket_NotOffered", private.id):
         private.buy(price=0)
 
 
 def test_any_amount_but_the_price_is_refused(s: Scenario, expect_revert: Any) -> None:
     for sent in (0, PRICE - 1, PRICE + 1):
-        with expect_revert("ResultCache_WrongPayment", sent, PRICE):
+        with expect_revert("ResaleMarket_WrongPayment", sent, PRICE):
             s.buy(price=sent)
 
 
@@ -29,36 +29,36 @@ def test_nothing_is_sold_before_the_delivery(stage: Any, expect_revert: Any) -> 
     early = stage()
     early.create()
     early.offer()
-    with expect_revert("ResultCache_NotDelivered", early.id):
+    with expect_revert("ResaleMarket_NotDelivered", early.id):
         early.buy()
     early.join_all()
     early.start()
     early.play_round()
-    with expect_revert("ResultCache_NotDelivered", early.id):
+    with expect_revert("ResaleMarket_NotDelivered", early.id):
         early.buy()
 
 
 def test_strangers_and_suspended_accounts_cannot_buy(s: Scenario, expect_revert: Any) -> None:
-    with expect_revert("ResultCache_NotActive", s.stranger.address):
+    with expect_revert("ResaleMarket_NotActive", s.stranger.address):
         s.cache_call(s.stranger, "buy", s.id, s.accounts, value=PRICE)
     s.admit(s.buyer, 200)
     s.suspend(s.buyer)
-    with expect_revert("ResultCache_NotActive", s.buyer.address):
+    with expect_revert("ResaleMarket_NotActive", s.buyer.address):
         s.buy()
 
 
 def test_the_requesters_organisation_cannot_buy(s: Scenario, expect_revert: Any) -> None:
     s.admit(s.buyer, 100)
     for buyer in (s.requester, s.buyer):
-        with expect_revert("ResultCache_TookPart", s.id, 100):
+        with expect_revert("ResaleMarket_TookPart", s.id, 100):
             s.buy(buyer)
 
 
 def test_an_organisation_that_submitted_cannot_buy(s: Scenario, expect_revert: Any) -> None:
     s.admit(s.buyer, 103)
-    with expect_revert("ResultCache_TookPart", s.id, 103):
+    with expect_revert("ResaleMarket_TookPart", s.id, 103):
         s.buy()
-    with expect_revert("ResultCache_TookPart", s.id, 101):
+    with expect_revert("ResaleMarket_TookPart", s.id, 101):
         s.buy(s.providers[0])
 
 
@@ -93,10 +93,10 @@ def test_a_wrong_list_of_accounts_is_refused(s: Scenario, expect_revert: Any) ->
 
 def test_a_second_purchase_is_refused(s: Scenario, expect_revert: Any) -> None:
     s.buy()
-    with expect_revert("ResultCache_AlreadyBought", s.id, s.buyer.address):
+    with expect_revert("ResaleMarket_AlreadyBought", s.id, s.buyer.address):
         s.buy()
     s.seal()
-    with expect_revert("ResultCache_AlreadyBought", s.id, s.buyer.address):
+    with expect_revert("ResaleMarket_AlreadyBought", s.id, s.buyer.address):
         s.buy()
 
 

@@ -25,20 +25,20 @@ def share(s: Scenario, seat: int, earned: int) -> int:
 def test_nothing_is_claimable_before_a_key_is_sealed(stage: Any, expect_revert: Any) -> None:
     waiting = stage()
     waiting.on_offer().buy()
-    with expect_revert("ResultCache_NothingToClaim", waiting.id, 0):
+    with expect_revert("ResaleMarket_NothingToClaim", waiting.id, 0):
         waiting.claim_resale(0)
 
 
 def test_another_members_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     for seat in (1, 3, 16, 256):
-        with expect_revert("ResultCache_NotSeatOwner", s.id, seat, s.providers[0].address):
+        with expect_revert("ResaleMarket_NotSeatOwner", s.id, seat, s.providers[0].address):
             s.cache_call(s.providers[0], "claim", s.id, seat)
 
 
 def test_a_second_claim_is_refused(s: Scenario, expect_revert: Any) -> None:
     s.claim_resale(0)
     assert s.resale_claimable(0) == 0
-    with expect_revert("ResultCache_NothingToClaim", s.id, 0):
+    with expect_revert("ResaleMarket_NothingToClaim", s.id, 0):
         s.claim_resale(0)
 
 
@@ -58,7 +58,7 @@ def test_a_seat_without_points_is_refused(scenario: Any, expect_revert: Any) -> 
     s.deliver()
     s.buy()
     s.seal()
-    with expect_revert("ResultCache_NothingToClaim", s.id, 2):
+    with expect_revert("ResaleMarket_NothingToClaim", s.id, 2):
         s.claim_resale(2)
 
 
@@ -114,7 +114,7 @@ def test_a_provider_that_cannot_receive_may_retry_its_claim(
     s, taker = with_contract
     amount = s.resale_claimable(0)
     s.chain.send(s.stranger, taker.functions.refuse(True))
-    with expect_revert("ResultCache_TransferFailed", taker.address, amount):
+    with expect_revert("ResaleMarket_TransferFailed", taker.address, amount):
         s.claim_resale(0)
     s.chain.send(s.stranger, taker.functions.refuse(False))
     before = s.chain.balance(taker.address)

@@ -16,28 +16,28 @@ def s(stage: Any) -> Scenario:
 
 
 def test_an_account_that_bought_nothing_is_not_refunded(s: Scenario, expect_revert: Any) -> None:
-    with expect_revert("ResultCache_NothingBought", s.id, s.stranger.address):
+    with expect_revert("ResaleMarket_NothingBought", s.id, s.stranger.address):
         s.refund_purchase(s.stranger)
 
 
 def test_it_is_refused_until_the_deadline_has_passed(s: Scenario, expect_revert: Any) -> None:
     deadline = s.purchase()[2]
     s.chain.next_at(deadline)
-    with expect_revert("ResultCache_TooEarly", s.id, deadline):
+    with expect_revert("ResaleMarket_TooEarly", s.id, deadline):
         s.refund_purchase()
 
 
 def test_a_sealed_purchase_is_not_refunded(s: Scenario, expect_revert: Any) -> None:
     s.seal()
     s.chain.travel(2 * WINDOW)
-    with expect_revert("ResultCache_NothingBought", s.id, s.buyer.address):
+    with expect_revert("ResaleMarket_NothingBought", s.id, s.buyer.address):
         s.refund_purchase()
 
 
 def test_a_second_refund_is_refused(s: Scenario, expect_revert: Any) -> None:
     s.chain.travel(WINDOW + 1)
     s.refund_purchase()
-    with expect_revert("ResultCache_NothingBought", s.id, s.buyer.address):
+    with expect_revert("ResaleMarket_NothingBought", s.id, s.buyer.address):
         s.refund_purchase()
 
 
@@ -58,7 +58,7 @@ def test_a_buyer_that_cannot_receive_may_retry_its_refund(s: Scenario, expect_re
     s.cache_call(taker.address, "buy", s.id, s.accounts, value=PRICE)
     s.chain.travel(WINDOW + 1)
     s.chain.send(s.stranger, taker.functions.refuse(True))
-    with expect_revert("ResultCache_TransferFailed", taker.address, PRICE):
+    with expect_revert("ResaleMarket_TransferFailed", taker.address, PRICE):
         s.refund_purchase(taker.address)
     # Refunding again while the refund is under way gains nothing.
     s.chain.send(s.stranger, taker.functions.refuse(False))

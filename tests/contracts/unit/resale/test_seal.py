@@ -16,21 +16,21 @@ def s(stage: Any) -> Scenario:
 
 
 def test_no_key_is_sealed_without_a_purchase(s: Scenario, expect_revert: Any) -> None:
-    with expect_revert("ResultCache_NothingBought", s.id, s.stranger.address):
+    with expect_revert("ResaleMarket_NothingBought", s.id, s.stranger.address):
         s.seal(buyer=s.stranger)
 
 
 def test_no_key_is_sealed_after_a_refund(s: Scenario, expect_revert: Any) -> None:
     s.chain.travel(WINDOW + 1)
     s.refund_purchase()
-    with expect_revert("ResultCache_NothingBought", s.id, s.buyer.address):
+    with expect_revert("ResaleMarket_NothingBought", s.id, s.buyer.address):
         s.seal()
 
 
 def test_the_first_key_must_come_in_time(s: Scenario, expect_revert: Any) -> None:
     deadline = s.purchase()[2]
     s.chain.next_at(deadline + 1)
-    with expect_revert("ResultCache_TooLate", s.id, deadline):
+    with expect_revert("ResaleMarket_TooLate", s.id, deadline):
         s.seal()
 
 
@@ -42,13 +42,13 @@ def test_the_last_second_is_in_time(s: Scenario) -> None:
 
 def test_a_key_has_80_bytes(s: Scenario, expect_revert: Any) -> None:
     for length in (0, 79, 81):
-        with expect_revert("ResultCache_BadSealedKey", length):
+        with expect_revert("ResaleMarket_BadSealedKey", length):
             s.seal(sealed_key=bytes(length))
 
 
 def test_another_members_seat_is_refused(s: Scenario, expect_revert: Any) -> None:
     for sender, seat in ((s.stranger, 0), (s.requester, 0), (s.providers[0], 1), (s.stranger, 255)):
-        with expect_revert("ResultCache_NotSeatOwner", s.id, seat, sender.address):
+        with expect_revert("ResaleMarket_NotSeatOwner", s.id, seat, sender.address):
             s.cache_call(sender, "seal", s.id, seat, s.buyer.address, bytes(80))
 
 
@@ -66,13 +66,13 @@ def test_a_seat_without_points_cannot_seal(scenario: Any, expect_revert: Any) ->
     s.deliver()
     assert s.points[3] == 0
     s.buy()
-    with expect_revert("ResultCache_NoPoints", s.id, 3):
+    with expect_revert("ResaleMarket_NoPoints", s.id, 3):
         s.seal(3)
 
 
 def test_a_suspended_member_cannot_seal(s: Scenario, expect_revert: Any) -> None:
     s.suspend(s.providers[0])
-    with expect_revert("ResultCache_NotActive", s.providers[0].address):
+    with expect_revert("ResaleMarket_NotActive", s.providers[0].address):
         s.seal()
     s.seal(1)
 
