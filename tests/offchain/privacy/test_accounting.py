@@ -1,5 +1,6 @@
 """Costs against closed forms, numerical integration and dp-accounting itself."""
 
+import json
 import math
 import subprocess
 import sys
@@ -297,3 +298,20 @@ def test_importing_the_accountant_loads_no_heavy_package() -> None:
     )
     source_root = Path(fedpact.__file__).parents[1]
     subprocess.run([sys.executable, "-c", program], check=True, cwd=source_root)
+
+
+def test_orders_without_a_finite_divergence_loosen_the_bound_and_log_nothing() -> None:
+    """DDP-SGD at epsilon 10 searches there: the demo printed pages of warnings."""
+    program = (
+        "import json; from fedpact.privacy.accounting import rdp; "
+        "from fedpact.privacy.mechanisms import GaussianRelease; "
+        "print(json.dumps(rdp(GaussianRelease(1.0259, 0.2, 40)).tolist()))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    curve = np.array(json.loads(ran.stdout))
+    assert ran.stderr == ""
+    assert np.isinf(curve).any()
+    accountant = PLDAccountant()
+    sampled = dp_accounting.PoissonSampledDpEvent(0.2, dp_accounting.GaussianDpEvent(1.0259))
+    accountant.compose(sampled, 40)
+    assert accountant.get_epsilon(DELTA) <= rdp_epsilon(curve, DELTA) < 30
