@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from lab.harness import configuration
 from lab.harness.configuration import Case, Experiment, Gap, Scale
+from lab.harness.needs import need
 from lab.harness.results import Result
 from lab.harness.statistics import mean_absolute_gap
 
@@ -25,8 +26,10 @@ class Study:
     """One case per cell, for its grid point and number of providers."""
     skipped: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Number of skipped cases by reason."""
-    missing: int = 0
+    missing: list[Case] = field(default_factory=list)
     """Cases of the file's own seeds without a result."""
+    needs: str = ""
+    """What the missing cases need; empty if none is missing."""
 
     @property
     def started(self) -> bool:
@@ -37,9 +40,8 @@ class Study:
     def state(self) -> str:
         """Complete, or what is missing and why."""
         if not self.started:
-            reason = self.experiment.scales[self.scale].not_run
-            return f"not run: {reason}" if reason else "not run"
-        left = [f"{self.missing} not run"] if self.missing else []
+            return f"not run: {self.experiment.scales[self.scale].not_run or self.needs}"
+        left = [f"{len(self.missing)} not run: {self.needs}"] if self.missing else []
         left += [f"{count} skipped: {why}" for why, count in self.skipped.items()]
         return "; ".join(left) or "complete"
 
@@ -89,6 +91,8 @@ def studies(
             study = Study(experiment, scale)
             for case in configuration.cases(experiment, scale, max(seeds, setting.seeds)):
                 _assign(study, case, by_identity, own=case.seed < setting.seeds)
+            if study.missing:
+                study.needs = need(study.missing, results)
             found.append(study)
     return found, list(by_identity.values())
 
@@ -98,7 +102,7 @@ def _assign(study: Study, case: Case, by_identity: dict[str, Result], *, own: bo
     study.cases.setdefault(cell, case)
     result = by_identity.pop(case.identity, None)
     if result is None:
-        study.missing += own
+        study.missing += [case] if own else []
     elif result.skipped is not None:
         study.skipped[result.skipped] += 1
     else:

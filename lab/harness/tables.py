@@ -24,7 +24,9 @@ def index(
     lines = ["# Results of experiments", "", HEAD, ""]
     lines.append(
         "Scale `full` is the paper's own setting; `small` is cut down for two cores and says "
-        "nothing about `full`. Every experiment is listed with its state at each scale. Results of "
+        "nothing about `full`. Every experiment is listed with its state at each scale. The time "
+        "that cases without results need is estimated from the timed cases of their experiment or "
+        "data set; it is a lower bound (over) where those trained a smaller model. Results of "
         "single cases, with seeds, versions and commit, are in `cases/`, one JSON Lines file per "
         "experiment and scale. All figures as data: [summary.json](summary.json)."
     )
@@ -123,7 +125,7 @@ def _setting(study: Study) -> list[str]:
     for reason, count in study.skipped.items():
         lines += ["", f"{count} cases were skipped: {reason}."]
     if study.missing:
-        lines += ["", f"{study.missing} cases have not been run."]
+        lines += ["", f"{len(study.missing)} cases have not been run: {study.needs}."]
     return lines
 
 

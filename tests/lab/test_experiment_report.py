@@ -10,6 +10,7 @@ import pytest
 from fedpact.errors import InvalidInput
 from lab.harness import configuration
 from lab.harness.configuration import Experiment, Scale
+from lab.harness.needs import need
 from lab.harness.report import report
 from lab.harness.results import Result, ResultFolder
 from tests.lab.little_study import TOML
@@ -155,7 +156,7 @@ def test_skipped_missing_and_unmatched_results_are_reported(tmp_path: Path) -> N
     report(tmp_path, [changed])
 
     index = (tmp_path / "README.md").read_text()
-    assert "2 not run; 1 skipped: no such data" in index
+    assert "2 not run: needs about 1 minute of one core; 1 skipped: no such data" in index
     assert "1 results are left out" in index
     assert "1 cases were skipped: no such data." in (tmp_path / "little.md").read_text()
 
@@ -180,8 +181,36 @@ def test_a_configuration_without_results_is_listed_with_the_reason(tmp_path: Pat
 
     index = (tmp_path / "README.md").read_text()
     assert "| absent | A little study | small | 0 | 0.00 | not run: no data |" in index
-    assert "| absent | A little study | full | 0 | 0.00 | not run |" in index
+    assert "| absent | A little study | full | 0 | 0.00 | not run: needs about 1 minute " in index
     assert not (tmp_path / "absent.md").exists()
+
+
+def test_missing_cases_are_listed_with_the_time_that_they_need(tmp_path: Path) -> None:
+    text = TOML.replace("rounds = 3", "rounds = 3\ntrain_examples = 10\nlocal = {epochs = 2}")
+    little = filled(tmp_path, text)  # 3 seconds a case
+    text += "[scales.full]\nproviders = 4\nseeds = 1\n[scales.full.settings]\nrounds = 28_800\n"
+    longer = [
+        configuration.parse("same", text),
+        configuration.parse("larger", text + 'family = {name = "cnn"}'),
+    ]
+    report(tmp_path, [little, *longer])
+
+    index = (tmp_path / "README.md").read_text()
+    assert "| same | A little study | full | 0 | 0.00 | not run: needs about 8 hours of" in index
+    assert "| larger | A little study | full | 0 | 0.00 | not run: needs over 8 hours of" in index
+
+
+def test_work_beyond_a_day_of_one_core_is_left_to_a_gpu() -> None:
+    cifar10 = configuration.load("cifar10")
+    results = ResultFolder(Path(__file__).parents[2] / "docs" / "results").all()
+    full = list(configuration.cases(cifar10, Scale.FULL))
+    assert need(full, results).startswith("needs a GPU, or over 1")
+    assert need(full[:1], results).startswith("needs over ")
+
+
+def test_cases_of_a_kind_that_was_never_timed_are_said_to_be_so(tmp_path: Path) -> None:
+    little = configuration.parse("little", TOML)
+    assert "was ever timed" in need(list(configuration.cases(little, Scale.SMALL)), [])
 
 
 def test_the_published_report_lists_every_configuration_and_scale() -> None:
