@@ -113,6 +113,32 @@ def rider_case(
     }
 
 
+def honest_case(
+    partition: str, seed: int, scale: CommitteeSize = SMALL, dataset: str = "digits"
+) -> dict[str, Any]:
+    """Honest providers alone: what the checks of novelty and harm cost them.
+
+    Returns:
+        `invalid` and `excluded`: shares of their models, over all rounds; `least_honest`: points of
+        the worst paid divided by the mean; `points` by seat; `accuracy`.
+
+    Raises:
+        DataMissing: the data set's files are missing.
+    """
+    case = committee_data(dataset, partition, seed, scale)
+    request = case.run([Seat(seat, part, Provider()) for seat, part in enumerate(case.parts)])
+    seats = range(len(case.parts))
+    tallies = [one.tally for one in request.rounds]
+    models = len(tallies) * len(seats)
+    return {
+        "invalid": sum(not one.valid >> seat & 1 for one in tallies for seat in seats) / models,
+        "excluded": sum(request.times_excluded(seat) for seat in seats) / models,
+        "least_honest": min(request.points) / float(np.mean(request.points)),
+        "points": request.points,
+        "accuracy": accuracy(case.spec, request.model, case.test),
+    }
+
+
 def leave_one_out(error: Callable[[frozenset[int]], float], seats: int) -> NDArray[np.float64]:
     """Increase of the error when each seat is left out."""
     everybody = frozenset(range(seats))

@@ -22,6 +22,9 @@ settings = { study = "quality" }
 [methods.rider]
 settings = { study = "rider", rider = "global" }
 
+[methods.honest]
+settings = { study = "honest" }
+
 [methods.votes]
 settings = { study = "votes" }
 
@@ -55,6 +58,7 @@ def case_of(method: str, text: str = TOML) -> Case:
             },
         ),
         ("rider", {"pay", "least_honest_pay"}),
+        ("honest", {"invalid", "excluded", "least_honest_pay"}),
         ("votes", {"adverse_last", "adverse_mean", "adverse_even", "adverse_neutral"}),
     ],
 )

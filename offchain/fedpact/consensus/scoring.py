@@ -196,10 +196,9 @@ def score_round(
         part_tolerated = TOLERATED if spec.privacy.mode is PrivacyMode.NONE else 0.0
         judged = _judged(game, weights, valid, record.standings, part_tolerated)
         players = [seat for seat, one in sorted(judged.items()) if not one.harmful]
-        paid = game.contributions(players)
         if model_family.moves:
             parts = _updates(inputs, valid) if news is None else news.parts
-            paid = NewGame(
+            game = NewGame(
                 spec,
                 inputs.start,
                 valid,
@@ -207,7 +206,8 @@ def score_round(
                 evaluation,
                 new_parts=parts,
                 movement=inputs.movement,
-            ).contributions(players)
+            )
+        paid = game.contributions(players)
         standings, found = _scored(judged, paid)
         scores.update(found)
         record = ContributionRecord({**record.standings, **standings})
