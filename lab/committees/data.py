@@ -11,10 +11,11 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_evenly
 from fedpact.data.sources import Source
 from fedpact.demo.drafts import draft
-from fedpact.errors import DataError
+from fedpact.errors import DataError, InvalidInput
 from fedpact.requester.draft import Draft
 from fedpact.simulation.request import Seat, SimulatedRequest, noise, simulate
 from fedpact.types.specification import Specification
+from lab.harness.configuration import Case
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,19 @@ class CommitteeSize:
     local: dict[str, Any]
     epsilon: float | None = None
     """Of mode `sound`, at the demo's delta; None for no privacy."""
+
+
+def settings_of(case: Case, *names: str) -> tuple[list[Any], CommitteeSize]:
+    """The named settings of a case, and the size that all its other settings describe.
+
+    Raises InvalidInput for a missing or unknown setting.
+    """
+    rest = dict(case.settings)
+    try:
+        named = [rest.pop(name) for name in names]
+        return named, CommitteeSize(providers=case.providers, **rest)
+    except (KeyError, TypeError) as error:
+        raise InvalidInput(f"{case.name}: settings: {error}") from error
 
 
 SMALL = CommitteeSize(

@@ -16,7 +16,7 @@ All studies: metric `global_accuracy`.
 from typing import Any
 
 from fedpact.errors import InvalidInput
-from lab.committees.data import CommitteeSize
+from lab.committees.data import settings_of
 from lab.contribution.committee import honest_case, quality_case, rider_case
 from lab.contribution.votes import votes_case
 from lab.harness.checkpoint import Checkpoint
@@ -25,15 +25,10 @@ from lab.harness.configuration import Case
 
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     """One request; takes seconds and saves no state."""
-    settings = dict(case.settings)
     ratios: dict[str, float] = {}
     metrics: dict[str, float] = {}
-    try:
-        study = settings.pop("study")
-        rider = settings.pop("rider") if study == "rider" else ""
-        scale = CommitteeSize(providers=case.providers, **settings)
-    except (KeyError, TypeError) as error:
-        raise InvalidInput(f"{case.name}: settings: {error}") from error
+    names = ("study", "rider") if case.settings.get("study") == "rider" else ("study",)
+    (study, *rider), scale = settings_of(case, *names)
     if study == "quality":
         found = quality_case(case.partition, case.seed, scale, case.dataset)
         correlations = found["rank_correlation"]
@@ -43,7 +38,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
             "rank_correlation_truncated_shapley": max(0.0, correlations["truncated_shapley"]),
         }
     elif study == "rider":
-        found = rider_case(rider, case.partition, case.seed, scale, case.dataset)
+        found = rider_case(rider[0], case.partition, case.seed, scale, case.dataset)
         ratios = {"pay": found["pay"], "least_honest_pay": found["least_honest"]}
     elif study == "honest":
         found = honest_case(case.partition, case.seed, scale, case.dataset)

@@ -8,8 +8,7 @@ the attack.
 
 from typing import Any
 
-from fedpact.errors import InvalidInput
-from lab.committees.data import CommitteeSize
+from lab.committees.data import settings_of
 from lab.harness.checkpoint import Checkpoint
 from lab.harness.configuration import Case
 from lab.robustness.committee import run_case
@@ -19,12 +18,7 @@ AXES = ("rule", "attack", "share")
 
 def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     """One request with the hostile providers and one without; takes seconds, saves no state."""
-    settings = dict(case.settings)
-    try:
-        rule, attack, share = (settings.pop(axis) for axis in AXES)
-        scale = CommitteeSize(providers=case.providers, **settings)
-    except (KeyError, TypeError) as error:
-        raise InvalidInput(f"{case.name}: settings: {error}") from error
+    (rule, attack, share), scale = settings_of(case, *AXES)
     found = run_case(attack, rule, share, case.partition, case.seed, scale, case.dataset)
     metrics = {
         "global_accuracy": found["accuracy"],

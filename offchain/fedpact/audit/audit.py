@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from fedpact.audit.chain import ChainFacts
 from fedpact.audit.evidence import Evidence, gather
+from fedpact.audit.history import AuditHistory
 from fedpact.audit.learning import LearningChecks
 from fedpact.audit.money import MoneyChecks
 from fedpact.audit.protocol import ProtocolChecks
@@ -46,7 +47,7 @@ def inspect(
 ) -> tuple[AuditItem, ...]:
     """All checks of the evidence, in the order of a request's lifecycle."""
     protocol = ProtocolChecks(evidence, facts)
-    learning = LearningChecks(evidence, facts, store, keys)
+    learning = LearningChecks(evidence, store, AuditHistory(evidence, facts, store, keys))
     money = MoneyChecks(evidence, facts)
     retrieval = RetrievalChecks(evidence, facts, store, learning.specification)
     resale = ResaleChecks(evidence, facts, learning.specification)

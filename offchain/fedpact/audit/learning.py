@@ -1,7 +1,6 @@
 """Checks of what providers learned: documents, models, scores and aggregates."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from fedpact.audit.evidence import Evidence, RoundEvidence
 from fedpact.audit.history import AuditHistory
@@ -14,28 +13,17 @@ from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID, lane
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
-if TYPE_CHECKING:
-    from fedpact.audit.chain import ChainFacts
-    from fedpact.chain.keystore import AccountKeys
-
 
 class LearningChecks:
     """One method per item; each returns what it saw, or raises Broken or Unavailable.
 
-    `keys`: an account to which the request's keys were sealed (a member, or an auditor named in
-    the specification). Without it, only what is public is checked.
+    Only what is public is checked if the history's keys do not open the request's.
     """
 
-    def __init__(
-        self,
-        evidence: Evidence,
-        facts: "ChainFacts",
-        store: ContentStore,
-        keys: "AccountKeys | None",
-    ) -> None:
+    def __init__(self, evidence: Evidence, store: ContentStore, history: AuditHistory) -> None:
         self._evidence = evidence
         self._store = store
-        self._history = AuditHistory(evidence, facts, store, keys)
+        self._history = history
 
     def specification(self) -> Specification:
         """The specification as published; raises what the store raises."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fedpact.cli.options import Category, DataFile, LabelColumn, OutputColumn
 from fedpact.cli.output import AsJson, print_facts, print_json, print_rows, write_text
 from fedpact.errors import InvalidInput
 
@@ -15,18 +16,10 @@ app = typer.Typer(
 
 @app.command()
 def describe(
-    path: Annotated[
-        Path, typer.Argument(help="A file or folder in a format listed in docs/data.md.")
-    ],
-    category: Annotated[
-        str, typer.Option(help="Category of the data, as in requests, such as images/digits.")
-    ],
-    label: Annotated[
-        str | None, typer.Option(help="Column of a table with the labels. Default: label.")
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option(help="Column of a table with the numbers to predict (regression).")
-    ] = None,
+    path: DataFile,
+    category: Category,
+    label: LabelColumn = None,
+    output: OutputColumn = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a provider publishes about its data, and what stays on this machine.
@@ -37,11 +30,7 @@ def describe(
 
     from fedpact.data.description import describe as look_at
 
-    if label is not None and output is not None:
-        raise InvalidInput(
-            "both --label and --output are given: use --label for classification, --output for "
-            "regression"
-        )
+    _check_columns(label, output)
     found = look_at(path, category, label, output)
     if as_json:
         private = asdict(found)
@@ -71,18 +60,10 @@ def describe(
 
 @app.command()
 def declare(
-    path: Annotated[
-        Path, typer.Argument(help="A file or folder in a format listed in docs/data.md.")
-    ],
-    category: Annotated[
-        str, typer.Option(help="Category of the data, as in requests, such as images/digits.")
-    ],
-    label: Annotated[
-        str | None, typer.Option(help="Column of a table with the labels. Default: label.")
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option(help="Column of a table with the numbers to predict (regression).")
-    ] = None,
+    path: DataFile,
+    category: Category,
+    label: LabelColumn = None,
+    output: OutputColumn = None,
     unit: Annotated[
         str | None,
         typer.Option(help="Column that names privacy units; record: each row is its own unit."),
@@ -100,11 +81,7 @@ def declare(
     from fedpact.data.proposal import as_toml, propose
     from fedpact.types.schema import schema_file
 
-    if label is not None and output is not None:
-        raise InvalidInput(
-            "both --label and --output are given: use --label for classification, --output for "
-            "regression"
-        )
+    _check_columns(label, output)
     target = schema or schema_file(path)
     if target.exists():
         raise InvalidInput(f"{target} exists: edit it, or delete it to draft a new one")
@@ -157,3 +134,11 @@ def split(
     shared = manifest["units_at_several_providers"]
     if shared:
         typer.echo(f"{shared} privacy units are at several providers: each charges them separately")
+
+
+def _check_columns(label: str | None, output: str | None) -> None:
+    if label is not None and output is not None:
+        raise InvalidInput(
+            "both --label and --output are given: use --label for classification, --output for "
+            "regression"
+        )

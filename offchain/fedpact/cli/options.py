@@ -10,3 +10,15 @@ DataPath = Annotated[
     Path, typer.Option(help="Your data: a file or folder in a format listed in docs/data.md.")
 ]
 PolicyFile = Annotated[Path, typer.Option(help="The daemon's policy file (TOML).")]
+DataFile = Annotated[
+    Path, typer.Argument(help="A file or folder in a format listed in docs/data.md.")
+]
+Category = Annotated[
+    str, typer.Option(help="Category of the data, as in requests, such as images/digits.")
+]
+LabelColumn = Annotated[
+    str | None, typer.Option(help="Column of a table with the labels. Default: label.")
+]
+OutputColumn = Annotated[
+    str | None, typer.Option(help="Column of a table with the numbers to predict (regression).")
+]

@@ -268,7 +268,8 @@ def test_an_auditor_finds_the_same_starts_scores_and_models(played: Played) -> N
 
 
 def test_an_audit_of_the_honest_request_holds(played: Played) -> None:
-    checks = LearningChecks(*played.audited)
+    evidence, _, store, _ = played.audited
+    checks = LearningChecks(evidence, store, AuditHistory(*played.audited))
     assert checks.models() == "14 models; 1 counted as invalid"
     assert checks.scores() == f"{ROUNDS} rounds"
     checks.aggregates()
