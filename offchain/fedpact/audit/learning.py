@@ -8,6 +8,7 @@ from fedpact.audit.report import Unavailable, require
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES, model_cid, seal_global, sealed_bytes
 from fedpact.consensus.replay import Replay
 from fedpact.content.store import ContentStore
+from fedpact.learning.families import privacy_statement
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID, lane
@@ -37,7 +38,7 @@ class LearningChecks:
         published = spec.terms(terms.specification, Cid.parse(spec.initial_model).digest)
         require(published == terms, "the terms on chain differ from the specification")
         cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
-        return f"{cid}; privacy: {spec.privacy.statement}"
+        return f"{cid}; privacy: {privacy_statement(spec)}"
 
     def initial_model(self) -> str:
         """The initial model is available and fits the template."""

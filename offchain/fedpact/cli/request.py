@@ -87,13 +87,14 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
 
     Example: fedpact request show 1
     """
+    from fedpact.learning.families import privacy_statement
     from fedpact.requester.listing import specification_of
 
     at = session.of(context)
     spec = specification_of(at.client, at.store, request_id)
     if as_json:
         asked = spec.model_dump(mode="json")
-        asked["privacy"]["statement"] = spec.privacy.statement
+        asked["privacy"]["statement"] = privacy_statement(spec)
         print_json({"request": request_id, "specification": asked})
         return
     facts = {
@@ -106,7 +107,7 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
         "aggregation": spec.aggregation.name,
         "rounds": spec.rounds,
         "providers": f"{spec.min_providers} to {spec.max_providers}",
-        "privacy": spec.privacy.statement,
+        "privacy": privacy_statement(spec),
         "resale": "no" if spec.resale is None else f"for {ether(spec.resale.price)} ether",
     }
     print_facts(facts, as_json=False)

@@ -11,7 +11,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
 from fedpact.consensus.artefacts import model_cid
 from fedpact.demo.options import DemoOptions
-from fedpact.learning.families import family_of
+from fedpact.learning.families import family_of, privacy_statement
 from fedpact.privacy.accounting import PrivacyCost
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID
@@ -192,7 +192,7 @@ def collect(
         refunded,
         report,
         spent,
-        spec.privacy.statement,
+        privacy_statement(spec),
     )
 
 

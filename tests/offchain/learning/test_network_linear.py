@@ -9,7 +9,7 @@ from fedpact.features.networks.images import WIDTH
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0
 from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.checks import check_published
-from fedpact.learning.families import family, represented
+from fedpact.learning.families import family, privacy_statement, represented
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SeededNoise
@@ -87,3 +87,12 @@ def test_a_specification_names_the_pinned_network_and_images(parameters, feature
         check_published(
             spec_of(family={"name": "network-linear", "parameters": parameters}, **features)
         )
+
+
+def test_the_privacy_statement_names_the_network_and_what_is_not_covered():
+    said = privacy_statement(spec_of(privacy=PRIVATE))
+    assert "at delta 1e-05, for all that a provider releases" in said
+    assert "public network efficientnet-lite0" in said
+    assert "ImageNet" in said
+    assert said.endswith("what it has seen is not covered")
+    assert privacy_statement(specification()) == specification().privacy.statement

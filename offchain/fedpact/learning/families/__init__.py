@@ -42,6 +42,7 @@ __all__ = [
     "family",
     "family_of",
     "gradient_family_of",
+    "privacy_statement",
     "represented",
 ]
 
@@ -63,6 +64,13 @@ def family(name: str) -> ModelFamily[Any]:
 def family_of(spec: Specification) -> ModelFamily[Any]:
     """The specification's family; raises SpecificationError if fedpact does not know it."""
     return family(spec.family.name)
+
+
+def privacy_statement(spec: Specification) -> str:
+    """A request's privacy in words, with what its family stands on that no promise covers. A family
+    that fedpact does not know adds nothing."""
+    found = family_of(spec).uncovered if spec.family.name in FAMILIES else ""
+    return f"{spec.privacy.statement}; {found}" if found else spec.privacy.statement
 
 
 def gradient_family_of(spec: Specification) -> GradientFamily[Any]:

@@ -87,6 +87,8 @@ class ModelFamily(ABC, Generic[P]):
     rounds do not change them. Empty: every round trains."""
     statistics_norm: ClassVar[float] = 1.0
     """Public bound of an example's contribution to `statistics_sum`, over all tensors together."""
+    uncovered: ClassVar[str] = ""
+    """What the family stands on that no promise of privacy covers, in words; empty: nothing."""
     schema: type[P]
     """Schema of the specification's family.parameters, with defaults."""
 

@@ -34,6 +34,7 @@ class NetworkLinear(FixedLinear[NetworkParameters]):
     """Features have norm 1. Values of images must be from 0 to 1 (`features.scale`)."""
 
     name = "network-linear"
+    uncovered = EFFICIENTNET_LITE0.statement
     schema = NetworkParameters
 
     def check(self, spec: Specification) -> None:

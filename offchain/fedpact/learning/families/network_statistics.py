@@ -30,6 +30,7 @@ class NetworkStatisticsParameters(ClassSumsParameters):
 
 class NetworkStatistics(ClassSums[NetworkStatisticsParameters]):
     name = "network-statistics"
+    uncovered = MINILM.statement
     schema = NetworkStatisticsParameters
 
     def check(self, spec: Specification) -> None:
