@@ -6,7 +6,7 @@ from tests.support.drifting import drifting_known
 
 SOUND = {
     "mode": "sound",
-    "epsilon": 50.0,
+    "epsilon": 16.0,
     "delta": 1e-5,
     "clipping_norm": 1.0,
     "noise_multiplier": 1.0,
