@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,6 @@ from fedpact.errors import FedpactError
 ROOT = Path(__file__).resolve().parent.parent
 SOLC_FOLDER = ROOT / "scripts" / "solc"
 CACHE = ROOT / ".cache" / "solc"
-ARTIFACTS = ROOT / "offchain" / "fedpact" / "chain" / "artifacts"
-DEPLOYED = ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResaleMarket")
 
 COMPILER = "0.8.37"
 REMAPPINGS = {"@openzeppelin/": "node_modules/@openzeppelin/"}
@@ -41,8 +40,67 @@ _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _IMPORT = re.compile(r"""\bimport\b[^;"']*["']([^"']+)["']\s*;""")
 
 
+@dataclass(frozen=True)
+class Artifacts:
+    """The compiled contracts that are kept in the repository, one JSON file each."""
+
+    names: tuple[str, ...]
+    source_folder: Path
+    folder: Path
+
+    def sources(self) -> list[Path]:
+        return [self.source_folder / f"{name}.sol" for name in self.names]
+
+    def paths(self) -> list[Path]:
+        return [self.folder / f"{name}.json" for name in self.names]
+
+    def stale(self) -> list[Path]:
+        """Those that are missing, or were compiled from other sources than the current ones."""
+        current = source_hash(self.sources())
+        return [path for path in self.paths() if _recorded_hash(path) != current]
+
+    def write(self) -> None:
+        """Compile, and write {abi, bytecode, sourceHash, compiler} of each.
+
+        Always compiled together: the other contracts can change a contract's bytecode.
+        """
+        compiled = compile_contracts(self.sources())
+        for path in self.paths():
+            contract = compiled[path.stem]
+            artifact = {
+                "abi": contract["abi"],
+                "bytecode": contract["bytecode"],
+                "compiler": contract["compiler"],
+                "sourceHash": contract["source_hash"],
+            }
+            _write(path, json.dumps(artifact, indent=1, sort_keys=True) + "\n")
+
+
 class CompileError(FedpactError):
     """solc's own message, for errors and warnings."""
+
+
+DEPLOYED = Artifacts(
+    ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResaleMarket"),
+    ROOT / "contracts",
+    ROOT / "offchain" / "fedpact" / "chain" / "artifacts",
+)
+"""In the wheel."""
+SECOND = Artifacts(
+    (
+        "DeploymentFactory",
+        "ParticipantRegistry",
+        "ReputationLedger",
+        "RoundJudge",
+        "SharingMarket",
+        "TrainingPool",
+        "TrainingRounds",
+        "TrainingRoundsSteps",
+    ),
+    ROOT / "contracts" / "v2",
+    ROOT / "contracts" / "v2" / "artifacts",
+)
+"""The second protocol's, which nothing deploys yet."""
 
 
 def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
@@ -62,12 +120,12 @@ def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
     return known
 
 
-def deployed_contracts() -> dict[str, dict[str, Any]]:
-    """`abi` and `bytecode` of the deployed contracts, by name: from the artifacts if they are
-    fresh, since compiling takes half a minute; otherwise compiled."""
-    if stale_artifacts():
-        return compile_contracts(_deployed_sources())
-    return {name: json.loads(_artifact(name).read_text()) for name in DEPLOYED}
+def current_contracts(kept: Artifacts) -> dict[str, dict[str, Any]]:
+    """`abi` and `bytecode` by name: from the artifacts if they are fresh, since compiling takes a
+    minute; otherwise compiled."""
+    if kept.stale():
+        return compile_contracts(kept.sources())
+    return {path.stem: json.loads(path.read_text()) for path in kept.paths()}
 
 
 def read_sources(roots: Iterable[str | Path]) -> tuple[dict[str, str], list[str]]:
@@ -117,36 +175,16 @@ def source_hash(roots: Iterable[str | Path]) -> str:
     return _hash(*read_sources(roots))
 
 
-def stale_artifacts() -> list[Path]:
-    """Artifacts that are missing, or were compiled from other sources than the current ones."""
-    current = source_hash(_deployed_sources())
-    return [path for path in map(_artifact, DEPLOYED) if _recorded_hash(path) != current]
-
-
-def write_artifacts() -> None:
-    """Compile the deployed contracts and write {abi, bytecode, sourceHash, compiler} of each.
-
-    Always compiled together: the other contracts can change a contract's bytecode.
-    """
-    compiled = compile_contracts(_deployed_sources())
-    for name in DEPLOYED:
-        artifact = {
-            "abi": compiled[name]["abi"],
-            "bytecode": compiled[name]["bytecode"],
-            "compiler": compiled[name]["compiler"],
-            "sourceHash": compiled[name]["source_hash"],
-        }
-        _write(_artifact(name), json.dumps(artifact, indent=1, sort_keys=True) + "\n")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compile the contracts into the wheel's artifacts")
     parser.add_argument("--check", action="store_true", help="write nothing, fail if stale")
     check = parser.parse_args().check
+    stale = []
     try:
-        stale = stale_artifacts()
-        if stale and not check:
-            write_artifacts()
+        for kept in (DEPLOYED, SECOND):
+            stale += kept.stale()
+            if kept.stale() and not check:
+                kept.write()
     except CompileError as error:
         print(error, file=sys.stderr)
         return 1
@@ -154,14 +192,6 @@ def main() -> int:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is stale: run make contracts", file=sys.stderr)
     return 1 if check and stale else 0
-
-
-def _deployed_sources() -> list[Path]:
-    return [ROOT / "contracts" / f"{name}.sol" for name in DEPLOYED]
-
-
-def _artifact(name: str) -> Path:
-    return ARTIFACTS / f"{name}.json"
 
 
 def _recorded_hash(artifact: Path) -> str | None:

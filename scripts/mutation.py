@@ -115,9 +115,8 @@ class Sources:
     """The unchanged sources, in the groups in which the tests compile them."""
 
     def __init__(self) -> None:
-        deployed = [ROOT / "contracts" / f"{name}.sol" for name in contracts.DEPLOYED]
         harnesses = sorted((ROOT / TESTS / "harness").glob("*.sol"))
-        groups: list[list[Path]] = [deployed, *([one] for one in harnesses)]
+        groups: list[list[Path]] = [contracts.DEPLOYED.sources(), *([one] for one in harnesses)]
         self.groups = [contracts.read_sources(group) for group in groups]
         self.compiled: list[Compiled] = [contracts.compile_contracts(group) for group in groups]
 

@@ -19,11 +19,10 @@ SECOND = ("DeploymentFactory", "ParticipantRegistry", "ReputationLedger", "Shari
 
 def inputs() -> dict[str, str]:
     """The standard JSON input of each protocol, by name."""
-    first = [ROOT / "contracts" / f"{name}.sol" for name in DEPLOYED]
     second = [ROOT / "contracts" / "v2" / f"{name}.sol" for name in SECOND]
     return {
         name: json.dumps(standard_input(*read_sources(roots)), indent=1, sort_keys=True) + "\n"
-        for name, roots in (("first", first), ("second", second))
+        for name, roots in (("first", DEPLOYED.sources()), ("second", second))
     }
 
 

@@ -91,8 +91,9 @@ def findings(lower_too: bool) -> list[dict[str, Any]]:
 
 
 def _roots() -> list[Path]:
-    first = [ROOT / "contracts" / f"{name}.sol" for name in contracts.DEPLOYED]
-    return first + [ROOT / "contracts" / "v2" / f"{name}.sol" for name in SECOND]
+    return contracts.DEPLOYED.sources() + [
+        ROOT / "contracts" / "v2" / f"{name}.sol" for name in SECOND
+    ]
 
 
 def _run_slither(export: Path, lower_too: bool) -> list[dict[str, Any]]:

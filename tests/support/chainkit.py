@@ -26,7 +26,7 @@ from web3.contract import Contract
 from web3.exceptions import ContractLogicError
 
 from fedpact.child import end_with_parent
-from scripts.compile import compile_contracts, deployed_contracts
+from scripts.compile import DEPLOYED, SECOND, compile_contracts, current_contracts
 from tests.support.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,15 +68,14 @@ class Reverted(Exception):
 def compile_sources() -> dict[str, Compiled]:
     """The deployed contracts and the test harnesses by name, compiled where they have changed."""
     harnesses = sorted((ROOT / "tests/contracts/harness").glob("*.sol"))
-    return _contracts(deployed_contracts()) | _compile(*([harness] for harness in harnesses))
+    return _contracts(current_contracts(DEPLOYED)) | _compile(*([harness] for harness in harnesses))
 
 
 def compile_second() -> dict[str, Compiled]:
     """The same of the second protocol: contracts/v2 and its harnesses."""
     harnesses = sorted((ROOT / "tests/contracts/v2/harness").glob("*.sol"))
     harnesses.append(ROOT / "tests/contracts/harness/TwoOwnerWallet.sol")
-    contracts = sorted((ROOT / "contracts/v2").glob("*.sol"))
-    return _compile(contracts, *([harness] for harness in harnesses))
+    return _contracts(current_contracts(SECOND)) | _compile(*([harness] for harness in harnesses))
 
 
 def _compile(*groups: list[Path]) -> dict[str, Compiled]:

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from scripts import compile as compile_script
+from scripts.compile import Artifacts
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SOLC = REPOSITORY / "scripts" / "solc" / "solc-v0.8.37"
@@ -20,8 +21,6 @@ def compiling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """scripts/compile.py over an empty repository."""
     monkeypatch.setattr(compile_script, "ROOT", tmp_path)
     monkeypatch.setattr(compile_script, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(compile_script, "ARTIFACTS", tmp_path / "artifacts")
-    monkeypatch.setattr(compile_script, "DEPLOYED", ("Store",))
     (tmp_path / "contracts").mkdir()
     write(tmp_path / "contracts/Base.sol", "contract Base { uint256 public number; }")
     write(
@@ -31,6 +30,11 @@ def compiling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         "contract Store is Base { function set(uint256 n) external { number = n; } }",
     )
     return compile_script
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Artifacts:
+    return Artifacts(("Store",), tmp_path / "contracts", tmp_path / "artifacts")
 
 
 def write(path: Path, text: str) -> None:
@@ -49,25 +53,23 @@ def test_artifacts_of_this_checkout_are_not_stale() -> None:
 
 
 @pytest.mark.slow
-def test_artifacts_of_this_checkout_are_what_its_sources_compile_to() -> None:
+@pytest.mark.parametrize("kept", [compile_script.DEPLOYED, compile_script.SECOND])
+def test_artifacts_of_this_checkout_are_what_its_sources_compile_to(kept: Artifacts) -> None:
     """The contract tests run the artifacts as long as their hash is that of the sources."""
-    sources, wanted = compile_script.read_sources(
-        [REPOSITORY / "contracts" / f"{name}.sol" for name in compile_script.DEPLOYED]
-    )
-    compiled = compile_script.compile_texts(sources, wanted)
-    for name in compile_script.DEPLOYED:
-        artifact = json.loads((compile_script.ARTIFACTS / f"{name}.json").read_text())
-        assert artifact["bytecode"] == compiled[name]["bytecode"]
-        assert artifact["abi"] == compiled[name]["abi"]
+    compiled = compile_script.compile_texts(*compile_script.read_sources(kept.sources()))
+    for path in kept.paths():
+        artifact = json.loads(path.read_text())
+        assert artifact["bytecode"] == compiled[path.stem]["bytecode"]
+        assert artifact["abi"] == compiled[path.stem]["abi"]
 
 
 def test_change_of_an_imported_source_makes_the_artifact_stale(
-    compiling: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    compiling: ModuleType, store: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifact = tmp_path / "artifacts/Store.json"
-    assert compiling.stale_artifacts() == [artifact]
-    compiling.write_artifacts()
-    assert compiling.stale_artifacts() == []
+    assert store.stale() == [artifact]
+    store.write()
+    assert store.stale() == []
     written = json.loads(artifact.read_text())
     assert {entry.get("name") for entry in written["abi"]} == {"set", "number"}
     assert set(written) == {"abi", "bytecode", "compiler", "sourceHash"}
@@ -77,7 +79,7 @@ def test_change_of_an_imported_source_makes_the_artifact_stale(
     assert compiled["Store"]["bytecode"] == written["bytecode"]
 
     write(tmp_path / "contracts/Base.sol", "contract Base { uint256 public number = 7; }")
-    assert compiling.stale_artifacts() == [artifact]
+    assert store.stale() == [artifact]
 
 
 @pytest.mark.parametrize(
