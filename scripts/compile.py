@@ -182,9 +182,10 @@ def main() -> int:
     stale = []
     try:
         for kept in (DEPLOYED, SECOND):
-            stale += kept.stale()
-            if kept.stale() and not check:
+            found = kept.stale()
+            if found and not check:
                 kept.write()
+            stale += found
     except CompileError as error:
         print(error, file=sys.stderr)
         return 1

@@ -51,24 +51,6 @@ class ReplicatedStore:
     def collect_garbage(self) -> int:
         return sum(self._of_any("collect_garbage", lambda store: store.collect_garbage()))
 
-    def repair(self, cid: Cid, max_bytes: int) -> int:
-        """Copy `cid` into each store that has lost it; returns the number of copies made.
-
-        Raises ContentMissing where no store has it.
-        """
-        lost = [store for store in self._stores if not _quiet_has(store, cid)]
-        if not lost:
-            return 0
-        data = self.get(cid, max_bytes)
-        copies = 0
-        for store in lost:
-            try:
-                store.put(data)
-                copies += 1
-            except FedpactError as error:
-                log.warning("content store: %s", error)
-        return copies
-
     def close(self) -> None:
         for store in self._stores:
             store.close()
@@ -85,15 +67,7 @@ class ReplicatedStore:
         if not answers:
             raise errors[0]
         for failed in errors:
-            # A store that lacks a pinned item is not news: `repair` copies it.
+            # That another store lacks a pinned item is not news.
             if not isinstance(failed, ContentMissing):
                 log.warning("content store: %s failed, another store did it: %s", what, failed)
         return answers
-
-
-def _quiet_has(store: ContentStore, cid: Cid) -> bool:
-    """False also for a store that does not answer: the copy is tried, and says why it fails."""
-    try:
-        return store.has(cid)
-    except FedpactError:
-        return False

@@ -68,17 +68,6 @@ def test_a_limit_holds_in_every_store(two):
         store.get(CID, len(DATA) - 1)
 
 
-def test_repair_copies_into_the_store_that_lost_it(two, tmp_path, caplog):
-    store = ReplicatedStore([*two, dead()])
-    store.put(DATA)
-    (tmp_path / "b" / "content" / str(CID)).unlink()
-    assert store.repair(CID, 100) == 1
-    assert two[1].get(CID, 100) == DATA
-    assert DEAD in caplog.text
-    with pytest.raises(ContentMissing):
-        ReplicatedStore(two).repair(Cid.of(b"never"), 100)
-
-
 def test_pins_and_garbage_are_those_of_all(two):
     store = ReplicatedStore(two)
     store.put(DATA)
