@@ -21,6 +21,7 @@ from tests.vectors.golden import (
     TALLY_CASES,
     WEIGHT_CASES,
 )
+from tests.vectors.rounds import judgement
 
 FOLDER = Path(__file__).parent
 Case = dict
@@ -37,6 +38,7 @@ def build() -> dict[str, Case]:
         "reputation": {"cases": reputation(source)},
         "payment": payment(source),
         "delivery": {"cases": deliveries()},
+        "judgement": judgement(random.Random("fedpact judgement")),
     }
 
 

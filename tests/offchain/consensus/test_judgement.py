@@ -1,0 +1,71 @@
+"""The mirror of the second protocol's rounds, against the vectors that the
+contracts are tested with (tests/contracts/v2/libraries/test_judgement_vectors.py)."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fedpact.consensus.judgement import Rules, finalised, judge, leader, points_of
+from fedpact.consensus.votes import pack_scores
+from fedpact.types.rounds import ApprovalRule, LeaderRule, Member
+from fedpact.types.scores import INVALID
+
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "judgement.json").read_text())
+RULES = Rules(5000, 500, 50, LeaderRule.POQ, ApprovalRule.TWO_THIRDS)
+
+
+def named(kind):
+    return [pytest.param(case, id=case["name"]) for case in VECTORS[kind]]
+
+
+@pytest.mark.parametrize("case", named("rounds"))
+def test_a_round_is_judged(case):
+    votes = {int(seat): int(word, 16) for seat, word in case["votes"].items()}
+    board, is_blind = judge(votes, case["submitted"], case["max_error"], case["band"])
+    expected = case["board"]
+    assert is_blind == case["blind"]
+    assert hex(board.medians) == expected["medians"]
+    assert (board.included, board.eligible) == (expected["included"], expected["eligible"])
+    assert (hex(board.points), board.faults) == (expected["points"], expected["faults"])
+    if "by_hand" in case:
+        assert list(points_of(board.points, 3)) == case["by_hand"]
+
+
+@pytest.mark.parametrize("case", named("leaders"))
+def test_the_leader(case):
+    members = [
+        Member(seat, account, case["samples"][seat], case["reputations"][seat])
+        for seat, account in enumerate(case["accounts"])
+    ]
+    last = case["last_leader"]
+    found = leader(
+        case["candidates"],
+        case["submitted"],
+        pack_scores(dict(enumerate(case["medians"]))),
+        members,
+        case["round"],
+        LeaderRule(case["rule"]),
+        None if last == 16 else last,
+    )
+    assert found == case["leader"]
+
+
+def attested(*given):
+    votes = {i: pack_scores({j: 9 for j in range(3) if j != i}) for i in range(3)}
+    board, _ = judge(votes, 7, 10, 5)
+    return finalised(board, given, 7, 7, RULES, lambda candidates: candidates.bit_length() - 1)
+
+
+def test_a_third_cannot_make_a_round_final_or_meet_the_target():
+    a, b = b"\1" * 32, b"\2" * 32
+    assert attested((0, a, 0)) is None
+    assert attested((0, a, 0), (1, b, 0)) is None
+    found = attested((0, b, 0), (1, a, 400), (2, a, 501))
+    assert found is not None
+    assert (found.digest, found.approvals, found.leader) == (a, 0b110, 2)
+    assert (found.error, found.reached) == (451, False)
+    both = attested((0, a, 500), (1, a, 500), (2, b, INVALID))
+    assert both is not None
+    assert both.reached
+    assert points_of(both.points, 3) == (2999 + 250, 2999 + 250 + 500, 2999)
