@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -68,6 +68,13 @@ class Settings(BaseSettings):
     advertise: str = ""
     """Address at which others reach that port (http://host:port), for the published profile; by
     default http:// and `listen`."""
+    monitor: str = ""
+    """host:port, or a port on 127.0.0.1, at which the provider's daemon tells its health and
+    metrics; empty: nowhere."""
+    max_cycle_age: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds without a successful cycle after which the daemon says that it is ill."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Of the provider's daemon."""
     state: Path = Field(default_factory=lambda: home() / "state")
     """Folder of the state that a role keeps between runs."""
 
@@ -89,7 +96,13 @@ class Settings(BaseSettings):
             raise ValueError("must be http(s)://, ws(s):// or the absolute path of a socket")
         return endpoint
 
-    @field_validator("listen")
+    @field_validator("monitor", mode="before")
+    @classmethod
+    def _here(cls, monitor: Any) -> Any:
+        """A port alone is one that this machine alone reaches."""
+        return f"127.0.0.1:{monitor}" if str(monitor).isdecimal() else monitor
+
+    @field_validator("listen", "monitor")
     @classmethod
     def _host_and_port(cls, listen: str) -> str:
         host, _, port = listen.rpartition(":")

@@ -30,6 +30,8 @@ class Health:
     failures: int = 0
     """In a row."""
     refusals: Counter[FaultKind] = field(default_factory=Counter)
+    unanswered: int = 0
+    """Calls without a usable answer."""
     head: int = -1
     """Highest block that it reported last; -1: none yet."""
     head_at: float = 0.0

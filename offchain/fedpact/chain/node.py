@@ -187,15 +187,19 @@ class Node:
             raise refused from None
         # Without the cause, whose text may hold the address with its key.
         except requests.exceptions.JSONDecodeError:
-            raise NodeUnreachable(f"{self.shown} does not speak JSON-RPC") from None
+            raise self._unanswered(f"{self.shown} does not speak JSON-RPC") from None
         except (OSError, TimeoutError) as error:
-            raise NodeUnreachable(f"node {self.shown} does not answer: {_cause(error)}") from None
+            raise self._unanswered(f"node {self.shown} does not answer: {_cause(error)}") from None
         except Exception as error:  # noqa: BLE001 - whatever a node sends must not end the caller
-            raise NodeUnreachable(
+            raise self._unanswered(
                 f"{self.shown} does not speak JSON-RPC ({type(error).__name__})"
             ) from None
         self.health.answered(time.monotonic() - began)
         return answer
+
+    def _unanswered(self, reason: str) -> NodeUnreachable:
+        self.health.unanswered += 1
+        return NodeUnreachable(reason)
 
     def _note(self, error: RpcError) -> None:
         """Count a refusal; one that is not in the table is logged with its trace."""

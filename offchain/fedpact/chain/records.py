@@ -58,6 +58,18 @@ class Receipt:
 
 
 @dataclass(frozen=True)
+class Paid:
+    """What a mined transaction cost."""
+
+    purpose: int
+    """The request for which it was sent; 0: none."""
+    action: str
+    wei: int
+    gas: int
+    reverted: bool
+
+
+@dataclass(frozen=True)
 class Call:
     """A contract function with its arguments, ready to send; `to` None creates a contract."""
 

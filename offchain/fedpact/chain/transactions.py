@@ -25,7 +25,7 @@ from fedpact.chain.fees import FeeMarket
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.nodes import Nodes
 from fedpact.chain.outbox import Outbox, Pending
-from fedpact.chain.records import Call, Event, Receipt
+from fedpact.chain.records import Call, Event, Paid, Receipt
 from fedpact.errors import (
     FeeTooHigh,
     NodeUnreachable,
@@ -115,8 +115,8 @@ class Sender:
         """The request for which calls are made; 0: none."""
         self.allow: Callable[[Call, int], None] = lambda _call, _wei: None
         """Called with a call and its likely cost before it is signed; raises if it is too much."""
-        self.paid: Callable[[int, int], None] = lambda _purpose, _wei: None
-        """Called with purpose and cost of each mined transaction."""
+        self.paid: Callable[[Paid], None] = lambda _: None
+        """Called for each mined transaction."""
 
     def send(self, keys: AccountKeys, call: Call) -> Receipt:
         """Send `call` from the account and wait until it is mined.
@@ -187,7 +187,7 @@ class Sender:
         self._outbox.drop(keys.address, pending.nonce)
         if pending.mined is None:
             return
-        self.paid(pending.purpose, _cost(pending.mined))
+        self.paid(_paid(pending, pending.mined))
         if self.seen_block is not None and not _was_cancelled(pending):
             pending.hashes = [str(pending.mined["transactionHash"])]
             account.done[pending.call] = pending
@@ -474,6 +474,12 @@ def _cost(mined: dict[str, Any]) -> int:
     """Wei; rollups of the OP Stack name their data fee in the receipt."""
     price = int(mined.get("effectiveGasPrice", "0x0"), 16)
     return int(mined["gasUsed"], 16) * price + int(mined.get("l1Fee") or "0x0", 16)
+
+
+def _paid(pending: Pending, mined: dict[str, Any]) -> Paid:
+    reverted = int(mined["status"], 16) == 0
+    gas = int(mined["gasUsed"], 16)
+    return Paid(pending.purpose, pending.call.action, _cost(mined), gas, reverted)
 
 
 def _was_cancelled(pending: Pending) -> bool:

@@ -85,6 +85,10 @@ class EmbeddedStore:
                     left.unlink()
         return deleted
 
+    def size(self) -> int:
+        with self._reporting("read"):
+            return sum(item.stat().st_size for item in os.scandir(self._content))
+
     def close(self) -> None:
         """Nothing is held open between calls."""
 

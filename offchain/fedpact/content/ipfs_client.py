@@ -109,6 +109,9 @@ class IpfsStore:
     def collect_garbage(self) -> int:
         return sum(1 for line in self._call("repo/gc", {}).splitlines() if b'"Key"' in line)
 
+    def size(self) -> int:
+        return int(_last_object(self._call("repo/stat", {"size-only": "true"})).get("RepoSize", 0))
+
     def close(self) -> None:
         self._client.close()
 

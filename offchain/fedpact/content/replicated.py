@@ -51,6 +51,10 @@ class ReplicatedStore:
     def collect_garbage(self) -> int:
         return sum(self._of_any("collect_garbage", lambda store: store.collect_garbage()))
 
+    def size(self) -> int:
+        """Of the fullest store."""
+        return max(self._of_any("size", lambda store: store.size()))
+
     def close(self) -> None:
         for store in self._stores:
             store.close()

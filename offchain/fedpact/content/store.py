@@ -37,5 +37,8 @@ class ContentStore(Protocol):
     def collect_garbage(self) -> int:
         """Delete what is not pinned; returns the number of items deleted (files or blocks)."""
 
+    def size(self) -> int:
+        """Bytes that it holds, pinned or not."""
+
     def close(self) -> None:
         """Release connections."""

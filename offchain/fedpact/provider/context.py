@@ -14,10 +14,18 @@ from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing
 from fedpact.learning.artefact import Model
+from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.own import Own
 from fedpact.provider.state import ProviderState
 from fedpact.types.deployment import Deployment
-from fedpact.types.rounds import Member, RequestRecord, RoundState, committee, seats_of
+from fedpact.types.rounds import (
+    Member,
+    RequestRecord,
+    RequestStatus,
+    RoundState,
+    committee,
+    seats_of,
+)
 from fedpact.types.specification import Specification
 
 T = TypeVar("T")
@@ -125,6 +133,7 @@ class Context(Own):
     """For what does not, such as scores: it never waits for a training, or the time of a vote would
     tell how long another request's training takes."""
     cache: Cache
+    metrics: Metrics
 
 
 @dataclass(frozen=True)
@@ -155,6 +164,12 @@ class RequestView:
         """This provider's seat; only for duties that have checked that it has one."""
         assert self.own_seat is not None
         return self.own_seat
+
+    @property
+    def stage(self) -> str:
+        """Where the request is, in one word for people and programs."""
+        running = self.record.status is RequestStatus.RUNNING
+        return (self.state.stage if running else self.record.status).name.lower()
 
     def in_mask(self, mask: int) -> bool:
         return self.own_seat is not None and bool(mask >> self.own_seat & 1)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.records import Frame
+from fedpact.chain.records import Frame, Paid
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore
 from fedpact.errors import (
@@ -34,6 +34,9 @@ from fedpact.provider.affording import require_worth
 from fedpact.provider.context import Background, Cache, Context, RequestView
 from fedpact.provider.duties import next_duty
 from fedpact.provider.ledgers import introduce, open_ledger
+from fedpact.provider.measuring import measure
+from fedpact.provider.monitor.metrics import Metrics
+from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
@@ -52,6 +55,10 @@ SEND_PATIENCE = 1.0
 LATE_BLOCKS = 2
 """Blocks whose events are read again with the next block, because nodes index them late."""
 BALANCE_WARNING_WEI = 10**16
+MEASURED_FOR = 300.0
+"""Seconds between two looks at balance, budget, store and disk."""
+UNWATCHED = 60.0
+"""Longest gap between successful cycles, in seconds, where nothing asks for it."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,7 @@ class Daemon:
         records: OwnRecords,
         settings: DaemonSettings,
         work: LocalWork | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._settings = settings
         self._state = ProviderState(settings.state, deployment, keys.address)
@@ -107,15 +115,16 @@ class Daemon:
             self._state,
             *self._workers,
             Cache(),
+            metrics or Metrics(Pulse(UNWATCHED)),
         )
+        self._context.metrics.watch(client.rpc.nodes)
         sender = client.sender
         sender.timeout, sender.paid = SEND_PATIENCE, self._paid
         self._scanner: EventScanner | None = None
         self._pace = Pace(settings.poll_seconds)
         self._views: dict[int, RequestView] = {}
         self._views_of = ""
-        self.unexpected = 0
-        """Exceptions that nobody foresaw; each is in the log with its trace."""
+        self._measured_until = 0.0
         self._backoff: dict[int, _Backoff] = {}
         self._reasons: dict[int, str] = {}
         self._stop = threading.Event()
@@ -154,11 +163,8 @@ class Daemon:
             ctx.keys.encryption_key(participant.key_version).public_key
         ):
             return f"the encryption key registered for {ctx.keys.address} is not this account's"
-        balance = ctx.client.balance(ctx.keys.address)
-        if balance == 0:
+        if ctx.client.balance(ctx.keys.address) == 0:
             return f"account {ctx.keys.address} holds no ether to pay for transactions"
-        if balance < BALANCE_WARNING_WEI:
-            log.warning("account %s holds only %d wei", ctx.keys.address, balance)
         return None
 
     def _check_records(self) -> None:
@@ -201,13 +207,18 @@ class Daemon:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: self.stop())
+        pulse = self._context.metrics.pulse
+        pulse.serving()
         log.info("serving as %s", self._context.keys.address)
         began = time.monotonic()
         while not self._stop.is_set():
-            if not self.cycle():
+            acted = self.cycle()
+            pulse.turned()
+            if not acted:
                 # Cycles keep their beat, so that none tells how long the one before it took.
                 beat = self._pace.wait()
                 self._stop.wait(beat - (time.monotonic() - began) % beat)
+        pulse.stopping()
         self.close()
         log.info("stopped")
 
@@ -232,32 +243,53 @@ class Daemon:
         Raises nothing: what fails in the shared part ends this cycle, and is tried again in the
         next; what fails in one request concerns that request alone.
         """
+        metrics = self._context.metrics
         try:
             frame = self._context.client.frame(self._settings.confirmations)
             self._pace.saw(frame)
             self._scan(frame)
             sender = self._context.client.sender
             sender.seen_block = frame.block_number
-            sender.tend(self._context.keys)
+            under_way = sender.tend(self._context.keys)
             waiting = {request for request, _ in self._state.open_requests()}
             due = sorted(waiting | resold(self._context, frame))
         except Retryable as error:
             log.warning("chain: %s", error)
             self._pace.failed(error)
+            metrics.cycle_failed()
             return False
         except Exception:  # whatever it is, the next cycle starts afresh
-            self.unexpected += 1
+            metrics.unexpected.inc()
+            metrics.cycle_failed()
             log.exception("the cycle failed; trying again")
             self._scanner = None
             self._pace.failed(None)
             return False
         self._pace.succeeded(busy=bool(due))
+        metrics.cycle_succeeded(under_way)
         acted = False
         for request in due:
             if self._stop.is_set():
                 break
             acted |= self._advance(request, frame)
+        seen = (self._views.get(request) for request in due)
+        metrics.saw("unread" if view is None else view.stage for view in seen)
+        if time.monotonic() > self._measured_until:
+            self._measured_until = time.monotonic() + MEASURED_FOR
+            self._measure(frame)
         return acted
+
+    def _measure(self, frame: Frame) -> None:
+        """Look at what the daemon may run out of."""
+        ctx = self._context
+        try:
+            left = measure(ctx, frame, [self._settings.state.parent])
+        except FedpactError as error:
+            log.warning("cannot tell what is left: %s", error)
+            return
+        ctx.metrics.holds(left)
+        if left.balance < BALANCE_WARNING_WEI:
+            log.warning("account %s holds only %d wei", ctx.keys.address, left.balance)
 
     def _scan(self, frame: Frame) -> None:
         """Store the events up to the frame, each part with the checkpoint behind it."""
@@ -302,7 +334,7 @@ class Daemon:
         except FedpactError as error:
             log.error("request %d: %s", request, error, exc_info=log.isEnabledFor(logging.DEBUG))
         except Exception as error:  # whatever it is, it concerns this request alone
-            self.unexpected += 1
+            self._context.metrics.unexpected.inc()
             log.exception("request %d: will try again: %s", request, type(error).__name__)
         else:
             self._backoff.pop(request, None)
@@ -322,9 +354,10 @@ class Daemon:
             self._views[request] = RequestView(ctx, frame, record, state, seat)
         return self._views[request]
 
-    def _paid(self, request: int, wei: int) -> None:
-        if request:
-            self._state.add_cost(request, wei)
+    def _paid(self, paid: Paid) -> None:
+        self._context.metrics.paid(paid)
+        if paid.purpose:
+            self._state.add_cost(paid.purpose, paid.wei)
 
     def _note(self, request: int, reason: str) -> None:
         """Log each reason when it changes: the log says why nothing happens."""

@@ -47,7 +47,9 @@ def next_duty(view: RequestView) -> DutyResult:
         duties = _BY_STATUS.get(view.record.status, ())
     outcome = idle(f"no duty in status {view.record.status.name}, {view.state.stage.name}")
     for duty in duties:
-        outcome = duty(view)
+        with view.ctx.metrics.duty(duty.__name__):
+            outcome = duty(view)
         if outcome.acted:
+            view.ctx.metrics.done(duty.__name__)
             break
     return outcome

@@ -11,6 +11,9 @@ from fedpact.content.opening import open_store
 from fedpact.errors import SettingsError
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.files import features_folder, ledger_file, outbox_file, state_file
+from fedpact.provider.monitor.metrics import Metrics
+from fedpact.provider.monitor.pulse import Pulse
+from fedpact.provider.monitor.server import MonitorServer
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.work import LocalWork
@@ -40,38 +43,55 @@ def serve(
         raise SettingsError(
             f"no schema {declared} for the data {data}: draft one with `fedpact data declare`"
         )
-    deployment = deployments.load(settings.deployment)
-    client = ChainClient.connect(
-        settings.endpoint,
-        deployment,
-        calls_per_minute=settings.calls_per_minute,
-        outbox=outbox_file(settings.state, keys.address),
-        max_fee=settings.max_fee,
-        quorum=settings.quorum,
-    )
-    daemon = Daemon(
-        client,
-        deployment,
-        open_store(*settings.store, credentials=settings.store_credentials),
-        keys,
-        Policy.read(policy),
-        OwnRecords(
-            data,
-            DataSchema.read(declared),
-            features_folder(settings.state, keys.address),
-        ),
-        DaemonSettings(
-            state_file(settings.state, deployment, keys.address),
-            ledger_file(settings.state, keys.address),
-            settings.poll_interval,
-            settings.confirmations,
-            new_data,
-        ),
-        work,
-    )
-    daemon.check()
-    with _endpoint(settings, client, keys.address):
-        daemon.run()
+    metrics = Metrics(Pulse(settings.max_cycle_age))
+    with _monitor(settings, metrics):
+        deployment = deployments.load(settings.deployment)
+        client = ChainClient.connect(
+            settings.endpoint,
+            deployment,
+            calls_per_minute=settings.calls_per_minute,
+            outbox=outbox_file(settings.state, keys.address),
+            max_fee=settings.max_fee,
+            quorum=settings.quorum,
+        )
+        daemon = Daemon(
+            client,
+            deployment,
+            open_store(*settings.store, credentials=settings.store_credentials),
+            keys,
+            Policy.read(policy),
+            OwnRecords(
+                data,
+                DataSchema.read(declared),
+                features_folder(settings.state, keys.address),
+            ),
+            DaemonSettings(
+                state_file(settings.state, deployment, keys.address),
+                ledger_file(settings.state, keys.address),
+                settings.poll_interval,
+                settings.confirmations,
+                new_data,
+            ),
+            work,
+            metrics,
+        )
+        daemon.check()
+        with _endpoint(settings, client, keys.address):
+            daemon.run()
+
+
+@contextmanager
+def _monitor(settings: Settings, metrics: Metrics) -> Iterator[None]:
+    """Tells health and metrics from before the checks on, if the settings name an address."""
+    if not settings.monitor:
+        yield
+        return
+    server = MonitorServer(metrics, settings.monitor)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
 
 
 @contextmanager

@@ -1,0 +1,57 @@
+"""Whether a daemon makes progress."""
+
+import time
+
+from fedpact.provider.monitor.systemd import notify
+
+
+class Pulse:
+    """When the last cycle succeeded. The cycle writes it, other threads read it."""
+
+    def __init__(self, longest_gap: float) -> None:
+        """`longest_gap`: seconds without a successful cycle after which a daemon counts as ill."""
+        self._longest_gap = longest_gap
+        self._since = time.monotonic()
+        self._serving = False
+        self._beaten = False
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last cycle that succeeded, or since the start if none has."""
+        return time.monotonic() - self._since
+
+    def serving(self) -> None:
+        """All checks have passed: cycles begin."""
+        self._since = time.monotonic()
+        self._serving = True
+        notify("READY=1")
+
+    def succeeded(self) -> None:
+        """A cycle has succeeded."""
+        self._since = time.monotonic()
+        self._beaten = True
+
+    def turned(self) -> None:
+        """The loop goes on, whether its cycle succeeded or not: what systemd's watchdog waits for.
+
+        A node that does not answer is no reason to start the daemon again; a thread that hangs is.
+        """
+        notify("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        notify("STOPPING=1")
+
+    def ill(self) -> list[str]:
+        """Why a supervisor should look at the daemon; empty if it is well."""
+        age = self.age
+        if age <= self._longest_gap:
+            return []
+        return [f"no cycle has succeeded for {age:.0f} s (max_cycle_age is {self._longest_gap:g})"]
+
+    def not_ready(self) -> list[str]:
+        """Why the daemon does not serve requests now; empty if it does."""
+        if not self._serving:
+            return ["starting: the checks have not passed yet", *self.ill()]
+        if not self._beaten:
+            return ["no cycle has succeeded yet", *self.ill()]
+        return self.ill()

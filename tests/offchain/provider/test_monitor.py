@@ -1,0 +1,166 @@
+"""What a daemon tells of itself over HTTP, and to systemd."""
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from fedpact.chain.faults import FaultKind
+from fedpact.chain.node import Node
+from fedpact.chain.records import Paid
+from fedpact.errors import NodeUnreachable, SettingsError
+from fedpact.provider.monitor import pulse as pulses
+from fedpact.provider.monitor.metrics import Holdings, Metrics
+from fedpact.provider.monitor.pulse import Pulse
+from fedpact.provider.monitor.server import MonitorServer
+from fedpact.provider.monitor.systemd import notify
+
+
+class Clock:
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(pulses, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def metrics(clock: Clock) -> Metrics:
+    return Metrics(Pulse(60.0))
+
+
+@pytest.fixture
+def server(metrics: Metrics) -> Iterator[MonitorServer]:
+    started = MonitorServer(metrics, "127.0.0.1:0")
+    started.start()
+    yield started
+    started.stop()
+
+
+def ask(server: MonitorServer, path: str, method: str = "GET") -> tuple[int, str]:
+    request = urllib.request.Request(f"http://{server.address}{path}", method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def sample(server: MonitorServer, name: str, **labels: str) -> float | None:
+    families = text_string_to_metric_families(ask(server, "/metrics")[1])
+    found = [
+        one.value
+        for family in families
+        for one in family.samples
+        if one.name == name and one.labels == labels
+    ]
+    return found[0] if found else None
+
+
+def test_a_starting_daemon_is_well_but_not_ready(server: MonitorServer) -> None:
+    assert ask(server, "/health")[0] == 200
+    status, said = ask(server, "/ready")
+    assert status == 503
+    assert json.loads(said)["problems"] == ["starting: the checks have not passed yet"]
+
+
+def test_a_daemon_is_ready_from_its_first_cycle_on(server: MonitorServer, metrics: Metrics) -> None:
+    metrics.pulse.serving()
+    assert ask(server, "/ready")[0] == 503
+    metrics.cycle_succeeded(0)
+    assert ask(server, "/ready") == (200, '{"problems": [], "cycle_age": 0.0}')
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_without_a_successful_cycle_for_too_long_both_fail(
+    server: MonitorServer, metrics: Metrics, clock: Clock, path: str
+) -> None:
+    metrics.pulse.serving()
+    metrics.cycle_succeeded(0)
+    clock.now += 61
+    metrics.cycle_failed()
+    metrics.pulse.turned()
+    status, said = ask(server, path)
+    assert status == 503
+    assert "no cycle has succeeded for 61 s" in said
+    assert sample(server, "fedpact_cycle_age_seconds") == 61
+    metrics.cycle_succeeded(0)
+    assert ask(server, path)[0] == 200
+
+
+def test_only_three_paths_are_answered(server: MonitorServer) -> None:
+    assert ask(server, "/")[0] == 404
+    assert ask(server, "/health", "POST")[0] == 405
+    assert ask(server, "/metrics", "POST")[0] == 405
+
+
+def test_a_port_in_use_is_named(server: MonitorServer, metrics: Metrics) -> None:
+    with pytest.raises(SettingsError, match=r"monitor 127\.0\.0\.1:\d+: Address already in use"):
+        MonitorServer(metrics, server.address)
+
+
+def test_money_and_work_are_counted(server: MonitorServer, metrics: Metrics) -> None:
+    metrics.paid(Paid(3, "SharingMarket.join", 2 * 10**15, 90_000, False))
+    metrics.paid(Paid(3, "SharingMarket.join", 10**15, 30_000, True))
+    metrics.holds(Holdings(5 * 10**17, 1.5, 6.0, 4096, {"/state": 10**9}))
+    metrics.saw(["submit", "submit", "open"])
+    metrics.saw(["submit"])
+    with metrics.duty("submit_model"):
+        pass
+    metrics.done("submit_model")
+    join = {"action": "SharingMarket.join"}
+    assert sample(server, "fedpact_transactions_total", **join, outcome="reverted") == 1
+    assert sample(server, "fedpact_gas_used_total") == 120_000
+    assert sample(server, "fedpact_fees_ether_total") == pytest.approx(0.003)
+    assert sample(server, "fedpact_balance_ether") == 0.5
+    assert sample(server, "fedpact_epsilon", kind="left") == 6.0
+    assert sample(server, "fedpact_disk_free_bytes", folder="/state") == 10**9
+    assert sample(server, "fedpact_requests", stage="submit") == 1
+    assert sample(server, "fedpact_requests", stage="open") is None
+    assert sample(server, "fedpact_duties_total", duty="submit_model") == 1
+    assert sample(server, "fedpact_duty_seconds_count", duty="submit_model") == 1
+
+
+def test_nodes_of_one_provider_are_shown_together_and_without_their_keys(
+    server: MonitorServer, metrics: Metrics
+) -> None:
+    nodes = [Node(f"http://127.0.0.1:1/{key}") for key in ("first-key", "second-key")]
+    metrics.watch(nodes)
+    for node in nodes:
+        with pytest.raises(NodeUnreachable):
+            node.call("eth_chainId", [])
+    nodes[0].health.refusals[FaultKind.QUOTA] += 1
+    shown = {"node": "http://127.0.0.1:1"}
+    assert sample(server, "fedpact_rpc_calls_total", **shown, method="eth_chainId") == 2
+    assert sample(server, "fedpact_rpc_errors_total", **shown, kind="unanswered") == 2
+    assert sample(server, "fedpact_rpc_errors_total", **shown, kind="quota") == 1
+    assert "key" not in ask(server, "/metrics")[1].replace("kind", "")
+
+
+@pytest.mark.parametrize("abstract", [False, True], ids=["file", "abstract"])
+def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool) -> None:
+    name = f"{tmp_path}/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0" + name if abstract else name)
+        monkeypatch.setenv("NOTIFY_SOCKET", "@" + name if abstract else name)
+        notify("READY=1")
+        assert manager.recv(64) == b"READY=1"
+
+
+def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for address in ("", "relative", str(tmp_path / "nobody")):
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        notify("READY=1")
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    notify("READY=1")
