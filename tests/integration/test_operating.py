@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.waiting import PATIENCE, wait_until
-from tests.support.world import World, running_world
+from tests.support.world import PAYMENT, World, running_world
 
 
 @pytest.fixture
@@ -65,3 +65,23 @@ def test_an_operator_sees_a_daemon_fall_ill_recover_and_end(
         world.process(0).send_signal(signal.SIGTERM)
         assert world.process(0).wait(PATIENCE) == 0
         assert b"STOPPING=1" in messages()
+
+
+def test_a_policy_is_read_again_on_sighup_and_a_bad_file_changes_nothing(world: World) -> None:
+    world.serve(0)
+    world.network.wait_until_serving()
+    policy = world.policy_file(0)
+    good = policy.read_text()
+    policy.write_text(good + "epsilon_lifetimes = 1.0\n")
+    world.process(0).send_signal(signal.SIGHUP)
+    wait_until(lambda: "the one before stays: policy file" in world.log(0), lambda: world.log(0))
+    draft = world.data.draft.changed(min_providers=2)
+    first = world.requester.create(draft, world.data.evaluation, PAYMENT)
+    wait_until(lambda: f"request {first}: joined" in world.log(0), lambda: world.log(0))
+
+    policy.write_text(good + "min_pay_per_round = 1000000000000000000000\n")
+    world.process(0).send_signal(signal.SIGHUP)
+    wait_until(lambda: "read the policy again" in world.log(0), lambda: world.log(0))
+    second = world.requester.create(draft.changed(title="second"), world.data.evaluation, PAYMENT)
+    declined = f"request {second}: declined: pay of"
+    wait_until(lambda: declined in world.log(0), lambda: world.log(0))

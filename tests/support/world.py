@@ -41,11 +41,14 @@ class World:
         )
 
     def serve(self, number: int, lifetime: float = 8.0) -> None:
-        policy = self.network.folder / f"policy-{number + 1}.toml"
+        policy = self.policy_file(number)
         policy.write_text(POLICY.format(lifetime=lifetime))
         self.network.start_daemon(
             f"provider-{number + 1}", self.data.files[number], policy, POLL, None
         )
+
+    def policy_file(self, number: int) -> Path:
+        return self.network.folder / f"policy-{number + 1}.toml"
 
     def kill(self, number: int) -> None:
         """Kills the process, as a power cut would."""

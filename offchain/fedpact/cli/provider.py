@@ -29,11 +29,14 @@ def serve(
             "--new-data", help="The data look like some that were charged, but are others."
         ),
     ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log one JSON object a line.")
+    ] = False,
 ) -> None:
     """Run the daemon: join requests that the policy allows, train, vote, lead, get paid.
 
-    Ctrl-C stops it. The data need a schema, which says what of them is public: see `fedpact data
-    declare`.
+    Ctrl-C or SIGTERM stops it, SIGHUP makes it read the policy again. The data need a schema, which
+    says what of them is public: see `fedpact data declare`.
 
     Example: fedpact --account alice provider serve --data own.csv --policy policy.toml
     """
@@ -41,7 +44,7 @@ def serve(
     from fedpact.provider.serve import serve as run_daemon
 
     at = session.of(context)
-    log_to_stderr()
+    log_to_stderr(at.settings.log_level, as_json=log_json)
     run_daemon(at.settings, at.keys, policy, data, schema, new_data=new_data)
 
 

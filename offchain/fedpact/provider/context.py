@@ -51,11 +51,11 @@ class Background:
     """Runs long computations in a thread, one at a time, so that the cycle misses no deadline."""
 
     def __init__(self, patience: float) -> None:
-        """`patience`: seconds that a cycle waits for a computation; 0 for one whose end nobody may
+        """`patience`: seconds that `result` waits for a computation; 0 for one whose end nobody may
         see."""
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="training")
         self._running: dict[object, Future[Any]] = {}
-        self._patience = patience
+        self.patience = patience
 
     def result(self, key: object, prepare: Callable[[], Callable[[], T]]) -> T | None:
         """Start a computation once per key; returns its result, or None while it runs.
@@ -66,7 +66,7 @@ class Background:
         if key not in self._running:
             self._running[key] = self._pool.submit(prepare())
         future: Future[T] = self._running[key]
-        done, _ = wait([future], timeout=self._patience)
+        done, _ = wait([future], timeout=self.patience)
         if not done:
             return None
         del self._running[key]

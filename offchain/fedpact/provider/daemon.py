@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from fedpact.errors import (
     SettingsError,
     TransactionTimeout,
 )
+from fedpact.logs import about
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_check import reconcile
 from fedpact.provider.affording import require_worth
@@ -71,6 +72,8 @@ class DaemonSettings:
     confirmations: int = 0
     new_data: bool = False
     """The owner says that data which look like charged ones are others."""
+    policy_file: Path | None = None
+    """Read again on SIGHUP."""
 
 
 @dataclass
@@ -99,9 +102,7 @@ class Daemon:
         self._state = ProviderState(settings.state, deployment, keys.address)
         self._keys = keys
         self._ledger = self._open_ledger()
-        # Where models are submitted at fixed times, no cycle shows when a training ends.
-        patience = 0.0 if policy.submit_after else settings.poll_seconds
-        self._workers = Background(patience), Background(settings.poll_seconds)
+        self._workers = Background(self._patience(policy)), Background(settings.poll_seconds)
         self._context = Context(
             keys,
             policy,
@@ -128,6 +129,7 @@ class Daemon:
         self._backoff: dict[int, _Backoff] = {}
         self._reasons: dict[int, str] = {}
         self._stop = threading.Event()
+        self._reload = threading.Event()
 
     # ------------------------------------------------------------------ life
 
@@ -207,11 +209,15 @@ class Daemon:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: self.stop())
+            if self._settings.policy_file is not None:
+                signal.signal(signal.SIGHUP, lambda *_: self._reload.set())
         pulse = self._context.metrics.pulse
         pulse.serving()
         log.info("serving as %s", self._context.keys.address)
         began = time.monotonic()
         while not self._stop.is_set():
+            if self._reload.is_set():
+                self._read_policy()
             acted = self.cycle()
             pulse.turned()
             if not acted:
@@ -231,6 +237,24 @@ class Daemon:
         self._ledger.close()
         self._state.close()
         self._context.store.close()
+
+    def _read_policy(self) -> None:
+        """Take over the policy as its file says now; a file with an error changes nothing."""
+        self._reload.clear()
+        assert self._settings.policy_file is not None
+        try:
+            policy = Policy.read(self._settings.policy_file)
+        except SettingsError as error:
+            log.error("the policy was not read again, the one before stays: %s", error)
+            return
+        self._context = replace(self._context, policy=policy)
+        self._workers[0].patience = self._patience(policy)
+        self._views_of = ""
+        log.info("read the policy again: it decides on requests that are not joined yet")
+
+    def _patience(self, policy: Policy) -> float:
+        """Where models are submitted at fixed times, no cycle shows when a training ends."""
+        return 0.0 if policy.submit_after else self._settings.poll_seconds
 
     def _open_ledger(self) -> Ledger:
         return open_ledger(self._settings.ledger, self._keys)
@@ -271,7 +295,8 @@ class Daemon:
         for request in due:
             if self._stop.is_set():
                 break
-            acted |= self._advance(request, frame)
+            with about(request=request):
+                acted |= self._advance(request, frame)
         seen = (self._views.get(request) for request in due)
         metrics.saw("unread" if view is None else view.stage for view in seen)
         if time.monotonic() > self._measured_until:

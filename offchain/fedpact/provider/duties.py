@@ -6,6 +6,7 @@ account's key; after a crash the cycle simply runs it again.
 
 from collections.abc import Callable
 
+from fedpact.logs import about
 from fedpact.provider.aggregating import attest_aggregate, propose_aggregate
 from fedpact.provider.claiming import claim_payment
 from fedpact.provider.context import DutyResult, RequestView, idle
@@ -47,7 +48,7 @@ def next_duty(view: RequestView) -> DutyResult:
         duties = _BY_STATUS.get(view.record.status, ())
     outcome = idle(f"no duty in status {view.record.status.name}, {view.state.stage.name}")
     for duty in duties:
-        with view.ctx.metrics.duty(duty.__name__):
+        with about(round=view.round, duty=duty.__name__), view.ctx.metrics.duty(duty.__name__):
             outcome = duty(view)
         if outcome.acted:
             view.ctx.metrics.done(duty.__name__)

@@ -71,6 +71,7 @@ def serve(
                 settings.poll_interval,
                 settings.confirmations,
                 new_data,
+                policy,
             ),
             work,
             metrics,
