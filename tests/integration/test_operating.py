@@ -1,17 +1,22 @@
 """A daemon as its operator sees it: health, metrics and systemd, of a real process."""
 
+import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from fedpact.child import start_with_parent
 from tests.support.waiting import PATIENCE, wait_until
-from tests.support.world import PAYMENT, World, running_world
+from tests.support.world import PAYMENT, POLICY, POLL, World, running_world
 
 
 @pytest.fixture
@@ -49,8 +54,8 @@ def test_an_operator_sees_a_daemon_fall_ill_recover_and_end(
         world.serve(0)
         wait_until(lambda: b"READY=1" in messages(), lambda: world.log(0))
         wait_until(lambda: status(world, "/ready")[0] == 200, lambda: status(world, "/ready")[1])
+        wait_until(lambda: "fedpact_balance_ether 9" in status(world, "/metrics")[1])
         text = status(world, "/metrics")[1]
-        assert "fedpact_balance_ether 9" in text
         assert 'fedpact_epsilon{kind="spent"} 0.0' in text
         assert re.search(r'fedpact_rpc_calls_total\{method="eth_getLogs",node="http://127', text)
 
@@ -85,3 +90,63 @@ def test_a_policy_is_read_again_on_sighup_and_a_bad_file_changes_nothing(world: 
     second = world.requester.create(draft.changed(title="second"), world.data.evaluation, PAYMENT)
     declined = f"request {second}: declined: pay of"
     wait_until(lambda: declined in world.log(0), lambda: world.log(0))
+
+
+def test_everything_is_checked_beside_a_running_daemon(world: World) -> None:
+    world.serve(0)
+    world.network.wait_until_serving()
+    done = fedpact(world, "check", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {row["what"]: row for row in json.loads(done.stdout)}
+    assert {row["finding"] for row in found.values()} == {"ok"}
+    assert "is at block" in found["node"]["why"]
+    assert {"key store", "policy", "schema", "account", "data", "privacy ledger", "disk"} <= set(
+        found
+    )
+
+
+def test_a_dry_run_decides_and_explains_and_sends_nothing(world: World) -> None:
+    world.policy_file(0).write_text(POLICY.format(lifetime=8.0) + "max_rounds = 2\n")
+    with dry_run(world) as log:
+        wait_until(lambda: "dry run: nothing is sent" in log.read_text(), log.read_text)
+        draft = world.data.draft.changed(min_providers=2)
+        wanted = world.requester.create(draft, world.data.evaluation, PAYMENT)
+        unwanted = world.requester.create(
+            draft.changed(rounds=3, title="long"), world.data.evaluation, PAYMENT
+        )
+        joins = f"request {wanted}: would send SharingMarket.join, for about "
+        declines = f"request {unwanted}: declined: 3 rounds are over 2"
+        wait_until(lambda: joins in log.read_text(), log.read_text)
+        wait_until(lambda: declines in log.read_text(), log.read_text)
+    market = world.network.client.market
+    assert (market.request(wanted).joined, market.request(unwanted).joined) == (0, 0)
+    assert not (world.network.folder / "state" / "provider").exists()
+
+
+def fedpact(world: World, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+    arguments = [*command_line(world, command), *options]
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def command_line(world: World, command: str) -> list[str]:
+    config = world.network.folder / "check.toml"
+    config.write_text(world.network.settings("provider-1", POLL))
+    return [
+        *(sys.executable, "-m", "fedpact", "--config", str(config), "provider", command),
+        *("--data", str(world.data.files[0]), "--policy", str(world.policy_file(0))),
+    ]
+
+
+@contextmanager
+def dry_run(world: World) -> Iterator[Path]:
+    """A dry run as a process, stopped at the end; gives its log."""
+    path = world.network.folder / "dry-run.log"
+    with path.open("wb") as log:
+        process = start_with_parent(
+            [*command_line(world, "serve"), "--dry-run"], stdout=log, stderr=log
+        )
+        try:
+            yield path
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0

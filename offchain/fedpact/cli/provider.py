@@ -13,24 +13,29 @@ app = typer.Typer(help="Provide models trained on your data.", no_args_is_help=T
 app.add_typer(provider_privacy.app, name="privacy")
 app.add_typer(provider_profile.app, name="profile")
 
+SchemaFile = Annotated[
+    Path | None,
+    typer.Option(help="The data's schema (TOML); by default DATA.schema.toml beside them."),
+]
+NewData = Annotated[
+    bool,
+    typer.Option("--new-data", help="The data look like some that were charged, but are others."),
+]
+
 
 @app.command()
 def serve(
     context: typer.Context,
     data: DataPath,
     policy: PolicyFile,
-    schema: Annotated[
-        Path | None,
-        typer.Option(help="The data's schema (TOML); by default DATA.schema.toml beside them."),
-    ] = None,
-    new_data: Annotated[
-        bool,
-        typer.Option(
-            "--new-data", help="The data look like some that were charged, but are others."
-        ),
-    ] = False,
+    schema: SchemaFile = None,
+    new_data: NewData = False,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="Log one JSON object a line.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Decide and explain; send, store and charge nothing."),
     ] = False,
 ) -> None:
     """Run the daemon: join requests that the policy allows, train, vote, lead, get paid.
@@ -41,11 +46,46 @@ def serve(
     Example: fedpact --account alice provider serve --data own.csv --policy policy.toml
     """
     from fedpact.logs import log_to_stderr
+    from fedpact.provider.serve import Offer, rehearse
     from fedpact.provider.serve import serve as run_daemon
 
     at = session.of(context)
     log_to_stderr(at.settings.log_level, as_json=log_json)
-    run_daemon(at.settings, at.keys, policy, data, schema, new_data=new_data)
+    offer = Offer(policy, data, schema, new_data)
+    if dry_run:
+        rehearse(at.settings, at.keys, offer)
+    else:
+        run_daemon(at.settings, at.keys, offer)
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    data: DataPath,
+    policy: PolicyFile,
+    schema: SchemaFile = None,
+    new_data: NewData = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look at everything that serving needs, and list all findings: keys, nodes, admission, store,
+    data, ledger, disk and clock. Nothing is sent or changed.
+
+    Exits with code 2 if there is a problem. A daemon may be running.
+
+    Example: fedpact --account alice provider check --data own.csv --policy policy.toml
+    """
+    from fedpact.errors import SettingsError
+    from fedpact.provider.checking import Level
+    from fedpact.provider.preflight import Preflight
+    from fedpact.provider.serve import Offer
+
+    at = session.of(context)
+    findings = Preflight(at.settings, lambda: at.keys, Offer(policy, data, schema, new_data)).run()
+    rows = [{"what": one.name, "finding": one.level.value, "why": one.said} for one in findings]
+    print_rows(rows, as_json=as_json, empty="nothing was checked")
+    problems = sum(one.level is Level.PROBLEM for one in findings)
+    if problems:
+        raise SettingsError(f"cannot serve: {problems} problems")
 
 
 @app.command()

@@ -52,14 +52,14 @@ def main(
     policy: Annotated[Path, typer.Option()],
 ) -> None:
     from fedpact.chain import keystore
-    from fedpact.provider.serve import serve
+    from fedpact.provider.serve import Offer, serve
     from fedpact.settings import load
 
     settings = load(config)
     password = keystore.read_password(settings.password_file)
     keys = keystore.unlock(settings.keystore, settings.chosen_account(), password)
     log_to_stderr()
-    serve(settings, keys, policy, data, work=PoisonedWork(POISONS[kind.value]()))
+    serve(settings, keys, Offer(policy, data), PoisonedWork(POISONS[kind.value]()))
 
 
 if __name__ == "__main__":

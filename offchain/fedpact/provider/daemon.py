@@ -11,7 +11,6 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,9 +31,17 @@ from fedpact.logs import about
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_check import reconcile
 from fedpact.provider.affording import require_worth
-from fedpact.provider.context import Background, Cache, Context, RequestView
+from fedpact.provider.checking import (
+    LITTLE_WEI,
+    Finding,
+    Level,
+    check_account,
+    check_records,
+    found,
+)
+from fedpact.provider.context import Background, Cache, Context, DutyResult, RequestView
 from fedpact.provider.duties import next_duty
-from fedpact.provider.ledgers import introduce, open_ledger
+from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.measuring import measure
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.monitor.pulse import Pulse
@@ -55,7 +62,6 @@ SEND_PATIENCE = 1.0
 """Seconds that a duty waits for its transaction; after that the other requests have their turn."""
 LATE_BLOCKS = 2
 """Blocks whose events are read again with the next block, because nodes index them late."""
-BALANCE_WARNING_WEI = 10**16
 MEASURED_FOR = 300.0
 """Seconds between two looks at balance, budget, store and disk."""
 UNWATCHED = 60.0
@@ -135,55 +141,31 @@ class Daemon:
 
     def check(self) -> None:
         """Check everything that serving needs; raises SettingsError with all that is missing."""
+        problems = []
+        for finding in self.examine():
+            if finding.level is Level.PROBLEM:
+                problems.append(f"{finding.name}: {finding.said}")
+            elif finding.level is Level.WARNING:
+                log.warning("%s: %s", finding.name, finding.said)
+        if problems:
+            raise SettingsError("cannot serve: " + "; ".join(problems))
+
+    def examine(self) -> list[Finding]:
+        """What the daemon finds of its account, store, data and ledger."""
         ctx = self._context
-        checks: list[tuple[str, Callable[[], str | None]]] = [
-            ("chain", self._check_account),
-            ("content store", lambda: ctx.store.check()),
-            ("data", self._check_records),
-            ("privacy ledger", self._reconcile_ledger),
+        return [
+            *found("account", lambda: check_account(ctx.client, ctx.keys)),
+            *found("content store", ctx.store.check),
+            *found(
+                "data",
+                lambda: check_records(
+                    ctx.records, self._ledger, ctx.policy, new_data=self._settings.new_data
+                ),
+            ),
+            *found("privacy ledger", self._reconcile_ledger),
         ]
-        missing = []
-        for name, check in checks:
-            try:
-                problem = check()
-            except FedpactError as error:
-                problem = str(error)
-            if problem:
-                missing.append(f"{name}: {problem}")
-        if missing:
-            raise SettingsError("cannot serve: " + "; ".join(missing))
 
-    def _check_account(self) -> str | None:
-        ctx = self._context
-        participant = ctx.client.registry.participant(ctx.keys.address)
-        if not participant.active:
-            return (
-                f"account {ctx.keys.address} is not an active participant: "
-                "register it (fedpact register) or ask the registrar"
-            )
-        if participant.encryption_key != bytes(
-            ctx.keys.encryption_key(participant.key_version).public_key
-        ):
-            return f"the encryption key registered for {ctx.keys.address} is not this account's"
-        if ctx.client.balance(ctx.keys.address) == 0:
-            return f"account {ctx.keys.address} holds no ether to pay for transactions"
-        return None
-
-    def _check_records(self) -> None:
-        """Read the data once, and tell their owner how much of them the schema does not cover."""
-        data = self._context.records.load()
-        introduce(self._ledger, data, new_data=self._settings.new_data)
-        misfits = data.misfits
-        for count, why in (
-            (misfits.unusable, "have a value that is not a finite number, and count as zero"),
-            (misfits.undeclared_labels, "have a label that the schema lacks, and count as zero"),
-            (misfits.outside, "have values outside their range, which count as its nearer end"),
-            (misfits.beyond_unit, "are beyond examples_per_unit of their unit, and do not count"),
-        ):
-            if count:
-                log.warning("%d of %d examples %s", count, misfits.examples, why)
-
-    def _reconcile_ledger(self) -> str | None:
+    def _reconcile_ledger(self) -> None:
         """Refuse an older copy of the ledger: it must hold all own submissions on chain and the
         profile that was built here."""
         from fedpact.privacy.ledger_report import ReleaseId
@@ -202,7 +184,6 @@ class Daemon:
         ]
         built = built_releases(self._settings.state, ctx.keys.address)
         reconcile(self._ledger, [*own, *built])
-        return None
 
     def run(self) -> None:
         """Serve until `stop`, SIGINT or SIGTERM; a transaction under way is finished first."""
@@ -313,7 +294,7 @@ class Daemon:
             log.warning("cannot tell what is left: %s", error)
             return
         ctx.metrics.holds(left)
-        if left.balance < BALANCE_WARNING_WEI:
+        if left.balance < LITTLE_WEI:
             log.warning("account %s holds only %d wei", ctx.keys.address, left.balance)
 
     def _scan(self, frame: Frame) -> None:
@@ -344,9 +325,7 @@ class Daemon:
         view = None
         try:
             view = self._view(request, frame)
-            sender = self._context.client.sender
-            sender.purpose, sender.allow = request, partial(require_worth, view)
-            outcome = next_duty(view)
+            outcome = self.perform(view)
         except TransactionTimeout as error:
             # The same duty finds the same transaction, or what it did, at the next look.
             self._note(request, f"waiting: {error}")
@@ -367,6 +346,12 @@ class Daemon:
             return outcome.acted
         self._delay(backoff, view)
         return False
+
+    def perform(self, view: RequestView) -> DutyResult:
+        """Do what is due in a request."""
+        sender = view.ctx.client.sender
+        sender.purpose, sender.allow = view.id, partial(require_worth, view)
+        return next_duty(view)
 
     def _view(self, request: int, frame: Frame) -> RequestView:
         """A request at a frame; read once for each frame."""

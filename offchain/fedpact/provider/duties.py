@@ -37,17 +37,19 @@ _BY_STAGE: dict[Stage, tuple[Duty, ...]] = {
 }
 
 
+def duties_of(view: RequestView) -> tuple[Duty, ...]:
+    """What may be due now, in the order in which it is tried."""
+    if view.record.status is RequestStatus.OPEN:
+        return (expire_request, start_request) if view.has_seat else (opt_in,)
+    if view.record.status is RequestStatus.RUNNING:
+        return _BY_STAGE.get(view.state.stage, ())
+    return _BY_STATUS.get(view.record.status, ())
+
+
 def next_duty(view: RequestView) -> DutyResult:
     """Do the first duty that has something to do; otherwise say why nothing was done."""
-    duties: tuple[Duty, ...]
-    if view.record.status is RequestStatus.OPEN:
-        duties = (expire_request, start_request) if view.has_seat else (opt_in,)
-    elif view.record.status is RequestStatus.RUNNING:
-        duties = _BY_STAGE.get(view.state.stage, ())
-    else:
-        duties = _BY_STATUS.get(view.record.status, ())
     outcome = idle(f"no duty in status {view.record.status.name}, {view.state.stage.name}")
-    for duty in duties:
+    for duty in duties_of(view):
         with about(round=view.round, duty=duty.__name__), view.ctx.metrics.duty(duty.__name__):
             outcome = duty(view)
         if outcome.acted:

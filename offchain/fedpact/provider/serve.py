@@ -1,13 +1,16 @@
 """From settings to a running daemon: what `fedpact provider serve` does."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.chain import deployment as deployments
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
+from fedpact.content.store import ContentStore
 from fedpact.errors import SettingsError
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.files import features_folder, ledger_file, outbox_file, state_file
@@ -16,69 +19,111 @@ from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.monitor.server import MonitorServer
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
+from fedpact.provider.rehearsal import RehearsingDaemon, UnwrittenStore, copied_files
 from fedpact.provider.work import LocalWork
 from fedpact.settings import Settings
+from fedpact.types.deployment import Deployment
 from fedpact.types.schema import DataSchema, schema_file
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a provider serves with, as files."""
+
+    policy: Path
+    data: Path
+    schema: Path | None = None
+    """None: `schema_file(data)`."""
+    new_data: bool = False
+    """As `ledgers.introduce` takes it."""
+
+    def declared(self) -> DataSchema:
+        """Raises SettingsError without a schema, DataError for one that cannot be read."""
+        path = self.schema or schema_file(self.data)
+        if not path.is_file():
+            raise SettingsError(
+                f"no schema {path} for the data {self.data}: draft one with `fedpact data declare`"
+            )
+        return DataSchema.read(path)
 
 
 def serve(
-    settings: Settings,
-    keys: AccountKeys,
-    policy: Path,
-    data: Path,
-    schema: Path | None = None,
-    work: LocalWork | None = None,
-    *,
-    new_data: bool = False,
+    settings: Settings, keys: AccountKeys, offer: Offer, work: LocalWork | None = None
 ) -> None:
-    """Serve requests over the data at `data` until stopped (SIGINT, SIGTERM).
+    """Serve requests until stopped (SIGINT, SIGTERM).
 
-    `schema`: the data's schema file; by default `schema_file(data)`. `new_data`: as
-    `ledgers.introduce` takes it.
     Raises SettingsError with all that is missing before anything is served, and DataError for a
     schema that cannot be read.
     """
-    declared = schema or schema_file(data)
-    if not declared.is_file():
-        raise SettingsError(
-            f"no schema {declared} for the data {data}: draft one with `fedpact data declare`"
-        )
     metrics = Metrics(Pulse(settings.max_cycle_age))
-    with _monitor(settings, metrics):
-        deployment = deployments.load(settings.deployment)
-        client = ChainClient.connect(
-            settings.endpoint,
-            deployment,
-            calls_per_minute=settings.calls_per_minute,
-            outbox=outbox_file(settings.state, keys.address),
-            max_fee=settings.max_fee,
-            quorum=settings.quorum,
-        )
-        daemon = Daemon(
-            client,
-            deployment,
-            open_store(*settings.store, credentials=settings.store_credentials),
-            keys,
-            Policy.read(policy),
-            OwnRecords(
-                data,
-                DataSchema.read(declared),
-                features_folder(settings.state, keys.address),
-            ),
-            DaemonSettings(
-                state_file(settings.state, deployment, keys.address),
-                ledger_file(settings.state, keys.address),
-                settings.poll_interval,
-                settings.confirmations,
-                new_data,
-                policy,
-            ),
-            work,
-            metrics,
-        )
+    with _monitor(settings, metrics), connect(settings, keys) as client:
+        store = open_store(*settings.store, credentials=settings.store_credentials)
+        daemon = Daemon(*parts(settings, keys, offer, client, store), work, metrics)
         daemon.check()
         with _endpoint(settings, client, keys.address):
             daemon.run()
+
+
+def rehearse(settings: Settings, keys: AccountKeys, offer: Offer) -> None:
+    """Decide on open requests and say so in the log until stopped, and send, store and charge
+    nothing. Raises as `serve`."""
+    with copied_files(settings, keys.address) as copy, connect(copy, keys) as client:
+        store = open_store(*settings.store, credentials=settings.store_credentials)
+        daemon = RehearsingDaemon(*parts(copy, keys, offer, client, UnwrittenStore(store)))
+        daemon.check()
+        log.info("dry run: nothing is sent, stored or charged")
+        daemon.run()
+
+
+@contextmanager
+def connect(settings: Settings, keys: AccountKeys) -> Iterator[ChainClient]:
+    """To the nodes and the deployment in the settings, with the account's outbox."""
+    client = ChainClient.connect(
+        settings.endpoint,
+        deployments.load(settings.deployment),
+        calls_per_minute=settings.calls_per_minute,
+        outbox=outbox_file(settings.state, keys.address),
+        max_fee=settings.max_fee,
+        quorum=settings.quorum,
+    )
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+Parts = tuple[
+    ChainClient, Deployment, ContentStore, AccountKeys, Policy, OwnRecords, DaemonSettings
+]
+
+
+def parts(
+    settings: Settings,
+    keys: AccountKeys,
+    offer: Offer,
+    client: ChainClient,
+    store: ContentStore,
+) -> Parts:
+    """What a daemon is made of."""
+    deployment, state = client.deployment, settings.state
+    return (
+        client,
+        deployment,
+        store,
+        keys,
+        Policy.read(offer.policy),
+        OwnRecords(offer.data, offer.declared(), features_folder(state, keys.address)),
+        DaemonSettings(
+            state_file(state, deployment, keys.address),
+            ledger_file(state, keys.address),
+            settings.poll_interval,
+            settings.confirmations,
+            offer.new_data,
+            offer.policy,
+        ),
+    )
 
 
 @contextmanager

@@ -211,3 +211,42 @@ def test_serve_reports_what_is_missing(cli: Cli, tmp_path: Path, missing: str) -
 
     assert result.code == 2
     assert missing in result.err.splitlines()[-1]
+
+
+def test_check_lists_all_problems_at_once(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text("max_round = 1\n")
+    (tmp_path / "data.csv").write_text("a,label\n1,x\n")
+    (tmp_path / "password").write_text("wrong")
+    (tmp_path / "content").write_text("not a folder")
+    cli("data", "declare", "data.csv", "--category", "x", "--unit", "record")
+    (tmp_path / "data.csv").unlink()
+    arguments = ("--data", "data.csv", "--policy", "policy.toml", "--json")
+
+    result = cli("--endpoint", "http://127.0.0.1:1", "provider", "check", *arguments)
+
+    problems = {
+        row["what"]: row["why"] for row in json.loads(result.out) if row["finding"] == "problem"
+    }
+    assert result.code == 2
+    assert "cannot serve: 5 problems" in result.err
+    assert "wrong password" in problems["key store"]
+    assert "max_round" in problems["policy"]
+    assert "http://127.0.0.1:1" in problems["node"]
+    assert "content" in problems["content store"]
+    assert "data.csv" in problems["data"]
+
+
+def test_check_finds_an_account_that_is_not_admitted(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text("min_samples = 10")
+    (tmp_path / "data.csv").write_text("a,label\n1,x\n2,y\n")
+    cli("data", "declare", "data.csv", "--category", "x", "--unit", "record")
+
+    result = cli("provider", "check", "--data", "data.csv", "--policy", "policy.toml", "--json")
+
+    found = {row["what"]: (row["finding"], row["why"]) for row in json.loads(result.out)}
+    assert result.code == 2
+    assert "is not an active participant" in found["account"][1]
+    assert found["data"][0] == "warning"
+    assert "under the policy's min_samples (10)" in found["data"][1]
+    assert found["privacy ledger"] == ("ok", "")
+    assert not (tmp_path / "state").exists()

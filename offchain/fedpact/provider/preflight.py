@@ -1,0 +1,155 @@
+"""Everything that serving needs, looked at together: what `fedpact provider check` does."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from fedpact.chain import deployment as deployments
+from fedpact.chain.client import ChainClient
+from fedpact.chain.faults import Capability, RpcError
+from fedpact.chain.health import LAG
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import Frame
+from fedpact.content.opening import open_store
+from fedpact.errors import FedpactError
+from fedpact.provider.checking import Finding, Level, found, problem, warning
+from fedpact.provider.measuring import free_bytes
+from fedpact.provider.policy import Policy
+from fedpact.provider.records import OwnRecords
+from fedpact.provider.rehearsal import RehearsingDaemon, UnwrittenStore, copied_files
+from fedpact.provider.serve import Offer, connect, parts
+from fedpact.settings import Settings
+from fedpact.types.deployment import Deployment
+from fedpact.types.urls import without_credentials
+
+T = TypeVar("T")
+
+CLOCK_SECONDS = 30
+"""A block may be this much ahead of an honest clock; clients refuse more than 15 s."""
+OLD_BLOCK_SECONDS = 900
+LITTLE_DISK, LOW_DISK = 100 * 2**20, 2**30
+"""Bytes below which a daemon cannot go on for long, and below which somebody should look."""
+
+
+class Preflight:
+    """Collects findings. Nothing is sent, stored or charged."""
+
+    def __init__(self, settings: Settings, unlock: Callable[[], AccountKeys], offer: Offer) -> None:
+        """`unlock`: opens the account's key store."""
+        self._settings, self._unlock, self._offer = settings, unlock, offer
+        self.findings: list[Finding] = []
+
+    def run(self) -> list[Finding]:
+        settings, offer = self._settings, self._offer
+        keys = self._need("key store", self._unlock)
+        policy = self._need("policy", partial(Policy.read, offer.policy))
+        schema = self._need("schema", offer.declared)
+        deployment = self._need("deployment", partial(deployments.load, settings.deployment))
+        self._nodes(deployment)
+        for uri in settings.store:
+            self._add("content store", partial(self._store, uri))
+        self._add("disk", self._disk)
+        if keys and policy and schema and deployment:
+            self._add("daemon", partial(self._daemon, keys))
+        elif schema:
+            # Without the rest, at least whether the data fit it.
+            self._need("data", OwnRecords(offer.data, schema, settings.state).load)
+        return self.findings
+
+    def _add(self, name: str, check: Callable[[], Iterable[Finding] | None]) -> None:
+        self.findings += found(name, check)
+
+    def _need(self, name: str, make: Callable[[], T]) -> T | None:
+        made: list[T] = []
+        self._add(name, lambda: made.append(make()))
+        return made[0] if made else None
+
+    def _nodes(self, deployment: Deployment | None) -> None:
+        heads: dict[str, Frame] = {}
+        for endpoint in self._settings.endpoint:
+            self._add("node", partial(_node, endpoint, deployment, heads))
+        if heads:
+            best = max(head.block_number for head in heads.values())
+            for shown, head in heads.items():
+                if head.block_number < best - LAG:
+                    behind = best - head.block_number
+                    self.findings.append(warning("node", f"{shown} is {behind} blocks behind"))
+            self._add("clock", partial(_clock, max(head.timestamp for head in heads.values())))
+
+    def _store(self, uri: str) -> Iterable[Finding]:
+        name, credentials = "content store", self._settings.store_credentials
+        try:
+            with closing(open_store(uri, credentials=credentials)) as store:
+                store.check()
+                held = store.size() // 2**20
+        except FedpactError as error:
+            one_of_several = len(self._settings.store) > 1
+            yield (warning if one_of_several else problem)(name, str(error))
+        else:
+            yield Finding(name, Level.OK, f"{without_credentials(uri)} holds {held} MiB")
+
+    def _disk(self) -> Iterable[Finding]:
+        folders = [self._settings.state]
+        folders += [Path(uri) for uri in self._settings.store if "://" not in uri]
+        for folder in dict.fromkeys(_existing(folder) for folder in folders):
+            if not os.access(folder, os.W_OK):
+                yield problem("disk", f"folder {folder} cannot be written")
+            free = free_bytes(folder)
+            said = f"{free // 2**20} MiB are free in {folder}"
+            if free < LITTLE_DISK:
+                yield problem("disk", said)
+            elif free < LOW_DISK:
+                yield warning("disk", said)
+
+    def _daemon(self, keys: AccountKeys) -> Iterable[Finding]:
+        settings = self._settings
+        with copied_files(settings, keys.address) as copy, connect(copy, keys) as client:
+            store = open_store(*settings.store, credentials=settings.store_credentials)
+            made = parts(copy, keys, self._offer, client, UnwrittenStore(store))
+            daemon = RehearsingDaemon(*made)
+            try:
+                return daemon.examine()
+            finally:
+                daemon.close()
+
+
+def _node(
+    endpoint: str, deployment: Deployment | None, heads: dict[str, Frame]
+) -> Iterable[Finding]:
+    client = ChainClient.connect(endpoint, deployment)
+    try:
+        [node] = client.rpc.nodes
+        head = heads[endpoint] = client.frame()
+        client.balance("0x" + 40 * "0", head)  # finds out whether it reads at a block's hash
+        try:
+            node.call("eth_maxPriorityFeePerGas", [])
+        except RpcError as error:
+            if error.fault.capability is not None:
+                node.lacks.add(error.fault.capability)
+        lacks = sorted(one.value for one in node.lacks - {Capability.RANGE})
+        missing = f"; it lacks {', '.join(lacks)}, and is used without" if lacks else ""
+        yield Finding("node", Level.OK, f"{node.shown} is at block {head.block_number}{missing}")
+    finally:
+        client.close()
+
+
+def _clock(newest: int) -> Iterable[Finding]:
+    ahead = newest - time.time()
+    if ahead > CLOCK_SECONDS:
+        yield warning("clock", f"this machine is {ahead:.0f} s behind the chain: set its clock")
+    elif ahead < -OLD_BLOCK_SECONDS:
+        yield warning(
+            "clock",
+            f"the latest block is {-ahead:.0f} s old: the chain stands still, the node lags, or"
+            " this machine's clock is ahead",
+        )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    folder = folder.absolute()
+    return next(one for one in (folder, *folder.parents) if one.exists())

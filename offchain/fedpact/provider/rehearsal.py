@@ -1,0 +1,105 @@
+"""Deciding without acting: on copies of a provider's files, sending and storing nothing."""
+
+import contextlib
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from fedpact.chain.records import Call
+from fedpact.content.store import ContentStore
+from fedpact.errors import FedpactError, StateError
+from fedpact.provider.affording import require_worth
+from fedpact.provider.context import DutyResult, RequestView, idle
+from fedpact.provider.daemon import Daemon
+from fedpact.provider.duties import duties_of
+from fedpact.provider.files import ledger_file, outbox_file, provider_folder
+from fedpact.provider.joining import opt_in
+from fedpact.provider.state import Participation
+from fedpact.settings import Settings
+from fedpact.types.cid import Cid
+
+
+class Withheld(FedpactError):
+    """A transaction that would have been sent."""
+
+
+class RehearsingDaemon(Daemon):
+    """Decides which open requests to join, says so, and sends nothing."""
+
+    def perform(self, view: RequestView) -> DutyResult:
+        duties = duties_of(view)
+        if opt_in not in duties:
+            named = " or ".join(duty.__name__ for duty in duties) or "nothing"
+            return idle(f"would go on in stage {view.stage}: {named}")
+        sender = view.ctx.client.sender
+        sender.allow = partial(_withhold, view)
+        try:
+            outcome = opt_in(view)
+        except Withheld as would:
+            outcome = idle(str(would))
+        # In the copied file: each request is decided once, and its hold counts for the next ones.
+        view.ctx.state.decide(view.id, Participation.DECLINED, outcome.reason)
+        return outcome
+
+
+def _withhold(view: RequestView, call: Call, wei: int) -> None:
+    require_worth(view, call, wei)
+    raise Withheld(f"would send {call.action}, for about {wei} wei")
+
+
+class UnwrittenStore:
+    """ContentStore that reads from another one, and stores nothing."""
+
+    def __init__(self, store: ContentStore) -> None:
+        self._store = store
+        self.check, self.get, self.has, self.size = store.check, store.get, store.has, store.size
+        self.close = store.close
+
+    def put(self, data: bytes) -> Cid:
+        return Cid.of(data)
+
+    def pin(self, cid: Cid) -> None:
+        """Nothing is pinned."""
+
+    def unpin(self, cid: Cid) -> None:
+        """What others have pinned stays."""
+
+    def collect_garbage(self) -> int:
+        return 0
+
+
+@contextlib.contextmanager
+def copied_files(settings: Settings, address: str) -> Iterator[Settings]:
+    """Settings whose state folder is a copy of this account's files; it is deleted at the end.
+
+    A daemon may be using the originals. Its transactions under way are left out, so that nobody
+    broadcasts them. Raises StateError for files that cannot be copied.
+    """
+    folder = provider_folder(settings.state, address)
+    with tempfile.TemporaryDirectory(prefix="fedpact-") as name:
+        copy = settings.model_copy(update={"state": Path(name)})
+        target = provider_folder(copy.state, address)
+        target.mkdir(parents=True)
+        try:
+            owner = ledger_file(settings.state, address).parent.parent / "owner.key"
+            if owner.exists():
+                shutil.copy(owner, target.parent)
+            for file in folder.rglob("*.sqlite"):
+                if file != outbox_file(settings.state, address):
+                    to = target / file.relative_to(folder)
+                    to.parent.mkdir(parents=True, exist_ok=True)
+                    _copy_database(file, to)
+        except (OSError, sqlite3.Error) as error:
+            raise StateError(f"cannot copy the files in {folder}: {error}") from error
+        yield copy
+
+
+def _copy_database(file: Path, to: Path) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as source,
+        contextlib.closing(sqlite3.connect(to)) as target,
+    ):
+        source.backup(target)
