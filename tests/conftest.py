@@ -5,6 +5,7 @@ core, and threads that wait for each other's cores took four times the processor
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from fedpact.chain.devnet import Devnet
 
 for _library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+# The processes that tests start compile their imports once, not each anew (4 seconds).
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No example fails because the machine is busy.
 settings.register_profile("fedpact", deadline=None, suppress_health_check=[HealthCheck.too_slow])
