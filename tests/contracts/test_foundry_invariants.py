@@ -1,6 +1,7 @@
 """Forge sends random calls to the contracts, independently of the Python tests' model.
 
-The invariants are written in Solidity: tests/contracts/invariant/Lives.t.sol.
+The invariants are written in Solidity: tests/contracts/invariant/Lives.t.sol. The contracts are
+deployed from their artifacts, which must be fresh.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from scripts.compile import DEPLOYED
 from tests.support.chainkit import ROOT
 
 CONFIG = ROOT / "tests" / "contracts" / "invariant" / "foundry.toml"
 LIMIT = 900
-"""Seconds; the compiler takes half a minute without a cache."""
+"""Seconds."""
 
 
 def forge(runs: int, depth: int, **settings: str) -> None:
     """`runs` sequences of `depth` calls for each invariant; fails with forge's output."""
+    assert not DEPLOYED.stale(), "run make contracts: the artifacts are older than the sources"
     package = ROOT / "node_modules" / "@foundry-rs"
     binary = next(package.glob("forge-*/bin/forge*"), None)
     if binary is None:

@@ -20,5 +20,8 @@ interface Vm {
 
     function getNonce(address account) external view returns (uint64);
 
+    /// @notice The creation code in an artifact, named by its path from the root of the repository.
+    function getCode(string calldata path) external view returns (bytes memory code);
+
     function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
 }

@@ -5,15 +5,14 @@ import {IParticipantRegistry} from "../../../contracts/interfaces/IParticipantRe
 import {ISharingMarket} from "../../../contracts/interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "../../../contracts/interfaces/ITrainingRounds.sol";
 import {PackedScores} from "../../../contracts/libraries/Scores.sol";
-import {ParticipantRegistry} from "../../../contracts/ParticipantRegistry.sol";
-import {SharingMarket} from "../../../contracts/SharingMarket.sol";
-import {TrainingRounds} from "../../../contracts/TrainingRounds.sol";
 import {Vm} from "./Vm.sol";
 
 /// @title World
 /// @notice The three contracts, who there is, and a book of what was seen to happen, kept apart from the contracts.
+/// @dev The contracts are deployed from their artifacts: what is shipped is tested, and nothing is compiled twice.
 abstract contract World {
     Vm internal constant VM = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+    string private constant ARTIFACTS = "offchain/fedpact/chain/artifacts/";
     uint256 internal constant REGISTRAR_KEY = 0x5eed;
     uint256 internal constant REPUTATION_UNIT = 1e15;
     uint256 internal constant INVALID = 16_383;
@@ -59,9 +58,11 @@ abstract contract World {
         uint256 nonce = VM.getNonce(address(this));
         address marketAt = VM.computeCreateAddress(address(this), nonce + 1);
         address roundsAt = VM.computeCreateAddress(address(this), nonce + 2);
-        registry = new ParticipantRegistry(registrar, marketAt, roundsAt, REPUTATION_UNIT);
-        market = new SharingMarket(address(registry), roundsAt);
-        rounds = new TrainingRounds(address(registry), marketAt);
+        registry = IParticipantRegistry(
+            _create("ParticipantRegistry", abi.encode(registrar, marketAt, roundsAt, REPUTATION_UNIT))
+        );
+        market = ISharingMarket(_create("SharingMarket", abi.encode(registry, roundsAt)));
+        rounds = ITrainingRounds(_create("TrainingRounds", abi.encode(registry, marketAt)));
         assert(address(market) == marketAt && address(rounds) == roundsAt);
 
         uint32[9] memory organisations = [uint32(100), 101, 102, 103, 104, 105, 101, 100, 0];
@@ -93,6 +94,14 @@ abstract contract World {
 
     function numberOfAccounts() external view returns (uint256) {
         return accounts.length;
+    }
+
+    function _create(string memory name, bytes memory arguments) private returns (address created) {
+        bytes memory code = bytes.concat(VM.getCode(string.concat(ARTIFACTS, name, ".json")), arguments);
+        assembly ("memory-safe") {
+            created := create(0, add(code, 0x20), mload(code))
+        }
+        assert(created != address(0));
     }
 
     function _register(address account, uint32 organisation, uint256 nonce) private {
