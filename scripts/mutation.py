@@ -247,11 +247,9 @@ class Tree:
         """As first_failure, for tests as pytest names them."""
         options = ["-n", "0", "-x", "--no-header", "-m", "not slow"]
         command = [str(self.folder / ".venv/bin/python"), "-m", "pytest", *options, *tests]
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         ran = subprocess.run(
             command,
             cwd=self.folder,
-            env=environment,
             capture_output=True,
             text=True,
             timeout=TEST_SECONDS,
