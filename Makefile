@@ -64,10 +64,12 @@ lint-contracts: setup ## style of the contracts; fails if the compiled artifacts
 	@$(BIN)/python -m scripts.compile --check
 	@node_modules/.bin/solhint -c solhint.config.js --noPoster --disc --max-warnings 0 'contracts/**/*.sol'
 
-lint-config: setup ## schema of the CI workflow
-	@echo "== configuration: CI workflow"
+lint-config: setup ## schema of the CI workflow and the compose file; the Containerfile
+	@echo "== configuration: CI workflow, compose file, Containerfile"
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+	@$(BIN)/hadolint deploy/Containerfile
 
 slither: setup ## static analysis of the contracts; slither.allowed.toml explains each accepted finding
 	@echo "== contracts: Slither, medium impact and above"

@@ -1,0 +1,158 @@
+"""The files in deploy/: rules, board and unit fit the daemon that they are for."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from prometheus_client.metrics_core import Metric
+from typer.main import get_command
+
+from fedpact.chain.node import Node
+from fedpact.chain.records import Paid
+from fedpact.cli.main import app
+from fedpact.provider.monitor.metrics import Holdings, Metrics
+from fedpact.provider.monitor.pulse import Pulse
+from fedpact.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+ALERTS = [
+    rule
+    for group in yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+BOARD = json.loads((DEPLOY / "grafana/provider.json").read_text())
+EXPRESSIONS = {rule["alert"]: rule["expr"] for rule in ALERTS} | {
+    f"{panel['title']} {target['refId']}": target["expr"]
+    for panel in BOARD["panels"]
+    for target in panel["targets"]
+}
+ADDED = {"instance", "job"}
+"""Labels that Prometheus adds to what it scrapes."""
+
+
+@pytest.fixture(scope="module")
+def families() -> list[Metric]:
+    """All metrics of a daemon that has done something of everything."""
+    metrics = Metrics(Pulse(60.0))
+    node = Node("http://127.0.0.1:1")
+    node.calls["eth_call"] += 1
+    metrics.watch([node])
+    metrics.cycle_succeeded(0)
+    metrics.saw(["open"])
+    with metrics.duty("submit_model"):
+        metrics.done("submit_model")
+    metrics.paid(Paid(1, "SharingMarket.join", 1, 1, False))
+    metrics.holds(Holdings(1, 0.0, 8.0, 0, {"/": 1}))
+    return list(metrics.registry.collect())
+
+
+def labels_of(families: list[Metric]) -> dict[str, set[str]]:
+    """The labels of each sample, by its name."""
+    return {one.name: set(one.labels) for family in families for one in family.samples}
+
+
+def selectors(node: Any) -> Iterator[Any]:
+    """The vector selectors of an expression."""
+    match node:
+        case promql_parser.VectorSelector():
+            yield node
+        case promql_parser.MatrixSelector():
+            yield node.vector_selector
+        case promql_parser.BinaryExpr():
+            yield from selectors(node.lhs)
+            yield from selectors(node.rhs)
+        case promql_parser.Call():
+            for argument in node.args:
+                yield from selectors(argument)
+        case promql_parser.AggregateExpr() | promql_parser.ParenExpr() | promql_parser.UnaryExpr():
+            yield from selectors(node.expr)
+        case promql_parser.NumberLiteral():
+            pass
+        case _:
+            raise AssertionError(f"{type(node).__name__} is not looked into")
+
+
+def groupings(node: Any) -> Iterator[tuple[set[str], Any]]:
+    """The labels by which an expression groups, with what it groups."""
+    if isinstance(node, promql_parser.AggregateExpr) and node.modifier is not None:
+        yield set(node.modifier.labels), node.expr
+    for part in ("lhs", "rhs", "expr"):
+        if hasattr(node, part):
+            yield from groupings(getattr(node, part))
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS, ids=str)
+def test_every_expression_asks_for_what_the_daemon_tells(name: str, families: list[Metric]) -> None:
+    known = labels_of(families) | {"up": set()}
+    parsed = promql_parser.parse(EXPRESSIONS[name])
+    found = list(selectors(parsed))
+    assert found
+    for one in found:
+        assert one.name in known
+        asked = {matcher.name for matcher in one.matchers.matchers}
+        assert asked <= known[one.name] | ADDED
+    for grouped, inner in groupings(parsed):
+        for one in selectors(inner):
+            assert grouped <= known[one.name] | ADDED
+
+
+def test_every_alert_is_explained() -> None:
+    text = (ROOT / "docs/operating.md").read_text()
+    explained = re.findall(r"^\| `(Fedpact\w+)`", text, re.MULTILINE)
+    assert sorted(explained) == sorted(rule["alert"] for rule in ALERTS)
+    assert all({"expr", "labels", "annotations"} <= set(rule) for rule in ALERTS)
+
+
+def test_every_metric_is_documented(families: list[Metric]) -> None:
+    text = (ROOT / "docs/operating.md").read_text()
+    named = [name.split("{")[0] for name in re.findall(r"`(fedpact_[\w{},]+)`", text)]
+    documented = {re.sub("_(total|info)$", "", name) for name in named}
+    told = {family.name for family in families if family.name.startswith("fedpact_")}
+    assert documented == told
+
+
+def test_the_board_can_be_imported() -> None:
+    assert BOARD["uid"] == "fedpact-provider"
+    ids = [panel["id"] for panel in BOARD["panels"]]
+    assert len(set(ids)) == len(ids)
+    variables = {one["name"] for one in BOARD["templating"]["list"]}
+    assert set(re.findall(r"\$\{?(\w+)\}?", json.dumps(BOARD))) <= variables
+
+
+def options_of(command: list[str]) -> set[str]:
+    """The options that `fedpact` and `fedpact provider serve` know."""
+    root: Any = get_command(app)
+    serve = root.commands["provider"].commands["serve"]
+    return {option for one in (*root.params, *serve.params) for option in one.opts}
+
+
+@pytest.mark.parametrize("file", ["systemd/fedpact-provider@.service", "compose.yaml"])
+def test_the_daemon_is_started_with_options_that_it_has(file: str) -> None:
+    text = (DEPLOY / file).read_text()
+    named = set(re.findall(r"(--[a-z]+(?:-[a-z]+)*)[= ]", text.replace("\n", " ")))
+    assert named - {"--profile"} <= options_of(["provider", "serve"])
+    assert {"--data", "--policy", "--config"} <= named
+    for variable in re.findall(r"FEDPACT_(\w+)", text):
+        assert variable.lower() in Settings.model_fields
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
+def test_the_unit_is_valid_and_confined(tmp_path: Path) -> None:
+    unit = tmp_path / "fedpact-provider@alice.service"
+    text = (DEPLOY / "systemd/fedpact-provider@.service").read_text()
+    unit.write_text(text.replace("/opt/fedpact/bin/fedpact", "/bin/true"))
+    analyze = ["systemd-analyze", "--man=no"]
+    verified = subprocess.run([*analyze, "verify", unit], capture_output=True, text=True)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    # In tenths of systemd's exposure level: 0 is none, 100 is all.
+    confined = [*analyze, "security", "--offline=yes", "--threshold=20", unit]
+    done = subprocess.run(confined, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
