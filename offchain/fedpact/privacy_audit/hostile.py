@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fedpact.errors import InvalidInput, SpecificationError
+from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
 from fedpact.learning.artefact import LARGEST, MAX_WEIGHT, Model
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of
@@ -25,12 +26,26 @@ _FORMS: dict[str, tuple[list[int], dict[str, Any]]] = {
     "cnn": ([8, 8], {"form": "mnist", "channels": [2], "hidden": [3]}),
     "scattering-linear": ([8, 8], {}),
     "char-lstm": ([5], {"embedding": 2, "hidden": 3, "layers": 1}),
+    "network-linear": (
+        [8, 8],
+        {"network": EFFICIENTNET_LITE0.name, "digest": EFFICIENTNET_LITE0.digest, "side": 32},
+    ),
     "text-statistics": ([], {"bits": 11}),
+    "network-statistics": (
+        [],
+        {"network": MINILM.name, "digest": MINILM.digest, "bits": 11},
+    ),
     "random-forest": ([], {"trees": 3, "depth": 2, "bits": 11}),
 }
 """Shape of an example (none: columns of a table, or texts) and small parameters."""
-TEXT_FAMILIES = {"text-statistics": "class-sums", "random-forest": "union"}
+TEXT_FAMILIES = {
+    "text-statistics": "class-sums",
+    "network-statistics": "class-sums",
+    "random-forest": "union",
+}
 """Those that construct a model from texts, and how they aggregate."""
+CENTRED = ("scattering-linear", "network-linear")
+"""Those whose first round gathers statistics."""
 _SAMPLED = (50.0, 0.5)
 """Noise multiplier and rate: the accountant takes seconds for little noise."""
 _ATTEMPTS = 1000
@@ -60,14 +75,16 @@ def hostile_request(name: str, random: np.random.Generator, adaptive: bool) -> H
             check_published(spec)
         except SpecificationError:
             continue
-        return HostileRequest(spec, _first_model(spec, random), spec.rounds)
+        return HostileRequest(
+            spec, _first_model(spec, random), int(random.integers(spec.rounds)) + 1
+        )
     raise InvalidInput(f"family {name}: no request that may be published was found")
 
 
 def _fields(name: str, random: np.random.Generator, adaptive: bool) -> dict[str, Any]:
     shape, parameters = _FORMS[name]
     texts, regression = name in TEXT_FAMILIES, name == "linear-regression"
-    rounds = 2 if name == "scattering-linear" else 1
+    rounds = 2 if name in CENTRED else 1
     fields: dict[str, Any] = {
         "title": "hostile",
         "category": "test",
@@ -112,7 +129,7 @@ def _fields(name: str, random: np.random.Generator, adaptive: bool) -> dict[str,
         if adaptive:
             privacy["adaptive_clipping"] = {}
             fields["local"]["steps"] = 2
-        if name == "scattering-linear":
+        if name in CENTRED:
             privacy["statistics_multiplier"] = 10.0
             fields["local"]["sampling_rate"] = 1.0
         if fields["local"]["sampling_rate"] != 1:
@@ -143,6 +160,11 @@ def _features(shape: list[int], random: np.random.Generator, spare: int) -> dict
 def _parameters(name: str, known: dict[str, Any], random: np.random.Generator) -> dict[str, Any]:
     if name in ("softmax-regression", "linear-regression", "mlp") and random.random() < 0.3:
         return {**known, "example_norm": _extreme(random, 1e-300, 1e6)}
+    if name in CENTRED:
+        return {**known, "mirrored": int(random.integers(2))}
+    if TEXT_FAMILIES.get(name) == "class-sums":
+        weights = ("count_weight", "dense_weight")
+        return {**known, **{one: _extreme(random, 1e-3, 1e3) for one in weights}}
     return known
 
 
