@@ -60,7 +60,9 @@ class Artifacts:
         return [path for path in self.paths() if _recorded_hash(path) != current]
 
     def write(self) -> None:
-        """Compile, and write {abi, bytecode, sourceHash, compiler} of each.
+        """Compile, and write {abi, bytecode, deployed, sourceHash, compiler} of each.
+
+        `deployed`: the bytes of `bytecode`, from and to, that stay on chain, but for immutables.
 
         Always compiled together: the other contracts can change a contract's bytecode.
         """
@@ -70,6 +72,7 @@ class Artifacts:
             artifact = {
                 "abi": contract["abi"],
                 "bytecode": contract["bytecode"],
+                "deployed": _span(contract["bytecode"], contract["deployed_bytecode"]),
                 "compiler": contract["compiler"],
                 "sourceHash": contract["source_hash"],
             }
@@ -98,9 +101,9 @@ SECOND = Artifacts(
         "TrainingRoundsSteps",
     ),
     ROOT / "contracts" / "v2",
-    ROOT / "contracts" / "v2" / "artifacts",
+    ROOT / "offchain" / "fedpact" / "chain" / "artifacts" / "v2",
 )
-"""The second protocol's, which nothing deploys yet."""
+"""In the wheel: the second protocol's."""
 
 
 def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
@@ -193,6 +196,12 @@ def main() -> int:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is stale: run make contracts", file=sys.stderr)
     return 1 if check and stale else 0
+
+
+def _span(bytecode: str, deployed: str) -> tuple[int, int]:
+    """Where the deployed code is in the creation code, in bytes."""
+    start = bytecode.index(deployed.removeprefix("0x")) // 2 - 1
+    return start, start + len(deployed) // 2 - 1
 
 
 def _recorded_hash(artifact: Path) -> str | None:

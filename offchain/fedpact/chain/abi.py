@@ -33,7 +33,22 @@ REGISTRY = "ParticipantRegistry"
 MARKET = "SharingMarket"
 ROUNDS = "TrainingRounds"
 RESALE = "ResaleMarket"
-CONTRACTS = (REGISTRY, MARKET, ROUNDS, RESALE)
+FACTORY = "DeploymentFactory"
+LEDGER = "ReputationLedger"
+POOL = "TrainingPool"
+JUDGE = "RoundJudge"
+STEPS = "TrainingRoundsSteps"
+FIRST = 1
+SECOND = 2
+CONTRACTS = {
+    FIRST: (REGISTRY, MARKET, ROUNDS, RESALE),
+    SECOND: (FACTORY, REGISTRY, LEDGER, POOL, ROUNDS, STEPS, JUDGE, MARKET),
+}
+"""By protocol. Contracts of both have the same names."""
+
+_FOLDERS = {FIRST: ".", SECOND: "v2"}
+_HALVES = {(SECOND, ROUNDS): STEPS}
+"""A contract that answers the functions of another as well, by code at two addresses."""
 
 _STANDARD_ERRORS: list[dict[str, Any]] = [
     {"type": "error", "name": "Error", "inputs": [{"name": "message", "type": "string"}]},
@@ -87,6 +102,9 @@ class ContractAbi:
             abi=artifact["abi"], bytecode=artifact["bytecode"]
         )
         self.compiler: str = artifact["compiler"]
+        start, end = artifact["deployed"]
+        self.deployed_code = bytes.fromhex(artifact["bytecode"].removeprefix("0x"))[start:end]
+        """What stays on chain, with zeros for the immutables."""
 
     def creation(self, *values: Any) -> bytes:
         """Data of the transaction that creates the contract with these constructor arguments."""
@@ -148,16 +166,27 @@ class ContractAbi:
 
 
 @cache
-def contract_abi(name: str) -> ContractAbi:
+def contract_abi(name: str, protocol: int = FIRST) -> ContractAbi:
     """ABI and bytecode of one of CONTRACTS, from the package."""
-    path = resources.files("fedpact.chain") / "artifacts" / f"{name}.json"
+    artifact = _artifact(name, protocol)
+    other = _HALVES.get((protocol, name))
+    if other is not None:
+        entries = [*artifact["abi"], *_artifact(other, protocol)["abi"]]
+        distinct = {json.dumps(entry, sort_keys=True): entry for entry in entries}
+        artifact["abi"] = [one for one in distinct.values() if one["type"] != "constructor"]
+        artifact["abi"] += [one for one in entries if one["type"] == "constructor"][:1]
+    return ContractAbi(name, artifact)
+
+
+def _artifact(name: str, protocol: int) -> dict[str, Any]:
+    folder = resources.files("fedpact.chain") / "artifacts" / _FOLDERS[protocol]
     try:
-        artifact = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DeploymentError(
             f"the package lacks the compiled {name}: in a checkout, run make contracts"
         ) from error
-    return ContractAbi(name, artifact)
+    return found
 
 
 def reverted(data: bytes | None, action: str = "") -> Reverted:
@@ -180,8 +209,9 @@ def reverted(data: bytes | None, action: str = "") -> Reverted:
 @cache
 def _known_errors() -> dict[bytes, tuple[str, Fields]]:
     known = {_selector(e): (e["name"], Fields(e["inputs"])) for e in _STANDARD_ERRORS}
-    for contract in CONTRACTS:
-        known |= contract_abi(contract).errors
+    for protocol, names in CONTRACTS.items():
+        for name in names:
+            known |= contract_abi(name, protocol).errors
     return known
 
 

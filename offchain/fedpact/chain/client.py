@@ -1,17 +1,27 @@
-"""The contracts of one deployment, over one connection."""
+"""The contracts of one deployment of either protocol, over one connection."""
 
+from collections.abc import Iterator
 from functools import cached_property
 
 from fedpact.chain.bindings.market import Market
 from fedpact.chain.bindings.registry import Registry
 from fedpact.chain.bindings.resale import ResaleMarket
 from fedpact.chain.bindings.rounds import Rounds
+from fedpact.chain.bindings.v2.events import RequestEvent, request_event
+from fedpact.chain.bindings.v2.market import Market as MarketV2
+from fedpact.chain.bindings.v2.pool import Pool
+from fedpact.chain.bindings.v2.registry import Registry as RegistryV2
+from fedpact.chain.bindings.v2.reputation import Reputation
+from fedpact.chain.bindings.v2.rounds import Rounds as RoundsV2
 from fedpact.chain.connection import Connection
+from fedpact.chain.records import BlockReference
+from fedpact.chain.scanner import EventScanner
 from fedpact.errors import DeploymentError
+from fedpact.types.deployment import DeploymentV2
 
 
 class ChainClient(Connection):
-    """A connection with a binding for each contract of its deployment. Made by `connect`."""
+    """A connection with a binding for each contract of the first protocol. Made by `connect`."""
 
     @cached_property
     def registry(self) -> Registry:
@@ -35,3 +45,54 @@ class ChainClient(Connection):
                 "to resell results, deploy again (`fedpact deploy`)"
             )
         return ResaleMarket(self, address)
+
+
+class ClientV2(Connection):
+    """A connection with a binding for each contract of the second protocol. Made by `connect`.
+
+    Raises DeploymentError where the deployment is of the first protocol.
+    """
+
+    @property
+    def deployment(self) -> DeploymentV2:
+        found = super().deployment
+        if not isinstance(found, DeploymentV2):
+            raise DeploymentError("the deployment file describes contracts of the first protocol")
+        return found
+
+    @cached_property
+    def registry(self) -> RegistryV2:
+        return RegistryV2(self, self.deployment.registry, self.reputation)
+
+    @cached_property
+    def reputation(self) -> Reputation:
+        return Reputation(self, self.deployment.ledger)
+
+    @cached_property
+    def pool(self) -> Pool:
+        return Pool(self, self.deployment.pool)
+
+    @cached_property
+    def rounds(self) -> RoundsV2:
+        return RoundsV2(self, self.deployment.rounds)
+
+    @cached_property
+    def market(self) -> MarketV2:
+        return MarketV2(self, self.deployment.market)
+
+    def request_events(
+        self, request: int, since: int | None = None, to: BlockReference = None
+    ) -> Iterator[RequestEvent]:
+        """All events of a request in chain order, from block `since` (None: all) up to `to`."""
+        here = self.deployment
+        start = here.block if since is None else since
+        scanner = EventScanner(
+            self,
+            start,
+            addresses=[here.market, here.pool, here.rounds],
+            topics=[None, f"0x{request:064x}"],
+        )
+        for event in scanner.scan(to):
+            found = request_event(event)
+            if found is not None:
+                yield found

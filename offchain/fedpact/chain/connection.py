@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from fedpact.chain.abi import MARKET, REGISTRY, RESALE, ROUNDS, contract_abi, reverted
+from fedpact.chain.abi import contract_abi, reverted
 from fedpact.chain.faults import FaultKind, RpcError
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.node import Node, Request
@@ -51,13 +51,7 @@ class Connection:
         self._deployment = deployment
         self._names: dict[str, str] = {}
         if deployment is not None:
-            self._names = {
-                deployment.registry.lower(): REGISTRY,
-                deployment.market.lower(): MARKET,
-                deployment.rounds.lower(): ROUNDS,
-            }
-            if deployment.resale is not None:
-                self._names[deployment.resale.lower()] = RESALE
+            self._names = {at.lower(): name for name, at in deployment.contracts.items()}
         self.sender = Sender(
             rpc, chain_id, self.decode, outbox=Outbox(genesis_hash, outbox), max_fee=max_fee
         )
@@ -199,7 +193,7 @@ class Connection:
     def decode(self, log: dict[str, Any]) -> Event | None:
         """A log entry; None if it is of no contract of the deployment or an unknown event."""
         name = self._names.get(log["address"].lower())
-        return contract_abi(name).event(log) if name else None
+        return contract_abi(name, self.deployment.protocol).event(log) if name else None
 
     def close(self) -> None:
         self.sender.close()

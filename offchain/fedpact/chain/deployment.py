@@ -13,10 +13,15 @@ from fedpact.chain.connection import Connection
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call, Receipt
 from fedpact.errors import DeploymentError
-from fedpact.types.deployment import Deployment
+from fedpact.types.deployment import Deployment, DeploymentV2
 
 DEFAULT_REPUTATION_UNIT = 10**15
 """Wei of payment that give an outcome weight 1: a thousandth of an ether."""
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("chain_id", "block", "protocol", "min_window"), int),
+    "versions": dict,
+    "resale": str | None,
+}
 
 
 def deploy(
@@ -103,18 +108,20 @@ def load(path: Path) -> Deployment:
     """Read a deployment file; DeploymentError if it is missing or invalid."""
     try:
         facts: Any = json.loads(path.read_text(encoding="utf-8"))
-        deployment = Deployment(**facts)
+        second = isinstance(facts, dict) and facts.get("protocol") == DeploymentV2.protocol
+        deployment = DeploymentV2(**facts) if second else Deployment(**facts)
     except OSError as error:
         raise DeploymentError(f"no deployment file {path}: {error.strerror}") from error
     except (ValueError, TypeError) as error:
         raise DeploymentError(f"{path} is not a deployment file: {error}") from error
     for field in fields(deployment):
         value = getattr(deployment, field.name)
-        wanted = {"chain_id": int, "block": int, "versions": dict, "resale": str | None}.get(
-            field.name, str
-        )
-        if not isinstance(value, wanted):
+        if not isinstance(value, _TYPES.get(field.name, str)):
             raise DeploymentError(f"{path} is not a deployment file: {field.name} is {value!r}")
+    if deployment.protocol not in (Deployment.protocol, DeploymentV2.protocol):
+        raise DeploymentError(
+            f"{path} describes protocol {deployment.protocol}: this version knows 1 and 2"
+        )
     return deployment
 
 

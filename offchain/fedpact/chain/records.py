@@ -27,7 +27,7 @@ class Event:
 
     name: str
     contract: str
-    """Name of the contract: ParticipantRegistry, SharingMarket, TrainingRounds or ResaleMarket."""
+    """Its name, one of fedpact.chain.abi.CONTRACTS."""
     args: dict[str, Any]
     """By the contract's names; digests as bytes, addresses checksummed, structs as dicts."""
     block: int

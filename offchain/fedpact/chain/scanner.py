@@ -68,8 +68,7 @@ class EventScanner:
         self._connection = connection
         self._from_block = from_block
         self._confirmations = confirmations
-        own = (deployment.registry, deployment.market, deployment.rounds, deployment.resale)
-        self._addresses = list(addresses or (address for address in own if address is not None))
+        self._addresses = list(addresses or deployment.contracts.values())
         self._topics = topics
         self._range = FIRST_RANGE
         self._ends: deque[Frame] = deque(ends, maxlen=CHECKPOINTS)

@@ -48,6 +48,11 @@ class Point:
         """Both coordinates, 32 bytes each."""
         return _word(self.x) + _word(self.y)
 
+    @property
+    def fields(self) -> tuple[int, int]:
+        """As the contract takes it."""
+        return self.x, self.y
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -60,6 +65,11 @@ class Delivery:
     cipher: bytes
     key_digest: bytes
     proof: tuple[bytes, ...]
+
+    @property
+    def fields(self) -> tuple[tuple[int, int], bytes, bytes, list[bytes]]:
+        """As the contract takes it."""
+        return self.ephemeral.fields, self.cipher, self.key_digest, list(self.proof)
 
     def leaf(self, final_rounds: int) -> bytes:
         """What the tree holds for this delivery after so many final rounds (32 bytes)."""
@@ -81,6 +91,11 @@ class SharedPoint:
     shared: Point
     challenge: int
     response: int
+
+    @property
+    def fields(self) -> tuple[tuple[int, int], int, int]:
+        """As the contract takes it."""
+        return self.shared.fields, self.challenge, self.response
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,18 @@ class Deployment:
     """Versions of fedpact and of the compiler."""
     resale: str | None = None
     """The ResaleMarket; None in deployments older than that contract."""
+    protocol: int = 1
+    """Which protocol the contracts speak."""
+
+    @property
+    def contracts(self) -> dict[str, str]:
+        """Addresses by the contracts' names."""
+        found = {
+            "ParticipantRegistry": self.registry,
+            "SharingMarket": self.market,
+            "TrainingRounds": self.rounds,
+        }
+        return found if self.resale is None else {**found, "ResaleMarket": self.resale}
 
     @property
     def fingerprint(self) -> bytes:
@@ -34,3 +46,23 @@ class Deployment:
         facts = asdict(self)
         identity = [facts[k] for k in ("chain_id", "genesis_hash", "registry", "market", "rounds")]
         return sha256(json.dumps(identity).encode()).digest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentV2(Deployment):
+    """One set of the second protocol's contracts, created by a factory (docs/protocol-v2.md)."""
+
+    protocol: int = 2
+    ledger: str
+    pool: str
+    factory: str
+    min_window: int
+    """Shortest window of a request, in seconds."""
+
+    @property
+    def contracts(self) -> dict[str, str]:
+        return {
+            **super().contracts,
+            "ReputationLedger": self.ledger,
+            "TrainingPool": self.pool,
+        }

@@ -30,6 +30,8 @@ class Participant:
     """keccak256(abi.encode(profile, attributesRoot))."""
     reputation: int
     """0 to 10,000."""
+    suspended_from: int = 0
+    """First second of a suspension, which may lie ahead; 0: none. Second protocol only."""
 
     @property
     def active(self) -> bool:

@@ -72,7 +72,7 @@ def test_change_of_an_imported_source_makes_the_artifact_stale(
     assert store.stale() == []
     written = json.loads(artifact.read_text())
     assert {entry.get("name") for entry in written["abi"]} == {"set", "number"}
-    assert set(written) == {"abi", "bytecode", "compiler", "sourceHash"}
+    assert set(written) == {"abi", "bytecode", "deployed", "compiler", "sourceHash"}
 
     monkeypatch.setattr(compiling, "SOLC_FOLDER", tmp_path / "none")
     compiled = compiling.compile_contracts(["contracts/Store.sol"])

@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, ClassVar
 
-from fedpact.chain.abi import contract_abi
+from fedpact.chain.abi import FIRST, contract_abi
 from fedpact.chain.connection import Connection
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import BlockReference, Call, Event, Receipt
@@ -17,11 +17,12 @@ class Binding:
     """A contract at an address. Views take `block`: a Frame, a number, or None for the latest."""
 
     NAME: ClassVar[str]
+    PROTOCOL: ClassVar[int] = FIRST
 
     def __init__(self, connection: Connection, address: str) -> None:
         self.address = address
         self._connection = connection
-        self._abi = contract_abi(self.NAME)
+        self._abi = contract_abi(self.NAME, self.PROTOCOL)
 
     def function(self, name: str, *values: Any, value: int = 0) -> Call:
         """A function with its arguments, for Connection.send or Connection.read."""
