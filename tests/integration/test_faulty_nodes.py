@@ -300,13 +300,13 @@ def test_what_fails_in_one_request_concerns_no_other(
     first, second = created(market), created(market)
     served: list[int] = []
 
-    def duty(view: Any) -> Any:
+    def duty(_: Any, view: Any) -> Any:
         if view.id == first:
             raise IndexError("list index out of range")
         served.append(view.id)
         return idle("nothing")
 
-    monkeypatch.setattr(daemons, "next_duty", duty)
+    monkeypatch.setattr(daemons.Daemon, "perform", duty)
     with daemon_before(market, data) as daemon, caplog.at_level(logging.ERROR):
         cycles(daemon, 3)
         assert second in served
@@ -325,7 +325,7 @@ def test_what_fails_in_the_shared_part_restarts_the_cycle(
             raise KeyError("buyer")
         return set()
 
-    monkeypatch.setattr(daemons, "resold", resold)
+    monkeypatch.setattr(daemons.FirstProtocol, "finished_but_due", resold)
     with daemon_before(market, data) as daemon:
         assert not daemon.cycle()
         assert unexpected(daemon) == 1

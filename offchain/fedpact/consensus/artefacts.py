@@ -52,8 +52,13 @@ def open_local(
     sealed: bytes, request_key: bytes, round_ref: RoundRef, owner: str, template: Template
 ) -> Model:
     """Decrypt and check a local model; raises DecryptionError or ModelError."""
+    return decode(open_sealed_local(sealed, request_key, round_ref, owner), template)
+
+
+def open_sealed_local(sealed: bytes, request_key: bytes, round_ref: RoundRef, owner: str) -> bytes:
+    """The encoded local model that `seal_local` sealed; raises DecryptionError."""
     key = round_key(request_key, round_ref.fingerprint, round_ref.request_id, round_ref.round)
-    return decode(open_model(key, sealed, _aad(round_ref, "model", owner)), template)
+    return open_model(key, sealed, _aad(round_ref, "model", owner))
 
 
 def seal_global(model: Model, request_key: bytes, round_ref: RoundRef) -> bytes:

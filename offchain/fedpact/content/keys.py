@@ -47,6 +47,15 @@ def delivery_key(request_key: bytes, fingerprint: bytes, request_id: int, round:
     return derive(request_key, b"fedpact/delivery-key/v1", context, KEY_BYTES)
 
 
+def committee_key(request_key: bytes, fingerprint: bytes, request_id: int) -> PrivateKey:
+    """The X25519 key to which slices are sealed in the second protocol.
+
+    All who hold the request key derive it, so that a slice opens for all members or for none.
+    """
+    context = round_context(fingerprint, request_id, 0)
+    return PrivateKey(derive(request_key, b"fedpact/committee-key/v1", context, KEY_BYTES))
+
+
 def key_hash(request_key: bytes) -> bytes:
     """Keccak-256 of a request key, as the chain records it (32 bytes)."""
     return bytes(keccak(request_key))

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fedpact.chain.client import ChainClient
+from fedpact.chain.connection import Connection
 from fedpact.chain.records import Frame
 from fedpact.consensus.replay import Kept
 from fedpact.content.store import ContentStore
@@ -27,8 +28,10 @@ from fedpact.types.rounds import (
     seats_of,
 )
 from fedpact.types.specification import Specification
+from fedpact.types.v2 import PoolMember
 
 T = TypeVar("T")
+ClientT = TypeVar("ClientT", bound=Connection)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,26 @@ class Resales:
     claimed: Counter[int]
 
 
+@dataclass(frozen=True)
+class Cohort:
+    """Who takes part in a round of the second protocol, by seat."""
+
+    indices: tuple[int, ...]
+    """In the pool. A member is known by its index through all rounds; its seat may change."""
+    members: tuple[PoolMember, ...]
+
+    def seat_of(self, account: str) -> int | None:
+        """None: the account takes no part."""
+        for seat, member in enumerate(self.members):
+            if member.account == account:
+                return seat
+        return None
+
+    def indices_of(self, mask: int) -> tuple[int, ...]:
+        """The pool indices of a mask's seats, in seat order."""
+        return tuple(self.indices[seat] for seat in seats_of(mask))
+
+
 @dataclass
 class Cache:
     """What can be fetched or computed again: specifications, keys, models of the current rounds."""
@@ -101,6 +124,16 @@ class Cache:
     replays: dict[int, Kept] = field(default_factory=dict)
     """By request."""
     published: set[tuple[int, int]] = field(default_factory=set)
+    pinned: set[tuple[int, int]] = field(default_factory=set)
+    """By request and round: slices whose ciphertext is kept here."""
+    pools: dict[int, tuple[PoolMember, ...]] = field(default_factory=dict)
+    """By request: the members of closed pools."""
+    cohorts: dict[int, dict[bytes, Cohort]] = field(default_factory=dict)
+    """By request and seed."""
+    histories: dict[int, tuple[int, list[tuple[str, dict[str, Any]]]]] = field(default_factory=dict)
+    """By request: its events, and the state's count of changes when they were read."""
+    first_seen: dict[tuple[int, ...], int] = field(default_factory=dict)
+    """By request, round and phase: when a cycle first saw it, in seconds of the chain's time."""
     resales: Resales | None = None
     """What the events say about resales, as long as no new ones come."""
     sales: dict[int, int] = field(default_factory=dict)
@@ -120,10 +153,10 @@ class Cache:
 
 
 @dataclass(frozen=True)
-class Context(Own):
+class Parts(Own, Generic[ClientT]):
     """The daemon's parts, as duties see them."""
 
-    client: ChainClient
+    client: ClientT
     deployment: Deployment
     store: ContentStore
     state: ProviderState
@@ -134,6 +167,10 @@ class Context(Own):
     tell how long another request's training takes."""
     cache: Cache
     metrics: Metrics
+
+
+Context = Parts[ChainClient]
+"""As the duties of the first protocol see them."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +201,11 @@ class RequestView:
         """This provider's seat; only for duties that have checked that it has one."""
         assert self.own_seat is not None
         return self.own_seat
+
+    @property
+    def deadline(self) -> int:
+        """The last second of its stage."""
+        return self.state.stage_deadline
 
     @property
     def stage(self) -> str:

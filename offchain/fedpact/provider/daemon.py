@@ -14,8 +14,9 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from fedpact.chain.client import ChainClient
+from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Frame, Paid
 from fedpact.chain.scanner import EventScanner
@@ -30,7 +31,7 @@ from fedpact.errors import (
 from fedpact.logs import about
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_check import reconcile
-from fedpact.provider.affording import require_worth
+from fedpact.provider.asked import Asked, Look
 from fedpact.provider.checking import (
     LITTLE_WEI,
     Finding,
@@ -39,8 +40,8 @@ from fedpact.provider.checking import (
     check_records,
     found,
 )
-from fedpact.provider.context import Background, Cache, Context, DutyResult, RequestView
-from fedpact.provider.duties import next_duty
+from fedpact.provider.context import Background, Cache, DutyResult, Parts
+from fedpact.provider.first import FirstProtocol
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.measuring import measure
 from fedpact.provider.monitor.metrics import Metrics
@@ -48,8 +49,8 @@ from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
-from fedpact.provider.resale import resold
 from fedpact.provider.state import ProviderState
+from fedpact.provider.v2.second import SecondProtocol
 from fedpact.provider.work import LocalWork
 from fedpact.types.deployment import Deployment
 
@@ -94,7 +95,7 @@ class Daemon:
 
     def __init__(
         self,
-        client: ChainClient,
+        client: ChainClient | ClientV2,
         deployment: Deployment,
         store: ContentStore,
         keys: AccountKeys,
@@ -109,7 +110,7 @@ class Daemon:
         self._keys = keys
         self._ledger = self._open_ledger()
         self._workers = Background(self._patience(policy)), Background(settings.poll_seconds)
-        self._context = Context(
+        self._context: Parts[Any] = Parts(
             keys,
             policy,
             records,
@@ -125,13 +126,17 @@ class Daemon:
             metrics or Metrics(Pulse(UNWATCHED)),
         )
         self._context.metrics.watch(client.rpc.nodes)
+        self.asked = _asked(self._context)
+        """What the protocol of the deployment asks for."""
         sender = client.sender
         sender.timeout, sender.paid = SEND_PATIENCE, self._paid
         self._scanner: EventScanner | None = None
         self._pace = Pace(settings.poll_seconds)
-        self._views: dict[int, RequestView] = {}
+        self._views: dict[int, Look] = {}
         self._views_of = ""
         self._measured_until = 0.0
+        self._now = 0
+        """Seconds of the chain's time, as of this cycle."""
         self._backoff: dict[int, _Backoff] = {}
         self._reasons: dict[int, str] = {}
         self._stop = threading.Event()
@@ -168,22 +173,11 @@ class Daemon:
     def _reconcile_ledger(self) -> None:
         """Refuse an older copy of the ledger: it must hold all own submissions on chain and the
         profile that was built here."""
-        from fedpact.privacy.ledger_report import ReleaseId
         from fedpact.provider.profile import built_releases
 
-        ctx = self._context
-        self._scan(ctx.client.frame(self._settings.confirmations))
-        own = [
-            (
-                ReleaseId(ctx.deployment.fingerprint, request, args["round"]),
-                bytes.fromhex(args["digest"].removeprefix("0x")),
-            )
-            for request, _, _ in self._state.all_requests()
-            for args in self._state.events(request, "ModelSubmitted")
-            if args["member"].lower() == ctx.keys.address.lower()
-        ]
-        built = built_releases(self._settings.state, ctx.keys.address)
-        reconcile(self._ledger, [*own, *built])
+        self._scan(self._context.client.frame(self._settings.confirmations))
+        built = built_releases(self._settings.state, self._keys.address)
+        reconcile(self._ledger, [*self.asked.submissions(), *built])
 
     def run(self) -> None:
         """Serve until `stop`, SIGINT or SIGTERM; a transaction under way is finished first."""
@@ -229,6 +223,7 @@ class Daemon:
             log.error("the policy was not read again, the one before stays: %s", error)
             return
         self._context = replace(self._context, policy=policy)
+        self.asked = _asked(self._context)
         self._workers[0].patience = self._patience(policy)
         self._views_of = ""
         log.info("read the policy again: it decides on requests that are not joined yet")
@@ -251,13 +246,14 @@ class Daemon:
         metrics = self._context.metrics
         try:
             frame = self._context.client.frame(self._settings.confirmations)
+            self._now = frame.timestamp
             self._pace.saw(frame)
             self._scan(frame)
             sender = self._context.client.sender
             sender.seen_block = frame.block_number
             under_way = sender.tend(self._context.keys)
             waiting = {request for request, _ in self._state.open_requests()}
-            due = sorted(waiting | resold(self._context, frame))
+            due = sorted(waiting | self.asked.finished_but_due(frame))
         except Retryable as error:
             log.warning("chain: %s", error)
             self._pace.failed(error)
@@ -347,21 +343,18 @@ class Daemon:
         self._delay(backoff, view)
         return False
 
-    def perform(self, view: RequestView) -> DutyResult:
+    def perform(self, view: Look) -> DutyResult:
         """Do what is due in a request."""
-        sender = view.ctx.client.sender
-        sender.purpose, sender.allow = view.id, partial(require_worth, view)
-        return next_duty(view)
+        sender = self._context.client.sender
+        sender.purpose, sender.allow = view.id, partial(self.asked.require_worth, view)
+        return self.asked.next_duty(view)
 
-    def _view(self, request: int, frame: Frame) -> RequestView:
+    def _view(self, request: int, frame: Frame) -> Look:
         """A request at a frame; read once for each frame."""
-        ctx = self._context
         if self._views_of != frame.block_hash:
             self._views, self._views_of = {}, frame.block_hash
         if request not in self._views:
-            record = ctx.client.market.request(request, frame)
-            state, seat = ctx.client.rounds.duty(request, ctx.keys.address, frame)
-            self._views[request] = RequestView(ctx, frame, record, state, seat)
+            self._views[request] = self.asked.look(request, frame)
         return self._views[request]
 
     def _paid(self, paid: Paid) -> None:
@@ -375,12 +368,16 @@ class Daemon:
             self._reasons[request] = reason
             log.info("request %d: %s", request, reason)
 
-    def _delay(self, backoff: _Backoff, view: RequestView | None) -> None:
+    def _delay(self, backoff: _Backoff, view: Look | None) -> None:
         """Wait longer with each failure, but never for more than a part of the time left."""
         most = MAX_BACKOFF_SECONDS
-        if view is not None and view.state.stage_deadline > view.frame.timestamp:
-            left = view.state.stage_deadline - view.frame.timestamp
+        if view is not None and view.deadline > self._now:
+            left = view.deadline - self._now
             most = min(most, max(self._settings.poll_seconds, left / BACKOFF_PART))
         base = min(self._settings.poll_seconds * 2**backoff.failures, most)
         backoff.failures = min(backoff.failures + 1, 16)
         backoff.until = time.monotonic() + base * random.uniform(0.5, 1.0)
+
+
+def _asked(ctx: Parts[Any]) -> Asked[Any]:
+    return SecondProtocol(ctx) if isinstance(ctx.client, ClientV2) else FirstProtocol(ctx)

@@ -6,10 +6,9 @@ account's key; after a crash the cycle simply runs it again.
 
 from collections.abc import Callable
 
-from fedpact.logs import about
 from fedpact.provider.aggregating import attest_aggregate, propose_aggregate
 from fedpact.provider.claiming import claim_payment
-from fedpact.provider.context import DutyResult, RequestView, idle
+from fedpact.provider.context import DutyResult, RequestView
 from fedpact.provider.delivering import deliver_key
 from fedpact.provider.ending import expire_request
 from fedpact.provider.joining import check_seal, opt_in, start_request
@@ -44,15 +43,3 @@ def duties_of(view: RequestView) -> tuple[Duty, ...]:
     if view.record.status is RequestStatus.RUNNING:
         return _BY_STAGE.get(view.state.stage, ())
     return _BY_STATUS.get(view.record.status, ())
-
-
-def next_duty(view: RequestView) -> DutyResult:
-    """Do the first duty that has something to do; otherwise say why nothing was done."""
-    outcome = idle(f"no duty in status {view.record.status.name}, {view.state.stage.name}")
-    for duty in duties_of(view):
-        with about(round=view.round, duty=duty.__name__), view.ctx.metrics.duty(duty.__name__):
-            outcome = duty(view)
-        if outcome.acted:
-            view.ctx.metrics.done(duty.__name__)
-            break
-    return outcome

@@ -3,14 +3,15 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fedpact.chain.records import Frame
 from fedpact.errors import StateError
-from fedpact.provider.context import Context
+from fedpact.provider.context import Parts
 from fedpact.provider.monitor.metrics import Holdings
 
 
-def measure(ctx: Context, frame: Frame, folders: Sequence[Path]) -> Holdings:
+def measure(ctx: Parts[Any], frame: Frame, folders: Sequence[Path]) -> Holdings:
     """Ask chain, ledger, store and disk; `folders`: where the daemon writes.
 
     Raises FedpactError if one of them does not answer.

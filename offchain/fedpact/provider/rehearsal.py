@@ -7,16 +7,15 @@ import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fedpact.chain.records import Call
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError, StateError
-from fedpact.provider.affording import require_worth
-from fedpact.provider.context import DutyResult, RequestView, idle
+from fedpact.provider.asked import Asked, Look
+from fedpact.provider.context import DutyResult, idle
 from fedpact.provider.daemon import Daemon
-from fedpact.provider.duties import duties_of
 from fedpact.provider.files import ledger_file, outbox_file, provider_folder
-from fedpact.provider.joining import opt_in
 from fedpact.provider.state import Participation
 from fedpact.settings import Settings
 from fedpact.types.cid import Cid
@@ -29,15 +28,14 @@ class Withheld(FedpactError):
 class RehearsingDaemon(Daemon):
     """Decides which open requests to join, says so, and sends nothing."""
 
-    def perform(self, view: RequestView) -> DutyResult:
-        duties = duties_of(view)
-        if opt_in not in duties:
+    def perform(self, view: Look) -> DutyResult:
+        duties = self.asked.duties_of(view)
+        if self.asked.opt_in not in duties:
             named = " or ".join(duty.__name__ for duty in duties) or "nothing"
             return idle(f"would go on in stage {view.stage}: {named}")
-        sender = view.ctx.client.sender
-        sender.allow = partial(_withhold, view)
+        view.ctx.client.sender.allow = partial(_withhold, self.asked, view)
         try:
-            outcome = opt_in(view)
+            outcome = self.asked.opt_in(view)
         except Withheld as would:
             outcome = idle(str(would))
         # In the copied file: each request is decided once, and its hold counts for the next ones.
@@ -45,8 +43,8 @@ class RehearsingDaemon(Daemon):
         return outcome
 
 
-def _withhold(view: RequestView, call: Call, wei: int) -> None:
-    require_worth(view, call, wei)
+def _withhold(asked: Asked[Any], view: Look, call: Call, wei: int) -> None:
+    asked.require_worth(view, call, wei)
     raise Withheld(f"would send {call.action}, for about {wei} wei")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.chain import deployment as deployments
-from fedpact.chain.client import ChainClient
+from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
@@ -22,10 +22,12 @@ from fedpact.provider.records import OwnRecords
 from fedpact.provider.rehearsal import RehearsingDaemon, UnwrittenStore, copied_files
 from fedpact.provider.work import LocalWork
 from fedpact.settings import Settings
-from fedpact.types.deployment import Deployment
+from fedpact.types.deployment import Deployment, DeploymentV2
 from fedpact.types.schema import DataSchema, schema_file
 
 log = logging.getLogger(__name__)
+
+AnyClient = ChainClient | ClientV2
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,13 @@ def rehearse(settings: Settings, keys: AccountKeys, offer: Offer) -> None:
 
 
 @contextmanager
-def connect(settings: Settings, keys: AccountKeys) -> Iterator[ChainClient]:
+def connect(settings: Settings, keys: AccountKeys) -> Iterator[AnyClient]:
     """To the nodes and the deployment in the settings, with the account's outbox."""
-    client = ChainClient.connect(
+    deployment = deployments.load(settings.deployment)
+    speaking = ClientV2 if isinstance(deployment, DeploymentV2) else ChainClient
+    client = speaking.connect(
         settings.endpoint,
-        deployments.load(settings.deployment),
+        deployment,
         calls_per_minute=settings.calls_per_minute,
         outbox=outbox_file(settings.state, keys.address),
         max_fee=settings.max_fee,
@@ -94,16 +98,14 @@ def connect(settings: Settings, keys: AccountKeys) -> Iterator[ChainClient]:
         client.close()
 
 
-Parts = tuple[
-    ChainClient, Deployment, ContentStore, AccountKeys, Policy, OwnRecords, DaemonSettings
-]
+Parts = tuple[AnyClient, Deployment, ContentStore, AccountKeys, Policy, OwnRecords, DaemonSettings]
 
 
 def parts(
     settings: Settings,
     keys: AccountKeys,
     offer: Offer,
-    client: ChainClient,
+    client: AnyClient,
     store: ContentStore,
 ) -> Parts:
     """What a daemon is made of."""
@@ -141,9 +143,9 @@ def _monitor(settings: Settings, metrics: Metrics) -> Iterator[None]:
 
 
 @contextmanager
-def _endpoint(settings: Settings, client: ChainClient, account: str) -> Iterator[None]:
+def _endpoint(settings: Settings, client: AnyClient, account: str) -> Iterator[None]:
     """Answers searches while the daemon runs, if the settings name an address to listen on."""
-    if not settings.listen:
+    if not settings.listen or not isinstance(client, ChainClient):
         yield
         return
     # Loaded only if needed, to keep a daemon without an endpoint small.

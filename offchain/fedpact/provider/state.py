@@ -121,7 +121,7 @@ class ProviderState:
         try:
             forgotten = self._forget(self.block + 1 if first is None else first)
             for at, index, name, args in events:
-                request, stored = args.get("requestId"), True
+                request, stored = args.get("requestId", args.get("request")), True
                 self._db.execute(
                     "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)",
                     (at, index, name, request, json.dumps(args, default=_hex)),
@@ -165,6 +165,13 @@ class ProviderState:
             (request, name),
         )
         return [json.loads(args) for (args,) in rows]
+
+    def events_of(self, request: int) -> list[tuple[str, dict[str, Any]]]:
+        """(name, arguments) of all events of a request, oldest first."""
+        rows = self._db.execute(
+            "SELECT name, args FROM events WHERE request = ? ORDER BY block, log_index", (request,)
+        )
+        return [(name, json.loads(args)) for name, args in rows]
 
     def events_named(self, *names: str) -> list[tuple[str, dict[str, Any]]]:
         """(name, arguments) of the events of these names, of all requests, oldest first."""

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from fedpact.consensus.earned import fold, payouts, refunds_of, sums_of
 from fedpact.consensus.judgement import Rules, finalised, judge, leader, points_of
 from fedpact.consensus.votes import pack_scores
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Member
 from fedpact.types.scores import INVALID
+from fedpact.types.v2 import Earned
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "judgement.json").read_text())
 RULES = Rules(5000, 500, 50, LeaderRule.POQ, ApprovalRule.TWO_THIRDS)
@@ -49,6 +51,34 @@ def test_the_leader(case):
         None if last == 16 else last,
     )
     assert found == case["leader"]
+
+
+@pytest.mark.parametrize("case", named("payouts"))
+def test_a_settlement(case):
+    entries = [
+        Earned(
+            *(int(one[key], 16) for key in ("cohort", "points", "extra")),
+            bytes.fromhex(one["digest"][2:]),
+        )
+        for one in case["entries"]
+    ]
+    assert "0x" + fold(entries).hex() == case["folded"]
+    sums = sums_of(entries)
+    for index, (points, quality) in enumerate(zip(case["points"], case["qualities"], strict=True)):
+        if index in sums:
+            assert (sums[index].points, sums[index].quality) == (points, quality)
+        else:
+            assert points == 0
+    how = {"reached": case["reached"], "max_rounds": case["max_rounds"]}
+    paid = payouts(entries, case["pay"], due=True, **how)
+    assert [paid.get(index, 0) for index in range(case["count"])] == case["shares"]
+    assert not any(payouts(entries, case["pay"], due=False, **how).values())
+    assert refunds_of(entries, 10**30) == case["refunds"]
+
+
+def test_refunds_stop_at_the_budget():
+    asked = [Earned(0, 0, gas << 32 | poster << 96, bytes(32)) for gas, poster in ((3, 1), (5, 2))]
+    assert list(refunds_of(asked, 4 * 10**9).values()) == [3 * 10**9, 10**9]
 
 
 def attested(*given):

@@ -1,0 +1,101 @@
+"""What a request's rounds earned, and what it pays to whom: the second protocol's settlement.
+
+Mirrors contracts/v2/libraries/{Earned,Payout}.sol and `settle` in SharingMarket.sol. Points have 16
+bits a seat; amounts are in the token's smallest unit, refunds in wei; all rounded down.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fedpact.chain.bindings.v2.rounds import folded
+from fedpact.consensus.payment import pool
+from fedpact.types.scores import MAX_SCORE, MAX_SEATS
+from fedpact.types.v2 import Earned
+
+MEAN_QUALITY = 5_000
+QUALITY_PER_FAULT = 2_000
+MAX_FAULTS = 3
+"""A request costs nobody more than this many."""
+
+
+@dataclass(frozen=True)
+class MemberSum:
+    """What one member earned in a request."""
+
+    points: int = 0
+    fair: int = 0
+    """What it would have with an equal share of every round that it was in."""
+    faults: int = 0
+
+    @property
+    def quality(self) -> int:
+        """Points relative to the fair share, less what faults cost; 0 to 10,000."""
+        relative = MEAN_QUALITY * self.points // self.fair if self.fair else 0
+        return max(0, min(MAX_SCORE, relative) - QUALITY_PER_FAULT * min(MAX_FAULTS, self.faults))
+
+
+def seats_in(entry: Earned) -> list[tuple[int, int, bool]]:
+    """Pool index, points and fault of each seat of an entry.
+
+    The number of seats ends with the last that has an index, points or a fault: member 0 leaves no
+    trace in the last seat of a drawn cohort if it earned nothing and has no fault.
+    """
+    lanes = [
+        (entry.index_of(seat), entry.points_of(seat), bool(entry.faults >> seat & 1))
+        for seat in range(MAX_SEATS)
+    ]
+    while lanes and not any(lanes[-1]):
+        lanes.pop()
+    return lanes
+
+
+def fold(entries: Iterable[Earned], earned: bytes = bytes(32)) -> bytes:
+    """The running hash of a list of entries, as the chain keeps it."""
+    for entry in entries:
+        earned = folded(earned, entry.fields)
+    return earned
+
+
+def sums_of(entries: Iterable[Earned]) -> dict[int, MemberSum]:
+    """What the entries add up to, by pool index."""
+    found: dict[int, MemberSum] = {}
+    for entry in entries:
+        seats = seats_in(entry)
+        fair = sum(points for _, points, _ in seats) // max(1, len(seats))
+        for index, points, fault in seats:
+            own = found.get(index, MemberSum())
+            found[index] = MemberSum(own.points + points, own.fair + fair, own.faults + fault)
+    return found
+
+
+def refunds_of(entries: Iterable[Earned], budget: int) -> dict[str, int]:
+    """Wei refunded to each poster, at most `budget` in all, first come first served."""
+    asked: dict[str, int] = {}
+    for entry in entries:
+        if entry.refund:
+            asked[entry.poster] = asked.get(entry.poster, 0) + entry.refund
+    for poster, amount in asked.items():
+        asked[poster] = min(amount, budget)
+        budget -= asked[poster]
+    return asked
+
+
+def payouts(
+    entries: Iterable[Earned], pay: int, *, due: bool, reached: bool, max_rounds: int
+) -> dict[int, int]:
+    """What each member is paid, by pool index.
+
+    Args:
+        pay: of the request.
+        due: the model was delivered and no dispute holds, or the requester cancelled before any
+            round was final.
+        reached: the target was met.
+    """
+    listed = list(entries)
+    sums = sums_of(listed)
+    total = sum(one.points for one in sums.values())
+    paid_rounds = sum(entry.paid for entry in listed)
+    whole = pool(pay, reached=reached, paid_rounds=paid_rounds, max_rounds=max_rounds)
+    return {
+        index: whole * one.points // total if due and total else 0 for index, one in sums.items()
+    }

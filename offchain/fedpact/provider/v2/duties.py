@@ -1,0 +1,37 @@
+"""Which duty follows from which facts, in the second protocol.
+
+A duty is idempotent. It derives all it needs from the chain's facts, the content store and the
+account's key; after a crash the cycle simply runs it again.
+"""
+
+from collections.abc import Callable
+
+from fedpact.provider.context import DutyResult
+from fedpact.provider.v2.aggregating import attest_aggregate, close_round, finalise_round
+from fedpact.provider.v2.ending import end_request
+from fedpact.provider.v2.joining import has_joined, opt_in, start_request, wait_for_members
+from fedpact.provider.v2.training import publish_model, submit_model
+from fedpact.provider.v2.view import RequestView
+from fedpact.provider.v2.voting import commit_vote, reveal_vote, tally_votes
+from fedpact.types.v2 import Phase
+
+Duty = Callable[[RequestView], DutyResult]
+
+_BY_PHASE: dict[Phase, tuple[Duty, ...]] = {
+    Phase.WAITING: (start_request,),
+    Phase.SUBMIT: (submit_model,),
+    Phase.COMMIT: (publish_model, commit_vote),
+    Phase.REVEAL: (publish_model, reveal_vote),
+    Phase.TALLY: (publish_model, tally_votes),
+    Phase.ATTEST: (publish_model, attest_aggregate),
+    Phase.FINALISE: (finalise_round,),
+    Phase.FAILED: (close_round,),
+    Phase.ENDED: (end_request,),
+}
+
+
+def duties_of(view: RequestView) -> tuple[Duty, ...]:
+    """What may be due now, in the order in which it is tried."""
+    if view.facts.phase is Phase.WAITING and not view.pool_facts.closed:
+        return (wait_for_members,) if has_joined(view) else (opt_in,)
+    return _BY_PHASE.get(view.facts.phase, ())

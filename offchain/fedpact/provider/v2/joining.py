@@ -1,0 +1,165 @@
+"""Judge a request of the second protocol, opt in to it, and start it."""
+
+from fedpact.consensus.artefacts import SLICE_MAX_BYTES
+from fedpact.content.keys import Manifest, committee_key, key_hash
+from fedpact.errors import (
+    ContentError,
+    ContentMissing,
+    DataError,
+    InvalidInput,
+    ModelError,
+    PolicyRefusal,
+    PrivacyError,
+)
+from fedpact.provider.context import DutyResult, did, idle
+from fedpact.provider.joining import opt_in_record, samples_to_join
+from fedpact.provider.state import Participation
+from fedpact.provider.v2.ending import finish
+from fedpact.provider.v2.history import DaemonHistory
+from fedpact.provider.v2.reading import deliveries_of, specification_of
+from fedpact.provider.v2.view import RequestView
+from fedpact.types.cid import Cid
+from fedpact.types.v2 import ETHER, Join, PoolFacts, PoolMember, Start
+
+TURN_SECONDS = 2
+"""How long each member waits for the members before it, where anyone may act."""
+
+
+def has_joined(view: RequestView) -> bool:
+    """Whether this account is in the pool, which is still open."""
+    times = [
+        sum(event["provider"] == view.account for event in view.events(name))
+        for name in ("Joined", "Left")
+    ]
+    return bool(times[0] > times[1])
+
+
+# ---------------------------------------------------------------------- opting in
+
+
+def opt_in(view: RequestView) -> DutyResult:
+    """Join if policy and privacy budget allow it; otherwise decline for good."""
+    ctx, terms, pool = view.ctx, view.terms, view.pool_facts
+    try:
+        if pool.members - pool.left >= terms.max_pool:
+            raise PolicyRefusal("its pool is full")
+        spec = specification_of(view)
+        if spec.invited and ctx.keys.address not in spec.invited:
+            raise PolicyRefusal("others are invited")
+        if terms.token != ETHER:
+            raise PolicyRefusal(f"it pays in the token {terms.token}, not in ether")
+        DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
+        missing = _pin_slices(view)
+        if missing:
+            return idle(f"evaluation slice {missing} is nowhere to be had: joining once it is")
+        samples = samples_to_join(
+            ctx, spec, terms.pay, view.record.requester, (ctx.deployment.fingerprint, view.id)
+        )
+    except (
+        InvalidInput,
+        DataError,
+        ModelError,
+        PolicyRefusal,
+        PrivacyError,
+        ContentError,
+    ) as refusal:
+        ctx.ledger.drop_hold(ctx.deployment.fingerprint, view.id)
+        ctx.state.decide(view.id, Participation.DECLINED, str(refusal))
+        return idle(f"declined: {refusal}")
+    cid = ctx.store.put(opt_in_record(ctx, spec, samples))
+    join = Join(view.account, samples, cid.digest)
+    receipt = ctx.client.send(ctx.keys, ctx.client.pool.enrol(view.id, [join], []))
+    ctx.state.decide(view.id, Participation.JOINED, f"joined with {samples} samples")
+    return did(f"joined with {samples} samples ({receipt.gas_used} gas)")
+
+
+def _pin_slices(view: RequestView) -> int | None:
+    """Keep every sealed slice here, so that the requester cannot take one back; the number of the
+    first that is missing."""
+    ctx = view.ctx
+    for number, part in enumerate(specification_of(view).evaluation, 1):
+        if (view.id, number) in ctx.cache.pinned:
+            continue
+        try:
+            ctx.store.put(ctx.store.get(Cid.parse(part.cid), SLICE_MAX_BYTES))
+        except ContentMissing:
+            return number
+        ctx.cache.pinned.add((view.id, number))
+    return None
+
+
+# ---------------------------------------------------------------------- starting
+
+
+def wait_for_members(view: RequestView) -> DutyResult:
+    """Wait until the pool closes."""
+    return idle(f"joined; the pool has {view.pool_facts.members} of {view.terms.max_pool} members")
+
+
+def start_request(view: RequestView) -> DutyResult:
+    """Start it in this member's turn, or end it if it cannot start."""
+    if view.own_index is None:
+        finish(view, "its pool closed without me")
+        return idle("its pool closed without me")
+    if not view.pool_facts.enough:
+        return _expire(view, "too few joined")
+    return _start(view, view.pool_facts, view.own_index)
+
+
+def _start(view: RequestView, pool: PoolFacts, index: int) -> DutyResult:
+    """Make the request's key, seal it to the pool, and open round 1 in this member's turn."""
+    ctx, facts, now = view.ctx, view.facts, view.frame.timestamp
+    began, window = facts.deadline or pool.closed_at, view.terms.start_window
+    if now > began + (pool.members - facts.turn) * window:
+        return _expire(view, "nobody started it")
+    if index < facts.turn:
+        return idle("my turn to start is over")
+    if now < began + (index - facts.turn) * window:
+        return idle(f"member {facts.turn} starts first")
+    if ctx.client.pool.has_left(view.id, index, view.frame):
+        return idle("left the pool")
+    ctx.client.agree(view.frame)
+    secret = _new_request_key(view)
+    fingerprint = ctx.deployment.fingerprint
+    manifest = Manifest.sealing(
+        secret,
+        _public_keys(view, view.pool),
+        fingerprint,
+        view.id,
+        "request-key",
+        0,
+        ctx.keys.seal_entropy,
+    )
+    cid = ctx.store.put(manifest.encode())
+    start = Start(
+        cid.digest,
+        key_hash(secret),
+        bytes(committee_key(secret, fingerprint, view.id).public_key),
+        deliveries_of(view, secret).root,
+    )
+    receipt = ctx.client.send(ctx.keys, ctx.client.rounds.start(view.id, index, start))
+    return did(f"started with a pool of {pool.members} ({receipt.gas_used} gas)")
+
+
+def _public_keys(view: RequestView, members: tuple[PoolMember, ...]) -> dict[str, bytes]:
+    registry = view.ctx.client.registry
+    return {one.account: registry.participant(one.account).encryption_key for one in members}
+
+
+def _new_request_key(view: RequestView) -> bytes:
+    """32 bytes that follow from the account's key, so that starting again is the same call.
+
+    The history is in: after a void start, or a reorganisation that gave the number to another
+    request, the key is another."""
+    ctx = view.ctx
+    request = (ctx.deployment.fingerprint, view.id.to_bytes(32, "big"), view.facts.history)
+    return ctx.keys.derive("request-key", *request)
+
+
+def _expire(view: RequestView, reason: str) -> DutyResult:
+    """End a request that cannot start; members take turns, so that only one pays for it."""
+    if view.waited() < (view.own_index or 0) * TURN_SECONDS:
+        return idle(f"{reason}; waiting for the members before me to end it")
+    ctx = view.ctx
+    receipt = ctx.client.send(ctx.keys, ctx.client.rounds.expire(view.id))
+    return did(f"{reason}: ended the request ({receipt.gas_used} gas)")

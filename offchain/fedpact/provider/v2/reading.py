@@ -1,0 +1,192 @@
+"""What the duties of the second protocol read of a request from the chain and the content store."""
+
+import logging
+from contextlib import suppress
+
+from fedpact.consensus.artefacts import (
+    SLICE_MAX_BYTES,
+    RoundRef,
+    model_cid,
+    open_local,
+    open_slice,
+    sealed_bytes,
+)
+from fedpact.content.delivery import Deliveries, Point
+from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, committee_key, key_hash, unseal
+from fedpact.data.dataset import Dataset
+from fedpact.errors import (
+    ContentError,
+    ContentMissing,
+    DecryptionError,
+    ModelError,
+    SpecificationError,
+)
+from fedpact.learning.artefact import Model, Template
+from fedpact.learning.checks import check_published
+from fedpact.learning.families import family_of
+from fedpact.provider.v2.view import RequestView, digest_of
+from fedpact.types.cid import Cid
+from fedpact.types.rounds import seats_of
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+from fedpact.types.v2 import Terms
+
+log = logging.getLogger(__name__)
+
+
+def specification_of(view: RequestView) -> Specification:
+    """The request's specification, checked against the terms on chain."""
+    cached = view.ctx.cache.specifications.get(view.id)
+    if cached is not None:
+        return cached
+    terms = view.terms
+    cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
+    spec = Specification.decode(view.ctx.store.get(cid, SPECIFICATION_MAX_BYTES))
+    require_agreement(spec, terms)
+    check_published(spec)
+    view.ctx.cache.specifications[view.id] = spec
+    return spec
+
+
+def require_agreement(spec: Specification, terms: Terms) -> None:
+    """Raise SpecificationError with the first of the terms on chain that the specification
+    contradicts. Pool, token, pay and openers stand in the terms alone."""
+    windows = spec.windows
+    said = {
+        "evaluation": spec.evaluation_digest,
+        "initial_model": Cid.parse(spec.initial_model).digest,
+        "query_key": spec.query_key,
+        "max_rounds": spec.rounds,
+        "max_error": spec.max_error,
+        "target": spec.target,
+        "vote_band": spec.vote_band,
+        "leader_rule": spec.chain_leader_rule,
+        "approval_rule": spec.chain_approval_rule,
+        "cohort": spec.max_providers,
+        "join_window": windows.join,
+        "start_window": windows.start,
+        "submit_window": windows.submit,
+        "commit_window": windows.commit,
+        "reveal_window": windows.reveal,
+        "attest_window": windows.propose,
+        "deliver_window": windows.deliver,
+    }
+    for name, value in said.items():
+        if getattr(terms, name) != value:
+            raise SpecificationError(
+                f"the terms on chain say {name} {getattr(terms, name)!r}, the specification"
+                f" {value!r}"
+            )
+
+
+def template_of(spec: Specification) -> Template:
+    return family_of(spec).template(spec)
+
+
+def round_ref_of(view: RequestView, round_: int) -> RoundRef:
+    return RoundRef(view.ctx.deployment.fingerprint, view.id, round_)
+
+
+# ---------------------------------------------------------------------- keys
+
+
+def request_key(view: RequestView) -> bytes:
+    """The request's key of the last start, once all that the start says of it is right.
+
+    Raises ContentError where it was not properly sealed to this account, or the start anchors
+    another committee key or other deliveries than follow from it: then nobody should submit.
+    """
+    started = view.events("Started")
+    if not started:
+        raise ContentMissing(f"request {view.id}: its start has not been read yet")
+    facts = started[-1]["start"]
+    cached = view.ctx.cache.request_keys.get(view.id)
+    if cached is not None and key_hash(cached) == digest_of(facts["keyHash"]):
+        return cached
+    key = _sealed_to_me(view, digest_of(facts["manifest"]))
+    fingerprint = view.ctx.deployment.fingerprint
+    if key_hash(key) != digest_of(facts["keyHash"]):
+        raise ContentError("the key sealed to me is not the one on chain")
+    public = bytes(committee_key(key, fingerprint, view.id).public_key)
+    if public != digest_of(facts["committeeKey"]):
+        raise ContentError("the committee key on chain does not follow from the request key")
+    if deliveries_of(view, key).root != digest_of(facts["deliveryHash"]):
+        raise ContentError("the deliveries on chain do not follow from the request key")
+    view.ctx.cache.request_keys[view.id] = key
+    return key
+
+
+def former_keys(view: RequestView) -> list[bytes]:
+    """The keys of void starts that open to this account, the latest first."""
+    found = []
+    for event in reversed(view.events("Started")[:-1]):
+        with suppress(ContentError):
+            found.append(_sealed_to_me(view, digest_of(event["start"]["manifest"])))
+    return found
+
+
+def deliveries_of(view: RequestView, key: bytes) -> Deliveries:
+    """What may be delivered under a request key: equal for all members."""
+    terms = view.terms
+    requester = Point(terms.delivery_key_x, terms.delivery_key_y)
+    fingerprint = view.ctx.deployment.fingerprint
+    return Deliveries.seal(key, requester, fingerprint, view.id, terms.max_rounds)
+
+
+def _sealed_to_me(view: RequestView, digest: bytes) -> bytes:
+    ctx = view.ctx
+    cid = Cid.of_digest(digest, MANIFEST_MAX_BYTES)
+    manifest = Manifest.decode(ctx.store.get(cid, MANIFEST_MAX_BYTES))
+    # The seal may be older than the current key.
+    for version in range(ctx.client.registry.participant(ctx.keys.address).key_version, 1, -1):
+        with suppress(DecryptionError):
+            return manifest.open(ctx.keys.address, ctx.keys.encryption_key(version))
+    return manifest.open(ctx.keys.address, ctx.keys.encryption_key(1))
+
+
+# ---------------------------------------------------------------------- rounds
+
+
+def submitted_digests(view: RequestView, round_: int) -> dict[int, bytes]:
+    """The digests of a round's models, by seat."""
+    found: dict[int, bytes] = {}
+    for event in view.events("ModelsSubmitted", round_):
+        digests = [digest_of(one) for one in event["digests"]]
+        found.update(zip(seats_of(event["mask"]), digests, strict=True))
+    return found
+
+
+def member_model(view: RequestView, round_: int, index: int, digest: bytes) -> Model | None:
+    """A member's local model of a round; None where what it published is no model of the request.
+
+    Raises ContentMissing or StoreUnreachable where it is unavailable now.
+    """
+    template = template_of(specification_of(view))
+    account = view.pool[index].account
+    try:
+        sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
+        return open_local(sealed, request_key(view), round_ref_of(view, round_), account, template)
+    except (ContentError, ModelError):
+        return None
+
+
+def evaluation_slice(view: RequestView, round_: int) -> Dataset | None:
+    """A round's evaluation slice; None where it was not opened.
+
+    Raises ContentError where its key or bytes are not those fixed at creation, and ContentMissing
+    where its bytes are not to be had now.
+    """
+    ctx, at = view.ctx, (view.id, round_)
+    if at in ctx.cache.slices:
+        return ctx.cache.slices[at]
+    opened = view.events("SliceOpened", round_)
+    if not opened:
+        if round_ == view.round and view.facts.slice_opened:
+            # A node under load may answer from a newer block than it was asked for.
+            raise ContentMissing(f"slice {round_} is open, but its event has not been read yet")
+        return None
+    spec = specification_of(view)
+    private = committee_key(request_key(view), ctx.deployment.fingerprint, view.id)
+    key = unseal(private, digest_of(opened[-1]["sealedKey"]))
+    sealed = ctx.store.get(Cid.parse(spec.evaluation[round_ - 1].cid), SLICE_MAX_BYTES)
+    ctx.cache.slices[at] = open_slice(spec, round_, key, sealed)
+    return ctx.cache.slices[at]

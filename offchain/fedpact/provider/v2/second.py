@@ -1,0 +1,57 @@
+"""The second protocol, as the daemon's cycle sees it."""
+
+from fedpact.chain.records import Call, Frame
+from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.provider.asked import Asked
+from fedpact.provider.v2.affording import require_worth
+from fedpact.provider.v2.duties import Duty, duties_of
+from fedpact.provider.v2.joining import opt_in
+from fedpact.provider.v2.view import Context, RequestView, digest_of
+from fedpact.types.rounds import seats_of
+
+
+class SecondProtocol(Asked[RequestView]):
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def look(self, request: int, frame: Frame) -> RequestView:
+        client = self._ctx.client
+        record = client.market.request(request, frame)
+        facts = client.rounds.round_facts(request, frame)
+        return RequestView(self._ctx, frame, request, record, facts)
+
+    @property
+    def opt_in(self) -> Duty:
+        return opt_in
+
+    def duties_of(self, look: RequestView) -> tuple[Duty, ...]:
+        return duties_of(look)
+
+    def require_worth(self, look: RequestView, call: Call, wei: int) -> None:
+        require_worth(look, call, wei)
+
+    def finished_but_due(self, frame: Frame) -> set[int]:
+        return set()
+
+    def submissions(self) -> list[tuple[ReleaseId, bytes]]:
+        """After a void start the same model is submitted again, sealed under another key: only the
+        first one is in the ledger."""
+        ctx, found = self._ctx, dict[ReleaseId, bytes]()
+        for request, _, _ in ctx.state.all_requests():
+            seeds: dict[int, bytes] = {}
+            for name, args in ctx.state.events_of(request):
+                if name == "RoundOpened":
+                    seeds[args["round"]] = digest_of(args["seed"])
+                elif name == "ModelsSubmitted":
+                    release = ReleaseId(ctx.deployment.fingerprint, request, args["round"])
+                    own = self._own_seat(request, seeds[args["round"]])
+                    given = dict(zip(seats_of(args["mask"]), args["digests"], strict=True))
+                    if own in given:
+                        found.setdefault(release, digest_of(given[own]))
+        return list(found.items())
+
+    def _own_seat(self, request: int, seed: bytes) -> int | None:
+        _, members = self._ctx.client.pool.cohort(request, seed)
+        accounts = [member.account for member in members]
+        own = self._ctx.keys.address
+        return accounts.index(own) if own in accounts else None

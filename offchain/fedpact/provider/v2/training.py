@@ -1,0 +1,146 @@
+"""Train when drawn, submit the digest of the sealed model, publish its bytes after the close."""
+
+import logging
+import math
+from collections.abc import Callable
+
+from fedpact.consensus.artefacts import open_sealed_local, seal_local
+from fedpact.data.declared import no_examples
+from fedpact.errors import ContentError, DecryptionError, NotReady
+from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.provider.context import DutyResult, did, idle
+from fedpact.provider.releasing import PlannedRelease, make_release, submission_time
+from fedpact.provider.v2.history import replay_of
+from fedpact.provider.v2.reading import (
+    former_keys,
+    request_key,
+    round_ref_of,
+    specification_of,
+)
+from fedpact.provider.v2.view import RequestView
+from fedpact.provider.work import TrainingTask
+from fedpact.types.cid import Cid
+
+log = logging.getLogger(__name__)
+
+
+def submit_model(view: RequestView) -> DutyResult:
+    """Train from the current global model and put the digest of the sealed result on chain.
+
+    A member that is not drawn does nothing, and spends nothing. The bytes stay here until all
+    submissions are in (see publish_model), so that nobody can average the others' models and submit
+    the result.
+    """
+    if view.own_seat is None:
+        return idle("not drawn for this round")
+    if view.in_mask(view.facts.voided):
+        return idle("void in this round")
+    if view.in_mask(view.facts.submitted):
+        return idle("submitted; waiting for the others")
+    try:
+        request_key(view)
+    except ContentError as error:
+        return idle(f"not submitting: {error}")
+    digest = ready_model(view)
+    if isinstance(digest, str):
+        return idle(digest)
+    ctx = view.ctx
+    ctx.client.agree(view.frame)
+    call = ctx.client.rounds.submit(view.id, 1 << view.seat, [digest], [])
+    receipt = ctx.client.send(ctx.keys, call)
+    return did(f"round {view.round}: submitted a model ({receipt.gas_used} gas)")
+
+
+def ready_model(view: RequestView) -> bytes | str:
+    """The digest of the model to submit now, or why there is none yet."""
+    ctx, release = view.ctx, release_of(view)
+    if not ctx.ledger.kept_at(release):
+        made = ctx.private_work.result(
+            ("train", view.id, view.round), lambda: _training(view, release)
+        )
+        if made is None:
+            return "training"
+    due = submission_time(
+        view.phase_start,
+        view.terms.submit_window,
+        ctx.policy.submit_after,
+        ctx.ledger.kept_at(release),
+    )
+    wait = math.ceil(due - view.frame.timestamp)
+    if ctx.policy.submit_after and wait > 0:
+        return f"trained; submits in {wait} seconds, as the policy's submit_after says"
+    return Cid.of(own_model(view)).digest
+
+
+def publish_model(view: RequestView) -> DutyResult:
+    """Put the submitted model into the store after submissions have closed."""
+    at = (view.id, view.round)
+    if not view.in_mask(view.facts.submitted) or at in view.ctx.cache.published:
+        return idle("nothing to publish")
+    sealed = own_model(view)
+    view.ctx.ledger.publishing(release_of(view))
+    cid = view.ctx.store.put(sealed)
+    view.ctx.cache.published.add(at)
+    log.info("request %d: round %d: published %s", view.id, view.round, cid)
+    return idle("published")
+
+
+def release_of(view: RequestView) -> ReleaseId:
+    return ReleaseId(view.ctx.deployment.fingerprint, view.id, view.round)
+
+
+def own_model(view: RequestView) -> bytes:
+    """The sealed model of this round, from the ledger.
+
+    One that was made for a start that turned out to be void is sealed again under the new key: the
+    noise is drawn once. Raises NotReady without one.
+    """
+    sealed = view.ctx.ledger.stored(release_of(view))
+    if sealed is None:
+        raise NotReady(
+            f"request {view.id}, round {view.round}: the model is not in this machine's ledger: "
+            "use the state folder of the machine that made it"
+        )
+    if view.round > 1 or len(view.events("Started")) == 1:
+        return sealed
+    reference, key = round_ref_of(view, view.round), request_key(view)
+    for former in (key, *former_keys(view)):
+        try:
+            artefact = open_sealed_local(sealed, former, reference, view.account)
+        except DecryptionError:
+            continue
+        return seal_local(artefact, key, reference, view.account)
+    raise NotReady(f"request {view.id}: the model made for an earlier start does not open")
+
+
+def _training(view: RequestView, release: ReleaseId) -> Callable[[], bytes]:
+    """Gathers what is public about the round's training; the records are read in its thread."""
+    ctx, spec = view.ctx, specification_of(view)
+    ctx.client.agree(view.frame)
+    replay, key = replay_of(view), request_key(view)
+    reference, index = round_ref_of(view, view.round), view.cohort.indices[view.seat]
+    task = TrainingTask(
+        spec,
+        view.round,
+        replay.global_model(view.round - 1),
+        replay.local_task(index, view.round),
+        no_examples(spec),
+        index,
+        ctx.cache.models.get((view.id, view.round - 1), {}),
+        _data_seed(view),
+    )
+    planned = PlannedRelease(
+        release,
+        task,
+        view.record.requester,
+        view.pool[index].samples,
+        lambda artefact: seal_local(artefact, key, reference, ctx.keys.address),
+        view.frame.timestamp,
+    )
+    return lambda: make_release(ctx, planned)
+
+
+def _data_seed(view: RequestView) -> int:
+    """Derived from the account's key: after a restart the noise on the data is the same."""
+    request = (view.ctx.deployment.fingerprint, view.id.to_bytes(32, "big"))
+    return int.from_bytes(view.ctx.keys.derive("data-noise", *request), "big")

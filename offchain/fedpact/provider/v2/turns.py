@@ -1,0 +1,29 @@
+"""Who acts first where anyone may: members take turns, so that only one pays for it."""
+
+from fedpact.provider.v2.view import RequestView
+from fedpact.types.rounds import seats_of
+
+TURN_SECONDS = 2
+"""How long each member waits for the members before it, in seconds of the chain's time."""
+
+
+def my_turn(view: RequestView, seats: int) -> bool:
+    """Whether it is this member's turn among a mask of seats; another seat goes first each round.
+
+    Nobody else acts, but whoever has a seat may once all turns are over.
+    """
+    if view.own_seat is None:
+        return False
+    turns = seats_of(seats)
+    place = len(turns) + view.seat
+    if view.seat in turns:
+        place = (turns.index(view.seat) - view.round) % len(turns)
+    return view.waited() >= place * TURN_SECONDS
+
+
+def my_turn_in_pool(view: RequestView, first: int) -> bool:
+    """Whether it is this member's turn among all members of the pool, counted from `first`."""
+    if view.own_index is None:
+        return False
+    place = (view.own_index - first) % len(view.pool)
+    return view.waited() >= place * TURN_SECONDS

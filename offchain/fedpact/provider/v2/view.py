@@ -1,0 +1,178 @@
+"""One request of the second protocol as of one block."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fedpact.chain.bindings.v2.structs import terms_of
+from fedpact.chain.client import ClientV2
+from fedpact.chain.records import Frame
+from fedpact.errors import ContentMissing
+from fedpact.provider.context import Cohort, Parts
+from fedpact.types.v2 import Phase, PoolFacts, PoolMember, RoundFacts, StoredRequest, Terms
+
+Context = Parts[ClientV2]
+"""The daemon's parts, as the duties of the second protocol see them."""
+
+WINDOWS = {
+    Phase.SUBMIT: "submit_window",
+    Phase.COMMIT: "commit_window",
+    Phase.REVEAL: "reveal_window",
+    Phase.ATTEST: "attest_window",
+}
+
+
+@dataclass(frozen=True)
+class RequestView:
+    """One request at one block."""
+
+    ctx: Context
+    frame: Frame
+    id: int
+    record: StoredRequest
+    facts: RoundFacts
+
+    @property
+    def round(self) -> int:
+        return self.facts.round
+
+    @property
+    def stage(self) -> str:
+        """Where the request is, in one word for people and programs."""
+        over = self.facts.phase in (Phase.NONE, Phase.ENDED)
+        return (self.record.status if over else self.facts.phase).name.lower()
+
+    @property
+    def deadline(self) -> int:
+        """The last second of its phase; 0: none."""
+        return self.facts.deadline if self.facts.phase in WINDOWS else 0
+
+    @property
+    def account(self) -> str:
+        return self.ctx.keys.address
+
+    @cached_property
+    def terms(self) -> Terms:
+        """From the event of the request's creation."""
+        created = self.events("RequestCreated")
+        if not created:
+            raise ContentMissing(f"request {self.id}: its creation has not been read yet")
+        kept = created[-1]["terms"]
+        digests = ("specification", "evaluation", "initialModel", "queryKey")
+        return terms_of({**kept, **{name: digest_of(kept[name]) for name in digests}})
+
+    # ------------------------------------------------------------------ who takes part
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        """Of the present round."""
+        return self.cohort_of(self.facts.seed if self.facts.drawn else bytes(32))
+
+    def cohort_of(self, seed: bytes) -> Cohort:
+        """Of a round with this seed; the pool must be closed."""
+        cohorts = self.ctx.cache.cohorts.setdefault(self.id, {})
+        if seed not in cohorts:
+            cohorts[seed] = Cohort(*self.ctx.client.pool.cohort(self.id, seed, self.frame))
+        return cohorts[seed]
+
+    def cohort_in(self, round_: int) -> Cohort:
+        """Of an earlier or the present round."""
+        return self.cohort_of(digest_of(self.event("RoundOpened", round_)["seed"]))
+
+    @cached_property
+    def own_seat(self) -> int | None:
+        """In the present round; None if this account takes no part in it."""
+        return self.cohort.seat_of(self.account) if self.round else None
+
+    @property
+    def seat(self) -> int:
+        """The own seat; only for duties that have checked that there is one."""
+        assert self.own_seat is not None
+        return self.own_seat
+
+    def in_mask(self, mask: int) -> bool:
+        return self.own_seat is not None and bool(mask >> self.own_seat & 1)
+
+    @cached_property
+    def pool_facts(self) -> PoolFacts:
+        return self.ctx.client.pool.facts(self.id, self.frame)
+
+    @cached_property
+    def pool(self) -> tuple[PoolMember, ...]:
+        """All members of the closed pool, by index."""
+        known = self.ctx.cache.pools.get(self.id)
+        if known is None:
+            known = self.ctx.client.pool.members(self.id, self.frame)
+            self.ctx.cache.pools[self.id] = known
+        return known
+
+    @cached_property
+    def own_index(self) -> int | None:
+        """In the closed pool; None if this account is no member."""
+        for index, member in enumerate(self.pool):
+            if member.account == self.account:
+                return index
+        return None
+
+    @property
+    def judged(self) -> int:
+        """Seats whose model counts."""
+        return self.facts.submitted & ~self.facts.voided
+
+    @property
+    def attesters(self) -> int:
+        """Seats that may attest."""
+        acting = self.facts.submitted if self.facts.blind else self.facts.revealed
+        return acting & ~self.facts.voided
+
+    # ------------------------------------------------------------------ time
+
+    @property
+    def phase_start(self) -> int:
+        """When the present phase began, in seconds of the chain's time; for phases with a window.
+        Where the submissions were opened once more: when they were first opened."""
+        window = int(getattr(self.terms, WINDOWS[self.facts.phase]))
+        twice = self.facts.phase is Phase.SUBMIT and self.facts.reopened
+        return self.facts.deadline - window * (2 if twice else 1)
+
+    def share_passed(self) -> float:
+        """How much of the present phase's window is over, 0 to 1."""
+        start = self.phase_start
+        return (self.frame.timestamp - start) / max(1, self.facts.deadline - start)
+
+    def waited(self) -> int:
+        """Seconds of the chain's time since this daemon first saw the present phase."""
+        seen = self.ctx.cache.first_seen
+        key = (self.id, self.round, int(self.facts.phase), int(self.record.status))
+        return self.frame.timestamp - seen.setdefault(key, self.frame.timestamp)
+
+    # ------------------------------------------------------------------ events
+
+    def events(self, name: str, round_: int | None = None) -> list[dict[str, Any]]:
+        """The request's events of a name, oldest first; with a round, those since the last start:
+        a void one began round 1 as well."""
+        known = self._history
+        if round_ is None:
+            return [args for found, args in known if found == name]
+        since = max((at for at, (found, _) in enumerate(known) if found == "Started"), default=0)
+        return [args for found, args in known[since:] if found == name and args["round"] == round_]
+
+    @cached_property
+    def _history(self) -> list[tuple[str, dict[str, Any]]]:
+        """All events of the request; read again when the state has new ones."""
+        state, kept = self.ctx.state, self.ctx.cache.histories
+        known = kept.get(self.id)
+        if known is None or known[0] != state.changes:
+            known = kept[self.id] = (state.changes, state.events_of(self.id))
+        return known[1]
+
+    def event(self, name: str, round_: int) -> dict[str, Any]:
+        found = self.events(name, round_)
+        if not found:
+            raise ContentMissing(f"request {self.id}: no {name} of round {round_} read yet")
+        return found[-1]
+
+
+def digest_of(value: Any) -> bytes:
+    """Bytes that the state keeps as hex."""
+    return bytes.fromhex(str(value).removeprefix("0x"))

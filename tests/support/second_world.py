@@ -1,0 +1,246 @@
+"""Daemons of the second protocol as processes, with data for each, and a requester that tests drive
+by hand: it does what it is told, rightly or wrongly."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fedpact.chain import deployment as deployments
+from fedpact.chain.bindings.v2.events import Credited, Delivered, Paid, RequestEvent, Started
+from fedpact.chain.client import ClientV2
+from fedpact.chain.connection import Connection
+from fedpact.chain.deployment_v2 import Parameters, deploy_v2
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.keystore import AccountKeys
+from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
+from fedpact.consensus.earned import fold, payouts, refunds_of
+from fedpact.content import delivery
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.keys import seal
+from fedpact.demo.data import DemoData, prepare
+from fedpact.demo.network import DemoNetwork
+from fedpact.demo.options import DemoOptions
+from fedpact.learning.artefact import Model
+from fedpact.learning.families import family_of
+from fedpact.requester import request as requests
+from fedpact.requester.slices import slice_key
+from fedpact.types.rounds import seats_of
+from fedpact.types.specification import Specification
+from fedpact.types.v2 import Earned, Phase, RoundFacts, Status, Terms
+from tests.support.second import make_terms
+from tests.support.waiting import PATIENCE, wait_until
+from tests.support.world import POLL, World
+
+PAY = 10**18
+
+
+class SecondWorld(World):
+    """As World, on the contracts of the second protocol."""
+
+    def __init__(self, network: DemoNetwork, registrar: AccountKeys, data: DemoData) -> None:
+        self.network, self.registrar, self.data = network, registrar, data
+        assert isinstance(network.client, ClientV2)
+        self.client: ClientV2 = network.client
+        self.requester_keys = network.account("requester")
+        self.accounts = [network.account(f"provider-{n + 1}") for n in range(len(data.files))]
+        for number, keys in enumerate([self.requester_keys, *self.accounts]):
+            key = bytes(keys.encryption_key().public_key)
+            self.client.registry.admit(
+                registrar, keys.address, number + 1, key, bytes(32), bytes(32)
+            )
+        self.secret = delivery.requester_secret(
+            self.requester_keys.derive("delivery"), network.deployment.fingerprint
+        )
+        self.specification: Specification | None = None
+
+    # -- the requester --------------------------------------------------------------------------
+
+    def create(self, windows: dict[str, int] | None = None, **terms: Any) -> int:
+        """Publish a request for all providers; `windows` replace the draft's."""
+        draft = self.data.draft.changed(
+            windows={**self.data.draft.fields["windows"], **(windows or {})}
+        )
+        prepared = requests.prepare(draft, self.data.evaluation, self.requester_keys)
+        self.specification = spec = prepared.specification
+        self.put(prepared.contents)
+        given, said = prepared.terms, spec.windows
+        public = delivery.public_key(self.secret)
+        asked: Terms = make_terms(
+            specification=given.specification,
+            evaluation=given.evaluation,
+            initial_model=given.initial_model,
+            query_key=given.query_key,
+            delivery_key_x=public.x,
+            delivery_key_y=public.y,
+            pay=PAY,
+            min_pool=spec.min_providers,
+            max_pool=len(self.accounts),
+            cohort=spec.max_providers,
+            max_rounds=spec.rounds,
+            max_error=spec.max_error,
+            target=spec.target,
+            leader_rule=spec.chain_leader_rule,
+            approval_rule=spec.chain_approval_rule,
+            vote_band=spec.vote_band,
+            join_window=said.join,
+            start_window=said.start,
+            submit_window=said.submit,
+            commit_window=said.commit,
+            reveal_window=said.reveal,
+            attest_window=said.propose,
+            deliver_window=said.deliver,
+            dispute_window=1,
+        )
+        call = self.client.market.create_request(replace(asked, **terms))
+        receipt = self.client.send(self.requester_keys, call)
+        return int(receipt.event("RequestCreated").args["request"])
+
+    def put(self, contents: Any) -> None:
+        for content in contents:
+            self.network.store.put(content)
+
+    def open_slice(self, request: int, facts: RoundFacts) -> None:
+        """Seal the slice's key to the committee, as the requester does."""
+        assert self.specification is not None
+        part = self.specification.evaluation[facts.round - 1]
+        key = slice_key(self.requester_keys, bytes.fromhex(part.sha256))
+        started = self.events(request, Started)[-1]
+        entropy = self.requester_keys.seal_entropy
+        self.send_slice(request, seal(started.start.committee_key, key, entropy))
+
+    def send_slice(self, request: int, sealed: bytes) -> None:
+        keys = self.requester_keys
+        call = self.client.rounds.open_slice(request, (), keys.address, sealed, None)
+        self.client.send(keys, call)
+
+    def follow(
+        self,
+        request: int,
+        until: Callable[[], bool],
+        open_slice: Callable[[int, RoundFacts], None] | None = None,
+        strike: Callable[[RoundFacts], None] = lambda _: None,
+    ) -> None:
+        """Open slices until something holds; `strike` is called at each look at the rounds."""
+        opening = self.open_slice if open_slice is None else open_slice
+        opened: set[int] = set()
+        deadline = time.monotonic() + PATIENCE
+        while not until():
+            facts = self.client.rounds.round_facts(request)
+            waits = facts.phase is Phase.COMMIT and not facts.slice_opened
+            if waits and facts.round not in opened:
+                opened.add(facts.round)
+                opening(request, facts)
+            strike(facts)
+            self.network.check_daemons()
+            assert time.monotonic() < deadline, self.logs()
+            time.sleep(POLL / 2)
+
+    def settled(self, request: int) -> Callable[[], bool]:
+        return lambda: self.client.market.request(request).status is Status.SETTLED
+
+    def phase(self, request: int) -> Phase:
+        return self.client.rounds.round_facts(request).phase
+
+    # -- what became of it ----------------------------------------------------------------------
+
+    def events(self, request: int, kind: type[Any]) -> list[Any]:
+        return [one for one in self.all_events(request) if isinstance(one, kind)]
+
+    def all_events(self, request: int) -> list[RequestEvent]:
+        return list(self.client.request_events(request))
+
+    def paid_as_mirrored(self, request: int) -> dict[str, int]:
+        """What each account was paid: shares and refunds of gas, as the mirror computes them."""
+        listed = [
+            Earned(one.cohort, one.points, one.extra, one.digest)
+            for one in self.events(request, Credited)
+        ]
+        outcome, terms = self.client.rounds.outcome(request), self.client.market.terms(request)
+        assert fold(listed) == outcome.earned
+        shares = payouts(
+            listed, terms.pay, due=True, reached=outcome.reached, max_rounds=terms.max_rounds
+        )
+        members = self.client.pool.members(request)
+        expected = {members[index].account: share for index, share in shares.items()}
+        by_lower = {member.account.lower(): member.account for member in members}
+        for poster, wei in refunds_of(listed, terms.gas_budget).items():
+            expected[by_lower[poster]] += wei
+        found: dict[str, int] = {}
+        for event in self.events(request, Paid):
+            if event.account != self.requester_keys.address:
+                found[event.account] = found.get(event.account, 0) + event.amount
+        assert found == {account: wei for account, wei in expected.items() if wei}
+        return found
+
+    def entries(self, request: int) -> list[Credited]:
+        """What rounds earned, without the gas of batches."""
+        return [one for one in self.events(request, Credited) if one.points or one.extra & 0xFFFF]
+
+    def final_model(self, request: int) -> Model:
+        """Opened with what was delivered."""
+        assert self.specification is not None
+        [sent] = self.events(request, Delivered)
+        given = delivery.Delivery(
+            delivery.Point(*sent.ephemeral), sent.cipher, sent.key_digest, sent.proof
+        )
+        key = delivery.open_delivery(self.secret, given, sent.final_rounds)
+        template = family_of(self.specification).template(self.specification)
+        digest = [one.digest for one in self.entries(request) if any(one.digest)][-1]
+        sealed = self.network.store.get(model_cid(template, digest), sealed_bytes(template))
+        reference = RoundRef(self.network.deployment.fingerprint, request, sent.final_rounds)
+        return open_global(sealed, key, reference, template)
+
+    def wait_until_all_say(self, words: str) -> None:
+        wait_until(
+            lambda: all(words in self.log(number) for number in range(len(self.accounts))),
+            self.logs,
+        )
+
+    def logs(self) -> str:
+        names = [f"provider-{n + 1}.log" for n in range(len(self.accounts))]
+        files = [self.network.folder / name for name in names]
+        return "\n".join(f"{one.name}:\n{one.read_text()[-3000:]}" for one in files if one.exists())
+
+
+def faults_of(entry: Credited) -> list[int]:
+    return seats_of(entry.extra & 0xFFFF)
+
+
+def points_of(entry: Credited, seats: int) -> list[int]:
+    return [entry.points >> 16 * seat & 0xFFFF for seat in range(seats)]
+
+
+@contextmanager
+def second_world(folder: Path, *, providers: int, rounds: int) -> Iterator[SecondWorld]:
+    """A fresh chain with the second protocol's contracts; no daemon runs yet."""
+    data = prepare(DemoOptions(providers=providers, rounds=rounds), folder)
+    password = folder / "password"
+    password.write_text(secrets.token_urlsafe(24))
+    os.chmod(password, 0o600)
+    with Devnet.start(folder / "devnet") as devnet:
+        registrar = devnet.new_account()
+        connection = Connection.connect(devnet.url, None)
+        parameters = Parameters(registrar.address, registrar.address, 1, 1)
+        deployment = deploy_v2(connection, registrar, parameters)
+        deployments.save(deployment, folder / "deployment.json")
+        content = folder / "content"
+        network = DemoNetwork(
+            folder,
+            devnet,
+            ClientV2.connect(devnet.url, deployment),
+            deployment,
+            EmbeddedStore(content),
+            str(content),
+            password,
+        )
+        try:
+            yield SecondWorld(network, registrar, data)
+        finally:
+            network.stop()
