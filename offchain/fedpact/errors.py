@@ -193,6 +193,12 @@ class TransactionTimeout(Retryable):
     exit_code = 24
 
 
+class SignerUnreachable(Retryable):
+    """The remote signer of an account does not answer, or refuses to sign."""
+
+    exit_code = 27
+
+
 class FeeTooHigh(Retryable):
     """Gas costs more than the settings allow, or a transaction more than it can earn."""
 

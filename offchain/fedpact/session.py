@@ -82,10 +82,16 @@ class Session:
         from eth_utils.address import is_address, to_checksum_address
 
         from fedpact.chain import keystore
+        from fedpact.errors import KeyStoreError
 
         if is_address(account):
             return to_checksum_address(account)
-        return keystore.find_account(self.settings.keystore, account).address
+        stored = keystore.find_account(self.settings.keystore, account)
+        if stored.address is None:
+            raise KeyStoreError(
+                f"{stored.path} does not name its address: give that as the account"
+            )
+        return stored.address
 
     def password(self, question: str) -> str:
         """From the password file, FEDPACT_PASSWORD or `prompt`, in this order."""

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from fedpact.chain import keystore
 from fedpact.child import start_with_parent
+from tests.support.signing_server import new_server, signing
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAYMENT, POLICY, POLL, World, running_world
 
@@ -150,3 +152,24 @@ def dry_run(world: World) -> Iterator[Path]:
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE) == 0
+
+
+def test_a_daemon_serves_for_an_account_whose_key_another_program_holds(world: World) -> None:
+    network = world.network
+    server = new_server(network.client.chain_id)
+    name, password = "provider-remote", network.password_file.read_text()
+    with signing(server) as url:
+        keys = keystore.remote_account(
+            network.folder / "keys", url, server.account.address, password, name, scrypt_cost=2**12
+        )
+        network.devnet.fund(keys.address)
+        network.register(world.registrar, keys, 9)
+        policy = world.policy_file(0)
+        policy.write_text(POLICY.format(lifetime=8.0))
+        network.start_daemon(name, world.data.files[0], policy, POLL, None)
+        log = network.folder / f"{name}.log"
+        network.wait_until_serving()
+        draft = world.data.draft.changed(min_providers=2)
+        request = world.requester.create(draft, world.data.evaluation, PAYMENT)
+        wait_until(lambda: f"request {request}: joined with" in log.read_text(), log.read_text)
+    assert network.client.market.request(request).joined == 1

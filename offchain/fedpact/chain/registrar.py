@@ -45,8 +45,8 @@ def sign_voucher(
     if not 0 < organisation <= MAX_ORGANISATION:
         raise InvalidInput(f"organisation {organisation} is not in 1 to {MAX_ORGANISATION}")
     voucher = Voucher(account, organisation, nonce, expiry)
-    message = _message(voucher, deployment.chain_id, deployment.registry)
-    signature = bytes(keys.signer.sign_message(message).signature)
+    domain = _domain(deployment.chain_id, deployment.registry)
+    signature = keys.sign_typed(domain, _TYPES, camel(voucher))
     return SignedVoucher(voucher, signature, deployment.chain_id, deployment.registry)
 
 
@@ -90,10 +90,13 @@ def decode_voucher(text: str) -> SignedVoucher:
 
 
 def _message(voucher: Voucher, chain_id: int, registry: str) -> SignableMessage:
-    domain = {
+    return encode_typed_data(_domain(chain_id, registry), _TYPES, camel(voucher))
+
+
+def _domain(chain_id: int, registry: str) -> dict[str, Any]:
+    return {
         "name": "fedpact",
         "version": "1",
         "chainId": chain_id,
         "verifyingContract": registry,
     }
-    return encode_typed_data(domain, _TYPES, camel(voucher))

@@ -51,6 +51,72 @@ def import_(
     print_facts({"name": name or keys.address, "address": keys.address}, as_json=as_json)
 
 
+@app.command()
+def remote(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(help="Address of the account.")],
+    url: Annotated[
+        str, typer.Option(help="JSON-RPC of the signer (Web3Signer, Clef): URL or IPC socket.")
+    ],
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """Use an account whose key another program holds and signs with.
+
+    The key store then has a secret of its own, from which the account's encryption key and all else
+    derives. The signer is asked to sign once.
+
+    Example: fedpact account remote 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --url http://127.0.0.1:9000 --name alice
+    """  # noqa: E501
+    from fedpact.chain import keystore
+
+    at = session.of(context)
+    folder, account = at.settings.keystore, at.address_of(address)
+    keys = keystore.remote_account(folder, url, account, session.new_password(at), name)
+    print_facts({"name": name or keys.address, "address": keys.address}, as_json=as_json)
+
+
+@app.command()
+def password(
+    context: typer.Context,
+    new_password_file: Annotated[
+        Path | None, typer.Option(help="File with the new password. Default: ask for it.")
+    ] = None,
+) -> None:
+    """Change the password of the account's key store.
+
+    Example: fedpact --account alice account password
+    """
+    from fedpact.chain import keystore
+
+    at = session.of(context)
+    account = at.settings.chosen_account()
+    old = at.password(f"password of {account}")
+    new = session.replacing_password(at, new_password_file)
+    stored = keystore.change_password(at.settings.keystore, account, old, new)
+    typer.echo(f"changed the password of {stored.path}")
+
+
+@app.command("rotate-key")
+def rotate_key(context: typer.Context, as_json: AsJson = False) -> None:
+    """Register the next version of the account's encryption key.
+
+    What others seal from now on is for the new version; what was sealed before is still opened. The
+    account's own key stays: the registry cannot move an account.
+
+    Example: fedpact --account alice account rotate-key
+    """
+    from fedpact.operator import participants
+
+    at = session.of(context)
+    version = participants.rotate_encryption_key(at.client, at.keys)
+    public = bytes(at.keys.encryption_key(version).public_key).hex()
+    print_facts(
+        {"address": at.keys.address, "version": version, "encryption_key": public},
+        as_json=as_json,
+    )
+
+
 @app.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the accounts in the key store folder.

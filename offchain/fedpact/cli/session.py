@@ -27,15 +27,24 @@ def new_password(session: Session) -> str:
     """The password for a new key store; typed twice if it is typed."""
     from fedpact.chain.keystore import read_password
 
-    def typed_twice() -> str:
-        typed = _prompt("new password")
-        if _prompt("repeat password") != typed:
-            raise KeyStoreError("the two passwords differ")
-        return typed
-
     return read_password(
-        session.settings.password_file, None if session.prompt is None else typed_twice
+        session.settings.password_file, None if session.prompt is None else _typed_twice
     )
+
+
+def replacing_password(session: Session, file: Path | None) -> str:
+    """The password that replaces another: from `file` or typed twice. The setting and the variable
+    name the one before."""
+    from fedpact.chain.keystore import read_password
+
+    return read_password(file, None if session.prompt is None else _typed_twice, environment={})
+
+
+def _typed_twice() -> str:
+    typed = _prompt("new password")
+    if _prompt("repeat password") != typed:
+        raise KeyStoreError("the two passwords differ")
+    return typed
 
 
 def _prompt(question: str) -> str:

@@ -12,7 +12,7 @@ from fedpact.content.store import ContentStore
 from fedpact.errors import DeploymentError, InvalidInput
 from fedpact.types.attributes import Attribute, AttributeTree
 from fedpact.types.document import canonical_json
-from fedpact.types.participants import Participant, SignedVoucher
+from fedpact.types.participants import Participant, ParticipantStatus, SignedVoucher
 
 NO_PROFILE = bytes(32)
 """Digest and attributes root of an account without data, such as a requester's."""
@@ -91,3 +91,16 @@ def _category(keys: AccountKeys, name: str) -> Attribute:
     """A leaf that reveals nothing about the category without the salt."""
     value = sha256(name.encode()).digest()
     return Attribute(sha256(b"category").digest(), value, keys.derive("attribute-salt", value))
+
+
+def rotate_encryption_key(client: ChainClient, keys: AccountKeys) -> int:
+    """Register the next version of the account's encryption key; returns its number.
+
+    Raises InvalidInput for an account that is not registered.
+    """
+    found = client.registry.participant(keys.address)
+    if found.status is ParticipantStatus.NONE:
+        raise InvalidInput(f"account {keys.address} is not registered: there is no key to replace")
+    version = found.key_version + 1
+    client.registry.set_encryption_key(keys, bytes(keys.encryption_key(version).public_key))
+    return version

@@ -9,9 +9,10 @@ the next one with the same addresses.
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from eth_account import Account
-from eth_account.messages import SignableMessage, encode_typed_data
+from eth_account.messages import encode_typed_data
 from eth_keys.exceptions import BadSignature
 from eth_utils.address import to_checksum_address
 from eth_utils.exceptions import ValidationError as KeyFormatError
@@ -117,7 +118,7 @@ def sign_search(
         deployment.fingerprint,
         bytes(SIGNATURE_BYTES),
     )
-    signature = bytes(keys.signer.sign_message(_message(blank, deployment)).signature)
+    signature = keys.sign_typed(*_typed(blank, deployment))
     return SignedSearch(*(*_fields(blank), signature))
 
 
@@ -212,7 +213,10 @@ def _fields(search: SignedSearch) -> tuple[str, str, bytes, int, bytes, bytes]:
     )
 
 
-def _message(search: SignedSearch, deployment: Deployment) -> SignableMessage:
+def _typed(
+    search: SignedSearch, deployment: Deployment
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What is signed, as EIP-712 takes it: domain, types, message."""
     domain = {
         "name": "fedpact",
         "version": "1",
@@ -220,7 +224,7 @@ def _message(search: SignedSearch, deployment: Deployment) -> SignableMessage:
         "verifyingContract": deployment.registry,
         "salt": search.fingerprint,
     }
-    return encode_typed_data(
+    return (
         domain,
         _TYPES,
         {
@@ -236,7 +240,7 @@ def _message(search: SignedSearch, deployment: Deployment) -> SignableMessage:
 def signer(search: SignedSearch, deployment: Deployment) -> str:
     """The account that signed a search; empty if the bytes are no signature."""
     try:
-        message = _message(search, deployment)
+        message = encode_typed_data(*_typed(search, deployment))
         return str(Account.recover_message(message, signature=search.signature))
     except (BadSignature, KeyFormatError, ValueError):
         return ""

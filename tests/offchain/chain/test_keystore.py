@@ -1,5 +1,6 @@
 """Key stores on disk, and the secrets derived from an account's key."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -149,3 +150,43 @@ def test_encryption_keys_of_two_versions_open_only_their_own_seals() -> None:
     assert bytes(first) != bytes(second)
     sealed = SealedBox(second.public_key).encrypt(b"key")
     assert SealedBox(keys.encryption_key(2)).decrypt(sealed) == b"key"
+
+
+def as_cast_writes(tmp_path: Path, **changes: object) -> Path:
+    """`cast wallet import`: no extension, no address; some versions write the version as text."""
+    keystore.import_account(tmp_path, KEY, "secret", "made", scrypt_cost=CHEAP)
+    made = json.loads((tmp_path / "made.json").read_text())
+    (tmp_path / "made.json").unlink()
+    del made["address"]
+    path = tmp_path / "deployer"
+    path.write_text(json.dumps({**made, **changes}))
+    return path
+
+
+@pytest.mark.parametrize("version", [3, "3"])
+def test_a_store_of_cast_is_opened_by_its_name(tmp_path: Path, version: object) -> None:
+    as_cast_writes(tmp_path, version=version)
+    [stored] = keystore.list_accounts(tmp_path)
+    assert (stored.name, stored.address) == ("deployer", None)
+    opened = keystore.unlock(tmp_path, "deployer", "secret")
+    assert opened.address == Account.from_key(KEY).address
+
+
+def test_a_store_of_geth_is_opened_by_its_address(tmp_path: Path) -> None:
+    path, address = as_cast_writes(tmp_path), Account.from_key(KEY).address
+    made = {**json.loads(path.read_text()), "address": address[2:].lower()}
+    path.unlink()
+    name = f"UTC--2026-01-01T00-00-00.000000000Z--{address[2:].lower()}"
+    (tmp_path / name).write_text(json.dumps(made))
+    assert keystore.unlock(tmp_path, address, "secret").address == address
+    assert [stored.name for stored in keystore.list_accounts(tmp_path)] == [name]
+
+
+def test_a_password_is_changed_and_nothing_else(tmp_path: Path, keys: AccountKeys) -> None:
+    keystore.change_password(tmp_path, "alice", "correct horse", "battery", scrypt_cost=CHEAP)
+    with pytest.raises(KeyStoreError, match="wrong password"):
+        keystore.unlock(tmp_path, "alice", "correct horse")
+    assert keystore.unlock(tmp_path, keys.address, "battery").address == keys.address
+    assert [path.name for path in tmp_path.iterdir()] == ["alice.json"]
+    with pytest.raises(KeyStoreError, match="empty password"):
+        keystore.change_password(tmp_path, "alice", "battery", "", scrypt_cost=CHEAP)

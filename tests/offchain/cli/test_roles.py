@@ -56,7 +56,7 @@ def write_evaluation(path: Path, examples: int) -> None:
 
 @pytest.fixture
 def cheap_keystores(monkeypatch: pytest.MonkeyPatch) -> None:
-    for store in (keystore.create_account, keystore.import_account):
+    for store in (keystore.create_account, keystore.import_account, keystore.change_password):
         defaults = store.__kwdefaults__
         assert defaults is not None
         monkeypatch.setitem(defaults, "scrypt_cost", QUICK)
@@ -124,6 +124,29 @@ def test_the_registrar_admits_suspends_restores_and_lists(
     ]
     assert cli("--account", "operator", "registrar", "restore", deployed["alice"]).code == 0
     assert "active" in cli("registrar", "list").out
+
+
+@pytest.mark.usefixtures("cheap_keystores")
+def test_an_encryption_key_and_a_password_are_replaced(
+    cli: Cli, deployed: dict[str, str], tmp_path: Path
+) -> None:
+    refused = cli("--account", "alice", "account", "rotate-key")
+    register(cli, deployed, "alice", 1)
+    before = json.loads(cli("--account", "alice", "account", "show", "--json").out)
+
+    rotated = json.loads(cli("--account", "alice", "account", "rotate-key", "--json").out)
+    (tmp_path / "new").write_text("another")
+    unnamed = cli("--account", "alice", "account", "password")
+    changed = cli("--account", "alice", "account", "password", "--new-password-file", "new")
+
+    assert (refused.code, "is not registered" in refused.err) == (2, True)
+    assert rotated["version"] == 2
+    assert rotated["encryption_key"] != before["encryption_key"]
+    listed = json.loads(cli("registrar", "list", "--json").out)
+    assert [one["key_version"] for one in listed] == [2]
+    assert (unnamed.code, changed.code) == (5, 0)
+    assert cli("--account", "alice", "account", "show").code == 5
+    assert cli("--password-file", "new", "--account", "alice", "account", "show").code == 0
 
 
 def test_a_revoked_voucher_admits_nobody(cli: Cli, deployed: dict[str, str]) -> None:
