@@ -110,9 +110,13 @@ class BudgetExceeded(PrivacyError):
 
 
 class LedgerError(FedpactError):
-    """A privacy ledger is locked, corrupt, of a newer version, or older than the chain."""
+    """A privacy ledger is corrupt, of a newer version, or older than the chain."""
 
     exit_code = 13
+
+
+class LedgerReplaced(LedgerError):
+    """Another file has taken the place of an open privacy ledger, or an older copy its content."""
 
 
 class PolicyRefusal(FedpactError):
@@ -137,6 +141,10 @@ class StateError(FedpactError):
     """A daemon's state file belongs to another deployment or account, or is of a newer version."""
 
     exit_code = 17
+
+
+class StateDamaged(StateError):
+    """A daemon's state file has invalid content; all of it can be read from the chain again."""
 
 
 class RetrievalError(FedpactError):
@@ -203,3 +211,13 @@ class FeeTooHigh(Retryable):
     """Gas costs more than the settings allow, or a transaction more than it can earn."""
 
     exit_code = 26
+
+
+class StorageUnavailable(Retryable):
+    """A file that must record what is done is locked, or its disk full, read-only or over quota."""
+
+    exit_code = 28
+
+
+class LedgerUnavailable(StorageUnavailable, LedgerError):
+    """A privacy ledger is locked by another process, or its disk full, read-only or over quota."""

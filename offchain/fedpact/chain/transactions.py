@@ -183,8 +183,8 @@ class Sender:
         """Forget a transaction whose outcome is known."""
         if account.pending.get(pending.call) is not pending:
             return  # another thread did
-        del account.pending[pending.call]
         self._outbox.drop(keys.address, pending.nonce)
+        del account.pending[pending.call]
         if pending.mined is None:
             return
         self.paid(_paid(pending, pending.mined))
@@ -201,8 +201,8 @@ class Sender:
             pending = self._prepare(keys, call, account, fresh=attempt > 0)
             self._sign(keys, pending)
             # Keep it first: if the connection breaks now, it may still have arrived.
-            account.pending[call] = pending
             self._outbox.save(keys.address, pending)
+            account.pending[call] = pending
             try:
                 self._post(pending)
                 return pending

@@ -6,12 +6,13 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
-from fedpact.errors import LedgerError
+from fedpact.database import connect, explained
+from fedpact.errors import LedgerError, LedgerUnavailable
 from fedpact.privacy.accounting import ORDERS, steps_of
 from fedpact.privacy.budget import Filter, Spend
 from fedpact.privacy.mechanisms import decode_event
@@ -81,15 +82,19 @@ class LedgerFile:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Stricter than SQLite's file mode: unpublished bytes are private.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            # Stricter than SQLite's file mode: unpublished bytes are private. An existing file is
+            # not opened: closing it again would drop the locks of other connections.
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
-            raise LedgerError(f"privacy ledger {path}: cannot open it: {error.strerror}") from error
+            raise LedgerUnavailable(
+                f"privacy ledger {path}: it cannot be opened: {error.strerror}"
+            ) from error
         with self._explained():
-            self._db = sqlite3.connect(path, timeout=lock_timeout, isolation_level=None)
+            self._db = self._connected(lock_timeout)
         try:
             with self._explained():
-                self._prepare(lock_timeout)
+                self._prepare()
             with self.transaction() as db:
                 self._identify(db, key, former_key or key)
         except BaseException:
@@ -123,6 +128,11 @@ class LedgerFile:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
+    def check_writable(self) -> None:
+        """Raises LedgerUnavailable if nothing can be stored now."""
+        with self.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (str(int(time.time())),))
+
     def verify(self) -> None:
         """Check every page, index and reference; opening checks only the pages."""
         with self.reading() as db:
@@ -132,18 +142,19 @@ class LedgerFile:
             if db.execute("PRAGMA foreign_key_check").fetchone() is not None:
                 raise self.corrupt("a record without an account")
 
-    def _prepare(self, lock_timeout: float) -> None:
-        db = self._db
+    def _connected(self, lock_timeout: float) -> sqlite3.Connection:
         deadline = time.monotonic() + lock_timeout
         while True:
             # If two processes switch the same new file to WAL, SQLite lets one fail at once.
             try:
-                db.execute("PRAGMA journal_mode = WAL")
-                break
+                return connect(self.path, timeout=lock_timeout)
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
+
+    def _prepare(self) -> None:
+        db = self._db
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA temp_store = MEMORY")
@@ -203,19 +214,13 @@ class LedgerFile:
             " without it what was spent is unknown"
         )
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise LedgerError(
-                    f"privacy ledger {self.path} is locked by another process: is a second"
-                    " daemon of this account running?"
-                ) from error
-            raise LedgerError(f"privacy ledger {self.path}: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise self.corrupt(str(error)) from error
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(
+            f"privacy ledger {self.path}",
+            self.corrupt,
+            LedgerUnavailable,
+            "locked by another process: is a second daemon of this account running?",
+        )
 
 
 def _to_version_3(db: sqlite3.Connection) -> None:

@@ -26,6 +26,8 @@ from fedpact.errors import (
     Retryable,
     Reverted,
     SettingsError,
+    StateDamaged,
+    StorageUnavailable,
     TransactionTimeout,
 )
 from fedpact.logs import about
@@ -106,9 +108,13 @@ class Daemon:
         metrics: Metrics | None = None,
     ) -> None:
         self._settings = settings
-        self._state = ProviderState(settings.state, deployment, keys.address)
         self._keys = keys
-        self._ledger = self._open_ledger()
+        self._state = ProviderState(settings.state, deployment, keys.address, rebuild=True)
+        try:
+            self._ledger = self._open_ledger()
+        except BaseException:
+            self._state.close()
+            raise
         self._workers = Background(self._patience(policy)), Background(settings.poll_seconds)
         self._context: Parts[Any] = Parts(
             keys,
@@ -139,13 +145,17 @@ class Daemon:
         """Seconds of the chain's time, as of this cycle."""
         self._backoff: dict[int, _Backoff] = {}
         self._reasons: dict[int, str] = {}
+        self._recording = True
+        """Whether what is done could be recorded when it was tried last."""
         self._stop = threading.Event()
         self._reload = threading.Event()
 
     # ------------------------------------------------------------------ life
 
     def check(self) -> None:
-        """Check everything that serving needs; raises SettingsError with all that is missing."""
+        """Check everything that serving needs; raises SettingsError with all that is missing, and
+        StorageUnavailable while state or ledger cannot be written."""
+        self._check_writable()
         problems = []
         for finding in self.examine():
             if finding.level is Level.PROBLEM:
@@ -243,8 +253,18 @@ class Daemon:
         Raises nothing: what fails in the shared part ends this cycle, and is tried again in the
         next; what fails in one request concerns that request alone.
         """
+        try:
+            return self._pass()
+        except StateDamaged as error:
+            log.error("%s", error)
+            return self._rebuild_state()
+
+    def _pass(self) -> bool:
+        """A cycle; raises StateDamaged."""
         metrics = self._context.metrics
         try:
+            if not self._recording:
+                self._record_again()
             frame = self._context.client.frame(self._settings.confirmations)
             self._now = frame.timestamp
             self._pace.saw(frame)
@@ -254,6 +274,12 @@ class Daemon:
             under_way = sender.tend(self._context.keys)
             waiting = {request for request, _ in self._state.open_requests()}
             due = sorted(waiting | self.asked.finished_but_due(frame))
+        except StateDamaged:
+            raise
+        except StorageUnavailable as error:
+            self._cannot_record(error)
+            metrics.cycle_failed()
+            return False
         except Retryable as error:
             log.warning("chain: %s", error)
             self._pace.failed(error)
@@ -293,6 +319,34 @@ class Daemon:
         if left.balance < LITTLE_WEI:
             log.warning("account %s holds only %d wei", ctx.keys.address, left.balance)
 
+    def _cannot_record(self, error: StorageUnavailable) -> None:
+        """Nothing is sent that cannot be recorded; say so once."""
+        if self._recording:
+            log.error("%s: nothing is submitted until it can be written again", error)
+        self._recording = False
+
+    def _record_again(self) -> None:
+        """Raises StorageUnavailable while state or ledger cannot be written."""
+        self._check_writable()
+        self._recording = True
+        log.info("state and ledger can be written again")
+
+    def _check_writable(self) -> None:
+        self._state.check_writable()
+        self._ledger.file.check_writable()
+
+    def _rebuild_state(self) -> bool:
+        """Begin a damaged state anew; whether that was possible."""
+        self._scanner = None
+        self._context.cache.clear()
+        self._views.clear()
+        try:
+            self._state.rebuild()
+        except StorageUnavailable as error:
+            self._cannot_record(error)
+            return False
+        return True
+
     def _scan(self, frame: Frame) -> None:
         """Store the events up to the frame, each part with the checkpoint behind it."""
         state = self._state
@@ -329,6 +383,10 @@ class Daemon:
         except Reverted as error:
             # Another member was faster, or a deadline passed between reading and sending.
             self._note(request, f"not done: {error}")
+        except StateDamaged:
+            raise
+        except StorageUnavailable as error:
+            self._cannot_record(error)
         except Retryable as error:
             self._note(request, f"will try again: {error}")
         except FedpactError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedpact.chain.keystore import AccountKeys
-from fedpact.errors import DataError, LedgerError
+from fedpact.errors import DataError, LedgerError, LedgerUnavailable
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_file import LOCK_TIMEOUT
 from fedpact.privacy.resemblance import Appearance, question, remember
@@ -40,7 +40,7 @@ def owner_key(folder: Path) -> bytes:
             fresh.unlink()
         key = path.read_bytes()
     except OSError as error:
-        raise LedgerError(f"owner's key {path}: {error.strerror}") from error
+        raise LedgerUnavailable(f"owner's key {path}: {error.strerror}") from error
     if len(key) != KEY_BYTES:
         raise LedgerError(f"owner's key {path} has {len(key)} bytes, not {KEY_BYTES}: restore it")
     return key

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from fedpact.data.dataset import Dataset
-from fedpact.errors import DataError
+from fedpact.errors import DataError, StorageUnavailable
 from fedpact.learning.units import samples_of
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
@@ -86,6 +86,8 @@ def _read(own: Own, planned: PlannedRelease) -> Dataset:
             if ledger.has_former_units:  # the file may have changed since the daemon started
                 ledger.link(own.records.renamed())
         return dataset
+    except StorageUnavailable:
+        raise  # whether the ledger can be written has nothing to do with the records
     except Exception as error:  # noqa: BLE001 - whatever it is, nobody may see that it happened
         _note_failure("the records cannot be used", error)
         return _without_records(planned)

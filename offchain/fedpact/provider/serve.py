@@ -1,17 +1,19 @@
 """From settings to a running daemon: what `fedpact provider serve` does."""
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from fedpact.chain import deployment as deployments
 from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
-from fedpact.errors import SettingsError
+from fedpact.errors import SettingsError, StorageUnavailable
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.files import features_folder, ledger_file, outbox_file, state_file
 from fedpact.provider.monitor.metrics import Metrics
@@ -24,6 +26,8 @@ from fedpact.provider.work import LocalWork
 from fedpact.settings import Settings
 from fedpact.types.deployment import Deployment, DeploymentV2
 from fedpact.types.schema import DataSchema, schema_file
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +66,9 @@ def serve(
     metrics = Metrics(Pulse(settings.max_cycle_age))
     with _monitor(settings, metrics), connect(settings, keys) as client:
         store = open_store(*settings.store, credentials=settings.store_credentials)
-        daemon = Daemon(*parts(settings, keys, offer, client, store), work, metrics)
-        daemon.check()
+        needed = parts(settings, keys, offer, client, store)
+        daemon = _when_writable(lambda: Daemon(*needed, work, metrics), settings.poll_interval)
+        _when_writable(daemon.check, settings.poll_interval)
         with _endpoint(settings, client, keys.address):
             daemon.run()
 
@@ -140,6 +145,20 @@ def _monitor(settings: Settings, metrics: Metrics) -> Iterator[None]:
         yield
     finally:
         server.stop()
+
+
+def _when_writable(action: Callable[[], T], seconds: float) -> T:
+    """Its result, as soon as state and ledger can be opened and written: a daemon that ended on a
+    full disk would not be there when there is room again."""
+    said = False
+    while True:
+        try:
+            return action()
+        except StorageUnavailable as error:
+            if not said:
+                log.error("%s: waiting until it can be written", error)
+            said = True
+            time.sleep(seconds)
 
 
 @contextmanager

@@ -191,7 +191,7 @@ def test_a_locked_ledger_is_reported(
         holder.execute("BEGIN IMMEDIATE")
         result = cli("provider", "privacy", "show")
 
-    assert result.code == 13
+    assert result.code == 28
     assert "locked by another process" in result.err
 
 

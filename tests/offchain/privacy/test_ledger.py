@@ -430,10 +430,10 @@ def test_another_accounts_ledger_knows_nothing_of_the_same_records(tmp_path: Pat
 
 
 def test_a_path_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="cannot open it"):
+    with pytest.raises(LedgerError, match="cannot be opened"):
         Ledger(tmp_path, KEY)
     (tmp_path / "file").touch()
-    with pytest.raises(LedgerError, match="cannot open it"):
+    with pytest.raises(LedgerError, match="cannot be opened"):
         Ledger(tmp_path / "file" / "privacy.sqlite", KEY)
 
 
