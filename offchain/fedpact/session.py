@@ -6,9 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedpact.errors import DeploymentError
+
 if TYPE_CHECKING:
     from fedpact.audit import AuditReport
-    from fedpact.chain.client import ChainClient
+    from fedpact.chain.client import AnyClient, ChainClient, ClientV2
     from fedpact.chain.keystore import AccountKeys
     from fedpact.content.store import ContentStore
     from fedpact.requester import Requester
@@ -45,17 +47,36 @@ class Session:
         return deployment.load(self.settings.deployment)
 
     @cached_property
-    def client(self) -> "ChainClient":
-        from fedpact.chain.client import ChainClient
+    def chain(self) -> "AnyClient":
+        """Of the protocol that the deployment file names."""
+        from fedpact.chain.client import connect_to
 
         settings = self.settings
-        return ChainClient.connect(
+        return connect_to(
             settings.endpoint,
             self.deployment,
             calls_per_minute=settings.calls_per_minute,
             outbox=settings.state / "outbox.sqlite",
             max_fee=settings.max_fee,
         )
+
+    @property
+    def client(self) -> "ChainClient":
+        """Raises DeploymentError if the deployment is of the second protocol."""
+        from fedpact.chain.client import ChainClient
+
+        if not isinstance(self.chain, ChainClient):
+            raise self._other_protocol(1)
+        return self.chain
+
+    @property
+    def client_v2(self) -> "ClientV2":
+        """Raises DeploymentError if the deployment is of the first protocol."""
+        from fedpact.chain.client import ClientV2
+
+        if not isinstance(self.chain, ClientV2):
+            raise self._other_protocol(2)
+        return self.chain
 
     @cached_property
     def store(self) -> "ContentStore":
@@ -108,6 +129,12 @@ class Session:
 
         return Requester(self.client, self.store, self.keys, self.settings.state)
 
+    def _other_protocol(self, needed: int) -> DeploymentError:
+        return DeploymentError(
+            f"{self.settings.deployment} describes contracts of protocol"
+            f" {self.deployment.protocol}; this works with protocol {needed} alone"
+        )
+
     def audit(self, request_id: int, *, sealed: bool = False) -> "AuditReport":
         """Recompute a request from the chain and the content store alone.
 
@@ -135,5 +162,5 @@ def connect(
     Raises SettingsError, DeploymentError, NodeUnreachable.
     """
     session = Session(config, overrides, prompt)
-    _ = session.client
+    _ = session.chain
     return session

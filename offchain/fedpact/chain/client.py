@@ -1,7 +1,8 @@
 """The contracts of one deployment of either protocol, over one connection."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
 from fedpact.chain.bindings.market import Market
 from fedpact.chain.bindings.registry import Registry
@@ -17,7 +18,7 @@ from fedpact.chain.connection import Connection
 from fedpact.chain.records import BlockReference
 from fedpact.chain.scanner import EventScanner
 from fedpact.errors import DeploymentError
-from fedpact.types.deployment import DeploymentV2
+from fedpact.types.deployment import Deployment, DeploymentV2
 
 
 class ChainClient(Connection):
@@ -96,3 +97,14 @@ class ClientV2(Connection):
             found = request_event(event)
             if found is not None:
                 yield found
+
+
+AnyClient = ChainClient | ClientV2
+"""Of a deployment of either protocol, for what both do alike."""
+
+
+def connect_to(endpoint: str | Sequence[str], deployment: Deployment, **options: Any) -> AnyClient:
+    """Connect to the deployment's chain, with its protocol's client; see Connection.connect."""
+    if isinstance(deployment, DeploymentV2):
+        return ClientV2.connect(endpoint, deployment, **options)
+    return ChainClient.connect(endpoint, deployment, **options)

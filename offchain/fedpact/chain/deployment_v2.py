@@ -63,13 +63,15 @@ def parameters_for(
     guardian: str,
     min_window: int | None = None,
     delay: int | None = None,
+    ether_unit: int = ETHER_UNIT,
 ) -> Parameters:
     """The parameters that suit the chain, unless given: a second on a local chain; elsewhere
     windows of five blocks and at least a minute, and a delay of seven days."""
     local = connection.chain_id in LOCAL_CHAINS
     if min_window is None:
         min_window = 1 if local else max(SHORTEST_WINDOW, _blocks_time(connection))
-    return Parameters(registrar, guardian, min_window, delay or (1 if local else DELAY))
+    delay = delay or (1 if local else DELAY)
+    return Parameters(registrar, guardian, min_window, delay, ether_unit)
 
 
 def deploy_v2(

@@ -13,8 +13,8 @@ from fedpact.errors import InvalidInput
 from fedpact.types.deployment import Deployment
 from fedpact.types.participants import SignedVoucher, Voucher
 
-MAX_ORGANISATION = 2**14 - 1
-"""Largest number that the registry accepts."""
+MAX_ORGANISATION = {1: 2**14 - 1, 2: 2**16 - 1}
+"""Largest number that the registry of a protocol accepts."""
 
 _FORMAT = "fedpact-voucher-1"
 _TYPES = {
@@ -42,17 +42,18 @@ def sign_voucher(
     """
     if not is_checksum_address(account):
         raise InvalidInput(f"{account!r} is not a checksummed address (EIP-55)")
-    if not 0 < organisation <= MAX_ORGANISATION:
-        raise InvalidInput(f"organisation {organisation} is not in 1 to {MAX_ORGANISATION}")
+    largest = MAX_ORGANISATION[deployment.protocol]
+    if not 0 < organisation <= largest:
+        raise InvalidInput(f"organisation {organisation} is not in 1 to {largest}")
     voucher = Voucher(account, organisation, nonce, expiry)
-    domain = _domain(deployment.chain_id, deployment.registry)
-    signature = keys.sign_typed(domain, _TYPES, camel(voucher))
-    return SignedVoucher(voucher, signature, deployment.chain_id, deployment.registry)
+    here = (deployment.chain_id, deployment.registry, deployment.protocol)
+    signature = keys.sign_typed(_domain(*here), _TYPES, camel(voucher))
+    return SignedVoucher(voucher, signature, *here)
 
 
 def voucher_signer(signed: SignedVoucher) -> str:
     """The account that signed (for registrars that are not contracts)."""
-    message = _message(signed.voucher, signed.chain_id, signed.registry)
+    message = _message(signed.voucher, signed.chain_id, signed.registry, signed.protocol)
     return str(Account.recover_message(message, signature=signed.signature))
 
 
@@ -62,6 +63,7 @@ def encode_voucher(signed: SignedVoucher) -> str:
         "format": _FORMAT,
         "chain_id": signed.chain_id,
         "registry": signed.registry,
+        "protocol": signed.protocol,
         **camel(signed.voucher),
         "signature": "0x" + signed.signature.hex(),
     }
@@ -84,19 +86,20 @@ def decode_voucher(text: str) -> SignedVoucher:
             signature=bytes.fromhex(document["signature"].removeprefix("0x")),
             chain_id=int(document["chain_id"]),
             registry=str(document["registry"]),
+            protocol=int(document.get("protocol", 1)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"not a voucher: {type(error).__name__} {error}") from error
 
 
-def _message(voucher: Voucher, chain_id: int, registry: str) -> SignableMessage:
-    return encode_typed_data(_domain(chain_id, registry), _TYPES, camel(voucher))
+def _message(voucher: Voucher, chain_id: int, registry: str, protocol: int) -> SignableMessage:
+    return encode_typed_data(_domain(chain_id, registry, protocol), _TYPES, camel(voucher))
 
 
-def _domain(chain_id: int, registry: str) -> dict[str, Any]:
+def _domain(chain_id: int, registry: str, protocol: int) -> dict[str, Any]:
     return {
         "name": "fedpact",
-        "version": "1",
+        "version": str(protocol),
         "chainId": chain_id,
         "verifyingContract": registry,
     }

@@ -7,6 +7,9 @@ import typer
 
 from fedpact.cli import session
 from fedpact.cli.output import AsJson, print_facts, print_rows, write_text
+from fedpact.errors import InvalidInput
+from fedpact.session import Session
+from fedpact.types.deployment import Deployment, DeploymentV2
 
 registrar = typer.Typer(
     help="Admit, suspend and restore participants (the registrar's commands).", no_args_is_help=True
@@ -20,40 +23,119 @@ SECONDS_PER_DAY = 24 * 3600
 
 def deploy(
     context: typer.Context,
+    protocol: Annotated[int, typer.Option(help="1, or 2 (docs/protocol-v2.md).", min=1, max=2)] = 1,
     reputation_unit: Annotated[
         int | None,
         typer.Option(
             help="Payment (wei) at which a request has weight 1 in reputation. Default: 10^15."
         ),
     ] = None,
+    registrar_: Annotated[
+        str | None,
+        typer.Option(
+            "--registrar", help="Protocol 2: the registrar (address or name). Default: the account."
+        ),
+    ] = None,
+    guardian: Annotated[
+        str | None,
+        typer.Option(help="Protocol 2: may stop new requests. Default: the account."),
+    ] = None,
+    min_window: Annotated[
+        int | None,
+        typer.Option(
+            help="Protocol 2: shortest window (s). Default: five blocks and at least 60; 1 on a"
+            " local chain.",
+            min=1,
+        ),
+    ] = None,
+    delay: Annotated[
+        int | None,
+        typer.Option(
+            help="Protocol 2: seconds from the registrar's announcements to their effect."
+            " Default: seven days; 1 on a local chain.",
+            min=1,
+        ),
+    ] = None,
+    salt: Annotated[
+        int,
+        typer.Option(
+            help="Protocol 2: gives the account's next deployment other addresses.", min=0
+        ),
+    ] = 0,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify-artifacts",
+            help="Deploy nothing: compare the code at the deployment file's addresses with this"
+            " package's.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Deploy the contracts and write the deployment file.
 
-    The account becomes the registrar. An existing deployment file is not overwritten.
+    The account becomes the registrar. An existing deployment file is not overwritten. Protocol 2
+    has the same addresses on every chain for the same account and salt; an interrupted deployment
+    goes on where it ended.
 
     Example: fedpact --account operator --deployment deployment.json deploy
     """
     from fedpact.chain import deployment as deployments
-    from fedpact.chain.client import ChainClient
+    from fedpact.chain.connection import Connection
+    from fedpact.chain.deployment_v2 import ETHER_UNIT, deploy_v2, parameters_for
 
     at = session.of(context)
-    client = ChainClient.connect(at.settings.endpoint, None)
-    unit = reputation_unit or deployments.DEFAULT_REPUTATION_UNIT
     path = at.settings.deployment
-    made = deployments.deploy_to_file(client, at.keys, path, unit)
+    if verify:
+        _verify(at, as_json=as_json)
+        return
+    deployments.refuse_if_present(path)
+    client = Connection.connect(at.settings.endpoint, None)
+    made: Deployment
+    if protocol == DeploymentV2.protocol:
+        parameters = parameters_for(
+            client,
+            registrar=at.address_of(registrar_) if registrar_ else at.keys.address,
+            guardian=at.address_of(guardian) if guardian else at.keys.address,
+            min_window=min_window,
+            delay=delay,
+            ether_unit=reputation_unit or ETHER_UNIT,
+        )
+        made = deploy_v2(client, at.keys, parameters, salt)
+        deployments.save(made, path)
+    else:
+        given = {"registrar": registrar_, "guardian": guardian, "min-window": min_window}
+        given |= {"delay": delay, "salt": salt or None}
+        for name, value in given.items():
+            if value is not None:
+                raise InvalidInput(f"--{name} is for --protocol 2")
+        unit = reputation_unit or deployments.DEFAULT_REPUTATION_UNIT
+        made = deployments.deploy_to_file(client, at.keys, path, unit)
+    addresses = {
+        name: getattr(made, name, None)
+        for name in ("registry", "market", "rounds", "resale", "ledger", "pool", "factory")
+    }
     print_facts(
         {
             "file": str(path),
+            "protocol": made.protocol,
             "chain": made.chain_id,
             "block": made.block,
-            "registry": made.registry,
-            "market": made.market,
-            "rounds": made.rounds,
-            "resale": made.resale,
+            **{name: address for name, address in addresses.items() if address is not None},
         },
         as_json=as_json,
     )
+
+
+def _verify(at: Session, *, as_json: bool) -> None:
+    from fedpact.chain.verification import verify_artifacts
+
+    found = verify_artifacts(at.chain, at.deployment)
+    rows = [
+        {"contract": one.name, "address": one.address, "parameters": list(one.parameters)}
+        for one in found
+    ]
+    print_rows(rows, as_json=as_json, empty="no contracts")
 
 
 @registrar.command()
@@ -74,7 +156,7 @@ def voucher(
     at = session.of(context)
     seconds = days * SECONDS_PER_DAY
     signed = participants.new_voucher(
-        at.client, at.keys, at.address_of(account), organisation, seconds
+        at.chain, at.keys, at.address_of(account), organisation, seconds
     )
     write_text(output, encode_voucher(signed))
     typer.echo(f"wrote voucher {signed.voucher.nonce} to {output}; it expires in {days} days")
@@ -98,7 +180,7 @@ def admit(
 
     at = session.of(context)
     address = at.address_of(account)
-    participants.admit(at.client, at.keys, address, organisation, encryption_key)
+    participants.admit(at.chain, at.keys, address, organisation, encryption_key)
     typer.echo(f"registered {account} for organisation {organisation}")
 
 
@@ -112,7 +194,7 @@ def revoke(
     Example: fedpact --account operator registrar revoke 4711
     """
     at = session.of(context)
-    at.client.registry.revoke_voucher(at.keys, number)
+    at.chain.registry.revoke_voucher(at.keys, number)
     typer.echo(f"revoked voucher {number}")
 
 
@@ -120,10 +202,12 @@ def revoke(
 def suspend(context: typer.Context, account: Account) -> None:
     """Bar an account from new requests, and from running ones from their next round on.
 
+    Under protocol 2 after the deployment's delay, and from new requests alone.
+
     Example: fedpact --account operator registrar suspend 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
     """
     at = session.of(context)
-    at.client.registry.suspend(at.keys, at.address_of(account))
+    at.chain.registry.suspend(at.keys, at.address_of(account))
     typer.echo(f"suspended {account}")
 
 
@@ -134,7 +218,7 @@ def restore(context: typer.Context, account: Account) -> None:
     Example: fedpact --account operator registrar restore 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
     """
     at = session.of(context)
-    at.client.registry.restore(at.keys, at.address_of(account))
+    at.chain.registry.restore(at.keys, at.address_of(account))
     typer.echo(f"restored {account}")
 
 
@@ -154,6 +238,6 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
             "reputation": one.reputation,
             "key_version": one.key_version,
         }
-        for one in participants.participants(session.of(context).client)
+        for one in participants.participants(session.of(context).chain)
     ]
     print_rows(rows, as_json=as_json, empty="no registered accounts")

@@ -58,3 +58,5 @@ class SignedVoucher:
     signature: bytes
     chain_id: int
     registry: str
+    protocol: int = 1
+    """Of the registry."""

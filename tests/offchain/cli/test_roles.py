@@ -218,3 +218,36 @@ def as_the_paper(draft: str) -> str:
         assert old in draft
         draft = draft.replace(old, new)
     return draft
+
+
+def test_the_second_protocol_is_deployed_verified_and_has_participants(
+    cli: Cli, people: dict[str, str]
+) -> None:
+    deploy = ("--account", "operator", "deploy", "--protocol", 2)
+    made = json.loads(cli(*deploy, "--guardian", "bob", "--json").out)
+    assert (made["protocol"], len(made["factory"])) == (2, 42)
+    assert cli(*deploy).code == 6
+    checked = json.loads(cli("deploy", "--verify-artifacts", "--json").out)
+    assert {"contract": "TrainingPool", "address": made["pool"], "parameters": [31337]} in checked
+
+    register(cli, people, "alice", 40_000)
+    key = json.loads(cli("--account", "bob", "account", "show", "--json").out)["encryption_key"]
+    options = ("--organisation", 2, "--encryption-key", key)
+    assert cli("--account", "operator", "registrar", "admit", people["bob"], *options).code == 0
+    assert cli("--account", "operator", "registrar", "suspend", people["bob"]).code == 0
+    listed = json.loads(cli("registrar", "list", "--json").out)
+    assert [(one["account"], one["organisation"], one["reputation"]) for one in listed] == [
+        (people["alice"], 40_000, 4_000),
+        (people["bob"], 2, 4_000),
+    ]
+    refused = cli("--account", "alice", "request", "offers", 1)
+    assert "describes contracts of protocol 2; this works with protocol 1 alone" in refused.err
+
+
+def test_options_of_the_second_protocol_are_refused_for_the_first(
+    cli: Cli, people: dict[str, str]
+) -> None:
+    refused = cli("--account", "operator", "deploy", "--delay", 3)
+    assert refused.code == 2
+    assert "--delay is for --protocol 2" in refused.err
+    assert not Path("deployment.json").exists()
