@@ -11,18 +11,15 @@ import argparse
 import json
 from pathlib import Path
 
-from scripts.compile import DEPLOYED, ROOT, read_sources, standard_input
-
-SECOND = ("DeploymentFactory", "ParticipantRegistry", "ReputationLedger", "SharingMarket")
-"""Contracts of the second protocol that are complete."""
+from scripts.compile import DEPLOYED, ROOT, SECOND, read_sources, standard_input
 
 
 def inputs() -> dict[str, str]:
     """The standard JSON input of each protocol, by name."""
-    second = [ROOT / "contracts" / "v2" / f"{name}.sol" for name in SECOND]
     return {
-        name: json.dumps(standard_input(*read_sources(roots)), indent=1, sort_keys=True) + "\n"
-        for name, roots in (("first", DEPLOYED.sources()), ("second", second))
+        name: json.dumps(standard_input(*read_sources(kept.sources())), indent=1, sort_keys=True)
+        + "\n"
+        for name, kept in (("first", DEPLOYED), ("second", SECOND))
     }
 
 

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from scripts import compile as contracts
-from scripts.standard_json import SECOND
 
 os.environ["SOLCX_BINARY_PATH"] = str(contracts.SOLC_FOLDER)  # before solcx looks at it
 
@@ -91,9 +90,7 @@ def findings(lower_too: bool) -> list[dict[str, Any]]:
 
 
 def _roots() -> list[Path]:
-    return contracts.DEPLOYED.sources() + [
-        ROOT / "contracts" / "v2" / f"{name}.sol" for name in SECOND
-    ]
+    return contracts.DEPLOYED.sources() + contracts.SECOND.sources()
 
 
 def _run_slither(export: Path, lower_too: bool) -> list[dict[str, Any]]:
