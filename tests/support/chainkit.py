@@ -10,11 +10,13 @@ from __future__ import annotations
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
 from eth_abi import decode
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -79,10 +81,11 @@ def compile_second() -> dict[str, Compiled]:
 
 
 def _compile(*groups: list[Path]) -> dict[str, Compiled]:
-    """The contracts of each group, compiled together."""
-    return {
-        name: one for group in groups for name, one in _contracts(compile_contracts(group)).items()
-    }
+    """The contracts of each group, compiled together; the groups at the same time, since the other
+    test workers wait for the same ones."""
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(compile_contracts, groups)
+        return {name: one for items in found for name, one in _contracts(items).items()}
 
 
 def _contracts(items: dict[str, dict[str, Any]]) -> dict[str, Compiled]:
@@ -124,8 +127,10 @@ class Chain:
     """A local chain: sends transactions, moves its clock, takes and restores snapshots."""
 
     def __init__(self, url: str, compiled: dict[str, Compiled]) -> None:
+        session = requests.Session()
+        session.trust_env = False  # It would read the environment for proxies at every request.
         # Without web3's middlewares, which ask the node for its chain id before every request.
-        self.w3 = Web3(HTTPProvider(url), middleware=[])
+        self.w3 = Web3(HTTPProvider(url, session=session), middleware=[])
         self.chain_id = self.w3.eth.chain_id
         # Increases with everything that may change what a view returns.
         self.version = 0
