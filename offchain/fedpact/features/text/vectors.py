@@ -73,12 +73,18 @@ def word_vectors() -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
     return hashes[kept], (vectors * weight[:, None]).astype(np.float32)
 
 
-def _table() -> tuple[list[str], NDArray[np.float32]]:
-    """The table's words and vectors, (400000,) and (400000, 50)."""
+@cache
+def check_table() -> None:
+    """Raise DataMissing if the table is not installed, DataError if it is not the pinned one."""
+    _files()
+
+
+def _files() -> Path:
+    """The folder of the two pinned files."""
     try:
         from importlib.resources import files
 
-        import pyarrow.parquet as parquet
+        import pyarrow.parquet  # noqa: F401 - needed to read one of them
 
         folder = Path(str(files(PACKAGE))) / "data"
     except ImportError as error:
@@ -87,5 +93,13 @@ def _table() -> tuple[list[str], NDArray[np.float32]]:
         path = folder / name
         if not path.is_file() or sha256(path.read_bytes()).hexdigest() != digest:
             raise DataError(f"word vectors: {path} is not the pinned file")
+    return folder
+
+
+def _table() -> tuple[list[str], NDArray[np.float32]]:
+    """The table's words and vectors, (400000,) and (400000, 50)."""
+    folder = _files()
+    import pyarrow.parquet as parquet
+
     words = parquet.read_table(folder / "glove_6B_index.parquet").column("index").to_pylist()
     return words, np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r", allow_pickle=False)

@@ -14,6 +14,7 @@ from pydantic import Field
 from fedpact.data.dataset import Inputs
 from fedpact.features.networks.pinned import MINILM, check_pinned
 from fedpact.features.networks.sentences import WIDTH, sentence_features
+from fedpact.learning.discriminant import Constants
 from fedpact.learning.families.text_statistics import ClassSums, ClassSumsParameters
 from fedpact.types.specification import Specification
 
@@ -32,6 +33,8 @@ class NetworkStatistics(ClassSums[NetworkStatisticsParameters]):
     name = "network-statistics"
     uncovered = MINILM.statement
     schema = NetworkStatisticsParameters
+    constants = Constants(dense_sharpness=0.3, noised_dense_sharpness=1.8)
+    """Chosen on held-out training posts (every fifth) of 20 Newsgroups at epsilon 1, 2 and 5."""
 
     def check(self, spec: Specification) -> None:
         super().check(spec)

@@ -7,7 +7,7 @@ gives. Nothing is trained: one round is all there is.
 
 import math
 from abc import abstractmethod
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,9 @@ from fedpact.errors import DataError, SpecificationError
 from fedpact.features.text.frequencies import bucket_frequencies
 from fedpact.features.text.hashing import MAX_BITS, HashedBag
 from fedpact.features.text.rows import bag_rows, vector_rows
-from fedpact.features.text.vectors import WIDTH, word_vectors
+from fedpact.features.text.vectors import WIDTH, check_table
 from fedpact.learning.artefact import Model, Template
-from fedpact.learning.discriminant import solve
+from fedpact.learning.discriminant import CONSTANTS, Constants, solve
 from fedpact.learning.families.base import (
     MIN_BUCKET_BITS,
     ConstructedFamily,
@@ -64,6 +64,8 @@ class ClassSums(ConstructedFamily[P]):
     inputs = frozenset({"text"})
     aggregation = "class-sums"
     strategies = ("fedavg",)
+    constants: ClassVar[Constants] = CONSTANTS
+    """Of the discriminant."""
 
     def check(self, spec: Specification) -> None:
         super().check(spec)
@@ -124,7 +126,8 @@ class ClassSums(ConstructedFamily[P]):
         if not statistics.words.any():
             return np.full((len(x), spec.outputs), 1 / spec.outputs)
         frequencies = bucket_frequencies(self.parameters(spec).bits)
-        return solve(self._layout(spec), statistics, frequencies).predict(*self._rows(spec, x))
+        solved = solve(self._layout(spec), statistics, frequencies, self.constants)
+        return solved.predict(*self._rows(spec, x))
 
     def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
         """Whether `samples` documents, each a row of norm 1 in one class, and the declared noise
@@ -171,11 +174,12 @@ class TextStatistics(ClassSums[TextStatisticsParameters]):
     name = "text-statistics"
     schema = TextStatisticsParameters
 
-    def check_examples(self, spec: Specification, x: Inputs) -> None:
-        """Raise DataError if no document has a word that counts, or word vectors are missing."""
+    def check(self, spec: Specification) -> None:
+        """See the base class; with `vectors`, also raises DataMissing if the public word table is
+        not installed: whoever takes part must know that before."""
+        super().check(spec)
         if self.parameters(spec).vectors:
-            word_vectors()
-        super().check_examples(spec, x)
+            check_table()
 
     def dense_width(self, spec: Specification) -> int:
         return WIDTH if self.parameters(spec).vectors else 0
