@@ -13,6 +13,7 @@ from fedpact.cli import (
     data,
     demo,
     devnet,
+    network,
     operator,
     participant,
     privacy,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(account.app, name="account")
 app.add_typer(data.app, name="data")
 app.add_typer(devnet.app, name="devnet")
+app.add_typer(network.app, name="network")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(operator.registrar, name="registrar")
 app.add_typer(request.app, name="request")

@@ -45,6 +45,7 @@ def opt_in(view: RequestView) -> DutyResult:
         samples = samples_to_join(
             ctx, spec, record.payment, record.requester, (ctx.deployment.fingerprint, view.id)
         )
+        family_of(spec).obtain(spec, ctx.store)
     except (
         InvalidInput,
         DataError,

@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedpact.errors import PolicyRefusal, SettingsError
-from fedpact.learning.families import FAMILIES
+from fedpact.features.networks.pinned import PINNED_NETWORKS
+from fedpact.learning.families import FAMILIES, family_of
 from fedpact.types.privacy import CLAIM, PrivacyMode
 from fedpact.types.specification import Specification
 from fedpact.types.validation import first_error
@@ -23,6 +24,9 @@ class Policy(BaseModel):
     categories: tuple[str, ...] = ()
     """Categories to serve; empty for any."""
     families: tuple[str, ...] = tuple(FAMILIES)
+    networks: tuple[str, ...] = PINNED_NETWORKS
+    """Trained networks that a request may stand on: names of fedpact's own, or hex sha-256 of ONNX
+    files, which are fetched and tried (`features.networks.trial`) when a request names them."""
     max_parameters: Annotated[int, Field(gt=0)] = 10_000_000
     max_steps_per_round: Annotated[int, Field(gt=0)] = 1_000
     max_rounds: Annotated[int, Field(gt=0)] = 200
@@ -88,6 +92,7 @@ class Policy(BaseModel):
         """
         share = payment // (spec.rounds * spec.max_providers)
         steps = spec.local.steps_for(samples)
+        network = family_of(spec).network(spec)
         refusals = {
             f"category {spec.category!r} is not among {list(self.categories)}": bool(
                 self.categories
@@ -95,6 +100,9 @@ class Policy(BaseModel):
             and spec.category not in self.categories,
             f"family {spec.family.name!r} is not among {list(self.families)}": spec.family.name
             not in self.families,
+            f"network {network and network[0]} (sha-256 {network and network[1]}) is not among "
+            f"{list(self.networks)}": network is not None
+            and not set(network).intersection(self.networks),
             f"pay of {share} wei per round and provider is under {self.min_pay_per_round}": share
             < self.min_pay_per_round,
             f"pay of {share * spec.rounds} wei for epsilon {epsilon:.3g} is under "

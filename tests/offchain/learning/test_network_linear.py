@@ -1,18 +1,25 @@
 """The linear model on a public network's features, with the network's real weights."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from fedpact.data.dataset import Dataset
-from fedpact.errors import SpecificationError
+from fedpact.errors import PolicyRefusal, SpecificationError
+from fedpact.features.networks import named
 from fedpact.features.networks.images import WIDTH
-from fedpact.features.networks.pinned import EFFICIENTNET_LITE0
+from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
 from fedpact.learning.bounds import update_norm, update_norm_bounds
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family, privacy_statement, represented
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SeededNoise
+from fedpact.privacy_audit import hostile, participation
+from fedpact.provider.policy import Policy
+from fedpact.types.cid import Cid
+from tests.support.networks import SIDE, small_network
 from tests.support.specifications import SOUND, specification
 
 NETWORK = {
@@ -75,7 +82,7 @@ def test_noise_alone_and_records_stay_within_the_bounds_of_an_update(number):
 @pytest.mark.parametrize(
     ("parameters", "features", "said"),
     [
-        ({**NETWORK, "network": "another"}, {}, "'another' .* is unknown"),
+        ({**NETWORK, "network": "another"}, {}, "'another' is neither a CID nor"),
         ({**NETWORK, "digest": "00" * 32}, {}, "has the digest '5793"),
         ({"network": NETWORK["network"]}, {}, "digest"),
         ({**NETWORK, "side": 10_000}, {}, "side"),
@@ -96,3 +103,78 @@ def test_the_privacy_statement_names_the_network_and_what_is_not_covered():
     assert "ImageNet" in said
     assert said.endswith("what it has seen is not covered")
     assert privacy_statement(specification()) == specification().privacy.statement
+
+
+def named_spec(**changes):
+    parameters = {
+        "network": str(Cid.of_digest(bytes(32), 1)),
+        "digest": "ab" * 32,
+        "side": SIDE,
+        "width": 12,
+        **changes,
+    }
+    return spec_of(family={"name": "network-linear", "parameters": parameters})
+
+
+def test_a_network_may_be_named_by_its_cid_with_its_width():
+    spec = named_spec()
+    check_published(spec)
+    tensors = dict(family("network-linear").template(spec).tensors)
+    assert tensors["centre"] == (12,)
+    statement = privacy_statement(spec)
+    assert "which the requester named: what it has seen is not covered" in statement
+    assert "abababababab" in statement
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"width": 0}, "needs its width"),
+        ({"width": 5_000}, "width"),
+        ({"width": -1}, "width"),
+        ({"digest": "AB" * 32}, "digest"),
+        ({"digest": "../../etc/passwd"}, "digest"),
+        ({"network": "../efficientnet"}, "neither a CID nor"),
+        ({"network": "b" + "a" * 200}, "network"),
+        ({"side": 10_000}, "side"),
+        (NETWORK | {"width": 12}, "width must be 0"),
+        (NETWORK | {"network": MINILM.name, "width": 0}, "unknown"),
+    ],
+)
+def test_hostile_names_of_networks_are_refused(changes, reason):
+    with pytest.raises(SpecificationError, match=reason):
+        check_published(named_spec(**changes))
+
+
+def test_a_provider_serves_the_networks_of_its_policy_alone():
+    def decided(policy, spec):
+        try:
+            policy.check(spec, 10**18, 100, 1_000, 1.0)
+        except PolicyRefusal as refusal:
+            return str(refusal)
+        return "joins"
+
+    spec, open_ = named_spec(), {"accept_without_privacy": True}
+    name = spec.family.parameters["network"]
+    assert f"network {name} (sha-256 {'ab' * 32}) is not among" in decided(Policy(), spec)
+    assert decided(Policy(networks=("ab" * 32,), **open_), spec) == "joins"
+    assert decided(Policy(**open_), spec_of()) == "joins"
+    assert "efficientnet-lite0" in decided(Policy(networks=()), spec_of())
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e38])
+def test_one_image_changes_nothing_but_noised_bytes_under_a_named_network(
+    tmp_path, monkeypatch, factor
+):
+    """The participation game, with a network that overflows on bright images or on all."""
+    monkeypatch.setenv(named.FOLDER_VARIABLE, str(tmp_path))
+    content = small_network(factor=factor)
+    form, digest = named.keep(content)
+    parameters = {"network": str(Cid.of_digest(bytes(32), 1)), "digest": digest}
+    parameters |= {"side": form.side, "width": form.width}
+    monkeypatch.setitem(hostile._FORMS, "network-linear", ([8, 8], parameters))
+    monkeypatch.setattr(participation, "Policy", partial(Policy, networks=(digest,)))
+    found = participation.audit_participation("network-linear", requests=2, seed=3)
+    assert found.details["differences"] == []
+    assert found.details["joined"] == 2
+    named._session.cache_clear()

@@ -58,10 +58,7 @@ def efficientnet_lite0(tensors: Tensors, shape: tuple[int, int, int], side: int)
     pixels = graph.add("Mul", INPUT, graph.constant(np.float32(255.0 / _SPREAD)))
     x = graph.add("Sub", pixels, graph.constant(np.float32(_MEAN / _SPREAD)))
     if shape[1:] != (side, side):
-        sizes = graph.constant(np.array([1, 3, side, side], np.int64))
-        x = graph.add(
-            "Resize", x, "", "", sizes, mode="linear", coordinate_transformation_mode="half_pixel"
-        )
+        x = graph.scaled(x, side)
     x = layers.clipped(layers.convolution("_conv_stem", "_bn0", x, stride=2))
     number = 0
     for stage in _STAGES:

@@ -32,6 +32,12 @@ class Graph:
         self._nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
         return name
 
+    def scaled(self, images: str, side: int) -> str:
+        """Images (1, 3, H, W) scaled, bilinear, to `side` pixels on both sides."""
+        sizes = self.constant(np.array([1, 3, side, side], np.int64))
+        options = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        return self.add("Resize", images, "", "", sizes, **options)
+
     def model(
         self, inputs: Mapping[str, tuple[int, Sequence[int | str]]], output: str, width: int
     ) -> bytes:

@@ -1,5 +1,6 @@
 """Features of images from a frozen public network."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from fedpact.errors import DataError
 from fedpact.features.cache import BATCH, array_key, kept_rows
+from fedpact.features.networks.named import NamedNetwork
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, check_pinned
 from fedpact.features.networks.session import FrozenSession, on_all_cores
 
@@ -18,6 +20,9 @@ MAX_IMAGE_SIDE = 1024
 """Pixels of an image as it comes."""
 VERSION = "efficientnet-1"
 """Part of each file's key; changes whenever the features' values do."""
+
+
+_Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def check_shape(shape: tuple[int, ...]) -> None:
@@ -35,11 +40,15 @@ def check_shape(shape: tuple[int, ...]) -> None:
 
 
 def image_features(
-    images: NDArray[np.float32], side: int, mirrored: bool, folder: Path | None = None
+    images: NDArray[np.float32],
+    side: int,
+    mirrored: bool,
+    folder: Path | None = None,
+    named: NamedNetwork | None = None,
 ) -> NDArray[np.float16]:
-    """Rows (n, WIDTH) of images (n, H, W), (n, 1, H, W) or (n, 3, H, W) with values from 0 to 1.
+    """Rows (n, d) of images (n, H, W), (n, 1, H, W) or (n, 3, H, W) with values from 0 to 1.
 
-    The square roots of the network's last layer, averaged over the image, scaled to norm 1: roots
+    The square roots of what the network gives (of sizes, with their signs), scaled to norm 1: roots
     even out a layer in which a few values are much larger than the others. A row depends on its
     image alone; it is of zeros where the network's output is not finite.
 
@@ -47,35 +56,69 @@ def image_features(
         side: pixels, on both sides, that the images are scaled to.
         mirrored: whether to average over the image and its mirror image.
         folder: keeps the rows on disk, see `kept_rows`.
+        named: the network; None: EfficientNet-Lite0, its last layer averaged over the image.
 
-    Raises DataError for images of another shape, DataMissing without the extra `images`.
+    Raises DataError for images of another shape, DataMissing without the extra `images` or the
+    named network's file.
     """
     check_shape(images.shape[1:])
     planes = images if images.ndim == 4 else images[:, None]
 
+    height, breadth = planes.shape[2:]
+    width = WIDTH if named is None else named.form.width
+
     def rows(start: int) -> NDArray[np.float16]:
-        network = _network(planes.shape[2:], side)
+        run = _runner((height, breadth), side, named)
         part = planes[start : start + BATCH]
-        found = on_all_cores(lambda image: _row(network, image, mirrored), list(part))
+        found = on_all_cores(lambda image: _row(run, image, mirrored, width), list(part))
         return np.stack(found).astype(np.float16)
 
     if folder is None:
         batches = [rows(start) for start in range(0, len(planes), BATCH)]
-        return np.concatenate(batches) if batches else np.empty((0, WIDTH), np.float16)
-    version = f"{VERSION}:{EFFICIENTNET_LITE0.digest}:{side}:{int(mirrored)}"
-    return kept_rows(array_key(version, planes), (len(planes), WIDTH), rows, folder)
+        return np.concatenate(batches) if batches else np.empty((0, width), np.float16)
+    digest = EFFICIENTNET_LITE0.digest if named is None else named.digest
+    version = f"{VERSION}:{digest}:{side}:{int(mirrored)}"
+    return kept_rows(array_key(version, planes), (len(planes), width), rows, folder)
 
 
-def _row(network: FrozenSession, image: NDArray[np.float32], mirrored: bool) -> NDArray[np.float32]:
+def _row(run: _Run, image: NDArray[np.float32], mirrored: bool, width: int) -> NDArray[np.float32]:
     whole = np.broadcast_to(image, (1, 3, *image.shape[1:]))
-    found = network.run(whole)
-    if mirrored:
-        found = (found + network.run(whole[..., ::-1])) / np.float32(2)
+    try:
+        found = run(whole)
+        if mirrored:
+            found = (found + run(whole[..., ::-1])) / np.float32(2)
+    except Exception:  # noqa: BLE001 - one image must never stop the others
+        return np.zeros(width, np.float32)
     with np.errstate(all="ignore"):
-        roots = np.sqrt(found)  # the layer has no negative values
+        roots = np.copysign(np.sqrt(np.abs(found)), found)
         length = np.sqrt(np.square(roots, dtype=np.float64).sum())
         row = roots / np.float32(length)
     return row if np.isfinite(row).all() else np.zeros_like(row)
+
+
+def _runner(size: tuple[int, int], side: int, named: NamedNetwork | None) -> _Run:
+    """From an image, (1, 3, *size), to what the network gives, (d,)."""
+    if named is None:
+        return _network(size, side).run
+    session = named.session()
+    if size == (side, side):
+        return session.run
+    scaling = _scaling(size, side)
+    return lambda image: session.run(scaling.run(image).reshape(1, 3, side, side))
+
+
+@lru_cache(maxsize=4)
+def _scaling(size: tuple[int, int], side: int) -> FrozenSession:
+    """Images (1, 3, *size) scaled to `side` pixels on both sides, flat."""
+    from onnx import TensorProto
+
+    from fedpact.features.networks.graph import Graph
+
+    graph = Graph()
+    x = graph.scaled("image", side)
+    shape = [1, 3, *size]
+    flat = graph.add("Flatten", x)
+    return FrozenSession(graph.model({"image": (TensorProto.FLOAT, shape)}, flat, 3 * side * side))
 
 
 @lru_cache(maxsize=4)

@@ -6,7 +6,7 @@ they have seen before, on the internet, is not covered by any promise of this pr
 
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -110,6 +110,7 @@ MINILM = PinnedNetwork(
     _safetensors,
 )
 """Apache-2.0."""
+PINNED_NETWORKS = (EFFICIENTNET_LITE0.name, MINILM.name)
 TOKENIZER_DIGEST = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 """Hex sha-256 of MiniLM's `tokenizer.json`."""
 
@@ -132,6 +133,11 @@ def check_pinned(known: PinnedNetwork, name: str, digest: str) -> None:
             f"{known.digest!r}"
         )
     known.folder()
-    missing = [one for one in ("onnx", "onnxruntime", *known.needs) if find_spec(one) is None]
+    check_installed(known.extra, known.needs)
+
+
+def check_installed(extra: str, needs: Sequence[str] = ()) -> None:
+    """Raise DataMissing unless networks can run, with what else is needed of an extra."""
+    missing = [one for one in ("onnx", "onnxruntime", *needs) if find_spec(one) is None]
     if missing:
-        raise DataMissing(f"no {missing[0]}: pip install 'fedpact[{known.extra}]'")
+        raise DataMissing(f"no {missing[0]}: pip install 'fedpact[{extra}]'")

@@ -30,6 +30,12 @@ class FrozenSession:
         )
         self._input = self._session.get_inputs()[0].name
 
+    @property
+    def shapes(self) -> tuple[tuple[int | str, ...], ...]:
+        """Of its input and its output; a name is any length."""
+        ends = (*self._session.get_inputs(), *self._session.get_outputs())
+        return tuple(tuple(one.shape) for one in ends)
+
     def run(self, example: NDArray[np.generic]) -> NDArray[np.float32]:
         """The features, (d,), of one example, (1, *shape)."""
         (found,) = self._session.run(None, {self._input: np.ascontiguousarray(example)})

@@ -69,7 +69,7 @@ def family_of(spec: Specification) -> ModelFamily[Any]:
 def privacy_statement(spec: Specification) -> str:
     """A request's privacy in words, with what its family stands on that no promise covers. A family
     that fedpact does not know adds nothing."""
-    found = family_of(spec).uncovered if spec.family.name in FAMILIES else ""
+    found = family_of(spec).uncovered(spec) if spec.family.name in FAMILIES else ""
     return f"{spec.privacy.statement}; {found}" if found else spec.privacy.statement
 
 

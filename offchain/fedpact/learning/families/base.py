@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset, Inputs, Targets
 from fedpact.errors import SpecificationError
 from fedpact.learning.aggregation import aggregate, check_aggregation
@@ -87,8 +88,6 @@ class ModelFamily(ABC, Generic[P]):
     rounds do not change them. Empty: every round trains."""
     statistics_norm: ClassVar[float] = 1.0
     """Public bound of an example's contribution to `statistics_sum`, over all tensors together."""
-    uncovered: ClassVar[str] = ""
-    """What the family stands on that no promise of privacy covers, in words; empty: nothing."""
     schema: type[P]
     """Schema of the specification's family.parameters, with defaults."""
 
@@ -123,6 +122,19 @@ class ModelFamily(ABC, Generic[P]):
                 + ("needs a" if self.statistics else "takes no")
                 + " privacy.statistics_multiplier"
             )
+
+    def network(self, spec: Specification) -> tuple[str, str] | None:
+        """Name (or CID) and hex sha-256 of the trained network that the family stands on."""
+        return None
+
+    def uncovered(self, spec: Specification) -> str:
+        """What the family stands on that no promise of privacy covers, in words; empty: nothing."""
+        return ""
+
+    def obtain(self, spec: Specification, store: ContentStore) -> None:
+        """Have on this machine what the family needs of the content store; by default nothing.
+
+        Raises DataError for content that is refused, and what the store raises."""
 
     def gathers(self, round_number: int) -> bool:
         """Whether a round gathers statistics: its models are aggregated but not scored, and the

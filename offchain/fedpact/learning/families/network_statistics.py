@@ -31,7 +31,6 @@ class NetworkStatisticsParameters(ClassSumsParameters):
 
 class NetworkStatistics(ClassSums[NetworkStatisticsParameters]):
     name = "network-statistics"
-    uncovered = MINILM.statement
     schema = NetworkStatisticsParameters
     constants = Constants(dense_sharpness=0.3, noised_dense_sharpness=1.8)
     """Chosen on held-out training posts (every fifth) of 20 Newsgroups at epsilon 1, 2 and 5."""
@@ -40,6 +39,13 @@ class NetworkStatistics(ClassSums[NetworkStatisticsParameters]):
         super().check(spec)
         asked = self.parameters(spec)
         check_pinned(MINILM, asked.network, asked.digest)
+
+    def network(self, spec: Specification) -> tuple[str, str]:
+        asked = self.parameters(spec)
+        return asked.network, asked.digest
+
+    def uncovered(self, spec: Specification) -> str:
+        return MINILM.statement
 
     def represented(self, spec: Specification, x: Inputs, folder: Path | None = None) -> Inputs:
         """Documents with their network's rows, see `with_rows`."""
