@@ -1,6 +1,5 @@
 """The example of the requester's Python API runs as it stands."""
 
-import csv
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -24,14 +23,10 @@ def load_example() -> ModuleType:
     return module
 
 
-def write_table(path: Path, market: Market, indices: range, *, labels: bool) -> None:
-    with path.open("w", newline="") as file:
-        lines = csv.writer(file)
-        names = [f"p{number}" for number in range(64)]
-        lines.writerow([*names, "label"] if labels else names)
-        for index in indices:
-            values = (market.evaluation.x[index] * 16).astype(int).tolist()
-            lines.writerow([*values, market.evaluation.y[index]] if labels else values)
+def write_arrays(path: Path, market: Market, indices: range) -> None:
+    """The providers hold arrays, whose values have no names that a table could be matched by."""
+    x, y = market.evaluation.x[list(indices)], market.evaluation.y[list(indices)]
+    np.savez(path, x=(x * 16).astype(int), y=y)
 
 
 def test_the_example_buys_a_model_and_answers_with_it(market: Market, tmp_path: Path) -> None:
@@ -50,8 +45,8 @@ def test_the_example_buys_a_model_and_answers_with_it(market: Market, tmp_path: 
         state = "state"
         """
     )
-    write_table(tmp_path / "evaluation.csv", market, range(300), labels=True)
-    write_table(tmp_path / "queries.csv", market, range(300, 400), labels=False)
+    write_arrays(tmp_path / "evaluation.npz", market, range(300))
+    write_arrays(tmp_path / "queries.npz", market, range(300, 400))
     example = load_example()
     session = fedpact.connect(tmp_path / "fedpact.toml")
 
@@ -60,8 +55,8 @@ def test_the_example_buys_a_model_and_answers_with_it(market: Market, tmp_path: 
         labels = example.buy_answers(
             session.requester,
             EXAMPLES / "draft.toml",
-            tmp_path / "evaluation.csv",
-            tmp_path / "queries.csv",
+            tmp_path / "evaluation.npz",
+            tmp_path / "queries.npz",
         )
 
     truth = market.evaluation.y[300:400]

@@ -24,7 +24,7 @@ def create(
     context: typer.Context,
     draft: Annotated[Path, typer.Argument(help="Draft of the specification (TOML or JSON).")],
     evaluation: Annotated[
-        Path, typer.Option(help="Evaluation set (.csv with a label column, or .npz with x and y).")
+        Path, typer.Option(help="Evaluation set, in a format listed in docs/own-data.md.")
     ],
     payment: Annotated[
         str, typer.Option(help="Payment into escrow, with its unit, such as '0.5 ether'.")
@@ -58,7 +58,7 @@ def create(
 
     at = session.of(context)
     wei = parse_amount(payment)
-    asked = Draft.read(draft)
+    asked = Draft.read(draft).with_columns_of(evaluation)
     found = None if from_search is None else RetrievalRecord.read(from_search)
     if not fresh and not resale.propose(at.requester.offers(asked, queries)):
         return

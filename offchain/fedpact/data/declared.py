@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from fedpact.data.dataset import Dataset, Inputs, Targets
 from fedpact.data.documents import documents
 from fedpact.data.identity import unit_digests
-from fedpact.data.readers import capped, read_unchecked
+from fedpact.data.readers import capped, log_ignored, read_unchecked
+from fedpact.data.readers.cells import numbers
 from fedpact.data.readers.records import CHUNK, Records
-from fedpact.data.readers.table import number_or_nan
 from fedpact.errors import DataError
+from fedpact.types.names import label_key
 from fedpact.types.schema import RECORD, DataSchema
 from fedpact.types.specification import Specification
 
@@ -57,8 +58,13 @@ class DeclaredData:
         columns = tuple(column.source or column.name for column in schema.columns)
         labelled = schema.labels or not schema.is_table
         records = read_unchecked(
-            path, schema.label_column if labelled else None, columns, schema.unit_column
+            path,
+            schema.label_column if labelled else None,
+            columns,
+            schema.unit_column,
+            schema.file,
         )
+        log_ignored(path, records)
         if schema.is_table and records.kind == "numbers":
             records = _as_table(path, schema, records)
         if records.kind != schema.kind:
@@ -105,7 +111,7 @@ class DeclaredData:
             int((~self._finite).sum()),
             0
             if not self.schema.labels
-            else sum(label not in self.schema.labels for label in records.labels),
+            else sum(label_key(label) not in self._declared_labels for label in records.labels),
             int(self._outside().sum()),
             int((~self._within_unit).sum()),
         )
@@ -122,6 +128,10 @@ class DeclaredData:
         return Dataset(self._inputs(spec, rows), y[rows], units, self.schema.units)
 
     # ------------------------------------------------------------------ parts
+
+    @cached_property
+    def _declared_labels(self) -> set[str]:
+        return set(map(label_key, self.schema.labels))
 
     @cached_property
     def _within_unit(self) -> NDArray[np.bool_]:
@@ -203,11 +213,9 @@ class DeclaredData:
     def _targets(self, spec: Specification) -> tuple[Targets, NDArray[np.bool_]]:
         """Of every example, and whether the specification can use it."""
         if spec.output is None:
-            indices = {name: index for index, name in enumerate(spec.labels)}
-            declared = set(self.schema.labels)
-            found = [
-                indices.get(label, -1) if label in declared else -1 for label in self.records.labels
-            ]
+            indices = {label_key(name): index for index, name in enumerate(spec.labels)}
+            keys = [label_key(label) for label in self.records.labels]
+            found = [indices.get(key, -1) if key in self._declared_labels else -1 for key in keys]
             y = np.array(found, dtype=np.int64)
             return y, y >= 0
         values, (low, high) = self._outputs(spec.output.column)
@@ -222,9 +230,8 @@ class DeclaredData:
             values = self.records.x[:, index].astype(np.float64)
             return values, self.schema.columns[index].range
         assert self.schema.output is not None
-        return np.array(
-            [number_or_nan(label) for label in self.records.labels]
-        ), self.schema.output.range
+        values = numbers(self.records.labels, self.records.layout)
+        return values, self.schema.output.range
 
 
 def no_examples(spec: Specification) -> Dataset:
@@ -245,8 +252,8 @@ def _as_table(path: Path, schema: DataSchema, records: Records) -> Records:
         return replace(records, columns=names)
     x = records.x
     if x.ndim == 2 and not schema.labels and x.shape[1] == len(names) - 1:
-        outputs = [[number_or_nan(label)] for label in records.labels]
-        x, records = np.hstack([x, outputs]), replace(records, labels=("",) * len(x))
+        outputs = numbers(records.labels, records.layout)
+        x, records = np.hstack([x, outputs[:, None]]), replace(records, labels=("",) * len(x))
     if x.ndim != 2 or x.shape[1] != len(names):
         raise DataError(
             f"data {path}: examples of shape {list(x.shape[1:])}, the schema has {len(names)} "

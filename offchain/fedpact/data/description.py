@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fedpact.data.readers import LABEL_COLUMN, read_records
-from fedpact.data.readers.records import Records, refuse
+from fedpact.data.readers import LABEL_COLUMN, label_numbers, read_records
+from fedpact.data.readers.records import Records
 from fedpact.types.document import canonical_json
+from fedpact.types.names import label_key
 
 Task = Literal["classification", "regression"]
 
@@ -52,7 +53,7 @@ def describe(
     found = read_records(path, output_column or label_column or LABEL_COLUMN)
     texts = found.kind == "text"
     regression = output_column is not None or found.format == "cmapss"
-    histogram = None if regression else dict(sorted(Counter(found.labels).items()))
+    histogram = None if regression else dict(sorted(Counter(map(label_key, found.labels)).items()))
     task: Task = "regression" if regression else "classification"
     return Description(
         found.format,
@@ -61,7 +62,7 @@ def describe(
         None if texts else (float(found.x.min()), float(found.x.max())),
         (min(map(len, found.x)), max(map(len, found.x))) if texts else None,
         histogram,
-        _outputs(path, found) if regression else None,
+        _outputs(path, found, output_column or "y") if regression else None,
         attributes(task, category, len(found.labels), found.x.shape[1:], found.columns, found.kind),
     )
 
@@ -85,14 +86,6 @@ def attributes(
     return {**schema, "category": category, "size": size, "schema": digest}
 
 
-def _outputs(path: Path, found: Records) -> tuple[float, float, float]:
-    values = []
-    for number, label in enumerate(found.labels, start=1):
-        try:
-            values.append(float(label))
-        except ValueError:
-            refuse(path, f"example {number} has {label!r}, not a number")
-    if not np.isfinite(values).all():
-        row = int(np.flatnonzero(~np.isfinite(values))[0])
-        refuse(path, f"example {row + 1} has {values[row]}, not a finite number")
-    return min(values), float(np.median(values)), max(values)
+def _outputs(path: Path, found: Records, name: str) -> tuple[float, float, float]:
+    values = label_numbers(path, found, name)
+    return float(values.min()), float(np.median(values)), float(values.max())

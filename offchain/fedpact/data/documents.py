@@ -1,11 +1,12 @@
 """Documents as examples: how they are read, and the two arrays that store a collection.
 
-A document is a `str`. Files are UTF-8; any other file is read as Latin-1, in which every byte is a
-character, so that none is refused or lost (20 Newsgroups needs this). Documents are packed end to
-end into one array of UTF-8 bytes and one of end positions: no pickles, and equal documents give
-equal bytes.
+A document is a `str`. Files are UTF-8, or UTF-16 with a byte-order mark; any other file is read as
+Latin-1, in which every byte is a character, so that none is refused or lost (20 Newsgroups needs
+this). Documents are packed end to end into one array of UTF-8 bytes and one of end positions: no
+pickles, and equal documents give equal bytes.
 """
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,8 +38,9 @@ def decoded(data: bytes) -> str:
     """A file's text; raises DataError for more than MAX_BYTES."""
     if len(data) > MAX_BYTES:
         raise DataError(f"a document of {len(data)} bytes: at most {MAX_BYTES}")
+    encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8"
     try:
-        return data.decode("utf-8")
+        return data.decode(encoding)
     except UnicodeDecodeError:
         return data.decode("latin-1")
 

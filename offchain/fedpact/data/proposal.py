@@ -9,9 +9,11 @@ import tomlkit
 from numpy.typing import NDArray
 
 from fedpact.data.readers import LABEL_COLUMN, read_unchecked
+from fedpact.data.readers.cells import numbers
 from fedpact.data.readers.records import Records
-from fedpact.data.readers.table import UNIT_COLUMN, number_or_nan
+from fedpact.data.readers.table import UNIT_COLUMN
 from fedpact.errors import DataError, InvalidInput
+from fedpact.types.names import label_key
 from fedpact.types.schema import RECORD, ColumnSchema, DataSchema
 
 MAX_LABELS = 1000
@@ -66,6 +68,7 @@ def propose(
         "unit": (unit or UNIT_COLUMN) if found.grouped_units else RECORD,
         "labels": () if regression else _labels(path, found),
         "label_column": label or LABEL_COLUMN,
+        "file": found.layout,
     }
     if found.kind == "text":
         return DataSchema(**shared)  # type: ignore[arg-type]
@@ -76,14 +79,14 @@ def propose(
             if np.isfinite(found.x[:, index]).any()
         ]
         if output_column is not None:
-            values = np.array([number_or_nan(one) for one in found.labels])
+            values = numbers(found.labels, found.layout)
             columns.append(
                 ColumnSchema(name=output_column, range=_range(path, output_column, values))
             )
         return DataSchema(**shared, columns=tuple(columns))  # type: ignore[arg-type]
     output = None
     if output_column is not None:
-        values = np.array([number_or_nan(one) for one in found.labels])
+        values = numbers(found.labels, found.layout)
         output = ColumnSchema(name=output_column, range=_range(path, output_column, values))
     return DataSchema(
         **shared,  # type: ignore[arg-type]
@@ -114,7 +117,10 @@ def as_toml(schema: DataSchema) -> str:
 
 
 def _labels(path: Path, found: Records) -> tuple[str, ...]:
-    names = sorted(set(found.labels))
+    """Each name in its common form; an example without one does not count."""
+    names = sorted({label_key(label) for label in found.labels} - {""})
+    if not names:
+        raise DataError(f"data {path}: no example has a label")
     if len(names) > MAX_LABELS:
         raise DataError(
             f"data {path}: {len(names)} different labels: is it a regression? Name its column as "

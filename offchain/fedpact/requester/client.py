@@ -113,6 +113,7 @@ class Requester:
         if isinstance(evaluation, Path):
             from fedpact.data.readers import read_dataset
 
+            draft = draft.with_columns_of(evaluation)
             evaluation = read_dataset(evaluation, draft.specification)
         return prepare(draft, evaluation, self._keys, queries=asked)
 

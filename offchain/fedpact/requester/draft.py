@@ -102,6 +102,23 @@ class Draft:
         """A copy with some fields replaced."""
         return Draft({**self.fields, **fields}, self.on_chain)
 
+    def with_columns_of(self, evaluation: Path) -> "Draft":
+        """A copy that names the columns of the evaluation set if that is a table and the draft
+        names none: providers match columns by name, never by their order.
+
+        Raises DataError for a table that cannot be read.
+        """
+        from fedpact.data.readers import LABEL_COLUMN, feature_names
+
+        features, output = self.fields.get("features"), self.fields.get("output")
+        if not isinstance(features, Mapping) or features.get("columns"):
+            return self
+        label = output.get("column") if isinstance(output, Mapping) else LABEL_COLUMN
+        names = feature_names(evaluation, label)
+        if not names:
+            return self
+        return self.changed(features={**features, "columns": list(names)})
+
     def inviting(self, retrieval: "RetrievalRecord", fingerprint: bytes) -> "Draft":
         """A copy that invites the providers a search found.
 

@@ -1,6 +1,6 @@
 """Read files of queries, numbers or texts, as the specification requires."""
 
-import csv
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -9,20 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import Inputs
-from fedpact.data.documents import MAX_BYTES, TEXT, decoded, documents, unpack
+from fedpact.data.documents import TEXT, decoded, documents, unpack
+from fedpact.data.readers import LABEL_COLUMN, log_ignored, read_table
+from fedpact.data.readers.table import UNIT_COLUMN, Table
 from fedpact.errors import DataError
 from fedpact.types.specification import Specification
-
-LABEL_COLUMN = "label"
-"""Ignored in a table of queries, like the column that a regression predicts."""
-csv.field_size_limit(MAX_BYTES)
 
 
 def read_queries(path: Path, spec: Specification) -> Inputs:
     """Queries in the form of the training data: float32 (n, *shape), scaled; or documents, (n,).
 
-    Numbers: .npz with x, or .csv. Texts: .csv with a column `text`, .npz of packed texts, or .txt
-    with one text a line.
+    Numbers: .npz with x, or a table with the columns that the specification names. Texts: a table
+    with a column `text`, .npz of packed texts, or .txt with one text a line. Columns that are not
+    used are logged.
     Raises DataError for another file extension, a missing column, a value that is not a finite
     number, or a shape or kind that differs from the specification's.
     """
@@ -38,17 +37,13 @@ def _texts(path: Path) -> Inputs:
     if path.suffix == ".txt":
         lines = decoded(_bytes(path)).splitlines()
         found = documents([line for line in lines if line.strip()])
-    elif path.suffix == ".csv":
-        rows = _rows(path)
-        if TEXT not in rows[0]:
-            raise DataError(f"queries {path}: no column {TEXT!r}: the request is about texts")
-        if any(row[TEXT] is None for row in rows):
-            raise DataError(f"queries {path}: a row ends before its column {TEXT!r}")
-        found = documents([row[TEXT] for row in rows])
     elif path.suffix == ".npz":
         found = _packed(path)
     else:
-        raise DataError(f"queries {path}: the request is about texts: .txt, .csv or .npz is needed")
+        table = _table(path)
+        if TEXT not in table.header:
+            raise DataError(f"queries {path}: no column {TEXT!r}: the request is about texts")
+        found = documents(table.cells(TEXT))
     if not len(found):
         raise DataError(f"queries {path}: the file contains no texts")
     return found
@@ -65,12 +60,7 @@ def _packed(path: Path) -> Inputs:
 
 
 def _numbers(path: Path, spec: Specification) -> NDArray[np.floating[Any]]:
-    if path.suffix == ".npz":
-        raw = _npz(path)
-    elif path.suffix == ".csv":
-        raw = _csv(path, spec)
-    else:
-        raise DataError(f"queries {path}: a .csv or .npz file is needed")
+    raw = _npz(path) if path.suffix == ".npz" else _columns(path, spec)
     shape = spec.features.shape
     if raw.size == 0 or raw[0].size != int(np.prod(shape)):
         raise DataError(
@@ -92,30 +82,34 @@ def _npz(path: Path) -> NDArray[np.floating[Any]]:
         raise DataError(f"queries {path}: must contain an array x of numbers ({error})") from error
 
 
-def _csv(path: Path, spec: Specification) -> NDArray[np.floating[Any]]:
-    rows = _rows(path)
-    ignored = spec.output.column if spec.output is not None else LABEL_COLUMN
-    columns = spec.features.columns or tuple(name for name in rows[0] if name != ignored)
-    for column in columns:
-        if column not in rows[0]:
-            raise DataError(f"queries {path}: no column {column!r}")
-    try:
-        return np.array([[float(row[name]) for name in columns] for row in rows])
-    except (TypeError, ValueError) as error:
-        raise DataError(f"queries {path}: {error}") from error
+def _columns(path: Path, spec: Specification) -> NDArray[np.float64]:
+    """The columns that the specification names, (n, columns), in its order."""
+    if not spec.features.columns:
+        raise DataError(
+            f"queries {path}: the request names no columns, so a table's cannot be matched: give "
+            "an .npz file with x"
+        )
+    found = _table(path).records(None, spec.features.columns, None)
+    wrong = np.argwhere(~np.isfinite(found.x))
+    if len(wrong):
+        row, column = wrong[0]
+        raise DataError(
+            f"queries {path}: example {row + 1}: column {found.columns[column]!r} is not a finite "
+            "number"
+        )
+    answers = (LABEL_COLUMN, UNIT_COLUMN, None if spec.output is None else spec.output.column)
+    others = tuple(name for name in found.ignored if name not in answers)
+    log_ignored(path, replace(found, ignored=others))
+    return np.asarray(found.x, dtype=np.float64)
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise DataError(f"queries {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"queries {path}: {error}") from error
-    if not rows:
-        raise DataError(f"queries {path}: no rows after the header line")
-    return rows
+def _table(path: Path) -> Table:
+    found = None if path.is_dir() else read_table(path)
+    if found is None:
+        raise DataError(f"queries {path}: a table, .npz, or for texts .txt is needed")
+    if not len(found):
+        raise DataError(f"queries {path}: no examples")
+    return found
 
 
 def _bytes(path: Path) -> bytes:

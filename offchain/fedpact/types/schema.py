@@ -15,6 +15,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from fedpact.errors import DataError, PolicyRefusal
 from fedpact.types.document import Document
+from fedpact.types.layout import PLAIN, FileLayout
+from fedpact.types.names import label_key
 from fedpact.types.specification import Specification
 from fedpact.types.validation import first_error
 
@@ -74,6 +76,8 @@ class DataSchema(Document):
     """A table's numeric columns, in order."""
     output: ColumnSchema | None = None
     """What a regression over arrays predicts. Over a table it predicts one of the columns."""
+    file: FileLayout = PLAIN
+    """How the owner's file writes a table; stays with the owner."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -110,8 +114,11 @@ class DataSchema(Document):
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
             raise ValueError("columns name one column twice")
-        if len(set(self.labels)) != len(self.labels):
+        keys = [label_key(label) for label in self.labels]
+        if len(set(keys)) != len(keys):
             raise ValueError("labels name a class twice")
+        if "" in keys:
+            raise ValueError("labels: an empty name is no class")
         return self
 
     @property
@@ -126,17 +133,13 @@ class DataSchema(Document):
     @property
     def published(self) -> dict[str, Any]:
         """What a provider publishes of it when it joins: all but the identifier and what its files
-        call the columns, in JSON types."""
-        columns = {"__all__": {"source"}}
-        return self.model_dump(
-            mode="json", exclude={"data_id": True, "columns": columns, "output": {"source"}}
-        )
+        look like, in JSON types."""
+        private: dict[str, Any] = {"data_id": True, "file": True, "output": {"source"}}
+        return self.model_dump(mode="json", exclude=private | {"columns": {"__all__": {"source"}}})
 
     def feature_columns(self, spec: Specification) -> tuple[str, ...]:
         """The columns of a table that a specification's features take, in its order."""
-        output = None if spec.output is None else spec.output.column
-        every = tuple(column.name for column in self.columns if column.name != output)
-        return spec.features.columns or every
+        return spec.features.columns
 
     def check(self, spec: Specification) -> None:
         """Raise PolicyRefusal where the declared data cannot serve a specification."""
@@ -160,6 +163,8 @@ class DataSchema(Document):
             raise PolicyRefusal("no output is declared, the request asks for a regression")
 
     def _check_columns(self, spec: Specification) -> None:
+        if not spec.features.columns:
+            raise PolicyRefusal("the data are a table: the request must name its columns")
         declared = {column.name for column in self.columns}
         wanted = self.feature_columns(spec)
         output = None if spec.output is None else spec.output.column

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from fedpact.data.declared import DeclaredData
 from fedpact.data.proposal import as_toml, propose
-from fedpact.errors import DataError, InvalidInput
+from fedpact.errors import DataError, InvalidInput, PolicyRefusal
+from fedpact.types.layout import FileLayout
 from fedpact.types.schema import ColumnSchema, DataSchema
 from tests.support.specifications import specification
 
@@ -67,7 +68,7 @@ def test_a_cell_of_a_column_that_is_not_asked_for_does_no_harm(tmp_path: Path) -
 def test_a_label_that_is_not_asked_for_or_not_declared_does_not_count(
     tmp_path: Path, label: str
 ) -> None:
-    spec = specification(labels=["a", "c"], features={"shape": [2]})
+    spec = specification(labels=["a", "c"], features={"shape": [2], "columns": ["age", "income"]})
     data = read(tmp_path, f"1,2,x,{label}\n2,3,y,a\n3,4,y,b\n")
     assert data.dataset(spec).y.tolist() == [0]
 
@@ -90,7 +91,7 @@ def test_a_regression_takes_any_declared_column(tmp_path: Path) -> None:
         labels=[],
         task="regression",
         family={"name": "linear-regression", "parameters": {}},
-        features={"shape": [1]},
+        features={"shape": [1], "columns": ["age"]},
         output={"column": "income", "scale": 10.0},
     )
     found = read(tmp_path, "1,50,x,a\n2,9999,y,b\n3,?,y,b\n").dataset(spec)
@@ -99,7 +100,9 @@ def test_a_regression_takes_any_declared_column(tmp_path: Path) -> None:
 
 
 def test_a_tiny_scale_overflows_nothing(tmp_path: Path) -> None:
-    spec = specification(labels=["a", "b"], features={"shape": [2], "scale": 1e-6})
+    spec = specification(
+        labels=["a", "b"], features={"shape": [2], "columns": ["age", "income"], "scale": 1e-6}
+    )
     assert np.isfinite(read(tmp_path, "1,2,x,a\n").dataset(spec).x).all()
 
 
@@ -178,3 +181,37 @@ def test_a_regression_is_proposed_with_its_output_among_the_columns(tmp_path: Pa
     found = propose(path, "people", output_column="income", unit="record")
     assert [column.name for column in found.columns] == ["age", "income"]
     assert found.labels == ()
+
+
+def test_a_request_that_names_no_columns_cannot_have_a_table(tmp_path: Path) -> None:
+    """Columns in another order at another provider were trusted."""
+    spec = specification(labels=["a", "b"], features={"shape": [2]})
+    with pytest.raises(PolicyRefusal, match="the request must name its columns"):
+        table_schema().check(spec)
+
+
+def test_columns_are_matched_by_name_and_others_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("label,note,income,age\na,x,200,50\n")
+    found = DeclaredData.read(path, table_schema())
+    assert found.dataset(SPEC).x.tolist() == [[25.0, 100.0]]
+    assert "columns that are not used: 'note'" in caplog.text
+
+
+def test_a_file_is_read_as_its_schema_says_and_never_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("age;income;label\n1,5;1.000;a\n", encoding="utf-16")
+    layout = FileLayout(encoding="utf-16", separator=";", decimal=",", thousands=".")
+    found = DeclaredData.read(path, table_schema(file=layout)).dataset(SPEC)
+    assert found.x.tolist() == [[0.75, 500.0]]
+    with pytest.raises(DataError, match="is not utf-8"):
+        DeclaredData.read(path, table_schema())
+
+
+@pytest.mark.parametrize("label", ["1.0", "1"])
+def test_a_label_counts_however_its_number_is_written(tmp_path: Path, label: str) -> None:
+    spec = specification(labels=["0", "1"], features={"shape": [1], "columns": ["age"]})
+    data = read(tmp_path, f"1,2,x,{label}\n", labels=("0", "1"))
+    assert data.dataset(spec).y.tolist() == [1]

@@ -71,5 +71,5 @@ def test_schemas_differ_if_data_cannot_be_trained_together():
 @pytest.mark.parametrize("value", ["many", "nan"])
 def test_outputs_that_are_not_numbers_are_refused(tmp_path, value):
     path = csv_file(tmp_path, f"u,left\n1,10\n2,{value}\n")
-    with pytest.raises(DataError, match=f"example 2 has '?{value}"):
+    with pytest.raises(DataError, match=f"example 2 has left '{value}'"):
         describe(path, "things", output_column="left")

@@ -153,7 +153,7 @@ def test_leafs_texts_become_codes_and_a_role_is_one_unit(tmp_path):
     ("text", "reason"),
     [
         ("{", "not JSON"),
-        ("[]", "not a LEAF file"),
+        ('{"users": []}', "not a LEAF file"),
         ('{"users": ["a"], "num_samples": [1], "user_data": {}}', "not a LEAF file"),
         ('{"users": [], "num_samples": [], "user_data": {}}', "no examples"),
         (leaf({"a": ([[1], [2]], [0, 1])}).replace("[2]", "[3]", 1), "user a"),
@@ -334,7 +334,7 @@ def test_a_damaged_binary_file_is_read_or_refused_and_nothing_else(tmp_path):
                 read_records(read)
 
 
-@pytest.mark.parametrize("name", ["data.xlsx", "empty"])
+@pytest.mark.parametrize("name", ["data.doc", "empty"])
 def test_an_unknown_format_is_refused_with_the_known_ones(tmp_path, name):
     path = tmp_path / name
     if path.suffix:

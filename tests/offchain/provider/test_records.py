@@ -20,6 +20,9 @@ SCHEMA = DataSchema(
     labels=("0", "1"),
     columns=tuple(ColumnSchema(name=name, range=(0.0, 9.0)) for name in "abcd"),
 )
+TABLE_SPEC = specification(
+    labels=["0", "1"], features={"shape": [2, 2], "columns": ["a", "b", "c", "d"]}
+)
 IMAGES = DataSchema(
     data_id="00" * 16,
     category="test",
@@ -59,10 +62,10 @@ def test_a_file_of_another_size_is_read_again(tmp_path: Path) -> None:
     path.write_text("a,b,c,d,label\n1,2,3,4,0\n")
     os.utime(path, ns=(10**18, 10**18))
     records = OwnRecords(path, SCHEMA, tmp_path / "features")
-    assert len(records.dataset(SPEC)) == 1
+    assert len(records.dataset(TABLE_SPEC)) == 1
     path.write_text("a,b,c,d,label\n1,2,3,4,0\n5,6,7,8,1\n")
     os.utime(path, ns=(10**18, 10**18))
-    assert len(records.dataset(SPEC)) == 2
+    assert len(records.dataset(TABLE_SPEC)) == 2
 
 
 def test_a_file_that_can_no_longer_be_read_changes_nothing(
@@ -71,15 +74,15 @@ def test_a_file_that_can_no_longer_be_read_changes_nothing(
     path = tmp_path / "data.csv"
     path.write_text("a,b,c,d,label\n1,2,3,4,0\n")
     records = OwnRecords(path, SCHEMA, tmp_path / "features")
-    before = records.dataset(SPEC)
+    before = records.dataset(TABLE_SPEC)
     for broken in ("a,b,c,d,label\n1,2,0\n", None):
         path.unlink()
         if broken is not None:
             path.write_text(broken)
-        assert (records.dataset(SPEC).x == before.x).all()
+        assert (records.dataset(TABLE_SPEC).x == before.x).all()
         assert "as they were read last" in caplog.text
 
 
 def test_a_file_that_was_never_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.csv"):
-        OwnRecords(tmp_path / "data.csv", SCHEMA, tmp_path / "features").dataset(SPEC)
+        OwnRecords(tmp_path / "data.csv", SCHEMA, tmp_path / "features").dataset(TABLE_SPEC)

@@ -26,7 +26,8 @@ from tests.support.text_examples import LABELS, text_dataset
 
 @pytest.fixture
 def spec() -> Specification:
-    return draft().specification
+    features = {"shape": [2], "scale": 2.0, "columns": ["a", "b"]}
+    return draft(features=features).specification
 
 
 @pytest.fixture
@@ -68,6 +69,7 @@ def test_a_regression_answers_with_values_in_the_unit_of_its_column(tmp_path: Pa
     spec = specification(
         task="regression",
         labels=[],
+        features={"shape": [2], "columns": ["a", "b"]},
         output={"column": "life", "scale": 125.0, "cap": 125.0},
         family={"name": "linear-regression"},
         initial_model="none",
@@ -97,6 +99,21 @@ def test_a_label_column_is_passed_over(tmp_path: Path, spec: Specification) -> N
     assert read_queries(tmp_path / "q.csv", spec).tolist() == [[1.0, 0.5]]
 
 
+def test_a_table_without_named_columns_is_refused(tmp_path: Path) -> None:
+    """Its columns were taken in the file's order."""
+    (tmp_path / "q.csv").write_text("b,a\n2,1\n")
+    with pytest.raises(DataError, match="the request names no columns"):
+        read_queries(tmp_path / "q.csv", draft().specification)
+
+
+def test_queries_are_read_as_data_are_and_further_columns_are_said(
+    tmp_path: Path, spec: Specification, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "q.csv").write_text("b;note;a\n1,5;x;2\n", encoding="utf-16")
+    assert read_queries(tmp_path / "q.csv", spec).tolist() == [[1.0, 0.75]]
+    assert "columns that are not used: 'note'" in caplog.text
+
+
 def test_named_columns_are_taken_in_the_specifications_order(tmp_path: Path) -> None:
     features = {"columns": ["b", "a"], "shape": [2], "scale": 1.0}
     spec = draft(features=features).specification
@@ -107,14 +124,13 @@ def test_named_columns_are_taken_in_the_specifications_order(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "no rows"),
-        ("a,b\n", "no rows"),
+        ("", "no examples"),
+        ("a,b\n", "no examples"),
         ("a,b\n1\n", "q.csv"),
         ("a,b\n1,2,3\n", "q.csv"),
-        ("a,b\n1,x\n", "could not convert"),
+        ("a,b\n3,4\n1,x\n", "example 2: column 'b' is not a finite number"),
         ("a,b\n1,nan\n", "not a finite number"),
-        ("a\n1\n", "shape"),
-        ("a,b,c\n1,2,3\n", "shape"),
+        ("a\n1\n", "no column 'b'"),
     ],
 )
 def test_queries_that_cannot_be_used_are_refused(
@@ -126,8 +142,8 @@ def test_queries_that_cannot_be_used_are_refused(
 
 
 def test_other_files_are_refused(tmp_path: Path, spec: Specification) -> None:
-    with pytest.raises(DataError, match=r"\.csv or \.npz"):
-        read_queries(tmp_path / "q.parquet", spec)
+    with pytest.raises(DataError, match=r"a table, \.npz"):
+        read_queries(tmp_path / "q.doc", spec)
     with pytest.raises(DataError, match="No such file"):
         read_queries(tmp_path / "q.csv", spec)
     (tmp_path / "q.npz").write_bytes(b"not a zip")
@@ -205,10 +221,11 @@ def test_the_requests_own_queries_are_known_by_their_digest(
     ("name", "content", "said"),
     [
         ("q.csv", "a,b\n1,2\n", "no column 'text': the request is about texts"),
-        ("q.csv", "a,text\n1\n", "a row ends before its column 'text'"),
-        ("q.csv", "text\n", "no rows"),
+        ("q.csv", "a,text\n1\n", "example 1 has 1 cells, the header 2"),
+        ("q.csv", "text\n", "no examples"),
         ("q.txt", " \n\n", "contains no texts"),
-        ("q.json", "[]", "the request is about texts"),
+        ("q.json", "[]", "no examples"),
+        ("q.doc", "", "a table, .npz, or for texts .txt is needed"),
         ("q.npz", "no archive", "q.npz"),
     ],
 )
@@ -230,7 +247,7 @@ def test_numbers_and_texts_are_not_interchangeable(
     with pytest.raises(DataError, match="must contain an array x of numbers"):
         answer_file(model, tmp_path / "texts.npz")
     (tmp_path / "q.csv").write_text("text\na tide\n")
-    with pytest.raises(DataError, match="could not convert"):
+    with pytest.raises(DataError, match="no column"):
         answer_file(model, tmp_path / "q.csv")
 
 

@@ -5,6 +5,7 @@ import re
 import tomllib
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,3 +168,19 @@ def test_the_resale_price_is_an_amount_or_wei() -> None:
 def test_a_results_price_does_not_change_the_query_key() -> None:
     free, priced = (draft(**more).specification for more in ({}, {"resale": {"price": 1}}))
     assert free.query_key == priced.query_key
+
+
+@pytest.mark.parametrize(
+    ("header", "features", "columns"),
+    [
+        ("b,label,a", {"shape": [2]}, ["b", "a"]),
+        ("b,label,a", {"shape": [1], "columns": ["a"]}, ["a"]),
+        ("text,label,a", {"kind": "text", "shape": []}, None),
+    ],
+)
+def test_a_draft_names_the_columns_of_its_evaluation_set(
+    tmp_path: Path, header: str, features: dict[str, Any], columns: list[str] | None
+) -> None:
+    (tmp_path / "own.csv").write_text(f"{header}\n1,red,2\n")
+    completed = Draft({"features": features}).with_columns_of(tmp_path / "own.csv")
+    assert completed.fields["features"].get("columns") == columns

@@ -1,20 +1,45 @@
 """Data files as a specification asks for them; one file a format."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset, Inputs
-from fedpact.data.readers import cifar, cmapss, idx, leaf, npz, speeches, table, texts
+from fedpact.data.readers import (
+    cifar,
+    cmapss,
+    columnar,
+    database,
+    delimited,
+    hdf5,
+    idx,
+    leaf,
+    npz,
+    objects,
+    pictures,
+    speeches,
+    table,
+    texts,
+    workbook,
+)
+from fedpact.data.readers.cells import numbers
+from fedpact.data.readers.encodings import PACKED
 from fedpact.data.readers.records import Records, first_not_finite, refuse, scaled
+from fedpact.data.readers.table import Table
 from fedpact.errors import DataError
+from fedpact.types.layout import FileLayout
+from fedpact.types.names import label_key
 from fedpact.types.specification import RegressionOutput, Specification
+
+log = logging.getLogger(__name__)
 
 LABEL_COLUMN = "label"
 FORMATS = (
-    "a .csv, .parquet or .npz file, a play's .txt, LEAF's .json files, train_FD001.txt, or a "
-    "folder of IDX files, CIFAR batches, LEAF's .json files, or folders of texts"
+    "a table (.csv, .tsv, each also .gz or .zst, .xlsx, .parquet, .feather, .arrow, .json, .jsonl, "
+    ".sql.toml), arrays (.npz, .h5), a play's .txt, train_FD001.txt, or a folder of IDX files, "
+    "CIFAR batches, LEAF's .json files, or folders of texts or images"
 )
 
 
@@ -36,6 +61,7 @@ def read_dataset(path: Path, spec: Specification, label_column: str = LABEL_COLU
     found = read_records(path, label_column, spec.features.columns)
     if found.kind != spec.features.kind:
         refuse(path, f"it contains {found.kind}, the specification asks for {spec.features.kind}")
+    log_ignored(path, found)
     shape = spec.features.shape
     size = int(np.prod(found.x.shape[1:]))
     if size != int(np.prod(shape)):
@@ -43,10 +69,26 @@ def read_dataset(path: Path, spec: Specification, label_column: str = LABEL_COLU
             f"data {path}: examples have {size} values, the specification's shape is {shape}"
         )
     if spec.output is not None:
-        y: NDArray[np.float32] | NDArray[np.int64] = outputs(path, found.labels, spec.output)
+        y: NDArray[np.float32] | NDArray[np.int64] = outputs(path, found, spec.output)
     else:
         y = label_indices(path, found.labels, spec.labels)
     return Dataset(_inputs(found, spec), y, found.units)
+
+
+def feature_names(path: Path, label_column: str | None) -> tuple[str, ...]:
+    """The columns of a table that `read_dataset` takes unless a specification names them: all but
+    the label's, the unit's and a row number's. Empty for texts, lists of images, and arrays."""
+    found = None if path.is_dir() else read_table(path)
+    if found is None or table.TEXT_COLUMN in found.header or pictures.listed_column(found):
+        return ()
+    others = (label_column, table.UNIT_COLUMN, found.index)
+    return tuple(name for name in found.header if name not in others)
+
+
+def log_ignored(path: Path, found: Records) -> None:
+    """Warn of a table's columns that are not used, so that none is left out unseen."""
+    if found.ignored:
+        log.warning("data %s: columns that are not used: %s", path, table.listed(found.ignored))
 
 
 def _inputs(found: Records, spec: Specification) -> Inputs:
@@ -63,6 +105,8 @@ def read_records(
     `label_column` and `columns` matter for tables only. Raises DataError as above.
     """
     found = read_unchecked(path, label_column, columns)
+    if not found.layout.header:
+        refuse(path, "its first line does not name the columns: add a line that does")
     row = first_not_finite(found.x)
     if row is not None:
         value = "a value"
@@ -77,11 +121,12 @@ def read_unchecked(
     label_column: str | None = LABEL_COLUMN,
     columns: tuple[str, ...] = (),
     unit_column: str | None = table.UNIT_COLUMN,
+    layout: FileLayout | None = None,
 ) -> Records:
     """As `read_records`, with NaN where a table's cell is no number, and whatever numbers arrays
     have. `label_column`, `unit_column`: None for a table without labels, or whose records are
-    units."""
-    found = _by_format(path, label_column, columns, unit_column)
+    units. `layout`: how the file writes a table; None: find it."""
+    found = _by_format(path, label_column, columns, unit_column, layout)
     if len(found.x) == 0:
         refuse(path, "no examples")
     if found.x.size == 0:
@@ -89,18 +134,49 @@ def read_unchecked(
     return found
 
 
+def read_table(path: Path, layout: FileLayout | None = None) -> Table | None:
+    """The table in a file, in the declared layout; None: find the layout. None for a file or folder
+    that holds no table.
+
+    Raises DataError for a table that cannot be read for certain.
+    """
+    if path.name.endswith(database.SUFFIX):
+        return database.read_database(path)
+    suffix = Path(path.stem).suffix if path.suffix in PACKED else path.suffix
+    match suffix.lower():
+        case ".csv" | ".tsv":
+            return delimited.read_delimited(path, layout)
+        case ".xlsx":
+            return workbook.read_workbook(path, layout)
+        case ".parquet" | ".feather" | ".arrow":
+            return columnar.read_columnar(path)
+        case ".jsonl":
+            return objects.read_json(path, layout)
+        case ".json" if not path.is_dir() and not leaf.is_leaf(path):
+            return objects.read_json(path, layout)
+    return None
+
+
 def _by_format(
-    path: Path, label_column: str | None, columns: tuple[str, ...], unit_column: str | None
+    path: Path,
+    label_column: str | None,
+    columns: tuple[str, ...],
+    unit_column: str | None,
+    layout: FileLayout | None,
 ) -> Records:
     if path.is_dir():
         return _folder(path)
-    match path.suffix:
-        case ".csv":
-            return table.read_csv(path, label_column, columns, unit_column)
-        case ".parquet":
-            return table.read_parquet(path, label_column, columns, unit_column)
+    found = read_table(path, layout)
+    if found is not None:
+        listed = None if columns else pictures.listed_column(found)
+        if listed is not None:
+            return pictures.read_listed(found, listed, label_column, unit_column)
+        return found.records(label_column, columns, unit_column)
+    match path.suffix.lower():
         case ".npz":
             return npz.read_npz(path)
+        case ".h5" | ".hdf5":
+            return hdf5.read_hdf5(path)
         case ".json":
             return leaf.read_leaf([path])
         case ".txt" if path.name.startswith(cmapss.TRAIN_PREFIX):
@@ -119,6 +195,8 @@ def _folder(path: Path) -> Records:
     files = sorted(path.glob("*.json"))
     if files:
         return leaf.read_leaf(files)
+    if pictures.has_pictures(path):
+        return pictures.read_pictures(path)
     if texts.has_texts(path):
         return texts.read_texts(path)
     refuse(path, f"unknown format; use {FORMATS}")
@@ -126,27 +204,36 @@ def _folder(path: Path) -> Records:
 
 def label_indices(path: Path, labels: tuple[str, ...], known: tuple[str, ...]) -> NDArray[np.int64]:
     """Index of each label in the specification's `labels`."""
-    index = {name: number for number, name in enumerate(known)}
-    for row, label in enumerate(labels, start=1):
-        if label not in index:
+    index = {label_key(name): number for number, name in enumerate(known)}
+    keys = [label_key(label) for label in labels]
+    for row, (label, key) in enumerate(zip(labels, keys, strict=True), start=1):
+        if not key:
+            refuse(path, f"example {row} has no label: label it, or leave it out")
+        if key not in index:
             refuse(
                 path,
                 f"example {row} has label {label!r}, the specification has {', '.join(known)}",
             )
-    return np.array([index[label] for label in labels], dtype=np.int64)
+    return np.array([index[key] for key in keys], dtype=np.int64)
 
 
-def outputs(path: Path, labels: tuple[str, ...], output: RegressionOutput) -> NDArray[np.float32]:
+def outputs(path: Path, found: Records, output: RegressionOutput) -> NDArray[np.float32]:
     """y = min(raw, cap) / scale."""
-    values = np.empty(len(labels), dtype=np.float64)
-    for row, label in enumerate(labels, start=1):
-        try:
-            values[row - 1] = float(label)
-        except ValueError:
-            refuse(path, f"example {row} has {output.column} {label!r}, not a number")
-        if not np.isfinite(values[row - 1]):
-            refuse(path, f"example {row} has {output.column} {label!r}, not a finite number")
-    return capped(values, output)
+    return capped(label_numbers(path, found, output.column), output)
+
+
+def label_numbers(path: Path, found: Records, name: str) -> NDArray[np.float64]:
+    """The labels of a regression, (n,). Raises DataError for one that is no finite number."""
+    values = numbers(found.labels, found.layout)
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong):
+        label = found.labels[wrong[0]]
+        said = label.lstrip("+-").casefold() in ("nan", "inf", "infinity")
+        refuse(
+            path,
+            f"example {wrong[0] + 1} has {name} {label!r}, not a {'finite ' if said else ''}number",
+        )
+    return values
 
 
 def capped(values: NDArray[np.float64], output: RegressionOutput) -> NDArray[np.float32]:

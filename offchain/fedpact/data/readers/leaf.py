@@ -41,6 +41,12 @@ def read_leaf(paths: Sequence[Path]) -> Records:
     return Records("leaf", x, tuple(labels), groups=tuple(groups), grouped_units=texts)
 
 
+def is_leaf(path: Path) -> bool:
+    """Whether a JSON file is LEAF's rather than a table."""
+    data = read_bytes(path)
+    return b'"users"' in data or b'"user_data"' in data
+
+
 def _users(path: Path) -> list[tuple[str, dict[str, list[Any]]]]:
     try:
         content = json.loads(read_bytes(path))

@@ -34,13 +34,21 @@ def read_npz(path: Path) -> Records:
     # RuntimeError: a damaged archive may seem encrypted or packed in an unknown way.
     except (KeyError, ValueError, EOFError, RuntimeError, BadZipFile, zlib.error) as error:
         refuse(path, f"it needs arrays x and y ({error})", error)
+    return array_records(path, "npz", x, y, unit)
+
+
+def array_records(
+    path: Path, kind: str, x: NDArray[Any], y: NDArray[Any], unit: NDArray[Any] | None
+) -> Records:
+    """Examples x (n, *shape) with labels y (n,) and names of units (n,), whatever file they are
+    from. Raises DataError for shapes that do not fit, and for x of anything but numbers."""
     if x.dtype.kind not in "buif":
         refuse(path, f"x has type {x.dtype}, not numbers")
     if x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
         refuse(path, f"x of shape {x.shape} and y of shape {y.shape} do not fit")
     names = _unit_names(path, unit, len(x))
     labels = tuple(label_name(value) for value in y.tolist())
-    return Records("npz", x, labels, groups=names, grouped_units=bool(names))
+    return Records(kind, x, labels, groups=names, grouped_units=bool(names))
 
 
 def _texts(path: Path, x: Inputs, y: NDArray[Any]) -> Records:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fedpact.data.dataset import array_digest
 from fedpact.data.documents import are_documents
 from fedpact.errors import DataError
+from fedpact.types.layout import PLAIN, FileLayout
 
 CHUNK = 4096
 """Examples converted at a time, so that large arrays of bytes are never held in 64 bits whole."""
@@ -34,6 +35,10 @@ class Records:
     """Whether all examples of a group are one privacy unit."""
     rows: tuple[bytes, ...] = ()
     """Digest of each row of a table, over all its columns, or of each document."""
+    ignored: tuple[str, ...] = ()
+    """Columns of a table that are neither values nor label nor unit, without a row number."""
+    layout: FileLayout = PLAIN
+    """In which a table's labels are written, if they are numbers."""
 
     @property
     def kind(self) -> Literal["numbers", "text"]:

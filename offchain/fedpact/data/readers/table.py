@@ -1,185 +1,195 @@
-"""Tables: CSV with a header line, and Parquet (extra `parquet`)."""
+"""A table as text, whatever file it is from, and the records in it."""
 
-import csv
-import math
 import unicodedata
-from codecs import BOM_UTF8
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fedpact.data.dataset import row_digest
-from fedpact.data.documents import MAX_BYTES
+from fedpact.data.readers.cells import numbers
 from fedpact.data.readers.records import Records, label_name, refuse
 from fedpact.data.readers.texts import text_records
+from fedpact.types.layout import FileLayout
 
 UNIT_COLUMN = "unit"
 """Rows with the same entry in this column are one unit of privacy; it is never a feature."""
 TEXT_COLUMN = "text"
 """A table with this column holds documents, unless other columns are named."""
-csv.field_size_limit(MAX_BYTES)
+INDEX_NAMES = ("", "index", "level_0", "Unnamed: 0", "__index_level_0__")
+"""What pandas calls the column of row numbers that it writes."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as text."""
+    """A table as text, a list of cells for each column."""
 
     path: Path
+    kind: str
+    """Its format."""
     header: list[str]
-    """In Unicode's NFKC, as all names of columns are compared."""
-    rows: list[list[str]]
+    """In Unicode's NFKC, as all names of columns are compared, without white space at the ends."""
+    columns: list[list[str]]
     raw_header: list[str]
     """As it is in the file: rows had digests of it before schemas declared columns."""
+    layout: FileLayout
+    index: str | None = None
+    """Column that only numbers the rows. It is never used."""
+
+    def with_layout(self, layout: FileLayout) -> "Table":
+        """The same cells, with another notation of numbers."""
+        return replace(self, layout=layout)
+
+    def __len__(self) -> int:
+        return len(self.columns[0]) if self.columns else 0
+
+    def cells(self, name: str) -> list[str]:
+        """Raises DataError for a column that does not exist."""
+        try:
+            return self.columns[self.header.index(normalised(name))]
+        except ValueError:
+            refuse(self.path, f"no column {name!r}; it has {listed(self.header)}")
 
     def records(
-        self, kind: str, label_column: str | None, columns: tuple[str, ...], unit_column: str | None
+        self, label_column: str | None, columns: tuple[str, ...], unit_column: str | None
     ) -> Records:
         """The values of `columns`, or of all but the label's and the unit's in the file's order;
         NaN where a cell is no number.
 
         `label_column`: None for a table without labels. Raises DataError naming the example where
-        a row is ragged or has no unit.
+        a row has no unit.
         """
         label_column, unit_column = _normal(label_column), _normal(unit_column)
-        self._check(label_column, columns, unit_column)
-        if TEXT_COLUMN in self.header and not columns:
-            return self._documents(kind, label_column, unit_column)
-        named = columns or tuple(
-            name for name in self.header if name not in (label_column, unit_column)
-        )
+        places = {name: place for place, name in enumerate(self.header)}
+        self._check(label_column, columns, unit_column, places)
+        used = {label_column, unit_column, self.index}
+        if TEXT_COLUMN in places and not columns:
+            others = tuple(name for name in self.header if name not in {*used, TEXT_COLUMN})
+            return replace(self._documents(label_column, unit_column), ignored=others)
+        named = columns or tuple(name for name in self.header if name not in used)
         units: tuple[str, ...] = ()
-        if unit_column is not None and unit_column in self.header:
+        if unit_column is not None and unit_column in places:
             units = self._units(unit_column)
+        wanted = [normalised(name) for name in named]
+        values = np.empty((len(self), len(wanted)), dtype=np.float64)
+        for index, name in enumerate(wanted):
+            values[:, index] = numbers(self.columns[places[name]], self.layout)
+        used |= set(wanted)
         return Records(
-            kind,
-            self._values(named),
+            self.kind,
+            values,
             self._labels(label_column),
             columns=named,
             groups=units,
             grouped_units=bool(units),
-            rows=tuple(
-                row_digest(list(zip(self.raw_header, row, strict=True))) for row in self.rows
-            ),
+            rows=self._digests(),
+            ignored=tuple(name for name in self.header if name not in used),
+            layout=self.layout,
         )
 
-    def _documents(self, kind: str, label_column: str | None, unit_column: str | None) -> Records:
+    def _digests(self) -> tuple[bytes, ...]:
+        rows = zip(*self.columns, strict=True)
+        return tuple(row_digest(list(zip(self.raw_header, row, strict=True))) for row in rows)
+
+    def _documents(self, label_column: str | None, unit_column: str | None) -> Records:
         """The column `text` alone; a document has no unit beside itself."""
         if unit_column in self.header:
             refuse(self.path, f"a column {unit_column!r} beside texts: each text is a unit")
-        cell = self.header.index(TEXT_COLUMN)
-        texts = [row[cell] for row in self.rows]
-        return text_records(kind, texts, list(self._labels(label_column)))
+        return text_records(self.kind, self.cells(TEXT_COLUMN), list(self._labels(label_column)))
 
     def _labels(self, label_column: str | None) -> tuple[str, ...]:
         if label_column is None:
-            return ("",) * len(self.rows)
-        cell = self.header.index(label_column)
-        return tuple(row[cell].strip() for row in self.rows)
+            return ("",) * len(self)
+        return tuple(cell.strip() for cell in self.cells(label_column))
 
     def _check(
-        self, label_column: str | None, columns: tuple[str, ...], unit_column: str | None
+        self,
+        label_column: str | None,
+        columns: tuple[str, ...],
+        unit_column: str | None,
+        places: dict[str, int],
     ) -> None:
-        if len(set(self.header)) != len(self.header):
-            refuse(self.path, "the header line names a column twice")
-        if label_column is not None and label_column not in self.header:
-            refuse(self.path, f"no label column {label_column!r}")
+        missing = {label_column, *map(normalised, columns)} - {None, *places}
+        if missing and not self.layout.header:
+            refuse(self.path, "its first line does not name the columns: add a line that does")
+        if label_column is not None and label_column not in places:
+            refuse(self.path, f"no label column {label_column!r}; it has {listed(self.header)}")
         for column in map(normalised, columns):
-            if column not in self.header:
-                refuse(self.path, f"no column {column!r}")
+            if column not in places:
+                refuse(self.path, f"no column {column!r}; it has {listed(self.header)}")
             if column in (label_column, unit_column):
                 refuse(self.path, f"column {column!r} cannot be a feature")
-        for number, row in enumerate(self.rows, start=1):
-            if len(row) != len(self.header):
-                refuse(
-                    self.path,
-                    f"example {number} has {len(row)} cells, the header {len(self.header)}",
-                )
 
     def _units(self, unit_column: str) -> tuple[str, ...]:
-        cell = self.header.index(unit_column)
-        units = tuple(row[cell].strip() for row in self.rows)
+        units = tuple(cell.strip() for cell in self.cells(unit_column))
         if "" in units:
             refuse(self.path, f"example {units.index('') + 1} has an empty {unit_column!r}")
         return units
 
-    def _values(self, columns: tuple[str, ...]) -> NDArray[np.float64]:
-        """One column of numbers a name; NaN for a cell that is no number."""
-        values = np.empty((len(self.rows), len(columns)), dtype=np.float64)
-        for index, column in enumerate(columns):
-            cell = self.header.index(normalised(column))
-            values[:, index] = [number_or_nan(row[cell]) for row in self.rows]
-        return values
+
+def table_of(path: Path, kind: str, rows: list[list[str]], layout: FileLayout) -> Table:
+    """A table from rows of text, the first of which is the header if the layout has one.
+
+    Raises DataError for ragged rows, and for columns without a name or with the same one.
+    """
+    raw, examples = (rows[0], rows[1:]) if layout.header and rows else (None, rows)
+    width = len(raw if raw is not None else examples[0]) if rows else 0
+    for number, row in enumerate(examples, start=1):
+        if len(row) != width:
+            first = "the header" if raw is not None else "the first"
+            refuse(path, f"example {number} has {len(row)} cells, {first} {width}")
+    columns = [list(cells) for cells in zip(*examples, strict=True)] or [[] for _ in range(width)]
+    return columnar(path, kind, raw, columns, layout)
 
 
-def read_csv(
+def columnar(
     path: Path,
-    label_column: str | None,
-    columns: tuple[str, ...] = (),
-    unit_column: str | None = UNIT_COLUMN,
-) -> Records:
-    try:
-        with path.open("rb") as file:
-            mark = "\ufeff" if file.read(3) == BOM_UTF8 else ""
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.reader(file, strict=True)
-            raw = next(lines, [])
-            rows = [row for row in lines if row]
-    except OSError as error:
-        refuse(path, error.strerror or str(error), error)
-    except (UnicodeDecodeError, csv.Error) as error:
-        refuse(path, str(error), error)
-    raw_header = [mark + name if place == 0 else name for place, name in enumerate(raw)]
-    return Table(path, list(map(normalised, raw)), rows, raw_header).records(
-        "csv", label_column, columns, unit_column
-    )
+    kind: str,
+    names: Sequence[str] | None,
+    columns: list[list[str]],
+    layout: FileLayout,
+) -> Table:
+    """A table from columns of text; `names` None: they have none. Raises DataError as above."""
+    raw = [f"column_{n}" for n in range(1, len(columns) + 1)] if names is None else list(names)
+    # A separator at the end of every line is no column.
+    while raw and not raw[-1].strip() and not any(cell.strip() for cell in columns[-1]):
+        raw, columns = raw[:-1], columns[:-1]
+    header = [normalised(name) for name in raw]
+    index = next((n for n, c in zip(header, columns, strict=True) if _numbers_rows(n, c)), None)
+    if "" in header and index != "":
+        refuse(path, f"column {header.index('') + 1} has no name: give it one")
+    twice = next((name for name, count in Counter(header).items() if count > 1), None)
+    if twice is not None:
+        places = " and ".join(str(n) for n, name in enumerate(header, 1) if name == twice)
+        refuse(path, f"the header names a column twice: {twice!r}, columns {places}; rename one")
+    return Table(path, kind, header, columns, raw, layout, index)
 
 
-def read_parquet(
-    path: Path,
-    label_column: str | None,
-    columns: tuple[str, ...] = (),
-    unit_column: str | None = UNIT_COLUMN,
-) -> Records:
-    """Cells count as the text that they would be in a CSV file, in units too."""
-    if not path.is_file():
-        refuse(path, "no such file")
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        refuse(path, "reading Parquet needs pyarrow: pip install 'fedpact[parquet]'", error)
-    try:
-        # One file: a folder's name such as `part=3` must not become a column.
-        table = parquet.ParquetFile(path).read()
-        cells = [[_cell(one) for one in column.to_pylist()] for column in table.columns]
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        refuse(path, str(error).splitlines()[0], error)
-    rows = [list(row) for row in zip(*cells, strict=True)]
-    raw = list(table.column_names)
-    return Table(path, list(map(normalised, raw)), rows, raw).records(
-        "parquet", label_column, columns, unit_column
-    )
+def _numbers_rows(name: str, cells: list[str]) -> bool:
+    if name not in INDEX_NAMES or len(cells) < 2:
+        return False
+    start = {"0": 0, "1": 1}.get(cells[0])
+    return start is not None and cells == [str(n) for n in range(start, start + len(cells))]
+
+
+def cell_text(value: Any) -> str:
+    """A typed cell as the text that it would be in a CSV file."""
+    return "" if value is None else label_name(value)
 
 
 def normalised(name: str) -> str:
-    """A column's name in Unicode's NFKC."""
-    return unicodedata.normalize("NFKC", name)
+    """A column's name in Unicode's NFKC, without white space at the ends."""
+    return unicodedata.normalize("NFKC", name).strip()
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Names for a message, the first of many."""
+    shown = ", ".join(repr(name) for name in names[:most]) or "none"
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _normal(name: str | None) -> str | None:
     return None if name is None else normalised(name)
-
-
-def number_or_nan(cell: str) -> float:
-    """NaN for what is no number."""
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else label_name(value)

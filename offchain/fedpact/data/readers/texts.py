@@ -13,6 +13,22 @@ def has_texts(path: Path) -> bool:
     return any(_files(folder) for folder in _folders(path))
 
 
+_BINARY = (
+    *(b"%PDF", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"RIFF", b"GIF8", b"\x89PNG", b"\xff\xd8\xff"),
+    *(
+        b"II*\x00",
+        b"MM\x00*",
+        b"ID3",
+        b"OggS",
+        b"fLaC",
+        b"\x1f\x8b",
+        b"\x28\xb5\x2f\xfd",
+        b"\x89HDF",
+    ),
+)
+"""How files begin that are no texts: documents of offices, images, sounds, packed files."""
+
+
 def read_texts(path: Path) -> Records:
     """Documents ordered by label and file name; hidden files and folders are skipped.
 
@@ -22,8 +38,11 @@ def read_texts(path: Path) -> Records:
     labels: list[str] = []
     for folder in _folders(path):
         for file in _files(folder):
+            data = read_bytes(file)
+            if data.startswith(_BINARY):
+                refuse(file, "not a plain text: convert it, or move it out of the folder")
             try:
-                texts.append(decoded(read_bytes(file)))
+                texts.append(decoded(data))
             except DataError as error:
                 refuse(file, str(error), error)
             labels.append(folder.name)
