@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     a list, or a text with commas. All are written to; the first that has the content is read."""
     store_credentials: Path | None = None
     """File with the tokens or passwords of IPFS nodes (`content.credentials`)."""
+    keep_days: Annotated[float, Field(ge=0)] = 7.0
+    """Days for which a provider keeps a request's content after the request has ended."""
+    store_quota_gib: Annotated[float, Field(ge=0)] = 0.0
+    """GiB of content that a provider keeps; a request that would not fit is declined. 0: any
+    amount."""
     keystore: Path = Field(default_factory=lambda: home() / "keys")
     """Folder of eth-account key stores."""
     account: str | None = None

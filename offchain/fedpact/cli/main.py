@@ -22,6 +22,9 @@ from fedpact.cli import (
     search,
     session,
 )
+from fedpact.cli import (
+    store as store_commands,
+)
 from fedpact.errors import FedpactError
 
 INTERRUPTED = 130
@@ -42,6 +45,7 @@ app.add_typer(privacy.app, name="privacy")
 app.add_typer(operator.registrar, name="registrar")
 app.add_typer(request.app, name="request")
 app.add_typer(provider.app, name="provider")
+app.add_typer(store_commands.app, name="store")
 app.command("deploy")(operator.deploy)
 app.command("register")(participant.register)
 app.command("audit")(audit.audit)

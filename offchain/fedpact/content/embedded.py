@@ -85,6 +85,11 @@ class EmbeddedStore:
                     left.unlink()
         return deleted
 
+    def items(self) -> list[Cid]:
+        """All that it holds, pinned or not."""
+        with self._reporting("read"):
+            return [Cid.parse(item.name) for item in self._content.iterdir()]
+
     def size(self) -> int:
         with self._reporting("read"):
             return sum(item.stat().st_size for item in os.scandir(self._content))

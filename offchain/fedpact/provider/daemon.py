@@ -20,6 +20,7 @@ from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Frame, Paid
 from fedpact.chain.scanner import EventScanner
+from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.store import ContentStore
 from fedpact.errors import (
     FedpactError,
@@ -51,7 +52,7 @@ from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
-from fedpact.provider.state import ProviderState
+from fedpact.provider.state import Participation, ProviderState
 from fedpact.provider.v2.second import SecondProtocol
 from fedpact.provider.work import LocalWork
 from fedpact.types.deployment import Deployment
@@ -67,6 +68,8 @@ LATE_BLOCKS = 2
 """Blocks whose events are read again with the next block, because nodes index them late."""
 MEASURED_FOR = 300.0
 """Seconds between two looks at balance, budget, store and disk."""
+CONTENT_GOOD_FOR = 60.0
+"""Seconds between two looks at what the content store still has."""
 UNWATCHED = 60.0
 """Longest gap between successful cycles, in seconds, where nothing asks for it."""
 
@@ -83,6 +86,8 @@ class DaemonSettings:
     """The owner says that data which look like charged ones are others."""
     policy_file: Path | None = None
     """Read again on SIGHUP."""
+    keep_seconds: float = 0.0
+    """For which content is kept after its request has ended."""
 
 
 @dataclass
@@ -140,7 +145,7 @@ class Daemon:
         self._pace = Pace(settings.poll_seconds)
         self._views: dict[int, Look] = {}
         self._views_of = ""
-        self._measured_until = 0.0
+        self._measured_until = self._content_until = 0.0
         self._now = 0
         """Seconds of the chain's time, as of this cycle."""
         self._backoff: dict[int, _Backoff] = {}
@@ -305,7 +310,33 @@ class Daemon:
         if time.monotonic() > self._measured_until:
             self._measured_until = time.monotonic() + MEASURED_FOR
             self._measure(frame)
+        if time.monotonic() > self._content_until:
+            self._content_until = time.monotonic() + CONTENT_GOOD_FOR
+            self._look_after_content(frame)
         return acted
+
+    def _look_after_content(self, frame: Frame) -> None:
+        """Give the content of ended requests an end, and put again what disappeared and is owed."""
+        store = self._context.store
+        if not isinstance(store, KeptStore):
+            return
+        standings = {request: standing for request, standing, _ in self._state.all_requests()}
+        try:
+            for request in store.going_on():
+                standing = standings.get(request, Participation.DECLINED)
+                if standing is Participation.DECLINED:
+                    store.end(request, 0)
+                elif standing is Participation.FINISHED and not self._is_sold(request):
+                    store.end(request, frame.timestamp + int(self._settings.keep_seconds))
+            store.look_after(frame.timestamp)
+            store.drop_copies(frame.timestamp)
+        except FedpactError as error:
+            log.warning("content was not looked after: %s", error)
+
+    def _is_sold(self, request: int) -> bool:
+        """Whether its result is on offer to others."""
+        state = self._state
+        return bool(state.events(request, "ResaleOffered") and state.events(request, "Delivered"))
 
     def _measure(self, frame: Frame) -> None:
         """Look at what the daemon may run out of."""
@@ -405,7 +436,8 @@ class Daemon:
         """Do what is due in a request."""
         sender = self._context.client.sender
         sender.purpose, sender.allow = view.id, partial(self.asked.require_worth, view)
-        return self.asked.next_duty(view)
+        with keeping_for(view.id):
+            return self.asked.next_duty(view)
 
     def _view(self, request: int, frame: Frame) -> Look:
         """A request at a frame; read once for each frame."""

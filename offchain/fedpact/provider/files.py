@@ -20,6 +20,16 @@ def outbox_file(state: Path, address: str) -> Path:
     return provider_folder(state, address) / "outbox.sqlite"
 
 
+def pins_file(state: Path, address: str) -> Path:
+    """Which content is kept for which request, of all deployments."""
+    return provider_folder(state, address) / "pins.sqlite"
+
+
+def copies_folder(state: Path, address: str) -> Path:
+    """Copies of content that is still owed."""
+    return provider_folder(state, address) / "copies"
+
+
 def profile_file(state: Path, address: str) -> Path:
     """The last profile built, with its unpublished parts."""
     return provider_folder(state, address) / "profile.json"

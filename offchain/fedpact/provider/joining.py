@@ -18,6 +18,7 @@ from fedpact.privacy.mechanisms import of_request
 from fedpact.provider.context import DutyResult, RequestView, did, idle
 from fedpact.provider.ending import finish
 from fedpact.provider.history import DaemonHistory
+from fedpact.provider.keeping import require_room
 from fedpact.provider.own import Own
 from fedpact.provider.reading import (
     request_key,
@@ -42,6 +43,7 @@ def opt_in(view: RequestView) -> DutyResult:
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
+        require_room(ctx.store, spec)
         samples = samples_to_join(
             ctx, spec, record.payment, record.requester, (ctx.deployment.fingerprint, view.id)
         )

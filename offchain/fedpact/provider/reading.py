@@ -13,6 +13,7 @@ from fedpact.consensus.artefacts import (
     sealed_bytes,
 )
 from fedpact.consensus.votes import Ballot
+from fedpact.content.kept import keeping_for
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, key_hash
 from fedpact.data.dataset import Dataset
 from fedpact.errors import (
@@ -131,7 +132,8 @@ def member_model(view: RequestView, round_: int, seat: int, digest: bytes) -> Mo
     """
     template = template_of(specification_of(view))
     try:
-        sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
+        with keeping_for(None):  # its owner owes it
+            sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
         account = view.members[seat].account
         return open_local(sealed, request_key(view), round_ref_of(view, round_), account, template)
     except (ContentError, ModelError):

@@ -16,6 +16,7 @@ from fedpact.content.store import ContentStore
 from fedpact.errors import SettingsError, StorageUnavailable
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.files import features_folder, ledger_file, outbox_file, state_file
+from fedpact.provider.keeping import kept_store
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.monitor.server import MonitorServer
@@ -30,6 +31,8 @@ from fedpact.types.schema import DataSchema, schema_file
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+SECONDS_PER_DAY = 24 * 3600
 
 AnyClient = ChainClient | ClientV2
 
@@ -65,7 +68,9 @@ def serve(
     """
     metrics = Metrics(Pulse(settings.max_cycle_age))
     with _monitor(settings, metrics), connect(settings, keys) as client:
-        store = open_store(*settings.store, credentials=settings.store_credentials)
+        store = _when_writable(
+            lambda: kept_store(settings, client.deployment, keys.address), settings.poll_interval
+        )
         needed = parts(settings, keys, offer, client, store)
         daemon = _when_writable(lambda: Daemon(*needed, work, metrics), settings.poll_interval)
         _when_writable(daemon.check, settings.poll_interval)
@@ -129,6 +134,7 @@ def parts(
             settings.confirmations,
             offer.new_data,
             offer.policy,
+            settings.keep_days * SECONDS_PER_DAY,
         ),
     )
 

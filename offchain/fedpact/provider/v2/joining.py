@@ -13,6 +13,7 @@ from fedpact.errors import (
 )
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.joining import opt_in_record, samples_to_join
+from fedpact.provider.keeping import require_room
 from fedpact.provider.state import Participation
 from fedpact.provider.v2.ending import finish
 from fedpact.provider.v2.history import DaemonHistory
@@ -49,6 +50,7 @@ def opt_in(view: RequestView) -> DutyResult:
         if terms.token != ETHER:
             raise PolicyRefusal(f"it pays in the token {terms.token}, not in ether")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
+        require_room(ctx.store, spec)
         missing = _pin_slices(view)
         if missing:
             return idle(f"evaluation slice {missing} is nowhere to be had: joining once it is")

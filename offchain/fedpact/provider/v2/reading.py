@@ -12,6 +12,7 @@ from fedpact.consensus.artefacts import (
     sealed_bytes,
 )
 from fedpact.content.delivery import Deliveries, Point
+from fedpact.content.kept import keeping_for
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, committee_key, key_hash, unseal
 from fedpact.data.dataset import Dataset
 from fedpact.errors import (
@@ -163,7 +164,8 @@ def member_model(view: RequestView, round_: int, index: int, digest: bytes) -> M
     template = template_of(specification_of(view))
     account = view.pool[index].account
     try:
-        sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
+        with keeping_for(None):  # its owner owes it
+            sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
         return open_local(sealed, request_key(view), round_ref_of(view, round_), account, template)
     except (ContentError, ModelError):
         return None

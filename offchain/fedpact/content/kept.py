@@ -1,0 +1,132 @@
+"""A content store whose owner knows what it keeps for whom, and gives it again if it disappears."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.register import PinRegister
+from fedpact.content.store import ContentStore
+from fedpact.errors import ContentMissing, FedpactError, PolicyRefusal, StoreUnreachable
+from fedpact.types.cid import Cid
+
+log = logging.getLogger(__name__)
+
+MIB = 1 << 20
+AT_ONCE = 50
+"""Items looked after in one call."""
+
+_request: ContextVar[int | None] = ContextVar("request", default=None)
+
+
+@contextmanager
+def keeping_for(request: int | None) -> Iterator[None]:
+    """What this thread puts and gets is kept for a request; None: it is not kept."""
+    token = _request.set(request)
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
+class KeptStore:
+    """ContentStore over another one. Inside `keeping_for`, what is put or fetched is noted in the
+    register, and a copy stays on this machine for as long as the register says that it is owed.
+
+    A copy that cannot be kept is a warning; the store itself decides whether a call fails.
+    """
+
+    def __init__(
+        self,
+        store: ContentStore,
+        register: PinRegister,
+        copies: EmbeddedStore,
+        deployment: bytes,
+        quota: int = 0,
+    ) -> None:
+        """`deployment`: its fingerprint; `copies`: a folder for this owner alone; `quota`: bytes
+        that may be kept in all, 0: any number."""
+        self._store, self._register, self._copies = store, register, copies
+        self._deployment, self._quota = deployment.hex(), quota
+        self._noted: set[tuple[int, Cid, bool]] = set()
+        self.check, self.has, self.pin, self.unpin = store.check, store.has, store.pin, store.unpin
+        self.collect_garbage, self.size = store.collect_garbage, store.size
+
+    def put(self, data: bytes) -> Cid:
+        cid = self._store.put(data)
+        self._keep(cid, data, pinned=True)
+        return cid
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        """From the store; what it lacks or cannot give now, from the copies."""
+        try:
+            data = self._store.get(cid, max_bytes)
+        except (ContentMissing, StoreUnreachable):
+            try:
+                return self._copies.get(cid, max_bytes)
+            except FedpactError:
+                pass
+            raise
+        self._keep(cid, data, pinned=False)
+        return data
+
+    def close(self) -> None:
+        self._register.close()
+        self._store.close()
+
+    def end(self, request: int, until: int) -> None:
+        """Nothing is owed for a request after `until` (seconds since 1970)."""
+        self._register.end(self._deployment, request, until)
+
+    def going_on(self) -> list[int]:
+        """Requests of this deployment for which something is kept without an end."""
+        kept = self._register.summary()
+        mine = (one for one in kept if one.deployment == self._deployment)
+        return [one.request for one in mine if one.until is None]
+
+    def require_room(self, needed: int) -> None:
+        """Raise PolicyRefusal if `needed` bytes more would pass the quota."""
+        held = self._register.size() if self._quota else 0
+        if held + needed > self._quota > 0:
+            raise PolicyRefusal(
+                f"its content ({needed // MIB} MiB) would not fit: {held // MIB} MiB of the quota"
+                f" ({self._quota // MIB} MiB) are used (fedpact store prune)"
+            )
+
+    def look_after(self, now: int) -> int:
+        """Put again what the store has lost and what is still owed at `now` (seconds since 1970),
+        and delete the copies of what is not; returns how many items were put again.
+
+        Looks at a part of them; called often enough, at all. Raises StoreUnreachable.
+        """
+        self._register.forget_copies(now)
+        given = 0
+        for cid, size in self._register.next_owed(now, AT_ONCE).items():
+            if self._store.has(cid) or not self._copies.has(cid):
+                continue
+            self._store.put(self._copies.get(cid, size))
+            given += 1
+            log.warning("the store had lost %s, which is owed: put again", cid)
+        return given
+
+    def drop_copies(self, now: int) -> None:
+        """Delete the copies of what is owed for nothing any more."""
+        owed = self._register.owed(now)
+        for cid in self._copies.items():
+            if cid not in owed:
+                self._copies.unpin(cid)
+        self._copies.collect_garbage()
+        self._noted.clear()
+
+    def _keep(self, cid: Cid, data: bytes, *, pinned: bool) -> None:
+        request = _request.get()
+        if request is None or (request, cid, pinned) in self._noted:
+            return
+        try:
+            self._copies.put(data)
+            self._register.note(self._deployment, request, cid, len(data), pinned=pinned)
+        except FedpactError as error:
+            log.warning("no copy of %s is kept: %s", cid, error)
+            return
+        self._noted.add((request, cid, pinned))
