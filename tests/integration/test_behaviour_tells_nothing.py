@@ -19,8 +19,9 @@ from fedpact.data.proposal import as_toml
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledgers import open_ledger
+from fedpact.types.columns import ColumnSchema
 from fedpact.types.rounds import RequestStatus
-from fedpact.types.schema import ColumnSchema, DataSchema, schema_file
+from fedpact.types.schema import DataSchema, schema_file
 from tests.support.committee import PAYMENT, Market, open_market
 from tests.support.serving import POLL, Serving
 

@@ -27,8 +27,9 @@ from fedpact.requester import RequestProgress
 from fedpact.requester.slices import cut
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, simulate
+from fedpact.types.columns import ColumnSchema
 from fedpact.types.rounds import RequestStatus
-from fedpact.types.schema import ColumnSchema, DataSchema, schema_file
+from fedpact.types.schema import DataSchema, schema_file
 from fedpact.types.specification import Specification
 from tests.support.committee import PAYMENT, Market, open_market
 from tests.support.serving import POLL, Serving, declare, noise_at, wait_for_claims

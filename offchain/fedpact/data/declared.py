@@ -18,8 +18,10 @@ from fedpact.data.documents import documents
 from fedpact.data.identity import unit_digests
 from fedpact.data.readers import capped, log_ignored, read_unchecked
 from fedpact.data.readers.cells import numbers
+from fedpact.data.readers.encoding import encoded
 from fedpact.data.readers.records import CHUNK, Records
 from fedpact.errors import DataError
+from fedpact.types.columns import ColumnSchema
 from fedpact.types.names import label_key
 from fedpact.types.schema import RECORD, DataSchema
 from fedpact.types.specification import Specification
@@ -33,7 +35,7 @@ class Misfits:
 
     examples: int
     unusable: int
-    """With a value that is not a finite number."""
+    """Without a value that nothing takes the place of."""
     undeclared_labels: int
     outside: int
     """With a value outside its declared range."""
@@ -55,7 +57,7 @@ class DeclaredData:
         Raises DataError for a file that cannot be read, that differs from the schema in kind,
         shape or columns, or that holds more privacy units than the schema declares.
         """
-        columns = tuple(column.source or column.name for column in schema.columns)
+        columns = tuple(column.source or column.name for column in schema.inputs)
         labelled = schema.labels or not schema.is_table
         records = read_unchecked(
             path,
@@ -63,6 +65,7 @@ class DeclaredData:
             columns,
             schema.unit_column,
             schema.file,
+            schema.inputs,
         )
         log_ignored(path, records)
         if schema.is_table and records.kind == "numbers":
@@ -121,7 +124,7 @@ class DeclaredData:
 
         Never raises for what a record holds. `spec` must pass `DataSchema.check`.
         """
-        usable = self._within_unit & self._finite_for(spec)
+        usable = self._within_unit & self._usable_for(spec)
         y, labelled = self._targets(spec)
         rows = np.flatnonzero(usable & labelled)
         units = tuple(self.units[row] for row in rows)
@@ -145,10 +148,32 @@ class DeclaredData:
 
     @cached_property
     def _finite(self) -> NDArray[np.bool_]:
-        return self._all_finite(None)
+        if not self.schema.is_table:
+            return self._all_finite(None)
+        needed = tuple(one.name for one in self.schema.inputs if one.missing == "omit")
+        return self._all_finite(self._places(needed))
 
-    def _finite_for(self, spec: Specification) -> NDArray[np.bool_]:
-        return self._all_finite(self._places(self.schema.feature_columns(spec)))
+    def _usable_for(self, spec: Specification) -> NDArray[np.bool_]:
+        """Whether an example has all values that nothing takes the place of, (n,)."""
+        if not spec.features.table:
+            return self._all_finite(self._places(self.schema.feature_columns(spec)))
+        usable = np.ones(len(self.records.x), dtype=bool)
+        for column in spec.features.table:
+            if column.missing == "omit":
+                usable &= np.isfinite(self._asked(column))
+        return usable
+
+    def _asked(self, column: ColumnSchema) -> NDArray[np.float64]:
+        """Values of a column as a specification declares it, within the owner's range, (n,): a
+        category's index into the specification's values."""
+        place = self.records.columns.index(column.name)
+        own, values = self.schema.inputs[place], self.records.x[:, place].astype(np.float64)
+        if not own.values:
+            return np.where(np.isfinite(values), np.clip(values, *own.limits), np.nan)
+        index = {key: float(code) for code, key in enumerate(column.keys)}
+        codes = np.array([*(index.get(key, np.nan) for key in own.keys), np.nan])
+        known = np.isfinite(values)
+        return codes[np.where(known, values, len(own.keys)).astype(np.int64)]
 
     def _places(self, columns: tuple[str, ...]) -> NDArray[np.int64] | None:
         if not self.schema.is_table:
@@ -187,7 +212,7 @@ class DeclaredData:
             assert self.schema.value_range is not None
             low, high = self.schema.value_range
             return np.array(low), np.array(high)
-        ranges = np.array([column.range for column in self.schema.columns])
+        ranges = np.array([column.limits for column in self.schema.inputs])
         if columns is not None:
             ranges = ranges[columns]
         return ranges[:, 0], ranges[:, 1]
@@ -196,6 +221,9 @@ class DeclaredData:
         x = self.records.x
         if self.schema.kind == "text":
             return x[rows]
+        if spec.features.table:
+            table = spec.features.table
+            return encoded(table, [self._asked(column)[rows] for column in table])
         columns = self._places(self.schema.feature_columns(spec))
         low, high = self._limits(columns)
         flat = x.reshape(len(x), -1)
@@ -228,10 +256,10 @@ class DeclaredData:
         if self.schema.is_table:
             index = self.records.columns.index(column)
             values = self.records.x[:, index].astype(np.float64)
-            return values, self.schema.columns[index].range
+            return values, self.schema.inputs[index].limits
         assert self.schema.output is not None
         values = numbers(self.records.labels, self.records.layout)
-        return values, self.schema.output.range
+        return values, self.schema.output.limits
 
 
 def no_examples(spec: Specification) -> Dataset:
@@ -247,7 +275,7 @@ def no_examples(spec: Specification) -> Dataset:
 def _as_table(path: Path, schema: DataSchema, records: Records) -> Records:
     """Records under the schema's names of columns: of a table whatever its file calls them, of
     arrays in the schema's order, where the last column of a regression may be in `y`."""
-    names = tuple(column.name for column in schema.columns)
+    names = tuple(column.name for column in schema.inputs)
     if records.columns:
         return replace(records, columns=names)
     x = records.x

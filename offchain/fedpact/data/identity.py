@@ -54,16 +54,24 @@ def unit_digests(schema: DataSchema, records: Records) -> tuple[bytes, ...]:
             _digest(b"text", labels[label], normal_text(text))
             for text, label in zip(records.x, records.labels, strict=True)
         )
-    names = [normal_text(column.name) for column in schema.columns]
-    order = np.argsort(names) if names else None
+    names = [normal_text(column.name) for column in schema.inputs]
+    spelt = dict(records.words)
+    # A category's code is its index into values that its owner may reorder: its words count.
+    order = np.array(
+        [place for place in np.argsort(names) if schema.inputs[place].name not in spelt], dtype=int
+    )
     head = sha256(b"record\x1f" + "\x1f".join(sorted(names)).encode())
+    words = [list(map(normal_name, spelt[name])) for name in sorted(spelt)]
     found = []
     for start in range(0, len(records.x), CHUNK):
         part = _flat(records.x[start : start + CHUNK])
-        values = _single(part if order is None else part[:, order])
-        for row, label in zip(values, records.labels[start : start + CHUNK], strict=True):
+        values = _single(part[:, order] if names else part)
+        labelled = zip(values, records.labels[start : start + CHUNK], strict=True)
+        for place, (row, label) in enumerate(labelled, start=start):
             digest = head.copy()
             digest.update(b"\x1e" + labels[label].encode() + b"\x1e" + row.tobytes())
+            if words:
+                digest.update(_digest(b"words", *(cells[place] for cells in words)))
             found.append(digest.digest())
     return tuple(found)
 
@@ -75,7 +83,7 @@ def coarse_sketch(schema: DataSchema, records: Records) -> frozenset[bytes]:
         coarse = [" ".join(normal_text(text).casefold().split())[:200] for text in records.x]
         found = {_digest(b"coarse", text) for text in coarse}
     else:
-        names = [normal_text(column.name) for column in schema.columns]
+        names = [normal_text(column.name) for column in schema.inputs]
         order = np.argsort(names) if names else None
         found = set()
         for start in range(0, len(records.x), CHUNK):
@@ -87,7 +95,7 @@ def coarse_sketch(schema: DataSchema, records: Records) -> frozenset[bytes]:
 
 def declared_columns(schema: DataSchema) -> bytes:
     """Digest of what identifies a record of this schema."""
-    names = sorted(normal_text(column.name) for column in schema.columns)
+    names = sorted(normal_text(column.name) for column in schema.inputs)
     return _digest(b"columns", schema.kind, *names, repr(schema.shape))
 
 

@@ -2,6 +2,7 @@
 
 import math
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from fedpact.data.readers.cells import numbers
 from fedpact.data.readers.records import Records
 from fedpact.data.readers.table import UNIT_COLUMN
 from fedpact.errors import DataError, InvalidInput
+from fedpact.types.columns import ColumnSchema
 from fedpact.types.names import label_key
-from fedpact.types.schema import RECORD, ColumnSchema, DataSchema
+from fedpact.types.schema import RECORD, DataSchema
 
 MAX_LABELS = 1000
 """Of a classification; a column with more distinct entries is hardly one of labels."""
@@ -109,11 +111,17 @@ def as_toml(schema: DataSchema) -> str:
         if name == "columns":
             tables = tomlkit.aot()
             for column in value:
+                if column.get("type") == "timestamp":
+                    column["range"] = [_date(limit) for limit in column["range"]]
                 tables.append(tomlkit.item(column))
             document.add(name, tables)
         else:
             document.add(name, tomlkit.item(value))
     return tomlkit.dumps(document)
+
+
+def _date(limit: float) -> str:
+    return datetime.fromtimestamp(limit, UTC).isoformat()
 
 
 def _labels(path: Path, found: Records) -> tuple[str, ...]:

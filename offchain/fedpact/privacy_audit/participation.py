@@ -42,7 +42,8 @@ from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.releasing import PlannedRelease, make_release, submission_time
 from fedpact.provider.work import LocalWork, TrainingTask
-from fedpact.types.schema import ColumnSchema, DataSchema
+from fedpact.types.columns import ColumnSchema
+from fedpact.types.schema import DataSchema
 
 REQUESTS = 50
 CONTENTS_TRIED = 2

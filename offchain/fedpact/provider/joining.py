@@ -106,9 +106,7 @@ def opt_in_record(own: Own, spec: Specification, samples: int) -> bytes:
     """What `fedpact data describe` shows, the requested labels, and the provider's declaration
     with its signature (EIP-191, over the declaration's canonical JSON)."""
     asked = spec.features
-    described = attributes(
-        spec.task, spec.category, samples, asked.shape, asked.columns, asked.kind
-    )
+    described = attributes(spec.task, spec.category, samples, asked.shape, asked.names, asked.kind)
     declared = own.records.schema.published
     signature = own.keys.sign_text(canonical_json(declared))
     return canonical_json(

@@ -19,6 +19,7 @@ from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.requester.amount import parse_amount
 from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
+from fedpact.types.schema import DataSchema
 from fedpact.types.specification import SPECIFICATION_VERSION, Specification
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Draft:
             raise SpecificationError(f"draft {path}: {error}") from error
         if not isinstance(fields, dict):
             raise SpecificationError(f"draft {path}: must be a table of fields")
-        return cls(fields)
+        return cls(_with_schema(path, fields))
 
     @cached_property
     def specification(self) -> Specification:
@@ -111,7 +112,7 @@ class Draft:
         from fedpact.data.readers import LABEL_COLUMN, feature_names
 
         features, output = self.fields.get("features"), self.fields.get("output")
-        if not isinstance(features, Mapping) or features.get("columns"):
+        if not isinstance(features, Mapping) or features.get("columns") or "table" in features:
             return self
         label = output.get("column") if isinstance(output, Mapping) else LABEL_COLUMN
         names = feature_names(evaluation, label)
@@ -154,6 +155,27 @@ class Draft:
             "initial_model": "",
             "evaluation": [_BLANK_SLICE] * slices,
         }
+
+
+def _with_schema(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
+    """With the columns of the file that `features.schema` names, as they are declared there: all
+    inputs but the output, or those that `features.columns` lists."""
+    features, output = fields.get("features"), fields.get("output")
+    if not isinstance(features, dict) or not isinstance(features.get("schema"), str):
+        return fields
+    rest = {name: value for name, value in features.items() if name not in ("schema", "columns")}
+    declared = {
+        one.name: one.asked for one in DataSchema.read(path.parent / features["schema"]).inputs
+    }
+    predicted = output.get("column") if isinstance(output, dict) else None
+    wanted = features.get("columns") or [name for name in declared if name != predicted]
+    missing = [name for name in wanted if name not in declared]
+    if missing:
+        raise SpecificationError(f"draft {path}: {features['schema']} declares no {missing[0]!r}")
+    table = [declared[name] for name in wanted]
+    shape = [sum(one.width for one in table)]
+    columns = [one.model_dump(mode="json") for one in table]
+    return {**fields, "features": {"shape": shape, **rest, "table": columns}}
 
 
 def _lacks_noise(privacy: Any) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fedpact.data.dataset import Inputs
 from fedpact.data.documents import TEXT, decoded, documents, unpack
-from fedpact.data.readers import LABEL_COLUMN, log_ignored, read_table
+from fedpact.data.readers import LABEL_COLUMN, log_ignored, read_table, table_inputs
 from fedpact.data.readers.table import UNIT_COLUMN, Table
 from fedpact.errors import DataError
 from fedpact.types.specification import Specification
@@ -84,12 +84,18 @@ def _npz(path: Path) -> NDArray[np.floating[Any]]:
 
 def _columns(path: Path, spec: Specification) -> NDArray[np.float64]:
     """The columns that the specification names, (n, columns), in its order."""
-    if not spec.features.columns:
+    if not spec.features.names:
         raise DataError(
             f"queries {path}: the request names no columns, so a table's cannot be matched: give "
             "an .npz file with x"
         )
-    found = _table(path).records(None, spec.features.columns, None)
+    table = _table(path)
+    found = table.records(None, spec.features.names, None, spec.features.table)
+    answers = (LABEL_COLUMN, UNIT_COLUMN, None if spec.output is None else spec.output.column)
+    others = tuple(name for name in found.ignored if name not in answers)
+    log_ignored(path, replace(found, ignored=others))
+    if spec.features.table:
+        return table_inputs(path, table, spec).astype(np.float64)
     wrong = np.argwhere(~np.isfinite(found.x))
     if len(wrong):
         row, column = wrong[0]
@@ -97,9 +103,6 @@ def _columns(path: Path, spec: Specification) -> NDArray[np.float64]:
             f"queries {path}: example {row + 1}: column {found.columns[column]!r} is not a finite "
             "number"
         )
-    answers = (LABEL_COLUMN, UNIT_COLUMN, None if spec.output is None else spec.output.column)
-    others = tuple(name for name in found.ignored if name not in answers)
-    log_ignored(path, replace(found, ignored=others))
     return np.asarray(found.x, dtype=np.float64)
 
 

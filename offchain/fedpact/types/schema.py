@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from fedpact.errors import DataError, PolicyRefusal
+from fedpact.types.columns import RANGED, ColumnSchema, check_range
 from fedpact.types.document import Document
 from fedpact.types.layout import PLAIN, FileLayout
 from fedpact.types.names import label_key
@@ -22,30 +23,12 @@ from fedpact.types.validation import first_error
 
 RECORD = "record"
 """The privacy unit of data whose records are each a unit of their own."""
-MAX_MAGNITUDE = 1e12
-"""Largest absolute value of a declared range."""
 
 
 def schema_file(data: Path) -> Path:
     """Where the schema of a data file or folder is unless its owner says otherwise: beside it, with
     `.schema.toml` after its name."""
     return data.with_name(f"{data.name}.schema.toml")
-
-
-class ColumnSchema(Document):
-    """A numeric column of a table, or the output of arrays."""
-
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    range: tuple[float, float]
-    """Lowest and highest value; public. Values outside count as the nearer end."""
-    source: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """What the file calls the column, where that is not `name`: the name stays when a header
-    changes, and with it the records' identity."""
-
-    @model_validator(mode="after")
-    def _is_a_range(self) -> Self:
-        check_range(f"column {self.name!r}", self.range)
-        return self
 
 
 class DataSchema(Document):
@@ -73,7 +56,7 @@ class DataSchema(Document):
     value_range: tuple[float, float] | None = None
     """Lowest and highest value of arrays; public."""
     columns: tuple[ColumnSchema, ...] = ()
-    """A table's numeric columns, in order."""
+    """A table's columns, in order; those of no use as a feature need not be listed."""
     output: ColumnSchema | None = None
     """What a regression over arrays predicts. Over a table it predicts one of the columns."""
     file: FileLayout = PLAIN
@@ -134,12 +117,22 @@ class DataSchema(Document):
     def published(self) -> dict[str, Any]:
         """What a provider publishes of it when it joins: all but the identifier and what its files
         look like, in JSON types."""
-        private: dict[str, Any] = {"data_id": True, "file": True, "output": {"source"}}
-        return self.model_dump(mode="json", exclude=private | {"columns": {"__all__": {"source"}}})
+        public = self.model_copy(
+            update={
+                "columns": tuple(column.asked for column in self.columns),
+                "output": None if self.output is None else self.output.asked,
+            }
+        )
+        return public.model_dump(mode="json", exclude={"data_id", "file"})
+
+    @property
+    def inputs(self) -> tuple[ColumnSchema, ...]:
+        """A table's columns that may be features or outputs."""
+        return tuple(column for column in self.columns if column.is_input)
 
     def feature_columns(self, spec: Specification) -> tuple[str, ...]:
         """The columns of a table that a specification's features take, in its order."""
-        return spec.features.columns
+        return spec.features.names
 
     def check(self, spec: Specification) -> None:
         """Raise PolicyRefusal where the declared data cannot serve a specification."""
@@ -152,7 +145,7 @@ class DataSchema(Document):
             return
         if self.is_table:
             self._check_columns(spec)
-        elif features.columns:
+        elif features.names:
             raise PolicyRefusal("the request names columns, the data are arrays")
         elif math.prod(features.shape) != math.prod(self.shape):
             raise PolicyRefusal(
@@ -163,9 +156,9 @@ class DataSchema(Document):
             raise PolicyRefusal("no output is declared, the request asks for a regression")
 
     def _check_columns(self, spec: Specification) -> None:
-        if not spec.features.columns:
+        if not spec.features.names:
             raise PolicyRefusal("the data are a table: the request must name its columns")
-        declared = {column.name for column in self.columns}
+        declared = {column.name: column for column in self.inputs}
         wanted = self.feature_columns(spec)
         output = None if spec.output is None else spec.output.column
         for name in wanted if output is None else (*wanted, output):
@@ -173,14 +166,30 @@ class DataSchema(Document):
                 raise PolicyRefusal(f"no column {name!r} is declared")
         if output in wanted:
             raise PolicyRefusal(f"column {output!r} cannot be both a feature and the output")
+        for asked in spec.features.table:
+            own = declared[asked.name]
+            if (own.type, own.measure) != (asked.type, asked.measure):
+                raise PolicyRefusal(
+                    f"column {asked.name!r} is declared as {_kind(own)}, the request asks for "
+                    f"{_kind(asked)}"
+                )
+            if asked.values and not set(own.keys) & set(asked.keys):
+                raise PolicyRefusal(
+                    f"column {asked.name!r}: none of the request's values is declared"
+                )
+        if spec.features.table:
+            return
+        for name in wanted if output is None else (*wanted, output):
+            if declared[name].type not in (*RANGED, "boolean"):
+                raise PolicyRefusal(
+                    f"column {name!r} is declared as {_kind(declared[name])}, the request takes "
+                    "it for a number"
+                )
         if len(wanted) != math.prod(spec.features.shape):
             raise PolicyRefusal(
                 f"{len(wanted)} columns do not fill the shape {list(spec.features.shape)}"
             )
 
 
-def check_range(name: str, limits: tuple[float, float]) -> None:
-    """Raise ValueError for limits that are no range within MAX_MAGNITUDE."""
-    low, high = limits
-    if not (-MAX_MAGNITUDE <= low < high <= MAX_MAGNITUDE):
-        raise ValueError(f"{name}: lowest below highest, within ±{MAX_MAGNITUDE:g}, not {limits}")
+def _kind(column: ColumnSchema) -> str:
+    return column.type if column.measure is None else f"{column.type} in {column.measure}"

@@ -6,12 +6,19 @@ Errors are integers in 1/10,000, windows are in seconds.
 
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from fedpact.errors import SpecificationError
 from fedpact.types.bounds import MAX_STEPS_OF_REQUEST, Scale
+from fedpact.types.columns import ColumnSchema
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.local_training import LocalEpochs, LocalSteps, LocalTraining
 from fedpact.types.privacy import DDP_SGD_MIN_EPOCHS, PaperMechanism, Privacy, PrivacyMode
@@ -47,6 +54,39 @@ class Features(Document):
     """Names of the value columns of a table, in order; empty for arrays."""
     shape: tuple[Annotated[int, Field(gt=0)], ...]
     scale: Scale = 1.0
+    table: Annotated[tuple[ColumnSchema, ...], Field(max_length=10_000)] = ()
+    """Declared columns, in order, in place of `columns` and `scale`: each is encoded as it says."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of a table's columns, in order; empty for arrays."""
+        return self.columns or tuple(column.name for column in self.table)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without declared columns the bytes are those of before there were any."""
+        fields: dict[str, Any] = handler(self)
+        if not self.table:
+            fields.pop("table", None)
+        return fields
+
+    @model_validator(mode="after")
+    def _declared_columns(self) -> Self:
+        if not self.table:
+            return self
+        if self.columns or self.scale != 1.0 or self.kind != "numbers":
+            raise ValueError("table takes the place of columns and scale, and is for numbers")
+        if len(set(self.names)) != len(self.table):
+            raise ValueError("table names one column twice")
+        for column in self.table:
+            if not column.is_input:
+                raise ValueError(f"column {column.name!r}: {column.type} is no feature")
+            if column.source is not None or column.format is not None:
+                raise ValueError(f"column {column.name!r}: source and format are the owner's alone")
+        width = sum(column.width for column in self.table)
+        if self.shape != (width,):
+            raise ValueError(f"its columns become {width} inputs, the shape is {list(self.shape)}")
+        return self
 
     @model_validator(mode="after")
     def _text_is_plain(self) -> Self:

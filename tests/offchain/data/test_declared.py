@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from fedpact.data.declared import DeclaredData
 from fedpact.data.proposal import as_toml, propose
 from fedpact.errors import DataError, InvalidInput, PolicyRefusal
+from fedpact.types.columns import ColumnSchema
 from fedpact.types.layout import FileLayout
-from fedpact.types.schema import ColumnSchema, DataSchema
+from fedpact.types.schema import DataSchema
 from tests.support.specifications import specification
 
 ID = "00112233445566778899aabbccddeeff"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from fedpact.data.declared import DeclaredData
 from fedpact.data.identity import coarse_sketch, declared_columns, normal_label, normal_name
 from fedpact.data.proposal import as_toml, propose
-from fedpact.types.schema import ColumnSchema, DataSchema
+from fedpact.types.columns import ColumnSchema
+from fedpact.types.schema import DataSchema
 
 ID = "00112233445566778899aabbccddeeff"
 ROWS = [(31 + n, 1.1 * n + 0.1, "größer" if n % 2 else "kleiner") for n in range(12)]

@@ -19,7 +19,8 @@ from fedpact.provider import profile
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledgers import introduce, open_ledger, owner_key
 from fedpact.provider.policy import Policy
-from fedpact.types.schema import ColumnSchema, DataSchema
+from fedpact.types.columns import ColumnSchema
+from fedpact.types.schema import DataSchema
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 FORMER_KEY = bytes(range(32))

@@ -8,7 +8,8 @@ import pytest
 
 from fedpact.errors import DataError
 from fedpact.provider.records import OwnRecords
-from fedpact.types.schema import ColumnSchema, DataSchema
+from fedpact.types.columns import ColumnSchema
+from fedpact.types.schema import DataSchema
 from tests.support.specifications import specification
 
 SPEC = specification(labels=["0", "1"], features={"shape": [2, 2]})

@@ -26,7 +26,8 @@ from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.releasing import PlannedRelease, make_release, submission_time
 from fedpact.provider.work import LocalWork, TrainingTask
-from fedpact.types.schema import ColumnSchema, DataSchema, schema_file
+from fedpact.types.columns import ColumnSchema
+from fedpact.types.schema import DataSchema, schema_file
 from tests.support.specifications import SOUND, specification
 from tests.support.waiting import wait_until
 

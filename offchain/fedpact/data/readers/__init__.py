@@ -25,10 +25,12 @@ from fedpact.data.readers import (
     workbook,
 )
 from fedpact.data.readers.cells import numbers
+from fedpact.data.readers.encoding import checked_values, encoded
 from fedpact.data.readers.encodings import PACKED
 from fedpact.data.readers.records import Records, first_not_finite, refuse, scaled
 from fedpact.data.readers.table import Table
 from fedpact.errors import DataError
+from fedpact.types.columns import ColumnSchema
 from fedpact.types.layout import FileLayout
 from fedpact.types.names import label_key
 from fedpact.types.specification import RegressionOutput, Specification
@@ -58,6 +60,8 @@ def read_dataset(path: Path, spec: Specification, label_column: str = LABEL_COLU
     """
     if spec.output is not None:
         label_column = spec.output.column
+    if spec.features.table:
+        return _of_declared_columns(path, spec, label_column)
     found = read_records(path, label_column, spec.features.columns)
     if found.kind != spec.features.kind:
         refuse(path, f"it contains {found.kind}, the specification asks for {spec.features.kind}")
@@ -73,6 +77,37 @@ def read_dataset(path: Path, spec: Specification, label_column: str = LABEL_COLU
     else:
         y = label_indices(path, found.labels, spec.labels)
     return Dataset(_inputs(found, spec), y, found.units)
+
+
+def table_inputs(path: Path, found: Table, spec: Specification) -> NDArray[np.float32]:
+    """The declared columns of a requester's own table as inputs, (n, *shape).
+
+    Raises DataError for a cell that its column's declaration does not have."""
+    columns = spec.features.table
+    cells = [found.cells(column.name) for column in columns]
+    return encoded(
+        columns,
+        [
+            checked_values(path, column, own, found.layout)
+            for column, own in zip(columns, cells, strict=True)
+        ],
+    )
+
+
+def _of_declared_columns(path: Path, spec: Specification, label_column: str) -> Dataset:
+    found = None if path.is_dir() else read_table(path)
+    if found is None:
+        refuse(path, "the request declares the columns of a table, and this is none")
+    if not len(found):
+        refuse(path, "no examples")
+    records = found.records(
+        label_column, spec.features.names, table.UNIT_COLUMN, spec.features.table
+    )
+    log_ignored(path, records)
+    x = table_inputs(path, found, spec)
+    if spec.output is not None:
+        return Dataset(x, outputs(path, records, spec.output), records.units)
+    return Dataset(x, label_indices(path, records.labels, spec.labels), records.units)
 
 
 def feature_names(path: Path, label_column: str | None) -> tuple[str, ...]:
@@ -122,11 +157,13 @@ def read_unchecked(
     columns: tuple[str, ...] = (),
     unit_column: str | None = table.UNIT_COLUMN,
     layout: FileLayout | None = None,
+    declared: tuple[ColumnSchema, ...] = (),
 ) -> Records:
     """As `read_records`, with NaN where a table's cell is no number, and whatever numbers arrays
     have. `label_column`, `unit_column`: None for a table without labels, or whose records are
-    units. `layout`: how the file writes a table; None: find it."""
-    found = _by_format(path, label_column, columns, unit_column, layout)
+    units. `layout`: how the file writes a table; None: find it. `declared`: what each of `columns`
+    holds, if not numbers."""
+    found = _by_format(path, label_column, columns, unit_column, layout, declared)
     if len(found.x) == 0:
         refuse(path, "no examples")
     if found.x.size == 0:
@@ -163,6 +200,7 @@ def _by_format(
     columns: tuple[str, ...],
     unit_column: str | None,
     layout: FileLayout | None,
+    declared: tuple[ColumnSchema, ...],
 ) -> Records:
     if path.is_dir():
         return _folder(path)
@@ -171,7 +209,7 @@ def _by_format(
         listed = None if columns else pictures.listed_column(found)
         if listed is not None:
             return pictures.read_listed(found, listed, label_column, unit_column)
-        return found.records(label_column, columns, unit_column)
+        return found.records(label_column, columns, unit_column, declared)
     match path.suffix.lower():
         case ".npz":
             return npz.read_npz(path)

@@ -37,6 +37,9 @@ class Records:
     """Digest of each row of a table, over all its columns, or of each document."""
     ignored: tuple[str, ...] = ()
     """Columns of a table that are neither values nor label nor unit, without a row number."""
+    words: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Name and values of each column of a table that x does not hold exactly: of a category it
+    holds indices, of a time 32 bits."""
     layout: FileLayout = PLAIN
     """In which a table's labels are written, if they are numbers."""
 

@@ -11,9 +11,12 @@ import numpy as np
 
 from fedpact.data.dataset import row_digest
 from fedpact.data.readers.cells import numbers
+from fedpact.data.readers.encoding import values_of
 from fedpact.data.readers.records import Records, label_name, refuse
 from fedpact.data.readers.texts import text_records
+from fedpact.types.columns import ColumnSchema
 from fedpact.types.layout import FileLayout
+from fedpact.types.names import label_key
 
 UNIT_COLUMN = "unit"
 """Rows with the same entry in this column are one unit of privacy; it is never a feature."""
@@ -54,12 +57,17 @@ class Table:
             refuse(self.path, f"no column {name!r}; it has {listed(self.header)}")
 
     def records(
-        self, label_column: str | None, columns: tuple[str, ...], unit_column: str | None
+        self,
+        label_column: str | None,
+        columns: tuple[str, ...],
+        unit_column: str | None,
+        declared: tuple[ColumnSchema, ...] = (),
     ) -> Records:
         """The values of `columns`, or of all but the label's and the unit's in the file's order;
         NaN where a cell is no number.
 
-        `label_column`: None for a table without labels. Raises DataError naming the example where
+        `label_column`: None for a table without labels. `declared`: what each of `columns` holds,
+        if not numbers. Raises DataError naming the example where
         a row has no unit.
         """
         label_column, unit_column = _normal(label_column), _normal(unit_column)
@@ -75,8 +83,18 @@ class Table:
             units = self._units(unit_column)
         wanted = [normalised(name) for name in named]
         values = np.empty((len(self), len(wanted)), dtype=np.float64)
+        words = []
         for index, name in enumerate(wanted):
-            values[:, index] = numbers(self.columns[places[name]], self.layout)
+            cells = self.columns[places[name]]
+            if not declared:
+                values[:, index] = numbers(cells, self.layout)
+                continue
+            column = declared[index]
+            values[:, index] = values_of(column, cells, self.layout)
+            if column.values:
+                words.append((column.name, tuple(map(label_key, cells))))
+            elif column.type == "timestamp":  # more digits than 32 bits hold
+                words.append((column.name, tuple(map(repr, values[:, index].tolist()))))
         used |= set(wanted)
         return Records(
             self.kind,
@@ -87,6 +105,7 @@ class Table:
             grouped_units=bool(units),
             rows=self._digests(),
             ignored=tuple(name for name in self.header if name not in used),
+            words=tuple(words),
             layout=self.layout,
         )
 

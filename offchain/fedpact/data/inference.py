@@ -1,0 +1,170 @@
+"""What the columns of a table seem to be: a proposal for their owner, never used without one."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.data.readers.cells import FALSE, TRUE, is_missing, numbers
+from fedpact.data.readers.encoding import values_of
+from fedpact.data.readers.table import Table
+from fedpact.types.columns import ColumnSchema, ColumnType
+from fedpact.types.layout import FileLayout
+from fedpact.types.names import label_key
+
+Seen = ColumnType | Literal["empty", "constant", "other"]
+FEW = 50
+"""Different values of a category at most; with more, words are free text or names."""
+RARE = 5
+"""A category's value with fewer examples is not proposed: its name would tell of single records."""
+DATES = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M")
+_NAMED_ID = re.compile(
+    r"(^|[\W_])(id|ids|uid|uuid|guid|udi|key|serial|nr|no|number|code)($|[\W_])|(Id|ID)$"
+)
+_UNIT = re.compile(
+    r"[+-]?[\d.,'\u2019 \u00a0\u202f]*\d(?:[eE][+-]?\d+)?\s*([^\d\s.,'\u2019+-]\D{0,9})"
+)
+
+
+@dataclass(frozen=True)
+class SeenColumn:
+    """What one column seems to be."""
+
+    name: str
+    type: Seen
+    missing: int
+    """Cells without a value."""
+    distinct: int
+    """Different values."""
+    note: str = ""
+    """Why it is not proposed as an input; empty if it is."""
+    measure: str | None = None
+    format: str | None = None
+    rare: int = 0
+    """Values of a category that too few examples have to be named."""
+
+
+def look_at(table: Table, name: str) -> SeenColumn:
+    cells = table.cells(name)
+    present = [cell.strip() for cell in cells if not is_missing(cell)]
+    missing, distinct = len(cells) - len(present), len(set(present))
+    if not present:
+        return SeenColumn(name, "empty", missing, 0, "no value at all")
+    if distinct == 1 and not missing:
+        return SeenColumn(name, "constant", missing, 1, "the same value everywhere")
+    kind, measure, form, note = _type(name, present, table.layout, distinct)
+    rare = 0
+    if kind == "category":
+        counts = Counter(map(label_key, present)).values()
+        rare = sum(count < RARE for count in counts)
+        if rare == len(counts):
+            return SeenColumn(
+                name, "other", missing, distinct, "each of its words is in few examples only"
+            )
+    return SeenColumn(name, kind, missing, distinct, note, measure, form, rare)
+
+
+def proposed(table: Table, seen: SeenColumn) -> ColumnSchema:
+    """The declaration of an input as `seen`; what lacks a value is indicated."""
+    name, cells = seen.name, table.cells(seen.name)
+    missing: Literal["omit", "indicator"] = "indicator" if seen.missing or seen.rare else "omit"
+    if seen.type == "boolean":
+        return ColumnSchema(name=name, type="boolean", missing=missing)
+    if seen.type == "category":
+        present = (label_key(cell) for cell in cells if not is_missing(cell))
+        counts = Counter(present)
+        values = sorted(value for value, count in counts.items() if count >= RARE)
+        return ColumnSchema(name=name, type="category", values=tuple(values), missing=missing)
+    assert seen.type in ("number", "integer", "timestamp")
+    blank = ColumnSchema(
+        name=name,
+        type=seen.type,
+        range=(0.0, 1.0),
+        measure=seen.measure,
+        format=seen.format,
+        missing=missing,
+    )
+    return blank.model_copy(update={"range": rounded(values_of(blank, cells, table.layout))})
+
+
+def rounded(values: NDArray[np.float64]) -> tuple[float, float]:
+    """From the lowest to the highest finite value, widened to two significant digits of the
+    width."""
+    finite = values[np.isfinite(values)]
+    low, high = float(finite.min()), float(finite.max())
+    if low == high:
+        return low, low + 1.0
+    step = 10.0 ** (np.floor(np.log10(high - low)) - 1)
+    return float(np.floor(low / step) * step), float(np.ceil(high / step) * step)
+
+
+def _type(
+    name: str, present: list[str], layout: FileLayout, distinct: int
+) -> tuple[Seen, str | None, str | None, str]:
+    """(type, unit of measurement, format of dates, why it is no input)."""
+    values = numbers(present, layout)
+    if np.isfinite(values).all():
+        return _numeric(name, present, values, distinct)
+    measure = _measure(present)
+    if measure is not None and np.isfinite(numbers(present, layout, measure)).all():
+        return "number", measure, None, ""
+    folded = {cell.casefold() for cell in present}
+    if len(folded) == 2 and folded & TRUE and folded & FALSE and folded <= TRUE | FALSE:
+        return "boolean", None, None, ""
+    dated = _dates(present)
+    if len(dated) > 1:
+        return "other", None, None, "day and month may be either way round: declare its format"
+    if dated:
+        return "timestamp", None, dated[0], ""
+    wrong = int((~np.isfinite(values)).sum())
+    if wrong <= 0.1 * len(present) and distinct > 2:
+        return "other", None, None, f"{wrong} cells are no number, the others are"
+    if any(" " in cell and len(cell) > 40 for cell in present):
+        return "text", None, None, "free text"
+    if distinct <= FEW and distinct <= max(2, len(present) // 2):
+        return "category", None, None, ""
+    return "identifier", None, None, "names single examples or things"
+
+
+def _numeric(
+    name: str, present: list[str], values: NDArray[np.float64], distinct: int
+) -> tuple[Seen, str | None, str | None, str]:
+    if set(map(label_key, present)) <= {"0", "1"}:
+        return "boolean", None, None, ""
+    if not (values == np.round(values)).all():
+        return "number", None, None, ""
+    unique = distinct == len(present) > 2
+    if unique and (values[1:] - values[:-1] == 1).all():
+        return "identifier", None, None, "numbers the rows"
+    if _NAMED_ID.search(name):
+        return "identifier", None, None, "its name says that it identifies something"
+    leading = any(len(cell) > 1 and cell[0] == "0" and cell.isdecimal() for cell in present)
+    if leading:
+        return "identifier", None, None, "codes with leading zeros"
+    return "integer", None, None, ""
+
+
+def _measure(present: Sequence[str]) -> str | None:
+    """The unit of measurement that every cell ends with."""
+    found = {m[1].rstrip() if (m := _UNIT.fullmatch(cell)) else None for cell in present}
+    return found.pop() if len(found) == 1 else None
+
+
+def _dates(present: Sequence[str]) -> list[str | None]:
+    """Formats in which every cell is a date; None: ISO 8601."""
+    if all(_parses(cell, None) for cell in present):
+        return [None]
+    return [form for form in DATES if all(_parses(cell, form) for cell in present)]
+
+
+def _parses(cell: str, form: str | None) -> bool:
+    try:
+        datetime.fromisoformat(cell) if form is None else datetime.strptime(cell, form)
+    except ValueError:
+        return False
+    return True
