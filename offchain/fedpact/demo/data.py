@@ -11,8 +11,8 @@ from fedpact.data.dataset import Dataset
 from fedpact.data.proposal import as_toml, propose
 from fedpact.data.readers import read_dataset
 from fedpact.data.sources import Source
-from fedpact.data.splitting import hold_out, stored
-from fedpact.demo.drafts import EVALUATION_SHARE, split
+from fedpact.data.splitting import stored
+from fedpact.demo.drafts import split
 from fedpact.demo.options import DemoOptions
 from fedpact.demo.recipes import draft, recipe_of
 from fedpact.learning.checks import check_dataset
@@ -43,35 +43,36 @@ def prepare(options: DemoOptions, folder: Path) -> DemoData:
     Raises SpecificationError if family, strategy, rule or privacy do not suit the data.
     """
     source = sources.load(options.data, options.seed)
-    asked = draft(source, options)
+    recipe = recipe_of(options)
+    asked = draft(source, options, recipe)
     spec = asked.specification
-    if source.grouped_units:
-        private, evaluation = hold_out(source, EVALUATION_SHARE, options.seed)
-    else:
-        private, evaluation = split(source, spec.rounds, options.seed, recipe_of(options).public)
+    private, evaluation = split(source, spec.rounds, options.seed, recipe.public)
+    shares = [private[rows] for rows in _partition(options, source, private)]
+
     generator = np.random.default_rng(options.seed)
-    most = recipe_of(options).records
-    files, parts = [], []
-    for number, rows in enumerate(_partition(options, source, private), start=1):
-        path = folder / f"provider-{number}.npz"
-        _write(source, _at_most(most, private[rows], generator), path)
+    shares = [_at_most(recipe.records, rows, generator) for rows in shares]
+    tested = _at_most(recipe.records, np.arange(len(source.y_test)), generator)
+    evaluation = _at_most(recipe.records, evaluation, generator)
+
+    files = tuple(folder / f"provider-{number}.npz" for number in range(1, len(shares) + 1))
+    for path, rows in zip(files, shares, strict=True):
+        _write(source, rows, path)
         write_schema(path, spec)
-        parts.append(read_dataset(path, spec))
-        check_dataset(spec, parts[-1])
-        files.append(path)
-    kept = _at_most(most, np.arange(len(source.y_test)), generator)
-    test = _shaped(spec, source.test_set())
     queries = folder / "queries.npz"
-    examples = stored(source, source.x_test[kept], source.y_test[kept])
-    del examples["y"]
-    np.savez(queries, **examples)
+    examples = stored(source, source.x_test[tested], source.y_test[tested])
+    np.savez(queries, **{name: array for name, array in examples.items() if name != "y"})
+
+    parts = tuple(read_dataset(path, spec) for path in files)
+    for part in parts:
+        check_dataset(spec, part)
+    test = _shaped(spec, source.test_set())
     return DemoData(
         asked,
         tuple(samples_of(spec, part) for part in parts),
-        tuple(files),
-        tuple(parts),
-        _shaped(spec, source.train_set(_at_most(most, evaluation, generator))),
-        Dataset(test.x[kept], test.y[kept], ()),
+        files,
+        parts,
+        _shaped(spec, source.train_set(evaluation)),
+        Dataset(test.x[tested], test.y[tested], ()),
         queries,
     )
 
@@ -88,23 +89,15 @@ def write_schema(data: Path, spec: Specification) -> None:
 def _partition(
     options: DemoOptions, source: Source, private: NDArray[np.int64]
 ) -> partition.Partition:
+    """By the options; otherwise by group where groups are units, by label where there are any."""
     y = source.y_train[private]
     groups = None if source.groups_train is None else source.groups_train[private]
-    return partition.named(
-        options.partition or _usual_partition(options, source, y),
-        y,
-        options.providers,
-        options.seed,
-        groups,
-    )
-
-
-def _usual_partition(options: DemoOptions, source: Source, y: NDArray[np.int64]) -> str:
+    name = "iid"
     if source.grouped_units:
-        return "group"
-    if not source.labels:
-        return "iid"
-    return f"class{_classes_each(options.providers, len(np.unique(y)))}"
+        name = "group"
+    elif source.labels:
+        name = f"class{_classes_each(options.providers, len(np.unique(y)))}"
+    return partition.named(options.partition or name, y, options.providers, options.seed, groups)
 
 
 def _classes_each(providers: int, labels: int) -> int:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fedpact.consensus.scoring import NEUTRAL
 from fedpact.data.sources import Source
-from fedpact.data.splitting import public_slice
+from fedpact.data.splitting import hold_out, public_slice
 from fedpact.errors import DataError
 from fedpact.types.privacy import PrivacyMode
 
@@ -82,8 +82,11 @@ def split(
     The set has every label equally often: EVALUATION_SHARE of the records, SLICE_EXAMPLES per
     round, or half of the rarest label's records, whichever is least, but at least one example of
     each label per round. `public`: number of records declared public; the set is drawn from them,
-    and providers get none. Raises DataError if the set needs more than half of a label's records.
+    and providers get none. Where groups are privacy units, whole groups are held out instead.
+    Raises DataError if the set needs more than half of a label's records.
     """
+    if source.grouped_units:
+        return hold_out(source, EVALUATION_SHARE, seed)
     among = np.arange(len(source.y_train))
     if public:
         among, private = public_slice(len(source.y_train), public)

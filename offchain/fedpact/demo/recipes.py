@@ -17,7 +17,7 @@ from fedpact.demo.scattering import Step
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
 from fedpact.requester.draft import Draft
-from fedpact.types.privacy import PaperMechanism
+from fedpact.types.privacy import PaperMechanism, PrivacyMode
 
 PAPER_EPOCHS = {"epochs": 3, "batch_size": 32, "learning_rate": 0.05, "momentum": 0.5}
 """Wang et al.'s batch size, and the least number of epochs for DDP-SGD."""
@@ -26,6 +26,7 @@ PAPER_CLIPPING_NORM = 1.0
 PAPER_SENSITIVITY = 1.0
 """For Laplace noise: the value in the project's experiments on Lu et al. 2020."""
 PRIVATE_STEPS = {"steps": 4, "learning_rate": 0.5, "momentum": 0.5}
+CONSTRUCTION = {"construction_seed": 0}
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,30 @@ class Recipe:
     public: int = 0
     """Number of training records declared public: the recipe was chosen on them, the evaluation set
     is drawn from them, and no provider has them. 0: only the evaluation set is held out."""
+
+    def local(self, options: DemoOptions) -> dict[str, Any]:
+        """How each provider trains."""
+        if options.epsilon is None:
+            return self.plain
+        if options.paper is None:
+            return self.private
+        return CONSTRUCTION if self.plain == CONSTRUCTION else PAPER_EPOCHS
+
+    def privacy(self, options: DemoOptions) -> dict[str, Any]:
+        """What the request demands of the noise."""
+        if options.epsilon is None:
+            return {"mode": PrivacyMode.NONE}
+        if options.paper is not None:
+            return _claimed(options.paper, options.epsilon)
+        asked = {"mode": PrivacyMode.SOUND, "epsilon": options.epsilon, "delta": drafts.DELTA}
+        constructs = self.private == CONSTRUCTION
+        return asked if constructs else {**asked, "clipping_norm": self.clipping_norm}
+
+    def parameters_of(self, options: DemoOptions) -> dict[str, Any]:
+        """The family's."""
+        if options.epsilon is None or self.private_parameters is None:
+            return self.parameters
+        return self.private_parameters
 
 
 def _scattering(step: Step, public: int = 0) -> Recipe:
@@ -78,7 +103,6 @@ NETWORK_FAMILY = "network-linear"
 IMAGE_FAMILIES = ("cnn", scattering.FAMILY, NETWORK_FAMILY)
 SLOW_FAMILIES = (scattering.FAMILY, NETWORK_FAMILY)
 """Whose features take minutes."""
-CONSTRUCTION = {"construction_seed": 0}
 SOFTMAX_STEPS = {
     "steps": drafts.STEPS,
     "learning_rate": drafts.LEARNING_RATE,
@@ -178,59 +202,47 @@ def recipe_of(options: DemoOptions) -> Recipe:
     return RECIPES_ON_DATA.get((name, options.data), RECIPES[name])
 
 
-def draft(source: Source, options: DemoOptions) -> Draft:
+def draft(source: Source, options: DemoOptions, recipe: Recipe) -> Draft:
     """The draft of a request for a model of `source`, by the options."""
-    recipe = recipe_of(options)
-    features = source.features
-    shape = features["shape"]
-    if family_of(options) in IMAGE_FAMILIES and len(shape) == 1:
-        side = isqrt(shape[0])
-        if side * side != shape[0]:
-            raise SpecificationError(
-                f"family {family_of(options)} needs images, {source.name} has none"
-            )
-        features = {**features, "shape": [side, side]}
-    rounds = options.rounds or recipe.rounds
-    fields = drafts.draft(source, options.providers, rounds, options.epsilon) | {
+    family = family_of(options)
+    fields = drafts.draft(source, options.providers, options.rounds or recipe.rounds) | {
         "task": source.task,
-        "features": features,
-        "family": {"name": family_of(options), "parameters": _parameters(recipe, options)},
-        "local": recipe.plain if options.epsilon is None else recipe.private,
+        "features": _features(source, family),
+        "family": {"name": family, "parameters": recipe.parameters_of(options)},
+        "local": recipe.local(options),
         "strategy": named(options.strategy or recipe.strategy, "--strategy"),
         "aggregation": named(options.aggregation or recipe.aggregation, "--aggregation"),
+        "privacy": recipe.privacy(options),
     }
     if source.kind == "text":
         fields["category"] = CATEGORIES[source.name]
-    if source.kind == "text" or family_of(options) in SLOW_FAMILIES:
+    if source.kind == "text" or family in SLOW_FAMILIES:
         fields["windows"] = {**fields["windows"], **LONG_WINDOWS}
-    if options.epsilon is not None:
-        fields["privacy"]["clipping_norm"] = recipe.clipping_norm
-    if recipe.private == CONSTRUCTION:
-        fields["privacy"].pop("clipping_norm", None)
-    if options.paper is not None:
-        fields["privacy"] = _paper(options)
-        fields["local"] = CONSTRUCTION if recipe.plain == CONSTRUCTION else PAPER_EPOCHS
     if source.output is not None:
         fields["output"] = source.output.model_dump()
     return Draft(fields)
 
 
-def _paper(options: DemoOptions) -> dict[str, Any]:
+def _features(source: Source, family: str) -> dict[str, Any]:
+    """The source's features; in rows of pixels for families that need images."""
+    shape = source.features["shape"]
+    if family not in IMAGE_FAMILIES or len(shape) != 1:
+        return source.features
+    side = isqrt(shape[0])
+    if side * side != shape[0]:
+        raise SpecificationError(f"family {family} needs images, {source.name} has none")
+    return {**source.features, "shape": [side, side]}
+
+
+def _claimed(mechanism: PaperMechanism, epsilon: float) -> dict[str, Any]:
     """The privacy of mode `paper`, with its claimed epsilon."""
-    asked: dict[str, Any] = {"mode": "paper", "mechanism": options.paper}
-    asked["epsilon"] = options.epsilon
-    if options.paper is PaperMechanism.LAPLACE:
+    asked: dict[str, Any] = {"mode": PrivacyMode.PAPER, "mechanism": mechanism, "epsilon": epsilon}
+    if mechanism is PaperMechanism.LAPLACE:
         return asked | {"sensitivity": PAPER_SENSITIVITY}
     asked["delta"] = drafts.DELTA
-    if options.paper is PaperMechanism.DP_SGD:
+    if mechanism is PaperMechanism.DP_SGD:
         asked["clipping_norm"] = PAPER_CLIPPING_NORM
     return asked
-
-
-def _parameters(recipe: Recipe, options: DemoOptions) -> dict[str, Any]:
-    if options.epsilon is None or recipe.private_parameters is None:
-        return recipe.parameters
-    return recipe.private_parameters
 
 
 def named(text: str, option: str) -> dict[str, Any]:

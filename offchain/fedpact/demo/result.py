@@ -1,26 +1,19 @@
 """A demo's results, as values and as JSON."""
 
 import json
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 from fedpact.audit import AuditReport, Verdict
-from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
 from fedpact.consensus.artefacts import model_cid
-from fedpact.demo.options import DemoOptions
+from fedpact.demo.network import DemoNetwork
+from fedpact.demo.options import PoisonKind
 from fedpact.learning.families import family_of, privacy_statement
 from fedpact.privacy.accounting import PrivacyCost
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
-
-if TYPE_CHECKING:
-    from fedpact.demo.data import DemoData
-    from fedpact.demo.network import DemoNetwork
-    from fedpact.demo.progress import RoundClock
 
 
 @dataclass(frozen=True)
@@ -129,18 +122,33 @@ class DemoResult:
         return json.dumps(document, indent=2) + "\n"
 
 
+@dataclass(frozen=True)
+class DemoProvider:
+    """A provider as the demo set it up."""
+
+    address: str
+    samples: int
+    poisoned: PoisonKind | None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the chain does not tell about a request's end."""
+
+    round_seconds: Sequence[float]
+    seconds: float
+    """Of the whole demo."""
+    final: FinalModel
+    audit: AuditReport
+    refunded_wei: int
+
+
 def collect(
-    network: "DemoNetwork",
+    network: DemoNetwork,
     request_id: int,
     spec: Specification,
-    accounts: list[AccountKeys],
-    options: DemoOptions,
-    data: "DemoData",
-    clock: "RoundClock",
-    final: FinalModel,
-    report: AuditReport,
-    refunded: int,
-    started: float,
+    providers: Sequence[DemoProvider],
+    ending: Ending,
 ) -> DemoResult:
     """Read the tables' figures from the chain."""
     events = network.events(request_id)
@@ -149,48 +157,50 @@ def collect(
     points, faults = network.client.rounds.points(request_id)
     paid = {e.args["provider"]: int(e.args["amount"]) for e in _named(events, "Claimed")}
     spent = _privacy(spec)
-    providers = tuple(
+    rows = tuple(
         ProviderRow(
-            keys.address,
-            kind.value if (kind := options.poison_of(number)) else None,
-            data.samples[number],
-            points[seats[keys.address].seat],
-            paid.get(keys.address, 0),
-            round(spent.epsilon, 4) if spent and not options.poison_of(number) else None,
-            spent.delta if spent and not options.poison_of(number) else None,
-            network.client.registry.reputation(keys.address),
-            faults[seats[keys.address].seat],
+            one.address,
+            one.poisoned.value if one.poisoned else None,
+            one.samples,
+            points[seats[one.address].seat],
+            paid.get(one.address, 0),
+            round(spent.epsilon, 4) if spent and not one.poisoned else None,
+            spent.delta if spent and not one.poisoned else None,
+            network.client.registry.reputation(one.address),
+            faults[seats[one.address].seat],
         )
-        for number, keys in enumerate(accounts)
+        for one in providers
     )
     names = {member.seat: member.account for member in seats.values()}
     template = family_of(spec).template(spec)
     included = {e.args["round"]: e.args["included"] for e in _named(events, "RoundTallied")}
-    rows = []
+    rounds = []
     for event in _named(events, "RoundFinalised"):
         round_ = event.args["round"]
         submitted = {
             e.args["seat"] for e in _named(events, "ModelSubmitted") if e.args["round"] == round_
         }
         left_out = sorted(submitted - set(seats_of(included[round_])))
-        rows.append(
+        rounds.append(
             RoundRow(
                 names[event.args["leader"]],
                 tuple(names[seat] for seat in left_out),
                 str(model_cid(template, event.args["digest"])),
                 None if event.args["mae"] == INVALID else event.args["mae"],
                 sum(gas[tx] for tx in {e.tx_hash for e in events if e.args.get("round") == round_}),
-                round(clock.seconds[round_ - 1], 3) if round_ <= len(clock.seconds) else 0.0,
+                round(ending.round_seconds[round_ - 1], 3)
+                if round_ <= len(ending.round_seconds)
+                else 0.0,
             )
         )
     return DemoResult(
-        tuple(rows),
-        providers,
-        final,
+        tuple(rounds),
+        rows,
+        ending.final,
         sum(gas.values()),
-        time.monotonic() - started,
-        refunded,
-        report,
+        ending.seconds,
+        ending.refunded_wei,
+        ending.audit,
         spent,
         privacy_statement(spec),
     )

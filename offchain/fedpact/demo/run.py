@@ -4,7 +4,8 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -15,14 +16,14 @@ from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions
 from fedpact.demo.progress import RoundClock, show_progress
-from fedpact.demo.result import DemoResult, FinalModel, collect
+from fedpact.demo.result import DemoProvider, DemoResult, Ending, FinalModel, collect
 from fedpact.demo.tables import print_result
 from fedpact.errors import AuditFailed, FedpactError, NotReady
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of, represented
 from fedpact.privacy.noise import SystemNoise
 from fedpact.provider.files import features_folder
-from fedpact.requester import Answer, Requester, RequestProgress
+from fedpact.requester import Answer, FetchedModel, Requester, RequestProgress
 from fedpact.simulation.baselines import alone, central, without_privacy
 from fedpact.simulation.request import quality
 from fedpact.types.rounds import RequestStatus, seats_of
@@ -46,6 +47,21 @@ accept_paper_privacy = {paper}
 """
 
 
+@dataclass(frozen=True)
+class Demo:
+    """What a demo consists of: its options, the data, the network, and who takes part."""
+
+    started: float
+    """By time.monotonic."""
+    options: DemoOptions
+    console: Console
+    data: DemoData
+    network: DemoNetwork
+    requester: Requester
+    auditor: AccountKeys
+    providers: tuple[AccountKeys, ...]
+
+
 def run(options: DemoOptions, console: Console) -> DemoResult:
     """Run the whole demo; raises FedpactError if an expectation fails."""
     started = time.monotonic()
@@ -53,15 +69,16 @@ def run(options: DemoOptions, console: Console) -> DemoResult:
         data = prepare(options, folder)
         with running_network(folder, options.store) as (network, registrar):
             console.print(f"chain {network.devnet.url}, contracts deployed, store: {options.store}")
-            requester, accounts = _admit(options, network, registrar)
-            for number, account in enumerate(accounts):
-                _serve(options, network, data, number, account)
+            parties = _admit(network, registrar, options.providers)
+            demo = Demo(started, options, console, data, network, *parties)
+            for number in range(options.providers):
+                _serve(demo, number)
             console.print(
-                f"{len(accounts)} providers' daemons, each a process with its own data:"
+                f"{options.providers} providers' daemons, each a process with its own data:"
                 f" {', '.join(str(count) for count in data.samples)} samples"
             )
             network.wait_until_serving()
-            result = _play(options, network, requester, accounts, data, console, started)
+            result = _play(demo)
         print_result(result, console)
         if options.json is not None:
             options.json.write_text(result.to_json())
@@ -85,25 +102,25 @@ def _workspace(options: DemoOptions, console: Console) -> Iterator[Path]:
 
 
 def _admit(
-    options: DemoOptions, network: DemoNetwork, registrar: AccountKeys
-) -> tuple[AccountKeys, list[AccountKeys]]:
-    """The requester, an auditor and the providers, each in its own organisation."""
-    requester = network.account("requester")
-    auditor = network.account("auditor")
-    accounts = [network.account(f"provider-{number + 1}") for number in range(options.providers)]
-    for organisation, keys in enumerate([requester, auditor, *accounts], start=1):
+    network: DemoNetwork, registrar: AccountKeys, providers: int
+) -> tuple[Requester, AccountKeys, tuple[AccountKeys, ...]]:
+    """A requester, an auditor and the providers, each registered with its own organisation."""
+    names = ["requester", "auditor", *(f"provider-{n + 1}" for n in range(providers))]
+    accounts = [network.account(name) for name in names]
+    for organisation, keys in enumerate(accounts, start=1):
         network.register(registrar, keys, organisation)
-    return requester, accounts
+    requester = Requester(network.client, network.store, accounts[0], network.folder / "state")
+    return requester, accounts[1], tuple(accounts[2:])
 
 
-def _serve(
-    options: DemoOptions, network: DemoNetwork, data: DemoData, number: int, account: AccountKeys
-) -> None:
-    policy = network.folder / f"policy-{number + 1}.toml"
+def _serve(demo: Demo, number: int) -> None:
+    """Start the daemon of provider `number`."""
+    asked, options = demo.data.draft.specification, demo.options
+    policy = demo.network.folder / f"policy-{number + 1}.toml"
     policy.write_text(
         POLICY.format(
-            category=data.draft.specification.category,
-            family=data.draft.specification.family.name,
+            category=asked.category,
+            family=asked.family.name,
             # Slightly above the request's, so that rounding of the noise causes no decline.
             epsilon=_limit(options) * 1.001,
             lifetime=_limit(options) * 2,
@@ -111,9 +128,9 @@ def _serve(
             paper=str(options.paper is not None).lower(),
         )
     )
-    network.start_daemon(
+    demo.network.start_daemon(
         f"provider-{number + 1}",
-        data.files[number],
+        demo.data.files[number],
         policy,
         POLL_SECONDS,
         options.poison_of(number),
@@ -124,22 +141,14 @@ def _limit(options: DemoOptions) -> float:
     return 1.0 if options.epsilon is None else options.epsilon
 
 
-def _play(
-    options: DemoOptions,
-    network: DemoNetwork,
-    keys: AccountKeys,
-    accounts: list[AccountKeys],
-    data: DemoData,
-    console: Console,
-    started: float,
-) -> DemoResult:
-    requester = Requester(network.client, network.store, keys, network.folder / "state")
-    auditor = _auditor(network)
+def _play(demo: Demo) -> DemoResult:
+    """The request's life, from its creation to the answers."""
+    requester, network, console = demo.requester, demo.network, demo.console
     request_id = requester.create(
-        data.draft.changed(auditors=[auditor.address]),
-        data.evaluation,
+        demo.data.draft.changed(auditors=[demo.auditor.address]),
+        demo.data.evaluation,
         PAYMENT_WEI,
-        queries=data.queries,
+        queries=demo.data.queries,
     )
     console.print(f"request {request_id}: {PAYMENT_WEI / 1e18:g} ether in escrow")
     clock = RoundClock()
@@ -157,41 +166,31 @@ def _play(
     _wait_for_claims(network, request_id)
     refunded = requester.refund(request_id) if network.client.market.refundable(request_id) else 0
     fetched = requester.fetch(request_id)
-    verdict = audit(network.client, network.store, request_id, auditor)
+    verdict = audit(network.client, network.store, request_id, demo.auditor)
     network.stop_daemons()  # they have nothing left to do, and the baselines need the cores
-    features = [features_folder(network.folder / "state", one.address) for one in accounts]
-    final = _final_model(options, spec, fetched.path, fetched.cid, data, features)
-    _answer(requester, spec, request_id, data, final, console)
-    return collect(
-        network, request_id, spec, accounts, options, data, clock, final, verdict, refunded, started
-    )
+    final = _final_model(demo, spec, fetched)
+    _answer(demo, spec, request_id, final)
+    providers = [
+        DemoProvider(keys.address, demo.data.samples[number], demo.options.poison_of(number))
+        for number, keys in enumerate(demo.providers)
+    ]
+    seconds = time.monotonic() - demo.started
+    ending = Ending(clock.seconds, seconds, final, verdict, refunded)
+    return collect(network, request_id, spec, providers, ending)
 
 
-def _answer(
-    requester: Requester,
-    spec: Specification,
-    request_id: int,
-    data: DemoData,
-    final: FinalModel,
-    console: Console,
-) -> None:
+def _answer(demo: Demo, spec: Specification, request_id: int, final: FinalModel) -> None:
     """The request's queries, answered as `fedpact request answer` does."""
-    answers = requester.answer(request_id, data.queries)
-    console.print(f"{len(answers)} queries answered with the fetched model")
+    answers = demo.requester.answer(request_id, demo.data.queries)
+    demo.console.print(f"{len(answers)} queries answered with the fetched model")
     if spec.task != "classification":
         return
     given = [one.label for one in answers if isinstance(one, Answer)]
-    right = sum(spec.labels[y] == one for y, one in zip(data.test.y, given, strict=True))
+    right = sum(spec.labels[y] == one for y, one in zip(demo.data.test.y, given, strict=True))
     if abs(right / len(given) - final.quality) > 1 / MAX_SCORE:
         raise AuditFailed(
             f"{right} of {len(given)} answers are right, but the accuracy is {final.quality}"
         )
-
-
-def _auditor(network: DemoNetwork) -> AccountKeys:
-    from fedpact.chain import keystore
-
-    return keystore.unlock(network.folder / "keys", "auditor", network.password_file.read_text())
 
 
 def _wait_for_claims(network: DemoNetwork, request_id: int) -> None:
@@ -209,27 +208,22 @@ def _wait_for_claims(network: DemoNetwork, request_id: int) -> None:
     raise FedpactError(f"request {request_id}: seats {open_} did not claim in time")
 
 
-def _final_model(
-    options: DemoOptions,
-    spec: Specification,
-    path: Path,
-    cid: str,
-    data: DemoData,
-    features: Sequence[Path],
-) -> FinalModel:
-    """The fetched model and the two baselines, measured on the held-out records.
-
-    `features`: folder of each provider's cached features, which take long to compute again.
-    """
-    model = decode(path.read_bytes(), family_of(spec).template(spec))
-    parts = [represented(spec, part, at) for part, at in zip(data.parts, features, strict=True)]
-    test = represented(spec, data.test)
-    honest = [n for n in range(options.providers) if options.poison_of(n) is None]
+def _final_model(demo: Demo, spec: Specification, fetched: FetchedModel) -> FinalModel:
+    """The fetched model and the two baselines, measured on the held-out records."""
+    model = decode(fetched.path.read_bytes(), family_of(spec).template(spec))
+    # The features that the providers kept: computing them again can take minutes.
+    state = demo.network.folder / "state"
+    parts = [
+        represented(spec, part, features_folder(state, keys.address))
+        for part, keys in zip(demo.data.parts, demo.providers, strict=True)
+    ]
+    test = represented(spec, demo.data.test)
+    honest = [n for n in range(len(parts)) if demo.options.poison_of(n) is None]
     single = [alone(spec, parts[n], lambda _: SystemNoise(), n) for n in honest]
     return FinalModel(
         spec.task,
         quality(spec, model, test),
         quality(without_privacy(spec), central(spec, parts), test),
         max(quality(spec, one, test) for one in single),
-        cid,
+        fetched.cid,
     )
