@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from fedpact.chain import keystore
 from fedpact.child import start_with_parent
+from fedpact.provider.ledgers import open_ledger
 from tests.support.signing_server import new_server, signing
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAYMENT, POLICY, POLL, World, running_world
@@ -130,11 +132,16 @@ def fedpact(world: World, command: str, *options: str) -> subprocess.CompletedPr
     return subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-def command_line(world: World, command: str) -> list[str]:
+def program(world: World) -> list[str]:
     config = world.network.folder / "check.toml"
     config.write_text(world.network.settings("provider-1", POLL))
+    return [sys.executable, "-m", "fedpact", "--config", str(config), "provider"]
+
+
+def command_line(world: World, command: str) -> list[str]:
     return [
-        *(sys.executable, "-m", "fedpact", "--config", str(config), "provider", command),
+        *program(world),
+        command,
         *("--data", str(world.data.files[0]), "--policy", str(world.policy_file(0))),
     ]
 
@@ -173,3 +180,30 @@ def test_a_daemon_serves_for_an_account_whose_key_another_program_holds(world: W
         request = world.requester.create(draft, world.data.evaluation, PAYMENT)
         wait_until(lambda: f"request {request}: joined with" in log.read_text(), log.read_text)
     assert network.client.market.request(request).joined == 1
+
+
+def test_a_backup_made_beside_a_running_daemon_restores_it(world: World, tmp_path: Path) -> None:
+    for number in range(2):
+        world.serve(number)
+    world.network.wait_until_serving()
+    draft = world.data.draft.changed(min_providers=2)
+    request = world.requester.create(draft, world.data.evaluation, PAYMENT)
+    world.requester.follow(request, poll_interval=POLL)
+    keys, folder = world.accounts[0], tmp_path / "backup"
+    arguments = [*program(world), "backup", str(folder), "--json"]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    names = {row["file"] for row in json.loads(done.stdout)}
+    assert {"keys/provider-1.json", "state/provider/owner.key"} <= names
+    assert f"state/provider/{keys.address.lower()}/privacy.sqlite" in names
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.rglob("*.sqlite"))
+    assert subprocess.run(arguments, capture_output=True, timeout=PATIENCE).returncode == 2
+
+    world.kill(0)
+    shutil.rmtree(world.network.folder / "state/provider")
+    (world.network.folder / "keys/provider-1.json").unlink()
+    shutil.copytree(folder / "state", world.network.folder / "state", dirs_exist_ok=True)
+    shutil.copy(folder / "keys/provider-1.json", world.network.folder / "keys")
+    done = fedpact(world, "check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with open_ledger(world.ledger_file(0), keys) as ledger:
+        assert [entry.id.request for entry in ledger.entries()] == [request]

@@ -127,3 +127,24 @@ def claim(
     at = session.of(context)
     amount = collect(at.client, at.keys, request_id)
     typer.echo(f"claimed {ether(amount)} ether from request {request_id}")
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Copy what cannot be got back from chain and store into a new folder: key store, owner's key,
+    privacy ledger, state. A daemon may be running.
+
+    Example: fedpact --account alice provider backup /mnt/backup/alice-2026-11-29
+    """
+    from fedpact.provider.copying import back_up
+
+    at = session.of(context)
+    written = back_up(at.settings, at.settings.chosen_account(), at.address(), folder)
+    rows = [
+        {"file": str(path.relative_to(folder)), "bytes": path.stat().st_size} for path in written
+    ]
+    print_rows(rows, as_json=as_json, empty="nothing was written")

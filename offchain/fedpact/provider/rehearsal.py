@@ -1,8 +1,6 @@
 """Deciding without acting: on copies of a provider's files, sending and storing nothing."""
 
 import contextlib
-import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -11,11 +9,11 @@ from typing import Any
 
 from fedpact.chain.records import Call
 from fedpact.content.store import ContentStore
-from fedpact.errors import FedpactError, StateError
+from fedpact.errors import FedpactError
 from fedpact.provider.asked import Asked, Look
 from fedpact.provider.context import DutyResult, idle
+from fedpact.provider.copying import copy_files
 from fedpact.provider.daemon import Daemon
-from fedpact.provider.files import ledger_file, outbox_file, provider_folder
 from fedpact.provider.state import Participation
 from fedpact.settings import Settings
 from fedpact.types.cid import Cid
@@ -76,28 +74,6 @@ def copied_files(settings: Settings, address: str) -> Iterator[Settings]:
     A daemon may be using the originals. Its transactions under way are left out, so that nobody
     broadcasts them. Raises StateError for files that cannot be copied.
     """
-    folder = provider_folder(settings.state, address)
     with tempfile.TemporaryDirectory(prefix="fedpact-") as name:
-        copy = settings.model_copy(update={"state": Path(name)})
-        target = provider_folder(copy.state, address)
-        target.mkdir(parents=True)
-        try:
-            owner = ledger_file(settings.state, address).parent.parent / "owner.key"
-            if owner.exists():
-                shutil.copy(owner, target.parent)
-            for file in folder.rglob("*.sqlite"):
-                if file != outbox_file(settings.state, address):
-                    to = target / file.relative_to(folder)
-                    to.parent.mkdir(parents=True, exist_ok=True)
-                    _copy_database(file, to)
-        except (OSError, sqlite3.Error) as error:
-            raise StateError(f"cannot copy the files in {folder}: {error}") from error
-        yield copy
-
-
-def _copy_database(file: Path, to: Path) -> None:
-    with (
-        contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as source,
-        contextlib.closing(sqlite3.connect(to)) as target,
-    ):
-        source.backup(target)
+        copy_files(settings.state, Path(name), address)
+        yield settings.model_copy(update={"state": Path(name)})
