@@ -94,7 +94,6 @@ SECOND = Artifacts(
         "DeploymentFactory",
         "ParticipantRegistry",
         "ReputationLedger",
-        "RoundJudge",
         "SharingMarket",
         "TrainingPool",
         "TrainingRounds",

@@ -12,6 +12,7 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
 import {IReputationLedger} from "./interfaces/IReputationLedger.sol";
 import {IRequests} from "./interfaces/IRequests.sol";
+import {IRoundStart} from "./interfaces/IRoundStart.sol";
 import {ISharingMarket} from "./interfaces/ISharingMarket.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {Terms} from "./interfaces/Terms.sol";
@@ -91,7 +92,7 @@ contract SharingMarket is SharingMarketStore, Ownable2Step, Pausable, EIP712, Re
         emit Cancelled(request_);
 
         // Interaction: the rounds revert if they are over or were halted.
-        ROUNDS.halt(request_);
+        IRoundStart(address(ROUNDS)).halt(request_);
     }
 
     /* DELIVERY */
@@ -283,7 +284,7 @@ contract SharingMarket is SharingMarketStore, Ownable2Step, Pausable, EIP712, Re
         // Interaction:
         if (terms.token != ETHER) _take(IERC20(terms.token), terms.pay);
         POOL.prepare(request_, Plans.ofPool(terms, organisation));
-        ROUNDS.prepare(request_, Plans.ofRounds(terms, hash));
+        IRoundStart(address(ROUNDS)).prepare(request_, Plans.ofRounds(terms, hash));
     }
 
     /* INTERNAL: CHECKS */

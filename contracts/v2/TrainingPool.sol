@@ -8,6 +8,7 @@ import {IReputationLedger} from "./interfaces/IReputationLedger.sol";
 import {ITrainingPool} from "./interfaces/ITrainingPool.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {MemberBlob} from "./libraries/MemberBlob.sol";
+import {PoolBatch, PoolBatchLib} from "./libraries/PoolBatch.sol";
 import {PoolMember, PoolMemberLib} from "./libraries/PoolMember.sol";
 import {SeatSignatures} from "./libraries/SeatSignatures.sol";
 import {TrainingPoolViews} from "./TrainingPoolViews.sol";
@@ -146,15 +147,15 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
         all = batch;
         bool taking = true;
         for (uint256 i = s.batches; i > 0; --i) {
-            Batch memory earlier = pool.batches[i - 1];
-            PoolMember[] memory old = MemberBlob.readAll(earlier.blob, earlier.count);
+            PoolBatch earlier = pool.batches[i - 1];
+            PoolMember[] memory old = MemberBlob.readAll(earlier.blob(), earlier.count());
             _requireDisjoint(request, old, batch);
             taking = taking && old.length <= 2 * all.length && old.length + all.length <= MemberBlob.MAX_MEMBERS;
             if (!taking) continue;
-            uint256 base = i == 1 ? 0 : pool.batches[i - 2].weight;
+            uint256 base = i == 1 ? 0 : pool.batches[i - 2].weight();
             all = _merged(_apart(old, base), all);
             s.batches = uint8(i - 1);
-            s.members = earlier.first;
+            s.members = uint16(earlier.first());
             s.weight = uint32(base);
         }
     }
@@ -199,12 +200,7 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
             sum += all[i].weight();
             all[i] = all[i].withWeight(sum);
         }
-        pool.batches[s.batches] = Batch({
-            blob: MemberBlob.write(all),
-            first: s.members,
-            count: uint16(all.length),
-            weight: uint32(sum)
-        });
+        pool.batches[s.batches] = PoolBatchLib.pack(MemberBlob.write(all), s.members, all.length, sum);
         ++s.batches;
         s.members += uint16(all.length);
         s.weight = uint32(sum);

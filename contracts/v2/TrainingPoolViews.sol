@@ -4,11 +4,14 @@ pragma solidity 0.8.37;
 import {ITrainingPool} from "./interfaces/ITrainingPool.sol";
 import {Draw} from "./libraries/Draw.sol";
 import {MemberBlob} from "./libraries/MemberBlob.sol";
-import {PoolMember} from "./libraries/PoolMember.sol";
+import {PoolBatch} from "./libraries/PoolBatch.sol";
+import {PoolMember, PoolMemberLib} from "./libraries/PoolMember.sol";
 
 /// @title TrainingPoolViews
 /// @notice The storage and the views of {TrainingPool}.
 abstract contract TrainingPoolViews is ITrainingPool {
+    using PoolMemberLib for PoolMember[];
+
     uint256 internal constant MAX_COHORT = 16;
     /// @dev The indices 0 to 15 as a cohort.
     uint256 private constant IN_ORDER = 0x000f000e000d000c000b000a0009000800070006000500040003000200010000;
@@ -34,17 +37,9 @@ abstract contract TrainingPoolViews is ITrainingPool {
         uint16 requesterOrganisation;
     }
 
-    /// @dev One slot: where members are, the index of the first, and the sum of all weights up to its end.
-    struct Batch {
-        address blob;
-        uint16 first;
-        uint16 count;
-        uint32 weight;
-    }
-
     struct Pool {
         State state;
-        mapping(uint256 batch => Batch) batches;
+        mapping(uint256 batch => PoolBatch) batches;
         /// @dev A bit for each organisation that has left.
         mapping(uint256 word => uint256) left;
     }
@@ -65,37 +60,9 @@ abstract contract TrainingPoolViews is ITrainingPool {
         // The common case, in which nothing is drawn and nobody is passed over.
         if (s.members <= s.cohort && s.batches == 1 && s.left == 0) {
             cohort_ = IN_ORDER & (type(uint256).max >> (256 - 16 * uint256(s.members)));
-            return (cohort_, MemberBlob.readAll(pool.batches[0].blob, s.members));
+            return (cohort_, MemberBlob.readAll(pool.batches[0].blob(), s.members));
         }
-        Batch[] memory batches = new Batch[](s.batches);
-        for (uint256 i; i < batches.length; ++i) {
-            batches[i] = pool.batches[i];
-        }
-        uint256 present = s.members - s.left;
-        uint256 size = present < s.cohort ? present : s.cohort;
-        seats = new PoolMember[](size);
-        uint256 drawn;
-        uint256 index;
-        if (s.members > s.cohort) {
-            uint256 most = Draw.DRAWS_PER_SEAT * s.cohort;
-            for (uint256 c; drawn < size && c < most; ++c) {
-                PoolMember found;
-                (index, found) = s.weightRule == UNIFORM
-                    ? _at(batches, Draw.below(seed, c, s.members))
-                    : _weighted(batches, Draw.below(seed, c, s.weight));
-                if (!_fresh(pool, s, cohort_, drawn, index, found)) continue;
-                cohort_ |= index << (16 * drawn);
-                seats[drawn++] = found;
-            }
-            if (drawn < size) index = (index + 1) % s.members;
-        }
-        // The rest in order: all members of a small pool; in a large one, whoever follows the last draw.
-        for (; drawn < size; index = (index + 1) % s.members) {
-            (, PoolMember found) = _at(batches, index);
-            if (!_fresh(pool, s, cohort_, drawn, index, found)) continue;
-            cohort_ |= index << (16 * drawn);
-            seats[drawn++] = found;
-        }
+        return _drawn(pool, s, seed);
     }
 
     /// @inheritdoc ITrainingPool
@@ -155,6 +122,55 @@ abstract contract TrainingPoolViews is ITrainingPool {
 
     /* INTERNAL */
 
+    /// @dev A cohort of a pool of any size. Numbers here are below 2^40.
+    function _drawn(Pool storage pool, State memory s, bytes32 seed)
+        private
+        view
+        returns (uint256 cohort_, PoolMember[] memory seats)
+    {
+        unchecked {
+            PoolBatch[] memory batches = new PoolBatch[](s.batches);
+            for (uint256 i; i < batches.length; ++i) {
+                batches[i] = pool.batches[i];
+            }
+            uint256 all = s.members;
+            uint256 most = s.cohort;
+            uint256 size = all - s.left;
+            bool anyLeft = size != all;
+            if (size > most) size = most;
+            seats = new PoolMember[](size);
+            uint256 drawn;
+            uint256 index;
+            if (all > most) {
+                bool uniform = s.weightRule == UNIFORM;
+                most *= Draw.DRAWS_PER_SEAT;
+                for (uint256 c; drawn < size && c < most; ++c) {
+                    PoolMember found;
+                    if (uniform) {
+                        index = Draw.below(seed, c, all);
+                        if (Draw.contains(cohort_, drawn, index)) continue;
+                        found = _at(batches, index);
+                    } else {
+                        (index, found) = _weighted(batches, Draw.below(seed, c, s.weight));
+                        if (Draw.contains(cohort_, drawn, index)) continue;
+                    }
+                    if (anyLeft && _left(pool, found.organisation())) continue;
+                    cohort_ |= index << (16 * drawn);
+                    seats.put(drawn++, found);
+                }
+                if (drawn < size) index = (index + 1) % all;
+            }
+            // The rest in order: all members of a small pool; in a large one, whoever follows the last draw.
+            for (; drawn < size; index = (index + 1) % all) {
+                if (Draw.contains(cohort_, drawn, index)) continue;
+                PoolMember found = _at(batches, index);
+                if (anyLeft && _left(pool, found.organisation())) continue;
+                cohort_ |= index << (16 * drawn);
+                seats.put(drawn++, found);
+            }
+        }
+    }
+
     function _closed(State memory s) internal view returns (bool) {
         return s.closedAt != 0 || block.timestamp > s.joinDeadline;
     }
@@ -174,40 +190,38 @@ abstract contract TrainingPoolViews is ITrainingPool {
         returns (PoolMember)
     {
         if (index >= s.members) revert TrainingPool_NoMember(request, index);
-        uint256 i;
-        while (index >= uint256(pool.batches[i].first) + pool.batches[i].count) ++i;
-        return MemberBlob.read(pool.batches[i].blob, index - pool.batches[i].first);
-    }
-
-    /// @dev Whether a drawn member takes part: it has not been drawn before, and has not left.
-    function _fresh(Pool storage pool, State memory s, uint256 cohort_, uint256 drawn, uint256 index, PoolMember found)
-        private
-        view
-        returns (bool)
-    {
-        if (Draw.contains(cohort_, drawn, index)) return false;
-        return s.left == 0 || !_left(pool, found.organisation());
+        PoolBatch batch = pool.batches[0];
+        for (uint256 i = 1; index >= batch.end(); ++i) {
+            batch = pool.batches[i];
+        }
+        return MemberBlob.read(batch.blob(), index - batch.first());
     }
 
     /// @dev The member with an index.
-    function _at(Batch[] memory batches, uint256 index) private view returns (uint256, PoolMember) {
-        uint256 i;
-        while (index >= uint256(batches[i].first) + batches[i].count) ++i;
-        return (index, MemberBlob.read(batches[i].blob, index - batches[i].first));
+    function _at(PoolBatch[] memory batches, uint256 index) private view returns (PoolMember) {
+        unchecked {
+            PoolBatch batch = batches[0];
+            for (uint256 i = 1; index >= batch.end(); ++i) {
+                batch = batches[i];
+            }
+            return MemberBlob.read(batch.blob(), index - batch.first());
+        }
     }
 
     /// @dev The first member whose sum of weights exceeds `drawn`.
-    function _weighted(Batch[] memory batches, uint256 drawn) private view returns (uint256, PoolMember) {
-        uint256 i;
-        while (batches[i].weight <= drawn) ++i;
-        Batch memory batch = batches[i];
+    function _weighted(PoolBatch[] memory batches, uint256 drawn) private view returns (uint256, PoolMember) {
+        PoolBatch batch = batches[0];
+        for (uint256 i = 1; batch.weight() <= drawn; ++i) {
+            batch = batches[i];
+        }
+        address blob = batch.blob();
         uint256 low;
-        uint256 high = batch.count - 1;
+        uint256 high = batch.count() - 1;
         while (low < high) {
             uint256 middle = (low + high) / 2;
-            if (MemberBlob.read(batch.blob, middle).weight() > drawn) high = middle;
+            if (MemberBlob.read(blob, middle).weight() > drawn) high = middle;
             else low = middle + 1;
         }
-        return (batch.first + low, MemberBlob.read(batch.blob, low));
+        return (batch.first() + low, MemberBlob.read(blob, low));
     }
 }

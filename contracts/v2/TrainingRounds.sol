@@ -4,9 +4,10 @@ pragma solidity 0.8.37;
 import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
 
 import {PackedScores, Scores} from "../libraries/Scores.sol";
-import {ITrainingPool} from "./interfaces/ITrainingPool.sol";
+import {UncheckedArrays} from "../libraries/UncheckedArrays.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {Clock, Plan, State} from "./libraries/Clock.sol";
+import {Judgement} from "./libraries/Judgement.sol";
 import {SeatSignatures} from "./libraries/SeatSignatures.sol";
 import {TrainingRoundsEnd} from "./TrainingRoundsEnd.sol";
 import {TrainingRoundsSteps} from "./TrainingRoundsSteps.sol";
@@ -18,13 +19,12 @@ import {TrainingRoundsStore} from "./TrainingRoundsStore.sol";
 /// it once. Several steps fit one transaction by `multicall`.
 contract TrainingRounds is TrainingRoundsEnd, Multicall {
     using Clock for State;
+    using Scores for PackedScores[];
     using SeatSignatures for bytes;
+    using UncheckedArrays for uint256[];
 
     bytes32 private constant ROUND =
         keccak256("Round(uint256 request,uint256 round,bytes32 history,bytes32 record)");
-
-    uint256 private constant MAX_ROUNDS = 1000;
-    uint256 private constant MAX_BAND = 1000;
 
     /// @dev Created here and nowhere else, so that no other code ever works on this storage.
     address private immutable STEPS;
@@ -36,105 +36,6 @@ contract TrainingRounds is TrainingRoundsEnd, Multicall {
     /// @dev Every function that is not here is one of {IRoundSteps}.
     fallback() external {
         _runSteps();
-    }
-
-    /* MARKET ONLY */
-
-    modifier onlyMarket() {
-        if (msg.sender != address(MARKET)) revert TrainingRounds_NotMarket(msg.sender);
-        _;
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function prepare(uint256 request, RoundPlan calldata plan) external override onlyMarket {
-        if (
-            plan.terms == 0 || plan.maxError == 0 || plan.maxError > Scores.MAX || plan.target > Scores.MAX
-                || plan.maxRounds == 0 || plan.maxRounds > MAX_ROUNDS || plan.leaderRule > 1 || plan.approvalRule > 1
-                || plan.voteBand > MAX_BAND
-        ) revert TrainingRounds_BadPlan(plan);
-        Task storage task = _tasks[request];
-        task.plan = Plan({
-            maxError: plan.maxError,
-            target: plan.target,
-            maxRounds: plan.maxRounds,
-            rules: plan.leaderRule | (plan.approvalRule << 1),
-            voteBand: plan.voteBand,
-            startWindow: plan.startWindow,
-            submitWindow: plan.submitWindow,
-            commitWindow: plan.commitWindow,
-            revealWindow: plan.revealWindow,
-            attestWindow: plan.attestWindow,
-            gasPerRound: plan.gasPerRound,
-            maxGasPrice: plan.maxGasPrice
-        });
-        task.history = plan.terms;
-        task.state.phase = Phase.Waiting;
-        if (plan.openers != 0) task.openers = plan.openers;
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function halt(uint256 request) external override onlyMarket {
-        Task storage task = _tasks[request];
-        (State memory s,) = _load(task);
-        if (s.phase == Phase.None || s.phase == Phase.Ended || s.has(Clock.HALTED)) {
-            revert TrainingRounds_WrongPhase(request, s.phase, Phase.Submit);
-        }
-        s.flags |= Clock.HALTED;
-        emit Halted(request);
-        if (s.phase == Phase.Waiting) _end(request, s);
-        task.state = s;
-    }
-
-    /* START */
-
-    /// @inheritdoc ITrainingRounds
-    function start(uint256 request, uint256 index, Start calldata facts) external override {
-        Task storage task = _tasks[request];
-        State memory s = task.state;
-        Plan memory p = task.plan;
-        // Check: the pool is ready, and it is the sender's turn.
-        _requirePhase(request, s, Phase.Waiting);
-        ITrainingPool.PoolFacts memory pool = POOL.facts(request);
-        if (!pool.closed || !pool.enough) revert TrainingRounds_PoolNotReady(request);
-        if (POOL.member(request, index).account() != msg.sender || POOL.hasLeft(request, index)) {
-            revert TrainingRounds_NotMember(request, index, msg.sender);
-        }
-        if (index < s.turn) revert TrainingRounds_NotYourTurn(request, index, 0);
-        uint256 from = s.mark == 0 ? pool.closedAt : s.mark;
-        uint256 opensAt = from + (index - s.turn) * p.startWindow;
-        if (block.timestamp < opensAt) revert TrainingRounds_NotYourTurn(request, index, opensAt);
-        uint256 deadline = from + uint256(pool.members - s.turn) * p.startWindow;
-        if (block.timestamp > deadline) revert TrainingRounds_TooLate(request, deadline);
-        if (facts.manifest == 0 || facts.keyHash == 0 || facts.deliveryHash == 0) revert TrainingRounds_Zero();
-
-        // Effect:
-        s.turn = uint16(index + 1);
-        uint256 present = pool.members - pool.left;
-        s.size = uint8(present < pool.plan.cohort ? present : pool.plan.cohort);
-        if (pool.drawn) {
-            s.flags |= Clock.DRAWN;
-            // Nothing that the starter chooses, but the block.
-            task.seed = keccak256(abi.encode(request, block.prevrandao));
-        }
-        task.history = _withStart(task.history, facts);
-        task.keyHash = facts.keyHash;
-        task.deliveryHash = facts.deliveryHash;
-        emit Started(request, msg.sender, index, facts);
-        _open(request, task, s, p, _full(s));
-        task.state = s;
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function expire(uint256 request) external override {
-        Task storage task = _tasks[request];
-        State memory s = task.state;
-        _requirePhase(request, s, Phase.Waiting);
-        ITrainingPool.PoolFacts memory pool = POOL.facts(request);
-        uint256 from = s.mark == 0 ? pool.closedAt : s.mark;
-        bool over = block.timestamp > from + uint256(pool.members - s.turn) * task.plan.startWindow;
-        if (!pool.closed || (pool.enough && !over)) revert TrainingRounds_NotExpired(request);
-        _end(request, s);
-        task.state = s;
     }
 
     /* A ROUND AT ONCE */
@@ -162,7 +63,7 @@ contract TrainingRounds is TrainingRoundsEnd, Multicall {
         s.flags = (s.flags | Clock.EVER) & ~Clock.BLIND;
         emit RoundPosted(request, s.round, mask, hash);
         (Board memory board,) =
-            JUDGE.judge(_votesOf(s, mask, record.votes), mask, mask, p.maxError, p.voteBand);
+            Judgement.judge(_votesOf(s, mask, record.votes), mask, mask, p.maxError, p.voteBand);
         board.faults |= silent;
         Final memory f = _final(s, p, cohort, board, record.digest, mask, _errorsOf(mask, record.errors));
         f.refund = _refund(p, gas_, n, 1);
@@ -245,8 +146,9 @@ contract TrainingRounds is TrainingRoundsEnd, Multicall {
         unchecked {
             for (uint256 seat; mask >> seat != 0; ++seat) {
                 if (!_has(mask, seat)) continue;
-                votes[seat] = given[k++];
-                _requireScores(votes[seat], s.size, mask, seat);
+                PackedScores vote = given[k++];
+                _requireScores(vote, s.size, mask, seat);
+                votes.put(seat, vote);
             }
         }
     }
@@ -259,7 +161,7 @@ contract TrainingRounds is TrainingRoundsEnd, Multicall {
                 if (!_has(mask, seat)) continue;
                 uint256 error_ = errors.lane(seat);
                 _requireError(seat, error_);
-                found[k++] = error_;
+                found.put(k++, error_);
             }
         }
     }

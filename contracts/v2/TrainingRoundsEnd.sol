@@ -3,17 +3,18 @@ pragma solidity 0.8.37;
 
 import {Quorum} from "../libraries/Quorum.sol";
 import {PackedScores, Scores} from "../libraries/Scores.sol";
+import {UncheckedArrays} from "../libraries/UncheckedArrays.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {Clock, Plan, State} from "./libraries/Clock.sol";
 import {Earned, EarnedLib} from "./libraries/Earned.sol";
 import {Judgement} from "./libraries/Judgement.sol";
-import {RoundJudge} from "./RoundJudge.sol";
 import {TrainingRoundsStore} from "./TrainingRoundsStore.sol";
 
 /// @title TrainingRoundsEnd
 /// @notice How a round of {TrainingRounds} is counted, closed and followed by the next.
 abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
     using Clock for State;
+    using UncheckedArrays for uint256[];
 
     /// @dev What became of a round. `digest` 0: not final.
     struct Final {
@@ -24,8 +25,6 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         bool reached;
         uint256 refund;
     }
-
-    RoundJudge internal immutable JUDGE = new RoundJudge();
 
     /* COUNTING */
 
@@ -38,7 +37,7 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         Board memory board;
         uint256 judged = s.judged();
         if (s.has(Clock.BLIND)) {
-            board = JUDGE.blind(judged);
+            board = Judgement.blind(judged, judged);
         } else {
             bytes32[] memory words = _bySeat(votes, Scores.count(s.revealed), task.opened);
             PackedScores[] memory bySeat = new PackedScores[](words.length);
@@ -46,7 +45,7 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
                 bySeat[seat] = PackedScores.wrap(uint256(words[seat]));
             }
             bool isBlind;
-            (board, isBlind) = JUDGE.judge(bySeat, judged, s.revealed & judged, p.maxError, p.voteBand);
+            (board, isBlind) = Judgement.judge(bySeat, judged, s.revealed & judged, p.maxError, p.voteBand);
             if (isBlind) s.flags |= Clock.BLIND;
             board.faults |= s.acted & ~s.revealed;
         }
@@ -143,30 +142,40 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         bytes32 digest,
         uint256 approvals,
         uint256[] memory errors
-    ) internal view returns (Final memory f) {
+    ) internal pure returns (Final memory f) {
         f.digest = digest;
         f.approvals = approvals;
-        uint256 good;
-        for (uint256 i; i < errors.length; ++i) {
-            if (errors[i] <= p.target) ++good;
-        }
-        f.reached = p.target != 0 && good >= _needed(s, p);
+        f.reached = p.target != 0 && _within(errors, p.target) >= _needed(s, p);
         f.error_ = Quorum.medianError(errors);
-        uint256 last = Scores.SEATS;
-        unchecked {
-            for (uint256 seat; seat < s.size; ++seat) {
-                if (((cohort.indices >> (16 * seat)) & 0xffff) + 1 == s.lastLeader) last = seat;
-            }
-        }
-        f.leader = JUDGE.leader(
+        f.leader = Judgement.leader(
             board.included & board.eligible & approvals,
             s.judged(),
             board.medians,
             cohort.seats,
             s.round,
             p.rules & 1,
-            last
+            _lastLeader(s, cohort.indices)
         );
+    }
+
+    function _within(uint256[] memory errors, uint256 target) private pure returns (uint256 good) {
+        unchecked {
+            for (uint256 i; i < errors.length; ++i) {
+                if (errors.get(i) <= target) ++good;
+            }
+        }
+    }
+
+    /// @dev The seat of the last round's leader, NOBODY if it has none in this round.
+    function _lastLeader(State memory s, uint256 indices) private pure returns (uint256) {
+        if (s.lastLeader != 0) {
+            unchecked {
+                for (uint256 seat; seat < s.size; ++seat) {
+                    if (((indices >> (16 * seat)) & 0xffff) + 1 == s.lastLeader) return seat;
+                }
+            }
+        }
+        return Judgement.NOBODY;
     }
 
     /// @dev Closes a round: credits it, links it into the history, and ends or opens the next.
@@ -213,17 +222,6 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
             _open(request, task, s, p, s.judged() | s.returning);
         }
         task.state = s;
-    }
-
-    function _open(uint256 request, Task storage task, State memory s, Plan memory p, uint256 expected) internal {
-        s.open(p, expected, block.timestamp);
-        emit RoundOpened(request, s.round, task.history, s.has(Clock.DRAWN) ? task.seed : bytes32(0), expected);
-    }
-
-    function _end(uint256 request, State memory s) internal {
-        s.phase = Phase.Ended;
-        s.mark = uint40(block.timestamp);
-        emit RoundsEnded(request, s.round, s.has(Clock.REACHED), s.finalRounds);
     }
 
     /// @dev Expected seats that did not submit. Nobody need submit to a request that was cancelled.

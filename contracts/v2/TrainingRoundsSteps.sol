@@ -9,12 +9,13 @@ import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {Clock, Plan, State} from "./libraries/Clock.sol";
 import {Judgement} from "./libraries/Judgement.sol";
 import {SeatSignatures} from "./libraries/SeatSignatures.sol";
+import {TrainingRoundsStart} from "./TrainingRoundsStart.sol";
 import {TrainingRoundsStore} from "./TrainingRoundsStore.sol";
 
 /// @title TrainingRoundsSteps
 /// @notice The steps of a round in batches: see {IRoundSteps}.
 /// @dev Code for {TrainingRounds}, which runs it on its own storage. Called directly it finds no request.
-contract TrainingRoundsSteps is TrainingRoundsStore, IRoundSteps {
+contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
     using Clock for State;
     using SeatSignatures for bytes;
 

@@ -84,6 +84,17 @@ abstract contract TrainingRoundsStore is EIP712 {
         emit ITrainingRounds.Credited(request, entry.cohort, entry.points, entry.extra, entry.digest);
     }
 
+    function _open(uint256 request, Task storage task, State memory s, Plan memory p, uint256 expected) internal {
+        s.open(p, expected, block.timestamp);
+        emit ITrainingRounds.RoundOpened(request, s.round, task.history, s.has(Clock.DRAWN) ? task.seed : bytes32(0), expected);
+    }
+
+    function _end(uint256 request, State memory s) internal {
+        s.phase = ITrainingRounds.Phase.Ended;
+        s.mark = uint40(block.timestamp);
+        emit ITrainingRounds.RoundsEnded(request, s.round, s.has(Clock.REACHED), s.finalRounds);
+    }
+
     function _requirePhase(uint256 request, State memory s, ITrainingRounds.Phase needed) internal pure {
         if (s.phase != needed) revert ITrainingRounds.TrainingRounds_WrongPhase(request, s.phase, needed);
     }

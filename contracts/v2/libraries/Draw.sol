@@ -7,6 +7,10 @@ library Draw {
     /// @notice How many draws are made for each seat on average, before the next members in order take the rest.
     uint256 internal constant DRAWS_PER_SEAT = 8;
 
+    /// @dev The number 1 in each lane, and all bits but the top one of each.
+    uint256 private constant ONES = 0x0001000100010001000100010001000100010001000100010001000100010001;
+    uint256 private constant LOW = 0x7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff7fff;
+
     /// @notice A number below `bound`, the `ordinal`-th of a seed: keccak256(seed, ordinal) modulo the bound.
     /// @dev The bound has 32 bits: no value is likelier than another by more than 2^-224.
     function below(bytes32 seed, uint256 ordinal, uint256 bound) internal pure returns (uint256 drawn) {
@@ -20,10 +24,11 @@ library Draw {
     /// @notice Whether the first `seats` lanes of a cohort contain an index.
     function contains(uint256 cohort, uint256 seats, uint256 index) internal pure returns (bool) {
         unchecked {
-            for (uint256 seat; seat < seats; ++seat) {
-                if ((cohort >> (16 * seat)) & 0xffff == index) return true;
-            }
-            return false;
+            // In `lanes` equal lanes are 0. Adding sets the top bit of every lane whose lower bits are not all 0, and never
+            // carries into the next.
+            uint256 lanes = cohort ^ (index * ONES);
+            uint256 equal = ~(((lanes & LOW) + LOW) | lanes) & ~LOW;
+            return equal & ((uint256(1) << (16 * seats)) - 1) != 0;
         }
     }
 }

@@ -54,4 +54,11 @@ library PoolMemberLib {
     function withWeight(PoolMember m, uint256 weight_) internal pure returns (PoolMember) {
         return PoolMember.wrap((PoolMember.unwrap(m) & ~uint256(type(uint32).max)) | weight_);
     }
+
+    /// @notice Sets an element of an array, without a bounds check.
+    function put(PoolMember[] memory members, uint256 index, PoolMember m) internal pure {
+        assembly ("memory-safe") {
+            mstore(add(add(members, 0x20), shl(5, index)), m)
+        }
+    }
 }

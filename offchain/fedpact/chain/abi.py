@@ -36,13 +36,12 @@ RESALE = "ResaleMarket"
 FACTORY = "DeploymentFactory"
 LEDGER = "ReputationLedger"
 POOL = "TrainingPool"
-JUDGE = "RoundJudge"
 STEPS = "TrainingRoundsSteps"
 FIRST = 1
 SECOND = 2
 CONTRACTS = {
     FIRST: (REGISTRY, MARKET, ROUNDS, RESALE),
-    SECOND: (FACTORY, REGISTRY, LEDGER, POOL, ROUNDS, STEPS, JUDGE, MARKET),
+    SECOND: (FACTORY, REGISTRY, LEDGER, POOL, ROUNDS, STEPS, MARKET),
 }
 """By protocol. Contracts of both have the same names."""
 

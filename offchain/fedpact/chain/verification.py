@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from fedpact.chain.abi import FACTORY, JUDGE, SECOND, STEPS, contract_abi
+from fedpact.chain.abi import FACTORY, SECOND, STEPS, contract_abi
 from fedpact.chain.addresses import created_address
 from fedpact.chain.connection import Connection
 from fedpact.chain.records import Call
@@ -65,9 +65,8 @@ def _parts(deployment: Deployment) -> Iterator[tuple[str, str]]:
     yield from deployment.contracts.items()
     if isinstance(deployment, DeploymentV2):
         yield FACTORY, deployment.factory
-        # In the order in which the rounds' constructor creates them.
-        yield JUDGE, created_address(deployment.rounds, 1)
-        yield STEPS, created_address(deployment.rounds, 2)
+        # The rounds' constructor creates it.
+        yield STEPS, created_address(deployment.rounds, 1)
 
 
 def _verified(

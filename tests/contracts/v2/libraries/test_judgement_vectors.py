@@ -10,7 +10,7 @@ VECTORS = json.loads((Path(__file__).parents[3] / "vectors" / "judgement.json").
 
 @pytest.fixture(scope="session")
 def judge(session_chain, accounts):
-    return session_chain.deploy("RoundJudge", accounts[0]).functions
+    return session_chain.deploy("JudgementHarness", accounts[0]).functions
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {PackedScores} from "../libraries/Scores.sol";
-import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
-import {Judgement} from "./libraries/Judgement.sol";
-import {PoolMember} from "./libraries/PoolMember.sol";
+import {PackedScores} from "../../../../contracts/libraries/Scores.sol";
+import {ITrainingRounds} from "../../../../contracts/v2/interfaces/ITrainingRounds.sol";
+import {Judgement} from "../../../../contracts/v2/libraries/Judgement.sol";
+import {PoolMember} from "../../../../contracts/v2/libraries/PoolMember.sol";
 
-/// @title RoundJudge
-/// @notice {Judgement} as a contract without state, which {TrainingRounds} creates for itself: together they would
-/// exceed the size of a contract (EIP-170).
-contract RoundJudge {
-    /// @notice See {Judgement-judge}.
+/// @notice The functions of {Judgement} as a contract.
+contract JudgementHarness {
     function judge(
         PackedScores[] calldata votes,
         uint256 submitted,
@@ -21,12 +18,6 @@ contract RoundJudge {
         return Judgement.judge(votes, submitted, revealed, maxError, voteBand);
     }
 
-    /// @notice See {Judgement-blind}.
-    function blind(uint256 submitted) external pure returns (ITrainingRounds.Board memory board) {
-        return Judgement.blind(submitted, submitted);
-    }
-
-    /// @notice See {Judgement-leader}.
     function leader(
         uint256 candidates,
         uint256 submitted,

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @notice Where some members of a pool are: their blob, and which they are.
+/// @dev From the bottom: blob 160, index of the first member 16, count 16, sum of all weights up to its end 32.
+type PoolBatch is uint256;
+
+using PoolBatchLib for PoolBatch global;
+
+/// @title PoolBatchLib
+/// @notice Packs and reads a `PoolBatch`.
+library PoolBatchLib {
+    function pack(address blob_, uint256 first_, uint256 count_, uint256 weight_) internal pure returns (PoolBatch) {
+        return PoolBatch.wrap(uint256(uint160(blob_)) | (first_ << 160) | (count_ << 176) | (weight_ << 192));
+    }
+
+    function blob(PoolBatch b) internal pure returns (address) {
+        return address(uint160(PoolBatch.unwrap(b)));
+    }
+
+    /// @notice The index of its first member in the pool.
+    function first(PoolBatch b) internal pure returns (uint256) {
+        return uint16(PoolBatch.unwrap(b) >> 160);
+    }
+
+    function count(PoolBatch b) internal pure returns (uint256) {
+        return uint16(PoolBatch.unwrap(b) >> 176);
+    }
+
+    /// @notice The index after its last member.
+    function end(PoolBatch b) internal pure returns (uint256) {
+        unchecked {
+            return first(b) + count(b);
+        }
+    }
+
+    /// @notice The sum of the weights of all members of the pool up to its last.
+    function weight(PoolBatch b) internal pure returns (uint256) {
+        return uint32(PoolBatch.unwrap(b) >> 192);
+    }
+}
