@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     poll_interval: Annotated[float, Field(ge=0.01, le=60)] = 0.1
     """Polling interval of the chain, in seconds."""
     listen: str = ""
-    """host:port on which the provider's daemon answers searches; empty: it answers none."""
+    """host:port on which the provider's daemon answers searches, in the second protocol messages of
+    rounds; empty: it answers none."""
     advertise: str = ""
     """Address at which others reach that port (http://host:port), for the published profile; by
     default http:// and `listen`."""

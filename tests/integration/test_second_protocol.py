@@ -5,10 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.chain.bindings.v2.events import Started
+from fedpact.chain.bindings.v2.events import (
+    Credited,
+    Equivocated,
+    ModelsSubmitted,
+    Paid,
+    RoundFinalised,
+    RoundOpened,
+    RoundPosted,
+    Started,
+)
 from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.ledger_check import verify
+from fedpact.provider.exchange.messages import Kind, Message
 from fedpact.provider.ledgers import open_ledger
 from fedpact.types.cid import Cid
 from fedpact.types.v2 import Join, Phase, RoundFacts, Start
@@ -158,3 +168,126 @@ def test_a_request_survives_a_daemon_that_is_killed(serving: SecondWorld) -> Non
     assert not any(faults_of(entry) for entry in world.entries(request))
     for number in range(PROVIDERS):
         one_draw_a_round(world, number, ROUNDS)
+
+
+@pytest.fixture
+def exchanging(world: SecondWorld) -> SecondWorld:
+    world.exchanging = True
+    for number in range(PROVIDERS):
+        world.serve(number)
+    world.network.wait_until_serving()
+    return world
+
+
+def test_a_round_on_which_all_agree_is_one_transaction(exchanging: SecondWorld) -> None:
+    world, request = exchanging, exchanging.create(LONG)
+
+    def by_message(facts: RoundFacts) -> None:
+        if facts.phase is Phase.SUBMIT and facts.round > 1:
+            world.say_slice(request, facts)
+
+    world.follow(request, world.settled(request), strike=by_message)
+    steps = [
+        type(event).__name__
+        for event in world.all_events(request)
+        if not isinstance(event, Credited | RoundOpened | Paid)
+    ]
+    one = ["RoundPosted", "RoundFinalised"]
+    submitted = ["ModelsSubmitted"] * PROVIDERS
+    assert steps == [
+        *("RequestCreated", *["Joined"] * PROVIDERS, "Started"),
+        *(*submitted, "SliceOpened", *one),
+        *(*one, "RoundsEnded", "Delivered", "Settled"),
+    ]
+    entries = [entry for entry in world.entries(request) if entry.points]
+    assert all(all(points_of(entry, PROVIDERS)) for entry in entries)
+    assert world.paid_as_mirrored(request)
+    spec, test = world.specification, world.data.test
+    assert spec is not None
+    assert family_of(spec).error(spec, world.final_model(request), test.x, test.y) < 3_000
+    one_draw_a_round(world, 0, ROUNDS)
+
+
+@pytest.mark.slow
+def test_models_go_on_chain_in_one_batch_for_a_requester_that_sends_no_messages(
+    exchanging: SecondWorld,
+) -> None:
+    world, request = exchanging, exchanging.create(LONG)
+    world.follow(request, world.settled(request))
+    [batch] = [one for one in world.events(request, ModelsSubmitted) if one.round == 2]
+    assert batch.mask == 0b111
+    assert [one.round for one in world.events(request, RoundPosted)] == [1, 2]
+
+
+@pytest.mark.slow
+def test_an_exchange_survives_a_daemon_that_is_killed_and_one_that_stays_away(
+    exchanging: SecondWorld,
+) -> None:
+    """Batches and single calls take over; nobody signs anything else than before."""
+    world, request = exchanging, exchanging.create(SHORT | {"submit": 40, "propose": 40})
+    struck: set[int] = set()
+
+    def strike(facts: RoundFacts) -> None:
+        if facts.phase is Phase.COMMIT and 0 not in struck:
+            struck.add(0)
+            world.kill(0)
+            world.serve(0)
+        if facts.round == 2 and 2 not in struck:
+            struck.add(2)
+            world.kill(2)
+
+    world.follow(request, world.settled(request), strike=strike)
+    assert struck == {0, 2}
+    assert world.client.rounds.outcome(request).final_rounds == ROUNDS
+    last = [entry for entry in world.entries(request) if entry.points][-1]
+    accounts = [member.account for member in world.client.pool.members(request)]
+    gone = accounts.index(world.accounts[2].address)
+    assert faults_of(last) == [gone]
+    assert [not own for own in points_of(last, PROVIDERS)] == [n == gone for n in range(PROVIDERS)]
+    assert not world.events(request, Equivocated)
+    assert not any("not signing another" in world.log(number) for number in range(PROVIDERS))
+    for number in (0, 1):
+        one_draw_a_round(world, number, ROUNDS)
+
+
+@pytest.mark.slow
+def test_whoever_signs_two_votes_is_void_and_at_fault(world: SecondWorld) -> None:
+    world.exchanging = True
+    for number in (0, 1):
+        world.serve(number)
+    world.network.wait_until_serving()
+    request, hostile = world.create(SHORT), world.accounts[2]
+    pool, domain = world.client.pool, world.client.rounds.domain
+    join = Join(hostile.address, world.data.samples[2], bytes(range(32)))
+    world.client.send(hostile, pool.enrol(request, [join], []))
+    seats: list[str] = []
+
+    def contradict(facts: RoundFacts) -> None:
+        if facts.round != 1:
+            return
+        seats[:] = [one.account for one in pool.cohort(request, facts.seed)[1]]
+        seat = seats.index(hostile.address)
+        if facts.phase is Phase.SUBMIT and not facts.submitted >> seat & 1:
+            call = world.client.rounds.submit(request, 1 << seat, [b"\1" * 32], [])
+            world.client.send(hostile, call)
+        if facts.phase is Phase.COMMIT:
+            said = [
+                Message(
+                    kind=Kind.VOTE,
+                    seat=seat,
+                    value=value.hex(),
+                    signature=hostile.sign_typed(*domain.typed("Vote", request, 1, value)).hex(),
+                )
+                for value in (b"\2" * 32, b"\3" * 32)
+            ]
+            world.exchange(request, 1, said)
+
+    world.follow(request, lambda: bool(world.events(request, RoundFinalised)), strike=contradict)
+    seat = seats.index(hostile.address)
+    [proof] = world.events(request, Equivocated)
+    assert (proof.seat, proof.round) == (seat, 1)
+    [first, *_] = world.entries(request)
+    assert seat in faults_of(first)
+    assert points_of(first, PROVIDERS)[seat] == 0
+    honest = [own for n, own in enumerate(points_of(first, PROVIDERS)) if n != seat]
+    assert all(honest)

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import httpx
+from eth_utils.crypto import keccak
 
 from fedpact.chain import deployment as deployments
 from fedpact.chain.bindings.v2.events import Credited, Delivered, Paid, RequestEvent, Started
@@ -29,6 +33,7 @@ from fedpact.demo.network import DemoNetwork
 from fedpact.demo.options import DemoOptions
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
+from fedpact.provider.exchange.messages import SLICE_SEAT, Kind, Message, decode, encode
 from fedpact.requester import request as requests
 from fedpact.requester.slices import slice_key
 from fedpact.types.rounds import seats_of
@@ -36,7 +41,7 @@ from fedpact.types.specification import Specification
 from fedpact.types.v2 import Earned, Phase, RoundFacts, Status, Terms
 from tests.support.second import make_terms
 from tests.support.waiting import PATIENCE, wait_until
-from tests.support.world import POLL, World
+from tests.support.world import POLICY, POLL, World
 
 PAY = 10**18
 
@@ -59,6 +64,20 @@ class SecondWorld(World):
             self.requester_keys.derive("delivery"), network.deployment.fingerprint
         )
         self.specification: Specification | None = None
+        self.exchanging = False
+        self.ports: dict[int, int] = {}
+
+    def serve(self, number: int, lifetime: float = 8.0) -> None:
+        """Each daemon answers at a port of its own if `exchanging` is set."""
+        if number not in self.ports and self.exchanging:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.ports[number] = probe.getsockname()[1]
+        listen = f"127.0.0.1:{self.ports[number]}" if self.exchanging else ""
+        policy = self.network.folder / f"policy-{number + 1}.toml"
+        policy.write_text(POLICY.format(lifetime=lifetime))
+        name = f"provider-{number + 1}"
+        self.network.start_daemon(name, self.data.files[number], policy, POLL, None, listen)
 
     # -- the requester --------------------------------------------------------------------------
 
@@ -107,18 +126,47 @@ class SecondWorld(World):
             self.network.store.put(content)
 
     def open_slice(self, request: int, facts: RoundFacts) -> None:
-        """Seal the slice's key to the committee, as the requester does."""
+        self.send_slice(request, self.sealed_slice(request, facts))
+
+    def sealed_slice(self, request: int, facts: RoundFacts) -> bytes:
+        """The slice's key, sealed to the committee."""
         assert self.specification is not None
         part = self.specification.evaluation[facts.round - 1]
         key = slice_key(self.requester_keys, bytes.fromhex(part.sha256))
         started = self.events(request, Started)[-1]
         entropy = self.requester_keys.seal_entropy
-        self.send_slice(request, seal(started.start.committee_key, key, entropy))
+        return seal(started.start.committee_key, key, entropy)
 
     def send_slice(self, request: int, sealed: bytes) -> None:
         keys = self.requester_keys
         call = self.client.rounds.open_slice(request, (), keys.address, sealed, None)
         self.client.send(keys, call)
+
+    def exchange(self, request: int, round_: int, messages: list[Message]) -> list[Message]:
+        """Messages with the first daemon; none before it takes part in the round."""
+        fingerprint = self.network.deployment.fingerprint.hex()
+        url = f"http://127.0.0.1:{self.ports[0]}/exchange/{fingerprint}/{request}/{round_}"
+        headers = {"content-type": "application/json"}
+        answer = httpx.post(url, content=encode(messages), headers=headers, trust_env=False)
+        return decode(answer.content) if answer.status_code == httpx.codes.OK else []
+
+    def say_slice(self, request: int, facts: RoundFacts) -> None:
+        """Send the slice by message, once all models are named."""
+        held = self.exchange(request, facts.round, [])
+        named = {one.seat for one in held if one.kind is Kind.MODEL}
+        if named != set(seats_of(facts.expected)) or any(o.kind is Kind.SLICE for o in held):
+            return
+        sealed, keys = self.sealed_slice(request, facts), self.requester_keys
+        domain = self.client.rounds.domain
+        typed = domain.typed("Slice", request, facts.round, keccak(sealed))
+        said = Message(
+            kind=Kind.SLICE,
+            seat=SLICE_SEAT,
+            value=sealed.hex(),
+            extra=keys.address[2:].lower(),
+            signature=keys.sign_typed(*typed).hex(),
+        )
+        self.exchange(request, facts.round, [said])
 
     def follow(
         self,

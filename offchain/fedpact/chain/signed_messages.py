@@ -19,6 +19,9 @@ from eth_utils.crypto import keccak
 BLIND = 1 << 255
 """The vote of a member whose slice did not open."""
 
+TypedData = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+"""EIP-712: the domain, the types, the message."""
+
 _SLICE_SEAT = 16
 
 _FIELDS = {
@@ -79,6 +82,21 @@ class Domain:
         """A whole round. `history` is the request's when the round opened."""
         return self._message("Round", request, round_, history, record.hash)
 
+    def typed(self, kind: str, *values: Any) -> TypedData:
+        """A message as typed data: domain, types, values.
+
+        `kind`: Join, Model, Slice, Vote, Attest or Round; `values`: its fields in ITrainingRounds.
+        """
+        fields = _FIELDS[kind]
+        domain = {
+            "name": "fedpact",
+            "version": "2",
+            "chainId": self.chain_id,
+            "verifyingContract": self.contract,
+        }
+        types = {kind: [{"name": name, "type": type_} for name, type_ in fields]}
+        return domain, types, {name: one for (name, _), one in zip(fields, values, strict=True)}
+
     def commitment(self, request: int, round_: int, account: str, vote: int, salt: bytes) -> bytes:
         """What a member commits to before the votes are opened."""
         kinds = ["uint256", "address", "uint256", "uint256", "address", "uint256", "bytes32"]
@@ -86,17 +104,7 @@ class Domain:
         return keccak(encode(kinds, values))
 
     def _message(self, kind: str, *values: Any) -> SignableMessage:
-        fields = _FIELDS[kind]
-        return encode_typed_data(
-            domain_data={
-                "name": "fedpact",
-                "version": "2",
-                "chainId": self.chain_id,
-                "verifyingContract": self.contract,
-            },
-            message_types={kind: [{"name": name, "type": type_} for name, type_ in fields]},
-            message_data={name: value for (name, _), value in zip(fields, values, strict=True)},
-        )
+        return encode_typed_data(*self.typed(kind, *values))
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from typing import Any, Generic, TypeVar
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
 from fedpact.chain.records import Frame
+from fedpact.chain.signed_messages import Board, RoundRecord
 from fedpact.consensus.replay import Kept
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing
 from fedpact.learning.artefact import Model
+from fedpact.provider.exchange.boards import Exchange
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.own import Own
 from fedpact.provider.state import ProviderState
@@ -132,7 +134,17 @@ class Cache:
     """By request and seed."""
     histories: dict[int, tuple[int, list[tuple[str, dict[str, Any]]]]] = field(default_factory=dict)
     """By request: its events, and the state's count of changes when they were read."""
-    first_seen: dict[tuple[int, ...], int] = field(default_factory=dict)
+    peers: dict[int, dict[str, str]] = field(default_factory=dict)
+    """By request and account: the address of a member's daemon."""
+    offered: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict)
+    """By request and round: the digests of all models by seat, before they are on chain."""
+    sealed: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    """By request and round: the slice's sealed key, before it is on chain."""
+    agreed: dict[tuple[int, int], Board] = field(default_factory=dict)
+    """By request and round: what a round's votes say that are not on chain."""
+    posted: dict[tuple[int, int], RoundRecord] = field(default_factory=dict)
+    """By request and round: the records of rounds that were posted as a whole."""
+    first_seen: dict[tuple[object, ...], int] = field(default_factory=dict)
     """By request, round and phase: when a cycle first saw it, in seconds of the chain's time."""
     resales: Resales | None = None
     """What the events say about resales, as long as no new ones come."""
@@ -167,6 +179,8 @@ class Parts(Own, Generic[ClientT]):
     tell how long another request's training takes."""
     cache: Cache
     metrics: Metrics
+    exchange: Exchange | None = None
+    """With other daemons, in deployments of the second protocol."""
 
 
 Context = Parts[ChainClient]

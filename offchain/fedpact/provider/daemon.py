@@ -18,7 +18,7 @@ from typing import Any
 
 from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.records import Frame, Paid
+from fedpact.chain.records import Event, Frame, Paid
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.store import ContentStore
@@ -44,6 +44,7 @@ from fedpact.provider.checking import (
     found,
 )
 from fedpact.provider.context import Background, Cache, DutyResult, Parts
+from fedpact.provider.exchange.boards import Exchange
 from fedpact.provider.first import FirstProtocol
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.measuring import measure
@@ -111,6 +112,7 @@ class Daemon:
         settings: DaemonSettings,
         work: LocalWork | None = None,
         metrics: Metrics | None = None,
+        exchange: Exchange | None = None,
     ) -> None:
         self._settings = settings
         self._keys = keys
@@ -135,6 +137,7 @@ class Daemon:
             *self._workers,
             Cache(),
             metrics or Metrics(Pulse(UNWATCHED)),
+            exchange,
         )
         self._context.metrics.watch(client.rpc.nodes)
         self.asked = _asked(self._context)
@@ -391,7 +394,7 @@ class Daemon:
         for chunk in self._scanner.chunks(frame):
             if chunk.first <= state.block:
                 self._context.cache.clear()
-            events = [(one.block, one.log_index, one.name, one.args) for one in chunk.events]
+            events = [(one.block, one.log_index, one.name, _kept(one)) for one in chunk.events]
             block, block_hash = chunk.first - 1, ""
             if chunk.end is not None:
                 block, block_hash = chunk.end.block_number, chunk.end.block_hash
@@ -467,6 +470,12 @@ class Daemon:
         base = min(self._settings.poll_seconds * 2**backoff.failures, most)
         backoff.failures = min(backoff.failures + 1, 16)
         backoff.until = time.monotonic() + base * random.uniform(0.5, 1.0)
+
+
+def _kept(event: Event) -> dict[str, Any]:
+    """What the state keeps of an event: for a round that was posted as a whole also where, since
+    its record is in the transaction's calldata alone."""
+    return event.args | {"tx": event.tx_hash} if event.name == "RoundPosted" else event.args
 
 
 def _asked(ctx: Parts[Any]) -> Asked[Any]:

@@ -102,9 +102,12 @@ def samples_to_join(
     return samples
 
 
-def opt_in_record(own: Own, spec: Specification, samples: int) -> bytes:
+def opt_in_record(own: Own, spec: Specification, samples: int, endpoint: str = "") -> bytes:
     """What `fedpact data describe` shows, the requested labels, and the provider's declaration
-    with its signature (EIP-191, over the declaration's canonical JSON)."""
+    with its signature (EIP-191, over the declaration's canonical JSON).
+
+    `endpoint`: where its daemon exchanges messages of rounds, if it does.
+    """
     asked = spec.features
     described = attributes(spec.task, spec.category, samples, asked.shape, asked.names, asked.kind)
     declared = own.records.schema.published
@@ -115,6 +118,7 @@ def opt_in_record(own: Own, spec: Specification, samples: int) -> bytes:
             "labels": list(spec.labels),
             "declaration": declared,
             "declaration_signature": signature.hex(),
+            **({"endpoint": endpoint} if endpoint else {}),
         }
     )
 

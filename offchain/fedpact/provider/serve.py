@@ -15,6 +15,7 @@ from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
 from fedpact.errors import SettingsError, StorageUnavailable
 from fedpact.provider.daemon import Daemon, DaemonSettings
+from fedpact.provider.exchange.boards import Exchange
 from fedpact.provider.files import features_folder, ledger_file, outbox_file, state_file
 from fedpact.provider.keeping import kept_store
 from fedpact.provider.monitor.metrics import Metrics
@@ -72,10 +73,13 @@ def serve(
             lambda: kept_store(settings, client.deployment, keys.address), settings.poll_interval
         )
         needed = parts(settings, keys, offer, client, store)
-        daemon = _when_writable(lambda: Daemon(*needed, work, metrics), settings.poll_interval)
-        _when_writable(daemon.check, settings.poll_interval)
-        with _endpoint(settings, client, keys.address):
-            daemon.run()
+        with _exchange(settings, client) as exchange:
+            daemon = _when_writable(
+                lambda: Daemon(*needed, work, metrics, exchange), settings.poll_interval
+            )
+            _when_writable(daemon.check, settings.poll_interval)
+            with _endpoint(settings, client, keys.address, exchange):
+                daemon.run()
 
 
 def rehearse(settings: Settings, keys: AccountKeys, offer: Offer) -> None:
@@ -168,10 +172,36 @@ def _when_writable(action: Callable[[], T], seconds: float) -> T:
 
 
 @contextmanager
-def _endpoint(settings: Settings, client: AnyClient, account: str) -> Iterator[None]:
-    """Answers searches while the daemon runs, if the settings name an address to listen on."""
-    if not settings.listen or not isinstance(client, ChainClient):
+def _exchange(settings: Settings, client: AnyClient) -> Iterator[Exchange | None]:
+    """The exchange of rounds' messages, in deployments of the second protocol."""
+    if isinstance(client, ChainClient):
+        yield None
+        return
+    fingerprint = client.deployment.fingerprint
+    with Exchange(fingerprint, settings.advertised, settings.poll_interval) as exchange:
+        exchange.start()
+        yield exchange
+
+
+@contextmanager
+def _endpoint(
+    settings: Settings, client: AnyClient, account: str, exchange: Exchange | None
+) -> Iterator[None]:
+    """Answers searches, in the second protocol messages of rounds, while the daemon runs, if the
+    settings name an address to listen on."""
+    if not settings.listen:
         yield
+        return
+    if not isinstance(client, ChainClient):
+        from fedpact.provider.endpoint.application import Endpoint
+        from fedpact.provider.endpoint.server import EndpointServer
+
+        server = EndpointServer(Endpoint(None, exchange=exchange), settings.listen)
+        server.start()
+        try:
+            yield
+        finally:
+            server.stop()
         return
     # Loaded only if needed, to keep a daemon without an endpoint small.
     from fedpact.provider.searching import SearchEndpoint, SearchNode

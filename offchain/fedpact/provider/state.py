@@ -18,6 +18,7 @@ from typing import Any
 from fedpact.chain.records import Frame
 from fedpact.chain.scanner import CHECKPOINTS
 from fedpact.closing import Closing
+from fedpact.provider.said import Said
 from fedpact.provider.state_file import StateFile
 from fedpact.types.deployment import Deployment
 
@@ -59,6 +60,8 @@ class ProviderState(Closing):
             self._file = StateFile(path, identity)
         if rebuilt:
             self._say_rebuilt()
+        self.said = Said(self._file)
+        """The signed messages of rounds."""
 
     def close(self) -> None:
         self._file.close()

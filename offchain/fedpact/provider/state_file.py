@@ -39,7 +39,15 @@ INSERT OR IGNORE INTO ends
 CREATE INDEX IF NOT EXISTS costs_by_request ON costs (request);
 DELETE FROM meta WHERE key = 'schema';
 """
-MIGRATIONS = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+CREATE TABLE said (
+    request INTEGER NOT NULL, round INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (request, round, kind));
+CREATE TABLE heard (
+    request INTEGER NOT NULL, round INTEGER NOT NULL, kind TEXT NOT NULL, seat INTEGER NOT NULL,
+    body TEXT NOT NULL, PRIMARY KEY (request, round, kind, seat, body));
+"""
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Statements that lead from each version to the next. A file of version 1 carries the number in
 `meta` and may lack later tables, hence IF NOT EXISTS; later files carry it in `user_version`."""
 
@@ -81,6 +89,15 @@ class StateFile(Closing):
         """All rows of a query."""
         with self._explained():
             return self._db.execute(query, values).fetchall()
+
+    def change_durably(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """The same, on disk when it returns: for what the chain does not know."""
+        with self._explained():
+            self._db.execute("PRAGMA synchronous = FULL")
+            try:
+                return self._db.execute(statement, values).rowcount
+            finally:
+                self._db.execute("PRAGMA synchronous = NORMAL")
 
     def change(self, statement: str, values: Sequence[Any] = ()) -> int:
         """Execute a statement; the number of rows that it changed."""

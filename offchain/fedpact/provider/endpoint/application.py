@@ -45,6 +45,13 @@ class EndpointBackend(Protocol):
     def search(self, asked: SearchBody) -> SearchAnswer: ...
 
 
+class ExchangeBackend(Protocol):
+    """Takes and gives the messages of rounds. May be called by several threads at once."""
+
+    def answer(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
+        """Raises RetrievalError for a round that is not exchanged here, or a malformed request."""
+
+
 class Refused(Exception):
     """Ends a request with this HTTP status, reason and message."""
 
@@ -79,24 +86,36 @@ class _Workers:
 
 
 class Endpoint:
-    """Routes, limits and workers in front of one `EndpointBackend`."""
+    """Routes, limits and workers in front of an `EndpointBackend`, an `ExchangeBackend` or both."""
 
-    def __init__(self, backend: EndpointBackend, limits: EndpointLimits | None = None) -> None:
-        self._backend = backend
+    def __init__(
+        self,
+        backend: EndpointBackend | None,
+        limits: EndpointLimits | None = None,
+        exchange: ExchangeBackend | None = None,
+    ) -> None:
         self._limits = limits = limits or EndpointLimits()
         self._messages = _workers("messages", limits.message_workers, limits.waiting)
         self._searches = _workers("searches", limits.search_workers, limits.waiting)
         self._message_rate = RateLimit(limits.messages_per_second, limits.message_burst)
         self._search_rate = RateLimit(limits.searches_per_second, limits.search_burst)
-        self._document = openapi()
-        self.app = Starlette(
-            routes=[
+        routes = []
+        if backend is not None:
+            self._backend = backend
+            self._document = openapi()
+            routes += [
                 Route("/openapi.json", self._openapi),
                 Route("/retrieval/about", self._about),
                 Route("/retrieval/profile", self._profile),
                 Route("/retrieval/message", self._message, methods=["POST"]),
                 Route("/retrieval/search", self._search, methods=["POST"]),
-            ],
+            ]
+        if exchange is not None:
+            self._exchange = exchange
+            path = "/exchange/{deployment}/{request:int}/{round:int}"
+            routes.append(Route(path, self._exchanged, methods=["POST"]))
+        self.app = Starlette(
+            routes=routes,
             exception_handlers={
                 Refused: _refused,
                 HTTPException: _http_error,
@@ -130,6 +149,16 @@ class Endpoint:
         content = await self._body(request, OCTETS, self._limits.message_bytes)
         reply = await self._answer(self._messages, lambda: self._backend.message(content))
         return Response(reply, media_type=OCTETS)
+
+    async def _exchanged(self, request: Request) -> Response:
+        self._admit(request, self._message_rate)
+        content = await self._body(request, JSON, self._limits.message_bytes)
+        at = request.path_params
+        deployment, number, round_ = str(at["deployment"]), int(at["request"]), int(at["round"])
+        answer = await self._answer(
+            self._messages, lambda: self._exchange.answer(deployment, number, round_, content)
+        )
+        return Response(answer, media_type=JSON)
 
     async def _search(self, request: Request) -> Response:
         self._admit(request, self._search_rate)

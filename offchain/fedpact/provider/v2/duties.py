@@ -5,9 +5,11 @@ account's key; after a crash the cycle simply runs it again.
 """
 
 from collections.abc import Callable
+from functools import wraps
 
 from fedpact.provider.context import DutyResult
 from fedpact.provider.v2.aggregating import attest_aggregate, close_round, finalise_round
+from fedpact.provider.v2.agreeing import agree
 from fedpact.provider.v2.ending import end_request
 from fedpact.provider.v2.joining import has_joined, opt_in, start_request, wait_for_members
 from fedpact.provider.v2.training import publish_model, submit_model
@@ -17,13 +19,25 @@ from fedpact.types.v2 import Phase
 
 Duty = Callable[[RequestView], DutyResult]
 
+
+def unless_agreed(duty: Duty) -> Duty:
+    """A member's own call, where messages do not take the round on."""
+
+    @wraps(duty)
+    def either(view: RequestView) -> DutyResult:
+        agreed = agree(view)
+        return duty(view) if agreed is None else agreed
+
+    return either
+
+
 _BY_PHASE: dict[Phase, tuple[Duty, ...]] = {
     Phase.WAITING: (start_request,),
-    Phase.SUBMIT: (submit_model,),
-    Phase.COMMIT: (publish_model, commit_vote),
-    Phase.REVEAL: (publish_model, reveal_vote),
+    Phase.SUBMIT: (unless_agreed(submit_model),),
+    Phase.COMMIT: (publish_model, unless_agreed(commit_vote)),
+    Phase.REVEAL: (publish_model, unless_agreed(reveal_vote)),
     Phase.TALLY: (publish_model, tally_votes),
-    Phase.ATTEST: (publish_model, attest_aggregate),
+    Phase.ATTEST: (publish_model, unless_agreed(attest_aggregate)),
     Phase.FINALISE: (finalise_round,),
     Phase.FAILED: (close_round,),
     Phase.ENDED: (end_request,),

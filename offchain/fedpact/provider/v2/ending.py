@@ -45,8 +45,11 @@ def finish(view: RequestView, reason: str) -> None:
     cache = view.ctx.cache
     view.ctx.ledger.end(view.ctx.deployment.fingerprint, view.id)
     cache.forget(view.id, view.round + 1)
-    for kept in (cache.replays, cache.pools, cache.cohorts, cache.histories):
+    for kept in (cache.replays, cache.pools, cache.cohorts, cache.histories, cache.peers):
         kept.pop(view.id, None)
+    view.ctx.state.said.forget(view.id)
+    if view.ctx.exchange is not None:
+        view.ctx.exchange.forget(view.id, view.round + 1)
     view.ctx.state.decide(view.id, Participation.FINISHED, reason)
 
 

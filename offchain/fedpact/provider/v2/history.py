@@ -10,6 +10,7 @@ from functools import cached_property
 
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus.artefacts import model_cid, open_global, sealed_bytes
+from fedpact.consensus.judgement import judge
 from fedpact.consensus.replay import Kept, Replay
 from fedpact.consensus.scoring import ContributionRecord
 from fedpact.content.keys import delivery_key
@@ -17,16 +18,18 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentError, ContentMissing, Retryable
 from fedpact.learning.artefact import Model, decode
 from fedpact.provider.v2.reading import (
+    counted_digests,
     evaluation_slice,
     member_model,
+    posted_record,
     request_key,
     round_ref_of,
     specification_of,
-    submitted_digests,
     template_of,
 )
 from fedpact.provider.v2.view import RequestView, digest_of
 from fedpact.types.cid import Cid
+from fedpact.types.rounds import seats_of
 from fedpact.types.scores import MAX_SCORE, lane
 from fedpact.types.specification import Specification
 
@@ -165,6 +168,13 @@ class DaemonHistory:
         if tallied:
             event = tallied[-1]
             return Board(**event["board"]), bool(event["blind"])
+        record = posted_record(view, number)
+        if record is not None:
+            mask = view.event("RoundPosted", number)["mask"]
+            votes = dict(zip(seats_of(mask), record.votes, strict=True))
+            return judge(votes, mask, view.terms.max_error, view.terms.vote_band)
+        if number == view.round and (view.id, number) in view.ctx.cache.agreed:
+            return view.ctx.cache.agreed[(view.id, number)], False
         if number < view.round and view.events("RoundFailed", number):
             return None
         raise ContentMissing(
@@ -177,11 +187,9 @@ class DaemonHistory:
 
     def _digests(self, number: int) -> dict[int, bytes]:
         """By pool index, of the models that count."""
-        view = self._view
-        digests = submitted_digests(view, number)
-        cohort = view.cohort_in(number)
-        void = {event["seat"] for event in view.events("Equivocated", number)}
-        return {cohort.indices[seat]: one for seat, one in digests.items() if seat not in void}
+        cohort = self._view.cohort_in(number)
+        digests = counted_digests(self._view, number)
+        return {cohort.indices[seat]: one for seat, one in digests.items()}
 
 
 def global_key(view: RequestView, final_rounds: int) -> bytes:

@@ -68,7 +68,8 @@ def opt_in(view: RequestView) -> DutyResult:
         ctx.ledger.drop_hold(ctx.deployment.fingerprint, view.id)
         ctx.state.decide(view.id, Participation.DECLINED, str(refusal))
         return idle(f"declined: {refusal}")
-    cid = ctx.store.put(opt_in_record(ctx, spec, samples))
+    endpoint = "" if ctx.exchange is None else ctx.exchange.own
+    cid = ctx.store.put(opt_in_record(ctx, spec, samples, endpoint))
     join = Join(view.account, samples, cid.digest)
     receipt = ctx.client.send(ctx.keys, ctx.client.pool.enrol(view.id, [join], []))
     ctx.state.decide(view.id, Participation.JOINED, f"joined with {samples} samples")

@@ -3,6 +3,7 @@
 import logging
 from contextlib import suppress
 
+from fedpact.chain.signed_messages import RoundRecord
 from fedpact.consensus.artefacts import (
     SLICE_MAX_BYTES,
     RoundRef,
@@ -29,7 +30,7 @@ from fedpact.provider.v2.view import RequestView, digest_of
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
-from fedpact.types.v2 import Terms
+from fedpact.types.v2 import Phase, Terms
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +157,55 @@ def submitted_digests(view: RequestView, round_: int) -> dict[int, bytes]:
     return found
 
 
+def counted_digests(view: RequestView, round_: int) -> dict[int, bytes]:
+    """The digests of the models that count in a round, by seat.
+
+    In the submissions of the present round: those that all members have signed, once that is so.
+    """
+    record = posted_record(view, round_)
+    if record is not None:
+        mask = view.event("RoundPosted", round_)["mask"]
+        return dict(zip(seats_of(mask), record.digests, strict=True))
+    if round_ == view.round and view.facts.phase is Phase.SUBMIT:
+        return view.ctx.cache.offered.get((view.id, round_), {})
+    void = {event["seat"] for event in view.events("Equivocated", round_)}
+    found = submitted_digests(view, round_)
+    return {seat: digest for seat, digest in found.items() if seat not in void}
+
+
+def posted_record(view: RequestView, round_: int) -> RoundRecord | None:
+    """The record of a round that was posted as a whole; None if it was not.
+
+    Raises ContentMissing where it is not in its transaction's calldata, because a contract posted
+    it: then this member cannot go on in the request.
+    """
+    posted = view.events("RoundPosted", round_)
+    if not posted:
+        return None
+    known, at = view.ctx.cache.posted, (view.id, round_)
+    if at not in known:
+        event = posted[-1]
+        found = view.ctx.client.rounds.posted_record(event["tx"], digest_of(event["record"]))
+        if found is None:
+            raise ContentMissing(
+                f"the record of round {round_} is not in transaction {event['tx']}"
+            )
+        known[at] = found
+    return known[at]
+
+
+def sealed_slice_key(view: RequestView, round_: int) -> bytes | None:
+    """The sealed key of a round's slice, from the chain or a message of the requester."""
+    opened = view.events("SliceOpened", round_)
+    if opened:
+        return digest_of(opened[-1]["sealedKey"])
+    if round_ == view.round and view.facts.slice_opened:
+        # A node under load may answer from a newer block than it was asked for.
+        raise ContentMissing(f"slice {round_} is open, but its event has not been read yet")
+    record = posted_record(view, round_)
+    return view.ctx.cache.sealed.get((view.id, round_)) if record is None else record.slice_key
+
+
 def member_model(view: RequestView, round_: int, index: int, digest: bytes) -> Model | None:
     """A member's local model of a round; None where what it published is no model of the request.
 
@@ -180,15 +230,12 @@ def evaluation_slice(view: RequestView, round_: int) -> Dataset | None:
     ctx, at = view.ctx, (view.id, round_)
     if at in ctx.cache.slices:
         return ctx.cache.slices[at]
-    opened = view.events("SliceOpened", round_)
-    if not opened:
-        if round_ == view.round and view.facts.slice_opened:
-            # A node under load may answer from a newer block than it was asked for.
-            raise ContentMissing(f"slice {round_} is open, but its event has not been read yet")
+    sealed_key = sealed_slice_key(view, round_)
+    if sealed_key is None:
         return None
     spec = specification_of(view)
     private = committee_key(request_key(view), ctx.deployment.fingerprint, view.id)
-    key = unseal(private, digest_of(opened[-1]["sealedKey"]))
+    key = unseal(private, sealed_key)
     sealed = ctx.store.get(Cid.parse(spec.evaluation[round_ - 1].cid), SLICE_MAX_BYTES)
     ctx.cache.slices[at] = open_slice(spec, round_, key, sealed)
     return ctx.cache.slices[at]

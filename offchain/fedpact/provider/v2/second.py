@@ -1,6 +1,10 @@
 """The second protocol, as the daemon's cycle sees it."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from fedpact.chain.records import Call, Frame
+from fedpact.errors import ContentMissing
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider.asked import Asked
 from fedpact.provider.v2.affording import require_worth
@@ -42,13 +46,24 @@ class SecondProtocol(Asked[RequestView]):
             for name, args in ctx.state.events_of(request):
                 if name == "RoundOpened":
                     seeds[args["round"]] = digest_of(args["seed"])
-                elif name == "ModelsSubmitted":
+                elif name in ("ModelsSubmitted", "RoundPosted"):
                     release = ReleaseId(ctx.deployment.fingerprint, request, args["round"])
                     own = self._own_seat(request, seeds[args["round"]])
-                    given = dict(zip(seats_of(args["mask"]), args["digests"], strict=True))
+                    given = dict(zip(seats_of(args["mask"]), self._digests(args), strict=True))
                     if own in given:
-                        found.setdefault(release, digest_of(given[own]))
+                        found.setdefault(release, given[own])
         return list(found.items())
+
+    def _digests(self, args: dict[str, Any]) -> Sequence[bytes]:
+        """Of the models in an event, or in the calldata of a round posted as a whole."""
+        if "digests" in args:
+            return [digest_of(one) for one in args["digests"]]
+        record = self._ctx.client.rounds.posted_record(args["tx"], digest_of(args["record"]))
+        if record is None:
+            raise ContentMissing(
+                f"transaction {args['tx']} does not hold the record that it posted"
+            )
+        return record.digests
 
     def _own_seat(self, request: int, seed: bytes) -> int | None:
         _, members = self._ctx.client.pool.cohort(request, seed)

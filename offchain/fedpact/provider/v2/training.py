@@ -75,7 +75,8 @@ def ready_model(view: RequestView) -> bytes | str:
 def publish_model(view: RequestView) -> DutyResult:
     """Put the submitted model into the store after submissions have closed."""
     at = (view.id, view.round)
-    if not view.in_mask(view.facts.submitted) or at in view.ctx.cache.published:
+    known = view.in_mask(view.facts.submitted) or at in view.ctx.cache.offered
+    if not known or at in view.ctx.cache.published:
         return idle("nothing to publish")
     sealed = own_model(view)
     view.ctx.ledger.publishing(release_of(view))

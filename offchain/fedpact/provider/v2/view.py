@@ -136,7 +136,9 @@ class RequestView:
         return self.facts.deadline - window * (2 if twice else 1)
 
     def share_passed(self) -> float:
-        """How much of the present phase's window is over, 0 to 1."""
+        """How much of the present phase's window is over; 1 for a phase without one."""
+        if self.facts.phase not in WINDOWS:
+            return 1.0
         start = self.phase_start
         return (self.frame.timestamp - start) / max(1, self.facts.deadline - start)
 

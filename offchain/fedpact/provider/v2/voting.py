@@ -11,7 +11,7 @@ from fedpact.learning.artefact import Model
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.state import CastVote
 from fedpact.provider.v2.history import replay_of
-from fedpact.provider.v2.reading import evaluation_slice, member_model, submitted_digests
+from fedpact.provider.v2.reading import counted_digests, evaluation_slice, member_model
 from fedpact.provider.v2.turns import my_turn
 from fedpact.provider.v2.view import RequestView, digest_of
 from fedpact.types.rounds import seats_of
@@ -96,11 +96,12 @@ def _save(view: RequestView, vote: CastVote) -> CastVote:
 def round_models(view: RequestView) -> dict[int, Model | None] | None:
     """All models of the round by pool index (None: invalid); None while some may still arrive."""
     models = view.ctx.cache.models.setdefault((view.id, view.round), {})
-    digests = submitted_digests(view, view.round)
+    digests = counted_digests(view, view.round)
     if set(seats_of(view.judged)) - set(digests):
         raise ContentMissing("not all submissions' events have been read yet")
-    late = view.facts.phase not in (Phase.COMMIT, Phase.ATTEST) or view.share_passed() > PATIENCE
-    for seat in seats_of(view.judged):
+    soon = view.facts.phase in (Phase.SUBMIT, Phase.COMMIT, Phase.ATTEST)
+    late = not soon or view.share_passed() > PATIENCE
+    for seat in sorted(digests):
         index = view.cohort.indices[seat]
         if index in models:
             continue

@@ -1,0 +1,189 @@
+"""The exchange of a round's messages between daemons, in threads of its own.
+
+Anti-entropy: each side sends all that it holds and gets all that the other holds. What is lost is
+sent again at the next turn, and a peer that is slow or down delays nobody. The cycle opens a board
+for each round that it takes part in, reads it, and adds what it says itself.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from fedpact.closing import Closing
+from fedpact.errors import InvalidInput, RetrievalError
+from fedpact.provider.exchange.messages import LONGEST, Ballot, Board, Kind, Message, decode, encode
+from fedpact.retrieval.http import is_private
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 2.0
+"""For each of connecting, sending, and receiving the whole answer."""
+AT_ONCE = 8
+"""Concurrent requests."""
+_ORDER = list(Kind)
+Place = tuple[int, int]
+"""Request and round."""
+
+
+class Exchange(Closing):
+    """Boards of the rounds under way, and the daemons that hold others' messages. Thread-safe."""
+
+    def __init__(self, fingerprint: bytes, own: str, seconds: float) -> None:
+        """`own`: this daemon's address as others reach it, or empty. `seconds`: the shortest time
+        between two exchanges with a peer."""
+        self._fingerprint, self._own, self._seconds = fingerprint.hex(), own.rstrip("/"), seconds
+        self._private = not own or is_private(own)
+        self._lock = threading.Lock()
+        self._boards: dict[Place, Board] = {}
+        self._fresh: dict[Place, list[Message]] = {}
+        self._peers: dict[Place, tuple[str, ...]] = {}
+        self._asked: dict[tuple[Place, str], float] = {}
+        self._news = threading.Event()
+        self._stop = False
+        self._client = httpx.Client(
+            timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
+        )
+        self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="exchange")
+        self._thread = threading.Thread(target=self._run, name="exchange", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop = True
+        self._news.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._workers.shutdown(wait=True, cancel_futures=True)
+        self._client.close()
+
+    # ------------------------------------------------------------------ for the cycle
+
+    @property
+    def own(self) -> str:
+        """This daemon's address as others reach it; empty if it has none."""
+        return self._own
+
+    def open(
+        self, ballot: Ballot, peers: Iterable[str], known: Callable[[], Iterable[Message]]
+    ) -> None:
+        """Begin, or go on, to exchange a round; `known`: reads messages kept from before."""
+        place = (ballot.request, ballot.round)
+        addresses = (one.rstrip("/") for one in peers)
+        allowed = tuple(one for one in addresses if one != self._own and self._may_ask(one))
+        with self._lock:
+            self._peers[place] = allowed
+            board = self._boards.get(place)
+            if board is not None and board.ballot == ballot:
+                return
+            board = self._boards[place] = Board(ballot)
+            self._fresh[place] = []
+            _merge(board, known())
+        self._news.set()
+
+    def say(self, place: Place, message: Message) -> None:
+        """Add an own message, and send it at once."""
+        with self._lock:
+            self._boards[place].take(message)
+            self._asked = {at: when for at, when in self._asked.items() if at[0] != place}
+        self._news.set()
+
+    def board(self, place: Place) -> Board:
+        """A copy of what has been said in a round."""
+        with self._lock:
+            board = self._boards[place]
+            return Board(board.ballot, dict(board.messages), dict(board.contradictions))
+
+    def fresh(self, place: Place) -> list[Message]:
+        """What others have said since the last call."""
+        with self._lock:
+            found, self._fresh[place] = self._fresh[place], []
+            return found
+
+    def forget(self, request: int, before: int) -> None:
+        """Drop a request's rounds before a number."""
+        with self._lock:
+            for place in [one for one in self._boards if one[0] == request and one[1] < before]:
+                del self._boards[place], self._peers[place], self._fresh[place]
+
+    # ------------------------------------------------------------------ for peers
+
+    def answer(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
+        """Take a peer's messages; all that is held here. Raises RetrievalError (404 in effect) for
+        a round that this daemon takes no part in, and for malformed content."""
+        with self._lock:
+            board = self._boards.get((request, round_))
+            if fingerprint != self._fingerprint or board is None:
+                raise RetrievalError(f"round {round_} of request {request} is not exchanged here")
+            try:
+                new = _merge(board, decode(content))
+            except InvalidInput as error:
+                raise RetrievalError(str(error)) from error
+            self._fresh[(request, round_)] += new
+            answer = encode(board.all())
+        if new:
+            self._news.set()
+        return answer
+
+    # ------------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        while not self._stop:
+            self._news.wait(self._seconds)
+            self._news.clear()
+            try:
+                self._turn()
+            except Exception:  # whatever it is, the next turn starts afresh
+                log.exception("an exchange of messages failed")
+            time.sleep(min(self._seconds, 0.02))
+
+    def _turn(self) -> None:
+        now, due = time.monotonic(), []
+        with self._lock:
+            for place, peers in self._peers.items():
+                for peer in peers:
+                    if now - self._asked.get((place, peer), 0.0) >= self._seconds:
+                        self._asked[(place, peer)] = now
+                        due.append((place, peer, encode(self._boards[place].all())))
+        for _ in self._workers.map(lambda one: self._ask(*one), due):
+            pass
+
+    def _ask(self, place: Place, peer: str, content: bytes) -> None:
+        path = f"/exchange/{self._fingerprint}/{place[0]}/{place[1]}"
+        try:
+            found = decode(self._post(peer + path, content))
+        except (httpx.HTTPError, httpx.InvalidURL, RetrievalError, InvalidInput) as error:
+            log.debug("no exchange with %s: %s", peer, error)
+            return
+        with self._lock:
+            board = self._boards.get(place)
+            if board is not None:
+                self._fresh[place] += _merge(board, found)
+
+    def _post(self, url: str, content: bytes) -> bytes:
+        headers = {"content-type": "application/json"}
+        with self._client.stream("POST", url, content=content, headers=headers) as answer:
+            if answer.status_code != httpx.codes.OK:
+                raise RetrievalError(f"status {answer.status_code}")
+            found, deadline = bytearray(), time.monotonic() + TIMEOUT_SECONDS
+            for part in answer.iter_bytes():
+                found += part
+                if len(found) > LONGEST or time.monotonic() > deadline:
+                    raise RetrievalError(f"the answer exceeds {LONGEST} bytes, or is too slow")
+            return bytes(found)
+
+    def _may_ask(self, endpoint: str) -> bool:
+        """As for searches: a daemon with a public address contacts no private ones."""
+        if not endpoint.startswith(("http://", "https://")):
+            return False
+        return self._private or not is_private(endpoint)
+
+
+def _merge(board: Board, messages: Iterable[Message]) -> list[Message]:
+    """Take messages in the order of kinds, since a reveal needs its commitment; the new ones."""
+    ordered = sorted(messages, key=lambda one: _ORDER.index(one.kind))
+    return [message for message in ordered if board.take(message)]

@@ -1,0 +1,214 @@
+"""The signed messages of a round as daemons exchange them, and what makes one count.
+
+A message is one that its seat signed for this very round of this request on this chain
+(fedpact.chain.signed_messages); a reveal needs no signature, since only its maker can open the
+commitment. Nothing else is kept, so that strangers can fill nothing up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated
+
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_keys.exceptions import BadSignature
+from eth_utils.crypto import keccak
+from pydantic import Field, TypeAdapter, ValidationError
+
+from fedpact.chain.addresses import checksum
+from fedpact.chain.signed_messages import BLIND, Domain, TypedData
+from fedpact.errors import InvalidInput
+from fedpact.types.document import Document, canonical_json
+from fedpact.types.scores import INVALID, MAX_SCORE
+from fedpact.types.validation import first_error
+
+LONGEST = 1 << 16
+"""Bytes of a list of messages."""
+SLICE_SEAT = 16
+"""The seat of the requester's message."""
+SIGNATURE_BYTES = 65
+"""r, s, v of an account; the chain alone can check a contract wallet's (ERC-1271)."""
+MOST = 16 * 5 + 1
+"""Messages of a round."""
+
+
+class Kind(StrEnum):
+    """What is said, in the order in which a round goes on."""
+
+    MODEL = "model"
+    SLICE = "slice"
+    VOTE = "vote"
+    REVEAL = "reveal"
+    ATTEST = "attest"
+    ROUND = "round"
+
+
+def _hex(most: int) -> object:
+    return Field(pattern=r"^([0-9a-f]{2})*$", max_length=2 * most)
+
+
+class Message(Document):
+    """One seat's word on one thing; values as hex.
+
+    `value`: digest, sealed key, commitment, packed vote or hash of the record. `extra`: signer of a
+    slice (20 bytes), salt of a reveal (32), error of an attestation (2); else empty.
+    """
+
+    kind: Kind
+    seat: Annotated[int, Field(ge=0, le=SLICE_SEAT)]
+    value: Annotated[str, _hex(256)]
+    extra: Annotated[str, _hex(32)] = ""
+    signature: Annotated[str, _hex(65)] = ""
+
+    @property
+    def content(self) -> bytes:
+        return bytes.fromhex(self.value)
+
+    @property
+    def more(self) -> bytes:
+        return bytes.fromhex(self.extra)
+
+    @property
+    def number(self) -> int:
+        """A packed vote as a number."""
+        return int(self.value, 16)
+
+    @property
+    def error(self) -> int:
+        """Of an attestation, 1/10,000."""
+        return int.from_bytes(self.more)
+
+    @property
+    def signed(self) -> bytes:
+        return bytes.fromhex(self.signature)
+
+    @property
+    def at(self) -> tuple[Kind, int]:
+        return self.kind, self.seat
+
+
+_LIST: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
+
+
+def encode(messages: Sequence[Message]) -> bytes:
+    """Canonical JSON."""
+    return canonical_json([one.model_dump(mode="json") for one in messages])
+
+
+def decode(content: bytes) -> list[Message]:
+    """Raises InvalidInput naming the first field that fails."""
+    if len(content) > LONGEST:
+        raise InvalidInput(f"messages of a round: {len(content)} bytes, at most {LONGEST}")
+    try:
+        found = _LIST.validate_json(content)
+    except ValidationError as error:
+        raise InvalidInput(f"messages of a round: {first_error(error)}") from error
+    if len(found) > 2 * MOST:
+        raise InvalidInput(f"{len(found)} messages: a round has {MOST}")
+    return found
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """The round that messages are for, and who may speak in it."""
+
+    domain: Domain
+    request: int
+    round: int
+    history: bytes
+    """As the round opened."""
+    accounts: tuple[str, ...]
+    """Of the cohort, by seat."""
+    openers: tuple[str, ...]
+    """Accounts that may open the slice: the requester, and those in the terms."""
+
+    def typed(self, message: Message) -> TypedData:
+        """What a message's signature signs; not for a reveal."""
+        at, value = (self.request, self.round), message.content
+        if message.kind is Kind.ROUND:
+            return self.domain.typed("Round", *at, self.history, value)
+        if message.kind is Kind.ATTEST:
+            return self.domain.typed("Attest", *at, value, message.error)
+        if message.kind is Kind.SLICE:
+            return self.domain.typed("Slice", *at, keccak(value))
+        return self.domain.typed(message.kind.name.capitalize(), *at, value)
+
+
+@dataclass
+class Board:
+    """What has been said in a round. Not thread-safe."""
+
+    ballot: Ballot
+    messages: dict[tuple[Kind, int], Message] = field(default_factory=dict)
+    contradictions: dict[tuple[Kind, int], Message] = field(default_factory=dict)
+    """A second, different message of a kind and seat: one is proof enough."""
+
+    def take(self, message: Message) -> bool:
+        """Keep a message if it counts; whether it was new.
+
+        The first of a kind and seat stands. A reveal without its commitment does not count yet.
+        """
+        known = self.messages.get(message.at)
+        if known is not None and known.value == message.value and known.extra == message.extra:
+            return False
+        if known is not None and message.at in self.contradictions:
+            return False
+        if not self.counts(message):
+            return False
+        if known is None:
+            self.messages[message.at] = message
+        else:
+            self.contradictions[message.at] = message
+        return True
+
+    def counts(self, message: Message) -> bool:
+        """Whether a message is well formed and its seat's."""
+        ballot = self.ballot
+        if message.kind is Kind.REVEAL:
+            return self._opens(message)
+        if not _well_formed(message) or len(message.signed) != SIGNATURE_BYTES:
+            return False
+        try:
+            signable = encode_typed_data(*ballot.typed(message))
+            signer = Account.recover_message(signable, signature=message.signed)
+        except (BadSignature, ValueError):
+            return False
+        if message.kind is Kind.SLICE:
+            said = checksum(message.more)
+            return message.seat == SLICE_SEAT and signer == said and said in ballot.openers
+        return message.seat < len(ballot.accounts) and signer == ballot.accounts[message.seat]
+
+    def held(self, kind: Kind) -> Mapping[int, Message]:
+        """The messages of a kind, by seat."""
+        return {seat: one for (of, seat), one in self.messages.items() if of is kind}
+
+    def all(self) -> list[Message]:
+        return [*self.messages.values(), *self.contradictions.values()]
+
+    def _opens(self, message: Message) -> bool:
+        vote = self.messages.get((Kind.VOTE, message.seat))
+        if vote is None or len(message.more) != 32 or len(message.content) != 32:
+            return False
+        ballot = self.ballot
+        account = ballot.accounts[message.seat]
+        at = (ballot.request, ballot.round, account)
+        return ballot.domain.commitment(*at, message.number, message.more) == vote.content
+
+
+def _well_formed(message: Message) -> bool:
+    value, extra = len(message.content), len(message.more)
+    if message.kind is Kind.SLICE:
+        return value > 0 and extra == 20
+    if message.kind is Kind.ATTEST:
+        error = message.error
+        return value == 32 and extra == 2 and (error <= MAX_SCORE or error == INVALID)
+    return value == 32 and extra == 0 and any(message.content)
+
+
+def vote_bytes(word: int) -> bytes:
+    """A packed vote, or BLIND, as a message's value."""
+    assert word <= BLIND
+    return word.to_bytes(32)

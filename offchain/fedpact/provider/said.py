@@ -1,0 +1,41 @@
+"""The signed messages of rounds, in the daemon's state file: what this account has said, for good,
+and what it has heard."""
+
+from collections.abc import Iterable
+
+from fedpact.provider.state_file import StateFile
+
+
+class Said:
+    """A row of `said` is on disk before the signature is made, and never changed or deleted, not
+    even where a reorganisation takes the request away: whoever signs two different messages of one
+    kind for one round is at fault.
+    """
+
+    def __init__(self, file: StateFile) -> None:
+        self._file = file
+
+    def may_say(self, request: int, round_: int, kind: str, body: str) -> bool:
+        """Whether this account may sign this; from then on it may sign nothing else."""
+        at = (request, round_, kind)
+        insert = "INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?)"
+        self._file.change_durably(insert, (*at, body))
+        query = "SELECT body FROM said WHERE request = ? AND round = ? AND kind = ?"
+        [(kept,)] = self._file.rows(query, at)
+        return bool(kept == body)
+
+    def hear(self, request: int, round_: int, messages: Iterable[tuple[str, int, str]]) -> None:
+        """Keep messages: kind, seat, body with signature; two of a kind and seat are a proof."""
+        with self._file.transaction():
+            for message in messages:
+                insert = "INSERT OR IGNORE INTO heard VALUES (?, ?, ?, ?, ?)"
+                self._file.change(insert, (request, round_, *message))
+
+    def heard(self, request: int, round_: int) -> list[str]:
+        """The bodies kept of a round, in the order in which they came."""
+        query = "SELECT body FROM heard WHERE request = ? AND round = ? ORDER BY rowid"
+        return [str(body) for (body,) in self._file.rows(query, (request, round_))]
+
+    def forget(self, request: int) -> None:
+        """Drop what was heard of a request that is over."""
+        self._file.change("DELETE FROM heard WHERE request = ?", (request,))

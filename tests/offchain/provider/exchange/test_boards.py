@@ -1,0 +1,85 @@
+"""Exchanges of messages over real sockets."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import pytest
+
+from fedpact.errors import RetrievalError
+from fedpact.provider.endpoint.application import Endpoint
+from fedpact.provider.endpoint.server import EndpointServer
+from fedpact.provider.exchange.boards import Exchange
+from fedpact.provider.exchange.messages import Kind, encode
+from tests.offchain.provider.exchange.test_messages import BALLOT, DIGEST, OTHER, signed
+from tests.support.waiting import wait_until
+
+FINGERPRINT = bytes(range(32))
+PLACE = (BALLOT.request, BALLOT.round)
+PATH = f"/exchange/{FINGERPRINT.hex()}/{PLACE[0]}/{PLACE[1]}"
+JSON = {"content-type": "application/json"}
+
+
+@contextmanager
+def exchanging(endpoint: bool = True) -> Iterator[Exchange]:
+    with ExitStack() as stack:
+        exchange = Exchange(FINGERPRINT, "", 0.05)
+        stack.enter_context(exchange)
+        if endpoint:
+            server = EndpointServer(Endpoint(None, exchange=exchange), "127.0.0.1:0")
+            exchange._own = f"http://{server.address}"
+            server.start()
+            stack.callback(server.stop)
+        exchange.start()
+        yield exchange
+
+
+def held(exchange: Exchange, kind: Kind) -> set[int]:
+    return set(exchange.board(PLACE).held(kind))
+
+
+def test_one_endpoint_among_three_is_enough() -> None:
+    with exchanging() as a, exchanging(False) as b, exchanging(False) as c:
+        for each in (a, b, c):
+            each.open(BALLOT, [a.own, "http://127.0.0.1:1", "not an address"], lambda: ())
+        for seat, each in enumerate((a, b, c)):
+            each.say(PLACE, signed(Kind.MODEL, seat, DIGEST))
+        for each in (a, b, c):
+            wait_until(lambda: held(each, Kind.MODEL) == {0, 1, 2})  # noqa: B023
+        assert {one.seat for one in c.fresh(PLACE)} == {0, 1}
+        assert c.fresh(PLACE) == []
+
+
+def test_what_was_heard_before_is_taken_up_again() -> None:
+    with exchanging(False) as a:
+        a.open(BALLOT, [], lambda: [signed(Kind.MODEL, 1, DIGEST)])
+        a.open(BALLOT, [], lambda: pytest.fail("the board is open"))
+        assert held(a, Kind.MODEL) == {1}
+        a.forget(BALLOT.request, BALLOT.round + 1)
+        with pytest.raises(RetrievalError, match="not exchanged here"):
+            a.answer(FINGERPRINT.hex(), *PLACE, b"[]")
+
+
+def test_a_contradiction_reaches_everybody() -> None:
+    with exchanging() as a, exchanging() as b:
+        for each in (a, b):
+            each.open(BALLOT, [a.own, b.own], lambda: ())
+        a.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
+        b.say(PLACE, signed(Kind.MODEL, 0, OTHER))
+        for each in (a, b):
+            wait_until(lambda: each.board(PLACE).contradictions)  # noqa: B023
+
+
+def test_strangers_get_an_answer_and_leave_nothing_behind() -> None:
+    with exchanging() as a, httpx.Client(base_url=a.own, trust_env=False) as client:
+        a.open(BALLOT, [], lambda: ())
+        a.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
+        forged = signed(Kind.MODEL, 1, DIGEST).model_copy(update={"seat": 2})
+        answer = client.post(PATH, content=encode([forged]), headers=JSON)
+        assert answer.content == encode([signed(Kind.MODEL, 0, DIGEST)])
+        assert client.post(PATH, content=b"{}", headers=JSON).status_code == 400
+        assert client.post(PATH, content=b"[]").status_code == 415
+        assert client.post(PATH + "1", content=b"[]", headers=JSON).status_code == 400
+        assert client.post(PATH, content=b"[" * (1 << 19), headers=JSON).status_code == 413
+        assert client.get("/retrieval/about").status_code == 404
+        assert held(a, Kind.MODEL) == {0}

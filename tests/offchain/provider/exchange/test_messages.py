@@ -1,0 +1,119 @@
+"""What a board of a round's messages takes, and what it refuses."""
+
+import pytest
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_utils.crypto import keccak
+
+from fedpact.chain.signed_messages import Domain
+from fedpact.errors import InvalidInput
+from fedpact.provider.exchange.messages import (
+    Ballot,
+    Board,
+    Kind,
+    Message,
+    decode,
+    encode,
+    vote_bytes,
+)
+
+SIGNERS = [Account.from_key(keccak(text=f"member {n}")) for n in range(3)]
+OPENER = Account.from_key(keccak(text="opener"))
+DOMAIN = Domain(31337, "0x" + "12" * 20)
+BALLOT = Ballot(DOMAIN, 7, 2, b"\5" * 32, tuple(one.address for one in SIGNERS), (OPENER.address,))
+DIGEST, OTHER = keccak(text="digest"), keccak(text="other")
+SALT = keccak(text="salt")
+WORD = 5 << 14
+
+
+def signed(kind, seat, value, extra=b"", signer=None, ballot=BALLOT):
+    unsigned = Message(kind=kind, seat=seat, value=value.hex(), extra=extra.hex())
+    if kind is Kind.REVEAL:
+        return unsigned
+    signer = signer or (OPENER if kind is Kind.SLICE else SIGNERS[seat])
+    signature = signer.sign_message(encode_typed_data(*ballot.typed(unsigned))).signature
+    return unsigned.model_copy(update={"signature": bytes(signature).hex()})
+
+
+def commitment(seat=0, word=WORD):
+    return DOMAIN.commitment(7, 2, SIGNERS[seat].address, word, SALT)
+
+
+def test_all_kinds_are_taken_once_and_survive_encoding():
+    said = [
+        signed(Kind.MODEL, 0, DIGEST),
+        signed(Kind.SLICE, 16, bytes(80), bytes.fromhex(OPENER.address[2:])),
+        signed(Kind.VOTE, 0, commitment()),
+        signed(Kind.REVEAL, 0, vote_bytes(WORD), SALT),
+        signed(Kind.ATTEST, 0, DIGEST, (900).to_bytes(2)),
+        signed(Kind.ROUND, 0, DIGEST),
+    ]
+    board = Board(BALLOT)
+    for message in decode(encode(said)):
+        assert board.take(message), message.kind
+        assert not board.take(message)
+    assert board.all() == said
+    assert board.held(Kind.REVEAL)[0].number == WORD
+    assert board.held(Kind.ATTEST)[0].error == 900
+
+
+def test_a_second_different_message_is_kept_as_proof_and_the_first_stands():
+    board = Board(BALLOT)
+    first, second, third = (
+        signed(Kind.MODEL, 0, value) for value in (DIGEST, OTHER, keccak(text="third"))
+    )
+    assert board.take(first)
+    assert board.take(second)
+    assert not board.take(third)
+    assert board.held(Kind.MODEL) == {0: first}
+    assert board.contradictions == {first.at: second}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        signed(Kind.MODEL, 0, DIGEST, signer=SIGNERS[1]),
+        signed(Kind.MODEL, 0, DIGEST, signer=OPENER),
+        signed(Kind.MODEL, 0, DIGEST, ballot=Ballot(DOMAIN, 7, 3, b"", (), ())),
+        signed(Kind.MODEL, 0, DIGEST, ballot=Ballot(Domain(1, DOMAIN.contract), 7, 2, b"", (), ())),
+        signed(Kind.MODEL, 0, bytes(32)),
+        signed(Kind.MODEL, 0, DIGEST).model_copy(update={"value": "11" * 33}),
+        signed(Kind.SLICE, 16, bytes(80), bytes.fromhex(OPENER.address[2:]), SIGNERS[0]),
+        signed(Kind.SLICE, 16, bytes(80), bytes.fromhex(SIGNERS[0].address[2:]), SIGNERS[0]),
+        signed(Kind.SLICE, 0, bytes(80), bytes.fromhex(OPENER.address[2:])),
+        signed(Kind.ATTEST, 0, DIGEST, (10_001).to_bytes(2)),
+        signed(Kind.ROUND, 0, DIGEST, ballot=Ballot(DOMAIN, 7, 2, b"\6" * 32, (), ())),
+        signed(Kind.REVEAL, 0, vote_bytes(WORD), SALT),
+        signed(Kind.MODEL, 0, DIGEST).model_copy(update={"signature": "00" * 65}),
+        signed(Kind.MODEL, 0, DIGEST).model_copy(update={"signature": ""}),
+        Message(kind=Kind.MODEL, seat=9, value=DIGEST.hex(), signature="11" * 65),
+    ],
+    ids=range(15),
+)
+def test_what_does_not_count_is_not_kept(message):
+    board = Board(BALLOT)
+    assert not board.take(message)
+    assert board.all() == []
+
+
+def test_a_vote_is_opened_by_what_was_committed_alone():
+    board = Board(BALLOT)
+    board.take(signed(Kind.VOTE, 0, commitment()))
+    board.take(signed(Kind.VOTE, 1, commitment(0)))
+    assert not board.take(signed(Kind.REVEAL, 0, vote_bytes(WORD + 1), SALT))
+    assert not board.take(signed(Kind.REVEAL, 1, vote_bytes(WORD), SALT))
+    assert board.take(signed(Kind.REVEAL, 0, vote_bytes(WORD), SALT))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b'[{"kind":"model"}]', b"[" + b" " * (1 << 16) + b"]"]
+)
+def test_malformed_lists_are_refused(content):
+    with pytest.raises(InvalidInput, match="messages of a round"):
+        decode(content)
+
+
+def test_a_list_of_too_many_messages_is_refused():
+    one = Message(kind=Kind.MODEL, seat=0, value="")
+    with pytest.raises(InvalidInput, match="163 messages"):
+        decode(encode([one] * 163))
