@@ -106,6 +106,9 @@ bench-text: setup ## seconds from raw text to a noised release (20 Newsgroups): 
 bench-features: setup ## seconds and memory of CIFAR-10's scattering features: docs/results/features.json
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.features --json docs/results/features.json
 
+bench-networks: setup ## texts and images a second and core through the frozen public networks
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.networks
+
 bench-dp: setup ## private training of the CNN against no privacy and against Opacus: docs/results/dp.json
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.dp --json docs/results/dp.json
 
