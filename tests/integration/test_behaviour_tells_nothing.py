@@ -6,6 +6,7 @@ The record has also used up its budget, in an older data set.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,7 @@ def test_a_record_that_does_not_fit_changes_nothing_that_others_see(
     y = np.arange(8) % 2
     target = y.astype(np.float32) if "output" in fields else y.astype(np.int64)
     evaluation = Dataset(np.arange(8, dtype=np.float32).reshape(8, 1) / 8, target, ())
+    first = int(market.client.rpc.call("eth_blockNumber"), 16) + 1
     request = market.requester.create(market.draft(**fields), evaluation, PAYMENT)
     end = market.requester.follow(request, poll_interval=POLL)
     assert end.status is RequestStatus.DELIVERED
@@ -120,3 +122,52 @@ def test_a_record_that_does_not_fit_changes_nothing_that_others_see(
     topics = [None, f"0x{request:064x}"]
     events = market.client.rounds.history(topics)
     assert len([one for one in events if one.name == "ModelSubmitted"]) == 2
+    _check_calls(market, first)
+
+
+FIRST_LESS_SECOND: dict[str, set[int]] = {}
+"""By a call's selector: gas of the first of both providers less that of the second, seen so far."""
+
+
+def _check_calls(market: Market, first: int) -> None:
+    """Both providers' calls from a block on succeed, have the same sizes, and cost what their order
+    and their bytes explain, whoever has the record."""
+    calls = calls_of_both(market, first)
+    assert all(one.status for one in calls)
+    for selector in {one.selector for one in calls}:
+        both = [one for one in calls if one.selector == selector]
+        if len({one.sender for one in both}) < 2:  # duties of one seat: starting, proposing
+            continue
+        assert len(both) == 2
+        assert both[0].size == both[1].size
+        seen = FIRST_LESS_SECOND.setdefault(selector, set())
+        seen.add(both[0].gas - both[1].gas)
+        assert len(seen) == 1, (selector, seen)
+
+
+@dataclass(frozen=True)
+class Call:
+    sender: str
+    selector: str
+    size: int
+    """Bytes."""
+    status: int
+    gas: int
+    """Without the price of the call's bytes."""
+
+
+def calls_of_both(market: Market, first: int) -> list[Call]:
+    """The providers' calls from a block on, in order."""
+    rpc, found = market.client.rpc, []
+    accounts = {keys.address.lower() for keys in market.providers}
+    for number in range(first, int(rpc.call("eth_blockNumber"), 16) + 1):
+        for tx in rpc.call("eth_getBlockByNumber", hex(number), True)["transactions"]:
+            if tx["from"].lower() not in accounts:
+                continue
+            data = bytes.fromhex(tx["input"][2:])
+            receipt = rpc.call("eth_getTransactionReceipt", tx["hash"])
+            price = sum(16 if byte else 4 for byte in data)
+            gas = int(receipt["gasUsed"], 16) - price
+            status = int(receipt["status"], 16)
+            found.append(Call(tx["from"], data[:4].hex(), len(data), status, gas))
+    return found

@@ -54,7 +54,7 @@ UNITS = OTHERS + 5
 """Declared."""
 MANY = 70
 """Examples of the record where the schema allows several."""
-LIMIT = 1e6
+LIMIT = 8.0
 """Of every budget: the game is about records, and a request that is declined shows few."""
 FOLLOWING = 3
 """Further requests that the ledger is asked for."""

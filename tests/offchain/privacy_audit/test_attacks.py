@@ -1,0 +1,43 @@
+"""The attacks that once worked, a few trials each; `python -m benchmarks.attacks` makes 200."""
+
+import pytest
+
+from benchmarks import attacks
+from fedpact.privacy_audit import participation
+from fedpact.privacy_audit.participation import ROUNDING, TEXTS, UNKNOWN_LABEL, play
+
+TEXT_FAMILIES = ("text-statistics", "network-statistics", "random-forest")
+
+
+@pytest.mark.parametrize("name", attacks.ATTACKS)
+def test_an_attack_of_the_table_learns_nothing(name: str) -> None:
+    advantage, move = attacks.result(name, 4)
+    assert advantage == 0
+    assert move <= 1 + ROUNDING
+
+
+def test_counting_records_when_joining_gives_the_attacker_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = participation.samples_to_join
+
+    def counted(own, *arguments):
+        real(own, *arguments)
+        return len(own.records.load().records.labels)
+
+    monkeypatch.setattr(participation, "samples_to_join", counted)
+    assert attacks.result("all labels but one", 4)[0] == 1
+
+
+@pytest.mark.parametrize("family", TEXT_FAMILIES)
+def test_no_text_stops_a_construction_or_counts_for_more_than_its_price(family: str) -> None:
+    """Every text of the game, labelled or with a label of nobody."""
+    request = attacks.request(family)
+    without = play(request, None, "a", False, 1)
+    assert without.behaviour.decision == participation.JOINS
+    for name, text in TEXTS.items():
+        label = UNKNOWN_LABEL if name == "zeros" else "a"
+        found = play(request, text, label, False, 1)
+        assert found.behaviour == without.behaviour, name
+        move = participation._moved(found.sums, without.sums) * attacks.multiplier(request)
+        assert move <= 1 + ROUNDING, name
