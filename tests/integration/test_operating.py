@@ -207,3 +207,24 @@ def test_a_backup_made_beside_a_running_daemon_restores_it(world: World, tmp_pat
     assert done.returncode == 0, done.stdout + done.stderr
     with open_ledger(world.ledger_file(0), keys) as ledger:
         assert [entry.id.request for entry in ledger.entries()] == [request]
+
+
+def test_a_daemon_waits_for_node_and_store_that_come_up_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, anvil = world.network.folder / "content", world.network.devnet.child.process
+    content.rename(content.with_name("unmounted"))
+    content.write_text("not mounted yet")
+    anvil.send_signal(signal.SIGSTOP)
+    try:
+        monkeypatch.setenv("FEDPACT_MONITOR", "0")
+        world.serve(0)
+        wait_until(lambda: "does not answer" in world.log(0), lambda: world.log(0))
+        assert "does not answer" in status(world, "/ready")[1]
+    finally:
+        anvil.send_signal(signal.SIGCONT)
+    wait_until(lambda: "cannot be opened" in world.log(0), lambda: world.log(0))
+    content.unlink()
+    content.with_name("unmounted").rename(content)
+    world.network.wait_until_serving(PATIENCE)
+    assert world.log(0).count("waiting for it") <= 3

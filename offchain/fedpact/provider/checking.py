@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
-from fedpact.errors import FedpactError
+from fedpact.errors import FedpactError, Retryable
 from fedpact.privacy.ledger import Ledger
 from fedpact.provider.ledgers import introduce
 from fedpact.provider.policy import Policy
@@ -31,6 +31,8 @@ class Finding:
     name: str
     level: Level
     said: str
+    passing: bool = False
+    """Whether it may go away by itself, as a node that does not answer."""
 
 
 Check = Callable[[], Iterable[Finding] | None]
@@ -41,7 +43,8 @@ def found(name: str, check: Check) -> list[Finding]:
     try:
         findings = list(check() or ())
     except FedpactError as error:
-        return [problem(name, " ".join(str(error).split()))]
+        said = " ".join(str(error).split())
+        return [Finding(name, Level.PROBLEM, said, isinstance(error, Retryable))]
     return findings or [Finding(name, Level.OK, "")]
 
 

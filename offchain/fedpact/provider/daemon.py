@@ -162,16 +162,18 @@ class Daemon:
 
     def check(self) -> None:
         """Check everything that serving needs; raises SettingsError with all that is missing, and
-        StorageUnavailable while state or ledger cannot be written."""
+        Retryable while all of it may come by itself: a node, a store, a disk with room."""
         self._check_writable()
-        problems = []
-        for finding in self.examine():
-            if finding.level is Level.PROBLEM:
-                problems.append(f"{finding.name}: {finding.said}")
-            elif finding.level is Level.WARNING:
-                log.warning("%s: %s", finding.name, finding.said)
+        findings = self.examine()
+        problems = [one for one in findings if one.level is Level.PROBLEM]
+        said = "; ".join(f"{one.name}: {one.said}" for one in problems)
+        if problems and all(one.passing for one in problems):
+            raise Retryable(f"cannot serve yet: {said}")
         if problems:
-            raise SettingsError("cannot serve: " + "; ".join(problems))
+            raise SettingsError(f"cannot serve: {said}")
+        for finding in findings:
+            if finding.level is Level.WARNING:
+                log.warning("%s: %s", finding.name, finding.said)
 
     def examine(self) -> list[Finding]:
         """What the daemon finds of its account, store, data and ledger."""

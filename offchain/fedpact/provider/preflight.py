@@ -107,7 +107,7 @@ class Preflight:
 
     def _daemon(self, keys: AccountKeys) -> Iterable[Finding]:
         settings = self._settings
-        with copied_files(settings, keys.address) as copy, connect(copy, keys) as client:
+        with copied_files(settings, keys.address) as copy, closing(connect(copy, keys)) as client:
             store = open_store(*settings.store, credentials=settings.store_credentials)
             made = parts(copy, keys, self._offer, client, UnwrittenStore(store))
             daemon = RehearsingDaemon(*made)

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
-from fedpact.errors import SettingsError, StorageUnavailable
+from fedpact.errors import Retryable, SettingsError
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.exchange.boards import Exchange
 from fedpact.provider.files import features_folder, ledger_file, outbox_file, state_file
@@ -34,6 +34,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 SECONDS_PER_DAY = 24 * 3600
+FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
+"""Seconds between two attempts to start."""
 
 AnyClient = ChainClient | ClientV2
 
@@ -67,25 +69,25 @@ def serve(
     Raises SettingsError with all that is missing before anything is served, and DataError for a
     schema that cannot be read.
     """
-    metrics = Metrics(Pulse(settings.max_cycle_age))
-    with _monitor(settings, metrics), connect(settings, keys) as client:
-        store = _when_writable(
-            lambda: kept_store(settings, client.deployment, keys.address), settings.poll_interval
-        )
+    pulse = Pulse(settings.max_cycle_age)
+    metrics = Metrics(pulse)
+    with ExitStack() as opened:
+        opened.enter_context(_monitor(settings, metrics))
+        client = _when_there(lambda: connect(settings, keys), pulse)
+        opened.callback(client.close)
+        store = _when_there(lambda: kept_store(settings, client.deployment, keys.address), pulse)
         needed = parts(settings, keys, offer, client, store)
-        with _exchange(settings, client) as exchange:
-            daemon = _when_writable(
-                lambda: Daemon(*needed, work, metrics, exchange), settings.poll_interval
-            )
-            _when_writable(daemon.check, settings.poll_interval)
-            with _endpoint(settings, client, keys.address, exchange):
-                daemon.run()
+        exchange = opened.enter_context(_exchange(settings, client))
+        daemon = _when_there(lambda: Daemon(*needed, work, metrics, exchange), pulse)
+        _when_there(daemon.check, pulse)
+        with _endpoint(settings, client, keys.address, exchange):
+            daemon.run()
 
 
 def rehearse(settings: Settings, keys: AccountKeys, offer: Offer) -> None:
     """Decide on open requests and say so in the log until stopped, and send, store and charge
     nothing. Raises as `serve`."""
-    with copied_files(settings, keys.address) as copy, connect(copy, keys) as client:
+    with copied_files(settings, keys.address) as copy, closing(connect(copy, keys)) as client:
         store = open_store(*settings.store, credentials=settings.store_credentials)
         daemon = RehearsingDaemon(*parts(copy, keys, offer, client, UnwrittenStore(store)))
         daemon.check()
@@ -93,12 +95,11 @@ def rehearse(settings: Settings, keys: AccountKeys, offer: Offer) -> None:
         daemon.run()
 
 
-@contextmanager
-def connect(settings: Settings, keys: AccountKeys) -> Iterator[AnyClient]:
+def connect(settings: Settings, keys: AccountKeys) -> AnyClient:
     """To the nodes and the deployment in the settings, with the account's outbox."""
     deployment = deployments.load(settings.deployment)
     speaking = ClientV2 if isinstance(deployment, DeploymentV2) else ChainClient
-    client = speaking.connect(
+    return speaking.connect(
         settings.endpoint,
         deployment,
         calls_per_minute=settings.calls_per_minute,
@@ -106,10 +107,6 @@ def connect(settings: Settings, keys: AccountKeys) -> Iterator[AnyClient]:
         max_fee=settings.max_fee,
         quorum=settings.quorum,
     )
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 Parts = tuple[AnyClient, Deployment, ContentStore, AccountKeys, Policy, OwnRecords, DaemonSettings]
@@ -157,18 +154,21 @@ def _monitor(settings: Settings, metrics: Metrics) -> Iterator[None]:
         server.stop()
 
 
-def _when_writable(action: Callable[[], T], seconds: float) -> T:
-    """Its result, as soon as state and ledger can be opened and written: a daemon that ended on a
-    full disk would not be there when there is room again."""
-    said = False
+def _when_there(action: Callable[[], T], pulse: Pulse) -> T:
+    """Its result, as soon as node, store and disk are there: after a power cut they may come up
+    later than this daemon, and one that ended on a full disk would not be there when there is room.
+    """
+    said, wait = "", FIRST_WAIT
     while True:
         try:
             return action()
-        except StorageUnavailable as error:
-            if not said:
-                log.error("%s: waiting until it can be written", error)
-            said = True
-            time.sleep(seconds)
+        except Retryable as error:
+            if str(error) != said:
+                said = str(error)
+                pulse.waits_for = said
+                log.error("%s: waiting for it", error)
+            time.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
 
 
 @contextmanager

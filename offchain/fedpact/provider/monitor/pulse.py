@@ -14,6 +14,8 @@ class Pulse:
         self._since = time.monotonic()
         self._serving = False
         self._beaten = False
+        self.waits_for = "the checks have not passed yet"
+        """Why it does not serve yet."""
 
     @property
     def age(self) -> float:
@@ -51,7 +53,7 @@ class Pulse:
     def not_ready(self) -> list[str]:
         """Why the daemon does not serve requests now; empty if it does."""
         if not self._serving:
-            return ["starting: the checks have not passed yet", *self.ill()]
+            return [f"starting: {self.waits_for}", *self.ill()]
         if not self._beaten:
             return ["no cycle has succeeded yet", *self.ill()]
         return self.ill()
