@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fedpact.chain.keystore import AccountKeys
     from fedpact.content.store import ContentStore
     from fedpact.requester import Requester
+    from fedpact.requester.v2.client import RequesterV2
     from fedpact.settings import Settings
     from fedpact.types.deployment import Deployment
 
@@ -128,6 +129,20 @@ class Session:
         from fedpact.requester import Requester
 
         return Requester(self.client, self.store, self.keys, self.settings.state)
+
+    @cached_property
+    def requester_v2(self) -> "RequesterV2":
+        """As `requester`, for a deployment of the second protocol."""
+        from fedpact.requester.v2.client import RequesterV2
+
+        return RequesterV2(self.client_v2, self.store, self.keys, self.settings.state)
+
+    @property
+    def requesting(self) -> "Requester | RequesterV2":
+        """The requester of the protocol that the deployment file names."""
+        from fedpact.chain.client import ClientV2
+
+        return self.requester_v2 if isinstance(self.chain, ClientV2) else self.requester
 
     def _other_protocol(self, needed: int) -> DeploymentError:
         return DeploymentError(

@@ -19,6 +19,7 @@ from fedpact.cli import (
     privacy,
     provider,
     request,
+    requester,
     search,
     session,
 )
@@ -44,6 +45,7 @@ app.add_typer(network.app, name="network")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(operator.registrar, name="registrar")
 app.add_typer(request.app, name="request")
+app.add_typer(requester.app, name="requester")
 app.add_typer(provider.app, name="provider")
 app.add_typer(store_commands.app, name="store")
 app.command("deploy")(operator.deploy)

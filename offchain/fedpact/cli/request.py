@@ -1,5 +1,6 @@
 """`fedpact request`: publish, follow, fetch, answer."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +11,9 @@ from fedpact.cli.options import RequestId
 from fedpact.cli.output import AsJson, ether, print_facts, print_json, print_rows, write_text
 
 if TYPE_CHECKING:
-    from fedpact.requester import RequestProgress
+    from fedpact.requester import RequestProgress, RequestSummary
     from fedpact.session import Session
+    from fedpact.types.specification import Specification
 
 app = typer.Typer(help="Request models, follow requests, use the results.", no_args_is_help=True)
 
@@ -52,6 +54,7 @@ def create(
 
     Example: fedpact --account bob request create draft.toml --evaluation held-out.csv --payment '1 ether'
     """  # noqa: E501
+    from fedpact.chain.client import ChainClient
     from fedpact.requester.amount import parse_amount
     from fedpact.requester.draft import Draft
     from fedpact.retrieval.record import RetrievalRecord
@@ -60,9 +63,10 @@ def create(
     wei = parse_amount(payment)
     asked = Draft.read(draft).with_columns_of(evaluation)
     found = None if from_search is None else RetrievalRecord.read(from_search)
-    if not fresh and not resale.propose(at.requester.offers(asked, queries)):
+    first = isinstance(at.chain, ChainClient)
+    if first and not fresh and not resale.propose(at.requester.offers(asked, queries)):
         return
-    request_id = at.requester.create(asked, evaluation, wei, queries=queries, retrieval=found)
+    request_id = at.requesting.create(asked, evaluation, wei, queries=queries, retrieval=found)
     print_facts({"request": request_id, "payment_wei": wei}, as_json=as_json)
     if follow:
         _follow(at, request_id, as_json)
@@ -74,11 +78,7 @@ def status(context: typer.Context, request_id: RequestId, as_json: AsJson = Fals
 
     Example: fedpact --account bob request status 1
     """
-    from fedpact.requester.follow import progress
-    from fedpact.requester.listing import look
-
-    client = session.of(context).client
-    print_facts(_facts(progress(*look(client, request_id))), as_json=as_json)
+    print_facts(_facts(_progress(session.of(context), request_id)), as_json=as_json)
 
 
 @app.command()
@@ -88,10 +88,8 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
     Example: fedpact request show 1
     """
     from fedpact.learning.families import privacy_statement
-    from fedpact.requester.listing import specification_of
 
-    at = session.of(context)
-    spec = specification_of(at.client, at.store, request_id)
+    spec = _specification(session.of(context), request_id)
     if as_json:
         asked = spec.model_dump(mode="json")
         asked["privacy"]["statement"] = privacy_statement(spec)
@@ -139,7 +137,7 @@ def fetch(
 
     Example: fedpact --account bob request fetch 1 --output digits.safetensors
     """
-    model = session.of(context).requester.fetch(request_id, output)
+    model = session.of(context).requesting.fetch(request_id, output)
     facts = model.facts()
     del facts["specification"]
     print_facts({"file": str(model.path), **facts}, as_json=as_json)
@@ -172,7 +170,7 @@ def answer(
     from fedpact.requester.queries import were_asked
 
     at = session.of(context)
-    path = at.requester.model_path(int(model)) if model.isdecimal() else Path(model)
+    path = at.requesting.model_path(int(model)) if model.isdecimal() else Path(model)
     answers = answer_file(path, queries)
     asked = were_asked(queries, fetch.specification(path))
     typer.echo(
@@ -193,9 +191,11 @@ def answer(
 def cancel(context: typer.Context, request_id: RequestId) -> None:
     """Cancel a request before it starts or between rounds. Rounds already judged stay paid.
 
+    Under protocol 2 at any time: the round under way is the last, and its models are paid for.
+
     Example: fedpact --account bob request cancel 1
     """
-    session.of(context).requester.cancel(request_id)
+    session.of(context).requesting.cancel(request_id)
     typer.echo(f"cancelled request {request_id}")
 
 
@@ -203,10 +203,31 @@ def cancel(context: typer.Context, request_id: RequestId) -> None:
 def refund(context: typer.Context, request_id: RequestId) -> None:
     """Take back what the providers did not earn, or a purchase whose key did not arrive.
 
+    Under protocol 2 this settles the request: members are paid, and a delivered model is accepted.
+
     Example: fedpact --account bob request refund 1
     """
-    amount = session.of(context).requester.refund(request_id)
+    amount = session.of(context).requesting.refund(request_id)
     typer.echo(f"refunded {ether(amount)} ether from request {request_id}")
+
+
+@app.command("slice-keys")
+def slice_keys(
+    context: typer.Context,
+    request_id: RequestId,
+    output: Annotated[Path, typer.Option(help="File to write, readable by its owner alone.")],
+) -> None:
+    """Write the keys of a request's evaluation slices, for an opener that its terms name.
+
+    Protocol 2. Whoever has the file can read the evaluation set: hand it over in secret. The opener
+    puts it into the folder of its `fedpact requester serve --slices`.
+
+    Example: fedpact --account bob request slice-keys 1 --output request-1.json
+    """
+    from fedpact.requester.v2.slice_keys import write_slice_keys
+
+    write_slice_keys(session.of(context).requester_v2.slice_keys(request_id), output)
+    typer.echo(f"wrote the slice keys of request {request_id} to {output}")
 
 
 @app.command("list")
@@ -221,8 +242,6 @@ def list_(
 
     Example: fedpact request list --all --json
     """
-    from fedpact.requester.listing import requests
-
     at = session.of(context)
     account = None if everybody else at.address()
     rows = [
@@ -234,14 +253,13 @@ def list_(
             "rounds": one.rounds,
             "payment_wei": one.payment,
         }
-        for one in requests(at.client, account)
+        for one in _requests(at, account)
     ]
     print_rows(rows, as_json=as_json, empty="no requests")
 
 
 def _follow(at: "Session", request_id: int, as_json: bool) -> None:
     from fedpact.errors import NotReady
-    from fedpact.types.rounds import RequestStatus
 
     def report(progress: "RequestProgress") -> None:
         if as_json:
@@ -250,12 +268,49 @@ def _follow(at: "Session", request_id: int, as_json: bool) -> None:
             typer.echo(_line(progress))
 
     interval = at.settings.poll_interval
-    end = at.requester.follow(request_id, report, poll_interval=interval)
-    if end.status is not RequestStatus.DELIVERED:
+    end = at.requesting.follow(request_id, report, poll_interval=interval)
+    if not end.model:
         raise NotReady(
             f"request {request_id} ended ({end.status.name.lower()}) without a model: "
             f"take back the rest with `fedpact request refund {request_id}`"
         )
+
+
+def _progress(at: "Session", request_id: int) -> "RequestProgress":
+    from fedpact.chain.client import ClientV2
+
+    if isinstance(at.chain, ClientV2):
+        from fedpact.requester.v2.look import look as look_v2
+
+        return look_v2(at.chain, request_id).progress()
+    from fedpact.requester.follow import progress
+    from fedpact.requester.listing import look
+
+    return progress(*look(at.chain, request_id))
+
+
+def _specification(at: "Session", request_id: int) -> "Specification":
+    from fedpact.chain.client import ClientV2
+
+    if isinstance(at.chain, ClientV2):
+        from fedpact.requester.v2 import client
+
+        return client.specification_of(at.chain, at.store, request_id)
+    from fedpact.requester.listing import specification_of
+
+    return specification_of(at.chain, at.store, request_id)
+
+
+def _requests(at: "Session", account: str | None) -> "Iterator[RequestSummary]":
+    from fedpact.chain.client import ClientV2
+
+    if isinstance(at.chain, ClientV2):
+        from fedpact.requester.v2 import client
+
+        return client.requests(at.chain, account)
+    from fedpact.requester.listing import requests
+
+    return requests(at.chain, account)
 
 
 def _facts(progress: "RequestProgress") -> dict[str, Any]:
@@ -267,6 +322,7 @@ def _facts(progress: "RequestProgress") -> dict[str, Any]:
         "joined": progress.joined,
         "submitted": progress.submitted,
         "final_rounds": progress.final_rounds,
+        "model": progress.model,
         "note": progress.note,
     }
 

@@ -4,7 +4,7 @@ Mirrors contracts/v2/libraries/{Earned,Payout}.sol and `settle` in SharingMarket
 bits a seat; amounts are in the token's smallest unit, refunds in wei; all rounded down.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fedpact.chain.bindings.v2.rounds import folded
@@ -54,6 +54,18 @@ def fold(entries: Iterable[Earned], earned: bytes = bytes(32)) -> bytes:
     for entry in entries:
         earned = folded(earned, entry.fields)
     return earned
+
+
+def uncollected(entries: Sequence[Earned], cursor: bytes | None) -> Sequence[Earned]:
+    """The beginning of the list that `settle` takes in; `cursor`: where `collect` has come to."""
+    if cursor is None:
+        return entries
+    running = bytes(32)
+    for number, entry in enumerate(entries):
+        if running == cursor:
+            return entries[:number]
+        running = fold([entry], running)
+    return entries
 
 
 def sums_of(entries: Iterable[Earned]) -> dict[int, MemberSum]:

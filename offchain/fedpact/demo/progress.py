@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fedpact.requester.follow import RequestProgress
-from fedpact.types.rounds import RequestStatus, Stage
+from fedpact.types.rounds import RequestStatus
 
 _SAID = {
-    Stage.SUBMIT: "training: {submitted} of {joined} models submitted",
-    Stage.COMMIT: "scoring and voting",
-    Stage.REVEAL: "revealing the votes",
-    Stage.TALLY: "tallying",
-    Stage.ATTEST: "aggregating",
+    "SUBMIT": "training: {submitted} of {joined} models submitted",
+    "COMMIT": "scoring and voting",
+    "REVEAL": "revealing the votes",
+    "TALLY": "tallying",
+    "ATTEST": "aggregating",
 }
 
 
@@ -66,7 +66,7 @@ def _phase(progress: RequestProgress) -> str:
     if progress.status is RequestStatus.OPEN:
         return f"waiting for providers: {progress.joined} joined"
     if progress.status is RequestStatus.RUNNING:
-        said = _SAID.get(progress.stage, progress.stage.name.lower())
+        said = _SAID.get(progress.stage.name, progress.stage.name.lower())
         return f"round {progress.round}: " + said.format(
             submitted=progress.submitted, joined=progress.joined
         )

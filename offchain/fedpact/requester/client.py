@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedpact.content.store import ContentStore
-from fedpact.errors import InvalidInput, NotReady, Reverted
+from fedpact.errors import InvalidInput, NotReady, Reverted, SpecificationError
 from fedpact.requester import fetch, follow, resale
 from fedpact.requester.answer import Answers, answer_file
+from fedpact.requester.draft import TERMS
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.listing import look, specification_of
-from fedpact.requester.request import PreparedRequest, prepare
+from fedpact.requester.request import PreparedRequest, prepare, read_bytes, read_evaluation
 from fedpact.types.rounds import (
     DELIVERY_WINDOWS,
     RequestRecord,
@@ -72,6 +73,10 @@ class Requester:
         """
         if retrieval is not None:
             draft = draft.inviting(retrieval, self._client.deployment.fingerprint)
+        if TERMS in draft.fields:
+            raise SpecificationError(
+                f"draft: {TERMS} are for deployments of the second protocol; this is of the first"
+            )
         prepared = self.prepare(draft, evaluation, queries=queries)
         self._check_participants(prepared.specification)
         if prepared.specification.resale is not None:
@@ -109,13 +114,9 @@ class Requester:
         queries: Path | None = None,
     ) -> PreparedRequest:
         """What `create` would publish; touches neither chain nor store."""
-        asked = _read_bytes(queries) if queries is not None else None
-        if isinstance(evaluation, Path):
-            from fedpact.data.readers import read_dataset
-
-            draft = draft.with_columns_of(evaluation)
-            evaluation = read_dataset(evaluation, draft.specification)
-        return prepare(draft, evaluation, self._keys, queries=asked)
+        draft, data = read_evaluation(draft, evaluation)
+        asked = None if queries is None else read_bytes(queries)
+        return prepare(draft, data, self._keys, queries=asked)
 
     def pending_file(self, prepared: PreparedRequest) -> Path:
         """The file that `create` keeps while it runs: the block at which it began."""
@@ -238,7 +239,7 @@ class Requester:
 
     def offers(self, draft: "Draft", queries: Path | None = None) -> "list[resale.Offer]":
         """Results for resale that answer the draft's question, best first."""
-        digest = sha256(_read_bytes(queries)).hexdigest() if queries is not None else None
+        digest = sha256(read_bytes(queries)).hexdigest() if queries is not None else None
         asked = draft.specification.model_copy(update={"queries": digest})
         return resale.offers(
             self._client, self._store, self._keys.address, asked.query_key, asked.usage_rules
@@ -330,10 +331,3 @@ class Requester:
             ):
                 return int(event.args["requestId"])
         return None
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"queries {path}: {error.strerror}") from error

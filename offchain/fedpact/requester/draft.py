@@ -4,7 +4,7 @@ A draft is a specification without the fields that follow from the rest: `versio
 `initial_model`, `queries` and, under privacy mode `sound`, the noise (`privacy.noise_multiplier`
 and, for families that gather statistics first, `privacy.statistics_multiplier`). It may also name
 the `seed` of the first model, leave out windows, and give `resale.price` as an amount of money such
-as "0.1 ether".
+as "0.1 ether". Its table `terms` is for the second protocol (fedpact.requester.v2.terms).
 """
 
 import json
@@ -25,6 +25,8 @@ from fedpact.types.specification import SPECIFICATION_VERSION, Specification
 if TYPE_CHECKING:
     from fedpact.retrieval.record import RetrievalRecord
 
+TERMS = "terms"
+"""A table of what only the chain of the second protocol knows: fedpact.requester.v2.terms."""
 DERIVED_FIELDS = ("version", "evaluation", "initial_model", "queries")
 """Fields of a specification that no draft may set."""
 DEFAULT_WINDOWS = {
@@ -137,7 +139,7 @@ class Draft:
 
     def _completed(self) -> dict[str, Any]:
         """The draft's fields with defaults and blanks, in the form of a specification."""
-        given = {name: value for name, value in self.fields.items() if name != "seed"}
+        given = {k: value for k, value in self.fields.items() if k not in ("seed", TERMS)}
         for name in DERIVED_FIELDS:
             if name in given:
                 raise SpecificationError(f"draft: {name} is filled in when the request is created")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fedpact.chain.faults import RpcError
 from fedpact.errors import Retryable, Reverted
 from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState, Stage
+from fedpact.types.v2 import Phase, Status
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +25,15 @@ class RequestProgress:
     """
 
     request_id: int
-    status: RequestStatus
+    status: RequestStatus | Status
     round: int
-    stage: Stage
+    stage: Stage | Phase
     joined: int
     submitted: int
     """Number of models submitted in this round."""
     final_rounds: int
+    model: bool
+    """Whether there is a model to fetch."""
     note: str = ""
 
 
@@ -43,6 +46,7 @@ def progress(record: RequestRecord, state: RoundState, note: str = "") -> Reques
         record.joined,
         state.submitted.bit_count(),
         state.final_rounds,
+        record.status is RequestStatus.DELIVERED,
         note,
     )
 

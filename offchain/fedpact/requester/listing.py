@@ -8,6 +8,7 @@ from fedpact.content.store import ContentStore
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+from fedpact.types.v2 import Status
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class RequestSummary:
 
     request_id: int
     requester: str
-    status: RequestStatus
+    status: RequestStatus | Status
     payment: int
     """Wei."""
     round: int

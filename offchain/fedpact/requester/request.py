@@ -6,8 +6,10 @@ continued after an interruption instead of being repeated.
 
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedpact.errors import InvalidInput
 from fedpact.requester.slices import SealedSlice, cut, seal_slices
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import Terms
@@ -73,3 +75,24 @@ def prepare(
     )
     # Decoding checks the finished document against its own schema and size limit.
     return PreparedRequest(Specification.decode(specification.encode()), initial, sealed)
+
+
+def read_evaluation(draft: "Draft", evaluation: "Dataset | Path") -> "tuple[Draft, Dataset]":
+    """The evaluation set, from its file if it is one, and the draft with that file's columns.
+
+    Raises DataError, and what `Draft.specification` raises.
+    """
+    if not isinstance(evaluation, Path):
+        return draft, evaluation
+    from fedpact.data.readers import read_dataset
+
+    draft = draft.with_columns_of(evaluation)
+    return draft, read_dataset(evaluation, draft.specification)
+
+
+def read_bytes(queries: Path) -> bytes:
+    """Of a file of queries; InvalidInput if it cannot be read."""
+    try:
+        return queries.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"queries {queries}: {error.strerror}") from error

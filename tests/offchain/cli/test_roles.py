@@ -244,6 +244,31 @@ def test_the_second_protocol_is_deployed_verified_and_has_participants(
     assert "describes contracts of protocol 2; this works with protocol 1 alone" in refused.err
 
 
+def test_a_request_of_the_second_protocol_by_the_same_commands(
+    cli: Cli, people: dict[str, str], tmp_path: Path
+) -> None:
+    assert cli("--account", "operator", "deploy", "--protocol", 2).code == 0
+    register(cli, people, "bob", 1)
+    write_evaluation(tmp_path / "evaluation.csv", 200)
+    (tmp_path / "draft.toml").write_text(as_the_paper(DRAFT) + "\n[terms]\nmax_pool = 40\n")
+    create = ("--account", "bob", "request", "create", "draft.toml", "--payment", "0.5 ether")
+    created = cli(*create, "--evaluation", "evaluation.csv", "--json")
+    assert json.loads(created.out) == {"request": 1, "payment_wei": 5 * 10**17}
+    status = json.loads(cli("request", "status", 1, "--json").out)
+    assert (status["status"], status["stage"], status["model"]) == ("open", "waiting", False)
+    listed = json.loads(cli("--account", "bob", "request", "list", "--json").out)
+    assert [(one["request"], one["payment_wei"]) for one in listed] == [(1, 5 * 10**17)]
+    assert "ddp-sgd" in cli("request", "show", 1, "--json").out
+    assert cli("--account", "bob", "request", "slice-keys", 1, "--output", "keys.json").code == 0
+    rounds = listed[0]["rounds"]
+    assert len(json.loads(Path("keys.json").read_text())["keys"]) == rounds
+
+    assert cli("--account", "bob", "request", "fetch", 1).code == 15
+    assert cli("--account", "bob", "request", "cancel", 1).code == 0
+    assert "0.5" in cli("--account", "bob", "request", "refund", 1).out
+    assert cli("--account", "bob", "request", "refund", 1).code == 15
+
+
 def test_options_of_the_second_protocol_are_refused_for_the_first(
     cli: Cli, people: dict[str, str]
 ) -> None:

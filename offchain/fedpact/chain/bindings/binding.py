@@ -34,6 +34,10 @@ class Binding:
         values = self._abi.functions[name].outputs.decode(returned)
         return values[0] if len(values) == 1 else values
 
+    def event_topic(self, name: str) -> str:
+        """The first topic of an event, as 0x hex."""
+        return self._abi.event_topic(name)
+
     def history(self, topics: Sequence[str | None] = ()) -> Iterator[Event]:
         """Events of this contract since the deployment with these topics (None: any)."""
         start = self._connection.deployment.block

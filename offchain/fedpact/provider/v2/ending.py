@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fedpact.consensus.earned import fold
+from fedpact.consensus.earned import fold, uncollected
 from fedpact.errors import ContentMissing
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.state import Participation
@@ -92,16 +92,9 @@ def entries_of(view: RequestView) -> list[Earned]:
 
 def _uncollected(view: RequestView) -> Sequence[Earned]:
     """The beginning of the list, up to where it has been taken in."""
-    entries = entries_of(view)
     collected = view.events("Collected")
-    if not collected:
-        return entries
-    cursor, running = digest_of(collected[-1]["cursor"]), bytes(32)
-    for number, entry in enumerate(entries):
-        if running == cursor:
-            return entries[:number]
-        running = fold([entry], running)
-    return entries
+    cursor = digest_of(collected[-1]["cursor"]) if collected else None
+    return uncollected(entries_of(view), cursor)
 
 
 def _collect(view: RequestView, index: int) -> DutyResult:

@@ -1,0 +1,1 @@
+"""The requester in the second protocol: publish, open slices, fetch, dispute, settle."""

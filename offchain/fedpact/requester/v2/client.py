@@ -1,0 +1,277 @@
+"""The requester's Python API in the second protocol; the command line uses it too."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from fedpact.chain.client import ClientV2
+from fedpact.chain.faults import RpcError
+from fedpact.chain.keystore import AccountKeys
+from fedpact.content.delivery import Point, public_key, requester_secret
+from fedpact.content.store import ContentStore
+from fedpact.data.dataset import Dataset
+from fedpact.errors import InvalidInput, NotReady, Retryable
+from fedpact.learning.artefact import encode
+from fedpact.requester import fetch
+from fedpact.requester.answer import Answers, answer_file
+from fedpact.requester.draft import TERMS, Draft
+from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
+from fedpact.requester.listing import RequestSummary
+from fedpact.requester.request import PreparedRequest, prepare, read_bytes, read_evaluation
+from fedpact.requester.v2.duties import Acting, next_duty, require_open, settle
+from fedpact.requester.v2.fetching import fetch_model
+from fedpact.requester.v2.look import RequestLook, look
+from fedpact.requester.v2.slice_keys import SliceKeys, own_slice_keys
+from fedpact.requester.v2.terms import MarketTerms
+from fedpact.retrieval.record import RetrievalRecord
+from fedpact.types.cid import Cid
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+from fedpact.types.v2 import Status, Terms
+
+log = logging.getLogger(__name__)
+
+
+class RequesterV2:
+    """Requests of one account. Everything follows from the chain, the content store and the
+    account's keys; `state_folder` holds fetched models and requests that are being created."""
+
+    def __init__(
+        self, client: ClientV2, store: ContentStore, keys: AccountKeys, state_folder: Path
+    ) -> None:
+        self.client, self.store, self.keys = client, store, keys
+        fingerprint = client.deployment.fingerprint
+        self._secret = requester_secret(keys.derive("delivery"), fingerprint)
+        self._folder = state_folder / "requester" / fingerprint.hex()[:16] / keys.address.lower()
+
+    @property
+    def delivery_key(self) -> Point:
+        """To which the keys of this account's models are sealed; goes into the terms."""
+        return public_key(self._secret)
+
+    # Creating
+
+    def create(
+        self,
+        draft: Draft,
+        evaluation: Dataset | Path,
+        payment: int,
+        *,
+        queries: Path | None = None,
+        retrieval: RetrievalRecord | None = None,
+    ) -> int:
+        """Publish a request, pay `payment` wei and the gas of its rounds into escrow; its id.
+
+        `retrieval`: the record of a search, whose providers are invited. If interrupted, the same
+        call continues where it stopped; nothing is paid twice. Raises SpecificationError,
+        DataError, PrivacyError for invalid arguments, InvalidInput if account or auditors are not
+        registered, Reverted, UnfundedAccount.
+        """
+        if retrieval is not None:
+            draft = draft.inviting(retrieval, self.client.deployment.fingerprint)
+        prepared, terms = self.prepare(draft, evaluation, payment, queries=queries)
+        for account in (self.keys.address, *prepared.specification.auditors):
+            if not self.client.registry.participant(account).active:
+                raise InvalidInput(
+                    f"{account} is not an active participant: see `fedpact register`"
+                )
+        for content in prepared.contents:
+            self.store.put(content)
+        pending = self._folder / "creating" / f"{terms.specification.hex()}.json"
+        request = self._created_since(pending, terms)
+        if request is None:
+            receipt = self.client.send(self.keys, self.client.market.create_request(terms))
+            request = int(receipt.event("RequestCreated").args["request"])
+        pending.unlink()
+        return request
+
+    def prepare(
+        self,
+        draft: Draft,
+        evaluation: Dataset | Path,
+        payment: int,
+        *,
+        queries: Path | None = None,
+    ) -> tuple[PreparedRequest, Terms]:
+        """What `create` would publish, and the terms; sends nothing."""
+        conditions = MarketTerms.read(draft.fields.get(TERMS, {}))
+        draft, data = read_evaluation(draft, evaluation)
+        asked = None if queries is None else read_bytes(queries)
+        prepared = prepare(draft, data, self.keys, queries=asked)
+        if prepared.specification.resale is not None:
+            raise InvalidInput("draft: results of the second protocol cannot be resold yet")
+        terms = conditions.complete(
+            prepared.specification, prepared.terms, self.delivery_key, payment
+        )
+        shortest = self.client.deployment.min_window
+        windows = {k: v for k, v in vars(terms).items() if k.endswith("_window")}
+        for name, seconds in windows.items():
+            if seconds < shortest:
+                raise InvalidInput(
+                    f"draft: {name} is {seconds} s; this deployment asks for {shortest} s at least"
+                )
+        return prepared, terms
+
+    # Following
+
+    def status(self, request_id: int) -> RequestProgress:
+        """The request's current state. Raises UnknownRequest."""
+        return look(self.client, request_id).progress()
+
+    def follow(
+        self,
+        request_id: int,
+        report: Callable[[RequestProgress], None] = lambda _: None,
+        *,
+        poll_interval: float = 0.1,
+    ) -> RequestProgress:
+        """Do all duties of one request until its money is shared out.
+
+        Keeps no state between polls, so it may be stopped and started at any time. Whatever fails
+        is reported and tried again with growing pauses.
+        """
+        acting, last, failures = self.acting(request_id), None, 0
+        terms = self.client.market.terms(request_id)
+        while True:
+            try:
+                seen = look(self.client, request_id, terms)
+                current = seen.progress(next_duty(acting, seen))
+            except Exception as error:  # whatever it is, the request goes on
+                failures += 1
+                if not isinstance(error, Retryable):
+                    log.exception("request %d: following failed; trying again", request_id)
+                if last is not None:
+                    last = replace(last, note=str(error))
+                    report(last)
+                time.sleep(pause_after(error, failures, poll_interval))
+                continue
+            failures = 0
+            if current != last:
+                report(current)
+                last = current
+            if current.status is Status.SETTLED:
+                return current
+            time.sleep(poll_interval)
+
+    def acting(self, request_id: int) -> Acting:
+        """What this account needs to act for its request; InvalidInput for another's."""
+        requester = self.client.market.request(request_id).requester
+        if requester != self.keys.address:
+            raise InvalidInput(
+                f"request {request_id} was made by {requester}, not by {self.keys.address}"
+            )
+        spec = self.specification(request_id)
+        return Acting(
+            self.keys,
+            self.store,
+            spec,
+            self.slice_keys(request_id),
+            self._secret,
+            self.model_path(request_id),
+        )
+
+    def opening(self, given: SliceKeys) -> Acting:
+        """What an opener needs to open the slices of another account's request."""
+        spec = self.specification(given.request)
+        output = self.model_path(given.request)
+        return Acting(self.keys, self.store, spec, given, None, output)
+
+    def slice_keys(self, request_id: int) -> SliceKeys:
+        """For an opener that the request names: whoever has them can read the slices."""
+        spec = self.specification(request_id)
+        fingerprint = self.client.deployment.fingerprint
+        return own_slice_keys(self.keys, spec, fingerprint, request_id)
+
+    # The end
+
+    def fetch(self, request_id: int, output: Path | None = None) -> FetchedModel:
+        """The delivered model, decrypted and checked, as a safetensors file with a JSON file.
+
+        Raises NotReady before the delivery, DecryptionError for a key that does not open it
+        (`follow` disputes it), ContentError or ModelError if the content is not the model.
+        """
+        spec = self.specification(request_id)
+        to = output or self.model_path(request_id)
+        seen = look(self.client, request_id)
+        fetched, model = fetch_model(seen, self.store, spec, self._secret, to)
+        fetch.write(fetched, encode(model))
+        return fetched
+
+    def model_path(self, request_id: int) -> Path:
+        """The default path at which a model is written."""
+        return self._folder / "models" / f"request-{request_id}.safetensors"
+
+    def answer(self, model: int | Path, queries: Path) -> Answers:
+        """Answer a file of queries with a fetched model (its file, or its request's id)."""
+        path = self.model_path(model) if isinstance(model, int) else model
+        return answer_file(path, queries)
+
+    def cancel(self, request_id: int) -> None:
+        """Cancel: before the start at once, later from the next round on. Raises Reverted."""
+        self.client.send(self.keys, self.client.market.cancel(request_id))
+
+    def refund(self, request_id: int) -> int:
+        """Share out the money of a request that is decided, if nobody has; the wei that came back.
+
+        Accepts a delivered model. Raises NotReady if it is settled, Reverted if it is not decided.
+        """
+        seen = look(self.client, request_id)
+        require_open(seen)
+        return settle(self.keys, seen)
+
+    # Reading
+
+    def specification(self, request_id: int) -> Specification:
+        """The request's specification from the store, as the chain fixed it."""
+        return specification_of(self.client, self.store, request_id)
+
+    def _created_since(self, pending: Path, terms: Terms) -> int | None:
+        """What an interrupted call has made; else keeps the block at which this one began."""
+        if pending.exists():
+            block = int(json.loads(pending.read_text())["block"])
+            for event in self.client.market.made_by(self.keys.address):
+                if event.at.block >= block and event.terms == terms:
+                    return event.request
+            return None
+        pending.parent.mkdir(parents=True, exist_ok=True)
+        pending.write_text(json.dumps({"block": self.client.frame().block_number}))
+        return None
+
+
+def specification_of(client: ClientV2, store: ContentStore, request_id: int) -> Specification:
+    """The request's specification from the store, as the chain fixed it."""
+    digest = client.market.terms(request_id).specification
+    cid = Cid.of_digest(digest, SPECIFICATION_MAX_BYTES)
+    return Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES))
+
+
+def requests(client: ClientV2, requester: str | None = None) -> Iterator[RequestSummary]:
+    """The requests of one account (or everybody's), oldest first."""
+    for request_id in range(1, client.market.request_count() + 1):
+        seen: RequestLook = look(client, request_id)
+        if requester is None or seen.stored.requester == requester:
+            yield RequestSummary(
+                request_id,
+                seen.stored.requester,
+                seen.stored.status,
+                seen.terms.pay,
+                seen.facts.round,
+                seen.terms.max_rounds,
+            )
+
+
+def pause_after(error: Exception, failures: int, poll_interval: float) -> float:
+    """Seconds until the next attempt: growing, and as long as a node asks for."""
+    asked = error.fault.retry_after if isinstance(error, RpcError) else None
+    return max(asked or 0.0, min(poll_interval * 2.0**failures, LONGEST_PAUSE))
+
+
+def require_model(end: RequestProgress) -> None:
+    """Raise NotReady for a request that ended without a model."""
+    if not end.model:
+        raise NotReady(f"request {end.request_id} ended without a model")

@@ -1,0 +1,86 @@
+"""Open what was delivered, and fetch, decrypt and check the model."""
+
+from pathlib import Path
+
+from fedpact.chain.bindings.v2.events import (
+    Delivered,
+    RoundFinalised,
+    RoundOpened,
+    RoundPosted,
+    RoundTallied,
+)
+from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
+from fedpact.consensus.judgement import judge
+from fedpact.content.delivery import Delivery, Point, open_delivery
+from fedpact.content.store import ContentStore
+from fedpact.errors import NotReady
+from fedpact.learning.artefact import Model
+from fedpact.learning.families import family_of
+from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.v2.look import RequestLook
+from fedpact.types.rounds import seats_of
+from fedpact.types.scores import INVALID
+from fedpact.types.specification import Specification
+
+
+def delivery_of(look: RequestLook) -> tuple[Delivery, int]:
+    """What was delivered, after how many final rounds; NotReady before it."""
+    found = look.events(Delivered)
+    if not found:
+        raise NotReady(f"request {look.request_id}: no model has been delivered yet")
+    sent = found[-1]
+    delivery = Delivery(Point(*sent.ephemeral), sent.cipher, sent.key_digest, sent.proof)
+    return delivery, sent.final_rounds
+
+
+def fetch_model(
+    look: RequestLook, store: ContentStore, spec: Specification, secret: int, output: Path
+) -> tuple[FetchedModel, Model]:
+    """The delivered model, and what the chain says of it. `secret`: of the delivery key.
+
+    Raises NotReady, DecryptionError for a key that is not the model's, ContentError or ModelError
+    if the content is not the model.
+    """
+    delivery, count = delivery_of(look)
+    key = open_delivery(secret, delivery, count)
+    last = look.events(RoundFinalised)[-1]
+    template = family_of(spec).template(spec)
+    cid = model_cid(template, last.digest)
+    fingerprint = look.client.deployment.fingerprint
+    sealed = store.get(cid, sealed_bytes(template))
+    model = open_global(sealed, key, RoundRef(fingerprint, look.request_id, count), template)
+    fetched = FetchedModel(
+        look.request_id,
+        fingerprint.hex(),
+        spec,
+        str(cid),
+        last.round,
+        None if last.error == INVALID else last.error,
+        _contributors(look, last.round),
+        output,
+    )
+    return fetched, model
+
+
+def _contributors(look: RequestLook, round_: int) -> tuple[str, ...]:
+    """Accounts whose models a final round combines."""
+    events = list(look.all_events())
+    seed = next(o.seed for o in events if isinstance(o, RoundOpened) and o.round == round_)
+    _, members = look.client.pool.cohort(look.request_id, seed, look.frame)
+    included = 0
+    for event in events:
+        if isinstance(event, RoundTallied) and event.round == round_:
+            included = event.board.included
+        elif isinstance(event, RoundPosted) and event.round == round_:
+            included = _included(look, event)
+    return tuple(members[seat].account for seat in seats_of(included))
+
+
+def _included(look: RequestLook, posted: RoundPosted) -> int:
+    """Of a round that was posted as a whole: what the record's votes say."""
+    record = look.client.rounds.posted_record(posted.at.tx_hash, posted.record)
+    if record is None:
+        return 0
+    votes = dict(zip(seats_of(posted.mask), record.votes, strict=True))
+    board, _ = judge(votes, posted.mask, look.terms.max_error, look.terms.vote_band)
+    return board.included

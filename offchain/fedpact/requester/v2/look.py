@@ -1,0 +1,111 @@
+"""One request of the second protocol at one block, as its requester sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fedpact.chain.bindings.v2.events import Credited, Disputed, RequestEvent, Started
+from fedpact.chain.client import ClientV2
+from fedpact.chain.records import Frame
+from fedpact.consensus.earned import fold
+from fedpact.errors import NotReady
+from fedpact.requester.follow import RequestProgress
+from fedpact.types.v2 import Earned, Phase, PoolFacts, RoundFacts, Status, StoredRequest, Terms
+
+EventT = TypeVar("EventT", bound=RequestEvent)
+
+
+@dataclass(frozen=True)
+class RequestLook:
+    """What the chain says about a request at a block."""
+
+    client: ClientV2
+    request_id: int
+    frame: Frame
+    terms: Terms
+    stored: StoredRequest
+    facts: RoundFacts
+    pool: PoolFacts
+
+    @property
+    def now(self) -> int:
+        """The block's time, in seconds."""
+        return self.frame.timestamp
+
+    @property
+    def slice_is_due(self) -> bool:
+        """Whether submissions are over and this round's slice may still be opened."""
+        facts, window = self.facts, self.terms.commit_window
+        last = facts.deadline - window + window // 2
+        return facts.phase is Phase.COMMIT and not facts.slice_opened and self.now <= last
+
+    @property
+    def cannot_start(self) -> bool:
+        """Whether the pool closed with too few members, or all turns to start are over."""
+        if self.facts.phase is not Phase.WAITING or not self.pool.closed:
+            return False
+        began = self.facts.deadline or self.pool.closed_at
+        turns = self.pool.members - self.facts.turn
+        return not self.pool.enough or self.now > began + turns * self.terms.start_window
+
+    def events(self, kind: type[EventT]) -> list[EventT]:
+        """The request's events of one kind up to this block, in order."""
+        return [one for one in self.all_events() if isinstance(one, kind)]
+
+    def all_events(self) -> Iterator[RequestEvent]:
+        return self.client.request_events(self.request_id, to=self.frame)
+
+    def committee_key(self) -> bytes:
+        """Of the last start; NotReady before any."""
+        started = self.events(Started)
+        if not started:
+            raise NotReady(f"request {self.request_id}: its start has not been read yet")
+        return started[-1].start.committee_key
+
+    def entries(self) -> list[Earned]:
+        """What the rounds earned, as the chain knows it."""
+        found = [
+            Earned(one.cohort, one.points, one.extra, one.digest) for one in self.events(Credited)
+        ]
+        if fold(found) != self.facts.earned:
+            raise NotReady(
+                f"request {self.request_id}: not all that its rounds earned has been read yet"
+            )
+        return found
+
+    def progress(self, note: str = "") -> RequestProgress:
+        """For people and programs."""
+        return RequestProgress(
+            self.request_id,
+            self.stored.status,
+            self.facts.round,
+            self.facts.phase,
+            self.pool.members - self.pool.left,
+            self.facts.submitted.bit_count(),
+            self.facts.final_rounds,
+            self._has_model(),
+            note,
+        )
+
+    def _has_model(self) -> bool:
+        status = self.stored.status
+        if not self.stored.delivered_at or status is Status.DISPUTED:
+            return False
+        return status is Status.DELIVERED or not self.events(Disputed)
+
+
+def look(client: ClientV2, request_id: int, terms: Terms | None = None) -> RequestLook:
+    """Read a request at the latest block; raises UnknownRequest. `terms`: if known already."""
+    frame = client.frame()
+    stored = client.market.request(request_id, frame)
+    return RequestLook(
+        client,
+        request_id,
+        frame,
+        client.market.terms(request_id) if terms is None else terms,
+        stored,
+        client.rounds.round_facts(request_id, frame),
+        client.pool.facts(request_id, frame),
+    )

@@ -1,0 +1,165 @@
+"""The requester's service: does all duties of all requests of an account, and opens the slices of
+those that it has slice keys for.
+
+It can be stopped at any time: what to do follows from the chain, the content store and the
+account's key.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedpact.chain.scanner import EventScanner
+from fedpact.errors import Retryable
+from fedpact.logs import about
+from fedpact.requester.v2.client import RequesterV2, pause_after
+from fedpact.requester.v2.duties import Acting, next_duty
+from fedpact.requester.v2.look import look
+from fedpact.requester.v2.slice_keys import read_slice_keys
+from fedpact.types.v2 import Phase, Status, Terms
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Served:
+    """One request that is not over."""
+
+    acting: Acting
+    terms: Terms
+    failures: int = 0
+    next_try: float = 0.0
+    """Monotonic seconds."""
+
+
+class RequesterDaemon:
+    """Serves until stopped; an error of one request never ends it, nor delays the others.
+
+    `slices`: folder of files with slice keys of other accounts' requests, looked at in each cycle.
+    """
+
+    def __init__(
+        self, requester: RequesterV2, poll_interval: float, slices: Path | None = None
+    ) -> None:
+        self._requester = requester
+        self._interval = poll_interval
+        self._slices = slices
+        self._stop = threading.Event()
+        self._known: dict[int, _Served] = {}
+        self._over: set[int] = set()
+        self._waiting: set[int] = set()
+        client = requester.client
+        topics = [client.market.event_topic("RequestCreated"), None, _word(requester.keys.address)]
+        self._made = EventScanner(
+            client, client.deployment.block, addresses=[client.market.address], topics=topics
+        )
+
+    def run(self) -> None:
+        """Until SIGINT or SIGTERM, or `stop`."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: self.stop())
+        log.info("serving requests of %s", self._requester.keys.address)
+        failures = 0
+        while not self._stop.is_set():
+            with _outlasting("the cycle failed") as trouble:
+                self.cycle()
+            failures = failures + 1 if trouble.error else 0
+            self._stop.wait(trouble.pause(failures, self._interval) or self._interval)
+        log.info("stopped")
+
+    def stop(self) -> None:
+        """After the present duty."""
+        self._stop.set()
+
+    def cycle(self) -> None:
+        """Look at every request that is not over, once."""
+        self._find()
+        for request in sorted(self._waiting):
+            self._take_up(request)
+        for request, served in list(self._known.items()):
+            if self._stop.is_set():
+                return
+            if time.monotonic() >= served.next_try:
+                with about(request=request):
+                    self._serve(request, served)
+
+    def _find(self) -> None:
+        """New requests of this account, and new files of slice keys."""
+        for event in self._made.scan():
+            self._add(int(event.args["request"]))
+        for path in sorted(self._slices.glob("*.json")) if self._slices is not None else ():
+            self._open_for(path)
+
+    def _add(self, request: int) -> None:
+        if request not in self._known and request not in self._over:
+            self._waiting.add(request)
+
+    def _take_up(self, request: int) -> None:
+        """Read what the request's duties need; again in the next cycle if that fails."""
+        with _outlasting(f"request {request} cannot be read yet"):
+            acting = self._requester.acting(request)
+            self._known[request] = _Served(acting, self._requester.client.market.terms(request))
+            self._waiting.discard(request)
+
+    def _open_for(self, path: Path) -> None:
+        """Take up a request for which this account has slice keys."""
+        with _outlasting(f"{path} cannot be used"):
+            given, client = read_slice_keys(path), self._requester.client
+            request, here = given.request, client.deployment.fingerprint.hex()
+            if given.deployment != here or request in self._known or request in self._over:
+                return
+            terms = client.market.terms(request)
+            if self._requester.keys.address in terms.openers:
+                self._known[request] = _Served(self._requester.opening(given), terms)
+                return
+            log.warning("%s: request %d does not name this account as opener", path, request)
+            self._over.add(request)
+
+    def _serve(self, request: int, served: _Served) -> None:
+        with _outlasting(f"request {request} failed; it is tried again") as trouble:
+            seen = look(self._requester.client, request, served.terms)
+            done = next_duty(served.acting, seen)
+            if done:
+                log.info("request %d: %s", request, done)
+            opener = served.acting.secret is None
+            if seen.stored.status is Status.SETTLED or (opener and seen.facts.phase is Phase.ENDED):
+                log.info("request %d is over", request)
+                self._over.add(request)
+                del self._known[request]
+        served.failures = served.failures + 1 if trouble.error else 0
+        served.next_try = time.monotonic() + trouble.pause(served.failures, self._interval)
+
+
+@dataclass
+class _Trouble:
+    error: Exception | None = None
+
+    def pause(self, failures: int, interval: float) -> float:
+        """Seconds to wait; 0 if nothing failed."""
+        return pause_after(self.error, failures, interval) if self.error else 0.0
+
+
+@contextmanager
+def _outlasting(what: str) -> Iterator[_Trouble]:
+    """One request's trouble is not the others': log it, with its trace if nobody foresaw it."""
+    trouble = _Trouble()
+    try:
+        yield trouble
+    except Retryable as error:
+        trouble.error = error
+        log.warning("%s: %s", what, error)
+    except Exception as error:
+        trouble.error = error
+        log.exception("%s", what)
+
+
+def _word(address: str) -> str:
+    return f"0x{int(address, 16):064x}"
