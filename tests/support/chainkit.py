@@ -1,4 +1,4 @@
-"""What contract tests stand on: the compiled sources, an Anvil process, and a thin client for it.
+"""What contract tests build on: the compiled sources, an Anvil process, and a thin client for it.
 
 The sources are compiled by scripts/compile.py, once for each state of them. Reverts are read from
 the trace of the mined transaction, so that a test sees exactly what the chain saw, at the block
