@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -41,14 +43,10 @@ def test_the_changelog_has_the_packages_version() -> None:
     assert version in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_each_direct_dependency_is_locked() -> None:
+def test_each_direct_dependency_is_locked_to_a_version_that_the_project_allows() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    locked = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
+    pins = {canonicalize_name(name): version for name, version in locked.items()}
     wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
-    locked = {
-        _normal(line.split("==")[0]) for line in (ROOT / "requirements.lock").read_text().split()
-    }
-    assert {_normal(re.split(r"[<>=!~\[ ]", name)[0]) for name in wanted} <= locked
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)], True)
