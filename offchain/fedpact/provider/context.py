@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
@@ -16,7 +16,6 @@ from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing
 from fedpact.learning.artefact import Model
-from fedpact.provider.exchange.boards import Exchange
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.own import Own
 from fedpact.provider.state import ProviderState
@@ -31,6 +30,9 @@ from fedpact.types.rounds import (
 )
 from fedpact.types.specification import Specification
 from fedpact.types.v2 import PoolMember
+
+if TYPE_CHECKING:
+    from fedpact.provider.exchange.boards import Exchange
 
 T = TypeVar("T")
 ClientT = TypeVar("ClientT", bound=Connection)
@@ -179,7 +181,7 @@ class Parts(Own, Generic[ClientT]):
     tell how long another request's training takes."""
     cache: Cache
     metrics: Metrics
-    exchange: Exchange | None = None
+    exchange: "Exchange | None" = None
     """With other daemons, in deployments of the second protocol."""
 
 

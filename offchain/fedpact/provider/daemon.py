@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
@@ -44,7 +44,6 @@ from fedpact.provider.checking import (
     found,
 )
 from fedpact.provider.context import Background, Cache, DutyResult, Parts
-from fedpact.provider.exchange.boards import Exchange
 from fedpact.provider.first import FirstProtocol
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.measuring import measure
@@ -57,6 +56,9 @@ from fedpact.provider.state import Participation, ProviderState
 from fedpact.provider.v2.second import SecondProtocol
 from fedpact.provider.work import LocalWork
 from fedpact.types.deployment import Deployment
+
+if TYPE_CHECKING:
+    from fedpact.provider.exchange.boards import Exchange
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +114,7 @@ class Daemon:
         settings: DaemonSettings,
         work: LocalWork | None = None,
         metrics: Metrics | None = None,
-        exchange: Exchange | None = None,
+        exchange: "Exchange | None" = None,
     ) -> None:
         self._settings = settings
         self._keys = keys

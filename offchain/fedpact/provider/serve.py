@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fedpact.chain import deployment as deployments
 from fedpact.chain.client import ChainClient, ClientV2
@@ -15,7 +15,6 @@ from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
 from fedpact.errors import Retryable, SettingsError
 from fedpact.provider.daemon import Daemon, DaemonSettings
-from fedpact.provider.exchange.boards import Exchange
 from fedpact.provider.files import features_folder, ledger_file, outbox_file, state_file
 from fedpact.provider.keeping import kept_store
 from fedpact.provider.monitor.metrics import Metrics
@@ -28,6 +27,9 @@ from fedpact.provider.work import LocalWork
 from fedpact.settings import Settings
 from fedpact.types.deployment import Deployment, DeploymentV2
 from fedpact.types.schema import DataSchema, schema_file
+
+if TYPE_CHECKING:
+    from fedpact.provider.exchange.boards import Exchange
 
 T = TypeVar("T")
 
@@ -172,12 +174,15 @@ def _when_there(action: Callable[[], T], pulse: Pulse) -> T:
 
 
 @contextmanager
-def _exchange(settings: Settings, client: AnyClient) -> Iterator[Exchange | None]:
+def _exchange(settings: Settings, client: AnyClient) -> "Iterator[Exchange | None]":
     """The exchange of rounds' messages, in deployments of the second protocol."""
     if isinstance(client, ChainClient):
         yield None
         return
     fingerprint = client.deployment.fingerprint
+    # Loaded only where the deployment needs it, to keep other daemons small.
+    from fedpact.provider.exchange.boards import Exchange
+
     with Exchange(fingerprint, settings.advertised, settings.poll_interval) as exchange:
         exchange.start()
         yield exchange
@@ -185,7 +190,7 @@ def _exchange(settings: Settings, client: AnyClient) -> Iterator[Exchange | None
 
 @contextmanager
 def _endpoint(
-    settings: Settings, client: AnyClient, account: str, exchange: Exchange | None
+    settings: Settings, client: AnyClient, account: str, exchange: "Exchange | None"
 ) -> Iterator[None]:
     """Answers searches, in the second protocol messages of rounds, while the daemon runs, if the
     settings name an address to listen on."""

@@ -3,12 +3,15 @@
 import json
 import logging
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from fedpact.errors import ContentError, Retryable
-from fedpact.provider.exchange.boards import Exchange
 from fedpact.provider.exchange.messages import Ballot, Board, Kind, Message, decode
 from fedpact.provider.v2.view import RequestView, digest_of
 from fedpact.types.cid import Cid
+
+if TYPE_CHECKING:
+    from fedpact.provider.exchange.boards import Exchange
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +22,7 @@ RECORD_MAX_BYTES = 1 << 16
 class Talk:
     """One round's exchange, opened or gone on with."""
 
-    def __init__(self, view: RequestView, exchange: Exchange) -> None:
+    def __init__(self, view: RequestView, exchange: "Exchange") -> None:
         self._view, self._exchange = view, exchange
         self._place = (view.id, view.round)
         said = view.ctx.state.said
