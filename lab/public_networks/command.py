@@ -33,6 +33,7 @@ def public_networks(
     dataset: Annotated[
         list[Part] | None, typer.Option(help="Data set to run; repeatable. Default: both.")
     ] = None,
+    windows: Annotated[int, typer.Option(min=1, max=8, help="Of 256 tokens, read of a text.")] = 1,
     output: Annotated[
         Path | None, typer.Option("--json", help="File to write the results to.")
     ] = None,
@@ -48,7 +49,7 @@ def public_networks(
     parts = dataset or list(Part)
     kept = json.loads(output.read_text()) if output is not None and output.exists() else []
     found = [row for row in kept if row["dataset"] not in parts]
-    for row in _rows(parts, seeds):
+    for row in _rows(parts, seeds, windows):
         typer.echo(
             f"{row['dataset']}, epsilon {row['epsilon']:g}: {row['metric']} "
             f"{row['mean']:.4f} +- {row['std']:.4f}"
@@ -58,13 +59,14 @@ def public_networks(
             output.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def _rows(parts: list[Part], seeds: int) -> Iterator[dict[str, Any]]:
+def _rows(parts: list[Part], seeds: int, windows: int) -> Iterator[dict[str, Any]]:
     from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
     from lab.public_networks import images, texts
 
     for epsilon in TEXT_EPSILONS if Part.TEXTS in parts else ():
-        runs = [texts.run(epsilon, seed) for seed in range(seeds)]
+        runs = [texts.run(epsilon, seed, windows) for seed in range(seeds)]
         about = _about(texts.DATA, MINILM.name, texts.PARTITION, texts.PROVIDERS, epsilon)
+        about["windows"] = windows
         yield about | _figures("macro-auc", [one.macro_auc for one in runs])
         yield about | _figures("accuracy", [one.accuracy for one in runs])
     for epsilon in IMAGE_EPSILONS if Part.IMAGES in parts else ():

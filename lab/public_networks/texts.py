@@ -42,18 +42,19 @@ rows."""
 
 
 @lru_cache(maxsize=1)
-def _source() -> tuple[TextSource, NDArray[np.void], NDArray[np.void]]:
+def _source(windows: int) -> tuple[TextSource, NDArray[np.void], NDArray[np.void]]:
     """The posts, and those for training and for testing with their rows."""
     source = collection(DATA)
     train, test = (
-        with_rows(list(texts), sentence_features(texts, FEATURES))
+        with_rows(list(texts), sentence_features(texts, FEATURES, windows))
         for texts in (source.train, source.test)
     )
     return source, train, test
 
 
-def specification(epsilon: float) -> Specification:
-    parameters = {"network": MINILM.name, "digest": MINILM.digest, **asdict(PLANS[int(epsilon)])}
+def specification(epsilon: float, windows: int) -> Specification:
+    plan = asdict(PLANS[int(epsilon)])
+    parameters = {"network": MINILM.name, "digest": MINILM.digest, "windows": windows, **plan}
     return Draft(
         {
             "title": "Which newsgroup a post is from",
@@ -74,10 +75,11 @@ def specification(epsilon: float) -> Specification:
     ).specification
 
 
-def run(epsilon: float, seed: int) -> TextMeasures:
+def run(epsilon: float, seed: int, windows: int) -> TextMeasures:
     """Quality on the test posts; partition and noise depend on the seed."""
-    source, train, test = _source()
-    spec, family = specification(epsilon), family_of(specification(epsilon))
+    source, train, test = _source(windows)
+    spec = specification(epsilon, windows)
+    family = family_of(spec)
     start, models, weights = family.initial(spec, 0), {}, {}
     for seat, rows in enumerate(partition.named(PARTITION, source.y_train, PROVIDERS, seed)):
         given = LocalTraining(

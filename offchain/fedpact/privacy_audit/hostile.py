@@ -164,7 +164,8 @@ def _parameters(name: str, known: dict[str, Any], random: np.random.Generator) -
         return {**known, "mirrored": int(random.integers(2))}
     if TEXT_FAMILIES.get(name) == "class-sums":
         weights = ("count_weight", "dense_weight")
-        return {**known, **{one: _extreme(random, 1e-3, 1e3) for one in weights}}
+        windows = {"windows": int(random.integers(1, 4))} if "network" in known else {}
+        return {**known, **windows, **{one: _extreme(random, 1e-3, 1e3) for one in weights}}
     return known
 
 

@@ -101,6 +101,21 @@ def test_the_sentence_network_gives_what_it_gives_in_torch() -> None:
     assert np.array_equal(sentence_features(TEXTS[2:3])[0], sentence_features(TEXTS)[2])
 
 
+def test_windows_of_a_long_text_count_by_their_tokens(tmp_path: Path) -> None:
+    ones, twos = sentence_features(TEXTS), sentence_features(TEXTS, windows=2)
+    assert np.array_equal(ones[:3], twos[:3])  # of one window
+    network, tokenizer = sentences._network(), sentences._tokenizer()
+    first = tokenizer.encode(TEXTS[3])
+    assert len(first.ids) == len(first.overflowing[0].ids) == sentences.TOKENS
+    both = [np.array([one.ids], np.int64) for one in (first, first.overflowing[0])]
+    mean = sum(network.run(tokens).astype(np.float64) for tokens in both)
+    np.testing.assert_allclose(twos[3], mean / np.linalg.norm(mean), atol=1e-3)
+    assert not np.array_equal(ones[3], twos[3])
+    kept = sentence_features(TEXTS, tmp_path, windows=2)
+    assert np.array_equal(kept, twos)
+    assert np.array_equal(sentence_features(TEXTS, tmp_path), ones)  # in a file of their own
+
+
 def encoded(state: dict[str, torch.Tensor], text: str) -> torch.Tensor:
     """The last layer's tokens, (1, n, width), by torch's own encoder."""
     ids = sentences._tokenizer().encode(text.encode("utf-8", "replace").decode()).ids

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from fedpact.data.dataset import Inputs
 from fedpact.features.networks.pinned import MINILM, check_pinned
-from fedpact.features.networks.sentences import WIDTH, sentence_features
+from fedpact.features.networks.sentences import MAX_WINDOWS, WIDTH, sentence_features
 from fedpact.learning.discriminant import Constants
 from fedpact.learning.families.text_statistics import ClassSums, ClassSumsParameters
 from fedpact.types.specification import Specification
@@ -22,10 +22,12 @@ _WITH_ROW = np.dtype([("text", object), ("row", np.float16, (WIDTH,))])
 
 
 class NetworkStatisticsParameters(ClassSumsParameters):
-    """`network` and `digest`: the name and the weights' hex sha-256."""
+    """`network` and `digest`: the name and the weights' hex sha-256. `windows`: most windows of 256
+    tokens that are read of a text, for up to so many times the time."""
 
     network: str
     digest: str
+    windows: Annotated[int, Field(ge=1, le=MAX_WINDOWS)] = 1
     dense_weight: Annotated[float, Field(ge=1e-3, le=1e3)] = 1.6
 
 
@@ -51,8 +53,8 @@ class NetworkStatistics(ClassSums[NetworkStatisticsParameters]):
         """Documents with their network's rows, see `with_rows`."""
         if x.dtype.names is not None:
             return x
-        texts = x.tolist()
-        return with_rows(texts, sentence_features(texts, folder if len(x) else None))
+        texts, windows = x.tolist(), self.parameters(spec).windows
+        return with_rows(texts, sentence_features(texts, folder if len(x) else None, windows))
 
     def texts(self, x: Inputs) -> list[str]:
         return list((x if x.dtype.names is None else x["text"]).tolist())
