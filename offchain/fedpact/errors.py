@@ -99,6 +99,10 @@ class ModelError(FedpactError):
     exit_code = 11
 
 
+class TrainingFailed(FedpactError):
+    """A training raised, was killed, or needed more time or memory than it may take."""
+
+
 class PrivacyError(FedpactError):
     """A privacy parameter is out of range, or no noise can meet the privacy asked for."""
 

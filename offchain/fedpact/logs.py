@@ -5,11 +5,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
+from typing import TypedDict
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 NOISY = ("httpx", "uvicorn")
 """Loggers that write a line for each HTTP message."""
 
+
+class Choice(TypedDict):
+    """The arguments of `log_to_stderr`."""
+
+    level: str
+    as_json: bool
+
+
+_chosen: Choice = {"level": "info", "as_json": False}
 _subject: ContextVar[Mapping[str, object]] = ContextVar("subject", default=MappingProxyType({}))
 
 
@@ -28,6 +38,7 @@ def log_to_stderr(level: str = "info", *, as_json: bool = False) -> None:
 
     `as_json`: one object a line, with the fields of `about`. Text lines name them in the message.
     """
+    _chosen["level"], _chosen["as_json"] = level, as_json
     handler = logging.StreamHandler()
     if as_json:
         handler.setFormatter(_json_formatter())
@@ -37,6 +48,11 @@ def log_to_stderr(level: str = "info", *, as_json: bool = False) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler])
     for name in NOISY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def chosen() -> Choice:
+    """How this program logs, for a process that it starts."""
+    return _chosen.copy()
 
 
 def _json_formatter() -> logging.Formatter:

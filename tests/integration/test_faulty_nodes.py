@@ -19,6 +19,8 @@ from fedpact.provider.context import idle
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
+from fedpact.provider.trainer import InProcess
+from fedpact.provider.work import LocalWork
 from fedpact.types.schema import DataSchema, schema_file
 from tests.support.committee import PAYMENT, Market, open_market
 from tests.support.node_proxy import Dropped, HttpAnswer, Message, honest, node_in_front
@@ -65,8 +67,14 @@ def daemon_before(
             EmbeddedStore(market.folder / "content"),
             market.providers[0],
             Policy(categories=("nothing",)),
-            OwnRecords(data, DataSchema.read(schema_file(data)), folder / "features"),
+            OwnRecords(
+                data,
+                DataSchema.read(schema_file(data)),
+                folder / "features",
+                folder / "snapshots",
+            ),
             DaemonSettings(folder / "state.sqlite", folder / "ledger.sqlite", 0.01),
+            InProcess(LocalWork()),
         )
         try:
             yield started

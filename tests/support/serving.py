@@ -16,6 +16,7 @@ from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.state import ProviderState
+from fedpact.provider.trainer import InProcess
 from fedpact.provider.work import LocalWork, TrainingTask
 from fedpact.types.schema import DataSchema, schema_file
 from tests.support.committee import Market
@@ -110,9 +111,14 @@ class Serving:
             EmbeddedStore(market.folder / "content"),
             market.providers[self._number],
             policy,
-            OwnRecords(self._data, DataSchema.read(schema_file(self._data)), folder / "features"),
+            OwnRecords(
+                self._data,
+                DataSchema.read(schema_file(self._data)),
+                folder / "features",
+                folder / "snapshots",
+            ),
             settings,
-            SeededWork(),
+            InProcess(SeededWork()),
         )
         ready.set()
         self._daemon.run()

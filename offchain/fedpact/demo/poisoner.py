@@ -63,4 +63,7 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    # Under its own name, by which the process that trains finds PoisonedWork.
+    from fedpact.demo import poisoner
+
+    typer.run(poisoner.main)

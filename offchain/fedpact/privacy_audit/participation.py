@@ -41,6 +41,7 @@ from fedpact.provider.own import Own
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.releasing import PlannedRelease, make_release, submission_time
+from fedpact.provider.trainer import InProcess
 from fedpact.provider.work import LocalWork, TrainingTask
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.schema import DataSchema
@@ -244,9 +245,9 @@ def play(
             min_samples=1,
         )
         keys = AccountKeys(Account.from_key(b"\1" * 32))
-        records = OwnRecords(path, schema, Path(folder) / "features")
+        records = OwnRecords(path, schema, Path(folder) / "features", Path(folder) / "snapshots")
         with open_ledger() as ledger:
-            own = Own(keys, policy, records, work, ledger, open_ledger)
+            own = Own(keys, policy, records, InProcess(work), ledger, open_ledger)
             if spent and content is not None:
                 _use_up(own)
             behaviour = _behaviour(own, hostile, log)

@@ -1,10 +1,14 @@
 """What every duty gets: the parts of the daemon, and one request as of one block."""
 
+import logging
+import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fedpact.chain.client import ChainClient
@@ -14,10 +18,11 @@ from fedpact.chain.signed_messages import Board, RoundRecord
 from fedpact.consensus.replay import Kept
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
-from fedpact.errors import ContentMissing
+from fedpact.errors import ContentMissing, TrainingFailed
 from fedpact.learning.artefact import Model
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.own import Own
+from fedpact.provider.records import request_name
 from fedpact.provider.state import ProviderState
 from fedpact.types.deployment import Deployment
 from fedpact.types.rounds import (
@@ -34,8 +39,12 @@ from fedpact.types.v2 import PoolMember
 if TYPE_CHECKING:
     from fedpact.provider.exchange.boards import Exchange
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 ClientT = TypeVar("ClientT", bound=Connection)
+
+CLOSE_SECONDS = 3.0
+"""How long a stopping daemon waits for computations; each can be made again."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +64,15 @@ def idle(reason: str) -> DutyResult:
 
 
 class Background:
-    """Runs long computations in a thread, one at a time, so that the cycle misses no deadline."""
+    """Runs long computations beside the cycle, in threads that never hold up the process's end."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, most: int = 1) -> None:
         """`patience`: seconds that `result` waits for a computation; 0 for one whose end nobody may
-        see."""
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="training")
+        see. `most`: computations at the same time; further ones wait in order."""
+        self.patience, self._most = patience, most
+        self._asked: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._running: dict[object, Future[Any]] = {}
-        self.patience = patience
+        self._threads: list[Thread] = []
 
     def result(self, key: object, prepare: Callable[[], Callable[[], T]]) -> T | None:
         """Start a computation once per key; returns its result, or None while it runs.
@@ -71,7 +81,7 @@ class Background:
         error of the computation is raised here, and the next call starts it again.
         """
         if key not in self._running:
-            self._running[key] = self._pool.submit(prepare())
+            self._running[key] = self.start(prepare())
         future: Future[T] = self._running[key]
         done, _ = wait([future], timeout=self.patience)
         if not done:
@@ -79,8 +89,37 @@ class Background:
         del self._running[key]
         return future.result()
 
+    def start(self, compute: Callable[[], T]) -> "Future[T]":
+        """Start a computation, whoever waits for it."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(compute())
+                except BaseException as error:  # noqa: BLE001 - raised where it is asked for
+                    future.set_exception(error)
+
+        self._asked.put(run)
+        if len(self._threads) < self._most:
+            thread = Thread(target=self._work, name="computing", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return future
+
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Start nothing more, and wait a moment for what runs."""
+        for future in self._running.values():
+            future.cancel()
+        for _ in self._threads:
+            self._asked.put(None)
+        until = time.monotonic() + CLOSE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _work(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            asked()
 
 
 @dataclass(frozen=True)
@@ -148,6 +187,8 @@ class Cache:
     """By request and round: the records of rounds that were posted as a whole."""
     first_seen: dict[tuple[object, ...], int] = field(default_factory=dict)
     """By request, round and phase: when a cycle first saw it, in seconds of the chain's time."""
+    untrained: set[tuple[int, int]] = field(default_factory=set)
+    """By request and round: what was given up."""
     resales: Resales | None = None
     """What the events say about resales, as long as no new ones come."""
     sales: dict[int, int] = field(default_factory=dict)
@@ -176,13 +217,42 @@ class Parts(Own, Generic[ClientT]):
     state: ProviderState
     private_work: Background
     """For what depends on records."""
+    reading: Background
+    """For keeping the records that a request is joined with."""
     public_work: Background
-    """For what does not, such as scores: it never waits for a training, or the time of a vote would
-    tell how long another request's training takes."""
+    """For what depends on none, such as scores: it never waits for a training, or the time of a
+    vote would tell how long another request's training takes."""
     cache: Cache
     metrics: Metrics
     exchange: "Exchange | None" = None
     """With other daemons, in deployments of the second protocol."""
+
+    def waiting_for_training(
+        self, request: int, round_: int, plan: Callable[[], Callable[[], bytes]]
+    ) -> str | None:
+        """None once a round's model is in the ledger, else why it is not. `plan` is as
+        `Background.result` takes it. What fails for good is not tried again."""
+        at = (request, round_)
+        if at not in self.cache.untrained:
+            try:
+                made = self.private_work.result(("train", *at), plan)
+                return None if made is not None else "training"
+            except TrainingFailed as failure:
+                self.cache.untrained.add(at)
+                log.error("request %d, round %d: the training failed: %s", *at, failure)
+        return "its training failed: sitting this round out"
+
+    def keep_records(self, request: int) -> None:
+        """Keep the records as they are for a request that is being joined: beside the cycle, since
+        how long it takes depends on them."""
+        name = request_name(self.deployment.fingerprint, request)
+        self.reading.start(lambda: self.records.source(name))
+
+    def drop_records(self, request: int) -> None:
+        """Forget what was kept to train for a request."""
+        name = request_name(self.deployment.fingerprint, request)
+        self.trainer.forget(name)
+        self.records.drop(name)
 
 
 Context = Parts[ChainClient]

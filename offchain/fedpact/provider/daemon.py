@@ -51,10 +51,10 @@ from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
+from fedpact.provider.records import OwnRecords, deployment_name, request_name
 from fedpact.provider.state import Participation, ProviderState
+from fedpact.provider.trainer import Trainer
 from fedpact.provider.v2.second import SecondProtocol
-from fedpact.provider.work import LocalWork
 from fedpact.types.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Daemon:
         policy: Policy,
         records: OwnRecords,
         settings: DaemonSettings,
-        work: LocalWork | None = None,
+        trainer: Trainer,
         metrics: Metrics | None = None,
         exchange: "Exchange | None" = None,
     ) -> None:
@@ -124,12 +124,17 @@ class Daemon:
         except BaseException:
             self._state.close()
             raise
-        self._workers = Background(self._patience(policy)), Background(settings.poll_seconds)
+        # Another thread reads, so that records are kept while others are trained on.
+        self._workers = (
+            Background(self._patience(policy), policy.max_parallel_training),
+            Background(0.0),
+            Background(settings.poll_seconds),
+        )
         self._context: Parts[Any] = Parts(
             keys,
             policy,
             records,
-            work or LocalWork(),
+            trainer,
             self._ledger,
             self._open_ledger,
             client,
@@ -144,6 +149,10 @@ class Daemon:
         self._context.metrics.watch(client.rpc.nodes)
         self.asked = _asked(self._context)
         """What the protocol of the deployment asks for."""
+        under_way = [
+            request_name(deployment.fingerprint, one) for one, _ in self._state.open_requests()
+        ]
+        records.keep_only(deployment_name(deployment.fingerprint), under_way)
         sender = client.sender
         sender.timeout, sender.paid = SEND_PATIENCE, self._paid
         self._scanner: EventScanner | None = None
@@ -229,6 +238,7 @@ class Daemon:
         self._stop.set()
 
     def close(self) -> None:
+        self._context.trainer.close()
         for worker in self._workers:
             worker.close()
         self._ledger.close()

@@ -32,9 +32,10 @@ def expire_request(view: RequestView) -> DutyResult:
 
 
 def finish(view: RequestView, reason: str) -> None:
-    """Nothing more to do for this request: free its held budget and the bytes kept for it,
-    and refund what was charged for models that were never published."""
+    """Nothing more to do for this request: free its held budget, its records and the bytes kept
+    for it, and refund what was charged for models that were never published."""
     fingerprint = view.ctx.deployment.fingerprint
+    view.ctx.drop_records(view.id)
     view.ctx.ledger.end(fingerprint, view.id)
     view.ctx.cache.forget(view.id, view.round + 1)
     view.ctx.cache.replays.pop(view.id, None)

@@ -35,6 +35,11 @@ def profile_file(state: Path, address: str) -> Path:
     return provider_folder(state, address) / "profile.json"
 
 
+def snapshots_folder(state: Path, address: str) -> Path:
+    """The provider's records as they were read; requests under way are trained from here."""
+    return provider_folder(state, address) / "snapshots"
+
+
 def features_folder(state: Path, address: str) -> Path:
     """The features computed from the provider's records; may be deleted at any time."""
     return provider_folder(state, address) / "features"

@@ -24,6 +24,7 @@ from fedpact.provider.reading import (
     request_key,
     specification_of,
 )
+from fedpact.provider.records import request_name
 from fedpact.provider.state import Participation
 from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
@@ -57,8 +58,10 @@ def opt_in(view: RequestView) -> DutyResult:
         ContentError,
     ) as refusal:
         ctx.ledger.drop_hold(ctx.deployment.fingerprint, view.id)
+        ctx.drop_records(view.id)
         ctx.state.decide(view.id, Participation.DECLINED, str(refusal))
         return idle(f"declined: {refusal}")
+    ctx.keep_records(view.id)
     cid = ctx.store.put(opt_in_record(ctx, spec, samples))
     receipt = ctx.client.market.join(ctx.keys, view.id, samples, cid.digest)
     ctx.state.decide(view.id, Participation.JOINED, f"joined with {samples} samples")
@@ -85,7 +88,7 @@ def samples_to_join(
     schema.check(spec)
     samples = schema.units
     if spec.privacy.mode is not PrivacyMode.SOUND:
-        dataset = own.records.dataset(spec)
+        dataset = own.records.dataset(request_name(*request), spec)
         check_dataset(spec, dataset)
         samples = samples_of(spec, dataset)
     release = of_request(spec)

@@ -8,7 +8,7 @@ from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger, Payers
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
-from fedpact.provider.work import LocalWork
+from fedpact.provider.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Own:
     keys: AccountKeys
     policy: Policy
     records: OwnRecords
-    work: LocalWork
+    trainer: Trainer
     ledger: Ledger
     """For the thread that made it alone."""
     open_ledger: Callable[[], Ledger]

@@ -58,6 +58,12 @@ class Policy(BaseModel):
     examples."""
     max_cost_per_request: Annotated[int, Field(gt=0)] = 5 * 10**16
     """Wei; most to pay for the transactions of one request."""
+    max_parallel_training: Annotated[int, Field(gt=0, le=64)] = 2
+    """Trainings at the same time, each in a process of its own."""
+    max_training_seconds: Annotated[float, Field(gt=0, le=604_800)] = 3600.0
+    """Of one round's training; a longer one is killed."""
+    max_training_memory_mb: Annotated[int, Field(ge=128)] = 4096
+    """Of one training's process, in 2^20 bytes; one that asks for more fails."""
 
     @classmethod
     def read(cls, path: Path) -> "Policy":

@@ -15,11 +15,11 @@ from fedpact.chain.health import LAG
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Frame
 from fedpact.content.opening import open_store
+from fedpact.data.declared import DeclaredData
 from fedpact.errors import FedpactError
 from fedpact.provider.checking import Finding, Level, found, problem, warning
 from fedpact.provider.measuring import free_bytes
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords
 from fedpact.provider.rehearsal import RehearsingDaemon, UnwrittenStore, copied_files
 from fedpact.provider.serve import Offer, connect, parts
 from fedpact.settings import Settings
@@ -57,7 +57,7 @@ class Preflight:
             self._add("daemon", partial(self._daemon, keys))
         elif schema:
             # Without the rest, at least whether the data fit it.
-            self._need("data", OwnRecords(offer.data, schema, settings.state).load)
+            self._need("data", partial(DeclaredData.read, offer.data, schema))
         return self.findings
 
     def _add(self, name: str, check: Callable[[], Iterable[Finding] | None]) -> None:

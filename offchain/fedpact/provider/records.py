@@ -1,10 +1,19 @@
-"""The provider's own records under their schema, in the form that a specification asks for."""
+"""The provider's own records under their schema, as they are now and as they were at joining."""
 
+import hashlib
+import json
 import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedpact.errors import DataError
+from fedpact.errors import DataError, StorageUnavailable
 from fedpact.types.schema import DataSchema
 from fedpact.types.specification import Specification
 
@@ -14,76 +23,155 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SETTLED_SECONDS = 5.0
+"""A file that changed less than this ago may still be being written."""
+
 FileStates = tuple[tuple[str, int, int], ...]
 """(path, time of modification in nanoseconds, bytes) of each file."""
 
 
-class OwnRecords:
-    """Reads a file or folder once per state of the file, and applies one specification at a time.
+@dataclass(frozen=True)
+class Source:
+    """Where whoever trains finds the records of a request."""
 
-    A file that can no longer be read changes nothing: the records of the last time are used, so
-    that no request is answered differently because of what the file holds.
+    snapshot: Path
+    """Written by `data.snapshot`."""
+    features: Path
+    """Folder for what is computed from the records; may be deleted at any time."""
+
+
+class OwnRecords:
+    """Reads a file or folder once per state of it, and keeps what it read on disk.
+
+    A request keeps the records that it was joined with, whatever becomes of the file. A file that
+    cannot be read, or is just being written, changes nothing: the records of the last time are
+    used, so that no request is answered differently because of what the file holds.
     """
 
-    def __init__(self, path: Path, schema: DataSchema, features: Path) -> None:
-        """`features`: folder for what is computed from the records; may be deleted at any time."""
+    def __init__(self, path: Path, schema: DataSchema, features: Path, snapshots: Path) -> None:
+        """`features`: as `Source.features`. `snapshots`: folder for the records as they were read;
+        requests under way need it."""
         self.schema = schema
-        self._path, self._features = path, features
-        self._read: tuple[FileStates, DeclaredData] | None = None
-        # Each is replaced as a whole, since the daemon's cycle and its training both ask.
-        self._dataset: tuple[bytes, FileStates, Dataset] | None = None
-        self._represented: tuple[Dataset, Dataset] | None = None
+        self._path, self._features, self._snapshots = path, features, snapshots
+        self._lock = threading.Lock()  # the daemon's cycle and its trainings both ask
 
     def load(self) -> "DeclaredData":
-        """Read the file as it is now, for the owner. Raises DataError as `DeclaredData.read`."""
-        from fedpact.data.declared import DeclaredData
+        """Read the file as it is now, for the owner. Raises DataError as `DeclaredData.read`, and
+        StorageUnavailable as `source`."""
+        with self._lock, self._writing():
+            return self._read(self._state())
 
-        state = _state(self._path)
-        self._read = state, DeclaredData.read(self._path, self.schema)
-        return self._read[1]
+    def source(self, request: str) -> Source:
+        """The records that a request was joined with; taken now if there are none yet.
 
-    def dataset(self, spec: Specification) -> "Dataset":
-        """The records that a specification can use. It must pass `DataSchema.check`.
-
-        Raises DataError only if the file could never be read.
+        Raises DataError only if the file could never be read, and StorageUnavailable if the records
+        cannot be written.
         """
-        state, declared = self._latest()
-        known, asked = self._dataset, spec.encode()
-        if known is None or known[:2] != (asked, state):
-            known = self._dataset = asked, state, declared.dataset(spec)
-        return known[2]
+        taken = self._snapshots / "requests" / f"{request}.npz"
+        with self._lock, self._writing():
+            if not taken.exists():
+                taken.parent.mkdir(parents=True, exist_ok=True)
+                _link(self._newest(), taken)
+        return Source(taken, self._features)
 
-    def renamed(self) -> set[tuple[bytes, bytes]]:
-        """Units with the digests by which ledgers of before version 4 knew their records."""
-        return self._latest()[1].renamed
+    def dataset(self, request: str, spec: Specification) -> "Dataset":
+        """A request's records as its specification can use them. It must pass `DataSchema.check`.
 
-    def represented(self, spec: Specification, records: "Dataset") -> "Dataset":
-        """Records from `dataset`, in the form on which the model family trains fastest.
-
-        Computing it may take minutes the first time.
+        Raises DataError as `source`.
         """
-        from fedpact.learning.families import represented
+        from fedpact.data.snapshot import read_snapshot
 
-        known = self._represented
-        if known is None or known[0] is not records:
-            known = self._represented = records, represented(spec, records, self._features)
-        return known[1]
+        return read_snapshot(self.source(request).snapshot).dataset(spec)
 
-    def _latest(self) -> "tuple[FileStates, DeclaredData]":
-        if self._read is not None and self._read[0] == _state(self._path):
-            return self._read
+    def drop(self, request: str) -> None:
+        """Forget the records of a request that has ended."""
+        (self._snapshots / "requests" / f"{request}.npz").unlink(missing_ok=True)
+
+    def keep_only(self, deployment: str, requests: Collection[str]) -> None:
+        """Forget the records of all other requests whose names begin with `deployment`."""
+        for path in (self._snapshots / "requests").glob(f"{deployment}-*.npz"):
+            if path.stem not in requests:
+                path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            self.load()
+            yield
+        except OSError as error:
+            raise StorageUnavailable(f"folder {self._snapshots}: {error.strerror}") from error
+
+    def _newest(self) -> Path:
+        """The file with the newest records that could be read."""
+        last = self._last()
+        try:
+            state = self._state()
+            if last is None or (last != self._named(state) and _is_settled(state)):
+                self._read(state)
         except DataError as error:
-            if self._read is None:
+            if last is None:
                 raise
             log.error("using the records as they were read last: %s", error)
-        assert self._read is not None
-        return self._read
+        found = self._last()
+        assert found is not None
+        return found
+
+    def _read(self, state: FileStates) -> "DeclaredData":
+        from fedpact.data.declared import DeclaredData
+        from fedpact.data.snapshot import write_snapshot
+
+        data = DeclaredData.read(self._path, self.schema)
+        if self._state() != state:
+            raise DataError(f"data {self._path}: it changed while it was read: try again")
+        named = self._named(state)
+        if not named.exists():
+            write_snapshot(named, data)
+            for older in self._snapshots.glob("*.npz"):
+                if older != named:
+                    older.unlink(missing_ok=True)
+        return data
+
+    def _last(self) -> Path | None:
+        return next(iter(self._snapshots.glob("*.npz")), None)
+
+    def _named(self, state: FileStates) -> Path:
+        """A state of the file, read under the schema, has a name of its own."""
+        read = json.dumps([state, self.schema.model_dump(mode="json")], sort_keys=True)
+        return self._snapshots / f"{hashlib.sha256(read.encode()).hexdigest()[:32]}.npz"
+
+    def _state(self) -> FileStates:
+        """Of the file, or of all files under the folder: its own modification time says nothing of
+        them."""
+        path = self._path
+        try:
+            files = sorted(path.rglob("*")) if path.is_dir() else [path]
+            found = [(str(file), file.stat()) for file in files if not file.is_dir()]
+        except OSError as error:
+            raise DataError(f"data {path}: {error.strerror}") from error
+        return tuple((name, state.st_mtime_ns, state.st_size) for name, state in found)
 
 
-def _state(path: Path) -> FileStates:
-    """Of a file, or of all files under a folder: its own modification time says nothing of them."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    found = [(str(file), file.stat()) for file in files if file.is_file()]
-    return tuple((name, state.st_mtime_ns, state.st_size) for name, state in found)
+def request_name(deployment: bytes, request: int) -> str:
+    """The name of a request's records: a part of the deployment's fingerprint, and its number."""
+    return f"{deployment_name(deployment)}-{request}"
+
+
+def deployment_name(deployment: bytes) -> str:
+    return deployment.hex()[:16]
+
+
+def _is_settled(state: FileStates) -> bool:
+    newest = max((changed for _, changed, _ in state), default=0)
+    return time.time() - newest / 1e9 > SETTLED_SECONDS
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same bytes under a second name, without a copy where the file system can."""
+    try:
+        os.link(source, target)
+    except FileExistsError:  # another process was faster
+        return
+    except OSError:
+        fresh = target.with_suffix(".part")
+        shutil.copyfile(source, fresh)
+        fresh.chmod(0o600)
+        fresh.rename(target)

@@ -1,25 +1,33 @@
 """From a provider's records to the sealed bytes of one round, and when they may be submitted.
 
-All of it runs beside the daemon's cycle, in a thread of its own: whatever takes longer with one
-record than without it delays nothing that others see.
+All of it runs beside the daemon's cycle, in a thread of its own, and reading and training in a
+process (`trainer`): whatever takes longer with one record than without it delays nothing that
+others see.
 """
 
 import logging
 import math
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
-from fedpact.data.dataset import Dataset
-from fedpact.errors import DataError, StorageUnavailable
-from fedpact.learning.units import samples_of
+from fedpact.errors import DataError, NotReady, StorageUnavailable, TrainingFailed
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.own import Own
+from fedpact.provider.records import request_name
+from fedpact.provider.trainer import Loaded, Training
 from fedpact.provider.work import TrainingTask
 from fedpact.types.privacy import PrivacyMode
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+TRAINING_SHARE = 0.75
+"""Of a submit window: when a training that is still under way is given up."""
+RESTARTS = 2
+"""Of a process that fails before it has trained on a record."""
 
 
 @dataclass(frozen=True)
@@ -36,32 +44,42 @@ class PlannedRelease:
     """Encrypts the model for the committee."""
     planned_at: int
     """Seconds of the chain's time."""
+    train_by: float = math.inf
+    """When a training is given up (`time.monotonic`), so that there is time for noise alone."""
+    noise_by: float = math.inf
+    """When there is no more use in submitting anything."""
 
 
 def make_release(own: Own, planned: PlannedRelease) -> bytes:
     """Read the records, charge the ledger, train, seal, and keep the result in the ledger; the
     bytes to submit.
 
-    Under mode `sound` it always ends in a release, whatever the records hold: from noise alone
-    where they cannot be used or the training fails, since no submission would say something about
-    a record. Otherwise raises DataError for records that cannot be trained on.
+    Under mode `sound` it ends in a release, whatever the records hold: from noise alone where they
+    cannot be used or the training fails, since no submission would say something about a record.
+    A training is never tried again: what is published would depend on what it drew the first time.
+    Only what has read no record yet, or reads none, is.
+
+    Raises:
+        TrainingFailed: without `sound`; under `sound` where even noise alone cannot be made, which
+            no record affects.
+        DataError: without `sound`, records that cannot be trained on.
     """
-    began, task = time.monotonic(), planned.task
-    sound = task.spec.privacy.mode is PrivacyMode.SOUND
-    dataset = _read(own, planned) if sound else own.records.dataset(task.spec)
-    if not sound:
-        _require_joined_data(planned, dataset)
-    with own.open_ledger() as ledger:
-        contributing = ledger.begin(
-            planned.id,
-            dataset.units,
-            GaussianRelease.of_round(task.spec, task.round),
-            own.payers(planned.requester),
-        )
-    artefact = _train(own, planned, dataset, contributing)
+    began = time.monotonic()
+    if began > planned.noise_by:
+        raise TrainingFailed("the round's window was over before it could begin")
+    sound = planned.task.spec.privacy.mode is PrivacyMode.SOUND
+    artefact = _sound(own, planned) if sound else _unprotected(own, planned)
     sealed, took = planned.seal(artefact), math.ceil(time.monotonic() - began)
     with own.open_ledger() as ledger:
         return ledger.keep(planned.id, sealed, planned.planned_at + took)
+
+
+def training_time(elapsed: float, window: float) -> float:
+    """Seconds that a training may take which begins `elapsed` seconds into its window.
+
+    What is left is for noise alone. All of it follows from the chain's time.
+    """
+    return max(TRAINING_SHARE * window - elapsed, (window - elapsed) / 2)
 
 
 def submission_time(stage_start: int, window: int, share: float, done: int) -> float:
@@ -78,51 +96,96 @@ def submission_time(stage_start: int, window: int, share: float, done: int) -> f
     return min(due, stage_start + window - tick / 2)
 
 
-def _read(own: Own, planned: PlannedRelease) -> Dataset:
-    """The records under mode `sound`; none where they cannot be read."""
+def _sound(own: Own, planned: PlannedRelease) -> bytes:
+    task, name = planned.task, _name(planned)
+    with own.trainer.training(name, planned.train_by) as training:
+        loaded = _load(own, planned, training)
+        units = _charge(own, planned, () if loaded is None else loaded.units)
+        if loaded is not None:
+            try:
+                return training.train(task, units, planned.samples)
+            except NotReady:  # the daemon stops
+                raise
+            except Exception as error:  # noqa: BLE001 - as in `_load`
+                _note_failure(planned, "the training failed", error)
+    with own.trainer.training(name, planned.noise_by) as training:
+        return _restarting(planned.noise_by, lambda: training.noise_alone(task, planned.samples))
+
+
+def _load(own: Own, planned: PlannedRelease, training: Training) -> Loaded | None:
+    """The records, known to the ledger; None where they cannot be read."""
     try:
-        dataset = own.records.dataset(planned.task.spec)
         with own.open_ledger() as ledger:
-            if ledger.has_former_units:  # the file may have changed since the daemon started
-                ledger.link(own.records.renamed())
-        return dataset
-    except StorageUnavailable:
-        raise  # whether the ledger can be written has nothing to do with the records
+            former = ledger.has_former_units
+        source = own.records.source(_name(planned))
+        spec = planned.task.spec
+        loaded = _restarting(planned.train_by, lambda: training.load(source, spec, former=former))
+        if loaded.former:
+            with own.open_ledger() as ledger:
+                ledger.link(loaded.former)
+        return loaded
+    except (NotReady, StorageUnavailable):
+        raise  # that the daemon stops, or cannot write, has nothing to do with the records
     except Exception as error:  # noqa: BLE001 - whatever it is, nobody may see that it happened
-        _note_failure("the records cannot be used", error)
-        return _without_records(planned)
+        _note_failure(planned, "the records cannot be used", error)
+        return None
 
 
-def _train(
-    own: Own, planned: PlannedRelease, dataset: Dataset, contributing: Collection[bytes]
-) -> bytes:
-    """Train on the units that may contribute."""
-    task = planned.task
-    if task.spec.privacy.mode is not PrivacyMode.SOUND:
-        return own.work.train(replace(task, dataset=own.records.represented(task.spec, dataset)))
-    try:
-        represented = own.records.represented(task.spec, dataset)
-        usable = represented.of_units(contributing, planned.samples)
-        return own.work.train(replace(task, dataset=usable))
-    except Exception as error:  # noqa: BLE001 - as above
-        _note_failure("training failed", error)
-        return own.work.train(replace(task, dataset=_without_records(planned)))
+def _unprotected(own: Own, planned: PlannedRelease) -> bytes:
+    """Without `sound`, where failing is no secret."""
+    task, source = planned.task, own.records.source(_name(planned))
+
+    def train() -> bytes:
+        with own.trainer.training(_name(planned), planned.train_by) as training:
+            loaded = training.load(source, task.spec, former=False)
+            _require_joined_data(planned, loaded.samples)
+            _charge(own, planned, loaded.units)
+            return training.train(task, None, planned.samples)
+
+    # Mode `paper` draws noise, and a second draw is not the mechanism that its paper describes.
+    if task.spec.privacy.mode is PrivacyMode.PAPER:
+        return train()
+    return _restarting(planned.train_by, train)
 
 
-def _note_failure(what: str, error: Exception) -> None:
-    # The error's text may hold a private value.
-    log.error("%s (%s): submitting noise alone", what, type(error).__name__)
+def _charge(own: Own, planned: PlannedRelease, units: Sequence[bytes]) -> frozenset[bytes]:
+    """The units that may contribute."""
+    release = GaussianRelease.of_round(planned.task.spec, planned.task.round)
+    with own.open_ledger() as ledger:
+        return ledger.begin(planned.id, units, release, own.payers(planned.requester))
 
 
-def _without_records(planned: PlannedRelease) -> Dataset:
-    return replace(planned.task.dataset, declared_units=planned.samples)
+def _restarting(until: float, work: Callable[[], T]) -> T:
+    for _ in range(RESTARTS):
+        try:
+            return work()
+        except TrainingFailed as failure:
+            if time.monotonic() > until:
+                raise
+            log.warning("starting a training's process again: %s", failure)
+    return work()
 
 
-def _require_joined_data(planned: PlannedRelease, dataset: Dataset) -> None:
+def _note_failure(planned: PlannedRelease, what: str, error: Exception) -> None:
+    # Any other error's text may hold a private value.
+    why = str(error) if isinstance(error, TrainingFailed) else type(error).__name__
+    log.error(
+        "request %d, round %d: %s (%s): submitting noise alone",
+        planned.id.request,
+        planned.id.round,
+        what,
+        why,
+    )
+
+
+def _name(planned: PlannedRelease) -> str:
+    return request_name(planned.id.deployment, planned.id.request)
+
+
+def _require_joined_data(planned: PlannedRelease, samples: int) -> None:
     """Refuse other data than at joining: sums are divided by the declared number of samples."""
-    found = samples_of(planned.task.spec, dataset)
-    if found != planned.samples:
+    if samples != planned.samples:
         raise DataError(
-            f"request {planned.id.request} was joined with {planned.samples} samples, but the data "
-            f"now has {found}: restore the data, or sit this request out"
+            f"request {planned.id.request} was joined with {planned.samples} samples, but its "
+            f"records have {samples}"
         )

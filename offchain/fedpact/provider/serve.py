@@ -15,7 +15,13 @@ from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
 from fedpact.errors import Retryable, SettingsError
 from fedpact.provider.daemon import Daemon, DaemonSettings
-from fedpact.provider.files import features_folder, ledger_file, outbox_file, state_file
+from fedpact.provider.files import (
+    features_folder,
+    ledger_file,
+    outbox_file,
+    snapshots_folder,
+    state_file,
+)
 from fedpact.provider.keeping import kept_store
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.monitor.pulse import Pulse
@@ -23,7 +29,9 @@ from fedpact.provider.monitor.server import MonitorServer
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.rehearsal import RehearsingDaemon, UnwrittenStore, copied_files
+from fedpact.provider.trainer import Trainer
 from fedpact.provider.work import LocalWork
+from fedpact.provider.workers import WorkerPool
 from fedpact.settings import Settings
 from fedpact.types.deployment import Deployment, DeploymentV2
 from fedpact.types.schema import DataSchema, schema_file
@@ -78,9 +86,9 @@ def serve(
         client = _when_there(lambda: connect(settings, keys), pulse)
         opened.callback(client.close)
         store = _when_there(lambda: kept_store(settings, client.deployment, keys.address), pulse)
-        needed = parts(settings, keys, offer, client, store)
+        needed = parts(settings, keys, offer, client, store, work)
         exchange = opened.enter_context(_exchange(settings, client))
-        daemon = _when_there(lambda: Daemon(*needed, work, metrics, exchange), pulse)
+        daemon = _when_there(lambda: Daemon(*needed, metrics, exchange), pulse)
         _when_there(daemon.check, pulse)
         with _endpoint(settings, client, keys.address, exchange):
             daemon.run()
@@ -111,7 +119,9 @@ def connect(settings: Settings, keys: AccountKeys) -> AnyClient:
     )
 
 
-Parts = tuple[AnyClient, Deployment, ContentStore, AccountKeys, Policy, OwnRecords, DaemonSettings]
+Parts = tuple[
+    AnyClient, Deployment, ContentStore, AccountKeys, Policy, OwnRecords, DaemonSettings, Trainer
+]
 
 
 def parts(
@@ -120,16 +130,23 @@ def parts(
     offer: Offer,
     client: AnyClient,
     store: ContentStore,
+    work: LocalWork | None = None,
 ) -> Parts:
-    """What a daemon is made of."""
+    """What a daemon is made of. `work`: other local work than the protocol's."""
     deployment, state = client.deployment, settings.state
+    policy = Policy.read(offer.policy)
     return (
         client,
         deployment,
         store,
         keys,
-        Policy.read(offer.policy),
-        OwnRecords(offer.data, offer.declared(), features_folder(state, keys.address)),
+        policy,
+        OwnRecords(
+            offer.data,
+            offer.declared(),
+            features_folder(state, keys.address),
+            snapshots_folder(state, keys.address),
+        ),
         DaemonSettings(
             state_file(state, deployment, keys.address),
             ledger_file(state, keys.address),
@@ -139,6 +156,7 @@ def parts(
             offer.policy,
             settings.keep_days * SECONDS_PER_DAY,
         ),
+        WorkerPool(work or LocalWork(), policy),
     )
 
 

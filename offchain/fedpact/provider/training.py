@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable
 
 from fedpact.consensus.artefacts import seal_local
@@ -15,7 +16,12 @@ from fedpact.provider.reading import (
     round_ref_of,
     specification_of,
 )
-from fedpact.provider.releasing import PlannedRelease, make_release, submission_time
+from fedpact.provider.releasing import (
+    PlannedRelease,
+    make_release,
+    submission_time,
+    training_time,
+)
 from fedpact.provider.work import TrainingTask
 from fedpact.types.cid import Cid
 
@@ -35,11 +41,9 @@ def submit_model(view: RequestView) -> DutyResult:
     ctx = view.ctx
     release_id = ReleaseId(ctx.deployment.fingerprint, view.id, view.round)
     if not ctx.ledger.kept_at(release_id):
-        made = ctx.private_work.result(
-            ("train", view.id, view.round), lambda: _training(view, release_id)
-        )
-        if made is None:
-            return idle("training")
+        waiting = ctx.waiting_for_training(view.id, view.round, lambda: _training(view, release_id))
+        if waiting is not None:
+            return idle(waiting)
     due = submission_time(
         view.state.stage_start,
         specification_of(view).windows.submit,
@@ -74,6 +78,8 @@ def _training(view: RequestView, release_id: ReleaseId) -> Callable[[], bytes]:
         ctx.cache.models.get((view.id, view.round - 1), {}),
         _data_seed(view),
     )
+    now, window = time.monotonic(), spec.windows.submit
+    elapsed = view.frame.timestamp - view.state.stage_start
     planned = PlannedRelease(
         release_id,
         task,
@@ -81,6 +87,8 @@ def _training(view: RequestView, release_id: ReleaseId) -> Callable[[], bytes]:
         view.members[view.seat].samples,
         lambda artefact: seal_local(artefact, key, reference, account),
         view.frame.timestamp,
+        now + training_time(elapsed, window),
+        now + window - elapsed,
     )
     return lambda: make_release(ctx, planned)
 

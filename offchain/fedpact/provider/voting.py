@@ -56,7 +56,7 @@ def _score(view: RequestView) -> CastVote | None:
     if result is None:
         return None
     scores, record = result
-    vote = CastVote(ctx.work.vote(scores, view.seat), record.to_json())
+    vote = CastVote(ctx.trainer.work.vote(scores, view.seat), record.to_json())
     ctx.state.save_vote(view.id, view.round, vote)
     return vote
 

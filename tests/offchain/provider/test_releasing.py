@@ -25,13 +25,16 @@ from fedpact.provider.own import Own
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.provider.releasing import PlannedRelease, make_release, submission_time
+from fedpact.provider.trainer import InProcess, Trainer
 from fedpact.provider.work import LocalWork, TrainingTask
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.schema import DataSchema, schema_file
 from tests.support.specifications import SOUND, specification
 from tests.support.waiting import wait_until
 
-SPEC = specification(labels=["a", "b"], privacy=SOUND)
+SPEC = specification(
+    labels=["a", "b"], features={"shape": [2], "columns": ["x", "y"]}, privacy=SOUND
+)
 SCHEMA = DataSchema(
     data_id="00" * 16,
     category="test",
@@ -57,7 +60,7 @@ class Failing(LocalWork):
         return super().train(task, on_step)
 
 
-def own_side(folder: Path, work: LocalWork) -> Own:
+def own_side(folder: Path, trainer: Trainer) -> Own:
     data = folder / "data.csv"
     data.write_text("x,y,label\n" + "".join(f"{n % 9},{SECRET},a\n" for n in range(9)))
     schema_file(data).write_text(as_toml(SCHEMA))
@@ -66,8 +69,8 @@ def own_side(folder: Path, work: LocalWork) -> Own:
         return Ledger(folder / "ledger.sqlite", b"k" * 32)
 
     keys = AccountKeys(Account.from_key(b"\x01" * 32))
-    records = OwnRecords(data, SCHEMA, folder / "features")
-    return Own(keys, Policy(), records, work, open_ledger(), open_ledger)
+    records = OwnRecords(data, SCHEMA, folder / "features", folder / "snapshots")
+    return Own(keys, Policy(), records, trainer, open_ledger(), open_ledger)
 
 
 def planned(seal: Callable[[bytes], bytes] = lambda artefact: artefact) -> PlannedRelease:
@@ -79,11 +82,11 @@ def planned(seal: Callable[[bytes], bytes] = lambda artefact: artefact) -> Plann
 def test_a_training_that_raises_ends_in_one_charged_release_of_noise(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    own = own_side(tmp_path, Failing())
+    own = own_side(tmp_path, InProcess(Failing()))
     sealed = make_release(own, planned())
     model = decode(sealed, family_of(SPEC).template(SPEC))
     assert all(values.any() for values in model.values())
-    assert own.work.trained_on == [9, 0]
+    assert own.trainer.work.trained_on == [9, 0]
     (entry,) = own.ledger.entries()
     assert (entry.id, entry.units, entry.kept) == (RELEASE, 9, True)
     # Whoever asks again gets the same bytes: no second draw, nothing more is charged.
@@ -97,8 +100,8 @@ def test_a_training_that_raises_ends_in_one_charged_release_of_noise(
 def test_records_that_cannot_be_read_end_in_noise_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = own_side(tmp_path, LocalWork())
-    monkeypatch.setattr(OwnRecords, "dataset", lambda *_: 1 / 0)
+    own = own_side(tmp_path, InProcess(LocalWork()))
+    monkeypatch.setattr(OwnRecords, "source", lambda *_: 1 / 0)
     decode(make_release(own, planned()), family_of(SPEC).template(SPEC))
     assert [entry.units for entry in own.ledger.entries()] == [0]
 
@@ -112,14 +115,14 @@ def test_a_failed_training_that_is_killed_before_it_is_kept_releases_once(tmp_pa
 
     child = os.fork()
     if child == 0:
-        make_release(own_side(tmp_path, Failing()), planned(die))
+        make_release(own_side(tmp_path, InProcess(Failing())), planned(die))
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    own = own_side(tmp_path, Failing())
+    own = own_side(tmp_path, InProcess(Failing()))
     assert own.ledger.stored(RELEASE) is None
     assert [entry.units for entry in own.ledger.entries()] == [9]
     sealed = make_release(own, planned())
-    again = own_side(tmp_path, Failing())
+    again = own_side(tmp_path, InProcess(Failing()))
     assert make_release(again, planned()) == sealed
     assert [entry.units for entry in again.ledger.entries()] == [9]
 
@@ -144,7 +147,7 @@ def test_the_time_when_it_was_ready_counts_the_training(tmp_path: Path) -> None:
             time.sleep(1.1)
             return super().train(task, on_step)
 
-    own = own_side(tmp_path, Slow())
+    own = own_side(tmp_path, InProcess(Slow()))
     make_release(own, planned())
     assert own.ledger.kept_at(RELEASE) >= 1002
 
@@ -166,7 +169,7 @@ def test_no_log_line_of_a_release_holds_a_cell(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    own = own_side(tmp_path, LocalWork())
+    own = own_side(tmp_path, InProcess(LocalWork()))
     make_release(own, planned())
     assert SECRET not in caplog.text
     assert np.isfinite(own.ledger.kept_at(RELEASE))

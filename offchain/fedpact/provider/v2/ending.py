@@ -40,9 +40,10 @@ def end_request(view: RequestView) -> DutyResult:
 
 
 def finish(view: RequestView, reason: str) -> None:
-    """Nothing more to do for this request: free its held budget and the bytes kept for it,
-    and refund what was charged for models that were never published."""
+    """Nothing more to do for this request: free its held budget, its records and the bytes kept
+    for it, and refund what was charged for models that were never published."""
     cache = view.ctx.cache
+    view.ctx.drop_records(view.id)
     view.ctx.ledger.end(view.ctx.deployment.fingerprint, view.id)
     cache.forget(view.id, view.round + 1)
     for kept in (cache.replays, cache.pools, cache.cohorts, cache.histories, cache.peers):

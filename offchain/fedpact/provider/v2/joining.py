@@ -66,8 +66,10 @@ def opt_in(view: RequestView) -> DutyResult:
         ContentError,
     ) as refusal:
         ctx.ledger.drop_hold(ctx.deployment.fingerprint, view.id)
+        ctx.drop_records(view.id)
         ctx.state.decide(view.id, Participation.DECLINED, str(refusal))
         return idle(f"declined: {refusal}")
+    ctx.keep_records(view.id)
     endpoint = "" if ctx.exchange is None else ctx.exchange.own
     cid = ctx.store.put(opt_in_record(ctx, spec, samples, endpoint))
     join = Join(view.account, samples, cid.digest)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable
 
 from fedpact.consensus.artefacts import open_sealed_local, seal_local
@@ -9,7 +10,12 @@ from fedpact.data.declared import no_examples
 from fedpact.errors import ContentError, DecryptionError, NotReady
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider.context import DutyResult, did, idle
-from fedpact.provider.releasing import PlannedRelease, make_release, submission_time
+from fedpact.provider.releasing import (
+    PlannedRelease,
+    make_release,
+    submission_time,
+    training_time,
+)
 from fedpact.provider.v2.history import replay_of
 from fedpact.provider.v2.reading import (
     former_keys,
@@ -55,11 +61,9 @@ def ready_model(view: RequestView) -> bytes | str:
     """The digest of the model to submit now, or why there is none yet."""
     ctx, release = view.ctx, release_of(view)
     if not ctx.ledger.kept_at(release):
-        made = ctx.private_work.result(
-            ("train", view.id, view.round), lambda: _training(view, release)
-        )
-        if made is None:
-            return "training"
+        waiting = ctx.waiting_for_training(view.id, view.round, lambda: _training(view, release))
+        if waiting is not None:
+            return waiting
     due = submission_time(
         view.phase_start,
         view.terms.submit_window,
@@ -130,6 +134,8 @@ def _training(view: RequestView, release: ReleaseId) -> Callable[[], bytes]:
         ctx.cache.models.get((view.id, view.round - 1), {}),
         _data_seed(view),
     )
+    now, window = time.monotonic(), view.terms.submit_window
+    elapsed = view.frame.timestamp - view.phase_start
     planned = PlannedRelease(
         release,
         task,
@@ -137,6 +143,8 @@ def _training(view: RequestView, release: ReleaseId) -> Callable[[], bytes]:
         view.pool[index].samples,
         lambda artefact: seal_local(artefact, key, reference, ctx.keys.address),
         view.frame.timestamp,
+        now + training_time(elapsed, window),
+        now + window - elapsed,
     )
     return lambda: make_release(ctx, planned)
 

@@ -85,7 +85,7 @@ def _scored(view: RequestView) -> CastVote | None:
     scores, record = result
     seats = {index: seat for seat, index in enumerate(view.cohort.indices)}
     by_seat = {seats[index]: score for index, score in scores.items()}
-    return _save(view, CastVote(ctx.work.vote(by_seat, view.seat), record.to_json()))
+    return _save(view, CastVote(ctx.trainer.work.vote(by_seat, view.seat), record.to_json()))
 
 
 def _save(view: RequestView, vote: CastVote) -> CastVote:

@@ -1,0 +1,150 @@
+"""A training that takes for ever, fails or is killed stops nothing else (daemons as processes)."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedpact.child import start_with_parent
+from fedpact.privacy.ledger_check import verify
+from fedpact.provider.ledgers import open_ledger
+from fedpact.types.rounds import RequestStatus
+from tests.support.held_provider import GREEDY, HELD, KILLED
+from tests.support.waiting import wait_until
+from tests.support.world import PAYMENT, POLL, World, running_world
+
+POLICY = """categories = ["images/digits"]
+accept_without_privacy = true
+epsilon_per_request = 9.0
+epsilon_per_requester = 100.0
+epsilon_lifetime = 20.0
+submit_after = 0.0
+min_samples = 20
+max_parallel_training = 2
+max_training_memory_mb = 1024
+"""
+WINDOW = 600
+"""Seconds: nobody hurries."""
+WITHOUT_PRIVACY = {"mode": "none"}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with running_world(tmp_path, providers=2, rounds=1) as started:
+        yield started
+
+
+def serve(world: World, number: int) -> subprocess.Popen[bytes]:
+    """Starts a daemon whose trainings do what the requests' titles say."""
+    network, name = world.network, f"provider-{number + 1}"
+    config, policy = (network.folder / f"{name}{end}.toml" for end in ("", "-policy"))
+    config.write_text(network.settings(name, POLL))
+    policy.write_text(POLICY)
+    command = [sys.executable, "-m", "tests.support.held_provider", str(network.folder)]
+    command += ["--config", str(config), "--data", str(world.data.files[number])]
+    command += ["--policy", str(policy)]
+    with (network.folder / f"{name}.log").open("ab") as log:
+        process = start_with_parent(
+            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    network.daemons.append(process)
+    network.names.append(name)
+    return process
+
+
+def create(world: World, title: str, **fields: object) -> int:
+    """Creates a request, and follows it in a thread of its own."""
+    draft = world.data.draft.changed(
+        title=title,
+        min_providers=2,
+        max_providers=2,
+        windows=dict.fromkeys(world.data.draft.fields["windows"], WINDOW),
+        **fields,
+    )
+    requester = world.requester
+    request = requester.create(draft, world.data.evaluation, PAYMENT)
+    threading.Thread(target=requester.follow, args=(request,), daemon=True).start()
+    return request
+
+
+def delivered(world: World, request: int) -> bool:
+    return world.network.client.market.request(request).status is RequestStatus.DELIVERED
+
+
+def trainings(world: World) -> set[int]:
+    """Processes that hold a training."""
+    return {int(one.name.partition("-")[2]) for one in world.network.folder.glob("started-*")}
+
+
+def runs(process_id: int) -> bool:
+    with suppress(OSError):
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z"
+    return False
+
+
+def held(world: World, count: int) -> Callable[[], bool]:
+    return lambda: len([one for one in trainings(world) if runs(one)]) == count
+
+
+def test_a_training_that_hangs_fails_or_is_killed_stops_nothing_else(world: World) -> None:
+    daemons = [serve(world, number) for number in range(2)]
+    world.network.wait_until_serving()
+
+    # Without privacy: such a training must be made from all records that were joined with.
+    slow = create(world, HELD, privacy=WITHOUT_PRIVACY)
+    wait_until(held(world, 2), "no training began")
+    requests = {title: create(world, title) for title in (GREEDY, KILLED, "light 1", "light 2")}
+    wait_until(
+        lambda: all(delivered(world, request) for request in requests.values()),
+        lambda: f"{requests}: not delivered while {slow} trains: {world.log(0)}",
+    )
+    assert not delivered(world, slow)
+    assert held(world, 2)()
+    assert [daemon.poll() for daemon in daemons] == [None, None]
+
+    # Half of the records are gone; what was joined with is what counts.
+    data = world.data.files[0]
+    with np.load(data) as file:
+        halves = {name: values[: len(values) // 2] for name, values in file.items()}
+    np.savez(data, **halves)
+    # Workers die with a daemon that is killed, and let one stop that is asked to.
+    before = trainings(world)
+    os.kill(daemons[0].pid, signal.SIGKILL)
+    daemons[0].wait()
+    wait_until(held(world, 1), "a worker outlived its daemon")
+    again = serve(world, 0)
+    wait_until(held(world, 2), lambda: world.log(0))
+    asked = time.monotonic()
+    again.send_signal(signal.SIGTERM)
+    assert again.wait(60) == 0
+    assert time.monotonic() - asked < 10
+    wait_until(held(world, 1), "a worker outlived its daemon")
+    serve(world, 0)
+    wait_until(held(world, 2), lambda: world.log(0))
+    assert len(trainings(world) - before) == 2
+    (world.network.folder / "open").touch()
+    wait_until(lambda: delivered(world, slow), lambda: world.log(0))
+
+    for title, request in {**requests, HELD: slow}.items():
+        points, faults = world.network.client.rounds.points(request)
+        assert not any(faults), title
+        assert sum(points), title
+    for title in (GREEDY, KILLED):
+        line = f"request {requests[title]}, round 1: the training failed"
+        assert world.log(0).count(line) == 1, title
+    # Each round was charged once, and what was submitted is what was charged.
+    account = world.accounts[0]
+    own = world.network.client.rounds.submissions(account.address)
+    with open_ledger(world.ledger_file(0), account) as ledger:
+        entries = verify(ledger)
+        assert {(one.id.request, one.id.round, one.digest) for one in entries} == set(own)
+        assert len(own) == len(requests) + 1
