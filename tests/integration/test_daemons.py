@@ -1,7 +1,5 @@
 """Daemons as processes: killed, restarted, bereft of their state, on the wrong chain."""
 
-import signal
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +9,6 @@ import pytest
 from fedpact.audit import audit
 from fedpact.chain import keystore
 from fedpact.errors import FedpactError
-from fedpact.privacy.accounting import cost
-from fedpact.privacy.ledger_check import verify
-from fedpact.provider.ledgers import open_ledger
 from fedpact.requester import RequestProgress
 from fedpact.types.rounds import RequestStatus, Stage
 from fedpact.types.schema import schema_file
@@ -103,41 +98,6 @@ def test_a_provider_declines_a_request_beyond_its_lifetime_budget(world: World) 
     wait_until(lambda: declined in world.log(0), lambda: world.log(0))
     assert "of the data set's epsilon" in world.log(0)
     assert world.network.client.market.request(request).joined == 0
-
-
-def test_two_daemons_of_one_account_publish_and_pay_for_one_draw_a_round(world: World) -> None:
-    for number in (0, 0, 1, 2, 3):
-        world.serve(number)
-    world.network.wait_until_serving()
-    request = world.requester.create(world.data.draft, world.data.evaluation, PAYMENT)
-    end = world.requester.follow(request, poll_interval=POLL)
-    assert end.status is RequestStatus.DELIVERED
-    account = world.accounts[0]
-    own = world.network.client.rounds.submissions(account.address)
-    with open_ledger(world.ledger_file(0), account) as ledger:
-        made = verify(ledger)
-        assert [(entry.id.request, entry.id.round, entry.digest) for entry in made] == own
-        assert len(own) == ROUNDS
-        assert ledger.spent(1e-5).epsilon == pytest.approx(
-            cost(made[0].event.times(ROUNDS), 1e-5).epsilon
-        )
-
-
-def test_an_older_copy_of_the_ledger_is_refused(world: World) -> None:
-    for number in range(4):
-        world.serve(number)
-    world.network.wait_until_serving()
-    request = world.requester.create(world.data.draft, world.data.evaluation, PAYMENT)
-    world.requester.follow(request, poll_interval=POLL)
-    world.process(0).send_signal(signal.SIGTERM)
-    assert world.process(0).wait(PATIENCE) == 0
-    with sqlite3.connect(world.ledger_file(0)) as ledger:
-        ledger.execute("DELETE FROM releases WHERE round = 2")
-    world.kill(0)
-    world.serve(0)
-    code = world.process(0).wait(PATIENCE)
-    assert code == 2
-    assert "older copy" in world.log(0)
 
 
 def test_a_daemon_says_all_that_is_missing_at_once(world: World) -> None:

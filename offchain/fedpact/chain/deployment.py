@@ -107,20 +107,30 @@ def save(deployment: Deployment, path: Path) -> None:
 def load(path: Path) -> Deployment:
     """Read a deployment file; DeploymentError if it is missing or invalid."""
     try:
-        facts: Any = json.loads(path.read_text(encoding="utf-8"))
-        second = isinstance(facts, dict) and facts.get("protocol") == DeploymentV2.protocol
-        deployment = DeploymentV2(**facts) if second else Deployment(**facts)
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise DeploymentError(f"no deployment file {path}: {error.strerror}") from error
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise DeploymentError(f"{path} is not a deployment file: {error}") from error
+    return read(text, str(path))
+
+
+def read(text: str, name: str) -> Deployment:
+    """The deployment that a file's text describes; DeploymentError, with the file's name, if it
+    describes none."""
+    try:
+        facts: Any = json.loads(text)
+        second = isinstance(facts, dict) and facts.get("protocol") == DeploymentV2.protocol
+        deployment = DeploymentV2(**facts) if second else Deployment(**facts)
+    except (ValueError, TypeError) as error:
+        raise DeploymentError(f"{name} is not a deployment file: {error}") from error
     for field in fields(deployment):
         value = getattr(deployment, field.name)
         if not isinstance(value, _TYPES.get(field.name, str)):
-            raise DeploymentError(f"{path} is not a deployment file: {field.name} is {value!r}")
+            raise DeploymentError(f"{name} is not a deployment file: {field.name} is {value!r}")
     if deployment.protocol not in (Deployment.protocol, DeploymentV2.protocol):
         raise DeploymentError(
-            f"{path} describes protocol {deployment.protocol}: this version knows 1 and 2"
+            f"{name} describes protocol {deployment.protocol}: this version knows 1 and 2"
         )
     return deployment
 

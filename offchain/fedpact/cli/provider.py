@@ -30,6 +30,13 @@ def serve(
     policy: PolicyFile,
     schema: SchemaFile = None,
     new_data: NewData = False,
+    only_daemon: Annotated[
+        bool,
+        typer.Option(
+            "--only-daemon",
+            help="No other daemon of this account runs: do not wait to see whether one does.",
+        ),
+    ] = False,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="Log one JSON object a line.")
     ] = False,
@@ -51,7 +58,7 @@ def serve(
 
     at = session.of(context)
     log_to_stderr(at.settings.log_level, as_json=log_json)
-    offer = Offer(policy, data, schema, new_data)
+    offer = Offer(policy, data, schema, new_data, only_daemon)
     if dry_run:
         rehearse(at.settings, at.keys, offer)
     else:

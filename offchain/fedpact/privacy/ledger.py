@@ -11,13 +11,15 @@ contributes nothing to further releases, which nobody can see (docs/adr/0031). R
 records by another machine are not seen.
 """
 
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fedpact.errors import LedgerError, PrivacyError
+from fedpact.privacy import ledger_journal as journal
 from fedpact.privacy.budget import PrivacyLimit, Spend
 from fedpact.privacy.ledger_report import LedgerReport, ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease, Mechanism, decode_event, encode_event
@@ -107,10 +109,11 @@ class Ledger(LedgerReport):
         per release: a repeated call charges nothing and returns the same units, until the bytes
         are published. An event of None charges nobody.
         """
-        named = {self.spending.keyed(unit): unit for unit in units}
+        keyed = {self.spending.keyed(unit): unit for unit in units}
         with self.file.transaction() as db:
             if self.row(db, release_id) is None:
-                self.spending.ask(db, named)
+                self.spending.ask(db, keyed)
+                cost = Spend.nothing()
                 if event is not None:
                     cost = Spend.of(event, self._schedule(db, release_id))
                     self.spending.drop_exhausted(db, cost, payers.dataset_limit)
@@ -122,10 +125,13 @@ class Ledger(LedgerReport):
                     "INSERT INTO release_units SELECT ?, ?, ?, digest FROM asked", release_id
                 )
                 count = db.execute("SELECT count(*) FROM asked").fetchone()[0]
+                charge = self.journal_charge(
+                    db, release_id, event, cost, count, [payers.dataset], payers.requester
+                )
                 db.execute(
                     "INSERT INTO releases (deployment, request, round, event, units, charged_at,"
-                    " digest, payload, dataset, requester, published)"
-                    " VALUES (?, ?, ?, ?, ?, ?, x'', NULL, ?, ?, 0)",
+                    " digest, payload, dataset, requester, published, charge)"
+                    " VALUES (?, ?, ?, ?, ?, ?, x'', NULL, ?, ?, 0, ?)",
                     (
                         *release_id,
                         None if event is None else encode_event(event),
@@ -133,10 +139,11 @@ class Ledger(LedgerReport):
                         int(time.time()),
                         payers.dataset,
                         payers.requester,
+                        charge,
                     ),
                 )
             return frozenset(
-                named[digest] for digest in self._units_of(db, release_id) if digest in named
+                keyed[digest] for digest in self._units_of(db, release_id) if digest in keyed
             )
 
     def keep(self, release_id: ReleaseId, payload: bytes, at: int) -> bytes:
@@ -160,13 +167,17 @@ class Ledger(LedgerReport):
                 " WHERE deployment = ? AND request = ? AND round = ?",
                 (Cid.of(payload).digest, payload, at, *release_id),
             )
+            journal.append(db, "keep", **named(release_id), digest=Cid.of(payload).digest.hex())
         return payload
 
     def publishing(self, release_id: ReleaseId) -> None:
         """Note that a release's bytes are about to leave this machine: their charge is final."""
         with self.file.transaction() as db:
             at = "deployment = ? AND request = ? AND round = ?"
-            db.execute(f"UPDATE releases SET published = 1 WHERE {at}", release_id)
+            if db.execute(
+                f"UPDATE releases SET published = 1 WHERE {at} AND published = 0", release_id
+            ).rowcount:
+                journal.append(db, "publish", **named(release_id))
             db.execute(f"DELETE FROM release_units WHERE {at}", release_id)
 
     def end(self, deployment: bytes, request: int) -> None:
@@ -175,11 +186,11 @@ class Ledger(LedgerReport):
         with self.file.transaction() as db:
             self._drop_hold(db, deployment, request)
             unpublished = db.execute(
-                "SELECT round, event, dataset, requester FROM releases"
+                "SELECT round, event, dataset, requester, charge FROM releases"
                 " WHERE deployment = ? AND request = ? AND published = 0",
                 (deployment, request),
             ).fetchall()
-            for round_, event, dataset, requester in unpublished:
+            for round_, event, dataset, requester, charge in unpublished:
                 if event is not None:
                     release_id = ReleaseId(deployment, request, round_)
                     cost = Spend.of(decode_event(event))
@@ -187,6 +198,7 @@ class Ledger(LedgerReport):
                     self.spending.refund(db, cost)
                     self.spending.take_off(db, "datasets", dataset, cost)
                     self.spending.take_off(db, "requesters", requester, cost)
+                    journal.append(db, "refund", charge=bytes(charge).hex())
             at = "deployment = ? AND request = ?"
             db.execute(f"DELETE FROM release_units WHERE {at}", (deployment, request))
             db.execute(
@@ -237,10 +249,20 @@ class Ledger(LedgerReport):
                 self.spending.charge(db, cost)
                 if dataset:
                     self.spending.add(db, "datasets", dataset, cost)
+            charge = self.journal_charge(
+                db,
+                release_id,
+                event,
+                cost or Spend.nothing(),
+                len(keyed),
+                [dataset] if dataset else [],
+                "",
+            )
+            journal.append(db, "keep", **named(release_id), digest=Cid.of(payload).digest.hex())
             db.execute(
                 "INSERT INTO releases (deployment, request, round, event, units, charged_at,"
-                " digest, payload, dataset, requester, published)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', 1)",
+                " digest, payload, dataset, requester, published, charge)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', 1, ?)",
                 (
                     *release_id,
                     None if event is None else encode_event(event),
@@ -249,11 +271,39 @@ class Ledger(LedgerReport):
                     Cid.of(payload).digest,
                     payload,
                     dataset,
+                    charge,
                 ),
             )
         return payload
 
     # ------------------------------------------------------------------ inside a transaction
+
+    def journal_charge(
+        self,
+        db: sqlite3.Connection,
+        release_id: ReleaseId,
+        event: GaussianRelease | None,
+        cost: Spend,
+        units: int,
+        datasets: Sequence[str],
+        requester: str,
+        source: str = "own",
+    ) -> bytes:
+        """Enter in the journal what a release is charged; the charge's identifier."""
+        charge = secrets.token_bytes(16)
+        journal.append(
+            db,
+            "charge",
+            charge=charge.hex(),
+            **named(release_id),
+            event=None if event is None else asdict(event),
+            filter=int(cost.filter),
+            units=units,
+            datasets=list(datasets),
+            requester=requester,
+            source=source,
+        )
+        return charge
 
     def _demand_of_units(self, db: sqlite3.Connection, cost: Spend, limit: PrivacyLimit) -> None:
         """Raise BudgetExceeded if `cost` would take any unit in `asked` past `limit`."""
@@ -285,3 +335,8 @@ class Ledger(LedgerReport):
         if hold is not None:
             remaining = self.spending.decode(hold[1]) - cost
             db.execute("UPDATE holds SET remaining = ? WHERE id = ?", (remaining.encode(), hold[0]))
+
+
+def named(release_id: ReleaseId) -> dict[str, Any]:
+    """A release's identifier in plain JSON types."""
+    return {**release_id._asdict(), "deployment": release_id.deployment.hex()}

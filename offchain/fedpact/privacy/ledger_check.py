@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from fedpact.errors import LedgerError
+from fedpact.privacy import ledger_journal as journal
 from fedpact.privacy.accounting import ORDERS, rdp
 from fedpact.privacy.ledger_report import LedgerEntry, LedgerReport, ReleaseId
 
@@ -17,6 +18,10 @@ def verify(ledger: LedgerReport) -> list[LedgerEntry]:
     """
     ledger.file.verify()
     with ledger.file.reading() as db:
+        try:
+            journal.entries(db)
+        except (ValueError, KeyError) as error:
+            raise ledger.file.corrupt(str(error)) from error
         known = db.execute("SELECT count(*) FROM units").fetchone()[0]
         curves = [spend.curve for spend in ledger.spending.of_units(db)]
         kept = db.execute(

@@ -7,61 +7,31 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from fedpact.database import connect, explained
-from fedpact.errors import LedgerError, LedgerUnavailable
-from fedpact.privacy.accounting import ORDERS, steps_of
-from fedpact.privacy.budget import Filter, Spend
-from fedpact.privacy.mechanisms import decode_event
+from fedpact.errors import LedgerError, LedgerReplaced, LedgerUnavailable
+from fedpact.privacy import ledger_journal
+from fedpact.privacy.accounting import ORDERS
+from fedpact.privacy.ledger_schema import SCHEMA_VERSION, create, migrate
 
-SCHEMA_VERSION = 4
 APPLICATION_ID = 0x46504C31  # "FPL1", in the file's header
 LOCK_TIMEOUT = 20.0
 """Seconds to wait for another process that writes."""
 
-_TABLES = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
-    # Spends as `budget.Spend` encodes them.
-    "CREATE TABLE accounts (id INTEGER PRIMARY KEY, spend BLOB NOT NULL)",
-    """CREATE TABLE units (digest BLOB PRIMARY KEY, account INTEGER NOT NULL
-        REFERENCES accounts(id)) WITHOUT ROWID""",
-    "CREATE INDEX units_by_account ON units(account)",
-    """CREATE TABLE releases (
-        deployment BLOB NOT NULL, request INTEGER NOT NULL, round INTEGER NOT NULL,
-        event TEXT, units INTEGER NOT NULL, charged_at INTEGER NOT NULL,
-        digest BLOB NOT NULL, payload BLOB,
-        PRIMARY KEY (deployment, request, round)) WITHOUT ROWID""",
-    """CREATE TABLE holds (
-        id INTEGER PRIMARY KEY, deployment BLOB NOT NULL, request INTEGER NOT NULL,
-        event TEXT NOT NULL, remaining BLOB NOT NULL, UNIQUE (deployment, request))""",
-)
-_VERSION_2 = (
-    # Charged by name, whatever the records are.
-    "CREATE TABLE datasets (name TEXT PRIMARY KEY, spend BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE requesters (name TEXT PRIMARY KEY, spend BLOB NOT NULL) WITHOUT ROWID",
-    # '' in a hold of version 1: it counts for all.
-    "ALTER TABLE holds ADD COLUMN dataset TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE holds ADD COLUMN requester TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE releases ADD COLUMN dataset TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE releases ADD COLUMN requester TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE releases ADD COLUMN published INTEGER NOT NULL DEFAULT 1",
-    "ALTER TABLE releases ADD COLUMN kept_at INTEGER NOT NULL DEFAULT 0",
-    # Of releases whose bytes have not left this machine.
-    """CREATE TABLE release_units (
-        deployment BLOB NOT NULL, request INTEGER NOT NULL, round INTEGER NOT NULL,
-        digest BLOB NOT NULL, PRIMARY KEY (deployment, request, round, digest)) WITHOUT ROWID""",
-    "DROP TABLE IF EXISTS held_units",
-)
-_VERSION_4 = (
-    # Units under canonical digests, with the digests of version 3 whose spends they took over.
-    "CREATE TABLE links (unit BLOB, former BLOB, PRIMARY KEY (unit, former)) WITHOUT ROWID",
-    # What data sets look like, for their owner; keyed digests of 16 bytes end to end.
-    """CREATE TABLE sketches (dataset TEXT PRIMARY KEY, size INTEGER NOT NULL,
-        columns BLOB NOT NULL, sketch BLOB NOT NULL, confirmed BLOB NOT NULL) WITHOUT ROWID""",
-)
+
+@dataclass
+class Watch:
+    """What all connections of one process know of the file at a path: which one it is, and how far
+    its journal had come."""
+
+    file: tuple[int, int] | None = None
+    """Device and inode."""
+    wal: tuple[int, int] | None = None
+    """Of SQLite's journal beside it."""
+    sequence: int = 0
+    head: bytes = ledger_journal.FIRST
 
 
 class LedgerFile:
@@ -77,9 +47,18 @@ class LedgerFile:
         key: bytes,
         lock_timeout: float = LOCK_TIMEOUT,
         former_key: bytes | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        """`former_key`: under which an account kept its ledger before version 4."""
+        """`former_key`: under which an account kept its ledger before version 4. `watch`: of
+        another connection of this process; it must be the same file."""
         self.path = path
+        self.watch = watch or Watch()
+        self._keys = (key, former_key or key)
+        self._timeout = lock_timeout
+        self._open()
+
+    def _open(self) -> None:
+        path = self.path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Stricter than SQLite's file mode: unpublished bytes are private. An existing file is
@@ -90,13 +69,18 @@ class LedgerFile:
             raise LedgerUnavailable(
                 f"privacy ledger {path}: it cannot be opened: {error.strerror}"
             ) from error
+        if self.watch.file is not None and not self._same_file():
+            # Opened, SQLite would play the other file's journal into this one.
+            raise self._replaced()
         with self._explained():
-            self._db = self._connected(lock_timeout)
+            self._db = self._connected(self._timeout)
         try:
             with self._explained():
                 self._prepare()
+                if self.watch.file is None:
+                    self.watch.file = _identity(self.path)
             with self.transaction() as db:
-                self._identify(db, key, former_key or key)
+                self._identify(db, *self._keys)
         except BaseException:
             self._db.close()
             raise
@@ -104,14 +88,36 @@ class LedgerFile:
     def close(self) -> None:
         self._db.close()
 
+    def reopen(self) -> None:
+        """Go over to the file that is at the path now, after LedgerReplaced."""
+        self._db.close()
+        # SQLite leaves the journal of a file that was moved, and would play it into the new one.
+        wal = self.path.with_name(self.path.name + "-wal")
+        if _identity(wal) == self.watch.wal:
+            try:
+                for suffix in ("-wal", "-shm"):
+                    self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            except OSError as error:
+                raise LedgerUnavailable(f"privacy ledger {self.path}: {error.strerror}") from error
+        vars(self.watch).update(vars(Watch()))
+        self._open()
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Atomic and exclusive: no other process writes from the first read to the commit."""
+        """Atomic and exclusive: no other process writes from the first read to the commit.
+
+        Raises LedgerReplaced, before anything is written, if the path has another file by now, or
+        the file an older content.
+        """
         with self._explained():
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._require_same()
                 yield self._db
+                sequence, head = self._head()
                 self._db.execute("COMMIT")
+                self.watch.sequence, self.watch.head = sequence, head
+                self.watch.wal = _identity(self.path.with_name(self.path.name + "-wal"))
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
@@ -142,6 +148,25 @@ class LedgerFile:
             if db.execute("PRAGMA foreign_key_check").fetchone() is not None:
                 raise self.corrupt("a record without an account")
 
+    def _require_same(self) -> None:
+        watch = self.watch
+        same = self._same_file()
+        if same and watch.sequence:
+            same = ledger_journal.hash_at(self._db, watch.sequence) == watch.head
+        if not same:
+            raise self._replaced()
+
+    def _same_file(self) -> bool:
+        return self.watch.file == _identity(self.path)
+
+    def _replaced(self) -> LedgerReplaced:
+        return LedgerReplaced(
+            f"privacy ledger {self.path}: another file, or an older copy, has taken its place"
+        )
+
+    def _head(self) -> tuple[int, bytes]:
+        return ledger_journal.head(self._db)
+
     def _connected(self, lock_timeout: float) -> sqlite3.Connection:
         deadline = time.monotonic() + lock_timeout
         while True:
@@ -171,28 +196,20 @@ class LedgerFile:
         )
         orders = json.dumps(ORDERS).encode()
         if version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            for statement in (*_TABLES, *_VERSION_2, *_VERSION_4):
-                db.execute(statement)
+            create(db)
             db.execute("INSERT INTO meta VALUES ('key', ?), ('orders', ?)", (proof, orders))
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             return
         if application != APPLICATION_ID:
             raise LedgerError(f"privacy ledger {self.path}: the file is not a fedpact ledger")
-        if version == 1:
-            for statement in _VERSION_2:
-                db.execute(statement)
-        if version in (1, 2):
-            _to_version_3(db)
-        if version in (1, 2, 3):
-            for statement in _VERSION_4:
-                db.execute(statement)
-            db.execute(
-                "UPDATE meta SET value = ? WHERE name = 'key' AND value = ?", (proof, former_proof)
-            )
-            db.execute("INSERT INTO meta VALUES ('former', x'')")
+        if 0 < version < SCHEMA_VERSION:
+            migrate(db, version)
+            if version <= 3:
+                db.execute(
+                    "UPDATE meta SET value = ? WHERE name = 'key' AND value = ?",
+                    (proof, former_proof),
+                )
             version = SCHEMA_VERSION
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         if version != SCHEMA_VERSION:
             raise LedgerError(
                 f"privacy ledger {self.path}: schema version {version}, this fedpact reads"
@@ -223,20 +240,10 @@ class LedgerFile:
         )
 
 
-def _to_version_3(db: sqlite3.Connection) -> None:
-    """Spends were Renyi curves of everything: these go on under the Renyi filter, as before."""
-    events = db.execute(
-        "SELECT event FROM releases WHERE event NOT NULL UNION ALL SELECT event FROM holds"
-    )
-    # Nobody has been charged for more steps than there were.
-    steps = sum(steps_of(decode_event(event)) for (event,) in events)
-    for table, key, column in (
-        ("accounts", "id", "spend"),
-        ("datasets", "name", "spend"),
-        ("requesters", "name", "spend"),
-        ("holds", "id", "remaining"),
-    ):
-        for name, old in db.execute(f"SELECT {key}, {column} FROM {table}").fetchall():
-            curve = np.frombuffer(old, "<f8").astype(np.float64)
-            spend = Spend(Filter.RENYI, steps, 0.0, curve)
-            db.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (spend.encode(), name))
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None if there is no file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -11,7 +11,8 @@ from fedpact.closing import Closing
 from fedpact.errors import LedgerError
 from fedpact.privacy.accounting import UNIT, PrivacyCost
 from fedpact.privacy.budget import PrivacyLimit, Spend
-from fedpact.privacy.ledger_file import LOCK_TIMEOUT, SCHEMA_VERSION, LedgerFile
+from fedpact.privacy.ledger_file import LOCK_TIMEOUT, LedgerFile, Watch
+from fedpact.privacy.ledger_schema import SCHEMA_VERSION
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.spending import Spending
 from fedpact.types.cid import Cid
@@ -60,7 +61,9 @@ class LedgerReport(Closing):
     path: the SQLite file, created with its folder if missing. key: 32 secret bytes of the data's
     owner; without them the digests in the file reveal nothing about any record. former_key: of the
     account, which kept the ledger before version 4.
-    Every method raises LedgerError if the file is corrupt or locked by another process.
+    watch: of another connection of this process, which must be to the same file.
+    Every method raises LedgerError if the file is corrupt, LedgerUnavailable if it cannot be used
+    now, and every method that writes LedgerReplaced if another file has taken its place.
     """
 
     def __init__(
@@ -70,8 +73,9 @@ class LedgerReport(Closing):
         *,
         former_key: bytes | None = None,
         lock_timeout: float = LOCK_TIMEOUT,
+        watch: Watch | None = None,
     ) -> None:
-        self.file = LedgerFile(Path(path), key, lock_timeout, former_key)
+        self.file = LedgerFile(Path(path), key, lock_timeout, former_key, watch)
         self.spending = Spending(self.file, key, former_key or key)
 
     def close(self) -> None:
@@ -87,6 +91,14 @@ class LedgerReport(Closing):
         with self.file.reading() as db:
             row = self.row(db, release_id)
             return None if row is None or not row[0] else self.checked(release_id, *row)
+
+    def stored_as(self, release_id: ReleaseId, digest: bytes) -> bytes | None:
+        """The bytes of a release if they have this digest; None if they are others, or not here."""
+        with self.file.reading() as db:
+            row = self.row(db, release_id)
+            if row is None or row[0] != digest or row[1] is None:
+                return None
+            return self.checked(release_id, *row)
 
     def kept_at(self, release_id: ReleaseId) -> int:
         """When `keep` stored the bytes, in seconds of the chain's time; 0 if it never did."""

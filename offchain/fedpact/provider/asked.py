@@ -1,13 +1,14 @@
 """What a protocol asks of a provider's daemon: the daemon's cycle knows no more of it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from fedpact.chain.records import Call, Frame
 from fedpact.logs import about
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider.context import DutyResult, Parts, idle
+from fedpact.types.specification import Specification
 
 
 class Look(Protocol):
@@ -37,6 +38,9 @@ LookT = TypeVar("LookT", bound=Look)
 class Asked(ABC, Generic[LookT]):
     """The duties of one protocol."""
 
+    held: str | None = None
+    """Why nothing may be joined or released now; None if nothing stands in the way."""
+
     @property
     @abstractmethod
     def opt_in(self) -> Callable[[LookT], DutyResult]:
@@ -58,14 +62,29 @@ class Asked(ABC, Generic[LookT]):
     def finished_but_due(self, frame: Frame) -> set[int]:
         """Requests that are finished, and still ask something of this account."""
 
+    @property
     @abstractmethod
-    def submissions(self) -> list[tuple[ReleaseId, bytes]]:
-        """The releases that this account has submitted on chain, with their digests."""
+    def releasing(self) -> Sequence[Callable[[LookT], DutyResult]]:
+        """The duties that commit to a release or make one; not done while `held`."""
+
+    @abstractmethod
+    def submissions(self, requests: Collection[int] | None = None) -> list[tuple[ReleaseId, bytes]]:
+        """The releases that this account has submitted on chain, with their digests.
+
+        `requests`: only of these; None: of all.
+        """
+
+    @abstractmethod
+    def asked_for(self, request: int, frame: Frame) -> tuple[Specification, str]:
+        """A request's specification, and the account of its requester."""
 
     def next_duty(self, look: LookT) -> DutyResult:
         """Do the first duty that has something to do; otherwise say why nothing was done."""
         outcome = idle(f"no duty in stage {look.stage}")
         for duty in self.duties_of(look):
+            if self.held and duty in self.releasing:
+                outcome = idle(self.held)
+                continue
             name = duty.__name__
             with about(round=look.round, duty=name), look.ctx.metrics.duty(name):
                 outcome = duty(look)

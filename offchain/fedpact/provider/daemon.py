@@ -11,6 +11,8 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +26,7 @@ from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.store import ContentStore
 from fedpact.errors import (
     FedpactError,
+    LedgerReplaced,
     Retryable,
     Reverted,
     SettingsError,
@@ -33,7 +36,9 @@ from fedpact.errors import (
 )
 from fedpact.logs import about
 from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_check import reconcile
+from fedpact.privacy.ledger_lock import ServingLock
+from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.provider import elsewhere
 from fedpact.provider.asked import Asked, Look
 from fedpact.provider.checking import (
     LITTLE_WEI,
@@ -44,7 +49,9 @@ from fedpact.provider.checking import (
     found,
 )
 from fedpact.provider.context import Background, Cache, DutyResult, Parts
+from fedpact.provider.elsewhere import Elsewhere
 from fedpact.provider.first import FirstProtocol
+from fedpact.provider.guarding import Guard
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.measuring import measure
 from fedpact.provider.monitor.metrics import Metrics
@@ -56,6 +63,7 @@ from fedpact.provider.state import Participation, ProviderState
 from fedpact.provider.trainer import Trainer
 from fedpact.provider.v2.second import SecondProtocol
 from fedpact.types.deployment import Deployment
+from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
     from fedpact.provider.exchange.boards import Exchange
@@ -87,6 +95,8 @@ class DaemonSettings:
     confirmations: int = 0
     new_data: bool = False
     """The owner says that data which look like charged ones are others."""
+    only_daemon: bool = False
+    """The operator says that no other daemon of the account runs."""
     policy_file: Path | None = None
     """Read again on SIGHUP."""
     keep_seconds: float = 0.0
@@ -118,12 +128,16 @@ class Daemon:
     ) -> None:
         self._settings = settings
         self._keys = keys
-        self._state = ProviderState(settings.state, deployment, keys.address, rebuild=True)
-        try:
-            self._ledger = self._open_ledger()
-        except BaseException:
-            self._state.close()
-            raise
+        with ExitStack() as opened:
+            self._lock = opened.enter_context(ServingLock.of(settings.ledger))
+            self._state = opened.enter_context(
+                ProviderState(settings.state, deployment, keys.address, rebuild=True)
+            )
+            self._ledger = open_ledger(settings.ledger, keys)
+            opened.pop_all()
+        self._guard = Guard(self._ledger, alone=settings.only_daemon)
+        self._uncompared: set[int] | None = None
+        """Requests with own submissions that are not compared with the ledger yet; None: all."""
         # Another thread reads, so that records are kept while others are trained on.
         self._workers = (
             Background(self._patience(policy), policy.max_parallel_training),
@@ -202,13 +216,36 @@ class Daemon:
         ]
 
     def _reconcile_ledger(self) -> None:
-        """Refuse an older copy of the ledger: it must hold all own submissions on chain and the
-        profile that was built here."""
-        from fedpact.provider.profile import built_releases
+        """Charge what this account has released and the ledger does not know: own submissions on
+        chain, in this and other deployments, and the profile that was built here."""
+        from fedpact.provider.profile import restore
 
-        self._scan(self._context.client.frame(self._settings.confirmations))
-        built = built_releases(self._settings.state, self._keys.address)
-        reconcile(self._ledger, [*self.asked.submissions(), *built])
+        frame = self._context.client.frame(self._settings.confirmations)
+        self._scan(frame)
+        ctx, settings = self._context, self._settings
+        elsewhere.remember(self._ledger, settings.state.parent, ctx.deployment)
+        restore(self._ledger, ctx.records, settings.state, self._keys.address)
+        self._uncompared = None
+        self._compare(frame)
+
+    def _compare(self, frame: Frame) -> None:
+        """Compare new own submissions with the ledger, and charge those that it did not make."""
+        ctx = self._context
+        others = Elsewhere(self._ledger, self._settings.ledger.parent, ctx.client, ctx.store)
+
+        def asking(release: ReleaseId) -> tuple[Specification, str]:
+            if release.deployment != ctx.deployment.fingerprint:
+                return others.asked_for(release)
+            return self.asked.asked_for(release.request, frame)
+
+        if self._uncompared is None:
+            every = others.submissions(self._keys.address)
+            self._guard.compare([*self.asked.submissions(), *every])
+        elif self._uncompared:
+            self._guard.compare(self.asked.submissions(self._uncompared))
+        self._uncompared = set()
+        self._guard.settle(ctx, asking)
+        self.asked.held = self._guard.held()
 
     def run(self) -> None:
         """Serve until `stop`, SIGINT or SIGTERM; a transaction under way is finished first."""
@@ -243,6 +280,7 @@ class Daemon:
             worker.close()
         self._ledger.close()
         self._state.close()
+        self._lock.close()
         self._context.store.close()
 
     def _read_policy(self) -> None:
@@ -255,7 +293,8 @@ class Daemon:
             log.error("the policy was not read again, the one before stays: %s", error)
             return
         self._context = replace(self._context, policy=policy)
-        self.asked = _asked(self._context)
+        held, self.asked = self.asked.held, _asked(self._context)
+        self.asked.held = held
         self._workers[0].patience = self._patience(policy)
         self._views_of = ""
         log.info("read the policy again: it decides on requests that are not joined yet")
@@ -265,7 +304,8 @@ class Daemon:
         return 0.0 if policy.submit_after else self._settings.poll_seconds
 
     def _open_ledger(self) -> Ledger:
-        return open_ledger(self._settings.ledger, self._keys)
+        """For another thread: the same file, or LedgerReplaced."""
+        return open_ledger(self._settings.ledger, self._keys, watch=self._ledger.file.watch)
 
     # ------------------------------------------------------------------ the cycle
 
@@ -280,9 +320,12 @@ class Daemon:
         except StateDamaged as error:
             log.error("%s", error)
             return self._rebuild_state()
+        except LedgerReplaced as error:
+            log.error("%s", error)
+            return self._go_over_to_the_other_ledger()
 
     def _pass(self) -> bool:
-        """A cycle; raises StateDamaged."""
+        """A cycle; raises StateDamaged and LedgerReplaced."""
         metrics = self._context.metrics
         try:
             if not self._recording:
@@ -291,12 +334,13 @@ class Daemon:
             self._now = frame.timestamp
             self._pace.saw(frame)
             self._scan(frame)
+            self._compare(frame)
             sender = self._context.client.sender
             sender.seen_block = frame.block_number
             under_way = sender.tend(self._context.keys)
             waiting = {request for request, _ in self._state.open_requests()}
             due = sorted(waiting | self.asked.finished_but_due(frame))
-        except StateDamaged:
+        except (StateDamaged, LedgerReplaced):
             raise
         except StorageUnavailable as error:
             self._cannot_record(error)
@@ -395,6 +439,17 @@ class Daemon:
             return False
         return True
 
+    def _go_over_to_the_other_ledger(self) -> bool:
+        """Use the ledger that is at the path now, and charge what it does not know before anything
+        else; whether that was possible."""
+        try:
+            self._ledger.file.reopen()
+        except StorageUnavailable as error:
+            self._cannot_record(error)
+            return False
+        self._uncompared = None
+        return True
+
     def _scan(self, frame: Frame) -> None:
         """Store the events up to the frame, each part with the checkpoint behind it."""
         state = self._state
@@ -409,12 +464,25 @@ class Daemon:
             if chunk.first <= state.block:
                 self._context.cache.clear()
             events = [(one.block, one.log_index, one.name, _kept(one)) for one in chunk.events]
+
+            if self._uncompared is not None:
+                self._uncompared |= self._submitted_in(chunk.events)
             block, block_hash = chunk.first - 1, ""
             if chunk.end is not None:
                 block, block_hash = chunk.end.block_number, chunk.end.block_hash
             state.ingest(events, block, block_hash, chunk.first)
             if self._stop.is_set():
                 return
+
+    def _submitted_in(self, events: Iterable[Event]) -> set[int]:
+        """Requests in which this account may have submitted a model."""
+        own = self._keys.address.lower()
+        return {
+            int(one.args.get("requestId", one.args.get("request", 0)))
+            for one in events
+            if one.name in ("ModelSubmitted", "ModelsSubmitted", "RoundPosted")
+            and one.args.get("member", own).lower() == own
+        }
 
     def _advance(self, request: int, frame: Frame) -> bool:
         backoff = self._backoff.setdefault(request, _Backoff())
@@ -431,7 +499,7 @@ class Daemon:
         except Reverted as error:
             # Another member was faster, or a deadline passed between reading and sending.
             self._note(request, f"not done: {error}")
-        except StateDamaged:
+        except (StateDamaged, LedgerReplaced):
             raise
         except StorageUnavailable as error:
             self._cannot_record(error)

@@ -1,5 +1,7 @@
 """The first protocol, as the daemon's cycle sees it."""
 
+from collections.abc import Collection
+
 from fedpact.chain.records import Call, Frame
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider.affording import require_worth
@@ -7,7 +9,10 @@ from fedpact.provider.asked import Asked
 from fedpact.provider.context import Context, RequestView
 from fedpact.provider.duties import Duty, duties_of
 from fedpact.provider.joining import opt_in
+from fedpact.provider.reading import specification_of
 from fedpact.provider.resale import resold
+from fedpact.provider.training import submit_model
+from fedpact.types.specification import Specification
 
 
 class FirstProtocol(Asked[RequestView]):
@@ -33,14 +38,23 @@ class FirstProtocol(Asked[RequestView]):
     def finished_but_due(self, frame: Frame) -> set[int]:
         return resold(self._ctx, frame)
 
-    def submissions(self) -> list[tuple[ReleaseId, bytes]]:
+    @property
+    def releasing(self) -> tuple[Duty, ...]:
+        return (opt_in, submit_model)
+
+    def asked_for(self, request: int, frame: Frame) -> tuple[Specification, str]:
+        look = self.look(request, frame)
+        return specification_of(look), look.record.requester
+
+    def submissions(self, requests: Collection[int] | None = None) -> list[tuple[ReleaseId, bytes]]:
         ctx = self._ctx
+        every = (request for request, _, _ in ctx.state.all_requests())
         return [
             (
                 ReleaseId(ctx.deployment.fingerprint, request, args["round"]),
                 bytes.fromhex(args["digest"].removeprefix("0x")),
             )
-            for request, _, _ in ctx.state.all_requests()
+            for request in (every if requests is None else requests)
             for args in ctx.state.events(request, "ModelSubmitted")
             if args["member"].lower() == ctx.keys.address.lower()
         ]

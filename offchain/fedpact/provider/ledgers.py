@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DataError, LedgerError, LedgerUnavailable
 from fedpact.privacy.ledger import Ledger
-from fedpact.privacy.ledger_file import LOCK_TIMEOUT
+from fedpact.privacy.ledger_file import LOCK_TIMEOUT, Watch
 from fedpact.privacy.resemblance import Appearance, question, remember
 
 if TYPE_CHECKING:
@@ -46,13 +46,19 @@ def owner_key(folder: Path) -> bytes:
     return key
 
 
-def open_ledger(path: Path, keys: AccountKeys, lock_timeout: float = LOCK_TIMEOUT) -> Ledger:
+def open_ledger(
+    path: Path,
+    keys: AccountKeys,
+    lock_timeout: float = LOCK_TIMEOUT,
+    watch: Watch | None = None,
+) -> Ledger:
     """The ledger at `path` (`files.ledger_file`). Raises LedgerError as `Ledger`."""
     return Ledger(
         path,
         owner_key(path.parent.parent),
         former_key=keys.derive("privacy-ledger"),
         lock_timeout=lock_timeout,
+        watch=watch,
     )
 
 

@@ -7,6 +7,7 @@ price), so a new endpoint costs no privacy.
 """
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,11 +25,13 @@ from fedpact.data.description import attributes
 from fedpact.errors import InvalidInput, NotReady, PolicyRefusal, RetrievalError, StateError
 from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger_check import reconcile
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.provider.files import profile_file
 from fedpact.provider.policy import Policy
+from fedpact.provider.records import OwnRecords
 from fedpact.retrieval.messages import Record
 from fedpact.retrieval.profiles import composition, document
 from fedpact.retrieval.profiles.clusters import ContextView, context_view
@@ -40,6 +43,8 @@ from fedpact.types.cid import Cid
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.validation import first_error
+
+log = logging.getLogger(__name__)
 
 MIN_UNITS = 50
 """Fewest units of a sound profile: with fewer, the noise would hide what they are about."""
@@ -168,6 +173,31 @@ def built_releases(state: Path, address: str) -> list[tuple[ReleaseId, bytes]]:
     """
     path = profile_file(state, address)
     return LocalProfile.read(path).released if path.exists() else []
+
+
+def restore(ledger: Ledger, records: OwnRecords, state: Path, address: str) -> None:
+    """Charge the profile in the state folder if the ledger, an older copy, does not know it.
+
+    Raises StateError if the file is not a profile, LedgerError if the ledger holds another draw.
+    """
+    path = profile_file(state, address)
+    if not path.exists():
+        return
+    local = LocalProfile.read(path)
+    for release_id, _ in local.released:
+        assert local.release is not None
+        assert local.signature is not None
+        if ledger.stored(release_id) is None:
+            data = records.load()
+            ledger.release(
+                release_id,
+                data.units,
+                GaussianRelease(local.release.noise_multiplier, 1.0, 1),
+                bytes.fromhex(local.signature),
+                dataset=data.schema.data_id,
+            )
+            log.warning("the ledger did not know the profile %s: it is charged now", path)
+    reconcile(ledger, local.released)
 
 
 def build(

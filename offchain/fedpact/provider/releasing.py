@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fedpact.errors import DataError, NotReady, StorageUnavailable, TrainingFailed
+from fedpact.errors import DataError, LedgerError, NotReady, StorageUnavailable, TrainingFailed
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.own import Own
@@ -124,7 +124,7 @@ def _load(own: Own, planned: PlannedRelease, training: Training) -> Loaded | Non
             with own.open_ledger() as ledger:
                 ledger.link(loaded.former)
         return loaded
-    except (NotReady, StorageUnavailable):
+    except (NotReady, StorageUnavailable, LedgerError):
         raise  # that the daemon stops, or cannot write, has nothing to do with the records
     except Exception as error:  # noqa: BLE001 - whatever it is, nobody may see that it happened
         _note_failure(planned, "the records cannot be used", error)

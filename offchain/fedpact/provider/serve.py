@@ -60,6 +60,8 @@ class Offer:
     """None: `schema_file(data)`."""
     new_data: bool = False
     """As `ledgers.introduce` takes it."""
+    only_daemon: bool = False
+    """As `DaemonSettings` takes it."""
 
     def declared(self) -> DataSchema:
         """Raises SettingsError without a schema, DataError for one that cannot be read."""
@@ -153,6 +155,7 @@ def parts(
             settings.poll_interval,
             settings.confirmations,
             offer.new_data,
+            offer.only_daemon,
             offer.policy,
             settings.keep_days * SECONDS_PER_DAY,
         ),

@@ -15,6 +15,7 @@ from fedpact.provider.reading import (
     request_key,
     round_ref_of,
     specification_of,
+    submitted_digests,
 )
 from fedpact.provider.releasing import (
     PlannedRelease,
@@ -105,12 +106,14 @@ def publish_model(view: RequestView) -> DutyResult:
     if not view.in_mask(view.state.submitted) or at in view.ctx.cache.published:
         return idle("nothing to publish")
     release_id = ReleaseId(view.ctx.deployment.fingerprint, view.id, view.round)
-    sealed = view.ctx.ledger.stored(release_id)
+    submitted = submitted_digests(view, view.round).get(view.seat)
+    if submitted is None:
+        return idle("the submission's event has not been read yet")
+    sealed = view.ctx.ledger.stored_as(release_id, submitted)
     if sealed is None:
-        raise NotReady(
-            f"request {view.id}, round {view.round}: the submitted model is not in this machine's "
-            "ledger: use the state folder of the machine that submitted it"
-        )
+        # It may be another machine's, and a second draw of the noise must never be seen.
+        view.ctx.cache.published.add(at)
+        return idle("the submitted model is not in this ledger: publishing nothing")
     view.ctx.ledger.publishing(release_id)
     cid = view.ctx.store.put(sealed)
     view.ctx.cache.published.add(at)

@@ -166,8 +166,8 @@ def test_without_a_node_only_the_file_is_verified(cli: Cli, charged: Path) -> No
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("PRAGMA user_version = 5", "schema version 5, this fedpact reads 4"),
-        ("PRAGMA user_version = 0", "schema version 0, this fedpact reads 4"),
+        ("PRAGMA user_version = 6", "schema version 6, this fedpact reads 5"),
+        ("PRAGMA user_version = 0", "schema version 0, this fedpact reads 5"),
         ("UPDATE accounts SET spend = x'00'", "is corrupt"),
     ],
     ids=["newer", "older", "corrupt"],

@@ -393,8 +393,8 @@ def test_a_changed_payload_or_spend_is_refused(path: Path) -> None:
 
 def test_a_newer_schema_is_refused(path: Path) -> None:
     Ledger(path, KEY).close()
-    _execute(path, "PRAGMA user_version = 5")
-    with pytest.raises(LedgerError, match="schema version 5, this fedpact reads 4"):
+    _execute(path, "PRAGMA user_version = 6")
+    with pytest.raises(LedgerError, match="schema version 6, this fedpact reads 5"):
         Ledger(path, KEY)
 
 

@@ -1,6 +1,6 @@
 """The second protocol, as the daemon's cycle sees it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from fedpact.chain.records import Call, Frame
@@ -10,8 +10,11 @@ from fedpact.provider.asked import Asked
 from fedpact.provider.v2.affording import require_worth
 from fedpact.provider.v2.duties import Duty, duties_of
 from fedpact.provider.v2.joining import opt_in
+from fedpact.provider.v2.reading import specification_of
+from fedpact.provider.v2.training import submit_model
 from fedpact.provider.v2.view import Context, RequestView, digest_of
 from fedpact.types.rounds import seats_of
+from fedpact.types.specification import Specification
 
 
 class SecondProtocol(Asked[RequestView]):
@@ -37,11 +40,20 @@ class SecondProtocol(Asked[RequestView]):
     def finished_but_due(self, frame: Frame) -> set[int]:
         return set()
 
-    def submissions(self) -> list[tuple[ReleaseId, bytes]]:
+    @property
+    def releasing(self) -> tuple[Duty, ...]:
+        return (opt_in, submit_model)
+
+    def asked_for(self, request: int, frame: Frame) -> tuple[Specification, str]:
+        look = self.look(request, frame)
+        return specification_of(look), look.record.requester
+
+    def submissions(self, requests: Collection[int] | None = None) -> list[tuple[ReleaseId, bytes]]:
         """After a void start the same model is submitted again, sealed under another key: only the
         first one is in the ledger."""
         ctx, found = self._ctx, dict[ReleaseId, bytes]()
-        for request, _, _ in ctx.state.all_requests():
+        every = (request for request, _, _ in ctx.state.all_requests())
+        for request in every if requests is None else requests:
             seeds: dict[int, bytes] = {}
             for name, args in ctx.state.events_of(request):
                 if name == "RoundOpened":

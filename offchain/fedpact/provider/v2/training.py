@@ -22,6 +22,7 @@ from fedpact.provider.v2.reading import (
     request_key,
     round_ref_of,
     specification_of,
+    submitted_digests,
 )
 from fedpact.provider.v2.view import RequestView
 from fedpact.provider.work import TrainingTask
@@ -82,7 +83,15 @@ def publish_model(view: RequestView) -> DutyResult:
     known = view.in_mask(view.facts.submitted) or at in view.ctx.cache.offered
     if not known or at in view.ctx.cache.published:
         return idle("nothing to publish")
+    signed = view.ctx.cache.offered.get(at, {})
+    submitted = {**signed, **submitted_digests(view, view.round)}.get(view.seat)
+    if submitted is None:
+        return idle("the submission's event has not been read yet")
     sealed = own_model(view)
+    if Cid.of(sealed).digest != submitted:
+        # It may be another machine's, and a second draw of the noise must never be seen.
+        view.ctx.cache.published.add(at)
+        return idle("the submitted model is not the one in this ledger: publishing nothing")
     view.ctx.ledger.publishing(release_of(view))
     cid = view.ctx.store.put(sealed)
     view.ctx.cache.published.add(at)

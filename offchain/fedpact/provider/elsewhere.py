@@ -1,0 +1,115 @@
+"""Submissions of the account in other deployments than the one that is served now.
+
+The ledger is one for life. It keeps which deployments it has served with; each is also described in
+the state folder, which outlives the loss of the ledger. Those of the first protocol on the chain
+that is served are asked; others cannot be from here.
+"""
+
+import json
+import logging
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+from fedpact.chain.client import ChainClient
+from fedpact.chain.connection import Connection
+from fedpact.chain.deployment import read
+from fedpact.content.store import ContentStore
+from fedpact.errors import DeploymentError, StorageUnavailable
+from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.types.cid import Cid
+from fedpact.types.deployment import Deployment
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+
+log = logging.getLogger(__name__)
+
+FILE = "deployment.json"
+
+
+def remember(ledger: Ledger, folder: Path, deployment: Deployment) -> None:
+    """Keep a deployment in the ledger, and in its own folder of the account's state."""
+    facts = json.dumps(asdict(deployment), indent=2)
+    with ledger.file.transaction() as db:
+        db.execute(
+            "INSERT OR REPLACE INTO deployments VALUES (?, ?)", (deployment.fingerprint, facts)
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FILE).write_text(facts + "\n")
+    except OSError as error:
+        raise StorageUnavailable(f"{folder / FILE}: {error.strerror}") from error
+
+
+class Elsewhere:
+    """The other deployments that the ledger, or the account's folder, knows."""
+
+    def __init__(
+        self, ledger: Ledger, folder: Path, served: Connection, store: ContentStore
+    ) -> None:
+        """`folder`: of the account, with a folder for each deployment."""
+        self._ledger, self._folder, self._served, self._store = ledger, folder, served, store
+
+    def submissions(self, account: str) -> list[tuple[ReleaseId, bytes]]:
+        """Of the account, as the chain has them now."""
+        return [
+            (ReleaseId(fingerprint, request, round_), digest)
+            for fingerprint, client in self._clients.items()
+            for request, round_, digest in client.rounds.submissions(account)
+        ]
+
+    def asked_for(self, release: ReleaseId) -> tuple[Specification, str]:
+        """The specification of a release's request, and its requester.
+
+        Raises DeploymentError for a deployment that is not known here.
+        """
+        client = self._clients.get(release.deployment)
+        if client is None:
+            raise DeploymentError(
+                f"deployment {release.deployment.hex()} cannot be asked from here"
+            )
+        terms = client.market.terms(release.request)
+        cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
+        spec = Specification.decode(self._store.get(cid, SPECIFICATION_MAX_BYTES))
+        return spec, client.market.requester_of(release.request)
+
+    @cached_property
+    def _clients(self) -> dict[bytes, ChainClient]:
+        found = {}
+        served = self._served
+        for deployment in self._known():
+            here = (deployment.chain_id, deployment.genesis_hash) == (
+                served.chain_id,
+                served.genesis_hash,
+            )
+            if deployment.fingerprint == served.deployment.fingerprint:
+                continue
+            if here and deployment.protocol == 1:
+                found[deployment.fingerprint] = ChainClient(
+                    served.rpc, served.chain_id, served.genesis_hash, deployment
+                )
+            else:
+                log.info(
+                    "submissions in the deployment with market %s are not compared: %s",
+                    deployment.market,
+                    "it is of the second protocol" if here else "it is on another chain",
+                )
+        return found
+
+    def _known(self) -> list[Deployment]:
+        with self._ledger.file.reading() as db:
+            kept = [facts for (facts,) in db.execute("SELECT facts FROM deployments")]
+        for path in sorted(self._folder.glob(f"*/{FILE}")):
+            try:
+                kept.append(path.read_text())
+            except OSError as error:
+                log.warning("%s: %s", path, error.strerror)
+        found = {}
+        for facts in kept:
+            try:
+                deployment = read(facts, "a deployment that was served")
+            except DeploymentError as error:
+                log.warning("%s", error)
+                continue
+            found[deployment.fingerprint] = deployment
+        return list(found.values())
