@@ -15,10 +15,10 @@ from fedpact.chain.bindings.v2.events import (
     RoundPosted,
     Started,
 )
+from fedpact.exchange.messages import Kind, Message
 from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.ledger_check import verify
-from fedpact.provider.exchange.messages import Kind, Message
 from fedpact.provider.ledgers import open_ledger
 from fedpact.types.cid import Cid
 from fedpact.types.v2 import Join, Phase, RoundFacts, Start

@@ -31,9 +31,9 @@ from fedpact.content.keys import seal
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import DemoNetwork
 from fedpact.demo.options import DemoOptions
+from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, decode, encode
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
-from fedpact.provider.exchange.messages import SLICE_SEAT, Kind, Message, decode, encode
 from fedpact.requester import request as requests
 from fedpact.requester.slices import slice_key
 from fedpact.types.rounds import seats_of

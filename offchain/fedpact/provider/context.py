@@ -37,7 +37,7 @@ from fedpact.types.specification import Specification
 from fedpact.types.v2 import PoolMember
 
 if TYPE_CHECKING:
-    from fedpact.provider.exchange.boards import Exchange
+    from fedpact.exchange.boards import Exchange
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

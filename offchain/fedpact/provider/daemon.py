@@ -66,7 +66,7 @@ from fedpact.types.deployment import Deployment
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
-    from fedpact.provider.exchange.boards import Exchange
+    from fedpact.exchange.boards import Exchange
 
 log = logging.getLogger(__name__)
 

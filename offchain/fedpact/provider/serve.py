@@ -37,7 +37,7 @@ from fedpact.types.deployment import Deployment, DeploymentV2
 from fedpact.types.schema import DataSchema, schema_file
 
 if TYPE_CHECKING:
-    from fedpact.provider.exchange.boards import Exchange
+    from fedpact.exchange.boards import Exchange
 
 T = TypeVar("T")
 
@@ -202,7 +202,7 @@ def _exchange(settings: Settings, client: AnyClient) -> "Iterator[Exchange | Non
         return
     fingerprint = client.deployment.fingerprint
     # Loaded only where the deployment needs it, to keep other daemons small.
-    from fedpact.provider.exchange.boards import Exchange
+    from fedpact.exchange.boards import Exchange
 
     with Exchange(fingerprint, settings.advertised, settings.poll_interval) as exchange:
         exchange.start()

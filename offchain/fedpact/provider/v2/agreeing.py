@@ -11,8 +11,8 @@ from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import BLIND, RoundRecord
 from fedpact.consensus.judgement import NOBODY, judge, leader
 from fedpact.errors import ContentError, Retryable
+from fedpact.exchange.messages import Kind, Message, vote_bytes
 from fedpact.provider.context import DutyResult, did, idle
-from fedpact.provider.exchange.messages import Kind, Message, vote_bytes
 from fedpact.provider.v2.aggregating import aggregate_digest, own_error
 from fedpact.provider.v2.reading import request_key, sealed_slice_key, submitted_digests
 from fedpact.provider.v2.talking import Talk, peers_of

@@ -1,22 +1,18 @@
 """The messages of the present round, as duties see them: what is held, and what to say."""
 
-import json
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from fedpact.errors import ContentError, Retryable
-from fedpact.provider.exchange.messages import Ballot, Board, Kind, Message, decode
+from fedpact.errors import Retryable
+from fedpact.exchange.messages import Ballot, Board, Kind, Message, decode
+from fedpact.exchange.peers import endpoint_in
 from fedpact.provider.v2.view import RequestView, digest_of
-from fedpact.types.cid import Cid
 
 if TYPE_CHECKING:
-    from fedpact.provider.exchange.boards import Exchange
+    from fedpact.exchange.boards import Exchange
 
 log = logging.getLogger(__name__)
-
-RECORD_MAX_BYTES = 1 << 16
-"""Longest opt-in record that is read."""
 
 
 class Talk:
@@ -78,21 +74,11 @@ def peers_of(view: RequestView) -> list[str]:
         account = str(event["provider"])
         if account not in known:
             try:
-                known[account] = _endpoint_in(view, digest_of(event["attributes"]))
+                known[account] = endpoint_in(view.ctx.store, digest_of(event["attributes"]))
             except Retryable as error:
                 log.debug("request %d: the record of %s: %s", view.id, account, error)
     members = {member.account for member in view.cohort.members} - {view.account}
     return sorted({known[one] for one in members if known.get(one)})
-
-
-def _endpoint_in(view: RequestView, digest: bytes) -> str:
-    """Empty where the record names none, or is malformed."""
-    try:
-        record = view.ctx.store.get(Cid.of_digest(digest, RECORD_MAX_BYTES), RECORD_MAX_BYTES)
-        said = json.loads(record).get("endpoint", "")
-        return said if isinstance(said, str) else ""
-    except (ContentError, ValueError, AttributeError):
-        return ""
 
 
 def _body(message: Message) -> str:

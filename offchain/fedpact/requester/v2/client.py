@@ -15,7 +15,8 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.content.delivery import Point, public_key, requester_secret
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
-from fedpact.errors import InvalidInput, NotReady, Retryable
+from fedpact.errors import InvalidInput, Retryable
+from fedpact.exchange.boards import Exchange
 from fedpact.learning.artefact import encode
 from fedpact.requester import fetch
 from fedpact.requester.answer import Answers, answer_file
@@ -28,6 +29,7 @@ from fedpact.requester.v2.duties import Acting, next_duty, require_open, settle
 from fedpact.requester.v2.fetching import fetch_model
 from fedpact.requester.v2.look import RequestLook, look
 from fedpact.requester.v2.slice_keys import SliceKeys, own_slice_keys
+from fedpact.requester.v2.telling import Telling
 from fedpact.requester.v2.terms import MarketTerms
 from fedpact.retrieval.record import RetrievalRecord
 from fedpact.types.cid import Cid
@@ -69,17 +71,16 @@ class RequesterV2:
 
         `retrieval`: the record of a search, whose providers are invited. If interrupted, the same
         call continues where it stopped; nothing is paid twice. Raises SpecificationError,
-        DataError, PrivacyError for invalid arguments, InvalidInput if account or auditors are not
+        DataError, PrivacyError for invalid arguments, InvalidInput if the account is not
         registered, Reverted, UnfundedAccount.
         """
         if retrieval is not None:
             draft = draft.inviting(retrieval, self.client.deployment.fingerprint)
         prepared, terms = self.prepare(draft, evaluation, payment, queries=queries)
-        for account in (self.keys.address, *prepared.specification.auditors):
-            if not self.client.registry.participant(account).active:
-                raise InvalidInput(
-                    f"{account} is not an active participant: see `fedpact register`"
-                )
+        if not self.client.registry.participant(self.keys.address).active:
+            raise InvalidInput(
+                f"{self.keys.address} is not an active participant: see `fedpact register`"
+            )
         for content in prepared.contents:
             self.store.put(content)
         pending = self._folder / "creating" / f"{terms.specification.hex()}.json"
@@ -105,6 +106,8 @@ class RequesterV2:
         prepared = prepare(draft, data, self.keys, queries=asked)
         if prepared.specification.resale is not None:
             raise InvalidInput("draft: results of the second protocol cannot be resold yet")
+        if prepared.specification.auditors:
+            raise InvalidInput("draft: nobody seals to auditors under the second protocol yet")
         terms = conditions.complete(
             prepared.specification, prepared.terms, self.delivery_key, payment
         )
@@ -135,8 +138,21 @@ class RequesterV2:
         Keeps no state between polls, so it may be stopped and started at any time. Whatever fails
         is reported and tried again with growing pauses.
         """
-        acting, last, failures = self.acting(request_id), None, 0
-        terms = self.client.market.terms(request_id)
+        with self.exchange(poll_interval) as exchange:
+            exchange.start()
+            return self._follow(
+                self.acting(request_id, exchange), request_id, report, poll_interval
+            )
+
+    def _follow(
+        self,
+        acting: Acting,
+        request_id: int,
+        report: Callable[[RequestProgress], None],
+        poll_interval: float,
+    ) -> RequestProgress:
+        last: RequestProgress | None = None
+        failures, terms = 0, self.client.market.terms(request_id)
         while True:
             try:
                 seen = look(self.client, request_id, terms)
@@ -158,7 +174,11 @@ class RequesterV2:
                 return current
             time.sleep(poll_interval)
 
-    def acting(self, request_id: int) -> Acting:
+    def exchange(self, seconds: float) -> Exchange:
+        """With members' daemons, for messages of rounds; not started. `seconds`: see Exchange."""
+        return Exchange(self.client.deployment.fingerprint, "", seconds)
+
+    def acting(self, request_id: int, exchange: Exchange) -> Acting:
         """What this account needs to act for its request; InvalidInput for another's."""
         requester = self.client.market.request(request_id).requester
         if requester != self.keys.address:
@@ -173,13 +193,14 @@ class RequesterV2:
             self.slice_keys(request_id),
             self._secret,
             self.model_path(request_id),
+            Telling(exchange, self.store, self.keys),
         )
 
-    def opening(self, given: SliceKeys) -> Acting:
+    def opening(self, given: SliceKeys, exchange: Exchange) -> Acting:
         """What an opener needs to open the slices of another account's request."""
         spec = self.specification(given.request)
-        output = self.model_path(given.request)
-        return Acting(self.keys, self.store, spec, given, None, output)
+        output, telling = self.model_path(given.request), Telling(exchange, self.store, self.keys)
+        return Acting(self.keys, self.store, spec, given, None, output, telling)
 
     def slice_keys(self, request_id: int) -> SliceKeys:
         """For an opener that the request names: whoever has them can read the slices."""
@@ -269,9 +290,3 @@ def pause_after(error: Exception, failures: int, poll_interval: float) -> float:
     """Seconds until the next attempt: growing, and as long as a node asks for."""
     asked = error.fault.retry_after if isinstance(error, RpcError) else None
     return max(asked or 0.0, min(poll_interval * 2.0**failures, LONGEST_PAUSE))
-
-
-def require_model(end: RequestProgress) -> None:
-    """Raise NotReady for a request that ended without a model."""
-    if not end.model:
-        raise NotReady(f"request {end.request_id} ended without a model")

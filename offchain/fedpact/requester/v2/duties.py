@@ -31,6 +31,7 @@ from fedpact.requester import fetch
 from fedpact.requester.v2.fetching import delivery_of, fetch_model
 from fedpact.requester.v2.look import RequestLook
 from fedpact.requester.v2.slice_keys import SliceKeys
+from fedpact.requester.v2.telling import Telling
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import lane
 from fedpact.types.specification import Specification
@@ -56,12 +57,13 @@ class Acting:
     """Of the delivery key; None for an opener, which only opens slices."""
     output: Path
     """Where the model goes."""
+    telling: Telling
 
 
 def next_duty(acting: Acting, look: RequestLook) -> str:
     """Do what is due; says what was done, or "" if nothing was due."""
-    if look.slice_is_due:
-        return _open_slice(acting, look)
+    if look.awaits_slice:
+        return _give_slice(acting, look)
     if acting.secret is None:
         return ""
     phase = look.facts.phase
@@ -72,11 +74,14 @@ def next_duty(acting: Acting, look: RequestLook) -> str:
     return _end(acting, look, acting.secret) if phase is Phase.ENDED else ""
 
 
-def _open_slice(acting: Acting, look: RequestLook) -> str:
-    """Seal the slice's key to the committee: it opens for all members or for none."""
+def _give_slice(acting: Acting, look: RequestLook) -> str:
+    """Seal the slice's key to the committee: it opens for all members or for none. It goes to the
+    members by message, and on chain where that does not reach them."""
     number = look.facts.round
     key = acting.slices.keys[number - 1]
     sealed = seal(look.committee_key(), key, acting.account.seal_entropy)
+    if acting.telling.tell(look, sealed) or not look.slice_is_due:
+        return ""
     call = look.client.rounds.open_slice(
         look.request_id, look.terms.openers, acting.account.address, sealed, None
     )

@@ -42,6 +42,12 @@ class RequestLook:
         return facts.phase is Phase.COMMIT and not facts.slice_opened and self.now <= last
 
     @property
+    def awaits_slice(self) -> bool:
+        """Whether a round is under way whose slice is not open on chain."""
+        under_way = self.facts.phase in (Phase.SUBMIT, Phase.COMMIT)
+        return under_way and not self.facts.slice_opened
+
+    @property
     def cannot_start(self) -> bool:
         """Whether the pool closed with too few members, or all turns to start are over."""
         if self.facts.phase is not Phase.WAITING or not self.pool.closed:

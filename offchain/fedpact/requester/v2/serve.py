@@ -52,6 +52,7 @@ class RequesterDaemon:
         self._interval = poll_interval
         self._slices = slices
         self._stop = threading.Event()
+        self._exchange = requester.exchange(poll_interval)
         self._known: dict[int, _Served] = {}
         self._over: set[int] = set()
         self._waiting: set[int] = set()
@@ -68,11 +69,13 @@ class RequesterDaemon:
                 signal.signal(number, lambda *_: self.stop())
         log.info("serving requests of %s", self._requester.keys.address)
         failures = 0
+        self._exchange.start()
         while not self._stop.is_set():
             with _outlasting("the cycle failed") as trouble:
                 self.cycle()
             failures = failures + 1 if trouble.error else 0
             self._stop.wait(trouble.pause(failures, self._interval) or self._interval)
+        self._exchange.close()
         log.info("stopped")
 
     def stop(self) -> None:
@@ -105,7 +108,7 @@ class RequesterDaemon:
     def _take_up(self, request: int) -> None:
         """Read what the request's duties need; again in the next cycle if that fails."""
         with _outlasting(f"request {request} cannot be read yet"):
-            acting = self._requester.acting(request)
+            acting = self._requester.acting(request, self._exchange)
             self._known[request] = _Served(acting, self._requester.client.market.terms(request))
             self._waiting.discard(request)
 
@@ -118,7 +121,9 @@ class RequesterDaemon:
                 return
             terms = client.market.terms(request)
             if self._requester.keys.address in terms.openers:
-                self._known[request] = _Served(self._requester.opening(given), terms)
+                self._known[request] = _Served(
+                    self._requester.opening(given, self._exchange), terms
+                )
                 return
             log.warning("%s: request %d does not name this account as opener", path, request)
             self._over.add(request)

@@ -237,3 +237,18 @@ def test_others_requests_are_left_alone(scene: Scene, people: People, tmp_path: 
         other.follow(request.id)
     with pytest.raises(Reverted, match="NotRequester"):
         other.cancel(request.id)
+
+
+def test_an_auditor_gets_nothing_before_the_pay(scene: Scene, anvil: Devnet) -> None:
+    """In the first protocol a requester named itself auditor and read all models unpaid."""
+    auditor = anvil.new_account()
+    with pytest.raises(InvalidInput, match="nobody seals to auditors"):
+        scene.create(auditors=[auditor.address])
+    request = scene.create().begin()
+    request.submit(0, 1, 2)
+    scene.daemon.cycle()
+    scene.daemon.cycle()
+    [opened] = request.happened(SliceOpened)
+    for keys in (auditor, scene.people.requester, *scene.people.members):
+        with pytest.raises(DecryptionError):
+            unseal(keys.encryption_key(), opened.sealed_key)

@@ -7,7 +7,7 @@ from eth_utils.crypto import keccak
 
 from fedpact.chain.signed_messages import Domain
 from fedpact.errors import InvalidInput
-from fedpact.provider.exchange.messages import (
+from fedpact.exchange.messages import (
     Ballot,
     Board,
     Kind,

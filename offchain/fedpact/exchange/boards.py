@@ -15,7 +15,7 @@ import httpx
 
 from fedpact.closing import Closing
 from fedpact.errors import InvalidInput, RetrievalError
-from fedpact.provider.exchange.messages import LONGEST, Ballot, Board, Kind, Message, decode, encode
+from fedpact.exchange.messages import LONGEST, Ballot, Board, Kind, Message, decode, encode
 from fedpact.retrieval.http import is_private
 
 log = logging.getLogger(__name__)

@@ -7,11 +7,11 @@ import httpx
 import pytest
 
 from fedpact.errors import RetrievalError
+from fedpact.exchange.boards import Exchange
+from fedpact.exchange.messages import Kind, encode
 from fedpact.provider.endpoint.application import Endpoint
 from fedpact.provider.endpoint.server import EndpointServer
-from fedpact.provider.exchange.boards import Exchange
-from fedpact.provider.exchange.messages import Kind, encode
-from tests.offchain.provider.exchange.test_messages import BALLOT, DIGEST, OTHER, signed
+from tests.offchain.exchange.test_messages import BALLOT, DIGEST, OTHER, signed
 from tests.support.waiting import wait_until
 
 FINGERPRINT = bytes(range(32))
