@@ -14,6 +14,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import Capability
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.errors import ContentMissing
 from fedpact.provider import daemon as daemons
 from fedpact.provider.context import idle
 from fedpact.provider.daemon import Daemon, DaemonSettings
@@ -321,6 +322,33 @@ def test_what_fails_in_one_request_concerns_no_other(
         assert unexpected(daemon)
     assert "IndexError" in caplog.text
     assert "Traceback" in caplog.text
+
+
+def test_what_happens_in_a_request_ends_its_wait_after_a_failure(
+    net: Devnet, market: Market, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage that others open may be over before a long wait is."""
+    tried: list[int] = []
+
+    def fails(_: Daemon, view: Any) -> None:
+        tried.append(view.id)
+        raise ContentMissing("its specification is not there")
+
+    monkeypatch.setattr(daemons.Daemon, "perform", fails)
+    with daemon_before(market, data) as daemon:
+        request = created(market)
+        net.mine(5)
+        daemon.cycle()
+        assert request in tried
+        for _ in range(12):
+            daemon._backoffs.failed(request)
+        tried.clear()
+        net.mine()
+        daemon.cycle()
+        assert request not in tried
+        market.client.market.join(market.providers[1], request, 10, bytes(32))
+        daemon.cycle()
+        assert request in tried
 
 
 def test_what_fails_in_the_shared_part_restarts_the_cycle(

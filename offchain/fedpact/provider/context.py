@@ -290,7 +290,9 @@ class RequestView:
 
     @property
     def deadline(self) -> int:
-        """The last second of its stage."""
+        """The last second of its stage, or of joining."""
+        if self.record.status is RequestStatus.OPEN:
+            return self.record.join_deadline
         return self.state.stage_deadline
 
     @property

@@ -7,7 +7,6 @@ other request; one in the shared part restarts the cycle. Neither ends the proce
 """
 
 import logging
-import random
 import signal
 import threading
 import time
@@ -40,6 +39,7 @@ from fedpact.privacy.ledger_lock import ServingLock
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider import elsewhere
 from fedpact.provider.asked import Asked, Look
+from fedpact.provider.backoff import Backoffs
 from fedpact.provider.checking import (
     LITTLE_WEI,
     Finding,
@@ -70,9 +70,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_BACKOFF_SECONDS = 60.0
-BACKOFF_PART = 10
-"""A request that failed is tried again before a tenth of its stage's time has passed."""
 SEND_PATIENCE = 1.0
 """Seconds that a duty waits for its transaction; after that the other requests have their turn."""
 LATE_BLOCKS = 2
@@ -101,13 +98,6 @@ class DaemonSettings:
     """Read again on SIGHUP."""
     keep_seconds: float = 0.0
     """For which content is kept after its request has ended."""
-
-
-@dataclass
-class _Backoff:
-    until: float = 0.0
-    failures: int = 0
-    reason: str = ""
 
 
 class Daemon:
@@ -174,9 +164,7 @@ class Daemon:
         self._views: dict[int, Look] = {}
         self._views_of = ""
         self._measured_until = self._content_until = 0.0
-        self._now = 0
-        """Seconds of the chain's time, as of this cycle."""
-        self._backoff: dict[int, _Backoff] = {}
+        self._backoffs = Backoffs(settings.poll_seconds)
         self._reasons: dict[int, str] = {}
         self._recording = True
         """Whether what is done could be recorded when it was tried last."""
@@ -265,7 +253,7 @@ class Daemon:
             pulse.turned()
             if not acted:
                 # Cycles keep their beat, so that none tells how long the one before it took.
-                beat = self._pace.wait()
+                beat = min(self._pace.wait(), self._backoffs.longest_pause())
                 self._stop.wait(beat - (time.monotonic() - began) % beat)
         pulse.stopping()
         self.close()
@@ -331,7 +319,6 @@ class Daemon:
             if not self._recording:
                 self._record_again()
             frame = self._context.client.frame(self._settings.confirmations)
-            self._now = frame.timestamp
             self._pace.saw(frame)
             self._scan(frame)
             self._compare(frame)
@@ -359,6 +346,7 @@ class Daemon:
             self._pace.failed(None)
             return False
         self._pace.succeeded(busy=bool(due))
+        self._backoffs.keep_only(due)
         metrics.cycle_succeeded(under_way)
         acted = False
         for request in due:
@@ -471,6 +459,9 @@ class Daemon:
             if chunk.end is not None:
                 block, block_hash = chunk.end.block_number, chunk.end.block_hash
             state.ingest(events, block, block_hash, chunk.first)
+            for one in chunk.events:
+                if "requestId" in one.args:
+                    self._backoffs.done(one.args["requestId"])
             if self._stop.is_set():
                 return
 
@@ -485,12 +476,11 @@ class Daemon:
         }
 
     def _advance(self, request: int, frame: Frame) -> bool:
-        backoff = self._backoff.setdefault(request, _Backoff())
-        if time.monotonic() < backoff.until:
+        if self._backoffs.waits(request):
             return False
-        view = None
         try:
             view = self._view(request, frame)
+            self._backoffs.saw(request, view.deadline - frame.timestamp)
             outcome = self.perform(view)
         except TransactionTimeout as error:
             # The same duty finds the same transaction, or what it did, at the next look.
@@ -511,10 +501,10 @@ class Daemon:
             self._context.metrics.unexpected.inc()
             log.exception("request %d: will try again: %s", request, type(error).__name__)
         else:
-            self._backoff.pop(request, None)
+            self._backoffs.done(request)
             self._note(request, outcome.reason)
             return outcome.acted
-        self._delay(backoff, view)
+        self._backoffs.failed(request)
         return False
 
     def perform(self, view: Look) -> DutyResult:
@@ -542,16 +532,6 @@ class Daemon:
         if self._reasons.get(request) != reason:
             self._reasons[request] = reason
             log.info("request %d: %s", request, reason)
-
-    def _delay(self, backoff: _Backoff, view: Look | None) -> None:
-        """Wait longer with each failure, but never for more than a part of the time left."""
-        most = MAX_BACKOFF_SECONDS
-        if view is not None and view.deadline > self._now:
-            left = view.deadline - self._now
-            most = min(most, max(self._settings.poll_seconds, left / BACKOFF_PART))
-        base = min(self._settings.poll_seconds * 2**backoff.failures, most)
-        backoff.failures = min(backoff.failures + 1, 16)
-        backoff.until = time.monotonic() + base * random.uniform(0.5, 1.0)
 
 
 def _kept(event: Event) -> dict[str, Any]:
