@@ -8,6 +8,7 @@ from pathlib import Path
 from fedpact.chain.client import ChainClient
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.data.proposal import as_toml, propose
+from fedpact.features.networks.pinned import PINNED_NETWORKS
 from fedpact.learning.artefact import encode
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
@@ -53,10 +54,16 @@ class SeededWork(LocalWork):
 
 
 class Serving:
-    """One provider's daemon in a thread; `restart` leaves it only its files."""
+    """One provider's daemon in a thread; `restart` leaves it only its files.
 
-    def __init__(self, url: str, market: Market, number: int, data: Path) -> None:
+    networks: of its policy, besides those by default.
+    """
+
+    def __init__(
+        self, url: str, market: Market, number: int, data: Path, networks: tuple[str, ...] = ()
+    ) -> None:
         self._url, self._market, self._number, self._data = url, market, number, data
+        self._networks = networks
         self._daemon: Daemon | None = None
         self._start()
 
@@ -103,6 +110,7 @@ class Serving:
             epsilon_per_requester=32.0,
             epsilon_lifetime=32.0,
             submit_after=0.0,
+            networks=(*PINNED_NETWORKS, *self._networks),
         )
         settings = DaemonSettings(folder / "state.sqlite", folder / "ledger.sqlite", POLL)
         self._daemon = Daemon(

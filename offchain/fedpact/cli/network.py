@@ -18,7 +18,16 @@ app = typer.Typer(
 @app.command()
 def add(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="ONNX file: one image in, one row out.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="ONNX file, one image in, one row out; or EfficientNet-Lite0's weights, "
+            "*.safetensors."
+        ),
+    ],
+    side: Annotated[
+        int, typer.Option(min=32, max=320, help="Pixels of the images, with *.safetensors.")
+    ] = 224,
     as_json: AsJson = False,
 ) -> None:
     """Try a network, keep it on this machine, and put it into the content store.
@@ -33,6 +42,10 @@ def add(
         content = path.read_bytes()
     except OSError as error:
         raise InvalidInput(f"network {path}: {error.strerror}") from error
+    if path.suffix == ".safetensors":
+        from fedpact.features.networks.efficientnet import with_weights
+
+        content = with_weights(content, side)
     form, digest = keep(content)
     cid = session.of(context).store.put(content)
     facts = {"network": str(cid), "digest": digest, "side": form.side, "width": form.width}

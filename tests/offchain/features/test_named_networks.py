@@ -9,13 +9,17 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save
 
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import DataError, DataMissing
 from fedpact.features.networks import named, trial
 from fedpact.features.networks.allowed import Form, checked_form
+from fedpact.features.networks.efficientnet import with_weights
 from fedpact.features.networks.images import image_features
 from fedpact.features.networks.named import NamedNetwork, keep, networks_folder
+from fedpact.features.networks.pinned import EFFICIENTNET_LITE0
+from fedpact.types.cid import Cid
 from tests.support.networks import SIDE, WIDTH, small_network
 
 PHOTOS = np.random.default_rng(0).random((5, 3, 8, 8), dtype=np.float32)
@@ -203,3 +207,16 @@ def test_whatever_ends_the_trial_ends_no_more_than_it(
     path.write_bytes(small_network())
     with pytest.raises(DataError, match=r"does not run|ended with code"):
         trial.tried(path)
+
+
+def test_weights_in_safetensors_make_the_known_network() -> None:
+    known = {name: np.ascontiguousarray(one) for name, one in EFFICIENTNET_LITE0.load().items()}
+    form, digest = keep(with_weights(save(known), SIDE))
+    network = NamedNetwork(Cid.of_digest(bytes(32), 1), digest, form)
+    rows = image_features(PHOTOS, SIDE, mirrored=False, named=network)
+    # Images are scaled in a graph of their own here.
+    np.testing.assert_allclose(rows, image_features(PHOTOS, SIDE, mirrored=False), atol=2e-3)
+    lacking = dict(list(known.items())[:-9])
+    for content in (b"no weights", save(lacking), save({"_conv_stem.weight": np.zeros(3)})):
+        with pytest.raises(DataError, match="weights: not"):
+            with_weights(content, SIDE)

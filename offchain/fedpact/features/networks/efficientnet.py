@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from fedpact.errors import DataError
 from fedpact.features.networks.graph import Graph
 
 INPUT = "image"
@@ -69,6 +70,23 @@ def efficientnet_lite0(tensors: Tensors, shape: tuple[int, int, int], side: int)
     x = graph.add("Flatten", graph.add("GlobalAveragePool", x))
     width = len(tensors["_conv_head.weight"])
     return graph.model({INPUT: (TensorProto.FLOAT, [1, *shape])}, x, width)
+
+
+def with_weights(weights: bytes, side: int) -> bytes:
+    """The model of square images of `side` pixels with the weights in a safetensors file, for
+    training of one's own; no code in it runs.
+
+    Raises DataError for a file that is none, or whose tensors are not this network's.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return efficientnet_lite0(load(weights), (3, side, side), side)
+    except SafetensorError as error:
+        raise DataError(f"weights: not a safetensors file ({error!s:.200})") from error
+    except (KeyError, ValueError) as error:
+        raise DataError(f"weights: not those of EfficientNet-Lite0 ({error!s:.200})") from error
 
 
 class _Layers:
