@@ -1,7 +1,9 @@
-"""`fedpact data`: describe and declare your own data, split public data sets."""
+"""`fedpact data`: look at your own data and declare them, split public data sets."""
 
+from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,9 +11,18 @@ from fedpact.cli.options import Category, DataFile, LabelColumn, OutputColumn
 from fedpact.cli.output import AsJson, print_facts, print_json, print_rows, write_text
 from fedpact.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from fedpact.data.doctor import Diagnosis
+
 app = typer.Typer(
-    help="Describe and declare your data, split public data sets for trials.", no_args_is_help=True
+    help="Look at your data and declare them, split public data sets for trials.",
+    no_args_is_help=True,
 )
+
+
+class Decimal(StrEnum):
+    POINT = "."
+    COMMA = ","
 
 
 @app.command()
@@ -26,8 +37,6 @@ def describe(
 
     Example: fedpact data describe own.csv --category machines/turbofan --output cycles_left
     """
-    from dataclasses import asdict
-
     from fedpact.data.description import describe as look_at
 
     _check_columns(label, output)
@@ -59,38 +68,72 @@ def describe(
 
 
 @app.command()
-def declare(
+def doctor(
     path: DataFile,
-    category: Category,
+    category: Annotated[
+        str | None,
+        typer.Option(help="Category of the data, as in requests. Default: the file's name."),
+    ] = None,
     label: LabelColumn = None,
     output: OutputColumn = None,
     unit: Annotated[
         str | None,
-        typer.Option(help="Column that names privacy units; record: each row is its own unit."),
+        typer.Option(help="A table's column that names privacy units, or 'record'."),
+    ] = None,
+    decimal: Annotated[
+        Decimal | None, typer.Option(help="Decimal mark, where a text file leaves it open.")
     ] = None,
     schema: Annotated[
-        Path | None, typer.Option(help="File to write. Default: PATH.schema.toml.")
+        Path | None, typer.Option(help="File of the schema. Default: PATH.schema.toml.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Draft the schema that `fedpact provider serve` needs, for you to review.
+    """Say what your data seem to be and what would go wrong, and draft the schema for
+    `fedpact provider serve`.
 
-    A schema is public: daemons decide from it, and not from records, which requests they join.
+    Nothing is sent, and no value of a record is printed. The draft says in public what is in your
+    data: review it. If a schema exists, the data are checked against it.
 
-    Example: fedpact data declare own.csv --category machines/turbofan --unit engine
+    Example: fedpact data doctor own.csv --category machines/turbofan --unit engine
     """
-    from fedpact.data.proposal import as_toml, propose
+    from fedpact.data.doctor import Choices, diagnose
+    from fedpact.data.proposal import as_toml
     from fedpact.types.schema import schema_file
 
     _check_columns(label, output)
     target = schema or schema_file(path)
-    if target.exists():
-        raise InvalidInput(f"{target} exists: edit it, or delete it to draft a new one")
-    proposed = propose(path, category, label_column=label, output_column=output, unit=unit)
-    write_text(target, as_toml(proposed))
-    typer.echo(
-        f"{target}: {proposed.units} privacy units; read off your records and public once you "
-        "serve: review it first"
+    chosen = Choices(
+        category or path.name.partition(".")[0] or "data",
+        label,
+        output,
+        unit,
+        None if decimal is None else decimal.value,
     )
+    if target.exists():
+        if category or label or output or unit or decimal:
+            raise InvalidInput(f"{target} exists: edit it, or delete it to draft a new one")
+        _check_against(path, target, as_json)
+        return
+    found = diagnose(path, chosen)
+    if found.schema is not None:
+        write_text(target, as_toml(found.schema))
+    if as_json:
+        shown = {name: value for name, value in asdict(found).items() if name != "schema"}
+        print_json({**shown, "schema": None if found.schema is None else str(target)})
+    else:
+        _print_diagnosis(found)
+    if found.undecided:
+        raise InvalidInput(f"no schema is drafted; say {', and '.join(found.undecided)}")
+    if not as_json and found.schema is not None:
+        if category is None:
+            typer.echo(
+                f"category {chosen.category!r} is the file's name: write what requests ask for"
+            )
+        typer.echo(
+            f"{target}: a draft. What it says is public once you serve, and was read off your "
+            f"records: {found.schema.units} privacy units, the labels, and ranges and values of "
+            f"{len(found.schema.inputs)} columns. Review it first."
+        )
 
 
 @app.command()
@@ -134,6 +177,55 @@ def split(
     shared = manifest["units_at_several_providers"]
     if shared:
         typer.echo(f"{shared} privacy units are at several providers: each charges them separately")
+
+
+def _print_diagnosis(found: "Diagnosis") -> None:
+    facts: dict[str, Any] = {"format": found.format}
+    facts |= {name: value for name, value in found.layout.items() if value not in (None, "", True)}
+    facts["examples"] = found.examples
+    if found.shape:
+        facts["shape"] = list(found.shape)
+    if found.label is not None:
+        facts["label"] = found.label
+    if found.classes:
+        facts["labels"] = len(found.classes)
+        facts["examples of a label"] = f"{found.classes[-1]} to {found.classes[0]}"
+    if found.groups:
+        facts["may name the privacy unit"] = list(found.groups)
+    print_facts(facts, as_json=False)
+    if found.columns:
+        typer.echo("")
+        rows = [
+            {
+                "column": one.name,
+                "type": one.type if one.measure is None else f"{one.type} ({one.measure})",
+                "missing": one.missing,
+                "different": one.distinct,
+                "proposed": not one.note,
+            }
+            for one in found.columns
+        ]
+        print_rows(rows, as_json=False, empty="")
+    if found.warnings:
+        typer.echo("")
+    for warning in found.warnings:
+        typer.echo(f"- {warning}")
+    typer.echo("")
+
+
+def _check_against(path: Path, target: Path, as_json: bool) -> None:
+    from fedpact.data.declared import DeclaredData
+    from fedpact.types.schema import DataSchema
+
+    declared = DeclaredData.read(path, DataSchema.read(target))
+    facts = {
+        "schema": str(target),
+        "privacy_units": len(set(declared.units)),
+        "declared_units": declared.schema.units,
+        **asdict(declared.misfits),
+        "columns_not_used": list(declared.records.ignored),
+    }
+    print_facts(facts, as_json=as_json)
 
 
 def _check_columns(label: str | None, output: str | None) -> None:

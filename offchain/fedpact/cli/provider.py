@@ -48,7 +48,7 @@ def serve(
     """Run the daemon: join requests that the policy allows, train, vote, lead, get paid.
 
     Ctrl-C or SIGTERM stops it, SIGHUP makes it read the policy again. The data need a schema, which
-    says what of them is public: see `fedpact data declare`.
+    says what of them is public: see `fedpact data doctor`.
 
     Example: fedpact --account alice provider serve --data own.csv --policy policy.toml
     """

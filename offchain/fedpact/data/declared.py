@@ -166,7 +166,7 @@ class DeclaredData:
     def _asked(self, column: ColumnSchema) -> NDArray[np.float64]:
         """Values of a column as a specification declares it, within the owner's range, (n,): a
         category's index into the specification's values."""
-        place = self.records.columns.index(column.name)
+        place = self._place_of[column.name]
         own, values = self.schema.inputs[place], self.records.x[:, place].astype(np.float64)
         if not own.values:
             return np.where(np.isfinite(values), np.clip(values, *own.limits), np.nan)
@@ -178,7 +178,11 @@ class DeclaredData:
     def _places(self, columns: tuple[str, ...]) -> NDArray[np.int64] | None:
         if not self.schema.is_table:
             return None
-        return np.array([self.records.columns.index(name) for name in columns], dtype=np.int64)
+        return np.array([self._place_of[name] for name in columns], dtype=np.int64)
+
+    @cached_property
+    def _place_of(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.records.columns)}
 
     def _all_finite(self, columns: NDArray[np.int64] | None) -> NDArray[np.bool_]:
         """Whether all values of an example, or those of some columns, are finite; (n,)."""
@@ -254,7 +258,7 @@ class DeclaredData:
     def _outputs(self, column: str) -> tuple[NDArray[np.float64], tuple[float, float]]:
         """A regression's values before scaling, and their declared range."""
         if self.schema.is_table:
-            index = self.records.columns.index(column)
+            index = self._place_of[column]
             values = self.records.x[:, index].astype(np.float64)
             return values, self.schema.inputs[index].limits
         assert self.schema.output is not None

@@ -1,5 +1,6 @@
 """What the columns of a table seem to be: a proposal for their owner, never used without one."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from fedpact.types.layout import FileLayout
 from fedpact.types.names import label_key
 
 Seen = ColumnType | Literal["empty", "constant", "other"]
+DAY = 86_400.0
+"""Seconds, to which the range of times is widened."""
 FEW = 50
 """Different values of a category at most; with more, words are free text or names."""
 RARE = 5
@@ -56,7 +59,9 @@ def look_at(table: Table, name: str) -> SeenColumn:
     if not present:
         return SeenColumn(name, "empty", missing, 0, "no value at all")
     if distinct == 1 and not missing:
-        return SeenColumn(name, "constant", missing, 1, "the same value everywhere")
+        numeric = np.isfinite(numbers(present[:1], table.layout)).all()
+        note = "" if numeric else "the same value everywhere"
+        return SeenColumn(name, "constant", missing, 1, note)
     kind, measure, form, note = _type(name, present, table.layout, distinct)
     rare = 0
     if kind == "category":
@@ -69,38 +74,50 @@ def look_at(table: Table, name: str) -> SeenColumn:
     return SeenColumn(name, kind, missing, distinct, note, measure, form, rare)
 
 
-def proposed(table: Table, seen: SeenColumn) -> ColumnSchema:
-    """The declaration of an input as `seen`; what lacks a value is indicated."""
+def proposed(table: Table, seen: SeenColumn) -> ColumnSchema | None:
+    """The declaration of a column as `seen`; None for one that is of no use. What lacks a value is
+    indicated.
+
+    Whole numbers, and a number that is everywhere the same, are proposed as numbers: another
+    provider's column of that name may hold others.
+    """
     name, cells = seen.name, table.cells(seen.name)
+    if seen.type == "identifier":
+        return ColumnSchema(name=name, type="identifier")
     missing: Literal["omit", "indicator"] = "indicator" if seen.missing or seen.rare else "omit"
-    if seen.type == "boolean":
-        return ColumnSchema(name=name, type="boolean", missing=missing)
-    if seen.type == "category":
-        present = (label_key(cell) for cell in cells if not is_missing(cell))
-        counts = Counter(present)
-        values = sorted(value for value, count in counts.items() if count >= RARE)
-        return ColumnSchema(name=name, type="category", values=tuple(values), missing=missing)
-    assert seen.type in ("number", "integer", "timestamp")
-    blank = ColumnSchema(
-        name=name,
-        type=seen.type,
-        range=(0.0, 1.0),
-        measure=seen.measure,
-        format=seen.format,
-        missing=missing,
-    )
-    return blank.model_copy(update={"range": rounded(values_of(blank, cells, table.layout))})
+    values = numbers(cells, table.layout, seen.measure)
+    if seen.type != "timestamp" and np.isfinite(values).any() and not seen.note:
+        return ColumnSchema(name=name, range=rounded(values), measure=seen.measure, missing=missing)
+    match seen.type:
+        case "boolean":
+            return ColumnSchema(name=name, type="boolean", missing=missing)
+        case "category":
+            counts = Counter(label_key(cell) for cell in cells if not is_missing(cell))
+            named = sorted(value for value, count in counts.items() if count >= RARE)
+            return ColumnSchema(name=name, type="category", values=tuple(named), missing=missing)
+        case "timestamp":
+            form = seen.format
+            blank = ColumnSchema(name=name, type="timestamp", range=(0.0, 1.0), format=form)
+            times = values_of(blank, cells, table.layout)
+            first, last = np.nanmin(times), np.nanmax(times)
+            limits = (float(first // DAY * DAY), float(last // DAY * DAY + DAY))
+            return blank.model_copy(update={"range": limits, "missing": missing})
+    return None
 
 
-def rounded(values: NDArray[np.float64]) -> tuple[float, float]:
+def rounded(values: NDArray[np.generic]) -> tuple[float, float]:
     """From the lowest to the highest finite value, widened to two significant digits of the
     width."""
-    finite = values[np.isfinite(values)]
+    finite = values[np.isfinite(values)].astype(np.float64)
     low, high = float(finite.min()), float(finite.max())
     if low == high:
         return low, low + 1.0
-    step = 10.0 ** (np.floor(np.log10(high - low)) - 1)
-    return float(np.floor(low / step) * step), float(np.ceil(high / step) * step)
+    power = math.floor(math.log10(high - low)) - 1
+    step = 10.0**power
+    return (
+        round(math.floor(low / step) * step, -power),
+        round(math.ceil(high / step) * step, -power),
+    )
 
 
 def _type(

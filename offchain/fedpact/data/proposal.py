@@ -1,7 +1,7 @@
 """A draft of a schema, read off a provider's records for their owner to review."""
 
-import math
 import secrets
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,12 +9,14 @@ import numpy as np
 import tomlkit
 from numpy.typing import NDArray
 
-from fedpact.data.readers import LABEL_COLUMN, read_unchecked
+from fedpact.data.inference import look_at, proposed, rounded
+from fedpact.data.readers import LABEL_COLUMN, read_table, read_unchecked
 from fedpact.data.readers.cells import numbers
 from fedpact.data.readers.records import Records
 from fedpact.data.readers.table import UNIT_COLUMN
 from fedpact.errors import DataError, InvalidInput
 from fedpact.types.columns import ColumnSchema
+from fedpact.types.layout import FileLayout
 from fedpact.types.names import label_key
 from fedpact.types.schema import RECORD, DataSchema
 
@@ -35,9 +37,11 @@ def propose(
     label_column: str | None = None,
     output_column: str | None = None,
     unit: str | None = None,
+    layout: FileLayout | None = None,
+    left_out: Collection[str] = (),
 ) -> DataSchema:
-    """The schema that the records at `path` suggest, with a new `data_id`. Columns of a table that
-    hold no number are left out.
+    """The schema that the records at `path` suggest, with a new `data_id`. Of a table's columns it
+    has those that `data.inference` takes for inputs or identifiers.
 
     Args:
         category: what the data are about.
@@ -45,27 +49,28 @@ def propose(
         output_column: for a regression, what it predicts: a table's column; of arrays, the name of
             their `y`.
         unit: a table's column that names privacy units, or `record`.
+        layout: how the file writes a table; None: find it.
+        left_out: columns that are not proposed.
 
     Raises:
-        DataError: a file that cannot be read, a column without any number, or too many labels.
+        DataError: a file that cannot be read, no column of use, or too many labels.
         InvalidInput: a table whose unit is not named.
     """
     regression = output_column is not None
     label = None if regression else label_column or LABEL_COLUMN
     unit_column = UNIT_COLUMN if unit is None else unit if unit != RECORD else None
-    found = read_unchecked(path, output_column or label, (), unit_column)
+    found = read_unchecked(path, output_column or label, (), unit_column, layout)
     if found.columns and unit is None and not found.grouped_units:
         raise InvalidInput(
             "say what one privacy unit is: --unit COLUMN where rows with the same entry belong to "
             "one person or machine, --unit record where each row stands for another"
         )
     counts = np.unique(np.unique(list(found.units), return_counts=True)[1])
-    units = len(set(found.units))
     shared = {
         "data_id": secrets.token_hex(16),
         "category": category,
         "kind": found.kind,
-        "units": units,
+        "units": len(set(found.units)),
         "examples_per_unit": int(counts.max()),
         "unit": (unit or UNIT_COLUMN) if found.grouped_units else RECORD,
         "labels": () if regression else _labels(path, found),
@@ -74,22 +79,16 @@ def propose(
     }
     if found.kind == "text":
         return DataSchema(**shared)  # type: ignore[arg-type]
-    if found.columns:
-        columns = [
-            ColumnSchema(name=name, range=_range(path, name, found.x[:, index]))
-            for index, name in enumerate(found.columns)
-            if np.isfinite(found.x[:, index]).any()
-        ]
-        if output_column is not None:
-            values = numbers(found.labels, found.layout)
-            columns.append(
-                ColumnSchema(name=output_column, range=_range(path, output_column, values))
-            )
-        return DataSchema(**shared, columns=tuple(columns))  # type: ignore[arg-type]
     output = None
     if output_column is not None:
         values = numbers(found.labels, found.layout)
         output = ColumnSchema(name=output_column, range=_range(path, output_column, values))
+    if found.columns:
+        names = [name for name in found.columns if name not in left_out]
+        columns = _columns(path, found.layout, names)
+        if output is not None:
+            columns = (*columns, output)
+        return DataSchema(**shared, columns=columns)  # type: ignore[arg-type]
     return DataSchema(
         **shared,  # type: ignore[arg-type]
         shape=tuple(found.x.shape[1:]),
@@ -137,17 +136,20 @@ def _labels(path: Path, found: Records) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _columns(path: Path, layout: FileLayout, names: Sequence[str]) -> tuple[ColumnSchema, ...]:
+    table = read_table(path, layout)
+    assert table is not None
+    found = (proposed(table, look_at(table, name)) for name in names)
+    columns = tuple(column for column in found if column is not None)
+    if not any(column.is_input for column in columns):
+        raise DataError(f"data {path}: no column is of use as an input")
+    return columns
+
+
 def _range(path: Path, name: str, values: NDArray[np.generic]) -> tuple[float, float]:
-    """From the lowest to the highest value, widened to two significant digits of the width; all
-    that bytes can hold."""
+    """As `rounded`; of bytes, all that they can hold."""
     if values.dtype == np.uint8:
         return 0.0, 255.0
-    flat = values.astype(np.float64).ravel()
-    finite = flat[np.isfinite(flat)]
-    if not len(finite):
+    if not np.isfinite(values).any():
         raise DataError(f"data {path}: column {name!r} holds no number")
-    low, high = float(finite.min()), float(finite.max())
-    if low == high:
-        return low, low + 1.0
-    step = 10.0 ** (math.floor(math.log10(high - low)) - 1)
-    return math.floor(low / step) * step, math.ceil(high / step) * step
+    return rounded(values)

@@ -68,7 +68,7 @@ class Offer:
         path = self.schema or schema_file(self.data)
         if not path.is_file():
             raise SettingsError(
-                f"no schema {path} for the data {self.data}: draft one with `fedpact data declare`"
+                f"no schema {path} for the data {self.data}: draft one with `fedpact data doctor`"
             )
         return DataSchema.read(path)
 

@@ -203,7 +203,7 @@ def test_there_is_nothing_to_claim_without_a_seat(cli: Cli) -> None:
 def test_serve_reports_what_is_missing(cli: Cli, tmp_path: Path, missing: str) -> None:
     (tmp_path / "policy.toml").write_text("")
     (tmp_path / "data.csv").write_text("a,label\n1,x\n")
-    cli("data", "declare", "data.csv", "--category", "x", "--unit", "record")
+    cli("data", "doctor", "data.csv", "--category", "x", "--unit", "record")
     files = {"policy": "policy.toml", "schema": "data.csv.schema.toml", "data": "data.csv"}
     (tmp_path / files[missing]).unlink()
 
@@ -218,7 +218,7 @@ def test_check_lists_all_problems_at_once(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("a,label\n1,x\n")
     (tmp_path / "password").write_text("wrong")
     (tmp_path / "content").write_text("not a folder")
-    cli("data", "declare", "data.csv", "--category", "x", "--unit", "record")
+    cli("data", "doctor", "data.csv", "--category", "x", "--unit", "record")
     (tmp_path / "data.csv").unlink()
     arguments = ("--data", "data.csv", "--policy", "policy.toml", "--json")
 
@@ -239,7 +239,7 @@ def test_check_lists_all_problems_at_once(cli: Cli, tmp_path: Path) -> None:
 def test_check_finds_an_account_that_is_not_admitted(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text("min_samples = 10")
     (tmp_path / "data.csv").write_text("a,label\n1,x\n2,y\n")
-    cli("data", "declare", "data.csv", "--category", "x", "--unit", "record")
+    cli("data", "doctor", "data.csv", "--category", "x", "--unit", "record")
 
     result = cli("provider", "check", "--data", "data.csv", "--policy", "policy.toml", "--json")
 

@@ -163,7 +163,7 @@ def test_a_table_shows_its_columns_and_a_noised_histogram_of_declared_labels(
     tmp_path: Path, ledger: Ledger, keys: AccountKeys
 ) -> None:
     rows = "".join(
-        f"{index},{index % 7}.5,{'worn' if index % 4 else 'new'}\n" for index in range(400)
+        f"{3 * index},{index % 7}.5,{'worn' if index % 4 else 'new'}\n" for index in range(400)
     )
     (tmp_path / "own.csv").write_text("turbine_speed,vibration,label\n" + rows)
     data = read_data(tmp_path / "own.csv", unit="record")
@@ -180,7 +180,7 @@ def test_a_table_shows_its_columns_and_a_noised_histogram_of_declared_labels(
 def test_undeclared_labels_are_not_published(
     tmp_path: Path, ledger: Ledger, keys: AccountKeys
 ) -> None:
-    rows = "".join(f"{index},{'worn' if index else 'secret'}\n" for index in range(99))
+    rows = "".join(f"{3 * index},{'worn' if index else 'secret'}\n" for index in range(99))
     (tmp_path / "own.csv").write_text("vibration,label\n" + rows)
     data = read_data(tmp_path / "own.csv", unit="record")
     built = profile.build(data, ("machines",), SOUND, ledger)
@@ -199,7 +199,9 @@ def test_images_and_regressions_have_profiles_too(tmp_path: Path, ledger: Ledger
     assert data.type == "image"
     labels = tuple(map(str, range(10)))
     assert profile.build(data, ("images",), SOUND, ledger, labels).signature is not None
-    (tmp_path / "own.csv").write_text("a,wear\n" + "".join(f"{n},{n}.5\n" for n in range(60)))
+    (tmp_path / "own.csv").write_text(
+        "a,wear\n" + "".join(f"{3 * n},{n % 7}.5\n" for n in range(60))
+    )
     data = read_data(tmp_path / "own.csv", output_column="wear", unit="record")
     assert data.task == "regression"
     assert profile.build(data, ("machines",), SOUND, ledger).signature is None

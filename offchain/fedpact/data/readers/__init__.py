@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,9 +172,13 @@ def read_unchecked(
     return found
 
 
-def read_table(path: Path, layout: FileLayout | None = None) -> Table | None:
-    """The table in a file, in the declared layout; None: find the layout. None for a file or folder
-    that holds no table.
+def read_table(
+    path: Path,
+    layout: FileLayout | None = None,
+    decimal: Literal[".", ","] | None = None,
+) -> Table | None:
+    """The table in a file, in the declared layout; None: find the layout, whose decimal mark may be
+    given. None for a file or folder that holds no table.
 
     Raises DataError for a table that cannot be read for certain.
     """
@@ -182,7 +187,7 @@ def read_table(path: Path, layout: FileLayout | None = None) -> Table | None:
     suffix = Path(path.stem).suffix if path.suffix in PACKED else path.suffix
     match suffix.lower():
         case ".csv" | ".tsv":
-            return delimited.read_delimited(path, layout)
+            return delimited.read_delimited(path, layout, decimal)
         case ".xlsx":
             return workbook.read_workbook(path, layout)
         case ".parquet" | ".feather" | ".arrow":

@@ -19,13 +19,19 @@ from fedpact.types.layout import PLAIN, FileLayout
 Separator = Literal[",", ";", "\t", "|"]
 SEPARATORS: tuple[Separator, ...] = ("\t", ";", "|", ",")
 """In the order in which they are believed if several fit."""
+_OTHER: dict[str, Literal[".", ","]] = {".": ",", ",": "."}
 SAMPLE = 500
 """Rows by which the separator is found."""
 csv.field_size_limit(MAX_BYTES)
 
 
-def read_delimited(path: Path, layout: FileLayout | None = None) -> Table:
-    """The table in `path`, as `layout` says; None: find the layout.
+def read_delimited(
+    path: Path,
+    layout: FileLayout | None = None,
+    decimal: Literal[".", ","] | None = None,
+) -> Table:
+    """The table in `path`, as `layout` says; None: find the layout. `decimal`: its decimal mark, if
+    that is known; the other mark then separates thousands.
 
     Raises DataError for what cannot be decoded or unpacked, for ragged rows, and where the layout
     is not certain.
@@ -42,7 +48,7 @@ def read_delimited(path: Path, layout: FileLayout | None = None) -> Table:
         layout = layout.model_copy(update={"header": False})
     found = _table(path, rows, layout, data)
     try:
-        decimal, thousands = notation(found.columns)
+        mark, thousands = notation(found.columns) if decimal is None else (decimal, _OTHER[decimal])
     except Ambiguous as error:
         names = " and ".join(repr(found.header[index]) for index in error.columns)
         refuse(
@@ -52,7 +58,7 @@ def read_delimited(path: Path, layout: FileLayout | None = None) -> Table:
             error,
         )
     return found.with_layout(
-        found.layout.model_copy(update={"decimal": decimal, "thousands": thousands})
+        found.layout.model_copy(update={"decimal": mark, "thousands": thousands})
     )
 
 

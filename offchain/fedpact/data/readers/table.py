@@ -4,6 +4,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,14 @@ class Table:
 
     def cells(self, name: str) -> list[str]:
         """Raises DataError for a column that does not exist."""
-        try:
-            return self.columns[self.header.index(normalised(name))]
-        except ValueError:
+        place = self._places.get(normalised(name))
+        if place is None:
             refuse(self.path, f"no column {name!r}; it has {listed(self.header)}")
+        return self.columns[place]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.header)}
 
     def records(
         self,
@@ -71,8 +76,8 @@ class Table:
         a row has no unit.
         """
         label_column, unit_column = _normal(label_column), _normal(unit_column)
-        places = {name: place for place, name in enumerate(self.header)}
-        self._check(label_column, columns, unit_column, places)
+        places = self._places
+        self._check(label_column, columns, unit_column)
         used = {label_column, unit_column, self.index}
         if TEXT_COLUMN in places and not columns:
             others = tuple(name for name in self.header if name not in {*used, TEXT_COLUMN})
@@ -129,8 +134,8 @@ class Table:
         label_column: str | None,
         columns: tuple[str, ...],
         unit_column: str | None,
-        places: dict[str, int],
     ) -> None:
+        places = self._places
         missing = {label_column, *map(normalised, columns)} - {None, *places}
         if missing and not self.layout.header:
             refuse(self.path, "its first line does not name the columns: add a line that does")

@@ -1,0 +1,145 @@
+"""What the doctor says of a table, and that a daemon accepts what it drafts."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedpact.data.declared import DeclaredData
+from fedpact.data.doctor import Choices, Diagnosis, diagnose
+from fedpact.data.proposal import as_toml
+from fedpact.types.schema import DataSchema
+from tests.support.exports import maintenance_export
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    return maintenance_export(tmp_path)
+
+
+def look(path: Path, **choices: Any) -> Diagnosis:
+    return diagnose(path, Choices("machines", **choices))
+
+
+def test_a_raw_export_becomes_a_schema_that_a_daemon_reads(own: Path) -> None:
+    found = look(own, unit="Maschine")
+    assert found.layout["separator"] == ";"
+    assert (found.layout["decimal"], found.layout["thousands"]) == (",", ".")
+    assert (found.label, found.classes, found.unlabelled) == ("failure", (570, 30), 0)
+    schema = found.schema
+    assert schema is not None
+    assert (schema.units, schema.unit, schema.labels) == (40, "Maschine", ("0", "1"))
+    assert {column.name: column.type for column in schema.columns} == {
+        "Laufnr": "identifier",
+        "Typ": "category",
+        "Temperatur": "number",
+        "Drehmoment": "number",
+        "gebaut": "timestamp",
+        "gewartet": "boolean",
+        "Kennung": "identifier",
+    }
+    assert schema.columns[2].measure == "°C"
+    assert schema.columns[1].missing == "indicator"
+    (own.parent / "s.toml").write_text(as_toml(schema), encoding="utf-8")
+    declared = DeclaredData.read(own, DataSchema.read(own.parent / "s.toml"))
+    misfits = declared.misfits
+    assert (misfits.unusable, misfits.undeclared_labels, misfits.outside) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "column 'Werk' is not proposed: the same value everywhere",
+        "column 'Alarm' is not proposed: it tells the label of every example",
+        "column 'Kennung' is not proposed: it tells the label of every example",
+        "column 'Laufnr' is not proposed: numbers the rows",
+        "5.0 % of the examples have the rarest label",
+    ],
+)
+def test_what_would_go_wrong_is_said(own: Path, said: str) -> None:
+    assert any(said in warning for warning in look(own, unit="Maschine").warnings)
+
+
+def test_the_unit_is_asked_for_where_rows_share_something(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("patient,age,label\n" + "a,31.5,x\na,40.5,y\nb,50.5,x\nb,60.5,y\n" * 5)
+    found = look(path)
+    assert (found.groups, found.schema) == (("patient",), None)
+    assert "what one privacy unit is" in found.undecided[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "choices", "said"),
+    [
+        ("a,label\n" + "1.5,x\n2.5,\n3.5,y\n" * 3, {}, "3 examples have no label"),
+        ("a,b,label\n1.5,2,x\n2.5,2,y\n", {}, "column 'b' has the same value everywhere"),
+        ("a,label\n1.5,0\n2.5,0.0\n3.5,1\n", {}, "1 labels are spelt in two ways"),
+        ("a,label\n1.5,Yes\n2.5,yes\n3.5,no\n", {}, "1 labels differ in upper and lower case"),
+        ("a,label\n1.5,x\n1.5,x\n3.5,y\n", {}, "1 examples are equal to an earlier one"),
+        ("a,label\n1.5,x\n2.5,x\n", {}, "only one label"),
+        (",a,label\n0,1.5,x\n1,2.5,y\n", {}, "column '' only numbers the rows"),
+        (
+            "a,b,y\n1.5,3,3\n2.5,5,5\n9.5,1,1\n",
+            {"output": "y"},
+            "column 'b' is not proposed: it is",
+        ),
+        ("d,a,label\n01/02/2024,1.5,x\n03/04/2024,2.5,y\n", {}, "declare its format"),
+        (
+            "nr,a,label\n" + "".join(f"{i},{i}.5,{'xy'[i > 14]}\n" for i in range(30)),
+            {},
+            "sorted by",
+        ),
+        (
+            "flag,a,label\n"
+            + "".join(f"{i % 9 == 0:d},{i}.5,{'yx'[i % 3 == 0]}\n" for i in range(270)),
+            {},
+            "one of its values has 30 examples, all of one label",
+        ),
+        ("a,1.5\n" * 3 + "b,2.5\n", {"label": "column_1"}, "does not name the columns"),
+        ("zip,a,label\n007,1.5,x\n010,2.5,y\n009,3.5,x\n", {}, "codes with leading zeros"),
+    ],
+)
+def test_each_oddity_has_its_warning(
+    tmp_path: Path, text: str, choices: dict[str, Any], said: str
+) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(text)
+    warnings = look(path, unit="record", **choices).warnings
+    assert any(said in warning for warning in warnings), warnings
+
+
+def test_a_value_of_few_examples_is_not_named(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("town,a,label\n" + "Ulm,1.5,x\nBonn,2.5,y\n" * 5 + "Zell,3.5,x\n")
+    schema = look(path, unit="record").schema
+    assert schema is not None
+    assert schema.columns[0].values == ("Bonn", "Ulm")
+    assert schema.columns[0].missing == "indicator"
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "shape"),
+    [
+        (lambda p: np.savez(p, x=np.ones((4, 2, 3)), y=["a", "a", "b", "b"]), "npz", (2, 3)),
+        (lambda p: p.write_text("text,label\na tide,sea\na cloud,sky\n"), "csv", ()),
+    ],
+)
+def test_arrays_and_texts_have_a_diagnosis_too(
+    tmp_path: Path, make: Callable[[Path], Any], kind: str, shape: tuple[int, ...]
+) -> None:
+    path = tmp_path / f"own.{kind}"
+    make(path)
+    found = look(path)
+    assert (found.format, found.shape, len(found.classes)) == (kind, shape, 2)
+    assert found.schema is not None
+    assert found.duplicates == (2 if kind == "npz" else 0)
+
+
+def test_a_column_of_many_names_is_asked_about_whatever_it_is_called(tmp_path: Path) -> None:
+    """A table of machines was taken for one of independent rows."""
+    rows = "".join(f"M-{row % 12},{row % 7}.5,{'xy'[row % 5 > 2]}\n" for row in range(120))
+    (tmp_path / "own.csv").write_text("Maschine,a,label\n" + rows)
+    found = look(tmp_path / "own.csv")
+    assert (found.groups, found.schema) == (("Maschine",), None)
