@@ -107,8 +107,7 @@ class Policy(BaseModel):
             f"family {spec.family.name!r} is not among {list(self.families)}": spec.family.name
             not in self.families,
             f"network {network and network[0]} (sha-256 {network and network[1]}) is not among "
-            f"{list(self.networks)}": network is not None
-            and not set(network).intersection(self.networks),
+            f"{list(self.networks)}": network is not None and not self._accepts(*network),
             f"pay of {share} wei per round and provider is under {self.min_pay_per_round}": share
             < self.min_pay_per_round,
             f"pay of {share * spec.rounds} wei for epsilon {epsilon:.3g} is under "
@@ -131,3 +130,7 @@ class Policy(BaseModel):
         for reason, refused in refusals.items():
             if refused:
                 raise PolicyRefusal(reason)
+
+    def _accepts(self, name: str, digest: str) -> bool:
+        """Whether a network is listed: by its digest, or by a name that fedpact pins to one."""
+        return digest in self.networks or (name in self.networks and name in PINNED_NETWORKS)

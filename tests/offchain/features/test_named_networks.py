@@ -147,6 +147,14 @@ def huge(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Pad", ["image", "pads"], ["padded"]))
 
 
+def shadowed_constant(model: onnx.ModelProto) -> None:
+    """A shape that looks like a constant, and is computed."""
+    graph = model.graph
+    graph.initializer.append(numpy_helper.from_array(np.array([1, -1], np.int64), "form"))
+    graph.node.append(helper.make_node("Relu", ["image"], ["form"]))
+    graph.node.append(helper.make_node("Reshape", [graph.output[0].name, "form"], ["shaped"]))
+
+
 def a_function(model: onnx.ModelProto) -> None:
     model.functions.append(helper.make_function("own", "f", [], [], [], []))
 
@@ -163,6 +171,7 @@ HOSTILE = {
     "a loop": (changed(a_loop), "Loop is not allowed"),
     "an open shape": (changed(open_shape), "not known beforehand"),
     "a huge value": (changed(huge), "too large"),
+    "a constant that is computed": (changed(shadowed_constant), "two values"),
     "a function": (changed(a_function), "functions"),
     "too wide a row": (small_network(width=5_000), "gives"),
     "an old operator set": (changed(lambda m: setattr(m.opset_import[0], "version", 5)), "version"),

@@ -158,6 +158,7 @@ def test_a_provider_serves_the_networks_of_its_policy_alone():
     name = spec.family.parameters["network"]
     assert f"network {name} (sha-256 {'ab' * 32}) is not among" in decided(Policy(), spec)
     assert decided(Policy(networks=("ab" * 32,), **open_), spec) == "joins"
+    assert "is not among" in decided(Policy(networks=(name,), **open_), spec)  # no digest: any file
     assert decided(Policy(**open_), spec_of()) == "joins"
     assert "efficientnet-lite0" in decided(Policy(networks=()), spec_of())
 

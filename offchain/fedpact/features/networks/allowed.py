@@ -93,6 +93,10 @@ def _check_model(model: "ModelProto") -> None:
         raise DataError(f"network of {len(graph.node)} operations: at most {MAX_NODES}")
     for tensor in graph.initializer:
         _check_tensor(tensor)
+    made = [one.name for one in graph.initializer]
+    made += [name for node in graph.node for name in node.output if name]
+    if len(set(made)) < len(made):  # a computed value could pass for a constant
+        raise DataError("network: a name is given to two values")
     constants = {one.name for one in graph.initializer}
     for node in graph.node:
         _check_node(node, constants)
