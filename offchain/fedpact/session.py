@@ -128,7 +128,10 @@ class Session:
         """Publishes, follows, fetches and buys for the account in the settings."""
         from fedpact.requester import Requester
 
-        return Requester(self.client, self.store, self.keys, self.settings.state)
+        settings = self.settings
+        return Requester(
+            self.client, self.store, self.keys, settings.state, keep_days=settings.keep_days
+        )
 
     @cached_property
     def requester_v2(self) -> "RequesterV2":

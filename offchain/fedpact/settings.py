@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     store_credentials: Path | None = None
     """File with the tokens or passwords of IPFS nodes (`content.credentials`)."""
     keep_days: Annotated[float, Field(ge=0)] = 7.0
-    """Days for which a provider keeps a request's content after the request has ended."""
+    """Days for which a request's content is kept after the request has ended."""
     store_quota_gib: Annotated[float, Field(ge=0)] = 0.0
     """GiB of content that a provider keeps; a request that would not fit is declined. 0: any
     amount."""

@@ -1,18 +1,22 @@
-"""A store that loses specification, key and models in the middle of a request (real daemons)."""
+"""A store that loses everything in the middle of a request (real daemons)."""
 
 import threading
 from pathlib import Path
 
-from fedpact.requester import RequestProgress
+import pytest
+
+from fedpact.content.pruning import kept_by_all
+from fedpact.requester import RequestProgress, client
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RequestStatus, Stage
 from tests.support.waiting import wait_until
 from tests.support.world import PAYMENT, POLL, running_world
 
 
-def test_a_restarted_daemon_goes_on_where_the_store_has_lost_all_but_the_slices(
-    tmp_path: Path,
+def test_a_request_goes_on_where_the_store_has_lost_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(client, "CONTENT_GOOD_FOR", 1.0)
     with running_world(tmp_path, providers=2, rounds=2) as world:
         network = world.network
         for number in range(2):
@@ -22,7 +26,7 @@ def test_a_restarted_daemon_goes_on_where_the_store_has_lost_all_but_the_slices(
         draft = world.data.draft.changed(windows=windows, min_providers=2)
         request = world.requester.create(draft, world.data.evaluation, PAYMENT)
         spec = world.requester.specification(request)
-        slices = {part.cid for part in spec.evaluation}
+        slices = [Cid.parse(part.cid) for part in spec.evaluation]
         lost: list[str] = []
 
         def lose(progress: RequestProgress) -> None:
@@ -30,9 +34,8 @@ def test_a_restarted_daemon_goes_on_where_the_store_has_lost_all_but_the_slices(
                 return
             world.kill(0)
             for file in (network.folder / "content/content").iterdir():
-                if file.name not in slices:
-                    file.unlink()
-                    lost.append(file.name)
+                file.unlink()
+                lost.append(file.name)
             threading.Timer(1.0, world.serve, (0,)).start()
 
         end = world.requester.follow(request, lose, poll_interval=POLL)
@@ -43,6 +46,12 @@ def test_a_restarted_daemon_goes_on_where_the_store_has_lost_all_but_the_slices(
         points, faults = network.client.rounds.points(request)
         assert all(points)
         assert not any(faults)
-        # Both owe the specification that they fetched, and each what it made.
-        wait_until(lambda: network.store.has(Cid.parse(spec.initial_model)))
-        assert "which is owed: put again" in world.log(0)
+        # The requester owes what it published, and each provider what it made and fetched.
+        assert all(network.store.has(cid) for cid in slices)
+        assert network.store.has(Cid.parse(spec.initial_model))
+        wait_until(lambda: "which is owed: put again" in world.log(0), lambda: world.log(0))
+        owned = [
+            (kept.request, kept.until is None) for _, kept in kept_by_all(network.folder / "state")
+        ]
+        assert len(owned) == 3
+        assert (request, False) in owned  # the requester's has an end

@@ -1,4 +1,4 @@
-"""`fedpact store`: what providers keep in the content store, and giving it up."""
+"""`fedpact store`: what is kept in the content store for which request, and giving it up."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,16 +8,16 @@ import typer
 from fedpact.cli import session
 from fedpact.cli.output import AsJson, print_facts, print_rows
 
-app = typer.Typer(help="See and prune what providers keep.", no_args_is_help=True)
+app = typer.Typer(help="See and prune what is kept for requests.", no_args_is_help=True)
 
 
 @app.command()
 def status(context: typer.Context, as_json: AsJson = False) -> None:
-    """List what the providers in the state folder keep, for which request and until when.
+    """List what the accounts in the state folder keep, for which request and until when.
 
     Example: fedpact store status --json
     """
-    from fedpact.provider.keeping import kept_by_all
+    from fedpact.content.pruning import kept_by_all
 
     at = session.of(context)
     rows = [
@@ -42,14 +42,14 @@ def prune(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Unpin what no provider in the state folder owes any more, and have the store delete whatever
+    """Unpin what no account in the state folder owes any more, and have the store delete whatever
     is not pinned.
 
     Do not prune a store that others use too: what they keep may be the same items.
 
     Example: fedpact store prune --yes
     """
-    from fedpact.provider.keeping import prune as give_up
+    from fedpact.content.pruning import prune as give_up
 
     done = give_up(session.of(context).settings, really=yes)
     print_facts(

@@ -58,6 +58,10 @@ class KeptStore:
         self._keep(cid, data, pinned=True)
         return cid
 
+    def keep(self, data: bytes) -> None:
+        """Keep what this owner has put into the store before its request had a number."""
+        self._keep(Cid.of(data), data, pinned=True)
+
     def get(self, cid: Cid, max_bytes: int) -> bytes:
         """From the store; what it lacks or cannot give now, from the copies."""
         try:

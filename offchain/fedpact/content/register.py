@@ -9,6 +9,8 @@ from fedpact.database import connect, explained
 from fedpact.errors import StateError
 from fedpact.types.cid import Cid
 
+PINS = "pins.sqlite"
+"""Name of every register, wherever its owner's folder is."""
 LOCK_SECONDS = 10.0
 
 _SCHEMA = """

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fedpact.content.register import PINS
 from fedpact.types.deployment import Deployment
 
 
@@ -22,7 +23,7 @@ def outbox_file(state: Path, address: str) -> Path:
 
 def pins_file(state: Path, address: str) -> Path:
     """Which content is kept for which request, of all deployments."""
-    return provider_folder(state, address) / "pins.sqlite"
+    return provider_folder(state, address) / PINS
 
 
 def copies_folder(state: Path, address: str) -> Path:

@@ -2,11 +2,17 @@
 
 import json
 import logging
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.kept import KeptStore, keeping_for
+from fedpact.content.register import PINS, PinRegister
 from fedpact.content.store import ContentStore
 from fedpact.errors import InvalidInput, NotReady, Reverted, SpecificationError
 from fedpact.requester import fetch, follow, resale
@@ -37,6 +43,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CONTENT_GOOD_FOR = 60.0
+"""Seconds between two looks at what the content store still has."""
+
 
 class Requester:
     """Requests of one account.
@@ -46,11 +55,19 @@ class Requester:
     """
 
     def __init__(
-        self, client: "ChainClient", store: ContentStore, keys: "AccountKeys", state_folder: Path
+        self,
+        client: "ChainClient",
+        store: ContentStore,
+        keys: "AccountKeys",
+        state_folder: Path,
+        *,
+        keep_days: float = 7.0,
     ) -> None:
+        """`keep_days`: how long a request's content is kept after its end."""
         self._client = client
         self._store = store
         self._keys = keys
+        self._keep_seconds = int(keep_days * 24 * 3600)
         fingerprint = client.deployment.fingerprint.hex()
         self._folder = state_folder / "requester" / fingerprint[:16] / keys.address.lower()
 
@@ -99,6 +116,9 @@ class Requester:
         if created is None:
             receipt = self._client.market.create_request(self._keys, terms, payment)
             created = receipt.event("RequestCreated").args["requestId"]
+        with self._keeping() as kept, keeping_for(int(created)):
+            for content in prepared.contents:
+                kept.keep(content)
         if prepared.specification.resale is not None:
             self._offer(int(created), prepared.specification.resale.price)
         if retrieval is not None:
@@ -136,15 +156,37 @@ class Requester:
         """Open each round's slice in time, until the request is delivered or cancelled.
 
         Returns the last state; its status is ENDED if the time to deliver ran out. May be
-        interrupted and called again at any time.
+        interrupted and called again at any time. What the store loses of the request's content
+        meanwhile is put again.
         """
         self._own(request_id)
-        spec = self.specification(request_id)
+        with self._keeping() as kept, keeping_for(request_id):
+            return self._follow(request_id, kept, report, poll_interval)
+
+    def _follow(
+        self,
+        request_id: int,
+        kept: KeptStore,
+        report: Callable[[RequestProgress], None],
+        poll_interval: float,
+    ) -> RequestProgress:
+        spec = specification_of(self._client, kept, request_id)
+        looked_at = -math.inf
+
+        def look() -> tuple[RequestRecord, RoundState]:
+            nonlocal looked_at
+            if time.monotonic() - looked_at > CONTENT_GOOD_FOR:
+                looked_at = time.monotonic()
+                kept.look_after(now())
+            return self._look(request_id)
+
+        def now() -> int:
+            return self._client.frame().timestamp
 
         def open_slice(state: RoundState) -> str:
             from fedpact.requester.slices import open_to_members
 
-            gas = open_to_members(self._client, self._store, self._keys, spec, state)
+            gas = open_to_members(self._client, kept, self._keys, spec, state)
             return f"opened slice {state.round} ({gas} gas)"
 
         def give_up_at(record: RequestRecord, state: RoundState) -> float | None:
@@ -154,14 +196,17 @@ class Requester:
                 return 0.0
             return state.ended_at + DELIVERY_WINDOWS * spec.windows.deliver
 
-        return follow.follow(
-            lambda: self._look(request_id),
+        end = follow.follow(
+            look,
             open_slice,
             report,
             poll_interval=poll_interval,
             give_up_at=give_up_at,
-            now=lambda: float(self._client.frame().timestamp),
+            now=now,
         )
+        if spec.resale is None:  # buyers need the specification of a result on offer
+            kept.end(request_id, now() + self._keep_seconds)
+        return end
 
     def fetch(self, request_id: int, output: Path | None = None) -> FetchedModel:
         """The delivered model, decrypted and checked, as a safetensors file with a JSON file.
@@ -290,6 +335,17 @@ class Requester:
             market.record_retrieval(self._keys, request_id, digest)
         except Reverted as error:
             log.warning("request %d: its search is not on record: %s", request_id, error)
+
+    @contextmanager
+    def _keeping(self) -> Iterator[KeptStore]:
+        """The store, with a register and copies of what this requester owes."""
+        with PinRegister(self._folder / PINS) as register:
+            yield KeptStore(
+                self._store,
+                register,
+                EmbeddedStore(self._folder / "copies"),
+                self._client.deployment.fingerprint,
+            )
 
     def _look(self, request_id: int) -> tuple[RequestRecord, RoundState]:
         return look(self._client, request_id)

@@ -64,7 +64,7 @@ def follow(
     *,
     poll_interval: float,
     give_up_at: Callable[[RequestRecord, RoundState], float | None],
-    now: Callable[[], float],
+    now: Callable[[], int],
 ) -> RequestProgress:
     """Follow until the request is delivered or cancelled, or `give_up_at` (chain time) has passed.
 

@@ -7,9 +7,9 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.ipfs_client import IpfsStore
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.kept import KeptStore, keeping_for
+from fedpact.content.pruning import prune
 from fedpact.content.register import PinRegister
 from fedpact.provider.files import copies_folder, pins_file
-from fedpact.provider.keeping import prune
 from fedpact.settings import Settings
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.kept import KeptStore, keeping_for
+from fedpact.content.pruning import kept_by_all, prune
 from fedpact.content.register import PinRegister
 from fedpact.errors import ContentMissing, PolicyRefusal, StateError
 from fedpact.provider.files import copies_folder, pins_file
-from fedpact.provider.keeping import kept_by_all, kept_store, prune
+from fedpact.provider.keeping import kept_store
 from fedpact.settings import Settings
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
