@@ -6,6 +6,7 @@ while the number of privacy units stays the declared one. So a daemon's behaviou
 on any single record.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +21,12 @@ from fedpact.data.readers import capped, log_ignored, read_unchecked
 from fedpact.data.readers.cells import numbers
 from fedpact.data.readers.encoding import encoded
 from fedpact.data.readers.records import CHUNK, Records
+from fedpact.data.readers.windows import window_rows
 from fedpact.errors import DataError
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.names import label_key
 from fedpact.types.schema import RECORD, DataSchema
+from fedpact.types.series import SeriesWindows
 from fedpact.types.specification import Specification
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -67,7 +70,7 @@ class DeclaredData:
             schema.file,
             schema.inputs,
         )
-        log_ignored(path, records)
+        log_ignored(path, records.ignored)
         if schema.is_table and records.kind == "numbers":
             records = _as_table(path, schema, records)
         if records.kind != schema.kind:
@@ -124,11 +127,30 @@ class DeclaredData:
 
         Never raises for what a record holds. `spec` must pass `DataSchema.check`.
         """
+        if spec.features.series is not None:
+            return self._windows(spec, spec.features.series)
         usable = self._within_unit & self._usable_for(spec)
         y, labelled = self._targets(spec)
         rows = np.flatnonzero(usable & labelled)
         units = tuple(self.units[row] for row in rows)
         return Dataset(self._inputs(spec, rows), y[rows], units, self.schema.units)
+
+    def _windows(self, spec: Specification, series: SeriesWindows) -> Dataset:
+        """Windows whose rows are all usable, the first `examples_per_unit` of each unit."""
+        order = None
+        if series.order is not None:
+            order = self.records.x[:, self._place_of[series.order]].astype(np.float64)
+        windows = window_rows(series, self.records.groups, order)
+        y, labelled = self._targets(spec)
+        ends = windows[:, -1]
+        windows = windows[labelled[ends] & self._usable_for(spec)[windows].all(axis=1)]
+        units = [self.units[row] for row in windows[:, -1]]
+        kept = np.flatnonzero(first_of_each(units, self.schema.examples_per_unit))
+        windows = windows[kept]
+        rows, places = np.unique(windows, return_inverse=True)
+        x = self._row_inputs(spec, rows)[places].reshape(len(windows), *spec.features.shape)
+        names = tuple(units[place] for place in kept)
+        return Dataset(x, y[windows[:, -1]], names, self.schema.units)
 
     # ------------------------------------------------------------------ parts
 
@@ -139,12 +161,7 @@ class DeclaredData:
     @cached_property
     def _within_unit(self) -> NDArray[np.bool_]:
         """Whether an example is among the first `examples_per_unit` of its unit."""
-        seen: dict[bytes, int] = {}
-        kept = np.empty(len(self.units), dtype=bool)
-        for row, unit in enumerate(self.units):
-            seen[unit] = seen.get(unit, 0) + 1
-            kept[row] = seen[unit] <= self.schema.examples_per_unit
-        return kept
+        return first_of_each(self.units, self.schema.examples_per_unit)
 
     @cached_property
     def _finite(self) -> NDArray[np.bool_]:
@@ -222,9 +239,13 @@ class DeclaredData:
         return ranges[:, 0], ranges[:, 1]
 
     def _inputs(self, spec: Specification, rows: NDArray[np.int64]) -> Inputs:
-        x = self.records.x
         if self.schema.kind == "text":
-            return x[rows]
+            return self.records.x[rows]
+        return self._row_inputs(spec, rows).reshape(len(rows), *spec.features.shape)
+
+    def _row_inputs(self, spec: Specification, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(len(rows), inputs of a row)."""
+        x = self.records.x
         if spec.features.table:
             table = spec.features.table
             return encoded(table, [self._asked(column)[rows] for column in table])
@@ -240,7 +261,7 @@ class DeclaredData:
             )
             clamped = np.clip(values, low, high) / spec.features.scale
             found[start : start + CHUNK] = np.clip(clamped, -LARGEST, LARGEST)
-        return found.reshape(len(rows), *spec.features.shape)
+        return found
 
     def _targets(self, spec: Specification) -> tuple[Targets, NDArray[np.bool_]]:
         """Of every example, and whether the specification can use it."""
@@ -264,6 +285,16 @@ class DeclaredData:
         assert self.schema.output is not None
         values = numbers(self.records.labels, self.records.layout)
         return values, self.schema.output.limits
+
+
+def first_of_each(units: Sequence[bytes], most: int) -> NDArray[np.bool_]:
+    """Whether an example is among the first `most` of its unit, (n,)."""
+    seen: dict[bytes, int] = {}
+    kept = np.empty(len(units), dtype=bool)
+    for row, unit in enumerate(units):
+        seen[unit] = seen.get(unit, 0) + 1
+        kept[row] = seen[unit] <= most
+    return kept
 
 
 def no_examples(spec: Specification) -> Dataset:

@@ -175,7 +175,9 @@ def _with_schema(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
     if missing:
         raise SpecificationError(f"draft {path}: {features['schema']} declares no {missing[0]!r}")
     table = [declared[name] for name in wanted]
-    shape = [sum(one.width for one in table)]
+    series = rest.get("series")
+    rows = [series["window"]] if isinstance(series, dict) and "window" in series else []
+    shape = [*rows, sum(one.width for one in table)]
     columns = [one.model_dump(mode="json") for one in table]
     return {**fields, "features": {"shape": shape, **rest, "table": columns}}
 

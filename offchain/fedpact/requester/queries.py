@@ -1,6 +1,5 @@
 """Read files of queries, numbers or texts, as the specification requires."""
 
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -60,7 +59,9 @@ def _packed(path: Path) -> Inputs:
 
 
 def _numbers(path: Path, spec: Specification) -> NDArray[np.floating[Any]]:
-    raw = _npz(path) if path.suffix == ".npz" else _columns(path, spec)
+    if path.suffix != ".npz":
+        return _columns(path, spec)
+    raw = _npz(path)
     shape = spec.features.shape
     if raw.size == 0 or raw[0].size != int(np.prod(shape)):
         raise DataError(
@@ -82,28 +83,20 @@ def _npz(path: Path) -> NDArray[np.floating[Any]]:
         raise DataError(f"queries {path}: must contain an array x of numbers ({error})") from error
 
 
-def _columns(path: Path, spec: Specification) -> NDArray[np.float64]:
-    """The columns that the specification names, (n, columns), in its order."""
+def _columns(path: Path, spec: Specification) -> NDArray[np.float32]:
+    """The columns that the specification names, as it asks for them, (n, *shape)."""
     if not spec.features.names:
         raise DataError(
             f"queries {path}: the request names no columns, so a table's cannot be matched: give "
             "an .npz file with x"
         )
     table = _table(path)
-    found = table.records(None, spec.features.names, None, spec.features.table)
+    asked = spec.features
+    unused = table.records(None, asked.names, None, asked.table).ignored
+    series = () if asked.series is None else (asked.series.by, asked.series.order)
     answers = (LABEL_COLUMN, UNIT_COLUMN, None if spec.output is None else spec.output.column)
-    others = tuple(name for name in found.ignored if name not in answers)
-    log_ignored(path, replace(found, ignored=others))
-    if spec.features.table:
-        return table_inputs(path, table, spec).astype(np.float64)
-    wrong = np.argwhere(~np.isfinite(found.x))
-    if len(wrong):
-        row, column = wrong[0]
-        raise DataError(
-            f"queries {path}: example {row + 1}: column {found.columns[column]!r} is not a finite "
-            "number"
-        )
-    return np.asarray(found.x, dtype=np.float64)
+    log_ignored(path, tuple(name for name in unused if name not in (*answers, *series)))
+    return table_inputs(path, table, spec)[0]
 
 
 def _table(path: Path) -> Table:

@@ -18,6 +18,7 @@ from fedpact.types.columns import RANGED, ColumnSchema, check_range
 from fedpact.types.document import Document
 from fedpact.types.layout import PLAIN, FileLayout
 from fedpact.types.names import label_key
+from fedpact.types.series import Series
 from fedpact.types.specification import Specification
 from fedpact.types.validation import first_error
 
@@ -57,6 +58,8 @@ class DataSchema(Document):
     """Lowest and highest value of arrays; public."""
     columns: tuple[ColumnSchema, ...] = ()
     """A table's columns, in order; those of no use as a feature need not be listed."""
+    series: Series | None = None
+    """Of a table of time series: requests may ask for windows of its rows."""
     output: ColumnSchema | None = None
     """What a regression over arrays predicts. Over a table it predicts one of the columns."""
     file: FileLayout = PLAIN
@@ -94,6 +97,8 @@ class DataSchema(Document):
                 'entry belong to one person or machine, unit = "record" where each row is a unit '
                 "of its own"
             )
+        if self.series is not None:
+            self._check_series(self.series)
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
             raise ValueError("columns name one column twice")
@@ -103,6 +108,16 @@ class DataSchema(Document):
         if "" in keys:
             raise ValueError("labels: an empty name is no class")
         return self
+
+    def _check_series(self, series: Series) -> None:
+        if not self.columns or self.unit != series.by:
+            raise ValueError(
+                f"series: its windows overlap, so rows of one {series.by!r} are one privacy unit: "
+                f'unit = "{series.by}" in a table'
+            )
+        ordered = {column.name for column in self.columns if column.type in RANGED}
+        if series.order is not None and series.order not in ordered:
+            raise ValueError(f"series: order {series.order!r} is no number or timestamp of columns")
 
     @property
     def is_table(self) -> bool:
@@ -156,6 +171,14 @@ class DataSchema(Document):
             raise PolicyRefusal("no output is declared, the request asks for a regression")
 
     def _check_columns(self, spec: Specification) -> None:
+        asked_series = spec.features.series
+        if asked_series is not None:
+            has = self.series
+            if has is None or (has.by, has.order) != (asked_series.by, asked_series.order):
+                raise PolicyRefusal(
+                    f"the request asks for windows by {asked_series.by!r} in the order of "
+                    f"{asked_series.order!r}, which is not what series declares"
+                )
         if not spec.features.names:
             raise PolicyRefusal("the data are a table: the request must name its columns")
         declared = {column.name: column for column in self.inputs}
@@ -185,7 +208,8 @@ class DataSchema(Document):
                     f"column {name!r} is declared as {_kind(declared[name])}, the request takes "
                     "it for a number"
                 )
-        if len(wanted) != math.prod(spec.features.shape):
+        rows = 1 if asked_series is None else asked_series.window
+        if rows * len(wanted) != math.prod(spec.features.shape):
             raise PolicyRefusal(
                 f"{len(wanted)} columns do not fill the shape {list(spec.features.shape)}"
             )

@@ -23,6 +23,7 @@ from fedpact.types.document import Document, canonical_json
 from fedpact.types.local_training import LocalEpochs, LocalSteps, LocalTraining
 from fedpact.types.privacy import DDP_SGD_MIN_EPOCHS, PaperMechanism, Privacy, PrivacyMode
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Terms
+from fedpact.types.series import SeriesWindows
 from fedpact.types.validation import first_error
 
 SPECIFICATION_VERSION: Literal[1] = 1
@@ -57,6 +58,9 @@ class Features(Document):
     table: Annotated[tuple[ColumnSchema, ...], Field(max_length=10_000)] = ()
     """Declared columns, in order, in place of `columns` and `scale`: each is encoded as it says."""
 
+    series: SeriesWindows | None = None
+    """Examples are windows of a table's rows, of shape (window, inputs)."""
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of a table's columns, in order; empty for arrays."""
@@ -68,10 +72,18 @@ class Features(Document):
         fields: dict[str, Any] = handler(self)
         if not self.table:
             fields.pop("table", None)
+        if self.series is None:
+            fields.pop("series", None)
         return fields
 
     @model_validator(mode="after")
     def _declared_columns(self) -> Self:
+        if self.series is not None and not self.names:
+            raise ValueError("series: windows need columns or table")
+        if self.series is not None and self.shape[:1] != (self.series.window,):
+            raise ValueError(
+                f"series: windows of {self.series.window} rows, the shape is {list(self.shape)}"
+            )
         if not self.table:
             return self
         if self.columns or self.scale != 1.0 or self.kind != "numbers":
@@ -84,7 +96,8 @@ class Features(Document):
             if column.source is not None or column.format is not None:
                 raise ValueError(f"column {column.name!r}: source and format are the owner's alone")
         width = sum(column.width for column in self.table)
-        if self.shape != (width,):
+        rows = () if self.series is None else (self.series.window,)
+        if self.shape != (*rows, width):
             raise ValueError(f"its columns become {width} inputs, the shape is {list(self.shape)}")
         return self
 

@@ -1,6 +1,7 @@
 """Data files as a specification asks for them; one file a format."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -26,10 +27,11 @@ from fedpact.data.readers import (
     workbook,
 )
 from fedpact.data.readers.cells import numbers
-from fedpact.data.readers.encoding import checked_values, encoded
+from fedpact.data.readers.encoding import checked_values, encoded, times
 from fedpact.data.readers.encodings import PACKED
 from fedpact.data.readers.records import Records, first_not_finite, refuse, scaled
 from fedpact.data.readers.table import Table
+from fedpact.data.readers.windows import window_rows
 from fedpact.errors import DataError
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.layout import FileLayout
@@ -61,12 +63,12 @@ def read_dataset(path: Path, spec: Specification, label_column: str = LABEL_COLU
     """
     if spec.output is not None:
         label_column = spec.output.column
-    if spec.features.table:
-        return _of_declared_columns(path, spec, label_column)
+    if spec.features.table or spec.features.series is not None:
+        return _of_named_columns(path, spec, label_column)
     found = read_records(path, label_column, spec.features.columns)
     if found.kind != spec.features.kind:
         refuse(path, f"it contains {found.kind}, the specification asks for {spec.features.kind}")
-    log_ignored(path, found)
+    log_ignored(path, found.ignored)
     shape = spec.features.shape
     size = int(np.prod(found.x.shape[1:]))
     if size != int(np.prod(shape)):
@@ -80,35 +82,66 @@ def read_dataset(path: Path, spec: Specification, label_column: str = LABEL_COLU
     return Dataset(_inputs(found, spec), y, found.units)
 
 
-def table_inputs(path: Path, found: Table, spec: Specification) -> NDArray[np.float32]:
-    """The declared columns of a requester's own table as inputs, (n, *shape).
+def table_inputs(
+    path: Path, found: Table, spec: Specification
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """A requester's own table as a specification that names columns asks: examples (n, *shape), and
+    the row that each ends with (n,).
 
-    Raises DataError for a cell that its column's declaration does not have."""
-    columns = spec.features.table
-    cells = [found.cells(column.name) for column in columns]
-    return encoded(
-        columns,
-        [
-            checked_values(path, column, own, found.layout)
-            for column, own in zip(columns, cells, strict=True)
-        ],
-    )
+    Raises DataError for a cell that its column's declaration does not have, and for a series of
+    which no machine has the rows of one window.
+    """
+    asked = spec.features
+    if asked.table:
+        cells = [found.cells(column.name) for column in asked.table]
+        checked = zip(asked.table, cells, strict=True)
+        values = [checked_values(path, column, own, found.layout) for column, own in checked]
+        rows = encoded(asked.table, values)
+    else:
+        raw = np.stack([numbers(found.cells(name), found.layout) for name in asked.columns], axis=1)
+        _check_finite(path, raw, asked.columns)
+        rows = scaled(raw, asked.scale)
+    series = asked.series
+    if rows.shape[1] * (1 if series is None else series.window) != int(np.prod(asked.shape)):
+        refuse(path, f"{rows.shape[1]} inputs a row do not fill the shape {list(asked.shape)}")
+    if series is None:
+        return rows.reshape(len(rows), *asked.shape), np.arange(len(rows))
+    groups = [cell.strip() for cell in found.cells(series.by)]
+    order = None
+    if series.order is not None:
+        order = times(found.cells(series.order), found.layout)
+        _check_finite(path, order[:, None], (series.order,))
+    windows = window_rows(series, groups, order)
+    if not len(windows):
+        refuse(path, f"no {series.by!r} has the {series.window} rows of a window")
+    return rows[windows].reshape(len(windows), *asked.shape), windows[:, -1]
 
 
-def _of_declared_columns(path: Path, spec: Specification, label_column: str) -> Dataset:
+def _check_finite(path: Path, values: NDArray[np.float64], columns: Sequence[str]) -> None:
+    wrong = np.argwhere(~np.isfinite(values))
+    if len(wrong):
+        row, place = wrong[0]
+        refuse(path, f"example {row + 1}: column {columns[place]!r} is not a finite number")
+
+
+def _of_named_columns(path: Path, spec: Specification, label_column: str) -> Dataset:
+    """An evaluation set from a table whose columns a specification declares or has in series."""
     found = None if path.is_dir() else read_table(path)
     if found is None:
-        refuse(path, "the request declares the columns of a table, and this is none")
+        refuse(path, "the request names the columns of a table, and this is none")
     if not len(found):
         refuse(path, "no examples")
-    records = found.records(
-        label_column, spec.features.names, table.UNIT_COLUMN, spec.features.table
-    )
-    log_ignored(path, records)
-    x = table_inputs(path, found, spec)
+    series = spec.features.series
+    unit = table.UNIT_COLUMN if series is None else series.by
+    records = found.records(label_column, spec.features.names, unit, spec.features.table)
+    used = () if series is None else (series.order,)
+    ignored = tuple(name for name in records.ignored if name not in used)
+    log_ignored(path, ignored)
+    x, ends = table_inputs(path, found, spec)
+    units = tuple(records.units[end] for end in ends)
     if spec.output is not None:
-        return Dataset(x, outputs(path, records, spec.output), records.units)
-    return Dataset(x, label_indices(path, records.labels, spec.labels), records.units)
+        return Dataset(x, outputs(path, records, spec.output)[ends], units)
+    return Dataset(x, label_indices(path, records.labels, spec.labels)[ends], units)
 
 
 def feature_names(path: Path, label_column: str | None) -> tuple[str, ...]:
@@ -121,10 +154,10 @@ def feature_names(path: Path, label_column: str | None) -> tuple[str, ...]:
     return tuple(name for name in found.header if name not in others)
 
 
-def log_ignored(path: Path, found: Records) -> None:
+def log_ignored(path: Path, columns: Sequence[str]) -> None:
     """Warn of a table's columns that are not used, so that none is left out unseen."""
-    if found.ignored:
-        log.warning("data %s: columns that are not used: %s", path, table.listed(found.ignored))
+    if columns:
+        log.warning("data %s: columns that are not used: %s", path, table.listed(columns))
 
 
 def _inputs(found: Records, spec: Specification) -> Inputs:

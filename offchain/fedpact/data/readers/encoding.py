@@ -41,6 +41,15 @@ def values_of(
             return np.array([index.get(label_key(cell), math.nan) for cell in cells], dtype=float)
 
 
+def times(cells: Sequence[str], layout: FileLayout) -> NDArray[np.float64]:
+    """Numbers, or ISO 8601 dates as seconds since 1970, by which rows are sorted, (n,); NaN for
+    neither."""
+    found = numbers(cells, layout)
+    if np.isfinite(found).any():
+        return found
+    return np.array([_seconds(cell.strip(), None) for cell in cells], dtype=np.float64)
+
+
 def encoded(
     columns: Sequence[ColumnSchema], values: Sequence[NDArray[np.float64]]
 ) -> NDArray[np.float32]:

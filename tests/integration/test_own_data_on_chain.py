@@ -1,0 +1,110 @@
+"""Tables of firms through the chain: from raw exports and drafted schemas to answered queries."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedpact.chain.devnet import Devnet
+from fedpact.data.doctor import Choices, diagnose
+from fedpact.data.proposal import as_toml
+from fedpact.requester.answer import answer_file
+from fedpact.requester.draft import Draft
+from fedpact.types.rounds import RequestStatus
+from fedpact.types.schema import schema_file
+from tests.support.committee import PAYMENT, Market, open_market
+from tests.support.serving import POLL, Serving
+from tests.support.waiting import wait_until
+
+Row = dict[str, str | float]
+
+
+def rows(seed: int, count: int) -> list[Row]:
+    """Machines that fail when they are hot, but of kind H at any temperature."""
+    generator = np.random.default_rng(seed)
+    found: list[Row] = []
+    for number in range(count):
+        heat, kind = int(generator.integers(200, 1000)) / 10, "LMH"[int(generator.integers(3))]
+        fails = kind == "H" or heat > 60
+        found.append(
+            {"machine": f"{seed}-{number}", "heat": heat, "kind": kind, "label": str(int(fails))}
+        )
+    return found
+
+
+def german(path: Path, table: list[Row]) -> Path:
+    lines = ["kind;label;machine;heat"]
+    for row in table:
+        heat = str(row["heat"]).replace(".", ",")
+        lines.append(f"{row['kind']};{row['label']};{row['machine']};{heat} °C")
+    path.write_bytes("\r\n".join(lines).encode("cp1252"))
+    return path
+
+
+def lines(path: Path, table: list[Row]) -> Path:
+    path.write_text("\n".join(json.dumps({**row, "heat": f"{row['heat']} °C"}) for row in table))
+    return path
+
+
+def declare(path: Path, change: Callable[[str], str] = str) -> Path:
+    """As the doctor drafts it; `change`: what its owner edits."""
+    drafted = diagnose(path, Choices("machines", unit="record")).schema
+    assert drafted is not None
+    schema_file(path).write_text(change(as_toml(drafted)), encoding="utf-8")
+    return path
+
+
+def as_ordinal(schema: str) -> str:
+    return schema.replace('type = "category"', 'type = "ordinal"')
+
+
+@pytest.fixture(scope="module")
+def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Market:
+    return open_market(anvil, tmp_path_factory.mktemp("own"), 3)
+
+
+@pytest.fixture(scope="module")
+def daemons(anvil: Devnet, market: Market) -> Iterator[list[Serving]]:
+    files = [
+        declare(german(market.folder / "werk.csv", rows(1, 300))),
+        declare(lines(market.folder / "plant.jsonl", rows(2, 300))),
+        declare(german(market.folder / "other.csv", rows(3, 300)), as_ordinal),
+    ]
+    running = [Serving(anvil.url, market, number, path) for number, path in enumerate(files)]
+    yield running
+    for daemon in running:
+        daemon.stop()
+
+
+def test_raw_exports_become_a_model_that_answers_a_table(
+    market: Market, daemons: list[Serving]
+) -> None:
+    held_out = declare(german(market.folder / "held-out.csv", rows(4, 200)))
+    fields = market.draft(
+        category="machines",
+        labels=["0", "1"],
+        features={"schema": schema_file(held_out).name},
+        local={"steps": 200, "learning_rate": 2.0},
+        rounds=1,
+        min_providers=2,
+        max_providers=2,
+    ).fields
+    (market.folder / "draft.json").write_text(json.dumps(fields))
+    draft = Draft.read(market.folder / "draft.json")
+    request = market.requester.create(draft, held_out, PAYMENT)
+    end = market.requester.follow(request, poll_interval=POLL)
+    assert end.status is RequestStatus.DELIVERED
+    fetched = market.requester.fetch(request)
+
+    asked = rows(5, 200)
+    queries = lines(market.folder / "queries.jsonl", asked)
+    answers = answer_file(fetched.path, queries)
+    right = [one.label == row["label"] for one, row in zip(answers, asked, strict=True)]
+    assert np.mean(right) > 0.95
+
+    wait_until(lambda: request in daemons[2].standings(), "the third daemon decided nothing")
+    standing = daemons[2].standings()[request]
+    assert standing[0] == "declined"
+    assert "column 'kind' is declared as ordinal, the request asks for category" in standing[1]
