@@ -7,7 +7,7 @@ import typer
 
 from fedpact.cli import session
 from fedpact.cli.options import PolicyFile
-from fedpact.cli.output import AsJson, print_facts, print_json, write_text
+from fedpact.cli.output import AsJson, print_facts
 
 app = typer.Typer(help="Inspect the privacy ledger.", no_args_is_help=True)
 
@@ -76,26 +76,40 @@ def limit(
 @app.command()
 def export(
     context: typer.Context,
-    output: Annotated[
-        Path | None, typer.Option(help="Output file. Default: standard output.")
-    ] = None,
-    delta: Delta = 1e-5,
+    output: Annotated[Path, typer.Argument(help="The file to write.")],
 ) -> None:
-    """Export the whole ledger as JSON, without anything that identifies a record.
+    """Write the ledger's passport: what another machine needs to know of the privacy spent.
 
-    Example: fedpact --account alice provider privacy export --output ledger.json
+    Signed by the account. It holds no record and no model; the owner's key is sealed to it.
+    Stop the daemon before you move: what it releases later is not in the file.
+
+    Example: fedpact --account alice provider privacy export alice.passport.json
     """
-    import json
-
-    from fedpact.provider.standing import privacy_export
+    from fedpact.provider.passports import export_passport, write_passport
 
     at = session.of(context)
-    ledger = privacy_export(at.settings.state, at.keys, delta)
-    if output is None:
-        print_json(ledger)
-    else:
-        write_text(output, json.dumps(ledger, indent=2) + "\n")
-        typer.echo(f"wrote {output}")
+    made = export_passport(at.settings.state, at.keys)
+    write_passport(output, made)
+    typer.echo(f"wrote {output}: {len(made['ledger']['releases'])} releases")
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    passport: Annotated[Path, typer.Argument(help="A file that `export` wrote.")],
+) -> None:
+    """Merge a passport into this machine's ledger. No daemon of the account may run.
+
+    Nothing that either knows to be spent is lost, and doing it again changes nothing. Refuses a
+    passport of another account, or one that was changed.
+
+    Example: fedpact --account alice provider privacy import alice.passport.json
+    """
+    from fedpact.provider.passports import import_passport
+
+    at = session.of(context)
+    merged = import_passport(at.settings.state, at.keys, passport)
+    typer.echo(f"merged {merged.charges} charges and {merged.releases} releases that were new here")
 
 
 @app.command()

@@ -160,7 +160,8 @@ class Ledger(LedgerReport):
                     f"request {release_id.request}, round {release_id.round}: nothing was charged"
                     " for this release"
                 )
-            if row[0]:
+            elsewhere = row[1] is None and bool(self._units_of(db, release_id))
+            if row[0] and not elsewhere:  # else another machine drew it, and did not publish it
                 return self.checked(release_id, *row)
             db.execute(
                 "UPDATE releases SET digest = ?, payload = ?, kept_at = ?"

@@ -3,16 +3,15 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fedpact.closing import Closing
 from fedpact.errors import LedgerError
-from fedpact.privacy.accounting import UNIT, PrivacyCost
+from fedpact.privacy.accounting import PrivacyCost
 from fedpact.privacy.budget import PrivacyLimit, Spend
 from fedpact.privacy.ledger_file import LOCK_TIMEOUT, LedgerFile, Watch
-from fedpact.privacy.ledger_schema import SCHEMA_VERSION
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.spending import Spending
 from fedpact.types.cid import Cid
@@ -155,33 +154,6 @@ class LedgerReport(Closing):
         return LimitStanding(
             spent.cost(limit.delta), promised.cost(limit.delta), limit.left(promised)
         )
-
-    def export(self, delta: float) -> dict[str, Any]:
-        """Releases and accounts in plain JSON types, without digests of records."""
-        with self.file.reading() as db:
-            accounts = db.execute(
-                "SELECT count(*), spend FROM accounts JOIN units ON account = id GROUP BY id"
-            ).fetchall()
-        return {
-            "version": SCHEMA_VERSION,
-            "unit": UNIT,
-            "accounts": [
-                {"records": count, **asdict(self.spending.decode(spend).cost(delta))}
-                for count, spend in accounts
-            ],
-            "releases": [
-                {
-                    **entry.id._asdict(),
-                    "deployment": entry.id.deployment.hex(),
-                    "event": None if entry.event is None else asdict(entry.event),
-                    "records": entry.units,
-                    "charged_at": entry.charged_at,
-                    "digest": entry.digest.hex(),
-                }
-                for entry in self.entries()
-            ],
-            "holds": [[deployment.hex(), request] for deployment, request in self.holds()],
-        }
 
     # ------------------------------------------------------------------ inside a transaction
 

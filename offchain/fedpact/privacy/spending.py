@@ -94,20 +94,34 @@ class Spending:
 
     def charge(self, db: sqlite3.Connection, cost: Spend) -> None:
         """Add `cost` to the spend of each unit in `asked`."""
-        self._move(db, lambda spend: spend + cost)
-        fresh = "SELECT digest FROM asked WHERE digest NOT IN (SELECT digest FROM units)"
-        if db.execute(f"SELECT 1 FROM ({fresh}) LIMIT 1").fetchone():
-            account = self._account(db, cost)
-            db.execute(f"INSERT INTO units SELECT digest, ? FROM ({fresh})", (account,))
+        self.change(db, lambda spend: spend + cost, fresh=cost)
+
+    def change(
+        self, db: sqlite3.Connection, change: Callable[[Spend], Spend], fresh: Spend
+    ) -> bool:
+        """Change the spend of each unit in `asked`; one that is unknown gets `fresh`. Whether
+        anything is different now."""
+        changed = self._move(db, change)
+        unknown = "SELECT digest FROM asked WHERE digest NOT IN (SELECT digest FROM units)"
+        if db.execute(f"SELECT 1 FROM ({unknown}) LIMIT 1").fetchone():
+            account = self._account(db, fresh)
+            db.execute(f"INSERT INTO units SELECT digest, ? FROM ({unknown})", (account,))
+            changed = True
+        return changed
 
     def refund(self, db: sqlite3.Connection, cost: Spend) -> None:
         """Take `cost` off the spend of each unit in `asked` again."""
         self._move(db, lambda spend: spend - cost)
 
-    def _move(self, db: sqlite3.Connection, change: Callable[[Spend], Spend]) -> None:
-        """Change the spend of known units in `asked`, whatever account they share with others."""
+    def _move(self, db: sqlite3.Connection, change: Callable[[Spend], Spend]) -> bool:
+        """Change the spend of known units in `asked`, whatever account they share with others;
+        whether any is different now."""
+        changed = False
         for account, spend in self._touched(db):
             after = change(spend).encode()
+            if after == spend.encode():
+                continue
+            changed = True
             everyone = db.execute(
                 "SELECT count(*) FROM units WHERE account = ?", (account,)
             ).fetchone()[0]
@@ -124,6 +138,7 @@ class Spending:
                 " AND digest IN (SELECT digest FROM asked)",
                 (new, account),
             )
+        return changed
 
     def _touched(self, db: sqlite3.Connection) -> list[tuple[int, Spend]]:
         """Accounts of the units in `asked`, with their spends."""
@@ -145,13 +160,14 @@ class Spending:
 
     def add(self, db: sqlite3.Connection, payer: Payer, name: str, cost: Spend) -> None:
         """Charge a data set or requester."""
-        self._set(db, payer, name, self.of(db, payer, name) + cost)
+        self.put(db, payer, name, self.of(db, payer, name) + cost)
 
     def take_off(self, db: sqlite3.Connection, payer: Payer, name: str, cost: Spend) -> None:
         """Refund a data set or requester."""
-        self._set(db, payer, name, self.of(db, payer, name) - cost)
+        self.put(db, payer, name, self.of(db, payer, name) - cost)
 
-    def _set(self, db: sqlite3.Connection, payer: Payer, name: str, spend: Spend) -> None:
+    def put(self, db: sqlite3.Connection, payer: Payer, name: str, spend: Spend) -> None:
+        """Set what a data set or requester has spent."""
         db.execute(f"INSERT OR REPLACE INTO {payer} VALUES (?, ?)", (name, spend.encode()))
 
     def demand(

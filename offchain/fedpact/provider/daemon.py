@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.store import ContentStore
 from fedpact.errors import (
     FedpactError,
+    LedgerError,
     LedgerReplaced,
     Retryable,
     Reverted,
@@ -34,6 +35,7 @@ from fedpact.errors import (
     TransactionTimeout,
 )
 from fedpact.logs import about
+from fedpact.privacy import passport
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_lock import ServingLock
 from fedpact.privacy.ledger_report import ReleaseId
@@ -128,6 +130,10 @@ class Daemon:
         self._guard = Guard(self._ledger, alone=settings.only_daemon)
         self._uncompared: set[int] | None = None
         """Requests with own submissions that are not compared with the ledger yet; None: all."""
+        self._replaced = False
+        """Whether another ledger has taken the place of this one, and is not in use yet."""
+        self._carried: passport.Body | None = None
+        """What the one before it knew."""
         # Another thread reads, so that records are kept while others are trained on.
         self._workers = (
             Background(self._patience(policy), policy.max_parallel_training),
@@ -303,6 +309,9 @@ class Daemon:
         Raises nothing: what fails in the shared part ends this cycle, and is tried again in the
         next; what fails in one request concerns that request alone.
         """
+        if self._replaced and not self._go_over_to_the_other_ledger():
+            self._context.metrics.cycle_failed()
+            return False
         try:
             return self._pass()
         except StateDamaged as error:
@@ -399,7 +408,7 @@ class Daemon:
         if left.balance < LITTLE_WEI:
             log.warning("account %s holds only %d wei", ctx.keys.address, left.balance)
 
-    def _cannot_record(self, error: StorageUnavailable) -> None:
+    def _cannot_record(self, error: FedpactError) -> None:
         """Nothing is sent that cannot be recorded; say so once."""
         if self._recording:
             log.error("%s: nothing is submitted until it can be written again", error)
@@ -428,14 +437,21 @@ class Daemon:
         return True
 
     def _go_over_to_the_other_ledger(self) -> bool:
-        """Use the ledger that is at the path now, and charge what it does not know before anything
-        else; whether that was possible."""
+        """Use the ledger that is at the path now: merge what the one before it knew, and charge
+        what else it lacks before anything else is done; whether that was possible."""
+        self._uncompared = None
         try:
+            if not self._replaced:
+                with suppress(LedgerError):  # its content may be gone
+                    self._carried = passport.body_of(self._ledger)
+            self._replaced = True
             self._ledger.file.reopen()
-        except StorageUnavailable as error:
+            if self._carried is not None:
+                passport.merge(self._ledger, self._carried)
+        except LedgerError as error:
             self._cannot_record(error)
             return False
-        self._uncompared = None
+        self._replaced, self._carried = False, None
         return True
 
     def _scan(self, frame: Frame) -> None:

@@ -26,24 +26,49 @@ def owner_key(folder: Path) -> bytes:
     Raises LedgerError if the file cannot be used.
     """
     path = folder / "owner.key"
+    if not path.exists():
+        _write_owner_key(path, secrets.token_bytes(KEY_BYTES))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            fresh = folder / f"owner.key.{secrets.token_hex(8)}"
-            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as out:
-                out.write(secrets.token_bytes(KEY_BYTES))
-                out.flush()
-                os.fsync(out.fileno())
-            with suppress(FileExistsError):  # another process may have been faster
-                os.link(fresh, path)
-            fresh.unlink()
         key = path.read_bytes()
     except OSError as error:
         raise LedgerUnavailable(f"owner's key {path}: {error.strerror}") from error
     if len(key) != KEY_BYTES:
         raise LedgerError(f"owner's key {path} has {len(key)} bytes, not {KEY_BYTES}: restore it")
     return key
+
+
+def keep_owner_key(folder: Path, key: bytes) -> None:
+    """Use this owner's key in a state folder from now on.
+
+    Raises LedgerError if ledgers there know units under another one.
+    """
+    path = folder / "owner.key"
+    if path.exists() and owner_key(folder) != key:
+        if any(folder.glob("*/privacy.sqlite")):
+            raise LedgerError(
+                f"the ledgers in {folder} know units under another owner's key than the passport: "
+                "move that folder away and import into an empty one; what was submitted from it is "
+                "on chain, and is charged when the daemon starts"
+            )
+        path.unlink()
+    if not path.exists():
+        _write_owner_key(path, key)
+
+
+def _write_owner_key(path: Path, key: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f"owner.key.{secrets.token_hex(8)}")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as out:
+            out.write(key)
+            out.flush()
+            os.fsync(out.fileno())
+        with suppress(FileExistsError):  # another process may have been faster
+            os.link(fresh, path)
+        fresh.unlink()
+    except OSError as error:
+        raise LedgerUnavailable(f"owner's key {path}: {error.strerror}") from error
 
 
 def open_ledger(

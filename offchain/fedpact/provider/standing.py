@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
@@ -110,7 +109,7 @@ class LedgerCheck:
 
 def privacy_spent(state: Path, keys: AccountKeys, delta: float) -> PrivacySpent:
     """Raises NotReady without a ledger, LedgerError if it is unreadable."""
-    with _ledger(state, keys) as ledger:
+    with existing_ledger(state, keys) as ledger:
         charged = [entry.id for entry in ledger.entries() if entry.event is not None]
         # A profile's signature is entered under request 0.
         requests = {(one.deployment, one.request) for one in charged if one.request}
@@ -119,14 +118,8 @@ def privacy_spent(state: Path, keys: AccountKeys, delta: float) -> PrivacySpent:
 
 def privacy_standing(state: Path, keys: AccountKeys, limit: PrivacyLimit) -> LimitStanding:
     """What remains of a lifetime budget. Raises as `privacy_spent`."""
-    with _ledger(state, keys) as ledger:
+    with existing_ledger(state, keys) as ledger:
         return ledger.standing(limit)
-
-
-def privacy_export(state: Path, keys: AccountKeys, delta: float) -> dict[str, Any]:
-    """The whole ledger in plain JSON types. Raises as `privacy_spent`."""
-    with _ledger(state, keys) as ledger:
-        return ledger.export(delta)
 
 
 def privacy_verify(
@@ -141,7 +134,7 @@ def privacy_verify(
         NotReady: no ledger.
         LedgerError: one that is damaged, or older than the chain.
     """
-    with _ledger(state, keys) as ledger:
+    with existing_ledger(state, keys) as ledger:
         found = verify(ledger)
         kept = sum(entry.kept for entry in found)
         reconcile(ledger, built_releases(state, keys.address))
@@ -162,7 +155,8 @@ def privacy_verify(
 
 
 @contextmanager
-def _ledger(state: Path, keys: AccountKeys) -> Iterator[Ledger]:
+def existing_ledger(state: Path, keys: AccountKeys) -> Iterator[Ledger]:
+    """An account's ledger. Raises NotReady if there is none, LedgerError as `Ledger`."""
     path = ledger_file(state, keys.address)
     if not path.exists():
         raise NotReady(f"no privacy ledger {path}: nothing was released from here")

@@ -1,9 +1,13 @@
 """The provider's commands: what they say where there is nothing yet, and what they find."""
 
+import base64
 import json
 import sqlite3
+import stat
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +19,12 @@ from fedpact.chain.keystore import AccountKeys, import_account
 from fedpact.data.proposal import as_toml, propose
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.budget import PrivacyLimit
+from fedpact.privacy.ledger_lock import ServingLock
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledgers import open_ledger
+from fedpact.provider.passports import export_passport, write_passport
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from tests.offchain.cli.commandline import Cli
@@ -77,9 +83,8 @@ def change(path: Path, statement: str) -> None:
         db.execute(statement)
 
 
-def test_spending_is_shown_and_exported(cli: Cli, charged: Path, tmp_path: Path) -> None:
+def test_spending_is_shown(cli: Cli, charged: Path) -> None:
     shown = json.loads(cli("provider", "privacy", "show", "--json").out)
-    cli("provider", "privacy", "export", "--output", "ledger.json")
 
     assert shown["epsilon"] == pytest.approx(cost(EVENT, 1e-5).epsilon)
     assert (shown["delta"], shown["unit"], shown["accountant"]) == (
@@ -88,9 +93,77 @@ def test_spending_is_shown_and_exported(cli: Cli, charged: Path, tmp_path: Path)
         "closed form of the Gaussian mechanism",
     )
     assert (shown["releases"], shown["requests"], shown["requests_under_way"]) == (1, 1, 0)
-    exported = json.loads((tmp_path / "ledger.json").read_text())
-    assert [one["records"] for one in exported["releases"]] == [3]
-    assert UNITS[1].hex() not in (tmp_path / "ledger.json").read_text()
+
+
+def test_a_passport_moves_what_was_spent_to_another_machine(
+    cli: Cli, charged: Path, tmp_path: Path
+) -> None:
+    before = json.loads(cli("provider", "privacy", "show", "--json").out)
+    assert cli("provider", "privacy", "export", "passport.json").code == 0
+    written = (tmp_path / "passport.json").read_text()
+    assert stat.S_IMODE((tmp_path / "passport.json").stat().st_mode) == 0o600
+    assert UNITS[1].hex() not in written
+    key = (tmp_path / "state" / "provider" / "owner.key").read_bytes()
+    assert base64.b64encode(key).decode() not in written
+    (tmp_path / "state").rename(tmp_path / "lost")
+    for new in (1, 0):
+        merged = cli("provider", "privacy", "import", "passport.json")
+        assert merged.out == f"merged {new} charges and {new} releases that were new here\n"
+    assert json.loads(cli("provider", "privacy", "show", "--json").out) == before
+    assert (tmp_path / "state" / "provider" / "owner.key").read_bytes() == key
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda one: one["ledger"]["units"].clear(), "the signature is not that of its account"),
+        (lambda one: one.update(account="0x" + "1" * 40), "signature is not that of its account"),
+        (lambda one: one.update(signature="0x00"), "its signature cannot be read"),
+        (lambda one: one.update(version="2"), "version '2': this fedpact reads"),
+        (lambda one: one.pop("ledger"), "is no passport"),
+    ],
+)
+def test_a_passport_that_was_changed_is_refused(
+    cli: Cli, charged: Path, tmp_path: Path, change: Callable[[Any], object], said: str
+) -> None:
+    cli("provider", "privacy", "export", "passport.json")
+    content = json.loads((tmp_path / "passport.json").read_text())
+    change(content)
+    (tmp_path / "passport.json").write_text(json.dumps(content))
+    result = cli("provider", "privacy", "import", "passport.json")
+    assert result.code == 2
+    assert said in result.err
+
+
+def test_a_passport_of_another_account_is_refused(
+    cli: Cli, anvil: Devnet, charged: Path, tmp_path: Path
+) -> None:
+    other = anvil.new_account()
+    with open_ledger(ledger_file(tmp_path / "other", other.address), other):
+        pass
+    write_passport(tmp_path / "theirs.json", export_passport(tmp_path / "other", other))
+    result = cli("provider", "privacy", "import", "theirs.json")
+    assert result.code == 2
+    assert f"is of account {other.address}" in result.err
+
+
+def test_a_passport_waits_until_the_daemon_has_stopped(
+    cli: Cli, charged: Path, tmp_path: Path
+) -> None:
+    cli("provider", "privacy", "export", "passport.json")
+    with ServingLock.of(charged):
+        result = cli("provider", "privacy", "import", "passport.json")
+    assert (result.code, "another daemon" in result.err) == (13, True)
+
+
+def test_a_passport_does_not_fit_a_folder_of_another_owner(
+    cli: Cli, charged: Path, tmp_path: Path, alice: AccountKeys
+) -> None:
+    cli("provider", "privacy", "export", "passport.json")
+    (tmp_path / "state").rename(tmp_path / "lost")
+    open_ledger(ledger_file(tmp_path / "state", alice.address), alice).close()
+    result = cli("provider", "privacy", "import", "passport.json")
+    assert (result.code, "another owner's key" in result.err) == (13, True)
 
 
 def test_the_limit_and_the_rest_come_from_the_policy(
@@ -162,7 +235,7 @@ def test_without_a_node_only_the_file_is_verified(cli: Cli, charged: Path) -> No
     assert found["chain"].startswith("not checked: ")
 
 
-@pytest.mark.parametrize("command", ["show", "export", "verify"])
+@pytest.mark.parametrize("command", ["show", "verify"])
 @pytest.mark.parametrize(
     ("statement", "said"),
     [

@@ -1,6 +1,5 @@
 """The privacy ledger: what it charges, to whom, and what it refuses."""
 
-import json
 import os
 import sqlite3
 import stat
@@ -442,21 +441,6 @@ def test_the_file_is_for_its_owner_alone_and_names_no_record(ledger: Ledger, pat
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     written = path.read_bytes() + path.with_name(path.name + "-wal").read_bytes()
     assert not any(unit in written for unit in records(1, 2))
-
-
-def test_an_export_lists_spending_in_plain_json(ledger: Ledger) -> None:
-    ledger.release(release_id(1), records(1, 2), EVENT, b"x")
-    ledger.hold(DEPLOYMENT, 2, EVENT, payers(AMPLE))
-    exported = json.loads(json.dumps(ledger.export(DELTA)))
-    (account,) = exported["accounts"]
-    assert account["records"] == 2
-    assert account["epsilon"] == pytest.approx(epsilon_of(1))
-    assert account["epsilon_replacement"] > account["epsilon"]
-    assert account["delta"] == DELTA
-    assert account["unit"] == exported["unit"] == "record or named unit"
-    assert account["accountant"].startswith("closed form")
-    assert exported["releases"][0]["digest"] == Cid.of(b"x").digest.hex()
-    assert exported["holds"] == [[DEPLOYMENT.hex(), 2]]
 
 
 def test_a_limit_leaves_what_is_neither_spent_nor_held(ledger: Ledger) -> None:
