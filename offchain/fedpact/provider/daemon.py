@@ -356,7 +356,7 @@ class Daemon:
             return False
         self._pace.succeeded(busy=bool(due))
         self._backoffs.keep_only(due)
-        metrics.cycle_succeeded(under_way)
+        metrics.cycle_succeeded(under_way, self.asked.held)
         acted = False
         for request in due:
             if self._stop.is_set():

@@ -82,6 +82,20 @@ def test_a_daemon_is_ready_from_its_first_cycle_on(server: MonitorServer, metric
     assert ask(server, "/ready") == (200, '{"problems": [], "cycle_age": 0.0}')
 
 
+def test_a_daemon_that_holds_back_is_well_but_not_ready(
+    server: MonitorServer, metrics: Metrics
+) -> None:
+    metrics.pulse.serving()
+    metrics.cycle_succeeded(0, "another daemon of this account may be running")
+    assert ask(server, "/health")[0] == 200
+    status, said = ask(server, "/ready")
+    assert (status, "another daemon" in said) == (503, True)
+    assert sample(server, "fedpact_held") == 1
+    metrics.cycle_succeeded(0)
+    assert ask(server, "/ready")[0] == 200
+    assert sample(server, "fedpact_held") == 0
+
+
 @pytest.mark.parametrize("path", ["/health", "/ready"])
 def test_without_a_successful_cycle_for_too_long_both_fail(
     server: MonitorServer, metrics: Metrics, clock: Clock, path: str

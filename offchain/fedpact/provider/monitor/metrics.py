@@ -70,6 +70,9 @@ class Metrics:
         self._gas = Counter("fedpact_gas_used", "Gas of mined transactions", registry=to)
         self._fees = Counter("fedpact_fees_ether", "Paid for mined transactions", registry=to)
         self._pending = Gauge("fedpact_pending_transactions", "Sent and not mined yet", registry=to)
+        self._held = Gauge(
+            "fedpact_held", "1 while nothing is joined or submitted (another daemon?)", registry=to
+        )
         self._balance = Gauge("fedpact_balance_ether", "Left in the account", registry=to)
         self._epsilon = Gauge(
             "fedpact_epsilon",
@@ -90,10 +93,12 @@ class Metrics:
 
     # ------------------------------------------------------------------ what the daemon tells
 
-    def cycle_succeeded(self, pending: int) -> None:
-        """The shared part is done; `pending`: transactions under way."""
+    def cycle_succeeded(self, pending: int, held: str | None = None) -> None:
+        """The shared part is done; `pending`: transactions under way; `held`: why nothing is joined
+        or submitted now."""
         self._cycles.labels("succeeded").inc()
-        self.pulse.succeeded()
+        self.pulse.succeeded(held)
+        self._held.set(held is not None)
         self._pending.set(pending)
 
     def saw(self, stages: Iterable[str]) -> None:

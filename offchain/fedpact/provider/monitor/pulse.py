@@ -14,6 +14,7 @@ class Pulse:
         self._since = time.monotonic()
         self._serving = False
         self._beaten = False
+        self._held: str | None = None
         self.waits_for = "the checks have not passed yet"
         """Why it does not serve yet."""
 
@@ -28,10 +29,11 @@ class Pulse:
         self._serving = True
         notify("READY=1")
 
-    def succeeded(self) -> None:
-        """A cycle has succeeded."""
+    def succeeded(self, held: str | None = None) -> None:
+        """A cycle has succeeded; `held`: why nothing is joined or submitted now."""
         self._since = time.monotonic()
         self._beaten = True
+        self._held = held
 
     def turned(self) -> None:
         """The loop goes on, whether its cycle succeeded or not: what systemd's watchdog waits for.
@@ -56,4 +58,4 @@ class Pulse:
             return [f"starting: {self.waits_for}", *self.ill()]
         if not self._beaten:
             return ["no cycle has succeeded yet", *self.ill()]
-        return self.ill()
+        return [*([self._held] if self._held else []), *self.ill()]
