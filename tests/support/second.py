@@ -28,6 +28,7 @@ from fedpact.types.v2 import ETHER, Join, Start, Terms, WeightRule
 SECRET = 0x5EC2E7
 REQUEST_KEY = b"\x07" * 32
 SLICE_KEY = bytes(range(80))
+ATTRIBUTES = keccak(text="attributes")
 WINDOWS = ("join", "start", "submit", "commit", "reveal", "attest", "deliver", "dispute")
 
 
@@ -121,10 +122,10 @@ class SecondRequest:
         _, members = self.client.pool.cohort(self.id, seed)
         return [by_address[member.account] for member in members]
 
-    def enrol(self) -> Receipt:
-        """All members, posted by the first."""
+    def enrol(self, attributes: bytes = ATTRIBUTES) -> Receipt:
+        """All members, posted by the first; `attributes`: digest of their opt-in records."""
         pool, terms_hash = self.client.pool, self.client.market.terms_hash(self.terms)
-        members, attributes = self.people.members, keccak(text="attributes")
+        members = self.people.members
         message = pool.domain.join(self.id, 100, attributes, terms_hash)
         signatures = [signed(one, message) for one in members[1:]]
         joins = [Join(one.address, 100, attributes) for one in members]

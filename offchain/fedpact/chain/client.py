@@ -81,19 +81,21 @@ class ClientV2(Connection):
     def market(self) -> MarketV2:
         return MarketV2(self, self.deployment.market)
 
+    def request_scanner(self, request: int, since: int | None = None) -> EventScanner:
+        """Over the events of a request from block `since` on (None: all)."""
+        here = self.deployment
+        return EventScanner(
+            self,
+            here.block if since is None else since,
+            addresses=[here.market, here.pool, here.rounds],
+            topics=[None, f"0x{request:064x}"],
+        )
+
     def request_events(
         self, request: int, since: int | None = None, to: BlockReference = None
     ) -> Iterator[RequestEvent]:
         """All events of a request in chain order, from block `since` (None: all) up to `to`."""
-        here = self.deployment
-        start = here.block if since is None else since
-        scanner = EventScanner(
-            self,
-            start,
-            addresses=[here.market, here.pool, here.rounds],
-            topics=[None, f"0x{request:064x}"],
-        )
-        for event in scanner.scan(to):
+        for event in self.request_scanner(request, since).scan(to):
             found = request_event(event)
             if found is not None:
                 yield found

@@ -27,7 +27,7 @@ from fedpact.requester.listing import RequestSummary
 from fedpact.requester.request import PreparedRequest, prepare, read_bytes, read_evaluation
 from fedpact.requester.v2.duties import Acting, next_duty, require_open, settle
 from fedpact.requester.v2.fetching import fetch_model
-from fedpact.requester.v2.look import RequestLook, look
+from fedpact.requester.v2.look import RequestLog, RequestLook, look
 from fedpact.requester.v2.slice_keys import SliceKeys, own_slice_keys
 from fedpact.requester.v2.telling import Telling
 from fedpact.requester.v2.terms import MarketTerms
@@ -152,10 +152,10 @@ class RequesterV2:
         poll_interval: float,
     ) -> RequestProgress:
         last: RequestProgress | None = None
-        failures, terms = 0, self.client.market.terms(request_id)
+        failures, kept = 0, RequestLog(self.client, request_id)
         while True:
             try:
-                seen = look(self.client, request_id, terms)
+                seen = look(self.client, request_id, kept)
                 current = seen.progress(next_duty(acting, seen))
             except Exception as error:  # whatever it is, the request goes on
                 failures += 1

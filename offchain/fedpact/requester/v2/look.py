@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fedpact.chain.bindings.v2.events import Credited, Disputed, RequestEvent, Started
+from fedpact.chain.bindings.v2.events import (
+    Credited,
+    Disputed,
+    RequestEvent,
+    Started,
+    request_event,
+)
 from fedpact.chain.client import ClientV2
 from fedpact.chain.records import Frame
 from fedpact.consensus.earned import fold
@@ -17,6 +22,24 @@ from fedpact.types.v2 import Earned, Phase, PoolFacts, RoundFacts, Status, Store
 EventT = TypeVar("EventT", bound=RequestEvent)
 
 
+class RequestLog:
+    """A request's events, each block read once, and its terms. Raises UnknownRequest."""
+
+    def __init__(self, client: ClientV2, request_id: int) -> None:
+        created = client.market.created(request_id)
+        self.terms: Terms = created.terms
+        self._scanner = client.request_scanner(request_id, created.at.block)
+        self._events: list[RequestEvent] = []
+
+    def up_to(self, frame: Frame) -> list[RequestEvent]:
+        """In order; what a reorganised chain has taken back is dropped."""
+        for chunk in self._scanner.chunks(frame):
+            kept = [one for one in self._events if one.at.block < chunk.first]
+            found = [request_event(event) for event in chunk.events]
+            self._events = kept + [one for one in found if one is not None]
+        return [one for one in self._events if one.at.block <= frame.block_number]
+
+
 @dataclass(frozen=True)
 class RequestLook:
     """What the chain says about a request at a block."""
@@ -24,10 +47,14 @@ class RequestLook:
     client: ClientV2
     request_id: int
     frame: Frame
-    terms: Terms
+    log: RequestLog
     stored: StoredRequest
     facts: RoundFacts
     pool: PoolFacts
+
+    @property
+    def terms(self) -> Terms:
+        return self.log.terms
 
     @property
     def now(self) -> int:
@@ -60,8 +87,8 @@ class RequestLook:
         """The request's events of one kind up to this block, in order."""
         return [one for one in self.all_events() if isinstance(one, kind)]
 
-    def all_events(self) -> Iterator[RequestEvent]:
-        return self.client.request_events(self.request_id, to=self.frame)
+    def all_events(self) -> list[RequestEvent]:
+        return self.log.up_to(self.frame)
 
     def committee_key(self) -> bytes:
         """Of the last start; NotReady before any."""
@@ -102,15 +129,15 @@ class RequestLook:
         return status is Status.DELIVERED or not self.events(Disputed)
 
 
-def look(client: ClientV2, request_id: int, terms: Terms | None = None) -> RequestLook:
-    """Read a request at the latest block; raises UnknownRequest. `terms`: if known already."""
+def look(client: ClientV2, request_id: int, log: RequestLog | None = None) -> RequestLook:
+    """Read a request at the latest block; raises UnknownRequest. `log`: kept from a former look."""
     frame = client.frame()
     stored = client.market.request(request_id, frame)
     return RequestLook(
         client,
         request_id,
         frame,
-        client.market.terms(request_id) if terms is None else terms,
+        RequestLog(client, request_id) if log is None else log,
         stored,
         client.rounds.round_facts(request_id, frame),
         client.pool.facts(request_id, frame),

@@ -21,9 +21,9 @@ from fedpact.errors import Retryable
 from fedpact.logs import about
 from fedpact.requester.v2.client import RequesterV2, pause_after
 from fedpact.requester.v2.duties import Acting, next_duty
-from fedpact.requester.v2.look import look
+from fedpact.requester.v2.look import RequestLog, look
 from fedpact.requester.v2.slice_keys import read_slice_keys
-from fedpact.types.v2 import Phase, Status, Terms
+from fedpact.types.v2 import Phase, Status
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class _Served:
     """One request that is not over."""
 
     acting: Acting
-    terms: Terms
+    log: RequestLog
     failures: int = 0
     next_try: float = 0.0
     """Monotonic seconds."""
@@ -109,7 +109,7 @@ class RequesterDaemon:
         """Read what the request's duties need; again in the next cycle if that fails."""
         with _outlasting(f"request {request} cannot be read yet"):
             acting = self._requester.acting(request, self._exchange)
-            self._known[request] = _Served(acting, self._requester.client.market.terms(request))
+            self._known[request] = _Served(acting, RequestLog(self._requester.client, request))
             self._waiting.discard(request)
 
     def _open_for(self, path: Path) -> None:
@@ -119,18 +119,16 @@ class RequesterDaemon:
             request, here = given.request, client.deployment.fingerprint.hex()
             if given.deployment != here or request in self._known or request in self._over:
                 return
-            terms = client.market.terms(request)
-            if self._requester.keys.address in terms.openers:
-                self._known[request] = _Served(
-                    self._requester.opening(given, self._exchange), terms
-                )
+            kept = RequestLog(client, request)
+            if self._requester.keys.address in kept.terms.openers:
+                self._known[request] = _Served(self._requester.opening(given, self._exchange), kept)
                 return
             log.warning("%s: request %d does not name this account as opener", path, request)
             self._over.add(request)
 
     def _serve(self, request: int, served: _Served) -> None:
         with _outlasting(f"request {request} failed; it is tried again") as trouble:
-            seen = look(self._requester.client, request, served.terms)
+            seen = look(self._requester.client, request, served.log)
             done = next_duty(served.acting, seen)
             if done:
                 log.info("request %d: %s", request, done)
@@ -139,6 +137,7 @@ class RequesterDaemon:
                 log.info("request %d is over", request)
                 self._over.add(request)
                 del self._known[request]
+                self._exchange.forget(request, seen.facts.round + 1)
         served.failures = served.failures + 1 if trouble.error else 0
         served.next_try = time.monotonic() + trouble.pause(served.failures, self._interval)
 
