@@ -93,9 +93,9 @@ class Guard:
                 ledger_foreign.forget_seen(self._ledger)
             self._alone = False
         elif seen := ledger_foreign.last_seen(self._ledger):
-            # A clock that was set back must not hold everything up for ever.
-            left = min(QUIET_SECONDS, seen + QUIET_SECONDS - time.time())
-            if left > 0:
+            if seen > time.time():  # the clock was set back: begin to count anew
+                ledger_foreign.see_now(self._ledger)
+            if time.time() < seen + QUIET_SECONDS:
                 reason = (
                     "another daemon of this account may be running: joining and submitting nothing "
                     f"until it has been silent for {QUIET_SECONDS // 60} minutes; make sure that "
@@ -112,7 +112,7 @@ class Guard:
         try:
             spec, requester = asking(release)
         except (Retryable, ContentError, DeploymentError, InvalidInput) as error:
-            if time.time() < seen + PRICING_SECONDS:
+            if 0 <= time.time() - seen < PRICING_SECONDS:
                 return None
             log.error(
                 "request %d: its specification is not to be had (%s): charged what the policy "
