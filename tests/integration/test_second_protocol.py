@@ -1,6 +1,6 @@
 """Requests of the second protocol with daemons as processes, by the chain's direct calls."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,9 @@ from fedpact.chain.bindings.v2.events import (
     RoundPosted,
     Started,
 )
+from fedpact.consensus import draw
+from fedpact.content import delivery
+from fedpact.content.keys import Manifest, committee_key, key_hash
 from fedpact.exchange.messages import Kind, Message
 from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import cost
@@ -26,6 +29,7 @@ from tests.support.second_world import PAY, SecondWorld, faults_of, points_of, s
 
 ROUNDS, PROVIDERS = 2, 3
 LONG = {"submit": 900, "commit": 900, "reveal": 900, "propose": 900}
+BRIEF = {"submit": 40, "commit": 40, "reveal": 40, "propose": 40}
 SHORT = {"submit": 20, "commit": 6, "reveal": 6, "propose": 20}
 
 
@@ -43,13 +47,17 @@ def serving(world: SecondWorld) -> SecondWorld:
     return world
 
 
-def one_draw_a_round(world: SecondWorld, number: int, rounds: int) -> None:
-    """The provider's ledger holds one release for each round, and charges no more."""
+def one_draw_a_round(world: SecondWorld, number: int, rounds: int | Sequence[int]) -> None:
+    """The provider's ledger holds one release for each of these rounds, and charges no more."""
+    expected = list(range(1, rounds + 1) if isinstance(rounds, int) else rounds)
     with open_ledger(world.ledger_file(number), world.accounts[number]) as ledger:
         made = verify(ledger)
-        assert [entry.id.round for entry in made] == list(range(1, rounds + 1))
+        assert [entry.id.round for entry in made] == expected
+        if not expected:
+            assert ledger.spent(1e-5).epsilon == 0
+            return
         assert ledger.spent(1e-5).epsilon == pytest.approx(
-            cost(made[0].event.times(rounds), 1e-5).epsilon
+            cost(made[0].event.times(len(expected)), 1e-5).epsilon
         )
 
 
@@ -125,8 +133,30 @@ def test_a_cancelled_round_is_paid(serving: SecondWorld) -> None:
     assert all(paid[keys.address] >= PAY // ROUNDS // PROVIDERS for keys in world.accounts)
 
 
+def nowhere(world: SecondWorld, request: int) -> Start:
+    """A manifest that nobody has."""
+    return Start(b"\1" * 32, b"\2" * 32, b"\3" * 32, b"\4" * 32)
+
+
+def other_deliveries(world: SecondWorld, request: int) -> Start:
+    """All can read the request key, but the requester would be delivered another."""
+    key, here = b"\5" * 32, world.network.deployment.fingerprint
+    members = world.client.pool.members(request)
+    registry = world.client.registry
+    public = {one.account: registry.participant(one.account).encryption_key for one in members}
+    manifest = Manifest.sealing(key, public, here, request, "request-key", 0, b"\6" * 32)
+    digest = world.network.store.put(manifest.encode()).digest
+    committee = bytes(committee_key(key, here, request).public_key)
+    other = delivery.public_key(world.secret)
+    root = delivery.Deliveries.seal(b"\7" * 32, other, here, request, ROUNDS).root
+    return Start(digest, key_hash(key), committee, root)
+
+
 @pytest.mark.slow
-def test_a_start_that_opens_for_nobody_is_void(world: SecondWorld) -> None:
+@pytest.mark.parametrize("useless", [nowhere, other_deliveries])
+def test_a_useless_start_is_void(
+    world: SecondWorld, useless: Callable[[SecondWorld, int], Start]
+) -> None:
     """In the first protocol the request was dead, without a fault."""
     world.serve(1)
     world.serve(2)
@@ -136,8 +166,7 @@ def test_a_start_that_opens_for_nobody_is_void(world: SecondWorld) -> None:
     join = Join(hostile.address, world.data.samples[0], bytes(range(32)))
     world.client.send(hostile, pool.enrol(request, [join], []))
     world.follow(request, lambda: pool.facts(request).closed)
-    nowhere = Start(b"\1" * 32, b"\2" * 32, b"\3" * 32, b"\4" * 32)
-    world.client.send(hostile, rounds.start(request, 0, nowhere))
+    world.client.send(hostile, rounds.start(request, 0, useless(world, request)))
     world.follow(request, world.settled(request))
     first, *later = world.entries(request)
     assert (first.cohort, first.extra & 0xFFFF, first.points) == (0, 1, 0)
@@ -224,7 +253,7 @@ def test_an_exchange_survives_a_daemon_that_is_killed_and_one_that_stays_away(
     exchanging: SecondWorld,
 ) -> None:
     """Batches and single calls take over; nobody signs anything else than before."""
-    world, request = exchanging, exchanging.create(SHORT | {"submit": 40, "propose": 40})
+    world, request = exchanging, exchanging.create(BRIEF)
     struck: set[int] = set()
 
     def strike(facts: RoundFacts) -> None:
@@ -291,3 +320,30 @@ def test_whoever_signs_two_votes_is_void_and_at_fault(world: SecondWorld) -> Non
     assert points_of(first, PROVIDERS)[seat] == 0
     honest = [own for n, own in enumerate(points_of(first, PROVIDERS)) if n != seat]
     assert all(honest)
+
+
+@pytest.mark.slow
+def test_whoever_is_not_drawn_spends_nothing_and_owes_nothing(tmp_path: Path) -> None:
+    providers, rounds, cohort = 4, 4, 2
+    with second_world(tmp_path, providers=providers, rounds=rounds) as world:
+        world.exchanging = True
+        for number in range(providers):
+            world.serve(number)
+        world.network.wait_until_serving()
+        request = world.create(LONG, cohort=cohort)
+        world.follow(request, world.settled(request))
+        accounts = [member.account for member in world.client.pool.members(request)]
+        drawn = [
+            draw.cohort(event.seed, [1] * providers, cohort)
+            for event in world.events(request, RoundOpened)
+        ]
+        entries = [entry for entry in world.entries(request) if entry.points]
+        assert [tuple(e.cohort >> 16 * s & 0xFFFF for s in range(cohort)) for e in entries] == drawn
+        assert len({index for pair in drawn for index in pair}) > cohort
+        assert not any(faults_of(entry) for entry in entries)
+        assert world.client.rounds.outcome(request).final_rounds == rounds
+        assert world.paid_as_mirrored(request)
+        for number, keys in enumerate(world.accounts):
+            index = accounts.index(keys.address)
+            own = [round_ for round_, pair in enumerate(drawn, 1) if index in pair]
+            one_draw_a_round(world, number, own)

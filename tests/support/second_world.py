@@ -81,11 +81,18 @@ class SecondWorld(World):
 
     # -- the requester --------------------------------------------------------------------------
 
-    def create(self, windows: dict[str, int] | None = None, **terms: Any) -> int:
-        """Publish a request for all providers; `windows` replace the draft's."""
+    def create(
+        self, windows: dict[str, int] | None = None, cohort: int | None = None, **terms: Any
+    ) -> int:
+        """Publish a request for all providers; `windows` replace the draft's.
+
+        `cohort`: how many are drawn for a round.
+        """
         draft = self.data.draft.changed(
             windows={**self.data.draft.fields["windows"], **(windows or {})}
         )
+        if cohort is not None:
+            draft = draft.changed(min_providers=cohort, max_providers=cohort)
         prepared = requests.prepare(draft, self.data.evaluation, self.requester_keys)
         self.specification = spec = prepared.specification
         self.put(prepared.contents)

@@ -26,16 +26,15 @@ from fedpact.types.v2 import MessageKind, Phase
 
 BATCH_AFTER = {Phase.SUBMIT: 0.8, Phase.COMMIT: 0.5, Phase.REVEAL: 0.5, Phase.ATTEST: 0.5}
 """Share of a phase's window after which what is held goes on chain."""
-ALONE_AFTER = 0.9
-"""Share after which each member calls for itself."""
-SLICE_SECONDS = 2
+ALONE_AFTER, ALONE_SECONDS = 0.9, 5
+"""Share of a window after which each member calls for itself, and the least time that it has left
+for that."""
+SLICE_SECONDS, SLICE_PART = 2, 100
 """How long a requester may take to send its slice, once all models are held, before they go on
-chain: it may not take part in the exchange."""
+chain: two seconds or a hundredth of the submit window. It may not take part in the exchange."""
 SLICE_AFTER = 0.25
 """Share of the commit window after which a slice that came by message goes on chain: the round is
 blind without it in half of the window."""
-OPEN = (Phase.SUBMIT, Phase.COMMIT, Phase.REVEAL)
-"""Phases in which messages still spare transactions."""
 CONTRADICTORY = {
     Kind.MODEL: MessageKind.MODEL,
     Kind.VOTE: MessageKind.VOTE,
@@ -54,7 +53,7 @@ def agree(view: RequestView) -> DutyResult | None:
         return None
     if facts.phase is Phase.SUBMIT and view.round == 1:
         return None
-    if facts.phase in BATCH_AFTER and view.share_passed() > ALONE_AFTER:
+    if facts.phase not in BATCH_AFTER or _alone(view):
         return None
     if not exchange.own and not peers_of(view):
         return None
@@ -64,9 +63,12 @@ def agree(view: RequestView) -> DutyResult | None:
         return reported
     if facts.phase is Phase.ATTEST:
         return _attest_in_batch(view, talk)
-    if facts.phase not in OPEN:
-        return None
     return _Round(view, talk).go_on()
+
+
+def _alone(view: RequestView) -> bool:
+    left = view.facts.deadline - view.frame.timestamp
+    return view.share_passed() > ALONE_AFTER or left < ALONE_SECONDS
 
 
 class _Round:
@@ -92,7 +94,8 @@ class _Round:
             view.ctx.cache.sealed[(view.id, view.round)] = message.content
         sealed = sealed_slice_key(view, view.round)
         if sealed is None:
-            return self._batch("waiting for the evaluation slice", after=SLICE_SECONDS)
+            patience = max(SLICE_SECONDS, view.terms.submit_window // SLICE_PART)
+            return self._batch("waiting for the evaluation slice", after=patience)
         late = view.facts.phase is Phase.COMMIT and view.share_passed() > SLICE_AFTER
         if late and not view.facts.slice_opened:
             return self._batch("the round needs its slice on chain", after=0)
@@ -106,10 +109,15 @@ class _Round:
         at = (view.id, view.round, view.account)
         if not talk.say(Kind.VOTE, view.ctx.client.rounds.domain.commitment(*at, word, salt)):
             return None
-        if self._missing(Kind.VOTE):
+        committed = view.facts.phase is Phase.REVEAL
+        if self._missing(Kind.VOTE, self._needed) and not committed:
             return self._batch("waiting for votes")
         talk.say(Kind.REVEAL, vote_bytes(word), salt)
-        if self._missing(Kind.REVEAL):
+        if committed and self._needed & ~view.facts.acted:
+            # Somebody did not commit, so that the round cannot be posted as a whole.
+            late = self._missing(Kind.REVEAL, view.facts.acted & ~view.facts.voided)
+            return self._batch("some did not commit", after=None if late else 0)
+        if self._missing(Kind.REVEAL, self._needed):
             return self._batch("waiting for opened votes")
         votes = {seat: one.number for seat, one in talk.held(Kind.REVEAL).items()}
         if BLIND in votes.values():
@@ -152,7 +160,7 @@ class _Round:
             return idle("waiting for the included models")
         if not talk.say(Kind.ATTEST, digest, own_error(view).to_bytes(2)):
             return None
-        if self._missing(Kind.ATTEST):
+        if self._missing(Kind.ATTEST, self._needed):
             return self._batch("waiting for attestations")
         attested = [talk.held(Kind.ATTEST)[seat] for seat in seats_of(self._needed)]
         if any(one.content != digest for one in attested):
@@ -167,7 +175,7 @@ class _Round:
         )
         if not talk.say(Kind.ROUND, record.hash):
             return self._batch("signed another record before", after=0)
-        if self._missing(Kind.ROUND):
+        if self._missing(Kind.ROUND, self._needed):
             return self._batch("waiting for signatures of the round")
         signed = talk.held(Kind.ROUND)
         if any(signed[seat].content != record.hash for seat in seats_of(self._needed)):
@@ -195,16 +203,14 @@ class _Round:
         receipt = view.ctx.client.send(view.ctx.keys, call)
         return did(f"round {view.round}: posted it as a whole ({receipt.gas_used} gas)")
 
-    def _missing(self, kind: Kind) -> bool:
+    def _missing(self, kind: Kind, needed: int) -> bool:
         held = self._talk.held(kind)
-        return any(seat not in held for seat in seats_of(self._needed))
+        return any(seat not in held for seat in seats_of(needed))
 
     def _batch(self, reason: str, after: int | None = None) -> DutyResult | None:
         """Wait; or put what is held on chain, at the share of the window or `after` seconds."""
         view = self._view
         phase = view.facts.phase
-        if phase not in BATCH_AFTER:
-            return None
         if after is None and view.share_passed() < BATCH_AFTER[phase]:
             return idle(f"{reason}, by messages")
         call = _batch_of(view, self._talk, self._needed)

@@ -118,10 +118,11 @@ def request_key(view: RequestView) -> bytes:
 
 
 def former_keys(view: RequestView) -> list[bytes]:
-    """The keys of void starts that open to this account, the latest first."""
+    """The keys of void starts that open to this account, the latest first. The manifest of such a
+    start may be nowhere."""
     found = []
     for event in reversed(view.events("Started")[:-1]):
-        with suppress(ContentError):
+        with suppress(ContentError, ContentMissing):
             found.append(_sealed_to_me(view, digest_of(event["start"]["manifest"])))
     return found
 

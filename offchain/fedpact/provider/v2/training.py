@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from fedpact.consensus.artefacts import open_sealed_local, seal_local
 from fedpact.data.declared import no_examples
@@ -118,12 +119,13 @@ def own_model(view: RequestView) -> bytes:
     if view.round > 1 or len(view.events("Started")) == 1:
         return sealed
     reference, key = round_ref_of(view, view.round), request_key(view)
-    for former in (key, *former_keys(view)):
-        try:
+    with suppress(DecryptionError):
+        open_sealed_local(sealed, key, reference, view.account)
+        return sealed
+    for former in former_keys(view):
+        with suppress(DecryptionError):
             artefact = open_sealed_local(sealed, former, reference, view.account)
-        except DecryptionError:
-            continue
-        return seal_local(artefact, key, reference, view.account)
+            return seal_local(artefact, key, reference, view.account)
     raise NotReady(f"request {view.id}: the model made for an earlier start does not open")
 
 
