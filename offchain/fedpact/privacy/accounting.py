@@ -222,11 +222,14 @@ def rdp(event: Mechanism) -> NDArray[np.float64]:
     """Renyi divergence of `event` at each of ORDERS, zero-out adjacency; shape (len(ORDERS),).
 
     Full batch: order / (2 z^2) a step (Mironov 2017); Poisson: Mironov, Talwar & Zhang 2019.
-    An order at which that series does not converge is infinite. Releases of a schedule add up.
+    Where that series does not converge, the value of the next order where it does: the divergence
+    does not fall with the order (van Erven & Harremoës 2014, theorem 3). Releases of a schedule add
+    up.
     """
     total = np.zeros(len(ORDERS))
     for release in releases_of(event):
-        step = _rdp_of_step(release.noise_multiplier, release.sampling_rate)
+        step = np.array(_rdp_of_step(release.noise_multiplier, release.sampling_rate))
+        step = np.minimum.accumulate(step[::-1])[::-1]
         total += np.array([release.steps * max(value, 0.0) for value in step], dtype=np.float64)
     return total
 

@@ -300,17 +300,23 @@ def test_importing_the_accountant_loads_no_heavy_package() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, cwd=source_root)
 
 
-def test_orders_without_a_finite_divergence_loosen_the_bound_and_log_nothing() -> None:
+def test_orders_without_a_finite_series_take_the_next_ones_and_log_nothing() -> None:
     """DDP-SGD at epsilon 10 searches there: the demo printed pages of warnings."""
     program = (
-        "import json; from fedpact.privacy.accounting import rdp; "
+        "import json; from fedpact.privacy.accounting import _rdp_of_step, rdp; "
         "from fedpact.privacy.mechanisms import GaussianRelease; "
-        "print(json.dumps(rdp(GaussianRelease(1.0259, 0.2, 40)).tolist()))"
+        "curve = rdp(GaussianRelease(1.0259, 0.2, 40)).tolist(); "
+        "print(json.dumps([_rdp_of_step(1.0259, 0.2), curve]))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    curve = np.array(json.loads(ran.stdout))
+    step, curve = (np.array(one) for one in json.loads(ran.stdout))
     assert ran.stderr == ""
-    assert np.isinf(curve).any()
+    lost = np.isinf(step)
+    assert lost.any()
+    assert not lost[-1]
+    np.testing.assert_allclose(curve[~lost], 40 * step[~lost])
+    following = [int(np.flatnonzero(~lost[order:])[0]) + order for order in np.flatnonzero(lost)]
+    np.testing.assert_allclose(curve[lost], 40 * step[following])
     accountant = PLDAccountant()
     sampled = dp_accounting.PoissonSampledDpEvent(0.2, dp_accounting.GaussianDpEvent(1.0259))
     accountant.compose(sampled, 40)

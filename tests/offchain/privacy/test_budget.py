@@ -190,3 +190,14 @@ def test_the_documented_table_is_what_the_benchmark_computes() -> None:
         before, now, saved, replacement = row(epsilon)
         line = f"| {epsilon:g} | {before:.3f} | {now:.3f} | {saved:.1%} | {replacement:.2f} |"
         assert line in document
+
+
+@pytest.mark.parametrize("epsilon", [8.0, 12.0, 20.0, 1e6])
+@pytest.mark.parametrize("noise", [3.0, 50.0])
+def test_a_large_limit_allows_a_small_sampled_release(epsilon: float, noise: float) -> None:
+    """At low orders, which suit large limits, the series of sampled releases does not converge."""
+    small = Spend.of(GaussianRelease(noise, 0.5, 1))
+    assert np.isfinite(small.sampled).all()
+    assert (np.diff(small.sampled) >= 0).all()
+    assert PrivacyLimit(epsilon, 1e-5).allows(small)
+    assert PrivacyLimit(epsilon, 1e-5).allows(small.times(2))
