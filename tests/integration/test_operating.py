@@ -17,6 +17,8 @@ import pytest
 
 from fedpact.chain import keystore
 from fedpact.child import start_with_parent
+from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledgers import open_ledger
 from tests.support.signing_server import new_server, signing
 from tests.support.waiting import PATIENCE, wait_until
@@ -96,19 +98,6 @@ def test_a_policy_is_read_again_on_sighup_and_a_bad_file_changes_nothing(world: 
     wait_until(lambda: declined in world.log(0), lambda: world.log(0))
 
 
-def test_everything_is_checked_beside_a_running_daemon(world: World) -> None:
-    world.serve(0)
-    world.network.wait_until_serving()
-    done = fedpact(world, "check", "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = {row["what"]: row for row in json.loads(done.stdout)}
-    assert {row["finding"] for row in found.values()} == {"ok"}
-    assert "is at block" in found["node"]["why"]
-    assert {"key store", "policy", "schema", "account", "data", "privacy ledger", "disk"} <= set(
-        found
-    )
-
-
 def test_a_dry_run_decides_and_explains_and_sends_nothing(world: World) -> None:
     world.policy_file(0).write_text(POLICY.format(lifetime=8.0) + "max_rounds = 2\n")
     with dry_run(world) as log:
@@ -182,13 +171,22 @@ def test_a_daemon_serves_for_an_account_whose_key_another_program_holds(world: W
     assert network.client.market.request(request).joined == 1
 
 
-def test_a_backup_made_beside_a_running_daemon_restores_it(world: World, tmp_path: Path) -> None:
-    for number in range(2):
-        world.serve(number)
+def test_a_running_daemon_is_checked_backed_up_and_restored(world: World, tmp_path: Path) -> None:
+    released = ReleaseId(world.network.deployment.fingerprint, 1, 1)
+    with open_ledger(world.ledger_file(0), world.accounts[0]) as ledger:
+        event = GaussianRelease(noise_multiplier=5.0, sampling_rate=1.0, steps=4)
+        ledger.release(released, [bytes(32)], event, b"sealed")
+    world.serve(0)
     world.network.wait_until_serving()
-    draft = world.data.draft.changed(min_providers=2)
-    request = world.requester.create(draft, world.data.evaluation, PAYMENT)
-    world.requester.follow(request, poll_interval=POLL)
+    done = fedpact(world, "check", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {row["what"]: row for row in json.loads(done.stdout)}
+    assert {row["finding"] for row in found.values()} == {"ok"}
+    assert "is at block" in found["node"]["why"]
+    assert {"key store", "policy", "schema", "account", "data", "privacy ledger", "disk"} <= set(
+        found
+    )
+
     keys, folder = world.accounts[0], tmp_path / "backup"
     arguments = [*program(world), "backup", str(folder), "--json"]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, check=True)
@@ -206,7 +204,7 @@ def test_a_backup_made_beside_a_running_daemon_restores_it(world: World, tmp_pat
     done = fedpact(world, "check")
     assert done.returncode == 0, done.stdout + done.stderr
     with open_ledger(world.ledger_file(0), keys) as ledger:
-        assert [entry.id.request for entry in ledger.entries()] == [request]
+        assert [entry.id for entry in ledger.entries()] == [released]
 
 
 def test_a_daemon_waits_for_node_and_store_that_come_up_later(
