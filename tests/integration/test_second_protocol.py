@@ -13,6 +13,7 @@ from fedpact.chain.bindings.v2.events import (
     RoundFinalised,
     RoundOpened,
     RoundPosted,
+    RoundTallied,
     Started,
 )
 from fedpact.consensus import draw
@@ -235,6 +236,24 @@ def test_a_round_on_which_all_agree_is_one_transaction(exchanging: SecondWorld) 
     assert spec is not None
     assert family_of(spec).error(spec, world.final_model(request), test.x, test.y) < 3_000
     one_draw_a_round(world, 0, ROUNDS)
+
+
+@pytest.mark.slow
+def test_a_useless_slice_by_message_costs_nobody_its_vote(exchanging: SecondWorld) -> None:
+    """Sent to one member alone it would have made that member's vote BLIND."""
+    world, request = exchanging, exchanging.create(LONG)
+
+    def useless(facts: RoundFacts) -> None:
+        if facts.phase is Phase.SUBMIT and facts.round > 1:
+            world.say_slice(request, facts, bytes(range(80)))
+
+    world.follow(request, world.settled(request), strike=useless)
+    assert "the slice sent for round 2" in world.log(0)
+    entries = [entry for entry in world.entries(request) if entry.points]
+    assert len(entries) == ROUNDS
+    assert all(all(points_of(entry, PROVIDERS)) for entry in entries)
+    assert not any(one.blind for one in world.events(request, RoundTallied))
+    assert [one.round for one in world.events(request, RoundPosted)] == [1, 2]
 
 
 @pytest.mark.slow

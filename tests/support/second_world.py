@@ -157,13 +157,13 @@ class SecondWorld(World):
         answer = httpx.post(url, content=encode(messages), headers=headers, trust_env=False)
         return decode(answer.content) if answer.status_code == httpx.codes.OK else []
 
-    def say_slice(self, request: int, facts: RoundFacts) -> None:
-        """Send the slice by message, once all models are named."""
+    def say_slice(self, request: int, facts: RoundFacts, sealed: bytes | None = None) -> None:
+        """Send the slice by message, once all models are named; `sealed`: another one."""
         held = self.exchange(request, facts.round, [])
         named = {one.seat for one in held if one.kind is Kind.MODEL}
         if named != set(seats_of(facts.expected)) or any(o.kind is Kind.SLICE for o in held):
             return
-        sealed, keys = self.sealed_slice(request, facts), self.requester_keys
+        sealed, keys = sealed or self.sealed_slice(request, facts), self.requester_keys
         domain = self.client.rounds.domain
         typed = domain.typed("Slice", request, facts.round, keccak(sealed))
         said = Message(

@@ -4,6 +4,7 @@ What is missing at a share of a phase's window goes on chain: first a batch of a
 posted by the members in turn; near the end of the window each member calls for itself.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from fedpact.chain.addresses import checksum
@@ -14,7 +15,12 @@ from fedpact.errors import ContentError, Retryable
 from fedpact.exchange.messages import Kind, Message, vote_bytes
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.v2.aggregating import aggregate_digest, own_error
-from fedpact.provider.v2.reading import request_key, sealed_slice_key, submitted_digests
+from fedpact.provider.v2.reading import (
+    evaluation_slice,
+    request_key,
+    sealed_slice_key,
+    submitted_digests,
+)
 from fedpact.provider.v2.talking import Talk, peers_of
 from fedpact.provider.v2.training import publish_model, ready_model
 from fedpact.provider.v2.turns import due_turn
@@ -23,6 +29,8 @@ from fedpact.provider.v2.voting import commitments_of, own_vote, packed, salt_of
 from fedpact.types.rounds import Member, seats_of
 from fedpact.types.scores import SCORE_BITS
 from fedpact.types.v2 import MessageKind, Phase
+
+log = logging.getLogger(__name__)
 
 BATCH_AFTER = {Phase.SUBMIT: 0.8, Phase.COMMIT: 0.5, Phase.REVEAL: 0.5, Phase.ATTEST: 0.5}
 """Share of a phase's window after which what is held goes on chain."""
@@ -91,7 +99,7 @@ class _Round:
             return waiting
         publish_model(view)
         for message in talk.held(Kind.SLICE).values():
-            view.ctx.cache.sealed[(view.id, view.round)] = message.content
+            self._take_slice(message)
         sealed = sealed_slice_key(view, view.round)
         if sealed is None:
             patience = max(SLICE_SECONDS, view.terms.submit_window // SLICE_PART)
@@ -123,6 +131,21 @@ class _Round:
         if BLIND in votes.values():
             return self._batch("the slice does not open", after=0)
         return self._conclude(sealed, {seat: votes[seat] for seat in seats_of(self._needed)})
+
+    def _take_slice(self, message: Message) -> None:
+        """Use a slice that came by message if it opens. One that does not could be meant for this
+        member alone, to cost it its vote: then the slice on chain counts, which is everybody's."""
+        view, at = self._view, (self._view.id, self._view.round)
+        if view.facts.slice_opened:
+            return
+        view.ctx.cache.sealed[at] = message.content
+        try:
+            evaluation_slice(view, view.round)
+        except Retryable:
+            pass  # Its bytes may come; the vote waits for them.
+        except ContentError as error:
+            log.warning("request %d: the slice sent for round %d: %s", *at, error)
+            del view.ctx.cache.sealed[at]
 
     def _models(self) -> DutyResult | None:
         """Say the own model; None once all models are known."""
@@ -238,7 +261,7 @@ def _batch_of(view: RequestView, talk: Talk, needed: int) -> Call | None:
     if facts.phase is Phase.COMMIT:
         if not facts.slice_opened:
             [*slices] = talk.held(Kind.SLICE).values()
-            if not slices or not view.events("ModelsSubmitted", view.round):
+            if not slices or (view.id, view.round) not in view.ctx.cache.sealed:
                 return None
             openers, signer = view.terms.openers, checksum(slices[0].more)
             return rounds.open_slice(view.id, openers, signer, slices[0].content, slices[0].signed)
