@@ -17,7 +17,7 @@ from fedpact.child import start_with_parent
 from fedpact.privacy.ledger_check import verify
 from fedpact.provider.ledgers import open_ledger
 from fedpact.types.rounds import RequestStatus
-from tests.support.held_provider import GREEDY, HELD, KILLED
+from tests.support.held_provider import GREEDY, HELD, KILLED, SLOW
 from tests.support.waiting import wait_until
 from tests.support.world import PAYMENT, POLL, World, running_world
 
@@ -36,9 +36,15 @@ WINDOW = 600
 WITHOUT_PRIVACY = {"mode": "none"}
 
 
+MEMBERS, REQUESTS = 2, 20
+BLOCK_SECONDS = 12
+WINDOWS = dict.fromkeys(("join", "start", "submit", "commit", "reveal", "propose", "deliver"), 240)
+"""Seconds: twenty blocks each."""
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with running_world(tmp_path, providers=2, rounds=1) as started:
+    with running_world(tmp_path, providers=MEMBERS, rounds=1) as started:
         yield started
 
 
@@ -64,10 +70,9 @@ def create(world: World, title: str, **fields: object) -> int:
     """Creates a request, and follows it in a thread of its own."""
     draft = world.data.draft.changed(
         title=title,
-        min_providers=2,
-        max_providers=2,
-        windows=dict.fromkeys(world.data.draft.fields["windows"], WINDOW),
-        **fields,
+        min_providers=MEMBERS,
+        max_providers=MEMBERS,
+        **{"windows": dict.fromkeys(world.data.draft.fields["windows"], WINDOW), **fields},
     )
     requester = world.requester
     request = requester.create(draft, world.data.evaluation, PAYMENT)
@@ -148,3 +153,24 @@ def test_a_training_that_hangs_fails_or_is_killed_stops_nothing_else(world: Worl
         entries = verify(ledger)
         assert {(one.id.request, one.id.round, one.digest) for one in entries} == set(own)
         assert len(own) == len(requests) + 1
+
+
+@pytest.mark.slow
+def test_nobody_misses_a_window_beside_a_long_training(world: World) -> None:
+    """Twenty requests at once on a chain of slow blocks; one trains for a minute and a half."""
+    titles = [SLOW, *(f"light {number}" for number in range(1, REQUESTS))]
+    fields = {"privacy": WITHOUT_PRIVACY, "windows": WINDOWS}
+    requests = [create(world, title, **fields) for title in titles]
+    rpc = world.network.client.rpc
+    rpc.call("evm_setAutomine", False)
+    rpc.call("evm_setIntervalMining", BLOCK_SECONDS)
+    for number in range(MEMBERS):
+        serve(world, number)
+    world.network.wait_until_serving()
+    for request in requests:
+        wait_until(lambda at=request: delivered(world, at), lambda: world.log(0))
+    for request in requests:
+        _, faults = world.network.client.rounds.points(request)
+        state = world.network.client.rounds.round_state(request)
+        assert not any(faults)
+        assert (state.final_rounds, state.submitted.bit_count()) == (1, MEMBERS)

@@ -15,7 +15,8 @@ import typer
 from fedpact.logs import log_to_stderr
 from fedpact.provider.work import LocalWork, TrainingTask
 
-HELD, HANGS, GREEDY, KILLED, RAISES = "held", "hangs", "greedy", "killed", "raises"
+HELD, SLOW, HANGS, GREEDY, KILLED, RAISES = "held", "slow", "hangs", "greedy", "killed", "raises"
+SLOW_SECONDS = 90
 PRIVATE = "a private value"
 
 
@@ -34,6 +35,8 @@ class HeldWork(LocalWork):
                 (self._folder / f"started-{os.getpid()}").touch()
                 while not (self._folder / "open").exists():
                     time.sleep(0.05)
+            elif title == SLOW:
+                time.sleep(SLOW_SECONDS)
             elif title == HANGS:
                 time.sleep(10_000)
             elif title == GREEDY:
