@@ -150,9 +150,11 @@ def test_records_of_requests_that_are_over_are_forgotten(tmp_path: Path) -> None
     records = records_of(path)
     for name in ("aa-1", "aa-2", "bb-1"):
         records.source(name)
+    (tmp_path / "snapshots" / f"{'0' * 32}.npz.1234").touch()
     records.keep_only("aa", ["aa-2"])
     kept = sorted(one.name for one in (tmp_path / "snapshots" / "requests").iterdir())
     assert kept == ["aa-2.npz", "bb-1.npz"]
+    assert len([one for one in (tmp_path / "snapshots").iterdir() if one.is_file()]) == 1
 
 
 def test_only_the_owner_can_read_what_is_kept(tmp_path: Path) -> None:
