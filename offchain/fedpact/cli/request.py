@@ -260,6 +260,7 @@ def list_(
 
 def _follow(at: "Session", request_id: int, as_json: bool) -> None:
     from fedpact.errors import NotReady
+    from fedpact.types.v2 import Status
 
     def report(progress: "RequestProgress") -> None:
         if as_json:
@@ -270,9 +271,14 @@ def _follow(at: "Session", request_id: int, as_json: bool) -> None:
     interval = at.settings.poll_interval
     end = at.requesting.follow(request_id, report, poll_interval=interval)
     if not end.model:
+        settled = end.status is Status.SETTLED
+        rest = (
+            "what was not due came back"
+            if settled
+            else f"take back the rest with `fedpact request refund {request_id}`"
+        )
         raise NotReady(
-            f"request {request_id} ended ({end.status.name.lower()}) without a model: "
-            f"take back the rest with `fedpact request refund {request_id}`"
+            f"request {request_id} ended ({end.status.name.lower()}) without a model: {rest}"
         )
 
 
