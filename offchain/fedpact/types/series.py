@@ -22,5 +22,5 @@ class SeriesWindows(Series):
     """Examples of `window` rows each, every `stride` rows, counted back from the last row of each
     machine. A window has its last row's label; fewer rows than one window make none."""
 
-    window: Annotated[int, Field(ge=1, le=100_000)]
-    stride: Annotated[int, Field(ge=1, le=100_000)] = 1
+    window: Annotated[int, Field(ge=1, le=10_000)]
+    stride: Annotated[int, Field(ge=1, le=10_000)] = 1

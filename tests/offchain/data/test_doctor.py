@@ -1,17 +1,21 @@
 """What the doctor says of a table, and that a daemon accepts what it drafts."""
 
+import gzip
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 from fedpact.data.declared import DeclaredData
 from fedpact.data.doctor import Choices, Diagnosis, diagnose
 from fedpact.data.proposal import as_toml
-from fedpact.types.schema import DataSchema
+from fedpact.types.schema import DataSchema, schema_file
 from tests.support.exports import maintenance_export
+from tests.support.workbooks import write_workbook
 
 
 @pytest.fixture
@@ -143,3 +147,35 @@ def test_a_column_of_many_names_is_asked_about_whatever_it_is_called(tmp_path: P
     (tmp_path / "own.csv").write_text("Maschine,a,label\n" + rows)
     found = look(tmp_path / "own.csv")
     assert (found.groups, found.schema) == (("Maschine",), None)
+
+
+PLAIN = "speed,kind,label\n" + "1.5,new,x\n2.5,old,y\n" * 6
+
+
+def workbook(path: Path) -> None:
+    write_workbook(path, [[line.split(",") for line in PLAIN.splitlines()]])
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("own.tsv", lambda p: p.write_text(PLAIN.replace(",", "\t"))),
+        ("own.csv", lambda p: p.write_text(PLAIN.replace(",", ";"), encoding="utf-16")),
+        ("own.csv.gz", lambda p: p.write_bytes(gzip.compress(PLAIN.encode()))),
+        ("own.json", lambda p: pandas.read_csv(StringIO(PLAIN)).to_json(p, orient="records")),
+        ("own.parquet", lambda p: pandas.read_csv(StringIO(PLAIN)).to_parquet(p)),
+        ("own.xlsx", workbook),
+    ],
+)
+def test_a_daemon_reads_each_format_by_its_draft(
+    tmp_path: Path, name: str, make: Callable[[Path], Any]
+) -> None:
+    path = tmp_path / name
+    make(path)
+    schema = look(path, unit="record").schema
+    assert schema is not None
+    assert [column.type for column in schema.columns] == ["number", "category"]
+    schema_file(path).write_text(as_toml(schema), encoding="utf-8")
+    declared = DeclaredData.read(path, DataSchema.read(schema_file(path)))
+    assert len(declared.records.labels) == 12
+    assert (declared.misfits.unusable, declared.misfits.undeclared_labels) == (0, 0)
