@@ -38,9 +38,6 @@ LookT = TypeVar("LookT", bound=Look)
 class Asked(ABC, Generic[LookT]):
     """The duties of one protocol."""
 
-    held: str | None = None
-    """Why nothing may be joined or released now; None if nothing stands in the way."""
-
     @property
     @abstractmethod
     def opt_in(self) -> Callable[[LookT], DutyResult]:
@@ -62,11 +59,6 @@ class Asked(ABC, Generic[LookT]):
     def finished_but_due(self, frame: Frame) -> set[int]:
         """Requests that are finished, and still ask something of this account."""
 
-    @property
-    @abstractmethod
-    def releasing(self) -> Sequence[Callable[[LookT], DutyResult]]:
-        """The duties that commit to a release or make one; not done while `held`."""
-
     @abstractmethod
     def submissions(self, requests: Collection[int] | None = None) -> list[tuple[ReleaseId, bytes]]:
         """The releases that this account has submitted on chain, with their digests.
@@ -82,9 +74,6 @@ class Asked(ABC, Generic[LookT]):
         """Do the first duty that has something to do; otherwise say why nothing was done."""
         outcome = idle(f"no duty in stage {look.stage}")
         for duty in self.duties_of(look):
-            if self.held and duty in self.releasing:
-                outcome = idle(self.held)
-                continue
             name = duty.__name__
             with about(round=look.round, duty=name), look.ctx.metrics.duty(name):
                 outcome = duty(look)

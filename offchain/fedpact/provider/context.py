@@ -167,6 +167,9 @@ class Cache:
     replays: dict[int, Kept] = field(default_factory=dict)
     """By request."""
     published: set[tuple[int, int]] = field(default_factory=set)
+    held: str | None = None
+    """Why nothing may be joined, trained or submitted in this cycle (`guarding`); None: nothing
+    stands in the way."""
     pinned: set[tuple[int, int]] = field(default_factory=set)
     """By request and round: slices whose ciphertext is kept here."""
     pools: dict[int, tuple[PoolMember, ...]] = field(default_factory=dict)

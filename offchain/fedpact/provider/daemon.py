@@ -239,7 +239,7 @@ class Daemon:
             self._guard.compare(self.asked.submissions(self._uncompared))
         self._uncompared = set()
         self._guard.settle(ctx, asking)
-        self.asked.held = self._guard.held()
+        ctx.cache.held = self._guard.held()
 
     def run(self) -> None:
         """Serve until `stop`, SIGINT or SIGTERM; a transaction under way is finished first."""
@@ -287,8 +287,7 @@ class Daemon:
             log.error("the policy was not read again, the one before stays: %s", error)
             return
         self._context = replace(self._context, policy=policy)
-        held, self.asked = self.asked.held, _asked(self._context)
-        self.asked.held = held
+        self.asked = _asked(self._context)
         self._workers[0].patience = self._patience(policy)
         self._views_of = ""
         log.info("read the policy again: it decides on requests that are not joined yet")
@@ -356,7 +355,7 @@ class Daemon:
             return False
         self._pace.succeeded(busy=bool(due))
         self._backoffs.keep_only(due)
-        metrics.cycle_succeeded(under_way, self.asked.held)
+        metrics.cycle_succeeded(under_way, self._context.cache.held)
         acted = False
         for request in due:
             if self._stop.is_set():

@@ -11,7 +11,6 @@ from fedpact.provider.duties import Duty, duties_of
 from fedpact.provider.joining import opt_in
 from fedpact.provider.reading import specification_of
 from fedpact.provider.resale import resold
-from fedpact.provider.training import submit_model
 from fedpact.types.specification import Specification
 
 
@@ -37,10 +36,6 @@ class FirstProtocol(Asked[RequestView]):
 
     def finished_but_due(self, frame: Frame) -> set[int]:
         return resold(self._ctx, frame)
-
-    @property
-    def releasing(self) -> tuple[Duty, ...]:
-        return (opt_in, submit_model)
 
     def asked_for(self, request: int, frame: Frame) -> tuple[Specification, str]:
         look = self.look(request, frame)

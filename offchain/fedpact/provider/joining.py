@@ -35,6 +35,8 @@ from fedpact.types.specification import Specification
 def opt_in(view: RequestView) -> DutyResult:
     """Join an open request if policy and privacy budget allow it; otherwise decline it for good."""
     record, ctx = view.record, view.ctx
+    if ctx.cache.held:
+        return idle(ctx.cache.held)
     try:
         spec = specification_of(view)
         if view.frame.timestamp > record.join_deadline:

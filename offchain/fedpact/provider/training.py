@@ -40,6 +40,8 @@ def submit_model(view: RequestView) -> DutyResult:
     if view.in_mask(view.state.submitted):
         return idle("submitted; waiting for the others")
     ctx = view.ctx
+    if ctx.cache.held:
+        return idle(ctx.cache.held)
     release_id = ReleaseId(ctx.deployment.fingerprint, view.id, view.round)
     if not ctx.ledger.kept_at(release_id):
         waiting = ctx.waiting_for_training(view.id, view.round, lambda: _training(view, release_id))

@@ -41,6 +41,8 @@ def has_joined(view: RequestView) -> bool:
 def opt_in(view: RequestView) -> DutyResult:
     """Join if policy and privacy budget allow it; otherwise decline for good."""
     ctx, terms, pool = view.ctx, view.terms, view.pool_facts
+    if ctx.cache.held:
+        return idle(ctx.cache.held)
     try:
         if pool.members - pool.left >= terms.max_pool:
             raise PolicyRefusal("its pool is full")

@@ -11,7 +11,6 @@ from fedpact.provider.v2.affording import require_worth
 from fedpact.provider.v2.duties import Duty, duties_of
 from fedpact.provider.v2.joining import opt_in
 from fedpact.provider.v2.reading import specification_of
-from fedpact.provider.v2.training import submit_model
 from fedpact.provider.v2.view import Context, RequestView, digest_of
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
@@ -39,10 +38,6 @@ class SecondProtocol(Asked[RequestView]):
 
     def finished_but_due(self, frame: Frame) -> set[int]:
         return set()
-
-    @property
-    def releasing(self) -> tuple[Duty, ...]:
-        return (opt_in, submit_model)
 
     def asked_for(self, request: int, frame: Frame) -> tuple[Specification, str]:
         look = self.look(request, frame)

@@ -62,6 +62,8 @@ def submit_model(view: RequestView) -> DutyResult:
 def ready_model(view: RequestView) -> bytes | str:
     """The digest of the model to submit now, or why there is none yet."""
     ctx, release = view.ctx, release_of(view)
+    if ctx.cache.held:
+        return ctx.cache.held
     if not ctx.ledger.kept_at(release):
         waiting = ctx.waiting_for_training(view.id, view.round, lambda: _training(view, release))
         if waiting is not None:
