@@ -15,15 +15,24 @@ import httpx
 
 from fedpact.closing import Closing
 from fedpact.errors import InvalidInput, RetrievalError
-from fedpact.exchange.messages import LONGEST, Ballot, Board, Kind, Message, decode, encode
+from fedpact.exchange.messages import (
+    LONGEST,
+    Ballot,
+    Board,
+    Forged,
+    Kind,
+    Message,
+    decode,
+    encode,
+)
 from fedpact.retrieval.http import is_private
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 2.0
 """For each of connecting, sending, and receiving the whole answer."""
-AT_ONCE = 8
-"""Concurrent requests."""
+AT_ONCE = 32
+"""Concurrent requests, at most one to each peer."""
 _ORDER = list(Kind)
 Place = tuple[int, int]
 """Request and round."""
@@ -42,6 +51,8 @@ class Exchange(Closing):
         self._fresh: dict[Place, list[Message]] = {}
         self._peers: dict[Place, tuple[str, ...]] = {}
         self._asked: dict[tuple[Place, str], float] = {}
+        self._busy: set[str] = set()
+        """Peers that have not answered yet."""
         self._news = threading.Event()
         self._stop = False
         self._client = httpx.Client(
@@ -142,27 +153,35 @@ class Exchange(Closing):
             time.sleep(min(self._seconds, 0.02))
 
     def _turn(self) -> None:
-        now, due = time.monotonic(), []
+        """Ask the peers whose turn it is, without waiting for them."""
+        now = time.monotonic()
         with self._lock:
             for place, peers in self._peers.items():
                 for peer in peers:
-                    if now - self._asked.get((place, peer), 0.0) >= self._seconds:
-                        self._asked[(place, peer)] = now
-                        due.append((place, peer, encode(self._boards[place].all())))
-        for _ in self._workers.map(lambda one: self._ask(*one), due):
-            pass
+                    recent = now - self._asked.get((place, peer), 0.0) < self._seconds
+                    if recent or peer in self._busy:
+                        continue
+                    self._asked[(place, peer)] = now
+                    self._busy.add(peer)
+                    held = encode(self._boards[place].all())
+                    self._workers.submit(self._ask, place, peer, held)
 
     def _ask(self, place: Place, peer: str, content: bytes) -> None:
         path = f"/exchange/{self._fingerprint}/{place[0]}/{place[1]}"
         try:
             found = decode(self._post(peer + path, content))
+            with self._lock:
+                board = self._boards.get(place)
+                if board is not None:
+                    self._fresh[place] += _merge(board, found)
         except (httpx.HTTPError, httpx.InvalidURL, RetrievalError, InvalidInput) as error:
             log.debug("no exchange with %s: %s", peer, error)
-            return
-        with self._lock:
-            board = self._boards.get(place)
-            if board is not None:
-                self._fresh[place] += _merge(board, found)
+        except Exception:  # nobody waits for the result
+            log.exception("an exchange with %s failed", peer)
+        finally:
+            with self._lock:
+                self._busy.discard(peer)
+            self._news.set()  # there may be more to say to it
 
     def _post(self, url: str, content: bytes) -> bytes:
         headers = {"content-type": "application/json"}
@@ -184,6 +203,16 @@ class Exchange(Closing):
 
 
 def _merge(board: Board, messages: Iterable[Message]) -> list[Message]:
-    """Take messages in the order of kinds, since a reveal needs its commitment; the new ones."""
-    ordered = sorted(messages, key=lambda one: _ORDER.index(one.kind))
-    return [message for message in ordered if board.take(message)]
+    """Take messages in the order of kinds, since a reveal needs its commitment; the new ones.
+
+    Ends at a forged one: each costs milliseconds to find out.
+    """
+    new = []
+    for message in sorted(messages, key=lambda one: _ORDER.index(one.kind)):
+        try:
+            if board.take(message):
+                new.append(message)
+        except Forged as error:
+            log.debug("a peer sent %s", error)
+            break
+    return new

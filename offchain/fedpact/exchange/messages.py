@@ -35,6 +35,10 @@ MOST = 16 * 5 + 1
 """Messages of a round."""
 
 
+class Forged(InvalidInput):
+    """A message that its seat did not sign. No daemon passes one on."""
+
+
 class Kind(StrEnum):
     """What is said, in the order in which a round goes on."""
 
@@ -150,6 +154,7 @@ class Board:
         """Keep a message if it counts; whether it was new.
 
         The first of a kind and seat stands. A reveal without its commitment does not count yet.
+        Raises Forged.
         """
         known = self.messages.get(message.at)
         if known is not None and known.value == message.value and known.extra == message.extra:
@@ -165,21 +170,28 @@ class Board:
         return True
 
     def counts(self, message: Message) -> bool:
-        """Whether a message is well formed and its seat's."""
+        """Whether a message is well formed and of one who may say it. Raises Forged."""
         ballot = self.ballot
         if message.kind is Kind.REVEAL:
             return self._opens(message)
         if not _well_formed(message) or len(message.signed) != SIGNATURE_BYTES:
             return False
+        if message.kind is Kind.SLICE:
+            said: str = checksum(message.more)
+            if message.seat != SLICE_SEAT or said not in ballot.openers:
+                return False
+        elif message.seat < len(ballot.accounts):
+            said = ballot.accounts[message.seat]
+        else:
+            return False
         try:
             signable = encode_typed_data(*ballot.typed(message))
             signer = Account.recover_message(signable, signature=message.signed)
-        except (BadSignature, ValueError):
-            return False
-        if message.kind is Kind.SLICE:
-            said = checksum(message.more)
-            return message.seat == SLICE_SEAT and signer == said and said in ballot.openers
-        return message.seat < len(ballot.accounts) and signer == ballot.accounts[message.seat]
+        except (BadSignature, ValueError) as error:
+            raise Forged(f"the {message.kind} of seat {message.seat}: {error}") from error
+        if signer != said:
+            raise Forged(f"the {message.kind} of seat {message.seat} is signed by {signer}")
+        return True
 
     def held(self, kind: Kind) -> Mapping[int, Message]:
         """The messages of a kind, by seat."""

@@ -1,12 +1,16 @@
 """Exchanges of messages over real sockets."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import httpx
 import pytest
+from eth_account import Account
 
 from fedpact.errors import RetrievalError
+from fedpact.exchange import boards
 from fedpact.exchange.boards import Exchange
 from fedpact.exchange.messages import Kind, encode
 from fedpact.provider.endpoint.application import Endpoint
@@ -83,3 +87,33 @@ def test_strangers_get_an_answer_and_leave_nothing_behind() -> None:
         assert client.post(PATH, content=b"[" * (1 << 19), headers=JSON).status_code == 413
         assert client.get("/retrieval/about").status_code == 404
         assert held(a, Kind.MODEL) == {0}
+
+
+def test_a_list_of_forged_messages_costs_one_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = []
+
+    def recover(*args: Any, **more: Any) -> Any:
+        checked.append(1)
+        return "0x" + "11" * 20
+
+    with exchanging(False) as a:
+        a.open(BALLOT, [], lambda: ())
+        forged = signed(Kind.MODEL, 1, DIGEST).model_copy(update={"seat": 2})
+        monkeypatch.setattr(Account, "recover_message", recover)
+        a.answer(FINGERPRINT.hex(), *PLACE, encode([forged] * 162))
+    assert len(checked) == 1
+
+
+def test_a_peer_that_never_answers_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boards, "TIMEOUT_SECONDS", 600.0)
+    with exchanging() as a, exchanging(False) as b, socket.create_server(("127.0.0.1", 0)) as deaf:
+        silent = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        for each in (a, b):
+            each.open(BALLOT, [silent, a.own], lambda: ())
+        accepted = [deaf.accept()[0] for _ in range(2)]
+        a.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
+        b.say(PLACE, signed(Kind.MODEL, 1, DIGEST))
+        for each in (a, b):
+            wait_until(lambda: held(each, Kind.MODEL) == {0, 1})  # noqa: B023
+        for connection in accepted:
+            connection.close()
