@@ -62,6 +62,9 @@ contract TrainingRounds is TrainingRoundsEnd, Multicall {
         s.revealed = s.acted = uint16(mask);
         s.flags = (s.flags | Clock.EVER) & ~Clock.BLIND;
         emit RoundPosted(request, s.round, mask, hash);
+        // A key's account without code calls with the transaction's calldata; any other could hide the record.
+        // solhint-disable-next-line avoid-tx-origin
+        if (msg.sender != tx.origin || msg.sender.code.length != 0) emit RecordPosted(request, s.round, record);
         (Board memory board,) =
             Judgement.judge(_votesOf(s, mask, record.votes), mask, mask, p.maxError, p.voteBand);
         board.faults |= silent;

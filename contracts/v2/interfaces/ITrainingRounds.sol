@@ -220,6 +220,8 @@ interface ITrainingRounds {
     event Attested(uint256 indexed request, uint256 round, uint256 mask, bytes32 digest, PackedScores errors);
     /// @notice All agreed on a round. The record itself is in the transaction's calldata, and with all who signed it.
     event RoundPosted(uint256 indexed request, uint256 round, uint256 mask, bytes32 record);
+    /// @notice The record of a round that a contract posted, in whose calldata nobody need find it.
+    event RecordPosted(uint256 indexed request, uint256 round, Record record);
     /// @notice A round is final.
     /// @param leader The seat that got the leader's points (16: none).
     /// @param error_ The median of the approvers' errors.

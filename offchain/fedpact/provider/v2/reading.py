@@ -177,8 +177,7 @@ def counted_digests(view: RequestView, round_: int) -> dict[int, bytes]:
 def posted_record(view: RequestView, round_: int) -> RoundRecord | None:
     """The record of a round that was posted as a whole; None if it was not.
 
-    Raises ContentMissing where it is not in its transaction's calldata, because a contract posted
-    it: then this member cannot go on in the request.
+    Raises ContentMissing where the node does not know its transaction now.
     """
     posted = view.events("RoundPosted", round_)
     if not posted:
@@ -189,7 +188,7 @@ def posted_record(view: RequestView, round_: int) -> RoundRecord | None:
         found = view.ctx.client.rounds.posted_record(event["tx"], digest_of(event["record"]))
         if found is None:
             raise ContentMissing(
-                f"the record of round {round_} is not in transaction {event['tx']}"
+                f"the record of round {round_}, of transaction {event['tx']}, cannot be read now"
             )
         known[at] = found
     return known[at]

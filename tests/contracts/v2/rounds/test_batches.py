@@ -122,6 +122,16 @@ def test_openers_open_the_slice(running: Any, accounts: Any, expect_revert: Any)
     r.commit(0)
 
 
+def test_anyone_is_no_opener_of_the_address_0(
+    running: Any, accounts: Any, expect_revert: Any
+) -> None:
+    nobody = "0x" + "00" * 20
+    r: Rounds = running(3, openers=[nobody])
+    r.submit(0, 1, 2)
+    with expect_revert("TrainingRounds_NotOpener"):
+        r.send(accounts[21], "openSlice", [nobody], nobody, SLICE_KEY, b"\x11" * 32 + b"\xff" * 32)
+
+
 def test_a_late_slice_is_refused(r: Rounds, expect_revert: Any) -> None:
     r.submit(0, 1, 2)
     r.chain.next_at(r.facts.deadline - WINDOW // 2 + 1)

@@ -10,6 +10,7 @@ import pytest
 from fedpact.chain.signed_messages import history_after_round, pack_signatures
 from tests.contracts.v2.rounds.kit import ENDED, FAILED, PAID, START, SUBMIT, Rounds, pack
 from tests.support.chainkit import events
+from tests.support.relay import RELAY, relay_code
 
 
 @pytest.fixture
@@ -33,6 +34,25 @@ def test_all_agree(r: Rounds) -> None:
     verify = r.on.rounds.functions.verifyHistory
     assert verify(r.id, r.terms_hash, [START], [link]).call()
     assert not verify(r.id, r.terms_hash, [START], []).call()
+
+
+def test_a_contract_hides_no_record(r: Rounds) -> None:
+    record, seats = r.record((0, 1, 2)), r.seats
+    message = r.domain.round(r.id, r.facts.round, r.facts.history, record)
+    signed = pack_signatures(
+        bytes(seats[seat].sign_message(message).signature) for seat in range(3)
+    )
+    call = r.on.rounds.encode_abi("postRound", [r.id, record.fields, signed])
+    r.chain.rpc("anvil_setCode", RELAY, relay_code(r.on.rounds.address))
+    sent = {"from": r.stranger.address, "to": RELAY, "data": "0x00" + call.removeprefix("0x")}
+    receipt = r.chain.w3.eth.wait_for_transaction_receipt(r.chain.w3.eth.send_transaction(sent))
+    [event] = events(r.on.rounds, "RecordPosted", receipt)
+    assert (event["request"], event["round"]) == (r.id, 1)
+    assert tuple(event["record"].values()) == record.fields
+
+
+def test_the_transaction_shows_an_accounts_record(r: Rounds) -> None:
+    assert not events(r.on.rounds, "RecordPosted", r.post())
 
 
 def test_both_ways_pay_the_same(running: Any) -> None:

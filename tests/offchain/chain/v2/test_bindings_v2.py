@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,9 @@ from fedpact.chain.bindings.v2.registry import Registry
 from fedpact.chain.bindings.v2.reputation import Reputation
 from fedpact.chain.bindings.v2.rounds import Rounds, folded
 from fedpact.chain.client import ClientV2
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.nodes import Nodes
+from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import (
     history_after_round,
     history_after_start,
@@ -31,6 +35,7 @@ from fedpact.types.v2 import (
     Status,
     WeightRule,
 )
+from tests.support.relay import RELAY, relay_code
 from tests.support.second import SECRET, People, SecondRequest, signed
 
 FOR_CONTRACTS = {
@@ -65,6 +70,21 @@ def test_every_event_of_a_request_has_a_class() -> None:
         for event in contract_abi(binding.NAME, SECOND).events.values():
             inputs = [entry["name"] for entry in event.abi["inputs"]]
             assert (event.event_name in known) == ("request" in inputs), event.event_name
+
+
+def test_the_record_of_a_round_that_a_contract_posts(
+    anvil: Devnet, second: ClientV2, new_request: NewRequest
+) -> None:
+    request = new_request().running()
+    record, rounds = request.record(), second.rounds
+    message = rounds.domain.round(request.id, 1, rounds.round_facts(request.id).history, record)
+    signatures = [signed(one, message) for one in request.seats]
+    hidden = b"\0" + rounds.post_round(request.id, record, signatures).data
+    with closing(Nodes(anvil.url)) as node:
+        node.call("anvil_setCode", RELAY, relay_code(rounds.address))
+    receipt = second.send(request.people.members[0], Call(RELAY, hidden))
+    posted = receipt.event("RoundPosted").args["record"]
+    assert rounds.posted_record(receipt.tx_hash, posted) == record
 
 
 def test_a_request_whose_rounds_are_posted_whole(

@@ -174,7 +174,15 @@ class RoundPosted(RequestEvent):
     round: int
     mask: int
     record: bytes
-    """Hash of the record, which is in the transaction's calldata."""
+    """Hash of the record, which is in the transaction's calldata (see Rounds.posted_record)."""
+
+
+@dataclass(frozen=True)
+class RecordPosted(RequestEvent):
+    """Of a round that a contract posted."""
+
+    round: int
+    record: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """TrainingRounds: starts, rounds as one transaction or in batches, and what they earned."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from eth_abi.abi import encode
+from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
 from fedpact.chain.abi import ROUNDS, SECOND
@@ -168,25 +170,43 @@ class Rounds(Binding):
         return bool(self._view("verifyHistory", request, terms_hash, *given, block=block))
 
     def posted_record(self, tx_hash: str, record_hash: bytes) -> RoundRecord | None:
-        """The record of a RoundPosted event from its transaction's calldata.
-
-        None if it is not there: a contract may have called for the sender.
-        """
+        """The record of a RoundPosted event: from its transaction's calldata, or from an event if a
+        contract posted it. None if the transaction is not known."""
         transaction = self._connection.rpc.call("eth_getTransactionByHash", tx_hash)
         if transaction is None:
             return None
-        waiting = [bytes.fromhex(str(transaction["input"]).removeprefix("0x"))]
+        calldata = bytes.fromhex(str(transaction["input"]).removeprefix("0x"))
+        for record in (*self._records_in(calldata), *self._records_of(tx_hash)):
+            if record.hash == record_hash:
+                return record
+        return None
+
+    def _records_in(self, calldata: bytes) -> Iterator[RoundRecord]:
+        """Of all calls in one, which need not be meant for this contract."""
         post, several = self._abi.functions["postRound"], self._abi.functions["multicall"]
+        waiting = [calldata]
         while waiting:
             data = waiting.pop()
-            if data[:4] == several.selector:
-                waiting += several.inputs.decode(data[4:])[0]
-            elif data[:4] == post.selector:
-                found = snake(post.inputs.decode(data[4:])[1])
-                record = RoundRecord(**found)
-                if record.hash == record_hash:
-                    return record
-        return None
+            with suppress(DecodingError):
+                if data[:4] == several.selector:
+                    waiting += several.inputs.decode(data[4:])[0]
+                elif data[:4] == post.selector:
+                    yield _record(post.inputs.decode(data[4:])[1])
+
+    def _records_of(self, tx_hash: str) -> Iterator[RoundRecord]:
+        """In the events of a transaction."""
+        receipt = self._connection.rpc.call("eth_getTransactionReceipt", tx_hash)
+        for log in [] if receipt is None else receipt["logs"]:
+            event = self._connection.decode(log)
+            if event is not None and event.name == "RecordPosted":
+                yield _record(event.args["record"])
+
+
+def _record(struct: Mapping[str, Any]) -> RoundRecord:
+    given = snake(struct)
+    return RoundRecord(
+        **{**given, "digests": tuple(given["digests"]), "votes": tuple(given["votes"])}
+    )
 
 
 def _body(kind: MessageKind, message: tuple[bytes, int]) -> bytes:
