@@ -72,7 +72,7 @@ def test_a_reader_that_raises_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
             raise DataError("a cell is no number")
         return np.ones(len(self.records.labels), dtype=bool)
 
-    monkeypatch.setattr(declared.DeclaredData, "_finite_for", strict)
+    monkeypatch.setattr(declared.DeclaredData, "_usable_for", strict)
     assert any("log is" in one for one in found_with(seed=1, requests=6))
 
 

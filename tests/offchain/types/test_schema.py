@@ -73,14 +73,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        {"labels": ["a", "b"], "features": {"shape": [2]}},
+        {"labels": ["a", "b"], "features": {"shape": [2], "columns": ["age", "income"]}},
         {"labels": ["b", "z"], "features": {"shape": [1], "columns": ["income"]}},
         {"labels": ["a", "b"], "features": {"shape": [2], "columns": ["income", "age"]}},
         {
             "labels": [],
             "task": "regression",
             "family": {"name": "linear-regression"},
-            "features": {"shape": [1]},
+            "features": {"shape": [1], "columns": ["age"]},
             "output": {"column": "income", "scale": 10.0},
         },
     ],
@@ -96,7 +96,7 @@ def test_a_table_serves_what_asks_for_declared_columns(
     [
         (TABLE, {"labels": ["x", "y"], "features": {"shape": [2]}}, "none of the request's labels"),
         (TABLE, {"features": {"shape": [1], "columns": ["name"]}}, "no column 'name'"),
-        (TABLE, {"features": {"shape": [3]}}, "2 columns do not fill the shape"),
+        (TABLE, {"features": {"shape": [2]}}, "the request must name its columns"),
         (TABLE, {"features": {"kind": "text", "shape": []}}, "the data are numbers"),
         (
             TABLE,
