@@ -26,6 +26,11 @@ settings.register_profile("fedpact", deadline=None, suppress_health_check=[Healt
 settings.load_profile("fedpact")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that wait for daemons: at the end they would leave a worker idle."""
+    items.sort(key=lambda item: not item.nodeid.startswith(("tests/integration/", "tests/e2e/")))
+
+
 @pytest.fixture(scope="session")
 def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
     """A chain for the session: a block a transaction, and one each second."""
