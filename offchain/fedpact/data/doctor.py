@@ -106,15 +106,10 @@ def _of_table(path: Path, table: Table, choices: Choices) -> Diagnosis:
         seen = [_without_leak(table, one, label, regression) for one in seen]
     groups = _groups(table, names)
     unit = choices.unit or (UNIT_COLUMN if UNIT_COLUMN in table.header else None)
-    if unit is None and groups:
+    if unit is None:
         undecided.append(
             "what one privacy unit is: --unit COLUMN where rows with the same entry belong to one "
             "person or machine, --unit record where each row stands for another"
-        )
-    if unit is None and not groups:
-        warnings.append(
-            "each row is taken for a privacy unit of its own; if several belong to one person or "
-            "machine, add a column that names it and say --unit COLUMN"
         )
     if not table.layout.header:
         warnings.append(

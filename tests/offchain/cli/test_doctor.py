@@ -45,7 +45,7 @@ def test_a_comma_that_may_mean_two_things_is_asked_about(tmp_path: Path, cli: Cl
     result = cli("data", "doctor", path)
     assert (result.code, "a comma or point" in result.err) == (4, True)
     assert "1,234" not in result.err
-    assert cli("data", "doctor", path, "--decimal", ",").code == 0
+    assert cli("data", "doctor", path, "--decimal", ",", "--unit", "record").code == 0
     assert DataSchema.read(Path(f"{path}.schema.toml")).columns[0].range == (1.2, 5.7)
 
 

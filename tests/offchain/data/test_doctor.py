@@ -74,6 +74,14 @@ def test_the_unit_is_asked_for_where_rows_share_something(tmp_path: Path) -> Non
     assert "what one privacy unit is" in found.undecided[0]
 
 
+def test_the_unit_is_asked_for_where_nothing_in_the_file_tells_it(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("age,label\n31.5,x\n40.5,y\n")
+    found = look(path)
+    assert found.schema is None
+    assert "what one privacy unit is" in found.undecided[0]
+
+
 @pytest.mark.parametrize(
     ("text", "choices", "said"),
     [

@@ -15,7 +15,7 @@ def read_columnar(path: Path) -> Table:
         refuse(path, "no such file")
     try:
         import pyarrow
-        from pyarrow import feather, ipc, parquet
+        from pyarrow import ipc, parquet
     except ImportError as error:
         refuse(
             path, "reading Parquet and Arrow needs pyarrow: pip install 'fedpact[parquet]'", error
@@ -24,8 +24,6 @@ def read_columnar(path: Path) -> Table:
         if path.suffix == ".parquet":
             # One file: a folder's name such as `part=3` must not become a column.
             table = parquet.ParquetFile(path).read()
-        elif path.suffix == ".feather":
-            table = feather.read_table(path)
         else:
             table = _arrow(ipc, pyarrow, path)
         for name, kind in zip(table.column_names, table.schema.types, strict=True):
