@@ -78,7 +78,7 @@ def test_a_daemon_starts_on_a_state_that_is_locked(world: World) -> None:
     world.kill(0)
     with locked(world.state_file(0)):
         world.serve(0)
-        waiting = "waiting until it can be written"
+        waiting = "is locked by another process: waiting for it"
         wait_until(lambda: waiting in world.log(0), lambda: world.log(0))
         time.sleep(2 * BUSY_SECONDS)
         world.network.check_daemons()
