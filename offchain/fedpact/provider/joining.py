@@ -1,5 +1,7 @@
 """Stages 2 and 3 of the workflow: judge a request, opt in, start it, check the seal."""
 
+from typing import Any
+
 from fedpact.content.keys import Manifest, key_hash
 from fedpact.data.description import attributes
 from fedpact.errors import (
@@ -15,7 +17,7 @@ from fedpact.learning.checks import check_dataset
 from fedpact.learning.families import family_of
 from fedpact.learning.units import samples_of
 from fedpact.privacy.mechanisms import of_request
-from fedpact.provider.context import DutyResult, RequestView, did, idle
+from fedpact.provider.context import DutyResult, Parts, RequestView, did, idle
 from fedpact.provider.ending import finish
 from fedpact.provider.history import DaemonHistory
 from fedpact.provider.keeping import require_room
@@ -30,6 +32,9 @@ from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
+
+REFUSALS = (InvalidInput, DataError, ModelError, PolicyRefusal, PrivacyError, ContentError)
+"""For which a request is declined for good."""
 
 
 def opt_in(view: RequestView) -> DutyResult:
@@ -47,27 +52,32 @@ def opt_in(view: RequestView) -> DutyResult:
             raise PolicyRefusal("others are invited")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
         require_room(ctx.store, spec)
-        samples = samples_to_join(
-            ctx, spec, record.payment, record.requester, (ctx.deployment.fingerprint, view.id)
-        )
-        family_of(spec).obtain(spec, ctx.store)
-    except (
-        InvalidInput,
-        DataError,
-        ModelError,
-        PolicyRefusal,
-        PrivacyError,
-        ContentError,
-    ) as refusal:
-        ctx.ledger.drop_hold(ctx.deployment.fingerprint, view.id)
-        ctx.drop_records(view.id)
-        ctx.state.decide(view.id, Participation.DECLINED, str(refusal))
-        return idle(f"declined: {refusal}")
+        samples = ready_to_join(ctx, spec, record.payment, record.requester, view.id)
+    except REFUSALS as refusal:
+        return decline(ctx, view.id, refusal)
     ctx.keep_records(view.id)
     cid = ctx.store.put(opt_in_record(ctx, spec, samples))
     receipt = ctx.client.market.join(ctx.keys, view.id, samples, cid.digest)
     ctx.state.decide(view.id, Participation.JOINED, f"joined with {samples} samples")
     return did(f"joined with {samples} samples ({receipt.gas_used} gas)")
+
+
+def ready_to_join(
+    ctx: Parts[Any], spec: Specification, payment: int, requester: str, request: int
+) -> int:
+    """Number of samples to join with, once what the family trains on besides is here; raises one of
+    REFUSALS. `payment` in wei."""
+    samples = samples_to_join(ctx, spec, payment, requester, (ctx.deployment.fingerprint, request))
+    family_of(spec).obtain(spec, ctx.store)
+    return samples
+
+
+def decline(ctx: Parts[Any], request: int, refusal: Exception) -> DutyResult:
+    """Stay out of a request for good, and free what was set aside for it."""
+    ctx.ledger.drop_hold(ctx.deployment.fingerprint, request)
+    ctx.drop_records(request)
+    ctx.state.decide(request, Participation.DECLINED, str(refusal))
+    return idle(f"declined: {refusal}")
 
 
 def samples_to_join(

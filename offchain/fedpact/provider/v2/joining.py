@@ -3,27 +3,20 @@
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES
 from fedpact.content.keys import Manifest, committee_key, key_hash
 from fedpact.errors import (
-    ContentError,
     ContentMissing,
-    DataError,
-    InvalidInput,
-    ModelError,
     PolicyRefusal,
-    PrivacyError,
 )
 from fedpact.provider.context import DutyResult, did, idle
-from fedpact.provider.joining import opt_in_record, samples_to_join
+from fedpact.provider.joining import REFUSALS, decline, opt_in_record, ready_to_join
 from fedpact.provider.keeping import require_room
 from fedpact.provider.state import Participation
 from fedpact.provider.v2.ending import finish
 from fedpact.provider.v2.history import DaemonHistory
 from fedpact.provider.v2.reading import deliveries_of, specification_of
+from fedpact.provider.v2.turns import TURN_SECONDS
 from fedpact.provider.v2.view import RequestView
 from fedpact.types.cid import Cid
 from fedpact.types.v2 import ETHER, Join, PoolFacts, PoolMember, Start
-
-TURN_SECONDS = 2
-"""How long each member waits for the members before it, where anyone may act."""
 
 
 def has_joined(view: RequestView) -> bool:
@@ -56,21 +49,9 @@ def opt_in(view: RequestView) -> DutyResult:
         missing = _pin_slices(view)
         if missing:
             return idle(f"evaluation slice {missing} is nowhere to be had: joining once it is")
-        samples = samples_to_join(
-            ctx, spec, terms.pay, view.record.requester, (ctx.deployment.fingerprint, view.id)
-        )
-    except (
-        InvalidInput,
-        DataError,
-        ModelError,
-        PolicyRefusal,
-        PrivacyError,
-        ContentError,
-    ) as refusal:
-        ctx.ledger.drop_hold(ctx.deployment.fingerprint, view.id)
-        ctx.drop_records(view.id)
-        ctx.state.decide(view.id, Participation.DECLINED, str(refusal))
-        return idle(f"declined: {refusal}")
+        samples = ready_to_join(ctx, spec, terms.pay, view.record.requester, view.id)
+    except REFUSALS as refusal:
+        return decline(ctx, view.id, refusal)
     ctx.keep_records(view.id)
     endpoint = "" if ctx.exchange is None else ctx.exchange.own
     cid = ctx.store.put(opt_in_record(ctx, spec, samples, endpoint))
