@@ -1,6 +1,7 @@
 """The second protocol, as the daemon's cycle sees it."""
 
 from collections.abc import Collection, Sequence
+from functools import cache, partial
 from typing import Any
 
 from fedpact.chain.records import Call, Frame
@@ -50,12 +51,14 @@ class SecondProtocol(Asked[RequestView]):
         every = (request for request, _, _ in ctx.state.all_requests())
         for request in every if requests is None else requests:
             seeds: dict[int, bytes] = {}
+            # Asked of the node once a cohort, not once a member's submission.
+            own_seat = cache(partial(self._own_seat, request))
             for name, args in ctx.state.events_of(request):
                 if name == "RoundOpened":
                     seeds[args["round"]] = digest_of(args["seed"])
                 elif name in ("ModelsSubmitted", "RoundPosted"):
                     release = ReleaseId(ctx.deployment.fingerprint, request, args["round"])
-                    own = self._own_seat(request, seeds[args["round"]])
+                    own = own_seat(seeds[args["round"]])
                     given = dict(zip(seats_of(args["mask"]), self._digests(args), strict=True))
                     if own in given:
                         found.setdefault(release, given[own])
