@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
-from fedpact.data.slices import cut_evenly
+from fedpact.data.slices import cut_stratified
 from fedpact.data.sources import Source
 from fedpact.demo.drafts import draft
 from fedpact.errors import DataError, InvalidInput
@@ -114,7 +114,7 @@ def committee_data(dataset: str, split: str, seed: int, scale: CommitteeSize) ->
             f"{scale.examples_each} each"
         )
     rows = partition.named(split, source.y_train[kept], scale.providers, seed)
-    cuts = cut_evenly(source.y_train[evaluation], scale.rounds, generator)
+    cuts = cut_stratified(source.y_train[evaluation], scale.rounds, generator)
     tested = generator.permutation(len(source.y_test))[: scale.test_examples]
     fields = {
         **draft(source, scale.providers, scale.rounds, scale.epsilon),

@@ -25,7 +25,7 @@ from fedpact.content.envelope import seal_model
 from fedpact.content.keys import Manifest
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
-from fedpact.data.slices import cut_evenly, encode_slice
+from fedpact.data.slices import cut_stratified, encode_slice
 from fedpact.demo.drafts import draft, split
 from fedpact.learning.artefact import Model, encode
 from fedpact.learning.families import family_of
@@ -109,7 +109,7 @@ def _request(committee: int, seed: int) -> tuple[Specification, list[Dataset], D
     x = (source.x_train / source.scale).astype(np.float32)
     rows_of = partition.iid(source.y_train[private], committee, seed)
     parts = [Dataset(x[private[p]], source.y_train[private[p]], ()) for p in rows_of]
-    [cut] = cut_evenly(source.y_train[chosen], 1, np.random.default_rng(seed))
+    [cut] = cut_stratified(source.y_train[chosen], 1, np.random.default_rng(seed))
     rows = chosen[cut]
     return spec, parts, Dataset(x[rows], source.y_train[rows], ())
 

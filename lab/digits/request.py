@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
-from fedpact.data.slices import cut_evenly
+from fedpact.data.slices import cut_stratified
 from fedpact.data.sources import Source
 from fedpact.demo.drafts import PROVIDERS, draft, split
 from fedpact.requester.draft import Draft
@@ -55,7 +55,7 @@ def setting(seed: int, *, tuning: bool = False, **changes: Any) -> Setting:
     spec = Draft({**draft(source), **changes}, on_chain=False).specification
     private, evaluation = split(source, spec.rounds, seed)
     rows = partition.classes(source.y_train[private], PROVIDERS, CLASSES_EACH, seed)
-    cuts = cut_evenly(source.y_train[evaluation], spec.rounds, np.random.default_rng(seed))
+    cuts = cut_stratified(source.y_train[evaluation], spec.rounds, np.random.default_rng(seed))
     return Setting(
         spec,
         tuple(_part(source, private[part]) for part in rows),

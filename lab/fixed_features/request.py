@@ -17,7 +17,7 @@ import numpy as np
 
 from fedpact.data import partition
 from fedpact.data.dataset import Dataset
-from fedpact.data.slices import cut_evenly
+from fedpact.data.slices import cut_stratified
 from fedpact.data.sources import Source
 from fedpact.data.splitting import PUBLIC_EXAMPLES, public_slice
 from fedpact.demo.drafts import DELTA, split
@@ -78,7 +78,7 @@ def _slices(task: Task, source: Source, seed: int) -> list[Dataset]:
     _, chosen = split(source, ROUNDS, seed, PUBLIC_EXAMPLES)
     public, _ = public_slice(len(source.y_train), PUBLIC_EXAMPLES)
     rows = np.searchsorted(public, chosen)
-    cuts = cut_evenly(task.public.y[rows], ROUNDS, np.random.default_rng(seed))
+    cuts = cut_stratified(task.public.y[rows], ROUNDS, np.random.default_rng(seed))
     return [_dataset(task.public, rows[cut]) for cut in cuts]
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fedpact.data import partition, sources
 from fedpact.data.dataset import Dataset
-from fedpact.data.slices import cut_evenly
+from fedpact.data.slices import cut_stratified
 from fedpact.data.sources import Source
 from fedpact.data.splitting import PUBLIC_EXAMPLES
 from fedpact.demo.drafts import draft, split
@@ -93,7 +93,7 @@ def run(epsilon: float, seed: int) -> float:
         return Dataset(train[rows], source.y_train[rows].astype(np.int64), ())
 
     parts = partition.named(PARTITION, source.y_train[private], PROVIDERS, seed)
-    cuts = cut_evenly(source.y_train[chosen], spec.rounds, np.random.default_rng(seed))
+    cuts = cut_stratified(source.y_train[chosen], spec.rounds, np.random.default_rng(seed))
     found = simulate(
         spec,
         [Seat(number, part(private[rows]), Provider()) for number, rows in enumerate(parts)],

@@ -103,6 +103,7 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
         "family": spec.family.name,
         "strategy": spec.strategy.name,
         "aggregation": spec.aggregation.name,
+        "metric": str(spec.measure),
         "rounds": spec.rounds,
         "providers": f"{spec.min_providers} to {spec.max_providers}",
         "privacy": privacy_statement(spec),

@@ -9,23 +9,19 @@ from fedpact.errors import DataError
 from fedpact.types.specification import Specification
 
 
-def cut_evenly(y: Targets, rounds: int, generator: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Indices of each round's slice: every label equally often over all slices,
-    and in each slice as evenly as the counts allow.
+def cut_stratified(
+    y: Targets, rounds: int, generator: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """Indices of each round's slice. Every example is in one slice; slices have sizes as equal as
+    possible, and every label is spread over them as evenly as its count allows.
 
-    Every label keeps as many examples as the rarest has. Raises DataError if that is fewer than
-    one per round.
+    Raises DataError for fewer than one example per round.
     """
-    labels, counts = np.unique(y, return_counts=True)
-    if not len(counts) or counts.min() < rounds:
-        raise DataError(
-            f"evaluation set: {counts.min() if len(counts) else 0} examples of a label for "
-            f"{rounds} rounds: it needs at least one per round"
-        )
+    _require_one_each(len(y), rounds)
     slices: list[list[int]] = [[] for _ in range(rounds)]
     turn = 0
-    for label in labels:
-        for example in generator.permutation(np.flatnonzero(y == label))[: counts.min()]:
+    for label in np.unique(y):
+        for example in generator.permutation(np.flatnonzero(y == label)):
             slices[turn % rounds].append(int(example))
             turn += 1
     return [generator.permutation(np.array(part, dtype=np.int64)) for part in slices]
@@ -36,12 +32,16 @@ def cut_at_random(
 ) -> list[NDArray[np.int64]]:
     """Indices of each round's slice, of sizes as equal as possible, regardless of labels and
     values. Raises DataError for fewer than one example per round."""
+    _require_one_each(examples, rounds)
+    return np.array_split(generator.permutation(examples), rounds)
+
+
+def _require_one_each(examples: int, rounds: int) -> None:
     if examples < rounds:
         raise DataError(
             f"evaluation set: {examples} examples for {rounds} rounds: it needs at least one per "
             "round"
         )
-    return np.array_split(generator.permutation(examples), rounds)
 
 
 def encode_slice(part: Dataset) -> bytes:

@@ -4,14 +4,18 @@ A draft and an evaluation set give the same bytes each time, so that creating a 
 continued after an interruption instead of being repeated.
 """
 
+import logging
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fedpact.errors import InvalidInput
 from fedpact.requester.slices import SealedSlice, cut, seal_slices
 from fedpact.types.cid import Cid
+from fedpact.types.metric import BALANCED_ACCURACY
 from fedpact.types.rounds import Terms
 from fedpact.types.specification import EvaluationSlice, Specification
 
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from fedpact.chain.keystore import AccountKeys
     from fedpact.data.dataset import Dataset
     from fedpact.requester.draft import Draft
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,12 @@ def prepare(
     """Cut and seal the evaluation set, build the first model, and complete the specification.
 
     `queries`: the file that the model is to answer; only its digest is published.
-    Raises what `Draft.specification` raises, and DataError where a label has fewer evaluation
-    examples than there are slices, or the family cannot take an example.
+    Raises what `Draft.specification` raises, and DataError where `cut` refuses the evaluation set
+    or the family cannot take an example.
     """
     from fedpact.learning import artefact, families
 
-    blank = draft.specification
+    blank = judged_fairly(draft.specification, evaluation)
     family = families.family_of(blank)
     family.check_examples(blank, evaluation.x)
     initial = artefact.encode(family.initial(blank, draft.seed))
@@ -75,6 +81,28 @@ def prepare(
     )
     # Decoding checks the finished document against its own schema and size limit.
     return PreparedRequest(Specification.decode(specification.encode()), initial, sealed)
+
+
+def judged_fairly(spec: Specification, evaluation: "Dataset") -> Specification:
+    """The specification with balanced accuracy as its metric, where it names none, its family is
+    judged by labels, and the evaluation set's labels are skewed: the rarest has less than half of
+    an even share. Accuracy would prefer a model that never names that label."""
+    from fedpact.learning.families import family_of
+
+    if spec.metric is not None or not spec.labels or not family_of(spec).balanced:
+        return spec
+    counts = np.bincount(evaluation.y, minlength=len(spec.labels))
+    if 2 * len(spec.labels) * int(counts.min()) >= len(evaluation):
+        return spec
+    log.warning(
+        "label %r has %d of %d evaluation examples: models are judged by %s, since the draft names "
+        "no metric",
+        spec.labels[int(counts.argmin())],
+        counts.min(),
+        len(evaluation),
+        BALANCED_ACCURACY,
+    )
+    return spec.model_copy(update={"metric": BALANCED_ACCURACY})
 
 
 def read_evaluation(draft: "Draft", evaluation: "Dataset | Path") -> "tuple[Draft, Dataset]":

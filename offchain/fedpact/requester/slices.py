@@ -16,7 +16,7 @@ from fedpact.content.envelope import seal_model
 from fedpact.content.keys import Manifest
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
-from fedpact.data.slices import cut_at_random, cut_evenly, encode_slice
+from fedpact.data.slices import cut_at_random, cut_stratified, encode_slice
 from fedpact.errors import DataError
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RoundState
@@ -38,20 +38,19 @@ class SealedSlice:
 
 
 def cut(spec: Specification, evaluation: Dataset, keys: "AccountKeys") -> list[Dataset]:
-    """Split into one slice per round. Labels are balanced as far as the counts allow; the split
-    is random for a regression and for families that are not judged by label (`balanced`).
+    """Split all examples into one slice per round; in a classification every label is spread over
+    the slices as evenly as its count allows.
 
     The split follows from the account's key: fixed, but unpredictable to others.
-    Raises DataError if a label of the specification has fewer examples than there are rounds,
-    or if there are fewer examples than rounds.
+    Raises DataError if there are fewer examples than rounds, or, where the metric counts every
+    label alike, fewer of one label.
     """
-    from fedpact.learning.families import family_of
-
     secret = keys.derive("slice-cut", sha256(encode_slice(evaluation)).digest())
     generator = np.random.default_rng(int.from_bytes(secret, "big"))
-    if spec.task == "classification" and family_of(spec).balanced:
+    if spec.measure.by_label:
         _require_labels(spec, evaluation)
-        indices = cut_evenly(evaluation.y, spec.rounds, generator)
+    if spec.task == "classification":
+        indices = cut_stratified(evaluation.y, spec.rounds, generator)
     else:
         indices = cut_at_random(len(evaluation), spec.rounds, generator)
     return [Dataset(evaluation.x[part], evaluation.y[part], ()) for part in indices]
@@ -64,7 +63,7 @@ def _require_labels(spec: Specification, evaluation: Dataset) -> None:
         if count < spec.rounds:
             raise DataError(
                 f"evaluation set: label {name!r} has {count} examples for {spec.rounds} rounds: "
-                "at least one per round is needed"
+                f"metric {spec.measure} needs at least one per round"
             )
 
 

@@ -21,6 +21,7 @@ from fedpact.types.bounds import MAX_STEPS_OF_REQUEST, Scale
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.local_training import LocalEpochs, LocalSteps, LocalTraining
+from fedpact.types.metric import ACCURACY, MEAN_ABSOLUTE_ERROR, Metric
 from fedpact.types.privacy import DDP_SGD_MIN_EPOCHS, PaperMechanism, Privacy, PrivacyMode
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Terms
 from fedpact.types.series import SeriesWindows
@@ -188,6 +189,8 @@ class Specification(Document):
     min_providers: Annotated[int, Field(ge=2, le=16)]
     max_providers: Annotated[int, Field(ge=2, le=16)]
     score: ScoreKind
+    metric: Metric | None = None
+    """What errors measure; None: accuracy, or the mean absolute error of a regression."""
     max_error: Annotated[int, Field(gt=0, le=10_000)]
     """Models with a larger median vote are left out of the aggregate."""
     target: Annotated[int, Field(ge=0, le=10_000)] = 0
@@ -276,6 +279,27 @@ class Specification(Document):
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels name a class twice")
         return self
+
+    @model_validator(mode="after")
+    def _metric_fits(self) -> Self:
+        if self.measure.task != self.task:
+            raise ValueError(f"metric {self.measure} is for a {self.measure.task}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a metric the bytes are those of before there was any."""
+        fields: dict[str, Any] = handler(self)
+        if self.metric is None:
+            fields.pop("metric", None)
+        return fields
+
+    @property
+    def measure(self) -> Metric:
+        """The metric by which models are judged."""
+        if self.metric is not None:
+            return self.metric
+        return ACCURACY if self.task == "classification" else MEAN_ABSOLUTE_ERROR
 
     def encode(self) -> bytes:
         """Canonical JSON: sorted keys, no spaces, UTF-8."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedpact.data import partition
-from fedpact.data.slices import cut_evenly
+from fedpact.data.slices import cut_stratified
 from fedpact.errors import DataError
 
 LABELS = st.lists(st.integers(0, 4), min_size=12, max_size=80).map(np.array)
@@ -164,21 +164,29 @@ def test_more_providers_than_records_are_refused():
         partition.dirichlet(np.zeros(9, int), 3, 0.0, 0)
 
 
-@given(st.lists(st.integers(5, 9), min_size=2, max_size=4), st.integers(1, 5), SEEDS)
-def test_slices_are_disjoint_and_balanced(counts, rounds, seed):
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=4), st.integers(1, 5), SEEDS)
+def test_slices_hold_every_example_once_and_spread_every_label(counts, rounds, seed):
     y = np.repeat(np.arange(len(counts)), counts)
-    slices = cut_evenly(y, rounds, np.random.default_rng(seed))
-    used = np.concatenate(slices)
-    assert len(slices) == rounds
-    assert len(set(used.tolist())) == len(used) == len(counts) * min(counts)
-    for part in slices:
-        per_label = np.bincount(y[part], minlength=len(counts))
-        assert per_label.min() >= 1
-        assert per_label.max() - per_label.min() <= 1
+    if len(y) < rounds:
+        return
+    slices = cut_stratified(y, rounds, np.random.default_rng(seed))
+    assert sorted(np.concatenate(slices).tolist()) == list(range(len(y)))
+    by_label = np.array([np.bincount(y[part], minlength=len(counts)) for part in slices])
+    assert (by_label.max(axis=0) - by_label.min(axis=0)).max() <= 1
+    sizes = by_label.sum(axis=1)
+    assert sizes.max() - sizes.min() <= 1
 
 
-def test_too_few_examples_of_a_label_for_the_rounds_are_refused():
-    with pytest.raises(DataError, match="1 examples"):
-        cut_evenly(np.array([0, 0, 0, 1]), 2, np.random.default_rng(0))
+def test_a_thousand_rows_are_not_cut_to_the_rarest_label():
+    """34 failures in 10 rounds: slices of 6 on the code before, of 100 now."""
+    y = np.repeat([0, 1], [966, 34])
+    slices = cut_stratified(y, 10, np.random.default_rng(0))
+    assert [len(part) for part in slices] == [100] * 10
+    assert all(3 <= (y[part] == 1).sum() <= 4 for part in slices)
+
+
+def test_fewer_examples_than_rounds_are_refused():
+    with pytest.raises(DataError, match="1 examples for 2 rounds"):
+        cut_stratified(np.array([0]), 2, np.random.default_rng(0))
     with pytest.raises(DataError):
-        cut_evenly(np.array([], dtype=np.int64), 1, np.random.default_rng(0))
+        cut_stratified(np.array([], dtype=np.int64), 1, np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""Evaluation slices: balanced, disjoint, opened by their own key alone."""
+"""Evaluation slices: the whole set, stratified, opened by their own key alone."""
 
 import numpy as np
 import pytest
@@ -16,30 +16,51 @@ counts = st.tuples(*[st.integers(min_value=4, max_value=40)] * 3)
 
 
 @given(counts=counts, rounds=st.integers(min_value=1, max_value=4))
-def test_slices_are_disjoint_and_balanced(counts: tuple[int, ...], rounds: int) -> None:
+def test_slices_are_disjoint_and_use_the_whole_set(counts: tuple[int, ...], rounds: int) -> None:
     spec = draft(rounds=rounds).specification
     parts = cut(spec, evaluation(counts), account())
 
     rows = np.concatenate([part.x for part in parts])
-    assert len(np.unique(rows, axis=0)) == len(rows) == 3 * min(counts)
-    assert len(parts) == rounds
-    for part in parts:
-        by_label = np.bincount(part.y, minlength=3)
-        assert by_label.max() - by_label.min() <= 1
-    sizes = [len(part) for part in parts]
-    assert max(sizes) - min(sizes) <= 1
+    assert len(np.unique(rows, axis=0)) == len(rows) == sum(counts)
+    by_label = np.array([np.bincount(part.y, minlength=3) for part in parts])
+    assert (by_label.max(axis=0) - by_label.min(axis=0)).max() <= 1
 
 
-def test_a_label_without_an_example_a_round_is_refused() -> None:
-    spec = draft().specification
-    with pytest.raises(DataError, match="label 'green' has 2 examples for 3 rounds"):
+@pytest.mark.parametrize("metric", ["balanced-accuracy", "macro-f1", "auc"])
+def test_a_metric_by_label_needs_each_label_in_each_slice(metric: str) -> None:
+    spec = draft(metric=metric).specification
+    with pytest.raises(DataError, match="label 'green' has 2 examples for 3 rounds: metric"):
         cut(spec, evaluation((5, 2, 5)), account())
-
-
-def test_a_label_without_any_example_is_refused() -> None:
-    spec = draft().specification
     with pytest.raises(DataError, match="label 'blue' has 0 examples"):
         cut(spec, evaluation((5, 5)), account())
+
+
+def test_other_metrics_do_without_a_rare_label_in_some_slices() -> None:
+    parts = cut(draft(metric="brier").specification, evaluation((5, 2, 5)), account())
+    assert sum(len(part) for part in parts) == 12
+
+
+@pytest.mark.parametrize(
+    ("counts", "named", "judged"),
+    [
+        ((100, 100, 100), None, None),
+        ((125, 125, 50), None, None),  # exactly half of an even share
+        ((126, 125, 49), None, "balanced-accuracy"),
+        ((290, 5, 5), "accuracy", "accuracy"),
+        ((290, 5, 5), "auc", "auc"),
+    ],
+)
+def test_skewed_labels_are_judged_by_balanced_accuracy_unless_a_metric_is_named(
+    counts: tuple[int, ...], named: str | None, judged: str | None
+) -> None:
+    asked = draft() if named is None else draft(metric=named)
+    found = prepare(asked, evaluation(counts), account()).specification.metric
+    assert (found and found.name) == judged
+
+
+def test_the_changed_measure_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    prepare(draft(), evaluation((126, 125, 49)), account())
+    assert "label 'blue' has 49 of 300 evaluation examples: models are judged by" in caplog.text
 
 
 def test_a_slice_opens_with_its_own_key_and_as_its_own_round_only() -> None:

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset, Inputs, Targets
 from fedpact.errors import SpecificationError
+from fedpact.learning import metrics
 from fedpact.learning.aggregation import aggregate, check_aggregation
 from fedpact.learning.artefact import Model, Template
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.document import Document
 from fedpact.types.local_training import LocalConstruction
 from fedpact.types.privacy import PrivacyMode
-from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import STATISTICS_ROUND, Specification
 from fedpact.types.validation import first_error
 
@@ -79,7 +79,7 @@ class ModelFamily(ABC, Generic[P]):
     inputs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     """Kinds of examples that it accepts (the specification's `features.kind`)."""
     balanced: ClassVar[bool] = True
-    """Whether evaluation slices have every label equally often; otherwise as in the data."""
+    """Whether skewed labels are judged by balanced accuracy where the request names no metric."""
     moves: ClassVar[bool] = True
     """Whether a local model is the global one plus an update, so that a coalition's value follows
     from its updates; otherwise it follows from the model that the coalition combines to."""
@@ -189,29 +189,15 @@ class ModelFamily(ABC, Generic[P]):
         return True
 
     def error(self, spec: Specification, model: Model, x: Inputs, y: Targets) -> int:
-        """The error that a vote reports, 1/10,000, rounded half up; needs at least one example.
-
-        Classification: 1 - accuracy. Regression: mean absolute error in units of the output's
-        scale, at most 1.
-        """
-        predicted = self.predict(spec, model, x)
-        if spec.task == "classification":
-            wrong = int((predicted.argmax(axis=1) != y).sum())
-            return (2 * MAX_SCORE * wrong + len(y)) // (2 * len(y))
-        mean = fsum(_absolute_errors(predicted, y).tolist()) / len(y)
-        return MAX_SCORE if mean >= 1 else int(MAX_SCORE * mean + 0.5)
+        """The error that a vote reports, 1/10,000, by the specification's metric; needs at least
+        one example."""
+        return metrics.error(spec.measure, self.predict(spec, model, x), y)
 
     def example_errors(
         self, spec: Specification, model: Model, x: Inputs, y: Targets
     ) -> NDArray[np.float64]:
-        """An error per example, between 0 and 1, that changes with every step of training.
-
-        Classification: see `label_errors`. Regression: the absolute error, at most 1.
-        """
-        predicted = self.predict(spec, model, x)
-        if spec.task == "classification":
-            return label_errors(predicted[np.arange(len(y)), y])
-        return np.minimum(_absolute_errors(predicted, y), 1.0)
+        """An error per example, (n,), as `metrics.example_errors` says."""
+        return metrics.example_errors(spec.measure, self.predict(spec, model, x), y)
 
 
 class GradientFamily(ModelFamily[P]):
@@ -336,20 +322,3 @@ def loss(
     if spec.task == "classification":
         return functional.cross_entropy(outputs, y, reduction=reduction)
     return functional.mse_loss(outputs[:, 0], y.to(outputs.dtype), reduction=reduction) / 2
-
-
-def label_errors(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 - p^(3/4) of each example, p the probability of its label.
-
-    Between 1 - p, for which a sharp wrong guess weighs no more than a timid right one, so that an
-    update turned round costs one class what it brings another, and -log p, which pays noise for
-    damping others. Square roots are rounded alike everywhere, powers are not.
-    """
-    roots = np.sqrt(probabilities)
-    return np.asarray(1.0 - roots * np.sqrt(roots))
-
-
-def _absolute_errors(predicted: NDArray[np.float64], y: Targets) -> NDArray[np.float64]:
-    """|prediction - y|; infinite where the prediction is NaN."""
-    errors = np.abs(predicted[:, 0] - y.astype(np.float64))
-    return np.where(np.isnan(errors), np.inf, errors)
