@@ -1,5 +1,6 @@
 """Random requests of a requester who wants to learn about one record: extreme, but allowed."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +11,29 @@ from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
 from fedpact.learning.artefact import LARGEST, MAX_WEIGHT, Model
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of
+from fedpact.types.columns import ColumnSchema
 from fedpact.types.document import canonical_json
+from fedpact.types.series import Series
 from fedpact.types.specification import Specification
 
 LABELS = ("a", "b", "c")
 """Declared by the provider."""
 ODD_LABELS = ("", "nan", "1e5", "d", "A", "\u202ea", "\u00e9")
 COLUMNS = ("age", "income", "code", "note")
-"""Of the provider's table."""
+"""Plain numbers of the provider's table."""
+TYPED = (
+    ColumnSchema(name="visits", type="integer", range=(0, 100)),
+    ColumnSchema(name="amount", range=(-1e3, 1e3), measure="EUR", missing="constant", constant=0.0),
+    ColumnSchema(
+        name="colour", type="category", values=("red", "green", "blue"), missing="indicator"
+    ),
+    ColumnSchema(name="grade", type="ordinal", values=("low", "middle", "high")),
+    ColumnSchema(name="member", type="boolean", missing="indicator"),
+    ColumnSchema(name="since", type="timestamp", range=(9.4e8, 1.9e9)),
+)
+"""Its other columns."""
+SERIES = Series(by="unit", order="since")
+"""Declared where units have several examples."""
 
 _FORMS: dict[str, tuple[list[int], dict[str, Any]]] = {
     "softmax-regression": ([], {}),
@@ -114,7 +130,7 @@ def _fields(name: str, random: np.random.Generator, adaptive: bool) -> dict[str,
     if name == "char-lstm":
         fields["features"]["scale"] = 1.0
     if regression:
-        left = [one for one in COLUMNS if one not in fields["features"]["columns"]]
+        left = [one for one in COLUMNS if one not in fields["features"].get("columns", ())]
         output = str(random.choice(left if left and random.random() < 0.9 else COLUMNS))
         cap = None if random.random() < 0.5 else _extreme(random, 1e-6, 1e12)
         fields |= {
@@ -150,11 +166,46 @@ def _features(shape: list[int], random: np.random.Generator, spare: int) -> dict
     scale = _extreme(random, 1e-6, 1e12)
     if shape:
         return {"shape": shape, "scale": scale}
-    columns = [str(name) for name in random.permutation(COLUMNS)]
-    columns = columns[: int(random.integers(1, len(columns) + 1 - spare))]
+    if random.random() < 0.5:
+        table = [_asked(TYPED[index], random) for index in _some(len(TYPED), random)]
+        return _rows(random, sum(column.width for column in table)) | {
+            "table": [column.model_dump(mode="json") for column in table]
+        }
+    columns = [COLUMNS[index] for index in _some(len(COLUMNS) - spare, random)]
     if random.random() < 0.05:
         columns[0] = "nothing of the kind"
-    return {"shape": [len(columns)], "columns": columns, "scale": scale}
+    return _rows(random, len(columns)) | {"columns": columns, "scale": scale}
+
+
+def _some(count: int, random: np.random.Generator) -> list[int]:
+    """Indices below `count`, one at least, in any order."""
+    return [int(one) for one in random.permutation(count)[: random.integers(1, count + 1)]]
+
+
+def _rows(random: np.random.Generator, width: int) -> dict[str, Any]:
+    """Examples of one row, or of windows of rows."""
+    if random.random() < 0.7:
+        return {"shape": [width]}
+    window, stride = int(random.integers(1, 5)), int(random.integers(1, 4))
+    series = SERIES.model_dump() | {"window": window, "stride": stride}
+    return {"shape": [window, width], "series": series}
+
+
+def _asked(own: ColumnSchema, random: np.random.Generator) -> ColumnSchema:
+    """A declared column as a request may ask for it: with a range, values and a rule for missing
+    values of its own."""
+    fields = own.model_dump(mode="json") | {"missing": "omit", "constant": None}
+    if own.range is not None and random.random() < 0.5:
+        centre, half = _extreme(random, 1e-6, 1e9), _extreme(random, 1e-6, 1e9)
+        fields["range"] = (centre - half, centre + half)
+    if own.values and random.random() < 0.5:
+        fields["values"] = [*random.permutation(own.values).tolist()[:2], "nobody's"]
+    if random.random() < 0.5:
+        fields["missing"] = str(random.choice(["indicator", "constant"]))
+    if fields["missing"] == "constant":
+        constants = fields.get("values", fields.get("range", (0.0, 1.0)))
+        fields["constant"] = constants[-1]
+    return ColumnSchema.model_validate_json(json.dumps(fields))
 
 
 def _parameters(name: str, known: dict[str, Any], random: np.random.Generator) -> dict[str, Any]:

@@ -34,7 +34,14 @@ from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease, of_request
 from fedpact.privacy.noise import NoiseSource, SeededNoise
-from fedpact.privacy_audit.hostile import COLUMNS, LABELS, HostileRequest, hostile_request
+from fedpact.privacy_audit.hostile import (
+    COLUMNS,
+    LABELS,
+    SERIES,
+    TYPED,
+    HostileRequest,
+    hostile_request,
+)
 from fedpact.privacy_audit.release import DELTA, Finding
 from fedpact.provider.joining import opt_in_record, samples_to_join
 from fedpact.provider.own import Own
@@ -53,6 +60,8 @@ OTHERS = 40
 """Records of the data set that are always there: more than a block of rows."""
 UNITS = OTHERS + 5
 """Declared."""
+ROWS = 4
+"""Of one unit where examples are windows of rows."""
 MANY = 70
 """Examples of the record where the schema allows several."""
 LIMIT = 8.0
@@ -82,6 +91,10 @@ CELLS: dict[str, str] = {
     "huge": "1e308",
     "long": "9" * 400,
     "odd digits": "\u0663",
+    "a value of a category": "red",
+    "a word for true": "yes",
+    "a date": "1999-12-31T23:59:59",
+    "with its measure": "7 EUR",
 }
 TEXTS: dict[str, str] = {
     "ordinary": "volcanic ash grounded every aircraft in the region",
@@ -193,7 +206,8 @@ def compare(hostile: HostileRequest, random: np.random.Generator) -> tuple[list[
     charged, and whether the provider joins."""
     contents = _contents(hostile)
     tried = random.choice(list(contents), min(CONTENTS_TRIED, len(contents)), replace=False)
-    several, noise = bool(random.integers(2)), int(random.integers(2**32))
+    windows = hostile.spec.features.series is not None
+    several, noise = windows or bool(random.integers(2)), int(random.integers(2**32))
     label = str(random.choice([*LABELS, UNKNOWN_LABEL]))
     without = play(hostile, None, label, several, noise)
     differences: list[str] = []
@@ -336,7 +350,7 @@ def _watched_log() -> Iterator[list[str]]:
 
 
 def _is_table(hostile: HostileRequest) -> bool:
-    return hostile.spec.features.kind == "numbers" and bool(hostile.spec.features.columns)
+    return bool(hostile.spec.features.names)
 
 
 def _is_text(hostile: HostileRequest) -> bool:
@@ -359,8 +373,9 @@ def _schema(hostile: HostileRequest, several: bool) -> DataSchema:
     if several:
         fields_ |= {"unit": "unit", "examples_per_unit": 3}
     if _is_table(hostile):
-        columns = tuple(ColumnSchema(name=name, range=(-1e6, 1e6)) for name in COLUMNS)
-        return DataSchema(**{"unit": "record", **fields_}, columns=columns)
+        plain = tuple(ColumnSchema(name=name, range=(-1e6, 1e6)) for name in COLUMNS)
+        series = SERIES if several else None
+        return DataSchema(**{"unit": "record", **fields_}, columns=plain + TYPED, series=series)
     shape = hostile.spec.features.shape
     return DataSchema(**fields_, shape=shape, value_range=(-1e3, 1e3))
 
@@ -373,7 +388,8 @@ def _write(
     several = schema.unit_column is not None
     extra = (MANY if several else 1) if mine else 0
     labels = [*random.choice(LABELS, OTHERS).tolist(), *[label] * extra]
-    units = [f"u{number}" for number in range(OTHERS)] + ["mine"] * extra
+    rows = ROWS if hostile.spec.features.series is not None else 1
+    units = [f"u{number // rows}" for number in range(OTHERS)] + ["mine"] * extra
     if _is_text(hostile):
         words = ["freight", "tunnel", "sailor", "yacht", "parliament", "reform", "ash", "aircraft"]
         texts = [" ".join(random.choice(words, 6)) for _ in range(OTHERS)] + [content] * extra
@@ -381,12 +397,13 @@ def _write(
         np.savez(path, y=np.array(labels), **pack(documents(texts)))
         return path
     if _is_table(hostile):
-        cells = random.normal(0, 100, (OTHERS, len(COLUMNS))).round(3).astype(str).tolist()
-        cells += [[content] * len(COLUMNS)] * extra
+        columns = [column.name for column in schema.columns]
+        cells = [_ordinary(random) for _ in range(OTHERS)]
+        cells += [[content] * len(columns)] * extra
         path = folder / "table.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([*COLUMNS, "label", "unit"][: len(COLUMNS) + 1 + several])
+            writer.writerow([*columns, "label", "unit"][: len(columns) + 1 + several])
             for row, name, unit in zip(cells, labels, units, strict=True):
                 writer.writerow([*row, name, unit] if several else [*row, name])
         return path
@@ -400,3 +417,20 @@ def _write(
     arrays: dict[str, Any] = {"x": np.concatenate([known, target]), "y": np.array(labels)}
     np.savez(path, **arrays, **({"unit": np.array(units)} if several else {}))
     return path
+
+
+def _ordinary(random: np.random.Generator) -> list[str]:
+    """The cells of a record that is always there: a number in each plain column, a value of the
+    column or nothing in each other."""
+    cells = [f"{random.normal(0, 100):.3f}" for _ in COLUMNS]
+    known = {
+        "integer": str(random.integers(100)),
+        "number": f"{random.normal(0, 500):.2f} EUR",
+        "boolean": str(random.choice(["yes", "no"])),
+        "timestamp": f"20{random.integers(10, 30)}-06-{random.integers(10, 30)}",
+    }
+    for column in TYPED:
+        missing = column.missing != "omit" and random.random() < 0.2
+        value = str(random.choice(column.values)) if column.values else known[column.type]
+        cells.append("" if missing else value)
+    return cells
