@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from fedpact.chain import deployment as deployments
-from fedpact.chain.client import ChainClient
+from fedpact.chain.client import AnyClient, ChainClient, ClientV2
+from fedpact.chain.connection import Connection
+from fedpact.chain.deployment_v2 import Parameters, deploy_v2
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.embedded import EmbeddedStore
@@ -25,7 +27,7 @@ PLAIN = Policy(profile_without_privacy=True)
 
 @dataclass
 class World:
-    client: ChainClient
+    client: AnyClient
     store: EmbeddedStore
     registrar: AccountKeys
     people: list[AccountKeys]
@@ -111,3 +113,31 @@ def test_searches_enter_at_the_newest_profiles_that_name_an_address(world: World
         world.publish(keys, "hockey", f"http://127.0.0.1:{port}" if port else "")
     directory.refresh()
     assert entry_points(directory, world.store) == ["http://127.0.0.1:2", "http://127.0.0.1:1"]
+
+
+def test_a_suspension_of_the_second_protocol_counts_once_it_takes_effect(
+    anvil: Devnet, tmp_path: Path
+) -> None:
+    registrar, keys = anvil.new_account(), anvil.new_account()
+    parameters = Parameters(registrar.address, registrar.address, min_window=1, delay=600)
+    deployment = deploy_v2(Connection.connect(anvil.url, None), registrar, parameters)
+    client = ClientV2.connect(anvil.url, deployment)
+    public = bytes(keys.encryption_key().public_key)
+    client.registry.admit(registrar, keys.address, 1, public, bytes(32), bytes(32))
+    world = World(client, EmbeddedStore(tmp_path / "content"), registrar, [keys], tmp_path)
+    record = world.publish(keys, "hockey").record
+    now = [0.0]
+    directory = ProfileDirectory(client, clock=lambda: now[0])
+    assert directory.verify(record)
+    client.registry.suspend(registrar, keys.address)
+    now[0] += 2
+    directory.refresh()
+    assert directory.verify(record)
+    anvil.mine(2, 601)
+    now[0] += 2
+    directory.refresh()
+    assert not directory.verify(record)
+    assert directory.nodes == 0
+    client.registry.restore(registrar, keys.address)
+    now[0] += 2
+    assert directory.verify(record)

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fedpact.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from fedpact.types.currency import Currency
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -17,6 +20,17 @@ def ether(wei: int) -> str:
     from eth_utils.currency import from_wei
 
     return f"{from_wei(wei, 'ether'):f}"
+
+
+def amount(name: str, value: int, currency: "Currency", *, as_json: bool) -> dict[str, Any]:
+    """An amount as a column: its text for people; for programs the number of smallest units, the
+    symbol, and the token's address, None for ether."""
+    if not as_json:
+        return {name: currency.text(value)}
+    from fedpact.types.v2 import ETHER
+
+    token = None if currency.token == ETHER else currency.token
+    return {name: value, "currency": currency.symbol, "token": token}
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:

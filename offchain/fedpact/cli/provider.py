@@ -7,7 +7,7 @@ import typer
 
 from fedpact.cli import provider_privacy, provider_profile, session
 from fedpact.cli.options import DataPath, PolicyFile, RequestId
-from fedpact.cli.output import AsJson, ether, print_rows
+from fedpact.cli.output import AsJson, amount, ether, print_rows
 
 app = typer.Typer(help="Provide models trained on your data.", no_args_is_help=True)
 app.add_typer(provider_privacy.app, name="privacy")
@@ -101,19 +101,25 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
 
     Example: fedpact --account alice provider status --json
     """
-    from fedpact.provider.standing import standing
+    from fedpact.chain.client import ClientV2
+    from fedpact.provider import standing
+    from fedpact.provider.v2 import standing as second
 
     at = session.of(context)
+    if isinstance(at.chain, ClientV2):
+        seen = second.standing(at.chain, at.settings.state, at.address())
+    else:
+        seen = standing.standing(at.chain, at.settings.state, at.address())
     rows = [
         {
             "request": one.request_id,
             "standing": one.standing,
             "reason": one.reason,
-            "status": one.status.name.lower(),
+            "status": one.stage,
             "round": one.round,
-            "claimable_wei": one.claimable,
+            **amount("claimable", one.claimable, one.currency, as_json=as_json),
         }
-        for one in standing(at.client, at.settings.state, at.address())
+        for one in seen
     ]
     print_rows(rows, as_json=as_json, empty="no requests seen yet")
 
@@ -122,18 +128,41 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
 def claim(
     context: typer.Context,
     request_id: RequestId,
+    for_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            help="Protocol 2: pay this member (address or name) in place of the own account;"
+            " repeatable.",
+        ),
+    ] = None,
 ) -> None:
-    """Claim the pay for one request and for resales of its result.
+    """Claim the pay for one request.
 
-    The daemon does this by itself.
+    The daemon does this by itself. Under protocol 1 also the share in resales of the result. Under
+    protocol 2 the settlement pays the members of pools of up to sixteen; the command settles a
+    request that is due, pays members of larger pools, and takes out what the market kept.
 
     Example: fedpact --account alice provider claim 1
     """
-    from fedpact.provider.standing import claim as collect
+    from fedpact.chain.client import ClientV2
+    from fedpact.errors import InvalidInput
+    from fedpact.provider import standing
+    from fedpact.provider.v2 import standing as second
 
     at = session.of(context)
-    amount = collect(at.client, at.keys, request_id)
-    typer.echo(f"claimed {ether(amount)} ether from request {request_id}")
+    if isinstance(at.chain, ClientV2):
+        others = [at.address_of(one) for one in for_ or ()]
+        for one in second.claim(at.chain, at.keys, request_id, others):
+            kept = " (not taken: the market keeps it)" if one.credited else ""
+            typer.echo(
+                f"request {request_id} paid {one.currency.text(one.amount)} to {one.account}{kept}"
+            )
+        return
+    if for_:
+        raise InvalidInput("--for is for protocol 2: each member claims its own pay here")
+    wei = standing.claim(at.chain, at.keys, request_id)
+    typer.echo(f"claimed {ether(wei)} ether from request {request_id}")
 
 
 @app.command()

@@ -8,11 +8,21 @@ import typer
 
 from fedpact.cli import resale, session
 from fedpact.cli.options import RequestId
-from fedpact.cli.output import AsJson, ether, print_facts, print_json, print_rows, write_text
+from fedpact.cli.output import (
+    AsJson,
+    amount,
+    ether,
+    print_facts,
+    print_json,
+    print_rows,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from fedpact.requester import RequestProgress, RequestSummary
+    from fedpact.requester.draft import Draft
     from fedpact.session import Session
+    from fedpact.types.currency import Currency
     from fedpact.types.specification import Specification
 
 app = typer.Typer(help="Request models, follow requests, use the results.", no_args_is_help=True)
@@ -29,7 +39,11 @@ def create(
         Path, typer.Option(help="Evaluation set, in a format listed in docs/own-data.md.")
     ],
     payment: Annotated[
-        str, typer.Option(help="Payment into escrow, with its unit, such as '0.5 ether'.")
+        str,
+        typer.Option(
+            help="Payment into escrow, with its unit, such as '0.5 ether', or with the symbol of"
+            " the draft's token."
+        ),
     ],
     queries: Annotated[
         Path | None, typer.Option(help="File with the queries; only its digest is published.")
@@ -55,19 +69,20 @@ def create(
     Example: fedpact --account bob request create draft.toml --evaluation held-out.csv --payment '1 ether'
     """  # noqa: E501
     from fedpact.chain.client import ChainClient
-    from fedpact.requester.amount import parse_amount
     from fedpact.requester.draft import Draft
     from fedpact.retrieval.record import RetrievalRecord
 
     at = session.of(context)
-    wei = parse_amount(payment)
-    asked = Draft.read(draft).with_columns_of(evaluation)
+    asked = Draft.read(draft)
+    pay, currency = _payment(at, asked, payment)
+    asked = asked.with_columns_of(evaluation)
     found = None if from_search is None else RetrievalRecord.read(from_search)
     first = isinstance(at.chain, ChainClient)
     if first and not fresh and not resale.propose(at.requester.offers(asked, queries)):
         return
-    request_id = at.requesting.create(asked, evaluation, wei, queries=queries, retrieval=found)
-    print_facts({"request": request_id, "payment_wei": wei}, as_json=as_json)
+    request_id = at.requesting.create(asked, evaluation, pay, queries=queries, retrieval=found)
+    said = amount("payment", pay, currency, as_json=as_json)
+    print_facts({"request": request_id, **said}, as_json=as_json)
     if follow:
         _follow(at, request_id, as_json)
 
@@ -208,8 +223,9 @@ def refund(context: typer.Context, request_id: RequestId) -> None:
 
     Example: fedpact --account bob request refund 1
     """
-    amount = session.of(context).requesting.refund(request_id)
-    typer.echo(f"refunded {ether(amount)} ether from request {request_id}")
+    back = session.of(context).requesting.refund(request_id)
+    text = f"{ether(back)} ether" if isinstance(back, int) else back.text
+    typer.echo(f"refunded {text} from request {request_id}")
 
 
 @app.command("slice-keys")
@@ -252,11 +268,25 @@ def list_(
             "status": one.status.name.lower(),
             "round": one.round,
             "rounds": one.rounds,
-            "payment_wei": one.payment,
+            **amount("payment", one.payment, one.currency, as_json=as_json),
         }
         for one in _requests(at, account)
     ]
     print_rows(rows, as_json=as_json, empty="no requests")
+
+
+def _payment(at: "Session", draft: "Draft", text: str) -> "tuple[int, Currency]":
+    """An amount of what the draft pays in, in its smallest unit."""
+    from fedpact.chain.client import ClientV2
+    from fedpact.requester.amount import parse_amount
+    from fedpact.types.currency import ETHER_CURRENCY
+
+    currency = ETHER_CURRENCY
+    if isinstance(at.chain, ClientV2):
+        currency = at.requester_v2.currency(draft)
+    if currency == ETHER_CURRENCY:
+        return parse_amount(text), currency
+    return currency.parse(text), currency
 
 
 def _follow(at: "Session", request_id: int, as_json: bool) -> None:

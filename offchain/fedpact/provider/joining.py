@@ -32,6 +32,7 @@ from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
+from fedpact.types.v2 import ETHER
 
 REFUSALS = (InvalidInput, DataError, ModelError, PolicyRefusal, PrivacyError, ContentError)
 """For which a request is declined for good."""
@@ -63,11 +64,17 @@ def opt_in(view: RequestView) -> DutyResult:
 
 
 def ready_to_join(
-    ctx: Parts[Any], spec: Specification, payment: int, requester: str, request: int
+    ctx: Parts[Any],
+    spec: Specification,
+    payment: int,
+    requester: str,
+    request: int,
+    token: str = ETHER,
 ) -> int:
     """Number of samples to join with, once what the family trains on besides is here; raises one of
-    REFUSALS. `payment` in wei."""
-    samples = samples_to_join(ctx, spec, payment, requester, (ctx.deployment.fingerprint, request))
+    REFUSALS. `payment` in the smallest unit of `token`."""
+    name = (ctx.deployment.fingerprint, request)
+    samples = samples_to_join(ctx, spec, payment, requester, name, token)
     family_of(spec).obtain(spec, ctx.store)
     return samples
 
@@ -81,7 +88,12 @@ def decline(ctx: Parts[Any], request: int, refusal: Exception) -> DutyResult:
 
 
 def samples_to_join(
-    own: Own, spec: Specification, payment: int, requester: str, request: tuple[bytes, int]
+    own: Own,
+    spec: Specification,
+    payment: int,
+    requester: str,
+    request: tuple[bytes, int],
+    token: str = ETHER,
 ) -> int:
     """Number of samples to join with; raises the reason to decline.
 
@@ -90,7 +102,7 @@ def samples_to_join(
     cost, so that two requests cannot both count on the same remaining budget.
 
     Args:
-        payment: wei.
+        payment: in the smallest unit of `token`.
         requester: the account that asks.
         request: deployment fingerprint and number.
     """
@@ -106,7 +118,8 @@ def samples_to_join(
     release = of_request(spec)
     price = None if release is None else cost(release, policy.delta)
     parameters = family_of(spec).template(spec).parameters
-    policy.check(spec, payment, parameters, samples, 0.0 if price is None else price.epsilon)
+    epsilon = 0.0 if price is None else price.epsilon
+    policy.check(spec, payment, parameters, samples, epsilon, token)
     if release is not None and price is not None:
         if price.epsilon > policy.epsilon_per_request:
             raise BudgetExceeded(

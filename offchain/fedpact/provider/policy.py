@@ -11,7 +11,10 @@ from fedpact.features.networks.pinned import PINNED_NETWORKS
 from fedpact.learning.families import FAMILIES, family_of
 from fedpact.types.privacy import CLAIM, PrivacyMode
 from fedpact.types.specification import Specification
+from fedpact.types.v2 import ETHER
 from fedpact.types.validation import first_error
+
+Token = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 
 
 class Policy(BaseModel):
@@ -21,6 +24,9 @@ class Policy(BaseModel):
 
     min_pay_per_round: Annotated[int, Field(ge=0)] = 0
     """Wei; least payment of a request / (its rounds x its maximum number of providers)."""
+    tokens: dict[Token, Annotated[int, Field(ge=0)]] = {}
+    """Tokens in which requests may pay besides ether: address, and the same least payment in the
+    token's smallest unit. min_pay_per_epsilon is for ether alone."""
     categories: tuple[str, ...] = ()
     """Categories to serve; empty for any."""
     families: tuple[str, ...] = tuple(FAMILIES)
@@ -84,11 +90,12 @@ class Policy(BaseModel):
         parameters: int,
         samples: int,
         epsilon: float,
+        token: str = ETHER,
     ) -> None:
         """Raise PolicyRefusal with the first limit that the request exceeds.
 
         Args:
-            payment: wei.
+            payment: in the smallest unit of `token`.
             parameters: of the model.
             samples: that the provider would contribute.
             epsilon: what the request costs a unit at this policy's delta, from its noise: what a
@@ -97,6 +104,8 @@ class Policy(BaseModel):
         The ledger checks the cost in privacy, because it knows what has been spent.
         """
         share = payment // (spec.rounds * spec.max_providers)
+        ether, unit = token == ETHER, "wei" if token == ETHER else f"units of {token}"
+        least = self.min_pay_per_round if ether else self._least_in(token)
         steps = spec.local.steps_for(samples)
         network = family_of(spec).network(spec)
         refusals = {
@@ -108,11 +117,10 @@ class Policy(BaseModel):
             not in self.families,
             f"network {network and network[0]} (sha-256 {network and network[1]}) is not among "
             f"{list(self.networks)}": network is not None and not self._accepts(*network),
-            f"pay of {share} wei per round and provider is under {self.min_pay_per_round}": share
-            < self.min_pay_per_round,
+            f"pay of {share} {unit} per round and provider is under {least}": share < least,
             f"pay of {share * spec.rounds} wei for epsilon {epsilon:.3g} is under "
-            f"{self.min_pay_per_epsilon} an epsilon": share * spec.rounds
-            < self.min_pay_per_epsilon * epsilon,
+            f"{self.min_pay_per_epsilon} an epsilon": ether
+            and share * spec.rounds < self.min_pay_per_epsilon * epsilon,
             f"{parameters} parameters are over {self.max_parameters}": parameters
             > self.max_parameters,
             f"{steps} steps per round are over {self.max_steps_per_round}": steps
@@ -130,6 +138,13 @@ class Policy(BaseModel):
         for reason, refused in refusals.items():
             if refused:
                 raise PolicyRefusal(reason)
+
+    def _least_in(self, token: str) -> int:
+        """Least pay per round in a token; raises PolicyRefusal for one that is not listed."""
+        for listed, least in self.tokens.items():
+            if listed.lower() == token.lower():
+                return least
+        raise PolicyRefusal(f"it pays in the token {token}, which is not among {list(self.tokens)}")
 
     def _accepts(self, name: str, digest: str) -> bool:
         """Whether a network is listed: by its digest, or by a name that fedpact pins to one."""

@@ -15,10 +15,10 @@ from contextlib import suppress
 from functools import lru_cache
 from random import Random
 
-from fedpact.chain.client import ChainClient
+from fedpact.chain.client import AnyClient
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentMissing, FedpactError, RetrievalError, SearchRefused
-from fedpact.provider.endpoint.application import Endpoint
+from fedpact.provider.endpoint.application import Endpoint, ExchangeBackend
 from fedpact.provider.endpoint.limits import EndpointLimits
 from fedpact.provider.endpoint.server import EndpointServer
 from fedpact.retrieval import lookup
@@ -70,7 +70,7 @@ class SearchNode:
 
     def __init__(
         self,
-        client: ChainClient,
+        client: AnyClient,
         store: ContentStore,
         account: str,
         own_address: str,
@@ -292,10 +292,18 @@ def endpoint_of(record: Record) -> str:
 class SearchEndpoint:
     """A `SearchNode` with its server; the daemon starts and stops them together."""
 
-    def __init__(self, node: SearchNode, listen: str, limits: EndpointLimits | None = None) -> None:
-        """Raises SettingsError if host:port cannot be bound."""
+    def __init__(
+        self,
+        node: SearchNode,
+        listen: str,
+        limits: EndpointLimits | None = None,
+        exchange: ExchangeBackend | None = None,
+    ) -> None:
+        """`exchange`: answers messages of rounds at the same address.
+
+        Raises SettingsError if host:port cannot be bound."""
         self._node = node
-        self._server = EndpointServer(Endpoint(node, limits), listen, limits)
+        self._server = EndpointServer(Endpoint(node, limits, exchange), listen, limits)
 
     @property
     def address(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from fedpact.chain import deployment as deployments
-from fedpact.chain.client import ChainClient, ClientV2
+from fedpact.chain.client import AnyClient, ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
@@ -46,8 +46,6 @@ log = logging.getLogger(__name__)
 SECONDS_PER_DAY = 24 * 3600
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
 """Seconds between two attempts to start."""
-
-AnyClient = ChainClient | ClientV2
 
 
 @dataclass(frozen=True)
@@ -218,17 +216,6 @@ def _endpoint(
     if not settings.listen:
         yield
         return
-    if not isinstance(client, ChainClient):
-        from fedpact.provider.endpoint.application import Endpoint
-        from fedpact.provider.endpoint.server import EndpointServer
-
-        server = EndpointServer(Endpoint(None, exchange=exchange), settings.listen)
-        server.start()
-        try:
-            yield
-        finally:
-            server.stop()
-        return
     # Loaded only if needed, to keep a daemon without an endpoint small.
     from fedpact.provider.searching import SearchEndpoint, SearchNode
 
@@ -239,7 +226,7 @@ def _endpoint(
         settings.advertised,
         confirmations=settings.confirmations,
     )
-    endpoint = SearchEndpoint(node, settings.listen)
+    endpoint = SearchEndpoint(node, settings.listen, exchange=exchange)
     endpoint.start()
     try:
         yield

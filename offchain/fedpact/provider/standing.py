@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from fedpact.chain.client import ChainClient
+from fedpact.chain.client import AnyClient, ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, NotReady
 from fedpact.privacy.accounting import PrivacyCost
@@ -17,7 +18,7 @@ from fedpact.provider.files import ledger_file, state_file
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.profile import built_releases
 from fedpact.provider.state import ProviderState
-from fedpact.types.rounds import RequestStatus
+from fedpact.types.currency import ETHER_CURRENCY, Currency
 
 LOCK_TIMEOUT = 5.0
 """Seconds that a command waits for a daemon that is writing to the ledger."""
@@ -30,31 +31,44 @@ class RequestStanding:
     request_id: int
     standing: str
     reason: str
-    status: RequestStatus
+    stage: str
+    """Where the request is on chain, in one word."""
     round: int
     claimable: int
-    """Wei that this account could collect now."""
+    """What this account could collect now, in the currency's smallest unit."""
+    currency: Currency
 
 
 def standing(client: ChainClient, state: Path, address: str) -> list[RequestStanding]:
     """All requests that the daemon has seen, by number; none if it never ran here."""
+    found = []
+    for request_id, judged, reason, _ in seen_requests(client, state, address):
+        record = client.market.request(request_id)
+        rounds, seat = client.rounds.duty(request_id, address)
+        due = sum(_due(client, request_id, seat)) if seat is not None else 0
+        stage = record.status.name.lower()
+        found.append(
+            RequestStanding(request_id, judged, reason, stage, rounds.round, due, ETHER_CURRENCY)
+        )
+    return found
+
+
+def seen_requests(
+    client: AnyClient, state: Path, address: str
+) -> list[tuple[int, str, str, dict[str, Any]]]:
+    """Number, the daemon's decision and its reason, and the event of its creation, of each request
+    that the daemon has seen."""
     path = state_file(state, client.deployment, address)
     if not path.exists():
         return []
     seen = ProviderState(path, client.deployment, address)
     try:
-        rows = seen.all_requests()
+        return [
+            (request, str(judged), reason, seen.events(request, "RequestCreated")[-1])
+            for request, judged, reason in seen.all_requests()
+        ]
     finally:
         seen.close()
-    found = []
-    for request_id, judged, reason in rows:
-        record = client.market.request(request_id)
-        rounds, seat = client.rounds.duty(request_id, address)
-        due = sum(_due(client, request_id, seat)) if seat is not None else 0
-        found.append(
-            RequestStanding(request_id, str(judged), reason, record.status, rounds.round, due)
-        )
-    return found
 
 
 def claim(client: ChainClient, keys: AccountKeys, request_id: int) -> int:

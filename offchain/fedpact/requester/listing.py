@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fedpact.chain.client import ChainClient
 from fedpact.content.store import ContentStore
 from fedpact.types.cid import Cid
+from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.rounds import RequestRecord, RequestStatus, RoundState
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 from fedpact.types.v2 import Status
@@ -19,7 +20,8 @@ class RequestSummary:
     requester: str
     status: RequestStatus | Status
     payment: int
-    """Wei."""
+    """In the currency's smallest unit."""
+    currency: Currency
     round: int
     rounds: int
     """Highest number of rounds."""
@@ -47,6 +49,7 @@ def requests(client: ChainClient, requester: str | None = None) -> Iterator[Requ
                 record.requester,
                 record.status,
                 record.payment,
+                ETHER_CURRENCY,
                 state.round,
                 record.max_rounds,
             )

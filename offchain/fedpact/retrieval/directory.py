@@ -4,13 +4,14 @@ Read from the registry's events, again after a reorganisation, and kept in memor
 per participant. Daemons and requesters check every record that they receive against it.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from fedpact.chain.client import ChainClient
+from fedpact.chain.client import AnyClient
 from fedpact.chain.records import Event
 from fedpact.chain.scanner import EventScanner
 from fedpact.retrieval.messages import Record
@@ -35,7 +36,7 @@ class ProfileDirectory:
 
     def __init__(
         self,
-        client: ChainClient,
+        client: AnyClient,
         confirmations: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -63,13 +64,13 @@ class ProfileDirectory:
     def active(self, account: str) -> bool:
         """Whether an account (hex) is an active participant."""
         node = _node(account)
-        if node not in self._active:
+        if not self._is_active(node):
             self._look_again()
-        return node in self._active
+        return self._is_active(node)
 
     def entry(self, node: bytes) -> Entry | None:
         """The current profile of an active account; None if it has none."""
-        return self._entries.get(node) if node in self._active else None
+        return self._entries.get(node) if self._is_active(node) else None
 
     @property
     def nodes(self) -> int:
@@ -80,14 +81,14 @@ class ProfileDirectory:
         """Accounts whose profiles changed last: a newcomer joins through these."""
         with self._lock:
             known = [
-                (one.changed, node) for node, one in self._entries.items() if node in self._active
+                (one.changed, node) for node, one in self._entries.items() if self._is_active(node)
             ]
         return [node for _, node in sorted(known, reverse=True)[:count]]
 
     def drawn(self, count: int, random: Random) -> list[bytes]:
         """Accounts with a profile, chosen at random."""
         with self._lock:
-            known = [node for node in self._entries if node in self._active]
+            known = [node for node in self._entries if self._is_active(node)]
         return random.sample(known, min(count, len(known)))
 
     def _holds(self, node: bytes, digest: bytes) -> bool:
@@ -99,9 +100,15 @@ class ProfileDirectory:
             if self._clock() - self._looked >= FRESH_SECONDS:
                 self._scan()
 
+    def _is_active(self, node: bytes) -> bool:
+        return node in self._active and self._suspended.get(node, math.inf) > self._now
+
     def _clear(self) -> None:
         self._entries: dict[bytes, Entry] = {}
         self._active: set[bytes] = set()
+        self._suspended: dict[bytes, int] = {}
+        """From when on, in seconds of the chain's time: the second protocol announces it."""
+        self._now = 0
         self._changes = 0
         self._count = 0
         self._read_to = -1
@@ -124,8 +131,8 @@ class ProfileDirectory:
             for event in chunk.events:
                 self._take(event)
             if chunk.end is not None:
-                self._read_to = chunk.end.block_number
-        self._count = sum(node in self._active for node in self._entries)
+                self._read_to, self._now = chunk.end.block_number, chunk.end.timestamp
+        self._count = sum(self._is_active(node) for node in self._entries)
 
     def _take(self, event: Event) -> None:
         if "account" not in event.args:
@@ -133,8 +140,11 @@ class ProfileDirectory:
         node = _node(event.args["account"])
         if event.name in ("Registered", "Restored"):
             self._active.add(node)
+            self._suspended.pop(node, None)
         elif event.name == "Suspended":
             self._active.discard(node)
+        elif event.name == "SuspensionAnnounced":
+            self._suspended[node] = event.args["effective"]
         if event.name in ("Registered", "ProfileChanged"):
             self._changes += 1
             digest, root = bytes(event.args["profile"]), bytes(event.args["attributesRoot"])

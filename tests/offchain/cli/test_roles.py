@@ -174,7 +174,8 @@ def test_a_request_is_created_listed_cancelled_and_refunded(
         *("--account", "bob", "request", "create", "draft.toml", "--evaluation", "evaluation.csv"),
         *("--payment", "0.5 ether", "--json"),
     )
-    assert json.loads(created.out) == {"request": 1, "payment_wei": 5 * 10**17}
+    paid = {"payment": 5 * 10**17, "currency": "ether", "token": None}
+    assert json.loads(created.out) == {"request": 1, **paid}
 
     status = json.loads(cli("request", "status", 1, "--json").out)
     assert status["status"] == "open"
@@ -240,6 +241,8 @@ def test_the_second_protocol_is_deployed_verified_and_has_participants(
         (people["alice"], 40_000, 4_000),
         (people["bob"], 2, 4_000),
     ]
+    assert cli("--account", "alice", "provider", "status").out == "no requests seen yet\n"
+    assert "knows no request 1" in cli("--account", "alice", "provider", "claim", 1).err
     refused = cli("--account", "alice", "request", "offers", 1)
     assert "describes contracts of protocol 2; this works with protocol 1 alone" in refused.err
 
@@ -253,11 +256,12 @@ def test_a_request_of_the_second_protocol_by_the_same_commands(
     (tmp_path / "draft.toml").write_text(as_the_paper(DRAFT) + "\n[terms]\nmax_pool = 40\n")
     create = ("--account", "bob", "request", "create", "draft.toml", "--payment", "0.5 ether")
     created = cli(*create, "--evaluation", "evaluation.csv", "--json")
-    assert json.loads(created.out) == {"request": 1, "payment_wei": 5 * 10**17}
+    paid = {"payment": 5 * 10**17, "currency": "ether", "token": None}
+    assert json.loads(created.out) == {"request": 1, **paid}
     status = json.loads(cli("request", "status", 1, "--json").out)
     assert (status["status"], status["stage"], status["model"]) == ("open", "waiting", False)
     listed = json.loads(cli("--account", "bob", "request", "list", "--json").out)
-    assert [(one["request"], one["payment_wei"]) for one in listed] == [(1, 5 * 10**17)]
+    assert [(one["request"], one["payment"]) for one in listed] == [(1, 5 * 10**17)]
     assert "ddp-sgd" in cli("request", "show", 1, "--json").out
     assert cli("--account", "bob", "request", "slice-keys", 1, "--output", "keys.json").code == 0
     rounds = listed[0]["rounds"]

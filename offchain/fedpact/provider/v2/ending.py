@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fedpact.consensus.earned import fold, uncollected
+from fedpact.consensus.settling import ENTRIES_PER_CALL
 from fedpact.errors import ContentMissing
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.state import Participation
@@ -11,9 +12,6 @@ from fedpact.provider.v2.turns import my_turn_in_pool
 from fedpact.provider.v2.view import RequestView, digest_of
 from fedpact.types.scores import MAX_SEATS
 from fedpact.types.v2 import Earned, RoundsOutcome, Status
-
-ENTRIES_PER_CALL = 200
-"""Of the list of what the rounds earned; a longer one is taken in by several transactions."""
 
 
 def end_request(view: RequestView) -> DutyResult:

@@ -16,7 +16,7 @@ from fedpact.provider.v2.reading import deliveries_of, specification_of
 from fedpact.provider.v2.turns import TURN_SECONDS
 from fedpact.provider.v2.view import RequestView
 from fedpact.types.cid import Cid
-from fedpact.types.v2 import ETHER, Join, PoolFacts, PoolMember, Start
+from fedpact.types.v2 import Join, PoolFacts, PoolMember, Start
 
 
 def has_joined(view: RequestView) -> bool:
@@ -42,14 +42,13 @@ def opt_in(view: RequestView) -> DutyResult:
         spec = specification_of(view)
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited")
-        if terms.token != ETHER:
-            raise PolicyRefusal(f"it pays in the token {terms.token}, not in ether")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
         require_room(ctx.store, spec)
         missing = _pin_slices(view)
         if missing:
             return idle(f"evaluation slice {missing} is nowhere to be had: joining once it is")
-        samples = ready_to_join(ctx, spec, terms.pay, view.record.requester, view.id)
+        requester = view.record.requester
+        samples = ready_to_join(ctx, spec, terms.pay, requester, view.id, terms.token)
     except REFUSALS as refusal:
         return decline(ctx, view.id, refusal)
     ctx.keep_records(view.id)

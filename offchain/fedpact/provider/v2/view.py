@@ -57,9 +57,7 @@ class RequestView:
         created = self.events("RequestCreated")
         if not created:
             raise ContentMissing(f"request {self.id}: its creation has not been read yet")
-        kept = created[-1]["terms"]
-        digests = ("specification", "evaluation", "initialModel", "queryKey")
-        return terms_of({**kept, **{name: digest_of(kept[name]) for name in digests}})
+        return terms_in(created[-1])
 
     # ------------------------------------------------------------------ who takes part
 
@@ -173,6 +171,13 @@ class RequestView:
         if not found:
             raise ContentMissing(f"request {self.id}: no {name} of round {round_} read yet")
         return found[-1]
+
+
+def terms_in(created: dict[str, Any]) -> Terms:
+    """The terms in the event of a request's creation, as the state keeps it."""
+    kept = created["terms"]
+    digests = ("specification", "evaluation", "initialModel", "queryKey")
+    return terms_of({**kept, **{name: digest_of(kept[name]) for name in digests}})
 
 
 def digest_of(value: Any) -> bytes:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from fedpact.chain.bindings.v2.token import Token, currency_at
 from fedpact.chain.client import ClientV2
 from fedpact.chain.faults import RpcError
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import Call
 from fedpact.content.delivery import Point, public_key, requester_secret
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
@@ -25,7 +27,7 @@ from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
 from fedpact.requester.listing import RequestSummary
 from fedpact.requester.request import PreparedRequest, prepare, read_bytes, read_evaluation
-from fedpact.requester.v2.duties import Acting, next_duty, require_open, settle
+from fedpact.requester.v2.duties import Acting, Refund, next_duty, require_open, settle
 from fedpact.requester.v2.fetching import fetch_model
 from fedpact.requester.v2.look import RequestLog, RequestLook, look
 from fedpact.requester.v2.slice_keys import SliceKeys, own_slice_keys
@@ -33,8 +35,12 @@ from fedpact.requester.v2.telling import Telling
 from fedpact.requester.v2.terms import MarketTerms
 from fedpact.retrieval.record import RetrievalRecord
 from fedpact.types.cid import Cid
+from fedpact.types.currency import Currency
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
-from fedpact.types.v2 import Status, Terms
+from fedpact.types.v2 import ETHER, Status, Terms
+
+PERMIT_SECONDS = 1800
+"""For which a signed allowance holds."""
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +73,13 @@ class RequesterV2:
         queries: Path | None = None,
         retrieval: RetrievalRecord | None = None,
     ) -> int:
-        """Publish a request, pay `payment` wei and the gas of its rounds into escrow; its id.
+        """Publish a request, pay `payment` and the gas of its rounds into escrow; its id.
 
-        `retrieval`: the record of a search, whose providers are invited. If interrupted, the same
-        call continues where it stopped; nothing is paid twice. Raises SpecificationError,
-        DataError, PrivacyError for invalid arguments, InvalidInput if the account is not
-        registered, Reverted, UnfundedAccount.
+        `payment`: in the smallest unit of what the draft pays in (see `currency`); `retrieval`: the
+        record of a search, whose providers are invited. If interrupted, the same call continues
+        where it stopped; nothing is paid twice. Raises SpecificationError, DataError, PrivacyError
+        for invalid arguments, InvalidInput if the account is not registered or lacks the token,
+        Reverted, UnfundedAccount.
         """
         if retrieval is not None:
             draft = draft.inviting(retrieval, self.client.deployment.fingerprint)
@@ -86,10 +93,36 @@ class RequesterV2:
         pending = self._folder / "creating" / f"{terms.specification.hex()}.json"
         request = self._created_since(pending, terms)
         if request is None:
-            receipt = self.client.send(self.keys, self.client.market.create_request(terms))
+            receipt = self.client.send(self.keys, self._creation(terms))
             request = int(receipt.event("RequestCreated").args["request"])
         pending.unlink()
         return request
+
+    def currency(self, draft: Draft) -> Currency:
+        """What a draft pays in. Raises SpecificationError, InvalidInput if it is no token."""
+        return currency_at(self.client, MarketTerms.read(draft.fields.get(TERMS, {})).pays_in)
+
+    def _creation(self, terms: Terms) -> Call:
+        """The call that creates a request and takes the pay: with a permit where the token has
+        them, else after an allowance of exactly the pay."""
+        market = self.client.market
+        if terms.token == ETHER:
+            return market.create_request(terms)
+        token, owner = Token(self.client, terms.token), self.keys.address
+        held = token.balance_of(owner)
+        if held < terms.pay:
+            unit = token.currency()
+            raise InvalidInput(
+                f"{owner} holds {unit.text(held)}; the request pays {unit.text(terms.pay)}"
+            )
+        if token.allowance(owner, market.address) >= terms.pay:
+            return market.create_request(terms)
+        deadline = self.client.frame().timestamp + PERMIT_SECONDS
+        permit = token.permit(self.keys, market.address, terms.pay, deadline)
+        if permit is not None:
+            return market.create_request_with_permit(terms, permit)
+        self.client.send(self.keys, token.approve(market.address, terms.pay))
+        return market.create_request(terms)
 
     def prepare(
         self,
@@ -236,8 +269,8 @@ class RequesterV2:
         """Cancel: before the start at once, later from the next round on. Raises Reverted."""
         self.client.send(self.keys, self.client.market.cancel(request_id))
 
-    def refund(self, request_id: int) -> int:
-        """Share out the money of a request that is decided, if nobody has; the wei that came back.
+    def refund(self, request_id: int) -> Refund:
+        """Share out the money of a request that is decided, if nobody has; what came back.
 
         Accepts a delivered model. Raises NotReady if it is settled, Reverted if it is not decided.
         """
@@ -281,6 +314,7 @@ def requests(client: ClientV2, requester: str | None = None) -> Iterator[Request
                 seen.stored.requester,
                 seen.stored.status,
                 seen.terms.pay,
+                currency_at(client, seen.terms.token),
                 seen.facts.round,
                 seen.terms.max_rounds,
             )

@@ -13,9 +13,10 @@ from fedpact.chain.bindings.v2.events import (
     Settled,
     VotesRevealed,
 )
+from fedpact.chain.bindings.v2.token import currency_at
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.records import Call, Receipt
-from fedpact.consensus.earned import fold, uncollected
+from fedpact.chain.records import Call
+from fedpact.consensus import settling
 from fedpact.content.delivery import dispute_context, prove
 from fedpact.content.keys import seal
 from fedpact.content.store import ContentStore
@@ -32,6 +33,7 @@ from fedpact.requester.v2.fetching import delivery_of, fetch_model
 from fedpact.requester.v2.look import RequestLook
 from fedpact.requester.v2.slice_keys import SliceKeys
 from fedpact.requester.v2.telling import Telling
+from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import lane
 from fedpact.types.specification import Specification
@@ -41,8 +43,6 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 30
 """Seconds that members have, after a phase is over, before the requester moves a round on."""
-ENTRIES_PER_CALL = 200
-"""Of the list of what the rounds earned; a longer one is taken in by several transactions."""
 
 
 @dataclass(frozen=True)
@@ -166,25 +166,34 @@ def _settle(acting: Acting, look: RequestLook, reason: str) -> str:
     return f"{reason}; settled"
 
 
-def settle(account: AccountKeys, look: RequestLook) -> int:
-    """Have the market share out the money; returns the wei that came back to the requester.
+@dataclass(frozen=True)
+class Refund:
+    """What came back to a requester."""
+
+    pay: int
+    """In the currency's smallest unit."""
+    currency: Currency
+    gas: int
+    """Wei."""
+
+    @property
+    def text(self) -> str:
+        if self.currency == ETHER_CURRENCY:
+            return self.currency.text(self.pay + self.gas)
+        return f"{self.currency.text(self.pay)} and {ETHER_CURRENCY.text(self.gas)}"
+
+
+def settle(account: AccountKeys, look: RequestLook) -> Refund:
+    """Have the market share out the money; returns what came back to the requester.
 
     As the requester's call it also accepts a delivery. Raises Reverted while it is not decided.
     """
-    market, request, terms = look.client.market, look.request_id, look.terms
     collected = look.events(Collected)
-    entries = uncollected(look.entries(), collected[-1].cursor if collected else None)
-    while len(entries) > ENTRIES_PER_CALL:
-        rest, last = entries[:-ENTRIES_PER_CALL], entries[-ENTRIES_PER_CALL:]
-        look.client.send(account, market.collect(request, terms, fold(rest), last))
-        entries = rest
-    receipt = look.client.send(account, market.settle(request, terms, entries))
-    return _refunded(receipt)
-
-
-def _refunded(receipt: Receipt) -> int:
-    settled = receipt.event(Settled.__name__).args
-    return int(settled["refund"]) + int(settled["gasRefund"])
+    cursor = collected[-1].cursor if collected else None
+    given = (look.client, account, look.request_id, look.terms, look.entries(), cursor)
+    settled = settling.settle(*given).event(Settled.__name__).args
+    currency = currency_at(look.client, look.terms.token)
+    return Refund(int(settled["refund"]), currency, int(settled["gasRefund"]))
 
 
 def _sent(acting: Acting, look: RequestLook, call: Call, what: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
+from eth_utils.address import to_checksum_address
 from pydantic import Field, ValidationError, model_validator
 
 from fedpact.content.delivery import Point
@@ -47,6 +48,8 @@ class MarketTerms(Document):
     """Highest gas price that is refunded."""
     dispute_window: Annotated[int, Field(gt=0, le=30 * 24 * 3600)] = 600
     """Seconds in which the requester may show that the delivered key is wrong."""
+    token: Account | None = None
+    """ERC-20 token of the pay; None: ether. Gas is refunded in ether all the same."""
     openers: Annotated[tuple[Account, ...], Field(max_length=8)] = ()
     """Accounts that may open evaluation slices besides the requester."""
 
@@ -64,12 +67,18 @@ class MarketTerms(Document):
             raise ValueError("sample_cap goes with weight_rule samples, and it alone")
         return self
 
+    @property
+    def pays_in(self) -> str:
+        """The token's checksummed address; ETHER for ether."""
+        return ETHER if self.token is None else to_checksum_address(self.token)
+
     def complete(
         self, spec: Specification, first: FirstTerms, delivery_key: Point, pay: int
     ) -> Terms:
         """All terms of a request.
 
-        `first`: what the specification says of them; `delivery_key`: the requester's; `pay`: wei.
+        `first`: what the specification says of them; `delivery_key`: the requester's; `pay`: in
+        the token's smallest unit.
         Raises SpecificationError, InvalidInput.
         """
         pool = (self.min_pool or spec.min_providers, self.max_pool or spec.max_providers)
@@ -85,7 +94,7 @@ class MarketTerms(Document):
             query_key=first.query_key,
             delivery_key_x=delivery_key.x,
             delivery_key_y=delivery_key.y,
-            token=ETHER,
+            token=self.pays_in,
             pay=pay,
             gas_per_round=_rounded("gas_per_round", self.gas_per_round, GWEI),
             max_gas_price=_rounded("max_gas_price", self.max_gas_price, PRICE_STEP),

@@ -13,6 +13,26 @@ contract PlainToken is ERC20Permit {
     }
 }
 
+/// @notice Has six decimals and takes no permits.
+contract BareToken is ERC20 {
+    constructor() ERC20("Bare", "BARE") {}
+
+    function mint(address to, uint256 amount) external {
+        _mint(to, amount);
+    }
+
+    function decimals() public pure override returns (uint8) {
+        return 6;
+    }
+}
+
+/// @notice Calls itself by what a terminal would obey, so that nothing but its address names it.
+contract RudeToken is PlainToken {
+    function symbol() public pure override returns (string memory) {
+        return "\x1b[2J ether";
+    }
+}
+
 /// @notice Takes a hundredth of each transfer, once it is told to.
 contract FeeToken is PlainToken {
     bool private _charges;
