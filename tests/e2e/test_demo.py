@@ -146,3 +146,20 @@ def test_says_where_mnist_is_looked_for() -> None:
     )
     assert run.returncode == 4
     assert run.stderr == "fedpact: mnist: set FEDPACT_DATA to the folder that holds data sets\n"
+
+
+def test_draws_cohorts_from_a_pool_under_the_second_protocol(tmp_path: Path) -> None:
+    file = tmp_path / "demo.json"
+    asked = ("--protocol", "2", "--providers", "6", "--cohort", "3", "--rounds", "3")
+    run = demo(*asked, "--json", str(file))
+    assert run.returncode == 0, run.stdout + run.stderr
+    result = json.loads(file.read_text())
+    assert len(result["rounds"]) == 3
+    assert sum(one["drawn"] for one in result["providers"]) == 3 * 3
+    for one in result["providers"]:
+        assert (one["paid_wei"] > 0) == (one["drawn"] > 0)
+        assert (one["epsilon"] or 0) <= 4.0
+    by_draws = sorted((one["drawn"], one["epsilon"] or 0.0) for one in result["providers"])
+    assert [epsilon for _, epsilon in by_draws] == sorted(epsilon for _, epsilon in by_draws)
+    # All agree: a round after the first is one transaction.
+    assert all(row["gas"] < 200_000 for row in result["rounds"][1:])

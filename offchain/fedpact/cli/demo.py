@@ -10,7 +10,9 @@ from fedpact.types.privacy import PaperMechanism
 
 
 def demo(
-    providers: Annotated[int, typer.Option(help="Number of providers, 2 to 16.")] = 4,
+    providers: Annotated[
+        int, typer.Option(help="Number of providers, 2 to 16; with --protocol 2 to 200.")
+    ] = 4,
     rounds: Annotated[
         int | None, typer.Option(help="Number of rounds, 1 to 100. Default: depends on the data.")
     ] = None,
@@ -72,6 +74,14 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the folder with logs, stores and keys.")
     ] = False,
+    protocol: Annotated[int, typer.Option(help="1, or 2 (docs/protocol-v2.md).", min=1, max=2)] = 1,
+    cohort: Annotated[
+        int | None,
+        typer.Option(
+            help="With --protocol 2: how many providers are drawn for a round. Default: all, up to"
+            " 16."
+        ),
+    ] = None,
 ) -> None:
     """Run a whole request: chain, daemons, training, votes, payment, model, audit.
 
@@ -95,6 +105,8 @@ def demo(
         seed=seed,
         json=json,
         keep=keep,
+        protocol=protocol,
+        cohort=cohort,
     )
     from rich.console import Console
 

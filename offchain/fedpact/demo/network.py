@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,9 @@ from pathlib import Path
 
 from fedpact.chain import deployment as deployments
 from fedpact.chain import keystore
-from fedpact.chain.client import ChainClient
+from fedpact.chain.client import AnyClient, ClientV2, connect_to
+from fedpact.chain.connection import Connection
+from fedpact.chain.deployment_v2 import deploy_v2, parameters_for
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
@@ -27,7 +30,7 @@ from fedpact.demo.drafts import CATEGORY
 from fedpact.demo.options import PoisonKind, StoreKind
 from fedpact.errors import FedpactError
 from fedpact.operator import participants
-from fedpact.types.deployment import Deployment
+from fedpact.types.deployment import Deployment, DeploymentV2
 
 FUNDS_WEI = 100 * 10**18
 REPUTATION_UNIT_WEI = 10**15
@@ -35,6 +38,7 @@ VOUCHER_SECONDS = 3600
 SCRYPT_COST = 2**12
 """The chain lives for minutes, so that opening a key store need not take a second."""
 STOP_SECONDS = 10.0
+PORTS = range(15_000, 32_000)
 
 
 @dataclass
@@ -43,7 +47,7 @@ class DemoNetwork:
 
     folder: Path
     devnet: Devnet
-    client: ChainClient
+    client: AnyClient
     deployment: Deployment
     store: ContentStore
     store_uri: str
@@ -51,6 +55,8 @@ class DemoNetwork:
     ipfs: IpfsNode | None = None
     daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    ports: set[int] = field(default_factory=set)
+    """Taken by daemons that may not have bound them yet."""
 
     def stop(self) -> None:
         """End daemons, store and chain, in this order; a second call does nothing."""
@@ -141,6 +147,16 @@ class DemoNetwork:
                 )
             )
 
+    def listens(self) -> str:
+        """Where the next daemon exchanges the messages of rounds; the first protocol has none."""
+        if not isinstance(self.client, ClientV2):
+            return ""
+        port = free_port()
+        while port in self.ports:
+            port = free_port()
+        self.ports.add(port)
+        return f"127.0.0.1:{port}"
+
     def wait_until_serving(self, seconds: float = 60.0) -> None:
         """Wait until each daemon has passed its checks; raises FedpactError if one has not."""
         deadline = time.monotonic() + seconds
@@ -177,10 +193,30 @@ class DemoNetwork:
         return "\n".join([*lines, f"poll_interval = {poll_seconds}", ""])
 
 
+def free_port() -> int:
+    """Below the ports of outgoing connections (Linux: from 32,768)."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _deployed(devnet: Devnet, registrar: AccountKeys, protocol: int) -> Deployment:
+    connection = Connection.connect(devnet.url, None)
+    if protocol == DeploymentV2.protocol:
+        owner = registrar.address
+        parameters = parameters_for(connection, owner, owner, ether_unit=REPUTATION_UNIT_WEI)
+        return deploy_v2(connection, registrar, parameters)
+    return deployments.deploy(connection, registrar, REPUTATION_UNIT_WEI)
+
+
 @contextlib.contextmanager
-def running_network(folder: Path, store: StoreKind) -> Iterator[tuple[DemoNetwork, AccountKeys]]:
-    """A fresh chain with the contracts deployed, and its registrar; everything is stopped at the
-    end."""
+def running_network(
+    folder: Path, store: StoreKind, protocol: int = 1
+) -> Iterator[tuple[DemoNetwork, AccountKeys]]:
+    """A fresh chain with the contracts of a protocol deployed, and its registrar; everything is
+    stopped at the end."""
     password_file = folder / "password"
     descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
@@ -198,13 +234,12 @@ def running_network(folder: Path, store: StoreKind) -> Iterator[tuple[DemoNetwor
             folder / "keys", password_file.read_text(), "registrar", scrypt_cost=SCRYPT_COST
         )
         devnet.fund(registrar.address, FUNDS_WEI)
-        client = ChainClient.connect(devnet.url, None)
-        deployment = deployments.deploy(client, registrar, REPUTATION_UNIT_WEI)
+        deployment = _deployed(devnet, registrar, protocol)
         deployments.save(deployment, folder / "deployment.json")
         network = DemoNetwork(
             folder,
             devnet,
-            ChainClient.connect(devnet.url, deployment),
+            connect_to(devnet.url, deployment),
             deployment,
             open_store(uri),
             uri,

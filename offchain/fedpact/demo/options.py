@@ -8,6 +8,8 @@ from fedpact.errors import InvalidInput
 from fedpact.types.privacy import PaperMechanism
 
 MAX_PROVIDERS = 16
+MAX_POOL = 200
+"""Daemons on one machine: each takes some 110 MB of memory."""
 
 
 class StoreKind(StrEnum):
@@ -58,10 +60,21 @@ class DemoOptions:
     seed: int = 0
     json: Path | None = None
     keep: bool = False
+    protocol: int = 1
+    """Of the contracts."""
+    cohort: int | None = None
+    """Protocol 2: how many providers are drawn for a round; None: all, up to 16."""
 
     def __post_init__(self) -> None:
-        if not 2 <= self.providers <= MAX_PROVIDERS:
-            raise InvalidInput(f"--providers {self.providers}: must be from 2 to {MAX_PROVIDERS}")
+        most = MAX_PROVIDERS if self.protocol == 1 else MAX_POOL
+        if not 2 <= self.providers <= most:
+            raise InvalidInput(f"--providers {self.providers}: must be from 2 to {most}")
+        if self.cohort is not None and self.protocol == 1:
+            raise InvalidInput("--cohort is for --protocol 2: the first one draws nobody")
+        if self.cohort is not None and not 2 <= self.cohort <= min(self.providers, MAX_PROVIDERS):
+            raise InvalidInput(
+                f"--cohort {self.cohort}: must be from 2 to {min(self.providers, MAX_PROVIDERS)}"
+            )
         if not 0 <= self.poison < self.providers:
             raise InvalidInput(
                 f"--poison {self.poison}: at least one of {self.providers} must be honest"
@@ -72,6 +85,11 @@ class DemoOptions:
             raise InvalidInput(f"--epsilon {self.epsilon}: must be above 0 and at most 100")
         if self.paper is not None and self.epsilon is None:
             raise InvalidInput(f"--paper {self.paper} and --no-privacy: give only one of them")
+
+    @property
+    def drawn(self) -> int:
+        """How many providers take part in a round."""
+        return self.cohort or min(self.providers, MAX_PROVIDERS)
 
     def poison_of(self, provider: int) -> PoisonKind | None:
         """What provider `provider` (from 0) does wrong, if anything; the last ones are hostile."""

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fedpact.requester.follow import RequestProgress
 from fedpact.types.rounds import RequestStatus
+from fedpact.types.v2 import Status
 
 _SAID = {
     "SUBMIT": "training: {submitted} of {joined} models submitted",
@@ -63,9 +64,9 @@ def show_progress(console: Console, rounds: int) -> Iterator[Callable[[RequestPr
 
 
 def _phase(progress: RequestProgress) -> str:
-    if progress.status is RequestStatus.OPEN:
+    if progress.round == 0:
         return f"waiting for providers: {progress.joined} joined"
-    if progress.status is RequestStatus.RUNNING:
+    if progress.status in (RequestStatus.RUNNING, Status.OPEN):
         said = _SAID.get(progress.stage.name, progress.stage.name.lower())
         return f"round {progress.round}: " + said.format(
             submitted=progress.submitted, joined=progress.joined

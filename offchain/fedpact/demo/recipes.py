@@ -17,6 +17,7 @@ from fedpact.demo.scattering import Step
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
 from fedpact.requester.draft import Draft
+from fedpact.types.deployment import DeploymentV2
 from fedpact.types.privacy import PaperMechanism, PrivacyMode
 
 PAPER_EPOCHS = {"epochs": 3, "batch_size": 32, "learning_rate": 0.05, "momentum": 0.5}
@@ -205,7 +206,7 @@ def recipe_of(options: DemoOptions) -> Recipe:
 def draft(source: Source, options: DemoOptions, recipe: Recipe) -> Draft:
     """The draft of a request for a model of `source`, by the options."""
     family = family_of(options)
-    fields = drafts.draft(source, options.providers, options.rounds or recipe.rounds) | {
+    fields = drafts.draft(source, options.drawn, options.rounds or recipe.rounds) | {
         "task": source.task,
         "features": _features(source, family),
         "family": {"name": family, "parameters": recipe.parameters_of(options)},
@@ -218,6 +219,8 @@ def draft(source: Source, options: DemoOptions, recipe: Recipe) -> Draft:
         fields["category"] = CATEGORIES[source.name]
     if source.kind == "text" or family in SLOW_FAMILIES:
         fields["windows"] = {**fields["windows"], **LONG_WINDOWS}
+    if options.protocol == DeploymentV2.protocol:
+        fields["terms"] = {"min_pool": options.providers, "max_pool": options.providers}
     if source.output is not None:
         fields["output"] = source.output.model_dump()
     return Draft(fields)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from fedpact.audit import AuditReport, Verdict
+from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Event
 from fedpact.consensus.artefacts import model_cid
 from fedpact.demo.network import DemoNetwork
@@ -41,10 +42,13 @@ class ProviderRow:
     reputation: int
     faults: int
     """No-shows, votes not revealed or outside the band, missed turns as leader."""
+    drawn: int | None = None
+    """Protocol 2: in how many final rounds it took part."""
 
     def published(self) -> dict[str, object]:
         """The columns of the JSON file."""
-        return {name: value for name, value in asdict(self).items() if name != "faults"}
+        left_out = {"faults"} if self.drawn is not None else {"faults", "drawn"}
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ class DemoResult:
     gas: int
     seconds: float
     refunded_wei: int
-    audit: AuditReport
+    audit: AuditReport | None
+    """None: this protocol's requests cannot be audited yet."""
     cost: PrivacyCost | None
     """Of all releases of one honest provider; None if nothing is guaranteed."""
     privacy: str
@@ -86,13 +91,13 @@ class DemoResult:
         """Expectations that failed; empty if all held."""
         failed = [
             f"audit: {item.name}: {item.detail}"
-            for item in self.audit.items
+            for item in ([] if self.audit is None else self.audit.items)
             if item.verdict is not Verdict.HOLDS
         ]
         failed += [
             f"honest provider {row.address} was not paid"
             for row in self.providers
-            if row.poisoned is None and row.paid_wei == 0
+            if row.poisoned is None and row.paid_wei == 0 and row.drawn != 0
         ]
         failed += [
             f"honest provider {row.address} was found at fault {row.faults} times"
@@ -117,7 +122,9 @@ class DemoResult:
                 "seconds": round(self.seconds, 2),
                 "seconds_per_round": round(per_round, 3),
             },
-            "audit": {item.name: item.verdict is Verdict.HOLDS for item in self.audit.items},
+            "audit": None
+            if self.audit is None
+            else {item.name: item.verdict is Verdict.HOLDS for item in self.audit.items},
         }
         return json.dumps(document, indent=2) + "\n"
 
@@ -139,12 +146,13 @@ class Ending:
     seconds: float
     """Of the whole demo."""
     final: FinalModel
-    audit: AuditReport
+    audit: AuditReport | None
     refunded_wei: int
 
 
 def collect(
     network: DemoNetwork,
+    client: ChainClient,
     request_id: int,
     spec: Specification,
     providers: Sequence[DemoProvider],
@@ -152,9 +160,9 @@ def collect(
 ) -> DemoResult:
     """Read the tables' figures from the chain."""
     events = network.events(request_id)
-    gas = {tx: network.client.gas_used(tx) for tx in {event.tx_hash for event in events}}
-    seats = {member.account: member for member in network.client.rounds.members(request_id)}
-    points, faults = network.client.rounds.points(request_id)
+    gas = {tx: client.gas_used(tx) for tx in {event.tx_hash for event in events}}
+    seats = {member.account: member for member in client.rounds.members(request_id)}
+    points, faults = client.rounds.points(request_id)
     paid = {e.args["provider"]: int(e.args["amount"]) for e in _named(events, "Claimed")}
     spent = _privacy(spec)
     rows = tuple(
@@ -166,7 +174,7 @@ def collect(
             paid.get(one.address, 0),
             round(spent.epsilon, 4) if spent and not one.poisoned else None,
             spent.delta if spent and not one.poisoned else None,
-            network.client.registry.reputation(one.address),
+            client.registry.reputation(one.address),
             faults[seats[one.address].seat],
         )
         for one in providers

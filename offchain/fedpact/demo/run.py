@@ -11,12 +11,14 @@ from pathlib import Path
 from rich.console import Console
 
 from fedpact.audit import audit
+from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions
 from fedpact.demo.progress import RoundClock, show_progress
 from fedpact.demo.result import DemoProvider, DemoResult, Ending, FinalModel, collect
+from fedpact.demo.result_v2 import collect as collect_v2
 from fedpact.demo.tables import print_result
 from fedpact.errors import AuditFailed, FedpactError, NotReady
 from fedpact.learning.artefact import decode
@@ -24,15 +26,19 @@ from fedpact.learning.families import family_of, represented
 from fedpact.privacy.noise import SystemNoise
 from fedpact.provider.files import features_folder
 from fedpact.requester import Answer, FetchedModel, Requester, RequestProgress
+from fedpact.requester.v2.client import RequesterV2
 from fedpact.simulation.baselines import alone, central, without_privacy
 from fedpact.simulation.request import quality
-from fedpact.types.rounds import RequestStatus, seats_of
+from fedpact.types.rounds import seats_of
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import Specification
 
 PAYMENT_WEI = 10**18
 POLL_SECONDS = 0.05
+DRAWN_AT_EASE = 4
+"""Members of a round whose daemons one machine can run at the shortest interval."""
 CLAIM_SECONDS = 60.0
+"""Least time for all providers to collect; each takes part of a second."""
 POLICY = """min_pay_per_round = 1_000_000_000_000
 categories = ["{category}"]
 families = ["{family}"]
@@ -57,7 +63,7 @@ class Demo:
     console: Console
     data: DemoData
     network: DemoNetwork
-    requester: Requester
+    requester: Requester | RequesterV2
     auditor: AccountKeys
     providers: tuple[AccountKeys, ...]
 
@@ -67,7 +73,7 @@ def run(options: DemoOptions, console: Console) -> DemoResult:
     started = time.monotonic()
     with _workspace(options, console) as folder:
         data = prepare(options, folder)
-        with running_network(folder, options.store) as (network, registrar):
+        with running_network(folder, options.store, options.protocol) as (network, registrar):
             console.print(f"chain {network.devnet.url}, contracts deployed, store: {options.store}")
             parties = _admit(network, registrar, options.providers)
             demo = Demo(started, options, console, data, network, *parties)
@@ -103,14 +109,17 @@ def _workspace(options: DemoOptions, console: Console) -> Iterator[Path]:
 
 def _admit(
     network: DemoNetwork, registrar: AccountKeys, providers: int
-) -> tuple[Requester, AccountKeys, tuple[AccountKeys, ...]]:
+) -> tuple[Requester | RequesterV2, AccountKeys, tuple[AccountKeys, ...]]:
     """A requester, an auditor and the providers, each registered with its own organisation."""
     names = ["requester", "auditor", *(f"provider-{n + 1}" for n in range(providers))]
     accounts = [network.account(name) for name in names]
     for organisation, keys in enumerate(accounts, start=1):
         network.register(registrar, keys, organisation)
-    requester = Requester(network.client, network.store, accounts[0], network.folder / "state")
-    return requester, accounts[1], tuple(accounts[2:])
+    needed = (network.store, accounts[0], network.folder / "state")
+    client = network.client
+    if isinstance(client, ClientV2):
+        return RequesterV2(client, *needed), accounts[1], tuple(accounts[2:])
+    return Requester(client, *needed), accounts[1], tuple(accounts[2:])
 
 
 def _serve(demo: Demo, number: int) -> None:
@@ -132,9 +141,15 @@ def _serve(demo: Demo, number: int) -> None:
         f"provider-{number + 1}",
         demo.data.files[number],
         policy,
-        POLL_SECONDS,
+        _poll_seconds(options),
         options.poison_of(number),
+        demo.network.listens(),
     )
+
+
+def _poll_seconds(options: DemoOptions) -> float:
+    """More daemons on the same cores look less often."""
+    return POLL_SECONDS * max(1.0, options.drawn / DRAWN_AT_EASE)
 
 
 def _limit(options: DemoOptions) -> float:
@@ -144,11 +159,11 @@ def _limit(options: DemoOptions) -> float:
 def _play(demo: Demo) -> DemoResult:
     """The request's life, from its creation to the answers."""
     requester, network, console = demo.requester, demo.network, demo.console
+    draft, client = demo.data.draft, network.client
+    if isinstance(client, ChainClient):
+        draft = draft.changed(auditors=[demo.auditor.address])
     request_id = requester.create(
-        demo.data.draft.changed(auditors=[demo.auditor.address]),
-        demo.data.evaluation,
-        PAYMENT_WEI,
-        queries=demo.data.queries,
+        draft, demo.data.evaluation, PAYMENT_WEI, queries=demo.data.queries
     )
     console.print(f"request {request_id}: {PAYMENT_WEI / 1e18:g} ether in escrow")
     clock = RoundClock()
@@ -161,12 +176,14 @@ def _play(demo: Demo) -> DemoResult:
             show(progress)
 
         end = requester.follow(request_id, report, poll_interval=POLL_SECONDS)
-    if end.status is not RequestStatus.DELIVERED:
+    if not end.model:
         raise NotReady(f"request {request_id} ended as {end.status.name}, without a model")
-    _wait_for_claims(network, request_id)
-    refunded = requester.refund(request_id) if network.client.market.refundable(request_id) else 0
-    fetched = requester.fetch(request_id)
-    verdict = audit(network.client, network.store, request_id, demo.auditor)
+    fetched, refunded, verdict = requester.fetch(request_id), 0, None
+    if isinstance(client, ClientV2):
+        _wait_for_pay(network, client, request_id)
+    else:
+        refunded = _claimed_and_refunded(demo, client, request_id)
+        verdict = audit(client, network.store, request_id, demo.auditor)
     network.stop_daemons()  # they have nothing left to do, and the baselines need the cores
     final = _final_model(demo, spec, fetched)
     _answer(demo, spec, request_id, final)
@@ -176,7 +193,9 @@ def _play(demo: Demo) -> DemoResult:
     ]
     seconds = time.monotonic() - demo.started
     ending = Ending(clock.seconds, seconds, final, verdict, refunded)
-    return collect(network, request_id, spec, providers, ending)
+    if isinstance(client, ClientV2):
+        return collect_v2(client, request_id, spec, providers, ending)
+    return collect(network, client, request_id, spec, providers, ending)
 
 
 def _answer(demo: Demo, spec: Specification, request_id: int, final: FinalModel) -> None:
@@ -193,11 +212,17 @@ def _answer(demo: Demo, spec: Specification, request_id: int, final: FinalModel)
         )
 
 
-def _wait_for_claims(network: DemoNetwork, request_id: int) -> None:
-    """Wait until every provider has claimed its share."""
+def _claimed_and_refunded(demo: Demo, client: ChainClient, request_id: int) -> int:
+    """Wait until every provider has claimed its share; the wei that then go back."""
+    _wait_for_claims(demo.network, client, request_id)
+    assert isinstance(demo.requester, Requester)
+    return demo.requester.refund(request_id) if client.market.refundable(request_id) else 0
+
+
+def _wait_for_claims(network: DemoNetwork, client: ChainClient, request_id: int) -> None:
     deadline = time.monotonic() + CLAIM_SECONDS
-    market = network.client.market
-    seats = seats_of(network.client.rounds.round_state(request_id).members)
+    market = client.market
+    seats = seats_of(client.rounds.round_state(request_id).members)
     while time.monotonic() < deadline:
         network.check_daemons()
         claimed = market.request(request_id).claimed
@@ -206,6 +231,17 @@ def _wait_for_claims(network: DemoNetwork, request_id: int) -> None:
             return
         time.sleep(POLL_SECONDS)
     raise FedpactError(f"request {request_id}: seats {open_} did not claim in time")
+
+
+def _wait_for_pay(network: DemoNetwork, client: ClientV2, request_id: int) -> None:
+    """Wait until all members have their pay: those of a large pool collect it themselves."""
+    members = client.pool.count(request_id)
+    deadline = time.monotonic() + max(CLAIM_SECONDS, members)
+    while unpaid := client.market.all_unpaid(request_id, members):
+        network.check_daemons()
+        if time.monotonic() > deadline:
+            raise FedpactError(f"request {request_id}: members {unpaid} did not collect in time")
+        time.sleep(POLL_SECONDS)
 
 
 def _final_model(demo: Demo, spec: Specification, fetched: FetchedModel) -> FinalModel:

@@ -1,10 +1,7 @@
 """Providers with published profiles whose daemons, each a process, answer searches."""
 
-import secrets
-import socket
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import httpx
 from fedpact.chain.keystore import AccountKeys
 from fedpact.data.declared import DeclaredData
 from fedpact.data.proposal import as_toml, propose
-from fedpact.demo.network import DemoNetwork
+from fedpact.demo.network import DemoNetwork, free_port
 from fedpact.errors import FedpactError
 from fedpact.provider import profile
 from fedpact.provider.files import ledger_file, profile_file
@@ -22,7 +19,6 @@ from fedpact.provider.policy import Policy
 from fedpact.retrieval.schema import About
 from fedpact.types.schema import schema_file
 
-PORTS = range(15_000, 32_000)
 POLICY = "submit_after = 0.0\nmin_samples = 20\nmin_pay_per_round = 5\n"
 
 
@@ -64,7 +60,7 @@ def publish_providers(
         schema_file(data).write_text(as_toml(schema))
         policy = network.folder / f"policy-{name}.toml"
         policy.write_text(POLICY)
-        listen = f"127.0.0.1:{_free_port()}"
+        listen = f"127.0.0.1:{free_port()}"
         terms = Policy.read(policy)
         path = ledger_file(network.folder / "state", keys.address)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,12 +123,3 @@ def _members(client: httpx.Client, provider: SearchableProvider) -> int:
         return About.model_validate_json(answer.content).members
     except (httpx.HTTPError, ValueError):
         return -1
-
-
-def _free_port() -> int:
-    """Below the ports of outgoing connections (Linux: from 32,768)."""
-    while True:
-        port = secrets.choice(PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

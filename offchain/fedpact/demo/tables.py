@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from fedpact.audit import Verdict
+from fedpact.audit import AuditReport, Verdict
 from fedpact.demo.result import DemoResult
 
 _MARKS = {Verdict.HOLDS: "[green]holds", Verdict.FAILS: "[red]FAILS"}
@@ -29,7 +29,8 @@ def print_result(result: DemoResult, console: Console) -> None:
         f" (trained centrally without privacy: {centrally}, best single provider: {single})"
     )
     console.print(f"model: {final.cid}")
-    console.print(_audit(result))
+    if result.audit is not None:
+        console.print(_audit(result.audit))
     console.print(
         f"{result.gas:,} gas in all, {result.seconds:.1f} s,"
         f" {result.refunded_wei / 1e18:.4f} ether refunded"
@@ -54,7 +55,9 @@ def _rounds(result: DemoResult) -> Table:
 
 def _providers(result: DemoResult) -> Table:
     table = Table(title="Providers", title_justify="left")
-    for heading in ("provider", "samples", "points", "paid (ether)", "epsilon", "reputation"):
+    drawn = ("drawn",) if any(row.drawn is not None for row in result.providers) else ()
+    headings = ("provider", "samples", *drawn, "points", "paid (ether)", "epsilon", "reputation")
+    for heading in headings:
         table.add_column(heading, justify="left" if heading == "provider" else "right")
     for row in result.providers:
         hostile = f" [red]({row.poisoned})" if row.poisoned else ""
@@ -62,6 +65,7 @@ def _providers(result: DemoResult) -> Table:
         table.add_row(
             _short(row.address) + hostile,
             str(row.samples),
+            *([str(row.drawn)] if drawn else []),
             f"{row.points:,}",
             f"{row.paid_wei / 1e18:.4f}",
             cost,
@@ -70,12 +74,12 @@ def _providers(result: DemoResult) -> Table:
     return table
 
 
-def _audit(result: DemoResult) -> Table:
+def _audit(audit: AuditReport) -> Table:
     table = Table(title="Audit: recomputed from chain and store alone", title_justify="left")
     table.add_column("item")
     table.add_column("verdict")
     table.add_column("detail")
-    for item in result.audit.items:
+    for item in audit.items:
         table.add_row(
             item.name.replace("_", " "),
             _MARKS.get(item.verdict, "[yellow]unavailable"),

@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Self
 
@@ -66,7 +67,13 @@ Mechanism = GaussianRelease | Schedule
 def of_request(spec: Specification) -> Mechanism | None:
     """A provider's releases in all rounds of `spec`, a schedule fixed at joining. None without
     privacy."""
-    made = Counter(GaussianRelease.of_round(spec, number + 1) for number in range(spec.rounds))
+    return of_rounds(spec, range(1, spec.rounds + 1))
+
+
+def of_rounds(spec: Specification, numbers: Iterable[int]) -> Mechanism | None:
+    """A provider's releases in these rounds (from 1): those in which it was drawn. None without
+    privacy, or without a round."""
+    made = Counter(GaussianRelease.of_round(spec, number) for number in numbers)
     releases = tuple(one.times(rounds) for one, rounds in made.items() if one is not None)
     if not releases:
         return None

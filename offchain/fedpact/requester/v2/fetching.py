@@ -1,13 +1,16 @@
 """Open what was delivered, and fetch, decrypt and check the model."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.chain.bindings.v2.events import (
     Delivered,
+    ModelsSubmitted,
     RoundFinalised,
     RoundOpened,
     RoundPosted,
     RoundTallied,
+    Started,
 )
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
 from fedpact.consensus.judgement import judge
@@ -21,6 +24,7 @@ from fedpact.requester.v2.look import RequestLook
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
+from fedpact.types.v2 import PoolMember
 
 
 def delivery_of(look: RequestLook) -> tuple[Delivery, int]:
@@ -62,18 +66,46 @@ def fetch_model(
     return fetched, model
 
 
-def _contributors(look: RequestLook, round_: int) -> tuple[str, ...]:
-    """Accounts whose models a final round combines."""
-    events = list(look.all_events())
-    seed = next(o.seed for o in events if isinstance(o, RoundOpened) and o.round == round_)
+@dataclass(frozen=True)
+class RoundLook:
+    """Who took part in a final round, by seat."""
+
+    members: tuple[PoolMember, ...]
+    submitted: int
+    included: int
+    """Masks of the seats whose models were named, and whose models the global one combines."""
+
+    def account(self, seat: int) -> str:
+        return self.members[seat].account
+
+    def drew(self, account: str) -> bool:
+        return any(member.account == account for member in self.members)
+
+    def has_model(self, account: str) -> bool:
+        return any(self.account(seat) == account for seat in seats_of(self.submitted))
+
+
+def round_of(look: RequestLook, round_: int) -> RoundLook:
+    """What the chain says of a final round."""
+    seed = [one.seed for one in look.events(RoundOpened) if one.round == round_][-1]
     _, members = look.client.pool.cohort(look.request_id, seed, look.frame)
-    included = 0
-    for event in events:
-        if isinstance(event, RoundTallied) and event.round == round_:
+    submitted = included = 0
+    for event in look.all_events():
+        if isinstance(event, Started) and round_ == 1:
+            submitted = 0  # a void start began this round before
+        elif isinstance(event, ModelsSubmitted) and event.round == round_:
+            submitted |= event.mask
+        elif isinstance(event, RoundTallied) and event.round == round_:
             included = event.board.included
         elif isinstance(event, RoundPosted) and event.round == round_:
-            included = _included(look, event)
-    return tuple(members[seat].account for seat in seats_of(included))
+            submitted, included = event.mask, _included(look, event)
+    return RoundLook(members, submitted, included)
+
+
+def _contributors(look: RequestLook, round_: int) -> tuple[str, ...]:
+    """Accounts whose models a final round combines."""
+    found = round_of(look, round_)
+    return tuple(found.account(seat) for seat in seats_of(found.included))
 
 
 def _included(look: RequestLook, posted: RoundPosted) -> int:

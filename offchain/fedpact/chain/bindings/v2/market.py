@@ -113,6 +113,15 @@ class Market(Binding):
         """What `pay` would pay to a member now."""
         return int(self._view("unpaid", request, index, block=block))
 
+    def all_unpaid(
+        self, request: int, members: int, block: BlockReference = None
+    ) -> dict[int, int]:
+        """What `pay` would pay now, by index, of those below `members` to whom anything is due."""
+        calls = [self.function("unpaid", request, index) for index in range(members)]
+        answers = self._connection.read(calls, block)
+        due = [int(self.decoded("unpaid", one)) for one in answers]
+        return {index: amount for index, amount in enumerate(due) if amount}
+
     def min_window(self, block: BlockReference = None) -> int:
         return int(self._view("minWindow", block=block))
 

@@ -1,0 +1,106 @@
+"""The figures of a demo on the second protocol, read from the chain."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from fedpact.chain.addresses import checksum
+from fedpact.chain.bindings.v2.events import Credited, Paid, RoundFinalised, RoundOpened, Settled
+from fedpact.chain.client import ClientV2
+from fedpact.consensus.artefacts import model_cid
+from fedpact.consensus.earned import refunds_of, sums_of
+from fedpact.demo.result import DemoProvider, DemoResult, Ending, ProviderRow, RoundRow
+from fedpact.learning.families import family_of, privacy_statement
+from fedpact.privacy.accounting import PrivacyCost, cost
+from fedpact.privacy.mechanisms import of_request, of_rounds
+from fedpact.requester.v2.fetching import RoundLook, round_of
+from fedpact.requester.v2.look import look
+from fedpact.types.rounds import seats_of
+from fedpact.types.scores import INVALID
+from fedpact.types.specification import Specification
+from fedpact.types.v2 import Earned
+
+
+def collect(
+    client: ClientV2,
+    request_id: int,
+    spec: Specification,
+    providers: Sequence[DemoProvider],
+    ending: Ending,
+) -> DemoResult:
+    """Read the tables' figures from the chain."""
+    seen = look(client, request_id)
+    gas = {tx: client.gas_used(tx) for tx in {one.at.tx_hash for one in seen.all_events()}}
+    rounds = {one.round: round_of(seen, one.round) for one in seen.events(RoundFinalised)}
+    template = family_of(spec).template(spec)
+    rows = []
+    for event in seen.events(RoundFinalised):
+        found, at = rounds[event.round], event.round
+        left_out = seats_of(found.submitted & ~found.included)
+        # What opens a round is the end of the one before it, or the start.
+        about = {
+            one.at.tx_hash
+            for one in seen.all_events()
+            if getattr(one, "round", None) == at and not isinstance(one, RoundOpened)
+        }
+        rows.append(
+            RoundRow(
+                found.account(event.leader) if event.leader < len(found.members) else "-",
+                tuple(found.account(seat) for seat in left_out),
+                str(model_cid(template, event.digest)),
+                None if event.error == INVALID else event.error,
+                sum(gas[tx] for tx in about),
+                round(ending.round_seconds[at - 1], 3) if at <= len(ending.round_seconds) else 0.0,
+            )
+        )
+    listed = [Earned(e.cohort, e.points, e.extra, e.digest) for e in seen.events(Credited)]
+    earned = {
+        client.pool.member(request_id, index).account: one for index, one in sums_of(listed).items()
+    }
+    paid: Counter[str] = Counter()
+    for one in seen.events(Paid):
+        paid[one.account] += one.amount
+    for poster, wei in refunds_of(listed, seen.terms.gas_budget).items():
+        paid[checksum(bytes.fromhex(poster[2:]))] -= wei
+    whole = of_request(spec)
+    return DemoResult(
+        tuple(rows),
+        tuple(
+            ProviderRow(
+                one.address,
+                one.poisoned.value if one.poisoned else None,
+                one.samples,
+                earned[one.address].points if one.address in earned else 0,
+                paid.get(one.address, 0),
+                *_epsilon(spec, one, rounds),
+                client.reputation.reputation(one.address),
+                earned[one.address].faults if one.address in earned else 0,
+                sum(at.drew(one.address) for at in rounds.values()),
+            )
+            for one in providers
+        ),
+        ending.final,
+        sum(gas.values()),
+        ending.seconds,
+        sum(one.refund + one.gas_refund for one in seen.events(Settled)),
+        ending.audit,
+        None if whole is None or spec.privacy.delta is None else cost(whole, spec.privacy.delta),
+        privacy_statement(spec),
+    )
+
+
+def _epsilon(
+    spec: Specification, one: DemoProvider, rounds: dict[int, RoundLook]
+) -> tuple[float | None, float | None]:
+    """What a provider's releases cost, in the rounds for which it was drawn and submitted."""
+    spent = spent_in(spec, [number for number, at in rounds.items() if at.has_model(one.address)])
+    if spent is None or one.poisoned:
+        return None, None
+    return round(spent.epsilon, 4), spent.delta
+
+
+def spent_in(spec: Specification, rounds: Sequence[int]) -> PrivacyCost | None:
+    """The cost to each record of releases in these rounds; None without privacy or a round."""
+    release = of_rounds(spec, rounds)
+    if release is None or spec.privacy.delta is None:
+        return None
+    return cost(release, spec.privacy.delta)
