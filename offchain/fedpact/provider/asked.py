@@ -31,6 +31,10 @@ class Look(Protocol):
     def deadline(self) -> int:
         """The last second of its stage; 0: none."""
 
+    @property
+    def rest(self) -> float:
+        """For how many seconds nothing is asked of this account; 0: it may be at once."""
+
 
 LookT = TypeVar("LookT", bound=Look)
 

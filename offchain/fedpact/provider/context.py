@@ -292,6 +292,11 @@ class RequestView:
         return self.own_seat
 
     @property
+    def rest(self) -> float:
+        """See `Look.rest`: each member takes part in every round."""
+        return 0.0
+
+    @property
     def deadline(self) -> int:
         """The last second of its stage, or of joining."""
         if self.record.status is RequestStatus.OPEN:

@@ -364,6 +364,7 @@ class Daemon:
                 acted |= self._advance(request, frame)
         seen = (self._views.get(request) for request in due)
         metrics.saw("unread" if view is None else view.stage for view in seen)
+        self._pace.may_rest(min((self._rest(request) for request in due), default=0.0))
         if time.monotonic() > self._measured_until:
             self._measured_until = time.monotonic() + MEASURED_FOR
             self._measure(frame)
@@ -371,6 +372,14 @@ class Daemon:
             self._content_until = time.monotonic() + CONTENT_GOOD_FOR
             self._look_after_content(frame)
         return acted
+
+    def _rest(self, request: int) -> float:
+        """For how many seconds a request asks nothing of this account; 0 where that is unknown."""
+        view = self._views.get(request)
+        try:
+            return 0.0 if view is None else view.rest
+        except Retryable:
+            return 0.0
 
     def _look_after_content(self, frame: Frame) -> None:
         """Give the content of ended requests an end, and put again what disappeared and is owed."""

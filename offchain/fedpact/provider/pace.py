@@ -16,7 +16,7 @@ SMOOTHING = 0.3
 
 
 class Pace:
-    """Polls fast while something is open, else about once a block."""
+    """Polls fast while something is open that may ask for this account, else about once a block."""
 
     def __init__(self, poll_seconds: float) -> None:
         """`poll_seconds`: the shortest wait."""
@@ -24,6 +24,7 @@ class Pace:
         self._block_seconds = 0.0
         self._last: Frame | None = None
         self._busy = True
+        self._rest = 0.0
         self._failures = 0
         self._asked: float = 0.0
 
@@ -42,6 +43,10 @@ class Pace:
         """`busy`: a request is open."""
         self._busy, self._failures, self._asked = busy, 0, 0.0
 
+    def may_rest(self, seconds: float) -> None:
+        """Nothing will be asked of this account for so long; until the next call."""
+        self._rest = seconds
+
     def failed(self, error: Exception | None) -> None:
         self._failures += 1
         wait = error.fault.retry_after if isinstance(error, RpcError) else None
@@ -53,5 +58,6 @@ class Pace:
             doubled = self._poll * float(2 ** min(self._failures, 12))
             return max(min(doubled, LONGEST_FAILED_WAIT), self._asked - time.monotonic())
         if self._busy:
-            return max(self._poll, min(self._block_seconds / LOOKS_A_BLOCK, LONGEST_OPEN_WAIT))
+            look = min(self._block_seconds / LOOKS_A_BLOCK, LONGEST_OPEN_WAIT)
+            return max(self._poll, look, self._rest)
         return max(self._poll, self._block_seconds)

@@ -11,7 +11,7 @@ from fedpact.provider.context import DutyResult
 from fedpact.provider.v2.aggregating import attest_aggregate, close_round, finalise_round
 from fedpact.provider.v2.agreeing import agree
 from fedpact.provider.v2.ending import end_request
-from fedpact.provider.v2.joining import has_joined, opt_in, start_request, wait_for_members
+from fedpact.provider.v2.joining import opt_in, start_request, wait_for_members
 from fedpact.provider.v2.training import publish_model, submit_model
 from fedpact.provider.v2.view import RequestView
 from fedpact.provider.v2.voting import commit_vote, reveal_vote, tally_votes
@@ -47,5 +47,5 @@ _BY_PHASE: dict[Phase, tuple[Duty, ...]] = {
 def duties_of(view: RequestView) -> tuple[Duty, ...]:
     """What may be due now, in the order in which it is tried."""
     if view.facts.phase is Phase.WAITING and not view.pool_facts.closed:
-        return (wait_for_members,) if has_joined(view) else (opt_in,)
+        return (wait_for_members,) if view.has_joined else (opt_in,)
     return _BY_PHASE.get(view.facts.phase, ())

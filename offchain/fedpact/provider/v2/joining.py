@@ -18,16 +18,6 @@ from fedpact.provider.v2.view import RequestView
 from fedpact.types.cid import Cid
 from fedpact.types.v2 import Join, PoolFacts, PoolMember, Start
 
-
-def has_joined(view: RequestView) -> bool:
-    """Whether this account is in the pool, which is still open."""
-    times = [
-        sum(event["provider"] == view.account for event in view.events(name))
-        for name in ("Joined", "Left")
-    ]
-    return bool(times[0] > times[1])
-
-
 # ---------------------------------------------------------------------- opting in
 
 

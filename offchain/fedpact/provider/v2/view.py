@@ -20,6 +20,8 @@ WINDOWS = {
     Phase.REVEAL: "reveal_window",
     Phase.ATTEST: "attest_window",
 }
+REST_PARTS = 100
+"""Parts of a window, in one of which a member notices that it has begun."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,17 @@ class RequestView:
     def deadline(self) -> int:
         """The last second of its phase; 0: none."""
         return self.facts.deadline if self.facts.phase in WINDOWS else 0
+
+    @property
+    def rest(self) -> float:
+        """See `Look.rest`. Who is not drawn is asked for nothing before the next round, which it
+        then sees within a hundredth of the time for submissions; who waits for a pool to close
+        sees that within a hundredth of the time for a start."""
+        if self.facts.phase is Phase.WAITING:
+            waits = self.has_joined and not self.pool_facts.closed
+            return self.terms.start_window / REST_PARTS if waits else 0.0
+        drawn = self.own_seat is not None or self.facts.phase is Phase.NONE
+        return 0.0 if drawn else self.terms.submit_window / REST_PARTS
 
     @property
     def account(self) -> str:
@@ -111,6 +124,15 @@ class RequestView:
             if member.account == self.account:
                 return index
         return None
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether this account is in the pool, which is still open."""
+        joined, left = (
+            sum(event["provider"] == self.account for event in self.events(name))
+            for name in ("Joined", "Left")
+        )
+        return bool(joined > left)
 
     @property
     def judged(self) -> int:

@@ -1,0 +1,47 @@
+"""How often a daemon looks at the chain."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fedpact.chain.records import Frame
+from fedpact.provider.pace import Pace
+from fedpact.provider.v2.view import RequestView
+from fedpact.types.v2 import Phase
+
+
+def test_who_is_asked_for_nothing_looks_rarely_and_at_once_again_when_it_is() -> None:
+    pace = Pace(0.05)
+    for number in range(3):
+        pace.saw(Frame(number, f"0x{number}", 12 * number))
+    pace.succeeded(busy=True)
+    assert pace.wait() == 1.0
+    pace.may_rest(6.0)
+    assert pace.wait() == 6.0
+    pace.may_rest(0.0)
+    assert pace.wait() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("phase", "seat", "closed", "joined", "rest"),
+    [
+        (Phase.SUBMIT, 2, True, True, 0.0),
+        (Phase.SUBMIT, None, True, True, 9.0),
+        (Phase.ATTEST, None, True, True, 9.0),
+        (Phase.WAITING, None, False, True, 3.0),
+        (Phase.WAITING, None, False, False, 0.0),
+        (Phase.WAITING, None, True, True, 0.0),
+    ],
+)
+def test_a_member_that_is_not_drawn_rests_for_a_hundredth_of_a_window(
+    phase: Phase, seat: int | None, closed: bool, joined: bool, rest: float
+) -> None:
+    view: Any = SimpleNamespace(
+        facts=SimpleNamespace(phase=phase),
+        own_seat=seat,
+        has_joined=joined,
+        pool_facts=SimpleNamespace(closed=closed),
+        terms=SimpleNamespace(submit_window=900, start_window=300),
+    )
+    assert RequestView.rest.fget(view) == rest  # type: ignore[attr-defined]
