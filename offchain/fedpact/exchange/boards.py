@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 2.0
 """For each of connecting, sending, and receiving the whole answer."""
+REPAIR_SECONDS = 1.0
+"""For a daemon to which others send what they say: it asks only for what was lost."""
 AT_ONCE = 32
 """Concurrent requests, at most one to each peer."""
 _ORDER = list(Kind)
@@ -42,9 +44,10 @@ class Exchange(Closing):
     """Boards of the rounds under way, and the daemons that hold others' messages. Thread-safe."""
 
     def __init__(self, fingerprint: bytes, own: str, seconds: float) -> None:
-        """`own`: this daemon's address as others reach it, or empty. `seconds`: the shortest time
-        between two exchanges with a peer."""
-        self._fingerprint, self._own, self._seconds = fingerprint.hex(), own.rstrip("/"), seconds
+        """`own`: this daemon's address as others reach it, or empty. `seconds`: between two looks
+        at what others hold, where they cannot send it here."""
+        self._fingerprint, self._own = fingerprint.hex(), own.rstrip("/")
+        self._seconds = max(seconds, REPAIR_SECONDS) if own else seconds
         self._private = not own or is_private(own)
         self._lock = threading.Lock()
         self._boards: dict[Place, Board] = {}
@@ -120,6 +123,7 @@ class Exchange(Closing):
         with self._lock:
             for place in [one for one in self._boards if one[0] == request and one[1] < before]:
                 del self._boards[place], self._peers[place], self._fresh[place]
+                self._asked = {at: when for at, when in self._asked.items() if at[0] != place}
 
     # ------------------------------------------------------------------ for peers
 
@@ -153,14 +157,17 @@ class Exchange(Closing):
             time.sleep(min(self._seconds, 0.02))
 
     def _turn(self) -> None:
-        """Ask the peers whose turn it is, without waiting for them."""
+        """Ask the peers whose turn it is, without waiting for them: all that have not had the
+        latest own message, else the one that was asked longest ago."""
         now = time.monotonic()
         with self._lock:
             for place, peers in self._peers.items():
-                for peer in peers:
-                    recent = now - self._asked.get((place, peer), 0.0) < self._seconds
-                    if recent or peer in self._busy:
-                        continue
+                asked = {peer: self._asked.get((place, peer), 0.0) for peer in peers}
+                free = [peer for peer in peers if peer not in self._busy]
+                due = [peer for peer in free if not asked[peer]]
+                if not due and free and now - max(asked.values()) >= self._seconds:
+                    due = [min(free, key=asked.__getitem__)]
+                for peer in due:
                     self._asked[(place, peer)] = now
                     self._busy.add(peer)
                     held = encode(self._boards[place].all())

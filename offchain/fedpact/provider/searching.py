@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 REFRESH_SECONDS = 60.0
 """Longest pause between two refreshes."""
 FAST_REFRESH_SECONDS = 1.0
-"""The pause while the node has not joined, or while its community changes."""
+"""The pause while a node with a profile has not joined, or while its community changes."""
 STOP_SECONDS = 10.0
 MAX_NEWCOMERS = 10_000
 """Announcements queued between two steps."""
@@ -137,6 +137,7 @@ class SearchNode:
         record = self._own_record()
         if record is None:
             self._membership, self._table, self._joined = None, None, False
+            self._pause = min(2 * self._pause, self._refresh_seconds)
             return
         if self._membership is None or self._table is None or self._table.record != record:
             self._membership = Membership(

@@ -117,3 +117,28 @@ def test_a_peer_that_never_answers_delays_nobody(monkeypatch: pytest.MonkeyPatch
             wait_until(lambda: held(each, Kind.MODEL) == {0, 1})  # noqa: B023
         for connection in accepted:
             connection.close()
+
+
+def test_without_news_one_peer_is_asked_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten members that asked each other all the time kept two cores busy."""
+    peers = [f"http://127.0.0.1:{port}" for port in (1, 2, 3)]
+    exchange, asked = Exchange(FINGERPRINT, "", 0.0), list[str]()
+
+    def turn() -> list[str]:
+        asked.clear()
+        exchange._turn()
+        exchange._busy.clear()
+        return sorted(asked)
+
+    monkeypatch.setattr(
+        exchange._workers, "submit", lambda ask, place, peer, held: asked.append(peer)
+    )
+    exchange.open(BALLOT, peers, lambda: ())
+    assert turn() == peers
+    assert sorted(turn() + turn() + turn()) == peers
+    exchange.say(PLACE, signed(Kind.MODEL, 0, DIGEST))
+    assert turn() == peers
+    assert len(turn()) == 1
+    exchange.forget(BALLOT.request, BALLOT.round + 1)
+    assert turn() == []
+    exchange.close()

@@ -57,6 +57,8 @@ def agree(view: RequestView) -> DutyResult | None:
     signature for the first would be one for the second as well.
     """
     exchange, facts = view.ctx.exchange, view.facts
+    if exchange is not None:
+        exchange.forget(view.id, view.round)  # also where the account is not drawn again
     if exchange is None or view.own_seat is None or view.in_mask(facts.voided) or facts.halted:
         return None
     if facts.phase is Phase.SUBMIT and view.round == 1:

@@ -17,6 +17,8 @@ from fedpact.types.v2 import Earned, RoundsOutcome, Status
 def end_request(view: RequestView) -> DutyResult:
     """What a request whose rounds are over asks of this account."""
     status = view.record.status
+    if view.ctx.exchange is not None:
+        view.ctx.exchange.forget(view.id, view.round + 1)
     if not view.events("Started"):
         finish(view, "it was never started")
         return idle("it was never started")
@@ -47,8 +49,6 @@ def finish(view: RequestView, reason: str) -> None:
     for kept in (cache.replays, cache.pools, cache.cohorts, cache.histories, cache.peers):
         kept.pop(view.id, None)
     view.ctx.state.said.forget(view.id)
-    if view.ctx.exchange is not None:
-        view.ctx.exchange.forget(view.id, view.round + 1)
     view.ctx.state.decide(view.id, Participation.FINISHED, reason)
 
 
