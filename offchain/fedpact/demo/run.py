@@ -37,6 +37,8 @@ PAYMENT_WEI = 10**18
 POLL_SECONDS = 0.05
 DRAWN_AT_EASE = 4
 """Members of a round whose daemons one machine can run at the shortest interval."""
+START_SECONDS = 60.0
+"""Least time for all daemons to start; each takes two seconds of a processor."""
 CLAIM_SECONDS = 60.0
 """Least time for all providers to collect; each takes part of a second."""
 POLICY = """min_pay_per_round = 1_000_000_000_000
@@ -83,7 +85,7 @@ def run(options: DemoOptions, console: Console) -> DemoResult:
                 f"{options.providers} providers' daemons, each a process with its own data:"
                 f" {', '.join(str(count) for count in data.samples)} samples"
             )
-            network.wait_until_serving()
+            network.wait_until_serving(max(START_SECONDS, 5.0 * options.providers))
             result = _play(demo)
         print_result(result, console)
         if options.json is not None:
