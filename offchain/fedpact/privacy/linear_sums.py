@@ -160,14 +160,22 @@ def noised(
 ) -> NDArray[np.float64]:
     """A sum of sensitivity `bound` with Gaussian noise of std noise_multiplier * bound a value.
 
+    See `sum_std` for the noise, and for what it raises.
+    """
+    return noise.add(total, sum_std(total.size, bound, noise_multiplier))
+
+
+def sum_std(values: int, bound: float, noise_multiplier: float) -> float:
+    """Standard deviation of the noise on a sum of `values` numbers and sensitivity `bound`.
+
     The lattice's own rounding enlarges the noise by as much as it adds to the sensitivity.
     Raises PrivacyError for a multiplier so large that the lattice is too coarse for the bound.
     """
     _check_bound(bound)
-    extra = rounding_sensitivity(total.size, noise_multiplier * bound)
+    extra = rounding_sensitivity(values, noise_multiplier * bound)
     if extra > 0.01 * bound:
         raise PrivacyError(f"noise multiplier {noise_multiplier:g} is too large to be drawn safely")
-    return noise.add(total, noise_multiplier * (bound + 1.01 * extra))
+    return noise_multiplier * (bound + 1.01 * extra)
 
 
 def _norms(rows: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:

@@ -135,6 +135,13 @@ class NoiseSource(ABC):
         not positive and for values that are not finite: whoever sums private records zeroes what
         is not finite before the sum.
         """
+        return from_half_steps(self.add_integers(values, std), std)
+
+    def add_integers(self, values: NDArray[np.floating[Any]], std: float) -> NDArray[np.int64]:
+        """What `add` gives, as whole numbers of half steps, `std` * 2^-33 each; below 2^52 in size.
+
+        Such numbers of several providers with one `std` add up exactly.
+        """
         _check_std(std)
         if not np.isfinite(values).all():
             raise PrivacyError("cannot noise values that are not finite")
@@ -142,8 +149,12 @@ class NoiseSource(ABC):
         kept = np.clip(values.astype(np.float64), -limit, limit)
         steps: NDArray[np.float64] = np.rint(kept / math.ldexp(std, -FRACTION_BITS))
         total = 2 * steps.astype(np.int64).reshape(-1) + self.half_steps(values.size)
-        noised: NDArray[np.float64] = total.astype(np.float64) * math.ldexp(std, -FRACTION_BITS - 1)
-        return noised.reshape(values.shape)
+        return total.reshape(values.shape)
+
+
+def from_half_steps(total: NDArray[np.int64], std: float) -> NDArray[np.float64]:
+    """Whole numbers of half steps of `std` as values."""
+    return np.asarray(total.astype(np.float64) * math.ldexp(std, -FRACTION_BITS - 1))
 
 
 class SystemNoise(NoiseSource):

@@ -1,0 +1,64 @@
+"""Masks: words modulo 2^64 that hide a member's integers and cancel in the sum.
+
+Of two members the first adds, and the second takes off, the words of a seed that both derive from
+their keys of the round (X25519, RFC 7748). Each also adds words of a seed of its own, so that a
+vector that comes late stays hidden when the pairs' seeds are opened (Bonawitz et al. 2017, section
+4). Words are ChaCha20's key stream (RFC 8439), little-endian; seeds are derived by HKDF-SHA256 (RFC
+5869), bound to the round and to who takes part in it.
+"""
+
+from typing import Final
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
+
+from fedpact.errors import PrivacyError
+
+SEED_BYTES: Final = 16
+"""Of the secrets that are shared: 128 bits, as many as X25519 is worth."""
+KEY_BYTES: Final = 32
+
+Words = NDArray[np.uint64]
+
+
+def derive(secret: bytes, purpose: str, context: bytes, length: int = KEY_BYTES) -> bytes:
+    """HKDF-SHA256 of a secret; `context`: a digest, or a round reference of fixed length."""
+    info = b"fedpact/secure-sum/v1/" + purpose.encode() + b"\0" + context
+    return HKDF(SHA256(), length, salt=None, info=info).derive(secret)
+
+
+def mask_key(seed: bytes, context: bytes) -> X25519PrivateKey:
+    """A member's key of the round from its seed (SEED_BYTES)."""
+    return X25519PrivateKey.from_private_bytes(derive(seed, "mask-key", context))
+
+
+def pair_seed(
+    own: X25519PrivateKey, other: bytes, numbers: tuple[int, int], roster: bytes
+) -> bytes:
+    """What two members derive alike from one's private and the other's public key.
+
+    numbers: of both members, in any order. roster: the digest of who takes part. Raises
+    PrivacyError for a public key of small order, whose secret anyone knows.
+    """
+    try:
+        shared = own.exchange(X25519PublicKey.from_public_bytes(other))
+    except ValueError as error:
+        raise PrivacyError(f"0x{other.hex()} is not an X25519 public key") from error
+    ordered = b"".join(number.to_bytes(4, "big") for number in sorted(numbers))
+    return derive(shared, "pair", roster + ordered)
+
+
+def self_words(seed: bytes, roster: bytes, count: int) -> Words:
+    """The words of a member's own seed."""
+    return words(derive(seed, "self", roster), count)
+
+
+def words(key: bytes, count: int) -> Words:
+    """`count` words of the key stream of `key` (32 bytes), used for nothing else."""
+    cipher = Cipher(ChaCha20(key, bytes(16)), mode=None).encryptor()
+    return np.frombuffer(cipher.update(bytes(8 * count)), dtype="<u8").astype(np.uint64)

@@ -1,0 +1,164 @@
+"""Secure sums: whoever drops out, the sum is exact; and the bytes, computed by other means."""
+
+import hashlib
+import hmac
+from itertools import combinations
+
+import numpy as np
+import pytest
+from Crypto.Cipher import ChaCha20
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nacl.bindings import crypto_scalarmult, crypto_scalarmult_base
+from pydantic import ValidationError
+
+from fedpact.errors import PrivacyError
+from fedpact.privacy.noise import SeededNoise, from_half_steps
+from fedpact.privacy.secure_sum.collecting import open_part
+from fedpact.privacy.secure_sum.sharing import combine, split
+from fedpact.privacy.secure_sum.terms import SumTerms
+from fedpact.types.privacy import Privacy, PrivacyMode
+from tests.support.secure_sum import CONTEXT, Party, secret, vectors
+
+
+@st.composite
+def sums(draw: st.DrawFn) -> tuple[SumTerms, set[int], set[int], set[int]]:
+    """Terms; who announced nothing, who sent no masked vector, who opened nothing."""
+    dropouts, colluders = draw(st.integers(0, 2)), draw(st.integers(0, 3))
+    least = max(2 * dropouts + colluders + 1, dropouts + colluders + 2)
+    terms = SumTerms(draw(st.integers(least, 10)), dropouts, colluders)
+    lost = draw(st.lists(st.integers(0, terms.members - 1), max_size=dropouts, unique=True))
+    cut = draw(st.integers(0, len(lost)))
+    silent = draw(st.permutations(sorted(set(range(terms.members)) - set(lost))))
+    spare = terms.members - len(lost) - terms.threshold
+    return terms, set(lost[:cut]), set(lost[cut:]), set(silent[: draw(st.integers(0, spare))])
+
+
+@settings(max_examples=40, deadline=None)
+@given(sums(), st.integers(0, 2**32))
+def test_the_sum_is_exact_whoever_drops_out(
+    case: tuple[SumTerms, set[int], set[int], set[int]], seed: int
+) -> None:
+    terms, absent, missing, silent = case
+    party = Party.of(terms, set(range(terms.members)) - absent)
+    values = vectors(terms, seed=seed)
+    masked = party.masked(values, missing)
+    found = party.opened(masked, silent)
+    assert found.values.tolist() == sum(values[number] for number in masked).tolist()
+    assert found.at_fault == frozenset()
+
+
+def test_noised_sums_add_up_as_floating_point_values() -> None:
+    terms, std = SumTerms(4, 0, 1), 0.37
+    generator = np.random.default_rng(1)
+    sums = [generator.normal(0, 5, 100) for _ in range(4)]
+    integers = [SeededNoise(number).add_integers(total, std) for number, total in enumerate(sums)]
+    alone = [SeededNoise(number).add(total, std) for number, total in enumerate(sums)]
+    party = Party.of(terms)
+    found = from_half_steps(party.opened(party.masked(integers)).values, std)
+    np.testing.assert_allclose(found, np.sum(alone, axis=0), rtol=1e-12)
+
+
+def test_a_disclosed_part_is_what_its_member_masked() -> None:
+    party = Party.of(SumTerms(4, 0, 1))
+    values = vectors(party.terms)
+    masked = party.masked(values)
+    parts = [
+        open_part(party.roster, masked[member.number], member.disclose())
+        for member in party.members
+    ]
+    assert [part.tolist() for part in parts] == [one.tolist() for one in values]
+    assert sum(parts).tolist() == party.opened(masked).values.tolist()
+
+
+def test_a_sum_needs_as_many_members_as_its_terms_say() -> None:
+    terms = SumTerms(6, 1, 1)
+    with pytest.raises(PrivacyError, match="4 members announced"):
+        Party.of(terms, range(4))
+    party = Party.of(terms)
+    masked = party.masked(vectors(terms), missing={0, 1})
+    with pytest.raises(PrivacyError, match="a sum of 4 members is not opened"):
+        party.members[5].agree(frozenset(masked))
+
+
+@pytest.mark.parametrize(("members", "dropouts", "colluders"), [(2, 0, 1), (4, 2, 0), (5, 1, 3)])
+def test_terms_that_protect_nobody_are_refused(members: int, dropouts: int, colluders: int) -> None:
+    with pytest.raises(PrivacyError, match="it needs at least"):
+        SumTerms(members, dropouts, colluders)
+
+
+def test_shares_by_hand() -> None:
+    # A line over GF(2^128): share x of secret s is s + a x, and 2 times a is a shifted left, less
+    # x^128 + x^7 + x^2 + x + 1 where a bit falls out.
+    s, a = 0x0123456789ABCDEF << 64 | 0xFEDCBA9876543210, 1 << 127 | 5
+    doubled = (a << 1) ^ (1 << 128 | 0x87)
+    shares = {0: s ^ a, 1: s ^ doubled, 2: s ^ doubled ^ a}
+    for pair in combinations(shares, 2):
+        held = {holder: shares[holder].to_bytes(16, "big") for holder in pair}
+        assert combine(held, 2) == s.to_bytes(16, "big")
+
+
+def test_fewer_shares_than_the_threshold_fit_every_secret() -> None:
+    # The line through one share and any secret: so a share by itself says nothing.
+    share = split(bytes(16), 2, 3)[0]
+    for other in (b"\1" * 16, b"\xff" * 16):
+        line = {0: share, 1: bytes(16)}
+        assert combine(line, 2) != combine({0: share, 1: other}, 2)
+
+
+def hkdf(secret: bytes, purpose: bytes, context: bytes, length: int = 32) -> bytes:
+    """RFC 5869 with an empty salt, up to 32 bytes."""
+    pseudorandom = hmac.digest(bytes(32), secret, "sha256")
+    info = b"fedpact/secure-sum/v1/" + purpose + b"\0" + context
+    return hmac.digest(pseudorandom, info + b"\1", "sha256")[:length]
+
+
+def stream(key: bytes, count: int) -> list[int]:
+    drawn = ChaCha20.new(key=key, nonce=bytes(8)).encrypt(bytes(8 * count))
+    return [int.from_bytes(drawn[8 * at : 8 * at + 8], "little") for at in range(count)]
+
+
+def test_masked_vectors_by_other_libraries() -> None:
+    party = Party.of(SumTerms(3, 0, 1))
+    roster = party.roster.digest
+    seeds = [
+        {kind: hkdf(secret(number), kind, CONTEXT, 16) for kind in (b"pair-seed", b"self-seed")}
+        for number in range(3)
+    ]
+    private = [hkdf(one[b"pair-seed"], b"mask-key", CONTEXT) for one in seeds]
+    for number, key in enumerate(private):
+        assert party.roster[number].mask_key == crypto_scalarmult_base(key)
+        placed = number.to_bytes(4, "big")
+        digest = hashlib.sha256(
+            b"fedpact/secure-sum/v1/secret\0" + hashlib.sha256(CONTEXT).digest() + placed
+            + seeds[number][b"self-seed"]
+        )  # fmt: skip
+        assert party.roster[number].self_digest == digest.digest()
+
+    def pair(low: int, high: int) -> list[int]:
+        shared = crypto_scalarmult(private[low], crypto_scalarmult_base(private[high]))
+        placed = low.to_bytes(4, "big") + high.to_bytes(4, "big")
+        return stream(hkdf(shared, b"pair", roster + placed), 2)
+
+    own = [stream(hkdf(one[b"self-seed"], b"self", roster), 2) for one in seeds]
+    values = [[5, -3], [7, 2**40], [-1, 0]]
+    signs = [[1, 1, 0], [-1, 0, 1], [0, -1, -1]]
+    masks = [pair(0, 1), pair(0, 2), pair(1, 2)]
+    expected = [
+        [
+            (value + own[row][at] + sum(s * mask[at] for s, mask in zip(sign, masks, strict=True)))
+            % 2**64
+            for at, value in enumerate(values[row])
+        ]
+        for row, sign in enumerate(signs)
+    ]
+    masked = party.masked([np.array(one) for one in values])
+    assert [masked[number].tolist() for number in range(3)] == expected
+    assert party.opened(masked).values.tolist() == [11, 2**40 - 3]
+
+
+def test_no_specification_can_ask_for_a_secure_sum_yet() -> None:
+    fields = {"mode": PrivacyMode.SOUND, "epsilon": 2.0, "delta": 1e-5, "noise_multiplier": 1.0}
+    Privacy.model_validate(fields)
+    with pytest.raises(ValidationError, match="sum"):
+        Privacy.model_validate(fields | {"sum": "secure"})
