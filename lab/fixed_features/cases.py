@@ -2,9 +2,10 @@
 
 Settings: `epsilon`; `plan`, a table of `rounds`, `clipping_norm`, `learning_rate` and optionally
 `momentum`, `centring_multiplier`, `mirrored` and `averaged` (default: the plan tuned on public
-images); `shared_noise` and `examples` as in `training.run_case`. Metric: `global_accuracy` on the
-test images. The result's privacy states everything that epsilon depends on; its details hold the
-curve over the rounds.
+images); `examples` as in `training.split_up`; `secure_sum`, a table of `secure.SecureSettings`
+(default: every provider noises what it publishes). Metrics: `global_accuracy` on the test images,
+and `told_apart`, with poisoners in groups (`SecureSums.told_apart`). The result's privacy states
+everything that epsilon depends on; its details hold the curve over the rounds.
 """
 
 from typing import Annotated, Any
@@ -15,6 +16,8 @@ from fedpact.data import sources
 from fedpact.errors import InvalidInput
 from fedpact.types.validation import first_error
 from lab.fixed_features import training as fixed
+from lab.fixed_features.secure import SecureSettings
+from lab.fixed_features.secure import run_case as run_secure_case
 from lab.harness.checkpoint import Checkpoint
 from lab.harness.configuration import Case
 
@@ -38,7 +41,7 @@ class PrivacySettings(BaseModel):
 
     epsilon: float
     plan: PlanSettings | None = None
-    shared_noise: bool = False
+    secure_sum: SecureSettings | None = None
     examples: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -53,22 +56,23 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     task = fixed.Task.of(
         sources.load(case.dataset, case.seed), fixed.FEATURES, mirrored=plan.mirrored
     )
-    found = fixed.run_case(
-        task,
-        settings.epsilon,
-        case.seed,
-        plan,
-        case.providers,
-        case.partition,
-        settings.shared_noise,
-        settings.examples,
-    )
-    accuracy, privacy = found.pop("accuracy"), found.pop("privacy")
+    found = _found(case, settings, task, plan)
+    privacy, told_apart = found.pop("privacy"), found.pop("told_apart", None)
+    metrics = {"global_accuracy": found.pop("accuracy")}
     return {
-        "metrics": {"global_accuracy": accuracy},
+        "metrics": metrics if told_apart is None else metrics | {"told_apart": told_apart},
         "privacy": {"mode": "sound", **privacy, "covers": found.pop("covers")},
         "details": {**found, "curve": {str(at): one for at, one in found["curve"].items()}},
     }
+
+
+def _found(
+    case: Case, settings: PrivacySettings, task: fixed.Task, plan: fixed.Plan
+) -> dict[str, Any]:
+    common = (settings.epsilon, case.seed, plan, case.providers, case.partition, settings.examples)
+    if settings.secure_sum is None:
+        return fixed.run_case(task, *common)
+    return run_secure_case(task, settings.secure_sum, *common)
 
 
 def _plan(case: Case, settings: PrivacySettings) -> fixed.Plan:

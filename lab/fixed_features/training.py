@@ -132,32 +132,81 @@ class Trained:
     centre: NDArray[np.float32]
 
     def accuracy(self, test: Private) -> float:
+        return self.right(test) / len(test.y)
+
+    def right(self, test: Private) -> int:
+        """Number of examples with the right label."""
         right = 0
         for start in range(0, len(test.y), 1000):
             part = slice(start, start + 1000)
             x = test.x[part].astype(np.float32) - self.centre
             right += int(((x @ self.weights.T).argmax(axis=1) == test.y[part]).sum())
-        return right / len(test.y)
+        return right
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round's sum is made of."""
+
+    number: int
+    """0 gathers the centre."""
+    sums: Sequence[NDArray[np.float64]]
+    """The providers' clipped sums."""
+    norm: float
+    """The clipping norm."""
+    judged_on: int
+    """Number of public images."""
+    gain: Callable[[NDArray[np.float64], Sequence[int]], int]
+    """How many more of the public images are right after one step by the sum of these members."""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A round's noised sum."""
+
+    values: NDArray[np.float64]
+    members: Sequence[int]
+    """Whose sums are in it."""
+
+
+Summation = Callable[[Round], Sum]
+
+
+def own_noise(plan: Plan, noise_multiplier: float, noises: Sequence[NoiseSource]) -> Summation:
+    """Each provider noises what it publishes."""
+
+    def summed(made: Round) -> Sum:
+        multiplier = noise_multiplier if made.number else plan.centring_multiplier
+        parts = [
+            noised(one, made.norm, multiplier, noise)
+            for one, noise in zip(made.sums, noises, strict=True)
+        ]
+        return Sum(np.sum(parts, axis=0), range(len(parts)))
+
+    return summed
 
 
 def train(
     providers: Sequence[Private],
+    public: Private,
     labels: int,
     plan: Plan,
-    noise_multiplier: float,
-    noises: Sequence[NoiseSource],
+    summed: Summation,
     on_round: Callable[[int, Trained], None] | None = None,
 ) -> Trained:
-    """Round 0 and `plan.rounds` rounds over the providers, each with its own noise.
+    """Round 0 and `plan.rounds` rounds over the providers.
 
-    on_round: called with each round's number and model, before any averaging.
+    public: what sums may be judged on. on_round: called with each round's number and model, before
+    any averaging. Each sum is divided by the number of examples of those whose sums are in it.
     """
-    total = sum(len(provider.y) for provider in providers)
-    sums = [
-        noised(feature_sum(one.x, FEATURE_NORM), FEATURE_NORM, plan.centring_multiplier, noise)
-        for one, noise in zip(providers, noises, strict=True)
-    ]
-    centre = (np.sum(sums, axis=0) / total).astype(np.float32)
+    sizes = np.array([len(provider.y) for provider in providers])
+
+    def mean(found: Sum) -> NDArray[np.float64]:
+        return np.asarray(found.values / max(1, int(sizes[list(found.members)].sum())))
+
+    sums = [feature_sum(one.x, FEATURE_NORM) for one in providers]
+    first = summed(Round(0, sums, FEATURE_NORM, 0, lambda total, members: 0))
+    centre = mean(first).astype(np.float32)
     centred = [CentredFeatures.of(one.x, centre) for one in providers]
 
     norm = plan.clipping_norm
@@ -165,12 +214,19 @@ def train(
     velocity = np.zeros_like(weights)
     trained = Trained(weights.astype(np.float32), centre)
     latest = deque[NDArray[np.float64]](maxlen=plan.averaged)
+
+    def gain(total: NDArray[np.float64], members: Sequence[int]) -> int:
+        step = plan.learning_rate * mean(Sum(total.reshape(weights.shape), members))
+        stepped = Trained((weights - step).astype(np.float32), centre)
+        return stepped.right(public) - trained.right(public)
+
     for round_ in range(1, plan.rounds + 1):
-        gradient = np.zeros_like(weights)
-        for one, features, noise in zip(providers, centred, noises, strict=True):
-            clipped = softmax_gradient_sum(features, trained.weights, one.y, norm)
-            gradient += noised(clipped, norm, noise_multiplier, noise)
-        velocity = plan.momentum * velocity + gradient / total
+        clipped = [
+            softmax_gradient_sum(features, trained.weights, one.y, norm)
+            for one, features in zip(providers, centred, strict=True)
+        ]
+        found = summed(Round(round_, clipped, norm, len(public.y), gain))
+        velocity = plan.momentum * velocity + mean(found)
         weights -= plan.learning_rate * velocity
         latest.append(weights.copy())
         trained = Trained(weights.astype(np.float32), centre)
@@ -186,6 +242,17 @@ def schedule(plan: Plan, epsilon: float) -> Schedule:
     return Schedule((centring, GaussianRelease(multiplier, 1.0, plan.rounds)))
 
 
+def split_up(
+    task: Task, seed: int, providers: int, cut: str, examples: int | None
+) -> list[Private]:
+    """The providers' images; `examples` of all, drawn with the seed, or all if None."""
+    chosen = np.arange(len(task.private.y))
+    if examples is not None:
+        chosen = np.sort(np.random.default_rng(seed).permutation(chosen)[:examples])
+    parts = [chosen[part] for part in partition.named(cut, task.private.y[chosen], providers, seed)]
+    return [Private(task.private.x[part], task.private.y[part]) for part in parts]
+
+
 def run_case(
     task: Task,
     epsilon: float,
@@ -193,48 +260,49 @@ def run_case(
     plan: Plan,
     providers: int = PROVIDERS,
     cut: str = PARTITION,
-    shared_noise: bool = False,
     examples: int | None = None,
 ) -> dict[str, Any]:
-    """Train once and test once; the partition `cut` and the noise depend on the seed.
+    """Train once and test once, each provider with its own noise; the partition `cut` and the noise
+    depend on the seed.
 
     Args:
-        shared_noise: simulates a secure sum: each of N providers adds noise of variance 1 / N, and
-            epsilon holds for the sum only, as nobody sees a single summand.
-        examples: number of private images, drawn with the seed; all if None.
+        examples: as `split_up`.
 
     Returns the accuracy on the test images, the curve over the rounds, and everything that epsilon
     depends on.
     """
-    began = time.process_time()
     released = schedule(plan, epsilon)
-    price = cost(released, DELTA)
-    chosen = np.arange(len(task.private.y))
-    if examples is not None:
-        chosen = np.sort(np.random.default_rng(seed).permutation(chosen)[:examples])
-    parts = [chosen[part] for part in partition.named(cut, task.private.y[chosen], providers, seed)]
-    held = [Private(task.private.x[part], task.private.y[part]) for part in parts]
-    each = 1 / math.sqrt(providers) if shared_noise else 1.0
+    multiplier = released.releases[1].noise_multiplier
     noises = [SeededNoise(1000 * seed + number) for number in range(providers)]
+    return trained_case(
+        task,
+        split_up(task, seed, providers, cut, examples),
+        plan,
+        own_noise(plan, multiplier, noises),
+    ) | {
+        "noise_multiplier": multiplier,
+        "privacy": {**asdict(cost(released, DELTA)), "adjacency": "zero-out"},
+        "covers": "centring sum and all gradient sums of each provider by itself",
+    }
+
+
+def trained_case(
+    task: Task, held: Sequence[Private], plan: Plan, summed: Summation
+) -> dict[str, Any]:
+    """Train and test once; what the result is, and what it took."""
+    began = time.process_time()
     curve: dict[int, float] = {}
 
     def note(round_: int, trained: Trained) -> None:
         if round_ % CURVE_ROUNDS == 0 or round_ == plan.rounds:
             curve[round_] = trained.accuracy(task.test)
 
-    multiplier = released.releases[1].noise_multiplier
-    drawn = replace(plan, centring_multiplier=each * plan.centring_multiplier)
-    trained = train(held, task.labels, drawn, each * multiplier, noises, note)
+    trained = train(held, task.public, task.labels, plan, summed, note)
     return {
-        "examples": [len(part) for part in parts],
+        "examples": [len(part.y) for part in held],
         "accuracy": trained.accuracy(task.test),
         "curve": curve,
         "plan": asdict(plan),
-        "noise_multiplier": multiplier,
-        "privacy": {**asdict(price), "adjacency": "zero-out"},
-        "covers": "the sums over all providers, of which nobody sees a part"
-        if shared_noise
-        else "centring sum and all gradient sums of each provider by itself",
         "cpu_seconds": round(time.process_time() - began, 1),
     }
 
@@ -253,8 +321,9 @@ def tune_case(
     multiplier = schedule(plan, epsilon).releases[1].noise_multiplier * scale
     scaled = replace(plan, centring_multiplier=plan.centring_multiplier * scale)
     one = Private(task.public.x[fit], task.public.y[fit])
-    trained = train([one], task.labels, scaled, multiplier, [SeededNoise(seed)])
-    return trained.accuracy(Private(task.public.x[held_out], task.public.y[held_out]))
+    tested = Private(task.public.x[held_out], task.public.y[held_out])
+    summed = own_noise(scaled, multiplier, [SeededNoise(seed)])
+    return train([one], tested, task.labels, scaled, summed).accuracy(tested)
 
 
 def _taken(

@@ -141,3 +141,24 @@ def test_each_case_has_the_papers_figure(data: str) -> None:
     assert methods == {figure.method for figure in experiment.paper}
     small = list(configuration.cases(experiment, Scale.SMALL))
     assert [case.settings["epsilon"] for case in small] == [2]
+
+
+SECURE = TOML.replace(
+    "[methods.sound]",
+    """[methods.secure]
+settings = { secure_sum = { dropouts = 0, colluders = 1, groups = true, poisoners = 1 } }""",
+).replace("providers = 2", "providers = 4")
+
+
+def test_a_secure_sum_says_what_it_assumes() -> None:
+    case = cases(SECURE.split("[[paper]]")[0].replace("class2", "iid"))[1]
+    found = outcome(case)
+    assert set(found.metrics) == {"global_accuracy", "told_apart"}
+    assert "if at most 1 of them collude" in found.privacy["covers"]
+    assert 9.9 < found.privacy["epsilon"] <= 10
+
+
+def test_terms_that_protect_nobody_fail_before_any_work() -> None:
+    text = SECURE.split("[[paper]]")[0].replace("colluders = 1", "colluders = 3")
+    with pytest.raises(PrivacyError, match="it needs at least 5"):
+        outcome(cases(text)[0])

@@ -9,13 +9,16 @@ import pytest
 from fedpact.data.sources import Source
 from fedpact.privacy.accounting import cost, gaussian_epsilon
 from fedpact.privacy.noise import SeededNoise
+from lab.fixed_features import secure
 from lab.fixed_features import training as experiment
+from lab.fixed_features.secure import SecureSettings
 from lab.fixed_features.training import (
     DELTA,
     PLANS,
     Plan,
     Private,
     Task,
+    own_noise,
     run_case,
     schedule,
     train,
@@ -72,14 +75,49 @@ def test_more_privacy_costs_accuracy(scarce: Task) -> None:
     assert strict < loose - 0.1
 
 
-def test_a_secure_sum_adds_less_noise_with_many_providers(scarce: Task) -> None:
-    own, shared = (
-        run_case(scarce, 0.5, 0, PLAN, 10, "iid", shared_noise=one) for one in (False, True)
+@pytest.mark.parametrize(
+    ("settings", "covers"),
+    [
+        ({"dropouts": 1, "colluders": 2}, "the sums, of which"),
+        ({"dropouts": 1, "colluders": 2, "absent": 1}, "sum of 10 providers"),
+        ({"dropouts": 0, "colluders": 1, "groups": True}, "the sums of groups"),
+    ],
+)
+def test_a_secure_sum_adds_less_noise(scarce: Task, settings: dict[str, int], covers: str) -> None:
+    own = run_case(scarce, 0.5, 0, PLAN, 10, "iid")
+    found = secure.run_case(
+        scarce, SecureSettings(**settings), 0.5, 0, PLAN, 10, "iid", examples=None
     )
-    assert own["accuracy"] < shared["accuracy"] - 0.1
-    assert own["noise_multiplier"] == shared["noise_multiplier"]
+    assert own["accuracy"] < found["accuracy"] - 0.1
+    assert 0.499 < found["privacy"]["epsilon"] <= 0.5
+    assert covers in found["covers"]
     assert "each provider by itself" in own["covers"]
-    assert "nobody sees a part" in shared["covers"]
+    assert found["told_apart"] is None
+
+
+def test_rounds_through_the_protocol_give_the_same_model(
+    scarce: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SecureSettings(dropouts=1, colluders=2, absent=1)
+    short = Plan(rounds=3, clipping_norm=0.1, learning_rate=20.0)
+    found = []
+    for every in (1, 40):
+        monkeypatch.setattr(secure, "PROTOCOL_ROUNDS", every)
+        found.append(secure.run_case(scarce, settings, 2.0, 0, short, 6, "iid", examples=None))
+    assert found[0]["curve"] == found[1]["curve"]
+
+
+@pytest.mark.parametrize("disputes", [0, 2])
+def test_group_scores_tell_poisoners_from_others(task: Task, disputes: int) -> None:
+    settings = SecureSettings(dropouts=0, colluders=1, groups=True, poisoners=2, disputes=disputes)
+    found = secure.run_case(task, settings, 4.0, 0, PLAN, 12, "iid", examples=None)
+    assert found["accuracy"] > 0.9
+    assert found["told_apart"] == 1
+    members = found["members"]
+    assert max(members["worths"][:2]) < min(members["worths"][2:])
+    assert max(members["opened"]) == disputes
+    assert set(members["accused"]) <= {0, 1}
+    assert bool(members["accused"]) == bool(disputes)
 
 
 def test_a_case_may_use_a_part_of_the_private_images(task: Task) -> None:
@@ -97,7 +135,8 @@ def test_the_result_depends_on_the_seed_only(scarce: Task) -> None:
 def test_every_provider_draws_its_own_noise(task: Task) -> None:
     drawn_by: list[SeededNoise] = [SeededNoise(seed) for seed in range(2)]
     before = [repr(noise._generator.bit_generator.state) for noise in drawn_by]
-    train([task.public, task.test], 10, PLAN, 5.0, drawn_by)
+    summed = own_noise(PLAN, 5.0, drawn_by)
+    train([task.public, task.test], task.public, 10, PLAN, summed)
     after = [repr(noise._generator.bit_generator.state) for noise in drawn_by]
     assert all(old != new for old, new in zip(before, after, strict=True))
 
