@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 
 from fedpact.audit.chain import ChainFacts
 from fedpact.audit.evidence import Evidence, gather
-from fedpact.audit.history import AuditHistory
-from fedpact.audit.learning import LearningChecks
 from fedpact.audit.money import MoneyChecks
 from fedpact.audit.protocol import ProtocolChecks
 from fedpact.audit.report import AuditItem, AuditReport, look
 from fedpact.audit.resale import ResaleChecks
 from fedpact.audit.retrieval import RetrievalChecks
+from fedpact.audit.seats import SeatHistory, learning_checks
 from fedpact.chain.client import ChainClient
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore
@@ -47,7 +46,7 @@ def inspect(
 ) -> tuple[AuditItem, ...]:
     """All checks of the evidence, in the order of a request's lifecycle."""
     protocol = ProtocolChecks(evidence, facts)
-    learning = LearningChecks(evidence, store, AuditHistory(evidence, facts, store, keys))
+    learning = learning_checks(evidence, SeatHistory(evidence, facts, store, keys), store)
     money = MoneyChecks(evidence, facts)
     retrieval = RetrievalChecks(evidence, facts, store, learning.specification)
     resale = ResaleChecks(evidence, facts, learning.specification)

@@ -1,30 +1,66 @@
 """Checks of what providers learned: documents, models, scores and aggregates."""
 
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from fedpact.audit.evidence import Evidence, RoundEvidence
 from fedpact.audit.history import AuditHistory
 from fedpact.audit.report import Unavailable, require
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES, model_cid, seal_global, sealed_bytes
-from fedpact.consensus.replay import Replay
+from fedpact.content.keys import key_hash
 from fedpact.content.store import ContentStore
 from fedpact.learning.families import privacy_statement
 from fedpact.types.cid import Cid
-from fedpact.types.rounds import seats_of
-from fedpact.types.scores import INVALID, lane
-from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+from fedpact.types.scores import INVALID
+from fedpact.types.specification import Specification
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A round as the chain left it; members are seats, in the second protocol pool indices."""
+
+    number: int
+    refused: int
+    """Submitted models that the votes found invalid."""
+    valid: Mapping[int, bytes]
+    """Digest of each model that counted as valid, by member."""
+    medians: Mapping[int, int]
+    """Of each submitted model; none where nobody judged."""
+    votes: Mapping[int, Mapping[int, int]]
+    """Each voter's scores of the others."""
+    final: bytes | None
+    """The global model; None where the round did not become final."""
+    error: int
+    """Of the final model."""
+    reference: int
+    """The number under which the final model is sealed."""
+    tallied: bool
+    """Whether it was judged, or found to be blind."""
 
 
 class LearningChecks:
     """One method per item; each returns what it saw, or raises Broken or Unavailable.
 
     Only what is public is checked if the history's keys do not open the request's.
+
+    Args:
+        rounds: all that were opened, oldest first.
+        vote_band: of the terms.
+        agrees: raises what is wrong where the terms on chain contradict the specification.
     """
 
-    def __init__(self, evidence: Evidence, store: ContentStore, history: AuditHistory) -> None:
-        self._evidence = evidence
-        self._store = store
+    def __init__(
+        self,
+        history: AuditHistory,
+        store: ContentStore,
+        rounds: Sequence[Judged],
+        vote_band: int,
+        agrees: Callable[[Specification], None],
+    ) -> None:
         self._history = history
+        self._store = store
+        self._rounds = rounds
+        self._band = vote_band
+        self._agrees = agrees
 
     def specification(self) -> Specification:
         """The specification as published; raises what the store raises."""
@@ -34,11 +70,9 @@ class LearningChecks:
 
     def specification_digest(self) -> str:
         """The specification is available, follows its schema, and says what the terms say."""
-        spec, terms = self._history.spec, self._evidence.terms
-        published = spec.terms(terms.specification, Cid.parse(spec.initial_model).digest)
-        require(published == terms, "the terms on chain differ from the specification")
-        cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
-        return f"{cid}; privacy: {privacy_statement(spec)}"
+        spec = self._history.spec
+        self._agrees(spec)
+        return f"{self._history.specification_cid}; privacy: {privacy_statement(spec)}"
 
     def initial_model(self) -> str:
         """The initial model is available and fits the template."""
@@ -48,7 +82,7 @@ class LearningChecks:
     def evaluation_slices(self) -> str:
         """The sealed slices are available, each with the content that the specification names."""
         slices = self._history.spec.evaluation
-        for part in slices[: max(len(self._evidence.rounds), 1)]:
+        for part in slices[: max(len(self._rounds), 1)]:
             self._store.get(Cid.parse(part.cid), SLICE_MAX_BYTES)
         return f"{len(slices)} slices fixed"
 
@@ -56,12 +90,8 @@ class LearningChecks:
         """Every model that counted as valid and every final global model is available."""
         template = self._history.template
         count, size = 0, sealed_bytes(template)
-        for one in self._evidence.rounds:
-            valid = one.tally.valid if one.tally is not None else 0
-            wanted = [one.digests[seat] for seat in seats_of(valid)]
-            if one.final is not None:
-                wanted.append(one.final.digest)
-            for digest in wanted:
+        for one in self._rounds:
+            for digest in (*one.valid.values(), *([one.final] if one.final is not None else [])):
                 self._store.get(model_cid(template, digest), size)
                 count += 1
         return f"{count} artefacts"
@@ -70,58 +100,57 @@ class LearningChecks:
 
     def request_key(self) -> str:
         """The key sealed to this account is the one whose hash is on chain."""
-        self._history.request_key  # noqa: B018
-        return f"0x{(self._evidence.key_hash or b'').hex()}"
+        return f"0x{key_hash(self._history.request_key).hex()}"
 
     def models(self) -> str:
         """Every model that counted as valid opens, is well-formed, and belongs to its owner."""
-        count, refused = 0, 0
+        count = 0
         for one in self._tallied():
-            valid = self._history.valid(one.number)
-            refused += len(one.digests) - len(valid)
-            for seat in valid:
+            for seat in one.valid:
                 require(
                     self._history.model(one.number, seat) is not None,
                     f"round {one.number}: the model of seat {seat} counted as valid, but does not"
                     " open as a model of this request",
                 )
                 count += 1
+        refused = sum(one.refused for one in self._tallied())
         return f"{count} models; {refused} counted as invalid"
 
     def scores(self) -> str:
         """Each median lies within the vote band of the score computed from the models."""
-        band, strayed = self._evidence.terms.vote_band, set()
-        for one in self._tallied():
-            assert one.tally is not None
-            computed = self._replay.scores(one.number)
+        strayed: set[int] = set()
+        judged = [one for one in self._tallied() if one.medians]
+        for one in judged:
+            computed = self._history.replay.scores(one.number)
             for seat, score in computed.items():
-                median = lane(one.tally.medians, seat)
+                median = one.medians[seat]
+                close = median == score or abs(median - score) <= self._band
                 require(
-                    median == score if INVALID in (median, score) else abs(median - score) <= band,
+                    median == score if INVALID in (median, score) else close,
                     f"round {one.number}: seat {seat} has median {median}, its model scores "
                     f"{score}",
                 )
             for voter, vote in one.votes.items():
                 others = {seat: score for seat, score in computed.items() if seat != voter}
-                if any(lane(vote.word, seat) != score for seat, score in others.items()):
+                if any(vote.get(seat) != score for seat, score in others.items()):
                     strayed.add(voter)
         voters = f"; seats {sorted(strayed)} voted otherwise" if strayed else ""
-        return f"{len(self._evidence.tallied)} rounds{voters}"
+        return f"{len(judged)} rounds{voters}"
 
     def aggregates(self) -> str:
         """Every final global model is the aggregate of the included models, byte for byte."""
         last = b""
         for one in self._final():
-            assert one.final is not None
             sealed = seal_global(
-                self._replay.global_model(one.number),
+                self._history.replay.global_model(one.number),
                 self._history.request_key,
-                self._history.round_ref(one.number),
+                self._history.round_ref(one.reference),
             )
             last = Cid.of(sealed).digest
             require(
-                last == one.final.digest,
-                f"round {one.number}: 0x{one.final.digest.hex()} is final, 0x{last.hex()} computed",
+                last == one.final,
+                f"round {one.number}: 0x{(one.final or b'').hex()} is final, 0x{last.hex()}"
+                " computed",
             )
         return str(model_cid(self._history.template, last))
 
@@ -129,29 +158,27 @@ class LearningChecks:
         """Each final error lies within the vote band of the aggregate's error on the slice."""
         errors = []
         for one in self._final():
-            assert one.final is not None
-            error = self._replay.error_of(one.number, self._replay.global_model(one.number))
-            near = abs(one.final.mae - error) <= self._evidence.terms.vote_band
+            error = self._history.replay.error_of(
+                one.number, self._history.replay.global_model(one.number)
+            )
+            near = abs(one.error - error) <= self._band
             require(
-                one.final.mae == error or (INVALID not in (one.final.mae, error) and near),
-                f"round {one.number}: error {one.final.mae} is final, {error} measured",
+                one.error == error or (INVALID not in (one.error, error) and near),
+                f"round {one.number}: error {one.error} is final, {error} measured",
             )
             errors.append(error)
         return ", ".join("none" if error == INVALID else str(error) for error in errors)
 
     # ------------------------------------------------------------------ parts
 
-    @cached_property
-    def _replay(self) -> Replay:
-        return Replay(self._history)
-
-    def _tallied(self) -> list[RoundEvidence]:
+    def _tallied(self) -> list[Judged]:
         self._history.request_key  # noqa: B018
-        if not self._evidence.tallied:
+        found = [one for one in self._rounds if one.tallied]
+        if not found:
             raise Unavailable("no round was tallied")
-        return self._evidence.tallied
+        return found
 
-    def _final(self) -> list[RoundEvidence]:
+    def _final(self) -> list[Judged]:
         finals = [one for one in self._tallied() if one.final is not None]
         if not finals:
             raise Unavailable("no round is final")

@@ -15,8 +15,7 @@ import pytest
 from eth_account import Account
 
 from fedpact.audit.evidence import Evidence, Final, RoundEvidence, Tally
-from fedpact.audit.history import AuditHistory
-from fedpact.audit.learning import LearningChecks
+from fedpact.audit.seats import SeatHistory, learning_checks
 from fedpact.chain.bindings.binding import camel
 from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local
@@ -219,7 +218,7 @@ class Played:
 
 
 def audit_replay(played: Played) -> Replay:
-    return Replay(AuditHistory(*played.audited))
+    return Replay(SeatHistory(*played.audited))
 
 
 @pytest.fixture(scope="module", params=["drifting", "dlmu", "fedavgm"])
@@ -269,7 +268,7 @@ def test_an_auditor_finds_the_same_starts_scores_and_models(played: Played) -> N
 
 def test_an_audit_of_the_honest_request_holds(played: Played) -> None:
     evidence, _, store, _ = played.audited
-    checks = LearningChecks(evidence, store, AuditHistory(*played.audited))
+    checks = learning_checks(evidence, SeatHistory(*played.audited), store)
     assert checks.models() == "14 models; 1 counted as invalid"
     assert checks.scores() == f"{ROUNDS} rounds"
     checks.aggregates()
