@@ -163,7 +163,7 @@ class Session:
 
         keys = self.keys if sealed else None
         confirmations = self.settings.confirmations
-        return audit(self.client, self.store, request_id, keys, confirmations=confirmations)
+        return audit(self.chain, self.store, request_id, keys, confirmations=confirmations)
 
 
 def connect(

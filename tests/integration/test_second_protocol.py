@@ -76,6 +76,8 @@ def test_a_whole_request(serving: SecondWorld) -> None:
     assert family_of(spec).error(spec, world.final_model(request), test.x, test.y) < 3_000
     world.wait_until_all_say("paid ")
     one_draw_a_round(world, 0, ROUNDS)
+    audited = world.audited(request, world.auditor)
+    assert audited["commitments"] == f"{PROVIDERS * ROUNDS} votes opened on chain"
 
 
 def test_a_slice_that_opens_for_nobody_is_paid_for(serving: SecondWorld) -> None:
@@ -97,6 +99,7 @@ def test_a_slice_that_opens_for_nobody_is_paid_for(serving: SecondWorld) -> None
     assert sorted(points_of(entries[1], PROVIDERS)) == shares
     assert not any(faults_of(entry) for entry in entries)
     assert world.paid_as_mirrored(request)
+    assert world.audited(request, world.auditor)["included"] == f"{ROUNDS} rounds, {ROUNDS} blind"
 
 
 @pytest.mark.slow
@@ -132,6 +135,7 @@ def test_a_cancelled_round_is_paid(serving: SecondWorld) -> None:
     assert points_of(entry, PROVIDERS) == [3000] * PROVIDERS
     paid = world.paid_as_mirrored(request)
     assert all(paid[keys.address] >= PAY // ROUNDS // PROVIDERS for keys in world.accounts)
+    world.audited(request, world.auditor)
 
 
 def nowhere(world: SecondWorld, request: int) -> Start:
@@ -176,6 +180,7 @@ def test_a_useless_start_is_void(
     assert all(points_of(entry, PROVIDERS)[0] == 0 for entry in later)
     for number in (1, 2):
         one_draw_a_round(world, number, ROUNDS)
+    assert world.audited(request, world.auditor)["starts"] == "2 starts"
 
 
 @pytest.mark.slow
@@ -236,6 +241,7 @@ def test_a_round_on_which_all_agree_is_one_transaction(exchanging: SecondWorld) 
     assert spec is not None
     assert family_of(spec).error(spec, world.final_model(request), test.x, test.y) < 3_000
     one_draw_a_round(world, 0, ROUNDS)
+    assert world.audited(request, world.auditor)["records"] == "2 rounds posted as a whole"
 
 
 @pytest.mark.slow
@@ -296,6 +302,7 @@ def test_an_exchange_survives_a_daemon_that_is_killed_and_one_that_stays_away(
     assert not any("not signing another" in world.log(number) for number in range(PROVIDERS))
     for number in (0, 1):
         one_draw_a_round(world, number, ROUNDS)
+    assert world.audited(request, world.auditor)["faults"] == "1 faults"
 
 
 @pytest.mark.slow
@@ -339,6 +346,7 @@ def test_whoever_signs_two_votes_is_void_and_at_fault(world: SecondWorld) -> Non
     assert points_of(first, PROVIDERS)[seat] == 0
     honest = [own for n, own in enumerate(points_of(first, PROVIDERS)) if n != seat]
     assert all(honest)
+    world.audited(request)
 
 
 @pytest.mark.slow
@@ -366,3 +374,9 @@ def test_whoever_is_not_drawn_spends_nothing_and_owes_nothing(tmp_path: Path) ->
             index = accounts.index(keys.address)
             own = [round_ for round_, pair in enumerate(drawn, 1) if index in pair]
             one_draw_a_round(world, number, own)
+        audited = world.audited(request, world.auditor)
+        assert audited["draws"] == "; ".join(f"{n}: {list(p)}" for n, p in enumerate(drawn, 1))
+        for index in range(providers):
+            took = sum(index in pair for pair in drawn)
+            assert f"member {index}: " in audited["privacy"]
+            assert f" in {took} rounds" in audited["privacy"]

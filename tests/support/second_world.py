@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 from eth_utils.crypto import keccak
 
+from fedpact.audit import audit
 from fedpact.chain import deployment as deployments
 from fedpact.chain.bindings.v2.events import Credited, Delivered, Paid, RequestEvent, Started
 from fedpact.chain.client import ClientV2
@@ -54,8 +55,10 @@ class SecondWorld(World):
         assert isinstance(network.client, ClientV2)
         self.client: ClientV2 = network.client
         self.requester_keys = network.account("requester")
+        self.auditor = network.account("auditor")
         self.accounts = [network.account(f"provider-{n + 1}") for n in range(len(data.files))]
-        for number, keys in enumerate([self.requester_keys, *self.accounts]):
+        everybody = [self.requester_keys, *self.accounts, self.auditor]
+        for number, keys in enumerate(everybody):
             key = bytes(keys.encryption_key().public_key)
             self.client.registry.admit(
                 registrar, keys.address, number + 1, key, bytes(32), bytes(32)
@@ -89,7 +92,8 @@ class SecondWorld(World):
         `cohort`: how many are drawn for a round.
         """
         draft = self.data.draft.changed(
-            windows={**self.data.draft.fields["windows"], **(windows or {})}
+            windows={**self.data.draft.fields["windows"], **(windows or {})},
+            auditors=[self.auditor.address],
         )
         if cohort is not None:
             draft = draft.changed(min_providers=cohort, max_providers=cohort)
@@ -233,6 +237,13 @@ class SecondWorld(World):
                 found[event.account] = found.get(event.account, 0) + event.amount
         assert found == {account: wei for account, wei in expected.items() if wei}
         return found
+
+    def audited(self, request: int, keys: AccountKeys | None = None) -> dict[str, str]:
+        """What an audit found, by item; nothing fails, and with `keys` all is there."""
+        report = audit(self.client, self.network.store, request, keys)
+        report.check()
+        assert keys is None or not report.unavailable, report.unavailable
+        return {item.name: item.detail for item in report.items}
 
     def entries(self, request: int) -> list[Credited]:
         """What rounds earned, without the gas of batches."""

@@ -11,7 +11,8 @@ from fedpact.audit.report import AuditItem, AuditReport, look
 from fedpact.audit.resale import ResaleChecks
 from fedpact.audit.retrieval import RetrievalChecks
 from fedpact.audit.seats import SeatHistory, learning_checks
-from fedpact.chain.client import ChainClient
+from fedpact.audit.v2.audit import audit_v2
+from fedpact.chain.client import AnyClient, ClientV2
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def audit(
-    client: ChainClient,
+    client: AnyClient,
     store: ContentStore,
     request_id: int,
     keys: "AccountKeys | None" = None,
@@ -29,10 +30,13 @@ def audit(
 ) -> AuditReport:
     """Recompute a request from nothing but the chain and the content store.
 
-    Everything is read as of one block. `keys` of an account to which the request's keys were sealed
-    (a member, or an auditor named in the specification) open the models; without them those items
-    are unavailable. Raises UnknownRequest, NodeUnreachable.
+    Everything is read as of one block, by the protocol of the client's deployment. `keys` of an
+    account to which the request's keys were sealed (a member, or an auditor named in the
+    specification) open the models; without them those items are unavailable.
+    Raises UnknownRequest, NodeUnreachable.
     """
+    if isinstance(client, ClientV2):
+        return audit_v2(client, store, request_id, keys, confirmations=confirmations)
     frame = client.frame(confirmations)
     events = EventScanner(client, client.deployment.block).scan(frame)
     evidence = gather(request_id, events)

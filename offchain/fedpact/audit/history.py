@@ -18,7 +18,7 @@ from fedpact.consensus.artefacts import (
 from fedpact.consensus.replay import Replay
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, key_hash
 from fedpact.content.store import ContentStore
-from fedpact.errors import ContentError, DecryptionError, ModelError
+from fedpact.errors import ContentError, DecryptionError, FedpactError, ModelError, Retryable
 from fedpact.learning.artefact import Model, Template, decode
 from fedpact.learning.families import family_of
 from fedpact.types.cid import Cid
@@ -129,9 +129,18 @@ class AuditHistory(ABC):
     def request_key(self) -> bytes:
         """The request's key; Broken where another one was sealed than the chain's hash says."""
         manifest, hash_ = self._start
-        key = self._unsealed(manifest)
+        key = self._revealed(self._unsealed(manifest))
         require(key_hash(key) == hash_, "another key was sealed to this account")
         return key
+
+    def require_key(self) -> None:
+        """Raises Unavailable without the right key: what is wrong with it is said once."""
+        try:
+            self.request_key  # noqa: B018
+        except (Unavailable, Retryable):
+            raise
+        except FedpactError as error:
+            raise Unavailable(f"the request key cannot be had: {error}") from error
 
     def round_ref(self, number: int) -> RoundRef:
         return RoundRef(self._request.fingerprint, self._request.id, number)
@@ -142,6 +151,10 @@ class AuditHistory(ABC):
     @abstractmethod
     def _start(self) -> tuple[bytes, bytes]:
         """Digest of the sealed request keys, and the key's hash; Unavailable before the start."""
+
+    def _revealed(self, sealed: bytes) -> bytes:
+        """The request key from what was sealed to this account."""
+        return sealed
 
     @abstractmethod
     def _submission(self, number: int, seat: int) -> tuple[bytes, str]:
@@ -154,6 +167,12 @@ class AuditHistory(ABC):
     @abstractmethod
     def _key_version(self, account: str) -> int:
         """Of the account's current encryption key."""
+
+    @property
+    def _own(self) -> "AccountKeys":
+        if self._keys is None:
+            raise Unavailable("sealed: name an account that was a member or auditor")
+        return self._keys
 
     @cached_property
     def _initial_model(self) -> Model:
@@ -172,16 +191,14 @@ class AuditHistory(ABC):
 
     def _unsealed(self, manifest_digest: bytes) -> bytes:
         """A key from its manifest; Unavailable where it was not sealed to this account."""
-        if self._keys is None:
-            raise Unavailable("sealed: name an account that was a member or auditor")
+        keys, address = self._own, self._own.address
         cid = Cid.of_digest(manifest_digest, MANIFEST_MAX_BYTES)
         manifest = Manifest.decode(self._store.get(cid, MANIFEST_MAX_BYTES))
-        address = self._keys.address
         if address.lower() not in manifest.seals:
             raise Unavailable(f"nothing was sealed to {address}")
         for version in range(self._key_version(address), 0, -1):
             try:
-                return manifest.open(address, self._keys.encryption_key(version))
+                return manifest.open(address, keys.encryption_key(version))
             except DecryptionError:
                 continue
         raise DecryptionError(f"the seal for {address} opens with none of its keys")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from fedpact.audit.history import AuditHistory
 from fedpact.audit.report import Unavailable, require
@@ -43,7 +44,7 @@ class LearningChecks:
     Only what is public is checked if the history's keys do not open the request's.
 
     Args:
-        rounds: all that were opened, oldest first.
+        rounds: gives all that were opened, oldest first.
         vote_band: of the terms.
         agrees: raises what is wrong where the terms on chain contradict the specification.
     """
@@ -52,13 +53,13 @@ class LearningChecks:
         self,
         history: AuditHistory,
         store: ContentStore,
-        rounds: Sequence[Judged],
+        rounds: Callable[[], Sequence[Judged]],
         vote_band: int,
         agrees: Callable[[Specification], None],
     ) -> None:
         self._history = history
         self._store = store
-        self._rounds = rounds
+        self._read = rounds
         self._band = vote_band
         self._agrees = agrees
 
@@ -171,8 +172,12 @@ class LearningChecks:
 
     # ------------------------------------------------------------------ parts
 
+    @cached_property
+    def _rounds(self) -> Sequence[Judged]:
+        return self._read()
+
     def _tallied(self) -> list[Judged]:
-        self._history.request_key  # noqa: B018
+        self._history.require_key()
         found = [one for one in self._rounds if one.tallied]
         if not found:
             raise Unavailable("no round was tallied")

@@ -83,7 +83,9 @@ def learning_checks(
         published = spec.terms(terms.specification, Cid.parse(spec.initial_model).digest)
         require(published == terms, "the terms on chain differ from the specification")
 
-    rounds = [_judged(one) for one in evidence.rounds]
+    def rounds() -> list[Judged]:
+        return [_judged(one) for one in evidence.rounds]
+
     return LearningChecks(history, store, rounds, evidence.terms.vote_band, agrees)
 
 

@@ -210,3 +210,8 @@ def compact(signature: bytes) -> bytes:
     parity = (signature[64] - 27) & 1
     s = int.from_bytes(signature[32:64], "big") | parity << 255
     return signature[:32] + s.to_bytes(32, "big")
+
+
+def signed_digest(message: SignableMessage) -> bytes:
+    """The 32 bytes that a signature of the message signs (EIP-712)."""
+    return keccak(b"\x19" + message.version + message.header + message.body)

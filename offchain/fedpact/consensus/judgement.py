@@ -165,6 +165,7 @@ def finalised(
     submitted: int,
     rules: Rules,
     leads: Callable[[int], int],
+    voided: int = 0,
 ) -> Final | None:
     """What the attestations make of a tallied round; None where no model has a quorum.
 
@@ -173,9 +174,14 @@ def finalised(
         attesters: seats that may attest: that revealed, in a blind round that submitted.
         submitted: seats whose models were judged.
         leads: the leader's seat among a mask of candidates, as `leader` says.
+        voided: seats whose attestation does not count: they signed contradictions.
     """
     digest = favourite([digest for _, digest, _ in attestations])
-    approving = {seat: error for seat, found, error in attestations if found == digest}
+    approving = {
+        seat: error
+        for seat, found, error in attestations
+        if found == digest and not voided >> seat & 1
+    }
     needed = approvals_needed(attesters.bit_count(), submitted.bit_count(), rules.approval_rule)
     if len(approving) < needed:
         return None

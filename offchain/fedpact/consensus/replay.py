@@ -215,7 +215,7 @@ class Replay:
         others'.
         """
         first = self._first_unscored(number)
-        record = self._record(first - 1)
+        record = self.record(first - 1)
         assert record is not None
         return Scoring(
             tuple(self.round_inputs(one) for one in range(first, number + 1)),
@@ -239,11 +239,12 @@ class Replay:
 
     def _first_unscored(self, number: int) -> int:
         first = number
-        while self._record(first - 1) is None:
+        while self.record(first - 1) is None:
             first -= 1
         return first
 
-    def _record(self, number: int) -> ContributionRecord | None:
+    def record(self, number: int) -> ContributionRecord | None:
+        """The contribution record after a round; None where that round is not scored yet."""
         if number == 0:
             return ContributionRecord()
         if number in self._scored:

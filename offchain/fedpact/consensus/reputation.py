@@ -4,7 +4,7 @@ Mirrors contracts/libraries/Reputation.sol to the last digit: integers, each pro
 An outcome decays with the age of its request, whenever it was settled.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fedpact.types.scores import MAX_SCORE
 
@@ -16,6 +16,8 @@ PRIOR_WEIGHT = 10
 """Weight of the newcomer's score against the history."""
 MAX_WEIGHT = 100
 """Largest weight of one outcome."""
+MAX_LOSSES = 1000
+"""Most that losses take from a score in the second protocol, 1/10,000."""
 
 _ONE = 10**18
 _DECAY = 9 * 10**17
@@ -48,8 +50,21 @@ def record(sums: Sums, weight: int, quality: int, losses: int, ended_at: int, no
         ended_at: when the request ended, seconds.
         now: seconds.
     """
-    if weight == 0:
-        return sums
+    return sums if weight == 0 else _added(sums, weight, quality, losses, ended_at, now)
+
+
+def record_in_ledger(
+    sums: Sums, weight: int, quality: int, losses: int, ended_at: int, now: int
+) -> Sums:
+    """As `record`, by the second protocol: losses count without a weight, up to a bound.
+
+    Mirrors contracts/v2/libraries/Reputation.sol.
+    """
+    added = _added(sums, weight, quality, min(losses, MAX_LOSSES), ended_at, now)
+    return replace(added, losses=min(added.losses, MAX_LOSSES * _SCALE))
+
+
+def _added(sums: Sums, weight: int, quality: int, losses: int, ended_at: int, now: int) -> Sums:
     weight, quality = min(weight, MAX_WEIGHT), min(quality, MAX_SCORE)
     period = now // PERIOD
     old = decay(period - sums.period)

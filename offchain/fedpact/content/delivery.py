@@ -76,6 +76,10 @@ class Delivery:
         content = self.key_digest + self.ephemeral.encode() + self.cipher
         return bytes(keccak(_word(final_rounds) + content))
 
+    def opened_by(self, shared: Point, final_rounds: int) -> bytes:
+        """What the cipher opens to with the shared point S (32 bytes)."""
+        return _padded(self.cipher, shared, final_rounds)
+
     def is_anchored(self, final_rounds: int, root: bytes) -> bool:
         """Whether it is the leaf of this number of final rounds."""
         node = self.leaf(final_rounds)
@@ -164,6 +168,21 @@ class Deliveries:
         return levels
 
 
+def withheld(key: bytes, ephemeral: Point, fingerprint: bytes, request_id: int) -> bytes:
+    """A request key (32 bytes) as it is sealed to auditors; the same function gives it back.
+
+    It is the key XOR HKDF(E). Until a delivery shows E on chain, only whoever holds the request key
+    can compute it: the start anchors E as part of a hash alone. So auditors hold their seals from
+    the start on, and can open the models once the pay for them is certain.
+    """
+    context = round_context(fingerprint, request_id, 0)
+    secret = bytes(keccak(ephemeral.encode()))
+    pad = derive(secret, b"fedpact/auditor-seal/v1", context, KEY_BYTES)
+    if len(key) != KEY_BYTES:
+        raise InvalidInput(f"a key has {KEY_BYTES} bytes, not {len(key)}")
+    return bytes(a ^ b for a, b in zip(key, pad, strict=True))
+
+
 def requester_secret(seed: bytes, fingerprint: bytes) -> int:
     """A requester's q in one deployment, from 32 secret bytes of its account."""
     context = round_context(fingerprint, 0, 0)
@@ -230,7 +249,7 @@ def dispute_context(chain_id: int, market: str, request_id: int) -> bytes:
 
 
 def _opened(secret: int, delivery: Delivery, final_rounds: int) -> bytes:
-    return _padded(delivery.cipher, multiply(delivery.ephemeral, secret), final_rounds)
+    return delivery.opened_by(multiply(delivery.ephemeral, secret), final_rounds)
 
 
 def _padded(key: bytes, shared: Point, final_rounds: int) -> bytes:

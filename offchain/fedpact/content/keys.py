@@ -10,7 +10,7 @@ import contextlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -141,6 +141,10 @@ class Manifest:
             with contextlib.suppress(InvalidInput):
                 seals[account] = seal(public_key, secret, entropy)
         return cls(deployment, request_id, kind, round, seals)
+
+    def with_seals_of(self, other: "Manifest") -> "Manifest":
+        """With the seals of another as well, for accounts that have none here."""
+        return replace(self, seals={**other.seals, **self.seals})
 
     def encode(self) -> bytes:
         """Canonical JSON (sorted keys, no spaces); ContentTooLarge beyond MANIFEST_MAX_BYTES."""

@@ -1,6 +1,11 @@
 """Judge a request of the second protocol, opt in to it, and start it."""
 
+from collections.abc import Iterable
+
+from eth_utils.address import is_address
+
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES
+from fedpact.content.delivery import Point, withheld
 from fedpact.content.keys import Manifest, committee_key, key_hash
 from fedpact.errors import (
     ContentMissing,
@@ -16,7 +21,7 @@ from fedpact.provider.v2.reading import deliveries_of, specification_of
 from fedpact.provider.v2.turns import TURN_SECONDS
 from fedpact.provider.v2.view import RequestView
 from fedpact.types.cid import Cid
-from fedpact.types.v2 import Join, PoolFacts, PoolMember, Start
+from fedpact.types.v2 import Join, PoolFacts, Start
 
 # ---------------------------------------------------------------------- opting in
 
@@ -32,6 +37,9 @@ def opt_in(view: RequestView) -> DutyResult:
         spec = specification_of(view)
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited")
+        for auditor in spec.auditors:
+            if not is_address(auditor) or not ctx.client.registry.participant(auditor).active:
+                raise PolicyRefusal(f"its auditor {auditor} is not a participant")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
         require_room(ctx.store, spec)
         missing = _pin_slices(view)
@@ -98,29 +106,31 @@ def _start(view: RequestView, pool: PoolFacts, index: int) -> DutyResult:
     ctx.client.agree(view.frame)
     secret = _new_request_key(view)
     fingerprint = ctx.deployment.fingerprint
-    manifest = Manifest.sealing(
-        secret,
-        _public_keys(view, view.pool),
-        fingerprint,
-        view.id,
-        "request-key",
-        0,
-        ctx.keys.seal_entropy,
-    )
-    cid = ctx.store.put(manifest.encode())
+    deliveries = deliveries_of(view, secret)
+    cid = ctx.store.put(_manifest(view, secret, deliveries.ephemeral).encode())
     start = Start(
         cid.digest,
         key_hash(secret),
         bytes(committee_key(secret, fingerprint, view.id).public_key),
-        deliveries_of(view, secret).root,
+        deliveries.root,
     )
     receipt = ctx.client.send(ctx.keys, ctx.client.rounds.start(view.id, index, start))
     return did(f"started with a pool of {pool.members} ({receipt.gas_used} gas)")
 
 
-def _public_keys(view: RequestView, members: tuple[PoolMember, ...]) -> dict[str, bytes]:
-    registry = view.ctx.client.registry
-    return {one.account: registry.participant(one.account).encryption_key for one in members}
+def _manifest(view: RequestView, secret: bytes, ephemeral: Point) -> Manifest:
+    """The request key, sealed to the pool, and to the auditors so that it opens for them once
+    something is delivered."""
+    here, entropy = view.ctx.deployment.fingerprint, view.ctx.keys.seal_entropy
+
+    def sealing(content: bytes, accounts: Iterable[str]) -> Manifest:
+        registry = view.ctx.client.registry
+        public = {one: registry.participant(one).encryption_key for one in accounts}
+        return Manifest.sealing(content, public, here, view.id, "request-key", 0, entropy)
+
+    members = sealing(secret, [one.account for one in view.pool])
+    later = withheld(secret, ephemeral, here, view.id)
+    return members.with_seals_of(sealing(later, specification_of(view).auditors))
 
 
 def _new_request_key(view: RequestView) -> bytes:

@@ -21,16 +21,16 @@ from fedpact.errors import (
     ContentMissing,
     DecryptionError,
     ModelError,
-    SpecificationError,
 )
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of
 from fedpact.provider.v2.view import RequestView, digest_of
+from fedpact.types.agreement import require_agreement
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
-from fedpact.types.v2 import Phase, Terms
+from fedpact.types.v2 import Phase
 
 log = logging.getLogger(__name__)
 
@@ -47,37 +47,6 @@ def specification_of(view: RequestView) -> Specification:
     check_published(spec)
     view.ctx.cache.specifications[view.id] = spec
     return spec
-
-
-def require_agreement(spec: Specification, terms: Terms) -> None:
-    """Raise SpecificationError with the first of the terms on chain that the specification
-    contradicts. Pool, token, pay and openers stand in the terms alone."""
-    windows = spec.windows
-    said = {
-        "evaluation": spec.evaluation_digest,
-        "initial_model": Cid.parse(spec.initial_model).digest,
-        "query_key": spec.query_key,
-        "max_rounds": spec.rounds,
-        "max_error": spec.max_error,
-        "target": spec.target,
-        "vote_band": spec.vote_band,
-        "leader_rule": spec.chain_leader_rule,
-        "approval_rule": spec.chain_approval_rule,
-        "cohort": spec.max_providers,
-        "join_window": windows.join,
-        "start_window": windows.start,
-        "submit_window": windows.submit,
-        "commit_window": windows.commit,
-        "reveal_window": windows.reveal,
-        "attest_window": windows.propose,
-        "deliver_window": windows.deliver,
-    }
-    for name, value in said.items():
-        if getattr(terms, name) != value:
-            raise SpecificationError(
-                f"the terms on chain say {name} {getattr(terms, name)!r}, the specification"
-                f" {value!r}"
-            )
 
 
 def template_of(spec: Specification) -> Template:

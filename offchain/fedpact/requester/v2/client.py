@@ -78,16 +78,17 @@ class RequesterV2:
         `payment`: in the smallest unit of what the draft pays in (see `currency`); `retrieval`: the
         record of a search, whose providers are invited. If interrupted, the same call continues
         where it stopped; nothing is paid twice. Raises SpecificationError, DataError, PrivacyError
-        for invalid arguments, InvalidInput if the account is not registered or lacks the token,
-        Reverted, UnfundedAccount.
+        for invalid arguments, InvalidInput if the account or an auditor is not registered, or the
+        account lacks the token, Reverted, UnfundedAccount.
         """
         if retrieval is not None:
             draft = draft.inviting(retrieval, self.client.deployment.fingerprint)
         prepared, terms = self.prepare(draft, evaluation, payment, queries=queries)
-        if not self.client.registry.participant(self.keys.address).active:
-            raise InvalidInput(
-                f"{self.keys.address} is not an active participant: see `fedpact register`"
-            )
+        for account in (self.keys.address, *prepared.specification.auditors):
+            if not self.client.registry.participant(account).active:
+                raise InvalidInput(
+                    f"{account} is not an active participant: see `fedpact register`"
+                )
         for content in prepared.contents:
             self.store.put(content)
         pending = self._folder / "creating" / f"{terms.specification.hex()}.json"
@@ -139,8 +140,6 @@ class RequesterV2:
         prepared = prepare(draft, data, self.keys, queries=asked)
         if prepared.specification.resale is not None:
             raise InvalidInput("draft: results of the second protocol cannot be resold yet")
-        if prepared.specification.auditors:
-            raise InvalidInput("draft: nobody seals to auditors under the second protocol yet")
         terms = conditions.complete(
             prepared.specification, prepared.terms, self.delivery_key, payment
         )

@@ -240,9 +240,10 @@ def test_others_requests_are_left_alone(scene: Scene, people: People, tmp_path: 
 
 
 def test_an_auditor_gets_nothing_before_the_pay(scene: Scene, anvil: Devnet) -> None:
-    """In the first protocol a requester named itself auditor and read all models unpaid."""
+    """In the first protocol a requester named itself auditor and read all models unpaid. What an
+    auditor gets after the delivery: tests/integration/test_second_audit.py."""
     auditor = anvil.new_account()
-    with pytest.raises(InvalidInput, match="nobody seals to auditors"):
+    with pytest.raises(InvalidInput, match="is not an active participant"):
         scene.create(auditors=[auditor.address])
     request = scene.create().begin()
     request.submit(0, 1, 2)

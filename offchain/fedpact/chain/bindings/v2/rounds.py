@@ -1,15 +1,14 @@
 """TrainingRounds: starts, rounds as one transaction or in batches, and what they earned."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from eth_abi.abi import encode
-from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
 from fedpact.chain.abi import ROUNDS, SECOND
 from fedpact.chain.bindings.binding import Binding, camel, snake
+from fedpact.chain.bindings.v2.calls import calls_in
 from fedpact.chain.records import BlockReference, Call
 from fedpact.chain.signed_messages import Board, Domain, RoundRecord, pack_signatures
 from fedpact.types.v2 import Link, MessageKind, Phase, RoundFacts, RoundsOutcome, Start, anchored
@@ -183,15 +182,9 @@ class Rounds(Binding):
 
     def _records_in(self, calldata: bytes) -> Iterator[RoundRecord]:
         """Of all calls in one, which need not be meant for this contract."""
-        post, several = self._abi.functions["postRound"], self._abi.functions["multicall"]
-        waiting = [calldata]
-        while waiting:
-            data = waiting.pop()
-            with suppress(DecodingError):
-                if data[:4] == several.selector:
-                    waiting += several.inputs.decode(data[4:])[0]
-                elif data[:4] == post.selector:
-                    yield _record(post.inputs.decode(data[4:])[1])
+        for call in calls_in(self._abi, calldata):
+            if call.function == "postRound":
+                yield record_of(call.args[1])
 
     def _records_of(self, tx_hash: str) -> Iterator[RoundRecord]:
         """In the events of a transaction."""
@@ -199,10 +192,11 @@ class Rounds(Binding):
         for log in [] if receipt is None else receipt["logs"]:
             event = self._connection.decode(log)
             if event is not None and event.name == "RecordPosted":
-                yield _record(event.args["record"])
+                yield record_of(event.args["record"])
 
 
-def _record(struct: Mapping[str, Any]) -> RoundRecord:
+def record_of(struct: Mapping[str, Any]) -> RoundRecord:
+    """A record from the codec's struct."""
     given = snake(struct)
     return RoundRecord(
         **{**given, "digests": tuple(given["digests"]), "votes": tuple(given["votes"])}

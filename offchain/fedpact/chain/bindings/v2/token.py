@@ -11,7 +11,7 @@ from fedpact.chain.abi import ContractFunction
 from fedpact.chain.bindings.v2.market import Permit
 from fedpact.chain.connection import Connection
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.records import Call
+from fedpact.chain.records import BlockReference, Call
 from fedpact.errors import DeploymentError, InvalidInput, Reverted
 from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.v2 import ETHER
@@ -81,8 +81,8 @@ class Token:
             symbol = self.address[:8]
         return Currency(self.address, symbol, decimals)
 
-    def balance_of(self, account: str) -> int:
-        return int(self._view("balanceOf", account))
+    def balance_of(self, account: str, block: BlockReference = None) -> int:
+        return int(self._view("balanceOf", account, block=block))
 
     def allowance(self, owner: str, spender: str) -> int:
         """What `spender` may still take from `owner`."""
@@ -122,8 +122,8 @@ class Token:
     def _function(self, name: str, *values: Any) -> Call:
         return Call(self.address, _FUNCTIONS[name].encode(values), 0, f"token.{name}")
 
-    def _view(self, name: str, *values: Any) -> Any:
-        [returned] = self._connection.read([self._function(name, *values)])
+    def _view(self, name: str, *values: Any, block: BlockReference = None) -> Any:
+        [returned] = self._connection.read([self._function(name, *values)], block)
         return _FUNCTIONS[name].outputs.decode(returned)[0]
 
 

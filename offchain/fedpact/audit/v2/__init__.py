@@ -1,0 +1,1 @@
+"""The audit of requests of the second protocol."""

@@ -1,0 +1,277 @@
+"""A round played again from what was posted, by the mirrors of the contracts.
+
+Mirrors contracts/v2/TrainingRounds*.sol but for the clock: which steps came in time is the chain's
+to say. Masks have bit i for seat i.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from fedpact.audit.v2.evidence import Evidence, RoundEvidence
+from fedpact.chain.bindings.v2.events import (
+    Attested,
+    Equivocated,
+    ModelsSubmitted,
+    RoundPosted,
+    RoundTallied,
+    SliceOpened,
+    VotesCommitted,
+    VotesRevealed,
+)
+from fedpact.chain.signed_messages import (
+    Board,
+    RoundRecord,
+    attestations_hash,
+    list_hash,
+    slice_link,
+)
+from fedpact.consensus.judgement import Final, Rules, blind, finalised, judge, leader
+from fedpact.types.rounds import Member, seats_of
+from fedpact.types.scores import lane
+from fedpact.types.v2 import PoolMember, Terms
+
+_ZERO = bytes(32)
+
+
+@dataclass(frozen=True)
+class Seats:
+    """Who took part in a round."""
+
+    indices: tuple[int, ...]
+    """Pool index of each seat."""
+    members: tuple[PoolMember, ...]
+
+    @property
+    def word(self) -> int:
+        """As the contracts pack it."""
+        return sum(index << 16 * seat for seat, index in enumerate(self.indices))
+
+    @property
+    def full(self) -> int:
+        return (1 << len(self.indices)) - 1
+
+    def account(self, seat: int) -> str:
+        return self.members[seat].account
+
+
+@dataclass
+class Played:
+    """What a round's steps come to."""
+
+    number: int
+    seats: Seats
+    expected: int
+    digests: dict[int, bytes] = field(default_factory=dict)
+    """Every submitted model, by seat."""
+    commitments: list[tuple[int, bytes]] = field(default_factory=list)
+    votes: dict[int, int] = field(default_factory=dict)
+    """Packed, by seat, in the order in which they were opened."""
+    attestations: list[tuple[int, bytes, int]] = field(default_factory=list)
+    """Seat, digest and error, in the order anchored."""
+    voided: int = 0
+    slice_opened: bool = False
+    blind: bool = False
+    board: Board | None = None
+    """Of the tally; None where nothing was judged."""
+    faults: int = 0
+    """Of the whole round: contradictions after the tally are in it."""
+    final: Final | None = None
+    log: bytes = _ZERO
+    record: bytes = _ZERO
+    """Of the link in the history."""
+
+    @property
+    def submitted(self) -> int:
+        return _mask(self.digests)
+
+    @property
+    def judged(self) -> int:
+        """Seats whose model counts."""
+        return self.submitted & ~self.voided
+
+    @property
+    def revealed(self) -> int:
+        return _mask(self.votes)
+
+    @property
+    def committed(self) -> int:
+        return _mask(seat for seat, _ in self.commitments)
+
+    @property
+    def attesters(self) -> int:
+        return (self.submitted if self.blind else self.revealed) & ~self.voided
+
+    @property
+    def counted(self) -> Mapping[int, bytes]:
+        """The digests of the models that count, by seat."""
+        return {seat: self.digests[seat] for seat in seats_of(self.judged)}
+
+    @property
+    def points(self) -> int:
+        """All points of the round, a word of 16 bits a seat."""
+        if self.final is not None:
+            return self.final.points
+        return 0 if self.board is None else self.board.points
+
+
+def play(
+    one: RoundEvidence,
+    e: Evidence,
+    seats: Seats,
+    last_leader: int | None,
+    record: RoundRecord | None,
+) -> Played:
+    """A round that is closed, or as far as it has come.
+
+    Args:
+        last_leader: pool index of the last leader.
+        record: of a posted round.
+    """
+    game = _Game(one, e, seats, last_leader, record)
+    game.run()
+    return game.played
+
+
+class _Game:
+    def __init__(
+        self,
+        one: RoundEvidence,
+        e: Evidence,
+        seats: Seats,
+        last_leader: int | None,
+        record: RoundRecord | None,
+    ) -> None:
+        self._one, self._e, self._record = one, e, record
+        self._last_leader = last_leader
+        self.played = Played(one.number, seats, one.opened.expected)
+        self._models = _ZERO
+        """The running hash of models and slice."""
+        self._anchored = _ZERO
+        """Hash of the board."""
+        self._attesting = False
+        """Whether attestations follow the tally."""
+
+    def run(self) -> None:
+        p = self.played
+        for step in self._one.steps:
+            match step:
+                case ModelsSubmitted():
+                    new = list(zip(seats_of(step.mask), step.digests, strict=False))
+                    p.digests.update(new)
+                    p.expected |= step.mask
+                    self._models = list_hash(new, self._models)
+                case SliceOpened():
+                    p.slice_opened = True
+                    self._models = slice_link(self._models, step.sealed_key)
+                case VotesCommitted():
+                    p.commitments += zip(seats_of(step.mask), step.commitments, strict=False)
+                case VotesRevealed():
+                    p.votes.update(zip(seats_of(step.mask), step.votes, strict=False))
+                case Equivocated():
+                    p.voided |= 1 << step.seat
+                case RoundTallied():
+                    self._tally(step)
+                case Attested():
+                    p.attestations += [
+                        (seat, step.digest, lane(step.errors, seat)) for seat in seats_of(step.mask)
+                    ]
+                case RoundPosted():
+                    self._post(step)
+        self._close()
+
+    def _tally(self, step: RoundTallied) -> None:
+        p, terms = self.played, self._e.terms
+        halted = self._e.halted_before(step.at)
+        faults = 0 if halted else p.expected & ~p.submitted
+        if not p.slice_opened:
+            p.blind = True
+            found = blind(p.judged, p.judged)
+        else:
+            voting = {seat: word for seat, word in p.votes.items() if p.judged >> seat & 1}
+            found, p.blind = judge(voting, p.judged, terms.max_error, terms.vote_band)
+            faults |= found.faults | p.committed & ~p.revealed
+        p.faults = faults | p.voided
+        p.board = _with_faults(found, p.faults)
+        self._anchored = p.board.hash
+        ends = halted and p.blind
+        self._attesting = not (ends or p.attesters.bit_count() < 2 or found.included == 0)
+        opened = list_hash([(seat, word.to_bytes(32)) for seat, word in p.votes.items()])
+        parts = [self._models, list_hash(p.commitments), opened, p.board.hash]
+        p.log = keccak(encode(["bytes32"] * 4, parts))
+        p.record = p.board.hash
+
+    def _post(self, step: RoundPosted) -> None:
+        p, record, terms = self.played, self._record, self._e.terms
+        p.log = self._models if p.submitted else _ZERO
+        p.record = step.record
+        if record is None:
+            return
+        mask = step.mask
+        silent = p.expected & ~mask
+        members = seats_of(mask)
+        p.digests.update(zip(members, record.digests, strict=False))
+        p.votes = dict(zip(members, record.votes, strict=False))
+        p.blind = False
+        found, _ = judge(p.votes, mask, terms.max_error, terms.vote_band)
+        p.faults = found.faults | silent
+        p.board = _with_faults(found, p.faults)
+        p.attestations = [(seat, record.digest, lane(record.errors, seat)) for seat in members]
+
+    def _close(self) -> None:
+        p, end = self.played, self._one.end
+        if end is None:
+            return
+        if self._one.posted is not None:
+            if p.board is not None:
+                p.final = self._final(p.board)
+        elif p.board is None:
+            halted = self._e.halted_before(end.at)
+            p.faults = (0 if halted else p.expected & ~p.submitted) | p.voided
+            p.log = self._models if p.submitted else _ZERO
+        elif self._attesting:
+            p.final = self._final(p.board)
+            p.faults |= p.voided
+            pair = [self._anchored, attestations_hash(p.attestations)]
+            p.record = keccak(encode(["bytes32", "bytes32"], pair))
+
+    def _final(self, board: Board) -> Final | None:
+        p, terms = self.played, self._e.terms
+        return finalised(
+            board,
+            p.attestations,
+            p.attesters,
+            p.judged,
+            rules_of(terms),
+            lambda candidates: self._leader(board, candidates),
+            p.voided,
+        )
+
+    def _leader(self, board: Board, candidates: int) -> int:
+        p, terms = self.played, self._e.terms
+        members = [
+            Member(seat, one.account, one.samples, one.reputation)
+            for seat, one in enumerate(p.seats.members)
+        ]
+        last = self._last_leader
+        seat = p.seats.indices.index(last) if last in p.seats.indices else None
+        return leader(
+            candidates, p.judged, board.medians, members, p.number, terms.leader_rule, seat
+        )
+
+
+def rules_of(terms: Terms) -> Rules:
+    """What a request fixes for judging its rounds."""
+    return Rules(
+        terms.max_error, terms.target, terms.vote_band, terms.leader_rule, terms.approval_rule
+    )
+
+
+def _with_faults(board: Board, faults: int) -> Board:
+    return Board(board.medians, board.included, board.eligible, board.points, faults)
+
+
+def _mask(seats: Iterable[int]) -> int:
+    return sum(1 << seat for seat in seats)

@@ -1,0 +1,80 @@
+"""Check of what the request cost each provider in privacy: by the rounds in which it took part."""
+
+from typing import TYPE_CHECKING
+
+from fedpact.audit.report import Unavailable, require
+from fedpact.audit.v2.evidence import Evidence
+from fedpact.audit.v2.history import PoolHistory
+from fedpact.audit.v2.pool import PoolChecks
+from fedpact.audit.v2.rounds import Rounds
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.rounds import seats_of
+
+if TYPE_CHECKING:
+    from fedpact.types.specification import Specification
+
+_ROUNDING = 1e-9
+
+
+class PrivacyChecks:
+    """One method per item; each returns what it saw, or raises Broken or Unavailable."""
+
+    def __init__(
+        self, evidence: Evidence, pool: PoolChecks, rounds: Rounds, history: PoolHistory
+    ) -> None:
+        self._e = evidence
+        self._pool = pool
+        self._rounds = rounds
+        self._history = history
+
+    def privacy(self) -> str:
+        """No provider released more models than the rounds that drew it, one a round, and none
+        more than the specification's epsilon covers."""
+        spec, took = self._history.spec, self._took_part()
+        if spec.privacy.mode is PrivacyMode.NONE:
+            return f"none; {_rounds_of(took)}"
+        delta = spec.privacy.delta
+        if delta is None:
+            return f"{spec.privacy.statement}; {_rounds_of(took)}"
+        figures = []
+        for index, numbers in sorted(took.items()):
+            epsilon = _epsilon(spec, numbers, delta)
+            stated = spec.privacy.epsilon or 0.0
+            require(
+                spec.privacy.mode is not PrivacyMode.SOUND or epsilon <= stated + _ROUNDING,
+                f"member {index} released {len(numbers)} models at epsilon {epsilon:.3f}; the"
+                f" specification says {stated:g}",
+            )
+            figures.append(f"member {index}: {epsilon:.3f} in {len(numbers)} rounds")
+        return f"epsilon at delta {delta:g}: {', '.join(figures)}"
+
+    def _took_part(self) -> dict[int, list[int]]:
+        """The rounds in which each member submitted, by pool index; members never drawn have none.
+
+        A void start's model is sealed again for the next: it is one release.
+        """
+        if not self._e.rounds:
+            raise Unavailable("the request has not started")
+        found: dict[int, list[int]] = {one: [] for one in range(len(self._pool.roster.members))}
+        for number, played in self._rounds.played.items():
+            self._rounds.readable(self._e.rounds[number - 1])
+            for seat in seats_of(played.submitted):
+                require(
+                    seat < len(played.seats.indices),
+                    f"round {number}: seat {seat} submitted a model, and was not drawn",
+                )
+                found[played.seats.indices[seat]].append(number)
+        return found
+
+
+def _epsilon(spec: "Specification", numbers: list[int], delta: float) -> float:
+    """Zero-out epsilon of a member's releases in these rounds."""
+    from fedpact.privacy.accounting import cost
+    from fedpact.privacy.mechanisms import of_rounds
+
+    event = of_rounds(spec, numbers)
+    return 0.0 if event is None else cost(event, delta).epsilon
+
+
+def _rounds_of(took: dict[int, list[int]]) -> str:
+    return ", ".join(f"member {index}: {len(rounds)} rounds" for index, rounds in took.items())
