@@ -92,6 +92,9 @@ mutation: setup ## break the contracts in small ways; a test must notice: docs/r
 invariants: setup ## random calls against the contracts (Forge); FOUNDRY_INVARIANT_RUNS, FOUNDRY_INVARIANT_DEPTH
 	@FOUNDRY_CONFIG=tests/contracts/invariant/foundry.toml node_modules/.bin/forge test
 
+chaos: setup ## requests while everything around them fails: docs/results/chaos.json (30 minutes)
+	@$(BIN)/python -m tests.chaos --json docs/results/chaos.json $(CHAOS)
+
 ##@ Measurements
 
 gas: setup ## gas of each operation, a task and a further round: docs/gas.json, docs/gas.md
@@ -120,6 +123,9 @@ bench-profiles: setup ## what noised profiles reveal, find and cost: docs/result
 
 bench-lookup: setup ## milliseconds of a search over 50 daemons (HTTP): docs/results/lookup.json
 	@$(BIN)/python -m benchmarks.lookup --json docs/results/lookup.json
+
+soak: setup ## daemons over 200 rounds, with 100,000 events of others: docs/results/soak.json
+	@$(BIN)/python -m benchmarks.soak --json docs/results/soak.json $(SOAK)
 
 ##@ Experiments
 

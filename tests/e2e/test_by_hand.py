@@ -2,13 +2,12 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 from fedpact.chain.devnet import find_anvil
-from tests.support.processes import none_left_under
+from tests.support.processes import free_port, none_left_under
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "<!-- walk -->"
@@ -22,17 +21,10 @@ def commands() -> str:
     return found.group(1)
 
 
-def free_port() -> int:
-    """Port 8545, which the walkthrough uses, may be taken on this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_every_command_of_the_walkthrough_succeeds(tmp_path: Path) -> None:
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     folder = Path(sys.executable).parent
-    port = free_port()
+    port = free_port()  # 8545, which the walkthrough uses, may be taken on this machine
     environment = {
         **os.environ,
         "FEDPACT_ENDPOINT": f"http://127.0.0.1:{port}",

@@ -1,9 +1,10 @@
-"""Ends the processes that a test started, however the test itself ends (Linux)."""
+"""Processes that a test starts: a port for each, and their end, however the test ends (Linux)."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,3 +31,10 @@ def none_left_under(folder: Path) -> Iterator[None]:
         for process_id in processes_under(folder):
             with suppress(ProcessLookupError):
                 os.kill(process_id, signal.SIGKILL)
+
+
+def free_port() -> int:
+    """A port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

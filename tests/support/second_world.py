@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,12 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
 from fedpact.consensus.earned import fold, payouts, refunds_of
 from fedpact.content import delivery
-from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.keys import seal
+from fedpact.content.opening import open_store
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import DemoNetwork
-from fedpact.demo.options import DemoOptions
+from fedpact.demo.options import DemoOptions, StoreKind
 from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, decode, encode
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
@@ -40,6 +40,7 @@ from fedpact.requester.slices import slice_key
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
 from fedpact.types.v2 import Earned, Phase, RoundFacts, Status, Terms
+from tests.support.processes import free_port
 from tests.support.second import make_terms
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import POLICY, POLL, World
@@ -73,9 +74,7 @@ class SecondWorld(World):
     def serve(self, number: int, lifetime: float = 8.0) -> None:
         """Each daemon answers at a port of its own if `exchanging` is set."""
         if number not in self.ports and self.exchanging:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.ports[number] = probe.getsockname()[1]
+            self.ports[number] = free_port()
         listen = f"127.0.0.1:{self.ports[number]}" if self.exchanging else ""
         policy = self.network.folder / f"policy-{number + 1}.toml"
         policy.write_text(POLICY.format(lifetime=lifetime))
@@ -287,26 +286,38 @@ def points_of(entry: Credited, seats: int) -> list[int]:
 def second_world(folder: Path, *, providers: int, rounds: int) -> Iterator[SecondWorld]:
     """A fresh chain with the second protocol's contracts; no daemon runs yet."""
     data = prepare(DemoOptions(providers=providers, rounds=rounds), folder)
+    with second_network(folder) as (network, registrar):
+        yield SecondWorld(network, registrar, data)
+
+
+@contextmanager
+def second_network(
+    folder: Path, store: StoreKind = StoreKind.EMBEDDED
+) -> Iterator[tuple[DemoNetwork, AccountKeys]]:
+    """As `running_network`, with the second protocol's contracts."""
     password = folder / "password"
     password.write_text(secrets.token_urlsafe(24))
     os.chmod(password, 0o600)
-    with Devnet.start(folder / "devnet") as devnet:
+    with ExitStack() as stack:
+        devnet = stack.enter_context(Devnet.start(folder / "devnet"))
+        ipfs, uri = None, str(folder / "content")
+        if store is StoreKind.IPFS:
+            ipfs = stack.enter_context(IpfsNode.start(folder / "ipfs"))
+            uri = ipfs.url
         registrar = devnet.new_account()
         connection = Connection.connect(devnet.url, None)
         parameters = Parameters(registrar.address, registrar.address, 1, 1)
         deployment = deploy_v2(connection, registrar, parameters)
         deployments.save(deployment, folder / "deployment.json")
-        content = folder / "content"
         network = DemoNetwork(
             folder,
             devnet,
             ClientV2.connect(devnet.url, deployment),
             deployment,
-            EmbeddedStore(content),
-            str(content),
+            open_store(uri),
+            uri,
             password,
+            ipfs,
         )
-        try:
-            yield SecondWorld(network, registrar, data)
-        finally:
-            network.stop()
+        stack.callback(network.stop)
+        yield network, registrar

@@ -1,0 +1,345 @@
+"""Daemons over hundreds of rounds, on a chain that has many others' events: docs/results/soak.json.
+
+    python -m benchmarks.soak --json docs/results/soak.json
+
+Two busy providers serve request after request of the second protocol; a third daemon declines them
+all. A first request is played and copied a thousandfold into the chain's log, as requests of others
+(without their creation: they would be open, and nobody would ever end them). Then the third daemon
+starts, with nothing in its state: its first scan is timed. Then the requests run. In the end blocks
+come every 12 seconds, nothing is open, and the third daemon's calls are counted.
+
+Resident memory, descriptors, threads and file sizes are sampled after each request; the first
+quarter of the requests is the warm-up. Exits with 1 where something grows, or a limit is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import DEVNULL, STDOUT, Popen
+from threading import Lock
+from typing import Any
+
+import httpx
+
+from benchmarks.copied_events import copy_events
+from fedpact.child import start_with_parent
+from fedpact.demo.data import prepare
+from fedpact.demo.options import DemoOptions
+from fedpact.provider.files import provider_folder
+from fedpact.requester.v2.client import RequesterV2
+from fedpact.types.v2 import Status
+from tests.support.node_proxy import Message, node_in_front
+from tests.support.processes import free_port
+from tests.support.second_world import SecondWorld, second_network
+
+BUSY, IDLE = 0, 2
+PROVIDERS, MEMBERS = 3, 2
+BLOCK_SECONDS = 12
+WINDOW = 600
+"""Seconds; nobody hurries."""
+PAY = 10**17
+SLOW = {"steps": 1, "learning_rate": 0.05}
+"""A learning rate so low that no request reaches its target early."""
+POLICY = """categories = ["{category}"]
+epsilon_per_request = 4.1
+epsilon_per_requester = 1000000.0
+epsilon_lifetime = 1000000.0
+submit_after = 0.0
+min_samples = 20
+"""
+LONGEST_SCAN, LARGEST_SCAN = 60.0, 200.0
+"""Seconds and MB for the first scan of 10^5 events."""
+MOST_CALLS = 1_000
+"""Of an idle daemon, an hour."""
+MEMORY_MB, HANDLES = 8.0, 2
+"""What the medians of memory (MB), descriptors and threads may differ by, end against start."""
+EVEN, SLACK_KB = 1.25, 50
+"""What files may grow by per request at the end, against the start; kB that make no difference."""
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A daemon at one moment."""
+
+    rss_mb: float
+    descriptors: int
+    threads: int
+    files_kb: float
+    """Of its state, ledger, registers and copies."""
+    store_kb: float
+    """Of the content store that all share."""
+
+
+class Counted:
+    """Calls of one daemon to its node."""
+
+    def __init__(self) -> None:
+        self._calls, self._lock = 0, Lock()
+
+    def habit(self, _: Message) -> None:
+        with self._lock:
+            self._calls += 1
+
+    @property
+    def calls(self) -> int:
+        with self._lock:
+            return self._calls
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--requests", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=10, help="of each request")
+    parser.add_argument("--events", type=int, default=100_000, help="of others")
+    parser.add_argument("--idle-minutes", type=float, default=6)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="fedpact-soak-") as name:
+        folder = Path(name)
+        with soak_world(folder, given.rounds) as soak:
+            result = soak.run(given.requests, given.events, given.idle_minutes)
+    print(json.dumps(result, indent=2))
+    if given.json is not None:
+        given.json.write_text(json.dumps(result, indent=2) + "\n")
+    for line in soak.complaints:
+        print(line)
+    sys.exit(1 if soak.complaints else 0)
+
+
+class Soak:
+    """`complaints`: what grows, and limits that are missed."""
+
+    def __init__(self, world: SecondWorld, counted: Counted, endpoint: str) -> None:
+        """`endpoint`: of the node that counts."""
+        self._world, self._counted, self._endpoint = world, counted, endpoint
+        network = world.network
+        self._requester = RequesterV2(
+            world.client, network.store, world.requester_keys, network.folder / "requester"
+        )
+        self._ports = [free_port() for _ in range(PROVIDERS)]
+        self.complaints: list[str] = []
+
+    def run(self, requests: int, events: int, idle_minutes: float) -> dict[str, Any]:
+        """What docs/results/soak.json holds."""
+        world = self._world
+        daemons = [self._start(number) for number in range(MEMBERS)]
+        first = self._request("the original")
+        self._stop(daemons)
+        began = time.monotonic()
+        accounts = [keys.address for keys in (world.requester_keys, *world.accounts)]
+        copied = copy_events(world.client, first, events, accounts)
+        say(f"{copied} events of others in {time.monotonic() - began:.0f} s")
+
+        idle, scan = self._scan(copied)
+        daemons = [self._start(number) for number in range(MEMBERS)]
+        samples = self._serve(requests, [*daemons, idle])
+        self._stop([*daemons, idle])
+        warm = max(1, requests // 4)
+        for number, name in ((BUSY, "busy"), (IDLE, "idle")):
+            self._judge(name, [one[number] for one in samples[warm:]])
+        busy = [one[BUSY] for one in samples[warm:]]
+        return {
+            "requests": requests,
+            "rounds": requests * world.data.draft.specification.rounds,
+            "rss_mb": [round(mb, 1) for mb in ends([one.rss_mb for one in busy])],
+            "descriptors": [round(n) for n in ends([one.descriptors for one in busy])],
+            "calls_per_idle_hour": self._idle_calls(idle_minutes),
+            "scan": scan,
+        }
+
+    def _start(self, number: int) -> Popen[bytes]:
+        """A daemon whose first cycle has succeeded; the idle one is before the node that counts."""
+        world, network = self._world, self._world.network
+        name = f"provider-{number + 1}"
+        policy, config = (network.folder / f"{name}{end}.toml" for end in ("-policy", ""))
+        category = "nothing" if number == IDLE else world.data.draft.specification.category
+        policy.write_text(POLICY.format(category=category))
+        endpoint = self._endpoint if number == IDLE else network.devnet.url
+        settings = network.settings(name, POLL_SECONDS).replace(network.devnet.url, endpoint)
+        config.write_text(f'{settings}monitor = "{self._ports[number]}"\n')
+        command = [sys.executable, "-m", "fedpact", "--config", str(config), "provider", "serve"]
+        command += ["--data", str(world.data.files[number]), "--policy", str(policy)]
+        with (network.folder / f"{name}.log").open("ab") as log:
+            daemon = start_with_parent(command, stdin=DEVNULL, stdout=log, stderr=STDOUT)
+        network.daemons.append(daemon)
+        while not self._ready(number):
+            if daemon.poll() is not None:
+                raise SystemExit((network.folder / f"{name}.log").read_text()[-2000:])
+            time.sleep(0.02)
+        return daemon
+
+    def _ready(self, number: int) -> bool:
+        """Whether a cycle has succeeded, with all events read."""
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self._ports[number]}/metrics", trust_env=False)
+        except httpx.TransportError:
+            return False
+        done = re.search(r'fedpact_cycles_total\{outcome="succeeded"\} ([0-9.]+)', answer.text)
+        return done is not None and float(done[1]) > 0
+
+    def _stop(self, daemons: list[Popen[bytes]]) -> None:
+        for daemon in daemons:
+            daemon.terminate()
+        for daemon in daemons:
+            if daemon.wait(60) != 0:
+                self.complaints.append(f"a daemon ended with code {daemon.returncode}")
+            self._world.network.daemons.remove(daemon)
+
+    def _request(self, title: str) -> int:
+        """One request to its settlement."""
+        world = self._world
+        windows = dict.fromkeys(world.data.draft.fields["windows"], WINDOW)
+        terms = {"min_pool": MEMBERS, "max_pool": MEMBERS}
+        draft = world.data.draft.changed(
+            title=title,
+            windows=windows,
+            terms=terms,
+            local=SLOW,
+            min_providers=MEMBERS,
+            max_providers=MEMBERS,
+        )
+        request = self._requester.create(draft, world.data.evaluation, PAY)
+        end = self._requester.follow(request)
+        rounds = world.client.rounds.outcome(request).final_rounds
+        if end.status is not Status.SETTLED or rounds != draft.specification.rounds:
+            raise SystemExit(f"request {request} ended with {rounds} rounds")
+        return request
+
+    def _scan(self, events: int) -> tuple[Popen[bytes], dict[str, Any]]:
+        """The idle daemon, from its start to the end of its first cycle."""
+        began = time.monotonic()
+        idle = self._start(IDLE)
+        seconds, largest = time.monotonic() - began, _status(idle.pid, "VmHWM") / 1024
+        say(f"first scan: {seconds:.1f} s, {largest:.0f} MB, {self._counted.calls} calls")
+        self._hold("the first scan took s", seconds, LONGEST_SCAN)
+        self._hold("the first scan took MB", largest, LARGEST_SCAN)
+        found = {"events": events, "seconds": round(seconds, 1), "rss_mb": round(largest, 1)}
+        return idle, found
+
+    def _serve(self, requests: int, daemons: list[Popen[bytes]]) -> list[list[Sample]]:
+        """Request after request; a sample of each daemon after each."""
+        found = []
+        for number in range(1, requests + 1):
+            began = time.monotonic()
+            self._request(f"request {number}")
+            if any(daemon.poll() is not None for daemon in daemons):
+                raise SystemExit("a daemon ended by itself")
+            samples = [self._sample(n, daemon) for n, daemon in enumerate(daemons)]
+            found.append(samples)
+            busy, idle = samples[BUSY], samples[IDLE]
+            say(
+                f"request {number} of {requests}: {time.monotonic() - began:.0f} s; busy"
+                f" {busy.rss_mb:.1f} MB, {busy.descriptors} descriptors, {busy.threads} threads,"
+                f" {busy.files_kb:.0f} kB in files; idle {idle.rss_mb:.1f} MB,"
+                f" {idle.descriptors} descriptors, {idle.files_kb:.0f} kB"
+            )
+        return found
+
+    def _sample(self, number: int, daemon: Popen[bytes]) -> Sample:
+        network = self._world.network
+        own = provider_folder(network.folder / "state", self._world.accounts[number].address)
+        return Sample(
+            _status(daemon.pid, "VmRSS") / 1024,
+            len(os.listdir(f"/proc/{daemon.pid}/fd")),
+            _status(daemon.pid, "Threads"),
+            _size(own) / 1024,
+            _size(network.folder / "content") / 1024,
+        )
+
+    def _judge(self, name: str, samples: list[Sample]) -> None:
+        """Complain of what is not flat."""
+        for what, most in (("rss_mb", MEMORY_MB), ("descriptors", HANDLES), ("threads", HANDLES)):
+            start, end = ends([getattr(one, what) for one in samples])
+            self._hold(f"the {name} daemon's {what} grew from {start:.1f} by", end - start, most)
+        for what in ("files_kb", "store_kb"):
+            early, late = growth([getattr(one, what) for one in samples])
+            say(f"{name}: {what} grew by {early:.0f} kB a request at first, {late:.0f} at the end")
+            self._hold(
+                f"the {name} daemon's {what} grow ever faster:", late, EVEN * early + SLACK_KB
+            )
+
+    def _idle_calls(self, minutes: float) -> int:
+        """Of the idle daemon an hour, with a block every 12 seconds, from its second cycle on."""
+        rpc = self._world.client.rpc
+        rpc.call("evm_setAutomine", False)
+        rpc.call("evm_setIntervalMining", BLOCK_SECONDS)
+        idle = self._start(IDLE)
+        time.sleep(3 * BLOCK_SECONDS)
+        calls, began, cpu = self._counted.calls, time.monotonic(), _cpu_seconds(idle.pid)
+        time.sleep(60 * minutes)
+        seconds = time.monotonic() - began
+        share = (_cpu_seconds(idle.pid) - cpu) / seconds
+        found = round((self._counted.calls - calls) * 3600 / seconds)
+        say(f"idle: {found} calls an hour, {100 * share:.2f} % of a core")
+        self._stop([idle])
+        self._hold("an idle daemon's calls an hour:", found, MOST_CALLS)
+        return found
+
+    def _hold(self, what: str, found: float, limit: float) -> None:
+        if found > limit:
+            self.complaints.append(f"{what} {found:.1f}, above {limit:g}")
+
+
+def ends(values: list[float]) -> tuple[float, float]:
+    """The medians of the first and of the last third."""
+    part = max(1, len(values) // 3)
+    return statistics.median(values[:part]), statistics.median(values[-part:])
+
+
+def growth(values: list[float]) -> tuple[float, float]:
+    """A step's mean growth in the first and in the second half."""
+    middle = len(values) // 2
+    early, late = values[: middle + 1], values[middle:]
+    return tuple((part[-1] - part[0]) / max(1, len(part) - 1) for part in (early, late))  # type: ignore[return-value]
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _status(process: int, field: str) -> int:
+    """A number of /proc/PID/status; memory in kB."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return int(next(one for one in lines if one.startswith(f"{field}:")).split()[1])
+
+
+def _cpu_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    found = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            found += path.stat().st_size
+    return found
+
+
+@contextmanager
+def soak_world(folder: Path, rounds: int) -> Iterator[Soak]:
+    """Chain, store, accounts and data; all processes end at the end."""
+    data = prepare(DemoOptions(providers=PROVIDERS, rounds=rounds), folder)
+    counted = Counted()
+    with (
+        second_network(folder) as (network, registrar),
+        node_in_front(network.devnet.url, counted.habit) as endpoint,
+    ):
+        yield Soak(SecondWorld(network, registrar, data), counted, endpoint)
+
+
+if __name__ == "__main__":
+    main()

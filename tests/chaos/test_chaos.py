@@ -1,0 +1,27 @@
+"""The suite's schedule, and its form of a minute."""
+
+from itertools import islice
+from pathlib import Path
+
+from tests.chaos.play import play
+from tests.chaos.schedule import KINDS, brief, episodes
+
+
+def test_a_request_outlives_what_a_minute_of_chaos_does(tmp_path: Path) -> None:
+    lines: list[str] = []
+    result = play(brief(1), tmp_path, lines.append)
+    assert not result.failed, "\n".join([*result.verdict.problems, *result.ended, *lines])
+    assert result.kills >= 2
+    assert len(result.injected) >= 5
+
+
+def test_the_same_seed_gives_the_same_faults() -> None:
+    assert [*islice(episodes(7), 5)] == [*islice(episodes(7), 5)]
+    assert [*islice(episodes(7), 5)] != [*islice(episodes(8), 5)]
+
+
+def test_a_run_of_some_episodes_has_every_kind_of_fault() -> None:
+    strikes = [one for episode in islice(episodes(1), 8) for one in episode.strikes]
+    assert {one.kind.name for one in strikes} >= set(KINDS)
+    kills = [one for one in strikes if one.kind.name == "kill"]
+    assert len(kills) >= 100
