@@ -19,7 +19,7 @@ help: ## list the targets
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: .venv/.installed node_modules/.installed scripts/ipfs-node/node_modules/.installed contracts ## install everything that demo and test need
+setup: .venv/.installed node_modules/.installed scripts/ipfs-node/node_modules/.installed assets contracts ## install everything that demo and test need
 
 .venv/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fedpact needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Set PYTHON=..."; exit 1; }
@@ -42,6 +42,17 @@ scripts/ipfs-node/node_modules/.installed: scripts/ipfs-node/package-lock.json |
 	@echo "== the IPFS node into scripts/ipfs-node/node_modules"
 	@cd scripts/ipfs-node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
 	@touch $@
+
+# What the dashboard's pages load, from npm; it is shipped inside the wheel.
+ASSETS := offchain/fedpact/dashboard/static/vendor
+
+.PHONY: assets
+assets: $(ASSETS)/chart.umd.min.js
+
+$(ASSETS)/chart.umd.min.js: node_modules/.installed
+	@mkdir -p $(ASSETS)
+	@sed '/^\/\/# sourceMappingURL=/d' node_modules/chart.js/dist/chart.umd.min.js > $@
+	@cp node_modules/chart.js/LICENSE.md $(ASSETS)/chart.LICENSE.md
 
 demo: setup ## four providers train on real data, are judged and paid; the requester uses the model
 	@$(BIN)/fedpact demo $(DEMO)
@@ -158,6 +169,9 @@ docs: setup ## build the documentation into site/; a broken link or anchor fails
 	@echo "== documentation"
 	@set -o pipefail; NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict 2>&1 \
 	  | { grep -v '^INFO' || true; } # --quiet would hide the warnings that fail the build
+
+screenshots: setup ## pictures of the dashboard for the documentation: docs/dashboard
+	@$(BIN)/python -m scripts.screenshots
 
 lock: ## write the newest versions that pyproject.toml allows to requirements.lock
 	@$(PYTHON) -m scripts.lock

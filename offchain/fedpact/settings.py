@@ -79,6 +79,11 @@ class Settings(BaseSettings):
     metrics; empty: nowhere."""
     max_cycle_age: Annotated[float, Field(gt=0)] = 120.0
     """Seconds without a successful cycle after which the daemon says that it is ill."""
+    explorer: str = ""
+    """Address of a block explorer, such as https://etherscan.io, to which the dashboard's figures
+    link; empty: they link to pages of its own."""
+    gateway: str = ""
+    """Address of an IPFS gateway, to which the dashboard's contents link; empty: as `explorer`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Of the provider's daemon."""
     state: Path = Field(default_factory=lambda: home() / "state")
@@ -116,7 +121,7 @@ class Settings(BaseSettings):
             raise ValueError("must be host:port")
         return listen
 
-    @field_validator("advertise")
+    @field_validator("advertise", "explorer", "gateway")
     @classmethod
     def _address(cls, advertise: str) -> str:
         if advertise and not advertise.startswith(("http://", "https://")):

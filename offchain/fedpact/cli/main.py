@@ -10,6 +10,7 @@ import typer
 from fedpact.cli import (
     account,
     audit,
+    dashboard,
     data,
     demo,
     devnet,
@@ -51,6 +52,7 @@ app.add_typer(store_commands.app, name="store")
 app.command("deploy")(operator.deploy)
 app.command("register")(participant.register)
 app.command("audit")(audit.audit)
+app.command("dashboard")(dashboard.dashboard)
 app.command("demo")(demo.demo)
 app.command("search")(search.search)
 

@@ -1,0 +1,170 @@
+"""What the index holds, as typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from fedpact.chain.bindings.v2.events import (
+    Paid,
+    RequestCreated,
+    RequestEvent,
+    request_event,
+)
+from fedpact.chain.records import Event
+from fedpact.chain.signed_messages import RoundRecord
+from fedpact.dashboard.index.tables import IndexFile, unpacked
+from fedpact.dashboard.story import Pool, Story
+from fedpact.errors import SpecificationError, UnknownRequest
+from fedpact.types.cid import Cid
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+from fedpact.types.v2 import PoolMember
+
+_EVENT = "block, log_index, tx, time, contract, name, args"
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A mined transaction that emitted events of these contracts."""
+
+    hash: str
+    block: int
+    sender: str
+    action: str
+    """The function that it called; empty for one of another contract."""
+    gas: int
+    fee: int
+    """Wei."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A specification, or why there is none to show."""
+
+    cid: str
+    spec: Specification | None
+    problem: str
+
+
+def specification_cid(created: RequestCreated) -> Cid:
+    return Cid.of_digest(created.terms.specification, SPECIFICATION_MAX_BYTES)
+
+
+class Index:
+    """Read-only; for one thread."""
+
+    def __init__(self, file: IndexFile) -> None:
+        self.file = file
+
+    # ------------------------------------------------------------------ requests
+
+    def story(self, request: int) -> Story:
+        """Raises UnknownRequest."""
+        events = self._request_events("request = ?", (request,))
+        if not events or not isinstance(events[0], RequestCreated):
+            raise UnknownRequest(f"there is no request {request} on this chain")
+        txs = sorted({one.at.tx_hash for one in events})
+        return Story(tuple(events), self._records(txs), self.pool(request))
+
+    def described(self, created: RequestCreated) -> Described:
+        cid = str(specification_cid(created))
+        rows = self.file.rows("SELECT body, problem FROM contents WHERE cid = ?", (cid,))
+        if not rows:
+            return Described(cid, None, "it has not been fetched yet")
+        body, problem = rows[0]
+        if body is None:
+            return Described(cid, None, str(problem))
+        try:
+            return Described(cid, Specification.decode(bytes(body)), "")
+        except SpecificationError as error:
+            return Described(cid, None, str(error))
+
+    def request_ids(self) -> list[int]:
+        return [int(one) for (one,) in self.file.rows("SELECT id FROM requests ORDER BY id")]
+
+    def requests_of(self, account: str) -> list[int]:
+        """Requests that an account published or joined."""
+        query = (
+            "SELECT id FROM requests WHERE requester = ?1 UNION"
+            " SELECT request FROM members WHERE account = ?1 ORDER BY 1"
+        )
+        return [int(one) for (one,) in self.file.rows(query, (account,))]
+
+    def payments_to(self, account: str) -> list[Paid]:
+        found = self._request_events(
+            "name = 'Paid' AND (block, log_index) IN"
+            " (SELECT block, log_index FROM mentions WHERE account = ?)",
+            (account,),
+        )
+        return [one for one in found if isinstance(one, Paid) and one.account == account]
+
+    # ------------------------------------------------------------------ events
+
+    def events_named(self, *names: str) -> list[Event]:
+        marks = ", ".join("?" * len(names))
+        return self._events(f"name IN ({marks})", names)
+
+    def events_about(self, account: str) -> list[Event]:
+        """All events that name an account, oldest first."""
+        return self._events(
+            "(block, log_index) IN (SELECT block, log_index FROM mentions WHERE account = ?)",
+            (account,),
+        )
+
+    def events_in(self, tx: str) -> list[Event]:
+        """All events of a transaction."""
+        return self._events("tx = ?", (tx,))
+
+    def transactions(self, hashes: Iterable[str]) -> dict[str, Transaction]:
+        listed = sorted(set(hashes))
+        marks = ", ".join("?" * len(listed))
+        rows = self.file.rows(f"SELECT * FROM transactions WHERE hash IN ({marks})", listed)
+        return {str(row[0]): _transaction(row) for row in rows}
+
+    def transactions_of(self, sender: str) -> list[Transaction]:
+        query = "SELECT * FROM transactions WHERE sender = ? ORDER BY block"
+        return [_transaction(row) for row in self.file.rows(query, (sender,))]
+
+    def count_events(self) -> int:
+        return int(self.file.rows("SELECT count(*) FROM events")[0][0])
+
+    def head(self) -> tuple[int, int]:
+        """The last block read and its time; zeros before the first."""
+        return int(self.file.meta("block") or 0), int(self.file.meta("time") or 0)
+
+    def _events(self, where: str, values: Iterable[Any]) -> list[Event]:
+        query = f"SELECT {_EVENT} FROM events WHERE {where} ORDER BY block, log_index"
+        return [_event(row) for row in self.file.rows(query, values)]
+
+    def _request_events(self, where: str, values: Iterable[Any]) -> list[RequestEvent]:
+        found = (request_event(event) for event in self._events(where, values))
+        return [one for one in found if one is not None]
+
+    def _records(self, txs: list[str]) -> dict[tuple[str, bytes], RoundRecord]:
+        marks = ", ".join("?" * len(txs))
+        rows = self.file.rows(f"SELECT tx, hash, body FROM records WHERE tx IN ({marks})", txs)
+        return {(str(tx), bytes.fromhex(named)): _record(body) for tx, named, body in rows}
+
+    def pool(self, request: int) -> Pool | None:
+        """The closed pool of a request that has started; None before."""
+        rows = self.file.rows("SELECT body FROM pools WHERE request = ?", (request,))
+        if not rows:
+            return None
+        members, left = unpacked(rows[0][0])
+        return Pool(tuple(PoolMember(*one) for one in members), tuple(left))
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    block, log_index, tx, time, contract, name, args = row
+    return Event(name, contract, unpacked(args), block, tx, log_index, time)
+
+
+def _transaction(row: tuple[Any, ...]) -> Transaction:
+    tx, block, sender, action, gas, fee = row
+    return Transaction(tx, block, sender, action, gas, int(fee))
+
+
+def _record(body: str) -> RoundRecord:
+    digests, votes, slice_key, digest, errors = unpacked(body)
+    return RoundRecord(tuple(digests), tuple(votes), slice_key, digest, errors)

@@ -1,0 +1,1 @@
+"""What pages, JSON API and downloads show: typed views, made by pure functions."""

@@ -1,0 +1,49 @@
+"""Blocks that several views share: charts and lists of facts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class View(BaseModel):
+    """Base of all views: immutable, and exactly what the JSON API says."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Series(View):
+    """One line or one kind of bar; as many values as the chart has labels."""
+
+    name: str
+    values: tuple[float | None, ...]
+    dashed: bool = False
+    """For what is a limit or a goal."""
+
+
+class Chart(View):
+    """A chart as data. Whoever draws it chooses colours and size; `title` and `summary` say in
+    words what it shows."""
+
+    kind: Literal["line", "bar", "stacked"]
+    title: str
+    summary: str
+    x: str
+    y: str
+    labels: tuple[str, ...]
+    series: tuple[Series, ...]
+    ceiling: float | None = None
+    """Top of the y axis; None: as the values need."""
+    horizontal: bool = False
+
+
+class Fact(View):
+    """A name with a value, and what proves it."""
+
+    name: str
+    value: str
+    hint: str = ""
+    transaction: str = ""
+    cid: str = ""
+    account: str = ""

@@ -1,0 +1,162 @@
+"""Where a request's money is: what came in, what went to whom, what is still held."""
+
+from __future__ import annotations
+
+from fedpact.chain.bindings.v2.events import Paid, RoundsEnded
+from fedpact.consensus.earned import payouts, refunds_of, sums_of
+from fedpact.dashboard.index.reading import Transaction
+from fedpact.dashboard.story import Stage, Story
+from fedpact.dashboard.units import Wei
+from fedpact.dashboard.views.blocks import View
+from fedpact.types.v2 import ETHER
+
+
+class MemberRow(View):
+    """What one member of the pool did and earned in a request."""
+
+    account: str
+    organisation: int
+    samples: int
+    joined_at: int
+    transaction: str
+    """Of joining."""
+    rounds: int
+    """In which it submitted a model."""
+    points: int
+    faults: int
+    share: Wei
+    """Of the pay: what it got, or would get if the request ended now and were delivered."""
+    refund: Wei
+    """Of gas, for what it posted for all."""
+    paid: Wei
+    """Sent to it so far, in the token of the pay and in ether together if that is ether."""
+    gas: int
+    gas_fee: Wei
+    """What its own transactions cost."""
+
+
+class Flow(View):
+    """One amount that moved, or that is still held."""
+
+    what: str
+    account: str
+    token: str
+    amount: Wei
+    transaction: str
+
+
+class MoneyView(View):
+    """Money of a request; of each token, `received` = `sent` + `held`."""
+
+    token: str
+    received: tuple[Flow, ...]
+    sent: tuple[Flow, ...]
+    held: tuple[Flow, ...]
+    settled: bool
+
+    @property
+    def total(self) -> int:
+        """Of all that came in, of whichever token."""
+        return sum(one.amount for one in self.received)
+
+
+def money_view(story: Story) -> MoneyView:
+    terms, created = story.terms, story.created
+    of = {"account": created.requester, "transaction": created.at.tx_hash}
+    received = [
+        Flow(what="pay", token=terms.token, amount=terms.pay, **of),
+        Flow(what="gas of all rounds", token=ETHER, amount=terms.gas_budget, **of),
+    ]
+    sent = [
+        Flow(
+            what=_what(story, one) + (", kept for withdrawal" if one.credited else ""),
+            account=one.account,
+            token=one.token,
+            amount=one.amount,
+            transaction=one.at.tx_hash,
+        )
+        for one in story.paid()
+    ]
+    held = []
+    for token in dict.fromkeys(one.token for one in received):
+        rest = sum(one.amount for one in received if one.token == token)
+        rest -= sum(one.amount for one in sent if one.token == token)
+        if rest:
+            held.append(
+                Flow(
+                    what="held by the market", account="", token=token, amount=rest, transaction=""
+                )
+            )
+    return MoneyView(
+        token=terms.token,
+        received=tuple(received),
+        sent=tuple(sent),
+        held=tuple(held),
+        settled=story.stage in (Stage.PAID, Stage.REFUNDED),
+    )
+
+
+def _what(story: Story, paid: Paid) -> str:
+    """What a payment is for."""
+    if paid.account == story.created.requester:
+        return "back to the requester"
+    refunds = refunds_of(story.entries, story.terms.gas_budget)
+    if paid.token == ETHER and paid.amount == refunds.get(paid.account.lower()):
+        return "gas back"
+    return "share of the pay"
+
+
+def member_rows(story: Story, transactions: dict[str, Transaction]) -> tuple[MemberRow, ...]:
+    """In the order of the pool where that is known, else of joining."""
+    terms, entries = story.terms, story.entries
+    sums = sums_of(entries)
+    shares = payouts(
+        entries,
+        terms.pay,
+        due=story.stage not in (Stage.DISPUTED, Stage.REFUNDED),
+        reached=_reached(story),
+        max_rounds=terms.max_rounds,
+    )
+    refunds = refunds_of(entries, terms.gas_budget)
+    order = [one.account for one in story.pool.members] if story.pool else []
+    index = {account: number for number, account in enumerate(order)}
+    joined = sorted(story.joined, key=lambda one: index.get(one.provider, len(index)))
+    rows = []
+    for one in joined:
+        at = index.get(one.provider)
+        own = sums.get(at) if at is not None else None
+        sent = [each for each in transactions.values() if each.sender == one.provider]
+        rows.append(
+            MemberRow(
+                account=one.provider,
+                organisation=one.organisation,
+                samples=one.samples,
+                joined_at=one.at.timestamp or 0,
+                transaction=one.at.tx_hash,
+                rounds=_submitted(story, at),
+                points=own.points if own else 0,
+                faults=own.faults if own else 0,
+                share=shares.get(at, 0) if at is not None else 0,
+                refund=refunds.get(one.provider.lower(), 0),
+                paid=sum(each.amount for each in story.paid() if each.account == one.provider),
+                gas=sum(each.gas for each in sent),
+                gas_fee=sum(each.fee for each in sent),
+            )
+        )
+    return tuple(rows)
+
+
+def _reached(story: Story) -> bool:
+    """Whether the target was met, which ends the rounds and makes the whole pay due."""
+    ended = story.last(RoundsEnded)
+    return ended is not None and ended.reached
+
+
+def _submitted(story: Story, index: int | None) -> int:
+    if index is None:
+        return 0
+    count = 0
+    for one in story.counted_rounds:
+        cohort = story.cohort_of(one)
+        count += index in cohort and cohort.index(index) in one.digests
+    return count

@@ -1,0 +1,140 @@
+"""A request's facts on chain in order, in words, with who sent them and what that cost."""
+
+from __future__ import annotations
+
+from fedpact.chain.bindings.v2.events import (
+    Attested,
+    Cancelled,
+    Collected,
+    Credited,
+    Delivered,
+    Disputed,
+    Equivocated,
+    Halted,
+    Joined,
+    Left,
+    ModelsSubmitted,
+    Paid,
+    RecordPosted,
+    RequestCreated,
+    RequestEvent,
+    Returning,
+    RoundFailed,
+    RoundFinalised,
+    RoundOpened,
+    RoundPosted,
+    RoundsEnded,
+    RoundTallied,
+    Settled,
+    SliceOpened,
+    Started,
+    VotesCommitted,
+    VotesRevealed,
+)
+from fedpact.dashboard.index.reading import Transaction
+from fedpact.dashboard.story import Story
+from fedpact.dashboard.units import Wei, error_text, ether
+from fedpact.dashboard.views.blocks import View
+from fedpact.types.rounds import seats_of
+
+
+class TimelineRow(View):
+    """One fact on chain."""
+
+    time: int
+    block: int
+    event: str
+    says: str
+    round: int
+    """0: of no round."""
+    account: str
+    """Who sent the transaction; empty while that is not known."""
+    action: str
+    gas: int
+    fee: Wei
+    transaction: str
+
+
+def timeline(story: Story, transactions: dict[str, Transaction]) -> tuple[TimelineRow, ...]:
+    """The oldest first; `transactions`: those known, by hash."""
+    return tuple(_row(one, transactions) for one in story.events)
+
+
+def _row(event: RequestEvent, transactions: dict[str, Transaction]) -> TimelineRow:
+    sent = transactions.get(event.at.tx_hash)
+    return TimelineRow(
+        time=event.at.timestamp or 0,
+        block=event.at.block,
+        event=type(event).__name__,
+        says=_says(event),
+        round=int(getattr(event, "round", 0)),
+        account=sent.sender if sent else "",
+        action=sent.action if sent else "",
+        gas=sent.gas if sent else 0,
+        fee=sent.fee if sent else 0,
+        transaction=event.at.tx_hash,
+    )
+
+
+def _seats(mask: int) -> str:
+    seats = ", ".join(map(str, seats_of(mask)))
+    return f"seat {seats}" if mask.bit_count() == 1 else f"seats {seats}"
+
+
+def _says(event: RequestEvent) -> str:
+    """An event in words."""
+    match event:
+        case RequestCreated():
+            return "request published, pay in escrow"
+        case Joined():
+            return f"a provider joined with {event.samples} samples"
+        case Left():
+            return "a provider left the pool"
+        case Started():
+            return "request key sealed to the members, rounds begin"
+        case RoundOpened():
+            return f"round opened for {_seats(event.expected)}"
+        case ModelsSubmitted():
+            return f"models of {_seats(event.mask)}"
+        case SliceOpened():
+            return "evaluation slice opened"
+        case VotesCommitted():
+            return f"votes committed by {_seats(event.mask)}"
+        case VotesRevealed():
+            return f"votes revealed by {_seats(event.mask)}"
+        case RoundTallied():
+            return "votes counted" + (": nobody could judge" if event.blind else "")
+        case Attested():
+            return f"global model attested by {_seats(event.mask)}"
+        case RoundPosted():
+            return f"whole round posted, signed by {_seats(event.mask)}"
+        case RecordPosted():
+            return "record of the round"
+        case RoundFinalised():
+            return f"round final, error {error_text(event.error)}"
+        case RoundFailed():
+            return "start void" if event.void_start else "round failed"
+        case Credited():
+            return "points credited" if event.points else "gas of a batch noted"
+        case Equivocated():
+            return f"seat {event.seat} signed two different messages"
+        case Returning():
+            return f"seat {event.seat} returns with the next round"
+        case Halted():
+            return "the present round is the last"
+        case RoundsEnded():
+            return "rounds over" + (", target reached" if event.reached else "")
+        case Cancelled():
+            return "cancelled by the requester"
+        case Delivered():
+            return "model's key delivered"
+        case Disputed():
+            return "the delivered key is wrong"
+        case Collected():
+            return "part of the settlement taken in"
+        case Settled():
+            return f"settled: {ether(event.pool)} to the members, {ether(event.refund)} back"
+        case Paid():
+            return f"{ether(event.amount)} " + ("kept for withdrawal" if event.credited else "paid")
+        case _:
+            return type(event).__name__

@@ -1,0 +1,1 @@
+"""The server: pages, JSON API, downloads and live updates. It only reads."""

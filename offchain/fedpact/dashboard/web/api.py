@@ -1,0 +1,178 @@
+"""The JSON API: the views that the pages show, as they are. Documented by /api/openapi.json."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response, StreamingResponse
+
+from fedpact.dashboard.views.blocks import View
+from fedpact.dashboard.views.market import PAGE, MarketQuery, MarketView
+from fedpact.dashboard.views.network import NetworkView
+from fedpact.dashboard.views.participant import ParticipantView
+from fedpact.dashboard.views.request import RequestView
+from fedpact.dashboard.web.downloads import Format, table_response
+from fedpact.dashboard.web.site import Site, checked_account
+
+RequestId = Annotated[int, Path(ge=1, lt=2**63, description="Number of the request.")]
+Account = Annotated[str, Path(description="Address of the participant.")]
+Asked = Annotated[MarketQuery, Query()]
+
+
+class StatusView(View):
+    """How far the index is."""
+
+    block: int
+    time: int
+    """Of that block, Unix time in seconds."""
+    chain_id: int
+    market: str
+
+
+REQUEST_TABLES = ("members", "rounds", "seats", "votes", "timeline", "money")
+PARTICIPANT_TABLES = ("requests", "payments", "outcomes")
+
+
+class SeatOfRound(View):
+    """One seat in one round, for the table of all."""
+
+    round: int
+    seat: int
+    account: str
+    points: int | None
+    median: int | None
+    included: bool | None
+    fault: bool
+    why: str
+
+
+class VoteOfRound(View):
+    """One vote, for the table of all."""
+
+    round: int
+    voter: int
+    model: int
+    score: int | None
+    median: int | None
+    outside: bool
+
+
+def router(site: Site) -> APIRouter:
+    """All routes below /api."""
+    api = APIRouter(prefix="/api")
+
+    @api.get("/status", tags=["network"])
+    def status() -> StatusView:
+        """How far the index is."""
+        block, time = site.head()
+        client = site.client
+        return StatusView(
+            block=block, time=time, chain_id=client.chain_id, market=client.deployment.market
+        )
+
+    @api.get("/requests", tags=["requests"])
+    def requests(query: Asked) -> MarketView:
+        """A page of the market's list."""
+        return site.market(query, PAGE)
+
+    @api.get("/requests/{request}", tags=["requests"])
+    def request(request: RequestId) -> RequestView:
+        """Everything that is public about a request."""
+        return site.request(request)
+
+    @api.get("/participants/{account}", tags=["network"])
+    def participant(account: Account) -> ParticipantView:
+        """A participant, its requests, earnings and reputation."""
+        return site.participant(checked_account(account))
+
+    @api.get("/network", tags=["network"])
+    def network() -> NetworkView:
+        """Participants, contracts, nodes and stores."""
+        return site.network()
+
+    @api.get("/live", tags=["live"], response_class=StreamingResponse)
+    async def live() -> StreamingResponse:
+        """Server-sent events `change`: the block, and the requests about which facts are new."""
+        return StreamingResponse(site.hub.stream(), media_type="text/event-stream")
+
+    @api.get("/tables/requests.{format}", tags=["tables"], response_class=Response)
+    def requests_table(format: Format, query: Asked) -> Response:
+        """All requests that match, as a file."""
+        return table_response("requests", site.market(query, 0).rows, format)
+
+    @api.get("/tables/participants.{format}", tags=["tables"], response_class=Response)
+    def participants_table(format: Format) -> Response:
+        """All participants, as a file."""
+        return table_response("participants", site.network().participants, format)
+
+    @api.get("/tables/request/{request}/{table}.{format}", tags=["tables"], response_class=Response)
+    def request_table(
+        request: RequestId,
+        table: Annotated[str, Path(pattern=f"^({'|'.join(REQUEST_TABLES)})$")],
+        format: Format,
+    ) -> Response:
+        """A table of a request's page, as a file."""
+        rows = request_rows(site.request(request), table)
+        return table_response(f"request-{request}-{table}", rows, format)
+
+    @api.get(
+        "/tables/participant/{account}/{table}.{format}", tags=["tables"], response_class=Response
+    )
+    def participant_table(
+        account: Account,
+        table: Annotated[str, Path(pattern=f"^({'|'.join(PARTICIPANT_TABLES)})$")],
+        format: Format,
+    ) -> Response:
+        """A table of a participant's page, as a file."""
+        view = site.participant(checked_account(account))
+        rows = {"requests": view.requests, "payments": view.payments, "outcomes": view.outcomes}
+        return table_response(f"{account}-{table}", rows[table], format)
+
+    return api
+
+
+def request_rows(view: RequestView, table: str) -> list[View]:
+    """The rows of one of REQUEST_TABLES."""
+    if table == "members":
+        return list(view.members)
+    if table == "timeline":
+        return list(view.timeline)
+    if table == "money":
+        money = view.money
+        return [*money.received, *money.sent, *money.held]
+    if table == "seats":
+        return [
+            SeatOfRound(round=one.round, **seat.model_dump(include=_SEAT))
+            for one in view.rounds
+            for seat in one.seats
+        ]
+    if table == "votes":
+        return list(_votes(view))
+    return [one.model_copy(update={"seats": (), "votes": None}) for one in view.rounds]
+
+
+_SEAT = {"seat", "account", "points", "median", "included", "fault", "why"}
+
+
+def _votes(view: RequestView) -> list[VoteOfRound]:
+    found = []
+    for one in view.rounds:
+        matrix = one.votes
+        if matrix is None:
+            continue
+        medians = matrix.medians or (None,) * len(matrix.models)
+        for row in matrix.rows:
+            for model, cell, median in zip(matrix.models, row.cells, medians, strict=True):
+                if cell.score is not None:
+                    found.append(
+                        VoteOfRound(
+                            round=one.round,
+                            voter=row.seat,
+                            model=model,
+                            score=cell.score,
+                            median=median,
+                            outside=cell.outside,
+                        )
+                    )
+    return found

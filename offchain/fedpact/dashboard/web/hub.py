@@ -1,0 +1,92 @@
+"""Tells those that look at pages what has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from fedpact.dashboard.index.follow import Change
+
+QUEUED = 32
+"""Changes that a slow reader may be behind; then it is told to look at everything."""
+KEEPALIVE_SECONDS = 15.0
+
+
+class Hub:
+    """Hands changes from the thread that follows the chain to readers in the event loop."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._queues: set[asyncio.Queue[Change | None]] = set()
+        self.version = 0
+        """Grows with each change."""
+        self.last: Change | None = None
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Called once the server's loop runs."""
+        self._loop = loop
+
+    def detach(self) -> None:
+        """The server stops: end all streams."""
+        self._loop = None
+        for queue in self._queues:
+            _offer(queue, None)
+
+    @property
+    def readers(self) -> int:
+        return len(self._queues)
+
+    def tell(self, change: Change) -> None:
+        """From any thread."""
+        self.last = change
+        if change.requests or change.others:
+            self.version += 1
+        loop = self._loop
+        if loop is not None:
+            with suppress(RuntimeError):  # the loop has just been closed
+                loop.call_soon_threadsafe(self._spread, change)
+
+    async def stream(self) -> AsyncIterator[str]:
+        """Server-sent events: one `change` each, comments in between."""
+        queue: asyncio.Queue[Change | None] = asyncio.Queue(QUEUED)
+        self._queues.add(queue)
+        try:
+            yield "retry: 2000\n\n"
+            if self.last is not None:
+                yield _event(Change(self.last.block, self.last.time, frozenset()))
+            while True:
+                try:
+                    change = await asyncio.wait_for(queue.get(), KEEPALIVE_SECONDS)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                    continue
+                if change is None:
+                    return
+                yield _event(change)
+        finally:
+            self._queues.discard(queue)
+
+    def _spread(self, change: Change) -> None:
+        for queue in self._queues:
+            _offer(queue, change)
+
+
+def _offer(queue: asyncio.Queue[Change | None], change: Change | None) -> None:
+    if queue.full():
+        while not queue.empty():
+            queue.get_nowait()
+        if change is not None:
+            change = Change(change.block, change.time, change.requests, others=True)
+    queue.put_nowait(change)
+
+
+def _event(change: Change) -> str:
+    body = {
+        "block": change.block,
+        "time": change.time,
+        "requests": sorted(change.requests),
+        "others": change.others,
+    }
+    return f"event: change\ndata: {json.dumps(body)}\n\n"

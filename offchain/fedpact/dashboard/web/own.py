@@ -1,0 +1,153 @@
+"""Reads what the provider's own page shows: its files, its daemon's health, its log."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from fedpact.dashboard.index.reading import Index
+from fedpact.dashboard.views.own import DaemonRow, LogLine, OwnSources, OwnView, own_view
+from fedpact.dashboard.web.site import Site
+from fedpact.errors import FedpactError, Retryable
+from fedpact.privacy.budget import PrivacyLimit
+from fedpact.provider.observing import decisions, ledger_look
+from fedpact.provider.policy import Policy
+from fedpact.types.v2 import ETHER
+
+DEFAULT_DELTA = 1e-5
+TAIL_BYTES = 256 * 1024
+MOST_LINES = 20
+MONITOR_SECONDS = 1.0
+_TEXT_LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\S* (WARNING|ERROR|CRITICAL) \S+: (.*)")
+
+
+@dataclass(frozen=True)
+class OwnFiles:
+    """Where a provider's own things are."""
+
+    account: str
+    state: Path
+    policy: Path | None = None
+    log: Path | None = None
+    """Of the daemon."""
+    monitor: str = ""
+    """host:port at which it tells its health."""
+
+
+class OwnProvider:
+    """The provider whose daemon runs on this machine."""
+
+    def __init__(self, site: Site, files: OwnFiles) -> None:
+        """Raises SettingsError for a policy that cannot be read."""
+        self._site, self._files = site, files
+        policy = None if files.policy is None else Policy.read(files.policy)
+        self._limit = None
+        if policy is not None:
+            self._limit = PrivacyLimit(policy.epsilon_lifetime, policy.delta)
+        self._delta = DEFAULT_DELTA if policy is None else policy.delta
+
+    def view(self) -> OwnView:
+        """Raises LedgerError, StateDamaged, StorageUnavailable."""
+        return self._site.kept("own", self._make)
+
+    def _make(self) -> OwnView:
+        files, site = self._files, self._site
+        deployment = site.client.deployment
+        decided = decisions(files.state, deployment, files.account)
+        with site.index() as index:
+            payments = [
+                (one.at.timestamp or 0, one.amount)
+                for one in index.payments_to(files.account)
+                if one.token == ETHER
+            ]
+            transactions = index.transactions_of(files.account)
+            times = _times(index, [one.block for one in transactions])
+            now = index.head()[1]
+        return own_view(
+            OwnSources(
+                account=files.account,
+                fingerprint=deployment.fingerprint,
+                delta=self._delta,
+                limit=self._limit,
+                look=ledger_look(files.state, files.account),
+                decisions=decided,
+                acting={
+                    one.request: self._acting(one.request)
+                    for one in decided
+                    if one.standing == "joined"
+                },
+                balance=self._balance(),
+                daemon=daemon_row(files.monitor),
+                log=() if files.log is None else last_problems(files.log),
+                payments=payments,
+                transactions=[(times.get(one.block, 0), one) for one in transactions],
+                now=now,
+            )
+        )
+
+    def _acting(self, request: int) -> str:
+        """What a request waits for, as this account sees it."""
+        try:
+            now = self._site.request(request).now
+        except FedpactError as error:
+            return str(error)
+        if self._files.account in now.waits_for:
+            return f"It is this provider's turn. {now.says}"
+        return f"Nothing to do now. {now.says}"
+
+    def _balance(self) -> int:
+        try:
+            return self._site.client.balance(self._files.account)
+        except Retryable:
+            return 0
+
+
+def daemon_row(monitor: str) -> DaemonRow:
+    """What the daemon says of its health."""
+    if not monitor:
+        return DaemonRow(known=False, serves=False, problems=())
+    try:
+        answer = httpx.get(f"http://{monitor}/ready", timeout=MONITOR_SECONDS, trust_env=False)
+        problems = tuple(map(str, answer.json().get("problems", ())))
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return DaemonRow(
+            known=True, serves=False, problems=(f"no daemon answers at http://{monitor}",)
+        )
+    return DaemonRow(known=True, serves=not problems, problems=problems)
+
+
+def last_problems(log: Path) -> tuple[LogLine, ...]:
+    """The last warnings and errors of a daemon's log, the newest first."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError as error:
+        return (LogLine(time="", level="ERROR", message=f"log {log}: {error.strerror}"),)
+    found = (parsed for line in reversed(lines) if (parsed := _problem(line)) is not None)
+    return tuple(line for line, _ in zip(found, range(MOST_LINES), strict=False))
+
+
+def _problem(line: str) -> LogLine | None:
+    """A warning or error, of a text line or of `--log-json`."""
+    if line.startswith("{"):
+        try:
+            said = json.loads(line)
+            level = str(said["level"])
+            if level not in ("WARNING", "ERROR", "CRITICAL"):
+                return None
+            return LogLine(time=str(said["time"]), level=level, message=str(said["message"]))
+        except (ValueError, KeyError, TypeError):
+            return None
+    match = _TEXT_LINE.match(line)
+    return match and LogLine(time=match[1], level=match[2], message=match[3])
+
+
+def _times(index: Index, blocks: list[int]) -> dict[int, int]:
+    marks = ", ".join("?" * len(blocks))
+    query = f"SELECT DISTINCT block, time FROM events WHERE block IN ({marks})"
+    return {int(block): int(time) for block, time in index.file.rows(query, blocks)}

@@ -1,0 +1,262 @@
+"""What the pages show, read from index, chain and store; each view is kept for a moment."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fedpact.chain.client import ClientV2
+from fedpact.chain.records import Event
+from fedpact.content.store import ContentStore
+from fedpact.dashboard.index.reading import Index, Transaction
+from fedpact.dashboard.index.tables import IndexFile
+from fedpact.dashboard.story import Stage
+from fedpact.dashboard.views.market import MarketQuery, MarketView, market_view, summaries
+from fedpact.dashboard.views.network import (
+    NetworkSources,
+    NetworkView,
+    NodeRow,
+    network_view,
+    node_rows,
+)
+from fedpact.dashboard.views.participant import (
+    ParticipantSources,
+    ParticipantView,
+    participant_view,
+)
+from fedpact.dashboard.views.request import RequestView, Sources, request_view
+from fedpact.dashboard.web.hub import Hub
+from fedpact.errors import FedpactError, InvalidInput, Retryable
+from fedpact.types.v2 import RoundFacts
+
+KEPT_SECONDS = 1.0
+"""For which a view is given again while nothing has changed: phases end by time alone, too."""
+CHAIN_KEPT_SECONDS = 15.0
+"""For which reputations and the state of nodes are given again."""
+MOST_REPUTATIONS = 500
+ViewT = TypeVar("ViewT")
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where transactions, accounts and contents can be looked at; empty: on pages of this site."""
+
+    explorer: str = ""
+    """Address of a block explorer, such as https://etherscan.io."""
+    gateway: str = ""
+    """Address of an IPFS gateway, such as http://127.0.0.1:8080."""
+
+
+class Site:
+    """Threads may share one."""
+
+    def __init__(
+        self, client: ClientV2, store: ContentStore, index: Path, hub: Hub, links: Links
+    ) -> None:
+        self.client, self.hub, self.links = client, hub, links
+        self._store, self._store_lock = store, threading.Lock()
+        self._path = index
+        self._views = _Kept()
+        self._facts = _Kept()
+
+    @contextmanager
+    def index(self) -> Iterator[Index]:
+        """One consistent view of the index."""
+        with IndexFile(self._path) as file, file.snapshot():
+            yield Index(file)
+
+    def kept(self, key: Any, make: Callable[[], ViewT]) -> ViewT:
+        """What `make` gives, or gave a moment ago if nothing has changed since."""
+        return self._views.get(key, self.hub.version, KEPT_SECONDS, make)
+
+    # ------------------------------------------------------------------ views
+
+    def market(self, query: MarketQuery, size: int) -> MarketView:
+        def make() -> MarketView:
+            with self.index() as index:
+                return market_view(index.file, query, size)
+
+        return self.kept(("market", query, size), make)
+
+    def request(self, number: int) -> RequestView:
+        """Raises UnknownRequest."""
+
+        def make() -> RequestView:
+            with self.index() as index:
+                story = index.story(number)
+                described = index.described(story.created)
+                transactions = index.transactions(one.at.tx_hash for one in story.events)
+                _, now = index.head()
+            facts = None
+            if story.stage in (Stage.OPEN, Stage.RUNNING):
+                facts, now = self._round(number, now)
+            return request_view(Sources(story, described, facts, now, transactions))
+
+        return self.kept(("request", number), make)
+
+    def participant(self, account: str) -> ParticipantView:
+        """Raises NodeUnreachable: who somebody is now stands on chain alone."""
+
+        def make() -> ParticipantView:
+            who = self.client.registry.participant(account)
+            as_requester = self.client.reputation.requester_reputation(account)
+            with self.index() as index:
+                mine = index.requests_of(account)
+                events = index.events_about(account)
+                return participant_view(
+                    ParticipantSources(
+                        participant=who,
+                        requester_reputation=as_requester,
+                        events=events,
+                        payments=index.payments_to(account),
+                        transactions=index.transactions_of(account),
+                        requests=summaries(index.file, mine),
+                        scores=_scores(index, mine, account, events),
+                        now=index.head()[1],
+                    )
+                )
+
+        return self.kept(("participant", account), make)
+
+    def network(self) -> NetworkView:
+        def make() -> NetworkView:
+            nodes = self._nodes()
+            with self.index() as index:
+                registry = index.events_named("Registered", "SuspensionAnnounced", "Restored")
+                accounts = [one.args["account"] for one in registry if one.name == "Registered"]
+                return network_view(
+                    NetworkSources(
+                        deployment=self.client.deployment,
+                        head=index.head(),
+                        registry=registry,
+                        reputations=self._reputations(accounts[-MOST_REPUTATIONS:]),
+                        requests_of=_counts(index),
+                        requests=len(index.request_ids()),
+                        events=index.count_events(),
+                        nodes=nodes,
+                    )
+                )
+
+        return self.kept(("network",), make)
+
+    def transaction(self, tx: str) -> tuple[Transaction | None, list[Event]]:
+        """A transaction with its events; empty if it is none of these contracts."""
+        with self.index() as index:
+            return index.transactions([tx]).get(tx), index.events_in(tx)
+
+    def content(self, cid: str) -> bytes | None:
+        """A specification that the index has fetched."""
+        with self.index() as index:
+            rows = index.file.rows("SELECT body FROM contents WHERE cid = ?", (cid,))
+        return bytes(rows[0][0]) if rows and rows[0][0] is not None else None
+
+    def head(self) -> tuple[int, int]:
+        """The last block in the index and its time."""
+        last = self.hub.last
+        if last is not None:
+            return last.block, last.time
+        with self.index() as index:
+            return index.head()
+
+    # ------------------------------------------------------------------ chain and store
+
+    def _round(self, number: int, now: int) -> tuple[RoundFacts | None, int]:
+        """The present round and the time; None if no node tells it now."""
+        try:
+            frame = self.client.frame()
+            return self.client.rounds.round_facts(number, frame), frame.timestamp
+        except Retryable:
+            return None, now
+
+    def _reputations(self, accounts: list[str]) -> dict[str, int]:
+        ledger = self.client.reputation
+
+        def make() -> dict[str, int]:
+            calls = [ledger.function("reputation", account) for account in accounts]
+            try:
+                answers = self.client.read(calls) if calls else []
+            except Retryable:
+                return {}
+            found = (int(ledger.decoded("reputation", one)) for one in answers)
+            return dict(zip(accounts, found, strict=True))
+
+        return self._facts.get("reputations", len(accounts), CHAIN_KEPT_SECONDS, make)
+
+    def _nodes(self) -> tuple[NodeRow, ...]:
+        def make() -> tuple[NodeRow, ...]:
+            return (*node_rows(self.client.rpc.nodes), self._content_store())
+
+        return self._facts.get("nodes", 0, CHAIN_KEPT_SECONDS, make)
+
+    def _content_store(self) -> NodeRow:
+        try:
+            with self._store_lock:
+                self._store.check()
+            return NodeRow(name="content store", kind="content", healthy=True, says="answers")
+        except FedpactError as error:
+            return NodeRow(name="content store", kind="content", healthy=False, says=str(error))
+
+
+def checked_account(account: str) -> str:
+    """An address with its checksum; InvalidInput for anything else."""
+    from eth_utils.address import is_address, to_checksum_address
+
+    if not is_address(account):
+        raise InvalidInput(f"{account!r} is no account: give 0x and 40 hex digits")
+    return to_checksum_address(account)
+
+
+def _counts(index: Index) -> dict[str, int]:
+    rows = index.file.rows(
+        "SELECT account, count(*) FROM (SELECT account, request FROM members"
+        " UNION SELECT requester, id FROM requests) GROUP BY account"
+    )
+    return {str(account): int(count) for account, count in rows}
+
+
+def _scores(
+    index: Index, requests: list[int], account: str, events: list[Event]
+) -> list[tuple[int, int]]:
+    """Time and reputation as of each request that an account joined and that has started."""
+    joined = {
+        one.args["request"]: one.timestamp or 0
+        for one in events
+        if one.name == "Joined" and one.args["provider"] == account
+    }
+    found = []
+    for request in requests:
+        pool = index.pool(request) if request in joined else None
+        for member in pool.members if pool else ():
+            if member.account == account:
+                found.append((joined[request], member.reputation))
+    return sorted(found)
+
+
+class _Kept:
+    """Values by key, each for some seconds and one version. Whoever comes while a value is being
+    made waits for it: fifty readers make it once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._locks: dict[Any, threading.Lock] = {}
+        self._values: dict[Any, tuple[int, float, Any]] = {}
+
+    def get(self, key: Any, version: int, seconds: float, make: Callable[[], ViewT]) -> ViewT:
+        with self._lock:
+            if len(self._values) > 500:
+                self._values.clear()
+                self._locks.clear()
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            known = self._values.get(key)
+            if known and known[0] == version and time.monotonic() - known[1] < seconds:
+                found: ViewT = known[2]
+                return found
+            made = make()
+            self._values[key] = (version, time.monotonic(), made)
+            return made

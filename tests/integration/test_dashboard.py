@@ -1,0 +1,225 @@
+"""The dashboard in a real browser, over a request that daemons have finished and one under way."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from fedpact.dashboard.units import ether
+from tests.support.browser import Watched, chromium, serious
+from tests.support.dashboard_world import ROUNDS, DashboardWorld, dashboard_world
+from tests.support.waiting import PATIENCE, wait_until
+
+MILLISECONDS = 1000 * PATIENCE
+MARKUP = '"><img src=x onerror=alert(1)><script>alert(2)</script></title><svg onload=alert(3)>'
+"""Breaks out of attributes, elements and data blocks where text is not escaped."""
+RIGHT_TO_LEFT = "\u202e\u2066gnp.exe"
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardWorld]:
+    with dashboard_world(tmp_path_factory.mktemp("dashboard")) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+def context_of(browser: Browser, **options: object) -> BrowserContext:
+    context = browser.new_context(**options)  # type: ignore[arg-type]
+    context.set_default_timeout(MILLISECONDS)
+    return context
+
+
+@pytest.fixture
+def watched(browser: Browser, shown: DashboardWorld) -> Iterator[Watched]:
+    context = context_of(browser)
+    found = Watched(context, shown.url)
+    yield found
+    context.close()
+    assert found.problems == []
+
+
+def log_in(watched: Watched, token: str) -> Page:
+    page = watched.open("/provider")
+    page.get_by_label("Token").fill(token)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("button", name="Log out")).to_be_visible(timeout=MILLISECONDS)
+    return page
+
+
+def paths(shown: DashboardWorld) -> list[str]:
+    member = shown.world.accounts[0].address
+    requests = [f"/requests/{one}" for one in (shown.finished, shown.running.id, shown.open.id)]
+    return ["/", *requests, f"/participants/{member}", "/network", "/api", "/provider"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_load_without_errors_and_barriers(
+    browser: Browser, shown: DashboardWorld, scheme: str
+) -> None:
+    context = context_of(browser, color_scheme=scheme)
+    watched = Watched(context, shown.url)
+    log_in(watched, shown.token)
+    for path in paths(shown):
+        page = watched.open(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert serious(page) == [], path
+    context.close()
+    assert watched.problems == []
+
+
+def test_nothing_is_wider_than_a_phone(browser: Browser, shown: DashboardWorld) -> None:
+    context = context_of(browser, viewport={"width": 360, "height": 740})
+    watched = Watched(context, shown.url)
+    for path in paths(shown):
+        page = watched.open(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    context.close()
+    assert watched.problems == []
+
+
+def test_a_fact_on_chain_is_on_the_page_without_a_reload(
+    watched: Watched, shown: DashboardWorld
+) -> None:
+    page = watched.open(f"/requests/{shown.running.id}")
+    page.evaluate("document.body.dataset.same = 'yes'")
+    now = page.locator("#now")
+    expect(now).to_contain_text("Seats 0, 1, 2 must train")
+    shown.running.submit(0)
+    expect(now).to_contain_text("Seats 1, 2 must train", timeout=MILLISECONDS)
+    seat = page.locator("#round .steps tbody tr").first
+    expect(seat.get_by_title("model at", exact=False)).to_be_visible()
+    assert page.evaluate("document.body.dataset.same") == "yes"
+
+
+def test_the_market_is_filtered_and_downloaded(watched: Watched, shown: DashboardWorld) -> None:
+    page = watched.open("/")
+    page.get_by_label("Search").fill("vibration bearing")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", level=2)).to_have_text(
+        ["Bearing faults in pumps from vibration"]
+    )
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    assert [row["request"] for row in rows] == [str(shown.running.id)]
+    page = watched.open("/?which=over")
+    expect(page.locator(".card")).to_have_count(1)
+
+
+def test_the_timeline_is_filtered(watched: Watched, shown: DashboardWorld) -> None:
+    page = watched.open(f"/requests/{shown.finished}")
+    rows = page.locator("#timeline-table tbody tr:visible")
+    everything = rows.count()
+    page.locator("#timeline").get_by_label("Filter").fill("round final")
+    expect(rows).to_have_count(ROUNDS)
+    assert everything > 10
+    for name in ("seats", "votes", "members", "money", "timeline", "rounds"):
+        answer = page.request.get(f"{shown.url}/api/tables/request/{shown.finished}/{name}.json")
+        assert answer.ok
+        assert len(answer.json()) > 0
+
+
+def test_money_on_the_page_adds_up(watched: Watched, shown: DashboardWorld) -> None:
+    page = watched.open(f"/requests/{shown.finished}")
+    money = page.request.get(f"{shown.url}/api/requests/{shown.finished}").json()["money"]
+    received, sent, held = (
+        sum(int(one["amount"]) for one in money[name]) for name in ("received", "sent", "held")
+    )
+    assert received == sent + held
+    requester = shown.world.requester_keys.address
+    by_account: dict[str, int] = {}
+    for one in money["sent"]:
+        expect(page.locator("#money")).to_contain_text(ether(int(one["amount"])))
+        if one["account"] != requester:
+            by_account[one["account"]] = by_account.get(one["account"], 0) + int(one["amount"])
+    assert by_account == shown.world.paid_as_mirrored(shown.finished)
+
+
+def test_every_control_is_reached_by_keyboard(watched: Watched, shown: DashboardWorld) -> None:
+    page = watched.open(f"/requests/{shown.finished}")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    # What can be clicked and is visible, and what of it Tab has reached.
+    wanted = page.evaluate(
+        """() => { window.wanted = Array.from(document.querySelectorAll(
+             'a[href], button, input, select, summary')).filter((one) => one.checkVisibility());
+             return window.wanted.length; }"""
+    )
+    reached = {page.evaluate("window.wanted.indexOf(document.activeElement)")}
+    for _ in range(2 * wanted):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("window.wanted.indexOf(document.activeElement)"))
+        if page.evaluate("document.activeElement === document.body"):
+            break
+    assert set(range(wanted)) <= reached
+    page.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("details").first).to_have_attribute("open", "")
+
+
+def test_a_hostile_request_is_text(watched: Watched, shown: DashboardWorld) -> None:
+    spec = shown.world.specification
+    assert spec is not None
+    labels = tuple(f"{MARKUP}{number}{RIGHT_TO_LEFT}"[:200] for number in range(len(spec.labels)))
+    hostile = spec.model_copy(
+        update={
+            "title": (MARKUP * 3)[:200],
+            "category": (RIGHT_TO_LEFT + MARKUP)[:100],
+            "labels": labels,
+            "usage_rules": MARKUP + "{{ 7 * 7 }}" + RIGHT_TO_LEFT,
+        }
+    )
+    request = shown.created(hostile)
+    api = f"{shown.url}/api/requests/{request.id}"
+    wait_until(lambda: watched.page.request.get(api).ok)
+    page = watched.open(f"/requests/{request.id}")
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_text((MARKUP * 3)[:200], timeout=MILLISECONDS)
+    expect(page.get_by_text("{{ 7 * 7 }}")).to_be_visible()
+    assert "\u202e" not in page.content()
+    assert page.locator("img, svg[onload], main script:not([type='application/json'])").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page = watched.open("/?search=onerror")
+    expect(page.locator(".card")).to_have_count(1)
+    page = watched.open("/?search=%3Cscript%3Ealert(1)%3C/script%3E&category=%22%3E%3Cb%3E")
+    expect(page.get_by_text("No request matches.")).to_be_visible()
+
+
+def test_the_own_provider_is_behind_its_token(watched: Watched, shown: DashboardWorld) -> None:
+    page = watched.open("/provider")
+    expect(page.get_by_label("Token")).to_be_visible()
+    expect(page.get_by_text("Epsilon spent")).to_have_count(0)
+    assert page.request.get(f"{shown.url}/provider/tables/duties.csv").status == 401
+    wrong = page.request.post(f"{shown.url}/provider/login", form={"token": "x" * 43})
+    assert wrong.status == 401
+    page = log_in(watched, shown.token)
+    now = page.locator("#now")
+    expect(now).to_contain_text("Epsilon spent")
+    expect(now).to_contain_text("of 8")
+    duties = page.locator("#duties")
+    expect(duties).to_contain_text("category 'images/medicine' is not among")
+    page.get_by_role("button", name="Log out").click()
+    watched.open("/provider")
+    expect(page.get_by_label("Token")).to_be_visible()
+
+
+def test_policy_and_errors(watched: Watched, shown: DashboardWorld) -> None:
+    answer = watched.page.request.get(f"{shown.url}/requests/999999")
+    assert answer.status == 404
+    assert "there is no request 999999" in answer.text()
+    policy = answer.headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    document = watched.page.request.get(f"{shown.url}/api/openapi.json").json()
+    assert "/api/requests/{request}" in document["paths"]
+    assert watched.page.request.get(f"{shown.url}/api/requests/0").status == 422
+    assert watched.page.request.get(f"{shown.url}/participants/nobody").status == 400

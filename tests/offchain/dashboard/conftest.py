@@ -1,0 +1,54 @@
+"""The second protocol's contracts on a real chain, and an index that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fedpact.chain.client import ClientV2
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.keystore import AccountKeys
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.dashboard.index.follow import Follower
+from fedpact.dashboard.index.tables import IndexFile
+from tests.support.second import People, deployed_second
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
+    """A chain of its own: these tests take blocks back."""
+    with Devnet.start(tmp_path_factory.mktemp("anvil")) as devnet:
+        yield devnet
+
+
+@pytest.fixture(scope="module")
+def operator(chain: Devnet) -> AccountKeys:
+    return chain.new_account()
+
+
+@pytest.fixture(scope="module")
+def second(chain: Devnet, operator: AccountKeys) -> Iterator[ClientV2]:
+    client = ClientV2.connect(chain.url, deployed_second(chain, operator))
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def people(chain: Devnet, second: ClientV2, operator: AccountKeys) -> People:
+    return People.admitted(chain, second, operator)
+
+
+@pytest.fixture
+def new_index(second: ClientV2, tmp_path: Path) -> Iterator[Callable[[str], Follower]]:
+    """`new_index(name)`: follows the chain from its first block."""
+    files: list[IndexFile] = []
+
+    def new(name: str) -> Follower:
+        files.append(IndexFile(tmp_path / name, writes=True))
+        return Follower(second, EmbeddedStore(tmp_path / "content"), files[-1])
+
+    yield new
+    for file in files:
+        file.close()

@@ -1,0 +1,159 @@
+"""Views over events that a test writes: who was paid, who was not, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from fedpact.chain.bindings.v2.events import (
+    Attested,
+    Credited,
+    Joined,
+    ModelsSubmitted,
+    Paid,
+    Place,
+    RequestCreated,
+    RequestEvent,
+    RoundFinalised,
+    RoundOpened,
+    RoundTallied,
+    Settled,
+    Started,
+    VotesRevealed,
+)
+from fedpact.consensus.judgement import judge
+from fedpact.dashboard.index.reading import Described
+from fedpact.dashboard.story import Pool, Stage, Story
+from fedpact.dashboard.views.money import money_view
+from fedpact.dashboard.views.request import Sources, request_view
+from fedpact.dashboard.views.rounds import round_views
+from fedpact.types.scores import INVALID
+from fedpact.types.v2 import ETHER, PoolMember, Start
+from tests.support.second import make_terms
+
+ACCOUNTS = [f"0x{number:040x}" for number in range(1, 5)]
+TERMS = make_terms(max_pool=4, max_rounds=2, vote_band=50, max_error=5_000)
+POOL = Pool(tuple(PoolMember(one, n, 10, 4_000, n + 1) for n, one in enumerate(ACCOUNTS)))
+START = Start(*(bytes(32),) * 4)
+
+
+def at(number: int) -> Place:
+    return Place(number, 0, f"0x{number:064x}", 1_000 + number)
+
+
+def votes(*rows: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sum(score << 14 * seat for seat, score in enumerate(row)) for row in rows)
+
+
+def round_of(revealed: int, words: tuple[int, ...], submitted: int = 0b1111) -> list[RequestEvent]:
+    """A round that becomes final, with what its votes amount to."""
+    seats = [seat for seat in range(4) if revealed >> seat & 1]
+    board, blind = judge(dict(zip(seats, words, strict=True)), submitted, 5_000, 50)
+    faults = board.faults | (0b1111 & ~submitted)
+    return [
+        RoundOpened(at(10), 1, 1, bytes(32), bytes(32), 0b1111),
+        ModelsSubmitted(at(11), 1, 1, submitted, (bytes(32),) * submitted.bit_count()),
+        VotesRevealed(at(12), 1, 1, revealed, words),
+        RoundTallied(at(13), 1, 1, blind, board),
+        Attested(at(14), 1, 1, revealed, bytes(32), 0),
+        RoundFinalised(at(15), 1, 1, 0, b"\x01" * 32, 800, revealed),
+        Credited(at(15), 1, 3 << 48 | 2 << 32 | 1 << 16, board.points, faults, b"\x01" * 32),
+    ]
+
+
+def story(*events: RequestEvent) -> Story:
+    created = RequestCreated(at(1), 1, "0x" + "9" * 40, bytes(32), bytes(32), TERMS)
+    joined = [Joined(at(2), 1, one, n, 10, bytes(32)) for n, one in enumerate(ACCOUNTS)]
+    return Story((created, *joined, Started(at(3), 1, ACCOUNTS[0], 0, START), *events), {}, POOL)
+
+
+GOOD = ((0, 900, 950, 980), (900, 0, 940, 990), (910, 905, 0, 985), (905, 900, 945, 0))
+
+
+def test_all_are_paid_and_nothing_needs_explaining() -> None:
+    [view] = round_views(story(*round_of(0b1111, votes(*GOOD))))
+    assert [seat.why for seat in view.seats] == [""] * 4
+    assert all(seat.points for seat in view.seats)
+    assert [seat.account for seat in view.seats] == ACCOUNTS
+
+
+@pytest.mark.parametrize(
+    ("events", "seat", "why"),
+    [
+        (round_of(0b0111, votes(*GOOD[:3])), 3, "it revealed no vote"),
+        (
+            round_of(0b0111, votes((0, 900, 950, 0), (900, 0, 940, 0), (910, 905, 0, 0)), 0b0111),
+            3,
+            "it submitted no model",
+        ),
+        (
+            round_of(
+                0b1111,
+                votes(
+                    (0, 900, 950, INVALID),
+                    (900, 0, 940, INVALID),
+                    (910, 905, 0, INVALID),
+                    (905, 900, 945, 0),
+                ),
+            ),
+            3,
+            "its model could not be scored",
+        ),
+        (
+            round_of(0b1111, votes(*GOOD[:3], (3_000, 3_000, 3_000, 0))),
+            3,
+            "most of its votes were outside the band around the medians",
+        ),
+    ],
+)
+def test_why_a_seat_was_not_paid(events: list[RequestEvent], seat: int, why: str) -> None:
+    [view] = round_views(story(*events))
+    assert view.seats[seat].why == why
+    assert view.seats[seat].points == 0
+    assert [one.why for one in view.seats if one.seat != seat] == [""] * 3
+
+
+def test_votes_outside_the_band_are_marked() -> None:
+    rows = [list(row) for row in GOOD]
+    rows[1][3] = 1_500
+    [view] = round_views(story(*round_of(0b1111, votes(*rows))))
+    assert view.votes is not None
+    marked = [
+        (row.seat, model)
+        for row in view.votes.rows
+        for model, cell in zip(view.votes.models, row.cells, strict=True)
+        if cell.outside
+    ]
+    assert marked == [(1, 3)]
+
+
+def test_what_comes_in_is_what_went_out_and_what_is_held() -> None:
+    paid = [Paid(at(20), 1, one, ETHER, 10**17 + n, False) for n, one in enumerate(ACCOUNTS)]
+    view = money_view(story(*round_of(0b1111, votes(*GOOD)), *paid))
+    received = sum(one.amount for one in view.received)
+    assert received == TERMS.pay + TERMS.gas_budget
+    assert received == sum(one.amount for one in (*view.sent, *view.held))
+    assert not view.settled
+
+
+def test_a_token_and_ether_do_not_mix() -> None:
+    token = "0x" + "7" * 40
+    one = story()
+    created = replace(one.created, terms=replace(TERMS, token=token, pay=500))
+    view = money_view(Story((created, *one.events[1:]), {}, POOL))
+    assert {(flow.token, flow.amount) for flow in view.held} == {
+        (token, 500),
+        (ETHER, TERMS.gas_budget),
+    }
+
+
+def test_a_request_without_its_specification_is_still_shown() -> None:
+    settled = Settled(at(30), 1, 10**18, 10_000, 0, 0)
+    one = story(*round_of(0b1111, votes(*GOOD)), settled)
+    assert one.stage is Stage.PAID
+    view = request_view(Sources(one, Described("bafk", None, "nobody holds it")))
+    assert view.problem == "nobody holds it"
+    assert view.summary.error == 800
+    assert [row.event for row in view.timeline][:2] == ["RequestCreated", "Joined"]

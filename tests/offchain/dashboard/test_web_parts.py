@@ -1,0 +1,101 @@
+"""Parts of the server on their own: downloads, foreign text, login, live updates, the log."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from fedpact.dashboard.index.follow import Change
+from fedpact.dashboard.units import ether
+from fedpact.dashboard.views.blocks import Chart, Series
+from fedpact.dashboard.web.downloads import as_csv
+from fedpact.dashboard.web.filters import chart_json, ether_short, plain
+from fedpact.dashboard.web.hub import QUEUED, Hub
+from fedpact.dashboard.web.login import Login, token_file, token_of
+from fedpact.dashboard.web.own import last_problems
+from fedpact.errors import SettingsError
+
+
+def test_a_spreadsheet_computes_nothing() -> None:
+    rows = [{"title": "=HYPERLINK(1)", "pay": "-5", "n": -5, "of": {"x": [1, 2]}}]
+    assert as_csv(rows) == "title,pay,n,of.x\r\n'=HYPERLINK(1),'-5,-5,1 2\r\n"
+
+
+def test_foreign_text_cannot_turn_or_hide() -> None:
+    assert plain("a\u202eb\u2066c\x00d\nä €") == "a\ufffdb\ufffdc\ufffdd\nä €"
+
+
+def test_a_chart_cannot_end_its_block() -> None:
+    chart = Chart(
+        kind="bar",
+        title="</script><script>",
+        summary="&",
+        x="x",
+        y="y",
+        labels=("<!--",),
+        series=(Series(name="]]>", values=(1.0,)),),
+    )
+    text = str(chart_json(chart))
+    assert not set("<>&") & set(text)
+    assert Chart.model_validate_json(text) == chart
+
+
+@pytest.mark.parametrize(
+    ("wei", "exact", "brief"),
+    [
+        (0, "0", "0"),
+        (10**18, "1", "1"),
+        (1, "0.000000000000000001", "1e-18"),
+        (123_456_789 * 10**9, "0.123456789", "0.1235"),
+        (-5 * 10**17, "-0.5", "-0.5"),
+    ],
+)
+def test_ether(wei: int, exact: str, brief: str) -> None:
+    assert (ether(wei), ether_short(wei)) == (exact, brief)
+
+
+def test_the_token_is_the_owners_alone(tmp_path: Path) -> None:
+    token = token_of(tmp_path)
+    assert token_of(tmp_path) == token
+    assert token_file(tmp_path).stat().st_mode & 0o077 == 0
+    assert Login(token).accepts(token)
+    assert not Login(token).accepts(token[:-1])
+    assert not Login(token).accepts("ä")
+    token_file(tmp_path).write_text("short")
+    with pytest.raises(SettingsError, match="too short"):
+        token_of(tmp_path)
+
+
+def test_a_reader_that_is_behind_looks_at_everything() -> None:
+    async def read() -> list[str]:
+        hub = Hub()
+        hub.attach(asyncio.get_running_loop())
+        stream = hub.stream()
+        first = [await anext(stream)]
+        for block in range(QUEUED + 1):
+            hub.tell(Change(block, block, frozenset({block})))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await anext(stream)  # where the chain is now
+        return [*first, await anext(stream)]
+
+    retry, change = asyncio.run(read())
+    assert retry.startswith("retry:")
+    assert '"block": 32' in change
+    assert '"others": true' in change
+
+
+def test_the_last_problems_of_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "daemon.log"
+    log.write_text(
+        "2026-11-30 00:40:12,093 INFO fedpact.provider: serving\n"
+        "2026-11-30 00:41:12,093 WARNING fedpact.provider: trying again\n"
+        "Traceback (most recent call last):\n"
+        '{"time": "2026-11-30T00:42:00+0000", "level": "ERROR", "message": "it broke"}\n'
+    )
+    found = [(one.level, one.message) for one in last_problems(log)]
+    assert found == [("ERROR", "it broke"), ("WARNING", "trying again")]
+    [missing] = last_problems(tmp_path / "nowhere.log")
+    assert "No such file" in missing.message

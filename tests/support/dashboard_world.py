@@ -1,0 +1,141 @@
+"""A chain with what the dashboard shows: a request that daemons have finished, one under way that a
+test takes on step by step, one that is open; and the dashboard as a process of its own."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedpact.chain.signed_messages import RoundRecord
+from fedpact.child import ChildProcess
+from fedpact.dashboard.web.login import token_file
+from fedpact.requester import request as requests
+from fedpact.types.cid import Cid
+from fedpact.types.specification import Specification
+from tests.support.second import People, SecondRequest
+from tests.support.second_world import SecondWorld, second_world
+
+PROVIDERS, ROUNDS = 3, 2
+_SERVING = re.compile(r"dashboard at (http://\S+)")
+PUMPS: dict[str, Any] = {
+    "title": "Bearing faults in pumps from vibration",
+    "category": "machines/vibration",
+    "target": 700,
+    "vote_band": 150,
+    "usage_rules": "For maintenance in the requester's own plants. No resale, no publication.",
+}
+CLINICS: dict[str, Any] = {"title": "Wound classes in photographs", "category": "images/medicine"}
+
+
+@dataclass
+class DashboardWorld:
+    """What runs; `finished`, `running` and `open` are requests."""
+
+    world: SecondWorld
+    people: People
+    finished: int
+    running: SecondRequest
+    open: SecondRequest
+    url: str = ""
+
+    @property
+    def token(self) -> str:
+        folder = self.world.network.folder / "state" / "dashboard"
+        return token_file(folder).read_text()
+
+    def publish(self, **changes: Any) -> SecondRequest:
+        """A request of another specification than the daemons serve; they decline it."""
+        windows = dict.fromkeys(self.world.data.draft.fields["windows"], 1_000)
+        draft = self.world.data.draft.changed(rounds=6, windows=windows, **changes)
+        keys = self.world.requester_keys
+        prepared = requests.prepare(draft, self.world.data.evaluation, keys)
+        self.world.put(prepared.contents)
+        return self.created(prepared.specification)
+
+    def created(self, spec: Specification) -> SecondRequest:
+        """Publish a request of this specification."""
+        encoded = spec.encode()
+        self.world.put([encoded])
+        terms = {
+            "specification": Cid.of(encoded).digest,
+            "evaluation": spec.evaluation_digest,
+            "initial_model": Cid.parse(spec.initial_model).digest,
+            "query_key": spec.query_key,
+            "min_pool": spec.min_providers,
+            "cohort": spec.max_providers,
+            "max_rounds": spec.rounds,
+            "max_error": spec.max_error,
+            "target": spec.target,
+            "vote_band": spec.vote_band,
+            "leader_rule": spec.chain_leader_rule,
+            "approval_rule": spec.chain_approval_rule,
+        }
+        return SecondRequest.created(self.world.client, self.people, **terms)
+
+    def post_round(self, request: SecondRequest, error: int, strange: int | None = None) -> None:
+        """A whole round; the seat `strange` votes far from the others."""
+        record = request.record(error=error)
+        votes = list(record.votes)
+        for voter in range(len(votes)):
+            shift = 40 * voter + (700 if voter == strange else 0)
+            votes[voter] = sum(
+                (error + 90 * judged + shift) << 14 * judged
+                for judged in range(len(votes))
+                if judged != voter
+            )
+        request.post(
+            RoundRecord(
+                record.digests, tuple(votes), record.slice_key, record.digest, record.errors
+            )
+        )
+
+
+@contextmanager
+def dashboard_world(folder: Path) -> Iterator[DashboardWorld]:
+    """Everything, with the dashboard serving; daemons are stopped once their request is over."""
+    with second_world(folder, providers=PROVIDERS, rounds=ROUNDS) as world:
+        for number in range(PROVIDERS):
+            world.serve(number)
+        world.network.wait_until_serving()
+        finished = world.create()
+        world.follow(finished, world.settled(finished))
+        shown = _with_requests(world, finished)
+        world.wait_until_all_say(f"request {shown.open.id}")
+        world.network.stop_daemons()
+        dashboard = _served(world)
+        try:
+            shown.url = dashboard.wait_for(_SERVING, 60)[1]
+            yield shown
+        finally:
+            dashboard.stop()
+
+
+def _with_requests(world: SecondWorld, finished: int) -> DashboardWorld:
+    members = [world.network.devnet.new_account() for _ in range(3)]
+    for number, keys in enumerate(members):
+        key = bytes(keys.encryption_key().public_key)
+        organisation = 100 + number
+        world.client.registry.admit(
+            world.registrar, keys.address, organisation, key, bytes(32), bytes(32)
+        )
+    people = People(world.registrar, world.requester_keys, members)
+    nothing: Any = None
+    shown = DashboardWorld(world, people, finished, nothing, nothing)
+    shown.running = shown.publish(**PUMPS).running()
+    for error, strange in ((3_100, None), (1_900, 2)):
+        shown.post_round(shown.running, error, strange)
+    shown.open = shown.publish(**CLINICS)
+    return shown
+
+
+def _served(world: SecondWorld) -> ChildProcess:
+    folder = world.network.folder
+    command = [sys.executable, "-m", "fedpact", "--config", str(folder / "provider-1.toml")]
+    command += ["dashboard", "--listen", "127.0.0.1:0", "--own"]
+    command += ["--policy", str(folder / "policy-1.toml"), "--log", str(folder / "provider-1.log")]
+    return ChildProcess.start(command, folder / "dashboard.log")
