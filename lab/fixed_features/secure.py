@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from itertools import product
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fedpact.consensus.groups import GROUP, UNITS, GroupScore, groups, worths
 from fedpact.privacy.linear_sums import sum_std
@@ -44,6 +44,12 @@ class SecureSettings(BaseModel):
     groups: bool = False
     poisoners: Annotated[int, Field(ge=0)] = 0
     disputes: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _few_enough(self) -> Self:
+        if self.absent > self.dropouts:
+            raise ValueError(f"{self.absent} are absent where {self.dropouts} may drop out")
+        return self
 
 
 @dataclass
@@ -98,14 +104,7 @@ class SecureSums:
         scores = []
         for members in self._groups(made.number):
             present = [member for member in members if member not in absent]
-            context = self._context(made.number, members)
-            masked = [integers[member] for member in present]
-            if made.number % PROTOCOL_ROUNDS == 0:
-                held = dict(zip((members.index(one) for one in present), masked, strict=True))
-                part = opened_sum(self._terms(members), context, held)
-            else:
-                part = np.sum(masked, axis=0)
-            found = from_half_steps(part, std)
+            found = from_half_steps(self._opened(made.number, integers, members, present), std)
             if made.number and self.settings.groups:
                 gain = made.gain(found, present)
                 scores.append(GroupScore(tuple(present), gain))
@@ -116,6 +115,19 @@ class SecureSums:
         if scores:
             self.scores.append(scores)
         return Sum(total.reshape(values[0].shape), counted)
+
+    def _opened(
+        self,
+        number: int,
+        integers: Sequence[Integers],
+        members: Sequence[int],
+        present: Sequence[int],
+    ) -> Integers:
+        """The sum of those present; through the protocol in one of PROTOCOL_ROUNDS."""
+        if number % PROTOCOL_ROUNDS != 1:
+            return np.asarray(np.sum([integers[member] for member in present], axis=0))
+        held = {members.index(member): integers[member] for member in present}
+        return opened_sum(self._terms(members), self._context("sum", number, members), held)
 
     def details(self) -> dict[str, Any]:
         """How often parts were opened, and what the scores say of the members."""
@@ -145,8 +157,8 @@ class SecureSums:
     def _terms(self, members: Sequence[int]) -> SumTerms:
         return SumTerms(len(members), self.settings.dropouts, self.settings.colluders)
 
-    def _context(self, number: int, members: Sequence[int]) -> bytes:
-        return f"seed {self.seed}, round {number}, members {members}".encode()
+    def _context(self, purpose: str, number: int, members: Sequence[int]) -> bytes:
+        return f"{purpose}, seed {self.seed}, round {number}, members {members}".encode()
 
     def _disputed(
         self, made: Round, integers: Sequence[Integers], members: Sequence[int], std: float
@@ -156,7 +168,7 @@ class SecureSums:
         left = np.zeros(integers[0].size)
         if max(self.opened[member] for member in members) >= self.settings.disputes:
             return left, []
-        context = self._context(made.number, members)
+        context = self._context("dispute", made.number, members)
         terms = self._terms(members)
         counted = []
         held = [integers[member] for member in members]

@@ -158,6 +158,12 @@ def test_a_secure_sum_says_what_it_assumes() -> None:
     assert 9.9 < found.privacy["epsilon"] <= 10
 
 
+def test_no_more_are_absent_than_may_drop_out() -> None:
+    text = SECURE.split("[[paper]]")[0].replace("colluders = 1", "colluders = 1, absent = 1")
+    with pytest.raises(InvalidInput, match="1 are absent where 0 may drop out"):
+        outcome(cases(text)[0])
+
+
 def test_terms_that_protect_nobody_fail_before_any_work() -> None:
     text = SECURE.split("[[paper]]")[0].replace("colluders = 1", "colluders = 3")
     with pytest.raises(PrivacyError, match="it needs at least 5"):
