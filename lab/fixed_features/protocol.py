@@ -8,7 +8,7 @@ from nacl.public import PrivateKey
 from numpy.typing import NDArray
 
 from fedpact.privacy.secure_sum.collecting import open_part, open_sum
-from fedpact.privacy.secure_sum.member import Member
+from fedpact.privacy.secure_sum.member import SumMember
 from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.privacy.secure_sum.terms import SumTerms
 
@@ -34,11 +34,11 @@ def opened_parts(terms: SumTerms, context: bytes, values: Sequence[Integers]) ->
     ]
 
 
-def _started(terms: SumTerms, context: bytes) -> tuple[list[Member], Roster]:
+def _started(terms: SumTerms, context: bytes) -> tuple[list[SumMember], Roster]:
     """Members that have announced themselves and accepted each other's shares."""
     keys = [PrivateKey.generate() for _ in range(terms.members)]
     members = [
-        Member(terms, context, number, os.urandom(32), key) for number, key in enumerate(keys)
+        SumMember(terms, context, number, os.urandom(32), key) for number, key in enumerate(keys)
     ]
     roster = Roster.of(terms, context, [one.announcement() for one in members])
     public = [bytes(key.public_key) for key in keys]

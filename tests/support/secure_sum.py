@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fedpact.privacy.secure_sum.collecting import OpenedSum, open_sum
 from fedpact.privacy.secure_sum.masks import Words
-from fedpact.privacy.secure_sum.member import Member, Opening
+from fedpact.privacy.secure_sum.member import Opening, SumMember
 from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.privacy.secure_sum.terms import SumTerms
 
@@ -31,7 +31,7 @@ class Party:
     """Members that know each other's shares."""
 
     terms: SumTerms
-    members: list[Member]
+    members: list[SumMember]
     roster: Roster
 
     @classmethod
@@ -41,7 +41,7 @@ class Party:
         """`present`: members that announce themselves; all if None."""
         numbers = sorted(range(terms.members) if present is None else present)
         members = [
-            Member(terms, context, number, secret(number), key(number)) for number in numbers
+            SumMember(terms, context, number, secret(number), key(number)) for number in numbers
         ]
         party = cls(
             terms, members, Roster.of(terms, context, [one.announcement() for one in members])
@@ -74,7 +74,7 @@ class Party:
         return open_sum(self.roster, masked, self.openings(frozenset(masked), telling))
 
     def openings(
-        self, counted: frozenset[int], members: Sequence[Member] | None = None
+        self, counted: frozenset[int], members: Sequence[SumMember] | None = None
     ) -> list[Opening]:
         """Of `members`, by default all, who all agree to `counted`."""
         telling = self.members if members is None else members

@@ -75,7 +75,7 @@ class Disclosure:
     self_seed: bytes
 
 
-class Member:
+class SumMember:
     """A member's side of one sum. Not thread-safe."""
 
     def __init__(

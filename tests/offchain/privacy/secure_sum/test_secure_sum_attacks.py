@@ -10,7 +10,7 @@ import pytest
 from fedpact.errors import PrivacyError
 from fedpact.privacy.secure_sum.collecting import SumFailed, open_part, open_sum
 from fedpact.privacy.secure_sum.masks import self_words
-from fedpact.privacy.secure_sum.member import Agreement, Member, Opening
+from fedpact.privacy.secure_sum.member import Agreement, Opening, SumMember
 from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.privacy.secure_sum.sharing import combine, share_digest, split
 from fedpact.privacy.secure_sum.terms import SumTerms
@@ -97,7 +97,7 @@ def test_agreements_of_strangers_and_of_other_rosters_do_not_count() -> None:
 
 
 def test_a_late_vector_stays_hidden_by_its_own_mask() -> None:
-    # Member 5 is counted as missing, so that its key's seed is opened. Its vector comes later.
+    # SumMember 5 is counted as missing, so that its key's seed is opened. Its vector comes later.
     party, values = Party.of(TERMS), vectors(TERMS, 1000)
     masked = party.masked(values)
     late = masked.pop(5)
@@ -143,7 +143,7 @@ def test_a_member_keeps_its_roster_and_masks_once() -> None:
 
 
 def test_nothing_is_masked_or_opened_without_a_roster() -> None:
-    member = Member(TERMS, CONTEXT, 0, secret(0), key(0))
+    member = SumMember(TERMS, CONTEXT, 0, secret(0), key(0))
     with pytest.raises(PrivacyError, match="no roster"):
         member.masked(vectors(TERMS)[0])
     with pytest.raises(PrivacyError, match="no roster"):
@@ -164,15 +164,15 @@ def test_masks_of_two_rounds_have_nothing_in_common() -> None:
 
 
 def dealing_two_secrets() -> Party:
-    """Member 0 announces, and deals, shares of two different secrets."""
+    """SumMember 0 announces, and deals, shares of two different secrets."""
     party = Party.of(TERMS)
     member = party.members[0]
     for kind in ("pair", "self"):
         other = split(b"another secret!!", TERMS.threshold, TERMS.members)
         member._dealt[kind][3:] = other[3:]
-    rest = [Member(TERMS, CONTEXT, at, secret(at), key(at)) for at in range(1, 6)]
+    rest = [SumMember(TERMS, CONTEXT, at, secret(at), key(at)) for at in range(1, 6)]
     cheated = Party(TERMS, [member, *rest], party.roster)
-    fresh = Member(TERMS, CONTEXT, 0, secret(0), key(0))
+    fresh = SumMember(TERMS, CONTEXT, 0, secret(0), key(0))
     fresh._dealt = member._dealt
     cheated.members[0] = fresh
     cheated.roster = Roster.of(TERMS, CONTEXT, [one.announcement() for one in cheated.members])
@@ -192,7 +192,7 @@ def test_who_deals_shares_of_no_secret_is_named(missing: tuple[int, ...]) -> Non
 
 def test_who_deals_another_share_than_announced_is_named() -> None:
     party = Party.of(TERMS)
-    member = Member(TERMS, CONTEXT, 5, secret(5), key(5))
+    member = SumMember(TERMS, CONTEXT, 5, secret(5), key(5))
     roster = Roster.of(
         TERMS,
         CONTEXT,
@@ -240,7 +240,7 @@ def test_a_holder_cannot_open_the_other_secret_in_place_of_the_asked_one() -> No
 
 
 def test_a_key_of_small_order_is_refused_before_anything_is_masked() -> None:
-    members = [Member(TERMS, CONTEXT, at, secret(at), key(at)) for at in range(6)]
+    members = [SumMember(TERMS, CONTEXT, at, secret(at), key(at)) for at in range(6)]
     announced = [one.announcement() for one in members]
     announced[3] = replace(announced[3], mask_key=bytes(32))
     party = Party(TERMS, members, Roster.of(TERMS, CONTEXT, announced))
@@ -280,7 +280,7 @@ def test_a_roster_is_of_the_sum_and_in_order() -> None:
     short = replace(announced[5], pair_shares=(bytes(32),) * 5, self_shares=(bytes(32),) * 5)
     with pytest.raises(PrivacyError, match="dealt 5 shares"):
         Roster(TERMS, CONTEXT, (*announced[:5], short))
-    fresh = Member(TERMS, CONTEXT, 0, secret(0), key(0))
+    fresh = SumMember(TERMS, CONTEXT, 0, secret(0), key(0))
     for other in (SumTerms(6, 0, 2), SumTerms(6, 1, 1)):
         with pytest.raises(PrivacyError, match="of other terms"):
             fresh.accept(Roster(other, CONTEXT, announced), {})
