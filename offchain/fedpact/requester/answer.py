@@ -14,18 +14,21 @@ from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
     from fedpact.learning.artefact import Model
+    from fedpact.requester.decisions import Decisions
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One query's most probable label."""
+    """What a model says of one query."""
 
     row: int
     label: str
+    """The most probable one, unless the requester's evaluation set gave the labels thresholds."""
     probability: float
+    """Of the label, calibrated on the requester's evaluation set where that was large enough."""
     quality: float | None
-    """Share of correct answers that the committee measured on the last evaluation slice; None if
-    there was no slice."""
+    """1 less the error of the request's metric that the committee measured on the last evaluation
+    slice (accuracy: the share of right answers); None if there was no slice."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,24 @@ class Estimate:
     value: float
     """In the unit of the specification's output column."""
     mean_error: float | None
-    """Mean absolute error that the committee measured, in the same unit; None if there was no
-    slice."""
+    """Error of the request's metric (such as the mean absolute error) that the committee measured,
+    in the same unit; None if there was no slice."""
 
 
 Answers = list[Answer] | list[Estimate]
 
 
-def answer(spec: Specification, model: "Model", x: Inputs, error: int | None) -> Answers:
-    """The most probable label of each query and its probability, or its estimated value.
+def answer(
+    spec: Specification,
+    model: "Model",
+    x: Inputs,
+    error: int | None,
+    decisions: "Decisions | None" = None,
+) -> Answers:
+    """The label of each query and its probability, or its estimated value.
 
-    `error`: the measured error of the model, in 1/10,000.
+    `error`: the measured error of the model, in 1/10,000. `decisions`: how to read its outputs;
+    without them the most probable label counts.
     """
     from fedpact.learning import families
 
@@ -57,9 +67,14 @@ def answer(spec: Specification, model: "Model", x: Inputs, error: int | None) ->
         mean_error = None if measured is None else measured * scale
         return [Estimate(row, float(value), mean_error) for row, value in enumerate(values)]
     quality = None if measured is None else 1 - measured
+    if decisions is None:
+        labels = predicted.argmax(axis=1)
+    else:
+        predicted = decisions.calibrated(predicted)
+        labels = decisions.labels(predicted)
     return [
         Answer(row, spec.labels[int(label)], float(predicted[row, label]), quality)
-        for row, label in enumerate(predicted.argmax(axis=1))
+        for row, label in enumerate(labels)
     ]
 
 
@@ -68,7 +83,8 @@ def answer_file(model: Path, queries: Path) -> Answers:
     from fedpact.requester import fetch
 
     spec, weights = fetch.read(model)
-    return answer(spec, weights, read_queries(queries, spec), fetch.measured_error(model))
+    x, error = read_queries(queries, spec), fetch.measured_error(model)
+    return answer(spec, weights, x, error, fetch.decisions(model, len(spec.labels)))
 
 
 def as_text(answers: Answers, *, as_json: bool) -> str:

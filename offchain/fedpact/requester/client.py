@@ -226,6 +226,7 @@ class Requester:
         from fedpact.consensus.artefacts import RoundRef, model_cid, sealed_bytes
         from fedpact.learning.artefact import encode
         from fedpact.learning.families import family_of
+        from fedpact.requester.decisions import own_decisions
 
         spec = self.specification(request_id)
         template = family_of(spec).template(spec)
@@ -242,6 +243,9 @@ class Requester:
         shared = next(e.args for e in events if e.name == "ModelShared")
         makers = seats_of(shared["contributors"])
         members = self._client.rounds.members(request_id)
+        decisions = None
+        if record.requester == self._keys.address:  # a buyer cannot open the slices
+            decisions = own_decisions(self._store, spec, self._keys, weights)
         model = FetchedModel(
             request_id,
             round_ref.fingerprint.hex(),
@@ -251,6 +255,7 @@ class Requester:
             None if final["mae"] == INVALID else int(final["mae"]),
             tuple(member.account for member in members if member.seat in makers),
             output or self.model_path(request_id),
+            decisions,
         )
         fetch.write(model, encode(weights))
         return model

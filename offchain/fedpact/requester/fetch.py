@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fedpact.consensus.artefacts import RoundRef, open_global
 from fedpact.content.keys import unseal
 from fedpact.errors import DecryptionError, InvalidInput, ModelError, NotReady
+from fedpact.requester.decisions import Decisions
 from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import Specification
 
@@ -35,6 +36,8 @@ class FetchedModel:
     contributors: tuple[str, ...]
     """Accounts whose models it combines."""
     path: Path
+    decisions: Decisions | None = None
+    """How to read its outputs; None for a regression, a bought model, or a small evaluation set."""
 
     def facts(self) -> dict[str, Any]:
         """The content of the JSON file next to the model."""
@@ -45,6 +48,7 @@ class FetchedModel:
             "round": self.round,
             "error": self.error,
             "contributors": list(self.contributors),
+            "decisions": None if self.decisions is None else self.decisions.facts(),
             "specification": self.specification.model_dump(mode="json"),
         }
 
@@ -113,6 +117,12 @@ def measured_error(path: Path) -> int | None:
             f"0 to {MAX_SCORE} or null, not {error!r}"
         )
     return error
+
+
+def decisions(path: Path, labels: int) -> Decisions | None:
+    """How to read a fetched model's outputs; None if nothing was fitted. Raises as `read`."""
+    found = _facts(path).get("decisions")
+    return None if found is None else Decisions.read(found, labels)
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -5,19 +5,20 @@ secret is kept outside the key store. It is sealed to the members only after the
 its round have closed: nobody can train on the examples that a round is judged by.
 """
 
+import logging
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fedpact.consensus.artefacts import SLICE_MAX_BYTES, slice_aad
+from fedpact.consensus.artefacts import SLICE_MAX_BYTES, open_slice, slice_aad
 from fedpact.content.envelope import seal_model
 from fedpact.content.keys import Manifest
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_at_random, cut_stratified, encode_slice
-from fedpact.errors import DataError
+from fedpact.errors import ContentError, ContentMissing, DataError, StoreUnreachable
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RoundState
 from fedpact.types.specification import Specification
@@ -25,6 +26,8 @@ from fedpact.types.specification import Specification
 if TYPE_CHECKING:
     from fedpact.chain.client import ChainClient
     from fedpact.chain.keystore import AccountKeys
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,27 @@ def seal_slices(parts: list[Dataset], keys: "AccountKeys") -> tuple[SealedSlice,
 def slice_key(keys: "AccountKeys", plaintext_digest: bytes) -> bytes:
     """The 32-byte key of the slice with this SHA-256 digest."""
     return keys.derive("slice-key", plaintext_digest)
+
+
+def own_evaluation(store: ContentStore, spec: Specification, keys: "AccountKeys") -> Dataset | None:
+    """The evaluation set of this account's request, put together from its sealed slices; None where
+    the store has lost one."""
+    parts = []
+    for number, part in enumerate(spec.evaluation, start=1):
+        try:
+            sealed = store.get(Cid.parse(part.cid), SLICE_MAX_BYTES)
+            parts.append(
+                open_slice(spec, number, slice_key(keys, bytes.fromhex(part.sha256)), sealed)
+            )
+        except (ContentError, ContentMissing, StoreUnreachable) as error:
+            log.warning(
+                "evaluation slice %d cannot be read (%s): probabilities are not calibrated",
+                number,
+                error,
+            )
+            return None
+    x = np.concatenate([part.x for part in parts])
+    return Dataset(x, np.concatenate([part.y for part in parts]), ())
 
 
 def open_to_members(

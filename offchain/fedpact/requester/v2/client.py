@@ -22,6 +22,7 @@ from fedpact.exchange.boards import Exchange
 from fedpact.learning.artefact import encode
 from fedpact.requester import fetch
 from fedpact.requester.answer import Answers, answer_file
+from fedpact.requester.decisions import own_decisions
 from fedpact.requester.draft import TERMS, Draft
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
@@ -252,6 +253,8 @@ class RequesterV2:
         to = output or self.model_path(request_id)
         seen = look(self.client, request_id)
         fetched, model = fetch_model(seen, self.store, spec, self._secret, to)
+        decisions = own_decisions(self.store, spec, self.keys, model)
+        fetched = replace(fetched, decisions=decisions)
         fetch.write(fetched, encode(model))
         return fetched
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedpact.chain.bindings.v2.events import (
@@ -29,6 +29,7 @@ from fedpact.errors import (
     StoreUnreachable,
 )
 from fedpact.requester import fetch
+from fedpact.requester.decisions import own_decisions
 from fedpact.requester.v2.fetching import delivery_of, fetch_model
 from fedpact.requester.v2.look import RequestLook
 from fedpact.requester.v2.slice_keys import SliceKeys
@@ -147,7 +148,8 @@ def _received(acting: Acting, look: RequestLook, secret: int) -> str:
     from fedpact.learning.artefact import encode
 
     fetched, model = fetch_model(look, acting.store, acting.spec, secret, acting.output)
-    fetch.write(fetched, encode(model))
+    decisions = own_decisions(acting.store, acting.spec, acting.account, model)
+    fetch.write(replace(fetched, decisions=decisions), encode(model))
     return f"received the model ({acting.output})"
 
 

@@ -1,0 +1,143 @@
+"""Calibrated probabilities and thresholds from the requester's own evaluation set."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn import metrics as theirs
+
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.data.dataset import Dataset
+from fedpact.errors import ModelError
+from fedpact.learning.artefact import Model, encode
+from fedpact.requester import fetch
+from fedpact.requester.answer import answer, answer_file
+from fedpact.requester.decisions import Decisions, fitted, own_decisions
+from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.request import prepare
+from fedpact.types.specification import Specification
+from tests.offchain.requester.requests_of_digits import account, draft
+
+MODEL: Model = {
+    "output.weight": np.array([[0, 0], [4, 0]], dtype=np.float32),
+    "output.bias": np.zeros(2, dtype=np.float32),
+}
+"""Says that a positive first value fails, and says so four times too surely."""
+
+
+def spec_of(metric: str = "balanced-accuracy", **changes) -> Specification:
+    features = {"shape": [2], "columns": ["a", "b"]}
+    return draft(
+        labels=["works", "fails"], metric=metric, features=features, **changes
+    ).specification
+
+
+def failures(count: int, seed: int) -> Dataset:
+    """About 4 % fail, with probability 1 / (1 + exp(4 - a))."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(count, 2)).astype(np.float32)
+    y = generator.random(count) < 1 / (1 + np.exp(4 - x[:, 0]))
+    return Dataset(x, y.astype(np.int64), ())
+
+
+def test_probabilities_become_right_and_the_threshold_serves_the_metric() -> None:
+    spec, test = spec_of(), failures(20_000, 1)
+    found = fitted(spec, MODEL, failures(3_000, 0))
+    assert found is not None
+    assert found.threshold is not None
+    assert found.slope == pytest.approx(0.25, abs=0.08)
+    said = answer(spec, MODEL, test.x, None, found)
+    fails = np.array([one.label == "fails" for one in said])
+    p = np.array([one.probability if one.label == "fails" else 1 - one.probability for one in said])
+    assert p.mean() == pytest.approx(test.y.mean(), abs=0.012)  # 0.5 before
+    assert found.threshold < 0.1
+    most_probable = answer(spec, MODEL, test.x, None)
+    raw = np.array([one.label == "fails" for one in most_probable])
+    balanced = theirs.balanced_accuracy_score
+    assert balanced(test.y, fails) >= balanced(test.y, raw) - 0.02
+    at_a_half = p > 0.5
+    assert balanced(test.y, fails) > balanced(test.y, at_a_half) + 0.1
+    assert theirs.log_loss(test.y, p) < 0.2
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro-f1", "auc"])
+def test_each_metric_gets_the_decisions_that_serve_it(metric: str) -> None:
+    part = failures(3_000, 2)
+    spec = spec_of(metric)
+    found = fitted(spec, MODEL, part)
+    assert found is not None
+    fails = np.array([one.label == "fails" for one in answer(spec, MODEL, part.x, None, found)])
+    if metric == "accuracy":
+        assert fails.mean() < 0.01
+    elif metric == "macro-f1":
+        score = theirs.f1_score(part.y, fails, average="macro")
+        p = found.calibrated(np.array([[0.5, 0.5]]))
+        assert p.sum() == pytest.approx(1)
+        assert score > theirs.f1_score(part.y, np.zeros(len(part)), average="macro") + 0.02
+    else:
+        assert fails.mean() > 0.1  # skewed labels: balanced accuracy decides
+
+
+def test_several_labels_are_weighed_by_their_shares_where_that_helps() -> None:
+    generator = np.random.default_rng(0)
+    y = generator.choice(3, 3_000, p=[0.9, 0.07, 0.03])
+    x = (generator.normal(size=(3_000, 2)) + np.array([[0, 0], [2, 0], [0, 2]])[y]).astype("<f4")
+    model: Model = {
+        "output.weight": np.array([[0, 0], [2, 0], [0, 2]], dtype=np.float32),
+        "output.bias": np.array([0, -4, -5], dtype=np.float32),
+    }
+    part = Dataset(x, y, ())
+    features = {"shape": [2]}
+    for metric, alike in (("accuracy", True), ("balanced-accuracy", False)):
+        found = fitted(draft(metric=metric, features=features).specification, model, part)
+        assert found is not None
+        assert (found.factors == (1.0,) * 3) is alike
+
+
+def test_a_small_set_or_a_regression_fits_nothing() -> None:
+    part = failures(100, 0)
+    few = Dataset(part.x, np.arange(100) // 95, ())
+    assert fitted(spec_of(), MODEL, few) is None
+    values = draft(
+        task="regression",
+        labels=[],
+        output={"column": "y", "scale": 1.0},
+        family={"name": "linear-regression"},
+    ).specification
+    assert fitted(values, MODEL, part) is None
+
+
+def test_the_requester_opens_its_own_slices(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, part = EmbeddedStore(tmp_path / "store"), failures(2_000, 3)
+    asked = draft(labels=["works", "fails"], features={"shape": [2]}, rounds=4)
+    prepared = prepare(asked, part, account())
+    for content in prepared.contents:
+        store.put(content)
+    found = own_decisions(store, prepared.specification, account(), MODEL)
+    assert found is not None
+    assert found.examples == 2_000
+    (lost := EmbeddedStore(tmp_path / "empty")).check()
+    with caplog.at_level(logging.WARNING):
+        assert own_decisions(lost, prepared.specification, account(), MODEL) is None
+    assert "evaluation slice 1 cannot be read" in caplog.text
+
+
+def test_decisions_stay_beside_the_model(tmp_path: Path) -> None:
+    spec, found = spec_of(), Decisions(0.25, (0.1, -0.1), (0.04, 0.96), 3_000)
+    path = tmp_path / "model.safetensors"
+    given = FetchedModel(1, "00", spec, "bafy", 3, 120, ("0x0",), path, found)
+    fetch.write(given, encode(MODEL))
+    assert fetch.decisions(path, 2) == found
+    assert json.loads(fetch.facts_path(path).read_text())["decisions"]["threshold"] == 0.04
+    (tmp_path / "q.csv").write_text("a,b\n-4,0\n0,0\n")
+    assert [one.label for one in answer_file(path, tmp_path / "q.csv")] == ["works", "fails"]
+    with pytest.raises(ModelError, match="not for 3 labels"):
+        fetch.decisions(path, 3)
+    facts = json.loads(fetch.facts_path(path).read_text())
+    fetch.facts_path(path).write_text(json.dumps({**facts, "decisions": {"slope": 1}}))
+    with pytest.raises(ModelError, match="no decisions"):
+        answer_file(path, tmp_path / "q.csv")
