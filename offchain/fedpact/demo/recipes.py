@@ -109,6 +109,7 @@ SOFTMAX_STEPS = {
     "learning_rate": drafts.LEARNING_RATE,
     "momentum": drafts.MOMENTUM,
 }
+TREE_STEP = {"steps": 1, "learning_rate": 60.0}
 RECIPES = {
     "softmax-regression": Recipe(
         SOFTMAX_STEPS, SOFTMAX_STEPS, {"example_norm": drafts.EXAMPLE_NORM}
@@ -117,6 +118,16 @@ RECIPES = {
         {"epochs": 2, "batch_size": 32, "learning_rate": 0.001, "momentum": 0.5}, records=2000
     ),
     "mlp": Recipe({"epochs": 2, "batch_size": 32, "learning_rate": 0.05, "momentum": 0.5}),
+    "generalised-linear": Recipe(
+        SOFTMAX_STEPS, SOFTMAX_STEPS, {"example_norm": drafts.EXAMPLE_NORM}
+    ),
+    "oblivious-trees": Recipe(
+        TREE_STEP,
+        TREE_STEP,
+        {"lowest": 0.0},
+        strategy="fedavgm:momentum=0.9",
+        clipping_norm=0.5,
+    ),
     "cnn": Recipe(
         {"epochs": 2, "batch_size": 32, "learning_rate": 0.05, "momentum": 0.5},
         parameters={"form": "mnist", "channels": [8, 16], "hidden": [32], "activation": "tanh"},

@@ -51,6 +51,8 @@ _FORMS: dict[str, tuple[list[int], dict[str, Any]]] = {
         [],
         {"network": MINILM.name, "digest": MINILM.digest, "bits": 11},
     ),
+    "oblivious-trees": ([], {"trees": 5, "depth": 3}),
+    "generalised-linear": ([], {}),
     "random-forest": ([], {"trees": 3, "depth": 2, "bits": 11}),
 }
 """Shape of an example (none: columns of a table, or texts) and small parameters."""
@@ -62,6 +64,8 @@ TEXT_FAMILIES = {
 """Those that construct a model from texts, and how they aggregate."""
 CENTRED = ("scattering-linear", "network-linear")
 """Those whose first round gathers statistics."""
+TABULAR = ("oblivious-trees", "generalised-linear")
+"""Those whose losses have parameters."""
 _SAMPLED = (50.0, 0.5)
 """Noise multiplier and rate: the accountant takes seconds for little noise."""
 _ATTEMPTS = 1000
@@ -101,12 +105,13 @@ def _fields(name: str, random: np.random.Generator, adaptive: bool) -> dict[str,
     shape, parameters = _FORMS[name]
     texts, regression = name in TEXT_FAMILIES, name == "linear-regression"
     rounds = 2 if name in CENTRED else 1
+    labels = [] if regression else _labels(random)
     fields: dict[str, Any] = {
         "title": "hostile",
         "category": "test",
-        "labels": [] if regression else _labels(random),
+        "labels": labels,
         "features": {"kind": "text", "shape": []},
-        "family": {"name": name, "parameters": _parameters(name, parameters, random)},
+        "family": {"name": name, "parameters": _parameters(name, parameters, len(labels), random)},
         "local": {"construction_seed": int(random.integers(2**32))} if texts else _local(random),
         "rounds": rounds,
         "min_providers": 2,
@@ -208,9 +213,14 @@ def _asked(own: ColumnSchema, random: np.random.Generator) -> ColumnSchema:
     return ColumnSchema.model_validate_json(json.dumps(fields))
 
 
-def _parameters(name: str, known: dict[str, Any], random: np.random.Generator) -> dict[str, Any]:
+def _parameters(
+    name: str, known: dict[str, Any], labels: int, random: np.random.Generator
+) -> dict[str, Any]:
     if name in ("softmax-regression", "linear-regression", "mlp") and random.random() < 0.3:
         return {**known, "example_norm": _extreme(random, 1e-300, 1e6)}
+    if name in TABULAR:
+        by_label = [_extreme(random, 1e-3, 1e3) for _ in range(labels)]
+        return {**known, **({"class_weights": by_label} if random.random() < 0.5 else {})}
     if name in CENTRED:
         return {**known, "mirrored": int(random.integers(2))}
     if TEXT_FAMILIES.get(name) == "class-sums":

@@ -124,7 +124,7 @@ class FamilyChoice(Document):
     """A model family of fedpact.learning.families and its parameters."""
 
     name: str
-    parameters: dict[str, int | float | str | tuple[int, ...]] = Field(default_factory=dict)
+    parameters: dict[str, int | float | str | tuple[int | float, ...]] = Field(default_factory=dict)
 
 
 class StrategyChoice(Document):

@@ -22,6 +22,8 @@ FAMILIES = [
     "cnn",
     "char-lstm",
     "scattering-linear",
+    "oblivious-trees",
+    "generalised-linear",
 ]
 SOFTMAX = "softmax-regression"
 

@@ -25,6 +25,8 @@ FAMILIES = {
     "scattering-linear": "fedpact.learning.families.scattering_linear:ScatteringLinear",
     "network-statistics": "fedpact.learning.families.network_statistics:NetworkStatistics",
     "network-linear": "fedpact.learning.families.network_linear:NetworkLinear",
+    "generalised-linear": "fedpact.learning.families.generalised_linear:GeneralisedLinear",
+    "oblivious-trees": "fedpact.learning.families.oblivious_trees:ObliviousTrees",
     "decision-tree": "fedpact.learning.families.trees:DecisionTree",
     "random-forest": "fedpact.learning.families.random_forest:RandomForest",
     "boosted-trees": "fedpact.learning.families.trees:BoostedTrees",

@@ -127,9 +127,22 @@ class DenseFamily(GradientFamily[P]):
         *hidden, output = self.layers(spec)
         for layer in hidden:
             found.append(np.tanh(_affine(weights, layer, found[-1])))
-        outputs = _affine(weights, output, found[-1])
-        found.append(_softmax(outputs) if spec.task == "classification" else outputs)
+        found.append(self._linked(spec, _affine(weights, output, found[-1])))
         return found
+
+    def _linked(self, spec: Specification, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Predictions, (..., outputs), of what the last layer gives."""
+        return _softmax(raw) if spec.task == "classification" else raw
+
+    def _output_errors(
+        self, spec: Specification, predicted: NDArray[np.float64], y: Targets
+    ) -> NDArray[np.float64]:
+        """dLoss/doutputs, (n, outputs): p - onehot(y), or prediction - y. May reuse `predicted`."""
+        if spec.task == "classification":
+            predicted[np.arange(len(y)), y] -= 1.0
+        else:
+            predicted[:, 0] -= y
+        return predicted
 
     def _factors(
         self, spec: Specification, weights: Weights, x: NDArray[np.float32], y: Targets
@@ -138,12 +151,8 @@ class DenseFamily(GradientFamily[P]):
         gradient of the layer's weights is the outer product of the two, of its bias the error."""
         n = len(y)
         *inputs, error = self._activations(spec, weights, _in_blocks(self._prepare(spec, x)))
-        # dLoss/doutputs, (n, outputs): p - onehot(y), or prediction - y.
         counted = error.reshape(-1, error.shape[-1])[:n]
-        if spec.task == "classification":
-            counted[np.arange(n), y] -= 1.0
-        else:
-            counted[:, 0] -= y
+        counted[...] = self._output_errors(spec, counted, y)
         layers = self.layers(spec)
         errors = [error]
         for layer, activation in zip(layers[:0:-1], inputs[:0:-1], strict=True):

@@ -27,6 +27,22 @@ SPECIFICATIONS = {
         family={"name": "mlp", "parameters": {"hidden": [17, 5]}},
         privacy=SOUND,
     ),
+    "oblivious-trees": specification(
+        features={"shape": [33]},
+        family={"name": "oblivious-trees", "parameters": {"trees": 20, "depth": 4}},
+        privacy=SOUND,
+    ),
+    "oblivious-trees, poisson": specification(
+        features={"shape": [33]},
+        family={"name": "oblivious-trees", "parameters": {"trees": 9, "loss": "poisson"}},
+        privacy=SOUND,
+        **NUMBERS,
+    ),
+    "generalised-linear": specification(
+        features={"shape": [64]},
+        family={"name": "generalised-linear", "parameters": {"class_weights": [1.0, 2.0, 0.1]}},
+        privacy=SOUND,
+    ),
     "cnn": specification(
         features={"shape": [9, 9]},
         family={"name": "cnn", "parameters": {"form": "mnist", "channels": [3], "hidden": [5]}},
@@ -84,7 +100,9 @@ def test_a_gradient_has_the_same_bits_at_every_row_and_in_any_company(name, magn
 
 
 @pytest.mark.parametrize("magnitude", [1.0, 1e8, 1e17])
-@pytest.mark.parametrize("name", ["softmax-regression", "mlp", "cnn", "scattering-linear"])
+@pytest.mark.parametrize(
+    "name", ["softmax-regression", "mlp", "cnn", "scattering-linear", "oblivious-trees"]
+)
 def test_an_example_moves_a_sum_by_the_clipping_norm_at_most(name, magnitude):
     """Without it the last example takes its row, as in random order."""
     spec, weights = SPECIFICATIONS[name], nearly_equal_rows(SPECIFICATIONS[name], magnitude)

@@ -22,6 +22,17 @@ SPECIFICATIONS = {
         privacy=SOUND,
         local={"steps": 2, "learning_rate": 1e6, "sampling_rate": 0.5},
     ),
+    "oblivious-trees": specification(
+        features={"shape": [8]},
+        family={
+            "name": "oblivious-trees",
+            "parameters": {"trees": 20, "depth": 4, "class_weights": [1e3, 1e-3, 1.0]},
+        },
+        privacy=SOUND,
+    ),
+    "generalised-linear": specification(
+        features={"shape": [8]}, family={"name": "generalised-linear"}, privacy=SOUND
+    ),
     "cnn": specification(
         features={"shape": [8, 8]},
         family={"name": "cnn", "parameters": {"form": "mnist", "channels": [2], "hidden": [4]}},

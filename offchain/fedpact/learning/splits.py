@@ -1,0 +1,154 @@
+"""Random splits of a table's rows that follow from public declarations alone.
+
+A split asks one question of an encoded row (`data.readers.encoding`): whether a number is above a
+threshold, whether a difference or a product of two numbers is, or whether a category's value is
+among some of its values. Thresholds are where random points of the columns' public ranges fall, so
+no record decides about one. Draws use the raw words of PCG64, a fixed stream in all versions of
+numpy; evaluation uses single additions, products and comparisons of 64 bits, which every machine
+rounds alike.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.types.columns import ColumnSchema
+
+Rows = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """True where sum of factors * inputs, or the product of (inputs + offsets), is above the
+    threshold."""
+
+    inputs: tuple[int, ...]
+    factors: tuple[float, ...]
+    """Empty: a product."""
+    offsets: tuple[float, ...]
+    threshold: float
+
+    def of(self, rows: Rows) -> NDArray[np.bool_]:
+        """Of encoded rows, (n, inputs): (n,)."""
+        return np.asarray(self.value([rows[:, place] for place in self.inputs]) > self.threshold)
+
+    def value(self, inputs: Sequence[Rows]) -> Rows:
+        """What is compared with the threshold, (n,)."""
+        if self.factors:
+            found = self.factors[0] * inputs[0]
+            for factor, one in zip(self.factors[1:], inputs[1:], strict=True):
+                found = found + factor * one
+            return found
+        return (inputs[0] + self.offsets[0]) * (inputs[1] + self.offsets[1])
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Where a column's inputs are in an encoded row, and what they mean."""
+
+    place: int
+    declared: ColumnSchema | None
+    """None: an input of arrays, a number from `lowest` to 1."""
+    lowest: float = -1.0
+    """Of its encoded values."""
+
+    @property
+    def is_number(self) -> bool:
+        return self.declared is None or self.declared.type not in ("category", "boolean")
+
+    def point(self, draws: "_Draws") -> float:
+        """A random number of the column, encoded."""
+        return self.lowest + (1 - self.lowest) * draws.crowded()
+
+    @property
+    def measure(self) -> str | None:
+        return None if self.declared is None else self.declared.measure
+
+    @property
+    def middle_and_half(self) -> tuple[float, float]:
+        """Middle and half of the public range in the column's own unit."""
+        low, high = (-1.0, 1.0) if self.declared is None else self.declared.limits
+        return (low + high) / 2, (high - low) / 2
+
+
+class _Draws:
+    def __init__(self, seed: int) -> None:
+        self._words = np.random.PCG64(seed)
+
+    def share(self) -> float:
+        """Uniform in [0, 1)."""
+        return float(int(self._words.random_raw()) >> 11) * 2.0**-53
+
+    def below(self, bound: int) -> int:
+        return int(self.share() * bound)
+
+    def crowded(self) -> float:
+        """From 0 to 1. Half of the draws are uniform; the others crowd towards an end, where skewed
+        columns have most of their values."""
+        share, form = self.share(), self.below(4)
+        if form == 0:
+            share = share * share * share
+        elif form == 1:
+            share = 1 - share * share * share
+        return share
+
+
+@lru_cache(maxsize=16)
+def random_splits(
+    columns: tuple[ColumnSchema, ...], inputs: int, lowest: float, count: int, seed: int
+) -> tuple[Split, ...]:
+    """`count` splits of rows of `inputs` values.
+
+    `columns`: as the specification's `features.table` declares them; none: all inputs are numbers
+    from `lowest` to 1. Rows that are windows repeat the columns. Columns are asked equally often,
+    however many inputs they have.
+    """
+    draws, known = _Draws(seed), _columns(columns, inputs, lowest)
+    numbers = [one for one in known if one.is_number]
+    return tuple(_split(known[draws.below(len(known))], numbers, draws) for _ in range(count))
+
+
+def _columns(columns: tuple[ColumnSchema, ...], inputs: int, lowest: float) -> list[_Column]:
+    if not columns:
+        return [_Column(place, None, lowest) for place in range(inputs)]
+    found, place = [], 0
+    while place < inputs:
+        for one in columns:
+            found.append(_Column(place, one))
+            place += one.width
+    return found
+
+
+def _split(first: _Column, numbers: list[_Column], draws: _Draws) -> Split:
+    declared = first.declared
+    if declared is not None and declared.missing == "indicator" and draws.below(8) == 0:
+        return Split((first.place + declared.width - 1,), (1.0,), (), 0.5)
+    if declared is not None and declared.type == "category":
+        return _members(first, len(declared.values), draws)
+    if declared is not None and declared.type == "boolean":
+        return Split((first.place,), (1.0,), (), 0.0)
+    form, second = draws.below(3), numbers[draws.below(len(numbers))]
+    places = (first.place, second.place)
+    if form == 0 or second.place == first.place:
+        return Split(places[:1], (1.0,), (), first.point(draws))
+    (middle, half), (other_middle, other_half) = first.middle_and_half, second.middle_and_half
+    if form == 1:
+        alike = first.measure is not None and first.measure == second.measure
+        blank = Split(places, (half, -other_half) if alike else (1.0, -1.0), (), 0.0)
+    else:
+        blank = Split(places, (), (middle / half, other_middle / other_half), 0.0)
+    at = [np.array([one.point(draws)]) for one in (first, second)]
+    return replace(blank, threshold=float(blank.value(at)[0]))
+
+
+def _members(column: _Column, values: int, draws: _Draws) -> Split:
+    """Whether a category has one of some of its values: at least one, at most half of them."""
+    chosen: set[int] = set()
+    wanted = 1 + draws.below(max(1, values // 2))
+    while len(chosen) < min(wanted, values):
+        chosen.add(draws.below(values))
+    places = tuple(column.place + one for one in sorted(chosen))
+    return Split(places, (1.0,) * len(places), (), 0.5)
