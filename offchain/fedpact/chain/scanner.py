@@ -13,9 +13,11 @@ from fedpact.errors import NodeUnreachable
 
 log = logging.getLogger(__name__)
 
-FIRST_RANGE = 1_000
+FIRST_RANGE = 250
 """Blocks per query; doubled while the node answers, halved when it does not."""
 LONGEST_RANGE = 64_000
+MOST_EVENTS = 2_000
+"""Events that a query should return: a thousand take some megabytes of memory."""
 CHECKPOINTS = 128
 """Ends of scanned ranges that are kept, to find where a reorganised chain forked."""
 SETTLED = 64
@@ -107,7 +109,8 @@ class EventScanner:
                 continue
             yield Chunk(first, events, end)
             self._ends.append(end)
-            self._range = min(2 * self._range, LONGEST_RANGE)
+            fits = len(events) <= MOST_EVENTS
+            self._range = min(2 * self._range, LONGEST_RANGE) if fits else max(1, self._range // 2)
 
     def _target(self, to_block: Frame | int | None) -> Frame | None:
         if isinstance(to_block, Frame):

@@ -72,6 +72,18 @@ def test_each_event_is_delivered_once_and_in_order(
     assert scanner.next_block == client.frame().block_number + 1
 
 
+def test_ranges_become_shorter_where_events_are_dense(
+    client: ChainClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first scan took memory for all events of 64,000 blocks at once."""
+    monkeypatch.setattr(scanning, "FIRST_RANGE", 16)
+    monkeypatch.setattr(scanning, "MOST_EVENTS", 1)
+    chunks = list(EventScanner(client, client.deployment.block).chunks())
+    assert profiles(event for chunk in chunks for event in chunk.events) == list(range(PROFILES))
+    blocks = [chunk.end.block_number - chunk.first + 1 for chunk in chunks if chunk.end is not None]
+    assert blocks[:2] == [16, 8]
+
+
 def test_events_carry_the_time_of_their_block(client: ChainClient) -> None:
     for event in EventScanner(client, client.deployment.block).scan():
         frame = client.frame_at(event.block)

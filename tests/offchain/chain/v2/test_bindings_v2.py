@@ -68,8 +68,8 @@ def test_every_event_of_a_request_has_a_class() -> None:
     known = {kind.__name__ for kind in events.RequestEvent.__subclasses__()}
     for binding in (Pool, Rounds, Market):
         for event in contract_abi(binding.NAME, SECOND).events.values():
-            inputs = [entry["name"] for entry in event.abi["inputs"]]
-            assert (event.event_name in known) == ("request" in inputs), event.event_name
+            inputs = event.names
+            assert (event.name in known) == ("request" in inputs), event.event_name
 
 
 def test_the_record_of_a_round_that_a_contract_posts(
