@@ -53,7 +53,10 @@ class SecondProtocol(Asked[RequestView]):
             seeds: dict[int, bytes] = {}
             # Asked of the node once a cohort, not once a member's submission.
             own_seat = cache(partial(self._own_seat, request))
-            for name, args in ctx.state.events_of(request):
+            events = ctx.state.events_of(request)
+            if not any(args.get("provider") == ctx.keys.address for _, args in events):
+                continue  # others' requests ask nothing of the node
+            for name, args in events:
                 if name == "RoundOpened":
                     seeds[args["round"]] = digest_of(args["seed"])
                 elif name in ("ModelsSubmitted", "RoundPosted"):
