@@ -10,11 +10,11 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fedpact.content.integrity import verify
-from fedpact.errors import ContentMissing, ContentTooLarge, StoreUnreachable
+from fedpact.errors import ContentMismatch, ContentMissing, ContentTooLarge, StoreUnreachable
 from fedpact.types.cid import Cid
 
 STAGING_SECONDS = 3600.0
@@ -57,7 +57,11 @@ class EmbeddedStore:
                 raise ContentMissing(f"{cid} is not in the store {self._folder}") from None
         if max(size, len(data)) > max_bytes:
             raise ContentTooLarge(f"{cid} has {size} bytes, more than the {max_bytes} allowed")
-        verify(cid, data)
+        try:
+            verify(cid, data)
+        except ContentMismatch:
+            self._remove_damaged(cid)
+            raise
         return data
 
     def has(self, cid: Cid) -> bool:
@@ -113,6 +117,14 @@ class EmbeddedStore:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def _remove_damaged(self, cid: Cid) -> None:
+        """Delete an item that is not what it should be: whoever owes it sees that it is missing,
+        and puts it again."""
+        target = self._content / str(cid)
+        with self._reporting("written"), self._lock(fcntl.LOCK_EX), suppress(FileNotFoundError):
+            if Cid.of(target.read_bytes()) != cid:
+                target.unlink()
 
     @contextmanager
     def _lock(self, mode: int) -> Iterator[None]:

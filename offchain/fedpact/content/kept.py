@@ -8,7 +8,13 @@ from contextvars import ContextVar
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.register import PinRegister
 from fedpact.content.store import ContentStore
-from fedpact.errors import ContentMissing, FedpactError, PolicyRefusal, StoreUnreachable
+from fedpact.errors import (
+    ContentMismatch,
+    ContentMissing,
+    FedpactError,
+    PolicyRefusal,
+    StoreUnreachable,
+)
 from fedpact.types.cid import Cid
 
 log = logging.getLogger(__name__)
@@ -66,7 +72,7 @@ class KeptStore:
         """From the store; what it lacks or cannot give now, from the copies."""
         try:
             data = self._store.get(cid, max_bytes)
-        except (ContentMissing, StoreUnreachable):
+        except (ContentMissing, ContentMismatch, StoreUnreachable):
             try:
                 return self._copies.get(cid, max_bytes)
             except FedpactError:

@@ -81,6 +81,15 @@ def test_tampered_content_is_refused_and_mended_by_the_next_put(store: EmbeddedS
     assert store.get(cid, 100) == CONTENT
 
 
+def test_damaged_content_is_missing_once_it_was_read(store: EmbeddedStore) -> None:
+    """As long as the file stayed, nobody who owed it saw that anything was wrong."""
+    cid = store.put(CONTENT)
+    item(store, cid).write_bytes(b"A model")
+    with pytest.raises(ContentMismatch):
+        store.get(cid, 100)
+    assert not store.has(cid)
+
+
 def test_content_cut_short_is_refused(store: EmbeddedStore) -> None:
     cid = store.put(CONTENT)
     item(store, cid).write_bytes(CONTENT[:-1])

@@ -70,6 +70,17 @@ def test_what_disappears_is_still_read_and_put_again_while_it_is_owed(
     assert alice.look_after(NOW) == 0
 
 
+def test_what_is_damaged_is_read_from_the_copy_and_put_again(
+    alice: KeptStore, content: EmbeddedStore, tmp_path: Path
+) -> None:
+    with keeping_for(1):
+        model = alice.put(b"model")
+    (tmp_path / "content/content" / str(model)).write_bytes(b"medol")
+    assert alice.get(model, 100) == b"model"
+    assert alice.look_after(NOW) == 1
+    assert content.get(model, 100) == b"model"
+
+
 def test_nothing_is_put_again_when_its_request_has_ended(
     alice: KeptStore, content: EmbeddedStore
 ) -> None:
