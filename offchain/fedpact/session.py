@@ -138,7 +138,10 @@ class Session:
         """As `requester`, for a deployment of the second protocol."""
         from fedpact.requester.v2.client import RequesterV2
 
-        return RequesterV2(self.client_v2, self.store, self.keys, self.settings.state)
+        settings = self.settings
+        return RequesterV2(
+            self.client_v2, self.store, self.keys, settings.state, keep_days=settings.keep_days
+        )
 
     @property
     def requesting(self) -> "Requester | RequesterV2":

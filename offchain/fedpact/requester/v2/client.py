@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from fedpact.chain.faults import RpcError
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
 from fedpact.content.delivery import Point, public_key, requester_secret
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.kept import KeptStore, keeping_for
+from fedpact.content.register import PINS, PinRegister
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, Retryable
@@ -40,6 +44,8 @@ from fedpact.types.currency import Currency
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 from fedpact.types.v2 import ETHER, Status, Terms
 
+CONTENT_GOOD_FOR = 60.0
+"""Seconds between two looks at what the content store still has."""
 PERMIT_SECONDS = 1800
 """For which a signed allowance holds."""
 
@@ -48,11 +54,20 @@ log = logging.getLogger(__name__)
 
 class RequesterV2:
     """Requests of one account. Everything follows from the chain, the content store and the
-    account's keys; `state_folder` holds fetched models and requests that are being created."""
+    account's keys; `state_folder` holds fetched models, requests that are being created, and copies
+    of what the account owes to the content store."""
 
     def __init__(
-        self, client: ClientV2, store: ContentStore, keys: AccountKeys, state_folder: Path
+        self,
+        client: ClientV2,
+        store: ContentStore,
+        keys: AccountKeys,
+        state_folder: Path,
+        *,
+        keep_days: float = 7.0,
     ) -> None:
+        """`keep_days`: how long a request's content is kept after its end."""
+        self._keep_seconds = int(keep_days * 24 * 3600)
         self.client, self.store, self.keys = client, store, keys
         fingerprint = client.deployment.fingerprint
         self._secret = requester_secret(keys.derive("delivery"), fingerprint)
@@ -97,6 +112,9 @@ class RequesterV2:
         if request is None:
             receipt = self.client.send(self.keys, self._creation(terms))
             request = int(receipt.event("RequestCreated").args["request"])
+        with self._keeping() as kept, keeping_for(request):
+            for content in prepared.contents:
+                kept.keep(content)
         pending.unlink()
         return request
 
@@ -186,8 +204,12 @@ class RequesterV2:
     ) -> RequestProgress:
         last: RequestProgress | None = None
         failures, kept = 0, RequestLog(self.client, request_id)
+        good_until = 0.0
         while True:
             try:
+                if time.monotonic() > good_until:
+                    good_until = time.monotonic() + CONTENT_GOOD_FOR
+                    self.look_after()
                 seen = look(self.client, request_id, kept)
                 current = seen.progress(next_duty(acting, seen))
             except Exception as error:  # whatever it is, the request goes on
@@ -204,8 +226,27 @@ class RequesterV2:
                 report(current)
                 last = current
             if current.status is Status.SETTLED:
+                self.release(request_id)
                 return current
             time.sleep(poll_interval)
+
+    def look_after(self) -> None:
+        """Put again what the content store has lost of this account's requests."""
+        with self._keeping() as kept:
+            kept.look_after(self.client.frame().timestamp)
+
+    def release(self, request_id: int) -> None:
+        """Keep the content of a request that is over for `keep_days` more."""
+        with self._keeping() as kept:
+            kept.end(request_id, self.client.frame().timestamp + self._keep_seconds)
+
+    @contextmanager
+    def _keeping(self) -> Iterator[KeptStore]:
+        """The store, with a register and copies of what this requester owes."""
+        with PinRegister(self._folder / PINS) as register:
+            copies = EmbeddedStore(self._folder / "copies")
+            fingerprint = self.client.deployment.fingerprint
+            yield KeptStore(self.store, register, copies, fingerprint)
 
     def exchange(self, seconds: float) -> Exchange:
         """With members' daemons, for messages of rounds; not started. `seconds`: see Exchange."""

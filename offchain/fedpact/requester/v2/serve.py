@@ -19,7 +19,7 @@ from pathlib import Path
 from fedpact.chain.scanner import EventScanner
 from fedpact.errors import Retryable
 from fedpact.logs import about
-from fedpact.requester.v2.client import RequesterV2, pause_after
+from fedpact.requester.v2.client import CONTENT_GOOD_FOR, RequesterV2, pause_after
 from fedpact.requester.v2.duties import Acting, next_duty
 from fedpact.requester.v2.look import RequestLog, look
 from fedpact.requester.v2.slice_keys import read_slice_keys
@@ -52,6 +52,7 @@ class RequesterDaemon:
         self._interval = poll_interval
         self._slices = slices
         self._stop = threading.Event()
+        self._good_until = 0.0
         self._exchange = requester.exchange(poll_interval)
         self._known: dict[int, _Served] = {}
         self._over: set[int] = set()
@@ -84,6 +85,10 @@ class RequesterDaemon:
 
     def cycle(self) -> None:
         """Look at every request that is not over, once."""
+        if time.monotonic() > self._good_until:
+            self._good_until = time.monotonic() + CONTENT_GOOD_FOR
+            with _outlasting("content was not looked after"):
+                self._requester.look_after()
         self._find()
         for request in sorted(self._waiting):
             self._take_up(request)
@@ -134,6 +139,8 @@ class RequesterDaemon:
                 log.info("request %d: %s", request, done)
             opener = served.acting.secret is None
             if seen.stored.status is Status.SETTLED or (opener and seen.facts.phase is Phase.ENDED):
+                if not opener:
+                    self._requester.release(request)
                 log.info("request %d is over", request)
                 self._over.add(request)
                 del self._known[request]

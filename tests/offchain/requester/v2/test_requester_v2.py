@@ -230,6 +230,19 @@ def test_terms_of_a_draft_are_those_on_chain(scene: Scene, anvil: Devnet) -> Non
     assert (terms.dispute_window, list(terms.openers)) == (99, given["openers"])
 
 
+def test_what_the_store_loses_of_a_request_is_put_again(scene: Scene) -> None:
+    """Slices and specification were lost for good, and nobody joined."""
+    request = scene.create()
+    items = scene.store.items()
+    for cid in items:
+        scene.store.unpin(cid)
+    scene.store.collect_garbage()
+    assert not scene.store.items()
+    scene.daemon.cycle()
+    assert sorted(map(str, scene.store.items())) == sorted(map(str, items))
+    assert scene.requester.specification(request.id)
+
+
 def test_others_requests_are_left_alone(scene: Scene, people: People, tmp_path: Path) -> None:
     request = scene.create()
     other = RequesterV2(scene.client, scene.store, people.members[0], tmp_path / "other")
