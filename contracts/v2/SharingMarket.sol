@@ -160,8 +160,7 @@ contract SharingMarket is SharingMarketStore, Ownable2Step, Pausable, EIP712, Re
         ITrainingRounds.Outcome memory outcome = _ended(request_);
         Verdict verdict = _decided(request_, record, terms, outcome, acceptance);
         uint256 count = POOL.count(request_);
-        Payout memory payout = _payouts[request_];
-        if (!payout.collecting) payout.cursor = outcome.earned;
+        Payout memory payout = _payoutOf(request_, record, outcome.earned);
         Sums memory sums = _replayed(request_, bytes32(0), entries, payout.cursor, count);
 
         // Effect: all is fixed before any money moves.
@@ -170,7 +169,7 @@ contract SharingMarket is SharingMarketStore, Ownable2Step, Pausable, EIP712, Re
         _add(payout, sums);
         _judge(payout, verdict, terms, outcome);
         if (!atOnce) _keep(request_, payout, sums);
-        else if (payout.collecting) _recall(request_, sums);
+        else if (record.collecting) _recall(request_, sums);
         uint256 gasLeft = _gasLeft(terms, payout);
         gasLeft -= _capped(sums.refunds, gasLeft);
         uint256 refund = terms.pay - payout.pool;
@@ -197,12 +196,11 @@ contract SharingMarket is SharingMarketStore, Ownable2Step, Pausable, EIP712, Re
         Record storage record = _recordOf(request_, terms);
         if (record.status == Status.Settled) revert SharingMarket_WrongStatus(request_, record.status);
         ITrainingRounds.Outcome memory outcome = _ended(request_);
-        Payout memory payout = _payouts[request_];
-        if (!payout.collecting) payout.cursor = outcome.earned;
+        Payout memory payout = _payoutOf(request_, record, outcome.earned);
         Sums memory sums = _replayed(request_, before, entries, payout.cursor, POOL.count(request_));
 
         // Effect:
-        payout.collecting = true;
+        record.collecting = true;
         payout.cursor = before;
         uint256 refunds = _capped(sums.refunds, _gasLeft(terms, payout));
         _add(payout, sums);
@@ -278,7 +276,7 @@ contract SharingMarket is SharingMarketStore, Ownable2Step, Pausable, EIP712, Re
         // Effect:
         request_ = ++requestCount;
         bytes32 hash = keccak256(abi.encode(terms));
-        _records[request_] = Record(msg.sender, 0, Status.Open, hash);
+        _records[request_] = Record(msg.sender, 0, Status.Open, false, hash);
         emit RequestCreated(request_, msg.sender, terms.queryKey, hash, terms);
 
         // Interaction:

@@ -33,6 +33,8 @@ abstract contract SharingMarketStore is ISharingMarket {
         address requester;
         uint40 deliveredAt;
         Status status;
+        /// @dev There is a `Payout` already: a part of the entries was taken in.
+        bool collecting;
         bytes32 termsHash;
     }
 
@@ -55,7 +57,6 @@ abstract contract SharingMarketStore is ISharingMarket {
         uint48 refunded;
         uint8 weight;
         Verdict verdict;
-        bool collecting;
     }
 
     mapping(uint256 request => Record) internal _records;
@@ -88,6 +89,12 @@ abstract contract SharingMarketStore is ISharingMarket {
         Payout memory payout = _payouts[request_];
         uint256 word = _unpaid[request_][index / PayoutLib.MEMBERS_PER_WORD];
         return _share(payout, PayoutLib.inWord(word, index));
+    }
+
+    /// @dev What was collected so far: nothing, and all entries are left, or what is stored.
+    function _payoutOf(uint256 request_, Record storage record, bytes32 earned) internal view returns (Payout memory p) {
+        if (record.collecting) return _payouts[request_];
+        p.cursor = earned;
     }
 
     /* MONEY */

@@ -41,6 +41,7 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
         if (
             plan.minPool < 2 || plan.minPool > plan.maxPool || plan.cohort < 2 || plan.cohort > MAX_COHORT
                 || plan.weightRule > BY_REPUTATION || capped != (plan.sampleCap != 0)
+                || (plan.weightRule == BY_REPUTATION && !plan.reputations)
         ) revert TrainingPool_BadPlan(plan);
         _pools[request].state = State({
             joinDeadline: plan.joinDeadline,
@@ -54,7 +55,8 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
             cohort: plan.cohort,
             weightRule: plan.weightRule,
             sampleCap: plan.sampleCap,
-            requesterOrganisation: plan.requesterOrganisation
+            requesterOrganisation: plan.requesterOrganisation,
+            reputations: plan.reputations
         });
     }
 
@@ -123,7 +125,7 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
             if (organisation == s.requesterOrganisation) revert TrainingPool_OwnOrganisation(request, organisation);
             if (organisation <= before) revert TrainingPool_NotSorted(organisation, before);
             before = organisation;
-            uint256 reputation = LEDGER.reputation(join.account);
+            uint256 reputation = s.reputations ? LEDGER.reputation(join.account) : 0;
             batch[i] = PoolMemberLib.pack(
                 organisation, join.account, join.samples, reputation, _weight(s, join.samples, reputation)
             );

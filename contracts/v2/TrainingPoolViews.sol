@@ -35,6 +35,7 @@ abstract contract TrainingPoolViews is ITrainingPool {
         uint8 weightRule;
         uint16 sampleCap;
         uint16 requesterOrganisation;
+        bool reputations;
     }
 
     struct Pool {
@@ -116,7 +117,8 @@ abstract contract TrainingPoolViews is ITrainingPool {
             weightRule: s.weightRule,
             sampleCap: s.sampleCap,
             joinDeadline: s.joinDeadline,
-            requesterOrganisation: s.requesterOrganisation
+            requesterOrganisation: s.requesterOrganisation,
+            reputations: s.reputations
         });
     }
 

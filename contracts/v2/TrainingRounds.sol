@@ -88,14 +88,13 @@ contract TrainingRounds is TrainingRoundsEnd, Multicall {
         result.finalRounds = s.finalRounds;
         result.paidRounds = s.paidRounds;
         result.earned = task.earned;
-        result.keyHash = task.keyHash;
         result.deliveryHash = task.deliveryHash;
     }
 
     /// @inheritdoc ITrainingRounds
     function openTerms(uint256 request) external view override returns (bytes32) {
         Task storage task = _tasks[request];
-        Phase phase = task.state.phase;
+        Phase phase = _state(task).phase;
         if (phase != Phase.Waiting) revert TrainingRounds_WrongPhase(request, phase, Phase.Waiting);
         return task.history;
     }

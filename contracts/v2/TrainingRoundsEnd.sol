@@ -40,9 +40,10 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
             board = Judgement.blind(judged, judged);
         } else {
             bytes32[] memory words = _bySeat(votes, Scores.count(s.revealed), task.opened);
-            PackedScores[] memory bySeat = new PackedScores[](words.length);
-            for (uint256 seat; seat < words.length; ++seat) {
-                bySeat[seat] = PackedScores.wrap(uint256(words[seat]));
+            PackedScores[] memory bySeat;
+            // Words are words.
+            assembly ("memory-safe") {
+                bySeat := words
             }
             bool isBlind;
             (board, isBlind) = Judgement.judge(bySeat, judged, s.revealed & judged, p.maxError, p.voteBand);
@@ -243,8 +244,10 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
     {
         uint256 number = Scores.count(s.acted);
         _requireNumber(attestations.length, number);
-        for (uint256 i; i < number; ++i) {
-            list = _withAttestation(list, attestations[i].seat, attestations[i].digest, attestations[i].error_);
+        unchecked {
+            for (uint256 i; i < number; ++i) {
+                list = _withAttestation(list, attestations[i].seat, attestations[i].digest, attestations[i].error_);
+            }
         }
         if (number != 0) _requireList(task.opened, list);
     }
@@ -252,9 +255,11 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
     /// @dev The only digest that can have more than half of the attestations (Boyer and Moore), as every quorum has.
     function _favourite(Attestation[] calldata attestations) private pure returns (bytes32 digest) {
         uint256 lead;
-        for (uint256 i; i < attestations.length; ++i) {
-            if (lead == 0) digest = attestations[i].digest;
-            lead = attestations[i].digest == digest ? lead + 1 : lead - 1;
+        unchecked {
+            for (uint256 i; i < attestations.length; ++i) {
+                if (lead == 0) digest = attestations[i].digest;
+                lead = attestations[i].digest == digest ? lead + 1 : lead - 1;
+            }
         }
     }
 
@@ -266,11 +271,13 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
     {
         errors = new uint256[](attestations.length);
         uint256 n;
-        for (uint256 i; i < attestations.length; ++i) {
-            Attestation calldata a = attestations[i];
-            if (a.digest != digest || _has(voided, a.seat)) continue;
-            approvals |= 1 << a.seat;
-            errors[n++] = a.error_;
+        unchecked {
+            for (uint256 i; i < attestations.length; ++i) {
+                Attestation calldata a = attestations[i];
+                if (a.digest != digest || _has(voided, a.seat)) continue;
+                approvals |= 1 << a.seat;
+                errors[n++] = a.error_;
+            }
         }
         assembly ("memory-safe") {
             mstore(errors, n)

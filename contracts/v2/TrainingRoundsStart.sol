@@ -46,7 +46,6 @@ abstract contract TrainingRoundsStart is TrainingRoundsStore, IRoundStart {
             maxGasPrice: plan.maxGasPrice
         });
         task.history = plan.terms;
-        task.state.phase = ITrainingRounds.Phase.Waiting;
         if (plan.openers != 0) task.openers = plan.openers;
     }
 
@@ -68,7 +67,7 @@ abstract contract TrainingRoundsStart is TrainingRoundsStore, IRoundStart {
     /// @inheritdoc IRoundStart
     function start(uint256 request, uint256 index, ITrainingRounds.Start calldata facts) external override {
         Task storage task = _tasks[request];
-        State memory s = task.state;
+        State memory s = _state(task);
         Plan memory p = task.plan;
         // Check: the pool is ready, and it is the sender's turn.
         _requirePhase(request, s, ITrainingRounds.Phase.Waiting);
@@ -95,7 +94,6 @@ abstract contract TrainingRoundsStart is TrainingRoundsStore, IRoundStart {
             task.seed = keccak256(abi.encode(request, block.prevrandao));
         }
         task.history = _withStart(task.history, facts);
-        task.keyHash = facts.keyHash;
         task.deliveryHash = facts.deliveryHash;
         emit ITrainingRounds.Started(request, msg.sender, index, facts);
         _open(request, task, s, p, _full(s));
@@ -105,7 +103,7 @@ abstract contract TrainingRoundsStart is TrainingRoundsStore, IRoundStart {
     /// @inheritdoc IRoundStart
     function expire(uint256 request) external override {
         Task storage task = _tasks[request];
-        State memory s = task.state;
+        State memory s = _state(task);
         _requirePhase(request, s, ITrainingRounds.Phase.Waiting);
         ITrainingPool.PoolFacts memory pool = POOL.facts(request);
         uint256 from = s.mark == 0 ? pool.closedAt : s.mark;

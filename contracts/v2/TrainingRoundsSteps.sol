@@ -123,19 +123,21 @@ contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
         Cohort memory cohort = _cohort(task, s, request);
         bytes32 list = s.revealed == 0 ? bytes32(0) : task.opened;
         uint256 k;
-        for (uint256 seat; mask >> seat != 0; ++seat) {
-            if (!_has(mask, seat)) continue;
-            PackedScores vote = votes[k];
-            bytes32 opened = keccak256(
-                abi.encode(
-                    block.chainid, address(this), request, s.round, cohort.seats[seat].account(), vote, salts[k++]
-                )
-            );
-            if (opened != bySeat[seat]) revert ITrainingRounds.TrainingRounds_CommitmentMismatch(seat, bySeat[seat], opened);
-            if (PackedScores.unwrap(vote) != PackedScores.unwrap(Judgement.BLIND)) {
-                _requireScores(vote, s.size, s.submitted, seat);
+        unchecked {
+            for (uint256 seat; mask >> seat != 0; ++seat) {
+                if (!_has(mask, seat)) continue;
+                PackedScores vote = votes[k];
+                bytes32 opened = keccak256(
+                    abi.encode(
+                        block.chainid, address(this), request, s.round, cohort.seats[seat].account(), vote, salts[k++]
+                    )
+                );
+                if (opened != bySeat[seat]) revert ITrainingRounds.TrainingRounds_CommitmentMismatch(seat, bySeat[seat], opened);
+                if (PackedScores.unwrap(vote) != PackedScores.unwrap(Judgement.BLIND)) {
+                    _requireScores(vote, s.size, s.submitted, seat);
+                }
+                list = _withValue(list, seat, bytes32(PackedScores.unwrap(vote)));
             }
-            list = _withValue(list, seat, bytes32(PackedScores.unwrap(vote)));
         }
         task.opened = list;
 
@@ -167,15 +169,17 @@ contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
         uint256 signed;
         // Rebuilt by each `_hashTypedDataV4`, since this code runs at another address than where it lies.
         bytes32 domain = _domainSeparatorV4();
-        for (uint256 seat; mask >> seat != 0; ++seat) {
-            if (!_has(mask, seat)) continue;
-            uint256 error_ = errors.lane(seat);
-            _requireError(seat, error_);
-            bytes32 body = keccak256(abi.encode(ATTEST, request, s.round, digest, error_));
-            signed = signatures.check(
-                signed, cohort.seats[seat].account(), MessageHashUtils.toTypedDataHash(domain, body)
-            );
-            list = _withAttestation(list, seat, digest, error_);
+        unchecked {
+            for (uint256 seat; mask >> seat != 0; ++seat) {
+                if (!_has(mask, seat)) continue;
+                uint256 error_ = errors.lane(seat);
+                _requireError(seat, error_);
+                bytes32 body = keccak256(abi.encode(ATTEST, request, s.round, digest, error_));
+                signed = signatures.check(
+                    signed, cohort.seats[seat].account(), MessageHashUtils.toTypedDataHash(domain, body)
+                );
+                list = _withAttestation(list, seat, digest, error_);
+            }
         }
         task.opened = list;
 
@@ -319,15 +323,17 @@ contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
         uint256 k;
         uint256 signed;
         bytes32 domain = _domainSeparatorV4();
-        for (uint256 seat; mask >> seat != 0; ++seat) {
-            if (!_has(mask, seat)) continue;
-            bytes32 value = values[k++];
-            if (value == 0) revert ITrainingRounds.TrainingRounds_Zero();
-            bytes32 body = keccak256(abi.encode(type_, request, round, value));
-            signed = signatures.check(
-                signed, cohort.seats[seat].account(), MessageHashUtils.toTypedDataHash(domain, body)
-            );
-            list = _withValue(list, seat, value);
+        unchecked {
+            for (uint256 seat; mask >> seat != 0; ++seat) {
+                if (!_has(mask, seat)) continue;
+                bytes32 value = values[k++];
+                if (value == 0) revert ITrainingRounds.TrainingRounds_Zero();
+                bytes32 body = keccak256(abi.encode(type_, request, round, value));
+                signed = signatures.check(
+                    signed, cohort.seats[seat].account(), MessageHashUtils.toTypedDataHash(domain, body)
+                );
+                list = _withValue(list, seat, value);
+            }
         }
         return list;
     }

@@ -26,7 +26,6 @@ abstract contract TrainingRoundsStore is EIP712 {
         /// @dev The hash of the terms, then with each start and each closed round a link more.
         bytes32 history;
         bytes32 earned;
-        bytes32 keyHash;
         bytes32 deliveryHash;
         bytes32 openers;
         /// @dev Of pools larger than a cohort.
@@ -67,9 +66,15 @@ abstract contract TrainingRoundsStore is EIP712 {
 
     /* INTERNAL */
 
+    /// @dev The state as it was left. Nothing is stored of a request that waits for its first start, but that it exists.
+    function _state(Task storage task) internal view returns (State memory s) {
+        s = task.state;
+        if (s.phase == ITrainingRounds.Phase.None && task.history != 0) s.phase = ITrainingRounds.Phase.Waiting;
+    }
+
     /// @dev The state in the present phase, and the plan.
     function _load(Task storage task) internal view returns (State memory s, Plan memory p) {
-        s = task.state;
+        s = _state(task);
         p = task.plan;
         s.advance(p, block.timestamp);
     }
@@ -159,10 +164,13 @@ abstract contract TrainingRoundsStore is EIP712 {
         _requireNumber(list.values.length, number);
         values = new bytes32[](Scores.SEATS);
         bytes32 hash;
-        for (uint256 i; i < number; ++i) {
-            uint256 seat = (list.seats >> (4 * i)) & 0xf;
-            values[seat] = list.values[i];
-            hash = _withValue(hash, seat, list.values[i]);
+        unchecked {
+            for (uint256 i; i < number; ++i) {
+                uint256 seat = (list.seats >> (4 * i)) & 0xf;
+                bytes32 value = list.values[i];
+                values[seat] = value;
+                hash = _withValue(hash, seat, value);
+            }
         }
         if (number != 0) _requireList(anchored, hash);
     }

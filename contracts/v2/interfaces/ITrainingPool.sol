@@ -17,6 +17,7 @@ interface ITrainingPool {
     /// @param sampleCap With rule 1: 1..65,535; else 0.
     /// @param joinDeadline The last second in which providers may join.
     /// @param requesterOrganisation None of its accounts may join.
+    /// @param reputations Whether the request reads its members' reputations: to draw them, or to choose leaders.
     struct PoolPlan {
         uint16 minPool;
         uint16 maxPool;
@@ -25,6 +26,7 @@ interface ITrainingPool {
         uint16 sampleCap;
         uint40 joinDeadline;
         uint16 requesterOrganisation;
+        bool reputations;
     }
 
     /// @notice A provider's consent to train for a request.

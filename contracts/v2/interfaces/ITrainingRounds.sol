@@ -145,7 +145,6 @@ interface ITrainingRounds {
         uint16 finalRounds;
         uint16 paidRounds;
         bytes32 earned;
-        bytes32 keyHash;
         bytes32 deliveryHash;
     }
 

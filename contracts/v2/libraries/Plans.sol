@@ -4,10 +4,14 @@ pragma solidity 0.8.37;
 import {ITrainingPool} from "../interfaces/ITrainingPool.sol";
 import {ITrainingRounds} from "../interfaces/ITrainingRounds.sol";
 import {Terms} from "../interfaces/Terms.sol";
+import {Judgement} from "./Judgement.sol";
 
 /// @title Plans
 /// @notice What pool and rounds need of a request's terms. The terms must have passed {TermsCheck}.
 library Plans {
+    /// @dev The weight rule that reads reputations.
+    uint256 private constant BY_REPUTATION = 2;
+
     function ofPool(Terms calldata t, uint256 organisation) internal view returns (ITrainingPool.PoolPlan memory) {
         return ITrainingPool.PoolPlan({
             minPool: t.minPool,
@@ -16,7 +20,8 @@ library Plans {
             weightRule: t.weightRule,
             sampleCap: t.sampleCap,
             joinDeadline: uint40(block.timestamp + t.joinWindow),
-            requesterOrganisation: uint16(organisation)
+            requesterOrganisation: uint16(organisation),
+            reputations: t.weightRule == BY_REPUTATION || t.leaderRule == Judgement.REPUTATION
         });
     }
 

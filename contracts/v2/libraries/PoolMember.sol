@@ -40,7 +40,7 @@ library PoolMemberLib {
         return uint24(PoolMember.unwrap(m) >> 48);
     }
 
-    /// @notice Reputation as of joining, 1/10,000.
+    /// @notice Reputation as of joining, 1/10,000; 0 where the request does not read it.
     function reputation(PoolMember m) internal pure returns (uint256) {
         return uint16(PoolMember.unwrap(m) >> 32);
     }

@@ -128,6 +128,8 @@ class PoolPlan:
     sample_cap: int
     join_deadline: int
     requester_organisation: int
+    reputations: bool
+    """Whether the draw or the leader rule reads the members' reputations."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,6 @@ class RoundsOutcome:
     final_rounds: int
     paid_rounds: int
     earned: bytes
-    key_hash: bytes
     delivery_hash: bytes
 
 

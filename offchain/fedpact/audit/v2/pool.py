@@ -17,9 +17,9 @@ from fedpact.consensus import draw
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest
 from fedpact.content.store import ContentStore
 from fedpact.types.cid import Cid
-from fedpact.types.rounds import seats_of
+from fedpact.types.rounds import LeaderRule, seats_of
 from fedpact.types.specification import Specification
-from fedpact.types.v2 import PoolMember
+from fedpact.types.v2 import PoolMember, WeightRule
 
 _MAX_BATCH = 700
 """Members of a blob (contracts/v2/libraries/MemberBlob.sol)."""
@@ -235,6 +235,11 @@ class PoolChecks:
         return sum(account != asked.sender for account, _ in messages)
 
     def _reputation_of(self, one: Joined) -> int:
+        """What the pool keeps: 0 where neither draw nor leader rule reads it."""
+        terms = self._e.terms
+        drawn_by_it = terms.weight_rule is WeightRule.REPUTATION
+        if not drawn_by_it and terms.leader_rule is not LeaderRule.REPUTATION:
+            return 0
         return self._ledger.provider_score(one.provider, one.at, self._facts.timestamp)
 
     def _closed_at(self) -> int:
