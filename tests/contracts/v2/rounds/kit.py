@@ -319,9 +319,15 @@ class Rounds:
     def commit(
         self, *seats: int, scores: Mapping[int, int] | None = None, blind: bool = False
     ) -> Any:
-        judged, round_, sender = seats_of(self.facts.submitted), self.facts.round, None
-        for seat in seats:
-            self.votes[seat] = BLIND if blind else self.vote(seat, judged, scores)
+        judged = seats_of(self.facts.submitted)
+        return self.commit_to(
+            {seat: BLIND if blind else self.vote(seat, judged, scores) for seat in seats}
+        )
+
+    def commit_to(self, votes: Mapping[int, int]) -> Any:
+        """Commitments to packed votes, by the first of the seats."""
+        seats, round_ = list(votes), self.facts.round
+        self.votes |= votes
         values = {seat: self.commitment(seat) for seat in seats}
         sender = self.seats[seats[0]]
         packed = self.signed(
@@ -381,6 +387,18 @@ class Rounds:
         self.tally()
         self.attest(*seats, error=error)
         self.finalise()
+
+    def contradict(self, seat: int, sender: Any = None) -> Any:
+        """Somebody shows two models that the seat signed for the present round."""
+        round_, account = self.facts.round, self.seats[seat]
+        models = [keccak(text=f"{self.id} {round_} {seat} {i}") for i in range(2)]
+        packed = pack_signatures(
+            bytes(account.sign_message(self.domain.model(self.id, round_, one)).signature)
+            for one in models
+        )
+        return self.send(
+            sender or self.stranger, "reportEquivocation", seat, MODEL, *models, packed
+        )
 
     # -- the mirror -----------------------------------------------------------------------------
 
