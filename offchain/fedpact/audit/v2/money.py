@@ -268,7 +268,9 @@ class MoneyChecks:
         for index, own in self._sums.items():
             if own == MemberSum():
                 continue
-            account = self._pool.roster.members[index].account
+            members = self._pool.roster.members
+            require(index < len(members), f"an entry names member {index} of {len(members)}")
+            account = members[index].account
             losses = FAULT_LOSS * min(MAX_FAULTS, own.faults)
             if self._verdict is Verdict.PAID:
                 found[account] = Outcome(account, weight, own.quality, 0, ended)

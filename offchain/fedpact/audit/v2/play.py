@@ -159,28 +159,33 @@ class _Game:
         for step in self._one.steps:
             match step:
                 case ModelsSubmitted():
-                    new = list(zip(seats_of(step.mask), step.digests, strict=False))
+                    new = list(zip(self._seats(step.mask), step.digests, strict=False))
                     p.digests.update(new)
-                    p.expected |= step.mask
+                    p.expected |= step.mask & p.seats.full
                     self._models = list_hash(new, self._models)
                 case SliceOpened():
                     p.slice_opened = True
                     self._models = slice_link(self._models, step.sealed_key)
                 case VotesCommitted():
-                    p.commitments += zip(seats_of(step.mask), step.commitments, strict=False)
+                    p.commitments += zip(self._seats(step.mask), step.commitments, strict=False)
                 case VotesRevealed():
-                    p.votes.update(zip(seats_of(step.mask), step.votes, strict=False))
+                    p.votes.update(zip(self._seats(step.mask), step.votes, strict=False))
                 case Equivocated():
-                    p.voided |= 1 << step.seat
+                    p.voided |= (1 << step.seat) & p.seats.full
                 case RoundTallied():
                     self._tally(step)
                 case Attested():
                     p.attestations += [
-                        (seat, step.digest, lane(step.errors, seat)) for seat in seats_of(step.mask)
+                        (seat, step.digest, lane(step.errors, seat))
+                        for seat in self._seats(step.mask)
                     ]
                 case RoundPosted():
                     self._post(step)
         self._close()
+
+    def _seats(self, mask: int) -> list[int]:
+        """Those of a mask that somebody has: only a node that lies names others."""
+        return seats_of(mask & self.played.seats.full)
 
     def _tally(self, step: RoundTallied) -> None:
         p, terms = self.played, self._e.terms
@@ -209,7 +214,7 @@ class _Game:
         p.record = step.record
         if record is None:
             return
-        mask = step.mask
+        mask = step.mask & p.seats.full
         silent = p.expected & ~mask
         members = seats_of(mask)
         p.digests.update(zip(members, record.digests, strict=False))

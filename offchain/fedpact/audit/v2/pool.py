@@ -55,6 +55,8 @@ class PoolChecks:
     def roster(self) -> Roster:
         """The members in the order of the pool, recomputed from the joins."""
         terms = self._e.terms
+        joins = [one for one in self._e.pool if isinstance(one, Joined)]
+        require(all(one.samples for one in joins), "somebody joined without a sample")
         ordered = [one for batch in _blobs(self._batches) for one in batch]
         weights = [
             draw.weight_of(

@@ -200,7 +200,7 @@ class ResultChecks:
         and the chain's counts agree."""
         drawn = self._drawn()
         reached, finals = False, 0
-        for one, after in zip(self._e.rounds, [*self._e.rounds[1:], None], strict=True):
+        for one, after in zip(self._e.rounds, [*self._e.rounds[1:], None], strict=False):
             played = self._rounds.readable(one)
             if one.end is None:
                 break

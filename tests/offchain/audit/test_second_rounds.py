@@ -1,0 +1,230 @@
+"""The audit of rounds that daemons seldom see, played without models: drawn cohorts,
+contradictions, cancelled requests, useless deliveries, wallets that sign."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedpact.audit import AuditReport, audit
+from fedpact.audit.report import Verdict
+from fedpact.audit.v2.chain import Facts
+from fedpact.chain.bindings.v2.calls import signature_at
+from fedpact.chain.bindings.v2.events import (
+    Credited,
+    Delivered,
+    Place,
+    RoundTallied,
+    Started,
+)
+from fedpact.chain.client import ClientV2
+from fedpact.chain.devnet import Devnet
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.signed_messages import pack_signatures
+from fedpact.content.delivery import Deliveries, Delivery, Point, dispute_context, prove
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.errors import InvalidInput
+from fedpact.types.v2 import Earned, MessageKind
+from tests.support.second import SECRET, SLICE_KEY, People, SecondRequest, deployed_second, signed
+
+CONTENT = {
+    *("specification_digest", "initial_model", "evaluation_slices", "invited", "key_manifest"),
+    *("privacy", "artefacts", "request_key", "start_keys", "models", "scores", "aggregates"),
+    "global_errors",
+}
+"""Items that need content, which these requests do not have."""
+WALLET = bytes.fromhex("631626ba7e60e01b5f5260205ff3")
+"""Code of a contract that agrees to every signature (ERC-1271): returns the selector."""
+
+
+@pytest.fixture(scope="module")
+def operator(anvil: Devnet) -> AccountKeys:
+    return anvil.new_account()
+
+
+@pytest.fixture(scope="module")
+def client(anvil: Devnet, operator: AccountKeys) -> Iterator[ClientV2]:
+    connected = ClientV2.connect(anvil.url, deployed_second(anvil, operator, salt=23))
+    yield connected
+    connected.close()
+
+
+@pytest.fixture(scope="module")
+def people(anvil: Devnet, client: ClientV2, operator: AccountKeys) -> People:
+    return People.admitted(anvil, client, operator, members=4)
+
+
+def audited(request: SecondRequest, tmp_path: Path) -> dict[str, str]:
+    """What the audit found, by item; all that does not need content holds."""
+    report = audit(request.client, EmbeddedStore(tmp_path / "empty"), request.id)
+    wrong = [item for item in report.items if item.verdict is Verdict.FAILS]
+    assert not wrong
+    _all_but_content(report)
+    return {item.name: item.detail for item in report.items}
+
+
+def _all_but_content(report: AuditReport) -> None:
+    missing = {item.name for item in report.unavailable}
+    assert missing <= CONTENT | {"delivery", "leader_order"}, report.unavailable
+
+
+def events_of(request: SecondRequest, kind: type[Any]) -> list[Any]:
+    return [one for one in request.client.request_events(request.id) if isinstance(one, kind)]
+
+
+def settle(request: SecondRequest, keys: AccountKeys) -> None:
+    entries = [
+        Earned(one.cohort, one.points, one.extra, one.digest)
+        for one in events_of(request, Credited)
+    ]
+    call = request.client.market.settle(request.id, request.terms, entries)
+    request.send(keys, call)
+
+
+def test_cohorts_are_drawn_again(client: ClientV2, people: People, tmp_path: Path) -> None:
+    request = SecondRequest.created(client, people, cohort=2, max_rounds=3).running()
+    for _ in range(3):
+        request.post()
+    request.deliver()
+    settle(request, people.requester)
+    found = audited(request, tmp_path)
+    rounds = found["draws"].split("; ")
+    assert [one.partition(":")[0] for one in rounds] == ["1", "2", "3"]
+    assert found["records"] == "3 rounds posted as a whole"
+
+
+def test_contradictions_and_silence_are_counted(
+    anvil: Devnet, client: ClientV2, people: People, tmp_path: Path
+) -> None:
+    """Member 3 signs two models, member 2 is silent; the others finish the round."""
+    request = SecondRequest.created(client, people, max_rounds=1).running()
+    request.submit(0, 1, 3)
+    domain, hostile = client.rounds.domain, people.members[3]
+    said = [signed(hostile, domain.model(request.id, 1, bytes([n]) * 32)) for n in (1, 2)]
+    call = client.rounds.report_equivocation(
+        request.id,
+        3,
+        MessageKind.MODEL,
+        (b"\1" * 32, 0),
+        (b"\2" * 32, 0),
+        (said[0], said[1]),
+    )
+    request.send(people.members[0], call)
+    anvil.mine(2, request.terms.submit_window + 100)  # Twice: half of the members are missing.
+    keys = people.requester
+    request.send(keys, client.rounds.open_slice(request.id, (), keys.address, SLICE_KEY, None))
+    votes = [1_100 << 14 | 1_300 << 42, 1_000 | 1_300 << 42]
+    salts = [b"\7" * 32, b"\x08" * 32]
+    committed = [
+        (seat, domain.commitment(request.id, 1, people.members[seat].address, vote, salt))
+        for seat, (vote, salt) in enumerate(zip(votes, salts, strict=True))
+    ]
+    for seat, one in committed:
+        call = client.rounds.commit_votes(request.id, 1 << seat, [one], [])
+        request.send(people.members[seat], call)
+    reveal = client.rounds.reveal_votes(request.id, committed, 0b11, votes, salts)
+    tally = client.rounds.tally(request.id, list(enumerate(votes)))
+    request.send(people.members[0], client.rounds.multicall([reveal, tally]))
+    for seat in range(2):
+        call = client.rounds.attest(request.id, 1 << seat, b"\x09" * 32, 700 << 14 * seat, [])
+        request.send(people.members[seat], call)
+    [board] = [one.board for one in events_of(request, RoundTallied)]
+    listed = [(seat, b"\x09" * 32, 700) for seat in range(2)]
+    request.send(people.members[2], client.rounds.finalise(request.id, board, listed))
+    request.deliver()
+    settle(request, people.requester)
+    found = audited(request, tmp_path)
+    assert found["faults"] == "2 faults"
+    assert found["submissions"] == "3 models in 1 rounds"
+    assert found["commitments"] == "2 votes opened on chain"
+
+
+def test_a_cancelled_round_and_what_it_cost_the_requester(
+    anvil: Devnet, client: ClientV2, people: People, tmp_path: Path
+) -> None:
+    request = SecondRequest.created(client, people, max_rounds=2).running()
+    request.submit(1, 2)
+    request.send(people.requester, client.market.cancel(request.id))
+    anvil.mine(2, request.terms.submit_window)
+    request.send(people.members[0], client.rounds.tally(request.id, []))
+    settle(request, people.members[0])
+    found = audited(request, tmp_path)
+    assert found["included"] == "1 rounds, 1 blind"
+    assert found["settlement"].startswith("paid: ")
+    assert found["faults"] == "0 faults"
+
+
+def test_a_void_start_is_followed_by_another(
+    anvil: Devnet, client: ClientV2, people: People, tmp_path: Path
+) -> None:
+    request = SecondRequest.created(client, people, max_rounds=1).running()
+    anvil.mine(2, request.terms.submit_window)
+    request.send(people.members[3], client.rounds.close(request.id))
+    anvil.mine(2, 10)
+    facts = replace(events_of(request, Started)[0].start, manifest=b"\x0a" * 32)
+    request.send(people.members[1], client.rounds.start(request.id, 1, facts))
+    request.post()
+    request.deliver()
+    settle(request, people.requester)
+    assert audited(request, tmp_path)["starts"] == "2 starts"
+
+
+def test_a_useless_delivery_was_disputed_rightly(
+    client: ClientV2, people: People, tmp_path: Path
+) -> None:
+    request = SecondRequest.created(client, people, max_rounds=1)
+    right = request.deliveries
+    request.deliveries = Deliveries(right.ephemeral, (b"\x0b" * 32,), right.key_digests)
+    request.running()
+    request.post()
+    request.deliver()
+    [sent] = events_of(request, Delivered)
+    given = Delivery(Point(*sent.ephemeral), sent.cipher, sent.key_digest, sent.proof)
+    context = dispute_context(client.deployment.chain_id, client.deployment.market, request.id)
+    shown = prove(SECRET, given, 1, context)
+    call = client.market.dispute(request.id, request.terms, given.fields, shown.fields)
+    request.send(people.requester, call)
+    settle(request, people.members[0])
+    found = audited(request, tmp_path)
+    assert found["delivery"] == "the delivered key is not the model's: disputed"
+    assert found["settlement"] == f"guilty: 0 of {request.terms.pay}"
+
+
+def test_what_is_under_way_holds_so_far(client: ClientV2, people: People, tmp_path: Path) -> None:
+    request = SecondRequest.created(client, people)
+    store = EmbeddedStore(tmp_path / "empty")
+    for act in (request.enrol, request.start, lambda: request.submit(0, 2), request.post):
+        act()
+        assert not audit(client, store, request.id).failed
+
+
+def test_a_wallets_signature_is_asked_for_at_the_wallet(
+    anvil: Devnet, client: ClientV2, people: People
+) -> None:
+    """In a string with that of a key; a wallet that is not there has not signed."""
+    request = SecondRequest.created(client, people)
+    wallet, keys = anvil.new_account().address, people.members[0]
+    message = client.rounds.domain.model(request.id, 1, b"\1" * 32)
+    packed = pack_signatures([b"any", signed(keys, message)])
+    said = [(wallet, message), (keys.address, message)]
+    facts = Facts(client, request.id, client.frame())
+    here = Place(facts.frame.block_number, 0, "", None)
+    assert facts.all_sign(said, "", packed, here) == 0
+    client.rpc.call("anvil_setCode", wallet, "0x" + WALLET.hex())
+    anvil.mine(1, 1)
+    there = replace(here, block=client.frame().block_number)
+    assert facts.all_sign(said, "", packed, there) is None
+    assert facts.all_sign(said[:1], wallet, b"", there) is None
+    assert facts.all_sign(said[1:], "", pack_signatures([signed(keys, message)])[:63], there) == 0
+    other = client.rounds.domain.model(request.id, 2, b"\1" * 32)
+    assert facts.all_sign([(wallet, message), (keys.address, other)], "", packed, there) == 1
+
+
+def test_a_string_of_signatures_that_ends_early_is_refused() -> None:
+    packed = pack_signatures([b"wallet"])
+    assert signature_at(packed, 0).content == b"wallet"
+    for short in (packed[:63], packed[:80], packed[:-1]):
+        with pytest.raises(InvalidInput, match="bytes of signatures"):
+            signature_at(short, 0)
