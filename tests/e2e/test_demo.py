@@ -159,6 +159,8 @@ def test_draws_cohorts_from_a_pool_under_the_second_protocol(tmp_path: Path) -> 
     for one in result["providers"]:
         assert (one["paid_wei"] > 0) == (one["drawn"] > 0)
         assert (one["epsilon"] or 0) <= 4.0
+    assert result["audit"]
+    assert all(result["audit"].values())
     by_draws = sorted((one["drawn"], one["epsilon"] or 0.0) for one in result["providers"])
     assert [epsilon for _, epsilon in by_draws] == sorted(epsilon for _, epsilon in by_draws)
     # All agree: a round after the first is one transaction.

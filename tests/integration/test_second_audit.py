@@ -154,7 +154,7 @@ def test_an_honest_request_holds_item_by_item(
     assert [item for item in report.items if item.verdict is not Verdict.HOLDS] == []
     details = {item.name: item.detail for item in report.items}
     assert details["opt_ins"] == "3 joined, 2 by a signature; 0 left"
-    assert details["records"] == "1 rounds posted as a whole"
+    assert details["records"] == "1 round posted as a whole"
     assert details["commitments"] == "3 votes opened on chain"
     assert details["models"] == "6 models; 0 counted as invalid"
 

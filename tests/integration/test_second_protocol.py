@@ -302,7 +302,7 @@ def test_an_exchange_survives_a_daemon_that_is_killed_and_one_that_stays_away(
     assert not any("not signing another" in world.log(number) for number in range(PROVIDERS))
     for number in (0, 1):
         one_draw_a_round(world, number, ROUNDS)
-    assert world.audited(request, world.auditor)["faults"] == "1 faults"
+    assert world.audited(request, world.auditor)["faults"] == "1 fault"
 
 
 @pytest.mark.slow
@@ -379,4 +379,4 @@ def test_whoever_is_not_drawn_spends_nothing_and_owes_nothing(tmp_path: Path) ->
         for index in range(providers):
             took = sum(index in pair for pair in drawn)
             assert f"member {index}: " in audited["privacy"]
-            assert f" in {took} rounds" in audited["privacy"]
+            assert f" in {took} round" in audited["privacy"]

@@ -73,3 +73,8 @@ def require(holds: bool, detail: str) -> None:
     """Raises Broken with `detail` unless it holds."""
     if not holds:
         raise Broken(detail)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 round, 2 rounds."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -80,8 +80,7 @@ class DemoResult:
     gas: int
     seconds: float
     refunded_wei: int
-    audit: AuditReport | None
-    """None: this protocol's requests cannot be audited yet."""
+    audit: AuditReport
     cost: PrivacyCost | None
     """Of all releases of one honest provider; None if nothing is guaranteed."""
     privacy: str
@@ -91,7 +90,7 @@ class DemoResult:
         """Expectations that failed; empty if all held."""
         failed = [
             f"audit: {item.name}: {item.detail}"
-            for item in ([] if self.audit is None else self.audit.items)
+            for item in self.audit.items
             if item.verdict is not Verdict.HOLDS
         ]
         failed += [
@@ -122,9 +121,7 @@ class DemoResult:
                 "seconds": round(self.seconds, 2),
                 "seconds_per_round": round(per_round, 3),
             },
-            "audit": None
-            if self.audit is None
-            else {item.name: item.verdict is Verdict.HOLDS for item in self.audit.items},
+            "audit": {item.name: item.verdict is Verdict.HOLDS for item in self.audit.items},
         }
         return json.dumps(document, indent=2) + "\n"
 
@@ -146,7 +143,7 @@ class Ending:
     seconds: float
     """Of the whole demo."""
     final: FinalModel
-    audit: AuditReport | None
+    audit: AuditReport
     refunded_wei: int
 
 

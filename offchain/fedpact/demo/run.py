@@ -161,9 +161,7 @@ def _limit(options: DemoOptions) -> float:
 def _play(demo: Demo) -> DemoResult:
     """The request's life, from its creation to the answers."""
     requester, network, console = demo.requester, demo.network, demo.console
-    draft, client = demo.data.draft, network.client
-    if isinstance(client, ChainClient):
-        draft = draft.changed(auditors=[demo.auditor.address])
+    draft, client = demo.data.draft.changed(auditors=[demo.auditor.address]), network.client
     request_id = requester.create(
         draft, demo.data.evaluation, PAYMENT_WEI, queries=demo.data.queries
     )
@@ -180,12 +178,12 @@ def _play(demo: Demo) -> DemoResult:
         end = requester.follow(request_id, report, poll_interval=POLL_SECONDS)
     if not end.model:
         raise NotReady(f"request {request_id} ended as {end.status.name}, without a model")
-    fetched, refunded, verdict = requester.fetch(request_id), 0, None
+    fetched, refunded = requester.fetch(request_id), 0
     if isinstance(client, ClientV2):
         _wait_for_pay(network, client, request_id)
     else:
         refunded = _claimed_and_refunded(demo, client, request_id)
-        verdict = audit(client, network.store, request_id, demo.auditor)
+    verdict = audit(client, network.store, request_id, demo.auditor)
     network.stop_daemons()  # they have nothing left to do, and the baselines need the cores
     final = _final_model(demo, spec, fetched)
     _answer(demo, spec, request_id, final)

@@ -29,8 +29,7 @@ def print_result(result: DemoResult, console: Console) -> None:
         f" (trained centrally without privacy: {centrally}, best single provider: {single})"
     )
     console.print(f"model: {final.cid}")
-    if result.audit is not None:
-        console.print(_audit(result.audit))
+    console.print(_audit(result.audit))
     console.print(
         f"{result.gas:,} gas in all, {result.seconds:.1f} s,"
         f" {result.refunded_wei / 1e18:.4f} ether refunded"

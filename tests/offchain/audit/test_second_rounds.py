@@ -137,7 +137,7 @@ def test_contradictions_and_silence_are_counted(
     settle(request, people.requester)
     found = audited(request, tmp_path)
     assert found["faults"] == "2 faults"
-    assert found["submissions"] == "3 models in 1 rounds"
+    assert found["submissions"] == "3 models in 1 round"
     assert found["commitments"] == "2 votes opened on chain"
 
 
@@ -151,7 +151,7 @@ def test_a_cancelled_round_and_what_it_cost_the_requester(
     request.send(people.members[0], client.rounds.tally(request.id, []))
     settle(request, people.members[0])
     found = audited(request, tmp_path)
-    assert found["included"] == "1 rounds, 1 blind"
+    assert found["included"] == "1 round, 1 blind"
     assert found["settlement"].startswith("paid: ")
     assert found["faults"] == "0 faults"
 

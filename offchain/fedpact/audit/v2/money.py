@@ -4,7 +4,7 @@ from collections import Counter
 from enum import Enum
 from functools import cached_property
 
-from fedpact.audit.report import Unavailable, require
+from fedpact.audit.report import Unavailable, counted, require
 from fedpact.audit.v2.chain import Facts, require_asked
 from fedpact.audit.v2.evidence import Evidence
 from fedpact.audit.v2.ledger import LedgerReplay, Outcome
@@ -144,7 +144,7 @@ class MoneyChecks:
                 stored == computed,
                 f"{member.account}: {stored} in the ledger, {computed} computed",
             )
-        return f"{len(due)} outcomes"
+        return counted(len(due), "outcome")
 
     def requester_reputation(self) -> str:
         """What was recorded of the requester follows from what it paid, and its score from that."""

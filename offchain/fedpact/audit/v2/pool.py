@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
-from fedpact.audit.report import Unavailable, require
+from fedpact.audit.report import Unavailable, counted, require
 from fedpact.audit.v2.chain import Facts, require_asked
 from fedpact.audit.v2.evidence import Evidence, RoundEvidence, StartEvidence
 from fedpact.audit.v2.ledger import LedgerReplay
@@ -147,7 +147,7 @@ class PoolChecks:
             if start.void is not None:
                 self._void(number, start)
                 now = self._facts.timestamp(start.void.at.block)
-        return f"{len(self._e.starts)} starts"
+        return counted(len(self._e.starts), "start")
 
     def draws(self) -> str:
         """Each round's seed follows from the block that decided it, and its cohort from the seed;
@@ -193,7 +193,7 @@ class PoolChecks:
         readers |= set(self._specification().auditors)
         lacking = sorted(one for one in readers if one.lower() not in manifest.seals)
         require(not lacking, f"nothing was sealed to {', '.join(lacking)}")
-        return f"{cid}: {len(manifest.seals)} seals"
+        return f"{cid}: {counted(len(manifest.seals), 'seal')}"
 
     # ------------------------------------------------------------------ parts
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from fedpact.audit.report import Unavailable, require
+from fedpact.audit.report import Unavailable, counted, require
 from fedpact.audit.v2.evidence import Evidence
 from fedpact.audit.v2.history import PoolHistory
 from fedpact.audit.v2.pool import PoolChecks
@@ -45,7 +45,7 @@ class PrivacyChecks:
                 f"member {index} released {len(numbers)} models at epsilon {epsilon:.3f}; the"
                 f" specification says {stated:g}",
             )
-            figures.append(f"member {index}: {epsilon:.3f} in {len(numbers)} rounds")
+            figures.append(f"member {index}: {epsilon:.3f} in {counted(len(numbers), 'round')}")
         return f"epsilon at delta {delta:g}: {', '.join(figures)}"
 
     def _took_part(self) -> dict[int, list[int]]:
@@ -77,4 +77,4 @@ def _epsilon(spec: "Specification", numbers: list[int], delta: float) -> float:
 
 
 def _rounds_of(took: dict[int, list[int]]) -> str:
-    return ", ".join(f"member {index}: {len(rounds)} rounds" for index, rounds in took.items())
+    return ", ".join(f"member {i}: {counted(len(rounds), 'round')}" for i, rounds in took.items())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from fedpact.audit.report import Unavailable, require
+from fedpact.audit.report import Unavailable, counted, require
 from fedpact.audit.v2.chain import Facts
 from fedpact.audit.v2.evidence import Evidence, RoundEvidence
 from fedpact.audit.v2.play import Played, Seats
@@ -37,7 +37,7 @@ class ResultChecks:
                 board.medians == said.medians,
                 f"{one.name}: {said.medians:#x} on chain, {board.medians:#x} computed",
             )
-        return f"{self._judged()} rounds"
+        return counted(self._judged(), "round")
 
     def included(self) -> str:
         """Included and eligible models, and whether a round was blind, follow from the votes."""
@@ -52,7 +52,7 @@ class ResultChecks:
             blind = self._rounds.played[one.number].blind
             require(blind == tallied.blind, f"{one.name}: blind {tallied.blind}, computed {blind}")
         blind_rounds = sum(played.blind for played in self._rounds.played.values())
-        return f"{self._judged()} rounds, {blind_rounds} blind"
+        return f"{counted(self._judged(), 'round')}, {blind_rounds} blind"
 
     def points(self) -> str:
         """Each round gave the points that follow from votes, attestations and leading."""
@@ -91,7 +91,7 @@ class ResultChecks:
                 f" {seats_of(played.faults)} computed",
             )
             count += played.faults.bit_count()
-        return f"{count} faults"
+        return counted(count, "fault")
 
     def finals(self) -> str:
         """Each round is final if a quorum attested one model, with the median of their errors."""
@@ -111,7 +111,7 @@ class ResultChecks:
                 f" 0x{due[0].hex()} by {due[1]:#x} with error {due[2]} computed",
             )
             count += 1
-        return f"{count} final rounds"
+        return counted(count, "final round")
 
     def leader_order(self) -> str:
         """Each leader is the first of the order of leaders among those that attested."""
@@ -235,7 +235,7 @@ class ResultChecks:
                 f"it ended with {ended.final_rounds} final rounds, target reached {ended.reached};"
                 f" {finals}, {reached} computed",
             )
-        return f"{finals} final rounds, target {'reached' if reached else 'not reached'}"
+        return f"{counted(finals, 'final round')}, target {'reached' if reached else 'not reached'}"
 
     # ------------------------------------------------------------------ parts
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from eth_account.messages import SignableMessage
 
-from fedpact.audit.report import require
+from fedpact.audit.report import counted, require
 from fedpact.audit.v2.chain import Asked, Facts, require_asked
 from fedpact.audit.v2.evidence import Evidence, RoundEvidence
 from fedpact.audit.v2.play import Played, Seats, play
@@ -61,13 +61,13 @@ class SaidChecks:
                         for seat, digest in zip(members, step.digests, strict=True)
                     ],
                 )
-            counted = self._played_digests(one, digests)
+            models = self._played_digests(one, digests)
             require(
-                len(set(counted.values())) == len(counted),
+                len(set(models.values())) == len(models),
                 f"{one.name}: two members submitted the same digest",
             )
-            count += len(counted)
-        return f"{count} models in {len(self._e.rounds)} rounds"
+            count += len(models)
+        return f"{counted(count, 'model')} in {counted(len(self._e.rounds), 'round')}"
 
     def slices(self) -> str:
         """The slice's key came from the requester or an opener that the terms name."""
@@ -109,7 +109,7 @@ class SaidChecks:
                     )
                 if isinstance(step, VotesRevealed):
                     count += self._opened(one, seats, step, held)
-        return f"{count} votes opened on chain"
+        return f"{counted(count, 'vote')} opened on chain"
 
     def records(self) -> str:
         """All members that count have signed each round that was posted as a whole."""
@@ -148,7 +148,7 @@ class SaidChecks:
                 f"{one.name}: {accounts[failing or 0][0]} did not sign the record",
             )
             count += 1
-        return f"{count} rounds posted as a whole"
+        return f"{counted(count, 'round')} posted as a whole"
 
     def attestations(self) -> str:
         """Each attestation on chain came from its member."""
