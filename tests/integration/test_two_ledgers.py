@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -182,23 +183,50 @@ def test_an_older_ledger_that_takes_the_place_of_the_open_one_is_brought_up_to_d
     assert all(len(digests) == 1 for digests in draws(world, request, account).values())
 
 
+@dataclass
+class Released:
+    """A world in which provider 0 has released a model in each of two rounds; no daemon runs."""
+
+    world: World
+    state: Path
+    """A copy of its state folder."""
+    unused: bytes
+    """Its ledger, from before the releases."""
+    spent: float
+
+    def restore(self) -> None:
+        """Undo what another test has done to the state folder."""
+        folder = self.world.network.folder / "state"
+        shutil.rmtree(folder)
+        shutil.copytree(self.state, folder)
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Released]:
+    with running_world(tmp_path_factory.mktemp("released"), providers=4, rounds=2) as world:
+        for number in range(4):
+            world.serve(number)
+        world.network.wait_until_serving()
+        ledger, account = world.ledger_file(0), world.accounts[0]
+        with open_ledger(ledger, account):
+            unused = ledger.read_bytes()
+        world.requester.follow(requested(world), poll_interval=POLL)
+        for number in range(4):
+            stop(world, number)
+        kept = world.network.folder / "kept"
+        shutil.copytree(world.network.folder / "state", kept)
+        yield Released(world, kept, unused, spent(ledger, account))
+
+
 @pytest.mark.parametrize("lost", ["older copy", "whole file"])
-def test_releases_of_another_deployment_count(world: World, lost: str) -> None:
-    for number in range(4):
-        world.serve(number)
-    world.network.wait_until_serving()
-    ledger, account = world.ledger_file(0), world.accounts[0]
-    with open_ledger(ledger, account):
-        older = ledger.read_bytes()
-    request = requested(world)
-    world.requester.follow(request, poll_interval=POLL)
-    for number in range(4):
-        stop(world, number)
-    before = spent(ledger, account)
+def test_releases_of_another_deployment_count(released: Released, lost: str) -> None:
+    released.restore()
+    world, before = released.world, released.spent
     assert before > 0
+    ledger, account = world.ledger_file(0), world.accounts[0]
     ledger.unlink()
     if lost == "older copy":
-        ledger.write_bytes(older)
+        ledger.write_bytes(released.unused)
     deploy_again(world, account)
     world.serve(0)
     wait_until(lambda: "another daemon" in world.log(0), lambda: world.log(0))
