@@ -116,7 +116,7 @@ class Sources:
 
     def __init__(self) -> None:
         harnesses = sorted((ROOT / TESTS / "harness").glob("*.sol"))
-        groups: list[list[Path]] = [contracts.DEPLOYED.sources(), *([one] for one in harnesses)]
+        groups: list[list[Path]] = [contracts.DEPLOYED.sources(), harnesses]
         self.groups = [contracts.read_sources(group) for group in groups]
         self.compiled: list[Compiled] = [contracts.compile_contracts(group) for group in groups]
 
@@ -128,13 +128,14 @@ class Sources:
         `deployed`: the mutant is in the deployed contracts too, not only in the harnesses.
         Raises ValueError if the mutant does not fit, CompileError if it does not compile.
         """
-        for (texts, wanted), compiled in zip(self.groups, self.compiled, strict=True):
+        groups = zip(self.groups, self.compiled, (deployed, True), strict=True)
+        for (texts, wanted), compiled, mutated in groups:
             if mutant is None or mutant.file not in texts:
                 yield contracts.kept_name(texts, wanted), compiled
                 continue
             changed = {**texts, mutant.file: mutant.applied(texts[mutant.file])}
             fresh = dict(compiled)
-            for unit in wanted if deployed or len(wanted) == 1 else ():
+            for unit in wanted if mutated else ():
                 reached = _reached(unit, changed)
                 if mutant.file in reached:
                     fresh |= contracts.compile_texts(reached, [unit])

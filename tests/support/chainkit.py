@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,22 +69,14 @@ class Reverted(Exception):
 def compile_sources() -> dict[str, Compiled]:
     """The deployed contracts and the test harnesses by name, compiled where they have changed."""
     harnesses = sorted((ROOT / "tests/contracts/harness").glob("*.sol"))
-    return _contracts(current_contracts(DEPLOYED)) | _compile(*([harness] for harness in harnesses))
+    return _contracts(current_contracts(DEPLOYED)) | _contracts(compile_contracts(harnesses))
 
 
 def compile_second() -> dict[str, Compiled]:
     """The same of the second protocol: contracts/v2 and its harnesses."""
     harnesses = sorted((ROOT / "tests/contracts/v2/harness").glob("*.sol"))
     harnesses.append(ROOT / "tests/contracts/harness/TwoOwnerWallet.sol")
-    return _contracts(current_contracts(SECOND)) | _compile(*([harness] for harness in harnesses))
-
-
-def _compile(*groups: list[Path]) -> dict[str, Compiled]:
-    """The contracts of each group, compiled together; the groups at the same time, since the other
-    test workers wait for the same ones."""
-    with ThreadPoolExecutor() as pool:
-        found = pool.map(compile_contracts, groups)
-        return {name: one for items in found for name, one in _contracts(items).items()}
+    return _contracts(current_contracts(SECOND)) | _contracts(compile_contracts(harnesses))
 
 
 def _contracts(items: dict[str, dict[str, Any]]) -> dict[str, Compiled]:
