@@ -28,6 +28,7 @@ from web3.exceptions import ContractLogicError
 
 from fedpact.child import end_with_parent
 from scripts.compile import DEPLOYED, SECOND, compile_contracts, current_contracts
+from tests.support.direct_contract import direct_contract
 from tests.support.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -222,9 +223,7 @@ class Chain:
         return self.at(name, receipt["contractAddress"])
 
     def at(self, name: str, address: str) -> Contract:
-        return self.w3.eth.contract(
-            address=address, abi=self.compiled[name].abi, decode_tuples=True
-        )
+        return direct_contract(self.w3, address, self.compiled[name].abi)
 
     def _mined(self, transaction: HexBytes) -> Any:
         self.version += 1

@@ -19,6 +19,7 @@ from fedpact.chain.signed_messages import BLIND, Board, Domain, RoundRecord, pac
 from fedpact.consensus import draw
 from tests.contracts.v2.market.kit import DELAY, FLOOR, TERMS_TYPE, UNIT, make_terms
 from tests.support.chainkit import Chain, address_of, create_address, events
+from tests.support.direct_contract import direct_contract
 
 NONE, WAITING, SUBMIT, COMMIT, REVEAL, TALLY, ATTEST, FINALISE, FAILED, ENDED = range(10)
 MODEL, VOTE, ATTESTATION = range(3)
@@ -81,7 +82,7 @@ def rounds_at(chain: Chain, address: str) -> Any:
     halves = [chain.compiled[name].abi for name in ("TrainingRounds", "TrainingRoundsSteps")]
     known = {keccak(text=str(item)): item for half in halves for item in half}
     abi = [item for item in known.values() if item["type"] in ("function", "event", "error")]
-    return chain.w3.eth.contract(address=address, abi=abi, decode_tuples=True)
+    return direct_contract(chain.w3, address, abi)
 
 
 class Rounds:
