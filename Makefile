@@ -114,6 +114,9 @@ gas: setup ## gas of each operation, a task and a further round: docs/gas.json, 
 bench-round: setup ## seconds and gas per round of the protocol itself: docs/results/round.json
 	@$(BIN)/python -m benchmarks.round --json docs/results/round.json
 
+bench-pool: setup ## a hundred daemons, ten drawn a round: time, memory, gas: docs/results/pool.json
+	@$(BIN)/python -m benchmarks.pool --json docs/results/pool.json
+
 bench-text: setup ## seconds from raw text to a noised release (20 Newsgroups): docs/results/text.json
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.text --json docs/results/text.json
 

@@ -196,6 +196,8 @@ CATEGORIES = {
     "r8": "texts/newswire",
 }
 """Categories of data sets other than images."""
+JOIN_SECONDS = 6
+"""For each provider of a pool: their daemons join one after another, on one machine."""
 LONG_WINDOWS = {"submit": 600, "commit": 300}
 """Seconds; for families whose daemons compute features or load word lists once, all on one
 machine."""
@@ -232,6 +234,8 @@ def draft(source: Source, options: DemoOptions, recipe: Recipe) -> Draft:
         fields["windows"] = {**fields["windows"], **LONG_WINDOWS}
     if options.protocol == DeploymentV2.protocol:
         fields["terms"] = {"min_pool": options.providers, "max_pool": options.providers}
+        join = max(fields["windows"]["join"], JOIN_SECONDS * options.providers)
+        fields["windows"] = {**fields["windows"], "join": join}
     if source.output is not None:
         fields["output"] = source.output.model_dump()
     return Draft(fields)

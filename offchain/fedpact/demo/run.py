@@ -85,7 +85,7 @@ def run(options: DemoOptions, console: Console) -> DemoResult:
                 f"{options.providers} providers' daemons, each a process with its own data:"
                 f" {', '.join(str(count) for count in data.samples)} samples"
             )
-            network.wait_until_serving(max(START_SECONDS, 5.0 * options.providers))
+            network.wait_until_serving(max(START_SECONDS, 10.0 * options.providers))
             result = _play(demo)
         print_result(result, console)
         if options.json is not None:
@@ -175,7 +175,7 @@ def _play(demo: Demo) -> DemoResult:
             clock.tick(progress)
             show(progress)
 
-        end = requester.follow(request_id, report, poll_interval=POLL_SECONDS)
+        end = requester.follow(request_id, report, poll_interval=_poll_seconds(demo.options))
     if not end.model:
         raise NotReady(f"request {request_id} ended as {end.status.name}, without a model")
     fetched, refunded = requester.fetch(request_id), 0

@@ -61,10 +61,9 @@ class SecondProtocol(Asked[RequestView]):
                     seeds[args["round"]] = digest_of(args["seed"])
                 elif name in ("ModelsSubmitted", "RoundPosted"):
                     release = ReleaseId(ctx.deployment.fingerprint, request, args["round"])
-                    own = own_seat(seeds[args["round"]])
-                    given = dict(zip(seats_of(args["mask"]), self._digests(args), strict=True))
-                    if own in given:
-                        found.setdefault(release, given[own])
+                    own, seats = own_seat(seeds[args["round"]]), seats_of(args["mask"])
+                    if own in seats:
+                        found.setdefault(release, self._digests(args)[seats.index(own)])
         return list(found.items())
 
     def _digests(self, args: dict[str, Any]) -> Sequence[bytes]:

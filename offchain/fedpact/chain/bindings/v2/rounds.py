@@ -1,6 +1,7 @@
 """TrainingRounds: starts, rounds as one transaction or in batches, and what they earned."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from eth_abi.abi import encode
@@ -175,7 +176,7 @@ class Rounds(Binding):
         if transaction is None:
             return None
         calldata = bytes.fromhex(str(transaction["input"]).removeprefix("0x"))
-        for record in (*self._records_in(calldata), *self._records_of(tx_hash)):
+        for record in chain(self._records_in(calldata), self._records_of(tx_hash)):
             if record.hash == record_hash:
                 return record
         return None
