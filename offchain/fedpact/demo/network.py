@@ -27,9 +27,11 @@ from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
 from fedpact.demo.drafts import CATEGORY
+from fedpact.demo.fleet import ONE_THREAD, Fleet, Forked
 from fedpact.demo.options import PoisonKind, StoreKind
 from fedpact.errors import FedpactError
 from fedpact.operator import participants
+from fedpact.provider.serve import Offer
 from fedpact.types.deployment import Deployment, DeploymentV2
 
 FUNDS_WEI = 100 * 10**18
@@ -53,7 +55,9 @@ class DemoNetwork:
     store_uri: str
     password_file: Path
     ipfs: IpfsNode | None = None
-    daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    fleet: Fleet | None = None
+    """Starts the honest daemons, where they are many; None: each is started on its own."""
+    daemons: list[subprocess.Popen[bytes] | Forked] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     ports: set[int] = field(default_factory=set)
     """Taken by daemons that may not have bound them yet."""
@@ -125,6 +129,11 @@ class DemoNetwork:
         """
         config = self.folder / f"{name}.toml"
         config.write_text(self.settings(name, poll_seconds, listen))
+        log_file = self.folder / f"{name}.log"
+        self.names.append(name)
+        if self.fleet is not None and poison is None:
+            self.daemons.append(self.fleet.start(config, Offer(policy, data), log_file))
+            return
         if poison is None:
             command = [sys.executable, "-m", "fedpact", "--config", str(config)]
             command += ["provider", "serve"]
@@ -132,11 +141,8 @@ class DemoNetwork:
             command = [sys.executable, "-m", "fedpact.demo.poisoner", poison.value]
             command += ["--config", str(config)]
         command += ["--data", str(data), "--policy", str(policy)]
-        log = (self.folder / f"{name}.log").open("wb")
-        # One linear algebra thread each: the daemons share this machine's cores.
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        self.names.append(name)
-        with log:
+        environment = {**os.environ, **ONE_THREAD}
+        with log_file.open("wb") as log:
             self.daemons.append(
                 start_with_parent(
                     command,

@@ -9,7 +9,7 @@ from fedpact.types.privacy import PaperMechanism
 
 MAX_PROVIDERS = 16
 MAX_POOL = 200
-"""Daemons on one machine: each takes some 110 MB of memory."""
+"""Daemons on one machine."""
 
 
 class StoreKind(StrEnum):
