@@ -27,6 +27,7 @@ from fedpact.provider.ledgers import open_ledger
 from fedpact.types.cid import Cid
 from fedpact.types.v2 import Join, Phase, RoundFacts, Start
 from tests.support.second_world import PAY, SecondWorld, faults_of, points_of, second_world
+from tests.support.tokens import new_token
 
 ROUNDS, PROVIDERS = 2, 3
 LONG = {"submit": 900, "commit": 900, "reveal": 900, "propose": 900}
@@ -100,6 +101,31 @@ def test_a_slice_that_opens_for_nobody_is_paid_for(serving: SecondWorld) -> None
     assert not any(faults_of(entry) for entry in entries)
     assert world.paid_as_mirrored(request)
     assert world.audited(request, world.auditor)["included"] == f"{ROUNDS} rounds, {ROUNDS} blind"
+
+
+@pytest.mark.slow
+def test_members_are_paid_in_a_token_that_their_policy_lists(world: SecondWorld) -> None:
+    pay = 60_000_001
+    held = {world.requester_keys.address: 2 * pay}
+    bare = new_token(world.client, world.registrar, "BareToken", **held)
+    plain = new_token(world.client, world.registrar, "PlainToken", **held)
+    for token in (bare, plain):
+        call = token.approve(world.client.market.address, 2 * pay)
+        world.client.send(world.requester_keys, call)
+    world.tokens = {bare.address.lower(): pay // (ROUNDS * PROVIDERS)}
+    for number in range(PROVIDERS):
+        world.serve(number)
+    world.network.wait_until_serving()
+    world.create(token=plain.address, pay=pay)
+    world.wait_until_all_say("which is not among")
+    world.create(token=bare.address, pay=pay - ROUNDS * PROVIDERS)
+    world.wait_until_all_say("per round and provider is under")
+    request = world.create(token=bare.address, pay=pay)
+    world.follow(request, world.settled(request))
+    paid = [bare.balance_of(keys.address) for keys in world.accounts]
+    assert all(paid)
+    assert pay - PROVIDERS < sum(paid) <= pay
+    world.wait_until_all_say("paid ")
 
 
 @pytest.mark.slow

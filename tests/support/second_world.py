@@ -69,6 +69,8 @@ class SecondWorld(World):
         )
         self.specification: Specification | None = None
         self.exchanging = False
+        self.tokens: dict[str, int] = {}
+        """In which providers take pay besides ether, with the least pay a round."""
         self.ports: dict[int, int] = {}
 
     def serve(self, number: int, lifetime: float = 8.0) -> None:
@@ -77,7 +79,8 @@ class SecondWorld(World):
             self.ports[number] = free_port()
         listen = f"127.0.0.1:{self.ports[number]}" if self.exchanging else ""
         policy = self.network.folder / f"policy-{number + 1}.toml"
-        policy.write_text(POLICY.format(lifetime=lifetime))
+        tokens = "".join(f'"{token}" = {least}\n' for token, least in self.tokens.items())
+        policy.write_text(POLICY.format(lifetime=lifetime) + f"\n[tokens]\n{tokens}")
         name = f"provider-{number + 1}"
         self.network.start_daemon(name, self.data.files[number], policy, POLL, None, listen)
 

@@ -108,3 +108,18 @@ def test_a_resold_result_is_declined_if_the_policy_says_so() -> None:
     with pytest.raises(PolicyRefusal, match="resale of the result is not accepted"):
         check(Policy(accept_resale=False), resold)
     check(Policy(accept_resale=False))
+
+
+TOKEN = "0x" + "aB" * 20
+
+
+def test_takes_only_tokens_that_it_lists_for_the_least_pay_in_each() -> None:
+    spec, given = specification(), {"parameters": 100, "samples": 500, "epsilon": 4.0}
+    policy = Policy(tokens={TOKEN.lower(): 5}, min_pay_per_round=10**18, min_pay_per_epsilon=10**18)
+    policy.check(spec, 40, token=TOKEN, **given)
+    with pytest.raises(PolicyRefusal, match=f"pay of 4 units of {TOKEN} per round"):
+        policy.check(spec, 39, token=TOKEN, **given)
+    with pytest.raises(PolicyRefusal, match="which is not among"):
+        policy.check(spec, 40, token="0x" + "01" * 20, **given)
+    with pytest.raises(PolicyRefusal, match="is under 1000000000000000000"):
+        policy.check(spec, 40, **given)
