@@ -155,6 +155,8 @@ def test_draws_cohorts_from_a_pool_under_the_second_protocol(tmp_path: Path) -> 
     assert run.returncode == 0, run.stdout + run.stderr
     result = json.loads(file.read_text())
     assert len(result["rounds"]) == 3
+    assert result["audit"]
+    assert all(result["audit"].values())
     assert sum(one["drawn"] for one in result["providers"]) == 3 * 3
     for one in result["providers"]:
         assert (one["paid_wei"] > 0) == (one["drawn"] > 0)

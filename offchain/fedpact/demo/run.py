@@ -164,9 +164,12 @@ def _limit(options: DemoOptions) -> float:
 def _play(demo: Demo) -> DemoResult:
     """The request's life, from its creation to the answers."""
     requester, network, console = demo.requester, demo.network, demo.console
-    draft, client = demo.data.draft.changed(auditors=[demo.auditor.address]), network.client
+    client = network.client
     request_id = requester.create(
-        draft, demo.data.evaluation, PAYMENT_WEI, queries=demo.data.queries
+        demo.data.draft.changed(auditors=[demo.auditor.address]),
+        demo.data.evaluation,
+        PAYMENT_WEI,
+        queries=demo.data.queries,
     )
     console.print(f"request {request_id}: {PAYMENT_WEI / 1e18:g} ether in escrow")
     clock = RoundClock()
@@ -181,11 +184,12 @@ def _play(demo: Demo) -> DemoResult:
         end = requester.follow(request_id, report, poll_interval=_poll_seconds(demo.options))
     if not end.model:
         raise NotReady(f"request {request_id} ended as {end.status.name}, without a model")
-    fetched, refunded = requester.fetch(request_id), 0
+    refunded = 0
     if isinstance(client, ClientV2):
         _wait_for_pay(network, client, request_id)
     else:
         refunded = _claimed_and_refunded(demo, client, request_id)
+    fetched = requester.fetch(request_id)
     verdict = audit(client, network.store, request_id, demo.auditor)
     network.stop_daemons()  # they have nothing left to do, and the baselines need the cores
     final = _final_model(demo, spec, fetched)
