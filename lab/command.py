@@ -12,6 +12,7 @@ from lab.consensus_scale import command as consensus_scale
 from lab.digits import command as digits
 from lab.errors import ExperimentError
 from lab.harness.configuration import Device, Scale
+from lab.incentives import command as incentives
 from lab.public_networks import command as public_networks
 from lab.retrieval import command as retrieval
 
@@ -26,8 +27,15 @@ app = typer.Typer(
 app.command("retrieval")(retrieval.retrieval)
 app.command("consensus")(consensus_scale.consensus)
 app.command("digits")(digits.digits)
+app.command("incentives")(incentives.incentives)
 app.command("public-networks")(public_networks.public_networks)
-STANDALONE = (retrieval.STUDY, consensus_scale.STUDY, digits.STUDY, public_networks.STUDY)
+STANDALONE = (
+    retrieval.STUDY,
+    consensus_scale.STUDY,
+    digits.STUDY,
+    incentives.STUDY,
+    public_networks.STUDY,
+)
 
 Output = Annotated[Path, typer.Option(help="Folder for results and reports.")]
 RESULTS = Path("docs/results")

@@ -44,6 +44,7 @@ def test_studies_without_configuration_are_listed_with_the_state_of_their_files(
         "retrieval": "complete",
         "consensus": "not run: python -m lab consensus",
         "digits": "not run: python -m lab digits",
+        "incentives": "not run: python -m lab incentives",
         "public-networks": "not run: python -m lab public-networks",
     }
     index = Path("out/README.md").read_text()
@@ -52,7 +53,9 @@ def test_studies_without_configuration_are_listed_with_the_state_of_their_files(
     assert Path("out/retrieval.svg").exists()
 
 
-@pytest.mark.parametrize("study", ["retrieval", "consensus", "digits", "public-networks"])
+@pytest.mark.parametrize(
+    "study", ["retrieval", "consensus", "digits", "incentives", "public-networks"]
+)
 def test_each_study_without_configuration_has_its_own_command(lab: Lab, study: str) -> None:
     help_ = lab(study, "--help")
 

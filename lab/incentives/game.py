@@ -1,0 +1,183 @@
+"""A request of the second protocol by its Python mirror, from recorded scores.
+
+Members 0 to 3 train honestly, member 4 in the recorded way. What a member votes, whether it
+attests, and what the requester does are chosen here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from fedpact.chain.signed_messages import BLIND, Board
+from fedpact.consensus.earned import payouts
+from fedpact.consensus.judgement import Final, Rules, blind, finalised, judge, leader
+from fedpact.consensus.votes import pack_scores
+from fedpact.types.rounds import ApprovalRule, LeaderRule, Member, seats_of
+from fedpact.types.scores import INVALID, MAX_SCORE, lane
+from fedpact.types.v2 import Earned
+from lab.incentives.scores import MEMBERS, Recorded
+
+ALL = (1 << MEMBERS) - 1
+PAY = 10**18
+ROUNDS = 10
+SAMPLES = 200
+PAID = 1 << 16
+GLOBAL = b"\x01" * 32
+
+
+class Voting(StrEnum):
+    """What a member votes."""
+
+    HONEST = "measures"
+    COPIES = "copies the last medians"
+    DERIDES = "all others worst"
+    INVALID = "all others invalid"
+    ALLIES = "allies best, all others worst"
+    BLIND = "claims a useless slice"
+    NONE = "does not vote"
+
+
+class Asking(StrEnum):
+    """What the requester does."""
+
+    OPENS = "opens all slices"
+    KEEPS = "opens no slice"
+    CANCELS = "cancels after the first model"
+
+
+@dataclass(frozen=True)
+class Play:
+    """One request: what the members vote, and the allies, who also attest with each other only."""
+
+    voting: Mapping[int, Voting]
+    allies: frozenset[int] = frozenset()
+    censors: bool = False
+    """Whether the allies attest nothing."""
+    asking: Asking = Asking.OPENS
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the members get, in shares of an equal part of the pay."""
+
+    pay: tuple[float, ...]
+    faults: tuple[int, ...]
+    final_rounds: int
+    paid: float
+    """Share of the pay that the requester spends."""
+
+
+class Game:
+    """Requests by the same members over one recording. Rounds that come again are counted once."""
+
+    def __init__(self, recorded: Recorded, how: Play) -> None:
+        self._recorded, self._how = recorded, how
+        self._rules = Rules(
+            *(recorded.max_error, 0, recorded.vote_band),
+            *(LeaderRule.POQ, ApprovalRule.TWO_THIRDS),
+        )
+        self._boards: dict[tuple[int, int | None], tuple[Board, bool]] = {}
+        self._finals: dict[tuple[int, int | None, int, int | None], Final | None] = {}
+
+    def play(self, generator: np.random.Generator) -> Result:
+        """A request of ten rounds, each drawn with replacement from the recorded ones."""
+        entries: list[Earned] = []
+        before: int | None = None
+        led: int | None = None
+        drawn = generator.integers(len(self._recorded.scores), size=ROUNDS)
+        for number, chosen in enumerate(drawn.tolist(), 1):
+            key = (chosen, before, number, led)
+            board, _ = self._board(chosen, before)
+            if key not in self._finals:
+                self._finals[key] = self._final(*key)
+            final = self._finals[key]
+            points = final.points if final else board.points
+            extra = board.faults | (PAID if points else 0)
+            entries.append(Earned(_COHORT, points, extra, GLOBAL if final else bytes(32)))
+            if final is None:
+                break
+            led = final.leader if final.leader < MEMBERS else None
+            before = chosen
+        return self._settled(entries)
+
+    def _board(self, chosen: int, before: int | None) -> tuple[Board, bool]:
+        if (chosen, before) not in self._boards:
+            self._boards[chosen, before] = self._judged(chosen, before)
+        return self._boards[chosen, before]
+
+    def _judged(self, chosen: int, before: int | None) -> tuple[Board, bool]:
+        how = self._how
+        if how.asking is not Asking.OPENS:
+            return blind(ALL, ALL), True
+        last = None
+        if before is not None:
+            # The honest majority's medians, whoever else copied in that round.
+            medians = self._board(before, None)[0].medians
+            last = [lane(medians, seat) for seat in range(MEMBERS)]
+        scores = self._recorded.scores[chosen]
+        votes = {
+            seat: _vote(seat, how.voting.get(seat, Voting.HONEST), scores, last, how.allies)
+            for seat in seats_of(_voters(how))
+        }
+        return judge(votes, ALL, self._rules.max_error, self._rules.vote_band)
+
+    def _final(self, chosen: int, before: int | None, number: int, led: int | None) -> Final | None:
+        how, rules = self._how, self._rules
+        if how.asking is Asking.CANCELS:
+            return None
+        board, is_blind = self._board(chosen, before)
+        attesters = ALL if is_blind else _voters(how)
+        attesting = attesters
+        if how.censors:
+            attesting &= ~sum(1 << seat for seat in how.allies)
+        return finalised(
+            board,
+            [(seat, GLOBAL, MAX_SCORE) for seat in seats_of(attesting)],
+            *(attesters, ALL, rules),
+            lambda candidates: leader(
+                *(candidates, ALL, board.medians, _MEMBERS, number, rules.leader_rule, led)
+            ),
+        )
+
+    def _settled(self, entries: list[Earned]) -> Result:
+        finals = sum(entry.digest == GLOBAL for entry in entries)
+        due = finals > 0 or self._how.asking is Asking.CANCELS
+        shares = payouts(entries, PAY, due=due, reached=False, max_rounds=ROUNDS)
+        paid = [shares.get(seat, 0) for seat in range(MEMBERS)]
+        return Result(
+            tuple(wei * MEMBERS / PAY for wei in paid),
+            tuple(sum(entry.faults >> seat & 1 for entry in entries) for seat in range(MEMBERS)),
+            finals,
+            sum(paid) / PAY,
+        )
+
+
+_MEMBERS = [Member(seat, f"0x{seat + 1:040x}", SAMPLES, 0) for seat in range(MEMBERS)]
+_COHORT = sum(seat << 16 * seat for seat in range(MEMBERS))
+
+
+def _voters(how: Play) -> int:
+    return sum(1 << seat for seat in range(MEMBERS) if how.voting.get(seat) is not Voting.NONE)
+
+
+def _vote(
+    own: int,
+    voting: Voting,
+    scores: Sequence[int],
+    last: Sequence[int] | None,
+    allies: frozenset[int],
+) -> int:
+    if voting is Voting.BLIND:
+        return BLIND
+    others = [seat for seat in range(MEMBERS) if seat != own]
+    given = {seat: scores[seat] for seat in others}
+    if voting is Voting.COPIES and last is not None:
+        given = {seat: last[seat] for seat in others}
+    elif voting is Voting.INVALID:
+        given = dict.fromkeys(others, INVALID)
+    elif voting in (Voting.DERIDES, Voting.ALLIES):
+        kind = allies if voting is Voting.ALLIES else frozenset[int]()
+        given = {seat: 0 if seat in kind else MAX_SCORE for seat in others}
+    return pack_scores(given)
