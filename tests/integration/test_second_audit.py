@@ -245,6 +245,12 @@ def started_by_another(t: Told) -> None:
     t.event("Started").args["member"] = t.committee.members[1].address
 
 
+def started_out_of_turn(t: Told) -> None:
+    """By the second member, whose turn begins a start window after the first's."""
+    started = t.event("Started")
+    started.args.update(member=t.committee.members[1].address, index=1)
+
+
 def other_seed(t: Told) -> None:
     t.event("RoundOpened", 1).args["seed"] = bytes(31) + b"\1"
 
@@ -451,6 +457,7 @@ PUBLIC: list[Case] = [
     (unsigned_consent, {"opt_ins"}),
     (uninvited, {"invited"} | HASHED),
     (started_by_another, {"starts"}),
+    (started_out_of_turn, {"starts"}),
     (other_seed, {"draws"}),
     (spoilt_keys, {"key_manifest"}),
     (keys_for_some, {"key_manifest"} | HASHED),

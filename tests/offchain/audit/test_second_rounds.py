@@ -18,6 +18,7 @@ from fedpact.chain.bindings.v2.events import (
     Place,
     RoundTallied,
     Started,
+    VotesRevealed,
 )
 from fedpact.chain.client import ClientV2
 from fedpact.chain.devnet import Devnet
@@ -26,6 +27,7 @@ from fedpact.chain.signed_messages import pack_signatures
 from fedpact.content.delivery import Deliveries, Delivery, Point, dispute_context, prove
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import InvalidInput
+from fedpact.types.rounds import seats_of
 from fedpact.types.v2 import Earned, MessageKind
 from tests.support.second import SECRET, SLICE_KEY, People, SecondRequest, deployed_second, signed
 
@@ -35,6 +37,8 @@ CONTENT = {
     "global_errors",
 }
 """Items that need content, which these requests do not have."""
+FINAL = b"\x09" * 32
+"""Digest of the model that is attested."""
 WALLET = bytes.fromhex("631626ba7e60e01b5f5260205ff3")
 """Code of a contract that agrees to every signature (ERC-1271): returns the selector."""
 
@@ -83,6 +87,54 @@ def settle(request: SecondRequest, keys: AccountKeys) -> None:
     request.send(keys, call)
 
 
+def vote(request: SecondRequest, votes: dict[int, int], opening: set[int]) -> None:
+    """Open the slice; each seat commits to its vote for itself; one opens those of `opening`."""
+    rounds, members, keys = request.client.rounds, request.people.members, request.people.requester
+    request.send(keys, rounds.open_slice(request.id, (), keys.address, SLICE_KEY, None))
+    salts = {seat: bytes([7 + seat]) * 32 for seat in votes}
+    committed = [
+        (
+            seat,
+            rounds.domain.commitment(request.id, 1, members[seat].address, word, salts[seat]),
+        )
+        for seat, word in votes.items()
+    ]
+    for seat, one in committed:
+        request.send(members[seat], rounds.commit_votes(request.id, 1 << seat, [one], []))
+    opened = sorted(opening)
+    call = rounds.reveal_votes(
+        request.id,
+        committed,
+        sum(1 << seat for seat in opened),
+        [votes[seat] for seat in opened],
+        [salts[seat] for seat in opened],
+    )
+    request.send(members[0], call)
+
+
+def tally_and_attest(request: SecondRequest, attesting: set[int]) -> None:
+    """In one transaction with the first attestation; the others for themselves."""
+    rounds, members = request.client.rounds, request.people.members
+    revealed = events_of(request, VotesRevealed)[-1]
+    words = list(zip(seats_of(revealed.mask), revealed.votes, strict=True))
+    first, *others = (
+        rounds.attest(request.id, 1 << seat, FINAL, 700 << 14 * seat, [])
+        for seat in sorted(attesting)
+    )
+    seats = sorted(attesting)
+    both = rounds.multicall([rounds.tally(request.id, words), first])
+    request.send(members[seats[0]], both)
+    for seat, call in zip(seats[1:], others, strict=True):
+        request.send(members[seat], call)
+
+
+def finalise(request: SecondRequest, attested: set[int]) -> None:
+    [board] = [one.board for one in events_of(request, RoundTallied)]
+    listed = [(seat, FINAL, 700) for seat in sorted(attested)]
+    call = request.client.rounds.finalise(request.id, board, listed)
+    request.send(request.people.members[2], call)
+
+
 def test_cohorts_are_drawn_again(client: ClientV2, people: People, tmp_path: Path) -> None:
     request = SecondRequest.created(client, people, cohort=2, max_rounds=3).running()
     for _ in range(3):
@@ -113,32 +165,41 @@ def test_contradictions_and_silence_are_counted(
     )
     request.send(people.members[0], call)
     anvil.mine(2, request.terms.submit_window + 100)  # Twice: half of the members are missing.
-    keys = people.requester
-    request.send(keys, client.rounds.open_slice(request.id, (), keys.address, SLICE_KEY, None))
-    votes = [1_100 << 14 | 1_300 << 42, 1_000 | 1_300 << 42]
-    salts = [b"\7" * 32, b"\x08" * 32]
-    committed = [
-        (seat, domain.commitment(request.id, 1, people.members[seat].address, vote, salt))
-        for seat, (vote, salt) in enumerate(zip(votes, salts, strict=True))
-    ]
-    for seat, one in committed:
-        call = client.rounds.commit_votes(request.id, 1 << seat, [one], [])
-        request.send(people.members[seat], call)
-    reveal = client.rounds.reveal_votes(request.id, committed, 0b11, votes, salts)
-    tally = client.rounds.tally(request.id, list(enumerate(votes)))
-    request.send(people.members[0], client.rounds.multicall([reveal, tally]))
-    for seat in range(2):
-        call = client.rounds.attest(request.id, 1 << seat, b"\x09" * 32, 700 << 14 * seat, [])
-        request.send(people.members[seat], call)
-    [board] = [one.board for one in events_of(request, RoundTallied)]
-    listed = [(seat, b"\x09" * 32, 700) for seat in range(2)]
-    request.send(people.members[2], client.rounds.finalise(request.id, board, listed))
+    vote(request, {0: 1_100 << 14 | 1_300 << 42, 1: 1_000 | 1_300 << 42}, {0, 1})
+    tally_and_attest(request, {0, 1})
+    finalise(request, {0, 1})
     request.deliver()
     settle(request, people.requester)
     found = audited(request, tmp_path)
     assert found["faults"] == "2 faults"
     assert found["submissions"] == "3 models in 1 round"
     assert found["commitments"] == "2 votes opened on chain"
+
+
+def test_a_vote_that_is_hidden_and_an_attestation_that_is_contradicted(
+    anvil: Devnet, client: ClientV2, people: People, tmp_path: Path
+) -> None:
+    """Member 3 commits and does not open; member 2 attests two models."""
+    request = SecondRequest.created(client, people, max_rounds=1).running()
+    request.submit(0, 1, 2, 3)
+    word = sum(1_000 << 14 * seat for seat in range(4))
+    votes = {seat: word & ~(0x3FFF << 14 * seat) for seat in range(4)}
+    vote(request, votes, {0, 1, 2})
+    anvil.mine(2, request.terms.reveal_window // 2 + 100)
+    tally_and_attest(request, {0, 1, 2})
+    domain, said = client.rounds.domain, [(FINAL, 700), (b"\x0c" * 32, 700)]
+    signatures = [signed(people.members[2], domain.attest(request.id, 1, *one)) for one in said]
+    call = client.rounds.report_equivocation(
+        request.id, 2, MessageKind.ATTEST, said[0], said[1], (signatures[0], signatures[1])
+    )
+    request.send(people.members[0], call)
+    finalise(request, {0, 1, 2})
+    request.deliver()
+    settle(request, people.requester)
+    found = audited(request, tmp_path)
+    assert found["faults"] == "2 faults"
+    assert found["commitments"] == "3 votes opened on chain"
+    assert found["finals"] == "1 final round"
 
 
 def test_a_cancelled_round_and_what_it_cost_the_requester(
@@ -212,6 +273,10 @@ def test_a_wallets_signature_is_asked_for_at_the_wallet(
     facts = Facts(client, request.id, client.frame())
     here = Place(facts.frame.block_number, 0, "", None)
     assert facts.all_sign(said, "", packed, here) == 0
+    client.rpc.call("anvil_setCode", wallet, "0x" + WALLET.hex().replace("1626ba7e", "ffffffff"))
+    anvil.mine(1, 1)
+    refusing = replace(here, block=client.frame().block_number)
+    assert facts.all_sign(said, "", packed, refusing) == 0
     client.rpc.call("anvil_setCode", wallet, "0x" + WALLET.hex())
     anvil.mine(1, 1)
     there = replace(here, block=client.frame().block_number)
