@@ -144,6 +144,16 @@ def test_money_on_the_page_adds_up(watched: Watched, shown: DashboardWorld) -> N
     assert by_account == shown.world.paid_as_mirrored(shown.finished)
 
 
+def test_an_audit_is_shown_item_by_item(watched: Watched, shown: DashboardWorld) -> None:
+    page = watched.open(f"/requests/{shown.finished}")
+    page.get_by_role("link", name="Audit this request").click()
+    expect(page.locator(".over")).to_contain_text("nothing fails", timeout=MILLISECONDS)
+    view = page.request.get(f"{shown.url}/api/requests/{shown.finished}/audit").json()
+    assert view["holds"] > 10
+    expect(page.locator("tbody tr")).to_have_count(len(view["items"]))
+    assert serious(page) == []
+
+
 def test_every_control_is_reached_by_keyboard(watched: Watched, shown: DashboardWorld) -> None:
     page = watched.open(f"/requests/{shown.finished}")
     page.keyboard.press("Tab")

@@ -21,7 +21,7 @@ from tests.support.second import People, SecondRequest
 from tests.support.second_world import SecondWorld, second_world
 
 PROVIDERS, ROUNDS = 3, 2
-_SERVING = re.compile(r"dashboard at (http://\S+)")
+SERVING = re.compile(r"dashboard at (http://\S+)")
 PUMPS: dict[str, Any] = {
     "title": "Bearing faults in pumps from vibration",
     "category": "machines/vibration",
@@ -109,7 +109,7 @@ def dashboard_world(folder: Path) -> Iterator[DashboardWorld]:
         world.network.stop_daemons()
         dashboard = _served(world)
         try:
-            shown.url = dashboard.wait_for(_SERVING, 60)[1]
+            shown.url = dashboard.wait_for(SERVING, 60)[1]
             yield shown
         finally:
             dashboard.stop()
@@ -135,7 +135,13 @@ def _with_requests(world: SecondWorld, finished: int) -> DashboardWorld:
 
 def _served(world: SecondWorld) -> ChildProcess:
     folder = world.network.folder
-    command = [sys.executable, "-m", "fedpact", "--config", str(folder / "provider-1.toml")]
-    command += ["dashboard", "--listen", "127.0.0.1:0", "--own"]
-    command += ["--policy", str(folder / "policy-1.toml"), "--log", str(folder / "provider-1.log")]
+    own = ["--own", "--policy", str(folder / "policy-1.toml")]
+    own += ["--log", str(folder / "provider-1.log")]
+    command = [*dashboard_command(folder / "provider-1.toml"), *own]
     return ChildProcess.start(command, folder / "dashboard.log")
+
+
+def dashboard_command(config: Path) -> list[str]:
+    """Serves at any free port, which its log says (SERVING)."""
+    command = [sys.executable, "-m", "fedpact", "--config", str(config)]
+    return [*command, "dashboard", "--listen", "127.0.0.1:0"]

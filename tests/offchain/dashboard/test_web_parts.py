@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fedpact.dashboard.index.follow import Change
+from fedpact.dashboard.serve import serve
 from fedpact.dashboard.units import ether
 from fedpact.dashboard.views.blocks import Chart, Series
 from fedpact.dashboard.web.downloads import as_csv
@@ -15,12 +16,21 @@ from fedpact.dashboard.web.filters import chart_json, ether_short, plain
 from fedpact.dashboard.web.hub import QUEUED, Hub
 from fedpact.dashboard.web.login import Login, token_file, token_of
 from fedpact.dashboard.web.own import last_problems
-from fedpact.errors import SettingsError
+from fedpact.errors import DeploymentError, SettingsError
+from fedpact.settings import Settings
+from fedpact.types.deployment import Deployment
 
 
 def test_a_spreadsheet_computes_nothing() -> None:
     rows = [{"title": "=HYPERLINK(1)", "pay": "-5", "n": -5, "of": {"x": [1, 2]}}]
     assert as_csv(rows) == "title,pay,n,of.x\r\n'=HYPERLINK(1),'-5,-5,1 2\r\n"
+
+
+def test_a_deployment_of_the_first_protocol_is_refused_in_words() -> None:
+    address = "0x" + 40 * "1"
+    first = Deployment(1, "0x0", address, address, address, 0, {})
+    with pytest.raises(DeploymentError, match="first protocol: the dashboard reads those of the"):
+        serve(Settings(), first, "127.0.0.1:0")
 
 
 def test_foreign_text_cannot_turn_or_hide() -> None:

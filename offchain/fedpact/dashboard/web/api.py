@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response, StreamingResponse
 
+from fedpact.dashboard.views.audit import AuditView
 from fedpact.dashboard.views.blocks import View
 from fedpact.dashboard.views.market import PAGE, MarketQuery, MarketView
 from fedpact.dashboard.views.network import NetworkView
@@ -81,6 +82,11 @@ def router(site: Site) -> APIRouter:
         """Everything that is public about a request."""
         return site.request(request)
 
+    @api.get("/requests/{request}/audit", tags=["requests"])
+    def audit(request: RequestId) -> AuditView:
+        """An audit from chain and store alone; it may take seconds."""
+        return site.audit(request)
+
     @api.get("/participants/{account}", tags=["network"])
     def participant(account: Account) -> ParticipantView:
         """A participant, its requests, earnings and reputation."""
@@ -105,6 +111,11 @@ def router(site: Site) -> APIRouter:
     def participants_table(format: Format) -> Response:
         """All participants, as a file."""
         return table_response("participants", site.network().participants, format)
+
+    @api.get("/tables/request/{request}/audit.{format}", tags=["tables"], response_class=Response)
+    def audit_table(request: RequestId, format: Format) -> Response:
+        """The items of an audit, as a file."""
+        return table_response(f"request-{request}-audit", site.audit(request).items, format)
 
     @api.get("/tables/request/{request}/{table}.{format}", tags=["tables"], response_class=Response)
     def request_table(

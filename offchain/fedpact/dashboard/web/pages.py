@@ -78,6 +78,10 @@ def router(pages: Pages) -> APIRouter:
         voted = chosen if chosen in votes else (votes[-1] if votes else None)
         return pages.page(request, "request.html", view=view, chosen=chosen, near=near, voted=voted)
 
+    @routes.get("/requests/{number}/audit")
+    def audit(request: Request, number: RequestId) -> Response:
+        return pages.page(request, "audit.html", view=site.audit(number))
+
     @routes.get("/participants/{account}")
     def participant(request: Request, account: Account) -> Response:
         view = site.participant(checked_account(account))

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fedpact.audit import audit
 from fedpact.chain.client import ClientV2
 from fedpact.chain.records import Event
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.index.reading import Index, Transaction
 from fedpact.dashboard.index.tables import IndexFile
 from fedpact.dashboard.story import Stage
+from fedpact.dashboard.views.audit import AuditView, audit_view
 from fedpact.dashboard.views.market import MarketQuery, MarketView, market_view, summaries
 from fedpact.dashboard.views.network import (
     NetworkSources,
@@ -38,6 +40,8 @@ KEPT_SECONDS = 1.0
 """For which a view is given again while nothing has changed: phases end by time alone, too."""
 CHAIN_KEPT_SECONDS = 15.0
 """For which reputations and the state of nodes are given again."""
+AUDIT_KEPT_SECONDS = 600.0
+"""Content that was missing may have come."""
 MOST_REPUTATIONS = 500
 ViewT = TypeVar("ViewT")
 
@@ -63,6 +67,7 @@ class Site:
         self._path = index
         self._views = _Kept()
         self._facts = _Kept()
+        self._audits = _Kept()
 
     @contextmanager
     def index(self) -> Iterator[Index]:
@@ -98,6 +103,19 @@ class Site:
             return request_view(Sources(story, described, facts, now, transactions))
 
         return self.kept(("request", number), make)
+
+    def audit(self, number: int) -> AuditView:
+        """Recomputed when the request has new facts; one audit runs at a time.
+
+        Raises UnknownRequest, NodeUnreachable.
+        """
+        with self.index() as index:
+            facts = len(index.story(number).events)
+        return self._audits.get(number, facts, AUDIT_KEPT_SECONDS, lambda: self._audit(number))
+
+    def _audit(self, number: int) -> AuditView:
+        with self._store_lock:
+            return audit_view(audit(self.client, self._store, number))
 
     def participant(self, account: str) -> ParticipantView:
         """Raises NodeUnreachable: who somebody is now stands on chain alone."""
