@@ -1,4 +1,4 @@
-"""Copies the log of one request into the chain as requests of others, a thousand events a block.
+"""Copies the log of one request into the chain as requests of others, a hundred events a block.
 
 A program of 60 bytes takes the place of each contract's code for a moment (`anvil_setCode`), and
 logs in its name. Nothing may read the contracts meanwhile.
@@ -15,7 +15,7 @@ from fedpact.chain.client import ClientV2
 
 FIRST_ID = 10**9
 """Number of the first request that does not exist."""
-AT_ONCE = 1_000
+AT_ONCE, EMPTY_BLOCKS = 100, 9
 GAS = 29_000_000
 
 
@@ -41,6 +41,7 @@ def copy_events(client: ClientV2, request: int, count: int, accounts: Sequence[s
                 number = min(AT_ONCE, copies - first)
                 data = _calldata(entry, number, FIRST_ID + first, others)
                 _send(rpc, {"from": sender, "to": entry["address"], "data": data})
+                rpc.call("anvil_mine", hex(EMPTY_BLOCKS))
     finally:
         for address, code in codes.items():
             rpc.call("anvil_setCode", address, code)

@@ -64,7 +64,7 @@ MOST_CALLS = 1_000
 """Of an idle daemon, an hour."""
 MEMORY_MB, HANDLES = 8.0, 2
 """What the medians of memory (MB), descriptors and threads may differ by, end against start."""
-EVEN, SLACK_KB = 1.25, 50
+EVEN, SLACK_KB = 1.25, 200
 """What files may grow by per request at the end, against the start; kB that make no difference."""
 POLL_SECONDS = 0.1
 
@@ -177,7 +177,7 @@ class Soak:
         while not self._ready(number):
             if daemon.poll() is not None:
                 raise SystemExit((network.folder / f"{name}.log").read_text()[-2000:])
-            time.sleep(0.02)
+            time.sleep(0.25)
         return daemon
 
     def _ready(self, number: int) -> bool:

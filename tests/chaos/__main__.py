@@ -129,4 +129,8 @@ def summary(seed: int, results: Iterable[Result]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on with the episode that was not finished")
+        sys.exit(130)
