@@ -15,7 +15,7 @@ from fedpact.chain.bindings.v2.events import (
 from fedpact.chain.client import ClientV2
 from fedpact.chain.records import Frame
 from fedpact.consensus.earned import fold
-from fedpact.errors import NotReady
+from fedpact.errors import ContentMissing
 from fedpact.requester.follow import RequestProgress
 from fedpact.types.v2 import Earned, Phase, PoolFacts, RoundFacts, Status, StoredRequest, Terms
 
@@ -91,10 +91,10 @@ class RequestLook:
         return self.log.up_to(self.frame)
 
     def committee_key(self) -> bytes:
-        """Of the last start; NotReady before any."""
+        """Of the last start; ContentMissing before any."""
         started = self.events(Started)
         if not started:
-            raise NotReady(f"request {self.request_id}: its start has not been read yet")
+            raise ContentMissing(f"request {self.request_id}: its start has not been read yet")
         return started[-1].start.committee_key
 
     def entries(self) -> list[Earned]:
@@ -103,7 +103,7 @@ class RequestLook:
             Earned(one.cohort, one.points, one.extra, one.digest) for one in self.events(Credited)
         ]
         if fold(found) != self.facts.earned:
-            raise NotReady(
+            raise ContentMissing(
                 f"request {self.request_id}: not all that its rounds earned has been read yet"
             )
         return found

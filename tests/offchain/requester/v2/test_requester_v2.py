@@ -15,11 +15,13 @@ from fedpact.errors import (
     DecryptionError,
     InvalidInput,
     NotReady,
+    Retryable,
     Reverted,
     SpecificationError,
 )
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.v2.client import RequesterV2
+from fedpact.requester.v2.look import RequestLook, look
 from fedpact.requester.v2.serve import RequesterDaemon
 from fedpact.requester.v2.slice_keys import read_slice_keys, write_slice_keys
 from fedpact.types.cid import Cid
@@ -228,6 +230,16 @@ def test_terms_of_a_draft_are_those_on_chain(scene: Scene, anvil: Devnet) -> Non
     assert (terms.weight_rule.name, terms.sample_cap) == ("SAMPLES", 1_000)
     assert (terms.gas_per_round, terms.max_gas_price) == (2 * 10**15, 3 * 10**9)
     assert (terms.dispute_window, list(terms.openers)) == (99, given["openers"])
+
+
+def test_events_that_are_not_read_yet_are_waited_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state of a new block was there before its log: the service logged a trace."""
+    seen = look(scene.client, scene.create().begin().id)
+    monkeypatch.setattr(RequestLook, "all_events", lambda _: [])
+    with pytest.raises(Retryable, match="read yet"):
+        seen.committee_key()
 
 
 def test_what_the_store_loses_of_a_request_is_put_again(scene: Scene) -> None:
