@@ -95,6 +95,17 @@ def test_a_secure_sum_adds_less_noise(scarce: Task, settings: dict[str, int], co
     assert found["told_apart"] is None
 
 
+@pytest.mark.parametrize("data", PLANS)
+def test_a_secure_sum_at_epsilon_2_has_less_noise_than_own_noise_at_5(data: str) -> None:
+    # In the setting of privacy-secure-sum-*: so it is at least as accurate as own noise at 5.
+    plan = PLANS[data](5.0)
+    settings = SecureSettings(dropouts=1, colluders=2)
+    sums = secure.SecureSums.of(settings, 10, plan, (2.0, DELTA), [], 0)
+    own = (plan.centring_multiplier, schedule(plan, 5.0).releases[1].noise_multiplier)
+    for release, alone in zip(sums.releases, own, strict=True):
+        assert release.multiplier < 0.86 * alone
+
+
 def test_rounds_through_the_protocol_give_the_same_model(
     scarce: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
