@@ -17,7 +17,7 @@ from fedpact.chain.devnet import Devnet
 for _library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
-# The processes that tests start compile their imports once, not each anew (4 seconds).
+# The processes that tests start share their compiled imports: compiling takes each 4 seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 

@@ -49,7 +49,7 @@ def log_file(world: SecondWorld) -> Path:
 
 @pytest.mark.slow
 def test_a_request_that_nobody_attends_to(world: SecondWorld) -> None:
-    """The service is killed after the first round, as a power cut would, and starts anew."""
+    """The service is killed after the first round, as a power cut would, and started again."""
     folder = world.network.folder
     requester = RequesterV2(
         world.client, world.network.store, world.requester_keys, folder / "state"

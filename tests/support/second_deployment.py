@@ -3,7 +3,7 @@
     order: registry, ledger, pool, rounds, market
 
 The factory's address follows from its owner and a salt, the contracts' from the factory's address
-and their place in the order. So the same owner, salt and order give the same addresses everywhere.
+and their number in the order. So the same owner, salt and order give the same addresses everywhere.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def factory_address(chain: Chain, owner: str, salt: bytes) -> str:
 def planned(chain: Chain, owner: str, salt: bytes, arguments: Arguments) -> dict[str, str]:
     """The address of each contract, before anything is deployed."""
     factory = factory_address(chain, owner, salt)
-    return {name: create_address(factory, place) for place, name in enumerate(arguments, 1)}
+    return {name: create_address(factory, number) for number, name in enumerate(arguments, 1)}
 
 
 def deploy_second(

@@ -36,7 +36,7 @@ def test_a_server_that_is_not_a_node_is_unreachable(status: int, body: bytes) ->
 
 
 @pytest.mark.parametrize("endpoint", ["", "localhost:8545", "ftp://127.0.0.1", "http://"])
-def test_what_is_no_address_of_a_node_is_refused(endpoint: str) -> None:
+def test_an_invalid_address_of_a_node_is_refused(endpoint: str) -> None:
     with pytest.raises(SettingsError, match="is not the address of a node"):
         ChainClient.connect(endpoint, None)
 
@@ -66,9 +66,7 @@ def test_chain_of_another_id_is_refused(anvil: Devnet, deployment: Deployment) -
         ChainClient.connect(anvil.url, replace(deployment, chain_id=5))
 
 
-def test_local_chain_that_was_started_anew_is_refused(
-    tmp_path: Path, deployment: Deployment
-) -> None:
+def test_a_restarted_local_chain_is_refused(tmp_path: Path, deployment: Deployment) -> None:
     with (
         Devnet.start(tmp_path) as another,
         pytest.raises(DeploymentError, match="another chain with the id 31337"),

@@ -50,7 +50,7 @@ def test_a_port_in_use_is_reported(tmp_path: Path, anvil: Devnet) -> None:
         Devnet.start(tmp_path, port=port)
 
 
-def test_a_named_binary_that_is_invalid_is_refused(
+def test_an_invalid_named_binary_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FEDPACT_ANVIL", str(tmp_path / "anvil"))

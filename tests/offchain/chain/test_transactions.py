@@ -407,7 +407,7 @@ def test_several_calls_are_under_way_at_once(patient: Devnet, slow: ChainClient)
     assert nonce_of(slow, keys) == 8
 
 
-def test_a_nonce_that_is_missing_below_ours_is_filled(
+def test_a_missing_nonce_below_ours_is_filled(
     patient: Devnet, slow: ChainClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The node counts a transaction that does not exist."""

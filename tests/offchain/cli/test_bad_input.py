@@ -132,7 +132,7 @@ def test_a_wrong_password(cli: Cli, ready: Path) -> None:
     assert "wrong password for account bob" in said
 
 
-def test_a_password_file_that_is_missing(cli: Cli, ready: Path) -> None:
+def test_a_missing_password_file(cli: Cli, ready: Path) -> None:
     (ready / "password").unlink()
     code, said = create(cli)
     assert code == 5
@@ -247,7 +247,7 @@ def test_an_evaluation_set_with_too_few_examples_of_a_label(cli: Cli, ready: Pat
     assert "label '0' has 1 examples for 2 rounds" in message
 
 
-def test_an_evaluation_set_that_is_missing(cli: Cli, ready: Path) -> None:
+def test_a_missing_evaluation_set(cli: Cli, ready: Path) -> None:
     code, message = create(cli, evaluation="none.csv")
     assert code == 4
     assert "none.csv" in message

@@ -132,7 +132,7 @@ def test_a_manifest_says_what_it_concerns() -> None:
         ({"extra": 1}, "extra"),
     ],
 )
-def test_a_manifest_that_is_not_one_is_refused_by_name(
+def test_an_invalid_manifest_is_refused_by_the_name_of_its_field(
     changes: dict[str, object], where: str
 ) -> None:
     with pytest.raises(ContentError, match=where):

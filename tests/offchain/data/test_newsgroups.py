@@ -66,7 +66,7 @@ def test_a_group_without_posts_is_an_empty_collection(tmp_path: Path) -> None:
         newsgroups(tmp_path)
 
 
-def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="20news-bydate-train"):
         newsgroups(tmp_path)
 

@@ -65,7 +65,7 @@ def test_a_table_lists_images_with_their_labels_and_units(tmp_path: Path) -> Non
         ("2.png", GREY, "beside the classes' folders"),
     ],
 )
-def test_what_is_no_image_of_the_same_kind_is_refused(
+def test_an_image_of_another_kind_is_refused(
     tmp_path: Path, name: str, content: Any, said: str
 ) -> None:
     save(tmp_path / "cat" / "1.png", GREY)

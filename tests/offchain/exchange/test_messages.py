@@ -60,7 +60,7 @@ def test_all_kinds_are_taken_once_and_survive_encoding():
     assert board.held(Kind.ATTEST)[0].error == 900
 
 
-def test_a_second_different_message_is_kept_as_proof_and_the_first_stands():
+def test_a_second_different_message_is_kept_as_proof_and_the_first_counts():
     board = Board(BALLOT)
     first, second, third = (
         signed(Kind.MODEL, 0, value) for value in (DIGEST, OTHER, keccak(text="third"))

@@ -35,14 +35,14 @@ def test_other_images_have_their_own_file(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.npy"))) == 3
 
 
-def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
+def test_a_damaged_file_is_built_again(tmp_path: Path) -> None:
     whole = np.array(scattering_features(IMAGES, tmp_path))
     (path,) = tmp_path.glob("*.npy")
     path.write_bytes(path.read_bytes()[:1000])
     assert np.array_equal(scattering_features(IMAGES, tmp_path), whole)
 
 
-def test_a_computation_that_is_interrupted_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_an_interrupted_computation_goes_on_where_it_stopped(tmp_path: Path) -> None:
     def interrupt(done: int, of: int) -> None:
         raise KeyboardInterrupt
 
@@ -58,7 +58,7 @@ def test_a_computation_that_is_interrupted_goes_on_where_it_stopped(tmp_path: Pa
     assert [one.suffix for one in tmp_path.iterdir()] == [".npy"]
 
 
-def test_a_beginning_without_its_header_starts_anew(tmp_path: Path) -> None:
+def test_a_partial_file_without_its_header_is_begun_again(tmp_path: Path) -> None:
     scattering_features(IMAGES, tmp_path)
     (whole,) = tmp_path.iterdir()
     whole.with_suffix(".part").write_bytes(whole.read_bytes()[:20])

@@ -279,7 +279,7 @@ def test_an_internal_error_is_answered_without_details(
         assert "ZeroDivision" not in answer.text
 
 
-def test_a_port_that_is_taken_is_a_clear_error(url: str) -> None:
+def test_a_port_in_use_is_a_clear_error(url: str) -> None:
     with pytest.raises(SettingsError, match="in use"):
         EndpointServer(Endpoint(Daemon()), url.removeprefix("http://"))
 

@@ -11,7 +11,7 @@ from fedpact.provider.joining import ready_to_join
 from fedpact.provider.v2 import joining as joining_v2
 
 
-def test_what_a_family_stands_on_is_fetched_before_joining(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_family_builds_on_is_fetched_before_joining(monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[Any] = []
     family = SimpleNamespace(obtain=lambda spec, store: fetched.append((spec, store)))
     monkeypatch.setattr(joining, "family_of", lambda spec: family)

@@ -163,7 +163,9 @@ def test_nodes_of_one_provider_are_shown_together_and_without_their_keys(
 
 
 @pytest.mark.parametrize("abstract", [False, True], ids=["file", "abstract"])
-def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool) -> None:
+def test_systemd_is_notified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool
+) -> None:
     name = f"{tmp_path}/notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + name if abstract else name)

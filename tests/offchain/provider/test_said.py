@@ -8,7 +8,7 @@ from fedpact.types.deployment import Deployment
 DEPLOYMENT = Deployment(1, "0x00", "0x01", "0x02", "0x03", 0, {})
 
 
-def test_the_first_word_stands_after_a_restart_and_a_reorganisation(tmp_path: Path) -> None:
+def test_what_was_said_first_holds_after_a_restart_and_a_reorganisation(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite"
     with ProviderState(path, DEPLOYMENT, "0xaa") as state:
         assert state.said.may_say(7, 1, "model", "a")

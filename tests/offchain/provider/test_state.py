@@ -89,7 +89,7 @@ def test_refuses_the_file_of_another_deployment_or_account(tmp_path: Path) -> No
         ProviderState(path, DEPLOYMENT, "0xB")
 
 
-def test_a_request_that_is_created_again_keeps_its_decision(state: ProviderState) -> None:
+def test_a_request_created_again_keeps_its_decision(state: ProviderState) -> None:
     state.ingest([created(6, 1)], 6, "0xb6")
     state.decide(1, Participation.JOINED, "joined")
     state.ingest([created(7, 1)], 7, "0xc7", first=6)

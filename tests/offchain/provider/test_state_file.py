@@ -90,7 +90,7 @@ def test_a_file_of_something_else_is_set_aside(path: Path, content: bytes) -> No
         assert state.block == 4
 
 
-def test_a_page_that_is_damaged_while_it_is_open_is_noticed(path: Path) -> None:
+def test_a_page_damaged_while_open_is_noticed(path: Path) -> None:
     with opened(path) as state:
         state.ingest([created(block, block) for block in range(5, 3000)], 3000, "0xb")
         damage(path)
@@ -100,7 +100,7 @@ def test_a_page_that_is_damaged_while_it_is_open_is_noticed(path: Path) -> None:
         assert state.block == 4
 
 
-def test_a_cell_that_is_no_json_is_damage(path: Path) -> None:
+def test_a_cell_that_is_not_json_counts_as_damage(path: Path) -> None:
     with opened(path) as state:
         state.ingest([created(6, 1)], 8, "0xb8")
         with closing(sqlite3.connect(path)) as db, db:

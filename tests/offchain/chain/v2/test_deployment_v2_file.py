@@ -30,9 +30,7 @@ def test_a_protocol_of_another_version_is_refused(
         load(path)
 
 
-def test_a_contract_that_is_missing_is_named(
-    tmp_path: Path, second_deployment: DeploymentV2
-) -> None:
+def test_a_missing_contract_is_named(tmp_path: Path, second_deployment: DeploymentV2) -> None:
     path = tmp_path / "deployment.json"
     facts = asdict(second_deployment)
     del facts["pool"]
