@@ -26,12 +26,12 @@ from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of, represented
 from fedpact.privacy.noise import SystemNoise
 from fedpact.provider.files import features_folder
-from fedpact.requester import Answer, FetchedModel, Requester, RequestProgress
+from fedpact.requester import Answer, FetchedModel, Requester, RequestProgress, fetch
+from fedpact.requester.answer import answer
 from fedpact.requester.v2.client import RequesterV2
 from fedpact.simulation.baselines import alone, central, without_privacy
 from fedpact.simulation.request import quality
 from fedpact.types.rounds import seats_of
-from fedpact.types.scores import MAX_SCORE
 from fedpact.types.specification import Specification
 
 PAYMENT_WEI = 10**18
@@ -193,7 +193,7 @@ def _play(demo: Demo) -> DemoResult:
     verdict = audit(client, network.store, request_id, demo.auditor)
     network.stop_daemons()  # they have nothing left to do, and the baselines need the cores
     final = _final_model(demo, spec, fetched)
-    _answer(demo, spec, request_id, final)
+    _answer(demo, spec, request_id)
     providers = [
         DemoProvider(keys.address, demo.data.samples[number], demo.options.poison_of(number))
         for number, keys in enumerate(demo.providers)
@@ -205,18 +205,24 @@ def _play(demo: Demo) -> DemoResult:
     return collect(network, client, request_id, spec, providers, ending)
 
 
-def _answer(demo: Demo, spec: Specification, request_id: int, final: FinalModel) -> None:
-    """The request's queries, answered as `fedpact request answer` does."""
+def _answer(demo: Demo, spec: Specification, request_id: int) -> None:
+    """The request's queries, answered as `fedpact request answer` does: as the model says of the
+    examples from which the file of queries was made, with the requester's own thresholds."""
     answers = demo.requester.answer(request_id, demo.data.queries)
     demo.console.print(f"{len(answers)} queries answered with the fetched model")
     if spec.task != "classification":
         return
-    given = [one.label for one in answers if isinstance(one, Answer)]
-    right = sum(spec.labels[y] == one for y, one in zip(demo.data.test.y, given, strict=True))
-    if abs(right / len(given) - final.quality) > 1 / MAX_SCORE:
-        raise AuditFailed(
-            f"{right} of {len(given)} answers are right, but the accuracy is {final.quality}"
-        )
+    path = demo.requester.model_path(request_id)
+    _, model = fetch.read(path)
+    decisions = fetch.decisions(path, len(spec.labels))
+    expected = answer(spec, model, represented(spec, demo.data.test).x, None, decisions)
+    others = [
+        one.row
+        for one, said in zip(answers, expected, strict=True)
+        if isinstance(one, Answer) and isinstance(said, Answer) and one.label != said.label
+    ]
+    if others:
+        raise AuditFailed(f"{len(others)} of {len(answers)} answers are not the fetched model's")
 
 
 def _claimed_and_refunded(demo: Demo, client: ChainClient, request_id: int) -> int:
