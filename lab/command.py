@@ -15,6 +15,7 @@ from lab.harness.configuration import Device, Scale
 from lab.incentives import command as incentives
 from lab.public_networks import command as public_networks
 from lab.retrieval import command as retrieval
+from lab.tables import command as tables
 
 app = typer.Typer(
     name="lab",
@@ -29,12 +30,14 @@ app.command("consensus")(consensus_scale.consensus)
 app.command("digits")(digits.digits)
 app.command("incentives")(incentives.incentives)
 app.command("public-networks")(public_networks.public_networks)
+app.command("tables")(tables.tables)
 STANDALONE = (
     retrieval.STUDY,
     consensus_scale.STUDY,
     digits.STUDY,
     incentives.STUDY,
     public_networks.STUDY,
+    tables.STUDY,
 )
 
 Output = Annotated[Path, typer.Option(help="Folder for results and reports.")]

@@ -1,0 +1,1 @@
+"""Tables of firms and of scikit-learn: the table family against central training."""
