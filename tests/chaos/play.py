@@ -90,7 +90,10 @@ def play(episode: Episode, folder: Path, report: Report) -> Result:
 
 def _calm(world: ChaosWorld, striker: Striker) -> None:
     """Until every fault is over, everybody runs, and what the end of the request asks is done."""
+    until = time.monotonic() + 2 * world.window
     while striker.busy or not all(actor.runs and actor.serving for actor in world.actors):
+        if time.monotonic() > until:
+            raise Stopped("a process does not serve again")
         striker.look()
         world.look(None)
         time.sleep(LOOK_SECONDS)
