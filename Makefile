@@ -141,6 +141,9 @@ bench-lookup: setup ## milliseconds of a search over 50 daemons (HTTP): docs/res
 soak: setup ## daemons over 200 rounds, with 100,000 events of others: docs/results/soak.json
 	@$(BIN)/python -m benchmarks.soak --json docs/results/soak.json $(SOAK)
 
+bench-dashboard: setup ## the dashboard over 1,000 requests and 100,000 events: docs/results/dashboard.json
+	@$(BIN)/python -m benchmarks.dashboard
+
 ##@ Experiments
 
 experiments: setup ## run all experiments and write their report to docs/results; SCALE=full as in the papers

@@ -1,0 +1,371 @@
+"""The dashboard over 1,000 requests and 100,000 events: docs/results/dashboard.json.
+
+    python -m benchmarks.dashboard
+
+To play so many requests would take hours, so their events are emitted by replay contracts at the
+addresses of market, pool and rounds, which then get their code back. Node, log queries, index and
+server work as ever. Times are wall-clock seconds of this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+from playwright.sync_api import Request
+
+from fedpact.chain import deployment as deployments
+from fedpact.chain.abi import MARKET, POOL, ROUNDS, SECOND, ContractAbi, contract_abi
+from fedpact.chain.bindings.v2.structs import terms_struct
+from fedpact.chain.client import ClientV2
+from fedpact.chain.devnet import Devnet
+from fedpact.child import ChildProcess
+from fedpact.consensus.judgement import judge
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.dashboard.index.follow import Follower
+from fedpact.dashboard.index.tables import IndexFile
+from fedpact.types.v2 import Terms
+from tests.support.browser import Watched, chromium
+from tests.support.dashboard_world import SERVING, dashboard_command
+from tests.support.second import People, deployed_second, make_terms
+from tests.support.specifications import SOUND, specification
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULT = ROOT / "docs" / "results" / "dashboard.json"
+REQUESTS, ROUNDS_EACH, MEMBERS = 1_000, 8, 3
+VIEWERS, SECONDS = 50, 20
+LOADS = 5
+GAS = 25_000_000
+SUBJECTS = ("pumps", "wounds", "invoices", "turbines", "retina", "claims", "soil", "voices")
+
+TYPES = {
+    "ModelsSubmitted": ["uint256", "uint256", "bytes32[]"],
+    "SliceOpened": ["uint256", "bytes"],
+    "VotesCommitted": ["uint256", "uint256", "bytes32[]"],
+    "VotesRevealed": ["uint256", "uint256", "uint256[]"],
+    "RoundTallied": ["uint256", "bool", "(uint256,uint256,uint256,uint256,uint256)"],
+    "Attested": ["uint256", "uint256", "bytes32", "uint256"],
+    "RoundFinalised": ["uint256", "uint256", "bytes32", "uint256", "uint256"],
+    "Credited": ["uint256", "uint256", "uint256", "bytes32"],
+    "RoundOpened": ["uint256", "bytes32", "bytes32", "uint256"],
+}
+"""Of the values beside the request, which is a topic."""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with Devnet.start(folder / "devnet") as devnet:
+            client = _chain(devnet, folder)
+            found = {
+                "requests": REQUESTS,
+                "rebuild": _rebuild(client, folder),
+                **_served(client, folder),
+            }
+    RESULT.write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+# ---------------------------------------------------------------------- the chain
+
+
+def _chain(devnet: Devnet, folder: Path) -> ClientV2:
+    registrar = devnet.new_account()
+    deployment = deployed_second(devnet, registrar)
+    deployments.save(deployment, folder / "deployment.json")
+    client = ClientV2.connect(devnet.url, deployment)
+    people = People.admitted(devnet, client, registrar, MEMBERS)
+    store = EmbeddedStore(folder / "content")
+    accounts = [keys.address for keys in people.members]
+    terms = [_terms(store, number) for number in range(REQUESTS)]
+    requests = range(1, REQUESTS + 1)
+    with _replaying(client, deployment.market, 4):
+        requester = people.requester.address
+        for number in requests:
+            _emit(
+                client, deployment.market, [_created(client, number, requester, terms[number - 1])]
+            )
+    with _replaying(client, deployment.pool, 3):
+        for number in requests:
+            _emit(client, deployment.pool, [_joined(number, one) for one in accounts])
+    with _replaying(client, deployment.rounds, 3):
+        for number in requests:
+            _emit(client, deployment.rounds, [_started(number, accounts[0])])
+    with _replaying(client, deployment.rounds, 2):
+        for number in requests:
+            _emit(client, deployment.rounds, list(_rounds_of(number)))
+    return client
+
+
+def _terms(store: EmbeddedStore, number: int) -> Terms:
+    subject = SUBJECTS[number % len(SUBJECTS)]
+    spec = specification(
+        title=f"Faults in {subject}, series {number}", category=f"data/{subject}", privacy=SOUND
+    )
+    digest = store.put(spec.encode()).digest
+    return make_terms(specification=digest, max_rounds=ROUNDS_EACH + 1)
+
+
+def _created(client: ClientV2, request: int, requester: str, terms: Terms) -> bytes:
+    market = contract_abi(MARKET, SECOND)
+    encoded = market.functions["createRequest"].inputs.encode([terms_struct(terms)])
+    data = client.market.terms_hash(terms) + (64).to_bytes(32, "big") + encoded[32:]
+    topics = (request, int(requester, 16), int.from_bytes(terms.query_key, "big"))
+    return _log(market, "RequestCreated", topics, data)
+
+
+def _joined(request: int, account: str) -> bytes:
+    data = encode(["uint256", "uint256", "bytes32"], [100, 100, bytes(32)])
+    return _log(contract_abi(POOL, SECOND), "Joined", (request, int(account, 16)), data)
+
+
+def _started(request: int, account: str) -> bytes:
+    data = encode(["uint256", *["bytes32"] * 4], [0, *[bytes(32)] * 4])
+    return _log(contract_abi(ROUNDS, SECOND), "Started", (request, int(account, 16)), data)
+
+
+def _rounds_of(request: int) -> Iterator[bytes]:
+    """Log entries of rounds by direct calls, each member in transactions of its own."""
+    everyone = (1 << MEMBERS) - 1
+    for number in range(1, ROUNDS_EACH + 1):
+        digest = keccak(text=f"{request} {number}")
+        error = 4_000 // number
+        words = {
+            voter: sum((error + 50 * one) << 14 * one for one in range(MEMBERS) if one != voter)
+            for voter in range(MEMBERS)
+        }
+        board, blind = judge(words, everyone, 9_000, 50)
+        for seat in range(MEMBERS):
+            yield _entry("ModelsSubmitted", request, number, 1 << seat, [digest])
+        yield _entry("SliceOpened", request, number, bytes(80))
+        yield _entry("VotesCommitted", request, number, everyone, [digest] * MEMBERS)
+        for voter in range(MEMBERS):
+            yield _entry("VotesRevealed", request, number, 1 << voter, [words[voter]])
+        yield _entry("RoundTallied", request, number, blind, board.fields)
+        yield _entry("Attested", request, number, everyone, digest, 0)
+        yield _entry("RoundFinalised", request, number, 0, digest, error, everyone)
+        yield _entry("Credited", request, 2 << 32 | 1 << 16, board.points, 1 << 16, digest)
+        yield _entry("RoundOpened", request, number + 1, digest, bytes(32), everyone)
+
+
+def _entry(name: str, request: int, *values: Any) -> bytes:
+    """A log entry of the rounds contract whose only indexed argument is the request."""
+    data = encode(TYPES[name], values)
+    return _log(contract_abi(ROUNDS, SECOND), name, (request,), data)
+
+
+def _log(abi: ContractAbi, name: str, topics: tuple[int, ...], data: bytes) -> bytes:
+    """A log entry as the replay contract takes it: topics, length, data."""
+    words = [int(abi.event_topic(name), 16), *topics, len(data)]
+    return b"".join(one.to_bytes(32, "big") for one in words) + data
+
+
+def _replay(topics: int) -> str:
+    """Code of a contract that emits the entries in its calldata, with this number of topics."""
+    length, data = 32 * topics, 32 * topics + 32
+    code = [0x5F, 0x5B, 0x36, 0x81, 0x10, 0x15, 0x60, 0, 0x57]  # while i < calldatasize
+    code += [0x80, 0x60, length, 0x01, 0x35]  # i, length
+    code += [0x80, 0x82, 0x60, data, 0x01, 0x5F, 0x37]  # copy the data to memory
+    for pushed, topic in enumerate(reversed(range(topics))):
+        code += [0x81 + pushed, 0x60, 32 * topic, 0x01, 0x35]
+    code += [0x80 + topics, 0x5F, 0xA0 + topics]
+    code += [0x01, 0x60, data, 0x01, 0x60, 0x01, 0x56]  # i += length + data's offset
+    code[7] = len(code)
+    return "0x" + bytes([*code, 0x5B, 0x00]).hex()
+
+
+def _emit(client: ClientV2, at: str, entries: list[bytes]) -> str:
+    """One transaction, from Anvil's own account; its hash."""
+    [sender] = client.rpc.call("eth_accounts")
+    data = "0x" + b"".join(entries).hex()
+    sent = {"from": sender, "to": at, "data": data, "gas": hex(GAS)}
+    return str(client.rpc.call("eth_sendTransaction", sent))
+
+
+@contextmanager
+def _replaying(client: ClientV2, at: str, topics: int) -> Iterator[None]:
+    """A replay contract is at the address of another; until all that was sent to it is mined."""
+    code = client.rpc.call("eth_getCode", at, "latest")
+    client.rpc.call("anvil_setCode", at, _replay(topics))
+    try:
+        yield
+        [sender] = client.rpc.call("eth_accounts")
+        counts = [("eth_getTransactionCount", [sender, when]) for when in ("latest", "pending")]
+        while len(set(client.rpc.batch(counts))) > 1:
+            time.sleep(0.02)
+    finally:
+        client.rpc.call("anvil_setCode", at, code)
+
+
+# ---------------------------------------------------------------------- what is measured
+
+
+def _rebuild(client: ClientV2, folder: Path) -> dict[str, float]:
+    """Seconds from an empty file to all events, and on to the cost of every transaction."""
+    path = folder / "state" / "dashboard" / client.deployment.fingerprint.hex()[:16]
+    with IndexFile(path / "index.sqlite", writes=True) as file:
+        follower = Follower(client, EmbeddedStore(folder / "content"), file)
+        began, cpu = time.monotonic(), time.process_time()
+        follower.step()
+        events, events_cpu = time.monotonic() - began, time.process_time() - cpu
+        while (change := follower.step()) is not None and (change.requests or change.others):
+            pass
+        everything = time.monotonic() - began
+        [(count,)] = file.rows("SELECT count(*) FROM events")
+        [(size,)] = file.rows(
+            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        )
+    return {
+        "events": count,
+        "events_seconds": round(events, 1),
+        "events_cpu_seconds": round(events_cpu, 1),
+        "all_seconds": round(everything, 1),
+        "index_bytes": size,
+    }
+
+
+def _served(client: ClientV2, folder: Path) -> dict[str, Any]:
+    config = folder / "fedpact.toml"
+    config.write_text(
+        f'endpoint = "{client.rpc.nodes[0].shown}"\ndeployment = "deployment.json"\n'
+        'store = "content"\nstate = "state"\n'
+    )
+    server = ChildProcess.start(dashboard_command(config), folder / "dashboard.log")
+    try:
+        url = server.wait_for(SERVING, 120)[1]
+        return {
+            "first_page": _page(url, "/"),
+            "request_page": _page(url, f"/requests/{REQUESTS}"),
+            **_viewers(client, url, server.process.pid),
+        }
+    finally:
+        server.stop()
+
+
+def _page(url: str, path: str) -> dict[str, Any]:
+    """A page in a browser with an empty cache: seconds until it is loaded, and bytes."""
+    with httpx.Client(trust_env=False) as http:
+        times = []
+        for _ in range(LOADS):
+            time.sleep(1.2)  # longer than the site keeps a view
+            began = time.monotonic()
+            http.get(url + path)
+            times.append(time.monotonic() - began)
+    with chromium() as browser:
+        watched = Watched(browser.new_context(), url)
+        sizes: list[int] = []
+        watched.page.on("requestfinished", lambda one: sizes.append(_size(one)))
+        page = watched.open(path)
+        loaded = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd / 1000")
+    return {
+        "html_seconds_median": round(statistics.median(times), 3),
+        "loaded_seconds": round(loaded, 2),
+        "bytes": sum(sizes),
+    }
+
+
+def _size(request: Request) -> int:
+    sizes = request.sizes()
+    return sizes["responseBodySize"] + sizes["responseHeadersSize"]
+
+
+def _viewers(client: ClientV2, url: str, pid: int) -> dict[str, Any]:
+    """CPU of the server with nobody and with VIEWERS looking, while a request moves each second.
+
+    A viewer does what the page's script does: it holds the stream of events, and takes a fresh copy
+    of the page after each change.
+    """
+    alone, _ = _moving(client, pid)
+    late: list[float] = []
+    viewers = [Viewer(url, f"/requests/{REQUESTS}") for _ in range(VIEWERS)]
+    for one in viewers:
+        one.start()
+    time.sleep(3)
+    together, moments = _moving(client, pid)
+    for one in viewers:
+        one.stopped.set()
+    for one in viewers:
+        one.join(30)
+        late += _lateness(one.seen, moments)
+    return {
+        "viewers": VIEWERS,
+        "server_cpu_share_alone": round(alone, 3),
+        "server_cpu_share_with_viewers": round(together, 3),
+        "seconds_from_block_to_viewer": {
+            "median": round(statistics.median(late), 2),
+            "most": round(max(late), 2),
+        },
+        "pages_taken": sum(one.pages for one in viewers),
+    }
+
+
+def _lateness(seen: dict[int, float], moments: dict[int, float]) -> list[float]:
+    """Seconds from each block to the copy of the page that shows it."""
+    found, before = [], 0
+    for block, at in sorted(seen.items()):
+        found += [at - mined for number, mined in moments.items() if before < number <= block]
+        before = block
+    return found
+
+
+def _moving(client: ClientV2, pid: int) -> tuple[float, dict[int, float]]:
+    """Share of a core that the server took, and when each block was mined."""
+    before, began = _cpu(pid), time.monotonic()
+    moments: dict[int, float] = {}
+    for number in range(SECONDS):
+        with _replaying(client, client.deployment.rounds, 2):
+            entry = _entry("SliceOpened", REQUESTS, number, bytes(80))
+            _emit(client, client.deployment.rounds, [entry])
+        moments[int(client.rpc.call("eth_blockNumber"), 16)] = time.monotonic()
+        time.sleep(1)
+    share = (_cpu(pid) - before) / (time.monotonic() - began)
+    time.sleep(3)
+    return share, moments
+
+
+class Viewer(threading.Thread):
+    """One that looks at a page."""
+
+    def __init__(self, url: str, path: str) -> None:
+        super().__init__(daemon=True)
+        self._url, self._path = url, path
+        self.stopped = threading.Event()
+        self.seen: dict[int, float] = {}
+        self.pages = 0
+
+    def run(self) -> None:
+        live = f"{self._url}/api/live"
+        with (
+            httpx.Client(trust_env=False, timeout=60) as http,
+            http.stream("GET", live) as stream,
+        ):
+            for line in stream.iter_lines():
+                if self.stopped.is_set():
+                    return
+                if line.startswith("data: ") and json.loads(line[6:])["requests"]:
+                    answer = http.get(self._url + self._path)
+                    if answer.status_code != httpx.codes.OK:  # asked while the replay stood there
+                        continue
+                    self.pages += 1
+                    self.seen[json.loads(line[6:])["block"]] = time.monotonic()
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    main()
