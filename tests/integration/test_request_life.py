@@ -9,6 +9,7 @@ import pytest
 from fedpact.audit import AuditReport, Verdict, audit
 from fedpact.errors import AuditFailed, DecryptionError, InvalidInput, NotReady, UnknownRequest
 from fedpact.learning.artefact import Model
+from fedpact.requester.fetch import card_paths
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RequestStatus
 from fedpact.types.scores import INVALID, lane
@@ -58,6 +59,13 @@ def test_the_requester_fetches_and_uses_the_model(
     facts = json.loads((tmp_path / "model.json").read_text())
     assert facts["cid"] == model.cid
     assert facts["contributors"] == [keys.address for keys in market.providers]
+    text, data = card_paths(model.path)
+    card = json.loads(data.read_text())
+    assert card["quality"]["examples"] == len(market.evaluation)
+    assert card["provenance"]["rounds"][-1]["cid"] == model.cid
+    assert sum(one["share"] for one in card["providers"]) == pytest.approx(1)
+    assert len(card["provenance"]["milestones"]) >= 3
+    assert card["provenance"]["specification"] in text.read_text()
     assert facts["round"] == 2
     right = [
         int(one.label) == label for one, label in zip(answers, market.evaluation.y, strict=False)

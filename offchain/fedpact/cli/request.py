@@ -149,14 +149,18 @@ def fetch(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch and decrypt a delivered or bought model, with a JSON file that describes it.
+    """Fetch and decrypt a delivered or bought model, with a JSON file that describes it and a model
+    card: how good it is by slice and label, how private, and where it came from.
 
     Example: fedpact --account bob request fetch 1 --output digits.safetensors
     """
+    from fedpact.requester.fetch import card_paths
+
     model = session.of(context).requesting.fetch(request_id, output)
     facts = model.facts()
     del facts["specification"]
-    print_facts({"file": str(model.path), **facts}, as_json=as_json)
+    card = str(card_paths(model.path)[0])
+    print_facts({"file": str(model.path), "card": card, **facts}, as_json=as_json)
 
 
 @app.command()

@@ -209,7 +209,8 @@ class Requester:
         return end
 
     def fetch(self, request_id: int, output: Path | None = None) -> FetchedModel:
-        """The delivered model, decrypted and checked, as a safetensors file with a JSON file.
+        """The delivered model, decrypted and checked, as a safetensors file with a JSON file and a
+        model card.
 
         For the account's own requests and for results that it bought. Raises NotReady before the
         delivery, ContentError or ModelError if the content is not the model.
@@ -224,9 +225,10 @@ class Requester:
             raise NotReady(f"request {request_id}: no model has been delivered yet")
 
         from fedpact.consensus.artefacts import RoundRef, model_cid, sealed_bytes
-        from fedpact.learning.artefact import encode
         from fedpact.learning.families import family_of
-        from fedpact.requester.decisions import own_decisions
+        from fedpact.requester.card.keeping import keep
+        from fedpact.requester.card.provenance import of_first_protocol
+        from fedpact.requester.slices import own_slices
 
         spec = self.specification(request_id)
         template = family_of(spec).template(spec)
@@ -243,22 +245,22 @@ class Requester:
         shared = next(e.args for e in events if e.name == "ModelShared")
         makers = seats_of(shared["contributors"])
         members = self._client.rounds.members(request_id)
-        decisions = None
-        if record.requester == self._keys.address:  # a buyer cannot open the slices
-            decisions = own_decisions(self._store, spec, self._keys, weights)
+        slices = None
+        if record.requester == self._keys.address:  # a buyer cannot open them
+            slices = own_slices(self._store, spec, self._keys)
         model = FetchedModel(
             request_id,
             round_ref.fingerprint.hex(),
             spec,
             str(cid),
-            state.final_rounds,
+            int(final["round"]),
             None if final["mae"] == INVALID else int(final["mae"]),
             tuple(member.account for member in members if member.seat in makers),
             output or self.model_path(request_id),
-            decisions,
         )
-        fetch.write(model, encode(weights))
-        return model
+        return keep(
+            model, weights, slices, of_first_protocol(self._client, request_id, spec, events)
+        )
 
     def model_path(self, request_id: int) -> Path:
         """The default path at which `fetch` writes a model."""

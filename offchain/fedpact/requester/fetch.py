@@ -58,6 +58,11 @@ def facts_path(model: Path) -> Path:
     return model.with_suffix(".json")
 
 
+def card_paths(model: Path) -> tuple[Path, Path]:
+    """The model card next to a model file: Markdown, and JSON."""
+    return model.with_suffix(".model-card.md"), model.with_suffix(".model-card.json")
+
+
 def decrypt(
     sealed_model: bytes,
     round_ref: RoundRef,
@@ -86,8 +91,18 @@ def write(model: FetchedModel, artefact: bytes) -> None:
     """Write the model and its JSON file, each atomically."""
     model.path.parent.mkdir(parents=True, exist_ok=True)
     _replace(model.path, artefact)
-    text = json.dumps(model.facts(), indent=2, ensure_ascii=False) + "\n"
-    _replace(facts_path(model.path), text.encode())
+    _replace(facts_path(model.path), _json(model.facts()))
+
+
+def write_card(model: Path, markdown: str, facts: dict[str, Any]) -> None:
+    """Write a model's card, each file atomically."""
+    text, data = card_paths(model)
+    _replace(text, markdown.encode())
+    _replace(data, _json(facts))
+
+
+def _json(facts: dict[str, Any]) -> bytes:
+    return (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def read(path: Path) -> tuple[Specification, "Model"]:

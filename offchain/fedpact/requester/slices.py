@@ -97,6 +97,15 @@ def slice_key(keys: "AccountKeys", plaintext_digest: bytes) -> bytes:
 def own_evaluation(store: ContentStore, spec: Specification, keys: "AccountKeys") -> Dataset | None:
     """The evaluation set of this account's request, put together from its sealed slices; None where
     the store has lost one."""
+    parts = own_slices(store, spec, keys)
+    return None if parts is None else together(parts)
+
+
+def own_slices(
+    store: ContentStore, spec: Specification, keys: "AccountKeys"
+) -> list[Dataset] | None:
+    """The slices of this account's request, the first for round 1; None where the store has lost
+    one."""
     parts = []
     for number, part in enumerate(spec.evaluation, start=1):
         try:
@@ -106,11 +115,16 @@ def own_evaluation(store: ContentStore, spec: Specification, keys: "AccountKeys"
             )
         except (ContentError, ContentMissing, StoreUnreachable) as error:
             log.warning(
-                "evaluation slice %d cannot be read (%s): probabilities are not calibrated",
+                "evaluation slice %d cannot be read (%s): the model is not measured or calibrated",
                 number,
                 error,
             )
             return None
+    return parts
+
+
+def together(parts: list[Dataset]) -> Dataset:
+    """All slices as one data set."""
     x = np.concatenate([part.x for part in parts])
     return Dataset(x, np.concatenate([part.y for part in parts]), ())
 

@@ -62,7 +62,7 @@ class Metric(Document):
         return self.name in BY_LABEL
 
     def __str__(self) -> str:
-        return self.name if self.quantile is None else f"{self.name} at {self.quantile:g}"
+        return self.name.value if self.quantile is None else f"{self.name} at {self.quantile:g}"
 
 
 ACCURACY = Metric(name=MetricName.ACCURACY)

@@ -23,18 +23,18 @@ from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, Retryable
 from fedpact.exchange.boards import Exchange
-from fedpact.learning.artefact import encode
-from fedpact.requester import fetch
 from fedpact.requester.answer import Answers, answer_file
-from fedpact.requester.decisions import own_decisions
+from fedpact.requester.card.keeping import keep
 from fedpact.requester.draft import TERMS, Draft
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
 from fedpact.requester.listing import RequestSummary
 from fedpact.requester.request import PreparedRequest, prepare, read_bytes, read_evaluation
+from fedpact.requester.slices import own_slices
 from fedpact.requester.v2.duties import Acting, Refund, next_duty, require_open, settle
 from fedpact.requester.v2.fetching import fetch_model
 from fedpact.requester.v2.look import RequestLog, RequestLook, look
+from fedpact.requester.v2.provenance import provenance_of
 from fedpact.requester.v2.slice_keys import SliceKeys, own_slice_keys
 from fedpact.requester.v2.telling import Telling
 from fedpact.requester.v2.terms import MarketTerms
@@ -285,7 +285,8 @@ class RequesterV2:
     # The end
 
     def fetch(self, request_id: int, output: Path | None = None) -> FetchedModel:
-        """The delivered model, decrypted and checked, as a safetensors file with a JSON file.
+        """The delivered model, decrypted and checked, as a safetensors file with a JSON file and a
+        model card.
 
         Raises NotReady before the delivery, DecryptionError for a key that does not open it
         (`follow` disputes it), ContentError or ModelError if the content is not the model.
@@ -294,10 +295,8 @@ class RequesterV2:
         to = output or self.model_path(request_id)
         seen = look(self.client, request_id)
         fetched, model = fetch_model(seen, self.store, spec, self._secret, to)
-        decisions = own_decisions(self.store, spec, self.keys, model)
-        fetched = replace(fetched, decisions=decisions)
-        fetch.write(fetched, encode(model))
-        return fetched
+        slices = own_slices(self.store, spec, self.keys)
+        return keep(fetched, model, slices, provenance_of(seen, fetched))
 
     def model_path(self, request_id: int) -> Path:
         """The default path at which a model is written."""

@@ -1,5 +1,6 @@
 """What a requester of the second protocol does, and what it cannot get away with."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from fedpact.errors import (
     Reverted,
     SpecificationError,
 )
+from fedpact.requester.fetch import card_paths
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.v2.client import RequesterV2
 from fedpact.requester.v2.look import RequestLook, look
@@ -59,6 +61,14 @@ def test_a_request_is_served_to_its_end(scene: Scene, people: People) -> None:
     fetched = scene.requester.fetch(request.id, scene.folder / "again.safetensors")
     assert set(fetched.contributors) == {keys.address for keys in people.members}
     assert fetched.path.read_bytes() == path.read_bytes()
+    text, data = card_paths(fetched.path)
+    card = json.loads(data.read_text())
+    assert card["quality"]["examples"] == len(evaluation())
+    assert [one["sealed"] for one in card["quality"]["slices"]] == [True]
+    assert sum(one["share"] for one in card["providers"]) == pytest.approx(1)
+    steps = [one["transaction"] for one in card["provenance"]["milestones"]]
+    assert steps[-1] == request.happened(Settled)[0].at.tx_hash
+    assert all(one in text.read_text() for one in (fetched.cid, *steps, *fetched.contributors))
     np.savez(scene.folder / "queries.npz", x=evaluation().x[:5])
     assert len(scene.requester.answer(request.id, scene.folder / "queries.npz")) == 5
     assert scene.requester.status(request.id).model

@@ -1,0 +1,38 @@
+"""Write a fetched model with what its holder needs to use it: description, decisions, card."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fedpact.data.dataset import Dataset
+from fedpact.learning.artefact import encode
+from fedpact.requester import fetch
+from fedpact.requester.card.card import make_card
+from fedpact.requester.card.markdown import markdown
+from fedpact.requester.card.provenance import Provenance
+from fedpact.requester.card.quality import measure
+from fedpact.requester.decisions import fitted
+from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.slices import together
+
+if TYPE_CHECKING:
+    from fedpact.learning.artefact import Model
+
+
+def keep(
+    fetched: FetchedModel, model: Model, slices: list[Dataset] | None, provenance: Provenance
+) -> FetchedModel:
+    """Fit decisions to the slices, measure the model on them, and write all files beside it.
+
+    `slices`: the requester's, in order; None for a bought model, or where one is lost.
+    """
+    decisions = quality = None
+    if slices is not None:
+        decisions = fitted(fetched.specification, model, together(slices))
+        quality = measure(fetched.specification, model, slices, fetched.round, decisions)
+    kept = replace(fetched, decisions=decisions)
+    fetch.write(kept, encode(model))
+    card = make_card(kept, provenance, quality)
+    fetch.write_card(kept.path, markdown(card), card.facts())
+    return kept
