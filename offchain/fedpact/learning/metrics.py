@@ -47,7 +47,8 @@ def error(metric: Metric, predicted: Predicted, y: Targets) -> int:
             wrong = int((predicted.argmax(axis=1) != y).sum())
             return (2 * MAX_SCORE * wrong + len(y)) // (2 * len(y))
         case MetricName.BALANCED_ACCURACY:
-            return _score(1 - _recall(balanced_labels(predicted, y), y))
+            rules = (balanced_labels(predicted, y), predicted.argmax(axis=1))
+            return _score(1 - max(_recall(decided, y) for decided in rules))
         case MetricName.MACRO_F1:
             return _score(1 - macro_f1(predicted.argmax(axis=1), y))
         case MetricName.BRIER:
@@ -96,7 +97,8 @@ def label_weights(y: Targets) -> NDArray[np.float64]:
 
 def balanced_labels(predicted: Predicted, y: Targets) -> NDArray[np.int64]:
     """Labels decided by p / share, (n,), share the label's among `y`; labels without an example are
-    never decided for. No rule has a higher balanced accuracy if the probabilities p are right."""
+    never decided for. No rule has a higher balanced accuracy if the probabilities p are right for
+    labels as frequent as in `y`. A model that learnt from other shares is right without them."""
     counts = np.bincount(y, minlength=predicted.shape[1])
     with np.errstate(divide="ignore", invalid="ignore"):
         odds = np.where(counts > 0, predicted / counts, -1.0)
