@@ -120,9 +120,9 @@ class EmbeddedStore:
 
     def _remove_damaged(self, cid: Cid) -> None:
         """Delete an item that is not what it should be: whoever owes it sees that it is missing,
-        and puts it again."""
+        and puts it again. A reader who may not write leaves it."""
         target = self._content / str(cid)
-        with self._reporting("written"), self._lock(fcntl.LOCK_EX), suppress(FileNotFoundError):
+        with suppress(OSError), self._lock(fcntl.LOCK_EX):
             if Cid.of(target.read_bytes()) != cid:
                 target.unlink()
 

@@ -90,6 +90,19 @@ def test_damaged_content_is_missing_once_it_was_read(store: EmbeddedStore) -> No
     assert not store.has(cid)
 
 
+def test_damaged_content_is_named_to_a_reader_who_may_not_write(
+    store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: object) -> int:
+        raise PermissionError("the lock cannot be opened")
+
+    cid = store.put(CONTENT)
+    item(store, cid).write_bytes(b"A model")
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(ContentMismatch):
+        store.get(cid, 100)
+
+
 def test_content_cut_short_is_refused(store: EmbeddedStore) -> None:
     cid = store.put(CONTENT)
     item(store, cid).write_bytes(CONTENT[:-1])
