@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fedpact.demo.options import DemoOptions, PoisonKind, StoreKind
+from fedpact.errors import AuditFailed
 from fedpact.types.privacy import PaperMechanism
 
 
@@ -112,4 +113,6 @@ def demo(
 
     from fedpact.demo.run import run
 
-    run(options, Console())
+    failed = run(options, Console()).failures()
+    if failed:
+        raise AuditFailed("the demo failed: " + "; ".join(failed))

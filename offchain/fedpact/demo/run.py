@@ -72,7 +72,7 @@ class Demo:
 
 
 def run(options: DemoOptions, console: Console) -> DemoResult:
-    """Run the whole demo; raises FedpactError if an expectation fails."""
+    """Run the whole demo. `DemoResult.failures` says which expectations failed."""
     started = time.monotonic()
     with _workspace(options, console) as folder:
         data = prepare(options, folder)
@@ -94,9 +94,6 @@ def run(options: DemoOptions, console: Console) -> DemoResult:
         if options.json is not None:
             options.json.write_text(result.to_json())
             console.print(f"written to {options.json}")
-        failed = result.failures()
-        if failed:
-            raise AuditFailed("the demo failed: " + "; ".join(failed))
         return result
 
 
