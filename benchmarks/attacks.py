@@ -55,8 +55,8 @@ def request(family: str, extreme_start: bool = False, **changes: Any) -> Hostile
     if family not in hostile.TEXT_FAMILIES:
         fields["local"] = _steps()
         fields["privacy"]["clipping_norm"] = 1.0
-    if fields["features"].get("columns"):
-        fields["features"] |= _columns("age", "income")
+    if family not in hostile.TEXT_FAMILIES and not hostile._FORMS[family][0]:
+        fields["features"] = {**_columns("age", "income"), "scale": 1.0}
     for name, value in changes.items():
         known = fields.get(name)
         both = isinstance(known, dict) and isinstance(value, dict)

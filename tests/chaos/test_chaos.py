@@ -11,7 +11,7 @@ def test_a_request_outlives_what_a_minute_of_chaos_does(tmp_path: Path) -> None:
     lines: list[str] = []
     result = play(brief(1), tmp_path, lines.append)
     assert not result.failed, "\n".join([*result.verdict.problems, *result.ended, *lines])
-    assert result.kills >= 2
+    assert result.kills >= 1  # a member that sends nothing is not killed after sending
     assert len(result.injected) >= 5
 
 

@@ -46,6 +46,7 @@ def test_studies_without_configuration_are_listed_with_the_state_of_their_files(
         "digits": "not run: python -m lab digits",
         "incentives": "not run: python -m lab incentives",
         "public-networks": "not run: python -m lab public-networks",
+        "tables": "not run: python -m lab tables",
     }
     index = Path("out/README.md").read_text()
     assert "| [retrieval](retrieval.md) | Lookups" in index
@@ -54,7 +55,7 @@ def test_studies_without_configuration_are_listed_with_the_state_of_their_files(
 
 
 @pytest.mark.parametrize(
-    "study", ["retrieval", "consensus", "digits", "incentives", "public-networks"]
+    "study", ["retrieval", "consensus", "digits", "incentives", "public-networks", "tables"]
 )
 def test_each_study_without_configuration_has_its_own_command(lab: Lab, study: str) -> None:
     help_ = lab(study, "--help")

@@ -240,11 +240,20 @@ def test_an_evaluation_set_without_a_label_column(cli: Cli, ready: Path) -> None
     assert "no label column" in message
 
 
-def test_an_evaluation_set_with_too_few_examples_of_a_label(cli: Cli, ready: Path) -> None:
-    np.savez(ready / "evaluation.npz", x=np.ones((10, 64)), y=np.arange(10))
+def test_an_evaluation_set_with_fewer_examples_than_rounds(cli: Cli, ready: Path) -> None:
+    np.savez(ready / "evaluation.npz", x=np.ones((1, 64)), y=np.arange(1))
     code, message = create(cli)
     assert code == 4
-    assert "label '0' has 1 examples for 2 rounds" in message
+    assert "1 examples for 2 rounds" in message
+
+
+def test_an_evaluation_set_with_too_few_examples_of_a_label(cli: Cli, ready: Path) -> None:
+    """The labels are so skewed that models are judged by balanced accuracy."""
+    y = np.repeat(np.arange(10), [1, *[20] * 9])
+    np.savez(ready / "evaluation.npz", x=np.ones((len(y), 64)), y=y)
+    code, message = create(cli)
+    assert code == 4
+    assert "label '0' has 1 examples for 2 rounds: metric balanced-accuracy" in message
 
 
 def test_a_missing_evaluation_set(cli: Cli, ready: Path) -> None:
@@ -262,7 +271,7 @@ def test_a_payment_that_is_not_an_amount(cli: Cli, ready: Path, payment: str) ->
 def test_a_refused_request_leaves_nothing_behind(
     cli: Cli, ready: Path, anvil: Devnet, deployment: Deployment
 ) -> None:
-    np.savez(ready / "evaluation.npz", x=np.ones((10, 64)), y=np.arange(10))
+    np.savez(ready / "evaluation.npz", x=np.ones((1, 64)), y=np.arange(1))
     create(cli)
     assert not (ready / "state").exists()
     assert [path for path in (ready / "content").rglob("*") if path.is_file()] == []
