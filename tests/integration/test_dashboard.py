@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -152,6 +156,28 @@ def test_an_audit_is_shown_item_by_item(watched: Watched, shown: DashboardWorld)
     assert view["holds"] > 10
     expect(page.locator("tbody tr")).to_have_count(len(view["items"]))
     assert serious(page) == []
+
+
+def test_a_report_needs_no_network(browser: Browser, shown: DashboardWorld, tmp_path: Path) -> None:
+    """Written by the requester's own command, and opened from the disk."""
+    config = tmp_path / "requester.toml"
+    config.write_text(shown.world.network.settings("requester", 0.5))
+    command = ["-m", "fedpact", "--config", str(config), "request", "report", str(shown.finished)]
+    subprocess.run([sys.executable, *command, "--output", str(tmp_path)], check=True)
+    data = json.loads((tmp_path / f"request-{shown.finished}.json").read_text())
+    context = context_of(browser, viewport={"width": 360, "height": 740}, offline=True)
+    watched = Watched(context, f"file://{tmp_path}")
+    page = watched.open(f"/request-{shown.finished}.html")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Confusion matrix")).to_be_visible()
+    assert sum(map(sum, data["quality"]["confusion"])) == data["quality"]["examples"]
+    assert data["audit"]["fails"] == 0
+    drawn = "Array.from(document.querySelectorAll('canvas')).every((one) => Chart.getChart(one))"
+    assert page.evaluate(drawn)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert serious(page) == []
+    context.close()
+    assert watched.problems == []
 
 
 def test_every_control_is_reached_by_keyboard(watched: Watched, shown: DashboardWorld) -> None:

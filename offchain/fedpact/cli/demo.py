@@ -72,6 +72,10 @@ def demo(
     json: Annotated[
         Path | None, typer.Option("--json", help="Write the result to this file (JSON).")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="With --protocol 2: write the request's report to this folder."),
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the folder with logs, stores and keys.")
     ] = False,
@@ -105,6 +109,7 @@ def demo(
         poison_kind=poison_kind,
         seed=seed,
         json=json,
+        report=report,
         keep=keep,
         protocol=protocol,
         cohort=cohort,

@@ -1,4 +1,4 @@
-"""`fedpact request`: publish, follow, fetch, answer."""
+"""`fedpact request`: publish, follow, fetch, answer, report."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedpact.cli import resale, session
+from fedpact.cli import report, resale, session
 from fedpact.cli.options import RequestId
 from fedpact.cli.output import (
     AsJson,
@@ -29,6 +29,7 @@ app = typer.Typer(help="Request models, follow requests, use the results.", no_a
 
 app.command()(resale.offers)
 app.command()(resale.buy)
+app.command()(report.report)
 
 
 @app.command()
@@ -297,14 +298,14 @@ def _follow(at: "Session", request_id: int, as_json: bool) -> None:
     from fedpact.errors import NotReady
     from fedpact.types.v2 import Status
 
-    def report(progress: "RequestProgress") -> None:
+    def tell(progress: "RequestProgress") -> None:
         if as_json:
             print_json(_facts(progress), indent=None)
         else:
             typer.echo(_line(progress))
 
     interval = at.settings.poll_interval
-    end = at.requesting.follow(request_id, report, poll_interval=interval)
+    end = at.requesting.follow(request_id, tell, poll_interval=interval)
     if not end.model:
         settled = end.status is Status.SETTLED
         rest = (

@@ -13,11 +13,12 @@ from fedpact.chain.client import ClientV2
 from fedpact.content.opening import open_store
 from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.index.tables import IndexFile, index_file
+from fedpact.dashboard.links import Links
 from fedpact.dashboard.web.app import create_app
 from fedpact.dashboard.web.hub import Hub
 from fedpact.dashboard.web.login import Login, token_file, token_of
 from fedpact.dashboard.web.own import OwnFiles, OwnProvider
-from fedpact.dashboard.web.site import Links, Site
+from fedpact.dashboard.web.site import Site
 from fedpact.errors import DeploymentError, SettingsError
 from fedpact.settings import Settings
 from fedpact.types.deployment import Deployment, DeploymentV2

@@ -59,6 +59,8 @@ class DemoOptions:
     """None: the kinds in turn."""
     seed: int = 0
     json: Path | None = None
+    report: Path | None = None
+    """Protocol 2: a folder for the request's report."""
     keep: bool = False
     protocol: int = 1
     """Of the contracts."""
@@ -69,6 +71,8 @@ class DemoOptions:
         most = MAX_PROVIDERS if self.protocol == 1 else MAX_POOL
         if not 2 <= self.providers <= most:
             raise InvalidInput(f"--providers {self.providers}: must be from 2 to {most}")
+        if self.report is not None and self.protocol == 1:
+            raise InvalidInput("--report is for --protocol 2: it shows requests of that one alone")
         if self.cohort is not None and self.protocol == 1:
             raise InvalidInput("--cohort is for --protocol 2: the first one draws nobody")
         if self.cohort is not None and not 2 <= self.cohort <= min(self.providers, MAX_PROVIDERS):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fedpact.audit import audit
+from fedpact.audit import AuditReport, audit
 from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
+from fedpact.dashboard.links import Links
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.fleet import Fleet
 from fedpact.demo.network import DemoNetwork, running_network
@@ -188,6 +189,8 @@ def _play(demo: Demo) -> DemoResult:
         refunded = _claimed_and_refunded(demo, client, request_id)
     fetched = requester.fetch(request_id)
     verdict = audit(client, network.store, request_id, demo.auditor)
+    if demo.options.report is not None:
+        _write_report(demo, verdict, demo.options.report)
     network.stop_daemons()  # they have nothing left to do, and the baselines need the cores
     final = _final_model(demo, spec, fetched)
     _answer(demo, spec, request_id)
@@ -200,6 +203,17 @@ def _play(demo: Demo) -> DemoResult:
     if isinstance(client, ClientV2):
         return collect_v2(client, request_id, spec, providers, ending)
     return collect(network, client, request_id, spec, providers, ending)
+
+
+def _write_report(demo: Demo, verdict: AuditReport, folder: Path) -> None:
+    """As `fedpact request report` does, with the audit that a named auditor has made."""
+    from fedpact.dashboard.report.writing import write_report
+
+    requester, network = demo.requester, demo.network
+    assert isinstance(requester, RequesterV2)
+    quality, links = requester.quality(verdict.request_id), Links(pages=False)
+    path = write_report(requester.client, network.store, verdict, quality, folder, links)
+    demo.console.print(f"report: {path}", soft_wrap=True)
 
 
 def _answer(demo: Demo, spec: Specification, request_id: int) -> None:

@@ -2,74 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from fedpact.chain.bindings.v2.events import (
-    Attested,
-    Credited,
-    Joined,
-    ModelsSubmitted,
     Paid,
-    Place,
-    RequestCreated,
     RequestEvent,
-    RoundFinalised,
-    RoundOpened,
-    RoundTallied,
     Settled,
-    Started,
-    VotesRevealed,
 )
-from fedpact.consensus.judgement import judge
 from fedpact.dashboard.index.reading import Described
-from fedpact.dashboard.story import Pool, Stage, Story
+from fedpact.dashboard.story import Stage, Story
 from fedpact.dashboard.views.money import money_view
 from fedpact.dashboard.views.request import Sources, request_view
 from fedpact.dashboard.views.rounds import round_views
 from fedpact.types.scores import INVALID
-from fedpact.types.v2 import ETHER, PoolMember, Start
-from tests.support.second import make_terms
-
-ACCOUNTS = [f"0x{number:040x}" for number in range(1, 5)]
-TERMS = make_terms(max_pool=4, max_rounds=2, vote_band=50, max_error=5_000)
-POOL = Pool(tuple(PoolMember(one, n, 10, 4_000, n + 1) for n, one in enumerate(ACCOUNTS)))
-START = Start(*(bytes(32),) * 4)
-
-
-def at(number: int) -> Place:
-    return Place(number, 0, f"0x{number:064x}", 1_000 + number)
-
-
-def votes(*rows: Sequence[int]) -> tuple[int, ...]:
-    return tuple(sum(score << 14 * seat for seat, score in enumerate(row)) for row in rows)
-
-
-def round_of(revealed: int, words: tuple[int, ...], submitted: int = 0b1111) -> list[RequestEvent]:
-    """A round that becomes final, with what its votes amount to."""
-    seats = [seat for seat in range(4) if revealed >> seat & 1]
-    board, blind = judge(dict(zip(seats, words, strict=True)), submitted, 5_000, 50)
-    faults = board.faults | (0b1111 & ~submitted)
-    return [
-        RoundOpened(at(10), 1, 1, bytes(32), bytes(32), 0b1111),
-        ModelsSubmitted(at(11), 1, 1, submitted, (bytes(32),) * submitted.bit_count()),
-        VotesRevealed(at(12), 1, 1, revealed, words),
-        RoundTallied(at(13), 1, 1, blind, board),
-        Attested(at(14), 1, 1, revealed, bytes(32), 0),
-        RoundFinalised(at(15), 1, 1, 0, b"\x01" * 32, 800, revealed),
-        Credited(at(15), 1, 3 << 48 | 2 << 32 | 1 << 16, board.points, faults, b"\x01" * 32),
-    ]
-
-
-def story(*events: RequestEvent) -> Story:
-    created = RequestCreated(at(1), 1, "0x" + "9" * 40, bytes(32), bytes(32), TERMS)
-    joined = [Joined(at(2), 1, one, n, 10, bytes(32)) for n, one in enumerate(ACCOUNTS)]
-    return Story((created, *joined, Started(at(3), 1, ACCOUNTS[0], 0, START), *events), {}, POOL)
-
-
-GOOD = ((0, 900, 950, 980), (900, 0, 940, 990), (910, 905, 0, 985), (905, 900, 945, 0))
+from fedpact.types.v2 import ETHER
+from tests.offchain.dashboard.told_events import (
+    ACCOUNTS,
+    GOOD,
+    POOL,
+    TERMS,
+    at,
+    round_of,
+    story,
+    votes,
+)
 
 
 def test_all_are_paid_and_nothing_needs_explaining() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from fedpact.dashboard.foreign import plain
 from fedpact.dashboard.index.follow import Change
 from fedpact.dashboard.serve import serve
 from fedpact.dashboard.units import ether
 from fedpact.dashboard.views.blocks import Chart, Series
 from fedpact.dashboard.web.downloads import as_csv
-from fedpact.dashboard.web.filters import chart_json, ether_short, plain
+from fedpact.dashboard.web.filters import chart_json, ether_short
 from fedpact.dashboard.web.hub import QUEUED, Hub
 from fedpact.dashboard.web.login import Login, token_file, token_of
 from fedpact.dashboard.web.own import last_problems

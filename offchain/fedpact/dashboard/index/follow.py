@@ -5,17 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from fedpact.chain.abi import contract_abi
-from fedpact.chain.addresses import checksum
 from fedpact.chain.client import ClientV2
-from fedpact.chain.faults import RpcError
-from fedpact.chain.records import Event
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore
-from fedpact.dashboard.index.reading import Transaction
+from fedpact.dashboard.index.sent import SentReader, block_times
 from fedpact.dashboard.index.tables import IndexFile
 from fedpact.dashboard.index.writing import IndexWriter
 from fedpact.dashboard.story import Pool
@@ -66,7 +62,7 @@ class Follower:
             ends=self._writer.ends(),
             overlap=OVERLAP,
         )
-        self._selectors = _selectors(client)
+        self._sent = SentReader(client)
 
     def step(self) -> Change | None:
         """Read up to the latest block; None if it was read before and nothing was fetched.
@@ -78,7 +74,9 @@ class Follower:
         touched: set[int] = set()
         others = False
         for chunk in self._scanner.chunks(frame):
-            times = self._times(chunk.events)
+            times = block_times(
+                self._client, (one.block for one in chunk.events if one.timestamp is None)
+            )
             changed, new = self._writer.replace(chunk.first, chunk.events, times, chunk.end)
             touched |= changed
             others = others or new
@@ -108,13 +106,6 @@ class Follower:
             stop.wait(waiting)
 
     # ------------------------------------------------------------------ what events do not tell
-
-    def _times(self, events: Sequence[Event]) -> dict[int, int]:
-        """Of the blocks whose log entries do not name their time."""
-        blocks = sorted({one.block for one in events if one.timestamp is None})
-        calls = [("eth_getBlockByNumber", [hex(number), False]) for number in blocks]
-        frames = [self._client.frame_of(one) for one in self._batch(calls)]
-        return {one.block_number: one.timestamp for one in frames}
 
     def _read_records(self) -> None:
         """Of rounds posted whole: votes and digests are in the transaction."""
@@ -151,29 +142,10 @@ class Follower:
             (TRANSACTIONS_AT_ONCE,),
         )
         hashes = [str(tx) for (tx,) in rows]
-        receipts = self._batch([("eth_getTransactionReceipt", [one]) for one in hashes])
-        sent = self._batch([("eth_getTransactionByHash", [one]) for one in hashes])
-        found = [
-            self._transaction(receipt, transaction)
-            for receipt, transaction in zip(receipts, sent, strict=True)
-            if receipt is not None and transaction is not None
-        ]
+        found = self._sent.read(hashes)
         if found:
             self._writer.add_transactions(found)
         return bool(found)
-
-    def _transaction(self, receipt: dict[str, str], sent: dict[str, str]) -> Transaction:
-        gas = int(receipt["gasUsed"], 16)
-        price = int(receipt.get("effectiveGasPrice") or sent["gasPrice"], 16)
-        to, data = (sent.get("to") or "").lower(), sent["input"]
-        return Transaction(
-            str(receipt["transactionHash"]),
-            int(receipt["blockNumber"], 16),
-            checksum(receipt["from"]),
-            self._selectors.get((to, data[2:10].lower()), ""),
-            gas,
-            gas * price,
-        )
 
     def _fetch_contents(self) -> set[int]:
         """Specifications that are not here yet; the requests that they describe."""
@@ -194,19 +166,3 @@ class Follower:
             described |= {int(one) for (one,) in self._writer.file.rows(query, (cid,))}
         self._writer.describe(described)
         return described
-
-    def _batch(self, calls: Sequence[tuple[str, list[object]]]) -> list[dict[str, str] | None]:
-        answers = self._client.rpc.batch(calls) if calls else []
-        for answer in answers:
-            if isinstance(answer, RpcError):
-                raise answer
-        return list(answers)
-
-
-def _selectors(client: ClientV2) -> dict[tuple[str, str], str]:
-    """Names of functions by contract's address and selector."""
-    return {
-        (address.lower(), function.selector.hex()): function.name
-        for name, address in client.deployment.contracts.items()
-        for function in contract_abi(name, client.deployment.protocol).functions.values()
-    }

@@ -15,7 +15,7 @@ function datasets(chart) {
       backgroundColor: own,
       borderWidth: chart.kind === "line" ? 2 : 0,
       borderDash: one.dashed ? [5, 5] : [],
-      pointRadius: one.dashed ? 0 : 3.5,
+      pointRadius: one.dashed || !chart.points ? 0 : 3.5,
       pointHoverRadius: 5,
       tension: 0,
       spanGaps: true,

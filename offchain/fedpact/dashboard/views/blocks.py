@@ -36,6 +36,8 @@ class Chart(View):
     ceiling: float | None = None
     """Top of the y axis; None: as the values need."""
     horizontal: bool = False
+    points: bool = True
+    """Whether a line marks its values."""
 
 
 class Fact(View):

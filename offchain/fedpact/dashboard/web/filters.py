@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from unicodedata import category
 
 from jinja2 import Environment
 from markupsafe import Markup
 
+from fedpact.dashboard.foreign import plain
+from fedpact.dashboard.links import Links
 from fedpact.dashboard.units import error_text, ether
 from fedpact.dashboard.views.blocks import Chart
 from fedpact.dashboard.views.charts import short
-from fedpact.dashboard.web.site import Links
 from fedpact.types.scores import INVALID
 from fedpact.types.v2 import ETHER
 
@@ -32,9 +32,11 @@ def install(environment: Environment, links: Links) -> None:
         raw=raw,
     )
     environment.globals.update(
-        tx_url=lambda tx: f"{links.explorer}/tx/{tx}" if links.explorer else f"/transaction/{tx}",
-        cid_url=lambda cid: f"{links.gateway}/ipfs/{cid}" if links.gateway else f"/content/{cid}",
+        tx_url=links.transaction,
+        cid_url=links.content,
+        account_url=links.account,
         contract_url=lambda at: f"{links.explorer}/address/{at}" if links.explorer else "",
+        standalone=not links.pages,
         ETHER=ETHER,
         INVALID=INVALID,
     )
@@ -65,19 +67,6 @@ def heat(score: int | None, ceiling: int) -> int:
     if score is None or score == INVALID:
         return 0
     return 1 + min(8, 9 * score // max(1, ceiling))
-
-
-def plain(text: str) -> str:
-    """Foreign text, with a mark in place of each character that is not seen or that turns the
-    direction of what follows; a page isolates it besides (<bdi>)."""
-    return "".join("\ufffd" if _unseen(one) else one for one in text)
-
-
-def _unseen(one: str) -> bool:
-    turns = (
-        one in "\u061c\u200e\u200f" or "\u202a" <= one <= "\u202e" or "\u2066" <= one <= "\u2069"
-    )
-    return turns or (category(one) in ("Cc", "Cs") and one not in "\n\t")
 
 
 def raw(value: object) -> str:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from fedpact.chain.records import Event
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.index.reading import Index, Transaction
 from fedpact.dashboard.index.tables import IndexFile
+from fedpact.dashboard.links import Links
 from fedpact.dashboard.story import Stage
 from fedpact.dashboard.views.audit import AuditView, audit_view
 from fedpact.dashboard.views.market import MarketQuery, MarketView, market_view, summaries
@@ -44,16 +44,6 @@ AUDIT_KEPT_SECONDS = 600.0
 """Content that was missing may have come."""
 MOST_REPUTATIONS = 500
 ViewT = TypeVar("ViewT")
-
-
-@dataclass(frozen=True)
-class Links:
-    """Where transactions, accounts and contents can be looked at; empty: on pages of this site."""
-
-    explorer: str = ""
-    """Address of a block explorer, such as https://etherscan.io."""
-    gateway: str = ""
-    """Address of an IPFS gateway, such as http://127.0.0.1:8080."""
 
 
 class Site:

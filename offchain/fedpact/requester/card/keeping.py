@@ -11,8 +11,8 @@ from fedpact.requester import fetch
 from fedpact.requester.card.card import make_card
 from fedpact.requester.card.markdown import markdown
 from fedpact.requester.card.provenance import Provenance
-from fedpact.requester.card.quality import measure
-from fedpact.requester.decisions import fitted
+from fedpact.requester.card.quality import Quality, measure
+from fedpact.requester.decisions import Decisions, fitted
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.slices import together
 
@@ -29,10 +29,18 @@ def keep(
     """
     decisions = quality = None
     if slices is not None:
-        decisions = fitted(fetched.specification, model, together(slices))
-        quality = measure(fetched.specification, model, slices, fetched.round, decisions)
+        decisions, quality = measured(fetched, model, slices)
     kept = replace(fetched, decisions=decisions)
     fetch.write(kept, encode(model))
     card = make_card(kept, provenance, quality)
     fetch.write_card(kept.path, markdown(card), card.facts())
     return kept
+
+
+def measured(
+    fetched: FetchedModel, model: Model, slices: list[Dataset]
+) -> tuple[Decisions | None, Quality]:
+    """Decisions fitted to the slices, and how good the model is with them."""
+    spec = fetched.specification
+    decisions = fitted(spec, model, together(slices))
+    return decisions, measure(spec, model, slices, fetched.round, decisions)

@@ -23,8 +23,10 @@ from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, Retryable
 from fedpact.exchange.boards import Exchange
+from fedpact.learning.artefact import Model
 from fedpact.requester.answer import Answers, answer_file
-from fedpact.requester.card.keeping import keep
+from fedpact.requester.card.keeping import keep, measured
+from fedpact.requester.card.quality import Quality
 from fedpact.requester.draft import TERMS, Draft
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
@@ -291,12 +293,24 @@ class RequesterV2:
         Raises NotReady before the delivery, DecryptionError for a key that does not open it
         (`follow` disputes it), ContentError or ModelError if the content is not the model.
         """
-        spec = self.specification(request_id)
-        to = output or self.model_path(request_id)
-        seen = look(self.client, request_id)
-        fetched, model = fetch_model(seen, self.store, spec, self._secret, to)
-        slices = own_slices(self.store, spec, self.keys)
+        fetched, model, seen = self._fetched(request_id, output)
+        slices = own_slices(self.store, fetched.specification, self.keys)
         return keep(fetched, model, slices, provenance_of(seen, fetched))
+
+    def quality(self, request_id: int) -> Quality | None:
+        """The delivered model on this account's evaluation slices; None where one is lost. Raises
+        as `fetch`."""
+        fetched, model, _ = self._fetched(request_id, None)
+        slices = own_slices(self.store, fetched.specification, self.keys)
+        return None if slices is None else measured(fetched, model, slices)[1]
+
+    def _fetched(
+        self, request_id: int, output: Path | None
+    ) -> tuple[FetchedModel, Model, RequestLook]:
+        spec = self.specification(request_id)
+        seen = look(self.client, request_id)
+        to = output or self.model_path(request_id)
+        return *fetch_model(seen, self.store, spec, self._secret, to), seen
 
     def model_path(self, request_id: int) -> Path:
         """The default path at which a model is written."""

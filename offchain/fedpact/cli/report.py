@@ -1,0 +1,57 @@
+"""`fedpact request report`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedpact.cli import session
+from fedpact.cli.options import RequestId
+from fedpact.cli.output import AsJson, print_facts
+
+if TYPE_CHECKING:
+    from fedpact.requester.card.quality import Quality
+    from fedpact.session import Session
+
+
+def report(
+    context: typer.Context,
+    request_id: RequestId,
+    output: Annotated[Path, typer.Option(help="Folder for the report; made if it is missing.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a report as one HTML file that needs no network, with its data as JSON (protocol 2).
+
+    It shows errors by round, the model on the evaluation slices (to its requester alone), rounds,
+    contributions, pay, gas, privacy and the audit.
+
+    Example: fedpact --account bob request report 1 --output reports
+    """
+    from fedpact.errors import SettingsError
+
+    at = session.of(context)
+    client = at.client_v2
+    try:
+        from fedpact.dashboard.links import Links
+        from fedpact.dashboard.report.writing import write_report
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"reports need {error.name}: pip install 'fedpact[dashboard]'"
+        ) from error
+    links = Links(at.settings.explorer, at.settings.gateway, pages=False)
+    verdict, quality = at.audit(request_id), _quality(at, request_id)
+    path = write_report(client, at.store, verdict, quality, output, links)
+    print_facts({"report": str(path), "data": str(path.with_suffix(".json"))}, as_json=as_json)
+
+
+def _quality(at: "Session", request_id: int) -> "Quality | None":
+    """None unless the account of the settings made the request and its model is delivered."""
+    from fedpact.errors import NotReady
+
+    requester = at.client_v2.market.request(request_id).requester
+    if at.settings.account is None or at.address() != requester:
+        return None
+    try:
+        return at.requester_v2.quality(request_id)
+    except NotReady:
+        return None
