@@ -28,6 +28,7 @@ from fedpact.demo.searchable import publish_providers, serve, wait_until_settled
 from fedpact.requester.search import Searcher, ask, query_of
 from fedpact.retrieval.schema import SearchBody
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
+from tests.support.processes import executed
 
 DOCUMENTS = 300
 POLL_SECONDS = 5.0
@@ -68,6 +69,7 @@ def measured(folder: Path, providers: int, searches: int) -> dict[str, Any]:
         documents = [source.train[row] for row in rows.tolist()]
         texts[f"provider-{number}"] = (source.labels[group], documents)
     with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
+        network.start_process = executed  # their memory is what a provider's daemon takes
         served = publish_providers(network, registrar, texts)
         requester = network.account("requester")
         network.register(registrar, requester, 1)

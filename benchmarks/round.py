@@ -22,6 +22,7 @@ from fedpact.demo.options import DemoOptions
 from fedpact.demo.progress import RoundClock
 from fedpact.requester import Requester
 from fedpact.types.rounds import RequestStatus
+from tests.support.processes import executed
 
 PROVIDERS = 3
 POLL_SECONDS = 0.025
@@ -44,6 +45,7 @@ def main() -> None:
         folder = Path(name)
         data = prepare(options, folder)
         with running_network(folder, options.store) as (network, registrar):
+            network.start_process = executed  # their memory is what a provider's daemon takes
             result = _measure(network, registrar, data, arguments.rounds, console)
     console.print_json(data=result)
     if arguments.json is not None:

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedpact.child import start_with_parent
+from fedpact.demo.fleet import Process
 from fedpact.privacy.ledger_check import verify
 from fedpact.provider.ledgers import open_ledger
 from fedpact.types.rounds import RequestStatus
@@ -48,19 +46,15 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield started
 
 
-def serve(world: World, number: int) -> subprocess.Popen[bytes]:
+def serve(world: World, number: int) -> Process:
     """Starts a daemon whose trainings do what the requests' titles say."""
     network, name = world.network, f"provider-{number + 1}"
     config, policy = (network.folder / f"{name}{end}.toml" for end in ("", "-policy"))
     config.write_text(network.settings(name, POLL))
     policy.write_text(POLICY)
-    command = [sys.executable, "-m", "tests.support.held_provider", str(network.folder)]
-    command += ["--config", str(config), "--data", str(world.data.files[number])]
-    command += ["--policy", str(policy)]
-    with (network.folder / f"{name}.log").open("ab") as log:
-        process = start_with_parent(
-            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
+    command = ["tests.support.held_provider", str(network.folder), "--config", str(config)]
+    command += ["--data", str(world.data.files[number]), "--policy", str(policy)]
+    process = network.start_process(command, network.folder / f"{name}.log")
     network.daemons.append(process)
     network.names.append(name)
     return process

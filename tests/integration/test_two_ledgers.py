@@ -5,8 +5,6 @@ No release has two draws in the store, and what the account has released is char
 
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,6 @@ import pytest
 from fedpact.chain import deployment as deployments
 from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
-from fedpact.child import start_with_parent
 from fedpact.consensus.artefacts import RoundRef, open_sealed_local
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest
 from fedpact.errors import FedpactError
@@ -55,14 +52,10 @@ def serve_elsewhere(world: World, number: int) -> Path:
     network.folder.joinpath("second.toml").write_text(
         settings.replace(f'"{network.folder / "state"}"', f'"{state}"')
     )
-    command = [sys.executable, "-m", "fedpact", "--config", str(network.folder / "second.toml")]
+    command = ["fedpact", "--config", str(network.folder / "second.toml")]
     command += ["provider", "serve", "--data", str(world.data.files[number])]
     command += ["--policy", str(world.policy_file(number))]
-    with (network.folder / "second.log").open("wb") as log:
-        process = start_with_parent(
-            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    network.daemons.append(process)
+    network.daemons.append(network.start_process(command, network.folder / "second.log"))
     network.names.append("second")
     return state
 

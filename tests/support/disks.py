@@ -3,15 +3,16 @@
 import os
 import resource
 import sqlite3
-import subprocess
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from fedpact.demo.fleet import Process
+
 
 @contextmanager
-def full_disk(process: subprocess.Popen[bytes], largest: int) -> Iterator[None]:
+def full_disk(process: Process, largest: int) -> Iterator[None]:
     """No file that the process writes can grow beyond `largest` bytes (RLIMIT_FSIZE)."""
     before = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest, before[1]))

@@ -5,18 +5,38 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fedpact.child import start_with_parent
+from fedpact.demo.fleet import ONE_THREAD
+
+
+def executed(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """A `fleet.Start` that gives each process an interpreter of its own, as users do, and so its
+    own order of sets and its own memory."""
+    with log.open("ab") as output:
+        return start_with_parent(
+            [sys.executable, "-m", *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **ONE_THREAD},
+            start_new_session=True,
+        )
+
 
 def processes_under(folder: Path) -> list[int]:
-    """Ids of the other processes that work in the folder, or whose command line names it."""
+    """Ids of the other processes that work in the folder, write their output there, or whose
+    command line names it."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             line, works_in = (entry / "cmdline").read_bytes(), (entry / "cwd").readlink()
-            named = str(folder).encode() in line or works_in.is_relative_to(folder)
+            paths = (works_in, (entry / "fd/1").readlink())
+            named = str(folder).encode() in line or any(p.is_relative_to(folder) for p in paths)
             if named and int(entry.name) != os.getpid():
                 found.append(int(entry.name))
     return found

@@ -1,13 +1,13 @@
 """A network of daemons as processes, with data for each, and a requester."""
 
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.data import DemoData, prepare
+from fedpact.demo.fleet import Process
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions, StoreKind
 from fedpact.provider.files import ledger_file, state_file
@@ -62,7 +62,7 @@ class World:
         """The index of the provider with this address."""
         return [keys.address for keys in self.accounts].index(account)
 
-    def process(self, number: int) -> subprocess.Popen[bytes]:
+    def process(self, number: int) -> Process:
         return self.network.daemons[self.network.names.index(f"provider-{number + 1}")]
 
     def state_file(self, number: int) -> Path:

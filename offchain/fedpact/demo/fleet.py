@@ -1,5 +1,9 @@
-"""Many daemons on one machine: processes that a fork server starts, so that what they import is
-loaded once and its memory shared. Each has its own account, data, files and log all the same."""
+"""Many programs on one machine: processes that a fork server starts, so that what they import is
+loaded once and its memory shared. Each has its own id, session, environment, data, files and log.
+
+The fork server imports, and does nothing else: no key, connection, thread or random number from
+before the fork is in two processes.
+"""
 
 from __future__ import annotations
 
@@ -7,44 +11,40 @@ import contextlib
 import gc
 import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from multiprocessing import connection
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from fedpact.chain import keystore
 from fedpact.child import end_with_parent
-
-# The fork server imports this module, and with it what daemons would load later.
-from fedpact.exchange import boards  # noqa: F401
-from fedpact.logs import log_to_stderr
-from fedpact.provider import searching  # noqa: F401
-from fedpact.provider.serve import Offer, serve
-from fedpact.settings import load
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Of linear algebra for each daemon: they share this machine's cores."""
+PRELOADED = (
+    "__main__",  # else each process would load the starting program's module again
+    "fedpact.cli.main",
+    "fedpact.demo.fleet",
+    "fedpact.exchange.boards",
+    "fedpact.provider.profile",
+    "fedpact.provider.searching",
+    "fedpact.provider.serve",
+    "httpcore",  # which httpx loads with its first client
+)
+"""What the fork server imports: the modules that daemons load."""
 
-
-class Fleet:
-    """Starts daemons. The fork server ends with this process, and the daemons with it."""
-
-    def __init__(self) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([__name__])
-
-    def start(self, config: Path, offer: Offer, log: Path) -> Forked:
-        """Serve by a settings file as `fedpact provider serve` does; the output goes to `log`."""
-        log.touch(mode=0o600)  # whoever waits for it reads it from now on
-        process = self._context.Process(target=_run, args=(config, offer, log))
-        with _environment(ONE_THREAD):  # the first start starts the fork server
-            process.start()
-        return Forked(process)
+_lock = threading.Lock()
+"""Of multiprocessing's list of processes, which looks at all of them at each start."""
 
 
 class Forked:
-    """One of them, with what the demo uses of subprocess.Popen."""
+    """One of these processes, with what its users need of subprocess.Popen."""
 
     def __init__(self, process: BaseProcess) -> None:
         self._process = process
@@ -56,42 +56,75 @@ class Forked:
 
     @property
     def returncode(self) -> int | None:
-        return self._process.exitcode
+        return self.poll()
 
     def poll(self) -> int | None:
-        return self._process.exitcode
+        with _lock:
+            return self._process.exitcode
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def wait(self, timeout: float | None = None) -> int:
         """Raises subprocess.TimeoutExpired."""
-        self._process.join(timeout)
+        connection.wait([self._process.sentinel], timeout)
         code = self.poll()
         if code is None:
-            raise subprocess.TimeoutExpired(f"daemon {self.pid}", timeout or 0.0)
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
         return code
 
     def kill(self) -> None:
-        self._process.kill()
+        self.send_signal(signal.SIGKILL)
 
 
-def _run(config: Path, offer: Offer, log: Path) -> None:
-    """In the new process: become the daemon."""
-    end_with_parent()
+Process = subprocess.Popen[bytes] | Forked
+Start = Callable[[Sequence[str], Path], Process]
+"""Starts `python -m` with these arguments; the output is appended to a file."""
+
+
+def start(arguments: Sequence[str], log: Path) -> Forked:
+    """A `Start` by the fork server. It ends with this process, and what it started with it."""
+    environment = {**os.environ, **ONE_THREAD}
+    log.touch(mode=0o600)  # whoever waits for its output reads it from now on
+    # daemon: where it is left over at this process's end, it is ended and not waited for.
+    process = _context().Process(target=_run, args=(list(arguments), environment, log), daemon=True)
+    with _lock, _environment(ONE_THREAD):  # the first start starts the fork server
+        process.start()
+    return Forked(process)
+
+
+@cache
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    return context
+
+
+def _run(arguments: list[str], environment: dict[str, str], log: Path) -> None:
+    """In the new process: become the program."""
+    end_with_parent()  # the fork server
+    threading.Thread(target=_end_with_starter, daemon=True).start()
     os.setsid()
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    descriptor = os.open(log, os.O_WRONLY | os.O_TRUNC)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     os.close(descriptor)
     gc.freeze()  # a collection would write to, and so copy, what the processes share
-    settings = load(config)
-    password = keystore.read_password(settings.password_file)
-    keys = keystore.unlock(settings.keystore, settings.chosen_account(), password)
-    log_to_stderr()
-    serve(settings, keys, offer)
+    sys.argv = arguments
+    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+
+
+def _end_with_starter() -> None:
+    """The fork server does not end with its starter while any process of its own runs."""
+    starter = multiprocessing.parent_process()
+    assert starter is not None
+    starter.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextlib.contextmanager

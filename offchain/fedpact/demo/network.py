@@ -6,7 +6,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,16 +21,14 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
 from fedpact.chain.registrar import encode_voucher
 from fedpact.chain.scanner import EventScanner
-from fedpact.child import start_with_parent
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
+from fedpact.demo import fleet
 from fedpact.demo.drafts import CATEGORY
-from fedpact.demo.fleet import ONE_THREAD, Fleet, Forked
 from fedpact.demo.options import PoisonKind, StoreKind
 from fedpact.errors import FedpactError
 from fedpact.operator import participants
-from fedpact.provider.serve import Offer
 from fedpact.types.deployment import Deployment, DeploymentV2
 
 FUNDS_WEI = 100 * 10**18
@@ -55,9 +52,9 @@ class DemoNetwork:
     store_uri: str
     password_file: Path
     ipfs: IpfsNode | None = None
-    fleet: Fleet | None = None
-    """Starts the honest daemons, where they are many; None: each is started on its own."""
-    daemons: list[subprocess.Popen[bytes] | Forked] = field(default_factory=list)
+    start_process: fleet.Start = fleet.start
+    """How daemons are started."""
+    daemons: list[fleet.Process] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     ports: set[int] = field(default_factory=set)
     """Taken by daemons that may not have bound them yet."""
@@ -130,28 +127,15 @@ class DemoNetwork:
         config = self.folder / f"{name}.toml"
         config.write_text(self.settings(name, poll_seconds, listen))
         log_file = self.folder / f"{name}.log"
-        self.names.append(name)
-        if self.fleet is not None and poison is None:
-            self.daemons.append(self.fleet.start(config, Offer(policy, data), log_file))
-            return
+        log_file.write_bytes(b"")
+        module = ["fedpact"] if poison is None else ["fedpact.demo.poisoner", poison.value]
+        command = [*module, "--config", str(config)]
         if poison is None:
-            command = [sys.executable, "-m", "fedpact", "--config", str(config)]
             command += ["provider", "serve"]
-        else:
-            command = [sys.executable, "-m", "fedpact.demo.poisoner", poison.value]
-            command += ["--config", str(config)]
         command += ["--data", str(data), "--policy", str(policy)]
-        environment = {**os.environ, **ONE_THREAD}
-        with log_file.open("wb") as log:
-            self.daemons.append(
-                start_with_parent(
-                    command,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=environment,
-                    start_new_session=True,
-                )
-            )
+        process = self.start_process(command, log_file)
+        self.names.append(name)
+        self.daemons.append(process)
 
     def listens(self) -> str:
         """Where the next daemon exchanges the messages of rounds; the first protocol has none."""

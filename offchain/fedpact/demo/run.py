@@ -15,9 +15,8 @@ from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.dashboard.links import Links
 from fedpact.demo.data import DemoData, prepare
-from fedpact.demo.fleet import Fleet
 from fedpact.demo.network import DemoNetwork, running_network
-from fedpact.demo.options import MAX_PROVIDERS, DemoOptions
+from fedpact.demo.options import DemoOptions
 from fedpact.demo.progress import RoundClock, show_progress
 from fedpact.demo.result import DemoProvider, DemoResult, Ending, FinalModel, collect
 from fedpact.demo.result_v2 import collect as collect_v2
@@ -81,8 +80,6 @@ def run(options: DemoOptions, console: Console) -> DemoResult:
             console.print(f"chain {network.devnet.url}, contracts deployed, store: {options.store}")
             parties = _admit(network, registrar, options.providers)
             demo = Demo(started, options, console, data, network, *parties)
-            if options.providers > MAX_PROVIDERS:
-                network.fleet = Fleet()
             for number in range(options.providers):
                 _serve(demo, number)
             console.print(
