@@ -151,8 +151,11 @@ def test_says_where_mnist_is_looked_for() -> None:
 def test_draws_cohorts_from_a_pool_under_the_second_protocol(tmp_path: Path) -> None:
     file = tmp_path / "demo.json"
     asked = ("--protocol", "2", "--providers", "6", "--cohort", "3", "--rounds", "3")
-    run = demo(*asked, "--json", str(file))
+    run = demo(*asked, "--json", str(file), "--report", str(tmp_path / "report"))
     assert run.returncode == 0, run.stdout + run.stderr
+    shown = tmp_path / "report" / "request-1.html"
+    assert f"report: {shown}" in run.stdout
+    assert "Confusion matrix" in shown.read_text()
     result = json.loads(file.read_text())
     assert len(result["rounds"]) == 3
     assert result["audit"]

@@ -32,7 +32,13 @@ function draw(figure) {
   const values = chart.horizontal ? "x" : "y";
   const titled = (axis, title) => ({
     title: { display: true, text: title, color: colour("quiet") },
-    ticks: { color: colour("quiet"), maxRotation: 0, autoSkipPadding: 12 },
+    ticks: {
+      color: colour("quiet"),
+      maxRotation: 0,
+      autoSkipPadding: 12,
+      // Horizontal bars have room for each name.
+      autoSkip: axis === values || !chart.horizontal,
+    },
     grid: { color: axis === values ? colour("grid") : "transparent" },
     border: { display: false },
     stacked: chart.kind === "stacked",
