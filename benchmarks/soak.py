@@ -51,10 +51,12 @@ WINDOW = 600
 PAY = 10**17
 SLOW = {"steps": 1, "learning_rate": 0.05}
 """A learning rate so low that no request reaches its target early."""
+EPSILON = 2.0
+"""Of a request: twenty and one cost less than the most that a lifetime may have."""
 POLICY = """categories = ["{category}"]
 epsilon_per_request = 4.1
-epsilon_per_requester = 1000000.0
-epsilon_lifetime = 1000000.0
+epsilon_per_requester = 20.0
+epsilon_lifetime = 20.0
 submit_after = 0.0
 min_samples = 20
 """
@@ -207,6 +209,7 @@ class Soak:
             windows=windows,
             terms=terms,
             local=SLOW,
+            privacy={**world.data.draft.fields["privacy"], "epsilon": EPSILON},
             min_providers=MEMBERS,
             max_providers=MEMBERS,
         )
