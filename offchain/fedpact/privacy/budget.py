@@ -165,7 +165,12 @@ class PrivacyLimit:
                 "a limit needs a positive epsilon and a delta between 0 and 1, not "
                 f"{self.epsilon!r} and {self.delta!r}"
             )
-        exact_demand(min(self.epsilon, MAX_DEMAND), self.delta)
+        exact_demand(self.effective, self.delta)
+
+    @property
+    def effective(self) -> float:
+        """The epsilon that counts."""
+        return min(self.epsilon, MAX_DEMAND)
 
     @property
     def order(self) -> float:
@@ -229,7 +234,7 @@ class _Region:
 
 @cache
 def _region(limit: PrivacyLimit) -> _Region:
-    most = min(limit.epsilon, MAX_DEMAND)
+    most = limit.effective
     epsilon, delta = exact_demand(most, limit.delta)
     return _Region(
         epsilon,

@@ -200,7 +200,7 @@ def check_limit(before: Spend, after: Spend, limit: PrivacyLimit, whose: str) ->
         return
     used, wanted = (spend.cost(limit.delta) for spend in (before, after))
     raise BudgetExceeded(
-        f"{used.epsilon:.3f} of the {whose} epsilon {limit.epsilon:g} is spent or promised at"
+        f"{used.epsilon:.3f} of the {whose} epsilon {limit.effective:g} is spent or promised at"
         f" delta {limit.delta:g}; this would make it {wanted.epsilon:.3f} by {wanted.accountant}."
         f" What decides: {limit.accountant}"
     )

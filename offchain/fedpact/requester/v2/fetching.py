@@ -16,7 +16,7 @@ from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed
 from fedpact.consensus.judgement import judge
 from fedpact.content.delivery import Delivery, Point, open_delivery
 from fedpact.content.store import ContentStore
-from fedpact.errors import NotReady
+from fedpact.errors import ContentMissing, NotReady
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.requester.fetch import FetchedModel
@@ -28,8 +28,11 @@ from fedpact.types.v2 import PoolMember
 
 
 def delivery_of(look: RequestLook) -> tuple[Delivery, int]:
-    """What was delivered, after how many final rounds; NotReady before it."""
+    """What was delivered, after how many final rounds; NotReady before it, ContentMissing while the
+    node has its block's state but not its log."""
     found = look.events(Delivered)
+    if not found and look.stored.delivered_at:
+        raise ContentMissing(f"request {look.request_id}: its delivery has not been read yet")
     if not found:
         raise NotReady(f"request {look.request_id}: no model has been delivered yet")
     sent = found[-1]

@@ -23,6 +23,7 @@ from fedpact.errors import (
 from fedpact.requester.fetch import card_paths
 from fedpact.requester.follow import RequestProgress
 from fedpact.requester.v2.client import RequesterV2
+from fedpact.requester.v2.fetching import delivery_of
 from fedpact.requester.v2.look import RequestLook, look
 from fedpact.requester.v2.serve import RequesterDaemon
 from fedpact.requester.v2.slice_keys import read_slice_keys, write_slice_keys
@@ -250,6 +251,10 @@ def test_events_that_are_not_read_yet_are_waited_for(
     monkeypatch.setattr(RequestLook, "all_events", lambda _: [])
     with pytest.raises(Retryable, match="read yet"):
         seen.committee_key()
+    with pytest.raises(NotReady, match="no model has been delivered"):
+        delivery_of(seen)
+    with pytest.raises(Retryable, match="read yet"):
+        delivery_of(replace(seen, stored=replace(seen.stored, delivered_at=1)))
 
 
 def test_what_the_store_loses_of_a_request_is_put_again(scene: Scene) -> None:
