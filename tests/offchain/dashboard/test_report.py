@@ -23,7 +23,7 @@ from fedpact.requester.card.quality import Quality
 from fedpact.types.specification import Specification
 from tests.offchain.dashboard.told_events import ACCOUNTS, GOOD, round_of, story, votes
 from tests.offchain.requester.requests_of_digits import draft
-from tests.offchain.requester.test_card import HOSTILE, PLAIN, judged
+from tests.offchain.requester.test_card import HOSTILE, PLAIN, SOUND, judged
 
 AUDIT = AuditReport(
     1,
@@ -84,6 +84,17 @@ def test_without_a_measured_model_it_says_so() -> None:
     text = page(report_of(), Links(pages=False))
     assert "Not measured" in text
     assert "Confusion matrix" not in text
+
+
+def test_epsilon_is_computed_again_with_its_accountant() -> None:
+    local = {"steps": 2, "learning_rate": 0.5, "sampling_rate": 1.0}
+    privacy = {**SOUND, "noise_multiplier": 4.0}
+    found = report_of(privacy=privacy, local=local)
+    assert found.cost is not None
+    text = page(found, Links(pages=False))
+    assert f"epsilon {found.cost.epsilon:.4g} at delta 1e-05" in text
+    assert found.cost.accountant in text
+    assert report_of().cost is None
 
 
 def test_foreign_text_stays_text() -> None:

@@ -8,6 +8,8 @@ from fedpact.dashboard.views.blocks import Chart, Series, View
 from fedpact.dashboard.views.quality import calibration_chart, roc_chart
 from fedpact.dashboard.views.request import RequestView, Sources, request_view
 from fedpact.dashboard.views.timeline import TimelineRow
+from fedpact.privacy.accounting import PrivacyCost
+from fedpact.requester.card.card import request_cost
 from fedpact.requester.card.quality import Quality
 
 
@@ -19,6 +21,8 @@ class ReportView(View):
     audit: AuditView
     quality: Quality | None
     """None before the model is delivered, and in a report by anybody but the requester."""
+    cost: PrivacyCost | None
+    """Of all that one provider releases; None unless the privacy is sound."""
     calibration: Chart | None
     roc: Chart | None
     gas: Chart
@@ -27,12 +31,13 @@ class ReportView(View):
 def report_view(
     chain: int, sources: Sources, audit: AuditReport, quality: Quality | None
 ) -> ReportView:
-    request = request_view(sources)
+    request, spec = request_view(sources), sources.described.spec
     return ReportView(
         chain=chain,
         request=request,
         audit=audit_view(audit),
         quality=quality,
+        cost=None if spec is None else request_cost(spec),
         calibration=None if quality is None else calibration_chart(quality),
         roc=None if quality is None else roc_chart(quality),
         gas=gas_chart(request.timeline),
