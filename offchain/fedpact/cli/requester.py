@@ -38,7 +38,8 @@ def serve(
     """
     from fedpact.logs import log_to_stderr
     from fedpact.requester.v2.serve import RequesterDaemon
+    from fedpact.waiting import when_there
 
     at = session.of(context)
     log_to_stderr(at.settings.log_level, as_json=log_json)
-    RequesterDaemon(at.requester_v2, at.settings.poll_interval, slices).run()
+    when_there(lambda: RequesterDaemon(at.requester_v2, at.settings.poll_interval, slices)).run()

@@ -1,19 +1,18 @@
 """From settings to a running daemon: what `fedpact provider serve` does."""
 
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from fedpact.chain import deployment as deployments
 from fedpact.chain.client import AnyClient, ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
-from fedpact.errors import Retryable, SettingsError
+from fedpact.errors import SettingsError
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.files import (
     features_folder,
@@ -35,17 +34,14 @@ from fedpact.provider.workers import WorkerPool
 from fedpact.settings import Settings
 from fedpact.types.deployment import Deployment, DeploymentV2
 from fedpact.types.schema import DataSchema, schema_file
+from fedpact.waiting import when_there
 
 if TYPE_CHECKING:
     from fedpact.exchange.boards import Exchange
 
-T = TypeVar("T")
-
 log = logging.getLogger(__name__)
 
 SECONDS_PER_DAY = 24 * 3600
-FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
-"""Seconds between two attempts to start."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +79,15 @@ def serve(
     metrics = Metrics(pulse)
     with ExitStack() as opened:
         opened.enter_context(_monitor(settings, metrics))
-        client = _when_there(lambda: connect(settings, keys), pulse)
+        client = when_there(lambda: connect(settings, keys), pulse.wait_for)
         opened.callback(client.close)
-        store = _when_there(lambda: kept_store(settings, client.deployment, keys.address), pulse)
+        store = when_there(
+            lambda: kept_store(settings, client.deployment, keys.address), pulse.wait_for
+        )
         needed = parts(settings, keys, offer, client, store, work)
         exchange = opened.enter_context(_exchange(settings, client))
-        daemon = _when_there(lambda: Daemon(*needed, metrics, exchange), pulse)
-        _when_there(daemon.check, pulse)
+        daemon = when_there(lambda: Daemon(*needed, metrics, exchange), pulse.wait_for)
+        when_there(daemon.check, pulse.wait_for)
         with _endpoint(settings, client, keys.address, exchange):
             daemon.run()
 
@@ -173,23 +171,6 @@ def _monitor(settings: Settings, metrics: Metrics) -> Iterator[None]:
         yield
     finally:
         server.stop()
-
-
-def _when_there(action: Callable[[], T], pulse: Pulse) -> T:
-    """Its result, as soon as node, store and disk are there: after a power cut they may come up
-    later than this daemon, and one that ended on a full disk would not be there when there is room.
-    """
-    said, wait = "", FIRST_WAIT
-    while True:
-        try:
-            return action()
-        except Retryable as error:
-            if str(error) != said:
-                said = str(error)
-                pulse.waits_for = said
-                log.error("%s: waiting for it", error)
-            time.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
 
 
 @contextmanager

@@ -15,13 +15,16 @@ class Pulse:
         self._serving = False
         self._beaten = False
         self._held: str | None = None
-        self.waits_for = "the checks have not passed yet"
-        """Why it does not serve yet."""
+        self._waits_for = "the checks have not passed yet"
 
     @property
     def age(self) -> float:
         """Seconds since the last cycle that succeeded, or since the start if none has."""
         return time.monotonic() - self._since
+
+    def wait_for(self, reason: str) -> None:
+        """Why it does not serve yet."""
+        self._waits_for = reason
 
     def serving(self) -> None:
         """All checks have passed: cycles begin."""
@@ -55,7 +58,7 @@ class Pulse:
     def not_ready(self) -> list[str]:
         """Why the daemon does not serve requests now; empty if it does."""
         if not self._serving:
-            return [f"starting: {self.waits_for}", *self.ill()]
+            return [f"starting: {self._waits_for}", *self.ill()]
         if not self._beaten:
             return ["no cycle has succeeded yet", *self.ill()]
         return [*([self._held] if self._held else []), *self.ill()]

@@ -29,6 +29,15 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
+class _Waiting:
+    """One request that could not be read yet."""
+
+    failures: int = 0
+    next_try: float = 0.0
+    """Monotonic seconds."""
+
+
+@dataclass
 class _Served:
     """One request that is not over."""
 
@@ -56,7 +65,7 @@ class RequesterDaemon:
         self._exchange = requester.exchange(poll_interval)
         self._known: dict[int, _Served] = {}
         self._over: set[int] = set()
-        self._waiting: set[int] = set()
+        self._waiting: dict[int, _Waiting] = {}
         client = requester.client
         topics = [client.market.event_topic("RequestCreated"), None, _word(requester.keys.address)]
         self._made = EventScanner(
@@ -90,8 +99,9 @@ class RequesterDaemon:
             with _outlasting("content was not looked after"):
                 self._requester.look_after()
         self._find()
-        for request in sorted(self._waiting):
-            self._take_up(request)
+        for request, waiting in sorted(self._waiting.items()):
+            if time.monotonic() >= waiting.next_try:
+                self._take_up(request, waiting)
         for request, served in list(self._known.items()):
             if self._stop.is_set():
                 return
@@ -108,14 +118,16 @@ class RequesterDaemon:
 
     def _add(self, request: int) -> None:
         if request not in self._known and request not in self._over:
-            self._waiting.add(request)
+            self._waiting.setdefault(request, _Waiting())
 
-    def _take_up(self, request: int) -> None:
-        """Read what the request's duties need; again in the next cycle if that fails."""
-        with _outlasting(f"request {request} cannot be read yet"):
+    def _take_up(self, request: int, waiting: _Waiting) -> None:
+        """Read what the request's duties need; later again if that fails."""
+        with _outlasting(f"request {request} cannot be read yet") as trouble:
             acting = self._requester.acting(request, self._exchange)
             self._known[request] = _Served(acting, RequestLog(self._requester.client, request))
-            self._waiting.discard(request)
+            del self._waiting[request]
+        waiting.failures += 1
+        waiting.next_try = time.monotonic() + trouble.pause(waiting.failures, self._interval)
 
     def _open_for(self, path: Path) -> None:
         """Take up a request for which this account has slice keys."""

@@ -19,6 +19,7 @@ from fedpact.errors import (
     Retryable,
     Reverted,
     SpecificationError,
+    StoreUnreachable,
 )
 from fedpact.requester.fetch import card_paths
 from fedpact.requester.follow import RequestProgress
@@ -293,3 +294,21 @@ def test_an_auditor_gets_nothing_before_the_pay(scene: Scene, anvil: Devnet) -> 
     for keys in (auditor, scene.people.requester, *scene.people.members):
         with pytest.raises(DecryptionError):
             unseal(keys.encryption_key(), opened.sealed_key)
+
+
+def test_a_request_that_cannot_be_read_is_tried_again_later_and_not_in_each_cycle(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that answers with errors filled the log at every poll interval."""
+    scene.create().begin()
+    service = RequesterDaemon(scene.requester, 60.0)
+    tries: list[int] = []
+
+    def unreadable(request: int, *_: object) -> None:
+        tries.append(request)
+        raise StoreUnreachable("the store answers 500")
+
+    monkeypatch.setattr(scene.requester, "acting", unreadable)
+    for _ in range(3):
+        service.cycle()
+    assert len(tries) == len(set(tries)) > 0
