@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fedpact.errors import PrivacyError
 from fedpact.privacy.secure_sum.masks import (
+    SEED_BYTES,
     Words,
     mask_key,
     pair_seed,
@@ -45,9 +46,10 @@ class OpenedSum:
 def open_sum(roster: Roster, masked: Mapping[int, Words], openings: Sequence[Opening]) -> OpenedSum:
     """The sum of the vectors `masked`, (n,) each, by member.
 
-    Shares that differ from their digests count as not sent. Raises SumFailed without enough shares
-    of a secret, and for shares as announced that do not give the announced secret: then the dealer
-    is at fault. Raises PrivacyError for vectors that the terms do not allow to sum.
+    Shares that differ from their digests count as not sent, and so do openings of numbers that no
+    member has. Raises SumFailed without enough shares of a secret, and for shares as announced that
+    have another length or do not give the announced secret: then the dealer is at fault. Raises
+    PrivacyError for vectors that the terms do not allow to sum.
     """
     counted = frozenset(masked)
     roster.check_counted(counted)
@@ -100,15 +102,22 @@ def _shares(
     for opening in openings:
         if (opening.roster, opening.counted) != (roster.digest, counted):
             continue
+        if not 0 <= opening.number < roster.terms.members:
+            continue
         for dealer, share in opening.shares.items():
             if dealer not in found:
                 continue
             kind = _kind(dealer, counted)
             digest = share_digest(roster.context, kind, dealer, opening.number, share)
-            if digest == roster[dealer].share(kind, opening.number):
-                found[dealer][opening.number] = share
-            else:
+            if digest != roster[dealer].share(kind, opening.number):
                 liars.add(opening.number)
+            elif len(share) != SEED_BYTES:  # its holder should not have accepted it
+                raise SumFailed(
+                    f"member {dealer} announced a share of {len(share)} bytes, not {SEED_BYTES}",
+                    frozenset({dealer}),
+                )
+            else:
+                found[dealer][opening.number] = share
     return found, liars
 
 

@@ -230,6 +230,32 @@ def test_false_openings_are_left_out_and_their_senders_named() -> None:
     assert failed.value.at_fault == {1, 4}
 
 
+@pytest.mark.parametrize("number", [-1, 6, 2**40])
+def test_an_opening_of_nobody_counts_for_nothing(number: int) -> None:
+    party, values = Party.of(TERMS), vectors(TERMS)
+    openings = party.openings(EVERYBODY)
+    strange = replace(openings[0], number=number)
+    found = open_sum(party.roster, party.masked(values), [strange, *openings])
+    assert found.values.tolist() == sum(values).tolist()
+    assert not found.at_fault
+
+
+def test_who_announces_a_share_of_another_length_is_named() -> None:
+    # Member 0's accomplice, member 1, does not refuse it.
+    party, short = Party.of(TERMS), b"short"
+    digest = share_digest(CONTEXT, "self", 0, 1, short)
+    first, *rest = party.roster.announcements
+    announced = replace(first, self_shares=(first.self_shares[0], digest, *first.self_shares[2:]))
+    roster = Roster(TERMS, CONTEXT, (announced, *rest))
+    openings = [
+        replace(one, roster=roster.digest, shares={**one.shares, **({0: short} if at == 1 else {})})
+        for at, one in enumerate(party.openings(EVERYBODY))
+    ]
+    with pytest.raises(SumFailed, match="member 0 announced a share of 5 bytes") as failed:
+        open_sum(roster, party.masked(vectors(TERMS)), openings)
+    assert failed.value.at_fault == {0}
+
+
 def test_a_holder_cannot_open_the_other_secret_in_place_of_the_asked_one() -> None:
     party = Party.of(TERMS)
     masked = party.masked(vectors(TERMS))
