@@ -1,6 +1,5 @@
 """A secure sum through all of its messages, in one process."""
 
-import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -37,9 +36,7 @@ def opened_parts(terms: SumTerms, context: bytes, values: Sequence[Integers]) ->
 def _started(terms: SumTerms, context: bytes) -> tuple[list[SumMember], Roster]:
     """Members that have announced themselves and accepted each other's shares."""
     keys = [PrivateKey.generate() for _ in range(terms.members)]
-    members = [
-        SumMember(terms, context, number, os.urandom(32), key) for number, key in enumerate(keys)
-    ]
+    members = [SumMember(terms, context, number, key) for number, key in enumerate(keys)]
     roster = Roster.of(terms, context, [one.announcement() for one in members])
     public = [bytes(key.public_key) for key in keys]
     sealed = [one.shares_for(public) for one in members]

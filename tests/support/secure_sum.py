@@ -1,8 +1,9 @@
 """A secure sum among members of one process, as far as its tests want it to go."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import count
 
 import numpy as np
 from nacl.public import PrivateKey
@@ -17,13 +18,19 @@ from fedpact.privacy.secure_sum.terms import SumTerms
 CONTEXT = b"request 1, round 1"
 
 
-def secret(number: int, purpose: str = "member") -> bytes:
+def _secret(number: int, purpose: str) -> bytes:
     """32 bytes, the same in every run."""
     return sha256(f"{purpose} {number}".encode()).digest()
 
 
 def key(number: int) -> PrivateKey:
-    return PrivateKey(secret(number, "key"))
+    return PrivateKey(_secret(number, "key"))
+
+
+def draws(number: int) -> Callable[[int], bytes]:
+    """A member's draws, the same in every run: the seeds of its key and of its own mask first."""
+    drawn = count()
+    return lambda size: _secret(number, f"draw {next(drawn)} of member")[:size]
 
 
 @dataclass
@@ -41,7 +48,7 @@ class Party:
         """`present`: members that announce themselves; all if None."""
         numbers = sorted(range(terms.members) if present is None else present)
         members = [
-            SumMember(terms, context, number, secret(number), key(number)) for number in numbers
+            SumMember(terms, context, number, key(number), draws(number)) for number in numbers
         ]
         party = cls(
             terms, members, Roster.of(terms, context, [one.announcement() for one in members])

@@ -26,10 +26,10 @@ KEY_BYTES: Final = 32
 Words = NDArray[np.uint64]
 
 
-def derive(secret: bytes, purpose: str, context: bytes, length: int = KEY_BYTES) -> bytes:
-    """HKDF-SHA256 of a secret; `context`: a digest, or a round reference of fixed length."""
+def derive(secret: bytes, purpose: str, context: bytes) -> bytes:
+    """32 bytes by HKDF-SHA256; `context`: a digest, or a round reference of fixed length."""
     info = b"fedpact/secure-sum/v1/" + purpose.encode() + b"\0" + context
-    return HKDF(SHA256(), length, salt=None, info=info).derive(secret)
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(secret)
 
 
 def mask_key(seed: bytes, context: bytes) -> X25519PrivateKey:

@@ -11,7 +11,8 @@ In doubt the sum fails. It is not tried again with the same noised values: two s
 members would give their difference. It takes a new round with fresh noise, charged by itself.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -22,9 +23,9 @@ from numpy.typing import NDArray
 from fedpact.content.keys import seal, unseal
 from fedpact.errors import DecryptionError, PrivacyError
 from fedpact.privacy.secure_sum.masks import (
+    KEY_BYTES,
     SEED_BYTES,
     Words,
-    derive,
     mask_key,
     pair_seed,
     self_words,
@@ -76,22 +77,31 @@ class Disclosure:
 
 
 class SumMember:
-    """A member's side of one sum. Not thread-safe."""
+    """A member's side of one sum. Not thread-safe.
+
+    Its seeds are drawn, not derived: made again after a crash, it is another member, which no
+    earlier roster names. With the same two seeds, one could be opened for the old roster and the
+    other for a new one, and nothing would hide the vector.
+    """
 
     def __init__(
-        self, terms: SumTerms, context: bytes, number: int, secret: bytes, key: PrivateKey
+        self,
+        terms: SumTerms,
+        context: bytes,
+        number: int,
+        key: PrivateKey,
+        draw: Callable[[int], bytes] = os.urandom,
     ) -> None:
         """
         Args:
-            context: the round's reference; no two sums may have the same, or masks repeat.
+            context: the round's reference; no two sums may have the same.
             number: the member's index, from 0.
-            secret: 32 secret bytes of the member, from which this round's seeds are derived.
             key: its registered X25519 key, to which others seal shares.
+            draw: that many secret random bytes, never the same again.
         """
         self._terms, self._context, self.number, self._key = terms, context, number, key
-        self._entropy = derive(secret, "sealing", context)
-        self._pair_seed = derive(secret, "pair-seed", context, SEED_BYTES)
-        self._self_seed = derive(secret, "self-seed", context, SEED_BYTES)
+        self._pair_seed, self._self_seed = draw(SEED_BYTES), draw(SEED_BYTES)
+        self._entropy = draw(KEY_BYTES)
         self._mask_key = mask_key(self._pair_seed, context)
         self._dealt = {
             "pair": split(self._pair_seed, terms.threshold, terms.members),

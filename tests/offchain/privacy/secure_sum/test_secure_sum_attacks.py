@@ -14,7 +14,7 @@ from fedpact.privacy.secure_sum.member import Agreement, Opening, SumMember
 from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.privacy.secure_sum.sharing import combine, share_digest, split
 from fedpact.privacy.secure_sum.terms import SumTerms
-from tests.support.secure_sum import CONTEXT, Party, key, secret, vectors
+from tests.support.secure_sum import CONTEXT, Party, draws, key, vectors
 
 EVERYBODY = frozenset(range(6))
 TERMS = SumTerms(6, 1, 2)
@@ -142,8 +142,21 @@ def test_a_member_keeps_its_roster_and_masks_once() -> None:
         member.masked(vectors(TERMS)[1])
 
 
+def test_a_member_made_again_shares_no_seed_with_the_first() -> None:
+    # With the same seeds, the first roster's sum could open one of them and a second roster's the
+    # other: together they would show the vector.
+    first, again = (SumMember(TERMS, CONTEXT, 0, key(0)) for _ in range(2))
+    announced, other = first.announcement(), again.announcement()
+    assert announced.mask_key != other.mask_key
+    assert announced.self_digest != other.self_digest
+    party = Party.of(TERMS)
+    roster = Roster(TERMS, CONTEXT, (announced, *party.roster.announcements[1:]))
+    with pytest.raises(PrivacyError, match="does not name this member as it announced"):
+        again.accept(roster, {})
+
+
 def test_nothing_is_masked_or_opened_without_a_roster() -> None:
-    member = SumMember(TERMS, CONTEXT, 0, secret(0), key(0))
+    member = SumMember(TERMS, CONTEXT, 0, key(0), draws(0))
     with pytest.raises(PrivacyError, match="no roster"):
         member.masked(vectors(TERMS)[0])
     with pytest.raises(PrivacyError, match="no roster"):
@@ -170,9 +183,9 @@ def dealing_two_secrets() -> Party:
     for kind in ("pair", "self"):
         other = split(b"another secret!!", TERMS.threshold, TERMS.members)
         member._dealt[kind][3:] = other[3:]
-    rest = [SumMember(TERMS, CONTEXT, at, secret(at), key(at)) for at in range(1, 6)]
+    rest = [SumMember(TERMS, CONTEXT, at, key(at), draws(at)) for at in range(1, 6)]
     cheated = Party(TERMS, [member, *rest], party.roster)
-    fresh = SumMember(TERMS, CONTEXT, 0, secret(0), key(0))
+    fresh = SumMember(TERMS, CONTEXT, 0, key(0), draws(0))
     fresh._dealt = member._dealt
     cheated.members[0] = fresh
     cheated.roster = Roster.of(TERMS, CONTEXT, [one.announcement() for one in cheated.members])
@@ -192,7 +205,7 @@ def test_who_deals_shares_of_no_secret_is_named(missing: tuple[int, ...]) -> Non
 
 def test_who_deals_another_share_than_announced_is_named() -> None:
     party = Party.of(TERMS)
-    member = SumMember(TERMS, CONTEXT, 5, secret(5), key(5))
+    member = SumMember(TERMS, CONTEXT, 5, key(5), draws(5))
     roster = Roster.of(
         TERMS,
         CONTEXT,
@@ -266,7 +279,7 @@ def test_a_holder_cannot_open_the_other_secret_in_place_of_the_asked_one() -> No
 
 
 def test_a_key_of_small_order_is_refused_before_anything_is_masked() -> None:
-    members = [SumMember(TERMS, CONTEXT, at, secret(at), key(at)) for at in range(6)]
+    members = [SumMember(TERMS, CONTEXT, at, key(at), draws(at)) for at in range(6)]
     announced = [one.announcement() for one in members]
     announced[3] = replace(announced[3], mask_key=bytes(32))
     party = Party(TERMS, members, Roster.of(TERMS, CONTEXT, announced))
@@ -306,7 +319,7 @@ def test_a_roster_is_of_the_sum_and_in_order() -> None:
     short = replace(announced[5], pair_shares=(bytes(32),) * 5, self_shares=(bytes(32),) * 5)
     with pytest.raises(PrivacyError, match="dealt 5 shares"):
         Roster(TERMS, CONTEXT, (*announced[:5], short))
-    fresh = SumMember(TERMS, CONTEXT, 0, secret(0), key(0))
+    fresh = SumMember(TERMS, CONTEXT, 0, key(0), draws(0))
     for other in (SumTerms(6, 0, 2), SumTerms(6, 1, 1)):
         with pytest.raises(PrivacyError, match="of other terms"):
             fresh.accept(Roster(other, CONTEXT, announced), {})

@@ -18,7 +18,7 @@ from fedpact.privacy.secure_sum.collecting import open_part
 from fedpact.privacy.secure_sum.sharing import combine, split
 from fedpact.privacy.secure_sum.terms import SumTerms
 from fedpact.types.privacy import Privacy, PrivacyMode
-from tests.support.secure_sum import CONTEXT, Party, secret, vectors
+from tests.support.secure_sum import CONTEXT, Party, draws, vectors
 
 
 @st.composite
@@ -106,11 +106,11 @@ def test_fewer_shares_than_the_threshold_fit_every_secret() -> None:
         assert combine(line, 2) != combine({0: share, 1: other}, 2)
 
 
-def hkdf(secret: bytes, purpose: bytes, context: bytes, length: int = 32) -> bytes:
-    """RFC 5869 with an empty salt, up to 32 bytes."""
+def hkdf(secret: bytes, purpose: bytes, context: bytes) -> bytes:
+    """RFC 5869 with an empty salt, 32 bytes."""
     pseudorandom = hmac.digest(bytes(32), secret, "sha256")
     info = b"fedpact/secure-sum/v1/" + purpose + b"\0" + context
-    return hmac.digest(pseudorandom, info + b"\1", "sha256")[:length]
+    return hmac.digest(pseudorandom, info + b"\1", "sha256")
 
 
 def stream(key: bytes, count: int) -> list[int]:
@@ -121,17 +121,15 @@ def stream(key: bytes, count: int) -> list[int]:
 def test_masked_vectors_by_other_libraries() -> None:
     party = Party.of(SumTerms(3, 0, 1))
     roster = party.roster.digest
-    seeds = [
-        {kind: hkdf(secret(number), kind, CONTEXT, 16) for kind in (b"pair-seed", b"self-seed")}
-        for number in range(3)
-    ]
-    private = [hkdf(one[b"pair-seed"], b"mask-key", CONTEXT) for one in seeds]
+    drawn = [draws(number) for number in range(3)]
+    pair_seeds, self_seeds = ([draw(16) for draw in drawn] for _ in range(2))
+    private = [hkdf(one, b"mask-key", CONTEXT) for one in pair_seeds]
     for number, key in enumerate(private):
         assert party.roster[number].mask_key == crypto_scalarmult_base(key)
         placed = number.to_bytes(4, "big")
         digest = hashlib.sha256(
             b"fedpact/secure-sum/v1/secret\0" + hashlib.sha256(CONTEXT).digest() + placed
-            + seeds[number][b"self-seed"]
+            + self_seeds[number]
         )  # fmt: skip
         assert party.roster[number].self_digest == digest.digest()
 
@@ -140,7 +138,7 @@ def test_masked_vectors_by_other_libraries() -> None:
         placed = low.to_bytes(4, "big") + high.to_bytes(4, "big")
         return stream(hkdf(shared, b"pair", roster + placed), 2)
 
-    own = [stream(hkdf(one[b"self-seed"], b"self", roster), 2) for one in seeds]
+    own = [stream(hkdf(one, b"self", roster), 2) for one in self_seeds]
     values = [[5, -3], [7, 2**40], [-1, 0]]
     signs = [[1, 1, 0], [-1, 0, 1], [0, -1, -1]]
     masks = [pair(0, 1), pair(0, 2), pair(1, 2)]
