@@ -217,6 +217,10 @@ class RoundFacts:
     log: bytes
     earned: bytes
 
+    def slice_deadline(self, commit_window: int) -> int:
+        """In COMMIT: the last second in which the slice may be opened (Clock.sliceDeadline)."""
+        return self.deadline - commit_window + commit_window // 2
+
 
 @dataclass(frozen=True)
 class RoundsOutcome:

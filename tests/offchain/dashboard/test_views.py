@@ -9,6 +9,7 @@ import pytest
 from fedpact.chain.bindings.v2.events import (
     Paid,
     RequestEvent,
+    RoundsEnded,
     Settled,
 )
 from fedpact.dashboard.index.reading import Described
@@ -17,17 +18,22 @@ from fedpact.dashboard.views.money import money_view
 from fedpact.dashboard.views.request import Sources, request_view
 from fedpact.dashboard.views.rounds import round_views
 from fedpact.types.scores import INVALID
-from fedpact.types.v2 import ETHER
+from fedpact.types.v2 import ETHER, Phase, RoundFacts
 from tests.offchain.dashboard.told_events import (
     ACCOUNTS,
     GOOD,
     POOL,
     TERMS,
     at,
+    make_facts,
     round_of,
     story,
     votes,
 )
+
+
+def of(one: Story, facts: RoundFacts | None = None) -> Sources:
+    return Sources(one, Described("bafk", None, "nobody holds it"), facts)
 
 
 def test_all_are_paid_and_nothing_needs_explaining() -> None:
@@ -111,7 +117,35 @@ def test_a_request_without_its_specification_is_still_shown() -> None:
     settled = Settled(at(30), 1, 10**18, 10_000, 0, 0)
     one = story(*round_of(0b1111, votes(*GOOD)), settled)
     assert one.stage is Stage.PAID
-    view = request_view(Sources(one, Described("bafk", None, "nobody holds it")))
+    view = request_view(of(one))
     assert view.problem == "nobody holds it"
     assert view.summary.error == 800
     assert [row.event for row in view.timeline][:2] == ["RequestCreated", "Joined"]
+
+
+@pytest.mark.parametrize(
+    ("final_rounds", "says"),
+    [
+        (1, "The rounds are over. A member delivers the model's key next."),
+        (0, "The rounds are over. No model was made. Anyone may settle."),
+    ],
+)
+def test_a_delivery_is_expected_only_of_a_model(final_rounds: int, says: str) -> None:
+    view = request_view(of(story(RoundsEnded(at(20), 1, final_rounds, False, final_rounds))))
+    assert view.now.says == says
+
+
+def test_a_running_request_without_a_node_does_not_begin_again() -> None:
+    view = request_view(of(story(*round_of(0b1111, votes(*GOOD)))))
+    assert (view.now.phase, view.now.says) == (
+        "not known",
+        "No node answers now: whose turn it is cannot be told.",
+    )
+
+
+def test_the_slice_is_due_by_half_of_the_window() -> None:
+    facts = make_facts(phase=Phase.COMMIT, deadline=5_000, submitted=0b1111)
+    waits = request_view(of(story(*round_of(0b1111, votes(*GOOD))), facts)).now
+    assert (waits.waits_for, waits.deadline) == ((story().created.requester,), 4_500)
+    opened = replace(facts, slice_opened=True)
+    assert request_view(of(story(*round_of(0b1111, votes(*GOOD))), opened)).now.deadline == 5_000

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from fedpact.chain.bindings.v2.events import (
     Attested,
@@ -20,13 +22,44 @@ from fedpact.chain.bindings.v2.events import (
 )
 from fedpact.consensus.judgement import judge
 from fedpact.dashboard.story import Pool, Story
-from fedpact.types.v2 import PoolMember, Start
+from fedpact.types.v2 import Phase, PoolMember, RoundFacts, Start
 from tests.support.second import make_terms
 
 ACCOUNTS = [f"0x{number:040x}" for number in range(1, 5)]
 TERMS = make_terms(max_pool=4, max_rounds=2, vote_band=50, max_error=5_000)
 POOL = Pool(tuple(PoolMember(one, n, 10, 4_000, n + 1) for n, one in enumerate(ACCOUNTS)))
 START = Start(*(bytes(32),) * 4)
+
+
+def make_facts(**changes: Any) -> RoundFacts:
+    """Of the first round of four seats, as it opens."""
+    facts = RoundFacts(
+        phase=Phase.SUBMIT,
+        deadline=0,
+        round=1,
+        size=4,
+        expected=0b1111,
+        submitted=0,
+        revealed=0,
+        acted=0,
+        voided=0,
+        returning=0,
+        turn=0,
+        last_leader=None,
+        paid_rounds=0,
+        final_rounds=0,
+        slice_opened=False,
+        reopened=False,
+        halted=False,
+        reached=False,
+        blind=False,
+        drawn=False,
+        history=bytes(32),
+        seed=bytes(32),
+        log=bytes(32),
+        earned=bytes(32),
+    )
+    return replace(facts, **changes)
 
 
 def at(number: int) -> Place:

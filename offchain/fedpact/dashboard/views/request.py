@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fedpact.chain.bindings.v2.events import RoundsEnded
 from fedpact.dashboard.index.reading import Described, Transaction
 from fedpact.dashboard.index.summary import RequestSummary, summarise
 from fedpact.dashboard.story import Stage, Step, Story
@@ -23,7 +24,8 @@ class Now(View):
     """Where a request is at the block to which the page refers."""
 
     phase: str
-    """joining, starting, submit, commit, reveal, tally, attest, finalise, failed or over."""
+    """joining, starting, submit, commit, reveal, tally, attest, finalise, failed, over, or not
+    known."""
     says: str
     """What happens now, in a sentence."""
     waits_for: tuple[str, ...]
@@ -102,6 +104,7 @@ _OVER = {
     Stage.PAID: "The members are paid.",
     Stage.REFUNDED: "Nobody is paid. The pay went back to the requester.",
 }
+_NO_MODEL = "The rounds are over. No model was made. Anyone may settle."
 _MISSING = {
     Phase.SUBMIT: (Step.MODEL, "train, and submit a model"),
     Phase.COMMIT: (Step.COMMIT, "score the models, and commit to a vote"),
@@ -118,7 +121,11 @@ _ANYONE = {
 def _now(of: Sources, rounds: tuple[RoundView, ...]) -> Now:
     story, facts = of.story, of.facts
     if story.stage in _OVER:
-        return _at(of, "over", _OVER[story.stage])
+        ended = story.last(RoundsEnded)
+        modelless = story.stage is Stage.ENDED and ended is not None and not ended.final_rounds
+        return _at(of, "over", _NO_MODEL if modelless else _OVER[story.stage])
+    if facts is None and story.stage is Stage.RUNNING:
+        return _at(of, "not known", "No node answers now: whose turn it is cannot be told.")
     if facts is None or facts.phase in (Phase.WAITING, Phase.NONE):
         return _before_the_start(of)
     if facts.phase in _ANYONE:
@@ -131,7 +138,8 @@ def _now(of: Sources, rounds: tuple[RoundView, ...]) -> Now:
     seats = ", ".join(str(one.seat) for one in waiting)
     if facts.phase is Phase.COMMIT and not facts.slice_opened:
         says = "The requester opens the evaluation slice next."
-        return _at(of, "commit", says, (story.created.requester,), facts.deadline)
+        last = facts.slice_deadline(story.terms.commit_window)
+        return _at(of, "commit", says, (story.created.requester,), last)
     says = f"Seat {seats} must {verb}." if len(waiting) == 1 else f"Seats {seats} must {verb}."
     if not waiting:
         says = "All have acted."

@@ -64,9 +64,10 @@ class RequestLook:
     @property
     def slice_is_due(self) -> bool:
         """Whether submissions are over and this round's slice may still be opened."""
-        facts, window = self.facts, self.terms.commit_window
-        last = facts.deadline - window + window // 2
-        return facts.phase is Phase.COMMIT and not facts.slice_opened and self.now <= last
+        facts = self.facts
+        if facts.phase is not Phase.COMMIT or facts.slice_opened:
+            return False
+        return self.now <= facts.slice_deadline(self.terms.commit_window)
 
     @property
     def awaits_slice(self) -> bool:
