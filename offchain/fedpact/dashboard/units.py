@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import PlainSerializer, WithJsonSchema
 
 from fedpact.types.scores import INVALID
+from fedpact.types.v2 import ETHER
 
 Wei = Annotated[
     int,
@@ -21,6 +22,11 @@ def ether(wei: int) -> str:
     sign, whole, rest = "-" if wei < 0 else "", abs(wei) // WEI_PER_ETHER, abs(wei) % WEI_PER_ETHER
     digits = f"{rest:018d}".rstrip("0")
     return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
+
+
+def amount_text(amount: int, token: str) -> str:
+    """An amount with what it is of; of a token in its smallest unit."""
+    return f"{ether(amount)} ether" if token == ETHER else f"{amount} of token {token}"
 
 
 def error_text(value: int | None) -> str:

@@ -13,6 +13,7 @@ from fedpact.chain.bindings.v2.events import (
     Settled,
 )
 from fedpact.dashboard.index.reading import Described
+from fedpact.dashboard.index.summary import summarise
 from fedpact.dashboard.story import Stage, Story
 from fedpact.dashboard.views.money import money_view
 from fedpact.dashboard.views.request import Sources, request_view
@@ -31,9 +32,11 @@ from tests.offchain.dashboard.told_events import (
     votes,
 )
 
+UNKNOWN = Described("bafk", None, "nobody holds it")
+
 
 def of(one: Story, facts: RoundFacts | None = None) -> Sources:
-    return Sources(one, Described("bafk", None, "nobody holds it"), facts)
+    return Sources(one, UNKNOWN, facts)
 
 
 def test_all_are_paid_and_nothing_needs_explaining() -> None:
@@ -111,6 +114,17 @@ def test_a_token_and_ether_do_not_mix() -> None:
         (token, 500),
         (ETHER, TERMS.gas_budget),
     }
+    assert (view.total(token), view.total(ETHER)) == (500, TERMS.gas_budget)
+    paid = Paid(at(20), 1, ACCOUNTS[0], token, 70, False)
+    gas = Paid(at(21), 1, ACCOUNTS[0], ETHER, 10**15, False)
+    shown = request_view(of(Story((created, *one.events[1:], paid, gas), {}, POOL)))
+    assert [row.says for row in shown.timeline[-2:]] == [
+        f"70 of token {token} paid",
+        "0.001 ether paid",
+    ]
+    assert (shown.members[0].paid, shown.members[0].paid_ether) == (70, 10**15)
+    assert not summarise(Story((created, *one.events[1:]), {}, POOL), UNKNOWN).ether_pay
+    assert summarise(one, UNKNOWN).ether_pay == TERMS.pay
 
 
 def test_a_request_without_its_specification_is_still_shown() -> None:

@@ -12,6 +12,7 @@ from fedpact.dashboard.story import Story
 from fedpact.dashboard.units import Wei
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
+from fedpact.types.v2 import ETHER
 
 
 class RequestSummary(BaseModel):
@@ -65,10 +66,15 @@ class IndexRow:
     """CID."""
 
     @property
+    def ether_pay(self) -> int:
+        """By which lists are sorted: units of different tokens do not compare. Wei; 0: a token."""
+        return self.summary.pay if self.summary.token == ETHER else 0
+
+    @property
     def columns(self) -> tuple[Any, ...]:
         one = self.summary
         found = (one.request, one.created_at, one.requester, one.stage, one.title, one.category)
-        sizes = (self.search, float(one.pay), one.epsilon, one.join_deadline)
+        sizes = (self.search, float(self.ether_pay), one.epsilon, one.join_deadline)
         return (*found, *sizes, self.specification, one.model_dump_json())
 
 

@@ -18,7 +18,7 @@ from fedpact.database import connect, explained
 from fedpact.errors import StateDamaged, StorageUnavailable
 from fedpact.types.deployment import Deployment
 
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 10.0
 
 _TABLES = """

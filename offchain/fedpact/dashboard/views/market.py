@@ -52,7 +52,7 @@ class MarketQuery(BaseModel):
         "", max_length=200, description="Words of title, category, labels, columns."
     )
     category: str = Field("", max_length=100, description="Requests of this category alone.")
-    order: Order = Field(Order.NEWEST, description="Newest first, highest pay, or least epsilon.")
+    order: Order = Field(Order.NEWEST, description="Newest first, most ether, or least epsilon.")
     page: int = Field(1, ge=1, le=100_000)
 
 

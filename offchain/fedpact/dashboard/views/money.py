@@ -29,7 +29,9 @@ class MemberRow(View):
     refund: Wei
     """Of gas, for what it posted for all."""
     paid: Wei
-    """Sent to it so far, in the token of the pay and in ether together if that is ether."""
+    """Sent to it so far in the token of the pay."""
+    paid_ether: Wei
+    """Sent to it so far in ether; the same as `paid` where the pay is in ether."""
     gas: int
     gas_fee: Wei
     """What its own transactions cost."""
@@ -54,10 +56,9 @@ class MoneyView(View):
     held: tuple[Flow, ...]
     settled: bool
 
-    @property
-    def total(self) -> int:
-        """Of all that came in, of whichever token."""
-        return sum(one.amount for one in self.received)
+    def total(self, token: str) -> int:
+        """Of all that came in of a token."""
+        return sum(one.amount for one in self.received if one.token == token)
 
 
 def money_view(story: Story) -> MoneyView:
@@ -138,12 +139,18 @@ def member_rows(story: Story, transactions: dict[str, Transaction]) -> tuple[Mem
                 faults=own.faults if own else 0,
                 share=shares.get(at, 0) if at is not None else 0,
                 refund=refunds.get(one.provider.lower(), 0),
-                paid=sum(each.amount for each in story.paid() if each.account == one.provider),
+                paid=_paid(story, one.provider, terms.token),
+                paid_ether=_paid(story, one.provider, ETHER),
                 gas=sum(each.gas for each in sent),
                 gas_fee=sum(each.fee for each in sent),
             )
         )
     return tuple(rows)
+
+
+def _paid(story: Story, account: str, token: str) -> int:
+    found = (one for one in story.paid() if one.account == account and one.token == token)
+    return sum(one.amount for one in found)
 
 
 def _reached(story: Story) -> bool:

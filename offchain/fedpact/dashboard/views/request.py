@@ -8,7 +8,7 @@ from fedpact.chain.bindings.v2.events import RoundsEnded
 from fedpact.dashboard.index.reading import Described, Transaction
 from fedpact.dashboard.index.summary import RequestSummary, summarise
 from fedpact.dashboard.story import Stage, Step, Story
-from fedpact.dashboard.units import error_text, ether
+from fedpact.dashboard.units import amount_text, error_text, ether
 from fedpact.dashboard.views.blocks import Chart, Fact, View
 from fedpact.dashboard.views.charts import error_chart, points_chart
 from fedpact.dashboard.views.money import MemberRow, MoneyView, member_rows, money_view
@@ -17,7 +17,7 @@ from fedpact.dashboard.views.rounds import RoundView, SeatRow, round_views
 from fedpact.dashboard.views.timeline import TimelineRow, timeline
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import ScoreKind, Specification
-from fedpact.types.v2 import ETHER, Phase, RoundFacts
+from fedpact.types.v2 import Phase, RoundFacts
 
 
 class Now(View):
@@ -204,7 +204,7 @@ def _rules(story: Story) -> tuple[Fact, ...]:
     at = story.created.at.tx_hash
     found = [
         Fact(name="Requester", value="", account=story.created.requester),
-        Fact(name="Pay", value=_amount(terms.pay, terms.token)),
+        Fact(name="Pay", value=amount_text(terms.pay, terms.token)),
         Fact(name="Gas for posters", value=f"{ether(terms.gas_per_round)} ether a round at most"),
         Fact(name="Providers", value=f"{terms.min_pool} to {terms.max_pool}"),
         Fact(name="Seats a round", value=str(min(terms.cohort, terms.max_pool))),
@@ -224,7 +224,3 @@ def _rules(story: Story) -> tuple[Fact, ...]:
         ),
     ]
     return tuple(one.model_copy(update={"transaction": at}) for one in found)
-
-
-def _amount(amount: int, token: str) -> str:
-    return f"{ether(amount)} ether" if token == ETHER else f"{amount} of token {token}"

@@ -33,7 +33,7 @@ from fedpact.chain.bindings.v2.events import (
 )
 from fedpact.dashboard.index.reading import Transaction
 from fedpact.dashboard.story import Story
-from fedpact.dashboard.units import Wei, error_text, ether
+from fedpact.dashboard.units import Wei, amount_text, error_text
 from fedpact.dashboard.views.blocks import View
 from fedpact.types.rounds import seats_of
 
@@ -57,16 +57,16 @@ class TimelineRow(View):
 
 def timeline(story: Story, transactions: dict[str, Transaction]) -> tuple[TimelineRow, ...]:
     """The oldest first; `transactions`: those known, by hash."""
-    return tuple(_row(one, transactions) for one in story.events)
+    return tuple(_row(one, story.terms.token, transactions) for one in story.events)
 
 
-def _row(event: RequestEvent, transactions: dict[str, Transaction]) -> TimelineRow:
+def _row(event: RequestEvent, token: str, transactions: dict[str, Transaction]) -> TimelineRow:
     sent = transactions.get(event.at.tx_hash)
     return TimelineRow(
         time=event.at.timestamp or 0,
         block=event.at.block,
         event=type(event).__name__,
-        says=_says(event),
+        says=_says(event, token),
         round=int(getattr(event, "round", 0)),
         account=sent.sender if sent else "",
         action=sent.action if sent else "",
@@ -81,8 +81,8 @@ def _seats(mask: int) -> str:
     return f"seat {seats}" if mask.bit_count() == 1 else f"seats {seats}"
 
 
-def _says(event: RequestEvent) -> str:
-    """An event in words."""
+def _says(event: RequestEvent, token: str) -> str:
+    """An event in words; `token`: of the pay."""
     match event:
         case RequestCreated():
             return "request published, pay in escrow"
@@ -133,8 +133,10 @@ def _says(event: RequestEvent) -> str:
         case Collected():
             return "part of the settlement taken in"
         case Settled():
-            return f"settled: {ether(event.pool)} to the members, {ether(event.refund)} back"
+            pool, back = amount_text(event.pool, token), amount_text(event.refund, token)
+            return f"settled: {pool} to the members, {back} back"
         case Paid():
-            return f"{ether(event.amount)} " + ("kept for withdrawal" if event.credited else "paid")
+            amount = amount_text(event.amount, event.token)
+            return f"{amount} " + ("kept for withdrawal" if event.credited else "paid")
         case _:
             return type(event).__name__
