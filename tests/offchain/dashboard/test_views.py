@@ -16,8 +16,14 @@ from fedpact.dashboard.index.reading import Described
 from fedpact.dashboard.index.summary import summarise
 from fedpact.dashboard.story import Stage, Story
 from fedpact.dashboard.views.money import money_view
+from fedpact.dashboard.views.participant import (
+    ParticipantSources,
+    earnings_chart,
+    participant_view,
+)
 from fedpact.dashboard.views.request import Sources, request_view
 from fedpact.dashboard.views.rounds import round_views
+from fedpact.types.participants import Participant, ParticipantStatus
 from fedpact.types.scores import INVALID
 from fedpact.types.v2 import ETHER, Phase, RoundFacts
 from tests.offchain.dashboard.told_events import (
@@ -163,3 +169,18 @@ def test_the_slice_is_due_by_half_of_the_window() -> None:
     assert (waits.waits_for, waits.deadline) == ((story().created.requester,), 4_500)
     opened = replace(facts, slice_opened=True)
     assert request_view(of(story(*round_of(0b1111, votes(*GOOD))), opened)).now.deadline == 5_000
+
+
+def test_ones_own_money_back_is_not_earned() -> None:
+    account = story().created.requester
+    who = Participant(
+        account, 1, ParticipantStatus.ACTIVE, 1, 1_000, True, bytes(32), bytes(32), 4_000
+    )
+    payments = [Paid(at(20), n, account, ETHER, 10**17 + n, False) for n in (1, 2)]
+    requests = (summarise(story(), UNKNOWN).summary,)
+    view = participant_view(
+        ParticipantSources(who, 5_000, [], payments, [], requests, [], now=2_000)
+    )
+    assert [(one.request, one.returned) for one in view.payments] == [(1, True), (2, False)]
+    assert view.earned == 10**17 + 2
+    assert earnings_chart(view).labels == ("2",)

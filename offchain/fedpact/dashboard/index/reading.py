@@ -91,6 +91,11 @@ class Index:
         )
         return [int(one) for (one,) in self.file.rows(query, (account,))]
 
+    def made_by(self, account: str) -> set[int]:
+        """Requests that an account published."""
+        query = "SELECT id FROM requests WHERE requester = ?"
+        return {int(one) for (one,) in self.file.rows(query, (account,))}
+
     def payments_to(self, account: str) -> list[Paid]:
         found = self._request_events(
             "name = 'Paid' AND (block, log_index) IN"

@@ -109,7 +109,7 @@ class OwnSources:
     daemon: DaemonRow
     log: tuple[LogLine, ...]
     payments: list[tuple[int, int]]
-    """Time and wei."""
+    """Time and wei, for requests of others."""
     transactions: list[tuple[int, Transaction]]
     """Time and transaction."""
     now: int

@@ -37,6 +37,8 @@ class PaymentRow(View):
     amount: Wei
     credited: bool
     """Kept for withdrawal, since the account did not take it."""
+    returned: bool
+    """Of a request that the account itself made: what was left of its own money."""
     transaction: str
 
 
@@ -54,7 +56,7 @@ class ParticipantView(View):
     outcomes: tuple[OutcomeRow, ...]
     payments: tuple[PaymentRow, ...]
     earned: Wei
-    """In ether, refunds of gas included."""
+    """In ether, refunds of gas included; without what was returned."""
     gas: int
     gas_fee: Wei
     history: Chart
@@ -79,6 +81,7 @@ class ParticipantSources:
 
 def participant_view(of: ParticipantSources) -> ParticipantView:
     who = of.participant
+    made = {one.request for one in of.requests if one.requester == who.account}
     payments = tuple(
         PaymentRow(
             time=one.at.timestamp or 0,
@@ -86,6 +89,7 @@ def participant_view(of: ParticipantSources) -> ParticipantView:
             token=one.token,
             amount=one.amount,
             credited=one.credited,
+            returned=one.request in made,
             transaction=one.at.tx_hash,
         )
         for one in of.payments
@@ -99,7 +103,7 @@ def participant_view(of: ParticipantSources) -> ParticipantView:
         requests=of.requests,
         outcomes=_outcomes(of.events, who.account),
         payments=payments,
-        earned=sum(one.amount for one in payments if one.token == ETHER),
+        earned=sum(one.amount for one in payments if one.token == ETHER and not one.returned),
         gas=sum(one.gas for one in of.transactions),
         gas_fee=sum(one.fee for one in of.transactions),
         history=_history(of),
@@ -171,10 +175,10 @@ def _history(of: ParticipantSources) -> Chart:
 
 
 def earnings_chart(view: ParticipantView) -> Chart:
-    """Ether received, request by request."""
+    """Ether earned, request by request."""
     by_request: dict[int, int] = {}
     for one in view.payments:
-        if one.token == ETHER:
+        if one.token == ETHER and not one.returned:
             by_request[one.request] = by_request.get(one.request, 0) + one.amount
     shown = list(by_request.items())[-30:]
     return Chart(

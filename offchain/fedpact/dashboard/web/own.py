@@ -59,10 +59,11 @@ class OwnProvider:
         deployment = site.client.deployment
         decided = decisions(files.state, deployment, files.account)
         with site.index() as index:
+            made = index.made_by(files.account)
             payments = [
                 (one.at.timestamp or 0, one.amount)
                 for one in index.payments_to(files.account)
-                if one.token == ETHER
+                if one.token == ETHER and one.request not in made
             ]
             transactions = index.transactions_of(files.account)
             times = _times(index, [one.block for one in transactions])
