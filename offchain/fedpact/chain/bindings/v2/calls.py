@@ -32,19 +32,24 @@ class SeatSignature:
 
 
 def calls_in(abi: ContractAbi, calldata: bytes) -> Iterator[FoundCall]:
-    """The calls in one, those of a `multicall` in their order. Nothing where it is none of the
-    contract's functions."""
-    data, selectors = calldata, {one.selector: one for one in abi.functions.values()}
-    function = selectors.get(data[:_SELECTOR])
-    if function is None:
-        return
-    with suppress(DecodingError):
-        args = function.inputs.decode(data[_SELECTOR:])
-        if function.name != "multicall":
-            yield FoundCall(function.name, args)
-            return
-        for inner in args[0]:
-            yield from calls_in(abi, bytes(inner))
+    """The calls in one that the contract has executed, those of a `multicall` in their order.
+    Nothing where it is none of the contract's functions.
+
+    Gas bounds the work for what was executed, to any depth, and nothing else does.
+    """
+    selectors = {one.selector: one for one in abi.functions.values()}
+    waiting = [calldata]
+    while waiting:
+        data = waiting.pop()
+        function = selectors.get(data[:_SELECTOR])
+        if function is None:
+            continue
+        with suppress(DecodingError):
+            args = function.inputs.decode(data[_SELECTOR:])
+            if function.name == "multicall":
+                waiting += map(bytes, reversed(args[0]))
+            else:
+                yield FoundCall(function.name, args)
 
 
 def signature_at(packed: bytes, ordinal: int) -> SeatSignature:

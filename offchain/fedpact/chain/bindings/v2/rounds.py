@@ -1,7 +1,6 @@
 """TrainingRounds: starts, rounds as one transaction or in batches, and what they earned."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 from eth_abi.abi import encode
@@ -171,18 +170,22 @@ class Rounds(Binding):
 
     def posted_record(self, tx_hash: str, record_hash: bytes) -> RoundRecord | None:
         """The record of a RoundPosted event: from its transaction's calldata, or from an event if a
-        contract posted it. None if the transaction is not known."""
+        contract posted it. None if the transaction is not known.
+
+        Calldata that this contract did not execute is not decoded: a few kilobytes of it can say
+        that they hold gigabytes.
+        """
         transaction = self._connection.rpc.call("eth_getTransactionByHash", tx_hash)
         if transaction is None:
             return None
-        calldata = bytes.fromhex(str(transaction["input"]).removeprefix("0x"))
-        for record in chain(self._records_in(calldata), self._records_of(tx_hash)):
-            if record.hash == record_hash:
-                return record
-        return None
+        if str(transaction["to"]).lower() == self.address.lower():
+            found = self._records_in(bytes.fromhex(str(transaction["input"]).removeprefix("0x")))
+        else:
+            found = self._records_of(tx_hash)
+        return next((record for record in found if record.hash == record_hash), None)
 
     def _records_in(self, calldata: bytes) -> Iterator[RoundRecord]:
-        """Of all calls in one, which need not be meant for this contract."""
+        """Of all calls in one."""
         for call in calls_in(self._abi, calldata):
             if call.function == "postRound":
                 yield record_of(call.args[1])
