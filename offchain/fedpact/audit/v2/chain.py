@@ -19,7 +19,7 @@ from fedpact.chain.client import ClientV2
 from fedpact.chain.faults import RpcError
 from fedpact.chain.records import Call, Frame
 from fedpact.chain.signed_messages import RoundRecord, signed_digest
-from fedpact.errors import InvalidInput, NodeUnreachable, Reverted
+from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, Reverted
 from fedpact.types.deployment import DeploymentV2
 from fedpact.types.v2 import (
     ETHER,
@@ -91,7 +91,10 @@ class Facts:
         market = self.deployment.market
         if token == ETHER:
             return self._client.balance(market, self.frame)
-        return Token(self._client, token).balance_of(market, self.frame)
+        try:
+            return Token(self._client, token).balance_of(market, self.frame)
+        except (Reverted, DeploymentError, InvalidInput) as error:
+            raise Unavailable(f"{token} does not tell the market's balance: {error}") from error
 
     def reputation(self, account: str) -> int:
         return self._client.reputation.reputation(account, self.frame)

@@ -1,10 +1,13 @@
 """Requests that pay in an ERC-20 token: the draft names it, the escrow takes it, members get it."""
 
+from contextlib import closing
+
 import pytest
 
 from fedpact.chain.bindings.v2.events import Paid
-from fedpact.chain.bindings.v2.token import currency_at
+from fedpact.chain.bindings.v2.token import currency_at, shown_currency
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.nodes import Nodes
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.v2 import Status
@@ -67,6 +70,18 @@ def test_who_lacks_the_token_is_told_before_anything_is_sent(
 def test_no_token_may_call_itself_what_it_likes(scene: Scene, operator: AccountKeys) -> None:
     token = new_token(scene.client, operator, "RudeToken")
     assert token.currency() == Currency(token.address, token.address[:8], 18)
+
+
+def test_what_is_no_token_breaks_nobodys_list(scene: Scene) -> None:
+    """Everybody's lists failed where one request named a contract that answers nonsense."""
+    address = "0x" + "77" * 20
+    nonsense = "0x7f" + "ff" * 32 + "5f5260205ff3"  # returns 32 bytes 0xff to every call
+    with closing(Nodes(scene.anvil.url)) as node:
+        node.call("anvil_setCode", address, nonsense)
+    with pytest.raises(InvalidInput, match="answers decimals as no ERC-20 token does"):
+        currency_at(scene.client, address)
+    assert shown_currency(scene.client, address) == Currency(address, address[:8], 0)
+    assert shown_currency(scene.client, scene.people.requester.address).decimals == 0
 
 
 def test_amounts_are_exact(scene: Scene, operator: AccountKeys) -> None:

@@ -66,7 +66,7 @@ class Token:
         beginning of the address. Raises InvalidInput if this is no token."""
         try:
             decimals = int(self._view("decimals"))
-        except (Reverted, DecodingError, DeploymentError) as error:
+        except (Reverted, DeploymentError) as error:
             raise InvalidInput(
                 f"{self.address} is not an ERC-20 token that tells its decimals: {error}"
             ) from error
@@ -74,7 +74,7 @@ class Token:
             raise InvalidInput(f"the token {self.address} has {decimals} decimals: too many")
         try:
             symbol = str(self._view("symbol"))
-        except (Reverted, DecodingError):
+        except (Reverted, DeploymentError, InvalidInput):
             symbol = ""
         plain = symbol.isascii() and symbol.replace(".", "").replace("-", "").isalnum()
         if not plain or len(symbol) > LONGEST_SYMBOL or symbol.lower() in ("ether", "gwei", "wei"):
@@ -82,6 +82,7 @@ class Token:
         return Currency(self.address, symbol, decimals)
 
     def balance_of(self, account: str, block: BlockReference = None) -> int:
+        """Raises Reverted, DeploymentError or InvalidInput if this is no token."""
         return int(self._view("balanceOf", account, block=block))
 
     def allowance(self, owner: str, spender: str) -> int:
@@ -98,7 +99,7 @@ class Token:
         try:
             name, nonce = self._view("name"), self._view("nonces", keys.address)
             separator = self._view("DOMAIN_SEPARATOR")
-        except (Reverted, DecodingError):
+        except (Reverted, InvalidInput):
             return None
         allowance = {
             "owner": keys.address,
@@ -123,10 +124,23 @@ class Token:
         return Call(self.address, _FUNCTIONS[name].encode(values), 0, f"token.{name}")
 
     def _view(self, name: str, *values: Any, block: BlockReference = None) -> Any:
+        """Raises InvalidInput for an answer that no such function gives."""
         [returned] = self._connection.read([self._function(name, *values)], block)
-        return _FUNCTIONS[name].outputs.decode(returned)[0]
+        try:
+            return _FUNCTIONS[name].outputs.decode(returned)[0]
+        except (DecodingError, ValueError) as error:
+            raise InvalidInput(f"{self.address} answers {name} as no ERC-20 token does") from error
 
 
 def currency_at(connection: Connection, token: str) -> Currency:
     """What a request's terms pay in; raises InvalidInput for an address that is no token."""
     return ETHER_CURRENCY if token == ETHER else Token(connection, token).currency()
+
+
+def shown_currency(connection: Connection, token: str) -> Currency:
+    """As `currency_at`, for lists of anybody's requests: amounts of what is no token are shown in
+    its smallest unit, by the beginning of its address."""
+    try:
+        return currency_at(connection, token)
+    except InvalidInput:
+        return Currency(token, token[:8], 0)
