@@ -205,7 +205,7 @@ class Specification(Document):
     invited: Annotated[tuple[Account, ...], Field(max_length=64)] = ()
     """The only accounts that should join; empty: anyone. The contracts do not enforce it: other
     providers' daemons decline, and an audit shows who joined uninvited (docs/adr/0024)."""
-    auditors: tuple[str, ...] = ()
+    auditors: Annotated[tuple[Account, ...], Field(max_length=64)] = ()
     """Registered accounts to which the keys are sealed, besides the committee."""
     windows: Windows
     usage_rules: str = ""
@@ -222,6 +222,8 @@ class Specification(Document):
             )
         if len(set(self.invited)) != len(self.invited):
             raise ValueError("invited names an account twice")
+        if len(set(map(str.lower, self.auditors))) != len(self.auditors):
+            raise ValueError("auditors names an account twice")
         if self.invited and len(self.invited) < self.min_providers:
             raise ValueError(
                 f"{len(self.invited)} are invited, min_providers is {self.min_providers}"

@@ -104,3 +104,10 @@ def test_an_epsilon_is_stated_with_its_guarantee():
 def test_mode_paper_survives_encoding():
     asked = specification(**paper("dp-sgd", epochs=1, clipping_norm=0.5))
     assert Specification.decode(asked.encode()) == asked
+
+
+@pytest.mark.parametrize("auditors", [["0x" + "ab" * 20, "0x" + "AB" * 20], ["ab" * 20]])
+def test_auditors_are_accounts_and_named_once(auditors: list[str]) -> None:
+    """Members joined a request that nobody could start: its keys were sealed twice to one."""
+    with pytest.raises(SpecificationError, match="auditors"):
+        specification(auditors=auditors)

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from eth_utils.address import is_address
-
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES
 from fedpact.content.delivery import Point, withheld
 from fedpact.content.keys import Manifest, committee_key, key_hash
@@ -39,7 +37,7 @@ def opt_in(view: RequestView) -> DutyResult:
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited")
         for auditor in spec.auditors:
-            if not is_address(auditor) or not ctx.client.registry.participant(auditor).active:
+            if not ctx.client.registry.participant(auditor).active:
                 raise PolicyRefusal(f"its auditor {auditor} is not a participant")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
         require_room(ctx.store, spec)
