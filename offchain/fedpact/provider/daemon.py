@@ -378,7 +378,9 @@ class Daemon:
         view = self._views.get(request)
         try:
             return 0.0 if view is None else view.rest
-        except Retryable:
+        except (StateDamaged, LedgerReplaced):
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, `_advance` meets it too, and logs it
             return 0.0
 
     def _look_after_content(self, frame: Frame) -> None:

@@ -11,6 +11,8 @@ LOOKS_A_BLOCK = 12
 """While a request is open: a duty is noticed within a twelfth of the time between two blocks."""
 LONGEST_OPEN_WAIT = 1.0
 LONGEST_FAILED_WAIT = 15.0
+LONGEST_REST = 15.0
+"""A new request is noticed within its join window, however long the open ones ask nothing."""
 SMOOTHING = 0.3
 """Weight of the newest interval between blocks in the mean."""
 
@@ -59,5 +61,5 @@ class Pace:
             return max(min(doubled, LONGEST_FAILED_WAIT), self._asked - time.monotonic())
         if self._busy:
             look = min(self._block_seconds / LOOKS_A_BLOCK, LONGEST_OPEN_WAIT)
-            return max(self._poll, look, self._rest)
+            return max(self._poll, look, min(self._rest, LONGEST_REST))
         return max(self._poll, self._block_seconds)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fedpact.chain.records import Frame
-from fedpact.provider.pace import Pace
+from fedpact.provider.pace import LONGEST_REST, Pace
 from fedpact.provider.v2.view import RequestView
 from fedpact.types.v2 import Phase
 
@@ -19,6 +19,8 @@ def test_who_is_asked_for_nothing_looks_rarely_and_at_once_again_when_it_is() ->
     assert pace.wait() == 1.0
     pace.may_rest(6.0)
     assert pace.wait() == 6.0
+    pace.may_rest(7 * 3600.0)
+    assert pace.wait() == LONGEST_REST
     pace.may_rest(0.0)
     assert pace.wait() == 1.0
 
@@ -29,6 +31,7 @@ def test_who_is_asked_for_nothing_looks_rarely_and_at_once_again_when_it_is() ->
         (Phase.SUBMIT, 2, True, True, 0.0),
         (Phase.SUBMIT, None, True, True, 9.0),
         (Phase.ATTEST, None, True, True, 9.0),
+        (Phase.ENDED, None, True, True, 0.0),
         (Phase.WAITING, None, False, True, 3.0),
         (Phase.WAITING, None, False, False, 0.0),
         (Phase.WAITING, None, True, True, 0.0),

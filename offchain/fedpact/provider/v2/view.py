@@ -57,8 +57,9 @@ class RequestView:
         if self.facts.phase is Phase.WAITING:
             waits = self.has_joined and not self.pool_facts.closed
             return self.terms.start_window / REST_PARTS if waits else 0.0
-        drawn = self.own_seat is not None or self.facts.phase is Phase.NONE
-        return 0.0 if drawn else self.terms.submit_window / REST_PARTS
+        if self.facts.phase in (Phase.NONE, Phase.ENDED) or self.own_seat is not None:
+            return 0.0
+        return self.terms.submit_window / REST_PARTS
 
     @property
     def account(self) -> str:
