@@ -61,6 +61,15 @@ class OwnRecords:
         with self._lock, self._writing():
             return self._read(self._state())
 
+    def last(self) -> "DeclaredData | None":
+        """The records as they were read last; None if they never were under this schema."""
+        from fedpact.data.snapshot import read_snapshot
+
+        with self._lock, self._writing():
+            last = self._last()
+        found = None if last is None else read_snapshot(last)
+        return found if found is not None and found.schema == self.schema else None
+
     def source(self, request: str) -> Source:
         """The records that a request was joined with; taken now if there are none yet.
 

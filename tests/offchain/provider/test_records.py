@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 
 from fedpact.data.declared import DeclaredData
 from fedpact.errors import DataError
+from fedpact.privacy.ledger import Ledger
+from fedpact.provider.checking import Level, check_records
+from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.schema import DataSchema
@@ -43,6 +47,12 @@ OLD, LATER = 10**18, 10**18 + 1
 
 def records_of(path: Path, schema: DataSchema = SCHEMA) -> OwnRecords:
     return OwnRecords(path, schema, path.parent / "features", path.parent / "snapshots")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "ledger.sqlite", bytes(32)) as opened:
+        yield opened
 
 
 def table(path: Path, rows: str, *, at: int = OLD) -> None:
@@ -124,6 +134,22 @@ def test_a_file_that_can_no_longer_be_read_changes_nothing(
         assert (records_of(path).dataset(f"new {number}", TABLE_SPEC).x == before.x).all()
         assert "as they were read last" in caplog.text
         caplog.clear()
+
+
+def test_a_daemon_starts_again_while_its_file_is_damaged(
+    tmp_path: Path, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has joined requests, whose rounds go on."""
+    path, policy = tmp_path / "data.csv", Policy(min_samples=1)
+    table(path, "1,2,3,4,0\n")
+    assert not [*check_records(records_of(path), ledger, policy, new_data=True)]
+    table(path, "1,2,0\n", at=LATER)
+    [found] = check_records(records_of(path), ledger, policy, new_data=False)
+    assert found.level is Level.WARNING
+    assert "as they were read last" in found.said
+    other = SCHEMA.model_copy(update={"units": 8})
+    with pytest.raises(DataError):
+        [*check_records(records_of(path, other), ledger, policy, new_data=False)]
 
 
 def test_a_file_that_is_just_being_written_is_not_read_at_joining(tmp_path: Path) -> None:
