@@ -105,8 +105,8 @@ class KeptStore:
             )
 
     def look_after(self, now: int) -> int:
-        """Put again what the store has lost and what is still owed at `now` (seconds since 1970),
-        and delete the copies of what is not; returns how many items were put again.
+        """Put again what the store has lost and what is still owed at `now` (seconds since 1970);
+        returns how many items were put again.
 
         Looks at a part of them; called often enough, at all. Raises StoreUnreachable.
         """

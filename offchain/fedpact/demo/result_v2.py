@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fedpact.chain.addresses import checksum
-from fedpact.chain.bindings.v2.events import Credited, Paid, RoundFinalised, RoundOpened, Settled
+from fedpact.chain.bindings.v2.events import Paid, RoundFinalised, RoundOpened, Settled
 from fedpact.chain.client import ClientV2
 from fedpact.consensus.artefacts import model_cid
 from fedpact.consensus.earned import refunds_of, sums_of
@@ -17,7 +17,6 @@ from fedpact.requester.v2.look import look
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
-from fedpact.types.v2 import Earned
 
 
 def collect(
@@ -52,10 +51,8 @@ def collect(
                 round(ending.round_seconds[at - 1], 3) if at <= len(ending.round_seconds) else 0.0,
             )
         )
-    listed = [Earned(e.cohort, e.points, e.extra, e.digest) for e in seen.events(Credited)]
-    earned = {
-        client.pool.member(request_id, index).account: one for index, one in sums_of(listed).items()
-    }
+    listed, members = seen.entries(), client.pool.members(request_id)
+    earned = {members[index].account: one for index, one in sums_of(listed).items()}
     paid: Counter[str] = Counter()
     for one in seen.events(Paid):
         paid[one.account] += one.amount

@@ -178,6 +178,7 @@ class Requester:
             if time.monotonic() - looked_at > CONTENT_GOOD_FOR:
                 looked_at = time.monotonic()
                 kept.look_after(now())
+                kept.drop_copies(now())
             return self._look(request_id)
 
         def now() -> int:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from fedpact.chain.bindings.v2.token import Token, currency_at
+from fedpact.chain.bindings.v2.token import Token, currency_at, shown_currency
 from fedpact.chain.client import ClientV2
 from fedpact.chain.faults import RpcError
 from fedpact.chain.keystore import AccountKeys
@@ -214,6 +214,8 @@ class RequesterV2:
                     self.look_after()
                 seen = look(self.client, request_id, kept)
                 current = seen.progress(next_duty(acting, seen))
+                if current.status is Status.SETTLED:
+                    self.release(request_id)
             except Exception as error:  # whatever it is, the request goes on
                 failures += 1
                 if not isinstance(error, Retryable):
@@ -228,14 +230,16 @@ class RequesterV2:
                 report(current)
                 last = current
             if current.status is Status.SETTLED:
-                self.release(request_id)
                 return current
             time.sleep(poll_interval)
 
     def look_after(self) -> None:
-        """Put again what the content store has lost of this account's requests."""
+        """Put again what the content store has lost of this account's requests, and delete the
+        copies of what is not owed any more."""
+        now = self.client.frame().timestamp
         with self._keeping() as kept:
-            kept.look_after(self.client.frame().timestamp)
+            kept.look_after(now)
+            kept.drop_copies(now)
 
     def release(self, request_id: int) -> None:
         """Keep the content of a request that is over for `keep_days` more."""
@@ -370,7 +374,7 @@ def requests(client: ClientV2, requester: str | None = None) -> Iterator[Request
                 seen.stored.requester,
                 seen.stored.status,
                 seen.terms.pay,
-                currency_at(client, seen.terms.token),
+                shown_currency(client, seen.terms.token),
                 seen.facts.round,
                 seen.terms.max_rounds,
             )

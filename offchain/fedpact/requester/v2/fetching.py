@@ -115,7 +115,10 @@ def _included(look: RequestLook, posted: RoundPosted) -> int:
     """Of a round that was posted as a whole: what the record's votes say."""
     record = look.client.rounds.posted_record(posted.at.tx_hash, posted.record)
     if record is None:
-        return 0
+        raise ContentMissing(
+            f"request {look.request_id}: the node does not know the transaction that posted round"
+            f" {posted.round}"
+        )
     votes = dict(zip(seats_of(posted.mask), record.votes, strict=True))
     board, _ = judge(votes, posted.mask, look.terms.max_error, look.terms.vote_band)
     return board.included

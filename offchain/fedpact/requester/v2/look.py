@@ -100,9 +100,7 @@ class RequestLook:
 
     def entries(self) -> list[Earned]:
         """What the rounds earned, as the chain knows it."""
-        found = [
-            Earned(one.cohort, one.points, one.extra, one.digest) for one in self.events(Credited)
-        ]
+        found = [one.entry for one in self.events(Credited)]
         if fold(found) != self.facts.earned:
             raise ContentMissing(
                 f"request {self.request_id}: not all that its rounds earned has been read yet"

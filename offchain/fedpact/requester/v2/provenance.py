@@ -1,7 +1,6 @@
 """Where a model of the second protocol came from, as the chain tells it."""
 
 from fedpact.chain.bindings.v2.events import (
-    Credited,
     Delivered,
     Joined,
     RequestCreated,
@@ -20,14 +19,12 @@ from fedpact.requester.card.provenance import (
 )
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.v2.look import RequestLook
-from fedpact.types.v2 import Earned
 
 
 def provenance_of(look: RequestLook, fetched: FetchedModel) -> Provenance:
     """Of a model that was fetched; members in the order of the pool."""
     deployment = look.client.deployment
-    entries = [Earned(e.cohort, e.points, e.extra, e.digest) for e in look.events(Credited)]
-    sums = sums_of(entries)
+    sums = sums_of(look.entries())
     total = sum(one.points for one in sums.values()) or 1
     samples = {one.provider: one.samples for one in look.events(Joined)}
     providers = []

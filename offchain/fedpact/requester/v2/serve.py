@@ -123,6 +123,11 @@ class RequesterDaemon:
     def _take_up(self, request: int, waiting: _Waiting) -> None:
         """Read what the request's duties need; later again if that fails."""
         with _outlasting(f"request {request} cannot be read yet") as trouble:
+            if self._requester.client.market.request(request).status is Status.SETTLED:
+                self._requester.release(request)
+                self._over.add(request)
+                del self._waiting[request]
+                return
             acting = self._requester.acting(request, self._exchange)
             self._known[request] = _Served(acting, RequestLog(self._requester.client, request))
             del self._waiting[request]

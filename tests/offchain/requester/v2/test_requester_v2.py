@@ -296,6 +296,32 @@ def test_an_auditor_gets_nothing_before_the_pay(scene: Scene, anvil: Devnet) -> 
             unseal(keys.encryption_key(), opened.sealed_key)
 
 
+def test_nothing_is_read_for_a_request_that_was_settled_long_ago(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its content may be gone: a service that started again tried it for ever."""
+    request = scene.create().begin()
+    request.submit(0, 1, 2)
+    request.finish_round()
+    request.deliver()
+    scene.requester.follow(request.id, poll_interval=0.01)
+    service = RequesterDaemon(scene.requester, 0.0)
+    tries: list[int] = []
+    monkeypatch.setattr(scene.requester, "acting", lambda number, _: tries.append(number))
+    service.cycle()
+    assert request.id not in tries
+
+
+def test_copies_of_what_is_not_owed_any_more_are_deleted(scene: Scene) -> None:
+    request = scene.create().begin()
+    copies = scene.requester._folder / "copies" / "content"
+    assert any(copies.iterdir())
+    with scene.requester._keeping() as kept:
+        kept.end(request.id, 0)
+    scene.requester.look_after()
+    assert not any(copies.iterdir())
+
+
 def test_a_request_that_cannot_be_read_is_tried_again_later_and_not_in_each_cycle(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from fedpact.chain.bindings.binding import snake
 from fedpact.chain.bindings.v2.structs import start_of, terms_of
 from fedpact.chain.records import Event
 from fedpact.chain.signed_messages import Board
-from fedpact.types.v2 import MessageKind, Start, Terms
+from fedpact.types.v2 import Earned, MessageKind, Start, Terms
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,10 @@ class Credited(RequestEvent):
     points: int
     extra: int
     digest: bytes
+
+    @property
+    def entry(self) -> Earned:
+        return Earned(self.cohort, self.points, self.extra, self.digest)
 
 
 @dataclass(frozen=True)
