@@ -123,8 +123,6 @@ class Evidence:
     ended: RoundsEnded | None = None
     credited: list[Credited] = field(default_factory=list)
     """All entries of what the rounds earned."""
-    refunds: list[Credited] = field(default_factory=list)
-    """Those of them that are gas of a batch."""
     delivered: Delivered | None = None
     disputed: Disputed | None = None
     collected: list[Collected] = field(default_factory=list)
@@ -162,7 +160,7 @@ class Evidence:
 
     @property
     def earned(self) -> list[Earned]:
-        return [Earned(one.cohort, one.points, one.extra, one.digest) for one in self.credited]
+        return [one.entry for one in self.credited]
 
     def halted_before(self, at: Place) -> bool:
         """Whether the requester had cancelled when something happened."""
@@ -252,16 +250,7 @@ def _take(e: Evidence, event: RequestEvent) -> None:
             e.settled = event
         case Paid():
             e.paid.append(event)
-        case (
-            ModelsSubmitted()
-            | SliceOpened()
-            | VotesCommitted()
-            | VotesRevealed()
-            | RoundTallied()
-            | Attested()
-            | Equivocated()
-            | RoundPosted()
-        ):
+        case _ if isinstance(event, Step):
             _round_of(e, event, event.round).steps.append(event)
 
 
@@ -274,8 +263,6 @@ def _credited(e: Evidence, event: Credited) -> None:
     last = e.rounds[-1] if e.rounds else None
     if last is not None and last.end is not None and last.credited is None:
         last.credited = event
-    else:
-        e.refunds.append(event)
 
 
 def _round_of(e: Evidence, event: RequestEvent, number: int) -> RoundEvidence:

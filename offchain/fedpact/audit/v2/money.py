@@ -3,6 +3,7 @@
 from collections import Counter
 from enum import Enum
 from functools import cached_property
+from itertools import accumulate
 
 from fedpact.audit.report import Unavailable, counted, require
 from fedpact.audit.v2.chain import Facts, require_asked
@@ -60,11 +61,11 @@ class MoneyChecks:
     def payments(self) -> str:
         """Each member was paid its share of the pool by points, or is offered it."""
         self._settled()
-        paid, later = 0, len(self._pool.roster.members) > MAX_SEATS
+        paid = 0
         for index, member in enumerate(self._pool.roster.members):
             share = self._shares.get(index, 0)
             found = self._paid_to(member.account) - self._gas_of(member.account)
-            left = self._facts.unpaid(index) if later else 0
+            left = self._unpaid.get(index, 0)
             require(
                 found + left == share and (found == 0 or left == 0),
                 f"{member.account} was paid {found} and is offered {left}; {share} are due",
@@ -112,14 +113,18 @@ class MoneyChecks:
             require(held >= rest, f"the market holds {held} of {rest} in the token {token}")
         if self._e.settled is None:
             return f"{terms.value} wei in escrow"
-        escrow = terms.pay + terms.gas_budget
-        out = sum(one.amount for one in self._e.paid)
-        open_ = sum(
-            self._facts.unpaid(index)
-            for index in range(len(self._pool.roster.members))
-            if len(self._pool.roster.members) > MAX_SEATS
-        )
-        rounding = self._whole - sum(self._shares.values())
+        return ", ".join(self._conserved(token) for token in tokens)
+
+    def _conserved(self, token: str) -> str:
+        """Of one token, once the request is settled."""
+        terms = self._e.terms
+        escrow = terms.gas_budget if token == ETHER else 0
+        open_ = rounding = 0
+        if token == terms.token:
+            escrow += terms.pay
+            open_ = sum(self._unpaid.values())
+            rounding = self._whole - sum(self._shares.values())
+        out = sum(one.amount for one in self._e.paid if one.token == token)
         require(
             escrow == out + open_ + rounding,
             f"{escrow} came in; {out} went out, {open_} are due, {rounding} are rounding",
@@ -214,10 +219,18 @@ class MoneyChecks:
         )
 
     @cached_property
+    def _unpaid(self) -> dict[int, int]:
+        """What each member is still offered, in pools that are too large to be paid at once."""
+        count = len(self._pool.roster.members)
+        return {index: self._facts.unpaid(index) for index in range(count) if count > MAX_SEATS}
+
+    @cached_property
     def _gas(self) -> dict[str, int]:
         """Refunds by poster: of the parts that were collected, from the end of the list on, and of
         the rest if it is settled."""
-        hashes = [fold(self._entries[:count]) for count in range(len(self._entries) + 1)]
+        hashes = [
+            *accumulate(self._entries, lambda head, one: fold([one], head), initial=bytes(32))
+        ]
         end, budget = len(self._entries), self._e.terms.gas_budget
         found: Counter[str] = Counter()
         parts = []

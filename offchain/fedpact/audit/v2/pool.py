@@ -58,15 +58,16 @@ class PoolChecks:
         joins = [one for one in self._e.pool if isinstance(one, Joined)]
         require(all(one.samples for one in joins), "somebody joined without a sample")
         ordered = [one for batch in _blobs(self._batches) for one in batch]
+        reputations = [self._reputation_of(one) for one in ordered]
         weights = [
-            draw.weight_of(
-                int(terms.weight_rule), one.samples, self._reputation_of(one), terms.sample_cap
-            )
-            for one in ordered
+            draw.weight_of(int(terms.weight_rule), one.samples, reputation, terms.sample_cap)
+            for one, reputation in zip(ordered, reputations, strict=True)
         ]
         members = tuple(
-            PoolMember(one.provider, one.organisation, one.samples, self._reputation_of(one), total)
-            for one, total in zip(ordered, accumulate(weights), strict=True)
+            PoolMember(one.provider, one.organisation, one.samples, reputation, total)
+            for one, reputation, total in zip(
+                ordered, reputations, accumulate(weights), strict=True
+            )
         )
         gone = {one.provider for one in self._e.pool if isinstance(one, Left)}
         left = frozenset(index for index, one in enumerate(members) if one.account in gone)

@@ -255,8 +255,7 @@ class ResultChecks:
             given = one.credited
             require(given is not None, f"{one.name}: nothing says what it earned")
             assert given is not None
-            entry = Earned(given.cohort, given.points, given.extra, given.digest)
-            yield one, played, entry
+            yield one, played, given.entry
 
     def _judged(self) -> int:
         count = sum(one.judged for one in self._e.rounds)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.chain.bindings.v2.events import Collected, Credited, Paid
-from fedpact.chain.bindings.v2.token import currency_at
+from fedpact.chain.bindings.v2.token import currency_at, shown_currency
 from fedpact.chain.client import ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Receipt
@@ -14,7 +14,7 @@ from fedpact.errors import InvalidInput, NotReady
 from fedpact.provider.standing import RequestStanding, seen_requests
 from fedpact.provider.v2.view import terms_in
 from fedpact.types.currency import ETHER_CURRENCY, Currency
-from fedpact.types.v2 import Earned, Phase, Status, StoredRequest, Terms
+from fedpact.types.v2 import Phase, Status, StoredRequest, Terms
 
 MOST_PER_CALL = 100
 """Members paid by one transaction."""
@@ -41,7 +41,7 @@ def standing(client: ClientV2, state: Path, address: str) -> list[RequestStandin
         terms = terms_in(created)
         stage = (stored.status if over else facts.phase).name.lower()
         due = _due(client, request, stored, terms, address)
-        currency = currency_at(client, terms.token)
+        currency = shown_currency(client, terms.token)
         found.append(RequestStanding(request, judged, reason, stage, facts.round, due, currency))
     return found
 
@@ -102,7 +102,7 @@ def _settle(client: ClientV2, keys: AccountKeys, request: int, terms: Terms) -> 
     entries, cursor = [], None
     for event in client.request_events(request):
         if isinstance(event, Credited):
-            entries.append(Earned(event.cohort, event.points, event.extra, event.digest))
+            entries.append(event.entry)
         elif isinstance(event, Collected):
             cursor = event.cursor
     return settle(client, keys, request, terms, entries, cursor)
