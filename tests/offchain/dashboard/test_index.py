@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from eth_utils.crypto import keccak
 
 from fedpact.chain.client import ClientV2
-from fedpact.dashboard.index.follow import Follower
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.reading import Index
+from fedpact.dashboard.index.sent import SentReader
 from fedpact.dashboard.index.tables import IndexFile
 from fedpact.dashboard.story import Stage
 from fedpact.dashboard.views.market import MarketQuery, Which, market_view
-from fedpact.errors import StateDamaged, UnknownRequest
+from fedpact.errors import ContentMissing, NodeUnreachable, StateDamaged, UnknownRequest
+from fedpact.types.cid import Cid
 from tests.support.second import People, SecondRequest
 
 TABLES = ("events", "mentions", "transactions", "records", "pools", "requests", "members")
@@ -27,11 +34,20 @@ def everything(path: Path) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
-def catch_up(follower: Follower) -> None:
-    while True:
-        change = follower.step()
-        if change is None or not (change.requests or change.others):
-            return
+def step(follower: Follower) -> list[Change]:
+    told: list[Change] = []
+    follower.step(told.append)
+    return told
+
+
+def catch_up(follower: Follower) -> list[Change]:
+    """All that is told until nothing is new."""
+    found: list[Change] = []
+    told = step(follower)
+    while any(one.requests or one.others for one in told):
+        found += told
+        told = step(follower)
+    return found
 
 
 def test_step_by_step_as_from_scratch(
@@ -39,19 +55,98 @@ def test_step_by_step_as_from_scratch(
 ) -> None:
     kept = new_index("kept.sqlite")
     request = SecondRequest.created(second, people)
-    kept.step()
+    step(kept)
     request.running()
-    kept.step()
+    step(kept)
     request.post()
     request.submit(0, 1)
-    change = kept.step()
-    assert change is not None
-    assert change.requests == {request.id}
+    assert {id_ for one in step(kept) for id_ in one.requests} == {request.id}
     catch_up(kept)
     catch_up(new_index("fresh.sqlite"))
     found = everything(tmp_path / "kept.sqlite")
     assert found == everything(tmp_path / "fresh.sqlite")
     assert {name: bool(rows) for name, rows in found.items()} == dict.fromkeys(TABLES, True)
+
+
+def test_others_hear_nothing_of_a_request(
+    second: ClientV2, people: People, new_index: Callable[[str], Follower]
+) -> None:
+    kept = new_index("kept.sqlite")
+    request = SecondRequest.created(second, people)
+    assert any(one.others for one in catch_up(kept))  # of the registry
+    request.running().post()
+    told = catch_up(kept)
+    assert {id_ for one in told for id_ in one.requests} == {request.id}
+    assert not any(one.others for one in told)
+    assert not any(one.requests or one.others for one in step(kept))
+
+
+def test_what_is_in_the_index_is_told_though_the_node_fails(
+    second: ClientV2,
+    people: People,
+    new_index: Callable[[str], Follower],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = new_index("kept.sqlite")
+    request = SecondRequest.created(second, people)
+    told: list[Change] = []
+
+    def refuse(*_: object) -> NoReturn:
+        raise NodeUnreachable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SentReader, "read", refuse)
+        with pytest.raises(NodeUnreachable):
+            kept.step(told.append)
+    assert request.id in told[0].requests
+    assert request.id in {id_ for one in catch_up(kept) for id_ in one.requests}
+
+
+def test_following_goes_on_after_any_fault(
+    new_index: Callable[[str], Follower],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kept, stop, told = new_index("kept.sqlite"), threading.Event(), []
+    faults = iter([ValueError("a fault of our own")])
+    whole = Follower.step
+
+    def faulty(self: Follower, tell: Callable[[Change], None]) -> None:
+        for fault in faults:
+            raise fault
+        whole(self, tell)
+
+    def tell(change: Change) -> None:
+        told.append(change)
+        stop.set()
+
+    monkeypatch.setattr("fedpact.dashboard.index.follow.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(Follower, "step", faulty)
+    kept.run(stop, 0.01, tell)
+    assert told
+    assert "a fault of our own" in caplog.text
+
+
+def test_missing_content_holds_nothing_up(
+    second: ClientV2,
+    people: People,
+    new_index: Callable[[str], Follower],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept, asked = new_index("kept.sqlite"), []
+    for word in ("first", "second", "third"):
+        SecondRequest.created(second, people, specification=keccak(text=word))
+
+    def missing(_: object, cid: Cid, *__: object) -> NoReturn:
+        asked.append(cid)
+        raise ContentMissing(f"nobody holds {cid}")
+
+    monkeypatch.setattr(EmbeddedStore, "get", missing)
+    step(kept)
+    step(kept)
+    assert len(asked) == 1
+    [(attempts, due)] = kept._writer.file.rows("SELECT attempts, due FROM contents")
+    assert (attempts, due > time.time()) == (1, True)
 
 
 def test_a_reorganisation_is_taken_back(

@@ -25,8 +25,12 @@ OVERLAP = 2
 """Blocks that are read again: a node's index of logs may be behind its head."""
 TRANSACTIONS_AT_ONCE = 200
 CONTENTS_AT_ONCE = 20
-RETRY_SECONDS = 60
-"""After which content that was missing is asked for again."""
+FIRST_RETRY_SECONDS = 15
+LAST_RETRY_SECONDS = 3_600
+"""Content that was missing is asked for again after the first, then after twice as long each time
+up to the last."""
+SHORTEST_STORE_PAUSE = 1.0
+"""After content that was missing nothing is asked for, twice as long each time in a row."""
 LONGEST_PAUSE = 30.0
 
 
@@ -63,49 +67,66 @@ class Follower:
             overlap=OVERLAP,
         )
         self._sent = SentReader(client)
+        self._touched: set[int] = set()
+        self._others = False
+        self._told = 0
+        self._store_pause, self._store_due = SHORTEST_STORE_PAUSE, 0.0
 
-    def step(self) -> Change | None:
-        """Read up to the latest block; None if it was read before and nothing was fetched.
+    def step(self, tell: Callable[[Change], None]) -> None:
+        """Read up to the latest block, and tell what is new: of the chain first, since the content
+        store may be slow.
 
-        Raises Retryable if a node or the disk refuses; a later step goes on where this one ended.
+        Raises Retryable if a node or the disk refuses; what is in the index by then has been told,
+        and a later step goes on where this one ended.
         """
-        frame = self._client.frame(self._confirmations)
-        known, _ = self._writer.index.head()
-        touched: set[int] = set()
-        others = False
-        for chunk in self._scanner.chunks(frame):
-            times = block_times(
-                self._client, (one.block for one in chunk.events if one.timestamp is None)
-            )
-            changed, new = self._writer.replace(chunk.first, chunk.events, times, chunk.end)
-            touched |= changed
-            others = others or new
-        self._read_records()
-        self._read_pools()
-        touched |= self._fetch_contents()
-        others = self._read_transactions() or others
-        if frame.block_number == known and not touched and not others:
-            return None
-        return Change(frame.block_number, frame.timestamp, frozenset(touched), others)
+        try:
+            self._read_events()
+            self._read_records()
+            self._read_pools()
+            self._read_transactions()
+        finally:
+            self._tell(tell)
+        self._fetch_contents()
+        self._tell(tell)
 
     def run(self, stop: threading.Event, pause: float, tell: Callable[[Change], None]) -> None:
         """Step until stopped; `pause` seconds in between, longer while nodes refuse."""
         waiting = pause
         while not stop.is_set():
             try:
-                change = self.step()
+                self.step(tell)
                 waiting = pause
-                if change is not None:
-                    tell(change)
             except Retryable as error:
                 waiting = min(2 * waiting, LONGEST_PAUSE)
                 log.warning("the index is behind the chain, trying again: %s", error)
             except FedpactError as error:
                 waiting = LONGEST_PAUSE
                 log.error("the index cannot go on: %s", error)
+            except Exception:
+                # Without this thread pages would stand still and say that they are live.
+                waiting = LONGEST_PAUSE
+                log.exception("the index cannot go on, trying again in %.0f s", waiting)
             stop.wait(waiting)
 
-    # ------------------------------------------------------------------ what events do not tell
+    def _tell(self, tell: Callable[[Change], None]) -> None:
+        """What the index has that was not told before."""
+        block, at = self._writer.index.head()
+        requests, others = frozenset(self._touched), self._others
+        if requests or others or block != self._told:
+            tell(Change(block, at, requests, others))
+        self._touched, self._others, self._told = set(), False, block
+
+    # ------------------------------------------------------------------ the chain
+
+    def _read_events(self) -> None:
+        frame = self._client.frame(self._confirmations)
+        for chunk in self._scanner.chunks(frame):
+            times = block_times(
+                self._client, (one.block for one in chunk.events if one.timestamp is None)
+            )
+            changed, others = self._writer.replace(chunk.first, chunk.events, times, chunk.end)
+            self._touched |= changed
+            self._others |= others
 
     def _read_records(self) -> None:
         """Of rounds posted whole: votes and digests are in the transaction."""
@@ -122,6 +143,7 @@ class Follower:
                 record = self._client.rounds.posted_record(event.tx_hash, event.args["record"])
                 if record is not None:
                     self._writer.add_record(event.tx_hash, event.block, record)
+                    self._touched.add(int(event.args["request"]))
 
     def _read_pools(self) -> None:
         """Of requests that have started: from then on a pool never changes."""
@@ -133,36 +155,53 @@ class Follower:
         for request, block in rows:
             found = Pool(pool.members(request), pool.left(request))
             self._writer.add_pool(request, block, found)
+            self._touched.add(int(request))
 
-    def _read_transactions(self) -> bool:
-        """Who sent them and what they cost, the newest first; whether there were any."""
+    def _read_transactions(self) -> None:
+        """Who sent them and what they cost, the newest first."""
         rows = self._writer.file.rows(
             "SELECT DISTINCT tx FROM events WHERE tx NOT IN (SELECT hash FROM transactions)"
             " ORDER BY block DESC LIMIT ?",
             (TRANSACTIONS_AT_ONCE,),
         )
-        hashes = [str(tx) for (tx,) in rows]
-        found = self._sent.read(hashes)
-        if found:
-            self._writer.add_transactions(found)
-        return bool(found)
+        found = self._sent.read(str(tx) for (tx,) in rows)
+        if not found:
+            return
+        self._writer.add_transactions(found)
+        requests, others = self._writer.index.requests_in([one.hash for one in found])
+        self._touched |= requests
+        self._others |= others
 
-    def _fetch_contents(self) -> set[int]:
-        """Specifications that are not here yet; the requests that they describe."""
-        now = int(time.time())
+    # ------------------------------------------------------------------ the content store
+
+    def _fetch_contents(self) -> None:
+        """Specifications that are not here yet, until one cannot be had: each such costs up to the
+        store's time limit, during which pages stand still."""
+        if time.monotonic() < self._store_due:
+            return
         rows = self._writer.file.rows(
-            "SELECT DISTINCT specification FROM requests LEFT JOIN contents ON cid = specification"
-            " WHERE body IS NULL AND coalesce(tried, 0) < ? ORDER BY id DESC LIMIT ?",
-            (now - RETRY_SECONDS, CONTENTS_AT_ONCE),
+            "SELECT DISTINCT specification, coalesce(attempts, 0) FROM requests"
+            " LEFT JOIN contents ON cid = specification"
+            " WHERE body IS NULL AND coalesce(due, 0) <= ? ORDER BY 2, id DESC LIMIT ?",
+            (int(time.time()), CONTENTS_AT_ONCE),
         )
-        described: set[int] = set()
-        for (cid,) in rows:
-            try:
-                body, problem = self._store.get(Cid.parse(cid), SPECIFICATION_MAX_BYTES), ""
-            except (ContentError, Retryable) as error:
-                body, problem = None, str(error)
-            self._writer.add_content(cid, body, problem, now)
-            query = "SELECT id FROM requests WHERE specification = ?"
-            described |= {int(one) for (one,) in self._writer.file.rows(query, (cid,))}
+        for cid, attempts in rows:
+            if not self._fetch(cid, attempts):
+                self._store_pause = min(2 * self._store_pause, LONGEST_PAUSE)
+                self._store_due = time.monotonic() + self._store_pause
+                return
+            self._store_pause = SHORTEST_STORE_PAUSE
+
+    def _fetch(self, cid: str, attempts: int) -> bool:
+        """Whether the store gave it."""
+        try:
+            body, problem = self._store.get(Cid.parse(cid), SPECIFICATION_MAX_BYTES), ""
+        except (ContentError, Retryable) as error:
+            body, problem = None, str(error)
+        wait = min(FIRST_RETRY_SECONDS << min(attempts, 20), LAST_RETRY_SECONDS)
+        self._writer.add_content(cid, body, problem, attempts + 1, int(time.time()) + wait)
+        query = "SELECT id FROM requests WHERE specification = ?"
+        described = {int(one) for (one,) in self._writer.file.rows(query, (cid,))}
         self._writer.describe(described)
-        return described
+        self._touched |= described
+        return body is not None

@@ -117,6 +117,12 @@ class Index:
             (account,),
         )
 
+    def requests_in(self, txs: list[str]) -> tuple[set[int], bool]:
+        """The requests of transactions' events, and whether any event belongs to none."""
+        marks = ", ".join("?" * len(txs))
+        rows = self.file.rows(f"SELECT DISTINCT request FROM events WHERE tx IN ({marks})", txs)
+        return {int(one) for (one,) in rows if one is not None}, (None,) in rows
+
     def events_in(self, tx: str) -> list[Event]:
         """All events of a transaction."""
         return self._events("tx = ?", (tx,))

@@ -31,16 +31,13 @@ class IndexWriter:
     def replace(
         self, first: int, events: Sequence[Event], times: Mapping[int, int], end: Frame | None
     ) -> tuple[set[int], bool]:
-        """Replace all of block `first` and later; the requests that changed, and whether any event
-        is new. Events of earlier blocks may be among them.
+        """Replace all of block `first` and later; the requests that changed, and whether any
+        event that belongs to no request came or went. Events of earlier blocks may be among them.
 
         `times`: of the blocks whose events do not tell it. `end`: the last block read.
         """
         with self.file.transaction():
-            gone = self.file.rows(
-                "SELECT DISTINCT request FROM events WHERE block >= ? AND request NOT NULL",
-                (first,),
-            )
+            gone = self.file.rows("SELECT DISTINCT request FROM events WHERE block >= ?", (first,))
             fresh = self._fresh(first, events)
             for table in _BY_BLOCK:
                 self.file.change(f"DELETE FROM {table} WHERE block >= ?", (first,))
@@ -54,10 +51,10 @@ class IndexWriter:
             )
             if end is not None:
                 self._reached(end)
-            touched = {int(one) for (one,) in gone}
-            touched |= {one for one in map(_request, fresh) if one is not None}
+            changed = {one for (one,) in gone} | set(map(_request, fresh))
+            touched = {int(one) for one in changed if one is not None}
             self._summarise(touched)
-        return touched, bool(fresh)
+        return touched, None in changed
 
     def describe(self, requests: Iterable[int]) -> None:
         """Renew the rows of requests about which something else has become known."""
@@ -86,9 +83,12 @@ class IndexWriter:
         body = packed((members, pool.left))
         self.file.change("INSERT OR REPLACE INTO pools VALUES (?, ?, ?)", (request, block, body))
 
-    def add_content(self, cid: str, body: bytes | None, problem: str, now: int) -> None:
-        values = (cid, body, problem, now)
-        self.file.change("INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?)", values)
+    def add_content(
+        self, cid: str, body: bytes | None, problem: str, attempts: int, due: int
+    ) -> None:
+        """`due`: when to ask for it again if it is missing, Unix time in seconds."""
+        values = (cid, body, problem, attempts, due)
+        self.file.change("INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?)", values)
 
     # ------------------------------------------------------------------ inside a transaction
 
