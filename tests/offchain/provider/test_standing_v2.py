@@ -1,6 +1,7 @@
 """What a provider of the second protocol is told of its requests, and how it gets its pay."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ import pytest
 from fedpact.chain.client import ClientV2
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.nodes import Nodes
 from fedpact.chain.scanner import EventScanner
 from fedpact.errors import InvalidInput, NotReady
 from fedpact.provider.files import state_file
 from fedpact.provider.state import Participation, ProviderState
 from fedpact.provider.v2.standing import claim, standing
+from fedpact.types.currency import ETHER_CURRENCY
 from fedpact.types.v2 import Status
 from tests.support.second import People, SecondRequest, deployed_second
 from tests.support.tokens import new_token
@@ -105,3 +108,26 @@ def test_members_of_a_large_pool_claim_for_themselves_and_for_others(
     [other] = claim(client, alice, request.id, [bob.address])
     assert (other.account, other.amount) == (bob.address, seen.claimable)
     assert standing(client, tmp_path, bob.address)[-1].claimable == 0
+
+
+def test_what_the_market_keeps_counts_once(
+    anvil: Devnet, client: ClientV2, operator: AccountKeys, tmp_path: Path
+) -> None:
+    """It was added to every settled request that paid in the same currency."""
+    people = People.admitted(anvil, client, operator)
+    alice, bob = people.members[:2]
+    settled = []
+    with closing(Nodes(anvil.url)) as node:
+        for code in ("0x5f5ffd", "0x"):  # the account refuses ether; it is an ordinary one
+            request = SecondRequest.created(client, people, max_rounds=1, pay=PAY).running()
+            request.post()
+            request.deliver()
+            anvil.mine(2, 1_001)
+            node.call("anvil_setCode", alice.address, code)
+            claim(client, bob, request.id)
+            followed(client, tmp_path, alice.address, request.id)
+            settled.append(request.id)
+    kept = client.market.balance_of(alice.address, ETHER_CURRENCY.token)
+    due = {one.request_id: one.claimable for one in standing(client, tmp_path, alice.address)}
+    assert [due[request] for request in settled] == [kept, 0]
+    assert kept > PAY // 4

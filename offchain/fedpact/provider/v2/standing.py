@@ -134,10 +134,16 @@ def _withdrawn(client: ClientV2, keys: AccountKeys, terms: Terms) -> list[Paymen
 
 def _due(client: ClientV2, request: int, stored: StoredRequest, terms: Terms, account: str) -> int:
     """What `claim` could collect now for a request that is settled: its share, and what the market
-    keeps because the account did not take it."""
+    keeps of it because the account did not take it."""
     if stored.status is not Status.SETTLED:
         return 0
     index = client.pool.index_of(request, account)
     share = 0 if index is None else client.market.unpaid(request, index)
     kept = client.market.balance_of(account, terms.token)
-    return share + kept
+    credited = sum(
+        one.amount
+        for one in (client.request_events(request) if kept else ())
+        if isinstance(one, Paid) and one.credited
+        if (one.account, one.token) == (account, terms.token)
+    )
+    return share + min(kept, credited)
