@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedpact.chain import deployment as deployments
-from fedpact.chain.client import AnyClient, ChainClient, ClientV2
+from fedpact.chain.client import AnyClient, ChainClient, connect_to
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
@@ -32,7 +32,7 @@ from fedpact.provider.trainer import Trainer
 from fedpact.provider.work import LocalWork
 from fedpact.provider.workers import WorkerPool
 from fedpact.settings import Settings
-from fedpact.types.deployment import Deployment, DeploymentV2
+from fedpact.types.deployment import Deployment
 from fedpact.types.schema import DataSchema, schema_file
 from fedpact.waiting import when_there
 
@@ -106,8 +106,7 @@ def rehearse(settings: Settings, keys: AccountKeys, offer: Offer) -> None:
 def connect(settings: Settings, keys: AccountKeys) -> AnyClient:
     """To the nodes and the deployment in the settings, with the account's outbox."""
     deployment = deployments.load(settings.deployment)
-    speaking = ClientV2 if isinstance(deployment, DeploymentV2) else ChainClient
-    return speaking.connect(
+    return connect_to(
         settings.endpoint,
         deployment,
         calls_per_minute=settings.calls_per_minute,
