@@ -33,7 +33,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.child import ChildProcess
 from fedpact.consensus.judgement import judge
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.dashboard.index.follow import Follower
+from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.tables import IndexFile
 from fedpact.types.v2 import Terms
 from tests.support.browser import Watched, chromium
@@ -217,10 +217,12 @@ def _rebuild(client: ClientV2, folder: Path) -> dict[str, float]:
     with IndexFile(path / "index.sqlite", writes=True) as file:
         follower = Follower(client, EmbeddedStore(folder / "content"), file)
         began, cpu = time.monotonic(), time.process_time()
-        follower.step()
+        told: list[Change] = []
+        follower.step(told.append)
         events, events_cpu = time.monotonic() - began, time.process_time() - cpu
-        while (change := follower.step()) is not None and (change.requests or change.others):
-            pass
+        while any(one.requests or one.others for one in told):
+            told.clear()
+            follower.step(told.append)
         everything = time.monotonic() - began
         [(count,)] = file.rows("SELECT count(*) FROM events")
         [(size,)] = file.rows(

@@ -58,19 +58,20 @@ def serve(
             settings.endpoint, deployment, calls_per_minute=settings.calls_per_minute
         )
         stack.callback(client.close)
-        store = open_store(
-            *settings.store, timeout=STORE_SECONDS, credentials=settings.store_credentials
-        )
-        stack.callback(store.close)
+        stores = [
+            open_store(
+                *settings.store, timeout=STORE_SECONDS, credentials=settings.store_credentials
+            )
+            for _ in range(3)
+        ]
+        for store in stores:
+            stack.callback(store.close)
         path = index_file(settings.state, deployment)
         file = stack.enter_context(IndexFile(path, writes=True, rebuild=rebuild))
-        follower = Follower(client, store, file, settings.confirmations)
+        follower = Follower(client, stores[0], file, settings.confirmations)
         hub = Hub()
-        checked = open_store(
-            *settings.store, timeout=STORE_SECONDS, credentials=settings.store_credentials
-        )
-        stack.callback(checked.close)
-        site = Site(client, checked, path, hub, Links(settings.explorer, settings.gateway))
+        links = Links(settings.explorer, settings.gateway)
+        site = Site(client, (stores[1], stores[2]), path, hub, links, settings.confirmations)
         login, provider = None, None
         folder = settings.state / "dashboard"
         if own is not None:

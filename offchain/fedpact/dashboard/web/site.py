@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +32,7 @@ from fedpact.dashboard.views.participant import (
 )
 from fedpact.dashboard.views.request import RequestView, Sources, request_view
 from fedpact.dashboard.web.hub import Hub
+from fedpact.dashboard.web.kept import Kept, within
 from fedpact.errors import FedpactError, InvalidInput, Retryable
 from fedpact.types.v2 import RoundFacts
 
@@ -42,6 +42,11 @@ CHAIN_KEPT_SECONDS = 15.0
 """For which reputations and the state of nodes are given again."""
 AUDIT_KEPT_SECONDS = 600.0
 """Content that was missing may have come."""
+AUDIT_WAIT_SECONDS = 2.0
+"""For which a reader waits for an audit: each occupies one of the server's forty threads."""
+VIEW_WAIT_SECONDS = 30.0
+MOST_KEPT = 500
+"""Values of each kind."""
 MOST_REPUTATIONS = 500
 ViewT = TypeVar("ViewT")
 
@@ -50,14 +55,23 @@ class Site:
     """Threads may share one."""
 
     def __init__(
-        self, client: ClientV2, store: ContentStore, index: Path, hub: Hub, links: Links
+        self,
+        client: ClientV2,
+        stores: tuple[ContentStore, ContentStore],
+        index: Path,
+        hub: Hub,
+        links: Links,
+        confirmations: int,
     ) -> None:
+        """`stores`: the same store twice, one for audits, one that is checked meanwhile; each
+        serves one thread at a time. `confirmations`: as of the index."""
         self.client, self.hub, self.links = client, hub, links
-        self._store, self._store_lock = store, threading.Lock()
-        self._path = index
-        self._views = _Kept()
-        self._facts = _Kept()
-        self._audits = _Kept()
+        self._audited, self._checked = stores
+        self._audit_lock = threading.Lock()
+        self._path, self._confirmations = index, confirmations
+        self._views = Kept(MOST_KEPT, VIEW_WAIT_SECONDS)
+        self._facts = Kept(MOST_KEPT, VIEW_WAIT_SECONDS)
+        self._audits = Kept(MOST_KEPT, AUDIT_WAIT_SECONDS)
 
     @contextmanager
     def index(self) -> Iterator[Index]:
@@ -97,15 +111,16 @@ class Site:
     def audit(self, number: int) -> AuditView:
         """Recomputed when the request has new facts; one audit runs at a time.
 
-        Raises UnknownRequest, NodeUnreachable.
+        Raises UnknownRequest, NodeUnreachable, Retryable while another one takes long.
         """
         with self.index() as index:
             facts = len(index.story(number).events)
         return self._audits.get(number, facts, AUDIT_KEPT_SECONDS, lambda: self._audit(number))
 
     def _audit(self, number: int) -> AuditView:
-        with self._store_lock:
-            return audit_view(audit(self.client, self._store, number))
+        with within(self._audit_lock, AUDIT_WAIT_SECONDS, "another audit is under way"):
+            report = audit(self.client, self._audited, number, confirmations=self._confirmations)
+            return audit_view(report)
 
     def participant(self, account: str) -> ParticipantView:
         """Raises NodeUnreachable: who somebody is now stands on chain alone."""
@@ -176,7 +191,7 @@ class Site:
     def _round(self, number: int, now: int) -> tuple[RoundFacts | None, int]:
         """The present round and the time; None if no node tells it now."""
         try:
-            frame = self.client.frame()
+            frame = self.client.frame(self._confirmations)
             return self.client.rounds.round_facts(number, frame), frame.timestamp
         except Retryable:
             return None, now
@@ -203,8 +218,7 @@ class Site:
 
     def _content_store(self) -> NodeRow:
         try:
-            with self._store_lock:
-                self._store.check()
+            self._checked.check()  # Alone: this is a kept fact.
             return NodeRow(name="content store", kind="content", healthy=True, says="answers")
         except FedpactError as error:
             return NodeRow(name="content store", kind="content", healthy=False, says=str(error))
@@ -243,28 +257,3 @@ def _scores(
             if member.account == account:
                 found.append((joined[request], member.reputation))
     return sorted(found)
-
-
-class _Kept:
-    """Values by key, each for some seconds and one version. Whoever comes while a value is being
-    made waits for it: fifty readers make it once."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._locks: dict[Any, threading.Lock] = {}
-        self._values: dict[Any, tuple[int, float, Any]] = {}
-
-    def get(self, key: Any, version: int, seconds: float, make: Callable[[], ViewT]) -> ViewT:
-        with self._lock:
-            if len(self._values) > 500:
-                self._values.clear()
-                self._locks.clear()
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            known = self._values.get(key)
-            if known and known[0] == version and time.monotonic() - known[1] < seconds:
-                found: ViewT = known[2]
-                return found
-            made = make()
-            self._values[key] = (version, time.monotonic(), made)
-            return made
