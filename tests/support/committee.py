@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from fedpact.consensus.replay import Replay
 from fedpact.consensus.votes import Ballot, attestation, pack_scores, vote_commitment
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import Manifest, delivery_key, key_hash, seal
+from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.sources import digits
 from fedpact.learning.artefact import Model, decode, encode
@@ -112,6 +113,16 @@ def open_market(devnet: Devnet, folder: Path, providers: int = 3) -> Market:
     )
 
 
+def history_of(
+    spec: Specification, store: ContentStore, parts: Sequence[Dataset]
+) -> InMemoryHistory:
+    """The beginning of a request's history, its members' data by seat."""
+    template = family_of(spec).template(spec)
+    initial = store.get(Cid.parse(spec.initial_model), template.bytes)
+    samples = {seat: len(part) for seat, part in enumerate(parts)}
+    return InMemoryHistory(spec, decode(initial, template), samples)
+
+
 @dataclass
 class Committee:
     """All members of one request; seat i is provider i's."""
@@ -126,10 +137,7 @@ class Committee:
 
     @cached_property
     def history(self) -> InMemoryHistory:
-        template = family_of(self.spec).template(self.spec)
-        initial = self.market.store.get(Cid.parse(self.spec.initial_model), template.bytes)
-        samples = {seat: len(part) for seat, part in enumerate(self.market.parts)}
-        return InMemoryHistory(self.spec, decode(initial, template), samples)
+        return history_of(self.spec, self.market.store, self.market.parts)
 
     @cached_property
     def replay(self) -> Replay:

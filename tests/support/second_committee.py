@@ -30,8 +30,7 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import Manifest, committee_key, key_hash, seal
 from fedpact.data.dataset import Dataset
 from fedpact.data.sources import digits
-from fedpact.learning.artefact import Model, decode, encode
-from fedpact.learning.families import family_of
+from fedpact.learning.artefact import Model, encode
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SystemNoise
@@ -43,6 +42,7 @@ from fedpact.types.privacy import PrivacyMode
 from fedpact.types.scores import MAX_SCORE, lane
 from fedpact.types.specification import Specification
 from fedpact.types.v2 import Earned, Join, Start, Terms
+from tests.support.committee import history_of
 from tests.support.second import People, deployed_second, signed
 
 PAYMENT = 10**18 + 7
@@ -129,10 +129,7 @@ class SecondCommittee:
 
     @cached_property
     def history(self) -> InMemoryHistory:
-        template = family_of(self.spec).template(self.spec)
-        initial = self.market.store.get(Cid.parse(self.spec.initial_model), template.bytes)
-        samples = {seat: len(part) for seat, part in enumerate(self.market.parts)}
-        return InMemoryHistory(self.spec, decode(initial, template), samples)
+        return history_of(self.spec, self.market.store, self.market.parts)
 
     @cached_property
     def replay(self) -> Replay:
