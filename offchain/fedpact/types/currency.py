@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, Inexact, localcontext
 
 from fedpact.errors import InvalidInput
 from fedpact.types.v2 import ETHER
 
 MAX_AMOUNT = 2**96
 """Pay fits 96 bits in the market."""
+_DIGITS = 200
+"""Of an amount as written: 2^96 has 29, more than Decimal keeps by default."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,13 @@ class Currency:
                 f" {self.symbol}, as in '1 {self.symbol}'"
             )
         try:
-            scaled = Decimal(number).scaleb(self.decimals)
+            with localcontext(prec=_DIGITS) as context:
+                context.traps[Inexact] = True
+                scaled = Decimal(number).scaleb(self.decimals)
             amount = int(scaled)
             exact = amount == scaled
+        except Inexact:
+            amount, exact = 0, False
         except (ArithmeticError, ValueError):
             raise InvalidInput(f"{text!r} does not begin with a number") from None
         if not exact or not 0 < amount < MAX_AMOUNT:
