@@ -12,7 +12,8 @@ counts and from probabilities rounded to multiples of 2^-30, in integers and fra
 are those of Python's decimal arithmetic, which rounds them correctly (General Decimal Arithmetic
 Specification 1.70, "ln"). Sums of floats are `math.fsum`'s, rounded once; IEEE 754 rounds division
 and square roots correctly. Results are rounded half up. Predictions that differ in their last bits
-give the same integer unless a value stands exactly between two.
+can give another integer where the largest of a row are equal but for these bits, where a value is
+at a threshold, and where a result is exactly between two integers (ADR 46).
 """
 
 import decimal
@@ -145,7 +146,10 @@ def _brier(predicted: Predicted, y: Targets) -> Fraction:
     1; of two labels the mean of (p - y)^2."""
     off = _rounded(predicted)
     off[np.arange(len(y)), y] -= _ONE
-    squares = sum(one * one for row in off.tolist() for one in row)
+    # A square has up to 60 bits: sums of 64 bits take it in parts, each below 2^30 in size.
+    high, low = off >> 15, off & 0x7FFF
+    squares = (int((high * high).sum()) << 30) + (int((high * low).sum()) << 16)
+    squares += int((low * low).sum())
     return Fraction(squares, 2 * len(y) * _ONE * _ONE)
 
 

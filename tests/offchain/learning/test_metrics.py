@@ -1,6 +1,7 @@
 """One integer per metric: against scikit-learn, by hand, and the same on every machine."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -51,6 +52,25 @@ def test_classifications_are_measured_as_scikit_learn_does(size):
     }
     for name, value in expected.items():
         assert scored(name, predicted, y) == pytest.approx(1e4 * value, abs=0.51), name
+
+
+@given(SIZES, st.sampled_from(["usual", "certain", "near the ends"]))
+def test_brier_scores_are_exact_sums_of_squares(size, kind):
+    predicted, y = outputs(size)
+    if kind == "certain":
+        predicted = np.eye(size[1])[predicted.argmax(axis=1)]
+    elif kind == "near the ends":
+        generator = np.random.default_rng(size[2])
+        near = generator.integers(0, 3, predicted.shape) / 2**metrics.PROBABILITY_BITS
+        predicted = np.abs(generator.integers(0, 2, predicted.shape) - near)
+    one = 2**metrics.PROBABILITY_BITS
+    units = np.rint(predicted * one).astype(np.int64).tolist()
+    squares = sum(
+        (value - one * (place == label)) ** 2
+        for row, label in zip(units, y.tolist(), strict=True)
+        for place, value in enumerate(row)
+    )
+    assert metrics._brier(predicted, y) == Fraction(squares, 2 * len(y) * one * one)
 
 
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1), st.floats(0.05, 0.95))
