@@ -5,22 +5,17 @@ model. Nobody else needs them, and no vote depends on them.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError
 from fedpact.learning.artefact import Model
 from fedpact.learning.metrics import error, macro_f1
-from fedpact.requester.slices import own_evaluation
 from fedpact.types.metric import BALANCED_ACCURACY, Metric, MetricName
 from fedpact.types.specification import Specification
-
-if TYPE_CHECKING:
-    from fedpact.chain.keystore import AccountKeys
 
 LEAST = 10
 """Examples of each label; with fewer, probabilities and thresholds stay as they are."""
@@ -82,14 +77,6 @@ class Decisions:
         if not len(found.offsets) == len(found.factors) == labels or min(found.factors) <= 0:
             raise ModelError(f"model description: decisions are not for {labels} labels")
         return found
-
-
-def own_decisions(
-    store: ContentStore, spec: Specification, keys: "AccountKeys", model: Model
-) -> Decisions | None:
-    """`fitted` to the evaluation set of this account's request, from its slices in the store."""
-    evaluation = own_evaluation(store, spec, keys) if spec.labels else None
-    return None if evaluation is None else fitted(spec, model, evaluation)
 
 
 def fitted(spec: Specification, model: Model, evaluation: Dataset) -> Decisions | None:

@@ -94,13 +94,6 @@ def slice_key(keys: "AccountKeys", plaintext_digest: bytes) -> bytes:
     return keys.derive("slice-key", plaintext_digest)
 
 
-def own_evaluation(store: ContentStore, spec: Specification, keys: "AccountKeys") -> Dataset | None:
-    """The evaluation set of this account's request, put together from its sealed slices; None where
-    the store has lost one."""
-    parts = own_slices(store, spec, keys)
-    return None if parts is None else together(parts)
-
-
 def own_slices(
     store: ContentStore, spec: Specification, keys: "AccountKeys"
 ) -> list[Dataset] | None:

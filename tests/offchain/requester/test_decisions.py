@@ -1,24 +1,21 @@
 """Calibrated probabilities and thresholds from the requester's own evaluation set."""
 
 import json
-import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn import metrics as theirs
 
-from fedpact.content.embedded import EmbeddedStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError
 from fedpact.learning.artefact import Model, encode
 from fedpact.requester import fetch
 from fedpact.requester.answer import answer, answer_file
-from fedpact.requester.decisions import Decisions, fitted, own_decisions
+from fedpact.requester.decisions import Decisions, fitted
 from fedpact.requester.fetch import FetchedModel
-from fedpact.requester.request import prepare
 from fedpact.types.specification import Specification
-from tests.offchain.requester.requests_of_digits import account, draft
+from tests.offchain.requester.requests_of_digits import draft
 
 MODEL: Model = {
     "output.weight": np.array([[0, 0], [4, 0]], dtype=np.float32),
@@ -107,23 +104,6 @@ def test_a_small_set_or_a_regression_fits_nothing() -> None:
         family={"name": "linear-regression"},
     ).specification
     assert fitted(values, MODEL, part) is None
-
-
-def test_the_requester_opens_its_own_slices(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    store, part = EmbeddedStore(tmp_path / "store"), failures(2_000, 3)
-    asked = draft(labels=["works", "fails"], features={"shape": [2]}, rounds=4)
-    prepared = prepare(asked, part, account())
-    for content in prepared.contents:
-        store.put(content)
-    found = own_decisions(store, prepared.specification, account(), MODEL)
-    assert found is not None
-    assert found.examples == 2_000
-    (lost := EmbeddedStore(tmp_path / "empty")).check()
-    with caplog.at_level(logging.WARNING):
-        assert own_decisions(lost, prepared.specification, account(), MODEL) is None
-    assert "evaluation slice 1 cannot be read" in caplog.text
 
 
 def test_decisions_stay_beside_the_model(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 """Evaluation slices: the whole set, stratified, opened by their own key alone."""
 
+import logging
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fedpact.consensus.artefacts import open_slice
+from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import ContentMismatch, DataError, DecryptionError
 from fedpact.requester import slices
 from fedpact.requester.request import prepare
@@ -79,6 +83,26 @@ def test_a_slice_opens_with_its_own_key_and_as_its_own_round_only() -> None:
     stranger = slice_key(account(2), bytes.fromhex(first.sha256))
     with pytest.raises(DecryptionError):
         open_slice(spec, 1, stranger, first.ciphertext)
+
+
+def test_the_requester_opens_its_own_slices(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, part = EmbeddedStore(tmp_path / "store"), evaluation((40, 30, 20))
+    prepared = prepare(draft(rounds=4), part, account())
+    for content in prepared.contents:
+        store.put(content)
+    found = slices.own_slices(store, prepared.specification, account())
+    assert found is not None
+    assert [len(one) for one in found] == [
+        one.examples for one in prepared.specification.evaluation
+    ]
+    whole = slices.together(found)
+    assert sorted(whole.x.tolist()) == sorted(part.x.tolist())
+    (lost := EmbeddedStore(tmp_path / "empty")).check()
+    with caplog.at_level(logging.WARNING):
+        assert slices.own_slices(lost, prepared.specification, account()) is None
+    assert "evaluation slice 1 cannot be read" in caplog.text
 
 
 def test_another_slice_than_the_one_fixed_is_refused() -> None:

@@ -23,9 +23,8 @@ from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, Retryable
 from fedpact.exchange.boards import Exchange
-from fedpact.learning.artefact import Model
 from fedpact.requester.answer import Answers, answer_file
-from fedpact.requester.card.keeping import keep, measured
+from fedpact.requester.card.keeping import measured
 from fedpact.requester.card.quality import Quality
 from fedpact.requester.draft import TERMS, Draft
 from fedpact.requester.fetch import FetchedModel
@@ -34,9 +33,8 @@ from fedpact.requester.listing import RequestSummary
 from fedpact.requester.request import PreparedRequest, prepare, read_bytes, read_evaluation
 from fedpact.requester.slices import own_slices
 from fedpact.requester.v2.duties import Acting, Refund, next_duty, require_open, settle
-from fedpact.requester.v2.fetching import fetch_model
+from fedpact.requester.v2.fetching import fetch_model, receive
 from fedpact.requester.v2.look import RequestLog, RequestLook, look
-from fedpact.requester.v2.provenance import provenance_of
 from fedpact.requester.v2.slice_keys import SliceKeys, own_slice_keys
 from fedpact.requester.v2.telling import Telling
 from fedpact.requester.v2.terms import MarketTerms
@@ -297,24 +295,18 @@ class RequesterV2:
         Raises NotReady before the delivery, DecryptionError for a key that does not open it
         (`follow` disputes it), ContentError or ModelError if the content is not the model.
         """
-        fetched, model, seen = self._fetched(request_id, output)
-        slices = own_slices(self.store, fetched.specification, self.keys)
-        return keep(fetched, model, slices, provenance_of(seen, fetched))
+        spec, to = self.specification(request_id), output or self.model_path(request_id)
+        seen = look(self.client, request_id)
+        return receive(seen, self.store, spec, self.keys, self._secret, to)
 
     def quality(self, request_id: int) -> Quality | None:
         """The delivered model on this account's evaluation slices; None where one is lost. Raises
         as `fetch`."""
-        fetched, model, _ = self._fetched(request_id, None)
-        slices = own_slices(self.store, fetched.specification, self.keys)
-        return None if slices is None else measured(fetched, model, slices)[1]
-
-    def _fetched(
-        self, request_id: int, output: Path | None
-    ) -> tuple[FetchedModel, Model, RequestLook]:
-        spec = self.specification(request_id)
+        spec, path = self.specification(request_id), self.model_path(request_id)
         seen = look(self.client, request_id)
-        to = output or self.model_path(request_id)
-        return *fetch_model(seen, self.store, spec, self._secret, to), seen
+        fetched, model = fetch_model(seen, self.store, spec, self._secret, path)
+        slices = own_slices(self.store, spec, self.keys)
+        return None if slices is None else measured(fetched, model, slices)[1]
 
     def model_path(self, request_id: int) -> Path:
         """The default path at which a model is written."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.chain.bindings.v2.events import (
@@ -28,9 +28,7 @@ from fedpact.errors import (
     NotReady,
     StoreUnreachable,
 )
-from fedpact.requester import fetch
-from fedpact.requester.decisions import own_decisions
-from fedpact.requester.v2.fetching import delivery_of, fetch_model
+from fedpact.requester.v2.fetching import delivery_of, receive
 from fedpact.requester.v2.look import RequestLook
 from fedpact.requester.v2.slice_keys import SliceKeys
 from fedpact.requester.v2.telling import Telling
@@ -144,12 +142,8 @@ def _end(acting: Acting, look: RequestLook, secret: int) -> str:
 
 
 def _received(acting: Acting, look: RequestLook, secret: int) -> str:
-    """Keep the model, unless it is kept already."""
-    from fedpact.learning.artefact import encode
-
-    fetched, model = fetch_model(look, acting.store, acting.spec, secret, acting.output)
-    decisions = own_decisions(acting.store, acting.spec, acting.account, model)
-    fetch.write(replace(fetched, decisions=decisions), encode(model))
+    """Keep the model with its card."""
+    receive(look, acting.store, acting.spec, acting.account, secret, acting.output)
     return f"received the model ({acting.output})"
 
 

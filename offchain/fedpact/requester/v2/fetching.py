@@ -12,6 +12,7 @@ from fedpact.chain.bindings.v2.events import (
     RoundTallied,
     Started,
 )
+from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
 from fedpact.consensus.judgement import judge
 from fedpact.content.delivery import Delivery, Point, open_delivery
@@ -19,8 +20,11 @@ from fedpact.content.store import ContentStore
 from fedpact.errors import ContentMissing, NotReady
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
+from fedpact.requester.card.keeping import keep
 from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.slices import own_slices
 from fedpact.requester.v2.look import RequestLook
+from fedpact.requester.v2.provenance import provenance_of
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
@@ -67,6 +71,21 @@ def fetch_model(
         output,
     )
     return fetched, model
+
+
+def receive(
+    look: RequestLook,
+    store: ContentStore,
+    spec: Specification,
+    account: AccountKeys,
+    secret: int,
+    output: Path,
+) -> FetchedModel:
+    """Fetch the delivered model and keep it, with its JSON file and its card. `account`: the
+    requester's, which opens its slices. Raises as `fetch_model`."""
+    fetched, model = fetch_model(look, store, spec, secret, output)
+    slices = own_slices(store, spec, account)
+    return keep(fetched, model, slices, provenance_of(look, fetched))
 
 
 @dataclass(frozen=True)

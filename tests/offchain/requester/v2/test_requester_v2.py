@@ -58,6 +58,8 @@ def test_a_request_is_served_to_its_end(scene: Scene, people: People) -> None:
     assert request.status is Status.SETTLED
     path = scene.requester.model_path(request.id)
     assert path.is_file()
+    kept = json.loads(card_paths(path)[1].read_text())
+    assert kept["quality"]["examples"] == len(evaluation())
     paid = {one.account: one.amount for one in request.happened(Paid)}
     assert sum(paid[keys.address] for keys in people.members) >= PAY - 3
     fetched = scene.requester.fetch(request.id, scene.folder / "again.safetensors")
