@@ -46,6 +46,9 @@ class OpenedSum:
 def open_sum(roster: Roster, masked: Mapping[int, Words], openings: Sequence[Opening]) -> OpenedSum:
     """The sum of the vectors `masked`, (n,) each, by member.
 
+    The caller has checked that each opening is signed by the member that it names: only then is
+    that member to blame for it.
+
     Shares that differ from their digests count as not sent, and so do openings of numbers that no
     member has. Raises SumFailed without enough shares of a secret, and for shares as announced that
     have another length or do not give the announced secret: then the dealer is at fault. Raises
@@ -76,9 +79,11 @@ def open_sum(roster: Roster, masked: Mapping[int, Words], openings: Sequence[Ope
 def open_part(roster: Roster, masked: Words, disclosure: Disclosure) -> NDArray[np.int64]:
     """The vector, (n,), that a member masked, by the secrets that it disclosed in a dispute.
 
-    Raises SumFailed for secrets that are not the announced ones.
+    Raises SumFailed for secrets that are not the announced ones, or of nobody in the roster.
     """
     number, context = disclosure.number, roster.context
+    if number not in roster.numbers:
+        raise SumFailed(f"member {number} disclosed secrets, but is not in the roster of this sum")
     announced = roster[number]
     key = mask_key(disclosure.pair_seed, context).public_key().public_bytes_raw()
     own = secret_digest(context, number, disclosure.self_seed)

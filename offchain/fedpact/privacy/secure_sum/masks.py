@@ -17,8 +17,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-from fedpact.errors import PrivacyError
-
 SEED_BYTES: Final = 16
 """Of the secrets that are shared: 128 bits, as many as X25519 is worth."""
 KEY_BYTES: Final = 32
@@ -37,18 +35,23 @@ def mask_key(seed: bytes, context: bytes) -> X25519PrivateKey:
     return X25519PrivateKey.from_private_bytes(derive(seed, "mask-key", context))
 
 
+def has_small_order(key: bytes) -> bool:
+    """Whether every secret shared with this public key (KEY_BYTES) is 0, which anyone knows."""
+    try:
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(key))
+    except ValueError:
+        return True
+    return False
+
+
 def pair_seed(
     own: X25519PrivateKey, other: bytes, numbers: tuple[int, int], roster: bytes
 ) -> bytes:
-    """What two members derive alike from one's private and the other's public key.
+    """What two members derive alike from one's private and the other's announced public key.
 
-    numbers: of both members, in any order. roster: the digest of who takes part. Raises
-    PrivacyError for a public key of small order, whose secret anyone knows.
+    numbers: of both members, in any order. roster: the digest of who takes part.
     """
-    try:
-        shared = own.exchange(X25519PublicKey.from_public_bytes(other))
-    except ValueError as error:
-        raise PrivacyError(f"0x{other.hex()} is not an X25519 public key") from error
+    shared = own.exchange(X25519PublicKey.from_public_bytes(other))
     ordered = b"".join(number.to_bytes(4, "big") for number in sorted(numbers))
     return derive(shared, "pair", roster + ordered)
 

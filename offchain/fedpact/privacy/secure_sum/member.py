@@ -26,6 +26,7 @@ from fedpact.privacy.secure_sum.masks import (
     KEY_BYTES,
     SEED_BYTES,
     Words,
+    has_small_order,
     mask_key,
     pair_seed,
     self_words,
@@ -131,17 +132,22 @@ class SumMember:
         )
 
     def shares_for(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
-        """Both shares of each member, sealed to its registered key; `keys` in order of members."""
+        """Both shares of each member, sealed to its registered key; `keys` in order of members.
+
+        Nothing for a member whose registered key nobody can seal to: it stops itself alone.
+        """
         return tuple(
-            seal(key, self._dealt["pair"][holder] + self._dealt["self"][holder], self._entropy)
+            b""
+            if has_small_order(key)
+            else seal(key, self._dealt["pair"][holder] + self._dealt["self"][holder], self._entropy)
             for holder, key in enumerate(keys)
         )
 
     def accept(self, roster: Roster, sealed: Mapping[int, bytes]) -> None:
         """Take the shares that the roster's members dealt, by dealer, before masking anything.
 
-        Raises PrivacyError, naming the dealer, for a share that is missing or not the announced one
-        and for a key that anyone could share; for a roster of another sum, and for a second one.
+        Raises PrivacyError, naming the dealer, for a share that is missing or not the announced
+        one; for a roster of another sum, and for a second one.
         """
         if (roster.terms, roster.context) != (self._terms, self._context):
             raise PrivacyError("the roster is of another sum, or of other terms")

@@ -7,7 +7,7 @@ from functools import cached_property
 from hashlib import sha256
 
 from fedpact.errors import PrivacyError
-from fedpact.privacy.secure_sum.masks import KEY_BYTES
+from fedpact.privacy.secure_sum.masks import KEY_BYTES, has_small_order
 from fedpact.privacy.secure_sum.sharing import KINDS, Kind
 from fedpact.privacy.secure_sum.terms import SumTerms
 
@@ -16,7 +16,8 @@ DIGEST_BYTES = 32
 
 @dataclass(frozen=True)
 class Announcement:
-    """What a member publishes, signed by its account. Raises PrivacyError for other lengths."""
+    """What a member publishes, signed by its account. Raises PrivacyError for other lengths, and
+    for a key with which anyone shares the same secret."""
 
     number: int
     """The member's index in the round, from 0."""
@@ -37,6 +38,11 @@ class Announcement:
             or any(len(one) != DIGEST_BYTES for one in digests)
         ):
             raise PrivacyError(f"member {self.number} announces a key or digests of a wrong length")
+        if has_small_order(self.mask_key):
+            raise PrivacyError(
+                f"member {self.number} announces 0x{self.mask_key.hex()}, which is not an X25519 "
+                "public key"
+            )
 
     def share(self, kind: Kind, holder: int) -> bytes:
         """The digest of one share."""
@@ -66,8 +72,9 @@ class Roster:
         numbers = self.numbers
         if list(numbers) != sorted(set(numbers)):
             raise PrivacyError("a roster names its members once each, in their order")
-        if numbers and not 0 <= numbers[0] <= numbers[-1] < self.terms.members:
-            raise PrivacyError(f"a roster of {self.terms.members} names member {numbers[-1]}")
+        strangers = [one for one in numbers if not 0 <= one < self.terms.members]
+        if strangers:
+            raise PrivacyError(f"a roster of {self.terms.members} names member {strangers[0]}")
         if len(numbers) < self.terms.least:
             raise PrivacyError(
                 f"{len(numbers)} members announced themselves for a secure sum of at least "

@@ -278,14 +278,22 @@ def test_a_holder_cannot_open_the_other_secret_in_place_of_the_asked_one() -> No
     assert open_sum(party.roster, masked, openings).at_fault == {4}
 
 
-def test_a_key_of_small_order_is_refused_before_anything_is_masked() -> None:
-    members = [SumMember(TERMS, CONTEXT, at, key(at), draws(at)) for at in range(6)]
-    announced = [one.announcement() for one in members]
-    announced[3] = replace(announced[3], mask_key=bytes(32))
-    party = Party(TERMS, members, Roster.of(TERMS, CONTEXT, announced))
-    sealed = {at: dealt[0] for at, dealt in party.sealed().items()}
-    with pytest.raises(PrivacyError, match="is not an X25519 public key"):
-        members[0].accept(party.roster, sealed)
+@pytest.mark.parametrize(
+    "small", [bytes(32), b"\x01" + bytes(31), b"\xec" + b"\xff" * 30 + b"\x7f"]
+)
+def test_a_key_of_small_order_cannot_be_announced(small: bytes) -> None:
+    announced = SumMember(TERMS, CONTEXT, 3, key(3), draws(3)).announcement()
+    with pytest.raises(PrivacyError, match=r"member 3 announces 0x.* not an X25519 public key"):
+        replace(announced, mask_key=small)
+
+
+def test_a_registered_key_of_small_order_stops_its_member_alone() -> None:
+    party, values = Party.of(TERMS, range(5)), vectors(TERMS)
+    keys = [*(bytes(key(at).public_key) for at in range(5)), bytes(32)]
+    dealt = [member.shares_for(keys) for member in party.members]
+    assert [one[5] for one in dealt] == [b""] * 5
+    assert [one[:5] for one in dealt] == [one[:5] for one in party.sealed().values()]
+    assert party.opened(party.masked(values)).values.tolist() == sum(values[:5]).tolist()
 
 
 def test_a_disclosure_must_be_of_the_announced_secrets() -> None:
@@ -302,6 +310,14 @@ def test_a_disclosure_must_be_of_the_announced_secrets() -> None:
         assert failed.value.at_fault == {wrong.number}
 
 
+@pytest.mark.parametrize("number", [-1, 5, 6, 2**40])
+def test_a_disclosure_of_nobody_is_refused(number: int) -> None:
+    party = Party.of(TERMS, range(5))
+    disclosed = replace(party.members[1].disclose(), number=number)
+    with pytest.raises(SumFailed, match=f"member {number} disclosed .* not in the roster"):
+        open_part(party.roster, party.masked(vectors(TERMS))[1], disclosed)
+
+
 def test_a_share_of_another_round_does_not_count() -> None:
     share = split(bytes(16), 5, 6)[0]
     digests = {share_digest(context, "pair", 0, 1, share) for context in (b"1", b"2")}
@@ -316,6 +332,8 @@ def test_a_roster_is_of_the_sum_and_in_order() -> None:
             Roster(TERMS, CONTEXT, wrong)
     with pytest.raises(PrivacyError, match="names member 6"):
         Roster(TERMS, CONTEXT, (*announced[:5], replace(announced[5], number=6)))
+    with pytest.raises(PrivacyError, match="names member -1"):
+        Roster.of(TERMS, CONTEXT, (replace(announced[0], number=-1), *announced[1:]))
     short = replace(announced[5], pair_shares=(bytes(32),) * 5, self_shares=(bytes(32),) * 5)
     with pytest.raises(PrivacyError, match="dealt 5 shares"):
         Roster(TERMS, CONTEXT, (*announced[:5], short))
