@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from fedpact.errors import DataError, InvalidInput, ModelError, PrivacyError
 from fedpact.learning.algorithm_one import BoostingParticipant, PaperNoise, algorithm_one
@@ -109,6 +109,40 @@ def test_the_first_newton_step_by_hand() -> None:
     left, right = grown.value[0]
     np.testing.assert_allclose(left, [0.5 * 3 / 7, -0.5 * 3 / 7], rtol=1e-6)
     np.testing.assert_allclose(right, -left)
+
+
+def test_the_first_step_of_a_regression_by_hand() -> None:
+    # Left of the split three values of 2, right one of 1: the leaf values are
+    # sum r / (n + 1) = 6/4 and 1/2, times the rate. What is left is 2 - 3/4 and 1 - 1/4: the next
+    # step adds half of 3 * 1.25 / 4 and of 0.75 / 2.
+    rows = sparse.csr_matrix(np.array([[0.0], [0.0], [0.0], [1.0]], np.float32))
+    y = np.array([2.0, 2.0, 2.0, 1.0])
+    grown = training.boost(empty(1, 1), rows, y, None, 2, Growth(1, 1, 1.0, 0.5), 0)
+    np.testing.assert_allclose(grown.value[0], [[0.75], [0.25]])
+    np.testing.assert_allclose(grown.value[1], [[0.46875], [0.1875]])
+    np.testing.assert_allclose(grown.output(rows)[[0, 3], 0], [1.21875, 0.4375])
+
+
+@pytest.mark.parametrize("trees", [1, 12])
+def test_grown_values_are_scikit_learns(trees: int) -> None:
+    rows, classes = documents(200, 3)
+    y = classes + rows.toarray()[:, 0].astype(np.float64)
+    growth = Growth(depth=4, least_in_leaf=2, features=0.5)
+    if trees == 1:
+        ours = training.decision_tree(rows, y, None, growth, 5)
+        theirs = DecisionTreeRegressor(max_depth=4, min_samples_leaf=2, random_state=5)
+    else:
+        ours = training.random_forest(rows, y, None, trees, growth, 5)
+        theirs = RandomForestRegressor(
+            trees, max_depth=4, min_samples_leaf=2, max_features=0.5, random_state=5
+        )
+    np.testing.assert_allclose(ours.output(rows)[:, 0], theirs.fit(rows, y).predict(rows), 1e-5)
+
+
+def test_a_value_that_is_not_finite_grows_no_tree() -> None:
+    rows, _ = documents(4, 3)
+    with pytest.raises(DataError, match="1 of 4 values are not finite"):
+        training.decision_tree(rows, np.array([1.0, 2.0, np.nan, 3.0]), None, GROWTH, 0)
 
 
 def test_trees_survive_their_bytes() -> None:

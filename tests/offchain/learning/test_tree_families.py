@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_diabetes, load_digits
 
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.scoring import NEUTRAL, ContributionRecord, RoundInputs, score_round
@@ -389,6 +389,66 @@ def test_trees_grow_on_numbers_too():
     parts = [Dataset(x[index:1200:3], y[index:1200:3], ()) for index in range(3)]
     found = aggregated(spec, parts, trained(spec, parts))
     assert family("random-forest").error(spec, found, x[1200:], y[1200:]) < 1500
+
+
+def diabetes(name, **changes):
+    bunch = load_diabetes()
+    x, y = bunch.data.astype(np.float32), (bunch.target / 400).astype(np.float32)
+    spec = specification(
+        task="regression",
+        labels=[],
+        output={"column": "target", "scale": 400.0},
+        features={"shape": [10]},
+        family={"name": name, "parameters": {**GROWN[name], "features": 0.5}},
+        local={"construction_seed": 0},
+        aggregation={"name": "union"},
+        score="model",
+        **changes,
+    )
+    parts = [Dataset(x[index:330:3], y[index:330:3], ()) for index in range(3)]
+    return spec, parts, x[330:], y[330:]
+
+
+@pytest.mark.parametrize("name", GROWN)
+def test_grown_trees_predict_values(name):
+    spec, parts, x, y = diabetes(name)
+    kind = family(name)
+    check_specification(spec)
+    models = trained(spec, parts)
+    assert all(kind.plausible(spec, kind.initial(spec, 0), one, 110) for one in models.values())
+    found = aggregated(spec, parts, models)
+    values = kind.predict(spec, found, x)
+    assert values.shape == (len(x), 1)
+    # Three boosted trees are still on their way from 0 to the values.
+    guess = 0.0 if name == "boosted-trees" else np.mean([part.y.mean() for part in parts])
+    assert kind.error(spec, found, x, y) < 10_000 * np.abs(y - guess).mean()
+    alone = np.mean([kind.predict(spec, one, x) for one in models.values()], axis=0)
+    np.testing.assert_allclose(values, alone, rtol=1e-5)
+
+
+def test_boosted_values_come_closer_in_every_round():
+    spec, parts, x, y = diabetes("boosted-trees", rounds=8)
+    kind = family_of(spec)
+    model, errors = kind.initial(spec, 0), []
+    for round_number in range(1, 9):
+        models = trained(spec, parts, model, round_number)
+        model = aggregated(spec, parts, models, model, round_number)
+        errors.append(kind.error(spec, model, x, y))
+    assert errors[0] > errors[1] > errors[2]
+    mean = np.concatenate([part.y for part in parts]).mean()
+    assert errors[7] < 0.9 * 10_000 * np.abs(y - mean).mean()
+
+
+def test_without_trees_a_value_is_zero():
+    spec, _, x, _ = diabetes("boosted-trees")
+    kind = family_of(spec)
+    assert not kind.predict(spec, kind.initial(spec, 0), x).any()
+
+
+def test_the_papers_noise_reaches_the_values_too():
+    spec, parts, _, _ = diabetes("random-forest", privacy=LAPLACE)
+    first, again = trained(spec, parts), trained(spec, parts, noise_seed=1)
+    assert not np.array_equal(first[0]["value"], again[0]["value"])
 
 
 def test_a_model_with_an_unknown_feature_is_refused():

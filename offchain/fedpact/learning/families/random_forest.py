@@ -59,11 +59,12 @@ class GrownForest(ShareFamily[RandomForestParameters]):
         spec: Specification,
         start: Ensemble,
         rows: sparse.csr_matrix,
-        y: NDArray[np.int64],
+        y: training.Targets,
+        labels: int | None,
         seed: int,
     ) -> Ensemble:
-        labels, growth = len(spec.labels), self.growth(spec)
-        return training.random_forest(rows, y, labels, self.trees(spec), growth, seed)
+        trees = self.trees(spec)
+        return training.random_forest(rows, y, labels, trees, self.growth(spec), seed)
 
 
 class SoundForest(ConstructedFamily[RandomForestParameters]):
@@ -173,7 +174,7 @@ class RandomForest(ConstructedFamily[RandomForestParameters]):
     """Grown or sound, by the specification's privacy mode."""
 
     name = "random-forest"
-    tasks = frozenset({"classification"})
+    tasks = frozenset({"classification", "regression"})
     unit = "a document, or a record of numbers"
     sound = True
     paper = True

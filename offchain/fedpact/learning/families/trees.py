@@ -77,7 +77,7 @@ T = TypeVar("T", bound=TreeParameters)
 class TreeFamily(ConstructedFamily[T]):
     """Base of the families of grown trees."""
 
-    tasks = frozenset({"classification"})
+    tasks = frozenset({"classification", "regression"})
     unit = "a document, or a record of numbers"
     sound = False
     paper = True
@@ -95,10 +95,11 @@ class TreeFamily(ConstructedFamily[T]):
         spec: Specification,
         start: Ensemble,
         rows: sparse.csr_matrix,
-        y: NDArray[np.int64],
+        y: training.Targets,
+        labels: int | None,
         seed: int,
     ) -> Ensemble:
-        """A provider's trees."""
+        """A provider's trees; `labels` is the number of classes, None in a regression."""
 
     @abstractmethod
     def shares(self, weights: list[int]) -> list[float]:
@@ -106,18 +107,18 @@ class TreeFamily(ConstructedFamily[T]):
 
     @abstractmethod
     def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """From sums of leaf values, (n, labels)."""
+        """Of the classes, from sums of leaf values; both (n, labels)."""
 
     @abstractmethod
     def leaf_bound(self, spec: Specification, samples: int) -> float:
-        """Bound of an honest leaf's values without noise."""
+        """Bound of an honest leaf's values of a classification, without noise."""
 
     def check(self, spec: Specification) -> None:
         super().check(spec)
         words = self.parameters(spec).words
         if words:
             public_vocabulary(words)
-        trees = self._places(spec)
+        trees = self._slots(spec)
         if trees > MAX_TREES:
             raise SpecificationError(
                 f"family {self.name}: {trees} trees in all rounds of all providers, "
@@ -138,7 +139,7 @@ class TreeFamily(ConstructedFamily[T]):
             )
 
     def template(self, spec: Specification) -> Template:
-        return template(self._places(spec), self.parameters(spec).depth, len(spec.labels))
+        return template(self._slots(spec), self.parameters(spec).depth, spec.outputs)
 
     def initial(self, spec: Specification, seed: int) -> Model:
         """No trees, whatever the seed."""
@@ -157,7 +158,9 @@ class TreeFamily(ConstructedFamily[T]):
             rows = sparse.csr_matrix(_noised(spec, rows.toarray(), given.data_noise))
         entropy = [spec.local.construction_seed, *given.round_and_seat]
         seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-        grown = self.grown(spec, began, rows, given.dataset.y.astype(np.int64), seed)
+        labels, y = len(spec.labels) or None, given.dataset.y
+        targets: training.Targets = y.astype(np.float64) if labels is None else y.astype(np.int64)
+        grown = self.grown(spec, began, rows, targets, labels, seed)
         if paper:
             grown = Ensemble(
                 grown.feature, grown.threshold, _noised(spec, grown.value, given.noise)
@@ -181,15 +184,18 @@ class TreeFamily(ConstructedFamily[T]):
         return self._model(spec, union([began, *parts], [1.0, *(shares[seat] for seat in seats)]))
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
-        """See the base class; without trees all classes are equally likely."""
+        """See the base class; without trees all classes are equally likely, and a value is 0."""
         found = self._ensemble(spec, model)
+        regression = spec.task == "regression"
         if not found.trees:
-            return np.full((len(x), spec.outputs), 1 / spec.outputs)
-        return self.probabilities(found.output(self.rows(spec, x)))
+            return np.full((len(x), spec.outputs), 0.0 if regression else 1 / spec.outputs)
+        outputs = found.output(self.rows(spec, x))
+        return outputs if regression else self.probabilities(outputs)
 
     def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
         """Whether the trees of `start` are unchanged and followed by exactly one round's new trees,
-        with existing features and possible leaf values."""
+        with existing features and, in a classification, possible leaf values: the values of a
+        regression have no public bound."""
         used = _used(start)
         end = used + self.trees(spec)
         if _used(model) != end:
@@ -199,6 +205,8 @@ class TreeFamily(ConstructedFamily[T]):
         feature, value = model["feature"], model["value"][used:end]
         if ((feature < 0) | (feature >= self.width(spec)) | (feature != np.floor(feature))).any():
             return False
+        if spec.task == "regression":
+            return True
         bound = self.leaf_bound(spec, samples) * (1 + _ROUNDING)
         if spec.privacy.mode is PrivacyMode.PAPER:
             sensitivity, epsilon = scale_of(spec)
@@ -226,7 +234,7 @@ class TreeFamily(ConstructedFamily[T]):
         asked = self.parameters(spec)
         return Growth(asked.depth, asked.least_in_leaf, asked.features)
 
-    def _places(self, spec: Specification) -> int:
+    def _slots(self, spec: Specification) -> int:
         return self.trees(spec) * spec.max_providers * spec.rounds
 
     def _ensemble(self, spec: Specification, model: Model) -> Ensemble:
@@ -258,7 +266,7 @@ def _noised(
 
 
 class ShareFamily(TreeFamily[T]):
-    """Trees whose leaves hold class shares; takes a single round."""
+    """Trees whose leaves hold class shares or mean values; takes a single round."""
 
     def check(self, spec: Specification) -> None:
         super().check(spec)
@@ -297,10 +305,11 @@ class DecisionTree(ShareFamily[TreeParameters]):
         spec: Specification,
         start: Ensemble,
         rows: sparse.csr_matrix,
-        y: NDArray[np.int64],
+        y: training.Targets,
+        labels: int | None,
         seed: int,
     ) -> Ensemble:
-        return training.decision_tree(rows, y, len(spec.labels), self.growth(spec), seed)
+        return training.decision_tree(rows, y, labels, self.growth(spec), seed)
 
 
 class BoostedTreesParameters(TreeParameters):
@@ -329,11 +338,12 @@ class BoostedTrees(TreeFamily[BoostedTreesParameters]):
         spec: Specification,
         start: Ensemble,
         rows: sparse.csr_matrix,
-        y: NDArray[np.int64],
+        y: training.Targets,
+        labels: int | None,
         seed: int,
     ) -> Ensemble:
-        labels, growth = len(spec.labels), self.growth(spec)
-        return training.boost(start, rows, y, labels, self.trees(spec), growth, seed)
+        trees = self.trees(spec)
+        return training.boost(start, rows, y, labels, trees, self.growth(spec), seed)
 
     def shares(self, weights: list[int]) -> list[float]:
         """M = (1 / k) sum m_i: all alike."""
