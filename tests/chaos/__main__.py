@@ -19,7 +19,6 @@ from typing import Any
 
 from tests.chaos.play import Result, play
 from tests.chaos.schedule import Episode, episodes
-from tests.chaos.world import clock_preload
 from tests.support.processes import none_left_under
 
 CACHE = Path(__file__).parents[2] / ".cache/chaos"
@@ -33,8 +32,6 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="forget what an earlier run has done")
     parser.add_argument("--json", type=Path, help="where to write the result")
     given = parser.parse_args()
-    if not clock_preload():
-        print("no clock is moved: no libfaketime is installed under which Python can sleep")
     folder = CACHE / str(given.seed)
     if given.only is not None:
         [episode] = [one for one in _first(given.seed, given.only) if one.number == given.only]

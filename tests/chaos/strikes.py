@@ -205,8 +205,6 @@ class Striker:
 
     def _clock(self, kind: Kind, number: int) -> None:
         world = self._world
-        if "LD_PRELOAD" not in world.actors[number].environment:
-            return
         world.fired(kind)
         world.set_clock(number, kind.amount)
         self._after(kind.seconds, lambda: world.set_clock(number, 0))

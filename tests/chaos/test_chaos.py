@@ -1,8 +1,10 @@
 """The suite's schedule, and its form of a minute."""
 
+import time
 from itertools import islice
 from pathlib import Path
 
+from tests.chaos.moved_clock import HEARD_SECONDS, moved
 from tests.chaos.play import play
 from tests.chaos.schedule import KINDS, brief, episodes
 
@@ -25,3 +27,13 @@ def test_a_run_of_some_episodes_has_every_kind_of_fault() -> None:
     assert {one.kind.name for one in strikes} >= set(KINDS)
     kills = [one for one in strikes if one.kind.name == "kill"]
     assert len(kills) >= 100
+
+
+def test_a_daemon_can_be_told_that_its_clock_is_wrong(tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("600")
+    wrong = moved(clock, time.time_ns)
+    assert 599 < (wrong() - time.time_ns()) / 1e9 < 601
+    clock.write_text("-600")
+    time.sleep(2 * HEARD_SECONDS)
+    assert -601 < (wrong() - time.time_ns()) / 1e9 < -599

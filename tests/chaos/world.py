@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -26,7 +26,7 @@ from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import DemoNetwork
 from fedpact.demo.options import DemoOptions, StoreKind
 from tests.chaos.actors import Actor
-from tests.chaos.schedule import LONGEST, PROVIDERS, REQUESTER, Episode, Group, Kind
+from tests.chaos.schedule import LONGEST, PROVIDERS, REQUESTER, Episode, Kind
 from tests.chaos.weather import StoreWeather, Weather, node_with, store_with
 from tests.support.processes import free_port
 from tests.support.second_world import SecondWorld, second_network
@@ -43,23 +43,6 @@ WINDOWS = ("join", "start", "submit", "commit", "reveal", "propose", "deliver")
 STARTS_EACH = 15
 """A window is as long as this many starts of all daemons at once take on this machine now: a busy
 machine does everything more slowly, recovery included."""
-
-
-@cache
-def clock_preload() -> dict[str, str]:
-    """The environment that lets a process's clock be moved; empty where libfaketime is missing, or
-    is one under which Python cannot sleep (0.9.10 fails clock_nanosleep with EINVAL)."""
-    for library in Path("/usr/lib").glob("*/faketime/libfaketime.so.1"):
-        preloaded = {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-        moved = os.environ | preloaded | {"FAKETIME": "-600"}
-        command = [sys.executable, "-c", "import time; time.sleep(0.001)"]
-        if subprocess.run(command, env=moved, capture_output=True).returncode == 0:
-            return preloaded
-    return {}
 
 
 class ChaosWorld(SecondWorld):
@@ -120,29 +103,21 @@ class ChaosWorld(SecondWorld):
         if number == REQUESTER:
             command += ["requester", "serve"]
         else:
+            self.set_clock(number, 0)
+            command[2:3] = ["tests.chaos.moved_clock", str(self._clock_file(number))]
             policy = self.policy_file(number)
             policy.write_text(POLICY.format(lifetime=LIFETIME))
             command += ["provider", "serve", "--data", str(self.data.files[number])]
             command += ["--policy", str(policy)]
-        actor = Actor(name, command, folder / f"{name}.log", self._environment(number), weather)
+        threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        actor = Actor(name, command, folder / f"{name}.log", {**os.environ, **threads}, weather)
         self.actors.append(actor)
         return actor
-
-    def _environment(self, number: int) -> dict[str, str]:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        strikes = self.episode.strikes
-        if any(one.kind.group is Group.CLOCK and one.target == number for one in strikes):
-            self.set_clock(number, 0)
-            preloaded = clock_preload()
-            if preloaded:
-                file = {"FAKETIME_TIMESTAMP_FILE": str(self._clock_file(number))}
-                environment |= preloaded | file
-        return environment
 
     def set_clock(self, number: int, minutes: int) -> None:
         """Of one provider, against the machine's; heard within a second."""
         new = self._clock_file(number).with_suffix(".new")
-        new.write_text(f"{minutes:+d}m\n" if minutes else "+0\n")
+        new.write_text(f"{60 * minutes}\n")
         new.replace(self._clock_file(number))
 
     def _clock_file(self, number: int) -> Path:
