@@ -21,7 +21,7 @@ from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event, Frame, Paid
 from fedpact.chain.scanner import EventScanner
-from fedpact.content.kept import KeptStore, keeping_for
+from fedpact.content.kept import keeping_for
 from fedpact.content.store import ContentStore
 from fedpact.errors import (
     FedpactError,
@@ -42,26 +42,20 @@ from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider import elsewhere
 from fedpact.provider.asked import Asked, Look
 from fedpact.provider.backoff import Backoffs
-from fedpact.provider.checking import (
-    LITTLE_WEI,
-    Finding,
-    Level,
-    check_account,
-    check_records,
-    found,
-)
+from fedpact.provider.checking import Finding, Level, check_account, check_records, found
+from fedpact.provider.contents import look_after_content
 from fedpact.provider.context import Background, Cache, DutyResult, Parts
 from fedpact.provider.elsewhere import Elsewhere
 from fedpact.provider.first import FirstProtocol
 from fedpact.provider.guarding import Guard
 from fedpact.provider.ledgers import open_ledger
-from fedpact.provider.measuring import measure
+from fedpact.provider.measuring import watch_holdings
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords, deployment_name, request_name
-from fedpact.provider.state import Participation, ProviderState
+from fedpact.provider.state import ProviderState
 from fedpact.provider.trainer import Trainer
 from fedpact.provider.v2.second import SecondProtocol
 from fedpact.types.deployment import Deployment
@@ -367,10 +361,11 @@ class Daemon:
         self._pace.may_rest(min((self._rest(request) for request in due), default=0.0))
         if time.monotonic() > self._measured_until:
             self._measured_until = time.monotonic() + MEASURED_FOR
-            self._measure(frame)
+            watch_holdings(self._context, frame, [self._settings.state.parent])
         if time.monotonic() > self._content_until:
             self._content_until = time.monotonic() + CONTENT_GOOD_FOR
-            self._look_after_content(frame)
+            ctx = self._context
+            look_after_content(ctx.store, ctx.state, frame, self._settings.keep_seconds)
         return acted
 
     def _rest(self, request: int) -> float:
@@ -382,41 +377,6 @@ class Daemon:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, `_advance` meets it too, and logs it
             return 0.0
-
-    def _look_after_content(self, frame: Frame) -> None:
-        """Give the content of ended requests an end, and put again what disappeared and is owed."""
-        store = self._context.store
-        if not isinstance(store, KeptStore):
-            return
-        standings = {request: standing for request, standing, _ in self._state.all_requests()}
-        try:
-            for request in store.going_on():
-                standing = standings.get(request, Participation.DECLINED)
-                if standing is Participation.DECLINED:
-                    store.end(request, 0)
-                elif standing is Participation.FINISHED and not self._is_sold(request):
-                    store.end(request, frame.timestamp + int(self._settings.keep_seconds))
-            store.look_after(frame.timestamp)
-            store.drop_copies(frame.timestamp)
-        except FedpactError as error:
-            log.warning("content was not looked after: %s", error)
-
-    def _is_sold(self, request: int) -> bool:
-        """Whether its result is on offer to others."""
-        state = self._state
-        return bool(state.events(request, "ResaleOffered") and state.events(request, "Delivered"))
-
-    def _measure(self, frame: Frame) -> None:
-        """Look at what the daemon may run out of."""
-        ctx = self._context
-        try:
-            left = measure(ctx, frame, [self._settings.state.parent])
-        except FedpactError as error:
-            log.warning("cannot tell what is left: %s", error)
-            return
-        ctx.metrics.holds(left)
-        if left.balance < LITTLE_WEI:
-            log.warning("account %s holds only %d wei", ctx.keys.address, left.balance)
 
     def _cannot_record(self, error: FedpactError) -> None:
         """Nothing is sent that cannot be recorded; say so once."""

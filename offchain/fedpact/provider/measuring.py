@@ -1,14 +1,30 @@
 """What a daemon may run out of: ether, privacy, disk."""
 
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fedpact.chain.records import Frame
-from fedpact.errors import StateError
+from fedpact.errors import FedpactError, StateError
+from fedpact.provider.checking import LITTLE_WEI
 from fedpact.provider.context import Parts
 from fedpact.provider.monitor.metrics import Holdings
+
+log = logging.getLogger(__name__)
+
+
+def watch_holdings(ctx: Parts[Any], frame: Frame, folders: Sequence[Path]) -> None:
+    """Look at what the daemon may run out of; `folders`: where it writes."""
+    try:
+        left = measure(ctx, frame, folders)
+    except FedpactError as error:
+        log.warning("cannot tell what is left: %s", error)
+        return
+    ctx.metrics.holds(left)
+    if left.balance < LITTLE_WEI:
+        log.warning("account %s holds only %d wei", ctx.keys.address, left.balance)
 
 
 def measure(ctx: Parts[Any], frame: Frame, folders: Sequence[Path]) -> Holdings:
