@@ -76,13 +76,9 @@ class UnfundedAccount(FedpactError):
 
 
 class ContentError(FedpactError):
-    """Content does not match its CID, is too large, or cannot be decrypted."""
+    """Content is not what was promised, is too large, or cannot be decrypted."""
 
     exit_code = 10
-
-
-class ContentMismatch(ContentError):
-    """Bytes do not hash to the CID under which they were served."""
 
 
 class ContentTooLarge(ContentError):
@@ -181,7 +177,11 @@ class NodeUnreachable(Retryable):
     exit_code = 21
 
 
-class StoreUnreachable(Retryable):
+class ContentUnavailable(Retryable):
+    """The content store does not give some content now."""
+
+
+class StoreUnreachable(ContentUnavailable):
     """The content store does not answer."""
 
     exit_code = 22
@@ -193,10 +193,16 @@ class SearchFailed(Retryable):
     exit_code = 25
 
 
-class ContentMissing(Retryable):
+class ContentMissing(ContentUnavailable):
     """The store does not hold the content, or not yet."""
 
     exit_code = 23
+
+
+class ContentMismatch(ContentUnavailable):
+    """The store served bytes that do not hash to the CID; it may serve the right ones later."""
+
+    exit_code = 29
 
 
 class TransactionTimeout(Retryable):

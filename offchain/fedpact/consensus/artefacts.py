@@ -11,7 +11,7 @@ from fedpact.content.envelope import OVERHEAD_BYTES, Aad, open_model, seal_model
 from fedpact.content.keys import delivery_key, round_key
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import decode_slice
-from fedpact.errors import ContentMismatch
+from fedpact.errors import ContentError
 from fedpact.learning.artefact import Model, Template, decode, encode
 from fedpact.learning.families import represented
 from fedpact.types.cid import Cid
@@ -79,11 +79,11 @@ def slice_aad(number: int) -> Aad:
 
 def open_slice(spec: Specification, number: int, key: bytes, sealed: bytes) -> Dataset:
     """Round `number`'s evaluation slice, in the form on which the model family predicts fastest;
-    raises ContentMismatch if it is not the one that the specification fixes."""
+    raises ContentError if it is not the one that the specification fixes."""
     plain = open_model(key, sealed, slice_aad(number))
     found, fixed = sha256(plain).hexdigest(), spec.evaluation[number - 1].sha256
     if found != fixed:
-        raise ContentMismatch(f"slice {number} has sha-256 {found}, the specification says {fixed}")
+        raise ContentError(f"slice {number} has sha-256 {found}, the specification says {fixed}")
     return represented(spec, decode_slice(plain, spec))
 
 

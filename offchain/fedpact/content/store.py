@@ -21,7 +21,8 @@ class ContentStore(Protocol):
     def get(self, cid: Cid, max_bytes: int) -> bytes:
         """The content of `cid`, verified.
 
-        Raises ContentMissing (it may come later), ContentMismatch, or ContentTooLarge before
+        Raises ContentMissing (it may come later), ContentMismatch for other bytes (right ones may
+        come later), or ContentTooLarge before
         more than `max_bytes` + 1 bytes are read.
         """
 

@@ -13,7 +13,7 @@ RECORD_MAX_BYTES = 1 << 16
 def endpoint_in(store: ContentStore, digest: bytes) -> str:
     """The address in an opt-in record; empty where it names none, or is malformed.
 
-    Raises ContentMissing, StoreUnreachable.
+    Raises ContentUnavailable.
     """
     try:
         record = store.get(Cid.of_digest(digest, RECORD_MAX_BYTES), RECORD_MAX_BYTES)

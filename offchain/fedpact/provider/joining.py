@@ -7,7 +7,6 @@ from fedpact.data.description import attributes
 from fedpact.errors import (
     BudgetExceeded,
     ContentError,
-    ContentMismatch,
     DataError,
     InvalidInput,
     ModelError,
@@ -55,8 +54,6 @@ def opt_in(view: RequestView) -> DutyResult:
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
         require_room(ctx.store, spec)
         samples = ready_to_join(ctx, spec, record.payment, record.requester, view.id)
-    except ContentMismatch:
-        raise  # the store is to blame, not the request
     except REFUSALS as refusal:
         return decline(ctx, view.id, refusal)
     ctx.keep_records(view.id)

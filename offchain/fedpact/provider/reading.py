@@ -128,7 +128,7 @@ def submitted_digests(view: RequestView, round_: int) -> dict[int, bytes]:
 def member_model(view: RequestView, round_: int, seat: int, digest: bytes) -> Model | None:
     """A member's local model of a round; None where what it published is no model of the request.
 
-    Raises ContentMissing or StoreUnreachable where it is unavailable now.
+    Raises ContentUnavailable where it is unavailable now.
     """
     template = template_of(specification_of(view))
     try:

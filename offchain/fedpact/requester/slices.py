@@ -18,7 +18,7 @@ from fedpact.content.keys import Manifest
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_at_random, cut_stratified, encode_slice
-from fedpact.errors import ContentError, ContentMissing, DataError, StoreUnreachable
+from fedpact.errors import ContentError, ContentUnavailable, DataError
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import RoundState
 from fedpact.types.specification import Specification
@@ -106,7 +106,7 @@ def own_slices(
             parts.append(
                 open_slice(spec, number, slice_key(keys, bytes.fromhex(part.sha256)), sealed)
             )
-        except (ContentError, ContentMissing, StoreUnreachable) as error:
+        except (ContentError, ContentUnavailable) as error:
             log.warning(
                 "evaluation slice %d cannot be read (%s): the model is not measured or calibrated",
                 number,

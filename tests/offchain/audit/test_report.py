@@ -15,6 +15,7 @@ from fedpact.errors import (
     AuditFailed,
     ContentMismatch,
     ContentMissing,
+    DecryptionError,
     FedpactError,
     NodeUnreachable,
 )
@@ -31,12 +32,14 @@ def test_a_check_that_returns_holds() -> None:
     assert look("thing", lambda: "seen") == AuditItem("thing", Verdict.HOLDS, "seen")
 
 
-@pytest.mark.parametrize("error", [Unavailable("x"), ContentMissing("x"), NodeUnreachable("x")])
+@pytest.mark.parametrize(
+    "error", [Unavailable("x"), ContentMissing("x"), ContentMismatch("x"), NodeUnreachable("x")]
+)
 def test_unavailable_content_leaves_an_item_open(error: FedpactError) -> None:
     assert raising(error).verdict is Verdict.UNAVAILABLE
 
 
-@pytest.mark.parametrize("error", [Broken("x"), ContentMismatch("x")])
+@pytest.mark.parametrize("error", [Broken("x"), DecryptionError("x")])
 def test_wrong_content_makes_an_item_fail(error: FedpactError) -> None:
     assert raising(error).verdict is Verdict.FAILS
 

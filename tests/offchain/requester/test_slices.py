@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fedpact.consensus.artefacts import open_slice
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.errors import ContentMismatch, DataError, DecryptionError
+from fedpact.errors import ContentError, DataError, DecryptionError
 from fedpact.requester import slices
 from fedpact.requester.request import prepare
 from fedpact.requester.slices import cut, slice_key
@@ -110,7 +110,7 @@ def test_another_slice_than_the_one_fixed_is_refused() -> None:
     other = prepare(draft(), evaluation(seed=1), account())
     key = slice_key(account(), bytes.fromhex(other.slices[0].sha256))
 
-    with pytest.raises(ContentMismatch):
+    with pytest.raises(ContentError, match="sha-256"):
         open_slice(prepared.specification, 1, key, other.slices[0].ciphertext)
 
 

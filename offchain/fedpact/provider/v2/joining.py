@@ -6,7 +6,6 @@ from fedpact.consensus.artefacts import SLICE_MAX_BYTES
 from fedpact.content.delivery import Point, withheld
 from fedpact.content.keys import Manifest, committee_key, key_hash
 from fedpact.errors import (
-    ContentMismatch,
     ContentMissing,
     PolicyRefusal,
 )
@@ -46,8 +45,6 @@ def opt_in(view: RequestView) -> DutyResult:
             return idle(f"evaluation slice {missing} is nowhere to be had: joining once it is")
         requester = view.record.requester
         samples = ready_to_join(ctx, spec, terms.pay, requester, view.id, terms.token)
-    except ContentMismatch:
-        raise  # the store is to blame, not the request
     except REFUSALS as refusal:
         return decline(ctx, view.id, refusal)
     ctx.keep_records(view.id)

@@ -178,7 +178,7 @@ def sealed_slice_key(view: RequestView, round_: int) -> bytes | None:
 def member_model(view: RequestView, round_: int, index: int, digest: bytes) -> Model | None:
     """A member's local model of a round; None where what it published is no model of the request.
 
-    Raises ContentMissing or StoreUnreachable where it is unavailable now.
+    Raises ContentUnavailable where it is unavailable now.
     """
     template = template_of(specification_of(view))
     account = view.pool[index].account

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fedpact.chain.signed_messages import BLIND
 from fedpact.consensus.scoring import ContributionRecord
 from fedpact.consensus.votes import pack_scores
-from fedpact.errors import ContentError, ContentMissing, NotReady, Retryable
+from fedpact.errors import ContentError, ContentMissing, ContentUnavailable, NotReady, Retryable
 from fedpact.learning.artefact import Model
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.state import CastVote
@@ -52,7 +52,7 @@ def own_vote(view: RequestView) -> CastVote | None:
     try:
         if evaluation_slice(view, view.round) is None:
             return None
-    except ContentMissing as error:
+    except ContentUnavailable as error:
         if view.share_passed() <= PATIENCE:
             raise
         return _save(view, _blind_vote(view, error))

@@ -22,11 +22,10 @@ from fedpact.content.keys import seal
 from fedpact.content.store import ContentStore
 from fedpact.errors import (
     ContentError,
-    ContentMissing,
+    ContentUnavailable,
     DecryptionError,
     ModelError,
     NotReady,
-    StoreUnreachable,
 )
 from fedpact.requester.v2.fetching import delivery_of, receive
 from fedpact.requester.v2.look import RequestLook
@@ -125,7 +124,7 @@ def _end(acting: Acting, look: RequestLook, secret: int) -> str:
                     acting, look, f"the key does not open ({error}); too late to dispute"
                 )
             return _dispute(acting, look, secret)
-        except (ContentError, ContentMissing, StoreUnreachable, ModelError) as error:
+        except (ContentError, ContentUnavailable, ModelError) as error:
             if not over:
                 raise
             return _settle(acting, look, f"the model cannot be read ({error})")

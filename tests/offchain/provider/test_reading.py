@@ -1,0 +1,68 @@
+"""What a member makes of content that its store does not give rightly."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fedpact.errors import ContentMismatch, ContentTooLarge
+from fedpact.provider import reading
+from fedpact.provider.v2 import reading as reading_v2
+from fedpact.provider.v2 import voting
+
+BOTH = pytest.mark.parametrize("protocol", [reading, reading_v2])
+
+
+def view(error: Exception) -> Any:
+    """Of a request with one other member, whose model's bytes are asked for in vain."""
+
+    def get(*_: object) -> bytes:
+        raise error
+
+    member = SimpleNamespace(account="0xaa")
+    ctx = SimpleNamespace(
+        store=SimpleNamespace(get=get),
+        cache=SimpleNamespace(models={}),
+    )
+    return SimpleNamespace(ctx=ctx, id=1, round=2, pool=[member], members=[member])
+
+
+@pytest.fixture(autouse=True)
+def specification(monkeypatch: pytest.MonkeyPatch) -> None:
+    for protocol in (reading, reading_v2):
+        monkeypatch.setattr(protocol, "specification_of", lambda _: None)
+        monkeypatch.setattr(protocol, "template_of", lambda _: SimpleNamespace(bytes=8))
+        monkeypatch.setattr(protocol, "model_cid", lambda *_: "cid")
+        monkeypatch.setattr(protocol, "sealed_bytes", lambda _: 8)
+
+
+@BOTH
+def test_no_member_is_judged_by_what_a_damaged_store_gives_for_its_model(protocol: Any) -> None:
+    """Seen in chaos: while a store gave other bytes, members called each other's models invalid,
+    and the request ended."""
+    with pytest.raises(ContentMismatch):
+        protocol.member_model(view(ContentMismatch("served as cid")), 2, 0, b"digest")
+
+
+@BOTH
+def test_a_model_of_another_size_is_its_makers_fault(protocol: Any) -> None:
+    assert protocol.member_model(view(ContentTooLarge("9 bytes")), 2, 0, b"digest") is None
+
+
+def test_a_slice_that_a_damaged_store_gives_wrongly_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def damaged(*_: object) -> None:
+        raise ContentMismatch("served as cid")
+
+    monkeypatch.setattr(voting, "evaluation_slice", damaged)
+    seen, saved = view(ContentMismatch("x")), []
+    seen.ctx.state = SimpleNamespace(vote=lambda *_: None, save_vote=lambda *of: saved.append(of))
+    seen.share_passed = lambda: 0.1
+    with pytest.raises(ContentMismatch):
+        voting.own_vote(seen)
+    seen.share_passed = lambda: 0.9
+    vote = voting.own_vote(seen)
+    assert vote is not None
+    assert vote.scores == {}  # blind
+    assert len(saved) == 1
