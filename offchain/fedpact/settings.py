@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     """File with the tokens or passwords of IPFS nodes (`content.credentials`)."""
     keep_days: Annotated[float, Field(ge=0)] = 7.0
     """Days for which a request's content is kept after the request has ended."""
+    store_prune: bool = False
+    """Whether a provider's daemon unpins what no account in the state folder owes any more. Not for
+    a store that others fill too: equal items are one item there."""
     store_quota_gib: Annotated[float, Field(ge=0)] = 0.0
     """GiB of content that a provider keeps; a request that would not fit is declined. 0: any
     amount."""

@@ -351,6 +351,19 @@ def test_what_happens_in_a_request_ends_its_wait_after_a_failure(
         assert request in tried
 
 
+def test_what_is_done_from_time_to_time_ends_no_daemon(
+    market: Market, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forget(*_: object) -> None:
+        raise TypeError("not a number")
+
+    monkeypatch.setattr(daemons, "forget_ended", forget)
+    with daemon_before(market, data) as daemon:
+        cycles(daemon, 1)
+        assert unexpected(daemon) == 1
+        assert known(daemon) == on_chain(market)
+
+
 def test_what_fails_in_the_shared_part_restarts_the_cycle(
     market: Market, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

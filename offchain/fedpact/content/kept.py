@@ -4,17 +4,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
 from fedpact.content.embedded import EmbeddedStore
+from fedpact.content.pruning import unpin_past
 from fedpact.content.register import PinRegister
 from fedpact.content.store import ContentStore
-from fedpact.errors import (
-    ContentMismatch,
-    ContentMissing,
-    FedpactError,
-    PolicyRefusal,
-    StoreUnreachable,
-)
+from fedpact.errors import ContentUnavailable, FedpactError, PolicyRefusal
 from fedpact.types.cid import Cid
 
 log = logging.getLogger(__name__)
@@ -72,7 +68,7 @@ class KeptStore:
         """From the store; what it lacks or cannot give now, from the copies."""
         try:
             data = self._store.get(cid, max_bytes)
-        except (ContentMissing, ContentMismatch, StoreUnreachable):
+        except ContentUnavailable:
             try:
                 return self._copies.get(cid, max_bytes)
             except FedpactError:
@@ -128,6 +124,15 @@ class KeptStore:
                 self._copies.unpin(cid)
         self._copies.collect_garbage()
         self._noted.clear()
+
+    def prune(self, state: Path, now: int) -> None:
+        """Unpin what no register in a state folder says is owed at `now` (seconds since 1970).
+
+        A folder deletes it at once. A server is left to do so by itself, since that takes a large
+        one minutes.
+        """
+        if unpin_past(self._store, state, now) and isinstance(self._store, EmbeddedStore):
+            self._store.collect_garbage()
 
     def _keep(self, cid: Cid, data: bytes, *, pinned: bool) -> None:
         request = _request.get()

@@ -1,12 +1,14 @@
 """What all owners with a state folder keep, and giving up what none of them owes."""
 
 import time
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.content.opening import open_store
 from fedpact.content.register import PINS, Kept, PinRegister
+from fedpact.content.store import ContentStore
 from fedpact.settings import Settings
 from fedpact.types.cid import Cid
 
@@ -39,33 +41,44 @@ def prune(settings: Settings, *, really: bool, now: int | None = None) -> Prunin
     `now`: seconds since 1970. Unless `really`, only look.
     """
     at = int(time.time()) if now is None else now
-    owed: set[Cid] = set()
-    past: dict[Cid, int] = {}
-    registers = [PinRegister(path) for path in _registers(settings.state)]
-    try:
+    with _past(settings.state, at) as (past, registers):
+        collected = 0
+        if really:
+            credentials = settings.store_credentials
+            with closing(
+                open_store(*settings.store, timeout=PRUNE_SECONDS, credentials=credentials)
+            ) as store:
+                _unpin(store, past, registers)
+                collected = store.collect_garbage()
+        return Pruning(len(past), sum(past.values()), collected)
+
+
+def unpin_past(store: ContentStore, state: Path, now: int) -> int:
+    """Unpin what nobody in a state folder owes any more at `now` (seconds since 1970); returns how
+    many items that were. The store is left to delete them."""
+    with _past(state, now) as (past, registers):
+        _unpin(store, past, registers)
+        return len(past)
+
+
+@contextmanager
+def _past(state: Path, at: int) -> Iterator[tuple[dict[Cid, int], list[PinRegister]]]:
+    """What nobody in a state folder owes any more, with its bytes, and all open registers."""
+    with ExitStack() as opened:
+        registers = [opened.enter_context(PinRegister(path)) for path in _registers(state)]
+        owed: set[Cid] = set()
+        past: dict[Cid, int] = {}
         for register in registers:
             owed |= register.owed(at)
             past |= register.past(at)
-        given_up = {cid: size for cid, size in past.items() if cid not in owed}
-        collected = 0
-        if really:
-            collected = _give_up(settings, list(given_up), registers)
-        return Pruning(len(given_up), sum(given_up.values()), collected)
-    finally:
+        yield {cid: size for cid, size in past.items() if cid not in owed}, registers
+
+
+def _unpin(store: ContentStore, cids: Iterable[Cid], registers: list[PinRegister]) -> None:
+    for cid in cids:
+        store.unpin(cid)
         for register in registers:
-            register.close()
-
-
-def _give_up(settings: Settings, cids: list[Cid], registers: list[PinRegister]) -> int:
-    credentials = settings.store_credentials
-    with closing(
-        open_store(*settings.store, timeout=PRUNE_SECONDS, credentials=credentials)
-    ) as store:
-        for cid in cids:
-            store.unpin(cid)
-            for register in registers:
-                register.forget(cid)
-        return store.collect_garbage()
+            register.forget(cid)
 
 
 def _registers(state: Path) -> list[Path]:

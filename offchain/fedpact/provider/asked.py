@@ -64,6 +64,10 @@ class Asked(ABC, Generic[LookT]):
         """Requests that are finished, and still ask something of this account."""
 
     @abstractmethod
+    def may_ask_again(self, request: int) -> bool:
+        """Whether a request that is finished may still ask something of this account."""
+
+    @abstractmethod
     def submissions(self, requests: Collection[int] | None = None) -> list[tuple[ReleaseId, bytes]]:
         """The releases that this account has submitted on chain, with their digests.
 

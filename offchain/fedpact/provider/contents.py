@@ -1,6 +1,7 @@
 """What a daemon does for the content that it keeps, besides its duties."""
 
 import logging
+from pathlib import Path
 
 from fedpact.chain.records import Frame
 from fedpact.content.kept import KeptStore
@@ -12,11 +13,16 @@ log = logging.getLogger(__name__)
 
 
 def look_after_content(
-    store: ContentStore, state: ProviderState, frame: Frame, keep_seconds: float
+    store: ContentStore,
+    state: ProviderState,
+    frame: Frame,
+    keep_seconds: float,
+    prune: Path | None = None,
 ) -> None:
     """Give the content of ended requests an end, and put again what disappeared and is owed.
 
-    `keep_seconds`: for which content is kept after its request has ended.
+    `keep_seconds`: for which content is kept after its request has ended. `prune`: the state folder
+    of all who use the store, if what none of them owes is to be unpinned.
     """
     if not isinstance(store, KeptStore):
         return
@@ -30,6 +36,8 @@ def look_after_content(
                 store.end(request, frame.timestamp + int(keep_seconds))
         store.look_after(frame.timestamp)
         store.drop_copies(frame.timestamp)
+        if prune is not None:
+            store.prune(prune, frame.timestamp)
     except FedpactError as error:
         log.warning("content was not looked after: %s", error)
 

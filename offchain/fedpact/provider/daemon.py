@@ -47,6 +47,7 @@ from fedpact.provider.contents import look_after_content
 from fedpact.provider.context import Background, Cache, DutyResult, Parts
 from fedpact.provider.elsewhere import Elsewhere
 from fedpact.provider.first import FirstProtocol
+from fedpact.provider.forgetting import forget_ended
 from fedpact.provider.guarding import Guard
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.measuring import watch_holdings
@@ -73,7 +74,7 @@ LATE_BLOCKS = 2
 MEASURED_FOR = 300.0
 """Seconds between two looks at balance, budget, store and disk."""
 CONTENT_GOOD_FOR = 60.0
-"""Seconds between two looks at what the content store still has."""
+"""Seconds between two looks at what the content store still has, and what can be forgotten."""
 UNWATCHED = 60.0
 """Longest gap between successful cycles, in seconds, where nothing asks for it."""
 
@@ -94,6 +95,8 @@ class DaemonSettings:
     """Read again on SIGHUP."""
     keep_seconds: float = 0.0
     """For which content is kept after its request has ended."""
+    prune: Path | None = None
+    """State folder of all who use the store, if what none of them owes is to be unpinned."""
 
 
 class Daemon:
@@ -359,14 +362,27 @@ class Daemon:
         seen = (self._views.get(request) for request in due)
         metrics.saw("unread" if view is None else view.stage for view in seen)
         self._pace.may_rest(min((self._rest(request) for request in due), default=0.0))
-        if time.monotonic() > self._measured_until:
-            self._measured_until = time.monotonic() + MEASURED_FOR
-            watch_holdings(self._context, frame, [self._settings.state.parent])
-        if time.monotonic() > self._content_until:
-            self._content_until = time.monotonic() + CONTENT_GOOD_FOR
-            ctx = self._context
-            look_after_content(ctx.store, ctx.state, frame, self._settings.keep_seconds)
+        self._keep_house(frame)
         return acted
+
+    def _keep_house(self, frame: Frame) -> None:
+        """What is done from time to time, and no request waits for."""
+        ctx, settings = self._context, self._settings
+        try:
+            if time.monotonic() > self._measured_until:
+                self._measured_until = time.monotonic() + MEASURED_FOR
+                watch_holdings(ctx, frame, [settings.state.parent])
+            if time.monotonic() > self._content_until:
+                self._content_until = time.monotonic() + CONTENT_GOOD_FOR
+                look_after_content(
+                    ctx.store, ctx.state, frame, settings.keep_seconds, settings.prune
+                )
+                forget_ended(ctx, self.asked, frame)
+        except (StateDamaged, LedgerReplaced):
+            raise
+        except Exception:  # whatever it is, requests go on
+            ctx.metrics.unexpected.inc()
+            log.exception("what is done from time to time failed; trying again")
 
     def _rest(self, request: int) -> float:
         """For how many seconds a request asks nothing of this account; 0 where that is unknown."""

@@ -10,7 +10,7 @@ from fedpact.provider.context import Context, RequestView
 from fedpact.provider.duties import Duty, duties_of
 from fedpact.provider.joining import opt_in
 from fedpact.provider.reading import specification_of
-from fedpact.provider.resale import resold
+from fedpact.provider.resale import has_joined, resold
 from fedpact.types.specification import Specification
 
 
@@ -36,6 +36,10 @@ class FirstProtocol(Asked[RequestView]):
 
     def finished_but_due(self, frame: Frame) -> set[int]:
         return resold(self._ctx, frame)
+
+    def may_ask_again(self, request: int) -> bool:
+        """A result may be sold for ever, by those who made it."""
+        return has_joined(self._ctx, request)
 
     def asked_for(self, request: int, frame: Frame) -> tuple[Specification, str]:
         look = self.look(request, frame)

@@ -30,7 +30,7 @@ def resold(ctx: Context, frame: Frame) -> set[int]:
         for request, count in known.sales.items()
         if count > max(known.claimed[request], ctx.cache.sales.get(request, 0))
     }
-    return {request for request in asked if _joined(ctx, request)}
+    return {request for request in asked if has_joined(ctx, request)}
 
 
 def _resales(ctx: Context) -> Resales:
@@ -103,6 +103,7 @@ def _buyers(view: RequestView) -> list[str]:
     return list(dict.fromkeys(event["buyer"] for event in bought))
 
 
-def _joined(ctx: Context, request: int) -> bool:
+def has_joined(ctx: Context, request: int) -> bool:
+    """Whether this account took part in a request."""
     joined = ctx.state.events(request, "Joined")
     return any(event["provider"] == ctx.keys.address for event in joined)

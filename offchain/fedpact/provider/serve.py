@@ -153,6 +153,7 @@ def parts(
             offer.only_daemon,
             offer.policy,
             settings.keep_days * SECONDS_PER_DAY,
+            state if settings.store_prune else None,
         ),
         WorkerPool(work or LocalWork(), policy),
     )

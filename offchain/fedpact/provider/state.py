@@ -9,7 +9,7 @@ models are in the ledger).
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -110,7 +110,8 @@ class ProviderState(Closing):
         """Replace what is known of blocks `first` (None: the next) to `block`, and all later ones.
 
         `events`: (block, log index, name, arguments). The checkpoint moves in the same transaction:
-        all or nothing. What a reorganisation took away goes with it: events, requests, votes.
+        all or nothing. What a reorganisation took away goes with it: events, requests, votes, and
+        that a request had ended.
         """
         stored = False
         with self._file.transaction():
@@ -141,6 +142,11 @@ class ProviderState(Closing):
 
     def _forget(self, first: int) -> bool:
         self._file.change("DELETE FROM ends WHERE block >= ?", (first,))
+        self._file.change(
+            "UPDATE requests SET standing = ? WHERE standing = ?"
+            " AND id IN (SELECT request FROM events WHERE block >= ?)",
+            (Participation.NEW, Participation.FINISHED, first),
+        )
         return self._file.change("DELETE FROM events WHERE block >= ?", (first,)) > 0
 
     def _drop_orphans(self) -> None:
@@ -172,6 +178,46 @@ class ProviderState(Closing):
             names,
         )
         return [(name, self._file.decoded(args)) for name, args in rows]
+
+    # ------------------------------------------------------------------ ended requests
+
+    def forgettable(self, before: int, most: int) -> list[int]:
+        """At most so many requests in which this provider has no duty, and whose events are all of
+        blocks before `before`, with more of them than that of the creation."""
+        rows = self._file.rows(
+            "SELECT request FROM events WHERE request IS NOT NULL AND request NOT IN"
+            " (SELECT id FROM requests WHERE standing IN (?, ?))"
+            " GROUP BY request HAVING max(block) < ? AND max(name != 'RequestCreated') LIMIT ?",
+            (Participation.NEW, Participation.JOINED, before, most),
+        )
+        return [int(request) for (request,) in rows]
+
+    def forget_events(self, request: int, submitted: Mapping[int, bytes]) -> None:
+        """Keep of an ended request its creation, the decision, the sum of the costs, and the own
+        submissions, `submitted`: digests by round."""
+        with self._file.transaction():
+            for round_, digest in submitted.items():
+                self._file.change(
+                    "INSERT OR REPLACE INTO submitted VALUES (?, ?, ?)", (request, round_, digest)
+                )
+            cost = self.cost(request)
+            for table in ("votes", "costs"):
+                self._file.change(f"DELETE FROM {table} WHERE request = ?", (request,))
+            if cost:
+                self.add_cost(request, cost)
+            self._file.change(
+                "DELETE FROM events WHERE request = ? AND name != 'RequestCreated'", (request,)
+            )
+        self.changes += 1
+
+    def give_back(self) -> None:
+        """Make the file smaller by what has been forgotten."""
+        self._file.give_back()
+
+    def submitted(self, request: int) -> dict[int, bytes]:
+        """The own submissions in a request whose events are forgotten: digests by round."""
+        rows = self._file.rows("SELECT round, digest FROM submitted WHERE request = ?", (request,))
+        return {int(round_): bytes(digest) for round_, digest in rows}
 
     # ------------------------------------------------------------------ decisions
 

@@ -13,6 +13,10 @@ from fedpact.errors import StateDamaged, StateError, StorageUnavailable
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process that writes."""
+MOST_LOG = 4 << 20
+"""Bytes that the write-ahead log may keep after it has been written back."""
+INCREMENTAL = 2
+"""The mode of auto_vacuum in which free pages are given back when asked for."""
 
 Row = tuple[Any, ...]
 
@@ -47,7 +51,12 @@ CREATE TABLE heard (
     request INTEGER NOT NULL, round INTEGER NOT NULL, kind TEXT NOT NULL, seat INTEGER NOT NULL,
     body TEXT NOT NULL, PRIMARY KEY (request, round, kind, seat, body));
 """
-MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = """
+CREATE TABLE submitted (
+    request INTEGER NOT NULL, round INTEGER NOT NULL, digest BLOB NOT NULL,
+    PRIMARY KEY (request, round)) WITHOUT ROWID;
+"""
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Statements that lead from each version to the next. A file of version 1 carries the number in
 `meta` and may lack later tables, hence IF NOT EXISTS; later files carry it in `user_version`."""
 
@@ -124,6 +133,11 @@ class StateFile(Closing):
         except ValueError as error:
             raise self._damaged(str(error)) from error
 
+    def give_back(self) -> None:
+        """Give the file system back what deleted rows took."""
+        with self._explained():
+            self._db.execute("PRAGMA incremental_vacuum").fetchall()
+
     # ------------------------------------------------------------------ opening
 
     def _opened(self) -> sqlite3.Connection:
@@ -141,11 +155,20 @@ class StateFile(Closing):
                 if problem != "ok":
                     raise self._damaged(str(problem))
                 self._migrate(db)
+                db.execute(f"PRAGMA journal_size_limit = {MOST_LOG}")
+            self._let_shrink(db)
         except BaseException:
             with suppress(sqlite3.Error):
                 db.close()
             raise
         return db
+
+    def _let_shrink(self, db: sqlite3.Connection) -> None:
+        """Once for each file. Where there is no room for it now, the next start tries again."""
+        with suppress(StorageUnavailable), self._explained():
+            if db.execute("PRAGMA auto_vacuum").fetchone()[0] != INCREMENTAL:
+                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                db.execute("VACUUM")
 
     def _migrate(self, db: sqlite3.Connection) -> None:
         db.execute("BEGIN IMMEDIATE")

@@ -160,6 +160,26 @@ def test_pruning_gives_up_what_no_owner_owes_any_more(
     bob.close()
 
 
+def test_an_owner_can_prune_by_itself(
+    alice: KeptStore, settings: Settings, content: EmbeddedStore
+) -> None:
+    bob = opened(settings, BOB)
+    with keeping_for(1):
+        for store in (alice, bob):
+            store.put(b"global model")
+        own = alice.put(b"model of alice")
+    alice.end(1, NOW)
+    alice.prune(settings.state, NOW - 1)
+    assert content.has(own)
+    alice.prune(settings.state, NOW)
+    assert (content.has(own), content.has(Cid.of(b"global model"))) == (False, True)
+    assert kept_by_all(settings.state)[0][1].items == 1
+    bob.end(1, NOW + 10)
+    alice.prune(settings.state, NOW + 10)
+    assert not content.has(Cid.of(b"global model"))
+    bob.close()
+
+
 def test_everything_kept_is_listed(alice: KeptStore, settings: Settings) -> None:
     with keeping_for(7):
         alice.put(b"1234")

@@ -4,7 +4,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from fedpact.provider.state import ProviderState
+from fedpact.chain.records import Frame
+from fedpact.chain.scanner import SETTLED
+from fedpact.provider.forgetting import forget_ended
+from fedpact.provider.state import Participation, ProviderState
 from fedpact.provider.v2.second import SecondProtocol
 from fedpact.types.deployment import Deployment
 
@@ -12,31 +15,59 @@ HERE = Deployment(31337, "0xaa", "0x1", "0x2", "0x3", 0, {})
 OWN, OTHER = "0x" + "aa" * 20, "0x" + "bb" * 20
 
 
-def test_nothing_is_asked_of_the_node_for_requests_of_others(tmp_path: Path) -> None:
-    """A daemon with 10^5 events of others asked for the cohort of each of their rounds."""
-    asked: list[int] = []
+def rounds_of(request: int, provider: str) -> list[tuple[int, int, str, dict[str, Any]]]:
+    """Events of a request with a round."""
+    of: dict[str, Any] = {"request": request}
+    return [
+        (request, 0, "RequestCreated", of),
+        (request, 1, "Joined", {**of, "provider": provider}),
+        (request, 2, "RoundOpened", {**of, "round": 1, "seed": "0x" + "01" * 32}),
+        (request, 3, "ModelsSubmitted", {**of, "round": 1, "mask": 1, "digests": ["0x02"]}),
+    ]
+
+
+def context(state: ProviderState, asked: list[int]) -> Any:
+    """Of a daemon; `asked`: the requests whose cohorts were asked for."""
 
     def cohort(request: int, seed: bytes) -> tuple[Any, Any]:
         asked.append(request)
         return (0,), [SimpleNamespace(account=OWN)]
 
-    events: list[tuple[int, int, str, dict[str, Any]]] = []
-    for request, provider in ((1, OTHER), (2, OWN)):
-        of: dict[str, Any] = {"request": request}
-        events += [
-            (request, 0, "RequestCreated", of),
-            (request, 1, "Joined", {**of, "provider": provider}),
-            (request, 2, "RoundOpened", {**of, "round": 1, "seed": "0x" + "01" * 32}),
-            (request, 3, "ModelsSubmitted", {**of, "round": 1, "mask": 1, "digests": ["0x02"]}),
-        ]
+    return SimpleNamespace(
+        state=state,
+        deployment=HERE,
+        keys=SimpleNamespace(address=OWN),
+        client=SimpleNamespace(pool=SimpleNamespace(cohort=cohort)),
+    )
+
+
+def test_what_was_submitted_outlives_the_events_of_its_request(tmp_path: Path) -> None:
+    """Otherwise an older ledger would never be told what it lacks."""
+    with (
+        ProviderState(tmp_path / "state.sqlite", HERE, OWN) as state,
+        ProviderState(tmp_path / "forgetful.sqlite", HERE, OWN) as forgetful,
+    ):
+        found = []
+        for one in (state, forgetful):
+            one.ingest(rounds_of(2, OWN), 2, "0xabc")
+            one.decide(2, Participation.FINISHED, "paid")
+            ctx = context(one, [])
+            asked = SecondProtocol(ctx)
+            if one is forgetful:
+                forget_ended(ctx, asked, Frame(2 + SETTLED, "0xabc", 0))
+                assert len(one.events_of(2)) == 4
+                forget_ended(ctx, asked, Frame(3 + SETTLED, "0xabc", 0))
+                assert len(one.events_of(2)) == 1
+            found.append(asked.submissions())
+        assert found[0] == found[1]
+        assert len(found[0]) == 1
+
+
+def test_nothing_is_asked_of_the_node_for_requests_of_others(tmp_path: Path) -> None:
+    """A daemon with 10^5 events of others asked for the cohort of each of their rounds."""
+    asked: list[int] = []
     with ProviderState(tmp_path / "state.sqlite", HERE, OWN) as state:
-        state.ingest(events, 2, "0xabc")
-        ctx: Any = SimpleNamespace(
-            state=state,
-            deployment=HERE,
-            keys=SimpleNamespace(address=OWN),
-            client=SimpleNamespace(pool=SimpleNamespace(cohort=cohort)),
-        )
-        [(release, digest)] = SecondProtocol(ctx).submissions()
+        state.ingest([*rounds_of(1, OTHER), *rounds_of(2, OWN)], 2, "0xabc")
+        [(release, digest)] = SecondProtocol(context(state, asked)).submissions()
     assert (release.request, release.round, digest) == (2, 1, b"\x02")
     assert asked == [2]

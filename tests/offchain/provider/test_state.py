@@ -57,6 +57,56 @@ def test_events_reverted_by_a_reorganisation_are_dropped(state: ProviderState) -
     assert state.open_requests() == [(1, Participation.JOINED), (3, Participation.NEW)]
 
 
+def test_a_reorganisation_takes_back_that_a_request_has_ended(state: ProviderState) -> None:
+    """Otherwise nobody settles it again."""
+    for number in (1, 2, 3):
+        state.ingest([created(5 + number, number)], 5 + number, "0x")
+    settled = (9, 0, "Settled", {"request": 1})
+    state.ingest([settled, (9, 1, "Settled", {"request": 2})], 9, "0xb9")
+    state.decide(1, Participation.FINISHED, "paid")
+    state.decide(2, Participation.DECLINED, "too dear")
+    state.decide(3, Participation.FINISHED, "ended without me")
+    state.ingest([], 8, "0xb8", first=9)
+    assert state.open_requests() == [(1, Participation.NEW)]
+
+
+def test_forgets_the_events_of_ended_requests_and_gives_their_room_back(
+    tmp_path: Path,
+) -> None:
+    path, many = tmp_path / "state.sqlite", 200
+    with ProviderState(path, DEPLOYMENT, ACCOUNT) as state:
+        for number in (1, 2, 3, 4):
+            events = [
+                (10 * number + 1, index, "Attested", {"request": number, "digest": "00" * 500})
+                for index in range(many if number < 3 else 1)
+            ]
+            state.ingest([created(10 * number, number), *events], 10 * number + 1, "0x")
+        state.ingest([(45, 0, "Registered", {"account": "0xa"})], 45, "0x")
+        state.ingest([(46, 0, "Attested", {"request": 9})], 46, "0x")  # begun before the first scan
+        state.decide(1, Participation.FINISHED, "paid 5")
+        state.decide(2, Participation.DECLINED, "too dear")
+        state.decide(3, Participation.JOINED, "joined")
+        state.decide(4, Participation.FINISHED, "paid 6")
+        for wei in (1, 2):
+            state.add_cost(1, wei)
+        state.save_vote(1, 1, CastVote({0: 1}, {}))
+        assert state.forgettable(41, 10) == [1, 2]
+        assert state.forgettable(41, 1) == [1]
+        for number in (1, 2):
+            state.forget_events(number, {1: b"own"} if number == 1 else {})
+        before = path.stat().st_size + path.with_name("state.sqlite-wal").stat().st_size
+        state.give_back()
+        assert state.forgettable(41, 10) == []
+        assert state.forgettable(47, 10) == [4, 9]
+        assert [name for name, _ in state.events_of(1)] == ["RequestCreated"]
+        assert len(state.events_of(3)) == 2
+        assert (state.cost(1), state.vote(1, 1), state.submitted(1)) == (3, None, {1: b"own"})
+        assert state.all_requests()[0] == (1, Participation.FINISHED, "paid 5")
+        state.decide(3, Participation.FINISHED, "paid 7")
+        assert state.forgettable(47, 10) == [3, 4, 9]  # no request is open
+    assert path.stat().st_size < before / 2
+
+
 def test_lists_only_requests_that_may_still_ask_something(state: ProviderState) -> None:
     state.ingest([created(6, n) for n in range(1, 5)][:1], 6, "0xb6")
     for number in (2, 3, 4):

@@ -40,6 +40,9 @@ class SecondProtocol(Asked[RequestView]):
     def finished_but_due(self, frame: Frame) -> set[int]:
         return set()
 
+    def may_ask_again(self, request: int) -> bool:
+        return False
+
     def asked_for(self, request: int, frame: Frame) -> tuple[Specification, str]:
         look = self.look(request, frame)
         return specification_of(look), look.record.requester
@@ -50,6 +53,8 @@ class SecondProtocol(Asked[RequestView]):
         ctx, found = self._ctx, dict[ReleaseId, bytes]()
         every = (request for request, _, _ in ctx.state.all_requests())
         for request in every if requests is None else requests:
+            for round_, digest in ctx.state.submitted(request).items():
+                found[ReleaseId(ctx.deployment.fingerprint, request, round_)] = digest
             seeds: dict[int, bytes] = {}
             # Asked of the node once a cohort, not once a member's submission.
             own_seat = cache(partial(self._own_seat, request))
