@@ -133,10 +133,10 @@ class Requester:
         *,
         queries: Path | None = None,
     ) -> PreparedRequest:
-        """What `create` would publish; touches neither chain nor store."""
+        """What `create` would publish; sends nothing."""
         draft, data = read_evaluation(draft, evaluation)
         asked = None if queries is None else read_bytes(queries)
-        return prepare(draft, data, self._keys, queries=asked)
+        return prepare(draft, data, self._keys, queries=asked, store=self._store)
 
     def pending_file(self, prepared: PreparedRequest) -> Path:
         """The file that `create` keeps while it runs: the block at which it began."""

@@ -1,10 +1,11 @@
 """A draft: what a requester asks for, before its evaluation set is sealed.
 
 A draft is a specification without the fields that follow from the rest: `version`, `evaluation`,
-`initial_model`, `queries` and, under privacy mode `sound`, the noise (`privacy.noise_multiplier`
-and, for families that gather statistics first, `privacy.statistics_multiplier`). It may also name
-the `seed` of the first model, leave out windows, and give `resale.price` as an amount of money such
-as "0.1 ether". Its table `terms` is for the second protocol (fedpact.requester.v2.terms).
+`queries` and, under privacy mode `sound`, the noise (`privacy.noise_multiplier` and, for families
+that gather statistics first, `privacy.statistics_multiplier`). It may name the first model, by
+`initial_model` (a file or a CID) or by the `seed` that it is drawn with, leave out windows, and
+give `resale.price` as an amount of money such as "0.1 ether". Its table `terms` is for the second
+protocol (fedpact.requester.v2.terms).
 """
 
 import json
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.requester.amount import parse_amount
+from fedpact.types.cid import Cid
 from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.schema import DataSchema
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 
 TERMS = "terms"
 """A table of what only the chain of the second protocol knows: fedpact.requester.v2.terms."""
-DERIVED_FIELDS = ("version", "evaluation", "initial_model", "queries")
+DERIVED_FIELDS = ("version", "evaluation", "queries")
 """Fields of a specification that no draft may set."""
+FIRST_MODEL = ("seed", "initial_model")
+"""Fields of a draft that name the first model; the specification has its CID."""
 DEFAULT_WINDOWS = {
     "join": 600,
     "start": 60,
@@ -67,7 +71,7 @@ class Draft:
             raise SpecificationError(f"draft {path}: {error}") from error
         if not isinstance(fields, dict):
             raise SpecificationError(f"draft {path}: must be a table of fields")
-        return cls(_with_schema(path, fields))
+        return cls(_beside(path, _with_schema(path, fields)))
 
     @cached_property
     def specification(self) -> Specification:
@@ -100,6 +104,17 @@ class Draft:
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
             raise SpecificationError(f"draft: seed must be a non-negative integer, not {seed!r}")
         return seed
+
+    @property
+    def initial_model(self) -> str | None:
+        """File or CID of the model to continue with; None for a new one.
+
+        Raises SpecificationError for anything but a text.
+        """
+        named = self.fields.get("initial_model")
+        if named is not None and (not isinstance(named, str) or not named):
+            raise SpecificationError(f"draft: initial_model must be a file or CID, not {named!r}")
+        return named
 
     def changed(self, **fields: Any) -> "Draft":
         """A copy with some fields replaced."""
@@ -139,11 +154,11 @@ class Draft:
 
     def _completed(self) -> dict[str, Any]:
         """The draft's fields with defaults and blanks, in the form of a specification."""
-        given = {k: value for k, value in self.fields.items() if k not in ("seed", TERMS)}
+        given = {k: value for k, value in self.fields.items() if k not in (*FIRST_MODEL, TERMS)}
         for name in DERIVED_FIELDS:
             if name in given:
                 raise SpecificationError(f"draft: {name} is filled in when the request is created")
-        _ = self.seed
+        _ = self.seed, self.initial_model
         windows = given.get("windows", {})
         if isinstance(windows, Mapping):
             given["windows"] = {**DEFAULT_WINDOWS, **windows}
@@ -157,6 +172,14 @@ class Draft:
             "initial_model": "",
             "evaluation": [_BLANK_SLICE] * slices,
         }
+
+
+def _beside(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
+    """With the name of an `initial_model` file, which is relative to the draft."""
+    named = fields.get("initial_model")
+    if not isinstance(named, str) or not named or Cid.names(named):
+        return fields
+    return {**fields, "initial_model": str(path.parent / named)}
 
 
 def _with_schema(path: Path, fields: dict[str, Any]) -> dict[str, Any]:

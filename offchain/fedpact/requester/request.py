@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedpact.errors import InvalidInput
+from fedpact.requester.first_model import first_model
 from fedpact.requester.slices import SealedSlice, cut, seal_slices
 from fedpact.types.cid import Cid
 from fedpact.types.metric import BALANCED_ACCURACY
@@ -21,6 +22,7 @@ from fedpact.types.specification import EvaluationSlice, Specification
 
 if TYPE_CHECKING:
     from fedpact.chain.keystore import AccountKeys
+    from fedpact.content.store import ContentStore
     from fedpact.data.dataset import Dataset
     from fedpact.requester.draft import Draft
 
@@ -54,19 +56,21 @@ def prepare(
     keys: "AccountKeys",
     *,
     queries: bytes | None = None,
+    store: "ContentStore | None" = None,
 ) -> PreparedRequest:
     """Cut and seal the evaluation set, build the first model, and complete the specification.
 
-    `queries`: the file that the model is to answer; only its digest is published.
-    Raises what `Draft.specification` raises, and DataError where `cut` refuses the evaluation set
-    or the family cannot take an example.
+    `queries`: the file that the model is to answer; only its digest is published. `store`: where a
+    first model that the draft names by its CID is.
+    Raises what `Draft.specification` and `first_model` raise, and DataError where `cut` refuses the
+    evaluation set or the family cannot take an example.
     """
     from fedpact.learning import artefact, families
 
     blank = judged_fairly(draft.specification, evaluation)
     family = families.family_of(blank)
     family.check_examples(blank, evaluation.x)
-    initial = artefact.encode(family.initial(blank, draft.seed))
+    initial = artefact.encode(first_model(draft, blank, store))
     sealed = seal_slices(cut(blank, evaluation, keys), keys)
     listed = tuple(
         EvaluationSlice(cid=str(part.cid), sha256=part.sha256, examples=part.examples)

@@ -70,6 +70,15 @@ class Cid:
         return cid
 
     @classmethod
+    def names(cls, text: str) -> bool:
+        """Whether `parse` accepts a text."""
+        try:
+            cls.parse(text)
+        except InvalidInput:
+            return False
+        return True
+
+    @classmethod
     def of(cls, data: bytes) -> "Cid":
         """The CID that an IPFS node gives to `data`, which may be empty.
 

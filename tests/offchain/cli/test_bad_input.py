@@ -183,7 +183,9 @@ def test_an_audit_of_an_unknown_request(cli: Cli, ready: Path) -> None:
         ("seed = 0", "titel = 'x'", "titel"),
         ("seed = 0", "seed = -1", "seed"),
         ("clipping_norm = 1.0", "", "clipping_norm"),
-        ("[features]", "initial_model = 'x'\n[features]", "filled in when"),
+        ("[features]", "queries = 'x'\n[features]", "filled in when"),
+        ("seed = 0", "initial_model = 'x'", "initial_model x: No such file"),
+        ("[features]", "initial_model = 'x'\n[features]", "exclude each other"),
         ("[features]", "[features", "draft draft.toml"),
     ],
 )

@@ -156,7 +156,7 @@ class RequesterV2:
         conditions = MarketTerms.read(draft.fields.get(TERMS, {}))
         draft, data = read_evaluation(draft, evaluation)
         asked = None if queries is None else read_bytes(queries)
-        prepared = prepare(draft, data, self.keys, queries=asked)
+        prepared = prepare(draft, data, self.keys, queries=asked, store=self.store)
         if prepared.specification.resale is not None:
             raise InvalidInput("draft: results of the second protocol cannot be resold yet")
         terms = conditions.complete(
