@@ -14,6 +14,7 @@ from pydantic import Field
 
 from fedpact.data.dataset import Targets
 from fedpact.errors import SpecificationError
+from fedpact.learning.artefact import MAX_WEIGHT
 from fedpact.privacy.linear_sums import softmax_probabilities
 from fedpact.types.document import Document
 from fedpact.types.specification import Specification
@@ -66,13 +67,23 @@ def check_loss(spec: Specification, asked: LossParameters) -> None:
 def first_outputs(spec: Specification, asked: LossParameters) -> Values:
     """Raw outputs, (outputs,), of the first model."""
     if spec.output is not None:
-        value = (asked.priors[0] if asked.priors else 0.0) / spec.output.scale
-        if asked.loss == "poisson":
-            value = math.log(value) if asked.priors else 0.0
-        return np.array([value])
+        value = asked.priors[0] if asked.priors else 0.0
+        if asked.loss != "poisson":
+            return np.array([value / spec.output.scale])
+        # Of a quotient the logarithm might be that of 0.
+        return np.array([math.log(value) - math.log(spec.output.scale) if asked.priors else 0.0])
     shares = np.array(asked.priors or (1.0,) * spec.outputs)
-    logits = np.log(shares * _weights(spec, asked))
+    logits = np.log(shares) + np.log(_weights(spec, asked))
     return np.asarray(logits - logits.mean())
+
+
+def check_first(spec: Specification, values: Values) -> None:
+    """Raise SpecificationError for a first model with these values, if no model may have them."""
+    if np.abs(values).max() > MAX_WEIGHT:
+        raise SpecificationError(
+            f"family {spec.family.name}: with these priors and this scale the first model has "
+            f"values of {np.abs(values).max():.3g}; {MAX_WEIGHT:g} is the most"
+        )
 
 
 def weighted(spec: Specification, asked: LossParameters, raw: Values) -> Values:

@@ -7,8 +7,9 @@ import pytest
 
 from fedpact.data.dataset import Dataset
 from fedpact.data.readers.encoding import encoded
-from fedpact.errors import SpecificationError
+from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning import metrics
+from fedpact.learning.artefact import decode, encode
 from fedpact.learning.families import family, family_of
 from fedpact.learning.local import train_local
 from fedpact.learning.splits import random_splits
@@ -148,6 +149,37 @@ def test_the_first_model_says_the_priors_whatever_the_class_weights(name: str) -
     spec = spec_of(name, {"priors": [5.0], "loss": "poisson"}, **NUMBERS)
     found = family_of(spec).predict(spec, family_of(spec).initial(spec, 0), x)
     assert np.allclose(found, 2.5, atol=1e-6)  # of 5, in units of the scale
+
+
+@pytest.mark.parametrize("name", ["oblivious-trees", "generalised-linear"])
+def test_the_least_priors_give_a_model_that_may_be_published(name: str) -> None:
+    output = {**NUMBERS, "output": {"column": "y", "scale": 1e12}}
+    tiny = 5e-324  # times any weight, or over any scale, it would be 0
+    for spec in (
+        spec_of(name, {"priors": [tiny, 1.0], "class_weights": [1e-3, 1.0]}),
+        spec_of(name, {"priors": [tiny], "loss": "poisson"}, **output),
+    ):
+        family_of(spec).check(spec)
+        model = family_of(spec).initial(spec, 0)
+        template = family_of(spec).template(spec)
+        assert decode(encode(model), template).keys() == model.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("generalised-linear", {"priors": [2.1e6]}),
+        ("oblivious-trees", {"priors": [2.1e6], "trees": 1, "depth": 1, "interaction": 1e-3}),
+        ("oblivious-trees", {"priors": [3e5], "trees": 1, "depth": 8}),
+    ],
+)
+def test_priors_of_which_no_model_may_be_made_are_refused(name: str, parameters: object) -> None:
+    spec = spec_of(name, parameters, **NUMBERS)
+    with pytest.raises(SpecificationError, match="1e\\+06 is the most"):
+        family_of(spec).check(spec)
+    model = family_of(spec).initial(spec, 0)
+    with pytest.raises(ModelError, match="values above"):
+        decode(encode(model), family_of(spec).template(spec))
 
 
 def test_class_weights_move_the_fit_and_not_the_calibration() -> None:

@@ -9,6 +9,7 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families.dense import OUTPUT, DenseFamily, DenseParameters
 from fedpact.learning.losses import (
     LossParameters,
+    check_first,
     check_loss,
     first_outputs,
     output_errors,
@@ -34,7 +35,9 @@ class GeneralisedLinear(DenseFamily[GeneralisedLinearParameters]):
         super().check(spec)
         if isinstance(spec.local, LocalEpochs):
             raise SpecificationError(f"family {self.name}: local steps are needed, not epochs")
-        check_loss(spec, self.parameters(spec))
+        asked = self.parameters(spec)
+        check_loss(spec, asked)
+        check_first(spec, first_outputs(spec, asked))
 
     def hidden(self, spec: Specification) -> tuple[int, ...]:
         return ()

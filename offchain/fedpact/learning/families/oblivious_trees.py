@@ -28,6 +28,7 @@ from fedpact.learning.artefact import MAX_WEIGHT, Model, Template
 from fedpact.learning.families.base import GradientFamily, Weights
 from fedpact.learning.losses import (
     LossParameters,
+    check_first,
     check_loss,
     first_outputs,
     output_errors,
@@ -73,7 +74,9 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         super().check(spec)
         if not isinstance(spec.local, LocalSteps):
             raise SpecificationError(f"family {self.name}: local steps are needed, not epochs")
-        check_loss(spec, self.parameters(spec))
+        asked = self.parameters(spec)
+        check_loss(spec, asked)
+        check_first(spec, _first_leaf(spec, asked))
 
     def template(self, spec: Specification) -> Template:
         asked = self.parameters(spec)
@@ -83,9 +86,7 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         """The priors alone, whatever the seed: `family.parameters.seed` draws the trees."""
         asked = self.parameters(spec)
         leaves = np.zeros(self.template(spec).tensors[0][1])
-        leaves[:, 0] = first_outputs(spec, asked) / (
-            math.sqrt(asked.trees) * _weights(asked.interaction)[0] ** asked.depth
-        )
+        leaves[:, 0] = _first_leaf(spec, asked)
         return {LEAVES: leaves.astype(np.float32)}
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
@@ -183,6 +184,13 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
             total, difference = low + high, high - low
             low[...], high[...] = first * total, second * difference
         return found
+
+
+def _first_leaf(spec: Specification, asked: ObliviousTreesParameters) -> NDArray[np.float64]:
+    """What each tree's product of no question has at first, (outputs,), so that the outputs are
+    the priors'."""
+    size = math.sqrt(asked.trees) * _weights(asked.interaction)[0] ** asked.depth
+    return first_outputs(spec, asked) / size
 
 
 def _pairs(
