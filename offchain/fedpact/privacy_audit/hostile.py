@@ -11,6 +11,7 @@ from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
 from fedpact.learning.artefact import LARGEST, MAX_WEIGHT, Model
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of
+from fedpact.learning.families.oblivious_trees import LEAVES
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.document import canonical_json
 from fedpact.types.series import Series
@@ -65,7 +66,11 @@ TEXT_FAMILIES = {
 CENTRED = ("scattering-linear", "network-linear")
 """Those whose first round gathers statistics."""
 TABULAR = ("oblivious-trees", "generalised-linear")
-"""Those whose losses have parameters."""
+"""Those whose losses have parameters, and which do regressions as well."""
+REGRESSIONS = ("squared", "quantile", "poisson")
+"""Their losses."""
+TINY = 5e-324
+"""The least positive number."""
 _SAMPLED = (50.0, 0.5)
 """Noise multiplier and rate: the accountant takes seconds for little noise."""
 _ATTEMPTS = 1000
@@ -104,6 +109,8 @@ def hostile_request(name: str, random: np.random.Generator, adaptive: bool) -> H
 def _fields(name: str, random: np.random.Generator, adaptive: bool) -> dict[str, Any]:
     shape, parameters = _FORMS[name]
     texts, regression = name in TEXT_FAMILIES, name == "linear-regression"
+    if name in TABULAR:
+        regression = random.random() < 0.6
     rounds = 2 if name in CENTRED else 1
     labels = [] if regression else _labels(random)
     fields: dict[str, Any] = {
@@ -219,8 +226,7 @@ def _parameters(
     if name in ("softmax-regression", "linear-regression", "mlp") and random.random() < 0.3:
         return {**known, "example_norm": _extreme(random, 1e-300, 1e6)}
     if name in TABULAR:
-        by_label = [_extreme(random, 1e-3, 1e3) for _ in range(labels)]
-        return {**known, **({"class_weights": by_label} if random.random() < 0.5 else {})}
+        return {**known, **(_of_labels(labels, random) if labels else _of_values(random))}
     if name in CENTRED:
         return {**known, "mirrored": int(random.integers(2))}
     if TEXT_FAMILIES.get(name) == "class-sums":
@@ -228,6 +234,28 @@ def _parameters(
         windows = {"windows": int(random.integers(1, 4))} if "network" in known else {}
         return {**known, **windows, **{one: _extreme(random, 1e-3, 1e3) for one in weights}}
     return known
+
+
+def _of_labels(labels: int, random: np.random.Generator) -> dict[str, Any]:
+    """Class weights and priors of a classification."""
+    found: dict[str, Any] = {}
+    if random.random() < 0.5:
+        found["class_weights"] = [_extreme(random, 1e-3, 1e3) for _ in range(labels)]
+    if random.random() < 0.5:
+        rare = [_extreme(random, TINY, 1e-3) for _ in range(labels - 1)]
+        found["priors"] = random.permutation([*rare, max(1.0 - sum(rare), TINY)]).tolist()
+    return found
+
+
+def _of_values(random: np.random.Generator) -> dict[str, Any]:
+    """Loss, quantile and prior of a regression."""
+    found: dict[str, Any] = {"loss": str(random.choice(REGRESSIONS))}
+    if random.random() < 0.5:
+        found["quantile"] = float(random.choice([TINY, 0.1, 0.5, 1 - 2**-53]))
+    if random.random() < 0.5:
+        sign = 1 if found["loss"] == "poisson" else int(random.choice([-1, 1]))
+        found["priors"] = [sign * _extreme(random, TINY, 1e12)]
+    return found
 
 
 def _local(random: np.random.Generator) -> dict[str, Any]:
@@ -259,6 +287,7 @@ def _first_model(spec: Specification, random: np.random.Generator) -> Model:
         if kind == 1:
             values = random.choice([-MAX_WEIGHT, MAX_WEIGHT], shape)
         elif kind == 2:  # outputs that are equal but for last bits
-            values = np.broadcast_to(values[:1], shape) * (1 + 1e-7 * random.random(shape))
+            one = values[..., :1] if name == LEAVES else values[:1]
+            values = np.broadcast_to(one, shape) * (1 + 1e-7 * random.random(shape))
         found[name] = np.clip(values, -MAX_WEIGHT, MAX_WEIGHT).astype(np.float32)
     return found

@@ -48,6 +48,21 @@ def test_one_record_changes_nothing_in_five_hundred_requests(name: str, piece: i
     assert found.details["joined"] >= PIECE // 3
 
 
+@pytest.mark.parametrize("name", hostile.TABULAR)
+def test_the_game_plays_every_loss_with_and_without_priors(name: str) -> None:
+    random = np.random.default_rng(0)
+    drawn = [hostile_request(name, random, adaptive=False).spec for _ in range(100)]
+    asked = [{"task": one.task, **one.family.parameters} for one in drawn]
+    played = {(one["task"], one.get("loss"), "priors" in one) for one in asked}
+    assert played == {
+        (task, loss, priors)
+        for task, losses in (("classification", [None]), ("regression", hostile.REGRESSIONS))
+        for loss in losses
+        for priors in (False, True)
+    }
+    assert {"quantile", "class_weights"} <= {key for one in asked for key in one}
+
+
 def found_with(seed: int = 5, requests: int = 3) -> list[str]:
     return list(audit_participation(SOFTMAX, requests=requests, seed=seed).details["differences"])
 

@@ -9,6 +9,7 @@ import pytest
 
 from fedpact.data.dataset import Dataset
 from fedpact.learning.families import family_of
+from fedpact.learning.families.oblivious_trees import LEAVES
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.learning.units import _Total
@@ -78,8 +79,10 @@ def nearly_equal_rows(spec, magnitude):
     generator = np.random.default_rng(1)
     weights = {}
     for name, shape in family_of(spec).template(spec).tensors:
-        row = np.stack([generator.standard_normal(shape[1:])] * shape[0])
-        spread = 1 + 2.0**-50 * np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+        of_outputs = len(shape) - 1 if name == LEAVES else 0
+        row = generator.standard_normal((*shape[:of_outputs], 1, *shape[of_outputs + 1 :]))
+        steps = [-1 if axis == of_outputs else 1 for axis in range(len(shape))]
+        spread = 1 + 2.0**-50 * np.arange(shape[of_outputs]).reshape(steps)
         weights[name] = magnitude * row * spread
     return weights
 
@@ -101,7 +104,16 @@ def test_a_gradient_has_the_same_bits_at_every_row_and_in_any_company(name, magn
 
 @pytest.mark.parametrize("magnitude", [1.0, 1e8, 1e17])
 @pytest.mark.parametrize(
-    "name", ["softmax-regression", "mlp", "cnn", "scattering-linear", "oblivious-trees"]
+    "name",
+    [
+        "softmax-regression",
+        "mlp",
+        "cnn",
+        "scattering-linear",
+        "oblivious-trees",
+        "oblivious-trees, poisson",
+        "generalised-linear",
+    ],
 )
 def test_an_example_moves_a_sum_by_the_clipping_norm_at_most(name, magnitude):
     """Without it the last example takes its row, as in random order."""
