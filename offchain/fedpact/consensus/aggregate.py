@@ -3,11 +3,19 @@
 from collections.abc import Mapping, Sequence
 
 from fedpact.consensus.leader import capped_weights
+from fedpact.learning.aggregation import RULES
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import LocalModels, family_of
 from fedpact.learning.server import next_global
 from fedpact.learning.strategies import Globals, strategy
 from fedpact.types.specification import Specification
+
+
+def combining_weights(spec: Specification, samples: Mapping[int, int]) -> dict[int, int]:
+    """By which the models are combined, by seat: the declared samples of all that submitted, where
+    they cap each other unless the specification's rule says otherwise."""
+    rule = RULES.get(spec.aggregation.name)
+    return capped_weights(samples) if rule is None or rule.capped else dict(samples)
 
 
 def global_model(
@@ -26,12 +34,12 @@ def global_model(
         globals_: what everybody knows when the round begins; without an included model, `start`
             remains the global model.
         models: by seat, at least the included ones.
-        samples: declared samples of all seats that submitted; they cap each other's weight.
+        samples: declared samples of all seats that submitted.
         included: seats within the ceiling.
     """
     if not included:
         return globals_.start
-    weights = capped_weights(samples)
+    weights = combining_weights(spec, samples)
     taken = strategy(spec.strategy).aggregated(round_number, list(samples), included)
     chosen = {seat: models[seat] for seat in taken}
     aggregated = family_of(spec).combine(spec, LocalModels(globals_.start, chosen, weights))

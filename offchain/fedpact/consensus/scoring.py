@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fedpact.consensus.leader import capped_weights
+from fedpact.consensus.aggregate import combining_weights
 from fedpact.consensus.novelty import PublicUpdates, Span
 from fedpact.consensus.shapley import Contribution, Game, NewGame
 from fedpact.data.dataset import Dataset
@@ -189,7 +189,7 @@ def score_round(
         for seat, model in valid.items():
             scores[seat] = model_family.error(spec, model, evaluation.x, evaluation.y)
     elif valid:
-        weights = capped_weights(samples)
+        weights = combining_weights(spec, samples)
         if spec.privacy.mode is not PrivacyMode.SOUND and model_family.moves:
             valid = _at_work(inputs, valid, weights, evaluation, news)
         game = Game(spec, inputs.start, valid, weights, evaluation)

@@ -34,6 +34,13 @@ def test_no_weight_exceeds_twice_the_median_of_those_submitted():
     assert found["w"].tolist() == [2.0, 20.0]
 
 
+def test_the_sample_mean_weighs_as_declared():
+    spec = specification(aggregation={"name": "sample-mean"})
+    models = {1: model(0, 0), 2: model(3, 33)}
+    found = next_model(spec, START, models, {0: 100, 1: 100, 2: 1000}, [1, 2])
+    np.testing.assert_allclose(found["w"], [3000 / 1100, 30.0], rtol=1e-6)
+
+
 def test_models_that_are_left_out_change_nothing():
     models = {0: model(1, 2), 1: model(np.float32(1e30), -1), 2: model(3, 4)}
     samples = {0: 10, 1: 10, 2: 10}

@@ -40,13 +40,14 @@ def committees(values, least=1):
 
 
 MEAN = AggregationChoice()
+SAMPLE_MEAN = AggregationChoice(name="sample-mean")
 EQUAL_MEAN = AggregationChoice(name="equal-mean")
 MEDIAN = AggregationChoice(name="coordinate-median")
 TRIMMED = AggregationChoice(name="trimmed-mean", parameters={"share": 0.2})
 KRUM = AggregationChoice(name="multi-krum", parameters={"byzantine": 1, "kept": 3})
 CLIPPING = AggregationChoice(name="centred-clipping", parameters={"radius": 2.0, "iterations": 3})
 BOUNDING = AggregationChoice(name="norm-bounding", parameters={"bound": 2.0})
-EVERY = [MEAN, EQUAL_MEAN, MEDIAN, TRIMMED, KRUM, CLIPPING, BOUNDING]
+EVERY = [MEAN, SAMPLE_MEAN, EQUAL_MEAN, MEDIAN, TRIMMED, KRUM, CLIPPING, BOUNDING]
 RULE = st.sampled_from(EVERY)
 
 

@@ -15,7 +15,7 @@ from fedpact.learning.aggregation.base import Rule
 from fedpact.learning.aggregation.bounding import NormBounding, norm_bounding
 from fedpact.learning.aggregation.clipping import CentredClipping, centred_clipping
 from fedpact.learning.aggregation.krum import MultiKrum, multi_krum
-from fedpact.learning.aggregation.mean import EqualMean, WeightedMean, weighted_mean
+from fedpact.learning.aggregation.mean import EqualMean, SampleMean, WeightedMean, weighted_mean
 from fedpact.learning.aggregation.median import CoordinateMedian, coordinate_median
 from fedpact.learning.aggregation.trimmed import TrimmedMean, trimmed_mean
 from fedpact.learning.artefact import Model
@@ -26,6 +26,7 @@ RULES: dict[str, type[Rule]] = {
     one.name: one
     for one in (
         WeightedMean,
+        SampleMean,
         EqualMean,
         CoordinateMedian,
         TrimmedMean,

@@ -20,6 +20,8 @@ class Rule(Document, ABC):
     """An aggregation rule; its fields are the parameters that a specification gives."""
 
     name: ClassVar[str]
+    capped: ClassVar[bool] = True
+    """Whether the weights that it is given are capped, so that a declared size buys little."""
 
     @abstractmethod
     def combine(

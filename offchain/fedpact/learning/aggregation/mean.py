@@ -36,6 +36,14 @@ class WeightedMean(Rule):
         return weighted_mean(models, weights)
 
 
+class SampleMean(WeightedMean):
+    """The weights n_k/n as printed (McMahan et al. 2017; Wang et al. 2024, algorithm 1, line 8):
+    nothing limits what a declared size buys. No parameters."""
+
+    name: ClassVar[str] = "sample-mean"
+    capped: ClassVar[bool] = False
+
+
 class EqualMean(Rule):
     """M = (1/k) sum of m_i (Lu et al. 2020, algorithm 1, line 11), whatever the declared samples.
     No parameters."""
