@@ -9,6 +9,8 @@ from fedpact.cli import session
 from fedpact.cli.options import RequestId
 from fedpact.cli.output import AsJson, print_facts
 
+LOST_SLICE = "an evaluation slice is missing from the content store, or does not open"
+
 if TYPE_CHECKING:
     from fedpact.requester.card.quality import Quality
     from fedpact.session import Session
@@ -44,14 +46,16 @@ def report(
     print_facts({"report": str(path), "data": str(path.with_suffix(".json"))}, as_json=as_json)
 
 
-def _quality(at: "Session", request_id: int) -> "Quality | None":
-    """None unless the account of the settings made the request and its model is delivered."""
-    from fedpact.errors import NotReady
+def _quality(at: "Session", request_id: int) -> "Quality | str":
+    """As the account of the settings measures the delivered model, or why it does not: what is
+    missing keeps nobody from the rest of the report."""
+    from fedpact.errors import ContentError, ModelError, NotReady, Retryable, SpecificationError
 
     requester = at.client_v2.market.request(request_id).requester
     if at.settings.account is None or at.address() != requester:
-        return None
+        return f"the evaluation slices are for the requester alone, {requester}"
     try:
-        return at.requester_v2.quality(request_id)
-    except NotReady:
-        return None
+        found = at.requester_v2.quality(request_id)
+    except (ContentError, ModelError, NotReady, Retryable, SpecificationError) as error:
+        return str(error)
+    return found or LOST_SLICE

@@ -237,7 +237,17 @@ class Story:
 
     def cohort_of(self, one: Round) -> tuple[int, ...]:
         """The pool index of each seat of a round; empty while the pool is not known."""
-        return self.pool.cohort(one.opened.seed, self.terms.cohort) if self.pool else ()
+        pool, seed = self.pool, one.opened.seed
+        if pool is None:
+            return ()
+        if seed not in self._cohorts:
+            self._cohorts[seed] = pool.cohort(seed, self.terms.cohort)
+        return self._cohorts[seed]
+
+    @cached_property
+    def _cohorts(self) -> dict[bytes, tuple[int, ...]]:
+        """Cohorts that have been drawn, by seed: every member's row asks for every round's."""
+        return {}
 
     def paid(self) -> list[Paid]:
         return self.all(Paid)

@@ -209,6 +209,7 @@ def _write_report(demo: Demo, verdict: AuditReport, folder: Path) -> None:
     requester, network = demo.requester, demo.network
     assert isinstance(requester, RequesterV2)
     quality, links = requester.quality(verdict.request_id), Links(pages=False)
+    assert quality is not None  # The demo's store has lost nothing.
     path = write_report(requester.client, network.store, verdict, quality, folder, links)
     demo.console.print(f"report: {path}", soft_wrap=True)
 

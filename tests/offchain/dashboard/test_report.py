@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from fedpact.audit import AuditReport
 from fedpact.audit.report import AuditItem, Verdict
@@ -36,7 +37,7 @@ AUDIT = AuditReport(
 )
 
 
-def report_of(quality: Quality | None = None, **changes: Any) -> ReportView:
+def report_of(quality: Quality | str = "no model is delivered", **changes: Any) -> ReportView:
     told = story(*round_of(0b1111, votes(*GOOD)))
     spec = draft(**changes).specification
     hashes = sorted({one.at.tx_hash for one in told.events})
@@ -82,7 +83,7 @@ def test_its_data_are_what_it_shows() -> None:
 
 def test_without_a_measured_model_it_says_so() -> None:
     text = page(report_of(), Links(pages=False))
-    assert "Not measured" in text
+    assert "Not measured: no model is delivered." in text
     assert "Confusion matrix" not in text
 
 
@@ -90,11 +91,17 @@ def test_epsilon_is_computed_again_with_its_accountant() -> None:
     local = {"steps": 2, "learning_rate": 0.5, "sampling_rate": 1.0}
     privacy = {**SOUND, "noise_multiplier": 4.0}
     found = report_of(privacy=privacy, local=local)
-    assert found.cost is not None
+    privacy_shown = found.request.privacy
+    assert privacy_shown is not None
+    cost = privacy_shown.cost
+    assert cost is not None
     text = page(found, Links(pages=False))
-    assert f"epsilon {found.cost.epsilon:.4g} at delta 1e-05" in text
-    assert found.cost.accountant in text
-    assert report_of().cost is None
+    assert f"epsilon {cost.epsilon:.4g} at delta 1e-05" in text
+    for said in (cost.accountant, privacy_shown.unit, privacy_shown.adjacency):
+        assert str(escape(said)) in text
+    unsound = report_of().request.privacy
+    assert unsound is not None
+    assert (unsound.cost, unsound.unit) == (None, "")
 
 
 def test_foreign_text_stays_text() -> None:

@@ -14,7 +14,7 @@ from fedpact.chain.bindings.v2.events import (
 )
 from fedpact.dashboard.index.reading import Described
 from fedpact.dashboard.index.summary import summarise
-from fedpact.dashboard.story import Stage, Story
+from fedpact.dashboard.story import Pool, Stage, Story
 from fedpact.dashboard.views.money import money_view
 from fedpact.dashboard.views.participant import (
     ParticipantSources,
@@ -109,6 +109,20 @@ def test_what_comes_in_is_what_went_out_and_what_is_held() -> None:
     assert received == TERMS.pay + TERMS.gas_budget
     assert received == sum(one.amount for one in (*view.sent, *view.held))
     assert not view.settled
+
+
+def test_a_cohort_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[bytes] = []
+    whole = Pool.cohort
+
+    def counted(self: Pool, seed: bytes, size: int) -> tuple[int, ...]:
+        drawn.append(seed)
+        return whole(self, seed, size)
+
+    monkeypatch.setattr(Pool, "cohort", counted)
+    view = request_view(of(story(*round_of(0b0111, votes(*GOOD[:3])))))
+    assert [one.rounds for one in view.members] == [1] * 4
+    assert len(drawn) == 1
 
 
 def test_a_token_and_ether_do_not_mix() -> None:

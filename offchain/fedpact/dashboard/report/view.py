@@ -8,8 +8,6 @@ from fedpact.dashboard.views.blocks import Chart, Series, View
 from fedpact.dashboard.views.quality import calibration_chart, roc_chart
 from fedpact.dashboard.views.request import RequestView, Sources, request_view
 from fedpact.dashboard.views.timeline import TimelineRow
-from fedpact.privacy.accounting import PrivacyCost
-from fedpact.requester.card.card import request_cost
 from fedpact.requester.card.quality import Quality
 
 
@@ -20,26 +18,28 @@ class ReportView(View):
     request: RequestView
     audit: AuditView
     quality: Quality | None
-    """None before the model is delivered, and in a report by anybody but the requester."""
-    cost: PrivacyCost | None
-    """Of all that one provider releases; None unless the privacy is sound."""
+    """None where it was not measured."""
+    unmeasured: str
+    """Why not; else empty."""
     calibration: Chart | None
     roc: Chart | None
     gas: Chart
 
 
 def report_view(
-    chain: int, sources: Sources, audit: AuditReport, quality: Quality | None
+    chain: int, sources: Sources, audit: AuditReport, quality: Quality | str
 ) -> ReportView:
-    request, spec = request_view(sources), sources.described.spec
+    """`quality`: of the delivered model, or why it was not measured."""
+    request = request_view(sources)
+    found = None if isinstance(quality, str) else quality
     return ReportView(
         chain=chain,
         request=request,
         audit=audit_view(audit),
-        quality=quality,
-        cost=None if spec is None else request_cost(spec),
-        calibration=None if quality is None else calibration_chart(quality),
-        roc=None if quality is None else roc_chart(quality),
+        quality=found,
+        unmeasured=quality if isinstance(quality, str) else "",
+        calibration=None if found is None else calibration_chart(found),
+        roc=None if found is None else roc_chart(found),
         gas=gas_chart(request.timeline),
     )
 

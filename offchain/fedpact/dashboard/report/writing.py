@@ -19,14 +19,14 @@ def write_report(
     client: ClientV2,
     store: ContentStore,
     audit: AuditReport,
-    quality: Quality | None,
+    quality: Quality | str,
     output: Path,
     links: Links,
 ) -> Path:
     """Write `request-N.html` and `request-N.json` to the folder `output`; the HTML file's path.
 
-    `quality`: of the delivered model, if its requester asks. Raises InvalidInput if a file cannot
-    be written, NodeUnreachable.
+    `quality`: of the delivered model, or why it was not measured. Raises InvalidInput if a file
+    cannot be written, NodeUnreachable.
     """
     request = audit.request_id
     sources = sources_of(client, store, request)

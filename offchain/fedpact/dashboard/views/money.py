@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 from fedpact.chain.bindings.v2.events import Paid, RoundsEnded
 from fedpact.consensus.earned import payouts, refunds_of, sums_of
 from fedpact.dashboard.index.reading import Transaction
@@ -68,9 +71,11 @@ def money_view(story: Story) -> MoneyView:
         Flow(what="pay", token=terms.token, amount=terms.pay, **of),
         Flow(what="gas of all rounds", token=ETHER, amount=terms.gas_budget, **of),
     ]
+    refunds = refunds_of(story.entries, terms.gas_budget)
     sent = [
         Flow(
-            what=_what(story, one) + (", kept for withdrawal" if one.credited else ""),
+            what=_what(one, created.requester, refunds)
+            + (", kept for withdrawal" if one.credited else ""),
             account=one.account,
             token=one.token,
             amount=one.amount,
@@ -97,11 +102,10 @@ def money_view(story: Story) -> MoneyView:
     )
 
 
-def _what(story: Story, paid: Paid) -> str:
-    """What a payment is for."""
-    if paid.account == story.created.requester:
+def _what(paid: Paid, requester: str, refunds: Mapping[str, int]) -> str:
+    """What a payment is for; `refunds`: of gas, by account in lower case."""
+    if paid.account == requester:
         return "back to the requester"
-    refunds = refunds_of(story.entries, story.terms.gas_budget)
     if paid.token == ETHER and paid.amount == refunds.get(paid.account.lower()):
         return "gas back"
     return "share of the pay"
@@ -122,11 +126,15 @@ def member_rows(story: Story, transactions: dict[str, Transaction]) -> tuple[Mem
     order = [one.account for one in story.pool.members] if story.pool else []
     index = {account: number for number, account in enumerate(order)}
     joined = sorted(story.joined, key=lambda one: index.get(one.provider, len(index)))
+    paid, submitted = _paid(story), _submitted(story)
+    sent: dict[str, list[Transaction]] = {}
+    for each in transactions.values():
+        sent.setdefault(each.sender, []).append(each)
     rows = []
     for one in joined:
         at = index.get(one.provider)
         own = sums.get(at) if at is not None else None
-        sent = [each for each in transactions.values() if each.sender == one.provider]
+        own_sent = sent.get(one.provider, [])
         rows.append(
             MemberRow(
                 account=one.provider,
@@ -134,23 +142,26 @@ def member_rows(story: Story, transactions: dict[str, Transaction]) -> tuple[Mem
                 samples=one.samples,
                 joined_at=one.at.timestamp or 0,
                 transaction=one.at.tx_hash,
-                rounds=_submitted(story, at),
+                rounds=0 if at is None else submitted[at],
                 points=own.points if own else 0,
                 faults=own.faults if own else 0,
                 share=shares.get(at, 0) if at is not None else 0,
                 refund=refunds.get(one.provider.lower(), 0),
-                paid=_paid(story, one.provider, terms.token),
-                paid_ether=_paid(story, one.provider, ETHER),
-                gas=sum(each.gas for each in sent),
-                gas_fee=sum(each.fee for each in sent),
+                paid=paid[one.provider, terms.token],
+                paid_ether=paid[one.provider, ETHER],
+                gas=sum(each.gas for each in own_sent),
+                gas_fee=sum(each.fee for each in own_sent),
             )
         )
     return tuple(rows)
 
 
-def _paid(story: Story, account: str, token: str) -> int:
-    found = (one for one in story.paid() if one.account == account and one.token == token)
-    return sum(one.amount for one in found)
+def _paid(story: Story) -> Counter[tuple[str, str]]:
+    """Amounts sent so far, by account and token."""
+    found: Counter[tuple[str, str]] = Counter()
+    for one in story.paid():
+        found[one.account, one.token] += one.amount
+    return found
 
 
 def _reached(story: Story) -> bool:
@@ -159,11 +170,11 @@ def _reached(story: Story) -> bool:
     return ended is not None and ended.reached
 
 
-def _submitted(story: Story, index: int | None) -> int:
-    if index is None:
-        return 0
-    count = 0
-    for one in story.counted_rounds:
-        cohort = story.cohort_of(one)
-        count += index in cohort and cohort.index(index) in one.digests
-    return count
+def _submitted(story: Story) -> Counter[int]:
+    """Rounds in which a member submitted a model, by its pool index."""
+    return Counter(
+        index
+        for one in story.counted_rounds
+        for seat, index in enumerate(story.cohort_of(one))
+        if seat in one.digests
+    )
