@@ -47,12 +47,17 @@ scripts/ipfs-node/node_modules/.installed: scripts/ipfs-node/package-lock.json |
 ASSETS := offchain/fedpact/dashboard/static/vendor
 
 .PHONY: assets
-assets: $(ASSETS)/chart.umd.min.js
+assets: $(ASSETS)/chart.umd.min.js $(ASSETS)/idiomorph.min.js
 
 $(ASSETS)/chart.umd.min.js: node_modules/.installed
 	@mkdir -p $(ASSETS)
 	@sed '/^\/\/# sourceMappingURL=/d' node_modules/chart.js/dist/chart.umd.min.js > $@
 	@cp node_modules/chart.js/LICENSE.md $(ASSETS)/chart.LICENSE.md
+
+$(ASSETS)/idiomorph.min.js: node_modules/.installed
+	@mkdir -p $(ASSETS)
+	@cp node_modules/idiomorph/dist/idiomorph.min.js $@
+	@cp node_modules/idiomorph/LICENSE $(ASSETS)/idiomorph.LICENSE
 
 demo: setup ## four providers train on real data, are judged and paid; the requester uses the model
 	@$(BIN)/fedpact demo $(DEMO)

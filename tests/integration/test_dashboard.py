@@ -104,6 +104,39 @@ def test_a_fact_on_chain_is_on_the_page_without_a_reload(
     assert page.evaluate("document.body.dataset.same") == "yes"
 
 
+def test_an_update_changes_only_what_is_new(watched: Watched, shown: DashboardWorld) -> None:
+    """Charts, focus, scrolling, what is typed and unfolded stay as they were."""
+    page = watched.open(f"/requests/{shown.running.id}")
+    now = page.locator("#now")
+    expect(now).to_contain_text("Seats 1, 2 must train")
+    page.locator("#timeline").get_by_label("Filter").fill("round opened")
+    page.locator("#curves summary").first.click()
+    page.locator("#timeline .downloads a").first.focus()
+    page.evaluate(
+        """() => { scrollTo(0, 700); window.canvas = document.querySelector("canvas");
+             window.chart = Chart.getChart(window.canvas);
+             window.parts = Array.from(document.querySelectorAll("section, table, details"));
+             window.first = document.getElementById("fact-1");
+             window.active = document.activeElement; window.top_ = scrollY; }"""
+    )
+    shown.running.submit(1)
+    expect(now).to_contain_text("Seat 2 must train", timeout=MILLISECONDS)
+    kept = page.evaluate(
+        """() => ({ parts: window.parts.every((one) => one.isConnected),
+             chart: Chart.getChart(window.canvas) === window.chart && window.canvas.isConnected,
+             row: document.getElementById("fact-1") === window.first,
+             focus: document.activeElement === window.active && window.active !== document.body,
+             scroll: scrollY === window.top_,
+             open: document.querySelector("#curves details").open })"""
+    )
+    assert kept == dict.fromkeys(kept, True)
+    expect(page.locator("#timeline-table tbody tr:visible")).to_have_count(3)
+    shining = page.evaluate("Array.from(document.querySelectorAll('.fresh'), (o) => o.nodeName)")
+    assert shining
+    assert not {"SECTION", "TABLE", "TBODY", "FIGURE"} & set(shining)
+    assert page.locator("#privacy .fresh, #rules .fresh").count() == 0
+
+
 def test_the_market_is_filtered_and_downloaded(watched: Watched, shown: DashboardWorld) -> None:
     page = watched.open("/")
     page.get_by_label("Search").fill("vibration bearing")
@@ -180,6 +213,22 @@ def test_a_report_needs_no_network(browser: Browser, shown: DashboardWorld, tmp_
     assert watched.problems == []
 
 
+def test_a_report_says_what_is_missing(shown: DashboardWorld, tmp_path: Path) -> None:
+    """Without any content at all; the rest of the report is written."""
+    config = tmp_path / "requester.toml"
+    config.write_text(shown.world.network.settings("requester", 0.5))
+    (tmp_path / "empty").mkdir()
+    command = [sys.executable, "-m", "fedpact", "--config", str(config), "--store"]
+    command += [str(tmp_path / "empty"), "request", "report", str(shown.finished)]
+    subprocess.run([*command, "--output", str(tmp_path)], check=True)
+    data = json.loads((tmp_path / f"request-{shown.finished}.json").read_text())
+    assert "is not in the store" in data["unmeasured"]
+    assert data["request"]["problem"]
+    assert data["audit"]["holds"] > 5
+    assert len(data["request"]["money"]["sent"]) > 3
+    assert data["unmeasured"] in (tmp_path / f"request-{shown.finished}.html").read_text()
+
+
 def test_every_control_is_reached_by_keyboard(watched: Watched, shown: DashboardWorld) -> None:
     page = watched.open(f"/requests/{shown.finished}")
     page.keyboard.press("Tab")
@@ -237,6 +286,14 @@ def test_the_own_provider_is_behind_its_token(watched: Watched, shown: Dashboard
     assert page.request.get(f"{shown.url}/provider/tables/duties.csv").status == 401
     wrong = page.request.post(f"{shown.url}/provider/login", form={"token": "x" * 43})
     assert wrong.status == 401
+    secure = page.request.post(
+        f"{shown.url}/provider/login",
+        form={"token": shown.token},
+        headers={"x-forwarded-proto": "https"},
+        max_redirects=0,
+    )
+    assert "Secure" in secure.headers["set-cookie"]
+    page.context.clear_cookies()
     page = log_in(watched, shown.token)
     now = page.locator("#now")
     expect(now).to_contain_text("Epsilon spent")

@@ -27,7 +27,8 @@ def test_the_wheel_carries_the_compiled_contracts(tmp_path: Path) -> None:
         [points] = [name for name in names if name.endswith("entry_points.txt")]
         assert b"fedpact = fedpact.cli.main:run" in content.read(points)
     assert "fedpact/py.typed" in names
-    shown = ("templates/base.html", "static/style.css", "static/vendor/chart.umd.min.js")
+    built = ("vendor/chart.umd.min.js", "vendor/idiomorph.min.js")
+    shown = ("templates/base.html", "static/style.css", *(f"static/{one}" for one in built))
     assert {f"fedpact/dashboard/{one}" for one in shown} <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"fedpact"}
     assert not [name for name in names if "experiment" in name or name.endswith(".toml")]

@@ -68,7 +68,7 @@ def serve(
             stack.callback(store.close)
         path = index_file(settings.state, deployment)
         file = stack.enter_context(IndexFile(path, writes=True, rebuild=rebuild))
-        follower = Follower(client, stores[0], file, settings.confirmations)
+        follower = stack.enter_context(Follower(client, stores[0], file, settings.confirmations))
         hub = Hub()
         links = Links(settings.explorer, settings.gateway)
         site = Site(client, (stores[1], stores[2]), path, hub, links, settings.confirmations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -43,12 +44,11 @@ def people(chain: Devnet, second: ClientV2, operator: AccountKeys) -> People:
 @pytest.fixture
 def new_index(second: ClientV2, tmp_path: Path) -> Iterator[Callable[[str], Follower]]:
     """`new_index(name)`: follows the chain from its first block."""
-    files: list[IndexFile] = []
+    with ExitStack() as stack:
 
-    def new(name: str) -> Follower:
-        files.append(IndexFile(tmp_path / name, writes=True))
-        return Follower(second, EmbeddedStore(tmp_path / "content"), files[-1])
+        def new(name: str) -> Follower:
+            file = stack.enter_context(IndexFile(tmp_path / name, writes=True))
+            store = EmbeddedStore(tmp_path / "content")
+            return stack.enter_context(Follower(second, store, file))
 
-    yield new
-    for file in files:
-        file.close()
+        yield new

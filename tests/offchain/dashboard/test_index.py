@@ -23,6 +23,7 @@ from fedpact.dashboard.views.market import MarketQuery, Which, market_view
 from fedpact.errors import ContentMissing, NodeUnreachable, StateDamaged, UnknownRequest
 from fedpact.types.cid import Cid
 from tests.support.second import People, SecondRequest
+from tests.support.waiting import wait_until
 
 TABLES = ("events", "mentions", "transactions", "records", "pools", "requests", "members")
 
@@ -78,6 +79,8 @@ def test_others_hear_nothing_of_a_request(
     told = catch_up(kept)
     assert {id_ for one in told for id_ in one.requests} == {request.id}
     assert not any(one.others for one in told)
+    members = {keys.address for keys in people.members}
+    assert members <= {account for one in told for account in one.accounts}
     assert not any(one.requests or one.others for one in step(kept))
 
 
@@ -147,6 +150,35 @@ def test_missing_content_holds_nothing_up(
     assert len(asked) == 1
     [(attempts, due)] = kept._writer.file.rows("SELECT attempts, due FROM contents")
     assert (attempts, due > time.time()) == (1, True)
+
+
+def test_a_slow_store_does_not_delay_what_is_live(
+    second: ClientV2,
+    people: People,
+    new_index: Callable[[str], Follower],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept, answer = new_index("kept.sqlite"), threading.Event()
+
+    def slow(_: object, cid: Cid, *__: object) -> NoReturn:
+        answer.wait(30.0)
+        raise ContentMissing(f"nobody holds {cid}")
+
+    monkeypatch.setattr(EmbeddedStore, "get", slow)
+    request = SecondRequest.created(second, people, specification=keccak(text="slow"))
+    step(kept)
+    request.running()
+    try:
+        assert request.id in {id_ for one in step(kept) for id_ in one.requests}
+        assert not kept._writer.file.rows("SELECT * FROM contents")
+    finally:
+        answer.set()
+
+    def entered() -> object:
+        step(kept)
+        return kept._writer.file.rows("SELECT 1 FROM contents")
+
+    wait_until(entered)
 
 
 def test_a_reorganisation_is_taken_back(

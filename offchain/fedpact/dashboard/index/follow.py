@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from fedpact.chain.client import ClientV2
 from fedpact.chain.scanner import EventScanner
+from fedpact.closing import Closing
 from fedpact.content.store import ContentStore
+from fedpact.dashboard.index.asking import Answer, Asker, Wanted
 from fedpact.dashboard.index.sent import SentReader, block_times
 from fedpact.dashboard.index.tables import IndexFile
 from fedpact.dashboard.index.writing import IndexWriter
 from fedpact.dashboard.story import Pool
-from fedpact.errors import ContentError, FedpactError, Retryable
-from fedpact.types.cid import Cid
+from fedpact.errors import FedpactError, Retryable
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,10 @@ LAST_RETRY_SECONDS = 3_600
 up to the last."""
 SHORTEST_STORE_PAUSE = 1.0
 """After content that was missing nothing is asked for, twice as long each time in a row."""
+MOST_ACCOUNTS = 200
+"""That a change names."""
+STORE_PATIENCE = 0.2
+"""For which a step waits for the content store: what is quick is on the page at once."""
 LONGEST_PAUSE = 30.0
 
 
@@ -43,11 +48,15 @@ class Change:
     requests: frozenset[int]
     """Those about which something new is known."""
     others: bool = False
-    """Whether something became known that belongs to no request."""
+    """Whether something became known that belongs to no request, or of more accounts than are
+    named."""
+    accounts: frozenset[str] = frozenset()
+    """Those about which something new is known."""
 
 
-class Follower:
-    """Writes the index of a deployment of the second protocol; for one thread."""
+class Follower(Closing):
+    """Writes the index of a deployment of the second protocol; for one thread. The content store is
+    asked in another one."""
 
     def __init__(
         self,
@@ -56,7 +65,8 @@ class Follower:
         file: IndexFile,
         confirmations: int = 0,
     ) -> None:
-        self._client, self._store = client, store
+        self._client = client
+        self._asker = Asker(store, SPECIFICATION_MAX_BYTES)
         self._writer = IndexWriter(file)
         self._confirmations = confirmations
         self._scanner = EventScanner(
@@ -68,13 +78,16 @@ class Follower:
         )
         self._sent = SentReader(client)
         self._touched: set[int] = set()
+        self._accounts: set[str] = set()
         self._others = False
         self._told = 0
         self._store_pause, self._store_due = SHORTEST_STORE_PAUSE, 0.0
 
+    def close(self) -> None:
+        self._asker.close()
+
     def step(self, tell: Callable[[Change], None]) -> None:
-        """Read up to the latest block, and tell what is new: of the chain first, since the content
-        store may be slow.
+        """Read up to the latest block, and tell what is new: of the chain first.
 
         Raises Retryable if a node or the disk refuses; what is in the index by then has been told,
         and a later step goes on where this one ended.
@@ -111,10 +124,13 @@ class Follower:
     def _tell(self, tell: Callable[[Change], None]) -> None:
         """What the index has that was not told before."""
         block, at = self._writer.index.head()
-        requests, others = frozenset(self._touched), self._others
-        if requests or others or block != self._told:
-            tell(Change(block, at, requests, others))
-        self._touched, self._others, self._told = set(), False, block
+        requests, accounts = frozenset(self._touched), frozenset(self._accounts)
+        others = self._others
+        if len(accounts) > MOST_ACCOUNTS:
+            accounts, others = frozenset(), True
+        if requests or accounts or others or block != self._told:
+            tell(Change(block, at, requests, others, accounts))
+        self._touched, self._accounts, self._others, self._told = set(), set(), False, block
 
     # ------------------------------------------------------------------ the chain
 
@@ -124,8 +140,11 @@ class Follower:
             times = block_times(
                 self._client, (one.block for one in chunk.events if one.timestamp is None)
             )
-            changed, others = self._writer.replace(chunk.first, chunk.events, times, chunk.end)
+            changed, accounts, others = self._writer.replace(
+                chunk.first, chunk.events, times, chunk.end
+            )
             self._touched |= changed
+            self._accounts |= accounts
             self._others |= others
 
     def _read_records(self) -> None:
@@ -170,14 +189,16 @@ class Follower:
         self._writer.add_transactions(found)
         requests, others = self._writer.index.requests_in([one.hash for one in found])
         self._touched |= requests
+        self._accounts |= {one.sender for one in found}
         self._others |= others
 
     # ------------------------------------------------------------------ the content store
 
     def _fetch_contents(self) -> None:
-        """Specifications that are not here yet, until one cannot be had: each such costs up to the
-        store's time limit, during which pages stand still."""
-        if time.monotonic() < self._store_due:
+        """Enter specifications that have come, and ask for those that have not, until one cannot be
+        had."""
+        self._enter_contents(0.0)
+        if self._asker.busy or time.monotonic() < self._store_due:
             return
         rows = self._writer.file.rows(
             "SELECT DISTINCT specification, coalesce(attempts, 0) FROM requests"
@@ -185,23 +206,26 @@ class Follower:
             " WHERE body IS NULL AND coalesce(due, 0) <= ? ORDER BY 2, id DESC LIMIT ?",
             (int(time.time()), CONTENTS_AT_ONCE),
         )
-        for cid, attempts in rows:
-            if not self._fetch(cid, attempts):
+        if rows:
+            self._asker.ask([Wanted(str(cid), int(attempts)) for cid, attempts in rows])
+            self._enter_contents(STORE_PATIENCE)
+
+    def _enter_contents(self, seconds: float) -> None:
+        """Enter what comes from the store within some seconds."""
+        for answer in self._asker.take(seconds):
+            if answer.body is None:
                 self._store_pause = min(2 * self._store_pause, LONGEST_PAUSE)
                 self._store_due = time.monotonic() + self._store_pause
-                return
-            self._store_pause = SHORTEST_STORE_PAUSE
+            else:
+                self._store_pause = SHORTEST_STORE_PAUSE
+            self._enter(answer)
 
-    def _fetch(self, cid: str, attempts: int) -> bool:
-        """Whether the store gave it."""
-        try:
-            body, problem = self._store.get(Cid.parse(cid), SPECIFICATION_MAX_BYTES), ""
-        except (ContentError, Retryable) as error:
-            body, problem = None, str(error)
-        wait = min(FIRST_RETRY_SECONDS << min(attempts, 20), LAST_RETRY_SECONDS)
-        self._writer.add_content(cid, body, problem, attempts + 1, int(time.time()) + wait)
+    def _enter(self, answer: Answer) -> None:
+        cid, failed = answer.wanted.cid, answer.wanted.attempts
+        wait = min(FIRST_RETRY_SECONDS << min(failed, 20), LAST_RETRY_SECONDS)
+        due = int(time.time()) + wait
+        self._writer.add_content(cid, answer.body, answer.problem, failed + 1, due)
         query = "SELECT id FROM requests WHERE specification = ?"
         described = {int(one) for (one,) in self._writer.file.rows(query, (cid,))}
         self._writer.describe(described)
         self._touched |= described
-        return body is not None

@@ -12,11 +12,11 @@ from fedpact.chain.bindings.v2.events import (
     RequestEvent,
     request_event,
 )
-from fedpact.chain.records import Event
+from fedpact.chain.records import Event, Frame
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.dashboard.index.tables import IndexFile, unpacked
 from fedpact.dashboard.story import Pool, Story
-from fedpact.errors import SpecificationError, UnknownRequest
+from fedpact.errors import NotReady, SpecificationError, UnknownRequest
 from fedpact.types.cid import Cid
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 from fedpact.types.v2 import PoolMember
@@ -143,6 +143,15 @@ class Index:
     def head(self) -> tuple[int, int]:
         """The last block read and its time; zeros before the first."""
         return int(self.file.meta("block") or 0), int(self.file.meta("time") or 0)
+
+    def frame(self) -> Frame:
+        """The last block read: what is asked of a node besides is asked as of it. Raises NotReady
+        before the first."""
+        rows = self.file.rows("SELECT block, hash FROM ends ORDER BY block DESC LIMIT 1")
+        if not rows:
+            raise NotReady("the index has not read the chain yet")
+        [(block, named)] = rows
+        return Frame(int(block), str(named), self.head()[1])
 
     def _events(self, where: str, values: Iterable[Any]) -> list[Event]:
         query = f"SELECT {_EVENT} FROM events WHERE {where} ORDER BY block, log_index"

@@ -30,14 +30,18 @@ class IndexWriter:
 
     def replace(
         self, first: int, events: Sequence[Event], times: Mapping[int, int], end: Frame | None
-    ) -> tuple[set[int], bool]:
-        """Replace all of block `first` and later; the requests that changed, and whether any
-        event that belongs to no request came or went. Events of earlier blocks may be among them.
+    ) -> tuple[set[int], set[str], bool]:
+        """Replace all of block `first` and later; the requests and accounts that changed, and
+        whether any event that belongs to no request came or went. Events of earlier blocks may be
+        among them.
 
         `times`: of the blocks whose events do not tell it. `end`: the last block read.
         """
         with self.file.transaction():
             gone = self.file.rows("SELECT DISTINCT request FROM events WHERE block >= ?", (first,))
+            accounts = self.file.rows(
+                "SELECT DISTINCT account FROM mentions WHERE block >= ?", (first,)
+            )
             fresh = self._fresh(first, events)
             for table in _BY_BLOCK:
                 self.file.change(f"DELETE FROM {table} WHERE block >= ?", (first,))
@@ -45,16 +49,17 @@ class IndexWriter:
                 "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [_row(one, times) for one in fresh],
             )
-            self.file.change_all(
-                "INSERT OR REPLACE INTO mentions VALUES (?, ?, ?)",
-                [(who, one.block, one.log_index) for one in fresh for who in mentioned(one.args)],
-            )
+            mentions = [
+                (who, one.block, one.log_index) for one in fresh for who in mentioned(one.args)
+            ]
+            self.file.change_all("INSERT OR REPLACE INTO mentions VALUES (?, ?, ?)", mentions)
             if end is not None:
                 self._reached(end)
             changed = {one for (one,) in gone} | set(map(_request, fresh))
             touched = {int(one) for one in changed if one is not None}
             self._summarise(touched)
-        return touched, None in changed
+        named = {str(one) for (one,) in accounts} | {who for who, *_ in mentions}
+        return touched, named, None in changed
 
     def describe(self, requests: Iterable[int]) -> None:
         """Renew the rows of requests about which something else has become known."""

@@ -25,9 +25,14 @@ function datasets(chart) {
   });
 }
 
+function dataOf(figure) {
+  return figure.querySelector("script").textContent;
+}
+
 function draw(figure) {
-  const chart = JSON.parse(figure.querySelector("script").textContent);
+  const chart = JSON.parse(dataOf(figure));
   const canvas = figure.querySelector("canvas");
+  canvas.setAttribute("aria-label", `${chart.title}. ${chart.summary}`);
   const line = chart.kind === "line";
   const values = chart.horizontal ? "x" : "y";
   const titled = (axis, title) => ({
@@ -70,15 +75,27 @@ function draw(figure) {
   });
 }
 
-function drawAll() {
+// Charts whose data have not changed stay as they are; `anew`: none does.
+function drawAll(anew) {
   Chart.defaults.font.family = style().getPropertyValue("--sans");
-  for (const one of drawn.values()) one.destroy();
-  drawn.clear();
+  const figures = new Map();
   for (const figure of document.querySelectorAll("figure[data-chart]")) {
-    drawn.set(figure.dataset.chart, draw(figure));
+    figures.set(figure.dataset.chart, figure);
+  }
+  for (const [name, one] of drawn) {
+    const figure = figures.get(name);
+    if (!anew && figure && one.text === dataOf(figure) && one.chart.canvas.isConnected) {
+      figures.delete(name);
+    } else {
+      one.chart.destroy();
+      drawn.delete(name);
+    }
+  }
+  for (const [name, figure] of figures) {
+    drawn.set(name, { chart: draw(figure), text: dataOf(figure) });
   }
 }
 
-drawAll();
-document.addEventListener("refreshed", drawAll);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+drawAll(true);
+document.addEventListener("refreshed", () => drawAll(false));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll(true));

@@ -1,9 +1,9 @@
-// Keeps an open page up with the chain: the server says which requests have changed, and the parts
-// of the page marked data-live are taken from a fresh copy of it. Without this script pages are
-// complete, and stand still.
+// Keeps an open page up with the chain: the server says what has changed, and what differs in a fresh
+// copy of the page is changed in place. Without this script pages are complete, and stand still.
 "use strict";
 
-const topic = document.body.dataset.topic || "";
+const topicsOf = (page) => (page.body.dataset.topic || "").split(" ").filter(Boolean);
+let topics = topicsOf(document);
 const dot = document.getElementById("live");
 const text = document.getElementById("live-text");
 let chainTime = Number(document.body.dataset.time);
@@ -42,21 +42,59 @@ function filterAll() {
   document.querySelectorAll("[data-filters]").forEach(filter);
 }
 
-function replace(old, fresh) {
-  if (old.innerHTML === fresh.innerHTML) return;
-  const open = Array.from(old.querySelectorAll("details"), (one) => one.open);
-  const typed = Array.from(old.querySelectorAll("input"), (one) => one.value);
-  const scrolled = Array.from(old.querySelectorAll(".scroll"), (one) => one.scrollTop);
-  const focusable = "a, button, input, select, summary, [tabindex]";
-  const focused = Array.from(old.querySelectorAll(focusable)).indexOf(document.activeElement);
-  old.innerHTML = fresh.innerHTML;
-  old.querySelectorAll("details").forEach((one, n) => { one.open = Boolean(open[n]); });
-  old.querySelectorAll("input").forEach((one, n) => { if (typed[n]) one.value = typed[n]; });
-  old.querySelectorAll(".scroll").forEach((one, n) => { one.scrollTop = scrolled[n] || 0; });
-  if (focused >= 0) old.querySelectorAll(focusable)[focused]?.focus({ preventScroll: true });
-  old.classList.remove("fresh");
-  void old.offsetWidth;
-  old.classList.add("fresh");
+// What a morph leaves as the reader or a script has made it.
+function isKept(old, fresh) {
+  if (["CANVAS", "INPUT", "SELECT"].includes(old.nodeName)) return true;
+  const { at, deadline } = old.dataset || {};
+  return Boolean(at || deadline) && at === fresh.dataset.at && deadline === fresh.dataset.deadline;
+}
+
+function morph(old, fresh) {
+  const changed = new Set();
+  Idiomorph.morph(old, fresh, {
+    callbacks: {
+      beforeNodeMorphed(before, after) {
+        if (isKept(before, after)) return false;
+        const text = before.nodeType === Node.TEXT_NODE && before.nodeValue !== after.nodeValue;
+        if (text && !before.parentElement.closest("script")) changed.add(before.parentElement);
+        return true;
+      },
+      afterNodeAdded(node) {
+        changed.add(node.nodeType === Node.TEXT_NODE ? node.parentElement : node);
+      },
+      beforeAttributeUpdated(name, node) {
+        return !(name === "open" || (name === "hidden" && node.nodeName === "TR"));
+      },
+    },
+  });
+  for (const one of changed) {
+    if (!one.classList) continue;
+    one.classList.remove("fresh");
+    void one.offsetWidth;
+    one.classList.add("fresh");
+  }
+}
+
+async function freshPage() {
+  try {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    if (!answer.ok) return null;
+    return new DOMParser().parseFromString(await answer.text(), "text/html");
+  } catch {
+    dot.classList.remove("on");
+    return null;
+  }
+}
+
+function show(page) {
+  document.title = page.title;
+  topics = topicsOf(page);
+  morph(document.getElementById("main"), page.getElementById("main"));
+  chainTime = Number(page.body.dataset.time);
+  seenAt = Date.now();
+  tick();
+  filterAll();
+  document.dispatchEvent(new CustomEvent("refreshed"));
 }
 
 let fetching = false;
@@ -66,26 +104,20 @@ async function refresh() {
   if (fetching) { again = true; return; }
   fetching = true;
   try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-    if (answer.ok) {
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      for (const fresh of page.querySelectorAll("[data-live][id]")) {
-        const old = document.getElementById(fresh.id);
-        if (old) replace(old, fresh);
-        else if (fresh.parentElement.id === "main") { location.reload(); return; }
-      }
-      chainTime = Number(page.body.dataset.time);
-      seenAt = Date.now();
-      tick();
-      filterAll();
-      document.dispatchEvent(new CustomEvent("refreshed"));
-    }
-  } catch {
-    dot.classList.remove("on");
+    const page = await freshPage();
+    if (page) show(page);
   } finally {
     fetching = false;
     if (again) { again = false; refresh(); }
   }
+}
+
+// A page is about everything, or about some requests (by number) and accounts.
+function isMine(change) {
+  if (change.others) return true;
+  if (topics.includes("all")) return change.requests.length > 0;
+  const changed = [...change.requests.map(String), ...change.accounts];
+  return topics.some((one) => changed.includes(one));
 }
 
 function follow() {
@@ -101,9 +133,7 @@ function follow() {
     text.textContent = `block ${change.block}`;
     chainTime = change.time;
     seenAt = Date.now();
-    const mine = topic === "all" ? change.requests.length || change.others
-      : change.requests.includes(Number(topic)) || change.others;
-    if (topic && mine) refresh();
+    if (topics.length && isMine(change)) refresh();
   });
   addEventListener("pagehide", () => source.close());
 }

@@ -78,7 +78,8 @@ class OwnView(View):
     spent: float
     """Of the most charged data set or unit."""
     left: float | None
-    balance: Wei
+    balance: Wei | None
+    """None while no node tells it."""
     daemon: DaemonRow
     data_sets: tuple[DataSetRow, ...]
     by_request: tuple[SpentRow, ...]
@@ -105,7 +106,7 @@ class OwnSources:
     decisions: list[Decision]
     acting: dict[int, str]
     """What each running request waits for, in words."""
-    balance: int
+    balance: int | None
     daemon: DaemonRow
     log: tuple[LogLine, ...]
     payments: list[tuple[int, int]]

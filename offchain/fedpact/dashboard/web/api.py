@@ -25,8 +25,11 @@ class StatusView(View):
     """How far the index is."""
 
     block: int
+    """As of which everything is shown."""
     time: int
     """Of that block, Unix time in seconds."""
+    confirmations: int
+    """By how many blocks it is behind the newest."""
     chain_id: int
     market: str
 
@@ -69,7 +72,11 @@ def router(site: Site) -> APIRouter:
         block, time = site.head()
         client = site.client
         return StatusView(
-            block=block, time=time, chain_id=client.chain_id, market=client.deployment.market
+            block=block,
+            time=time,
+            confirmations=site.confirmations,
+            chain_id=client.chain_id,
+            market=client.deployment.market,
         )
 
     @api.get("/requests", tags=["requests"])
@@ -99,7 +106,8 @@ def router(site: Site) -> APIRouter:
 
     @api.get("/live", tags=["live"], response_class=StreamingResponse)
     async def live() -> StreamingResponse:
-        """Server-sent events `change`: the block, and the requests about which facts are new."""
+        """Server-sent events `change`: the block, and the requests and accounts about which facts
+        are new; `others`: of whatever else."""
         return StreamingResponse(site.hub.stream(), media_type="text/event-stream")
 
     @api.get("/tables/requests.{format}", tags=["tables"], response_class=Response)

@@ -21,13 +21,22 @@ from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.web import api, pages
 from fedpact.dashboard.web.login import Login
 from fedpact.dashboard.web.own import OwnProvider
-from fedpact.dashboard.web.security import SecurityHeaders
+from fedpact.dashboard.web.security import HEADERS, SecurityHeaders
 from fedpact.dashboard.web.site import Site
-from fedpact.errors import FedpactError, InvalidInput, Retryable, SettingsError, UnknownRequest
+from fedpact.errors import (
+    FedpactError,
+    InvalidInput,
+    NotReady,
+    Retryable,
+    SettingsError,
+    UnknownRequest,
+)
 
 STATIC = Path(__file__).parent.parent / "static"
-CHART_LIBRARY = STATIC / "vendor" / "chart.umd.min.js"
+LIBRARIES = [STATIC / "vendor" / name for name in ("chart.umd.min.js", "idiomorph.min.js")]
 STOP_SECONDS = 10.0
+RETRY_SECONDS = 5
+"""After which a reader of an answer 503 may try again."""
 
 
 def create_app(
@@ -40,8 +49,9 @@ def create_app(
 
     Raises SettingsError where the scripts have not been built.
     """
-    if not CHART_LIBRARY.exists():
-        raise SettingsError(f"{CHART_LIBRARY} is missing: run `make setup` in the checkout")
+    for library in LIBRARIES:
+        if not library.exists():
+            raise SettingsError(f"{library} is missing: run `make setup` in the checkout")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -92,9 +102,19 @@ def _answer_errors(app: FastAPI, shown: pages.Pages) -> None:
             status = 404
         elif isinstance(error, InvalidInput):
             status = 400
-        elif isinstance(error, Retryable):
+        elif isinstance(error, Retryable | NotReady):
             status = 503
-        return answer(request, status, str(error))
+        response = answer(request, status, str(error))
+        if status == 503:
+            response.headers["retry-after"] = str(RETRY_SECONDS)
+        return response
+
+    @app.exception_handler(Exception)
+    def unforeseen(request: Request, error: Exception) -> Response:
+        """The server logs the error; it is answered outside of what adds the headers."""
+        response = answer(request, 500, f"{type(error).__name__}: the log of this site says more")
+        response.headers.update(HEADERS)
+        return response
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

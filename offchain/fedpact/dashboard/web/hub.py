@@ -87,6 +87,7 @@ def _event(change: Change) -> str:
         "block": change.block,
         "time": change.time,
         "requests": sorted(change.requests),
+        "accounts": sorted(change.accounts),
         "others": change.others,
     }
     return f"event: change\ndata: {json.dumps(body)}\n\n"

@@ -52,10 +52,19 @@ class Login:
         given = request.cookies.get(COOKIE) or header.removeprefix("Bearer ")
         return bool(given) and self.accepts(given)
 
-    def enter(self, response: Response, given: str) -> None:
-        """Set the cookie; only this site's own pages send it, and no script reads it."""
+    def enter(self, response: Response, given: str, *, secure: bool) -> None:
+        """Set the cookie; only this site's own pages send it, and no script reads it.
+
+        `secure`: whether the reader came by https, after which it goes out by https alone.
+        """
         response.set_cookie(
-            COOKIE, given, max_age=_HOURS * 3600, httponly=True, samesite="strict", path="/"
+            COOKIE,
+            given,
+            max_age=_HOURS * 3600,
+            httponly=True,
+            samesite="strict",
+            path="/",
+            secure=secure,
         )
 
     def leave(self, response: Response) -> None:

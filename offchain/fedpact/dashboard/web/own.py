@@ -100,11 +100,12 @@ class OwnProvider:
             return f"It is this provider's turn. {now.says}"
         return f"Nothing to do now. {now.says}"
 
-    def _balance(self) -> int:
+    def _balance(self) -> int | None:
+        """Wei; None if no node tells it now."""
         try:
             return self._site.client.balance(self._files.account)
         except Retryable:
-            return 0
+            return None
 
 
 def daemon_row(monitor: str) -> DaemonRow:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Path, Query
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.templating import Jinja2Templates
@@ -21,6 +22,7 @@ from fedpact.dashboard.web.filters import install
 from fedpact.dashboard.web.login import Login
 from fedpact.dashboard.web.own import OwnProvider
 from fedpact.dashboard.web.site import Site, checked_account
+from fedpact.errors import FedpactError
 
 TEMPLATES = pathlib.Path(__file__).parent.parent / "templates"
 MOST_ROWS = 300
@@ -30,7 +32,7 @@ MOST_ROWS = 300
 NEAR = 4
 """Rounds before and after the shown one that a page links to."""
 MOST_BYTES = 1_000
-"""Of a login form that are read."""
+"""Of a login form."""
 
 
 class Pages:
@@ -42,11 +44,15 @@ class Pages:
         install(self._templates.env, site.links)
 
     def page(self, request: Request, name: str, code: int = 200, **values: Any) -> HTMLResponse:
-        block, time = self.site.head()
+        try:
+            block, time = self.site.head()
+        except FedpactError:  # The page says so, or is about something else.
+            block, time = 0, 0
         shared = {
             "block": block,
             "time": time,
             "chain_id": self.site.client.chain_id,
+            "confirmations": self.site.confirmations,
             "has_provider": self.own is not None,
             "MOST_ROWS": MOST_ROWS,
         }
@@ -114,6 +120,16 @@ def router(pages: Pages) -> APIRouter:
     return routes
 
 
+async def limited_body(request: Request, most: int) -> bytes:
+    """A request's body. Raises HTTPException 413 once it is longer than `most` bytes."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise HTTPException(413, f"more than {most} bytes")
+    return body
+
+
 def shown_round(rounds: Sequence[RoundView], asked: int) -> RoundView | None:
     """The round with the number that is asked for, else the last one."""
     found = [one for one in rounds if one.round == asked]
@@ -139,12 +155,12 @@ def _own_routes(routes: APIRouter, pages: Pages, own: OwnProvider, login: Login)
 
     @routes.post("/provider/login")
     async def enter(request: Request) -> Response:
-        body = await request.body()
-        [token] = parse_qs(body[:MOST_BYTES].decode("ascii", "replace")).get("token", [""])[:1]
+        body = await limited_body(request, MOST_BYTES)
+        [token] = parse_qs(body.decode("ascii", "replace")).get("token", [""])[:1]
         if not login.accepts(token.strip()):
             return pages.page(request, "login.html", 401, wrong=True)
         response = RedirectResponse("/provider", status_code=303)
-        login.enter(response, token.strip())
+        login.enter(response, token.strip(), secure=request.url.scheme == "https")
         return response
 
     @routes.post("/provider/logout")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from fedpact.audit import audit
 from fedpact.chain.client import ClientV2
-from fedpact.chain.records import Event
+from fedpact.chain.records import Event, Frame
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.index.reading import Index, Transaction
 from fedpact.dashboard.index.tables import IndexFile
@@ -100,11 +100,11 @@ class Site:
                 story = index.story(number)
                 described = index.described(story.created)
                 transactions = index.transactions(one.at.tx_hash for one in story.events)
-                _, now = index.head()
+                frame = index.frame()
             facts = None
             if story.stage in (Stage.OPEN, Stage.RUNNING):
-                facts, now = self._round(number, now)
-            return request_view(Sources(story, described, facts, now, transactions))
+                facts = self._round(number, frame)
+            return request_view(Sources(story, described, facts, frame.timestamp, transactions))
 
         return self.kept(("request", number), make)
 
@@ -126,9 +126,10 @@ class Site:
         """Raises NodeUnreachable: who somebody is now stands on chain alone."""
 
         def make() -> ParticipantView:
-            who = self.client.registry.participant(account)
-            as_requester = self.client.reputation.requester_reputation(account)
             with self.index() as index:
+                frame = index.frame()
+                who = self.client.registry.participant(account, frame)
+                as_requester = self.client.reputation.requester_reputation(account, frame)
                 mine = index.requests_of(account)
                 events = index.events_about(account)
                 return participant_view(
@@ -140,7 +141,7 @@ class Site:
                         transactions=index.transactions_of(account),
                         requests=summaries(index.file, mine),
                         scores=_scores(index, mine, account, events),
-                        now=index.head()[1],
+                        now=frame.timestamp,
                     )
                 )
 
@@ -157,7 +158,7 @@ class Site:
                         deployment=self.client.deployment,
                         head=index.head(),
                         registry=registry,
-                        reputations=self._reputations(accounts[-MOST_REPUTATIONS:]),
+                        reputations=self._reputations(accounts[-MOST_REPUTATIONS:], index.frame()),
                         requests_of=_counts(index),
                         requests=len(index.request_ids()),
                         events=index.count_events(),
@@ -178,6 +179,11 @@ class Site:
             rows = index.file.rows("SELECT body FROM contents WHERE cid = ?", (cid,))
         return bytes(rows[0][0]) if rows and rows[0][0] is not None else None
 
+    @property
+    def confirmations(self) -> int:
+        """By how many blocks all that is shown is behind the newest one."""
+        return self._confirmations
+
     def head(self) -> tuple[int, int]:
         """The last block in the index and its time."""
         last = self.hub.last
@@ -188,21 +194,20 @@ class Site:
 
     # ------------------------------------------------------------------ chain and store
 
-    def _round(self, number: int, now: int) -> tuple[RoundFacts | None, int]:
-        """The present round and the time; None if no node tells it now."""
+    def _round(self, number: int, frame: Frame) -> RoundFacts | None:
+        """The present round as of the index, or None if no node tells it now."""
         try:
-            frame = self.client.frame(self._confirmations)
-            return self.client.rounds.round_facts(number, frame), frame.timestamp
+            return self.client.rounds.round_facts(number, frame)
         except Retryable:
-            return None, now
+            return None
 
-    def _reputations(self, accounts: list[str]) -> dict[str, int]:
+    def _reputations(self, accounts: list[str], frame: Frame) -> dict[str, int]:
         ledger = self.client.reputation
 
         def make() -> dict[str, int]:
             calls = [ledger.function("reputation", account) for account in accounts]
             try:
-                answers = self.client.read(calls) if calls else []
+                answers = self.client.read(calls, frame) if calls else []
             except Retryable:
                 return {}
             found = (int(ledger.decoded("reputation", one)) for one in answers)

@@ -1,0 +1,131 @@
+"""The server without a network: what it answers when something is missing, slow or too large."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from fedpact.chain.bindings.v2.registry import Registry
+from fedpact.chain.client import ClientV2
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.dashboard.index.follow import Follower
+from fedpact.dashboard.links import Links
+from fedpact.dashboard.web.app import create_app
+from fedpact.dashboard.web.hub import Hub
+from fedpact.dashboard.web.login import Login
+from fedpact.dashboard.web.own import OwnFiles, OwnProvider
+from fedpact.dashboard.web.site import Site
+from fedpact.errors import NodeUnreachable
+from tests.support.second import People, SecondRequest
+
+TOKEN = "t" * 43
+
+
+def unreachable(*_: object, **__: object) -> NoReturn:
+    raise NodeUnreachable("no node answers")
+
+
+def site_of(client: ClientV2, folder: Path) -> Site:
+    stores = (EmbeddedStore(folder / "content"), EmbeddedStore(folder / "content"))
+    return Site(client, stores, folder / "index.sqlite", Hub(), Links(), 0)
+
+
+@pytest.fixture
+def site(second: ClientV2, tmp_path: Path) -> Site:
+    return site_of(second, tmp_path)
+
+
+class Web:
+    """Asks the application, without a server."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return asyncio.run(self._ask("GET", path, options))
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return asyncio.run(self._ask("POST", path, options))
+
+    async def _ask(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
+        transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://site") as client:
+            return await client.request(method, path, **options)
+
+
+@pytest.fixture
+def web(site: Site, people: People, tmp_path: Path) -> Web:
+    own = OwnProvider(site, OwnFiles(people.members[0].address, tmp_path))
+    return Web(create_app(site, None, own, Login(TOKEN)))
+
+
+@pytest.mark.parametrize("path", ["/", "/requests/1", "/network", "/participants/0x" + "1" * 40])
+def test_an_index_that_cannot_be_read_is_named(web: Web, path: str) -> None:
+    answer = web.get(path)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "This cannot be shown" in answer.text
+    assert "index.sqlite: it cannot be opened" in answer.text
+    assert "script-src" in answer.headers["content-security-policy"]
+    assert "index.sqlite" in web.get("/api/requests").json()["problem"]
+
+
+def test_a_node_that_is_gone_is_named(
+    web: Web,
+    people: People,
+    new_index: Callable[[str], Follower],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    new_index("index.sqlite").step(lambda _: None)
+    monkeypatch.setattr(Registry, "participant", unreachable)
+    answer = web.get(f"/participants/{people.members[0].address}")
+    assert answer.status_code == 503
+    assert "no node answers" in answer.text
+    monkeypatch.setattr(ClientV2, "balance", unreachable)
+    page = web.get("/provider", headers={"authorization": f"Bearer {TOKEN}"})
+    assert page.status_code == 200
+    [balance] = [one for one in page.text.split("<div>") if "<dt>Balance</dt>" in one]
+    assert "no node answers" in balance
+    assert "0 " not in balance
+
+
+def test_a_fault_is_a_page_with_the_same_policy(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(*_: object) -> NoReturn:
+        raise ZeroDivisionError("a fault of our own")
+
+    monkeypatch.setattr(Site, "network", fault)
+    answer = web.get("/network")
+    assert answer.status_code == 500
+    assert "ZeroDivisionError: the log of this site says more" in answer.text
+    assert "script-src" in answer.headers["content-security-policy"]
+
+
+def test_a_login_form_is_short(web: Web) -> None:
+    answer = web.post("/provider/login", content=b"token=" + b"x" * 100_000)
+    assert (answer.status_code, "more than 1000 bytes" in answer.text) == (413, True)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_what_came_by_https_goes_by_https_alone(web: Web, scheme: str) -> None:
+    answer = web.post(f"{scheme}://site/provider/login", data={"token": TOKEN})
+    assert answer.status_code == 303
+    cookie = answer.headers["set-cookie"].lower()
+    assert ("secure" in cookie) == (scheme == "https")
+    assert "httponly" in cookie
+
+
+def test_a_page_is_as_of_one_block(
+    site: Site, second: ClientV2, people: People, new_index: Callable[[str], Follower]
+) -> None:
+    """The present round too, though the node knows more than the index."""
+    request = SecondRequest.created(second, people).running()
+    new_index("index.sqlite").step(lambda _: None)
+    request.submit(0)
+    now = site.request(request.id).now
+    assert now.phase == "submit"
+    assert people.members[0].address in now.waits_for
