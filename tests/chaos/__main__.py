@@ -1,7 +1,8 @@
 """`python -m tests.chaos`: episode after episode, for as long as asked; then what was found.
 
-A run goes on where an earlier one with the same seed was stopped. Ctrl-C ends the present episode
-and all processes; the episodes that were finished are kept in .cache/chaos/SEED.
+A run goes on where an earlier one with the same seed was stopped, and plays again what failed then.
+Ctrl-C ends the present episode and all processes; the episodes that were finished are kept in
+.cache/chaos/SEED.
 """
 
 from __future__ import annotations
@@ -59,21 +60,21 @@ def _play_all(seed: int, minutes: float, folder: Path) -> list[Result]:
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "episodes.jsonl"
     lines = kept.read_text().splitlines() if kept.exists() else []
-    results = [Result.decode(line) for line in lines]
+    results = {one.number: one for one in map(Result.decode, lines) if not one.failed}
     if results:
         print(f"{len(results)} episodes were played before ({kept}; --again forgets them)")
-    left = 60 * minutes - sum(result.seconds for result in results)
+    left = 60 * minutes - sum(result.seconds for result in results.values())
     began = time.monotonic()
     for episode in episodes(seed):
         if time.monotonic() - began > left:
             break
-        if episode.number <= len(results):
+        if episode.number in results:
             continue
         result = run(episode, folder / f"episode-{episode.number}")
-        results.append(result)
+        results[episode.number] = result
         with kept.open("a") as file:
             file.write(result.encode() + "\n")
-    return results
+    return [results[number] for number in sorted(results)]
 
 
 def run(episode: Episode, folder: Path) -> Result:
