@@ -27,6 +27,7 @@ from fedpact.chain.addresses import checksum, created_address
 from fedpact.chain.connection import Connection
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
+from fedpact.chain.scanner import asked_for
 from fedpact.errors import DeploymentError
 from fedpact.types.deployment import DeploymentV2
 
@@ -158,8 +159,9 @@ def _has_code(connection: Connection, address: str) -> bool:
 def _first_block(connection: Connection, factory: str) -> int:
     """Where the factory created its first contract: that of its first event."""
     topic = contract_abi(FACTORY, SECOND).event_topic("Created")
-    query = {"fromBlock": "0x0", "address": factory, "topics": [topic, f"0x{1:064x}"]}
-    [entry] = connection.rpc.call("eth_getLogs", query)
+    topics = [topic, f"0x{1:064x}"]
+    query = {"fromBlock": "0x0", "address": factory, "topics": topics}
+    [entry] = asked_for(connection.rpc.call("eth_getLogs", query), topics)
     return int(entry["blockNumber"], 16)
 
 

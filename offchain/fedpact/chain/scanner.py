@@ -158,7 +158,7 @@ class EventScanner:
         end = None if block is None else self._connection.frame_of(block)
         if end is None or (last == target.block_number and end.block_hash != target.block_hash):
             raise FrameGone(f"block {last} was replaced, or is not known yet, while it was read")
-        found = [entry for entry in logs if not entry.get("removed")]
+        found = [one for one in asked_for(logs, self._topics) if not one.get("removed")]
         self._check(found, begin, end, target)
         events = [self._connection.decode(entry) for entry in found]
         known = [event for event in events if event is not None]
@@ -185,6 +185,20 @@ class EventScanner:
                 raise FrameGone(f"the node returned an entry of block {number}, not asked for")
             if known.get(number, block_hash) != block_hash:
                 raise FrameGone(f"an entry claims block {number} ({block_hash}), which is another")
+
+
+def asked_for(
+    logs: Iterable[dict[str, Any]], topics: Sequence[str | None] | None
+) -> list[dict[str, Any]]:
+    """The entries that a filter by topics leaves, whatever the node made of it: EthereumJS 0.10
+    looks at the first topic alone."""
+    wanted = [(at, topic) for at, topic in enumerate(topics or ()) if topic is not None]
+    return [one for one in logs if all(_topic(one, at) == topic for at, topic in wanted)]
+
+
+def _topic(entry: dict[str, Any], at: int) -> str | None:
+    topics = entry["topics"]
+    return topics[at] if at < len(topics) else None
 
 
 def _too_much(error: NodeUnreachable) -> bool:

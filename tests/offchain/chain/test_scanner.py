@@ -231,3 +231,25 @@ def limited_node(url: str, limit: int) -> Iterator[tuple[str, list[int]]]:
 
     with node_in_front(url, refuse) as address:
         yield address, asked
+
+
+def test_a_filter_that_the_node_ignores_is_applied_here(
+    net: Devnet, client: ChainClient, keys: AccountKeys
+) -> None:
+    """EthereumJS 0.10 looks at the first topic alone."""
+
+    def forgetful(message: Message) -> None:
+        if message["method"] == "eth_getLogs":
+            del message["params"][0]["topics"][1:]
+
+    changed = client.registry.event_topic("ProfileChanged")
+    with node_in_front(net.url, forgetful) as address:
+        behind = ChainClient.connect(address, client.deployment)
+
+        def found(account: int) -> int:
+            topics = [changed, f"0x{account:064x}"]
+            scanner = EventScanner(behind, client.deployment.block, topics=topics)
+            return len(list(scanner.scan()))
+
+        assert found(int(keys.address, 16)) == PROFILES
+        assert found(1) == 0
