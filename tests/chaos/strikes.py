@@ -6,11 +6,13 @@ import os
 import shutil
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
+from fedpact.chain.nodes import Nodes
 from tests.chaos.actors import Actor
 from tests.chaos.schedule import (
     IPFS_ONLY,
@@ -37,6 +39,10 @@ class Striker:
     def __init__(self, world: ChaosWorld) -> None:
         self._world = world
         self._later: list[tuple[float, Callable[[], None]]] = []
+        self._over = threading.Event()
+        self._slow = False
+        """Whether blocks are slow now."""
+        self._beat: threading.Thread | None = None
 
     def look(self) -> None:
         """End what is over."""
@@ -54,6 +60,9 @@ class Striker:
 
     def close(self) -> None:
         """End all faults now."""
+        self._over.set()
+        if self._beat is not None:
+            self._beat.join()
         for _, action in self._later:
             action()
         self._later.clear()
@@ -91,14 +100,24 @@ class Striker:
             until = time.monotonic() + kind.seconds
             self._keep_fee(until)
         else:
-            rpc.call("evm_setAutomine", False)
+            self._slow = True
             rpc.call("evm_setIntervalMining", kind.amount)
+            self._after(kind.seconds, self._blocks_as_before)
 
-            def back() -> None:
-                rpc.call("evm_setIntervalMining", 1)
-                rpc.call("evm_setAutomine", True)
+    def _blocks_as_before(self) -> None:
+        """A block for each transaction, and one each second: Anvil does both from its start on, but
+        cannot go back to that."""
+        self._world.client.rpc.call("evm_setAutomine", True)
+        self._slow = False
+        if self._beat is None:
+            self._beat = threading.Thread(target=self._mine, daemon=True)
+            self._beat.start()
 
-            self._after(kind.seconds, back)
+    def _mine(self) -> None:
+        with closing(Nodes(self._world.network.devnet.url)) as rpc:
+            while not self._over.wait(1):
+                if not self._slow:
+                    rpc.call("evm_mine")
 
     def _keep_fee(self, until: float) -> None:
         over = time.monotonic() >= until
