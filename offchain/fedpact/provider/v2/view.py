@@ -7,7 +7,7 @@ from typing import Any
 from fedpact.chain.bindings.v2.structs import terms_of
 from fedpact.chain.client import ClientV2
 from fedpact.chain.records import Frame
-from fedpact.errors import ContentMissing
+from fedpact.errors import ContentMissing, NodeUnreachable
 from fedpact.provider.context import Cohort, Parts
 from fedpact.types.v2 import Phase, PoolFacts, PoolMember, RoundFacts, StoredRequest, Terms
 
@@ -111,10 +111,19 @@ class RequestView:
 
     @cached_property
     def pool(self) -> tuple[PoolMember, ...]:
-        """All members of the closed pool, by index."""
+        """All members of the closed pool, by index.
+
+        Raises NodeUnreachable where the node's answers are of two blocks: a busy one gives newer
+        state than it was asked for, and members are kept for good.
+        """
         known = self.ctx.cache.pools.get(self.id)
         if known is None:
             known = self.ctx.client.pool.members(self.id, self.frame)
+            if len(known) != self.pool_facts.members:
+                raise NodeUnreachable(
+                    f"request {self.id}: the node gives {len(known)} members of a pool of"
+                    f" {self.pool_facts.members} at block {self.frame.block_number}"
+                )
             self.ctx.cache.pools[self.id] = known
         return known
 
