@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedpact.chain.bindings.v2.token import Token, currency_at, shown_currency
@@ -50,6 +50,17 @@ PERMIT_SECONDS = 1800
 """For which a signed allowance holds."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Began:
+    """The creation of a request: its first call's block, and the time that counts for permits."""
+
+    block: int
+    timestamp: int
+    """Seconds since 1970, as the chain has them."""
+    before: bool
+    """Whether an earlier call has begun it."""
 
 
 class RequesterV2:
@@ -108,9 +119,10 @@ class RequesterV2:
         for content in prepared.contents:
             self.store.put(content)
         pending = self._folder / "creating" / f"{terms.specification.hex()}.json"
-        request = self._created_since(pending, terms)
+        began = self._began(pending)
+        request = self._created_since(began.block, terms) if began.before else None
         if request is None:
-            receipt = self.client.send(self.keys, self._creation(terms))
+            receipt = self.client.send(self.keys, self._creation(terms, began.timestamp))
             request = int(receipt.event("RequestCreated").args["request"])
         with self._keeping() as kept, keeping_for(request):
             for content in prepared.contents:
@@ -122,9 +134,13 @@ class RequesterV2:
         """What a draft pays in. Raises SpecificationError, InvalidInput if it is no token."""
         return currency_at(self.client, MarketTerms.read(draft.fields.get(TERMS, {})).pays_in)
 
-    def _creation(self, terms: Terms) -> Call:
+    def _creation(self, terms: Terms, began: int) -> Call:
         """The call that creates a request and takes the pay: with a permit where the token has
-        them, else after an allowance of exactly the pay."""
+        them, else after an allowance of exactly the pay.
+
+        `began`: seconds since 1970; the same for the same call, so that one that was interrupted
+        after signing is not made again as another one.
+        """
         market = self.client.market
         if terms.token == ETHER:
             return market.create_request(terms)
@@ -137,8 +153,7 @@ class RequesterV2:
             )
         if token.allowance(owner, market.address) >= terms.pay:
             return market.create_request(terms)
-        deadline = self.client.frame().timestamp + PERMIT_SECONDS
-        permit = token.permit(self.keys, market.address, terms.pay, deadline)
+        permit = token.permit(self.keys, market.address, terms.pay, began + PERMIT_SECONDS)
         if permit is not None:
             return market.create_request_with_permit(terms, permit)
         self.client.send(self.keys, token.approve(market.address, terms.pay))
@@ -336,16 +351,27 @@ class RequesterV2:
         """The request's specification from the store, as the chain fixed it."""
         return specification_of(self.client, self.store, request_id)
 
-    def _created_since(self, pending: Path, terms: Terms) -> int | None:
-        """What an interrupted call has made; else keeps the block at which this one began."""
-        if pending.exists():
-            block = int(json.loads(pending.read_text())["block"])
-            for event in self.client.market.made_by(self.keys.address):
-                if event.at.block >= block and event.terms == terms:
-                    return event.request
-            return None
+    def _began(self, pending: Path) -> _Began:
+        """When the creation began that this file is of; another process may have begun it. A permit
+        that is about to expire is signed anew."""
+        here = self.client.frame()
+        block, before = here.block_number, pending.exists()
+        if before:
+            known = json.loads(pending.read_text())
+            block = int(known["block"])
+            if here.timestamp < int(known.get("time", 0)) + PERMIT_SECONDS // 2:
+                return _Began(block, int(known["time"]), before)
         pending.parent.mkdir(parents=True, exist_ok=True)
-        pending.write_text(json.dumps({"block": self.client.frame().block_number}))
+        new = pending.with_suffix(".new")
+        new.write_text(json.dumps({"block": block, "time": here.timestamp}))
+        new.replace(pending)
+        return _Began(block, here.timestamp, before)
+
+    def _created_since(self, block: int, terms: Terms) -> int | None:
+        """What an interrupted call has made since a block."""
+        for event in self.client.market.made_by(self.keys.address):
+            if event.at.block >= block and event.terms == terms:
+                return event.request
         return None
 
 
