@@ -43,6 +43,13 @@ scripts/ipfs-node/node_modules/.installed: scripts/ipfs-node/package-lock.json |
 	@cd scripts/ipfs-node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
 	@touch $@
 
+.PHONY: clients
+clients: tests/clients/node_modules/.installed ## Hardhat and EthereumJS, for their slow tests (400 MB)
+
+tests/clients/node_modules/.installed: tests/clients/package-lock.json | .venv/.installed
+	@cd tests/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
+	@touch $@
+
 # What the dashboard's pages load, from npm; it is shipped inside the wheel.
 ASSETS := offchain/fedpact/dashboard/static/vendor
 
@@ -95,7 +102,7 @@ test: checked ## all static checks, the documentation and the tests that take mi
 	@echo "== tests"
 	@$(BIN)/pytest -n auto --dist worksteal -m "not slow" $(TESTS)
 
-test-all: checked ## as test, with the slow tests
+test-all: checked clients ## as test, with the slow tests
 	@$(BIN)/pytest -n auto --dist worksteal $(TESTS)
 
 .PHONY: checked

@@ -1,55 +1,29 @@
-"""A request from deployment to audit on a client that lacks what the others have: Ganache.
+"""A request from deployment to audit on clients that lack what Anvil, which serves all other tests,
+has: Ganache, Hardhat and EthereumJS.
 
-It knows no EIP-1898: reads go by number and are checked by hash. Anvil serves all other tests.
+Ganache's hardforks end with Shanghai, and contracts of the second protocol need Cancun (transient
+storage): it plays the first protocol. The other two are installed by `make clients`.
 """
 
-import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from eth_account import Account
 
 from fedpact.audit import audit
-from fedpact.chain.devnet import PLENTY
 from fedpact.chain.faults import Capability
-from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.nodes import Nodes
-from fedpact.child import ChildProcess
-from fedpact.content.ipfs_node import node_executable
 from fedpact.types.rounds import RequestStatus
+from tests.support.clients import ON_DEMAND, Client, EthereumJS, Ganache, Hardhat
 from tests.support.committee import PAYMENT, Committee, Following, open_market
-from tests.support.waiting import PATIENCE
+from tests.support.second_world import faults_of, second_world
 
-GANACHE = Path(__file__).parents[2] / "node_modules/ganache/dist/node/cli.js"
-
-
-class Ganache:
-    """What `open_market` needs of a chain."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._rpc = Nodes(url)
-
-    def new_account(self) -> AccountKeys:
-        keys = AccountKeys(Account.create())
-        self._rpc.call("evm_setAccountBalance", keys.address, hex(PLENTY))
-        return keys
+PROVIDERS, ROUNDS = 3, 2
 
 
 @pytest.fixture
 def ganache(tmp_path: Path) -> Iterator[Ganache]:
-    with socket.create_server(("127.0.0.1", 0)) as free:  # Ganache takes no port 0
-        port = free.getsockname()[1]
-    command = [node_executable(), str(GANACHE), "--server.port", str(port)]
-    options = ["--miner.timestampIncrement", "1", "--chain.hardfork", "shanghai"]
-    child = ChildProcess.start([*command, *options], tmp_path / "log")
-    try:
-        address = child.wait_for(re.compile(r"RPC Listening on (\S+:\d+)"), PATIENCE)[1]
-        yield Ganache(f"http://{address}")
-    finally:
-        child.stop()
+    with Ganache.start(tmp_path / "ganache") as client:
+        yield client
 
 
 def test_a_request_is_delivered_paid_and_audited_on_ganache(
@@ -71,3 +45,28 @@ def test_a_request_is_delivered_paid_and_audited_on_ganache(
     assert report.unavailable == []
     [node] = market.client.rpc.nodes
     assert Capability.BLOCK_HASH in node.lacks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("client", "lacks"), [(Hardhat, set()), (EthereumJS, {Capability.BLOCK_HASH})]
+)
+def test_daemons_serve_a_request_of_the_second_protocol_to_its_audited_end(
+    client: type[Client], lacks: set[Capability], tmp_path: Path
+) -> None:
+    if not ON_DEMAND.is_dir():
+        pytest.skip("`make clients` installs Hardhat and EthereumJS")
+    with second_world(tmp_path, providers=PROVIDERS, rounds=ROUNDS, start=client.start) as world:
+        for number in range(PROVIDERS):
+            world.serve(number)
+        world.network.wait_until_serving()
+        request = world.create()
+        world.follow(request, world.settled(request))
+        outcome = world.client.rounds.outcome(request)
+        assert (outcome.final_rounds, outcome.paid_rounds) == (ROUNDS, ROUNDS)
+        assert not any(faults_of(entry) for entry in world.entries(request))
+        assert world.paid_as_mirrored(request)
+        world.wait_until_all_say("paid ")
+        world.audited(request, world.auditor)
+        [node] = world.client.rpc.nodes
+        assert node.lacks >= lacks

@@ -46,6 +46,7 @@ from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import POLICY, POLL, World
 
 PAY = 10**18
+Start = Callable[[Path], Any]
 
 
 class SecondWorld(World):
@@ -286,23 +287,26 @@ def points_of(entry: Credited, seats: int) -> list[int]:
 
 
 @contextmanager
-def second_world(folder: Path, *, providers: int, rounds: int) -> Iterator[SecondWorld]:
+def second_world(
+    folder: Path, *, providers: int, rounds: int, start: Start = Devnet.start
+) -> Iterator[SecondWorld]:
     """A fresh chain with the second protocol's contracts; no daemon runs yet."""
     data = prepare(DemoOptions(providers=providers, rounds=rounds), folder)
-    with second_network(folder) as (network, registrar):
+    with second_network(folder, start=start) as (network, registrar):
         yield SecondWorld(network, registrar, data)
 
 
 @contextmanager
 def second_network(
-    folder: Path, store: StoreKind = StoreKind.EMBEDDED
+    folder: Path, store: StoreKind = StoreKind.EMBEDDED, start: Start = Devnet.start
 ) -> Iterator[tuple[DemoNetwork, AccountKeys]]:
-    """As `running_network`, with the second protocol's contracts."""
+    """As `running_network`, with the second protocol's contracts; `start`: a chain of another
+    client, with its files in a folder."""
     password = folder / "password"
     password.write_text(secrets.token_urlsafe(24))
     os.chmod(password, 0o600)
     with ExitStack() as stack:
-        devnet = stack.enter_context(Devnet.start(folder / "devnet"))
+        devnet = stack.enter_context(start(folder / "devnet"))
         ipfs, uri = None, str(folder / "content")
         if store is StoreKind.IPFS:
             ipfs = stack.enter_context(IpfsNode.start(folder / "ipfs"))
