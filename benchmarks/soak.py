@@ -336,9 +336,11 @@ def _cpu_seconds(process: int) -> float:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of all files in a folder."""
+    """Bytes of all files in a folder, without SQLite's logs, which it keeps to 4 MB each."""
     found = 0
     for path in folder.rglob("*"):
+        if path.name.endswith("-wal"):
+            continue
         with suppress(FileNotFoundError):
             found += path.stat().st_size
     return found
