@@ -44,7 +44,9 @@ def submit_model(view: RequestView) -> DutyResult:
         return idle(ctx.cache.held)
     release_id = ReleaseId(ctx.deployment.fingerprint, view.id, view.round)
     if not ctx.ledger.kept_at(release_id):
-        waiting = ctx.waiting_for_training(view.id, view.round, lambda: _training(view, release_id))
+        waiting = ctx.waiting_for_training(
+            view.id, view.round, lambda: _training(view, release_id), view.deadline
+        )
         if waiting is not None:
             return idle(waiting)
     due = submission_time(

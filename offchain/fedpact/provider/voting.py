@@ -51,7 +51,9 @@ def _score(view: RequestView) -> CastVote | None:
         return None
     ctx = view.ctx
     result = ctx.public_work.result(
-        ("score", view.id, view.round), lambda: replay_of(view).scoring(view.round).result
+        ("score", view.id, view.round),
+        lambda: replay_of(view).scoring(view.round).result,
+        view.deadline,
     )
     if result is None:
         return None

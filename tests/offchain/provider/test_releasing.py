@@ -30,7 +30,7 @@ from fedpact.provider.work import LocalWork, TrainingTask
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.schema import DataSchema, schema_file
 from tests.support.specifications import SOUND, specification
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 SPEC = specification(
     labels=["a", "b"], features={"shape": [2], "columns": ["x", "y"]}, privacy=SOUND
@@ -162,6 +162,35 @@ def test_a_cycle_never_waits_for_a_computation_whose_end_nobody_may_see() -> Non
     held.set()
     wait_until(lambda: private.result("training", lambda: held.wait), "the training did not end")
     private.close()
+    public.close()
+
+
+def test_what_is_due_first_begins_first() -> None:
+    """A request whose window ends soon waited for the scoring of those that had asked before."""
+    held, begun, public = threading.Event(), list[str](), Background(patience=0.0)
+
+    def ask(name: str, due: float) -> str | None:
+        def compute() -> str:
+            begun.append(name)
+            held.wait(PATIENCE)
+            return name
+
+        return public.result(name, lambda: compute, due)
+
+    ask("running", 1_000)
+    wait_until(lambda: begun == ["running"], "it did not begin")
+    dues = {"late": 900.0, "over": 90.0, "soon": 100.0, "whenever": 0.0, "next": 200.0}
+    for name, due in dues.items():
+        assert ask(name, due) is None
+    public.forget(now=95)
+    held.set()
+    wait_until(lambda: len(begun) == 5, "not all began")
+    assert begun[1:] == ["soon", "next", "late", "whenever"]
+    for name in ("soon", "next", "late", "whenever"):
+        wait_until(lambda name=name: ask(name, dues[name]) == name, "it did not end")
+    # One that was given up is made anew where it is asked for again.
+    assert ask("over", 2_000) is None
+    wait_until(lambda: begun[-1] == "over", "it did not begin again")
     public.close()
 
 

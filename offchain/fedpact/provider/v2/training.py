@@ -65,7 +65,9 @@ def ready_model(view: RequestView) -> bytes | str:
     if ctx.cache.held:
         return ctx.cache.held
     if not ctx.ledger.kept_at(release):
-        waiting = ctx.waiting_for_training(view.id, view.round, lambda: _training(view, release))
+        waiting = ctx.waiting_for_training(
+            view.id, view.round, lambda: _training(view, release), view.deadline
+        )
         if waiting is not None:
             return waiting
     due = submission_time(

@@ -79,7 +79,7 @@ def _scored(view: RequestView) -> CastVote | None:
     def scoring() -> Callable[[], tuple[dict[int, int], ContributionRecord]]:
         return replay_of(view).scoring(view.round).result
 
-    result = ctx.public_work.result(("score", view.id, view.round), scoring)
+    result = ctx.public_work.result(("score", view.id, view.round), scoring, view.deadline)
     if result is None:
         return None
     scores, record = result
