@@ -7,11 +7,19 @@ import typer
 
 from lab.harness.standalone import StandaloneStudy
 
+
+def _missing(path: Path) -> list[str]:
+    from lab.tables.measure import missing
+
+    return missing(path)
+
+
 STUDY = StandaloneStudy(
     name="tables",
     title="Tables: random trees of three providers against central boosting",
     results="tables.json",
     page="tables.json",
+    missing=_missing,
 )
 
 

@@ -14,7 +14,7 @@ from lab.tables.tasks import PROVIDERS, TableTask, bundled, failures, metric_of,
 from lab.tables.training import Step
 
 SEEDS = (0, 1, 2)
-EPSILON = 2.0
+EPSILONS = (2.0, None)
 TASKS: dict[str, Callable[[int], TableTask]] = {
     "maintenance": failures,
     "maintenance-torque": torque,
@@ -40,7 +40,7 @@ def rows(
         kinds = list(next(iter(central.values())))
         means = {kind: float(np.mean([one[kind] for one in central.values()])) for kind in kinds}
         best = (min if tasks[seeds[0]].metric == "mae" else max)(means, key=lambda k: means[k])
-        for epsilon in (EPSILON, None):
+        for epsilon in EPSILONS:
             federated, together = [], []
             for seed, task in tasks.items():
                 spec = training.specification(task, epsilon, step_of(task, epsilon))
@@ -70,6 +70,18 @@ def step_of(task: TableTask, epsilon: float | None) -> Step:
     if task.labels:
         return OPEN if epsilon is None else PRIVATE
     return OPEN_VALUES if epsilon is None else PRIVATE_VALUES
+
+
+def missing(path: Path) -> list[str]:
+    """Of the rows that all tables make, those that the file lacks or has of fewer seeds."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    known = {(one["dataset"], one["epsilon"]): one["seeds"] for one in rows}
+    return [
+        f"{name} at epsilon {epsilon:g}" if epsilon else f"{name} without privacy"
+        for name in TASKS
+        for epsilon in EPSILONS
+        if known.get((name, epsilon), 0) < len(SEEDS)
+    ]
 
 
 def write(row: dict[str, Any], path: Path) -> None:

@@ -1,11 +1,14 @@
 """The table study: its synthetic table, and one small run."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lab.public_networks.command import STUDY as PUBLIC_NETWORKS
 from lab.tables import baselines, maintenance, measure, training
+from lab.tables.command import STUDY
 from lab.tables.tasks import PROVIDERS, failures
 from lab.tables.training import Step
 
@@ -46,6 +49,31 @@ def test_a_small_run_beats_guessing_and_is_kept_in_its_file(tmp_path, monkeypatc
     measure.write({**row, "dataset": "maintenance"}, tmp_path / "tables.json")
     kept = json.loads((tmp_path / "tables.json").read_text())
     assert [(one["dataset"], one["mean"]) for one in kept] == [("maintenance", 1.0), ("wine", 0.75)]
+
+
+def test_the_study_is_complete_with_every_row_of_every_seed(tmp_path) -> None:
+    file = tmp_path / "tables.json"
+    state = STUDY.state
+    assert state(tmp_path) == "not run: python -m lab tables"
+    every = [(name, epsilon) for name in measure.TASKS for epsilon in measure.EPSILONS]
+    for name, epsilon in every:
+        row = {"dataset": name, "privacy": "sound" if epsilon else "none", "epsilon": epsilon}
+        measure.write({**row, "seeds": len(measure.SEEDS)}, file)
+        assert (state(tmp_path) == "complete") == ((name, epsilon) == every[-1])
+    measure.write({**row, "seeds": 1}, file)
+    expected = f"1 row not run ({every[-1][0]} without privacy): python -m lab tables"
+    assert state(tmp_path) == expected
+
+
+def test_a_study_of_two_data_sets_is_incomplete_with_one(tmp_path) -> None:
+    rows = json.loads(Path("docs/results/public-features.json").read_text())
+    file = tmp_path / "public-features.json"
+    file.write_text(json.dumps(rows))
+    assert PUBLIC_NETWORKS.state(tmp_path) == "complete"
+    texts = [row for row in rows if row["dataset"] == "20newsgroups"]
+    file.write_text(json.dumps(texts))
+    state = PUBLIC_NETWORKS.state(tmp_path)
+    assert state.startswith("4 rows not run (accuracy of cifar10 at epsilon 1, ")
 
 
 def test_baselines_are_of_the_same_rows() -> None:
