@@ -4,15 +4,16 @@ import hashlib
 
 import numpy as np
 import pytest
+import torch
 
 from fedpact.data.dataset import Dataset
 from fedpact.data.readers.encoding import encoded
 from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning import metrics
 from fedpact.learning.artefact import decode, encode
-from fedpact.learning.families import family, family_of
+from fedpact.learning.families import family, family_of, oblivious_trees
 from fedpact.learning.local import train_local
-from fedpact.learning.splits import random_splits
+from fedpact.learning.splits import Split, random_splits
 from fedpact.learning.training import LocalTraining
 from fedpact.types.columns import ColumnSchema
 from fedpact.types.metric import Metric, MetricName
@@ -117,6 +118,32 @@ def test_a_row_adds_as_much_as_its_error_whatever_it_holds() -> None:
         assert np.linalg.norm(one) == pytest.approx(norms[row])
         clipped = trees.gradient_sum(spec, weights, x[at], y[at], 0.1)["leaves"]
         assert np.linalg.norm(clipped) <= 0.1 * (1 + 1e-12)
+
+
+def test_questions_are_asked_once_a_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = spec_of(parameters={"trees": 40, "depth": 8}, privacy=SOUND)
+    trees, x, y = family_of(spec), encoded(COLUMNS, rows(900, 2)), np.arange(900) % 2
+    x[3] = np.nan
+    generator = np.random.default_rng(0)
+    weights = {"leaves": generator.normal(size=trees.template(spec).tensors[0][1])}
+    model = {"leaves": weights["leaves"].astype(np.float32)}
+
+    def computed(given) -> list[np.ndarray]:
+        return [
+            trees.predict(spec, model, given),
+            trees.gradient_norms(spec, weights, given, y),
+            trees.gradient_sum(spec, weights, given, y, 0.3)["leaves"],
+            trees.module(spec)(torch.from_numpy(given)).detach().numpy(),
+        ]
+
+    expected, kept = computed(x), trees.represented(spec, x)
+    assert trees.represented(spec, kept) is kept
+    assert trees.represented(spec, x[:0]).shape == (0, 40)
+    monkeypatch.setattr(Split, "of", lambda *_: pytest.fail("a question is asked again"))
+    for one, other in zip(computed(kept), expected, strict=True):
+        assert np.array_equal(one, other)
+    monkeypatch.setattr(oblivious_trees, "LARGEST_REPRESENTED", 40 * 899)
+    assert trees.represented(spec, x) is x
 
 
 def test_trees_learn_what_a_linear_model_cannot() -> None:

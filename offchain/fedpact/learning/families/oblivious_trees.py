@@ -16,6 +16,7 @@ of the clipping norm, so that no example changes what another one adds.
 """
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -44,7 +45,9 @@ if TYPE_CHECKING:
 
 LEAVES = "leaves"
 CHUNK = 4096
-"""Examples whose leaves are in memory at once."""
+"""Examples whose leaves are in memory at once, with 8 bytes each."""
+LARGEST_REPRESENTED = 1 << 28
+"""Bytes of the leaves of a whole data set, one each."""
 ERROR_BITS = 30
 """A clipped error is a multiple of 2^-30 of the clipping norm; sums of CHUNK of them are exact."""
 
@@ -88,6 +91,18 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         leaves = np.zeros(self.template(spec).tensors[0][1])
         leaves[:, 0] = _first_leaf(spec, asked)
         return {LEAVES: leaves.astype(np.float32)}
+
+    def represented(self, spec: Specification, x: Inputs, folder: Path | None = None) -> Inputs:
+        """Each example's leaf in each tree, (n, trees) uint8: questions are asked once and not in
+        every step. More than LARGEST_REPRESENTED bytes of them stay as they are."""
+        trees = self.parameters(spec).trees
+        if x.dtype == np.uint8 or len(x) * trees > LARGEST_REPRESENTED:
+            return x
+        found = np.empty((len(x), trees), dtype=np.uint8)
+        for start in range(0, len(x), CHUNK):
+            part = slice(start, start + CHUNK)
+            found[part] = self._leaves(spec, x[part]).T
+        return found
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
         asked, table = self.parameters(spec), self._table(spec, model[LEAVES].astype(np.float64))
@@ -156,7 +171,9 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         return random_splits(spec.features.table, inputs, asked.lowest, count, asked.seed)
 
     def _leaves(self, spec: Specification, x: Inputs) -> NDArray[np.int64]:
-        """Each row's leaf in each tree, (trees, n)."""
+        """Each row's leaf in each tree, (trees, n), of both forms of examples."""
+        if x.dtype == np.uint8:
+            return np.asarray(x.T.astype(np.int64, order="C"))
         asked, splits = self.parameters(spec), self._splits(spec)
         rows = np.asfortranarray(x.reshape(len(x), -1).astype(np.float64))
         found = np.zeros((asked.trees, len(x)), dtype=np.int64)
