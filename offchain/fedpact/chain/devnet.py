@@ -26,6 +26,9 @@ GAS_LIMIT_SPREAD = 2**20
 START_LIMIT = 30.0
 """Seconds within which Anvil must answer."""
 LOG_NAME = "anvil.log"
+STATES_NAME = "anvil-states"
+"""Folder of the states of old blocks. Anvil's default is in the home folder, where a process that
+is killed leaves gigabytes."""
 MINING = "--mixed-mining"
 """Anvil's option for a block per transaction and one per interval; identifies its processes."""
 _LISTENING = re.compile(r"Listening on (\S+:\d+)")
@@ -39,9 +42,10 @@ class Devnet(Closing):
     with the process that started it.
     """
 
-    def __init__(self, child: ChildProcess, url: str) -> None:
+    def __init__(self, child: ChildProcess, url: str, folder: Path) -> None:
         self.child = child
         self.url = url
+        self._folder = folder
         self._rpc = Nodes(url)
 
     @classmethod
@@ -53,13 +57,15 @@ class Devnet(Closing):
         *,
         detached: bool = False,
     ) -> Devnet:
-        """Start Anvil on 127.0.0.1, with its log in `folder`; port 0: any free port.
+        """Start Anvil on 127.0.0.1, with its log and old states in `folder`; port 0: any free port.
 
         `block_time` in seconds. `detached`: it keeps running when this process ends (its process
         group is `.group`). Raises FedpactError if it does not start.
         """
+        forget_states(folder)  # Of one that was killed.
         command = [
             str(find_anvil()),
+            *("--cache-path", str(folder / STATES_NAME)),
             *("--host", "127.0.0.1", "--port", str(port)),
             *("--block-time", f"{block_time:g}", MINING),
             *("--accounts", "1", "--mnemonic-random"),
@@ -71,7 +77,7 @@ class Devnet(Closing):
             address = child.wait_for(_LISTENING, START_LIMIT)[1]
         except ChildFailed as error:
             raise FedpactError(f"anvil did not start: {error}") from error
-        devnet = cls(child, f"http://{address}")
+        devnet = cls(child, f"http://{address}", folder)
         if not detached:
             atexit.register(devnet.close)
         return devnet
@@ -86,6 +92,7 @@ class Devnet(Closing):
         atexit.unregister(self.close)
         self._rpc.close()
         self.child.stop()
+        forget_states(self._folder)
 
     def fund(self, address: str, wei: int = PLENTY) -> None:
         """Set the balance of an account."""
@@ -100,6 +107,11 @@ class Devnet(Closing):
     def mine(self, blocks: int = 1, seconds_apart: int = 1) -> None:
         """Mine empty blocks now; moves the chain's clock forward."""
         self._rpc.call("anvil_mine", hex(blocks), hex(seconds_apart))
+
+
+def forget_states(folder: Path) -> None:
+    """Delete the states that a chain which has ended kept in `folder`."""
+    shutil.rmtree(folder / STATES_NAME, ignore_errors=True)
 
 
 def find_anvil() -> Path:

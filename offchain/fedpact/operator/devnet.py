@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fedpact.chain.devnet import MINING, Devnet
+from fedpact.chain.devnet import MINING, Devnet, forget_states
 from fedpact.child import end_group, group_runs
 from fedpact.errors import InvalidInput
 
@@ -56,6 +56,7 @@ def stop(folder: Path) -> RunningDevnet:
         raise InvalidInput(f"no devnet was started from {folder}")
     if _runs(known.process):
         end_group(known.process, lambda: _reap(known.process))
+    forget_states(folder)
     (folder / RECORD).unlink()
     return known
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fedpact.chain.client import ChainClient
-from fedpact.chain.devnet import Devnet, find_anvil
+from fedpact.chain.devnet import STATES_NAME, Devnet, find_anvil
 from fedpact.chain.records import Call
 from fedpact.errors import FedpactError, InvalidInput, NodeUnreachable
 from fedpact.operator import devnet as devnets
@@ -42,6 +42,21 @@ def test_a_chain_can_be_stopped_twice(tmp_path: Path) -> None:
     assert net.child.process.poll() is not None
     with pytest.raises(NodeUnreachable):
         ChainClient.connect(net.url, None, timeout=1)
+
+
+@pytest.mark.slow  # Anvil writes states to the disk from about a thousand blocks on.
+def test_old_states_stay_in_the_chains_folder_and_go_with_it(tmp_path: Path) -> None:
+    states = tmp_path / STATES_NAME
+    with Devnet.start(tmp_path) as net:
+        for _ in range(15):
+            net.mine(100)
+        assert any(states.rglob("*.json"))
+        net.child.process.kill()
+    states.mkdir(exist_ok=True)
+    (states / "of one that was killed").touch()
+    with Devnet.start(tmp_path) as net:
+        assert not any(states.glob("of one*"))
+    assert not states.exists()
 
 
 def test_a_port_in_use_is_reported(tmp_path: Path, anvil: Devnet) -> None:
