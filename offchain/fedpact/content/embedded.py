@@ -98,6 +98,9 @@ class EmbeddedStore:
         with self._reporting("read"):
             return sum(item.stat().st_size for item in os.scandir(self._content))
 
+    def another(self) -> "EmbeddedStore":
+        return EmbeddedStore(self._folder)
+
     def close(self) -> None:
         """Nothing is held open between calls."""
 

@@ -5,6 +5,7 @@ https://docs.ipfs.tech/reference/kubo/rpc/
 
 import json
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -44,6 +45,7 @@ class IpfsStore:
         attempts: int = 3,
         credential: Credential | None = None,
     ) -> None:
+        self._again = partial(IpfsStore, url, timeout, attempts=attempts, credential=credential)
         self._url = without_credentials(url.rstrip("/"))
         self._timeout = timeout
         # The node is mostly on this machine: ignore proxies from the environment.
@@ -111,6 +113,9 @@ class IpfsStore:
 
     def size(self) -> int:
         return int(_last_object(self._call("repo/stat", {"size-only": "true"})).get("RepoSize", 0))
+
+    def another(self) -> "IpfsStore":
+        return self._again()
 
     def close(self) -> None:
         self._client.close()

@@ -54,6 +54,7 @@ class KeptStore:
         self._noted: set[tuple[int, Cid, bool]] = set()
         self.check, self.has, self.pin, self.unpin = store.check, store.has, store.pin, store.unpin
         self.collect_garbage, self.size = store.collect_garbage, store.size
+        self.another = store.another
 
     def put(self, data: bytes) -> Cid:
         cid = self._store.put(data)

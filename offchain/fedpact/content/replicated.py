@@ -55,6 +55,9 @@ class ReplicatedStore:
         """Of the fullest store."""
         return max(self._of_any("size", lambda store: store.size()))
 
+    def another(self) -> "ReplicatedStore":
+        return ReplicatedStore([store.another() for store in self._stores])
+
     def close(self) -> None:
         for store in self._stores:
             store.close()

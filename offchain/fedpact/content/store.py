@@ -41,5 +41,8 @@ class ContentStore(Protocol):
     def size(self) -> int:
         """Bytes that it holds, pinned or not."""
 
+    def another(self) -> "ContentStore":
+        """An object of the same store, for another thread, which closes it."""
+
     def close(self) -> None:
         """Release connections."""

@@ -1,16 +1,10 @@
 """What every duty gets: the parts of the daemon, and one request as of one block."""
 
 import logging
-import math
-import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from itertools import count
-from queue import PriorityQueue
-from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fedpact.chain.client import ChainClient
@@ -22,6 +16,8 @@ from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing, TrainingFailed
 from fedpact.learning.artefact import Model
+from fedpact.provider.background import Background
+from fedpact.provider.fetching import Fetching
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.own import Own
 from fedpact.provider.records import request_name
@@ -45,9 +41,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 ClientT = TypeVar("ClientT", bound=Connection)
 
-CLOSE_SECONDS = 3.0
-"""How long a stopping daemon waits for computations; each can be made again."""
-
 
 @dataclass(frozen=True)
 class DutyResult:
@@ -63,80 +56,6 @@ def did(reason: str) -> DutyResult:
 
 def idle(reason: str) -> DutyResult:
     return DutyResult(False, reason)
-
-
-class Background:
-    """Runs long computations beside the cycle, in threads that never hold up the process's end.
-
-    Of those that wait, the one that is due first begins first.
-    """
-
-    def __init__(self, patience: float, most: int = 1) -> None:
-        """`patience`: seconds that `result` waits for a computation; 0 for one whose end nobody may
-        see. `most`: computations at the same time."""
-        self.patience, self._most = patience, most
-        self._asked: PriorityQueue[tuple[float, int, Callable[[], None] | None]] = PriorityQueue()
-        self._count = count()
-        self._running: dict[object, tuple[Future[Any], float]] = {}
-        self._threads: list[Thread] = []
-
-    def result(
-        self, key: object, prepare: Callable[[], Callable[[], T]], due: float = 0.0
-    ) -> T | None:
-        """Start a computation once per key; returns its result, or None while it waits or runs.
-
-        `due`: when its result is of no use any more, in seconds since 1970 by the chain's clock;
-        0: never.
-        `prepare` gathers in the caller's thread what the computation needs, and returns it. An
-        error of the computation is raised here, and the next call starts it again.
-        """
-        if key not in self._running:
-            due = due or math.inf
-            self._running[key] = self.start(prepare(), due), due
-        future: Future[T] = self._running[key][0]
-        done, _ = wait([future], timeout=self.patience)
-        if not done:
-            return None
-        del self._running[key]
-        return future.result()
-
-    def start(self, compute: Callable[[], T], due: float = math.inf) -> "Future[T]":
-        """Start a computation, whoever waits for it."""
-        future: Future[T] = Future()
-
-        def run() -> None:
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(compute())
-                except BaseException as error:  # noqa: BLE001 - raised where it is asked for
-                    future.set_exception(error)
-
-        self._asked.put((due, next(self._count), run))
-        if len(self._threads) < self._most:
-            thread = Thread(target=self._work, name="computing", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-        return future
-
-    def forget(self, now: float) -> None:
-        """Give up what was due before `now` and has not begun, so that it delays nothing else."""
-        for key, (future, due) in list(self._running.items()):
-            if due < now and (future.cancel() or future.done()):
-                del self._running[key]
-
-    def close(self) -> None:
-        """Start nothing more, and wait a moment for what runs."""
-        for future, _ in self._running.values():
-            future.cancel()
-        for _ in self._threads:
-            self._asked.put((-math.inf, next(self._count), None))
-        until = time.monotonic() + CLOSE_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
-
-    def _work(self) -> None:
-        while (asked := self._asked.get()[2]) is not None:
-            asked()
 
 
 @dataclass(frozen=True)
@@ -242,6 +161,8 @@ class Parts(Own, Generic[ClientT]):
     public_work: Background
     """For what depends on none, such as scores: it never waits for a training, or the time of a
     vote would tell how long another request's training takes."""
+    fetching: Fetching
+    """For content that may be nowhere."""
     cache: Cache
     metrics: Metrics
     exchange: "Exchange | None" = None

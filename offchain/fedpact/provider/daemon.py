@@ -39,13 +39,15 @@ from fedpact.privacy import passport
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_lock import ServingLock
 from fedpact.privacy.ledger_report import ReleaseId
-from fedpact.provider import elsewhere
+from fedpact.provider import elsewhere, fetching
 from fedpact.provider.asked import Asked, Look
+from fedpact.provider.background import Background
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.checking import Finding, Level, check_account, check_records, found
 from fedpact.provider.contents import look_after_content
-from fedpact.provider.context import Background, Cache, DutyResult, Parts
+from fedpact.provider.context import Cache, DutyResult, Parts
 from fedpact.provider.elsewhere import Elsewhere
+from fedpact.provider.fetching import Fetching
 from fedpact.provider.first import FirstProtocol
 from fedpact.provider.forgetting import forget_ended
 from fedpact.provider.guarding import Guard
@@ -102,6 +104,9 @@ class DaemonSettings:
 class Daemon:
     """Serves requests for one account over one data set until it is stopped."""
 
+    FETCH_PATIENCE = fetching.PATIENCE
+    """Seconds that a cycle waits for content before it goes on with other requests."""
+
     def __init__(
         self,
         client: ChainClient | ClientV2,
@@ -149,6 +154,7 @@ class Daemon:
             store,
             self._state,
             *self._workers,
+            Fetching(store, self.FETCH_PATIENCE),
             Cache(),
             metrics or Metrics(Pulse(UNWATCHED)),
             exchange,
@@ -267,6 +273,7 @@ class Daemon:
 
     def close(self) -> None:
         self._context.trainer.close()
+        self._context.fetching.close()
         for worker in self._workers:
             worker.close()
         self._ledger.close()

@@ -22,16 +22,14 @@ from fedpact.provider.ending import finish
 from fedpact.provider.history import DaemonHistory
 from fedpact.provider.keeping import require_room
 from fedpact.provider.own import Own
-from fedpact.provider.reading import (
-    request_key,
-    specification_of,
-)
+from fedpact.provider.reading import request_key, specification_of, terms_of
 from fedpact.provider.records import request_name
 from fedpact.provider.state import Participation
+from fedpact.types.cid import Cid
 from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.rounds import seats_of
-from fedpact.types.specification import Specification
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 from fedpact.types.v2 import ETHER
 
 REFUSALS = (InvalidInput, DataError, ModelError, PolicyRefusal, PrivacyError, ContentError)
@@ -44,6 +42,10 @@ def opt_in(view: RequestView) -> DutyResult:
     if ctx.cache.held:
         return idle(ctx.cache.held)
     try:
+        terms = terms_of(view)
+        described = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
+        if not ctx.fetching.has_come(described, SPECIFICATION_MAX_BYTES):
+            return idle("looking for its specification")
         spec = specification_of(view)
         if view.frame.timestamp > record.join_deadline:
             raise PolicyRefusal("its join window has passed")
@@ -51,9 +53,13 @@ def opt_in(view: RequestView) -> DutyResult:
             raise PolicyRefusal("all seats are taken")
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited")
+        if not has_first_model(ctx, spec):
+            return idle("looking for its first model")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
         require_room(ctx.store, spec)
         samples = ready_to_join(ctx, spec, record.payment, record.requester, view.id)
+        if samples is None:
+            return idle("looking for what its family needs")
     except REFUSALS as refusal:
         return decline(ctx, view.id, refusal)
     ctx.keep_records(view.id)
@@ -70,13 +76,20 @@ def ready_to_join(
     requester: str,
     request: int,
     token: str = ETHER,
-) -> int:
-    """Number of samples to join with, once what the family trains on besides is here; raises one of
-    REFUSALS. `payment` in the smallest unit of `token`."""
+) -> int | None:
+    """Number of samples to join with, once what the family trains on besides is here, and tried;
+    None before. Raises one of REFUSALS. `payment` in the smallest unit of `token`."""
     name = (ctx.deployment.fingerprint, request)
     samples = samples_to_join(ctx, spec, payment, requester, name, token)
-    family_of(spec).obtain(spec, ctx.store)
-    return samples
+    family = family_of(spec)
+    obtained = ctx.fetching.is_done(("obtain", *name), lambda store: family.obtain(spec, store))
+    return samples if obtained else None
+
+
+def has_first_model(ctx: Parts[Any], spec: Specification) -> bool:
+    """Whether the model that a request begins with is here; False while it is looked for."""
+    size = family_of(spec).template(spec).bytes
+    return ctx.fetching.has_come(Cid.parse(spec.initial_model), size)
 
 
 def decline(ctx: Parts[Any], request: int, refusal: Exception) -> DutyResult:

@@ -26,6 +26,8 @@ class Withheld(FedpactError):
 class RehearsingDaemon(Daemon):
     """Decides which open requests to join, says so, and sends nothing."""
 
+    FETCH_PATIENCE = 3600.0  # each request is decided once
+
     def perform(self, view: Look) -> DutyResult:
         duties = self.asked.duties_of(view)
         if self.asked.opt_in not in duties:
@@ -53,6 +55,9 @@ class UnwrittenStore:
         self._store = store
         self.check, self.get, self.has, self.size = store.check, store.get, store.has, store.size
         self.close = store.close
+
+    def another(self) -> "UnwrittenStore":
+        return UnwrittenStore(self._store.another())
 
     def put(self, data: bytes) -> Cid:
         return Cid.of(data)

@@ -1,25 +1,94 @@
 """What both protocols' daemons do before they join."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fedpact.errors import ContentMismatch
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.errors import ContentMismatch, ContentMissing
 from fedpact.provider import joining
+from fedpact.provider.fetching import AT_ONCE, Fetching
 from fedpact.provider.joining import ready_to_join
 from fedpact.provider.v2 import joining as joining_v2
+from fedpact.types.cid import Cid
+from tests.support.waiting import PATIENCE, wait_until
+
+NOWHERE = Cid.of(b"nowhere")
 
 
-def test_what_a_family_builds_on_is_fetched_before_joining(monkeypatch: pytest.MonkeyPatch) -> None:
-    fetched: list[Any] = []
-    family = SimpleNamespace(obtain=lambda spec, store: fetched.append((spec, store)))
-    monkeypatch.setattr(joining, "family_of", lambda spec: family)
+class Patient(EmbeddedStore):
+    """Like an IPFS node: it looks for what it lacks for as long as `looks` is not set."""
+
+    looks = Event()
+
+    def another(self) -> "Patient":
+        return Patient(self._folder)
+
+    def get(self, cid: Cid, max_bytes: int) -> bytes:
+        try:
+            return super().get(cid, max_bytes)
+        except ContentMissing:
+            self.looks.wait(PATIENCE)
+            raise
+
+
+@pytest.fixture
+def fetching(tmp_path: Path) -> Iterator[Fetching]:
+    Patient.looks.clear()
+    found = Fetching(Patient(tmp_path))
+    yield found
+    Patient.looks.set()
+    found.close()
+
+
+def test_what_nobody_has_delays_nothing_that_is_there(fetching: Fetching, tmp_path: Path) -> None:
+    """Anybody can name such content in a request: each cycle waited half a minute for it."""
+    cid = Patient(tmp_path).put(b"here")
+    assert not fetching.has_come(NOWHERE, 10)
+    assert fetching.has_come(cid, 10)
+    assert not fetching.has_come(NOWHERE, 10)
+    Patient.looks.set()
+
+    def missing() -> bool:
+        try:
+            return fetching.has_come(NOWHERE, 10)
+        except ContentMissing:
+            return True
+
+    wait_until(missing, "it was not told that the content is missing")
+    Patient(tmp_path).put(b"nowhere")
+    wait_until(lambda: fetching.has_come(NOWHERE, 10), "what came later was not found")
+
+
+def test_others_that_are_looked_for_delay_no_more_than_each_other(fetching: Fetching) -> None:
+    for number in range(2 * AT_ONCE):
+        assert not fetching.has_come(Cid.of(b"%d" % number), 10)
+    fetching.close()  # does not wait for them
+
+
+def test_what_a_family_builds_on_is_fetched_and_tried_beside_the_cycle(
+    fetching: Fetching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trying a network takes minutes; no other request may wait for that."""
+    obtained: list[Any] = []
+    may_go_on = Event()
+
+    def obtain(spec: Any, store: Any) -> None:
+        may_go_on.wait(PATIENCE)
+        obtained.append((spec, type(store)))
+
+    monkeypatch.setattr(joining, "family_of", lambda _: SimpleNamespace(obtain=obtain))
     monkeypatch.setattr(joining, "samples_to_join", lambda *given: 7)
-    ctx: Any = SimpleNamespace(store="store", deployment=SimpleNamespace(fingerprint=b"\1"))
+    ctx: Any = SimpleNamespace(fetching=fetching, deployment=SimpleNamespace(fingerprint=b"\1"))
     spec: Any = "specification"
-    assert ready_to_join(ctx, spec, 1, "0x01", 3) == 7
-    assert fetched == [(spec, "store")]
+    assert ready_to_join(ctx, spec, 1, "0x01", 3) is None
+    may_go_on.set()
+    wait_until(lambda: ready_to_join(ctx, spec, 1, "0x01", 3) == 7, "it was not obtained")
+    assert obtained == [(spec, Patient)]
 
 
 @pytest.mark.parametrize("protocol", [joining, joining_v2])
@@ -28,16 +97,19 @@ def test_a_store_that_gives_other_bytes_makes_nobody_decline(
 ) -> None:
     """A damaged file or a bad gateway is no fault of the request's: it was declined for good."""
 
-    def damaged(_: object) -> None:
+    def damaged(*_: object) -> bool:
         raise ContentMismatch("7 bytes served as CID hash to another")
 
-    monkeypatch.setattr(protocol, "specification_of", damaged)
-    ctx = SimpleNamespace(cache=SimpleNamespace(held=""))
+    terms = SimpleNamespace(max_pool=3, specification=bytes(32))
+    monkeypatch.setattr(joining, "terms_of", lambda _: terms)
+    ctx = SimpleNamespace(
+        cache=SimpleNamespace(held=""), fetching=SimpleNamespace(has_come=damaged)
+    )
     view: Any = SimpleNamespace(
         ctx=ctx,
         record=None,
         pool_facts=SimpleNamespace(members=0, left=0),
-        terms=SimpleNamespace(max_pool=3),
+        terms=terms,
     )
     with pytest.raises(ContentMismatch):
         protocol.opt_in(view)

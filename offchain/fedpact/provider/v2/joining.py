@@ -10,7 +10,13 @@ from fedpact.errors import (
     PolicyRefusal,
 )
 from fedpact.provider.context import DutyResult, did, idle
-from fedpact.provider.joining import REFUSALS, decline, opt_in_record, ready_to_join
+from fedpact.provider.joining import (
+    REFUSALS,
+    decline,
+    has_first_model,
+    opt_in_record,
+    ready_to_join,
+)
 from fedpact.provider.keeping import require_room
 from fedpact.provider.state import Participation
 from fedpact.provider.v2.ending import finish
@@ -19,6 +25,7 @@ from fedpact.provider.v2.reading import deliveries_of, specification_of
 from fedpact.provider.v2.turns import TURN_SECONDS
 from fedpact.provider.v2.view import RequestView
 from fedpact.types.cid import Cid
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES
 from fedpact.types.v2 import Join, PoolFacts, Start
 
 # ---------------------------------------------------------------------- opting in
@@ -32,19 +39,26 @@ def opt_in(view: RequestView) -> DutyResult:
     try:
         if pool.members - pool.left >= terms.max_pool:
             raise PolicyRefusal("its pool is full")
+        described = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
+        if not ctx.fetching.has_come(described, SPECIFICATION_MAX_BYTES):
+            return idle("looking for its specification")
         spec = specification_of(view)
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited")
         for auditor in spec.auditors:
             if not ctx.client.registry.participant(auditor).active:
                 raise PolicyRefusal(f"its auditor {auditor} is not a participant")
+        if not has_first_model(ctx, spec):
+            return idle("looking for its first model")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
         require_room(ctx.store, spec)
         missing = _pin_slices(view)
         if missing:
-            return idle(f"evaluation slice {missing} is nowhere to be had: joining once it is")
+            return idle(f"looking for evaluation slice {missing}: joining once it is here")
         requester = view.record.requester
         samples = ready_to_join(ctx, spec, terms.pay, requester, view.id, terms.token)
+        if samples is None:
+            return idle("looking for what its family needs")
     except REFUSALS as refusal:
         return decline(ctx, view.id, refusal)
     ctx.keep_records(view.id)
@@ -63,8 +77,11 @@ def _pin_slices(view: RequestView) -> int | None:
     for number, part in enumerate(specification_of(view).evaluation, 1):
         if (view.id, number) in ctx.cache.pinned:
             continue
+        cid = Cid.parse(part.cid)
         try:
-            ctx.store.put(ctx.store.get(Cid.parse(part.cid), SLICE_MAX_BYTES))
+            if not ctx.fetching.has_come(cid, SLICE_MAX_BYTES):
+                return number
+            ctx.store.put(ctx.store.get(cid, SLICE_MAX_BYTES))
         except ContentMissing:
             return number
         ctx.cache.pinned.add((view.id, number))

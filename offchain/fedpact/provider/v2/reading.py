@@ -175,6 +175,16 @@ def sealed_slice_key(view: RequestView, round_: int) -> bytes | None:
     return view.ctx.cache.sealed.get((view.id, round_)) if record is None else record.slice_key
 
 
+def may_be_read(view: RequestView, digest: bytes) -> bool:
+    """Whether a local model can be read without waiting for it; False while it is looked for.
+    Raises ContentUnavailable."""
+    template = template_of(specification_of(view))
+    try:
+        return view.ctx.fetching.has_come(model_cid(template, digest), sealed_bytes(template))
+    except ContentError:
+        return True  # `member_model` judges it
+
+
 def member_model(view: RequestView, round_: int, index: int, digest: bytes) -> Model | None:
     """A member's local model of a round; None where what it published is no model of the request.
 

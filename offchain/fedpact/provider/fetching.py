@@ -1,0 +1,55 @@
+"""Content that may be nowhere, looked for beside the cycle.
+
+An IPFS node says nothing for half a minute before it gives up. A request that names content that
+nobody has must not cost the others that time.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from contextlib import closing
+
+from fedpact.content.store import ContentStore
+from fedpact.provider.background import Background
+from fedpact.types.cid import Cid
+
+PATIENCE = 0.1
+"""Seconds that a cycle waits: what a folder or a node has on this machine is there within them."""
+AT_ONCE = 4
+MOST_KNOWN = 10_000
+
+
+class Fetching:
+    """Looks into a content store in threads of its own, each time with an object of its own."""
+
+    def __init__(self, store: ContentStore, patience: float = PATIENCE) -> None:
+        """`patience`: seconds that a call waits."""
+        self._store = store
+        self._background = Background(patience, AT_ONCE)
+        self._done: OrderedDict[Hashable, None] = OrderedDict()
+
+    def has_come(self, cid: Cid, max_bytes: int) -> bool:
+        """Whether the store gives this content by now, and so at once; False while it is looked
+        for. Raises what the store raised, and looks again at the next call."""
+        return self.is_done(cid, lambda store: store.get(cid, max_bytes))
+
+    def is_done(self, key: Hashable, work: Callable[[ContentStore], object]) -> bool:
+        """Whether something that needs the store has been done; False while it is. Raises what it
+        raised, and begins again at the next call."""
+        if key in self._done:
+            return True
+
+        def begin() -> bool:
+            with closing(self._store.another()) as store:
+                work(store)
+            return True
+
+        if self._background.result(key, lambda: begin) is None:
+            return False
+        self._done[key] = None
+        if len(self._done) > MOST_KNOWN:
+            self._done.popitem(last=False)
+        return True
+
+    def close(self) -> None:
+        """Begin nothing more; what runs is left alone, and ends with the process."""
+        self._background.close(0.0)
