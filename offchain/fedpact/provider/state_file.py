@@ -136,7 +136,8 @@ class StateFile(Closing):
     def give_back(self) -> None:
         """Give the file system back what deleted rows took."""
         with self._explained():
-            self._db.execute("PRAGMA incremental_vacuum").fetchall()
+            # `execute` would stop after the first page.
+            self._db.executescript("PRAGMA incremental_vacuum;")
 
     # ------------------------------------------------------------------ opening
 
