@@ -10,7 +10,6 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,7 +37,6 @@ from fedpact.logs import about
 from fedpact.privacy import passport
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_lock import ServingLock
-from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider import elsewhere, fetching
 from fedpact.provider.asked import Asked, Look
 from fedpact.provider.background import Background
@@ -46,11 +44,9 @@ from fedpact.provider.backoff import Backoffs
 from fedpact.provider.checking import Finding, Level, check_account, check_records, found
 from fedpact.provider.contents import look_after_content
 from fedpact.provider.context import Cache, DutyResult, Parts
-from fedpact.provider.elsewhere import Elsewhere
 from fedpact.provider.fetching import Fetching
 from fedpact.provider.first import FirstProtocol
 from fedpact.provider.forgetting import forget_ended
-from fedpact.provider.guarding import Guard
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.measuring import watch_holdings
 from fedpact.provider.monitor.metrics import Metrics
@@ -58,11 +54,11 @@ from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords, deployment_name, request_name
+from fedpact.provider.reconciling import Reconciliation
 from fedpact.provider.state import ProviderState
 from fedpact.provider.trainer import Trainer
 from fedpact.provider.v2.second import SecondProtocol
 from fedpact.types.deployment import Deployment
-from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
     from fedpact.exchange.boards import Exchange
@@ -129,9 +125,9 @@ class Daemon:
             )
             self._ledger = open_ledger(settings.ledger, keys)
             opened.pop_all()
-        self._guard = Guard(self._ledger, alone=settings.only_daemon)
-        self._uncompared: set[int] | None = None
-        """Requests with own submissions that are not compared with the ledger yet; None: all."""
+        self._reconciliation = Reconciliation(
+            self._ledger, settings.ledger.parent, keys.address, alone=settings.only_daemon
+        )
         self._replaced = False
         """Whether another ledger has taken the place of this one, and is not in use yet."""
         self._carried: passport.Body | None = None
@@ -222,27 +218,8 @@ class Daemon:
         ctx, settings = self._context, self._settings
         elsewhere.remember(self._ledger, settings.state.parent, ctx.deployment)
         restore(self._ledger, ctx.records, settings.state, self._keys.address)
-        self._uncompared = None
-        self._compare(frame)
-
-    def _compare(self, frame: Frame) -> None:
-        """Compare new own submissions with the ledger, and charge those that it did not make."""
-        ctx = self._context
-        others = Elsewhere(self._ledger, self._settings.ledger.parent, ctx.client, ctx.store)
-
-        def asking(release: ReleaseId) -> tuple[Specification, str]:
-            if release.deployment != ctx.deployment.fingerprint:
-                return others.asked_for(release)
-            return self.asked.asked_for(release.request, frame)
-
-        if self._uncompared is None:
-            every = others.submissions(self._keys.address)
-            self._guard.compare([*self.asked.submissions(), *every])
-        elif self._uncompared:
-            self._guard.compare(self.asked.submissions(self._uncompared))
-        self._uncompared = set()
-        self._guard.settle(ctx, asking)
-        ctx.cache.held = self._guard.held()
+        self._reconciliation.begin_again()
+        self._reconciliation.compare(ctx, self.asked, frame)
 
     def run(self) -> None:
         """Serve until `stop`, SIGINT or SIGTERM; a transaction under way is finished first."""
@@ -333,7 +310,7 @@ class Daemon:
             frame = self._context.client.frame(self._settings.confirmations)
             self._pace.saw(frame)
             self._scan(frame)
-            self._compare(frame)
+            self._reconciliation.compare(self._context, self.asked, frame)
             sender = self._context.client.sender
             sender.seen_block = frame.block_number
             under_way = sender.tend(self._context.keys)
@@ -433,7 +410,7 @@ class Daemon:
     def _go_over_to_the_other_ledger(self) -> bool:
         """Use the ledger that is at the path now: merge what the one before it knew, and charge
         what else it lacks before anything else is done; whether that was possible."""
-        self._uncompared = None
+        self._reconciliation.begin_again()
         try:
             if not self._replaced:
                 with suppress(LedgerError):  # its content may be gone
@@ -463,8 +440,7 @@ class Daemon:
                 self._context.cache.clear()
             events = [(one.block, one.log_index, one.name, _kept(one)) for one in chunk.events]
 
-            if self._uncompared is not None:
-                self._uncompared |= self._submitted_in(chunk.events)
+            self._reconciliation.saw(chunk.events)
             block, block_hash = chunk.first - 1, ""
             if chunk.end is not None:
                 block, block_hash = chunk.end.block_number, chunk.end.block_hash
@@ -474,16 +450,6 @@ class Daemon:
                     self._backoffs.done(one.args["requestId"])
             if self._stop.is_set():
                 return
-
-    def _submitted_in(self, events: Iterable[Event]) -> set[int]:
-        """Requests in which this account may have submitted a model."""
-        own = self._keys.address.lower()
-        return {
-            int(one.args.get("requestId", one.args.get("request", 0)))
-            for one in events
-            if one.name in ("ModelSubmitted", "ModelsSubmitted", "RoundPosted")
-            and one.args.get("member", own).lower() == own
-        }
 
     def _advance(self, request: int, frame: Frame) -> bool:
         if self._backoffs.waits(request):

@@ -1,0 +1,62 @@
+"""The account's submissions on chain, compared with its ledger as they come."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from fedpact.chain.records import Event, Frame
+from fedpact.privacy.ledger import Ledger
+from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.provider.asked import Asked
+from fedpact.provider.context import Parts
+from fedpact.provider.elsewhere import Elsewhere
+from fedpact.provider.guarding import Guard
+from fedpact.types.specification import Specification
+
+SUBMITTING = ("ModelSubmitted", "ModelsSubmitted", "RoundPosted")
+"""Events that may tell of a model of this account."""
+
+
+class Reconciliation:
+    """What of the chain is not compared with a ledger yet."""
+
+    def __init__(self, ledger: Ledger, folder: Path, account: str, *, alone: bool) -> None:
+        """`folder`: of the account, with a folder for each deployment. `alone`: the operator says
+        that no other daemon of the account runs."""
+        self._ledger, self._folder, self._account = ledger, folder, account
+        self._guard = Guard(ledger, alone=alone)
+        self._requests: set[int] | None = None
+        """Requests with own submissions that are not compared yet; None: all."""
+
+    def begin_again(self) -> None:
+        """Compare everything at the next call."""
+        self._requests = None
+
+    def saw(self, events: Iterable[Event]) -> None:
+        """Remember requests in which this account may have submitted a model."""
+        if self._requests is None:
+            return
+        own = self._account.lower()
+        self._requests |= {
+            int(one.args.get("requestId", one.args.get("request", 0)))
+            for one in events
+            if one.name in SUBMITTING and one.args.get("member", own).lower() == own
+        }
+
+    def compare(self, ctx: Parts[Any], asked: Asked[Any], frame: Frame) -> None:
+        """Compare new own submissions with the ledger, and charge those that it did not make."""
+        others = Elsewhere(self._ledger, self._folder, ctx.client, ctx.store)
+
+        def asking(release: ReleaseId) -> tuple[Specification, str]:
+            if release.deployment != ctx.deployment.fingerprint:
+                return others.asked_for(release)
+            return asked.asked_for(release.request, frame)
+
+        if self._requests is None:
+            every = others.submissions(self._account)
+            self._guard.compare([*asked.submissions(), *every])
+        elif self._requests:
+            self._guard.compare(asked.submissions(self._requests))
+        self._requests = set()
+        self._guard.settle(ctx, asking)
+        ctx.cache.held = self._guard.held()
