@@ -53,9 +53,9 @@ from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
-from fedpact.provider.records import OwnRecords, deployment_name, request_name
 from fedpact.provider.reconciling import Reconciliation
-from fedpact.provider.state import ProviderState
+from fedpact.provider.records import OwnRecords, deployment_name, request_name
+from fedpact.provider.state import ProviderState, request_of
 from fedpact.provider.trainer import Trainer
 from fedpact.provider.v2.second import SecondProtocol
 from fedpact.types.deployment import Deployment
@@ -446,8 +446,9 @@ class Daemon:
                 block, block_hash = chunk.end.block_number, chunk.end.block_hash
             state.ingest(events, block, block_hash, chunk.first)
             for one in chunk.events:
-                if "requestId" in one.args:
-                    self._backoffs.done(one.args["requestId"])
+                request = request_of(one.args)
+                if request is not None:
+                    self._backoffs.done(request)
             if self._stop.is_set():
                 return
 

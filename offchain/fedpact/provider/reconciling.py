@@ -11,6 +11,7 @@ from fedpact.provider.asked import Asked
 from fedpact.provider.context import Parts
 from fedpact.provider.elsewhere import Elsewhere
 from fedpact.provider.guarding import Guard
+from fedpact.provider.state import request_of
 from fedpact.types.specification import Specification
 
 SUBMITTING = ("ModelSubmitted", "ModelsSubmitted", "RoundPosted")
@@ -38,9 +39,11 @@ class Reconciliation:
             return
         own = self._account.lower()
         self._requests |= {
-            int(one.args.get("requestId", one.args.get("request", 0)))
+            request
             for one in events
-            if one.name in SUBMITTING and one.args.get("member", own).lower() == own
+            if one.name in SUBMITTING
+            and (request := request_of(one.args)) is not None
+            and one.args.get("member", own).lower() == own
         }
 
     def compare(self, ctx: Parts[Any], asked: Asked[Any], frame: Frame) -> None:

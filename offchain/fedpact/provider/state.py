@@ -117,7 +117,7 @@ class ProviderState(Closing):
         with self._file.transaction():
             forgotten = self._forget(self.block + 1 if first is None else first)
             for at, index, name, args in events:
-                request, stored = args.get("requestId", args.get("request")), True
+                request, stored = request_of(args), True
                 self._file.change(
                     "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)",
                     (at, index, name, request, json.dumps(args, default=_hex)),
@@ -273,6 +273,12 @@ class ProviderState(Closing):
 
     def _set_meta(self, key: str, value: str) -> None:
         self._file.change("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def request_of(args: Mapping[str, Any]) -> int | None:
+    """The request that an event is of, in either protocol; None: of none."""
+    found = args.get("requestId", args.get("request"))
+    return None if found is None else int(found)
 
 
 def _hex(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fedpact.errors import StateError
-from fedpact.provider.state import CastVote, Participation, ProviderState
+from fedpact.provider.state import CastVote, Participation, ProviderState, request_of
 from fedpact.types.deployment import Deployment
 
 DEPLOYMENT = Deployment(31337, "0xaa", "0x1", "0x2", "0x3", 5, {})
@@ -23,6 +23,13 @@ def state(tmp_path: Path) -> Iterator[ProviderState]:
     opened = ProviderState(tmp_path / "state.sqlite", DEPLOYMENT, ACCOUNT)
     yield opened
     opened.close()
+
+
+@pytest.mark.parametrize("name", ["requestId", "request"])
+def test_an_event_is_of_its_request_in_either_protocol(name: str) -> None:
+    """A wait after a failure ends with the next event of the request; it did in the first alone."""
+    assert request_of({name: 7, "round": 1}) == 7
+    assert request_of({"account": "0xa"}) is None
 
 
 def test_starts_before_the_deployment(state: ProviderState) -> None:
