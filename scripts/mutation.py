@@ -2,6 +2,9 @@
 
     python -m scripts.mutation              all of tests/contracts/mutation/mutants.toml
     python -m scripts.mutation --only TEXT  those whose file or effect contains TEXT; writes nothing
+    python -m scripts.mutation --protocol 2 --sample 150 --minutes 60
+                                            the first 150 of the second protocol's, if time allows
+
 
 Each mutant is a copy of the sources with one change, in a temporary folder; the checkout is not
 touched. Only the contracts that depend on the change are compiled, once. Then tests run until one
@@ -10,18 +13,20 @@ contract tests and the stateful tests. At the end, all tests that failed must pa
 Results so far are in .cache/mutation.json: an interrupted run resumes, and a mutant is tried again
 only when its sources or the tests concerned have changed.
 Results: docs/results/mutation.json. Exit status 1 for a mutant that passes all tests unless
-mutants.toml explains it as equivalent, and for such an explanation that a test refutes.
+mutants.toml or second.toml explains it as equivalent, and for an explanation that a test refutes.
 """
 
 import argparse
+import functools
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -33,9 +38,10 @@ from threading import Lock
 from typing import Any
 
 from scripts import compile as contracts
+from scripts.mutants import Mutant, read_mutants, sampled_mutants
+from scripts.mutation_report import Outcome, report, second_report
 
 ROOT = contracts.ROOT
-LIST = ROOT / "tests" / "contracts" / "mutation" / "mutants.toml"
 RESULTS = ROOT / "docs" / "results" / "mutation.json"
 PROGRESS = ROOT / ".cache" / "mutation.json"
 
@@ -50,73 +56,48 @@ COPIED = (
 LINKED = (".venv", "node_modules", "offchain", "tests/__init__.py", "tests/conftest.py")
 TESTS = "tests/contracts"
 SUPPORT = "tests/support"
-LIBRARIES = ("unit/libraries",)
+LIBRARIES = ("unit/libraries", "v2/libraries")
 """These tests use only a harness; they do not need the deployed contracts compiled."""
-QUICK = ("unit", "attacks", "test_life.py")
-THOROUGH = ("stateful",)
 TEST_SECONDS = 1_800
 WORKERS = os.cpu_count() or 1
+
+TIMEOUT = "the tests do not end"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The contracts of one protocol and what tests them."""
+
+    sources: Sequence[Path]
+    harnesses: Sequence[Path]
+    others: tuple[tuple[str, ...], ...]
+    """What runs after a mutant's own tests, in this order."""
+
+
+FIRST = Suite(
+    contracts.DEPLOYED.sources(),
+    sorted((ROOT / TESTS / "harness").glob("*.sol")),
+    (("unit", "attacks", "test_life.py"), ("stateful",)),
+)
+SECOND = Suite(
+    contracts.SECOND.sources(),
+    [
+        *sorted((ROOT / TESTS / "v2" / "harness").glob("*.sol")),
+        ROOT / TESTS / "harness" / "TwoOwnerWallet.sol",
+    ],
+    (("v2",),),
+)
 
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 Compiled = dict[str, dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """Replaces `old`, found once in `file`, with `new`; `tests` are the likeliest to fail."""
-
-    file: str
-    old: str
-    new: str
-    breaks: str
-    tests: tuple[str, ...]
-    equivalent: str = ""
-    """Why no test can fail; empty if one must."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.file.removeprefix('contracts/')}: {self.breaks}"
-
-    def applied(self, text: str) -> str:
-        """The changed source. Raises ValueError unless `old` occurs exactly once."""
-        found = text.count(self.old)
-        if found != 1:
-            raise ValueError(f"{self.name}: found {found} times: {self.old}")
-        return text.replace(self.old, self.new)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Result for a mutant: the first test that failed, or the compiler's message."""
-
-    killed_by: str = ""
-    complaint: str = ""
-
-    def wrong(self, mutant: Mutant) -> str:
-        """What has to be fixed; empty if nothing."""
-        if self.complaint:
-            return f"does not compile: {self.complaint}"
-        if self.killed_by and mutant.equivalent:
-            return f"is killed by {self.killed_by}, but listed as equivalent"
-        return "" if self.killed_by or mutant.equivalent else "no test fails"
-
-
-def read_mutants(file: Path = LIST) -> list[Mutant]:
-    """The list; a mutant without its own tests gets those listed for its file."""
-    content = tomllib.loads(file.read_text(encoding="utf-8"))
-    return [
-        Mutant(**{**entry, "tests": tuple(entry.get("tests", content["tests"][entry["file"]]))})
-        for entry in content["mutant"]
-    ]
-
-
 class Sources:
     """The unchanged sources, in the groups in which the tests compile them."""
 
-    def __init__(self) -> None:
-        harnesses = sorted((ROOT / TESTS / "harness").glob("*.sol"))
-        groups: list[list[Path]] = [contracts.DEPLOYED.sources(), harnesses]
+    def __init__(self, suite: Suite) -> None:
+        groups = (suite.sources, suite.harnesses)
         self.groups = [contracts.read_sources(group) for group in groups]
         self.compiled: list[Compiled] = [contracts.compile_contracts(group) for group in groups]
 
@@ -134,12 +115,12 @@ class Sources:
                 yield contracts.kept_name(texts, wanted), compiled
                 continue
             changed = {**texts, mutant.file: mutant.applied(texts[mutant.file])}
-            fresh = dict(compiled)
-            for unit in wanted if mutated else ():
-                reached = _reached(unit, changed)
-                if mutant.file in reached:
-                    fresh |= contracts.compile_texts(reached, [unit])
-            yield contracts.kept_name(changed, wanted), fresh
+            units = [unit for unit in wanted if mutated and mutant.file in _reached(unit, changed)]
+            reached = {
+                name: text for unit in units for name, text in _reached(unit, changed).items()
+            }
+            fresh = contracts.compile_texts(reached, units) if units else {}
+            yield contracts.kept_name(changed, wanted), {**compiled, **fresh}
 
     def digest(self, mutant: Mutant) -> str:
         """Hash of the mutated source and of everything compiled together with it."""
@@ -151,8 +132,12 @@ class Sources:
 
 def _reached(unit: str, texts: dict[str, str]) -> dict[str, str]:
     """The text of one source and of its direct and indirect imports."""
-    names = contracts.read_sources([ROOT / unit])[0]
-    return {name: texts[name] for name in names}
+    return {name: texts[name] for name in _imports(unit)}
+
+
+@functools.cache
+def _imports(unit: str) -> tuple[str, ...]:
+    return tuple(contracts.read_sources([ROOT / unit])[0])
 
 
 def _digest(facts: Any) -> str:
@@ -248,13 +233,16 @@ class Tree:
         """As first_failure, for tests as pytest names them."""
         options = ["-n", "0", "-x", "--no-header", "-m", "not slow"]
         command = [str(self.folder / ".venv/bin/python"), "-m", "pytest", *options, *tests]
-        ran = subprocess.run(
-            command,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=TEST_SECONDS,
-        )
+        try:
+            ran = subprocess.run(
+                command,
+                cwd=self.folder,
+                capture_output=True,
+                text=True,
+                timeout=TEST_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            return TIMEOUT
         if ran.returncode == 0:
             return ""
         failed = _FAILED.search(ran.stdout)
@@ -263,18 +251,18 @@ class Tree:
         return failed[1]
 
 
-def killer(tree: Tree, sources: Sources, mutant: Mutant, last: str = "") -> str:
+def killer(tree: Tree, sources: Sources, suite: Suite, mutant: Mutant, last: str = "") -> str:
     """The test that kills the mutant; empty if none does. `last`: the file to try first.
 
     Raises CompileError if it does not compile.
     """
-    stages = [mutant.tests, QUICK, THOROUGH]
+    stages = [*((test,) for test in mutant.tests), *suite.others]
     if (ROOT / TESTS / last).is_file():
         stages.insert(0, (last,))
-    if mutant.tests == LIBRARIES:
+    if mutant.tests[:1] and mutant.tests[0] in LIBRARIES:
         with tree.mutated(sources, mutant, deployed=False):
-            failed = tree.first_failure(LIBRARIES)
-        stages.remove(LIBRARIES)
+            failed = tree.first_failure(mutant.tests[:1])
+        stages.remove(mutant.tests[:1])
         if failed:
             return failed
     with tree.mutated(sources, mutant):
@@ -282,35 +270,44 @@ def killer(tree: Tree, sources: Sources, mutant: Mutant, last: str = "") -> str:
         return next((failed for failed in found if failed), "")
 
 
-def run_all(mutants: Sequence[Mutant]) -> list[Outcome]:
-    """The result of each mutant, WORKERS at a time.
+def run_all(
+    mutants: Sequence[Mutant], suite: Suite = FIRST, until: float | None = None
+) -> list[Outcome | None]:
+    """The result of each mutant, WORKERS at a time; None if it was not begun.
+
+    Args:
+        until: time.monotonic() from which no mutant is begun; none if there is no such time.
 
     Raises ValueError if one does not fit the sources, RuntimeError if a test that killed one also
     fails without it.
     """
     for mutant in mutants:
         mutant.applied((ROOT / mutant.file).read_text())
-    sources, progress, last = Sources(), Progress(PROGRESS), last_killers()
+    sources, progress, last = Sources(suite), Progress(PROGRESS), last_killers()
     with tempfile.TemporaryDirectory(prefix="fedpact-mutation-") as folder:
         trees: SimpleQueue[Tree] = SimpleQueue()
         for number in range(WORKERS):
             trees.put(Tree(Path(folder) / str(number)))
 
-        def one(mutant: Mutant) -> Outcome:
+        def one(mutant: Mutant) -> Outcome | None:
             digest = sources.digest(mutant)
             known = progress.killed_by(digest)
             if known is not None:
                 return Outcome(killed_by=known)
             tree = trees.get()
+            if until is not None and time.monotonic() > until:
+                trees.put(tree)
+                return None
             try:
                 began = last.get((mutant.file, mutant.breaks), "")
-                outcome = Outcome(killed_by=killer(tree, sources, mutant, began))
+                outcome = Outcome(killed_by=killer(tree, sources, suite, mutant, began))
                 progress.add(digest, outcome.killed_by)
             except contracts.CompileError as error:
                 outcome = Outcome(complaint=str(error))
             finally:
                 trees.put(tree)
-            print(f"{mutant.name}: {outcome.killed_by or 'survives'}", flush=True)
+            found = outcome.killed_by or ("no code" if outcome.complaint else "survives")
+            print(f"{mutant.name}: {found}", flush=True)
             return outcome
 
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -323,59 +320,59 @@ def run_all(mutants: Sequence[Mutant]) -> list[Outcome]:
     return outcomes
 
 
-def killers_of(outcomes: Sequence[Outcome]) -> list[str]:
+def killers_of(outcomes: Sequence[Outcome | None]) -> list[str]:
     """Each test that killed a mutant, once."""
-    return sorted({outcome.killed_by for outcome in outcomes if outcome.killed_by})
+    found = {outcome.killed_by for outcome in outcomes if outcome and outcome.killed_by}
+    return sorted(found - {TIMEOUT})
 
 
-def report(mutants: Sequence[Mutant], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The content of docs/results/mutation.json."""
-    entries = [
-        {
-            "file": mutant.file,
-            "breaks": mutant.breaks,
-            **(
-                {"killed_by": outcome.killed_by}
-                if outcome.killed_by
-                else {"equivalent": mutant.equivalent}
-            ),
-        }
-        for mutant, outcome in zip(mutants, outcomes, strict=True)
-    ]
-    killed = sum(bool(outcome.killed_by) for outcome in outcomes)
-    return {
-        "command": "make mutation",
-        "compiler": contracts.COMPILER,
-        "mutants": len(mutants),
-        "killed": killed,
-        "equivalent": len(mutants) - killed,
-        "each": entries,
-    }
-
-
-def main() -> int:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Mutation test of the contracts")
     parser.add_argument(
         "--only", default="", help="only mutants whose file or effect contains this"
     )
-    only = parser.parse_args().only
-    mutants = [mutant for mutant in read_mutants() if only in mutant.name]
+    parser.add_argument(
+        "--protocol", type=int, choices=(1, 2), default=1, help="whose contracts; 1 by default"
+    )
+    parser.add_argument(
+        "--sample", type=int, default=150, help="of protocol 2: how many; 150 by default"
+    )
+    parser.add_argument("--minutes", type=float, help="begin no mutant after so many minutes")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = _arguments()
+    population = read_mutants() if given.protocol == 1 else sampled_mutants()
+    sample = population if given.protocol == 1 else population[: given.sample]
+    mutants = [mutant for mutant in sample if given.only in mutant.name]
+    until = None if given.minutes is None else time.monotonic() + 60 * given.minutes
     try:
-        outcomes = run_all(mutants)
+        outcomes = run_all(mutants, FIRST if given.protocol == 1 else SECOND, until)
     except (ValueError, RuntimeError, contracts.CompileError) as error:
         print(error, file=sys.stderr)
         return 1
+    done = [(one, found) for one, found in zip(mutants, outcomes, strict=True) if found]
+    if given.protocol == 2:
+        # A change that the compiler refuses is no mutant.
+        done = [(one, found) for one, found in done if not found.complaint]
     wrong = [
         f"{mutant.name}: {complaint}"
-        for mutant, outcome in zip(mutants, outcomes, strict=True)
-        if (complaint := outcome.wrong(mutant))
+        for mutant, found in done
+        if (complaint := found.wrong(mutant))
     ]
     for line in wrong:
         print(line)
-    killed = sum(bool(outcome.killed_by) for outcome in outcomes)
-    print(f"{len(mutants)} mutants, {killed} killed, {len(wrong)} wrong")
-    if not only and not wrong:
-        RESULTS.write_text(json.dumps(report(mutants, outcomes), indent=1) + "\n")
+    killed = sum(bool(found.killed_by) for _, found in done)
+    print(f"{len(done)} mutants, {killed} killed, {len(wrong)} wrong")
+    if not given.only:
+        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        if given.protocol == 2:
+            command = shlex.join(["python", "-m", "scripts.mutation", *sys.argv[1:]])
+            results["second"] = second_report(mutants, outcomes, len(population), command)
+        elif not wrong and len(done) == len(mutants):
+            results |= report(mutants, [found for _, found in done])
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     return 1 if wrong else 0
 
 

@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.mutation import (
-    RESULTS,
-    TESTS,
-    Mutant,
-    Outcome,
-    Progress,
-    read_mutants,
-    report,
-)
+from scripts.mutants import Mutant, read_mutants, sampled_mutants
+from scripts.mutation import RESULTS, TESTS, Progress
+from scripts.mutation_report import Outcome, report, second_report
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -42,16 +36,38 @@ def test_a_missing_or_repeated_pattern_is_reported() -> None:
 
 def test_the_results_are_of_these_mutants_and_leave_none_unexplained() -> None:
     results = json.loads(RESULTS.read_text())
+    results.pop("second", None)
     outcomes = [Outcome(killed_by=one.get("killed_by", "")) for one in results["each"]]
     assert results == report(MUTANTS, outcomes)
     for mutant, outcome in zip(MUTANTS, outcomes, strict=True):
         assert outcome.wrong(mutant) == ""
 
 
+def test_the_sample_of_the_second_protocol_fits_its_sources() -> None:
+    """Each changes one place, none comes twice, and the beginning of the sample is of all kinds."""
+    sampled = sampled_mutants()
+    assert len({(one.file, one.breaks) for one in sampled}) == len(sampled) > 1_000
+    texts = {file: (ROOT / file).read_text() for file in {one.file for one in sampled}}
+    for one in sampled:
+        assert one.applied(texts[one.file]) != texts[one.file]
+    assert len({one.file for one in sampled[:150]}) > 15
+    assert all((ROOT / TESTS / test).exists() for one in sampled for test in one.tests)
+
+
+def test_the_report_of_the_second_protocol_names_each_state() -> None:
+    mutants = [Mutant("a.sol", "x", "y", f"{i}", (), "same" if i == 2 else "") for i in range(5)]
+    found = [Outcome("t"), Outcome(), Outcome(), Outcome(complaint="no"), None]
+    told = second_report(mutants, found, 9, "command")
+    states = [one["state"] for one in told["each"]]
+    assert states == ["killed", "alive", "equivalent", "does not compile", "not run"]
+    assert (told["population"], told["sample"]) == (9, 5)
+
+
 def test_the_killing_tests_exist() -> None:
-    for one in json.loads(RESULTS.read_text())["each"]:
-        if "killed_by" in one:
-            file, name = one["killed_by"].split("::")
+    results = json.loads(RESULTS.read_text())
+    for one in [*results["each"], *results.get("second", {}).get("each", [])]:
+        if "::" in one.get("killed_by", ""):
+            file, *_, name = one["killed_by"].split("::")
             assert f"def {name.split('[')[0]}(" in (ROOT / file).read_text()
 
 

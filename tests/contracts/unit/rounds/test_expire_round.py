@@ -66,3 +66,19 @@ def test_leaders_that_never_propose_get_a_fault(scenario: Any, expect_revert: An
     assert s.event("RoundExpired", s.expire_round())["faults"] == 0b0111
     assert s.faults == [1, 1, 1, 0]
     assert s.facts.phase == ENDED
+
+
+def test_a_no_show_gets_one_fault_where_nobody_proposes(scenario: Any) -> None:
+    """The tally has counted it; the leaders alone are at fault when the round expires."""
+    s = scenario(4, maxRounds=2).running()
+    s.play_round()
+    for seat in range(3):
+        s.submit(seat)
+    s.pass_deadline()
+    s.vote_all()
+    s.tally()
+    s.attest_all()
+    assert s.faults == [0, 0, 0, 1]
+    s.chain.next_at(s.facts.deadline + 1)
+    assert s.event("RoundExpired", s.expire_round())["faults"] == 0b0111
+    assert s.faults == [1, 1, 1, 1]

@@ -232,6 +232,21 @@ def test_the_next_round_opens_to_the_active(scenario: Any) -> None:
     assert [s.member(seat).lanes for seat in range(5)] == [0] * 5
 
 
+def test_a_second_suspension_is_noticed_as_well(scenario: Any) -> None:
+    s = scenario(5, maxRounds=3).running()
+    barred = 0
+    for suspended in (4, 3):
+        for seat in range(suspended):
+            s.submit(seat)
+        s.pass_deadline()
+        s.vote_all()
+        s.tally()
+        s.attest_all()
+        s.suspend(s.providers[suspended])
+        barred |= 1 << suspended
+        assert s.event("RoundOpened", s.propose())["barred"] == barred
+
+
 def test_unmeasured_errors_do_not_reach_the_target(scenario: Any) -> None:
     s = scenario(maxRounds=2, target=10_000).attested(INVALID)
     s.propose()

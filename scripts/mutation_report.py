@@ -1,0 +1,82 @@
+"""What became of each mutant, and docs/results/mutation.json."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.compile import COMPILER
+from scripts.mutants import Mutant
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Result for a mutant: the first test that failed, or the compiler's message."""
+
+    killed_by: str = ""
+    complaint: str = ""
+
+    def wrong(self, mutant: Mutant) -> str:
+        """What has to be fixed; empty if nothing."""
+        if self.complaint:
+            return f"does not compile: {self.complaint}"
+        if self.killed_by and mutant.equivalent:
+            return f"is killed by {self.killed_by}, but listed as equivalent"
+        return "" if self.killed_by or mutant.equivalent else "no test fails"
+
+
+def report(mutants: Sequence[Mutant], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The content of docs/results/mutation.json."""
+    entries = [
+        {
+            "file": mutant.file,
+            "breaks": mutant.breaks,
+            **(
+                {"killed_by": outcome.killed_by}
+                if outcome.killed_by
+                else {"equivalent": mutant.equivalent}
+            ),
+        }
+        for mutant, outcome in zip(mutants, outcomes, strict=True)
+    ]
+    killed = sum(bool(outcome.killed_by) for outcome in outcomes)
+    return {
+        "command": "make mutation",
+        "compiler": COMPILER,
+        "mutants": len(mutants),
+        "killed": killed,
+        "equivalent": len(mutants) - killed,
+        "each": entries,
+    }
+
+
+def second_report(
+    mutants: Sequence[Mutant], outcomes: Sequence[Outcome | None], all_: int, command: str
+) -> dict[str, Any]:
+    """The part `second` of docs/results/mutation.json.
+
+    States: killed, alive, equivalent, "does not compile", "not run".
+    """
+    each = [_state(mutant, outcome) for mutant, outcome in zip(mutants, outcomes, strict=True)]
+    counted = Counter(one["state"] for one in each)
+    return {
+        "command": command,
+        "compiler": COMPILER,
+        "population": all_,
+        "sample": len(mutants),
+        "states": dict(sorted(counted.items())),
+        "each": each,
+    }
+
+
+def _state(mutant: Mutant, outcome: Outcome | None) -> dict[str, str]:
+    facts = {"file": mutant.file, "breaks": mutant.breaks}
+    if outcome is None:
+        return {**facts, "state": "not run"}
+    if outcome.complaint:
+        return {**facts, "state": "does not compile"}
+    if outcome.killed_by:
+        return {**facts, "state": "killed", "killed_by": outcome.killed_by}
+    if mutant.equivalent:
+        return {**facts, "state": "equivalent", "why": mutant.equivalent}
+    return {**facts, "state": "alive"}
