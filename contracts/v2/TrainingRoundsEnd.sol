@@ -47,8 +47,13 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
             }
             bool isBlind;
             (board, isBlind) = Judgement.judge(bySeat, judged, s.revealed & judged, p.maxError, p.voteBand);
-            if (isBlind) s.flags |= Clock.BLIND;
-            board.faults |= s.acted & ~s.revealed;
+            uint256 hidden = s.acted & ~s.revealed;
+            if (isBlind) {
+                s.flags |= Clock.BLIND;
+                // A vote that was committed and not opened is a fault, and whoever is at fault shares in nothing.
+                board = Judgement.blind(judged, judged & ~hidden);
+            }
+            board.faults |= hidden;
         }
         board.faults |= _silent(s) | s.voided;
 
@@ -74,6 +79,7 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         }
         task.anchored = hash;
         s.acted = 0;
+        s.flags &= ~Clock.REOPENED;
         s.phase = Phase.Attest;
         s.mark = uint40(block.timestamp + p.attestWindow);
         task.state = s;
@@ -92,9 +98,10 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         Cohort memory cohort = _cohort(task, s, request);
 
         // Effect:
-        board.faults |= s.voided;
-        bytes32 digest = _favourite(attestations);
+        bytes32 digest = _favourite(attestations, s.voided);
         (uint256 approvals, uint256[] memory errors) = _approvals(attestations, digest, s.voided);
+        board.faults |= s.voided | _astray(s, approvals);
+        board.points = Judgement.without(board.points, s.voided);
         Final memory f;
         if (Scores.count(approvals) >= _needed(s, p)) f = _final(s, p, cohort, board, digest, approvals, errors);
         f.refund = _refund(p, gas_, 0, PARTS);
@@ -232,8 +239,17 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
 
     /* ATTESTATIONS */
 
+    /// @dev Of those that attested, since silence must not cost the others; and more than half of all whose models count.
     function _needed(State memory s, Plan memory p) private pure returns (uint256) {
-        return Quorum.needed(Scores.count(s.attesters()), Scores.count(s.judged()), p.rules >> 1);
+        return Quorum.needed(Scores.count(s.acted & s.attesters()), Scores.count(s.judged()), p.rules >> 1);
+    }
+
+    /// @dev The seats at fault in the attestations. Silent ones, if two others show that there was something to attest; those
+    /// that attested something else than more than half of all whose models count.
+    function _astray(State memory s, uint256 approvals) private pure returns (uint256 seats) {
+        uint256 number = Scores.count(approvals);
+        if (number >= 2 && !s.has(Clock.HALTED)) seats = s.attesters() & ~s.acted;
+        if (2 * number > Scores.count(s.judged())) seats |= s.attesters() & s.acted & ~approvals;
     }
 
     /// @dev Checks the list; returns its hash.
@@ -252,11 +268,13 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         if (number != 0) _requireList(task.opened, list);
     }
 
-    /// @dev The only digest that can have more than half of the attestations (Boyer and Moore), as every quorum has.
-    function _favourite(Attestation[] calldata attestations) private pure returns (bytes32 digest) {
+    /// @dev The only digest that can have more than half of the attestations that count (Boyer and Moore), as every quorum
+    /// has.
+    function _favourite(Attestation[] calldata attestations, uint256 voided) private pure returns (bytes32 digest) {
         uint256 lead;
         unchecked {
             for (uint256 i; i < attestations.length; ++i) {
+                if (_has(voided, attestations[i].seat)) continue;
                 if (lead == 0) digest = attestations[i].digest;
                 lead = attestations[i].digest == digest ? lead + 1 : lead - 1;
             }

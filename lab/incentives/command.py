@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,9 @@ def incentives(
     partition: Annotated[
         list[str] | None, typer.Option(help="Split of the data; may be repeated.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Random seed; may be repeated.", min=0)
+    ] = None,
     scores: Annotated[
         Path | None,
         typer.Option(help="File that keeps the recorded scores, so that a run can be resumed."),
@@ -44,26 +47,30 @@ def incentives(
     kept: dict[str, dict[str, object]] = {}
     if scores is not None and scores.exists():
         kept = json.loads(scores.read_text())
-    splits = partition or ["iid", "class2"]
-    for training in TRAININGS:
-        for split in splits:
-            name = f"{training} / {split} / {seed}"
-            if name not in kept:
-                typer.echo(f"recording {name}", err=True)
-                kept[name] = asdict(record(training, split, seed))
-                if scores is not None:
-                    write_text(scores, json.dumps(kept, indent=1) + "\n")
+    splits, seeds = partition or ["iid", "class2"], seed or [0, 1, 2]
+    for training, split, number in product(TRAININGS, splits, seeds):
+        name = f"{training} / {split} / {number}"
+        if name not in kept:
+            typer.echo(f"recording {name}", err=True)
+            kept[name] = asdict(record(training, split, number))
+            if scores is not None:
+                write_text(scores, json.dumps(kept, indent=1) + "\n")
     records = {
         training: [
-            Recorded(**kept[f"{training} / {split} / {seed}"])  # type: ignore[arg-type]
-            for split in splits
+            Recorded(**kept[f"{training} / {split} / {number}"])  # type: ignore[arg-type]
+            for split, number in product(splits, seeds)
         ]
         for training in TRAININGS
     }
     command = shlex.join(["python", "-m", "lab", *sys.argv[1:]])
-    result = {"command": command, "partitions": splits, **measure(records, requests, seed)}
+    result = {
+        "command": command,
+        "partitions": splits,
+        "seeds": seeds,
+        **measure(records, requests, seeds[0]),
+    }
     if output is not None:
         write_text(output, json.dumps(result, indent=1) + "\n")
-    for table in ("alone", "pair", "censors", "requesters"):
+    for table in ("models", "alone", "pair", "censors", "requesters"):
         typer.echo(f"\n{table}")
         print_rows(result[table], as_json=False, empty="nothing")

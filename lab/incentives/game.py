@@ -12,7 +12,7 @@ import numpy as np
 
 from fedpact.chain.signed_messages import BLIND, Board
 from fedpact.consensus.earned import payouts
-from fedpact.consensus.judgement import Final, Rules, blind, finalised, judge, leader
+from fedpact.consensus.judgement import Final, Rules, astray, blind, finalised, judge, leader
 from fedpact.consensus.votes import pack_scores
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Member, seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE, lane
@@ -24,7 +24,7 @@ PAY = 10**18
 ROUNDS = 10
 SAMPLES = 200
 PAID = 1 << 16
-GLOBAL = b"\x01" * 32
+GLOBAL, OTHER = b"\x01" * 32, b"\x02" * 32
 
 
 class Voting(StrEnum):
@@ -39,6 +39,14 @@ class Voting(StrEnum):
     NONE = "does not vote"
 
 
+class Attesting(StrEnum):
+    """What allies attest."""
+
+    HONEST = "what they computed"
+    NOTHING = "nothing"
+    OTHER = "another model"
+
+
 class Asking(StrEnum):
     """What the requester does."""
 
@@ -49,12 +57,11 @@ class Asking(StrEnum):
 
 @dataclass(frozen=True)
 class Play:
-    """One request: what the members vote, and the allies, who also attest with each other only."""
+    """One request: what the members vote, and what the allies among them attest."""
 
     voting: Mapping[int, Voting]
     allies: frozenset[int] = frozenset()
-    censors: bool = False
-    """Whether the allies attest nothing."""
+    attesting: Attesting = Attesting.HONEST
     asking: Asking = Asking.OPENS
 
 
@@ -94,7 +101,7 @@ class Game:
                 self._finals[key] = self._final(*key)
             final = self._finals[key]
             points = final.points if final else board.points
-            extra = board.faults | (PAID if points else 0)
+            extra = self._faults(chosen, before) | (PAID if points else 0)
             entries.append(Earned(_COHORT, points, extra, GLOBAL if final else bytes(32)))
             if final is None:
                 break
@@ -127,18 +134,42 @@ class Game:
         how, rules = self._how, self._rules
         if how.asking is Asking.CANCELS:
             return None
-        board, is_blind = self._board(chosen, before)
-        attesters = ALL if is_blind else _voters(how)
-        attesting = attesters
-        if how.censors:
-            attesting &= ~sum(1 << seat for seat in how.allies)
+        board, _ = self._board(chosen, before)
         return finalised(
             board,
-            [(seat, GLOBAL, MAX_SCORE) for seat in seats_of(attesting)],
-            *(attesters, ALL, rules),
+            self._attestations(chosen, before),
+            *(ALL, rules),
             lambda candidates: leader(
                 *(candidates, ALL, board.medians, _MEMBERS, number, rules.leader_rule, led)
             ),
+        )
+
+    def _attesters(self, chosen: int, before: int | None) -> int:
+        _, is_blind = self._board(chosen, before)
+        return ALL if is_blind else _voters(self._how)
+
+    def _attestations(self, chosen: int, before: int | None) -> list[tuple[int, bytes, int]]:
+        how = self._how
+        given = {
+            seat: how.attesting if seat in how.allies else Attesting.HONEST
+            for seat in seats_of(self._attesters(chosen, before))
+        }
+        return [
+            (seat, OTHER if what is Attesting.OTHER else GLOBAL, MAX_SCORE)
+            for seat, what in given.items()
+            if what is not Attesting.NOTHING
+        ]
+
+    def _faults(self, chosen: int, before: int | None) -> int:
+        """Seats at fault in a round."""
+        board, _ = self._board(chosen, before)
+        if self._how.asking is Asking.CANCELS:
+            return board.faults
+        return board.faults | astray(
+            self._attestations(chosen, before),
+            *(self._attesters(chosen, before), ALL),
+            voided=0,
+            halted=False,
         )
 
     def _settled(self, entries: list[Earned]) -> Result:

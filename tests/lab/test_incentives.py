@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lab.incentives.game import Asking, Game, Play, Result, Voting
-from lab.incentives.measure import measure
+from lab.incentives.game import Asking, Attesting, Game, Play, Result, Voting
+from lab.incentives.measure import measure, model_pay
 from lab.incentives.scores import Recorded
 
 EQUAL = Recorded([[3_000] * 5], 5_000, 50)
@@ -34,10 +34,25 @@ def test_a_false_vote_alone_earns_nothing(voting: Voting) -> None:
     assert (result.pay[4], result.faults[4]) == (0, 10)
 
 
-def test_two_of_five_who_attest_nothing_stop_the_request() -> None:
-    result = played(allies=frozenset({3, 4}), censors=True)
-    assert (result.final_rounds, result.paid) == (0, 0)
-    assert played(allies=frozenset({4}), censors=True).final_rounds == 10
+def test_two_of_five_who_attest_nothing_cost_themselves_alone() -> None:
+    result = played(allies=frozenset({3, 4}), attesting=Attesting.NOTHING)
+    assert (result.final_rounds, result.paid) == (10, pytest.approx(1))
+    assert result.faults == (0, 0, 0, 10, 10)
+    assert max(result.pay[3:]) < min(result.pay[:3])
+
+
+def test_two_of_five_who_attest_another_model_have_a_fault() -> None:
+    result = played(allies=frozenset({3, 4}), attesting=Attesting.OTHER)
+    assert (result.final_rounds, result.faults) == (0, (0, 0, 0, 1, 1))
+    alone = played(allies=frozenset({4}), attesting=Attesting.OTHER)
+    assert (alone.final_rounds, alone.faults) == (10, (0, 0, 0, 0, 10))
+
+
+def test_a_model_that_adds_nothing_earns_nothing() -> None:
+    worthless = Recorded([[3_000] * 4 + [5_000]], 5_000, 50)
+    found = model_pay([worthless])
+    assert found == {"first": 0.0, "later": 0.0}
+    assert played(worthless).pay[4] == pytest.approx(0.15, abs=0.01)
 
 
 def test_a_requester_that_opens_no_slice_pays_all() -> None:

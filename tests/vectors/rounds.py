@@ -51,8 +51,7 @@ def judged(votes: naive.Votes, blind: list[int], submitted: list[int], max_error
     points = {}
     for seat in paid:
         of_votes = sum(near[other] for other in paid)
-        points[seat] = floor(Fraction(1000, len(paid)))
-        points[seat] += floor(7000 * quality[seat] / sum(quality.values()))
+        points[seat] = floor(8000 * quality[seat] / sum(quality.values()))
         points[seat] += floor(Fraction(1000 * near[seat], of_votes)) if of_votes else 0
     return board(medians, good or valid, paid, points, adverse, False)
 
@@ -115,13 +114,25 @@ def _same(score: int, size: int = 3) -> naive.Votes:
 
 BY_HAND = [
     {
-        # 1,000 / 3 + 7,000 / 3 + 1,000 / 3, each rounded down.
+        # 8,000 / 3 + 1,000 / 3, each rounded down.
         **case_of("equal models", _same(1000), [], [0, 1, 2], 5000, 50),
-        "by_hand": [333 + 2333 + 333] * 3,
+        "by_hand": [2666 + 333] * 3,
+    },
+    {
+        # One adds nothing: it has the third of the votes' share alone.
+        **case_of(
+            "a model that adds nothing",
+            {i: {j: 5000 if j == 2 else 1000 for j in range(3) if j != i} for i in range(3)},
+            [],
+            [0, 1, 2],
+            5000,
+            50,
+        ),
+        "by_hand": [4000 + 333, 4000 + 333, 333],
     },
     {
         **case_of("none is within the ceiling", _same(6000), [], [0, 1, 2], 5000, 50),
-        "by_hand": [333 + 2333 + 333] * 3,
+        "by_hand": [2666 + 333] * 3,
     },
     {**case_of("no slice opens", {}, [0, 1], [0, 1, 2], 5000, 50), "by_hand": [3000] * 3},
     {

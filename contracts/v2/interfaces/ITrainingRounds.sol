@@ -53,7 +53,7 @@ interface ITrainingRounds {
     /// @param target The request ends once a quorum attests errors of at most this (0: never).
     /// @param maxRounds 1..1,000.
     /// @param leaderRule 0: lowest weighted error first. 1: highest reputation first, the last leader last.
-    /// @param approvalRule 0: two thirds of those who revealed. 1: all of them.
+    /// @param approvalRule 0: two thirds of those who attested. 1: all of them. More than half of all judged in both cases.
     /// @param voteBand Largest distance of a vote from the median that counts as inside the band; at most 1,000.
     /// @param gasPerRound Most gas refunded for a round, in gwei.
     /// @param maxGasPrice Highest gas price refunded, in 1/1,000 gwei.
@@ -110,7 +110,7 @@ interface ITrainingRounds {
     /// @notice What a tally found.
     /// @param medians Packed medians; INVALID without a model. All 0 in a blind round.
     /// @param included Seats whose model is aggregated.
-    /// @param eligible Seats that share in the points: valid, voted, not adverse. They may also lead and earn by attesting.
+    /// @param eligible Seats that share in the points: valid, voted, not adverse; in a blind round without a fault. They may also lead and earn by attesting.
     /// @param points Points so far, 16 bits a seat.
     /// @param faults Seats with a fault in this round.
     struct Board {
@@ -158,7 +158,8 @@ interface ITrainingRounds {
     /// @param returning Seats that the next round waits for again.
     /// @param turn The lowest pool index that may still start.
     /// @param lastLeader Pool index of the last leader, plus 1 (0: none).
-    /// @param reopened Whether the submissions of this round were opened once more, because a majority was silent.
+    /// @param reopened Whether the window of the present phase (Submit, Attest) was opened once more, because at most half
+    /// had acted; in the phases between: that of the submissions.
     /// @param blind Whether the tally found the round blind.
     /// @param drawn Whether each round draws a cohort.
     struct RoundFacts {

@@ -50,6 +50,7 @@ struct State {
 /// @notice Which phase a round is in.
 library Clock {
     uint8 internal constant SLICE = 1;
+    /// @dev The present phase's window was opened once more: in Submit and Attest.
     uint8 internal constant REOPENED = 2;
     uint8 internal constant HALTED = 4;
     uint8 internal constant REACHED = 8;
@@ -83,7 +84,7 @@ library Clock {
             if (before == ITrainingRounds.Phase.Submit) _submit(s, p, time);
             else if (before == ITrainingRounds.Phase.Commit) _commit(s, p, time);
             else if (before == ITrainingRounds.Phase.Reveal) _reveal(s, time);
-            else if (before == ITrainingRounds.Phase.Attest) _attest(s, time);
+            else if (before == ITrainingRounds.Phase.Attest) _attest(s, p, time);
         } while (s.phase != before);
     }
 
@@ -145,8 +146,19 @@ library Clock {
         if (s.acted & ~(s.revealed | s.voided) == 0 || time > s.mark) s.phase = ITrainingRounds.Phase.Tally;
     }
 
-    function _attest(State memory s, uint256 time) private pure {
-        if (attesters(s) & ~s.acted == 0 || time > s.mark) s.phase = ITrainingRounds.Phase.Finalise;
+    /// @dev As for the submissions, the window opens once more if at most half have attested: a short outage is nobody's
+    /// fault.
+    function _attest(State memory s, Plan memory p, uint256 time) private pure {
+        uint256 may = attesters(s);
+        if (may & ~s.acted != 0) {
+            if (time <= s.mark) return;
+            if (!has(s, REOPENED) && 2 * Scores.count(may & s.acted) <= Scores.count(may)) {
+                s.flags |= REOPENED;
+                s.mark += p.attestWindow;
+                if (time <= s.mark) return;
+            }
+        }
+        s.phase = ITrainingRounds.Phase.Finalise;
     }
 
     /// @notice The last second in which the slice may be opened.

@@ -12,10 +12,9 @@ import {PoolMember} from "./PoolMember.sol";
 library Judgement {
     using UncheckedArrays for uint256[];
 
-    /// @notice Points for a valid model, in equal parts.
-    uint256 internal constant BASE = 1000;
-    /// @notice Points in proportion to how far a model's median is below the ceiling.
-    uint256 internal constant QUALITY = 7000;
+    /// @notice Points in proportion to how far a model's median is below the ceiling. A model that adds nothing earns nothing,
+    /// unless none does.
+    uint256 internal constant QUALITY = 8000;
     /// @notice Points in proportion to the number of votes inside the band around the medians.
     uint256 internal constant VOTES = 1000;
     /// @notice Points for attesting the model that became final, in equal parts.
@@ -32,7 +31,7 @@ library Judgement {
     uint256 private constant NOTHING = (1 << 224) - 1;
 
     /// @notice A round's board, but for the faults of those that did not act.
-    /// @dev A minority's BLIND votes count as no vote, without a fault: such a member shares in base and quality. With fewer
+    /// @dev A minority's BLIND votes count as no vote, without a fault: such a member shares in the quality. With fewer
     /// than two votes models cannot be compared: those that voted share the points as in a blind round.
     /// @param votes One a seat; those of seats outside `revealed` are not read.
     /// @param submitted Seats whose model is judged.
@@ -78,7 +77,7 @@ library Judgement {
     /// @param eligible Seats that share the points.
     function blind(uint256 submitted, uint256 eligible) internal pure returns (ITrainingRounds.Board memory board) {
         PackedScores medians = PackedScores.wrap(NOTHING);
-        uint256 each = eligible == 0 ? 0 : (BASE + QUALITY + VOTES) / Scores.count(eligible);
+        uint256 each = eligible == 0 ? 0 : (QUALITY + VOTES) / Scores.count(eligible);
         for (uint256 seat; submitted >> seat != 0; ++seat) {
             if (!_has(submitted, seat)) continue;
             medians = medians.set(seat, 0);
@@ -139,6 +138,16 @@ library Judgement {
         }
     }
 
+    /// @notice A word of points without those of some seats.
+    function without(uint256 points, uint256 seats) internal pure returns (uint256) {
+        unchecked {
+            for (uint256 seat; seats >> seat != 0; ++seat) {
+                if (_has(seats, seat)) points &= ~(uint256(0xffff) << (16 * seat));
+            }
+        }
+        return points;
+    }
+
     /// @dev Splits each part among the eligible seats, rounded down. `equal`: quality in equal parts.
     function _shares(uint256 eligible, uint256 qualities, uint256 inBand, bool equal)
         private
@@ -160,7 +169,7 @@ library Judgement {
             if (voteSum == 0) voteSum = 1;
             for (uint256 seat; eligible >> seat != 0; ++seat) {
                 if (!_has(eligible, seat)) continue;
-                uint256 own = BASE / n + VOTES * _lane(inBand, seat) / voteSum;
+                uint256 own = VOTES * _lane(inBand, seat) / voteSum;
                 own += equal ? QUALITY / n : QUALITY * _lane(qualities, seat) / qualitySum;
                 points |= own << (16 * seat);
             }

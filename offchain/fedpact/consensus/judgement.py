@@ -14,10 +14,9 @@ from fedpact.consensus.votes import pack_scores
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Member, seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE, MAX_SEATS, lane, median_error, median_score
 
-BASE_POINTS = 1_000
-"""For a valid model, in equal parts."""
-QUALITY_POINTS = 7_000
-"""In proportion to how far a model's median is below the ceiling."""
+QUALITY_POINTS = 8_000
+"""In proportion to how far a model's median is below the ceiling. A model that adds nothing earns
+nothing, unless none does."""
 VOTE_POINTS = 1_000
 """In proportion to the number of votes inside the band around the medians."""
 ATTEST_POINTS = 500
@@ -62,7 +61,7 @@ def judge(
 ) -> tuple[Board, bool]:
     """A round's board, but for the faults of seats that did not act; whether the round is blind.
 
-    A minority's BLIND votes count as no vote, without a fault: such a member shares in base and
+    A minority's BLIND votes count as no vote, without a fault: such a member shares in the
     quality. With fewer than two votes models cannot be compared: those that voted share the points
     as in a blind round.
 
@@ -106,7 +105,7 @@ def blind(submitted: int, eligible: int) -> Board:
         eligible: seats that share the points.
     """
     sharing = seats_of(submitted & eligible)
-    each = (BASE_POINTS + QUALITY_POINTS + VOTE_POINTS) // max(1, eligible.bit_count())
+    each = (QUALITY_POINTS + VOTE_POINTS) // max(1, eligible.bit_count())
     points = pack_points(dict.fromkeys(sharing, each))
     return Board(_packed(dict.fromkeys(seats_of(submitted), 0)), submitted, eligible, points, 0)
 
@@ -161,28 +160,25 @@ def rewards(earners: int, leads: int) -> int:
 def finalised(
     board: Board,
     attestations: Sequence[tuple[int, bytes, int]],
-    attesters: int,
     submitted: int,
     rules: Rules,
     leads: Callable[[int], int],
     voided: int = 0,
 ) -> Final | None:
-    """What the attestations make of a tallied round; None where no model has a quorum.
+    """What the attestations make of a tallied round; None where no model has a quorum: two thirds
+    (or all) of those that attested, and more than half of those whose models count.
 
     Args:
+        board: its points are without those of voided seats (`without`).
         attestations: seat, digest and error (INVALID: not measured), in the order anchored.
-        attesters: seats that may attest: that revealed, in a blind round that submitted.
         submitted: seats whose models were judged.
         leads: the leader's seat among a mask of candidates, as `leader` says.
         voided: seats whose attestation does not count: they signed contradictions.
     """
-    digest = favourite([digest for _, digest, _ in attestations])
-    approving = {
-        seat: error
-        for seat, found, error in attestations
-        if found == digest and not voided >> seat & 1
-    }
-    needed = approvals_needed(attesters.bit_count(), submitted.bit_count(), rules.approval_rule)
+    counting = [one for one in attestations if not voided >> one[0] & 1]
+    digest = favourite([digest for _, digest, _ in counting])
+    approving = {seat: error for seat, found, error in counting if found == digest}
+    needed = approvals_needed(len(counting), submitted.bit_count(), rules.approval_rule)
     if len(approving) < needed:
         return None
     approvals = _mask(approving)
@@ -196,6 +192,37 @@ def finalised(
         rules.target != 0 and within >= needed,
         board.points + rewards(board.eligible & approvals, leading),
     )
+
+
+def astray(
+    attestations: Sequence[tuple[int, bytes, int]],
+    attesters: int,
+    submitted: int,
+    *,
+    voided: int,
+    halted: bool,
+) -> int:
+    """Seats at fault in the attestations: silent ones, if two others show that there was something
+    to attest; those that attested something else than more than half of all whose models count.
+
+    Args:
+        attesters: seats that may attest: that revealed, in a blind round that submitted; without
+            voided ones.
+        halted: the requester cancelled; silence is then no fault.
+    """
+    counting = {seat: digest for seat, digest, _ in attestations if not voided >> seat & 1}
+    digest = favourite(list(counting.values()))
+    approvals = _mask(seat for seat, found in counting.items() if found == digest)
+    silent = attesters & ~_mask(counting)
+    faults = silent if approvals.bit_count() >= 2 and not halted else 0
+    if 2 * approvals.bit_count() > submitted.bit_count():
+        faults |= _mask(counting) & ~approvals
+    return faults
+
+
+def without(points: int, seats: int) -> int:
+    """A word of points without those of some seats."""
+    return points & ~sum(0xFFFF << _POINT_BITS * seat for seat in seats_of(seats))
 
 
 def favourite(digests: Sequence[bytes]) -> bytes:
@@ -224,8 +251,7 @@ def _shares(qualities: Mapping[int, int], in_band: Mapping[int, int]) -> dict[in
     count, quality_sum = len(qualities), sum(qualities.values())
     vote_sum = sum(in_band.get(seat, 0) for seat in qualities) or 1
     return {
-        seat: BASE_POINTS // count
-        + (QUALITY_POINTS * own // quality_sum if quality_sum else QUALITY_POINTS // count)
+        seat: (QUALITY_POINTS * own // quality_sum if quality_sum else QUALITY_POINTS // count)
         + VOTE_POINTS * in_band.get(seat, 0) // vote_sum
         for seat, own in qualities.items()
     }

@@ -23,7 +23,7 @@ from fedpact.chain.bindings.v2.events import (
 from fedpact.chain.client import ClientV2
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.signed_messages import pack_signatures
+from fedpact.chain.signed_messages import BLIND, pack_signatures
 from fedpact.content.delivery import Deliveries, Delivery, Point, dispute_context, prove
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import InvalidInput
@@ -200,6 +200,43 @@ def test_a_vote_that_is_hidden_and_an_attestation_that_is_contradicted(
     assert found["faults"] == "2 faults"
     assert found["commitments"] == "3 votes opened on chain"
     assert found["finals"] == "1 final round"
+
+
+def test_silence_at_the_end_is_at_fault_and_stops_nobody(
+    anvil: Devnet, client: ClientV2, people: People, tmp_path: Path
+) -> None:
+    """Member 3 attests nothing; the round is final without it."""
+    request = SecondRequest.created(client, people, max_rounds=1).running()
+    request.submit(0, 1, 2, 3)
+    word = sum(1_000 << 14 * seat for seat in range(4))
+    vote(request, {seat: word & ~(0x3FFF << 14 * seat) for seat in range(4)}, {0, 1, 2, 3})
+    tally_and_attest(request, {0, 1, 2})
+    anvil.mine(2, request.terms.attest_window)
+    finalise(request, {0, 1, 2})
+    request.deliver()
+    settle(request, people.requester)
+    found = audited(request, tmp_path)
+    assert found["faults"] == "1 fault"
+    assert found["finals"] == "1 final round"
+
+
+def test_a_hidden_vote_shares_in_no_blind_round(
+    anvil: Devnet, client: ClientV2, people: People, tmp_path: Path
+) -> None:
+    """Three say that the slice does not open; member 3 hides its vote."""
+    request = SecondRequest.created(client, people, max_rounds=1).running()
+    request.submit(0, 1, 2, 3)
+    vote(request, dict.fromkeys(range(4), BLIND), {0, 1, 2})
+    anvil.mine(2, request.terms.reveal_window // 2 + 100)
+    tally_and_attest(request, {0, 1, 2, 3})
+    finalise(request, {0, 1, 2, 3})
+    request.deliver()
+    settle(request, people.requester)
+    found = audited(request, tmp_path)
+    assert found["faults"] == "1 fault"
+    assert found["included"] == "1 round, 1 blind"
+    [credited] = [one for one in events_of(request, Credited) if one.points]
+    assert credited.points >> 16 * 3 == 0
 
 
 def test_a_cancelled_round_and_what_it_cost_the_requester(

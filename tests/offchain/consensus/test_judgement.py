@@ -84,7 +84,7 @@ def test_refunds_stop_at_the_budget():
 def attested(*given):
     votes = {i: pack_scores({j: 9 for j in range(3) if j != i}) for i in range(3)}
     board, _ = judge(votes, 7, 10, 5)
-    return finalised(board, given, 7, 7, RULES, lambda candidates: candidates.bit_length() - 1)
+    return finalised(board, given, 7, RULES, lambda candidates: candidates.bit_length() - 1)
 
 
 def test_a_third_cannot_make_a_round_final_or_meet_the_target():

@@ -28,7 +28,16 @@ from fedpact.chain.signed_messages import (
     list_hash,
     slice_link,
 )
-from fedpact.consensus.judgement import Final, Rules, blind, finalised, judge, leader
+from fedpact.consensus.judgement import (
+    Final,
+    Rules,
+    astray,
+    blind,
+    finalised,
+    judge,
+    leader,
+    without,
+)
 from fedpact.types.rounds import Member, seats_of
 from fedpact.types.scores import lane
 from fedpact.types.v2 import PoolMember, Terms
@@ -114,7 +123,7 @@ class Played:
         """All points of the round, a word of 16 bits a seat."""
         if self.final is not None:
             return self.final.points
-        return 0 if self.board is None else self.board.points
+        return 0 if self.board is None else without(self.board.points, self.voided)
 
 
 def play(
@@ -197,7 +206,10 @@ class _Game:
         else:
             voting = {seat: word for seat, word in p.votes.items() if p.judged >> seat & 1}
             found, p.blind = judge(voting, p.judged, terms.max_error, terms.vote_band)
-            faults |= found.faults | p.committed & ~p.revealed
+            hidden = p.committed & ~p.revealed
+            if p.blind:
+                found = blind(p.judged, p.judged & ~hidden)
+            faults |= found.faults | hidden
         p.faults = faults | p.voided
         p.board = _with_faults(found, p.faults)
         self._anchored = p.board.hash
@@ -237,8 +249,16 @@ class _Game:
             p.faults = (0 if halted else p.expected & ~p.submitted) | p.voided
             p.log = self._models if p.submitted else _ZERO
         elif self._attesting:
-            p.final = self._final(p.board)
-            p.faults |= p.voided
+            board = p.board
+            left = without(board.points, p.voided)
+            p.final = self._final(
+                Board(board.medians, board.included, board.eligible, left, board.faults)
+            )
+            p.faults |= p.voided | astray(
+                *(p.attestations, p.attesters, p.judged),
+                voided=p.voided,
+                halted=self._e.halted_before(end.at),
+            )
             pair = [self._anchored, attestations_hash(p.attestations)]
             p.record = keccak(encode(["bytes32", "bytes32"], pair))
 
@@ -247,7 +267,6 @@ class _Game:
         return finalised(
             board,
             p.attestations,
-            p.attesters,
             p.judged,
             rules_of(terms),
             lambda candidates: self._leader(board, candidates),

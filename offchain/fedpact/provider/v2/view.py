@@ -160,9 +160,10 @@ class RequestView:
     @property
     def phase_start(self) -> int:
         """When the present phase began, in seconds of the chain's time; for phases with a window.
-        Where the submissions were opened once more: when they were first opened."""
+        Where submissions or attestations were opened once more: when they were first opened."""
         window = int(getattr(self.terms, WINDOWS[self.facts.phase]))
-        twice = self.facts.phase is Phase.SUBMIT and self.facts.reopened
+        reopens = self.facts.phase in (Phase.SUBMIT, Phase.ATTEST)
+        twice = reopens and self.facts.reopened
         return self.facts.deadline - window * (2 if twice else 1)
 
     def share_passed(self) -> float:

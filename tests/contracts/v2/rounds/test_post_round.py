@@ -19,8 +19,8 @@ def r(running: Any) -> Rounds:
     return made
 
 
-# BASE 333 each; quality by 8,000 : 7,900 : 7,800 of 7,000; votes 333; attesting 166; leading 500.
-POINTS = [333 + 2362 + 333 + 166 + 500, 333 + 2333 + 333 + 166, 333 + 2303 + 333 + 166]
+# Quality by 8,000 : 7,900 : 7,800 of 8,000; votes 333; attesting 166; leading 500.
+POINTS = [2700 + 333 + 166 + 500, 2666 + 333 + 166, 2632 + 333 + 166]
 
 
 def test_all_agree(r: Rounds) -> None:

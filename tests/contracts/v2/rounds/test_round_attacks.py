@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from eth_utils import keccak
+
 from fedpact.consensus.draw import next_seed
-from tests.contracts.v2.rounds.kit import ENDED, WAITING, WINDOW, Rounds
+from tests.contracts.v2.rounds.kit import ATTEST, ENDED, WAITING, WINDOW, Rounds, lanes16
 
 
 def blind_round(r: Rounds) -> None:
@@ -157,3 +159,131 @@ def test_what_a_poster_writes_does_not_move_the_next_draw(running: Any) -> None:
         assert r.facts.seed == next_seed(before, int.from_bytes(mix, "big"))
         r.chain.revert(snapshot)
         snapshot = r.chain.snapshot()
+
+
+def tallied(r: Rounds) -> Rounds:
+    """All submit and vote, and the votes are counted."""
+    seats = range(len(r.members))
+    r.submit(*seats)
+    r.voted(*seats)
+    r.tally()
+    return r
+
+
+def test_two_of_five_that_attest_nothing_cost_themselves_alone(running: Any) -> None:
+    """The quorum was two thirds of those that might attest: nobody was paid, nobody at fault."""
+    r = tallied(running(5))
+    r.attest(0, 1, 2)
+    r.pass_deadline()
+    r.finalise()
+    assert r.outcome.finalRounds == 1
+    assert r.faults() == [3, 4]
+    board = r.board
+    assert board is not None
+    before = lanes16(board.points, 5)
+    gained = [own - had for own, had in zip(r.points(), before, strict=True)]
+    assert gained == [166 + 500, 166, 166, 0, 0]
+
+
+def test_an_outage_in_the_attestations_blames_nobody(running: Any) -> None:
+    """While at most half have attested, the window opens once more, as for the submissions."""
+    r = tallied(running(5))
+    r.attest(0, 1)
+    first = r.facts.deadline
+    r.pass_deadline()
+    facts = r.facts
+    assert (facts.phase, facts.reopened, facts.deadline) == (ATTEST, True, first + WINDOW)
+    r.attest(2, 3, 4)
+    r.finalise()
+    assert r.faults() == []
+    assert r.outcome.finalRounds == 1
+
+
+def test_a_majority_that_attests_nothing_in_two_windows_is_at_fault(running: Any) -> None:
+    r = tallied(running(5))
+    r.attest(0, 1)
+    r.pass_deadline()
+    r.pass_deadline()
+    r.finalise()
+    assert r.outcome.finalRounds == 0
+    assert r.faults() == [2, 3, 4]
+
+
+def test_nobody_is_blamed_where_no_two_attested_the_same(running: Any) -> None:
+    """One alone does not show that there was anything to attest."""
+    r = tallied(running(3))
+    r.attest(0)
+    r.pass_deadline()
+    r.pass_deadline()
+    r.finalise()
+    assert r.faults() == []
+
+
+def test_nobody_is_blamed_for_not_attesting_after_the_requester_cancelled(running: Any) -> None:
+    r = tallied(running(5))
+    r.halt()
+    r.attest(0, 1, 2)
+    r.pass_deadline()
+    r.finalise()
+    assert r.faults() == []
+    assert r.outcome.finalRounds == 1
+
+
+def test_attesting_another_model_than_the_majority_is_a_fault(running: Any) -> None:
+    """Two of five that attested anything else kept all from being paid, at no price."""
+    r = tallied(running(5))
+    r.attest(0, 1, 2)
+    r.attest(3, digest=keccak(text="one"))
+    r.attest(4, digest=keccak(text="other"))
+    r.finalise()
+    assert r.outcome.finalRounds == 0
+    assert r.faults() == [3, 4]
+
+
+def test_without_a_majority_no_attestation_is_a_fault(running: Any) -> None:
+    r = tallied(running(4))
+    r.attest(0, 1)
+    r.attest(2, 3, digest=keccak(text="other"))
+    r.finalise()
+    assert r.faults() == []
+
+
+def test_a_hidden_vote_shares_in_no_blind_round(running: Any) -> None:
+    """A committed vote that was not opened is a fault, but the round turned blind and paid it."""
+    r: Rounds = running(5)
+    r.submit(*range(5))
+    r.open_slice()
+    r.commit(0, 1, 2, blind=True)
+    r.commit(3, 4)
+    r.reveal(0, 1, 2, 3)
+    r.pass_deadline()
+    r.tally()
+    assert r.facts.blind
+    r.attest(*range(5))
+    r.finalise()
+    assert r.faults() == [4]
+    assert sorted(r.points()[:4]) == [2_250 + 125] * 3 + [2_250 + 125 + 500]
+    assert r.points()[4] == 0
+
+
+def test_a_contradiction_shown_after_the_tally_costs_the_points(running: Any) -> None:
+    r = tallied(running(5))
+    r.attest(0, 1, 2, 3)
+    r.contradict(4)
+    r.finalise()
+    assert r.faults() == [4]
+    assert r.points()[4] == 0
+
+
+def test_attestations_of_contradictors_do_not_hide_the_majority(running: Any) -> None:
+    """Three that attested one model and were then voided hid the digest that all others attested:
+    the vote for the favourite counted them."""
+    r = tallied(running(5))
+    r.attest(0, 1)
+    r.attest(2, 3, 4, digest=keccak(text="other"))
+    for seat in (2, 3, 4):
+        r.contradict(seat)
+    r.finalise()
+    assert r.faults() == [2, 3, 4]
+    assert r.outcome.finalRounds == 1
+    assert r.points()[2:] == [0, 0, 0]

@@ -17,11 +17,12 @@ from fedpact.consensus.judgement import (
     NOBODY,
     Final,
     Rules,
+    astray,
     blind,
-    favourite,
     finalised,
     judge,
     leader,
+    without,
 )
 from fedpact.types.rounds import Member, seats_of
 from fedpact.types.v2 import Earned
@@ -48,12 +49,12 @@ class Plan:
 
 
 class Counted(NamedTuple):
-    """Whom a closed round had: seats whose models counted, those that might attest, and those that
-    contradicted themselves."""
+    """Whom a closed round had: seats whose models counted, those that might attest, and those at
+    fault in the attestations."""
 
     judged: int
     attesters: int
-    voided: int
+    astray: int
 
 
 @dataclass
@@ -73,6 +74,7 @@ class Request:
     submitted: int = 0
     acted: int = 0
     voided: int = 0
+    astray: int = 0
     returning: int = 0
     returned: int = 0
     slice_open: bool = False
@@ -184,13 +186,17 @@ class Request:
             board, self.blind = judge(
                 counted, self.judged, self.plan.rules.max_error, self.plan.rules.vote_band
             )
-            board = _with_faults(board, self.acted & ~self.revealed)
+            hidden = self.acted & ~self.revealed
+            if self.blind:
+                board = blind(self.judged, self.judged & ~hidden)
+            board = _with_faults(board, hidden)
         self.board = _with_faults(board, self._silent | self.voided)
         cut = self.halted and self.blind
         if cut or self.attesters.bit_count() < 2 or board.included == 0:
             self._conclude(now, self.board, None, members, seats)
             return
         self.acted = 0
+        self.reopened = False
         self.phase = Phase.ATTEST
         self.mark = now + self.plan.window
 
@@ -204,7 +210,14 @@ class Request:
     def finalise(self, now: int, members: Sequence[Member] = (), seats: Sequence[int] = ()) -> None:
         self._at(now, Phase.FINALISE)
         assert self.board is not None
-        self.board = _with_faults(self.board, self.voided)
+        self.astray = astray(
+            *(self.attestations, self.attesters, self.judged),
+            voided=self.voided,
+            halted=self.halted,
+        )
+        board = self.board
+        facts = (board.medians, board.included, board.eligible, without(board.points, self.voided))
+        self.board = Board(*facts, board.faults | self.voided | self.astray)
         self._finish(now, self.board, self.attestations, members, seats)
 
     def post(
@@ -236,7 +249,7 @@ class Request:
         self._at(now, Phase.FAILED)
         if self.round == 1 and not self.halted:
             self.entries.append(_entry((self.turn - 1,), 0, 1 | VOID_START))
-            self.counts.append(Counted(self.judged, 0, self.voided))
+            self.counts.append(Counted(self.judged, 0, 0))
             self.phase, self.mark, self.round, self.returned = Phase.WAITING, now, 0, 0
             return
         nothing = Board(0, 0, 0, 0, self._silent | self.voided)
@@ -274,8 +287,7 @@ class Request:
                     if self.acted & ~(self.revealed | self.voided) == 0 or now > self.mark:
                         self.phase = Phase.TALLY
                 case Phase.ATTEST:
-                    if self.attesters & ~self.acted == 0 or now > self.mark:
-                        self.phase = Phase.FINALISE
+                    self._attestations(now)
 
     def _submissions(self, now: int) -> None:
         present = self.judged.bit_count()
@@ -296,6 +308,16 @@ class Request:
         else:
             self.phase = Phase.COMMIT
             self.mark = since + self.plan.window
+
+    def _attestations(self, now: int) -> None:
+        if self.attesters & ~self.acted:
+            present = (self.attesters & self.acted).bit_count()
+            if now > self.mark and not self.reopened and 2 * present <= self.attesters.bit_count():
+                self.reopened = True
+                self.mark += self.plan.window
+            if now <= self.mark:
+                return
+        self.phase = Phase.FINALISE
 
     def _commits(self, now: int) -> None:
         if not self.slice_open:
@@ -327,16 +349,11 @@ class Request:
         members: Sequence[Member],
         seats: Sequence[int],
     ) -> None:
-        digest = favourite([found for _, found, _ in attestations])
-        counting = [
-            one for one in attestations if one[1] == digest and not self.voided >> one[0] & 1
-        ]
         last = self.last_leader
         seat_of_last = self.seats.index(last) if last in self.seats else None
         final = finalised(
             board,
-            counting,
-            self.attesters,
+            attestations,
             self.judged,
             self.plan.rules,
             lambda candidates: leader(
@@ -348,6 +365,7 @@ class Request:
                 self.plan.rules.leader_rule,
                 seat_of_last,
             ),
+            self.voided,
         )
         self._conclude(now, board, final, members, seats)
 
@@ -368,7 +386,7 @@ class Request:
         flags = (BLIND_ROUND if self.blind else 0) | (PAID if points else 0)
         self.paid_rounds += points != 0
         self.entries.append(_entry(self.seats, points, board.faults | flags, digest))
-        self.counts.append(Counted(self.judged, self.attesters, self.voided))
+        self.counts.append(Counted(self.judged, self.attesters, self.astray))
         over = self.reached or self.halted or self.round == self.plan.max_rounds
         if over or (final is None and not self.plan.drawn):
             self._end(now)
@@ -383,6 +401,7 @@ class Request:
         self.phase, self.mark = Phase.SUBMIT, now + self.plan.window
         self.expected = expected
         self.submitted = self.acted = self.voided = self.returning = 0
+        self.astray = 0
         self.slice_open = self.reopened = self.blind = False
         self.committed, self.votes, self.attestations, self.board = {}, {}, [], None
 

@@ -52,6 +52,8 @@ class Asker(Enum):
 
 NO_VOTE = (Way.SILENT, Way.SUBMITS)
 FALSE_VOTES = (Way.SLANDERS, Way.DERIDES, Way.FLATTERS_AND_FORGES)
+LIARS = (*FALSE_VOTES, Way.FORGES)
+"""The others may be silent at most: then a majority of honest members is enough."""
 NEVER_GUILTY = (Way.SUBMITS, Way.CALLS_IT_BLIND)
 
 
@@ -112,13 +114,19 @@ def play(ways: tuple[Way, ...], asker: Asker, rules: Rules) -> Request:
     m.tally(now)
     if m.phase is Phase.ATTEST:
         attest(m, now, ways)
-        m.finalise(max(now, m.mark + 1))
+        while m.phase is Phase.ATTEST:
+            now = m.mark + 1
+            m.advance(now)
+        m.finalise(now)
     return m
+
+
+SILENT_AT_LAST = (Way.SUBMITS, Way.CALLS_IT_BLIND, Way.HIDES_VOTE)
 
 
 def attest(m: Request, now: int, ways: tuple[Way, ...]) -> None:
     for seat in seats_of(m.attesters):
-        if ways[seat] in (Way.SUBMITS, Way.CALLS_IT_BLIND, Way.HIDES_VOTE):
+        if ways[seat] in SILENT_AT_LAST:
             continue
         forges = ways[seat] in (Way.FLATTERS_AND_FORGES, Way.FORGES)
         m.attest(now, 1 << seat, WRONG if forges else RIGHT, 0 if forges else 900)
@@ -143,15 +151,15 @@ def check(ways: tuple[Way, ...], asker: Asker, rules: Rules) -> int | None:
         assert present < 2
         return None
     faulted = seats_of(entry.faults)
-    if not entry.blind:
-        assert all(points[seat] == 0 for seat in faulted if not counted.voided >> seat & 1)
-    assert not any(ways[seat] in NEVER_GUILTY for seat in faulted)
+    assert all(points[seat] == 0 for seat in faulted if not counted.astray >> seat & 1)
+    assert not any(ways[seat] in NEVER_GUILTY for seat in seats_of(entry.faults & ~counted.astray))
     assert not any(points[seat] for seat, way in enumerate(ways) if way is Way.SILENT)
     honest = [seat for seat, way in enumerate(ways) if way is Way.HONEST]
     judged = counted.judged.bit_count()
-    if len(honest) < approvals_needed(
-        counted.attesters.bit_count(), judged, ApprovalRule.TWO_THIRDS
-    ):
+    lying = any(ways[seat] in LIARS for seat in seats_of(counted.attesters))
+    majority = len(honest) >= 2 and 2 * len(honest) > judged
+    needed = approvals_needed(counted.attesters.bit_count(), judged, ApprovalRule.TWO_THIRDS)
+    if len(honest) < needed and (lying or not majority):
         return None
     assert entry.paid
     assert not set(faulted) & set(honest)
@@ -162,8 +170,11 @@ def check(ways: tuple[Way, ...], asker: Asker, rules: Rules) -> int | None:
         silent = way is Way.SILENT and not m.halted
         if silent or (voted and len(honest) > 2):
             assert seat in faulted
+    if not m.halted:
+        for seat in seats_of(counted.attesters):
+            assert ways[seat] not in (*SILENT_AT_LAST, Way.FORGES) or seat in faulted
     worst = min(points[seat] for seat in honest)
-    assert worst >= 1_000 // judged
+    assert worst >= 2 * (500 // judged)
     return worst
 
 
@@ -178,7 +189,7 @@ def least(members: int) -> int:
 
 @pytest.mark.parametrize("members", [2, 3])
 def test_every_round_of_a_few_members_holds(members: int) -> None:
-    assert least(members) >= 1_000 // members
+    assert least(members) >= 2 * (500 // members)
 
 
 @pytest.mark.slow

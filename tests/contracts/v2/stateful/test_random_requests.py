@@ -237,8 +237,7 @@ class Requests(RuleBasedStateMachine):
     def check_entry(self, entry: Earned, counted: Counted) -> None:
         points = [entry.points_of(seat) for seat in range(16)]
         assert sum(points) <= 10_000
-        if not entry.blind:
-            assert all(points[seat] == 0 for seat in seats_of(entry.faults & ~counted.voided))
+        assert all(points[seat] == 0 for seat in seats_of(entry.faults & ~counted.astray))
         if entry.void_start:
             return
         honest = [s for s, index in enumerate(self._cohort(entry)) if index in self.honest]
@@ -250,7 +249,7 @@ class Requests(RuleBasedStateMachine):
         assert entry.paid
         for seat in honest:
             assert not entry.faults >> seat & 1
-            assert points[seat] >= 1_000 // judged
+            assert points[seat] >= 2 * (500 // judged)
 
     def _cohort(self, entry: Earned) -> list[int]:
         size = min(len(self.play.pool) - len(self.play.left), 4)  # type: ignore[union-attr]
