@@ -1,6 +1,5 @@
 """The family on a table: a request of three providers, or all rows at one."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from fedpact.learning.server import next_global
 from fedpact.learning.strategies import Globals
 from fedpact.learning.training import LocalTraining
 from fedpact.requester.draft import Draft
+from fedpact.requester.proposal import shares
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, noise, simulate
 from fedpact.types.specification import Specification
@@ -114,6 +114,4 @@ def priors(task: TableTask) -> Sequence[float]:
     y = task.evaluation.y
     if not task.labels:
         return [float(f"{float(y.mean()) * task.scale:.2g}")]
-    counts = np.bincount(y, minlength=len(task.labels)) + 0.5
-    shares = [float(f"{one:.2g}") for one in (counts / counts.sum())[1:].tolist()]
-    return [1 - math.fsum(shares), *shares]
+    return shares(y, len(task.labels))

@@ -2,9 +2,12 @@
 
     import fedpact
 
-    session = fedpact.connect()  # settings: ./fedpact.toml, FEDPACT_* variables, arguments
-    model = session.requester.fetch(1)
-    report = session.audit(1)
+    market = fedpact.connect()  # settings: ./fedpact.toml, FEDPACT_* variables, arguments
+    request = market.request("plant.csv.schema.toml", frame, pay="0.5 ether", epsilon=2)
+    for round in request.follow():
+        print(round.number, round.error)
+    model = request.result()
+    model.predict(frame)
 
 `__all__` is the public API; everything else may change without notice. Names load on first use, so
 that `import fedpact` costs neither numpy nor torch.
@@ -14,65 +17,59 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fedpact import errors
+    from fedpact.api.market import Market, connect
+    from fedpact.api.provider import Provider
+    from fedpact.api.registrar import Registrar
+    from fedpact.api.request import Request
     from fedpact.audit import AuditItem, AuditReport, Verdict
-    from fedpact.content.opening import open_store
-    from fedpact.content.store import ContentStore
     from fedpact.errors import FedpactError
-    from fedpact.requester import (
-        Answer,
-        Draft,
-        Estimate,
-        FetchedModel,
-        Offer,
-        Requester,
-        RequestProgress,
-        RequestSummary,
-    )
-    from fedpact.session import Session, connect
+    from fedpact.requester.draft import Draft
+    from fedpact.requester.follow import RequestProgress
+    from fedpact.requester.model import Model
+    from fedpact.requester.v2.final_rounds import Member, Round
     from fedpact.settings import Settings
+    from fedpact.types.schema import DataSchema
     from fedpact.types.specification import Specification
 
     __version__: str
 
 __all__ = [
-    "Answer",
     "AuditItem",
     "AuditReport",
-    "ContentStore",
+    "DataSchema",
     "Draft",
-    "Estimate",
     "FedpactError",
-    "FetchedModel",
-    "Offer",
+    "Market",
+    "Member",
+    "Model",
+    "Provider",
+    "Registrar",
+    "Request",
     "RequestProgress",
-    "RequestSummary",
-    "Requester",
-    "Session",
+    "Round",
     "Settings",
     "Specification",
     "Verdict",
     "__version__",
     "connect",
-    "open_store",
+    "errors",
 ]
 
 _MODULES = {
+    "fedpact": ("errors",),
+    "fedpact.api.market": ("Market", "connect"),
+    "fedpact.api.provider": ("Provider",),
+    "fedpact.api.registrar": ("Registrar",),
+    "fedpact.api.request": ("Request",),
     "fedpact.audit": ("AuditItem", "AuditReport", "Verdict"),
-    "fedpact.content.opening": ("open_store",),
-    "fedpact.content.store": ("ContentStore",),
     "fedpact.errors": ("FedpactError",),
-    "fedpact.requester": (
-        "Answer",
-        "Draft",
-        "Estimate",
-        "FetchedModel",
-        "Offer",
-        "RequestProgress",
-        "RequestSummary",
-        "Requester",
-    ),
-    "fedpact.session": ("Session", "connect"),
+    "fedpact.requester.draft": ("Draft",),
+    "fedpact.requester.follow": ("RequestProgress",),
+    "fedpact.requester.model": ("Model",),
+    "fedpact.requester.v2.final_rounds": ("Member", "Round"),
     "fedpact.settings": ("Settings",),
+    "fedpact.types.schema": ("DataSchema",),
     "fedpact.types.specification": ("Specification",),
 }
 
@@ -86,7 +83,9 @@ if not TYPE_CHECKING:  # A type checker reads the imports above, and reports all
             home = next((module for module, names in _MODULES.items() if name in names), None)
             if home is None:
                 raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-            value = getattr(import_module(home), name)
+            module = f"{home}.{name}" if home == __name__ else home
+            found = import_module(module)
+            value = found if home == __name__ else getattr(found, name)
         globals()[name] = value
         return value
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedpact.closing import Closing
 from fedpact.errors import DeploymentError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Session:
+class Session(Closing):
     """Settings, chain, content store and account, each opened on first use and then kept.
 
     Opening a part raises SettingsError, DeploymentError, KeyStoreError or NodeUnreachable.
@@ -29,7 +30,7 @@ class Session:
 
     config: Path | None = None
     """Settings file; by default ./fedpact.toml, else ~/.config/fedpact/config.toml."""
-    overrides: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict, repr=False)
     """Settings that replace those of the file and the environment, by name; None keeps them."""
     prompt: Callable[[str], str] | None = None
     """Asks the user for a password where neither a file nor FEDPACT_PASSWORD holds it; called with
@@ -150,6 +151,12 @@ class Session:
 
         return self.requester_v2 if isinstance(self.chain, ClientV2) else self.requester
 
+    def close(self) -> None:
+        """End the connections that were opened."""
+        for part in ("chain", "store"):
+            if part in self.__dict__:
+                self.__dict__.pop(part).close()
+
     def _other_protocol(self, needed: int) -> DeploymentError:
         return DeploymentError(
             f"{self.settings.deployment} describes contracts of protocol"
@@ -167,21 +174,3 @@ class Session:
         keys = self.keys if sealed else None
         confirmations = self.settings.confirmations
         return audit(self.chain, self.store, request_id, keys, confirmations=confirmations)
-
-
-def connect(
-    config: Path | None = None,
-    *,
-    prompt: Callable[[str], str] | None = None,
-    **overrides: Any,
-) -> Session:
-    """A session whose chain answers and holds the contracts of the deployment file.
-
-    `config` is the settings file, by default ./fedpact.toml, else ~/.config/fedpact/config.toml;
-    `overrides` are settings by name (`account="alice"`); `prompt` asks for a password where
-    neither a password file nor FEDPACT_PASSWORD holds it (`getpass.getpass` in a notebook).
-    Raises SettingsError, DeploymentError, NodeUnreachable.
-    """
-    session = Session(config, overrides, prompt)
-    _ = session.chain
-    return session

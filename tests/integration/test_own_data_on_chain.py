@@ -101,7 +101,7 @@ def test_raw_exports_become_a_model_that_answers_a_table(
     asked = rows(5, 200)
     queries = lines(market.folder / "queries.jsonl", asked)
     answers = answer_file(fetched.path, queries)
-    right = [one.label == row["label"] for one, row in zip(answers, asked, strict=True)]
+    right = [label == row["label"] for label, row in zip(answers.labels, asked, strict=True)]
     assert np.mean(right) > 0.95
 
     wait_until(lambda: request in daemons[2].standings(), "the third daemon decided nothing")

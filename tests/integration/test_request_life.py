@@ -68,7 +68,7 @@ def test_the_requester_fetches_and_uses_the_model(
     assert card["provenance"]["specification"] in text.read_text()
     assert facts["round"] == 2
     right = [
-        int(one.label) == label for one, label in zip(answers, market.evaluation.y, strict=False)
+        int(said) == label for said, label in zip(answers.labels, market.evaluation.y, strict=False)
     ]
     assert np.mean(right) > 0.6
 

@@ -184,9 +184,9 @@ def test_texts_through_the_chain_are_answered_by_the_simulators_model(
     assert fetched.path.read_bytes() == simulated(world, name)
     answers = answer_file(fetched.path, world.queries)
     assert fetched.error is not None
-    assert [one.quality for one in answers] == [1 - fetched.error / 10_000] * 3
+    assert answers.columns["quality"] == [1 - fetched.error / 10_000] * 3
     if name == "class sums":
-        assert [one.label for one in answers] == list(LABELS)
+        assert answers.labels == list(LABELS)
     assert all(daemon.serves for daemon in world.daemons)
     wait_for_claims(market, request)
     assert audit(market.client, market.store, request, market.auditor).failed == []

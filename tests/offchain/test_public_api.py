@@ -54,7 +54,7 @@ def test_importing_loads_no_heavy_library(statement: str) -> None:
 
 def test_connecting_loads_neither_torch_nor_scikit_learn() -> None:
     check = (
-        "import sys; from fedpact import connect, Requester, AuditReport, Settings;"
+        "import sys; from fedpact import connect, Request, AuditReport, Settings;"
         "print([m for m in ('torch', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)

@@ -3,8 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
+from fedpact.data.frames import frame_of
 from fedpact.errors import AuditFailed, FedpactError, Retryable
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class Verdict(StrEnum):
@@ -40,6 +45,24 @@ class AuditReport:
     def verdict(self, name: str) -> Verdict:
         """The verdict on one item; KeyError for an unknown name."""
         return {item.name: item.verdict for item in self.items}[name]
+
+    @property
+    def overall(self) -> Verdict:
+        """FAILS if any item does, else UNAVAILABLE if any could not be checked, else HOLDS."""
+        if self.failed:
+            return Verdict.FAILS
+        return Verdict.UNAVAILABLE if self.unavailable else Verdict.HOLDS
+
+    def frame(self) -> "pandas.DataFrame":
+        """The items as a data frame with columns `item`, `verdict` and `detail`. Raises
+        SettingsError where pandas is not installed."""
+        return frame_of(
+            {
+                "item": [item.name for item in self.items],
+                "verdict": [item.verdict.value for item in self.items],
+                "detail": [item.detail for item in self.items],
+            }
+        )
 
     def check(self) -> None:
         """Raises AuditFailed naming the items that fail."""

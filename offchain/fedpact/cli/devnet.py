@@ -50,5 +50,34 @@ def down(context: typer.Context) -> None:
     typer.echo(f"stopped {stopped.url}")
 
 
+@app.command()
+def market(
+    folder: Annotated[
+        Path, typer.Argument(help="Where to write settings and files; made if it is missing.")
+    ] = Path(),
+) -> None:
+    """Run a market to try things on: chain, contracts, store, and three plants' daemons with
+    made-up data. Ctrl-C ends it.
+
+    Writes fedpact.toml of an account with money, machines.schema.toml, evaluation.csv and
+    queries.csv, with which docs/python.md begins.
+
+    Example: fedpact devnet market
+    """
+    import contextlib
+    import signal
+    import time
+
+    from fedpact.demo.playground import playground
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), playground(folder) as network:
+        typer.echo(f"market at {network.devnet.url}, settings in {folder / 'fedpact.toml'}")
+        typer.echo("three plants serve requests; Ctrl-C ends all of it")
+        while True:
+            network.check_daemons()
+            time.sleep(1)
+
+
 def _folder(state: Path) -> Path:
     return state / "devnet"

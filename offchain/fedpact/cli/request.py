@@ -15,7 +15,6 @@ from fedpact.cli.output import (
     print_facts,
     print_json,
     print_rows,
-    write_text,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +45,10 @@ def create(
             " the draft's token."
         ),
     ],
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column of labels in the evaluation set. Default: label."),
+    ] = None,
     queries: Annotated[
         Path | None, typer.Option(help="File with the queries; only its digest is published.")
     ] = None,
@@ -71,17 +74,18 @@ def create(
     """  # noqa: E501
     from fedpact.chain.client import ChainClient
     from fedpact.requester.draft import Draft
+    from fedpact.requester.request import read_evaluation
     from fedpact.retrieval.record import RetrievalRecord
 
     at = session.of(context)
     asked = Draft.read(draft)
     pay, currency = _payment(at, asked, payment)
-    asked = asked.with_columns_of(evaluation)
+    asked, examples = read_evaluation(asked, evaluation, label)
     found = None if from_search is None else RetrievalRecord.read(from_search)
     first = isinstance(at.chain, ChainClient)
     if first and not fresh and not resale.propose(at.requester.offers(asked, queries)):
         return
-    request_id = at.requesting.create(asked, evaluation, pay, queries=queries, retrieval=found)
+    request_id = at.requesting.create(asked, examples, pay, queries=queries, retrieval=found)
     said = amount("payment", pay, currency, as_json=as_json)
     print_facts({"request": request_id, **said}, as_json=as_json)
     if follow:
@@ -171,28 +175,36 @@ def answer(
     queries: Annotated[
         Path,
         typer.Argument(
-            help="File with the queries: .csv, .npz with x, or .txt with one text per line."
+            help="File with the queries: a table in any format of docs/own-data.md, arrays (.npz or"
+            " .h5 with x), a folder of images, or .txt with one text per line."
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="Output file, .csv or .json. Default: standard output."),
+        typer.Option(help="Output file, .csv, .json or .parquet. Default: standard output."),
+    ] = None,
+    ids: Annotated[
+        str | None,
+        typer.Option(
+            "--id", help="Column of the queries to copy, which names them. Default: id, if any."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer a file of queries with a fetched model: label, probability, model quality.
+    """Answer a file of queries with a fetched model: label, each label's probability, model quality.
 
-    Also reports whether these are the queries that the request was made for.
+    One row for each query, in their order. Columns are matched by name. Also reports whether these
+    are the queries that the request was made for.
 
     Example: fedpact --account bob request answer digits.safetensors queries.csv --output answers.csv
     """  # noqa: E501
     from fedpact.requester import fetch
-    from fedpact.requester.answer import answer_file, as_text
+    from fedpact.requester.answer import answer_file, as_csv, write_answers
+    from fedpact.requester.answer import as_json as json_of
     from fedpact.requester.queries import were_asked
 
-    at = session.of(context)
-    path = at.requesting.model_path(int(model)) if model.isdecimal() else Path(model)
-    answers = answer_file(path, queries)
+    path = _model_path(context, model)
+    answers = answer_file(path, queries, ids)
     asked = were_asked(queries, fetch.specification(path))
     typer.echo(
         "these are the request's own queries"
@@ -200,12 +212,18 @@ def answer(
         else "these are not the queries that the request was made for",
         err=True,
     )
-    text = as_text(answers, as_json=as_json or (output is not None and output.suffix == ".json"))
     if output is None:
-        typer.echo(text, nl=False)
+        typer.echo(json_of(answers) if as_json else as_csv(answers), nl=False)
     else:
-        write_text(output, text)
+        write_answers(answers, output)
         typer.echo(f"wrote {len(answers)} answers to {output}")
+
+
+def _model_path(context: typer.Context, model: str) -> Path:
+    """Of a model named by its request's number or its file."""
+    if not model.isdecimal():
+        return Path(model)
+    return session.of(context).requesting.model_path(int(model))
 
 
 @app.command()
@@ -286,12 +304,9 @@ def _payment(at: "Session", draft: "Draft", text: str) -> "tuple[int, Currency]"
     from fedpact.requester.amount import parse_amount
     from fedpact.types.currency import ETHER_CURRENCY
 
-    currency = ETHER_CURRENCY
     if isinstance(at.chain, ClientV2):
-        currency = at.requester_v2.currency(draft)
-    if currency == ETHER_CURRENCY:
-        return parse_amount(text), currency
-    return currency.parse(text), currency
+        return at.requester_v2.amount(draft, text), at.requester_v2.currency(draft)
+    return parse_amount(text), ETHER_CURRENCY
 
 
 def _follow(at: "Session", request_id: int, as_json: bool) -> None:

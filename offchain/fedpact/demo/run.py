@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from fedpact.audit import AuditReport, audit
@@ -26,8 +27,7 @@ from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of, represented
 from fedpact.privacy.noise import SystemNoise
 from fedpact.provider.files import features_folder
-from fedpact.requester import Answer, FetchedModel, Requester, RequestProgress, fetch
-from fedpact.requester.answer import answer
+from fedpact.requester import FetchedModel, Model, Requester, RequestProgress
 from fedpact.requester.v2.client import RequesterV2
 from fedpact.simulation.baselines import alone, central, without_privacy
 from fedpact.simulation.request import quality
@@ -221,16 +221,11 @@ def _answer(demo: Demo, spec: Specification, request_id: int) -> None:
     demo.console.print(f"{len(answers)} queries answered with the fetched model")
     if spec.task != "classification":
         return
-    path = demo.requester.model_path(request_id)
-    _, model = fetch.read(path)
-    decisions = fetch.decisions(path, len(spec.labels))
-    expected = answer(spec, model, represented(spec, demo.data.test).x, None, decisions)
-    others = [
-        one.row
-        for one, said in zip(answers, expected, strict=True)
-        if isinstance(one, Answer) and isinstance(said, Answer) and one.label != said.label
-    ]
-    if others:
+    model = Model(demo.requester.model_path(request_id))
+    expected = model.decided(model.raw(represented(spec, demo.data.test).x))
+    assert answers.decided is not None
+    others = np.flatnonzero(answers.decided != expected)
+    if len(others):
         raise AuditFailed(f"{len(others)} of {len(answers)} answers are not the fetched model's")
 
 

@@ -1,100 +1,137 @@
-"""Answer a file of queries with a fetched model."""
+"""Answer a file of queries with a fetched model, as a table."""
 
 import csv
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from fedpact.data.dataset import Inputs
-from fedpact.requester.queries import read_queries
-from fedpact.types.scores import MAX_SCORE
-from fedpact.types.specification import Specification
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from fedpact.learning.artefact import Model
-    from fedpact.requester.decisions import Decisions
+from fedpact.errors import DataError, InvalidInput
+from fedpact.requester.model import Model
+from fedpact.requester.queries import Queries, read_queries
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model says of one query."""
-
-    row: int
-    label: str
-    """The most probable one, unless the requester's evaluation set gave the labels thresholds."""
-    probability: float
-    """Of the label, calibrated on the requester's evaluation set where that was large enough."""
-    quality: float | None
-    """1 less the error of the request's metric that the committee measured on the last evaluation
-    slice (accuracy: the share of right answers); None if there was no slice."""
+FORMATS = (".csv", ".json", ".parquet")
+"""Of files of answers."""
+PROBABILITY = "probability_"
+"""Before a label, the name of the column of its probabilities."""
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """What a regression predicts for one query."""
+class Answers:
+    """What a model says of queries, in their order."""
 
-    row: int
-    value: float
-    """In the unit of the specification's output column."""
-    mean_error: float | None
-    """Error of the request's metric (such as the mean absolute error) that the committee measured,
-    in the same unit; None if there was no slice."""
+    rows: NDArray[np.int64]
+    """Row of each query in its file, from 0, (n,)."""
+    classes: tuple[str, ...]
+    """The specification's labels; none of a regression."""
+    found: NDArray[np.float64]
+    """Calibrated probabilities, (n, classes), or values in the output's unit, (n,)."""
+    decided: NDArray[np.int64] | None
+    """Index into `classes`, (n,): the most probable one, unless the requester's evaluation set gave
+    the labels thresholds. None of a regression."""
+    error: float | None
+    """That the committee measured on the last evaluation slice, by the request's metric, in the
+    output's unit for a regression; None if there was no slice."""
+    ids: tuple[str, tuple[str, ...]] | None = None
+    """Name and entries of the column that names the queries."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def labels(self) -> list[str]:
+        """Of each query; empty for a regression."""
+        return [] if self.decided is None else [self.classes[one] for one in self.decided]
+
+    @property
+    def columns(self) -> dict[str, list[Any]]:
+        """The table: `row`, the column of ids, then of a classification the label, its probability,
+        the model's `quality` (1 less its error) and each label's probability; of a regression the
+        value and the model's mean error."""
+        named: dict[str, list[Any]] = {"row": self.rows.tolist()}
+        if self.ids is not None:
+            named[self.ids[0]] = list(self.ids[1])
+        if self.decided is None:
+            given: dict[str, list[Any]] = {
+                "value": self.found.tolist(),
+                "mean_error": [self.error] * len(self),
+            }
+        else:
+            quality = None if self.error is None else round(1 - self.error, 6)
+            given = {
+                "label": self.labels,
+                "probability": self.found[np.arange(len(self)), self.decided].tolist(),
+                "quality": [quality] * len(self),
+            }
+            for place, name in enumerate(self.classes):
+                given[PROBABILITY + name] = self.found[:, place].tolist()
+        twice = set(named) & set(given)
+        if twice:
+            raise DataError(
+                f"queries: the column of ids {twice.pop()!r} is called like one of the answers"
+            )
+        return named | given
 
 
-Answers = list[Answer] | list[Estimate]
+def answer(model: Model, queries: Queries, ids: str | None = None) -> Answers:
+    """What the model says of queries in its own form. `ids`: see `Queries.ids`."""
+    found = model.raw(queries.x)
+    spec = model.specification
+    decided = model.decided(found) if spec.output is None else None
+    return Answers(queries.rows, spec.labels, found, decided, model.error, queries.ids(ids))
 
 
-def answer(
-    spec: Specification,
-    model: "Model",
-    x: Inputs,
-    error: int | None,
-    decisions: "Decisions | None" = None,
-) -> Answers:
-    """The label of each query and its probability, or its estimated value.
+def answer_file(model: Path, queries: Path, ids: str | None = None) -> Answers:
+    """Answer a file of queries with a fetched model.
 
-    `error`: the measured error of the model, in 1/10,000. `decisions`: how to read its outputs;
-    without them the most probable label counts.
+    `ids`: see `Queries.ids`. Raises NotReady, ModelError, DataError.
     """
-    from fedpact.learning import families
-
-    predicted = families.family_of(spec).predict(spec, model, x)
-    measured = None if error is None else error / MAX_SCORE
-    if spec.output is not None:
-        values, scale = predicted[:, 0] * spec.output.scale, spec.output.scale
-        mean_error = None if measured is None else measured * scale
-        return [Estimate(row, float(value), mean_error) for row, value in enumerate(values)]
-    quality = None if measured is None else 1 - measured
-    if decisions is None:
-        labels = predicted.argmax(axis=1)
-    else:
-        predicted = decisions.calibrated(predicted)
-        labels = decisions.labels(predicted)
-    return [
-        Answer(row, spec.labels[int(label)], float(predicted[row, label]), quality)
-        for row, label in enumerate(labels)
-    ]
+    found = Model(model)
+    return answer(found, read_queries(queries, found.specification), ids)
 
 
-def answer_file(model: Path, queries: Path) -> Answers:
-    """Answer a file of queries with a fetched model. Raises NotReady, ModelError, DataError."""
-    from fedpact.requester import fetch
-
-    spec, weights = fetch.read(model)
-    x, error = read_queries(queries, spec), fetch.measured_error(model)
-    return answer(spec, weights, x, error, fetch.decisions(model, len(spec.labels)))
-
-
-def as_text(answers: Answers, *, as_json: bool) -> str:
-    """The answers as CSV (a header line; numbers with six decimals) or as a JSON list."""
-    rows = [asdict(one) for one in answers]
-    if as_json:
-        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-    text = io.StringIO()
+def as_csv(answers: Answers) -> str:
+    """A header line; numbers with six decimals."""
+    columns, text = answers.columns, io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(rows[0])
-    for row in rows:
-        lines.writerow(f"{one:.6f}" if isinstance(one, float) else one for one in row.values())
+    lines.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        lines.writerow(f"{one:.6f}" if isinstance(one, float) else one for one in row)
     return text.getvalue()
+
+
+def as_json(answers: Answers) -> str:
+    """A list of objects."""
+    columns = answers.columns
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_answers(answers: Answers, path: Path) -> None:
+    """Write a file of the format that its name ends with (FORMATS). Raises InvalidInput for another
+    one, and for a file that cannot be written."""
+    if path.suffix not in FORMATS:
+        raise InvalidInput(f"{path}: answers are written as {', '.join(FORMATS)}")
+    try:
+        if path.suffix == ".parquet":
+            _write_parquet(answers, path)
+        else:
+            write = as_json if path.suffix == ".json" else as_csv
+            path.write_text(write(answers), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror or error}") from error
+
+
+def _write_parquet(answers: Answers, path: Path) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise InvalidInput(
+            f"{path}: writing Parquet needs pyarrow: pip install 'fedpact[parquet]'"
+        ) from error
+    pyarrow.parquet.write_table(pyarrow.table(answers.columns), path)

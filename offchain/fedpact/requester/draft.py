@@ -25,6 +25,8 @@ from fedpact.types.schema import DataSchema
 from fedpact.types.specification import SPECIFICATION_VERSION, Specification
 
 if TYPE_CHECKING:
+    from fedpact.data.dataset import Targets
+    from fedpact.data.readers.table import Table
     from fedpact.retrieval.record import RetrievalRecord
 
 TERMS = "terms"
@@ -44,6 +46,8 @@ DEFAULT_WINDOWS = {
 }
 """Seconds. A stage ends early once everyone has acted, so these only limit the wait for members
 that are silent."""
+WITH_PRIORS = ("oblivious-trees", "generalised-linear")
+"""Families whose parameters have priors."""
 _BLANK_SLICE = {"cid": "", "sha256": "", "examples": 1}
 
 
@@ -57,11 +61,12 @@ class Draft:
     """False for simulations, which may use a strategy whose state nobody publishes."""
 
     @classmethod
-    def read(cls, path: Path) -> "Draft":
+    def read(cls, path: Path | str) -> "Draft":
         """The draft in a TOML file, or in a JSON file if the name ends in `.json`.
 
         Raises SpecificationError for a file that cannot be read or parsed.
         """
+        path = Path(path)
         try:
             text = path.read_text(encoding="utf-8")
             fields = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
@@ -72,6 +77,19 @@ class Draft:
         if not isinstance(fields, dict):
             raise SpecificationError(f"draft {path}: must be a table of fields")
         return cls(_beside(path, _with_schema(path, fields)))
+
+    @classmethod
+    def proposed(cls, schema: DataSchema, epsilon: float, **fields: Any) -> "Draft":
+        """A draft for data of a schema: family, training, rounds and noise as the project's own
+        measurements suggest (`requester.proposal`).
+
+        `epsilon` holds for each provider's privacy unit over all rounds, at delta 1e-5. `fields`
+        replace those of the draft; `output`: the column whose number is to be predicted, in place
+        of the schema's labels. Raises SpecificationError for a schema that has neither.
+        """
+        from fedpact.requester.proposal import proposal
+
+        return cls({**proposal(schema, epsilon, fields.pop("output", None)), **fields})
 
     @cached_property
     def specification(self) -> Specification:
@@ -120,22 +138,43 @@ class Draft:
         """A copy with some fields replaced."""
         return Draft({**self.fields, **fields}, self.on_chain)
 
-    def with_columns_of(self, evaluation: Path) -> "Draft":
+    def with_columns_of(self, evaluation: "Path | Table", label: str | None = None) -> "Draft":
         """A copy that names the columns of the evaluation set if that is a table and the draft
-        names none: providers match columns by name, never by their order.
+        names none: providers match columns by name, never by their order. `label`: the column of
+        labels; None: `label`.
 
         Raises DataError for a table that cannot be read.
         """
-        from fedpact.data.readers import LABEL_COLUMN, feature_names
+        from fedpact.data.readers import LABEL_COLUMN, feature_names, table_features
 
         features, output = self.fields.get("features"), self.fields.get("output")
         if not isinstance(features, Mapping) or features.get("columns") or "table" in features:
             return self
-        label = output.get("column") if isinstance(output, Mapping) else LABEL_COLUMN
-        names = feature_names(evaluation, label)
+        if isinstance(output, Mapping):
+            label = str(output.get("column"))
+        label = label or LABEL_COLUMN
+        if isinstance(evaluation, Path):
+            names = feature_names(evaluation, label)
+        else:
+            names = table_features(evaluation, label)
         if not names:
             return self
         return self.changed(features={**features, "columns": list(names)})
+
+    def with_priors(self, y: "Targets") -> "Draft":
+        """A copy whose first model says what is usual in the evaluation set, whose labels are `y`,
+        if its family starts from priors and the draft names none. Their shares are then public, to
+        two digits."""
+        from fedpact.requester.proposal import shares
+
+        family, labels = self.fields.get("family"), self.fields.get("labels")
+        if not isinstance(family, Mapping) or family.get("name") not in WITH_PRIORS or not labels:
+            return self
+        given = family.get("parameters", {})
+        if "priors" in given:
+            return self
+        parameters = {**given, "priors": shares(y, len(labels))}
+        return self.changed(family={**family, "parameters": parameters})
 
     def inviting(self, retrieval: "RetrievalRecord", fingerprint: bytes) -> "Draft":
         """A copy that invites the providers a search found.

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from fedpact.chain.keystore import AccountKeys
     from fedpact.content.store import ContentStore
     from fedpact.data.dataset import Dataset
+    from fedpact.data.readers.records import Records
+    from fedpact.data.readers.table import Table
     from fedpact.requester.draft import Draft
+
+    Evaluation = Dataset | Path | Table | Records
+    """An evaluation set as the training takes it, its file, a table, or arrays not scaled yet."""
 
 log = logging.getLogger(__name__)
 
@@ -109,17 +114,28 @@ def judged_fairly(spec: Specification, evaluation: "Dataset") -> Specification:
     return spec.model_copy(update={"metric": BALANCED_ACCURACY})
 
 
-def read_evaluation(draft: "Draft", evaluation: "Dataset | Path") -> "tuple[Draft, Dataset]":
-    """The evaluation set, from its file if it is one, and the draft with that file's columns.
+def read_evaluation(
+    draft: "Draft", evaluation: "Evaluation", label: str | None = None
+) -> "tuple[Draft, Dataset]":
+    """The evaluation set as the draft asks for it, and the draft with the columns of a table that
+    it does not name itself. `label`: a table's column of labels; None: `label`.
 
     Raises DataError, and what `Draft.specification` raises.
     """
-    if not isinstance(evaluation, Path):
-        return draft, evaluation
-    from fedpact.data.readers import read_dataset
+    from fedpact.data import readers
+    from fedpact.data.dataset import Dataset
+    from fedpact.data.readers.table import Table
 
-    draft = draft.with_columns_of(evaluation)
-    return draft, read_dataset(evaluation, draft.specification)
+    if isinstance(evaluation, Dataset):
+        return draft, evaluation
+    column = label or readers.LABEL_COLUMN
+    if isinstance(evaluation, Path):
+        draft = draft.with_columns_of(evaluation, column)
+        return draft, readers.read_dataset(evaluation, draft.specification, column)
+    if isinstance(evaluation, Table):
+        draft = draft.with_columns_of(evaluation, column)
+        return draft, readers.table_dataset(evaluation, draft.specification, column)
+    return draft, readers.records_dataset(Path(evaluation.format), evaluation, draft.specification)
 
 
 def read_bytes(queries: Path) -> bytes:

@@ -66,8 +66,9 @@ class DataSchema(Document):
     """How the owner's file writes a table; stays with the owner."""
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path | str) -> Self:
         """Read a TOML file; raises DataError naming the field that is wrong."""
+        path = Path(path)
         try:
             fields = tomllib.loads(path.read_text(encoding="utf-8"))
             return cls.model_validate_json(json.dumps(fields, default=str))

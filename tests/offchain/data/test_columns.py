@@ -72,7 +72,7 @@ def test_a_cell_is_the_same_input_at_provider_and_requester_and_in_queries(own: 
     assert found.x.dtype == np.float32
     assert found.x.tolist() == INPUTS
     assert read_dataset(own, asking()).x.tolist() == INPUTS
-    assert read_queries(own, asking()).tolist() == INPUTS
+    assert read_queries(own, asking()).x.tolist() == INPUTS
     assert data.misfits.unusable == 0
 
 

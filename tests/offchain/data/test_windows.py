@@ -57,7 +57,7 @@ def test_windows_are_the_same_at_provider_and_requester_and_in_queries(own: Path
     assert found.units[0] == found.units[1] != found.units[2]
     assert found.unit_count == 3
     assert read_dataset(own, asking()).x.tolist() == IN_ORDER
-    assert read_queries(own, asking()).tolist() == IN_ORDER
+    assert read_queries(own, asking()).x.tolist() == IN_ORDER
 
 
 def test_a_window_has_its_last_rows_label(own: Path) -> None:

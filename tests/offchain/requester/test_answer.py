@@ -11,12 +11,14 @@ import pytest
 
 from fedpact.data.documents import documents, pack
 from fedpact.errors import DataError, ModelError, NotReady
-from fedpact.learning.artefact import Model, encode
+from fedpact.learning.artefact import Model as Weights
+from fedpact.learning.artefact import encode
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.requester import fetch
-from fedpact.requester.answer import Estimate, answer, answer_file, as_text
+from fedpact.requester.answer import answer, answer_file, as_csv, as_json
 from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.model import Model
 from fedpact.requester.queries import read_queries, were_asked
 from fedpact.types.specification import Specification
 from tests.offchain.requester.requests_of_digits import draft
@@ -33,7 +35,7 @@ def spec() -> Specification:
 @pytest.fixture
 def model(tmp_path: Path, spec: Specification) -> Path:
     """Label red where the first value is largest, green by the second, blue where both are low."""
-    weights: Model = {
+    weights: Weights = {
         "output.weight": np.array([[9, 0], [0, 9], [-9, -9]], dtype=np.float32),
         "output.bias": np.zeros(3, dtype=np.float32),
     }
@@ -48,17 +50,17 @@ def test_csv_and_npz_get_the_same_answers(model: Path, tmp_path: Path) -> None:
 
     from_csv = answer_file(model, tmp_path / "q.csv")
 
-    assert [one.label for one in from_csv] == ["red", "green", "blue"]
-    assert from_csv == answer_file(model, tmp_path / "q.npz")
-    assert all(0.99 < one.probability <= 1 for one in from_csv)
+    assert from_csv.labels == ["red", "green", "blue"]
+    assert from_csv.columns == answer_file(model, tmp_path / "q.npz").columns
+    assert all(0.99 < one <= 1 for one in from_csv.columns["probability"])
 
 
 def test_answers_are_written_as_csv_or_json(model: Path, tmp_path: Path) -> None:
     (tmp_path / "q.csv").write_text("a,b\n2,0\n0,2\n")
     answers = answer_file(model, tmp_path / "q.csv")
 
-    rows = list(csv.DictReader(io.StringIO(as_text(answers, as_json=False))))
-    objects = json.loads(as_text(answers, as_json=True))
+    rows = list(csv.DictReader(io.StringIO(as_csv(answers))))
+    objects = json.loads(as_json(answers))
 
     assert [row["label"] for row in rows] == [one["label"] for one in objects] == ["red", "green"]
     assert [row["row"] for row in rows] == ["0", "1"]
@@ -74,29 +76,30 @@ def test_a_regression_answers_with_values_in_the_unit_of_its_column(tmp_path: Pa
         family={"name": "linear-regression"},
         initial_model="none",
     )
-    weights: Model = {
+    weights: Weights = {
         "output.weight": np.array([[0.5, 0]], dtype=np.float32),
         "output.bias": np.array([0.1], dtype=np.float32),
     }
     (tmp_path / "q.csv").write_text("a,life,b\n1,7,0\n0,9,3\n")
-    answers = answer(spec, weights, read_queries(tmp_path / "q.csv", spec), 800)
-    assert answers == [
-        Estimate(0, pytest.approx(75), 10.0),
-        Estimate(1, pytest.approx(12.5), 10.0),
-    ]
-    assert as_text(answers, as_json=False) == (
+    path = tmp_path / "model.safetensors"
+    fetch.write(FetchedModel(1, "00", spec, "bafy", 3, 800, ("0x0",), path), encode(weights))
+    model = Model(path)
+    answers = answer(model, read_queries(tmp_path / "q.csv", spec))
+    assert answers.columns["value"] == [pytest.approx(75), pytest.approx(12.5)]
+    assert answers.columns["mean_error"] == [10.0, 10.0]
+    assert as_csv(answers) == (
         "row,value,mean_error\n0,75.000000,10.000000\n1,12.500000,10.000000\n"
     )
 
 
 def test_queries_are_scaled_as_the_training_data(tmp_path: Path, spec: Specification) -> None:
     (tmp_path / "q.csv").write_text("a,b\n2,1\n")
-    assert read_queries(tmp_path / "q.csv", spec).tolist() == [[1.0, 0.5]]
+    assert read_queries(tmp_path / "q.csv", spec).x.tolist() == [[1.0, 0.5]]
 
 
 def test_a_label_column_is_passed_over(tmp_path: Path, spec: Specification) -> None:
     (tmp_path / "q.csv").write_text("a,label,b\n2,red,1\n")
-    assert read_queries(tmp_path / "q.csv", spec).tolist() == [[1.0, 0.5]]
+    assert read_queries(tmp_path / "q.csv", spec).x.tolist() == [[1.0, 0.5]]
 
 
 def test_a_table_without_named_columns_is_refused(tmp_path: Path) -> None:
@@ -110,7 +113,7 @@ def test_queries_are_read_as_data_are_and_further_columns_are_said(
     tmp_path: Path, spec: Specification, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "q.csv").write_text("b;note;a\n1,5;x;2\n", encoding="utf-16")
-    assert read_queries(tmp_path / "q.csv", spec).tolist() == [[1.0, 0.75]]
+    assert read_queries(tmp_path / "q.csv", spec).x.tolist() == [[1.0, 0.75]]
     assert "columns that are not used: 'note'" in caplog.text
 
 
@@ -118,7 +121,7 @@ def test_named_columns_are_taken_in_the_specifications_order(tmp_path: Path) -> 
     features = {"columns": ["b", "a"], "shape": [2], "scale": 1.0}
     spec = draft(features=features).specification
     (tmp_path / "q.csv").write_text("a,b,c\n1,2,3\n")
-    assert read_queries(tmp_path / "q.csv", spec).tolist() == [[2.0, 1.0]]
+    assert read_queries(tmp_path / "q.csv", spec).x.tolist() == [[2.0, 1.0]]
 
 
 @pytest.mark.parametrize(
@@ -201,10 +204,12 @@ def test_texts_are_answered_from_every_kind_of_file(text_model: Path, tmp_path: 
         csv.writer(file).writerows([("id", "text"), *enumerate(asked)])
     np.savez(tmp_path / "q.npz", **pack(documents(asked)))
     answers = answer_file(text_model, tmp_path / "q.csv")
-    assert [one.label for one in answers] == ["sea", "sky", "land"]
-    assert answers == answer_file(text_model, tmp_path / "q.txt")
-    assert answers == answer_file(text_model, tmp_path / "q.npz")
-    assert as_text(answers, as_json=False).splitlines()[1].startswith("0,sea,0.9")
+    assert answers.labels == ["sea", "sky", "land"]
+    assert answers.columns["id"] == ["0", "1", "2"]
+    for name in ("q.txt", "q.npz"):
+        others = answer_file(text_model, tmp_path / name)
+        assert others.found.tolist() == answers.found.tolist()
+    assert as_csv(answers).splitlines()[1].startswith("0,0,sea,0.9")
 
 
 def test_the_requests_own_queries_are_known_by_their_digest(
@@ -256,5 +261,6 @@ def test_a_long_or_empty_query_and_one_of_stop_words_are_answered(
 ) -> None:
     np.savez(tmp_path / "q.npz", **pack(documents(["", "the of and", "tide \x1b" * 1_600_000])))
     answers = answer_file(text_model, tmp_path / "q.npz")
-    assert answers[2].label == "sea"
-    assert answers[0].probability == answers[1].probability == pytest.approx(1 / 3, abs=0.01)
+    assert answers.labels[2] == "sea"
+    first, second, _ = answers.columns["probability"]
+    assert first == second == pytest.approx(1 / 3, abs=0.01)

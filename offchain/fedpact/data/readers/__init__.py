@@ -61,11 +61,38 @@ def read_dataset(path: Path, spec: Specification, label_column: str = LABEL_COLU
     Raises DataError for a file that cannot be read, lacks a column, is empty or ragged, or has a
     label that the specification does not name or a value that is not a finite number.
     """
-    if spec.output is not None:
-        label_column = spec.output.column
     if spec.features.table or spec.features.series is not None:
-        return _of_named_columns(path, spec, label_column)
-    found = read_records(path, label_column, spec.features.columns)
+        found = None if path.is_dir() else read_table(path)
+        if found is None:
+            refuse(path, "the request names the columns of a table, and this is none")
+        return table_dataset(found, spec, label_column)
+    label_column = _answer_column(spec, label_column)
+    return records_dataset(path, read_unchecked(path, label_column, spec.features.columns), spec)
+
+
+def table_dataset(found: Table, spec: Specification, label_column: str = LABEL_COLUMN) -> Dataset:
+    """As `read_dataset`, of a table that is at hand."""
+    label_column = _answer_column(spec, label_column)
+    if not len(found):
+        refuse(found.path, "no examples")
+    if not (spec.features.table or spec.features.series is not None):
+        records = found.records(label_column, spec.features.columns, table.UNIT_COLUMN)
+        return records_dataset(found.path, records, spec)
+    series = spec.features.series
+    unit = table.UNIT_COLUMN if series is None else series.by
+    records = found.records(label_column, spec.features.names, unit, spec.features.table)
+    used = () if series is None else (series.order,)
+    log_ignored(found.path, tuple(name for name in records.ignored if name not in used))
+    x, ends = table_inputs(found.path, found, spec)
+    units = tuple(records.units[end] for end in ends)
+    if spec.output is not None:
+        return Dataset(x, outputs(found.path, records, spec.output)[ends], units)
+    return Dataset(x, label_indices(found.path, records.labels, spec.labels)[ends], units)
+
+
+def records_dataset(path: Path, found: Records, spec: Specification) -> Dataset:
+    """As `read_dataset`, of records that are at hand; messages name `path`."""
+    _check_records(path, found)
     if found.kind != spec.features.kind:
         refuse(path, f"it contains {found.kind}, the specification asks for {spec.features.kind}")
     log_ignored(path, found.ignored)
@@ -80,6 +107,10 @@ def read_dataset(path: Path, spec: Specification, label_column: str = LABEL_COLU
     else:
         y = label_indices(path, found.labels, spec.labels)
     return Dataset(_inputs(found, spec), y, found.units)
+
+
+def _answer_column(spec: Specification, label_column: str) -> str:
+    return label_column if spec.output is None else spec.output.column
 
 
 def table_inputs(
@@ -124,31 +155,16 @@ def _check_finite(path: Path, values: NDArray[np.float64], columns: Sequence[str
         refuse(path, f"example {row + 1}: column {columns[place]!r} is not a finite number")
 
 
-def _of_named_columns(path: Path, spec: Specification, label_column: str) -> Dataset:
-    """An evaluation set from a table whose columns a specification declares or has in series."""
-    found = None if path.is_dir() else read_table(path)
-    if found is None:
-        refuse(path, "the request names the columns of a table, and this is none")
-    if not len(found):
-        refuse(path, "no examples")
-    series = spec.features.series
-    unit = table.UNIT_COLUMN if series is None else series.by
-    records = found.records(label_column, spec.features.names, unit, spec.features.table)
-    used = () if series is None else (series.order,)
-    ignored = tuple(name for name in records.ignored if name not in used)
-    log_ignored(path, ignored)
-    x, ends = table_inputs(path, found, spec)
-    units = tuple(records.units[end] for end in ends)
-    if spec.output is not None:
-        return Dataset(x, outputs(path, records, spec.output)[ends], units)
-    return Dataset(x, label_indices(path, records.labels, spec.labels)[ends], units)
-
-
 def feature_names(path: Path, label_column: str | None) -> tuple[str, ...]:
     """The columns of a table that `read_dataset` takes unless a specification names them: all but
     the label's, the unit's and a row number's. Empty for texts, lists of images, and arrays."""
     found = None if path.is_dir() else read_table(path)
-    if found is None or table.TEXT_COLUMN in found.header or pictures.listed_column(found):
+    return () if found is None else table_features(found, label_column)
+
+
+def table_features(found: Table, label_column: str | None) -> tuple[str, ...]:
+    """As `feature_names`, of a table that is at hand."""
+    if table.TEXT_COLUMN in found.header or pictures.listed_column(found):
         return ()
     others = (label_column, table.UNIT_COLUMN, found.index)
     return tuple(name for name in found.header if name not in others)
@@ -174,6 +190,12 @@ def read_records(
     `label_column` and `columns` matter for tables only. Raises DataError as above.
     """
     found = read_unchecked(path, label_column, columns)
+    _check_records(path, found)
+    return found
+
+
+def _check_records(path: Path, found: Records) -> None:
+    """Raise DataError for a table without a header, and for a value that is not finite."""
     if not found.layout.header:
         refuse(path, "its first line does not name the columns: add a line that does")
     row = first_not_finite(found.x)
@@ -182,7 +204,6 @@ def read_records(
         if found.columns:
             value = f"column {found.columns[int(np.argmin(np.isfinite(found.x[row])))]!r}"
         refuse(path, f"example {row + 1}: {value} is not a finite number")
-    return found
 
 
 def read_unchecked(

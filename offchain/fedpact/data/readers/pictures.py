@@ -49,6 +49,16 @@ def read_pictures(folder: Path) -> Records:
     return Records("images", _images(files), tuple(labels))
 
 
+def read_unlabelled(folder: Path) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
+    """Names and images, as `read_pictures` gives them, of a folder of nothing but images. Raises
+    DataError as it does."""
+    files = _visible(folder)
+    for file in files:
+        if not is_picture(file):
+            refuse(file, "neither PNG nor JPEG: move it out of the folder of images")
+    return tuple(file.name for file in files), _images(files)
+
+
 def listed_column(table: Table) -> str | None:
     """The column in which a table lists images; None if there is none."""
     for name in table.header:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fedpact.chain.bindings.v2.token import Token, currency_at, shown_currency
 from fedpact.chain.client import ClientV2
@@ -20,9 +22,9 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.register import PINS, PinRegister
 from fedpact.content.store import ContentStore
-from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput, Retryable
 from fedpact.exchange.boards import Exchange
+from fedpact.requester.amount import parse_amount
 from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.card.keeping import measured
 from fedpact.requester.card.quality import Quality
@@ -40,9 +42,12 @@ from fedpact.requester.v2.telling import Telling
 from fedpact.requester.v2.terms import MarketTerms
 from fedpact.retrieval.record import RetrievalRecord
 from fedpact.types.cid import Cid
-from fedpact.types.currency import Currency
+from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 from fedpact.types.v2 import ETHER, Status, Terms
+
+if TYPE_CHECKING:
+    from fedpact.requester.request import Evaluation
 
 CONTENT_GOOD_FOR = 60.0
 """Seconds between two looks at what the content store still has."""
@@ -94,7 +99,7 @@ class RequesterV2:
     def create(
         self,
         draft: Draft,
-        evaluation: Dataset | Path,
+        evaluation: Evaluation,
         payment: int,
         *,
         queries: Path | None = None,
@@ -134,6 +139,12 @@ class RequesterV2:
         """What a draft pays in. Raises SpecificationError, InvalidInput if it is no token."""
         return currency_at(self.client, MarketTerms.read(draft.fields.get(TERMS, {})).pays_in)
 
+    def amount(self, draft: Draft, text: str) -> int:
+        """An amount such as "0.5 ether", or of the draft's token, in its smallest unit. Raises
+        InvalidInput."""
+        currency = self.currency(draft)
+        return parse_amount(text) if currency == ETHER_CURRENCY else currency.parse(text)
+
     def _creation(self, terms: Terms, began: int) -> Call:
         """The call that creates a request and takes the pay: with a permit where the token has
         them, else after an allowance of exactly the pay.
@@ -162,7 +173,7 @@ class RequesterV2:
     def prepare(
         self,
         draft: Draft,
-        evaluation: Dataset | Path,
+        evaluation: Evaluation,
         payment: int,
         *,
         queries: Path | None = None,
@@ -199,27 +210,39 @@ class RequesterV2:
         *,
         poll_interval: float = 0.1,
     ) -> RequestProgress:
-        """Do all duties of one request until its money is shared out.
+        """Do all duties of one request until its money is shared out, and report each change.
 
-        Keeps no state between polls, so it may be stopped and started at any time. Whatever fails
-        is reported and tried again with growing pauses.
+        Whatever fails is reported and tried again with growing pauses; see `steps`.
+        """
+        last = None
+        with closing(self.steps(request_id, poll_interval=poll_interval)) as steps:
+            for last in steps:
+                report(last)
+        assert last is not None
+        return last
+
+    def steps(
+        self, request_id: int, *, poll_interval: float = 0.1, patience: float = math.inf
+    ) -> Generator[RequestProgress, None, None]:
+        """Do all duties of one request until its money is shared out: each change of its state.
+
+        Duties are done between two steps. Nothing is kept between them, so it may be stopped and
+        started at any time. Whatever fails is told in `note`, and tried again with growing pauses;
+        what has failed for `patience` seconds is raised. Raises InvalidInput for another account's
+        request.
         """
         with self.exchange(poll_interval) as exchange:
             exchange.start()
-            return self._follow(
-                self.acting(request_id, exchange), request_id, report, poll_interval
+            yield from self._steps(
+                self.acting(request_id, exchange), request_id, poll_interval, patience
             )
 
-    def _follow(
-        self,
-        acting: Acting,
-        request_id: int,
-        report: Callable[[RequestProgress], None],
-        poll_interval: float,
-    ) -> RequestProgress:
+    def _steps(
+        self, acting: Acting, request_id: int, poll_interval: float, patience: float
+    ) -> Generator[RequestProgress, None, None]:
         last: RequestProgress | None = None
         failures, kept = 0, RequestLog(self.client, request_id)
-        good_until = 0.0
+        good_until, failing_since = 0.0, math.inf
         while True:
             try:
                 if time.monotonic() > good_until:
@@ -231,19 +254,22 @@ class RequesterV2:
                     self.release(request_id)
             except Exception as error:  # whatever it is, the request goes on
                 failures += 1
+                failing_since = min(failing_since, time.monotonic())
+                if time.monotonic() - failing_since > patience:
+                    raise
                 if not isinstance(error, Retryable):
                     log.exception("request %d: following failed; trying again", request_id)
                 if last is not None:
                     last = replace(last, note=str(error))
-                    report(last)
+                    yield last
                 time.sleep(pause_after(error, failures, poll_interval))
                 continue
-            failures = 0
+            failures, failing_since = 0, math.inf
             if current != last:
-                report(current)
+                yield current
                 last = current
             if current.status is Status.SETTLED:
-                return current
+                return
             time.sleep(poll_interval)
 
     def look_after(self) -> None:

@@ -13,6 +13,7 @@ from fedpact.chain.bindings.v2.events import (
     Started,
 )
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.signed_messages import Board
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
 from fedpact.consensus.judgement import judge
 from fedpact.content.delivery import Delivery, Point, open_delivery
@@ -94,8 +95,14 @@ class RoundLook:
 
     members: tuple[PoolMember, ...]
     submitted: int
-    included: int
-    """Masks of the seats whose models were named, and whose models the global one combines."""
+    """Mask of the seats whose models were named."""
+    board: Board
+    """What the votes amount to."""
+
+    @property
+    def included(self) -> int:
+        """Mask of the seats whose models the global one combines."""
+        return self.board.included
 
     def account(self, seat: int) -> str:
         return self.members[seat].account
@@ -111,17 +118,17 @@ def round_of(look: RequestLook, round_: int) -> RoundLook:
     """What the chain says of a final round."""
     seed = [one.seed for one in look.events(RoundOpened) if one.round == round_][-1]
     _, members = look.client.pool.cohort(look.request_id, seed, look.frame)
-    submitted = included = 0
+    submitted, board = 0, Board(0, 0, 0, 0, 0)
     for event in look.all_events():
         if isinstance(event, Started) and round_ == 1:
             submitted = 0  # a void start began this round before
         elif isinstance(event, ModelsSubmitted) and event.round == round_:
             submitted |= event.mask
         elif isinstance(event, RoundTallied) and event.round == round_:
-            included = event.board.included
+            board = event.board
         elif isinstance(event, RoundPosted) and event.round == round_:
-            submitted, included = event.mask, _included(look, event)
-    return RoundLook(members, submitted, included)
+            submitted, board = event.mask, _board(look, event)
+    return RoundLook(members, submitted, board)
 
 
 def _contributors(look: RequestLook, round_: int) -> tuple[str, ...]:
@@ -130,7 +137,7 @@ def _contributors(look: RequestLook, round_: int) -> tuple[str, ...]:
     return tuple(found.account(seat) for seat in seats_of(found.included))
 
 
-def _included(look: RequestLook, posted: RoundPosted) -> int:
+def _board(look: RequestLook, posted: RoundPosted) -> Board:
     """Of a round that was posted as a whole: what the record's votes say."""
     record = look.client.rounds.posted_record(posted.at.tx_hash, posted.record)
     if record is None:
@@ -140,4 +147,4 @@ def _included(look: RequestLook, posted: RoundPosted) -> int:
         )
     votes = dict(zip(seats_of(posted.mask), record.votes, strict=True))
     board, _ = judge(votes, posted.mask, look.terms.max_error, look.terms.vote_band)
-    return board.included
+    return board

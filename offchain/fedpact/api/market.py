@@ -1,0 +1,163 @@
+"""The entry to the Python API: a market, as one account sees it."""
+
+import sys
+from collections.abc import Callable
+from getpass import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedpact.api.evaluation import evaluation_of
+from fedpact.api.provider import Provider
+from fedpact.api.registrar import Registrar
+from fedpact.api.request import Request
+from fedpact.closing import Closing
+from fedpact.errors import InvalidInput
+from fedpact.requester.draft import Draft
+from fedpact.session import Session
+from fedpact.types.schema import DataSchema
+
+if TYPE_CHECKING:
+    from fedpact.audit import AuditReport
+    from fedpact.settings import Settings
+
+
+class Market(Closing):
+    """The contracts of one deployment of the second protocol, and the account that acts there.
+
+    Made by `connect`. Use it from one thread only. What needs the account's key asks for its
+    password on first use. Leaving a `with` block, or `close`, ends the connections.
+    """
+
+    def __init__(self, session: Session) -> None:
+        """`session`: as the commands have it; see `connect`."""
+        self._session = session
+        _ = session.client_v2
+
+    @property
+    def settings(self) -> "Settings":
+        """What `connect` found: file, environment, arguments."""
+        return self._session.settings
+
+    @property
+    def account(self) -> str:
+        """The account's address. Raises SettingsError if none is set."""
+        return self._session.address()
+
+    def request(
+        self,
+        schema: DataSchema | Draft | Path | str,
+        evaluation: Any,
+        *,
+        pay: str,
+        epsilon: float | None = None,
+        label: str | None = None,
+        queries: Path | None = None,
+        **fields: Any,
+    ) -> Request:
+        """Publish a request and pay its escrow.
+
+        `schema`: which data are asked for: a provider's published schema, or a file of one
+        (`fedpact data doctor` drafts it from a table). The rest of the draft is proposed
+        (`Draft.proposed`) for `epsilon`, the privacy of each provider's unit over the whole
+        request, and starts from the evaluation set's shares of the labels, which are public then.
+        Or a `Draft`, which says all of it.
+        `evaluation`: the examples that models are judged by: a data frame, the `Path` of a file, or
+        `(x, y)` with arrays or texts; values are as in the data, not scaled. Nobody sees them
+        before their round. `label`: the column of labels, by default the schema's.
+        `pay`: an amount such as "0.5 ether", or of the draft's token. `queries`: a file whose
+        digest is published, to show later that they were asked. `fields` replace those of the
+        draft: `rounds=5`, `output="torque"`, `windows={"join": 60}`.
+
+        If interrupted, the same call continues where it stopped; nothing is paid twice. Raises
+        SpecificationError, DataError, PrivacyError or InvalidInput before anything is paid,
+        Reverted, UnfundedAccount.
+        """
+        draft, column = _draft(schema, epsilon, fields)
+        asked, examples = evaluation_of(draft, evaluation, label or column)
+        if not isinstance(schema, Draft):
+            asked = asked.with_priors(examples.y)
+        requester = self._session.requester_v2
+        payment = requester.amount(asked, pay)
+        return Request(self._session, requester.create(asked, examples, payment, queries=queries))
+
+    def requests(self, *, everybody: bool = False) -> list[Request]:
+        """This account's requests, or everybody's, oldest first."""
+        from fedpact.requester.v2.client import requests
+
+        account = None if everybody else self.account
+        found = requests(self._session.client_v2, account)
+        return [Request(self._session, one.request_id) for one in found]
+
+    def request_by_id(self, request_id: int) -> Request:
+        """A request by its number, to follow it or to fetch its model. Raises UnknownRequest."""
+        found = Request(self._session, request_id)
+        _ = found.progress
+        return found
+
+    def audit(self, request_id: int, *, sealed: bool = False) -> "AuditReport":
+        """Recompute a request from the chain and the content store alone.
+
+        `sealed`: open the models too, with the keys of the account; it must be a member of the
+        request or an auditor that the specification names. Raises UnknownRequest.
+        """
+        return self._session.audit(request_id, sealed=sealed)
+
+    @property
+    def provider(self) -> Provider:
+        """The account as a provider."""
+        return Provider(self._session)
+
+    @property
+    def registrar(self) -> Registrar:
+        """The account as the registrar; its list of participants is open to everybody."""
+        return Registrar(self._session)
+
+    def close(self) -> None:
+        """End the connections to nodes and stores."""
+        self._session.close()
+
+    def __repr__(self) -> str:
+        here = self._session.client_v2.deployment
+        account = self._session.settings.account
+        return f"Market({here.market} on chain {here.chain_id}, account {account})"
+
+
+def connect(
+    config: Path | str | None = None,
+    *,
+    prompt: Callable[[str], str] | None = None,
+    **settings: Any,
+) -> Market:
+    """The market of the deployment file, once a node has answered and holds its contracts.
+
+    `config` is the settings file, by default ./fedpact.toml, else ~/.config/fedpact/config.toml;
+    `settings` replace those of the file and of FEDPACT_* variables (`account="alice"`,
+    `endpoint="http://127.0.0.1:8545"`, `deployment=Path(...)`). The account's key comes from the
+    key store, its password from the password file, FEDPACT_PASSWORD, or `prompt`, which is called
+    with the question; by default an interactive session asks, and any other raises KeyStoreError.
+    Raises SettingsError, DeploymentError, NodeUnreachable.
+    """
+    if prompt is None and hasattr(sys, "ps1"):  # also in a notebook
+        prompt = _typed
+    file = None if config is None else Path(config)
+    return Market(Session(file, settings, prompt))
+
+
+def _typed(question: str) -> str:
+    return getpass(f"{question}: ")
+
+
+def _draft(
+    schema: DataSchema | Draft | Path | str, epsilon: float | None, fields: dict[str, Any]
+) -> tuple[Draft, str | None]:
+    """The draft, and the schema's column of labels."""
+    if isinstance(schema, Draft):
+        if epsilon is not None:
+            raise InvalidInput("epsilon: the draft says it already, in its table privacy")
+        return schema.changed(**fields), None
+    if epsilon is None:
+        raise InvalidInput(
+            "epsilon: say how private the request is, such as epsilon=2; a Draft may ask for none"
+        )
+    declared = schema if isinstance(schema, DataSchema) else DataSchema.read(schema)
+    return Draft.proposed(declared, epsilon, **fields), declared.label_column

@@ -1,0 +1,88 @@
+"""The account as a provider: what its daemon needs, did, earned and spent."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fedpact.privacy.ledger_report import LimitStanding
+    from fedpact.provider.checking import Finding
+    from fedpact.provider.serve import Offer
+    from fedpact.provider.standing import PrivacySpent, RequestStanding
+    from fedpact.provider.v2.standing import Payment
+    from fedpact.session import Session
+
+
+class Provider:
+    """What `fedpact provider` does, for the account of a market (`Market.provider`)."""
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+
+    def serve(
+        self,
+        data: Path | str,
+        policy: Path | str,
+        *,
+        schema: Path | str | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        """Run the daemon until it is stopped (Ctrl-C, SIGTERM): join requests that the policy
+        allows, train, vote, lead, get paid.
+
+        `schema`: what of the data is public, by default DATA.schema.toml beside them. `dry_run`:
+        decide and log, and send, store and charge nothing. Raises SettingsError with all that is
+        missing before anything is served, DataError for a schema that cannot be read.
+        """
+        from fedpact.provider.serve import rehearse, serve
+
+        run = rehearse if dry_run else serve
+        run(self._session.settings, self._session.keys, _offer(data, policy, schema))
+
+    def check(
+        self, data: Path | str, policy: Path | str, *, schema: Path | str | None = None
+    ) -> "list[Finding]":
+        """Look at everything that serving needs: keys, nodes, admission, store, data, ledger, disk
+        and clock. Nothing is sent or changed; a daemon may be running."""
+        from fedpact.provider.preflight import Preflight
+
+        offer = _offer(data, policy, schema)
+        return Preflight(self._session.settings, lambda: self._session.keys, offer).run()
+
+    def requests(self) -> "list[RequestStanding]":
+        """The requests that the daemon has seen, with its decisions, and what can be claimed."""
+        from fedpact.provider.v2.standing import standing
+
+        at = self._session
+        return standing(at.client_v2, at.settings.state, at.address())
+
+    def claim(self, request_id: int) -> "list[Payment]":
+        """Settle a request that is due and take out this account's pay; the daemon does this by
+        itself. Raises UnknownRequest, InvalidInput without a place in its pool, NotReady if nothing
+        is due."""
+        from fedpact.provider.v2.standing import claim
+
+        return claim(self._session.client_v2, self._session.keys, request_id)
+
+    def privacy_spent(self, delta: float = 1e-5) -> "PrivacySpent":
+        """What the most charged privacy unit has spent, and on how many releases. Raises NotReady
+        if nothing was released from here, LedgerError for a ledger that cannot be read."""
+        from fedpact.provider.standing import privacy_spent
+
+        return privacy_spent(self._session.settings.state, self._session.keys, delta)
+
+    def privacy_left(self, policy: Path | str) -> "LimitStanding":
+        """What is left of the most charged unit's lifetime budget under a policy. Raises as
+        `privacy_spent`."""
+        from fedpact.privacy.budget import PrivacyLimit
+        from fedpact.provider.policy import Policy
+        from fedpact.provider.standing import privacy_standing
+
+        allowed = Policy.read(Path(policy))
+        limit = PrivacyLimit(allowed.epsilon_lifetime, allowed.delta)
+        return privacy_standing(self._session.settings.state, self._session.keys, limit)
+
+
+def _offer(data: Path | str, policy: Path | str, schema: Path | str | None) -> "Offer":
+    from fedpact.provider.serve import Offer
+
+    return Offer(Path(policy), Path(data), None if schema is None else Path(schema))

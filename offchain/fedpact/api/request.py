@@ -1,0 +1,128 @@
+"""A request, as the account that made it or a reader sees it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fedpact.errors import NotReady, Retryable
+from fedpact.requester.model import Model
+from fedpact.requester.v2 import client as requesters
+from fedpact.requester.v2.final_rounds import Round, final_rounds
+from fedpact.requester.v2.look import RequestLog, RequestLook, look
+from fedpact.types.v2 import Status
+
+if TYPE_CHECKING:
+    from fedpact.audit import AuditReport
+    from fedpact.requester.follow import RequestProgress
+    from fedpact.requester.v2.duties import Refund
+    from fedpact.session import Session
+    from fedpact.types.specification import Specification
+
+PATIENCE = 300.0
+"""Seconds for which nodes and stores may fail before `follow` raises."""
+
+
+class Request:
+    """One request. Everything is read from the chain and the content store: the object can be made
+    again at any time (`Market.request_by_id`)."""
+
+    def __init__(self, session: "Session", request_id: int) -> None:
+        self._session, self.id = session, request_id
+
+    @cached_property
+    def specification(self) -> "Specification":
+        """What was asked for. Raises ContentMissing, StoreUnreachable."""
+        return requesters.specification_of(self._session.client_v2, self._session.store, self.id)
+
+    @property
+    def progress(self) -> "RequestProgress":
+        """Where the request is now. Raises UnknownRequest."""
+        return self._look().progress()
+
+    @property
+    def rounds(self) -> list[Round]:
+        """Its final rounds so far. Raises as `progress`, and Retryable while a node or the store
+        lacks a part."""
+        return final_rounds(self._look(), self.specification)
+
+    def follow(
+        self, *, poll_interval: float | None = None, patience: float = PATIENCE
+    ) -> Iterator[Round]:
+        """Do what the request asks of its requester until its money is shared out. Yields each
+        final round, the first ones again if it is called again.
+
+        Evaluation slices are opened, the delivered model is fetched, a key that does not open it is
+        disputed, and what was not earned comes back. All of it happens while the loop asks for the
+        next round: keep its body short. It may be stopped at any time (Ctrl-C, `break`) and called
+        again; a slice that is not open in time makes its round blind.
+
+        Ends by itself after the request's windows, also if nobody joins. `poll_interval`: seconds
+        between two looks, by default that of the settings. Raises InvalidInput for a request of
+        another account, what nodes and stores raise once they have failed for `patience` seconds,
+        and NotReady if the request ended without a model.
+        """
+        interval = self._session.settings.poll_interval if poll_interval is None else poll_interval
+        client, told = self._session.client_v2, 0
+        log = RequestLog(client, self.id)
+        steps = self._session.requester_v2.steps(self.id, poll_interval=interval, patience=patience)
+        with closing(steps):
+            for step in steps:
+                if step.final_rounds > told or step.status is Status.SETTLED:
+                    ended = step.status is Status.SETTLED
+                    for one in self._read(log, told, interval, patience if ended else 0.0):
+                        yield one
+                        told = one.number
+        if not step.model:
+            raise NotReady(
+                f"request {self.id} ended without a model: what was not due came back; its rounds"
+                f" and the members' votes are in `audit()`"
+            )
+
+    def result(self, path: Path | str | None = None) -> Model:
+        """The delivered model. Its file, its description and its model card are written to `path`,
+        by default in the state folder.
+
+        Raises NotReady before the delivery, DecryptionError for a key that does not open it,
+        ContentError or ModelError if the content is not the model.
+        """
+        to = None if path is None else Path(path)
+        return Model(self._session.requester_v2.fetch(self.id, to).path)
+
+    def audit(self, *, sealed: bool = False) -> "AuditReport":
+        """As `Market.audit`."""
+        return self._session.audit(self.id, sealed=sealed)
+
+    def cancel(self) -> None:
+        """Cancel: before the start at once, later from the next round on. Raises Reverted."""
+        self._session.requester_v2.cancel(self.id)
+
+    def refund(self) -> "Refund":
+        """Share out the money of a request that is decided, if nobody has; what came back. Accepts
+        a delivered model. Raises NotReady if that was done, Reverted if nothing is decided yet."""
+        return self._session.requester_v2.refund(self.id)
+
+    def __repr__(self) -> str:
+        seen = self.progress
+        return f"Request({self.id}, {seen.status.name.lower()}, {seen.final_rounds} rounds final)"
+
+    def _look(self) -> RequestLook:
+        return look(self._session.client_v2, self.id)
+
+    def _read(self, log: RequestLog, after: int, interval: float, patience: float) -> list[Round]:
+        """Final rounds after a number. What is missing is read at the next step; at the last one it
+        is waited for."""
+        since = time.monotonic()
+        while True:
+            try:
+                return final_rounds(
+                    look(self._session.client_v2, self.id, log), self.specification, after
+                )
+            except Retryable:
+                if time.monotonic() - since >= patience:
+                    if patience:
+                        raise
+                    return []
+                time.sleep(interval)

@@ -1,0 +1,190 @@
+"""A fetched model that answers queries, with the conventions of scikit-learn."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedpact.errors import InvalidInput, ModelError
+from fedpact.requester import fetch
+from fedpact.requester.queries import Queries, queries_of
+from fedpact.types.names import label_key
+from fedpact.types.scores import MAX_SCORE
+
+if TYPE_CHECKING:
+    from fedpact.learning.artefact import Model as Weights
+    from fedpact.requester.decisions import Decisions
+    from fedpact.types.specification import Specification
+
+
+class Model:
+    """The model that a request delivered, from its file.
+
+    It stands in for a fitted classifier or regressor of scikit-learn: in metrics, scorers, plots
+    and inspection. `X` is a data frame of pandas, polars or pyarrow (columns are matched by name,
+    in any order, and further ones are ignored with a warning in the log); an array of examples, if
+    the request was made for arrays; a list of texts; or the `Path` of a file. Values are as in the
+    data: units, ranges and missing values are treated as the request's schema says.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """`path`: the `.safetensors` file; its description, `.json`, lies beside it.
+
+        Raises NotReady if it does not exist, ModelError if it is not such a model.
+        """
+        self.path = path
+        file = Path(path)
+        self._spec, self._weights = fetch.read(file)
+        self._error = fetch.measured_error(file)
+        self._decisions = fetch.decisions(file, len(self._spec.labels))
+
+    @property
+    def specification(self) -> "Specification":
+        """What was asked for."""
+        return self._spec
+
+    @property
+    def weights(self) -> "Weights":
+        """The tensors by name, float32."""
+        return self._weights
+
+    @property
+    def decisions(self) -> "Decisions | None":
+        """Calibration and thresholds that were fitted to the requester's evaluation set; None where
+        that was too small."""
+        return self._decisions
+
+    @property
+    def error(self) -> float | None:
+        """Error of the request's metric on the last round's evaluation slice, the median of what
+        the committee measured; from 0 to 1, of a regression in the output's unit. None: none was
+        measured."""
+        if self._error is None:
+            return None
+        output = self._spec.output
+        return self._error / MAX_SCORE * (1.0 if output is None else output.scale)
+
+    # Conventions of scikit-learn
+
+    @cached_property
+    def classes_(self) -> NDArray[Any]:
+        """The labels, sorted as scikit-learn sorts them, (classes,). Labels that are all whole
+        numbers are integers, and those that are true and false booleans, as in a data frame.
+        AttributeError for a regression."""
+        self._require_labels("classes_")
+        return np.sort(_typed(self._spec.labels))
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any]:
+        """The columns that a data frame needs. AttributeError for arrays and texts."""
+        if not self._spec.features.names:
+            raise AttributeError("the model takes arrays or texts: its inputs have no names")
+        return np.array(self._spec.features.names, dtype=object)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Columns of a data frame, values of an array's example, or 1 for texts."""
+        features = self._spec.features
+        return len(features.names) or int(np.prod(features.shape, dtype=np.int64))
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """Labels, as in `classes_`, or values in the output's own unit, (n,).
+
+        The label is the most probable one, unless thresholds were fitted (`decisions`). Raises
+        DataError for queries that the model cannot take.
+        """
+        raw = self.raw(queries_of(X, self._spec).x)
+        if self._spec.output is not None:
+            return raw
+        return np.asarray(_typed(self._spec.labels)[self.decided(raw)])
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Calibrated probabilities, (n, classes), a column for each of `classes_`. AttributeError
+        for a regression, DataError as `predict`."""
+        self._require_labels("predict_proba")
+        raw = self.raw(queries_of(X, self._spec).x)
+        return raw[:, np.argsort(_typed(self._spec.labels), kind="stable")]
+
+    def score(self, X: Any, y: Any) -> float:  # noqa: N803
+        """As scikit-learn's: accuracy, or the coefficient of determination of a regression."""
+        from sklearn.metrics import accuracy_score, r2_score
+
+        measure = accuracy_score if self._spec.output is None else r2_score
+        return float(measure(y, self.predict(X)))
+
+    def fit(self, X: Any, y: Any = None) -> "Model":  # noqa: N803
+        """Raises ModelError: a request is what fits a model."""
+        raise ModelError("a fetched model is not fitted again: publish another request")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"path": self.path}
+
+    def set_params(self, **params: Any) -> "Model":
+        """Load another model. InvalidInput for anything but `path`."""
+        if set(params) - {"path"}:
+            raise InvalidInput(f"a model has the parameter path, not {', '.join(sorted(params))}")
+        if params:
+            self.__dict__.clear()
+            Model.__init__(self, params["path"])
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+
+        labels = bool(self._spec.labels)
+        return Tags(
+            estimator_type="classifier" if labels else "regressor",
+            target_tags=TargetTags(required=False),
+            classifier_tags=ClassifierTags(multi_class=len(self._spec.labels) > 2)
+            if labels
+            else None,
+            regressor_tags=None if labels else RegressorTags(),
+            input_tags=InputTags(string=self._spec.features.kind == "text", allow_nan=True),
+            requires_fit=False,
+        )
+
+    def __repr__(self) -> str:
+        asked = self._spec
+        return f"Model({asked.title!r}, {asked.family.name}, {str(self.path)!r})"
+
+    # For those that have queries in the model's own form
+
+    def queries(self, X: Any) -> Queries:  # noqa: N803
+        """What `predict` takes, in the form of the training data. Raises DataError."""
+        return queries_of(X, self._spec)
+
+    def raw(self, x: Any) -> NDArray[np.float64]:
+        """Calibrated probabilities, (n, labels), in the specification's order, or values in the
+        output's unit, (n,), of examples in the form of the training data."""
+        from fedpact.learning.families import family_of
+
+        predicted = family_of(self._spec).predict(self._spec, self._weights, x)
+        if self._spec.output is not None:
+            return np.asarray(predicted[:, 0] * self._spec.output.scale)
+        return predicted if self._decisions is None else self._decisions.calibrated(predicted)
+
+    def decided(self, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Index into the specification's labels, (n,), of what `raw` gives."""
+        if self._decisions is None:
+            return np.asarray(probabilities.argmax(axis=1))
+        return self._decisions.labels(probabilities)
+
+    def _require_labels(self, name: str) -> None:
+        if not self._spec.labels:
+            raise AttributeError(f"a regression has no {name}")
+
+
+def _typed(labels: tuple[str, ...]) -> NDArray[Any]:
+    """Names of labels as a data frame would hold them, (labels,)."""
+    keys = [label_key(name) for name in labels]
+    if all(key.lstrip("+-").isdecimal() for key in keys):
+        return np.array([int(key) for key in keys])
+    if set(keys) <= {"true", "false"}:
+        return np.array([key == "true" for key in keys])
+    return np.array(labels)

@@ -1,0 +1,184 @@
+"""docs/python.md, run as it stands on a real chain with real daemons, and what it promises."""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import fedpact
+from fedpact.chain import deployment as deployments
+from fedpact.chain.connection import Connection
+from fedpact.cli.main import run
+from fedpact.demo.network import DemoNetwork
+from fedpact.types.v2 import Status
+from tests.support.plants import plants_market
+
+PAGE = Path(__file__).parents[2] / "docs" / "python.md"
+SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Page:
+    """The page's snippets, run in order in one session; what they said and left behind."""
+
+    def __init__(self, network: DemoNetwork) -> None:
+        self.network = network
+        self.names: dict[str, Any] = {}
+        said = io.StringIO()
+        with redirect_stdout(said):
+            for number, snippet in enumerate(SNIPPET.findall(PAGE.read_text())):
+                exec(compile(snippet, f"{PAGE.name}, snippet {number}", "exec"), self.names)
+        self.said = said.getvalue()
+        self.market: fedpact.Market = self.names["market"]
+        self.request: fedpact.Request = self.names["request"]
+        self.model: fedpact.Model = self.names["model"]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with plants_market(tmp_path_factory.mktemp("plants")) as network:
+        yield Page(network)
+
+
+def test_the_page_runs_as_it_stands(page: Page) -> None:
+    rounds = page.request.rounds
+    assert [one.number for one in rounds] == [1, 2, 3, 4, 5]
+    assert all(one.error is not None and len(one.members) == 3 for one in rounds)
+    assert all(member.included for one in rounds for member in one.members)
+    assert all(9_990 <= sum(m.points for m in one.members) <= 10_000 for one in rounds)
+    assert page.request.progress.status is Status.SETTLED
+    assert "the market at" in page.said
+    assert "knows no request 99" in page.said
+    assert "oblivious-trees" in page.said
+    shares = page.model.predict_proba(page.names["evaluation"])
+    from sklearn.metrics import roc_auc_score
+
+    assert roc_auc_score(page.names["evaluation"]["label"] == "works", shares[:, 1]) > 0.75
+    assert page.names["report"].failed == []
+    assert page.names["report"].overall is fedpact.Verdict.UNAVAILABLE
+    assert set(page.names["report"].frame()["verdict"]) == {"holds", "unavailable"}
+
+
+def test_command_and_model_say_the_same(page: Page, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--config", "fedpact.toml", "request", "answer", str(page.request.id)]
+    with pytest.raises(SystemExit) as ended:
+        run([*arguments, "queries.csv", "--id", "machine", "--output", "answers.parquet"])
+    assert not ended.value.code, capsys.readouterr().err
+    found, queries = pd.read_parquet("answers.parquet"), pd.read_csv("queries.csv")
+    assert found["machine"].tolist() == queries["machine"].tolist()
+    assert found["label"].tolist() == page.model.predict(queries).tolist()
+    both = found[[f"probability_{name}" for name in page.model.classes_]].to_numpy()
+    assert np.array_equal(both, page.model.predict_proba(queries[reversed(queries.columns)]))
+
+
+def test_following_again_tells_the_same_rounds(page: Page) -> None:
+    assert list(page.market.request_by_id(page.request.id).follow()) == page.request.rounds
+    assert [one.id for one in page.market.requests()] == [page.request.id]
+    assert [one.id for one in page.market.requests(everybody=True)] == [page.request.id]
+
+
+def test_a_request_that_nobody_may_join_ends_and_says_so(page: Page) -> None:
+    """Interrupted, and followed again by another session."""
+    auditor = fedpact.connect(account="auditor").account
+    request = page.market.request(
+        "machines.schema.toml",
+        Path("evaluation.csv"),
+        pay="0.1 ether",
+        epsilon=2,
+        rounds=2,
+        min_providers=2,
+        max_providers=2,
+        invited=[auditor, page.market.account],
+        windows={"join": 3},
+    )
+    steps = request.follow()
+    with fedpact.connect(account="auditor") as other, pytest.raises(fedpact.errors.InvalidInput):
+        next(iter(other.request_by_id(request.id).follow()))
+    steps.close()  # type: ignore[attr-defined]
+    with (
+        fedpact.connect() as again,
+        pytest.raises(fedpact.errors.NotReady, match="without a model"),
+    ):
+        list(again.request_by_id(request.id).follow())
+    assert request.progress.status is Status.SETTLED
+    with pytest.raises(fedpact.errors.NotReady):
+        request.result()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"epsilon": None}, "say how private the request is"),
+        ({"epsilon": 1e-9}, "epsilon"),
+        ({"pay": "half an ether"}, "is not an amount"),
+        ({"colour": "red"}, "colour"),
+        ({"output": "kind"}, "is no number of the schema"),
+        ({"evaluation": 7}, "evaluation: a data frame"),
+        ({"evaluation": pd.DataFrame({"heat": [1.0]})}, "no label column 'label'"),
+        ({"schema": "none.toml"}, "none.toml: No such file"),
+        ({"schema": fedpact.Draft({})}, "the draft says it already"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused_before_it_is_paid(
+    page: Page, given: dict[str, Any], said: str
+) -> None:
+    asked = {
+        "schema": "machines.schema.toml",
+        "evaluation": Path("evaluation.csv"),
+        "pay": "0.5 ether",
+        "epsilon": 2,
+    } | given
+    before = page.network.client.market.request_count()
+    with pytest.raises(fedpact.FedpactError, match=said):
+        page.market.request(**asked)
+    assert page.network.client.market.request_count() == before
+
+
+def test_nothing_that_is_shown_has_a_secret(page: Page) -> None:
+    password = page.network.password_file.read_text().strip()
+    endpoint = f"http://user:hidden@127.0.0.1:1,{page.network.devnet.url}"
+    with fedpact.connect(endpoint=endpoint) as at:
+        secret = at._session.keys.signer.key.hex()
+        shown = [repr(one) for one in (at, at._session, at.provider, at.registrar, page.request)]
+    with pytest.raises(fedpact.errors.KeyStoreError) as refused:
+        fedpact.connect(
+            password_file=page.network.folder / "deployment.json"
+        ).provider.privacy_spent()
+    shown += [str(refused.value), repr(page.model), page.said]
+    assert not any(one in text for one in (password, secret, "hidden") for text in shown)
+
+
+def test_without_a_password_an_interactive_session_is_asked(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "fedpact.toml"
+    lines = Path("fedpact.toml").read_text().splitlines(keepends=True)
+    config.write_text("".join(one for one in lines if not one.startswith("password_file")))
+    with pytest.raises(fedpact.errors.KeyStoreError, match="password"):
+        fedpact.connect(config).provider.privacy_spent()
+    asked: list[str] = []
+
+    def typed(question: str) -> str:
+        asked.append(question)
+        return page.network.password_file.read_text().strip()
+
+    monkeypatch.setattr("sys.ps1", ">>> ", raising=False)
+    monkeypatch.setattr("fedpact.api.market.getpass", typed)
+    with pytest.raises(fedpact.errors.NotReady, match="nothing was released"):
+        fedpact.connect(str(config)).provider.privacy_spent()
+    assert asked == ["password of requester: "]
+
+
+def test_a_deployment_of_the_first_protocol_is_refused(page: Page, tmp_path: Path) -> None:
+    path, url = tmp_path / "first.json", page.network.devnet.url
+    with fedpact.connect(account="registrar") as at:
+        deployments.save(
+            deployments.deploy(Connection.connect(url, None), at._session.keys, 10**15), path
+        )
+    with pytest.raises(fedpact.errors.DeploymentError, match="works with protocol 2 alone"):
+        fedpact.connect(deployment=path)
