@@ -23,7 +23,7 @@ from fedpact.learning.algorithm_one import (
     algorithm_one,
 )
 from fedpact.learning.trees import training
-from fedpact.learning.trees.ensemble import Ensemble, empty, softmax, union
+from fedpact.learning.trees.ensemble import Ensemble, empty, union
 from fedpact.learning.trees.random_splits import (
     RandomForestLayout,
     noised_counts,
@@ -33,6 +33,7 @@ from fedpact.learning.trees.random_splits import (
 from fedpact.learning.trees.training import Growth
 from fedpact.privacy.accounting import PrivacyCost, calibrate, gaussian_cost
 from fedpact.privacy.laplace import add_laplace
+from fedpact.privacy.linear_sums import softmax_probabilities
 from lab.text_training.task import (
     DELTA,
     Clock,
@@ -94,7 +95,7 @@ class BoostedTreesRun:
             iterations=self.iterations,
         )
         return TextRun(
-            softmax(found.model.output(graphs.test)),
+            softmax_probabilities(found.model.output(graphs.test)),
             Seconds(
                 graphs.seconds,
                 [one.clock.seconds for one in participants],

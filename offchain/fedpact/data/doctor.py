@@ -19,6 +19,7 @@ from fedpact.data.readers.records import Records
 from fedpact.data.readers.table import TEXT_COLUMN, UNIT_COLUMN, Table
 from fedpact.errors import DataError
 from fedpact.types.layout import FileLayout
+from fedpact.types.metric import are_skewed
 from fedpact.types.names import label_key
 from fedpact.types.schema import RECORD, DataSchema
 
@@ -27,8 +28,6 @@ FLAG_VALUES = 5
 """A column with at most as many different values may be a flag that is set after the outcome."""
 TELLING = 20
 """With fewer examples it is chance that they, or those with one value, have one label."""
-SKEWED = 0.05
-"""Share of the rarest label from which on it is mentioned."""
 MANY_WORDS = 10
 _GROUP = re.compile(
     r"(^|[\W_])(unit|engine|machine|device|sensor|asset|serial|patient|person|subject|user|customer|"
@@ -307,7 +306,7 @@ def _of_classes(classes: Sequence[int], unlabelled: int) -> list[str]:
         warnings.append(f"{unlabelled} examples have no label and do not count")
     if len(classes) == 1:
         warnings.append("only one label: a model cannot learn any other from these data")
-    elif classes and min(classes) <= SKEWED * sum(classes):
+    elif classes and are_skewed(classes):
         share = 100 * min(classes) / sum(classes)
         warnings.append(
             f"{share:.1f} % of the examples have the rarest label: accuracy says little"

@@ -31,6 +31,7 @@ from scipy import sparse
 
 from fedpact.errors import ModelError
 from fedpact.learning.text_statistics import Floats, Statistics, StatisticsLayout
+from fedpact.privacy.linear_sums import softmax_probabilities
 
 BINS = 64
 TEXTURE = 0.1
@@ -80,8 +81,7 @@ class Discriminant:
         scores = np.asarray(words @ self.words.T) + self.offsets
         if dense is not None:
             scores = scores + dense.astype(np.float64) @ self.dense.T
-        likely = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return np.asarray(likely / likely.sum(axis=1, keepdims=True))
+        return softmax_probabilities(scores)
 
 
 def solve(

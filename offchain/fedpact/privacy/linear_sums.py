@@ -185,9 +185,9 @@ def _norms(rows: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float6
 
 
 def softmax_probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of logits (n, labels), row by row."""
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+    """Of logits (..., labels), row by row."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
 def _check_bound(bound: float) -> None:

@@ -14,7 +14,8 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError
 from fedpact.learning.artefact import Model
 from fedpact.learning.metrics import error, macro_f1
-from fedpact.types.metric import BALANCED_ACCURACY, Metric, MetricName
+from fedpact.privacy.linear_sums import softmax_probabilities
+from fedpact.types.metric import BALANCED_ACCURACY, Metric, MetricName, are_skewed
 from fedpact.types.specification import Specification
 
 LEAST = 10
@@ -46,7 +47,7 @@ class Decisions:
     def calibrated(self, probabilities: Probabilities) -> Probabilities:
         """Of the model's own probabilities, (n, labels)."""
         raw = self.slope * np.log(np.maximum(probabilities, _SMALLEST)) + np.array(self.offsets)
-        return _softmax(raw)
+        return softmax_probabilities(raw)
 
     def labels(self, calibrated: Probabilities) -> NDArray[np.int64]:
         """Decisions, (n,)."""
@@ -112,7 +113,7 @@ def _calibration(predicted: Probabilities, y: NDArray[np.int64]) -> tuple[float,
         top = raw.max(axis=1)
         total = float((top + np.log(np.exp(raw - top[:, None]).sum(axis=1))).sum())
         total -= float((raw * truth).sum())
-        off = _softmax(raw) - truth
+        off = softmax_probabilities(raw) - truth
         gradient = np.concatenate([[float((off * logs).sum())], off.sum(axis=0)])
         held = np.concatenate([[slope - 1], offsets])
         return total + PULL * float(held @ held) / 2, gradient + PULL * held
@@ -129,8 +130,7 @@ def _decided_by(spec: Specification, counts: NDArray[np.int64]) -> Metric:
     decisive = (MetricName.ACCURACY, MetricName.BALANCED_ACCURACY, MetricName.MACRO_F1)
     if spec.measure.name in decisive:
         return spec.measure
-    skewed = 2 * len(counts) * int(counts.min()) < int(counts.sum())
-    return BALANCED_ACCURACY if skewed else Metric(name=MetricName.ACCURACY)
+    return BALANCED_ACCURACY if are_skewed(counts.tolist()) else Metric(name=MetricName.ACCURACY)
 
 
 def _factors(metric: Metric, calibrated: Probabilities, y: NDArray[np.int64]) -> tuple[float, ...]:
@@ -153,8 +153,3 @@ def _error_of(metric: Metric, odds: Probabilities, y: NDArray[np.int64]) -> floa
         return float(1 - macro_f1(decided, y))
     certain = np.eye(odds.shape[1])[decided]
     return float(error(metric, certain, y))
-
-
-def _softmax(raw: NDArray[np.float64]) -> Probabilities:
-    shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

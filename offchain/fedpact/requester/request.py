@@ -16,7 +16,7 @@ from fedpact.errors import InvalidInput
 from fedpact.requester.first_model import first_model
 from fedpact.requester.slices import SealedSlice, cut, seal_slices
 from fedpact.types.cid import Cid
-from fedpact.types.metric import BALANCED_ACCURACY
+from fedpact.types.metric import BALANCED_ACCURACY, are_skewed
 from fedpact.types.rounds import Terms
 from fedpact.types.specification import EvaluationSlice, Specification
 
@@ -94,14 +94,14 @@ def prepare(
 
 def judged_fairly(spec: Specification, evaluation: "Dataset") -> Specification:
     """The specification with balanced accuracy as its metric, where it names none, its family is
-    judged by labels, and the evaluation set's labels are skewed: the rarest has less than half of
-    an even share. Accuracy would prefer a model that never names that label."""
+    judged by labels, and the evaluation set's labels are skewed. Accuracy would prefer a model that
+    never names the rarest label."""
     from fedpact.learning.families import family_of
 
     if spec.metric is not None or not spec.labels or not family_of(spec).balanced:
         return spec
     counts = np.bincount(evaluation.y, minlength=len(spec.labels))
-    if 2 * len(spec.labels) * int(counts.min()) >= len(evaluation):
+    if not are_skewed(counts.tolist()):
         return spec
     log.warning(
         "label %r has %d of %d evaluation examples: models are judged by %s, since the draft names "

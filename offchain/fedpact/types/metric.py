@@ -1,5 +1,6 @@
 """The measure by which a request's models are judged, and the task that it is for."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -63,6 +64,12 @@ class Metric(Document):
 
     def __str__(self) -> str:
         return self.name.value if self.quantile is None else f"{self.name} at {self.quantile:g}"
+
+
+def are_skewed(counts: Sequence[int]) -> bool:
+    """Whether the rarest label has less than half of an even share of the examples; `counts`: of
+    each label. Where nobody says otherwise, balanced accuracy then takes accuracy's place."""
+    return 2 * len(counts) * min(counts) < sum(counts)
 
 
 ACCURACY = Metric(name=MetricName.ACCURACY)

@@ -52,6 +52,16 @@ def test_a_raw_export_becomes_a_schema_that_a_daemon_reads(own: Path) -> None:
     assert (misfits.unusable, misfits.undeclared_labels, misfits.outside) == (0, 0, 0)
 
 
+def test_labels_are_skewed_as_a_request_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "records.csv"
+    for rarest, skewed in ((250, False), (249, True)):
+        labels = ["b"] * rarest + ["a"] * (1000 - rarest)
+        rows = [f"{number % 37},{label}" for number, label in enumerate(labels)]
+        path.write_text("\n".join(["value,label", *rows]))
+        warnings = diagnose(path, Choices("test")).warnings
+        assert any("accuracy says little" in one for one in warnings) == skewed
+
+
 @pytest.mark.parametrize(
     "said",
     [

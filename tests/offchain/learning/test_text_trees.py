@@ -13,9 +13,10 @@ from fedpact.errors import DataError, InvalidInput, ModelError, PrivacyError
 from fedpact.learning.algorithm_one import BoostingParticipant, PaperNoise, algorithm_one
 from fedpact.learning.artefact import Template, decode, encode
 from fedpact.learning.trees import training
-from fedpact.learning.trees.ensemble import LARGEST, Ensemble, empty, softmax, template, union
+from fedpact.learning.trees.ensemble import LARGEST, Ensemble, empty, template, union
 from fedpact.learning.trees.random_splits import RandomForestLayout, noised_counts, voting
 from fedpact.learning.trees.training import Growth
+from fedpact.privacy.linear_sums import softmax_probabilities
 from fedpact.privacy.noise import SeededNoise
 
 LABELS, WIDTH = 3, 20
@@ -93,7 +94,7 @@ def test_boosting_continues_from_a_received_model() -> None:
     both = union([first, more], [1.0, 1.0])
 
     def loss(model: Ensemble) -> float:
-        likely = softmax(model.output(data[0]))
+        likely = softmax_probabilities(model.output(data[0]))
         return -float(np.log(likely[np.arange(300), data[1]]).mean())
 
     assert loss(both) < loss(first) < math.log(LABELS)

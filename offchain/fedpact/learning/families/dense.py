@@ -23,7 +23,7 @@ from pydantic import Field
 from fedpact.data.dataset import Targets
 from fedpact.learning.artefact import MAX_WEIGHT, Model, Template
 from fedpact.learning.families.base import GradientFamily, Weights
-from fedpact.privacy.linear_sums import BLOCK
+from fedpact.privacy.linear_sums import BLOCK, softmax_probabilities
 from fedpact.types.document import Document
 from fedpact.types.specification import Specification
 
@@ -132,7 +132,7 @@ class DenseFamily(GradientFamily[P]):
 
     def _linked(self, spec: Specification, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Predictions, (..., outputs), of what the last layer gives."""
-        return _softmax(raw) if spec.task == "classification" else raw
+        return softmax_probabilities(raw) if spec.task == "classification" else raw
 
     def _output_errors(
         self, spec: Specification, predicted: NDArray[np.float64], y: Targets
@@ -216,8 +216,3 @@ def _in_blocks(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _affine(weights: Weights, layer: str, a: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(a @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"])
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))

@@ -23,7 +23,7 @@ from fedpact.learning.families.base import ConstructedFamily, Construction, Loca
 from fedpact.learning.families.trees import ShareFamily, TreeParameters
 from fedpact.learning.tails import chi_lower, chi_upper, normal_bound
 from fedpact.learning.trees import training
-from fedpact.learning.trees.ensemble import Ensemble, softmax
+from fedpact.learning.trees.ensemble import Ensemble
 from fedpact.learning.trees.random_splits import (
     RandomForestLayout,
     noised_counts,
@@ -31,6 +31,7 @@ from fedpact.learning.trees.random_splits import (
     votes,
     weighted_counts,
 )
+from fedpact.privacy.linear_sums import softmax_probabilities
 from fedpact.types.local_training import LocalConstruction
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
@@ -133,7 +134,7 @@ class SoundForest(ConstructedFamily[RandomForestParameters]):
         splits = _splits(layout, self.parameters(spec).bits)
         voting = votes(splits, model["counts"].astype(np.float64), model["variance"])
         spread = math.sqrt(float(voting.value.astype(np.float64).var(axis=1).sum(axis=0).mean()))
-        return softmax(voting.output(self._rows(spec, x)) / max(spread, 1e-12))
+        return softmax_probabilities(voting.output(self._rows(spec, x)) / max(spread, 1e-12))
 
     def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
         """Whether `samples` documents, each in one leaf of every tree, and the declared noise can

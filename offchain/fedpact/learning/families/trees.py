@@ -35,12 +35,12 @@ from fedpact.learning.trees import training
 from fedpact.learning.trees.ensemble import (
     LARGEST,
     Ensemble,
-    softmax,
     template,
     union,
 )
 from fedpact.learning.trees.training import Growth
 from fedpact.privacy.laplace import add_laplace, generator_of, scale_of
+from fedpact.privacy.linear_sums import softmax_probabilities
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.document import Document
 from fedpact.types.local_training import LocalConstruction
@@ -350,7 +350,7 @@ class BoostedTrees(TreeFamily[BoostedTreesParameters]):
         return [1 / len(weights)] * len(weights)
 
     def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        return softmax(outputs)
+        return softmax_probabilities(outputs)
 
     def leaf_bound(self, spec: Specification, samples: int) -> float:
         """A Newton step sums at most 1 for each example, over at least SMOOTHING."""

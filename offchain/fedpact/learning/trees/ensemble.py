@@ -134,12 +134,6 @@ def union(ensembles: Sequence[Ensemble], weights: Sequence[float]) -> Ensemble:
     )
 
 
-def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities of scores (n, K), as boosted trees give them."""
-    likely = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(likely / likely.sum(axis=1, keepdims=True))
-
-
 def heap(
     left: NDArray[np.int64],
     right: NDArray[np.int64],

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from fedpact.errors import DataError
-from fedpact.learning.trees.ensemble import Ensemble, empty, heap, softmax, union
+from fedpact.learning.trees.ensemble import Ensemble, empty, heap, union
+from fedpact.privacy.linear_sums import softmax_probabilities
 
 SMOOTHING = 1.0
 """Added to a leaf's sum of p (1 - p), or in a regression to its number of rows, so that a handful
@@ -124,7 +125,7 @@ def _residual(
     """The loss's negative gradient by the scores and its second derivative, each (n, outputs)."""
     if labels is None:
         return target - scores, np.ones_like(target)
-    likely = softmax(scores)
+    likely = softmax_probabilities(scores)
     return target - likely, likely * (1 - likely)
 
 
