@@ -26,7 +26,7 @@ from fedpact.simulation.request import noise
 from fedpact.types.privacy import CLAIM, PrivacyMode
 from fedpact.types.specification import Specification
 from fedpact.types.validation import first_error
-from lab.federation.training import Federation, outputs_of, train_federation
+from lab.federation.training import Federation, predictions_of, train_federation
 from lab.harness.checkpoint import Checkpoint
 from lab.harness.configuration import Case
 
@@ -74,7 +74,7 @@ def run(case: Case, checkpoint: Checkpoint) -> dict[str, Any]:
     }
     privacy = {"privacy": privacy_of(federation.spec)}
     if source.task == "regression":
-        errors = outputs_of(federation, model, test.x)[:, 0] - test.y
+        errors = predictions_of(federation, model, test.x)[:, 0] - test.y
         return privacy | {
             "metrics": {
                 "rmse": float(np.sqrt(np.mean(errors.astype(np.float64) ** 2))),

@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from fedpact.data.dataset import Dataset
+from fedpact.data.dataset import Dataset, Inputs
 from fedpact.errors import DataError, InvalidInput
 from fedpact.learning.aggregation import aggregate, check_aggregation
 from fedpact.learning.artefact import Model
@@ -215,16 +215,17 @@ def measured(
 
     `weights`: weights of the examples, shape (n,); equal if None.
     """
-    outputs = outputs_of(federation, model, test.x)
+    predicted = predictions_of(federation, model, test.x)
     if federation.spec.task == "classification":
-        each = (outputs.argmax(axis=1) == test.y).astype(np.float64)
+        each = (predicted.argmax(axis=1) == test.y).astype(np.float64)
     else:
-        each = np.abs(outputs[:, 0] - test.y)
+        each = np.abs(predicted[:, 0] - test.y)
     return float(np.average(each, weights=weights))
 
 
-def outputs_of(federation: Federation, model: Model, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits, (n, labels), or values, (n, 1), in float32 on the federation's device."""
+def predictions_of(federation: Federation, model: Model, x: Inputs) -> NDArray[np.float64]:
+    """Probabilities, (n, labels), or values, (n, 1), computed in float32 on the federation's
+    device."""
     import torch
 
     spec, found = federation.spec, []
@@ -233,7 +234,8 @@ def outputs_of(federation: Federation, model: Model, x: NDArray[np.float32]) -> 
         for first in range(0, len(x), EVALUATED_AT_ONCE):
             part = torch.from_numpy(np.ascontiguousarray(x[first : first + EVALUATED_AT_ONCE]))
             found.append(_numpy(module(part.to(federation.device))))
-    return np.concatenate(found)
+    raw = np.concatenate(found).astype(np.float64)
+    return gradient_family_of(spec).predictions(spec, raw)
 
 
 def _numpy(values: "torch.Tensor") -> NDArray[np.float32]:

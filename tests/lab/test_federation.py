@@ -8,6 +8,7 @@ import pytest
 from fedpact.data.dataset import Dataset
 from fedpact.errors import DataError, InvalidInput, SpecificationError
 from fedpact.learning.artefact import encode
+from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
 from fedpact.learning.strategies import STRATEGIES
 from fedpact.learning.training import LocalTraining
@@ -16,11 +17,13 @@ from lab.federation.training import (
     State,
     decode_state,
     measured,
+    predictions_of,
     train_federation,
     train_round,
 )
 from tests.support.specifications import specification
 
+STEPS = {"steps": 1, "learning_rate": 0.1}
 EPOCHS = {"epochs": 1, "batch_size": 8, "learning_rate": 0.2, "momentum": 0.5}
 CENTRES = np.array([[0, 3], [3, 0], [-3, -3]], np.float32)
 
@@ -130,6 +133,26 @@ def test_a_regression_is_measured_by_its_mean_absolute_error():
     data = Dataset(x, (x @ [1.0, -2.0] + 0.5).astype(np.float32), ())
     _, curves = train_federation(Federation(spec, [data, data], 2, seed=0), data)
     assert curves.global_[-1] < 0.01 < curves.global_[0]
+
+
+@pytest.mark.parametrize("name", ["oblivious-trees", "generalised-linear"])
+def test_the_laboratory_measures_what_the_product_predicts(name: str) -> None:
+    numbers = {"task": "regression", "labels": [], "output": {"column": "y", "scale": 1.0}}
+    for parameters, changes in (
+        ({"loss": "poisson", "priors": [9.0]}, numbers),
+        ({"class_weights": [1.0, 100.0], "priors": [0.9, 0.1]}, {"labels": ["a", "b"]}),
+    ):
+        family = {"name": name, "parameters": parameters}
+        spec = specification(family=family, local=STEPS, features={"shape": [3]}, **changes)
+        x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+        y = np.full(50, 9.0, np.float32) if changes is numbers else np.arange(50) % 2
+        data = Dataset(x, y, ())
+        whole = Federation(spec, [data], 1, seed=0)
+        model = family_of(spec).initial(spec, 0)
+        found = predictions_of(whole, model, x)
+        assert np.allclose(found, family_of(spec).predict(spec, model, x), atol=1e-5)
+        missed = measured(whole, model, data) - (0 if changes is numbers else 0.5)
+        assert abs(missed) < 1e-5
 
 
 def test_an_invalid_federation_is_refused_before_any_work():

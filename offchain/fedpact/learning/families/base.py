@@ -17,6 +17,7 @@ from fedpact.errors import SpecificationError
 from fedpact.learning import metrics
 from fedpact.learning.aggregation import aggregate, check_aggregation
 from fedpact.learning.artefact import Model, Template
+from fedpact.privacy.linear_sums import softmax_probabilities
 from fedpact.privacy.noise import NoiseSource
 from fedpact.types.document import Document
 from fedpact.types.local_training import LocalConstruction
@@ -257,7 +258,12 @@ class GradientFamily(ModelFamily[P]):
     @abstractmethod
     def module(self, spec: Specification) -> "torch.nn.Module":
         """The network in torch, with the template's tensor names; it takes (n, *shape) float32
-        and returns logits, (n, labels), or values, (n, 1)."""
+        and returns what `predictions` takes, (n, outputs)."""
+
+    def predictions(self, spec: Specification, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As `predict` gives them, of what the module gives: of logits, (n, labels), or of the
+        values themselves, (n, 1)."""
+        return softmax_probabilities(raw) if spec.task == "classification" else raw
 
     def loaded(
         self, spec: Specification, model: Model | Weights, device: str = "cpu"

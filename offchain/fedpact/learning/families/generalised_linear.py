@@ -53,6 +53,9 @@ class GeneralisedLinear(DenseFamily[GeneralisedLinearParameters]):
     ) -> NDArray[np.float64]:
         return predicted(spec, self.parameters(spec), super().predict(spec, model, x))
 
+    def predictions(self, spec: Specification, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        return predicted(spec, self.parameters(spec), self._linked(spec, raw))
+
     def _linked(self, spec: Specification, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         flat = weighted(spec, self.parameters(spec), raw.reshape(-1, raw.shape[-1]))
         return flat.reshape(raw.shape)

@@ -105,12 +105,16 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         return found
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
-        asked, table = self.parameters(spec), self._table(spec, model[LEAVES].astype(np.float64))
+        table = self._table(spec, model[LEAVES].astype(np.float64))
         found = [np.empty((0, spec.outputs))]
         for start in range(0, len(x), CHUNK):
             places = self._leaves(spec, x[start : start + CHUNK])
-            found.append(predicted(spec, asked, weighted(spec, asked, _outputs(table, places))))
+            found.append(self.predictions(spec, _outputs(table, places)))
         return np.concatenate(found)
+
+    def predictions(self, spec: Specification, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        asked = self.parameters(spec)
+        return predicted(spec, asked, weighted(spec, asked, raw))
 
     def gradient_sum(
         self,
