@@ -43,6 +43,8 @@ class Striker:
         self._slow = False
         """Whether blocks are slow now."""
         self._beat: threading.Thread | None = None
+        self._damaged: set[Path] = set()
+        """Files of records that are not whole now."""
 
     def look(self) -> None:
         """End what is over."""
@@ -212,27 +214,28 @@ class Striker:
             self._records(kind, world.data.files[number])
 
     def _records(self, kind: Kind, path: Path) -> None:
-        whole = path.read_bytes() if path.exists() else b""
-        if not whole:
-            return
+        if path in self._damaged or not path.exists():
+            return  # what is there is not what would have to be put back
+        self._damaged.add(path)
+        whole = path.read_bytes()
         self._world.fired(kind)
         if kind.name == "records truncated":
             path.write_bytes(whole[: len(whole) // 2])
         else:
             path.unlink()
-        self._after(kind.seconds or 15, lambda: _put_back(path, whole))
+        self._after(kind.seconds or 15, lambda: self._put_back(path, whole))
+
+    def _put_back(self, path: Path, content: bytes) -> None:
+        new = path.with_suffix(".new")
+        new.write_bytes(content)
+        new.replace(path)
+        self._damaged.remove(path)
 
     def _clock(self, kind: Kind, number: int) -> None:
         world = self._world
         world.fired(kind)
         world.set_clock(number, kind.amount)
         self._after(kind.seconds, lambda: world.set_clock(number, 0))
-
-
-def _put_back(path: Path, content: bytes) -> None:
-    new = path.with_suffix(".new")
-    new.write_bytes(content)
-    new.replace(path)
 
 
 def _closed(held: ExitStack) -> None:

@@ -3,10 +3,15 @@
 import time
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+from fedpact.types.v2 import Phase
 from tests.chaos.moved_clock import HEARD_SECONDS, moved
 from tests.chaos.play import play
-from tests.chaos.schedule import KINDS, brief, episodes
+from tests.chaos.schedule import KINDS, Strike, brief, episodes
+from tests.chaos.strikes import Striker
+from tests.chaos.world import ChaosWorld
 
 
 def test_a_request_outlives_what_a_minute_of_chaos_does(tmp_path: Path) -> None:
@@ -27,6 +32,25 @@ def test_a_run_of_some_episodes_has_every_kind_of_fault() -> None:
     assert {one.kind.name for one in strikes} >= set(KINDS)
     kills = [one for one in strikes if one.kind.name == "kill"]
     assert len(kills) >= 100
+
+
+def test_records_that_are_damaged_twice_come_back_whole(tmp_path: Path) -> None:
+    records = tmp_path / "records.csv"
+    records.write_bytes(b"whole")
+    fired: list[str] = []
+    world = SimpleNamespace(
+        actors=[SimpleNamespace(weather=SimpleNamespace(disarm=lambda: None))],
+        data=SimpleNamespace(files=[records]),
+        fired=lambda kind: fired.append(kind.name),
+    )
+    for names in (["truncated", "truncated"], ["removed", "truncated"], ["truncated", "removed"]):
+        striker = Striker(cast(ChaosWorld, world))
+        for name in names:
+            striker.strike(Strike(0, 1, Phase.SUBMIT, 0.0, KINDS[f"records {name}"], 0))
+        assert fired.pop() == f"records {names[0]}"
+        striker.close()
+        assert records.read_bytes() == b"whole"
+    assert not fired
 
 
 def test_a_daemon_can_be_told_that_its_clock_is_wrong(tmp_path: Path) -> None:
