@@ -37,13 +37,13 @@ from benchmarks.copied_events import copy_events
 from fedpact.child import start_with_parent
 from fedpact.content.pruning import prune
 from fedpact.demo.data import prepare
+from fedpact.demo.network import free_port
 from fedpact.demo.options import DemoOptions
 from fedpact.provider.files import provider_folder
 from fedpact.requester.v2.client import RequesterV2
 from fedpact.settings import Settings
 from fedpact.types.v2 import Status
 from tests.support.node_proxy import Message, node_in_front
-from tests.support.processes import free_port
 from tests.support.second_world import SecondWorld, second_network
 
 BUSY, IDLE = 0, 2

@@ -23,12 +23,11 @@ from fedpact.child import start_with_parent
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.opening import open_store
 from fedpact.demo.data import DemoData, prepare
-from fedpact.demo.network import DemoNetwork
+from fedpact.demo.network import DemoNetwork, free_port
 from fedpact.demo.options import DemoOptions, StoreKind
 from tests.chaos.actors import Actor
 from tests.chaos.schedule import LONGEST, PROVIDERS, REQUESTER, Episode, Kind
 from tests.chaos.weather import StoreWeather, Weather, node_with, store_with
-from tests.support.processes import free_port
 from tests.support.second_world import SecondWorld, second_network
 from tests.support.waiting import wait_until
 from tests.support.world import POLICY

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from fedpact.chain.devnet import find_anvil
-from tests.support.processes import free_port, none_left_under
+from fedpact.demo.network import free_port
+from tests.support.processes import none_left_under
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "<!-- walk -->"

@@ -47,7 +47,6 @@ def executable() -> Path:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    fonts = {"FONTCONFIG_PATH": str(UNPACKED / "fonts")}
     with sync_playwright() as playwright:
         path = executable()
         fonts = UNPACKED / "fonts.conf"

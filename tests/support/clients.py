@@ -27,7 +27,7 @@ from fedpact.chain.nodes import Nodes
 from fedpact.child import ChildProcess
 from fedpact.closing import Closing
 from fedpact.content.ipfs_node import node_executable
-from tests.support.processes import free_port
+from fedpact.demo.network import free_port
 from tests.support.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -51,10 +50,3 @@ def none_left_under(folder: Path) -> Iterator[None]:
         for process_id in processes_under(folder):
             with suppress(ProcessLookupError):
                 os.kill(process_id, signal.SIGKILL)
-
-
-def free_port() -> int:
-    """A port of loopback on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -30,7 +30,7 @@ from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.keys import seal
 from fedpact.content.opening import open_store
 from fedpact.demo.data import DemoData, prepare
-from fedpact.demo.network import DemoNetwork
+from fedpact.demo.network import DemoNetwork, free_port
 from fedpact.demo.options import DemoOptions, StoreKind
 from fedpact.exchange.messages import SLICE_SEAT, Kind, Message, decode, encode
 from fedpact.learning.artefact import Model
@@ -40,7 +40,6 @@ from fedpact.requester.slices import slice_key
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
 from fedpact.types.v2 import Earned, Phase, RoundFacts, Status, Terms
-from tests.support.processes import free_port
 from tests.support.second import make_terms
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import POLICY, POLL, World

@@ -184,7 +184,8 @@ class DemoNetwork:
 
 
 def free_port() -> int:
-    """Below the ports of outgoing connections (Linux: from 32,768)."""
+    """A port of loopback on which nobody listens, below those of outgoing connections (Linux: from
+    32,768)."""
     while True:
         port = secrets.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
