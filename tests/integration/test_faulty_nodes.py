@@ -14,7 +14,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import Capability
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.errors import ContentMissing
+from fedpact.errors import ContentMissing, TransactionTimeout
 from fedpact.provider import daemon as daemons
 from fedpact.provider.context import idle
 from fedpact.provider.daemon import Daemon, DaemonSettings
@@ -349,6 +349,25 @@ def test_what_happens_in_a_request_ends_its_wait_after_a_failure(
         market.client.market.join(market.providers[1], request, 10, bytes(32))
         daemon.cycle()
         assert request in tried
+
+
+def test_a_transaction_under_way_is_looked_at_once_a_block(
+    net: Devnet, market: Market, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = created(market)
+    looked: list[int] = []
+
+    def duty(_: Any, view: Any) -> Any:
+        looked.append(view.id)
+        raise TransactionTimeout("not mined within 0.1 s")
+
+    monkeypatch.setattr(daemons.Daemon, "perform", duty)
+    with daemon_before(market, data) as daemon:
+        cycles(daemon, 3)
+        assert looked.count(request) == 1
+        net.mine()
+        cycles(daemon, 2)
+        assert looked.count(request) == 2
 
 
 def test_what_is_done_from_time_to_time_ends_no_daemon(

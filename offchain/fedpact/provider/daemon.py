@@ -65,8 +65,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SEND_PATIENCE = 1.0
-"""Seconds that a duty waits for its transaction; after that the other requests have their turn."""
 LATE_BLOCKS = 2
 """Blocks whose events are read again with the next block, because nodes index them late."""
 MEASURED_FOR = 300.0
@@ -162,12 +160,13 @@ class Daemon:
             request_name(deployment.fingerprint, one) for one, _ in self._state.open_requests()
         ]
         records.keep_only(deployment_name(deployment.fingerprint), under_way)
-        sender = client.sender
-        sender.timeout, sender.paid = SEND_PATIENCE, self._paid
+        client.sender.paid = self._paid
         self._scanner: EventScanner | None = None
         self._pace = Pace(settings.poll_seconds)
         self._views: dict[int, Look] = {}
         self._views_of = ""
+        self._under_way: set[int] = set()
+        """Requests whose duty has sent a transaction that is not mined at the present block."""
         self._measured_until = self._content_until = 0.0
         self._backoffs = Backoffs(settings.poll_seconds)
         self._reasons: dict[int, str] = {}
@@ -312,7 +311,7 @@ class Daemon:
             self._scan(frame)
             self._reconciliation.compare(self._context, self.asked, frame)
             sender = self._context.client.sender
-            sender.seen_block = frame.block_number
+            sender.timeout, sender.seen_block = self._pace.patience, frame.block_number
             under_way = sender.tend(self._context.keys)
             waiting = {request for request, _ in self._state.open_requests()}
             due = sorted(waiting | self.asked.finished_but_due(frame))
@@ -457,10 +456,13 @@ class Daemon:
             return False
         try:
             view = self._view(request, frame)
+            if request in self._under_way:
+                return False
             self._backoffs.saw(request, view.deadline - frame.timestamp)
             outcome = self.perform(view)
         except TransactionTimeout as error:
-            # The same duty finds the same transaction, or what it did, at the next look.
+            # The same duty finds the same transaction, or what it did, at the next block.
+            self._under_way.add(request)
             self._note(request, f"waiting: {error}")
             return False
         except Reverted as error:
@@ -495,6 +497,7 @@ class Daemon:
         """A request at a frame; read once for each frame."""
         if self._views_of != frame.block_hash:
             self._views, self._views_of = {}, frame.block_hash
+            self._under_way.clear()
         if request not in self._views:
             self._views[request] = self.asked.look(request, frame)
         return self._views[request]

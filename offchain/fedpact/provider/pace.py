@@ -13,6 +13,10 @@ LONGEST_OPEN_WAIT = 1.0
 LONGEST_FAILED_WAIT = 15.0
 LONGEST_REST = 15.0
 """A new request is noticed within its join window, however long the open ones ask nothing."""
+SEND_PATIENCE, SLOW_PATIENCE = 1.0, 0.1
+"""Seconds that a duty waits for its transaction, where blocks are fast and where they are slow."""
+SLOW_BLOCKS = 3.0
+"""Seconds from which on a wait for one transaction is mostly in vain, and costs the others."""
 SMOOTHING = 0.3
 """Weight of the newest interval between blocks in the mean."""
 
@@ -40,6 +44,11 @@ class Pace:
         if self._block_seconds:
             seconds = self._block_seconds + SMOOTHING * (seconds - self._block_seconds)
         self._block_seconds = seconds
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a duty waits for its transaction; then other requests have their turn."""
+        return SLOW_PATIENCE if self._block_seconds > SLOW_BLOCKS else SEND_PATIENCE
 
     def succeeded(self, *, busy: bool) -> None:
         """`busy`: a request is open."""

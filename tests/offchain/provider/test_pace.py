@@ -25,6 +25,15 @@ def test_who_is_asked_for_nothing_looks_rarely_and_at_once_again_when_it_is() ->
     assert pace.wait() == 1.0
 
 
+def test_where_blocks_are_slow_no_duty_waits_long_for_its_transaction() -> None:
+    """Twenty requests that sent something cost each other twenty seconds a cycle."""
+    fast, slow = Pace(0.05), Pace(0.05)
+    for number in range(3):
+        fast.saw(Frame(number, f"0x{number}", number))
+        slow.saw(Frame(number, f"0x{number}", 12 * number))
+    assert (fast.patience, slow.patience) == (1.0, 0.1)
+
+
 @pytest.mark.parametrize(
     ("phase", "seat", "closed", "joined", "rest"),
     [
