@@ -9,6 +9,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Compiling the imports again costs each of the hundred processes that tests start about 4 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Tests wait for blocks, windows and processes: three workers keep two cores busy.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() * 3 // 2)')
+
 # Every target that has a help text is a command, not a file.
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
@@ -100,10 +103,10 @@ slither: setup ## static analysis of the contracts; slither.allowed.toml explain
 
 test: checked ## all static checks, the documentation and the tests that take minutes
 	@echo "== tests"
-	@$(BIN)/pytest -n auto --dist worksteal -m "not slow" $(TESTS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow" $(TESTS)
 
 test-all: checked clients ## as test, with the slow tests
-	@$(BIN)/pytest -n auto --dist worksteal $(TESTS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 .PHONY: checked
 checked: setup
