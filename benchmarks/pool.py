@@ -1,6 +1,6 @@
 """A pool of a hundred daemons on one machine, ten drawn a round: time, memory, gas, epsilon.
 
-`make bench-pool` runs `fedpact demo --protocol 2 --providers 100 --cohort 10 --rounds 20` on digits
+`make bench-pool` runs `fedpact demo --providers 100 --cohort 10 --rounds 20` on digits
 under differential privacy and writes docs/results/pool.json. Each provider is a process with its
 own data; training runs in processes of their own. Memory is the sum over all processes of the demo,
 read from /proc: resident pages (RSS; those that are shared count in each process), and their
@@ -68,7 +68,6 @@ def main() -> None:
         cohort=arguments.cohort,
         rounds=arguments.rounds,
         partition="iid",
-        protocol=2,
     )
     memory, load = Memory(), os.getloadavg()[0]
     memory.start()

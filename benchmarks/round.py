@@ -1,4 +1,5 @@
-"""Seconds and gas per round of the protocol itself: no privacy, three providers, digits.
+"""Seconds and gas per round of the protocol itself: no privacy, three providers, digits,
+first protocol.
 
 `make bench-round` writes docs/results/round.json. Anvil mines each transaction at once and a block
 every second; nobody waits for confirmations; daemons poll the chain every 25 ms. Training a softmax
@@ -39,12 +40,12 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console()
     options = DemoOptions(
-        providers=PROVIDERS, rounds=arguments.rounds, partition="iid", epsilon=None
+        providers=PROVIDERS, rounds=arguments.rounds, partition="iid", epsilon=None, protocol=1
     )
     with tempfile.TemporaryDirectory(prefix="fedpact-bench-") as name:
         folder = Path(name)
         data = prepare(options, folder)
-        with running_network(folder, options.store) as (network, registrar):
+        with running_network(folder, options.store, options.protocol) as (network, registrar):
             network.start_process = executed  # their memory is what a provider's daemon takes
             result = _measure(network, registrar, data, arguments.rounds, console)
     console.print_json(data=result)

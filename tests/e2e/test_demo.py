@@ -1,4 +1,4 @@
-"""`fedpact demo` as a person runs it: its JSON, a poisoner, Ctrl-C, options that cannot be run."""
+"""`fedpact demo` as a person runs it: JSON, report, a poisoner, Ctrl-C, options that cannot be run."""
 
 import json
 import os
@@ -16,14 +16,19 @@ from tests.support.waiting import PATIENCE, wait_until
 DEMO = (sys.executable, "-m", "fedpact", "demo")
 
 
-def demo(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*DEMO, *options], capture_output=True, text=True, check=False)
+def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run in a folder, where the report goes."""
+    return subprocess.run(
+        [*DEMO, *options], capture_output=True, text=True, check=False, cwd=folder
+    )
 
 
 def test_pays_the_honest_and_not_the_poisoner(tmp_path: Path) -> None:
     file = tmp_path / "demo.json"
-    run = demo("--poison", "1", "--rounds", "4", "--json", str(file))
+    run = demo(tmp_path, "--poison", "1", "--rounds", "4", "--json", str(file))
     assert run.returncode == 0, run.stdout + run.stderr
+    assert "report: demo-report/request-1.html\n" in run.stdout
+    assert "Confusion matrix" in (tmp_path / "demo-report" / "request-1.html").read_text()
     result = json.loads(file.read_text())
 
     assert len(result["rounds"]) == 4
@@ -41,6 +46,7 @@ def test_pays_the_honest_and_not_the_poisoner(tmp_path: Path) -> None:
         "epsilon",
         "delta",
         "reputation",
+        "drawn",
     }
     assert all(poisoned["address"] in row["excluded"] for row in result["rounds"])
     mean_pay = sum(one["paid_wei"] for one in honest) / len(honest)
@@ -59,7 +65,7 @@ def test_runs_the_papers_whole_system_and_promises_nothing_for_it(tmp_path: Path
     """Wang et al. 2024: DLMU and DDP-SGD together."""
     file = tmp_path / "demo.json"
     asked = ("--paper", "ddp-sgd", "--strategy", "dlmu", "--family", "mlp", "--epsilon", "10")
-    run = demo(*asked, "--rounds", "3", "--json", str(file))
+    run = demo(tmp_path, *asked, "--rounds", "3", "--json", str(file))
     assert run.returncode == 0, run.stdout + run.stderr
     result = json.loads(file.read_text())
     claim = "paper, ddp-sgd: epsilon 10 at delta 1e-05, claimed by the paper, not guaranteed"
@@ -87,7 +93,7 @@ def on_scattering_features(tmp_path: Path, *options: str) -> dict[str, Any]:
     """The result of a demo in which all held, nobody was left out and the audit is true."""
     file = tmp_path / "demo.json"
     options = ("--family", "scattering-linear", *options, "--json", str(file))
-    run = demo(*options)
+    run = demo(tmp_path, *options)
     assert run.returncode == 0, run.stdout + run.stderr
     result: dict[str, Any] = json.loads(file.read_text())
     assert all(result["audit"].values())
@@ -101,6 +107,7 @@ def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*DEMO, "--providers", "2", "--rounds", "10"],
         env=environment,
+        cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         # Where the tests run in the background of a shell, they inherit an ignored Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -118,7 +125,9 @@ def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--providers", "17"), "--providers 17: must be from 2 to 16"),
+        (("--providers", "201"), "--providers 201: must be from 2 to 200"),
+        (("--protocol", "1", "--providers", "17"), "--providers 17: must be from 2 to 16"),
+        (("--protocol", "1", "--cohort", "3"), "--cohort: under --protocol 1 all"),
         (("--poison", "4"), "--poison 4: at least one of 4 must be honest"),
         (("--epsilon", "0"), "--epsilon 0.0: must be above 0"),
         (
@@ -127,8 +136,8 @@ def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_refuses_invalid_options(options: tuple[str, ...], said: str) -> None:
-    run = demo(*options)
+def test_refuses_invalid_options(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    run = demo(tmp_path, *options)
     assert run.returncode == 2
     assert said in run.stderr
     assert len(run.stderr.splitlines()) == 1
@@ -148,14 +157,23 @@ def test_says_where_mnist_is_looked_for() -> None:
     assert run.stderr == "fedpact: mnist: set FEDPACT_DATA to the folder that holds data sets\n"
 
 
-def test_draws_cohorts_from_a_pool_under_the_second_protocol(tmp_path: Path) -> None:
+def test_runs_the_first_protocol_too(tmp_path: Path) -> None:
     file = tmp_path / "demo.json"
-    asked = ("--protocol", "2", "--providers", "6", "--cohort", "3", "--rounds", "3")
-    run = demo(*asked, "--json", str(file), "--report", str(tmp_path / "report"))
+    asked = ("--protocol", "1", "--providers", "2", "--rounds", "2")
+    run = demo(tmp_path, *asked, "--json", str(file))
     assert run.returncode == 0, run.stdout + run.stderr
-    shown = tmp_path / "report" / "request-1.html"
-    assert f"report: {shown}" in run.stdout
-    assert "Confusion matrix" in shown.read_text()
+    assert not (tmp_path / "demo-report").exists()
+    result = json.loads(file.read_text())
+    assert result["audit"]
+    assert all(result["audit"].values())
+
+
+def test_draws_cohorts_from_a_pool(tmp_path: Path) -> None:
+    file, report = tmp_path / "demo.json", tmp_path / "report"
+    asked = ("--providers", "6", "--cohort", "3", "--rounds", "3")
+    run = demo(tmp_path, *asked, "--json", str(file), "--report", str(report))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert f"report: {report / 'request-1.html'}" in run.stdout
     result = json.loads(file.read_text())
     assert len(result["rounds"]) == 3
     assert result["audit"]

@@ -79,6 +79,6 @@ class World:
 @contextmanager
 def running_world(folder: Path, *, providers: int, rounds: int) -> Iterator[World]:
     """A fresh chain; no daemon runs yet. Everything is stopped at the end."""
-    data = prepare(DemoOptions(providers=providers, rounds=rounds), folder)
-    with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
+    data = prepare(DemoOptions(providers=providers, rounds=rounds, protocol=1), folder)
+    with running_network(folder, StoreKind.EMBEDDED, protocol=1) as (network, registrar):
         yield World(network, registrar, data)

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from fedpact.demo.options import DemoOptions, PoisonKind, StoreKind
+from fedpact.demo.options import REPORT, DemoOptions, PoisonKind, StoreKind
 from fedpact.errors import AuditFailed
 from fedpact.types.privacy import PaperMechanism
 
 
 def demo(
     providers: Annotated[
-        int, typer.Option(help="Number of providers, 2 to 16; with --protocol 2 to 200.")
+        int, typer.Option(help="Number of providers, 2 to 200; with --protocol 1 to 16.")
     ] = 4,
     rounds: Annotated[
         int | None, typer.Option(help="Number of rounds, 1 to 100. Default: depends on the data.")
@@ -74,26 +74,31 @@ def demo(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="With --protocol 2: write the request's report to this folder."),
+        typer.Option(
+            help=f"Folder for the request's report. Default: {REPORT}. With --protocol 1 there is"
+            " none."
+        ),
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the folder with logs, stores and keys.")
     ] = False,
-    protocol: Annotated[int, typer.Option(help="1, or 2 (docs/protocol-v2.md).", min=1, max=2)] = 1,
+    protocol: Annotated[int, typer.Option(help="2 (docs/protocol-v2.md), or 1.", min=1, max=2)] = 2,
     cohort: Annotated[
         int | None,
         typer.Option(
-            help="With --protocol 2: how many providers are drawn for a round. Default: all, up to"
-            " 16."
+            help="How many providers are drawn for a round. Default: all, up to 16. With"
+            " --protocol 1: always all."
         ),
     ] = None,
 ) -> None:
-    """Run a whole request: chain, daemons, training, votes, payment, model, audit.
+    """Run a whole request: chain, daemons, training, votes, payment, model, audit, report.
 
     Exits with an error if any check fails.
 
     Example: fedpact demo --providers 4 --epsilon 4 --poison 1 --json demo.json
     """
+    if report is None and protocol == 2:
+        report = REPORT
     options = DemoOptions(
         providers=providers,
         rounds=rounds,

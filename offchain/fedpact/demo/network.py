@@ -204,7 +204,7 @@ def _deployed(devnet: Devnet, registrar: AccountKeys, protocol: int) -> Deployme
 
 @contextlib.contextmanager
 def running_network(
-    folder: Path, store: StoreKind, protocol: int = 1
+    folder: Path, store: StoreKind, protocol: int
 ) -> Iterator[tuple[DemoNetwork, AccountKeys]]:
     """A fresh chain with the contracts of a protocol deployed, and its registrar; everything is
     stopped at the end."""

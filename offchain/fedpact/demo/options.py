@@ -10,6 +10,8 @@ from fedpact.types.privacy import PaperMechanism
 MAX_PROVIDERS = 16
 MAX_POOL = 200
 """Daemons on one machine."""
+REPORT = Path("demo-report")
+"""Where `fedpact demo` writes the report of its request."""
 
 
 class StoreKind(StrEnum):
@@ -60,9 +62,9 @@ class DemoOptions:
     seed: int = 0
     json: Path | None = None
     report: Path | None = None
-    """Protocol 2: a folder for the request's report."""
+    """A folder for the request's report; None: no report. Protocol 2."""
     keep: bool = False
-    protocol: int = 1
+    protocol: int = 2
     """Of the contracts."""
     cohort: int | None = None
     """Protocol 2: how many providers are drawn for a round; None: all, up to 16."""
@@ -72,9 +74,9 @@ class DemoOptions:
         if not 2 <= self.providers <= most:
             raise InvalidInput(f"--providers {self.providers}: must be from 2 to {most}")
         if self.report is not None and self.protocol == 1:
-            raise InvalidInput("--report is for --protocol 2: it shows requests of that one alone")
+            raise InvalidInput("--report: there is no report of a request of --protocol 1")
         if self.cohort is not None and self.protocol == 1:
-            raise InvalidInput("--cohort is for --protocol 2: the first one draws nobody")
+            raise InvalidInput("--cohort: under --protocol 1 all providers are in every round")
         if self.cohort is not None and not 2 <= self.cohort <= min(self.providers, MAX_PROVIDERS):
             raise InvalidInput(
                 f"--cohort {self.cohort}: must be from 2 to {min(self.providers, MAX_PROVIDERS)}"

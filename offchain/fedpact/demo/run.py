@@ -87,8 +87,10 @@ def run(options: DemoOptions, console: Console) -> DemoResult:
                 f" {', '.join(str(count) for count in data.samples)} samples"
             )
             network.wait_until_serving(max(START_SECONDS, 10.0 * options.providers))
-            result = _play(demo)
+            result, report = _play(demo)
         print_result(result, console)
+        if report is not None:
+            console.print(f"report: {report}", soft_wrap=True)
         if options.json is not None:
             options.json.write_text(result.to_json())
             console.print(f"written to {options.json}")
@@ -156,8 +158,8 @@ def _limit(options: DemoOptions) -> float:
     return 1.0 if options.epsilon is None else options.epsilon
 
 
-def _play(demo: Demo) -> DemoResult:
-    """The request's life, from its creation to the answers."""
+def _play(demo: Demo) -> tuple[DemoResult, Path | None]:
+    """The request's life, from its creation to the answers; the report, if one was asked for."""
     requester, network, console = demo.requester, demo.network, demo.console
     client = network.client
     request_id = requester.create(
@@ -186,8 +188,9 @@ def _play(demo: Demo) -> DemoResult:
         refunded = _claimed_and_refunded(demo, client, request_id)
     fetched = requester.fetch(request_id)
     verdict = audit(client, network.store, request_id, demo.auditor)
+    report = None
     if demo.options.report is not None:
-        _write_report(demo, verdict, demo.options.report)
+        report = _write_report(demo, verdict, demo.options.report)
     network.stop_daemons()  # they have nothing left to do, and the baselines need the cores
     final = _final_model(demo, spec, fetched)
     _answer(demo, spec, request_id)
@@ -198,11 +201,11 @@ def _play(demo: Demo) -> DemoResult:
     seconds = time.monotonic() - demo.started
     ending = Ending(clock.seconds, seconds, final, verdict, refunded)
     if isinstance(client, ClientV2):
-        return collect_v2(client, request_id, spec, providers, ending)
-    return collect(network, client, request_id, spec, providers, ending)
+        return collect_v2(client, request_id, spec, providers, ending), report
+    return collect(network, client, request_id, spec, providers, ending), None
 
 
-def _write_report(demo: Demo, verdict: AuditReport, folder: Path) -> None:
+def _write_report(demo: Demo, verdict: AuditReport, folder: Path) -> Path:
     """As `fedpact request report` does, with the audit that a named auditor has made."""
     from fedpact.dashboard.report.writing import write_report
 
@@ -210,8 +213,7 @@ def _write_report(demo: Demo, verdict: AuditReport, folder: Path) -> None:
     assert isinstance(requester, RequesterV2)
     quality, links = requester.quality(verdict.request_id), Links(pages=False)
     assert quality is not None  # The demo's store has lost nothing.
-    path = write_report(requester.client, network.store, verdict, quality, folder, links)
-    demo.console.print(f"report: {path}", soft_wrap=True)
+    return write_report(requester.client, network.store, verdict, quality, folder, links)
 
 
 def _answer(demo: Demo, spec: Specification, request_id: int) -> None:
