@@ -1,13 +1,17 @@
 """`fedpact provider privacy`: privacy spent and left, and checks of the ledger file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedpact.cli import session
 from fedpact.cli.options import PolicyFile
 from fedpact.cli.output import AsJson, print_facts
+
+if TYPE_CHECKING:
+    from fedpact.privacy.ledger_report import ReleaseId
+    from fedpact.session import Session
 
 app = typer.Typer(help="Inspect the privacy ledger.", no_args_is_help=True)
 
@@ -124,7 +128,7 @@ def verify(context: typer.Context, as_json: AsJson = False) -> None:
     from fedpact.provider.standing import privacy_verify
 
     at = session.of(context)
-    found = privacy_verify(at.settings.state, at.keys, lambda: at.client)
+    found = privacy_verify(at.settings.state, at.keys, lambda: _submissions(at))
     print_facts(
         {
             "file": "intact",
@@ -137,3 +141,14 @@ def verify(context: typer.Context, as_json: AsJson = False) -> None:
         },
         as_json=as_json,
     )
+
+
+def _submissions(at: "Session") -> "list[tuple[ReleaseId, bytes]]":
+    from fedpact.chain.client import ClientV2
+    from fedpact.provider import standing
+    from fedpact.provider.v2 import published
+
+    client, account = at.chain, at.keys.address
+    if isinstance(client, ClientV2):
+        return published.submissions(client, account)
+    return standing.submissions(client, account)

@@ -1,6 +1,6 @@
 """What a provider's own files and the chain say: requests seen, pay, privacy spent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,11 +136,20 @@ def privacy_standing(state: Path, keys: AccountKeys, limit: PrivacyLimit) -> Lim
         return ledger.standing(limit)
 
 
+def submissions(client: ChainClient, account: str) -> list[tuple[ReleaseId, bytes]]:
+    """What an account has submitted under the first protocol, from the chain."""
+    fingerprint = client.deployment.fingerprint
+    return [
+        (ReleaseId(fingerprint, request, round_), digest)
+        for request, round_, digest in client.rounds.submissions(account)
+    ]
+
+
 def privacy_verify(
-    state: Path, keys: AccountKeys, connect: Callable[[], ChainClient]
+    state: Path, keys: AccountKeys, ask: Callable[[], Sequence[tuple[ReleaseId, bytes]]]
 ) -> LedgerCheck:
     """Read the whole ledger, and compare it with the profile that was built here and the account's
-    own submissions on chain.
+    own submissions on chain, for which `ask` asks the chain.
 
     Without a chain, or without the deployment on it, the last part is skipped.
 
@@ -153,18 +162,10 @@ def privacy_verify(
         kept = sum(entry.kept for entry in found)
         reconcile(ledger, built_releases(state, keys.address))
         try:
-            client = connect()
-            submitted = client.rounds.submissions(keys.address)
+            submitted = ask()
         except (NodeUnreachable, DeploymentError) as error:
             return LedgerCheck(len(found), kept, None, str(error))
-        fingerprint = client.deployment.fingerprint
-        reconcile(
-            ledger,
-            [
-                (ReleaseId(fingerprint, request, round_), digest)
-                for request, round_, digest in submitted
-            ],
-        )
+        reconcile(ledger, submitted)
         return LedgerCheck(len(found), kept, len(submitted), None)
 
 
