@@ -94,6 +94,7 @@ SECOND = Artifacts(
         "DeploymentFactory",
         "ParticipantRegistry",
         "ReputationLedger",
+        "ResaleMarket",
         "SharingMarket",
         "TrainingPool",
         "TrainingRounds",

@@ -143,8 +143,9 @@ contract SharingMarket is SharingMarketStore, Ownable2Step, Pausable, EIP712, Re
         (bytes32 opened, bool right) = delivery.open(outcome.finalRounds, shared.shared);
         if (right) revert SharingMarket_RightKey(request_);
 
-        // Effect:
+        // Effect: the model counts as not delivered, also once this is settled.
         record.status = Status.Disputed;
+        record.deliveredAt = 0;
         emit Disputed(request_, shared, opened);
     }
 

@@ -1,4 +1,4 @@
-"""`fedpact demo` as a person runs it: JSON, report, a poisoner, Ctrl-C, options that cannot be run."""
+"""`fedpact demo` as a person runs it: JSON, report, a poisoner, Ctrl-C, impossible options."""
 
 import json
 import os

@@ -12,16 +12,20 @@ import httpx
 import numpy as np
 import pytest
 
+from fedpact.audit import audit
+from fedpact.chain.bindings.v2.events import RetrievalRecorded
+from fedpact.chain.client import ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import StoreKind
 from fedpact.demo.searchable import SearchableProvider, publish_providers, serve, wait_until_joined
 from fedpact.errors import InvalidInput, SearchFailed
-from fedpact.requester import Requester
 from fedpact.requester.search import Searcher, query_of
+from fedpact.requester.v2.client import specification_of
 from fedpact.retrieval.record import RetrievalRecord
 from fedpact.retrieval.schema import SearchAnswer, SearchBody
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
+from fedpact.types.cid import Cid
 from tests.support.waiting import wait_until
 
 TOPICS = {
@@ -56,7 +60,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for category, words in TOPICS.items()
     }
     folder = tmp_path_factory.mktemp("search")
-    with running_network(folder, StoreKind.EMBEDDED, protocol=1) as (network, registrar):
+    with running_network(folder, StoreKind.EMBEDDED, protocol=2) as (network, registrar):
         providers = publish_providers(network, registrar, texts)
         requester = network.account("requester")
         network.register(registrar, requester, 1)
@@ -182,14 +186,19 @@ def test_those_found_are_invited_others_decline_and_the_search_is_on_record(
                 str(found_file), "--json")
     )  # fmt: skip
     request = created["request"]
-    api = Requester(network.client, network.store, world.requester, network.folder / "state")
-    assert set(api.specification(request).invited) == set(record.accounts)
+    assert isinstance(network.client, ClientV2)
+    spec = specification_of(network.client, network.store, request)
+    assert set(spec.invited) == set(record.accounts)
     grain = world.named("trade/grain")
     log = network.folder / f"{grain.name}.log"
     declined = f"request {request}: declined: others are invited"
     wait_until(lambda: declined in log.read_text(), log.read_text)
-    events = [one.name for one in network.client.resale.events(request)]
-    assert events == ["RetrievalRecorded"]
+    [noted] = [
+        one for one in network.client.request_events(request) if isinstance(one, RetrievalRecorded)
+    ]
+    assert noted.digest == Cid.of(record.encode()).digest
+    audited = {one.name: one for one in audit(network.client, network.store, request).items}
+    assert audited["retrieval_record"].detail.startswith("found 2 in ")
 
 
 def test_a_daemon_that_is_killed_is_not_found_any_more(world: World) -> None:

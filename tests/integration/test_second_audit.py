@@ -20,13 +20,15 @@ from fedpact.audit.v2.audit import inspect
 from fedpact.audit.v2.chain import Facts
 from fedpact.audit.v2.evidence import gather
 from fedpact.chain.abi import ROUNDS, SECOND, contract_abi
-from fedpact.chain.bindings.v2.events import Started
+from fedpact.chain.bindings.v2.events import Credited, Started
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Event
 from fedpact.chain.scanner import EventScanner
+from fedpact.content.delivery import Deliveries
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import Manifest, key_hash
+from fedpact.requester.v2.client import RequesterV2
 from fedpact.types.cid import Cid
 from fedpact.types.specification import Specification
 from tests.support.second_committee import (
@@ -35,6 +37,8 @@ from tests.support.second_committee import (
     new_request,
     open_second_market,
 )
+
+PRICE = 10**16
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +54,32 @@ def undelivered(market: SecondMarket) -> dict[str, AuditItem]:
 
 @pytest.fixture(scope="module")
 def finished(market: SecondMarket, undelivered: dict[str, AuditItem]) -> SecondCommittee:
-    """Two honest rounds, one in batches and one posted as a whole; delivered and settled."""
-    committee = new_request(market)
+    """Two honest rounds, one in batches and one posted as a whole; delivered and settled. The
+    auditor has bought the result, and a member has sealed the key to it."""
+    committee = new_request(market, resale={"price": PRICE})
     committee.play_in_batches()
     committee.post_round()
     report = audit(market.client, market.store, committee.id, market.auditor)
     undelivered.update({item.name: item for item in report.items})
     committee.deliver_and_settle()
+    sell(committee)
     return committee
+
+
+def sell(committee: SecondCommittee) -> None:
+    """To the auditor's account."""
+    market, request = committee.market, committee.id
+    client, resale = market.client, market.client.resale
+    buyer = RequesterV2(client, market.store, market.auditor, market.folder / "state")
+    entries = [one.entry for one in client.request_events(request) if isinstance(one, Credited)]
+    buyer.buy(request)
+    here, rounds = client.deployment.fingerprint, committee.terms.max_rounds
+    sealed = Deliveries.seal(committee.key, buyer.delivery_key, here, request, rounds)
+    final = client.rounds.outcome(request).final_rounds
+    member, account = committee.members[0], market.auditor.address
+    client.send(member, resale.tally(request, bytes(32), entries))
+    client.send(member, resale.seal(request, 0, account, sealed.ciphers[final - 1]))
+    assert buyer.take_up(request) == (True, "")
 
 
 @dataclass
@@ -157,6 +179,8 @@ def test_an_honest_request_holds_item_by_item(
     assert details["records"] == "1 round posted as a whole"
     assert details["commitments"] == "3 votes opened on chain"
     assert details["models"] == "6 models; 0 counted as invalid"
+    assert details["purchases"] == "0 of 1 sales final, 0 wrong keys shown"
+    assert details["sold_keys"] == "1 keys"
 
 
 def test_without_a_seal_all_that_is_public_holds(
@@ -164,6 +188,7 @@ def test_without_a_seal_all_that_is_public_holds(
 ) -> None:
     report = audit(market.client, market.store, finished.id)
     sealed = ["request_key", "start_keys", "models", "scores", "aggregates", "global_errors"]
+    sealed.append("sold_keys")
     assert [item.name for item in report.unavailable] == sealed
     assert not report.failed
 
@@ -429,7 +454,8 @@ def stranger_paid(t: Told) -> None:
 
 
 def empty_market(t: Told) -> None:
-    t.facts.held = lambda _: 0  # type: ignore[method-assign]
+    held, resale = t.facts.held, t.facts.deployment.resale
+    t.facts.held = lambda token, at=None: held(token, at) if at == resale else 0  # type: ignore[method-assign]
 
 
 def better_quality(t: Told) -> None:
@@ -438,6 +464,43 @@ def better_quality(t: Told) -> None:
 
 def better_requester(t: Told) -> None:
     t.event("RequesterRecorded").args["outcome"]["quality"] -= 1
+
+
+def other_price(t: Told) -> None:
+    t.event("ResaleOffered").args["price"] += 1
+
+
+def other_price_in_the_specification(t: Told) -> None:
+    t.another_specification(resale=t.committee.spec.resale.model_copy(update={"price": PRICE + 1}))
+
+
+def more_time_to_dispute(t: Told) -> None:
+    t.event("KeySealed").args["deadline"] += 1
+
+
+def sealed_by_another(t: Told) -> None:
+    t.event("KeySealed").args["index"] = 1
+
+
+def more_makers(t: Told) -> None:
+    t.event("PointsTallied").args["points"] += 1
+
+
+def empty_resale_market(t: Told) -> None:
+    resale = t.facts.deployment.resale
+    held = t.facts.held
+    t.facts.held = lambda token, at=None: 0 if at == resale else held(token, at)  # type: ignore[method-assign]
+
+
+def junk_on_record(t: Told) -> None:
+    event = deepcopy(t.event("ResaleOffered"))
+    requester = t.committee.market.people.requester.address
+    facts = {"request": t.committee.id, "requester": requester, "digest": t.store.put(b"{}").digest}
+    t.events.append(replace(event, name="RetrievalRecorded", args=facts))
+
+
+def another_key_sold(t: Told) -> None:
+    t.event("KeySealed").args["cipher"] = bytes(31) + b"\1"
 
 
 HASHED = {"history"}
@@ -449,7 +512,8 @@ PAID = {
 """Without a delivery nothing is due."""
 Case = tuple[Callable[[Told], None], set[str]]
 PUBLIC: list[Case] = [
-    (other_window, {"specification_digest"} | HASHED),
+    # The window is also that of a buyer that waits for its key.
+    (other_window, {"specification_digest", "purchases"} | HASHED),
     (spoilt_initial_model, {"initial_model"}),
     (spoilt_slice, {"evaluation_slices"}),
     (other_consent, {"opt_ins"}),
@@ -494,10 +558,18 @@ PUBLIC: list[Case] = [
     (empty_market, {"conservation"}),
     (better_quality, {"reputation"}),
     (better_requester, {"requester_reputation"}),
+    (other_price, {"purchases"}),
+    (other_price_in_the_specification, {"purchases"} | HASHED),
+    (more_time_to_dispute, {"purchases"}),
+    (sealed_by_another, {"purchases"}),
+    (more_makers, {"purchases"}),
+    (empty_resale_market, {"purchases"}),
+    (junk_on_record, {"retrieval_record"}),
 ]
 OPENED: list[Case] = [
     (other_key_hash, {"request_key"} | HASHED),
     (other_start, {"start_keys"} | HASHED),
+    (another_key_sold, {"sold_keys"}),
     # What follows from the model is unavailable: the store gives up what is damaged.
     (spoilt_model, {"artefacts"}),
 ]

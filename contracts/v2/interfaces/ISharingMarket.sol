@@ -27,6 +27,7 @@ interface ISharingMarket is IRequests {
         Settled
     }
 
+    /// @param deliveredAt Zero: nothing was delivered, or what was is disputed.
     struct Request {
         Status status;
         address requester;

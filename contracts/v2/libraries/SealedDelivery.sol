@@ -26,7 +26,12 @@ library SealedDelivery {
         pure
         returns (bytes32 key, bool right)
     {
-        key = d.cipher ^ keccak256(abi.encode(shared, finalRounds));
+        key = opened(d.cipher, finalRounds, shared);
         right = keccak256(abi.encode(key)) == d.keyDigest;
+    }
+
+    /// @notice What a sealed key opens to with the shared point.
+    function opened(bytes32 cipher, uint256 finalRounds, Point calldata shared) internal pure returns (bytes32) {
+        return cipher ^ keccak256(abi.encode(shared, finalRounds));
     }
 }

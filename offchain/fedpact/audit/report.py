@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from fedpact.data.frames import frame_of
-from fedpact.errors import AuditFailed, FedpactError, Retryable
+from fedpact.errors import AuditFailed, ContentMismatch, FedpactError, Retryable
 
 if TYPE_CHECKING:
     import pandas
@@ -86,6 +86,8 @@ def look(name: str, check: Callable[[], str]) -> AuditItem:
     """
     try:
         return AuditItem(name, Verdict.HOLDS, check())
+    except ContentMismatch as error:
+        return AuditItem(name, Verdict.FAILS, str(error))
     except (Unavailable, Retryable) as error:
         return AuditItem(name, Verdict.UNAVAILABLE, str(error))
     except FedpactError as error:

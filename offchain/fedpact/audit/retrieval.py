@@ -1,6 +1,6 @@
 """Checks of how a request's providers were found: who was invited, and by which search."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from fedpact.audit.evidence import Evidence
@@ -10,6 +10,7 @@ from fedpact.retrieval.record import LONGEST_RECORD, RetrievalRecord
 from fedpact.retrieval.signature import Signature
 from fedpact.retrieval.signing import SignedSearch, signer
 from fedpact.types.cid import Cid
+from fedpact.types.deployment import Deployment
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
@@ -54,21 +55,35 @@ class RetrievalChecks:
         ]
         if not digests:
             return "no search on record"
-        content = self._store.get(Cid.of_digest(digests[-1], LONGEST_RECORD), LONGEST_RECORD)
-        record = RetrievalRecord.decode(content)
-        search = SignedSearch.decode(bytes.fromhex(record.envelope))
-        query = Signature.decode(bytes.fromhex(record.query))
-        deployment = self._facts.deployment
-        require(
-            search.fingerprint == deployment.fingerprint
-            and record.deployment == deployment.fingerprint.hex(),
-            "the search on record is of another deployment",
+        invited = self._specification().invited
+        return check_record(
+            self._store, digests[-1], self._facts.deployment, self._e.requester, invited
         )
-        require(search.queries == query.digest, "the search on record was for another query")
-        require(
-            signer(search, deployment) == search.requester == self._e.requester,
-            f"the search on record is not signed by {self._e.requester}",
-        )
-        strangers = sorted(set(self._specification().invited) - set(record.accounts))
-        require(not strangers, f"invited, and not found by the search: {', '.join(strangers)}")
-        return f"found {len(record.found)} in {record.messages} messages"
+
+
+def check_record(
+    store: ContentStore,
+    digest: bytes,
+    deployment: Deployment,
+    requester: str,
+    invited: Sequence[str],
+) -> str:
+    """What a search on record found; Broken unless the requester signed it for this deployment and
+    for its query, and it found everybody who was invited. `digest`: of the record's CID."""
+    content = store.get(Cid.of_digest(digest, LONGEST_RECORD), LONGEST_RECORD)
+    record = RetrievalRecord.decode(content)
+    search = SignedSearch.decode(bytes.fromhex(record.envelope))
+    query = Signature.decode(bytes.fromhex(record.query))
+    require(
+        search.fingerprint == deployment.fingerprint
+        and record.deployment == deployment.fingerprint.hex(),
+        "the search on record is of another deployment",
+    )
+    require(search.queries == query.digest, "the search on record was for another query")
+    require(
+        signer(search, deployment) == search.requester == requester,
+        f"the search on record is not signed by {requester}",
+    )
+    strangers = sorted(set(invited) - set(record.accounts))
+    require(not strangers, f"invited, and not found by the search: {', '.join(strangers)}")
+    return f"found {len(record.found)} in {record.messages} messages"

@@ -13,6 +13,7 @@ from fedpact.chain.bindings.v2.market import Market as MarketV2
 from fedpact.chain.bindings.v2.pool import Pool
 from fedpact.chain.bindings.v2.registry import Registry as RegistryV2
 from fedpact.chain.bindings.v2.reputation import Reputation
+from fedpact.chain.bindings.v2.resale import ResaleMarketV2
 from fedpact.chain.bindings.v2.rounds import Rounds as RoundsV2
 from fedpact.chain.connection import Connection
 from fedpact.chain.records import BlockReference
@@ -39,13 +40,7 @@ class ChainClient(Connection):
     @cached_property
     def resale(self) -> ResaleMarket:
         """Raises DeploymentError if the deployment is older than ResaleMarket."""
-        address = self.deployment.resale
-        if address is None:
-            raise DeploymentError(
-                "this deployment has no ResaleMarket: it is older than that contract; "
-                "to resell results, deploy again (`fedpact deploy`)"
-            )
-        return ResaleMarket(self, address)
+        return ResaleMarket(self, _resale_of(self.deployment))
 
 
 class ClientV2(Connection):
@@ -81,13 +76,18 @@ class ClientV2(Connection):
     def market(self) -> MarketV2:
         return MarketV2(self, self.deployment.market)
 
+    @cached_property
+    def resale(self) -> ResaleMarketV2:
+        """Raises DeploymentError if the deployment is older than ResaleMarket."""
+        return ResaleMarketV2(self, _resale_of(self.deployment))
+
     def request_scanner(self, request: int, since: int | None = None) -> EventScanner:
         """Over the events of a request from block `since` on (None: all)."""
         here = self.deployment
         return EventScanner(
             self,
             here.block if since is None else since,
-            addresses=[here.market, here.pool, here.rounds],
+            addresses=[one for one in (here.market, here.pool, here.rounds, here.resale) if one],
             topics=[None, f"0x{request:064x}"],
         )
 
@@ -99,6 +99,15 @@ class ClientV2(Connection):
             found = request_event(event)
             if found is not None:
                 yield found
+
+
+def _resale_of(deployment: Deployment) -> str:
+    if deployment.resale is None:
+        raise DeploymentError(
+            "this deployment has no ResaleMarket: it is older than that contract; "
+            "to record searches and resell results, deploy again (`fedpact deploy`)"
+        )
+    return deployment.resale
 
 
 AnyClient = ChainClient | ClientV2

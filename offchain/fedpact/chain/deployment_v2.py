@@ -19,6 +19,7 @@ from fedpact.chain.abi import (
     MARKET,
     POOL,
     REGISTRY,
+    RESALE,
     ROUNDS,
     SECOND,
     contract_abi,
@@ -33,7 +34,7 @@ from fedpact.types.deployment import DeploymentV2
 
 DETERMINISTIC_DEPLOYER = "0x4e59b44847b379578588920cA78FbF26c0B4956C"
 """Arachnid's: takes a salt and creation code, creates by CREATE2. On most chains, and on Anvil."""
-ORDER = (REGISTRY, LEDGER, POOL, ROUNDS, MARKET)
+ORDER = (REGISTRY, LEDGER, POOL, ROUNDS, MARKET, RESALE)
 LOCAL_CHAINS = (31337, 1337)
 """Chain ids of Anvil, Hardhat and Ganache."""
 BLOCKS_PER_WINDOW = 5
@@ -78,7 +79,7 @@ def parameters_for(
 def deploy_v2(
     connection: Connection, keys: AccountKeys, parameters: Parameters, salt: int = 0
 ) -> DeploymentV2:
-    """Create the factory and the five contracts, or those that an interrupted run left out.
+    """Create the factory and the six contracts, or those that an interrupted run left out.
 
     Raises DeploymentError if the chain lacks the deterministic deployer, or if the account's
     factory of this salt is complete already.
@@ -104,6 +105,7 @@ def deploy_v2(
         rounds=at[ROUNDS],
         ledger=at[LEDGER],
         pool=at[POOL],
+        resale=at[RESALE],
         factory=factory,
         min_window=parameters.min_window,
         block=_first_block(connection, factory),
@@ -132,6 +134,7 @@ def _arguments(name: str, at: dict[str, str], parameters: Parameters) -> tuple[A
             *(at[REGISTRY], at[POOL], at[ROUNDS], at[LEDGER]),
             *(parameters.guardian, parameters.min_window),
         ),
+        RESALE: (at[REGISTRY], at[MARKET], at[POOL], at[ROUNDS]),
     }
     return chosen[name]
 

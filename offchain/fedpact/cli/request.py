@@ -16,6 +16,7 @@ from fedpact.cli.output import (
     print_json,
     print_rows,
 )
+from fedpact.cli.resale import price_of
 
 if TYPE_CHECKING:
     from fedpact.requester import RequestProgress, RequestSummary
@@ -72,7 +73,6 @@ def create(
 
     Example: fedpact --account bob request create draft.toml --evaluation held-out.csv --payment '1 ether'
     """  # noqa: E501
-    from fedpact.chain.client import ChainClient
     from fedpact.requester.draft import Draft
     from fedpact.requester.request import read_evaluation
     from fedpact.retrieval.record import RetrievalRecord
@@ -82,8 +82,7 @@ def create(
     pay, currency = _payment(at, asked, payment)
     asked, examples = read_evaluation(asked, evaluation, label)
     found = None if from_search is None else RetrievalRecord.read(from_search)
-    first = isinstance(at.chain, ChainClient)
-    if first and not fresh and not resale.propose(at.requester.offers(asked, queries)):
+    if not fresh and not resale.propose(at.requesting.offers(asked, queries)):
         return
     request_id = at.requesting.create(asked, examples, pay, queries=queries, retrieval=found)
     said = amount("payment", pay, currency, as_json=as_json)
@@ -109,7 +108,8 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
     """
     from fedpact.learning.families import privacy_statement
 
-    spec = _specification(session.of(context), request_id)
+    at = session.of(context)
+    spec = _specification(at, request_id)
     if as_json:
         asked = spec.model_dump(mode="json")
         asked["privacy"]["statement"] = privacy_statement(spec)
@@ -127,7 +127,7 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
         "rounds": spec.rounds,
         "providers": f"{spec.min_providers} to {spec.max_providers}",
         "privacy": privacy_statement(spec),
-        "resale": "no" if spec.resale is None else f"for {ether(spec.resale.price)} ether",
+        "resale": "no" if spec.resale is None else f"for {price_of(at, request_id, spec)}",
     }
     print_facts(facts, as_json=False)
 
@@ -242,7 +242,8 @@ def cancel(context: typer.Context, request_id: RequestId) -> None:
 def refund(context: typer.Context, request_id: RequestId) -> None:
     """Take back what the providers did not earn, or a purchase whose key did not arrive.
 
-    Under protocol 2 this settles the request: members are paid, and a delivered model is accepted.
+    Under protocol 2 this settles an own request: members are paid, and a delivered model is
+    accepted.
 
     Example: fedpact --account bob request refund 1
     """

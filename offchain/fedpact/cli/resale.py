@@ -8,10 +8,13 @@ import typer
 
 from fedpact.cli import session
 from fedpact.cli.options import RequestId
-from fedpact.cli.output import AsJson, ether, print_facts, print_json
+from fedpact.cli.output import AsJson, amount, print_facts, print_json
 
 if TYPE_CHECKING:
     from fedpact.requester import Offer
+    from fedpact.session import Session
+    from fedpact.types.currency import Currency
+    from fedpact.types.specification import Specification
 
 
 def offers(
@@ -38,7 +41,7 @@ def offers(
     """
     from fedpact.requester.draft import Draft
 
-    requester = session.of(context).requester
+    requester = session.of(context).requesting
     if asked.isdecimal():
         found = requester.offers_like(int(asked))
     else:
@@ -52,7 +55,8 @@ def buy(
     most: Annotated[
         str | None,
         typer.Option(
-            help="Highest price to pay, with its unit, such as '0.1 ether'. Default: any price."
+            help="Highest price to pay, with its unit, such as '0.1 ether', or with the symbol of"
+            " the request's token. Default: any price."
         ),
     ] = None,
     wait: Annotated[
@@ -63,26 +67,54 @@ def buy(
     """Buy a finished result. The price goes to the providers that made it, by their points.
 
     One of them then seals the model's key to this account: `fedpact request fetch` gets the model.
-    If none does by the deadline, `fedpact request refund` takes the money back.
+    If none does by the deadline, `fedpact request refund` takes the money back. Under protocol 2 a
+    wrong key is disputed, by this command with --wait and by `fedpact requester serve`.
 
     Example: fedpact --account carol request buy 1 --most '0.1 ether' --wait
     """
-    from fedpact.requester.amount import parse_amount
-
     at = session.of(context)
-    bought = at.requester.buy(request_id, None if most is None else parse_amount(most))
-    facts = {"request": request_id, "price_wei": bought.price, "deadline": bought.deadline}
+    currency = _pays_in(at, request_id)
+    bought = at.requesting.buy(request_id, None if most is None else _limit(most, currency))
+    price = amount("price", bought.price, currency, as_json=as_json)
+    facts = {"request": request_id, **price, "deadline": bought.deadline}
     print_facts(facts, as_json=as_json)
     if wait:
-        at.requester.await_key(request_id, poll_interval=at.settings.poll_interval)
+        at.requesting.await_key(request_id, poll_interval=at.settings.poll_interval)
         if not as_json:
             typer.echo(f"the key has arrived: run `fedpact request fetch {request_id}`")
+
+
+def price_of(at: "Session", request_id: int, spec: "Specification") -> str:
+    """The resale price that a specification names, in what the request pays in."""
+    return "" if spec.resale is None else _pays_in(at, request_id).text(spec.resale.price)
+
+
+def _pays_in(at: "Session", request_id: int) -> "Currency":
+    from fedpact.chain.bindings.v2.token import currency_at
+    from fedpact.chain.client import ClientV2
+    from fedpact.types.currency import ETHER_CURRENCY
+
+    if not isinstance(at.chain, ClientV2):
+        return ETHER_CURRENCY
+    return currency_at(at.chain, at.chain.market.terms(request_id).token)
+
+
+def _limit(most: str, currency: "Currency") -> int:
+    from fedpact.requester.amount import parse_amount
+    from fedpact.types.currency import ETHER_CURRENCY
+
+    return parse_amount(most) if currency == ETHER_CURRENCY else currency.parse(most)
 
 
 def show(found: "list[Offer]", *, as_json: bool, err: bool = False) -> None:
     """Print one paragraph per offer; with `err`, to standard error."""
     if as_json:
-        print_json([{**vars(one), "doubts": list(one.doubts)} for one in found])
+        print_json(
+            [
+                {**vars(one), "doubts": list(one.doubts), "currency": one.currency.symbol}
+                for one in found
+            ]
+        )
         return
     if not found:
         typer.echo("no finished result answers this question", err=err)
@@ -94,11 +126,11 @@ def _lines(one: "Offer") -> list[str]:
     error = "not measured" if one.error is None else f"{one.error / 100:.2f} %"
     privacy = "none" if one.epsilon is None else f"epsilon {one.epsilon:g}"
     return [
-        f"request {one.request_id}: {ether(one.price)} ether, error {error}",
+        f"request {one.request_id}: {one.currency.text(one.price)}, error {error}",
         f"  measured on {one.examples} examples in round {one.rounds}; "
         f"age {_age(one.age)}; privacy {privacy}",
         f"  made by {one.contributors} providers from {one.organisations} organisations, mean "
-        f"reputation {one.reputation}, for {ether(one.payment)} ether, {one.points} points",
+        f"reputation {one.reputation}, for {one.currency.text(one.payment)}, {one.points} points",
         *([f"  usage rules: {one.usage_rules}"] if one.usage_rules else []),
         *(f"  doubt: {doubt}" for doubt in one.doubts),
         *([f"  not for sale: {one.refusal}"] if one.refusal else []),

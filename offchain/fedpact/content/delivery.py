@@ -248,6 +248,18 @@ def dispute_context(chain_id: int, market: str, request_id: int) -> bytes:
     return bytes(keccak(_word(chain_id) + address + _word(request_id)))
 
 
+def sale_anchor(key: Point, cipher: bytes) -> bytes:
+    """What the resale market keeps of a buyer's key and the key sealed to it (32 bytes)."""
+    return bytes(keccak(bytes(keccak(key.encode())) + cipher))
+
+
+def sale_context(chain_id: int, resale: str, request_id: int, buyer: str) -> bytes:
+    """What a buyer's proof is bound to: chain, resale market (address), request and buyer."""
+    words = (resale, buyer)
+    market, account = (bytes.fromhex(one.removeprefix("0x")).rjust(32, b"\0") for one in words)
+    return bytes(keccak(_word(chain_id) + market + _word(request_id) + account))
+
+
 def _opened(secret: int, delivery: Delivery, final_rounds: int) -> bytes:
     return delivery.opened_by(multiply(delivery.ephemeral, secret), final_rounds)
 

@@ -188,9 +188,9 @@ def _play(demo: Demo) -> tuple[DemoResult, Path | None]:
         refunded = _claimed_and_refunded(demo, client, request_id)
     fetched = requester.fetch(request_id)
     verdict = audit(client, network.store, request_id, demo.auditor)
-    report = None
+    written = None
     if demo.options.report is not None:
-        report = _write_report(demo, verdict, demo.options.report)
+        written = _write_report(demo, verdict, demo.options.report)
     network.stop_daemons()  # they have nothing left to do, and the baselines need the cores
     final = _final_model(demo, spec, fetched)
     _answer(demo, spec, request_id)
@@ -201,7 +201,7 @@ def _play(demo: Demo) -> tuple[DemoResult, Path | None]:
     seconds = time.monotonic() - demo.started
     ending = Ending(clock.seconds, seconds, final, verdict, refunded)
     if isinstance(client, ClientV2):
-        return collect_v2(client, request_id, spec, providers, ending), report
+        return collect_v2(client, request_id, spec, providers, ending), written
     return collect(network, client, request_id, spec, providers, ending), None
 
 

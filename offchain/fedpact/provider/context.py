@@ -21,6 +21,7 @@ from fedpact.provider.fetching import Fetching
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.own import Own
 from fedpact.provider.records import request_name
+from fedpact.provider.sales import Sales
 from fedpact.provider.state import ProviderState
 from fedpact.types.deployment import Deployment
 from fedpact.types.rounds import (
@@ -130,6 +131,10 @@ class Cache:
     """By request and round: what was given up."""
     resales: Resales | None = None
     """What the events say about resales, as long as no new ones come."""
+    on_offer: tuple[int, dict[int, Sales]] | None = None
+    """The sales of results, by request, and the state's changes when they were read."""
+    no_share: set[int] = field(default_factory=set)
+    """Requests in whose sales this account has no share."""
     sales: dict[int, int] = field(default_factory=dict)
     """By request: the number of buyers of its result when nothing more was due for them."""
 

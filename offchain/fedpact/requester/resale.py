@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentError, InvalidInput, NotReady, Retryable
 from fedpact.types.cid import Cid
+from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.resale import Purchase, PurchaseStatus
 from fedpact.types.rounds import RequestRecord, Terms, seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+from fedpact.types.v2 import ETHER
 
 if TYPE_CHECKING:
     from fedpact.chain.client import ChainClient
     from fedpact.chain.keystore import AccountKeys
 
+WEI = Currency(ETHER, "wei", 0)
 NEWCOMER = 4_000
 """Reputation of a participant without history, in 1/10,000."""
 
@@ -30,7 +33,7 @@ class Offer:
 
     request_id: int
     price: int
-    """Wei."""
+    """In the smallest unit of `currency`."""
     error: int | None
     """Median error of the global model, in 1/10,000, measured by the members on the first
     requester's evaluation set; None if no slice was opened."""
@@ -38,7 +41,7 @@ class Offer:
     """Size of the last round's slice; 0 if the specification is unavailable."""
     rounds: int
     payment: int
-    """Wei that the first requester paid into escrow."""
+    """What the first requester paid into escrow, in the smallest unit of `currency`."""
     points: int
     """Total points; at most 10,000 per round."""
     contributors: int
@@ -55,6 +58,7 @@ class Offer:
     """Why it is not for sale to this account or under these rules; empty if it is."""
     doubts: tuple[str, ...]
     """Reasons to distrust its stated quality."""
+    currency: Currency = ETHER_CURRENCY
 
 
 def offers(
@@ -80,6 +84,11 @@ def offers(
             continue
         spec, missing = published(store, terms)
         found.append(_offer(client, record, price, spec, missing, own, usage_rules))
+    return sorted_offers(found)
+
+
+def sorted_offers(found: "list[Offer]") -> "list[Offer]":
+    """Those for sale first, then those with the fewest doubts, then the lowest error."""
     unmeasured = INVALID
     return sorted(
         found,
@@ -107,7 +116,7 @@ def buy(
     price, _ = client.resale.offered(request_id)
     if not price:
         raise InvalidInput(f"request {request_id}: its result is not for sale")
-    promised = _mismatch(spec, price)
+    promised = price_differs(spec, price)
     if promised:
         raise InvalidInput(f"request {request_id}: {promised}")
     if most is not None and price > most:
@@ -187,7 +196,7 @@ def _offer(
     took_part = {people[seat].organisation for seat in seats_of(state.ever) if seat in people}
     refusal = missing
     if spec is not None:
-        refusal = _mismatch(spec, price)
+        refusal = price_differs(spec, price)
         if usage_rules and usage_rules != spec.usage_rules:
             refusal = "its usage rules differ from the wanted ones"
     if own_organisation in took_part | {record.requester_organisation}:
@@ -208,28 +217,43 @@ def _offer(
         epsilon=spec.privacy.epsilon if spec is not None else None,
         usage_rules=spec.usage_rules if spec is not None else "",
         refusal=refusal,
-        doubts=_doubts(client, record, error, [person.reputation for person in makers], price),
+        doubts=doubts(
+            _light(client, record.payment),
+            record.payment,
+            error,
+            [person.reputation for person in makers],
+            price,
+            WEI,
+        ),
     )
 
 
-def _doubts(
-    client: "ChainClient",
-    record: RequestRecord,
+def _light(client: "ChainClient", payment: int) -> str:
+    """Why a payment does not count in reputations; empty if it does."""
+    unit = client.registry.reputation_unit()
+    return f"paid {payment} wei, below the {unit} from which work counts" if payment < unit else ""
+
+
+def doubts(
+    light: str,
+    payment: int,
     error: int | None,
     reputations: list[int],
     price: int,
+    currency: Currency,
 ) -> tuple[str, ...]:
-    """Signs that an offer may be faked: cheap to make, or made by providers without reputation."""
-    unit = client.registry.reputation_unit()
-    doubts = {
-        f"paid {record.payment} wei, below the {unit} from which work counts": record.payment
-        < unit,
-        f"costs more than the {record.payment} wei for which it was made": price > record.payment,
+    """Signs that an offer may be faked: cheap to make, or made by providers without reputation.
+
+    `light`: why the payment counts for nothing; `reputations`: of its makers.
+    """
+    found = {
+        light: bool(light),
+        f"costs more than the {currency.text(payment)} for which it was made": price > payment,
         "no error was measured": error is None,
         f"made by {len(reputations)} organisations: two can decide alone": len(reputations) < 4,
         "no contributor has a reputation above a newcomer's": max(reputations) <= NEWCOMER,
     }
-    return tuple(doubt for doubt, holds in doubts.items() if holds)
+    return tuple(doubt for doubt, holds in found.items() if holds)
 
 
 def published(store: ContentStore, terms: Terms) -> tuple[Specification | None, str]:
@@ -245,10 +269,10 @@ def published(store: ContentStore, terms: Terms) -> tuple[Specification | None, 
     return spec, ""
 
 
-def _mismatch(spec: Specification, price: int) -> str:
+def price_differs(spec: Specification, price: int) -> str:
     """Why no honest member would seal the result at this price; empty if they would."""
     if spec.resale is None:
         return "its specification does not allow resale"
     if spec.resale.price != price:
-        return f"its price is {price} wei, but its specification says {spec.resale.price} wei"
+        return f"its price is {price}, but its specification says {spec.resale.price}"
     return ""

@@ -1,11 +1,11 @@
-"""Purchases of resold results, as the chain stores them."""
+"""Purchases of resold results, as the chain stores them, under either protocol."""
 
 from dataclasses import dataclass
 from enum import IntEnum
 
 
 class PurchaseStatus(IntEnum):
-    """In the order of IResaleMarket.Status."""
+    """In the order of the first protocol's IResaleMarket.Status."""
 
     NONE = 0
     PENDING = 1
@@ -22,3 +22,42 @@ class Purchase:
     """Wei."""
     deadline: int
     """Last second in which the first key may be sealed."""
+
+
+class SaleStatus(IntEnum):
+    """In the order of the second protocol's IResaleMarket.Status."""
+
+    NONE = 0
+    PENDING = 1
+    SEALED = 2
+    SOLD = 3
+    REFUNDED = 4
+
+
+@dataclass(frozen=True)
+class Sale:
+    """One account's purchase of one result under the second protocol."""
+
+    status: SaleStatus
+    deadline: int
+    """PENDING: last second in which a key may be sealed; SEALED: for a dispute."""
+    sealer: int
+    """Pool index of the member that sealed the key."""
+    anchor: bytes
+    """Hash of the buyer's key, once there is one with the sealed key."""
+
+
+@dataclass(frozen=True)
+class ResaleOffer:
+    """What the second protocol's resale market knows of a result."""
+
+    price: int
+    """In the token's smallest unit; 0: not for sale."""
+    token: str
+    deliver_window: int
+    dispute_window: int
+    """Seconds."""
+    tallied: bool
+    """All makers' points are stored."""
+    points: int
+    """Of all makers, as far as they are stored."""

@@ -13,6 +13,7 @@ from fedpact.audit.v2.ledger import LedgerReplay
 from fedpact.audit.v2.money import MoneyChecks
 from fedpact.audit.v2.pool import PoolChecks
 from fedpact.audit.v2.privacy import PrivacyChecks
+from fedpact.audit.v2.resale import ResaleChecks
 from fedpact.audit.v2.results import ResultChecks
 from fedpact.audit.v2.rounds import Rounds
 from fedpact.audit.v2.said import SaidChecks
@@ -61,12 +62,14 @@ def inspect(
     delivery = DeliveryChecks(evidence, facts, history)
     money = MoneyChecks(evidence, facts, pool, ledger)
     privacy = PrivacyChecks(evidence, pool, rounds, history)
+    resale = ResaleChecks(evidence, facts, pool, history, store, lambda: history.spec)
     checks: tuple[Callable[[], str], ...] = (
         learning.specification_digest,
         learning.initial_model,
         learning.evaluation_slices,
         pool.opt_ins,
         pool.invited,
+        resale.retrieval_record,
         pool.starts,
         pool.draws,
         pool.key_manifest,
@@ -101,5 +104,7 @@ def inspect(
         money.conservation,
         money.reputation,
         money.requester_reputation,
+        resale.purchases,
+        resale.sold_keys,
     )
     return tuple(look(check.__name__, check) for check in checks)

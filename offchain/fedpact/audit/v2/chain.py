@@ -21,6 +21,7 @@ from fedpact.chain.records import Call, Frame
 from fedpact.chain.signed_messages import RoundRecord, signed_digest
 from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, Reverted
 from fedpact.types.deployment import DeploymentV2
+from fedpact.types.resale import ResaleOffer, SaleStatus
 from fedpact.types.v2 import (
     ETHER,
     PoolFacts,
@@ -86,15 +87,29 @@ class Facts:
         """What `pay` would pay to a member, in the smallest unit."""
         return self._client.market.unpaid(self.request_id, index, self.frame)
 
-    def held(self, token: str) -> int:
-        """What the market holds of a token, in its smallest unit."""
-        market = self.deployment.market
+    def held(self, token: str, market: str | None = None) -> int:
+        """What the market, or another contract, holds of a token, in its smallest unit."""
+        market = market or self.deployment.market
         if token == ETHER:
             return self._client.balance(market, self.frame)
         try:
             return Token(self._client, token).balance_of(market, self.frame)
         except (Reverted, DeploymentError, InvalidInput) as error:
             raise Unavailable(f"{token} does not tell the market's balance: {error}") from error
+
+    @cached_property
+    def offered(self) -> ResaleOffer | None:
+        """What the resale market knows of the result; None if the deployment has none."""
+        if self.deployment.resale is None:
+            return None
+        return self._client.resale.offered(self.request_id, self.frame)
+
+    def sale_status(self, buyer: str) -> SaleStatus:
+        return self._client.resale.purchase(self.request_id, buyer, self.frame).status
+
+    def resale_claimable(self, index: int) -> int:
+        """What a maker may take of final sales, in the smallest unit."""
+        return self._client.resale.claimable(self.request_id, index, self.frame)
 
     def reputation(self, account: str) -> int:
         return self._client.reputation.reputation(account, self.frame)

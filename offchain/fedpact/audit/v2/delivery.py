@@ -44,12 +44,11 @@ class DeliveryChecks:
         """What was delivered is what the start anchored for this number of final rounds, in time;
         only a key that is not the model's was disputed with success."""
         sent, record = self._e.delivered, self._facts.record
-        known = record.delivered_at != 0
-        require(known == (sent is not None), "whether a key was delivered is contradicted")
-        require(
-            (self._e.disputed is not None) <= (sent is not None), "a dispute without a delivery"
-        )
         disputed = self._e.disputed is not None
+        require(disputed <= (sent is not None), "a dispute without a delivery")
+        known = record.delivered_at != 0
+        if not disputed:  # after a dispute newer markets say that nothing was delivered
+            require(known == (sent is not None), "whether a key was delivered is contradicted")
         if record.status in (Status.DELIVERED, Status.DISPUTED):
             stands = record.status is Status.DISPUTED
             require(disputed == stands, "whether the delivery was disputed is contradicted")
@@ -64,7 +63,7 @@ class DeliveryChecks:
         require(anchored, "what was delivered is not what the start anchored")
         at = self._facts.timestamp(sent.at.block)
         deadline = self._facts.outcome.ended_at + self._e.terms.deliver_window
-        require(at == record.delivered_at <= deadline, f"delivered at {at}, due by {deadline}")
+        require(at == (record.delivered_at or at) <= deadline, f"delivered at {at}, by {deadline}")
         if self._e.disputed is None:
             return f"delivered by {sent.sender}"
         return self._disputed(given, self._e.disputed, at)

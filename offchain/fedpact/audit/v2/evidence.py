@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fedpact.chain.abi import LEDGER, MARKET
+from fedpact.chain.abi import LEDGER, MARKET, RESALE
 from fedpact.chain.bindings.v2.events import (
     Attested,
     Cancelled,
@@ -14,13 +14,21 @@ from fedpact.chain.bindings.v2.events import (
     Equivocated,
     Halted,
     Joined,
+    KeySealed,
     Left,
     ModelsSubmitted,
     Paid,
     Place,
+    PointsTallied,
+    PurchaseRefunded,
     RecordPosted,
     RequestCreated,
     RequestEvent,
+    ResaleClaimed,
+    ResaleOffered,
+    ResultBought,
+    ResultSold,
+    RetrievalRecorded,
     Returning,
     RoundFailed,
     RoundFinalised,
@@ -28,6 +36,7 @@ from fedpact.chain.bindings.v2.events import (
     RoundPosted,
     RoundsEnded,
     RoundTallied,
+    SealDisputed,
     Settled,
     SliceOpened,
     Started,
@@ -50,6 +59,16 @@ Step = (
     | RoundPosted
 )
 """What moves a round on."""
+SaleEvent = (
+    ResaleOffered
+    | PointsTallied
+    | ResultBought
+    | KeySealed
+    | SealDisputed
+    | ResultSold
+    | ResaleClaimed
+    | PurchaseRefunded
+)
 
 
 @dataclass
@@ -131,6 +150,11 @@ class Evidence:
     ledger: list[Event] = field(default_factory=list)
     """The reputation ledger's, of all requests."""
     moved: list[Moved] = field(default_factory=list)
+    recorded: list[RetrievalRecorded] = field(default_factory=list)
+    """Searches on record."""
+    sales: list[SaleEvent] = field(default_factory=list)
+    resale_moved: list[Moved] = field(default_factory=list)
+    """Money of all requests that went into the resale market or out of it."""
 
     @property
     def request_id(self) -> int:
@@ -180,12 +204,16 @@ def gather(request_id: int, events: Iterable[Event]) -> Evidence:
     found: Evidence | None = None
     ledger: list[Event] = []
     moved: list[Moved] = []
+    resale_moved: list[Moved] = []
+    prices_in: dict[int, str] = {}
     for event in events:
         if event.contract == LEDGER:
             ledger.append(event)
             continue
         if event.contract == MARKET:
             moved += _moved(event)
+        if event.contract == RESALE:
+            resale_moved += _moved_by_sales(event, prices_in)
         typed = request_event(event)
         if typed is None or typed.request != request_id:
             continue
@@ -195,7 +223,7 @@ def gather(request_id: int, events: Iterable[Event]) -> Evidence:
             _take(found, typed)
     if found is None:
         raise UnknownRequest(f"the market knows no request {request_id}")
-    found.ledger, found.moved = ledger, moved
+    found.ledger, found.moved, found.resale_moved = ledger, moved, resale_moved
     return found
 
 
@@ -209,6 +237,18 @@ def _moved(event: Event) -> list[Moved]:
         return [Moved(args["token"], -args["amount"])]
     if event.name == "Withdrawn":
         return [Moved(args["token"], -args["amount"])]
+    return []
+
+
+def _moved_by_sales(event: Event, prices_in: dict[int, str]) -> list[Moved]:
+    """`prices_in`: the token of each result's price; filled by the offers."""
+    args = event.args
+    if event.name == "ResaleOffered":
+        prices_in[args["request"]] = args["token"]
+    if event.name == "ResultBought":
+        return [Moved(prices_in.get(args["request"], ETHER), args["price"])]
+    if event.name in ("PurchaseRefunded", "ResaleClaimed"):
+        return [Moved(prices_in.get(args["request"], ETHER), -args["amount"])]
     return []
 
 
@@ -250,6 +290,10 @@ def _take(e: Evidence, event: RequestEvent) -> None:
             e.settled = event
         case Paid():
             e.paid.append(event)
+        case RetrievalRecorded():
+            e.recorded.append(event)
+        case _ if isinstance(event, SaleEvent):
+            e.sales.append(event)
         case _ if isinstance(event, Step):
             _round_of(e, event, event.round).steps.append(event)
 

@@ -12,12 +12,20 @@ from fedpact.chain.bindings.v2.events import (
     Equivocated,
     Halted,
     Joined,
+    KeySealed,
     Left,
     ModelsSubmitted,
     Paid,
+    PointsTallied,
+    PurchaseRefunded,
     RecordPosted,
     RequestCreated,
     RequestEvent,
+    ResaleClaimed,
+    ResaleOffered,
+    ResultBought,
+    ResultSold,
+    RetrievalRecorded,
     Returning,
     RoundFailed,
     RoundFinalised,
@@ -25,6 +33,7 @@ from fedpact.chain.bindings.v2.events import (
     RoundPosted,
     RoundsEnded,
     RoundTallied,
+    SealDisputed,
     Settled,
     SliceOpened,
     Started,
@@ -138,5 +147,29 @@ def _says(event: RequestEvent, token: str) -> str:
         case Paid():
             amount = amount_text(event.amount, event.token)
             return f"{amount} " + ("kept for withdrawal" if event.credited else "paid")
+        case RetrievalRecorded():
+            return "search for providers recorded"
+        case _:
+            return _says_of_sale(event, token)
+
+
+def _says_of_sale(event: RequestEvent, token: str) -> str:
+    match event:
+        case ResaleOffered():
+            return f"result offered to others for {amount_text(event.price, token)}"
+        case ResultBought():
+            return f"result bought for {amount_text(event.price, token)}"
+        case PointsTallied():
+            return "makers' points stored, by which sales pay"
+        case KeySealed():
+            return "model's key sealed to a buyer"
+        case SealDisputed():
+            return "the key sealed to a buyer is wrong"
+        case ResultSold():
+            return f"sale final: {amount_text(event.price, token)} to the makers"
+        case ResaleClaimed():
+            return f"{amount_text(event.amount, token)} of sales taken by a maker"
+        case PurchaseRefunded():
+            return f"{amount_text(event.amount, token)} back to a buyer without a key"
         case _:
             return type(event).__name__

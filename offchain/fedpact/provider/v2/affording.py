@@ -1,6 +1,6 @@
 """Whether a transaction is worth its cost: no duty is done that costs more than it can earn."""
 
-from fedpact.chain.abi import POOL
+from fedpact.chain.abi import POOL, RESALE
 from fedpact.chain.records import Call
 from fedpact.errors import FeeTooHigh
 from fedpact.provider.v2.view import RequestView
@@ -27,6 +27,8 @@ def require_worth(view: RequestView, call: Call, wei: int) -> None:
             f" max_cost_per_request ({most} wei): waiting for a lower price"
         )
     earns = terms.pay // terms.max_pool
+    if call.action.startswith(f"{RESALE}."):
+        earns = ctx.client.resale.offered(view.id, view.frame).price
     if terms.token == ETHER and whole > earns:
         raise FeeTooHigh(
             f"{call.action} would cost about {whole} wei and earn at most {earns} wei:"

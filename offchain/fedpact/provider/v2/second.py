@@ -12,6 +12,7 @@ from fedpact.provider.v2.affording import require_worth
 from fedpact.provider.v2.duties import Duty, duties_of
 from fedpact.provider.v2.joining import opt_in
 from fedpact.provider.v2.reading import specification_of
+from fedpact.provider.v2.selling import on_offer, resold
 from fedpact.provider.v2.view import Context, RequestView, digest_of
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
@@ -38,10 +39,11 @@ class SecondProtocol(Asked[RequestView]):
         require_worth(look, call, wei)
 
     def finished_but_due(self, frame: Frame) -> set[int]:
-        return set()
+        return resold(self._ctx, frame)
 
     def may_ask_again(self, request: int) -> bool:
-        return False
+        """A result on offer may be sold for ever, by those who made it."""
+        return on_offer(self._ctx, request)
 
     def asked_for(self, request: int, frame: Frame) -> tuple[Specification, str]:
         look = self.look(request, frame)

@@ -6,12 +6,14 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedpact.chain.bindings.v2.events import RetrievalRecorded
 from fedpact.chain.bindings.v2.token import Token, currency_at, shown_currency
 from fedpact.chain.client import ClientV2
 from fedpact.chain.faults import RpcError
@@ -22,7 +24,7 @@ from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.kept import KeptStore, keeping_for
 from fedpact.content.register import PINS, PinRegister
 from fedpact.content.store import ContentStore
-from fedpact.errors import InvalidInput, Retryable
+from fedpact.errors import InvalidInput, Retryable, Reverted
 from fedpact.exchange.boards import Exchange
 from fedpact.requester.amount import parse_amount
 from fedpact.requester.answer import Answers, answer_file
@@ -33,7 +35,9 @@ from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
 from fedpact.requester.listing import RequestSummary
 from fedpact.requester.request import PreparedRequest, prepare, read_bytes, read_evaluation
+from fedpact.requester.resale import Offer
 from fedpact.requester.slices import own_slices
+from fedpact.requester.v2 import buying
 from fedpact.requester.v2.duties import Acting, Refund, next_duty, require_open, settle
 from fedpact.requester.v2.fetching import fetch_model, receive
 from fedpact.requester.v2.look import RequestLog, RequestLook, look
@@ -43,6 +47,7 @@ from fedpact.requester.v2.terms import MarketTerms
 from fedpact.retrieval.record import RetrievalRecord
 from fedpact.types.cid import Cid
 from fedpact.types.currency import ETHER_CURRENCY, Currency
+from fedpact.types.resale import Purchase
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 from fedpact.types.v2 import ETHER, Status, Terms
 
@@ -108,11 +113,15 @@ class RequesterV2:
         """Publish a request, pay `payment` and the gas of its rounds into escrow; its id.
 
         `payment`: in the smallest unit of what the draft pays in (see `currency`); `retrieval`: the
-        record of a search, whose providers are invited. If interrupted, the same call continues
-        where it stopped; nothing is paid twice. Raises SpecificationError, DataError, PrivacyError
-        for invalid arguments, InvalidInput if the account or an auditor is not registered, or the
-        account lacks the token, Reverted, UnfundedAccount.
+        record of a search. The providers found are invited; the record goes into the store and its
+        digest on chain, and so does the price of a result that may be resold. If interrupted, the
+        same call continues where it stopped; nothing is paid twice. Raises SpecificationError,
+        DataError, PrivacyError for invalid arguments, InvalidInput if the account or an auditor is
+        not registered, or the account lacks the token, Reverted, UnfundedAccount, DeploymentError
+        if the deployment is older than ResaleMarket and the request needs it.
         """
+        if retrieval is not None or draft.fields.get("resale") is not None:
+            _ = self.client.resale  # before anything is paid
         if retrieval is not None:
             draft = draft.inviting(retrieval, self.client.deployment.fingerprint)
         prepared, terms = self.prepare(draft, evaluation, payment, queries=queries)
@@ -123,6 +132,7 @@ class RequesterV2:
                 )
         for content in prepared.contents:
             self.store.put(content)
+        record = None if retrieval is None else self.store.put(retrieval.encode()).digest
         pending = self._folder / "creating" / f"{terms.specification.hex()}.json"
         began = self._began(pending)
         request = self._created_since(began.block, terms) if began.before else None
@@ -132,8 +142,32 @@ class RequesterV2:
         with self._keeping() as kept, keeping_for(request):
             for content in prepared.contents:
                 kept.keep(content)
+        if record is not None:
+            self._record(request, record)
+        if prepared.specification.resale is not None:
+            self._offer(request, terms, prepared.specification.resale.price)
         pending.unlink()
         return request
+
+    def _record(self, request: int, digest: bytes) -> None:
+        """Put the search's record on chain, once, while that can be done."""
+        log_ = RequestLog(self.client, request)
+        known = log_.up_to(self.client.frame())
+        if any(isinstance(one, RetrievalRecorded) and one.digest == digest for one in known):
+            return
+        try:
+            self.client.send(self.keys, self.client.resale.record_retrieval(request, digest))
+        except Reverted as error:
+            log.warning("request %d: its search is not on record: %s", request, error)
+
+    def _offer(self, request: int, terms: Terms, price: int) -> None:
+        """Put the specification's price on chain, once, while that can be done."""
+        if self.client.resale.offered(request).price:
+            return
+        try:
+            self.client.send(self.keys, self.client.resale.offer(request, terms, price))
+        except Reverted as error:
+            log.warning("request %d: its result cannot be resold: %s", request, error)
 
     def currency(self, draft: Draft) -> Currency:
         """What a draft pays in. Raises SpecificationError, InvalidInput if it is no token."""
@@ -144,6 +178,17 @@ class RequesterV2:
         InvalidInput."""
         currency = self.currency(draft)
         return parse_amount(text) if currency == ETHER_CURRENCY else currency.parse(text)
+
+    def priced(self, draft: Draft) -> Draft:
+        """With a resale price in the symbol of the draft's token as a number."""
+        resale = draft.fields.get("resale")
+        price = resale.get("price") if isinstance(resale, Mapping) else None
+        if not isinstance(resale, Mapping) or not isinstance(price, str):
+            return draft
+        currency = self.currency(draft)
+        if currency == ETHER_CURRENCY:
+            return draft  # in ether, gwei or wei
+        return draft.changed(resale={**resale, "price": currency.parse(price)})
 
     def _creation(self, terms: Terms, began: int) -> Call:
         """The call that creates a request and takes the pay: with a permit where the token has
@@ -180,11 +225,9 @@ class RequesterV2:
     ) -> tuple[PreparedRequest, Terms]:
         """What `create` would publish, and the terms; sends nothing."""
         conditions = MarketTerms.read(draft.fields.get(TERMS, {}))
-        draft, data = read_evaluation(draft, evaluation)
+        draft, data = read_evaluation(self.priced(draft), evaluation)
         asked = None if queries is None else read_bytes(queries)
         prepared = prepare(draft, data, self.keys, queries=asked, store=self.store)
-        if prepared.specification.resale is not None:
-            raise InvalidInput("draft: results of the second protocol cannot be resold yet")
         terms = conditions.complete(
             prepared.specification, prepared.terms, self.delivery_key, payment
         )
@@ -281,7 +324,10 @@ class RequesterV2:
             kept.drop_copies(now)
 
     def release(self, request_id: int) -> None:
-        """Keep the content of a request that is over for `keep_days` more."""
+        """Keep the content of a request that is over for `keep_days` more; of a result on offer for
+        good: buyers need its specification."""
+        if self.client.deployment.resale and self.client.resale.offered(request_id).price:
+            return
         with self._keeping() as kept:
             kept.end(request_id, self.client.frame().timestamp + self._keep_seconds)
 
@@ -331,7 +377,7 @@ class RequesterV2:
 
     def fetch(self, request_id: int, output: Path | None = None) -> FetchedModel:
         """The delivered model, decrypted and checked, as a safetensors file with a JSON file and a
-        model card.
+        model card. For the account's own requests and for results that it bought.
 
         Raises NotReady before the delivery, DecryptionError for a key that does not open it
         (`follow` disputes it), ContentError or ModelError if the content is not the model.
@@ -345,7 +391,8 @@ class RequesterV2:
         as `fetch`."""
         spec, path = self.specification(request_id), self.model_path(request_id)
         seen = look(self.client, request_id)
-        fetched, model = fetch_model(seen, self.store, spec, self._secret, path)
+        given = (self._secret, self.keys.address, path)
+        fetched, model = fetch_model(seen, self.store, spec, *given)
         slices = own_slices(self.store, spec, self.keys)
         return None if slices is None else measured(fetched, model, slices)[1]
 
@@ -366,10 +413,45 @@ class RequesterV2:
         """Share out the money of a request that is decided, if nobody has; what came back.
 
         Accepts a delivered model. Raises NotReady if it is settled, Reverted if it is not decided.
+        Of another's request: takes back the price of its result, if no key arrived in time.
         """
         seen = look(self.client, request_id)
+        if seen.stored.requester != self.keys.address and self.client.deployment.resale:
+            return buying.refund(self.client, self.keys, request_id)
         require_open(seen)
         return settle(self.keys, seen)
+
+    # Results of others
+
+    def offers(self, draft: Draft, queries: Path | None = None) -> list[Offer]:
+        """Results for resale that answer the draft's question, best first."""
+        digest = None if queries is None else sha256(read_bytes(queries)).hexdigest()
+        asked = self.priced(draft).specification.model_copy(update={"queries": digest})
+        given = (self.client, self.store, self.keys.address)
+        return buying.offers(*given, asked.query_key, asked.usage_rules)
+
+    def offers_like(self, request_id: int) -> list[Offer]:
+        """As `offers`, for an existing request, under any usage rules. Raises UnknownRequest."""
+        key = self.client.market.terms(request_id).query_key
+        return buying.offers(self.client, self.store, self.keys.address, key)
+
+    def buy(self, request_id: int, most: int | None = None) -> Purchase:
+        """Buy a finished result; a member then seals its key to this account.
+
+        `most`: highest price, in the smallest unit of what the request pays in. Raises InvalidInput
+        if it is not for sale to this account.
+        """
+        spec = self.specification(request_id)
+        return buying.buy(self.client, self.keys, self._secret, request_id, spec, most)
+
+    def await_key(self, request_id: int, *, poll_interval: float = 0.5) -> None:
+        """Until a member has sealed the key of a bought result; a wrong one is disputed. NotReady
+        once it is too late."""
+        buying.await_key(self.client, self.keys, self._secret, request_id, poll_interval)
+
+    def take_up(self, request_id: int) -> tuple[bool, str]:
+        """What a purchase asks of this account now, done: see `buying.take_up`."""
+        return buying.take_up(self.client, self.keys, self._secret, request_id)
 
     # Reading
 

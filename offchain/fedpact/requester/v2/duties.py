@@ -175,7 +175,8 @@ class Refund:
     def text(self) -> str:
         if self.currency == ETHER_CURRENCY:
             return self.currency.text(self.pay + self.gas)
-        return f"{self.currency.text(self.pay)} and {ETHER_CURRENCY.text(self.gas)}"
+        pay = self.currency.text(self.pay)
+        return f"{pay} and {ETHER_CURRENCY.text(self.gas)}" if self.gas else pay
 
 
 def settle(account: AccountKeys, look: RequestLook) -> Refund:

@@ -1,11 +1,13 @@
 """Open what was delivered, and fetch, decrypt and check the model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedpact.chain.bindings.v2.events import (
     Delivered,
+    KeySealed,
     ModelsSubmitted,
+    ResultBought,
     RoundFinalised,
     RoundOpened,
     RoundPosted,
@@ -16,7 +18,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import Board
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
 from fedpact.consensus.judgement import judge
-from fedpact.content.delivery import Delivery, Point, open_delivery
+from fedpact.content.delivery import Delivery, Point, open_delivery, sale_anchor
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentMissing, NotReady
 from fedpact.learning.artefact import Model
@@ -26,6 +28,7 @@ from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.slices import own_slices
 from fedpact.requester.v2.look import RequestLook
 from fedpact.requester.v2.provenance import provenance_of
+from fedpact.types.resale import SaleStatus
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
@@ -45,16 +48,45 @@ def delivery_of(look: RequestLook) -> tuple[Delivery, int]:
     return delivery, sent.final_rounds
 
 
+def sale_of(look: RequestLook, buyer: str) -> tuple[Delivery, Delivery, int]:
+    """What a member sealed to a buyer last, as a delivery to it; the request's own delivery; and
+    the number of final rounds. NotReady before there is one, ContentMissing as `delivery_of`."""
+    delivered, count = delivery_of(look)
+    bought = look.client.resale.purchase(look.request_id, buyer, look.frame)
+    if bought.status not in (SaleStatus.SEALED, SaleStatus.SOLD):
+        raise NotReady(f"request {look.request_id}: no member has sealed the key to {buyer} yet")
+    keys = [Point(*one.key) for one in look.events(ResultBought) if one.buyer == buyer]
+    sealed = [one.cipher for one in look.events(KeySealed) if one.buyer == buyer]
+    if not keys or not sealed or sale_anchor(keys[-1], sealed[-1]) != bought.anchor:
+        raise ContentMissing(f"request {look.request_id}: the sealed key has not been read yet")
+    return replace(delivered, cipher=sealed[-1]), delivered, count
+
+
+def opened_key(look: RequestLook, secret: int, account: str) -> tuple[bytes, int]:
+    """The final model's key, as delivered to the requester or sealed to a buyer, and the number of
+    final rounds. `secret`: of the account's delivery key. Raises as `fetch_model`."""
+    if account == look.stored.requester:
+        delivery, count = delivery_of(look)
+    else:
+        delivery, _, count = sale_of(look, account)
+    return open_delivery(secret, delivery, count), count
+
+
 def fetch_model(
-    look: RequestLook, store: ContentStore, spec: Specification, secret: int, output: Path
+    look: RequestLook,
+    store: ContentStore,
+    spec: Specification,
+    secret: int,
+    account: str,
+    output: Path,
 ) -> tuple[FetchedModel, Model]:
-    """The delivered model, and what the chain says of it. `secret`: of the delivery key.
+    """The delivered or bought model, and what the chain says of it. `secret`: of the account's
+    delivery key.
 
     Raises NotReady, DecryptionError for a key that is not the model's, ContentError or ModelError
     if the content is not the model.
     """
-    delivery, count = delivery_of(look)
-    key = open_delivery(secret, delivery, count)
+    key, count = opened_key(look, secret, account)
     last = look.events(RoundFinalised)[-1]
     template = family_of(spec).template(spec)
     cid = model_cid(template, last.digest)
@@ -82,10 +114,12 @@ def receive(
     secret: int,
     output: Path,
 ) -> FetchedModel:
-    """Fetch the delivered model and keep it, with its JSON file and its card. `account`: the
-    requester's, which opens its slices. Raises as `fetch_model`."""
-    fetched, model = fetch_model(look, store, spec, secret, output)
-    slices = own_slices(store, spec, account)
+    """Fetch the model and keep it, with its JSON file and its card. `account`: the requester's,
+    which opens its slices, or a buyer's, which cannot. Raises as `fetch_model`."""
+    fetched, model = fetch_model(look, store, spec, secret, account.address, output)
+    slices = None
+    if account.address == look.stored.requester:
+        slices = own_slices(store, spec, account)
     return keep(fetched, model, slices, provenance_of(look, fetched))
 
 

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.chain.scanner import EventScanner
-from fedpact.errors import Retryable
+from fedpact.errors import DecryptionError, NotReady, Retryable
 from fedpact.logs import about
 from fedpact.requester.v2.client import CONTENT_GOOD_FOR, RequesterV2, pause_after
 from fedpact.requester.v2.duties import Acting, next_duty
 from fedpact.requester.v2.look import RequestLog, look
 from fedpact.requester.v2.slice_keys import read_slice_keys
+from fedpact.types.resale import SaleStatus
 from fedpact.types.v2 import Phase, Status
 
 log = logging.getLogger(__name__)
@@ -66,11 +67,20 @@ class RequesterDaemon:
         self._known: dict[int, _Served] = {}
         self._over: set[int] = set()
         self._waiting: dict[int, _Waiting] = {}
+        self._purchases: dict[int, _Waiting] = {}
         client = requester.client
         topics = [client.market.event_topic("RequestCreated"), None, _word(requester.keys.address)]
         self._made = EventScanner(
             client, client.deployment.block, addresses=[client.market.address], topics=topics
         )
+
+        self._bought: EventScanner | None = None
+        if client.deployment.resale is not None:
+            market = client.resale
+            topics = [market.event_topic("ResultBought"), None, _word(requester.keys.address)]
+            self._bought = EventScanner(
+                client, client.deployment.block, addresses=[market.address], topics=topics
+            )
 
     def run(self) -> None:
         """Until SIGINT or SIGTERM, or `stop`."""
@@ -99,6 +109,10 @@ class RequesterDaemon:
             with _outlasting("content was not looked after"):
                 self._requester.look_after()
         self._find()
+        for request, waiting in sorted(self._purchases.items()):
+            if time.monotonic() >= waiting.next_try:
+                with about(request=request):
+                    self._follow_purchase(request, waiting)
         for request, waiting in sorted(self._waiting.items()):
             if time.monotonic() >= waiting.next_try:
                 self._take_up(request, waiting)
@@ -110,9 +124,11 @@ class RequesterDaemon:
                     self._serve(request, served)
 
     def _find(self) -> None:
-        """New requests of this account, and new files of slice keys."""
+        """New requests and purchases of this account, and new files of slice keys."""
         for event in self._made.scan():
             self._add(int(event.args["request"]))
+        for event in self._bought.scan() if self._bought is not None else ():
+            self._purchases[int(event.args["request"])] = _Waiting()
         for path in sorted(self._slices.glob("*.json")) if self._slices is not None else ():
             self._open_for(path)
 
@@ -132,6 +148,29 @@ class RequesterDaemon:
             self._known[request] = _Served(acting, RequestLog(self._requester.client, request))
             del self._waiting[request]
         waiting.failures += 1
+        waiting.next_try = time.monotonic() + trouble.pause(waiting.failures, self._interval)
+
+    def _follow_purchase(self, request: int, waiting: _Waiting) -> None:
+        """Keep the model once its key is there, dispute a wrong key, take the price of a purchase
+        back that nobody seals a key for."""
+        requester = self._requester
+        with _outlasting(f"the purchase of request {request} failed; it is tried again") as trouble:
+            try:
+                arrived, done = requester.take_up(request)
+                if arrived:
+                    done = f"received the bought model ({requester.fetch(request).path})"
+            except NotReady as over:
+                arrived, done = True, str(over)
+                market, buyer = requester.client.resale, requester.keys.address
+                if market.purchase(request, buyer).status is SaleStatus.PENDING:
+                    done = f"no key arrived: took {requester.refund(request).text} back"
+            except DecryptionError as error:
+                arrived, done = True, f"the bought key does not open, too late to dispute: {error}"
+            if done:
+                log.info("request %d: %s", request, done)
+            if arrived:
+                del self._purchases[request]
+        waiting.failures = waiting.failures + 1 if trouble.error else 0
         waiting.next_try = time.monotonic() + trouble.pause(waiting.failures, self._interval)
 
     def _open_for(self, path: Path) -> None:

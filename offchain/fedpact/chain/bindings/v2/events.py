@@ -237,6 +237,75 @@ class RoundsEnded(RequestEvent):
     final_rounds: int
 
 
+# ResaleMarket
+
+
+@dataclass(frozen=True)
+class RetrievalRecorded(RequestEvent):
+    requester: str
+    digest: bytes
+    """Of the CID of the lookup's record."""
+
+
+@dataclass(frozen=True)
+class ResaleOffered(RequestEvent):
+    price: int
+    token: str
+
+
+@dataclass(frozen=True)
+class PointsTallied(RequestEvent):
+    cursor: bytes
+    points: int
+
+
+@dataclass(frozen=True)
+class ResultBought(RequestEvent):
+    buyer: str
+    price: int
+    key: tuple[int, int]
+    """A point of BN254."""
+    deadline: int
+
+
+@dataclass(frozen=True)
+class KeySealed(RequestEvent):
+    buyer: str
+    maker: str
+    index: int
+    cipher: bytes
+    deadline: int
+
+
+@dataclass(frozen=True)
+class SealDisputed(RequestEvent):
+    buyer: str
+    index: int
+    opened: bytes
+    forfeited: int
+    deadline: int
+
+
+@dataclass(frozen=True)
+class ResultSold(RequestEvent):
+    buyer: str
+    price: int
+
+
+@dataclass(frozen=True)
+class ResaleClaimed(RequestEvent):
+    maker: str
+    index: int
+    to: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class PurchaseRefunded(RequestEvent):
+    buyer: str
+    amount: int
+
+
 def request_event(event: Event) -> RequestEvent | None:
     """The typed form of a decoded log entry; None if it is not a request's event."""
     kind = _KINDS.get(event.name)
@@ -271,6 +340,11 @@ def _finalised(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {"error": found.pop("error_"), **found}
 
 
+def _bought(facts: Mapping[str, Any]) -> dict[str, Any]:
+    point = facts["key"]
+    return {**facts, "key": (point["x"], point["y"])}
+
+
 _SHAPES: dict[type[RequestEvent], Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
     RequestCreated: lambda facts: {**facts, "terms": terms_of(facts["terms"])},
     Delivered: _delivered,
@@ -279,6 +353,7 @@ _SHAPES: dict[type[RequestEvent], Callable[[Mapping[str, Any]], Mapping[str, Any
     RoundTallied: _board,
     RoundFinalised: _finalised,
     Equivocated: lambda facts: {**facts, "kind": MessageKind(facts["kind"])},
+    ResultBought: _bought,
 }
 _KINDS: dict[str, type[RequestEvent]] = {
     kind.__name__: kind for kind in RequestEvent.__subclasses__()
