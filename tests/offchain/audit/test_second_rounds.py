@@ -24,6 +24,8 @@ from fedpact.chain.client import ClientV2
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import BLIND, pack_signatures
+from fedpact.consensus import draw
+from fedpact.consensus.draw import cohort
 from fedpact.content.delivery import Deliveries, Delivery, Point, dispute_context, prove
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import InvalidInput
@@ -135,7 +137,16 @@ def finalise(request: SecondRequest, attested: set[int]) -> None:
     request.send(request.people.members[2], call)
 
 
-def test_cohorts_are_drawn_again(client: ClientV2, people: People, tmp_path: Path) -> None:
+def test_cohorts_are_drawn_again(
+    client: ClientV2, people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[bytes] = []
+
+    def counted(seed: bytes, *given: Any) -> tuple[int, ...]:
+        seeds.append(seed)
+        return cohort(seed, *given)
+
+    monkeypatch.setattr(draw, "cohort", counted)
     request = SecondRequest.created(client, people, cohort=2, max_rounds=3).running()
     for _ in range(3):
         request.post()
@@ -145,6 +156,7 @@ def test_cohorts_are_drawn_again(client: ClientV2, people: People, tmp_path: Pat
     rounds = found["draws"].split("; ")
     assert [one.partition(":")[0] for one in rounds] == ["1", "2", "3"]
     assert found["records"] == "3 rounds posted as a whole"
+    assert len(seeds) == len(set(seeds)) == 3
 
 
 def test_contradictions_and_silence_are_counted(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from fedpact.chain.abi import LEDGER, MARKET, RESALE
 from fedpact.chain.bindings.v2.events import (
     Attested,
-    Cancelled,
     Collected,
     Credited,
     Delivered,
@@ -138,7 +137,6 @@ class Evidence:
     pool: list[Joined | Left] = field(default_factory=list)
     starts: list[StartEvidence] = field(default_factory=list)
     halted: Halted | None = None
-    cancelled: Cancelled | None = None
     ended: RoundsEnded | None = None
     credited: list[Credited] = field(default_factory=list)
     """All entries of what the rounds earned."""
@@ -276,8 +274,6 @@ def _take(e: Evidence, event: RequestEvent) -> None:
             pass  # What it says is read with the record.
         case Halted():
             e.halted = event
-        case Cancelled():
-            e.cancelled = event
         case RoundsEnded():
             e.ended = event
         case Delivered():

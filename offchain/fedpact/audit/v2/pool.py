@@ -50,6 +50,8 @@ class PoolChecks:
         self._ledger = ledger
         self._store = store
         self._specification = specification
+        self._drawn: dict[bytes, Seats] = {}
+        """Cohorts by their seed."""
 
     @cached_property
     def roster(self) -> Roster:
@@ -79,13 +81,15 @@ class PoolChecks:
         return len(self.roster.members) > self._e.terms.cohort
 
     def seats_in(self, one: RoundEvidence) -> Seats:
-        """The cohort of a round, drawn again from its seed."""
-        roster = self.roster
-        sums = [0, *(member.weight_sum for member in roster.members)]
-        weights = [after - before for before, after in pairwise(sums)]
-        seed = one.opened.seed
-        indices = draw.cohort(seed, weights, self._e.terms.cohort, roster.left)
-        return Seats(indices, tuple(roster.members[index] for index in indices))
+        """The cohort of a round, drawn again from its seed; once a seed."""
+        roster, seed = self.roster, one.opened.seed
+        if seed not in self._drawn:
+            sums = [0, *(member.weight_sum for member in roster.members)]
+            weights = [after - before for before, after in pairwise(sums)]
+            indices = draw.cohort(seed, weights, self._e.terms.cohort, roster.left)
+            members = tuple(roster.members[index] for index in indices)
+            self._drawn[seed] = Seats(indices, members)
+        return self._drawn[seed]
 
     # ------------------------------------------------------------------ items
 
