@@ -35,7 +35,6 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="fedpact",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
