@@ -10,12 +10,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from fedpact.dashboard.units import ether
 from tests.support.browser import Watched, chromium, serious
-from tests.support.dashboard_world import ROUNDS, DashboardWorld, dashboard_world
+from tests.support.dashboard_world import PUMPS, ROUNDS, DashboardWorld, dashboard_world
+from tests.support.terminal import fedpact_on_a_terminal
 from tests.support.waiting import PATIENCE, wait_until
 
 MILLISECONDS = 1000 * PATIENCE
@@ -316,3 +318,52 @@ def test_policy_and_errors(watched: Watched, shown: DashboardWorld) -> None:
     assert "/api/requests/{request}" in document["paths"]
     assert watched.page.request.get(f"{shown.url}/api/requests/0").status == 422
     assert watched.page.request.get(f"{shown.url}/participants/nobody").status == 400
+
+
+def test_following_is_live_on_a_terminal(shown: DashboardWorld, tmp_path: Path) -> None:
+    config = tmp_path / "requester.toml"
+    config.write_text(shown.world.network.settings("requester", 0.2))
+    request = shown.publish(**PUMPS).running()
+    command = ["request", "follow", str(request.id)]
+    with fedpact_on_a_terminal(config, command) as live:
+        live.expect("Seats 0, 1, 2 must train")
+        live.expect("attested")
+        live.expect(r"min left")
+        request.submit(0)
+        live.expect("Seats 1, 2 must train")
+        live.expect("✓")
+        live.sendintr()
+        live.expect(pexpect.EOF)
+        live.close()
+        assert live.exitstatus == 130
+    with fedpact_on_a_terminal(config, [*command, "--plain"]) as plain:
+        plain.expect("open: round 1, submit; 3 providers, 1 models submitted, 0 rounds final")
+        assert "\x1b" not in plain.before
+        plain.sendintr()
+        plain.expect(pexpect.EOF)
+    lines = subprocess.Popen(
+        [sys.executable, "-m", "fedpact", "--config", str(config), *command],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert lines.stdout is not None
+    said = lines.stdout.readline()
+    lines.terminate()
+    lines.wait()
+    lines.stdout.close()
+    assert said == "open: round 1, submit; 3 providers, 1 models submitted, 0 rounds final\n"
+
+
+def test_a_daemon_shows_its_requests_below_its_log(shown: DashboardWorld) -> None:
+    folder = shown.world.network.folder
+    options = ["--data", str(shown.world.data.files[0]), "--policy", str(folder / "policy-1.toml")]
+    config, command = folder / "provider-1.toml", ["provider", "serve", "--only-daemon", *options]
+    with fedpact_on_a_terminal(config, command) as live:
+        live.expect("declined: category 'images/medicine' is not among")
+        live.expect("No request under way.")
+        request = shown.publish()
+        live.expect(f"INFO fedpact[^\r]*request {request.id}")
+        live.expect("requests joined: 1, declined")
+        live.expect("Open to providers: 1 of at most 3 have joined, 2 more are needed.")
+        live.kill(15)
+        live.expect(pexpect.EOF)

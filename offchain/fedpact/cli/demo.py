@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from fedpact.cli.output import Plain
 from fedpact.demo.options import REPORT, DemoOptions, PoisonKind, StoreKind
 from fedpact.errors import AuditFailed
 from fedpact.types.privacy import PaperMechanism
@@ -82,6 +83,7 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the folder with logs, stores and keys.")
     ] = False,
+    plain: Plain = False,
     protocol: Annotated[int, typer.Option(help="2 (docs/protocol-v2.md), or 1.", min=1, max=2)] = 2,
     cohort: Annotated[
         int | None,
@@ -123,6 +125,6 @@ def demo(
 
     from fedpact.demo.run import run
 
-    failed = run(options, Console()).failures()
+    failed = run(options, Console(force_terminal=False if plain else None)).failures()
     if failed:
         raise AuditFailed("the demo failed: " + "; ".join(failed))

@@ -10,9 +10,25 @@ import typer
 from fedpact.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from fedpact.types.currency import Currency
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+Plain = Annotated[
+    bool, typer.Option("--plain", help="Print plain lines where a terminal would show a live view.")
+]
+
+
+def live_console(*, plain: bool) -> "Console | None":
+    """The terminal for a live view; None where lines are printed instead: to a file or pipe, on a
+    terminal that cannot move its cursor, or if `plain` lines are asked for."""
+    from rich.console import Console
+
+    console = Console()
+    return None if plain or not console.is_terminal or console.is_dumb_terminal else console
 
 
 def ether(wei: int) -> str:

@@ -1,13 +1,21 @@
 """`fedpact provider`: the daemon, its status, its pay."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedpact.cli import provider_privacy, provider_profile, session
 from fedpact.cli.options import DataPath, PolicyFile, RequestId
-from fedpact.cli.output import AsJson, amount, ether, print_rows
+from fedpact.cli.output import AsJson, Plain, amount, ether, live_console, print_rows
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fedpact.exchange.boards import Exchange
+    from fedpact.provider.serve import Watching
+    from fedpact.session import Session
 
 app = typer.Typer(help="Provide models trained on your data.", no_args_is_help=True)
 app.add_typer(provider_privacy.app, name="privacy")
@@ -44,8 +52,11 @@ def serve(
         bool,
         typer.Option("--dry-run", help="Decide and explain; send, store and charge nothing."),
     ] = False,
+    plain: Plain = False,
 ) -> None:
     """Run the daemon: join requests that the policy allows, train, vote, lead, get paid.
+
+    On a terminal it shows the rounds that it takes part in, below its log (protocol 2).
 
     Ctrl-C or SIGTERM stops it, SIGHUP makes it read the policy again. The data need a schema, which
     says what of them is public: see `fedpact data doctor`.
@@ -62,7 +73,25 @@ def serve(
     if dry_run:
         rehearse(at.settings, at.keys, offer)
     else:
-        run_daemon(at.settings, at.keys, offer)
+        console = None if log_json else live_console(plain=plain)
+        run_daemon(at.settings, at.keys, offer, watching=_watching(at, console))
+
+
+def _watching(at: "Session", console: "Console | None") -> "Watching | None":
+    """A live view beside the daemon, where there is a terminal and the protocol has one."""
+    from fedpact.types.deployment import Deployment, DeploymentV2
+
+    if console is None or not isinstance(at.deployment, DeploymentV2):
+        return None
+    from fedpact.dashboard.terminal.provider import provider_shown
+
+    def watching(
+        deployment: Deployment, exchange: "Exchange | None"
+    ) -> AbstractContextManager[None]:
+        assert isinstance(deployment, DeploymentV2)
+        return provider_shown(console, at.settings, deployment, at.address(), exchange)
+
+    return watching
 
 
 @app.command()

@@ -10,8 +10,10 @@ from fedpact.cli import report, resale, session
 from fedpact.cli.options import RequestId
 from fedpact.cli.output import (
     AsJson,
+    Plain,
     amount,
     ether,
+    live_console,
     print_facts,
     print_json,
     print_rows,
@@ -63,6 +65,7 @@ def create(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Publish even if a finished result is for sale.")
     ] = False,
+    plain: Plain = False,
     as_json: AsJson = False,
 ) -> None:
     """Publish a request and pay its escrow.
@@ -88,7 +91,7 @@ def create(
     said = amount("payment", pay, currency, as_json=as_json)
     print_facts({"request": request_id, **said}, as_json=as_json)
     if follow:
-        _follow(at, request_id, as_json)
+        _follow(at, request_id, plain=plain, as_json=as_json)
 
 
 @app.command()
@@ -133,15 +136,18 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
 
 
 @app.command()
-def follow(context: typer.Context, request_id: RequestId, as_json: AsJson = False) -> None:
+def follow(
+    context: typer.Context, request_id: RequestId, plain: Plain = False, as_json: AsJson = False
+) -> None:
     """Follow a request until the model is delivered, and open each round's evaluation slice.
 
-    Ctrl-C stops it; it can be started again at any time. Rounds cannot be judged while it is
-    stopped. With --json, prints one JSON object per line.
+    On a terminal it shows the round as it goes on (protocol 2): who has acted, whose turn it is,
+    seconds left, error by round. Ctrl-C stops it; it can be started again at any time. Rounds
+    cannot be judged while it is stopped. With --json, prints one JSON object per line.
 
     Example: fedpact --account bob request follow 1
     """
-    _follow(session.of(context), request_id, as_json)
+    _follow(session.of(context), request_id, plain=plain, as_json=as_json)
 
 
 @app.command()
@@ -310,8 +316,9 @@ def _payment(at: "Session", draft: "Draft", text: str) -> "tuple[int, Currency]"
     return parse_amount(text), ETHER_CURRENCY
 
 
-def _follow(at: "Session", request_id: int, as_json: bool) -> None:
+def _follow(at: "Session", request_id: int, *, plain: bool, as_json: bool) -> None:
     from fedpact.errors import NotReady
+    from fedpact.requester.v2.client import RequesterV2
     from fedpact.types.v2 import Status
 
     def tell(progress: "RequestProgress") -> None:
@@ -321,7 +328,14 @@ def _follow(at: "Session", request_id: int, as_json: bool) -> None:
             typer.echo(_line(progress))
 
     interval = at.settings.poll_interval
-    end = at.requesting.follow(request_id, tell, poll_interval=interval)
+    requester = at.requesting
+    console = None if as_json else live_console(plain=plain)
+    if console is not None and isinstance(requester, RequesterV2):
+        from fedpact.dashboard.terminal.live import follow_live
+
+        end = follow_live(requester, request_id, console, interval)
+    else:
+        end = requester.follow(request_id, tell, poll_interval=interval)
     if not end.model:
         settled = end.status is Status.SETTLED
         rest = (

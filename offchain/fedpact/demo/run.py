@@ -15,6 +15,7 @@ from fedpact.audit import AuditReport, audit
 from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.dashboard.links import Links
+from fedpact.dashboard.terminal.live import follow_live
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions
@@ -171,14 +172,22 @@ def _play(demo: Demo) -> tuple[DemoResult, Path | None]:
     console.print(f"request {request_id}: {PAYMENT_WEI / 1e18:g} ether in escrow")
     clock = RoundClock()
     spec = requester.specification(request_id)
-    with show_progress(console, spec.rounds) as show:
+    pause = _poll_seconds(demo.options)
 
-        def report(progress: RequestProgress) -> None:
-            network.check_daemons()
-            clock.tick(progress)
-            show(progress)
+    def report(progress: RequestProgress) -> None:
+        network.check_daemons()
+        clock.tick(progress)
 
-        end = requester.follow(request_id, report, poll_interval=_poll_seconds(demo.options))
+    if isinstance(requester, RequesterV2) and console.is_terminal:
+        end = follow_live(requester, request_id, console, pause, report)
+    else:
+        with show_progress(console, spec.rounds) as show:
+
+            def report_and_show(progress: RequestProgress) -> None:
+                report(progress)
+                show(progress)
+
+            end = requester.follow(request_id, report_and_show, poll_interval=pause)
     if not end.model:
         raise NotReady(f"request {request_id} ended as {end.status.name}, without a model")
     refunded = 0

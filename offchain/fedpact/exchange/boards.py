@@ -112,6 +112,12 @@ class Exchange(Closing):
             board = self._boards[place]
             return Board(board.ballot, dict(board.messages), dict(board.contradictions))
 
+    def said(self, place: Place) -> frozenset[tuple[Kind, int]]:
+        """Kinds of messages by seat; nothing in a round that is not exchanged."""
+        with self._lock:
+            board = self._boards.get(place)
+            return frozenset() if board is None else frozenset(board.messages)
+
     def fresh(self, place: Place) -> list[Message]:
         """What others have said since the last call."""
         with self._lock:

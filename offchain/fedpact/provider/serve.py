@@ -1,8 +1,8 @@
 """From settings to a running daemon: what `fedpact provider serve` does."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECONDS_PER_DAY = 24 * 3600
+Watching = Callable[[Deployment, "Exchange | None"], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,16 @@ class Offer:
 
 
 def serve(
-    settings: Settings, keys: AccountKeys, offer: Offer, work: LocalWork | None = None
+    settings: Settings,
+    keys: AccountKeys,
+    offer: Offer,
+    work: LocalWork | None = None,
+    watching: Watching | None = None,
 ) -> None:
     """Serve requests until stopped (SIGINT, SIGTERM).
+
+    `watching`: entered while the daemon runs; it is given the deployment and the exchange of
+    rounds' messages (None in the first protocol).
 
     Raises SettingsError with all that is missing before anything is served, and DataError for a
     schema that cannot be read.
@@ -89,6 +97,8 @@ def serve(
         daemon = when_there(lambda: Daemon(*needed, metrics, exchange), pulse.wait_for)
         when_there(daemon.check, pulse.wait_for)
         with _endpoint(settings, client, keys.address, exchange):
+            if watching is not None:
+                opened.enter_context(watching(client.deployment, exchange))
             daemon.run()
 
 

@@ -8,8 +8,8 @@ from fedpact.audit import AuditReport
 from fedpact.chain.client import ClientV2
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.links import Links
+from fedpact.dashboard.looking import sources_of
 from fedpact.dashboard.report.page import page
-from fedpact.dashboard.report.sources import sources_of
 from fedpact.dashboard.report.view import report_view
 from fedpact.errors import InvalidInput
 from fedpact.requester.card.quality import Quality

@@ -4,36 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fedpact.chain.bindings.v2.events import RoundsEnded
 from fedpact.dashboard.index.reading import Described, Transaction
 from fedpact.dashboard.index.summary import RequestSummary, summarise
-from fedpact.dashboard.story import Stage, Step, Story
+from fedpact.dashboard.story import Story
 from fedpact.dashboard.units import amount_text, error_text, ether
 from fedpact.dashboard.views.blocks import Chart, Fact, View
 from fedpact.dashboard.views.charts import error_chart, points_chart
 from fedpact.dashboard.views.money import MemberRow, MoneyView, member_rows, money_view
+from fedpact.dashboard.views.now import Now, Said, now_of
 from fedpact.dashboard.views.privacy import PrivacyView, privacy_view
-from fedpact.dashboard.views.rounds import RoundView, SeatRow, round_views
+from fedpact.dashboard.views.rounds import RoundView, round_views
 from fedpact.dashboard.views.timeline import TimelineRow, timeline
-from fedpact.types.rounds import seats_of
 from fedpact.types.specification import ScoreKind, Specification
-from fedpact.types.v2 import Phase, RoundFacts
-
-
-class Now(View):
-    """Where a request is at the block to which the page refers."""
-
-    phase: str
-    """joining, starting, submit, commit, reveal, tally, attest, finalise, failed, over, or not
-    known."""
-    says: str
-    """What happens now, in a sentence."""
-    waits_for: tuple[str, ...]
-    """Accounts whose turn it is; empty where anyone may act, or nobody need."""
-    deadline: int
-    """Unix time, seconds; 0: none."""
-    time: int
-    """Of the block."""
+from fedpact.types.v2 import RoundFacts
 
 
 class RequestView(View):
@@ -70,6 +53,8 @@ class Sources:
     now: int = 0
     """The block's time."""
     transactions: dict[str, Transaction] = field(default_factory=dict)
+    said: Said = frozenset()
+    """In the present round by messages to its members, where that is heard."""
 
 
 def request_view(of: Sources) -> RequestView:
@@ -80,7 +65,7 @@ def request_view(of: Sources) -> RequestView:
         summary=summarise(story, of.described).summary,
         problem=of.described.problem,
         specification=of.described.cid,
-        now=_now(of, rounds),
+        now=now_of(story, of.facts, of.now, rounds, of.said),
         task=_task(spec),
         rules=_rules(story),
         usage_rules=spec.usage_rules if spec else "",
@@ -93,85 +78,6 @@ def request_view(of: Sources) -> RequestView:
         errors=error_chart(story, spec.score if spec else None),
         points=points_chart(story, members),
     )
-
-
-# ---------------------------------------------------------------------- now
-
-_OVER = {
-    Stage.ENDED: "The rounds are over. A member delivers the model's key next.",
-    Stage.DELIVERED: "The model is delivered. The requester accepts it, or disputes the key.",
-    Stage.DISPUTED: "The requester has shown that the delivered key is not the model's.",
-    Stage.PAID: "The members are paid.",
-    Stage.REFUNDED: "Nobody is paid. The pay went back to the requester.",
-}
-_NO_MODEL = "The rounds are over. No model was made. Anyone may settle."
-_MISSING = {
-    Phase.SUBMIT: (Step.MODEL, "train, and submit a model"),
-    Phase.COMMIT: (Step.COMMIT, "score the models, and commit to a vote"),
-    Phase.REVEAL: (Step.REVEAL, "reveal the vote"),
-    Phase.ATTEST: (Step.ATTEST, "aggregate, and attest the global model"),
-}
-_ANYONE = {
-    Phase.TALLY: "All votes are in. Anyone may count them now.",
-    Phase.FINALISE: "The global model is attested. Anyone may make the round final now.",
-    Phase.FAILED: "Too few submitted a model. Anyone may close the round now.",
-}
-
-
-def _now(of: Sources, rounds: tuple[RoundView, ...]) -> Now:
-    story, facts = of.story, of.facts
-    if story.stage in _OVER:
-        ended = story.last(RoundsEnded)
-        modelless = story.stage is Stage.ENDED and ended is not None and not ended.final_rounds
-        return _at(of, "over", _NO_MODEL if modelless else _OVER[story.stage])
-    if facts is None and story.stage is Stage.RUNNING:
-        return _at(of, "not known", "No node answers now: whose turn it is cannot be told.")
-    if facts is None or facts.phase in (Phase.WAITING, Phase.NONE):
-        return _before_the_start(of)
-    if facts.phase in _ANYONE:
-        return _at(of, facts.phase.name.lower(), _ANYONE[facts.phase])
-    if facts.phase not in _MISSING:
-        return _at(of, "over", "The rounds are over.")
-    step, verb = _MISSING[facts.phase]
-    waiting = _waiting(rounds[-1].seats if rounds else (), step, facts)
-    names = tuple(one.account or f"seat {one.seat}" for one in waiting)
-    seats = ", ".join(str(one.seat) for one in waiting)
-    if facts.phase is Phase.COMMIT and not facts.slice_opened:
-        says = "The requester opens the evaluation slice next."
-        last = facts.slice_deadline(story.terms.commit_window)
-        return _at(of, "commit", says, (story.created.requester,), last)
-    says = f"Seat {seats} must {verb}." if len(waiting) == 1 else f"Seats {seats} must {verb}."
-    if not waiting:
-        says = "All have acted."
-    return _at(of, facts.phase.name.lower(), says, names, facts.deadline)
-
-
-def _waiting(seats: tuple[SeatRow, ...], step: Step, facts: RoundFacts) -> list[SeatRow]:
-    due = set(seats_of(facts.expected if step is Step.MODEL else facts.submitted & ~facts.voided))
-    if step is Step.ATTEST and not facts.blind:
-        due &= set(seats_of(facts.revealed))
-    return [one for one in seats if one.seat in due and getattr(one, step.value) is None]
-
-
-def _before_the_start(of: Sources) -> Now:
-    story, terms = of.story, of.story.terms
-    joined = len(story.joined)
-    deadline = (story.created.at.timestamp or 0) + terms.join_window
-    full = joined >= terms.max_pool
-    if not full and of.now <= deadline:
-        missing = max(0, terms.min_pool - joined)
-        says = f"Open to providers: {joined} of at most {terms.max_pool} have joined"
-        says += f", {missing} more are needed." if missing else "; enough to start."
-        return _at(of, "joining", says, deadline=deadline)
-    if joined < terms.min_pool:
-        return _at(of, "starting", "Too few have joined. Anyone may end the request now.")
-    return _at(of, "starting", "The pool is closed. A member starts the first round next.")
-
-
-def _at(
-    of: Sources, phase: str, says: str, waits_for: tuple[str, ...] = (), deadline: int = 0
-) -> Now:
-    return Now(phase=phase, says=says, waits_for=waits_for, deadline=deadline, time=of.now)
 
 
 # ---------------------------------------------------------------------- what it is about

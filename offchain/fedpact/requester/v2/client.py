@@ -252,36 +252,51 @@ class RequesterV2:
         report: Callable[[RequestProgress], None] = lambda _: None,
         *,
         poll_interval: float = 0.1,
+        on_look: Callable[[RequestLook, Exchange], None] = lambda *_: None,
     ) -> RequestProgress:
         """Do all duties of one request until its money is shared out, and report each change.
 
         Whatever fails is reported and tried again with growing pauses; see `steps`.
         """
         last = None
-        with closing(self.steps(request_id, poll_interval=poll_interval)) as steps:
+        pause = poll_interval
+        with closing(self.steps(request_id, poll_interval=pause, on_look=on_look)) as steps:
             for last in steps:
                 report(last)
         assert last is not None
         return last
 
     def steps(
-        self, request_id: int, *, poll_interval: float = 0.1, patience: float = math.inf
+        self,
+        request_id: int,
+        *,
+        poll_interval: float = 0.1,
+        patience: float = math.inf,
+        on_look: Callable[[RequestLook, Exchange], None] = lambda *_: None,
     ) -> Generator[RequestProgress, None, None]:
         """Do all duties of one request until its money is shared out: each change of its state.
 
         Duties are done between two steps. Nothing is kept between them, so it may be stopped and
         started at any time. Whatever fails is told in `note`, and tried again with growing pauses;
-        what has failed for `patience` seconds is raised. Raises InvalidInput for another account's
-        request.
+        what has failed for `patience` seconds is raised. `on_look`: called with what was seen at
+        each poll, once what was due is done. Raises InvalidInput for another account's request.
         """
         with self.exchange(poll_interval) as exchange:
             exchange.start()
-            yield from self._steps(
-                self.acting(request_id, exchange), request_id, poll_interval, patience
-            )
+            acting = self.acting(request_id, exchange)
+
+            def looked(seen: RequestLook) -> None:
+                on_look(seen, exchange)
+
+            yield from self._steps(acting, request_id, poll_interval, patience, looked)
 
     def _steps(
-        self, acting: Acting, request_id: int, poll_interval: float, patience: float
+        self,
+        acting: Acting,
+        request_id: int,
+        poll_interval: float,
+        patience: float,
+        looked: Callable[[RequestLook], None],
     ) -> Generator[RequestProgress, None, None]:
         last: RequestProgress | None = None
         failures, kept = 0, RequestLog(self.client, request_id)
@@ -311,6 +326,7 @@ class RequesterV2:
             if current != last:
                 yield current
                 last = current
+            looked(seen)
             if current.status is Status.SETTLED:
                 return
             time.sleep(poll_interval)

@@ -1,0 +1,142 @@
+"""Where a request is now: its phase, whose turn it is, and how long there is for it."""
+
+from __future__ import annotations
+
+from fedpact.chain.bindings.v2.events import RoundsEnded
+from fedpact.dashboard.story import Stage, Step, Story
+from fedpact.dashboard.views.blocks import View
+from fedpact.dashboard.views.rounds import RoundView, SeatRow
+from fedpact.exchange.messages import SLICE_SEAT, Kind
+from fedpact.types.rounds import seats_of
+from fedpact.types.v2 import Phase, RoundFacts
+
+Said = frozenset[tuple[Kind, int]]
+"""Kinds of messages by seat."""
+KINDS = {
+    Step.MODEL: Kind.MODEL,
+    Step.COMMIT: Kind.VOTE,
+    Step.REVEAL: Kind.REVEAL,
+    Step.ATTEST: Kind.ATTEST,
+}
+"""By which message a seat takes a step."""
+
+
+class Now(View):
+    """Where a request is at the block to which the page refers."""
+
+    phase: str
+    """joining, starting, submit, commit, reveal, tally, attest, finalise, failed, over, or not
+    known."""
+    says: str
+    """What happens now, in a sentence."""
+    waits_for: tuple[str, ...]
+    """Accounts whose turn it is; empty where anyone may act, or nobody need."""
+    deadline: int
+    """Unix time, seconds; 0: none."""
+    time: int
+    """Of the block."""
+
+
+_OVER = {
+    Stage.ENDED: "The rounds are over. A member delivers the model's key next.",
+    Stage.DELIVERED: "The model is delivered. The requester accepts it, or disputes the key.",
+    Stage.DISPUTED: "The requester has shown that the delivered key is not the model's.",
+    Stage.PAID: "The members are paid.",
+    Stage.REFUNDED: "Nobody is paid. The pay went back to the requester.",
+}
+_NO_MODEL = "The rounds are over. No model was made. Anyone may settle."
+_MISSING = {
+    Phase.SUBMIT: (Step.MODEL, "train, and submit a model"),
+    Phase.COMMIT: (Step.COMMIT, "score the models, and commit to a vote"),
+    Phase.REVEAL: (Step.REVEAL, "reveal the vote"),
+    Phase.ATTEST: (Step.ATTEST, "aggregate, and attest the global model"),
+}
+_ANYONE = {
+    Phase.TALLY: "All votes are in. Anyone may count them now.",
+    Phase.FINALISE: "The global model is attested. Anyone may make the round final now.",
+    Phase.FAILED: "Too few submitted a model. Anyone may close the round now.",
+}
+
+
+def now_of(
+    story: Story,
+    facts: RoundFacts | None,
+    time: int,
+    rounds: tuple[RoundView, ...],
+    said: Said = frozenset(),
+) -> Now:
+    """`facts`: the present round, None where no node tells it; `time`: of the block; `said`: in the
+    present round, by messages that are heard."""
+
+    def at(phase: str, says: str, waits_for: tuple[str, ...] = (), deadline: int = 0) -> Now:
+        return Now(phase=phase, says=says, waits_for=waits_for, deadline=deadline, time=time)
+
+    if story.stage in _OVER:
+        ended = story.last(RoundsEnded)
+        modelless = story.stage is Stage.ENDED and ended is not None and not ended.final_rounds
+        return at("over", _NO_MODEL if modelless else _OVER[story.stage])
+    if facts is None and story.stage is Stage.RUNNING:
+        return at("not known", "No node answers now: whose turn it is cannot be told.")
+    if facts is None or facts.phase in (Phase.WAITING, Phase.NONE):
+        return at(*_before_the_start(story, time))
+    if facts.phase in _ANYONE:
+        return at(facts.phase.name.lower(), _ANYONE[facts.phase])
+    if facts.phase not in _MISSING:
+        return at("over", "The rounds are over.")
+    return at(*_in_a_round(story, facts, rounds[-1].seats if rounds else (), said))
+
+
+_Where = tuple[str, str, tuple[str, ...], int]
+"""Phase, sentence, accounts and deadline, as Now has them."""
+
+
+def _in_a_round(story: Story, facts: RoundFacts, seats: tuple[SeatRow, ...], said: Said) -> _Where:
+    """From the phase on chain on, the first step that somebody has neither done nor signed for."""
+    phases = list(_MISSING)
+    for phase in phases[phases.index(facts.phase) :]:
+        name, (step, verb) = phase.name.lower(), _MISSING[phase]
+        opened = facts.slice_opened or (Kind.SLICE, SLICE_SEAT) in said
+        if phase is Phase.COMMIT and not opened:
+            last = facts.deadline
+            if facts.phase is Phase.COMMIT:
+                last = facts.slice_deadline(story.terms.commit_window)
+            says = "The requester opens the evaluation slice next."
+            return name, says, (story.created.requester,), last
+        waiting = _waiting(seats, step, facts, said)
+        if waiting:
+            listed = ", ".join(str(one.seat) for one in waiting)
+            says = f"Seat{'' if len(waiting) == 1 else 's'} {listed} must {verb}."
+            names = tuple(one.account or f"seat {one.seat}" for one in waiting)
+            return name, says, names, facts.deadline
+        if not said:
+            return name, "All have acted.", (), facts.deadline
+    return "attest", "All have signed. A member posts the round next.", (), facts.deadline
+
+
+def _waiting(
+    seats: tuple[SeatRow, ...], step: Step, facts: RoundFacts, said: Said
+) -> list[SeatRow]:
+    def who(known: int, kind: Kind) -> set[int]:
+        return set(seats_of(known)) | {seat for one, seat in said if one is kind}
+
+    due = set(seats_of(facts.expected))
+    if step is not Step.MODEL:
+        due = who(facts.submitted, Kind.MODEL) - set(seats_of(facts.voided))
+    if step is Step.ATTEST and not facts.blind:
+        due &= who(facts.revealed, Kind.REVEAL)
+    done = {seat for one, seat in said if one is KINDS[step]}
+    return [one for one in seats if one.seat in due - done and getattr(one, step.value) is None]
+
+
+def _before_the_start(story: Story, time: int) -> _Where:
+    terms, joined = story.terms, len(story.joined)
+    deadline = (story.created.at.timestamp or 0) + terms.join_window
+    full = joined >= terms.max_pool
+    if not full and time <= deadline:
+        missing = max(0, terms.min_pool - joined)
+        says = f"Open to providers: {joined} of at most {terms.max_pool} have joined"
+        says += f", {missing} more are needed." if missing else "; enough to start."
+        return "joining", says, (), deadline
+    if joined < terms.min_pool:
+        return "starting", "Too few have joined. Anyone may end the request now.", (), 0
+    return "starting", "The pool is closed. A member starts the first round next.", (), 0
