@@ -31,17 +31,14 @@ class PrivacyChecks:
         """No provider released more models than the rounds that drew it, one a round, and none
         more than the specification's epsilon covers."""
         spec, took = self._history.spec, self._took_part()
-        if spec.privacy.mode is PrivacyMode.NONE:
-            return f"none; {_rounds_of(took)}"
-        delta = spec.privacy.delta
-        if delta is None:
+        delta, stated = spec.privacy.delta, spec.privacy.epsilon
+        if spec.privacy.mode is not PrivacyMode.SOUND or delta is None or stated is None:
             return f"{spec.privacy.statement}; {_rounds_of(took)}"
         figures = []
         for index, numbers in sorted(took.items()):
             epsilon = _epsilon(spec, numbers, delta)
-            stated = spec.privacy.epsilon or 0.0
             require(
-                spec.privacy.mode is not PrivacyMode.SOUND or epsilon <= stated + _ROUNDING,
+                epsilon <= stated + _ROUNDING,
                 f"member {index} released {len(numbers)} models at epsilon {epsilon:.3f}; the"
                 f" specification says {stated:g}",
             )
