@@ -16,7 +16,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from playwright.sync_api import Request
 
+from benchmarks.replayed import emit, log_entry, replaying
 from fedpact.chain import deployment as deployments
 from fedpact.chain.abi import MARKET, POOL, ROUNDS, SECOND, ContractAbi, contract_abi
 from fedpact.chain.bindings.v2.structs import terms_struct
@@ -46,7 +46,6 @@ RESULT = ROOT / "docs" / "results" / "dashboard.json"
 REQUESTS, ROUNDS_EACH, MEMBERS = 1_000, 8, 3
 VIEWERS, SECONDS = 50, 20
 LOADS = 5
-GAS = 25_000_000
 SUBJECTS = ("pumps", "wounds", "invoices", "turbines", "retina", "claims", "soil", "voices")
 
 TYPES = {
@@ -90,21 +89,21 @@ def _chain(devnet: Devnet, folder: Path) -> ClientV2:
     accounts = [keys.address for keys in people.members]
     terms = [_terms(store, number) for number in range(REQUESTS)]
     requests = range(1, REQUESTS + 1)
-    with _replaying(client, deployment.market, 4):
+    with replaying(client, deployment.market, 4):
         requester = people.requester.address
         for number in requests:
-            _emit(
+            emit(
                 client, deployment.market, [_created(client, number, requester, terms[number - 1])]
             )
-    with _replaying(client, deployment.pool, 3):
+    with replaying(client, deployment.pool, 3):
         for number in requests:
-            _emit(client, deployment.pool, [_joined(number, one) for one in accounts])
-    with _replaying(client, deployment.rounds, 3):
+            emit(client, deployment.pool, [_joined(number, one) for one in accounts])
+    with replaying(client, deployment.rounds, 3):
         for number in requests:
-            _emit(client, deployment.rounds, [_started(number, accounts[0])])
-    with _replaying(client, deployment.rounds, 2):
+            emit(client, deployment.rounds, [_started(number, accounts[0])])
+    with replaying(client, deployment.rounds, 2):
         for number in requests:
-            _emit(client, deployment.rounds, list(_rounds_of(number)))
+            emit(client, deployment.rounds, list(_rounds_of(number)))
     return client
 
 
@@ -166,46 +165,7 @@ def _entry(name: str, request: int, *values: Any) -> bytes:
 
 
 def _log(abi: ContractAbi, name: str, topics: tuple[int, ...], data: bytes) -> bytes:
-    """A log entry as the replay contract takes it: topics, length, data."""
-    words = [int(abi.event_topic(name), 16), *topics, len(data)]
-    return b"".join(one.to_bytes(32, "big") for one in words) + data
-
-
-def _replay(topics: int) -> str:
-    """Code of a contract that emits the entries in its calldata, with this number of topics."""
-    length, data = 32 * topics, 32 * topics + 32
-    code = [0x5F, 0x5B, 0x36, 0x81, 0x10, 0x15, 0x60, 0, 0x57]  # while i < calldatasize
-    code += [0x80, 0x60, length, 0x01, 0x35]  # i, length
-    code += [0x80, 0x82, 0x60, data, 0x01, 0x5F, 0x37]  # copy the data to memory
-    for pushed, topic in enumerate(reversed(range(topics))):
-        code += [0x81 + pushed, 0x60, 32 * topic, 0x01, 0x35]
-    code += [0x80 + topics, 0x5F, 0xA0 + topics]
-    code += [0x01, 0x60, data, 0x01, 0x60, 0x01, 0x56]  # i += length + data's offset
-    code[7] = len(code)
-    return "0x" + bytes([*code, 0x5B, 0x00]).hex()
-
-
-def _emit(client: ClientV2, at: str, entries: list[bytes]) -> str:
-    """One transaction, from Anvil's own account; its hash."""
-    [sender] = client.rpc.call("eth_accounts")
-    data = "0x" + b"".join(entries).hex()
-    sent = {"from": sender, "to": at, "data": data, "gas": hex(GAS)}
-    return str(client.rpc.call("eth_sendTransaction", sent))
-
-
-@contextmanager
-def _replaying(client: ClientV2, at: str, topics: int) -> Iterator[None]:
-    """A replay contract is at the address of another; until all that was sent to it is mined."""
-    code = client.rpc.call("eth_getCode", at, "latest")
-    client.rpc.call("anvil_setCode", at, _replay(topics))
-    try:
-        yield
-        [sender] = client.rpc.call("eth_accounts")
-        counts = [("eth_getTransactionCount", [sender, when]) for when in ("latest", "pending")]
-        while len(set(client.rpc.batch(counts))) > 1:
-            time.sleep(0.02)
-    finally:
-        client.rpc.call("anvil_setCode", at, code)
+    return log_entry((int(abi.event_topic(name), 16), *topics), data)
 
 
 # ---------------------------------------------------------------------- what is measured
@@ -326,9 +286,9 @@ def _moving(client: ClientV2, pid: int) -> tuple[float, dict[int, float]]:
     before, began = _cpu(pid), time.monotonic()
     moments: dict[int, float] = {}
     for number in range(SECONDS):
-        with _replaying(client, client.deployment.rounds, 2):
+        with replaying(client, client.deployment.rounds, 2):
             entry = _entry("SliceOpened", REQUESTS, number, bytes(80))
-            _emit(client, client.deployment.rounds, [entry])
+            emit(client, client.deployment.rounds, [entry])
         moments[int(client.rpc.call("eth_blockNumber"), 16)] = time.monotonic()
         time.sleep(1)
     share = (_cpu(pid) - before) / (time.monotonic() - began)
