@@ -225,6 +225,28 @@ def answer(
         typer.echo(f"wrote {len(answers)} answers to {output}")
 
 
+@app.command()
+def export(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="Number of a fetched request, or a model file.")],
+    output: Annotated[Path, typer.Argument(help="File to write, .onnx or .pt2 (torch.export).")],
+) -> None:
+    """Write a fetched model for other programs, which then need no fedpact: ONNX, or torch.export.
+
+    What the files take and give: docs/python.md.
+
+    Example: fedpact --account bob request export 1 digits.onnx
+    """
+    from fedpact.errors import InvalidInput
+    from fedpact.requester.model import Model
+
+    writers = {".onnx": Model.to_onnx, ".pt2": Model.to_torch}
+    if output.suffix not in writers:
+        raise InvalidInput(f"{output}: models are exported as {', '.join(writers)}")
+    writers[output.suffix](Model(_model_path(context, model)), output)
+    typer.echo(f"wrote {output}")
+
+
 def _model_path(context: typer.Context, model: str) -> Path:
     """Of a model named by its request's number or its file."""
     if not model.isdecimal():

@@ -24,9 +24,9 @@ class Model:
 
     It stands in for a fitted classifier or regressor of scikit-learn: in metrics, scorers, plots
     and inspection. `X` is a data frame of pandas, polars or pyarrow (columns are matched by name,
-    in any order, and further ones are ignored with a warning in the log); an array of examples, if
-    the request was made for arrays; a list of texts; or the `Path` of a file. Values are as in the
-    data: units, ranges and missing values are treated as the request's schema says.
+    in any order, and further ones are ignored, with one warning in the log); an array of examples,
+    if the request was made for arrays; a list of texts; or the `Path` of a file. Values are as in
+    the data: units, ranges and missing values are treated as the request's schema says.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -39,6 +39,7 @@ class Model:
         self._spec, self._weights = fetch.read(file)
         self._error = fetch.measured_error(file)
         self._decisions = fetch.decisions(file, len(self._spec.labels))
+        self._told: set[tuple[str, ...]] = set()
 
     @property
     def specification(self) -> "Specification":
@@ -95,7 +96,7 @@ class Model:
         The label is the most probable one, unless thresholds were fitted (`decisions`). Raises
         DataError for queries that the model cannot take.
         """
-        raw = self.raw(queries_of(X, self._spec).x)
+        raw = self.raw(self.queries(X).x)
         if self._spec.output is not None:
             return raw
         return np.asarray(_typed(self._spec.labels)[self.decided(raw)])
@@ -104,7 +105,7 @@ class Model:
         """Calibrated probabilities, (n, classes), a column for each of `classes_`. AttributeError
         for a regression, DataError as `predict`."""
         self._require_labels("predict_proba")
-        raw = self.raw(queries_of(X, self._spec).x)
+        raw = self.raw(self.queries(X).x)
         return raw[:, np.argsort(_typed(self._spec.labels), kind="stable")]
 
     def score(self, X: Any, y: Any) -> float:  # noqa: N803
@@ -153,11 +154,57 @@ class Model:
         asked = self._spec
         return f"Model({asked.title!r}, {asked.family.name}, {str(self.path)!r})"
 
+    # For other programs
+
+    def to_onnx(self, path: Path | str) -> Path:
+        """Write an ONNX file that any runtime can run without fedpact; returns it.
+
+        Inputs: a table's columns by name, (n, 1): numbers as float64 (a boolean 0 or 1, a timestamp
+        in seconds since 1970, UTC, NaN for a missing value), categories as text; or `x` of arrays,
+        (n, *shape), float64, as in the data. A value that the schema does not declare counts as
+        missing; where nothing takes its place the outputs are NaN. Outputs: `label` (n,) and
+        `probabilities` (n, classes), as `predict` and `predict_proba` give them, or `value` (n,) of
+        a regression; probabilities differ by at most 1e-5.
+
+        Raises ModelError for a family that ONNX has no operators for, SettingsError without onnx.
+        """
+        from fedpact.requester.export.onnx import write_onnx
+
+        written, labels = Path(path), _typed(self._spec.labels)
+        write_onnx(written, self._spec, self._weights, self._decisions, labels)
+        return written
+
+    def to_torch(self, path: Path | str) -> Path:
+        """Write the network as a program of torch.export (`torch.export.load`), to train it on or
+        to run it elsewhere; returns its file.
+
+        It takes examples in the form of the training data, `model.queries(X).x`, float32
+        (n, *shape), and returns logits, (n, labels), in the specification's order, or values in the
+        unit of its output's scale, (n, 1): without class weights, calibration and thresholds.
+        Raises ModelError for a family that is more than a torch network.
+        """
+        from fedpact.requester.export.torch_program import write_program
+
+        write_program(Path(path), self._spec, self._weights)
+        return Path(path)
+
+    def to_sklearn(self) -> Any:
+        """The model as a fitted pipeline of scikit-learn: the inputs as the schema says, then a
+        LogisticRegression or a LinearRegression with the model's coefficients.
+
+        Its probabilities are those of `predict_proba`; it decides for the most probable label,
+        without thresholds. Raises ModelError for a model that is not linear in its inputs.
+        """
+        from fedpact.requester.export.linear import linear_pipeline
+
+        labels = _typed(self._spec.labels)
+        return linear_pipeline(self._spec, self._weights, self._decisions, labels)
+
     # For those that have queries in the model's own form
 
     def queries(self, X: Any) -> Queries:  # noqa: N803
         """What `predict` takes, in the form of the training data. Raises DataError."""
-        return queries_of(X, self._spec)
+        return queries_of(X, self._spec, self._told)
 
     def raw(self, x: Any) -> NDArray[np.float64]:
         """Calibrated probabilities, (n, labels), in the specification's order, or values in the

@@ -54,17 +54,20 @@ class Queries:
         return column or ID, tuple(cells[row] for row in self.rows)
 
 
-def queries_of(given: Any, spec: Specification) -> Queries:
+def queries_of(
+    given: Any, spec: Specification, told: set[tuple[str, ...]] | None = None
+) -> Queries:
     """Queries from a data frame, whose columns are matched by name; from an array (n, *shape) or
     (n, values), if the specification names no columns; from texts, as a list, a series or an array;
-    or from a file (`read_queries`). Values are as in the data, not scaled.
+    or from a file (`read_queries`). Values are as in the data, not scaled. `told`: columns that are
+    not used, for which the log has a warning already.
 
     Raises DataError as `read_queries`.
     """
     if isinstance(given, Path):
         return read_queries(given, spec)
     if is_frame(given):
-        return _of_table(frame_table(given), spec)
+        return _of_table(frame_table(given), spec, told)
     if spec.features.kind == "text":
         return _of_texts(given)
     if spec.features.names:
@@ -110,7 +113,9 @@ def were_asked(path: Path, spec: Specification) -> bool:
     return path.is_file() and spec.queries == sha256(_bytes(path)).hexdigest()
 
 
-def _of_table(found: Table, spec: Specification) -> Queries:
+def _of_table(
+    found: Table, spec: Specification, told: set[tuple[str, ...]] | None = None
+) -> Queries:
     if not len(found):
         raise DataError(f"queries {found.path}: no examples")
     if spec.features.kind == "text":
@@ -131,7 +136,11 @@ def _of_table(found: Table, spec: Specification) -> Queries:
     unused = found.records(None, asked.names, None, asked.table).ignored
     series = () if asked.series is None else (asked.series.by, asked.series.order)
     answers = (LABEL_COLUMN, UNIT_COLUMN, None if spec.output is None else spec.output.column)
-    log_ignored(found.path, tuple(name for name in unused if name not in (*answers, *series)))
+    further = tuple(name for name in unused if name not in (*answers, *series))
+    if told is None or further not in told:
+        log_ignored(found.path, further)
+    if told is not None:
+        told.add(further)
     return Queries(*table_inputs(found.path, found, spec), found)
 
 

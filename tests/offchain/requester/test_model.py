@@ -159,6 +159,16 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- what it takes
 
 
+def test_further_columns_are_told_once(
+    model: Model, frame: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    for rows in (frame, frame, frame.assign(site=1)):
+        model.predict(rows)
+    told = [one.getMessage().partition(": ")[2] for one in caplog.records]
+    said = "columns that are not used: 'machine'"
+    assert told == [said, f"{said}, 'site'"]
+
+
 def test_columns_are_matched_by_name_in_frames_of_any_library(
     model: Model, frame: pd.DataFrame
 ) -> None:

@@ -105,7 +105,7 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         return found
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
-        table = self._table(spec, model[LEAVES].astype(np.float64))
+        table = self.table(spec, model[LEAVES].astype(np.float64))
         found = [np.empty((0, spec.outputs))]
         for start in range(0, len(x), CHUNK):
             places = self._leaves(spec, x[start : start + CHUNK])
@@ -124,7 +124,7 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         y: Targets,
         clipping_norm: float | None,
     ) -> Weights:
-        asked, table = self.parameters(spec), self._table(spec, weights[LEAVES])
+        asked, table = self.parameters(spec), self.table(spec, weights[LEAVES])
         total = np.zeros(weights[LEAVES].shape)
         for start in range(0, len(y), CHUNK):
             part = slice(start, start + CHUNK)
@@ -141,7 +141,7 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         self, spec: Specification, weights: Weights, x: Inputs, y: Targets
     ) -> NDArray[np.float64]:
         """Features have norm 1: those of the errors."""
-        table = self._table(spec, weights[LEAVES])
+        table = self.table(spec, weights[LEAVES])
         found = [np.empty(0)]
         for start in range(0, len(y), CHUNK):
             part = slice(start, start + CHUNK)
@@ -168,7 +168,8 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         asked = self.parameters(spec)
         return output_errors(spec, asked, weighted(spec, asked, _outputs(table, places)), y)
 
-    def _splits(self, spec: Specification) -> tuple[Split, ...]:
+    def splits(self, spec: Specification) -> tuple[Split, ...]:
+        """The trees' questions, `depth` of each tree in turn."""
         asked = self.parameters(spec)
         inputs = math.prod(spec.features.shape)
         count = asked.trees * asked.depth
@@ -178,7 +179,7 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         """Each row's leaf in each tree, (trees, n), of both forms of examples."""
         if x.dtype == np.uint8:
             return np.asarray(x.T.astype(np.int64, order="C"))
-        asked, splits = self.parameters(spec), self._splits(spec)
+        asked, splits = self.parameters(spec), self.splits(spec)
         rows = np.asfortranarray(x.reshape(len(x), -1).astype(np.float64))
         found = np.zeros((asked.trees, len(x)), dtype=np.int64)
         with np.errstate(invalid="ignore", over="ignore"):
@@ -186,7 +187,7 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
                 found[number // asked.depth] += split.of(rows) << number % asked.depth
         return found
 
-    def _table(self, spec: Specification, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+    def table(self, spec: Specification, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each leaf adds to the outputs, (trees, leaves, outputs)."""
         asked = self.parameters(spec)
         first, second = _weights(asked.interaction)
@@ -197,7 +198,7 @@ class ObliviousTrees(GradientFamily[ObliviousTreesParameters]):
         return found
 
     def _coefficients(self, spec: Specification, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The transpose of `_table`: of sums by leaf, (trees, leaves, outputs)."""
+        """The transpose of `table`: of sums by leaf, (trees, leaves, outputs)."""
         asked = self.parameters(spec)
         first, second = _weights(asked.interaction)
         found = sums / math.sqrt(asked.trees)

@@ -185,33 +185,34 @@ class RandomForest(ConstructedFamily[RandomForestParameters]):
     schema = RandomForestParameters
 
     def check(self, spec: Specification) -> None:
-        self._form(spec).check(spec)
+        self.form(spec).check(spec)
 
     def check_examples(self, spec: Specification, x: Inputs) -> None:
-        self._form(spec).check_examples(spec, x)
+        self.form(spec).check_examples(spec, x)
 
     def template(self, spec: Specification) -> Template:
-        return self._form(spec).template(spec)
+        return self.form(spec).template(spec)
 
     def initial(self, spec: Specification, seed: int) -> Model:
-        return self._form(spec).initial(spec, seed)
+        return self.form(spec).initial(spec, seed)
 
     def construct(self, spec: Specification, given: Construction) -> Model:
-        return self._form(spec).construct(spec, given)
+        return self.form(spec).construct(spec, given)
 
     def combine(self, spec: Specification, local: LocalModels) -> Model:
-        return self._form(spec).combine(spec, local)
+        return self.form(spec).combine(spec, local)
 
     def coalition(self, spec: Specification, local: LocalModels, players: Collection[int]) -> Model:
-        return self._form(spec).coalition(spec, local, players)
+        return self.form(spec).coalition(spec, local, players)
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
-        return self._form(spec).predict(spec, model, x)
+        return self.form(spec).predict(spec, model, x)
 
     def plausible(self, spec: Specification, start: Model, model: Model, samples: int) -> bool:
-        return self._form(spec).plausible(spec, start, model, samples)
+        return self.form(spec).plausible(spec, start, model, samples)
 
-    def _form(self, spec: Specification) -> ConstructedFamily[RandomForestParameters]:
+    def form(self, spec: Specification) -> ConstructedFamily[RandomForestParameters]:
+        """Grown or sound, as the specification asks."""
         return _SOUND if spec.privacy.mode is PrivacyMode.SOUND else _GROWN
 
 

@@ -152,7 +152,7 @@ class TreeFamily(ConstructedFamily[T]):
 
     def construct(self, spec: Specification, given: Construction) -> Model:
         assert isinstance(spec.local, LocalConstruction)
-        rows, began = self.rows(spec, given.dataset.x), self._ensemble(spec, given.start)
+        rows, began = self.rows(spec, given.dataset.x), self.ensemble(spec, given.start)
         paper = spec.privacy.mode is PrivacyMode.PAPER
         if paper:
             rows = sparse.csr_matrix(_noised(spec, rows.toarray(), given.data_noise))
@@ -180,12 +180,12 @@ class TreeFamily(ConstructedFamily[T]):
         shares = dict(zip(all_, self.shares([weights[seat] for seat in all_]), strict=True))
         seats = sorted(models)
         parts = [self._part(spec, models[seat], new) for seat in seats]
-        began = self._ensemble(spec, local.start)
+        began = self.ensemble(spec, local.start)
         return self._model(spec, union([began, *parts], [1.0, *(shares[seat] for seat in seats)]))
 
     def predict(self, spec: Specification, model: Model, x: Inputs) -> NDArray[np.float64]:
         """See the base class; without trees all classes are equally likely, and a value is 0."""
-        found = self._ensemble(spec, model)
+        found = self.ensemble(spec, model)
         regression = spec.task == "regression"
         if not found.trees:
             return np.full((len(x), spec.outputs), 0.0 if regression else 1 / spec.outputs)
@@ -237,7 +237,7 @@ class TreeFamily(ConstructedFamily[T]):
     def _slots(self, spec: Specification) -> int:
         return self.trees(spec) * spec.max_providers * spec.rounds
 
-    def _ensemble(self, spec: Specification, model: Model) -> Ensemble:
+    def ensemble(self, spec: Specification, model: Model) -> Ensemble:
         """The trees in use; raises ModelError for a feature that does not exist."""
         return self._part(spec, model, slice(0, _used(model)))
 

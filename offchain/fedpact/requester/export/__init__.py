@@ -1,0 +1,1 @@
+"""A fetched model for other programs: ONNX, torch, scikit-learn."""
