@@ -17,16 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.chain.scanner import EventScanner
-from fedpact.errors import DecryptionError, NotReady, Retryable
+from fedpact.errors import DecryptionError, NotReady, Retryable, TransactionTimeout
 from fedpact.logs import about
 from fedpact.requester.v2.client import CONTENT_GOOD_FOR, RequesterV2, pause_after
 from fedpact.requester.v2.duties import Acting, next_duty
-from fedpact.requester.v2.look import RequestLog, look
+from fedpact.requester.v2.look import RequestLog, RequestLook, look
 from fedpact.requester.v2.slice_keys import read_slice_keys
 from fedpact.types.resale import SaleStatus
 from fedpact.types.v2 import Phase, Status
 
 log = logging.getLogger(__name__)
+
+SEND_PATIENCE = 0.3
+"""Seconds that a duty waits for its transaction; then other requests have their turn."""
 
 
 @dataclass
@@ -47,6 +50,8 @@ class _Served:
     failures: int = 0
     next_try: float = 0.0
     """Monotonic seconds."""
+    under_way: str = ""
+    """The block at which its duty had sent a transaction that was not mined yet."""
 
 
 class RequesterDaemon:
@@ -108,6 +113,8 @@ class RequesterDaemon:
             self._good_until = time.monotonic() + CONTENT_GOOD_FOR
             with _outlasting("content was not looked after"):
                 self._requester.look_after()
+        with _outlasting("transactions under way were not looked after"):
+            self._requester.client.sender.tend(self._requester.keys)
         self._find()
         for request, waiting in sorted(self._purchases.items()):
             if time.monotonic() >= waiting.next_try:
@@ -190,7 +197,9 @@ class RequesterDaemon:
     def _serve(self, request: int, served: _Served) -> None:
         with _outlasting(f"request {request} failed; it is tried again") as trouble:
             seen = look(self._requester.client, request, served.log)
-            done = next_duty(served.acting, seen)
+            if served.under_way == seen.frame.block_hash:
+                return
+            done = self._do(served, seen)
             if done:
                 log.info("request %d: %s", request, done)
             opener = served.acting.secret is None
@@ -201,8 +210,20 @@ class RequesterDaemon:
                 self._over.add(request)
                 del self._known[request]
                 self._exchange.forget(request, seen.facts.round + 1)
+        if isinstance(trouble.error, TransactionTimeout):
+            served.under_way, trouble.error = seen.frame.block_hash, None
         served.failures = served.failures + 1 if trouble.error else 0
         served.next_try = time.monotonic() + trouble.pause(served.failures, self._interval)
+
+    def _do(self, served: _Served, seen: RequestLook) -> str:
+        """The next duty of a request, without a long wait for its transaction."""
+        sender = self._requester.client.sender
+        before = sender.timeout, sender.seen_block
+        sender.timeout, sender.seen_block = SEND_PATIENCE, seen.frame.block_number
+        try:
+            return next_duty(served.acting, seen)
+        finally:
+            sender.timeout, sender.seen_block = before
 
 
 @dataclass
@@ -220,6 +241,9 @@ def _outlasting(what: str) -> Iterator[_Trouble]:
     trouble = _Trouble()
     try:
         yield trouble
+    except TransactionTimeout as error:
+        trouble.error = error
+        log.info("waiting: %s", error)
     except Retryable as error:
         trouble.error = error
         log.warning("%s: %s", what, error)

@@ -20,9 +20,11 @@ from fedpact.errors import (
     Reverted,
     SpecificationError,
     StoreUnreachable,
+    TransactionTimeout,
 )
 from fedpact.requester.fetch import card_paths
 from fedpact.requester.follow import RequestProgress
+from fedpact.requester.v2 import serve
 from fedpact.requester.v2.client import RequesterV2
 from fedpact.requester.v2.fetching import delivery_of
 from fedpact.requester.v2.look import RequestLook, look
@@ -340,3 +342,27 @@ def test_a_request_that_cannot_be_read_is_tried_again_later_and_not_in_each_cycl
     for _ in range(3):
         service.cycle()
     assert len(tries) == len(set(tries)) > 0
+
+
+def test_a_service_waits_for_no_transaction_while_other_requests_have_duties(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It opened one slice a block: of twenty requests at once, eight got none in time."""
+    first, second = scene.create().begin().id, scene.create().begin().id
+    service = RequesterDaemon(scene.requester, 0.0)
+    acted: list[tuple[int, float]] = []
+
+    def duty(_: object, look: RequestLook) -> str:
+        acted.append((look.request_id, scene.client.sender.timeout))
+        raise TransactionTimeout("not mined within 0.3 s")
+
+    monkeypatch.setattr(serve, "next_duty", duty)
+    before = scene.client.sender.timeout
+    for _ in range(3):
+        service.cycle()
+    assert [request for request, _ in acted if request in (first, second)] == [first, second]
+    assert {seconds for _, seconds in acted} == {serve.SEND_PATIENCE}
+    assert scene.client.sender.timeout == before
+    scene.client.rpc.call("evm_mine")
+    service.cycle()
+    assert [request for request, _ in acted if request == first] == [first, first]
