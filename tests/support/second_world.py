@@ -72,6 +72,8 @@ class SecondWorld(World):
         self.tokens: dict[str, int] = {}
         """In which providers take pay besides ether, with the least pay a round."""
         self.ports: dict[int, int] = {}
+        self.policy = ""
+        """Further lines of the providers' policies."""
 
     def serve(self, number: int, lifetime: float = 8.0) -> None:
         """Each daemon answers at a port of its own if `exchanging` is set."""
@@ -80,7 +82,8 @@ class SecondWorld(World):
         listen = f"127.0.0.1:{self.ports[number]}" if self.exchanging else ""
         policy = self.network.folder / f"policy-{number + 1}.toml"
         tokens = "".join(f'"{token}" = {least}\n' for token, least in self.tokens.items())
-        policy.write_text(POLICY.format(lifetime=lifetime) + f"\n[tokens]\n{tokens}")
+        lines = POLICY.format(lifetime=lifetime) + self.policy
+        policy.write_text(f"{lines}\n[tokens]\n{tokens}")
         name = f"provider-{number + 1}"
         self.network.start_daemon(name, self.data.files[number], policy, POLL, None, listen)
 

@@ -142,6 +142,10 @@ class AuditHistory(ABC):
         except FedpactError as error:
             raise Unavailable(f"the request key cannot be had: {error}") from error
 
+    def submitted_content(self, digest: bytes) -> tuple[Cid, int]:
+        """Where what a member submitted is in the content store, and its largest size."""
+        return model_cid(self.template, digest), sealed_bytes(self.template)
+
     def round_ref(self, number: int) -> RoundRef:
         return RoundRef(self._request.fingerprint, self._request.id, number)
 
@@ -182,8 +186,7 @@ class AuditHistory(ABC):
     def _opened(self, number: int, seat: int) -> Model | None:
         try:
             digest, owner = self._submission(number, seat)
-            cid = model_cid(self.template, digest)
-            sealed = self._store.get(cid, sealed_bytes(self.template))
+            sealed = self._store.get(*self.submitted_content(digest))
             reference = self.round_ref(number)
             return open_local(sealed, self.request_key, reference, owner, self.template)
         except (ContentError, ModelError):

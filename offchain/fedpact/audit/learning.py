@@ -92,9 +92,11 @@ class LearningChecks:
         template = self._history.template
         count, size = 0, sealed_bytes(template)
         for one in self._rounds:
-            for digest in (*one.valid.values(), *([one.final] if one.final is not None else [])):
-                self._store.get(model_cid(template, digest), size)
-                count += 1
+            for digest in one.valid.values():
+                self._store.get(*self._history.submitted_content(digest))
+            if one.final is not None:
+                self._store.get(model_cid(template, one.final), size)
+            count += len(one.valid) + (one.final is not None)
         return f"{count} artefacts"
 
     # ------------------------------------------------------------------ sealed

@@ -46,6 +46,13 @@ _FIELDS = {
         ("history", "bytes32"),
         ("record", "bytes32"),
     ),
+    "Sum": (
+        ("request", "uint256"),
+        ("round", "uint256"),
+        ("history", "bytes32"),
+        ("step", "uint8"),
+        ("content", "bytes32"),
+    ),
 }
 
 
@@ -86,6 +93,7 @@ class Domain:
         """A message as typed data: domain, types, values.
 
         `kind`: Join, Model, Slice, Vote, Attest or Round; `values`: its fields in ITrainingRounds.
+        A Sum is a step of a secure sum (docs/adr/0048), of which the contracts know nothing.
         """
         fields = _FIELDS[kind]
         domain = {

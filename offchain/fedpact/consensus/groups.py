@@ -32,16 +32,16 @@ class GroupScore:
     gain: int
 
 
-def groups(seed: bytes, members: int) -> tuple[tuple[int, ...], ...]:
-    """The groups of a round: of four, or five and more where the number is no multiple of it.
+def groups(seed: bytes, members: int, least: int = GROUP) -> tuple[tuple[int, ...], ...]:
+    """The groups of a round: of `least` members, or more where the number is no multiple of it.
 
     seed: the round's public randomness. Members, by index from 0, are ordered by the hash of seed
-    and index and dealt out in turn. Raises InvalidInput for fewer than four.
+    and index and dealt out in turn. Raises InvalidInput for fewer than `least`.
     """
-    if members < GROUP:
-        raise InvalidInput(f"{members} members make no group: it takes {GROUP}")
+    if members < least:
+        raise InvalidInput(f"{members} members make no group: it takes {least}")
     ordered = sorted(range(members), key=lambda one: keccak(seed + one.to_bytes(32, "big")))
-    count = members // GROUP
+    count = members // least
     return tuple(tuple(sorted(ordered[first::count])) for first in range(count))
 
 

@@ -61,6 +61,8 @@ class InMemoryHistory:
     """Submitted models by round and seat."""
     slices: dict[int, Dataset | None] = field(default_factory=dict)
     """Evaluation slices by round."""
+    sums: dict[int, dict[int, Sequence[int]]] = field(default_factory=dict)
+    """Of secure sums: whose vectors are in a seat's sum, by round and seat."""
     masks: dict[int, tuple[int, int]] = field(default_factory=dict)
     """By tallied round: the seats whose model is valid, and those whose model is included."""
 
@@ -81,6 +83,9 @@ class InMemoryHistory:
 
     def model(self, number: int, seat: int) -> Model | None:
         return self.models[number][seat]
+
+    def summed(self, number: int, seat: int) -> Sequence[int]:
+        return self.sums[number].get(seat, ())
 
     def published(self, number: int) -> Mapping[int, Model]:
         models = self.models[number]

@@ -6,15 +6,17 @@ training starts, what a strategy remembers, the scores, the aggregate and its er
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from fedpact.consensus.aggregate import global_model
+from fedpact.consensus.group_scoring import score_groups
 from fedpact.consensus.history import History
 from fedpact.consensus.novelty import KnownVector, PublicUpdates, most_vectors
 from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
-from fedpact.errors import ContentError
+from fedpact.errors import ContentError, InvalidInput
 from fedpact.learning.aggregation.base import Vector, flatten
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
@@ -50,8 +52,14 @@ class Scoring:
         scores: dict[int, int] = {}
         record = self.record
         for inputs in self.rounds:
-            scores, record = score_round(inputs, record)
+            judge = score_round if inputs.spec.privacy.sum is None else score_groups
+            scores, record = judge(inputs, record)
         return scores, record
+
+
+Summed = Callable[[int, int], Sequence[int]]
+"""(round, seat) -> the members whose vectors are in the sum that the seat's model is of; none
+where it has no model."""
 
 
 class Replay:
@@ -62,9 +70,13 @@ class Replay:
     none.
     """
 
-    def __init__(self, history: History, kept: Kept | None = None) -> None:
-        """`kept`: where to keep what outlives this replay."""
+    def __init__(
+        self, history: History, kept: Kept | None = None, summed: Summed | None = None
+    ) -> None:
+        """`kept`: where to keep what outlives this replay. `summed`: of requests that ask for
+        secure sums, where they are known."""
         self.history = history
+        self._summed = summed
         self._plan = strategy(history.spec.strategy)
         self._kept = Kept() if kept is None else kept
         self._globals: dict[int, Model] = {}
@@ -145,6 +157,8 @@ class Replay:
     def round_inputs(self, number: int) -> RoundInputs:
         """What a round's scores follow from, besides the record."""
         history = self.history
+        if history.spec.privacy.sum is not None:
+            return self._summed_inputs(number)
         seats = history.submitted(number)
         starts = {seat: self.local_task(seat, number).start for seat in seats}
         inputs = RoundInputs(
@@ -162,6 +176,26 @@ class Replay:
         self._kept.starts.clear()
         self._kept.starts[number] = starts
         return inputs
+
+    def _summed_inputs(self, number: int) -> RoundInputs:
+        """Of secure sums: the model of a seat is that of its group, and no update is seen."""
+        history = self.history
+        models = {seat: history.model(number, seat) for seat in history.submitted(number)}
+        if self._summed is None:
+            raise InvalidInput(
+                "secure sums are made through the chain of the second protocol alone"
+            )
+        sums = {seat: tuple(self._summed(number, seat)) for seat in models}
+        members = sorted(set(models).union(*sums.values()))
+        return RoundInputs(
+            history.spec,
+            number,
+            self.global_model(number - 1),
+            models,
+            {seat: history.samples(seat) for seat in members},
+            history.evaluation(number),
+            sums=sums,
+        )
 
     def _public(self, number: int) -> PublicUpdates:
         """The public vectors before a round, newest first, as many as the span takes."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from fedpact.consensus.aggregate import combining_weights
+from fedpact.consensus.groups import GroupScore
 from fedpact.consensus.novelty import PublicUpdates, Span
 from fedpact.consensus.shapley import Contribution, Game, NewGame
 from fedpact.data.dataset import Dataset
@@ -30,6 +31,8 @@ from fedpact.types.privacy import PrivacyMode
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import ScoreKind, Specification
 
+_GROUPS = "groups"
+"""Key of a record's groups, beside its seats."""
 NEUTRAL = 5000
 """Score of a contribution that neither helps nor harms beyond doubt: the gate of `contribution`."""
 HARM_SIGMAS = 3.0
@@ -110,24 +113,33 @@ class ContributionRecord:
     """Standings by seat after the rounds scored so far; an auditor recomputes it from the first."""
 
     standings: Mapping[int, Standing] = field(default_factory=dict)
+    groups: tuple[tuple[GroupScore, ...], ...] = ()
+    """Of secure sums, in place of standings: the groups' scores of each judged round."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; floats keep all their bits."""
-        return {
+        found: dict[str, Any] = {
             str(seat): [one.deficit, one.variance, one.owed]
             for seat, one in sorted(self.standings.items())
         }
+        if self.groups:
+            found[_GROUPS] = [[[one.members, one.gain] for one in made] for made in self.groups]
+        return found
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "ContributionRecord":
         """The record that `to_json` wrote; raises InvalidInput for anything else."""
         try:
-            return cls(
-                {
-                    int(seat): Standing(float(deficit), float(variance), float(owed))
-                    for seat, (deficit, variance, owed) in value.items()
-                }
+            seats = {seat: kept for seat, kept in value.items() if seat != _GROUPS}
+            standings = {
+                int(seat): Standing(float(deficit), float(variance), float(owed))
+                for seat, (deficit, variance, owed) in seats.items()
+            }
+            groups = tuple(
+                tuple(GroupScore(tuple(map(int, members)), int(gain)) for members, gain in made)
+                for made in value.get(_GROUPS, ())
             )
+            return cls(standings, groups)
         except (AttributeError, TypeError, ValueError) as error:
             raise InvalidInput(f"not a record of contributions: {error}") from error
 
@@ -161,6 +173,8 @@ class RoundInputs:
     """Earlier updates and movements, against which updates are to be new."""
     movement: Vector | None = None
     """How the last round moved the global model, (d,); None in the first round."""
+    sums: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Of secure sums: the members whose vectors are in the sum that a seat's model is of."""
 
 
 def score_round(

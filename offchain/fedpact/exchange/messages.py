@@ -25,13 +25,13 @@ from fedpact.types.document import Document, canonical_json
 from fedpact.types.scores import INVALID, MAX_SCORE
 from fedpact.types.validation import first_error
 
-LONGEST = 1 << 16
+LONGEST = 1 << 17
 """Bytes of a list of messages."""
 SLICE_SEAT = 16
 """The seat of the requester's message."""
 SIGNATURE_BYTES = 65
 """r, s, v of an account; the chain alone can check a contract wallet's (ERC-1271)."""
-MOST = 16 * 5 + 1
+MOST = 16 * 10 + 1
 """Messages of a round."""
 
 
@@ -40,14 +40,24 @@ class Forged(InvalidInput):
 
 
 class Kind(StrEnum):
-    """What is said, in the order in which a round goes on."""
+    """What is said, in the order in which a round goes on; the first five in secure sums alone."""
 
+    ANNOUNCE = "announce"
+    ROSTER = "roster"
+    MASKED = "masked"
+    AGREE = "agree"
+    OPEN = "open"
     MODEL = "model"
     SLICE = "slice"
     VOTE = "vote"
     REVEAL = "reveal"
     ATTEST = "attest"
     ROUND = "round"
+
+
+SUM_KINDS = (Kind.ANNOUNCE, Kind.ROSTER, Kind.MASKED, Kind.AGREE, Kind.OPEN)
+_STEPS = {kind: number for number, kind in enumerate(SUM_KINDS)}
+_EXTRA = {Kind.ANNOUNCE: 0, Kind.ROSTER: 2, Kind.MASKED: 32, Kind.AGREE: 2, Kind.OPEN: 2}
 
 
 def _hex(most: int) -> object:
@@ -57,8 +67,10 @@ def _hex(most: int) -> object:
 class Message(Document):
     """One seat's word on one thing; values as hex.
 
-    `value`: digest, sealed key, commitment, packed vote or hash of the record. `extra`: signer of a
-    slice (20 bytes), salt of a reveal (32), error of an attestation (2); else empty.
+    `value`: digest, sealed key, commitment, packed vote or hash of the record; of a secure sum see
+    `provider.v2.summing`. `extra`: signer of a slice (20 bytes), salt of a reveal (32), error of an
+    attestation (2), digest of a masked vector's roster (32), mask of the members of a sum (2); else
+    empty.
     """
 
     kind: Kind
@@ -132,6 +144,9 @@ class Ballot:
     def typed(self, message: Message) -> TypedData:
         """What a message's signature signs; not for a reveal."""
         at, value = (self.request, self.round), message.content
+        if message.kind in SUM_KINDS:
+            said = keccak(len(value).to_bytes(2) + value + message.more)
+            return self.domain.typed("Sum", *at, self.history, _STEPS[message.kind], said)
         if message.kind is Kind.ROUND:
             return self.domain.typed("Round", *at, self.history, value)
         if message.kind is Kind.ATTEST:
@@ -214,6 +229,10 @@ def _well_formed(message: Message) -> bool:
     value, extra = len(message.content), len(message.more)
     if message.kind is Kind.SLICE:
         return value > 0 and extra == 20
+    if message.kind is Kind.OPEN:
+        return value > 0 and value % 16 == 0 and extra == _EXTRA[Kind.OPEN]
+    if message.kind in SUM_KINDS:
+        return value == 32 and extra == _EXTRA[message.kind]
     if message.kind is Kind.ATTEST:
         error = message.error
         return value == 32 and extra == 2 and (error <= MAX_SCORE or error == INVALID)

@@ -26,12 +26,15 @@ def noise_for(spec: Specification) -> dict[str, float]:
             "noise is calibrated for privacy mode sound only, with an epsilon and a delta"
         )
     rate, steps = sums
+    parts = privacy.honest or 1  # of a secure sum's noise; each draw counts (GaussianRelease)
     if not family_of(spec).statistics:
-        multiplier = calibrate(epsilon, delta, spec.rounds * steps, rate)
-        return {"noise_multiplier": multiplier}
+        multiplier = calibrate(epsilon, delta, spec.rounds * steps * parts, rate)
+        return {"noise_multiplier": multiplier / parts}
     statistics = privacy.statistics_multiplier
     if statistics is None:
-        statistics = gaussian_multiplier(epsilon, delta) / STATISTICS_SHARE**0.5
-    beside = (GaussianRelease(statistics, 1.0, 1),)
-    multiplier = calibrate(epsilon, delta, max(1, spec.rounds - 1) * steps, rate, beside)
-    return {"noise_multiplier": multiplier, "statistics_multiplier": statistics}
+        whole = gaussian_multiplier(epsilon, delta) / STATISTICS_SHARE**0.5
+        statistics = whole / parts**0.5
+    beside = (GaussianRelease(parts * statistics, 1.0, parts),)
+    steps = max(1, spec.rounds - 1) * steps * parts
+    multiplier = calibrate(epsilon, delta, steps, rate, beside)
+    return {"noise_multiplier": multiplier / parts, "statistics_multiplier": statistics}

@@ -6,14 +6,17 @@ from fedpact.data.dataset import Dataset
 from fedpact.errors import DataError, PrivacyError, SpecificationError
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import strategy
+from fedpact.learning.summed import check_summed
 from fedpact.learning.units import first_of_units
 from fedpact.privacy.accounting import VALUES_BITS, exact_demand
 from fedpact.privacy.noise import rounding_sensitivity
 from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.local_training import LocalConstruction
 from fedpact.types.privacy import PrivacyMode
-from fedpact.types.specification import Specification
+from fedpact.types.specification import ScoreKind, Specification
 
+SUMMED_STRATEGIES = ("fedavg", "fedavgm")
+"""Those that need nothing of a member but its update."""
 MAX_ROUNDING = 0.5
 """Of the clipping norm: what rounding to the noise's lattice may take."""
 
@@ -23,11 +26,32 @@ def check_specification(spec: Specification) -> None:
     family_of(spec).check(spec)
     _check_noise(spec)
     plan = strategy(spec.strategy)
+    if spec.privacy.sum is not None:
+        _check_sum(spec)
     if plan.remembers and family_of(spec).statistics:
         raise SpecificationError(
             f"strategy {spec.strategy.name} starts from a provider's earlier models, but family "
             f"{spec.family.name} starts from statistics that all share: choose another strategy"
         )
+
+
+def _check_sum(spec: Specification) -> None:
+    """Raise SpecificationError for what a secure sum cannot be combined with."""
+    check_summed(spec)
+    needs = {
+        f"strategy {spec.strategy.name} needs members' own models": spec.strategy.name
+        not in SUMMED_STRATEGIES,
+        f"aggregation {spec.aggregation.name} needs members' own models": spec.aggregation.name
+        != "weighted-mean",
+        'score must be "contribution": groups are judged, not models': spec.score
+        is not ScoreKind.CONTRIBUTION,
+        f"min_providers {spec.min_providers} make no group of {spec.privacy.group}": (
+            spec.min_providers < (spec.privacy.group or 0)
+        ),
+    }
+    for reason, broken in needs.items():
+        if broken:
+            raise SpecificationError(f"privacy.sum: {reason}")
 
 
 def _check_noise(spec: Specification) -> None:

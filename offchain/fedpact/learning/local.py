@@ -22,17 +22,15 @@ from fedpact.learning.units import (
     ExampleSums,
     UnitSum,
     clipped_unit_sum,
+    clipping_bound,
     first_of_units,
     samples_of,
 )
-from fedpact.privacy.noise import NoiseSource, SystemNoise, rounding_sensitivity
+from fedpact.privacy.noise import NoiseSource, SystemNoise
 from fedpact.privacy.quantile import QuantileClipping
 from fedpact.types.local_training import LocalConstruction, LocalEpochs, LocalSteps
 from fedpact.types.privacy import PaperMechanism, PrivacyMode
 from fedpact.types.specification import Specification
-
-CLIPPING_MARGIN = 1e-6
-"""Part of the clipping norm left unused, so that rounding never lifts a gradient above it."""
 
 ProgressCallback = Callable[[int, int], None]
 """Called with (step, steps) after each step."""
@@ -55,6 +53,8 @@ def train_local(training: LocalTraining, on_step: ProgressCallback | None = None
         InvalidInput: no `round_and_seat` where it is needed.
     """
     spec, noise = training.spec, training.noise
+    if spec.privacy.sum is not None:
+        raise InvalidInput("under a secure sum no member trains alone: its part is summed (ADR 48)")
     constructs = isinstance(spec.local, LocalConstruction)
     if spec.privacy.mode is not PrivacyMode.NONE and noise is None:
         raise PrivacyError(f"privacy mode {spec.privacy.mode} needs a source of noise")
@@ -267,9 +267,6 @@ def _noised(
     if norm is None or multiplier is None:
         return UnitSum(sums(*batch.examples, None), np.empty(0))
     std = norm * multiplier
-    bound = norm * (1 - CLIPPING_MARGIN) - rounding_sensitivity(size, std)
-    if bound <= 0:
-        raise PrivacyError(f"noise multiplier {multiplier:g} is too large to draw noise safely")
-    clipped = clipped_unit_sum(batch, bound, sums, norms)
+    clipped = clipped_unit_sum(batch, clipping_bound(norm, multiplier, size), sums, norms)
     noised = {name: source.add(clipped.total[name], std) for name in sorted(clipped.total)}
     return UnitSum(noised, clipped.norms)

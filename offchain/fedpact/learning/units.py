@@ -14,15 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.data.dataset import Dataset, Inputs, Targets
+from fedpact.errors import PrivacyError
 from fedpact.learning.families import family_of
 from fedpact.learning.families.base import Weights, weights_norm
 from fedpact.privacy.linear_sums import BLOCK
-from fedpact.privacy.noise import NoiseSource
+from fedpact.privacy.noise import NoiseSource, rounding_sensitivity
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import Specification
 
 CHUNK = 128 * BLOCK
 """Examples that are summed at once; whole blocks."""
+
+CLIPPING_MARGIN = 1e-6
+"""Part of the clipping norm left unused, so that rounding never lifts a gradient above it."""
 
 ExampleSums = Callable[[Inputs, Targets, float | None], Weights]
 """(x, y, bound) -> the sum of what the examples add, each clipped to `bound`, or not."""
@@ -161,3 +165,12 @@ class _Total:
             after = self.value[name] + wanted
             self._lost[name] = (after - self.value[name]) - wanted
             self.value[name] = after
+
+
+def clipping_bound(norm: float, multiplier: float, size: int) -> float:
+    """To what contributions are clipped so that `norm` covers rounding too, in a sum of at most
+    `size` values with noise of multiplier * norm. Raises PrivacyError for too much noise."""
+    bound = norm * (1 - CLIPPING_MARGIN) - rounding_sensitivity(size, norm * multiplier)
+    if bound <= 0:
+        raise PrivacyError(f"noise multiplier {multiplier:g} is too large to draw noise safely")
+    return bound

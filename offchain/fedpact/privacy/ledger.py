@@ -171,6 +171,25 @@ class Ledger(LedgerReport):
             journal.append(db, "keep", **named(release_id), digest=Cid.of(payload).digest.hex())
         return payload
 
+    def replace(self, release_id: ReleaseId, former: bytes, payload: bytes) -> bytes:
+        """Put the record of a secure sum in the place of the own values, which are deleted; the
+        bytes to submit.
+
+        `former`: digest of the values. Once: later calls return the bytes of the first. Raises
+        LedgerError where the release has neither.
+        """
+        with self.file.transaction() as db:
+            row = self.row(db, release_id)
+            if row is None or row[0] != former:
+                return self.checked(release_id, *(row or (b"", None)))
+            db.execute(
+                "UPDATE releases SET digest = ?, payload = ?"
+                " WHERE deployment = ? AND request = ? AND round = ?",
+                (Cid.of(payload).digest, payload, *release_id),
+            )
+            journal.append(db, "keep", **named(release_id), digest=Cid.of(payload).digest.hex())
+        return payload
+
     def publishing(self, release_id: ReleaseId) -> None:
         """Note that a release's bytes are about to leave this machine: their charge is final."""
         with self.file.transaction() as db:

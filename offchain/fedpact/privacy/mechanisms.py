@@ -37,12 +37,25 @@ class GaussianRelease:
 
     @classmethod
     def of_round(cls, spec: Specification, number: int) -> Self | None:
-        """What a provider releases in round `number` (from 1) of `spec`; None without privacy."""
+        """What a provider releases in round `number` (from 1) of `spec`; None without privacy.
+
+        In a secure sum the multiplier is that of one member's part: the release is the sum of
+        `honest` parts, which counts as so many draws (privacy.secure_sum.terms).
+        """
         statistics = spec.privacy.statistics_multiplier
         if number == STATISTICS_ROUND and statistics is not None:
-            return cls(statistics, 1.0, 1)
-        multiplier, sums = spec.privacy.noise_multiplier, spec.local.noised_sums
-        return None if multiplier is None or sums is None else cls(multiplier, *sums)
+            found = cls(statistics, 1.0, 1)
+        else:
+            multiplier, sums = spec.privacy.noise_multiplier, spec.local.noised_sums
+            if multiplier is None or sums is None:
+                return None
+            found = cls(multiplier, *sums)
+        honest = spec.privacy.honest
+        if honest is None:
+            return found
+        return replace(
+            found, noise_multiplier=honest * found.noise_multiplier, steps=honest * found.steps
+        )
 
     def times(self, rounds: int) -> Self:
         """The same release, made `rounds` times with fresh noise."""

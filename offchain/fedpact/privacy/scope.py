@@ -12,6 +12,12 @@ _SOUND = (
     " everybody: other members and the requester together.",
     "Each provider adds its own noise: the promise holds if all others collude.",
 )
+_SUMMED = (
+    f"The unit: {UNIT}. {ADJACENCY[0].upper()}{ADJACENCY[1:]}.",
+    "All sums that a provider's part is in, in all rounds of this request together, against the"
+    " requester, the auditors and as many colluding members as the statement says.",
+    "No sum is opened unless as many others are in it as the statement says: their noise counts.",
+)
 _NOT_COVERED = (
     "What holds for the population, or for the provider as a whole.",
     "The other requests that a provider serves: its own lifetime budget bounds those.",
@@ -29,6 +35,9 @@ class Scope:
 
 
 def scope_of(privacy: Privacy) -> Scope:
+    if privacy.sum is not None:
+        more = f"More than {privacy.colluders} members of a round that collude: epsilon fails then."
+        return Scope(_SUMMED, (more, *_NOT_COVERED))
     if privacy.mode is PrivacyMode.SOUND:
         return Scope(_SOUND, _NOT_COVERED)
     if privacy.mode is PrivacyMode.PAPER:

@@ -10,12 +10,13 @@ from fedpact.data.dataset import Dataset, Targets
 from fedpact.errors import InvalidInput
 from fedpact.learning.families import ConstructedFamily, family, family_of
 from fedpact.learning.local import noised_step, train_local
+from fedpact.learning.summed import Integers, member_integers
 from fedpact.learning.training import LocalTraining
 from fedpact.learning.units import Batch
 from fedpact.privacy import ddp_sgd
 from fedpact.privacy.audit import AuditedMode, Check, distinguishability
 from fedpact.privacy.mechanisms import GaussianRelease
-from fedpact.privacy.noise import NoiseSource, SystemNoise
+from fedpact.privacy.noise import NoiseSource, SystemNoise, from_half_steps
 from fedpact.privacy.quantile import COUNT_BOUND, QuantileClipping
 from fedpact.privacy_audit.constructed import constructed_release
 from fedpact.privacy_audit.release import (
@@ -62,10 +63,11 @@ def audit_draws(
     else:
         x, y, lengths = _worst_last(name)
         privacy = asked_privacy(float(lengths[-1]) / 2, mode)
-        spec = audited_specification(name, x.shape[1:], privacy, descent())
+        spec = audited_specification(name, x.shape[1:], privacy, descent(mode))
         ways = {
             AuditedMode.SOUND: _trained,
             AuditedMode.ADAPTIVE: _followed,
+            AuditedMode.SECURE: _summed,
             AuditedMode.PAPER: _claimed,
         }
         release, stated = ways[mode](spec, x, y, source)
@@ -108,6 +110,33 @@ def _trained(
         chosen = Dataset(x[:records], y[:records], ())
         model = last_round(spec, start, chosen, noise)
         return [float(released_sums(spec, start, model, records) @ along)]
+
+    return release, _mu(released)
+
+
+def _summed(
+    spec: Specification, x: NDArray[np.float32], y: Targets, noise: NoiseSource
+) -> tuple[Release, float]:
+    """The least secure sum that is opened, less what colluders know: of the honest members alone,
+    one of which has the records."""
+    start, norm = family_of(spec).initial(spec, START), spec.privacy.clipping_norm
+    released = GaussianRelease.of_round(spec, spec.rounds)
+    assert released is not None
+    assert norm is not None
+    x = family_of(spec).represented(spec, x)
+    along = _along_the_last(spec, x, y)
+    honest, multiplier = spec.privacy.honest or 0, spec.privacy.noise_multiplier or 0.0
+
+    def part(records: int) -> Integers:
+        held = Dataset(x[:records], y[:records], (), RECORDS)
+        training = LocalTraining(spec, start, held, noise=noise, round_and_seat=(spec.rounds, 0))
+        return member_integers(training)
+
+    def release(records: int) -> list[float]:
+        total = part(records)
+        for _ in range(honest - 1):
+            total = total + part(0)
+        return [float(from_half_steps(total, multiplier * norm) @ along) / norm]
 
     return release, _mu(released)
 

@@ -42,6 +42,7 @@ CANARY = 10.0
 CANARY_NORM = 0.5
 MEMBERS, MODELS = 120, 24
 DDP_SGD = {"mode": "paper", "mechanism": "ddp-sgd", "epsilon": EPSILON, "delta": DELTA}
+SECURE_SUM = {"sum": "secure", "group": 4, "honest": 3, "colluders": 1}
 MEMBERSHIP_LOCAL: dict[str, Any] = {"steps": 40, "learning_rate": 1.0, "momentum": 0.9}
 LARGEST_DIGIT = 9
 CHARACTERS = "char-lstm"
@@ -91,13 +92,16 @@ def classifies(name: str) -> bool:
     return "classification" in family(name).tasks
 
 
-def descent() -> dict[str, Any]:
-    return {"steps": STEPS, "learning_rate": LEARNING_RATE}
+def descent(mode: AuditedMode = AuditedMode.SOUND) -> dict[str, Any]:
+    steps = 1 if mode is AuditedMode.SECURE else STEPS
+    return {"steps": steps, "learning_rate": LEARNING_RATE}
 
 
 def asked_privacy(clipping_norm: float, mode: AuditedMode) -> dict[str, Any]:
     sound = PrivacyMode.SOUND.value
     asked = {"mode": sound, "epsilon": EPSILON, "delta": DELTA, "clipping_norm": clipping_norm}
+    if mode is AuditedMode.SECURE:
+        return asked | SECURE_SUM
     return asked | ({"adaptive_clipping": {}} if mode is AuditedMode.ADAPTIVE else {})
 
 

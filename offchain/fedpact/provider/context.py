@@ -12,10 +12,12 @@ from fedpact.chain.connection import Connection
 from fedpact.chain.records import Frame
 from fedpact.chain.signed_messages import Board, RoundRecord
 from fedpact.consensus.replay import Kept
+from fedpact.consensus.sums import GroupSum
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ContentMissing, TrainingFailed
 from fedpact.learning.artefact import Model
+from fedpact.privacy.secure_sum.masks import Words
 from fedpact.provider.background import Background
 from fedpact.provider.fetching import Fetching
 from fedpact.provider.monitor.metrics import Metrics
@@ -104,6 +106,12 @@ class Cache:
     replays: dict[int, Kept] = field(default_factory=dict)
     """By request."""
     published: set[tuple[int, int]] = field(default_factory=set)
+    announced: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict)
+    """By request and round: what members of the own group announced for a secure sum, by seat."""
+    masked: dict[tuple[int, int], dict[bytes, Words]] = field(default_factory=dict)
+    """By request and round: masked vectors, by the digest of their sealed bytes."""
+    sums: dict[tuple[int, int], dict[int, GroupSum | None]] = field(default_factory=dict)
+    """By request and round: the sums of the members' groups, by pool index."""
     held: str | None = None
     """Why nothing may be joined, trained or submitted in this cycle (`guarding`); None: nothing
     stands in the way."""
@@ -146,7 +154,8 @@ class Cache:
 
     def forget(self, request: int, before_round: int) -> None:
         """Drop the models of earlier rounds."""
-        for store in (self.globals, self.models, self.proposals, self.slices):
+        summed = (self.announced, self.masked, self.sums)
+        for store in (self.globals, self.models, self.proposals, self.slices, *summed):
             for key in [k for k in store if k[0] == request and k[1] < before_round]:
                 del store[key]
 

@@ -53,6 +53,8 @@ def opt_in(view: RequestView) -> DutyResult:
             raise PolicyRefusal("all seats are taken")
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited")
+        if spec.privacy.sum is not None:
+            raise PolicyRefusal("secure sums need contracts of the second protocol")
         if not has_first_model(ctx, spec):
             return idle("looking for its first model")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.

@@ -40,6 +40,12 @@ class Policy(BaseModel):
     """Whether to serve requests of privacy mode `none` (test and benchmark data only)."""
     accept_paper_privacy: bool = False
     """Whether to serve requests of privacy mode `paper`, whose epsilon guarantees nothing."""
+    accept_secure_sums: bool = False
+    """Whether to serve requests with privacy.sum = "secure": their epsilon holds only if no more
+    members of a round collude than the request says. `listen` must be set."""
+    min_honest: Annotated[int, Field(ge=2, le=16)] = 2
+    """Of secure sums: how many members beside the colluders a sum must have at least. The more, the
+    less noise of its own each member adds."""
     accept_resale: bool = True
     """Whether to serve requests whose result may be resold."""
     epsilon_per_request: Annotated[float, Field(gt=0)] = 4.0
@@ -127,6 +133,12 @@ class Policy(BaseModel):
             > self.max_steps_per_round,
             f"{spec.rounds} rounds are over {self.max_rounds}": spec.rounds > self.max_rounds,
             f"{samples} own samples are under {self.min_samples}": samples < self.min_samples,
+            "secure sums are not accepted: their privacy depends on other members": spec.privacy.sum
+            is not None
+            and not self.accept_secure_sums,
+            f"secure sums of {spec.privacy.honest} honest members are under {self.min_honest}": (
+                spec.privacy.honest is not None and spec.privacy.honest < self.min_honest
+            ),
             "resale of the result is not accepted": spec.resale is not None
             and not self.accept_resale,
             "privacy mode none is not accepted": spec.privacy.mode is PrivacyMode.NONE

@@ -1,7 +1,7 @@
 """The signed messages of rounds, in the daemon's state file: what this account has said, for good,
 and what it has heard."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from fedpact.provider.state_file import StateFile
 
@@ -24,6 +24,16 @@ class Said:
         [(kept,)] = self._file.rows(query, at)
         return bool(kept == body)
 
+    def secrets_of_sum(self, request: int, round_: int, draw: Callable[[], bytes]) -> bytes:
+        """What this account has drawn for a round's secure sum: drawn at the first call, on disk
+        when it returns, and the same at every later one."""
+        query, at = "SELECT secrets FROM sums WHERE request = ? AND round = ?", (request, round_)
+        if not self._file.rows(query, at):
+            insert = "INSERT OR IGNORE INTO sums VALUES (?, ?, ?)"
+            self._file.change_durably(insert, (*at, draw().hex()))
+        [(kept,)] = self._file.rows(query, at)
+        return bytes.fromhex(kept)
+
     def hear(self, request: int, round_: int, messages: Iterable[tuple[str, int, str]]) -> None:
         """Keep messages: kind, seat, body with signature; two of a kind and seat are a proof."""
         with self._file.transaction():
@@ -37,5 +47,6 @@ class Said:
         return [str(body) for (body,) in self._file.rows(query, (request, round_))]
 
     def forget(self, request: int) -> None:
-        """Drop what was heard of a request that is over."""
+        """Drop what was heard of a request that is over, and the secrets of its sums."""
         self._file.change("DELETE FROM heard WHERE request = ?", (request,))
+        self._file.change("DELETE FROM sums WHERE request = ?", (request,))

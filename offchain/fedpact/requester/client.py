@@ -95,6 +95,10 @@ class Requester:
                 f"draft: {TERMS} are for deployments of the second protocol; this is of the first"
             )
         prepared = self.prepare(draft, evaluation, queries=queries)
+        if prepared.specification.privacy.sum is not None:
+            raise SpecificationError(
+                "draft: privacy.sum: secure sums need a deployment of the second protocol"
+            )
         self._check_participants(prepared.specification)
         if prepared.specification.resale is not None:
             _ = (

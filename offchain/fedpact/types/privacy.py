@@ -1,9 +1,9 @@
 """A specification's privacy: what each provider must keep for each unit of its data."""
 
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from fedpact.types.bounds import (
     ClippingNorm,
@@ -48,8 +48,12 @@ _NEEDED: dict[PrivacyMode | PaperMechanism, tuple[str, ...]] = {
     PaperMechanism.DDP_SGD: ("epsilon", "delta"),
     PaperMechanism.LAPLACE: ("epsilon", "sensitivity"),
 }
-_OPTIONAL = {"clipping_norm", "statistics_multiplier", "adaptive_clipping"}
+_SUM_FIELDS = ("group", "honest", "colluders")
+"""What a secure sum names besides `sum`."""
+_OPTIONAL = {"clipping_norm", "statistics_multiplier", "adaptive_clipping", "sum", *_SUM_FIELDS}
 """Each mode takes the fields in `_NEEDED`; `sound` also takes these."""
+SMALLEST_GROUP = 4
+"""Members of a secure sum, at least: a group's score is shared by its members."""
 
 
 class AdaptiveClipping(Document):
@@ -84,6 +88,16 @@ class Privacy(Document):
     """Noise on the sums of a first round that gathers statistics; None: every round trains."""
     sensitivity: Sensitivity | None = None
     """Of Laplace noise (Lu et al. 2020, equation 5), taken as given."""
+    sum: Literal["secure"] | None = None
+    """`secure`: nobody sees what a member releases, only sums of random groups of members, anew in
+    each round. `noise_multiplier` is then that of each member's own part of a sum's noise."""
+    group: Annotated[int, Field(ge=SMALLEST_GROUP, le=16)] | None = None
+    """Of a secure sum: the least number of members of a group, as long as so many take part."""
+    honest: Annotated[int, Field(ge=2, le=16)] | None = None
+    """Of a secure sum: how many members' noise a sum has whoever drops out or colludes; epsilon is
+    for so much."""
+    colluders: Annotated[int, Field(ge=0, le=14)] | None = None
+    """Of a secure sum: how many members of a round may tell each other all that they know."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -102,7 +116,33 @@ class Privacy(Document):
         extra = sorted(name for name in fields - allowed if getattr(self, name) is not None)
         if extra:
             raise ValueError(f"{named} takes no {', '.join(extra)}")
+        self._check_sum()
         return self
+
+    def _check_sum(self) -> None:
+        given = [name for name in _SUM_FIELDS if getattr(self, name) is not None]
+        if self.sum is None and given:
+            raise ValueError(f"{', '.join(given)}: of a secure sum alone")
+        if self.sum is None:
+            return
+        if self.group is None or self.honest is None or self.colluders is None:
+            raise ValueError(f"a secure sum needs {', '.join(_SUM_FIELDS)}")
+        if self.adaptive_clipping is not None:
+            raise ValueError("a secure sum takes no adaptive_clipping: it counts what nobody sees")
+        if self.honest + self.colluders > self.group:
+            raise ValueError(
+                f"groups of {self.group} cannot have {self.honest} honest members beside "
+                f"{self.colluders} colluders"
+            )
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a secure sum the bytes are those of before there was any."""
+        fields: dict[str, Any] = handler(self)
+        if self.sum is None:
+            for name in ("sum", *_SUM_FIELDS):
+                fields.pop(name, None)
+        return fields
 
     @property
     def statement(self) -> str:
@@ -114,4 +154,10 @@ class Privacy(Document):
             figure += f" at delta {self.delta:g}"
         if self.mode is PrivacyMode.PAPER:
             return f"paper, {self.mechanism}: {figure}, {CLAIM}"
+        if self.sum is not None:
+            return (
+                f"sound: {figure}, for sums of groups of providers of which nobody sees a part; "
+                f"it holds if at most {self.colluders} of a round's providers collude, since no "
+                f"sum is opened without {self.honest} others in it"
+            )
         return f"sound: {figure}, for all that a provider releases"

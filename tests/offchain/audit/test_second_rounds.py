@@ -37,6 +37,7 @@ CONTENT = {
     *("specification_digest", "initial_model", "evaluation_slices", "invited", "key_manifest"),
     *("privacy", "artefacts", "request_key", "start_keys", "models", "scores", "aggregates"),
     "global_errors",
+    "sums",
 }
 """Items that need content, which these requests do not have."""
 FINAL = b"\x09" * 32

@@ -8,6 +8,7 @@ from fedpact.privacy.accounting import gaussian_epsilon
 from fedpact.privacy.audit import AuditedMode, Check
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.privacy.quantile import QuantileClipping
+from fedpact.privacy_audit import draws
 from fedpact.privacy_audit.canary import audit_canaries
 from fedpact.privacy_audit.checks import audit
 from fedpact.privacy_audit.draws import audit_draws
@@ -61,6 +62,25 @@ def test_sum_and_count_together_show_a_record_as_much_as_stated(name: str) -> No
     found = audit_draws(name, AuditedMode.ADAPTIVE, draws=400, noise=SeededNoise(9))
     assert found.holds
     assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
+
+
+def test_the_least_secure_sum_shows_a_record_as_much_as_stated() -> None:
+    found = audit_draws(SOFTMAX, AuditedMode.SECURE, draws=400, noise=SeededNoise(9))
+    assert found.holds
+    assert EPSILON * 0.999 < gaussian_epsilon(found.stated, 1e-5) <= EPSILON
+    with pytest.raises(InvalidInput, match="not by canaries"):
+        audit(SOFTMAX, Check.CANARIES, AuditedMode.SECURE)
+
+
+def test_noise_of_one_member_less_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if one more than stated colluded, or added none."""
+    real = draws.member_integers
+
+    def quiet(training):
+        return real(training) if training.dataset.x.size else 0 * real(training)
+
+    monkeypatch.setattr(draws, "member_integers", quiet)
+    assert not audit_draws(SOFTMAX, AuditedMode.SECURE, draws=1_000, noise=SeededNoise(9)).holds
 
 
 def test_a_count_without_noise_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.provider.policy import Policy
 from fedpact.types.document import canonical_json
 from fedpact.types.specification import Specification
+from tests.support.summing import secure_specification
 
 PAYMENT = 10**18
 
@@ -123,3 +124,14 @@ def test_takes_only_tokens_that_it_lists_for_the_least_pay_in_each() -> None:
         policy.check(spec, 40, token="0x" + "01" * 20, **given)
     with pytest.raises(PolicyRefusal, match="is under 1000000000000000000"):
         policy.check(spec, 40, **given)
+
+
+def test_secure_sums_are_an_owners_choice() -> None:
+    """Their epsilon depends on other members."""
+    asked = secure_specification()
+    with pytest.raises(PolicyRefusal, match="secure sums are not accepted"):
+        check(Policy(), asked)
+    check(Policy(accept_secure_sums=True), asked)
+    with pytest.raises(PolicyRefusal, match="secure sums of 2 honest members are under 3"):
+        check(Policy(accept_secure_sums=True, min_honest=3), asked)
+    check(Policy(min_honest=3))

@@ -17,6 +17,7 @@ from fedpact.audit.v2.resale import ResaleChecks
 from fedpact.audit.v2.results import ResultChecks
 from fedpact.audit.v2.rounds import Rounds
 from fedpact.audit.v2.said import SaidChecks
+from fedpact.audit.v2.sums import SumChecks
 from fedpact.chain.client import ClientV2
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore
@@ -63,6 +64,7 @@ def inspect(
     money = MoneyChecks(evidence, facts, pool, ledger)
     privacy = PrivacyChecks(evidence, pool, rounds, history)
     resale = ResaleChecks(evidence, facts, pool, history, store, lambda: history.spec)
+    sums = SumChecks(history, lambda: judged_rounds(evidence, rounds))
     checks: tuple[Callable[[], str], ...] = (
         learning.specification_digest,
         learning.initial_model,
@@ -93,6 +95,7 @@ def inspect(
         learning.request_key,
         delivery.start_keys,
         learning.models,
+        sums.sums,
         learning.scores,
         learning.aggregates,
         learning.global_errors,

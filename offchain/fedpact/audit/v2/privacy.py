@@ -43,7 +43,8 @@ class PrivacyChecks:
                 f" specification says {stated:g}",
             )
             figures.append(f"member {index}: {epsilon:.3f} in {counted(len(numbers), 'round')}")
-        return f"epsilon at delta {delta:g}: {', '.join(figures)}"
+        found = f"epsilon at delta {delta:g}: {', '.join(figures)}"
+        return found if spec.privacy.sum is None else f"{found}; {spec.privacy.statement}"
 
     def _took_part(self) -> dict[int, list[int]]:
         """The rounds in which each member submitted, by pool index; members never drawn have none.

@@ -9,7 +9,7 @@ Activations and errors are computed in blocks of BLOCK examples, the last one fi
 matrix product of another height may round a row otherwise, and large weights would turn a last bit
 into another gradient: so an example has the same gradient to the last bit wherever it stands and
 whoever stands beside it. The sums over a chunk round by less than CHUNK^2 * 2^-53 of the
-clipping norm, 2 * 10^-9, which `local.CLIPPING_MARGIN` covers.
+clipping norm, 2 * 10^-9, which `units.CLIPPING_MARGIN` covers.
 """
 
 import math

@@ -14,8 +14,9 @@ class Check(StrEnum):
 
 class AuditedMode(StrEnum):
     """Whose epsilon is checked: fedpact's, with a clipping norm that is fixed or follows a
-    quantile, or the one that Wang et al. 2024 claim."""
+    quantile, or of the least secure sum, or the one that Wang et al. 2024 claim."""
 
     SOUND = "sound"
     ADAPTIVE = "adaptive"
+    SECURE = "secure"
     PAPER = "paper"

@@ -80,9 +80,10 @@ class Disclosure:
 class SumMember:
     """A member's side of one sum. Not thread-safe.
 
-    Its seeds are drawn, not derived: made again after a crash, it is another member, which no
+    Its seeds are drawn, not derived: made anew after a crash, it is another member, which no
     earlier roster names. With the same two seeds, one could be opened for the old roster and the
-    other for a new one, and nothing would hide the vector.
+    other for a new one, and nothing would hide the vector; so `restored` is for whoever has kept
+    with the seeds what was masked.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class SumMember:
         self._pair_seed, self._self_seed = draw(SEED_BYTES), draw(SEED_BYTES)
         self._entropy = draw(KEY_BYTES)
         self._mask_key = mask_key(self._pair_seed, context)
-        self._dealt = {
+        self._dealt: dict[Kind, list[bytes]] = {
             "pair": split(self._pair_seed, terms.threshold, terms.members),
             "self": split(self._self_seed, terms.threshold, terms.members),
         }
@@ -113,6 +114,34 @@ class SumMember:
         self._pair_seeds: dict[int, bytes] = {}
         self._masked = False
         self._agreement: Agreement | None = None
+
+    @property
+    def secrets(self) -> bytes:
+        """All that it has drawn, for `restored`: whoever has it can open this member's vector."""
+        dealt = b"".join(share for kind in KINDS for share in self._dealt[kind])
+        return self._pair_seed + self._self_seed + self._entropy + dealt
+
+    @classmethod
+    def restored(
+        cls, terms: SumTerms, context: bytes, number: int, key: PrivateKey, secrets: bytes
+    ) -> "SumMember":
+        """The member whose `secrets` were kept: with the same announcement and masks.
+
+        Whoever restores one must know whether it has masked before: it may accept that roster, and
+        mask those values, and no others. Raises PrivacyError for secrets of another length.
+        """
+        sizes = [SEED_BYTES, SEED_BYTES, KEY_BYTES, *[SEED_BYTES] * (2 * terms.members)]
+        if len(secrets) != sum(sizes):
+            raise PrivacyError(f"the secrets of a member of this sum have {sum(sizes)} bytes")
+        parts, at = list[bytes](), 0
+        for size in sizes:
+            parts.append(secrets[at : at + size])
+            at += size
+        drawn = iter(parts[:3])
+        found = cls(terms, context, number, key, lambda _: next(drawn))
+        dealt = parts[3:]
+        found._dealt = {"pair": dealt[: terms.members], "self": dealt[terms.members :]}
+        return found
 
     def announcement(self) -> Announcement:
         """What to publish first."""

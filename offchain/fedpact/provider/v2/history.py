@@ -27,6 +27,7 @@ from fedpact.provider.v2.reading import (
     specification_of,
     template_of,
 )
+from fedpact.provider.v2.sum_reading import indices_of, member_sum, summed_model
 from fedpact.provider.v2.view import RequestView, digest_of
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import seats_of
@@ -38,7 +39,8 @@ log = logging.getLogger(__name__)
 
 def replay_of(view: RequestView) -> Replay:
     """The replay of a request; what it keeps between rounds stays in the daemon's cache."""
-    return Replay(DaemonHistory(view), view.ctx.cache.replays.setdefault(view.id, Kept()))
+    history = DaemonHistory(view)
+    return Replay(history, view.ctx.cache.replays.setdefault(view.id, Kept()), history.summed)
 
 
 class DaemonHistory:
@@ -101,7 +103,20 @@ class DaemonHistory:
         known = models.get(seat)
         if known is not None or number == view.round:
             return known
-        return member_model(view, number, seat, self._digests(number)[seat])
+        return self.fetched(number, seat, self._digests(number)[seat])
+
+    def fetched(self, number: int, seat: int, digest: bytes) -> Model | None:
+        """A member's model, or under a secure sum that of its group; None where what it submitted
+        is no such thing. Raises ContentMissing, StoreUnreachable."""
+        if self.spec.privacy.sum is None:
+            return member_model(self._view, number, seat, digest)
+        start = self.final_model(number - 1)
+        return summed_model(self._view, number, seat, digest, start)
+
+    def summed(self, number: int, seat: int) -> Sequence[int]:
+        """See `replay.Summed`."""
+        found = member_sum(self._view, number, seat, self._digests(number)[seat])
+        return () if found is None else indices_of(self._view, number, found)
 
     def published(self, number: int) -> Mapping[int, Model]:
         """Without models that are unavailable by now, which only makes the scores milder."""

@@ -45,6 +45,8 @@ def opt_in(view: RequestView) -> DutyResult:
         spec = specification_of(view)
         if spec.invited and ctx.keys.address not in spec.invited:
             raise PolicyRefusal("others are invited")
+        if spec.privacy.sum is not None:
+            _require_exchange(view)
         for auditor in spec.auditors:
             if not ctx.client.registry.participant(auditor).active:
                 raise PolicyRefusal(f"its auditor {auditor} is not a participant")
@@ -68,6 +70,15 @@ def opt_in(view: RequestView) -> DutyResult:
     receipt = ctx.client.send(ctx.keys, ctx.client.pool.enrol(view.id, [join], []))
     ctx.state.decide(view.id, Participation.JOINED, f"joined with {samples} samples")
     return did(f"joined with {samples} samples ({receipt.gas_used} gas)")
+
+
+def _require_exchange(view: RequestView) -> None:
+    """Raise PolicyRefusal where this member could take no part in a secure sum."""
+    exchange = view.ctx.exchange
+    if exchange is None or not exchange.own:
+        raise PolicyRefusal("members of a secure sum send each other messages: set listen")
+    if view.terms.max_pool > view.terms.cohort:
+        raise PolicyRefusal("a secure sum needs a pool that takes part as a whole")
 
 
 def _pin_slices(view: RequestView) -> int | None:

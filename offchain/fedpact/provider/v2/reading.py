@@ -12,6 +12,7 @@ from fedpact.consensus.artefacts import (
     open_slice,
     sealed_bytes,
 )
+from fedpact.consensus.sums import RECORD_MAX_BYTES
 from fedpact.content.delivery import Deliveries, Point
 from fedpact.content.kept import keeping_for
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, committee_key, key_hash, unseal
@@ -178,9 +179,13 @@ def sealed_slice_key(view: RequestView, round_: int) -> bytes | None:
 def may_be_read(view: RequestView, digest: bytes) -> bool:
     """Whether a local model can be read without waiting for it; False while it is looked for.
     Raises ContentUnavailable."""
-    template = template_of(specification_of(view))
+    spec = specification_of(view)
+    template = template_of(spec)
+    content = model_cid(template, digest), sealed_bytes(template)
+    if spec.privacy.sum is not None:
+        content = Cid.of_digest(digest, RECORD_MAX_BYTES), RECORD_MAX_BYTES
     try:
-        return view.ctx.fetching.has_come(model_cid(template, digest), sealed_bytes(template))
+        return view.ctx.fetching.has_come(*content)
     except ContentError:
         return True  # `member_model` judges it
 

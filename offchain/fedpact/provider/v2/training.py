@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from fedpact.consensus.artefacts import open_sealed_local, seal_local
 from fedpact.data.declared import no_examples
@@ -25,6 +26,7 @@ from fedpact.provider.v2.reading import (
     specification_of,
     submitted_digests,
 )
+from fedpact.provider.v2.summing import ready_sum, seal_values
 from fedpact.provider.v2.view import RequestView
 from fedpact.provider.work import TrainingTask
 from fedpact.types.cid import Cid
@@ -64,22 +66,26 @@ def ready_model(view: RequestView) -> bytes | str:
     ctx, release = view.ctx, release_of(view)
     if ctx.cache.held:
         return ctx.cache.held
+    waiting = None
     if not ctx.ledger.kept_at(release):
         waiting = ctx.waiting_for_training(
             view.id, view.round, lambda: _training(view, release), view.deadline
         )
-        if waiting is not None:
-            return waiting
-    due = submission_time(
-        view.phase_start,
-        view.terms.submit_window,
-        ctx.policy.submit_after,
-        ctx.ledger.kept_at(release),
-    )
+    if waiting is None:
+        waiting = _waiting_to_submit(view, ctx.ledger.kept_at(release))
+    if specification_of(view).privacy.sum is not None:
+        return ready_sum(view, release, waiting)
+    return waiting or Cid.of(own_model(view)).digest
+
+
+def _waiting_to_submit(view: RequestView, kept_at: int) -> str | None:
+    """Until when the policy has a model wait that was ready at `kept_at`; None: no longer."""
+    window, share = view.terms.submit_window, view.ctx.policy.submit_after
+    due = submission_time(view.phase_start, window, share, kept_at)
     wait = math.ceil(due - view.frame.timestamp)
-    if ctx.policy.submit_after and wait > 0:
+    if share and wait > 0:
         return f"trained; submits in {wait} seconds, as the policy's submit_after says"
-    return Cid.of(own_model(view)).digest
+    return None
 
 
 def publish_model(view: RequestView) -> DutyResult:
@@ -120,7 +126,8 @@ def own_model(view: RequestView) -> bytes:
             f"request {view.id}, round {view.round}: the model is not in this machine's ledger: "
             "use the state folder of the machine that made it"
         )
-    if view.round > 1 or len(view.events("Started")) == 1:
+    summed = specification_of(view).privacy.sum is not None
+    if view.round > 1 or len(view.events("Started")) == 1 or summed:
         return sealed
     reference, key = round_ref_of(view, view.round), request_key(view)
     with suppress(DecryptionError):
@@ -149,6 +156,10 @@ def _training(view: RequestView, release: ReleaseId) -> Callable[[], bytes]:
         ctx.cache.models.get((view.id, view.round - 1), {}),
         _data_seed(view),
     )
+
+    def seal(artefact: bytes) -> bytes:
+        return seal_local(artefact, key, reference, ctx.keys.address)
+
     now, window = time.monotonic(), view.terms.submit_window
     elapsed = view.frame.timestamp - view.phase_start
     planned = PlannedRelease(
@@ -156,7 +167,7 @@ def _training(view: RequestView, release: ReleaseId) -> Callable[[], bytes]:
         task,
         view.record.requester,
         view.pool[index].samples,
-        lambda artefact: seal_local(artefact, key, reference, ctx.keys.address),
+        partial(seal_values, view) if spec.privacy.sum is not None else seal,
         view.frame.timestamp,
         now + training_time(elapsed, window),
         now + window - elapsed,

@@ -10,8 +10,8 @@ from fedpact.errors import ContentError, ContentMissing, ContentUnavailable, Not
 from fedpact.learning.artefact import Model
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.state import CastVote
-from fedpact.provider.v2.history import replay_of
-from fedpact.provider.v2.reading import counted_digests, evaluation_slice, may_be_read, member_model
+from fedpact.provider.v2.history import DaemonHistory, replay_of
+from fedpact.provider.v2.reading import counted_digests, evaluation_slice, may_be_read
 from fedpact.provider.v2.turns import my_turn
 from fedpact.provider.v2.view import RequestView, digest_of
 from fedpact.types.rounds import seats_of
@@ -108,7 +108,7 @@ def round_models(view: RequestView) -> dict[int, Model | None] | None:
         try:
             if not late and not may_be_read(view, digests[seat]):
                 return None
-            models[index] = member_model(view, view.round, index, digests[seat])
+            models[index] = DaemonHistory(view).fetched(view.round, index, digests[seat])
         except Retryable as error:
             if not late:
                 return None

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from fedpact.errors import PrivacyError
 from fedpact.privacy.noise import SeededNoise, from_half_steps
+from fedpact.privacy.scope import scope_of
 from fedpact.privacy.secure_sum.collecting import open_part
 from fedpact.privacy.secure_sum.sharing import combine, split
 from fedpact.privacy.secure_sum.terms import SumTerms
@@ -155,8 +156,44 @@ def test_masked_vectors_by_other_libraries() -> None:
     assert party.opened(masked).values.tolist() == [11, 2**40 - 3]
 
 
-def test_no_specification_can_ask_for_a_secure_sum_yet() -> None:
-    fields = {"mode": PrivacyMode.SOUND, "epsilon": 2.0, "delta": 1e-5, "noise_multiplier": 1.0}
-    Privacy.model_validate(fields)
-    with pytest.raises(ValidationError, match="sum"):
-        Privacy.model_validate(fields | {"sum": "secure"})
+FIELDS = {"mode": PrivacyMode.SOUND, "epsilon": 2.0, "delta": 1e-5, "noise_multiplier": 1.0}
+SECURE = {"sum": "secure", "group": 4, "honest": 2, "colluders": 1}
+
+
+def test_a_specification_names_all_that_its_promise_needs() -> None:
+    given = Privacy.model_validate(FIELDS | SECURE)
+    assert given.statement == (
+        "sound: epsilon 2 at delta 1e-05, for sums of groups of providers of which nobody sees a "
+        "part; it holds if at most 1 of a round's providers collude, since no sum is opened without"
+        " 2 others in it"
+    )
+
+
+def test_nothing_says_that_it_holds_if_all_others_collude() -> None:
+    scope = scope_of(Privacy.model_validate(FIELDS | SECURE))
+    assert not any("all others" in one for one in scope.covers)
+    assert "More than 1 members" in scope.not_covered[0]
+    assert any("all others" in one for one in scope_of(Privacy.model_validate(FIELDS)).covers)
+
+
+def test_without_a_secure_sum_its_bytes_are_those_of_before() -> None:
+    assert not {"sum", *SECURE} & set(Privacy.model_validate(FIELDS).model_dump())
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"honest": None}, "needs group, honest, colluders"),
+        ({"sum": None}, "of a secure sum alone"),
+        ({"honest": 4}, "groups of 4 cannot have 4 honest members beside 1 colluders"),
+        ({"honest": 1}, "greater than or equal to 2"),
+        ({"group": 3}, "greater than or equal to 4"),
+        ({"group": 17}, "less than or equal to 16"),
+        ({"sum": "plain"}, "secure"),
+        ({"mode": PrivacyMode.NONE}, "takes no"),
+        ({"clipping_norm": 1.0, "adaptive_clipping": {}}, "takes no adaptive_clipping"),
+    ],
+)
+def test_what_protects_nobody_is_refused(changes: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Privacy.model_validate(FIELDS | SECURE | changes)

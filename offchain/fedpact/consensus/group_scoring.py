@@ -1,0 +1,98 @@
+"""Scores of the members of secure sums: nobody sees an update, so groups are judged.
+
+What a group's sum gains is measured on the round's slice. A member's score follows from its worth,
+its part in the gains of all groups that it was in (`groups.worths`); a group whose sum does harm is
+left out of the aggregate with all its members. What has no earlier public part (docs/adr/0036) is
+not asked for: a group's sum cannot be put together from public ones, since it is masked before any
+other is known.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from fedpact.consensus.groups import GroupScore, worths
+from fedpact.consensus.scoring import (
+    EVEN_SHARE,
+    NEUTRAL,
+    UNJUDGED,
+    ContributionRecord,
+    RoundInputs,
+)
+from fedpact.learning.artefact import Model
+from fedpact.learning.bounds import update_norm
+from fedpact.learning.families import family_of
+from fedpact.learning.summed import largest_move
+from fedpact.types.scores import INVALID
+
+HARM = 200
+"""A group whose sum alone makes the model's error larger by more than this, in 1/10,000, is left
+out: an honest sum at small epsilon may do a little harm by its noise."""
+
+
+def score_groups(
+    inputs: RoundInputs, record: ContributionRecord
+) -> tuple[dict[int, int], ContributionRecord]:
+    """Scores of all submitted seats, and the record for the next round, as `scoring.score_round`.
+
+    INVALID: a seat without a sum that it is in, or whose group moved the model further than its
+    members can have. NEUTRAL less EVEN_SHARE: a worth as large as the mean of those above zero.
+    """
+    spec, evaluation = inputs.spec, inputs.evaluation
+    scores = dict.fromkeys(sorted(inputs.models), INVALID)
+    valid = _plausible(inputs)
+    gathers = family_of(spec).gathers(inputs.round_number)
+    if evaluation is None or not len(evaluation) or gathers:
+        scores.update(dict.fromkeys(valid, UNJUDGED))
+        return scores, record
+    if not valid:
+        return scores, record
+    family = family_of(spec)
+    before = family.error(spec, inputs.start, evaluation.x, evaluation.y)
+    gains = {}
+    for seat, model in valid.items():
+        members = inputs.sums[seat]
+        if members not in gains:
+            gains[members] = before - family.error(spec, model, evaluation.x, evaluation.y)
+    judged = tuple(GroupScore(members, gain) for members, gain in sorted(gains.items()))
+    record = replace(record, groups=(*record.groups, judged))
+    kept = [seat for seat in valid if gains[inputs.sums[seat]] >= -HARM]
+    scores.update(dict.fromkeys(valid, NEUTRAL + 1))
+    scores.update(_shared(_worths(record), kept))
+    return scores, record
+
+
+def _plausible(inputs: RoundInputs) -> dict[int, Model]:
+    found = {}
+    for seat, model in sorted(inputs.models.items()):
+        members = inputs.sums[seat]
+        if model is None or seat not in members:
+            continue
+        units = sum(inputs.samples[one] for one in members)
+        most = largest_move(inputs.spec, inputs.round_number, len(members), units)
+        if update_norm(inputs.start, model) <= most:
+            found[seat] = model
+    return found
+
+
+def _worths(record: ContributionRecord) -> dict[int, int]:
+    """By member, over all judged rounds."""
+    members = sorted({one for made in record.groups for group in made for one in group.members})
+    numbers = {member: number for number, member in enumerate(members)}
+    rounds = [
+        [GroupScore(tuple(numbers[one] for one in group.members), group.gain) for group in made]
+        for made in record.groups
+    ]
+    return dict(zip(members, worths(rounds, len(members)), strict=True))
+
+
+def _shared(worth: Mapping[int, int], seats: list[int]) -> dict[int, int]:
+    """Scores by each member's share of the worths above zero; NEUTRAL without any."""
+    gains = {seat: max(0, worth[seat]) for seat in seats}
+    total = sum(gains.values())
+    if not total:
+        return dict.fromkeys(seats, NEUTRAL)
+    unit = EVEN_SHARE * len(seats)
+    return {
+        seat: NEUTRAL - min(NEUTRAL, (2 * unit * gain + total) // (2 * total))
+        for seat, gain in gains.items()
+    }

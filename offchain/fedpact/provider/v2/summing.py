@@ -1,0 +1,340 @@
+"""A member's part in its group's secure sum (docs/adr/0048), within the submit window.
+
+Messages, each signed by the member's account for this round as it opened. Content that a digest
+names is in the content store.
+
+| kind | value | extra |
+| --- | --- | --- |
+| announce | digest of announcement and sealed shares | |
+| roster | digest of the roster, proposed by the members in turn | mask of its seats |
+| masked | digest of the masked vector, sealed with the request key | digest of the roster |
+| agree | `agreed_value`: roster, counted members, digests of their vectors | mask of the counted |
+| open | one share of each member of the roster, 16 bytes each | mask of the counted |
+
+A member says each of them once: a row in its state file comes first, and what it has drawn is there
+too. So a daemon that was killed goes on with the same masks, over the same values, for the same
+roster, or not at all. What it submits on chain is the digest of a record of all this; a sum that
+failed has a record as well.
+"""
+
+import logging
+
+import numpy as np
+
+from fedpact.consensus.sums import (
+    ANNOUNCED_MAX_BYTES,
+    REFUSED,
+    SumGroup,
+    agreed_value,
+    counted_of,
+    decode_announced,
+    encode_announced,
+    open_record,
+    opened_record,
+    opening_value,
+    record_of,
+    seal_masked,
+    seal_record,
+    shares_for,
+)
+from fedpact.content.envelope import Aad, open_model, seal_model
+from fedpact.errors import DecryptionError, PrivacyError, Retryable
+from fedpact.exchange.messages import Kind
+from fedpact.learning.summed import Integers
+from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.privacy.secure_sum.member import Agreement, SumMember
+from fedpact.privacy.secure_sum.roster import Announcement, Roster
+from fedpact.provider.v2.reading import request_key, round_ref_of
+from fedpact.provider.v2.sum_reading import ballot_of, fetched, masked_vector, sum_group
+from fedpact.provider.v2.talking import Talk
+from fedpact.provider.v2.view import RequestView
+from fedpact.types.cid import Cid
+
+log = logging.getLogger(__name__)
+
+ROSTER_AFTER, ROSTER_TURN = 0.2, 0.1
+"""Share of the submit window after which a roster is proposed without those that have not announced
+themselves, and how much later the next member proposes one where the first does not."""
+MASKED_UNTIL, AGREE_TURN = 0.65, 0.05
+"""Share of the submit window after which members agree to a sum without those that sent no vector:
+first the member that proposes, then the others by themselves."""
+GIVEN_UP = 0.8
+"""Share of the submit window after which a sum that is not opened has failed."""
+_VALUES = "sum-values"
+
+
+def ready_sum(view: RequestView, release: ReleaseId, waiting: str | None) -> bytes | str:
+    """The digest of the record to submit now, or why there is none yet.
+
+    `waiting`: why the own values may not be masked yet; None: they are in the ledger.
+    """
+    stored = view.ctx.ledger.stored(release) if view.ctx.ledger.kept_at(release) else None
+    exchange = view.ctx.exchange
+    talk = None if exchange is None else Talk(view, exchange)  # others may lack a message of ours
+    if stored is not None and _is_record(view, stored):
+        return Cid.of(stored).digest
+    group = sum_group(view, view.round, view.seat)
+    late = view.share_passed() >= GIVEN_UP
+    step = _Sum(view, talk, group) if talk is not None and group is not None else None
+    if step is None:
+        reason = "no group for a secure sum in this round"
+    else:
+        reason = waiting or "taking part in a secure sum"
+        try:
+            values = None if stored is None or waiting is not None else _values(view, stored)
+            found = step.go_on(values)
+        except PrivacyError as error:
+            found = f"no part in this round's secure sum: {error}"
+        if isinstance(found, bytes) and stored is not None:
+            return _kept(view, release, stored, found)
+        reason = waiting or (found if isinstance(found, str) else reason)
+    if late and stored is not None:
+        record = b"{}" if step is None else step.record()
+        return _kept(view, release, stored, record)
+    return reason
+
+
+def seal_values(view: RequestView, values: bytes) -> bytes:
+    """The own values as the ledger keeps them until they are in a sum: only this account opens
+    them, since they hold a part of the noise alone."""
+    return seal_model(_values_key(view), values, _values_aad(view))
+
+
+def _values(view: RequestView, stored: bytes) -> Integers | None:
+    """None for the record of an earlier start's sum."""
+    try:
+        plain = open_model(_values_key(view), stored, _values_aad(view))
+    except DecryptionError:
+        return None
+    return np.frombuffer(plain, dtype="<i8").astype(np.int64)
+
+
+def _values_key(view: RequestView) -> bytes:
+    return view.ctx.keys.derive(_VALUES, view.ctx.deployment.fingerprint)
+
+
+def _values_aad(view: RequestView) -> Aad:
+    return Aad(view.ctx.deployment.fingerprint, view.id, view.round, _VALUES, view.account)
+
+
+def _is_record(view: RequestView, stored: bytes) -> bool:
+    try:
+        open_record(stored, request_key(view), round_ref_of(view, view.round), view.account)
+    except DecryptionError:
+        return False
+    return True
+
+
+def _kept(view: RequestView, release: ReleaseId, stored: bytes, record: bytes) -> bytes:
+    """Keep the record in place of the values; its digest."""
+    reference = round_ref_of(view, view.round)
+    sealed = seal_record(record, request_key(view), reference, view.account)
+    return Cid.of(view.ctx.ledger.replace(release, Cid.of(stored).digest, sealed)).digest
+
+
+class _Sum:
+    """The steps of one group's sum, each as soon as it is possible."""
+
+    def __init__(self, view: RequestView, talk: Talk, group: SumGroup) -> None:
+        self._view, self._talk, self._group = view, talk, group
+        self._number = group.number(view.seat)
+        self._place = (view.id, view.round)
+        self._dealt: dict[int, bytes] = {}
+        self._announced: dict[int, Announcement] = {}
+
+    def go_on(self, values: Integers | None) -> bytes | str:
+        """Say all that can be said; the record once the sum is opened, else what is missing."""
+        member = self._member()
+        if not self._announce(member):
+            return "this account announced itself to another sum of this round"
+        self._read_announcements()
+        roster = self._roster()
+        if roster is None:
+            return "waiting for the members of the group"
+        if self._number in roster.numbers:
+            member.accept(roster, self._shares(roster))
+            if values is not None:
+                self._mask(member, roster, values)
+        masked = self._masked(roster)
+        if not self._agree(roster, masked):
+            return f"waiting for masked vectors, {len(masked)} of {len(roster.numbers)} are here"
+        try:
+            counted = counted_of(self._group, roster, self._talk.board, masked)
+        except PrivacyError as error:
+            return f"waiting for agreement: {error}"
+        if self._number in roster.numbers:
+            self._open(member, roster, counted)
+        return self._opened()
+
+    def record(self) -> bytes:
+        """What is held of the sum."""
+        return record_of(self._group, self._announced, self._talk.board).encode()
+
+    # ------------------------------------------------------------------ steps
+
+    def _member(self) -> SumMember:
+        view = self._view
+        version = view.ctx.client.registry.participant(view.account).key_version
+        key = view.ctx.keys.encryption_key(version)
+        parts = (self._group.terms, self._group.context, self._number, key)
+        said = view.ctx.state.said
+        kept = said.secrets_of_sum(*self._place, lambda: SumMember(*parts).secrets)
+        return SumMember.restored(*parts, kept)
+
+    def _announce(self, member: SumMember) -> bool:
+        view = self._view
+        if (Kind.ANNOUNCE, view.seat) in self._talk.board.messages:
+            return True
+        registry = view.ctx.client.registry
+        accounts = [view.cohort.members[seat].account for seat in self._group.seats]
+        keys = [registry.participant(one).encryption_key for one in accounts]
+        content = encode_announced(member.announcement(), member.shares_for(keys))
+        return self._talk.say(Kind.ANNOUNCE, view.ctx.store.put(content).digest)
+
+    def _read_announcements(self) -> None:
+        known = self._view.ctx.cache.announced.setdefault(self._place, {})
+        for seat, message in self._talk.held(Kind.ANNOUNCE).items():
+            if seat not in self._group.seats:
+                continue
+            number = self._group.number(seat)
+            try:
+                if seat not in known:
+                    cid = Cid.of_digest(message.content, ANNOUNCED_MAX_BYTES)
+                    known[seat] = fetched(self._view, cid, ANNOUNCED_MAX_BYTES)
+                found = decode_announced(self._group, number, known[seat])
+                self._announced[number], self._dealt[number] = found
+            except Retryable:
+                continue
+            except REFUSED as error:
+                log.debug("request %d, round %d, seat %d: %s", *self._place, seat, error)
+
+    def _roster(self) -> Roster | None:
+        """The roster that this member masks under: the one that it has masked under, else the first
+        proposal, in the order of the members' turns, that it is in."""
+        talk, group, own = self._talk, self._group, self._view.seat
+        self._propose()
+        said = talk.board.messages.get((Kind.MASKED, own))
+        for seat in self._turns():
+            proposal = talk.held(Kind.ROSTER).get(seat)
+            numbers = None if proposal is None else group.numbers_in(proposal.more)
+            if proposal is None or numbers is None or not numbers <= set(self._announced):
+                continue
+            try:
+                roster = self._roster_of(numbers)
+            except PrivacyError:
+                continue
+            if roster.digest == proposal.content and (said is None or said.more == roster.digest):
+                return roster
+        return None
+
+    def _propose(self) -> None:
+        share, place = self._view.share_passed(), self._turns().index(self._view.seat)
+        if (Kind.ROSTER, self._view.seat) in self._talk.board.messages:
+            return
+        complete = len(self._announced) == len(self._group.seats) and place == 0
+        due = share >= ROSTER_AFTER + place * ROSTER_TURN and not self._talk_has_roster()
+        enough = len(self._announced) >= self._group.terms.least
+        if complete or (due and enough):
+            roster = self._roster_of(set(self._announced))
+            self._talk.say(Kind.ROSTER, roster.digest, self._group.mask(roster.numbers))
+
+    def _talk_has_roster(self) -> bool:
+        return any(seat in self._group.seats for seat in self._talk.held(Kind.ROSTER))
+
+    def _turns(self) -> list[int]:
+        """The group's seats, another one first in each round."""
+        seats, first = self._group.seats, self._view.round % len(self._group.seats)
+        return [*seats[first:], *seats[:first]]
+
+    def _roster_of(self, numbers: "frozenset[int] | set[int]") -> Roster:
+        announced = [self._announced[one] for one in sorted(numbers)]
+        return Roster.of(self._group.terms, self._group.context, announced)
+
+    def _shares(self, roster: Roster) -> dict[int, bytes]:
+        return {one: shares_for(self._dealt[one], self._number) for one in roster.numbers}
+
+    def _mask(self, member: SumMember, roster: Roster, values: Integers) -> None:
+        """Publish the masked vector; after a restart the same bytes once more."""
+        view = self._view
+        known = self._talk.board.messages.get((Kind.MASKED, view.seat))
+        if known is not None and known.content in view.ctx.cache.masked.get(self._place, {}):
+            return
+        reference = round_ref_of(view, view.round)
+        sealed = seal_masked(member.masked(values), request_key(view), reference, view.account)
+        digest = Cid.of(sealed).digest
+        if not self._talk.say(Kind.MASKED, digest, roster.digest):
+            raise PrivacyError("this account has masked its values for another sum")
+        view.ctx.ledger.publishing(ReleaseId(view.ctx.deployment.fingerprint, *self._place))
+        view.ctx.store.put(sealed)
+        log.info("request %d: round %d: published a masked vector", *self._place)
+
+    def _masked(self, roster: Roster) -> dict[int, bytes]:
+        """Digests of the masked vectors that are here, by number."""
+        found = {}
+        for seat, message in self._talk.held(Kind.MASKED).items():
+            if seat not in self._group.seats or message.more != roster.digest:
+                continue
+            number = self._group.number(seat)
+            if number not in roster.numbers:
+                continue
+            try:
+                masked_vector(self._view, self._view.round, seat, message.content)
+            except Retryable:
+                continue
+            except REFUSED as error:
+                log.debug("request %d, round %d, seat %d: %s", *self._place, seat, error)
+                continue
+            found[number] = message.content
+        return found
+
+    def _agree(self, roster: Roster, masked: dict[int, bytes]) -> bool:
+        """Agree to one set, once; whether this member has, or need not."""
+        view, group = self._view, self._group
+        known = (Kind.AGREE, view.seat) in self._talk.board.messages
+        if known or self._number not in roster.numbers:
+            return True
+        counted = frozenset(masked) if len(masked) == len(roster.numbers) else None
+        if counted is None:
+            counted = self._proposed(masked)
+        place = 0 if self._turns()[0] == view.seat else 1
+        if counted is None and view.share_passed() >= MASKED_UNTIL + place * AGREE_TURN:
+            counted = frozenset(masked)
+        if counted is None or len(counted) < group.terms.least:
+            return False
+        value = agreed_value(roster, counted, masked)
+        return self._talk.say(Kind.AGREE, value, group.mask(counted))
+
+    def _proposed(self, masked: dict[int, bytes]) -> frozenset[int] | None:
+        """The set that the first in turn agreed to, if all of its vectors are here."""
+        message = self._talk.held(Kind.AGREE).get(self._turns()[0])
+        counted = None if message is None else self._group.numbers_in(message.more)
+        return counted if counted is not None and counted <= set(masked) else None
+
+    def _open(self, member: SumMember, roster: Roster, counted: frozenset[int]) -> None:
+        said = [Agreement(one, roster.digest, counted) for one in self._agreeing(roster, counted)]
+        opening = member.opening(said)
+        self._talk.say(Kind.OPEN, opening_value(roster, opening), self._group.mask(counted))
+
+    def _agreeing(self, roster: Roster, counted: frozenset[int]) -> list[int]:
+        """Who agreed to the set; `counted_of` has checked what each said."""
+        mask = self._group.mask(counted)
+        held = self._talk.held(Kind.AGREE)
+        numbers = {seat: self._group.number(seat) for seat in held if seat in self._group.seats}
+        agreeing = [one for seat, one in numbers.items() if held[seat].more == mask]
+        return [one for one in agreeing if one in roster.numbers]
+
+    def _opened(self) -> bytes | str:
+        """The record, once it proves a sum."""
+        record = record_of(self._group, self._announced, self._talk.board)
+        try:
+            opened_record(
+                self._group,
+                record,
+                ballot_of(self._view, self._view.round),
+                lambda seat, digest: masked_vector(self._view, self._view.round, seat, digest),
+            )
+        except Retryable as error:
+            return f"waiting for a masked vector: {error}"
+        except REFUSED as error:
+            return f"waiting for opened shares: {error}"
+        return record.encode()

@@ -1,0 +1,126 @@
+"""Secure sums through the chain, with daemons as processes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fedpact.privacy.ledger_check import verify
+from fedpact.privacy.secure_sum.terms import SumRelease, SumTerms, sum_cost
+from fedpact.provider.ledgers import open_ledger
+from fedpact.types.v2 import Phase, RoundFacts
+from tests.support.second_world import SecondWorld, faults_of, points_of, second_world
+from tests.support.summing import SECURE
+
+PROVIDERS = 4
+LONG = {"submit": 900, "commit": 900, "reveal": 900, "propose": 900}
+BRIEF = {"submit": 60, "commit": 60, "reveal": 60, "propose": 60}
+
+
+@contextmanager
+def summing_world(folder: Path, rounds: int) -> Iterator[SecondWorld]:
+    """Daemons that accept secure sums, and a draft that asks for them."""
+    with second_world(folder, providers=PROVIDERS, rounds=rounds) as world:
+        draft = world.data.draft
+        asked = draft.changed(
+            privacy={**draft.fields["privacy"], **SECURE},
+            local={"steps": 1, "learning_rate": 2.0},
+        )
+        world.data = replace(world.data, draft=asked)
+        world.exchanging = True
+        world.policy = "accept_secure_sums = true\n"
+        yield world
+
+
+def charged_as_accounted(world: SecondWorld, number: int, rounds: int) -> None:
+    """The provider's ledger charges what the accountant finds for the specification's honest
+    minimum, once a round."""
+    spec = world.specification
+    assert spec is not None
+    assert spec.privacy.noise_multiplier is not None
+    terms = SumTerms(SECURE["honest"] + SECURE["colluders"], 0, SECURE["colluders"])
+    counted = sum_cost((SumRelease(terms, spec.privacy.noise_multiplier, rounds),), 1e-5)
+    with open_ledger(world.ledger_file(number), world.accounts[number]) as ledger:
+        assert [entry.id.round for entry in verify(ledger)] == list(range(1, rounds + 1))
+        assert ledger.spent(1e-5).epsilon == pytest.approx(counted.epsilon)
+    assert counted.epsilon <= (spec.privacy.epsilon or 0)
+
+
+def test_a_request_learns_from_sums_that_nobody_sees_into(tmp_path: Path) -> None:
+    with summing_world(tmp_path, rounds=1) as world:
+        for number in range(PROVIDERS):
+            world.serve(number)
+        world.network.wait_until_serving()
+        request = world.create(LONG)
+        world.follow(request, world.settled(request))
+        [entry] = world.entries(request)
+        assert all(points_of(entry, PROVIDERS))
+        assert not faults_of(entry)
+        assert world.paid_as_mirrored(request)
+        audited = world.audited(request, world.auditor)
+        assert audited["sums"] == "1 sum in 1 round"
+        world.wait_until_all_say("paid ")
+        charged_as_accounted(world, 0, rounds=1)
+
+
+@pytest.mark.slow
+def test_a_daemon_that_is_killed_goes_on_with_its_sum(tmp_path: Path) -> None:
+    """Each is killed once while the sums are made, at its next message."""
+    with summing_world(tmp_path, rounds=3) as world:
+        for number in range(PROVIDERS):
+            world.serve(number)
+        world.network.wait_until_serving()
+        request = world.create(LONG)
+        killed: list[str] = []
+        words = (
+            "waiting for the members",
+            "published a masked",
+            "waiting for agree",
+            "published ba",
+        )
+
+        def strike(facts: RoundFacts) -> None:
+            if facts.phase is Phase.SUBMIT and len(killed) < PROVIDERS:
+                number, word = len(killed), words[len(killed)]
+                if word in world.log(number):
+                    world.kill(number)
+                    killed.append(word)
+                    world.serve(number)
+
+        world.follow(request, world.settled(request), strike=strike)
+        assert len(killed) == PROVIDERS
+        assert world.client.rounds.outcome(request).final_rounds == 3
+        assert not any(faults_of(entry) for entry in world.entries(request))
+        world.audited(request, world.auditor)
+        for number in range(PROVIDERS):
+            charged_as_accounted(world, number, rounds=3)
+
+
+@pytest.mark.slow
+def test_the_sum_goes_on_without_a_member_that_is_gone(tmp_path: Path) -> None:
+    """One of four is killed before it masks, and stays away: the others sum three vectors, in that
+    round and in the next."""
+    with summing_world(tmp_path, rounds=2) as world:
+        for number in range(PROVIDERS):
+            world.serve(number)
+        world.network.wait_until_serving()
+        request = world.create(BRIEF)
+        gone: list[int] = []
+
+        def strike(facts: RoundFacts) -> None:
+            if facts.phase is Phase.SUBMIT and not gone:
+                gone.append(3)
+                world.kill(3)
+
+        world.follow(request, world.settled(request), strike=strike)
+        assert world.client.rounds.outcome(request).final_rounds == 2
+        away = [one.account for one in world.client.pool.members(request)].index(
+            world.accounts[3].address
+        )
+        for entry in world.entries(request):
+            paid = points_of(entry, PROVIDERS)
+            assert [seat for seat in range(PROVIDERS) if not paid[seat]] == [away]
+        audited = world.audited(request, world.auditor)
+        assert audited["sums"] == "2 sums in 2 rounds"

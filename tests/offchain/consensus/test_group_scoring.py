@@ -1,0 +1,87 @@
+"""Scores of the members of secure sums: by their groups, over the rounds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fedpact.consensus.group_scoring import HARM, score_groups
+from fedpact.consensus.groups import GroupScore, groups
+from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED, ContributionRecord, RoundInputs
+from fedpact.data.dataset import Dataset
+from fedpact.learning.artefact import Model
+from fedpact.learning.families import family_of
+from fedpact.types.scores import INVALID
+from tests.support.summing import secure_specification
+
+SPEC = secure_specification(8, noise_multiplier=0.1)
+START = family_of(SPEC).initial(SPEC, 0)
+X = np.array([[1, 0], [-1, 0], [0, 1]] * 20, dtype=np.float32)
+Y = np.array([0, 1, 2] * 20)
+SLICE = Dataset(X, Y, ())
+A, B = (0, 2, 4, 6), (1, 3, 5, 7)
+
+
+def moved(towards: float) -> Model:
+    """START with weights that answer the slice (1), or answer it wrongly (-1)."""
+    weight = np.array([[1, 0], [-1, 0], [0, 1]], dtype=np.float32) * np.float32(towards)
+    return {name: START[name] + weight if START[name].ndim == 2 else START[name] for name in START}
+
+
+def inputs(first: Model | None, second: Model | None, number: int = 1) -> RoundInputs:
+    models = {seat: first if seat in A else second for seat in range(8)}
+    sums = {seat: A if seat in A else B for seat in range(8)}
+    return RoundInputs(SPEC, number, START, models, dict.fromkeys(range(8), 50), SLICE, sums=sums)
+
+
+def test_equal_groups_share_alike() -> None:
+    scores, record = score_groups(inputs(moved(0.1), moved(0.1)), ContributionRecord())
+    assert scores == dict.fromkeys(range(8), NEUTRAL - EVEN_SHARE)
+    assert len(record.groups) == 1
+
+
+def test_a_group_that_does_harm_is_left_out() -> None:
+    scores, _ = score_groups(inputs(moved(0.1), moved(-0.1)), ContributionRecord())
+    assert all(scores[seat] < NEUTRAL for seat in A)
+    assert all(scores[seat] == NEUTRAL + 1 for seat in B)
+
+
+def test_what_is_no_sum_is_invalid() -> None:
+    """Without a record, not in its own sum, or moved further than its members can have."""
+    without, _ = score_groups(inputs(moved(0.1), None), ContributionRecord())
+    assert all(without[seat] == INVALID for seat in B)
+    given = inputs(moved(0.1), moved(0.1))
+    other = replace(given, sums={**given.sums, 7: (1, 3, 5)})
+    assert score_groups(other, ContributionRecord())[0][7] == INVALID
+    far, _ = score_groups(inputs(moved(0.1), moved(100)), ContributionRecord())
+    assert all(far[seat] == INVALID for seat in B)
+
+
+def test_without_a_slice_all_sums_are_equal() -> None:
+    given = replace(inputs(moved(0.1), moved(-0.1)), evaluation=None)
+    scores, record = score_groups(given, ContributionRecord())
+    assert set(scores.values()) == {UNJUDGED}
+    assert record == ContributionRecord()
+
+
+def test_a_poisoner_is_told_apart_over_the_rounds() -> None:
+    """Its groups gain less; its companions change."""
+    record, scores = ContributionRecord(), dict[int, int]()
+    for number in range(12):
+        drawn = groups(number.to_bytes(32, "big"), 8)
+        sums = {seat: group for group in drawn for seat in group}
+        models = {seat: moved(0.0 if 3 in group else 0.1) for seat, group in sums.items()}
+        given = RoundInputs(SPEC, 1, START, models, dict.fromkeys(range(8), 50), SLICE, sums=sums)
+        scores, record = score_groups(given, record)
+    assert max(scores, key=scores.__getitem__) == 3
+    assert all(scores[3] > scores[seat] + 100 for seat in range(8) if seat != 3)
+
+
+@pytest.mark.parametrize("made", [(), ((GroupScore(A, 120), GroupScore(B, -7)),)])
+def test_a_record_is_read_as_it_was_written(made: tuple[tuple[GroupScore, ...], ...]) -> None:
+    record = ContributionRecord(groups=made)
+    assert ContributionRecord.from_json(record.to_json()) == record
+
+
+def test_harm_is_more_than_noise_does() -> None:
+    assert 0 < HARM < EVEN_SHARE

@@ -1,0 +1,329 @@
+"""Secure sums as daemons make them: dropouts in every step, restarts, attacks, replays."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedpact.consensus.sums import SumRecord, open_record
+from fedpact.errors import LedgerError
+from fedpact.exchange.messages import Kind, Message
+from fedpact.privacy.accounting import cost
+from fedpact.privacy.mechanisms import of_request
+from fedpact.provider.v2.reading import round_ref_of
+from fedpact.types.cid import Cid
+from tests.support.summing import KEY, REQUEST, SumTable
+
+Tables = Callable[..., SumTable]
+
+
+@pytest.fixture
+def table_of(tmp_path: Path) -> Iterator[Tables]:
+    made: list[SumTable] = []
+
+    def make(members: int = 4, **privacy: object) -> SumTable:
+        made.append(SumTable(tmp_path / str(len(made)), members, **privacy))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_all_prove_the_same_sum(table_of: Tables) -> None:
+    table = table_of()
+    table.train()
+    table.run()
+    found = table.sums(range(4))
+    assert [one.total.tolist() for one in found if one] == [table.total(range(4))] * 4
+    assert {one.seats for one in found if one} == {(0, 1, 2, 3)}
+
+
+def test_nothing_of_the_values_is_left(table_of: Tables, tmp_path: Path) -> None:
+    """Their noise is a part of what the promise needs: neither the store nor, once they are in a
+    sum, the ledger has them."""
+    table = table_of()
+    table.train()
+    table.run()
+    plain = table.values[0].astype("<i8").tobytes()[:16]
+    files = [one for one in tmp_path.rglob("content/*") if one.is_file()]
+    assert files
+    assert not any(plain in one.read_bytes() for one in files)
+    for member in table.members:
+        stored = member.ledger.stored(member.release)
+        assert stored is not None
+        sealed = open_record(stored, KEY, round_ref_of(member.view(), 1), member.keys.address)
+        assert SumRecord.decode(sealed).announced
+
+
+@pytest.mark.parametrize("gone", [0, 1, 3])
+def test_who_never_announces_itself_is_left_out(table_of: Tables, gone: int) -> None:
+    table = table_of()
+    rest = [seat for seat in range(4) if seat != gone]
+    table.train(rest)
+    table.run(rest, turns=3)
+    assert all(table.members[seat].digest is None for seat in rest)
+    table.run(rest, share=0.45)
+    [first, *others] = table.sums(rest, reader=rest[0])
+    assert first is not None
+    assert first.total.tolist() == table.total(rest)
+    assert all(one is not None and one.seats == tuple(rest) for one in others)
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_who_announces_itself_and_masks_nothing_is_left_out(table_of: Tables, gone: int) -> None:
+    table = table_of()
+    rest = [seat for seat in range(4) if seat != gone]
+    table.train(rest)
+    table.run(turns=3)
+    table.run(rest, share=0.72)
+    assert [one.total.tolist() for one in table.sums(rest, rest[0]) if one] == [
+        table.total(rest)
+    ] * 3
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_who_drops_out_after_masking_is_in_the_sum(table_of: Tables, gone: int) -> None:
+    """Its vector is there, and nobody needs it any more: three of four can open the sum."""
+    table = table_of()
+    table.train()
+    until(table, Kind.MASKED, range(4))
+    rest = [seat for seat in range(4) if seat != gone]
+    table.run(rest)
+    found = table.sums(rest, rest[0])
+    assert [one.total.tolist() for one in found if one] == [table.total(range(4))] * 3
+
+
+def test_too_many_dropouts_are_no_sum_and_no_fault(table_of: Tables) -> None:
+    """What is submitted is a record that proves nothing: silence would be a fault."""
+    table = table_of()
+    table.train()
+    until(table, Kind.MASKED, range(4))
+    table.run([0, 1], share=0.79)
+    assert [table.members[seat].digest for seat in (0, 1)] == [None, None]
+    table.run([0, 1], share=0.85)
+    assert table.sums([0, 1]) == [None, None]
+    for seat in (0, 1):
+        member = table.members[seat]
+        kept = member.ledger.stored(member.release)
+        assert kept is not None
+        member.step()
+        assert member.ledger.stored(member.release) == kept
+
+
+def test_a_failed_sum_is_charged(table_of: Tables) -> None:
+    table = table_of()
+    table.train()
+    until(table, Kind.MASKED, range(4))
+    table.run([0, 1], share=0.85)
+    ledger = table.members[0].ledger
+    ledger.end(table.members[0].release.deployment, REQUEST)
+    once = of_request(table.spec.model_copy(update={"rounds": 1}))
+    assert once is not None
+    assert ledger.spent(1e-5).epsilon == pytest.approx(cost(once, 1e-5).epsilon)
+
+
+def test_what_was_never_masked_is_refunded(table_of: Tables) -> None:
+    table = table_of()
+    table.train()
+    ledger = table.members[0].ledger
+    ledger.end(table.members[0].release.deployment, REQUEST)
+    assert ledger.spent(1e-5).epsilon == 0
+
+
+@pytest.mark.parametrize("kind", [Kind.ANNOUNCE, Kind.ROSTER, Kind.MASKED, Kind.AGREE, Kind.OPEN])
+def test_a_daemon_that_is_killed_says_the_same_again(table_of: Tables, kind: Kind) -> None:
+    table = table_of()
+    table.train()
+    until(table, kind, [0])
+    before = {at: one for at, one in messages(table, 0).items() if at[1] == 0}
+    table.members[0].kill()
+    table.run()
+    after = messages(table, 0)
+    assert {at: after[at] for at in before} == before
+    assert [one.total.tolist() for one in table.sums(range(4)) if one] == [
+        table.total(range(4))
+    ] * 4
+
+
+def test_a_mask_never_hides_two_values(table_of: Tables) -> None:
+    """A ledger that lost its values, and trained again, masks nothing a second time."""
+    table = table_of()
+    table.train()
+    until(table, Kind.MASKED, range(4))
+    [vector] = [one.value for at, one in messages(table, 0).items() if at == (Kind.MASKED, 0)]
+    member = table.members[0]
+    member.kill()
+    member.ledger.close()
+    (member.folder / "privacy.db").unlink()
+    member.open_files()
+    member.trained(table.values[1])
+    member.step()
+    assert "masked its values for another sum" in member.said
+    assert messages(table, 0)[Kind.MASKED, 0].value == vector
+    assert (Kind.MASKED, 0) not in member.bus.boards[REQUEST, 1].contradictions
+
+
+def test_a_second_start_of_the_round_gets_no_second_sum(table_of: Tables) -> None:
+    """Two sums of one value with different members would give the difference."""
+    table = table_of()
+    table.train()
+    until(table, Kind.MASKED, range(4))
+    table.history = b"\6" * 32
+    for member in table.members:
+        member.bus.boards.clear()
+    table.run(share=0.5)
+    assert all("another sum of this round" in member.said for member in table.members)
+    table.run(share=0.85)
+    assert table.sums(range(4)) == [None] * 4
+
+
+def test_different_sets_told_to_different_members_open_nothing(table_of: Tables) -> None:
+    """Seat 3 colludes with the network: it shows its vector to some alone. No set of vectors gets
+    the agreement of three, or one does and all open for it."""
+    table = table_of()
+    table.train()
+
+    def hidden(message: Message, to: int) -> bool:
+        return not (message.at == (Kind.MASKED, 3) and to in (1, 2))
+
+    until(table, Kind.ROSTER, range(4))
+    table.run(share=0.3, passes=hidden, turns=4)
+    table.run(share=0.72, passes=hidden)
+    opened = {one.extra for member in table.members for one in held(table, member.seat, Kind.OPEN)}
+    assert len(opened) <= 1
+
+
+def test_masks_of_an_earlier_round_are_worth_nothing(table_of: Tables) -> None:
+    """All that was said in round 1 is said again in round 2: no message counts."""
+    table = table_of()
+    table.train()
+    table.run()
+    old = [one.model_copy() for one in messages(table, 0).values()]
+    table.round, table.history = 2, b"\x08" * 32
+    table.train()
+    for member in table.members:
+        member.digest = None
+        member.step()
+        for message in old:
+            with pytest.raises(Exception, match="signed by"):
+                member.bus.boards[REQUEST, 2].take(message)
+    table.run()
+    assert [one.total.tolist() for one in table.sums(range(4)) if one] == [
+        table.total(range(4))
+    ] * 4
+
+
+def test_a_false_opening_is_its_openers_alone(table_of: Tables) -> None:
+    """Three true ones still open the sum."""
+    table = table_of()
+    table.train()
+    until(table, Kind.AGREE, range(4))
+    liar = table.members[2]
+    liar.step()
+    at = (Kind.OPEN, 2)
+    true = liar.bus.boards[REQUEST, 1].messages.pop(at)
+    false = true.model_copy(update={"value": "11" * (len(true.value) // 2), "signature": ""})
+    typed = liar.bus.boards[REQUEST, 1].ballot.typed(false)
+    false = false.model_copy(update={"signature": liar.keys.sign_typed(*typed).hex()})
+    assert liar.bus.boards[REQUEST, 1].take(false)
+    table.run([0, 1, 2, 3])
+    found = table.sums([0, 1, 3])
+    assert [one.total.tolist() for one in found if one] == [table.total(range(4))] * 3
+
+
+def test_a_member_that_deals_a_bad_share_is_not_trusted_with_a_vector(table_of: Tables) -> None:
+    """Its victim does not mask, and the others make the sum without the victim."""
+    table = table_of()
+    table.train()
+    for member in table.members:
+        member.step()
+    dealer = table.members[1]
+    message = dealer.bus.boards[REQUEST, 1].messages[Kind.ANNOUNCE, 1]
+    content = bytearray(table.store.get(Cid.of_digest(message.content, 1 << 14), 1 << 14))
+    content[-80] ^= 1  # what it dealt to seat 3
+    digest = table.store.put(bytes(content)).digest
+    forged = message.model_copy(update={"value": digest.hex(), "signature": ""})
+    board = dealer.bus.boards[REQUEST, 1]
+    signature = dealer.keys.sign_typed(*board.ballot.typed(forged))
+    del board.messages[Kind.ANNOUNCE, 1]
+    assert board.take(forged.model_copy(update={"signature": signature.hex()}))
+    dealer.cache.announced.clear()
+    table.run(turns=4)
+    table.run(share=0.72)
+    (victim,) = (member for member in table.members if "dealt" in member.said)
+    rest = [seat for seat in range(4) if seat != victim.seat]
+    assert not held(table, 0, Kind.MASKED, victim.seat)
+    assert [one.total.tolist() for one in table.sums(rest, rest[0]) if one] == [
+        table.total(rest)
+    ] * 3
+
+
+def test_a_minority_of_colluders_opens_no_members_vector(table_of: Tables) -> None:
+    """One colluder of four, with all messages: the shares that it holds recover neither seed of
+    anyone, and what the honest open is one seed of each."""
+    table = table_of()
+    table.train()
+    until(table, Kind.MASKED, range(4))
+    terms = table.spec.privacy
+    assert terms.colluders == 1
+    table.run()
+    sets = {one.extra for one in held(table, 0, Kind.OPEN)}
+    assert len(sets) == 1
+    found = table.sums(range(4))[0]
+    assert found is not None
+    difference = np.asarray(found.total) - np.sum(table.values, axis=0)
+    assert not difference.any()
+
+
+def test_a_ledger_replaces_values_once(table_of: Tables) -> None:
+    table = table_of()
+    table.train([0])
+    member = table.members[0]
+    stored = member.ledger.stored(member.release)
+    assert stored is not None
+    former = Cid.of(stored).digest
+    assert member.ledger.replace(member.release, former, b"record") == b"record"
+    assert member.ledger.replace(member.release, former, b"another") == b"record"
+    unknown = member.release._replace(round=9)
+    with pytest.raises(LedgerError):
+        member.ledger.replace(unknown, former, b"record")
+
+
+# ---------------------------------------------------------------------- parts
+
+
+def messages(table: SumTable, seat: int) -> dict[tuple[Kind, int], Message]:
+    return dict(table.members[seat].bus.boards[REQUEST, table.round].messages)
+
+
+def held(table: SumTable, seat: int, kind: Kind, of: int | None = None) -> list[Message]:
+    return [
+        one
+        for at, one in messages(table, seat).items()
+        if at[0] is kind and (of is None or at[1] == of)
+    ]
+
+
+def until(table: SumTable, kind: Kind, seats: "range | list[int]") -> None:
+    """Steps and deliveries until these seats have said a kind of message (of a roster: anyone)."""
+    for _ in range(10):
+        for member in table.members:
+            if not held_all(table, kind, seats):
+                member.step()
+        if held_all(table, kind, seats):
+            table.deliver()
+            return
+        table.deliver()
+    raise AssertionError(f"nobody said {kind}")
+
+
+def held_all(table: SumTable, kind: Kind, seats: "range | list[int]") -> bool:
+    boards = [one.bus.boards.get((REQUEST, table.round)) for one in table.members]
+    if kind is Kind.ROSTER:
+        return any(at[0] is kind for board in boards if board for at in board.messages)
+    return all(
+        any(board is not None and (kind, seat) in board.messages for board in boards)
+        for seat in seats
+    )
