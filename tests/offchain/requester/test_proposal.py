@@ -1,0 +1,106 @@
+"""A draft proposed from a schema is one that can be published, for every kind of data."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedpact.api.evaluation import evaluation_of
+from fedpact.demo import plants
+from fedpact.errors import DataError, SpecificationError
+from fedpact.requester.draft import Draft
+from fedpact.requester.proposal import shares
+from fedpact.types.columns import ColumnSchema
+from fedpact.types.schema import DataSchema
+
+ID = "0" * 32
+TABLE = plants.schema(100, ID)
+ARRAYS = DataSchema(
+    data_id=ID,
+    category="images/digits",
+    units=100,
+    labels=("0", "1"),
+    shape=(8, 8),
+    value_range=(0.0, 16.0),
+)
+TEXTS = DataSchema(data_id=ID, category="texts", kind="text", units=100, labels=("a", "b"))
+VALUES = DataSchema(
+    data_id=ID,
+    category="signals",
+    units=100,
+    shape=(5,),
+    value_range=(-4.0, 2.0),
+    output=ColumnSchema(name="y", range=(0.0, 40.0)),
+)
+
+
+@pytest.mark.parametrize(
+    ("schema", "fields", "family"),
+    [
+        (TABLE, {}, "oblivious-trees"),
+        (TABLE, {"output": "torque"}, "oblivious-trees"),
+        (TABLE, {"output": {"column": "torque", "scale": 5.0}}, "oblivious-trees"),
+        (ARRAYS, {}, "softmax-regression"),
+        (VALUES, {}, "oblivious-trees"),
+        (TEXTS, {}, "text-statistics"),
+        (TABLE, {"metric": "auc", "rounds": 3, "title": "Pumps"}, "oblivious-trees"),
+    ],
+)
+def test_a_proposal_can_be_published(
+    schema: DataSchema, fields: dict[str, Any], family: str
+) -> None:
+    spec = Draft.proposed(schema, 2.0, **fields).specification
+    assert spec.family.name == family
+    assert spec.privacy.epsilon == 2.0
+    assert spec.category == schema.category
+    if "output" in fields or schema is VALUES:
+        assert spec.output is not None
+        assert spec.output.column not in spec.features.names
+        assert not spec.labels
+    schema.check(spec)  # a provider of these data would not decline it
+    assert spec.title == fields.get("title", schema.category)
+
+
+@pytest.mark.parametrize(
+    ("schema", "fields", "said"),
+    [
+        (TABLE.model_copy(update={"labels": ()}), {}, "0 labels: a classification needs"),
+        (TABLE, {"output": "kind"}, "'kind' is no number of the schema, which has heat"),
+        (TEXTS, {"output": "length"}, "is no number of the schema, which has none"),
+    ],
+)
+def test_a_schema_that_says_too_little_is_refused(
+    schema: DataSchema, fields: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SpecificationError, match=said):
+        _ = Draft.proposed(schema, 2.0, **fields).specification
+
+
+def test_the_first_model_says_what_is_usual() -> None:
+    y = np.array([0] * 90 + [1] * 10)
+    assert shares(y, 3) == pytest.approx([0.8951, 0.1, 0.0049])
+    asked = Draft.proposed(TABLE, 2.0).with_priors(y)
+    assert sum(asked.specification.family.parameters["priors"]) == pytest.approx(1)
+    given = {"name": "oblivious-trees", "parameters": {"priors": [0.5, 0.5]}}
+    for draft in (Draft.proposed(TABLE, 2.0, family=given), Draft.proposed(ARRAYS, 2.0)):
+        assert draft.with_priors(y).fields == draft.fields
+
+
+def test_evaluation_sets_come_as_arrays_and_texts() -> None:
+    x = np.arange(128.0).reshape(2, 8, 8) / 8
+    _, arrays = evaluation_of(Draft.proposed(ARRAYS, 2.0), (x, [1, 0]), None)
+    assert arrays.y.tolist() == [1, 0]
+    assert arrays.x == pytest.approx(x / 16)
+    draft = Draft.proposed(TEXTS, 2.0)
+    _, texts = evaluation_of(draft, (["a tide", "a cloud"], np.array(["b", "a"])), None)
+    assert texts.x.tolist() == ["a tide", "a cloud"]
+    assert texts.y.tolist() == [1, 0]
+    digits = Draft.proposed(ARRAYS, 2.0)
+    for asked, wrong, said in (
+        (draft, (["a"], ["a", "b"]), "1 texts and 2 labels"),
+        (digits, (x, [1]), "do not fit"),
+        (digits, (x, [1, 7]), "label '7'"),
+        (digits, None, "a data frame"),
+    ):
+        with pytest.raises(DataError, match=said):
+            evaluation_of(asked, wrong, None)
