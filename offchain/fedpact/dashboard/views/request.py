@@ -9,6 +9,7 @@ from fedpact.dashboard.index.summary import RequestSummary, summarise
 from fedpact.dashboard.story import Story
 from fedpact.dashboard.units import amount_text, error_text, ether
 from fedpact.dashboard.views.blocks import Chart, Fact, View
+from fedpact.dashboard.views.card import CardView, card_view
 from fedpact.dashboard.views.charts import error_chart, points_chart
 from fedpact.dashboard.views.money import MemberRow, MoneyView, member_rows, money_view
 from fedpact.dashboard.views.now import Now, Said, now_of
@@ -34,6 +35,8 @@ class RequestView(View):
     contribution: bool
     """Whether votes measure a model's share of the round's gain, not its own error."""
     privacy: PrivacyView | None
+    card: CardView | None
+    """None before the first final round."""
     rounds: tuple[RoundView, ...]
     members: tuple[MemberRow, ...]
     money: MoneyView
@@ -71,6 +74,7 @@ def request_view(of: Sources) -> RequestView:
         usage_rules=spec.usage_rules if spec else "",
         contribution=spec is not None and spec.score is ScoreKind.CONTRIBUTION,
         privacy=privacy_view(spec) if spec else None,
+        card=card_view(story, rounds, members),
         rounds=rounds,
         members=members,
         money=money_view(story),
