@@ -13,19 +13,22 @@ from ape.cli import ConnectedProviderCommand
 
 from fedpact import settings
 from fedpact.chain import deployment, keystore
-from fedpact.chain.client import ChainClient
+from fedpact.chain.connection import Connection
+from fedpact.chain.deployment_v2 import ETHER_UNIT, deploy_v2, parameters_for
 from fedpact.errors import FedpactError
 
 
 @click.command(cls=ConnectedProviderCommand)
-@click.option("--account", help="Name or address of the key store; its account is the registrar.")
+@click.option(
+    "--account", help="Name or address of the key store; its account is registrar and guardian."
+)
 @click.option("--keystore", "folder", type=click.Path(path_type=Path), help="Folder of key stores.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="Else FEDPACT_PASSWORD.")
 @click.option("--out", type=click.Path(path_type=Path), help="Deployment file to write.")
 @click.option(
     "--reputation-unit",
     type=click.IntRange(min=1),
-    default=deployment.DEFAULT_REPUTATION_UNIT,
+    default=ETHER_UNIT,
     show_default=True,
     help="Wei of payment that give an outcome weight 1.",
 )
@@ -36,7 +39,7 @@ def cli(
     out: Path | None,
     reputation_unit: int,
 ) -> None:
-    """Deploy the four contracts and write the deployment file."""
+    """Deploy the second protocol's contracts and write the deployment file."""
     try:
         chosen = settings.load(
             flags={
@@ -48,19 +51,20 @@ def cli(
             }
         )
         path = chosen.deployment
-        client = ChainClient.connect(chosen.endpoint, None)
+        chain = Connection.connect(chosen.endpoint, None)
         deployment.refuse_if_present(path)
         name = chosen.chosen_account()
         password = keystore.read_password(
             chosen.password_file, lambda: click.prompt(f"Password of {name}", hide_input=True)
         )
         keys = keystore.unlock(chosen.keystore, name, password)
-        made = deployment.deploy_to_file(client, keys, path, reputation_unit)
+        owner = keys.address
+        parameters = parameters_for(chain, owner, owner, ether_unit=reputation_unit)
+        made = deploy_v2(chain, keys, parameters)
+        deployment.save(made, path)
     except FedpactError as error:
         click.echo(f"fedpact: {error}", err=True)
         sys.exit(error.exit_code)
-    click.echo(f"registry {made.registry}")
-    click.echo(f"market   {made.market}")
-    click.echo(f"rounds   {made.rounds}")
-    click.echo(f"resale   {made.resale}")
-    click.echo(f"written  {path}")
+    for name, address in made.contracts.items():
+        click.echo(f"{name:19} {address}")
+    click.echo(f"written             {path}")

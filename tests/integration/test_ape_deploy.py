@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 from fedpact.chain import deployment, keystore
-from fedpact.chain.client import ChainClient
+from fedpact.chain.client import ClientV2
 from fedpact.chain.devnet import Devnet
+from fedpact.types.deployment import DeploymentV2
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 APE = Path(sys.executable).with_name("ape")
@@ -22,7 +23,8 @@ def test_ape_deploys_and_does_not_overwrite(anvil: Devnet, tmp_path: Path) -> No
     assert deployed.returncode == 0, deployed.stderr
     found = deployment.load(path)
     assert found.market in deployed.stdout
-    client = ChainClient.connect(anvil.url, found)
+    assert isinstance(found, DeploymentV2)
+    client = ClientV2.connect(anvil.url, found)
     assert client.registry.registrar() == keys.address
 
     again = ape_run_deploy(anvil, tmp_path / "keys", path)

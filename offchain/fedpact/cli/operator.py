@@ -23,7 +23,7 @@ SECONDS_PER_DAY = 24 * 3600
 
 def deploy(
     context: typer.Context,
-    protocol: Annotated[int, typer.Option(help="1, or 2 (docs/protocol-v2.md).", min=1, max=2)] = 1,
+    protocol: Annotated[int, typer.Option(help="2 (docs/protocol-v2.md), or 1.", min=1, max=2)] = 2,
     reputation_unit: Annotated[
         int | None,
         typer.Option(
@@ -32,35 +32,30 @@ def deploy(
     ] = None,
     registrar_: Annotated[
         str | None,
-        typer.Option(
-            "--registrar", help="Protocol 2: the registrar (address or name). Default: the account."
-        ),
+        typer.Option("--registrar", help="The registrar (address or name). Default: the account."),
     ] = None,
     guardian: Annotated[
         str | None,
-        typer.Option(help="Protocol 2: may stop new requests. Default: the account."),
+        typer.Option(help="Guardian: may stop new requests. Default: the account."),
     ] = None,
     min_window: Annotated[
         int | None,
         typer.Option(
-            help="Protocol 2: shortest window (s). Default: five blocks and at least 60; 1 on a"
-            " local chain.",
+            help="Shortest window (s). Default: five blocks and at least 60; 1 on a local chain.",
             min=1,
         ),
     ] = None,
     delay: Annotated[
         int | None,
         typer.Option(
-            help="Protocol 2: seconds from the registrar's announcements to their effect."
+            help="Seconds from the registrar's announcements to their effect."
             " Default: seven days; 1 on a local chain.",
             min=1,
         ),
     ] = None,
     salt: Annotated[
         int,
-        typer.Option(
-            help="Protocol 2: gives the account's next deployment other addresses.", min=0
-        ),
+        typer.Option(help="Gives the account's next deployment other addresses.", min=0),
     ] = 0,
     verify: Annotated[
         bool,
@@ -74,9 +69,9 @@ def deploy(
 ) -> None:
     """Deploy the contracts and write the deployment file.
 
-    The account becomes the registrar. An existing deployment file is not overwritten. Protocol 2
-    has the same addresses on every chain for the same account and salt; an interrupted deployment
-    goes on where it ended.
+    The account becomes registrar and guardian, unless others are named. An existing deployment
+    file is not overwritten. The addresses are the same on every chain for the same account and
+    salt; an interrupted deployment goes on where it ended. Protocol 1 is for requests of before.
 
     Example: fedpact --account operator --deployment deployment.json deploy
     """
@@ -108,7 +103,7 @@ def deploy(
         given |= {"delay": delay, "salt": salt or None}
         for name, value in given.items():
             if value is not None:
-                raise InvalidInput(f"--{name} is for --protocol 2")
+                raise InvalidInput(f"--{name} is not for --protocol 1")
         unit = reputation_unit or deployments.DEFAULT_REPUTATION_UNIT
         made = deployments.deploy_to_file(client, at.keys, path, unit)
     addresses = {

@@ -33,7 +33,7 @@ def people(anvil: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> di
 
 @pytest.fixture
 def deployed(cli: Cli, people: dict[str, str]) -> dict[str, str]:
-    assert cli("--account", "operator", "deploy").code == 0
+    assert cli("--account", "operator", "deploy", "--protocol", 1).code == 0
     return people
 
 
@@ -224,7 +224,7 @@ def as_the_paper(draft: str) -> str:
 def test_the_second_protocol_is_deployed_verified_and_has_participants(
     cli: Cli, people: dict[str, str]
 ) -> None:
-    deploy = ("--account", "operator", "deploy", "--protocol", 2)
+    deploy = ("--account", "operator", "deploy")
     made = json.loads(cli(*deploy, "--guardian", "bob", "--json").out)
     assert (made["protocol"], len(made["factory"])) == (2, 42)
     assert cli(*deploy).code == 6
@@ -249,7 +249,7 @@ def test_the_second_protocol_is_deployed_verified_and_has_participants(
 def test_a_request_of_the_second_protocol_by_the_same_commands(
     cli: Cli, people: dict[str, str], tmp_path: Path
 ) -> None:
-    assert cli("--account", "operator", "deploy", "--protocol", 2).code == 0
+    assert cli("--account", "operator", "deploy").code == 0
     register(cli, people, "bob", 1)
     write_evaluation(tmp_path / "evaluation.csv", 200)
     (tmp_path / "draft.toml").write_text(as_the_paper(DRAFT) + "\n[terms]\nmax_pool = 40\n")
@@ -275,7 +275,7 @@ def test_a_request_of_the_second_protocol_by_the_same_commands(
 def test_options_of_the_second_protocol_are_refused_for_the_first(
     cli: Cli, people: dict[str, str]
 ) -> None:
-    refused = cli("--account", "operator", "deploy", "--delay", 3)
+    refused = cli("--account", "operator", "deploy", "--protocol", 1, "--delay", 3)
     assert refused.code == 2
-    assert "--delay is for --protocol 2" in refused.err
+    assert "--delay is not for --protocol 1" in refused.err
     assert not Path("deployment.json").exists()
