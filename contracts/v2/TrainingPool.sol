@@ -8,7 +8,7 @@ import {IReputationLedger} from "./interfaces/IReputationLedger.sol";
 import {ITrainingPool} from "./interfaces/ITrainingPool.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {MemberBlob} from "./libraries/MemberBlob.sol";
-import {PoolBatch, PoolBatchLib} from "./libraries/PoolBatch.sol";
+import {PoolBatch} from "./libraries/PoolBatch.sol";
 import {PoolMember, PoolMemberLib} from "./libraries/PoolMember.sol";
 import {SeatSignatures} from "./libraries/SeatSignatures.sol";
 import {TrainingPoolViews} from "./TrainingPoolViews.sol";
@@ -32,6 +32,11 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
         LEDGER = IReputationLedger(ledger);
         MARKET = market;
         ROUNDS = ITrainingRounds(rounds);
+    }
+
+    /// @dev Gives a blob that is being created its code.
+    fallback() external {
+        MemberBlob.serve();
     }
 
     /// @inheritdoc ITrainingPool
@@ -74,7 +79,7 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
 
         // Effect:
         PoolMember[] memory batch = _members(request, s, terms, joins, signatures);
-        _append(pool, s, _settled(request, pool, s, batch));
+        _append(request, pool, s, _settled(request, pool, s, batch));
         if (present == s.maxPool) s.closedAt = uint40(block.timestamp);
         pool.state = s;
     }
@@ -149,12 +154,13 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
         all = batch;
         bool taking = true;
         for (uint256 i = s.batches; i > 0; --i) {
-            PoolBatch earlier = pool.batches[i - 1];
+            PoolBatch earlier = _batch(request, pool, s, i - 1);
             PoolMember[] memory old = MemberBlob.readAll(earlier.blob(), earlier.count());
             _requireDisjoint(request, old, batch);
             taking = taking && old.length <= 2 * all.length && old.length + all.length <= MemberBlob.MAX_MEMBERS;
             if (!taking) continue;
-            uint256 base = i == 1 ? 0 : pool.batches[i - 2].weight();
+            uint256 base;
+            if (i != 1) (, base) = _endOf(pool, i - 2);
             all = _merged(_apart(old, base), all);
             s.batches = uint8(i - 1);
             s.members = uint16(earlier.first());
@@ -195,16 +201,24 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
     }
 
     /// @dev Writes the last blob: weights become sums.
-    function _append(Pool storage pool, State memory s, PoolMember[] memory all) private {
+    function _append(uint256 request, Pool storage pool, State memory s, PoolMember[] memory all) private {
+        if (s.batches != 0) _end(pool, s.batches - 1, s.members, s.weight);
         uint256 sum = s.weight;
         // At most 65,535 members of at most 65,535 each.
         for (uint256 i; i < all.length; ++i) {
             sum += all[i].weight();
             all[i] = all[i].withWeight(sum);
         }
-        pool.batches[s.batches] = PoolBatchLib.pack(MemberBlob.write(all), s.members, all.length, sum);
         ++s.batches;
         s.members += uint16(all.length);
         s.weight = uint32(sum);
+        MemberBlob.write(all, _salt(request, s.members));
+    }
+
+    /// @dev Notes where a batch that is no longer the last ends.
+    function _end(Pool storage pool, uint256 i, uint256 end, uint256 weight) private {
+        uint256 shift = END_BITS * (i % ENDS_PER_WORD);
+        uint256 others = pool.ends[i / ENDS_PER_WORD] & ~(uint256(type(uint48).max) << shift);
+        pool.ends[i / ENDS_PER_WORD] = others | ((end | (weight << 16)) << shift);
     }
 }

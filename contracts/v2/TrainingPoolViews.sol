@@ -4,17 +4,20 @@ pragma solidity 0.8.37;
 import {ITrainingPool} from "./interfaces/ITrainingPool.sol";
 import {Draw} from "./libraries/Draw.sol";
 import {MemberBlob} from "./libraries/MemberBlob.sol";
-import {PoolBatch} from "./libraries/PoolBatch.sol";
+import {PoolBatch, PoolBatchLib} from "./libraries/PoolBatch.sol";
 import {PoolMember, PoolMemberLib} from "./libraries/PoolMember.sol";
 
 /// @title TrainingPoolViews
 /// @notice The storage and the views of {TrainingPool}.
 abstract contract TrainingPoolViews is ITrainingPool {
+    using PoolBatchLib for PoolBatch[];
     using PoolMemberLib for PoolMember[];
 
     uint256 internal constant MAX_COHORT = 16;
     /// @dev The indices 0 to 15 as a cohort.
     uint256 private constant IN_ORDER = 0x000f000e000d000c000b000a0009000800070006000500040003000200010000;
+    uint256 internal constant ENDS_PER_WORD = 5;
+    uint256 internal constant END_BITS = 48;
     uint256 internal constant UNIFORM = 0;
     uint256 internal constant BY_SAMPLES = 1;
     uint256 internal constant BY_REPUTATION = 2;
@@ -40,7 +43,9 @@ abstract contract TrainingPoolViews is ITrainingPool {
 
     struct Pool {
         State state;
-        mapping(uint256 batch => PoolBatch) batches;
+        /// @dev Where each batch but the last ends: five a word, 48 bits each, from the bottom the index after its last member
+        /// 16, the sum of all weights up to there 32. The last batch ends where the pool does.
+        mapping(uint256 word => uint256) ends;
         /// @dev A bit for each organisation that has left.
         mapping(uint256 word => uint256) left;
     }
@@ -61,9 +66,9 @@ abstract contract TrainingPoolViews is ITrainingPool {
         // The common case, in which nothing is drawn and nobody is passed over.
         if (s.members <= s.cohort && s.batches == 1 && s.left == 0) {
             cohort_ = IN_ORDER & (type(uint256).max >> (256 - 16 * uint256(s.members)));
-            return (cohort_, MemberBlob.readAll(pool.batches[0].blob(), s.members));
+            return (cohort_, MemberBlob.readAll(_blobAt(request, s.members), s.members));
         }
-        return _drawn(pool, s, seed);
+        return _drawn(request, pool, s, seed);
     }
 
     /// @inheritdoc ITrainingPool
@@ -125,16 +130,13 @@ abstract contract TrainingPoolViews is ITrainingPool {
     /* INTERNAL */
 
     /// @dev A cohort of a pool of any size. Numbers here are below 2^40.
-    function _drawn(Pool storage pool, State memory s, bytes32 seed)
+    function _drawn(uint256 request, Pool storage pool, State memory s, bytes32 seed)
         private
         view
         returns (uint256 cohort_, PoolMember[] memory seats)
     {
         unchecked {
-            PoolBatch[] memory batches = new PoolBatch[](s.batches);
-            for (uint256 i; i < batches.length; ++i) {
-                batches[i] = pool.batches[i];
-            }
+            PoolBatch[] memory batches = _batches(request, pool, s);
             uint256 all = s.members;
             uint256 most = s.cohort;
             uint256 size = all - s.left;
@@ -192,19 +194,57 @@ abstract contract TrainingPoolViews is ITrainingPool {
         returns (PoolMember)
     {
         if (index >= s.members) revert TrainingPool_NoMember(request, index);
-        PoolBatch batch = pool.batches[0];
+        PoolBatch batch = _batch(request, pool, s, 0);
         for (uint256 i = 1; index >= batch.end(); ++i) {
-            batch = pool.batches[i];
+            batch = _batch(request, pool, s, i);
         }
         return MemberBlob.read(batch.blob(), index - batch.first());
+    }
+
+    function _batches(uint256 request, Pool storage pool, State memory s)
+        private
+        view
+        returns (PoolBatch[] memory batches)
+    {
+        batches = new PoolBatch[](s.batches);
+        uint256 first;
+        unchecked {
+            for (uint256 i; i < batches.length; ++i) {
+                (uint256 end, uint256 weight) = i + 1 == batches.length ? (s.members, s.weight) : _endOf(pool, i);
+                batches[i] = PoolBatchLib.pack(_blobAt(request, end), first, end - first, weight);
+                first = end;
+            }
+        }
+    }
+
+    function _batch(uint256 request, Pool storage pool, State memory s, uint256 i) internal view returns (PoolBatch) {
+        uint256 first;
+        if (i != 0) (first,) = _endOf(pool, i - 1);
+        (uint256 end, uint256 weight) = i + 1 == s.batches ? (s.members, s.weight) : _endOf(pool, i);
+        return PoolBatchLib.pack(_blobAt(request, end), first, end - first, weight);
+    }
+
+    /// @dev Where a batch that is not the last ends.
+    function _endOf(Pool storage pool, uint256 i) internal view returns (uint256 end, uint256 weight) {
+        uint256 word = pool.ends[i / ENDS_PER_WORD] >> (END_BITS * (i % ENDS_PER_WORD));
+        return (uint16(word), uint32(word >> 16));
+    }
+
+    /// @dev The blob of the batch that ends there. No two have the same end: each enrolment makes the pool larger.
+    function _blobAt(uint256 request, uint256 end) private view returns (address) {
+        return MemberBlob.placeOf(_salt(request, end));
+    }
+
+    function _salt(uint256 request, uint256 end) internal pure returns (uint256) {
+        return (request << 16) | end;
     }
 
     /// @dev The member with an index.
     function _at(PoolBatch[] memory batches, uint256 index) private view returns (PoolMember) {
         unchecked {
-            PoolBatch batch = batches[0];
+            PoolBatch batch = batches.get(0);
             for (uint256 i = 1; index >= batch.end(); ++i) {
-                batch = batches[i];
+                batch = batches.get(i);
             }
             return MemberBlob.read(batch.blob(), index - batch.first());
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @notice Where some members of a pool are: their blob, and which they are.
+/// @notice Where some members of a pool are: their blob, and which they are. Only in memory.
 /// @dev From the bottom: blob 160, index of the first member 16, count 16, sum of all weights up to its end 32.
 type PoolBatch is uint256;
 
@@ -16,6 +16,13 @@ library PoolBatchLib {
 
     function blob(PoolBatch b) internal pure returns (address) {
         return address(uint160(PoolBatch.unwrap(b)));
+    }
+
+    /// @notice An element of an array, without a bounds check.
+    function get(PoolBatch[] memory batches, uint256 index) internal pure returns (PoolBatch b) {
+        assembly ("memory-safe") {
+            b := mload(add(add(batches, 0x20), shl(5, index)))
+        }
     }
 
     /// @notice The index of its first member in the pool.
