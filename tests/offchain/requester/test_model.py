@@ -294,7 +294,7 @@ def test_every_kind_of_table_is_answered_as_the_frame_is(
     assert both.tolist() == model.predict_proba(frame).tolist()
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 12), order=st.permutations(COLUMNS))
 def test_api_and_files_say_the_same_whatever_the_order_of_columns(
     tmp_path: Path, seed: int, count: int, order: list[str]
