@@ -34,27 +34,7 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         Task storage task = _tasks[request];
         (State memory s, Plan memory p) = _load(task);
         _requirePhase(request, s, Phase.Tally);
-        Board memory board;
-        uint256 judged = s.judged();
-        if (s.has(Clock.BLIND)) {
-            board = Judgement.blind(judged, judged);
-        } else {
-            bytes32[] memory words = _bySeat(votes, Scores.count(s.revealed), task.opened);
-            PackedScores[] memory bySeat;
-            // Words are words.
-            assembly ("memory-safe") {
-                bySeat := words
-            }
-            bool isBlind;
-            (board, isBlind) = Judgement.judge(bySeat, judged, s.revealed & judged, p.maxError, p.voteBand);
-            uint256 hidden = s.acted & ~s.revealed;
-            if (isBlind) {
-                s.flags |= Clock.BLIND;
-                // A vote that was committed and not opened is a fault, and whoever is at fault shares in nothing.
-                board = Judgement.blind(judged, judged & ~hidden);
-            }
-            board.faults |= hidden;
-        }
+        Board memory board = _judged(task, s, p, votes);
         board.faults |= _silent(s) | s.voided;
 
         // Effect: everything anchored goes into the log; the lists' slots are free.
@@ -235,6 +215,33 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
     /// @dev Expected seats that did not submit. Nobody need submit to a request that was cancelled.
     function _silent(State memory s) private pure returns (uint256) {
         return s.has(Clock.HALTED) ? 0 : s.expected & ~s.submitted;
+    }
+
+    /* JUDGING */
+
+    /// @dev The board of what was submitted and revealed; marks the round if it is blind.
+    function _judged(Task storage task, State memory s, Plan memory p, Anchored calldata votes)
+        private
+        view
+        returns (Board memory board)
+    {
+        uint256 judged = s.judged();
+        if (s.has(Clock.BLIND)) return Judgement.blind(judged, judged);
+        bytes32[] memory words = _bySeat(votes, Scores.count(s.revealed), task.opened);
+        PackedScores[] memory bySeat;
+        // Words are words.
+        assembly ("memory-safe") {
+            bySeat := words
+        }
+        bool isBlind;
+        (board, isBlind) = Judgement.judge(bySeat, judged, s.revealed & judged, p.maxError, p.voteBand);
+        uint256 hidden = s.acted & ~s.revealed;
+        if (isBlind) {
+            s.flags |= Clock.BLIND;
+            // A vote that was committed and not opened is a fault, and whoever is at fault shares in nothing.
+            board = Judgement.blind(judged, judged & ~hidden);
+        }
+        board.faults |= hidden;
     }
 
     /* ATTESTATIONS */
