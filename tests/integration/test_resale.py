@@ -75,9 +75,15 @@ def test_a_result_is_offered_bought_sealed_paid_and_audited(world: World) -> Non
     assert offer["error"] == client.rounds.final_error(request)
     assert (offer["contributors"], offer["organisations"], offer["payment"]) == (3, 3, PAYMENT)
     assert offer["doubts"] == ["made by 3 organisations: two can decide alone"]
-    evaluation = world.network.folder / "evaluation.npz"
-    evaluation.write_bytes(b"not looked at")
-    create = ("request", "create", asked, "--evaluation", evaluation, "--payment", "1 ether")
+    create = (
+        "request",
+        "create",
+        asked,
+        "--evaluation",
+        world.data.files[0],
+        "--payment",
+        "1 ether",
+    )
     refused = run(world, "carol", *create)
     assert refused.returncode == InvalidInput.exit_code
     assert f"fedpact request buy {request}" in refused.stderr

@@ -184,7 +184,7 @@ def test_texts_through_the_chain_are_answered_by_the_simulators_model(
     assert fetched.path.read_bytes() == simulated(world, name)
     answers = answer_file(fetched.path, world.queries)
     assert fetched.error is not None
-    assert answers.columns["quality"] == [1 - fetched.error / 10_000] * 3
+    assert answers.columns["quality"] == pytest.approx([1 - fetched.error / 10_000] * 3)
     if name == "class sums":
         assert answers.labels == list(LABELS)
     assert all(daemon.serves for daemon in world.daemons)

@@ -32,14 +32,12 @@ def test_a_check_that_returns_holds() -> None:
     assert look("thing", lambda: "seen") == AuditItem("thing", Verdict.HOLDS, "seen")
 
 
-@pytest.mark.parametrize(
-    "error", [Unavailable("x"), ContentMissing("x"), ContentMismatch("x"), NodeUnreachable("x")]
-)
+@pytest.mark.parametrize("error", [Unavailable("x"), ContentMissing("x"), NodeUnreachable("x")])
 def test_unavailable_content_leaves_an_item_open(error: FedpactError) -> None:
     assert raising(error).verdict is Verdict.UNAVAILABLE
 
 
-@pytest.mark.parametrize("error", [Broken("x"), DecryptionError("x")])
+@pytest.mark.parametrize("error", [Broken("x"), DecryptionError("x"), ContentMismatch("x")])
 def test_wrong_content_makes_an_item_fail(error: FedpactError) -> None:
     assert raising(error).verdict is Verdict.FAILS
 

@@ -12,7 +12,7 @@ from fedpact.provider.v2.aggregating import attest_aggregate, close_round, final
 from fedpact.provider.v2.agreeing import agree
 from fedpact.provider.v2.ending import end_request
 from fedpact.provider.v2.joining import opt_in, start_request, wait_for_members
-from fedpact.provider.v2.selling import sell_result
+from fedpact.provider.v2.selling import on_offer, sell_result
 from fedpact.provider.v2.training import publish_model, submit_model
 from fedpact.provider.v2.view import RequestView
 from fedpact.provider.v2.voting import commit_vote, reveal_vote, tally_votes
@@ -41,7 +41,7 @@ _BY_PHASE: dict[Phase, tuple[Duty, ...]] = {
     Phase.ATTEST: (publish_model, unless_agreed(attest_aggregate)),
     Phase.FINALISE: (finalise_round,),
     Phase.FAILED: (close_round,),
-    Phase.ENDED: (end_request, sell_result),
+    Phase.ENDED: (end_request,),
 }
 
 
@@ -49,4 +49,6 @@ def duties_of(view: RequestView) -> tuple[Duty, ...]:
     """What may be due now, in the order in which it is tried."""
     if view.facts.phase is Phase.WAITING and not view.pool_facts.closed:
         return (wait_for_members,) if view.has_joined else (opt_in,)
+    if view.facts.phase is Phase.ENDED and on_offer(view.ctx, view.id):
+        return (end_request, sell_result)
     return _BY_PHASE.get(view.facts.phase, ())
