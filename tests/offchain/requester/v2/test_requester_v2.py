@@ -350,19 +350,23 @@ def test_a_service_waits_for_no_transaction_while_other_requests_have_duties(
     """It opened one slice a block: of twenty requests at once, eight got none in time."""
     first, second = scene.create().begin().id, scene.create().begin().id
     service = RequesterDaemon(scene.requester, 0.0)
-    acted: list[tuple[int, float]] = []
+    acted: list[tuple[int, bytes]] = []
+    limits: set[float] = set()
 
     def duty(_: object, look: RequestLook) -> str:
-        acted.append((look.request_id, scene.client.sender.timeout))
+        acted.append((look.request_id, look.frame.block_hash))
+        limits.add(scene.client.sender.timeout)
         raise TransactionTimeout("not mined within 0.3 s")
 
     monkeypatch.setattr(serve, "next_duty", duty)
     before = scene.client.sender.timeout
     for _ in range(3):
         service.cycle()
-    assert [request for request, _ in acted if request in (first, second)] == [first, second]
-    assert {seconds for _, seconds in acted} == {serve.SEND_PATIENCE}
+    assert {first, second} <= {request for request, _ in acted}
+    assert len(acted) == len(set(acted))  # Once a block.
+    assert limits == {serve.SEND_PATIENCE}
     assert scene.client.sender.timeout == before
+    tried = [request for request, _ in acted].count(first)
     scene.client.rpc.call("evm_mine")
     service.cycle()
-    assert [request for request, _ in acted if request == first] == [first, first]
+    assert [request for request, _ in acted].count(first) == tried + 1
