@@ -174,8 +174,11 @@ def _log(abi: ContractAbi, name: str, topics: tuple[int, ...], data: bytes) -> b
 def _rebuild(client: ClientV2, folder: Path) -> dict[str, float]:
     """Seconds from an empty file to all events, and on to the cost of every transaction."""
     path = folder / "state" / "dashboard" / client.deployment.fingerprint.hex()[:16]
-    with IndexFile(path / "index.sqlite", writes=True) as file:
-        follower = Follower(client, EmbeddedStore(folder / "content"), file)
+    store = EmbeddedStore(folder / "content")
+    with (
+        IndexFile(path / "index.sqlite", writes=True) as file,
+        Follower(client, store, file) as follower,
+    ):
         began, cpu = time.monotonic(), time.process_time()
         told: list[Change] = []
         follower.step(told.append)

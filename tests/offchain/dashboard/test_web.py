@@ -125,7 +125,7 @@ def test_a_page_is_as_of_one_block(
     """The present round too, though the node knows more than the index."""
     request = SecondRequest.created(second, people).running()
     new_index("index.sqlite").step(lambda _: None)
-    request.submit(0)
+    request.submit(*range(len(request.seats)))
     now = site.request(request.id).now
     assert now.phase == "submit"
     assert people.members[0].address in now.waits_for

@@ -23,8 +23,6 @@ _TITLES = {
     Step.ATTEST: "attested",
 }
 _LEGEND = "✓ on chain  • signed, sent to the members  · not yet"
-_CALM = ("joining", "starting", "over", "not known")
-"""Phases outside of a round."""
 
 
 def picture(view: RequestView, now: int, said: Said = frozenset(), own: str = "") -> RenderableType:
@@ -74,7 +72,7 @@ def _heading(view: RequestView) -> Text:
     if summary.title:
         found.append(f"  {plain(summary.title)[:60]}", style="default")
     where = view.now.phase
-    if where not in _CALM:
+    if view.now.in_round:
         where = f"round {summary.round} of {summary.max_rounds}, {where}"
     elif where == "over":
         where = summary.stage

@@ -51,8 +51,14 @@ class ProviderPicture:
         """Read anew. Raises FedpactError; what was seen before stays."""
         state, deployment = self._settings.state, self._client.deployment
         self._decided = decisions(state, deployment, self._account)
-        joined = [one.request for one in self._decided if one.standing == "joined"]
-        for request in [one for one in joined if one not in self._over][-MOST_SHOWN:]:
+        followed = [
+            one.request
+            for one in self._decided
+            if one.request not in self._over
+            # The daemon may have finished with one whose end has not been seen here.
+            and (one.standing == "joined" or one.request in self._logs)
+        ][-MOST_SHOWN:]
+        for request in followed:
             log_ = self._logs.get(request) or RequestLog(self._client, request)
             self._logs[request] = log_
             seen = self._shown.get(request) or Picture(self._client, self._store, self._account)
@@ -61,7 +67,7 @@ class ProviderPicture:
             if seen.over:
                 self._over.add(request)
                 self._logs.pop(request)
-        kept = [one for one in self._shown if one not in self._over] or list(self._shown)[-1:]
+        kept = [one for one in followed if one not in self._over] or list(self._shown)[-1:]
         self._shown = {one: self._shown[one] for one in kept}
 
     def __rich__(self) -> RenderableType:

@@ -45,7 +45,6 @@ class Fact(View):
 
     name: str
     value: str
-    hint: str = ""
     transaction: str = ""
     cid: str = ""
     account: str = ""

@@ -36,6 +36,10 @@ class Now(View):
     time: int
     """Of the block."""
 
+    @property
+    def in_round(self) -> bool:
+        return self.phase not in ("joining", "starting", "over", "not known")
+
 
 _OVER = {
     Stage.ENDED: "The rounds are over. A member delivers the model's key next.",

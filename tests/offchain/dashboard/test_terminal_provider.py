@@ -1,0 +1,46 @@
+"""The requests of a provider on its terminal: those under way, or the last one that ended."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fedpact.chain.client import ClientV2
+from fedpact.content.embedded import EmbeddedStore
+from fedpact.dashboard.terminal import provider
+from fedpact.dashboard.terminal.provider import ProviderPicture
+from fedpact.provider.observing import Decision
+from fedpact.settings import Settings
+from tests.support.second import People, SecondRequest
+
+
+def test_a_request_that_the_daemon_has_finished_does_not_stand_still(
+    second: ClientV2, people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = people.members[0].address
+    shown = ProviderPicture(second, EmbeddedStore(tmp_path), Settings(state=tmp_path), account)
+    decided: dict[int, str] = {}
+
+    def text() -> str:
+        found = [Decision(one, standing, "", 0) for one, standing in decided.items()]
+        monkeypatch.setattr(provider, "decisions", lambda *_: found)
+        shown.look(None)
+        out = StringIO()
+        Console(file=out, width=120).print(shown)
+        return out.getvalue()
+
+    ended = SecondRequest.created(second, people)
+    decided[ended.id] = "joined"
+    assert f"request {ended.id}  joining" in text()
+    second.send(people.requester, second.market.cancel(ended.id))
+    second.send(people.requester, second.market.settle(ended.id, ended.terms, []))
+    decided[ended.id] = "finished"  # before anybody looked again
+    assert f"request {ended.id}  refunded" in text()
+
+    under_way = SecondRequest.created(second, people)
+    decided[under_way.id] = "joined"
+    assert f"request {under_way.id}  joining" in text()
+    assert f"request {ended.id} " not in text()
