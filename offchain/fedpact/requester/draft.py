@@ -163,8 +163,8 @@ class Draft:
 
     def with_priors(self, y: "Targets") -> "Draft":
         """A copy whose first model says what is usual in the evaluation set, whose labels are `y`,
-        if its family starts from priors and the draft names none. Their shares are then public, to
-        two digits."""
+        if its family starts from priors and the draft names none. Their shares are then public,
+        to a hundredth."""
         from fedpact.requester.proposal import shares
 
         family, labels = self.fields.get("family"), self.fields.get("labels")

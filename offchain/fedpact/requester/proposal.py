@@ -25,6 +25,8 @@ MAX_ERROR = 5_000
 EIGHTHS = 8
 """A regression's errors are counted in this part of the output's public range."""
 TREES = {"trees": 256, "depth": 3}
+LEAST_SHARE = 0.01
+"""Of a label that is rare or missing among the examples: a prior of 0 rules it out for good."""
 MOMENTUM = {"name": "fedavgm", "parameters": {"momentum": 0.9}}
 
 
@@ -65,10 +67,12 @@ def proposal(schema: DataSchema, epsilon: float, output: Any = None) -> dict[str
 
 
 def shares(y: Targets, labels: int) -> list[float]:
-    """Of each label among the examples, to two digits, none of them zero; they add up to 1."""
-    counts = np.bincount(np.asarray(y, dtype=np.int64), minlength=labels) + 0.5
-    rounded = [float(f"{one:.2g}") for one in (counts / counts.sum())[1:].tolist()]
-    return [1 - math.fsum(rounded), *rounded]
+    """Of each label among the examples: rounded to a hundredth, at least LEAST_SHARE, and scaled to
+    add up to 1, as a family's priors must."""
+    counts = np.bincount(np.asarray(y, dtype=np.int64), minlength=labels)
+    rounded = [max(round(one, 2), LEAST_SHARE) for one in (counts / counts.sum()).tolist()]
+    total = math.fsum(rounded)
+    return [one / total for one in rounded]
 
 
 def _labels(schema: DataSchema) -> dict[str, Any]:

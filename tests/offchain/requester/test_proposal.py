@@ -78,12 +78,24 @@ def test_a_schema_that_says_too_little_is_refused(
 
 def test_the_first_model_says_what_is_usual() -> None:
     y = np.array([0] * 90 + [1] * 10)
-    assert shares(y, 3) == pytest.approx([0.8951, 0.1, 0.0049])
+    assert shares(y, 3) == pytest.approx([0.9 / 1.01, 0.1 / 1.01, 0.01 / 1.01])
     asked = Draft.proposed(TABLE, 2.0).with_priors(y)
     assert sum(asked.specification.family.parameters["priors"]) == pytest.approx(1)
     given = {"name": "oblivious-trees", "parameters": {"priors": [0.5, 0.5]}}
     for draft in (Draft.proposed(TABLE, 2.0, family=given), Draft.proposed(ARRAYS, 2.0)):
         assert draft.with_priors(y).fields == draft.fields
+
+
+@pytest.mark.parametrize("counts", [(1, 399), (399, 1), (3, 997), (0, 7), (1, 500, 499)])
+def test_a_rare_label_keeps_a_prior_that_can_be_published(counts: tuple[int, ...]) -> None:
+    y = np.repeat(np.arange(len(counts)), counts)
+    found = shares(y, len(counts))
+    assert min(found) > 0.009
+    assert sum(found) == pytest.approx(1, abs=1e-12)
+    assert found == pytest.approx([one / sum(counts) for one in counts], abs=0.02)
+    if len(counts) == 2:
+        spec = Draft.proposed(TABLE, 2.0).with_priors(y).specification
+        assert list(spec.family.parameters["priors"]) == found
 
 
 def test_evaluation_sets_come_as_arrays_and_texts() -> None:
