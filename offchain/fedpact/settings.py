@@ -2,7 +2,8 @@
 
 The file is the one given, else ./fedpact.toml, else ~/.config/fedpact/config.toml. Relative
 paths in the file are relative to the file, all others to the working folder. Passwords are not
-settings: they come from a prompt, a file or FEDPACT_PASSWORD, never from a flag.
+settings: they come from a prompt, a file or FEDPACT_PASSWORD, never from a flag. Addresses of nodes
+and stores may carry credentials or a provider's key, so that no `repr` shows them.
 """
 
 import os
@@ -35,7 +36,9 @@ def home() -> Path:
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FEDPACT_", extra="forbid", frozen=True)
 
-    endpoint: Annotated[tuple[str, ...], NoDecode] = ("http://127.0.0.1:8545",)
+    endpoint: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("http://127.0.0.1:8545",), repr=False
+    )
     """Ethereum nodes: http(s)://, ws(s):// or the path of an IPC socket; a list, or a text with
     commas. The best one answers, and another takes over where it fails."""
     calls_per_minute: Annotated[int, Field(ge=0)] = 0
@@ -47,7 +50,7 @@ class Settings(BaseSettings):
     deployment: Path = Path("deployment.json")
     """File written by `fedpact deploy`."""
     store: Annotated[tuple[str, ...], NoDecode] = Field(
-        default_factory=lambda: (str(home() / "content"),)
+        default_factory=lambda: (str(home() / "content"),), repr=False
     )
     """Content stores, each a folder (embedded store) or the http(s) address of an IPFS node's RPC;
     a list, or a text with commas. All are written to; the first that has the content is read."""

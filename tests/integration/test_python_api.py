@@ -145,6 +145,7 @@ def test_nothing_that_is_shown_has_a_secret(page: Page) -> None:
     with fedpact.connect(endpoint=endpoint) as at:
         secret = at._session.keys.signer.key.hex()
         shown = [repr(one) for one in (at, at._session, at.provider, at.registrar, page.request)]
+        shown.append(repr(at.settings))
     with pytest.raises(fedpact.errors.KeyStoreError) as refused:
         fedpact.connect(
             password_file=page.network.folder / "deployment.json"

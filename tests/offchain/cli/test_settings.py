@@ -109,3 +109,10 @@ def test_a_named_settings_file_must_exist(tmp_path: Path) -> None:
 def test_a_command_that_acts_needs_an_account() -> None:
     with pytest.raises(SettingsError, match="--account"):
         settings.load().chosen_account()
+
+
+def test_addresses_are_not_shown_for_they_may_carry_credentials() -> None:
+    endpoint, store = "https://user:hidden@node.example/hidden", "https://user:hidden@ipfs.example"
+    loaded = settings.load(None, {"endpoint": endpoint, "store": store})
+    assert loaded.endpoint == (endpoint,)
+    assert "hidden" not in f"{loaded} {loaded!r}"
