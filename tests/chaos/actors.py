@@ -15,7 +15,7 @@ from tests.chaos.weather import Weather
 
 @dataclass
 class Actor:
-    """One process, or the place where it runs while it does not."""
+    """One process that may be stopped and started again."""
 
     name: str
     command: list[str]
@@ -47,7 +47,7 @@ class Actor:
         self.began, self.awaited, self.expected = time.monotonic(), awaited, False
 
     def kill(self) -> None:
-        """As a power cut would, with the trainings that it started."""
+        """Kill it and the trainings it started, as a power cut would."""
         self.expected = True
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -58,7 +58,7 @@ class Actor:
 
     @property
     def output(self) -> str:
-        """Since its last start."""
+        """Seconds since its last start."""
         with self.log.open("rb") as log:
             log.seek(self.said)
             return log.read().decode(errors="replace")
@@ -68,7 +68,7 @@ class Actor:
         return "serving as" in self.output or "serving requests of" in self.output
 
     def look(self) -> None:
-        """Measure the recovery that is awaited."""
+        """Record the recovery that is awaited, once it has happened."""
         if self.awaited is None:
             return
         if self.weather.active:
@@ -78,7 +78,7 @@ class Actor:
             self.awaited = None
 
     def trainings(self) -> list[int]:
-        """Ids of the processes that it trains in."""
+        """Ids of its training processes."""
         if not self.runs:
             return []
         assert self.process is not None

@@ -15,7 +15,7 @@ HEARD_SECONDS = 0.5
 
 
 def moved(file: Path, right: Callable[[], int]) -> Callable[[], int]:
-    """Nanoseconds since 1970 as such a machine has them."""
+    """Nanoseconds since 1970 by the wrong clock."""
     read, ahead = float("-inf"), 0
 
     def wrong() -> int:

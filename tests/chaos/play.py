@@ -25,7 +25,7 @@ GONE_SECONDS = 5.0
 
 
 class Stopped(Exception):
-    """The episode cannot go on: what must not happen did."""
+    """The episode cannot go on: an invariant is broken."""
 
 
 Report = Callable[[str], None]
@@ -33,7 +33,7 @@ Report = Callable[[str], None]
 
 @dataclass
 class Result:
-    """What an episode was and what became of it, as JSON."""
+    """An episode and its result, as JSON."""
 
     number: int
     requests: int
@@ -111,7 +111,7 @@ class _Request:
         self._gone_since: float | None = None
 
     def play(self) -> int:
-        """To its settlement; its id."""
+        """Follow a request to its settlement; returns its id."""
         world, market = self._world, self._world.client.market
         title = f"request-{self._index + 1}"
         draft = world.write_draft(title)
@@ -152,7 +152,7 @@ class _Request:
         return True
 
     def _look_at(self, request: int, over: bool) -> str:
-        """The present moment in words; makes strikes due."""
+        """Describe the present moment; starts the faults that are due."""
         facts = self._world.client.rounds.round_facts(request)
         ended = over or facts.phase is Phase.ENDED
         now = (self._world.episode.rounds if ended else facts.round, facts.phase)
@@ -171,7 +171,7 @@ class _Request:
             self._striker.strike(one)
 
     def _create(self, draft: Path) -> int:
-        """With `fedpact request create`, killed as the schedule says, and called again."""
+        """Run `fedpact request create`, kill it as the schedule says, and run it again."""
         world = self._world
         before = world.client.market.request_count()
         for strike in self._creations:

@@ -26,7 +26,7 @@ PHASES = (Phase.SUBMIT, Phase.COMMIT, Phase.REVEAL, Phase.ATTEST)
 
 
 class Group(StrEnum):
-    """What is struck."""
+    """What a fault hits."""
 
     NODE = "node"
     """The Ethereum node, as one process sees it."""
@@ -44,7 +44,7 @@ class Group(StrEnum):
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fault. It lasts `seconds`; 0: it is over at once."""
+    """A kind of fault. It lasts `seconds`; 0 if it is over at once."""
 
     name: str
     group: Group
@@ -149,7 +149,7 @@ def reorganisation(depth: int) -> Kind:
 
 
 def episodes(seed: int, requests: int = 2) -> Iterator[Episode]:
-    """Without end."""
+    """Deal cards without end."""
     random = Random(seed)
     kinds = _deck(random, KINDS.values())
     moments = ((0, Phase.WAITING), *product((1, 2), PHASES), (ROUNDS, Phase.ENDED))
@@ -198,7 +198,7 @@ def brief(seed: int) -> Episode:
 
 
 def _at(random: Random, request: int, kind: Kind, last: int = ROUNDS) -> Strike:
-    """At a moment of its own; what concerns the creation alone, before it."""
+    """Give a fault its own moment; faults of the creation come before it."""
     moments = [(0, Phase.WAITING), *product(range(1, last + 1), PHASES), (last, Phase.ENDED)]
     round_, phase = random.choice(moments)
     if kind.group is Group.CREATION:

@@ -1,4 +1,4 @@
-"""How each fault strikes. Nothing here waits: what ends later is done at a later look."""
+"""How each fault is injected. Nothing here waits: a later look ends what lasts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLENTY = 100 * ETHER
 
 
 class Striker:
-    """Lets an episode's faults happen to its world."""
+    """Injects an episode's faults into its world."""
 
     def __init__(self, world: ChaosWorld) -> None:
         self._world = world
@@ -47,7 +47,7 @@ class Striker:
         """Files of records that are not whole now."""
 
     def look(self) -> None:
-        """End what is over."""
+        """End the faults whose time is over."""
         now = time.monotonic()
         due = [action for at, action in self._later if at <= now]
         self._later = [one for one in self._later if one[0] > now]
@@ -56,7 +56,7 @@ class Striker:
 
     @property
     def busy(self) -> bool:
-        """Whether a fault lasts."""
+        """Whether any fault is active."""
         weather = any(actor.weather.active for actor in self._world.actors)
         return bool(self._later or weather or self._world.store_weather.active)
 
@@ -150,7 +150,7 @@ class Striker:
             self._after(kind.seconds, lambda: _signal(group, signal.SIGCONT))
 
     def _kill_training(self, kind: Kind, actor: Actor, until: float) -> None:
-        """As soon as one runs."""
+        """As soon as an actor runs."""
         for process in actor.trainings():
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
@@ -239,7 +239,7 @@ class Striker:
 
 
 def _closed(held: ExitStack) -> None:
-    """What is held may be gone with its process."""
+    """The held process may have ended."""
     with suppress(ProcessLookupError, sqlite3.Error):
         held.close()
 

@@ -1,4 +1,4 @@
-"""The suite's schedule, and its form of a minute."""
+"""The suite's schedule, and a short episode of one minute."""
 
 import time
 from itertools import islice

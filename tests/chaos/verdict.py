@@ -1,4 +1,4 @@
-"""What must hold after an episode, whatever happened in it."""
+"""The invariants of an episode, whatever happened in it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Submitted = dict[tuple[int, int], bytes]
 
 @dataclass
 class Verdict:
-    """What an episode cost that it must not."""
+    """What an episode lost and must not lose."""
 
     wei: int = 0
     epsilon: float = 0.0
@@ -47,7 +47,7 @@ class Verdict:
 
 
 def judge(world: ChaosWorld, requests: list[int]) -> Verdict:
-    """All invariants of an episode that is over."""
+    """Check all invariants of a finished episode."""
     verdict = Verdict()
     for request in requests:
         _money(world, request, verdict)
@@ -86,7 +86,7 @@ def _rounds(world: ChaosWorld, request: int, verdict: Verdict) -> None:
 
 
 def _money(world: ChaosWorld, request: int, verdict: Verdict) -> None:
-    """What went into escrow came out, to those whom the mirror names."""
+    """All money in escrow was paid out, to the accounts that the Python mirror names."""
     terms = world.client.market.terms(request)
     paid = sum(event.amount for event in world.events(request, Paid))
     returned = sum(one.refund + one.gas_refund for one in world.events(request, Settled))
@@ -105,7 +105,7 @@ def _money(world: ChaosWorld, request: int, verdict: Verdict) -> None:
 
 
 def _submissions(world: ChaosWorld, requests: list[int]) -> list[Submitted]:
-    """Of each provider, as the chain has them now."""
+    """The models that each provider has submitted, as the chain has them now."""
     found: list[Submitted] = [{} for _ in range(PROVIDERS)]
     for request in requests:
         members = [member.account for member in world.client.pool.members(request)]

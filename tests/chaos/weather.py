@@ -58,13 +58,13 @@ class Weather:
         """Lacks EIP-1898, the tip of EIP-1559 and batches."""
 
     def strike(self, kind: Kind) -> None:
-        """From now on for `kind.seconds`."""
+        """Start now, for `kind.seconds`."""
         self._fired(kind)
         with self._lock:
             self._rules.append(Rule(kind, time.monotonic() + kind.seconds))
 
     def arm(self, kind: Kind) -> None:
-        """At the next transaction."""
+        """Start at the next transaction."""
         with self._lock:
             self._armed.append(kind)
 
@@ -90,7 +90,7 @@ class Weather:
         return self._before_sending(message) if message["method"] == SEND else None
 
     def told(self, message: Message, result: Any) -> Any:
-        """The result as this process hears it."""
+        """The result that this process receives."""
         method = message["method"]
         if method == SEND:
             if self._draw("killed after sending", "creation killed after sending"):
@@ -150,7 +150,7 @@ class Weather:
         return int(answer["result"], 16)
 
     def _draw(self, *names: str) -> bool:
-        """Whether one of these faults is armed; it is over with this."""
+        """Whether one of these faults is armed; asking disarms it."""
         with self._lock:
             kind = next((one for one in self._armed if one.name in names), None)
             if kind is None:
@@ -183,7 +183,7 @@ def _blocks(message: Message) -> int:
 
 
 def _taken(message: Message) -> bytes:
-    """The answer of a node that took a transaction, without passing it on."""
+    """Answer as a node that took the transaction, without passing it on."""
     digest = keccak(hexstr=message["params"][0]).hex()
     return b'{"jsonrpc": "2.0", "id": %d, "result": "0x%s"}' % (message["id"], digest.encode())
 
@@ -196,7 +196,7 @@ def node_with(weather: Weather) -> Iterator[str]:
 
 
 class StoreWeather:
-    """The faults of an IPFS node's RPC, for all who use it."""
+    """The faults of an IPFS node's RPC, for all its users."""
 
     def __init__(self) -> None:
         self._name, self._until = "", 0.0

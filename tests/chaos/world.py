@@ -80,7 +80,7 @@ class ChaosWorld(SecondWorld):
     # -- processes ------------------------------------------------------------------------------
 
     def add(self, weather: Weather, url: str) -> Actor:
-        """The next provider, and after them the requester."""
+        """The next provider in turn, then the requester."""
         number = len(self.actors)
         name = "requester" if number == REQUESTER else f"provider-{number + 1}"
         folder = self.network.folder
@@ -114,7 +114,7 @@ class ChaosWorld(SecondWorld):
         return actor
 
     def set_clock(self, number: int, minutes: int) -> None:
-        """Of one provider, against the machine's; heard within a second."""
+        """Set one provider's clock against the machine's; takes effect within a second."""
         new = self._clock_file(number).with_suffix(".new")
         new.write_text(f"{60 * minutes}\n")
         new.replace(self._clock_file(number))
@@ -123,7 +123,7 @@ class ChaosWorld(SecondWorld):
         return self.network.folder / f"clock-{number}"
 
     def start_all(self) -> None:
-        """Start everybody, and measure how long that takes here and now."""
+        """Start all actors, and measure how long that takes on this machine now."""
         began = time.monotonic()
         for actor in self.actors:
             actor.start()
@@ -146,7 +146,7 @@ class ChaosWorld(SecondWorld):
             self.actors[number].kill()
 
     def look(self, awaited: int | None) -> None:
-        """Start again what was killed, and note what ended by itself."""
+        """Restart killed actors, and note those that ended by themselves."""
         for actor in self.actors:
             actor.look()
             if actor.runs:
@@ -191,7 +191,7 @@ class ChaosWorld(SecondWorld):
         return path
 
     def create_once(self, draft: Path) -> int:
-        """`fedpact request create`, to its end; its exit code."""
+        """Run `fedpact request create` to its end; returns its exit code."""
         config = self.network.folder / "requester.toml"
         command = [sys.executable, "-m", "fedpact", "--config", str(config), "request", "create"]
         command += [str(draft), "--payment", PAYMENT, "--json"]

@@ -17,7 +17,7 @@ DEMO = (sys.executable, "-m", "fedpact", "demo")
 
 
 def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run in a folder, where the report goes."""
+    """The demo, run in a folder that gets its report."""
     return subprocess.run(
         [*DEMO, *options], capture_output=True, text=True, check=False, cwd=folder
     )
@@ -90,7 +90,7 @@ def test_is_accurate_on_mnist_at_epsilon_2_in_20_rounds(tmp_path: Path) -> None:
 
 
 def on_scattering_features(tmp_path: Path, *options: str) -> dict[str, Any]:
-    """The result of a demo in which all held, nobody was left out and the audit is true."""
+    """The result of a demo in which the audit passed and no provider was excluded."""
     file = tmp_path / "demo.json"
     options = ("--family", "scattering-linear", *options, "--json", str(file))
     run = demo(tmp_path, *options)

@@ -1,4 +1,4 @@
-"""A market on a real chain, and a request that has gone well, for all tests that look at one."""
+"""A market on a real chain with one finished request, shared by the tests that read it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Daemons as processes: killed, restarted, bereft of their state, on the wrong chain."""
+"""Daemons as processes: killed, restarted, without their state file, on the wrong chain."""
 
 import threading
 from collections.abc import Iterator

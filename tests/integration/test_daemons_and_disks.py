@@ -1,4 +1,4 @@
-"""Daemons whose disk is full, whose state is locked or damaged: nobody ends, no round is lost."""
+"""Daemons with a full disk or a locked or damaged state: none ends, no round is lost."""
 
 import time
 from collections.abc import Iterator

@@ -34,7 +34,7 @@ Told = Callable[[Message, Any], Any]
 
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
-    """Makes a block for each transaction and when it is told to."""
+    """A chain that makes a block for each transaction and on request."""
     with Devnet.start(tmp_path_factory.mktemp("faulty"), block_time=3600) as devnet:
         yield devnet
 
@@ -173,7 +173,7 @@ def test_no_event_of_a_dropped_branch_stays(net: Devnet, market: Market, data: P
 def test_a_reorganisation_of_any_depth_is_followed(
     net: Devnet, market: Market, data: Path, depth: int
 ) -> None:
-    """Beyond the kept ends too, of which each cycle leaves one."""
+    """Also deeper than the block hashes that the daemon keeps, one for each cycle."""
     with daemon_before(market, data) as daemon:
         before = market.client.rpc.call("evm_snapshot")
         gone = created(market)
@@ -188,7 +188,7 @@ def test_a_reorganisation_of_any_depth_is_followed(
 
 
 def test_a_head_that_is_orphaned_at_once_is_left(net: Devnet, market: Market, data: Path) -> None:
-    """One answer names a block that is replaced the next moment: no endless reading."""
+    """A block that is replaced right after an answer named it does not make reading endless."""
     asked: list[str] = []
     strike: list[str] = []
 

@@ -1,4 +1,4 @@
-"""A node that lies: what an auditor and a member notice, and what nobody does who asks it alone."""
+"""A node that lies: what an auditor and a member notice, and what nobody can who asks one node."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -26,12 +26,12 @@ Told = Callable[[Message, Any], Any]
 
 
 def nudged(data: str) -> str:
-    """The same words with another last bit."""
+    """The same 32-byte words with the last bit flipped."""
     return data[:-1] + f"{int(data[-1], 16) ^ 1:x}"
 
 
 def events_changed(contract: str, name: str) -> Told:
-    """Every event of this name says a little more or less in its last field."""
+    """Add a little to the last field of every event of this name."""
     topic = contract_abi(contract).event_topic(name)
 
     def told(message: Message, result: Any) -> Any:
@@ -46,7 +46,7 @@ def events_changed(contract: str, name: str) -> Told:
 
 
 def events_hidden(contract: str, name: str) -> Told:
-    """There are no events of this name."""
+    """Hide all events of this name."""
     topic = contract_abi(contract).event_topic(name)
 
     def told(message: Message, result: Any) -> Any:
@@ -58,7 +58,7 @@ def events_hidden(contract: str, name: str) -> Told:
 
 
 def view_changed(contract: str, name: str) -> Told:
-    """The last word that this view returns is a little more or less."""
+    """Add a little to the last word that this view returns."""
     selector = "0x" + contract_abi(contract).functions[name].selector.hex()
 
     def told(message: Message, result: Any) -> Any:
@@ -89,7 +89,7 @@ LIES: list[tuple[str, Told, set[str]]] = [
 def asked_through(
     market: Market, told: Told, habit: Callable[[Message], None] = lambda _: None
 ) -> Iterator[ChainClient]:
-    """A client whose node tells these things; `habit` sees what it is asked."""
+    """A client of a node that lies in this way; `habit` sees each call."""
     with node_in_front(market.client.rpc.endpoint, habit, told) as url:
         client = ChainClient.connect(url, market.client.deployment)
         try:

@@ -1,4 +1,4 @@
-"""The requester's service and providers' daemons as processes: a request that nobody attends to."""
+"""The requester's service and providers' daemons as processes: a request without an attendant."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Told:
     committee: SecondCommittee
 
     def event(self, name: str, number: int = 0) -> Event:
-        """The request's event of this name, for changing."""
+        """The request's event of this name, to be changed."""
         found = [one for one in self.events if one.name == name and self._concerns(one)]
         return found[number]
 
@@ -114,7 +114,7 @@ class Told:
         self.facts._transactions[event.tx_hash] = {**known, "input": changed}
 
     def last_argument(self, event: Event, function: str) -> bytes:
-        """Of a call of the rounds: its signatures."""
+        """The signatures in a call of the rounds contract."""
         known = self.facts.transaction(event.tx_hash)
         given = bytes.fromhex(known["input"][2:])
         return bytes(contract_abi(ROUNDS, SECOND).functions[function].inputs.decode(given[4:])[-1])
@@ -124,7 +124,7 @@ class Told:
         self.calldata(event, signature, bytes([signature[0] ^ 1]) + signature[1:])
 
     def spoil(self, cid: Cid | str) -> None:
-        """Other bytes than the store once took."""
+        """Change bytes that the store holds."""
         path = self.folder / "content" / str(cid)
         data = path.read_bytes()
         path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
@@ -148,7 +148,7 @@ def originals(market: SecondMarket, finished: SecondCommittee) -> tuple[list[Eve
 
 
 def all_events(market: SecondMarket) -> list[Event]:
-    """All events of the deployment, as the node gives them."""
+    """All events of the deployment, as the node returns them."""
     frame = market.client.frame()
     return list(EventScanner(market.client, market.client.deployment.block).scan(frame))
 
@@ -376,7 +376,7 @@ def other_entry(t: Told) -> None:
 
 
 def another_poster(t: Told) -> None:
-    """Of the tally, whose sender needs to be nobody in particular."""
+    """Of the tally, which anybody may send."""
     tx_hash = t.event("RoundTallied").tx_hash
     stranger = t.committee.market.people.requester.address
     known = t.facts.transaction(tx_hash)

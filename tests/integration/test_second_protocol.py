@@ -130,7 +130,7 @@ def test_members_are_paid_in_a_token_that_their_policy_lists(world: SecondWorld)
 
 @pytest.mark.slow
 def test_nobody_joins_before_all_slices_are_there(serving: SecondWorld) -> None:
-    """A slice that is nowhere made daemons of the first protocol wait until the window ended."""
+    """A missing slice made daemons of the first protocol wait until the window ended."""
     world = serving
     held: list[bytes] = []
     world.put = lambda contents: held.extend(contents)  # type: ignore[method-assign]

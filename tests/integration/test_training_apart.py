@@ -1,4 +1,4 @@
-"""A training that takes for ever, fails or is killed stops nothing else (daemons as processes)."""
+"""A training that hangs, fails or is killed stops nothing else (daemons as processes)."""
 
 import os
 import signal

@@ -188,7 +188,7 @@ class Released:
     spent: float
 
     def restore(self) -> None:
-        """Undo what another test has done to the state folder."""
+        """Restore the state folder after another test."""
         folder = self.world.network.folder / "state"
         shutil.rmtree(folder)
         shutil.copytree(self.state, folder)

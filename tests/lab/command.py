@@ -1,4 +1,4 @@
-"""What a command of the laboratory ended with and printed."""
+"""A laboratory command's exit code and output."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

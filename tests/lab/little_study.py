@@ -1,4 +1,4 @@
-"""A study of the tests' own: gradient descent on a least squares problem, round by round.
+"""A study for tests: gradient descent on a least squares problem, round by round.
 
 Settings that only tests give: `fail` and `bug` raise, `die` ends the process after that round,
 `absent` says that data are missing, `pause` waits in each round.

@@ -1,4 +1,4 @@
-"""Hostile committees and free riders, on digits: what they submit and what becomes of it."""
+"""Hostile committees and free riders on digits: what they submit and what they earn."""
 
 from dataclasses import replace
 from functools import cache

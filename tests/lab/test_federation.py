@@ -1,4 +1,4 @@
-"""Plain federated training: who trains, what is measured, how it goes on after an interruption."""
+"""Plain federated training: who trains, what is measured, how it resumes."""
 
 from dataclasses import replace
 

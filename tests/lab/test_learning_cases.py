@@ -1,4 +1,4 @@
-"""The kind `federation`: what its settings mean, and that it goes on where it was interrupted."""
+"""The kind `federation`: what its settings mean, and that it resumes."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The kind `privacy`: settings in, accuracy and all that an epsilon is read with out."""
+"""The kind `privacy`: from settings to accuracy, with what each epsilon needs to be read."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Cases over processes: run once, gone on with where interrupted, ended cleanly."""
+"""Cases over processes: each runs once, resumes after an interruption and ends cleanly."""
 
 import multiprocessing
 from pathlib import Path

@@ -49,7 +49,7 @@ def case(providers: int = 3, seed: int = 0, **settings: Any) -> Case:
 
 
 def outcome(asked: Case) -> Result:
-    """Of the case, as it would be written."""
+    """The case's result, as it would be written."""
     return Result.of(asked, run(asked, Checkpoint(lambda _: None)), 0.0)
 
 

@@ -1,4 +1,4 @@
-"""A child process ends with all that it started, and says why it did not come up."""
+"""A child process ends with all that it started, and says why it failed to start."""
 
 import os
 import re

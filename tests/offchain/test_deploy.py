@@ -40,7 +40,7 @@ ADDED = {"instance", "job"}
 
 @pytest.fixture(scope="module")
 def families() -> list[Metric]:
-    """All metrics of a daemon that has done something of everything."""
+    """All metrics of a daemon that has performed every kind of duty."""
     metrics = Metrics(Pulse(60.0))
     node = Node("http://127.0.0.1:1")
     node.calls["eth_call"] += 1

@@ -1,4 +1,4 @@
-"""What everyone takes at the end of a request."""
+"""Claims of all accounts at the end of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chromium from npm, driven by Playwright: it launches with what its package carries."""
+"""Chromium from npm, driven by Playwright; its package is all it needs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Watched:
-    """A page, and everything that it should not have done: errors, and requests to other hosts."""
+    """A page with its errors and its requests to other hosts."""
 
     def __init__(self, context: BrowserContext, site: str) -> None:
         self.page: Page = context.new_page()

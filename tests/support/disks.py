@@ -1,4 +1,4 @@
-"""Disks that are full, files that are locked or damaged."""
+"""Full disks, and locked or damaged files."""
 
 import os
 import resource

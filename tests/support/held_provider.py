@@ -21,7 +21,7 @@ PRIVATE = "a private value"
 
 
 class HeldWork(LocalWork):
-    """Trains as it should, after doing what the request's title says, if there are records."""
+    """Trains normally, after doing what the request's title says if there are records."""
 
     def __init__(self, folder: Path) -> None:
         """`folder`: gets a file `started-PID` from each training that is held; a file `open` there

@@ -184,7 +184,7 @@ class Member:
 
 
 class SumTable:
-    """All members of one request, and who hears whom."""
+    """All members of one request, and which messages reach whom."""
 
     def __init__(self, folder: Path, members: int = 4, **privacy: Any) -> None:
         self.spec = secure_specification(members, **privacy)
@@ -218,7 +218,7 @@ class SumTable:
         seats: Iterable[int] | None = None,
         passes: Callable[[Message, int], bool] = lambda message, to: True,
     ) -> None:
-        """All that `seats` hold reaches all of them, but for what does not pass."""
+        """Deliver all messages of `seats` to each other, except those that do not pass."""
         chosen = [
             self.members[seat] for seat in (range(len(self.members)) if seats is None else seats)
         ]

@@ -1,4 +1,4 @@
-"""Waits for another thread or process."""
+"""Waiting for another thread or process."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The protocol's maths a third time, in fractions and plain lists.
+"""A third implementation of the protocol's maths, in fractions and plain lists.
 
 Neither the contracts nor fedpact.consensus are used here: the vectors that both are held against
 come from this reading of the rules, slow and literal.

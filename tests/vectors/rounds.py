@@ -13,7 +13,7 @@ INVALID = naive.INVALID
 
 
 def judgement(source: random.Random) -> Case:
-    """The file's content."""
+    """The content of the vector file."""
     return {
         "rounds": [*BY_HAND, *(random_round(source, f"random {i}", 2 + i % 15) for i in range(60))],
         "leaders": [random_leader(source, f"random {i}", 2 + i % 15) for i in range(30)],

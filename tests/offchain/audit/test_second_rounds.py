@@ -91,7 +91,7 @@ def settle(request: SecondRequest, keys: AccountKeys) -> None:
 
 
 def vote(request: SecondRequest, votes: dict[int, int], opening: set[int]) -> None:
-    """Open the slice; each seat commits to its vote for itself; one opens those of `opening`."""
+    """Open the slice; each seat commits to its vote; one call reveals those of `opening`."""
     rounds, members, keys = request.client.rounds, request.people.members, request.people.requester
     request.send(keys, rounds.open_slice(request.id, (), keys.address, SLICE_KEY, None))
     salts = {seat: bytes([7 + seat]) * 32 for seat in votes}
@@ -116,7 +116,7 @@ def vote(request: SecondRequest, votes: dict[int, int], opening: set[int]) -> No
 
 
 def tally_and_attest(request: SecondRequest, attesting: set[int]) -> None:
-    """In one transaction with the first attestation; the others for themselves."""
+    """The first attestation in the same transaction; the others one by one."""
     rounds, members = request.client.rounds, request.people.members
     revealed = events_of(request, VotesRevealed)[-1]
     words = list(zip(seats_of(revealed.mask), revealed.votes, strict=True))

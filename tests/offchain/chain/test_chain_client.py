@@ -1,4 +1,4 @@
-"""Connecting to the right chain, and reads that agree with one another."""
+"""Connecting to the right chain, and consistent reads."""
 
 import re
 from collections.abc import Iterator

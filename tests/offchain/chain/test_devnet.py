@@ -1,4 +1,4 @@
-"""The private chain: its clock runs, no start repeats another, and it leaves nothing behind."""
+"""The private chain: its clock runs, each start is new, and it leaves nothing behind."""
 
 import os
 import signal

@@ -120,7 +120,7 @@ def test_repr_does_not_show_the_key() -> None:
 
 
 def test_derived_secrets_are_the_same_every_time_and_known() -> None:
-    """Values fixed: a change would lose salts and encryption keys of everybody."""
+    """Fixed values: a change would lose everybody's salts and encryption keys."""
     keys = AccountKeys(Account.from_key(KEY))
     assert keys.derive("vote-salt", b"\x01", b"\x02").hex() == (
         "b590a96654febf53e0d037fc05671f976beb2925e007dce6c0d4e4644b87261a"

@@ -21,7 +21,7 @@ from tests.support.node_proxy import Dropped, HttpAnswer, Message, node_in_front
 
 
 class Proxied:
-    """A node behind a proxy: how it is asked, and what it does to that."""
+    """A node behind a proxy that counts calls and may change answers."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -147,7 +147,7 @@ def test_a_node_of_another_chain_is_left_out(
 def test_nodes_that_name_different_blocks_are_noticed(
     anvil: Devnet, deployment: Deployment
 ) -> None:
-    """The lying node: alone it is believed, beside another one it is not."""
+    """A lying node is believed alone, but not beside a second node."""
 
     def invented(message: Message, result: Any) -> Any:
         if lies and message["method"] == "eth_getBlockByNumber" and message["params"][0] != "0x0":

@@ -1,4 +1,4 @@
-"""Events once and in order, under any limit of the node and any reorganisation."""
+"""Each event once and in order, under any limit of the node and any reorganisation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -291,7 +291,7 @@ def test_node_that_is_silent_for_a_while_does_not_lose_the_receipt(
 
 
 def payment() -> Call:
-    """One that no other test makes, to an account that has nothing."""
+    """A transfer that no other test makes, to an empty account."""
     number = next(_numbers)
     return Call("0x" + f"{0xFED000 + number:040x}", b"", number, "pay")
 
@@ -324,7 +324,7 @@ def outbox(tmp_path: Path) -> Path:
 
 
 def with_outbox(client: ChainClient, path: Path, url: str = "", **limits: float) -> Sender:
-    """A sender of a process that was started just now."""
+    """The sender of a freshly started process."""
     rpc = Nodes(url) if url else client.rpc
     kept = Outbox(client.genesis_hash, path)
     limits = {"timeout": PATIENCE, "bump_after": PATIENCE, **limits}
@@ -445,7 +445,7 @@ def test_a_transaction_that_the_node_dropped_is_broadcast_again(
 def test_a_call_is_not_repeated_before_its_caller_can_have_seen_it(
     anvil: Devnet, client: ChainClient, participant: AccountKeys
 ) -> None:
-    """A daemon decides from a block below the head; what it did above is not to be done again."""
+    """A daemon decides from a block below the head; it must not repeat what it did above it."""
     ours, call = sender(client), payment()
     before = nonce_of(client, participant)
     ours.seen_block = client.frame().block_number
@@ -459,7 +459,7 @@ def test_a_call_is_not_repeated_before_its_caller_can_have_seen_it(
 def test_what_the_contract_would_refuse_by_now_is_cancelled(
     patient: Devnet, patient_deployment: Deployment, slow: ChainClient
 ) -> None:
-    """It waited for long; meanwhile another account was admitted in the same place."""
+    """Its estimate reverts after a long wait: what it was to do has become impossible."""
     registrar, newcomer = patient.new_account(), patient.new_account()
     slow.rpc.call("evm_setAutomine", True)
     deployment = deploy(ChainClient.connect(patient.url, None), registrar)

@@ -1,4 +1,4 @@
-"""The registrar's vouchers: good once, for one account, on one chain, for one registry."""
+"""The registrar's vouchers: valid once, for one account, one chain and one registry."""
 
 from dataclasses import replace
 

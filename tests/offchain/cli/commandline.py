@@ -1,4 +1,4 @@
-"""What a command ended with and said."""
+"""A command's exit code and output."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

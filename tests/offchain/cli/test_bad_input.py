@@ -49,7 +49,7 @@ def ready(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """A folder from which bob's commands would work."""
+    """A folder in which bob's commands work."""
     deployments.save(deployment, tmp_path / "deployment.json")
     import_account(tmp_path / "keys", bob.signer.key.hex(), "password", "bob", scrypt_cost=QUICK)
     (tmp_path / "password").write_text("password")

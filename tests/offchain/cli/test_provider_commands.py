@@ -1,4 +1,4 @@
-"""The provider's commands: what they say where there is nothing yet, and what they find."""
+"""The provider's commands: what they say when there is nothing yet, and what they find."""
 
 import base64
 import json

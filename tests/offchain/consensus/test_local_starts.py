@@ -1,4 +1,4 @@
-"""An update's norm is measured from the strategy's start of the training."""
+"""An update's norm is measured from the strategy's starting point."""
 
 import numpy as np
 import pytest

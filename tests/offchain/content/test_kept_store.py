@@ -1,4 +1,4 @@
-"""What an owner keeps, gives again, and gives up."""
+"""What an owner keeps, provides again, and releases."""
 
 import shutil
 from collections.abc import Iterator

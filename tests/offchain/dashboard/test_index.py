@@ -42,7 +42,7 @@ def step(follower: Follower) -> list[Change]:
 
 
 def catch_up(follower: Follower) -> list[Change]:
-    """All that is told until nothing is new."""
+    """All updates until nothing is new."""
     found: list[Change] = []
     told = step(follower)
     while any(one.requests or one.others for one in told):

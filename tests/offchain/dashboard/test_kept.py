@@ -1,4 +1,4 @@
-"""Values that are made once for many readers, in bounded memory and time."""
+"""Values computed once for many readers, in bounded memory and time."""
 
 from __future__ import annotations
 

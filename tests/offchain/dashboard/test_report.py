@@ -1,4 +1,4 @@
-"""A report is one file that asks nobody for anything, and shows what its data say."""
+"""A report is one file that loads nothing from elsewhere and shows its data."""
 
 from __future__ import annotations
 

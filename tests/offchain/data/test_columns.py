@@ -1,4 +1,4 @@
-"""Declared columns: what cells mean, and that the same cell is the same input at every party."""
+"""Declared columns: what cells mean, and that a cell gives the same input at every party."""
 
 import json
 from pathlib import Path

@@ -85,7 +85,7 @@ def test_the_first_1024_bytes_of_a_cifar_image_are_its_red(tmp_path):
 
 
 class MakesFolder:
-    """What a hostile batch would have its reader do."""
+    """Code that a hostile batch tries to run in its reader."""
 
     def __init__(self, path):
         self.path = path

@@ -103,7 +103,7 @@ def hdf5(**arrays: Any) -> Make:
 
 
 def half(make: Make) -> Make:
-    """Cut in the middle."""
+    """The bytes, cut in the middle."""
 
     def cut(path: Path) -> None:
         make(path)

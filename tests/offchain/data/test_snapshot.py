@@ -1,4 +1,4 @@
-"""What is kept of a data set is all that training and the ledger need of it."""
+"""A snapshot holds all that training and the ledger need of a data set."""
 
 from dataclasses import fields
 from pathlib import Path

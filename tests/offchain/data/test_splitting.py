@@ -1,4 +1,4 @@
-"""Cutting a data set into folders: nothing lost, nothing twice, nothing half-written."""
+"""Splitting a data set into folders: nothing is lost, repeated or half-written."""
 
 import json
 

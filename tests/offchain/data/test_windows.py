@@ -1,4 +1,4 @@
-"""Windows out of time series: whose rows they have, in which order, and what their labels are."""
+"""Windows of time series: which rows they hold, in which order, and their labels."""
 
 from pathlib import Path
 from typing import Any

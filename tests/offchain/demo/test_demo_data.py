@@ -1,4 +1,4 @@
-"""What the demo makes of its options: drafts, providers' files, refusals before anything runs."""
+"""The demo's options: drafts, providers' files, and refusals before anything runs."""
 
 import os
 from pathlib import Path

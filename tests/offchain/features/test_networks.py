@@ -186,7 +186,7 @@ def test_a_network_that_is_not_installed_names_the_extra(monkeypatch: pytest.Mon
 
 
 def test_subnormal_numbers_count_as_zero_in_the_networks_threads_alone() -> None:
-    """They are slower to add, which would tell of the example that has them."""
+    """They are slower to add, which would reveal the example that has them."""
     graph = Graph()
     sum_of = graph.add("ReduceSum", "x", graph.constant(np.array([1])), keepdims=1)
     session = FrozenSession(graph.model({"x": (1, [1, 64])}, sum_of, 1))

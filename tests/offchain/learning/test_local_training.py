@@ -1,4 +1,4 @@
-"""Local training and the norms that it can produce."""
+"""Local training, and bounds on the norms of its updates."""
 
 import math
 

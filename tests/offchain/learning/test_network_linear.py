@@ -42,7 +42,7 @@ def spec_of(**changes):
 
 
 def photos(n=24):
-    """Bright, dark and striped ones."""
+    """Bright, dark and striped images."""
     generator = np.random.default_rng(0)
     y = np.arange(n) % 3
     x = 0.1 * generator.random((n, 3, 8, 8)).astype(np.float32)

@@ -38,7 +38,7 @@ def accuracy(model: Ensemble, data: Data) -> float:
 
 
 def stump(value: float) -> Ensemble:
-    """x_1 > 0.5 gives (value, 0), else (0, value)."""
+    """A tree: x_1 > 0.5 gives (value, 0), else (0, value)."""
     leaves = np.array([[[0.0, value], [value, 0.0]]], dtype=np.float32)
     return Ensemble(np.array([[1]]), np.array([[0.5]], dtype=np.float32), leaves)
 

@@ -422,7 +422,7 @@ def test_a_ledger_that_another_process_locks_is_refused(path: Path) -> None:
 
 
 def test_another_accounts_ledger_knows_nothing_of_the_same_records(tmp_path: Path) -> None:
-    """The limit that docs/privacy.md states: one ledger a provider, or nothing is added up."""
+    """The limit that docs/privacy.md states: costs add up in one ledger for each provider only."""
     with Ledger(tmp_path / "ours", KEY) as ours, Ledger(tmp_path / "theirs", bytes(32)) as theirs:
         ours.release(release_id(1), records(1), EVENT, b"x")
         assert theirs.spent(DELTA, records(1)).epsilon == 0

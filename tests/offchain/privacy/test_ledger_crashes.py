@@ -113,7 +113,7 @@ def status_of(child: int) -> int:
 
 
 def die_before_line(number: int, action: Callable[[], None]) -> Callable[[], None]:
-    """`action` in a process that ends before the number-th traced line; 71 says that it did."""
+    """Run `action` in a process that ends before traced line `number`, with exit code 71."""
     seen = 0
 
     def trace(frame: FrameType, kind: str, _: Any) -> Any:

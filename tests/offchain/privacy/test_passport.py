@@ -41,7 +41,7 @@ def make(ledger: Ledger, request: int, *units: int, event: GaussianRelease = EVE
 
 
 def carried(ledger: Ledger) -> passport.Body:
-    """As a file has it."""
+    """The passport as written to a file."""
     body = json.loads(json.dumps(passport.body_of(ledger)))
     passport.check(body)
     return body

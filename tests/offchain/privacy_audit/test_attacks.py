@@ -31,7 +31,7 @@ def test_counting_records_when_joining_gives_the_attacker_everything(
 
 @pytest.mark.parametrize("family", TEXT_FAMILIES)
 def test_no_text_stops_a_construction_or_counts_for_more_than_its_price(family: str) -> None:
-    """Every text of the game, labelled or with a label of nobody."""
+    """Every text of the game, labelled or with an unknown label."""
     request = attacks.request(family)
     without = play(request, None, "a", False, 1)
     assert without.behaviour.decision == participation.JOINS

@@ -73,7 +73,7 @@ def test_the_least_secure_sum_shows_a_record_as_much_as_stated() -> None:
 
 
 def test_noise_of_one_member_less_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if one more than stated colluded, or added none."""
+    """One more member than stated colludes, or adds no noise."""
     real = draws.member_integers
 
     def quiet(training):

@@ -43,7 +43,7 @@ def test_it_is_tried_until_shortly_before_a_deadline(clock: list[float], window:
 
 
 def test_a_deadline_stays_known_while_nothing_can_be_read(clock: list[float]) -> None:
-    """And bounds the wait of a daemon that reaches no node."""
+    """It also bounds the wait of a daemon that reaches no node."""
     waits = Backoffs(POLL)
     assert waits.longest_pause() == backoff.MAX_SECONDS
     waits.saw(1, 40)

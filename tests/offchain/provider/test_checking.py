@@ -1,4 +1,4 @@
-"""What a daemon finds of its account before it serves."""
+"""What a daemon checks of its account before it serves."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -127,7 +127,7 @@ def test_a_lifetime_is_sold_for_its_price_to_whatever_number_of_accounts(
 
 
 def test_stating_less_than_the_noise_costs_does_not_lower_the_price(ledger: Ledger) -> None:
-    """Seen to work before: the price went by the stated epsilon, and 4 were had for 0.001."""
+    """This worked before: the price followed the stated epsilon, and 4 cost as much as 0.001."""
     provider = Provider(ledger, Policy(min_pay_per_epsilon=PRICE))
     with pytest.raises(PolicyRefusal, match="wei for epsilon 4 is under"):
         provider.serve(asking(4.0, stated=0.001), "0xA", PRICE // 1000, published=True)

@@ -37,7 +37,7 @@ NO_RATE = {"messages_per_second": 1e9, "searches_per_second": 1e9}
 
 
 class Daemon:
-    """Answers as the routing core does, from one record, while `may_answer` is set."""
+    """A stand-in for the routing core that answers from one record while `may_answer` is set."""
 
     error: Exception | None = None
 

@@ -1,4 +1,4 @@
-"""What both protocols' daemons do before they join."""
+"""What daemons do before they join."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a daemon tells of itself over HTTP, and to systemd."""
+"""What a daemon reports over HTTP and to systemd."""
 
 import json
 import socket

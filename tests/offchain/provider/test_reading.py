@@ -1,4 +1,4 @@
-"""What a member makes of content that its store does not give rightly."""
+"""How a member treats content that its store fails to return."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Nothing is signed twice differently."""
+"""A daemon never signs two different messages for one duty."""
 
 from pathlib import Path
 

@@ -35,7 +35,7 @@ def titled(title: str, release: ReleaseId = RELEASE) -> PlannedRelease:
 
 
 def trainings(folder: Path) -> set[str]:
-    """A name for each process that has held a training."""
+    """One file for each process that has held a training."""
     return {one.name for one in folder.glob("started-*")}
 
 

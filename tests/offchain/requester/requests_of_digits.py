@@ -35,7 +35,7 @@ def draft(**changes: Any) -> Draft:
 
 
 def evaluation(counts: tuple[int, ...] = (10, 12, 30), seed: int = 0) -> Dataset:
-    """`counts[k]` examples of label k; all different."""
+    """`counts[k]` distinct examples of label k."""
     generator = np.random.default_rng(seed)
     y = generator.permutation(np.repeat(np.arange(len(counts)), counts)).astype(np.int64)
     return Dataset(generator.normal(size=(len(y), 2)).astype(np.float32), y, ())

@@ -1,4 +1,4 @@
-"""The requester's loop, on facts given to it: what it does, says and survives."""
+"""The requester's loop on given facts: what it does, reports and survives."""
 
 from collections.abc import Callable, Iterator
 
@@ -53,7 +53,7 @@ def play(
     open_slice: Callable[[RoundState], str] = lambda _: "opened",
     give_up: float | None = None,
 ) -> list[RequestProgress]:
-    """The reports of a loop to which the chain shows one step after the other."""
+    """The reports of a loop over a chain that advances step by step."""
     script: Iterator[Facts | Exception] = iter(steps)
     reports: list[RequestProgress] = []
 

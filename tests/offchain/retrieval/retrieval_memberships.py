@@ -57,7 +57,7 @@ class Nodes:
         del self.living[node]
 
     def leave(self, node: bytes) -> None:
-        """Struck off the register."""
+        """Remove the node from the register."""
         del self.registered[node]
         del self.living[node]
 

@@ -1,4 +1,4 @@
-"""Nodes that all start at once: whom the chain names at random keeps them one network."""
+"""Nodes that all start at once: random contacts from the chain keep them one network."""
 
 from random import Random
 

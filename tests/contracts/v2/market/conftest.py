@@ -42,7 +42,7 @@ def delivered(request_of: Callable[..., Request]) -> Callable[..., Request]:
 
 @pytest.fixture
 def token(chain: Chain, contracts: Contracts, accounts: Any) -> Callable[[str], Any]:
-    """`token("FeeToken")`: a token of which the requester has plenty; the market may take it."""
+    """`token("FeeToken")`: a token that the requester holds and lets the market take."""
 
     def new(name: str) -> Any:
         made = chain.deploy(name, accounts[0])

@@ -102,7 +102,7 @@ class Contracts:
 
 
 def deploy(chain: Chain, deployer: LocalAccount) -> Contracts:
-    """Registry, ledger and market, with a pool and rounds that do as they are told."""
+    """Registry, ledger and market, with a fake pool and fake rounds that tests control."""
     registry = chain.deploy("ParticipantRegistry", deployer, deployer.address, DELAY)
     pool = chain.deploy("FakePool", deployer)
     rounds = chain.deploy("FakeRounds", deployer)
@@ -227,7 +227,7 @@ class Request:
         return self.send(sender or self.stranger, "settle", *args)
 
     def collect(self, start: int, end: int | None = None) -> Any:
-        """Takes in entries[start:end]."""
+        """Tally entries[start:end]."""
         before = folded(self.entries[:start])
         args = (self.id, self.terms, before, self.entries[start:end])
         return self.send(self.stranger, "collect", *args)
@@ -236,7 +236,7 @@ class Request:
         return self.send(self.stranger, "pay", self.id, self.terms, list(indices))
 
     def wait(self) -> None:
-        """Until the dispute or delivery window is over."""
+        """Wait until the dispute or delivery window is over."""
         self.chain.travel(WINDOW + 1)
 
     # -- views -------------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ class Request:
         return int(call.call())
 
     def paid(self, receipt: Any) -> list[tuple[str, int, bool]]:
-        """Whom a transaction paid what, and whether it was only credited."""
+        """The payments of a transaction, and whether each was only credited."""
         found = events(self.on.market, "Paid", receipt)
         return [(one["account"], one["amount"], one["credited"]) for one in found]
 

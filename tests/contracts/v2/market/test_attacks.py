@@ -1,4 +1,4 @@
-"""Attacks that were carried out on the first protocol's money and reputations."""
+"""Attacks on money and reputations that succeeded against the first protocol."""
 
 from fractions import Fraction
 
@@ -33,7 +33,7 @@ def rated(r, account, weight, quality):
 
 
 def tiny_requests(delivered, number, pay):
-    """`number` requests in which two of three are against the third, who is member 2."""
+    """`number` requests in which two members of three attack member 2."""
     for _ in range(number):
         r = delivered(TWO_OF_THREE, members=3, reached=True, pay=pay, gasPerRound=0)
         r.settle(sender=r.requester)
@@ -62,7 +62,7 @@ def test_requests_below_the_unit_do_nothing_to_a_reputation(delivered):
 
 
 def test_requests_that_pay_nobody_take_no_more_than_a_tenth(request_of):
-    """They cost their requester nothing, so all of them together are bounded."""
+    """They cost their requester nothing, so their sum must be bounded."""
     for _ in range(15):
         r = request_of(members=3, gasPerRound=0)
         r.create()

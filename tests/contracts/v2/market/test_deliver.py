@@ -93,7 +93,7 @@ def test_it_is_refused_once_the_window_is_over(ended, expect_revert):
 
 @pytest.mark.parametrize("field", ["cipher", "key_digest", "ephemeral", "proof"])
 def test_anything_but_what_was_anchored_is_refused(ended, expect_revert, field):
-    """Eighty bytes of anything made the pay due."""
+    """In the first protocol any eighty bytes made the pay due."""
     junk = Point(1, 2) if field == "ephemeral" else () if field == "proof" else keccak(text="junk")
     delivery = replace(ended.delivery(), **{field: junk})
     with expect_revert("SharingMarket_WrongDelivery", ended.id, ended.deliveries.root):
@@ -107,7 +107,7 @@ def test_the_delivery_of_another_number_of_rounds_is_refused(ended, expect_rever
 
 
 class OffCurve(Point):
-    """Coordinates that nobody checked."""
+    """A point whose coordinates are not on the curve."""
 
     def __post_init__(self) -> None:
         pass
@@ -115,7 +115,7 @@ class OffCurve(Point):
 
 @pytest.mark.parametrize("point", [OffCurve(1, 3), OffCurve(0, 0)])
 def test_a_point_off_the_curve_is_refused_even_if_anchored(request_of, expect_revert, point):
-    """It could never be disputed."""
+    """Such a delivery could never be disputed."""
     r = request_of()
     r.create()
     r.start(Deliveries(point, (bytes(32),) * 4, (bytes(32),) * 4))

@@ -1,4 +1,4 @@
-"""Payees and tokens that misbehave: nobody else waits for its money, and nothing is paid twice."""
+"""Payees and tokens that misbehave: all others get their money, and nothing is paid twice."""
 
 import pytest
 
@@ -86,7 +86,7 @@ def test_a_payee_cannot_withdraw_twice_while_it_is_paid(delivered, hostile, memb
 
 
 def test_who_settles_cannot_starve_payees_by_sending_little_gas(chain, delivered, hostile, members):
-    """With too little gas a wallet's payment would fail, and it would have to fetch its money."""
+    """With too little gas a payment to a wallet would fail and become a credit."""
     r = delivered(ROUND, members=members, pay=UNIT)  # nothing is recorded after the payments
     r.chain.send(r.stranger, hostile.functions.call(hostile.address, b"\x01" * 32 * 12))
     call = r.on.market.functions.settle(r.id, r.terms, r.entries, b"")

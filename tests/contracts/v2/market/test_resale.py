@@ -38,7 +38,7 @@ DIGEST = keccak(text="record")
 
 
 class OffCurve(Point):
-    """Coordinates that nobody checked."""
+    """A point whose coordinates are not on the curve."""
 
     def __post_init__(self) -> None:
         pass

@@ -28,7 +28,7 @@ BUDGET = 4 * GAS_PER_ROUND
 
 
 def amounts(r, receipt):
-    """What each member was paid, then the requester."""
+    """What each member, and then the requester, was paid."""
     paid = {account: amount for account, amount, _ in r.paid(receipt)}
     return [paid.get(address_of(who), 0) for who in [*r.members, r.requester]]
 
@@ -359,7 +359,7 @@ def test_a_token_pays_members_and_ether_the_gas(delivered, token):
 
 @pytest.fixture
 def large(delivered):
-    """Three rounds of two that were drawn from a pool of 20, and the gas of a batch."""
+    """Three rounds of two members drawn from a pool of 20, and the gas of a batch."""
     members = [to_checksum_address(f"0x{0xA000 + i:040x}") for i in range(20)]
     entries = [
         entry([6_000, 4_000], [17, 3]),

@@ -70,7 +70,7 @@ def sign(chain, registry):
 
 @pytest.fixture
 def suspended(chain, registry, registrar, admitted):
-    """Alice, once her suspension has begun."""
+    """Alice, suspended."""
     chain.send(registrar, registry.functions.suspend(admitted.address))
     chain.travel(DELAY)
     return admitted

@@ -390,7 +390,7 @@ class Rounds:
         self.finalise()
 
     def contradict(self, seat: int, sender: Any = None) -> Any:
-        """Somebody shows two models that the seat signed for the present round."""
+        """Anyone proves that the seat signed two models for the present round."""
         round_, account = self.facts.round, self.seats[seat]
         models = [keccak(text=f"{self.id} {round_} {seat} {i}") for i in range(2)]
         packed = pack_signatures(

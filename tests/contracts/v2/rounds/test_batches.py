@@ -1,4 +1,4 @@
-"""See batches.tree."""
+"""One test for each leaf of batches.tree."""
 
 from __future__ import annotations
 

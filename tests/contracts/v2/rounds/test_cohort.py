@@ -1,4 +1,4 @@
-"""See cohort.tree."""
+"""One test for each leaf of cohort.tree."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_those_that_left_are_passed_over(rounds_of: Any) -> None:
 
 
 def test_the_next_in_order_fill_the_seats(rounds_of: Any) -> None:
-    """One member has nearly all weight: it is drawn again and again."""
+    """One member has nearly all the weight, so most draws hit it."""
     r = larger(rounds_of, weightRule=1, sampleCap=65_535)
     found = [drawn(r, seed) for seed in SEEDS]
     assert found == [cohort(seed, weights(r), 4) for seed in SEEDS]

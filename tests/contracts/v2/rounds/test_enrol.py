@@ -1,4 +1,4 @@
-"""See enrol.tree."""
+"""One test for each leaf of enrol.tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""See postRound.tree."""
+"""One test for each leaf of postRound.tree."""
 
 from __future__ import annotations
 

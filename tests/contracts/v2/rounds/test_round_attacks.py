@@ -1,4 +1,4 @@
-"""Attacks on rounds that paid off in the first protocol; here they gain nothing."""
+"""Attacks on rounds that paid in the first protocol gain nothing here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.contracts.v2.rounds.kit import ATTEST, ENDED, WAITING, WINDOW, Rounds
 
 
 def blind_round(r: Rounds) -> None:
-    """The members submit, and no slice comes."""
+    """The members submit, and the requester opens no slice."""
     seats = range(len(r.members))
     r.submit(*seats)
     r.chain.mine_at(r.facts.deadline - WINDOW // 2 + 1)
@@ -230,7 +230,7 @@ def test_nobody_is_blamed_for_not_attesting_after_the_requester_cancelled(runnin
 
 
 def test_attesting_another_model_than_the_majority_is_a_fault(running: Any) -> None:
-    """Two of five that attested anything else kept all from being paid, at no price."""
+    """Two of five that attested something else stopped all pay, at no cost to themselves."""
     r = tallied(running(5))
     r.attest(0, 1, 2)
     r.attest(3, digest=keccak(text="one"))

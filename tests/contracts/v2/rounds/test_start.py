@@ -1,4 +1,4 @@
-"""See start.tree."""
+"""One test for each leaf of start.tree."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Phase(IntEnum):
 
 
 class Refused(Exception):
-    """The protocol does not allow it."""
+    """The protocol does not allow this act."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ class Request:
         self._conclude(now, nothing, None, members, seats)
 
     def contradict(self, now: int, seat: int) -> None:
-        """Two different signed messages of a seat are shown."""
+        """Show two different signed messages of one seat."""
         self.advance(now)
         if self.round == 0 or self.phase in (Phase.WAITING, Phase.ENDED):
             raise Refused("no round")

@@ -72,7 +72,7 @@ class Play:
     # -- acts -----------------------------------------------------------------------------------
 
     def act(self, call: Callable[[], Any], expected: Callable[[int], None]) -> bool:
-        """The next second's transaction; chain and model must agree on whether it is allowed."""
+        """A transaction in the next second; chain and model must agree whether it is allowed."""
         self.now += 1
         self.r.chain.next_at(self.now)
         taken, why = True, ""

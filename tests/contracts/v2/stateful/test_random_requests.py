@@ -92,7 +92,7 @@ class Requests(RuleBasedStateMachine):
         return self.play.model
 
     def others(self, seats: set[int]) -> list[int]:
-        """Those of the seats whose members need not be honest."""
+        """The seats whose members may be dishonest."""
         held = self.m.seats
         return [s for s in sorted(seats) if s < len(held) and held[s] not in self.honest]
 
@@ -132,7 +132,7 @@ class Requests(RuleBasedStateMachine):
     @precondition(lambda self: self.live() and self.m.round)
     @rule(seats=SEATS, all_=st.booleans())
     def post(self, seats: set[int], all_: bool) -> None:
-        """Everybody signs, or too few do."""
+        """All members sign, or too few do."""
         if all_:
             seats = set(seats_of((self.m.expected | self.m.submitted) & ~self.m.voided))
         found = sorted(seat for seat in seats if seat < len(self.m.seats))

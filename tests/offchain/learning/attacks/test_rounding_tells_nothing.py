@@ -75,7 +75,7 @@ def drawn(spec, count, seed=0):
 
 
 def nearly_equal_rows(spec, magnitude):
-    """Weights whose outputs are equal but for last bits, which `magnitude` blows up."""
+    """Weights whose outputs differ in their last bits only, which `magnitude` enlarges."""
     generator = np.random.default_rng(1)
     weights = {}
     for name, shape in family_of(spec).template(spec).tensors:

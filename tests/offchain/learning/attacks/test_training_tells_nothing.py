@@ -1,4 +1,4 @@
-"""Hostile requests against training under `sound`: no record decides whether a model comes."""
+"""Hostile requests against training under `sound`: no record decides whether a model follows."""
 
 import numpy as np
 import pytest

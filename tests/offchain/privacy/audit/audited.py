@@ -1,4 +1,4 @@
-"""Releases of the product on a tiny data set, and mutants of them that break the promise.
+"""The product's releases on a tiny data set, and mutants that break the promise.
 
 The last of four records is the worst that a provider can hold: its gradient is clipped to the full
 norm in every step. The auditor knows all but whether it is in, and undoes what is public: the
@@ -157,7 +157,7 @@ def draws_of(release: Release, records: int, noise: NoiseSource) -> Draw:
 
 
 def drawn_twice(release: Release) -> Release:
-    """After a crash the release is drawn and published once more."""
+    """After a crash the release is drawn again and published a second time."""
     return lambda records, noise: np.concatenate([release(records, noise) for _ in range(2)])
 
 

@@ -1,4 +1,4 @@
-"""What members and whoever collects may try against a secure sum."""
+"""Attacks on a secure sum by its members and its collector."""
 
 from collections import Counter
 from contextlib import suppress

@@ -24,7 +24,7 @@ from tests.support.secure_sum import CONTEXT, Party, draws, vectors
 
 @st.composite
 def sums(draw: st.DrawFn) -> tuple[SumTerms, set[int], set[int], set[int]]:
-    """Terms; who announced nothing, who sent no masked vector, who opened nothing."""
+    """Terms, and the members that did not announce, mask or open."""
     dropouts, colluders = draw(st.integers(0, 2)), draw(st.integers(0, 3))
     least = max(2 * dropouts + colluders + 1, dropouts + colluders + 2)
     terms = SumTerms(draw(st.integers(least, 10)), dropouts, colluders)

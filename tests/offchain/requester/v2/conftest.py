@@ -45,7 +45,7 @@ def people(anvil: Devnet, second: ClientV2, operator: AccountKeys) -> People:
 
 
 class Played(SecondRequest):
-    """A request that the product published; its three providers do as they are told."""
+    """A request that the product published; the test controls its three providers."""
 
     def __init__(self, scene: Scene, request_id: int) -> None:
         terms = scene.client.market.terms(request_id)
@@ -98,7 +98,7 @@ class Scene:
         return Played(self, self.requester.create(asked, evaluation(), PAY))
 
     def wait(self, seconds: int) -> None:
-        """Let so much time pass on chain."""
+        """Let this many seconds pass on chain."""
         self.anvil.mine(2, seconds)
 
 

@@ -1,4 +1,4 @@
-"""What a requester of the second protocol does, and what it cannot get away with."""
+"""What a requester of the second protocol does, and which of its attacks fail."""
 
 import json
 from dataclasses import replace
