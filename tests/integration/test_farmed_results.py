@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from fedpact.audit import audit
-from fedpact.audit.chain import ChainFacts
-from fedpact.audit.evidence import gather
+from fedpact.audit.first.chain import ChainFacts
+from fedpact.audit.first.evidence import gather
+from fedpact.audit.first.resale import ResaleChecks
 from fedpact.audit.report import Broken
-from fedpact.audit.resale import ResaleChecks
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.scanner import EventScanner

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from fedpact.audit.chain import ChainFacts
-from fedpact.audit.evidence import Evidence, gather
+from fedpact.audit.first.chain import ChainFacts
+from fedpact.audit.first.evidence import Evidence, gather
+from fedpact.audit.first.retrieval import RetrievalChecks
 from fedpact.audit.report import Broken
-from fedpact.audit.retrieval import RetrievalChecks
 from fedpact.chain.scanner import EventScanner
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.requester.draft import Draft

@@ -6,7 +6,7 @@ import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from fedpact.audit.protocol import TERMS_TYPES
+from fedpact.audit.first.protocol import TERMS_TYPES
 from fedpact.chain.abi import contract_abi
 from fedpact.chain.bindings.binding import Binding
 from fedpact.chain.bindings.market import Market

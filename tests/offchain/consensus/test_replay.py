@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from eth_account import Account
 
-from fedpact.audit.evidence import Evidence, Final, RoundEvidence, Tally
-from fedpact.audit.seats import SeatHistory, learning_checks
+from fedpact.audit.first.evidence import Evidence, Final, RoundEvidence, Tally
+from fedpact.audit.first.seats import SeatHistory, learning_checks
 from fedpact.chain.bindings.binding import camel
 from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local

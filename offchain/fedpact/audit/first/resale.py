@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fedpact.audit.evidence import Evidence
+from fedpact.audit.first.evidence import Evidence
 from fedpact.audit.report import require
 from fedpact.types.resale import PurchaseStatus
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
-    from fedpact.audit.chain import ChainFacts
+    from fedpact.audit.first.chain import ChainFacts
     from fedpact.chain.records import Event
 
 

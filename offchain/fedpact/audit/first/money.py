@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fedpact.audit.evidence import Evidence
+from fedpact.audit.first.evidence import Evidence
 from fedpact.audit.report import Unavailable, require
 from fedpact.consensus.payment import (
     loss,
@@ -16,7 +16,7 @@ from fedpact.consensus.reputation import Sums, record, score
 from fedpact.types.rounds import DELIVERY_WINDOWS, RequestStatus, seats_of
 
 if TYPE_CHECKING:
-    from fedpact.audit.chain import ChainFacts
+    from fedpact.audit.first.chain import ChainFacts
 
 UNPAID_WEIGHT = 1
 """Weight of faults in a request that paid nobody (SharingMarket, `_settle`)."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fedpact.audit.evidence import Evidence, RoundEvidence, Tally
+from fedpact.audit.first.evidence import Evidence, RoundEvidence, Tally
 from fedpact.audit.history import AuditHistory, Request
 from fedpact.audit.learning import Judged, LearningChecks
 from fedpact.audit.report import Unavailable, require
@@ -14,7 +14,7 @@ from fedpact.types.scores import lane
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
-    from fedpact.audit.chain import ChainFacts
+    from fedpact.audit.first.chain import ChainFacts
     from fedpact.chain.keystore import AccountKeys
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from fedpact.audit.evidence import Evidence, RoundEvidence, mask_of
+from fedpact.audit.first.evidence import Evidence, RoundEvidence, mask_of
 from fedpact.audit.report import Unavailable, require
 from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
 from fedpact.consensus.tally import (
@@ -22,7 +22,7 @@ from fedpact.types.rounds import RequestStatus, RoundState, seats_of
 from fedpact.types.scores import INVALID, MAX_SEATS, median_error
 
 if TYPE_CHECKING:
-    from fedpact.audit.chain import ChainFacts
+    from fedpact.audit.first.chain import ChainFacts
 
 POINT_LANE_BITS = 16
 MAX_FAULTS = 255
