@@ -127,8 +127,8 @@ class SecureCommittee(SecondCommittee):
             shares = opening_value(roster, openings[number])
             _say(board, keys[number], seat, Kind.OPEN, shares, mask)
         total = open_sum(roster, masked, openings).values
-        announced = {one.number: one for one in roster.announcements}
-        return record_of(group, announced, board).encode(), GroupSum(group.seats, total)
+        record = record_of(group, roster.announcements, board)
+        return record.encode(), GroupSum(group.seats, total)
 
 
 def _say(

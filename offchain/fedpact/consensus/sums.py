@@ -6,7 +6,7 @@ it, and sees who failed. Two records of one group with different sums cannot bot
 needs as many agreements as recover a secret (`privacy.secure_sum.terms`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -225,19 +225,16 @@ class SumRecord(Document):
             raise InvalidInput(f"record of a sum: {first_error(error)}") from error
 
 
-def record_of(
-    group: SumGroup, announcements: Mapping[int, Announcement], board: Board
-) -> SumRecord:
-    """What this member holds of its group's sum."""
+def record_of(group: SumGroup, announcements: Iterable[Announcement], board: Board) -> SumRecord:
+    """What this member holds of its group's sum. `announcements`: of the roster's members alone;
+    with another one, the record proves nothing."""
     kinds = (Kind.MASKED, Kind.AGREE, Kind.OPEN)
     kept = [
         message
         for (kind, seat), message in sorted(board.messages.items())
         if kind in kinds and seat in group.seats
     ]
-    announced = {
-        str(group.seats[number]): one.encode().hex() for number, one in announcements.items()
-    }
+    announced = {str(group.seats[one.number]): one.encode().hex() for one in announcements}
     return SumRecord(announced=announced, messages=tuple(kept))
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedpact.consensus.sums import SumRecord, open_record
+from fedpact.consensus.sums import SumRecord, decode_announced, open_record
 from fedpact.errors import LedgerError
 from fedpact.exchange.messages import Kind, Message
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
+from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.provider.v2.reading import round_ref_of
+from fedpact.provider.v2.sum_reading import sum_group
 from fedpact.types.cid import Cid
 from tests.support.summing import KEY, REQUEST, SumTable
 
@@ -69,6 +71,70 @@ def test_who_never_announces_itself_is_left_out(table_of: Tables, gone: int) -> 
     assert first is not None
     assert first.total.tolist() == table.total(rest)
     assert all(one is not None and one.seats == tuple(rest) for one in others)
+
+
+def test_who_announces_itself_after_the_roster_changes_no_sum(table_of: Tables) -> None:
+    """Neither the sums of the others nor what the late one submits for them."""
+    table = table_of()
+    table.train()
+    table.run([0, 1, 2], turns=3)
+    table.run([0, 1, 2], share=0.25, turns=1)
+    assert held(table, 0, Kind.ROSTER)
+    table.members[3].share = 0.3
+    table.members[3].step()
+    table.deliver()
+    table.run(share=0.72)
+    assert held(table, 0, Kind.ANNOUNCE, 3)
+    table.run(share=0.85, turns=1)
+    assert [one.total.tolist() for one in table.sums(range(4)) if one] == [
+        table.total([0, 1, 2])
+    ] * 4
+
+
+def test_a_roster_that_nobody_can_use_keeps_nobody_from_proposing(table_of: Tables) -> None:
+    """Seat 3 proposes first, and falsely; seat 1, whose turn is first, is silent."""
+    table = table_of()
+    table.train()
+    for member in table.members:
+        member.step()
+    says(table, 3, Kind.ROSTER, "77" * 32, "000f")
+    table.deliver()
+    table.run([0, 2, 3], share=0.45)
+    table.run([0, 2, 3], share=0.72)
+    found = table.sums([0, 2, 3])
+    assert [one.total.tolist() for one in found if one] == [table.total([0, 2, 3])] * 3
+
+
+def test_a_roster_out_of_turn_leaves_nobody_out(table_of: Tables) -> None:
+    """Seat 3, whose turn is the third, proposes one without seat 0 before the first has all."""
+    table = table_of()
+    table.train()
+    for seat in (1, 2, 3):
+        table.members[seat].step()
+    table.deliver()
+    says(table, 3, Kind.ROSTER, digest_of_roster(table, [1, 2, 3]).hex(), "000e")
+    table.run()
+    assert [one.seats for one in table.sums(range(4)) if one] == [(0, 1, 2, 3)] * 4
+
+
+def test_a_roster_that_comes_late_splits_no_sum(table_of: Tables) -> None:
+    """The first in turn proposes one when the others but seat 3, whose policy waits, have masked
+    under the next one's."""
+    table = table_of()
+    table.train([0, 2, 3])
+    table.members[3].waiting = "the policy waits"
+    for member in table.members:
+        member.step()
+    table.deliver()
+    table.run([0, 2, 3], share=0.45, turns=3)
+    assert held(table, 0, Kind.MASKED, 0)
+    assert held(table, 0, Kind.MASKED, 2)
+    says(table, 1, Kind.ROSTER, digest_of_roster(table, [1, 2, 3]).hex(), "000e")
+    table.deliver()
+    table.members[3].waiting = None
+    table.run([0, 2, 3], turns=3)
+    table.run([0, 2, 3], share=0.72)
+    assert [one.seats for one in table.sums([0, 2, 3]) if one] == [(0, 2, 3)] * 3
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
@@ -220,14 +286,9 @@ def test_a_false_opening_is_its_openers_alone(table_of: Tables) -> None:
     table = table_of()
     table.train()
     until(table, Kind.AGREE, range(4))
-    liar = table.members[2]
-    liar.step()
-    at = (Kind.OPEN, 2)
-    true = liar.bus.boards[REQUEST, 1].messages.pop(at)
-    false = true.model_copy(update={"value": "11" * (len(true.value) // 2), "signature": ""})
-    typed = liar.bus.boards[REQUEST, 1].ballot.typed(false)
-    false = false.model_copy(update={"signature": liar.keys.sign_typed(*typed).hex()})
-    assert liar.bus.boards[REQUEST, 1].take(false)
+    table.members[2].step()
+    [true] = held(table, 2, Kind.OPEN, 2)
+    says(table, 2, Kind.OPEN, "11" * (len(true.value) // 2), true.extra)
     table.run([0, 1, 2, 3])
     found = table.sums([0, 1, 3])
     assert [one.total.tolist() for one in found if one] == [table.total(range(4))] * 3
@@ -304,6 +365,29 @@ def held(table: SumTable, seat: int, kind: Kind, of: int | None = None) -> list[
         for at, one in messages(table, seat).items()
         if at[0] is kind and (of is None or at[1] == of)
     ]
+
+
+def says(table: SumTable, seat: int, kind: Kind, value: str, extra: str) -> None:
+    """A member says what its daemon would not, with its own signature."""
+    member = table.members[seat]
+    board = member.bus.boards[REQUEST, table.round]
+    board.messages.pop((kind, seat), None)
+    said = Message(kind=kind, seat=seat, value=value, extra=extra)
+    signature = member.keys.sign_typed(*board.ballot.typed(said)).hex()
+    assert board.take(said.model_copy(update={"signature": signature}))
+
+
+def digest_of_roster(table: SumTable, seats: list[int]) -> bytes:
+    """Of the roster of those who announced themselves."""
+    view = table.members[seats[0]].view()
+    group = sum_group(view, table.round, seats[0])
+    assert group is not None
+    found = []
+    for seat in seats:
+        [message] = held(table, seat, Kind.ANNOUNCE, seat)
+        content = table.store.get(Cid.of_digest(message.content, 1 << 14), 1 << 14)
+        found.append(decode_announced(group, group.number(seat), content)[0])
+    return Roster.of(group.terms, group.context, found).digest
 
 
 def until(table: SumTable, kind: Kind, seats: "range | list[int]") -> None:

@@ -18,6 +18,7 @@ failed has a record as well.
 """
 
 import logging
+from collections import Counter
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from fedpact.consensus.sums import (
     ANNOUNCED_MAX_BYTES,
     REFUSED,
     SumGroup,
+    SumRecord,
     agreed_value,
     counted_of,
     decode_announced,
@@ -141,6 +143,7 @@ class _Sum:
         self._place = (view.id, view.round)
         self._dealt: dict[int, bytes] = {}
         self._announced: dict[int, Announcement] = {}
+        self._roster: Roster | None = None
 
     def go_on(self, values: Integers | None) -> bytes | str:
         """Say all that can be said; the record once the sum is opened, else what is missing."""
@@ -148,7 +151,7 @@ class _Sum:
         if not self._announce(member):
             return "this account announced itself to another sum of this round"
         self._read_announcements()
-        roster = self._roster()
+        roster = self._roster = self._chosen()
         if roster is None:
             return "waiting for the members of the group"
         if self._number in roster.numbers:
@@ -168,7 +171,14 @@ class _Sum:
 
     def record(self) -> bytes:
         """What is held of the sum."""
-        return record_of(self._group, self._announced, self._talk.board).encode()
+        return self._record().encode()
+
+    def _record(self) -> SumRecord:
+        """Without those who announced themselves after the roster was proposed: its digest, to
+        which all is bound, does not name them."""
+        roster = self._roster
+        announced = self._announced.values() if roster is None else roster.announcements
+        return record_of(self._group, announced, self._talk.board)
 
     # ------------------------------------------------------------------ steps
 
@@ -208,38 +218,44 @@ class _Sum:
             except REFUSED as error:
                 log.debug("request %d, round %d, seat %d: %s", *self._place, seat, error)
 
-    def _roster(self) -> Roster | None:
-        """The roster that this member masks under: the one that it has masked under, else the first
-        proposal, in the order of the members' turns, that it is in."""
-        talk, group, own = self._talk, self._group, self._view.seat
+    def _chosen(self) -> Roster | None:
+        """The roster that this member masks under: the one that it has masked under, else the one
+        under which the most have, the first in the order of the members' turns."""
         self._propose()
-        said = talk.board.messages.get((Kind.MASKED, own))
-        for seat in self._turns():
-            proposal = talk.held(Kind.ROSTER).get(seat)
-            numbers = None if proposal is None else group.numbers_in(proposal.more)
-            if proposal is None or numbers is None or not numbers <= set(self._announced):
-                continue
-            try:
-                roster = self._roster_of(numbers)
-            except PrivacyError:
-                continue
-            if roster.digest == proposal.content and (said is None or said.more == roster.digest):
-                return roster
-        return None
+        said = self._talk.board.messages.get((Kind.MASKED, self._view.seat))
+        found = filter(None, map(self._usable, self._turns()))
+        usable = [one for one in found if said is None or said.more == one.digest]
+        masked = Counter(one.more for one in self._talk.held(Kind.MASKED).values())
+        return max(usable, key=lambda one: masked[one.digest], default=None)
+
+    def _usable(self, seat: int) -> Roster | None:
+        """The roster that a member proposed, if its turn has come and all of its announcements are
+        here."""
+        proposal = self._talk.held(Kind.ROSTER).get(seat)
+        numbers = None if proposal is None else self._group.numbers_in(proposal.more)
+        if proposal is None or numbers is None or not numbers <= set(self._announced):
+            return None
+        place = self._turns().index(seat)
+        if place and self._view.share_passed() < ROSTER_AFTER + place * ROSTER_TURN:
+            return None
+        try:
+            roster = self._roster_of(numbers)
+        except PrivacyError:
+            return None
+        return roster if roster.digest == proposal.content else None
 
     def _propose(self) -> None:
-        share, place = self._view.share_passed(), self._turns().index(self._view.seat)
-        if (Kind.ROSTER, self._view.seat) in self._talk.board.messages:
+        """A roster in this member's turn, unless there is one: what some have masked under stays
+        the others' choice."""
+        if any(map(self._usable, self._turns())):
             return
+        share, place = self._view.share_passed(), self._turns().index(self._view.seat)
         complete = len(self._announced) == len(self._group.seats) and place == 0
-        due = share >= ROSTER_AFTER + place * ROSTER_TURN and not self._talk_has_roster()
+        due = share >= ROSTER_AFTER + place * ROSTER_TURN
         enough = len(self._announced) >= self._group.terms.least
         if complete or (due and enough):
             roster = self._roster_of(set(self._announced))
             self._talk.say(Kind.ROSTER, roster.digest, self._group.mask(roster.numbers))
-
-    def _talk_has_roster(self) -> bool:
-        return any(seat in self._group.seats for seat in self._talk.held(Kind.ROSTER))
 
     def _turns(self) -> list[int]:
         """The group's seats, another one first in each round."""
@@ -325,7 +341,7 @@ class _Sum:
 
     def _opened(self) -> bytes | str:
         """The record, once it proves a sum."""
-        record = record_of(self._group, self._announced, self._talk.board)
+        record = self._record()
         try:
             opened_record(
                 self._group,
