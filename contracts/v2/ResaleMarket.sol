@@ -304,9 +304,11 @@ contract ResaleMarket is IResaleMarket, ReentrancyGuardTransient {
         _share(request, forfeited);
     }
 
-    /// @dev Makes a sale final whose key nobody disputed in time.
+    /// @dev Makes a sale final whose key nobody disputed in time. One that is final stays so: makers who claim at the
+    /// same time name the same sale, and only the first finds it sealed.
     function _finish(uint256 request, address buyer) private {
         Purchase storage bought = _purchases[request][buyer];
+        if (bought.status == Status.Sold) return;
         if (bought.status != Status.Sealed) revert ResaleMarket_WrongStatus(request, buyer, bought.status);
         if (block.timestamp <= bought.deadline) revert ResaleMarket_TooEarly(request, bought.deadline);
         uint256 price = _offers[request].price;

@@ -198,7 +198,7 @@ interface IResaleMarket {
 
     /// @notice Makes sales final whose dispute window is over, and pays the caller what it has not yet taken of its share
     /// in all final sales: for each, price * points / all points.
-    /// @param buyers Whose purchases become final; may be empty.
+    /// @param buyers Whose purchases become final, or are; may be empty.
     /// @param to Who gets the money.
     function claim(uint256 request, address[] calldata buyers, uint256 index, address to) external;
 

@@ -645,6 +645,17 @@ def test_makers_share_by_points(sale):
     assert sale.purchase()[0] == SOLD
 
 
+def test_makers_that_name_the_same_sale_are_all_paid(sale):
+    """The second one's call failed, and cost its gas: daemons see in the same block that a sale can
+    become final."""
+    sale.sell()
+    sale.claim(0, sale.buyer)
+    receipt = sale.claim(1, sale.buyer)
+    assert not events(sale.market, "ResultSold", receipt)
+    assert sale.event("ResaleClaimed", receipt)["amount"] == PRICE * 3 // 10
+    assert [sale.claimable(i) for i in range(3)] == [0, 0, PRICE // 5]
+
+
 def test_makers_are_paid_in_the_token(on_sale, token):
     money = token("PlainToken")
     sale = on_sale(token=money.address)
