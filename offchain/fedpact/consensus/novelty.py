@@ -9,17 +9,17 @@ SPAN_SHARE of the dimension; with k vectors of d values and n updates, building 
 O(k^2 d) and projecting O(k n d) operations. In fewer than MIN_DIMENSION dimensions a handful of
 vectors would explain any update, so nothing counts as known there.
 
-All sums have a fixed order (`inner_product`), so members agree to the last bit.
+All sums have a fixed order (`learning.distance`), so members agree to the last bit.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.learning.aggregation.base import Vector
-from fedpact.learning.distance import inner_product, length
+from fedpact.learning.distance import inner_products, length, mixture
 
 MAX_VECTORS = 256
 MAX_VALUES = 2**24
@@ -29,6 +29,10 @@ SPAN_SHARE = 4
 MIN_DIMENSION = 64
 INDEPENDENT = 1e-6
 """A vector is in the span if no larger share of its norm lies outside. float32 rounds to 6e-8."""
+
+BLOCK_VALUES = 2**18
+"""Values of the basis that are multiplied at once: 2 MiB, or one vector. It is part of the order in
+which sums are made."""
 
 KnownVector = NDArray[np.float32]
 
@@ -54,21 +58,37 @@ class Span:
     """The span of public vectors, as an orthonormal basis."""
 
     def __init__(self, vectors: Iterable[KnownVector]) -> None:
-        self._basis: list[Vector] = []
+        self._blocks: list[NDArray[np.float64]] = []
+        """The basis, in blocks of as many rows."""
+        self.rank = 0
         for one in vectors:
             whole = one.astype(np.float64)
             rest = self.new_part(whole)
             if length(rest) > INDEPENDENT * length(whole):
-                self._basis.append(rest / length(rest))
-
-    @property
-    def rank(self) -> int:
-        return len(self._basis)
+                self._add(rest / length(rest))
 
     def new_part(self, update: Vector) -> Vector:
-        """The part of an update that is orthogonal to the span (modified Gram-Schmidt, twice)."""
+        """The part of an update that is orthogonal to the span.
+
+        Block by block the projection on a block is taken away, and all of it twice, which leaves
+        nothing of the span but rounding (Giraud, Langou & Rozloznik 2005).
+        """
         rest = update.copy()
         for _ in range(2):
-            for one in self._basis:
-                rest -= inner_product(one, rest) * one
+            for block in self._filled():
+                rest -= mixture(inner_products(block, rest), block)
         return rest
+
+    def _filled(self) -> Iterator[NDArray[np.float64]]:
+        left = self.rank
+        for block in self._blocks:
+            yield block[:left]
+            left -= len(block)
+
+    def _add(self, one: Vector) -> None:
+        rows = max(1, min(MAX_VECTORS, BLOCK_VALUES // len(one)))
+        at = self.rank % rows
+        if at == 0:
+            self._blocks.append(np.empty((rows, len(one))))
+        self._blocks[-1][at] = one
+        self.rank += 1

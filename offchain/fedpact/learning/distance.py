@@ -18,13 +18,27 @@ def squared_length(vector: NDArray[np.float64]) -> float:
 
 def inner_product(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
     """Sum of the products of two vectors' values."""
-    rest = left * right
-    while len(rest) > 1:
-        half = (len(rest) + 1) // 2
-        folded = rest[:half].copy()
-        folded[: len(rest) - half] += rest[half:]
-        rest = folded
-    return float(rest[0]) if len(rest) else 0.0
+    return float(_summed(left * right))
+
+
+def inner_products(rows: NDArray[np.float64], vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each row of (n, d) with a vector, (d,): shape (n,), each as `inner_product` has it."""
+    return _summed((rows * vector).T)
+
+
+def mixture(factors: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of the rows of (n, d), each times its factor, (n,): shape (d,)."""
+    return _summed(factors[:, None] * rows)
+
+
+def _summed(rest: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over the first axis, in place: what is given is lost."""
+    count = len(rest)
+    while count > 1:
+        half = (count + 1) // 2
+        rest[: count - half] += rest[half:count]
+        count = half
+    return rest[0] if count else np.zeros(rest.shape[1:])
 
 
 def length(vector: NDArray[np.float64]) -> float:

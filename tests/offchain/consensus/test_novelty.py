@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fedpact.consensus import novelty
 from fedpact.consensus.novelty import (
     MAX_VALUES,
     MAX_VECTORS,
@@ -58,6 +59,23 @@ def test_the_new_part_is_what_least_squares_leaves():
     fitted = basis @ np.linalg.lstsq(basis, update, rcond=None)[0]
     assert Span(public).new_part(update) == pytest.approx(update - fitted, abs=1e-9)
     assert Span(public).rank == 5
+
+
+def test_a_large_span_is_taken_away_block_by_block(monkeypatch):
+    whole, update = Span(vectors(9)), vectors(1, seed=9)[0].astype(np.float64)
+    monkeypatch.setattr(novelty, "BLOCK_VALUES", 4 * DIMENSION)
+    parted = Span(vectors(9))
+    assert parted.rank == whole.rank == 9
+    assert parted.new_part(update) == pytest.approx(whole.new_part(update), abs=1e-12)
+
+
+def test_nearly_dependent_vectors_leave_nothing_of_themselves():
+    public = vectors(4)
+    public += [one + np.float32(1e-5) * other for one, other in zip(public, vectors(4, 3), strict=True)]
+    span = Span(public)
+    for one in public:
+        assert np.abs(span.new_part(one.astype(np.float64))).max() < 1e-12
+    assert span.rank == 8
 
 
 def test_a_mixture_of_public_vectors_has_nothing_new():
