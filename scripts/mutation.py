@@ -61,7 +61,9 @@ LIBRARIES = ("unit/libraries", "v2/libraries")
 TEST_SECONDS = 1_800
 WORKERS = os.cpu_count() or 1
 
-TIMEOUT = "the tests do not end"
+
+class Unending(Exception):
+    """The tests were stopped after TEST_SECONDS: the mutant may loop, or the machine be busy."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,8 @@ class Progress:
         one = self._found.get(digest)
         if one is None or one["tests"] != _tests_digest(one["killed_by"]):
             return None
+        if one["killed_by"] and not (ROOT / one["killed_by"].split("::")[0]).exists():
+            return None
         return one["killed_by"]
 
     def add(self, digest: str, killed_by: str) -> None:
@@ -225,7 +229,7 @@ class Tree:
     def first_failure(self, tests: Sequence[str]) -> str:
         """Name of the first test under tests/contracts that fails; empty if all pass.
 
-        Raises RuntimeError if the tests could not be run.
+        Raises RuntimeError if the tests could not be run, Unending if they had to be stopped.
         """
         return self.first_failure_of([f"{TESTS}/{test}" for test in tests])
 
@@ -241,8 +245,8 @@ class Tree:
                 text=True,
                 timeout=TEST_SECONDS,
             )
-        except subprocess.TimeoutExpired:
-            return TIMEOUT
+        except subprocess.TimeoutExpired as error:
+            raise Unending(f"the tests did not end in {TEST_SECONDS} seconds") from error
         if ran.returncode == 0:
             return ""
         failed = _FAILED.search(ran.stdout)
@@ -254,7 +258,7 @@ class Tree:
 def killer(tree: Tree, sources: Sources, suite: Suite, mutant: Mutant, last: str = "") -> str:
     """The test that kills the mutant; empty if none does. `last`: the file to try first.
 
-    Raises CompileError if it does not compile.
+    Raises CompileError if it does not compile, Unending if its tests had to be stopped.
     """
     stages = [*((test,) for test in mutant.tests), *suite.others]
     if (ROOT / TESTS / last).is_file():
@@ -279,7 +283,7 @@ def run_all(
         until: time.monotonic() from which no mutant is begun; none if there is no such time.
 
     Raises ValueError if one does not fit the sources, RuntimeError if a test that killed one also
-    fails without it.
+    fails without it, Unending if these tests had to be stopped.
     """
     for mutant in mutants:
         mutant.applied((ROOT / mutant.file).read_text())
@@ -304,10 +308,11 @@ def run_all(
                 progress.add(digest, outcome.killed_by)
             except contracts.CompileError as error:
                 outcome = Outcome(complaint=str(error))
+            except Unending:
+                outcome = Outcome(unending=True)  # not kept: the next run tries it again
             finally:
                 trees.put(tree)
-            found = outcome.killed_by or ("no code" if outcome.complaint else "survives")
-            print(f"{mutant.name}: {found}", flush=True)
+            print(f"{mutant.name}: {outcome.killed_by or outcome.state(mutant)}", flush=True)
             return outcome
 
         with ThreadPoolExecutor(WORKERS) as pool:
@@ -323,7 +328,7 @@ def run_all(
 def killers_of(outcomes: Sequence[Outcome | None]) -> list[str]:
     """Each test that killed a mutant, once."""
     found = {outcome.killed_by for outcome in outcomes if outcome and outcome.killed_by}
-    return sorted(found - {TIMEOUT})
+    return sorted(found)
 
 
 def _arguments() -> argparse.Namespace:
@@ -349,7 +354,7 @@ def main() -> int:
     until = None if given.minutes is None else time.monotonic() + 60 * given.minutes
     try:
         outcomes = run_all(mutants, FIRST if given.protocol == 1 else SECOND, until)
-    except (ValueError, RuntimeError, contracts.CompileError) as error:
+    except (ValueError, RuntimeError, Unending, contracts.CompileError) as error:
         print(error, file=sys.stderr)
         return 1
     done = [(one, found) for one, found in zip(mutants, outcomes, strict=True) if found]

@@ -11,15 +11,29 @@ from scripts.mutants import Mutant
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result for a mutant: the first test that failed, or the compiler's message."""
+    """Result for a mutant: the first test that failed, the compiler's message, or that the tests
+    had to be stopped, which says nothing about it."""
 
     killed_by: str = ""
     complaint: str = ""
+    unending: bool = False
+
+    def state(self, mutant: Mutant) -> str:
+        """In a word or two, for reports."""
+        if self.complaint:
+            return "does not compile"
+        if self.unending:
+            return "does not end"
+        if self.killed_by:
+            return "killed"
+        return "equivalent" if mutant.equivalent else "alive"
 
     def wrong(self, mutant: Mutant) -> str:
         """What has to be fixed; empty if nothing."""
         if self.complaint:
             return f"does not compile: {self.complaint}"
+        if self.unending:
+            return "its tests were stopped before one failed: run it again on a quiet machine"
         if self.killed_by and mutant.equivalent:
             return f"is killed by {self.killed_by}, but listed as equivalent"
         return "" if self.killed_by or mutant.equivalent else "no test fails"
@@ -55,7 +69,7 @@ def second_report(
 ) -> dict[str, Any]:
     """The part `second` of docs/results/mutation.json.
 
-    States: killed, alive, equivalent, "does not compile", "not run".
+    States: killed, alive, equivalent, "does not compile", "does not end", "not run".
     """
     each = [_state(mutant, outcome) for mutant, outcome in zip(mutants, outcomes, strict=True)]
     counted = Counter(one["state"] for one in each)
@@ -73,10 +87,7 @@ def _state(mutant: Mutant, outcome: Outcome | None) -> dict[str, str]:
     facts = {"file": mutant.file, "breaks": mutant.breaks}
     if outcome is None:
         return {**facts, "state": "not run"}
-    if outcome.complaint:
-        return {**facts, "state": "does not compile"}
+    facts["state"] = outcome.state(mutant)
     if outcome.killed_by:
-        return {**facts, "state": "killed", "killed_by": outcome.killed_by}
-    if mutant.equivalent:
-        return {**facts, "state": "equivalent", "why": mutant.equivalent}
-    return {**facts, "state": "alive"}
+        return {**facts, "killed_by": outcome.killed_by}
+    return {**facts, "why": mutant.equivalent} if facts["state"] == "equivalent" else facts

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from scripts.mutants import Mutant, read_mutants, sampled_mutants
-from scripts.mutation import RESULTS, TESTS, Progress
+from scripts.mutation import RESULTS, TESTS, Progress, Tree, Unending
 from scripts.mutation_report import Outcome, report, second_report
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,12 +56,29 @@ def test_the_sample_of_the_second_protocol_fits_its_sources() -> None:
 
 
 def test_the_report_of_the_second_protocol_names_each_state() -> None:
-    mutants = [Mutant("a.sol", "x", "y", f"{i}", (), "same" if i == 2 else "") for i in range(5)]
-    found = [Outcome("t"), Outcome(), Outcome(), Outcome(complaint="no"), None]
+    mutants = [Mutant("a.sol", "x", "y", f"{i}", (), "same" if i == 2 else "") for i in range(6)]
+    unending = Outcome(unending=True)
+    found = [Outcome("t"), Outcome(), Outcome(), Outcome(complaint="no"), unending, None]
     told = second_report(mutants, found, 9, "command")
     states = [one["state"] for one in told["each"]]
-    assert states == ["killed", "alive", "equivalent", "does not compile", "not run"]
-    assert (told["population"], told["sample"]) == (9, 5)
+    assert states[:4] == ["killed", "alive", "equivalent", "does not compile"]
+    assert states[4:] == ["does not end", "not run"]
+    assert (told["population"], told["sample"]) == (9, 6)
+
+
+def test_a_mutant_whose_tests_had_to_be_stopped_is_not_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **options: float) -> None:
+        raise subprocess.TimeoutExpired("pytest", options["timeout"])
+
+    monkeypatch.setattr(subprocess, "run", stopped)
+    tree = Tree.__new__(Tree)
+    tree.folder = tmp_path
+    with pytest.raises(Unending, match="did not end"):
+        tree.first_failure(["v2"])
+    mutant = Mutant("a.sol", "x", "y", "one", ())
+    assert "quiet machine" in Outcome(unending=True).wrong(mutant)
 
 
 def test_the_killing_tests_exist() -> None:
@@ -82,3 +100,5 @@ def test_earlier_results_hold_until_the_tests_change(tmp_path: Path) -> None:
     assert found.killed_by("another") is None
     test.write_text("after")
     assert found.killed_by("digest") is None
+    found.add("third", "the tests do not end")  # as earlier versions noted it
+    assert found.killed_by("third") is None

@@ -71,7 +71,9 @@ def test_a_large_span_is_taken_away_block_by_block(monkeypatch):
 
 def test_nearly_dependent_vectors_leave_nothing_of_themselves():
     public = vectors(4)
-    public += [one + np.float32(1e-5) * other for one, other in zip(public, vectors(4, 3), strict=True)]
+    public += [
+        one + np.float32(1e-5) * other for one, other in zip(public, vectors(4, 3), strict=True)
+    ]
     span = Span(public)
     for one in public:
         assert np.abs(span.new_part(one.astype(np.float64))).max() < 1e-12
