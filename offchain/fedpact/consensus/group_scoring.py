@@ -64,7 +64,7 @@ def score_groups(
 def _plausible(inputs: RoundInputs) -> dict[int, Model]:
     found = {}
     for seat, model in sorted(inputs.models.items()):
-        members = inputs.sums[seat]
+        members = inputs.sums.get(seat, ())
         if model is None or seat not in members:
             continue
         units = sum(inputs.samples[one] for one in members)

@@ -58,8 +58,8 @@ class Scoring:
 
 
 Summed = Callable[[int, int], Sequence[int]]
-"""(round, seat) -> the members whose vectors are in the sum that the seat's model is of; none
-where it has no model."""
+"""(round, seat) -> the members whose vectors are in the sum that the seat's model is of. Asked for
+seats that have a model: the record of another one may be unavailable."""
 
 
 class Replay:
@@ -185,7 +185,11 @@ class Replay:
             raise InvalidInput(
                 "secure sums are made through the chain of the second protocol alone"
             )
-        sums = {seat: tuple(self._summed(number, seat)) for seat in models}
+        sums = {
+            seat: tuple(self._summed(number, seat))
+            for seat, model in models.items()
+            if model is not None
+        }
         members = sorted(set(models).union(*sums.values()))
         return RoundInputs(
             history.spec,

@@ -174,7 +174,8 @@ class RoundInputs:
     movement: Vector | None = None
     """How the last round moved the global model, (d,); None in the first round."""
     sums: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    """Of secure sums: the members whose vectors are in the sum that a seat's model is of."""
+    """Of secure sums: the members whose vectors are in the sum that a seat's model is of, of seats
+    that have one."""
 
 
 def score_round(

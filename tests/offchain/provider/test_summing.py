@@ -2,19 +2,27 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from fedpact.consensus.scoring import UNJUDGED
 from fedpact.consensus.sums import SumRecord, decode_announced, open_record
 from fedpact.errors import LedgerError
 from fedpact.exchange.messages import Kind, Message
+from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.secure_sum.roster import Roster
+from fedpact.provider.v2.history import replay_of
 from fedpact.provider.v2.reading import round_ref_of
 from fedpact.provider.v2.sum_reading import sum_group
+from fedpact.provider.v2.voting import PATIENCE, round_models
 from fedpact.types.cid import Cid
+from fedpact.types.scores import INVALID
+from fedpact.types.v2 import Phase
 from tests.support.summing import KEY, REQUEST, SumTable
 
 Tables = Callable[..., SumTable]
@@ -338,6 +346,28 @@ def test_a_minority_of_colluders_opens_no_members_vector(table_of: Tables) -> No
     assert not difference.any()
 
 
+def test_a_record_that_nobody_can_fetch_is_invalid_alone(table_of: Tables) -> None:
+    table = table_of()
+    table.values = [one >> 12 for one in table.values]  # no more than honest noise
+    table.train()
+    table.run()
+    digests = [*(one.digest for one in table.members[:3] if one.digest), b"\x55" * 32]
+    view = table.members[0].view()
+    view.events, view.judged = _with_submissions(view.events, digests), 0b1111
+    view.facts = SimpleNamespace(
+        history=table.history, phase=Phase.COMMIT, submitted=0b1111, voided=0
+    )
+    view.share_passed = lambda: PATIENCE + 0.1
+    cache = table.members[0].cache
+    cache.globals[REQUEST, 0] = family_of(table.spec).initial(table.spec, 0)
+    cache.slices[REQUEST, 1] = None
+    models = round_models(view)
+    assert models is not None
+    assert [models[index] is None for index in range(4)] == [False, False, False, True]
+    scores, _ = replay_of(view).scoring(1).result()
+    assert scores == {0: UNJUDGED, 1: UNJUDGED, 2: UNJUDGED, 3: INVALID}
+
+
 def test_a_ledger_replaces_values_once(table_of: Tables) -> None:
     table = table_of()
     table.train([0])
@@ -365,6 +395,14 @@ def held(table: SumTable, seat: int, kind: Kind, of: int | None = None) -> list[
         for at, one in messages(table, seat).items()
         if at[0] is kind and (of is None or at[1] == of)
     ]
+
+
+def _with_submissions(
+    events: Callable[..., Any], digests: list[bytes]
+) -> Callable[..., list[dict[str, Any]]]:
+    submitted = {"mask": 0b1111, "digests": ["0x" + one.hex() for one in digests]}
+    found = {"ModelsSubmitted": [submitted], "RoundPosted": [], "Equivocated": []}
+    return lambda name, round_=None: found[name] if name in found else events(name, round_)
 
 
 def says(table: SumTable, seat: int, kind: Kind, value: str, extra: str) -> None:
