@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fedpact import errors
     from fedpact.api.market import Market, connect
+    from fedpact.api.proposal import Proposal
     from fedpact.api.provider import Provider
     from fedpact.api.registrar import Registrar
     from fedpact.api.request import Request
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from fedpact.requester.model import Model
     from fedpact.requester.v2.final_rounds import Member, Round
     from fedpact.settings import Settings
+    from fedpact.simulation.expectation import Expectation
     from fedpact.types.schema import DataSchema
     from fedpact.types.specification import Specification
 
@@ -39,10 +41,12 @@ __all__ = [
     "AuditReport",
     "DataSchema",
     "Draft",
+    "Expectation",
     "FedpactError",
     "Market",
     "Member",
     "Model",
+    "Proposal",
     "Provider",
     "Registrar",
     "Request",
@@ -59,6 +63,7 @@ __all__ = [
 _MODULES = {
     "fedpact": ("errors",),
     "fedpact.api.market": ("Market", "connect"),
+    "fedpact.api.proposal": ("Proposal",),
     "fedpact.api.provider": ("Provider",),
     "fedpact.api.registrar": ("Registrar",),
     "fedpact.api.request": ("Request",),
@@ -69,6 +74,7 @@ _MODULES = {
     "fedpact.requester.model": ("Model",),
     "fedpact.requester.v2.final_rounds": ("Member", "Round"),
     "fedpact.settings": ("Settings",),
+    "fedpact.simulation.expectation": ("Expectation",),
     "fedpact.types.schema": ("DataSchema",),
     "fedpact.types.specification": ("Specification",),
 }

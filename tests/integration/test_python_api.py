@@ -1,6 +1,7 @@
 """docs/python.md, run as it stands on a real chain with real daemons, and what it promises."""
 
 import io
+import json
 import re
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -52,6 +53,11 @@ def test_the_page_runs_as_it_stands(page: Page) -> None:
     assert all(member.included for one in rounds for member in one.members)
     assert all(9_990 <= sum(m.points for m in one.members) <= 10_000 for one in rounds)
     assert page.request.progress.status is Status.SETTLED
+    proposal = page.names["proposal"]
+    assert proposal.expected.units == 300
+    assert proposal.usual_pay == 5 * 10**17 // 15
+    assert proposal.pay == 54 * 10**17  # of at most 16 providers for 10 rounds
+    assert proposal.draft.fields["windows"]["join"] == 120
     assert "the market at" in page.said
     assert "knows no request 99" in page.said
     assert "oblivious-trees" in page.said
@@ -74,6 +80,23 @@ def test_command_and_model_say_the_same(page: Page, capsys: pytest.CaptureFixtur
     assert found["label"].tolist() == page.model.predict(queries).tolist()
     both = found[[f"probability_{name}" for name in page.model.classes_]].to_numpy()
     assert np.array_equal(both, page.model.predict_proba(queries[reversed(queries.columns)]))
+
+
+def test_a_new_draft_asks_for_the_usual_pay(page: Page, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--evaluation", "evaluation.csv", "--schema", "machines.schema.toml"]
+    given += ["--epsilon", "3", "--units", "100", "--family", "generalised-linear"]
+    with pytest.raises(SystemExit) as ended:
+        run(["--config", "fedpact.toml", "request", "new", "new.toml", *given, "--json"])
+    assert not ended.value.code, capsys.readouterr().err
+    said = json.loads(capsys.readouterr().out)
+    assert said["pay"] == "5.4 ether"
+    assert said["create"].startswith("fedpact request create new.toml --evaluation evaluation.csv")
+    draft = fedpact.Draft.read("new.toml")
+    assert draft.specification.family.name == said["family"] == "generalised-linear"
+    with pytest.raises(SystemExit) as ended:
+        run(["--config", "fedpact.toml", "request", "new", "new.toml"])
+    assert ended.value.code == 2
+    assert "new.toml exists" in capsys.readouterr().err
 
 
 def test_following_again_tells_the_same_rounds(page: Page) -> None:

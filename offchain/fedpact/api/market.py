@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedpact.api.evaluation import evaluation_of
+from fedpact.api.proposal import Proposal, propose
 from fedpact.api.provider import Provider
 from fedpact.api.registrar import Registrar
 from fedpact.api.request import Request
@@ -79,6 +80,31 @@ class Market(Closing):
         requester = self._session.requester_v2
         payment = requester.amount(asked, pay)
         return Request(self._session, requester.create(asked, examples, payment, queries=queries))
+
+    def propose(
+        self,
+        schema: DataSchema | Path | str,
+        evaluation: Any,
+        *,
+        epsilon: float,
+        units: int | None = None,
+        label: str | None = None,
+        family: str | None = None,
+        **fields: Any,
+    ) -> Proposal:
+        """A draft for `request`, and what its model can be expected to be worth; pays nothing.
+
+        Family, training and rounds are the best, in a simulation on the evaluation set, of those
+        that suit data and `epsilon`; windows follow from the chain's blocks, the usual pay from
+        earlier requests. `units`: privacy units that each provider is expected to have, by default
+        the schema's. `family`: one of the families tried. Other arguments are as in `request`.
+        Raises SpecificationError, DataError, PrivacyError; `Proposal.check` raises PrivacyError for
+        a request that cannot be expected to reach anything.
+        """
+        declared = schema if isinstance(schema, DataSchema) else DataSchema.read(schema)
+        client = self._session.client_v2
+        given = (client, declared, evaluation, epsilon)
+        return propose(*given, units=units, label=label, family=family, fields=fields)
 
     def requests(self, *, everybody: bool = False) -> list[Request]:
         """This account's requests, or everybody's, oldest first."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedpact.cli import report, resale, session
+from fedpact.cli import new_request, report, resale, session
 from fedpact.cli.options import RequestId
 from fedpact.cli.output import (
     AsJson,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Request models, follow requests, use the results.", no_args_is_help=True)
 
+app.command()(new_request.new)
 app.command()(resale.offers)
 app.command()(resale.buy)
 app.command()(report.report)

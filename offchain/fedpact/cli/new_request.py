@@ -1,0 +1,170 @@
+"""`fedpact request new`: a draft, proposed."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedpact.cli import session
+from fedpact.cli.output import AsJson, print_facts, print_json, write_text
+from fedpact.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from fedpact.api.proposal import Proposal
+
+
+def new(
+    context: typer.Context,
+    draft: Annotated[Path, typer.Argument(help="File to write (TOML).")],
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(help="Evaluation set, in a format listed in docs/own-data.md."),
+    ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(
+            help="Schema of the data that you ask for: a provider's, or a draft by"
+            " `fedpact data doctor`. Default: EVALUATION.schema.toml."
+        ),
+    ] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(help="Privacy of each provider's unit over the whole request.")
+    ] = None,
+    units: Annotated[
+        int | None,
+        typer.Option(min=1, help="Privacy units that each provider is expected to have."),
+    ] = None,
+    pay: Annotated[
+        str | None,
+        typer.Option(help="Payment, such as '0.5 ether'. Default: what was paid here before."),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Column whose number is to be predicted (regression).")
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column of labels in the evaluation set. Default: the schema's."),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Title. Default: the category.")] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Default: the best of those that suit the data.")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of training.")] = None,
+    min_providers: Annotated[int | None, typer.Option(min=2, max=16)] = None,
+    max_providers: Annotated[int | None, typer.Option(min=2, max=16)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Propose a draft, and estimate what its model will be worth; publishes and pays nothing.
+
+    Asks for what is not given. Family, rounds, training and clipping follow from data and epsilon,
+    windows from the chain's blocks, the pay from earlier requests. A request that cannot be
+    expected to reach anything is refused, and no file is written.
+
+    Example: fedpact --account bob request new draft.toml --evaluation held-out.csv --epsilon 2
+    """
+    from fedpact.api.market import Market
+    from fedpact.requester.amount import parse_amount
+    from fedpact.requester.draft_file import as_toml
+    from fedpact.requester.v2.past import usual_pay
+    from fedpact.types.currency import ETHER_CURRENCY
+    from fedpact.types.schema import DataSchema, schema_file
+
+    if draft.exists():
+        raise InvalidInput(f"{draft} exists: choose another name, or delete it")
+    examples = Path(_asked(evaluation, "--evaluation", "file of your evaluation set"))
+    declared = schema or schema_file(examples)
+    if not declared.is_file():
+        raise InvalidInput(
+            f"no schema {declared}: name one with --schema, or draft it with"
+            f" `fedpact data doctor {shlex.quote(str(examples))}`"
+        )
+    known = DataSchema.read(declared)
+    private = float(_asked(epsilon, "--epsilon", "epsilon of each provider's units", 2.0))
+    expected = int(
+        _asked(units, "--units", "privacy units that a provider is expected to have", known.units)
+    )
+    fields: dict[str, Any] = {
+        "output": output,
+        "title": title,
+        "rounds": rounds,
+        "min_providers": min_providers,
+        "max_providers": max_providers,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    at = session.of(context)
+    if pay is not None:
+        parse_amount(pay)
+    elif not sys.stdin.isatty() and usual_pay(at.client_v2) is None:
+        raise InvalidInput("--pay is missing: no request was paid here yet that could tell the pay")
+    typer.echo("simulating requests on your evaluation set", err=True)
+    found = Market(at).propose(
+        known, examples, epsilon=private, units=expected, label=label, family=family, **given
+    )
+    found.check()
+    usual = None if found.pay is None else ETHER_CURRENCY.text(found.pay)
+    text = str(_asked(pay or usual, "--pay", "payment, such as '0.5 ether'"))
+    parse_amount(text)  # as it was typed
+    write_text(draft, as_toml(found.draft.fields, draft, declared if known.is_table else None))
+    column = label or (None if known.label_column == "label" else known.label_column)
+    command = ["fedpact", "request", "create", str(draft), "--evaluation", str(examples)]
+    command += ["--payment", text, *(["--label", column] if column and not output else [])]
+    _say(draft, found, text, shlex.join(command), as_json=as_json)
+
+
+def _asked(value: Any, option: str, question: str, default: Any = None) -> Any:
+    """A value that was given, else what the terminal answers, else the default."""
+    if value is not None:
+        return value
+    if sys.stdin.isatty():
+        return typer.prompt(question, default=default, err=True)
+    if default is None:
+        raise InvalidInput(f"{option} is missing: {question}")
+    return default
+
+
+def _say(draft: Path, found: "Proposal", pay: str, command: str, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from fedpact.api.proposal import quality_text
+    from fedpact.learning.families import privacy_statement
+
+    spec, seen = found.draft.specification, found.expected
+    if as_json:
+        print_json(
+            {
+                "draft": str(draft),
+                "family": spec.family.name,
+                "metric": str(spec.measure),
+                "pay": pay,
+                "expected": asdict(seen),
+                "considered": {name: asdict(one) for name, one in found.considered.items()},
+                "windows": spec.windows.model_dump(),
+                "create": command,
+            }
+        )
+        return
+    facts = {
+        "draft": draft,
+        "family": spec.family.name,
+        "rounds": spec.rounds,
+        "providers": (
+            f"{spec.min_providers} to {spec.max_providers}"
+            if spec.min_providers < spec.max_providers
+            else spec.max_providers
+        ),
+        "privacy": privacy_statement(spec),
+        "pay": pay,
+        f"expected {spec.measure}": (
+            f"{quality_text(spec, seen.error)} (guessing {quality_text(spec, seen.first)},"
+            f" without privacy {quality_text(spec, seen.without_privacy)})"
+        ),
+    }
+    print_facts(facts, as_json=False)
+    typer.echo(
+        f"An estimate: {seen.runs} simulated requests of {seen.providers} providers with"
+        f" {seen.units} units each, drawn from one half of your evaluation set and tested on the"
+        " other. Their data may differ from yours."
+    )
+    typer.echo(f"Next: {command}")

@@ -1,0 +1,68 @@
+"""What a request is expected to reach follows from epsilon and from how many records there are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedpact.api.proposal import Proposal, quality_text
+from fedpact.data.dataset import Dataset
+from fedpact.demo import plants
+from fedpact.errors import DataError, PrivacyError
+from fedpact.requester.candidates import candidates
+from fedpact.requester.draft import Draft
+from fedpact.requester.request import judged_fairly, read_evaluation
+from fedpact.simulation.expectation import expected
+from fedpact.types.specification import Specification
+
+SCHEMA = plants.schema(100, "0" * 32)
+
+
+def linear(tmp_path: Path, epsilon: float) -> tuple[Draft, Specification, Dataset]:
+    fields = candidates(SCHEMA, epsilon)[1]
+    assert fields["family"]["name"] == "generalised-linear"
+    file = plants.write_rows(tmp_path / "evaluation.csv", 300, seed=3)
+    draft, data = read_evaluation(Draft(fields), file)
+    return draft, judged_fairly(draft.specification, data), data
+
+
+def test_what_cannot_reach_anything_is_refused(tmp_path: Path) -> None:
+    draft, spec, data = linear(tmp_path, 0.1)
+    draft = draft.changed(metric="balanced-accuracy")
+    seen = expected(spec, data, providers=3, units=50)
+    assert not seen.reaches
+    assert seen.first == 0.5
+    assert seen.without_privacy < 0.3
+    with pytest.raises(PrivacyError, match=r"epsilon 0\.1 with 3 providers of 50 units reaches"):
+        Proposal(draft, seen, {}, None).check()
+
+
+def test_what_can_be_learnt_is_proposed(tmp_path: Path) -> None:
+    draft, spec, data = linear(tmp_path, 4.0)
+    runs: list[int] = []
+    seen = expected(spec, data, providers=3, units=500, on_run=runs.append)
+    assert runs == [1, 2, 3, 4]
+    assert seen.reaches
+    assert seen.error < 0.25
+    again = expected(spec, data, providers=3, units=500)
+    assert (again.error, again.deviation) == (seen.error, seen.deviation)
+    proposed = Proposal(draft, seen, {}, 10**15)
+    proposed.check()
+    assert proposed.pay == 10**15 * 10 * 16
+
+
+def test_an_evaluation_set_that_tells_nothing_is_refused(tmp_path: Path) -> None:
+    _, spec, data = linear(tmp_path, 4.0)
+    few = Dataset(data.x[:19], data.y[:19], ())
+    with pytest.raises(DataError, match="19 examples: what to expect is estimated from 20"):
+        expected(spec, few, 3, 50)
+    one = Dataset(data.x, np.zeros_like(data.y), ())
+    with pytest.raises(DataError, match="label 'fails' has 0 examples"):
+        expected(spec, one, 3, 50)
+
+
+def test_qualities_are_told_in_the_unit_of_the_metric(tmp_path: Path) -> None:
+    _, spec, _ = linear(tmp_path, 4.0)
+    assert quality_text(spec, 0.1) == "0.900"
+    value = Draft.proposed(SCHEMA, 4.0, output="torque").specification
+    assert quality_text(value, 0.5) == "5"
