@@ -5,6 +5,7 @@ member's key, and the price goes back if none comes.
 """
 
 import time
+from collections.abc import Iterable
 
 from fedpact.chain.bindings.v2.events import RoundFinalised
 from fedpact.chain.bindings.v2.token import Token, currency_at, shown_currency
@@ -30,7 +31,9 @@ from fedpact.types.cid import Cid
 from fedpact.types.resale import Purchase, PurchaseStatus, ResaleOffer, SaleStatus
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
-from fedpact.types.v2 import ETHER, Status, Terms
+from fedpact.types.v2 import ETHER, PoolMember, Status, Terms
+
+OWN_RESULT = "your organisation requested it or was in its pool"
 
 
 def offers(
@@ -57,14 +60,13 @@ def _offer(
     members = client.pool.members(seen.request_id, seen.frame)
     makers = [members[index] for index, one in sums_of(seen.entries()).items() if one.points]
     reputations = [client.reputation.reputation(one.account, seen.frame) for one in makers]
-    requester = client.registry.participant(seen.stored.requester).organisation
     spec, refusal = _published(store, terms)
     if spec is not None:
         refusal = price_differs(spec, offer.price)
         if usage_rules and usage_rules != spec.usage_rules:
             refusal = "its usage rules differ from the wanted ones"
-    if own in {requester, *(one.organisation for one in members)}:
-        refusal = "your organisation requested it or was in its pool"
+    if _took_part(client, own, seen.stored.requester, members):
+        refusal = OWN_RESULT
     last = seen.events(RoundFinalised)[-1]
     error = None if last.error == INVALID else last.error
     currency = shown_currency(client, terms.token)
@@ -91,6 +93,14 @@ def _offer(
     )
 
 
+def _took_part(
+    client: ClientV2, organisation: int, requester: str, members: Iterable[PoolMember]
+) -> bool:
+    """Whether an organisation requested a result, or was in the pool that made it."""
+    asked = client.registry.participant(requester).organisation
+    return organisation in {asked, *(one.organisation for one in members)}
+
+
 def _published(store: ContentStore, terms: Terms) -> tuple[Specification | None, str]:
     """The specification, or why it is unavailable or does not match these terms."""
     cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
@@ -114,15 +124,19 @@ def buy(
     model's key shall be sealed; `most`: in the smallest unit of what the request pays in.
 
     Raises InvalidInput if it is not for sale, costs more than `most`, if its price differs from
-    the one in its specification (no honest member seals for such a price), or if the account lacks
-    the token.
+    the one in its specification (no honest member seals for such a price), if the account's own
+    organisation requested or made it, or if the account lacks the token.
     """
     offer = client.resale.offered(request_id)
     if not offer.price:
         raise InvalidInput(f"request {request_id}: its result is not for sale")
-    differs = price_differs(spec, offer.price)
-    if differs:
-        raise InvalidInput(f"request {request_id}: {differs}")
+    refusal = price_differs(spec, offer.price)
+    own = client.registry.participant(keys.address).organisation
+    requester = client.market.request(request_id).requester
+    if _took_part(client, own, requester, client.pool.members(request_id)):
+        refusal = OWN_RESULT
+    if refusal:
+        raise InvalidInput(f"request {request_id}: {refusal}")
     currency = currency_at(client, offer.token)
     price = currency.text(offer.price)
     if most is not None and offer.price > most:
@@ -150,27 +164,28 @@ def take_up(client: ClientV2, keys: AccountKeys, secret: int, request_id: int) -
     Raises InvalidInput if the account has bought nothing, NotReady where it was refunded or the
     price waits to be taken back, DecryptionError for a wrong key that was not disputed in time.
     """
-    bought = client.resale.purchase(request_id, keys.address)
+    frame = client.frame()
+    bought = client.resale.purchase(request_id, keys.address, frame)
     if bought.status is SaleStatus.NONE:
         raise InvalidInput(f"request {request_id}: {keys.address} has not bought its result")
     if bought.status is SaleStatus.REFUNDED:
         raise NotReady(f"request {request_id}: {keys.address} took the price back")
-    seen = look(client, request_id)
     if bought.status is SaleStatus.PENDING:
-        if seen.now > bought.deadline:
+        if frame.timestamp > bought.deadline:
             raise NotReady(
                 f"request {request_id}: no member sealed its key in time: take the money back "
                 f"(`fedpact request refund {request_id}`)"
             )
         return False, ""
+    seen = look(client, request_id)
     try:
         opened_key(seen, secret, keys.address)
     except DecryptionError:
         if bought.status is not SaleStatus.SEALED or seen.now > bought.deadline:
             raise
         return False, _dispute(seen, keys, secret)
-    except ContentMissing:
-        return False, ""  # the node has the block's state, and not its log yet
+    except (ContentMissing, NotReady):
+        return False, ""  # the node's answers are of two blocks: it has not read all logs yet
     return True, ""
 
 

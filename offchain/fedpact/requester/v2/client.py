@@ -31,7 +31,7 @@ from fedpact.requester.answer import Answers, answer_file
 from fedpact.requester.card.keeping import measured
 from fedpact.requester.card.quality import Quality
 from fedpact.requester.draft import TERMS, Draft
-from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.fetch import FetchedModel, card_paths
 from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
 from fedpact.requester.listing import RequestSummary
 from fedpact.requester.request import PreparedRequest, prepare, read_bytes, read_evaluation
@@ -416,6 +416,10 @@ class RequesterV2:
         """The default path at which a model is written."""
         return self._folder / "models" / f"request-{request_id}.safetensors"
 
+    def has_model(self, request_id: int) -> bool:
+        """Whether the model is there with its card, which is written last."""
+        return all(one.exists() for one in card_paths(self.model_path(request_id)))
+
     def answer(self, model: int | Path, queries: Path) -> Answers:
         """Answer a file of queries with a fetched model (its file, or its request's id)."""
         path = self.model_path(model) if isinstance(model, int) else model
@@ -508,18 +512,19 @@ def specification_of(client: ClientV2, store: ContentStore, request_id: int) -> 
 
 def requests(client: ClientV2, requester: str | None = None) -> Iterator[RequestSummary]:
     """The requests of one account (or everybody's), oldest first."""
-    for request_id in range(1, client.market.request_count() + 1):
-        seen: RequestLook = look(client, request_id)
-        if requester is None or seen.stored.requester == requester:
-            yield RequestSummary(
-                request_id,
-                seen.stored.requester,
-                seen.stored.status,
-                seen.terms.pay,
-                shown_currency(client, seen.terms.token),
-                seen.facts.round,
-                seen.terms.max_rounds,
-            )
+    found = list(client.market.made_by(requester))
+    frame = client.frame()
+    for made in found:
+        stored = client.market.request(made.request, frame)
+        yield RequestSummary(
+            made.request,
+            stored.requester,
+            stored.status,
+            made.terms.pay,
+            shown_currency(client, made.terms.token),
+            client.rounds.round_facts(made.request, frame).round,
+            made.terms.max_rounds,
+        )
 
 
 def pause_after(error: Exception, failures: int, poll_interval: float) -> float:

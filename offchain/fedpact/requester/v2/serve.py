@@ -135,7 +135,9 @@ class RequesterDaemon:
         for event in self._made.scan():
             self._add(int(event.args["request"]))
         for event in self._bought.scan() if self._bought is not None else ():
-            self._purchases[int(event.args["request"])] = _Waiting()
+            request = int(event.args["request"])
+            if not self._requester.has_model(request):
+                self._purchases[request] = _Waiting()
         for path in sorted(self._slices.glob("*.json")) if self._slices is not None else ():
             self._open_for(path)
 
@@ -161,14 +163,17 @@ class RequesterDaemon:
         """Keep the model once its key is there, dispute a wrong key, take the price of a purchase
         back that nobody seals a key for."""
         requester = self._requester
+        market, buyer = requester.client.resale, requester.keys.address
         with _outlasting(f"the purchase of request {request} failed; it is tried again") as trouble:
+            if market.purchase(request, buyer).status is SaleStatus.REFUNDED:
+                del self._purchases[request]
+                return
             try:
                 arrived, done = requester.take_up(request)
                 if arrived:
                     done = f"received the bought model ({requester.fetch(request).path})"
             except NotReady as over:
                 arrived, done = True, str(over)
-                market, buyer = requester.client.resale, requester.keys.address
                 if market.purchase(request, buyer).status is SaleStatus.PENDING:
                     done = f"no key arrived: took {requester.refund(request).text} back"
             except DecryptionError as error:

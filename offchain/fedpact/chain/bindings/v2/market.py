@@ -164,10 +164,11 @@ class Market(Binding):
         topic = self._abi.event_topic("RequestCreated")
         return self._created([topic, None, None, "0x" + query_key.hex()])
 
-    def made_by(self, requester: str) -> Iterator[RequestCreated]:
-        """Requests of an account, oldest first."""
+    def made_by(self, requester: str | None) -> Iterator[RequestCreated]:
+        """Requests of an account (None: of everybody), oldest first."""
         topic = self._abi.event_topic("RequestCreated")
-        return self._created([topic, None, _word(int(requester, 16))])
+        by = None if requester is None else _word(int(requester, 16))
+        return self._created([topic, None, by])
 
     def delivered(self, request: int) -> Delivered | None:
         """The delivery, once there is one."""
