@@ -168,9 +168,9 @@ def claim(
 ) -> None:
     """Claim the pay for one request.
 
-    The daemon does this by itself. Under protocol 1 also the share in resales of the result. Under
-    protocol 2 the settlement pays the members of pools of up to sixteen; the command settles a
-    request that is due, pays members of larger pools, and takes out what the market kept.
+    The daemon does this by itself, and takes the share in resales of the result; so does this
+    command. Under protocol 2 the settlement pays the members of pools of up to sixteen; the command
+    settles a request that is due, pays members of larger pools, and takes out what the market kept.
 
     Example: fedpact --account alice provider claim 1
     """

@@ -26,9 +26,11 @@ class Sales:
     """Pool indices of makers that sealed a wrong key."""
     cursor: bytes | None = None
     """Running hash before the entries that are tallied."""
-    final: int = 0
+    earned: int = 0
+    """How often the makers' points have earned something: with each final sale, and where an
+    excluded maker forfeited what it had not taken."""
     claimed: int = 0
-    """Sales that are final, and that were when this account last took its share."""
+    """The same, when this account last took its share."""
 
 
 def sales_in(events: list[tuple[str, dict[str, Any]]], account: str) -> Sales:
@@ -49,11 +51,12 @@ def sales_in(events: list[tuple[str, dict[str, Any]]], account: str) -> Sales:
                 found.sealed.pop(buyer, None)
                 found.waiting[buyer] = args["deadline"]
                 found.excluded.add(args["index"])
+                found.earned += args["forfeited"] > 0
             case "PurchaseRefunded":
                 found.waiting.pop(buyer, None)
             case "ResultSold":
                 found.sealed.pop(buyer, None)
-                found.final += 1
+                found.earned += 1
             case "ResaleClaimed" if args["maker"] == account:
-                found.claimed = found.final
+                found.claimed = found.earned
     return found

@@ -11,6 +11,7 @@ from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.sales import EVENTS, Sales, sales_in
 from fedpact.provider.v2.ending import entries_of
 from fedpact.provider.v2.reading import request_key, specification_of
+from fedpact.provider.v2.sharing import share_of
 from fedpact.provider.v2.view import Context, RequestView
 from fedpact.types.resale import ResaleOffer, SaleStatus
 
@@ -40,7 +41,7 @@ def resold(ctx: Context, frame: Frame) -> set[int]:
         request
         for request, one in known[1].items()
         if any(deadline >= now for deadline in one.waiting.values())
-        or one.final + _over(one, now) > max(one.claimed, done.get(request, 0))
+        or one.earned + _over(one, now) > max(one.claimed, done.get(request, 0))
     }
     return {one for one in due if one not in ctx.cache.no_share and on_offer(ctx, one)}
 
@@ -76,7 +77,9 @@ def sell_result(view: RequestView) -> DutyResult:
         ctx.cache.no_share.add(view.id)
         return idle("no share in the sales")
     sealed = _seal(view, view.own_index, offer, sales, makers)
-    return sealed if sealed.acted else _claim(view, view.own_index, sales, sealed.reason)
+    if sealed.acted:
+        return sealed
+    return _claim(view, view.own_index, offer, sales, sealed.reason)
 
 
 def _seal(
@@ -123,28 +126,16 @@ def _cipher(view: RequestView, key: Point) -> bytes:
     return sealed.ciphers[rounds - 1]
 
 
-def _claim(view: RequestView, index: int, sales: Sales, reason: str) -> DutyResult:
+def _claim(
+    view: RequestView, index: int, offer: ResaleOffer, sales: Sales, reason: str
+) -> DutyResult:
     """Make sales final that nobody can dispute any more, and take the share in all of them."""
     ctx, resale = view.ctx, view.ctx.client.resale
-    over = [one for one, deadline in sales.sealed.items() if deadline < view.frame.timestamp]
-    over = [
-        one for one in over if resale.purchase(view.id, one, view.frame).status is SaleStatus.SEALED
-    ]
-    amount = _share_due(view, index, len(over))
-    if not amount:
+    share = share_of(resale, view.id, index, offer, sales.sealed, view.frame)
+    if not share.amount:
         # Nothing, or less than the smallest unit: not looked at again before the next sale.
-        ctx.cache.sales[view.id] = sales.final + len(over)
+        ctx.cache.sales[view.id] = sales.earned + len(share.buyers)
         return idle(reason)
-    receipt = ctx.client.send(ctx.keys, resale.claim(view.id, over, index, view.account))
+    receipt = ctx.client.send(ctx.keys, resale.claim(view.id, share.buyers, index, view.account))
+    amount = receipt.event("ResaleClaimed").args["amount"]
     return did(f"took {amount} from resales ({receipt.gas_used} gas)")
-
-
-def _share_due(view: RequestView, index: int, sales: int) -> int:
-    """What a maker may take of final sales, and of so many more that can be made final."""
-    resale = view.ctx.client.resale
-    due = resale.claimable(view.id, index, view.frame)
-    if not sales:
-        return due
-    offer = resale.offered(view.id, view.frame)
-    points = resale.points_of(view.id, index, view.frame)
-    return due + (sales * offer.price * points // offer.points if offer.points else 0)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedpact.chain.bindings.v2.events import Collected, Credited, Paid
+from fedpact.chain.bindings.v2.events import Collected, Credited, Paid, ResaleClaimed
 from fedpact.chain.bindings.v2.token import currency_at, shown_currency
 from fedpact.chain.client import ClientV2
 from fedpact.chain.keystore import AccountKeys
@@ -12,6 +12,7 @@ from fedpact.chain.records import Receipt
 from fedpact.consensus.settling import settle
 from fedpact.errors import InvalidInput, NotReady
 from fedpact.provider.standing import RequestStanding, seen_requests
+from fedpact.provider.v2.sharing import resale_share
 from fedpact.provider.v2.view import terms_in
 from fedpact.types.currency import ETHER_CURRENCY, Currency
 from fedpact.types.v2 import Phase, Status, StoredRequest, Terms
@@ -49,9 +50,10 @@ def standing(client: ClientV2, state: Path, address: str) -> list[RequestStandin
 def claim(
     client: ClientV2, keys: AccountKeys, request: int, others: Sequence[str] = ()
 ) -> list[Payment]:
-    """Have a request pay this account, and `others` of its pool; settles it if that is due.
+    """Have a request pay this account, or `others` of its pool; settles it if that is due.
 
-    What the market kept for this account, because it could not be paid, is taken out as well.
+    For this account, what the market kept because it could not be paid is taken out as well, and
+    its share in resales of the result: no other can take that.
     Raises UnknownRequest, InvalidInput for an account that is not in the pool, NotReady if nothing
     is due yet.
     """
@@ -72,6 +74,7 @@ def claim(
     paid = [one for receipt in receipts for one in _paid(client, receipt, wanted)]
     if keys.address in wanted:
         paid += _withdrawn(client, keys, terms)
+        paid += _resold(client, keys, request, members[keys.address], terms)
     if not paid:
         raise NotReady(f"request {request}: nothing to claim: all that was due has been paid")
     return paid
@@ -132,9 +135,21 @@ def _withdrawn(client: ClientV2, keys: AccountKeys, terms: Terms) -> list[Paymen
     return found
 
 
+def _resold(
+    client: ClientV2, keys: AccountKeys, request: int, index: int, terms: Terms
+) -> list[Payment]:
+    """The share in resales, taken; sales that nobody can dispute any more become final with it."""
+    share = resale_share(client, request, index, client.frame())
+    if not share.amount:
+        return []
+    call = client.resale.claim(request, share.buyers, index, keys.address)
+    amount = client.send(keys, call).event(ResaleClaimed.__name__).args["amount"]
+    return [Payment(keys.address, currency_at(client, terms.token), amount, False)]
+
+
 def _due(client: ClientV2, request: int, stored: StoredRequest, terms: Terms, account: str) -> int:
-    """What `claim` could collect now for a request that is settled: its share, and what the market
-    keeps of it because the account did not take it."""
+    """What `claim` could collect now for a request that is settled: its share, what the market
+    keeps of it because the account did not take it, and the share in resales."""
     if stored.status is not Status.SETTLED:
         return 0
     index = client.pool.index_of(request, account)
@@ -146,4 +161,4 @@ def _due(client: ClientV2, request: int, stored: StoredRequest, terms: Terms, ac
         if isinstance(one, Paid) and one.credited
         if (one.account, one.token) == (account, terms.token)
     )
-    return share + min(kept, credited)
+    return share + min(kept, credited) + resale_share(client, request, index, client.frame()).amount

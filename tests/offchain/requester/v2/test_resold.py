@@ -13,7 +13,9 @@ import pytest
 from fedpact.chain.bindings.v2.events import (
     Credited,
     PurchaseRefunded,
+    ResaleClaimed,
     ResultBought,
+    ResultSold,
     SealDisputed,
 )
 from fedpact.chain.keystore import AccountKeys
@@ -25,6 +27,7 @@ from fedpact.provider.files import state_file
 from fedpact.provider.state import ProviderState
 from fedpact.provider.v2.second import SecondProtocol
 from fedpact.provider.v2.selling import resold, sell_result
+from fedpact.provider.v2.standing import claim, standing
 from fedpact.requester.v2.client import RequesterV2, requests
 from fedpact.requester.v2.serve import RequesterDaemon
 from fedpact.types.resale import SaleStatus
@@ -302,3 +305,59 @@ def test_the_second_maker_seals_where_the_first_does_not(sale: Sale) -> None:
     assert second.act().acted
     assert buyer.requester.take_up(sale.id) == (True, "")
     assert second.act().reason == "every buyer has a key"
+
+
+def test_makers_take_what_an_excluded_one_forfeits(sale: Sale) -> None:
+    """The others' daemons had taken their parts, and looked again at the next sale alone: where
+    none came, the money stayed in the contract."""
+    liar, *others = sale.makers
+    first, second = sale.buyer(), sale.buyer()
+    sale.sold_to(first, 1)
+    sale.scene.wait(sale.request.terms.dispute_window + 1)
+    for maker in others:
+        assert maker.due()
+        assert maker.act().acted
+        assert not maker.due()
+    sale.sold_to(second, 0, wrong=True)
+    assert second.requester.take_up(sale.id)[1].startswith("the sealed key does not open")
+    sale.scene.wait(2 * sale.request.terms.deliver_window)
+    second.requester.refund(sale.id)
+    [disputed] = sale.request.happened(SealDisputed)
+    assert disputed.forfeited > 0
+    for maker in others:
+        assert maker.due()
+        assert maker.act().acted
+        assert not maker.due()
+    assert not liar.due() or liar.act().reason == "no share in the sales"
+    claimed = sum(one.amount for one in sale.request.happened(ResaleClaimed))
+    assert PRICE - 3 <= claimed <= PRICE
+
+
+def test_a_share_in_resales_is_shown_and_claimed(sale: Sale) -> None:
+    """`provider status` and `provider claim` knew of a request's own pay alone."""
+    buyer, maker = sale.buyer(), sale.makers[2]
+    maker.look()
+
+    def shown() -> int:
+        return standing(sale.client, sale.scene.folder / "provider", maker.keys.address)[
+            -1
+        ].claimable
+
+    assert shown() == 0
+    sale.sold_to(buyer)
+    with pytest.raises(NotReady, match="all that was due has been paid"):
+        claim(sale.client, maker.keys, sale.id)
+    sale.scene.wait(sale.request.terms.dispute_window + 1)
+    due = shown()
+    assert PRICE // 5 < due < PRICE // 2
+    [paid] = claim(sale.client, maker.keys, sale.id)
+    assert (paid.account, paid.amount, paid.currency.text(1)) == (
+        maker.keys.address,
+        due,
+        "0.000000000000000001 ether",
+    )
+    assert len(sale.request.happened(ResultSold)) == 1
+    assert shown() == 0
+    with pytest.raises(NotReady):
+        claim(sale.client, maker.keys, sale.id)
+    assert claim(sale.client, sale.makers[1].keys, sale.id)[0].amount > 0

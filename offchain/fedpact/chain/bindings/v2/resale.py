@@ -1,10 +1,9 @@
 """ResaleMarket of the second protocol: sales of finished results, retrieval records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from fedpact.chain.abi import RESALE, SECOND
 from fedpact.chain.bindings.binding import Binding, snake
-from fedpact.chain.bindings.v2.events import ResultBought, request_event
 from fedpact.chain.bindings.v2.market import DeliveryFields, SharedFields
 from fedpact.chain.bindings.v2.structs import terms_struct
 from fedpact.chain.records import BlockReference, Call
@@ -77,11 +76,3 @@ class ResaleMarketV2(Binding):
     def claimable(self, request: int, index: int, block: BlockReference = None) -> int:
         """What of final sales a member has not yet taken."""
         return int(self._view("claimable", request, index, block=block))
-
-    def bought_by(self, buyer: str) -> Iterator[ResultBought]:
-        """All purchases of an account, oldest first."""
-        word = f"0x{int(buyer, 16):064x}"
-        for event in self.history([self.event_topic("ResultBought"), None, word]):
-            found = request_event(event)
-            assert isinstance(found, ResultBought)
-            yield found
