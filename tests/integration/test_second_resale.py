@@ -49,7 +49,7 @@ def test_a_result_is_sold_though_one_maker_seals_a_wrong_key(world: SecondWorld)
     draft = world.data.draft.changed(
         resale={"price": PRICE},
         windows={**fields["windows"], "deliver": 40},
-        terms={**fields["terms"], "dispute_window": 2},
+        terms={**fields["terms"], "dispute_window": 5},
         auditors=[world.auditor.address],
     )
     request = requester.create(draft, world.data.evaluation, PAY)
