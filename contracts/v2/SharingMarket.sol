@@ -376,8 +376,8 @@ contract SharingMarket is SharingMarketStore, Ownable2Step, Pausable, EIP712, Re
         return _gasBudget(terms) - uint256(payout.refunded) * 1 gwei;
     }
 
-    /// @dev A requester is judged by what it paid: less for rounds in which it opened no slice, half if it cancelled. One
-    /// that cancels on members that joined, and pays nothing, loses what a fault costs.
+    /// @dev A requester is judged by what it paid, if any round was to be paid: less for rounds in which it opened no
+    /// slice, half if it cancelled. One that cancels on members that joined, and pays nothing, loses what a fault costs.
     function _recordRequester(
         address requester,
         Payout memory payout,
@@ -388,6 +388,7 @@ contract SharingMarket is SharingMarketStore, Ownable2Step, Pausable, EIP712, Re
         IReputationLedger.Outcome memory own;
         own.account = requester;
         if (payout.verdict == Verdict.Paid) {
+            if (outcome.paidRounds == 0) return;
             uint256 quality = FULL_QUALITY * (outcome.paidRounds - payout.blind) / outcome.paidRounds;
             own.quality = uint16(outcome.halted ? quality / 2 : quality);
             LEDGER.recordRequester(own, payout.weight, outcome.endedAt);

@@ -199,6 +199,19 @@ def test_the_smallest_payments_leave_no_trace(delivered):
     assert r.requester_reputation == 4_000
 
 
+def test_rounds_that_are_final_without_anyone_to_pay_give_all_back(request_of):
+    """As where a committee agrees on a round in which no model is valid."""
+    r = request_of()
+    r.create()
+    r.start()
+    r.end(entry([0, 0, 0, 0], flags=0), final_rounds=1)
+    r.deliver()
+    receipt = r.settle(sender=r.requester)
+    assert r.status == SETTLED
+    assert amounts(r, receipt) == [0, 0, 0, 0, PAY + BUDGET]
+    assert r.requester_reputation == 4_000
+
+
 @pytest.mark.parametrize(("flags", "quality"), [(PAID, 10_000), (PAID | BLIND, 5_000)])
 def test_blind_rounds_lower_the_requesters_quality(delivered, flags, quality):
     r = delivered(ROUND, entry([5_000] * 2, flags=flags), reached=True, pay=10 * UNIT)
