@@ -18,6 +18,7 @@ from fedpact.consensus.sums import (
     seal_record,
     sum_groups,
 )
+from fedpact.consensus.votes import pack_scores
 from fedpact.exchange.messages import Ballot, Board, Kind, Message
 from fedpact.learning.summed import Integers, group_model, member_integers
 from fedpact.learning.training import LocalTraining
@@ -39,8 +40,8 @@ DRAFT = {
 
 @dataclass
 class SecureCommittee(SecondCommittee):
-    """`twice`: all sign two sums of one group, and half of it submits each. `silent`: this seat
-    submits a record that proves nothing."""
+    """`twice`: all sign two sums of one group, half of it submits each, and nobody minds.
+    `silent`: this seat submits a record that proves nothing."""
 
     twice: bool = False
     silent: int | None = None
@@ -48,6 +49,13 @@ class SecureCommittee(SecondCommittee):
     @cached_property
     def replay(self) -> Replay:
         return Replay(self.history, summed=self.history.summed)
+
+    def _votes(self, number: int) -> list[int]:
+        """Those who sign two sums also vote as if each were the only one."""
+        if not self.twice:
+            return super()._votes(number)
+        seats = range(len(self.members))
+        return [pack_scores({other: 0 for other in seats if other != seat}) for seat in seats]
 
     def _train(self, number: int) -> list[bytes]:
         facts = self.market.client.rounds.round_facts(self.id)

@@ -9,6 +9,9 @@ other is known.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
 
 from fedpact.consensus.groups import GroupScore, worths
 from fedpact.consensus.scoring import (
@@ -34,12 +37,13 @@ def score_groups(
 ) -> tuple[dict[int, int], ContributionRecord]:
     """Scores of all submitted seats, and the record for the next round, as `scoring.score_round`.
 
-    INVALID: a seat without a sum that it is in, or whose group moved the model further than its
-    members can have. NEUTRAL less EVEN_SHARE: a worth as large as the mean of those above zero.
+    INVALID: a seat without a sum that it is in, whose group moved the model further than its
+    members can have, or of whose group two sums were opened: more of its members signed two than
+    may collude. NEUTRAL less EVEN_SHARE: a worth as large as the mean of those above zero.
     """
     spec, evaluation = inputs.spec, inputs.evaluation
     scores = dict.fromkeys(sorted(inputs.models), INVALID)
-    valid = _plausible(inputs)
+    valid = _uncontradicted(inputs, _plausible(inputs))
     gathers = family_of(spec).gathers(inputs.round_number)
     if evaluation is None or not len(evaluation) or gathers:
         scores.update(dict.fromkeys(valid, UNJUDGED))
@@ -72,6 +76,22 @@ def _plausible(inputs: RoundInputs) -> dict[int, Model]:
         if update_norm(inputs.start, model) <= most:
             found[seat] = model
     return found
+
+
+def _uncontradicted(inputs: RoundInputs, found: Mapping[int, Model]) -> dict[int, Model]:
+    """Without the groups of which several sums were opened. Two sums of one group have a member in
+    common; those of different groups have none."""
+    first: dict[tuple[int, ...], Model] = {}
+    twice: set[int] = set()
+    for seat, model in found.items():
+        members = inputs.sums[seat]
+        known = first.setdefault(members, model)
+        if any(not np.array_equal(known[name], model[name]) for name in known):
+            twice.update(members)
+    for one, other in combinations(first, 2):
+        if not set(one).isdisjoint(other):
+            twice.update(one, other)
+    return {seat: model for seat, model in found.items() if twice.isdisjoint(inputs.sums[seat])}
 
 
 def _worths(record: ContributionRecord) -> dict[int, int]:

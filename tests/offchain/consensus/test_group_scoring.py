@@ -57,6 +57,18 @@ def test_what_is_no_sum_is_invalid() -> None:
     assert all(far[seat] == INVALID for seat in B)
 
 
+@pytest.mark.parametrize("members", [(0, 2, 4), A])
+def test_two_sums_of_one_group_are_that_groups_fault(members: tuple[int, ...]) -> None:
+    """Of other members, or of the same: nobody can tell which is the true one."""
+    given = inputs(moved(0.1), moved(0.1))
+    models = {**given.models, 0: moved(0.2)}
+    twice = replace(given, models=models, sums={**given.sums, 0: members})
+    scores, record = score_groups(twice, ContributionRecord())
+    assert all(scores[seat] == INVALID for seat in A)
+    assert all(scores[seat] < NEUTRAL for seat in B)
+    assert [score.members for score in record.groups[0]] == [B]
+
+
 def test_without_a_slice_all_sums_are_equal() -> None:
     given = replace(inputs(moved(0.1), moved(-0.1)), evaluation=None)
     scores, record = score_groups(given, ContributionRecord())
