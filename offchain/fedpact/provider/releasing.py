@@ -75,7 +75,8 @@ def make_release(own: Own, planned: PlannedRelease) -> bytes:
 
 
 def training_time(elapsed: float, window: float) -> float:
-    """Seconds that a training may take which begins `elapsed` seconds into its window.
+    """Seconds that a training may take which begins `elapsed` seconds into its window; below 0
+    after its end.
 
     What is left is for noise alone. All of it follows from the chain's time.
     """

@@ -16,9 +16,12 @@ from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.mechanisms import of_request
 from fedpact.privacy.secure_sum.roster import Roster
+from fedpact.provider.releasing import training_time
 from fedpact.provider.v2.history import replay_of
 from fedpact.provider.v2.reading import round_ref_of
 from fedpact.provider.v2.sum_reading import sum_group
+from fedpact.provider.v2.summing import MASKED_UNTIL
+from fedpact.provider.v2.training import publish_model, training_window, waiting_to_submit
 from fedpact.provider.v2.voting import PATIENCE, round_models
 from fedpact.types.cid import Cid
 from fedpact.types.scores import INVALID
@@ -91,6 +94,7 @@ def test_who_announces_itself_after_the_roster_changes_no_sum(table_of: Tables) 
     table.members[3].share = 0.3
     table.members[3].step()
     table.deliver()
+    table.run(share=0.5)
     table.run(share=0.72)
     assert held(table, 0, Kind.ANNOUNCE, 3)
     table.run(share=0.85, turns=1)
@@ -204,6 +208,42 @@ def test_what_was_never_masked_is_refunded(table_of: Tables) -> None:
     ledger = table.members[0].ledger
     ledger.end(table.members[0].release.deployment, REQUEST)
     assert ledger.spent(1e-5).epsilon == 0
+
+
+def test_who_submits_without_having_masked_is_refunded(table_of: Tables) -> None:
+    """Its policy made it wait, and the others made the sum without it: it submits their sum's
+    record, in which nothing is of its records."""
+    table = table_of()
+    table.train()
+    member = table.members[3]
+    member.waiting = "the policy waits"
+    table.run(share=0.6)
+    member.waiting = None
+    table.run(share=0.72)
+    assert member.digest is not None
+    assert not held(table, 0, Kind.MASKED, 3)
+    view = member.view()
+    submitted = {"mask": 0b1000, "digests": ["0x" + member.digest.hex()]}
+    view.events = with_submissions(view.events, submitted)
+    view.in_mask = lambda mask: True
+    view.facts = SimpleNamespace(history=table.history, submitted=0b1000)
+    assert publish_model(view).reason == "published"
+    member.ledger.end(member.release.deployment, REQUEST)
+    assert member.ledger.spent(1e-5).epsilon == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 1.0])
+def test_what_is_trained_in_time_is_masked_in_time(table_of: Tables, share: float) -> None:
+    """Whatever the policy's `submit_after`: before the others agree without it."""
+    view, window = table_of().members[0].view(), 1000
+    view.ctx.policy = SimpleNamespace(submit_after=share)
+    view.terms = SimpleNamespace(submit_window=window)
+    view.phase_start = 0
+    slowest = training_time(0, training_window(view))
+    for kept_at in range(1, int(slowest) + 1, 10):
+        for now in (int(MASKED_UNTIL * window) - window // 20, window):
+            view.frame = SimpleNamespace(timestamp=now)
+            assert waiting_to_submit(view, kept_at) is None
 
 
 @pytest.mark.parametrize("kind", [Kind.ANNOUNCE, Kind.ROSTER, Kind.MASKED, Kind.AGREE, Kind.OPEN])
@@ -353,7 +393,8 @@ def test_a_record_that_nobody_can_fetch_is_invalid_alone(table_of: Tables) -> No
     table.run()
     digests = [*(one.digest for one in table.members[:3] if one.digest), b"\x55" * 32]
     view = table.members[0].view()
-    view.events, view.judged = _with_submissions(view.events, digests), 0b1111
+    submitted = {"mask": 0b1111, "digests": ["0x" + one.hex() for one in digests]}
+    view.events, view.judged = with_submissions(view.events, submitted), 0b1111
     view.facts = SimpleNamespace(
         history=table.history, phase=Phase.COMMIT, submitted=0b1111, voided=0
     )
@@ -397,10 +438,9 @@ def held(table: SumTable, seat: int, kind: Kind, of: int | None = None) -> list[
     ]
 
 
-def _with_submissions(
-    events: Callable[..., Any], digests: list[bytes]
+def with_submissions(
+    events: Callable[..., Any], submitted: dict[str, Any]
 ) -> Callable[..., list[dict[str, Any]]]:
-    submitted = {"mask": 0b1111, "digests": ["0x" + one.hex() for one in digests]}
     found = {"ModelsSubmitted": [submitted], "RoundPosted": [], "Equivocated": []}
     return lambda name, round_=None: found[name] if name in found else events(name, round_)
 

@@ -57,9 +57,12 @@ log = logging.getLogger(__name__)
 ROSTER_AFTER, ROSTER_TURN = 0.2, 0.1
 """Share of the submit window after which a roster is proposed without those that have not announced
 themselves, and how much later the next member proposes one where the first does not."""
+MASKED_BY = 0.6
+"""Share of the submit window in which members train and mask: a policy's times, and the time that a
+training may take, are shares of this."""
 MASKED_UNTIL, AGREE_TURN = 0.65, 0.05
-"""Share of the submit window after which members agree to a sum without those that sent no vector:
-first the member that proposes, then the others by themselves."""
+"""Share of the submit window after which members agree to a sum without those that sent no vector,
+and nobody masks any more: first the member that proposes, then the others by themselves."""
 GIVEN_UP = 0.8
 """Share of the submit window after which a sum that is not opened has failed."""
 _VALUES = "sum-values"
@@ -270,9 +273,12 @@ class _Sum:
         return {one: shares_for(self._dealt[one], self._number) for one in roster.numbers}
 
     def _mask(self, member: SumMember, roster: Roster, values: Integers) -> None:
-        """Publish the masked vector; after a restart the same bytes once more."""
+        """Publish the masked vector; after a restart the same bytes once more. Not once the others
+        agree without it: it would be charged for nothing."""
         view = self._view
         known = self._talk.board.messages.get((Kind.MASKED, view.seat))
+        if known is None and view.share_passed() >= MASKED_UNTIL:
+            return
         if known is not None and known.content in view.ctx.cache.masked.get(self._place, {}):
             return
         reference = round_ref_of(view, view.round)

@@ -26,7 +26,7 @@ from fedpact.provider.v2.reading import (
     specification_of,
     submitted_digests,
 )
-from fedpact.provider.v2.summing import ready_sum, seal_values
+from fedpact.provider.v2.summing import MASKED_BY, ready_sum, seal_values
 from fedpact.provider.v2.view import RequestView
 from fedpact.provider.work import TrainingTask
 from fedpact.types.cid import Cid
@@ -72,20 +72,26 @@ def ready_model(view: RequestView) -> bytes | str:
             view.id, view.round, lambda: _training(view, release), view.deadline
         )
     if waiting is None:
-        waiting = _waiting_to_submit(view, ctx.ledger.kept_at(release))
+        waiting = waiting_to_submit(view, ctx.ledger.kept_at(release))
     if specification_of(view).privacy.sum is not None:
         return ready_sum(view, release, waiting)
     return waiting or Cid.of(own_model(view)).digest
 
 
-def _waiting_to_submit(view: RequestView, kept_at: int) -> str | None:
+def waiting_to_submit(view: RequestView, kept_at: int) -> str | None:
     """Until when the policy has a model wait that was ready at `kept_at`; None: no longer."""
-    window, share = view.terms.submit_window, view.ctx.policy.submit_after
-    due = submission_time(view.phase_start, window, share, kept_at)
+    share = view.ctx.policy.submit_after
+    due = submission_time(view.phase_start, training_window(view), share, kept_at)
     wait = math.ceil(due - view.frame.timestamp)
     if share and wait > 0:
         return f"trained; submits in {wait} seconds, as the policy's submit_after says"
     return None
+
+
+def training_window(view: RequestView) -> int:
+    """Seconds of the submit window in which members train, and show what they trained."""
+    window = view.terms.submit_window
+    return window if specification_of(view).privacy.sum is None else int(MASKED_BY * window)
 
 
 def publish_model(view: RequestView) -> DutyResult:
@@ -103,7 +109,8 @@ def publish_model(view: RequestView) -> DutyResult:
         # It may be another machine's, and a second draw of the noise must never be seen.
         view.ctx.cache.published.add(at)
         return idle("the submitted model is not the one in this ledger: publishing nothing")
-    view.ctx.ledger.publishing(release_of(view))
+    if specification_of(view).privacy.sum is None:  # a sum's values are charged once masked
+        view.ctx.ledger.publishing(release_of(view))
     cid = view.ctx.store.put(sealed)
     view.ctx.cache.published.add(at)
     log.info("request %d: round %d: published %s", view.id, view.round, cid)
@@ -169,7 +176,7 @@ def _training(view: RequestView, release: ReleaseId) -> Callable[[], bytes]:
         view.pool[index].samples,
         partial(seal_values, view) if spec.privacy.sum is not None else seal,
         view.frame.timestamp,
-        now + training_time(elapsed, window),
+        now + training_time(elapsed, training_window(view)),
         now + window - elapsed,
     )
     return lambda: make_release(ctx, planned)
