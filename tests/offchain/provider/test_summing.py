@@ -5,7 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from fedpact.consensus.scoring import UNJUDGED
@@ -367,23 +366,6 @@ def test_a_member_that_deals_a_bad_share_is_not_trusted_with_a_vector(table_of: 
     assert [one.total.tolist() for one in table.sums(rest, rest[0]) if one] == [
         table.total(rest)
     ] * 3
-
-
-def test_a_minority_of_colluders_opens_no_members_vector(table_of: Tables) -> None:
-    """One colluder of four, with all messages: the shares that it holds recover neither seed of
-    anyone, and what the honest open is one seed of each."""
-    table = table_of()
-    table.train()
-    until(table, Kind.MASKED, range(4))
-    terms = table.spec.privacy
-    assert terms.colluders == 1
-    table.run()
-    sets = {one.extra for one in held(table, 0, Kind.OPEN)}
-    assert len(sets) == 1
-    found = table.sums(range(4))[0]
-    assert found is not None
-    difference = np.asarray(found.total) - np.sum(table.values, axis=0)
-    assert not difference.any()
 
 
 def test_a_record_that_nobody_can_fetch_is_invalid_alone(table_of: Tables) -> None:
