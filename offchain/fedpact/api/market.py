@@ -13,6 +13,7 @@ from fedpact.api.registrar import Registrar
 from fedpact.api.request import Request
 from fedpact.closing import Closing
 from fedpact.errors import InvalidInput
+from fedpact.requester.amount import amount_in
 from fedpact.requester.draft import Draft
 from fedpact.session import Session
 from fedpact.types.schema import DataSchema
@@ -78,7 +79,7 @@ class Market(Closing):
         if not isinstance(schema, Draft):
             asked = asked.with_priors(examples.y)
         requester = self._session.requester_v2
-        payment = requester.amount(asked, pay)
+        payment = amount_in(requester.currency(asked), pay)
         return Request(self._session, requester.create(asked, examples, payment, queries=queries))
 
     def propose(

@@ -331,12 +331,12 @@ def list_(
 def _payment(at: "Session", draft: "Draft", text: str) -> "tuple[int, Currency]":
     """An amount of what the draft pays in, in its smallest unit."""
     from fedpact.chain.client import ClientV2
-    from fedpact.requester.amount import parse_amount
+    from fedpact.requester.amount import amount_in
     from fedpact.types.currency import ETHER_CURRENCY
 
-    if isinstance(at.chain, ClientV2):
-        return at.requester_v2.amount(draft, text), at.requester_v2.currency(draft)
-    return parse_amount(text), ETHER_CURRENCY
+    second = isinstance(at.chain, ClientV2)
+    currency = at.requester_v2.currency(draft) if second else ETHER_CURRENCY
+    return amount_in(currency, text), currency
 
 
 def _follow(at: "Session", request_id: int, *, plain: bool, as_json: bool) -> None:

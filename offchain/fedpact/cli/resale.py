@@ -72,9 +72,12 @@ def buy(
 
     Example: fedpact --account carol request buy 1 --most '0.1 ether' --wait
     """
+    from fedpact.requester.amount import amount_in
+
     at = session.of(context)
     currency = _pays_in(at, request_id)
-    bought = at.requesting.buy(request_id, None if most is None else _limit(most, currency))
+    limit = None if most is None else amount_in(currency, most)
+    bought = at.requesting.buy(request_id, limit)
     price = amount("price", bought.price, currency, as_json=as_json)
     facts = {"request": request_id, **price, "deadline": bought.deadline}
     print_facts(facts, as_json=as_json)
@@ -97,13 +100,6 @@ def _pays_in(at: "Session", request_id: int) -> "Currency":
     if not isinstance(at.chain, ClientV2):
         return ETHER_CURRENCY
     return currency_at(at.chain, at.chain.market.terms(request_id).token)
-
-
-def _limit(most: str, currency: "Currency") -> int:
-    from fedpact.requester.amount import parse_amount
-    from fedpact.types.currency import ETHER_CURRENCY
-
-    return parse_amount(most) if currency == ETHER_CURRENCY else currency.parse(most)
 
 
 def show(found: "list[Offer]", *, as_json: bool, err: bool = False) -> None:

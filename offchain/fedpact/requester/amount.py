@@ -5,6 +5,7 @@ from decimal import Decimal
 from eth_utils.currency import from_wei, to_wei
 
 from fedpact.errors import InvalidInput
+from fedpact.types.currency import ETHER_CURRENCY, Currency
 
 UNITS = ("wei", "gwei", "ether")
 MAX_PAYMENT = 2**96
@@ -33,3 +34,9 @@ def parse_amount(text: str) -> int:
     if not exact or not 0 < wei < MAX_PAYMENT:
         raise InvalidInput(f"{text!r} is not a whole number of wei from 1 to 2^96 - 1")
     return wei
+
+
+def amount_in(currency: Currency, text: str) -> int:
+    """An amount such as "0.5 ether", or "12.5 USDC" of a token, in its smallest unit. Raises
+    InvalidInput."""
+    return parse_amount(text) if currency == ETHER_CURRENCY else currency.parse(text)

@@ -22,7 +22,8 @@ LEAST = 10
 """Examples of each label; with fewer, probabilities and thresholds stay as they are."""
 PULL = 1.0
 """Weight, in examples, by which the fit is held to the model's own probabilities."""
-_SMALLEST = 1e-9
+SMALLEST = 1e-9
+"""Least probability that calibration takes the logarithm of."""
 Probabilities = NDArray[np.float64]
 
 
@@ -46,7 +47,7 @@ class Decisions:
 
     def calibrated(self, probabilities: Probabilities) -> Probabilities:
         """Of the model's own probabilities, (n, labels)."""
-        raw = self.slope * np.log(np.maximum(probabilities, _SMALLEST)) + np.array(self.offsets)
+        raw = self.slope * np.log(np.maximum(probabilities, SMALLEST)) + np.array(self.offsets)
         return softmax_probabilities(raw)
 
     def labels(self, calibrated: Probabilities) -> NDArray[np.int64]:
@@ -104,7 +105,7 @@ def fitted(spec: Specification, model: Model, evaluation: Dataset) -> Decisions 
 def _calibration(predicted: Probabilities, y: NDArray[np.int64]) -> tuple[float, tuple[float, ...]]:
     from scipy.optimize import minimize
 
-    logs = np.log(np.maximum(predicted, _SMALLEST))
+    logs = np.log(np.maximum(predicted, SMALLEST))
     truth = np.eye(logs.shape[1])[y]
 
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

@@ -1,29 +1,24 @@
 """A fetched model as an ONNX file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedpact.learning.artefact import Model as Weights
+from fedpact.requester.decisions import SMALLEST, Decisions
 from fedpact.requester.export.families import add_predictions
 from fedpact.requester.export.graph import Graph, f64
 from fedpact.requester.export.inputs import add_inputs
 from fedpact.types.specification import Specification
-
-if TYPE_CHECKING:
-    from fedpact.requester.decisions import Decisions
-
-SMALLEST = 1e-9
-"""Least probability that calibration takes the logarithm of."""
 
 
 def write_onnx(
     path: Path,
     spec: Specification,
     weights: Weights,
-    decisions: "Decisions | None",
+    decisions: Decisions | None,
     labels: NDArray[Any],
 ) -> None:
     """Write the graph that `Model.to_onnx` describes. `labels`: typed, in the specification's
@@ -54,7 +49,7 @@ def write_onnx(
     graph.write(path, [(label, "label", kind, ()), several], about)
 
 
-def _calibrated(graph: Graph, predicted: str, decisions: "Decisions") -> str:
+def _calibrated(graph: Graph, predicted: str, decisions: Decisions) -> str:
     logs = graph.add("Log", graph.add("Max", predicted, graph.constant(f64(SMALLEST))))
     scaled = graph.add("Mul", logs, graph.constant(f64(decisions.slope)))
     raw = graph.add("Add", scaled, graph.constant(f64(decisions.offsets)))

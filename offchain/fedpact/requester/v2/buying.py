@@ -145,11 +145,8 @@ def buy(
         )
     market = client.resale
     if offer.token != ETHER:
-        token, owner = Token(client, offer.token), keys.address
-        held = token.balance_of(owner)
-        if held < offer.price:
-            raise InvalidInput(f"{owner} holds {currency.text(held)}; the result costs {price}")
-        if token.allowance(owner, market.address) < offer.price:
+        token = Token(client, offer.token)
+        if token.must_allow(keys.address, market.address, offer.price):
             client.send(keys, token.approve(market.address, offer.price))
     value = offer.price if offer.token == ETHER else 0
     client.send(keys, market.buy(request_id, public_key(secret).fields, value))

@@ -59,7 +59,7 @@ def test_who_lacks_the_token_is_told_before_anything_is_sent(
 ) -> None:
     token = new_token(scene.client, operator, "BareToken")
     draft = scene.draft({"token": token.address})
-    with pytest.raises(InvalidInput, match=r"holds 0 BARE; the request pays 12\.000001 BARE"):
+    with pytest.raises(InvalidInput, match=r"holds 0 BARE, and 12\.000001 BARE is to be paid"):
         scene.requester.create(draft, evaluation(), PAY)
     with pytest.raises(InvalidInput, match="is not an ERC-20 token that tells its decimals"):
         scene.requester.currency(scene.draft({"token": operator.address}))

@@ -89,6 +89,17 @@ class Token:
         """What `spender` may still take from `owner`."""
         return int(self._view("allowance", owner, spender))
 
+    def must_allow(self, owner: str, spender: str, amount: int) -> bool:
+        """Whether `owner` must allow `spender` more before it can take an amount. Raises
+        InvalidInput if the owner holds less."""
+        held = self.balance_of(owner)
+        if held < amount:
+            unit = self.currency()
+            raise InvalidInput(
+                f"{owner} holds {unit.text(held)}, and {unit.text(amount)} is to be paid"
+            )
+        return self.allowance(owner, spender) < amount
+
     def approve(self, spender: str, amount: int) -> Call:
         """Let `spender` take up to `amount` from the sender."""
         return self._function("approve", spender, amount)
