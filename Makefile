@@ -37,7 +37,7 @@ setup: .venv/.installed node_modules/.installed scripts/ipfs-node/node_modules/.
 	@touch $@
 
 node_modules/.installed: package-lock.json | .venv/.installed
-	@echo "== Anvil, Forge, solc, OpenZeppelin into node_modules (package-lock.json)"
+	@echo "== Anvil, solc, OpenZeppelin into node_modules (package-lock.json)"
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
 	@touch $@
 
@@ -114,9 +114,6 @@ checked: setup
 
 mutation: setup ## break the contracts in small ways; a test must notice: docs/results/mutation.json
 	@$(BIN)/python -m scripts.mutation
-
-invariants: setup ## random calls against the contracts (Forge); FOUNDRY_INVARIANT_RUNS, FOUNDRY_INVARIANT_DEPTH
-	@FOUNDRY_CONFIG=tests/contracts/invariant/foundry.toml node_modules/.bin/forge test
 
 chaos: setup ## requests while everything around them fails: docs/results/chaos.json (30 minutes)
 	@$(BIN)/python -m tests.chaos --json docs/results/chaos.json $(CHAOS)

@@ -1,15 +1,19 @@
-"""Gas of the second protocol's market, on a pool and rounds whose facts are set."""
+"""Gas of the markets, on a pool and rounds whose facts are set, and of the registry."""
+
+from eth_utils import keccak
 
 from fedpact.content.delivery import Deliveries, dispute_context, prove, public_key
 from tests.contracts.v2.market.kit import (
     REQUEST_KEY,
     SECRET,
+    WINDOW,
     Contracts,
     Request,
     deploy,
     entry,
 )
-from tests.support.chainkit import Chain, anvil_process, compile_second, local_accounts
+from tests.contracts.v2.market.sale import ROUND, Sale
+from tests.support.chainkit import Chain, anvil_process, compile_sources, local_accounts
 
 SIZES = (5, 10, 16)
 
@@ -17,7 +21,7 @@ SIZES = (5, 10, 16)
 def measure_market() -> dict[str, int]:
     """Each operation; accounts are new to the contracts, and one request was made before."""
     with anvil_process() as url:
-        chain = Chain(url, compile_second())
+        chain = Chain(url, compile_sources())
         accounts = local_accounts(24)
         for account in accounts:
             chain.fund(account)
@@ -36,7 +40,8 @@ def measure_market() -> dict[str, int]:
             found[f"settle and pay, N = {size}"] = settled
             chain.revert(snapshot)
         found["dispute"] = _dispute(chain, contracts, accounts)
-        return found | _large(chain, contracts, accounts)
+        found |= _large(chain, contracts, accounts) | _resale(chain, contracts, accounts)
+        return found | _registry(chain, contracts, accounts)
 
 
 def _dispute(chain: Chain, contracts: Contracts, accounts: list) -> int:
@@ -63,3 +68,49 @@ def _large(chain: Chain, contracts: Contracts, accounts: list) -> dict[str, int]
         "settle a pool of 20, five rounds of four": settled,
         "pay ten of its members": r.pay(*range(10))["gasUsed"],
     }
+
+
+def _resale(chain: Chain, contracts: Contracts, accounts: list) -> dict[str, int]:
+    """A result that three members made, offered and sold; and the record of a search."""
+    parts = (contracts.registry, contracts.market, contracts.pool, contracts.rounds)
+    market = chain.deploy("ResaleMarket", accounts[0], *(one.address for one in parts))
+    r = Request(chain, contracts, accounts)
+    r.create()
+    r.admit(accounts[20], 50)
+    sale = Sale(market, r, [accounts[20], accounts[21]])
+    record = keccak(text="record")
+    found = {
+        "recordRetrieval": sale.send(r.requester, "recordRetrieval", r.id, record)["gasUsed"],
+        "offer for resale": sale.offer()["gasUsed"],
+    }
+    r.start()
+    r.end(ROUND, final_rounds=1)
+    r.deliver()
+    r.settle(sender=r.requester)
+    found["tally of a result's makers"] = sale.tally()["gasUsed"]
+    found["buy a result"] = sale.buy()["gasUsed"]
+    snapshot = chain.snapshot()
+    chain.travel(WINDOW + 1)
+    found["refund of a purchase"] = sale.send(sale.buyer, "refund", r.id)["gasUsed"]
+    chain.revert(snapshot)
+    found["seal to a buyer"] = sale.seal()["gasUsed"]
+    chain.travel(WINDOW + 1)
+    found["claim of a resale"] = sale.claim(0, sale.buyer)["gasUsed"]
+    return found
+
+
+def _registry(chain: Chain, contracts: Contracts, accounts: list) -> dict[str, int]:
+    registry, registrar, newcomer = contracts.registry, accounts[0], accounts[22]
+    # A registrar's voucher, signed for this chain and contract (EIP-712).
+    voucher = (newcomer.address, 900, 7, 2**40)
+    digest = registry.functions.voucherDigest(voucher).call()
+    signature = registrar.unsafe_sign_hash(digest).signature
+    facts = [keccak(text=name) for name in ("key", "profile", "attributes")]
+    functions = registry.functions
+    steps = {
+        "register": (newcomer, functions.register(voucher, signature, *facts)),
+        "setProfile": (newcomer, functions.setProfile(keccak(text="other profile"), facts[2])),
+        "setEncryptionKey": (newcomer, functions.setEncryptionKey(keccak(text="other key"))),
+        "suspend": (registrar, functions.suspend(newcomer.address)),
+    }
+    return {name: chain.send(sender, call)["gasUsed"] for name, (sender, call) in steps.items()}

@@ -84,12 +84,6 @@ class CompileError(FedpactError):
 
 
 DEPLOYED = Artifacts(
-    ("ParticipantRegistry", "SharingMarket", "TrainingRounds", "ResaleMarket"),
-    ROOT / "contracts",
-    ROOT / "offchain" / "fedpact" / "chain" / "artifacts",
-)
-"""In the wheel."""
-SECOND = Artifacts(
     (
         "DeploymentFactory",
         "ParticipantRegistry",
@@ -103,7 +97,7 @@ SECOND = Artifacts(
     ROOT / "contracts" / "v2",
     ROOT / "offchain" / "fedpact" / "chain" / "artifacts" / "v2",
 )
-"""In the wheel: the second protocol's."""
+"""In the wheel."""
 
 
 def compile_contracts(roots: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
@@ -182,13 +176,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compile the contracts into the wheel's artifacts")
     parser.add_argument("--check", action="store_true", help="write nothing, fail if stale")
     check = parser.parse_args().check
-    stale = []
+    stale = DEPLOYED.stale()
     try:
-        for kept in (DEPLOYED, SECOND):
-            found = kept.stale()
-            if found and not check:
-                kept.write()
-            stale += found
+        if stale and not check:
+            DEPLOYED.write()
     except CompileError as error:
         print(error, file=sys.stderr)
         return 1

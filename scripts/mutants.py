@@ -1,8 +1,7 @@
 """The ways in which `scripts.mutation` breaks the contracts.
 
-Of the first protocol a list by hand, tests/contracts/mutation/mutants.toml. Of the second all that
-the rules below find in contracts/v2 (interfaces apart): one operator, constant, modifier or
-statement changed. A hash gives their order, so that the first n are a sample that stays the same
+All that the rules below find in the contracts (interfaces apart): one operator, constant, modifier
+or statement changed. A hash gives their order, so that the first n are a sample that stays the same
 while its lines do.
 """
 
@@ -15,10 +14,8 @@ from pathlib import Path
 
 from scripts.compile import ROOT
 
-FOLDER = ROOT / "tests" / "contracts" / "mutation"
-LIST = FOLDER / "mutants.toml"
-SECOND_LIST = FOLDER / "second.toml"
-SOURCES = ROOT / "contracts" / "v2"
+LIST = ROOT / "tests" / "contracts" / "mutation" / "mutants.toml"
+SOURCES = ROOT / "contracts"
 
 SWAPS = (
     *((" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > ")),
@@ -57,17 +54,8 @@ class Mutant:
         return text.replace(self.old, self.new)
 
 
-def read_mutants(file: Path = LIST) -> list[Mutant]:
-    """The list; a mutant without its own tests gets those listed for its file."""
-    content = tomllib.loads(file.read_text(encoding="utf-8"))
-    return [
-        Mutant(**{**entry, "tests": tuple(entry.get("tests", content["tests"][entry["file"]]))})
-        for entry in content["mutant"]
-    ]
-
-
-def sampled_mutants(file: Path = SECOND_LIST) -> list[Mutant]:
-    """All mutants of the second protocol, in the order in which they are drawn."""
+def sampled_mutants(file: Path = LIST) -> list[Mutant]:
+    """All mutants, in the order in which they are drawn."""
     content = tomllib.loads(file.read_text(encoding="utf-8"))
     equivalent = {(one["file"], one["breaks"]): one["why"] for one in content.get("equivalent", [])}
     found = [

@@ -1,19 +1,18 @@
 """Break the contracts in small ways, one at a time, and check that a test fails each time.
 
-    python -m scripts.mutation              all of tests/contracts/mutation/mutants.toml
+    python -m scripts.mutation              a sample of 150
     python -m scripts.mutation --only TEXT  those whose file or effect contains TEXT; writes nothing
-    python -m scripts.mutation --protocol 2 --sample 150 --minutes 60
-                                            the first 150 of the second protocol's, if time allows
-
+    python -m scripts.mutation --sample 20 --minutes 60
+                                            the first 20, if time allows
 
 Each mutant is a copy of the sources with one change, in a temporary folder; the checkout is not
 touched. Only the contracts that depend on the change are compiled, once. Then tests run until one
-fails: first the file that failed last time, then the tests named with the mutant, the other
-contract tests and the stateful tests. At the end, all tests that failed must pass without a mutant.
+fails: first the file that failed last time, then those named in mutants.toml, then all. At the end,
+all tests that failed must pass without a mutant.
 Results so far are in .cache/mutation.json: an interrupted run resumes, and a mutant is tried again
 only when its sources or the tests concerned have changed.
 Results: docs/results/mutation.json. Exit status 1 for a mutant that passes all tests unless
-mutants.toml or second.toml explains it as equivalent, and for an explanation that a test refutes.
+mutants.toml explains it as equivalent, and for an explanation that a test refutes.
 """
 
 import argparse
@@ -30,7 +29,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
@@ -38,8 +36,8 @@ from threading import Lock
 from typing import Any
 
 from scripts import compile as contracts
-from scripts.mutants import Mutant, read_mutants, sampled_mutants
-from scripts.mutation_report import Outcome, report, second_report
+from scripts.mutants import Mutant, sampled_mutants
+from scripts.mutation_report import Outcome, report
 
 ROOT = contracts.ROOT
 RESULTS = ROOT / "docs" / "results" / "mutation.json"
@@ -56,39 +54,18 @@ COPIED = (
 LINKED = (".venv", "node_modules", "offchain", "tests/__init__.py", "tests/conftest.py")
 TESTS = "tests/contracts"
 SUPPORT = "tests/support"
-LIBRARIES = ("unit/libraries", "v2/libraries")
+LIBRARIES = "v2/libraries"
 """These tests use only a harness; they do not need the deployed contracts compiled."""
 TEST_SECONDS = 1_800
 WORKERS = os.cpu_count() or 1
+HARNESSES = sorted((ROOT / TESTS / "v2" / "harness").glob("*.sol"))
+ALL = ("v2",)
+"""What runs after a mutant's own tests."""
 
 
 class Unending(Exception):
     """The tests were stopped after TEST_SECONDS: the mutant may loop, or the machine be busy."""
 
-
-@dataclass(frozen=True)
-class Suite:
-    """The contracts of one protocol and what tests them."""
-
-    sources: Sequence[Path]
-    harnesses: Sequence[Path]
-    others: tuple[tuple[str, ...], ...]
-    """What runs after a mutant's own tests, in this order."""
-
-
-FIRST = Suite(
-    contracts.DEPLOYED.sources(),
-    sorted((ROOT / TESTS / "harness").glob("*.sol")),
-    (("unit", "attacks", "test_life.py"), ("stateful",)),
-)
-SECOND = Suite(
-    contracts.SECOND.sources(),
-    [
-        *sorted((ROOT / TESTS / "v2" / "harness").glob("*.sol")),
-        ROOT / TESTS / "harness" / "TwoOwnerWallet.sol",
-    ],
-    (("v2",),),
-)
 
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
@@ -98,8 +75,8 @@ Compiled = dict[str, dict[str, Any]]
 class Sources:
     """The unchanged sources, in the groups in which the tests compile them."""
 
-    def __init__(self, suite: Suite) -> None:
-        groups = (suite.sources, suite.harnesses)
+    def __init__(self) -> None:
+        groups = (contracts.DEPLOYED.sources(), HARNESSES)
         self.groups = [contracts.read_sources(group) for group in groups]
         self.compiled: list[Compiled] = [contracts.compile_contracts(group) for group in groups]
 
@@ -255,15 +232,15 @@ class Tree:
         return failed[1]
 
 
-def killer(tree: Tree, sources: Sources, suite: Suite, mutant: Mutant, last: str = "") -> str:
+def killer(tree: Tree, sources: Sources, mutant: Mutant, last: str = "") -> str:
     """The test that kills the mutant; empty if none does. `last`: the file to try first.
 
     Raises CompileError if it does not compile, Unending if its tests had to be stopped.
     """
-    stages = [*((test,) for test in mutant.tests), *suite.others]
+    stages = [*((test,) for test in mutant.tests), ALL]
     if (ROOT / TESTS / last).is_file():
         stages.insert(0, (last,))
-    if mutant.tests[:1] and mutant.tests[0] in LIBRARIES:
+    if mutant.tests[:1] and mutant.tests[0] == LIBRARIES:
         with tree.mutated(sources, mutant, deployed=False):
             failed = tree.first_failure(mutant.tests[:1])
         stages.remove(mutant.tests[:1])
@@ -274,9 +251,7 @@ def killer(tree: Tree, sources: Sources, suite: Suite, mutant: Mutant, last: str
         return next((failed for failed in found if failed), "")
 
 
-def run_all(
-    mutants: Sequence[Mutant], suite: Suite = FIRST, until: float | None = None
-) -> list[Outcome | None]:
+def run_all(mutants: Sequence[Mutant], until: float | None = None) -> list[Outcome | None]:
     """The result of each mutant, WORKERS at a time; None if it was not begun.
 
     Args:
@@ -287,7 +262,7 @@ def run_all(
     """
     for mutant in mutants:
         mutant.applied((ROOT / mutant.file).read_text())
-    sources, progress, last = Sources(suite), Progress(PROGRESS), last_killers()
+    sources, progress, last = Sources(), Progress(PROGRESS), last_killers()
     with tempfile.TemporaryDirectory(prefix="fedpact-mutation-") as folder:
         trees: SimpleQueue[Tree] = SimpleQueue()
         for number in range(WORKERS):
@@ -304,7 +279,7 @@ def run_all(
                 return None
             try:
                 began = last.get((mutant.file, mutant.breaks), "")
-                outcome = Outcome(killed_by=killer(tree, sources, suite, mutant, began))
+                outcome = Outcome(killed_by=killer(tree, sources, mutant, began))
                 progress.add(digest, outcome.killed_by)
             except contracts.CompileError as error:
                 outcome = Outcome(complaint=str(error))
@@ -317,9 +292,10 @@ def run_all(
 
         with ThreadPoolExecutor(WORKERS) as pool:
             outcomes = list(pool.map(one, mutants))
-        tree = trees.get()
-        with tree.mutated(sources, None):
-            failed = tree.first_failure_of(killers_of(outcomes))
+        tree, killers, failed = trees.get(), killers_of(outcomes), ""
+        if killers:
+            with tree.mutated(sources, None):
+                failed = tree.first_failure_of(killers)
     if failed:
         raise RuntimeError(f"{failed} fails without any mutant: fix it first")
     return outcomes
@@ -336,31 +312,27 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", default="", help="only mutants whose file or effect contains this"
     )
-    parser.add_argument(
-        "--protocol", type=int, choices=(1, 2), default=1, help="whose contracts; 1 by default"
-    )
-    parser.add_argument(
-        "--sample", type=int, default=150, help="of protocol 2: how many; 150 by default"
-    )
+    parser.add_argument("--sample", type=int, default=150, help="how many; 150 by default")
     parser.add_argument("--minutes", type=float, help="begin no mutant after so many minutes")
     return parser.parse_args()
 
 
 def main() -> int:
     given = _arguments()
-    population = read_mutants() if given.protocol == 1 else sampled_mutants()
-    sample = population if given.protocol == 1 else population[: given.sample]
-    mutants = [mutant for mutant in sample if given.only in mutant.name]
+    population = sampled_mutants()
+    mutants = [mutant for mutant in population[: given.sample] if given.only in mutant.name]
     until = None if given.minutes is None else time.monotonic() + 60 * given.minutes
     try:
-        outcomes = run_all(mutants, FIRST if given.protocol == 1 else SECOND, until)
+        outcomes = run_all(mutants, until)
     except (ValueError, RuntimeError, Unending, contracts.CompileError) as error:
         print(error, file=sys.stderr)
         return 1
-    done = [(one, found) for one, found in zip(mutants, outcomes, strict=True) if found]
-    if given.protocol == 2:
-        # A change that the compiler refuses is no mutant.
-        done = [(one, found) for one, found in done if not found.complaint]
+    # A change that the compiler refuses is no mutant.
+    done = [
+        (one, found)
+        for one, found in zip(mutants, outcomes, strict=True)
+        if found and not found.complaint
+    ]
     wrong = [
         f"{mutant.name}: {complaint}"
         for mutant, found in done
@@ -371,12 +343,8 @@ def main() -> int:
     killed = sum(bool(found.killed_by) for _, found in done)
     print(f"{len(done)} mutants, {killed} killed, {len(wrong)} wrong")
     if not given.only:
-        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        if given.protocol == 2:
-            command = shlex.join(["python", "-m", "scripts.mutation", *sys.argv[1:]])
-            results["second"] = second_report(mutants, outcomes, len(population), command)
-        elif not wrong and len(done) == len(mutants):
-            results |= report(mutants, [found for _, found in done])
+        command = shlex.join(["python", "-m", "scripts.mutation", *sys.argv[1:]])
+        results = report(mutants, outcomes, len(population), command)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     return 1 if wrong else 0
 

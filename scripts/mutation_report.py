@@ -39,35 +39,10 @@ class Outcome:
         return "" if self.killed_by or mutant.equivalent else "no test fails"
 
 
-def report(mutants: Sequence[Mutant], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The content of docs/results/mutation.json."""
-    entries = [
-        {
-            "file": mutant.file,
-            "breaks": mutant.breaks,
-            **(
-                {"killed_by": outcome.killed_by}
-                if outcome.killed_by
-                else {"equivalent": mutant.equivalent}
-            ),
-        }
-        for mutant, outcome in zip(mutants, outcomes, strict=True)
-    ]
-    killed = sum(bool(outcome.killed_by) for outcome in outcomes)
-    return {
-        "command": "make mutation",
-        "compiler": COMPILER,
-        "mutants": len(mutants),
-        "killed": killed,
-        "equivalent": len(mutants) - killed,
-        "each": entries,
-    }
-
-
-def second_report(
+def report(
     mutants: Sequence[Mutant], outcomes: Sequence[Outcome | None], all_: int, command: str
 ) -> dict[str, Any]:
-    """The part `second` of docs/results/mutation.json.
+    """The content of docs/results/mutation.json.
 
     States: killed, alive, equivalent, "does not compile", "does not end", "not run".
     """

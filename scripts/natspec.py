@@ -14,7 +14,15 @@ import solcx
 from eth_utils.abi import abi_to_signature
 
 CACHE = contracts.ROOT / ".cache" / "natspec"
-INTERFACES = ("IParticipantRegistry", "ISharingMarket", "ITrainingRounds", "IResaleMarket")
+FOLDER = "contracts/v2/interfaces"
+INTERFACES = (
+    "IParticipantRegistry",
+    "IReputationLedger",
+    "ITrainingPool",
+    "ITrainingRounds",
+    "ISharingMarket",
+    "IResaleMarket",
+)
 OUTPUTS = ["abi", "devdoc", "userdoc"]
 
 Entry = dict[str, Any]
@@ -25,8 +33,8 @@ def page() -> str:
     lines = [
         "# Contracts",
         "",
-        "Generated from the interfaces in `contracts/interfaces`. Who may call what, and when: see "
-        "[the protocol](../protocol.md). What each operation costs: see [gas](../gas.md).",
+        f"Generated from the interfaces in `{FOLDER}`. Who may call what, and when: see "
+        "[the protocol](../protocol-v2.md). What each operation costs: see [gas](../gas.md).",
         "",
     ]
     for name, contract in _compiled().items():
@@ -87,7 +95,7 @@ def _line(text: str) -> str:
 
 def _compiled() -> dict[str, Entry]:
     """What solc writes of each interface; kept in .cache by the hash of all sources."""
-    sources, wanted = contracts.read_sources(["contracts/interfaces"])
+    sources, wanted = contracts.read_sources([FOLDER])
     document = {
         "language": "Solidity",
         "sources": {unit: {"content": text} for unit, text in sources.items()},
@@ -104,4 +112,4 @@ def _compiled() -> dict[str, Entry]:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(output["contracts"]))
     found = json.loads(kept.read_text())
-    return {name: found[f"contracts/interfaces/{name}.sol"][name] for name in INTERFACES}
+    return {name: found[f"{FOLDER}/{name}.sol"][name] for name in INTERFACES}

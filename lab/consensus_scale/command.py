@@ -31,7 +31,7 @@ def consensus(
         DocumentSource,
         typer.Option(help="Documents that profiles are made from; synthetic needs no data."),
     ] = DocumentSource.COLLECTIONS,
-    committee: Annotated[int, typer.Option(help="Providers of the request.", min=3, max=16)] = 9,
+    committee: Annotated[int, typer.Option(help="Providers of the request.", min=5, max=16)] = 9,
     chain_nodes: Annotated[
         int | None,
         typer.Option(

@@ -136,43 +136,42 @@ def cost(
 
 
 def _transactions(mode: Mode, committee: int) -> dict[str, int]:
-    """Number of transactions of a one-round request, by function.
+    """Number of transactions of a one-round request, by function; each member calls for itself.
 
     By proof of work, the paper records only models and the result: no slice, votes, tally or
     attestations. The miner writes the block.
     """
-    both = {"createRequest": 1, "recordRetrieval": 1, "join": committee, "start": 1}
-    both |= {"submit": committee, "deliver": 1, "claim": committee}
+    both = {"createRequest": 1, "recordRetrieval": 1, "enrol": committee, "start": 1}
+    both |= {"submit": committee, "deliver": 1, "settle": 1}
     if mode is Mode.POW:
         return both
-    voted = {"openSlice": 1, "commitVote": committee, "revealVote": committee, "tally": 1}
-    # The leader's proposal is its attestation.
-    return both | voted | {"attest": committee - 1, "propose": 1}
+    voted = {"openSlice": 1, "commitVotes": committee, "revealVotes": committee, "tally": 1}
+    return both | voted | {"attest": committee, "finalise": 1}
 
 
 def _blocks(mode: Mode, conditions: Conditions) -> dict[str, int]:
     """Number of blocks in sequence; each stage waits until the one before is in a block.
 
-    Both modes: create, join, start, submit, deliver. PoQ: slice, commits, reveals, tally,
-    attestations, proposal. Proof of work: the block with the models, and its confirmations.
+    Both modes: create, enrol, start, submit, deliver, settle. PoQ: slice, commits, reveals, tally,
+    attestations, final. Proof of work: the block with the models, and its confirmations.
     """
     if mode is Mode.POQ:
-        return {"stages": 5 + 6, "election": 6}
+        return {"stages": 6 + 6, "election": 6}
     depth = confirmations(conditions.attacker, conditions.risk)
-    return {"stages": 5 + 1 + depth, "election": 1 + depth}
+    return {"stages": 6 + 1 + depth, "election": 1 + depth}
 
 
 def _content(mode: Mode, parts: RequestParts) -> tuple[int, float]:
     """Number of files fetched, and their bytes.
 
     Each member fetches the specification, the first model, the manifest, the other local models and
-    (PoQ) the slice with its manifest; the requester fetches the final model.
+    (PoQ) the slice, whose key is on chain; the requester fetches the final model.
     """
     k = parts.committee
     each = [parts.specification, parts.initial_model, parts.manifest]
     each += [parts.local_model] * (k - 1)
     if mode is Mode.POQ:
-        each += [parts.slice, parts.manifest]
+        each += [parts.slice]
     pieces, loaded = k * len(each) + 1, k * sum(each) + parts.global_model
     return pieces, float(loaded + CID_BYTES * pieces)
 
@@ -181,17 +180,18 @@ def _gas(mode: Mode, gas: dict[str, Any], committee: int) -> int:
     """PoQ: a measured task, interpolated between committee sizes, and the retrieval record.
     Proof of work: the sum of the operations that remain, as measured."""
     one = gas["operations"]
+    tasks = {int(size): spent for size, spent in gas["task"]["onchain"].items()}
+    sizes = sorted(tasks)
+    if not sizes[0] <= committee <= sizes[-1]:
+        raise InvalidInput(f"committee of {committee}: gas was measured for {sizes}")
     if mode is Mode.POQ:
-        tasks = {int(size): spent for size, spent in gas["task"]["onchain"].items()}
-        if not min(tasks) <= committee <= max(tasks):
-            raise InvalidInput(f"committee of {committee}: gas was measured for {sorted(tasks)}")
-        sizes = sorted(tasks)
         task = float(np.interp(committee, sizes, [tasks[size] for size in sizes]))
         return round(task) + int(one["recordRetrieval"])
-    joins = one["join, first"] + (committee - 1) * one["join"]
-    members = committee * (one["submit, first round"] + one["claim"])
-    single = ("createRequest", "recordRetrieval", "start", "deliver and settle")
-    return int(joins + members + sum(one[name] for name in single))
+    settled = [one[f"settle and pay, N = {size}"] for size in sizes]
+    joins = one["enrol, first"] + (committee - 1) * one["enrol"]
+    single = ("createRequest", "recordRetrieval", "start", "deliver")
+    rest = joins + committee * one["submit"] + sum(one[name] for name in single)
+    return int(rest) + round(float(np.interp(committee, sizes, settled)))
 
 
 def _seconds(

@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 from eth_account import Account
 
-from fedpact.chain.abi import contract_abi
-from fedpact.chain.bindings.binding import camel
+from fedpact.chain.abi import MARKET, POOL, RESALE, ROUNDS, SECOND, contract_abi
+from fedpact.chain.bindings.v2.structs import terms_struct
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local, slice_aad
 from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
 from fedpact.consensus.votes import pack_scores
+from fedpact.content.delivery import public_key
 from fedpact.content.envelope import seal_model
 from fedpact.content.keys import Manifest
 from fedpact.data import partition, sources
@@ -33,6 +34,7 @@ from fedpact.learning.local import train_local
 from fedpact.learning.strategies import Globals
 from fedpact.learning.training import LocalTraining
 from fedpact.requester.draft import Draft
+from fedpact.requester.v2.terms import MarketTerms
 from fedpact.types.specification import Specification
 
 T = TypeVar("T")
@@ -94,7 +96,7 @@ def measure(committee: int, seed: int = 0) -> RequestParts:
         specification=len(spec.encode()),
         initial_model=len(encode(start)),
         manifest=len(manifest.encode()),
-        transactions=_transactions(spec, accounts),
+        transactions=_transactions(spec, committee),
         training=training,
         scoring=scoring,
         aggregation=aggregation,
@@ -135,25 +137,31 @@ def _timed(compute: Callable[[], T], repeats: int = REPEATS) -> tuple[float, T]:
     return float(np.median(spent)), found[-1]
 
 
-def _transactions(spec: Specification, accounts: list[str]) -> dict[str, int]:
-    """Bytes of each kind of signed transaction; digests and salts are random bytes."""
-    digest = bytes(range(32, 64))
-    word = pack_scores(dict.fromkeys(range(1, len(accounts)), 4_321))
-    last = len(accounts) - 1
+def _transactions(spec: Specification, committee: int) -> dict[str, int]:
+    """Bytes of each kind of signed transaction, each by a member for itself; digests and salts are
+    random bytes."""
+    digest, one = bytes(range(32, 64)), (1 << 64, [bytes(range(32))] * committee)
+    word = pack_scores(dict.fromkeys(range(1, committee), 4_321))
+    fixed = spec.terms(digest, digest)
+    terms = terms_struct(MarketTerms().complete(spec, fixed, public_key(1), 10**18))
+    board = dict.fromkeys(("medians", "points"), word)
+    board |= dict.fromkeys(("included", "eligible", "faults"), 2**committee - 1)
+    ephemeral = {"x": 2**255, "y": 2**255}
+    delivery = {"ephemeral": ephemeral, "cipher": digest, "keyDigest": digest, "proof": [digest]}
     calls: dict[tuple[str, str], list[Any]] = {
-        ("SharingMarket", "createRequest"): [camel(spec.terms(digest, digest))],
-        ("ResaleMarket", "recordRetrieval"): [1, digest],
-        ("SharingMarket", "join"): [1, 1_234, digest],
-        ("SharingMarket", "start"): [1, 0, digest, digest, accounts],
-        ("TrainingRounds", "submit"): [1, last, digest],
-        ("TrainingRounds", "openSlice"): [1, digest],
-        ("TrainingRounds", "commitVote"): [1, last, digest],
-        ("TrainingRounds", "revealVote"): [1, 0, word, digest],
-        ("TrainingRounds", "tally"): [1, accounts],
-        ("TrainingRounds", "attest"): [1, last, digest, 4_321],
-        ("TrainingRounds", "propose"): [1, last, digest, 4_321, accounts],
-        ("SharingMarket", "deliver"): [1, last, bytes(80), accounts],
-        ("SharingMarket", "claim"): [1, last],
+        (MARKET, "createRequest"): [terms],
+        (RESALE, "recordRetrieval"): [1, digest],
+        (POOL, "enrol"): [1, [(ADDRESS, 1_234, digest)], b""],
+        (ROUNDS, "start"): [1, 0, (digest,) * 4],
+        (ROUNDS, "submit"): [1, 1, [digest], b""],
+        (ROUNDS, "openSlice"): [1, [], ADDRESS, bytes(80), b""],
+        (ROUNDS, "commitVotes"): [1, 1, [digest], b""],
+        (ROUNDS, "revealVotes"): [1, one, 1, [word], [digest]],
+        (ROUNDS, "tally"): [1, one],
+        (ROUNDS, "attest"): [1, 1, digest, 4_321, b""],
+        (ROUNDS, "finalise"): [1, board, [(seat, digest, 4_321) for seat in range(committee)]],
+        (MARKET, "deliver"): [1, terms, delivery],
+        (MARKET, "settle"): [1, terms, [(word, word, 0, digest)], b""],
     }
     signer = Account.create()
     sizes = {}
@@ -162,7 +170,7 @@ def _transactions(spec: Specification, accounts: list[str]) -> dict[str, int]:
             **{"type": 2, "chainId": 31_337, "nonce": 100, "gas": 150_000, "to": ADDRESS},
             **{"maxFeePerGas": 2 * 10**9, "maxPriorityFeePerGas": 10**9},
             "value": 10**18 if name == "createRequest" else 0,
-            "data": contract_abi(contract).functions[name].encode(values),
+            "data": contract_abi(contract, SECOND).functions[name].encode(values),
         }
         sizes[name] = len(signer.sign_transaction(transaction).raw_transaction)
     return sizes

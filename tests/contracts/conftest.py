@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
 
 import pytest
 from eth_account.signers.local import LocalAccount
@@ -12,15 +11,10 @@ from eth_account.signers.local import LocalAccount
 from tests.support.chainkit import (
     Chain,
     Compiled,
-    Deployed,
     anvil_process,
     compile_sources,
-    deploy_all,
     local_accounts,
 )
-from tests.support.scenario import Scenario
-
-REPUTATION_UNIT = 10**15
 
 
 @pytest.fixture(scope="session")
@@ -45,13 +39,6 @@ def session_chain(compiled: dict[str, Compiled], accounts: list[LocalAccount]) -
         yield chain
 
 
-@pytest.fixture(scope="session")
-def deployed(session_chain: Chain, accounts: list[LocalAccount]) -> Deployed:
-    """The contracts, deployed once; every test sees them untouched."""
-    contracts = deploy_all(session_chain, accounts[0], accounts[0], REPUTATION_UNIT)
-    return Deployed(*contracts, registrar=accounts[0])
-
-
 @pytest.fixture
 def chain(session_chain: Chain) -> Iterator[Chain]:
     """The chain for one test: whatever it does is undone afterwards."""
@@ -66,30 +53,3 @@ def chain(session_chain: Chain) -> Iterator[Chain]:
 def expect_revert(chain: Chain) -> Callable[..., AbstractContextManager[None]]:
     """`with expect_revert("Contract_Cause", value, ...)`: the block reverts with this error."""
     return chain.expect_revert
-
-
-@pytest.fixture(scope="module")
-def stage(
-    session_chain: Chain, deployed: Deployed, accounts: list[LocalAccount]
-) -> Iterator[Callable[..., Scenario]]:
-    """As `scenario`, for requests that all tests of a module start from."""
-    snapshot = session_chain.snapshot()
-
-    def new(providers: int = 3, **options: Any) -> Scenario:
-        return Scenario(session_chain, deployed, accounts, providers, **options)
-
-    yield new
-    session_chain.revert(snapshot)
-    session_chain.next_at(session_chain.now + 1)
-
-
-@pytest.fixture
-def scenario(
-    chain: Chain, deployed: Deployed, accounts: list[LocalAccount]
-) -> Callable[..., Scenario]:
-    """`scenario(providers=3, payment=..., **terms)`: a request that a test can drive anywhere."""
-
-    def new(providers: int = 3, **options: Any) -> Scenario:
-        return Scenario(chain, deployed, accounts, providers, **options)
-
-    return new

@@ -17,6 +17,11 @@ def test_no_operation_costs_over_two_percent_more_than_recorded() -> None:
 def test_growth_beyond_two_percent_is_named(now: int, complaints: int) -> None:
     def result(gas: int) -> dict[str, object]:
         empty: dict[str, object] = {"onchain": {}}
-        return {"operations": {"submit": gas}, "task": empty, "further_round": empty}
+        return {
+            "operations": {"submit": gas},
+            "task": empty,
+            "further_round": empty,
+            "pool": {},
+        }
 
     assert len(grown(result(100), result(now))) == complaints

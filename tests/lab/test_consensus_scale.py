@@ -24,7 +24,7 @@ LOOKUPS = {
 
 @pytest.fixture(scope="module")
 def measured() -> MeasuredParts:
-    return MeasuredParts(parts.measure(3), LOOKUPS, json.loads(GAS.read_text()), hash_rate=1e6)
+    return MeasuredParts(parts.measure(5), LOOKUPS, json.loads(GAS.read_text()), hash_rate=1e6)
 
 
 def test_a_mined_header_hashes_below_the_target_and_no_earlier_one_does() -> None:
@@ -66,25 +66,25 @@ def test_lookups_use_the_daemons_routing_and_count_bytes() -> None:
 def test_messages_add_up_by_hand(measured: MeasuredParts) -> None:
     poq = cost(measured, Conditions(), Mode.POQ, 1_000)
     pow_ = cost(measured, Conditions(), Mode.POW, 1_000)
-    # 13 transactions in both: create, record, 3 joins, start, 3 models, deliver, 3 claims; by votes
-    # 11 more: slice, 3 commits, 3 reveals, tally, 2 attestations, proposal.
-    assert (pow_.messages["transactions"], poq.messages["transactions"]) == (26, 48)
-    # Blocks: 11 stages by PoQ; 6 by proof of work, and 5 on top of the last.
-    assert (poq.messages["chain"], pow_.messages["chain"]) == (999 * 35, 999 * 24)
-    # A member: specification, model, manifest, two models; by PoQ slice and its manifest too.
-    assert (pow_.messages["content"], poq.messages["content"]) == (2 * 16, 2 * 22)
+    # 15 transactions in both: create, record, 5 joins, start, 5 models, deliver, settle; by votes
+    # 18 more: slice, 5 commits, 5 reveals, tally, 5 attestations, final.
+    assert (pow_.messages["transactions"], poq.messages["transactions"]) == (30, 66)
+    # Blocks: 12 stages by PoQ; 7 by proof of work, and 5 on top of the last.
+    assert (poq.messages["chain"], pow_.messages["chain"]) == (999 * 45, 999 * 27)
+    # A member: specification, model, manifest, four models; by PoQ the slice too.
+    assert (pow_.messages["content"], poq.messages["content"]) == (2 * 36, 2 * 41)
     assert poq.messages["retrieval"] == pow_.messages["retrieval"] == 60
 
 
 def test_gas_is_the_measured_gas(measured: MeasuredParts) -> None:
     gas = measured.gas
     record = gas["operations"]["recordRetrieval"]
-    five = replace(measured, parts=replace(measured.parts, committee=5))
-    for case, members in ((measured, "3"), (five, "5")):
+    ten = replace(measured, parts=replace(measured.parts, committee=10))
+    for case, members in ((measured, "5"), (ten, "10")):
         spent = cost(case, Conditions(), Mode.POQ, 1_000).gas
         assert spent == gas["task"]["onchain"][members] + record
         assert cost(case, Conditions(), Mode.POW, 1_000).gas < spent
-    alone = replace(measured, parts=replace(measured.parts, committee=2))
+    alone = replace(measured, parts=replace(measured.parts, committee=4))
     with pytest.raises(InvalidInput, match="gas was measured for"):
         cost(alone, Conditions(), Mode.POQ, 1_000)
 
@@ -103,8 +103,8 @@ def test_all_participants_mine_but_only_the_committee_votes(
 
 
 def test_what_cannot_be_is_refused(measured: MeasuredParts) -> None:
-    with pytest.raises(InvalidInput, match="more than the committee's 3"):
-        cost(measured, Conditions(), Mode.POQ, 3)
+    with pytest.raises(InvalidInput, match="more than the committee's 5"):
+        cost(measured, Conditions(), Mode.POQ, 5)
     with pytest.raises(InvalidInput, match="miners keep the chain"):
         cost(measured, Conditions(), Mode.POW, 1_000, 50)
 

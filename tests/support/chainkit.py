@@ -27,7 +27,7 @@ from web3.contract import Contract
 from web3.exceptions import ContractLogicError
 
 from fedpact.child import end_with_parent
-from scripts.compile import DEPLOYED, SECOND, compile_contracts, current_contracts
+from scripts.compile import DEPLOYED, compile_contracts, current_contracts
 from tests.support.direct_contract import direct_contract
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -37,17 +37,6 @@ GAS_LIMIT = 12_000_000
 FUNDS = 10**24
 
 Address = str | LocalAccount
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """The contracts; `registrar` may admit participants."""
-
-    registry: Contract
-    market: Contract
-    rounds: Contract
-    resale: Contract
-    registrar: LocalAccount
 
 
 @dataclass(frozen=True)
@@ -69,15 +58,8 @@ class Reverted(Exception):
 
 def compile_sources() -> dict[str, Compiled]:
     """The deployed contracts and the test harnesses by name, compiled where they have changed."""
-    harnesses = sorted((ROOT / "tests/contracts/harness").glob("*.sol"))
-    return _contracts(current_contracts(DEPLOYED)) | _contracts(compile_contracts(harnesses))
-
-
-def compile_second() -> dict[str, Compiled]:
-    """The same of the second protocol: contracts/v2 and its harnesses."""
     harnesses = sorted((ROOT / "tests/contracts/v2/harness").glob("*.sol"))
-    harnesses.append(ROOT / "tests/contracts/harness/TwoOwnerWallet.sol")
-    return _contracts(current_contracts(SECOND)) | _contracts(compile_contracts(harnesses))
+    return _contracts(current_contracts(DEPLOYED)) | _contracts(compile_contracts(harnesses))
 
 
 def _contracts(items: dict[str, dict[str, Any]]) -> dict[str, Compiled]:
@@ -273,26 +255,6 @@ class Chain:
         assert found == name, f"reverted with {found}{values}, expected {name}{args}"
         if args:
             assert list(values) == [_plain(arg) for arg in args], f"{found}{values}"
-
-
-def deploy_all(
-    chain: Chain, deployer: Address, registrar: Address, reputation_unit: int
-) -> tuple[Contract, Contract, Contract, Contract]:
-    """Registry, market and rounds, each told the others' addresses, which CREATE fixes by nonce;
-    and the resale market, which reads all three."""
-    nonce = chain.w3.eth.get_transaction_count(address_of(deployer))
-    registry, market, rounds = (create_address(address_of(deployer), nonce + i) for i in range(3))
-    contracts = (
-        chain.deploy(
-            *("ParticipantRegistry", deployer, address_of(registrar), market, rounds),
-            reputation_unit,
-        ),
-        chain.deploy("SharingMarket", deployer, registry, rounds),
-        chain.deploy("TrainingRounds", deployer, registry, market),
-    )
-    assert [contract.address for contract in contracts] == [registry, market, rounds]
-    resale = chain.deploy("ResaleMarket", deployer, registry, market, rounds)
-    return (*contracts, resale)
 
 
 def create_address(sender: str, nonce: int) -> str:

@@ -8,12 +8,12 @@ from fedpact.chain.bindings.v2.token import Token
 from fedpact.chain.client import ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
-from tests.support.chainkit import compile_second
+from tests.support.chainkit import compile_sources
 
 
 def new_token(client: ClientV2, keys: AccountKeys, name: str, **holdings: int) -> Token:
     """Deploy one of tests/contracts/v2/harness/Tokens.sol; `holdings`: amounts by address."""
-    item = compile_second()[name]
+    item = compile_sources()[name]
     contract = Web3().eth.contract(abi=item.abi, bytecode=item.bytecode)
     creation = bytes.fromhex(contract.constructor().data_in_transaction[2:])
     created = client.send(keys, Call(None, creation, action=f"create {name}")).created

@@ -43,7 +43,7 @@ CONTRACTS = {
 }
 """By protocol. Contracts of both have the same names."""
 
-_FOLDERS = {FIRST: ".", SECOND: "v2"}
+_FOLDERS = {FIRST: "first", SECOND: "v2"}
 _HALVES = {(SECOND, ROUNDS): STEPS}
 """A contract that answers the functions of another as well, by code at two addresses."""
 
