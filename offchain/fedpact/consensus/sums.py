@@ -16,20 +16,22 @@ from pydantic import ValidationError
 
 from fedpact.consensus.artefacts import RoundRef
 from fedpact.consensus.groups import groups
-from fedpact.content.envelope import Aad, open_model, round_context, seal_model
+from fedpact.content.envelope import OVERHEAD_BYTES, Aad, open_model, round_context, seal_model
 from fedpact.content.keys import round_key
-from fedpact.errors import FedpactError, InvalidInput, PrivacyError
+from fedpact.errors import FedpactError, InvalidInput, PrivacyError, Retryable
 from fedpact.exchange.messages import Ballot, Board, Kind, Message
-from fedpact.learning.summed import Integers
-from fedpact.privacy.secure_sum.collecting import open_sum
+from fedpact.learning.artefact import Model
+from fedpact.learning.summed import Integers, group_model, summed_values
+from fedpact.privacy.secure_sum.collecting import SumFailed, open_sum
 from fedpact.privacy.secure_sum.masks import KEY_BYTES, SEED_BYTES, Words
 from fedpact.privacy.secure_sum.member import Opening
-from fedpact.privacy.secure_sum.roster import DIGEST_BYTES, Announcement, Roster
+from fedpact.privacy.secure_sum.roster import DIGEST_BYTES, Agreement, Announcement, Roster
 from fedpact.privacy.secure_sum.terms import SumTerms
 from fedpact.types.cid import Cid
 from fedpact.types.document import Document, canonical_json
 from fedpact.types.privacy import Privacy
 from fedpact.types.rounds import seats_of
+from fedpact.types.specification import Specification
 from fedpact.types.validation import first_error
 
 RECORD_MAX_BYTES = 1 << 17
@@ -157,18 +159,6 @@ def open_masked(sealed: bytes, key: bytes, reference: RoundRef, owner: str, valu
     return np.frombuffer(plain, dtype="<u8").astype(np.uint64)
 
 
-def masked_cid(digest: bytes, values: int) -> Cid:
-    """Of a sealed masked vector of so many values."""
-    return Cid.of_digest(digest, masked_bytes(values))
-
-
-def masked_bytes(values: int) -> int:
-    """Size of a sealed masked vector."""
-    from fedpact.content.envelope import OVERHEAD_BYTES
-
-    return 8 * values + OVERHEAD_BYTES
-
-
 def seal_record(record: bytes, key: bytes, reference: RoundRef, owner: str) -> bytes:
     """A record, encrypted for the holders of the request key."""
     return _sealed(record, key, reference, "sum", owner)
@@ -193,6 +183,10 @@ def _key(key: bytes, reference: RoundRef) -> bytes:
 
 def _aad(reference: RoundRef, kind: str, owner: str) -> Aad:
     return Aad(reference.fingerprint, reference.request_id, reference.round, kind, owner)
+
+
+REFUSED = (FedpactError, ValueError)
+"""What a record that proves no sum may raise when it is read."""
 
 
 # ---------------------------------------------------------------------- agreements and openings
@@ -245,6 +239,12 @@ class GroupSum:
     seats: tuple[int, ...]
     """Whose vectors are in it."""
     total: Integers
+    at_fault: tuple[int, ...] = ()
+    """Seats that opened other shares than were dealt to them."""
+
+    def indices(self, pool: Sequence[int]) -> tuple[int, ...]:
+        """The pool indices, ascending, of those in it; `pool`: the indices of the round's seats."""
+        return tuple(sorted(pool[seat] for seat in self.seats))
 
 
 def opened_record(
@@ -259,8 +259,8 @@ def opened_record(
         ballot: of the round; by it every signature is checked.
         fetched: the masked vector of a seat, by its digest.
 
-    Raises PrivacyError, InvalidInput where the record does not prove a sum; and what `fetched`
-    raises.
+    Raises PrivacyError, which names the seats at fault, and InvalidInput where the record does not
+    prove a sum; and what `fetched` raises.
     """
     board = Board(ballot)
     for message in record.messages:
@@ -278,24 +278,29 @@ def opened_record(
         for seat, one in board.held(Kind.MASKED).items()
         if one.more == roster.digest
     }
-    counted = counted_of(group, roster, board, masked)
+    counted = roster.agreed(agreements_of(group, roster, board, masked))
     vectors = {one: fetched(group.seats[one], masked[one]) for one in sorted(counted)}
-    total = open_sum(roster, vectors, openings_of(group, roster, board, counted)).values
-    return GroupSum(group.seats_of_numbers(counted), total)
+    try:
+        opened = open_sum(roster, vectors, openings_of(group, roster, board, counted))
+    except SumFailed as error:
+        seats = group.seats_of_numbers(error.at_fault)
+        raise PrivacyError(f"{error}; at fault: {list(seats) or 'nobody'}") from error
+    named = map(group.seats_of_numbers, (counted, opened.at_fault))
+    return GroupSum(next(named), opened.values, next(named))
 
 
-def counted_of(
+def agreements_of(
     group: SumGroup, roster: Roster, board: Board, masked: Mapping[int, bytes]
-) -> frozenset[int]:
-    """The set to which enough members agree, by the digests `masked`. Raises PrivacyError."""
-    said = {}
+) -> list[Agreement]:
+    """What members of the group agree to, of the vectors with the digests `masked`."""
+    said = []
     for seat, message in board.held(Kind.AGREE).items():
         counted = group.numbers_in(message.more) if seat in group.seats else None
         if counted is None or not counted <= set(masked):
             continue
         if message.content == agreed_value(roster, counted, masked):
-            said[group.number(seat)] = (roster.digest, counted)
-    return roster.agreed(said)
+            said.append(Agreement(group.number(seat), roster.digest, counted))
+    return said
 
 
 def openings_of(
@@ -322,5 +327,71 @@ def _cut(shares: bytes) -> list[bytes]:
     return [shares[at : at + SEED_BYTES] for at in range(0, len(shares), SEED_BYTES)]
 
 
-REFUSED = (FedpactError, ValueError)
-"""What a record that proves no sum may raise when it is read."""
+Fetch = Callable[[Cid, int], bytes]
+"""Content of a CID, of at most so many bytes; raises Retryable while it is unavailable."""
+
+
+@dataclass(frozen=True)
+class SumRound:
+    """A round of secure sums as everybody reads it, wherever the facts come from."""
+
+    spec: Specification
+    reference: RoundRef
+    ballot: Ballot
+    seed: bytes
+    """As the round opened."""
+    expected: int
+    """Mask of the seats that it waits for."""
+
+    def group(self, seat: int) -> SumGroup | None:
+        """The group of a seat; None where it is in none."""
+        drawn = (self.ballot.history, self.seed, self.expected)
+        return group_of(sum_groups(self.spec.privacy, self.reference, *drawn), seat)
+
+    def vector(self, seat: int, digest: bytes, key: bytes, fetch: Fetch) -> Words:
+        """A member's masked vector. `key`: of the request. Raises what `fetch` raises, and
+        ContentError or PrivacyError where it is none."""
+        values = summed_values(self.spec, self.reference.round)
+        size = 8 * values + OVERHEAD_BYTES
+        sealed = fetch(Cid.of_digest(digest, size), size)
+        return open_masked(sealed, key, self.reference, self.ballot.accounts[seat], values)
+
+    def proven(
+        self,
+        seat: int,
+        digest: bytes,
+        key: bytes,
+        fetch: Fetch,
+        vector: Callable[[int, bytes], Words] | None = None,
+    ) -> GroupSum:
+        """The sum that the record of a seat proves. `vector`: as the method, with a memory.
+
+        Raises Retryable where something is unavailable now, PrivacyError where it proves none.
+        """
+        group, owner = self.group(seat), self.ballot.accounts[seat]
+        if group is None:
+            raise PrivacyError(f"seat {seat} is in no group")
+        try:
+            sealed = fetch(*record_content(digest))
+            record = SumRecord.decode(open_record(sealed, key, self.reference, owner))
+            known = vector or (lambda one, masked: self.vector(one, masked, key, fetch))
+            return opened_record(group, record, self.ballot, known)
+        except Retryable:
+            raise
+        except REFUSED as error:
+            raise PrivacyError(str(error)) from error
+
+    def model(
+        self, seat: int, found: GroupSum, start: Model, samples: Mapping[int, int]
+    ) -> Model | None:
+        """The model of a seat's group, trained from `start`; None for a sum that it is not in.
+        `samples`: as declared, by seat."""
+        if seat not in found.seats:
+            return None
+        units = sum(samples[one] for one in found.seats)
+        return group_model(self.spec, self.reference.round, start, found.total, units)
+
+
+def record_content(digest: bytes) -> tuple[Cid, int]:
+    """Where a sealed record is in the content store, and its largest size."""
+    return Cid.of_digest(digest, RECORD_MAX_BYTES), RECORD_MAX_BYTES

@@ -108,6 +108,8 @@ class Cache:
     published: set[tuple[int, int]] = field(default_factory=set)
     announced: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict)
     """By request and round: what members of the own group announced for a secure sum, by seat."""
+    key_versions: dict[tuple[int, int], int] = field(default_factory=dict)
+    """By request and round: of the own encryption key, to which others deal shares."""
     masked: dict[tuple[int, int], dict[bytes, Words]] = field(default_factory=dict)
     """By request and round: masked vectors, by the digest of their sealed bytes."""
     sums: dict[tuple[int, int], dict[int, GroupSum | None]] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import pytest
 
 from fedpact.consensus.scoring import UNJUDGED
 from fedpact.consensus.sums import SumRecord, decode_announced, open_record
-from fedpact.errors import LedgerError
+from fedpact.errors import ContentTooLarge, LedgerError, PrivacyError
 from fedpact.exchange.messages import Kind, Message
 from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import cost
@@ -18,7 +18,7 @@ from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.provider.releasing import training_time
 from fedpact.provider.v2.history import replay_of
 from fedpact.provider.v2.reading import round_ref_of
-from fedpact.provider.v2.sum_reading import sum_group
+from fedpact.provider.v2.sum_reading import sum_round
 from fedpact.provider.v2.summing import MASKED_UNTIL
 from fedpact.provider.v2.training import publish_model, training_window, waiting_to_submit
 from fedpact.provider.v2.voting import PATIENCE, round_models
@@ -339,6 +339,16 @@ def test_a_false_opening_is_its_openers_alone(table_of: Tables) -> None:
     table.run([0, 1, 2, 3])
     found = table.sums([0, 1, 3])
     assert [one.total.tolist() for one in found if one] == [table.total(range(4))] * 3
+    assert {one.at_fault for one in found if one} == {(2,)}
+
+
+def test_a_record_that_is_too_large_proves_nothing(table_of: Tables) -> None:
+    def too_large(cid: Cid, most: int) -> bytes:
+        raise ContentTooLarge(f"{cid} has more than {most} bytes")
+
+    here = sum_round(table_of().members[0].view(), 1)
+    with pytest.raises(PrivacyError, match="has more than"):
+        here.proven(0, bytes(32), KEY, too_large)
 
 
 def test_a_member_that_deals_a_bad_share_is_not_trusted_with_a_vector(table_of: Tables) -> None:
@@ -440,7 +450,7 @@ def says(table: SumTable, seat: int, kind: Kind, value: str, extra: str) -> None
 def digest_of_roster(table: SumTable, seats: list[int]) -> bytes:
     """Of the roster of those who announced themselves."""
     view = table.members[seats[0]].view()
-    group = sum_group(view, table.round, seats[0])
+    group = sum_round(view, table.round).group(seats[0])
     assert group is not None
     found = []
     for seat in seats:

@@ -13,7 +13,7 @@ from fedpact.privacy.secure_sum.masks import SEED_BYTES
 from fedpact.privacy.secure_sum.member import Disclosure
 from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.privacy.secure_sum.sharing import KINDS, combine, share_digest
-from fedpact.provider.v2.sum_reading import masked_vector, sum_group
+from fedpact.provider.v2.sum_reading import masked_vector, sum_round
 from fedpact.types.cid import Cid
 from tests.support.summing import REQUEST, SumTable
 
@@ -44,7 +44,7 @@ class Attack:
         self.honest = [seat for seat in range(4) if seat not in colluders]
         self.place = (REQUEST, table.round)
         self.view = table.members[colluders[0]].view()
-        group = sum_group(self.view, table.round, colluders[0])
+        group = sum_round(self.view, table.round).group(colluders[0])
         assert group is not None
         self.group = group
 

@@ -15,27 +15,13 @@ from fedpact.audit.v2.rounds import Rounds
 from fedpact.chain.bindings.v2.events import RoundFinalised
 from fedpact.chain.signed_messages import BLIND, Domain
 from fedpact.consensus.replay import Replay
-from fedpact.consensus.sums import (
-    RECORD_MAX_BYTES,
-    REFUSED,
-    GroupSum,
-    SumRecord,
-    group_of,
-    masked_bytes,
-    masked_cid,
-    open_masked,
-    open_record,
-    opened_record,
-    sum_groups,
-)
+from fedpact.consensus.sums import GroupSum, SumRound, record_content
 from fedpact.content.delivery import Point, withheld
 from fedpact.content.keys import committee_key, unseal
 from fedpact.content.store import ContentStore
-from fedpact.errors import ContentError, Retryable
+from fedpact.errors import ContentError, PrivacyError
 from fedpact.exchange.messages import Ballot
 from fedpact.learning.artefact import Model
-from fedpact.learning.summed import group_model, summed_values
-from fedpact.privacy.secure_sum.masks import Words
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import MAX_SCORE, lane
@@ -119,7 +105,7 @@ class PoolHistory(AuditHistory):
     def submitted_content(self, digest: bytes) -> tuple[Cid, int]:
         if self.spec.privacy.sum is None:
             return super().submitted_content(digest)
-        return Cid.of_digest(digest, RECORD_MAX_BYTES), RECORD_MAX_BYTES
+        return record_content(digest)
 
     # ------------------------------------------------------------------ secure sums
 
@@ -130,7 +116,7 @@ class PoolHistory(AuditHistory):
     def summed(self, number: int, seat: int) -> Sequence[int]:
         """See `replay.Summed`."""
         found = self.group_sum(number, seat)
-        return () if found is None else self._indices_of(number, found)
+        return () if found is None else found.indices(self._played(number).seats.indices)
 
     def group_sum(self, number: int, seat: int) -> GroupSum | None:
         """The sum that a member's record proves; None where it proves none."""
@@ -142,51 +128,34 @@ class PoolHistory(AuditHistory):
         """Under a secure sum: the model of the member's group."""
         if self.spec.privacy.sum is None:
             return super()._opened(number, seat)
-        found = self.group_sum(number, seat)
-        members = () if found is None else self._indices_of(number, found)
-        if found is None or seat not in members:
+        found, seats = self.group_sum(number, seat), self._played(number).seats
+        if found is None:
             return None
-        units = sum(self.samples(one) for one in members)
         start = self.replay.global_model(number - 1)
-        return group_model(self.spec, number, start, found.total, units)
-
-    def _indices_of(self, number: int, found: GroupSum) -> tuple[int, ...]:
-        indices = self._played(number).seats.indices
-        return tuple(sorted(indices[seat] for seat in found.seats))
+        samples = {one: self.samples(index) for one, index in enumerate(seats.indices)}
+        place = seats.indices.index(seat)
+        return self._sum_round(number).model(place, found, start, samples)
 
     def _proven(self, number: int, seat: int) -> GroupSum | None:
-        opened, seats = self._e.rounds[number - 1].opened, self._played(number).seats
-        reference, place = self.round_ref(number), seats.indices.index(seat)
-        found = sum_groups(
-            self.spec.privacy, reference, opened.history, opened.seed, opened.expected
-        )
-        group = group_of(found, place)
-        if group is None:
+        place, digest = self._played(number).seats.indices.index(seat), self._digests(number)[seat]
+        key = self.request_key
+        try:
+            return self._sum_round(number).proven(place, digest, key, self._store.get)
+        except PrivacyError:
             return None
-        here, terms = self._facts.deployment, self._e.terms
+
+    def _sum_round(self, number: int) -> SumRound:
+        opened, here = self._e.rounds[number - 1].opened, self._facts.deployment
         ballot = Ballot(
             Domain(here.chain_id, here.rounds),
             self._e.request_id,
             number,
             opened.history,
-            tuple(member.account for member in seats.members),
-            (self._e.requester, *terms.openers),
+            tuple(member.account for member in self._played(number).seats.members),
+            (self._e.requester, *self._e.terms.openers),
         )
-
-        def fetched(one: int, digest: bytes) -> Words:
-            values = summed_values(self.spec, number)
-            sealed = self._store.get(masked_cid(digest, values), masked_bytes(values))
-            return open_masked(sealed, self.request_key, reference, seats.account(one), values)
-
-        digest, owner = self._submission(number, seat)
-        sealed = self._store.get(*self.submitted_content(digest))
-        try:
-            record = SumRecord.decode(open_record(sealed, self.request_key, reference, owner))
-            return opened_record(group, record, ballot, fetched)
-        except Retryable:
-            raise
-        except REFUSED:
-            return None
+        reference = self.round_ref(number)
+        return SumRound(self.spec, reference, ballot, opened.seed, opened.expected)
 
     # ------------------------------------------------------------------ parts
 

@@ -19,7 +19,7 @@ class SumChecks:
     def sums(self) -> str:
         """All records that counted as valid prove the sum of their group by signed agreements and
         opened shares: one sum a group, of at least the specification's honest members beside its
-        colluders."""
+        colluders. Names who opened shares that were not dealt to it; the sum holds without them."""
         privacy = self._history.spec.privacy
         if privacy.sum is None:
             return "none asked for"
@@ -28,6 +28,7 @@ class SumChecks:
         if not tallied:
             raise Unavailable("no round was tallied")
         least, total = (privacy.honest or 0) + (privacy.colluders or 0), 0
+        false: list[str] = []
         for one in tallied:
             groups: dict[int, GroupSum] = {}
             for seat in one.valid:
@@ -46,4 +47,6 @@ class SumChecks:
                         f"round {one.number}: two sums of the group of seat {seat} were opened",
                     )
             total += len({found.seats for found in groups.values()})
-        return f"{counted(total, 'sum')} in {counted(len(tallied), 'round')}"
+            liars = sorted({seat for found in groups.values() for seat in found.at_fault})
+            false += [f"; round {one.number}: seat {seat} opened a false share" for seat in liars]
+        return f"{counted(total, 'sum')} in {counted(len(tallied), 'round')}" + "".join(false)

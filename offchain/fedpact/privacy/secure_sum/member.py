@@ -32,7 +32,7 @@ from fedpact.privacy.secure_sum.masks import (
     self_words,
     words,
 )
-from fedpact.privacy.secure_sum.roster import Announcement, Roster
+from fedpact.privacy.secure_sum.roster import Agreement, Announcement, Roster
 from fedpact.privacy.secure_sum.sharing import (
     KINDS,
     Kind,
@@ -41,17 +41,6 @@ from fedpact.privacy.secure_sum.sharing import (
     split,
 )
 from fedpact.privacy.secure_sum.terms import SumTerms
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """A member's word that the sum is over `counted`, signed by its account: one in a sum."""
-
-    number: int
-    """The member's."""
-    roster: bytes
-    """Digest of the roster."""
-    counted: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -238,7 +227,7 @@ class SumMember:
         roster agree to the same set.
         """
         roster = self._accepted()
-        counted = roster.agreed({one.number: (one.roster, one.counted) for one in agreements})
+        counted = roster.agreed(agreements)
         shares = {
             dealer: self._held[dealer, "self" if dealer in counted else "pair"]
             for dealer in roster.numbers

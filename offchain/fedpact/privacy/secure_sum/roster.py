@@ -1,7 +1,7 @@
 """What members publish before a secure sum, and who takes part in it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -52,6 +52,17 @@ class Announcement:
         """Unambiguous bytes, given the number of members."""
         parts = (self.mask_key, self.self_digest, *self.pair_shares, *self.self_shares)
         return self.number.to_bytes(4, "big") + b"".join(parts)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A member's word that the sum is over `counted`, signed by its account: one in a sum."""
+
+    number: int
+    """The member's."""
+    roster: bytes
+    """Digest of the roster."""
+    counted: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -111,16 +122,17 @@ class Roster:
         placed = b"".join(number.to_bytes(4, "big") for number in terms)
         return sha256(head + placed + b"".join(one.encode() for one in self.announcements)).digest()
 
-    def agreed(self, words: Mapping[int, tuple[bytes, frozenset[int]]]) -> frozenset[int]:
-        """The set to which enough members agree, by what each says: a roster's digest, and a set.
+    def agreed(self, agreements: Iterable[Agreement]) -> frozenset[int]:
+        """The set to which enough members agree; of a member's agreements, the last counts.
 
         Each honest member says one thing, so no second set can have as many. Raises PrivacyError if
         there is none.
         """
+        words = {one.number: one for one in agreements}
         said = Counter(
-            counted
-            for number, (digest, counted) in words.items()
-            if number in self.numbers and digest == self.digest
+            one.counted
+            for one in words.values()
+            if one.number in self.numbers and one.roster == self.digest
         )
         for counted, members in said.items():
             if members >= self.terms.threshold:

@@ -27,7 +27,7 @@ from fedpact.provider.v2.reading import (
     specification_of,
     template_of,
 )
-from fedpact.provider.v2.sum_reading import indices_of, member_sum, summed_model
+from fedpact.provider.v2.sum_reading import member_sum, summed_model
 from fedpact.provider.v2.view import RequestView, digest_of
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import seats_of
@@ -116,7 +116,8 @@ class DaemonHistory:
     def summed(self, number: int, seat: int) -> Sequence[int]:
         """See `replay.Summed`."""
         found = member_sum(self._view, number, seat, self._digests(number)[seat])
-        return () if found is None else indices_of(self._view, number, found)
+        cohort = self._view.cohort_in(number)
+        return () if found is None else found.indices(cohort.indices)
 
     def published(self, number: int) -> Mapping[int, Model]:
         """Without models that are unavailable by now, which only makes the scores milder."""

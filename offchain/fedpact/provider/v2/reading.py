@@ -23,9 +23,11 @@ from fedpact.errors import (
     DecryptionError,
     ModelError,
 )
+from fedpact.exchange.messages import Ballot
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of
+from fedpact.provider.context import Cohort
 from fedpact.provider.v2.view import RequestView, digest_of
 from fedpact.types.agreement import require_agreement
 from fedpact.types.cid import Cid
@@ -52,6 +54,18 @@ def specification_of(view: RequestView) -> Specification:
 
 def template_of(spec: Specification) -> Template:
     return family_of(spec).template(spec)
+
+
+def ballot_of(view: RequestView, round_: int, history: bytes, cohort: Cohort) -> Ballot:
+    """Who may speak in a round, and as of which history."""
+    return Ballot(
+        view.ctx.client.rounds.domain,
+        view.id,
+        round_,
+        history,
+        tuple(member.account for member in cohort.members),
+        (view.record.requester, *view.terms.openers),
+    )
 
 
 def round_ref_of(view: RequestView, round_: int) -> RoundRef:

@@ -28,7 +28,7 @@ from fedpact.consensus.sums import (
     SumGroup,
     SumRecord,
     agreed_value,
-    counted_of,
+    agreements_of,
     decode_announced,
     encode_announced,
     open_record,
@@ -44,10 +44,10 @@ from fedpact.errors import DecryptionError, PrivacyError, Retryable
 from fedpact.exchange.messages import Kind
 from fedpact.learning.summed import Integers
 from fedpact.privacy.ledger_report import ReleaseId
-from fedpact.privacy.secure_sum.member import Agreement, SumMember
+from fedpact.privacy.secure_sum.member import SumMember
 from fedpact.privacy.secure_sum.roster import Announcement, Roster
 from fedpact.provider.v2.reading import request_key, round_ref_of
-from fedpact.provider.v2.sum_reading import ballot_of, fetched, masked_vector, sum_group
+from fedpact.provider.v2.sum_reading import fetched, masked_vector, sum_round
 from fedpact.provider.v2.talking import Talk
 from fedpact.provider.v2.view import RequestView
 from fedpact.types.cid import Cid
@@ -78,7 +78,7 @@ def ready_sum(view: RequestView, release: ReleaseId, waiting: str | None) -> byt
     talk = None if exchange is None else Talk(view, exchange)  # others may lack a message of ours
     if stored is not None and _is_record(view, stored):
         return Cid.of(stored).digest
-    group = sum_group(view, view.round, view.seat)
+    group = sum_round(view, view.round).group(view.seat)
     late = view.share_passed() >= GIVEN_UP
     step = _Sum(view, talk, group) if talk is not None and group is not None else None
     if step is None:
@@ -164,12 +164,15 @@ class _Sum:
         masked = self._masked(roster)
         if not self._agree(roster, masked):
             return f"waiting for masked vectors, {len(masked)} of {len(roster.numbers)} are here"
+        agreements = agreements_of(self._group, roster, self._talk.board, masked)
         try:
-            counted = counted_of(self._group, roster, self._talk.board, masked)
+            roster.agreed(agreements)
         except PrivacyError as error:
             return f"waiting for agreement: {error}"
         if self._number in roster.numbers:
-            self._open(member, roster, counted)
+            opening = member.opening(agreements)
+            mask = self._group.mask(opening.counted)
+            self._talk.say(Kind.OPEN, opening_value(roster, opening), mask)
         return self._opened()
 
     def record(self) -> bytes:
@@ -187,8 +190,11 @@ class _Sum:
 
     def _member(self) -> SumMember:
         view = self._view
-        version = view.ctx.client.registry.participant(view.account).key_version
-        key = view.ctx.keys.encryption_key(version)
+        versions = view.ctx.cache.key_versions
+        if self._place not in versions:
+            registry = view.ctx.client.registry
+            versions[self._place] = registry.participant(view.account).key_version
+        key = view.ctx.keys.encryption_key(versions[self._place])
         parts = (self._group.terms, self._group.context, self._number, key)
         said = view.ctx.state.said
         kept = said.secrets_of_sum(*self._place, lambda: SumMember(*parts).secrets)
@@ -332,19 +338,6 @@ class _Sum:
         counted = None if message is None else self._group.numbers_in(message.more)
         return counted if counted is not None and counted <= set(masked) else None
 
-    def _open(self, member: SumMember, roster: Roster, counted: frozenset[int]) -> None:
-        said = [Agreement(one, roster.digest, counted) for one in self._agreeing(roster, counted)]
-        opening = member.opening(said)
-        self._talk.say(Kind.OPEN, opening_value(roster, opening), self._group.mask(counted))
-
-    def _agreeing(self, roster: Roster, counted: frozenset[int]) -> list[int]:
-        """Who agreed to the set; `counted_of` has checked what each said."""
-        mask = self._group.mask(counted)
-        held = self._talk.held(Kind.AGREE)
-        numbers = {seat: self._group.number(seat) for seat in held if seat in self._group.seats}
-        agreeing = [one for seat, one in numbers.items() if held[seat].more == mask]
-        return [one for one in agreeing if one in roster.numbers]
-
     def _opened(self) -> bytes | str:
         """The record, once it proves a sum."""
         record = self._record()
@@ -352,7 +345,7 @@ class _Sum:
             opened_record(
                 self._group,
                 record,
-                ballot_of(self._view, self._view.round),
+                self._talk.board.ballot,
                 lambda seat, digest: masked_vector(self._view, self._view.round, seat, digest),
             )
         except Retryable as error:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fedpact.errors import Retryable
-from fedpact.exchange.messages import Ballot, Board, Kind, Message, decode
+from fedpact.exchange.messages import Board, Kind, Message, decode
 from fedpact.exchange.peers import endpoint_in
+from fedpact.provider.v2.reading import ballot_of
 from fedpact.provider.v2.view import RequestView, digest_of
 
 if TYPE_CHECKING:
@@ -22,16 +23,8 @@ class Talk:
         self._view, self._exchange = view, exchange
         self._place = (view.id, view.round)
         said = view.ctx.state.said
-        ballot = Ballot(
-            view.ctx.client.rounds.domain,
-            view.id,
-            view.round,
-            view.facts.history,
-            tuple(member.account for member in view.cohort.members),
-            (view.record.requester, *view.terms.openers),
-        )
         exchange.open(
-            ballot,
+            ballot_of(view, view.round, view.facts.history, view.cohort),
             peers_of(view),
             lambda: [decode(body.encode())[0] for body in said.heard(*self._place)],
         )

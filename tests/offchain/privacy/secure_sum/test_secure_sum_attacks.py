@@ -10,8 +10,8 @@ import pytest
 from fedpact.errors import PrivacyError
 from fedpact.privacy.secure_sum.collecting import SumFailed, open_part, open_sum
 from fedpact.privacy.secure_sum.masks import self_words
-from fedpact.privacy.secure_sum.member import Agreement, Opening, SumMember
-from fedpact.privacy.secure_sum.roster import Roster
+from fedpact.privacy.secure_sum.member import Opening, SumMember
+from fedpact.privacy.secure_sum.roster import Agreement, Roster
 from fedpact.privacy.secure_sum.sharing import combine, share_digest, split
 from fedpact.privacy.secure_sum.terms import SumTerms
 from tests.support.secure_sum import CONTEXT, Party, draws, key, vectors
