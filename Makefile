@@ -29,8 +29,9 @@ setup: .venv/.installed node_modules/.installed scripts/ipfs-node/node_modules/.
 	@echo "== Python packages into .venv (requirements.lock)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@# uv installs everything but torch: it is ten times as fast, but only pip finds a local CPU build.
+	@# torch comes with its dependencies: PyPI's CUDA build cannot be imported without NVIDIA's libraries.
 	@grep -v '^torch==' requirements.lock > .venv/without-torch.lock
-	@$(BIN)/pip install --quiet --no-deps --no-compile $$(grep -E '^(uv|torch)==' requirements.lock) 2> >(grep -v '^WARNING: Location' >&2)
+	@$(BIN)/pip install --quiet --no-compile --constraint .venv/without-torch.lock $$(grep -E '^(uv|torch)==' requirements.lock) 2> >(grep -v '^WARNING: Location' >&2)
 	@$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python -r .venv/without-torch.lock \
 	  || $(BIN)/pip install --quiet --no-deps --no-compile -r .venv/without-torch.lock
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e . 2> >(grep -v '^WARNING: Location' >&2)
