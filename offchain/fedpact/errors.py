@@ -120,9 +120,16 @@ class LedgerReplaced(LedgerError):
 
 
 class PolicyRefusal(FedpactError):
-    """The provider's policy declines a request."""
+    """The provider's policy declines a request.
+
+    `reason`: the part of it that may be said in public (`types.declining.Reason`); None: nothing.
+    """
 
     exit_code = 14
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NotReady(FedpactError):

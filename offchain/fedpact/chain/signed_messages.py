@@ -46,6 +46,7 @@ _FIELDS = {
         ("history", "bytes32"),
         ("record", "bytes32"),
     ),
+    "Decline": (("request", "uint256"), ("reason", "string")),
     "Sum": (
         ("request", "uint256"),
         ("round", "uint256"),
@@ -93,7 +94,8 @@ class Domain:
         """A message as typed data: domain, types, values.
 
         `kind`: Join, Model, Slice, Vote, Attest or Round; `values`: its fields in ITrainingRounds.
-        A Sum is a step of a secure sum (docs/adr/0048), of which the contracts know nothing.
+        The contracts know nothing of a Sum, a step of a secure sum (docs/adr/0048), and of a
+        Decline (docs/adr/0054).
         """
         fields = _FIELDS[kind]
         domain = {

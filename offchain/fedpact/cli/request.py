@@ -366,8 +366,9 @@ def _follow(at: "Session", request_id: int, *, plain: bool, as_json: bool) -> No
             if settled
             else f"take back the rest with `fedpact request refund {request_id}`"
         )
+        why = f" ({end.declined_text})" if end.declined else ""
         raise NotReady(
-            f"request {request_id} ended ({end.status.name.lower()}) without a model: {rest}"
+            f"request {request_id} ended ({end.status.name.lower()}) without a model{why}: {rest}"
         )
 
 
@@ -375,9 +376,15 @@ def _progress(at: "Session", request_id: int) -> "RequestProgress":
     from fedpact.chain.client import ClientV2
 
     if isinstance(at.chain, ClientV2):
+        from fedpact.requester.v2.declines import Declines
         from fedpact.requester.v2.look import look as look_v2
+        from fedpact.types.v2 import Phase
 
-        return look_v2(at.chain, request_id).progress()
+        seen = look_v2(at.chain, request_id)
+        if seen.facts.phase is not Phase.WAITING:
+            return seen.progress()
+        with Declines(at.chain, at.store, request_id) as declines:
+            return seen.progress(declined=tuple(declines.everybody().items()))
     from fedpact.requester.follow import progress
     from fedpact.requester.listing import look
 
@@ -419,6 +426,7 @@ def _facts(progress: "RequestProgress") -> dict[str, Any]:
         "final_rounds": progress.final_rounds,
         "model": progress.model,
         "note": progress.note,
+        "declined": dict(progress.declined),
     }
 
 
@@ -428,4 +436,6 @@ def _line(progress: "RequestProgress") -> str:
         f"{progress.status.name.lower()}: {where}; {progress.joined} providers, "
         f"{progress.submitted} models submitted, {progress.final_rounds} rounds final"
     )
+    if progress.declined:
+        line = f"{line}; {progress.declined_text}"
     return f"{line} - {progress.note}" if progress.note else line

@@ -12,6 +12,7 @@ from fedpact.content.register import PinRegister
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentUnavailable, FedpactError, PolicyRefusal
 from fedpact.types.cid import Cid
+from fedpact.types.declining import Reason
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,8 @@ class KeptStore:
         if held + needed > self._quota > 0:
             raise PolicyRefusal(
                 f"its content ({needed // MIB} MiB) would not fit: {held // MIB} MiB of the quota"
-                f" ({self._quota // MIB} MiB) are used (fedpact store prune)"
+                f" ({self._quota // MIB} MiB) are used (fedpact store prune)",
+                Reason.ROOM,
             )
 
     def look_after(self, now: int) -> int:

@@ -25,7 +25,7 @@ from fedpact.exchange.messages import (
     decode,
     encode,
 )
-from fedpact.retrieval.http import is_private
+from fedpact.retrieval.http import is_private, may_ask
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ TIMEOUT_SECONDS = 2.0
 """For each of connecting, sending, and receiving the whole answer."""
 REPAIR_SECONDS = 1.0
 """For a daemon to which others send what they say: it asks only for what was lost."""
+MOST_DECLINES = 1_000
+"""Requests that can be asked about."""
 AT_ONCE = 32
 """Concurrent requests, at most one to each peer."""
 _ORDER = list(Kind)
@@ -54,6 +56,8 @@ class Exchange(Closing):
         self._fresh: dict[Place, list[Message]] = {}
         self._peers: dict[Place, tuple[str, ...]] = {}
         self._asked: dict[tuple[Place, str], float] = {}
+        self._declines: dict[int, bytes] = {}
+        """By request; the latest."""
         self._busy: set[str] = set()
         """Peers that have not answered yet."""
         self._news = threading.Event()
@@ -131,7 +135,19 @@ class Exchange(Closing):
                 del self._boards[place], self._peers[place], self._fresh[place]
                 self._asked = {at: when for at, when in self._asked.items() if at[0] != place}
 
+    def decline(self, request: int, content: bytes) -> None:
+        """Answer with this whoever asks why this daemon stays out of a request."""
+        with self._lock:
+            self._declines[request] = content
+            while len(self._declines) > MOST_DECLINES:
+                del self._declines[min(self._declines)]
+
     # ------------------------------------------------------------------ for peers
+
+    def declined(self, fingerprint: str, request: int) -> bytes | None:
+        """Why this daemon stays out of a request, signed; None: it says nothing."""
+        with self._lock:
+            return self._declines.get(request) if fingerprint == self._fingerprint else None
 
     def answer(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
         """Take a peer's messages; all that is held here. Raises RetrievalError (404 in effect) for
@@ -209,10 +225,7 @@ class Exchange(Closing):
             return bytes(found)
 
     def _may_ask(self, endpoint: str) -> bool:
-        """As for searches: a daemon with a public address contacts no private ones."""
-        if not endpoint.startswith(("http://", "https://")):
-            return False
-        return self._private or not is_private(endpoint)
+        return may_ask(self._private, endpoint)
 
 
 def _merge(board: Board, messages: Iterable[Message]) -> list[Message]:

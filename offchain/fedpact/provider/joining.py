@@ -26,6 +26,7 @@ from fedpact.provider.reading import request_key, specification_of, terms_of
 from fedpact.provider.records import request_name
 from fedpact.provider.state import Participation
 from fedpact.types.cid import Cid
+from fedpact.types.declining import Reason
 from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.rounds import seats_of
@@ -102,6 +103,16 @@ def decline(ctx: Parts[Any], request: int, refusal: Exception) -> DutyResult:
     return idle(f"declined: {refusal}")
 
 
+def public_reason(refusal: Exception) -> Reason | None:
+    """What may be said in public of a refusal; None: nothing, since it may follow from records
+    (docs/adr/0054)."""
+    if isinstance(refusal, PolicyRefusal):
+        return None if refusal.reason is None else Reason(refusal.reason)
+    if isinstance(refusal, BudgetExceeded):
+        return Reason.BUDGET
+    return None if isinstance(refusal, DataError) else Reason.REQUEST
+
+
 def samples_to_join(
     own: Own,
     spec: Specification,
@@ -124,22 +135,30 @@ def samples_to_join(
     from fedpact.privacy.accounting import cost
 
     schema, policy = own.records.schema, own.policy
-    schema.check(spec)
+    try:
+        schema.check(spec)
+    except PolicyRefusal as refusal:
+        raise PolicyRefusal(str(refusal), Reason.SCHEMA) from refusal
     samples = schema.units
-    if spec.privacy.mode is not PrivacyMode.SOUND:
-        dataset = own.records.dataset(request_name(*request), spec)
-        check_dataset(spec, dataset)
-        samples = samples_of(spec, dataset)
     release = of_request(spec)
     price = None if release is None else cost(release, policy.delta)
     parameters = family_of(spec).template(spec).parameters
     epsilon = 0.0 if price is None else price.epsilon
     policy.check(spec, payment, parameters, samples, epsilon, token)
+    if spec.privacy.mode is not PrivacyMode.SOUND:
+        dataset = own.records.dataset(request_name(*request), spec)
+        check_dataset(spec, dataset)
+        samples = samples_of(spec, dataset)
+        try:
+            policy.check(spec, payment, parameters, samples, epsilon, token)
+        except PolicyRefusal as refusal:  # It follows from records, which nobody is told.
+            raise PolicyRefusal(str(refusal)) from refusal
     if release is not None and price is not None:
         if price.epsilon > policy.epsilon_per_request:
-            raise BudgetExceeded(
+            raise PolicyRefusal(
                 f"the request costs epsilon {price.epsilon:.3f} a unit at delta "
-                f"{policy.delta:g}, over the policy's {policy.epsilon_per_request:g}"
+                f"{policy.delta:g}, over the policy's {policy.epsilon_per_request:g}",
+                Reason.PRIVACY,
             )
         own.ledger.hold(*request, release, own.payers(requester))
     return samples

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.features.networks.pinned import PINNED_NETWORKS
 from fedpact.learning.families import FAMILIES, family_of
+from fedpact.types.declining import Reason
 from fedpact.types.privacy import CLAIM, PrivacyMode
 from fedpact.types.specification import Specification
 from fedpact.types.v2 import ETHER
@@ -114,49 +115,92 @@ class Policy(BaseModel):
         least = self.min_pay_per_round if ether else self._least_in(token)
         steps = spec.local.steps_for(samples)
         network = family_of(spec).network(spec)
-        refusals = {
-            f"category {spec.category!r} is not among {list(self.categories)}": bool(
-                self.categories
-            )
-            and spec.category not in self.categories,
-            f"family {spec.family.name!r} is not among {list(self.families)}": spec.family.name
-            not in self.families,
-            f"network {network and network[0]} (sha-256 {network and network[1]}) is not among "
-            f"{list(self.networks)}": network is not None and not self._accepts(*network),
-            f"pay of {share} {unit} per round and provider is under {least}": share < least,
-            f"pay of {share * spec.rounds} wei for epsilon {epsilon:.3g} is under "
-            f"{self.min_pay_per_epsilon} an epsilon": ether
-            and share * spec.rounds < self.min_pay_per_epsilon * epsilon,
-            f"{parameters} parameters are over {self.max_parameters}": parameters
-            > self.max_parameters,
-            f"{steps} steps per round are over {self.max_steps_per_round}": steps
-            > self.max_steps_per_round,
-            f"{spec.rounds} rounds are over {self.max_rounds}": spec.rounds > self.max_rounds,
-            f"{samples} own samples are under {self.min_samples}": samples < self.min_samples,
-            "secure sums are not accepted: their privacy depends on other members": spec.privacy.sum
-            is not None
-            and not self.accept_secure_sums,
-            f"secure sums of {spec.privacy.honest} honest members are under {self.min_honest}": (
-                spec.privacy.honest is not None and spec.privacy.honest < self.min_honest
+        refusals = (
+            (
+                Reason.CATEGORY,
+                f"category {spec.category!r} is not among {list(self.categories)}",
+                bool(self.categories) and spec.category not in self.categories,
             ),
-            "resale of the result is not accepted": spec.resale is not None
-            and not self.accept_resale,
-            "privacy mode none is not accepted": spec.privacy.mode is PrivacyMode.NONE
-            and not self.accept_without_privacy,
-            f"privacy mode paper is not accepted: its epsilon is {CLAIM}": spec.privacy.mode
-            is PrivacyMode.PAPER
-            and not self.accept_paper_privacy,
-        }
-        for reason, refused in refusals.items():
+            (
+                Reason.FAMILY,
+                f"family {spec.family.name!r} is not among {list(self.families)}",
+                spec.family.name not in self.families,
+            ),
+            (
+                Reason.NETWORK,
+                f"network {network and network[0]} (sha-256 {network and network[1]}) is not among "
+                f"{list(self.networks)}",
+                network is not None and not self._accepts(*network),
+            ),
+            (
+                Reason.PAY,
+                f"pay of {share} {unit} per round and provider is under {least}",
+                share < least,
+            ),
+            (
+                Reason.PAY,
+                f"pay of {share * spec.rounds} wei for epsilon {epsilon:.3g} is under "
+                f"{self.min_pay_per_epsilon} an epsilon",
+                ether and share * spec.rounds < self.min_pay_per_epsilon * epsilon,
+            ),
+            (
+                Reason.SIZE,
+                f"{parameters} parameters are over {self.max_parameters}",
+                parameters > self.max_parameters,
+            ),
+            (
+                Reason.SIZE,
+                f"{steps} steps per round are over {self.max_steps_per_round}",
+                steps > self.max_steps_per_round,
+            ),
+            (
+                Reason.SIZE,
+                f"{spec.rounds} rounds are over {self.max_rounds}",
+                spec.rounds > self.max_rounds,
+            ),
+            (
+                Reason.SAMPLES,
+                f"{samples} own samples are under {self.min_samples}",
+                samples < self.min_samples,
+            ),
+            (
+                Reason.SUMS,
+                "secure sums are not accepted: their privacy depends on other members",
+                spec.privacy.sum is not None and not self.accept_secure_sums,
+            ),
+            (
+                Reason.SUMS,
+                f"secure sums of {spec.privacy.honest} honest members are under {self.min_honest}",
+                spec.privacy.honest is not None and spec.privacy.honest < self.min_honest,
+            ),
+            (
+                Reason.RESALE,
+                "resale of the result is not accepted",
+                spec.resale is not None and not self.accept_resale,
+            ),
+            (
+                Reason.PRIVACY,
+                "privacy mode none is not accepted",
+                spec.privacy.mode is PrivacyMode.NONE and not self.accept_without_privacy,
+            ),
+            (
+                Reason.PRIVACY,
+                f"privacy mode paper is not accepted: its epsilon is {CLAIM}",
+                spec.privacy.mode is PrivacyMode.PAPER and not self.accept_paper_privacy,
+            ),
+        )
+        for reason, said, refused in refusals:
             if refused:
-                raise PolicyRefusal(reason)
+                raise PolicyRefusal(said, reason)
 
     def _least_in(self, token: str) -> int:
         """Least pay per round in a token; raises PolicyRefusal for one that is not listed."""
         for listed, least in self.tokens.items():
             if listed.lower() == token.lower():
                 return least
-        raise PolicyRefusal(f"it pays in the token {token}, which is not among {list(self.tokens)}")
+        raise PolicyRefusal(
+            f"it pays in the token {token}, which is not among {list(self.tokens)}", Reason.PAY
+        )
 
     def _accepts(self, name: str, digest: str) -> bool:
         """Whether a network is listed: by its digest, or by a name that fedpact pins to one."""

@@ -46,6 +46,11 @@ class Said:
         query = "SELECT body FROM heard WHERE request = ? AND round = ? ORDER BY rowid"
         return [str(body) for (body,) in self._file.rows(query, (request, round_))]
 
+    def of_kind(self, kind: str) -> list[tuple[int, str]]:
+        """Requests and bodies of all messages of a kind that are kept."""
+        query = "SELECT request, body FROM heard WHERE kind = ? ORDER BY rowid"
+        return [(int(request), str(body)) for request, body in self._file.rows(query, (kind,))]
+
     def forget(self, request: int) -> None:
         """Drop what was heard of a request that is over, and the secrets of its sums."""
         self._file.change("DELETE FROM heard WHERE request = ?", (request,))

@@ -35,6 +35,17 @@ class RequestProgress:
     model: bool
     """Whether there is a model to fetch."""
     note: str = ""
+    declined: tuple[tuple[str, int], ...] = ()
+    """Of providers that said why they stay out of a request of protocol 2: reasons, and how many
+    gave each, the most frequent first."""
+
+    @property
+    def declined_text(self) -> str:
+        """For people; empty if none declined."""
+        if not self.declined:
+            return ""
+        total = sum(count for _, count in self.declined)
+        return f"{total} declined ({', '.join(f'{why}: {n}' for why, n in self.declined)})"
 
 
 def progress(record: RequestRecord, state: RoundState, note: str = "") -> RequestProgress:

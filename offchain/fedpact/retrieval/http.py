@@ -63,7 +63,7 @@ class HttpTransport(Closing):
         return list(self._pool.map(lambda one: self._one(*one), asked))
 
     def _one(self, contact: Contact, request: Request) -> Reply | None:
-        if not self._may_ask(contact.endpoint):
+        if not may_ask(self._private, contact.endpoint):
             return None
         try:
             content = self._post(contact.endpoint.rstrip("/") + MESSAGE_PATH, encode(request))
@@ -86,10 +86,13 @@ class HttpTransport(Closing):
                     )
             return bytes(found)
 
-    def _may_ask(self, endpoint: str) -> bool:
-        if not endpoint.startswith(("http://", "https://")):
-            return False
-        return self._private or not is_private(endpoint)
+
+def may_ask(private: bool, endpoint: str) -> bool:
+    """Whether an address from others may be asked. `private`: whether the one who asks has no
+    public address itself; only then may it ask private ones."""
+    if not endpoint.startswith(("http://", "https://")):
+        return False
+    return private or not is_private(endpoint)
 
 
 def is_private(endpoint: str) -> bool:

@@ -6,15 +6,27 @@ from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.errors import ContentMismatch, ContentMissing
+from fedpact.data.dataset import Dataset
+from fedpact.errors import (
+    BudgetExceeded,
+    ContentMismatch,
+    ContentMissing,
+    PolicyRefusal,
+    SpecificationError,
+)
 from fedpact.provider import joining
 from fedpact.provider.fetching import AT_ONCE, Fetching
-from fedpact.provider.joining import ready_to_join
+from fedpact.provider.joining import public_reason, ready_to_join
+from fedpact.provider.policy import Policy
 from fedpact.provider.v2 import joining as joining_v2
 from fedpact.types.cid import Cid
+from fedpact.types.declining import Reason
+from fedpact.types.schema import DataSchema
+from tests.offchain.provider.test_policy import specification
 from tests.support.waiting import PATIENCE, wait_until
 
 NOWHERE = Cid.of(b"nowhere")
@@ -89,6 +101,36 @@ def test_what_a_family_builds_on_is_fetched_and_tried_beside_the_cycle(
     may_go_on.set()
     wait_until(lambda: ready_to_join(ctx, spec, 1, "0x01", 3) == 7, "it was not obtained")
     assert obtained == [(spec, Patient)]
+
+
+def test_what_is_said_of_a_refusal_never_follows_from_records() -> None:
+    """A mode without privacy is served once the records are read; what they decide is not said."""
+    spec = specification(privacy={"mode": "none"})
+
+    def asked(least: int, declared: int, records: int) -> Reason | None:
+        policy = Policy(accept_without_privacy=True, min_samples=least)
+        x = np.zeros((records, 4), np.float32)
+        data = Dataset(x, np.zeros(records, np.int64), ())
+        schema = SimpleNamespace(check=lambda _: None, units=declared)
+        kept = SimpleNamespace(schema=schema, dataset=lambda *_: data)
+        own: Any = SimpleNamespace(records=kept, policy=policy)
+        with pytest.raises(joining.REFUSALS) as refused:
+            joining.samples_to_join(own, spec, 10**18, "0x01", (b"\1", 1))
+        return public_reason(refused.value)
+
+    assert asked(200, 100, 300) is Reason.SAMPLES  # by what is declared, the records unread
+    assert asked(200, 300, 100) is None
+    assert asked(200, 300, 0) is None
+    assert public_reason(BudgetExceeded("the data set's")) is Reason.BUDGET
+    assert public_reason(SpecificationError("family unknown")) is Reason.REQUEST
+
+
+def test_a_request_for_other_data_is_declined_by_the_schema() -> None:
+    schema = DataSchema(data_id="0" * 32, category="x", units=5, kind="text", labels=("0",))
+    own: Any = SimpleNamespace(records=SimpleNamespace(schema=schema), policy=Policy())
+    with pytest.raises(PolicyRefusal, match="the data are text") as refused:
+        joining.samples_to_join(own, specification(), 10**18, "0x01", (b"\1", 1))
+    assert public_reason(refused.value) is Reason.SCHEMA
 
 
 @pytest.mark.parametrize("protocol", [joining, joining_v2])

@@ -52,23 +52,24 @@ def test_accepts_a_request_within_all_limits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "changes", "reason"),
+    ("policy", "changes", "reason", "said"),
     [
-        (Policy(min_pay_per_round=PAYMENT // 8 + 1), {}, "pay of"),
-        (Policy(min_pay_per_epsilon=PAYMENT // 16 + 1), {}, "wei for epsilon 4 is under"),
-        (Policy(categories=("engines",)), {}, "category 'handwriting'"),
-        (Policy(families=("mlp",)), {}, "family 'softmax-regression'"),
-        (Policy(max_parameters=99), {}, "100 parameters are over 99"),
-        (Policy(max_steps_per_round=1), {}, "2 steps per round are over 1"),
-        (Policy(max_rounds=1), {}, "2 rounds are over 1"),
-        (Policy(min_samples=501), {}, "500 own samples are under 501"),
+        (Policy(min_pay_per_round=PAYMENT // 8 + 1), {}, "pay of", "pay"),
+        (Policy(min_pay_per_epsilon=PAYMENT // 16 + 1), {}, "wei for epsilon 4 is under", "pay"),
+        (Policy(categories=("engines",)), {}, "category 'handwriting'", "category"),
+        (Policy(families=("mlp",)), {}, "family 'softmax-regression'", "family"),
+        (Policy(max_parameters=99), {}, "100 parameters are over 99", "size"),
+        (Policy(max_steps_per_round=1), {}, "2 steps per round are over 1", "size"),
+        (Policy(max_rounds=1), {}, "2 rounds are over 1", "size"),
+        (Policy(min_samples=501), {}, "500 own samples are under 501", "samples"),
     ],
 )
 def test_declines_with_the_limit_that_is_passed(
-    policy: Policy, changes: dict[str, int], reason: str
+    policy: Policy, changes: dict[str, int], reason: str, said: str
 ) -> None:
-    with pytest.raises(PolicyRefusal, match=reason):
+    with pytest.raises(PolicyRefusal, match=reason) as refused:
         check(policy, **changes)
+    assert refused.value.reason == f"policy: {said}"
 
 
 def test_declines_a_request_without_privacy_unless_allowed() -> None:

@@ -38,6 +38,7 @@ def context(state: ProviderState, asked: list[int]) -> Any:
         deployment=HERE,
         keys=SimpleNamespace(address=OWN),
         client=SimpleNamespace(pool=SimpleNamespace(cohort=cohort)),
+        exchange=None,
     )
 
 

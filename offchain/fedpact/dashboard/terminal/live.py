@@ -115,7 +115,8 @@ def follow_live(
     shown = Picture(requester.client, requester.store)
 
     def told(progress: RequestProgress) -> None:
-        shown.note(progress.note)
+        parts = (progress.declined_text, progress.note)
+        shown.note("; ".join(part for part in parts if part))
         report(progress)
 
     with shown_live(console, shown):

@@ -51,6 +51,9 @@ class ExchangeBackend(Protocol):
     def answer(self, fingerprint: str, request: int, round_: int, content: bytes) -> bytes:
         """Raises RetrievalError for a round that is not exchanged here, or a malformed request."""
 
+    def declined(self, fingerprint: str, request: int) -> bytes | None:
+        """Why this daemon stays out of a request, signed; None: it says nothing."""
+
 
 class Refused(Exception):
     """Ends a request with this HTTP status, reason and message."""
@@ -114,6 +117,7 @@ class Endpoint:
             self._exchange = exchange
             path = "/exchange/{deployment}/{request:int}/{round:int}"
             routes.append(Route(path, self._exchanged, methods=["POST"]))
+            routes.append(Route("/exchange/{deployment}/{request:int}/decline", self._declined))
         self.app = Starlette(
             routes=routes,
             exception_handlers={
@@ -159,6 +163,14 @@ class Endpoint:
             self._messages, lambda: self._exchange.answer(deployment, number, round_, content)
         )
         return Response(answer, media_type=JSON)
+
+    async def _declined(self, request: Request) -> Response:
+        self._admit(request, self._message_rate)
+        deployment, number = (request.path_params[one] for one in ("deployment", "request"))
+        said = self._exchange.declined(str(deployment), int(number))
+        if said is None:
+            raise Refused(404, "not-declined", "this provider says nothing of the request")
+        return Response(said, media_type=JSON)
 
     async def _search(self, request: Request) -> Response:
         self._admit(request, self._search_rate)

@@ -15,16 +15,19 @@ from fedpact.provider.joining import (
     decline,
     has_first_model,
     opt_in_record,
+    public_reason,
     ready_to_join,
 )
 from fedpact.provider.keeping import require_room
 from fedpact.provider.state import Participation
+from fedpact.provider.v2.declining import say_declined
 from fedpact.provider.v2.ending import finish
 from fedpact.provider.v2.history import DaemonHistory
 from fedpact.provider.v2.reading import deliveries_of, specification_of
 from fedpact.provider.v2.turns import TURN_SECONDS
 from fedpact.provider.v2.view import RequestView
 from fedpact.types.cid import Cid
+from fedpact.types.declining import Reason
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES
 from fedpact.types.v2 import Join, PoolFacts, Start
 
@@ -38,18 +41,18 @@ def opt_in(view: RequestView) -> DutyResult:
         return idle(ctx.cache.held)
     try:
         if pool.members - pool.left >= terms.max_pool:
-            raise PolicyRefusal("its pool is full")
+            raise PolicyRefusal("its pool is full", Reason.FULL)
         described = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
         if not ctx.fetching.has_come(described, SPECIFICATION_MAX_BYTES):
             return idle("looking for its specification")
         spec = specification_of(view)
         if spec.invited and ctx.keys.address not in spec.invited:
-            raise PolicyRefusal("others are invited")
+            raise PolicyRefusal("others are invited", Reason.INVITED)
         if spec.privacy.sum is not None:
             _require_exchange(view)
         for auditor in spec.auditors:
             if not ctx.client.registry.participant(auditor).active:
-                raise PolicyRefusal(f"its auditor {auditor} is not a participant")
+                raise PolicyRefusal(f"its auditor {auditor} is not a participant", Reason.REQUEST)
         if not has_first_model(ctx, spec):
             return idle("looking for its first model")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
@@ -62,6 +65,7 @@ def opt_in(view: RequestView) -> DutyResult:
         if samples is None:
             return idle("looking for what its family needs")
     except REFUSALS as refusal:
+        say_declined(ctx, view.id, public_reason(refusal))
         return decline(ctx, view.id, refusal)
     ctx.keep_records(view.id)
     endpoint = "" if ctx.exchange is None else ctx.exchange.own
@@ -76,9 +80,11 @@ def _require_exchange(view: RequestView) -> None:
     """Raise PolicyRefusal where this member could take no part in a secure sum."""
     exchange = view.ctx.exchange
     if exchange is None or not exchange.own:
-        raise PolicyRefusal("members of a secure sum send each other messages: set listen")
+        raise PolicyRefusal(
+            "members of a secure sum send each other messages: set listen", Reason.SUMS
+        )
     if view.terms.max_pool > view.terms.cohort:
-        raise PolicyRefusal("a secure sum needs a pool that takes part as a whole")
+        raise PolicyRefusal("a secure sum needs a pool that takes part as a whole", Reason.REQUEST)
 
 
 def _pin_slices(view: RequestView) -> int | None:

@@ -9,6 +9,7 @@ from fedpact.errors import ContentMissing
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider.asked import Asked
 from fedpact.provider.v2.affording import require_worth
+from fedpact.provider.v2.declining import say_again
 from fedpact.provider.v2.duties import Duty, duties_of
 from fedpact.provider.v2.joining import opt_in
 from fedpact.provider.v2.reading import specification_of
@@ -21,6 +22,8 @@ from fedpact.types.specification import Specification
 class SecondProtocol(Asked[RequestView]):
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
+        if ctx.exchange is not None:
+            say_again(ctx, ctx.exchange)
 
     def look(self, request: int, frame: Frame) -> RequestView:
         client = self._ctx.client

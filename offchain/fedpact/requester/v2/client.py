@@ -29,6 +29,7 @@ from fedpact.requester.resale import Offer
 from fedpact.requester.slices import own_slices
 from fedpact.requester.v2 import buying
 from fedpact.requester.v2.creating import RequestCreator
+from fedpact.requester.v2.declines import Declines
 from fedpact.requester.v2.duties import Acting, Refund, next_duty, require_open, settle
 from fedpact.requester.v2.fetching import fetch_model, receive
 from fedpact.requester.v2.look import RequestLog, RequestLook, look
@@ -37,7 +38,7 @@ from fedpact.requester.v2.telling import Telling
 from fedpact.types.cid import Cid
 from fedpact.types.resale import Purchase
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
-from fedpact.types.v2 import Status
+from fedpact.types.v2 import Phase, Status
 
 CONTENT_GOOD_FOR = 60.0
 """Seconds between two looks at what the content store still has."""
@@ -89,24 +90,26 @@ class RequesterV2(RequestCreator):
         what has failed for `patience` seconds is raised. `on_look`: called with what was seen at
         each poll, once what was due is done. Raises InvalidInput for another account's request.
         """
-        with self.exchange(poll_interval) as exchange:
+        declines = Declines(self.client, self.store, request_id)
+        with self.exchange(poll_interval) as exchange, declines:
             exchange.start()
             acting = self.acting(request_id, exchange)
 
             def looked(seen: RequestLook) -> None:
                 on_look(seen, exchange)
 
-            yield from self._steps(acting, request_id, poll_interval, patience, looked)
+            yield from self._steps(acting, declines, poll_interval, patience, looked)
 
     def _steps(
         self,
         acting: Acting,
-        request_id: int,
+        declines: Declines,
         poll_interval: float,
         patience: float,
         looked: Callable[[RequestLook], None],
     ) -> Generator[RequestProgress, None, None]:
         last: RequestProgress | None = None
+        request_id = declines.request
         failures, kept = 0, RequestLog(self.client, request_id)
         good_until, failing_since = 0.0, math.inf
         while True:
@@ -115,7 +118,10 @@ class RequesterV2(RequestCreator):
                     good_until = time.monotonic() + CONTENT_GOOD_FOR
                     self.look_after()
                 seen = look(self.client, request_id, kept)
-                current = seen.progress(next_duty(acting, seen))
+                note = next_duty(acting, seen)
+                if seen.facts.phase is Phase.WAITING:
+                    declines.look()
+                current = seen.progress(note, tuple(declines.counted.items()))
                 if current.status is Status.SETTLED:
                     self.release(request_id)
             except Exception as error:  # whatever it is, the request goes on

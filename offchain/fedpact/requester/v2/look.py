@@ -107,7 +107,9 @@ class RequestLook:
             )
         return found
 
-    def progress(self, note: str = "") -> RequestProgress:
+    def progress(
+        self, note: str = "", declined: tuple[tuple[str, int], ...] = ()
+    ) -> RequestProgress:
         """For people and programs."""
         return RequestProgress(
             self.request_id,
@@ -119,6 +121,7 @@ class RequestLook:
             self.facts.final_rounds,
             self._has_model(),
             note,
+            declined,
         )
 
     def _has_model(self) -> bool:

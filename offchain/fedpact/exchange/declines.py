@@ -1,0 +1,60 @@
+"""What a provider says when it stays out of a request: a coarse reason, signed, at its endpoint.
+
+It costs no gas, and it binds nobody: who has declined may not come back, but nothing on chain
+depends on it. One message an account and request; docs/adr/0054 says what it may depend on.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_keys.exceptions import BadSignature
+from pydantic import Field, ValidationError
+
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.signed_messages import Domain
+from fedpact.errors import InvalidInput, RetrievalError
+from fedpact.types.declining import Reason
+from fedpact.types.document import Document, canonical_json
+from fedpact.types.specification import Account as Address
+from fedpact.types.validation import first_error
+
+LONGEST_DECLINE = 1024
+"""Bytes."""
+
+
+class Decline(Document):
+    """One provider's word on one request."""
+
+    account: Address
+    reason: Reason
+    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{130}$")]
+
+    def encode(self) -> bytes:
+        """Canonical JSON."""
+        return canonical_json(self.model_dump(mode="json"))
+
+
+def declined(keys: AccountKeys, domain: Domain, request: int, reason: Reason) -> Decline:
+    """Signed. Raises SignerUnreachable."""
+    signature = keys.sign_typed(*domain.typed("Decline", request, reason.value))
+    return Decline(account=keys.address, reason=reason, signature=signature.hex())
+
+
+def checked(content: bytes, domain: Domain, request: int) -> Decline:
+    """A message that its account signed for this request; raises RetrievalError for another."""
+    if len(content) > LONGEST_DECLINE:
+        raise RetrievalError(f"a decline of {len(content)} bytes: at most {LONGEST_DECLINE}")
+    try:
+        found = Decline.model_validate_json(content)
+        signable = encode_typed_data(*domain.typed("Decline", request, found.reason.value))
+        signer = Account.recover_message(signable, signature=bytes.fromhex(found.signature))
+    except ValidationError as error:
+        raise RetrievalError(f"decline: {first_error(error)}") from error
+    except (BadSignature, ValueError, InvalidInput) as error:
+        raise RetrievalError(f"decline: {error}") from error
+    if signer != found.account:
+        raise RetrievalError(f"the decline of {found.account} is signed by {signer}")
+    return found
