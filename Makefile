@@ -116,6 +116,9 @@ checked: setup
 mutation: setup ## break the contracts in small ways; a test must notice: docs/results/mutation.json
 	@$(BIN)/python -m scripts.mutation
 
+notebooks: setup ## run the notebooks of docs/notebooks, on a market of their own
+	@$(BIN)/pytest tests/e2e/test_notebooks.py
+
 chaos: setup ## requests while everything around them fails: docs/results/chaos.json (30 minutes)
 	@$(BIN)/python -m tests.chaos --json docs/results/chaos.json $(CHAOS)
 
