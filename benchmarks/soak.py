@@ -6,7 +6,8 @@ Two busy providers serve request after request of the second protocol; a third d
 all. A first request is played and copied a thousandfold into the chain's log, as requests of others
 (without their creation: they would be open, and nobody would ever end them). Then the third daemon
 starts, with nothing in its state: its first scan is timed. Then the requests run. In the end blocks
-come every 12 seconds, nothing is open, and the third daemon's calls are counted.
+come every 12 seconds, nothing is open, and the third daemon's calls are counted: where it polls its
+node, and where the node pushes heads. `benchmarks.idle` does this last part alone.
 
 The content of a request is kept no longer than the request, and pruned. Resident memory,
 descriptors, threads and file sizes are sampled after each request; the first quarter of them is the
@@ -28,7 +29,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT, Popen
-from threading import Lock
 from typing import Any
 
 import httpx
@@ -43,7 +43,6 @@ from fedpact.provider.files import provider_folder
 from fedpact.requester.v2.client import RequesterV2
 from fedpact.settings import Settings
 from fedpact.types.v2 import Status
-from tests.support.node_proxy import Message, node_in_front
 from tests.support.second_world import SecondWorld, second_network
 
 BUSY, IDLE = 0, 2
@@ -87,22 +86,6 @@ class Sample:
     """Of the content store that all share."""
 
 
-class Counted:
-    """Calls of one daemon to its node."""
-
-    def __init__(self) -> None:
-        self._calls, self._lock = 0, Lock()
-
-    def habit(self, _: Message) -> None:
-        with self._lock:
-            self._calls += 1
-
-    @property
-    def calls(self) -> int:
-        with self._lock:
-            return self._calls
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=20)
@@ -126,9 +109,8 @@ def main() -> None:
 class Soak:
     """`complaints`: what grows, and limits that are missed."""
 
-    def __init__(self, world: SecondWorld, counted: Counted, endpoint: str) -> None:
-        """`endpoint`: of the node that counts."""
-        self._world, self._counted, self._endpoint = world, counted, endpoint
+    def __init__(self, world: SecondWorld) -> None:
+        self._world = world
         network = world.network
         self._requester = RequesterV2(
             world.client,
@@ -164,19 +146,30 @@ class Soak:
             "rounds": requests * world.data.draft.specification.rounds,
             "rss_mb": [round(mb, 1) for mb in ends([one.rss_mb for one in busy])],
             "descriptors": [round(n) for n in ends([one.descriptors for one in busy])],
-            "calls_per_idle_hour": self._idle_calls(idle_minutes),
+            **self.idle_calls(idle_minutes),
             "scan": scan,
         }
 
-    def _start(self, number: int) -> Popen[bytes]:
-        """A daemon whose first cycle has succeeded; the idle one is before the node that counts."""
+    def idle_calls(self, minutes: float) -> dict[str, int]:
+        """Of an idle daemon an hour, with a block every 12 seconds, measured for so long each."""
+        rpc = self._world.client.rpc
+        rpc.call("evm_setAutomine", False)
+        rpc.call("evm_setIntervalMining", BLOCK_SECONDS)
+        return {
+            "calls_per_idle_hour": self._calls_an_hour(minutes),
+            "calls_per_idle_hour_pushed": self._calls_an_hour(minutes, pushed=True),
+        }
+
+    def _start(self, number: int, *, pushed: bool = False) -> Popen[bytes]:
+        """A daemon whose first cycle has succeeded. `pushed`: over WebSocket."""
         world, network = self._world, self._world.network
         name = f"provider-{number + 1}"
         policy, config = (network.folder / f"{name}{end}.toml" for end in ("-policy", ""))
         category = "nothing" if number == IDLE else world.data.draft.specification.category
         policy.write_text(POLICY.format(category=category))
-        endpoint = self._endpoint if number == IDLE else network.devnet.url
-        settings = network.settings(name, POLL_SECONDS).replace(network.devnet.url, endpoint)
+        settings = network.settings(name, POLL_SECONDS)
+        if pushed:
+            settings = settings.replace("http://", "ws://", 1)
         settings += f'monitor = "{self._ports[number]}"\n'
         config.write_text(f"{settings}keep_days = 0\nstore_prune = true\n")
         command = [sys.executable, "-m", "fedpact", "--config", str(config), "provider", "serve"]
@@ -193,11 +186,15 @@ class Soak:
     def _ready(self, number: int) -> bool:
         """Whether a cycle has succeeded, with all events read."""
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self._ports[number]}/metrics", trust_env=False)
+            return self._metric(number, "fedpact_cycles_total", 'outcome="succeeded"') > 0
         except httpx.TransportError:
             return False
-        done = re.search(r'fedpact_cycles_total\{outcome="succeeded"\} ([0-9.]+)', answer.text)
-        return done is not None and float(done[1]) > 0
+
+    def _metric(self, number: int, name: str, label: str = "") -> float:
+        """The sum over all labels, or over those with this one."""
+        answer = httpx.get(f"http://127.0.0.1:{self._ports[number]}/metrics", trust_env=False)
+        lines = re.findall(rf"^{name}\{{(.*)\}} ([0-9.e+]+)$", answer.text, re.MULTILINE)
+        return sum(float(value) for labels, value in lines if label in labels)
 
     def _stop(self, daemons: list[Popen[bytes]]) -> None:
         for daemon in daemons:
@@ -240,7 +237,7 @@ class Soak:
         began = time.monotonic()
         idle = self._start(IDLE)
         seconds, largest = time.monotonic() - began, _status(idle.pid, "VmHWM") / 1024
-        say(f"first scan: {seconds:.1f} s, {largest:.0f} MB, {self._counted.calls} calls")
+        say(f"first scan: {seconds:.1f} s, {largest:.0f} MB")
         self._hold("the first scan took s", seconds, LONGEST_SCAN)
         self._hold("the first scan took MB", largest, LARGEST_SCAN)
         found = {"events": events, "seconds": round(seconds, 1), "rss_mb": round(largest, 1)}
@@ -286,22 +283,23 @@ class Soak:
             say(f"{name}: {what} grew by {found:.1f} kB a request")
             self._hold(f"the {name} daemon's {what} grew a request by kB", found, MOST_KB)
 
-    def _idle_calls(self, minutes: float) -> int:
-        """Of the idle daemon an hour, with a block every 12 seconds, from its second cycle on."""
-        rpc = self._world.client.rpc
-        rpc.call("evm_setAutomine", False)
-        rpc.call("evm_setIntervalMining", BLOCK_SECONDS)
-        idle = self._start(IDLE)
+    def _calls_an_hour(self, minutes: float, *, pushed: bool = False) -> int:
+        """From three blocks after the start on."""
+        idle = self._start(IDLE, pushed=pushed)
         time.sleep(3 * BLOCK_SECONDS)
-        calls, began, cpu = self._counted.calls, time.monotonic(), _cpu_seconds(idle.pid)
+        calls, began, cpu = self._calls(), time.monotonic(), _cpu_seconds(idle.pid)
         time.sleep(60 * minutes)
         seconds = time.monotonic() - began
         share = (_cpu_seconds(idle.pid) - cpu) / seconds
-        found = round((self._counted.calls - calls) * 3600 / seconds)
-        say(f"idle: {found} calls an hour, {100 * share:.2f} % of a core")
+        found = round((self._calls() - calls) * 3600 / seconds)
+        how = "heads are pushed" if pushed else "polling"
+        say(f"idle, {how}: {found} calls an hour, {100 * share:.2f} % of a core")
         self._stop([idle])
         self._hold("an idle daemon's calls an hour:", found, MOST_CALLS)
         return found
+
+    def _calls(self) -> float:
+        return self._metric(IDLE, "fedpact_rpc_calls_total")
 
     def _hold(self, what: str, found: float, limit: float) -> None:
         if found > limit:
@@ -350,12 +348,8 @@ def _size(folder: Path) -> int:
 def soak_world(folder: Path, rounds: int) -> Iterator[Soak]:
     """Chain, store, accounts and data; all processes end at the end."""
     data = prepare(DemoOptions(providers=PROVIDERS, rounds=rounds), folder)
-    counted = Counted()
-    with (
-        second_network(folder) as (network, registrar),
-        node_in_front(network.devnet.url, counted.habit) as endpoint,
-    ):
-        yield Soak(SecondWorld(network, registrar, data), counted, endpoint)
+    with second_network(folder) as (network, registrar):
+        yield Soak(SecondWorld(network, registrar, data))
 
 
 if __name__ == "__main__":

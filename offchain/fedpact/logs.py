@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import TypedDict
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-NOISY = ("httpx", "uvicorn")
-"""Loggers that write a line for each HTTP message."""
+NOISY = ("httpx", "urllib3", "uvicorn", "web3", "websockets")
+"""Loggers that write a line for each message; some with the whole address, and so with its key."""
 
 
 class Choice(TypedDict):

@@ -40,7 +40,8 @@ class Settings(BaseSettings):
         default=("http://127.0.0.1:8545",), repr=False
     )
     """Ethereum nodes: http(s)://, ws(s):// or the path of an IPC socket; a list, or a text with
-    commas. The best one answers, and another takes over where it fails."""
+    commas. The best one answers, and another takes over where it fails. Those over WebSocket push
+    new heads."""
     calls_per_minute: Annotated[int, Field(ge=0)] = 0
     """Most JSON-RPC calls a minute to each node; 0: any number."""
     quorum: Annotated[int, Field(ge=1)] = 1
@@ -73,7 +74,7 @@ class Settings(BaseSettings):
     confirmations: Annotated[int, Field(ge=0, le=1000)] = 0
     """Blocks on top of a fact before the daemon acts on it."""
     poll_interval: Annotated[float, Field(ge=0.01, le=60)] = 0.1
-    """Polling interval of the chain, in seconds."""
+    """Shortest time between two looks at the chain, in seconds; one at most for a pushed head."""
     listen: str = ""
     """host:port on which the provider's daemon answers searches, in the second protocol messages of
     rounds; empty: it answers none."""

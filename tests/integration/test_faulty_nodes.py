@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,7 +104,7 @@ def unexpected(daemon: Daemon) -> float:
 def cycles(daemon: Daemon, count: int = 4) -> None:
     for _ in range(count):
         daemon.cycle()
-        daemon._stop.wait(min(daemon._pace.wait(), 0.3))
+        time.sleep(min(daemon._pace.wait(), 0.3))
 
 
 def on_chain(market: Market) -> set[int]:

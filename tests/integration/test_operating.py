@@ -178,11 +178,17 @@ def test_a_running_daemon_is_checked_backed_up_and_restored(world: World, tmp_pa
         ledger.release(released, [bytes(32)], event, b"sealed")
     world.serve(0)
     world.network.wait_until_serving()
-    done = fedpact(world, "check", "--json")
+    polled = world.network.devnet.url
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEDPACT_ENDPOINT", f"{polled},{polled.replace('http', 'ws')}")
+        done = fedpact(world, "check", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
-    found = {row["what"]: row for row in json.loads(done.stdout)}
-    assert {row["finding"] for row in found.values()} == {"ok"}
-    assert "is at block" in found["node"]["why"]
+    rows = json.loads(done.stdout)
+    found = {row["what"]: row for row in rows}
+    assert {row["finding"] for row in rows} == {"ok"}
+    by_http, by_socket = (row["why"] for row in rows if row["what"] == "node")
+    assert re.fullmatch(r"http://\S+ is at block \d+", by_http)
+    assert re.fullmatch(r"ws://\S+ is at block \d+ and pushes new heads", by_socket)
     assert {"key store", "policy", "schema", "account", "data", "privacy ledger", "disk"} <= set(
         found
     )

@@ -15,7 +15,8 @@ with about(request=3):
     with about(round=2, duty="commit_vote"):
         log.info("request %d: committed", 3)
     log.debug("details")
-logging.getLogger("httpx").info("GET /")
+for one in ("httpx", "urllib3.connectionpool", "web3.providers.HTTPProvider", "websockets.client"):
+    logging.getLogger(one).info("GET /v3/PROJECT_KEY")
 try:
     raise ValueError("broken")
 except ValueError:

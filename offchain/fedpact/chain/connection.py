@@ -1,6 +1,6 @@
 """One connection to one deployment on one chain: reads, transactions and decoded log entries."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,6 +49,8 @@ class Connection:
         self.genesis_hash = genesis_hash
         self._quorum = quorum
         self._deployment = deployment
+        self._below: tuple[str, Frame | None] = ("", None)
+        """The hash of a head, and the confirmed block below it that was asked for last."""
         self._names: dict[str, str] = {}
         if deployment is not None:
             self._names = {at.lower(): name for name, at in deployment.contracts.items()}
@@ -101,14 +103,22 @@ class Connection:
 
     def frame(self, confirmations: int = 0) -> Frame:
         """The block `confirmations` blocks below the latest (never below the first)."""
-        latest = self.frame_of(self.rpc.call("eth_getBlockByNumber", "latest", False))
+        latest = self.frame_of(self.rpc.head(self.sender.mined_block))
         if not confirmations:
             return latest
+        above, frame = self._below
         number = max(0, latest.block_number - confirmations)
-        frame = self.frame_at(number)
-        if frame is None:
-            raise FrameGone(f"the node knows no block {number}, below its own head")
+        if frame is None or above != latest.block_hash or frame.block_number != number:
+            frame = self.frame_at(number)
+            if frame is None:
+                raise FrameGone(f"the node knows no block {number}, below its own head")
+            self._below = latest.block_hash, frame
         return frame
+
+    def follow_heads(self, on_head: Callable[[], None] = lambda: None) -> None:
+        """From now on, have nodes that are reached over WebSocket push new heads, for which `frame`
+        then need not ask; `on_head` is called for each, in other threads."""
+        self.rpc.follow_heads(on_head)
 
     def frame_at(self, number: int) -> Frame | None:
         """The block with this number; None if the chain is shorter."""

@@ -48,6 +48,7 @@ class Capability(StrEnum):
     TIP = "eth_maxPriorityFeePerGas"
     BASE_FEE = "base fees (EIP-1559)"
     STATE = "the state of this old block"
+    HEADS = "pushed heads (eth_subscribe)"
 
 
 @dataclass(frozen=True)
@@ -253,6 +254,12 @@ _RULES = (
         "",
         capability=Capability.TIP,
         methods="eth_maxPriorityFeePerGas",
+    ),
+    _rule(
+        FaultKind.CAPABILITY,
+        "",
+        capability=Capability.HEADS,
+        methods="eth_subscribe",
     ),
     _rule(
         FaultKind.PERMANENT,

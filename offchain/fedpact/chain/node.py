@@ -1,5 +1,6 @@
-"""One Ethereum node over web3.py's provider: HTTP, WebSocket or IPC."""
+"""One Ethereum node: over HTTP and IPC by web3.py's providers, over WebSocket by `websocket`."""
 
+import json
 import logging
 import time
 from collections import Counter
@@ -11,9 +12,10 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from web3 import HTTPProvider, IPCProvider, LegacyWebSocketProvider
+from web3 import HTTPProvider, IPCProvider
 from web3.providers import JSONBaseProvider
 from web3.types import RPCEndpoint
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from fedpact.chain.faults import (
     BATCH,
@@ -24,8 +26,10 @@ from fedpact.chain.faults import (
     http_refusal,
     refusal,
 )
+from fedpact.chain.heads import PushedHeads
 from fedpact.chain.health import Budget, Health
 from fedpact.chain.records import Frame
+from fedpact.chain.websocket import Pushed, WebSocket
 from fedpact.errors import NodeUnreachable, SettingsError
 
 log = logging.getLogger(__name__)
@@ -57,6 +61,46 @@ class Node:
         self.calls: Counter[str] = Counter()
         """By method."""
         self._lock = Lock()
+        self._pushed: PushedHeads | None = None
+
+    def follow_heads(self, on_head: Callable[[], None]) -> None:
+        """Have the node push its heads from now on, if it is reached over WebSocket; `on_head` is
+        called for each, in another thread."""
+        if isinstance(self._provider, WebSocket):
+
+            def pushed(head: Pushed) -> None:
+                self.health.reported(head.number)
+                on_head()
+
+            self._provider.on_head = pushed
+            self._pushed = self._pushed or PushedHeads(
+                self._provider, self.call, self.lacks, self.shown
+            )
+
+    @property
+    def agreed_to_push(self) -> bool:
+        return self._pushed is not None and self._pushed.agreed
+
+    @property
+    def pushes(self) -> bool:
+        """Whether it pushed a head that is still believed."""
+        return self._pushed is not None and self._pushed.newest() is not None
+
+    def head(self, at_least: int = 0) -> Any:
+        """The latest block: as the node pushed it lately, if its number is `at_least` this, else
+        asked for. Raises as `call`, NodeUnreachable also for what is no block."""
+        if self._pushed is not None:
+            self._pushed.subscribe()
+            pushed = self._pushed.newest()
+            if pushed is not None and pushed.number >= at_least:
+                return pushed.block
+        block = self.call("eth_getBlockByNumber", ["latest", False])
+        if not isinstance(block, dict):
+            raise NodeUnreachable(f"{self.shown} says that there is no latest block")
+        self.health.reported(int(block["number"], 16))
+        if self._pushed is not None:
+            self._pushed.compare(block)
+        return block
 
     def call(self, method: str, params: Sequence[Any]) -> Any:
         """One call. Raises RpcError if the node refuses it, NodeUnreachable without an answer."""
@@ -133,6 +177,8 @@ class Node:
     def close(self) -> None:
         if self._session is not None:
             self._session.close()
+        if isinstance(self._provider, WebSocket):
+            self._provider.close()
 
     def _one(self, method: str, params: Sequence[Any]) -> Any:
         try:
@@ -181,14 +227,14 @@ class Node:
                 # The node closed an idle connection. Every call may safely be repeated: a
                 # transaction sent again is the same signed one.
                 answer = ask()
-        except requests.exceptions.HTTPError as error:
+        except (requests.exceptions.HTTPError, InvalidStatus) as error:
             refused = _http(method, error)
             self._note(refused)
             raise refused from None
         # Without the cause, whose text may hold the address with its key.
         except requests.exceptions.JSONDecodeError:
             raise self._unanswered(f"{self.shown} does not speak JSON-RPC") from None
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ConnectionClosed) as error:
             raise self._unanswered(f"node {self.shown} does not answer: {_cause(error)}") from None
         except Exception as error:  # noqa: BLE001 - whatever a node sends must not end the caller
             raise self._unanswered(
@@ -228,23 +274,25 @@ def _session() -> requests.Session:
     return session
 
 
-def _provider(endpoint: str, timeout: float, session: requests.Session | None) -> JSONBaseProvider:
+def _provider(
+    endpoint: str, timeout: float, session: requests.Session | None
+) -> JSONBaseProvider | WebSocket:
     if session is not None:
         arguments = {"timeout": timeout, "allow_redirects": False}
         return HTTPProvider(
             endpoint, arguments, session=session, exception_retry_configuration=None
         )
-    whole = max(1, round(timeout))
     if endpoint.startswith("ws"):
-        return LegacyWebSocketProvider(endpoint, websocket_timeout=whole)
-    return IPCProvider(endpoint, timeout=whole)
+        return WebSocket(endpoint, timeout)
+    return IPCProvider(endpoint, timeout=max(1, round(timeout)))
 
 
-def _http(method: str, error: requests.exceptions.HTTPError) -> RpcError:
+def _http(method: str, error: requests.exceptions.HTTPError | InvalidStatus) -> RpcError:
     """The exception for an HTTP status; gateways put a JSON-RPC error beside it."""
     response = error.response
+    content = response.content if isinstance(response, requests.Response) else response.body
     try:
-        body = response.json()
+        body = json.loads(content)
     except ValueError:
         body = None
     return http_refusal(method, response.status_code, response.headers, body)

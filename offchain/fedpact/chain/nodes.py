@@ -69,9 +69,18 @@ class Nodes:
 
     def call(self, method: str, *params: Any) -> Any:
         """One call; raises RpcError if the nodes refuse it, NodeUnreachable without an answer."""
-        if method == "eth_getBlockByNumber" and params[0] == "latest":
-            return self._each(method, lambda node: self._latest(node, params))
         return self._each(method, lambda node: node.call(method, params))
+
+    def follow_heads(self, on_head: Callable[[], None]) -> None:
+        """Have the nodes that are reached over WebSocket push their heads, so that `head` seldom
+        asks; `on_head` is called for each, in other threads."""
+        for node in self.nodes:
+            node.follow_heads(on_head)
+
+    def head(self, at_least: int = 0) -> Any:
+        """The latest block. `at_least`: a number that it must have by now, as of a block in which
+        an own transaction was mined; a head that was pushed before is not taken then."""
+        return self._each("eth_getBlockByNumber", lambda node: self._latest(node, at_least))
 
     def batch(self, requests: Sequence[Request]) -> list[Any]:
         """Several calls in as few round trips as the node allows; a refused call's result is its
@@ -149,10 +158,10 @@ class Nodes:
         self._probe()
         best = max(node.health.known_head() for node in self.nodes)
 
-        def rank(node: Node) -> tuple[int, bool, float]:
+        def rank(node: Node) -> tuple[int, bool, bool, float]:
             slower = self._current.health.latency > FASTER * node.health.latency > 0
             preferred = node is self._current or slower
-            return node.health.tier(best), not preferred, node.health.latency
+            return node.health.tier(best), not node.pushes, not preferred, node.health.latency
 
         return sorted(self.nodes, key=rank)
 
@@ -171,17 +180,14 @@ class Nodes:
                 continue
             try:
                 self._require(node)
-                self._latest(node, ("latest", False))
+                self._latest(node)
             except (NodeUnreachable, WrongChain) as error:
                 node.health.failed()
                 log.debug("%s: %s", node.shown, error)
 
-    def _latest(self, node: Node, params: Sequence[Any]) -> Any:
+    def _latest(self, node: Node, at_least: int = 0) -> Any:
         """The head; a node that lags behind the others is refused."""
-        block = node.call("eth_getBlockByNumber", params)
-        if not isinstance(block, dict):
-            raise NodeUnreachable(f"{node.shown} says that there is no latest block")
-        node.health.reported(int(block["number"], 16))
+        block = node.head(at_least)
         if len(self.nodes) > 1:
             best = max(other.health.known_head() for other in self.nodes)
             if node.health.tier(best) == 2 and self._another(node):

@@ -111,6 +111,8 @@ class Sender:
         self.seen_block: int | None = None
         """The block from which the caller decides, if it decides anew each time: a call whose
         transaction was mined above it is not sent again. None: every call is meant."""
+        self.mined_block = 0
+        """The highest block of a receipt that was seen."""
         self.purpose = 0
         """The request for which calls are made; 0: none."""
         self.allow: Callable[[Call, int], None] = lambda _call, _wei: None
@@ -187,6 +189,7 @@ class Sender:
         del account.pending[pending.call]
         if pending.mined is None:
             return
+        self.mined_block = max(self.mined_block, _block(pending.mined))
         self.paid(_paid(pending, pending.mined))
         if self.seen_block is not None and not _was_cancelled(pending):
             pending.hashes = [str(pending.mined["transactionHash"])]

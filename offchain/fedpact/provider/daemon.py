@@ -41,6 +41,7 @@ from fedpact.provider import elsewhere, fetching
 from fedpact.provider.asked import Asked, Look
 from fedpact.provider.background import Background
 from fedpact.provider.backoff import Backoffs
+from fedpact.provider.bell import Bell
 from fedpact.provider.checking import Finding, Level, check_account, check_records, found
 from fedpact.provider.contents import look_after_content
 from fedpact.provider.context import Cache, DutyResult, Parts
@@ -172,7 +173,7 @@ class Daemon:
         self._reasons: dict[int, str] = {}
         self._recording = True
         """Whether what is done could be recorded when it was tried last."""
-        self._stop = threading.Event()
+        self._bell = Bell()
         self._reload = threading.Event()
 
     # ------------------------------------------------------------------ life
@@ -229,23 +230,27 @@ class Daemon:
                 signal.signal(signal.SIGHUP, lambda *_: self._reload.set())
         pulse = self._context.metrics.pulse
         pulse.serving()
+        self._context.client.follow_heads(self._bell.head)
         log.info("serving as %s", self._context.keys.address)
         began = time.monotonic()
-        while not self._stop.is_set():
+        while not self._bell.stopped:
             if self._reload.is_set():
                 self._read_policy()
+            begun = time.monotonic()
             acted = self.cycle()
             pulse.turned()
             if not acted:
-                # Cycles keep their beat, so that none tells how long the one before it took.
-                beat = min(self._pace.wait(), self._backoffs.longest_pause())
-                self._stop.wait(beat - (time.monotonic() - began) % beat)
+                # Cycles keep their beat, so that none tells how long the one before it took. For
+                # the same reason, a head that came during a cycle begins none.
+                beat, now = min(self._pace.wait(), self._backoffs.longest_pause()), time.monotonic()
+                heads_after = begun + self._pace.for_heads() - now
+                self._bell.wait(beat - (now - began) % beat, heads_after)
         pulse.stopping()
         self.close()
         log.info("stopped")
 
     def stop(self) -> None:
-        self._stop.set()
+        self._bell.stop()
 
     def close(self) -> None:
         self._context.trainer.close()
@@ -338,7 +343,7 @@ class Daemon:
         metrics.cycle_succeeded(under_way, self._context.cache.held)
         acted = False
         for request in due:
-            if self._stop.is_set():
+            if self._bell.stopped:
                 break
             with about(request=request):
                 acted |= self._advance(request, frame)
@@ -448,7 +453,7 @@ class Daemon:
                 request = request_of(one.args)
                 if request is not None:
                     self._backoffs.done(request)
-            if self._stop.is_set():
+            if self._bell.stopped:
                 return
 
     def _advance(self, request: int, frame: Frame) -> bool:

@@ -1,5 +1,6 @@
 """How long a daemon waits between two looks at the chain."""
 
+import math
 import time
 
 from fedpact.chain.faults import RpcError
@@ -72,3 +73,10 @@ class Pace:
             look = min(self._block_seconds / LOOKS_A_BLOCK, LONGEST_OPEN_WAIT)
             return max(self._poll, look, min(self._rest, LONGEST_REST))
         return max(self._poll, self._block_seconds)
+
+    def for_heads(self) -> float:
+        """Seconds from one look to the next, at least, if a new head is pushed meanwhile; infinite
+        where a head changes nothing: while nothing is asked of this account, or the chain cannot
+        be read."""
+        resting = self._busy and self._rest > self._poll
+        return math.inf if self._failures or resting else min(self._poll, LONGEST_OPEN_WAIT)

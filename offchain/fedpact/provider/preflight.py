@@ -123,6 +123,7 @@ def _node(
     client = ChainClient.connect(endpoint, deployment)
     try:
         [node] = client.rpc.nodes
+        client.follow_heads()  # finds out whether it pushes heads
         head = heads[endpoint] = client.frame()
         client.balance("0x" + 40 * "0", head)  # finds out whether it reads at a block's hash
         try:
@@ -132,7 +133,9 @@ def _node(
                 node.lacks.add(error.fault.capability)
         lacks = sorted(one.value for one in node.lacks - {Capability.RANGE})
         missing = f"; it lacks {', '.join(lacks)}, and is used without" if lacks else ""
-        yield Finding("node", Level.OK, f"{node.shown} is at block {head.block_number}{missing}")
+        pushes = " and pushes new heads" if node.agreed_to_push else ""
+        said = f"{node.shown} is at block {head.block_number}{pushes}{missing}"
+        yield Finding("node", Level.OK, said)
     finally:
         client.close()
 

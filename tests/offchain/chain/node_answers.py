@@ -12,10 +12,11 @@ TRANSIENT, QUOTA, LACKS = FaultKind.TRANSIENT, FaultKind.QUOTA, FaultKind.CAPABI
 PERMANENT, REVERT, KNOWN = FaultKind.PERMANENT, FaultKind.REVERT, FaultKind.KNOWN
 NONCE, FEE, FUNDS, UNKNOWN = FaultKind.NONCE, FaultKind.FEE, FaultKind.FUNDS, FaultKind.UNKNOWN
 RANGE, BATCHES, BY_HASH = Capability.RANGE, Capability.BATCH, Capability.BLOCK_HASH
-TIP, STATE = Capability.TIP, Capability.STATE
+TIP, STATE, HEADS = Capability.TIP, Capability.STATE, Capability.HEADS
 
 SEND, CALL, LOGS = "eth_sendRawTransaction", "eth_call", "eth_getLogs"
 ESTIMATE, BLOCK, TIPS = "eth_estimateGas", "eth_getBlockByNumber", "eth_maxPriorityFeePerGas"
+SUBSCRIBE = "eth_subscribe"
 
 Answer = tuple[str, str, Any, FaultKind, Capability | None]
 
@@ -37,6 +38,7 @@ ANSWERS: list[Answer] = [
     ("geth", CALL, said(-32000, "header not found"), TRANSIENT, None),
     ("geth", CALL, said(-32000, "header for hash not found"), TRANSIENT, None),
     ("geth", CALL, said(-32000, "missing trie node 5f5d (path ) state 0x5f is not available"), LACKS, STATE),
+    ("geth", SUBSCRIBE, said(-32001, "notifications not supported"), LACKS, HEADS),
     ("geth", ESTIMATE, said(-32000, "gas required exceeds allowance (0)"), FUNDS, None),
     ("geth", SEND, said(-32000, "already known"), KNOWN, None),
     ("geth", SEND, said(-32000, "nonce too low: next nonce 5, tx nonce 3"), NONCE, None),
@@ -113,6 +115,7 @@ ANSWERS: list[Answer] = [
     # EthereumJS
     ("ethereumjs", CALL, said(-32602, "invalid argument 1: argument must be a string"), LACKS, BY_HASH),
     ("ethereumjs", SEND, said(-32603, "no peer connection available"), TRANSIENT, None),
+    ("ethereumjs", SUBSCRIBE, said(-32601, "Method not found"), LACKS, HEADS),
     ("ethereumjs", TIPS, said(-32601, "Method not found"), LACKS, TIP),
     # Infura
     ("infura", BLOCK, http(429, {"error": said(-32005, "daily request count exceeded, request rate limited", {"rate": {"backoff_seconds": 30}})}), QUOTA, None),

@@ -1,5 +1,6 @@
 """How often a daemon looks at the chain."""
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,20 @@ def test_who_is_asked_for_nothing_looks_rarely_and_at_once_again_when_it_is() ->
     assert pace.wait() == LONGEST_REST
     pace.may_rest(0.0)
     assert pace.wait() == 1.0
+
+
+def test_a_pushed_head_is_looked_at_unless_nothing_is_asked_or_can_be_read() -> None:
+    often, seldom = Pace(0.05), Pace(60.0)
+    for pace in (often, seldom):
+        pace.succeeded(busy=False)
+    assert (often.for_heads(), seldom.for_heads()) == (0.05, 1.0)
+    often.succeeded(busy=True)
+    assert often.for_heads() == 0.05
+    often.may_rest(6.0)
+    assert often.for_heads() == math.inf
+    often.may_rest(0.0)
+    often.failed(None)
+    assert often.for_heads() == math.inf
 
 
 def test_where_blocks_are_slow_no_duty_waits_long_for_its_transaction() -> None:

@@ -93,6 +93,7 @@ class RequesterV2(RequestCreator):
         declines = Declines(self.client, self.store, request_id)
         with self.exchange(poll_interval) as exchange, declines:
             exchange.start()
+            self.client.follow_heads()
             acting = self.acting(request_id, exchange)
 
             def looked(seen: RequestLook) -> None:
@@ -110,6 +111,7 @@ class RequesterV2(RequestCreator):
     ) -> Generator[RequestProgress, None, None]:
         last: RequestProgress | None = None
         request_id = declines.request
+        seen: RequestLook | None = None
         failures, kept = 0, RequestLog(self.client, request_id)
         good_until, failing_since = 0.0, math.inf
         while True:
@@ -117,7 +119,7 @@ class RequesterV2(RequestCreator):
                 if time.monotonic() > good_until:
                     good_until = time.monotonic() + CONTENT_GOOD_FOR
                     self.look_after()
-                seen = look(self.client, request_id, kept)
+                seen = look(self.client, request_id, kept, seen)
                 note = next_duty(acting, seen)
                 if seen.facts.phase is Phase.WAITING:
                     declines.look()

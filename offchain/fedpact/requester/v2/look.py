@@ -131,9 +131,17 @@ class RequestLook:
         return status is Status.DELIVERED or not self.events(Disputed)
 
 
-def look(client: ClientV2, request_id: int, log: RequestLog | None = None) -> RequestLook:
-    """Read a request at the latest block; raises UnknownRequest. `log`: kept from a former look."""
+def look(
+    client: ClientV2,
+    request_id: int,
+    log: RequestLog | None = None,
+    former: RequestLook | None = None,
+) -> RequestLook:
+    """Read a request at the latest block; raises UnknownRequest. `log`: kept from a former look;
+    `former`: that look itself, returned again while there is no later block."""
     frame = client.frame()
+    if former is not None and former.frame == frame:
+        return former
     stored = client.market.request(request_id, frame)
     return RequestLook(
         client,

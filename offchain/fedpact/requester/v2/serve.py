@@ -47,6 +47,7 @@ class _Served:
 
     acting: Acting
     log: RequestLog
+    seen: RequestLook | None = None
     failures: int = 0
     next_try: float = 0.0
     """Monotonic seconds."""
@@ -94,6 +95,7 @@ class RequesterDaemon:
                 signal.signal(number, lambda *_: self.stop())
         log.info("serving requests of %s", self._requester.keys.address)
         failures = 0
+        self._requester.client.follow_heads()
         self._exchange.start()
         while not self._stop.is_set():
             with _outlasting("the cycle failed") as trouble:
@@ -201,7 +203,7 @@ class RequesterDaemon:
 
     def _serve(self, request: int, served: _Served) -> None:
         with _outlasting(f"request {request} failed; it is tried again") as trouble:
-            seen = look(self._requester.client, request, served.log)
+            seen = served.seen = look(self._requester.client, request, served.log, served.seen)
             if served.under_way == seen.frame.block_hash:
                 return
             done = self._do(served, seen)
