@@ -61,18 +61,35 @@ def test_pays_the_honest_and_not_the_poisoner(tmp_path: Path) -> None:
     assert result["totals"]["gas"] > sum(row["gas"] for row in result["rounds"])
 
 
-def test_runs_the_papers_whole_system_and_promises_nothing_for_it(tmp_path: Path) -> None:
-    """Wang et al. 2024: DLMU and DDP-SGD together."""
+def on_a_paper(tmp_path: Path, *options: str) -> dict[str, Any]:
+    """A paper's demo in which all held, and every audit is true."""
     file = tmp_path / "demo.json"
-    asked = ("--paper", "ddp-sgd", "--strategy", "dlmu", "--family", "mlp", "--epsilon", "10")
-    run = demo(tmp_path, *asked, "--rounds", "3", "--json", str(file))
+    run = demo(tmp_path, "--paper", *options, "--json", str(file))
     assert run.returncode == 0, run.stdout + run.stderr
-    result = json.loads(file.read_text())
-    claim = "paper, ddp-sgd: epsilon 10 at delta 1e-05, claimed by the paper, not guaranteed"
-    assert result["privacy"] == claim
-    assert claim in " ".join(run.stdout.split())
-    assert all(one["epsilon"] is None for one in result["providers"])
-    assert all(result["audit"].values())
+    result: dict[str, Any] = json.loads(file.read_text())
+    assert result["failures"] == []
+    assert all(all(one["items"].values()) for one in result["audits"])
+    assert "claimed by the paper, not guaranteed" in " ".join(run.stdout.split())
+    return result
+
+
+def test_runs_wang_s_whole_system(tmp_path: Path) -> None:
+    """A pool, DLMU and DDP-SGD together, and a second request that continues the first's model."""
+    result = on_a_paper(tmp_path, "wang", "--providers", "5", "--cohort", "3", "--rounds", "1")
+    assert len(result["audits"]) == 2
+    assert len(result["accuracy"]) == 2
+
+
+@pytest.mark.slow
+def test_runs_lu_s_whole_system(tmp_path: Path) -> None:
+    """From a search to a result that the next requester gets without any training."""
+    result = on_a_paper(tmp_path, "lu", "--rounds", "3")
+    assert len(result["audits"]) == 4
+    assert result["right"]["queries"] >= 20
+    assert result["right"]["fresh"] >= 20
+    places = " ".join(step["place"] for step in result["steps"])
+    for place in ("def. 1", "eq. 2", "eq. 3", "eq. 4", "alg. 1", "III-D.2", "table I", "M(Req)"):
+        assert place in places
 
 
 def test_trains_on_fixed_features_after_a_round_that_centres_them(tmp_path: Path) -> None:
@@ -130,10 +147,9 @@ def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:
         (("--protocol", "1", "--cohort", "3"), "--cohort: under --protocol 1 all"),
         (("--poison", "4"), "--poison 4: at least one of 4 must be honest"),
         (("--epsilon", "0"), "--epsilon 0.0: must be above 0"),
-        (
-            ("--paper", "laplace", "--no-privacy"),
-            "--paper laplace and --no-privacy: give only one of",
-        ),
+        (("--paper", "wang", "--family", "cnn"), "--family: a paper's demo sets it itself"),
+        (("--paper", "wang", "--providers", "12"), "--providers 12: a multiple of 5"),
+        (("--paper", "lu", "--cohort", "3"), "--cohort: Lu's committee takes part in every round"),
     ],
 )
 def test_refuses_invalid_options(options: tuple[str, ...], said: str, tmp_path: Path) -> None:

@@ -1,17 +1,34 @@
 """`fedpact demo`: the whole lifecycle of a request on one machine."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedpact.cli.output import Plain
-from fedpact.demo.options import REPORT, DemoOptions, PoisonKind, StoreKind
-from fedpact.errors import AuditFailed
-from fedpact.types.privacy import PaperMechanism
+from fedpact.demo.options import (
+    REPORT,
+    DemoOptions,
+    Paper,
+    PaperOptions,
+    PoisonKind,
+    StoreKind,
+)
+from fedpact.errors import AuditFailed, InvalidInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+_PAPER_TAKES = {
+    *("paper", "providers", "cohort", "rounds", "store", "seed", "json", "keep", "plain")
+}
+"""Options that a paper's demo leaves to its user."""
 
 
 def demo(
+    context: typer.Context,
     providers: Annotated[
         int, typer.Option(help="Number of providers, 2 to 200; with --protocol 1 to 16.")
     ] = 4,
@@ -57,9 +74,12 @@ def demo(
         bool, typer.Option("--no-privacy", help="Train without privacy, for comparison.")
     ] = False,
     paper: Annotated[
-        PaperMechanism | None,
+        Paper | None,
         typer.Option(
-            help="Train as in a paper; --epsilon is then the paper's claim, not a guarantee."
+            help="Run a paper's whole system instead, Lu et al. 2020 or Wang et al. 2024, and say"
+            " what of it each step shows. Takes --providers (Lu: the committee, default 3; Wang:"
+            " the pool, default 40, the paper's is 100), --cohort (Wang), --rounds, --store,"
+            " --seed, --json, --keep, --plain."
         ),
     ] = None,
     poison: Annotated[int, typer.Option(help="Number of hostile providers.")] = 0,
@@ -99,6 +119,24 @@ def demo(
 
     Example: fedpact demo --providers 4 --epsilon 4 --poison 1 --json demo.json
     """
+    if paper is not None:
+        chosen = {name for name in context.params if _is_given(context, name)}
+        for name in sorted(chosen - _PAPER_TAKES):
+            raise InvalidInput(f"--{name.replace('_', '-')}: a paper's demo sets it itself")
+        asked = PaperOptions(
+            paper,
+            providers if "providers" in chosen else None,
+            cohort,
+            rounds,
+            store,
+            seed,
+            json,
+            keep,
+        )
+        from fedpact.demo.papers.run import run_paper
+
+        _check(run_paper(asked, _console(plain)))
+        return
     if report is None and protocol == 2:
         report = REPORT
     options = DemoOptions(
@@ -111,7 +149,6 @@ def demo(
         aggregation=aggregation,
         store=store,
         epsilon=None if no_privacy else epsilon,
-        paper=paper,
         poison=poison,
         poison_kind=poison_kind,
         seed=seed,
@@ -121,10 +158,22 @@ def demo(
         protocol=protocol,
         cohort=cohort,
     )
-    from rich.console import Console
-
     from fedpact.demo.run import run
 
-    failed = run(options, Console(force_terminal=False if plain else None)).failures()
+    _check(run(options, _console(plain)).failures())
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _console(plain: bool) -> "Console":
+    from rich.console import Console
+
+    return Console(force_terminal=False if plain else None)
+
+
+def _check(failed: Sequence[str]) -> None:
     if failed:
         raise AuditFailed("the demo failed: " + "; ".join(failed))

@@ -34,6 +34,74 @@ class PoisonKind(StrEnum):
     """Trains on false labels and votes all others' models invalid."""
 
 
+class Paper(StrEnum):
+    """A paper whose whole system a demo runs."""
+
+    LU = "lu"
+    """Lu et al. 2020."""
+    WANG = "wang"
+    """Wang et al. 2024."""
+
+
+LU_MEMBERS, LU_ROUNDS = 3, 4
+WANG_POOL, WANG_DRAWN, WANG_ROUNDS = 40, 10, 2
+"""The paper has 100 accounts: as many daemons take longer than minutes to start on two cores."""
+WANG_POOL_STEP = 5
+
+
+@dataclass(frozen=True)
+class PaperOptions:
+    """Of a paper's demo; None: what two cores run in minutes.
+
+    Raises InvalidInput for values that cannot be run.
+    """
+
+    paper: Paper
+    providers: int | None = None
+    """Of Lu's committee; of Wang's pool."""
+    cohort: int | None = None
+    """Drawn for a round of Wang's."""
+    rounds: int | None = None
+    store: StoreKind = StoreKind.EMBEDDED
+    seed: int = 0
+    json: Path | None = None
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        most = MAX_PROVIDERS if self.paper is Paper.LU else MAX_POOL
+        if not 2 <= self.members <= most:
+            raise InvalidInput(f"--providers {self.members}: must be from 2 to {most}")
+        if self.paper is Paper.WANG and self.members % WANG_POOL_STEP:
+            raise InvalidInput(
+                f"--providers {self.members}: a multiple of {WANG_POOL_STEP}, so that each can have"
+                " two of the ten digits"
+            )
+        if self.cohort is not None and self.paper is Paper.LU:
+            raise InvalidInput("--cohort: Lu's committee takes part in every round")
+        if not 2 <= self.drawn <= min(self.members, MAX_PROVIDERS):
+            raise InvalidInput(
+                f"--cohort {self.drawn}: must be from 2 to {min(self.members, MAX_PROVIDERS)}"
+            )
+        if not 1 <= self.iterations <= 100:
+            raise InvalidInput(f"--rounds {self.iterations}: must be from 1 to 100")
+
+    @property
+    def members(self) -> int:
+        return self.providers or (LU_MEMBERS if self.paper is Paper.LU else WANG_POOL)
+
+    @property
+    def drawn(self) -> int:
+        """How many take part in a round."""
+        return self.cohort or min(
+            self.members, MAX_PROVIDERS if self.paper is Paper.LU else WANG_DRAWN
+        )
+
+    @property
+    def iterations(self) -> int:
+        """Rounds of a request, at most."""
+        return self.rounds or (LU_ROUNDS if self.paper is Paper.LU else WANG_ROUNDS)
+
+
 @dataclass(frozen=True)
 class DemoOptions:
     """Raises InvalidInput for values that cannot be run."""
@@ -54,7 +122,7 @@ class DemoOptions:
     store: StoreKind = StoreKind.EMBEDDED
     epsilon: float | None = 4.0
     """None: no privacy, for benchmarks of the protocol alone."""
-    paper: PaperMechanism | None = None
+    mechanism: PaperMechanism | None = None
     """Privacy mode `paper`, with `epsilon` as its claim; None: mode `sound`."""
     poison: int = 0
     poison_kind: PoisonKind | None = None
@@ -89,8 +157,6 @@ class DemoOptions:
             raise InvalidInput(f"--rounds {self.rounds}: must be from 1 to 100")
         if self.epsilon is not None and not 0 < self.epsilon <= 100:
             raise InvalidInput(f"--epsilon {self.epsilon}: must be above 0 and at most 100")
-        if self.paper is not None and self.epsilon is None:
-            raise InvalidInput(f"--paper {self.paper} and --no-privacy: give only one of them")
 
     @property
     def drawn(self) -> int:

@@ -56,7 +56,7 @@ class Recipe:
         """How each provider trains."""
         if options.epsilon is None:
             return self.plain
-        if options.paper is None:
+        if options.mechanism is None:
             return self.private
         return CONSTRUCTION if self.plain == CONSTRUCTION else PAPER_EPOCHS
 
@@ -64,8 +64,8 @@ class Recipe:
         """What the request demands of the noise."""
         if options.epsilon is None:
             return {"mode": PrivacyMode.NONE}
-        if options.paper is not None:
-            return _claimed(options.paper, options.epsilon)
+        if options.mechanism is not None:
+            return _claimed(options.mechanism, options.epsilon)
         asked = {"mode": PrivacyMode.SOUND, "epsilon": options.epsilon, "delta": drafts.DELTA}
         constructs = self.private == CONSTRUCTION
         return asked if constructs else {**asked, "clipping_norm": self.clipping_norm}

@@ -1,10 +1,6 @@
 """The demo's story: deploy, register, request, train, judge, pay, fetch, use, audit."""
 
-import contextlib
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +15,12 @@ from fedpact.dashboard.terminal.live import follow_live
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions
+from fedpact.demo.parties import POLL_SECONDS, admit, poll_seconds, serve, wait_for_daemons
 from fedpact.demo.progress import RoundClock, show_progress
 from fedpact.demo.result import DemoProvider, DemoResult, Ending, FinalModel, collect
 from fedpact.demo.result_v2 import collect as collect_v2
 from fedpact.demo.tables import print_result
+from fedpact.demo.workspace import workspace
 from fedpact.errors import AuditFailed, FedpactError, NotReady
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of, represented
@@ -36,25 +34,8 @@ from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
 
 PAYMENT_WEI = 10**18
-POLL_SECONDS = 0.05
-DRAWN_AT_EASE = 4
-"""Members of a round whose daemons one machine can run at the shortest interval."""
-START_SECONDS = 60.0
-"""Least time for all daemons to start; each takes two seconds of a processor."""
 CLAIM_SECONDS = 60.0
 """Least time for all providers to collect; each takes part of a second."""
-POLICY = """min_pay_per_round = 1_000_000_000_000
-categories = ["{category}"]
-families = ["{family}"]
-epsilon_per_request = {epsilon}
-epsilon_per_requester = {lifetime}
-submit_after = 0.0
-epsilon_lifetime = {lifetime}
-delta = 1e-5
-min_samples = 2
-accept_without_privacy = {unprotected}
-accept_paper_privacy = {paper}
-"""
 
 
 @dataclass(frozen=True)
@@ -75,19 +56,19 @@ class Demo:
 def run(options: DemoOptions, console: Console) -> DemoResult:
     """Run the whole demo. `DemoResult.failures` says which expectations failed."""
     started = time.monotonic()
-    with _workspace(options, console) as folder:
+    with workspace(options.keep, console) as folder:
         data = prepare(options, folder)
         with running_network(folder, options.store, options.protocol) as (network, registrar):
             console.print(f"chain {network.devnet.url}, contracts deployed, store: {options.store}")
-            parties = _admit(network, registrar, options.providers)
+            parties = admit(network, registrar, options.providers)
             demo = Demo(started, options, console, data, network, *parties)
             for number in range(options.providers):
-                _serve(demo, number)
+                serve(network, data, options, number)
             console.print(
                 f"{options.providers} providers' daemons, each a process with its own data:"
                 f" {', '.join(str(count) for count in data.samples)} samples"
             )
-            network.wait_until_serving(max(START_SECONDS, 10.0 * options.providers))
+            wait_for_daemons(network, options)
             result, report = _play(demo)
         print_result(result, console)
         if report is not None:
@@ -96,67 +77,6 @@ def run(options: DemoOptions, console: Console) -> DemoResult:
             options.json.write_text(result.to_json())
             console.print(f"written to {options.json}")
         return result
-
-
-@contextlib.contextmanager
-def _workspace(options: DemoOptions, console: Console) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="fedpact-demo-"))
-    try:
-        yield folder
-    finally:
-        if options.keep:
-            console.print(f"kept: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _admit(
-    network: DemoNetwork, registrar: AccountKeys, providers: int
-) -> tuple[Requester | RequesterV2, AccountKeys, tuple[AccountKeys, ...]]:
-    """A requester, an auditor and the providers, each registered with its own organisation."""
-    names = ["requester", "auditor", *(f"provider-{n + 1}" for n in range(providers))]
-    accounts = [network.account(name) for name in names]
-    for organisation, keys in enumerate(accounts, start=1):
-        network.register(registrar, keys, organisation)
-    needed = (network.store, accounts[0], network.folder / "state")
-    client = network.client
-    if isinstance(client, ClientV2):
-        return RequesterV2(client, *needed), accounts[1], tuple(accounts[2:])
-    return Requester(client, *needed), accounts[1], tuple(accounts[2:])
-
-
-def _serve(demo: Demo, number: int) -> None:
-    """Start the daemon of provider `number`."""
-    asked, options = demo.data.draft.specification, demo.options
-    policy = demo.network.folder / f"policy-{number + 1}.toml"
-    policy.write_text(
-        POLICY.format(
-            category=asked.category,
-            family=asked.family.name,
-            # Slightly above the request's, so that rounding of the noise causes no decline.
-            epsilon=_limit(options) * 1.001,
-            lifetime=_limit(options) * 2,
-            unprotected=str(options.epsilon is None).lower(),
-            paper=str(options.paper is not None).lower(),
-        )
-    )
-    demo.network.start_daemon(
-        f"provider-{number + 1}",
-        demo.data.files[number],
-        policy,
-        _poll_seconds(options),
-        options.poison_of(number),
-        demo.network.listens(),
-    )
-
-
-def _poll_seconds(options: DemoOptions) -> float:
-    """More daemons on the same cores look less often."""
-    return POLL_SECONDS * max(1.0, options.drawn / DRAWN_AT_EASE)
-
-
-def _limit(options: DemoOptions) -> float:
-    return 1.0 if options.epsilon is None else options.epsilon
 
 
 def _play(demo: Demo) -> tuple[DemoResult, Path | None]:
@@ -172,7 +92,7 @@ def _play(demo: Demo) -> tuple[DemoResult, Path | None]:
     console.print(f"request {request_id}: {PAYMENT_WEI / 1e18:g} ether in escrow")
     clock = RoundClock()
     spec = requester.specification(request_id)
-    pause = _poll_seconds(demo.options)
+    pause = poll_seconds(demo.options)
 
     def report(progress: RequestProgress) -> None:
         network.check_daemons()

@@ -16,8 +16,9 @@ from fedpact.provider import profile
 from fedpact.provider.files import ledger_file, profile_file
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.policy import Policy
+from fedpact.retrieval.profiles.document import Profile
 from fedpact.retrieval.schema import About
-from fedpact.types.schema import schema_file
+from fedpact.types.schema import DataSchema, schema_file
 
 POLICY = "submit_after = 0.0\nmin_samples = 20\nmin_pay_per_round = 5\n"
 
@@ -32,6 +33,8 @@ class SearchableProvider:
     data: Path
     policy: Path
     listen: str
+    profile: Profile
+    """As published."""
 
     @property
     def url(self) -> str:
@@ -58,20 +61,36 @@ def publish_providers(
         data = write_texts(network.folder / f"data-{name}", documents)
         schema = propose(data, category)
         schema_file(data).write_text(as_toml(schema))
-        policy = network.folder / f"policy-{name}.toml"
-        policy.write_text(POLICY)
-        listen = f"127.0.0.1:{free_port()}"
-        terms = Policy.read(policy)
-        path = ledger_file(network.folder / "state", keys.address)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open_ledger(path, keys) as ledger:
-            declared = profile.profile_data(DeclaredData.read(data, schema))
-            built = profile.build(declared, (category,), terms, ledger)
-        built.write(profile_file(network.folder / "state", keys.address))
-        one = profile.published(built, keys, f"http://{listen}", terms.min_pay_per_round)
-        profile.publish(network.client, network.store, keys, one)
-        found.append(SearchableProvider(name, keys, category, data, policy, listen))
+        one, _ = publish_profile(network, keys, name, schema, data, POLICY)
+        found.append(one)
     return found
+
+
+def publish_profile(
+    network: DemoNetwork,
+    keys: AccountKeys,
+    name: str,
+    schema: DataSchema,
+    data: Path,
+    policy_text: str,
+) -> tuple[SearchableProvider, profile.LocalProfile]:
+    """A registered provider's profile, built from its data and put on chain.
+
+    `policy_text`: as in docs/operating.md, for the profile and for its daemon.
+    """
+    policy = network.folder / f"policy-{name}.toml"
+    policy.write_text(policy_text)
+    listen = f"127.0.0.1:{free_port()}"
+    terms = Policy.read(policy)
+    path = ledger_file(network.folder / "state", keys.address)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_ledger(path, keys) as ledger:
+        declared = profile.profile_data(DeclaredData.read(data, schema))
+        built = profile.build(declared, (schema.category,), terms, ledger)
+    built.write(profile_file(network.folder / "state", keys.address))
+    one = profile.published(built, keys, f"http://{listen}", terms.min_pay_per_round)
+    profile.publish(network.client, network.store, keys, one)
+    return SearchableProvider(name, keys, schema.category, data, policy, listen, one), built
 
 
 def serve(network: DemoNetwork, provider: SearchableProvider, poll_seconds: float = 0.5) -> None:

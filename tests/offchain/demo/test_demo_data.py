@@ -42,7 +42,7 @@ def test_digits_are_split_in_the_form_of_each_family(family, epsilon, tmp_path):
     + [(name, CONSTRUCTION) for name in ("decision-tree", "random-forest", "boosted-trees")],
 )
 def test_lus_laplace_noise_is_offered_for_descent_and_for_trees(family, local, tmp_path):
-    options = DemoOptions(family=family, epsilon=10.0, paper=PaperMechanism.LAPLACE)
+    options = DemoOptions(family=family, epsilon=10.0, mechanism=PaperMechanism.LAPLACE)
     found = prepare(options, tmp_path).draft
     assert found.fields["local"] == local
     assert found.specification.privacy.mechanism is PaperMechanism.LAPLACE

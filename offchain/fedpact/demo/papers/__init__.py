@@ -1,0 +1,1 @@
+"""The two papers that this project implements, each as one story through chain and daemons."""
