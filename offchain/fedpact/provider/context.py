@@ -102,6 +102,8 @@ class Cache:
     models: dict[tuple[int, int], dict[int, Model | None]] = field(default_factory=dict)
     proposals: dict[tuple[int, int], bytes] = field(default_factory=dict)
     slices: dict[tuple[int, int], Dataset | None] = field(default_factory=dict)
+    own_parts: dict[int, Dataset] = field(default_factory=dict)
+    """By request: own records that judge models, where the specification asks for that."""
     members: dict[int, dict[int, Member]] = field(default_factory=dict)
     replays: dict[int, Kept] = field(default_factory=dict)
     """By request."""

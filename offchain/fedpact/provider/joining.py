@@ -15,6 +15,7 @@ from fedpact.errors import (
 )
 from fedpact.learning.checks import check_dataset
 from fedpact.learning.families import family_of
+from fedpact.learning.held_out import judged_on, trained_on
 from fedpact.learning.units import samples_of
 from fedpact.privacy.mechanisms import of_request
 from fedpact.provider.context import DutyResult, Parts, RequestView, did, idle
@@ -30,7 +31,7 @@ from fedpact.types.declining import Reason
 from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.rounds import seats_of
-from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, JudgedOn, Specification
 from fedpact.types.v2 import ETHER
 
 REFUSALS = (InvalidInput, DataError, ModelError, PolicyRefusal, PrivacyError, ContentError)
@@ -147,6 +148,9 @@ def samples_to_join(
     policy.check(spec, payment, parameters, samples, epsilon, token)
     if spec.privacy.mode is not PrivacyMode.SOUND:
         dataset = own.records.dataset(request_name(*request), spec)
+        if spec.judged_on is JudgedOn.OWN_RECORDS:
+            judged_on(dataset)  # One that has too few declines.
+        dataset = trained_on(spec, dataset)
         check_dataset(spec, dataset)
         samples = samples_of(spec, dataset)
         try:

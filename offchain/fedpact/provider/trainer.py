@@ -11,6 +11,7 @@ from typing import Protocol
 
 from fedpact.data.dataset import Dataset
 from fedpact.errors import FedpactError, TrainingFailed
+from fedpact.learning.held_out import trained_on
 from fedpact.learning.units import samples_of
 from fedpact.provider.records import Source
 from fedpact.provider.work import LocalWork, TrainingTask
@@ -76,7 +77,8 @@ class Bench(Training):
             if self._loaded != asked or self._dataset is None or former:
                 self._dataset, self._is_represented = None, False
                 records = read_snapshot(source.snapshot)
-                self._loaded, self._dataset = asked, records.dataset(spec)
+                self._loaded = asked
+                self._dataset = trained_on(spec, records.dataset(spec))
                 renamed = frozenset(records.renamed) if former else renamed
             return Loaded(self._dataset.units, samples_of(spec, self._dataset), renamed)
 

@@ -17,7 +17,7 @@ from fedpact.consensus.replay import Replay
 from fedpact.consensus.tally import LEADER_POINTS, RoundTally, tally
 from fedpact.consensus.votes import pack_scores
 from fedpact.data.dataset import Dataset
-from fedpact.errors import ModelError
+from fedpact.errors import ModelError, SpecificationError
 from fedpact.learning.artefact import Model, decode
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of, represented
@@ -26,7 +26,7 @@ from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.simulation.adversaries import Provider, RoundTask
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE
-from fedpact.types.specification import Specification
+from fedpact.types.specification import JudgedOn, Specification
 
 NoiseOf = Callable[[int, int], NoiseSource]
 """The noise of (provider, round); round 0 is noise on the data, the same at each call."""
@@ -107,6 +107,10 @@ def simulate(
     Raises SpecificationError for a specification that cannot run through the chain.
     """
     check_published(spec)
+    if spec.judged_on is JudgedOn.OWN_RECORDS:
+        raise SpecificationError(
+            "judged_on own-records: members judge on different records, through the chain alone"
+        )
     seats = [replace(seat, dataset=represented(spec, seat.dataset)) for seat in seats]
     slices = [represented(spec, part) for part in slices]
     initial = family_of(spec).initial(spec, seed=initial_seed)

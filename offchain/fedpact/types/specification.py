@@ -41,6 +41,16 @@ class ScoreKind(StrEnum):
     CONTRIBUTION = "contribution"
 
 
+class JudgedOn(StrEnum):
+    """On whose examples the members measure models."""
+
+    SLICES = "slices"
+    """The requester's, of the round."""
+    OWN_RECORDS = "own-records"
+    """Each member on records of its own that it does not train on (Lu et al. 2020, III-D.2). Its
+    votes say something about them, and nobody can compute them again."""
+
+
 Account = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 """An account's checksummed address."""
 
@@ -189,6 +199,7 @@ class Specification(Document):
     min_providers: Annotated[int, Field(ge=2, le=16)]
     max_providers: Annotated[int, Field(ge=2, le=16)]
     score: ScoreKind
+    judged_on: JudgedOn = JudgedOn.SLICES
     metric: Metric | None = None
     """What errors measure; None: accuracy, or the mean absolute error of a regression."""
     max_error: Annotated[int, Field(gt=0, le=10_000)]
@@ -255,6 +266,12 @@ class Specification(Document):
             )
         if paper:
             self._check_paper()
+        own = self.judged_on is JudgedOn.OWN_RECORDS
+        if own and not (paper and self.score is ScoreKind.MODEL):
+            raise ValueError(
+                "judged_on own-records needs mode paper, whose epsilon is no guarantee, and score "
+                "model"
+            )
         return self
 
     def _check_paper(self) -> None:
@@ -290,10 +307,13 @@ class Specification(Document):
 
     @model_serializer(mode="wrap")
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without a metric the bytes are those of before there was any."""
+        """Without a metric, and judged on slices, the bytes are those of before there was any
+        other."""
         fields: dict[str, Any] = handler(self)
         if self.metric is None:
             fields.pop("metric", None)
+        if self.judged_on is JudgedOn.SLICES:
+            fields.pop("judged_on", None)
         return fields
 
     @property

@@ -111,3 +111,16 @@ def test_auditors_are_accounts_and_named_once(auditors: list[str]) -> None:
     """Members joined a request that nobody could start: its keys were sealed twice to one."""
     with pytest.raises(SpecificationError, match="auditors"):
         specification(auditors=auditors)
+
+
+def test_judging_on_own_records_is_for_mode_paper_alone() -> None:
+    """Votes then say something about records that no epsilon covers."""
+    laplace = {"mode": "paper", "mechanism": "laplace", "epsilon": 10.0, "sensitivity": 1.0}
+    own = specification(judged_on="own-records", score="model", privacy=laplace)
+    assert Specification.decode(own.encode()) == own
+    assert b"judged_on" not in specification().encode(), "older specifications keep their bytes"
+    for changes in ({"privacy": {"mode": "none"}}, {"score": "contribution"}):
+        with pytest.raises(SpecificationError, match="judged_on own-records needs mode paper"):
+            specification(
+                **{"judged_on": "own-records", "score": "model", "privacy": laplace, **changes}
+            )

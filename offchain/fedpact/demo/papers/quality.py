@@ -3,7 +3,7 @@ leader, the approvals, and the record tuples of their table I."""
 
 from collections.abc import Sequence
 
-from fedpact.chain.bindings.v2.events import RoundFinalised
+from fedpact.chain.bindings.v2.events import RoundFinalised, RoundPosted, VotesRevealed
 from fedpact.consensus.leader import capped_weights
 from fedpact.demo.papers.story import Story, short, table
 from fedpact.provider.v2.published import submissions
@@ -23,27 +23,35 @@ def weighted_error(errors: Sequence[float], samples: Sequence[int], index: int) 
 
 def show_rounds(story: Story, look: RequestLook, spec: Specification) -> None:
     """Of each final round: the members' errors, who leads and why, and who approved."""
+    differ = False
     for event, made in zip(look.events(RoundFinalised), final_rounds(look, spec), strict=True):
         seen = round_of(look, event.round)
         seats = seats_of(seen.submitted)
         errors = [lane(seen.board.medians, seat) / MAX_SCORE for seat in seats]
         weights = capped_weights({seat: seen.members[seat].samples for seat in seats})
         samples = [weights[seat] for seat in seats]
-        shown = table(f"Iteration {event.round}", "member", "d", "MAE (eq. 6)", "MAE^u (eq. 7)", "")
+        votes = _votes(look, event.round)
+        shown = table(
+            f"Iteration {event.round}",
+            *("member", "d", "the others measured", "MAE (eq. 6)", "MAE^u (eq. 7)", ""),
+        )
         totals = {}
         for index, seat in enumerate(seats):
+            said = {_said(vote, seat) for voter, vote in votes.items() if voter != seat}
+            differ = differ or len(said) > 1
             totals[seat] = weighted_error(errors, samples, index)
             shown.add_row(
                 short(seen.account(seat)),
                 str(samples[index]),
+                ", ".join(_said(vote, seat) for voter, vote in votes.items() if voter != seat),
                 f"{errors[index]:.4f}",
                 f"{totals[seat]:.4f}",
                 "leader" if seat == event.leader else "",
             )
         story.show(shown)
-        least = min(totals.values())
+        able = seats_of(seen.included & seen.board.eligible & event.approvals)
         story.expect(
-            event.leader in totals and totals[event.leader] <= least + 1e-12,
+            bool(able) and totals[event.leader] <= min(totals[seat] for seat in able) + 1e-12,
             f"round {event.round}: the leader does not have the lowest MAE^u",
         )
         approved = event.approvals.bit_count()
@@ -51,16 +59,36 @@ def show_rounds(story: Story, look: RequestLook, spec: Specification) -> None:
         error = "-" if event.error == INVALID else f"{event.error / MAX_SCORE:.4f}"
         story.step(
             "III-D.2",
-            f"the member with the lowest MAE^u leads; MAE(M) = {error}; all {approved} of"
+            "each measured the others' models and M on records of its own, kept from training; the"
+            f" lowest MAE^u leads; MAE(M) = {error}; all {approved} of"
             f" {len(seats)} audited models and M, and approved; block {event.at.block},"
             f" transaction {short(made.transaction)}",
         )
+    story.expect(differ, "all measured the same, though on records of their own")
     threshold = spec.target / MAX_SCORE
     story.step(
         "alg. 1, line 2",
         f"ended after {len(look.events(RoundFinalised))} of at most {spec.rounds} iterations"
         f" (threshold: error {threshold:g})",
     )
+
+
+def _votes(look: RequestLook, round_: int) -> dict[int, int]:
+    """Packed votes by the voter's seat."""
+    found: dict[int, int] = {}
+    for event in look.all_events():
+        if isinstance(event, VotesRevealed) and event.round == round_:
+            found.update(zip(seats_of(event.mask), event.votes, strict=True))
+        elif isinstance(event, RoundPosted) and event.round == round_:
+            record = look.client.rounds.posted_record(event.at.tx_hash, event.record)
+            if record is not None:
+                found.update(zip(seats_of(event.mask), record.votes, strict=True))
+    return found
+
+
+def _said(vote: int, seat: int) -> str:
+    score = lane(vote, seat)
+    return "invalid" if score == INVALID else f"{score / MAX_SCORE:.4f}"
 
 
 def show_transactions(story: Story, look: RequestLook, spec: Specification) -> None:

@@ -21,6 +21,7 @@ from fedpact.provider.v2.reading import (
     counted_digests,
     evaluation_slice,
     member_model,
+    own_part,
     posted_record,
     request_key,
     round_ref_of,
@@ -32,7 +33,7 @@ from fedpact.provider.v2.view import RequestView, digest_of
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import MAX_SCORE, lane
-from fedpact.types.specification import Specification
+from fedpact.types.specification import JudgedOn, Specification
 
 log = logging.getLogger(__name__)
 
@@ -134,12 +135,14 @@ class DaemonHistory:
 
     def evaluation(self, number: int) -> Dataset | None:
         try:
-            return evaluation_slice(self._view, number)
+            part = evaluation_slice(self._view, number)
         except ContentError as error:
             log.warning(
                 "request %d, round %d: no evaluation slice: %s", self._view.id, number, error
             )
             return None
+        own = self.spec.judged_on is JudgedOn.OWN_RECORDS
+        return own_part(self._view) if own and part is not None else part
 
     def final_model(self, number: int) -> Model:
         """This daemon's own aggregate if it is the one on chain, else the fetched one. A round that

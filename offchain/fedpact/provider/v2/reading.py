@@ -26,8 +26,10 @@ from fedpact.errors import (
 from fedpact.exchange.messages import Ballot
 from fedpact.learning.artefact import Model, Template
 from fedpact.learning.checks import check_published
-from fedpact.learning.families import family_of
+from fedpact.learning.families import family_of, represented
+from fedpact.learning.held_out import judged_on
 from fedpact.provider.context import Cohort
+from fedpact.provider.records import request_name
 from fedpact.provider.v2.view import RequestView, digest_of
 from fedpact.types.agreement import require_agreement
 from fedpact.types.cid import Cid
@@ -237,3 +239,13 @@ def evaluation_slice(view: RequestView, round_: int) -> Dataset | None:
     sealed = ctx.store.get(Cid.parse(spec.evaluation[round_ - 1].cid), SLICE_MAX_BYTES)
     ctx.cache.slices[at] = open_slice(spec, round_, key, sealed)
     return ctx.cache.slices[at]
+
+
+def own_part(view: RequestView) -> Dataset:
+    """This member's own records that judge models, where the specification says so."""
+    ctx, spec = view.ctx, specification_of(view)
+    if view.id not in ctx.cache.own_parts:
+        name = request_name(ctx.deployment.fingerprint, view.id)
+        part = judged_on(ctx.records.dataset(name, spec))
+        ctx.cache.own_parts[view.id] = represented(spec, part)
+    return ctx.cache.own_parts[view.id]

@@ -1,0 +1,39 @@
+"""Own records that judge models are not trained on."""
+
+import numpy as np
+import pytest
+
+from fedpact.data.dataset import Dataset
+from fedpact.errors import DataError
+from fedpact.learning.held_out import EVERY, judged_on, trained_on
+from tests.support.specifications import specification
+
+LAPLACE = {"mode": "paper", "mechanism": "laplace", "epsilon": 10.0, "sensitivity": 1.0}
+OWN = {"judged_on": "own-records", "score": "model", "privacy": LAPLACE}
+
+
+def dataset(units: int, each: int = 2) -> Dataset:
+    """Examples that count from 0; `each` of them in a row belong to one unit."""
+    count = units * each
+    names = tuple(bytes([number // each]) * 32 for number in range(count))
+    return Dataset(np.arange(count, dtype=np.float32).reshape(-1, 1), np.arange(count) % 3, names)
+
+
+def test_whole_units_judge_and_the_others_train() -> None:
+    data, spec = dataset(10), specification(**OWN)
+    trains, judges = trained_on(spec, data), judged_on(data)
+    assert len(trains) + len(judges) == len(data)
+    assert not set(trains.units) & set(judges.units)
+    assert len(set(judges.units)) == 10 // EVERY
+    assert sorted([*trains.x[:, 0], *judges.x[:, 0]]) == list(range(20))
+    assert (judges.y == judges.x[:, 0].astype(int) % 3).all()
+
+
+def test_without_it_all_records_train() -> None:
+    data = dataset(10)
+    assert trained_on(specification(), data) is data
+
+
+def test_too_few_records_are_refused() -> None:
+    with pytest.raises(DataError, match="3 records: models are to be judged on one in 4"):
+        judged_on(dataset(3, each=1))
