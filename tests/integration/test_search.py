@@ -1,6 +1,7 @@
 """Daemons as processes that find one another, and requesters that find them over HTTP."""
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -20,12 +21,14 @@ from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import StoreKind
 from fedpact.demo.searchable import SearchableProvider, publish_providers, serve, wait_until_joined
 from fedpact.errors import InvalidInput, SearchFailed
-from fedpact.requester.search import Searcher, query_of
+from fedpact.requester.search import Searcher, query_of, row
 from fedpact.requester.v2.client import specification_of
 from fedpact.retrieval.record import RetrievalRecord
 from fedpact.retrieval.schema import SearchAnswer, SearchBody
+from fedpact.retrieval.signature import support_weighted_jaccard
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
 from fedpact.types.cid import Cid
+from fedpact.types.distance import Distance
 from tests.support.waiting import wait_until
 
 TOPICS = {
@@ -93,6 +96,35 @@ def test_a_search_by_category_leaves_all_others_out(world: World) -> None:
     }
     found, _ = world.searcher.search(query_of(("goal",), "sports/hockey"), "sports/hockey")
     assert [one.profile.details.categories for one in found] == [("sports/hockey",)]
+
+
+def test_a_search_by_equation_1_ranks_by_the_round_trip_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(1 - support-weighted Jaccard) * ln(ms); a daemon that does not answer is left out."""
+    query = query_of(("goal", "wheat", "turbine", "cipher"))
+    by_likeness, _ = world.searcher.search(query, want=5)
+    near, far, gone = by_likeness[1], by_likeness[0], by_likeness[2]
+    trips = {one.profile.details.endpoint: 200.0 for one in by_likeness}
+    trips |= {near.profile.details.endpoint: 20.0, far.profile.details.endpoint: 30_000.0}
+    real = world.searcher._round_trip(near.profile.details.endpoint)
+    assert real is not None
+    assert 0 < real < 2_000
+    assert world.searcher._round_trip("http://127.0.0.1:1") is None
+    monkeypatch.setattr(
+        world.searcher,
+        "_round_trip",
+        lambda at: None if at == gone.profile.details.endpoint else trips[at],
+    )
+    found, record = world.searcher.search(query, want=5, distance=Distance.PAPER)
+    assert found[0].account == near.account
+    assert found[-1].account == far.account
+    assert gone.account not in [one.account for one in found]
+    assert record.accounts == tuple(one.account for one in found)
+    shared = 1 - support_weighted_jaccard(query, near.profile.record.signature)
+    assert found[0].distance == pytest.approx(shared * math.log(20.0))
+    assert row(found[0])["distance"] == round(found[0].distance or 0.0, 4)
+    assert "distance" not in row(near)
 
 
 def body(world: World, **changes: object) -> SearchBody:

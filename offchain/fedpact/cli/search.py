@@ -7,6 +7,7 @@ import typer
 
 from fedpact.cli import session
 from fedpact.cli.output import AsJson, print_rows, write_text
+from fedpact.types.distance import Distance
 
 
 def search(
@@ -26,6 +27,13 @@ def search(
         str | None,
         typer.Option(help="URL of the daemon to ask. Default: from the newest profiles."),
     ] = None,
+    distance: Annotated[
+        Distance,
+        typer.Option(
+            help="How to rank: by likeness of data alone (jaccard), or by Lu et al.'s equation 1"
+            " with the round trip to each daemon (paper)."
+        ),
+    ] = Distance.JACCARD,
     output: Annotated[
         Path | None, typer.Option(help="Output file, for `fedpact request create --from-search`.")
     ] = None,
@@ -34,7 +42,8 @@ def search(
     """Find the providers whose published profiles match best, checked against the chain.
 
     The daemons that the search reaches see your account, the category and hashes of the query's 32
-    heaviest words. Anyone with a dictionary can guess the words.
+    heaviest words. Anyone with a dictionary can guess the words. With --distance paper all daemons
+    that are found see this machine's address.
 
     Example: fedpact --account bob search --category texts/news --terms 'hockey stadium' --output found.json
     """  # noqa: E501
@@ -44,7 +53,7 @@ def search(
     texts = searching.texts_of(like) if like is not None else ()
     query = searching.query_of(terms or (), category, texts)
     searcher = searching.Searcher(session_.chain, session_.store, session_.keys)
-    found, record = searcher.search(query, category, want, at)
+    found, record = searcher.search(query, category, want, at, distance)
     if output is not None:
         write_text(output, record.encode().decode())
     rows = [searching.row(one) for one in found]

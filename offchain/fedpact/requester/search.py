@@ -7,7 +7,7 @@ digest for its account, and likeness is computed here.
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentMissing, InvalidInput, NotReady, RetrievalError, SearchFailed
 from fedpact.retrieval.directory import ProfileDirectory
+from fedpact.retrieval.ids import logical_distance
 from fedpact.retrieval.messages import MAX_FOUND, Record
 from fedpact.retrieval.profiles.composition import composed, context_rows, data_part
 from fedpact.retrieval.profiles.document import LONGEST_DOCUMENT, Profile, name32
@@ -30,13 +31,16 @@ from fedpact.retrieval.signature import Signature, weighted_jaccard
 from fedpact.retrieval.signing import NONCE_BYTES, sign_search
 from fedpact.retrieval.vectors import query_of_terms
 from fedpact.types.cid import Cid
+from fedpact.types.distance import Distance
 
-SEARCH_PATH = "/retrieval/search"
+SEARCH_PATH, ABOUT_PATH = "/retrieval/search", "/retrieval/about"
 TIMEOUT_SECONDS = 15.0
 ENTRIES_TRIED = 8
 """Number of newest profiles whose daemons are tried in turn if no entry is given."""
 LONGEST_ANSWER = 1 << 20
 """Bytes."""
+PINGS, PING_SECONDS = 3, 2.0
+"""Round trips to a daemon, of which the shortest counts, and how long one may take."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class CheckedProvider:
     """Whether the contract verified the category in the profile's Merkle tree."""
     attested: bool
     """Whether the registrar vouches for the profile's attributes."""
+    distance: float | None = None
+    """Equation 1's; None unless it was asked for."""
 
 
 def query_of(terms: Sequence[str] = (), category: str = "", like: Sequence[str] = ()) -> Signature:
@@ -114,12 +120,18 @@ class Searcher:
         self._http.close()
 
     def search(
-        self, query: Signature, category: str = "", want: int = 10, at: str | None = None
+        self,
+        query: Signature,
+        category: str = "",
+        want: int = 10,
+        at: str | None = None,
+        distance: Distance = Distance.JACCARD,
     ) -> tuple[list[CheckedProvider], RetrievalRecord]:
         """The providers most like the query, best first, and the record of the search.
 
         With a category, only providers whose profiles name it or a subcategory ("texts" includes
-        "texts/news"). Raises SearchFailed if no daemon answers (with the reason, if one refuses),
+        "texts/news"). By the paper's distance, providers whose daemons do not answer are left out:
+        they have none. Raises SearchFailed if no daemon answers (with the reason, if one refuses),
         InvalidInput for a count out of range.
         """
         if not 1 <= want <= MAX_FOUND:
@@ -140,7 +152,7 @@ class Searcher:
             )
             body = SearchBody(
                 query=query.encode().hex(),
-                want=MAX_FOUND if category else want,
+                want=MAX_FOUND if category or distance is Distance.PAPER else want,
                 envelope=signed.encode().hex(),
             )
             try:
@@ -148,7 +160,10 @@ class Searcher:
             except SearchFailed as error:
                 failures.append(f"{entry}: {error}")
                 continue
-            candidates = self._checked(query, category, answer)[:want]
+            candidates = self._checked(query, category, answer)
+            if distance is Distance.PAPER:
+                candidates = self._near(query, candidates)
+            candidates = candidates[:want]
             record = RetrievalRecord(
                 deployment=signed.fingerprint.hex(),
                 envelope=body.envelope,
@@ -186,6 +201,32 @@ class Searcher:
             candidate = self._candidate(query, record, one, position)
             found[candidate.account] = candidate
         return sorted(found.values(), key=lambda one: (-one.likeness, one.account))
+
+    def _near(
+        self, query: Signature, candidates: Sequence[CheckedProvider]
+    ) -> list[CheckedProvider]:
+        """Those whose daemons answer, nearest first by equation 1."""
+        found = []
+        for one in candidates:
+            latency = self._round_trip(one.profile.details.endpoint)
+            if latency is not None:
+                far = logical_distance(query, one.profile.record.signature, latency)
+                found.append(replace(one, distance=far))
+        return sorted(found, key=lambda one: (one.distance, one.account))
+
+    def _round_trip(self, endpoint: str) -> float | None:
+        """Milliseconds; None where nobody answers."""
+        taken = []
+        for _ in range(PINGS if endpoint else 0):
+            began = time.perf_counter()
+            try:
+                answer = self._http.get(endpoint + ABOUT_PATH, timeout=PING_SECONDS)
+            except (httpx.HTTPError, httpx.InvalidURL):
+                return None
+            if answer.status_code != httpx.codes.OK:
+                return None
+            taken.append((time.perf_counter() - began) * 1000)
+        return min(taken, default=None)
 
     def _candidate(
         self, query: Signature, record: Record, one: Profile, position: int | None
@@ -272,9 +313,11 @@ def _category_index(one: Profile, category: str) -> int | None:
 def row(one: CheckedProvider) -> dict[str, Any]:
     """A candidate in plain JSON types."""
     details = one.profile.details
+    distance = {} if one.distance is None else {"distance": round(one.distance, 4)}
     return {
         "account": one.account,
         "similarity": round(one.likeness, 4),
+        **distance,
         "size": details.size,
         "reputation": one.reputation,
         "price_wei": int(details.price),

@@ -38,6 +38,7 @@ from fedpact.requester.v2.look import look
 from fedpact.retrieval.codebook import standard
 from fedpact.retrieval.ids import ID_BITS, node_id, xor_distance
 from fedpact.retrieval.record import RetrievalRecord
+from fedpact.types.distance import Distance
 from fedpact.types.schema import RECORD, schema_file
 from fedpact.types.specification import Specification
 
@@ -187,7 +188,9 @@ class LuDemo:
         searcher = Searcher(self._client, self._network.store, requester.keys)
         try:
             query = query_of(ASKED, CATEGORY)
-            found, record = searcher.search(query, CATEGORY, want=self._members)
+            found, record = searcher.search(
+                query, CATEGORY, want=self._members, distance=Distance.PAPER
+            )
         finally:
             searcher.close()
         story.step(
@@ -196,7 +199,10 @@ class LuDemo:
             f" at {record.entry}",
         )
         book, begin = standard(), None
-        shown = table("Found", "provider", "Jaccard similarity", "XOR distance to the first")
+        shown = table(
+            "Found",
+            *("provider", "Jaccard similarity", "distance (eq. 1)", "XOR distance (eq. 2)"),
+        )
         for one in found:
             place = node_id(one.profile.record, book)
             begin = place if begin is None else begin
@@ -208,7 +214,12 @@ class LuDemo:
             )
         story.show(shown)
         story.step(
-            "III-B, eq. 2",
+            "III-B, eq. 1, 2",
+            "ranked by the data's Jaccard distance to the query times the log of the round trip to"
+            " the daemon; XOR distances of the ids are to the first of them",
+        )
+        story.step(
+            "III-B",
             f"the entry node's lookup took {record.hops} steps and {record.messages} messages; the"
             f" {len(found)} found are the committee",
         )
