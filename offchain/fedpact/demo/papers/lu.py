@@ -57,7 +57,8 @@ TARGET = 300
 """Error in 1/10,000 at which the requester is satisfied: Algorithm 1's threshold, 0.97."""
 VOTE_BAND = 1_000
 """In 1/10,000, the "certain range" of III-D.2: members measure on different records."""
-PAYMENT_WEI, PRICE_WEI = 10**18, 10**16
+PAYMENT_WEI, PRICE_WEI = 10**18, 1
+"""The market's least price; the paper returns a cached result for nothing."""
 POLL_SECONDS = 0.1
 POLICY = """\
 categories = ["{category}"]
@@ -220,8 +221,8 @@ class LuDemo:
         )
         story.step(
             "III-B",
-            f"the entry node's lookup took {record.hops} steps and {record.messages} messages; the"
-            f" {len(found)} found are the committee",
+            f"the entry node's lookup took {record.messages} messages; the {len(found)} found are"
+            " the committee",
         )
         wanted = {one.keys.address for one in self._providers if one.category == CATEGORY}
         story.expect({one.account for one in found} == wanted, "the search found other providers")
@@ -278,7 +279,8 @@ class LuDemo:
 
             end = requester.follow(request, report, poll_interval=POLL_SECONDS)
         story.expect(end.model, f"request {request} ended without a model")
-        self._tell(spec)
+        if not story.audits:
+            self._tell(spec)
         show_rounds(story, look(self._client, request), spec)
         self._audit(request)
         return request

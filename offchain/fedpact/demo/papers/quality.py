@@ -60,7 +60,7 @@ def show_rounds(story: Story, look: RequestLook, spec: Specification) -> None:
         story.step(
             "III-D.2",
             "each measured the others' models and M on records of its own, kept from training; the"
-            f" lowest MAE^u leads; MAE(M) = {error}; all {approved} of"
+            f" lowest MAE^u leads; MAE(M) = {error}; {approved} of"
             f" {len(seats)} audited models and M, and approved; block {event.at.block},"
             f" transaction {short(made.transaction)}",
         )
