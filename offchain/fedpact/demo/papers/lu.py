@@ -346,7 +346,7 @@ class LuDemo:
         story.step(
             "III-C, step 5",
             "a member sealed the model's key to the second requester, which has the same model now"
-            " without any training; its makers are paid again once it can no longer be disputed",
+            " without any training; the paper asks for nothing, the market for 1 wei at least",
         )
         self._audit(request)
 
