@@ -36,19 +36,23 @@ class Background:
         """Start a computation once per key; returns its result, or None while it waits or runs.
 
         `due`: when its result is of no use any more, in seconds since 1970 by the chain's clock;
-        0: never.
+        0: never. A later call may move it.
         `prepare` gathers in the caller's thread what the computation needs, and returns it. An
         error of the computation is raised here, and the next call starts it again.
         """
-        if key not in self._running:
-            due = due or math.inf
-            self._running[key] = self.start(prepare(), due), due
+        self.begin(key, prepare, due)
         future: Future[T] = self._running[key][0]
         done, _ = wait([future], timeout=self.patience)
         if not done:
             return None
         del self._running[key]
         return future.result()
+
+    def begin(self, key: object, prepare: Callable[[], Callable[[], T]], due: float = 0.0) -> None:
+        """As `result`, without waiting."""
+        due = due or math.inf
+        known = self._running.get(key)
+        self._running[key] = (known[0] if known else self.start(prepare(), due)), due
 
     def start(self, compute: Callable[[], T], due: float = math.inf) -> "Future[T]":
         """Start a computation, whoever waits for it."""
@@ -69,7 +73,8 @@ class Background:
         return future
 
     def forget(self, now: float) -> None:
-        """Give up what was due before `now` and has not begun, so that it delays nothing else."""
+        """Give up what was due before `now` and has not begun, so that it delays nothing else, and
+        the results that nobody has asked for since."""
         for key, (future, due) in list(self._running.items()):
             if due < now and (future.cancel() or future.done()):
                 del self._running[key]

@@ -350,7 +350,8 @@ class Daemon:
         seen = (self._views.get(request) for request in due)
         metrics.saw("unread" if view is None else view.stage for view in seen)
         self._pace.may_rest(min((self._rest(request) for request in due), default=0.0))
-        self._context.public_work.forget(frame.timestamp)
+        for worker in (self._context.public_work, self._context.private_work):
+            worker.forget(frame.timestamp)
         self._keep_house(frame)
         return acted
 

@@ -1,0 +1,58 @@
+"""Computations beside the daemon's cycle."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from fedpact.provider.background import Background
+
+
+@pytest.fixture
+def busy() -> Iterator[tuple[Background, threading.Event]]:
+    """One that computes one thing at a time, with its hands full until it is let go."""
+    background, go = Background(0.0), threading.Event()
+    background.start(lambda: go.wait(20), due=0.0)
+    yield background, go
+    go.set()
+    background.close()
+
+
+def counted(made: list[int]) -> Callable[[], Callable[[], int]]:
+    def prepare() -> Callable[[], int]:
+        made.append(len(made))
+        return lambda: made[-1]
+
+    return prepare
+
+
+def until_there(
+    background: Background, prepare: Callable[[], Callable[[], int]], due: float
+) -> int:
+    background.patience = 10.0
+    found = background.result("a", prepare, due)
+    assert found is not None
+    return found
+
+
+def test_what_is_asked_for_again_is_due_later(busy: tuple[Background, threading.Event]) -> None:
+    """A score asked for in one phase was given up when that phase ended, and begun again."""
+    background, go = busy
+    made: list[int] = []
+    assert background.result("a", counted(made), due=10) is None
+    assert background.result("a", counted(made), due=100) is None
+    background.forget(now=50)
+    go.set()
+    assert until_there(background, counted(made), 100) == 0
+    assert made == [0]
+
+
+def test_what_nobody_asks_for_any_more_is_given_up(
+    busy: tuple[Background, threading.Event],
+) -> None:
+    background, go = busy
+    made: list[int] = []
+    assert background.result("a", counted(made), due=10) is None
+    background.forget(now=50)
+    go.set()
+    assert until_there(background, counted(made), 100) == 1
