@@ -15,6 +15,7 @@ from fedpact.types.cid import Cid
 PATIENCE = 0.1
 """Seconds that a cycle waits: what a folder or a node has on this machine is there within them."""
 AT_ONCE = 4
+"""Items that are looked for beside each other."""
 MOST_KNOWN = 10_000
 
 
@@ -32,23 +33,32 @@ class Fetching:
         for. Raises what the store raised, and looks again at the next call."""
         return self.is_done(cid, lambda store: store.get(cid, max_bytes))
 
+    def begin(self, cid: Cid, max_bytes: int) -> None:
+        """Start to look for content for which `has_come` will ask, so that several are looked for
+        at once."""
+        if cid not in self._done:
+            work = self._doing(lambda store: store.get(cid, max_bytes))
+            self._background.begin(cid, lambda: work)
+
     def is_done(self, key: Hashable, work: Callable[[ContentStore], object]) -> bool:
         """Whether something that needs the store has been done; False while it is. Raises what it
         raised, and begins again at the next call."""
         if key in self._done:
             return True
-
-        def begin() -> bool:
-            with closing(self._store.another()) as store:
-                work(store)
-            return True
-
-        if self._background.result(key, lambda: begin) is None:
+        if self._background.result(key, lambda: self._doing(work)) is None:
             return False
         self._done[key] = None
         if len(self._done) > MOST_KNOWN:
             self._done.popitem(last=False)
         return True
+
+    def _doing(self, work: Callable[[ContentStore], object]) -> Callable[[], bool]:
+        def do() -> bool:
+            with closing(self._store.another()) as store:
+                work(store)
+            return True
+
+        return do
 
     def close(self) -> None:
         """Begin nothing more; what runs is left alone, and ends with the process."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from fedpact.chain.records import Frame
 from fedpact.chain.scanner import SETTLED
+from fedpact.provider.context import Cache
 from fedpact.provider.forgetting import forget_ended
 from fedpact.provider.state import Participation, ProviderState
 from fedpact.provider.v2.second import SecondProtocol
@@ -26,18 +27,36 @@ def rounds_of(request: int, provider: str) -> list[tuple[int, int, str, dict[str
     ]
 
 
-def context(state: ProviderState, asked: list[int]) -> Any:
-    """Of a daemon; `asked`: the requests whose cohorts were asked for."""
+def posted(request: int, block: int, round_: int) -> list[tuple[int, int, str, dict[str, Any]]]:
+    """Events of a round that was posted as a whole."""
+    of = {"request": request, "round": round_}
+    whole = {**of, "mask": 1, "tx": f"0x{block:02x}", "record": "0x0a"}
+    return [
+        (block, 0, "RoundOpened", {**of, "seed": f"0x{round_:064x}"}),
+        (block, 1, "RoundPosted", whole),
+    ]
 
-    def cohort(request: int, seed: bytes) -> tuple[Any, Any]:
+
+def context(state: ProviderState, asked: list[int], read: list[str] | None = None) -> Any:
+    """Of a daemon; `asked`: the requests whose cohorts were asked for; `read`: the transactions."""
+
+    def cohort(request: int, seed: bytes, frame: object = None) -> tuple[Any, Any]:
         asked.append(request)
         return (0,), [SimpleNamespace(account=OWN)]
+
+    def posted_record(tx: str, record: bytes) -> Any:
+        if read is not None:
+            read.append(tx)
+        return SimpleNamespace(digests=(bytes.fromhex(tx[2:]),))
 
     return SimpleNamespace(
         state=state,
         deployment=HERE,
         keys=SimpleNamespace(address=OWN),
-        client=SimpleNamespace(pool=SimpleNamespace(cohort=cohort)),
+        cache=Cache(),
+        client=SimpleNamespace(
+            pool=SimpleNamespace(cohort=cohort), rounds=SimpleNamespace(posted_record=posted_record)
+        ),
         exchange=None,
     )
 
@@ -72,3 +91,19 @@ def test_nothing_is_asked_of_the_node_for_requests_of_others(tmp_path: Path) -> 
         [(release, digest)] = SecondProtocol(context(state, asked)).submissions()
     assert (release.request, release.round, digest) == (2, 1, b"\x02")
     assert asked == [2]
+
+
+def test_a_round_more_asks_the_node_for_one_cohort_and_one_record_more(tmp_path: Path) -> None:
+    """Each round asked for those of all rounds before it, in every daemon of the pool."""
+    asked: list[int] = []
+    read: list[str] = []
+    with ProviderState(tmp_path / "state.sqlite", HERE, OWN) as state:
+        protocol = SecondProtocol(context(state, asked, read))
+        for round_ in range(2, 6):
+            events = posted(2, round_ + 1, round_)
+            state.ingest([*(rounds_of(2, OWN) if round_ == 2 else ()), *events], round_ + 1, "0xb")
+            found = protocol.submissions([2])
+            assert [release.round for release, _ in found] == list(range(1, round_ + 1))
+        assert asked == [2] * 5
+        assert read == ["0x03", "0x04", "0x05", "0x06"]
+        assert [digest for _, digest in found[1:]] == [b"\x03", b"\x04", b"\x05", b"\x06"]

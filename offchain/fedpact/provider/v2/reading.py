@@ -1,6 +1,7 @@
 """What the duties of the second protocol read of a request from the chain and the content store."""
 
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 
 from fedpact.chain.signed_messages import RoundRecord
@@ -30,7 +31,7 @@ from fedpact.learning.families import family_of, represented
 from fedpact.learning.held_out import judged_on
 from fedpact.provider.context import Cohort
 from fedpact.provider.records import request_name
-from fedpact.provider.v2.view import RequestView, digest_of
+from fedpact.provider.v2.view import RequestView, digest_of, posted_as_whole
 from fedpact.types.agreement import require_agreement
 from fedpact.types.cid import Cid
 from fedpact.types.rounds import seats_of
@@ -168,16 +169,7 @@ def posted_record(view: RequestView, round_: int) -> RoundRecord | None:
     posted = view.events("RoundPosted", round_)
     if not posted:
         return None
-    known, at = view.ctx.cache.posted, (view.id, round_)
-    if at not in known:
-        event = posted[-1]
-        found = view.ctx.client.rounds.posted_record(event["tx"], digest_of(event["record"]))
-        if found is None:
-            raise ContentMissing(
-                f"the record of round {round_}, of transaction {event['tx']}, cannot be read now"
-            )
-        known[at] = found
-    return known[at]
+    return posted_as_whole(view.ctx, view.id, posted[-1])
 
 
 def sealed_slice_key(view: RequestView, round_: int) -> bytes | None:
@@ -192,18 +184,27 @@ def sealed_slice_key(view: RequestView, round_: int) -> bytes | None:
     return view.ctx.cache.sealed.get((view.id, round_)) if record is None else record.slice_key
 
 
+def look_for(view: RequestView, digests: Iterable[bytes]) -> None:
+    """Begin to look for local models, all at once, for which `may_be_read` will ask."""
+    for digest in digests:
+        view.ctx.fetching.begin(*_content_of(view, digest))
+
+
 def may_be_read(view: RequestView, digest: bytes) -> bool:
     """Whether a local model can be read without waiting for it; False while it is looked for.
     Raises ContentUnavailable."""
-    spec = specification_of(view)
-    template = template_of(spec)
-    content = model_cid(template, digest), sealed_bytes(template)
-    if spec.privacy.sum is not None:
-        content = Cid.of_digest(digest, RECORD_MAX_BYTES), RECORD_MAX_BYTES
     try:
-        return view.ctx.fetching.has_come(*content)
+        return view.ctx.fetching.has_come(*_content_of(view, digest))
     except ContentError:
         return True  # `member_model` judges it
+
+
+def _content_of(view: RequestView, digest: bytes) -> tuple[Cid, int]:
+    spec = specification_of(view)
+    if spec.privacy.sum is not None:
+        return Cid.of_digest(digest, RECORD_MAX_BYTES), RECORD_MAX_BYTES
+    template = template_of(spec)
+    return model_cid(template, digest), sealed_bytes(template)
 
 
 def member_model(view: RequestView, round_: int, index: int, digest: bytes) -> Model | None:
@@ -214,7 +215,9 @@ def member_model(view: RequestView, round_: int, index: int, digest: bytes) -> M
     template = template_of(specification_of(view))
     account = view.pool[index].account
     try:
-        with keeping_for(None):  # its owner owes it
+        # Its owner owes it, but may take it back, and whoever is drawn later reads it too: those
+        # who judge it keep a copy.
+        with keeping_for(view.id if round_ == view.round and view.draws else None):
             sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
         return open_local(sealed, request_key(view), round_ref_of(view, round_), account, template)
     except (ContentError, ModelError):

@@ -1,11 +1,9 @@
 """The second protocol, as the daemon's cycle sees it."""
 
 from collections.abc import Collection, Sequence
-from functools import cache, partial
 from typing import Any
 
 from fedpact.chain.records import Call, Frame
-from fedpact.errors import ContentMissing
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider.asked import Asked
 from fedpact.provider.v2.affording import require_worth
@@ -14,7 +12,13 @@ from fedpact.provider.v2.duties import Duty, duties_of
 from fedpact.provider.v2.joining import opt_in
 from fedpact.provider.v2.reading import specification_of
 from fedpact.provider.v2.selling import on_offer, resold
-from fedpact.provider.v2.view import Context, RequestView, digest_of
+from fedpact.provider.v2.view import (
+    Context,
+    RequestView,
+    digest_of,
+    drawn_cohort,
+    posted_as_whole,
+)
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
 
@@ -61,8 +65,6 @@ class SecondProtocol(Asked[RequestView]):
             for round_, digest in ctx.state.submitted(request).items():
                 found[ReleaseId(ctx.deployment.fingerprint, request, round_)] = digest
             seeds: dict[int, bytes] = {}
-            # Asked of the node once a cohort, not once a member's submission.
-            own_seat = cache(partial(self._own_seat, request))
             events = ctx.state.events_of(request)
             if not any(args.get("provider") == ctx.keys.address for _, args in events):
                 continue  # others' requests ask nothing of the node
@@ -71,24 +73,14 @@ class SecondProtocol(Asked[RequestView]):
                     seeds[args["round"]] = digest_of(args["seed"])
                 elif name in ("ModelsSubmitted", "RoundPosted"):
                     release = ReleaseId(ctx.deployment.fingerprint, request, args["round"])
-                    own, seats = own_seat(seeds[args["round"]]), seats_of(args["mask"])
-                    if own in seats:
-                        found.setdefault(release, self._digests(args)[seats.index(own)])
+                    cohort = drawn_cohort(ctx, request, seeds[args["round"]])
+                    own, seats = cohort.seat_of(ctx.keys.address), seats_of(args["mask"])
+                    if own in seats and release not in found:
+                        found[release] = self._digests(request, args)[seats.index(own)]
         return list(found.items())
 
-    def _digests(self, args: dict[str, Any]) -> Sequence[bytes]:
+    def _digests(self, request: int, args: dict[str, Any]) -> Sequence[bytes]:
         """Of the models in an event, or in the calldata of a round posted as a whole."""
         if "digests" in args:
             return [digest_of(one) for one in args["digests"]]
-        record = self._ctx.client.rounds.posted_record(args["tx"], digest_of(args["record"]))
-        if record is None:
-            raise ContentMissing(
-                f"transaction {args['tx']} does not hold the record that it posted"
-            )
-        return record.digests
-
-    def _own_seat(self, request: int, seed: bytes) -> int | None:
-        _, members = self._ctx.client.pool.cohort(request, seed)
-        accounts = [member.account for member in members]
-        own = self._ctx.keys.address
-        return accounts.index(own) if own in accounts else None
+        return posted_as_whole(self._ctx, request, args).digests

@@ -1,5 +1,6 @@
 """One request of the second protocol as of one block."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from fedpact.chain.bindings.v2.structs import terms_of
 from fedpact.chain.client import ClientV2
 from fedpact.chain.records import Frame
+from fedpact.chain.signed_messages import RoundRecord
 from fedpact.errors import ContentMissing, NodeUnreachable
 from fedpact.provider.context import Cohort, Parts
 from fedpact.types.v2 import Phase, PoolFacts, PoolMember, RoundFacts, StoredRequest, Terms
@@ -82,10 +84,7 @@ class RequestView:
 
     def cohort_of(self, seed: bytes) -> Cohort:
         """Of a round with this seed; the pool must be closed."""
-        cohorts = self.ctx.cache.cohorts.setdefault(self.id, {})
-        if seed not in cohorts:
-            cohorts[seed] = Cohort(*self.ctx.client.pool.cohort(self.id, seed, self.frame))
-        return cohorts[seed]
+        return drawn_cohort(self.ctx, self.id, seed, self.frame)
 
     def cohort_in(self, round_: int) -> Cohort:
         """Of an earlier or the present round."""
@@ -126,6 +125,11 @@ class RequestView:
                 )
             self.ctx.cache.pools[self.id] = known
         return known
+
+    @property
+    def draws(self) -> bool:
+        """Whether the closed pool is larger than a cohort, so that each round has other members."""
+        return len(self.pool) > self.terms.cohort
 
     @cached_property
     def own_index(self) -> int | None:
@@ -204,6 +208,30 @@ class RequestView:
         if not found:
             raise ContentMissing(f"request {self.id}: no {name} of round {round_} read yet")
         return found[-1]
+
+
+def drawn_cohort(ctx: Context, request: int, seed: bytes, frame: Frame | None = None) -> Cohort:
+    """Of a round with this seed, asked of the node once; the pool must be closed."""
+    cohorts = ctx.cache.cohorts.setdefault(request, {})
+    if seed not in cohorts:
+        cohorts[seed] = Cohort(*ctx.client.pool.cohort(request, seed, frame))
+    return cohorts[seed]
+
+
+def posted_as_whole(ctx: Context, request: int, event: Mapping[str, Any]) -> RoundRecord:
+    """The record of a round that an event `RoundPosted` tells of, asked of the node once.
+
+    Raises ContentMissing where the node does not know its transaction now.
+    """
+    known, at = ctx.cache.posted, (request, int(event["round"]))
+    if at not in known:
+        found = ctx.client.rounds.posted_record(event["tx"], digest_of(event["record"]))
+        if found is None:
+            raise ContentMissing(
+                f"the record of round {at[1]}, of transaction {event['tx']}, cannot be read now"
+            )
+        known[at] = found
+    return known[at]
 
 
 def terms_in(created: dict[str, Any]) -> Terms:
