@@ -16,13 +16,14 @@ from fedpact.consensus.group_scoring import score_groups
 from fedpact.consensus.history import History
 from fedpact.consensus.novelty import KnownVector, PublicUpdates, most_vectors
 from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
-from fedpact.errors import ContentError, InvalidInput
+from fedpact.errors import ContentError, ContentMissing, InvalidInput
 from fedpact.learning.aggregation.base import Vector, flatten
 from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.learning.local import reach
 from fedpact.learning.strategies import Globals, LocalTask, Memory, strategy
 from fedpact.types.scores import INVALID
+from fedpact.types.specification import ScoreKind
 
 
 @dataclass
@@ -71,12 +72,19 @@ class Replay:
     """
 
     def __init__(
-        self, history: History, kept: Kept | None = None, summed: Summed | None = None
+        self,
+        history: History,
+        kept: Kept | None = None,
+        summed: Summed | None = None,
+        *,
+        lenient: bool = False,
     ) -> None:
         """`kept`: where to keep what outlives this replay. `summed`: of requests that ask for
-        secure sums, where they are known."""
+        secure sums, where they are known. `lenient`: a member's start is the round's global model
+        where its own earlier models, from which its start follows, are nowhere."""
         self.history = history
         self._summed = summed
+        self._lenient = lenient
         self._plan = strategy(history.spec.strategy)
         self._kept = Kept() if kept is None else kept
         self._globals: dict[int, Model] = {}
@@ -160,7 +168,9 @@ class Replay:
         if history.spec.privacy.sum is not None:
             return self._summed_inputs(number)
         seats = history.submitted(number)
-        starts = {seat: self.local_task(seat, number).start for seat in seats}
+        starts = {seat: self._start(seat, number) for seat in seats}
+        public = self._public(number)
+        copied = number > 1 and not public.vectors
         inputs = RoundInputs(
             history.spec,
             number,
@@ -169,13 +179,37 @@ class Replay:
             {seat: history.samples(seat) for seat in seats},
             history.evaluation(number),
             starts,
-            history.published(number - 1) if number > 1 else {},
-            self._public(number),
+            history.published(number - 1) if copied else {},
+            public,
             self._movement(number - 1) if number > 1 else None,
         )
         self._kept.starts.clear()
         self._kept.starts[number] = starts
         return inputs
+
+    def _start(self, seat: int, number: int) -> Model:
+        """Where the strategy had a member's training start."""
+        try:
+            return self.local_task(seat, number).start
+        except (ContentMissing, ContentError):
+            if not self._lenient:
+                raise
+            return self.global_model(number - 1)
+
+    def wanted(self, number: int) -> list[int]:
+        """The rounds whose models the scores of a round follow from, and that are not kept yet; the
+        round itself first."""
+        found, vectors, oldest, spec = [number], 0, number, self.history.spec
+        if spec.privacy.sum is not None:
+            return found  # no update is seen
+        room = most_vectors(self._dimension) if family_of(spec).moves else 0
+        while oldest > 1 and vectors < room:
+            oldest -= 1
+            kept = self._kept.updates.get(oldest)
+            vectors += 1 + len(self.history.valid(oldest) if kept is None else kept)
+            if kept is None:
+                found.append(oldest)
+        return [*found, number - 1] if number > 1 and not room else found
 
     def _summed_inputs(self, number: int) -> RoundInputs:
         """Of secure sums: the model of a seat is that of its group, and no update is seen."""
@@ -226,7 +260,7 @@ class Replay:
         if number not in self._kept.updates:
             published = self.history.published(number)
             starts = self._kept.starts.get(number) or {
-                seat: self.local_task(seat, number).start for seat in published
+                seat: self._start(seat, number) for seat in published
             }
             self._kept.updates[number] = {
                 seat: (flatten(model) - flatten(starts[seat])).astype(np.float32)
@@ -252,7 +286,7 @@ class Replay:
         A member that missed rounds, or lost its state, scores those first: its record must be the
         others'.
         """
-        first = self._first_unscored(number)
+        first = self.first_unscored(number)
         record = self.record(first - 1)
         assert record is not None
         return Scoring(
@@ -263,7 +297,7 @@ class Replay:
     def scores(self, number: int) -> dict[int, int]:
         """A round's scores by seat, 1/10,000, lower is better; INVALID for what is no model that
         the declared mechanism can have produced."""
-        for one in range(self._first_unscored(number), number + 1):
+        for one in range(self.first_unscored(number), number + 1):
             if one not in self._scored:
                 self._scored[one] = self.scoring(one).result()
         return self._scored[number][0]
@@ -275,7 +309,8 @@ class Replay:
         for number in [one for one in self._scored if one < before_round]:
             del self._scored[number]
 
-    def _first_unscored(self, number: int) -> int:
+    def first_unscored(self, number: int) -> int:
+        """The first round, up to `number`, before which all are scored."""
         first = number
         while self.record(first - 1) is None:
             first -= 1
@@ -283,8 +318,9 @@ class Replay:
 
     def record(self, number: int) -> ContributionRecord | None:
         """The contribution record after a round; None where that round is not scored yet."""
-        if number == 0:
-            return ContributionRecord()
+        spec = self.history.spec
+        if number == 0 or (spec.score is ScoreKind.MODEL and spec.privacy.sum is None):
+            return ContributionRecord()  # scores of this kind follow from their round alone
         if number in self._scored:
             return self._scored[number][1]
         return self.history.record(number)

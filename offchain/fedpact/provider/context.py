@@ -12,6 +12,7 @@ from fedpact.chain.connection import Connection
 from fedpact.chain.records import Frame
 from fedpact.chain.signed_messages import Board, RoundRecord
 from fedpact.consensus.replay import Kept
+from fedpact.consensus.scoring import ContributionRecord
 from fedpact.consensus.sums import GroupSum
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
@@ -133,6 +134,10 @@ class Cache:
     """By request and round: the digests of all models by seat, before they are on chain."""
     sealed: dict[tuple[int, int], bytes] = field(default_factory=dict)
     """By request and round: the slice's sealed key, before it is on chain."""
+    records: dict[tuple[int, int], ContributionRecord] = field(default_factory=dict)
+    """By request and round: the records after rounds in which this account did not vote."""
+    given_up: dict[tuple[int, int], set[int]] = field(default_factory=dict)
+    """By request and round: whose models of an earlier round are nowhere, by pool index."""
     agreed: dict[tuple[int, int], Board] = field(default_factory=dict)
     """By request and round: what a round's votes say that are not on chain."""
     posted: dict[tuple[int, int], RoundRecord] = field(default_factory=dict)

@@ -42,8 +42,9 @@ def kept_store(settings: Settings, deployment: Deployment, address: str) -> Kept
     )
 
 
-def require_room(store: ContentStore, spec: Specification) -> None:
-    """Raise PolicyRefusal if a request's models, one local and one global a round, would pass the
-    quota."""
+def require_room(store: ContentStore, spec: Specification, locals_: int = 1) -> None:
+    """Raise PolicyRefusal if a request's models, `locals_` local ones and a global one a round,
+    would pass the quota."""
     if isinstance(store, KeptStore):
-        store.require_room(2 * spec.rounds * sealed_bytes(family_of(spec).template(spec)))
+        size = sealed_bytes(family_of(spec).template(spec))
+        store.require_room((locals_ + 1) * spec.rounds * size)

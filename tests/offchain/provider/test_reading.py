@@ -24,7 +24,7 @@ def view(error: Exception) -> Any:
         store=SimpleNamespace(get=get),
         cache=SimpleNamespace(models={}),
     )
-    return SimpleNamespace(ctx=ctx, id=1, round=2, pool=[member], members=[member])
+    return SimpleNamespace(ctx=ctx, id=1, round=2, pool=[member], members=[member], draws=False)
 
 
 @pytest.fixture(autouse=True)

@@ -46,6 +46,9 @@ def finish(view: RequestView, reason: str) -> None:
     view.ctx.drop_records(view.id)
     view.ctx.ledger.end(view.ctx.deployment.fingerprint, view.id)
     cache.forget(view.id, view.round + 1)
+    for rounds in (cache.records, cache.given_up):
+        for at in [one for one in rounds if one[0] == view.id]:
+            del rounds[at]
     for kept in (cache.replays, cache.pools, cache.cohorts, cache.histories, cache.peers):
         kept.pop(view.id, None)
     view.ctx.state.said.forget(view.id)

@@ -15,11 +15,12 @@ from fedpact.consensus.replay import Kept, Replay
 from fedpact.consensus.scoring import ContributionRecord
 from fedpact.content.keys import delivery_key
 from fedpact.data.dataset import Dataset
-from fedpact.errors import ContentError, ContentMissing, Retryable
+from fedpact.errors import ContentError, ContentMissing, ContentUnavailable, Retryable
 from fedpact.learning.artefact import Model, decode
 from fedpact.provider.v2.reading import (
     counted_digests,
     evaluation_slice,
+    may_be_read,
     member_model,
     own_part,
     posted_record,
@@ -41,14 +42,16 @@ log = logging.getLogger(__name__)
 def replay_of(view: RequestView) -> Replay:
     """The replay of a request; what it keeps between rounds stays in the daemon's cache."""
     history = DaemonHistory(view)
-    return Replay(history, view.ctx.cache.replays.setdefault(view.id, Kept()), history.summed)
+    kept = view.ctx.cache.replays.setdefault(view.id, Kept())
+    return Replay(history, kept, history.summed, lenient=True)
 
 
 class DaemonHistory:
     """Everything is on chain and in the store, so a crash loses nothing; what this machine
     aggregated or scored itself, and what it fetched for the current rounds, is not asked for again.
 
-    The current round's models are those that `voting.round_models` has fetched.
+    The current round's models are those that `voting.round_models` has fetched. Nothing here waits
+    for a model: one that is still looked for raises Retryable.
     """
 
     def __init__(self, view: RequestView) -> None:
@@ -71,7 +74,7 @@ class DaemonHistory:
         return self._view.pool[seat].samples
 
     def submitted(self, number: int) -> Sequence[int]:
-        return sorted(self._digests(number))
+        return sorted(self.digests(number))
 
     def valid(self, number: int) -> Sequence[int]:
         found = self.board(number)
@@ -99,12 +102,14 @@ class DaemonHistory:
     def model(self, number: int, seat: int) -> Model | None:
         view = self._view
         models = view.ctx.cache.models.get((view.id, number), {})
-        if number == view.round and seat not in models:
+        if seat in models:
+            return models[seat]
+        if number == view.round:
             raise ContentMissing(f"request {view.id}: the model of {seat} is not fetched yet")
-        known = models.get(seat)
-        if known is not None or number == view.round:
-            return known
-        return self.fetched(number, seat, self._digests(number)[seat])
+        digest = self.digests(number)[seat]
+        if not may_be_read(view, digest):
+            raise Retryable(f"request {view.id}, round {number}: looking for the model of {seat}")
+        return self.fetched(number, seat, digest)
 
     def fetched(self, number: int, seat: int, digest: bytes) -> Model | None:
         """A member's model, or under a secure sum that of its group; None where what it submitted
@@ -116,22 +121,13 @@ class DaemonHistory:
 
     def summed(self, number: int, seat: int) -> Sequence[int]:
         """See `replay.Summed`."""
-        found = member_sum(self._view, number, seat, self._digests(number)[seat])
+        found = member_sum(self._view, number, seat, self.digests(number)[seat])
         cohort = self._view.cohort_in(number)
         return () if found is None else found.indices(cohort.indices)
 
     def published(self, number: int) -> Mapping[int, Model]:
         """Without models that are unavailable by now, which only makes the scores milder."""
-        found = {}
-        for seat in self.valid(number):
-            try:
-                model = self.model(number, seat)
-            except Retryable as error:
-                log.warning("request %d, round %d, seat %d: %s", self._view.id, number, seat, error)
-                continue
-            if model is not None:
-                found[seat] = model
-        return found
+        return self._opened(number, self.valid(number))
 
     def evaluation(self, number: int) -> Dataset | None:
         try:
@@ -173,7 +169,9 @@ class DaemonHistory:
         if number < self._view.round and (found is None or found[1]):
             return self.record(number - 1)
         vote = self._view.ctx.state.vote(self._view.id, number)
-        return ContributionRecord.from_json(vote.record) if vote and vote.record else None
+        if vote is not None and vote.scores:
+            return ContributionRecord.from_json(vote.record)
+        return self._view.ctx.cache.records.get((self._view.id, number))
 
     def board(self, number: int) -> tuple[Board, bool] | None:
         """What the tally of a round found, and whether it was blind; None if there was none."""
@@ -202,9 +200,24 @@ class DaemonHistory:
 
     def _opening(self, number: int) -> Sequence[int]:
         """Members whose model of a blind round opens: nobody has judged them."""
-        return [seat for seat in self.submitted(number) if self.model(number, seat) is not None]
+        return sorted(self._opened(number, self.submitted(number)))
 
-    def _digests(self, number: int) -> dict[int, bytes]:
+    def _opened(self, number: int, seats: Sequence[int]) -> dict[int, Model]:
+        """The models of a round that open; of an earlier one without those that are nowhere."""
+        found = {}
+        for seat in seats:
+            try:
+                model = self.model(number, seat)
+            except ContentUnavailable as error:
+                if number == self._view.round:
+                    raise
+                log.warning("request %d, round %d, seat %d: %s", self._view.id, number, seat, error)
+                continue
+            if model is not None:
+                found[seat] = model
+        return found
+
+    def digests(self, number: int) -> dict[int, bytes]:
         """By pool index, of the models that count."""
         cohort = self._view.cohort_in(number)
         digests = counted_digests(self._view, number)

@@ -56,7 +56,8 @@ def opt_in(view: RequestView) -> DutyResult:
         if not has_first_model(ctx, spec):
             return idle("looking for its first model")
         DaemonHistory(view).initial_model()  # One that no family accepts is declined here.
-        require_room(ctx.store, spec)
+        drawn = terms.max_pool > terms.cohort  # then judges keep what they judge
+        require_room(ctx.store, spec, terms.cohort if drawn else 1)
         missing = _pin_slices(view)
         if missing:
             return idle(f"looking for evaluation slice {missing}: joining once it is here")

@@ -9,7 +9,7 @@ from functools import partial
 
 from fedpact.consensus.artefacts import open_sealed_local, seal_local
 from fedpact.data.declared import no_examples
-from fedpact.errors import ContentError, DecryptionError, NotReady
+from fedpact.errors import ContentError, DecryptionError, NotReady, Retryable
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.releasing import (
@@ -18,6 +18,7 @@ from fedpact.provider.releasing import (
     submission_time,
     training_time,
 )
+from fedpact.provider.v2.catching_up import caught_up
 from fedpact.provider.v2.history import replay_of
 from fedpact.provider.v2.reading import (
     former_keys,
@@ -73,6 +74,9 @@ def ready_model(view: RequestView) -> bytes | str:
         )
     if waiting is None:
         waiting = waiting_to_submit(view, ctx.ledger.kept_at(release))
+    if waiting is not None:
+        with suppress(Retryable, ContentError):  # the vote meets it too, if it stays
+            caught_up(view, voting=False)
     if specification_of(view).privacy.sum is not None:
         return ready_sum(view, release, waiting)
     return waiting or Cid.of(own_model(view)).digest

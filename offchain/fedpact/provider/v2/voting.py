@@ -10,8 +10,14 @@ from fedpact.errors import ContentError, ContentMissing, ContentUnavailable, Not
 from fedpact.learning.artefact import Model
 from fedpact.provider.context import DutyResult, did, idle
 from fedpact.provider.state import CastVote
+from fedpact.provider.v2.catching_up import PATIENCE, caught_up
 from fedpact.provider.v2.history import DaemonHistory, replay_of
-from fedpact.provider.v2.reading import counted_digests, evaluation_slice, may_be_read
+from fedpact.provider.v2.reading import (
+    counted_digests,
+    evaluation_slice,
+    look_for,
+    may_be_read,
+)
 from fedpact.provider.v2.turns import my_turn
 from fedpact.provider.v2.view import RequestView, digest_of
 from fedpact.types.rounds import seats_of
@@ -19,8 +25,8 @@ from fedpact.types.v2 import Phase
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 0.75
-"""Share of a window after which a missing model counts as invalid, and a missing slice as blind."""
+LAST_PATIENCE = 0.9
+"""Share of a window after which a model that is still looked for counts as invalid."""
 
 
 def commit_vote(view: RequestView) -> DutyResult:
@@ -72,7 +78,7 @@ def _blind_vote(view: RequestView, error: Exception) -> CastVote:
 
 
 def _scored(view: RequestView) -> CastVote | None:
-    if round_models(view) is None:
+    if round_models(view) is None or not caught_up(view, voting=True):
         return None
     ctx = view.ctx
 
@@ -101,14 +107,17 @@ def round_models(view: RequestView) -> dict[int, Model | None] | None:
         raise ContentMissing("not all submissions' events have been read yet")
     soon = view.facts.phase in (Phase.SUBMIT, Phase.COMMIT, Phase.ATTEST)
     late = not soon or view.share_passed() > PATIENCE
-    for seat in sorted(digests):
+    missing = [seat for seat in sorted(digests) if view.cohort.indices[seat] not in models]
+    look_for(view, [digests[seat] for seat in missing])
+    for seat in missing:
         index = view.cohort.indices[seat]
-        if index in models:
-            continue
         try:
-            if not late and not may_be_read(view, digests[seat]):
+            if may_be_read(view, digests[seat]):
+                models[index] = DaemonHistory(view).fetched(view.round, index, digests[seat])
+            elif view.share_passed() > LAST_PATIENCE:
+                raise ContentMissing("it is still looked for")
+            else:
                 return None
-            models[index] = DaemonHistory(view).fetched(view.round, index, digests[seat])
         except Retryable as error:
             if not late:
                 return None
