@@ -23,6 +23,7 @@ from fedpact.chain.bindings.v2.events import (
 from fedpact.chain.client import ClientV2
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import BLIND, pack_signatures
 from fedpact.consensus import draw
 from fedpact.consensus.draw import cohort
@@ -30,7 +31,7 @@ from fedpact.content.delivery import Deliveries, Delivery, Point, dispute_contex
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import InvalidInput
 from fedpact.types.rounds import seats_of
-from fedpact.types.v2 import Earned, MessageKind
+from fedpact.types.v2 import Earned, Join, MessageKind
 from tests.support.second import SECRET, SLICE_KEY, People, SecondRequest, deployed_second, signed
 
 CONTENT = {
@@ -44,6 +45,13 @@ FINAL = b"\x09" * 32
 """Digest of the model that is attested."""
 WALLET = bytes.fromhex("631626ba7e60e01b5f5260205ff3")
 """Code of a contract that agrees to every signature (ERC-1271): returns the selector."""
+
+TWO_CALLS = (
+    "60203603 60205f37 5f5f 5f35 5f5f 73{to} 5af1 5f5f 5f356020013603 5f35 5f 73{to} 5af1"
+    "16604f57 5f5ffd 5b00"
+)
+"""Code of a contract that calls `to` twice, or reverts: its calldata is the length of the first
+call's calldata as one word, then that of both."""
 
 
 @pytest.fixture(scope="module")
@@ -343,3 +351,34 @@ def test_a_string_of_signatures_that_ends_early_is_refused() -> None:
     for short in (packed[:63], packed[:80], packed[:-1]):
         with pytest.raises(InvalidInput, match="bytes of signatures"):
             signature_at(short, 0)
+
+
+def test_two_enrolments_that_a_contract_makes_at_once_are_not_taken_for_one(
+    anvil: Devnet, client: ClientV2, people: People, tmp_path: Path
+) -> None:
+    """Events tell nothing of where one call ends, and the order of the pool follows from it: the
+    audit called an honest pool false. Now it says what it cannot know."""
+    request, members = SecondRequest.created(client, people), people.members
+    terms_hash = client.market.terms_hash(request.terms)
+
+    def enrolment(*joining: AccountKeys, sender: AccountKeys | None = None) -> Call:
+        message = client.pool.domain.join(request.id, 100, bytes(32), terms_hash)
+        joins = [Join(keys.address, 100, bytes(32)) for keys in joining]
+        given = [signed(keys, message) for keys in joining if keys is not sender]
+        return client.pool.enrol(request.id, joins, given)
+
+    request.send(members[0], enrolment(members[0], members[3], sender=members[0]))
+    contract = anvil.new_account().address
+    code = TWO_CALLS.format(to=client.deployment.pool[2:]).replace(" ", "")
+    client.rpc.call("anvil_setCode", contract, "0x" + code)
+    first, second = enrolment(members[1]).data, enrolment(members[2]).data
+    both = len(first).to_bytes(32) + first + second
+    request.send(members[0], Call(contract, both))
+    joined = [one.account for one in client.pool.members(request.id)]
+    assert joined == [members[at].address for at in (0, 1, 3, 2)]
+
+    request.start()
+    report = audit(client, EmbeddedStore(tmp_path / "empty"), request.id)
+    assert not report.failed
+    [told] = {item.detail for item in report.unavailable if item.name in ("opt_ins", "draws")}
+    assert "by another contract" in told

@@ -55,7 +55,11 @@ class PoolChecks:
 
     @cached_property
     def roster(self) -> Roster:
-        """The members in the order of the pool, recomputed from the joins."""
+        """The members in the order of the pool, recomputed from the joins.
+
+        The order follows from which joins were made by one call. Raises Unavailable where another
+        contract made several joins in one transaction, and the pool is not in the order that it
+        would have if one call had made them all: events and calldata do not tell."""
         terms = self._e.terms
         joins = [one for one in self._e.pool if isinstance(one, Joined)]
         require(all(one.samples for one in joins), "somebody joined without a sample")
@@ -71,6 +75,8 @@ class PoolChecks:
                 ordered, reputations, accumulate(weights), strict=True
             )
         )
+        if members != self._facts.members:
+            self._need_calls()
         gone = {one.provider for one in self._e.pool if isinstance(one, Left)}
         left = frozenset(index for index, one in enumerate(members) if one.account in gone)
         return Roster(members, left)
@@ -204,7 +210,8 @@ class PoolChecks:
 
     @cached_property
     def _batches(self) -> list[list[Joined]]:
-        """The joins of each call: joins of a transaction that ascend by organisation."""
+        """The joins of each call: joins of a transaction that ascend by organisation. Of several
+        calls that another contract made one after the other this may make one (`_need_calls`)."""
         batches: list[list[Joined]] = []
         for one in self._e.pool:
             if not isinstance(one, Joined):
@@ -216,6 +223,18 @@ class PoolChecks:
             else:
                 batches.append([one])
         return batches
+
+    def _need_calls(self) -> None:
+        """Raise Unavailable where it is unknown which joins were made by one call."""
+        pool = self._facts.deployment.contracts[POOL]
+        for batch in self._batches:
+            tx_hash = batch[0].at.tx_hash
+            by = str(self._facts.transaction(tx_hash)["to"])
+            if len(batch) > 1 and by.lower() != pool.lower():
+                raise Unavailable(
+                    f"transaction {tx_hash} made {len(batch)} joins by another contract, {by},"
+                    " in an unknown number of calls, from which the order of the pool follows"
+                )
 
     def _authorised(self, batch: list[Joined]) -> int:
         """How many joins of a batch were signed; the sender's own needs no signature."""
