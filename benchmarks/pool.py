@@ -6,7 +6,7 @@ own data; training runs in processes of their own. Memory is the sum over all pr
 read from /proc: resident pages (RSS; those that are shared count in each process), and their
 proportional share (PSS), which adds up to what the machine gives. With some 14 images each, and
 noise for a member that might be drawn in all 20 rounds, the model learns next to nothing: `failed`
-says so.
+says so, and names the rounds that did not become final.
 """
 
 import argparse
@@ -93,9 +93,12 @@ def _figures(
     return {
         "providers": options.providers,
         "cohort": options.cohort,
+        "rounds_asked": options.rounds,
         "rounds": len(result.rounds),
+        "missed": list(result.missed),
         "seconds": round(result.seconds, 1),
         "seconds_per_round": round(statistics.median(one.seconds for one in result.rounds), 2),
+        "seconds_by_round": [round(one.seconds, 1) for one in result.rounds],
         "peak_rss_mb": memory.peak_rss_kb // 1024,
         "peak_pss_mb": memory.peak_pss_kb // 1024,
         "processes": memory.most_processes,

@@ -85,6 +85,8 @@ class DemoResult:
     """Of all releases of one honest provider; None if nothing is guaranteed."""
     privacy: str
     """The request's privacy in words."""
+    missed: tuple[int, ...] = ()
+    """Protocol 2: the rounds that were asked for and did not become final."""
 
     def failures(self) -> list[str]:
         """Expectations that failed; empty if all held."""
@@ -93,6 +95,7 @@ class DemoResult:
             for item in self.audit.items
             if item.verdict is not Verdict.HOLDS
         ]
+        failed += [f"round {number} did not become final" for number in self.missed]
         failed += [
             f"honest provider {row.address} was not paid"
             for row in self.providers

@@ -1,7 +1,7 @@
 """The figures of a demo on the second protocol, read from the chain."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fedpact.chain.addresses import checksum
 from fedpact.chain.bindings.v2.events import Paid, RoundFinalised, RoundOpened, Settled
@@ -32,7 +32,7 @@ def collect(
     rounds = {one.round: round_of(seen, one.round) for one in seen.events(RoundFinalised)}
     template = family_of(spec).template(spec)
     rows = []
-    for event in seen.events(RoundFinalised):
+    for event, seconds in timed(seen.events(RoundFinalised), ending.round_seconds):
         found, at = rounds[event.round], event.round
         left_out = seats_of(found.submitted & ~found.included)
         # What opens a round is the end of the one before it, or the start.
@@ -48,7 +48,7 @@ def collect(
                 str(model_cid(template, event.digest)),
                 None if event.error == INVALID else event.error,
                 sum(gas[tx] for tx in about),
-                round(ending.round_seconds[at - 1], 3) if at <= len(ending.round_seconds) else 0.0,
+                round(seconds, 3),
             )
         )
     listed, members = seen.entries(), client.pool.members(request_id)
@@ -82,7 +82,26 @@ def collect(
         ending.audit,
         None if whole is None or spec.privacy.delta is None else cost(whole, spec.privacy.delta),
         privacy_statement(spec),
+        missed_rounds(spec.rounds, rounds, reached=client.rounds.outcome(request_id).reached),
     )
+
+
+def timed(
+    finals: Sequence[RoundFinalised], seconds: Sequence[float]
+) -> list[tuple[RoundFinalised, float]]:
+    """Each final round with the seconds since the one before it; 0 where nobody measured them.
+
+    `seconds`: of the first final round, the second and so on, whatever their numbers.
+    """
+    measured = [*seconds, *[0.0] * len(finals)]
+    return list(zip(finals, measured, strict=False))
+
+
+def missed_rounds(asked: int, final: Collection[int], *, reached: bool) -> tuple[int, ...]:
+    """The rounds that did not become final, of those that were asked for; `reached`: the request
+    ended early because its target was met."""
+    last = max(final, default=0) if reached else asked
+    return tuple(number for number in range(1, last + 1) if number not in final)
 
 
 def _epsilon(
