@@ -17,10 +17,12 @@ from fedpact.chain.faults import Capability
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import ContentMissing, TransactionTimeout
 from fedpact.provider import daemon as daemons
+from fedpact.provider import housekeeping
 from fedpact.provider.context import idle
 from fedpact.provider.daemon import Daemon, DaemonSettings
 from fedpact.provider.policy import Policy
 from fedpact.provider.records import OwnRecords
+from fedpact.provider.requests import Requests
 from fedpact.provider.trainer import InProcess
 from fedpact.provider.work import LocalWork
 from fedpact.types.schema import DataSchema, schema_file
@@ -316,7 +318,7 @@ def test_what_fails_in_one_request_concerns_no_other(
         served.append(view.id)
         return idle("nothing")
 
-    monkeypatch.setattr(daemons.Daemon, "perform", duty)
+    monkeypatch.setattr(Requests, "perform", duty)
     with daemon_before(market, data) as daemon, caplog.at_level(logging.ERROR):
         cycles(daemon, 3)
         assert second in served
@@ -335,7 +337,7 @@ def test_what_happens_in_a_request_ends_its_wait_after_a_failure(
         tried.append(view.id)
         raise ContentMissing("its specification is not there")
 
-    monkeypatch.setattr(daemons.Daemon, "perform", fails)
+    monkeypatch.setattr(Requests, "perform", fails)
     with daemon_before(market, data) as daemon:
         request = created(market)
         net.mine(5)
@@ -362,7 +364,7 @@ def test_a_transaction_under_way_is_looked_at_once_a_block(
         looked.append(view.id)
         raise TransactionTimeout("not mined within 0.1 s")
 
-    monkeypatch.setattr(daemons.Daemon, "perform", duty)
+    monkeypatch.setattr(Requests, "perform", duty)
     with daemon_before(market, data) as daemon:
         cycles(daemon, 3)
         assert looked.count(request) == 1
@@ -377,7 +379,7 @@ def test_what_is_done_from_time_to_time_ends_no_daemon(
     def forget(*_: object) -> None:
         raise TypeError("not a number")
 
-    monkeypatch.setattr(daemons, "forget_ended", forget)
+    monkeypatch.setattr(housekeeping, "forget_ended", forget)
     with daemon_before(market, data) as daemon:
         cycles(daemon, 1)
         assert unexpected(daemon) == 1

@@ -10,53 +10,46 @@ import logging
 import signal
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedpact.chain.client import ChainClient, ClientV2
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.records import Event, Frame, Paid
-from fedpact.chain.scanner import EventScanner
-from fedpact.content.kept import keeping_for
+from fedpact.chain.records import Paid
 from fedpact.content.store import ContentStore
 from fedpact.errors import (
-    FedpactError,
-    LedgerError,
     LedgerReplaced,
     Retryable,
-    Reverted,
     SettingsError,
     StateDamaged,
     StorageUnavailable,
-    TransactionTimeout,
 )
 from fedpact.logs import about
-from fedpact.privacy import passport
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_lock import ServingLock
 from fedpact.provider import elsewhere, fetching
-from fedpact.provider.asked import Asked, Look
+from fedpact.provider.asked import Asked
 from fedpact.provider.background import Background
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.bell import Bell
 from fedpact.provider.checking import Finding, Level, check_account, check_records, found
-from fedpact.provider.contents import look_after_content
-from fedpact.provider.context import Cache, DutyResult, Parts
+from fedpact.provider.context import Cache, Parts
 from fedpact.provider.fetching import Fetching
 from fedpact.provider.first import FirstProtocol
-from fedpact.provider.forgetting import forget_ended
+from fedpact.provider.housekeeping import Housekeeping
 from fedpact.provider.ledgers import open_ledger
-from fedpact.provider.measuring import watch_holdings
 from fedpact.provider.monitor.metrics import Metrics
 from fedpact.provider.monitor.pulse import Pulse
 from fedpact.provider.pace import Pace
 from fedpact.provider.policy import Policy
 from fedpact.provider.reconciling import Reconciliation
 from fedpact.provider.records import OwnRecords, deployment_name, request_name
-from fedpact.provider.state import ProviderState, request_of
+from fedpact.provider.requests import Requests
+from fedpact.provider.scanning import Scanning
+from fedpact.provider.state import ProviderState
+from fedpact.provider.storage import Storage
 from fedpact.provider.trainer import Trainer
 from fedpact.provider.v2.second import SecondProtocol
 from fedpact.types.deployment import Deployment
@@ -66,12 +59,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LATE_BLOCKS = 2
-"""Blocks whose events are read again with the next block, because nodes index them late."""
-MEASURED_FOR = 300.0
-"""Seconds between two looks at balance, budget, store and disk."""
-CONTENT_GOOD_FOR = 60.0
-"""Seconds between two looks at what the content store still has, and what can be forgotten."""
 UNWATCHED = 60.0
 """Longest gap between successful cycles, in seconds, where nothing asks for it."""
 
@@ -127,10 +114,7 @@ class Daemon:
         self._reconciliation = Reconciliation(
             self._ledger, settings.ledger.parent, keys.address, alone=settings.only_daemon
         )
-        self._replaced = False
-        """Whether another ledger has taken the place of this one, and is not in use yet."""
-        self._carried: passport.Body | None = None
-        """What the one before it knew."""
+        self._storage = Storage(self._state, self._ledger, self._reconciliation)
         # Another thread reads, so that records are kept while others are trained on.
         self._workers = (
             Background(self._patience(policy), policy.max_parallel_training),
@@ -162,18 +146,16 @@ class Daemon:
         ]
         records.keep_only(deployment_name(deployment.fingerprint), under_way)
         client.sender.paid = self._paid
-        self._scanner: EventScanner | None = None
         self._pace = Pace(settings.poll_seconds)
-        self._views: dict[int, Look] = {}
-        self._views_of = ""
-        self._under_way: set[int] = set()
-        """Requests whose duty has sent a transaction that is not mined at the present block."""
-        self._measured_until = self._content_until = 0.0
         self._backoffs = Backoffs(settings.poll_seconds)
-        self._reasons: dict[int, str] = {}
-        self._recording = True
-        """Whether what is done could be recorded when it was tried last."""
         self._bell = Bell()
+        self._scanning = Scanning(
+            self._context, self._reconciliation, self._backoffs, lambda: self._bell.stopped
+        )
+        self._requests = Requests(self._context, self.asked, self._storage, self._backoffs)
+        self._housekeeping = Housekeeping(
+            settings.state.parent, settings.keep_seconds, settings.prune
+        )
         self._reload = threading.Event()
 
     # ------------------------------------------------------------------ life
@@ -181,7 +163,7 @@ class Daemon:
     def check(self) -> None:
         """Check everything that serving needs; raises SettingsError with all that is missing, and
         Retryable while all of it may come by itself: a node, a store, a disk with room."""
-        self._check_writable()
+        self._storage.check_writable()
         findings = self.examine()
         problems = [one for one in findings if one.level is Level.PROBLEM]
         said = "; ".join(f"{one.name}: {one.said}" for one in problems)
@@ -214,7 +196,7 @@ class Daemon:
         from fedpact.provider.profile import restore
 
         frame = self._context.client.frame(self._settings.confirmations)
-        self._scan(frame)
+        self._scanning.scan(frame)
         ctx, settings = self._context, self._settings
         elsewhere.remember(self._ledger, settings.state.parent, ctx.deployment)
         restore(self._ledger, ctx.records, settings.state, self._keys.address)
@@ -274,7 +256,7 @@ class Daemon:
         self._context = replace(self._context, policy=policy)
         self.asked = _asked(self._context)
         self._workers[0].patience = self._patience(policy)
-        self._views_of = ""
+        self._requests.go_on_with(self._context, self.asked)
         log.info("read the policy again: it decides on requests that are not joined yet")
 
     def _patience(self, policy: Policy) -> float:
@@ -293,7 +275,7 @@ class Daemon:
         Raises nothing: what fails in the shared part ends this cycle, and is tried again in the
         next; what fails in one request concerns that request alone.
         """
-        if self._replaced and not self._go_over_to_the_other_ledger():
+        if self._storage.replaced and not self._storage.take_other_ledger():
             self._context.metrics.cycle_failed()
             return False
         try:
@@ -303,17 +285,16 @@ class Daemon:
             return self._rebuild_state()
         except LedgerReplaced as error:
             log.error("%s", error)
-            return self._go_over_to_the_other_ledger()
+            return self._storage.take_other_ledger()
 
     def _pass(self) -> bool:
         """A cycle; raises StateDamaged and LedgerReplaced."""
         metrics = self._context.metrics
         try:
-            if not self._recording:
-                self._record_again()
+            self._storage.require_recording()
             frame = self._context.client.frame(self._settings.confirmations)
             self._pace.saw(frame)
-            self._scan(frame)
+            self._scanning.scan(frame)
             self._reconciliation.compare(self._context, self.asked, frame)
             sender = self._context.client.sender
             sender.timeout, sender.seen_block = self._pace.patience, frame.block_number
@@ -323,7 +304,7 @@ class Daemon:
         except (StateDamaged, LedgerReplaced):
             raise
         except StorageUnavailable as error:
-            self._cannot_record(error)
+            self._storage.cannot_record(error)
             metrics.cycle_failed()
             return False
         except Retryable as error:
@@ -335,7 +316,7 @@ class Daemon:
             metrics.unexpected.inc()
             metrics.cycle_failed()
             log.exception("the cycle failed; trying again")
-            self._scanner = None
+            self._scanning.begin_again()
             self._pace.failed(None)
             return False
         self._pace.succeeded(busy=bool(due))
@@ -346,184 +327,23 @@ class Daemon:
             if self._bell.stopped:
                 break
             with about(request=request):
-                acted |= self._advance(request, frame)
-        seen = (self._views.get(request) for request in due)
-        metrics.saw("unread" if view is None else view.stage for view in seen)
-        self._pace.may_rest(min((self._rest(request) for request in due), default=0.0))
-        for worker in (self._context.public_work, self._context.private_work):
-            worker.forget(frame.timestamp)
-        self._keep_house(frame)
+                acted |= self._requests.advance(request, frame)
+        metrics.saw(self._requests.stage(request) for request in due)
+        self._pace.may_rest(min((self._requests.rest(request) for request in due), default=0.0))
+        self._housekeeping.keep(self._context, self.asked, frame)
         return acted
-
-    def _keep_house(self, frame: Frame) -> None:
-        """What is done from time to time, and no request waits for."""
-        ctx, settings = self._context, self._settings
-        try:
-            if time.monotonic() > self._measured_until:
-                self._measured_until = time.monotonic() + MEASURED_FOR
-                watch_holdings(ctx, frame, [settings.state.parent])
-            if time.monotonic() > self._content_until:
-                self._content_until = time.monotonic() + CONTENT_GOOD_FOR
-                look_after_content(
-                    ctx.store, ctx.state, frame, settings.keep_seconds, settings.prune
-                )
-                forget_ended(ctx, self.asked, frame)
-        except (StateDamaged, LedgerReplaced):
-            raise
-        except Exception:  # whatever it is, requests go on
-            ctx.metrics.unexpected.inc()
-            log.exception("what is done from time to time failed; trying again")
-
-    def _rest(self, request: int) -> float:
-        """For how many seconds a request asks nothing of this account; 0 where that is unknown."""
-        view = self._views.get(request)
-        try:
-            return 0.0 if view is None else view.rest
-        except (StateDamaged, LedgerReplaced):
-            raise
-        except Exception:  # noqa: BLE001 - whatever it is, `_advance` meets it too, and logs it
-            return 0.0
-
-    def _cannot_record(self, error: FedpactError) -> None:
-        """Nothing is sent that cannot be recorded; say so once."""
-        if self._recording:
-            log.error("%s: nothing is submitted until it can be written again", error)
-        self._recording = False
-
-    def _record_again(self) -> None:
-        """Raises StorageUnavailable while state or ledger cannot be written."""
-        self._check_writable()
-        self._recording = True
-        log.info("state and ledger can be written again")
-
-    def _check_writable(self) -> None:
-        self._state.check_writable()
-        self._ledger.file.check_writable()
 
     def _rebuild_state(self) -> bool:
         """Begin a damaged state anew; whether that was possible."""
-        self._scanner = None
+        self._scanning.begin_again()
         self._context.cache.clear()
-        self._views.clear()
-        try:
-            self._state.rebuild()
-        except StorageUnavailable as error:
-            self._cannot_record(error)
-            return False
-        return True
-
-    def _go_over_to_the_other_ledger(self) -> bool:
-        """Use the ledger that is at the path now: merge what the one before it knew, and charge
-        what else it lacks before anything else is done; whether that was possible."""
-        self._reconciliation.begin_again()
-        try:
-            if not self._replaced:
-                with suppress(LedgerError):  # its content may be gone
-                    self._carried = passport.body_of(self._ledger)
-            self._replaced = True
-            self._ledger.file.reopen()
-            if self._carried is not None:
-                passport.merge(self._ledger, self._carried)
-        except LedgerError as error:
-            self._cannot_record(error)
-            return False
-        self._replaced, self._carried = False, None
-        return True
-
-    def _scan(self, frame: Frame) -> None:
-        """Store the events up to the frame, each part with the checkpoint behind it."""
-        state = self._state
-        if frame.block_hash == state.block_hash:
-            return
-        if self._scanner is None:
-            start, ends = self._context.deployment.block, state.ends()
-            self._scanner = EventScanner(
-                self._context.client, start, ends=ends, overlap=LATE_BLOCKS
-            )
-        for chunk in self._scanner.chunks(frame):
-            if chunk.first <= state.block:
-                self._context.cache.clear()
-            events = [(one.block, one.log_index, one.name, _kept(one)) for one in chunk.events]
-
-            self._reconciliation.saw(chunk.events)
-            block, block_hash = chunk.first - 1, ""
-            if chunk.end is not None:
-                block, block_hash = chunk.end.block_number, chunk.end.block_hash
-            state.ingest(events, block, block_hash, chunk.first)
-            for one in chunk.events:
-                request = request_of(one.args)
-                if request is not None:
-                    self._backoffs.done(request)
-            if self._bell.stopped:
-                return
-
-    def _advance(self, request: int, frame: Frame) -> bool:
-        if self._backoffs.waits(request):
-            return False
-        try:
-            view = self._view(request, frame)
-            if request in self._under_way:
-                return False
-            self._backoffs.saw(request, view.deadline - frame.timestamp)
-            outcome = self.perform(view)
-        except TransactionTimeout as error:
-            # The same duty finds the same transaction, or what it did, at the next block.
-            self._under_way.add(request)
-            self._note(request, f"waiting: {error}")
-            return False
-        except Reverted as error:
-            # Another member was faster, or a deadline passed between reading and sending.
-            self._note(request, f"not done: {error}")
-        except (StateDamaged, LedgerReplaced):
-            raise
-        except StorageUnavailable as error:
-            self._cannot_record(error)
-        except Retryable as error:
-            self._note(request, f"will try again: {error}")
-        except FedpactError as error:
-            log.error("request %d: %s", request, error, exc_info=log.isEnabledFor(logging.DEBUG))
-        except Exception as error:  # whatever it is, it concerns this request alone
-            self._context.metrics.unexpected.inc()
-            log.exception("request %d: will try again: %s", request, type(error).__name__)
-        else:
-            self._backoffs.done(request)
-            self._note(request, outcome.reason)
-            return outcome.acted
-        self._backoffs.failed(request)
-        return False
-
-    def perform(self, view: Look) -> DutyResult:
-        """Do what is due in a request."""
-        sender = self._context.client.sender
-        sender.purpose, sender.allow = view.id, partial(self.asked.require_worth, view)
-        with keeping_for(view.id):
-            return self.asked.next_duty(view)
-
-    def _view(self, request: int, frame: Frame) -> Look:
-        """A request at a frame; read once for each frame."""
-        if self._views_of != frame.block_hash:
-            self._views, self._views_of = {}, frame.block_hash
-            self._under_way.clear()
-        if request not in self._views:
-            self._views[request] = self.asked.look(request, frame)
-        return self._views[request]
+        self._requests.forget()
+        return self._storage.rebuild_state()
 
     def _paid(self, paid: Paid) -> None:
         self._context.metrics.paid(paid)
         if paid.purpose:
             self._state.add_cost(paid.purpose, paid.wei)
-
-    def _note(self, request: int, reason: str) -> None:
-        """Log each reason when it changes: the log says why nothing happens."""
-        if self._reasons.get(request) != reason:
-            self._reasons[request] = reason
-            log.info("request %d: %s", request, reason)
-
-
-def _kept(event: Event) -> dict[str, Any]:
-    """What the state keeps of an event: for a round that was posted as a whole also where, since
-    its record is in the transaction's calldata alone."""
-    return event.args | {"tx": event.tx_hash} if event.name == "RoundPosted" else event.args
 
 
 def _asked(ctx: Parts[Any]) -> Asked[Any]:

@@ -1,0 +1,49 @@
+"""What a daemon does from time to time, and no request waits for."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from fedpact.chain.records import Frame
+from fedpact.errors import LedgerReplaced, StateDamaged
+from fedpact.provider.asked import Asked
+from fedpact.provider.contents import look_after_content
+from fedpact.provider.context import Parts
+from fedpact.provider.forgetting import forget_ended
+from fedpact.provider.measuring import watch_holdings
+
+log = logging.getLogger(__name__)
+
+MEASURED_FOR = 300.0
+"""Seconds between two looks at balance, budget, store and disk."""
+CONTENT_GOOD_FOR = 60.0
+"""Seconds between two looks at what the content store still has, and what can be forgotten."""
+
+
+class Housekeeping:
+    """Gives up what is overdue in each cycle, and does the rest when its time has come."""
+
+    def __init__(self, folder: Path, keep_seconds: float, prune: Path | None) -> None:
+        """`folder`: of the state, whose disk is watched; `keep_seconds` and `prune`: as
+        `look_after_content` takes them."""
+        self._folder, self._keep_seconds, self._prune = folder, keep_seconds, prune
+        self._measured_until = self._content_until = 0.0
+
+    def keep(self, ctx: Parts[Any], asked: Asked[Any], frame: Frame) -> None:
+        """What fails is logged, and tried again. Raises StateDamaged, LedgerReplaced."""
+        for worker in (ctx.public_work, ctx.private_work):
+            worker.forget(frame.timestamp)
+        try:
+            if time.monotonic() > self._measured_until:
+                self._measured_until = time.monotonic() + MEASURED_FOR
+                watch_holdings(ctx, frame, [self._folder])
+            if time.monotonic() > self._content_until:
+                self._content_until = time.monotonic() + CONTENT_GOOD_FOR
+                look_after_content(ctx.store, ctx.state, frame, self._keep_seconds, self._prune)
+                forget_ended(ctx, asked, frame)
+        except (StateDamaged, LedgerReplaced):
+            raise
+        except Exception:  # whatever it is, requests go on
+            ctx.metrics.unexpected.inc()
+            log.exception("what is done from time to time failed; trying again")

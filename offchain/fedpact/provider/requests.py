@@ -1,0 +1,122 @@
+"""One request after the other: look at it, do what is due, and say why nothing was done."""
+
+import logging
+from functools import partial
+from typing import Any
+
+from fedpact.chain.records import Frame
+from fedpact.content.kept import keeping_for
+from fedpact.errors import (
+    FedpactError,
+    LedgerReplaced,
+    Retryable,
+    Reverted,
+    StateDamaged,
+    StorageUnavailable,
+    TransactionTimeout,
+)
+from fedpact.provider.asked import Asked, Look
+from fedpact.provider.backoff import Backoffs
+from fedpact.provider.context import DutyResult, Parts
+from fedpact.provider.storage import Storage
+
+log = logging.getLogger(__name__)
+
+
+class Requests:
+    """What fails in one of them concerns that one alone, and is tried again with back-off."""
+
+    def __init__(
+        self, ctx: Parts[Any], asked: Asked[Any], storage: Storage, backoffs: Backoffs
+    ) -> None:
+        self._ctx, self._asked = ctx, asked
+        self._storage, self._backoffs = storage, backoffs
+        self._views: dict[int, Look] = {}
+        self._views_of = ""
+        """Hash of the block at which they were looked at."""
+        self._under_way: set[int] = set()
+        """Requests whose duty has sent a transaction that is not mined at the present block."""
+        self._reasons: dict[int, str] = {}
+
+    def go_on_with(self, ctx: Parts[Any], asked: Asked[Any]) -> None:
+        """Another policy decides from now on."""
+        self._ctx, self._asked, self._views_of = ctx, asked, ""
+
+    def forget(self) -> None:
+        """Look at each again."""
+        self._views.clear()
+
+    def advance(self, request: int, frame: Frame) -> bool:
+        """Do what is due in a request; whether anything was.
+
+        Raises StateDamaged, LedgerReplaced."""
+        if self._backoffs.waits(request):
+            return False
+        try:
+            view = self._view(request, frame)
+            if request in self._under_way:
+                return False
+            self._backoffs.saw(request, view.deadline - frame.timestamp)
+            outcome = self.perform(view)
+        except TransactionTimeout as error:
+            # The same duty finds the same transaction, or what it did, at the next block.
+            self._under_way.add(request)
+            self._note(request, f"waiting: {error}")
+            return False
+        except Reverted as error:
+            # Another member was faster, or a deadline passed between reading and sending.
+            self._note(request, f"not done: {error}")
+        except (StateDamaged, LedgerReplaced):
+            raise
+        except StorageUnavailable as error:
+            self._storage.cannot_record(error)
+        except Retryable as error:
+            self._note(request, f"will try again: {error}")
+        except FedpactError as error:
+            log.error("request %d: %s", request, error, exc_info=log.isEnabledFor(logging.DEBUG))
+        except Exception as error:  # whatever it is, it concerns this request alone
+            self._ctx.metrics.unexpected.inc()
+            log.exception("request %d: will try again: %s", request, type(error).__name__)
+        else:
+            self._backoffs.done(request)
+            self._note(request, outcome.reason)
+            return outcome.acted
+        self._backoffs.failed(request)
+        return False
+
+    def stage(self, request: int) -> str:
+        """Where a request is, in one word."""
+        view = self._views.get(request)
+        return "unread" if view is None else view.stage
+
+    def rest(self, request: int) -> float:
+        """For how many seconds a request asks nothing of this account; 0 where that is unknown."""
+        view = self._views.get(request)
+        try:
+            return 0.0 if view is None else view.rest
+        except (StateDamaged, LedgerReplaced):
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, `advance` meets it too, and logs it
+            return 0.0
+
+    def perform(self, view: Look) -> DutyResult:
+        """Do what is due in a request as it was looked at."""
+        sender = self._ctx.client.sender
+        sender.purpose, sender.allow = view.id, partial(self._asked.require_worth, view)
+        with keeping_for(view.id):
+            return self._asked.next_duty(view)
+
+    def _view(self, request: int, frame: Frame) -> Look:
+        """A request at a frame; read once for each frame."""
+        if self._views_of != frame.block_hash:
+            self._views, self._views_of = {}, frame.block_hash
+            self._under_way.clear()
+        if request not in self._views:
+            self._views[request] = self._asked.look(request, frame)
+        return self._views[request]
+
+    def _note(self, request: int, reason: str) -> None:
+        """Log each reason when it changes: the log says why nothing happens."""
+        if self._reasons.get(request) != reason:
+            self._reasons[request] = reason
+            log.info("request %d: %s", request, reason)
