@@ -28,6 +28,8 @@ class Background:
         self._asked: PriorityQueue[tuple[float, int, Callable[[], None] | None]] = PriorityQueue()
         self._count = count()
         self._running: dict[object, tuple[Future[Any], float]] = {}
+        self._unasked: set[object] = set()
+        """Results that were overdue when `forget` was called last."""
         self._threads: list[Thread] = []
 
     def result(
@@ -51,6 +53,7 @@ class Background:
     def begin(self, key: object, prepare: Callable[[], Callable[[], T]], due: float = 0.0) -> None:
         """As `result`, without waiting."""
         due = due or math.inf
+        self._unasked.discard(key)
         known = self._running.get(key)
         self._running[key] = (known[0] if known else self.start(prepare(), due)), due
 
@@ -74,10 +77,15 @@ class Background:
 
     def forget(self, now: float) -> None:
         """Give up what was due before `now` and has not begun, so that it delays nothing else, and
-        the results that nobody has asked for since."""
+        results for which nobody has asked since the call before."""
         for key, (future, due) in list(self._running.items()):
-            if due < now and (future.cancel() or future.done()):
+            if due >= now:
+                continue
+            if future.cancel() or key in self._unasked:
                 del self._running[key]
+                self._unasked.discard(key)
+            elif future.done():
+                self._unasked.add(key)
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Start nothing more, and wait a moment for what runs."""

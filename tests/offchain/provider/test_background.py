@@ -56,3 +56,17 @@ def test_what_nobody_asks_for_any_more_is_given_up(
     background.forget(now=50)
     go.set()
     assert until_there(background, counted(made), 100) == 1
+
+
+def test_a_result_waits_for_one_more_question() -> None:
+    """One that came between the last question and the end of its time was lost, and made again."""
+    background, made = Background(0.0), list[int]()
+    for key in ("asked for", "forgotten"):
+        background.begin(key, counted(made), due=10)
+        background._running[key][0].result(10)
+    background.forget(now=50)
+    assert background.result("asked for", counted(made), due=10) is not None
+    background.forget(now=50)
+    assert made == [0, 1]
+    assert not background._running
+    background.close()
