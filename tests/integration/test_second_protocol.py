@@ -157,7 +157,7 @@ def test_a_cancelled_round_is_paid(serving: SecondWorld) -> None:
             world.client.send(world.requester_keys, world.client.market.cancel(request))
 
     world.follow(request, world.settled(request), strike=cancel)
-    [entry] = world.entries(request)
+    *_, entry = world.entries(request)  # of whichever round it cancelled
     assert points_of(entry, PROVIDERS) == [3000] * PROVIDERS
     paid = world.paid_as_mirrored(request)
     assert all(paid[keys.address] >= PAY // ROUNDS // PROVIDERS for keys in world.accounts)

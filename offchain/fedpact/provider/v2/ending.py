@@ -49,7 +49,14 @@ def finish(view: RequestView, reason: str) -> None:
     for rounds in (cache.records, cache.given_up):
         for at in [one for one in rounds if one[0] == view.id]:
             del rounds[at]
-    for kept in (cache.replays, cache.pools, cache.cohorts, cache.histories, cache.peers):
+    for kept in (
+        cache.replays,
+        cache.pools,
+        cache.cohorts,
+        cache.histories,
+        cache.peers,
+        cache.own_parts,
+    ):
         kept.pop(view.id, None)
     view.ctx.state.said.forget(view.id)
     view.ctx.state.decide(view.id, Participation.FINISHED, reason)
