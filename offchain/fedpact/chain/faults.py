@@ -105,6 +105,7 @@ _RULES = (
         "known transaction",
         "alreadyknown",
         "existing tx with same hash",
+        "already in the txpool",
         methods=_SEND,
     ),
     _rule(
@@ -119,6 +120,8 @@ _RULES = (
         "feetoolow",
         "too low for the next block",
         "tip needed",
+        "cannot pay basefee",
+        "does not pay the minimum gas price",
         methods=_SEND,
     ),
     _rule(
@@ -244,7 +247,8 @@ _RULES = (
         "no peer connection",
         "internal error",
         "request failed",
-        "txpool is full",
+        "pool is full",
+        "max amount of txs",
         "connection refused",
         "upstream",
         "backend",

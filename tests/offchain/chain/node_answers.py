@@ -116,6 +116,12 @@ ANSWERS: list[Answer] = [
     ("ethereumjs", CALL, said(-32602, "invalid argument 1: argument must be a string"), LACKS, BY_HASH),
     ("ethereumjs", SEND, said(-32603, "no peer connection available"), TRANSIENT, None),
     ("ethereumjs", SUBSCRIBE, said(-32601, "Method not found"), LACKS, HEADS),
+    ("ethereumjs", SEND, said(-32602, "0xf4dc472c: this transaction is already in the TxPool"), KNOWN, None),
+    ("ethereumjs", SEND, said(-32602, "Tx cannot pay basefee of 8, have 1 (not within 50% range of current basefee)"), FEE, None),
+    ("ethereumjs", SEND, said(-32602, "Tx does not pay the minimum gas price of 1000000000"), FEE, None),
+    ("ethereumjs", SEND, said(-32602, "Cannot add tx: pool is full"), TRANSIENT, None),
+    ("ethereumjs", SEND, said(-32602, "Cannot add tx for 0xf4dc: already have max amount of txs for this account"), TRANSIENT, None),
+    ("ethereumjs", SEND, said(-32602, "0xf4dc tries to send a tx with nonce 0, but account has nonce 1 (tx nonce too low)"), NONCE, None),
     ("ethereumjs", TIPS, said(-32601, "Method not found"), LACKS, TIP),
     # Infura
     ("infura", BLOCK, http(429, {"error": said(-32005, "daily request count exceeded, request rate limited", {"rate": {"backoff_seconds": 30}})}), QUOTA, None),

@@ -377,17 +377,21 @@ def test_a_refused_broadcast_leaves_no_gap(
 def test_a_refusal_of_what_was_taken_all_the_same_is_no_refusal(
     patient: Devnet, slow: ChainClient
 ) -> None:
-    """EthereumJS answers so, without peers, to a transaction that it has taken into its pool."""
+    """EthereumJS without peers answers so: it takes the transaction into its pool and says that it
+    has no peer, and when asked again that the pool has it."""
     keys, call = patient.new_account(), payment()
+    sent: list[str] = []
 
-    def deny(message: Message, result: object) -> object:
-        if message["method"] == "eth_sendRawTransaction":
-            raise HttpAnswer(
-                500, b'{"error": {"code": -32603, "message": "no peer connection available"}}'
-            )
-        return result
+    def deny(message: Message) -> Message | None:
+        if message["method"] != "eth_sendRawTransaction":
+            return None
+        sent.append(message["params"][0])
+        if len(sent) > 1:
+            return {"code": -32602, "message": "0xf4dc: this transaction is already in the TxPool"}
+        slow.rpc.call("eth_sendRawTransaction", sent[0])
+        return {"code": -32603, "message": "no peer connection available"}
 
-    with node_in_front(patient.url, told=deny) as url:
+    with node_in_front(patient.url, deny) as url:
         ours = sender(ChainClient.connect(url, slow.deployment), timeout=0.1)
         with pytest.raises(TransactionTimeout):
             ours.send(keys, call)
