@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from fedpact.api.request import Request
     from fedpact.audit import AuditItem, AuditReport, Verdict
     from fedpact.errors import FedpactError
+    from fedpact.learning.families.torch_family import TorchFamily
+    from fedpact.privacy_audit.battery import Outcome, check_family
     from fedpact.requester.draft import Draft
     from fedpact.requester.follow import RequestProgress
     from fedpact.requester.model import Model
     from fedpact.requester.v2.final_rounds import Member, Round
     from fedpact.settings import Settings
     from fedpact.simulation.expectation import Expectation
+    from fedpact.types.document import Document
     from fedpact.types.schema import DataSchema
     from fedpact.types.specification import Specification
 
@@ -40,12 +43,14 @@ __all__ = [
     "AuditItem",
     "AuditReport",
     "DataSchema",
+    "Document",
     "Draft",
     "Expectation",
     "FedpactError",
     "Market",
     "Member",
     "Model",
+    "Outcome",
     "Proposal",
     "Provider",
     "Registrar",
@@ -54,8 +59,10 @@ __all__ = [
     "Round",
     "Settings",
     "Specification",
+    "TorchFamily",
     "Verdict",
     "__version__",
+    "check_family",
     "connect",
     "errors",
 ]
@@ -69,12 +76,15 @@ _MODULES = {
     "fedpact.api.request": ("Request",),
     "fedpact.audit": ("AuditItem", "AuditReport", "Verdict"),
     "fedpact.errors": ("FedpactError",),
+    "fedpact.learning.families.torch_family": ("TorchFamily",),
+    "fedpact.privacy_audit.battery": ("Outcome", "check_family"),
     "fedpact.requester.draft": ("Draft",),
     "fedpact.requester.follow": ("RequestProgress",),
     "fedpact.requester.model": ("Model",),
     "fedpact.requester.v2.final_rounds": ("Member", "Round"),
     "fedpact.settings": ("Settings",),
     "fedpact.simulation.expectation": ("Expectation",),
+    "fedpact.types.document": ("Document",),
     "fedpact.types.schema": ("DataSchema",),
     "fedpact.types.specification": ("Specification",),
 }

@@ -28,6 +28,10 @@ class SpecificationError(InvalidInput):
     exit_code = 3
 
 
+class UnknownFamily(SpecificationError):
+    """A model family that is not installed here, or not as the specification names it."""
+
+
 class DataError(InvalidInput):
     """Data do not fit the specification (no label column, values not finite, ragged rows)."""
 

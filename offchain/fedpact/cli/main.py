@@ -14,6 +14,7 @@ from fedpact.cli import (
     data,
     demo,
     devnet,
+    family,
     network,
     operator,
     participant,
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.add_typer(account.app, name="account")
 app.add_typer(data.app, name="data")
 app.add_typer(devnet.app, name="devnet")
+app.add_typer(family.app, name="family")
 app.add_typer(network.app, name="network")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(operator.registrar, name="registrar")

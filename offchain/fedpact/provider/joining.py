@@ -12,6 +12,7 @@ from fedpact.errors import (
     ModelError,
     PolicyRefusal,
     PrivacyError,
+    UnknownFamily,
 )
 from fedpact.learning.checks import check_dataset
 from fedpact.learning.families import family_of
@@ -111,6 +112,8 @@ def public_reason(refusal: Exception) -> Reason | None:
         return None if refusal.reason is None else Reason(refusal.reason)
     if isinstance(refusal, BudgetExceeded):
         return Reason.BUDGET
+    if isinstance(refusal, UnknownFamily):
+        return Reason.FAMILY
     return None if isinstance(refusal, DataError) else Reason.REQUEST
 
 

@@ -1,20 +1,23 @@
 """A provider's policy, and the check of a request against it."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fedpact.errors import PolicyRefusal, SettingsError
 from fedpact.features.networks.pinned import PINNED_NETWORKS
 from fedpact.learning.families import FAMILIES, family_of
+from fedpact.learning.families.packages import packaged
 from fedpact.types.declining import Reason
 from fedpact.types.privacy import CLAIM, PrivacyMode
-from fedpact.types.specification import Specification
+from fedpact.types.specification import FamilyChoice, Specification
 from fedpact.types.v2 import ETHER
 from fedpact.types.validation import first_error
 
+DIGEST = re.compile("[0-9a-f]{64}")
 Token = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 
 
@@ -31,6 +34,8 @@ class Policy(BaseModel):
     categories: tuple[str, ...] = ()
     """Categories to serve; empty for any."""
     families: tuple[str, ...] = tuple(FAMILIES)
+    """Names of families to serve, fedpact's own or those of installed packages; or hex sha-256 of
+    packages, as `fedpact family list` shows them, which holds until the package changes."""
     networks: tuple[str, ...] = PINNED_NETWORKS
     """Trained networks that a request may stand on: names of fedpact's own, or hex sha-256 of ONNX
     files, which are fetched and tried (`features.networks.trial`) when a request names them."""
@@ -124,7 +129,7 @@ class Policy(BaseModel):
             (
                 Reason.FAMILY,
                 f"family {spec.family.name!r} is not among {list(self.families)}",
-                spec.family.name not in self.families,
+                not self._serves(spec.family),
             ),
             (
                 Reason.NETWORK,
@@ -192,6 +197,23 @@ class Policy(BaseModel):
         for reason, said, refused in refusals:
             if refused:
                 raise PolicyRefusal(said, reason)
+
+    @field_validator("families")
+    @classmethod
+    def _known(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        known = {*FAMILIES, *packaged()}
+        for one in families:
+            if one not in known and not DIGEST.fullmatch(one):
+                raise ValueError(
+                    f"{one!r} is no family of fedpact or of an installed package: there are "
+                    f"{', '.join(sorted(known))}"
+                )
+        return families
+
+    def _serves(self, asked: FamilyChoice) -> bool:
+        """Whether a family is listed, by its name or by its package's digest."""
+        digest = None if asked.package is None else asked.package.digest
+        return asked.name in self.families or digest in self.families
 
     def _least_in(self, token: str) -> int:
         """Least pay per round in a token; raises PolicyRefusal for one that is not listed."""

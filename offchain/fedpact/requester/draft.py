@@ -204,6 +204,9 @@ class Draft:
         resale = given.get("resale")
         if isinstance(resale, Mapping) and isinstance(resale.get("price"), str):
             given["resale"] = {**resale, "price": parse_amount(resale["price"])}
+        family = given.get("family")
+        if isinstance(family, Mapping) and "package" not in family:
+            given["family"] = {**family, **_package(family.get("name"))}
         rounds = given.get("rounds")
         slices = rounds if isinstance(rounds, int) and 0 < rounds <= 1000 else 1
         return given | {
@@ -242,6 +245,16 @@ def _with_schema(path: Path, fields: dict[str, Any]) -> dict[str, Any]:
     shape = [*rows, sum(one.width for one in table)]
     columns = [one.model_dump(mode="json") for one in table]
     return {**fields, "features": {"shape": shape, **rest, "table": columns}}
+
+
+def _package(name: Any) -> dict[str, Any]:
+    """The package that a family comes from, as it is installed here."""
+    from fedpact.learning.families import FAMILIES
+    from fedpact.learning.families.packages import package_of, packaged
+
+    if name in FAMILIES or name not in packaged():
+        return {}
+    return {"package": package_of(name).model_dump(mode="json")}
 
 
 def _lacks_noise(privacy: Any) -> bool:

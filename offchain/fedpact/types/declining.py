@@ -12,6 +12,7 @@ class Reason(StrEnum):
     """Other columns, labels or shapes than those it declares."""
     CATEGORY = "policy: category"
     FAMILY = "policy: family"
+    """Not listed, or not installed."""
     NETWORK = "policy: network"
     PAY = "policy: pay"
     PRIVACY = "policy: privacy"

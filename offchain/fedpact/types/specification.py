@@ -130,11 +130,30 @@ class RegressionOutput(Document):
     """Larger values count as this one; None: no cap."""
 
 
+class FamilyPackage(Document):
+    """An installed package that a family comes from: the same code at all parties."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    version: Annotated[str, Field(min_length=1, max_length=64)]
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of its files (fedpact.learning.families.packages)."""
+
+
 class FamilyChoice(Document):
-    """A model family of fedpact.learning.families and its parameters."""
+    """A model family and its parameters."""
 
     name: str
     parameters: dict[str, int | float | str | tuple[int | float, ...]] = Field(default_factory=dict)
+    package: FamilyPackage | None = None
+    """None: fedpact's own."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a package the bytes are those of before there were any."""
+        fields: dict[str, Any] = handler(self)
+        if self.package is None:
+            fields.pop("package", None)
+        return fields
 
 
 class StrategyChoice(Document):

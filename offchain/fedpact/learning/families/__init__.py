@@ -1,5 +1,6 @@
 """Model families by their name in a specification."""
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
@@ -7,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from fedpact.data.dataset import Dataset
-from fedpact.errors import SpecificationError
+from fedpact.errors import SpecificationError, UnknownFamily
 from fedpact.learning.families.base import (
     ConstructedFamily,
     GradientFamily,
     LocalModels,
     ModelFamily,
 )
-from fedpact.types.specification import Specification
+from fedpact.learning.families.packages import package_of, packaged
+from fedpact.types.privacy import PrivacyMode
+from fedpact.types.specification import FamilyChoice, Specification
 
 FAMILIES = {
     "softmax-regression": "fedpact.learning.families.softmax:SoftmaxRegression",
@@ -32,7 +35,7 @@ FAMILIES = {
     "boosted-trees": "fedpact.learning.families.trees:BoostedTrees",
     "char-lstm": "fedpact.learning.families.char_lstm:CharLSTM",
 }
-"""Import path of each family; imported on first use, since some need torch."""
+"""Import path of each family of fedpact's own; imported on first use, since some need torch."""
 
 __all__ = [
     "FAMILIES",
@@ -57,22 +60,59 @@ def _load(import_path: str) -> ModelFamily[Any]:
 
 
 def family(name: str) -> ModelFamily[Any]:
-    """The family of that name; raises SpecificationError for an unknown name."""
-    if name not in FAMILIES:
-        raise SpecificationError(f"model family {name!r} is unknown: one of {', '.join(FAMILIES)}")
-    return _load(FAMILIES[name])
+    """The family of that name, fedpact's own or an installed package's; raises UnknownFamily."""
+    if name in FAMILIES:
+        return _load(FAMILIES[name])
+    offered = packaged().get(name)
+    if offered is None:
+        raise UnknownFamily(
+            f"model family {name!r} is unknown: fedpact has {', '.join(FAMILIES)}; installed"
+            f" packages have {', '.join(packaged()) or 'none'}"
+        )
+    return _load(offered.value)
 
 
 def family_of(spec: Specification) -> ModelFamily[Any]:
-    """The specification's family; raises SpecificationError if fedpact does not know it."""
+    """The specification's family; raises UnknownFamily if it is not installed here, or not in the
+    package, version and form that the specification names."""
+    _require_package(spec.family)
     return family(spec.family.name)
+
+
+def _require_package(asked: FamilyChoice) -> None:
+    if asked.name in FAMILIES:
+        if asked.package is not None:
+            raise UnknownFamily(f"model family {asked.name!r} is fedpact's own: name no package")
+        return
+    if asked.name not in packaged():
+        if asked.package is None:
+            return  # `family` says what there is
+        raise UnknownFamily(
+            f"model family {asked.name!r} is of the package {asked.package.name}"
+            f" {asked.package.version}, which is not installed here"
+        )
+    here = package_of(asked.name)
+    if asked.package is None:
+        raise UnknownFamily(
+            f"model family {asked.name!r} is of the package {here.name}: name it in family.package"
+        )
+    if asked.package != here:
+        raise UnknownFamily(
+            f"model family {asked.name!r}: {asked.package.name} {asked.package.version} (sha-256"
+            f" {asked.package.digest}) is asked for, {here.name} {here.version} (sha-256"
+            f" {here.digest}) is installed"
+        )
 
 
 def privacy_statement(spec: Specification) -> str:
     """A request's privacy in words, with what its family stands on that no promise covers. A family
-    that fedpact does not know adds nothing."""
-    found = family_of(spec).uncovered(spec) if spec.family.name in FAMILIES else ""
-    return f"{spec.privacy.statement}; {found}" if found else spec.privacy.statement
+    that is not installed here adds nothing."""
+    parts, package = [spec.privacy.statement], spec.family.package
+    with suppress(UnknownFamily):
+        parts.append(family_of(spec).uncovered(spec))
+    if package is not None and spec.privacy.mode is PrivacyMode.SOUND:
+        parts.append(f"if the package {package.name} {package.version} trains as it says")
+    return "; ".join(part for part in parts if part)
 
 
 def gradient_family_of(spec: Specification) -> GradientFamily[Any]:

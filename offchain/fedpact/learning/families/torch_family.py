@@ -28,6 +28,8 @@ from fedpact.types.document import Document
 from fedpact.types.privacy import PaperMechanism, PrivacyMode
 from fedpact.types.specification import Specification
 
+UNSOUND = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, nn.RReLU)
+"""Layers in which an example's output depends on the others of its batch, or on chance."""
 PREDICTED_AT_ONCE = 512
 """Examples per forward pass."""
 
@@ -50,6 +52,12 @@ class TorchFamily(GradientFamily[P]):
                 f"family {self.name}: privacy mode {privacy.mode} needs a network without state of "
                 f"its own, such as {kept[0]}: it would carry examples past the noise"
             )
+        for name, layer in module.named_modules():
+            if isinstance(layer, UNSOUND) or vars(layer).get("dropout"):
+                raise SpecificationError(
+                    f"family {self.name}: layer {name} is {type(layer).__name__}: privacy mode "
+                    f"{privacy.mode} takes no layer that mixes examples or draws at random"
+                )
         if privacy.mode is PrivacyMode.PAPER and not supports(module):
             raise SpecificationError(
                 f"family {self.name}: privacy mode {privacy.mode} needs a network of dense layers "

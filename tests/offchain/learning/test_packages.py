@@ -1,0 +1,157 @@
+"""Families of installed packages: found, named by their digest, tried, and refused if they are not
+what a specification names."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fedpact.errors import InvalidInput, PolicyRefusal, SettingsError, UnknownFamily
+from fedpact.learning.families import FAMILIES, family_of, packages, privacy_statement
+from fedpact.learning.families.new_package import write_package
+from fedpact.privacy_audit.battery import check_family
+from fedpact.provider.joining import public_reason
+from fedpact.provider.policy import Policy
+from fedpact.requester.draft import Draft
+from fedpact.types.declining import Reason
+from fedpact.types.specification import Specification
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+Install = Callable[[Path], None]
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Put a package's folder on the path, with the metadata that pip would write."""
+
+    def installed(folder: Path) -> None:
+        project = (folder / "pyproject.toml").read_text()
+        name = project.split('\nname = "')[1].split('"')[0]
+        offered = project.split('fedpact.families"]\n')[1].split("\n")[0].replace('"', "")
+        kept = folder / f"{name.replace('-', '_')}-0.1.0.dist-info"
+        kept.mkdir(exist_ok=True)
+        (kept / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1.0\n")
+        (kept / "entry_points.txt").write_text(f"[fedpact.families]\n{offered}\n")
+        monkeypatch.syspath_prepend(folder)
+        forget()
+
+    yield installed
+    monkeypatch.undo()
+    forget()
+
+
+def forget() -> None:
+    packages.packaged.cache_clear()
+    packages.package_of.cache_clear()
+
+
+def drafted(folder: Path, **fields: object) -> Specification:
+    return Draft.read(folder / "draft.toml").changed(**fields).specification
+
+
+def test_a_new_package_passes_its_checks_and_is_named_by_its_files(
+    tmp_path: Path, install: Install
+) -> None:
+    folder = tmp_path / "package"
+    code = write_package("my-net", folder)[-1]
+    with pytest.raises(UnknownFamily, match="'my-net' is unknown: fedpact has softmax-regression"):
+        drafted(folder)
+    install(folder)
+    spec = drafted(folder)
+    assert spec.family.package == packages.package_of("my-net")
+    assert (spec.family.package.name, spec.family.package.version) == ("fedpact-my-net", "0.1.0")
+    assert Specification.decode(spec.encode()) == spec
+    assert privacy_statement(spec).endswith("if the package fedpact-my-net 0.1.0 trains as it says")
+    found = check_family(spec)
+    assert [one for one in found if not one.passed] == []
+    assert len(found) == 9
+    code.write_text(code.read_text().replace("torch.tanh", "torch.relu"))
+    forget()
+    with pytest.raises(UnknownFamily, match=r"my-net 0\.1\.0 \(sha-256 .*is asked for") as refused:
+        family_of(spec)
+    assert public_reason(refused.value) is Reason.FAMILY
+    for wrong in (
+        spec.family.model_copy(update={"package": None}),
+        spec.family.model_copy(update={"name": "mlp"}),
+        spec.family.model_copy(update={"name": "another"}),
+    ):
+        with pytest.raises(UnknownFamily):
+            family_of(spec.model_copy(update={"family": wrong}))
+
+
+def test_a_policy_lists_families_by_name_or_by_their_packages_digest(
+    tmp_path: Path, install: Install
+) -> None:
+    folder = tmp_path / "package"
+    write_package("my-net", folder)
+    install(folder)
+    spec, given = drafted(folder), (10**18, 100, 500, 4.0)
+    assert spec.family.package is not None
+    with pytest.raises(PolicyRefusal, match="family 'my-net' is not among"):
+        Policy().check(spec, *given)
+    for listed in ("my-net", spec.family.package.digest):
+        Policy(families=("mlp", listed)).check(spec, *given)
+    with pytest.raises(PolicyRefusal, match="family 'my-net' is not among"):
+        Policy(families=("0" * 64,)).check(spec, *given)
+    file = tmp_path / "policy.toml"
+    file.write_text('families = ["resnet"]')
+    with pytest.raises(SettingsError, match="'resnet' is no family of fedpact or of an installed"):
+        Policy.read(file)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "check", "said"),
+    [
+        ("x.flatten(1)", "x.flatten(1) - x.flatten(1).mean(0)", "predictions", "beside it"),
+        ("torch.tanh(", "nn.functional.dropout(", "predictions", "is random"),
+    ],
+)
+def test_a_network_that_mixes_examples_or_is_random_fails(
+    tmp_path: Path, install: Install, before: str, after: str, check: str, said: str
+) -> None:
+    folder = tmp_path / "package"
+    name = f"net-{abs(hash(after)) % 10**6}"  # modules are imported once
+    code = write_package(name, folder)[-1]
+    code.write_text(code.read_text().replace(before, after))
+    install(folder)
+    failed = {one.check: one.said for one in check_family(drafted(folder)) if not one.passed}
+    assert failed
+    assert said in failed.get(check, "")
+
+
+@pytest.mark.parametrize("layer", ["nn.BatchNorm1d(16, track_running_stats=False)", "nn.Dropout()"])
+def test_layers_that_mix_examples_or_draw_are_refused(
+    tmp_path: Path, install: Install, layer: str
+) -> None:
+    """A batch normalisation that keeps no statistics passed before."""
+    folder = tmp_path / "package"
+    name = f"layer-{abs(hash(layer)) % 10**6}"
+    code = write_package(name, folder)[-1]
+    line = "self.output = nn.Linear(hidden, outputs)"
+    code.write_text(code.read_text().replace(line, f"{line}\n        self.other = {layer}"))
+    install(folder)
+    with pytest.raises(InvalidInput, match="no layer that mixes examples or draws at random"):
+        drafted(folder)
+
+
+def test_the_example_over_sensor_windows_passes_its_checks(tmp_path: Path) -> None:
+    """In a folder without metadata of its own: as fedpact's own."""
+    import sys
+
+    folder = EXAMPLES / "sensor-cnn"
+    sys.path.insert(0, str(folder))
+    FAMILIES["sensor-cnn"] = "fedpact_sensor_cnn:SensorCNN"
+    try:
+        for groups in (0, 2):
+            family = {"name": "sensor-cnn", "parameters": {"channels": [4, 4], "groups": groups}}
+            found = check_family(drafted(folder, family=family))
+            assert [one for one in found if not one.passed] == []
+    finally:
+        del FAMILIES["sensor-cnn"]
+        sys.path.remove(str(folder))
+
+
+@pytest.mark.parametrize("name", ["My-Net", "1d", "", "mlp"])
+def test_a_name_that_cannot_be_used_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidInput, match="name"):
+        write_package(name, tmp_path / "package")
