@@ -19,6 +19,7 @@ from fedpact.cli.output import (
     print_rows,
 )
 from fedpact.cli.resale import price_of
+from fedpact.errors import InvalidInput
 
 if TYPE_CHECKING:
     from fedpact.requester import RequestProgress, RequestSummary
@@ -56,6 +57,14 @@ def create(
     queries: Annotated[
         Path | None, typer.Option(help="File with the queries; only its digest is published.")
     ] = None,
+    publish_queries: Annotated[
+        bool,
+        typer.Option(
+            "--publish-queries",
+            help="Publish the texts of the queries, and have members train on them with the answers"
+            " that their own records give. Privacy mode paper alone.",
+        ),
+    ] = False,
     from_search: Annotated[
         Path | None,
         typer.Option(help="File from `fedpact search --output`: invites the providers found."),
@@ -85,6 +94,10 @@ def create(
     asked = Draft.read(draft)
     pay, currency = _payment(at, asked, payment)
     asked, examples = read_evaluation(asked, evaluation, label)
+    if publish_queries:
+        if queries is None:
+            raise InvalidInput("--publish-queries: name the file with --queries")
+        asked = asked.publishing(queries)
     found = None if from_search is None else RetrievalRecord.read(from_search)
     if not fresh and not resale.propose(at.requesting.offers(asked, queries)):
         return
@@ -238,7 +251,6 @@ def export(
 
     Example: fedpact --account bob request export 1 digits.onnx
     """
-    from fedpact.errors import InvalidInput
     from fedpact.requester.model import Model
 
     writers = {".onnx": Model.to_onnx, ".pt2": Model.to_torch}

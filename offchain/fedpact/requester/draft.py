@@ -191,6 +191,18 @@ class Draft:
             raise InvalidInput("the search found no provider to invite")
         return self.changed(invited=list(retrieval.accounts))
 
+    def publishing(self, queries: Path) -> "Draft":
+        """A copy that publishes the texts of a file of queries: members train on them too.
+
+        Raises SpecificationError, DataError for a file without texts.
+        """
+        from fedpact.requester.queries import read_queries
+
+        asked = self.specification
+        if asked.features.kind != "text":
+            raise SpecificationError("draft: only queries that are texts can be published")
+        return self.changed(published_queries=read_queries(queries, asked).x.tolist())
+
     def _completed(self) -> dict[str, Any]:
         """The draft's fields with defaults and blanks, in the form of a specification."""
         given = {k: value for k, value in self.fields.items() if k not in (*FIRST_MODEL, TERMS)}

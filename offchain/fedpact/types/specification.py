@@ -41,6 +41,9 @@ class ScoreKind(StrEnum):
     CONTRIBUTION = "contribution"
 
 
+QueryText = Annotated[str, Field(min_length=1, max_length=10_000)]
+
+
 class JudgedOn(StrEnum):
     """On whose examples the members measure models."""
 
@@ -243,6 +246,9 @@ class Specification(Document):
     """None: the result is not resold."""
     queries: str | None = None
     """Hex sha-256 of the requester's file of queries, if there is one."""
+    published_queries: Annotated[tuple[QueryText, ...], Field(max_length=256)] = ()
+    """Texts of queries, for all to read: each member trains on them too, with the answers that its
+    own records give (Lu et al. 2020, III-C step 5). Empty: queries shape nothing."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -285,6 +291,11 @@ class Specification(Document):
             )
         if paper:
             self._check_paper()
+        if self.published_queries and not (paper and self.features.kind == "text"):
+            raise ValueError(
+                "published_queries are for texts under mode paper, whose epsilon is no guarantee: "
+                "their answers follow from all of a member's records"
+            )
         own = self.judged_on is JudgedOn.OWN_RECORDS
         if own and not (paper and self.score is ScoreKind.MODEL):
             raise ValueError(
@@ -326,13 +337,15 @@ class Specification(Document):
 
     @model_serializer(mode="wrap")
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without a metric, and judged on slices, the bytes are those of before there was any
-        other."""
+        """Without a metric and published queries, and judged on slices, the bytes are those of
+        before there were any others."""
         fields: dict[str, Any] = handler(self)
         if self.metric is None:
             fields.pop("metric", None)
         if self.judged_on is JudgedOn.SLICES:
             fields.pop("judged_on", None)
+        if not self.published_queries:
+            fields.pop("published_queries", None)
         return fields
 
     @property

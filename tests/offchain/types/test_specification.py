@@ -124,3 +124,16 @@ def test_judging_on_own_records_is_for_mode_paper_alone() -> None:
             specification(
                 **{"judged_on": "own-records", "score": "model", "privacy": laplace, **changes}
             )
+
+
+def test_queries_are_published_under_mode_paper_alone() -> None:
+    """What a member's records answer follows from all of them."""
+    laplace = {"mode": "paper", "mechanism": "laplace", "epsilon": 10.0, "sensitivity": 1.0}
+    texts = {"shape": [], "kind": "text"}
+    asked = {"features": texts, "privacy": laplace, "published_queries": ["a leak"]}
+    assert Specification.decode(specification(**asked).encode()).published_queries == ("a leak",)
+    assert b"published_queries" not in specification().encode()
+    assert specification(**asked).query_key == specification(features=texts).query_key
+    for changes in ({"privacy": {"mode": "none"}}, {"features": {"shape": [2]}}):
+        with pytest.raises(SpecificationError, match="published_queries are for texts under mode"):
+            specification(**{**asked, **changes})

@@ -119,9 +119,14 @@ class LuDemo:
         requester = self._requester(self._parties.requester)
         record = self._retrieve(requester)
         draft = self._draft()
-        resold = draft.changed(resale={"price": PRICE_WEI})
+        resold = draft.changed(resale={"price": PRICE_WEI}).publishing(self._queries)
         self._story.title("Algorithm 1 in parallel, boosted trees, proof of training quality")
         first = self._learn(requester, resold, record)
+        self._story.step(
+            "III-C, step 5",
+            f"D^T: the {QUERIES} queries were published with the request; each member trained on"
+            " them too, each with the label of its own record that is most like it",
+        )
         seen = look(self._client, first)
         show_transactions(self._story, seen, requester.specification(first))
         self._answer(requester, first)
