@@ -57,8 +57,9 @@ TARGET = 300
 """Error in 1/10,000 at which the requester is satisfied: Algorithm 1's threshold, 0.97."""
 VOTE_BAND = 1_000
 """In 1/10,000, the "certain range" of III-D.2: members measure on different records."""
-PAYMENT_WEI, PRICE_WEI = 10**18, 1
-"""The market's least price; the paper returns a cached result for nothing."""
+PAYMENT_WEI, PRICE_WEI = 10**18, 10**16
+"""The paper returns a cached result for nothing; a daemon seals its key only for more than the
+transactions cost that this takes."""
 POLL_SECONDS = 0.1
 POLICY = """\
 categories = ["{category}"]
@@ -351,7 +352,8 @@ class LuDemo:
         story.step(
             "III-C, step 5",
             "a member sealed the model's key to the second requester, which has the same model now"
-            " without any training; the paper asks for nothing, the market for 1 wei at least",
+            " without any training. The paper asks for nothing; here the price has to cover the gas"
+            " of the members that seal",
         )
         self._audit(request)
 
