@@ -13,6 +13,7 @@ from lab.digits import command as digits
 from lab.errors import ExperimentError
 from lab.harness.configuration import Device, Scale
 from lab.incentives import command as incentives
+from lab.incentives import sums_command
 from lab.public_networks import command as public_networks
 from lab.retrieval import command as retrieval
 from lab.tables import command as tables
@@ -29,6 +30,7 @@ app.command("retrieval")(retrieval.retrieval)
 app.command("consensus")(consensus_scale.consensus)
 app.command("digits")(digits.digits)
 app.command("incentives")(incentives.incentives)
+app.command("sum-riders")(sums_command.sum_riders)
 app.command("public-networks")(public_networks.public_networks)
 app.command("tables")(tables.tables)
 STANDALONE = (
@@ -36,6 +38,7 @@ STANDALONE = (
     consensus_scale.STUDY,
     digits.STUDY,
     incentives.STUDY,
+    sums_command.STUDY,
     public_networks.STUDY,
     tables.STUDY,
 )

@@ -1,6 +1,6 @@
 """Data and requests of the committees that the studies of robustness and contribution simulate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class CommitteeSize:
     local: dict[str, Any]
     epsilon: float | None = None
     """Of mode `sound`, at the demo's delta; None for no privacy."""
+    privacy: dict[str, Any] = field(default_factory=dict)
+    """Further fields of its privacy."""
 
 
 def settings_of(case: Case, *names: str) -> tuple[list[Any], CommitteeSize]:
@@ -116,8 +118,10 @@ def committee_data(dataset: str, split: str, seed: int, scale: CommitteeSize) ->
     rows = partition.named(split, source.y_train[kept], scale.providers, seed)
     cuts = cut_stratified(source.y_train[evaluation], scale.rounds, generator)
     tested = generator.permutation(len(source.y_test))[: scale.test_examples]
+    drafted = draft(source, scale.providers, scale.rounds, scale.epsilon)
     fields = {
-        **draft(source, scale.providers, scale.rounds, scale.epsilon),
+        **drafted,
+        "privacy": {**drafted["privacy"], **scale.privacy},
         "family": scale.family,
         "local": scale.local,
     }

@@ -45,6 +45,7 @@ def test_studies_without_configuration_are_listed_with_the_state_of_their_files(
         "consensus": "not run: python -m lab consensus",
         "digits": "not run: python -m lab digits",
         "incentives": "not run: python -m lab incentives",
+        "sum-riders": "not run: python -m lab sum-riders",
         "public-networks": "not run: python -m lab public-networks",
         "tables": "not run: python -m lab tables",
     }
@@ -55,7 +56,8 @@ def test_studies_without_configuration_are_listed_with_the_state_of_their_files(
 
 
 @pytest.mark.parametrize(
-    "study", ["retrieval", "consensus", "digits", "incentives", "public-networks", "tables"]
+    "study",
+    ["retrieval", "consensus", "digits", "incentives", "sum-riders", "public-networks", "tables"],
 )
 def test_each_study_without_configuration_has_its_own_command(lab: Lab, study: str) -> None:
     help_ = lab(study, "--help")

@@ -1,12 +1,14 @@
 """Scores of the members of secure sums: nobody sees an update, so groups are judged.
 
-What a group's sum gains is measured on the round's slice. A member's score follows from its worth,
-its part in the gains of all groups that it was in (`groups.worths`); a group whose sum does harm is
-left out of the aggregate with all its members. What has no earlier public part (docs/adr/0036) is
-not asked for: a group's sum cannot be put together from public ones, since it is masked before any
-other is known.
+What a group's sum gains is measured on the round's slice, by the examples' errors, which change
+with every step (`shapley`): the number of wrong answers tells little of who trained and who masked
+noise alone. A member's score follows from its worth, its part in the gains of all groups that it
+was in (`groups.worths`); a group whose sum does harm is left out of the aggregate with all its
+members. What has no earlier public part (docs/adr/0036) is not asked for: a group's sum cannot be
+put together from public ones, since it is masked before any other is known.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
@@ -21,15 +23,16 @@ from fedpact.consensus.scoring import (
     ContributionRecord,
     RoundInputs,
 )
+from fedpact.consensus.shapley import ERROR_BITS, rounded_errors
 from fedpact.learning.artefact import Model
 from fedpact.learning.bounds import update_norm
 from fedpact.learning.families import family_of
 from fedpact.learning.summed import largest_move
 from fedpact.types.scores import INVALID
 
-HARM = 200
-"""A group whose sum alone makes the model's error larger by more than this, in 1/10,000, is left
-out: an honest sum at small epsilon may do a little harm by its noise."""
+HARM = 0.02
+"""A group whose sum alone makes the mean error of an example larger by more than this is left out:
+an honest sum at small epsilon may do a little harm by its noise."""
 
 
 def score_groups(
@@ -50,16 +53,16 @@ def score_groups(
         return scores, record
     if not valid:
         return scores, record
-    family = family_of(spec)
-    before = family.error(spec, inputs.start, evaluation.x, evaluation.y)
+    errors, most = rounded_errors(spec, inputs.start, evaluation), math.ldexp(HARM, ERROR_BITS)
     gains = {}
     for seat, model in valid.items():
         members = inputs.sums[seat]
         if members not in gains:
-            gains[members] = before - family.error(spec, model, evaluation.x, evaluation.y)
+            gained = int((errors - rounded_errors(spec, model, evaluation)).sum())
+            gains[members] = gained // len(evaluation)
     judged = tuple(GroupScore(members, gain) for members, gain in sorted(gains.items()))
     record = replace(record, groups=(*record.groups, judged))
-    kept = [seat for seat in valid if gains[inputs.sums[seat]] >= -HARM]
+    kept = [seat for seat in valid if gains[inputs.sums[seat]] >= -most]
     scores.update(dict.fromkeys(valid, NEUTRAL + 1))
     scores.update(_shared(_worths(record), kept))
     return scores, record

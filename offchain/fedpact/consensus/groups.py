@@ -26,7 +26,8 @@ UNITS = 1000
 
 @dataclass(frozen=True)
 class GroupScore:
-    """A group of a round, and how many fewer errors the model makes with its sum."""
+    """A group of a round, and by how much its sum lowers the model's error: of a mean example, in
+    2^-20."""
 
     members: tuple[int, ...]
     gain: int

@@ -51,6 +51,13 @@ Errors = NDArray[np.int64]
 Coalition = frozenset[int]
 
 
+def rounded_errors(spec: Specification, model: Model, part: Dataset) -> Errors:
+    """The examples' errors of a model, (n,)."""
+    found = family_of(spec).example_errors(spec, model, part.x, part.y)
+    rounded: Errors = np.rint(np.ldexp(found, ERROR_BITS)).astype(np.int64)
+    return rounded
+
+
 @dataclass(frozen=True)
 class Contribution:
     """A seat's value on one slice, in units of error summed over the examples."""
@@ -140,9 +147,7 @@ class Game:
         return errors
 
     def _rounded(self, model: Model) -> Errors:
-        found = self._family.example_errors(self._spec, model, self._part.x, self._part.y)
-        rounded: Errors = np.rint(np.ldexp(found, ERROR_BITS)).astype(np.int64)
-        return rounded
+        return rounded_errors(self._spec, model, self._part)
 
     def _aggregate(self, coalition: Coalition, players: Collection[int]) -> Model:
         """The aggregate of the coalition's models, as one of `players`."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedpact.consensus.group_scoring import HARM, score_groups
+from fedpact.consensus.group_scoring import score_groups
 from fedpact.consensus.groups import GroupScore, groups
 from fedpact.consensus.scoring import EVEN_SHARE, NEUTRAL, UNJUDGED, ContributionRecord, RoundInputs
 from fedpact.data.dataset import Dataset
@@ -41,9 +41,15 @@ def test_equal_groups_share_alike() -> None:
 
 
 def test_a_group_that_does_harm_is_left_out() -> None:
-    scores, _ = score_groups(inputs(moved(0.1), moved(-0.1)), ContributionRecord())
+    scores, _ = score_groups(inputs(moved(0.1), moved(-0.3)), ContributionRecord())
     assert all(scores[seat] < NEUTRAL for seat in A)
     assert all(scores[seat] == NEUTRAL + 1 for seat in B)
+
+
+def test_a_gain_shows_before_an_answer_changes() -> None:
+    """Both sums answer the whole slice rightly, one of them more surely."""
+    scores, _ = score_groups(inputs(moved(0.1), moved(0.2)), ContributionRecord())
+    assert all(scores[seat] > scores[seat + 1] for seat in A)
 
 
 def test_what_is_no_sum_is_invalid() -> None:
@@ -93,7 +99,3 @@ def test_a_poisoner_is_told_apart_over_the_rounds() -> None:
 def test_a_record_is_read_as_it_was_written(made: tuple[tuple[GroupScore, ...], ...]) -> None:
     record = ContributionRecord(groups=made)
     assert ContributionRecord.from_json(record.to_json()) == record
-
-
-def test_harm_is_more_than_noise_does() -> None:
-    assert 0 < HARM < EVEN_SHARE
