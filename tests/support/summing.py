@@ -16,19 +16,21 @@ from eth_utils.crypto import keccak
 
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.signed_messages import Domain
-from fedpact.consensus.sums import GroupSum
+from fedpact.consensus.sums import GroupSum, decode_announced
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import key_hash
-from fedpact.exchange.messages import Ballot, Board, Forged, Message
+from fedpact.exchange.messages import Ballot, Board, Forged, Kind, Message
 from fedpact.learning.summed import Integers, summed_values
 from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger, Payers
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.provider.context import Cache, Cohort
 from fedpact.provider.state import ProviderState
-from fedpact.provider.v2.sum_reading import member_sum
+from fedpact.provider.v2.sum_reading import member_sum, sum_round
 from fedpact.provider.v2.summing import ready_sum, seal_values
+from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from fedpact.types.specification import Specification
 from fedpact.types.v2 import PoolMember
@@ -262,3 +264,75 @@ class SumTable:
         for one in self.members:
             one.state.close()
             one.ledger.close()
+
+
+# ---------------------------------------------------------------------- what members say
+
+
+def messages(table: SumTable, seat: int) -> dict[tuple[Kind, int], Message]:
+    return dict(table.members[seat].bus.boards[REQUEST, table.round].messages)
+
+
+def held(table: SumTable, seat: int, kind: Kind, of: int | None = None) -> list[Message]:
+    return [
+        one
+        for at, one in messages(table, seat).items()
+        if at[0] is kind and (of is None or at[1] == of)
+    ]
+
+
+def with_submissions(
+    events: Callable[..., Any], submitted: dict[str, Any]
+) -> Callable[..., list[dict[str, Any]]]:
+    found = {"ModelsSubmitted": [submitted], "RoundPosted": [], "Equivocated": []}
+    return lambda name, round_=None: found[name] if name in found else events(name, round_)
+
+
+def says(table: SumTable, seat: int, kind: Kind, value: str, extra: str) -> None:
+    """A member says what its daemon would not, with its own signature."""
+    member = table.members[seat]
+    board = member.bus.boards[REQUEST, table.round]
+    board.messages.pop((kind, seat), None)
+    said = Message(kind=kind, seat=seat, value=value, extra=extra)
+    signature = member.keys.sign_typed(*board.ballot.typed(said)).hex()
+    assert board.take(said.model_copy(update={"signature": signature}))
+
+
+def digest_of_roster(table: SumTable, seats: list[int]) -> bytes:
+    """Of the roster of those who announced themselves."""
+    view = table.members[seats[0]].view()
+    group = sum_round(view, table.round).group(seats[0])
+    assert group is not None
+    found = []
+    for seat in seats:
+        [message] = held(table, seat, Kind.ANNOUNCE, seat)
+        content = table.store.get(Cid.of_digest(message.content, 1 << 14), 1 << 14)
+        found.append(decode_announced(group, group.number(seat), content)[0])
+    return Roster.of(group.terms, group.context, found).digest
+
+
+def until(table: SumTable, kind: Kind, seats: range | list[int]) -> None:
+    """Steps and deliveries until these seats have said a kind of message (of a roster: anyone)."""
+    for _ in range(10):
+        for member in table.members:
+            if not held_all(table, kind, seats):
+                member.step()
+        if held_all(table, kind, seats):
+            table.deliver()
+            return
+        table.deliver()
+    raise AssertionError(f"nobody said {kind}")
+
+
+def held_all(table: SumTable, kind: Kind, seats: range | list[int]) -> bool:
+    boards = [one.bus.boards.get((REQUEST, table.round)) for one in table.members]
+    if kind is Kind.ROSTER:
+        return any(at[0] is kind for board in boards if board for at in board.messages)
+    return all(
+        any(board is not None and (kind, seat) in board.messages for board in boards)
+        for seat in seats
+    )
+
+
+Tables = Callable[..., SumTable]
+"""Makes tables that are closed after the test."""

@@ -1,46 +1,33 @@
 """Secure sums as daemons make them: dropouts in every step, restarts, attacks, replays."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from fedpact.consensus.scoring import UNJUDGED
-from fedpact.consensus.sums import SumRecord, decode_announced, open_record
-from fedpact.errors import ContentTooLarge, LedgerError, PrivacyError
+from fedpact.consensus.sums import SumRecord, open_record
+from fedpact.errors import ContentTooLarge, PrivacyError
 from fedpact.exchange.messages import Kind, Message
 from fedpact.learning.families import family_of
-from fedpact.privacy.accounting import cost
-from fedpact.privacy.mechanisms import of_request
-from fedpact.privacy.secure_sum.roster import Roster
-from fedpact.provider.releasing import training_time
 from fedpact.provider.v2.history import replay_of
 from fedpact.provider.v2.reading import round_ref_of
 from fedpact.provider.v2.sum_reading import sum_round
-from fedpact.provider.v2.summing import MASKED_UNTIL
-from fedpact.provider.v2.training import publish_model, training_window, waiting_to_submit
 from fedpact.provider.v2.voting import PATIENCE, round_models
 from fedpact.types.cid import Cid
 from fedpact.types.scores import INVALID
 from fedpact.types.v2 import Phase
-from tests.support.summing import KEY, REQUEST, SumTable
-
-Tables = Callable[..., SumTable]
-
-
-@pytest.fixture
-def table_of(tmp_path: Path) -> Iterator[Tables]:
-    made: list[SumTable] = []
-
-    def make(members: int = 4, **privacy: object) -> SumTable:
-        made.append(SumTable(tmp_path / str(len(made)), members, **privacy))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+from tests.support.summing import (
+    KEY,
+    REQUEST,
+    Tables,
+    digest_of_roster,
+    held,
+    messages,
+    says,
+    until,
+    with_submissions,
+)
 
 
 def test_all_prove_the_same_sum(table_of: Tables) -> None:
@@ -189,62 +176,6 @@ def test_too_many_dropouts_are_no_sum_and_no_fault(table_of: Tables) -> None:
         assert member.ledger.stored(member.release) == kept
 
 
-def test_a_failed_sum_is_charged(table_of: Tables) -> None:
-    table = table_of()
-    table.train()
-    until(table, Kind.MASKED, range(4))
-    table.run([0, 1], share=0.85)
-    ledger = table.members[0].ledger
-    ledger.end(table.members[0].release.deployment, REQUEST)
-    once = of_request(table.spec.model_copy(update={"rounds": 1}))
-    assert once is not None
-    assert ledger.spent(1e-5).epsilon == pytest.approx(cost(once, 1e-5).epsilon)
-
-
-def test_what_was_never_masked_is_refunded(table_of: Tables) -> None:
-    table = table_of()
-    table.train()
-    ledger = table.members[0].ledger
-    ledger.end(table.members[0].release.deployment, REQUEST)
-    assert ledger.spent(1e-5).epsilon == 0
-
-
-def test_who_submits_without_having_masked_is_refunded(table_of: Tables) -> None:
-    """Its policy made it wait, and the others made the sum without it: it submits their sum's
-    record, in which nothing is of its records."""
-    table = table_of()
-    table.train()
-    member = table.members[3]
-    member.waiting = "the policy waits"
-    table.run(share=0.6)
-    member.waiting = None
-    table.run(share=0.72)
-    assert member.digest is not None
-    assert not held(table, 0, Kind.MASKED, 3)
-    view = member.view()
-    submitted = {"mask": 0b1000, "digests": ["0x" + member.digest.hex()]}
-    view.events = with_submissions(view.events, submitted)
-    view.in_mask = lambda mask: True
-    view.facts = SimpleNamespace(history=table.history, submitted=0b1000)
-    assert publish_model(view).reason == "published"
-    member.ledger.end(member.release.deployment, REQUEST)
-    assert member.ledger.spent(1e-5).epsilon == 0
-
-
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 1.0])
-def test_what_is_trained_in_time_is_masked_in_time(table_of: Tables, share: float) -> None:
-    """Whatever the policy's `submit_after`: before the others agree without it."""
-    view, window = table_of().members[0].view(), 1000
-    view.ctx.policy = SimpleNamespace(submit_after=share)
-    view.terms = SimpleNamespace(submit_window=window)
-    view.phase_start = 0
-    slowest = training_time(0, training_window(view))
-    for kept_at in range(1, int(slowest) + 1, 10):
-        for now in (int(MASKED_UNTIL * window) - window // 20, window):
-            view.frame = SimpleNamespace(timestamp=now)
-            assert waiting_to_submit(view, kept_at) is None
-
-
 @pytest.mark.parametrize("kind", [Kind.ANNOUNCE, Kind.ROSTER, Kind.MASKED, Kind.AGREE, Kind.OPEN])
 def test_a_daemon_that_is_killed_says_the_same_again(table_of: Tables, kind: Kind) -> None:
     table = table_of()
@@ -258,24 +189,6 @@ def test_a_daemon_that_is_killed_says_the_same_again(table_of: Tables, kind: Kin
     assert [one.total.tolist() for one in table.sums(range(4)) if one] == [
         table.total(range(4))
     ] * 4
-
-
-def test_a_mask_never_hides_two_values(table_of: Tables) -> None:
-    """A ledger that lost its values, and trained again, masks nothing a second time."""
-    table = table_of()
-    table.train()
-    until(table, Kind.MASKED, range(4))
-    [vector] = [one.value for at, one in messages(table, 0).items() if at == (Kind.MASKED, 0)]
-    member = table.members[0]
-    member.kill()
-    member.ledger.close()
-    (member.folder / "privacy.db").unlink()
-    member.open_files()
-    member.trained(table.values[1])
-    member.step()
-    assert "masked its values for another sum" in member.said
-    assert messages(table, 0)[Kind.MASKED, 0].value == vector
-    assert (Kind.MASKED, 0) not in member.bus.boards[REQUEST, 1].contradictions
 
 
 def test_a_second_start_of_the_round_gets_no_second_sum(table_of: Tables) -> None:
@@ -399,85 +312,3 @@ def test_a_record_that_nobody_can_fetch_is_invalid_alone(table_of: Tables) -> No
     assert [models[index] is None for index in range(4)] == [False, False, False, True]
     scores, _ = replay_of(view).scoring(1).result()
     assert scores == {0: UNJUDGED, 1: UNJUDGED, 2: UNJUDGED, 3: INVALID}
-
-
-def test_a_ledger_replaces_values_once(table_of: Tables) -> None:
-    table = table_of()
-    table.train([0])
-    member = table.members[0]
-    stored = member.ledger.stored(member.release)
-    assert stored is not None
-    former = Cid.of(stored).digest
-    assert member.ledger.replace(member.release, former, b"record") == b"record"
-    assert member.ledger.replace(member.release, former, b"another") == b"record"
-    unknown = member.release._replace(round=9)
-    with pytest.raises(LedgerError):
-        member.ledger.replace(unknown, former, b"record")
-
-
-# ---------------------------------------------------------------------- parts
-
-
-def messages(table: SumTable, seat: int) -> dict[tuple[Kind, int], Message]:
-    return dict(table.members[seat].bus.boards[REQUEST, table.round].messages)
-
-
-def held(table: SumTable, seat: int, kind: Kind, of: int | None = None) -> list[Message]:
-    return [
-        one
-        for at, one in messages(table, seat).items()
-        if at[0] is kind and (of is None or at[1] == of)
-    ]
-
-
-def with_submissions(
-    events: Callable[..., Any], submitted: dict[str, Any]
-) -> Callable[..., list[dict[str, Any]]]:
-    found = {"ModelsSubmitted": [submitted], "RoundPosted": [], "Equivocated": []}
-    return lambda name, round_=None: found[name] if name in found else events(name, round_)
-
-
-def says(table: SumTable, seat: int, kind: Kind, value: str, extra: str) -> None:
-    """A member says what its daemon would not, with its own signature."""
-    member = table.members[seat]
-    board = member.bus.boards[REQUEST, table.round]
-    board.messages.pop((kind, seat), None)
-    said = Message(kind=kind, seat=seat, value=value, extra=extra)
-    signature = member.keys.sign_typed(*board.ballot.typed(said)).hex()
-    assert board.take(said.model_copy(update={"signature": signature}))
-
-
-def digest_of_roster(table: SumTable, seats: list[int]) -> bytes:
-    """Of the roster of those who announced themselves."""
-    view = table.members[seats[0]].view()
-    group = sum_round(view, table.round).group(seats[0])
-    assert group is not None
-    found = []
-    for seat in seats:
-        [message] = held(table, seat, Kind.ANNOUNCE, seat)
-        content = table.store.get(Cid.of_digest(message.content, 1 << 14), 1 << 14)
-        found.append(decode_announced(group, group.number(seat), content)[0])
-    return Roster.of(group.terms, group.context, found).digest
-
-
-def until(table: SumTable, kind: Kind, seats: "range | list[int]") -> None:
-    """Steps and deliveries until these seats have said a kind of message (of a roster: anyone)."""
-    for _ in range(10):
-        for member in table.members:
-            if not held_all(table, kind, seats):
-                member.step()
-        if held_all(table, kind, seats):
-            table.deliver()
-            return
-        table.deliver()
-    raise AssertionError(f"nobody said {kind}")
-
-
-def held_all(table: SumTable, kind: Kind, seats: "range | list[int]") -> bool:
-    boards = [one.bus.boards.get((REQUEST, table.round)) for one in table.members]
-    if kind is Kind.ROSTER:
-        return any(at[0] is kind for board in boards if board for at in board.messages)
-    return all(
-        any(board is not None and (kind, seat) in board.messages for board in boards)
-        for seat in seats
-    )
