@@ -130,6 +130,12 @@ gas: setup ## gas of each operation, a task and a further round: docs/gas.json, 
 bench-round: setup ## seconds and gas per round of the protocol itself: docs/results/round.json
 	@$(BIN)/python -m benchmarks.round --json docs/results/round.json
 
+bench-restart: setup ## from a daemon's start to its first duty, after kill -9: docs/results/restart.json
+	@$(BIN)/python -m benchmarks.restart --json docs/results/restart.json
+
+bench-idle: setup ## calls of a daemon in an hour in which nothing is open: docs/results/idle.json
+	@$(BIN)/python -m benchmarks.idle --json docs/results/idle.json
+
 bench-pool: setup ## a hundred daemons, ten drawn a round: time, memory, gas: docs/results/pool.json
 	@$(BIN)/python -m benchmarks.pool --json docs/results/pool.json
 

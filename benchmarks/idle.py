@@ -1,6 +1,6 @@
 """Calls of a provider's daemon in an hour in which nothing is open: docs/results/idle.json.
 
-    python -m benchmarks.idle --json docs/results/idle.json
+    make bench-idle
 
 A block comes every 12 seconds. The daemon's JSON-RPC calls are counted twice, for `--minutes` each:
 where it polls its node over HTTP, and where its node pushes heads over WebSocket. It is the last
