@@ -69,16 +69,16 @@ class Preflight:
         return made[0] if made else None
 
     def _nodes(self, deployment: Deployment | None) -> None:
-        heads: dict[str, Frame] = {}
+        heads: list[tuple[str, Frame]] = []
         for endpoint in self._settings.endpoint:
             self._add("node", partial(_node, endpoint, deployment, heads))
         if heads:
-            best = max(head.block_number for head in heads.values())
-            for shown, head in heads.items():
+            best = max(head.block_number for _, head in heads)
+            for shown, head in heads:
                 if head.block_number < best - LAG:
                     behind = best - head.block_number
                     self.findings.append(warning("node", f"{shown} is {behind} blocks behind"))
-            self._add("clock", partial(_clock, max(head.timestamp for head in heads.values())))
+            self._add("clock", partial(_clock, max(head.timestamp for _, head in heads)))
 
     def _store(self, uri: str) -> Iterable[Finding]:
         name, credentials = "content store", self._settings.store_credentials
@@ -112,19 +112,21 @@ class Preflight:
             made = parts(copy, keys, self._offer, client, UnwrittenStore(store))
             daemon = RehearsingDaemon(*made)
             try:
-                return daemon.examine()
+                # Each store has been looked at.
+                return [one for one in daemon.examine() if one.name != "content store"]
             finally:
                 daemon.close()
 
 
 def _node(
-    endpoint: str, deployment: Deployment | None, heads: dict[str, Frame]
+    endpoint: str, deployment: Deployment | None, heads: list[tuple[str, Frame]]
 ) -> Iterable[Finding]:
     client = ChainClient.connect(endpoint, deployment)
     try:
         [node] = client.rpc.nodes
         client.follow_heads()  # finds out whether it pushes heads
-        head = heads[endpoint] = client.frame()
+        head = client.frame()
+        heads.append((node.shown, head))
         client.balance("0x" + 40 * "0", head)  # finds out whether it reads at a block's hash
         try:
             node.call("eth_maxPriorityFeePerGas", [])

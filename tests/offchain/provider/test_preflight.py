@@ -1,0 +1,34 @@
+"""What `fedpact provider check` says of nodes."""
+
+from contextlib import closing
+from pathlib import Path
+
+from fedpact.chain.client import ClientV2
+from fedpact.chain.devnet import Devnet
+from fedpact.provider.checking import Level
+from fedpact.provider.preflight import Preflight
+from fedpact.provider.serve import Offer
+from fedpact.settings import Settings
+from tests.support.node_proxy import Message, node_in_front
+
+BEHIND = 5
+
+
+def test_a_node_that_is_behind_is_named_without_the_key_in_its_address(anvil: Devnet) -> None:
+    for _ in range(BEHIND + 1):
+        anvil.mine()
+    with closing(ClientV2.connect(anvil.url, None)) as client:
+        head = client.frame().block_number
+
+    def lag(message: Message) -> None:
+        if message["params"][:1] == ["latest"]:
+            message["params"][0] = hex(head - BEHIND)
+
+    with node_in_front(anvil.url, lag) as url:
+        settings = Settings(endpoint=(anvil.url, f"{url}/v3/project-key"))
+        preflight = Preflight(settings, NotImplemented, Offer(Path("policy.toml"), Path("own.csv")))
+        preflight._nodes(None)
+    [behind] = [one for one in preflight.findings if one.level is Level.WARNING]
+    assert behind.said.startswith(f"{url} is ")
+    assert behind.said.endswith(" blocks behind")
+    assert not any("project-key" in one.said for one in preflight.findings)
