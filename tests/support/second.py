@@ -19,8 +19,10 @@ from fedpact.chain.deployment_v2 import Parameters, deploy_v2
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call, Receipt
+from fedpact.chain.scanner import EventScanner
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.content.delivery import Deliveries, Point, public_key
+from fedpact.provider.state import ProviderState
 from fedpact.types.deployment import DeploymentV2
 from fedpact.types.rounds import ApprovalRule, LeaderRule, seats_of
 from fedpact.types.v2 import ETHER, Join, Start, Terms, WeightRule
@@ -187,6 +189,13 @@ class SecondRequest:
         delivery = self.deliveries.after(final).fields
         call = self.client.market.deliver(self.id, self.terms, delivery)
         return self.send(self.people.members[-1], call)
+
+
+def read_events(client: ClientV2, state: ProviderState) -> None:
+    """All events of the deployment, as a daemon keeps them."""
+    for chunk in EventScanner(client, client.deployment.block).chunks(client.frame()):
+        events = [(one.block, one.log_index, one.name, one.args) for one in chunk.events]
+        state.ingest(events, chunk.first - 1, "", chunk.first)
 
 
 def signed(keys: AccountKeys, message: SignableMessage) -> bytes:

@@ -17,7 +17,7 @@ from fedpact.chain.bindings.v2.resale import ResaleMarketV2
 from fedpact.chain.bindings.v2.rounds import Rounds as RoundsV2
 from fedpact.chain.connection import Connection
 from fedpact.chain.records import BlockReference
-from fedpact.chain.scanner import EventScanner
+from fedpact.chain.scanner import EventScanner, indexed
 from fedpact.errors import DeploymentError
 from fedpact.types.deployment import Deployment, DeploymentV2
 
@@ -88,7 +88,7 @@ class ClientV2(Connection):
             self,
             here.block if since is None else since,
             addresses=[one for one in (here.market, here.pool, here.rounds, here.resale) if one],
-            topics=[None, f"0x{request:064x}"],
+            topics=[None, indexed(request)],
         )
 
     def request_events(

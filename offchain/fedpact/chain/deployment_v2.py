@@ -28,7 +28,7 @@ from fedpact.chain.addresses import checksum, created_address
 from fedpact.chain.connection import Connection
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
-from fedpact.chain.scanner import asked_for
+from fedpact.chain.scanner import asked_for, indexed
 from fedpact.errors import DeploymentError
 from fedpact.types.deployment import DeploymentV2
 
@@ -162,7 +162,7 @@ def _has_code(connection: Connection, address: str) -> bool:
 def _first_block(connection: Connection, factory: str) -> int:
     """Where the factory created its first contract: that of its first event."""
     topic = contract_abi(FACTORY, SECOND).event_topic("Created")
-    topics = [topic, f"0x{1:064x}"]
+    topics = [topic, indexed(1)]
     query = {"fromBlock": "0x0", "address": factory, "topics": topics}
     [entry] = asked_for(connection.rpc.call("eth_getLogs", query), topics)
     return int(entry["blockNumber"], 16)

@@ -39,6 +39,11 @@ class Chunk:
     """The last block read; None if nothing before `first` is known."""
 
 
+def indexed(value: int | str) -> str:
+    """The topic of an indexed number or address, as logs have it."""
+    return f"0x{int(value, 16) if isinstance(value, str) else value:064x}"
+
+
 class EventScanner:
     """Yields the events of a deployment's contracts from `from_block` on.
 

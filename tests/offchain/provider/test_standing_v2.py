@@ -10,14 +10,13 @@ from fedpact.chain.client import ClientV2
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.nodes import Nodes
-from fedpact.chain.scanner import EventScanner
 from fedpact.errors import InvalidInput, NotReady
 from fedpact.provider.files import state_file
 from fedpact.provider.state import Participation, ProviderState
 from fedpact.provider.v2.standing import claim, standing
 from fedpact.types.currency import ETHER_CURRENCY
 from fedpact.types.v2 import Status
-from tests.support.second import People, SecondRequest, deployed_second
+from tests.support.second import People, SecondRequest, deployed_second, read_events
 from tests.support.tokens import new_token
 
 PAY = 3_600_000
@@ -40,9 +39,7 @@ def followed(client: ClientV2, folder: Path, account: str, request: int) -> None
     path = state_file(folder, client.deployment, account)
     path.parent.mkdir(parents=True, exist_ok=True)
     state = ProviderState(path, client.deployment, account)
-    for chunk in EventScanner(client, client.deployment.block).chunks(client.frame()):
-        events = [(one.block, one.log_index, one.name, one.args) for one in chunk.events]
-        state.ingest(events, chunk.first - 1, "", chunk.first)
+    read_events(client, state)
     state.decide(request, Participation.JOINED, "joined with 100 samples")
     state.close()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from fedpact.chain.bindings.v2.token import shown_currency
 from fedpact.consensus.earned import fold, uncollected
 from fedpact.consensus.settling import ENTRIES_PER_CALL
 from fedpact.errors import ContentMissing
@@ -118,5 +119,6 @@ def _collect(view: RequestView, index: int) -> DutyResult:
         for event in view.events("Paid")
         if event["account"] == view.account and event["token"] == token
     )
-    finish(view, f"paid {paid}")
-    return idle(f"paid {paid}")
+    reason = f"paid {shown_currency(ctx.client, token).text(paid)}"
+    finish(view, reason)
+    return idle(reason)

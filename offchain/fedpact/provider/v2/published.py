@@ -4,6 +4,7 @@ from functools import cache
 
 from fedpact.chain.bindings.v2.events import ModelsSubmitted, RoundOpened, RoundPosted
 from fedpact.chain.client import ClientV2
+from fedpact.chain.scanner import indexed
 from fedpact.errors import ContentMissing
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.types.rounds import seats_of
@@ -15,8 +16,7 @@ def submissions(client: ClientV2, account: str) -> list[tuple[ReleaseId, bytes]]
 
     Raises ContentMissing where the node does not have the transaction that posted a round.
     """
-    word = f"0x{int(account, 16):064x}"
-    joined = client.pool.history([client.pool.event_topic("Joined"), None, word])
+    joined = client.pool.history([client.pool.event_topic("Joined"), None, indexed(account)])
     found: dict[ReleaseId, bytes] = {}
     for request in dict.fromkeys(int(event.args["request"]) for event in joined):
         for round_, digest in _of_request(client, request, account):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fedpact.chain.bindings.v2.resale import ResaleMarketV2
+from fedpact.chain.bindings.v2.token import shown_currency
 from fedpact.chain.records import Frame
 from fedpact.consensus.earned import fold, sums_of, uncollected
 from fedpact.consensus.settling import ENTRIES_PER_CALL
@@ -93,7 +94,8 @@ def _seal(
         if resale.purchase(view.id, buyer, view.frame).status is not SaleStatus.PENDING:
             continue
         if agreed is None or (agreed.price, view.terms.token) != (offer.price, offer.token):
-            reason = f"{buyer} paid {offer.price}, which is not what I agreed to"
+            paid = shown_currency(ctx.client, offer.token).text(offer.price)
+            reason = f"{buyer} paid {paid}, which is not what I agreed to"
             continue
         turn = makers.index(index) * offer.deliver_window / (2 * len(makers))
         if view.frame.timestamp < deadline - offer.deliver_window + turn:
@@ -137,5 +139,7 @@ def _claim(
         ctx.cache.sales[view.id] = sales.earned + len(share.buyers)
         return idle(reason)
     receipt = ctx.client.send(ctx.keys, resale.claim(view.id, share.buyers, index, view.account))
-    amount = receipt.event("ResaleClaimed").args["amount"]
+    amount = shown_currency(ctx.client, offer.token).text(
+        receipt.event("ResaleClaimed").args["amount"]
+    )
     return did(f"took {amount} from resales ({receipt.gas_used} gas)")

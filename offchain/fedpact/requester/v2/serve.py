@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedpact.chain.scanner import EventScanner
+from fedpact.chain.scanner import EventScanner, indexed
 from fedpact.errors import DecryptionError, NotReady, Retryable, TransactionTimeout
 from fedpact.logs import about
 from fedpact.requester.v2.client import CONTENT_GOOD_FOR, RequesterV2, pause_after
@@ -74,8 +74,8 @@ class RequesterDaemon:
         self._over: set[int] = set()
         self._waiting: dict[int, _Waiting] = {}
         self._purchases: dict[int, _Waiting] = {}
-        client = requester.client
-        topics = [client.market.event_topic("RequestCreated"), None, _word(requester.keys.address)]
+        client, account = requester.client, indexed(requester.keys.address)
+        topics = [client.market.event_topic("RequestCreated"), None, account]
         self._made = EventScanner(
             client, client.deployment.block, addresses=[client.market.address], topics=topics
         )
@@ -83,7 +83,7 @@ class RequesterDaemon:
         self._bought: EventScanner | None = None
         if client.deployment.resale is not None:
             market = client.resale
-            topics = [market.event_topic("ResultBought"), None, _word(requester.keys.address)]
+            topics = [market.event_topic("ResultBought"), None, account]
             self._bought = EventScanner(
                 client, client.deployment.block, addresses=[market.address], topics=topics
             )
@@ -257,7 +257,3 @@ def _outlasting(what: str) -> Iterator[_Trouble]:
     except Exception as error:
         trouble.error = error
         log.exception("%s", what)
-
-
-def _word(address: str) -> str:
-    return f"0x{int(address, 16):064x}"

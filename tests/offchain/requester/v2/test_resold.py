@@ -33,7 +33,7 @@ from fedpact.requester.v2.serve import RequesterDaemon
 from fedpact.types.resale import SaleStatus
 from fedpact.types.specification import Specification
 from tests.offchain.requester.v2.conftest import Played, Scene
-from tests.support.second import REQUEST_KEY
+from tests.support.second import REQUEST_KEY, read_events
 
 PRICE = 10**16
 ORGANISATION = 500
@@ -51,10 +51,7 @@ class Maker:
     def look(self) -> Any:
         """Read all events, and the request at the latest block."""
         ctx = self.ctx
-        scanner = EventScanner(ctx.client, ctx.client.deployment.block)
-        for chunk in scanner.chunks(ctx.client.frame()):
-            events = [(one.block, one.log_index, one.name, one.args) for one in chunk.events]
-            ctx.state.ingest(events, chunk.first - 1, "", chunk.first)
+        read_events(ctx.client, ctx.state)
         return SecondProtocol(ctx).look(self.request, ctx.client.frame())
 
     def due(self) -> bool:
@@ -101,6 +98,7 @@ class Sale:
             store=self.scene.store,
             state=ProviderState(path, self.client.deployment, keys.address),
             cache=cache,
+            exchange=None,
         )
         return Maker(keys, ctx, self.id)
 
@@ -279,7 +277,7 @@ def test_a_maker_seals_for_no_price_but_the_agreed_one(
     maker.ctx.cache.specifications[sale.id] = agreed(spec)
     done = maker.act()
     assert not done.acted
-    assert f"{buyer.keys.address} paid {PRICE}, which is not what I agreed to" in done.reason
+    assert f"{buyer.keys.address} paid 0.01 ether, which is not what I agreed to" in done.reason
 
 
 def test_makers_seal_in_turns_and_none_in_the_last_tenth_of_the_window(sale: Sale) -> None:

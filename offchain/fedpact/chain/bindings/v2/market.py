@@ -11,6 +11,7 @@ from fedpact.chain.bindings.binding import Binding, snake
 from fedpact.chain.bindings.v2.events import Delivered, RequestCreated, request_event
 from fedpact.chain.bindings.v2.structs import terms_struct
 from fedpact.chain.records import BlockReference, Call
+from fedpact.chain.scanner import indexed
 from fedpact.errors import UnknownRequest
 from fedpact.types.v2 import Earned, Status, StoredRequest, Terms
 
@@ -155,7 +156,7 @@ class Market(Binding):
 
     def created(self, request: int) -> RequestCreated:
         """The event of the request's creation; raises UnknownRequest."""
-        for found in self._created([self._abi.event_topic("RequestCreated"), _word(request)]):
+        for found in self._created([self._abi.event_topic("RequestCreated"), indexed(request)]):
             return found
         raise UnknownRequest(f"the market at {self.address} knows no request {request}")
 
@@ -167,12 +168,12 @@ class Market(Binding):
     def made_by(self, requester: str | None) -> Iterator[RequestCreated]:
         """Requests of an account (None: of everybody), oldest first."""
         topic = self._abi.event_topic("RequestCreated")
-        by = None if requester is None else _word(int(requester, 16))
+        by = None if requester is None else indexed(requester)
         return self._created([topic, None, by])
 
     def delivered(self, request: int) -> Delivered | None:
         """The delivery, once there is one."""
-        for event in self.history([self._abi.event_topic("Delivered"), _word(request)]):
+        for event in self.history([self._abi.event_topic("Delivered"), indexed(request)]):
             found = request_event(event)
             assert isinstance(found, Delivered)
             return found
@@ -187,7 +188,3 @@ class Market(Binding):
             found = request_event(event)
             assert isinstance(found, RequestCreated)
             yield found
-
-
-def _word(number: int) -> str:
-    return f"0x{number:064x}"
