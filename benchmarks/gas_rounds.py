@@ -69,14 +69,15 @@ def _single(task: dict[str, list[int]], further: dict[str, list[int]]) -> Gas:
     def middle(spent: list[int]) -> int:
         return int(statistics.median(spent))
 
-    once = ("start", "openSlice", "tally", "finalise")
+    once = ("openSlice", "finalise")
     each = ("submit", "commitVotes", "revealVotes", "attest")
     return {
         "enrol, first": task["enrol"][0],
         "enrol": middle(task["enrol"][1:]),
         "start": task["start"][0],
         **{name: middle(further[name]) for name in each},
-        **{name: further[name][0] for name in once if name in further},
+        "revealVotes, the last one": further["revealVotes"][-1],
+        **{name: further[name][0] for name in once},
     }
 
 
@@ -119,14 +120,13 @@ def _alone(r: Rounds) -> None:
         r.commit(seat)
     for seat in seats:
         r.reveal(seat, sender=r.seats[seat])
-    r.tally()
     for seat in seats:
         r.attest(seat)
     r.finalise()
 
 
 def _batched(r: Rounds) -> None:
-    """Four transactions: submit; slice and commit; reveal and tally; attest and finalise."""
+    """Four transactions: submit; slice and commit; reveal, which tallies; attest and finalise."""
     seats = range(len(r.seats))
     rounds, domain, round_ = r.on.rounds, r.domain, r.facts.round
     poster = r.stranger
@@ -139,32 +139,14 @@ def _batched(r: Rounds) -> None:
     mask = (1 << len(judged)) - 1
     signed = r.signed(judged, lambda seat: domain.vote(r.id, round_, values[seat]), poster)
     opening = (r.id, [], r.requester.address, SLICE_KEY, pack_signatures([bytes(slice_)]))
-    _together(
-        *(r, poster, "commit"),
+    calls = [
         rounds.encode_abi("openSlice", opening),
         rounds.encode_abi("commitVotes", [r.id, mask, list(values.values()), signed]),
-    )
-    committed = r.anchored(list(values.items()))
-    opened = [(seat, r.votes[seat].to_bytes(32, "big")) for seat in seats]
-    votes, salts = [r.votes[seat] for seat in seats], [r.salt(seat) for seat in seats]
-    _together(
-        *(r, poster, "reveal"),
-        rounds.encode_abi("revealVotes", [r.id, committed, mask, votes, salts]),
-        rounds.encode_abi("tally", [r.id, r.anchored(opened)]),
-    )
-    assert r.board is not None
-    digest, errors = r.global_digest, sum(900 << (14 * seat) for seat in seats)
-    signed = r.signed(judged, lambda seat: domain.attest(r.id, round_, digest, 900), poster)
-    attestations = [(seat, digest, 900) for seat in seats]
-    _together(
-        *(r, poster, "attest"),
-        rounds.encode_abi("attest", [r.id, mask, digest, errors, signed]),
-        rounds.encode_abi("finalise", [r.id, r.board.fields, attestations]),
-    )
-
-
-def _together(r: Rounds, sender: Any, name: str, *calls: str) -> None:
-    r.sent(sender, name, r.on.rounds.functions.multicall(list(calls)))
+    ]
+    r.sent(poster, "commit", rounds.functions.multicall(calls))
+    r.committed = list(values.items())
+    r.reveal(*seats)
+    r.finalise(*seats)
 
 
 def _pools(chain: Chain, contracts: Contracts, accounts: Any) -> Gas:

@@ -5,8 +5,8 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 
 import {IParticipantRegistry} from "./interfaces/IParticipantRegistry.sol";
 import {IReputationLedger} from "./interfaces/IReputationLedger.sol";
+import {IRoundSteps} from "./interfaces/IRoundSteps.sol";
 import {ITrainingPool} from "./interfaces/ITrainingPool.sol";
-import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {MemberBlob} from "./libraries/MemberBlob.sol";
 import {PoolBatch} from "./libraries/PoolBatch.sol";
 import {PoolMember, PoolMemberLib} from "./libraries/PoolMember.sol";
@@ -25,13 +25,13 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
     IParticipantRegistry private immutable REGISTRY;
     IReputationLedger private immutable LEDGER;
     address private immutable MARKET;
-    ITrainingRounds private immutable ROUNDS;
+    IRoundSteps private immutable ROUNDS;
 
     constructor(address registry, address ledger, address market, address rounds) EIP712("fedpact", "2") {
         REGISTRY = IParticipantRegistry(registry);
         LEDGER = IReputationLedger(ledger);
         MARKET = market;
-        ROUNDS = ITrainingRounds(rounds);
+        ROUNDS = IRoundSteps(rounds);
     }
 
     /// @dev Gives a blob that is being created its code.
@@ -212,7 +212,7 @@ contract TrainingPool is TrainingPoolViews, EIP712 {
         ++s.batches;
         s.members += uint16(all.length);
         s.weight = uint32(sum);
-        MemberBlob.write(all, _salt(request, s.members));
+        MemberBlob.write(all, MemberBlob.saltOf(request, s.members));
     }
 
     /// @dev Notes where a batch that is no longer the last ends.

@@ -14,8 +14,6 @@ abstract contract TrainingPoolViews is ITrainingPool {
     using PoolMemberLib for PoolMember[];
 
     uint256 internal constant MAX_COHORT = 16;
-    /// @dev The indices 0 to 15 as a cohort.
-    uint256 private constant IN_ORDER = 0x000f000e000d000c000b000a0009000800070006000500040003000200010000;
     uint256 internal constant ENDS_PER_WORD = 5;
     uint256 internal constant END_BITS = 48;
     uint256 internal constant UNIFORM = 0;
@@ -65,8 +63,7 @@ abstract contract TrainingPoolViews is ITrainingPool {
         State memory s = pool.state;
         // The common case, in which nothing is drawn and nobody is passed over.
         if (s.members <= s.cohort && s.batches == 1 && s.left == 0) {
-            cohort_ = IN_ORDER & (type(uint256).max >> (256 - 16 * uint256(s.members)));
-            return (cohort_, MemberBlob.readAll(_blobAt(request, s.members), s.members));
+            return (Draw.inOrder(s.members), MemberBlob.readAll(_blobAt(request, s.members), s.members));
         }
         return _drawn(request, pool, s, seed);
     }
@@ -230,13 +227,9 @@ abstract contract TrainingPoolViews is ITrainingPool {
         return (uint16(word), uint32(word >> 16));
     }
 
-    /// @dev The blob of the batch that ends there. No two have the same end: each enrolment makes the pool larger.
+    /// @dev The blob of the batch that ends there.
     function _blobAt(uint256 request, uint256 end) private view returns (address) {
-        return MemberBlob.placeOf(_salt(request, end));
-    }
-
-    function _salt(uint256 request, uint256 end) internal pure returns (uint256) {
-        return (request << 16) | end;
+        return MemberBlob.placeOf(address(this), MemberBlob.saltOf(request, end));
     }
 
     /// @dev The member with an index.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
-
 import {PackedScores, Scores} from "../libraries/Scores.sol";
 import {UncheckedArrays} from "../libraries/UncheckedArrays.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
@@ -16,8 +14,8 @@ import {TrainingRoundsStore} from "./TrainingRoundsStore.sol";
 /// @title TrainingRounds
 /// @notice See {ITrainingRounds}.
 /// @dev Each function reads state and plan once, advances the state to the present phase, checks and changes it, and writes
-/// it once. Several steps fit one transaction by `multicall`.
-contract TrainingRounds is TrainingRoundsEnd, Multicall {
+/// it once.
+contract TrainingRounds is TrainingRoundsEnd {
     using Clock for State;
     using Scores for PackedScores[];
     using SeatSignatures for bytes;
@@ -65,10 +63,10 @@ contract TrainingRounds is TrainingRoundsEnd, Multicall {
         // A key's account without code calls with the transaction's calldata; any other could hide the record.
         // solhint-disable-next-line avoid-tx-origin
         if (msg.sender != tx.origin || msg.sender.code.length != 0) emit RecordPosted(request, s.round, record);
-        (Board memory board,) =
-            Judgement.judge(_votesOf(s, mask, record.votes), mask, mask, p.maxError, p.voteBand);
+        (PackedScores[] memory votes, uint256[] memory errors) = _judgements(s, mask, record);
+        (Board memory board,) = Judgement.judge(votes, mask, mask, p.maxError, p.voteBand);
         board.faults |= silent;
-        Final memory f = _final(s, p, cohort, board, record.digest, mask, _errorsOf(mask, record.errors));
+        Final memory f = _final(s, p, cohort, board, record.digest, mask, errors);
         f.refund = _refund(p, gas_, n, 1);
         _conclude(request, task, s, p, cohort, board, f, log, hash);
     }
@@ -89,14 +87,6 @@ contract TrainingRounds is TrainingRoundsEnd, Multicall {
         result.paidRounds = s.paidRounds;
         result.earned = task.earned;
         result.deliveryHash = task.deliveryHash;
-    }
-
-    /// @inheritdoc ITrainingRounds
-    function openTerms(uint256 request) external view override returns (bytes32) {
-        Task storage task = _tasks[request];
-        Phase phase = _state(task).phase;
-        if (phase != Phase.Waiting) revert TrainingRounds_WrongPhase(request, phase, Phase.Waiting);
-        return task.history;
     }
 
     /* CHECKS */
@@ -137,33 +127,24 @@ contract TrainingRounds is TrainingRoundsEnd, Multicall {
         }
     }
 
-    /// @dev The votes of a whole round by seat.
-    function _votesOf(State memory s, uint256 mask, PackedScores[] calldata given)
+    /// @dev The votes of a whole round by seat, and the errors that its seats measured.
+    function _judgements(State memory s, uint256 mask, Record calldata record)
         private
         pure
-        returns (PackedScores[] memory votes)
+        returns (PackedScores[] memory votes, uint256[] memory errors)
     {
         votes = new PackedScores[](s.size);
+        errors = new uint256[](record.votes.length);
         uint256 k;
         unchecked {
             for (uint256 seat; mask >> seat != 0; ++seat) {
                 if (!_has(mask, seat)) continue;
-                PackedScores vote = given[k++];
+                PackedScores vote = record.votes[k];
                 _requireScores(vote, s.size, mask, seat);
                 votes.put(seat, vote);
-            }
-        }
-    }
-
-    function _errorsOf(uint256 mask, PackedScores errors) private pure returns (uint256[] memory found) {
-        found = new uint256[](Scores.count(mask));
-        uint256 k;
-        unchecked {
-            for (uint256 seat; mask >> seat != 0; ++seat) {
-                if (!_has(mask, seat)) continue;
-                uint256 error_ = errors.lane(seat);
+                uint256 error_ = record.errors.lane(seat);
                 _requireError(seat, error_);
-                found.put(k++, error_);
+                errors.put(k++, error_);
             }
         }
     }

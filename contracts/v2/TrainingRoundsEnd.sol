@@ -14,6 +14,7 @@ import {TrainingRoundsStore} from "./TrainingRoundsStore.sol";
 /// @notice How a round of {TrainingRounds} is counted, closed and followed by the next.
 abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
     using Clock for State;
+    using Scores for PackedScores[];
     using UncheckedArrays for uint256[];
 
     /// @dev What became of a round. `digest` 0: not final.
@@ -26,66 +27,124 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         uint256 refund;
     }
 
+    /// @dev What a refund is computed from: the gas that was left at first, the seats that the call acts for, and into how
+    /// many parts like this one the round's cap is split.
+    struct Spent {
+        uint256 gas_;
+        uint256 seats;
+        uint256 parts;
+    }
+
     /* COUNTING */
 
     /// @inheritdoc ITrainingRounds
-    function tally(uint256 request, Anchored calldata votes) external override {
+    function revealVotes(
+        uint256 request,
+        Anchored calldata anchored,
+        uint256 mask,
+        PackedScores[] calldata votes,
+        bytes32[] calldata salts
+    ) external override {
+        uint256 gas_ = gasleft();
+        Task storage task = _tasks[request];
+        (State memory s, Plan memory p) = _load(task);
+        _requirePhase(request, s, Phase.Reveal);
+        _requireMask(request, mask, s.acted & ~(uint256(s.revealed) | s.voided));
+        _requireNumber(votes.length, Scores.count(mask));
+        _requireNumber(salts.length, votes.length);
+        bytes32 log = task.log;
+        (uint256[] memory commitments, PackedScores[] memory bySeat) = _sinceSlice(anchored, s, log);
+        Cohort memory cohort = _cohort(task, s, request);
+        uint256 k;
+        unchecked {
+            for (uint256 seat; mask >> seat != 0; ++seat) {
+                if (!_has(mask, seat)) continue;
+                PackedScores vote = votes[k];
+                bytes32 opened = keccak256(
+                    abi.encode(
+                        block.chainid, address(this), request, s.round, cohort.seats[seat].account(), vote, salts[k++]
+                    )
+                );
+                bytes32 commitment = bytes32(commitments.get(seat));
+                if (opened != commitment) revert TrainingRounds_CommitmentMismatch(seat, commitment, opened);
+                if (PackedScores.unwrap(vote) != PackedScores.unwrap(Judgement.BLIND)) {
+                    _requireScores(vote, s.size, s.submitted, seat);
+                }
+                bySeat.put(seat, vote);
+                log = _withValue(log, seat, bytes32(PackedScores.unwrap(vote)));
+            }
+        }
+
+        // Effect:
+        bool large = _covers(mask, s.acted);
+        s.revealed |= uint16(mask);
+        s.advance(p, block.timestamp);
+        emit VotesRevealed(request, s.round, mask, votes);
+        if (s.phase == Phase.Tally) {
+            // Two parts of a round in one call; who opened few votes is refunded the tally alone.
+            Spent memory spent = large ? Spent(gas_, Scores.count(mask), PARTS / 2) : Spent(gasleft(), 0, PARTS);
+            _count(request, task, s, p, cohort, bySeat, log, spent);
+            return;
+        }
+        task.log = log;
+        task.state = s;
+        if (large) _repay(request, task, p, gas_, mask);
+    }
+
+    /// @inheritdoc ITrainingRounds
+    function tally(uint256 request, Anchored calldata anchored) external override {
         uint256 gas_ = gasleft();
         Task storage task = _tasks[request];
         (State memory s, Plan memory p) = _load(task);
         _requirePhase(request, s, Phase.Tally);
-        Board memory board = _judged(task, s, p, votes);
-        board.faults |= _silent(s) | s.voided;
-
-        // Effect: everything anchored goes into the log; the lists' slots are free.
-        bytes32 hash = _boardHash(board);
-        task.log = keccak256(
-            abi.encode(
-                task.log,
-                s.acted == 0 ? bytes32(0) : task.anchored,
-                s.revealed == 0 ? bytes32(0) : task.opened,
-                hash
-            )
-        );
-        emit RoundTallied(request, s.round, s.has(Clock.BLIND), board);
-        uint256 refund = _refund(p, gas_, 0, PARTS);
-        // Effect: with fewer than two that may attest, or after a cancellation in the submissions, nothing follows.
-        bool cut = s.has(Clock.HALTED) && s.has(Clock.BLIND);
-        if (cut || Scores.count(s.attesters()) < 2 || board.included == 0) {
-            Final memory none;
-            none.refund = refund;
-            _conclude(request, task, s, p, _cohort(task, s, request), board, none, task.log, hash);
-            return;
-        }
-        task.anchored = hash;
-        s.acted = 0;
-        s.flags &= ~Clock.REOPENED;
-        s.phase = Phase.Attest;
-        s.mark = uint40(block.timestamp + p.attestWindow);
-        task.state = s;
-        _pay(request, task, refund);
+        bytes32 log = task.log;
+        (, PackedScores[] memory votes) = _sinceSlice(anchored, s, log);
+        _count(request, task, s, p, _cohort(task, s, request), votes, log, Spent(gas_, 0, PARTS));
     }
 
     /// @inheritdoc ITrainingRounds
-    function finalise(uint256 request, Board calldata given, Attestation[] calldata attestations) external override {
-        uint256 gas_ = gasleft();
+    function finalise(
+        uint256 request,
+        Tallied calldata tallied,
+        Attestation[] calldata attestations,
+        uint256 mask,
+        bytes32 digest,
+        PackedScores errors,
+        bytes calldata signatures
+    ) external override {
+        Spent memory spent = Spent(gasleft(), 0, PARTS);
         Task storage task = _tasks[request];
         (State memory s, Plan memory p) = _load(task);
-        _requirePhase(request, s, Phase.Finalise);
-        Board memory board = given;
-        _requireList(task.anchored, _boardHash(board));
-        bytes32 list = _requireAttestations(task, s, attestations);
+        Board memory board = tallied.board;
         Cohort memory cohort = _cohort(task, s, request);
+        if (mask != 0) {
+            _requirePhase(request, s, Phase.Attest);
+            _requireMask(request, mask, s.attesters() & ~s.acted);
+        }
+        bytes32 log = task.log;
+        Attestation[] memory all =
+            _attestations(log, _withBoard(tallied.log, board), s, attestations, Scores.count(mask));
+        if (mask != 0) {
+            log = _attested(request, s, cohort, mask, digest, errors, signatures, log);
+            _append(all, attestations.length, mask, digest, errors);
+            if (_covers(mask, s.attesters())) {
+                spent.seats = Scores.count(mask);
+                spent.parts = PARTS / 2;
+            }
+            s.acted |= uint16(mask);
+            s.advance(p, block.timestamp);
+        }
+        _requirePhase(request, s, Phase.Finalise);
 
         // Effect:
-        bytes32 digest = _favourite(attestations, s.voided);
-        (uint256 approvals, uint256[] memory errors) = _approvals(attestations, digest, s.voided);
+        bytes32 favourite = _favourite(all, s.voided);
+        (uint256 approvals, uint256[] memory measured) = _approvals(all, favourite, s.voided);
         board.faults |= s.voided | _astray(s, approvals);
         board.points = Judgement.without(board.points, s.voided);
         Final memory f;
-        if (Scores.count(approvals) >= _needed(s, p)) f = _final(s, p, cohort, board, digest, approvals, errors);
-        f.refund = _refund(p, gas_, 0, PARTS);
-        _conclude(request, task, s, p, cohort, board, f, task.log, keccak256(abi.encode(task.anchored, list)));
+        if (Scores.count(approvals) >= _needed(s, p)) f = _final(s, p, cohort, board, favourite, approvals, measured);
+        f.refund = _refund(p, spent.gas_, spent.seats, spent.parts);
+        _conclude(request, task, s, p, cohort, board, f, log, bytes32(0));
     }
 
     /// @inheritdoc ITrainingRounds
@@ -105,6 +164,39 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
     }
 
     /* INTERNAL */
+
+    /// @dev Judges the votes; then the attestations follow, or the round's end.
+    function _count(
+        uint256 request,
+        Task storage task,
+        State memory s,
+        Plan memory p,
+        Cohort memory cohort,
+        PackedScores[] memory votes,
+        bytes32 log,
+        Spent memory spent
+    ) private {
+        Board memory board = _judged(s, p, votes);
+        board.faults |= _silent(s) | s.voided;
+        emit RoundTallied(request, s.round, s.has(Clock.BLIND), board, log);
+        log = _withBoard(log, board);
+        uint256 refund = _refund(p, spent.gas_, spent.seats, spent.parts);
+        // Effect: with fewer than two that may attest, or after a cancellation in the submissions, nothing follows.
+        bool cut = s.has(Clock.HALTED) && s.has(Clock.BLIND);
+        if (cut || Scores.count(s.attesters()) < 2 || board.included == 0) {
+            Final memory none;
+            none.refund = refund;
+            _conclude(request, task, s, p, cohort, board, none, log, bytes32(0));
+            return;
+        }
+        task.log = log;
+        s.acted = 0;
+        s.flags &= ~Clock.REOPENED;
+        s.phase = Phase.Attest;
+        s.mark = uint40(block.timestamp + p.attestWindow);
+        task.state = s;
+        _pay(request, task, refund);
+    }
 
     /// @dev Fewer than two submitted in round 1: the starter has a fault, and those after it may start.
     function _voidStart(uint256 request, Task storage task, State memory s) private {
@@ -220,21 +312,15 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
     /* JUDGING */
 
     /// @dev The board of what was submitted and revealed; marks the round if it is blind.
-    function _judged(Task storage task, State memory s, Plan memory p, Anchored calldata votes)
+    function _judged(State memory s, Plan memory p, PackedScores[] memory votes)
         private
-        view
+        pure
         returns (Board memory board)
     {
         uint256 judged = s.judged();
         if (s.has(Clock.BLIND)) return Judgement.blind(judged, judged);
-        bytes32[] memory words = _bySeat(votes, Scores.count(s.revealed), task.opened);
-        PackedScores[] memory bySeat;
-        // Words are words.
-        assembly ("memory-safe") {
-            bySeat := words
-        }
         bool isBlind;
-        (board, isBlind) = Judgement.judge(bySeat, judged, s.revealed & judged, p.maxError, p.voteBand);
+        (board, isBlind) = Judgement.judge(votes, judged, s.revealed & judged, p.maxError, p.voteBand);
         uint256 hidden = s.acted & ~s.revealed;
         if (isBlind) {
             s.flags |= Clock.BLIND;
@@ -242,6 +328,31 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
             board = Judgement.blind(judged, judged & ~hidden);
         }
         board.faults |= hidden;
+    }
+
+    /// @dev Checks what was anchored since the slice against the log; commitments and votes come back by seat.
+    function _sinceSlice(Anchored calldata anchored, State memory s, bytes32 log)
+        private
+        pure
+        returns (uint256[] memory commitments, PackedScores[] memory votes)
+    {
+        uint256 committed = Scores.count(s.acted);
+        uint256 number = committed + Scores.count(s.revealed);
+        _requireNumber(anchored.values.length, number);
+        commitments = new uint256[](Scores.SEATS);
+        votes = new PackedScores[](Scores.SEATS);
+        if (number == 0) return (commitments, votes);
+        bytes32 hash = anchored.log;
+        unchecked {
+            for (uint256 i; i < number; ++i) {
+                uint256 seat = (anchored.seats >> (4 * i)) & 0xf;
+                bytes32 value = anchored.values[i];
+                hash = _withValue(hash, seat, value);
+                if (i < committed) commitments.put(seat, uint256(value));
+                else votes.put(seat, PackedScores.wrap(uint256(value)));
+            }
+        }
+        _requireLog(log, hash);
     }
 
     /* ATTESTATIONS */
@@ -259,25 +370,43 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         if (2 * number > Scores.count(s.judged())) seats |= s.attesters() & s.acted & ~approvals;
     }
 
-    /// @dev Checks the list; returns its hash.
-    function _requireAttestations(Task storage task, State memory s, Attestation[] calldata attestations)
-        private
-        view
-        returns (bytes32 list)
-    {
+    /// @dev Checks the list of attestations against the log; returns it with room for `more`.
+    /// @param hash The log with the board.
+    function _attestations(
+        bytes32 log,
+        bytes32 hash,
+        State memory s,
+        Attestation[] calldata attestations,
+        uint256 more
+    ) private pure returns (Attestation[] memory all) {
         uint256 number = Scores.count(s.acted);
         _requireNumber(attestations.length, number);
+        all = new Attestation[](number + more);
         unchecked {
             for (uint256 i; i < number; ++i) {
-                list = _withAttestation(list, attestations[i].seat, attestations[i].digest, attestations[i].error_);
+                Attestation memory a = attestations[i];
+                all[i] = a;
+                hash = _withAttestation(hash, a.seat, a.digest, a.error_);
             }
         }
-        if (number != 0) _requireList(task.opened, list);
+        _requireLog(log, hash);
+    }
+
+    /// @dev Adds the attestations of the mask's seats from position `k` on.
+    function _append(Attestation[] memory all, uint256 k, uint256 mask, bytes32 digest, PackedScores errors)
+        private
+        pure
+    {
+        unchecked {
+            for (uint256 seat; mask >> seat != 0; ++seat) {
+                if (_has(mask, seat)) all[k++] = Attestation(seat, digest, errors.lane(seat));
+            }
+        }
     }
 
     /// @dev The only digest that can have more than half of the attestations that count (Boyer and Moore), as every quorum
     /// has.
-    function _favourite(Attestation[] calldata attestations, uint256 voided) private pure returns (bytes32 digest) {
+    function _favourite(Attestation[] memory attestations, uint256 voided) private pure returns (bytes32 digest) {
         uint256 lead;
         unchecked {
             for (uint256 i; i < attestations.length; ++i) {
@@ -289,7 +418,7 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
     }
 
     /// @dev The seats that attested the digest, and their errors.
-    function _approvals(Attestation[] calldata attestations, bytes32 digest, uint256 voided)
+    function _approvals(Attestation[] memory attestations, bytes32 digest, uint256 voided)
         private
         pure
         returns (uint256 approvals, uint256[] memory errors)
@@ -298,7 +427,7 @@ abstract contract TrainingRoundsEnd is TrainingRoundsStore, ITrainingRounds {
         uint256 n;
         unchecked {
             for (uint256 i; i < attestations.length; ++i) {
-                Attestation calldata a = attestations[i];
+                Attestation memory a = attestations[i];
                 if (a.digest != digest || _has(voided, a.seat)) continue;
                 approvals |= 1 << a.seat;
                 errors[n++] = a.error_;

@@ -92,6 +92,8 @@ abstract contract TrainingRoundsStart is TrainingRoundsStore, IRoundStart {
             s.flags |= Clock.DRAWN;
             // Nothing that the starter chooses, but the block.
             task.seed = keccak256(abi.encode(request, block.prevrandao));
+        } else if (pool.batches == 1 && pool.left == 0) {
+            s.flags |= Clock.WHOLE;
         }
         task.history = _withStart(task.history, facts);
         task.deliveryHash = facts.deliveryHash;

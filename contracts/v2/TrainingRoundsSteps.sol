@@ -2,27 +2,27 @@
 pragma solidity 0.8.37;
 
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
 
 import {PackedScores, Scores} from "../libraries/Scores.sol";
 import {IRoundSteps} from "./interfaces/IRoundSteps.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {Clock, Plan, State} from "./libraries/Clock.sol";
-import {Judgement} from "./libraries/Judgement.sol";
 import {SeatSignatures} from "./libraries/SeatSignatures.sol";
 import {TrainingRoundsStart} from "./TrainingRoundsStart.sol";
 import {TrainingRoundsStore} from "./TrainingRoundsStore.sol";
 
 /// @title TrainingRoundsSteps
 /// @notice The steps of a round in batches: see {IRoundSteps}.
-/// @dev Code for {TrainingRounds}, which runs it on its own storage. Called directly it finds no request.
-contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
+/// @dev Code for {TrainingRounds}, which runs it on its own storage. Called directly it finds no request. Several steps fit
+/// one transaction by `multicall`, which calls {TrainingRounds} for each.
+contract TrainingRoundsSteps is TrainingRoundsStart, Multicall, IRoundSteps {
     using Clock for State;
     using SeatSignatures for bytes;
 
     bytes32 private constant MODEL = keccak256("Model(uint256 request,uint256 round,bytes32 digest)");
     bytes32 private constant SLICE = keccak256("Slice(uint256 request,uint256 round,bytes32 key)");
     bytes32 private constant VOTE = keccak256("Vote(uint256 request,uint256 round,bytes32 commitment)");
-    bytes32 private constant ATTEST = keccak256("Attest(uint256 request,uint256 round,bytes32 digest,uint16 error)");
 
     constructor(address pool, address market) TrainingRoundsStore(pool, market) {}
 
@@ -73,9 +73,10 @@ contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
 
         // Effect:
         s.flags |= Clock.SLICE;
-        task.log = _withValue(task.log, Scores.SEATS, key);
+        bytes32 log = _withValue(task.log, Scores.SEATS, key);
+        task.log = log;
         task.state = s;
-        emit ITrainingRounds.SliceOpened(request, s.round, sealedKey);
+        emit ITrainingRounds.SliceOpened(request, s.round, sealedKey, log);
     }
 
     /// @inheritdoc IRoundSteps
@@ -92,8 +93,7 @@ contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
         if (!s.has(Clock.SLICE)) revert ITrainingRounds.TrainingRounds_SliceNotOpen(request, s.round);
         _requireMask(request, mask, s.judged() & ~s.acted);
         Cohort memory cohort = _cohort(task, s, request);
-        bytes32 list = s.acted == 0 ? bytes32(0) : task.anchored;
-        task.anchored = _anchor(request, s.round, cohort, mask, commitments, signatures, list, VOTE);
+        task.log = _anchor(request, s.round, cohort, mask, commitments, signatures, task.log, VOTE);
 
         // Effect:
         bool large = _covers(mask, s.judged());
@@ -101,52 +101,6 @@ contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
         s.advance(p, block.timestamp);
         task.state = s;
         emit ITrainingRounds.VotesCommitted(request, s.round, mask, commitments);
-        if (large) _repay(request, task, p, gas_, mask);
-    }
-
-    /// @inheritdoc IRoundSteps
-    function revealVotes(
-        uint256 request,
-        ITrainingRounds.Anchored calldata commitments,
-        uint256 mask,
-        PackedScores[] calldata votes,
-        bytes32[] calldata salts
-    ) external override {
-        uint256 gas_ = gasleft();
-        Task storage task = _tasks[request];
-        (State memory s, Plan memory p) = _load(task);
-        _requirePhase(request, s, ITrainingRounds.Phase.Reveal);
-        _requireMask(request, mask, s.acted & ~(uint256(s.revealed) | s.voided));
-        _requireNumber(votes.length, Scores.count(mask));
-        _requireNumber(salts.length, votes.length);
-        bytes32[] memory bySeat = _bySeat(commitments, Scores.count(s.acted), task.anchored);
-        Cohort memory cohort = _cohort(task, s, request);
-        bytes32 list = s.revealed == 0 ? bytes32(0) : task.opened;
-        uint256 k;
-        unchecked {
-            for (uint256 seat; mask >> seat != 0; ++seat) {
-                if (!_has(mask, seat)) continue;
-                PackedScores vote = votes[k];
-                bytes32 opened = keccak256(
-                    abi.encode(
-                        block.chainid, address(this), request, s.round, cohort.seats[seat].account(), vote, salts[k++]
-                    )
-                );
-                if (opened != bySeat[seat]) revert ITrainingRounds.TrainingRounds_CommitmentMismatch(seat, bySeat[seat], opened);
-                if (PackedScores.unwrap(vote) != PackedScores.unwrap(Judgement.BLIND)) {
-                    _requireScores(vote, s.size, s.submitted, seat);
-                }
-                list = _withValue(list, seat, bytes32(PackedScores.unwrap(vote)));
-            }
-        }
-        task.opened = list;
-
-        // Effect:
-        bool large = _covers(mask, s.acted);
-        s.revealed |= uint16(mask);
-        s.advance(p, block.timestamp);
-        task.state = s;
-        emit ITrainingRounds.VotesRevealed(request, s.round, mask, votes);
         if (large) _repay(request, task, p, gas_, mask);
     }
 
@@ -163,32 +117,15 @@ contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
         (State memory s, Plan memory p) = _load(task);
         _requirePhase(request, s, ITrainingRounds.Phase.Attest);
         _requireMask(request, mask, s.attesters() & ~s.acted);
-        if (digest == 0) revert ITrainingRounds.TrainingRounds_Zero();
         Cohort memory cohort = _cohort(task, s, request);
-        bytes32 list = s.acted == 0 ? bytes32(0) : task.opened;
-        uint256 signed;
-        // Rebuilt by each `_hashTypedDataV4`, since this code runs at another address than where it lies.
-        bytes32 domain = _domainSeparatorV4();
-        unchecked {
-            for (uint256 seat; mask >> seat != 0; ++seat) {
-                if (!_has(mask, seat)) continue;
-                uint256 error_ = errors.lane(seat);
-                _requireError(seat, error_);
-                bytes32 body = keccak256(abi.encode(ATTEST, request, s.round, digest, error_));
-                signed = signatures.check(
-                    signed, cohort.seats[seat].account(), MessageHashUtils.toTypedDataHash(domain, body)
-                );
-                list = _withAttestation(list, seat, digest, error_);
-            }
-        }
-        task.opened = list;
+        bytes32 log = task.log;
+        task.log = _attested(request, s, cohort, mask, digest, errors, signatures, log);
 
         // Effect:
         bool large = _covers(mask, s.attesters());
         s.acted |= uint16(mask);
         s.advance(p, block.timestamp);
         task.state = s;
-        emit ITrainingRounds.Attested(request, s.round, mask, digest, errors);
         if (large) _repay(request, task, p, gas_, mask);
     }
 
@@ -243,6 +180,16 @@ contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
     }
 
     /* VIEWS */
+
+    /// @inheritdoc IRoundSteps
+    function openTerms(uint256 request) external view override returns (bytes32) {
+        Task storage task = _tasks[request];
+        ITrainingRounds.Phase phase = _state(task).phase;
+        if (phase != ITrainingRounds.Phase.Waiting) {
+            revert ITrainingRounds.TrainingRounds_WrongPhase(request, phase, ITrainingRounds.Phase.Waiting);
+        }
+        return task.history;
+    }
 
     /// @inheritdoc IRoundSteps
     function roundFacts(uint256 request) external view override returns (ITrainingRounds.RoundFacts memory facts) {
@@ -308,7 +255,7 @@ contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
         }
     }
 
-    /// @dev Checks values that seats signed, and adds them to a list.
+    /// @dev Checks values that seats signed, and adds them to the log.
     function _anchor(
         uint256 request,
         uint256 round,
@@ -316,7 +263,7 @@ contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
         uint256 mask,
         bytes32[] calldata values,
         bytes calldata signatures,
-        bytes32 list,
+        bytes32 log,
         bytes32 type_
     ) private view returns (bytes32) {
         _requireNumber(values.length, Scores.count(mask));
@@ -332,10 +279,10 @@ contract TrainingRoundsSteps is TrainingRoundsStart, IRoundSteps {
                 signed = signatures.check(
                     signed, cohort.seats[seat].account(), MessageHashUtils.toTypedDataHash(domain, body)
                 );
-                list = _withValue(list, seat, value);
+                log = _withValue(log, seat, value);
             }
         }
-        return list;
+        return log;
     }
 
     function _bodyOf(uint256 request, uint256 round, ITrainingRounds.Kind kind, bytes calldata message) private pure returns (bytes32) {

@@ -2,24 +2,29 @@
 pragma solidity 0.8.37;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 import {PackedScores, Scores} from "../libraries/Scores.sol";
 import {IRequests} from "./interfaces/IRequests.sol";
 import {ITrainingPool} from "./interfaces/ITrainingPool.sol";
 import {ITrainingRounds} from "./interfaces/ITrainingRounds.sol";
 import {Clock, Plan, State} from "./libraries/Clock.sol";
+import {Draw} from "./libraries/Draw.sol";
 import {Earned, EarnedLib} from "./libraries/Earned.sol";
+import {MemberBlob} from "./libraries/MemberBlob.sol";
 import {PoolMember} from "./libraries/PoolMember.sol";
+import {SeatSignatures} from "./libraries/SeatSignatures.sol";
 
 /// @title TrainingRoundsStore
 /// @notice The storage of {TrainingRounds}, and what both halves of its code share.
 abstract contract TrainingRoundsStore is EIP712 {
     using Clock for State;
+    using SeatSignatures for bytes;
 
     /* STORAGE */
 
-    /// @dev One request. `log`, `anchored` and `opened` are of the present round, and stale until it first writes them:
-    /// the masks of the state tell. Overwriting is cheaper than clearing.
+    /// @dev One request. `log` is of the present round, and stale until a model is submitted: overwriting is cheaper than
+    /// clearing.
     struct Task {
         Plan plan;
         State state;
@@ -30,12 +35,9 @@ abstract contract TrainingRoundsStore is EIP712 {
         bytes32 openers;
         /// @dev Of pools larger than a cohort.
         bytes32 seed;
-        /// @dev The models and the slice.
+        /// @dev The running hash of all that was anchored: models, slice, commitments, votes, board, attestations. How many
+        /// there are of each, the masks of the state tell.
         bytes32 log;
-        /// @dev The commitments; after the tally, the board.
-        bytes32 anchored;
-        /// @dev The votes; after the tally, the attestations.
-        bytes32 opened;
     }
 
     /// @dev A round's cohort: the index word and the members.
@@ -51,6 +53,8 @@ abstract contract TrainingRoundsStore is EIP712 {
     uint256 private constant REST_GAS = 30_000;
     /// @dev A batch is one of four parts of a round.
     uint256 internal constant PARTS = 4;
+
+    bytes32 internal constant ATTEST = keccak256("Attest(uint256 request,uint256 round,bytes32 digest,uint16 error)");
 
     bool private transient _basePaid;
 
@@ -80,6 +84,11 @@ abstract contract TrainingRoundsStore is EIP712 {
     }
 
     function _cohort(Task storage task, State memory s, uint256 request) internal view returns (Cohort memory c) {
+        if (s.has(Clock.WHOLE)) {
+            // What the pool would answer, without asking it.
+            address blob = MemberBlob.placeOf(address(POOL), MemberBlob.saltOf(request, s.size));
+            return Cohort(Draw.inOrder(s.size), MemberBlob.readAll(blob, s.size));
+        }
         (c.indices, c.seats) = POOL.cohort(request, s.has(Clock.DRAWN) ? task.seed : bytes32(0));
     }
 
@@ -117,8 +126,8 @@ abstract contract TrainingRoundsStore is EIP712 {
         if (error_ > Scores.MAX && error_ != Scores.INVALID) revert ITrainingRounds.TrainingRounds_BadError(seat, error_);
     }
 
-    function _requireList(bytes32 anchored, bytes32 given) internal pure {
-        if (anchored != given) revert ITrainingRounds.TrainingRounds_WrongList(anchored, given);
+    function _requireLog(bytes32 log, bytes32 given) internal pure {
+        if (log != given) revert ITrainingRounds.TrainingRounds_WrongList(log, given);
     }
 
     function _has(uint256 mask, uint256 seat) internal pure returns (bool) {
@@ -129,18 +138,27 @@ abstract contract TrainingRoundsStore is EIP712 {
         return (uint256(1) << s.size) - 1;
     }
 
-    /// @dev The running hash of a list of seats and values.
-    function _withValue(bytes32 list, uint256 seat, bytes32 value) internal pure returns (bytes32) {
-        return keccak256(abi.encode(list, seat, value));
+    /// @dev The log with a model, a commitment or a vote: keccak256(abi.encode(log, seat, value)).
+    function _withValue(bytes32 log, uint256 seat, bytes32 value) internal pure returns (bytes32 next) {
+        assembly ("memory-safe") {
+            let from := mload(0x40)
+            mstore(from, log)
+            mstore(add(from, 0x20), seat)
+            mstore(add(from, 0x40), value)
+            next := keccak256(from, 0x60)
+        }
     }
 
-    /// @dev The running hash of the attestations.
-    function _withAttestation(bytes32 list, uint256 seat, bytes32 digest, uint256 error_)
+    function _withAttestation(bytes32 log, uint256 seat, bytes32 digest, uint256 error_)
         internal
         pure
         returns (bytes32)
     {
-        return keccak256(abi.encode(list, seat, digest, error_));
+        return keccak256(abi.encode(log, seat, digest, error_));
+    }
+
+    function _withBoard(bytes32 log, ITrainingRounds.Board memory board) internal pure returns (bytes32) {
+        return keccak256(abi.encode(log, board));
     }
 
     function _withStart(bytes32 history, ITrainingRounds.Start calldata facts) internal pure returns (bytes32) {
@@ -151,28 +169,35 @@ abstract contract TrainingRoundsStore is EIP712 {
         return keccak256(abi.encode(history, round, log, record));
     }
 
-    function _boardHash(ITrainingRounds.Board memory board) internal pure returns (bytes32) {
-        return keccak256(abi.encode(board));
-    }
-
-    /// @dev Checks a list of seats and values against its hash; the values come back by seat.
-    function _bySeat(ITrainingRounds.Anchored calldata list, uint256 number, bytes32 anchored)
-        internal
-        pure
-        returns (bytes32[] memory values)
-    {
-        _requireNumber(list.values.length, number);
-        values = new bytes32[](Scores.SEATS);
-        bytes32 hash;
+    /// @dev Checks attestations that seats signed, and adds them to the log.
+    function _attested(
+        uint256 request,
+        State memory s,
+        Cohort memory cohort,
+        uint256 mask,
+        bytes32 digest,
+        PackedScores errors,
+        bytes calldata signatures,
+        bytes32 log
+    ) internal returns (bytes32) {
+        if (digest == 0) revert ITrainingRounds.TrainingRounds_Zero();
+        uint256 signed;
+        // Rebuilt by each `_hashTypedDataV4` where this code runs at another address than where it lies.
+        bytes32 domain = _domainSeparatorV4();
         unchecked {
-            for (uint256 i; i < number; ++i) {
-                uint256 seat = (list.seats >> (4 * i)) & 0xf;
-                bytes32 value = list.values[i];
-                values[seat] = value;
-                hash = _withValue(hash, seat, value);
+            for (uint256 seat; mask >> seat != 0; ++seat) {
+                if (!_has(mask, seat)) continue;
+                uint256 error_ = errors.lane(seat);
+                _requireError(seat, error_);
+                bytes32 body = keccak256(abi.encode(ATTEST, request, s.round, digest, error_));
+                signed = signatures.check(
+                    signed, cohort.seats[seat].account(), MessageHashUtils.toTypedDataHash(domain, body)
+                );
+                log = _withAttestation(log, seat, digest, error_);
             }
         }
-        if (number != 0) _requireList(anchored, hash);
+        emit ITrainingRounds.Attested(request, s.round, mask, digest, errors);
+        return log;
     }
 
     function _requireScores(PackedScores vote, uint256 size, uint256 submitted, uint256 seat) internal pure {

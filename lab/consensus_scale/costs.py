@@ -138,25 +138,26 @@ def cost(
 def _transactions(mode: Mode, committee: int) -> dict[str, int]:
     """Number of transactions of a one-round request, by function; each member calls for itself.
 
-    By proof of work, the paper records only models and the result: no slice, votes, tally or
+    By proof of work, the paper records only models and the result: no slice, votes or
     attestations. The miner writes the block.
     """
     both = {"createRequest": 1, "recordRetrieval": 1, "enrol": committee, "start": 1}
     both |= {"submit": committee, "deliver": 1, "settle": 1}
     if mode is Mode.POW:
         return both
-    voted = {"openSlice": 1, "commitVotes": committee, "revealVotes": committee, "tally": 1}
+    voted = {"openSlice": 1, "commitVotes": committee, "revealVotes": committee}
     return both | voted | {"attest": committee, "finalise": 1}
 
 
 def _blocks(mode: Mode, conditions: Conditions) -> dict[str, int]:
     """Number of blocks in sequence; each stage waits until the one before is in a block.
 
-    Both modes: create, enrol, start, submit, deliver, settle. PoQ: slice, commits, reveals, tally,
-    attestations, final. Proof of work: the block with the models, and its confirmations.
+    Both modes: create, enrol, start, submit, deliver, settle. PoQ: slice, commits, reveals
+    (the last one tallies), attestations, final. Proof of work: the block with the models, and its
+    confirmations.
     """
     if mode is Mode.POQ:
-        return {"stages": 6 + 6, "election": 6}
+        return {"stages": 6 + 5, "election": 5}
     depth = confirmations(conditions.attacker, conditions.risk)
     return {"stages": 6 + 1 + depth, "election": 1 + depth}
 

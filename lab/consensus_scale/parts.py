@@ -140,7 +140,8 @@ def _timed(compute: Callable[[], T], repeats: int = REPEATS) -> tuple[float, T]:
 def _transactions(spec: Specification, committee: int) -> dict[str, int]:
     """Bytes of each kind of signed transaction, each by a member for itself; digests and salts are
     random bytes."""
-    digest, one = bytes(range(32, 64)), (1 << 64, [bytes(range(32))] * committee)
+    digest = bytes(range(32, 64))
+    anchored = {"log": digest, "seats": 1 << 64, "values": [bytes(range(32))] * committee}
     word = pack_scores(dict.fromkeys(range(1, committee), 4_321))
     fixed = spec.terms(digest, digest)
     terms = terms_struct(MarketTerms().complete(spec, fixed, public_key(1), 10**18))
@@ -156,10 +157,12 @@ def _transactions(spec: Specification, committee: int) -> dict[str, int]:
         (ROUNDS, "submit"): [1, 1, [digest], b""],
         (ROUNDS, "openSlice"): [1, [], ADDRESS, bytes(80), b""],
         (ROUNDS, "commitVotes"): [1, 1, [digest], b""],
-        (ROUNDS, "revealVotes"): [1, one, 1, [word], [digest]],
-        (ROUNDS, "tally"): [1, one],
+        (ROUNDS, "revealVotes"): [1, anchored, 1, [word], [digest]],
         (ROUNDS, "attest"): [1, 1, digest, 4_321, b""],
-        (ROUNDS, "finalise"): [1, board, [(seat, digest, 4_321) for seat in range(committee)]],
+        (ROUNDS, "finalise"): [
+            *(1, {"log": digest, "board": board}),
+            *([(seat, digest, 4_321) for seat in range(committee)], 0, bytes(32), 0, b""),
+        ],
         (MARKET, "deliver"): [1, terms, delivery],
         (MARKET, "settle"): [1, terms, [(word, word, 0, digest)], b""],
     }

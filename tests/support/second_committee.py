@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from fedpact.chain.bindings.v2.events import RoundTallied
+from fedpact.chain.bindings.v2.events import RoundTallied, SliceOpened
 from fedpact.chain.client import ClientV2
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
-from fedpact.chain.signed_messages import RoundRecord
+from fedpact.chain.signed_messages import Anchored, RoundRecord
 from fedpact.consensus.artefacts import RoundRef, open_slice, seal_global, seal_local
 from fedpact.consensus.history import InMemoryHistory
 from fedpact.consensus.judgement import judge
@@ -197,10 +197,10 @@ class SecondCommittee:
         ]
         self._send(members[0], rounds.commit_votes(self.id, mask, committed[:last], signatures))
         self._send(members[last], rounds.commit_votes(self.id, 1 << last, committed[last:], []))
-        everybody = list(enumerate(committed))
+        opened = self._events(SliceOpened)[-1]
+        anchored = Anchored(opened.log, tuple(enumerate(committed)))
         full = (1 << len(members)) - 1
-        self._send(members[1], rounds.reveal_votes(self.id, everybody, full, votes, salts))
-        self._send(members[1], rounds.tally(self.id, list(enumerate(votes))))
+        self._send(members[1], rounds.reveal_votes(self.id, anchored, full, votes, salts))
         self._attest(number, votes)
 
     def post_round(self, *, worse: int = 0, better: int = 0, made_up: Model | None = None) -> None:
@@ -324,12 +324,14 @@ class SecondCommittee:
         errors = sum(error << 14 * seat for seat in range(last))
         mask = (1 << last) - 1
         self._send(members[0], rounds.attest(self.id, mask, digest, errors, signatures))
-        own = error << 14 * last
-        self._send(members[last], rounds.attest(self.id, 1 << last, digest, own, []))
-        events = self.market.client.request_events(self.id)
-        board = [one.board for one in events if isinstance(one, RoundTallied)][-1]
-        listed = [(seat, digest, error) for seat in range(len(members))]
-        self._send(members[0], rounds.finalise(self.id, board, listed))
+        tallied = self._events(RoundTallied)[-1]
+        listed = [(seat, digest, error) for seat in range(last)]
+        own = (1 << last, digest, error << 14 * last, [])
+        call = rounds.finalise(self.id, tallied.log, tallied.board, listed, *own)
+        self._send(members[last], call)
+
+    def _events(self, kind: type[Any]) -> list[Any]:
+        return [one for one in self.market.client.request_events(self.id) if isinstance(one, kind)]
 
 
 def new_request(market: SecondMarket, **draft: object) -> SecondCommittee:

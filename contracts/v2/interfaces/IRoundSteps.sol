@@ -27,17 +27,6 @@ interface IRoundSteps {
     function commitVotes(uint256 request, uint256 mask, bytes32[] calldata commitments, bytes calldata signatures)
         external;
 
-    /// @notice Opens votes (phase Reveal). Needs no signature: what opens a commitment is its maker's.
-    /// @param commitments All commitments of the round, as anchored.
-    /// @param votes Packed scores, in seat order of the mask; or the word `BLIND` from a member whose slice did not open.
-    function revealVotes(
-        uint256 request,
-        ITrainingRounds.Anchored calldata commitments,
-        uint256 mask,
-        PackedScores[] calldata votes,
-        bytes32[] calldata salts
-    ) external;
-
     /// @notice Anchors attestations of the global model (phase Attest), by members that revealed a vote; in a blind round
     /// by all that submitted.
     /// @param errors The errors that they measured, 14 bits a seat.
@@ -63,6 +52,9 @@ interface IRoundSteps {
 
     /// @notice Lets the rounds wait for the sender again from the next one on, once a request.
     function returnTo(uint256 request, uint256 seat) external;
+
+    /// @notice The hash of the request's terms while it waits for members; reverts otherwise.
+    function openTerms(uint256 request) external view returns (bytes32);
 
     /// @notice The facts of the present round.
     function roundFacts(uint256 request) external view returns (ITrainingRounds.RoundFacts memory);

@@ -100,9 +100,11 @@ interface ITrainingRounds {
         PackedScores errors;
     }
 
-    /// @notice Commitments or votes, in the order in which they were anchored.
+    /// @notice All that the round anchored since its slice: first commitments, then votes, in the order of their anchoring.
+    /// @param log The round's log once the slice was open, as in {SliceOpened}.
     /// @param seats The seats, four bits each, the first in the lowest.
     struct Anchored {
+        bytes32 log;
         uint256 seats;
         bytes32[] values;
     }
@@ -119,6 +121,13 @@ interface ITrainingRounds {
         uint256 eligible;
         uint256 points;
         uint256 faults;
+    }
+
+    /// @notice A tally's result as it was anchored.
+    /// @param log The round's log before it, as in {RoundTallied}.
+    struct Tallied {
+        bytes32 log;
+        Board board;
     }
 
     /// @notice An attestation as it was anchored.
@@ -190,8 +199,8 @@ interface ITrainingRounds {
     }
 
     /// @notice One round's link in the history.
-    /// @param log The running hash of what the batches of the round anchored (0: none).
-    /// @param record keccak256 of the record, or of what the last batch found.
+    /// @param log The running hash of what the steps of the round anchored (0: none).
+    /// @param record keccak256 of the record (0: the round was not posted as a whole).
     struct Link {
         uint256 round;
         bytes32 log;
@@ -208,14 +217,14 @@ interface ITrainingRounds {
     event RoundOpened(uint256 indexed request, uint256 round, bytes32 history, bytes32 seed, uint256 expected);
     /// @notice Models were submitted: digests in seat order of the mask.
     event ModelsSubmitted(uint256 indexed request, uint256 round, uint256 mask, bytes32[] digests);
-    /// @notice The slice of this round is open to the committee.
-    event SliceOpened(uint256 indexed request, uint256 round, bytes sealedKey);
+    /// @notice The slice of this round is open to the committee. `log`: of the round so far.
+    event SliceOpened(uint256 indexed request, uint256 round, bytes sealedKey, bytes32 log);
     /// @notice Votes were committed: commitments in seat order of the mask.
     event VotesCommitted(uint256 indexed request, uint256 round, uint256 mask, bytes32[] commitments);
     /// @notice Votes were opened, in seat order of the mask.
     event VotesRevealed(uint256 indexed request, uint256 round, uint256 mask, PackedScores[] votes);
-    /// @notice The votes of a round were counted.
-    event RoundTallied(uint256 indexed request, uint256 round, bool blind, Board board);
+    /// @notice The votes of a round were counted. `log`: of the round before the board.
+    event RoundTallied(uint256 indexed request, uint256 round, bool blind, Board board, bytes32 log);
     /// @notice Members attested a global model and the errors that they measured.
     event Attested(uint256 indexed request, uint256 round, uint256 mask, bytes32 digest, PackedScores errors);
     /// @notice All agreed on a round. The record itself is in the transaction's calldata, and with all who signed it.
@@ -275,8 +284,8 @@ interface ITrainingRounds {
     error TrainingRounds_SliceAlreadyOpen(uint256 request, uint256 round);
     /// @notice Votes are committed once the slice is open.
     error TrainingRounds_SliceNotOpen(uint256 request, uint256 round);
-    /// @notice The list is not the one that was anchored.
-    error TrainingRounds_WrongList(bytes32 anchored, bytes32 given);
+    /// @notice What is given is not what was anchored: the round's log, and what follows from it.
+    error TrainingRounds_WrongList(bytes32 log, bytes32 given);
     /// @notice The vote and the salt do not open the commitment.
     error TrainingRounds_CommitmentMismatch(uint256 seat, bytes32 anchored, bytes32 computed);
     /// @notice A lane of a vote is neither a score nor INVALID, or should be empty and is not.
@@ -298,14 +307,34 @@ interface ITrainingRounds {
     /// of `close`.
     function postRound(uint256 request, Record calldata record, bytes calldata signatures) external;
 
-    /// @notice Counts the votes (phase Tally).
-    /// @param votes All votes of the round, as anchored.
-    function tally(uint256 request, Anchored calldata votes) external;
+    /// @notice Opens votes (phase Reveal), and tallies if all committed votes are open then. Needs no signature: what opens
+    /// a commitment is its maker's.
+    /// @param votes Packed scores, in seat order of the mask; or the word `BLIND` from a member whose slice did not open.
+    function revealVotes(
+        uint256 request,
+        Anchored calldata anchored,
+        uint256 mask,
+        PackedScores[] calldata votes,
+        bytes32[] calldata salts
+    ) external;
 
-    /// @notice Makes the round final if a quorum attested one model, else closes it without one (phase Finalise).
-    /// @param board As announced by the tally.
-    /// @param attestations All attestations of the round, as anchored.
-    function finalise(uint256 request, Board calldata board, Attestation[] calldata attestations) external;
+    /// @notice Counts the votes (phase Tally).
+    /// @param anchored Empty if no vote was committed.
+    function tally(uint256 request, Anchored calldata anchored) external;
+
+    /// @notice Makes the round final if a quorum attested one model, else closes it without one (phase Finalise, or phase
+    /// Attest if the seats of the mask are all that are missing).
+    /// @param attestations All attestations that are anchored.
+    /// @param mask Seats that attest by this call, as in {IRoundSteps-attest}; 0: none, and the rest is not read.
+    function finalise(
+        uint256 request,
+        Tallied calldata tallied,
+        Attestation[] calldata attestations,
+        uint256 mask,
+        bytes32 digest,
+        PackedScores errors,
+        bytes calldata signatures
+    ) external;
 
     /// @notice Closes a round in which too few submitted (phase Failed). In round 1 the start is void and its maker is at
     /// fault. Later, the silent are.
@@ -313,7 +342,4 @@ interface ITrainingRounds {
 
     /// @notice What the market needs to know.
     function outcome(uint256 request) external view returns (Outcome memory);
-
-    /// @notice The hash of the request's terms while it waits for members; reverts otherwise.
-    function openTerms(uint256 request) external view returns (bytes32);
 }

@@ -57,6 +57,8 @@ library Clock {
     uint8 internal constant DRAWN = 16;
     uint8 internal constant EVER = 32;
     uint8 internal constant BLIND = 64;
+    /// @dev All members of the pool have seats and lie in one blob, in its order.
+    uint8 internal constant WHOLE = 128;
 
     /// @dev What a new round clears.
     uint8 private constant OF_ROUND = SLICE | REOPENED | BLIND;

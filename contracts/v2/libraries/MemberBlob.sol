@@ -80,13 +80,19 @@ library MemberBlob {
         }
     }
 
-    /// @notice Where this contract's blob with a salt is (EIP-1014).
-    function placeOf(uint256 salt) internal view returns (address place) {
+    /// @notice The salt of the blob that ends at a pool's member `end`. No two have the same end: each enrolment makes the
+    /// pool larger.
+    function saltOf(uint256 request, uint256 end) internal pure returns (uint256) {
+        return (request << 16) | end;
+    }
+
+    /// @notice Where a pool's blob with a salt is (EIP-1014).
+    function placeOf(address pool, uint256 salt) internal pure returns (address place) {
         bytes32 hash = INIT_HASH;
         assembly ("memory-safe") {
             let from := mload(0x40)
             mstore8(from, 0xff)
-            mstore(add(from, 1), shl(96, address()))
+            mstore(add(from, 1), shl(96, pool))
             mstore(add(from, 21), salt)
             mstore(add(from, 53), hash)
             place := and(keccak256(from, 85), 0xffffffffffffffffffffffffffffffffffffffff)

@@ -156,31 +156,51 @@ class Board:
         """As the contract takes it."""
         return self.medians, self.included, self.eligible, self.points, self.faults
 
+
+@dataclass(frozen=True)
+class Anchored:
+    """All that a round anchored since its slice, in that order: see ITrainingRounds.Anchored."""
+
+    log: bytes
+    """Of the event SliceOpened; zero without a slice."""
+    commitments: tuple[tuple[int, bytes], ...] = ()
+    """By seat."""
+    votes: tuple[tuple[int, int], ...] = ()
+    """Packed, by seat."""
+
     @property
-    def hash(self) -> bytes:
-        """keccak256(abi.encode(board))"""
-        return keccak(encode(["(uint256,uint256,uint256,uint256,uint256)"], [self.fields]))
+    def fields(self) -> tuple[bytes, int, list[bytes]]:
+        """As the contract takes it."""
+        opened = [(seat, vote.to_bytes(32, "big")) for seat, vote in self.votes]
+        items = [*self.commitments, *opened]
+        seats = sum(seat << 4 * place for place, (seat, _) in enumerate(items))
+        return self.log, seats, [value for _, value in items]
 
 
-def list_hash(values: Iterable[tuple[int, bytes]], before: bytes = bytes(32)) -> bytes:
-    """The running hash of seats and values, in the order in which they were anchored."""
+def log_with_values(log: bytes, values: Iterable[tuple[int, bytes]]) -> bytes:
+    """A round's log after models, commitments or votes of these seats."""
     for seat, value in values:
-        before = keccak(encode(["bytes32", "uint256", "bytes32"], [before, seat, value]))
-    return before
+        log = keccak(encode(["bytes32", "uint256", "bytes32"], [log, seat, value]))
+    return log
 
 
-def slice_link(log: bytes, sealed_key: bytes) -> bytes:
-    """The log of a round after its slice was opened."""
-    return list_hash([(_SLICE_SEAT, keccak(sealed_key))], log)
+def log_with_slice(log: bytes, sealed_key: bytes) -> bytes:
+    """A round's log after its slice was opened."""
+    return log_with_values(log, [(_SLICE_SEAT, keccak(sealed_key))])
 
 
-def attestations_hash(attestations: Iterable[tuple[int, bytes, int]]) -> bytes:
-    """The running hash of attestations: seat, digest, error."""
-    found = bytes(32)
+def log_with_board(log: bytes, board: Board) -> bytes:
+    """A round's log after its tally."""
+    kinds = ["bytes32", "(uint256,uint256,uint256,uint256,uint256)"]
+    return keccak(encode(kinds, [log, board.fields]))
+
+
+def log_with_attestations(log: bytes, attestations: Iterable[tuple[int, bytes, int]]) -> bytes:
+    """A round's log after attestations: seat, digest, error."""
     for seat, digest, error in attestations:
         kinds = ["bytes32", "uint256", "bytes32", "uint256"]
-        found = keccak(encode(kinds, [found, seat, digest, error]))
-    return found
+        log = keccak(encode(kinds, [log, seat, digest, error]))
+    return log
 
 
 def history_after_start(history: bytes, start: Sequence[bytes]) -> bytes:
@@ -190,8 +210,8 @@ def history_after_start(history: bytes, start: Sequence[bytes]) -> bytes:
 
 
 def history_after_round(history: bytes, round_: int, log: bytes, record: bytes) -> bytes:
-    """`log`: of the batches (zero: none). `record`: hash of the record, or of what the last batch
-    found."""
+    """`log`: of the steps (zero: none). `record`: hash of the record (zero: not posted as a
+    whole)."""
     return keccak(
         encode(["bytes32", "uint256", "bytes32", "bytes32"], [history, round_, log, record])
     )

@@ -302,9 +302,3 @@ class Earned:
     def points_of(self, seat: int) -> int:
         """The points of a seat."""
         return self.points >> 16 * seat & 0xFFFF
-
-
-def anchored(items: list[tuple[int, bytes]]) -> tuple[int, list[bytes]]:
-    """Seats and values in the order in which they were anchored, as the contract takes them."""
-    order = sum(seat << 4 * place for place, (seat, _) in enumerate(items))
-    return order, [value for _, value in items]

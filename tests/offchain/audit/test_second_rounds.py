@@ -17,14 +17,16 @@ from fedpact.chain.bindings.v2.events import (
     Delivered,
     Place,
     RoundTallied,
+    SliceOpened,
     Started,
+    VotesCommitted,
     VotesRevealed,
 )
 from fedpact.chain.client import ClientV2
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
-from fedpact.chain.signed_messages import BLIND, pack_signatures
+from fedpact.chain.signed_messages import BLIND, Anchored, pack_signatures
 from fedpact.consensus import draw
 from fedpact.consensus.draw import cohort
 from fedpact.content.delivery import Deliveries, Delivery, Point, dispute_context, prove
@@ -113,9 +115,10 @@ def vote(request: SecondRequest, votes: dict[int, int], opening: set[int]) -> No
     for seat, one in committed:
         request.send(members[seat], rounds.commit_votes(request.id, 1 << seat, [one], []))
     opened = sorted(opening)
+    [slice_] = events_of(request, SliceOpened)
     call = rounds.reveal_votes(
         request.id,
-        committed,
+        Anchored(slice_.log, tuple(committed)),
         sum(1 << seat for seat in opened),
         [votes[seat] for seat in opened],
         [salts[seat] for seat in opened],
@@ -124,25 +127,40 @@ def vote(request: SecondRequest, votes: dict[int, int], opening: set[int]) -> No
 
 
 def tally_and_attest(request: SecondRequest, attesting: set[int]) -> None:
-    """The first attestation in the same transaction; the others one by one."""
+    """A tally, where hidden votes need one, comes with the first attestation."""
     rounds, members = request.client.rounds, request.people.members
-    revealed = events_of(request, VotesRevealed)[-1]
-    words = list(zip(seats_of(revealed.mask), revealed.votes, strict=True))
     first, *others = (
         rounds.attest(request.id, 1 << seat, FINAL, 700 << 14 * seat, [])
         for seat in sorted(attesting)
     )
     seats = sorted(attesting)
-    both = rounds.multicall([rounds.tally(request.id, words), first])
-    request.send(members[seats[0]], both)
+    if not events_of(request, RoundTallied):
+        first = rounds.multicall([rounds.tally(request.id, anchored(request)), first])
+    request.send(members[seats[0]], first)
     for seat, call in zip(seats[1:], others, strict=True):
         request.send(members[seat], call)
 
 
+def anchored(request: SecondRequest) -> Anchored:
+    """Of round 1."""
+    [slice_] = events_of(request, SliceOpened)
+    commitments = [
+        pair
+        for event in events_of(request, VotesCommitted)
+        for pair in zip(seats_of(event.mask), event.commitments, strict=True)
+    ]
+    votes = [
+        pair
+        for event in events_of(request, VotesRevealed)
+        for pair in zip(seats_of(event.mask), event.votes, strict=True)
+    ]
+    return Anchored(slice_.log, tuple(commitments), tuple(votes))
+
+
 def finalise(request: SecondRequest, attested: set[int]) -> None:
-    [board] = [one.board for one in events_of(request, RoundTallied)]
+    [tallied] = events_of(request, RoundTallied)
     listed = [(seat, FINAL, 700) for seat in sorted(attested)]
-    call = request.client.rounds.finalise(request.id, board, listed)
+    call = request.client.rounds.finalise(request.id, tallied.log, tallied.board, listed)
     request.send(request.people.members[2], call)
 
 
@@ -267,7 +285,7 @@ def test_a_cancelled_round_and_what_it_cost_the_requester(
     request.submit(1, 2)
     request.send(people.requester, client.market.cancel(request.id))
     anvil.mine(2, request.terms.submit_window)
-    request.send(people.members[0], client.rounds.tally(request.id, []))
+    request.send(people.members[0], client.rounds.tally(request.id, Anchored(bytes(32))))
     settle(request, people.members[0])
     found = audited(request, tmp_path)
     assert found["included"] == "1 round, 1 blind"

@@ -7,9 +7,6 @@ to say. Masks have bit i for seat i.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from eth_abi.abi import encode
-from eth_utils.crypto import keccak
-
 from fedpact.audit.v2.evidence import Evidence, RoundEvidence
 from fedpact.chain.bindings.v2.events import (
     Attested,
@@ -24,9 +21,10 @@ from fedpact.chain.bindings.v2.events import (
 from fedpact.chain.signed_messages import (
     Board,
     RoundRecord,
-    attestations_hash,
-    list_hash,
-    slice_link,
+    log_with_attestations,
+    log_with_board,
+    log_with_slice,
+    log_with_values,
 )
 from fedpact.consensus.judgement import (
     Final,
@@ -89,8 +87,9 @@ class Played:
     """Of the whole round: contradictions after the tally are in it."""
     final: Final | None = None
     log: bytes = _ZERO
+    """The running hash of all that the round's steps anchored."""
     record: bytes = _ZERO
-    """Of the link in the history."""
+    """Hash of the record of a posted round."""
 
     @property
     def submitted(self) -> int:
@@ -156,10 +155,6 @@ class _Game:
         self._one, self._e, self._record = one, e, record
         self._last_leader = last_leader
         self.played = Played(one.number, seats, one.opened.expected)
-        self._models = _ZERO
-        """The running hash of models and slice."""
-        self._anchored = _ZERO
-        """Hash of the board."""
         self._attesting = False
         """Whether attestations follow the tally."""
 
@@ -171,23 +166,30 @@ class _Game:
                     new = list(zip(self._seats(step.mask), step.digests, strict=False))
                     p.digests.update(new)
                     p.expected |= step.mask & p.seats.full
-                    self._models = list_hash(new, self._models)
+                    p.log = log_with_values(p.log, new)
                 case SliceOpened():
                     p.slice_opened = True
-                    self._models = slice_link(self._models, step.sealed_key)
+                    p.log = log_with_slice(p.log, step.sealed_key)
                 case VotesCommitted():
-                    p.commitments += zip(self._seats(step.mask), step.commitments, strict=False)
+                    committed = list(zip(self._seats(step.mask), step.commitments, strict=False))
+                    p.commitments += committed
+                    p.log = log_with_values(p.log, committed)
                 case VotesRevealed():
-                    p.votes.update(zip(self._seats(step.mask), step.votes, strict=False))
+                    votes = list(zip(self._seats(step.mask), step.votes, strict=False))
+                    p.votes.update(votes)
+                    words = [(seat, word.to_bytes(32, "big")) for seat, word in votes]
+                    p.log = log_with_values(p.log, words)
                 case Equivocated():
                     p.voided |= (1 << step.seat) & p.seats.full
                 case RoundTallied():
                     self._tally(step)
                 case Attested():
-                    p.attestations += [
+                    attested = [
                         (seat, step.digest, lane(step.errors, seat))
                         for seat in self._seats(step.mask)
                     ]
+                    p.attestations += attested
+                    p.log = log_with_attestations(p.log, attested)
                 case RoundPosted():
                     self._post(step)
         self._close()
@@ -212,17 +214,12 @@ class _Game:
             faults |= found.faults | hidden
         p.faults = faults | p.voided
         p.board = _with_faults(found, p.faults)
-        self._anchored = p.board.hash
+        p.log = log_with_board(p.log, p.board)
         ends = halted and p.blind
         self._attesting = not (ends or p.attesters.bit_count() < 2 or found.included == 0)
-        opened = list_hash([(seat, word.to_bytes(32)) for seat, word in p.votes.items()])
-        parts = [self._models, list_hash(p.commitments), opened, p.board.hash]
-        p.log = keccak(encode(["bytes32"] * 4, parts))
-        p.record = p.board.hash
 
     def _post(self, step: RoundPosted) -> None:
         p, record, terms = self.played, self._record, self._e.terms
-        p.log = self._models if p.submitted else _ZERO
         p.record = step.record
         if record is None:
             return
@@ -247,7 +244,6 @@ class _Game:
         elif p.board is None:
             halted = self._e.halted_before(end.at)
             p.faults = (0 if halted else p.expected & ~p.submitted) | p.voided
-            p.log = self._models if p.submitted else _ZERO
         elif self._attesting:
             board = p.board
             left = without(board.points, p.voided)
@@ -259,8 +255,6 @@ class _Game:
                 voided=p.voided,
                 halted=self._e.halted_before(end.at),
             )
-            pair = [self._anchored, attestations_hash(p.attestations)]
-            p.record = keccak(encode(["bytes32", "bytes32"], pair))
 
     def _final(self, board: Board) -> Final | None:
         p, terms = self.played, self._e.terms

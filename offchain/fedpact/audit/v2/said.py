@@ -196,7 +196,14 @@ class SaidChecks:
             error = lane(step.errors, seat)
             said = self._domain.attest(*self._at(one), step.digest, error)
             messages.append((seats.account(seat), said))
-        self._signed(step.at, "attest", (step.mask, step.digest, step.errors), messages)
+        given = (step.mask, step.digest, step.errors)
+        # As the last step of the round or before it: the arguments end alike.
+        function = next(
+            one
+            for one in ("attest", "finalise")
+            if one == "finalise" or self._fitting(step.at, one, given, itemgetter(slice(-4, -1)))
+        )
+        self._signed(step.at, function, given, messages)
         return len(members)
 
     def _signed(
@@ -208,9 +215,9 @@ class SaidChecks:
     ) -> None:
         """Require that each account signed its message in the call with these values, or sent it.
 
-        `values`: the function's arguments between the request and the signatures.
+        `values`: the function's last arguments before the signatures.
         """
-        asked = self._asked(at, function, values, itemgetter(slice(1, -1)))
+        asked = self._asked(at, function, values, itemgetter(slice(-1 - len(values), -1)))
         failing = self._facts.all_sign(messages, asked.sender, asked.args[-1], at)
         require(
             failing is None,
@@ -222,9 +229,13 @@ class SaidChecks:
         self, at: Place, function: str, given: Any, part: Callable[[Sequence[Any]], Any]
     ) -> Asked:
         """The call of a transaction of which this part of the arguments is what an event gives."""
+        return require_asked(self._fitting(at, function, given, part), at, function)
+
+    def _fitting(
+        self, at: Place, function: str, given: Any, part: Callable[[Sequence[Any]], Any]
+    ) -> list[Asked]:
         calls = self._facts.asked(at, ROUNDS, function)
-        fitting = [one for one in calls if _plain(part(one.args)) == given]
-        return require_asked(fitting, at, function)
+        return [one for one in calls if _plain(part(one.args)) == given]
 
     def _members(self, mask: int, seats: Seats, what: str) -> list[int]:
         require(not mask & ~seats.full, f"{what} name seats that nobody has: {mask:#x}")

@@ -4,7 +4,7 @@ from fedpact.chain.signed_messages import Board
 from fedpact.consensus.artefacts import seal_global
 from fedpact.errors import ContentMissing
 from fedpact.provider.context import DutyResult, did, idle
-from fedpact.provider.v2.history import DaemonHistory, replay_of
+from fedpact.provider.v2.history import replay_of
 from fedpact.provider.v2.reading import request_key, round_ref_of
 from fedpact.provider.v2.turns import my_turn
 from fedpact.provider.v2.view import RequestView, digest_of
@@ -69,14 +69,20 @@ def attestations_of(view: RequestView) -> list[tuple[int, bytes, int]]:
     return found
 
 
+def tallied_of(view: RequestView) -> tuple[bytes, Board]:
+    """The round's log before its board, and the board."""
+    tallied = view.events("RoundTallied", view.round)
+    if not tallied:
+        raise ContentMissing("the tally's event has not been read yet")
+    return digest_of(tallied[-1]["log"]), Board(**tallied[-1]["board"])
+
+
 def finalise_round(view: RequestView) -> DutyResult:
     """Make the round final, or close it without a model; members take turns."""
     if not my_turn(view, view.facts.acted or view.attesters):
         return idle("waiting for the members before me to finalise")
-    ctx, found = view.ctx, DaemonHistory(view).board(view.round)
-    assert found is not None
-    board: Board = found[0]
-    call = ctx.client.rounds.finalise(view.id, board, attestations_of(view))
+    ctx = view.ctx
+    call = ctx.client.rounds.finalise(view.id, *tallied_of(view), attestations_of(view))
     receipt = ctx.client.send(ctx.keys, call)
     return did(f"round {view.round}: finalised ({receipt.gas_used} gas)")
 

@@ -14,7 +14,12 @@ from fedpact.consensus.judgement import NOBODY, judge, leader
 from fedpact.errors import ContentError, Retryable
 from fedpact.exchange.messages import Kind, Message, vote_bytes
 from fedpact.provider.context import DutyResult, did, idle
-from fedpact.provider.v2.aggregating import aggregate_digest, own_error
+from fedpact.provider.v2.aggregating import (
+    aggregate_digest,
+    attestations_of,
+    own_error,
+    tallied_of,
+)
 from fedpact.provider.v2.reading import (
     evaluation_slice,
     request_key,
@@ -25,7 +30,7 @@ from fedpact.provider.v2.talking import Talk, peers_of
 from fedpact.provider.v2.training import publish_model, ready_model
 from fedpact.provider.v2.turns import due_turn
 from fedpact.provider.v2.view import RequestView
-from fedpact.provider.v2.voting import commitments_of, own_vote, packed, salt_of
+from fedpact.provider.v2.voting import anchored_of, own_vote, packed, salt_of
 from fedpact.types.rounds import Member, seats_of
 from fedpact.types.scores import SCORE_BITS
 from fedpact.types.v2 import MessageKind, Phase
@@ -279,7 +284,7 @@ def _batch_of(view: RequestView, talk: Talk, needed: int) -> Call | None:
         if not opened:
             return None
         words, salts = [one.number for one in opened], [one.more for one in opened]
-        return rounds.reveal_votes(view.id, commitments_of(view), _mask(opened), words, salts)
+        return rounds.reveal_votes(view.id, anchored_of(view), _mask(opened), words, salts)
     return None
 
 
@@ -303,7 +308,13 @@ def _attest_in_batch(view: RequestView, talk: Talk) -> DutyResult | None:
     if not due_turn(view, "attest", turns, turns[view.round % len(turns)]):
         return idle("another member posts the attestations")
     errors = sum(one.error << SCORE_BITS * one.seat for one in held)
-    call = view.ctx.client.rounds.attest(view.id, _mask(held), digest, errors, _signed(view, held))
+    rounds, mask, signed = view.ctx.client.rounds, _mask(held), _signed(view, held)
+    if complete:
+        log, board = tallied_of(view)
+        earlier = attestations_of(view)
+        call = rounds.finalise(view.id, log, board, earlier, mask, digest, errors, signed)
+    else:
+        call = rounds.attest(view.id, mask, digest, errors, signed)
     receipt = view.ctx.client.send(view.ctx.keys, call)
     return did(f"round {view.round}: posted {len(held)} attestations ({receipt.gas_used} gas)")
 

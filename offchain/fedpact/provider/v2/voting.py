@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from fedpact.chain.signed_messages import BLIND
+from fedpact.chain.signed_messages import BLIND, Anchored
 from fedpact.consensus.scoring import ContributionRecord
 from fedpact.consensus.votes import pack_scores
 from fedpact.errors import ContentError, ContentMissing, ContentUnavailable, NotReady, Retryable
@@ -138,42 +138,51 @@ def reveal_vote(view: RequestView) -> DutyResult:
     ctx = view.ctx
     ctx.client.agree(view.frame)
     call = ctx.client.rounds.reveal_votes(
-        view.id, commitments_of(view), 1 << view.seat, [packed(vote)], [salt_of(view)]
+        view.id, anchored_of(view), 1 << view.seat, [packed(vote)], [salt_of(view)]
     )
     receipt = ctx.client.send(ctx.keys, call)
     return did(f"round {view.round}: revealed a vote ({receipt.gas_used} gas)")
 
 
-def commitments_of(view: RequestView) -> list[tuple[int, bytes]]:
-    """Seats and commitments in the order in which they were anchored."""
-    found = [
+def anchored_of(view: RequestView) -> Anchored:
+    """What the round anchored since its slice; empty without one."""
+    opened = view.events("SliceOpened", view.round)
+    if not opened:
+        if view.facts.slice_opened:
+            raise ContentMissing("the slice's event has not been read yet")
+        return Anchored(bytes(32))
+    return Anchored(digest_of(opened[-1]["log"]), _commitments(view), _votes(view))
+
+
+def _commitments(view: RequestView) -> tuple[tuple[int, bytes], ...]:
+    found = tuple(
         (seat, digest_of(value))
         for event in view.events("VotesCommitted", view.round)
         for seat, value in zip(seats_of(event["mask"]), event["commitments"], strict=True)
-    ]
-    if len(found) != view.facts.acted.bit_count() and view.facts.phase is Phase.REVEAL:
+    )
+    if len(found) != view.facts.acted.bit_count():
         raise ContentMissing("not all commitments' events have been read yet")
     return found
 
 
-def votes_of(view: RequestView) -> list[tuple[int, int]]:
-    """Seats and opened votes in the order in which they were anchored."""
-    found = [
+def _votes(view: RequestView) -> tuple[tuple[int, int], ...]:
+    found = tuple(
         (seat, int(value))
         for event in view.events("VotesRevealed", view.round)
         for seat, value in zip(seats_of(event["mask"]), event["votes"], strict=True)
-    ]
+    )
     if len(found) != view.facts.revealed.bit_count():
         raise ContentMissing("not all votes' events have been read yet")
     return found
 
 
 def tally_votes(view: RequestView) -> DutyResult:
-    """Have the contract count the votes; members take turns, so that only one pays for it."""
+    """Have the contract count the votes where some are hidden; members take turns, so that only one
+    pays for it."""
     if not my_turn(view, view.facts.revealed or view.facts.submitted):
         return idle("waiting for the members before me to tally")
     ctx = view.ctx
-    receipt = ctx.client.send(ctx.keys, ctx.client.rounds.tally(view.id, votes_of(view)))
+    receipt = ctx.client.send(ctx.keys, ctx.client.rounds.tally(view.id, anchored_of(view)))
     return did(f"round {view.round}: tallied ({receipt.gas_used} gas)")
 
 

@@ -11,11 +11,14 @@ from fedpact.chain.bindings.v2.events import (
     Collected,
     RoundTallied,
     Settled,
+    SliceOpened,
+    VotesCommitted,
     VotesRevealed,
 )
 from fedpact.chain.bindings.v2.token import currency_at
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
+from fedpact.chain.signed_messages import Anchored
 from fedpact.consensus import settling
 from fedpact.content.delivery import dispute_context, prove
 from fedpact.content.keys import seal
@@ -92,23 +95,38 @@ def _move_on(acting: Acting, look: RequestLook) -> str:
     if facts.phase is Phase.FAILED:
         return _sent(acting, look, rounds.close(request), f"closed round {facts.round}")
     if facts.phase is Phase.TALLY:
-        votes = [
-            (seat, vote)
-            for event in look.events(VotesRevealed)
-            if event.round == facts.round
-            for seat, vote in zip(seats_of(event.mask), event.votes, strict=True)
-        ]
-        call = rounds.tally(request, votes)
+        call = rounds.tally(request, _anchored(look))
         return _sent(acting, look, call, f"tallied round {facts.round}")
-    board = look.events(RoundTallied)[-1].board
+    tallied = look.events(RoundTallied)[-1]
     attestations = [
         (seat, event.digest, lane(event.errors, seat))
         for event in look.events(Attested)
         if event.round == facts.round
         for seat in seats_of(event.mask)
     ]
-    call = rounds.finalise(request, board, attestations)
+    call = rounds.finalise(request, tallied.log, tallied.board, attestations)
     return _sent(acting, look, call, f"finalised round {facts.round}")
+
+
+def _anchored(look: RequestLook) -> Anchored:
+    """What the round anchored since its slice; empty without one."""
+    number = look.facts.round
+    opened = [event for event in look.events(SliceOpened) if event.round == number]
+    if not opened:
+        return Anchored(bytes(32))
+    commitments = tuple(
+        pair
+        for event in look.events(VotesCommitted)
+        if event.round == number
+        for pair in zip(seats_of(event.mask), event.commitments, strict=True)
+    )
+    votes = tuple(
+        pair
+        for event in look.events(VotesRevealed)
+        if event.round == number
+        for pair in zip(seats_of(event.mask), event.votes, strict=True)
+    )
+    return Anchored(opened[-1].log, commitments, votes)
 
 
 def _end(acting: Acting, look: RequestLook, secret: int) -> str:

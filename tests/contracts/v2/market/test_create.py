@@ -56,6 +56,14 @@ def test_windows_at_their_bounds_are_taken(request_of, window):
     assert r.status == OPEN
 
 
+def test_gas_at_its_bounds_is_taken(chain, request_of):
+    most = (2**32 - 1) * GWEI
+    r = request_of(gasPerRound=most, maxGasPrice=(2**32 - 1) * 10**6, maxRounds=1)
+    chain.fund(r.requester.address, most + 2 * PAY)
+    r.create()
+    assert r.status == OPEN
+
+
 @pytest.mark.parametrize("more", [-1, 1])
 def test_another_sum_of_ether_is_refused(request_of, expect_revert, more):
     r = request_of()

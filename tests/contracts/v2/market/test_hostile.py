@@ -2,7 +2,19 @@
 
 import pytest
 
-from tests.contracts.v2.market.kit import ETHER, GAS_PER_ROUND, GWEI, PAY, SETTLED, UNIT, entry
+from fedpact.content.delivery import Deliveries, dispute_context, prove, public_key
+from tests.contracts.v2.market.kit import (
+    ETHER,
+    GAS_PER_ROUND,
+    GWEI,
+    PAY,
+    REQUEST_KEY,
+    SECRET,
+    SETTLED,
+    UNIT,
+    as_argument,
+    entry,
+)
 from tests.support.chainkit import Reverted
 
 REFUSE, BURN_GAS, RETURN_MUCH = 1, 2, 3
@@ -83,6 +95,36 @@ def test_a_payee_cannot_withdraw_twice_while_it_is_paid(delivered, hostile, memb
 
     assert not hostile.functions.succeeded().call()
     assert r.chain.balance(hostile.address) - before == POOL * 3 // 10
+
+
+@pytest.mark.parametrize("name", ["deliver", "dispute", "settle", "collect"])
+def test_a_payee_moves_no_request_while_it_is_paid(delivered, request_of, hostile, members, name):
+    """Not another one either; each call is allowed a moment later."""
+    other = request_of()
+    other.create()
+    right = Deliveries.seal(REQUEST_KEY, public_key(SECRET), bytes(32), other.id, 4)
+    other.start(Deliveries(right.ephemeral, (bytes(32),) * 4, right.key_digests))
+    other.end(ROUND)
+    delivery = other.delivery()
+    if name in ("dispute", "settle"):
+        other.deliver()
+    if name == "settle":
+        other.wait()
+    context = dispute_context(other.chain.chain_id, other.on.market.address, other.id)
+    args = {
+        "deliver": [as_argument(delivery)],
+        "dispute": [as_argument(delivery), prove(SECRET, delivery, 1, context).fields],
+        "settle": [other.entries, b""],
+        "collect": [bytes(32), other.entries],
+    }
+    call = other.on.market.encode_abi(name, [other.id, other.terms, *args[name]])
+    r = delivered(ROUND, members=members)
+    r.chain.send(r.stranger, hostile.functions.call(r.on.market.address, call))
+
+    r.settle(sender=r.requester)
+
+    assert not hostile.functions.succeeded().call()
+    r.chain.send(r.stranger, hostile.functions.execute(r.on.market.address, call))
 
 
 def test_who_settles_cannot_starve_payees_by_sending_little_gas(chain, delivered, hostile, members):

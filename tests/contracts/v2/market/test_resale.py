@@ -21,6 +21,7 @@ from tests.contracts.v2.market.kit import (
     REQUEST_KEY,
     WINDOW,
     Contracts,
+    as_argument,
     entry,
 )
 from tests.contracts.v2.market.sale import KEY, PRICE, ROUND, SECRET, Sale
@@ -593,6 +594,25 @@ def test_a_maker_that_calls_back_is_paid_once(on_sale, chain, accounts):
     sale.claim(0, sale.buyer)
     assert not hostile.functions.succeeded().call()
     assert before - chain.balance(sale.market.address) == PRICE // 2
+
+
+def test_a_maker_moves_no_other_sale_while_it_is_paid(on_sale, chain, accounts):
+    """It may a moment later."""
+    hostile = chain.deploy("HostilePayee", accounts[0])
+    sale = on_sale(members=[hostile.address, accounts[3], accounts[4], accounts[5]])
+    sale.tally()
+    sale.sell(1, sale.other)
+    sale.buy()
+    sale.seal(1, cipher=WRONG)
+    shown, given = sale.proof(WRONG).fields, as_argument(sale.r.delivery())
+    args = [sale.id, sale.buyer.address, KEY.fields, WRONG, given, shown]
+    call = sale.market.encode_abi("dispute", args)
+    chain.send(accounts[0], hostile.functions.call(sale.market.address, call))
+    chain.fund(hostile.address)
+    sale.claim(0, sale.other)
+    assert not hostile.functions.succeeded().call()
+    chain.send(accounts[0], hostile.functions.execute(sale.market.address, call))
+    assert sale.purchase()[0] == PENDING
 
 
 def test_no_more_goes_out_than_came_in(on_sale):

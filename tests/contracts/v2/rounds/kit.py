@@ -15,7 +15,14 @@ from eth_abi import encode
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 
-from fedpact.chain.signed_messages import BLIND, Board, Domain, RoundRecord, pack_signatures
+from fedpact.chain.signed_messages import (
+    BLIND,
+    Anchored,
+    Board,
+    Domain,
+    RoundRecord,
+    pack_signatures,
+)
 from fedpact.consensus import draw
 from tests.contracts.v2.market.kit import DELAY, FLOOR, TERMS_TYPE, UNIT, make_terms
 from tests.support.chainkit import Chain, address_of, create_address, events
@@ -110,9 +117,10 @@ class Rounds:
         self.start_facts: tuple[bytes, ...] = START
         self.earned: list[tuple[int, int, int, bytes]] = []
         self.board: Board | None = None
+        self.slice_log, self.tallied_log = bytes(32), bytes(32)
         self.attestations: list[tuple[int, bytes, int]] = []
         self.committed: list[tuple[int, bytes]] = []
-        self.opened: list[tuple[int, bytes]] = []
+        self.opened: list[tuple[int, int]] = []
         self.votes: dict[int, int] = {}
         self._cohort: tuple[bytes, list[LocalAccount], int] | None = None
         self.admit(self.requester, 1)
@@ -137,10 +145,13 @@ class Rounds:
         for event in events(self.on.rounds, "Credited", receipt):
             fields = ("cohort", "points", "extra", "digest")
             self.earned.append(tuple(event[field] for field in fields))  # type: ignore[arg-type]
+        for event in events(self.on.rounds, "SliceOpened", receipt):
+            self.slice_log = event["log"]
         for event in events(self.on.rounds, "RoundTallied", receipt):
-            self.board = Board(**event["board"])
+            self.board, self.tallied_log = Board(**event["board"]), event["log"]
         for _ in events(self.on.rounds, "RoundOpened", receipt):
             self.committed, self.opened, self.attestations, self.votes = [], [], [], {}
+            self.slice_log = bytes(32)
         return receipt
 
     # -- facts ----------------------------------------------------------------------------------
@@ -338,37 +349,46 @@ class Rounds:
         self.committed += values.items()
         return receipt
 
-    @staticmethod
-    def anchored(items: Sequence[tuple[int, bytes]]) -> tuple[int, list[bytes]]:
-        order = sum(seat << (4 * i) for i, (seat, _) in enumerate(items))
-        return order, [value for _, value in items]
+    @property
+    def anchored(self) -> Anchored:
+        """Commitments and votes so far."""
+        return Anchored(self.slice_log, tuple(self.committed), tuple(self.opened))
 
     def reveal(self, *seats: int, sender: Any = None) -> Any:
-        votes = [self.votes[seat] for seat in seats]
-        salts = [self.salt(seat) for seat in seats]
-        args = (self.anchored(self.committed), mask_of(seats), votes, salts)
+        """The last one tallies."""
+        opened = [(seat, self.votes[seat]) for seat in seats]
+        votes, salts = [vote for _, vote in opened], [self.salt(seat) for seat in seats]
+        args = (self.anchored.fields, mask_of(seats), votes, salts)
         receipt = self.send(sender or self.stranger, "revealVotes", *args)
-        self.opened += [(seat, self.votes[seat].to_bytes(32, "big")) for seat in seats]
+        if not events(self.on.rounds, "RoundOpened", receipt):
+            self.opened += opened
         return receipt
 
     def tally(self) -> Any:
-        return self.send(self.stranger, "tally", self.anchored(self.opened))
+        return self.send(self.stranger, "tally", self.anchored.fields)
 
     def attest(self, *seats: int, digest: bytes | None = None, error: int = 900) -> Any:
-        digest, round_ = digest or self.global_digest, self.facts.round
+        digest = digest or self.global_digest
         sender = self.seats[seats[0]]
-        packed = self.signed(
-            seats, lambda seat: self.domain.attest(self.id, round_, digest, error), sender
-        )
-        receipt = self.send(
-            sender, "attest", mask_of(seats), digest, pack(dict.fromkeys(seats, error)), packed
-        )
+        receipt = self.send(sender, "attest", *self._attesting(seats, digest, error, sender))
         self.attestations += [(seat, digest, error) for seat in seats]
         return receipt
 
-    def finalise(self) -> Any:
+    def finalise(self, *seats: int, digest: bytes | None = None, error: int = 900) -> Any:
+        """With the attestations of these seats, if any."""
         assert self.board is not None
-        return self.send(self.stranger, "finalise", self.board.fields, self.attestations)
+        tallied = (self.tallied_log, self.board.fields)
+        given = self._attesting(seats, digest or self.global_digest, error, self.stranger)
+        return self.send(self.stranger, "finalise", tallied, self.attestations, *given)
+
+    def _attesting(
+        self, seats: Sequence[int], digest: bytes, error: int, sender: Any
+    ) -> tuple[int, bytes, int, bytes]:
+        round_ = self.facts.round
+        packed = self.signed(
+            seats, lambda seat: self.domain.attest(self.id, round_, digest, error), sender
+        )
+        return mask_of(seats), digest, pack(dict.fromkeys(seats, error)), packed
 
     def close(self) -> Any:
         return self.send(self.stranger, "close")
@@ -377,7 +397,7 @@ class Rounds:
         self.chain.mine_at(self.facts.deadline + 1)
 
     def voted(self, *seats: int, scores: Mapping[int, int] | None = None) -> None:
-        """From the open commits to the end of the reveals."""
+        """From the open commits to the tally."""
         self.open_slice()
         self.commit(*seats, scores=scores)
         self.reveal(*seats)
@@ -385,7 +405,6 @@ class Rounds:
     def batched_round(self, *seats: int, error: int = 900) -> None:
         self.submit(*seats)
         self.voted(*seats)
-        self.tally()
         self.attest(*seats, error=error)
         self.finalise()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,7 +70,6 @@ def test_a_majority_goes_on_without_the_silent(r: Rounds) -> None:
     r.pass_deadline()
     r.expect_phase(COMMIT)
     r.voted(0, 1)
-    r.tally()
     r.attest(0, 1)
     r.finalise()
     assert r.faults() == [2]
@@ -86,7 +86,6 @@ def test_a_minority_waits_once_more(running: Any) -> None:
     r.pass_deadline()
     r.expect_phase(COMMIT)
     r.voted(0, 1, 4)
-    r.tally()
     r.attest(0, 1, 4)
     r.finalise()
     assert r.faults() == [2, 3]
@@ -174,21 +173,47 @@ def test_reveals_open_what_was_anchored(r: Rounds, expect_revert: Any) -> None:
     r.reveal(2)
     with expect_revert("TrainingRounds_WrongPhase"):
         r.tally()
-    r.reveal(0, 1)
-    r.opened.reverse()
+    first = list(r.opened)
+    r.opened = [(seat, vote + 1) for seat, vote in first]
     with expect_revert("TrainingRounds_WrongList"):
-        r.tally()
-    r.opened.reverse()
-    r.tally()
+        r.reveal(0, 1)
+    r.opened = first
+    r.reveal(0, 1)
     r.expect_phase(ATTEST)
+    assert r.board is not None
+    assert r.board.eligible == 0b111
 
 
-def test_an_unopened_vote_earns_nothing(r: Rounds) -> None:
+def test_the_last_vote_tallies_whoever_opens_it(running: Any) -> None:
+    """In one call or in three, what is tallied is the same."""
+    boards = []
+    for parts in ([(0, 1, 2)], [(2,), (0,), (1,)]):
+        r: Rounds = running(3)
+        r.submit(0, 1, 2)
+        r.open_slice()
+        r.commit(0, 1, 2)
+        for part in parts:
+            r.expect_phase(REVEAL)
+            r.reveal(*part)
+        r.expect_phase(ATTEST)
+        boards.append(r.board)
+    assert boards[0] == boards[1]
+
+
+def test_an_unopened_vote_earns_nothing(r: Rounds, expect_revert: Any) -> None:
     r.submit(0, 1, 2)
     r.open_slice()
     r.commit(0, 1, 2)
     r.reveal(0, 1)
     r.pass_deadline()
+    r.opened.reverse()
+    with expect_revert("TrainingRounds_WrongList"):
+        r.tally()
+    r.opened.reverse()
+    with expect_revert("TrainingRounds_WrongNumber", 4, 5):
+        r.send(r.stranger, "tally", replace(r.anchored, votes=r.anchored.votes[1:]).fields)
+    with expect_revert("TrainingRounds_WrongList"):
+        r.send(r.stranger, "tally", replace(r.anchored, log=bytes(32)).fields)
     r.tally()
     r.attest(0, 1)
     r.finalise()
@@ -216,7 +241,6 @@ def test_a_slice_that_opens_for_most_nowhere_makes_the_round_blind(r: Rounds) ->
     r.commit(0, 1, blind=True)
     r.commit(2)
     r.reveal(0, 1, 2)
-    r.tally()
     assert r.board is not None
     assert r.facts.blind
     assert r.board.points == sum(3_000 << (16 * seat) for seat in range(3))
@@ -229,7 +253,6 @@ def test_a_minority_of_blind_votes_is_no_vote(running: Any) -> None:
     r.commit(0, 1, 2)
     r.commit(3, blind=True)
     r.reveal(0, 1, 2, 3)
-    r.tally()
     r.attest(0, 1, 2, 3)
     r.finalise()
     assert r.faults() == []
@@ -241,7 +264,6 @@ def test_a_minority_of_blind_votes_is_no_vote(running: Any) -> None:
 def test_models_above_the_ceiling_are_all_included(r: Rounds) -> None:
     r.submit(0, 1, 2)
     r.voted(0, 1, 2, scores={0: 9_100, 1: 9_200, 2: 9_300})
-    r.tally()
     assert r.board is not None
     assert r.board.included == 0b111
     assert r.board.points == sum((2_666 + 333) << (16 * seat) for seat in range(3))
@@ -253,7 +275,6 @@ def test_a_single_vote_is_paid_and_judges_nobody(r: Rounds) -> None:
     r.commit(1)
     r.pass_deadline()
     r.reveal(1)
-    r.tally()
     assert r.points() == [0, 9_000, 0]
     r.expect_phase(ENDED)
 
@@ -277,7 +298,6 @@ def test_the_best_that_attested_leads_and_the_silent_are_at_fault(
     r: Rounds = running(4)
     r.submit(0, 1, 2, 3)
     r.voted(0, 1, 2, 3)
-    r.tally()
     r.attest(1, 2, 3)
     with expect_revert("TrainingRounds_BadMask"):
         r.attest(1)
@@ -290,12 +310,50 @@ def test_the_best_that_attested_leads_and_the_silent_are_at_fault(
     with expect_revert("TrainingRounds_WrongList"):
         r.finalise()
     r.attestations.reverse()
+    r.board = replace(board, points=board.points + 1)
+    with expect_revert("TrainingRounds_WrongList"):
+        r.finalise()
+    r.board, before = board, r.tallied_log
+    r.tallied_log = bytes(32)
+    with expect_revert("TrainingRounds_WrongList"):
+        r.finalise()
+    r.tallied_log = before
     r.finalise()
     earned = [
         own - before for own, before in zip(r.points(), _points(board.points, 4), strict=True)
     ]
     assert earned == [0, 166 + 500, 166, 166]
     assert r.faults() == [0]
+
+
+def test_the_missing_attestations_come_with_the_end(running: Any, expect_revert: Any) -> None:
+    r: Rounds = running(4)
+    r.submit(0, 1, 2, 3)
+    r.voted(0, 1, 2, 3)
+    r.attest(2)
+    with expect_revert("TrainingRounds_BadMask"):
+        r.finalise(2, 3)
+    with expect_revert("TrainingRounds_WrongPhase", r.id, ATTEST, FINALISE):
+        r.finalise(0, 3)
+    with expect_revert("TrainingRounds_Zero"):
+        r.finalise(0, 1, 3, digest=bytes(32))
+    with expect_revert("TrainingRounds_BadError"):
+        r.finalise(0, 1, 3, error=10_001)
+    r.finalise(0, 1, 3, error=1_100)
+    assert r.facts.round == 2
+    assert r.faults() == []
+    assert sum(r.points()) > 9_900
+
+
+def test_after_the_window_nobody_attests_with_the_end(r: Rounds, expect_revert: Any) -> None:
+    r.submit(0, 1, 2)
+    r.voted(0, 1, 2)
+    r.attest(0, 1)
+    r.pass_deadline()
+    with expect_revert("TrainingRounds_WrongPhase", r.id, FINALISE, ATTEST):
+        r.finalise(2)
+    r.finalise()
+    assert r.faults() == [2]
 
 
 def _points(word: int, seats: int) -> list[int]:
@@ -305,7 +363,6 @@ def _points(word: int, seats: int) -> list[int]:
 def test_without_a_quorum_a_small_pool_ends(r: Rounds) -> None:
     r.submit(0, 1, 2)
     r.voted(0, 1, 2)
-    r.tally()
     r.attest(0, digest=keccak(text="one"))
     r.attest(1, digest=keccak(text="other"))
     r.attest(2, digest=keccak(text="third"))
@@ -318,7 +375,6 @@ def test_without_a_quorum_a_larger_pool_draws_again(running: Any) -> None:
     r: Rounds = running(8, cohort=3)
     r.submit(0, 1, 2)
     r.voted(0, 1, 2)
-    r.tally()
     r.pass_deadline()
     r.pass_deadline()
     before = r.facts.seed
@@ -395,7 +451,6 @@ def test_two_messages_of_a_kind_void_a_seat(running: Any, kind: int) -> None:
     r.commit(0, 1, 2)
     r.expect_phase(REVEAL)
     r.reveal(0, 1, 2)
-    r.tally()
     r.attest(0, 1, 2)
     r.finalise()
     assert r.points()[3] == 0
@@ -446,15 +501,14 @@ def test_a_dropped_member_comes_back_by_submitting(r: Rounds) -> None:
 
 
 def test_steps_share_a_transaction(r: Rounds) -> None:
+    """The sender's seat needs no signature in any of them."""
     r.submit(0, 1, 2)
-    r.open_slice()
-    r.commit(0, 1, 2)
-    opened = [(seat, r.votes[seat].to_bytes(32, "big")) for seat in range(3)]
-    votes = [r.votes[seat] for seat in range(3)]
-    salts = [r.salt(seat) for seat in range(3)]
+    opener = r.requester.sign_message(r.domain.slice(r.id, 1, SLICE_KEY)).signature
+    opening = [r.id, [], r.requester.address, SLICE_KEY, pack_signatures([bytes(opener)])]
+    r.votes = {1: r.vote(1, range(3))}
     calls = [
-        r.on.rounds.encode_abi("revealVotes", [r.id, r.anchored(r.committed), 7, votes, salts]),
-        r.on.rounds.encode_abi("tally", [r.id, r.anchored(opened)]),
+        r.on.rounds.encode_abi("openSlice", opening),
+        r.on.rounds.encode_abi("commitVotes", [r.id, 0b010, [r.commitment(1)], b""]),
     ]
-    r.chain.send(r.stranger, r.on.rounds.functions.multicall(calls))
-    r.expect_phase(ATTEST)
+    r.sent(r.seats[1], "multicall", r.on.rounds.functions.multicall(calls))
+    assert (r.facts.sliceOpened, r.facts.acted) == (True, 0b010)

@@ -28,7 +28,7 @@ def test_a_copied_commitment_does_not_open(running: New, expect_revert: Any) -> 
     r.send(r.seats[1], "commitVotes", 0b010, [copied], b"")
     r.committed.append((1, copied))
     r.reveal(0)
-    args = (r.anchored(r.committed), 0b010, [r.votes[0]], [r.salt(0)])
+    args = (r.anchored.fields, 0b010, [r.votes[0]], [r.salt(0)])
     with expect_revert("TrainingRounds_CommitmentMismatch"):
         r.send(r.seats[1], "revealVotes", *args)
     r.reveal(2)
@@ -58,7 +58,6 @@ def test_a_constant_vote_earns_less_than_the_work(running: New) -> None:
     lazy = pack(dict.fromkeys(range(4), 1_150))
     r.commit_to({seat: lazy if seat == 4 else r.vote(seat, seats) for seat in seats})
     r.reveal(*seats)
-    r.tally()
     r.attest(*seats)
     r.finalise()
     # Two of four models happen to lie in the band: less of the votes' part than the others have.
@@ -74,7 +73,6 @@ def test_a_model_that_half_the_voters_cannot_read_is_invalid(running: New) -> No
     secret = {5: INVALID}
     r.commit_to({seat: r.vote(seat, seats, secret if seat < 3 else None) for seat in seats})
     r.reveal(*seats)
-    r.tally()
     r.attest(*seats)
     r.finalise()
     assert r.points()[5] <= 500 // 6
@@ -138,7 +136,6 @@ def test_strangers_take_no_members_step(running: New, expect_revert: Any) -> Non
         r.send(thief, "commitVotes", 0b001, [keccak(text="vote")], b"")
     r.commit(0, 1, 2)
     r.reveal(0, 1, 2)
-    r.tally()
     with expect_revert("SeatSignatures_Short"):
         r.send(thief, "attest", 0b001, r.global_digest, 900, b"")
 
@@ -159,7 +156,6 @@ def prepared(r: Rounds, step: str) -> Callable[[], Any]:
         r.reveal(*first)
         return lambda: r.reveal(last)
     r.reveal(*first, last)
-    r.tally()
     r.attest(*first)
     return lambda: r.attest(last)
 

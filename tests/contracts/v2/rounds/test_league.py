@@ -26,7 +26,6 @@ def voted(r: Rounds, league: range, rivals: int) -> None:
     praise = {seat: 0 if seat in league else rivals for seat in seats}
     r.commit_to({seat: r.vote(seat, seats, praise if seat in league else None) for seat in seats})
     r.reveal(*seats)
-    r.tally()
 
 
 def finished(r: Rounds) -> list[int]:
@@ -189,7 +188,6 @@ def test_wrong_models_are_named_by_all(running: New) -> None:
     seats = range(5)
     r.submit(*seats)
     r.voted(*seats, scores={4: INVALID})
-    r.tally()
     assert r.board is not None
     assert seats_of(r.board.included) == [0, 1, 2, 3]
     assert finished(r)[4] <= 500 // 5

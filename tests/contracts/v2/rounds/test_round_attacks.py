@@ -34,7 +34,6 @@ def test_wrong_labels_are_paid(running: Any) -> None:
     r: Rounds = running(3, maxError=2_000)
     r.submit(0, 1, 2)
     r.voted(0, 1, 2, scores={0: 8_000, 1: 8_100, 2: 8_200})
-    r.tally()
     r.attest(0, 1, 2)
     r.finalise()
     assert all(points > 3_100 for points in r.points())
@@ -49,7 +48,6 @@ def test_a_slice_that_one_cannot_open_costs_it_the_votes_alone(running: Any) -> 
     r.commit(0, blind=True)
     r.commit(1, 2, 3)
     r.reveal(0, 1, 2, 3)
-    r.tally()
     r.attest(0, 1, 2, 3)
     r.finalise()
     assert r.faults() == []
@@ -62,7 +60,6 @@ def test_a_third_does_not_forge_the_target(running: Any) -> None:
     r: Rounds = running(6)
     r.submit(*range(6))
     r.voted(*range(6))
-    r.tally()
     r.attest(0, 1, error=0)
     r.attest(2, 3, 4, 5, error=501)
     r.finalise()
@@ -77,7 +74,6 @@ def test_silent_joiners_pay_for_their_silence(running: Any) -> None:
     r.pass_deadline()
     r.pass_deadline()
     r.voted(0, 1)
-    r.tally()
     r.attest(0, 1)
     r.finalise()
     assert r.faults() == [2, 3, 4]
@@ -115,7 +111,6 @@ def test_waiting_out_a_leader_does_not_blame_it(running: Any) -> None:
     r: Rounds = running(3)
     r.submit(0, 1, 2)
     r.voted(0, 1, 2)
-    r.tally()
     r.attest(0)
     r.chain.mine_at(r.facts.deadline)
     r.attest(1, 2)
@@ -133,7 +128,6 @@ def test_a_member_left_out_by_posters_loses_gas_alone(running: Any) -> None:
     r.commit(3)
     r.reveal(0, 1, 2)
     r.reveal(3, sender=r.members[3])
-    r.tally()
     r.attest(0, 1, 2)
     r.attest(3)
     r.finalise()
@@ -166,7 +160,6 @@ def tallied(r: Rounds) -> Rounds:
     seats = range(len(r.members))
     r.submit(*seats)
     r.voted(*seats)
-    r.tally()
     return r
 
 

@@ -134,7 +134,6 @@ def test_a_round_past_its_submissions_takes_its_course(running: Any, expect_reve
     r.submit(0, 1, 2)
     r.halt()
     r.voted(0, 1, 2)
-    r.tally()
     r.attest(0, 1, 2)
     r.finalise()
     assert sum(r.points()) > 9_900

@@ -170,14 +170,20 @@ class Request:
         self.acted |= _mask(votes)
         self.advance(now)
 
-    def reveal(self, now: int, mask: int) -> None:
+    def reveal(
+        self, now: int, mask: int, members: Sequence[Member] = (), seats: Sequence[int] = ()
+    ) -> None:
+        """`members` and `seats`: the next round's cohort, if this call opens one. The last one
+        tallies."""
         self._at(now, Phase.REVEAL)
         self._may(mask, self.acted & ~(self.revealed | self.voided))
         self.votes |= {seat: self.committed[seat] for seat in seats_of(mask)}
         self.advance(now)
+        if self.phase is Phase.TALLY:
+            self.tally(now, members, seats)
 
     def tally(self, now: int, members: Sequence[Member] = (), seats: Sequence[int] = ()) -> None:
-        """`members` and `seats`: the next round's cohort, if this call opens one."""
+        """`members` and `seats`: see `reveal`."""
         self._at(now, Phase.TALLY)
         if self.blind:
             board = blind(self.judged, self.judged)
@@ -206,6 +212,19 @@ class Request:
         self.attestations += [(seat, digest, error) for seat in seats_of(mask)]
         self.acted |= mask
         self.advance(now)
+
+    def attest_and_finalise(
+        self,
+        now: int,
+        mask: int,
+        digest: bytes,
+        error: int,
+        members: Sequence[Member] = (),
+        seats: Sequence[int] = (),
+    ) -> None:
+        """The seats of the mask are all that are missing."""
+        self.attest(now, mask, digest, error)
+        self.finalise(now, members, seats)
 
     def finalise(self, now: int, members: Sequence[Member] = (), seats: Sequence[int] = ()) -> None:
         self._at(now, Phase.FINALISE)

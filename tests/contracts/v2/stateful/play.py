@@ -120,7 +120,8 @@ class Play:
 
     def reveal(self, seats: Sequence[int]) -> bool:
         return self.act(
-            lambda: self.r.reveal(*seats), lambda now: self.model.reveal(now, mask_of(seats))
+            lambda: self.r.reveal(*seats),
+            lambda now: self.model.reveal(now, mask_of(seats), *self.cohort()),
         )
 
     def attest(self, seats: Sequence[int], honest: bool = True, error: int = HONEST_ERROR) -> bool:
@@ -128,6 +129,15 @@ class Play:
         return self.act(
             lambda: self.r.attest(*seats, digest=digest, error=error),
             lambda now: self.model.attest(now, mask_of(seats), digest, error),
+        )
+
+    def attest_and_finalise(self, seats: Sequence[int]) -> bool:
+        digest, mask = self.r.global_digest, mask_of(seats)
+        return self.act(
+            lambda: self.r.finalise(*seats, error=HONEST_ERROR),
+            lambda now: self.model.attest_and_finalise(
+                now, mask, digest, HONEST_ERROR, *self.cohort()
+            ),
         )
 
     def tally(self) -> bool:

@@ -111,7 +111,8 @@ def play(ways: tuple[Way, ...], asker: Asker, rules: Rules) -> Request:
         while m.phase is Phase.REVEAL:
             now = m.mark + 1
             m.advance(now)
-    m.tally(now)
+    if m.phase is Phase.TALLY:
+        m.tally(now)
     if m.phase is Phase.ATTEST:
         attest(m, now, ways)
         while m.phase is Phase.ATTEST:

@@ -129,6 +129,14 @@ class Requests(RuleBasedStateMachine):
             self.play.attest(found, right, error)  # type: ignore[union-attr]
             self.check()
 
+    @precondition(lambda self: self.live() and self.m.phase is Phase.ATTEST)
+    @rule(seats=SEATS)
+    def attest_at_last(self, seats: set[int]) -> None:
+        """With the end of the round, whether others are missing or not."""
+        if found := self.others(seats):
+            self.play.attest_and_finalise(found)  # type: ignore[union-attr]
+            self.check()
+
     @precondition(lambda self: self.live() and self.m.round)
     @rule(seats=SEATS, all_=st.booleans())
     def post(self, seats: set[int], all_: bool) -> None:
@@ -213,7 +221,9 @@ class Requests(RuleBasedStateMachine):
         elif m.phase is Phase.REVEAL and mine & m.acted & ~(m.revealed | m.voided):
             play.reveal(seats_of(mine & m.acted & ~(m.revealed | m.voided)))
         elif m.phase is Phase.ATTEST and mine & m.attesters & ~m.acted:
-            play.attest(seats_of(mine & m.attesters & ~m.acted))
+            missing = m.attesters & ~m.acted
+            last = missing & ~mine == 0
+            (play.attest_and_finalise if last else play.attest)(seats_of(mine & missing))
 
     def pass_deadline(self) -> None:
         m, play = self.m, self.play

@@ -21,6 +21,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.chain.nodes import Nodes
 from fedpact.chain.records import Call
 from fedpact.chain.signed_messages import (
+    Anchored,
     history_after_round,
     history_after_start,
 )
@@ -185,24 +186,21 @@ def test_a_round_in_batches(second: ClientV2, people: People, new_request: NewRe
     commit = rounds.commit_votes(request.id, 0b111, commitments, signatures[1:])
     both = rounds.multicall([opening, commit])
     assert both.action == "TrainingRounds.multicall(openSlice+commitVotes)"
-    request.send(seats[0], both)
-    listed = list(enumerate(commitments))
-    request.send(people.requester, rounds.reveal_votes(request.id, listed, 0b111, votes, salts))
-    tally = rounds.tally(request.id, list(enumerate(votes)))
-    board = None
-    for event in request.send(people.requester, tally).events:
-        found = events.request_event(event)
-        board = found.board if isinstance(found, events.RoundTallied) else board
-    assert board is not None
-    assert board.included == 0b111
+    told = [events.request_event(one) for one in request.send(seats[0], both).events]
+    [opened] = [one for one in told if isinstance(one, events.SliceOpened)]
+    anchored = Anchored(opened.log, tuple(enumerate(commitments)))
+    reveal = rounds.reveal_votes(request.id, anchored, 0b111, votes, salts)
+    told = [events.request_event(one) for one in request.send(people.requester, reveal).events]
+    [tallied] = [one for one in told if isinstance(one, events.RoundTallied)]
+    assert tallied.board.included == 0b111
 
     digest = keccak(text="global")
     message = domain.attest(request.id, 1, digest, 900)
     attested = [signed(keys, message) for keys in seats[1:]]
     errors = sum(900 << 14 * seat for seat in range(3))
-    request.send(seats[0], rounds.attest(request.id, 0b111, digest, errors, attested))
-    given = [(seat, digest, 900) for seat in range(3)]
-    request.send(people.requester, rounds.finalise(request.id, board, given))
+    given = (0b111, digest, errors, attested)
+    call = rounds.finalise(request.id, tallied.log, tallied.board, [], *given)
+    request.send(seats[0], call)
     facts = rounds.round_facts(request.id)
     assert (facts.phase, facts.final_rounds, facts.last_leader) == (Phase.ENDED, 1, 0)
 

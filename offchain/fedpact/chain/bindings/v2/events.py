@@ -138,6 +138,8 @@ class ModelsSubmitted(RequestEvent):
 class SliceOpened(RequestEvent):
     round: int
     sealed_key: bytes
+    log: bytes
+    """Of the round so far."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,8 @@ class RoundTallied(RequestEvent):
     round: int
     blind: bool
     board: Board
+    log: bytes
+    """Of the round before the board."""
 
 
 @dataclass(frozen=True)

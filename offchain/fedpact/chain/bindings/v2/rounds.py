@@ -10,11 +10,14 @@ from fedpact.chain.abi import ROUNDS, SECOND
 from fedpact.chain.bindings.binding import Binding, camel, snake
 from fedpact.chain.bindings.v2.calls import calls_in
 from fedpact.chain.records import BlockReference, Call
-from fedpact.chain.signed_messages import Board, Domain, RoundRecord, pack_signatures
-from fedpact.types.v2 import Link, MessageKind, Phase, RoundFacts, RoundsOutcome, Start, anchored
-
-SeatValue = tuple[int, bytes]
-"""A seat with what was anchored for it."""
+from fedpact.chain.signed_messages import (
+    Anchored,
+    Board,
+    Domain,
+    RoundRecord,
+    pack_signatures,
+)
+from fedpact.types.v2 import Link, MessageKind, Phase, RoundFacts, RoundsOutcome, Start
 
 
 class Rounds(Binding):
@@ -81,19 +84,18 @@ class Rounds(Binding):
     def reveal_votes(
         self,
         request: int,
-        commitments: Sequence[SeatValue],
+        anchored: Anchored,
         mask: int,
         votes: Sequence[int],
         salts: Sequence[bytes],
     ) -> Call:
-        """`commitments`: all of the round; `votes` and `salts` in seat order of the mask."""
-        given = anchored(list(commitments))
-        return self.function("revealVotes", request, given, mask, list(votes), list(salts))
+        """`votes` and `salts` in seat order of the mask. The last one tallies."""
+        given = (anchored.fields, mask, list(votes), list(salts))
+        return self.function("revealVotes", request, *given)
 
-    def tally(self, request: int, votes: Sequence[tuple[int, int]]) -> Call:
-        """`votes`: seat and packed vote of all that revealed."""
-        words = [(seat, vote.to_bytes(32, "big")) for seat, vote in votes]
-        return self.function("tally", request, anchored(words))
+    def tally(self, request: int, anchored: Anchored) -> Call:
+        """Where votes are hidden or missing."""
+        return self.function("tally", request, anchored.fields)
 
     def attest(
         self, request: int, mask: int, digest: bytes, errors: int, signatures: Sequence[bytes]
@@ -103,10 +105,24 @@ class Rounds(Binding):
         return self.function("attest", request, mask, digest, errors, packed)
 
     def finalise(
-        self, request: int, board: Board, attestations: Sequence[tuple[int, bytes, int]]
+        self,
+        request: int,
+        log: bytes,
+        board: Board,
+        attestations: Sequence[tuple[int, bytes, int]],
+        mask: int = 0,
+        digest: bytes = bytes(32),
+        errors: int = 0,
+        signatures: Sequence[bytes] = (),
     ) -> Call:
-        """`board` of the tally; `attestations`: seat, digest and error of all."""
-        return self.function("finalise", request, board.fields, list(attestations))
+        """Close a round, with the attestations that were missing, as in `attest`.
+
+        `log` and `board` of the event RoundTallied; `attestations`: seat, digest and error of all
+        that are on chain.
+        """
+        tallied, packed = (log, board.fields), pack_signatures(signatures)
+        given = (tallied, list(attestations), mask, digest, errors, packed)
+        return self.function("finalise", request, *given)
 
     def multicall(self, calls: Sequence[Call]) -> Call:
         """Several calls of this contract in one transaction; all succeed or none."""
