@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -23,6 +23,9 @@ from pydantic_settings import (
 
 from fedpact.errors import SettingsError
 from fedpact.types.urls import without_credentials
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 LOCAL_FILE = "fedpact.toml"
 PATH_FIELDS = frozenset({"deployment", "keystore", "password_file", "state", "store_credentials"})
@@ -213,14 +216,18 @@ def _store_from(folder: Path, store: str) -> str:
 
 
 def _one_line(error: ValidationError, flags: Mapping[str, Any], path: Path | None) -> str:
-    first = error.errors()[0]
-    name = str(first["loc"][0])
+    """All that is wrong, each with where it comes from."""
+    return "; ".join(_wrong(one, flags, path) for one in error.errors())
+
+
+def _wrong(one: "ErrorDetails", flags: Mapping[str, Any], path: Path | None) -> str:
+    name = str(one["loc"][0])
     if name in flags:
         source = f"--{name.replace('_', '-')}"
     elif f"FEDPACT_{name.upper()}" in os.environ:
         source = f"FEDPACT_{name.upper()}"
-    elif first["type"] == "extra_forbidden":
+    elif one["type"] == "extra_forbidden":
         return f"settings file {path}: unknown setting {name}"
     else:
         source = f"settings file {path}: {name}"
-    return f"{source}: {first['msg']}, not {without_credentials(repr(first['input']))}"
+    return f"{source}: {one['msg']}, not {without_credentials(repr(one['input']))}"

@@ -114,7 +114,9 @@ def status(context: typer.Context, request_id: RequestId, as_json: AsJson = Fals
 
     Example: fedpact --account bob request status 1
     """
-    print_facts(_facts(_progress(session.of(context), request_id)), as_json=as_json)
+    progress = _progress(session.of(context), request_id)
+    said = {} if as_json else {"declined": progress.declined_text or None}
+    print_facts({**_facts(progress), **said}, as_json=as_json)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from fedpact.types.declining import Reason
 from fedpact.types.privacy import CLAIM, PrivacyMode
 from fedpact.types.specification import FamilyChoice, Specification
 from fedpact.types.v2 import ETHER
-from fedpact.types.validation import first_error
+from fedpact.types.validation import every_error
 
 DIGEST = re.compile("[0-9a-f]{64}")
 Token = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
@@ -93,7 +93,7 @@ class Policy(BaseModel):
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"policy file {path}: {error}") from error
         except ValidationError as error:
-            raise SettingsError(f"policy file {path}: {first_error(error)}") from error
+            raise SettingsError(f"policy file {path}: {every_error(error)}") from error
 
     def check(
         self,

@@ -20,7 +20,7 @@ from fedpact.types.layout import PLAIN, FileLayout
 from fedpact.types.names import label_key
 from fedpact.types.series import Series
 from fedpact.types.specification import Specification
-from fedpact.types.validation import first_error
+from fedpact.types.validation import every_error
 
 RECORD = "record"
 """The privacy unit of data whose records are each a unit of their own."""
@@ -77,7 +77,7 @@ class DataSchema(Document):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise DataError(f"schema {path}: {error}") from error
         except ValidationError as error:
-            raise DataError(f"schema {path}: {first_error(error)}") from error
+            raise DataError(f"schema {path}: {every_error(error)}") from error
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -25,7 +25,7 @@ from fedpact.types.metric import ACCURACY, MEAN_ABSOLUTE_ERROR, Metric
 from fedpact.types.privacy import DDP_SGD_MIN_EPOCHS, PaperMechanism, Privacy, PrivacyMode
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Terms
 from fedpact.types.series import SeriesWindows
-from fedpact.types.validation import first_error
+from fedpact.types.validation import every_error
 
 SPECIFICATION_VERSION: Literal[1] = 1
 SPECIFICATION_MAX_BYTES = 262_144
@@ -369,7 +369,7 @@ class Specification(Document):
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
-            raise SpecificationError(f"specification: {first_error(error)}") from error
+            raise SpecificationError(f"specification: {every_error(error)}") from error
 
     @property
     def outputs(self) -> int:

@@ -77,6 +77,7 @@ def test_a_wrong_setting_does_not_show_a_password(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("acount = 'x'", "unknown setting acount"),
+        ("acount = 'x'\nlisten = 5", "listen: .*; settings file .*: unknown setting acount"),
         ("confirmations = -1", "confirmations: Input should be greater than or equal to 0"),
         ("endpoint = 'node:8545'", "must be http"),
         ("endpoint = ", "Invalid value"),

@@ -100,6 +100,9 @@ def test_reads_a_file_and_names_the_field_that_is_wrong(tmp_path: Path) -> None:
     path.write_text("epsilon_livetime = 1\n")
     with pytest.raises(SettingsError, match="epsilon_livetime"):
         Policy.read(path)
+    path.write_text("epsilon_lifetime = -1\nmax_rounds = 'many'\ncategory = 'a'\n")
+    with pytest.raises(SettingsError, match=r"max_rounds: .*; epsilon_lifetime: .*; category: "):
+        Policy.read(path)  # all at once, in the order of the fields
     with pytest.raises(SettingsError, match="No such file"):
         Policy.read(tmp_path / "none.toml")
 

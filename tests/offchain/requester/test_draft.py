@@ -139,6 +139,15 @@ def test_the_wrong_field_is_named(change: dict[str, object], said: str) -> None:
         _ = draft(**change).specification
 
 
+def test_all_that_is_wrong_is_named_at_once() -> None:
+    """It was one field a run."""
+    wrong = draft(rounds="three", title="", windows={"lunch": 5}, family={"nane": "mlp"})
+    with pytest.raises(SpecificationError) as found:
+        _ = wrong.specification
+    for field in ("rounds", "title", "windows.lunch", "family.name", "family.nane"):
+        assert f"{field}: " in str(found.value)
+
+
 def test_a_draft_may_be_toml_or_json(tmp_path: Path) -> None:
     (tmp_path / "draft.json").write_text(json.dumps({"title": "x"}))
     (tmp_path / "draft.toml").write_text('title = "x"')

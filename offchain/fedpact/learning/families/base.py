@@ -23,7 +23,7 @@ from fedpact.types.document import Document
 from fedpact.types.local_training import LocalConstruction
 from fedpact.types.privacy import PrivacyMode
 from fedpact.types.specification import STATISTICS_ROUND, Specification
-from fedpact.types.validation import first_error
+from fedpact.types.validation import every_error
 
 if TYPE_CHECKING:
     import torch
@@ -97,7 +97,7 @@ class ModelFamily(ABC, Generic[P]):
         try:
             return self.schema.model_validate(spec.family.parameters)
         except ValidationError as error:
-            raise SpecificationError(f"family {self.name}: {first_error(error)}") from error
+            raise SpecificationError(f"family {self.name}: {every_error(error)}") from error
 
     def check(self, spec: Specification) -> None:
         """Raise SpecificationError if this family does not support the specification."""

@@ -19,7 +19,7 @@ from fedpact.types.document import Document
 from fedpact.types.rounds import Terms as FirstTerms
 from fedpact.types.specification import Account, Specification
 from fedpact.types.v2 import ETHER, Terms, WeightRule
-from fedpact.types.validation import first_error
+from fedpact.types.validation import every_error
 
 GWEI = 10**9
 PRICE_STEP = 10**6
@@ -59,7 +59,7 @@ class MarketTerms(Document):
         try:
             return cls.model_validate(_listed(table), strict=False)
         except ValidationError as error:
-            raise SpecificationError(f"draft: terms: {first_error(error)}") from error
+            raise SpecificationError(f"draft: terms: {every_error(error)}") from error
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
