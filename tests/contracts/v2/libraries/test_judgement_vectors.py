@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from fedpact.consensus.judgement import NOBODY, leader
+from fedpact.types.rounds import LeaderRule, Member
+
 VECTORS = json.loads((Path(__file__).parents[3] / "vectors" / "judgement.json").read_text())
 
 
@@ -44,6 +47,19 @@ def test_the_leader(judge, case):
     args = (case["candidates"], case["submitted"], medians, members)
     found = judge.leader(*args, case["round"], case["rule"], case["last_leader"]).call()
     assert found == case["leader"]
+
+
+@pytest.mark.parametrize("rule", LeaderRule)
+def test_a_tie_goes_to_the_lower_hash_of_round_and_account(judge, rule):
+    """Sixteen alike: another leads in other rounds, the first seat or the last one in few."""
+    members = [Member(seat, f"0x{seat + 1:040x}", 100, 5_000) for seat in range(16)]
+    packed = [int(m.account, 16) << 72 | m.samples << 48 | m.reputation << 32 for m in members]
+    medians, all_ = sum(900 << (14 * seat) for seat in range(16)), 2**16 - 1
+    leads = []
+    for round_ in range(1, 9):
+        leads.append(judge.leader(all_, all_, medians, packed, round_, int(rule), NOBODY).call())
+        assert leads[-1] == leader(all_, all_, medians, members, round_, rule, None)
+    assert len(set(leads)) > 3
 
 
 @pytest.mark.parametrize("case", named("payouts"))

@@ -344,6 +344,13 @@ def test_no_key_is_sealed_too_late(sale, expect_revert):
         sale.seal()
 
 
+def test_a_key_is_sealed_in_the_last_second(sale):
+    sale.buy()
+    sale.chain.next_at(sale.chain.now + WINDOW)
+    sale.seal()
+    assert sale.purchase()[0] == SEALED
+
+
 def test_points_are_tallied_first(on_sale, expect_revert):
     sale = on_sale()
     sale.buy()

@@ -129,7 +129,13 @@ def test_a_contract_wallet_joins(r: Rounds, accounts: Any, expect_revert: Any) -
     enrol = r.on.pool.functions.enrol
     with expect_revert("SeatSignatures_NotSigned", wallet.address, 1):
         r.chain.send(r.stranger, enrol(r.id, joins, pack_signatures([own, both[:65] + b"\0" * 65])))
-    r.chain.send(r.stranger, enrol(r.id, joins, pack_signatures([own, both])))
+    packed = pack_signatures([own, both])
+    # Cut behind the length, then the length itself.
+    with expect_revert("SeatSignatures_Short", len(packed) - 1, len(both)):
+        r.chain.send(r.stranger, enrol(r.id, joins, packed[:-1]))
+    with expect_revert("SeatSignatures_Short", 2 * 64 + 31, 2 * 64):
+        r.chain.send(r.stranger, enrol(r.id, joins, packed[: 2 * 64 + 31]))
+    r.chain.send(r.stranger, enrol(r.id, joins, packed))
     assert enrolled(r) == [100, 150]
 
 

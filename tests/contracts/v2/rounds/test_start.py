@@ -62,6 +62,9 @@ def test_a_start_opens_round_one(r: Rounds, expect_revert: Any) -> None:
     assert (facts.phase, facts.round, facts.expected, facts.size) == (SUBMIT, 1, 0b111, 3)
     assert facts.history == history_after_start(r.terms_hash, START)
     assert r.outcome.deliveryHash == START[3]
+    assert (r.outcome.running, r.outcome.ended, r.outcome.anySubmission) == (True, False, False)
+    r.submit(1)
+    assert r.outcome.anySubmission
     with expect_revert("TrainingRounds_WrongPhase"):
         r.start()
     with expect_revert("TrainingRounds_WrongPhase"):
