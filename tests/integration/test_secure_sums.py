@@ -73,12 +73,7 @@ def test_a_daemon_that_is_killed_goes_on_with_its_sum(tmp_path: Path) -> None:
         world.network.wait_until_serving()
         request = world.create(LONG)
         killed: list[str] = []
-        words = (
-            "waiting for the members",
-            "published a masked",
-            "waiting for agree",
-            "published ba",
-        )
+        words = ("announced itself", "published a masked", "agreed to the sum", "published ba")
 
         def strike(facts: RoundFacts) -> None:
             if facts.phase is Phase.SUBMIT and len(killed) < PROVIDERS:

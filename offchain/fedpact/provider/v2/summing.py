@@ -208,7 +208,10 @@ class _Sum:
         accounts = [view.cohort.members[seat].account for seat in self._group.seats]
         keys = [registry.participant(one).encryption_key for one in accounts]
         content = encode_announced(member.announcement(), member.shares_for(keys))
-        return self._talk.say(Kind.ANNOUNCE, view.ctx.store.put(content).digest)
+        announced = self._talk.say(Kind.ANNOUNCE, view.ctx.store.put(content).digest)
+        if announced:
+            log.info("request %d: round %d: announced itself for a secure sum", *self._place)
+        return announced
 
     def _read_announcements(self) -> None:
         known = self._view.ctx.cache.announced.setdefault(self._place, {})
@@ -330,7 +333,11 @@ class _Sum:
         if counted is None or len(counted) < group.terms.least:
             return False
         value = agreed_value(roster, counted, masked)
-        return self._talk.say(Kind.AGREE, value, group.mask(counted))
+        agreed = self._talk.say(Kind.AGREE, value, group.mask(counted))
+        if agreed:
+            sizes = (len(counted), len(roster.numbers))
+            log.info("request %d: round %d: agreed to the sum of %d of %d", *self._place, *sizes)
+        return agreed
 
     def _proposed(self, masked: dict[int, bytes]) -> frozenset[int] | None:
         """The set that the first in turn agreed to, if all of its vectors are here."""
