@@ -163,7 +163,7 @@ class Cache:
 
     def forget(self, request: int, before_round: int) -> None:
         """Drop the models of earlier rounds."""
-        summed = (self.announced, self.masked, self.sums)
+        summed = (self.announced, self.key_versions, self.masked, self.sums)
         for store in (self.globals, self.models, self.proposals, self.slices, *summed):
             for key in [k for k in store if k[0] == request and k[1] < before_round]:
                 del store[key]
