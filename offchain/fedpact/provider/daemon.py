@@ -88,6 +88,8 @@ class Daemon:
 
     FETCH_PATIENCE = fetching.PATIENCE
     """Seconds that a cycle waits for content before it goes on with other requests."""
+    REQUESTS = Requests
+    """What does the duties of a request."""
 
     def __init__(
         self,
@@ -152,7 +154,7 @@ class Daemon:
         self._scanning = Scanning(
             self._context, self._reconciliation, self._backoffs, lambda: self._bell.stopped
         )
-        self._requests = Requests(self._context, self.asked, self._storage, self._backoffs)
+        self._requests = self.REQUESTS(self._context, self.asked, self._storage, self._backoffs)
         self._housekeeping = Housekeeping(
             settings.state.parent, settings.keep_seconds, settings.prune
         )

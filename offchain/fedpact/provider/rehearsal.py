@@ -14,6 +14,7 @@ from fedpact.provider.asked import Asked, Look
 from fedpact.provider.context import DutyResult, idle
 from fedpact.provider.copying import copy_files
 from fedpact.provider.daemon import Daemon
+from fedpact.provider.requests import Requests
 from fedpact.provider.state import Participation
 from fedpact.settings import Settings
 from fedpact.types.cid import Cid
@@ -23,10 +24,8 @@ class Withheld(FedpactError):
     """A transaction that would have been sent."""
 
 
-class RehearsingDaemon(Daemon):
-    """Decides which open requests to join, says so, and sends nothing."""
-
-    FETCH_PATIENCE = 3600.0  # each request is decided once
+class RehearsedRequests(Requests):
+    """Decides which to join, and sends nothing."""
 
     def perform(self, view: Look) -> DutyResult:
         duties = self.asked.duties_of(view)
@@ -41,6 +40,13 @@ class RehearsingDaemon(Daemon):
         # In the copied file: each request is decided once, and its hold counts for the next ones.
         view.ctx.state.decide(view.id, Participation.DECLINED, outcome.reason)
         return outcome
+
+
+class RehearsingDaemon(Daemon):
+    """Decides which open requests to join, says so, and sends nothing."""
+
+    FETCH_PATIENCE = 3600.0  # each request is decided once
+    REQUESTS = RehearsedRequests
 
 
 def _withhold(asked: Asked[Any], view: Look, call: Call, wei: int) -> None:

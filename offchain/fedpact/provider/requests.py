@@ -29,7 +29,9 @@ class Requests:
     def __init__(
         self, ctx: Parts[Any], asked: Asked[Any], storage: Storage, backoffs: Backoffs
     ) -> None:
-        self._ctx, self._asked = ctx, asked
+        self._ctx = ctx
+        self.asked = asked
+        """What the protocol of the deployment asks for."""
         self._storage, self._backoffs = storage, backoffs
         self._views: dict[int, Look] = {}
         self._views_of = ""
@@ -40,7 +42,7 @@ class Requests:
 
     def go_on_with(self, ctx: Parts[Any], asked: Asked[Any]) -> None:
         """Another policy decides from now on."""
-        self._ctx, self._asked, self._views_of = ctx, asked, ""
+        self._ctx, self.asked, self._views_of = ctx, asked, ""
 
     def forget(self) -> None:
         """Look at each again."""
@@ -102,9 +104,9 @@ class Requests:
     def perform(self, view: Look) -> DutyResult:
         """Do what is due in a request as it was looked at."""
         sender = self._ctx.client.sender
-        sender.purpose, sender.allow = view.id, partial(self._asked.require_worth, view)
+        sender.purpose, sender.allow = view.id, partial(self.asked.require_worth, view)
         with keeping_for(view.id):
-            return self._asked.next_duty(view)
+            return self.asked.next_duty(view)
 
     def _view(self, request: int, frame: Frame) -> Look:
         """A request at a frame; read once for each frame."""
@@ -112,7 +114,7 @@ class Requests:
             self._views, self._views_of = {}, frame.block_hash
             self._under_way.clear()
         if request not in self._views:
-            self._views[request] = self._asked.look(request, frame)
+            self._views[request] = self.asked.look(request, frame)
         return self._views[request]
 
     def _note(self, request: int, reason: str) -> None:
