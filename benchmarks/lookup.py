@@ -68,7 +68,7 @@ def measured(folder: Path, providers: int, searches: int) -> dict[str, Any]:
         rows = generator.choice(np.flatnonzero(source.y_train == group), DOCUMENTS, replace=False)
         documents = [source.train[row] for row in rows.tolist()]
         texts[f"provider-{number}"] = (source.labels[group], documents)
-    with running_network(folder, StoreKind.EMBEDDED, protocol=1) as (network, registrar):
+    with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
         network.start_process = executed  # their memory is what a provider's daemon takes
         served = publish_providers(network, registrar, texts)
         requester = network.account("requester")

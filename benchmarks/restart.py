@@ -2,7 +2,7 @@
 
     make bench-restart
 
-A provider's daemon of the second protocol has joined requests, and is killed. A request is
+A provider's daemon has joined requests, and is killed. A request is
 published while nobody serves it; then the daemon is started again. Its first duty is done when it
 has joined that request on chain (Anvil, a block for each transaction). `cpu_seconds` are those of
 the daemon's process until then, which hardly depend on what else the machine does.

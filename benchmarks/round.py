@@ -1,5 +1,4 @@
-"""Seconds and gas per round of the protocol itself: no privacy, three providers, digits,
-first protocol.
+"""Seconds and gas per round of the protocol itself: no privacy, three providers, digits.
 
 `make bench-round` writes docs/results/round.json. Anvil mines each transaction at once and a block
 every second; nobody waits for confirmations; daemons poll the chain every 25 ms. Training a softmax
@@ -16,13 +15,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fedpact.chain.client import ChainClient
+from fedpact.chain.bindings.v2.events import RoundOpened
+from fedpact.chain.client import ClientV2
 from fedpact.demo.data import prepare
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions
 from fedpact.demo.progress import RoundClock
-from fedpact.requester import Requester
-from fedpact.types.rounds import RequestStatus
+from fedpact.requester.v2.client import RequesterV2
+from fedpact.requester.v2.look import look
+from fedpact.types.v2 import Status
 from tests.support.processes import executed
 
 PROVIDERS = 3
@@ -40,12 +41,12 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console()
     options = DemoOptions(
-        providers=PROVIDERS, rounds=arguments.rounds, partition="iid", epsilon=None, protocol=1
+        providers=PROVIDERS, rounds=arguments.rounds, partition="iid", epsilon=None
     )
     with tempfile.TemporaryDirectory(prefix="fedpact-bench-") as name:
         folder = Path(name)
         data = prepare(options, folder)
-        with running_network(folder, options.store, options.protocol) as (network, registrar):
+        with running_network(folder, options.store) as (network, registrar):
             network.start_process = executed  # their memory is what a provider's daemon takes
             result = _measure(network, registrar, data, arguments.rounds, console)
     console.print_json(data=result)
@@ -69,11 +70,11 @@ def _measure(
     idle = [_resident_mb(process.pid) for process in network.daemons]
     console.print(f"idle daemons: {', '.join(f'{mb:.0f} MB' for mb in idle)}")
 
-    api = Requester(network.client, network.store, requester, network.folder / "state")
+    api = RequesterV2(network.client, network.store, requester, network.folder / "state")
     request_id = api.create(data.draft.changed(local=SLOW), data.evaluation, PAYMENT_WEI)
     clock = RoundClock()
     end = api.follow(request_id, clock.tick, poll_interval=POLL_SECONDS)
-    if end.status is not RequestStatus.DELIVERED or len(clock.seconds) != rounds:
+    if end.status is not Status.SETTLED or len(clock.seconds) != rounds:
         raise SystemExit(f"the request ended as {end.status.name} after {len(clock.seconds)}")
     cuts = statistics.quantiles(clock.seconds, n=10)
     return {
@@ -82,7 +83,7 @@ def _measure(
             "p10": round(cuts[0], 3),
             "p90": round(cuts[-1], 3),
         },
-        "gas_per_round": _gas_per_round(network.client, network, request_id),
+        "gas_per_round": _gas_per_round(network.client, request_id),
         "idle_daemon_rss_mb": round(max(idle), 1),
         "rounds": rounds,
         "providers": PROVIDERS,
@@ -94,12 +95,12 @@ def _measure(
     }
 
 
-def _gas_per_round(client: ChainClient, network: DemoNetwork, request_id: int) -> int:
+def _gas_per_round(client: ClientV2, request_id: int) -> int:
     """Median over the rounds after the first (whose storage slots are new)."""
     by_round: dict[int, set[str]] = {}
-    for event in network.events(request_id):
-        if "round" in event.args and event.name != "RoundOpened":
-            by_round.setdefault(event.args["round"], set()).add(event.tx_hash)
+    for event in look(client, request_id).all_events():
+        if hasattr(event, "round") and not isinstance(event, RoundOpened):
+            by_round.setdefault(event.round, set()).add(event.at.tx_hash)
     sums = [sum(client.gas_used(tx) for tx in txs) for n, txs in by_round.items() if n > 1]
     return int(statistics.median(sums))
 

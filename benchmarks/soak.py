@@ -2,7 +2,7 @@
 
     python -m benchmarks.soak --json docs/results/soak.json
 
-Two busy providers serve request after request of the second protocol; a third daemon declines them
+Two busy providers serve request after request; a third daemon declines them
 all. A first request is played and copied a thousandfold into the chain's log, as requests of others
 (without their creation: they would be open, and nobody would ever end them). Then the third daemon
 starts, with nothing in its state: its first scan is timed. Then the requests run. In the end blocks

@@ -39,7 +39,7 @@ def cli(
     out: Path | None,
     reputation_unit: int,
 ) -> None:
-    """Deploy the second protocol's contracts and write the deployment file."""
+    """Deploy the contracts and write the deployment file."""
     try:
         chosen = settings.load(
             flags={

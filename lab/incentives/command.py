@@ -37,7 +37,7 @@ def incentives(
         Path | None, typer.Option("--json", help="File to write the result to.")
     ] = None,
 ) -> None:
-    """Play requests of the second protocol with every strategy, on scores of real models.
+    """Play requests with every strategy, on scores of real models.
 
     Example: python -m lab incentives --json docs/results/incentives.json
     """

@@ -1,4 +1,4 @@
-"""A request of the second protocol by its Python mirror, from recorded scores.
+"""A request by its Python mirror, from recorded scores.
 
 Members 0 to 3 train honestly, member 4 in the recorded way. What a member votes, whether it
 attests, and what the requester does are chosen here.

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedpact.closing import Closing
-from fedpact.errors import DeploymentError
 
 if TYPE_CHECKING:
     from fedpact.audit import AuditReport
-    from fedpact.chain.client import AnyClient, ChainClient, ClientV2
+    from fedpact.chain.client import AnyClient, ClientV2
     from fedpact.chain.keystore import AccountKeys
     from fedpact.content.store import ContentStore
-    from fedpact.requester import Requester
     from fedpact.requester.v2.client import RequesterV2
     from fedpact.settings import Settings
     from fedpact.types.deployment import Deployment
@@ -50,7 +48,7 @@ class Session(Closing):
 
     @cached_property
     def chain(self) -> "AnyClient":
-        """Of the protocol that the deployment file names."""
+        """Of either protocol; for audits."""
         from fedpact.chain.client import connect_to
 
         settings = self.settings
@@ -63,21 +61,13 @@ class Session(Closing):
         )
 
     @property
-    def client(self) -> "ChainClient":
-        """Raises DeploymentError if the deployment is of the second protocol."""
-        from fedpact.chain.client import ChainClient
-
-        if not isinstance(self.chain, ChainClient):
-            raise self._other_protocol(1)
-        return self.chain
-
-    @property
-    def client_v2(self) -> "ClientV2":
+    def client(self) -> "ClientV2":
         """Raises DeploymentError if the deployment is of the first protocol."""
+        from fedpact.chain import deployment
         from fedpact.chain.client import ClientV2
 
-        if not isinstance(self.chain, ClientV2):
-            raise self._other_protocol(2)
+        deployment.require_present(self.deployment, self.settings.deployment)
+        assert isinstance(self.chain, ClientV2)
         return self.chain
 
     @cached_property
@@ -125,43 +115,20 @@ class Session(Closing):
         return read_password(self.settings.password_file, ask)
 
     @cached_property
-    def requester(self) -> "Requester":
+    def requester(self) -> "RequesterV2":
         """Publishes, follows, fetches and buys for the account in the settings."""
-        from fedpact.requester import Requester
-
-        settings = self.settings
-        return Requester(
-            self.client, self.store, self.keys, settings.state, keep_days=settings.keep_days
-        )
-
-    @cached_property
-    def requester_v2(self) -> "RequesterV2":
-        """As `requester`, for a deployment of the second protocol."""
         from fedpact.requester.v2.client import RequesterV2
 
         settings = self.settings
         return RequesterV2(
-            self.client_v2, self.store, self.keys, settings.state, keep_days=settings.keep_days
+            self.client, self.store, self.keys, settings.state, keep_days=settings.keep_days
         )
-
-    @property
-    def requesting(self) -> "Requester | RequesterV2":
-        """The requester of the protocol that the deployment file names."""
-        from fedpact.chain.client import ClientV2
-
-        return self.requester_v2 if isinstance(self.chain, ClientV2) else self.requester
 
     def close(self) -> None:
         """End the connections that were opened."""
         for part in ("chain", "store"):
             if part in self.__dict__:
                 self.__dict__.pop(part).close()
-
-    def _other_protocol(self, needed: int) -> DeploymentError:
-        return DeploymentError(
-            f"{self.settings.deployment} describes contracts of protocol"
-            f" {self.deployment.protocol}; this works with protocol {needed} alone"
-        )
 
     def audit(self, request_id: int, *, sealed: bool = False) -> "AuditReport":
         """Recompute a request from the chain and the content store alone.

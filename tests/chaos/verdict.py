@@ -24,7 +24,7 @@ from fedpact.requester.v2.client import RequesterV2
 from fedpact.types.rounds import seats_of
 from tests.chaos.schedule import PROVIDERS
 from tests.chaos.world import ChaosWorld
-from tests.support.second_world import faults_of, points_of
+from tests.support.world import faults_of, points_of
 
 DELTA = 1e-5
 CONTENT_SECONDS = 150.0

@@ -143,8 +143,6 @@ def test_cleans_up_after_ctrl_c(tmp_path: Path) -> None:
     ("options", "said"),
     [
         (("--providers", "201"), "--providers 201: must be from 2 to 200"),
-        (("--protocol", "1", "--providers", "17"), "--providers 17: must be from 2 to 16"),
-        (("--protocol", "1", "--cohort", "3"), "--cohort: under --protocol 1 all"),
         (("--poison", "4"), "--poison 4: at least one of 4 must be honest"),
         (("--epsilon", "0"), "--epsilon 0.0: must be above 0"),
         (("--paper", "wang", "--family", "cnn"), "--family: a paper's demo sets it itself"),
@@ -171,17 +169,6 @@ def test_says_where_mnist_is_looked_for() -> None:
     )
     assert run.returncode == 4
     assert run.stderr == "fedpact: mnist: set FEDPACT_DATA to the folder that holds data sets\n"
-
-
-def test_runs_the_first_protocol_too(tmp_path: Path) -> None:
-    file = tmp_path / "demo.json"
-    asked = ("--protocol", "1", "--providers", "2", "--rounds", "2")
-    run = demo(tmp_path, *asked, "--json", str(file))
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert not (tmp_path / "demo-report").exists()
-    result = json.loads(file.read_text())
-    assert result["audit"]
-    assert all(result["audit"].values())
 
 
 def test_draws_cohorts_from_a_pool(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledgers import open_ledger
 from fedpact.types.columns import ColumnSchema
-from fedpact.types.rounds import RequestStatus
 from fedpact.types.schema import DataSchema, schema_file
-from tests.support.committee import PAYMENT, Market, open_market
+from fedpact.types.v2 import Status
+from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
 from tests.support.serving import POLL, Serving
 
 LABELS = ("healthy", "diabetes", "hiv")
@@ -80,7 +80,7 @@ def write(path: Path, *, with_target: bool, first: int) -> Path:
     return path
 
 
-def use_up(market: Market, data: Path) -> None:
+def use_up(market: SecondMarket, data: Path) -> None:
     """The one record has used up its budget in an older data set, of which this one knows nothing
     but what the ledger says."""
     keys, folder = market.providers[0], market.folder / "daemon-0"
@@ -91,9 +91,9 @@ def use_up(market: Market, data: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondMarket]:
     folder = tmp_path_factory.mktemp("behaviour")
-    market = open_market(anvil, folder, 2)
+    market = open_second_market(anvil, folder, 2)
     files = [
         write(folder / "with.csv", with_target=True, first=0),
         write(folder / "without.csv", with_target=False, first=1000),
@@ -107,7 +107,7 @@ def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.mark.parametrize("attack", HOSTILE)
 def test_a_record_that_does_not_fit_changes_nothing_that_others_see(
-    market: Market, attack: str
+    market: SecondMarket, attack: str
 ) -> None:
     fields = {**SOUND, **HOSTILE[attack]}
     y = np.arange(8) % 2
@@ -116,8 +116,8 @@ def test_a_record_that_does_not_fit_changes_nothing_that_others_see(
     first = int(market.client.rpc.call("eth_blockNumber"), 16) + 1
     request = market.requester.create(market.draft(**fields), evaluation, PAYMENT)
     end = market.requester.follow(request, poll_interval=POLL)
-    assert end.status is RequestStatus.DELIVERED
-    members = market.client.rounds.members(request)
+    assert end.status is Status.SETTLED
+    members = market.client.pool.members(request)
     assert [member.samples for member in members] == [RECORDS + 1] * 2
     topics = [None, f"0x{request:064x}"]
     events = market.client.rounds.history(topics)
@@ -129,7 +129,7 @@ FIRST_LESS_SECOND: dict[str, set[int]] = {}
 """By a call's selector: gas of the first of both providers less that of the second, seen so far."""
 
 
-def _check_calls(market: Market, first: int) -> None:
+def _check_calls(market: SecondMarket, first: int) -> None:
     """Both providers' calls from a block on succeed, have the same sizes, and cost what their order
     and their bytes explain, whoever has the record."""
     calls = calls_of_both(market, first)
@@ -156,7 +156,7 @@ class Call:
     """Without the price of the call's bytes."""
 
 
-def calls_of_both(market: Market, first: int) -> list[Call]:
+def calls_of_both(market: SecondMarket, first: int) -> list[Call]:
     """The providers' calls from a block on, in order."""
     rpc, found = market.client.rpc, []
     accounts = {keys.address.lower() for keys in market.providers}

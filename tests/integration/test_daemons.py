@@ -10,11 +10,11 @@ from fedpact.audit import audit
 from fedpact.chain import keystore
 from fedpact.errors import FedpactError
 from fedpact.requester import RequestProgress
-from fedpact.types.rounds import RequestStatus, Stage
 from fedpact.types.schema import schema_file
+from fedpact.types.v2 import Phase, Status
 from tests.support.processes import executed
 from tests.support.waiting import PATIENCE, wait_until
-from tests.support.world import PAYMENT, POLL, World, running_world
+from tests.support.world import PAYMENT, POLL, World, faults_of, points_of, running_world
 
 ROUNDS = 3
 
@@ -41,11 +41,11 @@ def test_a_request_survives_daemons_that_are_killed_and_one_that_loses_its_state
     struck: set[int] = set()
 
     def strike(progress: RequestProgress) -> None:
-        if progress.round >= 1 and progress.stage is Stage.COMMIT and 0 not in struck:
+        if progress.round >= 1 and progress.stage is Phase.COMMIT and 0 not in struck:
             struck.add(0)
             world.kill(0)
             threading.Timer(1.0, world.serve, (0,)).start()
-        if progress.round >= 2 and progress.stage is Stage.SUBMIT and 1 not in struck:
+        if progress.round >= 2 and progress.stage is Phase.SUBMIT and 1 not in struck:
             struck.add(1)
             world.kill(1)
             for file in world.state_file(1).parent.iterdir():
@@ -55,41 +55,15 @@ def test_a_request_survives_daemons_that_are_killed_and_one_that_loses_its_state
     # Often enough to see each stage of a round in which nobody waits for anybody.
     end = world.requester.follow(request, strike, poll_interval=POLL / 4)
     assert struck == {0, 1}
-    assert end.status is RequestStatus.DELIVERED
-    state = world.network.client.rounds.round_state(request)
-    assert (state.paid_rounds, state.final_rounds) == (ROUNDS, ROUNDS)
-    points, faults = world.network.client.rounds.points(request)
-    assert all(points)
-    assert not any(faults)
+    assert end.status is Status.SETTLED
+    outcome, entries = world.client.rounds.outcome(request), world.entries(request)
+    assert (outcome.paid_rounds, outcome.final_rounds) == (ROUNDS, ROUNDS)
+    assert all(all(points_of(entry, 4)) for entry in entries)
+    assert not any(faults_of(entry) for entry in entries)
     password = world.network.password_file.read_text()
     member = keystore.unlock(world.network.folder / "keys", "provider-1", password)
-    report = audit(world.network.client, world.network.store, request, member)
+    report = audit(world.client, world.network.store, request, member)
     assert report.failed == []
-
-
-def test_a_request_continues_when_a_member_stops_responding(world: World) -> None:
-    for number in range(4):
-        world.serve(number)
-    world.network.wait_until_serving()
-    windows = {**world.data.draft.fields["windows"], "submit": 8, "commit": 8, "reveal": 8}
-    draft = world.data.draft.changed(windows=windows)
-    request = world.requester.create(draft, world.data.evaluation, PAYMENT)
-    silent: list[int] = []
-
-    def strike(progress: RequestProgress) -> None:
-        if progress.round == 2 and not silent:
-            silent.append(3)
-            world.kill(3)
-
-    end = world.requester.follow(request, strike, poll_interval=POLL)
-    assert end.status is RequestStatus.DELIVERED
-    state = world.network.client.rounds.round_state(request)
-    assert state.final_rounds == ROUNDS
-    members = {m.account: m.seat for m in world.network.client.rounds.members(request)}
-    gone = members[world.accounts[3].address]
-    assert not state.submitted >> gone & 1
-    points, _ = world.network.client.rounds.points(request)
-    assert min(p for seat, p in enumerate(points) if seat != gone) > points[gone] > 0
 
 
 def test_a_provider_declines_a_request_beyond_its_lifetime_budget(world: World) -> None:
@@ -100,7 +74,7 @@ def test_a_provider_declines_a_request_beyond_its_lifetime_budget(world: World) 
     declined = f"request {request}: declined:"
     wait_until(lambda: declined in world.log(0), lambda: world.log(0))
     assert "of the data set's epsilon" in world.log(0)
-    assert world.network.client.market.request(request).joined == 0
+    assert world.client.pool.count(request) == 0
 
 
 def test_a_daemon_says_all_that_is_missing_at_once(world: World) -> None:

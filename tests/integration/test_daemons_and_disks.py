@@ -9,10 +9,10 @@ import pytest
 
 from fedpact.provider.state_file import BUSY_SECONDS
 from fedpact.requester import RequestProgress
-from fedpact.types.rounds import RequestStatus, Stage
+from fedpact.types.v2 import Phase, Status
 from tests.support.disks import damage, full_disk, locked
 from tests.support.waiting import wait_until
-from tests.support.world import PAYMENT, POLL, World, running_world
+from tests.support.world import PAYMENT, POLL, World, faults_of, points_of, running_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -37,18 +37,17 @@ def serve_a_request(world: World, strike: Thread) -> None:
     request = world.requester.create(draft, world.data.evaluation, PAYMENT)
 
     def begin(progress: RequestProgress) -> None:
-        at_work = progress.round >= 1 and progress.stage in (Stage.COMMIT, Stage.REVEAL)
+        at_work = progress.round >= 1 and progress.stage in (Phase.COMMIT, Phase.REVEAL)
         if at_work and strike.ident is None:
             strike.start()
 
     end = world.requester.follow(request, begin, poll_interval=POLL / 4)
     strike.join()
-    assert end.status is RequestStatus.DELIVERED
-    state = world.network.client.rounds.round_state(request)
-    assert (state.paid_rounds, state.final_rounds) == (ROUNDS, ROUNDS)
-    points, faults = world.network.client.rounds.points(request)
-    assert all(points)
-    assert not any(faults)
+    assert end.status is Status.SETTLED
+    outcome, entries = world.client.rounds.outcome(request), world.entries(request)
+    assert (outcome.paid_rounds, outcome.final_rounds) == (ROUNDS, ROUNDS)
+    assert all(all(points_of(entry, 4)) for entry in entries)
+    assert not any(faults_of(entry) for entry in entries)
     world.network.check_daemons()
 
 

@@ -28,15 +28,16 @@ from fedpact.requester.slices import cut
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, simulate
 from fedpact.types.columns import ColumnSchema
-from fedpact.types.rounds import RequestStatus
 from fedpact.types.schema import DataSchema, schema_file
 from fedpact.types.specification import Specification
-from tests.support.committee import PAYMENT, Market, open_market
-from tests.support.serving import POLL, Serving, declare, noise_at, wait_for_claims
+from fedpact.types.v2 import Status
+from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
+from tests.support.serving import POLL, Serving, declare, noise_at
 
 PROVIDERS = 3
 LONG = dict.fromkeys(("join", "submit", "commit", "reveal", "propose"), 300)
 """Seconds. A busy machine trains for all requests at once; nobody waits for a window's end."""
+PLAIN = {"rounds": 2, "max_error": 9990, "windows": LONG, "privacy": {"mode": "none"}}
 EVALUATION = 150
 UNIT_SIZE = 15
 """Examples of one unit of privacy; without privacy they count one by one."""
@@ -130,7 +131,7 @@ def whole_digits() -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass
 class World:
-    market: Market
+    market: SecondMarket
     daemons: list[Serving]
     files: list[Path]
     evaluation: tuple[np.ndarray, np.ndarray]
@@ -140,7 +141,7 @@ class World:
         """The request of a case, made when it is first asked for."""
         if name not in self.requests:
             case = CASES[name]
-            draft = self.market.draft(rounds=2, max_error=9990, windows=LONG).changed(**case)
+            draft = self.market.draft(**PLAIN).changed(**case)
             examples = self.examples(case)
             self.requests[name] = self.market.requester.create(draft, examples, PAYMENT)
         return self.requests[name]
@@ -162,7 +163,7 @@ def world(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # results depend on it, and all sides run here
     folder = tmp_path_factory.mktemp("families")
-    market = open_market(anvil, folder, PROVIDERS)
+    market = open_second_market(anvil, folder, PROVIDERS)
     x, y = whole_digits()
     files = []
     for number, indices in enumerate(np.array_split(np.arange(EVALUATION, 600), PROVIDERS)):
@@ -193,22 +194,21 @@ def test_a_family_through_the_chain_gives_the_simulators_model(world: World, nam
             world.daemons[progress.round % PROVIDERS].restart()
 
     end = market.requester.follow(request, strike, poll_interval=POLL)
-    assert end.status is RequestStatus.DELIVERED
+    assert end.status is Status.SETTLED
     assert name not in RESTARTED or {2, 3} <= restarted
     fetched = market.requester.fetch(request)
     spec = market.requester.specification(request)
     assert fetched.path.read_bytes() == encode(simulated(world, spec, request, CASES[name]))
-    wait_for_claims(market, request)
     assert audit(market.client, market.store, request, market.auditor).failed == []
 
 
 @pytest.mark.parametrize("name", BY_UNIT)
 def test_units_are_those_that_the_provider_declares_and_pays_for(world: World, name: str) -> None:
     market, request = world.market, world.requests[name]
-    assert market.requester.follow(request, poll_interval=POLL).status is RequestStatus.DELIVERED
+    assert market.requester.follow(request, poll_interval=POLL).status is Status.SETTLED
     spec = market.requester.specification(request)
     datasets = [read_dataset(path, spec) for path in world.files]
-    declared = {one.account: one.samples for one in market.client.rounds.members(request)}
+    declared = {one.account: one.samples for one in market.client.pool.members(request)}
     for number, keys in enumerate(market.providers):
         path = world.files[number]
         units = set(DeclaredData.read(path, DataSchema.read(schema_file(path))).units)
@@ -220,13 +220,12 @@ def test_units_are_those_that_the_provider_declares_and_pays_for(world: World, n
             assert [entry.event for entry in made] == [GaussianRelease.of_round(spec, 1)] * 2
             for unit in units:
                 assert ledger.spent(1e-5, [unit]).epsilon >= 0.9 * 6.0
-    wait_for_claims(market, request)
     assert audit(market.client, market.store, request, market.auditor).failed == []
 
 
 def simulated(world: World, spec: Specification, request: int, case: dict[str, object]):
     market = world.market
-    accounts = {member.account: member.seat for member in market.client.rounds.members(request)}
+    accounts = {one.account: seat for seat, one in enumerate(market.client.pool.members(request))}
     indices = sorted(range(PROVIDERS), key=lambda n: accounts[market.providers[n].address])
     seats = [
         Seat(seat, read_dataset(world.files[n], spec), Provider()) for seat, n in enumerate(indices)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedpact.chain.client import ChainClient
+from fedpact.chain.client import ClientV2
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import Capability
 from fedpact.content.embedded import EmbeddedStore
@@ -26,8 +26,9 @@ from fedpact.provider.requests import Requests
 from fedpact.provider.trainer import InProcess
 from fedpact.provider.work import LocalWork
 from fedpact.types.schema import DataSchema, schema_file
-from tests.support.committee import PAYMENT, Market, open_market
+from fedpact.types.v2 import Join
 from tests.support.node_proxy import Dropped, HttpAnswer, Message, honest, node_in_front
+from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
 from tests.support.serving import declare
 
 _numbers = itertools.count(1)
@@ -43,8 +44,8 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
 
 
 @pytest.fixture(scope="module")
-def market(net: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Market:
-    return open_market(net, tmp_path_factory.mktemp("market"), providers=2)
+def market(net: Devnet, tmp_path_factory: pytest.TempPathFactory) -> SecondMarket:
+    return open_second_market(net, tmp_path_factory.mktemp("market"), providers=2)
 
 
 @pytest.fixture
@@ -59,14 +60,14 @@ def data(tmp_path: Path) -> Path:
 
 @contextmanager
 def daemon_before(
-    market: Market, data: Path, habit: Habit = lambda _: None, told: Told = honest
+    market: SecondMarket, data: Path, habit: Habit = lambda _: None, told: Told = honest
 ) -> Iterator[Daemon]:
     """A daemon that takes part in nothing, and whose node has these habits."""
     with node_in_front(market.client.rpc.endpoint, habit, told) as url:
         folder = data.parent / f"daemon-{next(_numbers)}"
         folder.mkdir()
         started = Daemon(
-            ChainClient.connect(url, market.client.deployment),
+            ClientV2.connect(url, market.client.deployment),
             market.client.deployment,
             EmbeddedStore(market.folder / "content"),
             market.providers[0],
@@ -86,12 +87,19 @@ def daemon_before(
             started.close()
 
 
-def created(market: Market) -> int:
+def created(market: SecondMarket) -> int:
     return market.requester.create(
         market.draft(min_providers=2, max_providers=2, title=f"No {next(_numbers)}"),
         market.evaluation,
         PAYMENT,
     )
+
+
+def enrol(market: SecondMarket, request: int) -> None:
+    """The other provider joins."""
+    keys = market.providers[1]
+    joins = [Join(keys.address, 10, bytes(32))]
+    market.client.send(keys, market.client.pool.enrol(request, joins, []))
 
 
 def known(daemon: Daemon) -> set[int]:
@@ -109,12 +117,12 @@ def cycles(daemon: Daemon, count: int = 4) -> None:
         time.sleep(min(daemon._pace.wait(), 0.3))
 
 
-def on_chain(market: Market) -> set[int]:
-    return set(range(1, market.client.market.request_count() + 1))
+def on_chain(market: SecondMarket) -> set[int]:
+    return {one.request for one in market.client.market.made_by(None)}
 
 
 def test_no_event_is_lost_where_reading_breaks_off_in_the_middle(
-    net: Devnet, market: Market, data: Path
+    net: Devnet, market: SecondMarket, data: Path
 ) -> None:
     """The range is halved; its first half arrives, and the connection breaks before the second."""
     struck: list[int] = []
@@ -146,7 +154,7 @@ def test_no_event_is_lost_where_reading_breaks_off_in_the_middle(
         assert len(struck) > 3
 
 
-def test_no_event_of_a_dropped_branch_stays(net: Devnet, market: Market, data: Path) -> None:
+def test_no_event_of_a_dropped_branch_stays(net: Devnet, market: SecondMarket, data: Path) -> None:
     """A reorganisation, and a refusal in the same look."""
     struck: list[str] = []
 
@@ -174,7 +182,7 @@ def test_no_event_of_a_dropped_branch_stays(net: Devnet, market: Market, data: P
 
 @pytest.mark.parametrize("depth", [1, 3, 140])
 def test_a_reorganisation_of_any_depth_is_followed(
-    net: Devnet, market: Market, data: Path, depth: int
+    net: Devnet, market: SecondMarket, data: Path, depth: int
 ) -> None:
     """Also deeper than the block hashes that the daemon keeps, one for each cycle."""
     with daemon_before(market, data) as daemon:
@@ -190,7 +198,9 @@ def test_a_reorganisation_of_any_depth_is_followed(
         assert known(daemon) == on_chain(market)
 
 
-def test_a_head_that_is_orphaned_at_once_is_left(net: Devnet, market: Market, data: Path) -> None:
+def test_a_head_that_is_orphaned_at_once_is_left(
+    net: Devnet, market: SecondMarket, data: Path
+) -> None:
     """A block that is replaced right after an answer named it does not make reading endless."""
     asked: list[str] = []
     strike: list[str] = []
@@ -215,7 +225,7 @@ def test_a_head_that_is_orphaned_at_once_is_left(net: Devnet, market: Market, da
 
 
 def test_entries_that_the_node_indexes_one_block_late_are_found(
-    net: Devnet, market: Market, data: Path
+    net: Devnet, market: SecondMarket, data: Path
 ) -> None:
     def late(message: Message, result: Any) -> Any:
         if message["method"] != "eth_getLogs":
@@ -233,7 +243,7 @@ def test_entries_that_the_node_indexes_one_block_late_are_found(
         assert request in known(daemon)
 
 
-def test_entries_of_another_block_are_not_stored(market: Market, data: Path) -> None:
+def test_entries_of_another_block_are_not_stored(market: SecondMarket, data: Path) -> None:
     def other_branch(message: Message, result: Any) -> Any:
         if not armed or message["method"] != "eth_getLogs":
             return result
@@ -275,7 +285,7 @@ def dropped(_: Message) -> Message:
     ],
     ids=["limit", "internal", "beyond head", "unknown", "403", "dropped"],
 )
-def test_no_refusal_ends_a_daemon(market: Market, data: Path, fault: Habit) -> None:
+def test_no_refusal_ends_a_daemon(market: SecondMarket, data: Path, fault: Habit) -> None:
     def sometimes(message: Message) -> Message | None:
         return fault(message) if armed else None
 
@@ -293,7 +303,7 @@ def test_no_refusal_ends_a_daemon(market: Market, data: Path, fault: Habit) -> N
         assert request in known(daemon)
 
 
-def test_a_missing_head_does_not_end_a_daemon(market: Market, data: Path) -> None:
+def test_a_missing_head_does_not_end_a_daemon(market: SecondMarket, data: Path) -> None:
     def nothing(message: Message, result: Any) -> Any:
         return None if armed and message["method"] == "eth_getBlockByNumber" else result
 
@@ -307,7 +317,10 @@ def test_a_missing_head_does_not_end_a_daemon(market: Market, data: Path) -> Non
 
 
 def test_what_fails_in_one_request_concerns_no_other(
-    market: Market, data: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    market: SecondMarket,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     first, second = created(market), created(market)
     served: list[int] = []
@@ -328,7 +341,7 @@ def test_what_fails_in_one_request_concerns_no_other(
 
 
 def test_what_happens_in_a_request_ends_its_wait_after_a_failure(
-    net: Devnet, market: Market, data: Path, monkeypatch: pytest.MonkeyPatch
+    net: Devnet, market: SecondMarket, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stage that others open may be over before a long wait is."""
     tried: list[int] = []
@@ -349,13 +362,13 @@ def test_what_happens_in_a_request_ends_its_wait_after_a_failure(
         net.mine()
         daemon.cycle()
         assert request not in tried
-        market.client.market.join(market.providers[1], request, 10, bytes(32))
+        enrol(market, request)
         daemon.cycle()
         assert request in tried
 
 
 def test_a_transaction_under_way_is_looked_at_once_a_block(
-    net: Devnet, market: Market, data: Path, monkeypatch: pytest.MonkeyPatch
+    net: Devnet, market: SecondMarket, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = created(market)
     looked: list[int] = []
@@ -374,7 +387,7 @@ def test_a_transaction_under_way_is_looked_at_once_a_block(
 
 
 def test_what_is_done_from_time_to_time_ends_no_daemon(
-    market: Market, data: Path, monkeypatch: pytest.MonkeyPatch
+    market: SecondMarket, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forget(*_: object) -> None:
         raise TypeError("not a number")
@@ -387,7 +400,7 @@ def test_what_is_done_from_time_to_time_ends_no_daemon(
 
 
 def test_what_fails_in_the_shared_part_restarts_the_cycle(
-    market: Market, data: Path, monkeypatch: pytest.MonkeyPatch
+    market: SecondMarket, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = [True]
 
@@ -396,7 +409,7 @@ def test_what_fails_in_the_shared_part_restarts_the_cycle(
             raise KeyError("buyer")
         return set()
 
-    monkeypatch.setattr(daemons.FirstProtocol, "finished_but_due", resold)
+    monkeypatch.setattr(daemons.Asked, "finished_but_due", resold)
     with daemon_before(market, data) as daemon:
         assert not daemon.cycle()
         assert unexpected(daemon) == 1
@@ -406,14 +419,14 @@ def test_what_fails_in_the_shared_part_restarts_the_cycle(
 
 
 def without_block_hashes(message: Message) -> Message | None:
-    """As EthereumJS and Ganache do."""
+    """As EthereumJS does."""
     if message["method"] == "eth_call" and isinstance(message["params"][1], dict):
         return {"code": -32602, "message": "invalid argument 1: argument must be a string"}
     return None
 
 
 def test_a_node_without_reads_by_hash_is_read_by_number_and_checked(
-    market: Market, data: Path
+    market: SecondMarket, data: Path
 ) -> None:
     asked: list[Any] = []
 
@@ -430,13 +443,13 @@ def test_a_node_without_reads_by_hash_is_read_by_number_and_checked(
         assert Capability.BLOCK_HASH in node.lacks
         asked.clear()
         frame = client.frame()
-        assert client.market.request(request, frame).request_id == request
+        assert client.market.request(request, frame).requester == market.requester_keys.address
         assert not any(isinstance(at, dict) for at in asked)
 
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_a_node_that_takes_few_calls_in_a_batch_is_asked_in_parts(
-    market: Market, data: Path, most: int
+    market: SecondMarket, data: Path, most: int
 ) -> None:
     def habit(message: Message) -> Message | None:
         if message.get("batch", 1) > most:
@@ -454,7 +467,7 @@ def test_a_node_that_takes_few_calls_in_a_batch_is_asked_in_parts(
         assert [int(block["number"], 16) for block in found] == list(range(7))
 
 
-def test_stopping_is_heard_while_events_are_read(market: Market, data: Path) -> None:
+def test_stopping_is_heard_while_events_are_read(market: SecondMarket, data: Path) -> None:
     with daemon_before(market, data) as daemon:
         daemon.stop()
         daemon.cycle()
@@ -462,7 +475,7 @@ def test_stopping_is_heard_while_events_are_read(market: Market, data: Path) -> 
 
 
 def test_an_idle_hour_takes_at_most_a_thousand_calls(
-    net: Devnet, market: Market, data: Path
+    net: Devnet, market: SecondMarket, data: Path
 ) -> None:
     """At defaults, on a chain with a block every 12 seconds: a look a block, three calls each."""
     asked: list[str] = []

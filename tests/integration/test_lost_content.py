@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from fedpact.content.pruning import kept_by_all
-from fedpact.requester import RequestProgress, client
+from fedpact.requester import RequestProgress
+from fedpact.requester.v2 import client
 from fedpact.types.cid import Cid
-from fedpact.types.rounds import RequestStatus, Stage
+from fedpact.types.v2 import Phase, Status
 from tests.support.waiting import wait_until
-from tests.support.world import PAYMENT, POLL, running_world
+from tests.support.world import PAYMENT, POLL, faults_of, points_of, running_world
 
 
 def test_a_request_goes_on_where_the_store_has_lost_everything(
@@ -31,7 +32,7 @@ def test_a_request_goes_on_where_the_store_has_lost_everything(
 
         def lose(progress: RequestProgress) -> None:
             # One of both is seen: no vote is due before `follow` has opened the slice.
-            if lost or progress.round < 2 or progress.stage not in (Stage.SUBMIT, Stage.COMMIT):
+            if lost or progress.round < 2 or progress.stage not in (Phase.SUBMIT, Phase.COMMIT):
                 return
             world.kill(0)
             for file in (network.folder / "content/content").iterdir():
@@ -41,12 +42,11 @@ def test_a_request_goes_on_where_the_store_has_lost_everything(
 
         end = world.requester.follow(request, lose, poll_interval=POLL)
         assert spec.initial_model in lost
-        assert end.status is RequestStatus.DELIVERED
-        state = network.client.rounds.round_state(request)
-        assert state.final_rounds == 2
-        points, faults = network.client.rounds.points(request)
-        assert all(points)
-        assert not any(faults)
+        assert end.status is Status.SETTLED
+        assert world.client.rounds.outcome(request).final_rounds == 2
+        entries = world.entries(request)
+        assert all(all(points_of(entry, 2)) for entry in entries)
+        assert not any(faults_of(entry) for entry in entries)
         # The requester owes what it published, and each provider what it made and fetched.
         assert all(network.store.has(cid) for cid in slices)
         assert network.store.has(Cid.parse(spec.initial_model))

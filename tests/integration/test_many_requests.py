@@ -10,8 +10,8 @@ from fedpact.requester.v2.client import RequesterV2
 from fedpact.types.v2 import Status
 from tests.integration.test_requester_service import log_file, service
 from tests.support.held_provider import SLOW
-from tests.support.second_world import PAY, SecondWorld, faults_of, second_world
-from tests.support.world import POLL
+from tests.support.second_world import PAY, SecondWorld, second_world
+from tests.support.world import POLL, faults_of
 
 MEMBERS, REQUESTS, BLOCK_SECONDS = 2, 20, 12
 WINDOWS = dict.fromkeys(("join", "start", "submit", "commit", "reveal", "propose", "deliver"), 240)

@@ -12,10 +12,10 @@ from fedpact.chain.devnet import Devnet
 from fedpact.data.dataset import Dataset
 from fedpact.data.sources import digits
 from fedpact.features.networks import named
-from fedpact.types.rounds import RequestStatus
-from tests.support.committee import PAYMENT, Market, open_market
+from fedpact.types.v2 import Status
 from tests.support.networks import SIDE, WIDTH, small_network
-from tests.support.serving import POLL, Serving, declare, wait_for_claims
+from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
+from tests.support.serving import POLL, Serving, declare
 from tests.support.waiting import wait_until
 
 ACCEPTED, UNKNOWN = small_network(seed=1), small_network(seed=2)
@@ -26,7 +26,7 @@ def daemons(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("named")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(named.FOLDER_VARIABLE, str(folder / "networks"))
-        market, source = open_market(anvil, folder, 2), digits()
+        market, source = open_second_market(anvil, folder, 2), digits()
         digest = sha256(ACCEPTED).hexdigest()
         found = []
         for number, rows in enumerate(np.array_split(np.arange(120), 2)):
@@ -41,7 +41,7 @@ def daemons(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     named._session.cache_clear()
 
 
-def ask(market: Market, content: bytes) -> int:
+def ask(market: SecondMarket, content: bytes) -> int:
     """A request for images, 8 x 8, on this network, which only the store has so far."""
     cid, digest = market.store.put(content), sha256(content).hexdigest()
     parameters = {"network": str(cid), "digest": digest, "side": SIDE, "width": WIDTH}
@@ -75,7 +75,6 @@ def test_daemons_fetch_a_network_that_their_policy_lists_and_no_other(
 
     request = ask(market, ACCEPTED)
     end = market.requester.follow(request, poll_interval=POLL)
-    assert end.status is RequestStatus.DELIVERED
-    wait_for_claims(market, request)
+    assert end.status is Status.SETTLED
     assert audit(market.client, market.store, request, market.auditor).failed == []
     assert [path.name for path in folder.iterdir()] == [f"{sha256(ACCEPTED).hexdigest()}.onnx"]

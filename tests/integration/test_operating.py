@@ -107,12 +107,12 @@ def test_a_dry_run_decides_and_explains_and_sends_nothing(world: World) -> None:
         unwanted = world.requester.create(
             draft.changed(rounds=3, title="long"), world.data.evaluation, PAYMENT
         )
-        joins = f"request {wanted}: would send SharingMarket.join, for about "
+        joins = f"request {wanted}: would send TrainingPool.enrol, for about "
         declines = f"request {unwanted}: declined: 3 rounds are over 2"
         wait_until(lambda: joins in log.read_text(), log.read_text)
         wait_until(lambda: declines in log.read_text(), log.read_text)
-    market = world.network.client.market
-    assert (market.request(wanted).joined, market.request(unwanted).joined) == (0, 0)
+    pool = world.client.pool
+    assert (pool.count(wanted), pool.count(unwanted)) == (0, 0)
     assert not (world.network.folder / "state" / "provider").exists()
 
 
@@ -168,7 +168,7 @@ def test_a_daemon_serves_for_an_account_whose_key_another_program_holds(world: W
         draft = world.data.draft.changed(min_providers=2)
         request = world.requester.create(draft, world.data.evaluation, PAYMENT)
         wait_until(lambda: f"request {request}: joined with" in log.read_text(), log.read_text)
-    assert network.client.market.request(request).joined == 1
+    assert world.client.pool.count(request) == 1
 
 
 def test_a_running_daemon_is_checked_backed_up_and_restored(world: World, tmp_path: Path) -> None:

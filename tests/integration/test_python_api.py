@@ -13,11 +13,10 @@ import pandas as pd
 import pytest
 
 import fedpact
-from fedpact.chain import deployment as deployments
-from fedpact.chain.connection import Connection
 from fedpact.cli.main import run
 from fedpact.demo.network import DemoNetwork
 from fedpact.types.v2 import Status
+from tests.support.frozen_node import Recording
 from tests.support.plants import plants_market
 from tests.support.waiting import wait_until
 
@@ -112,7 +111,7 @@ def test_a_request_that_nobody_joins_says_why(
     with pytest.raises(SystemExit):
         run(["--config", "fedpact.toml", "request", "status", str(request.id), "--json"])
     assert json.loads(capsys.readouterr().out)["declined"] == declined
-    steps = page.market._session.requester_v2.steps(request.id)
+    steps = page.market._session.requester.steps(request.id)
     assert any(step.declined == tuple(declined.items()) for step in steps)
     request.cancel()
     *_, last = steps
@@ -220,10 +219,7 @@ def test_without_a_password_an_interactive_session_is_asked(
 
 
 def test_a_deployment_of_the_first_protocol_is_refused(page: Page, tmp_path: Path) -> None:
-    path, url = tmp_path / "first.json", page.network.devnet.url
-    with fedpact.connect(account="registrar") as at:
-        deployments.save(
-            deployments.deploy(Connection.connect(url, None), at._session.keys, 10**15), path
-        )
-    with pytest.raises(fedpact.errors.DeploymentError, match="works with protocol 2 alone"):
+    path = tmp_path / "first.json"
+    path.write_text(Recording.read().deployment)
+    with pytest.raises(fedpact.errors.DeploymentError, match="contracts of the first protocol"):
         fedpact.connect(deployment=path)

@@ -63,7 +63,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for category, words in TOPICS.items()
     }
     folder = tmp_path_factory.mktemp("search")
-    with running_network(folder, StoreKind.EMBEDDED, protocol=2) as (network, registrar):
+    with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
         providers = publish_providers(network, registrar, texts)
         requester = network.account("requester")
         network.register(registrar, requester, 1)

@@ -26,8 +26,9 @@ from fedpact.privacy.ledger_check import verify
 from fedpact.provider.ledgers import open_ledger
 from fedpact.types.cid import Cid
 from fedpact.types.v2 import Join, Phase, RoundFacts, Start
-from tests.support.second_world import PAY, SecondWorld, faults_of, points_of, second_world
+from tests.support.second_world import PAY, SecondWorld, second_world
 from tests.support.tokens import new_token
+from tests.support.world import faults_of, points_of
 
 ROUNDS, PROVIDERS = 2, 3
 LONG = {"submit": 900, "commit": 900, "reveal": 900, "propose": 900}

@@ -24,9 +24,9 @@ from fedpact.requester.draft import Draft
 from fedpact.requester.slices import cut
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, simulate
-from fedpact.types.rounds import RequestStatus
-from tests.support.committee import PAYMENT, Market, open_market
-from tests.support.serving import POLL, Serving, declare, noise_at, wait_for_claims
+from fedpact.types.v2 import Status
+from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
+from tests.support.serving import POLL, Serving, declare, noise_at
 from tests.support.text_examples import LABELS, WORDS, text_dataset, texts
 from tests.support.waiting import wait_until
 
@@ -113,7 +113,7 @@ def arrays(path: Path, part: list[tuple[str, str]]) -> Path:
 
 @dataclass
 class World:
-    market: Market
+    market: SecondMarket
     daemons: list[Serving]
     files: list[Path]
     queries: Path
@@ -129,6 +129,7 @@ class World:
             "max_providers": PROVIDERS,
             "rounds": 1,
             "max_error": 9990,
+            "privacy": {"mode": "none"},
             # One is followed after the other: the rest must not run out of time meanwhile.
             "windows": dict.fromkeys(("join", "submit", "commit", "reveal", "propose"), 600),
             **case,
@@ -138,9 +139,9 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Four daemons at work, one of them with nothing but stop words, and a request of each case."""
+    """Four daemons at work, one of them with one text alone, and a request of each case."""
     root = tmp_path_factory.mktemp("texts")
-    market = open_market(anvil, root, PROVIDERS + 1)
+    market = open_second_market(anvil, root, PROVIDERS + 1)
     parts = [list(zip(*texts(60, 100 + seed), strict=True)) for seed in range(PROVIDERS)]
     empty = [("the of and", name) for name in LABELS for _ in range(20)]
     files = [
@@ -178,7 +179,7 @@ def test_texts_through_the_chain_are_answered_by_the_simulators_model(
             world.daemons[progress.round % PROVIDERS].restart()
 
     end = market.requester.follow(request, strike, poll_interval=POLL)
-    assert end.status is RequestStatus.DELIVERED
+    assert end.status is Status.SETTLED
     assert name != RESTARTED or restarted == {2, 3}
     fetched = market.requester.fetch(request)
     assert fetched.path.read_bytes() == simulated(world, name)
@@ -188,14 +189,13 @@ def test_texts_through_the_chain_are_answered_by_the_simulators_model(
     if name == "class sums":
         assert answers.labels == list(LABELS)
     assert all(daemon.serves for daemon in world.daemons)
-    wait_for_claims(market, request)
     assert audit(market.client, market.store, request, market.auditor).failed == []
 
 
 def simulated(world: World, name: str) -> bytes:
     market, request = world.market, world.requests[name]
     spec = market.requester.specification(request)
-    accounts = {member.account: member.seat for member in market.client.rounds.members(request)}
+    accounts = {one.account: seat for seat, one in enumerate(market.client.pool.members(request))}
     indices = sorted(range(PROVIDERS), key=lambda n: accounts[market.providers[n].address])
     seats = [
         Seat(seat, read_dataset(world.files[n], spec), Provider()) for seat, n in enumerate(indices)
@@ -217,7 +217,7 @@ def test_a_provider_declines_an_unusable_request_with_the_reason_and_keeps_servi
     wanted = {unusable: "the data are text, the request asks for numbers"}
     asked = world.requests["class sums"]
     market.requester.follow(asked, poll_interval=POLL)  # long since over, or over soon
-    for number, reasons in [(0, wanted), (PROVIDERS, {asked: "none of 60 documents has a word"})]:
+    for number, reasons in [(0, wanted), (PROVIDERS, {asked: "3 own samples are under 5"})]:
         for request, reason in reasons.items():
             standing = _decided(world.daemons[number], request)
             assert standing[0] == "declined"

@@ -14,10 +14,11 @@ import pytest
 from fedpact.demo.fleet import Process
 from fedpact.privacy.ledger_check import verify
 from fedpact.provider.ledgers import open_ledger
-from fedpact.types.rounds import RequestStatus
-from tests.support.held_provider import GREEDY, HELD, KILLED, SLOW
+from fedpact.provider.v2.published import submissions
+from fedpact.types.v2 import Status
+from tests.support.held_provider import GREEDY, HELD, KILLED
 from tests.support.waiting import wait_until
-from tests.support.world import PAYMENT, POLL, World, running_world
+from tests.support.world import PAYMENT, POLL, World, faults_of, points_of, running_world
 
 POLICY = """categories = ["images/digits"]
 accept_without_privacy = true
@@ -32,12 +33,7 @@ max_training_memory_mb = 1024
 WINDOW = 600
 """Seconds: nobody hurries."""
 WITHOUT_PRIVACY = {"mode": "none"}
-
-
-MEMBERS, REQUESTS = 2, 20
-BLOCK_SECONDS = 12
-WINDOWS = dict.fromkeys(("join", "start", "submit", "commit", "reveal", "propose", "deliver"), 240)
-"""Seconds: twenty blocks each."""
+MEMBERS = 2
 
 
 @pytest.fixture
@@ -75,7 +71,7 @@ def create(world: World, title: str, **fields: object) -> int:
 
 
 def delivered(world: World, request: int) -> bool:
-    return world.network.client.market.request(request).status is RequestStatus.DELIVERED
+    return world.client.market.request(request).status is Status.SETTLED
 
 
 def trainings(world: World) -> set[int]:
@@ -134,37 +130,16 @@ def test_a_training_that_hangs_fails_or_is_killed_stops_nothing_else(world: Worl
     wait_until(lambda: delivered(world, slow), lambda: world.log(0))
 
     for title, request in {**requests, HELD: slow}.items():
-        points, faults = world.network.client.rounds.points(request)
-        assert not any(faults), title
-        assert sum(points), title
+        entries = world.entries(request)
+        assert not any(faults_of(entry) for entry in entries), title
+        assert any(sum(points_of(entry, MEMBERS)) for entry in entries), title
     for title in (GREEDY, KILLED):
         line = f"request {requests[title]}, round 1: the training failed"
         assert world.log(0).count(line) == 1, title
     # Each round was charged once, and what was submitted is what was charged.
     account = world.accounts[0]
-    own = world.network.client.rounds.submissions(account.address)
+    own = {(one.request, one.round, d) for one, d in submissions(world.client, account.address)}
     with open_ledger(world.ledger_file(0), account) as ledger:
         entries = verify(ledger)
-        assert {(one.id.request, one.id.round, one.digest) for one in entries} == set(own)
+        assert {(one.id.request, one.id.round, one.digest) for one in entries} == own
         assert len(own) == len(requests) + 1
-
-
-@pytest.mark.slow
-def test_nobody_misses_a_window_beside_a_long_training(world: World) -> None:
-    """Twenty requests at once on a chain of slow blocks; one trains for a minute and a half."""
-    titles = [SLOW, *(f"light {number}" for number in range(1, REQUESTS))]
-    fields = {"privacy": WITHOUT_PRIVACY, "windows": WINDOWS}
-    requests = [create(world, title, **fields) for title in titles]
-    rpc = world.network.client.rpc
-    rpc.call("evm_setAutomine", False)
-    rpc.call("evm_setIntervalMining", BLOCK_SECONDS)
-    for number in range(MEMBERS):
-        serve(world, number)
-    world.network.wait_until_serving()
-    for request in requests:
-        wait_until(lambda at=request: delivered(world, at), lambda: world.log(0))
-    for request in requests:
-        _, faults = world.network.client.rounds.points(request)
-        state = world.network.client.rounds.round_state(request)
-        assert not any(faults)
-        assert (state.final_rounds, state.submitted.bit_count()) == (1, MEMBERS)

@@ -3,6 +3,7 @@
 No release has two draws in the store, and what the account has released is charged.
 """
 
+import secrets
 import shutil
 import signal
 from collections.abc import Iterator
@@ -12,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from fedpact.chain import deployment as deployments
-from fedpact.chain.client import ChainClient
+from fedpact.chain.bindings.v2.events import Started
+from fedpact.chain.client import ClientV2
+from fedpact.chain.connection import Connection
+from fedpact.chain.deployment_v2 import Parameters, deploy_v2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef, open_sealed_local
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest
@@ -20,9 +24,10 @@ from fedpact.errors import FedpactError
 from fedpact.privacy.accounting import cost
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledgers import open_ledger
+from fedpact.provider.v2.published import submissions
 from fedpact.requester import RequestProgress
 from fedpact.types.cid import Cid
-from fedpact.types.rounds import RequestStatus, Stage
+from fedpact.types.v2 import Phase, Status
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAYMENT, POLL, World, running_world
 
@@ -65,9 +70,12 @@ def deploy_again(world: World, account: AccountKeys) -> None:
     network = world.network
     file = network.folder / "deployment.json"
     file.unlink()
-    fresh = deployments.deploy(ChainClient.connect(network.devnet.url, None), world.registrar)
+    registrar = world.registrar
+    connection = Connection.connect(network.devnet.url, None)
+    parameters = Parameters(registrar.address, registrar.address, 1, 1)
+    fresh = deploy_v2(connection, registrar, parameters, salt=secrets.randbits(64))
     deployments.save(fresh, file)
-    network.deployment, network.client = fresh, ChainClient.connect(network.devnet.url, fresh)
+    network.deployment, network.client = fresh, ClientV2.connect(network.devnet.url, fresh)
     network.register(world.registrar, account, 2)
 
 
@@ -79,13 +87,10 @@ def requested(world: World, **windows: int) -> int:
 
 def draws(world: World, request: int, account: AccountKeys) -> dict[int, set[bytes]]:
     """By round: digests of all objects in the store that are a local model of the account."""
-    client, store = world.network.client, world.network.store
-    [started] = [e for e in world.network.events(request) if e.name == "Started"]
-    manifest = Manifest.decode(
-        store.get(
-            Cid.of_digest(bytes(started.args["manifest"]), MANIFEST_MAX_BYTES), MANIFEST_MAX_BYTES
-        )
-    )
+    client, store = world.client, world.network.store
+    [started] = world.events(request, Started)
+    cid = Cid.of_digest(started.start.manifest, MANIFEST_MAX_BYTES)
+    manifest = Manifest.decode(store.get(cid, MANIFEST_MAX_BYTES))
     key = manifest.open(account.address, account.encryption_key())
     found: dict[int, set[bytes]] = {}
     for path in (world.network.folder / "content").rglob("*"):
@@ -115,8 +120,8 @@ def test_two_machines_of_one_account_publish_one_draw_a_round(world: World) -> N
     request = requested(world, submit=40, commit=40, reveal=40)
     world.requester.follow(request, poll_interval=POLL)
     account = world.accounts[0]
-    submitted = world.network.client.rounds.submissions(account.address)
-    own = {(round_, digest) for _, round_, digest in submitted}
+    submitted = submissions(world.client, account.address)
+    own = {(release.round, digest) for release, digest in submitted}
     published = draws(world, request, account)
     assert all(len(digests) == 1 for digests in published.values())
     assert {(r, d) for r, digests in published.items() for d in digests} <= own
@@ -158,21 +163,21 @@ def test_an_older_ledger_that_takes_the_place_of_the_open_one_is_brought_up_to_d
     replaced: list[float] = []
 
     def strike(progress: RequestProgress) -> None:
-        if progress.round == 2 and progress.stage is Stage.SUBMIT and not replaced:
+        if progress.round == 2 and progress.stage is Phase.SUBMIT and not replaced:
             replaced.append(spent(ledger, world.accounts[0]))
             older.replace(ledger)
 
     end = world.requester.follow(request, strike, poll_interval=POLL / 4)
-    assert end.status is RequestStatus.DELIVERED
+    assert end.status is Status.SETTLED
     wait_until(lambda: "has taken its place" in world.log(0), lambda: world.log(0))
     stop(world, 0)
     account = world.accounts[0]
-    own = world.network.client.rounds.submissions(account.address)
+    own = {(one.request, one.round, d) for one, d in submissions(world.client, account.address)}
     assert replaced[0] > 0
     assert spent(ledger, account) >= replaced[0] * (1 - 1e-9)
     with open_ledger(ledger, account) as opened:
         known = {(one.id.request, one.id.round, one.digest) for one in opened.entries()}
-    assert set(own) <= known
+    assert own <= known
     assert all(len(digests) == 1 for digests in draws(world, request, account).values())
 
 

@@ -1,7 +1,7 @@
-"""Ethereum clients other than Anvil, each as a chain of its own: Ganache, Hardhat, EthereumJS.
+"""Ethereum clients other than Anvil, each as a chain of its own: Hardhat, EthereumJS.
 
-They serve `second_network` in place of a Devnet. The development chains mine a block for each
-transaction and one each second; EthereumJS is a real execution client, for which `Consensus` does
+They serve `second_network` in place of a Devnet. Hardhat mines a block for each transaction and one
+each second; EthereumJS is a real execution client, for which `Consensus` does
 what a consensus client would.
 """
 
@@ -31,7 +31,6 @@ from fedpact.demo.network import free_port
 from tests.support.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
-GANACHE = ROOT / "node_modules/ganache/dist/node/cli.js"
 ON_DEMAND = ROOT / "tests/clients/node_modules"
 """What `make clients` installs."""
 HARDHAT = ON_DEMAND / "hardhat/internal/cli/bootstrap.js"
@@ -73,24 +72,6 @@ class Client(Closing):
     def close(self) -> None:
         self.rpc.close()
         self.child.stop()
-
-
-class Ganache(Client):
-    """Knows no EIP-1898; its hardforks end with Shanghai."""
-
-    @classmethod
-    def start(cls, folder: Path) -> Ganache:
-        port = free_port()
-        options = ["--server.port", str(port), "--chain.hardfork", "shanghai"]
-        options += ["--miner.blockGasLimit", "30000000", "--miner.timestampIncrement", "1"]
-        child = _started(folder, GANACHE, options)
-        address = child.wait_for(re.compile(r"RPC Listening on (\S+:\d+)"), PATIENCE)[1]
-        client = cls(child, f"http://{address}")
-        client.rpc.call("evm_setAccountCode", DEPLOYER, DEPLOYER_CODE)
-        return client
-
-    def fund(self, address: str, wei: int = PLENTY) -> None:
-        self.rpc.call("evm_setAccountBalance", address, hex(wei))
 
 
 class Hardhat(Client):

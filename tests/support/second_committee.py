@@ -7,6 +7,7 @@ for themselves, or posted as a whole.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,9 +29,11 @@ from fedpact.consensus.votes import pack_scores
 from fedpact.content.delivery import Deliveries, Point, withheld
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.content.keys import Manifest, committee_key, key_hash, seal
+from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.sources import digits
-from fedpact.learning.artefact import Model, encode
+from fedpact.learning.artefact import Model, decode, encode
+from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SystemNoise
@@ -42,7 +45,6 @@ from fedpact.types.privacy import PrivacyMode
 from fedpact.types.scores import MAX_SCORE, lane
 from fedpact.types.specification import Specification
 from fedpact.types.v2 import Earned, Join, Start, Terms
-from tests.support.committee import history_of
 from tests.support.second import People, deployed_second, signed
 
 PAYMENT = 10**18 + 7
@@ -61,6 +63,14 @@ class SecondMarket:
     parts: list[Dataset]
     evaluation: Dataset
     folder: Path
+
+    @property
+    def providers(self) -> list[AccountKeys]:
+        return self.people.members
+
+    @property
+    def requester_keys(self) -> AccountKeys:
+        return self.people.requester
 
     @cached_property
     def requester(self) -> RequesterV2:
@@ -109,6 +119,16 @@ def open_second_market(devnet: Devnet, folder: Path, providers: int = 3) -> Seco
         Dataset(x[:400], source.y_train[:400], ()),
         folder,
     )
+
+
+def history_of(
+    spec: Specification, store: ContentStore, parts: Sequence[Dataset]
+) -> InMemoryHistory:
+    """The beginning of a request's history, its members' data by seat."""
+    template = family_of(spec).template(spec)
+    initial = store.get(Cid.parse(spec.initial_model), template.bytes)
+    samples = {seat: len(part) for seat, part in enumerate(parts)}
+    return InMemoryHistory(spec, decode(initial, template), samples)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 
 from fedpact.audit import audit
 from fedpact.chain import deployment as deployments
-from fedpact.chain.bindings.v2.events import Credited, Delivered, Paid, RequestEvent, Started
+from fedpact.chain.bindings.v2.events import Credited, Delivered, Paid, Started
 from fedpact.chain.client import ClientV2
 from fedpact.chain.connection import Connection
 from fedpact.chain.deployment_v2 import Parameters, deploy_v2
@@ -214,12 +214,6 @@ class SecondWorld(World):
 
     # -- what became of it ----------------------------------------------------------------------
 
-    def events(self, request: int, kind: type[Any]) -> list[Any]:
-        return [one for one in self.all_events(request) if isinstance(one, kind)]
-
-    def all_events(self, request: int) -> list[RequestEvent]:
-        return list(self.client.request_events(request))
-
     def paid_as_mirrored(self, request: int) -> dict[str, int]:
         """What each account was paid: shares and refunds of gas, as the mirror computes them."""
         listed = [
@@ -250,10 +244,6 @@ class SecondWorld(World):
         assert keys is None or not report.unavailable, report.unavailable
         return {item.name: item.detail for item in report.items}
 
-    def entries(self, request: int) -> list[Credited]:
-        """What rounds earned, without the gas of batches."""
-        return [one for one in self.events(request, Credited) if one.points or one.extra & 0xFFFF]
-
     def final_model(self, request: int) -> Model:
         """Opened with what was delivered."""
         assert self.specification is not None
@@ -278,14 +268,6 @@ class SecondWorld(World):
         names = [f"provider-{n + 1}.log" for n in range(len(self.accounts))]
         files = [self.network.folder / name for name in names]
         return "\n".join(f"{one.name}:\n{one.read_text()[-3000:]}" for one in files if one.exists())
-
-
-def faults_of(entry: Credited) -> list[int]:
-    return seats_of(entry.extra & 0xFFFF)
-
-
-def points_of(entry: Credited, seats: int) -> list[int]:
-    return [entry.points >> 16 * seat & 0xFFFF for seat in range(seats)]
 
 
 @contextmanager

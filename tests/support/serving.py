@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from fedpact.chain.client import ChainClient
+from fedpact.chain.client import ClientV2
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.data.proposal import as_toml, propose
 from fedpact.features.networks.pinned import PINNED_NETWORKS
@@ -20,8 +20,8 @@ from fedpact.provider.state import ProviderState
 from fedpact.provider.trainer import InProcess
 from fedpact.provider.work import LocalWork, TrainingTask
 from fedpact.types.schema import DataSchema, schema_file
-from tests.support.committee import Market
-from tests.support.waiting import PATIENCE, wait_until
+from tests.support.second_committee import SecondMarket
+from tests.support.waiting import PATIENCE
 
 POLL = 0.05
 
@@ -60,7 +60,12 @@ class Serving:
     """
 
     def __init__(
-        self, url: str, market: Market, number: int, data: Path, networks: tuple[str, ...] = ()
+        self,
+        url: str,
+        market: SecondMarket,
+        number: int,
+        data: Path,
+        networks: tuple[str, ...] = (),
     ) -> None:
         self._url, self._market, self._number, self._data = url, market, number, data
         self._networks = networks
@@ -101,7 +106,7 @@ class Serving:
     def _serve(self, ready: threading.Event) -> None:
         market, folder = self._market, self._market.folder / f"daemon-{self._number}"
         folder.mkdir(exist_ok=True)
-        client = ChainClient.connect(self._url, market.client.deployment)
+        client = ClientV2.connect(self._url, market.client.deployment)
         policy = Policy(
             accept_without_privacy=True,
             accept_paper_privacy=True,
@@ -130,11 +135,3 @@ class Serving:
         )
         ready.set()
         self._daemon.run()
-
-
-def wait_for_claims(market: Market, request: int) -> None:
-    seats = range(len(market.client.rounds.members(request)))
-    wait_until(
-        lambda: not any(market.client.market.claimable(request, seat) for seat in seats),
-        "a provider did not claim",
-    )

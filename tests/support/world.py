@@ -4,14 +4,18 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from fedpact.chain.bindings.v2.events import Credited, RequestEvent
+from fedpact.chain.client import ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.fleet import Process
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions, StoreKind
 from fedpact.provider.files import ledger_file, state_file
-from fedpact.requester import Requester
+from fedpact.requester.v2.client import RequesterV2
+from fedpact.types.rounds import seats_of
 
 POLL = 0.05
 PAYMENT = 10**18
@@ -28,7 +32,9 @@ class World:
     """A network with providers' accounts and data, and a requester; `registrar` admits others."""
 
     def __init__(self, network: DemoNetwork, registrar: AccountKeys, data: DemoData) -> None:
+        assert isinstance(network.client, ClientV2)
         self.network = network
+        self.client: ClientV2 = network.client
         self.registrar = registrar
         self.data = data
         self.requester_keys = network.account("requester")
@@ -36,7 +42,7 @@ class World:
         self.accounts = [network.account(f"provider-{n + 1}") for n in range(len(data.files))]
         for number, keys in enumerate(self.accounts):
             network.register(registrar, keys, number + 2)
-        self.requester = Requester(
+        self.requester = RequesterV2(
             network.client, network.store, self.requester_keys, network.folder / "state"
         )
 
@@ -75,10 +81,28 @@ class World:
     def log(self, number: int) -> str:
         return (self.network.folder / f"provider-{number + 1}.log").read_text()
 
+    def events(self, request: int, kind: type[Any]) -> list[Any]:
+        return [one for one in self.all_events(request) if isinstance(one, kind)]
+
+    def all_events(self, request: int) -> list[RequestEvent]:
+        return list(self.client.request_events(request))
+
+    def entries(self, request: int) -> list[Credited]:
+        """What rounds earned, without the gas of batches."""
+        return [one for one in self.events(request, Credited) if one.points or one.extra & 0xFFFF]
+
+
+def faults_of(entry: Credited) -> list[int]:
+    return seats_of(entry.extra & 0xFFFF)
+
+
+def points_of(entry: Credited, seats: int) -> list[int]:
+    return [entry.points >> 16 * seat & 0xFFFF for seat in range(seats)]
+
 
 @contextmanager
 def running_world(folder: Path, *, providers: int, rounds: int) -> Iterator[World]:
     """A fresh chain; no daemon runs yet. Everything is stopped at the end."""
-    data = prepare(DemoOptions(providers=providers, rounds=rounds, protocol=1), folder)
-    with running_network(folder, StoreKind.EMBEDDED, protocol=1) as (network, registrar):
+    data = prepare(DemoOptions(providers=providers, rounds=rounds), folder)
+    with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
         yield World(network, registrar, data)

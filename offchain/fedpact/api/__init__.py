@@ -1,2 +1,2 @@
 """The Python API: what one account does in a deployment, as typed objects over the functions that
-the commands call (second protocol)."""
+the commands call."""

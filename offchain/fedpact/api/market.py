@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Market(Closing):
-    """The contracts of one deployment of the second protocol, and the account that acts there.
+    """The contracts of one deployment, and the account that acts there.
 
     Made by `connect`. Use it from one thread only. What needs the account's key asks for its
     password on first use. Leaving a `with` block, or `close`, ends the connections.
@@ -33,7 +33,7 @@ class Market(Closing):
     def __init__(self, session: Session) -> None:
         """`session`: as the commands have it; see `connect`."""
         self._session = session
-        _ = session.client_v2
+        _ = session.client
 
     @property
     def settings(self) -> "Settings":
@@ -78,7 +78,7 @@ class Market(Closing):
         asked, examples = evaluation_of(draft, evaluation, label or column)
         if not isinstance(schema, Draft):
             asked = asked.with_priors(examples.y)
-        requester = self._session.requester_v2
+        requester = self._session.requester
         payment = amount_in(requester.currency(asked), pay)
         return Request(self._session, requester.create(asked, examples, payment, queries=queries))
 
@@ -103,7 +103,7 @@ class Market(Closing):
         a request that cannot be expected to reach anything.
         """
         declared = schema if isinstance(schema, DataSchema) else DataSchema.read(schema)
-        client = self._session.client_v2
+        client = self._session.client
         given = (client, declared, evaluation, epsilon)
         return propose(*given, units=units, label=label, family=family, fields=fields)
 
@@ -112,7 +112,7 @@ class Market(Closing):
         from fedpact.requester.v2.client import requests
 
         account = None if everybody else self.account
-        found = requests(self._session.client_v2, account)
+        found = requests(self._session.client, account)
         return [Request(self._session, one.request_id) for one in found]
 
     def request_by_id(self, request_id: int) -> Request:
@@ -144,7 +144,7 @@ class Market(Closing):
         self._session.close()
 
     def __repr__(self) -> str:
-        here = self._session.client_v2.deployment
+        here = self._session.client.deployment
         account = self._session.settings.account
         return f"Market({here.market} on chain {here.chain_id}, account {account})"
 

@@ -53,7 +53,7 @@ class Provider:
         from fedpact.provider.v2.standing import standing
 
         at = self._session
-        return standing(at.client_v2, at.settings.state, at.address())
+        return standing(at.client, at.settings.state, at.address())
 
     def claim(self, request_id: int) -> "list[Payment]":
         """Settle a request that is due and take out this account's pay; the daemon does this by
@@ -61,7 +61,7 @@ class Provider:
         is due."""
         from fedpact.provider.v2.standing import claim
 
-        return claim(self._session.client_v2, self._session.keys, request_id)
+        return claim(self._session.client, self._session.keys, request_id)
 
     def privacy_spent(self, delta: float = 1e-5) -> "PrivacySpent":
         """What the most charged privacy unit has spent, and on how many releases. Raises NotReady

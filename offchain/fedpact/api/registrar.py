@@ -24,7 +24,7 @@ class Registrar:
         """All accounts ever registered, in order of registration."""
         from fedpact.operator import participants
 
-        return participants.participants(self._session.client_v2)
+        return participants.participants(self._session.client)
 
     def voucher(
         self, account: str, organisation: int, output: Path | str, *, days: int = 7
@@ -36,7 +36,7 @@ class Registrar:
 
         at, path = self._session, Path(output)
         signed = participants.new_voucher(
-            at.client_v2, at.keys, at.address_of(account), organisation, days * SECONDS_PER_DAY
+            at.client, at.keys, at.address_of(account), organisation, days * SECONDS_PER_DAY
         )
         try:
             path.write_text(encode_voucher(signed), encoding="utf-8")
@@ -50,18 +50,18 @@ class Registrar:
 
         at = self._session
         address = at.address_of(account)
-        participants.admit(at.client_v2, at.keys, address, organisation, encryption_key)
+        participants.admit(at.client, at.keys, address, organisation, encryption_key)
 
     def revoke(self, voucher: int) -> None:
         """Revoke an unused voucher by its number."""
-        self._session.client_v2.registry.revoke_voucher(self._session.keys, voucher)
+        self._session.client.registry.revoke_voucher(self._session.keys, voucher)
 
     def suspend(self, account: str) -> None:
         """Bar an account from new requests, after the deployment's delay."""
         at = self._session
-        at.client_v2.registry.suspend(at.keys, at.address_of(account))
+        at.client.registry.suspend(at.keys, at.address_of(account))
 
     def restore(self, account: str) -> None:
         """Make a suspended account active again."""
         at = self._session
-        at.client_v2.registry.restore(at.keys, at.address_of(account))
+        at.client.registry.restore(at.keys, at.address_of(account))

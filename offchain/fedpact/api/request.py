@@ -36,7 +36,7 @@ class Request:
     @cached_property
     def specification(self) -> "Specification":
         """What was asked for. Raises ContentMissing, StoreUnreachable."""
-        return requesters.specification_of(self._session.client_v2, self._session.store, self.id)
+        return requesters.specification_of(self._session.client, self._session.store, self.id)
 
     @property
     def progress(self) -> "RequestProgress":
@@ -47,7 +47,7 @@ class Request:
         """Why providers stay out while the request waits for members: reasons, and how many gave
         each. Only daemons with an endpoint can be heard, if they have published a profile or joined
         a request before. What they say is not proven."""
-        with Declines(self._session.client_v2, self._session.store, self.id) as asked:
+        with Declines(self._session.client, self._session.store, self.id) as asked:
             return asked.everybody()
 
     @property
@@ -73,9 +73,9 @@ class Request:
         and NotReady if the request ended without a model.
         """
         interval = self._session.settings.poll_interval if poll_interval is None else poll_interval
-        client, told = self._session.client_v2, 0
+        client, told = self._session.client, 0
         log = RequestLog(client, self.id)
-        steps = self._session.requester_v2.steps(self.id, poll_interval=interval, patience=patience)
+        steps = self._session.requester.steps(self.id, poll_interval=interval, patience=patience)
         with closing(steps):
             for step in steps:
                 if step.final_rounds > told or step.status is Status.SETTLED:
@@ -98,7 +98,7 @@ class Request:
         ContentError or ModelError if the content is not the model.
         """
         to = None if path is None else Path(path)
-        return Model(self._session.requester_v2.fetch(self.id, to).path)
+        return Model(self._session.requester.fetch(self.id, to).path)
 
     def audit(self, *, sealed: bool = False) -> "AuditReport":
         """As `Market.audit`."""
@@ -106,19 +106,19 @@ class Request:
 
     def cancel(self) -> None:
         """Cancel: before the start at once, later from the next round on. Raises Reverted."""
-        self._session.requester_v2.cancel(self.id)
+        self._session.requester.cancel(self.id)
 
     def refund(self) -> "Refund":
         """Share out the money of a request that is decided, if nobody has; what came back. Accepts
         a delivered model. Raises NotReady if that was done, Reverted if nothing is decided yet."""
-        return self._session.requester_v2.refund(self.id)
+        return self._session.requester.refund(self.id)
 
     def __repr__(self) -> str:
         seen = self.progress
         return f"Request({self.id}, {seen.status.name.lower()}, {seen.final_rounds} rounds final)"
 
     def _look(self) -> RequestLook:
-        return look(self._session.client_v2, self.id)
+        return look(self._session.client, self.id)
 
     def _read(self, log: RequestLog, after: int, interval: float, patience: float) -> list[Round]:
         """Final rounds after a number. What is missing is read at the next step; at the last one it
@@ -127,7 +127,7 @@ class Request:
         while True:
             try:
                 return final_rounds(
-                    look(self._session.client_v2, self.id, log), self.specification, after
+                    look(self._session.client, self.id, log), self.specification, after
                 )
             except Retryable:
                 if time.monotonic() - since >= patience:

@@ -21,7 +21,6 @@ from eth_utils.abi import (
 )
 from hexbytes import HexBytes
 from web3 import Web3
-from web3.contract import Contract
 
 from fedpact.chain.addresses import checksum
 from fedpact.chain.records import Event
@@ -41,7 +40,7 @@ CONTRACTS = {
     FIRST: (REGISTRY, MARKET, ROUNDS, RESALE),
     SECOND: (FACTORY, REGISTRY, LEDGER, POOL, ROUNDS, STEPS, MARKET, RESALE),
 }
-"""By protocol. Contracts of both have the same names."""
+"""By protocol. Contracts of both have the same names. Of the first the package has ABIs alone."""
 
 _FOLDERS = {FIRST: "first", SECOND: "v2"}
 _HALVES = {(SECOND, ROUNDS): STEPS}
@@ -118,22 +117,27 @@ class ContractEvent:
 
 
 class ContractAbi:
-    """A compiled contract from the package."""
+    """A contract of the package: its ABI and, for those that are deployed, its bytecode."""
 
     def __init__(self, name: str, artifact: Mapping[str, Any]) -> None:
         self.name = name
         self._entries: list[dict[str, Any]] = artifact["abi"]
-        self._contract: type[Contract] = Web3().eth.contract(
-            abi=artifact["abi"], bytecode=artifact["bytecode"]
-        )
-        self.compiler: str = artifact["compiler"]
-        start, end = artifact["deployed"]
-        self.deployed_code = bytes.fromhex(artifact["bytecode"].removeprefix("0x"))[start:end]
+        self._artifact = artifact
+
+    @property
+    def compiler(self) -> str:
+        return str(self._artifact["compiler"])
+
+    @cached_property
+    def deployed_code(self) -> bytes:
         """What stays on chain, with zeros for the immutables."""
+        start, end = self._artifact["deployed"]
+        return bytes.fromhex(self._artifact["bytecode"].removeprefix("0x"))[start:end]
 
     def creation(self, *values: Any) -> bytes:
         """Data of the transaction that creates the contract with these constructor arguments."""
-        return bytes(HexBytes(self._contract.constructor(*values).data_in_transaction))
+        contract = Web3().eth.contract(abi=self._entries, bytecode=self._artifact["bytecode"])
+        return bytes(HexBytes(contract.constructor(*values).data_in_transaction))
 
     @cached_property
     def functions(self) -> dict[str, ContractFunction]:
@@ -189,7 +193,7 @@ class ContractAbi:
 
 
 @cache
-def contract_abi(name: str, protocol: int = FIRST) -> ContractAbi:
+def contract_abi(name: str, protocol: int = SECOND) -> ContractAbi:
     """ABI and bytecode of one of CONTRACTS, from the package."""
     artifact = _artifact(name, protocol)
     other = _HALVES.get((protocol, name))

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from fedpact.chain.bindings.market import Market
-from fedpact.chain.bindings.registry import Registry
-from fedpact.chain.bindings.resale import ResaleMarket
-from fedpact.chain.bindings.rounds import Rounds
+from fedpact.chain.bindings.first.market import Market
+from fedpact.chain.bindings.first.registry import Registry
+from fedpact.chain.bindings.first.resale import ResaleMarket
+from fedpact.chain.bindings.first.rounds import Rounds
 from fedpact.chain.bindings.v2.events import RequestEvent, request_event
 from fedpact.chain.bindings.v2.market import Market as MarketV2
 from fedpact.chain.bindings.v2.pool import Pool
@@ -22,8 +22,8 @@ from fedpact.errors import DeploymentError
 from fedpact.types.deployment import Deployment, DeploymentV2
 
 
-class ChainClient(Connection):
-    """A connection with a binding for each contract of the first protocol. Made by `connect`."""
+class FirstClient(Connection):
+    """A connection to contracts of the first protocol, which are read and no longer called."""
 
     @cached_property
     def registry(self) -> Registry:
@@ -44,7 +44,7 @@ class ChainClient(Connection):
 
 
 class ClientV2(Connection):
-    """A connection with a binding for each contract of the second protocol. Made by `connect`.
+    """A connection with a binding for each contract. Made by `connect`.
 
     Raises DeploymentError where the deployment is of the first protocol.
     """
@@ -110,7 +110,7 @@ def _resale_of(deployment: Deployment) -> str:
     return deployment.resale
 
 
-AnyClient = ChainClient | ClientV2
+AnyClient = FirstClient | ClientV2
 """Of a deployment of either protocol, for what both do alike."""
 
 
@@ -118,4 +118,4 @@ def connect_to(endpoint: str | Sequence[str], deployment: Deployment, **options:
     """Connect to the deployment's chain, with its protocol's client; see Connection.connect."""
     if isinstance(deployment, DeploymentV2):
         return ClientV2.connect(endpoint, deployment, **options)
-    return ChainClient.connect(endpoint, deployment, **options)
+    return FirstClient.connect(endpoint, deployment, **options)

@@ -1,78 +1,19 @@
-"""Deploys the contracts, and reads and writes the file of their addresses."""
+"""Reads and writes the file that says where a deployment's contracts are."""
 
 import json
 import os
 from dataclasses import asdict, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fedpact.chain.abi import MARKET, REGISTRY, RESALE, ROUNDS, contract_abi
-from fedpact.chain.addresses import checksum, created_address
-from fedpact.chain.connection import Connection
-from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.records import Call, Receipt
 from fedpact.errors import DeploymentError
 from fedpact.types.deployment import Deployment, DeploymentV2
 
-DEFAULT_REPUTATION_UNIT = 10**15
-"""Wei of payment that give an outcome weight 1: a thousandth of an ether."""
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("chain_id", "block", "protocol", "min_window"), int),
     "versions": dict,
     "resale": str | None,
 }
-
-
-def deploy(
-    connection: Connection, keys: AccountKeys, reputation_unit: int = DEFAULT_REPUTATION_UNIT
-) -> Deployment:
-    """Create the four contracts; the account becomes the registrar.
-
-    The first three name one another in their constructors, so their addresses are computed
-    beforehand from the account's nonce; another transaction of the account in between raises
-    DeploymentError.
-    """
-    nonce = int(connection.rpc.call("eth_getTransactionCount", keys.address, "pending"), 16)
-    registry, market, rounds, resale = (created_address(keys.address, nonce + i) for i in range(4))
-    receipts = [
-        _create(
-            connection,
-            keys,
-            REGISTRY,
-            registry,
-            keys.address,
-            market,
-            rounds,
-            reputation_unit,
-        ),
-        _create(connection, keys, MARKET, market, registry, rounds),
-        _create(connection, keys, ROUNDS, rounds, registry, market),
-        _create(connection, keys, RESALE, resale, registry, market, rounds),
-    ]
-    return Deployment(
-        chain_id=connection.chain_id,
-        genesis_hash=connection.genesis_hash,
-        registry=registry,
-        market=market,
-        rounds=rounds,
-        block=receipts[0].block,
-        versions={"fedpact": version("fedpact"), "solc": contract_abi(MARKET).compiler},
-        resale=resale,
-    )
-
-
-def deploy_to_file(
-    connection: Connection,
-    keys: AccountKeys,
-    path: Path,
-    reputation_unit: int = DEFAULT_REPUTATION_UNIT,
-) -> Deployment:
-    """Deploy and save; refuses, before it spends anything, if the file exists."""
-    refuse_if_present(path)
-    deployment = deploy(connection, keys, reputation_unit)
-    save(deployment, path)
-    return deployment
 
 
 def refuse_if_present(path: Path) -> None:
@@ -115,6 +56,22 @@ def load(path: Path) -> Deployment:
     return read(text, str(path))
 
 
+def load_present(path: Path) -> DeploymentV2:
+    """As `load`; DeploymentError also for contracts of the first protocol, which can be audited and
+    not used."""
+    return require_present(load(path), path)
+
+
+def require_present(found: Deployment, path: Path) -> DeploymentV2:
+    """See `load_present`; `path`: of the file that describes it."""
+    if not isinstance(found, DeploymentV2):
+        raise DeploymentError(
+            f"{path} describes contracts of the first protocol: `fedpact audit` reads them, and"
+            " nothing else does"
+        )
+    return found
+
+
 def read(text: str, name: str) -> Deployment:
     """The deployment that a file's text describes; DeploymentError, with the file's name, if it
     describes none."""
@@ -133,16 +90,3 @@ def read(text: str, name: str) -> Deployment:
             f"{name} describes protocol {deployment.protocol}: this version knows 1 and 2"
         )
     return deployment
-
-
-def _create(
-    connection: Connection, keys: AccountKeys, name: str, expected: str, *values: object
-) -> Receipt:
-    data = contract_abi(name).creation(*values)
-    receipt = connection.send(keys, Call(None, data, action=f"create {name}"))
-    if receipt.created is None or checksum(receipt.created) != expected:
-        raise DeploymentError(
-            f"{name} was created at {receipt.created} instead of {expected}: another transaction"
-            f" of {keys.address} came in between; deploy again"
-        )
-    return receipt

@@ -1,4 +1,4 @@
-"""Deploys the second protocol at addresses that are known beforehand and the same on every chain.
+"""Deploys the contracts at addresses that are known beforehand and the same on every chain.
 
 The contracts name each other in their constructors, so a DeploymentFactory creates them: its own
 address follows from its owner and a salt (CREATE2, EIP-1014), the k-th contract's from the factory

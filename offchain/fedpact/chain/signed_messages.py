@@ -1,4 +1,4 @@
-"""What members sign in the second protocol, and the hashes that bind a round: the mirror of
+"""What members sign, and the hashes that bind a round: the mirror of
 contracts/v2 (ITrainingPool, ITrainingRounds).
 
 Messages are EIP-712 typed data of the domain fedpact, version 2; `join` is for the pool's contract,

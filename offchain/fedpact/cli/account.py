@@ -109,7 +109,7 @@ def rotate_key(context: typer.Context, as_json: AsJson = False) -> None:
     from fedpact.operator import participants
 
     at = session.of(context)
-    version = participants.rotate_encryption_key(at.chain, at.keys)
+    version = participants.rotate_encryption_key(at.client, at.keys)
     public = bytes(at.keys.encryption_key(version).public_key).hex()
     print_facts(
         {"address": at.keys.address, "version": version, "encryption_key": public},

@@ -26,7 +26,7 @@ def dashboard(
         Path | None, typer.Option(help="The daemon's log file, for its last errors.")
     ] = None,
 ) -> None:
-    """Show requests, rounds, votes and pay in a browser; read-only (protocol 2).
+    """Show requests, rounds, votes and pay in a browser; read-only.
 
     Everything comes from chain and content store. With --own it also reads the account's state
     folder; the login token is in STATE/dashboard/token. Ctrl-C stops it.

@@ -29,9 +29,7 @@ _PAPER_TAKES = {
 
 def demo(
     context: typer.Context,
-    providers: Annotated[
-        int, typer.Option(help="Number of providers, 2 to 200; with --protocol 1 to 16.")
-    ] = 4,
+    providers: Annotated[int, typer.Option(help="Number of providers, 2 to 200.")] = 4,
     rounds: Annotated[
         int | None, typer.Option(help="Number of rounds, 1 to 100. Default: depends on the data.")
     ] = None,
@@ -94,23 +92,16 @@ def demo(
         Path | None, typer.Option("--json", help="Write the result to this file (JSON).")
     ] = None,
     report: Annotated[
-        Path | None,
-        typer.Option(
-            help=f"Folder for the request's report. Default: {REPORT}. With --protocol 1 there is"
-            " none."
-        ),
-    ] = None,
+        Path,
+        typer.Option(help="Folder for the request's report."),
+    ] = REPORT,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the folder with logs, stores and keys.")
     ] = False,
     plain: Plain = False,
-    protocol: Annotated[int, typer.Option(help="2 (docs/protocol-v2.md), or 1.", min=1, max=2)] = 2,
     cohort: Annotated[
         int | None,
-        typer.Option(
-            help="How many providers are drawn for a round. Default: all, up to 16. With"
-            " --protocol 1: always all."
-        ),
+        typer.Option(help="How many providers are drawn for a round. Default: all, up to 16."),
     ] = None,
 ) -> None:
     """Run a whole request: chain, daemons, training, votes, payment, model, audit, report.
@@ -137,8 +128,6 @@ def demo(
 
         _check(run_paper(asked, _console(plain)))
         return
-    if report is None and protocol == 2:
-        report = REPORT
     options = DemoOptions(
         providers=providers,
         rounds=rounds,
@@ -155,7 +144,6 @@ def demo(
         json=json,
         report=report,
         keep=keep,
-        protocol=protocol,
         cohort=cohort,
     )
     from fedpact.demo.run import run

@@ -96,7 +96,7 @@ def new(
     at = session.of(context)
     if pay is not None:
         parse_amount(pay)
-    elif not sys.stdin.isatty() and usual_pay(at.client_v2) is None:
+    elif not sys.stdin.isatty() and usual_pay(at.client) is None:
         raise InvalidInput("--pay is missing: no request was paid here yet that could tell the pay")
     typer.echo("simulating requests on your evaluation set", err=True)
     found = Market(at).propose(

@@ -7,9 +7,7 @@ import typer
 
 from fedpact.cli import session
 from fedpact.cli.output import AsJson, print_facts, print_rows, write_text
-from fedpact.errors import InvalidInput
 from fedpact.session import Session
-from fedpact.types.deployment import Deployment, DeploymentV2
 
 registrar = typer.Typer(
     help="Admit, suspend and restore participants (the registrar's commands).", no_args_is_help=True
@@ -23,7 +21,6 @@ SECONDS_PER_DAY = 24 * 3600
 
 def deploy(
     context: typer.Context,
-    protocol: Annotated[int, typer.Option(help="2 (docs/protocol-v2.md), or 1.", min=1, max=2)] = 2,
     reputation_unit: Annotated[
         int | None,
         typer.Option(
@@ -71,7 +68,7 @@ def deploy(
 
     The account becomes registrar and guardian, unless others are named. An existing deployment
     file is not overwritten. The addresses are the same on every chain for the same account and
-    salt; an interrupted deployment goes on where it ended. Protocol 1 is for requests of before.
+    salt; an interrupted deployment goes on where it ended.
 
     Example: fedpact --account operator --deployment deployment.json deploy
     """
@@ -86,26 +83,16 @@ def deploy(
         return
     deployments.refuse_if_present(path)
     client = Connection.connect(at.settings.endpoint, None)
-    made: Deployment
-    if protocol == DeploymentV2.protocol:
-        parameters = parameters_for(
-            client,
-            registrar=at.address_of(registrar_) if registrar_ else at.keys.address,
-            guardian=at.address_of(guardian) if guardian else at.keys.address,
-            min_window=min_window,
-            delay=delay,
-            ether_unit=reputation_unit or ETHER_UNIT,
-        )
-        made = deploy_v2(client, at.keys, parameters, salt)
-        deployments.save(made, path)
-    else:
-        given = {"registrar": registrar_, "guardian": guardian, "min-window": min_window}
-        given |= {"delay": delay, "salt": salt or None}
-        for name, value in given.items():
-            if value is not None:
-                raise InvalidInput(f"--{name} is not for --protocol 1")
-        unit = reputation_unit or deployments.DEFAULT_REPUTATION_UNIT
-        made = deployments.deploy_to_file(client, at.keys, path, unit)
+    parameters = parameters_for(
+        client,
+        registrar=at.address_of(registrar_) if registrar_ else at.keys.address,
+        guardian=at.address_of(guardian) if guardian else at.keys.address,
+        min_window=min_window,
+        delay=delay,
+        ether_unit=reputation_unit or ETHER_UNIT,
+    )
+    made = deploy_v2(client, at.keys, parameters, salt)
+    deployments.save(made, path)
     addresses = {
         name: getattr(made, name, None)
         for name in ("registry", "market", "rounds", "resale", "ledger", "pool", "factory")
@@ -125,7 +112,7 @@ def deploy(
 def _verify(at: Session, *, as_json: bool) -> None:
     from fedpact.chain.verification import verify_artifacts
 
-    found = verify_artifacts(at.chain, at.deployment)
+    found = verify_artifacts(at.client, at.client.deployment)
     rows = [
         {"contract": one.name, "address": one.address, "parameters": list(one.parameters)}
         for one in found
@@ -151,7 +138,7 @@ def voucher(
     at = session.of(context)
     seconds = days * SECONDS_PER_DAY
     signed = participants.new_voucher(
-        at.chain, at.keys, at.address_of(account), organisation, seconds
+        at.client, at.keys, at.address_of(account), organisation, seconds
     )
     write_text(output, encode_voucher(signed))
     typer.echo(f"wrote voucher {signed.voucher.nonce} to {output}; it expires in {days} days")
@@ -175,7 +162,7 @@ def admit(
 
     at = session.of(context)
     address = at.address_of(account)
-    participants.admit(at.chain, at.keys, address, organisation, encryption_key)
+    participants.admit(at.client, at.keys, address, organisation, encryption_key)
     typer.echo(f"registered {account} for organisation {organisation}")
 
 
@@ -189,7 +176,7 @@ def revoke(
     Example: fedpact --account operator registrar revoke 4711
     """
     at = session.of(context)
-    at.chain.registry.revoke_voucher(at.keys, number)
+    at.client.registry.revoke_voucher(at.keys, number)
     typer.echo(f"revoked voucher {number}")
 
 
@@ -197,12 +184,12 @@ def revoke(
 def suspend(context: typer.Context, account: Account) -> None:
     """Bar an account from new requests, and from running ones from their next round on.
 
-    Under protocol 2 after the deployment's delay, and from new requests alone.
+    After the deployment's delay, and from new requests alone.
 
     Example: fedpact --account operator registrar suspend 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
     """
     at = session.of(context)
-    at.chain.registry.suspend(at.keys, at.address_of(account))
+    at.client.registry.suspend(at.keys, at.address_of(account))
     typer.echo(f"suspended {account}")
 
 
@@ -213,7 +200,7 @@ def restore(context: typer.Context, account: Account) -> None:
     Example: fedpact --account operator registrar restore 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
     """
     at = session.of(context)
-    at.chain.registry.restore(at.keys, at.address_of(account))
+    at.client.registry.restore(at.keys, at.address_of(account))
     typer.echo(f"restored {account}")
 
 
@@ -233,6 +220,6 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
             "reputation": one.reputation,
             "key_version": one.key_version,
         }
-        for one in participants.participants(session.of(context).chain)
+        for one in participants.participants(session.of(context).client)
     ]
     print_rows(rows, as_json=as_json, empty="no registered accounts")

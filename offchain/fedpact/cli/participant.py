@@ -23,5 +23,5 @@ def register(
     from fedpact.operator import participants
 
     at = session.of(context)
-    participants.register(at.chain, at.store, at.keys, voucher, tuple(category or ()))
+    participants.register(at.client, at.store, at.keys, voucher, tuple(category or ()))
     typer.echo(f"registered {at.keys.address}")

@@ -8,7 +8,7 @@ import typer
 
 from fedpact.cli import provider_privacy, provider_profile, session
 from fedpact.cli.options import DataPath, PolicyFile, RequestId
-from fedpact.cli.output import AsJson, Plain, amount, ether, live_console, print_rows
+from fedpact.cli.output import AsJson, Plain, amount, live_console, print_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +56,7 @@ def serve(
 ) -> None:
     """Run the daemon: join requests that the policy allows, train, vote, lead, get paid.
 
-    On a terminal it shows the rounds that it takes part in, below its log (protocol 2).
+    On a terminal it shows the rounds that it takes part in, below its log.
 
     Ctrl-C or SIGTERM stops it, SIGHUP makes it read the policy again. The data need a schema, which
     says what of them is public: see `fedpact data doctor`.
@@ -78,17 +78,14 @@ def serve(
 
 
 def _watching(at: "Session", console: "Console | None") -> "Watching | None":
-    """A live view beside the daemon, where there is a terminal and the protocol has one."""
-    from fedpact.types.deployment import Deployment, DeploymentV2
+    """A live view beside the daemon, where there is a terminal."""
+    from fedpact.types.deployment import DeploymentV2
 
-    if console is None or not isinstance(at.deployment, DeploymentV2):
+    if console is None:
         return None
     from fedpact.dashboard.terminal.provider import provider_shown
 
-    def watching(
-        deployment: Deployment, exchange: "Exchange | None"
-    ) -> AbstractContextManager[None]:
-        assert isinstance(deployment, DeploymentV2)
+    def watching(deployment: DeploymentV2, exchange: "Exchange") -> AbstractContextManager[None]:
         return provider_shown(console, at.settings, deployment, at.address(), exchange)
 
     return watching
@@ -130,15 +127,10 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
 
     Example: fedpact --account alice provider status --json
     """
-    from fedpact.chain.client import ClientV2
-    from fedpact.provider import standing
-    from fedpact.provider.v2 import standing as second
+    from fedpact.provider.v2.standing import standing
 
     at = session.of(context)
-    if isinstance(at.chain, ClientV2):
-        seen = second.standing(at.chain, at.settings.state, at.address())
-    else:
-        seen = standing.standing(at.chain, at.settings.state, at.address())
+    seen = standing(at.client, at.settings.state, at.address())
     rows = [
         {
             "request": one.request_id,
@@ -161,37 +153,27 @@ def claim(
         list[str] | None,
         typer.Option(
             "--for",
-            help="Protocol 2: pay this member (address or name) in place of the own account;"
-            " repeatable.",
+            help="Pay this member (address or name) in place of the own account; repeatable.",
         ),
     ] = None,
 ) -> None:
     """Claim the pay for one request.
 
     The daemon does this by itself, and takes the share in resales of the result; so does this
-    command. Under protocol 2 the settlement pays the members of pools of up to sixteen; the command
+    command. The settlement pays the members of pools of up to sixteen; the command
     settles a request that is due, pays members of larger pools, and takes out what the market kept.
 
     Example: fedpact --account alice provider claim 1
     """
-    from fedpact.chain.client import ClientV2
-    from fedpact.errors import InvalidInput
-    from fedpact.provider import standing
-    from fedpact.provider.v2 import standing as second
+    from fedpact.provider.v2.standing import claim as collect
 
     at = session.of(context)
-    if isinstance(at.chain, ClientV2):
-        others = [at.address_of(one) for one in for_ or ()]
-        for one in second.claim(at.chain, at.keys, request_id, others):
-            kept = " (not taken: the market keeps it)" if one.credited else ""
-            typer.echo(
-                f"request {request_id} paid {one.currency.text(one.amount)} to {one.account}{kept}"
-            )
-        return
-    if for_:
-        raise InvalidInput("--for is for protocol 2: each member claims its own pay here")
-    wei = standing.claim(at.chain, at.keys, request_id)
-    typer.echo(f"claimed {ether(wei)} ether from request {request_id}")
+    others = [at.address_of(one) for one in for_ or ()]
+    for one in collect(at.client, at.keys, request_id, others):
+        kept = " (not taken: the market keeps it)" if one.credited else ""
+        typer.echo(
+            f"request {request_id} paid {one.currency.text(one.amount)} to {one.account}{kept}"
+        )
 
 
 @app.command()

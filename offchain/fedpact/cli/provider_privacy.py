@@ -144,11 +144,6 @@ def verify(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def _submissions(at: "Session") -> "list[tuple[ReleaseId, bytes]]":
-    from fedpact.chain.client import ClientV2
-    from fedpact.provider import standing
-    from fedpact.provider.v2 import published
+    from fedpact.provider.v2.published import submissions
 
-    client, account = at.chain, at.keys.address
-    if isinstance(client, ClientV2):
-        return published.submissions(client, account)
-    return standing.submissions(client, account)
+    return submissions(at.client, at.keys.address)

@@ -110,7 +110,7 @@ def publish(context: typer.Context, policy: PolicyFile, as_json: AsJson = False)
 
     at = session.of(context)
     one = _published(at, _local(at), policy)
-    done = profile.publish(at.chain, at.store, at.keys, one)
+    done = profile.publish(at.client, at.store, at.keys, one)
     print_facts(
         {
             "cid": str(done.cid),

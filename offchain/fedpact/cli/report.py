@@ -22,7 +22,7 @@ def report(
     output: Annotated[Path, typer.Option(help="Folder for the report; made if it is missing.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write a report as one HTML file that needs no network, with its data as JSON (protocol 2).
+    """Write a report as one HTML file that needs no network, with its data as JSON.
 
     It shows errors by round, the model on the evaluation slices (to its requester alone), rounds,
     contributions, pay, gas, privacy and the audit.
@@ -32,7 +32,7 @@ def report(
     from fedpact.errors import SettingsError
 
     at = session.of(context)
-    client = at.client_v2
+    client = at.client
     try:
         from fedpact.dashboard.links import Links
         from fedpact.dashboard.report.writing import write_report
@@ -51,11 +51,11 @@ def _quality(at: "Session", request_id: int) -> "Quality | str":
     missing keeps nobody from the rest of the report."""
     from fedpact.errors import ContentError, ModelError, NotReady, Retryable, SpecificationError
 
-    requester = at.client_v2.market.request(request_id).requester
+    requester = at.client.market.request(request_id).requester
     if at.settings.account is None or at.address() != requester:
         return f"the evaluation slices are for the requester alone, {requester}"
     try:
-        found = at.requester_v2.quality(request_id)
+        found = at.requester.quality(request_id)
     except (ContentError, ModelError, NotReady, Retryable, SpecificationError) as error:
         return str(error)
     return found or LOST_SLICE

@@ -1,6 +1,5 @@
 """`fedpact request`: publish, follow, fetch, answer, report."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,6 @@ from fedpact.cli.output import (
     AsJson,
     Plain,
     amount,
-    ether,
     live_console,
     print_facts,
     print_json,
@@ -22,11 +20,10 @@ from fedpact.cli.resale import price_of
 from fedpact.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from fedpact.requester import RequestProgress, RequestSummary
+    from fedpact.requester import RequestProgress
     from fedpact.requester.draft import Draft
     from fedpact.session import Session
     from fedpact.types.currency import Currency
-    from fedpact.types.specification import Specification
 
 app = typer.Typer(help="Request models, follow requests, use the results.", no_args_is_help=True)
 
@@ -99,9 +96,9 @@ def create(
             raise InvalidInput("--publish-queries: name the file with --queries")
         asked = asked.publishing(queries)
     found = None if from_search is None else RetrievalRecord.read(from_search)
-    if not fresh and not resale.propose(at.requesting.offers(asked, queries)):
+    if not fresh and not resale.propose(at.requester.offers(asked, queries)):
         return
-    request_id = at.requesting.create(asked, examples, pay, queries=queries, retrieval=found)
+    request_id = at.requester.create(asked, examples, pay, queries=queries, retrieval=found)
     said = amount("payment", pay, currency, as_json=as_json)
     print_facts({"request": request_id, **said}, as_json=as_json)
     if follow:
@@ -126,9 +123,10 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
     Example: fedpact request show 1
     """
     from fedpact.learning.families import privacy_statement
+    from fedpact.requester.v2.client import specification_of
 
     at = session.of(context)
-    spec = _specification(at, request_id)
+    spec = specification_of(at.client, at.store, request_id)
     if as_json:
         asked = spec.model_dump(mode="json")
         asked["privacy"]["statement"] = privacy_statement(spec)
@@ -157,7 +155,7 @@ def follow(
 ) -> None:
     """Follow a request until the model is delivered, and open each round's evaluation slice.
 
-    On a terminal it shows the round as it goes on (protocol 2): who has acted, whose turn it is,
+    On a terminal it shows the round as it goes on: who has acted, whose turn it is,
     seconds left, error by round. Ctrl-C stops it; it can be started again at any time. Rounds
     cannot be judged while it is stopped. With --json, prints one JSON object per line.
 
@@ -183,7 +181,7 @@ def fetch(
     """
     from fedpact.requester.fetch import card_paths
 
-    model = session.of(context).requesting.fetch(request_id, output)
+    model = session.of(context).requester.fetch(request_id, output)
     facts = model.facts()
     del facts["specification"]
     card = str(card_paths(model.path)[0])
@@ -266,18 +264,16 @@ def _model_path(context: typer.Context, model: str) -> Path:
     """Of a model named by its request's number or its file."""
     if not model.isdecimal():
         return Path(model)
-    return session.of(context).requesting.model_path(int(model))
+    return session.of(context).requester.model_path(int(model))
 
 
 @app.command()
 def cancel(context: typer.Context, request_id: RequestId) -> None:
-    """Cancel a request before it starts or between rounds. Rounds already judged stay paid.
-
-    Under protocol 2 at any time: the round under way is the last, and its models are paid for.
+    """Cancel a request. The round under way is the last, and its models are paid for.
 
     Example: fedpact --account bob request cancel 1
     """
-    session.of(context).requesting.cancel(request_id)
+    session.of(context).requester.cancel(request_id)
     typer.echo(f"cancelled request {request_id}")
 
 
@@ -285,14 +281,12 @@ def cancel(context: typer.Context, request_id: RequestId) -> None:
 def refund(context: typer.Context, request_id: RequestId) -> None:
     """Take back what the providers did not earn, or a purchase whose key did not arrive.
 
-    Under protocol 2 this settles an own request: members are paid, and a delivered model is
-    accepted.
+    Settles an own request: members are paid, and a delivered model is accepted.
 
     Example: fedpact --account bob request refund 1
     """
-    back = session.of(context).requesting.refund(request_id)
-    text = f"{ether(back)} ether" if isinstance(back, int) else back.text
-    typer.echo(f"refunded {text} from request {request_id}")
+    back = session.of(context).requester.refund(request_id)
+    typer.echo(f"refunded {back.text} from request {request_id}")
 
 
 @app.command("slice-keys")
@@ -303,14 +297,14 @@ def slice_keys(
 ) -> None:
     """Write the keys of a request's evaluation slices, for an opener that its terms name.
 
-    Protocol 2. Whoever has the file can read the evaluation set: hand it over in secret. The opener
+    Whoever has the file can read the evaluation set: hand it over in secret. The opener
     puts it into the folder of its `fedpact requester serve --slices`.
 
     Example: fedpact --account bob request slice-keys 1 --output request-1.json
     """
     from fedpact.requester.v2.slice_keys import write_slice_keys
 
-    write_slice_keys(session.of(context).requester_v2.slice_keys(request_id), output)
+    write_slice_keys(session.of(context).requester.slice_keys(request_id), output)
     typer.echo(f"wrote the slice keys of request {request_id} to {output}")
 
 
@@ -326,6 +320,8 @@ def list_(
 
     Example: fedpact request list --all --json
     """
+    from fedpact.requester.v2.client import requests
+
     at = session.of(context)
     account = None if everybody else at.address()
     rows = [
@@ -337,25 +333,21 @@ def list_(
             "rounds": one.rounds,
             **amount("payment", one.payment, one.currency, as_json=as_json),
         }
-        for one in _requests(at, account)
+        for one in requests(at.client, account)
     ]
     print_rows(rows, as_json=as_json, empty="no requests")
 
 
 def _payment(at: "Session", draft: "Draft", text: str) -> "tuple[int, Currency]":
     """An amount of what the draft pays in, in its smallest unit."""
-    from fedpact.chain.client import ClientV2
     from fedpact.requester.amount import amount_in
-    from fedpact.types.currency import ETHER_CURRENCY
 
-    second = isinstance(at.chain, ClientV2)
-    currency = at.requester_v2.currency(draft) if second else ETHER_CURRENCY
+    currency = at.requester.currency(draft)
     return amount_in(currency, text), currency
 
 
 def _follow(at: "Session", request_id: int, *, plain: bool, as_json: bool) -> None:
     from fedpact.errors import NotReady
-    from fedpact.requester.v2.client import RequesterV2
     from fedpact.types.v2 import Status
 
     def tell(progress: "RequestProgress") -> None:
@@ -365,9 +357,9 @@ def _follow(at: "Session", request_id: int, *, plain: bool, as_json: bool) -> No
             typer.echo(_line(progress))
 
     interval = at.settings.poll_interval
-    requester = at.requesting
+    requester = at.requester
     console = None if as_json else live_console(plain=plain)
-    if console is not None and isinstance(requester, RequesterV2):
+    if console is not None:
         from fedpact.dashboard.terminal.live import follow_live
 
         end = follow_live(requester, request_id, console, interval)
@@ -387,46 +379,15 @@ def _follow(at: "Session", request_id: int, *, plain: bool, as_json: bool) -> No
 
 
 def _progress(at: "Session", request_id: int) -> "RequestProgress":
-    from fedpact.chain.client import ClientV2
+    from fedpact.requester.v2.declines import Declines
+    from fedpact.requester.v2.look import look
+    from fedpact.types.v2 import Phase
 
-    if isinstance(at.chain, ClientV2):
-        from fedpact.requester.v2.declines import Declines
-        from fedpact.requester.v2.look import look as look_v2
-        from fedpact.types.v2 import Phase
-
-        seen = look_v2(at.chain, request_id)
-        if seen.facts.phase is not Phase.WAITING:
-            return seen.progress()
-        with Declines(at.chain, at.store, request_id) as declines:
-            return seen.progress(declined=tuple(declines.everybody().items()))
-    from fedpact.requester.follow import progress
-    from fedpact.requester.listing import look
-
-    return progress(*look(at.chain, request_id))
-
-
-def _specification(at: "Session", request_id: int) -> "Specification":
-    from fedpact.chain.client import ClientV2
-
-    if isinstance(at.chain, ClientV2):
-        from fedpact.requester.v2 import client
-
-        return client.specification_of(at.chain, at.store, request_id)
-    from fedpact.requester.listing import specification_of
-
-    return specification_of(at.chain, at.store, request_id)
-
-
-def _requests(at: "Session", account: str | None) -> "Iterator[RequestSummary]":
-    from fedpact.chain.client import ClientV2
-
-    if isinstance(at.chain, ClientV2):
-        from fedpact.requester.v2 import client
-
-        return client.requests(at.chain, account)
-    from fedpact.requester.listing import requests
-
-    return requests(at.chain, account)
+    seen = look(at.client, request_id)
+    if seen.facts.phase is not Phase.WAITING:
+        return seen.progress()
+    with Declines(at.client, at.store, request_id) as declines:
+        return seen.progress(declined=tuple(declines.everybody().items()))
 
 
 def _facts(progress: "RequestProgress") -> dict[str, Any]:

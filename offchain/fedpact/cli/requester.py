@@ -1,4 +1,4 @@
-"""`fedpact requester`: the requester's service (second protocol)."""
+"""`fedpact requester`: the requester's service."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,9 +7,7 @@ import typer
 
 from fedpact.cli import session
 
-app = typer.Typer(
-    help="Serve the account's requests without attendance (protocol 2).", no_args_is_help=True
-)
+app = typer.Typer(help="Serve the account's requests without attendance.", no_args_is_help=True)
 
 
 @app.command()
@@ -42,4 +40,4 @@ def serve(
 
     at = session.of(context)
     log_to_stderr(at.settings.log_level, as_json=log_json)
-    when_there(lambda: RequesterDaemon(at.requester_v2, at.settings.poll_interval, slices)).run()
+    when_there(lambda: RequesterDaemon(at.requester, at.settings.poll_interval, slices)).run()

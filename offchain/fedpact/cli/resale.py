@@ -41,7 +41,7 @@ def offers(
     """
     from fedpact.requester.draft import Draft
 
-    requester = session.of(context).requesting
+    requester = session.of(context).requester
     if asked.isdecimal():
         found = requester.offers_like(int(asked))
     else:
@@ -67,8 +67,8 @@ def buy(
     """Buy a finished result. The price goes to the providers that made it, by their points.
 
     One of them then seals the model's key to this account: `fedpact request fetch` gets the model.
-    If none does by the deadline, `fedpact request refund` takes the money back. Under protocol 2 a
-    wrong key is disputed, by this command with --wait and by `fedpact requester serve`.
+    If none does by the deadline, `fedpact request refund` takes the money back. A wrong key is
+    disputed, by this command with --wait and by `fedpact requester serve`.
 
     Example: fedpact --account carol request buy 1 --most '0.1 ether' --wait
     """
@@ -77,12 +77,12 @@ def buy(
     at = session.of(context)
     currency = _pays_in(at, request_id)
     limit = None if most is None else amount_in(currency, most)
-    bought = at.requesting.buy(request_id, limit)
+    bought = at.requester.buy(request_id, limit)
     price = amount("price", bought.price, currency, as_json=as_json)
     facts = {"request": request_id, **price, "deadline": bought.deadline}
     print_facts(facts, as_json=as_json)
     if wait:
-        at.requesting.await_key(request_id, poll_interval=at.settings.poll_interval)
+        at.requester.await_key(request_id, poll_interval=at.settings.poll_interval)
         if not as_json:
             typer.echo(f"the key has arrived: run `fedpact request fetch {request_id}`")
 
@@ -94,12 +94,8 @@ def price_of(at: "Session", request_id: int, spec: "Specification") -> str:
 
 def _pays_in(at: "Session", request_id: int) -> "Currency":
     from fedpact.chain.bindings.v2.token import currency_at
-    from fedpact.chain.client import ClientV2
-    from fedpact.types.currency import ETHER_CURRENCY
 
-    if not isinstance(at.chain, ClientV2):
-        return ETHER_CURRENCY
-    return currency_at(at.chain, at.chain.market.terms(request_id).token)
+    return currency_at(at.client, at.client.market.terms(request_id).token)
 
 
 def show(found: "list[Offer]", *, as_json: bool, err: bool = False) -> None:

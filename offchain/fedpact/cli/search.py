@@ -52,7 +52,7 @@ def search(
     session_ = session.of(context)
     texts = searching.texts_of(like) if like is not None else ()
     query = searching.query_of(terms or (), category, texts)
-    searcher = searching.Searcher(session_.chain, session_.store, session_.keys)
+    searcher = searching.Searcher(session_.client, session_.store, session_.keys)
     found, record = searcher.search(query, category, want, at, distance)
     if output is not None:
         write_text(output, record.encode().decode())

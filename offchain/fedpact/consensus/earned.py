@@ -1,4 +1,4 @@
-"""What a request's rounds earned, and what it pays to whom: the second protocol's settlement.
+"""What a request's rounds earned, and what it pays to whom: the settlement.
 
 Mirrors contracts/v2/libraries/{Earned,Payout}.sol and `settle` in SharingMarket.sol. Points have 16
 bits a seat; amounts are in the token's smallest unit, refunds in wei; all rounded down.

@@ -17,7 +17,7 @@ PRIOR_WEIGHT = 10
 MAX_WEIGHT = 100
 """Largest weight of one outcome."""
 MAX_LOSSES = 1000
-"""Most that losses take from a score in the second protocol, 1/10,000."""
+"""Most that losses take from a score, 1/10,000."""
 
 _ONE = 10**18
 _DECAY = 9 * 10**17

@@ -48,7 +48,7 @@ def delivery_key(request_key: bytes, fingerprint: bytes, request_id: int, round:
 
 
 def committee_key(request_key: bytes, fingerprint: bytes, request_id: int) -> PrivateKey:
-    """The X25519 key to which slices are sealed in the second protocol.
+    """The X25519 key to which slices are sealed.
 
     All who hold the request key derive it, so that a slice opens for all members or for none.
     """

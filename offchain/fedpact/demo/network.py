@@ -13,14 +13,12 @@ from pathlib import Path
 
 from fedpact.chain import deployment as deployments
 from fedpact.chain import keystore
-from fedpact.chain.client import AnyClient, ClientV2, connect_to
+from fedpact.chain.client import ClientV2
 from fedpact.chain.connection import Connection
 from fedpact.chain.deployment_v2 import deploy_v2, parameters_for
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
-from fedpact.chain.records import Event
 from fedpact.chain.registrar import encode_voucher
-from fedpact.chain.scanner import EventScanner
 from fedpact.content.ipfs_node import IpfsNode
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
@@ -29,7 +27,7 @@ from fedpact.demo.drafts import CATEGORY
 from fedpact.demo.options import PoisonKind, StoreKind
 from fedpact.errors import FedpactError
 from fedpact.operator import participants
-from fedpact.types.deployment import Deployment, DeploymentV2
+from fedpact.types.deployment import DeploymentV2
 
 FUNDS_WEI = 100 * 10**18
 REPUTATION_UNIT_WEI = 10**15
@@ -46,8 +44,8 @@ class DemoNetwork:
 
     folder: Path
     devnet: Devnet
-    client: AnyClient
-    deployment: Deployment
+    client: ClientV2
+    deployment: DeploymentV2
     store: ContentStore
     store_uri: str
     password_file: Path
@@ -104,11 +102,6 @@ class DemoNetwork:
         path.write_text(encode_voucher(voucher))
         participants.register(self.client, self.store, keys, path, [CATEGORY])
 
-    def events(self, request_id: int) -> list[Event]:
-        """All events of a request so far."""
-        scanner = EventScanner(self.client, self.deployment.block)
-        return [e for e in scanner.scan() if e.args.get("requestId") == request_id]
-
     # ------------------------------------------------------------------ daemons
 
     def start_daemon(
@@ -138,9 +131,7 @@ class DemoNetwork:
         self.daemons.append(process)
 
     def listens(self) -> str:
-        """Where the next daemon exchanges the messages of rounds; the first protocol has none."""
-        if not isinstance(self.client, ClientV2):
-            return ""
+        """Where the next daemon exchanges the messages of rounds."""
         port = free_port()
         while port in self.ports:
             port = free_port()
@@ -193,20 +184,15 @@ def free_port() -> int:
             return port
 
 
-def _deployed(devnet: Devnet, registrar: AccountKeys, protocol: int) -> Deployment:
-    connection = Connection.connect(devnet.url, None)
-    if protocol == DeploymentV2.protocol:
-        owner = registrar.address
-        parameters = parameters_for(connection, owner, owner, ether_unit=REPUTATION_UNIT_WEI)
-        return deploy_v2(connection, registrar, parameters)
-    return deployments.deploy(connection, registrar, REPUTATION_UNIT_WEI)
+def _deployed(devnet: Devnet, registrar: AccountKeys) -> DeploymentV2:
+    connection, owner = Connection.connect(devnet.url, None), registrar.address
+    parameters = parameters_for(connection, owner, owner, ether_unit=REPUTATION_UNIT_WEI)
+    return deploy_v2(connection, registrar, parameters)
 
 
 @contextlib.contextmanager
-def running_network(
-    folder: Path, store: StoreKind, protocol: int
-) -> Iterator[tuple[DemoNetwork, AccountKeys]]:
-    """A fresh chain with the contracts of a protocol deployed, and its registrar; everything is
+def running_network(folder: Path, store: StoreKind) -> Iterator[tuple[DemoNetwork, AccountKeys]]:
+    """A fresh chain with the contracts deployed, and its registrar; everything is
     stopped at the end."""
     password_file = folder / "password"
     descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -225,12 +211,12 @@ def running_network(
             folder / "keys", password_file.read_text(), "registrar", scrypt_cost=SCRYPT_COST
         )
         devnet.fund(registrar.address, FUNDS_WEI)
-        deployment = _deployed(devnet, registrar, protocol)
+        deployment = _deployed(devnet, registrar)
         deployments.save(deployment, folder / "deployment.json")
         network = DemoNetwork(
             folder,
             devnet,
-            connect_to(devnet.url, deployment),
+            ClientV2.connect(devnet.url, deployment),
             deployment,
             open_store(uri),
             uri,

@@ -130,21 +130,14 @@ class DemoOptions:
     seed: int = 0
     json: Path | None = None
     report: Path | None = None
-    """A folder for the request's report; None: no report. Protocol 2."""
+    """A folder for the request's report; None: no report."""
     keep: bool = False
-    protocol: int = 2
-    """Of the contracts."""
     cohort: int | None = None
-    """Protocol 2: how many providers are drawn for a round; None: all, up to 16."""
+    """How many providers are drawn for a round; None: all, up to 16."""
 
     def __post_init__(self) -> None:
-        most = MAX_PROVIDERS if self.protocol == 1 else MAX_POOL
-        if not 2 <= self.providers <= most:
-            raise InvalidInput(f"--providers {self.providers}: must be from 2 to {most}")
-        if self.report is not None and self.protocol == 1:
-            raise InvalidInput("--report: there is no report of a request of --protocol 1")
-        if self.cohort is not None and self.protocol == 1:
-            raise InvalidInput("--cohort: under --protocol 1 all providers are in every round")
+        if not 2 <= self.providers <= MAX_POOL:
+            raise InvalidInput(f"--providers {self.providers}: must be from 2 to {MAX_POOL}")
         if self.cohort is not None and not 2 <= self.cohort <= min(self.providers, MAX_PROVIDERS):
             raise InvalidInput(
                 f"--cohort {self.cohort}: must be from 2 to {min(self.providers, MAX_PROVIDERS)}"

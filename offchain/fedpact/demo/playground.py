@@ -12,7 +12,6 @@ from fedpact.demo import plants
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import StoreKind
 from fedpact.errors import InvalidInput
-from fedpact.types.deployment import DeploymentV2
 from fedpact.types.schema import schema_file
 
 PLANTS = 3
@@ -54,7 +53,7 @@ def playground(folder: Path, rows: int = ROWS) -> Iterator[DemoNetwork]:
     inner.mkdir(parents=True)
     serving = False
     try:
-        with running_network(inner, StoreKind.EMBEDDED, DeploymentV2.protocol) as running:
+        with running_network(inner, StoreKind.EMBEDDED) as running:
             _start(*running, folder, rows)
             serving = True
             yield running[0]

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fedpact.requester.follow import RequestProgress
-from fedpact.types.rounds import RequestStatus
 from fedpact.types.v2 import Status
 
 _SAID = {
@@ -66,7 +65,7 @@ def show_progress(console: Console, rounds: int) -> Iterator[Callable[[RequestPr
 def _phase(progress: RequestProgress) -> str:
     if progress.round == 0:
         return f"waiting for providers: {progress.joined} joined"
-    if progress.status in (RequestStatus.RUNNING, Status.OPEN):
+    if progress.status is Status.OPEN:
         said = _SAID.get(progress.stage.name, progress.stage.name.lower())
         return f"round {progress.round}: " + said.format(
             submitted=progress.submitted, joined=progress.joined

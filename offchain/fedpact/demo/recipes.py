@@ -17,7 +17,6 @@ from fedpact.demo.scattering import Step
 from fedpact.errors import InvalidInput, SpecificationError
 from fedpact.features.networks.pinned import EFFICIENTNET_LITE0, MINILM
 from fedpact.requester.draft import Draft
-from fedpact.types.deployment import DeploymentV2
 from fedpact.types.privacy import PaperMechanism, PrivacyMode
 
 PAPER_EPOCHS = {"epochs": 3, "batch_size": 32, "learning_rate": 0.05, "momentum": 0.5}
@@ -232,10 +231,9 @@ def draft(source: Source, options: DemoOptions, recipe: Recipe) -> Draft:
         fields["category"] = CATEGORIES[source.name]
     if source.kind == "text" or family in SLOW_FAMILIES:
         fields["windows"] = {**fields["windows"], **LONG_WINDOWS}
-    if options.protocol == DeploymentV2.protocol:
-        fields["terms"] = {"min_pool": options.providers, "max_pool": options.providers}
-        join = max(fields["windows"]["join"], JOIN_SECONDS * options.providers)
-        fields["windows"] = {**fields["windows"], "join": join}
+    fields["terms"] = {"min_pool": options.providers, "max_pool": options.providers}
+    join = max(fields["windows"]["join"], JOIN_SECONDS * options.providers)
+    fields["windows"] = {**fields["windows"], "join": join}
     if source.output is not None:
         fields["output"] = source.output.model_dump()
     return Draft(fields)

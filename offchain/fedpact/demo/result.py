@@ -1,20 +1,12 @@
 """A demo's results, as values and as JSON."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from fedpact.audit import AuditReport, Verdict
-from fedpact.chain.client import ChainClient
-from fedpact.chain.records import Event
-from fedpact.consensus.artefacts import model_cid
-from fedpact.demo.network import DemoNetwork
 from fedpact.demo.options import PoisonKind
-from fedpact.learning.families import family_of, privacy_statement
 from fedpact.privacy.accounting import PrivacyCost
-from fedpact.types.rounds import seats_of
-from fedpact.types.scores import INVALID
-from fedpact.types.specification import Specification
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,7 @@ class ProviderRow:
     faults: int
     """No-shows, votes not revealed or outside the band, missed turns as leader."""
     drawn: int | None = None
-    """Protocol 2: in how many final rounds it took part."""
+    """In how many final rounds it took part."""
 
     def published(self) -> dict[str, object]:
         """The columns of the JSON file."""
@@ -86,7 +78,7 @@ class DemoResult:
     privacy: str
     """The request's privacy in words."""
     missed: tuple[int, ...] = ()
-    """Protocol 2: the rounds that were asked for and did not become final."""
+    """The rounds that were asked for and did not become final."""
 
     def failures(self) -> list[str]:
         """Expectations that failed; empty if all held."""
@@ -147,83 +139,3 @@ class Ending:
     """Of the whole demo."""
     final: FinalModel
     audit: AuditReport
-    refunded_wei: int
-
-
-def collect(
-    network: DemoNetwork,
-    client: ChainClient,
-    request_id: int,
-    spec: Specification,
-    providers: Sequence[DemoProvider],
-    ending: Ending,
-) -> DemoResult:
-    """Read the tables' figures from the chain."""
-    events = network.events(request_id)
-    gas = {tx: client.gas_used(tx) for tx in {event.tx_hash for event in events}}
-    seats = {member.account: member for member in client.rounds.members(request_id)}
-    points, faults = client.rounds.points(request_id)
-    paid = {e.args["provider"]: int(e.args["amount"]) for e in _named(events, "Claimed")}
-    spent = _privacy(spec)
-    rows = tuple(
-        ProviderRow(
-            one.address,
-            one.poisoned.value if one.poisoned else None,
-            one.samples,
-            points[seats[one.address].seat],
-            paid.get(one.address, 0),
-            round(spent.epsilon, 4) if spent and not one.poisoned else None,
-            spent.delta if spent and not one.poisoned else None,
-            client.registry.reputation(one.address),
-            faults[seats[one.address].seat],
-        )
-        for one in providers
-    )
-    names = {member.seat: member.account for member in seats.values()}
-    template = family_of(spec).template(spec)
-    included = {e.args["round"]: e.args["included"] for e in _named(events, "RoundTallied")}
-    rounds = []
-    for event in _named(events, "RoundFinalised"):
-        round_ = event.args["round"]
-        submitted = {
-            e.args["seat"] for e in _named(events, "ModelSubmitted") if e.args["round"] == round_
-        }
-        left_out = sorted(submitted - set(seats_of(included[round_])))
-        rounds.append(
-            RoundRow(
-                names[event.args["leader"]],
-                tuple(names[seat] for seat in left_out),
-                str(model_cid(template, event.args["digest"])),
-                None if event.args["mae"] == INVALID else event.args["mae"],
-                sum(gas[tx] for tx in {e.tx_hash for e in events if e.args.get("round") == round_}),
-                round(ending.round_seconds[round_ - 1], 3)
-                if round_ <= len(ending.round_seconds)
-                else 0.0,
-            )
-        )
-    return DemoResult(
-        tuple(rounds),
-        rows,
-        ending.final,
-        sum(gas.values()),
-        ending.seconds,
-        ending.refunded_wei,
-        ending.audit,
-        spent,
-        privacy_statement(spec),
-    )
-
-
-def _named(events: Iterable[Event], name: str) -> list[Event]:
-    return [event for event in events if event.name == name]
-
-
-def _privacy(spec: Specification) -> PrivacyCost | None:
-    """Cost to each record of a provider of all its releases in the request."""
-    from fedpact.privacy.accounting import cost
-    from fedpact.privacy.mechanisms import of_request
-
-    release = of_request(spec)
-    if release is None or spec.privacy.delta is None:
-        return None
-    return cost(release, spec.privacy.delta)

@@ -8,17 +8,17 @@ import numpy as np
 from rich.console import Console
 
 from fedpact.audit import AuditReport, audit
-from fedpact.chain.client import ChainClient, ClientV2
+from fedpact.chain.client import ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.dashboard.links import Links
 from fedpact.dashboard.terminal.live import follow_live
 from fedpact.demo.data import DemoData, prepare
+from fedpact.demo.figures import collect
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions
 from fedpact.demo.parties import POLL_SECONDS, admit, poll_seconds, serve, wait_for_daemons
 from fedpact.demo.progress import RoundClock, show_progress
-from fedpact.demo.result import DemoProvider, DemoResult, Ending, FinalModel, collect
-from fedpact.demo.result_v2 import collect as collect_v2
+from fedpact.demo.result import DemoProvider, DemoResult, Ending, FinalModel
 from fedpact.demo.tables import print_result
 from fedpact.demo.workspace import workspace
 from fedpact.errors import AuditFailed, FedpactError, NotReady
@@ -26,11 +26,10 @@ from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of, represented
 from fedpact.privacy.noise import SystemNoise
 from fedpact.provider.files import features_folder
-from fedpact.requester import FetchedModel, Model, Requester, RequestProgress
+from fedpact.requester import FetchedModel, Model, RequestProgress
 from fedpact.requester.v2.client import RequesterV2
 from fedpact.simulation.baselines import alone, central, without_privacy
 from fedpact.simulation.request import quality
-from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
 
 PAYMENT_WEI = 10**18
@@ -48,7 +47,7 @@ class Demo:
     console: Console
     data: DemoData
     network: DemoNetwork
-    requester: Requester | RequesterV2
+    requester: RequesterV2
     auditor: AccountKeys
     providers: tuple[AccountKeys, ...]
 
@@ -58,7 +57,7 @@ def run(options: DemoOptions, console: Console) -> DemoResult:
     started = time.monotonic()
     with workspace(options.keep, console) as folder:
         data = prepare(options, folder)
-        with running_network(folder, options.store, options.protocol) as (network, registrar):
+        with running_network(folder, options.store) as (network, registrar):
             console.print(f"chain {network.devnet.url}, contracts deployed, store: {options.store}")
             parties = admit(network, registrar, options.providers)
             demo = Demo(started, options, console, data, network, *parties)
@@ -98,7 +97,7 @@ def _play(demo: Demo) -> tuple[DemoResult, Path | None]:
         network.check_daemons()
         clock.tick(progress)
 
-    if isinstance(requester, RequesterV2) and console.is_terminal:
+    if console.is_terminal:
         end = follow_live(requester, request_id, console, pause, report)
     else:
         with show_progress(console, spec.rounds) as show:
@@ -110,11 +109,7 @@ def _play(demo: Demo) -> tuple[DemoResult, Path | None]:
             end = requester.follow(request_id, report_and_show, poll_interval=pause)
     if not end.model:
         raise NotReady(f"request {request_id} ended as {end.status.name}, without a model")
-    refunded = 0
-    if isinstance(client, ClientV2):
-        _wait_for_pay(network, client, request_id)
-    else:
-        refunded = _claimed_and_refunded(demo, client, request_id)
+    _wait_for_pay(network, client, request_id)
     fetched = requester.fetch(request_id)
     verdict = audit(client, network.store, request_id, demo.auditor)
     written = None
@@ -128,10 +123,8 @@ def _play(demo: Demo) -> tuple[DemoResult, Path | None]:
         for number, keys in enumerate(demo.providers)
     ]
     seconds = time.monotonic() - demo.started
-    ending = Ending(clock.seconds, seconds, final, verdict, refunded)
-    if isinstance(client, ClientV2):
-        return collect_v2(client, request_id, spec, providers, ending), written
-    return collect(network, client, request_id, spec, providers, ending), None
+    ending = Ending(clock.seconds, seconds, final, verdict)
+    return collect(client, request_id, spec, providers, ending), written
 
 
 def _write_report(demo: Demo, verdict: AuditReport, folder: Path) -> Path:
@@ -139,7 +132,6 @@ def _write_report(demo: Demo, verdict: AuditReport, folder: Path) -> Path:
     from fedpact.dashboard.report.writing import write_report
 
     requester, network = demo.requester, demo.network
-    assert isinstance(requester, RequesterV2)
     quality, links = requester.quality(verdict.request_id), Links(pages=False)
     assert quality is not None  # The demo's store has lost nothing.
     return write_report(requester.client, network.store, verdict, quality, folder, links)
@@ -158,27 +150,6 @@ def _answer(demo: Demo, spec: Specification, request_id: int) -> None:
     others = np.flatnonzero(answers.decided != expected)
     if len(others):
         raise AuditFailed(f"{len(others)} of {len(answers)} answers are not the fetched model's")
-
-
-def _claimed_and_refunded(demo: Demo, client: ChainClient, request_id: int) -> int:
-    """Wait until every provider has claimed its share; the wei that then go back."""
-    _wait_for_claims(demo.network, client, request_id)
-    assert isinstance(demo.requester, Requester)
-    return demo.requester.refund(request_id) if client.market.refundable(request_id) else 0
-
-
-def _wait_for_claims(network: DemoNetwork, client: ChainClient, request_id: int) -> None:
-    deadline = time.monotonic() + CLAIM_SECONDS
-    market = client.market
-    seats = seats_of(client.rounds.round_state(request_id).members)
-    while time.monotonic() < deadline:
-        network.check_daemons()
-        claimed = market.request(request_id).claimed
-        open_ = [s for s in seats if not claimed >> s & 1 and market.claimable(request_id, s)]
-        if not open_:
-            return
-        time.sleep(POLL_SECONDS)
-    raise FedpactError(f"request {request_id}: seats {open_} did not claim in time")
 
 
 def _wait_for_pay(network: DemoNetwork, client: ClientV2, request_id: int) -> None:

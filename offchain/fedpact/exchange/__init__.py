@@ -1,1 +1,1 @@
-"""The exchange of signed messages between daemons in rounds of the second protocol."""
+"""The exchange of signed messages between daemons in rounds."""

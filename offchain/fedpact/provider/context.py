@@ -1,22 +1,18 @@
 """What every duty gets: the parts of the daemon, and one request as of one block."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.records import Frame
 from fedpact.chain.signed_messages import Board, RoundRecord
 from fedpact.consensus.replay import Kept
 from fedpact.consensus.scoring import ContributionRecord
 from fedpact.consensus.sums import GroupSum
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
-from fedpact.errors import ContentMissing, TrainingFailed
+from fedpact.errors import TrainingFailed
 from fedpact.learning.artefact import Model
 from fedpact.privacy.secure_sum.masks import Words
 from fedpact.provider.background import Background
@@ -27,14 +23,7 @@ from fedpact.provider.records import request_name
 from fedpact.provider.sales import Sales
 from fedpact.provider.state import ProviderState
 from fedpact.types.deployment import Deployment
-from fedpact.types.rounds import (
-    Member,
-    RequestRecord,
-    RequestStatus,
-    RoundState,
-    committee,
-    seats_of,
-)
+from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
 from fedpact.types.v2 import PoolMember
 
@@ -63,19 +52,8 @@ def idle(reason: str) -> DutyResult:
 
 
 @dataclass(frozen=True)
-class Resales:
-    """Purchases that wait for a key, sales made and claimed, as of one state of the events."""
-
-    changes: int
-    waiting: dict[int, dict[str, int]]
-    """By request and buyer: the deadline, in seconds."""
-    sales: Counter[int]
-    claimed: Counter[int]
-
-
-@dataclass(frozen=True)
 class Cohort:
-    """Who takes part in a round of the second protocol, by seat."""
+    """Who takes part in a round, by seat."""
 
     indices: tuple[int, ...]
     """In the pool. A member is known by its index through all rounds; its seat may change."""
@@ -105,7 +83,6 @@ class Cache:
     slices: dict[tuple[int, int], Dataset | None] = field(default_factory=dict)
     own_parts: dict[int, Dataset] = field(default_factory=dict)
     """By request: own records that judge models, where the specification asks for that."""
-    members: dict[int, dict[int, Member]] = field(default_factory=dict)
     replays: dict[int, Kept] = field(default_factory=dict)
     """By request."""
     published: set[tuple[int, int]] = field(default_factory=set)
@@ -146,8 +123,6 @@ class Cache:
     """By request, round and phase: when a cycle first saw it, in seconds of the chain's time."""
     untrained: set[tuple[int, int]] = field(default_factory=set)
     """By request and round: what was given up."""
-    resales: Resales | None = None
-    """What the events say about resales, as long as no new ones come."""
     on_offer: tuple[int, dict[int, Sales]] | None = None
     """The sales of results, by request, and the state's changes when they were read."""
     no_share: set[int] = field(default_factory=set)
@@ -189,7 +164,7 @@ class Parts(Own, Generic[ClientT]):
     cache: Cache
     metrics: Metrics
     exchange: "Exchange | None" = None
-    """With other daemons, in deployments of the second protocol."""
+    """With other daemons."""
 
     def waiting_for_training(
         self, request: int, round_: int, plan: Callable[[], Callable[[], bytes]], due: int
@@ -217,85 +192,3 @@ class Parts(Own, Generic[ClientT]):
         name = request_name(self.deployment.fingerprint, request)
         self.trainer.forget(name)
         self.records.drop(name)
-
-
-Context = Parts[ChainClient]
-"""As the duties of the first protocol see them."""
-
-
-@dataclass(frozen=True)
-class RequestView:
-    """One request at one block."""
-
-    ctx: Context
-    frame: Frame
-    record: RequestRecord
-    state: RoundState
-    own_seat: int | None
-    """This provider's seat; None if it has none."""
-
-    @property
-    def id(self) -> int:
-        return self.record.request_id
-
-    @property
-    def round(self) -> int:
-        return self.state.round
-
-    @property
-    def has_seat(self) -> bool:
-        return self.own_seat is not None
-
-    @property
-    def seat(self) -> int:
-        """This provider's seat; only for duties that have checked that it has one."""
-        assert self.own_seat is not None
-        return self.own_seat
-
-    @property
-    def rest(self) -> float:
-        """See `Look.rest`: each member takes part in every round."""
-        return 0.0
-
-    @property
-    def deadline(self) -> int:
-        """The last second of its stage, or of joining."""
-        if self.record.status is RequestStatus.OPEN:
-            return self.record.join_deadline
-        return self.state.stage_deadline
-
-    @property
-    def stage(self) -> str:
-        """Where the request is, in one word for people and programs."""
-        running = self.record.status is RequestStatus.RUNNING
-        return (self.state.stage if running else self.record.status).name.lower()
-
-    def in_mask(self, mask: int) -> bool:
-        return self.own_seat is not None and bool(mask >> self.own_seat & 1)
-
-    @cached_property
-    def members(self) -> dict[int, Member]:
-        """By seat; fixed once a round has its submissions."""
-        known = self.ctx.cache.members.get(self.id, {})
-        if set(known) != set(seats_of(self.state.members)):
-            joined = self.ctx.state.events(self.id, "Joined")
-            accounts = list(dict.fromkeys(str(event["provider"]) for event in joined))
-            found = self.ctx.client.rounds.members(self.id, self.frame, accounts)
-            known = {member.seat: member for member in found}
-            if set(known) != set(seats_of(self.state.members)):
-                # A node under load may answer from a newer block than it was asked for.
-                raise ContentMissing(
-                    f"request {self.id}: not all members' events have been read yet"
-                )
-            self.ctx.cache.members[self.id] = known
-        return known
-
-    @property
-    def committee(self) -> list[str]:
-        """The account of each occupied seat, in the form that the contracts take."""
-        return committee(self.members.values(), self.state.seats)
-
-    @cached_property
-    def samples(self) -> dict[int, int]:
-        """Declared samples of the seats that submitted this round."""
-        return {seat: self.members[seat].samples for seat in seats_of(self.state.submitted)}

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedpact.chain.client import ChainClient, ClientV2
+from fedpact.chain.client import ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Paid
 from fedpact.content.store import ContentStore
@@ -30,14 +30,12 @@ from fedpact.logs import about
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_lock import ServingLock
 from fedpact.provider import elsewhere, fetching
-from fedpact.provider.asked import Asked
 from fedpact.provider.background import Background
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.bell import Bell
 from fedpact.provider.checking import Finding, Level, check_account, check_records, found
 from fedpact.provider.context import Cache, Parts
 from fedpact.provider.fetching import Fetching
-from fedpact.provider.first import FirstProtocol
 from fedpact.provider.housekeeping import Housekeeping
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.monitor.metrics import Metrics
@@ -51,7 +49,7 @@ from fedpact.provider.scanning import Scanning
 from fedpact.provider.state import ProviderState
 from fedpact.provider.storage import Storage
 from fedpact.provider.trainer import Trainer
-from fedpact.provider.v2.second import SecondProtocol
+from fedpact.provider.v2.asked import Asked
 from fedpact.types.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -93,7 +91,7 @@ class Daemon:
 
     def __init__(
         self,
-        client: ChainClient | ClientV2,
+        client: ClientV2,
         deployment: Deployment,
         store: ContentStore,
         keys: AccountKeys,
@@ -141,8 +139,8 @@ class Daemon:
             exchange,
         )
         self._context.metrics.watch(client.rpc.nodes)
-        self.asked = _asked(self._context)
-        """What the protocol of the deployment asks for."""
+        self.asked = Asked(self._context)
+        """What the protocol asks for."""
         under_way = [
             request_name(deployment.fingerprint, one) for one, _ in self._state.open_requests()
         ]
@@ -256,7 +254,7 @@ class Daemon:
             log.error("the policy was not read again, the one before stays: %s", error)
             return
         self._context = replace(self._context, policy=policy)
-        self.asked = _asked(self._context)
+        self.asked = Asked(self._context)
         self._workers[0].patience = self._patience(policy)
         self._requests.go_on_with(self._context, self.asked)
         log.info("read the policy again: it decides on requests that are not joined yet")
@@ -346,7 +344,3 @@ class Daemon:
         self._context.metrics.paid(paid)
         if paid.purpose:
             self._state.add_cost(paid.purpose, paid.wei)
-
-
-def _asked(ctx: Parts[Any]) -> Asked[Any]:
-    return SecondProtocol(ctx) if isinstance(ctx.client, ClientV2) else FirstProtocol(ctx)

@@ -1,8 +1,8 @@
 """Submissions of the account in other deployments than the one that is served now.
 
 The ledger is one for life. It keeps which deployments it has served with; each is also described in
-the state folder, which outlives the loss of the ledger. Those of the first protocol on the chain
-that is served are asked; others cannot be from here.
+the state folder, which outlives the loss of the ledger. Those on the chain that is served are
+asked; others cannot be from here.
 """
 
 import json
@@ -11,15 +11,16 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from fedpact.chain.client import ChainClient
+from fedpact.chain.client import AnyClient, ClientV2, FirstClient
 from fedpact.chain.connection import Connection
 from fedpact.chain.deployment import read
 from fedpact.content.store import ContentStore
 from fedpact.errors import DeploymentError, StorageUnavailable
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.provider.v2 import published
 from fedpact.types.cid import Cid
-from fedpact.types.deployment import Deployment
+from fedpact.types.deployment import Deployment, DeploymentV2
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 log = logging.getLogger(__name__)
@@ -53,9 +54,7 @@ class Elsewhere:
     def submissions(self, account: str) -> list[tuple[ReleaseId, bytes]]:
         """Of the account, as the chain has them now."""
         return [
-            (ReleaseId(fingerprint, request, round_), digest)
-            for fingerprint, client in self._clients.items()
-            for request, round_, digest in client.rounds.submissions(account)
+            found for client in self._clients.values() for found in _submissions(client, account)
         ]
 
     def asked_for(self, release: ReleaseId) -> tuple[Specification, str]:
@@ -71,11 +70,11 @@ class Elsewhere:
         terms = client.market.terms(release.request)
         cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
         spec = Specification.decode(self._store.get(cid, SPECIFICATION_MAX_BYTES))
-        return spec, client.market.requester_of(release.request)
+        return spec, _requester(client, release.request)
 
     @cached_property
-    def _clients(self) -> dict[bytes, ChainClient]:
-        found = {}
+    def _clients(self) -> dict[bytes, AnyClient]:
+        found: dict[bytes, AnyClient] = {}
         served = self._served
         for deployment in self._known():
             here = (deployment.chain_id, deployment.genesis_hash) == (
@@ -84,15 +83,16 @@ class Elsewhere:
             )
             if deployment.fingerprint == served.deployment.fingerprint:
                 continue
-            if here and deployment.protocol == 1:
-                found[deployment.fingerprint] = ChainClient(
+            if here:
+                kind = ClientV2 if isinstance(deployment, DeploymentV2) else FirstClient
+                found[deployment.fingerprint] = kind(
                     served.rpc, served.chain_id, served.genesis_hash, deployment
                 )
             else:
                 log.info(
-                    "submissions in the deployment with market %s are not compared: %s",
+                    "submissions in the deployment with market %s are not compared: it is on"
+                    " another chain",
                     deployment.market,
-                    "it is of the second protocol" if here else "it is on another chain",
                 )
         return found
 
@@ -113,3 +113,17 @@ class Elsewhere:
                 continue
             found[deployment.fingerprint] = deployment
         return list(found.values())
+
+
+def _submissions(client: AnyClient, account: str) -> list[tuple[ReleaseId, bytes]]:
+    if isinstance(client, ClientV2):
+        return published.submissions(client, account)
+    here = client.deployment.fingerprint
+    found = client.rounds.submissions(account)
+    return [(ReleaseId(here, request, round_), digest) for request, round_, digest in found]
+
+
+def _requester(client: AnyClient, request: int) -> str:
+    if isinstance(client, ClientV2):
+        return client.market.request(request).requester
+    return client.market.requester_of(request)

@@ -6,8 +6,8 @@ from typing import Any
 from fedpact.chain.records import Frame
 from fedpact.chain.scanner import SETTLED
 from fedpact.errors import FedpactError, StateDamaged
-from fedpact.provider.asked import Asked
 from fedpact.provider.context import Parts
+from fedpact.provider.v2.asked import Asked
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +15,7 @@ AT_ONCE = 200
 """Requests in one call."""
 
 
-def forget_ended(ctx: Parts[Any], asked: Asked[Any], frame: Frame) -> None:
+def forget_ended(ctx: Parts[Any], asked: Asked, frame: Frame) -> None:
     """Drop the events of requests that are over for this account, once no reorganisation brings
     them back. Their creation stays, and what this account has submitted, which the ledger is
     compared with. Raises StateDamaged.

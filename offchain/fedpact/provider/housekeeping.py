@@ -7,11 +7,11 @@ from typing import Any
 
 from fedpact.chain.records import Frame
 from fedpact.errors import LedgerReplaced, StateDamaged
-from fedpact.provider.asked import Asked
 from fedpact.provider.contents import look_after_content
 from fedpact.provider.context import Parts
 from fedpact.provider.forgetting import forget_ended
 from fedpact.provider.measuring import watch_holdings
+from fedpact.provider.v2.asked import Asked
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Housekeeping:
         self._folder, self._keep_seconds, self._prune = folder, keep_seconds, prune
         self._measured_until = self._content_until = 0.0
 
-    def keep(self, ctx: Parts[Any], asked: Asked[Any], frame: Frame) -> None:
+    def keep(self, ctx: Parts[Any], asked: Asked, frame: Frame) -> None:
         """What fails is logged, and tried again. Raises StateDamaged, LedgerReplaced."""
         for worker in (ctx.public_work, ctx.private_work):
             worker.forget(frame.timestamp)

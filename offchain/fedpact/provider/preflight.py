@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fedpact.chain import deployment as deployments
-from fedpact.chain.client import ChainClient
+from fedpact.chain.connection import Connection
 from fedpact.chain.faults import Capability, RpcError
 from fedpact.chain.health import LAG
 from fedpact.chain.keystore import AccountKeys
@@ -121,7 +121,7 @@ class Preflight:
 def _node(
     endpoint: str, deployment: Deployment | None, heads: list[tuple[str, Frame]]
 ) -> Iterable[Finding]:
-    client = ChainClient.connect(endpoint, deployment)
+    client = Connection.connect(endpoint, deployment)
     try:
         [node] = client.rpc.nodes
         client.follow_heads()  # finds out whether it pushes heads

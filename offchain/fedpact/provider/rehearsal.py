@@ -5,17 +5,17 @@ import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from fedpact.chain.records import Call
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError
-from fedpact.provider.asked import Asked, Look
 from fedpact.provider.context import DutyResult, idle
 from fedpact.provider.copying import copy_files
 from fedpact.provider.daemon import Daemon
 from fedpact.provider.requests import Requests
 from fedpact.provider.state import Participation
+from fedpact.provider.v2.asked import Asked
+from fedpact.provider.v2.view import RequestView
 from fedpact.settings import Settings
 from fedpact.types.cid import Cid
 
@@ -27,7 +27,7 @@ class Withheld(FedpactError):
 class RehearsedRequests(Requests):
     """Decides which to join, and sends nothing."""
 
-    def perform(self, view: Look) -> DutyResult:
+    def perform(self, view: RequestView) -> DutyResult:
         duties = self.asked.duties_of(view)
         if self.asked.opt_in not in duties:
             named = " or ".join(duty.__name__ for duty in duties) or "nothing"
@@ -49,7 +49,7 @@ class RehearsingDaemon(Daemon):
     REQUESTS = RehearsedRequests
 
 
-def _withhold(asked: Asked[Any], view: Look, call: Call, wei: int) -> None:
+def _withhold(asked: Asked, view: RequestView, call: Call, wei: int) -> None:
     asked.require_worth(view, call, wei)
     raise Withheld(f"would send {call.action}, for about {wei} wei")
 

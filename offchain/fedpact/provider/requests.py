@@ -15,10 +15,11 @@ from fedpact.errors import (
     StorageUnavailable,
     TransactionTimeout,
 )
-from fedpact.provider.asked import Asked, Look
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.context import DutyResult, Parts
 from fedpact.provider.storage import Storage
+from fedpact.provider.v2.asked import Asked
+from fedpact.provider.v2.view import RequestView
 
 log = logging.getLogger(__name__)
 
@@ -26,21 +27,19 @@ log = logging.getLogger(__name__)
 class Requests:
     """What fails in one of them concerns that one alone, and is tried again with back-off."""
 
-    def __init__(
-        self, ctx: Parts[Any], asked: Asked[Any], storage: Storage, backoffs: Backoffs
-    ) -> None:
+    def __init__(self, ctx: Parts[Any], asked: Asked, storage: Storage, backoffs: Backoffs) -> None:
         self._ctx = ctx
         self.asked = asked
-        """What the protocol of the deployment asks for."""
+        """What may be due in them."""
         self._storage, self._backoffs = storage, backoffs
-        self._views: dict[int, Look] = {}
+        self._views: dict[int, RequestView] = {}
         self._views_of = ""
         """Hash of the block at which they were looked at."""
         self._under_way: set[int] = set()
         """Requests whose duty has sent a transaction that is not mined at the present block."""
         self._reasons: dict[int, str] = {}
 
-    def go_on_with(self, ctx: Parts[Any], asked: Asked[Any]) -> None:
+    def go_on_with(self, ctx: Parts[Any], asked: Asked) -> None:
         """Another policy decides from now on."""
         self._ctx, self.asked, self._views_of = ctx, asked, ""
 
@@ -101,14 +100,14 @@ class Requests:
         except Exception:  # noqa: BLE001 - whatever it is, `advance` meets it too, and logs it
             return 0.0
 
-    def perform(self, view: Look) -> DutyResult:
+    def perform(self, view: RequestView) -> DutyResult:
         """Do what is due in a request as it was looked at."""
         sender = self._ctx.client.sender
         sender.purpose, sender.allow = view.id, partial(self.asked.require_worth, view)
         with keeping_for(view.id):
             return self.asked.next_duty(view)
 
-    def _view(self, request: int, frame: Frame) -> Look:
+    def _view(self, request: int, frame: Frame) -> RequestView:
         """A request at a frame; read once for each frame."""
         if self._views_of != frame.block_hash:
             self._views, self._views_of = {}, frame.block_hash

@@ -1,4 +1,4 @@
-"""What the events of the second protocol's resale market say of a result's sales."""
+"""What the events of the resale market say of a result's sales."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedpact.chain import deployment as deployments
-from fedpact.chain.client import AnyClient, ChainClient, connect_to
+from fedpact.chain.client import ClientV2
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
@@ -32,7 +32,7 @@ from fedpact.provider.trainer import Trainer
 from fedpact.provider.work import LocalWork
 from fedpact.provider.workers import WorkerPool
 from fedpact.settings import Settings
-from fedpact.types.deployment import Deployment
+from fedpact.types.deployment import DeploymentV2
 from fedpact.types.schema import DataSchema, schema_file
 from fedpact.waiting import when_there
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECONDS_PER_DAY = 24 * 3600
-Watching = Callable[[Deployment, "Exchange | None"], AbstractContextManager[None]]
+Watching = Callable[[DeploymentV2, "Exchange"], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def serve(
     """Serve requests until stopped (SIGINT, SIGTERM).
 
     `watching`: entered while the daemon runs; it is given the deployment and the exchange of
-    rounds' messages (None in the first protocol).
+    rounds' messages.
 
     Raises SettingsError with all that is missing before anything is served, and DataError for a
     schema that cannot be read.
@@ -113,10 +113,10 @@ def rehearse(settings: Settings, keys: AccountKeys, offer: Offer) -> None:
         daemon.run()
 
 
-def connect(settings: Settings, keys: AccountKeys) -> AnyClient:
+def connect(settings: Settings, keys: AccountKeys) -> ClientV2:
     """To the nodes and the deployment in the settings, with the account's outbox."""
-    deployment = deployments.load(settings.deployment)
-    return connect_to(
+    deployment = deployments.load_present(settings.deployment)
+    return ClientV2.connect(
         settings.endpoint,
         deployment,
         calls_per_minute=settings.calls_per_minute,
@@ -127,7 +127,7 @@ def connect(settings: Settings, keys: AccountKeys) -> AnyClient:
 
 
 Parts = tuple[
-    AnyClient, Deployment, ContentStore, AccountKeys, Policy, OwnRecords, DaemonSettings, Trainer
+    ClientV2, DeploymentV2, ContentStore, AccountKeys, Policy, OwnRecords, DaemonSettings, Trainer
 ]
 
 
@@ -135,7 +135,7 @@ def parts(
     settings: Settings,
     keys: AccountKeys,
     offer: Offer,
-    client: AnyClient,
+    client: ClientV2,
     store: ContentStore,
     work: LocalWork | None = None,
 ) -> Parts:
@@ -184,13 +184,9 @@ def _monitor(settings: Settings, metrics: Metrics) -> Iterator[None]:
 
 
 @contextmanager
-def _exchange(settings: Settings, client: AnyClient) -> "Iterator[Exchange | None]":
-    """The exchange of rounds' messages, in deployments of the second protocol."""
-    if isinstance(client, ChainClient):
-        yield None
-        return
+def _exchange(settings: Settings, client: ClientV2) -> "Iterator[Exchange]":
+    """The exchange of rounds' messages."""
     fingerprint = client.deployment.fingerprint
-    # Loaded only where the deployment needs it, to keep other daemons small.
     from fedpact.exchange.boards import Exchange
 
     with Exchange(fingerprint, settings.advertised, settings.poll_interval) as exchange:
@@ -200,9 +196,9 @@ def _exchange(settings: Settings, client: AnyClient) -> "Iterator[Exchange | Non
 
 @contextmanager
 def _endpoint(
-    settings: Settings, client: AnyClient, account: str, exchange: "Exchange | None"
+    settings: Settings, client: ClientV2, account: str, exchange: "Exchange"
 ) -> Iterator[None]:
-    """Answers searches, in the second protocol messages of rounds, while the daemon runs, if the
+    """Answers searches, and messages of rounds, while the daemon runs, if the
     settings name an address to listen on."""
     if not settings.listen:
         yield

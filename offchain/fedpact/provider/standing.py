@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedpact.chain.client import AnyClient, ChainClient
+from fedpact.chain.client import ClientV2
 from fedpact.chain.keystore import AccountKeys
-from fedpact.errors import DeploymentError, InvalidInput, NodeUnreachable, NotReady
+from fedpact.errors import DeploymentError, NodeUnreachable, NotReady
 from fedpact.privacy.accounting import PrivacyCost
 from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger import Ledger
@@ -18,7 +18,7 @@ from fedpact.provider.files import ledger_file, state_file
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.profile import built_releases
 from fedpact.provider.state import ProviderState
-from fedpact.types.currency import ETHER_CURRENCY, Currency
+from fedpact.types.currency import Currency
 
 LOCK_TIMEOUT = 5.0
 """Seconds that a command waits for a daemon that is writing to the ledger."""
@@ -39,22 +39,8 @@ class RequestStanding:
     currency: Currency
 
 
-def standing(client: ChainClient, state: Path, address: str) -> list[RequestStanding]:
-    """All requests that the daemon has seen, by number; none if it never ran here."""
-    found = []
-    for request_id, judged, reason, _ in seen_requests(client, state, address):
-        record = client.market.request(request_id)
-        rounds, seat = client.rounds.duty(request_id, address)
-        due = sum(_due(client, request_id, seat)) if seat is not None else 0
-        stage = record.status.name.lower()
-        found.append(
-            RequestStanding(request_id, judged, reason, stage, rounds.round, due, ETHER_CURRENCY)
-        )
-    return found
-
-
 def seen_requests(
-    client: AnyClient, state: Path, address: str
+    client: ClientV2, state: Path, address: str
 ) -> list[tuple[int, str, str, dict[str, Any]]]:
     """Number, the daemon's decision and its reason, and the event of its creation, of each request
     that the daemon has seen."""
@@ -69,32 +55,6 @@ def seen_requests(
         ]
     finally:
         seen.close()
-
-
-def claim(client: ChainClient, keys: AccountKeys, request_id: int) -> int:
-    """Claim the pay of one request, and the share in its resales; returns wei.
-
-    Raises InvalidInput without a seat, NotReady if nothing is due.
-    """
-    client.market.request(request_id)
-    _, seat = client.rounds.duty(request_id, keys.address)
-    if seat is None:
-        raise InvalidInput(f"{keys.address} has no seat in request {request_id}")
-    pay, resale = _due(client, request_id, seat)
-    if pay + resale == 0:
-        raise NotReady(f"request {request_id}: nothing to claim now")
-    if pay:
-        client.market.claim(keys, request_id, seat)
-    if resale:
-        client.resale.claim(keys, request_id, seat)
-    return pay + resale
-
-
-def _due(client: ChainClient, request_id: int, seat: int) -> tuple[int, int]:
-    """Wei that the market and the resale market hold for a seat."""
-    resells = client.deployment.resale is not None
-    resale = client.resale.claimable(request_id, seat) if resells else 0
-    return client.market.claimable(request_id, seat), resale
 
 
 @dataclass(frozen=True)
@@ -134,15 +94,6 @@ def privacy_standing(state: Path, keys: AccountKeys, limit: PrivacyLimit) -> Lim
     """What remains of a lifetime budget. Raises as `privacy_spent`."""
     with existing_ledger(state, keys) as ledger:
         return ledger.standing(limit)
-
-
-def submissions(client: ChainClient, account: str) -> list[tuple[ReleaseId, bytes]]:
-    """What an account has submitted under the first protocol, from the chain."""
-    fingerprint = client.deployment.fingerprint
-    return [
-        (ReleaseId(fingerprint, request, round_), digest)
-        for request, round_, digest in client.rounds.submissions(account)
-    ]
 
 
 def privacy_verify(

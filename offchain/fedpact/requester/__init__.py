@@ -1,6 +1,5 @@
 """The requester: publish, pay, follow, fetch, answer."""
 
-from fedpact.requester.client import Requester
 from fedpact.requester.draft import Draft
 from fedpact.requester.fetch import FetchedModel
 from fedpact.requester.follow import RequestProgress
@@ -15,5 +14,4 @@ __all__ = [
     "Offer",
     "RequestProgress",
     "RequestSummary",
-    "Requester",
 ]

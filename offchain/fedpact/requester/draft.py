@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fedpact.retrieval.record import RetrievalRecord
 
 TERMS = "terms"
-"""A table of what only the chain of the second protocol knows: fedpact.requester.v2.terms."""
+"""A table of what only the chain knows: fedpact.requester.v2.terms."""
 DERIVED_FIELDS = ("version", "evaluation", "queries")
 """Fields of a specification that no draft may set."""
 FIRST_MODEL = ("seed", "initial_model")

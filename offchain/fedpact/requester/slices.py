@@ -14,17 +14,14 @@ import numpy as np
 
 from fedpact.consensus.artefacts import SLICE_MAX_BYTES, open_slice, slice_aad
 from fedpact.content.envelope import seal_model
-from fedpact.content.keys import Manifest
 from fedpact.content.store import ContentStore
 from fedpact.data.dataset import Dataset
 from fedpact.data.slices import cut_at_random, cut_stratified, encode_slice
 from fedpact.errors import ContentError, ContentUnavailable, DataError
 from fedpact.types.cid import Cid
-from fedpact.types.rounds import RoundState
 from fedpact.types.specification import Specification
 
 if TYPE_CHECKING:
-    from fedpact.chain.client import ChainClient
     from fedpact.chain.keystore import AccountKeys
 
 log = logging.getLogger(__name__)
@@ -120,34 +117,3 @@ def together(parts: list[Dataset]) -> Dataset:
     """All slices as one data set."""
     x = np.concatenate([part.x for part in parts])
     return Dataset(x, np.concatenate([part.y for part in parts]), ())
-
-
-def open_to_members(
-    client: "ChainClient",
-    store: ContentStore,
-    keys: "AccountKeys",
-    spec: Specification,
-    state: RoundState,
-) -> int:
-    """Publish the key of the current round's slice, sealed to its members and the auditors.
-
-    Returns the gas used. Raises Reverted if the round has moved on in the meantime.
-    """
-    key = slice_key(keys, bytes.fromhex(spec.evaluation[state.round - 1].sha256))
-    # Includes silent members: a member that returns must judge by the same record.
-    accounts = [member.account for member in client.rounds.members(state.request_id)]
-    public_keys = {
-        account: client.registry.participant(account).encryption_key
-        for account in (*accounts, *spec.auditors)
-    }
-    manifest = Manifest.sealing(
-        key,
-        public_keys,
-        client.deployment.fingerprint,
-        state.request_id,
-        "slice-key",
-        state.round,
-        keys.seal_entropy,
-    )
-    cid = store.put(manifest.encode())
-    return client.rounds.open_slice(keys, state.request_id, cid.digest).gas_used

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from fedpact.chain.client import AnyClient
+from fedpact.chain.client import ClientV2
 from fedpact.chain.records import Event
 from fedpact.chain.scanner import EventScanner
 from fedpact.retrieval.messages import Record
@@ -36,7 +36,7 @@ class ProfileDirectory:
 
     def __init__(
         self,
-        client: AnyClient,
+        client: ClientV2,
         confirmations: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -107,7 +107,7 @@ class ProfileDirectory:
         self._entries: dict[bytes, Entry] = {}
         self._active: set[bytes] = set()
         self._suspended: dict[bytes, int] = {}
-        """From when on, in seconds of the chain's time: the second protocol announces it."""
+        """From when on, in seconds of the chain's time: the registry announces it."""
         self._now = 0
         self._changes = 0
         self._count = 0

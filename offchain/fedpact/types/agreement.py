@@ -1,4 +1,4 @@
-"""Whether a request's terms on chain agree with its specification (second protocol)."""
+"""Whether a request's terms on chain agree with its specification."""
 
 from fedpact.errors import SpecificationError
 from fedpact.types.cid import Cid

@@ -50,7 +50,7 @@ class Deployment:
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentV2(Deployment):
-    """One set of the second protocol's contracts, created by a factory (docs/protocol-v2.md)."""
+    """One set of contracts, created by a factory (docs/protocol-v2.md)."""
 
     protocol: int = 2
     ledger: str

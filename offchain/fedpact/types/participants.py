@@ -31,7 +31,7 @@ class Participant:
     reputation: int
     """0 to 10,000."""
     suspended_from: int = 0
-    """First second of a suspension, which may lie ahead; 0: none. Second protocol only."""
+    """First second of a suspension, which may lie ahead; 0: none."""
 
     @property
     def active(self) -> bool:

@@ -25,7 +25,7 @@ class Purchase:
 
 
 class SaleStatus(IntEnum):
-    """In the order of the second protocol's IResaleMarket.Status."""
+    """In the order of IResaleMarket.Status."""
 
     NONE = 0
     PENDING = 1
@@ -36,7 +36,7 @@ class SaleStatus(IntEnum):
 
 @dataclass(frozen=True)
 class Sale:
-    """One account's purchase of one result under the second protocol."""
+    """One account's purchase of one result."""
 
     status: SaleStatus
     deadline: int
@@ -49,7 +49,7 @@ class Sale:
 
 @dataclass(frozen=True)
 class ResaleOffer:
-    """What the second protocol's resale market knows of a result."""
+    """What the resale market knows of a result."""
 
     price: int
     """In the token's smallest unit; 0: not for sale."""

@@ -1,4 +1,4 @@
-"""The second protocol's values, decoded: terms, pool, rounds and what they earned.
+"""The contracts' values, decoded: terms, pool, rounds and what they earned.
 
 Units as in contracts/v2/interfaces: errors, scores and reputations in 1/10,000 (16,383: invalid),
 times and windows in seconds, digests and hashes 32 bytes. A mask has bit i for seat i.

@@ -18,8 +18,8 @@ from fedpact.audit.first.audit import inspect
 from fedpact.audit.first.chain import ChainFacts
 from fedpact.audit.first.evidence import Evidence, gather
 from fedpact.chain import deployment as deployments
-from fedpact.chain.abi import contract_abi
-from fedpact.chain.client import ChainClient
+from fedpact.chain.abi import FIRST, contract_abi
+from fedpact.chain.client import FirstClient
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import AuditFailed, FedpactError, UnknownRequest
@@ -46,7 +46,7 @@ def node(recording: Recording) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def client(recording: Recording, node: str) -> Iterator[ChainClient]:
+def client(recording: Recording, node: str) -> Iterator[FirstClient]:
     connected = connect(recording, node)
     yield connected
     connected.close()
@@ -61,12 +61,12 @@ def store(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Emb
 
 
 @pytest.fixture(scope="module")
-def facts(client: ChainClient) -> ChainFacts:
+def facts(client: FirstClient) -> ChainFacts:
     return ChainFacts(client, HONEST, client.frame())
 
 
 @pytest.fixture(scope="module")
-def original(client: ChainClient, facts: ChainFacts) -> Evidence:
+def original(client: FirstClient, facts: ChainFacts) -> Evidence:
     events = EventScanner(client, client.deployment.block).scan(facts.frame)
     return gather(HONEST, events)
 
@@ -76,9 +76,9 @@ def evidence(original: Evidence) -> Evidence:
     return deepcopy(original)
 
 
-def connect(recording: Recording, address: str) -> ChainClient:
+def connect(recording: Recording, address: str) -> FirstClient:
     deployment = deployments.read(recording.deployment, "the recording")
-    return ChainClient.connect(address, deployment)
+    return FirstClient.connect(address, deployment)
 
 
 def names(report: AuditReport, verdict: Verdict) -> set[str]:
@@ -90,7 +90,7 @@ def names(report: AuditReport, verdict: Verdict) -> set[str]:
 
 @pytest.mark.parametrize("role", ["auditor", "member"])
 def test_an_honest_request_holds(
-    client: ChainClient, store: EmbeddedStore, recording: Recording, role: str
+    client: FirstClient, store: EmbeddedStore, recording: Recording, role: str
 ) -> None:
     """Two rounds found by a search, delivered, paid, and sold once."""
     report = audit(client, store, HONEST, recording.keys(role))
@@ -105,7 +105,7 @@ def test_an_honest_request_holds(
 
 
 def test_without_a_seal_the_models_are_unavailable_and_all_else_holds(
-    client: ChainClient, store: EmbeddedStore
+    client: FirstClient, store: EmbeddedStore
 ) -> None:
     report = audit(client, store, HONEST)
 
@@ -113,7 +113,7 @@ def test_without_a_seal_the_models_are_unavailable_and_all_else_holds(
     assert report.failed == []
 
 
-def test_missing_content_is_unavailable_not_wrong(client: ChainClient, tmp_path: Path) -> None:
+def test_missing_content_is_unavailable_not_wrong(client: FirstClient, tmp_path: Path) -> None:
     report = audit(client, EmbeddedStore(tmp_path), HONEST)
 
     assert {"specification_digest", "artefacts"} <= names(report, Verdict.UNAVAILABLE)
@@ -121,7 +121,7 @@ def test_missing_content_is_unavailable_not_wrong(client: ChainClient, tmp_path:
 
 
 def test_votes_that_contradict_the_models_fail_the_scores(
-    client: ChainClient, store: EmbeddedStore, recording: Recording
+    client: FirstClient, store: EmbeddedStore, recording: Recording
 ) -> None:
     """A model that nobody can open counts as invalid; one voter flatters another's."""
     report = audit(client, store, FAULTY, recording.keys("auditor"))
@@ -132,7 +132,7 @@ def test_votes_that_contradict_the_models_fail_the_scores(
 
 
 def test_a_made_up_aggregate_fails(
-    client: ChainClient, store: EmbeddedStore, recording: Recording
+    client: FirstClient, store: EmbeddedStore, recording: Recording
 ) -> None:
     report = audit(client, store, COLLUDING, recording.keys("auditor"))
 
@@ -141,14 +141,14 @@ def test_a_made_up_aggregate_fails(
         report.check()
 
 
-def test_a_cancelled_request_is_refunded(client: ChainClient, store: EmbeddedStore) -> None:
+def test_a_cancelled_request_is_refunded(client: FirstClient, store: EmbeddedStore) -> None:
     report = audit(client, store, CANCELLED)
 
     assert report.failed == []
     assert {"refund", "conservation"} <= names(report, Verdict.HOLDS)
 
 
-def test_a_request_that_there_is_not_is_unknown(client: ChainClient, store: EmbeddedStore) -> None:
+def test_a_request_that_there_is_not_is_unknown(client: FirstClient, store: EmbeddedStore) -> None:
     with pytest.raises(UnknownRequest):
         audit(client, store, 999)
 
@@ -369,7 +369,7 @@ def test_a_search_on_record_that_is_not_this_one_fails(
 
 def events_changed(contract: str, name: str) -> Told:
     """Every event of this name says a little more or less in its last field."""
-    topic = contract_abi(contract).event_topic(name)
+    topic = contract_abi(contract, FIRST).event_topic(name)
 
     def told(message: Message, result: Any) -> Any:
         if message["method"] != "eth_getLogs":
@@ -384,7 +384,7 @@ def events_changed(contract: str, name: str) -> Told:
 
 def events_hidden(contract: str, name: str) -> Told:
     """There are no events of this name."""
-    topic = contract_abi(contract).event_topic(name)
+    topic = contract_abi(contract, FIRST).event_topic(name)
 
     def told(message: Message, result: Any) -> Any:
         if message["method"] != "eth_getLogs":
@@ -396,7 +396,7 @@ def events_hidden(contract: str, name: str) -> Told:
 
 def view_changed(contract: str, name: str) -> Told:
     """The last word that this view returns is a little more or less."""
-    selector = "0x" + contract_abi(contract).functions[name].selector.hex()
+    selector = "0x" + contract_abi(contract, FIRST).functions[name].selector.hex()
 
     def told(message: Message, result: Any) -> Any:
         asked = message["method"] == "eth_call" and message["params"][0]["data"]

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from fedpact.chain.client import ChainClient
-from fedpact.chain.deployment import deploy
+from fedpact.chain.client import ClientV2
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.types.deployment import Deployment
-from fedpact.types.rounds import ApprovalRule, LeaderRule, Terms
 from tests.offchain.chain.people import admitted
+from tests.support.second import deployed_second
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +19,12 @@ def registrar(anvil: Devnet) -> AccountKeys:
 
 @pytest.fixture(scope="session")
 def deployment(anvil: Devnet, registrar: AccountKeys) -> Deployment:
-    return deploy(ChainClient.connect(anvil.url, None), registrar)
+    return deployed_second(anvil, registrar)
 
 
 @pytest.fixture
-def client(anvil: Devnet, deployment: Deployment) -> Iterator[ChainClient]:
-    connected = ChainClient.connect(anvil.url, deployment)
+def client(anvil: Devnet, deployment: Deployment) -> Iterator[ClientV2]:
+    connected = ClientV2.connect(anvil.url, deployment)
     yield connected
     connected.close()
 
@@ -37,30 +36,5 @@ def stranger(anvil: Devnet) -> AccountKeys:
 
 
 @pytest.fixture
-def participant(anvil: Devnet, client: ChainClient, registrar: AccountKeys) -> AccountKeys:
+def participant(anvil: Devnet, client: ClientV2, registrar: AccountKeys) -> AccountKeys:
     return admitted(anvil, client, registrar)
-
-
-@pytest.fixture
-def terms() -> Terms:
-    return Terms(
-        specification=b"\x01" * 32,
-        evaluation=b"\x02" * 32,
-        initial_model=b"\x03" * 32,
-        query_key=b"\x04" * 32,
-        max_error=9000,
-        target=500,
-        max_rounds=7,
-        min_providers=2,
-        max_providers=3,
-        leader_rule=LeaderRule.REPUTATION,
-        approval_rule=ApprovalRule.UNANIMOUS,
-        vote_band=50,
-        join_window=60,
-        start_window=61,
-        submit_window=62,
-        commit_window=63,
-        reveal_window=64,
-        propose_window=65,
-        deliver_window=66,
-    )

@@ -11,38 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedpact.chain.addresses import created_address
-from fedpact.chain.client import ChainClient
-from fedpact.chain.deployment import deploy, deploy_to_file, load, save
-from fedpact.chain.devnet import Devnet
-from fedpact.errors import DeploymentError, UnfundedAccount
+from fedpact.chain.deployment import load, load_present, refuse_if_present, save
+from fedpact.errors import DeploymentError
 from fedpact.types.deployment import Deployment
-
-
-def test_contracts_know_one_another(client: ChainClient, deployment: Deployment) -> None:
-    registry = client.registry
-    named = client.read([registry.function(name) for name in ("market", "rounds", "registrar")])
-    market, rounds, _ = ("0x" + word[-20:].hex() for word in named)
-    assert market == deployment.market.lower()
-    assert rounds == deployment.rounds.lower()
-
-
-def test_deployment_names_chain_block_and_versions(
-    client: ChainClient, deployment: Deployment
-) -> None:
-    first = client.frame_at(0)
-    assert first is not None
-    assert (deployment.chain_id, deployment.genesis_hash) == (31337, first.block_hash)
-    for address in (deployment.registry, deployment.market, deployment.rounds):
-        code = client.rpc.call("eth_getCode", address, hex(deployment.block - 1))
-        assert code == "0x"
-        assert len(client.rpc.call("eth_getCode", address, "latest")) > 1000
-    assert deployment.versions["solc"] == "0.8.37"
-
-
-def test_account_without_money_cannot_deploy(anvil: Devnet) -> None:
-    client = ChainClient.connect(anvil.url, None)
-    with pytest.raises(UnfundedAccount, match="create ParticipantRegistry"):
-        deploy(client, anvil.new_account(wei=0))
+from tests.support.frozen_node import Recording
 
 
 def test_saved_deployment_is_loaded_as_it_was(tmp_path: Path, deployment: Deployment) -> None:
@@ -53,18 +25,22 @@ def test_saved_deployment_is_loaded_as_it_was(tmp_path: Path, deployment: Deploy
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_file_from_before_the_resale_market_serves_all_else(
-    anvil: Devnet, tmp_path: Path, deployment: Deployment
+def test_a_file_that_exists_is_refused_before_anything_is_deployed(
+    tmp_path: Path, deployment: Deployment
 ) -> None:
     path = tmp_path / "deployment.json"
-    facts = {name: value for name, value in vars(deployment).items() if name != "resale"}
-    path.write_text(json.dumps(facts))
-    older = load(path)
-    assert older.fingerprint == deployment.fingerprint
-    client = ChainClient.connect(anvil.url, older)
-    assert client.market.request_count() >= 0
-    with pytest.raises(DeploymentError, match="has no ResaleMarket"):
-        _ = client.resale
+    refuse_if_present(path)
+    save(deployment, path)
+    with pytest.raises(DeploymentError, match="name another file or remove it"):
+        refuse_if_present(path)
+
+
+def test_a_deployment_of_the_first_protocol_can_be_audited_alone(tmp_path: Path) -> None:
+    path = tmp_path / "deployment.json"
+    path.write_text(Recording.read().deployment)
+    assert load(path).protocol == 1
+    with pytest.raises(DeploymentError, match="`fedpact audit` reads them, and nothing else does"):
+        load_present(path)
 
 
 def test_file_of_another_deployment_is_not_overwritten(
@@ -77,21 +53,6 @@ def test_file_of_another_deployment_is_not_overwritten(
         save(other, path)
     assert load(path) == deployment
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_deploying_over_a_file_is_refused_before_it_costs_anything(
-    anvil: Devnet, tmp_path: Path, deployment: Deployment
-) -> None:
-    client, keys = ChainClient.connect(anvil.url, None), anvil.new_account()
-    path = tmp_path / "deployment.json"
-    save(deployment, path)
-    before = client.balance(keys.address)
-    with pytest.raises(DeploymentError, match="name another file or remove it"):
-        deploy_to_file(client, keys, path)
-    assert client.balance(keys.address) == before
-    path.unlink()
-    made = deploy_to_file(client, keys, path)
-    assert load(path) == made != deployment
 
 
 @pytest.mark.parametrize(

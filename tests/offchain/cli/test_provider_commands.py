@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 
 from fedpact.chain import deployment as deployments
-from fedpact.chain.bindings.rounds import Rounds
-from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys, import_account
 from fedpact.data.proposal import as_toml, propose
@@ -25,9 +23,11 @@ from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.passports import export_passport, write_passport
+from fedpact.provider.v2 import published
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from tests.offchain.cli.commandline import Cli
+from tests.support.second import deployed_second
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def alice(anvil: Devnet) -> AccountKeys:
 
 @pytest.fixture(scope="module")
 def deployment(anvil: Devnet, alice: AccountKeys) -> Deployment:
-    return deployments.deploy(ChainClient.connect(anvil.url, None), alice)
+    return deployed_second(anvil, alice)
 
 
 @pytest.fixture(autouse=True)
@@ -186,11 +186,11 @@ def test_a_limit_needs_a_policy_that_can_be_read(cli: Cli, charged: Path, tmp_pa
 
 
 def test_a_ledger_is_verified_with_the_chain(
-    cli: Cli, charged: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, charged: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing_yet = json.loads(cli("provider", "privacy", "verify", "--json").out)
-    submitted = [(1, 1, Cid.of(PAYLOAD).digest)]
-    monkeypatch.setattr(Rounds, "submissions", lambda self, member: submitted)
+    submitted = [(ReleaseId(deployment.fingerprint, 1, 1), Cid.of(PAYLOAD).digest)]
+    monkeypatch.setattr(published, "submissions", lambda *_: submitted)
     found = json.loads(cli("provider", "privacy", "verify", "--json").out)
 
     assert (nothing_yet["file"], nothing_yet["submissions_on_chain"]) == ("intact", 0)
@@ -198,9 +198,10 @@ def test_a_ledger_is_verified_with_the_chain(
 
 
 def test_a_ledger_older_than_the_chain_fails(
-    cli: Cli, charged: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, charged: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Rounds, "submissions", lambda self, member: [(1, 2, bytes(32))])
+    submitted = [(ReleaseId(deployment.fingerprint, 1, 2), bytes(32))]
+    monkeypatch.setattr(published, "submissions", lambda *_: submitted)
     result = cli("provider", "privacy", "verify")
 
     assert result.code == 13

@@ -5,8 +5,7 @@ from there. One provider submits rubbish in the second round, so that memories h
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +15,8 @@ from eth_account import Account
 
 from fedpact.audit.first.evidence import Evidence, Final, RoundEvidence, Tally
 from fedpact.audit.first.seats import SeatHistory, learning_checks
-from fedpact.chain.bindings.binding import camel
 from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.signed_messages import Board
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local
 from fedpact.consensus.replay import Replay
 from fedpact.consensus.votes import pack_scores
@@ -29,16 +28,17 @@ from fedpact.learning.artefact import Model, encode
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import LocalTask
 from fedpact.privacy.noise import SeededNoise
-from fedpact.provider.context import Cache, RequestView
-from fedpact.provider.history import replay_of
-from fedpact.provider.state import CastVote, ProviderState
+from fedpact.provider.context import Cache, Cohort
+from fedpact.provider.state import CastVote
+from fedpact.provider.v2 import history
+from fedpact.provider.v2.history import replay_of
 from fedpact.requester.draft import Draft
 from fedpact.requester.request import PreparedRequest, prepare
 from fedpact.requester.slices import cut, slice_key
 from fedpact.simulation.adversaries import NotANumber, Provider, RoundTask
 from fedpact.simulation.request import Seat, SimulatedRequest, simulate
 from fedpact.types.deployment import Deployment
-from fedpact.types.rounds import Member, seats_of
+from fedpact.types.rounds import seats_of
 from fedpact.types.scores import lane
 from fedpact.types.specification import Specification
 from tests.support.drifting import Drifting, drifting_known
@@ -108,7 +108,6 @@ class Played:
     store: EmbeddedStore
     rounds: list[RoundEvidence] = field(default_factory=list)
     manifest: bytes = b""
-    folder: Path = Path()
 
     @property
     def spec(self) -> Specification:
@@ -165,56 +164,56 @@ class Played:
 
     # ------------------------------------------------------------------ a daemon's
 
-    def state(self) -> ProviderState:
-        """What a daemon has read from the chain."""
-        state = ProviderState(self.folder / "state.db", DEPLOYMENT, KEYS[1].address)
-        events: list[tuple[str, dict[str, Any]]] = [
-            ("RequestCreated", {"terms": camel(self.prepared.terms)}),
-            ("Started", {"manifest": self.manifest, "keyHash": key_hash(KEY)}),
-        ]
+    def view(self, number: int, votes: dict[int, CastVote], cache: Cache) -> Any:
+        """The request as a daemon sees it once the models of a round are available. `votes`: those
+        that it cast itself, by round."""
+        events: dict[tuple[str, int], dict[str, Any]] = {}
         for one in self.rounds:
             assert one.tally is not None
             assert one.final is not None
-            at = {"round": one.number}
-            for seat, digest in one.digests.items():
-                events.append(("ModelSubmitted", {**at, "seat": seat, "digest": digest}))
-            events.append(("SliceOpened", {**at, "digest": one.slice_manifest}))
-            masks = {"valid": one.tally.valid, "included": one.tally.included}
-            events.append(("RoundTallied", {**at, **masks}))
-            events.append(("RoundFinalised", {**at, "digest": one.final.digest}))
-        listed = [
-            (1, index, name, {"requestId": REQUEST, **args})
-            for index, (name, args) in enumerate(events)
-        ]
-        state.ingest(listed, 1, "0x")
-        return state
-
-    def view(self, number: int, state: ProviderState, cache: Cache) -> RequestView:
-        """The request as a daemon sees it once the models of a round are available."""
-        members = [Member(seat, keys.address, 60, 0) for seat, keys in enumerate(KEYS)]
-        client = SimpleNamespace(
-            registry=SimpleNamespace(participant=lambda _: SimpleNamespace(key_version=1)),
-            rounds=SimpleNamespace(members=lambda *_: members),
-        )
-        ctx: Any = SimpleNamespace(
-            cache=cache,
-            state=state,
-            store=self.store,
-            keys=KEYS[1],
-            deployment=DEPLOYMENT,
-            client=client,
-        )
-        everybody = (1 << SEATS) - 1
-        now: Any = SimpleNamespace(
-            round=number, members=everybody, submitted=everybody, slice_opened=True
-        )
-        record: Any = SimpleNamespace(request_id=REQUEST)
-        frame: Any = None
-        view = RequestView(ctx, frame, record, now, 1)
+            board = Board(one.tally.medians, one.tally.included, 0, 0, 0)
+            events["RoundTallied", one.number] = {"board": asdict(board), "blind": False}
+            events["RoundFinalised", one.number] = {"digest": one.final.digest.hex()}
         cache.models[REQUEST, number] = {
             seat: audit_replay(self).history.model(number, seat) for seat in range(SEATS)
         }
-        return view
+        state = SimpleNamespace(vote=lambda _, round_: votes.get(round_))
+        pool = tuple(SimpleNamespace(account=keys.address, samples=60) for keys in KEYS)
+        cohort: Any = Cohort(tuple(range(SEATS)), pool)  # type: ignore[arg-type]
+        return SimpleNamespace(
+            ctx=SimpleNamespace(cache=cache, state=state, store=self.store, deployment=DEPLOYMENT),
+            id=REQUEST,
+            round=number,
+            pool=pool,
+            cohort_in=lambda _: cohort,
+            events=lambda name, round_: [events[name, round_]] if (name, round_) in events else [],
+            played=self,
+        )
+
+
+@pytest.fixture(autouse=True)
+def read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a daemon reads of chain and store is the played request's; `provider.v2.reading` and its
+    keys are tested with whole daemons."""
+
+    def digests(view: Any, number: int) -> dict[int, bytes]:
+        return view.played.rounds[number - 1].digests
+
+    def model(view: Any, number: int, seat: int, digest: bytes) -> Model | None:
+        return audit_replay(view.played).history.model(number, seat)
+
+    def slice_of(view: Any, number: int) -> Dataset:
+        return cut(view.played.spec, dataset(99), KEYS[0])[number - 1]
+
+    for name, found in (
+        ("specification_of", lambda view: view.played.spec),
+        ("counted_digests", digests),
+        ("member_model", model),
+        ("evaluation_slice", slice_of),
+        ("request_key", lambda view: KEY),
+        ("may_be_read", lambda *_: True),
+    ):
+        monkeypatch.setattr(history, name, found)
 
 
 def audit_replay(played: Played) -> Replay:
@@ -238,7 +237,7 @@ def played(
             lambda who, when: SeededNoise(1000 * when + who),
         )
         assert len(result.rounds) == ROUNDS
-        made = Played(prepared, providers, result, EmbeddedStore(folder), folder=folder)
+        made = Played(prepared, providers, result, EmbeddedStore(folder))
         made.publish()
         yield made
 
@@ -277,11 +276,11 @@ def test_an_audit_of_the_honest_request_holds(played: Played) -> None:
 
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_daemon_finds_the_same_starts_scores_and_models(played: Played, restarted: bool) -> None:
-    state, cache = played.state(), Cache()
+    votes, cache = dict[int, CastVote](), Cache()
     for number in range(1, ROUNDS + 1):
         if restarted:
             cache = Cache()
-        replay = replay_of(played.view(number, state, cache))
+        replay = replay_of(played.view(number, votes, cache))
         for seat in range(SEATS):
             found = replay.local_task(seat, number)
             assert task_bytes(found) == task_bytes(played.task(number, seat).local)
@@ -293,36 +292,29 @@ def test_a_daemon_finds_the_same_starts_scores_and_models(played: Played, restar
         assert scores == {seat: lane(tally.medians, seat) for seat in range(SEATS)}
         assert encode(replay.aggregate(number)) == encode(played.final_model(number))
         if not restarted:
-            state.save_vote(REQUEST, number, CastVote(scores, record.to_json()))
+            votes[number] = CastVote(scores, record.to_json())
             assert len(replay.scoring(number).rounds) == 1
             cache.forget(REQUEST, number - 1)
-    state.close()
-    (played.folder / "state.db").unlink()
 
 
 def test_a_daemon_trusts_its_own_aggregate_and_record(played: Played) -> None:
-    state, cache = played.state(), Cache()
+    cache = Cache()
     own = {name: values + 1 for name, values in played.final_model(1).items()}
     final = played.rounds[0].final
     assert final is not None
     cache.globals[REQUEST, 1], cache.proposals[REQUEST, 1] = own, final.digest
-    state.save_vote(REQUEST, 1, CastVote({}, {"0": [-0.5, 1.0, 0.0]}))
-    replay = replay_of(played.view(2, state, cache))
+    votes = {1: CastVote({0: 0}, {"0": [-0.5, 1.0, 0.0]})}
+    replay = replay_of(played.view(2, votes, cache))
     assert replay.global_model(1) is own
     scoring = replay.scoring(2)
     assert (len(scoring.rounds), scoring.record.standings[0].deficit) == (1, -0.5)
-    state.close()
-    (played.folder / "state.db").unlink()
 
 
 def test_a_daemon_that_has_not_read_a_tally_waits(played: Played) -> None:
-    state = ProviderState(played.folder / "empty.db", DEPLOYMENT, KEYS[1].address)
-    created = {"requestId": REQUEST, "terms": camel(played.prepared.terms)}
-    state.ingest([(1, 0, "RequestCreated", created)], 1, "0x")
-    replay = replay_of(played.view(3, state, Cache()))
+    view = played.view(3, {}, Cache())
+    view.events = lambda *_: []
     with pytest.raises(ContentMissing, match="tally of round 2"):
-        replay.history.valid(2)
-    state.close()
+        replay_of(view).history.valid(2)
 
 
 def test_the_strategy_under_test_reads_start_initial_and_before() -> None:

@@ -79,7 +79,7 @@ def round_of(revealed: int, words: tuple[int, ...], submitted: int = 0b1111) -> 
         RoundOpened(at(10), 1, 1, bytes(32), bytes(32), 0b1111),
         ModelsSubmitted(at(11), 1, 1, submitted, (bytes(32),) * submitted.bit_count()),
         VotesRevealed(at(12), 1, 1, revealed, words),
-        RoundTallied(at(13), 1, 1, blind, board),
+        RoundTallied(at(13), 1, 1, blind, board, bytes(32)),
         Attested(at(14), 1, 1, revealed, bytes(32), 0),
         RoundFinalised(at(15), 1, 1, 0, b"\x01" * 32, 800, revealed),
         Credited(at(15), 1, 3 << 48 | 2 << 32 | 1 << 16, board.points, faults, b"\x01" * 32),

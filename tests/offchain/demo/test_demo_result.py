@@ -4,8 +4,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+from fedpact.demo.figures import missed_rounds, timed
 from fedpact.demo.result import DemoResult, FinalModel
-from fedpact.demo.result_v2 import missed_rounds, timed
 
 
 def test_a_missing_round_is_a_failure() -> None:

@@ -133,17 +133,13 @@ def test_a_request_for_other_data_is_declined_by_the_schema() -> None:
     assert public_reason(refused.value) is Reason.SCHEMA
 
 
-@pytest.mark.parametrize("protocol", [joining, joining_v2])
-def test_a_store_that_gives_other_bytes_makes_nobody_decline(
-    monkeypatch: pytest.MonkeyPatch, protocol: Any
-) -> None:
+def test_a_store_that_gives_other_bytes_makes_nobody_decline() -> None:
     """A damaged file or a bad gateway is no fault of the request's: it was declined for good."""
 
     def damaged(*_: object) -> bool:
         raise ContentMismatch("7 bytes served as CID hash to another")
 
     terms = SimpleNamespace(max_pool=3, specification=bytes(32))
-    monkeypatch.setattr(joining, "terms_of", lambda _: terms)
     ctx = SimpleNamespace(
         cache=SimpleNamespace(held=""), fetching=SimpleNamespace(has_come=damaged)
     )
@@ -154,4 +150,4 @@ def test_a_store_that_gives_other_bytes_makes_nobody_decline(
         terms=terms,
     )
     with pytest.raises(ContentMismatch):
-        protocol.opt_in(view)
+        joining_v2.opt_in(view)

@@ -6,11 +6,7 @@ from typing import Any
 import pytest
 
 from fedpact.errors import ContentMismatch, ContentTooLarge
-from fedpact.provider import reading
-from fedpact.provider.v2 import reading as reading_v2
-from fedpact.provider.v2 import voting
-
-BOTH = pytest.mark.parametrize("protocol", [reading, reading_v2])
+from fedpact.provider.v2 import reading, voting
 
 
 def view(error: Exception) -> Any:
@@ -29,24 +25,21 @@ def view(error: Exception) -> Any:
 
 @pytest.fixture(autouse=True)
 def specification(monkeypatch: pytest.MonkeyPatch) -> None:
-    for protocol in (reading, reading_v2):
-        monkeypatch.setattr(protocol, "specification_of", lambda _: None)
-        monkeypatch.setattr(protocol, "template_of", lambda _: SimpleNamespace(bytes=8))
-        monkeypatch.setattr(protocol, "model_cid", lambda *_: "cid")
-        monkeypatch.setattr(protocol, "sealed_bytes", lambda _: 8)
+    monkeypatch.setattr(reading, "specification_of", lambda _: None)
+    monkeypatch.setattr(reading, "template_of", lambda _: SimpleNamespace(bytes=8))
+    monkeypatch.setattr(reading, "model_cid", lambda *_: "cid")
+    monkeypatch.setattr(reading, "sealed_bytes", lambda _: 8)
 
 
-@BOTH
-def test_no_member_is_judged_by_what_a_damaged_store_gives_for_its_model(protocol: Any) -> None:
+def test_no_member_is_judged_by_what_a_damaged_store_gives_for_its_model() -> None:
     """Seen in chaos: while a store gave other bytes, members called each other's models invalid,
     and the request ended."""
     with pytest.raises(ContentMismatch):
-        protocol.member_model(view(ContentMismatch("served as cid")), 2, 0, b"digest")
+        reading.member_model(view(ContentMismatch("served as cid")), 2, 0, b"digest")
 
 
-@BOTH
-def test_a_model_of_another_size_is_its_makers_fault(protocol: Any) -> None:
-    assert protocol.member_model(view(ContentTooLarge("9 bytes")), 2, 0, b"digest") is None
+def test_a_model_of_another_size_is_its_makers_fault() -> None:
+    assert reading.member_model(view(ContentTooLarge("9 bytes")), 2, 0, b"digest") is None
 
 
 def test_a_slice_that_a_damaged_store_gives_wrongly_is_waited_for(

@@ -9,7 +9,7 @@ from fedpact.chain.scanner import SETTLED
 from fedpact.provider.context import Cache
 from fedpact.provider.forgetting import forget_ended
 from fedpact.provider.state import Participation, ProviderState
-from fedpact.provider.v2.second import SecondProtocol
+from fedpact.provider.v2.asked import Asked
 from fedpact.types.deployment import Deployment
 
 HERE = Deployment(31337, "0xaa", "0x1", "0x2", "0x3", 0, {})
@@ -72,7 +72,7 @@ def test_what_was_submitted_outlives_the_events_of_its_request(tmp_path: Path) -
             one.ingest(rounds_of(2, OWN), 2, "0xabc")
             one.decide(2, Participation.FINISHED, "paid")
             ctx = context(one, [])
-            asked = SecondProtocol(ctx)
+            asked = Asked(ctx)
             if one is forgetful:
                 forget_ended(ctx, asked, Frame(2 + SETTLED, "0xabc", 0))
                 assert len(one.events_of(2)) == 4
@@ -88,7 +88,7 @@ def test_nothing_is_asked_of_the_node_for_requests_of_others(tmp_path: Path) -> 
     asked: list[int] = []
     with ProviderState(tmp_path / "state.sqlite", HERE, OWN) as state:
         state.ingest([*rounds_of(1, OTHER), *rounds_of(2, OWN)], 2, "0xabc")
-        [(release, digest)] = SecondProtocol(context(state, asked)).submissions()
+        [(release, digest)] = Asked(context(state, asked)).submissions()
     assert (release.request, release.round, digest) == (2, 1, b"\x02")
     assert asked == [2]
 
@@ -98,7 +98,7 @@ def test_a_round_more_asks_the_node_for_one_cohort_and_one_record_more(tmp_path:
     asked: list[int] = []
     read: list[str] = []
     with ProviderState(tmp_path / "state.sqlite", HERE, OWN) as state:
-        protocol = SecondProtocol(context(state, asked, read))
+        protocol = Asked(context(state, asked, read))
         for round_ in range(2, 6):
             events = posted(2, round_ + 1, round_)
             state.ingest([*(rounds_of(2, OWN) if round_ == 2 else ()), *events], round_ + 1, "0xb")

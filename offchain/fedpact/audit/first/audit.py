@@ -11,7 +11,7 @@ from fedpact.audit.first.resale import ResaleChecks
 from fedpact.audit.first.retrieval import RetrievalChecks
 from fedpact.audit.first.seats import SeatHistory, learning_checks
 from fedpact.audit.report import AuditItem, AuditReport, look
-from fedpact.chain.client import ChainClient
+from fedpact.chain.client import FirstClient
 from fedpact.chain.scanner import EventScanner
 from fedpact.content.store import ContentStore
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def audit_first(
-    client: ChainClient,
+    client: FirstClient,
     store: ContentStore,
     request_id: int,
     keys: "AccountKeys | None" = None,

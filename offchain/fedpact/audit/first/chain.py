@@ -3,8 +3,8 @@
 from functools import cached_property
 
 from fedpact.audit.report import Broken, Unavailable
-from fedpact.chain.abi import ROUNDS, contract_abi
-from fedpact.chain.client import ChainClient
+from fedpact.chain.abi import FIRST, ROUNDS, contract_abi
+from fedpact.chain.client import FirstClient
 from fedpact.chain.records import Frame
 from fedpact.types.deployment import Deployment
 from fedpact.types.resale import PurchaseStatus
@@ -17,7 +17,7 @@ REVEAL = "revealVote"
 class ChainFacts:
     """Views of the contracts for one request at one frame; each is read once."""
 
-    def __init__(self, client: ChainClient, request_id: int, frame: Frame) -> None:
+    def __init__(self, client: FirstClient, request_id: int, frame: Frame) -> None:
         self._client = client
         self._id = request_id
         self.frame = frame
@@ -118,7 +118,7 @@ class ChainFacts:
         transaction = self._client.rpc.call("eth_getTransactionByHash", tx_hash)
         if transaction is None:
             raise Unavailable(f"the node does not know transaction {tx_hash}")
-        function = contract_abi(ROUNDS).functions[REVEAL]
+        function = contract_abi(ROUNDS, FIRST).functions[REVEAL]
         data = bytes.fromhex(transaction["input"][2:])
         direct = str(transaction["to"]).lower() == self.deployment.rounds.lower()
         if not direct or data[:SELECTOR_BYTES] != function.selector:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fedpact.chain.bindings.market import terms_of
-from fedpact.chain.bindings.resale import ResaleMarket
+from fedpact.chain.bindings.first.market import terms_of
+from fedpact.chain.bindings.first.resale import ResaleMarket
 from fedpact.chain.records import Event
 from fedpact.errors import AuditFailed, UnknownRequest
 from fedpact.types.rounds import Terms, seats_of

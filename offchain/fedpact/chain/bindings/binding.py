@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, ClassVar
 
-from fedpact.chain.abi import FIRST, contract_abi
+from fedpact.chain.abi import SECOND, contract_abi
 from fedpact.chain.connection import Connection
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import BlockReference, Call, Event, Receipt
@@ -17,7 +17,7 @@ class Binding:
     """A contract at an address. Views take `block`: a Frame, a number, or None for the latest."""
 
     NAME: ClassVar[str]
-    PROTOCOL: ClassVar[int] = FIRST
+    PROTOCOL: ClassVar[int] = SECOND
 
     def __init__(self, connection: Connection, address: str) -> None:
         self.address = address

@@ -1,16 +1,16 @@
-"""ParticipantRegistry: admission, keys, profiles, reputation."""
+"""ParticipantRegistry: admission, keys, profiles."""
 
 from collections.abc import Sequence
 
 from fedpact.chain.abi import REGISTRY
-from fedpact.chain.bindings.binding import Binding, camel, snake
+from fedpact.chain.bindings.binding import Binding, camel
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import BlockReference, Receipt
-from fedpact.types.participants import Participant, ParticipantStatus, SignedVoucher, Voucher
+from fedpact.types.participants import SignedVoucher, Voucher
 
 
 class Admissions(Binding):
-    """What the registries of both protocols do alike; digests and keys are 32 bytes."""
+    """Admission, keys and profiles; digests and keys are 32 bytes."""
 
     NAME = REGISTRY
 
@@ -111,29 +111,3 @@ class Admissions(Binding):
             block=block,
         )
         return bool(holds), bool(attested)
-
-
-class Registry(Admissions):
-    """What IParticipantRegistry.sol documents."""
-
-    def participant(self, account: str, block: BlockReference = None) -> Participant:
-        """The participant as stored; status NONE if unregistered."""
-        found = snake(self._view("participant", account, block=block))
-        return Participant(
-            account=account, **{**found, "status": ParticipantStatus(found["status"])}
-        )
-
-    def reputation(self, account: str, block: BlockReference = None) -> int:
-        """0 to 10,000."""
-        return int(self._view("reputation", account, block=block))
-
-    def active_mask(self, accounts: Sequence[str], block: BlockReference = None) -> int:
-        """Bit i is set where accounts[i] is active; at most 256 accounts."""
-        return int(self._view("activeMask", accounts, block=block))
-
-    def reputation_unit(self, block: BlockReference = None) -> int:
-        """The payment that gives an outcome weight 1, in wei."""
-        return int(self._view("reputationUnit", block=block))
-
-    def outcome_weight(self, payment: int, block: BlockReference = None) -> int:
-        return int(self._view("outcomeWeight", payment, block=block))

@@ -55,7 +55,7 @@ class Change:
 
 
 class Follower(Closing):
-    """Writes the index of a deployment of the second protocol; for one thread. The content store is
+    """Writes the index of a deployment; for one thread. The content store is
     asked in another one."""
 
     def __init__(

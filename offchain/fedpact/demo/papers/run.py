@@ -10,7 +10,6 @@ from fedpact.demo.papers.lu import LuDemo
 from fedpact.demo.papers.story import Story
 from fedpact.demo.papers.wang import WangDemo
 from fedpact.demo.workspace import workspace
-from fedpact.types.deployment import DeploymentV2
 
 
 def run_paper(options: PaperOptions, console: Console) -> list[str]:
@@ -18,7 +17,7 @@ def run_paper(options: PaperOptions, console: Console) -> list[str]:
     started, story = time.monotonic(), Story(console)
     with (
         workspace(options.keep, console) as folder,
-        running_network(folder, options.store, DeploymentV2.protocol) as (network, registrar),
+        running_network(folder, options.store) as (network, registrar),
     ):
         given = (network, story, registrar, options)
         if options.paper is Paper.LU:

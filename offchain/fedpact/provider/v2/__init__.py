@@ -1,1 +1,1 @@
-"""What a provider's daemon does in requests of the second protocol (docs/protocol-v2.md)."""
+"""What a provider's daemon does in requests (docs/protocol-v2.md)."""

@@ -1,4 +1,4 @@
-"""Which duty follows from which facts, in the second protocol.
+"""Which duty follows from which facts.
 
 A duty is idempotent. It derives all it needs from the chain's facts, the content store and the
 account's key; after a crash the cycle simply runs it again.

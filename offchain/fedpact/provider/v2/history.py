@@ -1,4 +1,4 @@
-"""A request's history as a daemon of the second protocol knows it.
+"""A request's history as a daemon knows it.
 
 Members are known by their pool index: a seat may be another member's in the next round. Rounds that
 nobody could judge, and rounds that did not become final, leave no scores behind.

@@ -1,4 +1,4 @@
-"""Judge a request of the second protocol, opt in to it, and start it."""
+"""Judge a request, opt in to it, and start it."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What the duties of the second protocol read of a request from the chain and the content store."""
+"""What the duties read of a request from the chain and the content store."""
 
 import logging
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What chain and state say of a provider's requests of the second protocol, and its pay."""
+"""What chain and state say of a provider's requests, and its pay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

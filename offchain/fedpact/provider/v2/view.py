@@ -1,4 +1,4 @@
-"""One request of the second protocol as of one block."""
+"""One request as of one block."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from fedpact.provider.context import Cohort, Parts
 from fedpact.types.v2 import Phase, PoolFacts, PoolMember, RoundFacts, StoredRequest, Terms
 
 Context = Parts[ClientV2]
-"""The daemon's parts, as the duties of the second protocol see them."""
+"""The daemon's parts, as the duties see them."""
 
 WINDOWS = {
     Phase.SUBMIT: "submit_window",
@@ -53,9 +53,11 @@ class RequestView:
 
     @property
     def rest(self) -> float:
-        """See `Look.rest`. Who is not drawn is asked for nothing before the next round, which it
-        then sees within a hundredth of the time for submissions; who waits for a pool to close
-        sees that within a hundredth of the time for a start."""
+        """For how many seconds nothing is asked of this account; 0: it may be at once.
+
+        Who is not drawn is asked for nothing before the next round, which it then sees within a
+        hundredth of the time for submissions; who waits for a pool to close sees that within a
+        hundredth of the time for a start."""
         if self.facts.phase is Phase.WAITING:
             waits = self.has_joined and not self.pool_facts.closed
             return self.terms.start_window / REST_PARTS if waits else 0.0

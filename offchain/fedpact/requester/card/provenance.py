@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedpact.consensus.artefacts import model_cid
 from fedpact.learning.families import family_of
 from fedpact.types.cid import Cid
-from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 if TYPE_CHECKING:
-    from fedpact.chain.client import ChainClient
-    from fedpact.chain.records import Event
+    pass
 
 MILESTONES = {
     "RequestCreated": "request published",
@@ -23,7 +20,7 @@ MILESTONES = {
     "Delivered": "model's key delivered",
     "Settled": "money shared out",
 }
-"""Events of either protocol that every finished request has."""
+"""Events that every finished request has."""
 
 
 @dataclass(frozen=True)
@@ -84,39 +81,3 @@ def global_model(
 
 def specification_cid(digest: bytes) -> str:
     return str(Cid.of_digest(digest, SPECIFICATION_MAX_BYTES))
-
-
-def of_first_protocol(
-    client: ChainClient, request_id: int, spec: Specification, events: Sequence[Event]
-) -> Provenance:
-    """`events`: all of the request's, market and rounds."""
-    named = {one.name: one for one in events if one.name in MILESTONES}
-    created = named["RequestCreated"]
-    makers = seats_of(next(e.args["contributors"] for e in events if e.name == "ModelShared"))
-    points, _ = client.rounds.points(request_id)
-    total = sum(points) or 1
-    providers = tuple(
-        ProviderShare(
-            one.account,
-            one.samples,
-            points[one.seat],
-            points[one.seat] / total,
-            one.seat in makers,
-        )
-        for one in client.rounds.members(request_id)
-    )
-    rounds = tuple(
-        global_model(spec, e.args["round"], e.args["digest"], e.args["mae"], e.tx_hash)
-        for e in events
-        if e.name == "RoundFinalised"
-    )
-    return Provenance(
-        1,
-        client.deployment.chain_id,
-        dict(client.deployment.contracts),
-        created.args["requester"],
-        specification_cid(created.args["terms"]["specification"]),
-        providers,
-        rounds,
-        tuple(Milestone(MILESTONES[e.name], e.tx_hash) for e in named.values()),
-    )

@@ -1,1 +1,1 @@
-"""The requester in the second protocol: publish, open slices, fetch, dispute, settle."""
+"""The requester: publish, open slices, fetch, dispute, settle."""

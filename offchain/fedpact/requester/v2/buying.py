@@ -1,4 +1,4 @@
-"""Buy finished results of other requests, under the second protocol.
+"""Buy finished results of other requests.
 
 A key that does not open the model is disputed on chain: the purchase then waits for another
 member's key, and the price goes back if none comes.
@@ -60,7 +60,7 @@ def _offer(
     members = client.pool.members(seen.request_id, seen.frame)
     makers = [members[index] for index, one in sums_of(seen.entries()).items() if one.points]
     reputations = [client.reputation.reputation(one.account, seen.frame) for one in makers]
-    spec, refusal = _published(store, terms)
+    spec, refusal = published(store, terms)
     if spec is not None:
         refusal = price_differs(spec, offer.price)
         if usage_rules and usage_rules != spec.usage_rules:
@@ -101,7 +101,7 @@ def _took_part(
     return organisation in {asked, *(one.organisation for one in members)}
 
 
-def _published(store: ContentStore, terms: Terms) -> tuple[Specification | None, str]:
+def published(store: ContentStore, terms: Terms) -> tuple[Specification | None, str]:
     """The specification, or why it is unavailable or does not match these terms."""
     cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
     try:

@@ -1,4 +1,4 @@
-"""The requester's Python API in the second protocol; the command line uses it too."""
+"""The requester's Python API; the command line uses it too."""
 
 from __future__ import annotations
 
@@ -234,7 +234,9 @@ class RequesterV2(RequestCreator):
         return answer_file(path, queries)
 
     def cancel(self, request_id: int) -> None:
-        """Cancel: before the start at once, later from the next round on. Raises Reverted."""
+        """Cancel: before the start at once, later from the next round on. Raises UnknownRequest,
+        Reverted."""
+        self.client.market.request(request_id)
         self.client.send(self.keys, self.client.market.cancel(request_id))
 
     def refund(self, request_id: int) -> Refund:

@@ -1,4 +1,4 @@
-"""Creating a request of the second protocol: its content, its terms, the escrow.
+"""Creating a request: its content, its terms, the escrow.
 
 A creation that was interrupted goes on where it stopped, by a file that its first call writes.
 """

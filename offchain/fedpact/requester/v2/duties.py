@@ -1,4 +1,4 @@
-"""What a request of the second protocol asks of its requester, or of an opener that it names."""
+"""What a request asks of its requester, or of an opener that it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request of the second protocol at one block, as its requester sees it."""
+"""One request at one block, as its requester sees it."""
 
 from __future__ import annotations
 

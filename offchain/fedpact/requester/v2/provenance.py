@@ -1,4 +1,4 @@
-"""Where a model of the second protocol came from, as the chain tells it."""
+"""Where a model came from, as the chain tells it."""
 
 from fedpact.chain.bindings.v2.events import (
     Delivered,

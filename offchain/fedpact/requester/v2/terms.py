@@ -32,7 +32,7 @@ _RULES = {rule.name.lower(): rule for rule in WeightRule}
 
 
 class MarketTerms(Document):
-    """The table `terms` of a draft for the second protocol."""
+    """The table `terms` of a draft."""
 
     min_pool: Annotated[int, Field(ge=2, le=MAX_POOL)] | None = None
     """Default: the specification's min_providers."""

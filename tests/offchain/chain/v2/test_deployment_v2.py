@@ -6,9 +6,7 @@ import pytest
 
 from fedpact.chain import deployment_v2
 from fedpact.chain.abi import CONTRACTS, MARKET, STEPS
-from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.deployment import deploy
 from fedpact.chain.deployment_v2 import Parameters, deploy_v2, parameters_for
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
@@ -86,11 +84,3 @@ def test_changed_code_does_not_pass(anvil: Devnet) -> None:
     connection.rpc.call("anvil_setCode", made.pool, "0x" + code.hex())
     with pytest.raises(DeploymentError, match=f"TrainingPool at {made.pool} .* is not this"):
         verify_artifacts(connection, made)
-
-
-def test_the_first_protocol_is_verified_likewise(anvil: Devnet) -> None:
-    connection = ChainClient.connect(anvil.url, None)
-    made = deploy(connection, anvil.new_account())
-    assert len(verify_artifacts(connection, made)) == 4
-    with pytest.raises(DeploymentError, match="is not this package's"):
-        verify_artifacts(connection, replace(made, rounds=made.market, market=made.rounds))

@@ -25,7 +25,7 @@ from fedpact.errors import InvalidInput, NotReady
 from fedpact.provider.context import Cache, DutyResult
 from fedpact.provider.files import state_file
 from fedpact.provider.state import ProviderState
-from fedpact.provider.v2.second import SecondProtocol
+from fedpact.provider.v2.asked import Asked
 from fedpact.provider.v2.selling import resold, sell_result
 from fedpact.provider.v2.standing import claim, standing
 from fedpact.requester.v2.client import RequesterV2, requests
@@ -52,7 +52,7 @@ class Maker:
         """Read all events, and the request at the latest block."""
         ctx = self.ctx
         read_events(ctx.client, ctx.state)
-        return SecondProtocol(ctx).look(self.request, ctx.client.frame())
+        return Asked(ctx).look(self.request, ctx.client.frame())
 
     def due(self) -> bool:
         return self.request in resold(self.ctx, self.look().frame)

@@ -1,4 +1,4 @@
-"""The events of a request of the second protocol, one class each.
+"""The events of a request, one class each.
 
 Names and fields are the contracts' (contracts/v2/interfaces), in snake case.
 """

@@ -1,4 +1,4 @@
-"""SharingMarket of the second protocol: requests, escrow, delivery, dispute, payment."""
+"""SharingMarket: requests, escrow, delivery, dispute, payment."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""ParticipantRegistry of the second protocol: admission, keys, profiles."""
+"""ParticipantRegistry: admission, keys, profiles."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""ResaleMarket of the second protocol: sales of finished results, retrieval records."""
+"""ResaleMarket: sales of finished results, retrieval records."""
 
 from collections.abc import Sequence
 

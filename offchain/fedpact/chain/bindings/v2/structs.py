@@ -1,4 +1,4 @@
-"""The second protocol's structs as the codec takes and gives them."""
+"""The contracts' structs as the codec takes and gives them."""
 
 from collections.abc import Mapping
 from typing import Any

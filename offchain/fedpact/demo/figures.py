@@ -1,4 +1,4 @@
-"""The figures of a demo on the second protocol, read from the chain."""
+"""The figures of a demo, read from the chain."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence

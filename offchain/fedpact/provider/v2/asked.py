@@ -1,11 +1,12 @@
-"""The second protocol, as the daemon's cycle sees it."""
+"""What a request asks of a provider's daemon: the daemon's cycle knows no more of the protocol."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from fedpact.chain.records import Call, Frame
+from fedpact.logs import about
 from fedpact.privacy.ledger_report import ReleaseId
-from fedpact.provider.asked import Asked
+from fedpact.provider.context import DutyResult, idle
 from fedpact.provider.v2.affording import require_worth
 from fedpact.provider.v2.declining import say_again
 from fedpact.provider.v2.duties import Duty, duties_of
@@ -23,13 +24,16 @@ from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
 
 
-class SecondProtocol(Asked[RequestView]):
+class Asked:
+    """The duties of one account."""
+
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         if ctx.exchange is not None:
             say_again(ctx, ctx.exchange)
 
     def look(self, request: int, frame: Frame) -> RequestView:
+        """Read a request at a block."""
         client = self._ctx.client
         record = client.market.request(request, frame)
         facts = client.rounds.round_facts(request, frame)
@@ -37,15 +41,31 @@ class SecondProtocol(Asked[RequestView]):
 
     @property
     def opt_in(self) -> Duty:
+        """The duty that decides on a request."""
         return opt_in
 
     def duties_of(self, look: RequestView) -> tuple[Duty, ...]:
+        """What may be due now, in the order in which it is tried."""
         return duties_of(look)
 
+    def next_duty(self, look: RequestView) -> DutyResult:
+        """Do the first duty that has something to do; otherwise say why nothing was done."""
+        outcome = idle(f"no duty in stage {look.stage}")
+        for duty in self.duties_of(look):
+            name = duty.__name__
+            with about(round=look.round, duty=name), look.ctx.metrics.duty(name):
+                outcome = duty(look)
+            if outcome.acted:
+                look.ctx.metrics.done(name)
+                break
+        return outcome
+
     def require_worth(self, look: RequestView, call: Call, wei: int) -> None:
+        """Raise FeeTooHigh if a call that costs `wei` is over the policy, or earns less."""
         require_worth(look, call, wei)
 
     def finished_but_due(self, frame: Frame) -> set[int]:
+        """Requests that are finished, and still ask something of this account."""
         return resold(self._ctx, frame)
 
     def may_ask_again(self, request: int) -> bool:
@@ -53,12 +73,17 @@ class SecondProtocol(Asked[RequestView]):
         return on_offer(self._ctx, request)
 
     def asked_for(self, request: int, frame: Frame) -> tuple[Specification, str]:
+        """A request's specification, and the account of its requester."""
         look = self.look(request, frame)
         return specification_of(look), look.record.requester
 
     def submissions(self, requests: Collection[int] | None = None) -> list[tuple[ReleaseId, bytes]]:
-        """After a void start the same model is submitted again, sealed under another key: only the
-        first one is in the ledger."""
+        """The releases that this account has submitted on chain, with their digests; None: of all
+        requests.
+
+        After a void start the same model is submitted again, sealed under another key: only the
+        first one is in the ledger.
+        """
         ctx, found = self._ctx, dict[ReleaseId, bytes]()
         every = (request for request, _, _ in ctx.state.all_requests())
         for request in every if requests is None else requests:

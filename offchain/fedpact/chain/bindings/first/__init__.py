@@ -1,0 +1,1 @@
+"""Contracts of the first protocol, for reading: `FirstClient` has them."""
