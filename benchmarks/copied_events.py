@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.replayed import emit, log_entry, replaying
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 
 FIRST_ID = 10**9
 """Number of the first request that does not exist."""
 AT_ONCE, EMPTY_BLOCKS = 100, 9
 
 
-def copy_events(client: ClientV2, request: int, count: int, accounts: Sequence[str]) -> int:
+def copy_events(client: ChainClient, request: int, count: int, accounts: Sequence[str]) -> int:
     """About `count` events, in the order of the original's, without its creation: a request that
     was created would be open for ever. `accounts` become others, so that nobody is meant.
 

@@ -27,15 +27,15 @@ from playwright.sync_api import Request
 from benchmarks.replayed import emit, log_entry, replaying
 from fedpact.chain import deployment as deployments
 from fedpact.chain.abi import MARKET, POOL, ROUNDS, SECOND, ContractAbi, contract_abi
-from fedpact.chain.bindings.v2.structs import terms_struct
-from fedpact.chain.client import ClientV2
+from fedpact.chain.bindings.structs import terms_struct
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.child import ChildProcess
 from fedpact.consensus.judgement import judge
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.tables import IndexFile
-from fedpact.types.v2 import Terms
+from fedpact.types.requests import Terms
 from tests.support.browser import Watched, chromium
 from tests.support.dashboard_world import SERVING, dashboard_command
 from tests.support.second import People, deployed_second, make_terms
@@ -79,11 +79,11 @@ def main() -> None:
 # ---------------------------------------------------------------------- the chain
 
 
-def _chain(devnet: Devnet, folder: Path) -> ClientV2:
+def _chain(devnet: Devnet, folder: Path) -> ChainClient:
     registrar = devnet.new_account()
     deployment = deployed_second(devnet, registrar)
     deployments.save(deployment, folder / "deployment.json")
-    client = ClientV2.connect(devnet.url, deployment)
+    client = ChainClient.connect(devnet.url, deployment)
     people = People.admitted(devnet, client, registrar, MEMBERS)
     store = EmbeddedStore(folder / "content")
     accounts = [keys.address for keys in people.members]
@@ -116,7 +116,7 @@ def _terms(store: EmbeddedStore, number: int) -> Terms:
     return make_terms(specification=digest, max_rounds=ROUNDS_EACH + 1)
 
 
-def _created(client: ClientV2, request: int, requester: str, terms: Terms) -> bytes:
+def _created(client: ChainClient, request: int, requester: str, terms: Terms) -> bytes:
     market = contract_abi(MARKET, SECOND)
     encoded = market.functions["createRequest"].inputs.encode([terms_struct(terms)])
     data = client.market.terms_hash(terms) + (64).to_bytes(32, "big") + encoded[32:]
@@ -171,7 +171,7 @@ def _log(abi: ContractAbi, name: str, topics: tuple[int, ...], data: bytes) -> b
 # ---------------------------------------------------------------------- what is measured
 
 
-def _rebuild(client: ClientV2, folder: Path) -> dict[str, float]:
+def _rebuild(client: ChainClient, folder: Path) -> dict[str, float]:
     """Seconds from an empty file to all events, and on to the cost of every transaction."""
     path = folder / "state" / "dashboard" / client.deployment.fingerprint.hex()[:16]
     store = EmbeddedStore(folder / "content")
@@ -200,7 +200,7 @@ def _rebuild(client: ClientV2, folder: Path) -> dict[str, float]:
     }
 
 
-def _served(client: ClientV2, folder: Path) -> dict[str, Any]:
+def _served(client: ChainClient, folder: Path) -> dict[str, Any]:
     config = folder / "fedpact.toml"
     config.write_text(
         f'endpoint = "{client.rpc.nodes[0].shown}"\ndeployment = "deployment.json"\n'
@@ -245,7 +245,7 @@ def _size(request: Request) -> int:
     return sizes["responseBodySize"] + sizes["responseHeadersSize"]
 
 
-def _viewers(client: ClientV2, url: str, pid: int) -> dict[str, Any]:
+def _viewers(client: ChainClient, url: str, pid: int) -> dict[str, Any]:
     """CPU of the server with nobody and with VIEWERS looking, while a request moves each second.
 
     A viewer does what the page's script does: it holds the stream of events, and takes a fresh copy
@@ -284,7 +284,7 @@ def _lateness(seen: dict[int, float], moments: dict[int, float]) -> list[float]:
     return found
 
 
-def _moving(client: ClientV2, pid: int) -> tuple[float, dict[int, float]]:
+def _moving(client: ChainClient, pid: int) -> tuple[float, dict[int, float]]:
     """Share of a core that the server took, and when each block was mined."""
     before, began = _cpu(pid), time.monotonic()
     moments: dict[int, float] = {}

@@ -81,7 +81,7 @@ def page(result: dict[str, Any]) -> str:
         "A task is: create, enrolment, start, one round, delivery, and the settlement, which pays",
         "all. A further round is one with another round after it. *Signed*: a round on which all",
         "agree, in one transaction. *Batched*: in four. *On chain*: each member joins and takes",
-        "every step by itself ([the protocol](protocol-v2.md)).",
+        "every step by itself ([the protocol](protocol.md)).",
         "",
         row("", [f"N = {size}" for size in SIZES]),
         row("---", ["---:"] * len(SIZES)),

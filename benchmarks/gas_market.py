@@ -3,7 +3,7 @@
 from eth_utils import keccak
 
 from fedpact.content.delivery import Deliveries, dispute_context, prove, public_key
-from tests.contracts.v2.market.kit import (
+from tests.contracts.market.kit import (
     REQUEST_KEY,
     SECRET,
     WINDOW,
@@ -12,7 +12,7 @@ from tests.contracts.v2.market.kit import (
     deploy,
     entry,
 )
-from tests.contracts.v2.market.sale import ROUND, Sale
+from tests.contracts.market.sale import ROUND, Sale
 from tests.support.chainkit import Chain, anvil_process, compile_sources, local_accounts
 
 SIZES = (5, 10, 16)

@@ -16,8 +16,8 @@ from eth_utils import keccak
 
 from fedpact.chain.signed_messages import pack_signatures
 from fedpact.content.delivery import Deliveries, Point
-from tests.contracts.v2.market.kit import REQUEST_KEY, as_argument
-from tests.contracts.v2.rounds.kit import (
+from tests.contracts.market.kit import REQUEST_KEY, as_argument
+from tests.contracts.rounds.kit import (
     SLICE_KEY,
     START,
     WINDOW,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 
 GAS = 29_000_000
 
@@ -21,7 +21,7 @@ def log_entry(topics: Sequence[int], data: bytes) -> bytes:
 
 
 @contextmanager
-def replaying(client: ClientV2, at: str, topics: int) -> Iterator[None]:
+def replaying(client: ChainClient, at: str, topics: int) -> Iterator[None]:
     """The program is at the contract's address, for entries of so many topics, until all that was
     sent to it is mined."""
     code = client.rpc.call("eth_getCode", at, "latest")
@@ -36,7 +36,7 @@ def replaying(client: ClientV2, at: str, topics: int) -> Iterator[None]:
         client.rpc.call("anvil_setCode", at, code)
 
 
-def emit(client: ClientV2, at: str, entries: Sequence[bytes]) -> str:
+def emit(client: ChainClient, at: str, entries: Sequence[bytes]) -> str:
     """One transaction, from Anvil's own account; its hash."""
     [sender] = client.rpc.call("eth_accounts")
     data = "0x" + b"".join(entries).hex()

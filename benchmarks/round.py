@@ -15,15 +15,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fedpact.chain.bindings.v2.events import RoundOpened
-from fedpact.chain.client import ClientV2
+from fedpact.chain.bindings.events import RoundOpened
+from fedpact.chain.client import ChainClient
 from fedpact.demo.data import prepare
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions
 from fedpact.demo.progress import RoundClock
-from fedpact.requester.v2.client import RequesterV2
-from fedpact.requester.v2.look import look
-from fedpact.types.v2 import Status
+from fedpact.requester.client import Requester
+from fedpact.requester.look import look
+from fedpact.types.requests import Status
 from tests.support.processes import executed
 
 PROVIDERS = 3
@@ -70,7 +70,7 @@ def _measure(
     idle = [_resident_mb(process.pid) for process in network.daemons]
     console.print(f"idle daemons: {', '.join(f'{mb:.0f} MB' for mb in idle)}")
 
-    api = RequesterV2(network.client, network.store, requester, network.folder / "state")
+    api = Requester(network.client, network.store, requester, network.folder / "state")
     request_id = api.create(data.draft.changed(local=SLOW), data.evaluation, PAYMENT_WEI)
     clock = RoundClock()
     end = api.follow(request_id, clock.tick, poll_interval=POLL_SECONDS)
@@ -95,7 +95,7 @@ def _measure(
     }
 
 
-def _gas_per_round(client: ClientV2, request_id: int) -> int:
+def _gas_per_round(client: ChainClient, request_id: int) -> int:
     """Median over the rounds after the first (whose storage slots are new)."""
     by_round: dict[int, set[str]] = {}
     for event in look(client, request_id).all_events():

@@ -40,9 +40,9 @@ from fedpact.demo.data import prepare
 from fedpact.demo.network import free_port
 from fedpact.demo.options import DemoOptions
 from fedpact.provider.files import provider_folder
-from fedpact.requester.v2.client import RequesterV2
+from fedpact.requester.client import Requester
 from fedpact.settings import Settings
-from fedpact.types.v2 import Status
+from fedpact.types.requests import Status
 from tests.support.second_world import SecondWorld, second_network
 
 BUSY, IDLE = 0, 2
@@ -112,7 +112,7 @@ class Soak:
     def __init__(self, world: SecondWorld) -> None:
         self._world = world
         network = world.network
-        self._requester = RequesterV2(
+        self._requester = Requester(
             world.client,
             network.store,
             world.requester_keys,

@@ -94,8 +94,8 @@ DEPLOYED = Artifacts(
         "TrainingRounds",
         "TrainingRoundsSteps",
     ),
-    ROOT / "contracts" / "v2",
-    ROOT / "offchain" / "fedpact" / "chain" / "artifacts" / "v2",
+    ROOT / "contracts",
+    ROOT / "offchain" / "fedpact" / "chain" / "artifacts",
 )
 """In the wheel."""
 

@@ -14,7 +14,7 @@ from ape.cli import ConnectedProviderCommand
 from fedpact import settings
 from fedpact.chain import deployment, keystore
 from fedpact.chain.connection import Connection
-from fedpact.chain.deployment_v2 import ETHER_UNIT, deploy_v2, parameters_for
+from fedpact.chain.deploying import ETHER_UNIT, deploy_contracts, parameters_for
 from fedpact.errors import FedpactError
 
 
@@ -60,7 +60,7 @@ def cli(
         keys = keystore.unlock(chosen.keystore, name, password)
         owner = keys.address
         parameters = parameters_for(chain, owner, owner, ether_unit=reputation_unit)
-        made = deploy_v2(chain, keys, parameters)
+        made = deploy_contracts(chain, keys, parameters)
         deployment.save(made, path)
     except FedpactError as error:
         click.echo(f"fedpact: {error}", err=True)

@@ -54,12 +54,12 @@ COPIED = (
 LINKED = (".venv", "node_modules", "offchain", "tests/__init__.py", "tests/conftest.py")
 TESTS = "tests/contracts"
 SUPPORT = "tests/support"
-LIBRARIES = "v2/libraries"
+LIBRARIES = "libraries"
 """These tests use only a harness; they do not need the deployed contracts compiled."""
 TEST_SECONDS = 1_800
 WORKERS = os.cpu_count() or 1
-HARNESSES = sorted((ROOT / TESTS / "v2" / "harness").glob("*.sol"))
-ALL = ("v2",)
+HARNESSES = sorted((ROOT / TESTS / "harness").glob("*.sol"))
+ALL = ("deployment", "libraries", "market", "registry", "reputation", "rounds", "stateful")
 """What runs after a mutant's own tests."""
 
 

@@ -14,7 +14,7 @@ import solcx
 from eth_utils.abi import abi_to_signature
 
 CACHE = contracts.ROOT / ".cache" / "natspec"
-FOLDER = "contracts/v2/interfaces"
+FOLDER = "contracts/interfaces"
 INTERFACES = (
     "IParticipantRegistry",
     "IReputationLedger",
@@ -34,7 +34,7 @@ def page() -> str:
         "# Contracts",
         "",
         f"Generated from the interfaces in `{FOLDER}`. Who may call what, and when: see "
-        "[the protocol](../protocol-v2.md). What each operation costs: see [gas](../gas.md).",
+        "[the protocol](../protocol.md). What each operation costs: see [gas](../gas.md).",
         "",
     ]
     for name, contract in _compiled().items():

@@ -3,7 +3,7 @@
     python -m scripts.standard_json [FILE]    build/standard-json.json by default
 
 Choose "Standard JSON input" in the explorer, solc 0.8.37, and name the contract by path, such as
-contracts/v2/SharingMarket.sol:SharingMarket. All contracts share one file, since they are compiled
+contracts/SharingMarket.sol:SharingMarket. All contracts share one file, since they are compiled
 together.
 """
 

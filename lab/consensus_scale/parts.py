@@ -16,7 +16,7 @@ import numpy as np
 from eth_account import Account
 
 from fedpact.chain.abi import MARKET, POOL, RESALE, ROUNDS, SECOND, contract_abi
-from fedpact.chain.bindings.v2.structs import terms_struct
+from fedpact.chain.bindings.structs import terms_struct
 from fedpact.consensus.aggregate import global_model
 from fedpact.consensus.artefacts import RoundRef, seal_global, seal_local, slice_aad
 from fedpact.consensus.scoring import ContributionRecord, RoundInputs, score_round
@@ -34,7 +34,7 @@ from fedpact.learning.local import train_local
 from fedpact.learning.strategies import Globals
 from fedpact.learning.training import LocalTraining
 from fedpact.requester.draft import Draft
-from fedpact.requester.v2.terms import MarketTerms
+from fedpact.requester.terms import MarketTerms
 from fedpact.types.specification import Specification
 
 T = TypeVar("T")

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from fedpact.learning.families.torch_family import TorchFamily
     from fedpact.privacy_audit.battery import Outcome, check_family
     from fedpact.requester.draft import Draft
+    from fedpact.requester.final_rounds import Member, Round
     from fedpact.requester.follow import RequestProgress
     from fedpact.requester.model import Model
-    from fedpact.requester.v2.final_rounds import Member, Round
     from fedpact.settings import Settings
     from fedpact.simulation.expectation import Expectation
     from fedpact.types.document import Document
@@ -81,7 +81,7 @@ _MODULES = {
     "fedpact.requester.draft": ("Draft",),
     "fedpact.requester.follow": ("RequestProgress",),
     "fedpact.requester.model": ("Model",),
-    "fedpact.requester.v2.final_rounds": ("Member", "Round"),
+    "fedpact.requester.final_rounds": ("Member", "Round"),
     "fedpact.settings": ("Settings",),
     "fedpact.simulation.expectation": ("Expectation",),
     "fedpact.types.document": ("Document",),

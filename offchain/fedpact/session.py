@@ -10,10 +10,10 @@ from fedpact.closing import Closing
 
 if TYPE_CHECKING:
     from fedpact.audit import AuditReport
-    from fedpact.chain.client import AnyClient, ClientV2
+    from fedpact.chain.client import AnyClient, ChainClient
     from fedpact.chain.keystore import AccountKeys
     from fedpact.content.store import ContentStore
-    from fedpact.requester.v2.client import RequesterV2
+    from fedpact.requester.client import Requester
     from fedpact.settings import Settings
     from fedpact.types.deployment import Deployment
 
@@ -61,13 +61,13 @@ class Session(Closing):
         )
 
     @property
-    def client(self) -> "ClientV2":
+    def client(self) -> "ChainClient":
         """Raises DeploymentError if the deployment is of the first protocol."""
         from fedpact.chain import deployment
-        from fedpact.chain.client import ClientV2
+        from fedpact.chain.client import ChainClient
 
         deployment.require_present(self.deployment, self.settings.deployment)
-        assert isinstance(self.chain, ClientV2)
+        assert isinstance(self.chain, ChainClient)
         return self.chain
 
     @cached_property
@@ -115,12 +115,12 @@ class Session(Closing):
         return read_password(self.settings.password_file, ask)
 
     @cached_property
-    def requester(self) -> "RequesterV2":
+    def requester(self) -> "Requester":
         """Publishes, follows, fetches and buys for the account in the settings."""
-        from fedpact.requester.v2.client import RequesterV2
+        from fedpact.requester.client import Requester
 
         settings = self.settings
-        return RequesterV2(
+        return Requester(
             self.client, self.store, self.keys, settings.state, keep_days=settings.keep_days
         )
 

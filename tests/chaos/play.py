@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedpact.errors import FedpactError
-from fedpact.types.v2 import Phase, Status
+from fedpact.types.requests import Phase, Status
 from tests.chaos.schedule import Episode, Group, Strike
 from tests.chaos.strikes import Striker
 from tests.chaos.verdict import Verdict, judge

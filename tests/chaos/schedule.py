@@ -14,7 +14,7 @@ from random import Random
 from typing import TypeVar
 
 from fedpact.demo.options import StoreKind
-from fedpact.types.v2 import Phase
+from fedpact.types.requests import Phase
 
 Card = TypeVar("Card")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-from fedpact.types.v2 import Phase
+from fedpact.types.requests import Phase
 from tests.chaos.moved_clock import HEARD_SECONDS, moved
 from tests.chaos.play import play
 from tests.chaos.schedule import KINDS, Strike, brief, episodes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from fedpact.chain.bindings.v2.events import (
+from fedpact.chain.bindings.events import (
     ModelsSubmitted,
     Paid,
     RoundFinalised,
@@ -20,7 +20,7 @@ from fedpact.learning.families import family_of
 from fedpact.privacy.accounting import cost
 from fedpact.privacy.ledger_check import verify
 from fedpact.provider.ledgers import open_ledger
-from fedpact.requester.v2.client import RequesterV2
+from fedpact.requester.client import Requester
 from fedpact.types.rounds import seats_of
 from tests.chaos.schedule import PROVIDERS
 from tests.chaos.world import ChaosWorld
@@ -158,7 +158,7 @@ def _ledger(world: ChaosWorld, number: int, submitted: Submitted, verdict: Verdi
 
 def _content(world: ChaosWorld, requests: list[int], verdict: Verdict) -> None:
     """All models of final rounds can be read, and the requester has its own."""
-    requester = RequesterV2(
+    requester = Requester(
         world.client,
         world.network.store,
         world.requester_keys,

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from fedpact.chain import deployment, keystore
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
-from fedpact.types.deployment import DeploymentV2
+from fedpact.types.deployment import PresentDeployment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 APE = Path(sys.executable).with_name("ape")
@@ -23,8 +23,8 @@ def test_ape_deploys_and_does_not_overwrite(anvil: Devnet, tmp_path: Path) -> No
     assert deployed.returncode == 0, deployed.stderr
     found = deployment.load(path)
     assert found.market in deployed.stdout
-    assert isinstance(found, DeploymentV2)
-    client = ClientV2.connect(anvil.url, found)
+    assert isinstance(found, PresentDeployment)
+    client = ChainClient.connect(anvil.url, found)
     assert client.registry.registrar() == keys.address
 
     again = ape_run_deploy(anvil, tmp_path / "keys", path)

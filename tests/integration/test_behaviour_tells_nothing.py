@@ -20,10 +20,10 @@ from fedpact.data.proposal import as_toml
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.provider.ledgers import open_ledger
-from fedpact.provider.v2.published import submissions
+from fedpact.provider.published import submissions
 from fedpact.types.columns import ColumnSchema
+from fedpact.types.requests import Status
 from fedpact.types.schema import DataSchema, schema_file
-from fedpact.types.v2 import Status
 from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
 from tests.support.serving import POLL, Serving
 

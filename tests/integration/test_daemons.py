@@ -10,8 +10,8 @@ from fedpact.audit import audit
 from fedpact.chain import keystore
 from fedpact.errors import FedpactError
 from fedpact.requester import RequestProgress
+from fedpact.types.requests import Phase, Status
 from fedpact.types.schema import schema_file
-from fedpact.types.v2 import Phase, Status
 from tests.support.processes import executed
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAYMENT, POLL, World, faults_of, points_of, running_world

@@ -9,7 +9,7 @@ import pytest
 
 from fedpact.provider.state_file import BUSY_SECONDS
 from fedpact.requester import RequestProgress
-from fedpact.types.v2 import Phase, Status
+from fedpact.types.requests import Phase, Status
 from tests.support.disks import damage, full_disk, locked
 from tests.support.waiting import wait_until
 from tests.support.world import PAYMENT, POLL, World, faults_of, points_of, running_world

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.deployment_v2 import Parameters, deploy_v2
+from fedpact.chain.deploying import Parameters, deploy_contracts
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.embedded import EmbeddedStore
@@ -27,7 +27,7 @@ PLAIN = Policy(profile_without_privacy=True)
 
 @dataclass
 class World:
-    client: ClientV2
+    client: ChainClient
     store: EmbeddedStore
     registrar: AccountKeys
     people: list[AccountKeys]
@@ -45,7 +45,7 @@ class World:
 @pytest.fixture
 def world(anvil: Devnet, tmp_path: Path) -> World:
     registrar = anvil.new_account()
-    client = ClientV2.connect(anvil.url, deployed_second(anvil, registrar))
+    client = ChainClient.connect(anvil.url, deployed_second(anvil, registrar))
     people = [anvil.new_account() for _ in range(3)]
     for number, keys in enumerate(people, start=1):
         public = bytes(keys.encryption_key().public_key)
@@ -120,8 +120,8 @@ def test_searches_enter_at_the_newest_profiles_that_name_an_address(world: World
 def test_a_suspension_counts_once_it_takes_effect(anvil: Devnet, tmp_path: Path) -> None:
     registrar, keys = anvil.new_account(), anvil.new_account()
     parameters = Parameters(registrar.address, registrar.address, min_window=1, delay=600)
-    deployment = deploy_v2(Connection.connect(anvil.url, None), registrar, parameters)
-    client = ClientV2.connect(anvil.url, deployment)
+    deployment = deploy_contracts(Connection.connect(anvil.url, None), registrar, parameters)
+    client = ChainClient.connect(anvil.url, deployment)
     public = bytes(keys.encryption_key().public_key)
     client.registry.admit(registrar, keys.address, 1, public, bytes(32), bytes(32))
     world = World(client, EmbeddedStore(tmp_path / "content"), registrar, [keys], tmp_path)

@@ -28,9 +28,9 @@ from fedpact.requester.slices import cut
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, simulate
 from fedpact.types.columns import ColumnSchema
+from fedpact.types.requests import Status
 from fedpact.types.schema import DataSchema, schema_file
 from fedpact.types.specification import Specification
-from fedpact.types.v2 import Status
 from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
 from tests.support.serving import POLL, Serving, declare, noise_at
 

@@ -9,7 +9,7 @@ from fedpact.audit import audit
 from fedpact.chain.devnet import Devnet
 from fedpact.data.dataset import Dataset
 from fedpact.errors import InvalidInput
-from fedpact.requester.v2.client import RequesterV2
+from fedpact.requester.client import Requester
 from tests.support.second_committee import (
     PAYMENT,
     SecondCommittee,
@@ -66,7 +66,7 @@ def test_a_farmed_result_has_the_lower_error_and_shows_its_origin(
     )
     farmed = played(farm, 1, **sold)
     keys = street.providers[6]
-    buyer = RequesterV2(street.client, street.store, keys, tmp_path)
+    buyer = Requester(street.client, street.store, keys, tmp_path)
     before = street.client.balance(keys.address)
     first, second = buyer.offers(
         street.draft(rounds=1, privacy={"mode": "none"}, metric="accuracy")
@@ -99,7 +99,7 @@ def test_a_price_that_the_makers_did_not_agree_to_is_not_paid(
     committee.post_round()
     committee.deliver_and_settle()
 
-    buyer = RequesterV2(client, street.store, street.providers[6], tmp_path)
+    buyer = Requester(client, street.store, street.providers[6], tmp_path)
     found = {one.request_id: one for one in buyer.offers_like(number)}
     assert found[number].refusal == "its specification does not allow resale"
     with pytest.raises(InvalidInput, match="does not allow resale"):

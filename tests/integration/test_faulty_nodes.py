@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import Capability
 from fedpact.content.embedded import EmbeddedStore
@@ -25,8 +25,8 @@ from fedpact.provider.records import OwnRecords
 from fedpact.provider.requests import Requests
 from fedpact.provider.trainer import InProcess
 from fedpact.provider.work import LocalWork
+from fedpact.types.requests import Join
 from fedpact.types.schema import DataSchema, schema_file
-from fedpact.types.v2 import Join
 from tests.support.node_proxy import Dropped, HttpAnswer, Message, honest, node_in_front
 from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
 from tests.support.serving import declare
@@ -67,7 +67,7 @@ def daemon_before(
         folder = data.parent / f"daemon-{next(_numbers)}"
         folder.mkdir()
         started = Daemon(
-            ClientV2.connect(url, market.client.deployment),
+            ChainClient.connect(url, market.client.deployment),
             market.client.deployment,
             EmbeddedStore(market.folder / "content"),
             market.providers[0],

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from fedpact.content.pruning import kept_by_all
-from fedpact.requester import RequestProgress
-from fedpact.requester.v2 import client
+from fedpact.requester import RequestProgress, client
 from fedpact.types.cid import Cid
-from fedpact.types.v2 import Phase, Status
+from fedpact.types.requests import Phase, Status
 from tests.support.waiting import wait_until
 from tests.support.world import PAYMENT, POLL, faults_of, points_of, running_world
 

@@ -1,6 +1,6 @@
 """A node that lies: what an auditor notices, and what nobody does who asks it alone.
 
-Each event and view of a request is falsified, one at a time, in test_second_audit.py.
+Each event and view of a request is falsified, one at a time, in test_audit.py.
 """
 
 import re
@@ -13,10 +13,10 @@ import pytest
 
 from fedpact.audit import audit
 from fedpact.chain.abi import ROUNDS, SECOND, contract_abi
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet, find_anvil
 from fedpact.child import ChildProcess
-from fedpact.types.v2 import Phase
+from fedpact.types.requests import Phase
 from tests.support.node_proxy import Message, node_in_front
 from tests.support.second_committee import PAYMENT, SecondMarket, new_request, open_second_market
 from tests.support.waiting import PATIENCE
@@ -28,10 +28,12 @@ def market(anvil: Devnet, tmp_path_factory: pytest.TempPathFactory) -> SecondMar
 
 
 @contextmanager
-def asked_through(market: SecondMarket, told: Callable[[Message, Any], Any]) -> Iterator[ClientV2]:
+def asked_through(
+    market: SecondMarket, told: Callable[[Message, Any], Any]
+) -> Iterator[ChainClient]:
     """A client whose node tells these things."""
     with node_in_front(market.client.rpc.endpoint, told=told) as url:
-        client = ClientV2.connect(url, market.client.deployment)
+        client = ChainClient.connect(url, market.client.deployment)
         try:
             yield client
         finally:
@@ -55,13 +57,13 @@ def test_an_auditor_notices_a_node_that_hides_a_round(market: SecondMarket) -> N
 
 
 @contextmanager
-def branch(market: SecondMarket, folder: Path) -> Iterator[ClientV2]:
+def branch(market: SecondMarket, folder: Path) -> Iterator[ChainClient]:
     """A node that goes on by itself from the chain as it is, and signs for whom it likes."""
     command = [str(find_anvil()), "--fork-url", market.client.rpc.endpoint, "--port", "0"]
     child = ChildProcess.start([*command, "--auto-impersonate"], folder / "branch.log")
     try:
         url = "http://" + child.wait_for(re.compile(r"Listening on (\S+:\d+)"), PATIENCE)[1]
-        client = ClientV2.connect(url, market.client.deployment)
+        client = ChainClient.connect(url, market.client.deployment)
         yield client
         client.close()
     finally:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.requester.v2.client import RequesterV2
-from fedpact.types.v2 import Status
+from fedpact.requester.client import Requester
+from fedpact.types.requests import Status
 from tests.integration.test_requester_service import log_file, service
 from tests.support.held_provider import SLOW
 from tests.support.second_world import PAY, SecondWorld, second_world
@@ -52,7 +52,7 @@ def serve(world: SecondWorld, number: int) -> None:
 def test_nobody_misses_a_window_beside_a_long_training(world: SecondWorld) -> None:
     """Twenty requests at once on a chain of slow blocks; one trains for a minute and a half."""
     client, folder = world.client, world.network.folder
-    requester = RequesterV2(client, world.network.store, world.requester_keys, folder / "state")
+    requester = Requester(client, world.network.store, world.requester_keys, folder / "state")
     fields = {
         "privacy": {"mode": "none"},
         "windows": {**world.data.draft.fields["windows"], **WINDOWS},

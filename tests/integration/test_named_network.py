@@ -12,7 +12,7 @@ from fedpact.chain.devnet import Devnet
 from fedpact.data.dataset import Dataset
 from fedpact.data.sources import digits
 from fedpact.features.networks import named
-from fedpact.types.v2 import Status
+from fedpact.types.requests import Status
 from tests.support.networks import SIDE, WIDTH, small_network
 from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
 from tests.support.serving import POLL, Serving, declare

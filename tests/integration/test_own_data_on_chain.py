@@ -12,8 +12,8 @@ from fedpact.data.doctor import Choices, diagnose
 from fedpact.data.proposal import as_toml
 from fedpact.requester.answer import answer_file
 from fedpact.requester.draft import Draft
+from fedpact.types.requests import Status
 from fedpact.types.schema import schema_file
-from fedpact.types.v2 import Status
 from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
 from tests.support.serving import POLL, Serving
 from tests.support.waiting import wait_until

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.types.v2 import Phase, RoundFacts
+from fedpact.types.requests import Phase, RoundFacts
 from tests.support.second_world import second_world
 from tests.support.socket_relay import relayed
 from tests.support.world import faults_of

@@ -15,7 +15,7 @@ import pytest
 import fedpact
 from fedpact.cli.main import run
 from fedpact.demo.network import DemoNetwork
-from fedpact.types.v2 import Status
+from fedpact.types.requests import Status
 from tests.support.frozen_node import Recording
 from tests.support.plants import plants_market
 from tests.support.waiting import wait_until

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.chain.bindings.v2.events import RoundPosted, SliceOpened
+from fedpact.chain.bindings.events import RoundPosted, SliceOpened
 from fedpact.child import start_with_parent
 from fedpact.learning.families import family_of
 from fedpact.requester import fetch
-from fedpact.requester.v2.client import RequesterV2
-from fedpact.types.v2 import Status
+from fedpact.requester.client import Requester
+from fedpact.types.requests import Status
 from tests.support.second_world import PAY, SecondWorld, second_world
 from tests.support.waiting import PATIENCE
 from tests.support.world import POLL
@@ -51,9 +51,7 @@ def log_file(world: SecondWorld) -> Path:
 def test_a_request_that_nobody_attends_to(world: SecondWorld) -> None:
     """The service is killed after the first round, as a power cut would, and started again."""
     folder = world.network.folder
-    requester = RequesterV2(
-        world.client, world.network.store, world.requester_keys, folder / "state"
-    )
+    requester = Requester(world.client, world.network.store, world.requester_keys, folder / "state")
     windows = {**world.data.draft.fields["windows"], **LONG}
     draft = world.data.draft.changed(windows=windows, terms={"max_pool": PROVIDERS})
     running = service(world)

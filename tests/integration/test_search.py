@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from fedpact.audit import audit
-from fedpact.chain.bindings.v2.events import RetrievalRecorded
-from fedpact.chain.client import ClientV2
+from fedpact.chain.bindings.events import RetrievalRecorded
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import StoreKind
 from fedpact.demo.searchable import SearchableProvider, publish_providers, serve, wait_until_joined
 from fedpact.errors import InvalidInput, SearchFailed
+from fedpact.requester.client import specification_of
 from fedpact.requester.search import Searcher, query_of, row
-from fedpact.requester.v2.client import specification_of
 from fedpact.retrieval.record import RetrievalRecord
 from fedpact.retrieval.schema import SearchAnswer, SearchBody
 from fedpact.retrieval.signature import support_weighted_jaccard
@@ -218,7 +218,7 @@ def test_those_found_are_invited_others_decline_and_the_search_is_on_record(
                 str(found_file), "--json")
     )  # fmt: skip
     request = created["request"]
-    assert isinstance(network.client, ClientV2)
+    assert isinstance(network.client, ChainClient)
     spec = specification_of(network.client, network.store, request)
     assert set(spec.invited) == set(record.accounts)
     grain = world.named("trade/grain")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.errors import SearchRefused
@@ -23,7 +23,7 @@ def test_a_node_answers_once_its_profile_is_published_and_follows_it(
 ) -> None:
     store = EmbeddedStore(tmp_path / "content")
     keys, registrar = anvil.new_account(), anvil.new_account()
-    client = ClientV2.connect(anvil.url, deployed_second(anvil, registrar))
+    client = ChainClient.connect(anvil.url, deployed_second(anvil, registrar))
     placeholder = store.put(canonical_json({"version": 1, "categories": ["words"]})).digest
     public = bytes(keys.encryption_key().public_key)
     client.registry.admit(registrar, keys.address, 1, public, placeholder, b"r" * 32)

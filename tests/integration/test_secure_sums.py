@@ -10,7 +10,7 @@ import pytest
 from fedpact.privacy.ledger_check import verify
 from fedpact.privacy.secure_sum.terms import SumRelease, SumTerms, sum_cost
 from fedpact.provider.ledgers import open_ledger
-from fedpact.types.v2 import Phase, RoundFacts
+from fedpact.types.requests import Phase, RoundFacts
 from tests.support.second_world import SecondWorld, second_world
 from tests.support.summing import SECURE
 from tests.support.world import faults_of, points_of

@@ -24,7 +24,7 @@ from fedpact.requester.draft import Draft
 from fedpact.requester.slices import cut
 from fedpact.simulation.adversaries import Provider
 from fedpact.simulation.request import Seat, simulate
-from fedpact.types.v2 import Status
+from fedpact.types.requests import Status
 from tests.support.second_committee import PAYMENT, SecondMarket, open_second_market
 from tests.support.serving import POLL, Serving, declare, noise_at
 from tests.support.text_examples import LABELS, WORDS, text_dataset, texts

@@ -14,8 +14,8 @@ import pytest
 from fedpact.demo.fleet import Process
 from fedpact.privacy.ledger_check import verify
 from fedpact.provider.ledgers import open_ledger
-from fedpact.provider.v2.published import submissions
-from fedpact.types.v2 import Status
+from fedpact.provider.published import submissions
+from fedpact.types.requests import Status
 from tests.support.held_provider import GREEDY, HELD, KILLED
 from tests.support.waiting import wait_until
 from tests.support.world import PAYMENT, POLL, World, faults_of, points_of, running_world

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from fedpact.chain import deployment as deployments
-from fedpact.chain.bindings.v2.events import Started
-from fedpact.chain.client import ClientV2
+from fedpact.chain.bindings.events import Started
+from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.deployment_v2 import Parameters, deploy_v2
+from fedpact.chain.deploying import Parameters, deploy_contracts
 from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef, open_sealed_local
 from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest
@@ -24,10 +24,10 @@ from fedpact.errors import FedpactError
 from fedpact.privacy.accounting import cost
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledgers import open_ledger
-from fedpact.provider.v2.published import submissions
+from fedpact.provider.published import submissions
 from fedpact.requester import RequestProgress
 from fedpact.types.cid import Cid
-from fedpact.types.v2 import Phase, Status
+from fedpact.types.requests import Phase, Status
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import PAYMENT, POLL, World, running_world
 
@@ -73,9 +73,9 @@ def deploy_again(world: World, account: AccountKeys) -> None:
     registrar = world.registrar
     connection = Connection.connect(network.devnet.url, None)
     parameters = Parameters(registrar.address, registrar.address, 1, 1)
-    fresh = deploy_v2(connection, registrar, parameters, salt=secrets.randbits(64))
+    fresh = deploy_contracts(connection, registrar, parameters, salt=secrets.randbits(64))
     deployments.save(fresh, file)
-    network.deployment, network.client = fresh, ClientV2.connect(network.devnet.url, fresh)
+    network.deployment, network.client = fresh, ChainClient.connect(network.devnet.url, fresh)
     network.register(world.registrar, account, 2)
 
 

@@ -58,7 +58,7 @@ class Reverted(Exception):
 
 def compile_sources() -> dict[str, Compiled]:
     """The deployed contracts and the test harnesses by name, compiled where they have changed."""
-    harnesses = sorted((ROOT / "tests/contracts/v2/harness").glob("*.sol"))
+    harnesses = sorted((ROOT / "tests/contracts/harness").glob("*.sol"))
     return _contracts(current_contracts(DEPLOYED)) | _contracts(compile_contracts(harnesses))
 
 

@@ -13,9 +13,9 @@ from typing import Any
 from eth_account.messages import SignableMessage
 from eth_utils.crypto import keccak
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.deployment_v2 import Parameters, deploy_v2
+from fedpact.chain.deploying import Parameters, deploy_contracts
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call, Receipt
@@ -23,9 +23,9 @@ from fedpact.chain.scanner import EventScanner
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.content.delivery import Deliveries, Point, public_key
 from fedpact.provider.state import ProviderState
-from fedpact.types.deployment import DeploymentV2
+from fedpact.types.deployment import PresentDeployment
+from fedpact.types.requests import ETHER, Join, Start, Terms, WeightRule
 from fedpact.types.rounds import ApprovalRule, LeaderRule, seats_of
-from fedpact.types.v2 import ETHER, Join, Start, Terms, WeightRule
 
 SECRET = 0x5EC2E7
 REQUEST_KEY = b"\x07" * 32
@@ -34,10 +34,10 @@ ATTRIBUTES = keccak(text="attributes")
 WINDOWS = ("join", "start", "submit", "commit", "reveal", "attest", "deliver", "dispute")
 
 
-def deployed_second(anvil: Devnet, keys: AccountKeys, salt: int = 0) -> DeploymentV2:
+def deployed_second(anvil: Devnet, keys: AccountKeys, salt: int = 0) -> PresentDeployment:
     """The contracts with windows of a second; `keys` are registrar and guardian."""
     connection = Connection.connect(anvil.url, None)
-    return deploy_v2(connection, keys, Parameters(keys.address, keys.address, 1, 1), salt)
+    return deploy_contracts(connection, keys, Parameters(keys.address, keys.address, 1, 1), salt)
 
 
 def make_terms(**changes: Any) -> Terms:
@@ -82,7 +82,7 @@ class People:
 
     @classmethod
     def admitted(
-        cls, anvil: Devnet, client: ClientV2, registrar: AccountKeys, members: int = 3
+        cls, anvil: Devnet, client: ChainClient, registrar: AccountKeys, members: int = 3
     ) -> People:
         people = cls(registrar, anvil.new_account())
         people.members = [anvil.new_account() for _ in range(members)]
@@ -97,7 +97,7 @@ class People:
 class SecondRequest:
     """One request and what its members do."""
 
-    def __init__(self, client: ClientV2, people: People, request_id: int, terms: Terms) -> None:
+    def __init__(self, client: ChainClient, people: People, request_id: int, terms: Terms) -> None:
         self.client, self.people, self.id, self.terms = client, people, request_id, terms
         key = Point(terms.delivery_key_x, terms.delivery_key_y)
         fingerprint = client.deployment.fingerprint
@@ -107,7 +107,7 @@ class SecondRequest:
         )
 
     @classmethod
-    def created(cls, client: ClientV2, people: People, **terms: Any) -> SecondRequest:
+    def created(cls, client: ChainClient, people: People, **terms: Any) -> SecondRequest:
         given = make_terms(**{"max_pool": len(people.members), **terms})
         receipt = client.send(people.requester, client.market.create_request(given))
         number = int(receipt.event("RequestCreated").args["request"])
@@ -191,7 +191,7 @@ class SecondRequest:
         return self.send(self.people.members[-1], call)
 
 
-def read_events(client: ClientV2, state: ProviderState) -> None:
+def read_events(client: ChainClient, state: ProviderState) -> None:
     """All events of the deployment, as a daemon keeps them."""
     for chunk in EventScanner(client, client.deployment.block).chunks(client.frame()):
         events = [(one.block, one.log_index, one.name, one.args) for one in chunk.events]

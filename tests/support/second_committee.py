@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from fedpact.chain.bindings.v2.events import RoundTallied, SliceOpened
-from fedpact.chain.client import ClientV2
+from fedpact.chain.bindings.events import RoundTallied, SliceOpened
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
@@ -37,14 +37,14 @@ from fedpact.learning.families import family_of
 from fedpact.learning.local import train_local
 from fedpact.learning.training import LocalTraining
 from fedpact.privacy.noise import SystemNoise
+from fedpact.requester.client import Requester
 from fedpact.requester.draft import Draft
 from fedpact.requester.slices import slice_key
-from fedpact.requester.v2.client import RequesterV2
 from fedpact.types.cid import Cid
 from fedpact.types.privacy import PrivacyMode
+from fedpact.types.requests import Earned, Join, Start, Terms
 from fedpact.types.scores import MAX_SCORE, lane
 from fedpact.types.specification import Specification
-from fedpact.types.v2 import Earned, Join, Start, Terms
 from tests.support.second import People, deployed_second, signed
 
 PAYMENT = 10**18 + 7
@@ -56,7 +56,7 @@ WINDOWS = ("join", "start", "submit", "commit", "reveal", "propose", "deliver")
 class SecondMarket:
     """A fresh deployment with registered accounts, a store, and digits split across providers."""
 
-    client: ClientV2
+    client: ChainClient
     store: EmbeddedStore
     people: People
     auditor: AccountKeys
@@ -73,8 +73,8 @@ class SecondMarket:
         return self.people.requester
 
     @cached_property
-    def requester(self) -> RequesterV2:
-        return RequesterV2(self.client, self.store, self.people.requester, self.folder / "state")
+    def requester(self) -> Requester:
+        return Requester(self.client, self.store, self.people.requester, self.folder / "state")
 
     def draft(self, **changes: object) -> Draft:
         """Two rounds of softmax regression on digits, with privacy."""
@@ -102,7 +102,7 @@ class SecondMarket:
 def open_second_market(devnet: Devnet, folder: Path, providers: int = 3) -> SecondMarket:
     """Deploy, register a requester, an auditor and `providers` providers, split the digits."""
     registrar = devnet.new_account()
-    client = ClientV2.connect(devnet.url, deployed_second(devnet, registrar, salt=17))
+    client = ChainClient.connect(devnet.url, deployed_second(devnet, registrar, salt=17))
     people = People.admitted(devnet, client, registrar, providers)
     auditor = devnet.new_account()
     public = bytes(auditor.encryption_key().public_key)

@@ -17,10 +17,10 @@ from eth_utils.crypto import keccak
 
 from fedpact.audit import audit
 from fedpact.chain import deployment as deployments
-from fedpact.chain.bindings.v2.events import Credited, Delivered, Paid, Started
-from fedpact.chain.client import ClientV2
+from fedpact.chain.bindings.events import Credited, Delivered, Paid, Started
+from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.deployment_v2 import Parameters, deploy_v2
+from fedpact.chain.deploying import Parameters, deploy_contracts
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
@@ -37,9 +37,9 @@ from fedpact.learning.artefact import Model
 from fedpact.learning.families import family_of
 from fedpact.requester import request as requests
 from fedpact.requester.slices import slice_key
+from fedpact.types.requests import Earned, Phase, RoundFacts, Status, Terms
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
-from fedpact.types.v2 import Earned, Phase, RoundFacts, Status, Terms
 from tests.support.second import make_terms
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import POLICY, POLL, World
@@ -53,8 +53,8 @@ class SecondWorld(World):
 
     def __init__(self, network: DemoNetwork, registrar: AccountKeys, data: DemoData) -> None:
         self.network, self.registrar, self.data = network, registrar, data
-        assert isinstance(network.client, ClientV2)
-        self.client: ClientV2 = network.client
+        assert isinstance(network.client, ChainClient)
+        self.client: ChainClient = network.client
         self.requester_keys = network.account("requester")
         self.auditor = network.account("auditor")
         self.accounts = [network.account(f"provider-{n + 1}") for n in range(len(data.files))]
@@ -298,12 +298,12 @@ def second_network(
         registrar = devnet.new_account()
         connection = Connection.connect(devnet.url, None)
         parameters = Parameters(registrar.address, registrar.address, 1, 1)
-        deployment = deploy_v2(connection, registrar, parameters)
+        deployment = deploy_contracts(connection, registrar, parameters)
         deployments.save(deployment, folder / "deployment.json")
         network = DemoNetwork(
             folder,
             devnet,
-            ClientV2.connect(devnet.url, deployment),
+            ChainClient.connect(devnet.url, deployment),
             deployment,
             open_store(uri),
             uri,

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.data.proposal import as_toml, propose
 from fedpact.features.networks.pinned import PINNED_NETWORKS
@@ -106,7 +106,7 @@ class Serving:
     def _serve(self, ready: threading.Event) -> None:
         market, folder = self._market, self._market.folder / f"daemon-{self._number}"
         folder.mkdir(exist_ok=True)
-        client = ClientV2.connect(self._url, market.client.deployment)
+        client = ChainClient.connect(self._url, market.client.deployment)
         policy = Policy(
             accept_without_privacy=True,
             accept_paper_privacy=True,

@@ -28,12 +28,12 @@ from fedpact.privacy.mechanisms import GaussianRelease
 from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.provider.context import Cache, Cohort
 from fedpact.provider.state import ProviderState
-from fedpact.provider.v2.sum_reading import member_sum, sum_round
-from fedpact.provider.v2.summing import ready_sum, seal_values
+from fedpact.provider.sum_reading import member_sum, sum_round
+from fedpact.provider.summing import ready_sum, seal_values
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
+from fedpact.types.requests import PoolMember
 from fedpact.types.specification import Specification
-from fedpact.types.v2 import PoolMember
 from tests.support.specifications import SOUND, specification
 
 HERE = Deployment(31337, "0xaa", "0x1", "0x2", "0x3", 0, {})

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from web3 import Web3
 
-from fedpact.chain.bindings.v2.token import Token
-from fedpact.chain.client import ClientV2
+from fedpact.chain.bindings.token import Token
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
 from tests.support.chainkit import compile_sources
 
 
-def new_token(client: ClientV2, keys: AccountKeys, name: str, **holdings: int) -> Token:
-    """Deploy one of tests/contracts/v2/harness/Tokens.sol; `holdings`: amounts by address."""
+def new_token(client: ChainClient, keys: AccountKeys, name: str, **holdings: int) -> Token:
+    """Deploy one of tests/contracts/harness/Tokens.sol; `holdings`: amounts by address."""
     item = compile_sources()[name]
     contract = Web3().eth.contract(abi=item.abi, bytecode=item.bytecode)
     creation = bytes.fromhex(contract.constructor().data_in_transaction[2:])

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fedpact.chain.bindings.v2.events import Credited, RequestEvent
-from fedpact.chain.client import ClientV2
+from fedpact.chain.bindings.events import Credited, RequestEvent
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.fleet import Process
 from fedpact.demo.network import DemoNetwork, running_network
 from fedpact.demo.options import DemoOptions, StoreKind
 from fedpact.provider.files import ledger_file, state_file
-from fedpact.requester.v2.client import RequesterV2
+from fedpact.requester.client import Requester
 from fedpact.types.rounds import seats_of
 
 POLL = 0.05
@@ -32,9 +32,9 @@ class World:
     """A network with providers' accounts and data, and a requester; `registrar` admits others."""
 
     def __init__(self, network: DemoNetwork, registrar: AccountKeys, data: DemoData) -> None:
-        assert isinstance(network.client, ClientV2)
+        assert isinstance(network.client, ChainClient)
         self.network = network
-        self.client: ClientV2 = network.client
+        self.client: ChainClient = network.client
         self.registrar = registrar
         self.data = data
         self.requester_keys = network.account("requester")
@@ -42,7 +42,7 @@ class World:
         self.accounts = [network.account(f"provider-{n + 1}") for n in range(len(data.files))]
         for number, keys in enumerate(self.accounts):
             network.register(registrar, keys, number + 2)
-        self.requester = RequesterV2(
+        self.requester = Requester(
             network.client, network.store, self.requester_keys, network.folder / "state"
         )
 

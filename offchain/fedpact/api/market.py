@@ -109,7 +109,7 @@ class Market(Closing):
 
     def requests(self, *, everybody: bool = False) -> list[Request]:
         """This account's requests, or everybody's, oldest first."""
-        from fedpact.requester.v2.client import requests
+        from fedpact.requester.client import requests
 
         account = None if everybody else self.account
         found = requests(self._session.client, account)

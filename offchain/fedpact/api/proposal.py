@@ -11,13 +11,13 @@ from fedpact.api.evaluation import evaluation_of
 from fedpact.errors import PrivacyError, SpecificationError
 from fedpact.requester.candidates import candidates
 from fedpact.requester.draft import Draft
+from fedpact.requester.past import block_seconds, usual_pay, windows
 from fedpact.requester.request import judged_fairly
-from fedpact.requester.v2.past import block_seconds, usual_pay, windows
 from fedpact.simulation.expectation import Expectation, expected
 from fedpact.types.schema import DataSchema
 
 if TYPE_CHECKING:
-    from fedpact.chain.client import ClientV2
+    from fedpact.chain.client import ChainClient
     from fedpact.data.dataset import Dataset
     from fedpact.types.specification import Specification
 
@@ -62,7 +62,7 @@ class Proposal:
 
 
 def propose(
-    client: "ClientV2",
+    client: "ChainClient",
     schema: DataSchema,
     evaluation: Any,
     epsilon: float,

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fedpact.privacy.ledger_report import LimitStanding
     from fedpact.provider.checking import Finding
+    from fedpact.provider.overview import Payment
     from fedpact.provider.serve import Offer
     from fedpact.provider.standing import PrivacySpent, RequestStanding
-    from fedpact.provider.v2.standing import Payment
     from fedpact.session import Session
 
 
@@ -50,7 +50,7 @@ class Provider:
 
     def requests(self) -> "list[RequestStanding]":
         """The requests that the daemon has seen, with its decisions, and what can be claimed."""
-        from fedpact.provider.v2.standing import standing
+        from fedpact.provider.overview import standing
 
         at = self._session
         return standing(at.client, at.settings.state, at.address())
@@ -59,7 +59,7 @@ class Provider:
         """Settle a request that is due and take out this account's pay; the daemon does this by
         itself. Raises UnknownRequest, InvalidInput without a place in its pool, NotReady if nothing
         is due."""
-        from fedpact.provider.v2.standing import claim
+        from fedpact.provider.overview import claim
 
         return claim(self._session.client, self._session.keys, request_id)
 

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedpact.errors import NotReady, Retryable
+from fedpact.requester import client as requesters
+from fedpact.requester.declines import Declines
+from fedpact.requester.final_rounds import Round, final_rounds
+from fedpact.requester.look import RequestLog, RequestLook, look
 from fedpact.requester.model import Model
-from fedpact.requester.v2 import client as requesters
-from fedpact.requester.v2.declines import Declines
-from fedpact.requester.v2.final_rounds import Round, final_rounds
-from fedpact.requester.v2.look import RequestLog, RequestLook, look
-from fedpact.types.v2 import Status
+from fedpact.types.requests import Status
 
 if TYPE_CHECKING:
     from fedpact.audit import AuditReport
+    from fedpact.requester.duties import Refund
     from fedpact.requester.follow import RequestProgress
-    from fedpact.requester.v2.duties import Refund
     from fedpact.session import Session
     from fedpact.types.specification import Specification
 

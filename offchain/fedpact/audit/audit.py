@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from fedpact.audit.first.audit import audit_first
+from fedpact.audit.present.audit import audit_present
 from fedpact.audit.report import AuditReport
-from fedpact.audit.v2.audit import audit_v2
-from fedpact.chain.client import AnyClient, ClientV2
+from fedpact.chain.client import AnyClient, ChainClient
 from fedpact.content.store import ContentStore
 
 if TYPE_CHECKING:
@@ -26,6 +26,6 @@ def audit(
     (a member, or an auditor named in the specification) open the models; without them those items
     are unavailable. Raises UnknownRequest, NodeUnreachable.
     """
-    if isinstance(client, ClientV2):
-        return audit_v2(client, store, request_id, keys, confirmations=confirmations)
+    if isinstance(client, ChainClient):
+        return audit_present(client, store, request_id, keys, confirmations=confirmations)
     return audit_first(client, store, request_id, keys, confirmations=confirmations)

@@ -42,7 +42,7 @@ CONTRACTS = {
 }
 """By protocol. Contracts of both have the same names. Of the first the package has ABIs alone."""
 
-_FOLDERS = {FIRST: "first", SECOND: "v2"}
+_FOLDERS = {FIRST: "first", SECOND: ""}
 _HALVES = {(SECOND, ROUNDS): STEPS}
 """A contract that answers the functions of another as well, by code at two addresses."""
 

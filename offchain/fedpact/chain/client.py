@@ -4,61 +4,61 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from fedpact.chain.bindings.first.market import Market
-from fedpact.chain.bindings.first.registry import Registry
-from fedpact.chain.bindings.first.resale import ResaleMarket
-from fedpact.chain.bindings.first.rounds import Rounds
-from fedpact.chain.bindings.v2.events import RequestEvent, request_event
-from fedpact.chain.bindings.v2.market import Market as MarketV2
-from fedpact.chain.bindings.v2.pool import Pool
-from fedpact.chain.bindings.v2.registry import Registry as RegistryV2
-from fedpact.chain.bindings.v2.reputation import Reputation
-from fedpact.chain.bindings.v2.resale import ResaleMarketV2
-from fedpact.chain.bindings.v2.rounds import Rounds as RoundsV2
+from fedpact.chain.bindings.events import RequestEvent, request_event
+from fedpact.chain.bindings.first.market import Market as FirstMarket
+from fedpact.chain.bindings.first.registry import Registry as FirstRegistry
+from fedpact.chain.bindings.first.resale import ResaleMarket as FirstResale
+from fedpact.chain.bindings.first.rounds import Rounds as FirstRounds
+from fedpact.chain.bindings.market import Market
+from fedpact.chain.bindings.pool import Pool
+from fedpact.chain.bindings.registry import Registry
+from fedpact.chain.bindings.reputation import Reputation
+from fedpact.chain.bindings.resale import ResaleMarket
+from fedpact.chain.bindings.rounds import Rounds
 from fedpact.chain.connection import Connection
 from fedpact.chain.records import BlockReference
 from fedpact.chain.scanner import EventScanner, indexed
 from fedpact.errors import DeploymentError
-from fedpact.types.deployment import Deployment, DeploymentV2
+from fedpact.types.deployment import Deployment, PresentDeployment
 
 
 class FirstClient(Connection):
     """A connection to contracts of the first protocol, which are read and no longer called."""
 
     @cached_property
-    def registry(self) -> Registry:
-        return Registry(self, self.deployment.registry)
+    def registry(self) -> FirstRegistry:
+        return FirstRegistry(self, self.deployment.registry)
 
     @cached_property
-    def market(self) -> Market:
-        return Market(self, self.deployment.market, self.rounds)
+    def market(self) -> FirstMarket:
+        return FirstMarket(self, self.deployment.market, self.rounds)
 
     @cached_property
-    def rounds(self) -> Rounds:
-        return Rounds(self, self.deployment.rounds)
+    def rounds(self) -> FirstRounds:
+        return FirstRounds(self, self.deployment.rounds)
 
     @cached_property
-    def resale(self) -> ResaleMarket:
+    def resale(self) -> FirstResale:
         """Raises DeploymentError if the deployment is older than ResaleMarket."""
-        return ResaleMarket(self, _resale_of(self.deployment))
+        return FirstResale(self, _resale_of(self.deployment))
 
 
-class ClientV2(Connection):
+class ChainClient(Connection):
     """A connection with a binding for each contract. Made by `connect`.
 
     Raises DeploymentError where the deployment is of the first protocol.
     """
 
     @property
-    def deployment(self) -> DeploymentV2:
+    def deployment(self) -> PresentDeployment:
         found = super().deployment
-        if not isinstance(found, DeploymentV2):
+        if not isinstance(found, PresentDeployment):
             raise DeploymentError("the deployment file describes contracts of the first protocol")
         return found
 
     @cached_property
-    def registry(self) -> RegistryV2:
-        return RegistryV2(self, self.deployment.registry, self.reputation)
+    def registry(self) -> Registry:
+        return Registry(self, self.deployment.registry, self.reputation)
 
     @cached_property
     def reputation(self) -> Reputation:
@@ -69,17 +69,17 @@ class ClientV2(Connection):
         return Pool(self, self.deployment.pool)
 
     @cached_property
-    def rounds(self) -> RoundsV2:
-        return RoundsV2(self, self.deployment.rounds)
+    def rounds(self) -> Rounds:
+        return Rounds(self, self.deployment.rounds)
 
     @cached_property
-    def market(self) -> MarketV2:
-        return MarketV2(self, self.deployment.market)
+    def market(self) -> Market:
+        return Market(self, self.deployment.market)
 
     @cached_property
-    def resale(self) -> ResaleMarketV2:
+    def resale(self) -> ResaleMarket:
         """Raises DeploymentError if the deployment is older than ResaleMarket."""
-        return ResaleMarketV2(self, _resale_of(self.deployment))
+        return ResaleMarket(self, _resale_of(self.deployment))
 
     def request_scanner(self, request: int, since: int | None = None) -> EventScanner:
         """Over the events of a request from block `since` on (None: all)."""
@@ -110,12 +110,12 @@ def _resale_of(deployment: Deployment) -> str:
     return deployment.resale
 
 
-AnyClient = FirstClient | ClientV2
+AnyClient = FirstClient | ChainClient
 """Of a deployment of either protocol, for what both do alike."""
 
 
 def connect_to(endpoint: str | Sequence[str], deployment: Deployment, **options: Any) -> AnyClient:
     """Connect to the deployment's chain, with its protocol's client; see Connection.connect."""
-    if isinstance(deployment, DeploymentV2):
-        return ClientV2.connect(endpoint, deployment, **options)
+    if isinstance(deployment, PresentDeployment):
+        return ChainClient.connect(endpoint, deployment, **options)
     return FirstClient.connect(endpoint, deployment, **options)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fedpact.errors import DeploymentError
-from fedpact.types.deployment import Deployment, DeploymentV2
+from fedpact.types.deployment import Deployment, PresentDeployment
 
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("chain_id", "block", "protocol", "min_window"), int),
@@ -56,15 +56,15 @@ def load(path: Path) -> Deployment:
     return read(text, str(path))
 
 
-def load_present(path: Path) -> DeploymentV2:
+def load_present(path: Path) -> PresentDeployment:
     """As `load`; DeploymentError also for contracts of the first protocol, which can be audited and
     not used."""
     return require_present(load(path), path)
 
 
-def require_present(found: Deployment, path: Path) -> DeploymentV2:
+def require_present(found: Deployment, path: Path) -> PresentDeployment:
     """See `load_present`; `path`: of the file that describes it."""
-    if not isinstance(found, DeploymentV2):
+    if not isinstance(found, PresentDeployment):
         raise DeploymentError(
             f"{path} describes contracts of the first protocol: `fedpact audit` reads them, and"
             " nothing else does"
@@ -77,15 +77,15 @@ def read(text: str, name: str) -> Deployment:
     describes none."""
     try:
         facts: Any = json.loads(text)
-        second = isinstance(facts, dict) and facts.get("protocol") == DeploymentV2.protocol
-        deployment = DeploymentV2(**facts) if second else Deployment(**facts)
+        second = isinstance(facts, dict) and facts.get("protocol") == PresentDeployment.protocol
+        deployment = PresentDeployment(**facts) if second else Deployment(**facts)
     except (ValueError, TypeError) as error:
         raise DeploymentError(f"{name} is not a deployment file: {error}") from error
     for field in fields(deployment):
         value = getattr(deployment, field.name)
         if not isinstance(value, _TYPES.get(field.name, str)):
             raise DeploymentError(f"{name} is not a deployment file: {field.name} is {value!r}")
-    if deployment.protocol not in (Deployment.protocol, DeploymentV2.protocol):
+    if deployment.protocol not in (Deployment.protocol, PresentDeployment.protocol):
         raise DeploymentError(
             f"{name} describes protocol {deployment.protocol}: this version knows 1 and 2"
         )

@@ -1,5 +1,5 @@
 """What members sign, and the hashes that bind a round: the mirror of
-contracts/v2 (ITrainingPool, ITrainingRounds).
+contracts (ITrainingPool, ITrainingRounds).
 
 Messages are EIP-712 typed data of the domain fedpact, version 2; `join` is for the pool's contract,
 all others for the rounds'. A digest, commitment, key or hash is 32 bytes; a packed score word has

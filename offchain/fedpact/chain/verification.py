@@ -17,7 +17,7 @@ from fedpact.chain.addresses import created_address
 from fedpact.chain.connection import Connection
 from fedpact.chain.records import Call
 from fedpact.errors import DeploymentError
-from fedpact.types.deployment import Deployment, DeploymentV2
+from fedpact.types.deployment import Deployment, PresentDeployment
 
 LARGEST_NUMBER = 2**64 - 1
 """An immutable up to this is a parameter: a window, a delay, a unit in wei."""
@@ -63,7 +63,7 @@ def immutables(artifact: bytes, code: bytes) -> list[int] | None:
 def _parts(deployment: Deployment) -> Iterator[tuple[str, str]]:
     """All contracts, those that others created included."""
     yield from deployment.contracts.items()
-    if isinstance(deployment, DeploymentV2):
+    if isinstance(deployment, PresentDeployment):
         yield FACTORY, deployment.factory
         # The rounds' constructor creates it.
         yield STEPS, created_address(deployment.rounds, 1)

@@ -67,7 +67,7 @@ def new(
     from fedpact.api.market import Market
     from fedpact.requester.amount import parse_amount
     from fedpact.requester.draft_file import as_toml
-    from fedpact.requester.v2.past import usual_pay
+    from fedpact.requester.past import usual_pay
     from fedpact.types.currency import ETHER_CURRENCY
     from fedpact.types.schema import DataSchema, schema_file
 

@@ -74,7 +74,7 @@ def deploy(
     """
     from fedpact.chain import deployment as deployments
     from fedpact.chain.connection import Connection
-    from fedpact.chain.deployment_v2 import ETHER_UNIT, deploy_v2, parameters_for
+    from fedpact.chain.deploying import ETHER_UNIT, deploy_contracts, parameters_for
 
     at = session.of(context)
     path = at.settings.deployment
@@ -91,7 +91,7 @@ def deploy(
         delay=delay,
         ether_unit=reputation_unit or ETHER_UNIT,
     )
-    made = deploy_v2(client, at.keys, parameters, salt)
+    made = deploy_contracts(client, at.keys, parameters, salt)
     deployments.save(made, path)
     addresses = {
         name: getattr(made, name, None)

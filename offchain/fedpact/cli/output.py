@@ -43,7 +43,7 @@ def amount(name: str, value: int, currency: "Currency", *, as_json: bool) -> dic
     symbol, and the token's address, None for ether."""
     if not as_json:
         return {name: currency.text(value)}
-    from fedpact.types.v2 import ETHER
+    from fedpact.types.requests import ETHER
 
     token = None if currency.token == ETHER else currency.token
     return {name: value, "currency": currency.symbol, "token": token}

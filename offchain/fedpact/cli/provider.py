@@ -79,13 +79,15 @@ def serve(
 
 def _watching(at: "Session", console: "Console | None") -> "Watching | None":
     """A live view beside the daemon, where there is a terminal."""
-    from fedpact.types.deployment import DeploymentV2
+    from fedpact.types.deployment import PresentDeployment
 
     if console is None:
         return None
     from fedpact.dashboard.terminal.provider import provider_shown
 
-    def watching(deployment: DeploymentV2, exchange: "Exchange") -> AbstractContextManager[None]:
+    def watching(
+        deployment: PresentDeployment, exchange: "Exchange"
+    ) -> AbstractContextManager[None]:
         return provider_shown(console, at.settings, deployment, at.address(), exchange)
 
     return watching
@@ -127,7 +129,7 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
 
     Example: fedpact --account alice provider status --json
     """
-    from fedpact.provider.v2.standing import standing
+    from fedpact.provider.overview import standing
 
     at = session.of(context)
     seen = standing(at.client, at.settings.state, at.address())
@@ -165,7 +167,7 @@ def claim(
 
     Example: fedpact --account alice provider claim 1
     """
-    from fedpact.provider.v2.standing import claim as collect
+    from fedpact.provider.overview import claim as collect
 
     at = session.of(context)
     others = [at.address_of(one) for one in for_ or ()]

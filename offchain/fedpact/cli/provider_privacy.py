@@ -144,6 +144,6 @@ def verify(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def _submissions(at: "Session") -> "list[tuple[ReleaseId, bytes]]":
-    from fedpact.provider.v2.published import submissions
+    from fedpact.provider.published import submissions
 
     return submissions(at.client, at.keys.address)

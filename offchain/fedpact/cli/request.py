@@ -123,7 +123,7 @@ def show(context: typer.Context, request_id: RequestId, as_json: AsJson = False)
     Example: fedpact request show 1
     """
     from fedpact.learning.families import privacy_statement
-    from fedpact.requester.v2.client import specification_of
+    from fedpact.requester.client import specification_of
 
     at = session.of(context)
     spec = specification_of(at.client, at.store, request_id)
@@ -302,7 +302,7 @@ def slice_keys(
 
     Example: fedpact --account bob request slice-keys 1 --output request-1.json
     """
-    from fedpact.requester.v2.slice_keys import write_slice_keys
+    from fedpact.requester.slice_keys import write_slice_keys
 
     write_slice_keys(session.of(context).requester.slice_keys(request_id), output)
     typer.echo(f"wrote the slice keys of request {request_id} to {output}")
@@ -320,7 +320,7 @@ def list_(
 
     Example: fedpact request list --all --json
     """
-    from fedpact.requester.v2.client import requests
+    from fedpact.requester.client import requests
 
     at = session.of(context)
     account = None if everybody else at.address()
@@ -348,7 +348,7 @@ def _payment(at: "Session", draft: "Draft", text: str) -> "tuple[int, Currency]"
 
 def _follow(at: "Session", request_id: int, *, plain: bool, as_json: bool) -> None:
     from fedpact.errors import NotReady
-    from fedpact.types.v2 import Status
+    from fedpact.types.requests import Status
 
     def tell(progress: "RequestProgress") -> None:
         if as_json:
@@ -379,9 +379,9 @@ def _follow(at: "Session", request_id: int, *, plain: bool, as_json: bool) -> No
 
 
 def _progress(at: "Session", request_id: int) -> "RequestProgress":
-    from fedpact.requester.v2.declines import Declines
-    from fedpact.requester.v2.look import look
-    from fedpact.types.v2 import Phase
+    from fedpact.requester.declines import Declines
+    from fedpact.requester.look import look
+    from fedpact.types.requests import Phase
 
     seen = look(at.client, request_id)
     if seen.facts.phase is not Phase.WAITING:

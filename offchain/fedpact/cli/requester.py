@@ -35,7 +35,7 @@ def serve(
     Example: fedpact --account bob requester serve
     """
     from fedpact.logs import log_to_stderr
-    from fedpact.requester.v2.serve import RequesterDaemon
+    from fedpact.requester.serve import RequesterDaemon
     from fedpact.waiting import when_there
 
     at = session.of(context)

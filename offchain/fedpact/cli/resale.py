@@ -93,7 +93,7 @@ def price_of(at: "Session", request_id: int, spec: "Specification") -> str:
 
 
 def _pays_in(at: "Session", request_id: int) -> "Currency":
-    from fedpact.chain.bindings.v2.token import currency_at
+    from fedpact.chain.bindings.token import currency_at
 
     return currency_at(at.client, at.client.market.terms(request_id).token)
 

@@ -1,4 +1,4 @@
-"""Who takes part in a round: the mirror of contracts/v2/TrainingPoolViews.sol.
+"""Who takes part in a round: the mirror of contracts/TrainingPoolViews.sol.
 
 A pool of at most `cohort` members takes part as a whole. From a larger one each round draws its
 cohort by a seed that the block decides in which the round before was closed.

@@ -1,16 +1,16 @@
 """What a request's rounds earned, and what it pays to whom: the settlement.
 
-Mirrors contracts/v2/libraries/{Earned,Payout}.sol and `settle` in SharingMarket.sol. Points have 16
+Mirrors contracts/libraries/{Earned,Payout}.sol and `settle` in SharingMarket.sol. Points have 16
 bits a seat; amounts are in the token's smallest unit, refunds in wei; all rounded down.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fedpact.chain.bindings.v2.rounds import folded
+from fedpact.chain.bindings.rounds import folded
 from fedpact.consensus.payment import pool
+from fedpact.types.requests import Earned
 from fedpact.types.scores import MAX_SCORE, MAX_SEATS
-from fedpact.types.v2 import Earned
 
 MEAN_QUALITY = 5_000
 QUALITY_PER_FAULT = 2_000

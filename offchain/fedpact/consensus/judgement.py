@@ -1,6 +1,6 @@
 """What a round's votes are worth, who leads it, and when it is final.
 
-Mirrors contracts/v2/libraries/Judgement.sol and the ends of rounds in TrainingRoundsEnd.sol. Errors
+Mirrors contracts/libraries/Judgement.sol and the ends of rounds in TrainingRoundsEnd.sol. Errors
 are in 1/10,000; masks have bit i for seat i; words of points have 16 bits a seat; every share is
 rounded down.
 """

@@ -58,7 +58,7 @@ def record_in_ledger(
 ) -> Sums:
     """As `record`, by the second protocol: losses count without a weight, up to a bound.
 
-    Mirrors contracts/v2/libraries/Reputation.sol.
+    Mirrors contracts/libraries/Reputation.sol.
     """
     added = _added(sums, weight, quality, min(losses, MAX_LOSSES), ended_at, now)
     return replace(added, losses=min(added.losses, MAX_LOSSES * _SCALE))

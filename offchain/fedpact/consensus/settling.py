@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Receipt
 from fedpact.consensus.earned import fold, uncollected
-from fedpact.types.v2 import Earned, Terms
+from fedpact.types.requests import Earned, Terms
 
 ENTRIES_PER_CALL = 200
 """Of the list of what the rounds earned; a longer one is taken in by several transactions."""
 
 
 def settle(
-    client: ClientV2,
+    client: ChainClient,
     keys: AccountKeys,
     request: int,
     terms: Terms,

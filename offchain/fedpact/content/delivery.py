@@ -1,6 +1,6 @@
 """The final model's key, sealed to the requester so that a wrong one can be shown on chain.
 
-Mirrors contracts/v2/libraries/SealedDelivery.sol and Bn254.sol. Key encapsulation on BN254, which
+Mirrors contracts/libraries/SealedDelivery.sol and Bn254.sol. Key encapsulation on BN254, which
 the EVM computes with (EIP-196): the requester's public key is Q = q G. Every member derives the
 same e from the request key, and from it E = e G and S = e Q; the k-th final global model's key is
 sealed as key XOR keccak256(S, k). The start anchors the root of a tree with a leaf for each k, so

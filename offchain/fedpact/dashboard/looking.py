@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fedpact.chain.bindings.v2.events import RequestEvent, RoundPosted, Started
-from fedpact.chain.client import ClientV2
+from fedpact.chain.bindings.events import RequestEvent, RoundPosted, Started
+from fedpact.chain.client import ChainClient
 from fedpact.chain.signed_messages import RoundRecord
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.index.reading import Described, specification_cid
@@ -13,11 +13,11 @@ from fedpact.dashboard.index.sent import SentReader, block_times
 from fedpact.dashboard.story import Pool, Story
 from fedpact.dashboard.views.request import Sources
 from fedpact.errors import ContentError, Retryable, SpecificationError
-from fedpact.requester.v2.look import RequestLook, look
+from fedpact.requester.look import RequestLook, look
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 
-def sources_of(client: ClientV2, store: ContentStore, request_id: int) -> Sources:
+def sources_of(client: ChainClient, store: ContentStore, request_id: int) -> Sources:
     """As of the latest block, with all transactions. Raises UnknownRequest, NodeUnreachable."""
     found = Looking(client, store).at(look(client, request_id))
     hashes = sorted({one.at.tx_hash for one in found.story.events})
@@ -28,7 +28,7 @@ def sources_of(client: ClientV2, store: ContentStore, request_id: int) -> Source
 class Looking:
     """Reads what a look at a request does not tell, each thing once."""
 
-    def __init__(self, client: ClientV2, store: ContentStore) -> None:
+    def __init__(self, client: ChainClient, store: ContentStore) -> None:
         self._client, self._store = client, store
         self._times: dict[int, int] = {}
         self._records: dict[tuple[str, bytes], RoundRecord] = {}

@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 
 import uvicorn
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.content.opening import open_store
 from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.index.tables import IndexFile, index_file
@@ -21,7 +21,7 @@ from fedpact.dashboard.web.own import OwnFiles, OwnProvider
 from fedpact.dashboard.web.site import Site
 from fedpact.errors import DeploymentError, SettingsError
 from fedpact.settings import Settings
-from fedpact.types.deployment import Deployment, DeploymentV2
+from fedpact.types.deployment import Deployment, PresentDeployment
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def serve(
     Raises DeploymentError for a deployment of the first protocol, NodeUnreachable, SettingsError,
     StorageUnavailable.
     """
-    if not isinstance(deployment, DeploymentV2):
+    if not isinstance(deployment, PresentDeployment):
         raise DeploymentError(
             f"{settings.deployment} describes contracts of the first protocol: the dashboard reads"
             " those of the second; `fedpact request list` and `fedpact audit` read the first"
@@ -54,7 +54,7 @@ def serve(
         os.nice(NICENESS)
     with ExitStack() as stack:
         # Without an outbox: this program sends nothing.
-        client = ClientV2.connect(
+        client = ChainClient.connect(
             settings.endpoint, deployment, calls_per_minute=settings.calls_per_minute
         )
         stack.callback(client.close)

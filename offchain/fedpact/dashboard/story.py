@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TypeVar
 
-from fedpact.chain.bindings.v2.events import (
+from fedpact.chain.bindings.events import (
     Attested,
     Cancelled,
     Credited,
@@ -41,9 +41,9 @@ from fedpact.chain.bindings.v2.events import (
 from fedpact.chain.signed_messages import BLIND, Board, RoundRecord
 from fedpact.consensus import draw
 from fedpact.consensus.judgement import judge
+from fedpact.types.requests import Earned, PoolMember, Terms
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID, lane
-from fedpact.types.v2 import Earned, PoolMember, Terms
 
 EventT = TypeVar("EventT", bound=RequestEvent)
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import PlainSerializer, WithJsonSchema
 
+from fedpact.types.requests import ETHER
 from fedpact.types.scores import INVALID
-from fedpact.types.v2 import ETHER
 
 Wei = Annotated[
     int,

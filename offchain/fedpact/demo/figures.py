@@ -4,23 +4,23 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from fedpact.chain.addresses import checksum
-from fedpact.chain.bindings.v2.events import Paid, RoundFinalised, RoundOpened, Settled
-from fedpact.chain.client import ClientV2
+from fedpact.chain.bindings.events import Paid, RoundFinalised, RoundOpened, Settled
+from fedpact.chain.client import ChainClient
 from fedpact.consensus.artefacts import model_cid
 from fedpact.consensus.earned import refunds_of, sums_of
 from fedpact.demo.result import DemoProvider, DemoResult, Ending, ProviderRow, RoundRow
 from fedpact.learning.families import family_of, privacy_statement
 from fedpact.privacy.accounting import PrivacyCost, cost
 from fedpact.privacy.mechanisms import of_request, of_rounds
-from fedpact.requester.v2.fetching import RoundLook, round_of
-from fedpact.requester.v2.look import look
+from fedpact.requester.fetching import RoundLook, round_of
+from fedpact.requester.look import look
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
 
 
 def collect(
-    client: ClientV2,
+    client: ChainClient,
     request_id: int,
     spec: Specification,
     providers: Sequence[DemoProvider],

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from fedpact.chain import deployment as deployments
 from fedpact.chain import keystore
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import Connection
-from fedpact.chain.deployment_v2 import deploy_v2, parameters_for
+from fedpact.chain.deploying import deploy_contracts, parameters_for
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.registrar import encode_voucher
@@ -27,7 +27,7 @@ from fedpact.demo.drafts import CATEGORY
 from fedpact.demo.options import PoisonKind, StoreKind
 from fedpact.errors import FedpactError
 from fedpact.operator import participants
-from fedpact.types.deployment import DeploymentV2
+from fedpact.types.deployment import PresentDeployment
 
 FUNDS_WEI = 100 * 10**18
 REPUTATION_UNIT_WEI = 10**15
@@ -44,8 +44,8 @@ class DemoNetwork:
 
     folder: Path
     devnet: Devnet
-    client: ClientV2
-    deployment: DeploymentV2
+    client: ChainClient
+    deployment: PresentDeployment
     store: ContentStore
     store_uri: str
     password_file: Path
@@ -184,10 +184,10 @@ def free_port() -> int:
             return port
 
 
-def _deployed(devnet: Devnet, registrar: AccountKeys) -> DeploymentV2:
+def _deployed(devnet: Devnet, registrar: AccountKeys) -> PresentDeployment:
     connection, owner = Connection.connect(devnet.url, None), registrar.address
     parameters = parameters_for(connection, owner, owner, ether_unit=REPUTATION_UNIT_WEI)
-    return deploy_v2(connection, registrar, parameters)
+    return deploy_contracts(connection, registrar, parameters)
 
 
 @contextlib.contextmanager
@@ -216,7 +216,7 @@ def running_network(folder: Path, store: StoreKind) -> Iterator[tuple[DemoNetwor
         network = DemoNetwork(
             folder,
             devnet,
-            ClientV2.connect(devnet.url, deployment),
+            ChainClient.connect(devnet.url, deployment),
             deployment,
             open_store(uri),
             uri,

@@ -4,7 +4,7 @@ from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.data import DemoData
 from fedpact.demo.network import DemoNetwork
 from fedpact.demo.options import DemoOptions
-from fedpact.requester.v2.client import RequesterV2
+from fedpact.requester.client import Requester
 
 POLL_SECONDS = 0.05
 DRAWN_AT_EASE = 4
@@ -27,14 +27,14 @@ accept_paper_privacy = {paper}
 
 def admit(
     network: DemoNetwork, registrar: AccountKeys, providers: int
-) -> tuple[RequesterV2, AccountKeys, tuple[AccountKeys, ...]]:
+) -> tuple[Requester, AccountKeys, tuple[AccountKeys, ...]]:
     """A requester, an auditor and the providers, each registered with its own organisation."""
     names = ["requester", "auditor", *(f"provider-{n + 1}" for n in range(providers))]
     accounts = [network.account(name) for name in names]
     for organisation, keys in enumerate(accounts, start=1):
         network.register(registrar, keys, organisation)
     needed = (network.store, accounts[0], network.folder / "state")
-    return RequesterV2(network.client, *needed), accounts[1], tuple(accounts[2:])
+    return Requester(network.client, *needed), accounts[1], tuple(accounts[2:])
 
 
 def serve(network: DemoNetwork, data: DemoData, options: DemoOptions, number: int) -> None:

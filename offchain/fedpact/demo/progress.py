@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fedpact.requester.follow import RequestProgress
-from fedpact.types.v2 import Status
+from fedpact.types.requests import Status
 
 _SAID = {
     "SUBMIT": "training: {submitted} of {joined} models submitted",

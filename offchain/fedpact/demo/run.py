@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from fedpact.audit import AuditReport, audit
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.dashboard.links import Links
 from fedpact.dashboard.terminal.live import follow_live
@@ -27,7 +27,7 @@ from fedpact.learning.families import family_of, represented
 from fedpact.privacy.noise import SystemNoise
 from fedpact.provider.files import features_folder
 from fedpact.requester import FetchedModel, Model, RequestProgress
-from fedpact.requester.v2.client import RequesterV2
+from fedpact.requester.client import Requester
 from fedpact.simulation.baselines import alone, central, without_privacy
 from fedpact.simulation.request import quality
 from fedpact.types.specification import Specification
@@ -47,7 +47,7 @@ class Demo:
     console: Console
     data: DemoData
     network: DemoNetwork
-    requester: RequesterV2
+    requester: Requester
     auditor: AccountKeys
     providers: tuple[AccountKeys, ...]
 
@@ -152,7 +152,7 @@ def _answer(demo: Demo, spec: Specification, request_id: int) -> None:
         raise AuditFailed(f"{len(others)} of {len(answers)} answers are not the fetched model's")
 
 
-def _wait_for_pay(network: DemoNetwork, client: ClientV2, request_id: int) -> None:
+def _wait_for_pay(network: DemoNetwork, client: ChainClient, request_id: int) -> None:
     """Wait until all members have their pay: those of a large pool collect it themselves."""
     members = client.pool.count(request_id)
     deadline = time.monotonic() + max(CLAIM_SECONDS, members)

@@ -68,7 +68,7 @@ class Message(Document):
     """One seat's word on one thing; values as hex.
 
     `value`: digest, sealed key, commitment, packed vote or hash of the record; of a secure sum see
-    `provider.v2.summing`. `extra`: signer of a slice (20 bytes), salt of a reveal (32), error of an
+    `provider.summing`. `extra`: signer of a slice (20 bytes), salt of a reveal (32), error of an
     attestation (2), digest of a masked vector's roster (32), mask of the members of a sum (2); else
     empty.
     """

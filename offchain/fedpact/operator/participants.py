@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.registrar import decode_voucher, sign_voucher
 from fedpact.content.store import ContentStore
@@ -20,7 +20,7 @@ ENCRYPTION_KEY_BYTES = 32
 
 
 def new_voucher(
-    client: ClientV2, keys: AccountKeys, account: str, organisation: int, seconds: int
+    client: ChainClient, keys: AccountKeys, account: str, organisation: int, seconds: int
 ) -> SignedVoucher:
     """Sign an account's admission, valid for `seconds` from the chain's present time.
 
@@ -36,7 +36,7 @@ def new_voucher(
 
 
 def register(
-    client: ClientV2,
+    client: ChainClient,
     store: ContentStore,
     keys: AccountKeys,
     voucher_file: Path,
@@ -68,7 +68,7 @@ def register(
 
 
 def admit(
-    client: ClientV2, keys: AccountKeys, account: str, organisation: int, encryption_key: str
+    client: ChainClient, keys: AccountKeys, account: str, organisation: int, encryption_key: str
 ) -> None:
     """Register an account without a voucher; `encryption_key` is X25519, 64 hex digits."""
     try:
@@ -80,7 +80,7 @@ def admit(
     client.registry.admit(keys, account, organisation, key, NO_PROFILE, NO_PROFILE)
 
 
-def participants(client: ClientV2) -> list[Participant]:
+def participants(client: ChainClient) -> list[Participant]:
     """All accounts ever registered, in order of registration."""
     events = client.registry.history()
     accounts = [event.args["account"] for event in events if event.name == "Registered"]
@@ -93,7 +93,7 @@ def _category(keys: AccountKeys, name: str) -> Attribute:
     return Attribute(sha256(b"category").digest(), value, keys.derive("attribute-salt", value))
 
 
-def rotate_encryption_key(client: ClientV2, keys: AccountKeys) -> int:
+def rotate_encryption_key(client: ChainClient, keys: AccountKeys) -> int:
     """Register the next version of the account's encryption key; returns its number.
 
     Raises InvalidInput for an account that is not registered.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DataError, FedpactError, Retryable
 from fedpact.privacy.ledger import Ledger
@@ -56,7 +56,7 @@ def warning(name: str, said: str) -> Finding:
     return Finding(name, Level.WARNING, said)
 
 
-def check_account(client: ClientV2, keys: AccountKeys) -> Iterable[Finding]:
+def check_account(client: ChainClient, keys: AccountKeys) -> Iterable[Finding]:
     """Admission, encryption key and ether."""
     name = "account"
     participant = client.registry.participant(keys.address)

@@ -23,9 +23,9 @@ from fedpact.provider.records import request_name
 from fedpact.provider.sales import Sales
 from fedpact.provider.state import ProviderState
 from fedpact.types.deployment import Deployment
+from fedpact.types.requests import PoolMember
 from fedpact.types.rounds import seats_of
 from fedpact.types.specification import Specification
-from fedpact.types.v2 import PoolMember
 
 if TYPE_CHECKING:
     from fedpact.exchange.boards import Exchange

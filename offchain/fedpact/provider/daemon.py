@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Paid
 from fedpact.content.store import ContentStore
@@ -30,6 +30,7 @@ from fedpact.logs import about
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_lock import ServingLock
 from fedpact.provider import elsewhere, fetching
+from fedpact.provider.asked import Asked
 from fedpact.provider.background import Background
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.bell import Bell
@@ -49,7 +50,6 @@ from fedpact.provider.scanning import Scanning
 from fedpact.provider.state import ProviderState
 from fedpact.provider.storage import Storage
 from fedpact.provider.trainer import Trainer
-from fedpact.provider.v2.asked import Asked
 from fedpact.types.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Daemon:
 
     def __init__(
         self,
-        client: ClientV2,
+        client: ChainClient,
         deployment: Deployment,
         store: ContentStore,
         keys: AccountKeys,

@@ -11,16 +11,16 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from fedpact.chain.client import AnyClient, ClientV2, FirstClient
+from fedpact.chain.client import AnyClient, ChainClient, FirstClient
 from fedpact.chain.connection import Connection
 from fedpact.chain.deployment import read
 from fedpact.content.store import ContentStore
 from fedpact.errors import DeploymentError, StorageUnavailable
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
-from fedpact.provider.v2 import published
+from fedpact.provider import published
 from fedpact.types.cid import Cid
-from fedpact.types.deployment import Deployment, DeploymentV2
+from fedpact.types.deployment import Deployment, PresentDeployment
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Elsewhere:
             if deployment.fingerprint == served.deployment.fingerprint:
                 continue
             if here:
-                kind = ClientV2 if isinstance(deployment, DeploymentV2) else FirstClient
+                kind = ChainClient if isinstance(deployment, PresentDeployment) else FirstClient
                 found[deployment.fingerprint] = kind(
                     served.rpc, served.chain_id, served.genesis_hash, deployment
                 )
@@ -116,7 +116,7 @@ class Elsewhere:
 
 
 def _submissions(client: AnyClient, account: str) -> list[tuple[ReleaseId, bytes]]:
-    if isinstance(client, ClientV2):
+    if isinstance(client, ChainClient):
         return published.submissions(client, account)
     here = client.deployment.fingerprint
     found = client.rounds.submissions(account)
@@ -124,6 +124,6 @@ def _submissions(client: AnyClient, account: str) -> list[tuple[ReleaseId, bytes
 
 
 def _requester(client: AnyClient, request: int) -> str:
-    if isinstance(client, ClientV2):
+    if isinstance(client, ChainClient):
         return client.market.request(request).requester
     return client.market.requester_of(request)

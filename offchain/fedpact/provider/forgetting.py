@@ -6,8 +6,8 @@ from typing import Any
 from fedpact.chain.records import Frame
 from fedpact.chain.scanner import SETTLED
 from fedpact.errors import FedpactError, StateDamaged
+from fedpact.provider.asked import Asked
 from fedpact.provider.context import Parts
-from fedpact.provider.v2.asked import Asked
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from fedpact.chain.records import Frame
 from fedpact.errors import LedgerReplaced, StateDamaged
+from fedpact.provider.asked import Asked
 from fedpact.provider.contents import look_after_content
 from fedpact.provider.context import Parts
 from fedpact.provider.forgetting import forget_ended
 from fedpact.provider.measuring import watch_holdings
-from fedpact.provider.v2.asked import Asked
 
 log = logging.getLogger(__name__)
 

@@ -26,8 +26,8 @@ from fedpact.types.cid import Cid
 from fedpact.types.declining import Reason
 from fedpact.types.document import canonical_json
 from fedpact.types.privacy import PrivacyMode
+from fedpact.types.requests import ETHER
 from fedpact.types.specification import JudgedOn, Specification
-from fedpact.types.v2 import ETHER
 
 REFUSALS = (InvalidInput, DataError, ModelError, PolicyRefusal, PrivacyError, ContentError)
 """For which a request is declined for good."""

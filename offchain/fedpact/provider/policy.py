@@ -13,8 +13,8 @@ from fedpact.learning.families import FAMILIES, family_of
 from fedpact.learning.families.packages import packaged
 from fedpact.types.declining import Reason
 from fedpact.types.privacy import CLAIM, PrivacyMode
+from fedpact.types.requests import ETHER
 from fedpact.types.specification import FamilyChoice, Specification
-from fedpact.types.v2 import ETHER
 from fedpact.types.validation import every_error
 
 DIGEST = re.compile("[0-9a-f]{64}")

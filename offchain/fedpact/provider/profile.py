@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.store import ContentStore
 from fedpact.data.declared import DeclaredData
@@ -301,7 +301,7 @@ def published(local: LocalProfile, keys: AccountKeys, endpoint: str, price: int)
     return Profile(Record(node, signature, details.encode()), details)
 
 
-def publish(client: ClientV2, store: ContentStore, keys: AccountKeys, one: Profile) -> Published:
+def publish(client: ChainClient, store: ContentStore, keys: AccountKeys, one: Profile) -> Published:
     """Put the document into the store and its digest on chain, unless it is on chain already."""
     participant = client.registry.participant(keys.address)
     if not participant.active:

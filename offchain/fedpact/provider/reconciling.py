@@ -7,11 +7,11 @@ from typing import Any
 from fedpact.chain.records import Event, Frame
 from fedpact.privacy.ledger import Ledger
 from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.provider.asked import Asked
 from fedpact.provider.context import Parts
 from fedpact.provider.elsewhere import Elsewhere
 from fedpact.provider.guarding import Guard
 from fedpact.provider.state import request_of
-from fedpact.provider.v2.asked import Asked
 from fedpact.types.specification import Specification
 
 SUBMITTING = ("ModelSubmitted", "ModelsSubmitted", "RoundPosted")

@@ -9,13 +9,13 @@ from pathlib import Path
 from fedpact.chain.records import Call
 from fedpact.content.store import ContentStore
 from fedpact.errors import FedpactError
+from fedpact.provider.asked import Asked
 from fedpact.provider.context import DutyResult, idle
 from fedpact.provider.copying import copy_files
 from fedpact.provider.daemon import Daemon
 from fedpact.provider.requests import Requests
 from fedpact.provider.state import Participation
-from fedpact.provider.v2.asked import Asked
-from fedpact.provider.v2.view import RequestView
+from fedpact.provider.view import RequestView
 from fedpact.settings import Settings
 from fedpact.types.cid import Cid
 

@@ -15,11 +15,11 @@ from fedpact.errors import (
     StorageUnavailable,
     TransactionTimeout,
 )
+from fedpact.provider.asked import Asked
 from fedpact.provider.backoff import Backoffs
 from fedpact.provider.context import DutyResult, Parts
 from fedpact.provider.storage import Storage
-from fedpact.provider.v2.asked import Asked
-from fedpact.provider.v2.view import RequestView
+from fedpact.provider.view import RequestView
 
 log = logging.getLogger(__name__)
 

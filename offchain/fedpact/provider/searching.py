@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import lru_cache
 from random import Random
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentMissing, FedpactError, RetrievalError, SearchRefused
 from fedpact.provider.endpoint.application import Endpoint, ExchangeBackend
@@ -70,7 +70,7 @@ class SearchNode:
 
     def __init__(
         self,
-        client: ClientV2,
+        client: ChainClient,
         store: ContentStore,
         account: str,
         own_address: str,

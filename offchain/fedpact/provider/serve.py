@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedpact.chain import deployment as deployments
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
@@ -32,7 +32,7 @@ from fedpact.provider.trainer import Trainer
 from fedpact.provider.work import LocalWork
 from fedpact.provider.workers import WorkerPool
 from fedpact.settings import Settings
-from fedpact.types.deployment import DeploymentV2
+from fedpact.types.deployment import PresentDeployment
 from fedpact.types.schema import DataSchema, schema_file
 from fedpact.waiting import when_there
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECONDS_PER_DAY = 24 * 3600
-Watching = Callable[[DeploymentV2, "Exchange"], AbstractContextManager[None]]
+Watching = Callable[[PresentDeployment, "Exchange"], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,10 @@ def rehearse(settings: Settings, keys: AccountKeys, offer: Offer) -> None:
         daemon.run()
 
 
-def connect(settings: Settings, keys: AccountKeys) -> ClientV2:
+def connect(settings: Settings, keys: AccountKeys) -> ChainClient:
     """To the nodes and the deployment in the settings, with the account's outbox."""
     deployment = deployments.load_present(settings.deployment)
-    return ClientV2.connect(
+    return ChainClient.connect(
         settings.endpoint,
         deployment,
         calls_per_minute=settings.calls_per_minute,
@@ -127,7 +127,14 @@ def connect(settings: Settings, keys: AccountKeys) -> ClientV2:
 
 
 Parts = tuple[
-    ClientV2, DeploymentV2, ContentStore, AccountKeys, Policy, OwnRecords, DaemonSettings, Trainer
+    ChainClient,
+    PresentDeployment,
+    ContentStore,
+    AccountKeys,
+    Policy,
+    OwnRecords,
+    DaemonSettings,
+    Trainer,
 ]
 
 
@@ -135,7 +142,7 @@ def parts(
     settings: Settings,
     keys: AccountKeys,
     offer: Offer,
-    client: ClientV2,
+    client: ChainClient,
     store: ContentStore,
     work: LocalWork | None = None,
 ) -> Parts:
@@ -184,7 +191,7 @@ def _monitor(settings: Settings, metrics: Metrics) -> Iterator[None]:
 
 
 @contextmanager
-def _exchange(settings: Settings, client: ClientV2) -> "Iterator[Exchange]":
+def _exchange(settings: Settings, client: ChainClient) -> "Iterator[Exchange]":
     """The exchange of rounds' messages."""
     fingerprint = client.deployment.fingerprint
     from fedpact.exchange.boards import Exchange
@@ -196,7 +203,7 @@ def _exchange(settings: Settings, client: ClientV2) -> "Iterator[Exchange]":
 
 @contextmanager
 def _endpoint(
-    settings: Settings, client: ClientV2, account: str, exchange: "Exchange"
+    settings: Settings, client: ChainClient, account: str, exchange: "Exchange"
 ) -> Iterator[None]:
     """Answers searches, and messages of rounds, while the daemon runs, if the
     settings name an address to listen on."""

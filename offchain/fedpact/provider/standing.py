@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.errors import DeploymentError, NodeUnreachable, NotReady
 from fedpact.privacy.accounting import PrivacyCost
@@ -40,7 +40,7 @@ class RequestStanding:
 
 
 def seen_requests(
-    client: ClientV2, state: Path, address: str
+    client: ChainClient, state: Path, address: str
 ) -> list[tuple[int, str, str, dict[str, Any]]]:
     """Number, the daemon's decision and its reason, and the event of its creation, of each request
     that the daemon has seen."""

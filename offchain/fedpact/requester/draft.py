@@ -5,7 +5,7 @@ A draft is a specification without the fields that follow from the rest: `versio
 that gather statistics first, `privacy.statistics_multiplier`). It may name the first model, by
 `initial_model` (a file or a CID) or by the `seed` that it is drawn with, leave out windows, and
 give `resale.price` as an amount of money such as "0.1 ether". Its table `terms` is for the second
-protocol (fedpact.requester.v2.terms).
+protocol (fedpact.requester.terms).
 """
 
 import json
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fedpact.retrieval.record import RetrievalRecord
 
 TERMS = "terms"
-"""A table of what only the chain knows: fedpact.requester.v2.terms."""
+"""A table of what only the chain knows: fedpact.requester.terms."""
 DERIVED_FIELDS = ("version", "evaluation", "queries")
 """Fields of a specification that no draft may set."""
 FIRST_MODEL = ("seed", "initial_model")

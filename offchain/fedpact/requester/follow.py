@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fedpact.types.v2 import Phase, Status
+from fedpact.types.requests import Phase, Status
 
 LONGEST_PAUSE = 10.0
 """Longest pause (seconds) between retries while the RPC node or the content store is down."""

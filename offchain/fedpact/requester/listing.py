@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fedpact.types.currency import Currency
-from fedpact.types.v2 import Status
+from fedpact.types.requests import Status
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 from pydantic import ValidationError
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.store import ContentStore
 from fedpact.errors import ContentMissing, InvalidInput, NotReady, RetrievalError, SearchFailed
@@ -105,7 +105,7 @@ class Searcher:
 
     def __init__(
         self,
-        client: ClientV2,
+        client: ChainClient,
         store: ContentStore,
         keys: AccountKeys,
         directory: ProfileDirectory | None = None,

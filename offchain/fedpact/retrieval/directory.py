@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Event
 from fedpact.chain.scanner import EventScanner
 from fedpact.retrieval.messages import Record
@@ -36,7 +36,7 @@ class ProfileDirectory:
 
     def __init__(
         self,
-        client: ClientV2,
+        client: ChainClient,
         confirmations: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

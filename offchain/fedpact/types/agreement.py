@@ -2,8 +2,8 @@
 
 from fedpact.errors import SpecificationError
 from fedpact.types.cid import Cid
+from fedpact.types.requests import Terms
 from fedpact.types.specification import Specification
-from fedpact.types.v2 import Terms
 
 
 def require_agreement(spec: Specification, terms: Terms) -> None:

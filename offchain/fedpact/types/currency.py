@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal, Inexact, localcontext
 
 from fedpact.errors import InvalidInput
-from fedpact.types.v2 import ETHER
+from fedpact.types.requests import ETHER
 
 MAX_AMOUNT = 2**96
 """Pay fits 96 bits in the market."""

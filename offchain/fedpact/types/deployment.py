@@ -49,8 +49,8 @@ class Deployment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeploymentV2(Deployment):
-    """One set of contracts, created by a factory (docs/protocol-v2.md)."""
+class PresentDeployment(Deployment):
+    """One set of contracts, created by a factory (docs/protocol.md)."""
 
     protocol: int = 2
     ledger: str

@@ -54,7 +54,7 @@ def test_a_mutant_whose_tests_had_to_be_stopped_is_not_killed(
     tree = Tree.__new__(Tree)
     tree.folder = tmp_path
     with pytest.raises(Unending, match="did not end"):
-        tree.first_failure(["v2"])
+        tree.first_failure(["registry"])
     mutant = Mutant("a.sol", "x", "y", "one", ())
     assert "quiet machine" in Outcome(unending=True).wrong(mutant)
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from fedpact.audit.v2.ledger import LedgerReplay
-from fedpact.chain.bindings.v2.events import Place
+from fedpact.audit.present.ledger import LedgerReplay
+from fedpact.chain.bindings.events import Place
 from fedpact.chain.records import Event
 from fedpact.consensus.reputation import NEWCOMER
-from fedpact.types.v2 import ETHER
+from fedpact.types.requests import ETHER
 
 PROVIDER = "0x" + 40 * "1"
 

@@ -1,15 +1,16 @@
-"""The three contracts on a real chain, and people to use them."""
+"""The contracts on a real chain, and people to use them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
-from fedpact.types.deployment import Deployment
+from fedpact.types.deployment import Deployment, PresentDeployment
 from tests.offchain.chain.people import admitted
-from tests.support.second import deployed_second
+from tests.support.second import People, SecondRequest, deployed_second
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +24,8 @@ def deployment(anvil: Devnet, registrar: AccountKeys) -> Deployment:
 
 
 @pytest.fixture
-def client(anvil: Devnet, deployment: Deployment) -> Iterator[ClientV2]:
-    connected = ClientV2.connect(anvil.url, deployment)
+def client(anvil: Devnet, deployment: Deployment) -> Iterator[ChainClient]:
+    connected = ChainClient.connect(anvil.url, deployment)
     yield connected
     connected.close()
 
@@ -36,5 +37,38 @@ def stranger(anvil: Devnet) -> AccountKeys:
 
 
 @pytest.fixture
-def participant(anvil: Devnet, client: ClientV2, registrar: AccountKeys) -> AccountKeys:
+def participant(anvil: Devnet, client: ChainClient, registrar: AccountKeys) -> AccountKeys:
     return admitted(anvil, client, registrar)
+
+
+@pytest.fixture(scope="session")
+def operator(anvil: Devnet) -> AccountKeys:
+    """Registrar and guardian."""
+    return anvil.new_account()
+
+
+@pytest.fixture(scope="session")
+def second_deployment(anvil: Devnet, operator: AccountKeys) -> PresentDeployment:
+    return deployed_second(anvil, operator)
+
+
+@pytest.fixture(scope="session")
+def second(anvil: Devnet, second_deployment: PresentDeployment) -> Iterator[ChainClient]:
+    client = ChainClient.connect(anvil.url, second_deployment)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def people(anvil: Devnet, second: ChainClient, operator: AccountKeys) -> People:
+    return People.admitted(anvil, second, operator)
+
+
+@pytest.fixture
+def new_request(second: ChainClient, people: People) -> Callable[..., SecondRequest]:
+    """`new_request(**terms)`: published, nobody has joined."""
+
+    def new(**terms: Any) -> SecondRequest:
+        return SecondRequest.created(second, people, **terms)
+
+    return new

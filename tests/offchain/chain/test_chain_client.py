@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import FrameGone
 from fedpact.chain.devnet import Devnet, find_anvil
 from fedpact.chain.faults import FaultKind
@@ -23,7 +23,7 @@ from tests.support.waiting import PATIENCE, wait_until
 
 def test_an_unreachable_node_is_named_without_the_key_in_its_address() -> None:
     with pytest.raises(NodeUnreachable) as caught:
-        ClientV2.connect("http://user:pass@127.0.0.1:9/v3/my-secret-key", None, timeout=1)
+        ChainClient.connect("http://user:pass@127.0.0.1:9/v3/my-secret-key", None, timeout=1)
     assert "http://127.0.0.1:9 does not answer" in str(caught.value)
     assert "secret" not in str(caught.value)
     assert "pass" not in str(caught.value)
@@ -32,13 +32,13 @@ def test_an_unreachable_node_is_named_without_the_key_in_its_address() -> None:
 @pytest.mark.parametrize(("status", "body"), [(200, b"<html>"), (200, b"[]"), (503, b"busy")])
 def test_a_server_that_is_not_a_node_is_unreachable(status: int, body: bytes) -> None:
     with web_server(status, body) as url, pytest.raises(NodeUnreachable):
-        ClientV2.connect(url, None, timeout=2)
+        ChainClient.connect(url, None, timeout=2)
 
 
 @pytest.mark.parametrize("endpoint", ["", "localhost:8545", "ftp://127.0.0.1", "http://"])
 def test_an_invalid_address_of_a_node_is_refused(endpoint: str) -> None:
     with pytest.raises(SettingsError, match="is not the address of a node"):
-        ClientV2.connect(endpoint, None)
+        ChainClient.connect(endpoint, None)
 
 
 def test_a_node_is_reached_over_its_socket_and_over_websocket(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_node_is_reached_over_its_socket_and_over_websocket(tmp_path: Path) ->
         address = child.wait_for(re.compile(r"Listening on (\S+:\d+)"), PATIENCE)[1]
         wait_until(socket.exists)
         for endpoint in (f"http://{address}", f"ws://{address}", str(socket)):
-            client = ClientV2.connect(endpoint, None)
+            client = ChainClient.connect(endpoint, None)
             block, refused = client.rpc.batch(
                 [("eth_getBlockByNumber", ["0x0", False]), ("eth_nonsense", [])]
             )
@@ -63,7 +63,7 @@ def test_a_node_is_reached_over_its_socket_and_over_websocket(tmp_path: Path) ->
 
 def test_chain_of_another_id_is_refused(anvil: Devnet, deployment: Deployment) -> None:
     with pytest.raises(DeploymentError, match="is on chain 31337, the deployment on 5"):
-        ClientV2.connect(anvil.url, replace(deployment, chain_id=5))
+        ChainClient.connect(anvil.url, replace(deployment, chain_id=5))
 
 
 def test_a_restarted_local_chain_is_refused(tmp_path: Path, deployment: Deployment) -> None:
@@ -71,23 +71,23 @@ def test_a_restarted_local_chain_is_refused(tmp_path: Path, deployment: Deployme
         Devnet.start(tmp_path) as another,
         pytest.raises(DeploymentError, match="another chain with the id 31337"),
     ):
-        ClientV2.connect(another.url, deployment)
+        ChainClient.connect(another.url, deployment)
 
 
 def test_addresses_without_contracts_are_refused(
     anvil: Devnet, deployment: Deployment, stranger: AccountKeys
 ) -> None:
     with pytest.raises(DeploymentError, match="no contract at"):
-        ClientV2.connect(anvil.url, replace(deployment, market=stranger.address))
+        ChainClient.connect(anvil.url, replace(deployment, market=stranger.address))
 
 
 def test_client_without_deployment_has_no_contracts(anvil: Devnet) -> None:
     with pytest.raises(DeploymentError, match="no deployment"):
-        _ = ClientV2.connect(anvil.url, None).market
+        _ = ChainClient.connect(anvil.url, None).market
 
 
 def test_reads_at_a_frame_do_not_see_later_changes(
-    client: ClientV2, participant: AccountKeys
+    client: ChainClient, participant: AccountKeys
 ) -> None:
     frame = client.frame()
     before = client.registry.participant(participant.address)
@@ -98,7 +98,7 @@ def test_reads_at_a_frame_do_not_see_later_changes(
     assert client.registry.participant(participant.address) != before
 
 
-def test_confirmations_keep_the_frame_below_the_head(anvil: Devnet, client: ClientV2) -> None:
+def test_confirmations_keep_the_frame_below_the_head(anvil: Devnet, client: ChainClient) -> None:
     anvil.mine(5)
     head = client.frame()
     frame = client.frame(3)
@@ -110,17 +110,17 @@ def test_confirmations_keep_the_frame_below_the_head(anvil: Devnet, client: Clie
 
 def test_the_frame_of_a_reorganised_block_is_gone(tmp_path: Path, deployment: Deployment) -> None:
     with Devnet.start(tmp_path, block_time=3600) as net:
-        client = ClientV2.connect(net.url, None)
+        client = ChainClient.connect(net.url, None)
         snapshot = client.rpc.call("evm_snapshot")
         net.mine()
         frame = client.frame()
         client.rpc.call("evm_revert", snapshot)
-        other = ClientV2(client.rpc, client.chain_id, client.genesis_hash, deployment)
+        other = ChainClient(client.rpc, client.chain_id, client.genesis_hash, deployment)
         with pytest.raises(FrameGone, match=f"block {frame.block_number} "):
             other.registry.registrar(frame)
 
 
-def test_read_that_the_contract_refuses_says_why(client: ClientV2) -> None:
+def test_read_that_the_contract_refuses_says_why(client: ChainClient) -> None:
     suspension = client.registry.function("suspend", client.registry.address)
     with pytest.raises(Reverted) as caught:
         client.read([client.registry.function("registrar"), suspension])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import STATES_NAME, Devnet, find_anvil
 from fedpact.chain.records import Call
 from fedpact.errors import FedpactError, InvalidInput, NodeUnreachable
@@ -18,12 +18,12 @@ from tests.support.waiting import wait_until
 
 def test_block_comes_with_each_transaction_and_with_time(tmp_path: Path) -> None:
     with Devnet.start(tmp_path, block_time=3600) as net:
-        client, keys = ClientV2.connect(net.url, None), net.new_account()
+        client, keys = ChainClient.connect(net.url, None), net.new_account()
         before = client.frame().block_number
         receipt = client.send(keys, Call(keys.address, b"", 0, "pay"))
         assert receipt.block == before + 1
     with Devnet.start(tmp_path, block_time=1) as net:
-        client = ClientV2.connect(net.url, None)
+        client = ChainClient.connect(net.url, None)
         first = client.frame()
         wait_until(lambda: client.frame().block_number > first.block_number)
         assert client.frame().timestamp > first.timestamp
@@ -31,7 +31,7 @@ def test_block_comes_with_each_transaction_and_with_time(tmp_path: Path) -> None
 
 def test_two_starts_have_different_first_blocks(tmp_path: Path) -> None:
     with Devnet.start(tmp_path / "a") as one, Devnet.start(tmp_path / "b") as other:
-        hashes = {ClientV2.connect(net.url, None).genesis_hash for net in (one, other)}
+        hashes = {ChainClient.connect(net.url, None).genesis_hash for net in (one, other)}
     assert len(hashes) == 2
 
 
@@ -41,7 +41,7 @@ def test_a_chain_can_be_stopped_twice(tmp_path: Path) -> None:
     net.close()
     assert net.child.process.poll() is not None
     with pytest.raises(NodeUnreachable):
-        ClientV2.connect(net.url, None, timeout=1)
+        ChainClient.connect(net.url, None, timeout=1)
 
 
 @pytest.mark.slow  # Anvil writes states to the disk from about a thousand blocks on.
@@ -115,16 +115,16 @@ def wrapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("wrapped")
 def test_anvil_behind_a_wrapper_ends_with_it(tmp_path: Path) -> None:
     net = Devnet.start(tmp_path)
-    ClientV2.connect(net.url, None).close()
+    ChainClient.connect(net.url, None).close()
     net.close()
     with pytest.raises(NodeUnreachable):
-        ClientV2.connect(net.url, None, timeout=1)
+        ChainClient.connect(net.url, None, timeout=1)
 
 
 @pytest.mark.usefixtures("wrapped")
 def test_anvil_behind_a_wrapper_goes_down_by_its_record(tmp_path: Path) -> None:
     up = devnets.start(tmp_path, 0, 1)
-    ClientV2.connect(up.url, None).close()
+    ChainClient.connect(up.url, None).close()
     assert devnets.stop(tmp_path) == up
     with pytest.raises(NodeUnreachable):
-        ClientV2.connect(up.url, None, timeout=1)
+        ChainClient.connect(up.url, None, timeout=1)

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 import pytest
 
 from fedpact.chain import heads, health, nodes
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import Capability, FaultKind, RpcError
 from fedpact.errors import NodeUnreachable
@@ -27,10 +27,10 @@ def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
 
 
 @contextmanager
-def following(*endpoints: str) -> Iterator[tuple[ClientV2, SimpleQueue[None]]]:
+def following(*endpoints: str) -> Iterator[tuple[ChainClient, SimpleQueue[None]]]:
     """A client that has subscribed, and what it is told of new heads."""
     told: SimpleQueue[None] = SimpleQueue()
-    with closing(ClientV2.connect(endpoints, None)) as client:
+    with closing(ChainClient.connect(endpoints, None)) as client:
         client.follow_heads(lambda: told.put(None))
         client.frame()
         yield client, told
@@ -42,14 +42,14 @@ def mined(anvil: Devnet, told: SimpleQueue[None]) -> int:
         told.get()
     anvil.mine()
     told.get(timeout=PATIENCE)
-    with closing(ClientV2.connect(anvil.url, None)) as another:
+    with closing(ChainClient.connect(anvil.url, None)) as another:
         return another.frame().block_number
 
 
 def test_threads_that_share_a_socket_each_get_their_own_answers(anvil: Devnet) -> None:
     """web3.py's old provider gave one thread the answer of another, or an error."""
     numbers = [hex(number) for number in range(40)]
-    with closing(ClientV2.connect(anvil.url.replace("http", "ws"), None)) as client:
+    with closing(ChainClient.connect(anvil.url.replace("http", "ws"), None)) as client:
 
         def asked(number: str) -> int:
             call = ("web3_sha3", [f"0x{int(number, 16):02x}"])
@@ -98,7 +98,7 @@ def test_a_lost_connection_is_made_again_with_its_subscription(
             relay.pushes = True
             monkeypatch.undo()
         anvil.mine()
-        with closing(ClientV2.connect(anvil.url, None)) as another:
+        with closing(ChainClient.connect(anvil.url, None)) as another:
             wait_until(lambda: client.frame().block_number == another.frame().block_number)
         assert relay.asked.count("eth_subscribe") == 2
         newest, asked = mined(anvil, told), len(relay.asked)
@@ -154,12 +154,12 @@ def test_a_refused_connection_tells_its_status_and_no_secret(
         relay.refuses = True
         secret = url.replace("ws://", "ws://user:password@") + "/v3/project-key"
         with pytest.raises(RpcError, match="HTTP status 503") as caught:
-            ClientV2.connect(secret, None, timeout=1)
+            ChainClient.connect(secret, None, timeout=1)
         assert caught.value.fault.kind is FaultKind.TRANSIENT
         relay.refuses = False
-        ClientV2.connect(secret, None).close()
+        ChainClient.connect(secret, None).close()
     with pytest.raises(NodeUnreachable) as away:
-        ClientV2.connect(secret, None, timeout=1)
+        ChainClient.connect(secret, None, timeout=1)
     for said in (str(caught.value), str(away.value), caplog.text):
         assert "password" not in said
         assert "project-key" not in said

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fedpact.chain import health, nodes
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.connection import NodesDisagree
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import FaultKind, RpcError
@@ -50,7 +50,7 @@ def proxied(anvil: Devnet, count: int) -> Iterator[tuple[list[Proxied], list[str
 @pytest.mark.parametrize("refusal", [HttpAnswer(502), HttpAnswer(429), HttpAnswer(403), Dropped()])
 def test_another_node_takes_over_within_one_call(anvil: Devnet, refusal: Exception) -> None:
     with proxied(anvil, 2) as ([first, second], urls):
-        client = ClientV2.connect(urls, None)
+        client = ChainClient.connect(urls, None)
         client.frame()
         assert second.asked == []
         first.refuses = refusal
@@ -64,7 +64,7 @@ def test_another_node_takes_over_within_one_call(anvil: Devnet, refusal: Excepti
 
 def test_without_any_node_the_call_fails(anvil: Devnet) -> None:
     with proxied(anvil, 2) as (each, urls):
-        client = ClientV2.connect(urls, None)
+        client = ChainClient.connect(urls, None)
         for one in each:
             one.refuses = Dropped()
         with pytest.raises(NodeUnreachable):
@@ -80,7 +80,7 @@ def test_a_node_that_lags_is_not_asked_for_the_head(
     monkeypatch.setattr(nodes, "PROBE_EVERY", 0.0)
     with Devnet.start(tmp_path, block_time=3600) as net, proxied(net, 2) as ([first, _], urls):
         net.mine(20)
-        client = ClientV2.connect(urls, None)
+        client = ChainClient.connect(urls, None)
         first.head, first.behind = 20, 10
         client.frame()
         assert client.frame().block_number == 20
@@ -89,7 +89,7 @@ def test_a_node_that_lags_is_not_asked_for_the_head(
 
 def test_a_node_is_left_alone_for_as_long_as_it_asks(anvil: Devnet) -> None:
     with proxied(anvil, 1) as ([only], urls):
-        client = ClientV2.connect(urls[0], None)
+        client = ChainClient.connect(urls[0], None)
         only.refuses = HttpAnswer(429, Retry_After="30")
         with pytest.raises(RpcError):
             client.frame()
@@ -104,7 +104,7 @@ def test_a_node_is_left_alone_for_as_long_as_it_asks(anvil: Devnet) -> None:
 def test_a_short_limit_is_waited_out(anvil: Devnet) -> None:
     """429 or 502 on a part of the calls, as gateways answer under load, is not seen outside."""
     with proxied(anvil, 1) as ([only], urls):
-        client = ClientV2.connect(urls[0], None)
+        client = ChainClient.connect(urls[0], None)
         for number in range(10):
             only.refuses = HttpAnswer(502) if number % 3 else HttpAnswer(429, Retry_After="0")
             only.times = 1
@@ -137,11 +137,11 @@ def test_a_node_of_another_chain_is_left_out(
     anvil: Devnet, tmp_path: Path, deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Devnet.start(tmp_path) as other:
-        client = ClientV2.connect([other.url, anvil.url], deployment)
+        client = ChainClient.connect([other.url, anvil.url], deployment)
         assert client.rpc.endpoint == anvil.url
         assert "is not used" in caplog.text
         with pytest.raises(DeploymentError, match="another chain with the id"):
-            ClientV2.connect([other.url], deployment)
+            ChainClient.connect([other.url], deployment)
 
 
 def test_nodes_that_name_different_blocks_are_noticed(
@@ -156,10 +156,10 @@ def test_nodes_that_name_different_blocks_are_noticed(
 
     lies: list[bool] = []
     with node_in_front(anvil.url, told=invented) as liar:
-        both = ClientV2.connect([liar, anvil.url], deployment, quorum=2)
+        both = ChainClient.connect([liar, anvil.url], deployment, quorum=2)
         both.agree(both.frame())
         lies.append(True)
-        alone = ClientV2.connect(liar, deployment)
+        alone = ChainClient.connect(liar, deployment)
         told = alone.frame()
         assert told.block_hash == "0x" + "ab" * 32
         with pytest.raises(NodesDisagree, match="one of them lags behind a fork, or lies"):
@@ -171,7 +171,7 @@ def test_a_quorum_waits_for_a_node_that_does_not_answer(
     anvil: Devnet, deployment: Deployment
 ) -> None:
     with proxied(anvil, 2) as ([_, second], urls):
-        client = ClientV2.connect(urls, deployment, quorum=2)
+        client = ChainClient.connect(urls, deployment, quorum=2)
         second.refuses = Dropped()
         with pytest.raises(NodesDisagree, match="only 1 of 2 nodes"):
             client.agree(client.frame())
@@ -179,7 +179,7 @@ def test_a_quorum_waits_for_a_node_that_does_not_answer(
 
 def test_a_quorum_of_more_nodes_than_given_is_refused(anvil: Devnet) -> None:
     with pytest.raises(SettingsError, match="a quorum of 2 needs as many nodes, not 1"):
-        ClientV2.connect(anvil.url, None, quorum=2)
+        ChainClient.connect(anvil.url, None, quorum=2)
 
 
 def test_an_answer_comes_from_the_faster_node_of_two_good_ones() -> None:

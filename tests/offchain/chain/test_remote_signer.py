@@ -8,7 +8,7 @@ import pytest
 from eth_account import Account
 
 from fedpact.chain import keystore
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.records import Call
@@ -22,7 +22,7 @@ OTHER = Account.from_key(b"o" * 32).address
 
 
 @pytest.fixture(params=[False, True], ids=["web3signer", "clef"])
-def server(request: pytest.FixtureRequest, anvil: Devnet, client: ClientV2) -> SigningServer:
+def server(request: pytest.FixtureRequest, anvil: Devnet, client: ChainClient) -> SigningServer:
     made = new_server(client.chain_id, as_clef=request.param)
     anvil.fund(made.account.address)
     return made
@@ -37,7 +37,7 @@ def remote(server: SigningServer, tmp_path: Path) -> Iterator[AccountKeys]:
 
 
 def test_a_remote_account_registers_as_any_other(
-    client: ClientV2, registrar: AccountKeys, remote: AccountKeys, server: SigningServer
+    client: ChainClient, registrar: AccountKeys, remote: AccountKeys, server: SigningServer
 ) -> None:
     voucher = sign_voucher(registrar, client.deployment, remote.address, 77, 4711, 2**40)
     public = bytes(remote.encryption_key().public_key)
@@ -47,7 +47,7 @@ def test_a_remote_account_registers_as_any_other(
 
 
 def test_typed_data_and_texts_are_signed(
-    client: ClientV2, remote: AccountKeys, server: SigningServer
+    client: ChainClient, remote: AccountKeys, server: SigningServer
 ) -> None:
     voucher = sign_voucher(remote, client.deployment, remote.address, 7, 1, 2**40)
     assert voucher_signer(voucher) == remote.address
@@ -73,7 +73,7 @@ def test_other_secrets_come_from_the_key_store_and_are_the_same_every_time(
     ids=lambda change: next(iter(change)),
 )
 def test_a_signer_that_signs_something_else_is_found_out(
-    client: ClientV2, remote: AccountKeys, server: SigningServer, change: dict[str, Any]
+    client: ChainClient, remote: AccountKeys, server: SigningServer, change: dict[str, Any]
 ) -> None:
     server.before = lambda transaction: {**transaction, **change}
     before = client.balance(remote.address)
@@ -116,7 +116,7 @@ def test_a_signer_with_another_key_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_a_signer_that_refuses_or_is_gone_may_come_back(
-    client: ClientV2, remote: AccountKeys, server: SigningServer
+    client: ChainClient, remote: AccountKeys, server: SigningServer
 ) -> None:
     server.refuses = True
     with pytest.raises(SignerUnreachable, match="signing key is not available"):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from fedpact.chain import scanner as scanning
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import RpcError
 from fedpact.chain.keystore import AccountKeys
@@ -21,11 +21,11 @@ PROFILES = 12
 @pytest.fixture(scope="module")
 def chain(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Devnet, ClientV2, AccountKeys]]:
+) -> Iterator[tuple[Devnet, ChainClient, AccountKeys]]:
     """Twelve changes of a profile, each some blocks after the one before."""
     with Devnet.start(tmp_path_factory.mktemp("scanned"), block_time=3600) as net:
         registrar = net.new_account()
-        client = ClientV2.connect(net.url, deployed_second(net, registrar))
+        client = ChainClient.connect(net.url, deployed_second(net, registrar))
         client.registry.admit(registrar, registrar.address, 1, b"k" * 32, b"p" * 32, b"a" * 32)
         for number in range(PROFILES):
             change(client, registrar, number)
@@ -34,7 +34,7 @@ def chain(
 
 
 @pytest.fixture
-def client(chain: tuple[Devnet, ClientV2, AccountKeys]) -> Iterator[ClientV2]:
+def client(chain: tuple[Devnet, ChainClient, AccountKeys]) -> Iterator[ChainClient]:
     """The chain for one test; its changes are undone."""
     _, client, _ = chain
     snapshot = client.rpc.call("evm_snapshot")
@@ -43,16 +43,16 @@ def client(chain: tuple[Devnet, ClientV2, AccountKeys]) -> Iterator[ClientV2]:
 
 
 @pytest.fixture
-def net(chain: tuple[Devnet, ClientV2, AccountKeys]) -> Devnet:
+def net(chain: tuple[Devnet, ChainClient, AccountKeys]) -> Devnet:
     return chain[0]
 
 
 @pytest.fixture
-def keys(chain: tuple[Devnet, ClientV2, AccountKeys]) -> AccountKeys:
+def keys(chain: tuple[Devnet, ChainClient, AccountKeys]) -> AccountKeys:
     return chain[2]
 
 
-def change(client: ClientV2, keys: AccountKeys, number: int) -> None:
+def change(client: ChainClient, keys: AccountKeys, number: int) -> None:
     client.registry.set_profile(keys, number.to_bytes(32, "big"), b"a" * 32)
 
 
@@ -62,7 +62,7 @@ def profiles(events: Iterator[Event]) -> list[int]:
 
 @pytest.mark.parametrize("first_range", [1, 2, 7, 1000])
 def test_each_event_is_delivered_once_and_in_order(
-    client: ClientV2, monkeypatch: pytest.MonkeyPatch, first_range: int
+    client: ChainClient, monkeypatch: pytest.MonkeyPatch, first_range: int
 ) -> None:
     monkeypatch.setattr(scanning, "FIRST_RANGE", first_range)
     scanner = EventScanner(client, client.deployment.block)
@@ -72,7 +72,7 @@ def test_each_event_is_delivered_once_and_in_order(
 
 
 def test_ranges_become_shorter_where_events_are_dense(
-    client: ClientV2, monkeypatch: pytest.MonkeyPatch
+    client: ChainClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A first scan took memory for all events of 64,000 blocks at once."""
     monkeypatch.setattr(scanning, "FIRST_RANGE", 16)
@@ -83,14 +83,14 @@ def test_ranges_become_shorter_where_events_are_dense(
     assert blocks[:2] == [16, 8]
 
 
-def test_events_carry_the_time_of_their_block(client: ClientV2) -> None:
+def test_events_carry_the_time_of_their_block(client: ChainClient) -> None:
     for event in EventScanner(client, client.deployment.block).scan():
         frame = client.frame_at(event.block)
         assert frame is not None
         assert event.timestamp == frame.timestamp
 
 
-def test_new_events_are_found_by_the_next_scan(client: ClientV2, keys: AccountKeys) -> None:
+def test_new_events_are_found_by_the_next_scan(client: ChainClient, keys: AccountKeys) -> None:
     scanner = EventScanner(client, client.deployment.block)
     list(scanner.scan())
     change(client, keys, 100)
@@ -99,7 +99,7 @@ def test_new_events_are_found_by_the_next_scan(client: ClientV2, keys: AccountKe
 
 
 def test_unconfirmed_blocks_are_left_for_later(
-    client: ClientV2, net: Devnet, keys: AccountKeys
+    client: ChainClient, net: Devnet, keys: AccountKeys
 ) -> None:
     net.mine(3)
     scanner = EventScanner(client, client.deployment.block, confirmations=3)
@@ -110,7 +110,7 @@ def test_unconfirmed_blocks_are_left_for_later(
     assert profiles(scanner.scan()) == [100]
 
 
-def test_scan_stops_at_the_block_that_is_named(client: ClientV2) -> None:
+def test_scan_stops_at_the_block_that_is_named(client: ChainClient) -> None:
     everything = list(EventScanner(client, client.deployment.block).scan())
     middle = everything[len(everything) // 2].block
     scanner = EventScanner(client, client.deployment.block)
@@ -119,7 +119,7 @@ def test_scan_stops_at_the_block_that_is_named(client: ClientV2) -> None:
     assert list(scanner.scan(10**9)) == []
 
 
-def test_unprocessed_events_are_delivered_again(client: ClientV2) -> None:
+def test_unprocessed_events_are_delivered_again(client: ChainClient) -> None:
     scanner = EventScanner(client, client.deployment.block)
     next(scanner.scan())
     assert profiles(scanner.scan()) == list(range(PROFILES))
@@ -127,10 +127,10 @@ def test_unprocessed_events_are_delivered_again(client: ClientV2) -> None:
 
 @pytest.mark.parametrize("limit", [1, 3, 10])
 def test_range_is_halved_for_a_node_that_allows_few_blocks_at_once(
-    client: ClientV2, net: Devnet, limit: int
+    client: ChainClient, net: Devnet, limit: int
 ) -> None:
     with limited_node(net.url, limit) as (url, asked):
-        narrow = ClientV2.connect(url, client.deployment)
+        narrow = ChainClient.connect(url, client.deployment)
         scanner = EventScanner(narrow, client.deployment.block)
         assert profiles(scanner.scan()) == list(range(PROFILES))
         allowed = [length for length in asked if length <= limit]
@@ -138,16 +138,16 @@ def test_range_is_halved_for_a_node_that_allows_few_blocks_at_once(
         assert len(asked) - len(allowed) < len(allowed) + 12
 
 
-def test_a_node_that_refuses_even_one_block_is_reported(client: ClientV2, net: Devnet) -> None:
+def test_a_node_that_refuses_even_one_block_is_reported(client: ChainClient, net: Devnet) -> None:
     with limited_node(net.url, 0) as (url, _):
-        narrow = ClientV2.connect(url, client.deployment)
+        narrow = ChainClient.connect(url, client.deployment)
         scanner = EventScanner(narrow, client.deployment.block)
         with pytest.raises(RpcError, match="too many blocks"):
             list(scanner.scan())
 
 
 def test_reorganised_blocks_are_read_again_with_their_new_events(
-    client: ClientV2, net: Devnet, keys: AccountKeys, caplog: pytest.LogCaptureFixture
+    client: ChainClient, net: Devnet, keys: AccountKeys, caplog: pytest.LogCaptureFixture
 ) -> None:
     scanner = EventScanner(client, client.deployment.block)
     list(scanner.scan())
@@ -169,7 +169,7 @@ def test_reorganised_blocks_are_read_again_with_their_new_events(
 
 
 def test_a_reorganisation_of_the_same_length_is_detected(
-    client: ClientV2, keys: AccountKeys
+    client: ChainClient, keys: AccountKeys
 ) -> None:
     scanner = EventScanner(client, client.deployment.block)
     list(scanner.scan())
@@ -182,7 +182,7 @@ def test_a_reorganisation_of_the_same_length_is_detected(
 
 
 def test_chain_that_became_shorter_is_read_again_once_it_grows(
-    client: ClientV2, net: Devnet, keys: AccountKeys
+    client: ChainClient, net: Devnet, keys: AccountKeys
 ) -> None:
     scanner = EventScanner(client, client.deployment.block)
     list(scanner.scan())
@@ -197,7 +197,7 @@ def test_chain_that_became_shorter_is_read_again_once_it_grows(
 
 
 def test_fork_below_all_that_was_scanned_reads_from_the_start(
-    client: ClientV2, net: Devnet, keys: AccountKeys
+    client: ChainClient, net: Devnet, keys: AccountKeys
 ) -> None:
     fork = client.rpc.call("evm_snapshot")
     start = client.frame().block_number + 1
@@ -233,7 +233,7 @@ def limited_node(url: str, limit: int) -> Iterator[tuple[str, list[int]]]:
 
 
 def test_a_filter_that_the_node_ignores_is_applied_here(
-    net: Devnet, client: ClientV2, keys: AccountKeys
+    net: Devnet, client: ChainClient, keys: AccountKeys
 ) -> None:
     """EthereumJS 0.10 looks at the first topic alone."""
 
@@ -243,7 +243,7 @@ def test_a_filter_that_the_node_ignores_is_applied_here(
 
     changed = client.registry.event_topic("ProfileChanged")
     with node_in_front(net.url, forgetful) as address:
-        behind = ClientV2.connect(address, client.deployment)
+        behind = ChainClient.connect(address, client.deployment)
 
         def found(account: int) -> int:
             topics = [changed, f"0x{account:064x}"]

@@ -10,7 +10,7 @@ from threading import Timer
 import pytest
 
 from fedpact.chain import transactions as sending
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.fees import L1_FEE_ORACLE, FeeMarket
 from fedpact.chain.keystore import AccountKeys
@@ -28,7 +28,7 @@ _numbers = count(1)
 
 
 def test_a_receipt_has_block_gas_and_events(
-    client: ClientV2, registrar: AccountKeys, stranger: AccountKeys
+    client: ChainClient, registrar: AccountKeys, stranger: AccountKeys
 ) -> None:
     receipt = client.registry.admit(
         registrar, stranger.address, 2**14 - 1, b"k" * 32, b"p" * 32, b"a" * 32
@@ -49,7 +49,7 @@ def test_a_receipt_has_block_gas_and_events(
 
 
 def test_refusal_carries_the_name_and_values_of_the_error(
-    client: ClientV2, stranger: AccountKeys
+    client: ChainClient, stranger: AccountKeys
 ) -> None:
     before = client.balance(stranger.address)
     with pytest.raises(Reverted) as caught:
@@ -61,7 +61,7 @@ def test_refusal_carries_the_name_and_values_of_the_error(
 
 
 def test_an_unfunded_account_error_names_the_missing_amount(
-    anvil: Devnet, client: ClientV2, registrar: AccountKeys
+    anvil: Devnet, client: ChainClient, registrar: AccountKeys
 ) -> None:
     poor = anvil.new_account(wei=0)
     client.registry.admit(registrar, poor.address, 10_000, b"k" * 32, b"p" * 32, b"a" * 32)
@@ -72,26 +72,26 @@ def test_an_unfunded_account_error_names_the_missing_amount(
     assert client.registry.set_profile(poor, b"q" * 32, b"a" * 32).status == 1
 
 
-def test_a_value_above_the_balance_is_reported(client: ClientV2, stranger: AccountKeys) -> None:
+def test_a_value_above_the_balance_is_reported(client: ChainClient, stranger: AccountKeys) -> None:
     call = Call(stranger.address, b"", client.balance(stranger.address) + 1, "pay")
     with pytest.raises(UnfundedAccount, match="pay: account"):
         client.send(stranger, call)
 
 
 def test_transactions_of_another_program_are_taken_into_account(
-    anvil: Devnet, client: ClientV2, participant: AccountKeys
+    anvil: Devnet, client: ChainClient, participant: AccountKeys
 ) -> None:
     client.registry.set_profile(participant, digest(), b"a" * 32)
-    another = ClientV2.connect(anvil.url, client.deployment)
+    another = ChainClient.connect(anvil.url, client.deployment)
     for _ in range(3):
         another.registry.set_profile(participant, digest(), b"a" * 32)
     assert client.registry.set_profile(participant, digest(), b"a" * 32).status == 1
 
 
 def test_two_threads_and_two_programs_share_an_account(
-    anvil: Devnet, client: ClientV2, participant: AccountKeys
+    anvil: Devnet, client: ChainClient, participant: AccountKeys
 ) -> None:
-    another = ClientV2.connect(anvil.url, client.deployment)
+    another = ChainClient.connect(anvil.url, client.deployment)
     before = nonce_of(client, participant)
 
     def change(number: int) -> str:
@@ -117,22 +117,24 @@ def patient_deployment(patient: Devnet) -> Deployment:
 
 
 @pytest.fixture
-def slow(patient: Devnet, patient_deployment: Deployment) -> Iterator[ClientV2]:
-    client = ClientV2.connect(patient.url, patient_deployment)
+def slow(patient: Devnet, patient_deployment: Deployment) -> Iterator[ChainClient]:
+    client = ChainClient.connect(patient.url, patient_deployment)
     client.rpc.call("evm_setIntervalMining", 0)
     yield client
     client.rpc.call("evm_setAutomine", True)
     patient.mine()
 
 
-def sender(client: ClientV2, *, timeout: float = PATIENCE, bump_after: float = PATIENCE) -> Sender:
+def sender(
+    client: ChainClient, *, timeout: float = PATIENCE, bump_after: float = PATIENCE
+) -> Sender:
     return Sender(
         client.rpc, client.chain_id, client.decode, timeout=timeout, bump_after=bump_after
     )
 
 
 def test_call_made_again_after_a_timeout_waits_for_the_first_transaction(
-    patient: Devnet, slow: ClientV2
+    patient: Devnet, slow: ChainClient
 ) -> None:
     keys, call = patient.new_account(), payment()
     impatient = sender(slow, timeout=0.5)
@@ -151,7 +153,7 @@ def test_call_made_again_after_a_timeout_waits_for_the_first_transaction(
     assert nonce_of(slow, keys) == 2
 
 
-def test_same_call_from_two_threads_is_one_transaction(patient: Devnet, slow: ClientV2) -> None:
+def test_same_call_from_two_threads_is_one_transaction(patient: Devnet, slow: ChainClient) -> None:
     keys, call = patient.new_account(), payment()
     sent: list[str] = []
 
@@ -160,7 +162,7 @@ def test_same_call_from_two_threads_is_one_transaction(patient: Devnet, slow: Cl
             sent.append(message["params"][0])
 
     with node_in_front(patient.url, note) as url, ThreadPoolExecutor(2) as threads:
-        shared = sender(ClientV2.connect(url, slow.deployment))
+        shared = sender(ChainClient.connect(url, slow.deployment))
         waiting = [threads.submit(shared.send, keys, call) for _ in range(2)]
         wait_until(lambda: len(sent) == 2)
         pending_fee(slow, keys)
@@ -172,7 +174,7 @@ def test_same_call_from_two_threads_is_one_transaction(patient: Devnet, slow: Cl
 
 
 def test_pending_transactions_are_counted_even_if_the_node_does_not(
-    patient: Devnet, slow: ClientV2
+    patient: Devnet, slow: ChainClient
 ) -> None:
     keys, calls = patient.new_account(), [payment(), payment()]
 
@@ -181,7 +183,7 @@ def test_pending_transactions_are_counted_even_if_the_node_does_not(
             message["params"][1] = "latest"
 
     with node_in_front(patient.url, count_mined_ones) as url, ThreadPoolExecutor(2) as threads:
-        client = ClientV2.connect(url, slow.deployment)
+        client = ChainClient.connect(url, slow.deployment)
         shared = sender(client)
         waiting = [threads.submit(shared.send, keys, call) for call in calls]
         pending_fee(slow, keys, nonce=1)
@@ -191,7 +193,7 @@ def test_pending_transactions_are_counted_even_if_the_node_does_not(
 
 
 def test_fee_is_raised_while_no_block_takes_the_transaction(
-    patient: Devnet, slow: ClientV2
+    patient: Devnet, slow: ChainClient
 ) -> None:
     keys, call = patient.new_account(), payment()
     raising = sender(slow, bump_after=0.4)
@@ -206,7 +208,7 @@ def test_fee_is_raised_while_no_block_takes_the_transaction(
 
 
 def test_call_whose_nonce_another_transaction_took_is_sent_with_the_next(
-    patient: Devnet, slow: ClientV2
+    patient: Devnet, slow: ChainClient
 ) -> None:
     keys, call = patient.new_account(), payment()
     ours = sender(slow)
@@ -234,7 +236,7 @@ def test_call_whose_nonce_another_transaction_took_is_sent_with_the_next(
 
 
 def test_a_revert_that_shows_only_in_the_block_is_reported_by_name(
-    patient: Devnet, patient_deployment: Deployment, slow: ClientV2
+    patient: Devnet, patient_deployment: Deployment, slow: ChainClient
 ) -> None:
     """Both pass the estimate; the first one mined takes what the second one needs."""
     registrar = patient.new_account()
@@ -252,7 +254,7 @@ def test_a_revert_that_shows_only_in_the_block_is_reported_by_name(
         node_in_front(patient.url, estimate_on_the_last_block) as url,
         ThreadPoolExecutor(2) as threads,
     ):
-        client = ClientV2.connect(url, deployment)
+        client = ChainClient.connect(url, deployment)
 
         def admit(organisation: int) -> object:
             return client.registry.admit(
@@ -274,7 +276,7 @@ def test_node_that_is_silent_for_a_while_does_not_lose_the_receipt(
 ) -> None:
     with Devnet.start(tmp_path, block_time=3600) as net:
         rpc = Nodes(net.url, timeout=1)
-        client = ClientV2(rpc, 31337, "", None)
+        client = ChainClient(rpc, 31337, "", None)
         keys, call = net.new_account(), payment()
         rpc.call("evm_setIntervalMining", 0)
         wake = Timer(2.5, lambda: (net.child.process.send_signal(signal.SIGCONT), net.mine()))
@@ -297,17 +299,17 @@ def digest() -> bytes:
     return next(_numbers).to_bytes(32, "big")
 
 
-def nonce_of(client: ClientV2, keys: AccountKeys) -> int:
+def nonce_of(client: ChainClient, keys: AccountKeys) -> int:
     return int(client.rpc.call("eth_getTransactionCount", keys.address, "latest"), 16)
 
 
-def pending_fee(client: ClientV2, keys: AccountKeys, nonce: int = 0) -> int:
+def pending_fee(client: ChainClient, keys: AccountKeys, nonce: int = 0) -> int:
     """Fee cap of the account's transaction of this nonce as soon as it waits in the pool."""
     wait_until(lambda: nonce in pool(client, keys), "no transaction came")
     return int(pool(client, keys)[nonce]["maxFeePerGas"], 16)
 
 
-def pool(client: ClientV2, keys: AccountKeys) -> dict[int, dict[str, str]]:
+def pool(client: ChainClient, keys: AccountKeys) -> dict[int, dict[str, str]]:
     """The account's transactions that wait for a block, by nonce."""
     for address, transactions in client.rpc.call("txpool_content")["pending"].items():
         if address.lower() == keys.address.lower():
@@ -320,7 +322,7 @@ def outbox(tmp_path: Path) -> Path:
     return tmp_path / "outbox.sqlite"
 
 
-def with_outbox(client: ClientV2, path: Path, url: str = "", **limits: float) -> Sender:
+def with_outbox(client: ChainClient, path: Path, url: str = "", **limits: float) -> Sender:
     """The sender of a freshly started process."""
     rpc = Nodes(url) if url else client.rpc
     kept = Outbox(client.genesis_hash, path)
@@ -329,7 +331,7 @@ def with_outbox(client: ClientV2, path: Path, url: str = "", **limits: float) ->
 
 
 def test_a_call_is_not_sent_twice_by_a_process_that_was_killed_meanwhile(
-    patient: Devnet, slow: ClientV2, outbox: Path
+    patient: Devnet, slow: ChainClient, outbox: Path
 ) -> None:
     """Between signing and mining, or mining and return: `request create` paid twice."""
     keys, call = patient.new_account(), payment()
@@ -345,7 +347,7 @@ def test_a_call_is_not_sent_twice_by_a_process_that_was_killed_meanwhile(
 
 @pytest.mark.parametrize("status", [429, 502])
 def test_a_refused_broadcast_leaves_no_gap(
-    patient: Devnet, slow: ClientV2, outbox: Path, status: int
+    patient: Devnet, slow: ChainClient, outbox: Path, status: int
 ) -> None:
     """The node refuses one transaction; later ones of other calls must be mined all the same."""
     keys, first, second = patient.new_account(), payment(), payment()
@@ -372,7 +374,7 @@ def test_a_refused_broadcast_leaves_no_gap(
 
 
 def test_a_refusal_of_what_was_taken_all_the_same_is_no_refusal(
-    patient: Devnet, slow: ClientV2
+    patient: Devnet, slow: ChainClient
 ) -> None:
     """EthereumJS without peers answers so: it takes the transaction into its pool and says that it
     has no peer, and when asked again that the pool has it."""
@@ -389,7 +391,7 @@ def test_a_refusal_of_what_was_taken_all_the_same_is_no_refusal(
         return {"code": -32603, "message": "no peer connection available"}
 
     with node_in_front(patient.url, deny) as url:
-        ours = sender(ClientV2.connect(url, slow.deployment), timeout=0.1)
+        ours = sender(ChainClient.connect(url, slow.deployment), timeout=0.1)
         with pytest.raises(TransactionTimeout):
             ours.send(keys, call)
         patient.mine()
@@ -397,7 +399,7 @@ def test_a_refusal_of_what_was_taken_all_the_same_is_no_refusal(
     assert nonce_of(slow, keys) == 1
 
 
-def test_several_calls_are_under_way_at_once(patient: Devnet, slow: ClientV2) -> None:
+def test_several_calls_are_under_way_at_once(patient: Devnet, slow: ChainClient) -> None:
     keys, calls = patient.new_account(), [payment() for _ in range(8)]
     ours = sender(slow, timeout=0.05)
     for call in calls:
@@ -409,7 +411,7 @@ def test_several_calls_are_under_way_at_once(patient: Devnet, slow: ClientV2) ->
 
 
 def test_a_missing_nonce_below_ours_is_filled(
-    patient: Devnet, slow: ClientV2, monkeypatch: pytest.MonkeyPatch
+    patient: Devnet, slow: ChainClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The node counts a transaction that does not exist."""
     monkeypatch.setattr(sending, "GAP_PATIENCE", 0.3)
@@ -422,7 +424,7 @@ def test_a_missing_nonce_below_ours_is_filled(
         return hex(int(str(result), 16) + 2) if counted else result
 
     with node_in_front(patient.url, told=one_too_high) as url, ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(sender(ClientV2.connect(url, None)).send, keys, call)
+        waiting = thread.submit(sender(ChainClient.connect(url, None)).send, keys, call)
         wait_until(lambda: set(pool(slow, keys)) == {0, 1, 2}, "the gap stays")
         patient.mine()
         assert waiting.result().status == 1
@@ -430,7 +432,7 @@ def test_a_missing_nonce_below_ours_is_filled(
 
 
 def test_a_transaction_that_the_node_dropped_is_broadcast_again(
-    patient: Devnet, slow: ClientV2, monkeypatch: pytest.MonkeyPatch
+    patient: Devnet, slow: ChainClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sending, "AGAIN_AFTER", 0.2)
     keys, call = patient.new_account(), payment()
@@ -444,7 +446,7 @@ def test_a_transaction_that_the_node_dropped_is_broadcast_again(
 
 
 def test_a_call_is_not_repeated_before_its_caller_can_have_seen_it(
-    anvil: Devnet, client: ClientV2, participant: AccountKeys
+    anvil: Devnet, client: ChainClient, participant: AccountKeys
 ) -> None:
     """A daemon decides from a block below the head; it must not repeat what it did above it."""
     ours, call = sender(client), payment()
@@ -458,13 +460,13 @@ def test_a_call_is_not_repeated_before_its_caller_can_have_seen_it(
 
 
 def test_what_the_contract_would_refuse_by_now_is_cancelled(
-    patient: Devnet, patient_deployment: Deployment, slow: ClientV2
+    patient: Devnet, patient_deployment: Deployment, slow: ChainClient
 ) -> None:
     """Its estimate reverts after a long wait: what it was to do has become impossible."""
     registrar, newcomer = patient.new_account(), patient.new_account()
     slow.rpc.call("evm_setAutomine", True)
     deployment = deployed_second(patient, registrar)
-    client = ClientV2.connect(patient.url, deployment)
+    client = ChainClient.connect(patient.url, deployment)
     expected = nonce_of(slow, registrar)
     slow.rpc.call("evm_setIntervalMining", 0)
     patient.fund(registrar.address)
@@ -477,7 +479,7 @@ def test_what_the_contract_would_refuse_by_now_is_cancelled(
         return None
 
     with node_in_front(patient.url, revert) as url:
-        ours = sender(ClientV2.connect(url, deployment), timeout=0.05, bump_after=0.0)
+        ours = sender(ChainClient.connect(url, deployment), timeout=0.05, bump_after=0.0)
         with pytest.raises(TransactionTimeout):
             ours.send(registrar, call)
         refuses.append(True)
@@ -489,7 +491,7 @@ def test_what_the_contract_would_refuse_by_now_is_cancelled(
     assert not client.registry.participant(newcomer.address).active
 
 
-def test_nothing_is_sent_above_the_highest_fee(patient: Devnet, slow: ClientV2) -> None:
+def test_nothing_is_sent_above_the_highest_fee(patient: Devnet, slow: ChainClient) -> None:
     keys, call = patient.new_account(), payment()
     slow.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(20_000 * 10**9))
     patient.mine()
@@ -504,7 +506,7 @@ def test_nothing_is_sent_above_the_highest_fee(patient: Devnet, slow: ClientV2) 
 
 
 def test_the_data_fee_of_a_rollup_is_part_of_the_cost(
-    anvil: Devnet, client: ClientV2, participant: AccountKeys
+    anvil: Devnet, client: ChainClient, participant: AccountKeys
 ) -> None:
     """An oracle that returns 12,345 wei, at the address of OP Stack's."""
     costs: list[int] = []
@@ -524,7 +526,7 @@ def test_the_data_fee_of_a_rollup_is_part_of_the_cost(
 
 
 def test_a_chain_without_base_fees_gets_a_gas_price(
-    anvil: Devnet, client: ClientV2, participant: AccountKeys
+    anvil: Devnet, client: ChainClient, participant: AccountKeys
 ) -> None:
     sent: list[str] = []
 
@@ -541,6 +543,6 @@ def test_a_chain_without_base_fees_gets_a_gas_price(
         return None
 
     with node_in_front(anvil.url, habit, legacy) as url:
-        receipt = sender(ClientV2.connect(url, client.deployment)).send(participant, payment())
+        receipt = sender(ChainClient.connect(url, client.deployment)).send(participant, payment())
     assert receipt.status == 1
     assert int(sent[0][2:4], 16) >= 0xC0  # a list, without a type before it (EIP-2718)

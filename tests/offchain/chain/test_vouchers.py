@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.chain.registrar import decode_voucher, encode_voucher, sign_voucher, voucher_signer
 from fedpact.errors import InvalidInput, Reverted
@@ -21,19 +21,19 @@ def voucher(registrar: AccountKeys, stranger: AccountKeys, deployment: Deploymen
     )
 
 
-def redeem(client: ClientV2, keys: AccountKeys, voucher: SignedVoucher) -> None:
+def redeem(client: ChainClient, keys: AccountKeys, voucher: SignedVoucher) -> None:
     key = bytes(keys.encryption_key().public_key)
     client.registry.register(keys, voucher, key, b"p" * 32, b"a" * 32)
 
 
-def refusal(client: ClientV2, keys: AccountKeys, voucher: SignedVoucher) -> str:
+def refusal(client: ChainClient, keys: AccountKeys, voucher: SignedVoucher) -> str:
     with pytest.raises(Reverted) as caught:
         redeem(client, keys, voucher)
     return caught.value.name.removeprefix("ParticipantRegistry_")
 
 
 def test_voucher_admits_its_account_with_its_key(
-    client: ClientV2, stranger: AccountKeys, voucher: SignedVoucher
+    client: ChainClient, stranger: AccountKeys, voucher: SignedVoucher
 ) -> None:
     redeem(client, stranger, decode_voucher(encode_voucher(voucher)))
     found = client.registry.participant(stranger.address)
@@ -49,13 +49,13 @@ def test_voucher_is_signed_by_the_registrar(registrar: AccountKeys, voucher: Sig
 
 
 def test_voucher_of_another_is_refused(
-    client: ClientV2, participant: AccountKeys, registrar: AccountKeys, voucher: SignedVoucher
+    client: ChainClient, participant: AccountKeys, registrar: AccountKeys, voucher: SignedVoucher
 ) -> None:
     assert refusal(client, registrar, voucher) == "VoucherOfAnother"
 
 
 def test_revoked_voucher_is_refused(
-    client: ClientV2, registrar: AccountKeys, stranger: AccountKeys, voucher: SignedVoucher
+    client: ChainClient, registrar: AccountKeys, stranger: AccountKeys, voucher: SignedVoucher
 ) -> None:
     nonce = voucher.voucher.nonce
     assert not client.registry.voucher_revoked(nonce)
@@ -65,7 +65,7 @@ def test_revoked_voucher_is_refused(
 
 
 def test_expired_voucher_is_refused(
-    client: ClientV2, registrar: AccountKeys, stranger: AccountKeys, deployment: Deployment
+    client: ChainClient, registrar: AccountKeys, stranger: AccountKeys, deployment: Deployment
 ) -> None:
     voucher = sign_voucher(registrar, deployment, stranger.address, 9, 1, 1_000_000)
     assert refusal(client, stranger, voucher) == "VoucherExpired"
@@ -73,7 +73,7 @@ def test_expired_voucher_is_refused(
 
 @pytest.mark.parametrize("change", [{"chain_id": 1}, {"registry": "0x" + "11" * 20}])
 def test_voucher_for_another_chain_or_registry_is_refused(
-    client: ClientV2,
+    client: ChainClient,
     registrar: AccountKeys,
     stranger: AccountKeys,
     deployment: Deployment,
@@ -85,7 +85,7 @@ def test_voucher_for_another_chain_or_registry_is_refused(
 
 
 def test_voucher_of_a_stranger_is_refused(
-    client: ClientV2, stranger: AccountKeys, deployment: Deployment
+    client: ChainClient, stranger: AccountKeys, deployment: Deployment
 ) -> None:
     voucher = sign_voucher(stranger, deployment, stranger.address, 9, 1, FOREVER)
     assert refusal(client, stranger, voucher) == "VoucherNotSigned"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fedpact.chain import deployment as deployments
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys, import_account
 from fedpact.chain.registrar import encode_voucher, sign_voucher
@@ -34,7 +34,7 @@ def deployment(anvil: Devnet, operator: AccountKeys) -> Deployment:
 @pytest.fixture(scope="module")
 def bob(anvil: Devnet, operator: AccountKeys, deployment: Deployment) -> AccountKeys:
     keys = anvil.new_account()
-    client = ClientV2.connect(anvil.url, deployment)
+    client = ChainClient.connect(anvil.url, deployment)
     expiry = client.frame().timestamp + 3600
     voucher = sign_voucher(operator, deployment, keys.address, 1, 1, expiry)
     public = bytes(keys.encryption_key().public_key)
@@ -278,7 +278,7 @@ def test_a_refused_request_leaves_nothing_behind(
     create(cli)
     assert not (ready / "state").exists()
     assert [path for path in (ready / "content").rglob("*") if path.is_file()] == []
-    assert list(ClientV2.connect(anvil.url, deployment).market.made_by(None)) == []
+    assert list(ChainClient.connect(anvil.url, deployment).market.made_by(None)) == []
 
 
 def test_a_payment_that_the_account_does_not_have(cli: Cli, ready: Path) -> None:

@@ -20,10 +20,10 @@ from fedpact.privacy.budget import PrivacyLimit
 from fedpact.privacy.ledger_lock import ServingLock
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.privacy.mechanisms import GaussianRelease
+from fedpact.provider import published
 from fedpact.provider.files import ledger_file
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.passports import export_passport, write_passport
-from fedpact.provider.v2 import published
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
 from tests.offchain.cli.commandline import Cli

@@ -1,5 +1,5 @@
 """The mirror of the second protocol's rounds, against the vectors that the
-contracts are tested with (tests/contracts/v2/libraries/test_judgement_vectors.py)."""
+contracts are tested with (tests/contracts/libraries/test_judgement_vectors.py)."""
 
 import json
 from pathlib import Path
@@ -9,9 +9,9 @@ import pytest
 from fedpact.consensus.earned import fold, payouts, refunds_of, sums_of
 from fedpact.consensus.judgement import Rules, finalised, judge, leader, points_of
 from fedpact.consensus.votes import pack_scores
+from fedpact.types.requests import Earned
 from fedpact.types.rounds import ApprovalRule, LeaderRule, Member
 from fedpact.types.scores import INVALID
-from fedpact.types.v2 import Earned
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "judgement.json").read_text())
 RULES = Rules(5000, 500, 50, LeaderRule.POQ, ApprovalRule.TWO_THIRDS)

@@ -28,10 +28,10 @@ from fedpact.learning.artefact import Model, encode
 from fedpact.learning.families import family_of
 from fedpact.learning.strategies import LocalTask
 from fedpact.privacy.noise import SeededNoise
+from fedpact.provider import history
 from fedpact.provider.context import Cache, Cohort
+from fedpact.provider.history import replay_of
 from fedpact.provider.state import CastVote
-from fedpact.provider.v2 import history
-from fedpact.provider.v2.history import replay_of
 from fedpact.requester.draft import Draft
 from fedpact.requester.request import PreparedRequest, prepare
 from fedpact.requester.slices import cut, slice_key
@@ -193,7 +193,7 @@ class Played:
 
 @pytest.fixture(autouse=True)
 def read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a daemon reads of chain and store is the played request's; `provider.v2.reading` and its
+    """What a daemon reads of chain and store is the played request's; `provider.reading` and its
     keys are tested with whole daemons."""
 
     def digests(view: Any, number: int) -> dict[int, bytes]:

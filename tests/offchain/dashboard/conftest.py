@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.keystore import AccountKeys
 from fedpact.content.embedded import EmbeddedStore
@@ -30,19 +30,19 @@ def operator(chain: Devnet) -> AccountKeys:
 
 
 @pytest.fixture(scope="module")
-def second(chain: Devnet, operator: AccountKeys) -> Iterator[ClientV2]:
-    client = ClientV2.connect(chain.url, deployed_second(chain, operator))
+def second(chain: Devnet, operator: AccountKeys) -> Iterator[ChainClient]:
+    client = ChainClient.connect(chain.url, deployed_second(chain, operator))
     yield client
     client.close()
 
 
 @pytest.fixture(scope="module")
-def people(chain: Devnet, second: ClientV2, operator: AccountKeys) -> People:
+def people(chain: Devnet, second: ChainClient, operator: AccountKeys) -> People:
     return People.admitted(chain, second, operator)
 
 
 @pytest.fixture
-def new_index(second: ClientV2, tmp_path: Path) -> Iterator[Callable[[str], Follower]]:
+def new_index(second: ChainClient, tmp_path: Path) -> Iterator[Callable[[str], Follower]]:
     """`new_index(name)`: follows the chain from its first block."""
     with ExitStack() as stack:
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 from eth_utils.crypto import keccak
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.dashboard.index.follow import Change, Follower
 from fedpact.dashboard.index.reading import Index
@@ -52,7 +52,7 @@ def catch_up(follower: Follower) -> list[Change]:
 
 
 def test_step_by_step_as_from_scratch(
-    second: ClientV2, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+    second: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
 ) -> None:
     kept = new_index("kept.sqlite")
     request = SecondRequest.created(second, people)
@@ -70,7 +70,7 @@ def test_step_by_step_as_from_scratch(
 
 
 def test_others_hear_nothing_of_a_request(
-    second: ClientV2, people: People, new_index: Callable[[str], Follower]
+    second: ChainClient, people: People, new_index: Callable[[str], Follower]
 ) -> None:
     kept = new_index("kept.sqlite")
     request = SecondRequest.created(second, people)
@@ -85,7 +85,7 @@ def test_others_hear_nothing_of_a_request(
 
 
 def test_what_is_in_the_index_is_told_though_the_node_fails(
-    second: ClientV2,
+    second: ChainClient,
     people: People,
     new_index: Callable[[str], Follower],
     monkeypatch: pytest.MonkeyPatch,
@@ -131,7 +131,7 @@ def test_following_goes_on_after_any_fault(
 
 
 def test_missing_content_holds_nothing_up(
-    second: ClientV2,
+    second: ChainClient,
     people: People,
     new_index: Callable[[str], Follower],
     monkeypatch: pytest.MonkeyPatch,
@@ -153,7 +153,7 @@ def test_missing_content_holds_nothing_up(
 
 
 def test_a_slow_store_does_not_delay_what_is_live(
-    second: ClientV2,
+    second: ChainClient,
     people: People,
     new_index: Callable[[str], Follower],
     monkeypatch: pytest.MonkeyPatch,
@@ -182,7 +182,7 @@ def test_a_slow_store_does_not_delay_what_is_live(
 
 
 def test_a_reorganisation_is_taken_back(
-    second: ClientV2, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+    second: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
 ) -> None:
     kept = new_index("kept.sqlite")
     request = SecondRequest.created(second, people).running()
@@ -209,7 +209,7 @@ def test_a_reorganisation_is_taken_back(
 
 
 def test_a_damaged_index_is_made_anew(
-    second: ClientV2, people: People, new_index: Callable[[str], Follower], tmp_path: Path
+    second: ChainClient, people: People, new_index: Callable[[str], Follower], tmp_path: Path
 ) -> None:
     SecondRequest.created(second, people)
     path = tmp_path / "kept.sqlite"
@@ -222,7 +222,7 @@ def test_a_damaged_index_is_made_anew(
 
 
 def test_a_reader_cannot_write(
-    second: ClientV2, new_index: Callable[[str], Follower], tmp_path: Path
+    second: ChainClient, new_index: Callable[[str], Follower], tmp_path: Path
 ) -> None:
     catch_up(new_index("kept.sqlite"))
     with IndexFile(tmp_path / "kept.sqlite") as file, pytest.raises(Exception, match="readonly"):

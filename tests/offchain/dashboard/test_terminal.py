@@ -13,7 +13,7 @@ from fedpact.dashboard.terminal.picture import picture, rest_seconds, seconds_te
 from fedpact.dashboard.views.now import Said
 from fedpact.dashboard.views.request import RequestView, Sources, request_view
 from fedpact.exchange.messages import SLICE_SEAT, Kind
-from fedpact.types.v2 import Phase
+from fedpact.types.requests import Phase
 from tests.offchain.dashboard.told_events import ACCOUNTS, GOOD, make_facts, round_of, story, votes
 from tests.offchain.requester.requests_of_digits import draft
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.dashboard.terminal import provider
 from fedpact.dashboard.terminal.provider import ProviderPicture
@@ -18,7 +18,7 @@ from tests.support.second import People, SecondRequest
 
 
 def test_a_request_that_the_daemon_has_finished_does_not_stand_still(
-    second: ClientV2, people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    second: ChainClient, people: People, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = people.members[0].address
     shown = ProviderPicture(second, EmbeddedStore(tmp_path), Settings(state=tmp_path), account)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fedpact.chain.bindings.v2.events import (
+from fedpact.chain.bindings.events import (
     Paid,
     RequestEvent,
     RoundsEnded,
@@ -24,8 +24,8 @@ from fedpact.dashboard.views.participant import (
 from fedpact.dashboard.views.request import Sources, request_view
 from fedpact.dashboard.views.rounds import round_views
 from fedpact.types.participants import Participant, ParticipantStatus
+from fedpact.types.requests import ETHER, Phase, RoundFacts
 from fedpact.types.scores import INVALID
-from fedpact.types.v2 import ETHER, Phase, RoundFacts
 from tests.offchain.dashboard.told_events import (
     ACCOUNTS,
     GOOD,

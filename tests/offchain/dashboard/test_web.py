@@ -11,8 +11,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from fedpact.chain.bindings.v2.registry import Registry
-from fedpact.chain.client import ClientV2
+from fedpact.chain.bindings.registry import Registry
+from fedpact.chain.client import ChainClient
 from fedpact.content.embedded import EmbeddedStore
 from fedpact.dashboard.index.follow import Follower
 from fedpact.dashboard.links import Links
@@ -31,13 +31,13 @@ def unreachable(*_: object, **__: object) -> NoReturn:
     raise NodeUnreachable("no node answers")
 
 
-def site_of(client: ClientV2, folder: Path) -> Site:
+def site_of(client: ChainClient, folder: Path) -> Site:
     stores = (EmbeddedStore(folder / "content"), EmbeddedStore(folder / "content"))
     return Site(client, stores, folder / "index.sqlite", Hub(), Links(), 0)
 
 
 @pytest.fixture
-def site(second: ClientV2, tmp_path: Path) -> Site:
+def site(second: ChainClient, tmp_path: Path) -> Site:
     return site_of(second, tmp_path)
 
 
@@ -86,7 +86,7 @@ def test_a_node_that_is_gone_is_named(
     answer = web.get(f"/participants/{people.members[0].address}")
     assert answer.status_code == 503
     assert "no node answers" in answer.text
-    monkeypatch.setattr(ClientV2, "balance", unreachable)
+    monkeypatch.setattr(ChainClient, "balance", unreachable)
     page = web.get("/provider", headers={"authorization": f"Bearer {TOKEN}"})
     assert page.status_code == 200
     [balance] = [one for one in page.text.split("<div>") if "<dt>Balance</dt>" in one]
@@ -120,7 +120,7 @@ def test_what_came_by_https_goes_by_https_alone(web: Web, scheme: str) -> None:
 
 
 def test_a_page_is_as_of_one_block(
-    site: Site, second: ClientV2, people: People, new_index: Callable[[str], Follower]
+    site: Site, second: ChainClient, people: People, new_index: Callable[[str], Follower]
 ) -> None:
     """The present round too, though the node knows more than the index."""
     request = SecondRequest.created(second, people).running()

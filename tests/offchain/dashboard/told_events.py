@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from fedpact.chain.bindings.v2.events import (
+from fedpact.chain.bindings.events import (
     Attested,
     Credited,
     Joined,
@@ -22,7 +22,7 @@ from fedpact.chain.bindings.v2.events import (
 )
 from fedpact.consensus.judgement import judge
 from fedpact.dashboard.story import Pool, Story
-from fedpact.types.v2 import Phase, PoolMember, RoundFacts, Start
+from fedpact.types.requests import Phase, PoolMember, RoundFacts, Start
 from tests.support.second import make_terms
 
 ACCOUNTS = [f"0x{number:040x}" for number in range(1, 5)]

@@ -8,11 +8,11 @@ import pytest
 
 from fedpact.chain.records import Call
 from fedpact.errors import FeeTooHigh
+from fedpact.provider.affording import require_worth
 from fedpact.provider.policy import Policy
 from fedpact.provider.state import ProviderState
-from fedpact.provider.v2.affording import require_worth
 from fedpact.types.deployment import Deployment
-from fedpact.types.v2 import ETHER
+from fedpact.types.requests import ETHER
 
 DEPLOYMENT = Deployment(31337, "0xaa", "0x1", "0x2", "0x3", 5, {})
 PAY, TOKEN = 3_000_000, "0x" + "11" * 20

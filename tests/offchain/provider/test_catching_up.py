@@ -30,19 +30,19 @@ from fedpact.learning.aggregation.base import flatten, restore
 from fedpact.learning.artefact import Model, Template, encode
 from fedpact.learning.families import family_of
 from fedpact.provider.background import Background
+from fedpact.provider.catching_up import caught_up
 from fedpact.provider.context import Cache, Cohort
 from fedpact.provider.fetching import Fetching
+from fedpact.provider.history import replay_of
 from fedpact.provider.state import CastVote, ProviderState
-from fedpact.provider.v2.catching_up import caught_up
-from fedpact.provider.v2.history import replay_of
-from fedpact.provider.v2.view import RequestView
-from fedpact.provider.v2.voting import own_vote
+from fedpact.provider.view import RequestView
+from fedpact.provider.voting import own_vote
 from fedpact.provider.work import LocalWork
 from fedpact.types.cid import Cid
 from fedpact.types.deployment import Deployment
+from fedpact.types.requests import Phase, PoolMember
 from fedpact.types.scores import INVALID
 from fedpact.types.specification import Specification
-from fedpact.types.v2 import Phase, PoolMember
 from tests.support.specifications import SOUND, specification
 
 REQUEST, KEY, SAMPLES, VALUES = 1, bytes(range(32)), 100, 24

@@ -18,11 +18,10 @@ from fedpact.errors import (
     PolicyRefusal,
     SpecificationError,
 )
-from fedpact.provider import joining
+from fedpact.provider import joining, opting_in
 from fedpact.provider.fetching import AT_ONCE, Fetching
 from fedpact.provider.joining import public_reason, ready_to_join
 from fedpact.provider.policy import Policy
-from fedpact.provider.v2 import joining as joining_v2
 from fedpact.types.cid import Cid
 from fedpact.types.declining import Reason
 from fedpact.types.schema import DataSchema
@@ -150,4 +149,4 @@ def test_a_store_that_gives_other_bytes_makes_nobody_decline() -> None:
         terms=terms,
     )
     with pytest.raises(ContentMismatch):
-        joining_v2.opt_in(view)
+        opting_in.opt_in(view)

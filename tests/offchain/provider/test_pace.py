@@ -8,8 +8,8 @@ import pytest
 
 from fedpact.chain.records import Frame
 from fedpact.provider.pace import LONGEST_REST, Pace
-from fedpact.provider.v2.view import RequestView
-from fedpact.types.v2 import Phase
+from fedpact.provider.view import RequestView
+from fedpact.types.requests import Phase
 
 
 def test_who_is_asked_for_nothing_looks_rarely_and_at_once_again_when_it_is() -> None:

@@ -3,7 +3,7 @@
 from contextlib import closing
 from pathlib import Path
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.provider.checking import Level
 from fedpact.provider.preflight import Preflight
@@ -17,7 +17,7 @@ BEHIND = 5
 def test_a_node_that_is_behind_is_named_without_the_key_in_its_address(anvil: Devnet) -> None:
     for _ in range(BEHIND + 1):
         anvil.mine()
-    with closing(ClientV2.connect(anvil.url, None)) as client:
+    with closing(ChainClient.connect(anvil.url, None)) as client:
         head = client.frame().block_number
 
     def lag(message: Message) -> None:

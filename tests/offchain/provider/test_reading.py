@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fedpact.errors import ContentMismatch, ContentTooLarge
-from fedpact.provider.v2 import reading, voting
+from fedpact.provider import reading, voting
 
 
 def view(error: Exception) -> Any:

@@ -10,13 +10,13 @@ from fedpact.consensus.sums import SumRecord, open_record
 from fedpact.errors import ContentTooLarge, PrivacyError
 from fedpact.exchange.messages import Kind, Message
 from fedpact.learning.families import family_of
-from fedpact.provider.v2.history import replay_of
-from fedpact.provider.v2.reading import round_ref_of
-from fedpact.provider.v2.sum_reading import sum_round
-from fedpact.provider.v2.voting import PATIENCE, round_models
+from fedpact.provider.history import replay_of
+from fedpact.provider.reading import round_ref_of
+from fedpact.provider.sum_reading import sum_round
+from fedpact.provider.voting import PATIENCE, round_models
 from fedpact.types.cid import Cid
+from fedpact.types.requests import Phase
 from fedpact.types.scores import INVALID
-from fedpact.types.v2 import Phase
 from tests.support.summing import (
     KEY,
     REQUEST,

@@ -13,7 +13,7 @@ from fedpact.privacy.secure_sum.masks import SEED_BYTES
 from fedpact.privacy.secure_sum.member import Disclosure
 from fedpact.privacy.secure_sum.roster import Roster
 from fedpact.privacy.secure_sum.sharing import KINDS, combine, share_digest
-from fedpact.provider.v2.sum_reading import masked_vector, sum_round
+from fedpact.provider.sum_reading import masked_vector, sum_round
 from fedpact.types.cid import Cid
 from tests.support.summing import REQUEST, SumTable
 

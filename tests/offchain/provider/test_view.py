@@ -8,7 +8,7 @@ import pytest
 from fedpact.chain.records import Frame
 from fedpact.errors import NodeUnreachable
 from fedpact.provider.context import Cache
-from fedpact.provider.v2.view import RequestView
+from fedpact.provider.view import RequestView
 
 
 def test_a_pool_that_the_node_gives_by_halves_is_read_again() -> None:

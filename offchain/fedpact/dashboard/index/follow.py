@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.scanner import EventScanner
 from fedpact.closing import Closing
 from fedpact.content.store import ContentStore
@@ -60,7 +60,7 @@ class Follower(Closing):
 
     def __init__(
         self,
-        client: ClientV2,
+        client: ChainClient,
         store: ContentStore,
         file: IndexFile,
         confirmations: int = 0,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from fedpact.chain.bindings.v2.events import (
+from fedpact.chain.bindings.events import (
     Paid,
     RequestCreated,
     RequestEvent,
@@ -18,8 +18,8 @@ from fedpact.dashboard.index.tables import IndexFile, unpacked
 from fedpact.dashboard.story import Pool, Story
 from fedpact.errors import NotReady, SpecificationError, UnknownRequest
 from fedpact.types.cid import Cid
+from fedpact.types.requests import PoolMember
 from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
-from fedpact.types.v2 import PoolMember
 
 _EVENT = "block, log_index, tx, time, contract, name, args"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from fedpact.chain.abi import contract_abi
 from fedpact.chain.addresses import checksum
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.faults import RpcError
 from fedpact.dashboard.index.reading import Transaction
 
@@ -14,7 +14,7 @@ from fedpact.dashboard.index.reading import Transaction
 class SentReader:
     """Reads transactions from a node; for one thread."""
 
-    def __init__(self, client: ClientV2) -> None:
+    def __init__(self, client: ChainClient) -> None:
         self._client = client
         self._functions = _selectors(client)
 
@@ -43,7 +43,7 @@ class SentReader:
         )
 
 
-def block_times(client: ClientV2, blocks: Iterable[int]) -> dict[int, int]:
+def block_times(client: ChainClient, blocks: Iterable[int]) -> dict[int, int]:
     """Unix times, seconds, by block. Raises Retryable."""
     calls = [("eth_getBlockByNumber", [hex(number), False]) for number in sorted(set(blocks))]
     frames = [client.frame_of(one) for one in batch(client, calls)]
@@ -51,7 +51,7 @@ def block_times(client: ClientV2, blocks: Iterable[int]) -> dict[int, int]:
 
 
 def batch(
-    client: ClientV2, calls: Sequence[tuple[str, list[object]]]
+    client: ChainClient, calls: Sequence[tuple[str, list[object]]]
 ) -> list[dict[str, str] | None]:
     """Answers in order; raises the first error."""
     answers = client.rpc.batch(calls) if calls else []
@@ -61,7 +61,7 @@ def batch(
     return list(answers)
 
 
-def _selectors(client: ClientV2) -> dict[tuple[str, str], str]:
+def _selectors(client: ChainClient) -> dict[tuple[str, str], str]:
     """Names of functions by contract's address and selector."""
     return {
         (address.lower(), function.selector.hex()): function.name

@@ -11,8 +11,8 @@ from fedpact.dashboard.index.reading import Described
 from fedpact.dashboard.story import Story
 from fedpact.dashboard.units import Wei
 from fedpact.types.privacy import PrivacyMode
+from fedpact.types.requests import ETHER
 from fedpact.types.specification import Specification
-from fedpact.types.v2 import ETHER
 
 
 class RequestSummary(BaseModel):

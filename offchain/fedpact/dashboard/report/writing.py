@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fedpact.audit import AuditReport
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.links import Links
 from fedpact.dashboard.looking import sources_of
@@ -16,7 +16,7 @@ from fedpact.requester.card.quality import Quality
 
 
 def write_report(
-    client: ClientV2,
+    client: ChainClient,
     store: ContentStore,
     audit: AuditReport,
     quality: Quality | str,

@@ -14,7 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.foreign import plain
 from fedpact.dashboard.looking import Looking
@@ -22,9 +22,9 @@ from fedpact.dashboard.terminal.picture import picture
 from fedpact.dashboard.views.now import Said
 from fedpact.dashboard.views.request import RequestView, request_view
 from fedpact.errors import Retryable
+from fedpact.requester.client import Requester
 from fedpact.requester.follow import RequestProgress
-from fedpact.requester.v2.client import RequesterV2
-from fedpact.requester.v2.look import RequestLook
+from fedpact.requester.look import RequestLook
 
 if TYPE_CHECKING:
     from fedpact.exchange.boards import Exchange
@@ -35,7 +35,7 @@ PICTURES_PER_SECOND = 4
 class Picture:
     """One request, as it was last seen; its clock goes on in between. Threads may share one."""
 
-    def __init__(self, client: ClientV2, store: ContentStore, own: str = "") -> None:
+    def __init__(self, client: ChainClient, store: ContentStore, own: str = "") -> None:
         """`own`: as `picture` takes it."""
         self._looking, self._own = Looking(client, store), own
         self._seen: tuple[RequestView, Said, float] | None = None
@@ -104,7 +104,7 @@ def shown_live(console: Console, what: RenderableType) -> Iterator[None]:
 
 
 def follow_live(
-    requester: RequesterV2,
+    requester: Requester,
     request_id: int,
     console: Console,
     poll_interval: float,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.content.opening import open_store
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.foreign import plain
@@ -19,9 +19,9 @@ from fedpact.dashboard.terminal.live import Picture, shown_live
 from fedpact.dashboard.views.charts import short
 from fedpact.errors import FedpactError
 from fedpact.provider.observing import Decision, decisions
-from fedpact.requester.v2.look import RequestLog, look
+from fedpact.requester.look import RequestLog, look
 from fedpact.settings import Settings
-from fedpact.types.deployment import DeploymentV2
+from fedpact.types.deployment import PresentDeployment
 
 if TYPE_CHECKING:
     from fedpact.exchange.boards import Exchange
@@ -38,7 +38,7 @@ class ProviderPicture:
     """The requests of one account under way. One thread looks, another one shows."""
 
     def __init__(
-        self, client: ClientV2, store: ContentStore, settings: Settings, account: str
+        self, client: ChainClient, store: ContentStore, settings: Settings, account: str
     ) -> None:
         self._client, self._store = client, store
         self._settings, self._account = settings, account
@@ -90,14 +90,14 @@ class ProviderPicture:
 def provider_shown(
     console: Console,
     settings: Settings,
-    deployment: DeploymentV2,
+    deployment: PresentDeployment,
     account: str,
     exchange: Exchange | None,
 ) -> Iterator[None]:
     """Show an account's requests until the block is left. `exchange`: of its daemon."""
     stop = threading.Event()
 
-    def keep_looking(client: ClientV2, store: ContentStore, shown: ProviderPicture) -> None:
+    def keep_looking(client: ChainClient, store: ContentStore, shown: ProviderPicture) -> None:
         with closing(client), closing(store):
             while not stop.is_set():
                 try:
@@ -107,7 +107,7 @@ def provider_shown(
                 stop.wait(max(SHORTEST_LOOK, settings.poll_interval))
 
     # Without an outbox: this part of the program sends nothing.
-    client = ClientV2.connect(
+    client = ChainClient.connect(
         settings.endpoint, deployment, calls_per_minute=settings.calls_per_minute
     )
     store = open_store(

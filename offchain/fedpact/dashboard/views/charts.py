@@ -6,9 +6,9 @@ from fedpact.dashboard.story import Round, Story
 from fedpact.dashboard.units import error_text
 from fedpact.dashboard.views.blocks import Chart, Series
 from fedpact.dashboard.views.money import MemberRow
+from fedpact.types.requests import Terms
 from fedpact.types.scores import INVALID, lane
 from fedpact.types.specification import ScoreKind
-from fedpact.types.v2 import Terms
 
 MAX_BARS = 40
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from fedpact.chain.bindings.v2.events import Paid, RoundsEnded
+from fedpact.chain.bindings.events import Paid, RoundsEnded
 from fedpact.consensus.earned import payouts, refunds_of, sums_of
 from fedpact.dashboard.index.reading import Transaction
 from fedpact.dashboard.story import Stage, Story
 from fedpact.dashboard.units import Wei
 from fedpact.dashboard.views.blocks import View
-from fedpact.types.v2 import ETHER
+from fedpact.types.requests import ETHER
 
 
 class MemberRow(View):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fedpact.chain.bindings.v2.events import RoundsEnded
+from fedpact.chain.bindings.events import RoundsEnded
 from fedpact.dashboard.story import Stage, Step, Story
 from fedpact.dashboard.views.blocks import View
 from fedpact.dashboard.views.rounds import RoundView, SeatRow
 from fedpact.exchange.messages import SLICE_SEAT, Kind
+from fedpact.types.requests import Phase, RoundFacts
 from fedpact.types.rounds import seats_of
-from fedpact.types.v2 import Phase, RoundFacts
 
 Said = frozenset[tuple[Kind, int]]
 """Kinds of messages by seat."""

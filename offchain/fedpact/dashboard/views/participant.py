@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fedpact.chain.bindings.v2.events import Paid
+from fedpact.chain.bindings.events import Paid
 from fedpact.chain.records import Event
 from fedpact.dashboard.index.reading import Transaction
 from fedpact.dashboard.index.summary import RequestSummary
 from fedpact.dashboard.units import WEI_PER_ETHER, Wei
 from fedpact.dashboard.views.blocks import Chart, Fact, Series, View
 from fedpact.types.participants import Participant
-from fedpact.types.v2 import ETHER
+from fedpact.types.requests import ETHER
 
 
 class OutcomeRow(View):

@@ -16,8 +16,8 @@ from fedpact.dashboard.views.now import Now, Said, now_of
 from fedpact.dashboard.views.privacy import PrivacyView, privacy_view
 from fedpact.dashboard.views.rounds import RoundView, round_views
 from fedpact.dashboard.views.timeline import TimelineRow, timeline
+from fedpact.types.requests import RoundFacts
 from fedpact.types.specification import ScoreKind, Specification
-from fedpact.types.v2 import RoundFacts
 
 
 class RequestView(View):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fedpact.chain.bindings.v2.events import Place
+from fedpact.chain.bindings.events import Place
 from fedpact.chain.signed_messages import BLIND, Board
 from fedpact.consensus.judgement import points_of
 from fedpact.dashboard.story import Round, Step, Story
 from fedpact.dashboard.views.blocks import View
+from fedpact.types.requests import NOBODY_LEADS
 from fedpact.types.scores import INVALID, MAX_SEATS, lane
-from fedpact.types.v2 import NOBODY_LEADS
 
 
 class Deed(View):

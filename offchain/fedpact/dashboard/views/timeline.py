@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedpact.chain.bindings.v2.events import (
+from fedpact.chain.bindings.events import (
     Attested,
     Cancelled,
     Collected,

@@ -13,8 +13,8 @@ from fedpact.dashboard.links import Links
 from fedpact.dashboard.units import error_text, ether
 from fedpact.dashboard.views.blocks import Chart
 from fedpact.dashboard.views.charts import short
+from fedpact.types.requests import ETHER
 from fedpact.types.scores import INVALID
-from fedpact.types.v2 import ETHER
 
 
 def install(environment: Environment, links: Links) -> None:

@@ -16,7 +16,7 @@ from fedpact.errors import FedpactError, Retryable
 from fedpact.privacy.budget import PrivacyLimit
 from fedpact.provider.observing import decisions, ledger_look
 from fedpact.provider.policy import Policy
-from fedpact.types.v2 import ETHER
+from fedpact.types.requests import ETHER
 
 DEFAULT_DELTA = 1e-5
 TAIL_BYTES = 256 * 1024

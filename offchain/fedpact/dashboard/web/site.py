@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fedpact.audit import audit
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.records import Event, Frame
 from fedpact.content.store import ContentStore
 from fedpact.dashboard.index.reading import Index, Transaction
@@ -34,7 +34,7 @@ from fedpact.dashboard.views.request import RequestView, Sources, request_view
 from fedpact.dashboard.web.hub import Hub
 from fedpact.dashboard.web.kept import Kept, within
 from fedpact.errors import FedpactError, InvalidInput, Retryable
-from fedpact.types.v2 import RoundFacts
+from fedpact.types.requests import RoundFacts
 
 KEPT_SECONDS = 1.0
 """For which a view is given again while nothing has changed: phases end by time alone, too."""
@@ -56,7 +56,7 @@ class Site:
 
     def __init__(
         self,
-        client: ClientV2,
+        client: ChainClient,
         stores: tuple[ContentStore, ContentStore],
         index: Path,
         hub: Hub,

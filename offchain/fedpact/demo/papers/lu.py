@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fedpact.audit import Verdict, audit
-from fedpact.chain.client import ClientV2
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.data.dataset import Dataset
 from fedpact.data.documents import documents
@@ -30,11 +30,11 @@ from fedpact.demo.searchable import (
 )
 from fedpact.provider.profile import LocalProfile
 from fedpact.requester.answer import Answers
+from fedpact.requester.client import Requester
 from fedpact.requester.draft import Draft
 from fedpact.requester.follow import RequestProgress
+from fedpact.requester.look import look
 from fedpact.requester.search import Searcher, query_of
-from fedpact.requester.v2.client import RequesterV2
-from fedpact.requester.v2.look import look
 from fedpact.retrieval.codebook import standard
 from fedpact.retrieval.ids import ID_BITS, node_id, xor_distance
 from fedpact.retrieval.record import RetrievalRecord
@@ -101,7 +101,7 @@ class LuDemo:
     def __init__(
         self, network: DemoNetwork, story: Story, registrar: AccountKeys, options: PaperOptions
     ) -> None:
-        assert isinstance(network.client, ClientV2)
+        assert isinstance(network.client, ChainClient)
         self._network, self._client, self._story = network, network.client, story
         self._members, self._rounds = options.members, options.iterations
         self._seed = 10_000 * options.seed
@@ -186,7 +186,7 @@ class LuDemo:
 
     # ------------------------------------------------------------------ III-B, III-C, steps 3, 4
 
-    def _retrieve(self, requester: RequesterV2) -> RetrievalRecord:
+    def _retrieve(self, requester: Requester) -> RetrievalRecord:
         story = self._story
         story.title("The request, and the providers that it concerns")
         offers = requester.offers(self._draft(), self._queries)
@@ -264,7 +264,7 @@ class LuDemo:
 
     # ------------------------------------------------------------------ III-D, step 5
 
-    def _learn(self, requester: RequesterV2, draft: Draft, record: RetrievalRecord) -> int:
+    def _learn(self, requester: Requester, draft: Draft, record: RetrievalRecord) -> int:
         """One request from its creation to its audit."""
         story, network = self._story, self._network
         evaluation = self._evaluation()
@@ -317,7 +317,7 @@ class LuDemo:
         )
         story.step("eq. 3", f"privacy: {spec.privacy.statement}")
 
-    def _answer(self, requester: RequesterV2, request: int) -> None:
+    def _answer(self, requester: Requester, request: int) -> None:
         story = self._story
         requester.fetch(request)
         asked = self._lines(QUERIES, QUERIES_SEED)
@@ -333,7 +333,7 @@ class LuDemo:
 
     # ------------------------------------------------------------------ the cache
 
-    def _ask_again(self, requester: RequesterV2, request: int, draft: Draft) -> None:
+    def _ask_again(self, requester: Requester, request: int, draft: Draft) -> None:
         story = self._story
         story.title("The next requester asks the same")
         second = self._requester(self._parties.second)
@@ -359,9 +359,9 @@ class LuDemo:
 
     # ------------------------------------------------------------------ parts
 
-    def _requester(self, keys: AccountKeys) -> RequesterV2:
+    def _requester(self, keys: AccountKeys) -> Requester:
         network = self._network
-        return RequesterV2(self._client, network.store, keys, network.folder / "state")
+        return Requester(self._client, network.store, keys, network.folder / "state")
 
     def _lines(self, count: int, seed: int) -> list[tuple[str, str]]:
         """Turbine logs of nobody's."""

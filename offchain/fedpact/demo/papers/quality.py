@@ -3,13 +3,13 @@ leader, the approvals, and the record tuples of their table I."""
 
 from collections.abc import Sequence
 
-from fedpact.chain.bindings.v2.events import RoundFinalised, RoundPosted, VotesRevealed
+from fedpact.chain.bindings.events import RoundFinalised, RoundPosted, VotesRevealed
 from fedpact.consensus.leader import capped_weights
 from fedpact.demo.papers.story import Story, short, table
-from fedpact.provider.v2.published import submissions
-from fedpact.requester.v2.fetching import round_of
-from fedpact.requester.v2.final_rounds import final_rounds
-from fedpact.requester.v2.look import RequestLook
+from fedpact.provider.published import submissions
+from fedpact.requester.fetching import round_of
+from fedpact.requester.final_rounds import final_rounds
+from fedpact.requester.look import RequestLook
 from fedpact.types.rounds import seats_of
 from fedpact.types.scores import INVALID, MAX_SCORE, lane
 from fedpact.types.specification import Specification

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from fedpact.audit import Verdict, audit
-from fedpact.chain.bindings.v2.events import Paid, RoundFinalised
-from fedpact.chain.client import ClientV2
+from fedpact.chain.bindings.events import Paid, RoundFinalised
+from fedpact.chain.client import ChainClient
 from fedpact.chain.keystore import AccountKeys
 from fedpact.demo.data import DemoData, prepare
 from fedpact.demo.network import DemoNetwork
@@ -23,11 +23,11 @@ from fedpact.demo.progress import show_progress
 from fedpact.learning.artefact import decode
 from fedpact.learning.families import family_of, represented
 from fedpact.privacy.ddp_sgd import claimed_multiplier
+from fedpact.requester.client import Requester
 from fedpact.requester.draft import Draft
+from fedpact.requester.fetching import RoundLook, round_of
 from fedpact.requester.follow import RequestProgress
-from fedpact.requester.v2.client import RequesterV2
-from fedpact.requester.v2.fetching import RoundLook, round_of
-from fedpact.requester.v2.look import RequestLook, look
+from fedpact.requester.look import RequestLook, look
 from fedpact.simulation.request import quality
 from fedpact.types.privacy import PaperMechanism
 from fedpact.types.rounds import seats_of
@@ -66,14 +66,14 @@ class WangDemo:
     def __init__(
         self, network: DemoNetwork, story: Story, registrar: AccountKeys, options: PaperOptions
     ) -> None:
-        assert isinstance(network.client, ClientV2)
+        assert isinstance(network.client, ChainClient)
         self._network, self._client, self._story = network, network.client, story
         self._options = demo_options(options)
         self._data: DemoData = prepare(self._options, network.folder)
         requester, self._auditor, self._providers = admit(
             network, registrar, self._options.providers
         )
-        assert isinstance(requester, RequesterV2)
+        assert isinstance(requester, Requester)
         self._requester = requester
 
     def run(self) -> None:

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {PackedScores, Scores} from "./Scores.sol";
+import {UncheckedArrays} from "./UncheckedArrays.sol";
+import {Weights} from "./Weights.sol";
+import {ITrainingRounds} from "../interfaces/ITrainingRounds.sol";
+import {PoolMember} from "./PoolMember.sol";
+
+/// @title Judgement
+/// @notice What votes say about a round's models, what that is worth, and who leads.
+library Judgement {
+    using UncheckedArrays for uint256[];
+
+    /// @notice Points in proportion to how far a model's median is below the ceiling. A model that adds nothing earns nothing,
+    /// unless none does.
+    uint256 internal constant QUALITY = 8000;
+    /// @notice Points in proportion to the number of votes inside the band around the medians.
+    uint256 internal constant VOTES = 1000;
+    /// @notice Points for attesting the model that became final, in equal parts.
+    uint256 internal constant ATTEST = 500;
+    /// @notice Points for the leader.
+    uint256 internal constant LEADER = 500;
+
+    /// @notice The vote of a member whose slice did not open.
+    PackedScores internal constant BLIND = PackedScores.wrap(1 << 255);
+    /// @notice The seat of no leader.
+    uint256 internal constant NOBODY = 16;
+
+    uint256 internal constant REPUTATION = 1;
+    uint256 private constant NOTHING = (1 << 224) - 1;
+
+    /// @notice A round's board, but for the faults of those that did not act.
+    /// @dev A minority's BLIND votes count as no vote, without a fault: such a member shares in the quality. With fewer
+    /// than two votes models cannot be compared: those that voted share the points as in a blind round.
+    /// @param votes One a seat; those of seats outside `revealed` are not read.
+    /// @param submitted Seats whose model is judged.
+    /// @param revealed Seats that voted; a subset of `submitted`.
+    /// @return board `faults`: the adverse voters.
+    /// @return isBlind More than half of the votes were BLIND.
+    function judge(
+        PackedScores[] memory votes,
+        uint256 submitted,
+        uint256 revealed,
+        uint256 maxError,
+        uint256 voteBand
+    ) internal pure returns (ITrainingRounds.Board memory board, bool isBlind) {
+        uint256 voters = revealed;
+        unchecked {
+            for (uint256 seat; revealed >> seat != 0; ++seat) {
+                if (_has(revealed, seat) && PackedScores.unwrap(Scores.get(votes, seat)) == PackedScores.unwrap(BLIND)) {
+                    voters ^= 1 << seat;
+                }
+            }
+        }
+        isBlind = 2 * Scores.count(revealed ^ voters) > Scores.count(revealed);
+        if (isBlind) return (blind(submitted, submitted), true);
+        if (Scores.count(voters) < 2) return (blind(submitted, revealed), false);
+
+        board.medians = Scores.medians(votes, submitted, voters);
+        uint256 valid = board.medians.atMost(Scores.MAX) & submitted;
+        uint256 good = board.medians.atMost(maxError) & valid;
+        board.included = good == 0 ? valid : good;
+        uint256 inBand = Scores.inBand(votes, board.medians, submitted, voters, voteBand);
+        uint256 models = Scores.count(submitted);
+        unchecked {
+            for (uint256 seat; voters >> seat != 0; ++seat) {
+                if (_has(voters, seat) && 2 * _lane(inBand, seat) + 1 < models) board.faults |= 1 << seat;
+            }
+        }
+        board.eligible = valid & revealed & ~board.faults;
+        board.points = _shares(board.eligible, good == 0 ? 0 : board.medians.below(maxError), inBand, good == 0);
+    }
+
+    /// @notice The board of a round in which nobody could judge: all models are equal.
+    /// @param submitted Seats whose model is aggregated.
+    /// @param eligible Seats that share the points.
+    function blind(uint256 submitted, uint256 eligible) internal pure returns (ITrainingRounds.Board memory board) {
+        PackedScores medians = PackedScores.wrap(NOTHING);
+        uint256 each = eligible == 0 ? 0 : (QUALITY + VOTES) / Scores.count(eligible);
+        for (uint256 seat; submitted >> seat != 0; ++seat) {
+            if (!_has(submitted, seat)) continue;
+            medians = medians.set(seat, 0);
+            if (_has(eligible, seat)) board.points |= each << (16 * seat);
+        }
+        board.medians = medians;
+        board.included = submitted;
+        board.eligible = eligible;
+    }
+
+    /// @notice The leader among `candidates`, `NOBODY` if there are none.
+    /// @dev The first in the order of {LeaderOrderLib}: by rule 0 the lowest median * (S + d), by rule 1 the highest
+    /// reputation, the last leader last; ties by the lower keccak256(round, account).
+    /// @param submitted Seats whose samples make the weights d and their sum S.
+    function leader(
+        uint256 candidates,
+        uint256 submitted,
+        PackedScores medians,
+        PoolMember[] memory members,
+        uint256 round,
+        uint256 rule,
+        uint256 lastLeaderSeat
+    ) internal pure returns (uint256 first) {
+        uint256[] memory samples = new uint256[](members.length);
+        first = NOBODY;
+        unchecked {
+            for (uint256 seat; seat < members.length; ++seat) {
+                samples.put(seat, members[seat].samples());
+            }
+            uint256[] memory weights = Weights.capped(samples, submitted);
+            uint256 sum;
+            for (uint256 seat; seat < members.length; ++seat) {
+                sum += weights.get(seat);
+            }
+            uint256 best = type(uint256).max;
+            for (uint256 seat; candidates >> seat != 0; ++seat) {
+                if (!_has(candidates, seat)) continue;
+                uint256 key = rule == REPUTATION
+                    ? Scores.MAX - members[seat].reputation() + (seat == lastLeaderSeat ? Scores.MAX + 1 : 0)
+                    : medians.lane(seat) * (sum + weights.get(seat));
+                if (key > best || (key == best && !_before(members, round, seat, first))) continue;
+                best = key;
+                first = seat;
+            }
+        }
+    }
+
+    /// @notice What attesting and leading earn.
+    /// @param earners Seats that attested the final model and share in the round's points.
+    function rewards(uint256 earners, uint256 leaderSeat) internal pure returns (uint256 points) {
+        if (earners == 0) return 0;
+        uint256 each = ATTEST / Scores.count(earners);
+        unchecked {
+            for (uint256 seat; earners >> seat != 0; ++seat) {
+                if (_has(earners, seat)) points += each << (16 * seat);
+            }
+            if (leaderSeat != NOBODY) points += LEADER << (16 * leaderSeat);
+        }
+    }
+
+    /// @notice A word of points without those of some seats.
+    function without(uint256 points, uint256 seats) internal pure returns (uint256) {
+        unchecked {
+            for (uint256 seat; seats >> seat != 0; ++seat) {
+                if (_has(seats, seat)) points &= ~(uint256(0xffff) << (16 * seat));
+            }
+        }
+        return points;
+    }
+
+    /// @dev Splits each part among the eligible seats, rounded down. `equal`: quality in equal parts.
+    function _shares(uint256 eligible, uint256 qualities, uint256 inBand, bool equal)
+        private
+        pure
+        returns (uint256 points)
+    {
+        uint256 n = Scores.count(eligible);
+        if (n == 0) return 0;
+        unchecked {
+            uint256 qualitySum;
+            uint256 voteSum;
+            for (uint256 seat; eligible >> seat != 0; ++seat) {
+                if (!_has(eligible, seat)) continue;
+                qualitySum += _lane(qualities, seat);
+                voteSum += _lane(inBand, seat);
+            }
+            // All exactly at the ceiling are equal, too.
+            equal = equal || qualitySum == 0;
+            if (voteSum == 0) voteSum = 1;
+            for (uint256 seat; eligible >> seat != 0; ++seat) {
+                if (!_has(eligible, seat)) continue;
+                uint256 own = VOTES * _lane(inBand, seat) / voteSum;
+                own += equal ? QUALITY / n : QUALITY * _lane(qualities, seat) / qualitySum;
+                points |= own << (16 * seat);
+            }
+        }
+    }
+
+    function _before(PoolMember[] memory members, uint256 round, uint256 a, uint256 b) private pure returns (bool) {
+        return keccak256(abi.encode(round, members[a].account())) < keccak256(abi.encode(round, members[b].account()));
+    }
+
+    function _has(uint256 mask, uint256 seat) private pure returns (bool) {
+        return (mask >> seat) & 1 == 1;
+    }
+
+    function _lane(uint256 word, uint256 seat) private pure returns (uint256) {
+        unchecked {
+            return (word >> (16 * seat)) & 0xffff;
+        }
+    }
+}

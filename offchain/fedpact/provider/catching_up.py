@@ -1,0 +1,91 @@
+"""Score the rounds in which this member did not vote, so that its next vote follows from the same
+record as the others'.
+
+A member that is drawn anew, or has lost its state, has them all before it. It begins beside its own
+training, one round at a time, and waits for no model: what is looked for costs no cycle.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from fedpact.consensus.replay import Replay
+from fedpact.consensus.scoring import ContributionRecord
+from fedpact.errors import ContentMissing, Retryable
+from fedpact.provider.history import DaemonHistory, replay_of
+from fedpact.provider.reading import look_for, may_be_read, specification_of
+from fedpact.provider.view import RequestView
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 0.75
+"""Share of a window after which a model that cannot be reached counts as missing."""
+SEARCH = 0.25
+"""Share of the submit window for which an earlier model that is nowhere is looked for."""
+
+
+def caught_up(view: RequestView, *, voting: bool) -> bool:
+    """Whether all is scored and at hand that the scores of the present round follow from; goes on
+    with it for about as long as a cycle may wait.
+
+    `voting`: the vote waits for this alone. A model of an earlier round that is nowhere by then is
+    left out: its owner could keep every newcomer from voting otherwise. The members of its round
+    keep copies (`reading.member_model`), so that it takes more than its owner to hide it.
+    """
+    ctx, replay, began = view.ctx, replay_of(view), time.monotonic()
+    while (number := replay.first_unscored(view.round)) < view.round:
+        for one in replay.wanted(number):
+            if not _at_hand(view, one, voting=voting):
+                return False
+        found = ctx.public_work.result(
+            ("score", view.id, number),
+            partial(_scoring, replay, number),
+            view.deadline,
+        )
+        if found is None:
+            return False
+        ctx.cache.records[(view.id, number)] = found[1]
+        ctx.cache.forget(view.id, number - 1)
+        if time.monotonic() - began > ctx.public_work.patience:
+            return False
+    earlier = [one for one in replay.wanted(view.round) if one != view.round]
+    return all(_at_hand(view, one, voting=voting) for one in earlier)
+
+
+def _at_hand(view: RequestView, number: int, *, voting: bool) -> bool:
+    """Whether the models of an earlier round are read, or given up."""
+    models, history = view.ctx.cache.models.setdefault((view.id, number), {}), DaemonHistory(view)
+    given_up = view.ctx.cache.given_up.setdefault((view.id, number), set())
+    missing = {
+        index: digest
+        for index, digest in history.digests(number).items()
+        if models.get(index) is None and index not in given_up
+    }
+    look_for(view, missing.values())
+    for index, digest in missing.items():
+        try:
+            if not may_be_read(view, digest):
+                return False
+            models[index] = history.fetched(number, index, digest)
+        except Retryable as error:
+            if not _is_given_up(view, error, voting=voting):
+                return False
+            said = "request %d: scoring round %d without the model of member %d: %s"
+            log.warning(said, view.id, number, index, error)
+            given_up.add(index)
+            models[index] = None
+    return True
+
+
+def _is_given_up(view: RequestView, error: Retryable, *, voting: bool) -> bool:
+    passed = view.share_passed()
+    # Parts of a secure sum are missing while they are looked for.
+    nowhere = isinstance(error, ContentMissing) and specification_of(view).privacy.sum is None
+    return (nowhere and (voting or passed > SEARCH)) or (voting and passed > PATIENCE)
+
+
+def _scoring(
+    replay: Replay, number: int
+) -> Callable[[], tuple[dict[int, int], ContributionRecord]]:
+    return replay.scoring(number).result

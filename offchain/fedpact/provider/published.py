@@ -1,0 +1,53 @@
+"""What an account has submitted in all requests of a deployment, from the chain alone."""
+
+from functools import cache
+
+from fedpact.chain.bindings.events import ModelsSubmitted, RoundOpened, RoundPosted
+from fedpact.chain.client import ChainClient
+from fedpact.chain.scanner import indexed
+from fedpact.errors import ContentMissing
+from fedpact.privacy.ledger_report import ReleaseId
+from fedpact.types.rounds import seats_of
+
+
+def submissions(client: ChainClient, account: str) -> list[tuple[ReleaseId, bytes]]:
+    """Each release with the digest of its model. After a void start the same model is submitted
+    again, sealed under another key: only the first one counts.
+
+    Raises ContentMissing where the node does not have the transaction that posted a round.
+    """
+    joined = client.pool.history([client.pool.event_topic("Joined"), None, indexed(account)])
+    found: dict[ReleaseId, bytes] = {}
+    for request in dict.fromkeys(int(event.args["request"]) for event in joined):
+        for round_, digest in _of_request(client, request, account):
+            found.setdefault(ReleaseId(client.deployment.fingerprint, request, round_), digest)
+    return list(found.items())
+
+
+def _of_request(client: ChainClient, request: int, account: str) -> list[tuple[int, bytes]]:
+    @cache  # asked of the node once a cohort
+    def own_seat(seed: bytes) -> int | None:
+        _, members = client.pool.cohort(request, seed)
+        accounts = [member.account for member in members]
+        return accounts.index(account) if account in accounts else None
+
+    found, seeds = [], dict[int, bytes]()
+    for event in client.request_events(request):
+        if isinstance(event, RoundOpened):
+            seeds[event.round] = event.seed
+        elif isinstance(event, ModelsSubmitted | RoundPosted):
+            own, seats = own_seat(seeds[event.round]), seats_of(event.mask)
+            if own in seats:
+                found.append((event.round, _digests(client, event)[seats.index(own)]))
+    return found
+
+
+def _digests(client: ChainClient, event: ModelsSubmitted | RoundPosted) -> tuple[bytes, ...]:
+    if isinstance(event, ModelsSubmitted):
+        return event.digests
+    record = client.rounds.posted_record(event.at.tx_hash, event.record)
+    if record is None:
+        raise ContentMissing(
+            f"transaction {event.at.tx_hash} does not hold the record that it posted"
+        )
+    return tuple(record.digests)

@@ -1,0 +1,254 @@
+"""What the duties read of a request from the chain and the content store."""
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+
+from fedpact.chain.signed_messages import RoundRecord
+from fedpact.consensus.artefacts import (
+    SLICE_MAX_BYTES,
+    RoundRef,
+    model_cid,
+    open_local,
+    open_slice,
+    sealed_bytes,
+)
+from fedpact.consensus.sums import RECORD_MAX_BYTES
+from fedpact.content.delivery import Deliveries, Point
+from fedpact.content.kept import keeping_for
+from fedpact.content.keys import MANIFEST_MAX_BYTES, Manifest, committee_key, key_hash, unseal
+from fedpact.data.dataset import Dataset
+from fedpact.errors import (
+    ContentError,
+    ContentMissing,
+    DecryptionError,
+    ModelError,
+)
+from fedpact.exchange.messages import Ballot
+from fedpact.learning.artefact import Model, Template
+from fedpact.learning.checks import check_published
+from fedpact.learning.families import family_of, represented
+from fedpact.learning.held_out import judged_on
+from fedpact.provider.context import Cohort
+from fedpact.provider.records import request_name
+from fedpact.provider.view import RequestView, digest_of, posted_as_whole
+from fedpact.types.agreement import require_agreement
+from fedpact.types.cid import Cid
+from fedpact.types.requests import Phase
+from fedpact.types.rounds import seats_of
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+
+log = logging.getLogger(__name__)
+
+
+def specification_of(view: RequestView) -> Specification:
+    """The request's specification, checked against the terms on chain."""
+    cached = view.ctx.cache.specifications.get(view.id)
+    if cached is not None:
+        return cached
+    terms = view.terms
+    cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
+    spec = Specification.decode(view.ctx.store.get(cid, SPECIFICATION_MAX_BYTES))
+    require_agreement(spec, terms)
+    check_published(spec)
+    view.ctx.cache.specifications[view.id] = spec
+    return spec
+
+
+def template_of(spec: Specification) -> Template:
+    return family_of(spec).template(spec)
+
+
+def ballot_of(view: RequestView, round_: int, history: bytes, cohort: Cohort) -> Ballot:
+    """Who may speak in a round, and as of which history."""
+    return Ballot(
+        view.ctx.client.rounds.domain,
+        view.id,
+        round_,
+        history,
+        tuple(member.account for member in cohort.members),
+        (view.record.requester, *view.terms.openers),
+    )
+
+
+def round_ref_of(view: RequestView, round_: int) -> RoundRef:
+    return RoundRef(view.ctx.deployment.fingerprint, view.id, round_)
+
+
+# ---------------------------------------------------------------------- keys
+
+
+def request_key(view: RequestView) -> bytes:
+    """The request's key of the last start, once all that the start says of it is right.
+
+    Raises ContentError where it was not properly sealed to this account, or the start anchors
+    another committee key or other deliveries than follow from it: then nobody should submit.
+    """
+    started = view.events("Started")
+    if not started:
+        raise ContentMissing(f"request {view.id}: its start has not been read yet")
+    facts = started[-1]["start"]
+    cached = view.ctx.cache.request_keys.get(view.id)
+    if cached is not None and key_hash(cached) == digest_of(facts["keyHash"]):
+        return cached
+    key = _sealed_to_me(view, digest_of(facts["manifest"]))
+    fingerprint = view.ctx.deployment.fingerprint
+    if key_hash(key) != digest_of(facts["keyHash"]):
+        raise ContentError("the key sealed to me is not the one on chain")
+    public = bytes(committee_key(key, fingerprint, view.id).public_key)
+    if public != digest_of(facts["committeeKey"]):
+        raise ContentError("the committee key on chain does not follow from the request key")
+    if deliveries_of(view, key).root != digest_of(facts["deliveryHash"]):
+        raise ContentError("the deliveries on chain do not follow from the request key")
+    view.ctx.cache.request_keys[view.id] = key
+    return key
+
+
+def former_keys(view: RequestView) -> list[bytes]:
+    """The keys of void starts that open to this account, the latest first. The manifest of such a
+    start may be nowhere."""
+    found = []
+    for event in reversed(view.events("Started")[:-1]):
+        with suppress(ContentError, ContentMissing):
+            found.append(_sealed_to_me(view, digest_of(event["start"]["manifest"])))
+    return found
+
+
+def deliveries_of(view: RequestView, key: bytes) -> Deliveries:
+    """What may be delivered under a request key: equal for all members."""
+    terms = view.terms
+    requester = Point(terms.delivery_key_x, terms.delivery_key_y)
+    fingerprint = view.ctx.deployment.fingerprint
+    return Deliveries.seal(key, requester, fingerprint, view.id, terms.max_rounds)
+
+
+def _sealed_to_me(view: RequestView, digest: bytes) -> bytes:
+    ctx = view.ctx
+    cid = Cid.of_digest(digest, MANIFEST_MAX_BYTES)
+    manifest = Manifest.decode(ctx.store.get(cid, MANIFEST_MAX_BYTES))
+    # The seal may be older than the current key.
+    for version in range(ctx.client.registry.participant(ctx.keys.address).key_version, 1, -1):
+        with suppress(DecryptionError):
+            return manifest.open(ctx.keys.address, ctx.keys.encryption_key(version))
+    return manifest.open(ctx.keys.address, ctx.keys.encryption_key(1))
+
+
+# ---------------------------------------------------------------------- rounds
+
+
+def submitted_digests(view: RequestView, round_: int) -> dict[int, bytes]:
+    """The digests of a round's models, by seat."""
+    found: dict[int, bytes] = {}
+    for event in view.events("ModelsSubmitted", round_):
+        digests = [digest_of(one) for one in event["digests"]]
+        found.update(zip(seats_of(event["mask"]), digests, strict=True))
+    return found
+
+
+def counted_digests(view: RequestView, round_: int) -> dict[int, bytes]:
+    """The digests of the models that count in a round, by seat.
+
+    In the submissions of the present round: those that all members have signed, once that is so.
+    """
+    record = posted_record(view, round_)
+    if record is not None:
+        mask = view.event("RoundPosted", round_)["mask"]
+        return dict(zip(seats_of(mask), record.digests, strict=True))
+    if round_ == view.round and view.facts.phase is Phase.SUBMIT:
+        return view.ctx.cache.offered.get((view.id, round_), {})
+    void = {event["seat"] for event in view.events("Equivocated", round_)}
+    found = submitted_digests(view, round_)
+    return {seat: digest for seat, digest in found.items() if seat not in void}
+
+
+def posted_record(view: RequestView, round_: int) -> RoundRecord | None:
+    """The record of a round that was posted as a whole; None if it was not.
+
+    Raises ContentMissing where the node does not know its transaction now.
+    """
+    posted = view.events("RoundPosted", round_)
+    if not posted:
+        return None
+    return posted_as_whole(view.ctx, view.id, posted[-1])
+
+
+def sealed_slice_key(view: RequestView, round_: int) -> bytes | None:
+    """The sealed key of a round's slice, from the chain or a message of the requester."""
+    opened = view.events("SliceOpened", round_)
+    if opened:
+        return digest_of(opened[-1]["sealedKey"])
+    if round_ == view.round and view.facts.slice_opened:
+        # A node under load may answer from a newer block than it was asked for.
+        raise ContentMissing(f"slice {round_} is open, but its event has not been read yet")
+    record = posted_record(view, round_)
+    return view.ctx.cache.sealed.get((view.id, round_)) if record is None else record.slice_key
+
+
+def look_for(view: RequestView, digests: Iterable[bytes]) -> None:
+    """Begin to look for local models, all at once, for which `may_be_read` will ask."""
+    for digest in digests:
+        view.ctx.fetching.begin(*_content_of(view, digest))
+
+
+def may_be_read(view: RequestView, digest: bytes) -> bool:
+    """Whether a local model can be read without waiting for it; False while it is looked for.
+    Raises ContentUnavailable."""
+    try:
+        return view.ctx.fetching.has_come(*_content_of(view, digest))
+    except ContentError:
+        return True  # `member_model` judges it
+
+
+def _content_of(view: RequestView, digest: bytes) -> tuple[Cid, int]:
+    spec = specification_of(view)
+    if spec.privacy.sum is not None:
+        return Cid.of_digest(digest, RECORD_MAX_BYTES), RECORD_MAX_BYTES
+    template = template_of(spec)
+    return model_cid(template, digest), sealed_bytes(template)
+
+
+def member_model(view: RequestView, round_: int, index: int, digest: bytes) -> Model | None:
+    """A member's local model of a round; None where what it published is no model of the request.
+
+    Raises ContentUnavailable where it is unavailable now.
+    """
+    template = template_of(specification_of(view))
+    account = view.pool[index].account
+    try:
+        # Its owner owes it, but may take it back, and whoever is drawn later reads it too: those
+        # who judge it keep a copy.
+        with keeping_for(view.id if round_ == view.round and view.draws else None):
+            sealed = view.ctx.store.get(model_cid(template, digest), sealed_bytes(template))
+        return open_local(sealed, request_key(view), round_ref_of(view, round_), account, template)
+    except (ContentError, ModelError):
+        return None
+
+
+def evaluation_slice(view: RequestView, round_: int) -> Dataset | None:
+    """A round's evaluation slice; None where it was not opened.
+
+    Raises ContentError where its key or bytes are not those fixed at creation, and ContentMissing
+    where its bytes are not to be had now.
+    """
+    ctx, at = view.ctx, (view.id, round_)
+    if at in ctx.cache.slices:
+        return ctx.cache.slices[at]
+    sealed_key = sealed_slice_key(view, round_)
+    if sealed_key is None:
+        return None
+    spec = specification_of(view)
+    private = committee_key(request_key(view), ctx.deployment.fingerprint, view.id)
+    key = unseal(private, sealed_key)
+    sealed = ctx.store.get(Cid.parse(spec.evaluation[round_ - 1].cid), SLICE_MAX_BYTES)
+    ctx.cache.slices[at] = open_slice(spec, round_, key, sealed)
+    return ctx.cache.slices[at]
+
+
+def own_part(view: RequestView) -> Dataset:
+    """This member's own records that judge models, where the specification says so."""
+    ctx, spec = view.ctx, specification_of(view)
+    if view.id not in ctx.cache.own_parts:
+        name = request_name(ctx.deployment.fingerprint, view.id)
+        part = judged_on(ctx.records.dataset(name, spec))
+        ctx.cache.own_parts[view.id] = represented(spec, part)
+    return ctx.cache.own_parts[view.id]

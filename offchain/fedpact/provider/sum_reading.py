@@ -1,0 +1,85 @@
+"""What a daemon reads of secure sums: who is in which group, and the sum that a member's record
+proves."""
+
+import logging
+from functools import partial
+
+from fedpact.consensus.sums import GroupSum, SumRound
+from fedpact.content.kept import keeping_for
+from fedpact.errors import ContentMissing, PrivacyError
+from fedpact.learning.artefact import Model
+from fedpact.privacy.secure_sum.masks import Words
+from fedpact.provider.reading import ballot_of, request_key, round_ref_of, specification_of
+from fedpact.provider.view import RequestView, digest_of
+from fedpact.types.cid import Cid
+
+log = logging.getLogger(__name__)
+
+
+def sum_round(view: RequestView, round_: int) -> SumRound:
+    """A round as it opened."""
+    opened = view.event("RoundOpened", round_)
+    return SumRound(
+        specification_of(view),
+        round_ref_of(view, round_),
+        ballot_of(view, round_, digest_of(opened["history"]), view.cohort_in(round_)),
+        digest_of(opened["seed"]),
+        opened["expected"],
+    )
+
+
+def fetched(view: RequestView, cid: Cid, most: int) -> bytes:
+    """Another member's content, which its owner owes to the store. Raises ContentMissing while it
+    is looked for, and what the store raises."""
+    if not view.ctx.fetching.has_come(cid, most):
+        raise ContentMissing(f"{cid} is being looked for")
+    with keeping_for(None):
+        return view.ctx.store.get(cid, most)
+
+
+def masked_vector(view: RequestView, round_: int, seat: int, digest: bytes) -> Words:
+    """A member's masked vector. Raises ContentMissing, StoreUnreachable where it is not to be had
+    now, ContentError and PrivacyError where it is none."""
+    known = view.ctx.cache.masked.setdefault((view.id, round_), {})
+    if digest not in known:
+        here, key = sum_round(view, round_), request_key(view)
+        known[digest] = here.vector(seat, digest, key, partial(fetched, view))
+    return known[digest]
+
+
+def member_sum(view: RequestView, round_: int, index: int, digest: bytes) -> GroupSum | None:
+    """The sum that a member's record proves; None where it proves none.
+
+    Raises ContentMissing or StoreUnreachable where something is unavailable now.
+    """
+    known = view.ctx.cache.sums.setdefault((view.id, round_), {})
+    if index not in known:
+        known[index] = _proven(view, round_, index, digest)
+    return known[index]
+
+
+def summed_model(
+    view: RequestView, round_: int, index: int, digest: bytes, start: Model
+) -> Model | None:
+    """The model of a member's group, trained from `start`; None without a sum that it is in."""
+    found = member_sum(view, round_, index, digest)
+    if found is None:
+        return None
+    cohort = view.cohort_in(round_)
+    samples = {seat: one.samples for seat, one in enumerate(cohort.members)}
+    seat = cohort.indices.index(index)
+    return sum_round(view, round_).model(seat, found, start, samples)
+
+
+def _proven(view: RequestView, round_: int, index: int, digest: bytes) -> GroupSum | None:
+    seat, key = view.cohort_in(round_).indices.index(index), request_key(view)
+    try:
+        found = sum_round(view, round_).proven(
+            seat, digest, key, partial(fetched, view), partial(masked_vector, view, round_)
+        )
+    except PrivacyError as error:
+        log.warning("request %d, round %d, seat %d: no sum: %s", view.id, round_, seat, error)
+        return None
+    for one in found.at_fault:
+        log.warning("request %d, round %d: seat %d opened a false share", view.id, round_, one)
+    return found

@@ -1,1 +1,0 @@
-"""What a provider's daemon does in requests (docs/protocol-v2.md)."""

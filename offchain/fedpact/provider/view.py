@@ -1,0 +1,248 @@
+"""One request as of one block."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fedpact.chain.bindings.structs import terms_of
+from fedpact.chain.client import ChainClient
+from fedpact.chain.records import Frame
+from fedpact.chain.signed_messages import RoundRecord
+from fedpact.errors import ContentMissing, NodeUnreachable
+from fedpact.provider.context import Cohort, Parts
+from fedpact.types.requests import Phase, PoolFacts, PoolMember, RoundFacts, StoredRequest, Terms
+
+Context = Parts[ChainClient]
+"""The daemon's parts, as the duties see them."""
+
+WINDOWS = {
+    Phase.SUBMIT: "submit_window",
+    Phase.COMMIT: "commit_window",
+    Phase.REVEAL: "reveal_window",
+    Phase.ATTEST: "attest_window",
+}
+REST_PARTS = 100
+"""Parts of a window, in one of which a member notices that it has begun."""
+
+
+@dataclass(frozen=True)
+class RequestView:
+    """One request at one block."""
+
+    ctx: Context
+    frame: Frame
+    id: int
+    record: StoredRequest
+    facts: RoundFacts
+
+    @property
+    def round(self) -> int:
+        return self.facts.round
+
+    @property
+    def stage(self) -> str:
+        """Where the request is, in one word for people and programs."""
+        over = self.facts.phase in (Phase.NONE, Phase.ENDED)
+        return (self.record.status if over else self.facts.phase).name.lower()
+
+    @property
+    def deadline(self) -> int:
+        """The last second of its phase; 0: none."""
+        return self.facts.deadline if self.facts.phase in WINDOWS else 0
+
+    @property
+    def rest(self) -> float:
+        """For how many seconds nothing is asked of this account; 0: it may be at once.
+
+        Who is not drawn is asked for nothing before the next round, which it then sees within a
+        hundredth of the time for submissions; who waits for a pool to close sees that within a
+        hundredth of the time for a start."""
+        if self.facts.phase is Phase.WAITING:
+            waits = self.has_joined and not self.pool_facts.closed
+            return self.terms.start_window / REST_PARTS if waits else 0.0
+        if self.facts.phase in (Phase.NONE, Phase.ENDED) or self.own_seat is not None:
+            return 0.0
+        return self.terms.submit_window / REST_PARTS
+
+    @property
+    def account(self) -> str:
+        return self.ctx.keys.address
+
+    @cached_property
+    def terms(self) -> Terms:
+        """From the event of the request's creation."""
+        created = self.events("RequestCreated")
+        if not created:
+            raise ContentMissing(f"request {self.id}: its creation has not been read yet")
+        return terms_in(created[-1])
+
+    # ------------------------------------------------------------------ who takes part
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        """Of the present round."""
+        return self.cohort_of(self.facts.seed if self.facts.drawn else bytes(32))
+
+    def cohort_of(self, seed: bytes) -> Cohort:
+        """Of a round with this seed; the pool must be closed."""
+        return drawn_cohort(self.ctx, self.id, seed, self.frame)
+
+    def cohort_in(self, round_: int) -> Cohort:
+        """Of an earlier or the present round."""
+        return self.cohort_of(digest_of(self.event("RoundOpened", round_)["seed"]))
+
+    @cached_property
+    def own_seat(self) -> int | None:
+        """In the present round; None if this account takes no part in it."""
+        return self.cohort.seat_of(self.account) if self.round else None
+
+    @property
+    def seat(self) -> int:
+        """The own seat; only for duties that have checked that there is one."""
+        assert self.own_seat is not None
+        return self.own_seat
+
+    def in_mask(self, mask: int) -> bool:
+        return self.own_seat is not None and bool(mask >> self.own_seat & 1)
+
+    @cached_property
+    def pool_facts(self) -> PoolFacts:
+        return self.ctx.client.pool.facts(self.id, self.frame)
+
+    @cached_property
+    def pool(self) -> tuple[PoolMember, ...]:
+        """All members of the closed pool, by index.
+
+        Raises NodeUnreachable where the node's answers are of two blocks: a busy one gives newer
+        state than it was asked for, and members are kept for good.
+        """
+        known = self.ctx.cache.pools.get(self.id)
+        if known is None:
+            known = self.ctx.client.pool.members(self.id, self.frame)
+            if len(known) != self.pool_facts.members:
+                raise NodeUnreachable(
+                    f"request {self.id}: the node gives {len(known)} members of a pool of"
+                    f" {self.pool_facts.members} at block {self.frame.block_number}"
+                )
+            self.ctx.cache.pools[self.id] = known
+        return known
+
+    @property
+    def draws(self) -> bool:
+        """Whether the closed pool is larger than a cohort, so that each round has other members."""
+        return len(self.pool) > self.terms.cohort
+
+    @cached_property
+    def own_index(self) -> int | None:
+        """In the closed pool; None if this account is no member."""
+        for index, member in enumerate(self.pool):
+            if member.account == self.account:
+                return index
+        return None
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether this account is in the pool, which is still open."""
+        joined, left = (
+            sum(event["provider"] == self.account for event in self.events(name))
+            for name in ("Joined", "Left")
+        )
+        return bool(joined > left)
+
+    @property
+    def judged(self) -> int:
+        """Seats whose model counts."""
+        return self.facts.submitted & ~self.facts.voided
+
+    @property
+    def attesters(self) -> int:
+        """Seats that may attest."""
+        acting = self.facts.submitted if self.facts.blind else self.facts.revealed
+        return acting & ~self.facts.voided
+
+    # ------------------------------------------------------------------ time
+
+    @property
+    def phase_start(self) -> int:
+        """When the present phase began, in seconds of the chain's time; for phases with a window.
+        Where submissions or attestations were opened once more: when they were first opened."""
+        window = int(getattr(self.terms, WINDOWS[self.facts.phase]))
+        reopens = self.facts.phase in (Phase.SUBMIT, Phase.ATTEST)
+        twice = reopens and self.facts.reopened
+        return self.facts.deadline - window * (2 if twice else 1)
+
+    def share_passed(self) -> float:
+        """How much of the present phase's window is over; 1 for a phase without one."""
+        if self.facts.phase not in WINDOWS:
+            return 1.0
+        start = self.phase_start
+        return (self.frame.timestamp - start) / max(1, self.facts.deadline - start)
+
+    def waited(self) -> int:
+        """Seconds of the chain's time since this daemon first saw the present phase."""
+        seen = self.ctx.cache.first_seen
+        key = (self.id, self.round, int(self.facts.phase), int(self.record.status))
+        return self.frame.timestamp - seen.setdefault(key, self.frame.timestamp)
+
+    # ------------------------------------------------------------------ events
+
+    def events(self, name: str, round_: int | None = None) -> list[dict[str, Any]]:
+        """The request's events of a name, oldest first; with a round, those since the last start:
+        a void one began round 1 as well."""
+        known = self._history
+        if round_ is None:
+            return [args for found, args in known if found == name]
+        since = max((at for at, (found, _) in enumerate(known) if found == "Started"), default=0)
+        return [args for found, args in known[since:] if found == name and args["round"] == round_]
+
+    @cached_property
+    def _history(self) -> list[tuple[str, dict[str, Any]]]:
+        """All events of the request; read again when the state has new ones."""
+        state, kept = self.ctx.state, self.ctx.cache.histories
+        known = kept.get(self.id)
+        if known is None or known[0] != state.changes:
+            known = kept[self.id] = (state.changes, state.events_of(self.id))
+        return known[1]
+
+    def event(self, name: str, round_: int) -> dict[str, Any]:
+        found = self.events(name, round_)
+        if not found:
+            raise ContentMissing(f"request {self.id}: no {name} of round {round_} read yet")
+        return found[-1]
+
+
+def drawn_cohort(ctx: Context, request: int, seed: bytes, frame: Frame | None = None) -> Cohort:
+    """Of a round with this seed, asked of the node once; the pool must be closed."""
+    cohorts = ctx.cache.cohorts.setdefault(request, {})
+    if seed not in cohorts:
+        cohorts[seed] = Cohort(*ctx.client.pool.cohort(request, seed, frame))
+    return cohorts[seed]
+
+
+def posted_as_whole(ctx: Context, request: int, event: Mapping[str, Any]) -> RoundRecord:
+    """The record of a round that an event `RoundPosted` tells of, asked of the node once.
+
+    Raises ContentMissing where the node does not know its transaction now.
+    """
+    known, at = ctx.cache.posted, (request, int(event["round"]))
+    if at not in known:
+        found = ctx.client.rounds.posted_record(event["tx"], digest_of(event["record"]))
+        if found is None:
+            raise ContentMissing(
+                f"the record of round {at[1]}, of transaction {event['tx']}, cannot be read now"
+            )
+        known[at] = found
+    return known[at]
+
+
+def terms_in(created: dict[str, Any]) -> Terms:
+    """The terms in the event of a request's creation, as the state keeps it."""
+    kept = created["terms"]
+    digests = ("specification", "evaluation", "initialModel", "queryKey")
+    return terms_of({**kept, **{name: digest_of(kept[name]) for name in digests}})
+
+
+def digest_of(value: Any) -> bytes:
+    """Bytes that the state keeps as hex."""
+    return bytes.fromhex(str(value).removeprefix("0x"))

@@ -1,0 +1,228 @@
+"""Buy finished results of other requests.
+
+A key that does not open the model is disputed on chain: the purchase then waits for another
+member's key, and the price goes back if none comes.
+"""
+
+import time
+from collections.abc import Iterable
+
+from fedpact.chain.bindings.events import RoundFinalised
+from fedpact.chain.bindings.token import Token, currency_at, shown_currency
+from fedpact.chain.client import ChainClient
+from fedpact.chain.keystore import AccountKeys
+from fedpact.consensus.earned import sums_of
+from fedpact.content.delivery import prove, public_key, sale_context
+from fedpact.content.store import ContentStore
+from fedpact.errors import (
+    ContentError,
+    ContentMissing,
+    DecryptionError,
+    InvalidInput,
+    NotReady,
+    Retryable,
+)
+from fedpact.requester.duties import Refund
+from fedpact.requester.fetching import opened_key, sale_of
+from fedpact.requester.look import RequestLook, look
+from fedpact.requester.resale import Offer, doubts, price_differs, sorted_offers
+from fedpact.types.agreement import require_agreement
+from fedpact.types.cid import Cid
+from fedpact.types.requests import ETHER, PoolMember, Status, Terms
+from fedpact.types.resale import Purchase, PurchaseStatus, ResaleOffer, SaleStatus
+from fedpact.types.scores import INVALID
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+
+OWN_RESULT = "your organisation requested it or was in its pool"
+
+
+def offers(
+    client: ChainClient, store: ContentStore, account: str, query_key: bytes, usage_rules: str = ""
+) -> list[Offer]:
+    """See `fedpact.requester.resale.offers`."""
+    if client.deployment.resale is None:
+        return []
+    own = client.registry.participant(account).organisation
+    found = []
+    for created in client.market.asked(query_key):
+        offer = client.resale.offered(created.request)
+        stored = client.market.request(created.request)
+        if offer.price and stored.status is Status.SETTLED and stored.delivered_at:
+            seen = look(client, created.request)
+            found.append(_offer(seen, store, offer, own, usage_rules))
+    return sorted_offers(found)
+
+
+def _offer(
+    seen: RequestLook, store: ContentStore, offer: ResaleOffer, own: int, usage_rules: str
+) -> Offer:
+    client, terms = seen.client, seen.terms
+    members = client.pool.members(seen.request_id, seen.frame)
+    makers = [members[index] for index, one in sums_of(seen.entries()).items() if one.points]
+    reputations = [client.reputation.reputation(one.account, seen.frame) for one in makers]
+    spec, refusal = published(store, terms)
+    if spec is not None:
+        refusal = price_differs(spec, offer.price)
+        if usage_rules and usage_rules != spec.usage_rules:
+            refusal = "its usage rules differ from the wanted ones"
+    if _took_part(client, own, seen.stored.requester, members):
+        refusal = OWN_RESULT
+    last = seen.events(RoundFinalised)[-1]
+    error = None if last.error == INVALID else last.error
+    currency = shown_currency(client, terms.token)
+    light = ""
+    if client.reputation.weight_of(terms.token, terms.pay, seen.frame) == 0:
+        light = f"paid {currency.text(terms.pay)}, too little to count in reputations"
+    return Offer(
+        request_id=seen.request_id,
+        price=offer.price,
+        error=error,
+        examples=spec.evaluation[last.round - 1].examples if spec is not None else 0,
+        rounds=seen.facts.final_rounds,
+        payment=terms.pay,
+        points=sum(one.points for one in sums_of(seen.entries()).values()),
+        contributors=len(makers),
+        organisations=len({one.organisation for one in makers}),
+        reputation=sum(reputations) // len(reputations),
+        age=seen.now - client.rounds.outcome(seen.request_id, seen.frame).ended_at,
+        epsilon=spec.privacy.epsilon if spec is not None else None,
+        usage_rules=spec.usage_rules if spec is not None else "",
+        refusal=refusal,
+        doubts=doubts(light, terms.pay, error, reputations, offer.price, currency),
+        currency=currency,
+    )
+
+
+def _took_part(
+    client: ChainClient, organisation: int, requester: str, members: Iterable[PoolMember]
+) -> bool:
+    """Whether an organisation requested a result, or was in the pool that made it."""
+    asked = client.registry.participant(requester).organisation
+    return organisation in {asked, *(one.organisation for one in members)}
+
+
+def published(store: ContentStore, terms: Terms) -> tuple[Specification | None, str]:
+    """The specification, or why it is unavailable or does not match these terms."""
+    cid = Cid.of_digest(terms.specification, SPECIFICATION_MAX_BYTES)
+    try:
+        spec = Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES))
+        require_agreement(spec, terms)
+    except (ContentError, Retryable, InvalidInput) as error:
+        return None, f"its specification is unavailable or differs: {error}"
+    return spec, ""
+
+
+def buy(
+    client: ChainClient,
+    keys: AccountKeys,
+    secret: int,
+    request_id: int,
+    spec: Specification,
+    most: int | None = None,
+) -> Purchase:
+    """Pay the price of a delivered result; returns the purchase. `secret`: of the key to which the
+    model's key shall be sealed; `most`: in the smallest unit of what the request pays in.
+
+    Raises InvalidInput if it is not for sale, costs more than `most`, if its price differs from
+    the one in its specification (no honest member seals for such a price), if the account's own
+    organisation requested or made it, or if the account lacks the token.
+    """
+    offer = client.resale.offered(request_id)
+    if not offer.price:
+        raise InvalidInput(f"request {request_id}: its result is not for sale")
+    refusal = price_differs(spec, offer.price)
+    own = client.registry.participant(keys.address).organisation
+    requester = client.market.request(request_id).requester
+    if _took_part(client, own, requester, client.pool.members(request_id)):
+        refusal = OWN_RESULT
+    if refusal:
+        raise InvalidInput(f"request {request_id}: {refusal}")
+    currency = currency_at(client, offer.token)
+    price = currency.text(offer.price)
+    if most is not None and offer.price > most:
+        raise InvalidInput(
+            f"request {request_id} costs {price}, more than the limit of {currency.text(most)}"
+        )
+    market = client.resale
+    if offer.token != ETHER:
+        token = Token(client, offer.token)
+        if token.must_allow(keys.address, market.address, offer.price):
+            client.send(keys, token.approve(market.address, offer.price))
+    value = offer.price if offer.token == ETHER else 0
+    client.send(keys, market.buy(request_id, public_key(secret).fields, value))
+    deadline = market.purchase(request_id, keys.address).deadline
+    return Purchase(PurchaseStatus.PENDING, offer.price, deadline)
+
+
+def take_up(
+    client: ChainClient, keys: AccountKeys, secret: int, request_id: int
+) -> tuple[bool, str]:
+    """What a purchase asks of its buyer now, done: whether the model's key is there, and what was
+    done. A wrong key is disputed while that can be done.
+
+    Raises InvalidInput if the account has bought nothing, NotReady where it was refunded or the
+    price waits to be taken back, DecryptionError for a wrong key that was not disputed in time.
+    """
+    frame = client.frame()
+    bought = client.resale.purchase(request_id, keys.address, frame)
+    if bought.status is SaleStatus.NONE:
+        raise InvalidInput(f"request {request_id}: {keys.address} has not bought its result")
+    if bought.status is SaleStatus.REFUNDED:
+        raise NotReady(f"request {request_id}: {keys.address} took the price back")
+    if bought.status is SaleStatus.PENDING:
+        if frame.timestamp > bought.deadline:
+            raise NotReady(
+                f"request {request_id}: no member sealed its key in time: take the money back "
+                f"(`fedpact request refund {request_id}`)"
+            )
+        return False, ""
+    seen = look(client, request_id)
+    try:
+        opened_key(seen, secret, keys.address)
+    except DecryptionError:
+        if bought.status is not SaleStatus.SEALED or seen.now > bought.deadline:
+            raise
+        return False, _dispute(seen, keys, secret)
+    except (ContentMissing, NotReady):
+        return False, ""  # the node's answers are of two blocks: it has not read all logs yet
+    return True, ""
+
+
+def _dispute(seen: RequestLook, keys: AccountKeys, secret: int) -> str:
+    """Show on chain that the key which a member sealed is not the model's."""
+    client, request, buyer = seen.client, seen.request_id, keys.address
+    sale, delivered, count = sale_of(seen, buyer)
+    market = client.resale
+    context = sale_context(client.deployment.chain_id, market.address, request, buyer)
+    proof = prove(secret, sale, count, context)
+    key = public_key(secret).fields
+    call = market.dispute(request, buyer, key, sale.cipher, delivered.fields, proof.fields)
+    receipt = client.send(keys, call)
+    return f"the sealed key does not open: disputed ({receipt.gas_used} gas)"
+
+
+def await_key(
+    client: ChainClient, keys: AccountKeys, secret: int, request_id: int, poll_interval: float
+) -> None:
+    """Wait until a key that opens the model is sealed to the account; disputes others. Raises as
+    `take_up`."""
+    while not take_up(client, keys, secret, request_id)[0]:
+        time.sleep(poll_interval)
+
+
+def refund(client: ChainClient, keys: AccountKeys, request_id: int) -> Refund:
+    """Take back the price of a purchase whose key did not arrive in time; what came back.
+
+    Raises InvalidInput if the account has bought nothing, NotReady if nothing is due (yet).
+    """
+    bought = client.resale.purchase(request_id, keys.address)
+    if bought.status is SaleStatus.NONE:
+        raise InvalidInput(
+            f"request {request_id}: {keys.address} neither made the request nor bought its result"
+        )
+    overdue = client.frame().timestamp > bought.deadline
+    if bought.status is not SaleStatus.PENDING or not overdue:
+        raise NotReady(f"request {request_id}: no refund is due now")
+    client.send(keys, client.resale.refund(request_id))
+    offer = client.resale.offered(request_id)
+    return Refund(offer.price, currency_at(client, offer.token), 0)

@@ -1,0 +1,318 @@
+"""The requester's Python API; the command line uses it too."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+from fedpact.chain.bindings.token import shown_currency
+from fedpact.chain.client import ChainClient
+from fedpact.chain.faults import RpcError
+from fedpact.content.store import ContentStore
+from fedpact.errors import InvalidInput, Retryable
+from fedpact.exchange.boards import Exchange
+from fedpact.requester import buying
+from fedpact.requester.answer import Answers, answer_file
+from fedpact.requester.card.keeping import measured
+from fedpact.requester.card.quality import Quality
+from fedpact.requester.creating import RequestCreator
+from fedpact.requester.declines import Declines
+from fedpact.requester.draft import Draft
+from fedpact.requester.duties import Acting, Refund, next_duty, require_open, settle
+from fedpact.requester.fetch import FetchedModel, card_paths
+from fedpact.requester.fetching import fetch_model, receive
+from fedpact.requester.follow import LONGEST_PAUSE, RequestProgress
+from fedpact.requester.listing import RequestSummary
+from fedpact.requester.look import RequestLog, RequestLook, look
+from fedpact.requester.request import read_bytes
+from fedpact.requester.resale import Offer
+from fedpact.requester.slice_keys import SliceKeys, own_slice_keys
+from fedpact.requester.slices import own_slices
+from fedpact.requester.telling import Telling
+from fedpact.types.cid import Cid
+from fedpact.types.requests import Phase, Status
+from fedpact.types.resale import Purchase
+from fedpact.types.specification import SPECIFICATION_MAX_BYTES, Specification
+
+CONTENT_GOOD_FOR = 60.0
+"""Seconds between two looks at what the content store still has."""
+
+log = logging.getLogger(__name__)
+
+
+class Requester(RequestCreator):
+    """Requests of one account, from creation to the model, and results of others that it buys."""
+
+    # Following
+
+    def status(self, request_id: int) -> RequestProgress:
+        """The request's current state. Raises UnknownRequest."""
+        return look(self.client, request_id).progress()
+
+    def follow(
+        self,
+        request_id: int,
+        report: Callable[[RequestProgress], None] = lambda _: None,
+        *,
+        poll_interval: float = 0.1,
+        on_look: Callable[[RequestLook, Exchange], None] = lambda *_: None,
+    ) -> RequestProgress:
+        """Do all duties of one request until its money is shared out, and report each change.
+
+        Whatever fails is reported and tried again with growing pauses; see `steps`.
+        """
+        last = None
+        pause = poll_interval
+        with closing(self.steps(request_id, poll_interval=pause, on_look=on_look)) as steps:
+            for last in steps:
+                report(last)
+        assert last is not None
+        return last
+
+    def steps(
+        self,
+        request_id: int,
+        *,
+        poll_interval: float = 0.1,
+        patience: float = math.inf,
+        on_look: Callable[[RequestLook, Exchange], None] = lambda *_: None,
+    ) -> Generator[RequestProgress, None, None]:
+        """Do all duties of one request until its money is shared out: each change of its state.
+
+        Duties are done between two steps. Nothing is kept between them, so it may be stopped and
+        started at any time. Whatever fails is told in `note`, and tried again with growing pauses;
+        what has failed for `patience` seconds is raised. `on_look`: called with what was seen at
+        each poll, once what was due is done. Raises InvalidInput for another account's request.
+        """
+        declines = Declines(self.client, self.store, request_id)
+        with self.exchange(poll_interval) as exchange, declines:
+            exchange.start()
+            self.client.follow_heads()
+            acting = self.acting(request_id, exchange)
+
+            def looked(seen: RequestLook) -> None:
+                on_look(seen, exchange)
+
+            yield from self._steps(acting, declines, poll_interval, patience, looked)
+
+    def _steps(
+        self,
+        acting: Acting,
+        declines: Declines,
+        poll_interval: float,
+        patience: float,
+        looked: Callable[[RequestLook], None],
+    ) -> Generator[RequestProgress, None, None]:
+        last: RequestProgress | None = None
+        request_id = declines.request
+        seen: RequestLook | None = None
+        failures, kept = 0, RequestLog(self.client, request_id)
+        good_until, failing_since = 0.0, math.inf
+        while True:
+            try:
+                if time.monotonic() > good_until:
+                    good_until = time.monotonic() + CONTENT_GOOD_FOR
+                    self.look_after()
+                seen = look(self.client, request_id, kept, seen)
+                note = next_duty(acting, seen)
+                if seen.facts.phase is Phase.WAITING:
+                    declines.look()
+                current = seen.progress(note, tuple(declines.counted.items()))
+                if current.status is Status.SETTLED:
+                    self.release(request_id)
+            except Exception as error:  # whatever it is, the request goes on
+                failures += 1
+                failing_since = min(failing_since, time.monotonic())
+                if time.monotonic() - failing_since > patience:
+                    raise
+                if not isinstance(error, Retryable):
+                    log.exception("request %d: following failed; trying again", request_id)
+                if last is not None:
+                    last = replace(last, note=str(error))
+                    yield last
+                time.sleep(pause_after(error, failures, poll_interval))
+                continue
+            failures, failing_since = 0, math.inf
+            if current != last:
+                yield current
+                last = current
+            looked(seen)
+            if current.status is Status.SETTLED:
+                return
+            time.sleep(poll_interval)
+
+    def look_after(self) -> None:
+        """Put again what the content store has lost of this account's requests, and delete the
+        copies of what is not owed any more."""
+        now = self.client.frame().timestamp
+        with self._keeping() as kept:
+            kept.look_after(now)
+            kept.drop_copies(now)
+
+    def release(self, request_id: int) -> None:
+        """Keep the content of a request that is over for `keep_days` more; of a result on offer for
+        good: buyers need its specification."""
+        if self.client.deployment.resale and self.client.resale.offered(request_id).price:
+            return
+        with self._keeping() as kept:
+            kept.end(request_id, self.client.frame().timestamp + self._keep_seconds)
+
+    def exchange(self, seconds: float) -> Exchange:
+        """With members' daemons, for messages of rounds; not started. `seconds`: see Exchange."""
+        return Exchange(self.client.deployment.fingerprint, "", seconds)
+
+    def acting(self, request_id: int, exchange: Exchange) -> Acting:
+        """What this account needs to act for its request; InvalidInput for another's."""
+        requester = self.client.market.request(request_id).requester
+        if requester != self.keys.address:
+            raise InvalidInput(
+                f"request {request_id} was made by {requester}, not by {self.keys.address}"
+            )
+        spec = self.specification(request_id)
+        return Acting(
+            self.keys,
+            self.store,
+            spec,
+            self.slice_keys(request_id),
+            self._secret,
+            self.model_path(request_id),
+            Telling(exchange, self.store, self.keys),
+        )
+
+    def opening(self, given: SliceKeys, exchange: Exchange) -> Acting:
+        """What an opener needs to open the slices of another account's request."""
+        spec = self.specification(given.request)
+        output, telling = self.model_path(given.request), Telling(exchange, self.store, self.keys)
+        return Acting(self.keys, self.store, spec, given, None, output, telling)
+
+    def slice_keys(self, request_id: int) -> SliceKeys:
+        """For an opener that the request names: whoever has them can read the slices."""
+        spec = self.specification(request_id)
+        fingerprint = self.client.deployment.fingerprint
+        return own_slice_keys(self.keys, spec, fingerprint, request_id)
+
+    # The end
+
+    def fetch(self, request_id: int, output: Path | None = None) -> FetchedModel:
+        """The delivered model, decrypted and checked, as a safetensors file with a JSON file and a
+        model card. For the account's own requests and for results that it bought.
+
+        Raises NotReady before the delivery, DecryptionError for a key that does not open it
+        (`follow` disputes it), ContentError or ModelError if the content is not the model.
+        """
+        spec, to = self.specification(request_id), output or self.model_path(request_id)
+        seen = look(self.client, request_id)
+        return receive(seen, self.store, spec, self.keys, self._secret, to)
+
+    def quality(self, request_id: int) -> Quality | None:
+        """The delivered model on this account's evaluation slices; None where one is lost. Raises
+        as `fetch`."""
+        spec, path = self.specification(request_id), self.model_path(request_id)
+        seen = look(self.client, request_id)
+        given = (self._secret, self.keys.address, path)
+        fetched, model = fetch_model(seen, self.store, spec, *given)
+        slices = own_slices(self.store, spec, self.keys)
+        return None if slices is None else measured(fetched, model, slices)[1]
+
+    def model_path(self, request_id: int) -> Path:
+        """The default path at which a model is written."""
+        return self._folder / "models" / f"request-{request_id}.safetensors"
+
+    def has_model(self, request_id: int) -> bool:
+        """Whether the model is there with its card, which is written last."""
+        return all(one.exists() for one in card_paths(self.model_path(request_id)))
+
+    def answer(self, model: int | Path, queries: Path) -> Answers:
+        """Answer a file of queries with a fetched model (its file, or its request's id)."""
+        path = self.model_path(model) if isinstance(model, int) else model
+        return answer_file(path, queries)
+
+    def cancel(self, request_id: int) -> None:
+        """Cancel: before the start at once, later from the next round on. Raises UnknownRequest,
+        Reverted."""
+        self.client.market.request(request_id)
+        self.client.send(self.keys, self.client.market.cancel(request_id))
+
+    def refund(self, request_id: int) -> Refund:
+        """Share out the money of a request that is decided, if nobody has; what came back.
+
+        Accepts a delivered model. Raises NotReady if it is settled, Reverted if it is not decided.
+        Of another's request: takes back the price of its result, if no key arrived in time.
+        """
+        seen = look(self.client, request_id)
+        if seen.stored.requester != self.keys.address and self.client.deployment.resale:
+            return buying.refund(self.client, self.keys, request_id)
+        require_open(seen)
+        return settle(self.keys, seen)
+
+    # Results of others
+
+    def offers(self, draft: Draft, queries: Path | None = None) -> list[Offer]:
+        """Results for resale that answer the draft's question, best first."""
+        digest = None if queries is None else sha256(read_bytes(queries)).hexdigest()
+        asked = self.priced(draft).specification.model_copy(update={"queries": digest})
+        given = (self.client, self.store, self.keys.address)
+        return buying.offers(*given, asked.query_key, asked.usage_rules)
+
+    def offers_like(self, request_id: int) -> list[Offer]:
+        """As `offers`, for an existing request, under any usage rules. Raises UnknownRequest."""
+        key = self.client.market.terms(request_id).query_key
+        return buying.offers(self.client, self.store, self.keys.address, key)
+
+    def buy(self, request_id: int, most: int | None = None) -> Purchase:
+        """Buy a finished result; a member then seals its key to this account.
+
+        `most`: highest price, in the smallest unit of what the request pays in. Raises InvalidInput
+        if it is not for sale to this account.
+        """
+        spec = self.specification(request_id)
+        return buying.buy(self.client, self.keys, self._secret, request_id, spec, most)
+
+    def await_key(self, request_id: int, *, poll_interval: float = 0.5) -> None:
+        """Until a member has sealed the key of a bought result; a wrong one is disputed. NotReady
+        once it is too late."""
+        buying.await_key(self.client, self.keys, self._secret, request_id, poll_interval)
+
+    def take_up(self, request_id: int) -> tuple[bool, str]:
+        """What a purchase asks of this account now, done: see `buying.take_up`."""
+        return buying.take_up(self.client, self.keys, self._secret, request_id)
+
+    def specification(self, request_id: int) -> Specification:
+        """The request's specification from the store, as the chain fixed it."""
+        return specification_of(self.client, self.store, request_id)
+
+
+def specification_of(client: ChainClient, store: ContentStore, request_id: int) -> Specification:
+    """The request's specification from the store, as the chain fixed it."""
+    digest = client.market.terms(request_id).specification
+    cid = Cid.of_digest(digest, SPECIFICATION_MAX_BYTES)
+    return Specification.decode(store.get(cid, SPECIFICATION_MAX_BYTES))
+
+
+def requests(client: ChainClient, requester: str | None = None) -> Iterator[RequestSummary]:
+    """The requests of one account (or everybody's), oldest first."""
+    found = list(client.market.made_by(requester))
+    frame = client.frame()
+    for made in found:
+        stored = client.market.request(made.request, frame)
+        yield RequestSummary(
+            made.request,
+            stored.requester,
+            stored.status,
+            made.terms.pay,
+            shown_currency(client, made.terms.token),
+            client.rounds.round_facts(made.request, frame).round,
+            made.terms.max_rounds,
+        )
+
+
+def pause_after(error: Exception, failures: int, poll_interval: float) -> float:
+    """Seconds until the next attempt: growing, and as long as a node asks for."""
+    asked = error.fault.retry_after if isinstance(error, RpcError) else None
+    return max(asked or 0.0, min(poll_interval * 2.0**failures, LONGEST_PAUSE))

@@ -1,0 +1,184 @@
+"""Open what was delivered, and fetch, decrypt and check the model."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fedpact.chain.bindings.events import (
+    Delivered,
+    KeySealed,
+    ModelsSubmitted,
+    ResultBought,
+    RoundFinalised,
+    RoundOpened,
+    RoundPosted,
+    RoundTallied,
+    Started,
+)
+from fedpact.chain.keystore import AccountKeys
+from fedpact.chain.signed_messages import Board
+from fedpact.consensus.artefacts import RoundRef, model_cid, open_global, sealed_bytes
+from fedpact.consensus.judgement import judge
+from fedpact.content.delivery import Delivery, Point, open_delivery, sale_anchor
+from fedpact.content.store import ContentStore
+from fedpact.errors import ContentMissing, NotReady
+from fedpact.learning.artefact import Model
+from fedpact.learning.families import family_of
+from fedpact.requester.card.keeping import keep
+from fedpact.requester.fetch import FetchedModel
+from fedpact.requester.look import RequestLook
+from fedpact.requester.provenance import provenance_of
+from fedpact.requester.slices import own_slices
+from fedpact.types.requests import PoolMember
+from fedpact.types.resale import SaleStatus
+from fedpact.types.rounds import seats_of
+from fedpact.types.scores import INVALID
+from fedpact.types.specification import Specification
+
+
+def delivery_of(look: RequestLook) -> tuple[Delivery, int]:
+    """What was delivered, after how many final rounds; NotReady before it, ContentMissing while the
+    node has its block's state but not its log."""
+    found = look.events(Delivered)
+    if not found and look.stored.delivered_at:
+        raise ContentMissing(f"request {look.request_id}: its delivery has not been read yet")
+    if not found:
+        raise NotReady(f"request {look.request_id}: no model has been delivered yet")
+    sent = found[-1]
+    delivery = Delivery(Point(*sent.ephemeral), sent.cipher, sent.key_digest, sent.proof)
+    return delivery, sent.final_rounds
+
+
+def sale_of(look: RequestLook, buyer: str) -> tuple[Delivery, Delivery, int]:
+    """What a member sealed to a buyer last, as a delivery to it; the request's own delivery; and
+    the number of final rounds. NotReady before there is one, ContentMissing as `delivery_of`."""
+    delivered, count = delivery_of(look)
+    bought = look.client.resale.purchase(look.request_id, buyer, look.frame)
+    if bought.status not in (SaleStatus.SEALED, SaleStatus.SOLD):
+        raise NotReady(f"request {look.request_id}: no member has sealed the key to {buyer} yet")
+    keys = [Point(*one.key) for one in look.events(ResultBought) if one.buyer == buyer]
+    sealed = [one.cipher for one in look.events(KeySealed) if one.buyer == buyer]
+    if not keys or not sealed or sale_anchor(keys[-1], sealed[-1]) != bought.anchor:
+        raise ContentMissing(f"request {look.request_id}: the sealed key has not been read yet")
+    return replace(delivered, cipher=sealed[-1]), delivered, count
+
+
+def opened_key(look: RequestLook, secret: int, account: str) -> tuple[bytes, int]:
+    """The final model's key, as delivered to the requester or sealed to a buyer, and the number of
+    final rounds. `secret`: of the account's delivery key. Raises as `fetch_model`."""
+    if account == look.stored.requester:
+        delivery, count = delivery_of(look)
+    else:
+        delivery, _, count = sale_of(look, account)
+    return open_delivery(secret, delivery, count), count
+
+
+def fetch_model(
+    look: RequestLook,
+    store: ContentStore,
+    spec: Specification,
+    secret: int,
+    account: str,
+    output: Path,
+) -> tuple[FetchedModel, Model]:
+    """The delivered or bought model, and what the chain says of it. `secret`: of the account's
+    delivery key.
+
+    Raises NotReady, DecryptionError for a key that is not the model's, ContentError or ModelError
+    if the content is not the model.
+    """
+    key, count = opened_key(look, secret, account)
+    last = look.events(RoundFinalised)[-1]
+    template = family_of(spec).template(spec)
+    cid = model_cid(template, last.digest)
+    fingerprint = look.client.deployment.fingerprint
+    sealed = store.get(cid, sealed_bytes(template))
+    model = open_global(sealed, key, RoundRef(fingerprint, look.request_id, count), template)
+    fetched = FetchedModel(
+        look.request_id,
+        fingerprint.hex(),
+        spec,
+        str(cid),
+        last.round,
+        None if last.error == INVALID else last.error,
+        _contributors(look, last.round),
+        output,
+    )
+    return fetched, model
+
+
+def receive(
+    look: RequestLook,
+    store: ContentStore,
+    spec: Specification,
+    account: AccountKeys,
+    secret: int,
+    output: Path,
+) -> FetchedModel:
+    """Fetch the model and keep it, with its JSON file and its card. `account`: the requester's,
+    which opens its slices, or a buyer's, which cannot. Raises as `fetch_model`."""
+    fetched, model = fetch_model(look, store, spec, secret, account.address, output)
+    slices = None
+    if account.address == look.stored.requester:
+        slices = own_slices(store, spec, account)
+    return keep(fetched, model, slices, provenance_of(look, fetched))
+
+
+@dataclass(frozen=True)
+class RoundLook:
+    """Who took part in a final round, by seat."""
+
+    members: tuple[PoolMember, ...]
+    submitted: int
+    """Mask of the seats whose models were named."""
+    board: Board
+    """What the votes amount to."""
+
+    @property
+    def included(self) -> int:
+        """Mask of the seats whose models the global one combines."""
+        return self.board.included
+
+    def account(self, seat: int) -> str:
+        return self.members[seat].account
+
+    def drew(self, account: str) -> bool:
+        return any(member.account == account for member in self.members)
+
+    def has_model(self, account: str) -> bool:
+        return any(self.account(seat) == account for seat in seats_of(self.submitted))
+
+
+def round_of(look: RequestLook, round_: int) -> RoundLook:
+    """What the chain says of a final round."""
+    seed = [one.seed for one in look.events(RoundOpened) if one.round == round_][-1]
+    _, members = look.client.pool.cohort(look.request_id, seed, look.frame)
+    submitted, board = 0, Board(0, 0, 0, 0, 0)
+    for event in look.all_events():
+        if isinstance(event, Started) and round_ == 1:
+            submitted = 0  # a void start began this round before
+        elif isinstance(event, ModelsSubmitted) and event.round == round_:
+            submitted |= event.mask
+        elif isinstance(event, RoundTallied) and event.round == round_:
+            board = event.board
+        elif isinstance(event, RoundPosted) and event.round == round_:
+            submitted, board = event.mask, _board(look, event)
+    return RoundLook(members, submitted, board)
+
+
+def _contributors(look: RequestLook, round_: int) -> tuple[str, ...]:
+    """Accounts whose models a final round combines."""
+    found = round_of(look, round_)
+    return tuple(found.account(seat) for seat in seats_of(found.included))
+
+
+def _board(look: RequestLook, posted: RoundPosted) -> Board:
+    """Of a round that was posted as a whole: what the record's votes say."""
+    record = look.client.rounds.posted_record(posted.at.tx_hash, posted.record)
+    if record is None:
+        raise ContentMissing(
+            f"request {look.request_id}: the node does not know the transaction that posted round"
+            f" {posted.round}"
+        )
+    votes = dict(zip(seats_of(posted.mask), record.votes, strict=True))
+    board, _ = judge(votes, posted.mask, look.terms.max_error, look.terms.vote_band)
+    return board

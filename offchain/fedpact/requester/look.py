@@ -1,0 +1,162 @@
+"""One request at one block, as its requester sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fedpact.chain.bindings.events import (
+    Credited,
+    Disputed,
+    RequestEvent,
+    Started,
+    request_event,
+)
+from fedpact.chain.client import ChainClient
+from fedpact.chain.records import Frame
+from fedpact.consensus.earned import fold
+from fedpact.errors import ContentMissing
+from fedpact.requester.follow import RequestProgress
+from fedpact.types.requests import (
+    Earned,
+    Phase,
+    PoolFacts,
+    RoundFacts,
+    Status,
+    StoredRequest,
+    Terms,
+)
+
+EventT = TypeVar("EventT", bound=RequestEvent)
+
+
+class RequestLog:
+    """A request's events, each block read once, and its terms. Raises UnknownRequest."""
+
+    def __init__(self, client: ChainClient, request_id: int) -> None:
+        created = client.market.created(request_id)
+        self.terms: Terms = created.terms
+        self._scanner = client.request_scanner(request_id, created.at.block)
+        self._events: list[RequestEvent] = []
+
+    def up_to(self, frame: Frame) -> list[RequestEvent]:
+        """In order; what a reorganised chain has taken back is dropped."""
+        for chunk in self._scanner.chunks(frame):
+            kept = [one for one in self._events if one.at.block < chunk.first]
+            found = [request_event(event) for event in chunk.events]
+            self._events = kept + [one for one in found if one is not None]
+        return [one for one in self._events if one.at.block <= frame.block_number]
+
+
+@dataclass(frozen=True)
+class RequestLook:
+    """What the chain says about a request at a block."""
+
+    client: ChainClient
+    request_id: int
+    frame: Frame
+    log: RequestLog
+    stored: StoredRequest
+    facts: RoundFacts
+    pool: PoolFacts
+
+    @property
+    def terms(self) -> Terms:
+        return self.log.terms
+
+    @property
+    def now(self) -> int:
+        """The block's time, in seconds."""
+        return self.frame.timestamp
+
+    @property
+    def slice_is_due(self) -> bool:
+        """Whether submissions are over and this round's slice may still be opened."""
+        facts = self.facts
+        if facts.phase is not Phase.COMMIT or facts.slice_opened:
+            return False
+        return self.now <= facts.slice_deadline(self.terms.commit_window)
+
+    @property
+    def awaits_slice(self) -> bool:
+        """Whether a round is under way whose slice is not open on chain."""
+        under_way = self.facts.phase in (Phase.SUBMIT, Phase.COMMIT)
+        return under_way and not self.facts.slice_opened
+
+    @property
+    def cannot_start(self) -> bool:
+        """Whether the pool closed with too few members, or all turns to start are over."""
+        if self.facts.phase is not Phase.WAITING or not self.pool.closed:
+            return False
+        began = self.facts.deadline or self.pool.closed_at
+        turns = self.pool.members - self.facts.turn
+        return not self.pool.enough or self.now > began + turns * self.terms.start_window
+
+    def events(self, kind: type[EventT]) -> list[EventT]:
+        """The request's events of one kind up to this block, in order."""
+        return [one for one in self.all_events() if isinstance(one, kind)]
+
+    def all_events(self) -> list[RequestEvent]:
+        return self.log.up_to(self.frame)
+
+    def committee_key(self) -> bytes:
+        """Of the last start; ContentMissing before any."""
+        started = self.events(Started)
+        if not started:
+            raise ContentMissing(f"request {self.request_id}: its start has not been read yet")
+        return started[-1].start.committee_key
+
+    def entries(self) -> list[Earned]:
+        """What the rounds earned, as the chain knows it."""
+        found = [one.entry for one in self.events(Credited)]
+        if fold(found) != self.facts.earned:
+            raise ContentMissing(
+                f"request {self.request_id}: not all that its rounds earned has been read yet"
+            )
+        return found
+
+    def progress(
+        self, note: str = "", declined: tuple[tuple[str, int], ...] = ()
+    ) -> RequestProgress:
+        """For people and programs."""
+        return RequestProgress(
+            self.request_id,
+            self.stored.status,
+            self.facts.round,
+            self.facts.phase,
+            self.pool.members - self.pool.left,
+            self.facts.submitted.bit_count(),
+            self.facts.final_rounds,
+            self._has_model(),
+            note,
+            declined,
+        )
+
+    def _has_model(self) -> bool:
+        status = self.stored.status
+        if not self.stored.delivered_at or status is Status.DISPUTED:
+            return False
+        return status is Status.DELIVERED or not self.events(Disputed)
+
+
+def look(
+    client: ChainClient,
+    request_id: int,
+    log: RequestLog | None = None,
+    former: RequestLook | None = None,
+) -> RequestLook:
+    """Read a request at the latest block; raises UnknownRequest. `log`: kept from a former look;
+    `former`: that look itself, returned again while there is no later block."""
+    frame = client.frame()
+    if former is not None and former.frame == frame:
+        return former
+    stored = client.market.request(request_id, frame)
+    return RequestLook(
+        client,
+        request_id,
+        frame,
+        RequestLog(client, request_id) if log is None else log,
+        stored,
+        client.rounds.round_facts(request_id, frame),
+        client.pool.facts(request_id, frame),
+    )

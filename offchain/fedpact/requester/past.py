@@ -1,0 +1,58 @@
+"""What a chain says about reasonable terms: how fast its blocks come, and what was paid before."""
+
+import math
+from statistics import median
+
+from fedpact.chain.client import ChainClient
+from fedpact.requester.draft import DEFAULT_WINDOWS
+from fedpact.requester.look import look
+from fedpact.types.requests import ETHER, Status
+
+MEASURED_BLOCKS = 50
+"""Of which the time is measured."""
+LATEST_REQUESTS = 50
+"""Requests whose pay counts."""
+BLOCKS = {"join": 50, "start": 5, "submit": 10, "commit": 10, "reveal": 5, "propose": 5}
+BLOCKS["deliver"] = 10
+"""In which each stage's transactions are mined, even if some wait for a lower price."""
+LEAST = {**DEFAULT_WINDOWS, "join": 120, "submit": 120}
+"""Seconds."""
+SLOWER = 30
+"""So many times as long as here may a provider's training take, on a slow or busy machine."""
+
+
+def block_seconds(client: ChainClient) -> float:
+    """Mean time between two of the latest blocks; a second on a chain that has none yet."""
+    latest, before = client.frame(), client.frame(MEASURED_BLOCKS)
+    blocks = latest.block_number - before.block_number
+    return max(1.0, (latest.timestamp - before.timestamp) / blocks) if blocks else 1.0
+
+
+def windows(block: float, shortest: int, training: float) -> dict[str, int]:
+    """A draft's windows in seconds: long enough for a chain's blocks and for a round's training.
+
+    `block`: seconds between blocks; `shortest`: the deployment's least window; `training`: seconds
+    of one provider's training in a round on this machine.
+    """
+    least = {**LEAST, "submit": max(LEAST["submit"], _minutes(SLOWER * training))}
+    return {
+        name: max(seconds, shortest, math.ceil(BLOCKS[name] * block))
+        for name, seconds in least.items()
+    }
+
+
+def usual_pay(client: ChainClient) -> int | None:
+    """Median pay in wei per provider and round, as policies count it, of the latest requests that
+    were paid in ether and had a final round; None where there are none."""
+    count, found = client.market.request_count(), list[int]()
+    for number in range(count, max(0, count - LATEST_REQUESTS), -1):
+        seen = look(client, number)
+        earned = seen.stored.status is Status.SETTLED and seen.facts.final_rounds > 0
+        if earned and seen.terms.token == ETHER:
+            found.append(seen.terms.pay // (seen.terms.max_rounds * seen.terms.cohort))
+    return int(median(found)) if found else None
+
+
+def _minutes(seconds: float) -> int:
+    """Rounded up to whole minutes."""
+    return 60 * math.ceil(seconds / 60)

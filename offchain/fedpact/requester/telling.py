@@ -1,0 +1,83 @@
+"""The requester's message in a round: the slice's key, sent to members' daemons, so that a round on
+which all agree is one transaction."""
+
+import logging
+from collections.abc import Mapping
+
+from eth_utils.crypto import keccak
+
+from fedpact.chain.bindings.events import Joined
+from fedpact.chain.keystore import AccountKeys
+from fedpact.content.store import ContentStore
+from fedpact.errors import Retryable
+from fedpact.exchange.boards import Exchange
+from fedpact.exchange.messages import SLICE_SEAT, Ballot, Kind, Message
+from fedpact.exchange.peers import endpoint_in
+from fedpact.requester.look import RequestLook
+from fedpact.types.requests import Phase
+
+log = logging.getLogger(__name__)
+
+CHAIN_AFTER = 8
+"""After this part of the commit window a slice that members did not use goes on chain."""
+
+
+class Telling:
+    """What is said to the members of one request. `exchange`: of the whole service."""
+
+    def __init__(self, exchange: Exchange, store: ContentStore, keys: AccountKeys) -> None:
+        self._exchange, self._store, self._keys = exchange, store, keys
+        self._peers: dict[str, str] = {}
+
+    def tell(self, look: RequestLook, sealed: bytes) -> bool:
+        """Send the sealed key once the submissions are fixed; whether members may still use it.
+
+        Fixed: every member that the round waits for has signed for its model, or submitted it.
+        """
+        peers, facts = self._known_peers(look), look.facts
+        if not peers:
+            return False
+        place = (look.request_id, facts.round)
+        _, members = look.client.pool.cohort(look.request_id, facts.seed, look.frame)
+        openers = (look.stored.requester, *look.terms.openers)
+        accounts = tuple(member.account for member in members)
+        domain = look.client.rounds.domain
+        ballot = Ballot(domain, *place, facts.history, accounts, openers)
+        self._exchange.forget(*place)
+        self._exchange.open(ballot, peers, lambda: ())
+        board = self._exchange.board(place)
+        if not self._fixed(look, board.held(Kind.MODEL)):
+            return True
+        if not board.held(Kind.SLICE):
+            typed = domain.typed("Slice", *place, keccak(sealed))
+            said = Message(
+                kind=Kind.SLICE,
+                seat=SLICE_SEAT,
+                value=sealed.hex(),
+                extra=self._keys.address[2:].lower(),
+                signature=self._keys.sign_typed(*typed).hex(),
+            )
+            self._exchange.say(place, said)
+            log.info("request %d: sent the key of slice %d", *place)
+        window = look.terms.commit_window
+        return facts.phase is Phase.SUBMIT or (
+            look.now <= facts.deadline - window + window // CHAIN_AFTER
+        )
+
+    @staticmethod
+    def _fixed(look: RequestLook, said: Mapping[int, Message]) -> bool:
+        facts = look.facts
+        if facts.phase is Phase.COMMIT:
+            return True
+        bound = facts.submitted | sum(1 << seat for seat in said)
+        return not facts.expected & ~(bound | facts.voided)
+
+    def _known_peers(self, look: RequestLook) -> list[str]:
+        """Addresses of members' daemons; those whose record cannot be had are asked for again."""
+        for event in look.events(Joined):
+            if event.provider not in self._peers:
+                try:
+                    self._peers[event.provider] = endpoint_in(self._store, event.attributes)
+                except Retryable as error:
+                    log.debug("the record of %s: %s", event.provider, error)
+        return sorted({one for one in self._peers.values() if one})

@@ -1,1 +1,0 @@
-"""The requester: publish, open slices, fetch, dispute, settle."""

@@ -1,0 +1,5 @@
+"""The contracts of the second protocol, as the tests of rounds have them."""
+
+from tests.contracts.rounds.conftest import contracts
+
+__all__ = ["contracts"]

@@ -1,5 +1,0 @@
-"""The contracts of the second protocol, as the tests of rounds have them."""
-
-from tests.contracts.v2.rounds.conftest import contracts
-
-__all__ = ["contracts"]
