@@ -1,7 +1,7 @@
 """JSON-RPC over a node's WebSocket: calls, and the heads that the node pushes (`eth_subscribe`).
 
 The library websockets does the protocol; here each answer finds its call. Why neither of web3.py's
-two providers does that: docs/adr/0054-heads-are-pushed.md.
+two providers does that: docs/adr/0058-heads-are-pushed.md.
 """
 
 import json
