@@ -28,7 +28,8 @@ def test_a_node_that_is_behind_is_named_without_the_key_in_its_address(anvil: De
         settings = Settings(endpoint=(anvil.url, f"{url}/v3/project-key"))
         preflight = Preflight(settings, NotImplemented, Offer(Path("policy.toml"), Path("own.csv")))
         preflight._nodes(None)
-    [behind] = [one for one in preflight.findings if one.level is Level.WARNING]
+    # Other tests move this chain's clock, of which the check warns as well.
+    [behind] = [one for one in preflight.findings if one.said.endswith(" blocks behind")]
+    assert behind.level is Level.WARNING
     assert behind.said.startswith(f"{url} is ")
-    assert behind.said.endswith(" blocks behind")
     assert not any("project-key" in one.said for one in preflight.findings)
