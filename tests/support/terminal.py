@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @contextmanager
 def fedpact_on_a_terminal(config: Path, arguments: Sequence[str]) -> Iterator[pexpect.spawn]:
-    """`fedpact ARGUMENTS` with a terminal of its own."""
+    """`fedpact ARGUMENTS` with a terminal of its own. A test that waits in vain for its output is
+    told what it was doing."""
     child = pexpect.spawn(
         sys.executable,
         ["-m", "fedpact", "--config", str(config), *arguments],
@@ -26,10 +28,19 @@ def fedpact_on_a_terminal(config: Path, arguments: Sequence[str]) -> Iterator[pe
         timeout=PATIENCE,
         encoding="utf-8",
         # What a terminal is able to do is not to depend on where the tests run.
-        env={"TERM": "xterm-256color", "PATH": "/usr/bin:/bin", "HOME": str(config.parent)},
+        env={
+            "TERM": "xterm-256color",
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(config.parent),
+            "PYTHONFAULTHANDLER": "1",
+        },
     )
     try:
         yield child
+    except pexpect.TIMEOUT as error:
+        child.kill(signal.SIGABRT)
+        error.add_note(f"where each of its threads was:\n{without_control(child.read())}")
+        raise
     finally:
         child.close(force=True)
 
