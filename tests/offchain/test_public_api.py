@@ -52,6 +52,16 @@ def test_importing_loads_no_heavy_library(statement: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_daemon_starts_without_the_libraries_of_learning() -> None:
+    """They load where it trains and judges: scipy alone made an idle daemon 12 MB larger."""
+    check = (
+        "import sys; import fedpact.provider.serve;"
+        "print([m for m in ('torch', 'sklearn', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_connecting_loads_neither_torch_nor_scikit_learn() -> None:
     check = (
         "import sys; from fedpact import connect, Request, AuditReport, Settings;"

@@ -10,9 +10,6 @@ import numpy as np
 from fedpact.data.dataset import Dataset, Inputs
 from fedpact.data.documents import documents
 from fedpact.errors import DataError
-from fedpact.features.text.hashing import HashedBag
-from fedpact.features.text.rows import bag_rows
-from fedpact.features.text.similarity import weighted_jaccard
 from fedpact.types.specification import JudgedOn, Specification
 
 EVERY = 4
@@ -44,6 +41,11 @@ def _with_queries(dataset: Dataset, queries: Inputs) -> Dataset:
     """D and the pairs <f_x, f_x(D)> (Lu et al. 2020, III-C step 5, which does not say how data
     answer a query): the answer is that of the record whose words are most like the query's, by
     Jaccard similarity, the first of equals. The pair belongs to that record's privacy unit."""
+    # An idle daemon imports this module: without scipy it is 12 MB smaller.
+    from fedpact.features.text.hashing import HashedBag
+    from fedpact.features.text.rows import bag_rows
+    from fedpact.features.text.similarity import weighted_jaccard
+
     bag = HashedBag()
     apart = weighted_jaccard(bag_rows(bag, dataset.x.tolist()), bag_rows(bag, queries.tolist()))
     nearest = apart.argmin(axis=0)
