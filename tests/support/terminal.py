@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pexpect
@@ -34,6 +35,8 @@ def fedpact_on_a_terminal(config: Path, arguments: Sequence[str]) -> Iterator[pe
             "HOME": str(config.parent),
             "PYTHONFAULTHANDLER": "1",
         },
+        # What a shell starts in the background ignores Ctrl-C, and would pass that on.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield child
