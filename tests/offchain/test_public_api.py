@@ -53,7 +53,7 @@ def test_importing_loads_no_heavy_library(statement: str) -> None:
 
 
 def test_a_daemon_starts_without_the_libraries_of_learning() -> None:
-    """They load where it trains and judges: scipy alone made an idle daemon 12 MB larger."""
+    """They load where it trains and judges."""
     check = (
         "import sys; import fedpact.provider.serve;"
         "print([m for m in ('torch', 'sklearn', 'scipy') if m in sys.modules])"

@@ -41,7 +41,7 @@ def _with_queries(dataset: Dataset, queries: Inputs) -> Dataset:
     """D and the pairs <f_x, f_x(D)> (Lu et al. 2020, III-C step 5, which does not say how data
     answer a query): the answer is that of the record whose words are most like the query's, by
     Jaccard similarity, the first of equals. The pair belongs to that record's privacy unit."""
-    # An idle daemon imports this module: without scipy it is 12 MB smaller.
+    # An idle daemon imports this module, and needs no scipy.
     from fedpact.features.text.hashing import HashedBag
     from fedpact.features.text.rows import bag_rows
     from fedpact.features.text.similarity import weighted_jaccard
