@@ -24,12 +24,6 @@ LEADER_POINTS = 500
 """For the proposal that made the round final."""
 ROUND_POINTS = BASE_POINTS + QUALITY_POINTS + VOTE_POINTS + LEADER_POINTS
 
-_SEATS_PER_WORD = 8
-_LANE_BITS = 32
-_POINT_BITS = 24
-_MAX_POINTS = (1 << _POINT_BITS) - 1
-_MAX_FAULTS = (1 << 8) - 1
-
 
 @dataclass(frozen=True)
 class RoundTally:
@@ -90,24 +84,6 @@ def tally(
         adverse,
         tuple(points.get(seat, 0) for seat in range(seats)),
     )
-
-
-def add_points(lane_word: int, seat_in_word: int, points: int, faults: int) -> int:
-    """A word of eight seats with points and faults added to one of them (Points.sol, `add`).
-
-    Each lane has 24 bits of points below 8 bits of faults; both stop at their largest value.
-    """
-    old_points, old_faults = read_points(lane_word, seat_in_word)
-    shift = _LANE_BITS * seat_in_word
-    new = min(old_faults + faults, _MAX_FAULTS) << _POINT_BITS
-    new |= min(old_points + points, _MAX_POINTS)
-    return lane_word & ~((1 << _LANE_BITS) - 1 << shift) | new << shift
-
-
-def read_points(lane_word: int, seat_in_word: int) -> tuple[int, int]:
-    """Points and faults of one of the eight seats of a word (Points.sol, `read`)."""
-    value = lane_word >> _LANE_BITS * seat_in_word
-    return value & _MAX_POINTS, value >> _POINT_BITS & _MAX_FAULTS
 
 
 def history_of_start(terms_hash: bytes, manifest: bytes, key_hash: bytes) -> bytes:

@@ -5,7 +5,7 @@ node's address. The longer the common prefix of two ids, the more similar the tw
 """
 
 from hashlib import sha256
-from math import asin, cos, e, log, radians, sin, sqrt
+from math import e, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from fedpact.retrieval.messages import Record
 from fedpact.retrieval.signature import Signature, support_weighted_jaccard
 
 ID_BITS = 64
-EARTH_KM = 6_371.0
 
 
 def node_id(record: Record, codebook: Codebook) -> int:
@@ -56,15 +55,3 @@ def logical_distance(a: Signature, b: Signature, physical: float) -> float:
     if not 0 <= physical < float("inf"):
         raise RetrievalError(f"physical distance {physical}: it must be finite and 0 or more")
     return (1.0 - support_weighted_jaccard(a, b)) * log(max(physical, e))
-
-
-def great_circle_km(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Kilometres between two points (latitude, longitude in degrees), by the haversine formula."""
-    for latitude, longitude in (a, b):
-        if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-            raise RetrievalError(
-                f"distance: {latitude}, {longitude} is not a latitude and longitude"
-            )
-    (phi, lam), (psi, mu) = ((radians(x), radians(y)) for x, y in (a, b))
-    h = sin((psi - phi) / 2) ** 2 + cos(phi) * cos(psi) * sin((mu - lam) / 2) ** 2
-    return 2 * EARTH_KM * asin(sqrt(min(h, 1.0)))

@@ -16,11 +16,9 @@ from fedpact.consensus.leader import (
 from fedpact.consensus.tally import (
     LEADER_POINTS,
     ROUND_POINTS,
-    add_points,
     history_of_start,
     history_with_model,
     history_with_tally,
-    read_points,
     tally,
 )
 from fedpact.consensus.votes import (
@@ -124,21 +122,6 @@ def test_packing_is_undone_by_unpacking(by_seat):
 def test_packing_refuses_what_the_contract_refuses(by_seat):
     with pytest.raises(InvalidInput):
         pack_scores(by_seat)
-
-
-@given(st.integers(0, 2**256 - 1), st.integers(0, 7), st.integers(0, 2**24), st.integers(0, 300))
-def test_points_of_one_seat_do_not_change_others(word, seat, points, faults):
-    before = read_points(word, seat)
-
-    after = add_points(word, seat, points, faults)
-
-    assert read_points(after, seat) == (
-        min(before[0] + points, 2**24 - 1),
-        min(before[1] + faults, 255),
-    )
-    for other in set(range(8)) - {seat}:
-        assert read_points(after, other) == read_points(word, other)
-    assert after < 2**256
 
 
 @st.composite

@@ -16,7 +16,6 @@ from fedpact.retrieval.communities import (
 )
 from fedpact.retrieval.ids import (
     address_hashes,
-    great_circle_km,
     logical_distance,
     node_id,
     node_ids,
@@ -60,14 +59,6 @@ def test_equation_1_is_symmetric_not_negative_and_grows_with_physical_distance(
 def test_an_invalid_physical_distance_is_refused(wrong: float) -> None:
     with pytest.raises(RetrievalError, match="physical distance"):
         logical_distance(A, B, wrong)
-
-
-def test_kilometres_between_two_cities_are_right() -> None:
-    # Berlin and Paris, 878 km.
-    assert great_circle_km((52.52, 13.405), (48.8566, 2.3522)) == pytest.approx(877.5, abs=2)
-    assert great_circle_km((90, 0), (-90, 77)) == pytest.approx(20_015, abs=1)
-    with pytest.raises(RetrievalError, match="not a latitude and longitude"):
-        great_circle_km((91, 0), (0, 0))
 
 
 @given(ids, ids, ids)
