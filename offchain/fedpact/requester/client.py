@@ -15,7 +15,7 @@ from fedpact.chain.bindings.token import shown_currency
 from fedpact.chain.client import ChainClient
 from fedpact.chain.faults import RpcError
 from fedpact.content.store import ContentStore
-from fedpact.errors import InvalidInput, Retryable
+from fedpact.errors import FedpactError, InvalidInput, Retryable
 from fedpact.exchange.boards import Exchange
 from fedpact.requester import buying
 from fedpact.requester.answer import Answers, answer_file
@@ -122,7 +122,10 @@ class Requester(RequestCreator):
                 seen = look(self.client, request_id, kept, seen)
                 note = next_duty(acting, seen)
                 if seen.facts.phase is Phase.WAITING:
-                    declines.look()
+                    try:
+                        declines.look()
+                    except FedpactError as error:  # They are shown, and decide nothing.
+                        log.debug("request %d: who declined is not known: %s", request_id, error)
                 current = seen.progress(note, tuple(declines.counted.items()))
                 if current.status is Status.SETTLED:
                     self.release(request_id)

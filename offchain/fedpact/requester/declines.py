@@ -18,7 +18,7 @@ from fedpact.chain.bindings.events import Joined
 from fedpact.chain.client import ChainClient
 from fedpact.closing import Closing
 from fedpact.content.store import ContentStore
-from fedpact.errors import RetrievalError, Retryable
+from fedpact.errors import FedpactError, RetrievalError
 from fedpact.exchange.declines import LONGEST_DECLINE, Decline, checked
 from fedpact.exchange.peers import endpoint_in
 from fedpact.requester.look import RequestLog
@@ -100,7 +100,7 @@ class Declines(Closing):
                 continue
             try:
                 address = self._profile(account, digest) if is_profile else self._record(digest)
-            except (Retryable, RetrievalError) as error:
+            except FedpactError as error:  # Whoever is registered chooses what is found there.
                 log.debug("the address of %s: %s", account, error)
                 return
             if may_ask(True, address):
