@@ -63,19 +63,23 @@ def _at_hand(view: RequestView, number: int, *, voting: bool) -> bool:
         if models.get(index) is None and index not in given_up
     }
     look_for(view, missing.values())
+    waiting = False
+    # Every model is asked for each time: what was not found is then looked for anew.
     for index, digest in missing.items():
         try:
             if not may_be_read(view, digest):
-                return False
+                waiting = True
+                continue
             models[index] = history.fetched(number, index, digest)
         except Retryable as error:
             if not _is_given_up(view, error, voting=voting):
-                return False
+                waiting = True
+                continue
             said = "request %d: scoring round %d without the model of member %d: %s"
             log.warning(said, view.id, number, index, error)
             given_up.add(index)
             models[index] = None
-    return True
+    return not waiting
 
 
 def _is_given_up(view: RequestView, error: Retryable, *, voting: bool) -> bool:

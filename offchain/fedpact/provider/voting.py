@@ -109,6 +109,8 @@ def round_models(view: RequestView) -> dict[int, Model | None] | None:
     late = not soon or view.share_passed() > PATIENCE
     missing = [seat for seat in sorted(digests) if view.cohort.indices[seat] not in models]
     look_for(view, [digests[seat] for seat in missing])
+    waiting = False
+    # Every seat is asked for each time: what was not found is then looked for anew.
     for seat in missing:
         index = view.cohort.indices[seat]
         try:
@@ -117,13 +119,14 @@ def round_models(view: RequestView) -> dict[int, Model | None] | None:
             elif view.share_passed() > LAST_PATIENCE:
                 raise ContentMissing("it is still looked for")
             else:
-                return None
+                waiting = True
         except Retryable as error:
             if not late:
-                return None
+                waiting = True
+                continue
             log.warning("request %d: seat %d counts as invalid: %s", view.id, seat, error)
             models[index] = None
-    return models
+    return None if waiting else models
 
 
 def reveal_vote(view: RequestView) -> DutyResult:
