@@ -281,6 +281,18 @@ def test_a_withheld_model_is_looked_for_beside_the_training(play: Play) -> None:
     assert set(played.cache.records) == {(REQUEST, number) for number in (1, 2, 3)}
 
 
+def test_a_model_that_came_meanwhile_is_not_given_up_with_one_that_did_not(play: Play) -> None:
+    """Both were missing at the first look; the answer for the second was kept, and taken later."""
+    played = play()
+    missing, late = played.cids[1, 0], played.cids[1, 1]
+    played.store.withheld.update({missing, late})
+    assert not caught_up(played.view(Phase.SUBMIT, 0.1), voting=False)
+    played.store.withheld.remove(late)
+    while not caught_up(played.view(Phase.SUBMIT, 0.5), voting=False):
+        pass
+    assert played.cache.given_up[REQUEST, 1] == {0}
+
+
 def test_no_cycle_waits_for_an_earlier_model(play: Play) -> None:
     """An IPFS node says nothing for half a minute before it gives up."""
     played = play()
