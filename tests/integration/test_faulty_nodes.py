@@ -15,7 +15,7 @@ from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import Capability
 from fedpact.content.embedded import EmbeddedStore
-from fedpact.errors import ContentMissing, TransactionTimeout
+from fedpact.errors import ContentMissing, StorageUnavailable, TransactionTimeout
 from fedpact.provider import daemon as daemons
 from fedpact.provider import housekeeping
 from fedpact.provider.context import idle
@@ -66,25 +66,29 @@ def daemon_before(
     with node_in_front(market.client.rpc.endpoint, habit, told) as url:
         folder = data.parent / f"daemon-{next(_numbers)}"
         folder.mkdir()
-        started = Daemon(
-            ChainClient.connect(url, market.client.deployment),
-            market.client.deployment,
-            EmbeddedStore(market.folder / "content"),
-            market.providers[0],
-            Policy(categories=("nothing",)),
-            OwnRecords(
-                data,
-                DataSchema.read(schema_file(data)),
-                folder / "features",
-                folder / "snapshots",
-            ),
-            DaemonSettings(folder / "state.sqlite", folder / "ledger.sqlite", 0.01),
-            InProcess(LocalWork()),
-        )
+        started = daemon_in(folder, market, data, url)
         try:
             yield started
         finally:
             started.close()
+
+
+def daemon_in(folder: Path, market: SecondMarket, data: Path, url: str) -> Daemon:
+    return Daemon(
+        ChainClient.connect(url, market.client.deployment),
+        market.client.deployment,
+        EmbeddedStore(market.folder / "content"),
+        market.providers[0],
+        Policy(categories=("nothing",)),
+        OwnRecords(
+            data,
+            DataSchema.read(schema_file(data)),
+            folder / "features",
+            folder / "snapshots",
+        ),
+        DaemonSettings(folder / "state.sqlite", folder / "ledger.sqlite", 0.01),
+        InProcess(LocalWork()),
+    )
 
 
 def created(market: SecondMarket) -> int:
@@ -196,6 +200,22 @@ def test_a_reorganisation_of_any_depth_is_followed(
         net.mine(depth + 2, 2)
         cycles(daemon, 2)
         assert known(daemon) == on_chain(market)
+
+
+def test_a_daemon_whose_disk_failed_at_its_start_can_be_made_again(
+    market: SecondMarket, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It kept the lock that says which process serves, and met itself as another daemon."""
+
+    def fail(*_: object) -> None:
+        raise StorageUnavailable("the disk is read-only")
+
+    url = market.client.rpc.endpoint
+    with monkeypatch.context() as patched:
+        patched.setattr(OwnRecords, "keep_only", fail)
+        with pytest.raises(StorageUnavailable):
+            daemon_in(tmp_path, market, data, url)
+    daemon_in(tmp_path, market, data, url).close()
 
 
 def test_a_head_that_is_orphaned_at_once_is_left(

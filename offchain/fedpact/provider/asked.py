@@ -8,7 +8,6 @@ from fedpact.logs import about
 from fedpact.privacy.ledger_report import ReleaseId
 from fedpact.provider.affording import require_worth
 from fedpact.provider.context import DutyResult, idle
-from fedpact.provider.declining import say_again
 from fedpact.provider.duties import Duty, duties_of
 from fedpact.provider.opting_in import opt_in
 from fedpact.provider.reading import specification_of
@@ -29,8 +28,6 @@ class Asked:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        if ctx.exchange is not None:
-            say_again(ctx, ctx.exchange)
 
     def look(self, request: int, frame: Frame) -> RequestView:
         """Read a request at a block."""

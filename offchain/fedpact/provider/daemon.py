@@ -10,7 +10,7 @@ import logging
 import signal
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ from fedpact.provider.backoff import Backoffs
 from fedpact.provider.bell import Bell
 from fedpact.provider.checking import Finding, Level, check_account, check_records, found
 from fedpact.provider.context import Cache, Parts
+from fedpact.provider.declining import say_again
 from fedpact.provider.fetching import Fetching
 from fedpact.provider.housekeeping import Housekeeping
 from fedpact.provider.ledgers import open_ledger
@@ -109,7 +110,14 @@ class Daemon:
             self._state = opened.enter_context(
                 ProviderState(settings.state, deployment, keys.address, rebuild=True)
             )
-            self._ledger = open_ledger(settings.ledger, keys)
+            self._ledger = opened.enter_context(closing(open_ledger(settings.ledger, keys)))
+            if exchange is not None:
+                say_again(self._state, exchange)
+            under_way = [
+                request_name(deployment.fingerprint, one) for one, _ in self._state.open_requests()
+            ]
+            records.keep_only(deployment_name(deployment.fingerprint), under_way)
+            # From here on nothing is read or written.
             opened.pop_all()
         self._reconciliation = Reconciliation(
             self._ledger, settings.ledger.parent, keys.address, alone=settings.only_daemon
@@ -141,10 +149,6 @@ class Daemon:
         self._context.metrics.watch(client.rpc.nodes)
         self.asked = Asked(self._context)
         """What the protocol asks for."""
-        under_way = [
-            request_name(deployment.fingerprint, one) for one, _ in self._state.open_requests()
-        ]
-        records.keep_only(deployment_name(deployment.fingerprint), under_way)
         client.sender.paid = self._paid
         self._pace = Pace(settings.poll_seconds)
         self._backoffs = Backoffs(settings.poll_seconds)

@@ -4,6 +4,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from fedpact.errors import Retryable
+from fedpact.provider.state import ProviderState
 from fedpact.provider.view import Context
 from fedpact.types.declining import Reason
 
@@ -32,7 +33,7 @@ def say_declined(ctx: Context, request: int, reason: Reason | None) -> None:
     ctx.exchange.decline(request, said)
 
 
-def say_again(ctx: Context, exchange: "Exchange") -> None:
+def say_again(state: ProviderState, exchange: "Exchange") -> None:
     """Answer with what was said before the daemon was started anew."""
-    for request, body in ctx.state.said.of_kind(KIND):
+    for request, body in state.said.of_kind(KIND):
         exchange.decline(request, body.encode())

@@ -99,11 +99,15 @@ class OwnRecords:
     def keep_only(self, deployment: str, requests: Collection[str]) -> None:
         """Forget the records of all other requests whose names begin with `deployment`, and what a
         process that was killed had half written."""
-        for half in (*self._snapshots.glob("*.npz.*"), *self._snapshots.glob("requests/*.part")):
-            half.unlink(missing_ok=True)
-        for path in (self._snapshots / "requests").glob(f"{deployment}-*.npz"):
-            if path.stem not in requests:
-                path.unlink(missing_ok=True)
+        with self._writing():
+            for half in (
+                *self._snapshots.glob("*.npz.*"),
+                *self._snapshots.glob("requests/*.part"),
+            ):
+                half.unlink(missing_ok=True)
+            for path in (self._snapshots / "requests").glob(f"{deployment}-*.npz"):
+                if path.stem not in requests:
+                    path.unlink(missing_ok=True)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

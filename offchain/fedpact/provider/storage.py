@@ -66,7 +66,7 @@ class Storage:
             self._ledger.file.reopen()
             if self._carried is not None:
                 passport.merge(self._ledger, self._carried)
-        except LedgerError as error:
+        except (LedgerError, StorageUnavailable) as error:
             self.cannot_record(error)
             return False
         self.replaced, self._carried = False, None
