@@ -35,7 +35,8 @@ class PushedHeads:
         """The connection over which it was asked to push."""
         self._tried_at = 0.0
         self._same: tuple[str, float] = ("", 0.0)
-        """The hash of the head that was still the latest when the node was asked, and when."""
+        """The hash of a head that was still the latest when the node was asked, and when it was
+        asked last: until then the chain had not gone on, so there was nothing to push."""
         self._stale: Pushed | None = None
         """A head that was not."""
 
@@ -54,26 +55,31 @@ class PushedHeads:
             if error.fault.capability is Capability.HEADS:
                 self._lacks.add(Capability.HEADS)
         self._tried, self._tried_at = self._socket.connection, time.monotonic()
+        self._same = ("", 0.0)
 
     def newest(self) -> Pushed | None:
         """The head that the node pushed last; None if it should rather be asked."""
         pushed = self._socket.pushed
         if pushed is None or pushed is self._stale:
             return None
-        confirmed, at = self._same
-        since = max(pushed.at, at) if pushed.block["hash"] == confirmed else pushed.at
-        return pushed if time.monotonic() - since < BELIEVED_FOR else None
+        return pushed if time.monotonic() - self._standing(pushed) < BELIEVED_FOR else None
 
     def compare(self, block: Any) -> None:
         """Learn from the head that the node named when it was asked."""
-        now, pushed = time.monotonic(), self._socket.pushed
-        if pushed is not None and block["hash"] == pushed.block["hash"]:
-            self._same = str(block["hash"]), now
+        now, pushed, named = time.monotonic(), self._socket.pushed, str(block["hash"])
+        # Before the first push, the head that the node named first takes its place.
+        if named == (pushed.block["hash"] if pushed else self._same[0] or named):
+            self._same = named, now
             return
         self._stale = pushed
-        since = self._tried_at if pushed is None else pushed.at
+        since = self._standing(pushed) if pushed else max(self._tried_at, self._same[1])
         if Capability.HEADS not in self._lacks and now - since > SILENT_FOR:
             log.info(
                 "node %s pushed no head for %.0f s: connecting again", self._shown, now - since
             )
             self._socket.close()
+
+    def _standing(self, pushed: Pushed) -> float:
+        """When this head was last known to be the latest, in monotonic seconds."""
+        confirmed, at = self._same
+        return max(pushed.at, at) if pushed.block["hash"] == confirmed else pushed.at

@@ -20,6 +20,8 @@ from websockets.sync.client import ClientConnection, connect
 Message = dict[str, Any]
 LARGEST_MESSAGE = 2**28
 """Bytes; a longer answer ends the connection."""
+HEADER = frozenset({"number", "hash", "parentHash", "timestamp"})
+"""What is read of a head."""
 CLOSE_SECONDS = 1.0
 """How long the node's farewell is waited for."""
 
@@ -153,7 +155,7 @@ class _Line:
         try:
             for text in self._socket:
                 self._take(json.loads(text))
-        except (ConnectionClosed, ValueError, KeyError, TypeError):
+        except (ConnectionClosed, ValueError, KeyError, TypeError, AttributeError):
             pass  # What is not JSON-RPC ends the connection too: no answer can be told any more.
         finally:
             with self._lock:
@@ -167,6 +169,8 @@ class _Line:
     def _take(self, message: Any) -> None:
         if isinstance(message, dict) and message.get("method") == "eth_subscription":
             block = message["params"]["result"]
+            if not block.keys() >= HEADER:
+                raise KeyError(f"a pushed head lacks {HEADER - block.keys()}")
             self.pushed = Pushed(int(block["number"], 16), block, time.monotonic())
             self._on_head(self.pushed)
             return

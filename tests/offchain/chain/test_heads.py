@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from fedpact.chain import heads, health, nodes
 from fedpact.chain.client import ChainClient
 from fedpact.chain.devnet import Devnet
 from fedpact.chain.faults import Capability, FaultKind, RpcError
+from fedpact.chain.websocket import Pushed
 from fedpact.errors import NodeUnreachable
 from fedpact.logs import NOISY
 from tests.support.node_proxy import node_in_front
@@ -79,6 +81,41 @@ def test_a_head_below_an_own_transaction_is_not_taken(anvil: Devnet) -> None:
         assert client.frame().block_number == newest
         client.sender.mined_block = newest + 1
         assert client.frame().block_number == newest + 1
+
+
+class IdleSocket:
+    """A node's socket, which has pushed `pushed`; counts how often it was given up."""
+
+    def __init__(self) -> None:
+        self.pushed: Pushed | None = None
+        self.connection = object()
+        self.closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize("pushes", [False, True])
+def test_a_chain_that_stands_still_is_no_lost_connection(
+    monkeypatch: pytest.MonkeyPatch, pushes: bool
+) -> None:
+    """Nodes were connected to again every minute, on any chain whose blocks are a minute apart."""
+    now = 1_000.0
+    monkeypatch.setattr(heads.time, "monotonic", lambda: now)
+    socket: Any = IdleSocket()
+    one = heads.PushedHeads(socket, lambda *_: "0x1", set(), "node")
+    one.subscribe()
+    if pushes:
+        socket.pushed = Pushed(1, {"hash": "0xa"}, now)
+    for _ in range(20):
+        now += 10
+        one.compare({"hash": "0xa"})
+    now += 1
+    one.compare({"hash": "0xb"})  # is pushed the next moment
+    assert socket.closed == 0
+    now += heads.SILENT_FOR
+    one.compare({"hash": "0xb"})
+    assert socket.closed == 1
 
 
 @pytest.mark.parametrize("cut", ["idle", "pushing nothing"])
