@@ -11,7 +11,7 @@ from fedpact.types.requests import Status
 from tests.integration.test_requester_service import log_file, service
 from tests.support.held_provider import SLOW
 from tests.support.second_world import PAY, SecondWorld, second_world
-from tests.support.world import POLL, faults_of
+from tests.support.world import faults_of, serve_held
 
 MEMBERS, REQUESTS, BLOCK_SECONDS = 2, 20, 12
 WINDOWS = dict.fromkeys(("join", "start", "submit", "commit", "reveal", "propose", "deliver"), 240)
@@ -33,18 +33,6 @@ max_parallel_training = 2
 def world(tmp_path: Path) -> Iterator[SecondWorld]:
     with second_world(tmp_path, providers=MEMBERS, rounds=1) as started:
         yield started
-
-
-def serve(world: SecondWorld, number: int) -> None:
-    """Starts a daemon whose trainings do what the requests' titles say."""
-    network, name = world.network, f"provider-{number + 1}"
-    config, policy = (network.folder / f"{name}{end}.toml" for end in ("", "-policy"))
-    config.write_text(network.settings(name, POLL))
-    policy.write_text(POLICY)
-    command = ["tests.support.held_provider", str(network.folder), "--config", str(config)]
-    command += ["--data", str(world.data.files[number]), "--policy", str(policy)]
-    network.daemons.append(network.start_process(command, network.folder / f"{name}.log"))
-    network.names.append(name)
 
 
 @pytest.mark.slow
@@ -69,7 +57,7 @@ def test_nobody_misses_a_window_beside_a_long_training(world: SecondWorld) -> No
     ]
     client.rpc.call("evm_setIntervalMining", BLOCK_SECONDS)
     for number in range(MEMBERS):
-        serve(world, number)
+        serve_held(world, number, POLICY)
     running, deadline = service(world), time.monotonic() + LONGEST
     while any(client.market.request(one).status is not Status.SETTLED for one in requests):
         world.network.check_daemons()

@@ -11,14 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedpact.demo.fleet import Process
 from fedpact.privacy.ledger_check import verify
 from fedpact.provider.ledgers import open_ledger
 from fedpact.provider.published import submissions
 from fedpact.types.requests import Status
 from tests.support.held_provider import GREEDY, HELD, KILLED
 from tests.support.waiting import wait_until
-from tests.support.world import PAYMENT, POLL, World, faults_of, points_of, running_world
+from tests.support.world import (
+    PAYMENT,
+    World,
+    faults_of,
+    points_of,
+    running_world,
+    serve_held,
+)
 
 POLICY = """categories = ["images/digits"]
 accept_without_privacy = true
@@ -40,20 +46,6 @@ MEMBERS = 2
 def world(tmp_path: Path) -> Iterator[World]:
     with running_world(tmp_path, providers=MEMBERS, rounds=1) as started:
         yield started
-
-
-def serve(world: World, number: int) -> Process:
-    """Starts a daemon whose trainings do what the requests' titles say."""
-    network, name = world.network, f"provider-{number + 1}"
-    config, policy = (network.folder / f"{name}{end}.toml" for end in ("", "-policy"))
-    config.write_text(network.settings(name, POLL))
-    policy.write_text(POLICY)
-    command = ["tests.support.held_provider", str(network.folder), "--config", str(config)]
-    command += ["--data", str(world.data.files[number]), "--policy", str(policy)]
-    process = network.start_process(command, network.folder / f"{name}.log")
-    network.daemons.append(process)
-    network.names.append(name)
-    return process
 
 
 def create(world: World, title: str, **fields: object) -> int:
@@ -91,7 +83,7 @@ def held(world: World, count: int) -> Callable[[], bool]:
 
 
 def test_a_training_that_hangs_fails_or_is_killed_stops_nothing_else(world: World) -> None:
-    daemons = [serve(world, number) for number in range(2)]
+    daemons = [serve_held(world, number, POLICY) for number in range(2)]
     world.network.wait_until_serving()
 
     # Without privacy: such a training must be made from all records that were joined with.
@@ -116,14 +108,14 @@ def test_a_training_that_hangs_fails_or_is_killed_stops_nothing_else(world: Worl
     os.kill(daemons[0].pid, signal.SIGKILL)
     daemons[0].wait()
     wait_until(held(world, 1), "a worker outlived its daemon")
-    again = serve(world, 0)
+    again = serve_held(world, 0, POLICY)
     wait_until(held(world, 2), lambda: world.log(0))
     asked = time.monotonic()
     again.send_signal(signal.SIGTERM)
     assert again.wait(60) == 0
     assert time.monotonic() - asked < 10
     wait_until(held(world, 1), "a worker outlived its daemon")
-    serve(world, 0)
+    serve_held(world, 0, POLICY)
     wait_until(held(world, 2), lambda: world.log(0))
     assert len(trainings(world) - before) == 2
     (world.network.folder / "open").touch()

@@ -106,3 +106,18 @@ def running_world(folder: Path, *, providers: int, rounds: int) -> Iterator[Worl
     data = prepare(DemoOptions(providers=providers, rounds=rounds), folder)
     with running_network(folder, StoreKind.EMBEDDED) as (network, registrar):
         yield World(network, registrar, data)
+
+
+def serve_held(world: Any, number: int, policy: str) -> Process:
+    """Starts the daemon of a World or SecondWorld whose trainings do what requests' titles say
+    (`held_provider`)."""
+    network, name = world.network, f"provider-{number + 1}"
+    config, policy_file = (network.folder / f"{name}{end}.toml" for end in ("", "-policy"))
+    config.write_text(network.settings(name, POLL))
+    policy_file.write_text(policy)
+    command = ["tests.support.held_provider", str(network.folder), "--config", str(config)]
+    command += ["--data", str(world.data.files[number]), "--policy", str(policy_file)]
+    process: Process = network.start_process(command, network.folder / f"{name}.log")
+    network.daemons.append(process)
+    network.names.append(name)
+    return process

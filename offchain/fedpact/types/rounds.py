@@ -1,6 +1,5 @@
 """A request's state on chain, decoded: the value types of `chain` and `consensus`."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -166,34 +165,6 @@ class RoundOutcome:
     ended_at: int
 
 
-@dataclass(frozen=True)
-class RoundRecord:
-    """One round as it enters the running hash (ITrainingRounds.RoundRecord)."""
-
-    round: int
-    seats: tuple[int, ...]
-    """Seats that submitted, in order of submission."""
-    digests: tuple[bytes, ...]
-    """Digests of their models, in the same order."""
-    tallied: bool
-    """Whether the votes were counted; if not, the fields below mean nothing."""
-    revealed: int
-    votes: tuple[int, ...]
-    """Packed scores of the seats that revealed, in seat order."""
-    medians: int
-    """Packed, 14 bits a seat."""
-
-
 def seats_of(mask: int) -> list[int]:
     """Seats whose bit is set, in ascending order."""
     return [seat for seat in range(mask.bit_length()) if mask >> seat & 1]
-
-
-NOBODY = "0x" + 40 * "0"
-"""The account of an open seat."""
-
-
-def committee(members: Iterable[Member], seats: int) -> list[str]:
-    """The account of each of `seats` seats, as the contracts expect them."""
-    held = {member.seat: member.account for member in members}
-    return [held.get(seat, NOBODY) for seat in range(seats)]

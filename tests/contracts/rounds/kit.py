@@ -122,7 +122,7 @@ class Rounds:
         self.committed: list[tuple[int, bytes]] = []
         self.opened: list[tuple[int, int]] = []
         self.votes: dict[int, int] = {}
-        self._cohort: tuple[bytes, list[LocalAccount], int] | None = None
+        self._cohort: tuple[bytes, list[LocalAccount]] | None = None
         self.admit(self.requester, 1)
         for i, member in enumerate(self.members):
             self.admit(member, 100 + i)
@@ -175,21 +175,14 @@ class Rounds:
     @property
     def seats(self) -> list[LocalAccount]:
         """The members of the present cohort, by seat."""
-        return self._present()[0]
-
-    @property
-    def cohort_word(self) -> int:
-        return self._present()[1]
-
-    def _present(self) -> tuple[list[LocalAccount], int]:
         seed = self.facts.seed
         if self._cohort is None or self._cohort[0] != seed:
-            word, found = self.on.pool.functions.cohort(self.id, seed).call()
+            _, found = self.on.pool.functions.cohort(self.id, seed).call()
             by_address = {account.address: account for account in self.members}
             held = ["0x" + f"{(one >> 72) & (2**160 - 1):040x}" for one in found]
             checksum = self.chain.w3.to_checksum_address
-            self._cohort = (seed, [by_address[checksum(address)] for address in held], word)
-        return self._cohort[1], self._cohort[2]
+            self._cohort = (seed, [by_address[checksum(address)] for address in held])
+        return self._cohort[1]
 
     def points(self, entry: int = -1) -> list[int]:
         return lanes16(self.earned[entry][1], len(self.seats))
