@@ -76,7 +76,7 @@ def demo(
         typer.Option(
             help="Run a paper's whole system instead, Lu et al. 2020 or Wang et al. 2024, and say"
             " what of it each step shows. Takes --providers (Lu: the committee, default 3; Wang:"
-            " the pool, default 40, the paper's is 100), --cohort (Wang), --rounds, --store,"
+            " the pool, default 100 as in the paper), --cohort (Wang), --rounds, --store,"
             " --seed, --json, --keep, --plain."
         ),
     ] = None,

@@ -44,7 +44,7 @@ class Paper(StrEnum):
 
 
 LU_MEMBERS, LU_ROUNDS = 3, 4
-WANG_POOL, WANG_DRAWN, WANG_ROUNDS = 40, 10, 2
+WANG_POOL, WANG_DRAWN, WANG_ROUNDS = 100, 10, 2
 """The paper has 100 accounts: as many daemons take longer than minutes to start on two cores."""
 WANG_POOL_STEP = 5
 
