@@ -2,7 +2,7 @@
 
 Poisoners collude and know more than the protocol reveals: all providers' data, and so the models
 that the honest providers train in the same round. They vote for each other, score every honest
-model as invalid and approve nothing.
+model as invalid and attest a made-up model: more than a third of a committee stops a request so.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,6 +23,8 @@ from fedpact.types.scores import INVALID
 PATCH = 3
 """Width and height of the back door's patch, in pixels of the last corner."""
 BACKDOOR_LABEL = 0
+MADE_UP = b"\x01" * 32
+"""The digest that all poisoners attest."""
 ALIE_DEVIATIONS = 1.5
 """As Baruch et al. 2019 use; their bound (equation 3) is 0.18 with 3 poisoners of 10."""
 INNER_PRODUCT_FACTOR = 3.0
@@ -58,9 +60,7 @@ class Collusion:
 
 
 class Poisoner(Provider):
-    """Votes for its accomplices and against all others; approves nothing."""
-
-    approves = False
+    """Votes for its accomplices and against all others; attests a model that nobody computed."""
 
     def __init__(self, collusion: Collusion) -> None:
         self.collusion = collusion
@@ -71,6 +71,9 @@ class Poisoner(Provider):
             for seat in scores
             if seat != own_seat
         }
+
+    def attest(self, digest: bytes) -> bytes | None:
+        return MADE_UP
 
 
 class LabelFlip(Poisoner):

@@ -128,10 +128,10 @@ def honest_case(
     case = committee_data(dataset, partition, seed, scale)
     request = case.run([Seat(seat, part, Provider()) for seat, part in enumerate(case.parts)])
     seats = range(len(case.parts))
-    tallies = [one.tally for one in request.rounds]
-    models = len(tallies) * len(seats)
+    models = len(request.rounds) * len(seats)
     return {
-        "invalid": sum(not one.valid >> seat & 1 for one in tallies for seat in seats) / models,
+        "invalid": sum(not one.valid >> seat & 1 for one in request.rounds for seat in seats)
+        / models,
         "excluded": sum(request.times_excluded(seat) for seat in seats) / models,
         "least_honest": min(request.points) / float(np.mean(request.points)),
         "points": request.points,

@@ -38,7 +38,7 @@ def votes_case(
     """
     case = committee_data(dataset, partition, seed, scale)
     request = case.run([Seat(seat, part, Provider()) for seat, part in enumerate(case.parts)])
-    medians = [one.tally.medians for one in request.rounds]
+    medians = [one.medians for one in request.rounds]
     in_band: dict[str, list[float]] = {name: [] for name in GUESSES}
     adverse: dict[str, list[float]] = {name: [] for name in GUESSES}
     for number in range(1, len(medians)):

@@ -68,7 +68,7 @@ def record(training: str, partition: str, seed: int) -> Recorded:
     ]
     request = case.run(seats)
     return Recorded(
-        [list(one.tally.medians) for one in request.rounds],
+        [list(one.medians) for one in request.rounds],
         case.spec.max_error,
         case.spec.vote_band,
     )

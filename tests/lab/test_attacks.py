@@ -103,10 +103,10 @@ def test_the_back_door_needs_images():
         BackDoor(collusion()).submit(task())
 
 
-def test_poisoners_vote_for_each_other_and_against_all_others_and_approve_nothing():
+def test_poisoners_vote_for_each_other_and_against_all_others_and_attest_another_model():
     for make in ATTACKS.values():
         poisoner = make(collusion())
-        assert not poisoner.approves
+        assert poisoner.attest(bytes(32)) == make(collusion()).attest(b"\2" * 32) != bytes(32)
         voted = poisoner.vote(dict.fromkeys(range(10), 4000), 9)
         assert voted == {**dict.fromkeys(range(7), INVALID), 7: 0, 8: 0}
 

@@ -14,6 +14,8 @@ from fedpact.types.scores import MAX_SCORE, MAX_SEATS
 
 MEAN_QUALITY = 5_000
 QUALITY_PER_FAULT = 2_000
+LOSS_PER_FAULT = 100
+"""Reputation, 1/10,000, that a fault costs where a request paid nobody."""
 MAX_FAULTS = 3
 """A request costs nobody more than this many."""
 
@@ -32,6 +34,11 @@ class MemberSum:
         """Points relative to the fair share, less what faults cost; 0 to 10,000."""
         relative = MEAN_QUALITY * self.points // self.fair if self.fair else 0
         return max(0, min(MAX_SCORE, relative) - QUALITY_PER_FAULT * min(MAX_FAULTS, self.faults))
+
+    @property
+    def losses(self) -> int:
+        """What is recorded instead where the request paid nobody."""
+        return LOSS_PER_FAULT * min(MAX_FAULTS, self.faults)
 
 
 def seats_in(entry: Earned) -> list[tuple[int, int, bool]]:

@@ -48,10 +48,7 @@ class RoundTask:
 
 
 class Provider:
-    """An honest provider: trains as declared and votes what it measured."""
-
-    approves = True
-    """Whether it attests the aggregate."""
+    """An honest provider: trains as declared, votes what it measured, attests what it computed."""
 
     def submit(self, task: RoundTask) -> bytes:
         """The encoded local model."""
@@ -60,6 +57,10 @@ class Provider:
     def vote(self, scores: Mapping[int, int], own_seat: int) -> dict[int, int]:
         """The vote on the others' models, from the scores of all."""
         return {seat: score for seat, score in scores.items() if seat != own_seat}
+
+    def attest(self, digest: bytes) -> bytes | None:
+        """The digest that it attests, from that of the aggregate; None for no attestation."""
+        return digest
 
 
 class RandomWeights(Provider):

@@ -1,37 +1,51 @@
 """A whole request in one process: the daemons' own functions, without chain and content store.
 
-Medians, inclusion, points, leader and reputation come from the Python mirrors of the contracts.
-Everybody acts in time; the first leader's proposal passes if enough members approve it. Scores and
-aggregates are equal to the last bit for all members, so they are computed only once.
+Boards, quorum, leader, points and reputation come from the Python mirrors of the contracts.
+Everybody acts in time. Scores and aggregates are equal to the last bit for all members, so they are
+computed only once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 import numpy as np
 
-from fedpact.consensus import payment, reputation
+from fedpact.chain.signed_messages import Board
+from fedpact.consensus import reputation
+from fedpact.consensus.earned import MemberSum, sums_of
 from fedpact.consensus.history import InMemoryHistory
-from fedpact.consensus.leader import Candidate, approvals_needed, capped_weights, leader_order
+from fedpact.consensus.judgement import (
+    NOBODY,
+    Final,
+    Rules,
+    astray,
+    blind,
+    finalised,
+    judge,
+    leader,
+)
 from fedpact.consensus.replay import Replay
-from fedpact.consensus.tally import LEADER_POINTS, RoundTally, tally
 from fedpact.consensus.votes import pack_scores
 from fedpact.data.dataset import Dataset
 from fedpact.errors import ModelError, SpecificationError
-from fedpact.learning.artefact import Model, decode
+from fedpact.learning.artefact import Model, decode, encode
 from fedpact.learning.checks import check_published
 from fedpact.learning.families import family_of, represented
 from fedpact.learning.units import samples_of
 from fedpact.privacy.noise import NoiseSource, SeededNoise
 from fedpact.simulation.adversaries import Provider, RoundTask
-from fedpact.types.rounds import seats_of
-from fedpact.types.scores import INVALID, MAX_SCORE
+from fedpact.types.requests import Earned
+from fedpact.types.rounds import Member, seats_of
+from fedpact.types.scores import MAX_SCORE, lane
 from fedpact.types.specification import JudgedOn, Specification
 
 NoiseOf = Callable[[int, int], NoiseSource]
 """The noise of (provider, round); round 0 is noise on the data, the same at each call."""
 PAYMENT_WEIGHT = 10
 """Weight of the simulated request in its members' reputation: as much as the newcomer's score."""
+_PAID = 1 << 16
+"""The flag of a round that gave points (`Earned.extra`)."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,13 @@ class Seat:
 
 @dataclass(frozen=True)
 class SimulatedRound:
-    tally: RoundTally
-    leader: int
+    """A round that became final."""
+
+    medians: tuple[int, ...]
+    """By seat, 1/10,000; INVALID for what is no model."""
+    valid: int
+    included: int
+    """Masks: the seats whose model is valid, and those whose model was aggregated."""
 
 
 @dataclass
@@ -55,33 +74,36 @@ class SimulatedRequest:
     """Result of a request; lists have one entry per seat."""
 
     model: Model
-    points: list[int]
-    faults: list[int]
+    seats: int
     rounds: list[SimulatedRound] = field(default_factory=list)
+    earned: list[Earned] = field(default_factory=list)
+    """What each round earned. The last one may not have become final."""
     stalled: bool = False
-    """Whether the last tallied round lacked the approvals to become final."""
+    """Whether the last round did not become final, which ended the request."""
+
+    @property
+    def points(self) -> list[int]:
+        return [one.points for one in self._sums()]
 
     def times_excluded(self, seat: int) -> int:
         """Rounds in which the seat's model was left out of the aggregate."""
-        return sum(not one.tally.included >> seat & 1 for one in self.rounds)
+        return sum(not one.included >> seat & 1 for one in self.rounds)
 
     def reputations(self) -> list[int]:
-        """Reputation of newcomers after this request, 1/10,000."""
-        total, members = sum(self.points), len(self.points)
-        return [
-            reputation.score(
-                reputation.record(
-                    reputation.Sums(),
-                    PAYMENT_WEIGHT,
-                    payment.relative_quality(points, members, total),
-                    payment.loss(faults),
-                    ended_at=0,
-                    now=0,
-                ),
-                now=0,
-            )
-            for points, faults in zip(self.points, self.faults, strict=True)
-        ]
+        """Reputation of newcomers after this request, 1/10,000: as a settlement records it where
+        the last final model was delivered, or where there was none."""
+        found = []
+        for own in self._sums():
+            final = bool(self.rounds)
+            weight, quality = (PAYMENT_WEIGHT, own.quality) if final else (0, 0)
+            losses = 0 if final else own.losses
+            sums = reputation.record_in_ledger(reputation.Sums(), weight, quality, losses, 0, 0)
+            found.append(reputation.score(sums, now=0))
+        return found
+
+    def _sums(self) -> list[MemberSum]:
+        sums = sums_of(self.earned)
+        return [sums.get(seat, MemberSum()) for seat in range(self.seats)]
 
 
 def simulate(
@@ -94,15 +116,15 @@ def simulate(
     initial_seed: int = 0,
     voting: bool = True,
 ) -> SimulatedRequest:
-    """Run `spec.rounds` rounds, round r judged by slices[r - 1]; fewer if no model is included or
-    too few members approve.
+    """Run `spec.rounds` rounds, round r judged by slices[r - 1]; fewer once the target is met or a
+    round does not become final, as in a request whose pool is its cohort.
 
     Args:
         seats: the committee, in seat order; declared samples are those of their data sets.
         on_round: called with each round's number when it ends.
         initial_seed: of the first global model.
-        voting: False to test the aggregation rule alone: every well-formed model is included,
-            nothing is scored, and the points mean nothing.
+        voting: False to test the aggregation rule alone: every well-formed model is included, and
+            nothing is scored, attested or paid.
 
     Raises SpecificationError for a specification that cannot run through the chain.
     """
@@ -117,39 +139,107 @@ def simulate(
     samples = {index: samples_of(spec, seat.dataset) for index, seat in enumerate(seats)}
     history = InMemoryHistory(spec, initial, samples)
     replay = Replay(history)
-    result = SimulatedRequest(initial, [0] * len(seats), [0] * len(seats))
-    approvals = sum(seat.provider.approves for seat in seats)
-    needed = approvals_needed(len(seats), len(seats), spec.chain_approval_rule)
-    submitted = (1 << len(seats)) - 1
+    committee = _Committee(spec, seats, samples, replay)
+    result = SimulatedRequest(initial, len(seats))
     for number in range(1, spec.rounds + 1):
         models = _submitted(seats, replay, number, noise_of)
         history.models[number], history.slices[number] = models, slices[number - 1]
+        board = committee.board(number) if voting else _unjudged(models)
+        medians = tuple(lane(board.medians, seat) for seat in range(len(seats)))
+        valid = sum(1 << seat for seat, median in enumerate(medians) if median <= MAX_SCORE)
+        history.masks[number] = valid, board.included
+        reached = False
         if voting:
-            scores = replay.scores(number)
-        else:
-            scores = {seat: INVALID if one is None else 0 for seat, one in models.items()}
-        words = {}
-        for index, seat in enumerate(seats):
-            voter = seat.provider if voting else Provider()
-            words[index] = pack_scores(voter.vote(scores, index))
-        counted = tally(words, submitted, len(seats), spec.max_error, spec.vote_band)
-        for index in range(len(seats)):
-            result.points[index] += counted.points[index]
-            result.faults[index] += counted.adverse >> index & 1
-        result.stalled = voting and approvals < needed
-        if not counted.included or result.stalled:
+            entry, final = committee.attested(number, board)
+            result.earned.append(entry)
+            result.stalled, reached = final is None, final is not None and final.reached
+        if result.stalled or not board.included:
             break
-        history.masks[number] = counted.valid, counted.included
         result.model = replay.global_model(number)
         # Now, while the models that the memories follow from are still kept.
         for index in range(len(seats)):
             replay.memory(index, number + 1)
         history.forget(number)
         replay.forget(number - 1)
-        result.rounds.append(_finalised(spec, number, counted, samples, result))
+        result.rounds.append(SimulatedRound(medians, valid, board.included))
         if on_round is not None:
             on_round(number)
+        if reached:
+            break
     return result
+
+
+class _Committee:
+    """The members' votes and attestations, and what the contracts make of them."""
+
+    def __init__(
+        self,
+        spec: Specification,
+        seats: Sequence[Seat],
+        samples: Mapping[int, int],
+        replay: Replay,
+    ) -> None:
+        self._seats, self._replay = seats, replay
+        self._everyone = (1 << len(seats)) - 1
+        self._rules = Rules(
+            *(spec.max_error, spec.target, spec.vote_band),
+            *(spec.chain_leader_rule, spec.chain_approval_rule),
+        )
+        self._members = [
+            Member(seat, f"0x{seat + 1:040x}", count, reputation.NEWCOMER)
+            for seat, count in samples.items()
+        ]
+        self._last_leader: int | None = None
+
+    def board(self, number: int) -> Board:
+        """What the votes on a round's models come to."""
+        scores = self._replay.scores(number)
+        votes = {
+            index: pack_scores(seat.provider.vote(scores, index))
+            for index, seat in enumerate(self._seats)
+        }
+        return judge(votes, self._everyone, self._rules.max_error, self._rules.vote_band)[0]
+
+    def attested(self, number: int, board: Board) -> tuple[Earned, Final | None]:
+        """What a round earns, and what it ends with; None if it does not become final."""
+        faults, final = board.faults, None
+        if board.included and len(self._seats) > 1:
+            given = self._attestations(number, board.included)
+            everyone, rules = self._everyone, self._rules
+            final = finalised(
+                board, given, everyone, rules, lambda able: self._leader(number, able, board)
+            )
+            faults |= astray(given, everyone, everyone, voided=0, halted=False)
+        if final is not None:
+            self._last_leader = None if final.leader == NOBODY else final.leader
+        points, digest = (final.points, final.digest) if final else (board.points, bytes(32))
+        cohort = sum(seat << 16 * seat for seat in range(len(self._seats)))
+        return Earned(cohort, points, faults | (_PAID if points else 0), digest), final
+
+    def _attestations(self, number: int, included: int) -> list[tuple[int, bytes, int]]:
+        """Seat, digest and error; none where an included model does not open."""
+        model_of = self._replay.history.model
+        if any(model_of(number, seat) is None for seat in seats_of(included)):
+            return []
+        model = self._replay.global_model(number)
+        digest, error = sha256(encode(model)).digest(), self._replay.error_of(number, model)
+        return [
+            (index, attested, error)
+            for index, seat in enumerate(self._seats)
+            if (attested := seat.provider.attest(digest)) is not None
+        ]
+
+    def _leader(self, number: int, able: int, board: Board) -> int:
+        return leader(
+            *(able, self._everyone, board.medians, self._members),
+            *(number, self._rules.leader_rule, self._last_leader),
+        )
+
+
+def _unjudged(models: Mapping[int, Model | None]) -> Board:
+    """All models that open are equal."""
+    opening = sum(1 << seat for seat, model in models.items() if model is not None)
+    return blind(opening, opening)
 
 
 def _submitted(
@@ -199,23 +289,3 @@ def _decoded(spec: Specification, artefact: bytes) -> Model | None:
         return decode(artefact, family_of(spec).template(spec))
     except ModelError:
         return None
-
-
-def _finalised(
-    spec: Specification,
-    number: int,
-    counted: RoundTally,
-    samples: dict[int, int],
-    result: SimulatedRequest,
-) -> SimulatedRound:
-    weights = capped_weights(samples)
-    candidates = [
-        Candidate(seat, f"0x{seat + 1:040x}", counted.medians[seat], weights[seat], 0)
-        for seat in seats_of(counted.included)
-    ]
-    last_leader = result.rounds[-1].leader if result.rounds else None
-    order = leader_order(
-        candidates, number, spec.chain_leader_rule, sum(weights.values()), last_leader
-    )
-    result.points[order[0]] += LEADER_POINTS
-    return SimulatedRound(counted, order[0])

@@ -134,7 +134,7 @@ class Played:
             part = self.spec.evaluation[number - 1]
             opened = slice_key(KEYS[0], bytes.fromhex(part.sha256))
             one.slice_manifest = self._sealed(opened, "slice-key", number)
-            counted, model = self.result.rounds[number - 1].tally, self.final_model(number)
+            counted, model = self.result.rounds[number - 1], self.final_model(number)
             medians = pack_scores(dict(enumerate(counted.medians)))
             one.tally = Tally(medians, counted.included, counted.valid, 0, 0, number)
             digest = self.store.put(seal_global(model, KEY, round_ref)).digest
@@ -249,7 +249,7 @@ def task_bytes(task: LocalTask) -> list[bytes]:
 
 
 def test_the_rubbish_alone_is_left_out(played: Played) -> None:
-    valid = [seats_of(one.tally.valid) for one in played.result.rounds]
+    valid = [seats_of(one.valid) for one in played.result.rounds]
     assert valid == [[0, 1, 2], [0, 1], [0, 1, 2], [0, 1, 2], [0, 1, 2]]
 
 

@@ -13,8 +13,8 @@ from fedpact.audit.report import Unavailable, counted, require
 from fedpact.chain.abi import MARKET
 from fedpact.chain.addresses import checksum
 from fedpact.chain.bindings.events import Settled
-from fedpact.consensus.earned import MAX_FAULTS, MemberSum, fold, payouts, refunds_of, sums_of
-from fedpact.consensus.payment import FAULT_LOSS, pool
+from fedpact.consensus.earned import LOSS_PER_FAULT, MemberSum, fold, payouts, refunds_of, sums_of
+from fedpact.consensus.payment import pool
 from fedpact.types.requests import ETHER, Earned
 from fedpact.types.scores import MAX_SCORE, MAX_SEATS
 
@@ -284,13 +284,12 @@ class MoneyChecks:
             members = self._pool.roster.members
             require(index < len(members), f"an entry names member {index} of {len(members)}")
             account = members[index].account
-            losses = FAULT_LOSS * min(MAX_FAULTS, own.faults)
             if self._verdict is Verdict.PAID:
                 found[account] = Outcome(account, weight, own.quality, 0, ended)
             elif self._verdict is Verdict.GUILTY and own.points:
                 found[account] = Outcome(account, weight, 0, 0, ended)
-            elif self._verdict is Verdict.UNPAID and losses:
-                found[account] = Outcome(account, 0, 0, losses, ended)
+            elif self._verdict is Verdict.UNPAID and own.losses:
+                found[account] = Outcome(account, 0, 0, own.losses, ended)
         return found
 
     def _own_outcome(self, weight: int) -> list[Outcome]:
@@ -304,7 +303,7 @@ class MoneyChecks:
             return [Outcome(requester, weight, quality, 0, ended)]
         alone = not self._pool.roster.members
         if self._verdict is Verdict.UNPAID and self._halted and not alone:
-            return [Outcome(requester, 0, 0, FAULT_LOSS, ended)]
+            return [Outcome(requester, 0, 0, LOSS_PER_FAULT, ended)]
         return []
 
     # ------------------------------------------------------------------ parts
